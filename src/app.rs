@@ -1,0 +1,1 @@
+//! Builds every stage from its options, connects the handles, runs, drains in order.

@@ -1,0 +1,1 @@
+//! Text and environment → every stage's options.

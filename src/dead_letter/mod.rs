@@ -1,0 +1,1 @@
+//! What could not be decoded, mapped or accepted, kept with its cause.

@@ -1,0 +1,8 @@
+//! What we ask of the machine, as seams with a real and a simulated version.
+//!
+//! Only this room touches the clock, and the disk for anything that must survive a crash.
+
+mod clock;
+pub mod disk;
+
+pub use clock::{Clock, SystemClock};

@@ -1,0 +1,1 @@
+//! The operator edge: health, metrics, statistics.

@@ -1,0 +1,36 @@
+//! What the mappings say about each measurement; filled by `mapping`, read by whoever needs types.
+
+use std::collections::BTreeMap;
+
+/// The type of a field in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldType {
+    /// 64-bit float.
+    Float,
+    /// 64-bit signed integer.
+    Integer,
+    /// 64-bit unsigned integer.
+    Unsigned,
+    /// UTF-8 text.
+    String,
+    /// True or false.
+    Boolean,
+}
+
+/// One measurement as all its mappings agree on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measurement {
+    /// The tag that holds the vehicle's identity, where a mapping names one.
+    pub vehicle_tag: Option<String>,
+    /// Tag keys, in the mapping's order.
+    pub tags: Vec<String>,
+    /// Field keys with their types, in the mapping's order.
+    pub fields: Vec<(String, FieldType)>,
+}
+
+/// Measurement name → what is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// By name.
+    pub measurements: BTreeMap<String, Measurement>,
+}

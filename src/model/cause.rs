@@ -1,0 +1,84 @@
+//! Why something became a dead letter: a closed list.
+
+use std::{fmt, str::FromStr};
+
+macro_rules! causes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Why a message or a point was set aside. The names are part of the contract.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Cause { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Cause {
+            /// Every cause, in the order of its declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable name, as listed, counted and filtered by.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One sentence for the operator.
+            #[must_use]
+            pub const fn explain(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+causes! {
+    /// The payload ends in the middle of a value.
+    PayloadTruncated = "payload-truncated",
+    /// The payload breaks the rules of its format (wire type, JSON syntax, union index, varint).
+    PayloadMalformed = "payload-malformed",
+    /// The payload nests deeper than the bound.
+    PayloadTooDeep = "payload-too-deep",
+    /// A string of the payload is not UTF-8.
+    PayloadNotUtf8 = "payload-not-utf8",
+    /// The payload is well formed but its value does not fit the schema (type, required property).
+    PayloadMismatch = "payload-mismatch",
+    /// The payload names a schema that is not loaded (framing id, fingerprint, content type).
+    SchemaUnknown = "schema-unknown",
+    /// The message holds more points than the bound.
+    TooManyPoints = "too-many-points",
+    /// The message's points take more bytes than the bound.
+    TooManyBytes = "too-many-bytes",
+    /// The vehicle's identity is absent, empty or too long.
+    VehicleInvalid = "vehicle-invalid",
+    /// A tag holds CR, LF, NUL or a trailing backslash, or is over its bound.
+    TagInvalid = "tag-invalid",
+    /// The time field is absent, not a time, or does not fit nanoseconds.
+    TimeInvalid = "time-invalid",
+    /// The time lies outside `time-bounds`.
+    TimeOutOfBounds = "time-out-of-bounds",
+    /// An unsigned value does not fit the store's integers.
+    IntegerOutOfRange = "integer-out-of-range",
+    /// Decoding panicked: a bug of ours; the payload is kept so that it can be mended and replayed.
+    Panic = "panic",
+    /// The store refused the point; its answer is kept.
+    StoreRefused = "store-refused",
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name that is no cause.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown cause `{0}`")]
+pub struct UnknownCause(pub String);
+
+impl FromStr for Cause {
+    type Err = UnknownCause;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|cause| cause.as_str() == name)
+            .ok_or_else(|| UnknownCause(name.to_owned()))
+    }
+}

@@ -1,0 +1,16 @@
+//! The vocabulary of the whole crate, as pure values. Imports nothing of the crate.
+
+mod catalog;
+mod cause;
+mod dialect;
+mod letter;
+pub mod line;
+mod shard;
+mod time;
+
+pub use catalog::{Catalog, FieldType, Measurement};
+pub use cause::Cause;
+pub use dialect::LineDialect;
+pub use letter::DeadLetter;
+pub use shard::{Position, ShardCount, ShardId};
+pub use time::UnixNanos;

@@ -1,0 +1,1 @@
+//! Spool → store: batches, retries, the cursor.

@@ -1,0 +1,1 @@
+//! Vehicle → spool: decode, map, line, lane.
