@@ -1,5 +1,29 @@
-//! What we tell the operator about ourselves: the counters of the two equations, metrics, health.
+//! What we tell the operator about ourselves: the counters of the two equations, metrics, health,
+//! the log.
+//!
+//! - [`MessageLedger`] and [`PointLedger`] hold the counters of the promise; [`Ledgers`] gathers
+//!   them.
+//! - [`Metrics`] holds every other metric by name, and writes all of them out.
+//! - [`HealthBoard`] holds which parts are ready; a part writes its [`HealthCell`].
+//! - [`log`] sets up the log, [`Chain`] prints an error with its sources, [`LogLimit`] bounds what
+//!   is logged per message.
+//!
+//! Nothing here is global but the log: the app makes one board and one [`Metrics`] and passes them
+//! to each stage, so that two appliances in one process (tests) do not share counters.
 
+mod equations;
+mod health;
 mod ledger;
+pub mod log;
+mod metrics;
+#[cfg(test)]
+mod tests;
 
+pub use equations::Ledgers;
+pub use health::{Component, Critical, Health, HealthBoard, HealthCell};
 pub use ledger::{MessageCounts, MessageLedger, PointCounts, PointLedger};
+pub use log::{Chain, LogFormat, LogLimit, LogOptions};
+pub use metrics::{
+    By, CauseLabel, CauseName, FailureLabel, Metrics, ReasonLabel, ShardLabel, StatusLabel,
+    VerdictLabel,
+};

@@ -1,0 +1,194 @@
+//! The ledgers of the two equations as metrics: one scrape, one moment.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Unit,
+};
+
+use crate::{
+    model::ShardId,
+    telemetry::{
+        Component, Critical, Health, HealthBoard, MessageCounts, MessageLedger, PointCounts,
+        PointLedger,
+    },
+};
+
+/// Every ledger of the process. Workers and shards put theirs in when they start.
+#[derive(Debug, Default)]
+pub struct Ledgers {
+    messages: Mutex<Vec<Arc<MessageLedger>>>,
+    points: Mutex<Vec<(ShardId, Arc<PointLedger>)>>,
+}
+
+impl Ledgers {
+    /// A new ledger for one worker, counted from now on.
+    pub fn worker(&self) -> Arc<MessageLedger> {
+        let ledger = Arc::new(MessageLedger::default());
+        lock(&self.messages).push(Arc::clone(&ledger));
+        ledger
+    }
+
+    /// The ledger of a shard, made when it is first asked for.
+    pub fn shard(&self, shard: ShardId) -> Arc<PointLedger> {
+        let mut points = lock(&self.points);
+        if let Some((_, ledger)) = points.iter().find(|(id, _)| *id == shard) {
+            return Arc::clone(ledger);
+        }
+        let ledger = Arc::new(PointLedger::default());
+        points.push((shard, Arc::clone(&ledger)));
+        ledger
+    }
+
+    /// The sum over all workers.
+    pub fn messages(&self) -> MessageCounts {
+        let mut sum = MessageCounts::default();
+        for ledger in lock(&self.messages).iter() {
+            sum.add(&ledger.snapshot());
+        }
+        sum
+    }
+
+    /// The sum over all shards.
+    pub fn points(&self) -> PointCounts {
+        let mut sum = PointCounts::default();
+        for (_, counts) in self.shards() {
+            sum.add(&counts);
+        }
+        sum
+    }
+
+    /// Each shard's counts.
+    pub fn shards(&self) -> Vec<(ShardId, PointCounts)> {
+        let mut shards: Vec<_> =
+            lock(&self.points).iter().map(|(id, ledger)| (*id, ledger.snapshot())).collect();
+        shards.sort_unstable_by_key(|(id, _)| *id);
+        shards
+    }
+}
+
+/// Writes out the ledgers and the health board, each read once a scrape.
+#[derive(Debug)]
+pub(super) struct Equations {
+    ledgers: Arc<Ledgers>,
+    health: HealthBoard,
+}
+
+impl Equations {
+    pub(super) fn new(ledgers: Arc<Ledgers>, health: HealthBoard) -> Self {
+        Self { ledgers, health }
+    }
+}
+
+/// One term of an equation: its name without the unit, its help, whether it only grows.
+struct Term<C> {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    of: fn(&C) -> u64,
+}
+
+const MESSAGES: [Term<MessageCounts>; 7] = [
+    counter("uplink_received", "Publishes read from vehicles", |c: &MessageCounts| c.received),
+    counter("uplink_spooled", "Messages settled with durable points", |c| c.spooled),
+    counter("uplink_dead_lettered", "Messages settled with a durable dead letter", |c| {
+        c.dead_lettered
+    }),
+    counter("uplink_filtered", "Messages that a mapping's filter said not to store", |c| {
+        c.filtered
+    }),
+    counter("uplink_unmapped", "Messages whose topic no mapping matches", |c| c.unmapped),
+    counter("uplink_refused", "Messages turned away before decoding", |c| c.refused),
+    gauge("uplink_pending", "Messages received and not settled yet", |c| c.pending),
+];
+
+const POINTS: [Term<PointCounts>; 6] = [
+    counter("spool_recovered", "Points found past the cursors at start", |c: &PointCounts| {
+        c.recovered
+    }),
+    counter("spool_spooled", "Points made durable", |c| c.spooled),
+    counter("sink_stored", "Points that the store accepted", |c| c.stored),
+    counter("sink_dead_lettered", "Points that the store refused, kept as dead letters", |c| {
+        c.dead_lettered
+    }),
+    counter("spool_damaged", "Points that a checksum refused", |c| c.damaged),
+    gauge("spool_in_spool", "Points durable and past the cursor: the lag", |c| c.in_spool),
+];
+
+const fn counter<C>(name: &'static str, help: &'static str, of: fn(&C) -> u64) -> Term<C> {
+    Term { name, help, kind: MetricType::Counter, of }
+}
+
+const fn gauge<C>(name: &'static str, help: &'static str, of: fn(&C) -> u64) -> Term<C> {
+    Term { name, help, kind: MetricType::Gauge, of }
+}
+
+impl Collector for Equations {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let messages = self.ledgers.messages();
+        let shards = self.ledgers.shards();
+        let health = self.health.snapshot();
+        let (message_unit, point_unit) = (unit("messages"), unit("points"));
+        for term in &MESSAGES {
+            let metric = describe(&mut encoder, term, &message_unit)?;
+            number(term.kind, (term.of)(&messages), metric)?;
+        }
+        for term in &POINTS {
+            let mut family = describe(&mut encoder, term, &point_unit)?;
+            for (shard, counts) in &shards {
+                let labels = [("shard", shard.0)];
+                number(term.kind, (term.of)(counts), family.encode_family(&labels)?)?;
+            }
+        }
+        encode_health(&mut encoder, &health)
+    }
+}
+
+fn describe<'e, C>(
+    encoder: &'e mut DescriptorEncoder<'_>,
+    term: &'e Term<C>,
+    unit: &'e Unit,
+) -> Result<prometheus_client::encoding::MetricEncoder<'e>, fmt::Error> {
+    encoder.encode_descriptor(term.name, &format!("{}.", term.help), Some(unit), term.kind)
+}
+
+fn unit(name: &str) -> Unit {
+    Unit::Other(name.to_owned())
+}
+
+fn number(
+    kind: MetricType,
+    value: u64,
+    metric: prometheus_client::encoding::MetricEncoder<'_>,
+) -> Result<(), fmt::Error> {
+    match kind {
+        MetricType::Counter => ConstCounter::new(value).encode(metric),
+        _ => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric),
+    }
+}
+
+/// 1 for a ready part, 0 for any other, with whether it is critical.
+fn encode_health(
+    encoder: &mut DescriptorEncoder<'_>,
+    components: &[Component],
+) -> Result<(), fmt::Error> {
+    let help = "Whether a part of the appliance is ready (1) or not (0).";
+    let mut family = encoder.encode_descriptor("health_ready", help, None, MetricType::Gauge)?;
+    for part in components {
+        let critical = if part.critical == Critical::Yes { "yes" } else { "no" };
+        let labels = [("component", part.name.as_str()), ("critical", critical)];
+        let ready = i64::from(part.health == Health::Ready);
+        ConstGauge::new(ready).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,166 @@
+//! The log: set up once, to standard error, so that standard output stays for what was asked for.
+
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+
+use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
+
+/// How the log is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// A filter as `tracing` reads it: a level, or `info,fleetline::sink=debug`.
+    pub filter: String,
+    /// The shape of a line.
+    pub format: LogFormat,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// The shape of a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people; coloured on a terminal only.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter has a fault; the operator mends `telemetry.log`.
+    #[error("the log filter `{filter}` cannot be read")]
+    Filter {
+        /// As written.
+        filter: String,
+        /// Where the fault is.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Something in this process has set up a log already.
+    #[error("the log is set up already")]
+    Installed {
+        /// As the library says it.
+        #[source]
+        source: tracing_subscriber::util::TryInitError,
+    },
+}
+
+/// Checks a filter without installing anything.
+pub fn check_filter(filter: &str) -> Result<(), LogError> {
+    parse_filter(filter).map(drop)
+}
+
+/// Sends the log of this process, that of the libraries included, to standard error.
+pub fn start(options: &LogOptions) -> Result<(), LogError> {
+    let filter = parse_filter(&options.filter)?;
+    let builder = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(filter);
+    match options.format {
+        LogFormat::Text => builder.finish().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    }
+    .map_err(|source| LogError::Installed { source })
+}
+
+fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::builder()
+        .parse(filter)
+        .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })
+}
+
+/// An error with its sources on one line: `opening the spool: reading the header: not found`.
+///
+/// Our errors never print their source, so nothing is told twice; a foreign error that does print
+/// it is told once all the same.
+#[derive(Debug)]
+pub struct Chain<'a>(pub &'a (dyn Error + 'a));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = self.0.to_string();
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            if !told.ends_with(&text) {
+                write!(told, ": {text}")?;
+            }
+            source = error.source();
+        }
+        f.write_str(&told)
+    }
+}
+
+/// Lets one line through per interval and counts the rest.
+///
+/// Owned by whoever logs per message (a worker, a lane); time is passed in, so a test moves it.
+#[derive(Debug)]
+pub struct LogLimit {
+    every: Duration,
+    last: Option<Duration>,
+    suppressed: u64,
+}
+
+impl LogLimit {
+    /// At most one line in `every`.
+    #[must_use]
+    pub const fn new(every: Duration) -> Self {
+        Self { every, last: None, suppressed: 0 }
+    }
+
+    /// Whether to log now (monotonic time); `Some` tells how many were held back since the last.
+    pub fn admit(&mut self, now: Duration) -> Option<u64> {
+        if self.last.is_some_and(|last| now.saturating_sub(last) < self.every) {
+            self.suppressed += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("opening the spool")]
+    struct Outer(#[source] Middle);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("reading the header: {0}")]
+    struct Middle(#[source] io::Error);
+
+    #[test]
+    fn a_chain_tells_every_source_once_even_where_a_library_repeats_it() {
+        let error = Outer(Middle(io::Error::other("short read")));
+        assert_eq!(Chain(&error).to_string(), "opening the spool: reading the header: short read");
+    }
+
+    #[test]
+    fn a_limit_lets_one_through_and_tells_how_many_it_held_back() {
+        let mut limit = LogLimit::new(Duration::from_secs(10));
+        assert_eq!(limit.admit(Duration::from_secs(0)), Some(0));
+        assert_eq!(limit.admit(Duration::from_secs(1)), None);
+        assert_eq!(limit.admit(Duration::from_secs(9)), None);
+        assert_eq!(limit.admit(Duration::from_secs(10)), Some(2));
+        assert_eq!(limit.admit(Duration::from_secs(20)), Some(0));
+    }
+
+    #[test]
+    fn a_filter_with_a_fault_is_refused_before_anything_is_installed() {
+        assert!(check_filter("info,fleetline::sink=debug").is_ok());
+        let error = check_filter("fleetline=loud").expect_err("`loud` is no level");
+        assert_eq!(error.to_string(), "the log filter `fleetline=loud` cannot be read");
+    }
+}

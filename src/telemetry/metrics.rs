@@ -1,0 +1,256 @@
+//! Every metric of the product, by name.
+//!
+//! A metric is one line of the `metrics!` table: its name is the field's name behind `fleetline_`
+//! (area first, unit last; counters gain `_total` when they are written out), its help is the doc
+//! comment. Adding one is adding a line; whoever holds the [`Metrics`] then counts with
+//! `metrics.name.inc()`.
+//!
+//! Labels are bounded by type: a shard, a mapping, a [`Cause`], a word of a closed list. A vehicle
+//! is never a label, because a fleet would make a time series of each.
+//!
+//! A plain counter costs some 3 ns. A labelled one costs a lookup of some 90 ns, so a loop takes
+//! its handle once (`metrics.name.get_or_create_owned(&label)`) and keeps it; either is touched
+//! once per batch, never per message.
+//!
+//! The counters of the two equations are not here: they are read from the [`Ledgers`] at each
+//! scrape, so that one scrape shows one moment and the equations hold in it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+
+use crate::{
+    model::{Cause, ShardId},
+    telemetry::{HealthBoard, Ledgers, equations::Equations},
+};
+
+/// A metric with labels; the handle of one label set comes from `get_or_create_owned`.
+pub type By<L, M> = Family<L, M, fn() -> M>;
+
+/// What stands in front of every name.
+const PREFIX: &str = "fleetline";
+
+/// From half a millisecond to 16 seconds: an fsync at the low end, a store's time-out at the high.
+const SECONDS_BUCKETS: (f64, f64, u16) = (0.0005, 2.0, 16);
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $name:ident: $kind:ty [$unit:ident],)+) => {
+        /// The handles of every metric, and the registry that writes them out.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Mutex<Registry>,
+            ledgers: Arc<Ledgers>,
+            $($(#[doc = $help])+ pub $name: $kind,)+
+        }
+
+        impl Metrics {
+            /// All metrics at zero, and the health board beside them.
+            #[must_use]
+            pub fn new(health: HealthBoard) -> Self {
+                let mut registry = Registry::with_prefix(PREFIX);
+                let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+                registry.register("build", "The running version", Info::new(version));
+                let ledgers = Arc::new(Ledgers::default());
+                registry.register_collector(Box::new(Equations::new(Arc::clone(&ledgers), health)));
+                $(let $name = <$kind as Fresh>::fresh();)+
+                $(register(
+                    &mut registry,
+                    stringify!($name),
+                    stringify!($unit),
+                    concat!($($help),+),
+                    $name.clone(),
+                );)+
+                Self { registry: Mutex::new(registry), ledgers, $($name,)+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Vehicles that are connected now.
+    mqtt_open_sessions: Gauge [sessions],
+    /// Connections accepted, before anything was read from them.
+    mqtt_accepted_connections: Counter [connections],
+    /// Connections that ended, by the reason.
+    mqtt_closed_connections: By<ReasonLabel, Counter> [connections],
+    /// Bytes read from vehicles.
+    mqtt_read_bytes: Counter [bytes],
+    /// Bytes written to vehicles.
+    mqtt_written_bytes: Counter [bytes],
+    /// Times that a session was not read on because of what it had unsettled.
+    mqtt_paused_reads: Counter [reads],
+    /// Retained flags and wills received, which are accepted and not served yet.
+    mqtt_unserved_features: By<ReasonLabel, Counter> [features],
+
+    /// Messages set aside before they reached the spool, by mapping and cause.
+    uplink_failures: By<FailureLabel, Counter> [failures],
+    /// Values and points left out by rule: NaN, empty point, unknown property.
+    uplink_left_out_values: By<ReasonLabel, Counter> [values],
+    /// Bytes handed to a lane and not yet durable, by shard.
+    uplink_queued_bytes: By<ShardLabel, Gauge> [bytes],
+
+    /// Bytes that the spools hold on disk, dead letters excluded.
+    spool_disk_bytes: Gauge [bytes],
+    /// Bytes past which publishes wait.
+    spool_limit_bytes: Gauge [bytes],
+    /// Time of one fdatasync of a group, by shard.
+    spool_sync_seconds: By<ShardLabel, Histogram> [seconds],
+    /// Entries appended, by shard.
+    spool_appended_entries: By<ShardLabel, Counter> [entries],
+    /// Times that an append found no room, by shard.
+    spool_full_appends: By<ShardLabel, Counter> [appends],
+
+    /// Requests to the store that were answered, by shard and verdict.
+    sink_requests: By<VerdictLabel, Counter> [requests],
+    /// Time from sending a request to its verdict, by shard.
+    sink_request_seconds: By<ShardLabel, Histogram> [seconds],
+    /// Requests sent and not yet answered, by shard.
+    sink_in_flight_requests: By<ShardLabel, Gauge> [requests],
+    /// Bytes of line protocol sent, before compression, by shard.
+    sink_sent_bytes: By<ShardLabel, Counter> [bytes],
+    /// Requests sent again after a failure, by shard.
+    sink_retried_requests: By<ShardLabel, Counter> [requests],
+
+    /// Dead letters made durable, by cause.
+    dead_letter_written_letters: By<CauseLabel, Counter> [letters],
+    /// Bytes of dead letters on disk.
+    dead_letter_disk_bytes: Gauge [bytes],
+
+    /// HTTP requests answered, by status.
+    http_requests: By<StatusLabel, Counter> [requests],
+}
+
+impl Metrics {
+    /// Where workers and shards put their ledgers of the two equations.
+    #[must_use]
+    pub fn ledgers(&self) -> &Arc<Ledgers> {
+        &self.ledgers
+    }
+
+    /// Every metric in the OpenMetrics text format, as of one moment for the equations.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        text::encode(&mut out, &registry).expect("writing to a string does not fail");
+        out
+    }
+}
+
+/// Registers a metric under its field's name; the unit, which is the name's last part, goes apart.
+fn register(
+    registry: &mut Registry,
+    name: &str,
+    unit: &str,
+    help: &str,
+    metric: impl prometheus_client::registry::Metric,
+) {
+    let help = help.trim().trim_end_matches('.');
+    match name.strip_suffix(unit).and_then(|stem| stem.strip_suffix('_')) {
+        Some(stem) => {
+            registry.register_with_unit(stem, help, Unit::Other(unit.to_owned()), metric);
+        }
+        None => panic!("the metric `{name}` does not end in its unit `{unit}`"),
+    }
+}
+
+/// A metric at zero. The registry's types have no common way to say that of a histogram.
+trait Fresh {
+    fn fresh() -> Self;
+}
+
+impl Fresh for Counter {
+    fn fresh() -> Self {
+        Self::default()
+    }
+}
+
+impl Fresh for Gauge {
+    fn fresh() -> Self {
+        Self::default()
+    }
+}
+
+impl Fresh for Histogram {
+    fn fresh() -> Self {
+        let (start, factor, length) = SECONDS_BUCKETS;
+        Self::new(exponential_buckets(start, factor, length))
+    }
+}
+
+impl<L: Clone + std::hash::Hash + Eq, M: Fresh> Fresh for By<L, M> {
+    fn fresh() -> Self {
+        Self::new_with_constructor(M::fresh)
+    }
+}
+
+/// A shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ShardLabel {
+    shard: u16,
+}
+
+impl From<ShardId> for ShardLabel {
+    fn from(shard: ShardId) -> Self {
+        Self { shard: shard.0 }
+    }
+}
+
+/// A word of a closed list that the counting code owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    /// Never text that came from outside.
+    pub reason: &'static str,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct VerdictLabel {
+    /// The shard whose points the request held.
+    pub shard: u16,
+    /// The verdict's name.
+    pub verdict: &'static str,
+}
+
+/// An HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StatusLabel {
+    /// The three digits.
+    pub status: u16,
+}
+
+/// A cause of dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CauseLabel {
+    /// The cause.
+    pub cause: CauseName,
+}
+
+/// A failure of one mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FailureLabel {
+    /// The mapping's name, of which there are as many as the operator wrote.
+    pub mapping: Arc<str>,
+    /// The cause.
+    pub cause: CauseName,
+}
+
+/// A cause as a label's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CauseName(pub Cause);
+
+impl EncodeLabelValue for CauseName {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.0.as_str(), encoder)
+    }
+}
