@@ -5,6 +5,7 @@ mod cause;
 mod dialect;
 mod letter;
 pub mod line;
+mod secret;
 mod shard;
 mod time;
 
@@ -12,5 +13,6 @@ pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
 pub use dialect::LineDialect;
 pub use letter::DeadLetter;
+pub use secret::Secret;
 pub use shard::{Position, ShardCount, ShardId};
 pub use time::UnixNanos;

@@ -1,1 +1,42 @@
-//! Databases as protocols: request → verdict.
+//! Databases as protocols: where a write goes, and what an answer means.
+//!
+//! A store is asked with one HTTP request of lines and answers with a [`Verdict`]. Everything that
+//! differs between stores is in one file each and pure: options to the parts of a request
+//! ([`Route`]), an [`Answer`] to a verdict. [`Store`] is the thin shell that sends.
+//!
+//! # What it guarantees
+//! - A verdict is read from body text and codes, not from the status alone.
+//! - A refusal of lines is never confused with a refusal of the request: an unknown precision, a
+//!   body that is no gzip, or a page from a proxy holds everything, and no line is set aside.
+//! - Only 204 is success. A 200 comes from something that is not the store.
+//! - What is kept of an answer is bounded ([`Answer::BODY_BYTES_MAX`],
+//!   [`Answer::QUOTE_BYTES_MAX`]): stores repeat whole lines in what they say.
+//! - Redirects are not followed and proxies are not taken from the environment.
+//!
+//! # What it does not do
+//! It does not retry, split, or know a spool: that is `sink`. It does not look into lines.
+//!
+//! # Where answers go
+//! | answer | verdict |
+//! |---|---|
+//! | 204 | accepted |
+//! | 400, 422 with each refused line's number (InfluxDB 3) | partial |
+//! | 400, 422 about lines; 413; InfluxDB 2.0's 500 `partial write` | rejected: halve |
+//! | 400, 422 about the request; 401, 403, 404 | halted |
+//! | all else: 429, 5xx, other statuses, network, timeouts, cut bodies | unavailable |
+
+mod client;
+mod influxdb1;
+mod influxdb2;
+mod influxdb3;
+mod options;
+mod route;
+mod verdict;
+
+pub use client::{Encoding, Store, StoreError};
+pub use options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Kind, KindError, Options, Target};
+pub use route::Route;
+pub use verdict::{Answer, Refusal, Verdict, verdict};
+
+#[cfg(test)]
+mod tests;

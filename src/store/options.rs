@@ -1,0 +1,207 @@
+//! Which store, where it is, and how to be let in.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::model::{LineDialect, Secret};
+
+/// One store as the operator described it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The protocol and the settings that only it has.
+    pub target: Target,
+    /// Base addresses (`http` or `https`, a path prefix is kept); shards are spread over them.
+    pub urls: Vec<String>,
+    /// How long a connection may take to be made. Default: 5 s.
+    pub connect_timeout: Duration,
+    /// How long a request may take from its first byte to the answer's last. Default: 30 s.
+    pub request_timeout: Duration,
+}
+
+impl Options {
+    /// [`Options::connect_timeout`] unless said.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+    /// [`Options::request_timeout`] unless said: above the 10 s after which InfluxDB 1 gives up on
+    /// a write itself, so that its own answer is what we hear.
+    pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// A store with the default timeouts.
+    #[must_use]
+    pub fn new(target: Target, urls: Vec<String>) -> Self {
+        Self {
+            target,
+            urls,
+            connect_timeout: Self::CONNECT_TIMEOUT,
+            request_timeout: Self::REQUEST_TIMEOUT,
+        }
+    }
+}
+
+/// A protocol with its own settings; each has one file in this room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// InfluxDB 1: `/write`.
+    InfluxDb1(InfluxDb1),
+    /// InfluxDB 2: `/api/v2/write`.
+    InfluxDb2(InfluxDb2),
+    /// InfluxDB 3: `/api/v3/write_lp`.
+    InfluxDb3(InfluxDb3),
+}
+
+/// Settings of InfluxDB 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfluxDb1 {
+    /// The database; it must exist.
+    pub database: String,
+    /// The retention policy; absent: the database's default one.
+    pub retention_policy: Option<String>,
+    /// How to be let in; absent where the server asks nobody.
+    pub credentials: Option<Credentials>,
+}
+
+/// Settings of InfluxDB 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfluxDb2 {
+    /// The organisation's name.
+    pub org: String,
+    /// The bucket's name; it must exist.
+    pub bucket: String,
+    /// A token that may write the bucket.
+    pub token: Option<Secret>,
+}
+
+/// Settings of InfluxDB 3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfluxDb3 {
+    /// The database; the server makes it with the first write.
+    pub database: String,
+    /// A token that may write the database.
+    pub token: Option<Secret>,
+}
+
+/// The two ways into InfluxDB 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// A user and a password, sent as HTTP Basic.
+    Basic {
+        /// The user's name.
+        user: String,
+        /// The user's password.
+        password: Secret,
+    },
+    /// A token, sent as `Authorization: Token` (InfluxDB 1.8 and its successors' compatible path).
+    Token(Secret),
+}
+
+impl Target {
+    /// Which protocol this is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::InfluxDb1(_) => Kind::InfluxDb1,
+            Self::InfluxDb2(_) => Kind::InfluxDb2,
+            Self::InfluxDb3(_) => Kind::InfluxDb3,
+        }
+    }
+}
+
+/// The protocols that this version speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// InfluxDB 1.
+    InfluxDb1,
+    /// InfluxDB 2.
+    InfluxDb2,
+    /// InfluxDB 3.
+    InfluxDb3,
+}
+
+impl Kind {
+    /// Every kind, oldest first.
+    pub const ALL: &[Self] = &[Self::InfluxDb1, Self::InfluxDb2, Self::InfluxDb3];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InfluxDb1 => "influxdb1",
+            Self::InfluxDb2 => "influxdb2",
+            Self::InfluxDb3 => "influxdb3",
+        }
+    }
+
+    /// The richest dialect of line protocol that the store understands.
+    #[must_use]
+    pub const fn dialect(self) -> LineDialect {
+        match self {
+            Self::InfluxDb1 => LineDialect::Signed,
+            Self::InfluxDb2 | Self::InfluxDb3 => LineDialect::Unsigned,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name that is no store of this version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KindError {
+    /// The store is part of the design but not of this version; choose one of the others.
+    #[error(
+        "store kind `{0}` is not available in this version; \
+         available are influxdb1, influxdb2, influxdb3"
+    )]
+    NotYet(String),
+    /// No store has this name; choose one of the listed.
+    #[error("unknown store kind `{0}`; available are influxdb1, influxdb2, influxdb3")]
+    Unknown(String),
+}
+
+impl FromStr for Kind {
+    type Err = KindError;
+
+    fn from_str(name: &str) -> Result<Self, KindError> {
+        if let Some(kind) = Self::ALL.iter().copied().find(|kind| kind.as_str() == name) {
+            return Ok(kind);
+        }
+        Err(match name {
+            "embedded" | "tdengine" => KindError::NotYet(name.to_owned()),
+            _ => KindError::Unknown(name.to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_not_there_says_which_are() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        assert_eq!("tdengine".parse::<Kind>(), Err(KindError::NotYet("tdengine".to_owned())));
+        assert_eq!(
+            "influx".parse::<Kind>().map_err(|error| error.to_string()),
+            Err("unknown store kind `influx`; available are influxdb1, influxdb2, influxdb3"
+                .to_owned())
+        );
+    }
+
+    #[test]
+    fn no_secret_is_printed_with_the_options() {
+        let secret = || Secret::new("hush");
+        let credentials = Credentials::Basic { user: "u".to_owned(), password: secret() };
+        let one = InfluxDb1 {
+            database: "d".to_owned(),
+            retention_policy: None,
+            credentials: Some(credentials),
+        };
+        let two = InfluxDb2 { org: "o".to_owned(), bucket: "b".to_owned(), token: Some(secret()) };
+        let three = InfluxDb3 { database: "d".to_owned(), token: Some(secret()) };
+        let all = [Target::InfluxDb1(one), Target::InfluxDb2(two), Target::InfluxDb3(three)];
+        assert!(!format!("{all:?}").contains("hush"));
+    }
+}
