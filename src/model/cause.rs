@@ -42,6 +42,8 @@ causes! {
     SchemaUnknown = "schema-unknown",
     /// The message holds more points than the bound.
     TooManyPoints = "too-many-points",
+    /// A repeated field or a map holds more elements than the bound.
+    TooManyElements = "too-many-elements",
     /// The message's points take more bytes than the bound.
     TooManyBytes = "too-many-bytes",
     /// The vehicle's identity is absent, empty or too long.

@@ -1,1 +1,17 @@
-//! Schema files → an immutable registry of codecs.
+//! Schema files → an immutable registry of what payloads look like.
+//!
+//! Each format turns its schema into a [`Shape`], the one description that mappings are compiled
+//! against, and keeps what its decode program needs beside it. Everything wrong in a file is a
+//! [`Problem`] with file, line and what to do; all of them are collected, not only the first.
+
+mod problem;
+pub mod protobuf;
+mod registry;
+mod shape;
+mod source;
+
+pub use problem::{Problem, nearest};
+pub use protobuf::ProtobufSchemas;
+pub use registry::Registry;
+pub use shape::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Unit};
+pub use source::{Source, Sources};

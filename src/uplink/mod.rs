@@ -1,1 +1,9 @@
-//! Vehicle → spool: decode, map, line, lane.
+//! Vehicle → spool: what happens to a message between its arrival and its lines.
+
+pub(crate) mod decode;
+mod limits;
+mod protobuf;
+mod slots;
+
+pub use limits::Limits;
+pub use slots::{DecodeError, Item, Slot, Slots, State};

@@ -1,0 +1,10 @@
+//! How a plan reads its payloads: one compiled program a format.
+
+use crate::mapping::protobuf::Program as ProtobufProgram;
+
+/// The decode program of a plan.
+#[derive(Clone, Debug)]
+pub enum Decoder {
+    /// Protobuf wire bytes.
+    Protobuf(ProtobufProgram),
+}

@@ -1,0 +1,93 @@
+//! Where each planned value of a payload goes: the slot table, as a tree that follows the shape.
+//!
+//! A format compiles its decode program from a [`Layout`] and its own schema: for each member of a
+//! record either a [`Place`] or nothing (skip it). Slots of one record, with all that is nested in
+//! it, are contiguous, in declaration order, so a record can be cleared or set to its defaults by
+//! copying a range.
+//!
+//! The table has two parts: slots below [`Layout::element_slots`]`.start` belong to the message and
+//! are filled once; the slots of that range belong to one element of `points` and are filled again
+//! for each point.
+
+use std::ops::Range;
+
+use crate::schema::Scalar;
+
+/// An index into the slot table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotIdx(pub u16);
+
+impl SlotIdx {
+    /// As an index.
+    #[must_use]
+    pub fn as_usize(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// The slot after it: where a [`Scalar::Timestamp`] has its nanoseconds.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// The whole table.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The payload's root record.
+    pub message: RecordLayout,
+    /// One element of the repeated record that `points` names, wherever it lies in the message (its
+    /// place there is [`Place::Points`]).
+    pub element: Option<RecordLayout>,
+    /// The element's slots; empty without `points`.
+    pub element_slots: Range<u16>,
+    /// How many slots the table has.
+    pub slots_count: u16,
+}
+
+/// One record's places.
+#[derive(Clone, Debug)]
+pub struct RecordLayout {
+    /// All slots of the record, its own and the nested ones; the presence slot is not among them.
+    pub slots: Range<u16>,
+    /// Set to bits 1 by the decoder when the record is seen; `None` for a root and an element,
+    /// which are always there.
+    pub presence: Option<SlotIdx>,
+    /// The planned members by their index in [`crate::schema::Record::members`], ascending. What is
+    /// not listed is skipped.
+    pub members: Vec<(usize, Place)>,
+    /// The slots of members with implicit presence: they hold bits 0, or an empty payload range for
+    /// text and bytes, as soon as the record is seen.
+    pub implicit: Vec<(SlotIdx, Scalar)>,
+}
+
+/// What a decoder does with one member's value.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Stores it in this slot (and the next one, where [`Scalar::slots`] says two).
+    Slot(SlotIdx, Scalar),
+    /// Goes on in the nested record; its presence slot is set.
+    Record(RecordLayout),
+    /// Pushes each element to this slot's list.
+    List(SlotIdx, Scalar),
+    /// Pushes each key and value to this slot's list; of equal keys the last counts.
+    Map {
+        /// The slot of the list.
+        slot: SlotIdx,
+        /// How a key lies in its item.
+        key: Scalar,
+        /// How a value lies in its item.
+        value: Scalar,
+    },
+    /// Notes the byte range of each element; [`Layout::element`] says what to do with one.
+    Points,
+}
+
+impl RecordLayout {
+    /// The place of a member, if it is planned.
+    #[must_use]
+    pub fn place(&self, member: usize) -> Option<&Place> {
+        let at = self.members.binary_search_by_key(&member, |(index, _)| *index).ok()?;
+        Some(&self.members[at].1)
+    }
+}

@@ -1,0 +1,137 @@
+//! The plan: one mapping, compiled until nothing of it is left to look up.
+//!
+//! `uplink` executes it: select → decode into slots → filter → write the line in the plan's order.
+//! Everything is immutable and shared by all workers; keys are escaped here, once.
+
+use std::sync::Arc;
+
+use crate::{
+    mapping::{Decoder, Filter, SlotIdx},
+    schema::{Scalar, Unit},
+};
+
+/// One compiled mapping.
+#[derive(Debug)]
+pub struct Plan {
+    /// The mapping's `name`.
+    pub name: Arc<str>,
+    /// Its place among all plans, in the order of loading: stable until the next reload.
+    pub index: usize,
+    /// Which messages of the topic it takes.
+    pub select: Select,
+    /// How the payload is read.
+    pub decoder: Decoder,
+    /// How many slots the table has, with what a message and an element start from.
+    pub slots: SlotPlan,
+    /// Which points are written at all.
+    pub filter: Option<Filter>,
+    /// The measurement, escaped. Empty for line protocol, which brings its own.
+    pub measurement: Box<[u8]>,
+    /// What identifies the vehicle.
+    pub vehicle: Source,
+    /// The tag that holds the vehicle, as an index into `tags`.
+    pub vehicle_tag: Option<usize>,
+    /// In the mapping's order.
+    pub tags: Box<[Tag]>,
+    /// The point's time; absent: the time of receipt.
+    pub time: Option<Time>,
+    /// In declaration order, nested ones at their place.
+    pub fields: Box<[Field]>,
+}
+
+/// The slot table of a plan.
+#[derive(Clone, Debug, Default)]
+pub struct SlotPlan {
+    /// How many slots the table has in all.
+    pub slots_count: u16,
+    /// From here on the slots belong to one element of `points`; equal to the count without it.
+    pub element_start: u16,
+    /// The slots that a message, before its first byte, sets to their default.
+    pub message_implicit: Box<[(SlotIdx, Scalar)]>,
+    /// The slots that an element, before its first byte, sets to their default.
+    pub element_implicit: Box<[(SlotIdx, Scalar)]>,
+    /// Whether the message holds many points, one an element. Without it, it is one point.
+    pub has_points: bool,
+}
+
+/// How one of several schemas of a topic is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// Every message of the topic.
+    Topic,
+    /// A 5.0 message with this content type, byte for byte.
+    ContentType(Box<str>),
+    /// A payload that starts with 0x00 and this schema id (big endian); for protobuf the message
+    /// indexes follow, already encoded here. The decoder sees what comes after.
+    Confluent {
+        /// The registered id.
+        schema_id: u32,
+        /// The encodings of the message's indexes that are taken; empty for other formats.
+        indexes: Box<[Box<[u8]>]>,
+    },
+    /// A payload that starts with 0xC3 0x01 and this CRC-64-AVRO fingerprint (little endian).
+    AvroSingleObject {
+        /// The fingerprint of the schema's canonical form.
+        fingerprint: u64,
+    },
+}
+
+/// Where a text that is not a field comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The topic's capture, by its place in the pattern.
+    Capture(usize),
+    /// A payload field.
+    Slot(SlotIdx, Scalar),
+}
+
+/// One tag.
+#[derive(Clone, Debug)]
+pub struct Tag {
+    /// `,key=` with the key escaped.
+    pub key: Box<[u8]>,
+    /// The key as the operator wrote it.
+    pub name: Box<str>,
+    /// Its value; absent or empty: the tag is left out.
+    pub source: Source,
+}
+
+/// The payload field that is the point's time.
+#[derive(Clone, Debug)]
+pub struct Time {
+    /// Its slot.
+    pub slot: SlotIdx,
+    /// How it lies there: [`Scalar::Integer`], [`Scalar::Unsigned`], [`Scalar::Ticks`] or
+    /// [`Scalar::Timestamp`].
+    pub scalar: Scalar,
+    /// What an integer counts; not looked at for the others.
+    pub unit: Unit,
+}
+
+/// One field.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// `key=` with the key escaped; for a spread list or map the key's escaped start, `key_`.
+    pub key: Box<[u8]>,
+    /// The name as it stands in the store, unescaped; for a spread list or map without the `_`.
+    pub name: Box<str>,
+    /// Its slot.
+    pub slot: SlotIdx,
+    /// What is written.
+    pub form: FieldForm,
+}
+
+/// What a field writes.
+#[derive(Clone, Debug)]
+pub enum FieldForm {
+    /// One value.
+    Scalar(Scalar),
+    /// `key_0`, `key_1`…, one field an element.
+    SpreadList(Scalar),
+    /// One field an entry, its key appended.
+    SpreadMap(Scalar, Scalar),
+    /// One string: a JSON array.
+    JsonList(Scalar),
+    /// One string: a JSON object.
+    JsonMap(Scalar, Scalar),
+}

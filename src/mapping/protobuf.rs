@@ -1,0 +1,345 @@
+//! A protobuf message type and a layout → a table of actions by field number.
+//!
+//! The table says for each field that the plan wants what to do with its bytes; a number that is not
+//! in it is skipped. Members of a oneof empty each other's slots, also those that are not planned:
+//! the last member on the wire wins even if nobody asked for it.
+
+use std::ops::Range;
+
+use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
+
+use crate::{
+    mapping::{Layout, Place, RecordLayout, SlotIdx},
+    schema::Scalar,
+};
+
+/// What a payload's bytes do to the slots.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The message.
+    pub message: MessageProgram,
+    /// One element of `points`.
+    pub element: Option<MessageProgram>,
+}
+
+/// The actions of one message type at one place.
+#[derive(Clone, Debug, Default)]
+pub struct MessageProgram {
+    /// Actions by field number, for small numbers; [`Action::Skip`] where nothing is wanted.
+    dense: Box<[Op]>,
+    /// Actions of the other numbers, ascending.
+    sparse: Box<[(u32, Op)]>,
+}
+
+/// What to do with one field.
+#[derive(Clone, Debug)]
+pub struct Op {
+    /// What.
+    pub action: Action,
+    /// Slots of the other members of its oneof: emptied before the value is stored.
+    pub clears: Box<[Range<u16>]>,
+    /// Whether one of those members holds the elements of `points`.
+    pub clears_points: bool,
+}
+
+/// What a field's bytes become.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Nothing; only the other members of its oneof are emptied.
+    Skip,
+    /// One value.
+    Scalar(SlotIdx, Wire),
+    /// `google.protobuf.Timestamp` or `Duration`: seconds to the slot, nanoseconds to the next.
+    SecondsNanos(SlotIdx),
+    /// A wrapper: its field 1, the default where that is absent.
+    Wrapper(SlotIdx, Wire),
+    /// A nested message.
+    Message(Box<Nested>),
+    /// Elements, packed or not.
+    List(SlotIdx, Wire),
+    /// An entry of a map.
+    Map(MapOp),
+    /// An element of `points`.
+    Points {
+        /// Whether it is a group and not length-delimited.
+        is_group: bool,
+    },
+}
+
+/// How the entries of a map are read: field 1 is the key, field 2 the value.
+#[derive(Clone, Copy, Debug)]
+pub struct MapOp {
+    /// The slot of the list.
+    pub slot: SlotIdx,
+    /// The key.
+    pub key: Wire,
+    /// The value.
+    pub value: Wire,
+    /// The bits of an absent value: 0 but for a proto2 enum whose first symbol has another number.
+    pub value_default: u64,
+}
+
+/// A nested message's place.
+#[derive(Clone, Debug)]
+pub struct Nested {
+    /// Set when the message is seen.
+    pub presence: SlotIdx,
+    /// Defaults that hold from then on.
+    pub implicit: Box<[(SlotIdx, Scalar)]>,
+    /// Whether it is a group and not length-delimited.
+    pub is_group: bool,
+    /// What to do inside.
+    pub program: MessageProgram,
+}
+
+/// How a scalar lies on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// 8 bytes.
+    Double,
+    /// 4 bytes.
+    Float,
+    /// A varint, the low 32 bits sign-extended.
+    Int32,
+    /// A varint.
+    Int64,
+    /// A varint, the low 32 bits.
+    Uint32,
+    /// A varint.
+    Uint64,
+    /// A zigzag varint of 32 bits.
+    Sint32,
+    /// A zigzag varint.
+    Sint64,
+    /// 4 bytes, unsigned.
+    Fixed32,
+    /// 8 bytes, unsigned.
+    Fixed64,
+    /// 4 bytes, signed.
+    Sfixed32,
+    /// 8 bytes, signed.
+    Sfixed64,
+    /// A varint; anything but 0 is true.
+    Bool,
+    /// Length-delimited, UTF-8.
+    String,
+    /// Length-delimited.
+    Bytes,
+}
+
+impl Wire {
+    /// The wire type of one value, unpacked.
+    #[must_use]
+    pub const fn wire_type(self) -> u8 {
+        match self {
+            Self::Double | Self::Fixed64 | Self::Sfixed64 => 1,
+            Self::Float | Self::Fixed32 | Self::Sfixed32 => 5,
+            Self::String | Self::Bytes => 2,
+            _ => 0,
+        }
+    }
+
+    /// Whether absent it is a range and not bits.
+    #[must_use]
+    pub const fn is_range(self) -> bool {
+        matches!(self, Self::String | Self::Bytes)
+    }
+
+    /// How a field's type lies on the wire; `None` for messages.
+    #[must_use]
+    pub fn of(kind: &Kind) -> Option<Self> {
+        Some(match kind {
+            Kind::Double => Self::Double,
+            Kind::Float => Self::Float,
+            // An enum is an int32 on the wire.
+            Kind::Int32 | Kind::Enum(_) => Self::Int32,
+            Kind::Int64 => Self::Int64,
+            Kind::Uint32 => Self::Uint32,
+            Kind::Uint64 => Self::Uint64,
+            Kind::Sint32 => Self::Sint32,
+            Kind::Sint64 => Self::Sint64,
+            Kind::Fixed32 => Self::Fixed32,
+            Kind::Fixed64 => Self::Fixed64,
+            Kind::Sfixed32 => Self::Sfixed32,
+            Kind::Sfixed64 => Self::Sfixed64,
+            Kind::Bool => Self::Bool,
+            Kind::String => Self::String,
+            Kind::Bytes => Self::Bytes,
+            Kind::Message(_) => return None,
+        })
+    }
+}
+
+/// Field numbers below this are found by index; it covers what protobuf encodes in one or two bytes
+/// of tag and any hand-written schema, at 40 bytes a number that is not used.
+const DENSE_NUMBERS_MAX: u32 = 256;
+
+impl MessageProgram {
+    /// What to do with a field; `None`: skip it.
+    #[must_use]
+    pub fn op(&self, number: u32) -> Option<&Op> {
+        if let Some(op) = self.dense.get(number as usize) {
+            return Some(op);
+        }
+        let at = self.sparse.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(&self.sparse[at].1)
+    }
+
+    /// Sorts ops into the two tables.
+    fn new(mut ops: Vec<(u32, Op)>) -> Self {
+        ops.sort_by_key(|(number, _)| *number);
+        let split = ops.partition_point(|(number, _)| *number < DENSE_NUMBERS_MAX);
+        let sparse = ops.split_off(split).into_boxed_slice();
+        let mut dense = Vec::new();
+        for (number, op) in ops {
+            dense.resize(number as usize, Op::skip());
+            dense.push(op);
+        }
+        Self { dense: dense.into_boxed_slice(), sparse }
+    }
+}
+
+impl Op {
+    /// Nothing at all.
+    fn skip() -> Self {
+        Self { action: Action::Skip, clears: Box::default(), clears_points: false }
+    }
+
+    /// Whether it does anything.
+    fn is_skip(&self) -> bool {
+        matches!(self.action, Action::Skip) && self.clears.is_empty() && !self.clears_points
+    }
+}
+
+impl Program {
+    /// Compiles a message type. Members of the layout's records are the message's fields in the
+    /// order of declaration, as [`crate::schema::protobuf`] tells them.
+    #[must_use]
+    pub fn compile(message: &MessageDescriptor, layout: &Layout) -> Self {
+        let mut compiler = Compiler { layout, element: None };
+        let message = compiler.record(message, &layout.message);
+        Self { message, element: compiler.element }
+    }
+}
+
+/// The state of one compilation.
+struct Compiler<'a> {
+    layout: &'a Layout,
+    element: Option<MessageProgram>,
+}
+
+impl Compiler<'_> {
+    /// The program of one message at one place.
+    fn record(&mut self, message: &MessageDescriptor, record: &RecordLayout) -> MessageProgram {
+        let fields: Vec<FieldDescriptor> = crate::schema::protobuf::fields(message);
+        let mut ops = Vec::new();
+        for (index, field) in fields.iter().enumerate() {
+            let mut op = Op::skip();
+            if let Some(place) = record.place(index) {
+                op.action = self.action(field, place);
+            }
+            self.fill_clears(&mut op, field, &fields, record);
+            if !op.is_skip() {
+                ops.push((field.number(), op));
+            }
+        }
+        MessageProgram::new(ops)
+    }
+
+    /// What one planned field does.
+    fn action(&mut self, field: &FieldDescriptor, place: &Place) -> Action {
+        let kind = field.kind();
+        match place {
+            Place::Slot(slot, Scalar::Timestamp | Scalar::Duration) => Action::SecondsNanos(*slot),
+            Place::Slot(slot, _) => match kind.as_message() {
+                Some(wrapper) => Action::Wrapper(*slot, wire_of_field(wrapper, 1)),
+                None => Action::Scalar(*slot, wire_of(&kind)),
+            },
+            Place::Record(record) => {
+                let message = kind.as_message().expect("a record's field is a message");
+                Action::Message(Box::new(Nested {
+                    presence: record.presence.expect("a nested record has a presence slot"),
+                    implicit: record.implicit.clone().into_boxed_slice(),
+                    is_group: field.is_group(),
+                    program: self.record(message, record),
+                }))
+            }
+            Place::List(slot, _) => Action::List(*slot, wire_of(&kind)),
+            Place::Map { slot, .. } => {
+                let entry = kind.as_message().expect("a map's field is an entry message");
+                let value = entry.map_entry_value_field().kind();
+                let first = value.as_enum().map(|symbols| symbols.default_value().number());
+                Action::Map(MapOp {
+                    slot: *slot,
+                    key: wire_of_field(entry, 1),
+                    value: wire_of(&value),
+                    value_default: i64::from(first.unwrap_or(0)).cast_unsigned(),
+                })
+            }
+            Place::Points => {
+                let message = kind.as_message().expect("points name a repeated message");
+                let element = self.layout.element.as_ref().expect("points have an element");
+                self.element = Some(self.record(message, element));
+                Action::Points { is_group: field.is_group() }
+            }
+        }
+    }
+
+    /// What the other members of the field's oneof lose when it comes.
+    fn fill_clears(
+        &self,
+        op: &mut Op,
+        field: &FieldDescriptor,
+        fields: &[FieldDescriptor],
+        record: &RecordLayout,
+    ) {
+        let Some(oneof) = field.containing_oneof() else { return };
+        let mut clears = Vec::new();
+        for (index, other) in fields.iter().enumerate() {
+            let is_other = other.containing_oneof().as_ref() == Some(&oneof)
+                && other.number() != field.number();
+            match record.place(index) {
+                Some(place) if is_other => {
+                    op.clears_points |= holds_points(place);
+                    clears.extend(slots_of(place));
+                }
+                _ => {}
+            }
+        }
+        op.clears = clears.into_boxed_slice();
+    }
+}
+
+/// The slots that a place fills.
+fn slots_of(place: &Place) -> Vec<Range<u16>> {
+    match place {
+        Place::Slot(slot, scalar) => vec![slot.0..slot.0 + scalar.slots()],
+        Place::List(slot, _) | Place::Map { slot, .. } => vec![slot.0..slot.0 + 1],
+        Place::Record(record) => {
+            let presence = record.presence.map(|slot| slot.0..slot.0 + 1);
+            presence.into_iter().chain([record.slots.clone()]).collect()
+        }
+        Place::Points => Vec::new(),
+    }
+}
+
+/// Whether the elements of `points` lie there.
+fn holds_points(place: &Place) -> bool {
+    match place {
+        Place::Points => true,
+        Place::Record(record) => record.members.iter().any(|(_, place)| holds_points(place)),
+        Place::Slot(..) | Place::List(..) | Place::Map { .. } => false,
+    }
+}
+
+/// How a scalar's kind lies on the wire.
+fn wire_of(kind: &Kind) -> Wire {
+    Wire::of(kind).expect("the shape says scalar")
+}
+
+/// How a field of a well-known or entry message lies on the wire.
+fn wire_of_field(message: &MessageDescriptor, number: u32) -> Wire {
+    let field = message.get_field(number).expect("such messages have this field");
+    debug_assert!(field.cardinality() != Cardinality::Repeated, "and it is singular");
+    wire_of(&field.kind())
+}

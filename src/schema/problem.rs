@@ -1,0 +1,56 @@
+//! One thing that is wrong in a schema or mapping file, told so that it can be mended.
+
+use std::fmt;
+
+/// Something wrong in a file below the schemas directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The file, relative to the schemas directory, with forward slashes.
+    pub file: String,
+    /// The line, from 1, where one can be named.
+    pub line: Option<u32>,
+    /// What is wrong and what to do about it: lowercase, no full stop, no line break.
+    pub what: String,
+}
+
+impl Problem {
+    /// A problem of a whole file.
+    #[must_use]
+    pub fn of_file(file: &str, what: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line: None, what: what.into() }
+    }
+
+    /// A problem at a byte offset of a file's text.
+    #[must_use]
+    pub fn at(file: &str, text: &str, offset: usize, what: impl Into<String>) -> Self {
+        let line = line_of(text, offset);
+        Self { file: file.to_owned(), line: Some(line), what: what.into() }
+    }
+}
+
+/// The line, from 1, of a byte offset.
+fn line_of(text: &str, offset: usize) -> u32 {
+    let before = text.as_bytes().iter().take(offset);
+    let newlines = before.filter(|byte| **byte == b'\n').count();
+    u32::try_from(newlines + 1).unwrap_or(u32::MAX)
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file, self.what),
+            None => write!(f, "{}: {}", self.file, self.what),
+        }
+    }
+}
+
+/// The known word nearest to an unknown one, if it is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(word.len()))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

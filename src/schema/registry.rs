@@ -1,0 +1,19 @@
+//! All schemas in force: immutable, replaced whole.
+
+use crate::schema::{Problem, ProtobufSchemas, Sources};
+
+/// The schemas of every format.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    /// `*.proto`.
+    pub protobuf: ProtobufSchemas,
+}
+
+impl Registry {
+    /// Compiles every schema file. What is wrong is added to `problems`, and the rest is still
+    /// there, so that the mappings can be looked at too.
+    #[must_use]
+    pub fn compile(sources: &Sources, problems: &mut Vec<Problem>) -> Self {
+        Self { protobuf: ProtobufSchemas::compile(sources, problems) }
+    }
+}

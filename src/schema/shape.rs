@@ -1,0 +1,231 @@
+//! The shape of a payload as every format tells it: records of named members, down to scalars.
+//!
+//! A format turns its schema into one [`Shape`]; `mapping` lays the leaves out in slots by walking
+//! it; the format then compiles its own decode program from that layout. So mapping rules (paths,
+//! names, tags, filters) exist once and know no wire format.
+//!
+//! Records live in an arena and are named by index, so that a schema that contains itself, or that
+//! reaches one record by many ways, costs nothing until a mapping walks it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::model::FieldType;
+
+/// An index into [`Shape::records`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecordIdx(pub usize);
+
+/// All records that a payload's root record can reach.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The arena. [`RecordIdx`] counts into it.
+    pub records: Vec<Record>,
+    /// The record that a payload is.
+    pub root: RecordIdx,
+}
+
+/// A protobuf message, an Avro record, a JSON object with declared properties.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its full name, for messages to the operator.
+    pub name: String,
+    /// Members in declaration order; a layout names them by their index here.
+    pub members: Vec<Member>,
+}
+
+/// One named member of a record.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The name as declared; a path joins such names with dots.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// What its absence means.
+    pub presence: Presence,
+}
+
+/// What the absence of a member on the wire means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It has its default value (0, "", false, the enum's number 0): a proto3 scalar without
+    /// `optional`. Only scalars may say this.
+    Implicit,
+    /// It has no value: nothing is written. Everything else.
+    Explicit,
+}
+
+/// What a member holds.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// One value.
+    Scalar(Scalar),
+    /// A nested record, flattened into its parent by name.
+    Record(RecordIdx),
+    /// Any number of scalars.
+    List(Scalar),
+    /// Any number of scalars by key.
+    Map {
+        /// The key: [`Scalar::String`], [`Scalar::Integer`], [`Scalar::Unsigned`] or
+        /// [`Scalar::Boolean`].
+        key: Scalar,
+        /// The value.
+        value: Scalar,
+    },
+    /// Any number of records: `points` may name it; otherwise it must be excluded.
+    Records(RecordIdx),
+    /// Something that has no place in a line; a mapping must exclude it, and is told this reason
+    /// ("is a map of messages", "is a union of string and int") if it does not.
+    Unsupported(String),
+}
+
+/// How one value lies in its slot, and what it becomes in a line.
+///
+/// The bits below are what a decoder stores (`Slot::bits`) and what the line writer reads.
+#[derive(Clone, Debug)]
+pub enum Scalar {
+    /// `f64::to_bits`. A float.
+    Float64,
+    /// `f32::to_bits`, zero-extended. A float that prints as a 32-bit float does.
+    Float32,
+    /// An `i64`, two's complement. An integer.
+    Integer,
+    /// A `u64`. An unsigned integer where the dialect has it.
+    Unsigned,
+    /// 0 or 1. A boolean.
+    Boolean,
+    /// A range of text that the decoder has checked to be UTF-8. A string.
+    String,
+    /// A range of bytes. A base64 string, or left out.
+    Bytes,
+    /// The symbol's number as an `i64`. A string: the symbol's name, or the number's digits.
+    Enum(Arc<Symbols>),
+    /// An `i64` counted in a unit since the epoch, or of duration. An integer: nanoseconds.
+    Ticks(Unit),
+    /// Two slots: seconds as an `i64`, then nanoseconds as an `i64` (protobuf's `Timestamp`). An
+    /// integer: nanoseconds. The second slot is the first's index plus one.
+    Timestamp,
+    /// As [`Self::Timestamp`], but a duration (protobuf's `Duration`): not a moment.
+    Duration,
+}
+
+impl Scalar {
+    /// How many slots one value takes.
+    #[must_use]
+    pub const fn slots(&self) -> u16 {
+        match self {
+            Self::Timestamp | Self::Duration => 2,
+            _ => 1,
+        }
+    }
+
+    /// The type of the field it becomes.
+    #[must_use]
+    pub const fn field_type(&self) -> FieldType {
+        match self {
+            Self::Float64 | Self::Float32 => FieldType::Float,
+            Self::Integer | Self::Ticks(_) | Self::Timestamp | Self::Duration => FieldType::Integer,
+            Self::Unsigned => FieldType::Unsigned,
+            Self::Boolean => FieldType::Boolean,
+            Self::String | Self::Bytes | Self::Enum(_) => FieldType::String,
+        }
+    }
+
+    /// A word for the operator.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Float64 | Self::Float32 => "a float",
+            Self::Integer => "an integer",
+            Self::Unsigned => "an unsigned integer",
+            Self::Boolean => "a boolean",
+            Self::String => "a string",
+            Self::Bytes => "bytes",
+            Self::Enum(_) => "an enum",
+            Self::Ticks(_) | Self::Timestamp => "a timestamp",
+            Self::Duration => "a duration",
+        }
+    }
+}
+
+/// What a count of time counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// Nanoseconds.
+    Nanos,
+}
+
+impl Unit {
+    /// Nanoseconds in one of it.
+    #[must_use]
+    pub const fn nanos(self) -> i64 {
+        match self {
+            Self::Seconds => 1_000_000_000,
+            Self::Millis => 1_000_000,
+            Self::Micros => 1_000,
+            Self::Nanos => 1,
+        }
+    }
+}
+
+/// The symbols of an enum: number → name.
+#[derive(Clone, Debug, Default)]
+pub struct Symbols {
+    /// Names of the numbers 0, 1, 2…, as most enums have them; `None` where there is a gap.
+    dense: Vec<Option<Box<str>>>,
+    /// All other numbers.
+    sparse: HashMap<i64, Box<str>>,
+}
+
+/// Numbers below this are kept in the dense table of [`Symbols`].
+const DENSE_SYMBOLS_MAX: usize = 1024;
+
+impl Symbols {
+    /// Symbols by number; of two names of one number (protobuf's `allow_alias`) the first counts.
+    #[must_use]
+    pub fn new<'a>(symbols: impl IntoIterator<Item = (i64, &'a str)>) -> Self {
+        let mut all = Self::default();
+        for (number, name) in symbols {
+            match usize::try_from(number) {
+                Ok(index) if index < DENSE_SYMBOLS_MAX => {
+                    if index >= all.dense.len() {
+                        all.dense.resize(index + 1, None);
+                    }
+                    let place = &mut all.dense[index];
+                    if place.is_none() {
+                        *place = Some(name.into());
+                    }
+                }
+                _ => {
+                    all.sparse.entry(number).or_insert_with(|| name.into());
+                }
+            }
+        }
+        all
+    }
+
+    /// The name of a number, if it has one.
+    #[must_use]
+    pub fn name(&self, number: i64) -> Option<&str> {
+        match usize::try_from(number) {
+            Ok(index) if index < DENSE_SYMBOLS_MAX => self.dense.get(index)?.as_deref(),
+            _ => self.sparse.get(&number).map(AsRef::as_ref),
+        }
+    }
+
+    /// Whether some number has this name.
+    #[must_use]
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+
+    /// Every name, in no particular order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.dense.iter().flatten().chain(self.sparse.values()).map(AsRef::as_ref)
+    }
+}

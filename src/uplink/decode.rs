@@ -1,0 +1,43 @@
+//! One seam for all formats: payload bytes → the plan's slots.
+
+use std::ops::Range;
+
+use crate::{
+    mapping::{Decoder, Plan},
+    uplink::{DecodeError, Limits, Slots, protobuf},
+};
+
+/// Walks the whole payload once and stores what the plan wants of the message.
+///
+/// `payload` is what follows the framing of the plan's `select`, and is below 4 GiB; the table has
+/// been made ready by [`Slots::begin_message`].
+///
+/// # Errors
+/// The first thing that is malformed or over a bound.
+pub(crate) fn message(
+    plan: &Plan,
+    payload: &[u8],
+    slots: &mut Slots,
+    limits: &Limits,
+) -> Result<(), DecodeError> {
+    match &plan.decoder {
+        Decoder::Protobuf(program) => protobuf::message(program, payload, slots, limits),
+    }
+}
+
+/// Walks one element of `points`, as its range was noted by [`message`], after
+/// [`Slots::begin_element`].
+///
+/// # Errors
+/// The first thing that is malformed or over a bound.
+pub(crate) fn element(
+    plan: &Plan,
+    payload: &[u8],
+    range: Range<usize>,
+    slots: &mut Slots,
+    limits: &Limits,
+) -> Result<(), DecodeError> {
+    match &plan.decoder {
+        Decoder::Protobuf(program) => protobuf::element(program, payload, range, slots, limits),
+    }
+}

@@ -1,0 +1,43 @@
+//! The bounds of one message, from bytes to line.
+
+use std::time::Duration;
+
+/// What one message may cost. Every bound that bites is a dead letter with its own cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Points a message. Default: 10,000. Past it: `too-many-points`.
+    pub points_max: usize,
+    /// Bytes of lines a message, over all its mappings. Default: 8 MiB. Past it: `too-many-bytes`.
+    pub bytes_max: usize,
+    /// How deep a payload may nest, unknown groups and skipped values included. Default: 32. Past
+    /// it: `payload-too-deep`.
+    pub depth_max: u32,
+    /// Elements of one repeated field or map. Default: 1,024. Past it: `too-many-elements`.
+    pub repeated_max: u32,
+    /// Bytes of a tag's value, and of a vehicle's identity. Default: 256, because TDengine fails on
+    /// longer ones. Past it: `tag-invalid`, `vehicle-invalid`.
+    pub tag_bytes_max: usize,
+    /// How far a point's time may lie before the time of receipt. Default: 10 years of 365 days.
+    /// Past it: `time-out-of-bounds`.
+    pub time_past: Duration,
+    /// How far a point's time may lie after the time of receipt. Default: 1 day. Past it:
+    /// `time-out-of-bounds`.
+    pub time_ahead: Duration,
+}
+
+/// One day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            points_max: 10_000,
+            bytes_max: 8 * 1024 * 1024,
+            depth_max: 32,
+            repeated_max: 1024,
+            tag_bytes_max: 256,
+            time_past: DAY.saturating_mul(10 * 365),
+            time_ahead: DAY,
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! The slot table that a decoder fills and the line writer reads.
+//!
+//! One table a worker, reused for every message: nothing here is freed, so a message allocates only
+//! while the table grows to what the plans need.
+//!
+//! A decoder's duties, whatever its format:
+//! - it stores what it finds at the places of its plan's layout; of a value that comes twice the
+//!   last counts; what it does not find it leaves alone ([`Slots::begin_message`] has set the
+//!   implicit defaults);
+//! - it marks a nested record's presence slot with bits 1 when it sees the record;
+//! - it checks text to be UTF-8 before it stores it;
+//! - it notes the byte range of each element of `points` with [`Slots::push_element`] and is called
+//!   again for each ([`Slots::begin_element`] goes before);
+//! - it never trusts a length of the wire, and answers anything malformed with a [`DecodeError`].
+
+use std::ops::Range;
+
+use crate::{
+    mapping::{SlotIdx, SlotPlan},
+    model::Cause,
+    schema::Scalar,
+    uplink::Limits,
+};
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nothing: not on the wire, or null.
+    #[default]
+    Absent,
+    /// 64 bits, as [`Scalar`] says how to read them.
+    Bits,
+    /// A range of the payload: start in the low 32 bits, end in the high ones.
+    Payload,
+    /// A range of [`Slots::scratch`], for text that does not stand in the payload as it is
+    /// (unescaped JSON, a formatted decimal). Packed as for `Payload`.
+    Scratch,
+    /// A list of items: head in the low 32 bits, tail in the high ones, both indexes of items.
+    List,
+}
+
+/// One value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slot {
+    bits: u64,
+    /// For a list the count of its items, else 0.
+    count: u32,
+    state: State,
+}
+
+impl Slot {
+    /// No value.
+    pub const ABSENT: Self = Self { bits: 0, count: 0, state: State::Absent };
+
+    /// A number, a boolean, an enum's number, ticks.
+    #[must_use]
+    pub const fn bits(bits: u64) -> Self {
+        Self { bits, count: 0, state: State::Bits }
+    }
+
+    /// Text or bytes of the payload. The caller has checked that the payload is below 4 GiB.
+    #[must_use]
+    pub fn payload(range: Range<usize>) -> Self {
+        Self { bits: pack(range), count: 0, state: State::Payload }
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub const fn state(self) -> State {
+        self.state
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub const fn is_absent(self) -> bool {
+        matches!(self.state, State::Absent)
+    }
+
+    /// The 64 bits of a [`State::Bits`].
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.bits
+    }
+
+    /// How many items a list has; 0 for anything else.
+    #[must_use]
+    pub const fn items_count(self) -> u32 {
+        self.count
+    }
+
+    /// The range of a [`State::Payload`] or [`State::Scratch`].
+    fn range(self) -> Range<usize> {
+        let [start, end] = halves(self.bits);
+        start as usize..end as usize
+    }
+
+    /// What an implicit member of this kind has when it is not on the wire.
+    #[must_use]
+    pub fn default_of(scalar: &Scalar) -> Self {
+        match scalar {
+            Scalar::String | Scalar::Bytes => Self::payload(0..0),
+            _ => Self::bits(0),
+        }
+    }
+}
+
+/// Packs a range of a payload that is below 4 GiB.
+fn pack(range: Range<usize>) -> u64 {
+    range.start as u64 | (range.end as u64) << 32
+}
+
+/// The low and the high half.
+#[expect(clippy::cast_possible_truncation, reason = "both casts take exactly one half")]
+const fn halves(bits: u64) -> [u32; 2] {
+    [bits as u32, (bits >> 32) as u32]
+}
+
+/// One element of a list, or one entry of a map.
+#[derive(Clone, Copy, Debug)]
+pub struct Item {
+    /// The key of a map's entry; absent in a list.
+    pub key: Slot,
+    /// The value.
+    pub value: Slot,
+    /// The item after it; [`NO_ITEM`] for the last.
+    next: u32,
+}
+
+/// No item.
+const NO_ITEM: u32 = u32::MAX;
+
+/// The table, with what lies beside it.
+#[derive(Debug, Default)]
+pub struct Slots {
+    table: Vec<Slot>,
+    items: Vec<Item>,
+    /// How many items belong to the message; those past it belong to the current element.
+    items_of_message: usize,
+    /// Byte ranges of the elements of `points`, in the order of the wire.
+    elements: Vec<Range<u32>>,
+    /// Text that a decoder had to make.
+    scratch: Vec<u8>,
+    /// How much of `scratch` belongs to the message.
+    scratch_of_message: usize,
+    element_start: usize,
+    repeated_max: u32,
+    points_max: usize,
+    /// Properties of the payload that the schema does not know, over the whole message (JSON).
+    pub unknown: u32,
+}
+
+impl Slots {
+    /// An empty table that will take at most this many items a list and points a message.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self { repeated_max: limits.repeated_max, points_max: limits.points_max, ..Self::default() }
+    }
+
+    /// Clears the table for a message of this plan and sets the message's implicit defaults.
+    pub fn begin_message(&mut self, plan: &SlotPlan) {
+        self.items.clear();
+        self.elements.clear();
+        self.scratch.clear();
+        self.unknown = 0;
+        self.items_of_message = 0;
+        self.scratch_of_message = 0;
+        self.element_start = usize::from(plan.element_start);
+        self.table.clear();
+        self.table.resize(usize::from(plan.slots_count), Slot::ABSENT);
+        self.set_implicit(&plan.message_implicit);
+    }
+
+    /// Clears the element's part of the table and sets its implicit defaults; what the message's
+    /// walk has stored stays.
+    pub fn begin_element(&mut self, plan: &SlotPlan, is_first: bool) {
+        if is_first {
+            self.items_of_message = self.items.len();
+            self.scratch_of_message = self.scratch.len();
+        }
+        self.items.truncate(self.items_of_message);
+        self.scratch.truncate(self.scratch_of_message);
+        self.table[self.element_start..].fill(Slot::ABSENT);
+        self.set_implicit(&plan.element_implicit);
+    }
+
+    /// Gives implicit members their defaults; a decoder calls it for a nested record when it sees
+    /// the record for the first time.
+    pub fn set_implicit(&mut self, implicit: &[(SlotIdx, Scalar)]) {
+        for (slot, scalar) in implicit {
+            self.table[slot.as_usize()] = Slot::default_of(scalar);
+        }
+    }
+
+    /// The slot's value.
+    #[must_use]
+    pub fn slot(&self, slot: SlotIdx) -> Slot {
+        self.table[slot.as_usize()]
+    }
+
+    /// Stores a value.
+    pub fn set(&mut self, slot: SlotIdx, value: Slot) {
+        self.table[slot.as_usize()] = value;
+    }
+
+    /// Stores a number.
+    pub fn set_bits(&mut self, slot: SlotIdx, bits: u64) {
+        self.table[slot.as_usize()] = Slot::bits(bits);
+    }
+
+    /// Empties a range of slots (another member of a oneof has won).
+    pub fn clear(&mut self, slots: Range<u16>) {
+        self.table[usize::from(slots.start)..usize::from(slots.end)].fill(Slot::ABSENT);
+    }
+
+    /// Adds an element to a list, or an entry to a map, whose key then replaces an equal one.
+    ///
+    /// # Errors
+    /// [`Cause::TooManyElements`] past `repeated_max`.
+    pub fn push(
+        &mut self,
+        payload: &[u8],
+        slot: SlotIdx,
+        key: Slot,
+        value: Slot,
+    ) -> Result<(), DecodeError> {
+        let list = self.table[slot.as_usize()];
+        if list.state != State::List {
+            let index = self.add_item(key, value);
+            self.table[slot.as_usize()] = Slot {
+                bits: u64::from(index) << 32 | u64::from(index),
+                count: 1,
+                state: State::List,
+            };
+            return Ok(());
+        }
+        let [head, tail] = halves(list.bits);
+        if !key.is_absent() && self.replace(payload, head, key, value) {
+            return Ok(());
+        }
+        if list.count >= self.repeated_max {
+            return Err(DecodeError::new(Cause::TooManyElements, "the list is over its bound")
+                .in_slot(slot));
+        }
+        let index = self.add_item(key, value);
+        self.items[tail as usize].next = index;
+        self.table[slot.as_usize()] = Slot {
+            bits: u64::from(index) << 32 | u64::from(head),
+            count: list.count + 1,
+            state: State::List,
+        };
+        Ok(())
+    }
+
+    /// Appends an item that no list names yet.
+    fn add_item(&mut self, key: Slot, value: Slot) -> u32 {
+        // Lists are bounded one by one and slots are u16, so items stay far below u32::MAX; the
+        // saturated index would be out of range and is never reached.
+        let index = u32::try_from(self.items.len()).unwrap_or(NO_ITEM);
+        self.items.push(Item { key, value, next: NO_ITEM });
+        index
+    }
+
+    /// Gives the entry of an equal key a new value; false if there is none.
+    fn replace(&mut self, payload: &[u8], head: u32, key: Slot, value: Slot) -> bool {
+        let mut at = head;
+        while at != NO_ITEM {
+            let item = self.items[at as usize];
+            if self.equal(payload, item.key, key) {
+                self.items[at as usize].value = value;
+                return true;
+            }
+            at = item.next;
+        }
+        false
+    }
+
+    /// Whether two keys are the same.
+    fn equal(&self, payload: &[u8], one: Slot, other: Slot) -> bool {
+        match (one.state, other.state) {
+            (State::Bits, State::Bits) => one.bits == other.bits,
+            _ => self.bytes_of(payload, one) == self.bytes_of(payload, other),
+        }
+    }
+
+    /// The items of a slot's list, in order; none if it is no list.
+    pub fn items(&self, slot: SlotIdx) -> impl Iterator<Item = Item> + '_ {
+        let list = self.table[slot.as_usize()];
+        let mut at = if list.state == State::List { halves(list.bits)[0] } else { NO_ITEM };
+        std::iter::from_fn(move || {
+            let item = *self.items.get(at as usize)?;
+            at = item.next;
+            Some(item)
+        })
+    }
+
+    /// The text or bytes of a slot; empty for anything else.
+    #[must_use]
+    pub fn bytes_of<'a>(&'a self, payload: &'a [u8], slot: Slot) -> &'a [u8] {
+        match slot.state {
+            State::Payload => payload.get(slot.range()).unwrap_or_default(),
+            State::Scratch => self.scratch.get(slot.range()).unwrap_or_default(),
+            State::Absent | State::Bits | State::List => &[],
+        }
+    }
+
+    /// Makes text: what `write` appends becomes a value to be stored.
+    ///
+    /// # Errors
+    /// What `write` answers; nothing is kept then.
+    pub fn make_text(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), DecodeError>,
+    ) -> Result<Slot, DecodeError> {
+        let start = self.scratch.len();
+        if let Err(error) = write(&mut self.scratch) {
+            self.scratch.truncate(start);
+            return Err(error);
+        }
+        let range = start..self.scratch.len();
+        Ok(Slot { bits: pack(range), count: 0, state: State::Scratch })
+    }
+
+    /// Notes one element of `points`.
+    ///
+    /// # Errors
+    /// [`Cause::TooManyPoints`] past `points_max`.
+    pub fn push_element(&mut self, range: Range<usize>) -> Result<(), DecodeError> {
+        if self.elements.len() >= self.points_max {
+            return Err(DecodeError::new(Cause::TooManyPoints, "more points than the bound"));
+        }
+        let [start, end] = halves(pack(range));
+        self.elements.push(start..end);
+        Ok(())
+    }
+
+    /// Forgets the elements noted so far (a oneof's other member, or a later copy, has won).
+    pub fn clear_elements(&mut self) {
+        self.elements.clear();
+    }
+
+    /// How many elements were noted.
+    #[must_use]
+    pub fn elements_count(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// The byte range of an element.
+    #[must_use]
+    pub fn element(&self, index: usize) -> Range<usize> {
+        let range = &self.elements[index];
+        range.start as usize..range.end as usize
+    }
+}
+
+/// Why a payload could not be decoded. Small and `Copy`: nothing is formatted until it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct DecodeError {
+    /// The cause as counted and listed.
+    pub cause: Cause,
+    /// What exactly, in a few words.
+    pub what: &'static str,
+    /// The byte of the payload, where one can be named.
+    pub offset: Option<u32>,
+    /// The slot whose value it was, where one can be named; its field is told to the operator.
+    pub slot: Option<SlotIdx>,
+}
+
+impl DecodeError {
+    /// An error whose place is not known yet.
+    #[must_use]
+    pub const fn new(cause: Cause, what: &'static str) -> Self {
+        Self { cause, what, offset: None, slot: None }
+    }
+
+    /// The same, at a byte of the payload.
+    #[must_use]
+    pub fn at(mut self, offset: usize) -> Self {
+        self.offset = u32::try_from(offset).ok();
+        self
+    }
+
+    /// The same, of a slot's value.
+    #[must_use]
+    pub const fn in_slot(mut self, slot: SlotIdx) -> Self {
+        self.slot = Some(slot);
+        self
+    }
+}
