@@ -1,1 +1,11 @@
 //! Integration tests: one binary, one module a feature.
+//!
+//! They run the real binary over real sockets and real files. What needs a real server lives in
+//! [`real`] and skips itself, visibly, where `tests/run` has not said where that server is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, reads files and clocks as it likes, and says so"
+)]
+
+mod tidy;
