@@ -111,7 +111,7 @@ impl PointCounts {
     }
 }
 
-/// One shard's point counts. The lane adds what it made durable, the shipper what the cursor passed.
+/// One shard's point counts. The lane adds what became durable, the shipper what the cursor passed.
 #[derive(Debug, Default)]
 pub struct PointLedger(Mutex<PointCounts>);
 
