@@ -1,1 +1,5 @@
 //! The vehicle edge: listeners, sessions, acknowledgements.
+
+mod options;
+
+pub use options::Options;

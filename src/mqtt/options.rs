@@ -1,0 +1,66 @@
+//! What the vehicle edge is told: addresses and bounds.
+
+use std::{net::SocketAddr, num::NonZeroU16, time::Duration};
+
+use crate::uplink::IntakeOptions;
+
+/// The vehicle edge's options. Defaults are those of the configuration reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free one. Default: `127.0.0.1:1883`.
+    pub listen: Vec<SocketAddr>,
+    /// Worker threads. Default: one a core.
+    pub workers: usize,
+    /// Unacknowledged publishes a session; announced to 5.0 vehicles, for 3.1.1 ones the point
+    /// where reading pauses. Default: 1024.
+    pub receive_maximum: NonZeroU16,
+    /// Bytes of one packet, announced to 5.0 vehicles. Default: 1 MiB.
+    pub packet_bytes_max: u32,
+    /// Bytes of a CONNECT, before anything is known of the peer. Default: 16 KiB.
+    pub connect_bytes_max: u32,
+    /// Bytes of any packet but CONNECT and PUBLISH. Default: 64 KiB.
+    pub control_bytes_max: u32,
+    /// From accepting a connection to its whole CONNECT. Default: 10 s.
+    pub connect_timeout: Duration,
+    /// From the first byte of a packet to its last. Default: 60 s.
+    pub packet_timeout: Duration,
+    /// The longest keep alive, imposed on 5.0 vehicles; zero imposes none. Default: zero.
+    pub keep_alive_max: Duration,
+    /// Connections at once; one more is closed at once. Default: 1,000,000.
+    pub sessions_max: usize,
+    /// Unacknowledged payload bytes a session, past which reading pauses. Default: 1 MiB.
+    pub session_bytes_max: usize,
+    /// Topic aliases a 5.0 session. Default: 16.
+    pub topic_alias_max: u16,
+    /// Bytes of a topic. Default: 1024.
+    pub topic_bytes_max: usize,
+    /// Levels of a topic. Default: 32.
+    pub topic_levels_max: usize,
+    /// User properties a packet. Default: 64.
+    pub user_properties_max: usize,
+    /// What lies between a worker and the lanes.
+    pub intake: IntakeOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 1883))],
+            workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            receive_maximum: NonZeroU16::new(1024).expect("not zero"),
+            packet_bytes_max: 1024 * 1024,
+            connect_bytes_max: 16 * 1024,
+            control_bytes_max: 64 * 1024,
+            connect_timeout: Duration::from_secs(10),
+            packet_timeout: Duration::from_secs(60),
+            keep_alive_max: Duration::ZERO,
+            sessions_max: 1_000_000,
+            session_bytes_max: 1024 * 1024,
+            topic_alias_max: 16,
+            topic_bytes_max: 1024,
+            topic_levels_max: 32,
+            user_properties_max: 64,
+            intake: IntakeOptions::default(),
+        }
+    }
+}
