@@ -4,12 +4,14 @@
 //! against, and keeps what its decode program needs beside it. Everything wrong in a file is a
 //! [`Problem`] with file, line and what to do; all of them are collected, not only the first.
 
+pub mod avro;
 mod problem;
 pub mod protobuf;
 mod registry;
 mod shape;
 mod source;
 
+pub use avro::AvroSchemas;
 pub use problem::{Problem, nearest};
 pub use protobuf::ProtobufSchemas;
 pub use registry::Registry;

@@ -26,6 +26,14 @@ impl Problem {
         let line = line_of(text, offset);
         Self { file: file.to_owned(), line: Some(line), what: what.into() }
     }
+
+    /// JSON that does not parse.
+    pub(crate) fn of_json(file: &str, error: &serde_json::Error) -> Self {
+        let told = error.to_string();
+        let what = told.split(" at line ").next().unwrap_or(&told);
+        let line = u32::try_from(error.line()).ok().filter(|line| *line > 0);
+        Self { file: file.to_owned(), line, what: format!("not the JSON expected here: {what}") }
+    }
 }
 
 /// The line, from 1, of a byte offset.

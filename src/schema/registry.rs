@@ -1,12 +1,14 @@
 //! All schemas in force: immutable, replaced whole.
 
-use crate::schema::{Problem, ProtobufSchemas, Sources};
+use crate::schema::{AvroSchemas, Problem, ProtobufSchemas, Sources};
 
 /// The schemas of every format.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     /// `*.proto`.
     pub protobuf: ProtobufSchemas,
+    /// `*.avsc`.
+    pub avro: AvroSchemas,
 }
 
 impl Registry {
@@ -14,6 +16,9 @@ impl Registry {
     /// there, so that the mappings can be looked at too.
     #[must_use]
     pub fn compile(sources: &Sources, problems: &mut Vec<Problem>) -> Self {
-        Self { protobuf: ProtobufSchemas::compile(sources, problems) }
+        Self {
+            protobuf: ProtobufSchemas::compile(sources, problems),
+            avro: AvroSchemas::compile(sources, problems),
+        }
     }
 }
