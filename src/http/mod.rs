@@ -1,1 +1,30 @@
 //! The operator edge: health, metrics, statistics.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `/healthz` | 200 while the process serves at all |
+//! | `/readyz` | 200, or 503 while a critical part is not ready; every part with its reason |
+//! | `/metrics` | all metrics as OpenMetrics text |
+//! | `/api/v1/stats` | the counters of the two equations, as of one moment |
+//!
+//! It runs on the control runtime, never on an MQTT worker, and holds handles only: the health
+//! board and the metrics. Errors have one shape ([`ApiError`]).
+//!
+//! Bounds: the head of a request in bytes and time, its body in bytes, the answer in time, the
+//! connections at once; each is an [`Options`] field. HT-1: a request past a bound is answered with
+//! its status or the connection is closed; it never takes memory or a task without end.
+//!
+//! Why not `axum::serve`: it has no bound on the time and size of a request's head, nor on the
+//! number of connections.
+
+mod error;
+mod options;
+mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use error::ApiError;
+pub use options::Options;
+pub use routes::HttpState;
+pub use server::{Server, bind, serve};

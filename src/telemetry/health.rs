@@ -65,6 +65,14 @@ pub struct Component {
     pub health: Health,
 }
 
+impl Component {
+    /// Whether it leaves the appliance ready.
+    #[must_use]
+    pub fn allows_ready(&self) -> bool {
+        self.critical == Critical::No || self.health == Health::Ready
+    }
+}
+
 /// All parts. Cheap to clone; every clone is the same board.
 #[derive(Clone, Debug, Default)]
 pub struct HealthBoard(Arc<Mutex<Vec<Component>>>);
@@ -98,9 +106,7 @@ impl HealthBoard {
     /// Whether every critical part is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        lock(&self.0)
-            .iter()
-            .all(|part| part.critical == Critical::No || part.health == Health::Ready)
+        lock(&self.0).iter().all(Component::allows_ready)
     }
 }
 

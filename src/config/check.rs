@@ -1,0 +1,264 @@
+//! What no single key can tell: settings that do not go together. Each check has its reason.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+
+use crate::{
+    config::{
+        keys,
+        problem::{Fault, Place, Problem},
+        settings::Settings,
+        source,
+    },
+    model::Secret,
+    telemetry::{Chain, log},
+};
+
+/// What [`check`] found out on the way.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// The parsed addresses of `mqtt.listen`.
+    pub(super) mqtt: Vec<SocketAddr>,
+    /// That of `http.listen`.
+    pub(super) http: Option<SocketAddr>,
+    /// By the key of the secret itself, wherever it was written.
+    pub(super) secrets: BTreeMap<&'static str, Secret>,
+}
+
+/// Which checks apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All, for an appliance that is to run.
+    Appliance,
+    /// Only those that matter to commands that read files.
+    Offline,
+}
+
+/// Checks everything and gathers what is wrong.
+pub(super) fn check(settings: &Settings, scope: Scope, problems: &mut Vec<Problem>) -> Findings {
+    let mut findings = Findings::default();
+    check_log(settings, problems);
+    check_store_keys(settings, problems);
+    check_sizes(settings, problems);
+    if scope == Scope::Appliance {
+        check_listeners(settings, &mut findings, problems);
+        check_store(settings, &mut findings, problems);
+    }
+    findings
+}
+
+fn check_log(settings: &Settings, problems: &mut Vec<Problem>) {
+    if let Err(error) = log::check_filter(&settings.text("telemetry.log")) {
+        let fault = Fault::Conflict {
+            reason: Chain(&error).to_string(),
+            remedy: "write a level such as \"info\"".to_owned(),
+        };
+        problems.push(settings.problem("telemetry.log", fault));
+    }
+}
+
+fn check_sizes(settings: &Settings, problems: &mut Vec<Problem>) {
+    let at_least = |small: &str, large: &str, why: &str, problems: &mut Vec<Problem>| {
+        let (least, value) = (settings.number(small), settings.number(large));
+        if settings.are_usable(&[small, large]) && value < least {
+            let shown = settings.shown(small).unwrap_or_default();
+            let fault = Fault::Conflict {
+                reason: format!("below {small} = {shown}: {why}"),
+                remedy: format!("raise {large} or lower {small}"),
+            };
+            problems.push(settings.problem_of_pair(large, small, fault));
+        }
+    };
+    at_least(
+        "uplink.group-bytes-max",
+        "uplink.lane-bytes-max",
+        "a lane that holds one group would already stop its sessions",
+        problems,
+    );
+}
+
+fn check_listeners(settings: &Settings, findings: &mut Findings, problems: &mut Vec<Problem>) {
+    let anonymous = settings.flag("auth.anonymous");
+    let mut taken: Vec<(SocketAddr, &str)> = Vec::new();
+    let http = settings.text("http.listen");
+    let addresses = settings
+        .texts("mqtt.listen")
+        .into_iter()
+        .map(|text| ("mqtt.listen", text))
+        .chain([("http.listen", http)]);
+    for (key, text) in addresses {
+        let Ok(address) = text.parse::<SocketAddr>() else {
+            let fault = Fault::Conflict {
+                reason: format!("`{text}` is not an IP address with a port"),
+                remedy: "write it like \"127.0.0.1:1883\" or \"[::1]:1883\"".to_owned(),
+            };
+            problems.push(settings.problem(key, fault));
+            continue;
+        };
+        if let Some((_, other)) = taken.iter().find(|(a, _)| *a == address && a.port() != 0) {
+            let fault = Fault::Conflict {
+                reason: format!("{address} is taken by {other}"),
+                remedy: "give each listener an address of its own".to_owned(),
+            };
+            problems.push(settings.problem(key, fault));
+        }
+        if !address.ip().is_loopback() && !anonymous {
+            let fault = Fault::Conflict {
+                reason: format!(
+                    "{address} can be reached from other machines, and nobody is asked who they are"
+                ),
+                remedy: "listen on 127.0.0.1, or write auth.anonymous = true to allow it"
+                    .to_owned(),
+            };
+            problems.push(settings.problem(key, fault));
+        }
+        taken.push((address, key));
+        match key {
+            "http.listen" => findings.http = Some(address),
+            _ => findings.mqtt.push(address),
+        }
+    }
+}
+
+/// Settings of the store kind that was not chosen are refused: whoever wrote them believes that
+/// they do something.
+fn check_store_keys(settings: &Settings, problems: &mut Vec<Problem>) {
+    let Some(kind) = settings.text_if_any("store.kind") else { return };
+    for path in settings.written() {
+        let stores = keys::find(path).stores;
+        if !stores.is_empty() && !stores.contains(&kind.as_str()) {
+            let belongs = stores.join(" and ");
+            let fault = Fault::OtherStore { belongs, chosen: kind.clone() };
+            problems.push(settings.problem(path, fault));
+        }
+    }
+}
+
+fn check_store(settings: &Settings, findings: &mut Findings, problems: &mut Vec<Problem>) {
+    let missing = |key: &str, remedy: &str, problems: &mut Vec<Problem>| {
+        let fault = Fault::Missing { remedy: remedy.to_owned() };
+        problems.push(Problem { place: Place::Default, key: key.to_owned(), value: None, fault });
+    };
+    for (secret, file) in
+        [("store.token", "store.token-file"), ("store.password", "store.password-file")]
+    {
+        find_secret(settings, secret, file, findings, problems);
+    }
+    if !settings.are_usable(&["store.kind"]) {
+        return;
+    }
+    let Some(kind) = settings.text_if_any("store.kind") else {
+        let remedy = "this version has no store of its own: write a [store] table, such as kind = \
+                      \"influxdb2\", urls = [\"http://127.0.0.1:8086\"], org = \"fleet\", bucket = \
+                      \"telemetry\", token-file = \"/run/secrets/influx\"";
+        missing("store.kind", remedy, problems);
+        return;
+    };
+    if settings.texts("store.urls").is_empty() && settings.are_usable(&["store.urls"]) {
+        let remedy = "write where the store is, such as urls = [\"http://127.0.0.1:8086\"]";
+        missing("store.urls", remedy, problems);
+    }
+    let required: &[(&str, &str)] = match kind.as_str() {
+        "influxdb2" => {
+            &[("store.org", "org = \"fleet\""), ("store.bucket", "bucket = \"telemetry\"")]
+        }
+        _ => &[("store.database", "database = \"telemetry\"")],
+    };
+    for (key, example) in required {
+        if settings.text_if_any(key).is_none() && settings.are_usable(&[key]) {
+            let remedy = format!("{kind} needs it; write, for example, {example}");
+            missing(key, &remedy, problems);
+        }
+    }
+    check_urls(settings, problems);
+    check_credentials(settings, findings, problems);
+}
+
+fn check_urls(settings: &Settings, problems: &mut Vec<Problem>) {
+    for text in settings.texts("store.urls") {
+        let reason = match reqwest::Url::parse(&text) {
+            Err(error) => Some(format!("`{text}` is not an address: {error}")),
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                Some(format!("`{text}` is neither http nor https"))
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                Some("an address with a user in it would be logged".to_owned())
+            }
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+                Some(format!("`{text}` has a query or fragment, which requests would lose"))
+            }
+            Ok(_) => None,
+        };
+        if let Some(reason) = reason {
+            let remedy = "write the base address, such as \"http://127.0.0.1:8086\"".to_owned();
+            problems.push(settings.problem("store.urls", Fault::Conflict { reason, remedy }));
+        }
+    }
+}
+
+fn check_credentials(settings: &Settings, findings: &Findings, problems: &mut Vec<Problem>) {
+    let user = settings.text_if_any("store.username").is_some();
+    let password = findings.secrets.contains_key("store.password");
+    let written = |key: &str| settings.place(key) != Place::Default;
+    let password_written = written("store.password") || written("store.password-file");
+    let mut refuse = |key: &str, reason: &str, remedy: &str| {
+        let fault = Fault::Conflict { reason: reason.to_owned(), remedy: remedy.to_owned() };
+        problems.push(settings.problem(key, fault));
+    };
+    if user && !password && !password_written {
+        refuse("store.username", "a user without a password", "write store.password-file");
+    }
+    if password && !user {
+        let key =
+            if written("store.password-file") { "store.password-file" } else { "store.password" };
+        refuse(key, "a password without a user", "write store.username");
+    }
+    if user && (written("store.token") || written("store.token-file")) {
+        let reason = "a user and a token are two ways in, and only one is used";
+        refuse("store.username", reason, "remove one of them");
+    }
+}
+
+/// A secret is written as itself or as the file that holds it; the later layer wins, and both in
+/// one layer is refused.
+fn find_secret(
+    settings: &Settings,
+    key: &'static str,
+    file_key: &'static str,
+    findings: &mut Findings,
+    problems: &mut Vec<Problem>,
+) {
+    let (own, file) = (settings.place(key), settings.place(file_key));
+    let (text, from) = match (settings.secret_if_any(key), settings.text_if_any(file_key)) {
+        (None, None) => return,
+        (Some(_), Some(_)) if own.same_layer(&file) => {
+            let fault = Fault::Conflict {
+                reason: format!("{key} is written too, and only one can be meant"),
+                remedy: "remove one of them".to_owned(),
+            };
+            problems.push(settings.problem(file_key, fault));
+            return;
+        }
+        (Some(secret), None) => (secret.expose().to_owned(), key),
+        (Some(secret), Some(_)) if own > file => (secret.expose().to_owned(), key),
+        (_, Some(path)) => match source::read_text(Path::new(&path)) {
+            Ok(text) => (text, file_key),
+            Err(source) => {
+                let fault = Fault::Unreadable { what: "the secret", path, source };
+                problems.push(settings.problem(file_key, fault));
+                return;
+            }
+        },
+    };
+    let text = text.trim();
+    if text.is_empty() {
+        problems.push(settings.problem(from, Fault::EmptySecret));
+    } else if text.chars().any(char::is_control) {
+        let fault = Fault::Conflict {
+            reason: "the secret holds control characters, which no header can carry".to_owned(),
+            remedy: "write it on one line".to_owned(),
+        };
+        problems.push(settings.problem(from, fault));
+    } else {
+        findings.secrets.insert(key, Secret::new(text));
+    }
+}

@@ -1,0 +1,121 @@
+//! The keys of what listens: vehicles and operators.
+
+use crate::config::key::{Key, Kind, key};
+
+/// In the order of the reference: mqtt, auth, http.
+pub(super) const TABLES: [&[Key]; 3] = [MQTT, AUTH, HTTP];
+
+const MQTT: &[Key] = &[
+    key("mqtt.listen", Kind::Addresses, "Where vehicles connect; port 0 takes any free one.")
+        .default("127.0.0.1:1883"),
+    key("mqtt.workers", Kind::Count, "Worker threads. Absent: one a core.")
+        .min("1", "someone has to read the sockets")
+        .max("1024", "a worker is a thread"),
+    key(
+        "mqtt.receive-maximum",
+        Kind::Count,
+        "Unacknowledged publishes a session; announced to 5.0 vehicles, for 3.1.1 ones the point \
+         where reading pauses.",
+    )
+    .default("1024")
+    .min("1", "MQTT 5.0 forbids zero")
+    .max("65535", "it is a 16-bit number in MQTT 5.0"),
+    key("mqtt.max-packet-size", Kind::Size, "Bytes of one packet; announced to 5.0 vehicles.")
+        .default("1MiB")
+        .min("256B", "a CONNECT or a PUBLISH with a topic has to fit")
+        .max("256MiB", "MQTT knows no larger packet"),
+    key(
+        "mqtt.connect-bytes-max",
+        Kind::Size,
+        "Bytes of a CONNECT, before anything is known of the peer.",
+    )
+    .default("16KiB")
+    .min("256B", "a client id, a user and a password have to fit")
+    .max("1MiB", "anyone may send one"),
+    key("mqtt.control-bytes-max", Kind::Size, "Bytes of any packet but CONNECT and PUBLISH.")
+        .default("64KiB")
+        .min("256B", "a DISCONNECT with a reason has to fit")
+        .max("1MiB", "none of them carries data"),
+    key(
+        "mqtt.connect-timeout",
+        Kind::Duration,
+        "From accepting a connection to its whole CONNECT.",
+    )
+    .default("10s")
+    .min("100ms", "a radio link needs a moment")
+    .max("10m", "a connection that says nothing costs a descriptor"),
+    key("mqtt.packet-timeout", Kind::Duration, "From the first byte of a packet to its last.")
+        .default("60s")
+        .min("1s", "a radio link needs a moment")
+        .max("1h", "a packet that never ends holds its buffer"),
+    key(
+        "mqtt.keep-alive-max",
+        Kind::Duration,
+        "The longest keep alive, imposed on 5.0 vehicles; \"0s\" imposes none.",
+    )
+    .default("0s")
+    .max("65535s", "it is a 16-bit number of seconds in MQTT"),
+    key("mqtt.sessions-max", Kind::Count, "Connections at once; one more is closed at once.")
+        .default("1000000")
+        .min("1", "without a session there is no work"),
+    key(
+        "mqtt.session-bytes-max",
+        Kind::Size,
+        "Unacknowledged payload bytes a session, past which reading pauses.",
+    )
+    .default("1MiB")
+    .min("1KiB", "a message has to fit")
+    .max("1GiB", "it is memory, and every session may use it"),
+    key("mqtt.topic-alias-max", Kind::Count, "Topic aliases a 5.0 session; 0 offers none.")
+        .default("16")
+        .max("65535", "it is a 16-bit number in MQTT 5.0"),
+    key("mqtt.topic-bytes-max", Kind::Size, "Bytes of a topic.")
+        .default("1KiB")
+        .min("16B", "a topic with a vehicle in it has to fit")
+        .max("65535B", "MQTT knows no longer topic"),
+    key("mqtt.topic-levels-max", Kind::Count, "Levels of a topic.")
+        .default("32")
+        .min("1", "every topic has one")
+        .max("1024", "matching takes a step a level"),
+    key("mqtt.user-properties-max", Kind::Count, "User properties a packet.")
+        .default("64")
+        .max("65535", "each is read"),
+];
+
+const AUTH: &[Key] = &[key(
+    "auth.anonymous",
+    Kind::Bool,
+    "Lets anyone in, vehicles and operators alike, from everywhere. Without it only loopback \
+     may be listened on.",
+)
+.default("false")];
+
+const HTTP: &[Key] = &[
+    key("http.listen", Kind::Address, "Where operators connect; port 0 takes any free one.")
+        .default("127.0.0.1:8080"),
+    key(
+        "http.header-timeout",
+        Kind::Duration,
+        "From accepting a connection, or the end of the last answer on it, to the whole head of a \
+         request.",
+    )
+    .default("10s")
+    .min("100ms", "a network needs a moment")
+    .max("10m", "a connection that says nothing costs a descriptor"),
+    key("http.request-timeout", Kind::Duration, "From the head of a request to its answer.")
+        .default("30s")
+        .min("100ms", "an answer takes a moment")
+        .max("1h", "a request that never ends holds its memory"),
+    key("http.header-bytes-max", Kind::Size, "Bytes of a request's head.")
+        .default("16KiB")
+        .min("8KiB", "the HTTP library reads at least that much at once")
+        .max("1MiB", "anyone may send one"),
+    key("http.body-bytes-max", Kind::Size, "Bytes of a request's body.")
+        .default("1MiB")
+        .min("1KiB", "a request has to fit")
+        .max("1GiB", "it is held in memory"),
+    key("http.connections-max", Kind::Count, "Connections at once; one more waits.")
+        .default("1024")
+        .min("1", "without a connection there is no answer")
+        .max("65535", "each costs a descriptor"),
+];

@@ -1,0 +1,203 @@
+//! The keys of what lies behind the listeners: decoding, spool, sink, store, dead letters, log.
+
+use crate::config::key::{Key, Kind, key};
+
+/// In the order of the reference: root, schemas, uplink, spool, store, sink, dead-letter,
+/// telemetry.
+pub(super) const TABLES: [&[Key]; 8] =
+    [ROOT, SCHEMAS, UPLINK, SPOOL, STORE, SINK, DEAD_LETTER, TELEMETRY];
+
+const ROOT: &[Key] = &[key(
+    "data-dir",
+    Kind::Path,
+    "Where everything lies that must survive a restart: spools, dead letters, the lock.",
+)
+.default("./fleetline-data")];
+
+const SCHEMAS: &[Key] = &[key(
+    "schemas.dir",
+    Kind::Path,
+    "Schema and mapping files: every *.proto, *.avsc, *.schema.json and *.toml below it.",
+)
+.default("./schemas")];
+
+const UPLINK: &[Key] = &[
+    key("uplink.points-max", Kind::Count, "Points a message; more is `too-many-points`.")
+        .default("10000")
+        .min("1", "a message without points says nothing")
+        .max("1000000", "a message is one entry, and an entry is held in memory"),
+    key(
+        "uplink.line-bytes-max",
+        Kind::Size,
+        "Bytes of lines a message, over all its mappings; more is `too-many-bytes`.",
+    )
+    .default("8MiB")
+    .min("1KiB", "a line has to fit")
+    .max("64MiB", "a message is one entry, and an entry is held in memory"),
+    key(
+        "uplink.depth-max",
+        Kind::Count,
+        "How deep a payload may nest, skipped values included; deeper is `payload-too-deep`.",
+    )
+    .default("32")
+    .min("1", "a message is one level")
+    .max("100", "each level costs stack"),
+    key("uplink.repeated-max", Kind::Count, "Elements of one repeated field or map.")
+        .default("1024")
+        .min("1", "an empty list needs no bound")
+        .max("65536", "each element is a field of its own in the store"),
+    key(
+        "uplink.tag-bytes-max",
+        Kind::Size,
+        "Bytes of a tag's value and of a vehicle's identity; more is `tag-invalid` or \
+         `vehicle-invalid`.",
+    )
+    .default("256B")
+    .min("17B", "a VIN has 17 characters")
+    .max("64KiB", "stores refuse longer ones"),
+    key(
+        "uplink.time-bounds.past",
+        Kind::Duration,
+        "How far a point's time may lie before the time of receipt; more is `time-out-of-bounds`.",
+    )
+    .default("3650d")
+    .min("1s", "a message takes a moment to arrive")
+    .max("100000d", "nanoseconds since 1970 reach no further"),
+    key(
+        "uplink.time-bounds.ahead",
+        Kind::Duration,
+        "How far a point's time may lie after the time of receipt; more is `time-out-of-bounds`.",
+    )
+    .default("1d")
+    .max("80000d", "nanoseconds since 1970 reach no further"),
+    key(
+        "uplink.group-bytes-max",
+        Kind::Size,
+        "Bytes of lines that a worker gathers for a shard before it hands them over, even in the \
+         middle of a turn.",
+    )
+    .default("1MiB")
+    .min("1KiB", "a hand-over a message would cost more than the message")
+    .max("64MiB", "it is one entry, and an entry is held in memory"),
+    key(
+        "uplink.lane-bytes-max",
+        Kind::Size,
+        "Bytes that one worker may have between itself and one shard's disk; past it the sessions \
+         that wait there are not read on.",
+    )
+    .default("64MiB")
+    .min("1KiB", "a group has to fit")
+    .max("4GiB", "it is memory"),
+];
+
+const SPOOL: &[Key] = &[
+    key("spool.shards", Kind::Count, "How many spools; fixed once the data directory exists.")
+        .default("2")
+        .min("1", "points have to lie somewhere")
+        .max("256", "each shard costs threads and a preallocated segment"),
+    key("spool.segment-size", Kind::Size, "Bytes of one file of a spool, allocated ahead.")
+        .default("64MiB")
+        .min("4KiB", "a file has a header, a footer and at least one entry")
+        .max("4GiB", "room comes back only when a whole file is confirmed"),
+    key("spool.max-size", Kind::Size, "Bytes on disk over all shards; past it publishes wait.")
+        .default("8GiB")
+        .min("8KiB", "a shard needs a file to write and one to read"),
+    key(
+        "spool.commit-interval",
+        Kind::Duration,
+        "How long a lane gathers before it makes a group durable; \"0s\": as soon as the disk is \
+         free. Longer saves fsyncs and delays acknowledgements by as much.",
+    )
+    .default("0s")
+    .max("1s", "vehicles wait for their acknowledgements that long"),
+];
+
+const V1: &[&str] = &["influxdb1"];
+const V2: &[&str] = &["influxdb2"];
+const V1_V3: &[&str] = &["influxdb1", "influxdb3"];
+
+const STORE: &[Key] = &[
+    key(
+        "store.kind",
+        Kind::Choice(&["influxdb1", "influxdb2", "influxdb3"]),
+        "Which database. Must be written, because this version has no store of its own.",
+    ),
+    key("store.urls", Kind::Urls, "Base addresses; shards are spread over them. Must be written."),
+    key("store.org", Kind::Text, "The organisation's name. Must be written.")
+        .min("1", "a name has a letter")
+        .only_for(V2),
+    key("store.bucket", Kind::Text, "The bucket's name; it must exist. Must be written.")
+        .min("1", "a name has a letter")
+        .only_for(V2),
+    key("store.database", Kind::Text, "The database's name. Must be written.")
+        .min("1", "a name has a letter")
+        .only_for(V1_V3),
+    key(
+        "store.retention-policy",
+        Kind::Text,
+        "The retention policy written to. Absent: the database's default one.",
+    )
+    .only_for(V1),
+    key("store.username", Kind::Text, "The user, together with a password.").only_for(V1),
+    key("store.password", Kind::Secret, "The user's password.").only_for(V1),
+    key("store.password-file", Kind::Path, "A file that holds the password.").only_for(V1),
+    key("store.token", Kind::Secret, "A token that may write."),
+    key("store.token-file", Kind::Path, "A file that holds the token."),
+    key("store.connect-timeout", Kind::Duration, "How long a connection may take to be made.")
+        .default("5s")
+        .min("10ms", "a network needs a moment")
+        .max("5m", "meanwhile nothing is shipped"),
+    key(
+        "store.request-timeout",
+        Kind::Duration,
+        "How long a request may take from its first byte to the answer's last.",
+    )
+    .default("30s")
+    .min("10ms", "a store needs a moment")
+    .max("10m", "meanwhile nothing behind it is confirmed"),
+];
+
+const SINK: &[Key] = &[
+    key("sink.batch-lines", Kind::Count, "Lines of one request.")
+        .default("10000")
+        .min("1", "a request without lines says nothing")
+        .max("1000000", "a store refuses larger requests"),
+    key("sink.batch-size", Kind::Size, "Bytes of one request, before compression.")
+        .default("4MiB")
+        .min("1KiB", "a line has to fit")
+        .max("64MiB", "a store refuses larger requests"),
+    key("sink.batch-age", Kind::Duration, "How long the oldest line waits for a request to fill.")
+        .default("200ms")
+        .max("1h", "points are not in the store before"),
+    key("sink.gzip", Kind::Bool, "Compresses requests: less network, more CPU.").default("false"),
+    key("sink.requests-in-flight", Kind::Count, "Requests at once, a shard.")
+        .default("2")
+        .min("1", "without a request nothing is shipped")
+        .max("64", "each holds a batch in memory"),
+];
+
+const DEAD_LETTER: &[Key] = &[
+    key(
+        "dead-letter.max-size",
+        Kind::Size,
+        "Bytes on disk; past it messages that cannot be decoded wait unacknowledged.",
+    )
+    .default("1GiB")
+    .min("8KiB", "a letter has to fit"),
+    key("dead-letter.segment-size", Kind::Size, "Bytes of one file of the log.")
+        .default("16MiB")
+        .min("4KiB", "a file has a header, a footer and at least one letter")
+        .max("4GiB", "it is allocated ahead"),
+];
+
+const TELEMETRY: &[Key] = &[
+    key(
+        "telemetry.log",
+        Kind::Text,
+        "What is logged: error, warn, info, debug, trace, or finer, such as \
+         \"info,fleetline::sink=debug\".",
+    )
+    .default("info"),
+    key("telemetry.log-format", Kind::Choice(&["text", "json"]), "For people or for machines.")
+        .default("text"),
+];

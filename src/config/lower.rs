@@ -1,0 +1,127 @@
+//! One function a stage: settings that were checked → its options.
+
+use std::num::NonZeroU16;
+
+use crate::{
+    config::{
+        check::Findings,
+        resolve::{Offline, Resolved},
+        settings::Settings,
+    },
+    http,
+    model::{LineDialect, ShardCount},
+    mqtt,
+    store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Target},
+    telemetry::{LogFormat, LogOptions},
+    uplink,
+};
+
+/// The options of every stage.
+pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
+    Resolved {
+        offline: lower_offline(settings),
+        mqtt: mqtt(settings, findings),
+        http: http(settings, findings),
+        store: store(settings, findings),
+    }
+}
+
+/// What does not depend on a store or a listener.
+pub(super) fn lower_offline(settings: &Settings) -> Offline {
+    let shards = settings.number_u16("spool.shards");
+    let kind = settings.text_if_any("store.kind").and_then(|kind| kind.parse().ok());
+    Offline {
+        data_dir: settings.path("data-dir"),
+        shards: ShardCount(NonZeroU16::new(shards).expect("the key's minimum is 1")),
+        dialect: kind.map_or(LineDialect::Signed, store::Kind::dialect),
+        limits: limits(settings),
+        log: LogOptions {
+            filter: settings.text("telemetry.log"),
+            format: match settings.text("telemetry.log-format").as_str() {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Text,
+            },
+        },
+    }
+}
+
+fn limits(settings: &Settings) -> uplink::Limits {
+    uplink::Limits {
+        points_max: settings.number_usize("uplink.points-max"),
+        bytes_max: settings.number_usize("uplink.line-bytes-max"),
+        depth_max: settings.number_u32("uplink.depth-max"),
+        repeated_max: settings.number_u32("uplink.repeated-max"),
+        tag_bytes_max: settings.number_usize("uplink.tag-bytes-max"),
+        time_past: settings.duration("uplink.time-bounds.past"),
+        time_ahead: settings.duration("uplink.time-bounds.ahead"),
+    }
+}
+
+fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
+    let receive_maximum = settings.number_u16("mqtt.receive-maximum");
+    mqtt::Options {
+        listen: findings.mqtt.clone(),
+        workers: match settings.is_written("mqtt.workers") {
+            true => settings.number_usize("mqtt.workers"),
+            false => mqtt::Options::default().workers,
+        },
+        receive_maximum: NonZeroU16::new(receive_maximum).expect("the key's minimum is 1"),
+        packet_bytes_max: settings.number_u32("mqtt.max-packet-size"),
+        connect_bytes_max: settings.number_u32("mqtt.connect-bytes-max"),
+        control_bytes_max: settings.number_u32("mqtt.control-bytes-max"),
+        connect_timeout: settings.duration("mqtt.connect-timeout"),
+        packet_timeout: settings.duration("mqtt.packet-timeout"),
+        keep_alive_max: settings.duration("mqtt.keep-alive-max"),
+        sessions_max: settings.number_usize("mqtt.sessions-max"),
+        session_bytes_max: settings.number_usize("mqtt.session-bytes-max"),
+        topic_alias_max: settings.number_u16("mqtt.topic-alias-max"),
+        topic_bytes_max: settings.number_usize("mqtt.topic-bytes-max"),
+        topic_levels_max: settings.number_usize("mqtt.topic-levels-max"),
+        user_properties_max: settings.number_usize("mqtt.user-properties-max"),
+        intake: uplink::IntakeOptions {
+            group_bytes_max: settings.number_usize("uplink.group-bytes-max"),
+            lane_bytes_max: settings.number_usize("uplink.lane-bytes-max"),
+        },
+    }
+}
+
+fn http(settings: &Settings, findings: &Findings) -> http::Options {
+    http::Options {
+        listen: findings.http.expect("the check parsed it"),
+        header_timeout: settings.duration("http.header-timeout"),
+        request_timeout: settings.duration("http.request-timeout"),
+        header_bytes_max: settings.number_usize("http.header-bytes-max"),
+        body_bytes_max: settings.number_usize("http.body-bytes-max"),
+        connections_max: settings.number_usize("http.connections-max"),
+    }
+}
+
+fn store(settings: &Settings, findings: &Findings) -> store::Options {
+    let secret = |key: &str| findings.secrets.get(key).cloned();
+    let kind = settings.text("store.kind").parse().expect("the key's words are the kinds");
+    let target = match kind {
+        store::Kind::InfluxDb1 => Target::InfluxDb1(InfluxDb1 {
+            database: settings.text("store.database"),
+            retention_policy: settings.text_if_any("store.retention-policy"),
+            credentials: match (settings.text_if_any("store.username"), secret("store.password")) {
+                (Some(user), Some(password)) => Some(Credentials::Basic { user, password }),
+                _ => secret("store.token").map(Credentials::Token),
+            },
+        }),
+        store::Kind::InfluxDb2 => Target::InfluxDb2(InfluxDb2 {
+            org: settings.text("store.org"),
+            bucket: settings.text("store.bucket"),
+            token: secret("store.token"),
+        }),
+        store::Kind::InfluxDb3 => Target::InfluxDb3(InfluxDb3 {
+            database: settings.text("store.database"),
+            token: secret("store.token"),
+        }),
+    };
+    store::Options {
+        target,
+        urls: settings.texts("store.urls"),
+        connect_timeout: settings.duration("store.connect-timeout"),
+        request_timeout: settings.duration("store.request-timeout"),
+    }
+}

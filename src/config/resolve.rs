@@ -1,0 +1,130 @@
+//! Settings → the options of every stage.
+
+use std::path::PathBuf;
+
+use crate::{
+    config::{
+        check::{self, Findings, Scope},
+        lower::{lower, lower_offline},
+        problem::{Problem, ResolveErrors},
+        settings::Settings,
+        source,
+    },
+    http,
+    model::{LineDialect, ShardCount},
+    mqtt, store,
+    telemetry::LogOptions,
+    uplink,
+};
+
+/// The options of every stage of an appliance that is to run.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What commands that only read files need, too.
+    pub offline: Offline,
+    /// The vehicle edge.
+    pub mqtt: mqtt::Options,
+    /// The operator edge.
+    pub http: http::Options,
+    /// The database.
+    pub store: store::Options,
+}
+
+/// What a command needs that reads files but runs no appliance; it does not ask for a store.
+#[derive(Clone, Debug)]
+pub struct Offline {
+    /// Where everything lies that must survive a restart.
+    pub data_dir: PathBuf,
+    /// How many spools the data directory has.
+    pub shards: ShardCount,
+    /// The dialect that lines are written in: the store's, or the one that every store reads if
+    /// none is configured.
+    pub dialect: LineDialect,
+    /// The bounds of one message.
+    pub limits: uplink::Limits,
+    /// The log of this process.
+    pub log: LogOptions,
+}
+
+impl Offline {
+    /// Where the spools lie, one folder a shard.
+    #[must_use]
+    pub fn spool_dir(&self) -> PathBuf {
+        self.data_dir.join("spool")
+    }
+
+    /// Where the dead letters lie.
+    #[must_use]
+    pub fn dead_letter_dir(&self) -> PathBuf {
+        self.data_dir.join("dead-letter")
+    }
+}
+
+/// Where a configuration is written, besides the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file, if one is named.
+    pub file: Option<PathBuf>,
+    /// `--set` arguments, each `key=value`.
+    pub set: Vec<String>,
+}
+
+/// Reads the configuration of an appliance.
+///
+/// # Errors
+/// Everything that is wrong with it, at once; the operator mends each line (exit code 2).
+pub fn load(sources: &Sources) -> Result<Resolved, ResolveErrors> {
+    let (settings, findings) = read(sources, Scope::Appliance)?;
+    Ok(lower(&settings, &findings))
+}
+
+/// Reads the configuration for a command that only reads files.
+///
+/// # Errors
+/// As [`load`], without asking for a store or looking at listeners.
+pub fn load_offline(sources: &Sources) -> Result<Offline, ResolveErrors> {
+    let (settings, _) = read(sources, Scope::Offline)?;
+    Ok(lower_offline(&settings))
+}
+
+fn read(sources: &Sources, scope: Scope) -> Result<(Settings, Findings), ResolveErrors> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut settings = Settings::default();
+    let mut problems = Vec::new();
+    if let Some(path) = &sources.file {
+        source::read_file(path, &mut settings, &mut problems);
+    }
+    finish(settings, problems, variables, &sources.set, scope)
+}
+
+/// The same for a text at hand; `name` stands for the file's path in problems.
+#[cfg(test)]
+pub(super) fn read_text(
+    name: &str,
+    text: &str,
+    variables: &[(&str, &str)],
+    set: &[&str],
+) -> Result<Resolved, ResolveErrors> {
+    let mut settings = Settings::default();
+    let mut problems = Vec::new();
+    source::read_toml(name, text, &mut settings, &mut problems);
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let set: Vec<String> = set.iter().map(|&argument| argument.to_owned()).collect();
+    let (settings, findings) = finish(settings, problems, variables, &set, Scope::Appliance)?;
+    Ok(lower(&settings, &findings))
+}
+
+/// The layers above the file, and the checks.
+fn finish(
+    mut settings: Settings,
+    mut problems: Vec<Problem>,
+    variables: impl Iterator<Item = (String, String)>,
+    set: &[String],
+    scope: Scope,
+) -> Result<(Settings, Findings), ResolveErrors> {
+    source::read_variables(variables, &mut settings, &mut problems);
+    source::read_arguments(set, &mut settings, &mut problems);
+    let findings = check::check(&settings, scope, &mut problems);
+    if problems.is_empty() { Ok((settings, findings)) } else { Err(ResolveErrors(problems)) }
+}

@@ -1,0 +1,33 @@
+//! The bounds of the operator edge.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// Where operators connect, and how much of us one of them may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free one. Default: `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// From accepting a connection, or the last answer on it, to a whole head. Default: 10 s.
+    pub header_timeout: Duration,
+    /// From a request's head to its answer. Default: 30 s.
+    pub request_timeout: Duration,
+    /// Bytes of a request's head. Default: 16 KiB. Minimum: 8 KiB, which the library reads at once.
+    pub header_bytes_max: usize,
+    /// Bytes of a request's body. Default: 1 MiB.
+    pub body_bytes_max: usize,
+    /// Connections at once; one more waits in the kernel's queue. Default: 1024.
+    pub connections_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            header_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            header_bytes_max: 16 * 1024,
+            body_bytes_max: 1024 * 1024,
+            connections_max: 1024,
+        }
+    }
+}

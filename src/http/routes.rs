@@ -1,0 +1,121 @@
+//! What is at which path.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{Method, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    http::{ApiError, Options},
+    telemetry::{Component, Critical, HealthBoard, Metrics, StatusLabel},
+};
+
+/// What the routes read.
+#[derive(Clone, Debug)]
+pub struct HttpState {
+    /// Which parts are ready.
+    pub health: HealthBoard,
+    /// What they counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// All routes, within their bounds.
+pub(super) fn router(state: HttpState, options: &Options) -> Router {
+    let limit = options.request_timeout;
+    let metrics = Arc::clone(&state.metrics);
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scrape))
+        .route("/api/v1/stats", get(stats))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+        .layer(DefaultBodyLimit::max(options.body_bytes_max))
+        .layer(middleware::from_fn(move |request, next| within(limit, request, next)))
+        .layer(middleware::from_fn(move |request, next| count(Arc::clone(&metrics), request, next)))
+}
+
+async fn healthz() -> Json<Value> {
+    Json(json!({ "alive": true }))
+}
+
+async fn readyz(State(state): State<HttpState>) -> Response {
+    let parts = state.health.snapshot();
+    let ready = parts.iter().all(Component::allows_ready);
+    let components: Vec<Value> = parts
+        .iter()
+        .map(|part| {
+            json!({
+                "name": part.name,
+                "critical": part.critical == Critical::Yes,
+                "state": part.health.as_str(),
+                "reason": part.health.reason(),
+            })
+        })
+        .collect();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": ready, "components": components }))).into_response()
+}
+
+async fn scrape(State(state): State<HttpState>) -> Response {
+    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, OPENMETRICS)], state.metrics.encode()).into_response()
+}
+
+async fn stats(State(state): State<HttpState>) -> Json<Value> {
+    let messages = state.metrics.ledgers().messages();
+    let points = state.metrics.ledgers().points();
+    Json(json!({
+        "messages": {
+            "received": messages.received,
+            "spooled": messages.spooled,
+            "dead_lettered": messages.dead_lettered,
+            "filtered": messages.filtered,
+            "unmapped": messages.unmapped,
+            "refused": messages.refused,
+            "pending": messages.pending,
+        },
+        "points": {
+            "recovered": points.recovered,
+            "spooled": points.spooled,
+            "stored": points.stored,
+            "dead_lettered": points.dead_lettered,
+            "damaged": points.damaged,
+            "in_spool": points.in_spool,
+        },
+    }))
+}
+
+async fn not_found(uri: Uri) -> ApiError {
+    ApiError::NotFound { path: uri.path().to_owned() }
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::MethodNotAllowed { path: uri.path().to_owned(), method }
+}
+
+/// Answers in time or says that it could not.
+async fn within(limit: std::time::Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+            ApiError::TimedOut { limit_ms }.into_response()
+        }
+    }
+}
+
+async fn count(metrics: Arc<Metrics>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let label = StatusLabel { status: response.status().as_u16() };
+    metrics.http_requests.get_or_create(&label).inc();
+    response
+}

@@ -1,0 +1,153 @@
+//! The operator edge over a real socket.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::*;
+use crate::telemetry::{Critical, Health, HealthBoard, MessageCounts, Metrics};
+
+struct Edge {
+    address: SocketAddr,
+    server: Server,
+    health: HealthBoard,
+    metrics: Arc<Metrics>,
+}
+
+async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
+    let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), ..Options::default() };
+    change(&mut options);
+    let listener = bind(&options).await.expect("a free port");
+    let address = listener.local_addr().unwrap();
+    let health = HealthBoard::default();
+    let metrics = Arc::new(Metrics::new(health.clone()));
+    let state = HttpState { health: health.clone(), metrics: Arc::clone(&metrics) };
+    let server = serve(listener, state, &options);
+    Edge { address, server, health, metrics }
+}
+
+/// Sends raw bytes and reads until the server closes.
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+}
+
+fn check(answer: &str, status: &str, body: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    let (_, got) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert_eq!(got, body);
+}
+
+#[tokio::test]
+async fn ready_means_every_critical_part_and_the_body_tells_all() {
+    let edge = edge(|_| {}).await;
+    let spool = edge.health.cell("spool-0", Critical::Yes);
+    let store = edge.health.cell("store", Critical::No);
+    spool.set(Health::Ready);
+    store.set(Health::Waiting("connection refused".to_owned()));
+    check(
+        &get(edge.address, "/readyz").await,
+        "200",
+        r#"{"components":[{"critical":true,"name":"spool-0","reason":null,"state":"ready"},{"critical":false,"name":"store","reason":"connection refused","state":"waiting"}],"ready":true}"#,
+    );
+    store.set(Health::Ready);
+    spool.set(Health::Failed("fdatasync failed".to_owned()));
+    check(
+        &get(edge.address, "/readyz").await,
+        "503",
+        r#"{"components":[{"critical":true,"name":"spool-0","reason":"fdatasync failed","state":"failed"},{"critical":false,"name":"store","reason":null,"state":"ready"}],"ready":false}"#,
+    );
+    check(&get(edge.address, "/healthz").await, "200", r#"{"alive":true}"#);
+}
+
+#[tokio::test]
+async fn stats_and_metrics_show_the_same_equations() {
+    let edge = edge(|_| {}).await;
+    let worker = edge.metrics.ledgers().worker();
+    worker.publish(MessageCounts { received: 3, spooled: 2, pending: 1, ..Default::default() });
+    edge.metrics.ledgers().shard(crate::model::ShardId(0)).spooled(2, 2);
+    check(
+        &get(edge.address, "/api/v1/stats").await,
+        "200",
+        r#"{"messages":{"dead_lettered":0,"filtered":0,"pending":1,"received":3,"refused":0,"spooled":2,"unmapped":0},"points":{"damaged":0,"dead_lettered":0,"in_spool":2,"recovered":0,"spooled":2,"stored":0}}"#,
+    );
+    let metrics = get(edge.address, "/metrics").await;
+    assert!(metrics.contains("application/openmetrics-text"), "{metrics}");
+    assert!(metrics.contains("fleetline_uplink_received_messages_total 3\n"), "{metrics}");
+    assert!(metrics.contains("fleetline_http_requests_total{status=\"200\"} 1\n"), "{metrics}");
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_unknown_path_and_a_wrong_method_are_told_in_one_shape() {
+    let edge = edge(|_| {}).await;
+    check(
+        &get(edge.address, "/api/v1/nothing?x=1").await,
+        "404",
+        r#"{"error":{"code":"not-found","details":{"path":"/api/v1/nothing"},"message":"there is nothing at /api/v1/nothing"}}"#,
+    );
+    let request = "DELETE /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    check(
+        &ask(edge.address, request).await,
+        "405",
+        r#"{"error":{"code":"method-not-allowed","details":{"method":"DELETE","path":"/readyz"},"message":"/readyz cannot be asked with DELETE"}}"#,
+    );
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_or_too_slow_ends_the_connection() {
+    let edge = edge(|options| {
+        options.header_bytes_max = 8 * 1024;
+        options.header_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let long = "a".repeat(32 * 1024);
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n\r\n");
+    let mut stream = TcpStream::connect(edge.address).await.unwrap();
+    // The server may close before all of it is sent.
+    let sent = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer).await;
+    let refused = answer.starts_with(b"HTTP/1.1 431") || sent.is_err() || read.is_err();
+    assert!(refused, "{}", String::from_utf8_lossy(&answer));
+
+    // Half a head and then silence: the server closes, the client reads to the end.
+    let answer = ask(edge.address, "GET /healthz HTTP/1.1\r\nhost:").await;
+    assert!(!answer.contains("200 OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn one_connection_more_than_the_bound_waits_for_room() {
+    let edge = edge(|options| options.connections_max = 1).await;
+    let mut first = TcpStream::connect(edge.address).await.unwrap();
+    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut byte = [0];
+    first.read_exact(&mut byte).await.unwrap();
+    let second = tokio::spawn(get(edge.address, "/healthz"));
+    drop(first);
+    assert!(second.await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_stop_closes_idle_connections_and_frees_the_port() {
+    let edge = edge(|_| {}).await;
+    let mut idle = TcpStream::connect(edge.address).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut byte = [0];
+    idle.read_exact(&mut byte).await.unwrap();
+    edge.server.stop(Duration::from_secs(10)).await;
+    let mut rest = String::new();
+    idle.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.ends_with(r#"{"alive":true}"#), "{rest}");
+    assert!(TcpStream::connect(edge.address).await.is_err());
+}
