@@ -1,10 +1,12 @@
 //! How a plan reads its payloads: one compiled program a format.
 
-use crate::mapping::protobuf::Program as ProtobufProgram;
+use crate::mapping::{avro::Program as AvroProgram, protobuf::Program as ProtobufProgram};
 
 /// The decode program of a plan.
 #[derive(Clone, Debug)]
 pub enum Decoder {
     /// Protobuf wire bytes.
     Protobuf(ProtobufProgram),
+    /// Avro bytes, after their framing.
+    Avro(AvroProgram),
 }

@@ -11,6 +11,7 @@
 //!
 //! All problems of all files are collected before anything is refused.
 
+pub mod avro;
 mod decoder;
 mod filter;
 mod layout;

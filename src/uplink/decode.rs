@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::{
     mapping::{Decoder, Plan},
-    uplink::{DecodeError, Limits, Slots, protobuf},
+    uplink::{DecodeError, Limits, Slots, avro, protobuf},
 };
 
 /// Walks the whole payload once and stores what the plan wants of the message.
@@ -22,6 +22,7 @@ pub(crate) fn message(
 ) -> Result<(), DecodeError> {
     match &plan.decoder {
         Decoder::Protobuf(program) => protobuf::message(program, payload, slots, limits),
+        Decoder::Avro(program) => avro::message(program, payload, slots, limits),
     }
 }
 
@@ -39,5 +40,6 @@ pub(crate) fn element(
 ) -> Result<(), DecodeError> {
     match &plan.decoder {
         Decoder::Protobuf(program) => protobuf::element(program, payload, range, slots, limits),
+        Decoder::Avro(program) => avro::element(program, payload, range, slots, limits),
     }
 }

@@ -1,5 +1,6 @@
 //! Vehicle → spool: what happens to a message between its arrival and its lines.
 
+mod avro;
 pub(crate) mod decode;
 mod intake;
 mod limits;

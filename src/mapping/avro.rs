@@ -1,0 +1,132 @@
+//! An Avro record and a layout → what to do with each value, in the order of the bytes.
+//!
+//! Avro's bytes have no tags, so everything must be walked; what the layout does not want is walked
+//! by its type alone.
+
+use std::sync::Arc;
+
+use crate::{
+    mapping::{Layout, Place, RecordLayout, SlotIdx},
+    schema::avro::{AvroRecord, Leaf, Type, TypeIdx, Types},
+};
+
+/// What a payload's bytes do to the slots.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// All types of the schema, for walking over what is not wanted.
+    pub types: Arc<Types>,
+    /// The payload's record: its fields in order.
+    pub message: Box<[Op]>,
+    /// One element of `points`.
+    pub element: Option<Box<[Op]>>,
+}
+
+/// What to do with one value.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// There are no bytes and there is nothing to do: null.
+    Nothing,
+    /// Walk over it.
+    Skip(TypeIdx),
+    /// Store it.
+    Leaf(SlotIdx, Leaf),
+    /// Set the presence slot, then do this with its fields in order.
+    Record(SlotIdx, Box<[Op]>),
+    /// Read a branch's index, then do what that branch says.
+    Union(Box<[Op]>),
+    /// Push each item.
+    List(SlotIdx, Leaf),
+    /// Push each key and value.
+    Map(SlotIdx, Leaf),
+    /// Note the range of each item.
+    Points(TypeIdx),
+}
+
+impl Program {
+    /// Compiles a record for a layout made from its shape.
+    #[must_use]
+    pub fn compile(record: &AvroRecord, layout: &Layout) -> Self {
+        let mut compiler = Compiler { types: &record.types, layout, element: None };
+        let message = compiler.fields(record.root, &layout.message);
+        Self { types: Arc::clone(&record.types), message, element: compiler.element }
+    }
+}
+
+/// The state of one compilation.
+struct Compiler<'a> {
+    types: &'a Types,
+    layout: &'a Layout,
+    element: Option<Box<[Op]>>,
+}
+
+impl Compiler<'_> {
+    /// What to do with the fields of a record.
+    fn fields(&mut self, index: TypeIdx, layout: &RecordLayout) -> Box<[Op]> {
+        let Type::Record(fields) = self.types.get(index) else {
+            unreachable!("the shape says record")
+        };
+        let ops = fields.iter().enumerate().map(|(member, one)| match layout.place(member) {
+            Some(place) => self.planned(*one, place),
+            None => Op::Skip(*one),
+        });
+        ops.collect()
+    }
+
+    /// What to do with a value that has a place.
+    fn planned(&mut self, index: TypeIdx, place: &Place) -> Op {
+        match (self.types.get(index), place) {
+            (Type::Union(branches), _) => self.union(branches, place),
+            (Type::Leaf(leaf), Place::Slot(slot, _)) => Op::Leaf(*slot, leaf.clone()),
+            (Type::Record(_), Place::Record(layout)) => {
+                let fields = self.fields(index, layout);
+                Op::Record(presence_of(layout), fields)
+            }
+            (Type::Array(items), Place::List(slot, _)) => Op::List(*slot, self.leaf(*items)),
+            (Type::Map(values), Place::Map { slot, .. }) => Op::Map(*slot, self.leaf(*values)),
+            (Type::Array(items), Place::Points) => {
+                let element = self.layout.element.as_ref().expect("points have an element");
+                self.element = Some(self.fields(*items, element));
+                Op::Points(*items)
+            }
+            _ => unreachable!("a place is made from the shape of its type"),
+        }
+    }
+
+    /// A union: its one branch beside null has the place itself; of several each has a member.
+    fn union(&mut self, branches: &[TypeIdx], place: &Place) -> Op {
+        let others = branches.iter().filter(|branch| !self.is_null(**branch)).count();
+        let mut member = 0;
+        let mut ops = Vec::with_capacity(branches.len());
+        for branch in branches {
+            ops.push(match place {
+                _ if self.is_null(*branch) => Op::Nothing,
+                Place::Record(layout) if others > 1 => {
+                    let op = match layout.place(member) {
+                        Some(place) => self.planned(*branch, place),
+                        None => Op::Skip(*branch),
+                    };
+                    member += 1;
+                    Op::Record(presence_of(layout), Box::from([op]))
+                }
+                _ => self.planned(*branch, place),
+            });
+        }
+        Op::Union(ops.into_boxed_slice())
+    }
+
+    /// Whether a type is null.
+    fn is_null(&self, index: TypeIdx) -> bool {
+        matches!(self.types.get(index), Type::Null)
+    }
+
+    /// The scalar that a list or map holds.
+    fn leaf(&self, index: TypeIdx) -> Leaf {
+        let Type::Leaf(leaf) = self.types.get(index) else { unreachable!("the shape says scalar") };
+        leaf.clone()
+    }
+}
+
+/// Where a nested record is marked as seen.
+fn presence_of(layout: &RecordLayout) -> SlotIdx {
+    layout.presence.expect("a nested record has a presence slot")
+}

@@ -1,0 +1,430 @@
+//! The walk over a record's bytes.
+
+use std::ops::Range;
+
+use super::text;
+use crate::{
+    mapping::{
+        SlotIdx,
+        avro::{Op, Program},
+    },
+    model::Cause,
+    schema::avro::{Leaf, Type, TypeIdx, Types},
+    uplink::{DecodeError, Limits, Slot, Slots},
+};
+
+/// Walks a message.
+pub(crate) fn message(
+    program: &Program,
+    payload: &[u8],
+    slots: &mut Slots,
+    limits: &Limits,
+) -> Result<(), DecodeError> {
+    let types = &program.types;
+    let mut walk = Walk { payload, at: 0, slots, types, depth_max: limits.depth_max };
+    walk.all(&program.message, 1)?;
+    if walk.at < payload.len() {
+        return Err(malformed("bytes are left after the record", walk.at));
+    }
+    Ok(())
+}
+
+/// Walks one element of `points`, whose range an earlier walk has found.
+pub(crate) fn element(
+    program: &Program,
+    payload: &[u8],
+    range: Range<usize>,
+    slots: &mut Slots,
+    limits: &Limits,
+) -> Result<(), DecodeError> {
+    let types = &program.types;
+    let payload = &payload[..range.end];
+    let mut walk = Walk { payload, at: range.start, slots, types, depth_max: limits.depth_max };
+    walk.all(program.element.as_deref().unwrap_or_default(), 1)
+}
+
+/// One walk over one payload; `at <= payload.len()`.
+struct Walk<'a> {
+    payload: &'a [u8],
+    at: usize,
+    slots: &'a mut Slots,
+    types: &'a Types,
+    depth_max: u32,
+}
+
+/// One block of an array or map.
+struct Block {
+    /// How many items it says it has; nothing is believed of it.
+    items: u64,
+    /// Where it ends, if it says so.
+    end: Option<usize>,
+}
+
+impl Walk<'_> {
+    /// Does what the ops say, in order.
+    fn all(&mut self, ops: &[Op], depth: u32) -> Result<(), DecodeError> {
+        ops.iter().try_for_each(|op| self.one(op, depth))
+    }
+
+    /// Does what one op says.
+    #[inline]
+    fn one(&mut self, op: &Op, depth: u32) -> Result<(), DecodeError> {
+        match op {
+            Op::Nothing => Ok(()),
+            Op::Leaf(slot, leaf) => {
+                let value = self.leaf(leaf).map_err(|error| error.in_slot(*slot))?;
+                self.slots.set(*slot, value);
+                Ok(())
+            }
+            Op::Union(branches) => {
+                let start = self.at;
+                let branch = self.index()?;
+                match branches.get(branch) {
+                    Some(op) => self.one(op, depth),
+                    None => Err(malformed("a union has no such branch", start)),
+                }
+            }
+            Op::Record(presence, fields) => {
+                self.check_depth(depth)?;
+                self.slots.set_bits(*presence, 1);
+                self.all(fields, depth + 1)
+            }
+            Op::List(slot, leaf) => self.list(*slot, leaf).map_err(|error| error.in_slot(*slot)),
+            Op::Map(slot, leaf) => self.map(*slot, leaf).map_err(|error| error.in_slot(*slot)),
+            Op::Points(items) => self.points(*items, depth),
+            Op::Skip(index) => self.skip(*index, depth),
+        }
+    }
+
+    /// Pushes the items of an array.
+    fn list(&mut self, slot: SlotIdx, leaf: &Leaf) -> Result<(), DecodeError> {
+        while let Some(block) = self.block()? {
+            for _ in 0..block.items {
+                let value = self.leaf(leaf)?;
+                self.slots.push(self.payload, slot, Slot::ABSENT, value)?;
+            }
+            self.end_of(&block)?;
+        }
+        Ok(())
+    }
+
+    /// Pushes the entries of a map.
+    fn map(&mut self, slot: SlotIdx, leaf: &Leaf) -> Result<(), DecodeError> {
+        while let Some(block) = self.block()? {
+            for _ in 0..block.items {
+                let key = self.leaf(&Leaf::String)?;
+                let value = self.leaf(leaf)?;
+                self.slots.push(self.payload, slot, key, value)?;
+            }
+            self.end_of(&block)?;
+        }
+        Ok(())
+    }
+
+    /// Notes where each item lies.
+    fn points(&mut self, items: TypeIdx, depth: u32) -> Result<(), DecodeError> {
+        while let Some(block) = self.block()? {
+            for _ in 0..block.items {
+                let start = self.at;
+                self.skip(items, depth + 1)?;
+                self.slots.push_element(start..self.at)?;
+            }
+            self.end_of(&block)?;
+        }
+        Ok(())
+    }
+
+    /// Walks over a value.
+    fn skip(&mut self, index: TypeIdx, depth: u32) -> Result<(), DecodeError> {
+        let types = self.types;
+        if types.is_empty(index) {
+            return Ok(());
+        }
+        match types.get(index) {
+            Type::Null => Ok(()),
+            Type::Leaf(leaf) => self.skip_leaf(leaf),
+            Type::Union(branches) => {
+                let start = self.at;
+                let branch = self.index()?;
+                self.check_depth(depth)?;
+                match branches.get(branch) {
+                    Some(one) => self.skip(*one, depth + 1),
+                    None => Err(malformed("a union has no such branch", start)),
+                }
+            }
+            Type::Record(fields) => {
+                self.check_depth(depth)?;
+                fields.iter().try_for_each(|field| self.skip(*field, depth + 1))
+            }
+            Type::Array(items) => self.skip_blocks(None, *items, depth),
+            Type::Map(values) => self.skip_blocks(Some(&Leaf::String), *values, depth),
+        }
+    }
+
+    /// Walks over an array or map; over a block that says where it ends, in one step.
+    fn skip_blocks(
+        &mut self,
+        key: Option<&Leaf>,
+        items: TypeIdx,
+        depth: u32,
+    ) -> Result<(), DecodeError> {
+        self.check_depth(depth)?;
+        let has_bytes = key.is_some() || !self.types.is_empty(items);
+        while let Some(block) = self.block()? {
+            if let Some(end) = block.end {
+                self.at = end;
+            } else if has_bytes {
+                for _ in 0..block.items {
+                    if let Some(key) = key {
+                        self.skip_leaf(key)?;
+                    }
+                    self.skip(items, depth + 1)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Walks over one value.
+    fn skip_leaf(&mut self, leaf: &Leaf) -> Result<(), DecodeError> {
+        match leaf {
+            Leaf::Boolean => self.take(1).map(drop),
+            Leaf::Float => self.take(4).map(drop),
+            Leaf::Double => self.take(8).map(drop),
+            Leaf::Duration => self.take(12).map(drop),
+            Leaf::UuidFixed => self.take(16).map(drop),
+            Leaf::Fixed(size) | Leaf::Decimal { fixed: Some(size), .. } => {
+                self.take(*size).map(drop)
+            }
+            Leaf::Bytes
+            | Leaf::String
+            | Leaf::UuidBytes
+            | Leaf::BigDecimal
+            | Leaf::Decimal { fixed: None, .. } => self.sized().map(drop),
+            Leaf::Int
+            | Leaf::Long
+            | Leaf::Enum(..)
+            | Leaf::Ticks(_)
+            | Leaf::Date
+            | Leaf::TimeMillis
+            | Leaf::TimeMicros => self.long().map(drop),
+        }
+    }
+
+    /// Reads one value as it lies in its slot.
+    #[inline]
+    fn leaf(&mut self, leaf: &Leaf) -> Result<Slot, DecodeError> {
+        let start = self.at;
+        Ok(match leaf {
+            Leaf::Boolean => match self.array::<1>()? {
+                [byte @ 0..=1] => Slot::bits(u64::from(byte)),
+                _ => return Err(malformed("a boolean is neither 0 nor 1", start)),
+            },
+            Leaf::Int => Slot::bits(self.int()?.cast_unsigned()),
+            Leaf::Long | Leaf::Ticks(_) => Slot::bits(self.long()?.cast_unsigned()),
+            Leaf::Float => Slot::bits(u64::from(u32::from_le_bytes(self.array()?))),
+            Leaf::Double => Slot::bits(u64::from_le_bytes(self.array()?)),
+            Leaf::Bytes | Leaf::BigDecimal => Slot::payload(self.sized()?),
+            Leaf::Fixed(size) => Slot::payload(self.take(*size)?),
+            Leaf::String => {
+                let text = self.sized()?;
+                if str::from_utf8(&self.payload[text.clone()]).is_err() {
+                    let what = "text is not UTF-8";
+                    return Err(DecodeError::new(Cause::PayloadNotUtf8, what).at(text.start));
+                }
+                Slot::payload(text)
+            }
+            Leaf::Enum(_, count) => {
+                let symbol = self.index()?;
+                if symbol >= *count {
+                    return Err(malformed("an enum has no such symbol", start));
+                }
+                Slot::bits(symbol as u64)
+            }
+            _ => self.logical(leaf).map_err(|error| match error.offset {
+                Some(_) => error,
+                None => error.at(start),
+            })?,
+        })
+    }
+
+    /// Reads a value whose logical type is not how it lies in the bytes.
+    fn logical(&mut self, leaf: &Leaf) -> Result<Slot, DecodeError> {
+        match leaf {
+            Leaf::Decimal { fixed, scale } => {
+                let range = match fixed {
+                    Some(size) => self.take(*size)?,
+                    None => self.sized()?,
+                };
+                Ok(Slot::bits(text::decimal(&self.payload[range], *scale)?.to_bits()))
+            }
+            Leaf::Date => {
+                let days = self.int()?;
+                self.slots.make_text(|out| text::date(days, out))
+            }
+            Leaf::TimeMillis => {
+                let millis = self.int()?;
+                self.slots.make_text(|out| text::time(millis, 3, out))
+            }
+            Leaf::TimeMicros => {
+                let micros = self.long()?;
+                self.slots.make_text(|out| text::time(micros, 6, out))
+            }
+            Leaf::Duration => {
+                let bytes = self.array()?;
+                self.slots.make_text(|out| {
+                    text::duration(bytes, out);
+                    Ok(())
+                })
+            }
+            _ => {
+                if matches!(leaf, Leaf::UuidBytes) && self.long()? != 16 {
+                    return Err(malformed("a uuid has not 16 bytes", self.at));
+                }
+                let bytes = self.array()?;
+                self.slots.make_text(|out| {
+                    text::uuid(bytes, out);
+                    Ok(())
+                })
+            }
+        }
+    }
+
+    /// The next block; none at the end of the array or map.
+    fn block(&mut self) -> Result<Option<Block>, DecodeError> {
+        let count = self.long()?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let mut block = Block { items: count.unsigned_abs(), end: None };
+        if count < 0 {
+            block.end = Some(self.sized_at()?.end);
+        }
+        Ok(Some(block))
+    }
+
+    /// Checks that a block ends where it said.
+    fn end_of(&self, block: &Block) -> Result<(), DecodeError> {
+        match block.end {
+            Some(end) if end != self.at => {
+                Err(malformed("a block has another size than it says", self.at))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A length and as many bytes.
+    fn sized(&mut self) -> Result<Range<usize>, DecodeError> {
+        let range = self.sized_at()?;
+        self.at = range.end;
+        Ok(range)
+    }
+
+    /// A length; the bytes that it spans are there, and not taken yet.
+    #[inline]
+    fn sized_at(&mut self) -> Result<Range<usize>, DecodeError> {
+        let start = self.at;
+        let len = self.long()?;
+        let Ok(len) = usize::try_from(len) else {
+            return Err(malformed("a length is negative", start));
+        };
+        if len > self.payload.len() - self.at {
+            return Err(self.truncated());
+        }
+        Ok(self.at..self.at + len)
+    }
+
+    /// So many bytes.
+    #[inline]
+    fn take(&mut self, len: usize) -> Result<Range<usize>, DecodeError> {
+        if len > self.payload.len() - self.at {
+            return Err(self.truncated());
+        }
+        let start = self.at;
+        self.at += len;
+        Ok(start..self.at)
+    }
+
+    /// So many bytes, by value.
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        match self.payload[self.at..].first_chunk() {
+            Some(bytes) => {
+                self.at += N;
+                Ok(*bytes)
+            }
+            None => Err(self.truncated()),
+        }
+    }
+
+    /// The index of a branch or symbol.
+    #[inline]
+    fn index(&mut self) -> Result<usize, DecodeError> {
+        let start = self.at;
+        usize::try_from(self.long()?).map_err(|_| malformed("an index is negative", start))
+    }
+
+    /// A zigzag varint of 32 bits.
+    #[inline]
+    fn int(&mut self) -> Result<i64, DecodeError> {
+        let start = self.at;
+        let value = self.long()?;
+        if i32::try_from(value).is_err() {
+            return Err(malformed("an int has more than 32 bits", start));
+        }
+        Ok(value)
+    }
+
+    /// A zigzag varint.
+    #[inline]
+    fn long(&mut self) -> Result<i64, DecodeError> {
+        let zigzag = match self.payload.get(self.at) {
+            Some(byte @ 0..=0x7f) => {
+                self.at += 1;
+                u64::from(*byte)
+            }
+            _ => self.long_varint()?,
+        };
+        Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
+    }
+
+    /// A varint of any length.
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+        let start = self.at;
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.array()?;
+            // The tenth byte has room for one bit.
+            if shift == 63 && byte > 1 {
+                break;
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(malformed("a number has more than 64 bits", start))
+    }
+
+    /// Bounds the depth of what is walked.
+    fn check_depth(&self, depth: u32) -> Result<(), DecodeError> {
+        if depth > self.depth_max {
+            let what = "records nest deeper than the bound";
+            return Err(DecodeError::new(Cause::PayloadTooDeep, what).at(self.at));
+        }
+        Ok(())
+    }
+
+    /// The payload ends too early.
+    #[cold]
+    fn truncated(&self) -> DecodeError {
+        let what = "the payload ends inside a value";
+        DecodeError::new(Cause::PayloadTruncated, what).at(self.payload.len())
+    }
+}
+
+/// The payload breaks the rules.
+#[cold]
+fn malformed(what: &'static str, at: usize) -> DecodeError {
+    DecodeError::new(Cause::PayloadMalformed, what).at(at)
+}
