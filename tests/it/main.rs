@@ -5,7 +5,14 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "a test stops at the first surprise, reads files and clocks as it likes, and says so"
 )]
 
+mod bad_disk;
+mod dead_letters;
+mod edge;
+mod harness;
+mod real;
 mod tidy;
+mod vectors;

@@ -1,0 +1,201 @@
+//! A disk that is full, and one whose fsync fails: nobody is told a lie (UP-1), nobody is thrown
+//! out, and what is not concerned goes on.
+
+use std::{
+    fs,
+    num::NonZeroU16,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use fleetline::model::{ShardCount, ShardId};
+
+use crate::harness::{
+    Answer, Appliance, Packet, Sample, Setup, StandIn, Vehicle, Version, program, skip, until,
+};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A file system of 64 MB in memory, for as long as it lives.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(test: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
+            .arg(folder.path())
+            .output();
+        match done {
+            Ok(output) if output.status.success() => Some(Self(folder)),
+            Ok(output) => {
+                let why = String::from_utf8_lossy(&output.stderr);
+                skip(test, &format!("a tmpfs cannot be mounted here: {}", why.trim()));
+                None
+            }
+            Err(error) => {
+                skip(test, &format!("there is no mount: {error}"));
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Leaves this many bytes free.
+    fn fill_but(&self, left: u64) -> PathBuf {
+        let stat = rustix::fs::statvfs(self.path()).unwrap();
+        let ballast = self.path().join("ballast");
+        let free = stat.f_bavail * stat.f_frsize;
+        let file = fs::File::create(&ballast).unwrap();
+        let flags = rustix::fs::FallocateFlags::empty();
+        rustix::fs::fallocate(&file, flags, 0, free - left).unwrap();
+        ballast
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the appliance may still be on its way out.
+        drop(Command::new("umount").arg("-l").arg(self.path()).status());
+    }
+}
+
+#[test]
+fn a_full_disk_makes_publishes_wait_until_there_is_room() {
+    let Some(disk) = SmallDisk::mount("bad_disk, full") else { return };
+    let store = StandIn::start(Answer::Refuse(503, "away"));
+    let appliance = Setup::new()
+        .store2(&store.url(), "token")
+        .set("spool.shards", "1")
+        .set("spool.segment-size", "1MiB")
+        .data_dir(&disk.path().join("data"))
+        .start();
+    let ballast = disk.fill_but(3 * 1024 * 1024);
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    let (sent, acked) = vehicle.publish_until_stuck("VIN");
+    assert!(acked > 100, "only {acked} were acknowledged before the disk was full");
+    vehicle.ping();
+    let (status, body) = appliance.get("/readyz");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("full"), "{body}");
+
+    fs::remove_file(ballast).unwrap();
+    // Those that waited, without anybody's help.
+    for _ in acked..sent {
+        assert!(matches!(vehicle.receive(MINUTE), Packet::Whole(0x40, _)));
+    }
+    until("readiness", MINUTE, || appliance.get("/readyz").0 == 200);
+    store.answers(Answer::Accept);
+    until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
+    assert_eq!(store.lines().len() as u64, sent);
+}
+
+/// A vehicle of a shard, of two.
+fn vin_of(shard: u16) -> String {
+    let count = ShardCount(NonZeroU16::new(2).unwrap());
+    (0..)
+        .map(|i| format!("VIN{i}"))
+        .find(|vin| ShardId::of(vin.as_bytes(), count) == ShardId(shard))
+        .unwrap()
+}
+
+/// The newest segment of a shard's spool.
+fn segment(appliance: &Appliance, shard: u16) -> PathBuf {
+    let folder = appliance.setup().data().join("spool").join(shard.to_string());
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| fs::metadata(path).unwrap().len() >= 64 * 1024)
+        .collect();
+    files.sort();
+    files.pop().expect("a segment")
+}
+
+/// Makes every fsync of a file fail, for as long as it lives.
+struct FailingSync(Child);
+
+impl FailingSync {
+    fn attach(strace: &Path, appliance: &Appliance, file: &Path) -> Self {
+        let log = appliance.setup().data().with_file_name("strace.log");
+        let child = Command::new(strace)
+            .args(["-f", "-p", &appliance.pid().to_string(), "-P"])
+            .arg(file)
+            .args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"])
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(log).unwrap())
+            .spawn()
+            .unwrap();
+        let status = format!("/proc/{}/status", appliance.pid());
+        until("strace to hold the process", MINUTE, || {
+            let text = fs::read_to_string(&status).unwrap();
+            text.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        });
+        until("strace to hold every thread", MINUTE, || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", appliance.pid())).unwrap();
+            tasks.into_iter().all(|task| {
+                let text = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+                text.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+            })
+        });
+        Self(child)
+    }
+}
+
+impl Drop for FailingSync {
+    fn drop(&mut self) {
+        // SIGTERM lets it detach, so that the appliance goes on untraced.
+        drop(Command::new("kill").arg(self.0.id().to_string()).status());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_failed_fsync_halts_its_shard_and_nothing_else() {
+    let Some(strace) = program("bad_disk, failed fsync", "FLEETLINE_TEST_STRACE") else { return };
+    let store = StandIn::start(Answer::Accept);
+    let mut appliance = Setup::new().store2(&store.url(), "token").set("spool.shards", "2").start();
+    let (struck_vin, sound_vin) = (vin_of(0), vin_of(1));
+    let mut struck = Vehicle::connect(appliance.mqtt(), Version::V5, "struck");
+    let mut sound = Vehicle::connect(appliance.mqtt(), Version::V5, "sound");
+    let payload = |seq| Sample { seq }.payload();
+    struck.publish_acked(&Sample::topic(&struck_vin), &payload(1), 1);
+    sound.publish_acked(&Sample::topic(&sound_vin), &payload(1), 1);
+
+    let failing = FailingSync::attach(&strace, &appliance, &segment(&appliance, 0));
+    struck.publish(&Sample::topic(&struck_vin), &payload(2), 1, 2);
+    until("an appliance that is not ready", MINUTE, || appliance.get("/readyz").0 == 503);
+    drop(failing);
+
+    // The disk is well again, but what it did meanwhile is unknown: the shard stays halted.
+    struck.publish(&Sample::topic(&struck_vin), &payload(3), 1, 3);
+    for seq in 2..10 {
+        let id = u16::try_from(seq).unwrap();
+        assert_eq!(sound.publish_acked(&Sample::topic(&sound_vin), &payload(seq), id).reason(), 0);
+    }
+    struck.ping();
+    assert_eq!(
+        struck.receive(Duration::from_secs(1)),
+        Packet::Nothing,
+        "acknowledged, not durable"
+    );
+    let (status, body) = appliance.get("/readyz");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("failed"), "{body}");
+    appliance.stats();
+
+    // Until restart. The vehicle sends again what it has no acknowledgement for.
+    appliance.kill_9();
+    appliance.start_again();
+    assert_eq!(appliance.get("/readyz").0, 200);
+    let mut struck = Vehicle::connect(appliance.mqtt(), Version::V5, "struck");
+    for seq in 2..4 {
+        let id = u16::try_from(seq).unwrap();
+        struck.publish_acked(&Sample::topic(&struck_vin), &payload(seq), id);
+    }
+    until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
+    until("every line in the store", MINUTE, || store.lines().len() == 3 + 9);
+}

@@ -1,0 +1,9 @@
+//! What only a real server can show. Each test starts its own and skips itself where there is none.
+
+mod drives;
+mod durability;
+mod outage;
+mod refusals;
+mod servers;
+mod shutdown;
+mod simulate;

@@ -1,0 +1,299 @@
+//! Mosquitto's packet vectors: conversations with an MQTT server, byte by byte.
+//!
+//! A file is a list of groups, a group has `tests`, a test has `msgs`, its steps: `send` bytes,
+//! `recv` exactly these bytes, or `external_publish`, a message by a second client. A test's own
+//! settings go before its group's: `ver` (protocol level, 4 unless said), `connect` (an ordinary
+//! CONNECT comes first, true unless said), `expect_disconnect` (the server must close at the end,
+//! true unless said; else it must answer a PINGREQ).
+//!
+//! Bytes are written as words: `10` or `00000B` are hexadecimal, `'MQTT'` is text, `i1` is an 8-bit
+//! number, `H20` a 16-bit one (as are `s`, a string's length, `k`, a keep alive, and `m`, a packet
+//! id), `L2000000` a 32-bit one, `v300` a variable byte integer (as is `r`, a remaining length).
+//! Nothing is computed: a length is what is written, however wrong.
+//!
+//! Of a CONNACK of 5.0 only session present and the reason count; the rest tells the limits of the
+//! server that the vectors were written against. They ask for more than the standard does, so not
+//! all of them can pass; [`FLOORS`] says how many do, and only ever grows.
+
+use std::{
+    fs,
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::harness::{
+    Answer, Setup, StandIn,
+    vehicle::{packet, text, variable},
+};
+
+/// How many of a file pass at least.
+const FLOORS: &[(&str, usize)] = &[
+    ("AUTH", 0),
+    ("CONNACK", 0),
+    ("CONNECT", 0),
+    ("DISCONNECT", 0),
+    ("FORBIDDEN", 0),
+    ("OTHER", 0),
+    ("PINGREQ", 0),
+    ("PINGRESP", 0),
+    ("PUBACK", 0),
+    ("PUBCOMP", 0),
+    ("PUBLISH", 0),
+    ("PUBREC", 0),
+    ("PUBREL", 0),
+    ("REGRESSION", 0),
+    ("SUBACK", 0),
+    ("UNSUBACK", 0),
+];
+
+/// What an answer may take. Where none comes, each vector costs this.
+const LIMIT: Duration = Duration::from_secs(2);
+/// Vectors at a time; they mostly wait.
+const THREADS: usize = 32;
+
+#[test]
+fn vectors_of_mosquitto_pass_as_often_as_they_did() {
+    let store = StandIn::start(Answer::Accept);
+    let appliance = Setup::new().store2(&store.url(), "token").start();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mqtt-vectors");
+    let mut short = Vec::new();
+    for (file, floor) in FLOORS {
+        let text = fs::read_to_string(folder.join(format!("{file}.json"))).unwrap();
+        let cases = cases(&serde_json::from_str(&text).unwrap());
+        let failures = run_all(&cases, appliance.mqtt());
+        let passed = cases.len() - failures.len();
+        eprintln!("vectors: {file} {passed}/{}", cases.len());
+        if passed < *floor {
+            let failures = failures.join("\n    ");
+            short.push(format!("{file}: {passed} passed, at least {floor} did:\n    {failures}"));
+        }
+    }
+    // Whatever was sent, the appliance is still there and its books balance.
+    assert_eq!(appliance.get("/healthz").0, 200);
+    appliance.stats();
+    assert!(short.is_empty(), "{}", short.join("\n"));
+}
+
+/// Runs all cases, some at a time; gives the failures.
+fn run_all(cases: &[Case], server: SocketAddr) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = case.run(server) {
+                        failures.lock().unwrap().push(format!("{}: {why}", case.title));
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    failures
+}
+
+enum Step {
+    Send(Vec<u8>),
+    Receive(Vec<u8>),
+    /// A second client, for which there is nothing to test without subscriptions.
+    Foreign,
+}
+
+struct Case {
+    title: String,
+    client_id: String,
+    version: u64,
+    connects: bool,
+    closes: bool,
+    steps: Vec<Step>,
+}
+
+fn cases(groups: &Value) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for group in groups.as_array().unwrap() {
+        for test in group["tests"].as_array().unwrap() {
+            let setting = |name: &str| test.get(name).or_else(|| group.get(name));
+            let flag = |name: &str| setting(name).is_none_or(|value| value == &Value::Bool(true));
+            let steps = test["msgs"].as_array().unwrap().iter().map(|step| {
+                let payload = step["payload"].as_str().unwrap();
+                match step["type"].as_str().unwrap() {
+                    "send" => Step::Send(encode(payload)),
+                    "recv" => Step::Receive(encode(payload)),
+                    _ => Step::Foreign,
+                }
+            });
+            cases.push(Case {
+                title: format!("{} | {}", group["group"], test["name"]),
+                client_id: format!("vector{}", cases.len()),
+                version: setting("ver").map_or(4, |version| version.as_u64().unwrap()),
+                connects: flag("connect"),
+                closes: flag("expect_disconnect"),
+                steps: steps.collect(),
+            });
+        }
+    }
+    cases
+}
+
+impl Case {
+    fn run(&self, server: SocketAddr) -> Result<(), String> {
+        let mut line = Line { stream: TcpStream::connect(server).map_err(|e| e.to_string())? };
+        if self.connects {
+            line.send(&self.ordinary_connect());
+            let accepted: &[u8] =
+                if self.version == 5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+            line.expect(accepted)?;
+        }
+        for step in &self.steps {
+            match step {
+                Step::Send(bytes) => line.send(bytes),
+                Step::Receive(bytes) => line.expect(bytes)?,
+                Step::Foreign => return Err("needs subscriptions".to_owned()),
+            }
+        }
+        if self.closes {
+            return match line.receive() {
+                (bytes, End::Closed) if bytes.is_empty() => Ok(()),
+                (bytes, end) => Err(format!("not closed but {bytes:02x?} {end:?}")),
+            };
+        }
+        line.send(&[0xc0, 0]);
+        line.expect(&[0xd0, 0])
+    }
+
+    /// Clean session, keep alive 60 s; in 5.0 also receive maximum 20.
+    fn ordinary_connect(&self) -> Vec<u8> {
+        let mut body = match self.version {
+            3 => encode("s6 'MQIsdp' 03 02 k60"),
+            4 => encode("s4 'MQTT' 04 02 k60"),
+            _ => encode("s4 'MQTT' 05 02 k60 v3 21 H20"),
+        };
+        body.extend(text(&self.client_id));
+        packet(0x10, &body)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Whole,
+    Closed,
+    Silence,
+}
+
+struct Line {
+    stream: TcpStream,
+}
+
+impl Line {
+    /// Sends; the next look notices if the server has closed meanwhile.
+    fn send(&mut self, bytes: &[u8]) {
+        drop(self.stream.write_all(bytes));
+    }
+
+    fn expect(&mut self, expected: &[u8]) -> Result<(), String> {
+        let (bytes, end) = self.receive();
+        let is_same = if expected[0] == 0x20 && expected.len() > 4 {
+            bytes.first() == Some(&0x20) && body(&bytes).get(..2) == body(expected).get(..2)
+        } else {
+            bytes == expected
+        };
+        if end == End::Whole && is_same {
+            return Ok(());
+        }
+        Err(format!("expected {expected:02x?}, got {bytes:02x?} {end:?}"))
+    }
+
+    /// One packet, or as much of it as came.
+    fn receive(&mut self) -> (Vec<u8>, End) {
+        let deadline = Instant::now() + LIMIT;
+        let mut bytes = Vec::new();
+        loop {
+            let missing = missing(&bytes);
+            if missing == 0 {
+                return (bytes, End::Whole);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return (bytes, End::Silence);
+            }
+            self.stream.set_read_timeout(Some(left)).unwrap();
+            let mut chunk = vec![0; missing];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return (bytes, End::Closed),
+                Ok(n) => bytes.extend_from_slice(&chunk[..n]),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                // A reset is a way of closing, too.
+                Err(_) => return (bytes, End::Closed),
+            }
+        }
+    }
+}
+
+/// Bytes that the packet which `bytes` begins still lacks, as far as can be told yet.
+fn missing(bytes: &[u8]) -> usize {
+    if bytes.len() < 2 {
+        return 2 - bytes.len();
+    }
+    let mut remaining = 0;
+    for (index, byte) in bytes[1..].iter().take(4).enumerate() {
+        remaining |= usize::from(byte & 0x7f) << (7 * index);
+        if *byte < 0x80 {
+            return 2 + index + remaining - bytes.len();
+        }
+    }
+    usize::from(bytes.len() < 5)
+}
+
+/// What follows the remaining length.
+fn body(bytes: &[u8]) -> &[u8] {
+    let length = bytes[1..].iter().take(4).take_while(|byte| **byte >= 0x80).count();
+    &bytes[2 + length..]
+}
+
+fn encode(payload: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = payload.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let end = if first == '\'' {
+            rest[1..].find('\'').unwrap() + 2
+        } else {
+            rest.find(char::is_whitespace).unwrap_or(rest.len())
+        };
+        let (word, after) = rest.split_at(end);
+        rest = after.trim_start();
+        let number = || word[1..].parse::<usize>().unwrap();
+        match first {
+            '\'' => bytes.extend(&word.as_bytes()[1..word.len() - 1]),
+            'i' => bytes.push(u8::try_from(number()).unwrap()),
+            'H' | 's' | 'k' | 'm' => bytes.extend(u16::try_from(number()).unwrap().to_be_bytes()),
+            'L' => bytes.extend(u32::try_from(number()).unwrap().to_be_bytes()),
+            'v' | 'r' => bytes.extend(variable(number())),
+            _ => {
+                for at in (0..word.len()).step_by(2) {
+                    bytes.push(u8::from_str_radix(&word[at..at + 2], 16).unwrap());
+                }
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn the_little_language_means_what_it_says() {
+    assert_eq!(
+        encode("10 r13 s4 'MQTT' 04 02 k10 s1 'p'"),
+        b"\x10\x0d\0\x04MQTT\x04\x02\0\x0a\0\x01p"
+    );
+    assert_eq!(encode("v300 00000B L2000000 i1"), b"\xac\x02\0\0\x0b\0\x1e\x84\x80\x01");
+}
