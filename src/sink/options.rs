@@ -1,0 +1,52 @@
+//! The bounds of shipping.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use crate::sink::RetryOptions;
+
+/// How one shard's spool is shipped. A process holds at most
+/// `(requests_in_flight + 2) × (batch_bytes + one entry)` of lines for each shard, whether the store
+/// is there or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Lines at which a batch is full; stores are fastest at 5,000 to 10,000. Default: 10,000.
+    pub batch_lines: NonZeroUsize,
+    /// Bytes at which a batch is full; below every store's largest request. Default: 4 MiB.
+    pub batch_bytes: NonZeroUsize,
+    /// How long a batch that is not full waits for more. Default: 200 ms.
+    pub batch_age: Duration,
+    /// Whether requests are compressed; worth it only on a slow network. Default: no.
+    pub gzip: bool,
+    /// Requests of one shard on the way at once; they may overtake each other. Default: 2.
+    pub requests_in_flight: NonZeroUsize,
+    /// How long the store is left alone after it failed.
+    pub retry: RetryOptions,
+    /// How long the cursor may lie behind on disk; what it lies behind is sent again after a crash.
+    /// Default: 1 s.
+    pub cursor_age: Duration,
+    /// Bytes by which the cursor may lie behind on disk, so that room is given back early enough.
+    /// Default: 32 MiB.
+    pub cursor_bytes: u64,
+    /// Batches that may be settled before the oldest one is: those behind one that is being halved.
+    /// Each costs some 100 bytes. Default: 1,024.
+    pub batches_ahead: NonZeroUsize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        const fn count(n: usize) -> NonZeroUsize {
+            NonZeroUsize::new(n).expect("a default is not zero")
+        }
+        Self {
+            batch_lines: count(10_000),
+            batch_bytes: count(4 << 20),
+            batch_age: Duration::from_millis(200),
+            gzip: false,
+            requests_in_flight: count(2),
+            retry: RetryOptions::default(),
+            cursor_age: Duration::from_secs(1),
+            cursor_bytes: 32 << 20,
+            batches_ahead: count(1024),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Which parts of a refused batch are still to be sent, until exactly the bad lines are known.
+//!
+//! A request that a store refuses is halved at a line, each half sent on its own, down to single
+//! lines. Only a line that was refused alone (or that the store named, or one of a request of which
+//! the store says that it dropped every point) is set aside, so good neighbours are always stored:
+//! writing a line again that an earlier, larger request already stored changes nothing.
+//!
+//! Cost: `k` bad lines of `n` take about `2 k log2(n / k)` more requests; parts leave in the
+//! order of their lines.
+
+use std::ops::Range;
+
+use crate::{model::line::lines, store::Refusal};
+
+/// What is left to send of one batch, and what was refused of the rest.
+#[derive(Debug)]
+pub(super) struct Split {
+    body_len: usize,
+    /// Byte offset of each line's start and, last, of the body's end. Empty until the first
+    /// refusal: nearly no batch is refused, and finding the lines reads every byte.
+    bounds: Vec<usize>,
+    /// What is left, the next part last. Before the first refusal it is the whole, as one part.
+    left: Vec<Range<usize>>,
+}
+
+/// A line that no request will get stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// Where the line stands in the batch's body, its newline included.
+    pub(super) bytes: Range<usize>,
+    /// What the store said.
+    pub(super) answer: String,
+}
+
+impl Split {
+    /// The whole of a body of `body_len` bytes; nothing is left of an empty one.
+    pub(super) fn whole(body_len: usize) -> Self {
+        let left = if body_len == 0 { Vec::new() } else { vec![0..1] };
+        Self { body_len, bounds: Vec::new(), left }
+    }
+
+    /// The bytes to send next; `None` when every line is stored or refused.
+    pub(super) fn part(&self) -> Option<Range<usize>> {
+        let part = self.left.last()?;
+        Some(if self.bounds.is_empty() { 0..self.body_len } else { self.bytes(part) })
+    }
+
+    /// The part is stored.
+    pub(super) fn accepted(&mut self) {
+        self.left.pop();
+    }
+
+    /// The part is stored but for the lines that the store named. If what it named cannot be this
+    /// part's lines, the part counts as rejected: a line is never guessed.
+    pub(super) fn partial(&mut self, body: &[u8], refused: &[Refusal]) -> Vec<Refused> {
+        let Some(part) = self.next_part(body) else { return Vec::new() };
+        let bytes = self.bytes(&part);
+        // A line feed inside a string: whether the store counts it as a line's end is unknown.
+        let newlines = body[bytes].iter().filter(|byte| **byte == b'\n').count();
+        let countable = newlines == part.len();
+        let mut named: Vec<usize> = refused.iter().map(|refusal| refusal.line).collect();
+        named.sort_unstable();
+        named.dedup();
+        if !countable || named.last().is_none_or(|line| *line >= part.len()) {
+            let answer = refused.first().map_or("", |refusal| refusal.answer.as_str());
+            return self.halve_or_refuse(part, answer, None);
+        }
+        let refuse = |refusal: &Refusal| Refused {
+            bytes: self.bytes(&(part.start + refusal.line..part.start + refusal.line + 1)),
+            answer: refusal.answer.clone(),
+        };
+        let mut lines: Vec<Refused> = refused.iter().map(refuse).collect();
+        lines.sort_by_key(|line| line.bytes.start);
+        lines.dedup_by_key(|line| line.bytes.start);
+        lines
+    }
+
+    /// The part was refused as it stands: its halves take its place, or, where nothing is left to
+    /// halve, its lines are returned as refused.
+    pub(super) fn rejected(
+        &mut self,
+        body: &[u8],
+        answer: &str,
+        dropped: Option<usize>,
+    ) -> Vec<Refused> {
+        match self.next_part(body) {
+            Some(part) => self.halve_or_refuse(part, answer, dropped),
+            None => Vec::new(),
+        }
+    }
+
+    fn halve_or_refuse(
+        &mut self,
+        part: Range<usize>,
+        answer: &str,
+        dropped: Option<usize>,
+    ) -> Vec<Refused> {
+        if part.len() == 1 || dropped == Some(part.len()) {
+            let refuse =
+                |line| Refused { bytes: self.bytes(&(line..line + 1)), answer: answer.to_owned() };
+            return part.map(refuse).collect();
+        }
+        let middle = part.start + part.len() / 2;
+        self.left.push(middle..part.end);
+        self.left.push(part.start..middle);
+        Vec::new()
+    }
+
+    /// Takes the next part, as lines.
+    fn next_part(&mut self, body: &[u8]) -> Option<Range<usize>> {
+        assert_eq!(body.len(), self.body_len, "a batch does not change while it is split");
+        let part = self.left.pop()?;
+        if !self.bounds.is_empty() {
+            return Some(part);
+        }
+        let mut end = 0;
+        self.bounds.push(end);
+        for line in lines(body) {
+            end += line.len();
+            self.bounds.push(end);
+        }
+        Some(0..self.bounds.len() - 1)
+    }
+
+    fn bytes(&self, part: &Range<usize>) -> Range<usize> {
+        self.bounds[part.start]..self.bounds[part.end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A store that refuses requests which hold a bad line, in one of the ways that stores have.
+    #[derive(Clone, Copy, Debug)]
+    enum Manner {
+        /// The whole request is refused and nothing is said about the lines.
+        Whole,
+        /// The good lines are stored and the count of the others is told.
+        Counted,
+        /// The bad lines are named.
+        Named,
+        /// More than two lines are too large a request.
+        TooLarge,
+    }
+
+    fn body(strings: &[bool]) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let each: Vec<Vec<u8>> = strings
+            .iter()
+            .enumerate()
+            .map(|(idx, broken)| {
+                let feed = if *broken { "\n" } else { "-" };
+                format!("m,vin=V{idx} s=\"a{feed}b\" {idx}\n").into_bytes()
+            })
+            .collect();
+        (each.concat(), each)
+    }
+
+    /// Plays a split against a store of some manner. Returns the lines stored and those refused.
+    fn play(
+        body: &[u8],
+        each: &[Vec<u8>],
+        bad: &BTreeSet<usize>,
+        manner: Manner,
+    ) -> (BTreeSet<usize>, Vec<usize>) {
+        let idx_of = |line: &[u8]| each.iter().position(|one| one == line).expect("a whole line");
+        let (mut stored, mut refused) = (BTreeSet::new(), Vec::new());
+        let mut split = Split::whole(body.len());
+        let mut requests = 0;
+        while let Some(part) = split.part() {
+            requests += 1;
+            assert!(requests <= 4 * each.len() + 1, "a split ends");
+            let idxs: Vec<usize> = lines(&body[part]).map(idx_of).collect();
+            let is_bad = |idx: &usize| bad.contains(idx);
+            let n_bad = idxs.iter().filter(|idx| is_bad(idx)).count();
+            let too_large = matches!(manner, Manner::TooLarge) && idxs.len() > 2;
+            if n_bad == 0 && !too_large {
+                stored.extend(&idxs);
+                split.accepted();
+                continue;
+            }
+            let told = match manner {
+                Manner::Whole | Manner::TooLarge => split.rejected(body, "no", None),
+                Manner::Counted => {
+                    stored.extend(idxs.iter().filter(|idx| !is_bad(idx)));
+                    split.rejected(body, "no", Some(n_bad))
+                }
+                Manner::Named => {
+                    stored.extend(idxs.iter().filter(|idx| !is_bad(idx)));
+                    let name = |(line, _): (usize, &usize)| Refusal { line, answer: "no".into() };
+                    let named: Vec<Refusal> =
+                        idxs.iter().enumerate().filter(|(_, idx)| is_bad(idx)).map(name).collect();
+                    split.partial(body, &named)
+                }
+            };
+            refused.extend(told.iter().map(|line| idx_of(&body[line.bytes.clone()])));
+        }
+        (stored, refused)
+    }
+
+    proptest! {
+        // Any lines may be bad, and any may hold a line feed in a string: exactly the bad ones are
+        // refused, each once, and all others are stored, however the store refuses.
+        #[test]
+        fn exactly_the_bad_lines_are_refused_and_all_others_stored(
+            strings in prop::collection::vec(prop::bool::weighted(0.1), 1..60),
+            bad_share in 0.0..=1.0,
+            seed in prop::collection::vec(0.0..1.0, 60),
+            manner in prop::sample::select(vec![
+                Manner::Whole, Manner::Counted, Manner::Named, Manner::TooLarge,
+            ]),
+        ) {
+            let (body, each) = body(&strings);
+            let bad: BTreeSet<usize> =
+                (0..each.len()).filter(|idx| seed[*idx] < bad_share).collect();
+            let (stored, refused) = play(&body, &each, &bad, manner);
+            let good: BTreeSet<usize> = (0..each.len()).filter(|idx| !bad.contains(idx)).collect();
+            prop_assert_eq!(stored, good);
+            prop_assert_eq!(refused, bad.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn one_bad_line_of_ten_thousand_takes_few_requests() {
+        let (body, _) = body(&[false; 10_000]);
+        let bad = b"m,vin=V7777 ";
+        let mut split = Split::whole(body.len());
+        let (mut requests, mut refused) = (0, Vec::new());
+        while let Some(part) = split.part() {
+            requests += 1;
+            if body[part].windows(bad.len()).any(|window| window == bad) {
+                refused.extend(split.rejected(&body, "no", None));
+            } else {
+                split.accepted();
+            }
+        }
+        assert_eq!(refused.len(), 1);
+        assert!(body[refused[0].bytes.clone()].starts_with(bad));
+        assert!(requests <= 2 * 14 + 1, "{requests} requests");
+    }
+
+    #[test]
+    fn a_list_that_names_lines_which_are_not_there_is_not_believed() {
+        let (body, each) = body(&[false, false]);
+        for named in [vec![], vec![2], vec![0, 7]] {
+            let named: Vec<Refusal> =
+                named.into_iter().map(|line| Refusal { line, answer: String::new() }).collect();
+            let mut split = Split::whole(body.len());
+            assert_eq!(split.partial(&body, &named), []);
+            assert_eq!(split.part(), Some(0..each[0].len()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_of_an_empty_batch() {
+        assert_eq!(Split::whole(0).part(), None);
+    }
+}
