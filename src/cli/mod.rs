@@ -1,8 +1,13 @@
 //! The command line: one file a subcommand.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. What was asked for goes to
+//! standard output through [`output::Output`], with `--json` as one object (or one a line); what
+//! went wrong and the log go to standard error. `--config` and `--set` may stand anywhere.
 
-use std::process::ExitCode;
+mod arguments;
+mod check;
+mod failure;
+mod output;
+mod start;
 
-/// Parses the arguments and runs the command they name.
-pub fn run() -> ExitCode {
-    ExitCode::from(2)
-}
+pub use start::run;

@@ -19,7 +19,7 @@ pub enum Place {
     /// In an environment variable.
     Variable(String),
     /// In a `--set` argument.
-    Argument(String),
+    Argument,
 }
 
 impl Place {
@@ -35,7 +35,7 @@ impl fmt::Display for Place {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{path}:{line}"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
-            Self::Argument(text) => write!(f, "--set {text}"),
+            Self::Argument => f.write_str("--set"),
         }
     }
 }
@@ -65,7 +65,7 @@ pub(super) enum Fault {
     /// A table where a value belongs, or the reverse.
     NotATable,
     /// A `--set` without `=`.
-    NoEquals,
+    NoEquals { argument: String },
     /// Of another kind.
     Misfit { misfit: Misfit, expected: String },
     /// Below the minimum.
@@ -109,7 +109,9 @@ impl fmt::Display for Fault {
                 f.write_str("unknown key; config/reference.md lists all of them")
             }
             Self::NotATable => f.write_str("a table where a single value belongs, or the reverse"),
-            Self::NoEquals => f.write_str("write it as --set key=value"),
+            Self::NoEquals { argument } => {
+                write!(f, "`{argument}` has no value; write it as --set key=value")
+            }
             Self::Misfit { misfit, expected } => fmt_misfit(f, misfit, expected),
             Self::Below { min, why } => write!(f, "below the minimum of {min}: {why}"),
             Self::Above { max, why } => write!(f, "above the maximum of {max}: {why}"),

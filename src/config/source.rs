@@ -154,12 +154,12 @@ pub(super) fn read_arguments(
 ) {
     for argument in arguments {
         let Some((path, text)) = argument.split_once('=') else {
-            let place = Place::Argument(argument.clone());
-            problems.push(whole(place, Fault::NoEquals));
+            let fault = Fault::NoEquals { argument: argument.clone() };
+            problems.push(whole(Place::Argument, fault));
             continue;
         };
         let path = path.trim();
-        let place = Place::Argument(path.to_owned());
+        let place = Place::Argument;
         match keys::lookup(path) {
             Some(key) => write_text(key, text.trim(), place, settings, problems),
             None => {

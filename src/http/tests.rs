@@ -83,7 +83,7 @@ async fn stats_and_metrics_show_the_same_equations() {
     );
     let metrics = get(edge.address, "/metrics").await;
     assert!(metrics.contains("application/openmetrics-text"), "{metrics}");
-    assert!(metrics.contains("fleetline_uplink_received_messages_total 3\n"), "{metrics}");
+    assert!(metrics.contains("fleetline_messages_received_total 3\n"), "{metrics}");
     assert!(metrics.contains("fleetline_http_requests_total{status=\"200\"} 1\n"), "{metrics}");
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
 }

@@ -9,7 +9,6 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-    registry::Unit,
 };
 
 use crate::{
@@ -86,7 +85,7 @@ impl Equations {
     }
 }
 
-/// One term of an equation: its name without the unit, its help, whether it only grows.
+/// One term of an equation. Its name is the equation's own word behind what is counted.
 struct Term<C> {
     name: &'static str,
     help: &'static str,
@@ -95,30 +94,30 @@ struct Term<C> {
 }
 
 const MESSAGES: [Term<MessageCounts>; 7] = [
-    counter("uplink_received", "Publishes read from vehicles", |c: &MessageCounts| c.received),
-    counter("uplink_spooled", "Messages settled with durable points", |c| c.spooled),
-    counter("uplink_dead_lettered", "Messages settled with a durable dead letter", |c| {
+    counter("messages_received", "Publishes read from vehicles", |c: &MessageCounts| c.received),
+    counter("messages_spooled", "Messages settled with durable points", |c| c.spooled),
+    counter("messages_dead_lettered", "Messages settled with a durable dead letter", |c| {
         c.dead_lettered
     }),
-    counter("uplink_filtered", "Messages that a mapping's filter said not to store", |c| {
+    counter("messages_filtered", "Messages that a mapping's filter said not to store", |c| {
         c.filtered
     }),
-    counter("uplink_unmapped", "Messages whose topic no mapping matches", |c| c.unmapped),
-    counter("uplink_refused", "Messages turned away before decoding", |c| c.refused),
-    gauge("uplink_pending", "Messages received and not settled yet", |c| c.pending),
+    counter("messages_unmapped", "Messages whose topic no mapping matches", |c| c.unmapped),
+    counter("messages_refused", "Messages turned away before decoding", |c| c.refused),
+    gauge("messages_pending", "Messages received and not settled yet", |c| c.pending),
 ];
 
 const POINTS: [Term<PointCounts>; 6] = [
-    counter("spool_recovered", "Points found past the cursors at start", |c: &PointCounts| {
+    counter("points_recovered", "Points found past the cursors at start", |c: &PointCounts| {
         c.recovered
     }),
-    counter("spool_spooled", "Points made durable", |c| c.spooled),
-    counter("sink_stored", "Points that the store accepted", |c| c.stored),
-    counter("sink_dead_lettered", "Points that the store refused, kept as dead letters", |c| {
+    counter("points_spooled", "Points made durable", |c| c.spooled),
+    counter("points_stored", "Points that the store accepted", |c| c.stored),
+    counter("points_dead_lettered", "Points that the store refused, kept as dead letters", |c| {
         c.dead_lettered
     }),
-    counter("spool_damaged", "Points that a checksum refused", |c| c.damaged),
-    gauge("spool_in_spool", "Points durable and past the cursor: the lag", |c| c.in_spool),
+    counter("points_damaged", "Points that a checksum refused", |c| c.damaged),
+    gauge("points_in_spool", "Points durable and past the cursor: the lag", |c| c.in_spool),
 ];
 
 const fn counter<C>(name: &'static str, help: &'static str, of: fn(&C) -> u64) -> Term<C> {
@@ -134,13 +133,12 @@ impl Collector for Equations {
         let messages = self.ledgers.messages();
         let shards = self.ledgers.shards();
         let health = self.health.snapshot();
-        let (message_unit, point_unit) = (unit("messages"), unit("points"));
         for term in &MESSAGES {
-            let metric = describe(&mut encoder, term, &message_unit)?;
+            let metric = describe(&mut encoder, term)?;
             number(term.kind, (term.of)(&messages), metric)?;
         }
         for term in &POINTS {
-            let mut family = describe(&mut encoder, term, &point_unit)?;
+            let mut family = describe(&mut encoder, term)?;
             for (shard, counts) in &shards {
                 let labels = [("shard", shard.0)];
                 number(term.kind, (term.of)(counts), family.encode_family(&labels)?)?;
@@ -153,13 +151,8 @@ impl Collector for Equations {
 fn describe<'e, C>(
     encoder: &'e mut DescriptorEncoder<'_>,
     term: &'e Term<C>,
-    unit: &'e Unit,
 ) -> Result<prometheus_client::encoding::MetricEncoder<'e>, fmt::Error> {
-    encoder.encode_descriptor(term.name, &format!("{}.", term.help), Some(unit), term.kind)
-}
-
-fn unit(name: &str) -> Unit {
-    Unit::Other(name.to_owned())
+    encoder.encode_descriptor(term.name, &format!("{}.", term.help), None, term.kind)
 }
 
 fn number(

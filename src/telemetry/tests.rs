@@ -20,13 +20,13 @@ fn a_scrape_shows_the_two_equations_from_the_ledgers() {
     shard.spooled(3, 3);
     shard.settled(4, 0, 0, 4);
     let text = metrics.encode();
-    check_line(&text, "fleetline_uplink_received_messages_total 6");
-    check_line(&text, "fleetline_uplink_spooled_messages_total 3");
-    check_line(&text, "fleetline_uplink_unmapped_messages_total 1");
-    check_line(&text, "fleetline_uplink_pending_messages 2");
-    check_line(&text, "fleetline_spool_recovered_points_total{shard=\"1\"} 7");
-    check_line(&text, "fleetline_sink_stored_points_total{shard=\"1\"} 4");
-    check_line(&text, "fleetline_spool_in_spool_points{shard=\"1\"} 6");
+    check_line(&text, "fleetline_messages_received_total 6");
+    check_line(&text, "fleetline_messages_spooled_total 3");
+    check_line(&text, "fleetline_messages_unmapped_total 1");
+    check_line(&text, "fleetline_messages_pending 2");
+    check_line(&text, "fleetline_points_recovered_total{shard=\"1\"} 7");
+    check_line(&text, "fleetline_points_stored_total{shard=\"1\"} 4");
+    check_line(&text, "fleetline_points_in_spool{shard=\"1\"} 6");
     assert!(metrics.ledgers().messages().balances());
     assert!(metrics.ledgers().points().balances());
 }

@@ -1,0 +1,71 @@
+//! How a command ends when it does not end well.
+
+use std::{error::Error, fmt, io, process::ExitCode};
+
+use crate::{config::ResolveErrors, telemetry::Chain};
+
+/// Why a command failed; decides the exit code.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The arguments do not make sense together: exit code 2.
+    Usage(String),
+    /// The configuration, a schema or a mapping is wrong: exit code 2.
+    Configuration(ResolveErrors),
+    /// It could not be done: exit code 1.
+    Failed(Box<dyn Error + Send + Sync>),
+    /// It could not be done, or something is wrong, and standard error or the answer says so
+    /// already.
+    Told(u8),
+    /// Nobody reads standard output any more, which is no fault of ours.
+    Closed,
+}
+
+impl Failure {
+    /// An error of a library or stage.
+    pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(error))
+    }
+
+    /// An error of writing the answer.
+    pub(super) fn output(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Failed(Box::new(error)),
+        }
+    }
+
+    /// 0 done, 1 failed, 2 wrong usage or configuration.
+    pub(super) fn code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) | Self::Configuration(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::from(1),
+            Self::Told(code) => ExitCode::from(*code),
+            Self::Closed => ExitCode::SUCCESS,
+        }
+    }
+
+    /// What standard error should say, if anything.
+    pub(super) fn message(&self) -> Option<String> {
+        match self {
+            Self::Told(_) | Self::Closed => None,
+            other => Some(other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) => f.write_str(text),
+            Self::Configuration(errors) => errors.fmt(f),
+            Self::Failed(error) => Chain(error.as_ref()).fmt(f),
+            Self::Told(_) | Self::Closed => Ok(()),
+        }
+    }
+}
+
+impl From<ResolveErrors> for Failure {
+    fn from(errors: ResolveErrors) -> Self {
+        Self::Configuration(errors)
+    }
+}

@@ -1,0 +1,36 @@
+//! Arguments → command → exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{
+    arguments::{Arguments, Command},
+    check,
+    output::{Output, complain},
+};
+
+/// Parses the arguments and runs the command they name.
+pub fn run() -> ExitCode {
+    // Wrong usage ends here with code 2, help and version with 0.
+    let arguments = Arguments::parse();
+    // Two providers are in the tree (ring is ours), so none is the default until one is installed.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        complain("a TLS provider was installed before ours");
+        return ExitCode::FAILURE;
+    }
+    let sources = arguments.config.sources();
+    let mut output = Output::lock();
+    let done = match arguments.command {
+        Command::Check(arguments) => check::run(&arguments, &sources, &mut output),
+    };
+    match done.and_then(|()| output.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                complain(message);
+            }
+            failure.code()
+        }
+    }
+}
