@@ -3,6 +3,7 @@
 mod catalog;
 mod cause;
 mod dialect;
+mod disposition;
 mod letter;
 pub mod line;
 mod secret;
@@ -12,6 +13,7 @@ mod time;
 pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
 pub use dialect::LineDialect;
+pub use disposition::Disposition;
 pub use letter::DeadLetter;
 pub use secret::Secret;
 pub use shard::{Position, ShardCount, ShardId};

@@ -1,1 +1,36 @@
 //! The durable log of one shard; knows nothing of points.
+
+mod budget;
+mod chunk;
+pub mod commit;
+mod cursor;
+mod entry;
+mod fault;
+mod format;
+mod inspect;
+mod quarantine;
+mod reader;
+mod recovery;
+mod scan;
+mod shared;
+mod survey;
+mod view;
+mod writer;
+
+pub use budget::Budget;
+pub use commit::{CommitHandle, CommitOptions, CommitState, Committer, Reply, Settled, Submission};
+pub use cursor::CursorError;
+pub use entry::EntryBuffer;
+pub use fault::DiskFault;
+pub use inspect::{
+    DamagedStretch, Entries, Progress, Status, Stored, Verification, entries, status, verify,
+};
+pub use reader::{Batch, BatchLimits, Damage, ReadError, Reader};
+pub use recovery::{OpenError, Opened, Options, Recovery, open};
+pub use shared::Released;
+pub use survey::{CursorState, SurveyError};
+pub use view::{Backlog, View};
+pub use writer::{Append, AppendError, SyncError, Synced, Writer};
+
+#[cfg(test)]
+mod tests;

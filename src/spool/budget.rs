@@ -1,0 +1,98 @@
+//! The bound on bytes on disk, shared by all spools of the appliance.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Bytes that the segments of all spools may take together (SP-6).
+///
+/// A spool that has no other segment is always granted one, or a shard whose store is well could be
+/// starved for good by one whose store is away. So bytes on disk ≤ `bytes_max` + one segment a
+/// spool, where an entry larger than a segment counts as the segment that it gets.
+///
+/// Why a mutex: it is taken once a segment, not once an entry, and the wait needs a condition
+/// variable beside it.
+#[derive(Debug)]
+pub struct Budget {
+    bytes_max: u64,
+    room: Mutex<Room>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    used: u64,
+    /// Counts the moments at which somebody who waits should look again.
+    changes: u64,
+}
+
+impl Budget {
+    /// A budget of `bytes_max` bytes, none used.
+    #[must_use]
+    pub fn new(bytes_max: u64) -> Self {
+        Self { bytes_max, room: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// The bound.
+    #[must_use]
+    pub const fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
+    /// Bytes that segments take now, those reserved ahead included.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.lock().used
+    }
+
+    /// Takes `bytes` if they fit, or if the asker has no other segment.
+    pub(super) fn take(&self, bytes: u64, only: bool) -> bool {
+        let mut room = self.lock();
+        let after = room.used.saturating_add(bytes);
+        let granted = only || after <= self.bytes_max;
+        if granted {
+            room.used = after;
+        }
+        granted
+    }
+
+    /// Counts bytes that are on disk already, whatever the bound.
+    pub(super) fn adopt(&self, bytes: u64) {
+        self.lock().used += bytes;
+    }
+
+    /// Gives bytes back and wakes who waits for room.
+    pub(super) fn give_back(&self, bytes: u64) {
+        let mut room = self.lock();
+        debug_assert!(room.used >= bytes, "more given back than taken");
+        room.used = room.used.saturating_sub(bytes);
+        room.changes += 1;
+        drop(room);
+        self.freed.notify_all();
+    }
+
+    /// Wakes who waits for room, to look at something else.
+    pub(super) fn wake(&self) {
+        self.lock().changes += 1;
+        self.freed.notify_all();
+    }
+
+    /// A mark of now, for [`wait`](Self::wait).
+    pub(super) fn mark(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// Waits until something changed since the mark, at most so long. Room that was freed between
+    /// the mark and this call is not missed.
+    pub(super) fn wait(&self, mark: u64, at_most: Duration) {
+        let room = self.lock();
+        let waited = self.freed.wait_timeout_while(room, at_most, |room| room.changes == mark);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Two numbers cannot be left half changed.
+    fn lock(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,279 @@
+//! The commit thread.
+
+use std::{
+    collections::VecDeque,
+    fmt, io, mem,
+    sync::{Arc, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    env::{Clock, SystemClock},
+    model::Disposition,
+    telemetry::{Chain, PointLedger},
+};
+
+use super::{
+    super::writer::{Append, Writer},
+    handle::{CommitHandle, CommitState, Inner, Submission, refuse, settle},
+};
+
+/// Called by the thread at every change of state.
+pub type OnState = Box<dyn FnMut(&CommitState) + Send>;
+
+/// How a commit thread works.
+#[derive(Clone, Debug)]
+pub struct CommitOptions {
+    /// The shortest time between the beginnings of two syncs. Default: 1 ms, a little more than a
+    /// sync takes on an ordinary disk: it halves the syncs under load and is not felt when idle.
+    pub interval: Duration,
+    /// Bytes of payload after which a group takes no more. Default: 16 MiB, some 20 ms of a disk.
+    pub group_bytes_max: usize,
+    /// How often a full disk is looked at again. Default: 250 ms.
+    pub recheck: Duration,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for CommitOptions {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_millis(1),
+            group_bytes_max: 16 << 20,
+            recheck: Duration::from_millis(250),
+            clock: Arc::new(SystemClock::start()),
+        }
+    }
+}
+
+/// The owner of a spool's writer; lives in its thread.
+pub struct Committer {
+    inner: Arc<Inner>,
+    writer: Writer,
+    options: CommitOptions,
+    ledger: Option<Arc<PointLedger>>,
+    on_state: OnState,
+    /// Taken and not appended yet.
+    pending: VecDeque<Submission>,
+    /// Appended and not durable yet.
+    group: Vec<Submission>,
+    /// When the last sync began.
+    synced_at: Option<Duration>,
+}
+
+impl fmt::Debug for Committer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Committer").field("writer", &self.writer).finish_non_exhaustive()
+    }
+}
+
+/// How a group ended.
+enum Ended {
+    /// All of it is settled.
+    Settled,
+    /// The rest waits for room.
+    Full,
+    /// A write or sync failed.
+    Halted(String),
+}
+
+impl Committer {
+    /// Starts the thread. It ends after [`CommitHandle::stop`] (or with the last handle): a thread
+    /// that ends without either has panicked.
+    ///
+    /// # Errors
+    /// If the machine gives no thread.
+    pub fn start(
+        name: &str,
+        writer: Writer,
+        options: CommitOptions,
+        ledger: Option<Arc<PointLedger>>,
+        on_state: OnState,
+    ) -> io::Result<(CommitHandle, thread::JoinHandle<()>)> {
+        let inner = Arc::new(Inner::new(Arc::clone(writer.budget())));
+        let handle = CommitHandle::new(Arc::clone(&inner));
+        let committer = Self {
+            inner,
+            writer,
+            options,
+            ledger,
+            on_state,
+            pending: VecDeque::new(),
+            group: Vec::new(),
+            synced_at: None,
+        };
+        let joined = thread::Builder::new().name(name.to_owned()).spawn(|| committer.run())?;
+        Ok((handle, joined))
+    }
+
+    fn run(mut self) {
+        let _fence = Fence(Arc::clone(&self.inner));
+        while self.gather() {
+            // Before the attempt, so that room freed during it is not missed.
+            let mark = self.inner.budget.mark();
+            match self.commit() {
+                Ended::Settled => self.enter(CommitState::Running),
+                Ended::Full => {
+                    self.enter(CommitState::Full);
+                    if self.inner.lock().stopping {
+                        self.refuse_all();
+                        return;
+                    }
+                    self.inner.budget.wait(mark, self.options.recheck);
+                }
+                Ended::Halted(reason) => {
+                    self.halt(reason);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for something to commit and takes all of it; false when there is nothing and never
+    /// will be.
+    fn gather(&mut self) -> bool {
+        let mut queue = self.inner.lock();
+        if self.pending.is_empty() {
+            while queue.waiting.is_empty() && !queue.stopping {
+                queue = self.inner.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            let due = self.synced_at.map(|at| at + self.options.interval);
+            while !queue.stopping && queue.bytes < self.options.group_bytes_max {
+                let now = self.options.clock.monotonic();
+                let Some(left) = due.and_then(|due| due.checked_sub(now)) else {
+                    break;
+                };
+                if left.is_zero() {
+                    break;
+                }
+                let waited = self.inner.arrived.wait_timeout(queue, left);
+                queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+        self.pending.extend(queue.waiting.drain(..));
+        !self.pending.is_empty()
+    }
+
+    /// Appends one group, makes it durable, counts it, shows it, answers it.
+    fn commit(&mut self) -> Ended {
+        let began = self.options.clock.monotonic();
+        let stopped_at = self.append_group();
+        if let Ended::Halted(reason) = stopped_at {
+            return Ended::Halted(reason);
+        }
+        if self.group.is_empty() {
+            return stopped_at;
+        }
+        self.synced_at = Some(self.options.clock.monotonic());
+        let synced = match self.writer.sync_unpublished() {
+            Ok(synced) => synced,
+            Err(error) => return Ended::Halted(Chain(&error).to_string()),
+        };
+        // Counted before the reader can see it: the shipper may settle it at once.
+        let points = self.group.iter().map(|submission| submission.points).sum();
+        if let Some(ledger) = &self.ledger {
+            ledger.spooled(points, synced.items);
+        }
+        self.writer.publish();
+        let bytes: usize = self.group.iter().map(|submission| submission.entry.len()).sum();
+        let took = self.options.clock.monotonic().saturating_sub(began);
+        let mut queue = self.inner.lock();
+        queue.counters.group(synced.entries, bytes as u64, took);
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+        drop(queue);
+        for mut submission in self.group.drain(..) {
+            submission.entry.clear();
+            settle(submission.reply, true, submission.entry);
+        }
+        stopped_at
+    }
+
+    /// Appends what is pending until the group is full or the writer is.
+    fn append_group(&mut self) -> Ended {
+        let mut bytes = 0;
+        while let Some(mut submission) = self.pending.pop_front() {
+            bytes += submission.entry.len();
+            if !self.group.is_empty() && bytes > self.options.group_bytes_max {
+                self.pending.push_front(submission);
+                break;
+            }
+            let error = match self.writer.append_unsynced(&mut submission.entry) {
+                Ok(Append::Done { .. }) => {
+                    self.group.push(submission);
+                    continue;
+                }
+                Ok(Append::Full) => {
+                    self.pending.push_front(submission);
+                    return Ended::Full;
+                }
+                Err(error) => error,
+            };
+            match error.disposition() {
+                Disposition::Retry => {
+                    tracing::warn!(error = %Chain(&error), "no new segment for now");
+                    self.pending.push_front(submission);
+                    return Ended::Full;
+                }
+                Disposition::Reject => {
+                    tracing::error!(error = %Chain(&error), "an entry is refused");
+                    self.inner.lock().bytes -= submission.entry.len();
+                    refuse(submission);
+                }
+                Disposition::Halt => {
+                    self.pending.push_front(submission);
+                    return Ended::Halted(Chain(&error).to_string());
+                }
+            }
+        }
+        Ended::Settled
+    }
+
+    /// Tells a change of state.
+    fn enter(&mut self, state: CommitState) {
+        let mut queue = self.inner.lock();
+        if queue.state == state {
+            return;
+        }
+        if state == CommitState::Full {
+            queue.counters.fulls += 1;
+            tracing::warn!("no room in the spool: publishes wait");
+        } else {
+            tracing::info!("room in the spool again");
+        }
+        queue.state = state.clone();
+        drop(queue);
+        (self.on_state)(&state);
+    }
+
+    /// Refuses everything, now and later, until the stop (I2).
+    fn halt(&mut self, reason: String) {
+        let reason: Arc<str> = reason.into();
+        tracing::error!(%reason, "the spool is halted until a restart: nothing is acknowledged");
+        self.inner.halt(Arc::clone(&reason));
+        self.refuse_all();
+        (self.on_state)(&CommitState::Halted { reason });
+        let mut queue = self.inner.lock();
+        while !queue.stopping {
+            queue = self.inner.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Answers what was taken or waits: it will never be durable.
+    fn refuse_all(&mut self) {
+        let waiting = mem::take(&mut self.inner.lock().waiting);
+        self.inner.lock().bytes = 0;
+        self.group.drain(..).chain(self.pending.drain(..)).chain(waiting).for_each(refuse);
+    }
+}
+
+/// Nobody may wait for a thread that has panicked.
+struct Fence(Arc<Inner>);
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.halt("the commit thread panicked".into());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The bytes on disk: the only file that knows an offset.
+//!
+//! # Warning
+//! Every constant and every offset here is a promise to files that exist. Do not reorder, resize or
+//! reuse a field: write a new [`VERSION`] beside this one. `tests/golden/spool-segment.hex` holds a
+//! whole segment, and a test compares it byte by byte.
+//!
+//! All integers are little-endian. The two record magics hold bytes that UTF-8 never contains, so a
+//! search for the next record does not stop inside a payload of text.
+
+use crate::model::{LineDialect, Position};
+
+/// The version this build writes, and the only one it reads.
+pub(super) const VERSION: u16 = 1;
+
+/// First bytes of a segment.
+pub(super) const SEGMENT_MAGIC: [u8; 8] = *b"FLSEGMT\n";
+/// First bytes of an entry.
+pub(super) const ENTRY_MAGIC: [u8; 4] = [0xff, 0xf6, b'E', 0xfe];
+/// First bytes of a footer.
+pub(super) const FOOTER_MAGIC: [u8; 4] = [0xff, 0xf6, b'Z', 0xfe];
+/// First bytes of a cursor slot.
+pub(super) const CURSOR_MAGIC: [u8; 8] = *b"FLCURSR\n";
+
+/// Bytes of a segment's header.
+pub(super) const SEGMENT_HEADER_BYTES: usize = 32;
+/// Bytes of an entry's header.
+pub(super) const ENTRY_HEADER_BYTES: usize = 28;
+/// Bytes of a sealed segment's footer.
+pub(super) const FOOTER_BYTES: usize = 36;
+/// Bytes of one cursor slot that carry something.
+pub(super) const CURSOR_SLOT_BYTES: usize = 32;
+/// Where the second slot begins: in another page, so that one torn write cannot reach both.
+pub(super) const CURSOR_SLOT_STRIDE: u64 = 4096;
+/// Bytes of the cursor file.
+pub(super) const CURSOR_FILE_BYTES: u64 = 2 * CURSOR_SLOT_STRIDE;
+
+/// Most bytes in one payload. Far above any batch; below it a `u32` length cannot overflow when the
+/// header is added.
+pub(super) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
+
+/// A segment's header and footer, as file lengths.
+pub(super) const SEGMENT_HEADER_LEN: u64 = SEGMENT_HEADER_BYTES as u64;
+/// See [`SEGMENT_HEADER_LEN`].
+pub(super) const FOOTER_LEN: u64 = FOOTER_BYTES as u64;
+
+const _: () = assert!(CURSOR_SLOT_BYTES as u64 <= CURSOR_SLOT_STRIDE);
+const _: () = assert!(PAYLOAD_BYTES_MAX + ENTRY_HEADER_BYTES < u32::MAX as usize);
+
+/// What a segment says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SegmentHeader {
+    /// The position of the first entry.
+    pub first: Position,
+    /// The dialect of every line in it.
+    pub dialect: LineDialect,
+}
+
+/// Why a segment's first bytes are not a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeaderFault {
+    /// Written whole, by a version that this build does not know.
+    Version(u16),
+    /// Not what anybody wrote.
+    Damaged,
+}
+
+impl SegmentHeader {
+    /// The header's bytes.
+    pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        put(&mut bytes, 0, &SEGMENT_MAGIC);
+        put(&mut bytes, 8, &VERSION.to_le_bytes());
+        bytes[10] = match self.dialect {
+            LineDialect::Signed => 0,
+            LineDialect::Unsigned => 1,
+        };
+        put(&mut bytes, 16, &self.first.0.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..28]);
+        put(&mut bytes, 28, &crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header. The checksum is over every byte and at the same place in every version, so a
+    /// damaged version number is damage, and only a whole one is refused.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, HeaderFault> {
+        let whole = bytes.len() >= SEGMENT_HEADER_BYTES
+            && bytes[..8] == SEGMENT_MAGIC
+            && u32_at(bytes, 28) == crc32fast::hash(&bytes[..28]);
+        if !whole {
+            return Err(HeaderFault::Damaged);
+        }
+        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
+        if version != VERSION {
+            return Err(HeaderFault::Version(version));
+        }
+        let dialect = match bytes[10] {
+            0 => LineDialect::Signed,
+            1 => LineDialect::Unsigned,
+            _ => return Err(HeaderFault::Damaged),
+        };
+        Ok(Self { first: Position(u64_at(bytes, 16)), dialect })
+    }
+}
+
+/// What stands in front of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EntryHeader {
+    /// Bytes of the payload, at most [`PAYLOAD_BYTES_MAX`].
+    pub payload_bytes: u32,
+    /// The entry's number.
+    pub position: Position,
+    /// A count that the spool does not interpret.
+    pub items: u32,
+    /// CRC-32 of the payload.
+    pub payload_crc: u32,
+}
+
+impl EntryHeader {
+    /// The header's bytes.
+    pub(super) fn encode(&self) -> [u8; ENTRY_HEADER_BYTES] {
+        let mut bytes = [0; ENTRY_HEADER_BYTES];
+        put(&mut bytes, 0, &ENTRY_MAGIC);
+        put(&mut bytes, 4, &self.payload_bytes.to_le_bytes());
+        put(&mut bytes, 8, &self.position.0.to_le_bytes());
+        put(&mut bytes, 16, &self.items.to_le_bytes());
+        put(&mut bytes, 20, &self.payload_crc.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..24]);
+        put(&mut bytes, 24, &crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header; `None` unless its own checksum holds, so that a length, a position or a
+    /// count is never taken from damaged bytes.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let whole = bytes.len() >= ENTRY_HEADER_BYTES
+            && bytes[..4] == ENTRY_MAGIC
+            && u32_at(bytes, 24) == crc32fast::hash(&bytes[..24]);
+        whole.then(|| Self {
+            payload_bytes: u32_at(bytes, 4),
+            position: Position(u64_at(bytes, 8)),
+            items: u32_at(bytes, 16),
+            payload_crc: u32_at(bytes, 20),
+        })
+    }
+
+    /// Bytes of header and payload together.
+    pub(super) fn entry_bytes(&self) -> usize {
+        ENTRY_HEADER_BYTES + self.payload_bytes as usize
+    }
+}
+
+/// What ends a sealed segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Footer {
+    /// The position of the first entry.
+    pub first: Position,
+    /// The position of the last entry.
+    pub last: Position,
+    /// The sum of the entries' items.
+    pub items: u64,
+}
+
+impl Footer {
+    /// The footer's bytes.
+    pub(super) fn encode(&self) -> [u8; FOOTER_BYTES] {
+        let mut bytes = [0; FOOTER_BYTES];
+        put(&mut bytes, 0, &FOOTER_MAGIC);
+        put(&mut bytes, 8, &self.first.0.to_le_bytes());
+        put(&mut bytes, 16, &self.last.0.to_le_bytes());
+        put(&mut bytes, 24, &self.items.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..32]);
+        put(&mut bytes, 32, &crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a footer; `None` unless its checksum holds.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let whole = bytes.len() >= FOOTER_BYTES
+            && bytes[..4] == FOOTER_MAGIC
+            && u32_at(bytes, 32) == crc32fast::hash(&bytes[..32]);
+        whole.then(|| Self {
+            first: Position(u64_at(bytes, 8)),
+            last: Position(u64_at(bytes, 16)),
+            items: u64_at(bytes, 24),
+        })
+    }
+}
+
+/// One of the two places where the cursor is written in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CursorSlot {
+    /// Counts the writes; the higher of two whole slots is the newer.
+    pub sequence: u64,
+    /// The last position that the store has confirmed.
+    pub confirmed: Position,
+}
+
+impl CursorSlot {
+    /// The slot's bytes.
+    pub(super) fn encode(&self) -> [u8; CURSOR_SLOT_BYTES] {
+        let mut bytes = [0; CURSOR_SLOT_BYTES];
+        put(&mut bytes, 0, &CURSOR_MAGIC);
+        put(&mut bytes, 8, &VERSION.to_le_bytes());
+        put(&mut bytes, 12, &self.sequence.to_le_bytes());
+        put(&mut bytes, 20, &self.confirmed.0.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..28]);
+        put(&mut bytes, 28, &crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a slot, by the same rules as a segment's header.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, HeaderFault> {
+        let whole = bytes.len() >= CURSOR_SLOT_BYTES
+            && bytes[..8] == CURSOR_MAGIC
+            && u32_at(bytes, 28) == crc32fast::hash(&bytes[..28]);
+        if !whole {
+            return Err(HeaderFault::Damaged);
+        }
+        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
+        if version != VERSION {
+            return Err(HeaderFault::Version(version));
+        }
+        Ok(Self { sequence: u64_at(bytes, 12), confirmed: Position(u64_at(bytes, 20)) })
+    }
+
+    /// Where the slot of a sequence number begins in the file.
+    pub(super) fn offset(sequence: u64) -> u64 {
+        (sequence % 2) * CURSOR_SLOT_STRIDE
+    }
+}
+
+/// The file name of the segment that begins at a position: as wide as the largest, so that the
+/// order of names is the order of positions.
+pub(super) fn segment_name(first: Position) -> String {
+    format!("{:020}.seg", first.0)
+}
+
+/// Reads a segment's name, strictly: twenty digits, at least 1, and the suffix.
+pub(super) fn parse_segment_name(name: &str) -> Option<Position> {
+    let digits = name.strip_suffix(".seg")?;
+    if digits.len() != 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().filter(|first| *first > 0).map(Position)
+}
+
+fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    bytes[at..at + value.len()].copy_from_slice(value);
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("the slice has four bytes"))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("the slice has eight bytes"))
+}

@@ -1,0 +1,308 @@
+//! Looks at a spool from outside: without its lock, while the appliance may be running.
+//!
+//! Nothing is changed. What is seen ends at the last whole entry: an entry that is being written
+//! right now is not damage, and a segment that is released meanwhile is passed over.
+
+use std::{
+    collections::VecDeque,
+    io, mem,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    env::disk::Disk,
+    model::{LineDialect, Position},
+};
+
+use super::{
+    chunk::Chunk,
+    fault::DiskFault,
+    format::{ENTRY_HEADER_BYTES, EntryHeader, SEGMENT_HEADER_LEN},
+    scan::{Hole, Span, scan, scan_with},
+    survey::{CursorState, SurveyError, Surveyed, survey},
+};
+
+/// What a spool holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Segment files.
+    pub segments: u64,
+    /// Bytes that they take, reserved ones included.
+    pub bytes: u64,
+    /// The first entry that is still there; one past `last` if there is none.
+    pub first: Position,
+    /// The last entry.
+    pub last: Position,
+    /// The durable cursor.
+    pub confirmed: Position,
+    /// What the cursor file is worth.
+    pub cursor: CursorState,
+    /// Items past the cursor.
+    pub items: u64,
+    /// Entries past the cursor that are known to be lost. Sealed segments are not read for this:
+    /// [`verify`] does.
+    pub damaged_entries: u64,
+}
+
+impl Status {
+    /// Entries past the cursor.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.last.0.saturating_sub(self.confirmed.0)
+    }
+}
+
+/// How far a verification has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read.
+    pub bytes_done: u64,
+    /// Bytes to read.
+    pub bytes_total: u64,
+}
+
+/// One stretch of damage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedStretch {
+    /// The segment's file name; empty if the file that held the positions is gone.
+    pub segment: String,
+    /// Where in it.
+    pub offset: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// The first position lost.
+    pub first: Position,
+    /// How many positions.
+    pub entries: u64,
+    /// Items lost with them, as far as headers and footers tell.
+    pub items: u64,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Segments read.
+    pub segments: u64,
+    /// Whole entries.
+    pub entries: u64,
+    /// Their items.
+    pub items: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes behind the last entry that the next start will cut.
+    pub torn_bytes: u64,
+    /// The damage, in the order of positions.
+    pub damage: Vec<DamagedStretch>,
+}
+
+/// Tells what a spool holds, without its lock.
+///
+/// # Errors
+/// If the folder cannot be read, or is of an unknown version.
+pub fn status(disk: &dyn Disk, dir: &Path) -> Result<Status, SurveyError> {
+    let survey = survey(disk, dir)?;
+    let last = Position(survey.next.0 - 1);
+    let first = survey.segments.first().map_or(survey.next, |first| first.segment.first);
+    Ok(Status {
+        segments: (survey.segments.len() + survey.empty.len()) as u64,
+        bytes: survey.segments.iter().map(|surveyed| surveyed.len).sum(),
+        first,
+        last,
+        confirmed: survey.confirmed,
+        cursor: survey.cursor,
+        items: survey.items,
+        damaged_entries: survey.lost_entries,
+    })
+}
+
+/// Reads every entry of a spool and checks every checksum, without its lock.
+///
+/// # Errors
+/// If the folder cannot be read, or is of an unknown version.
+pub fn verify(
+    disk: &dyn Disk,
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Verification, SurveyError> {
+    let survey = survey(disk, dir)?;
+    let bytes_total = survey.segments.iter().map(|surveyed| surveyed.segment.end).sum();
+    let mut found = Verification { torn_bytes: survey.torn_bytes, ..Verification::default() };
+    let mut chunk = Chunk::default();
+    let mut next: Option<Position> = None;
+    for surveyed in &survey.segments {
+        let segment = &surveyed.segment;
+        if let Some(missing) = next.filter(|next| *next < segment.first) {
+            found.damage.push(DamagedStretch {
+                segment: String::new(),
+                offset: 0,
+                bytes: 0,
+                first: missing,
+                entries: segment.first.0 - missing.0,
+                items: 0,
+            });
+        }
+        next = Some(segment.last.next());
+        let path = dir.join(&segment.name);
+        let seen = scan(surveyed.file.as_ref(), span(surveyed), Position::ZERO, &mut chunk)
+            .map_err(|error| SurveyError::Disk { fault: DiskFault::at("read", &path)(error) })?;
+        found.segments += 1;
+        found.entries += seen.entries;
+        found.items += seen.items;
+        found.bytes += segment.end;
+        found.damage.extend(seen.holes.iter().map(|hole| stretch(&segment.name, hole)));
+        progress(Progress { bytes_done: found.bytes, bytes_total });
+    }
+    Ok(found)
+}
+
+/// One entry as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number.
+    pub position: Position,
+    /// The count that was stored with it.
+    pub items: u32,
+    /// What its lines are written in.
+    pub dialect: LineDialect,
+    /// What was appended.
+    pub payload: Vec<u8>,
+}
+
+/// Every whole entry of a spool that is still there, from `from` on, in order, without its lock.
+/// Damage is passed over: [`verify`] tells it.
+///
+/// # Errors
+/// If the folder cannot be read, or is of an unknown version.
+pub fn entries(disk: Arc<dyn Disk>, dir: &Path, from: Position) -> Result<Entries, SurveyError> {
+    let survey = survey(disk.as_ref(), dir)?;
+    Ok(Entries {
+        dir: dir.to_owned(),
+        segments: survey.segments.into(),
+        from,
+        place: None,
+        chunk: Chunk::default(),
+    })
+}
+
+/// The iterator of [`entries`]. Holds one chunk of a file at a time.
+#[derive(Debug)]
+pub struct Entries {
+    dir: PathBuf,
+    /// Not read to their ends yet.
+    segments: VecDeque<Surveyed>,
+    /// The next position wanted.
+    from: Position,
+    /// Where it begins in the first of `segments`, once that was looked into.
+    place: Option<u64>,
+    chunk: Chunk,
+}
+
+impl Iterator for Entries {
+    type Item = Result<Stored, SurveyError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let surveyed = self.segments.front()?;
+            let path = self.dir.join(&surveyed.segment.name);
+            match self.read_on() {
+                Ok(Some(stored)) => return Some(Ok(stored)),
+                Ok(None) => {
+                    self.segments.pop_front();
+                    self.place = None;
+                }
+                Err(error) => {
+                    self.segments.clear();
+                    let fault = DiskFault::at("read", &path)(error);
+                    return Some(Err(SurveyError::Disk { fault }));
+                }
+            }
+        }
+    }
+}
+
+impl Entries {
+    /// The next entry of the first segment; `None` at its end.
+    fn read_on(&mut self) -> io::Result<Option<Stored>> {
+        let Some(surveyed) = self.segments.front().filter(|s| s.segment.last >= self.from) else {
+            return Ok(None);
+        };
+        let segment = &surveyed.segment;
+        let file = surveyed.file.as_ref();
+        let mut place = match self.place {
+            Some(place) => place,
+            None if self.from <= segment.first => SEGMENT_HEADER_LEN,
+            None => scan(file, span(surveyed), self.from, &mut self.chunk)?.resume,
+        };
+        if self.place.is_none() {
+            self.chunk.reset();
+        }
+        let mut tried = false;
+        loop {
+            let head = self.chunk.window(file, place, ENTRY_HEADER_BYTES, segment.end)?;
+            let header = EntryHeader::decode(head)
+                .filter(|header| header.position >= self.from && header.position <= segment.last);
+            if let Some(header) = header {
+                let bytes = self.chunk.window(file, place, header.entry_bytes(), segment.end)?;
+                let payload = bytes.get(ENTRY_HEADER_BYTES..).unwrap_or(&[]);
+                if bytes.len() == header.entry_bytes()
+                    && crc32fast::hash(payload) == header.payload_crc
+                {
+                    self.place = Some(place + header.entry_bytes() as u64);
+                    self.from = header.position.next();
+                    return Ok(Some(Stored {
+                        position: header.position,
+                        items: header.items,
+                        dialect: segment.dialect,
+                        payload: payload.to_vec(),
+                    }));
+                }
+            }
+            if mem::replace(&mut tried, true) {
+                return Ok(None);
+            }
+            match next_whole(surveyed, self.from, &mut self.chunk)? {
+                Some((position, at)) => (self.from, place) = (position, at),
+                None => return Ok(None),
+            }
+            self.chunk.reset();
+        }
+    }
+}
+
+/// The first whole entry at or past a position, and where it begins.
+fn next_whole(
+    surveyed: &Surveyed,
+    from: Position,
+    chunk: &mut Chunk,
+) -> io::Result<Option<(Position, u64)>> {
+    let mut first = None;
+    scan_with(surveyed.file.as_ref(), span(surveyed), from, chunk, &mut |header, offset| {
+        if header.position >= from && first.is_none() {
+            first = Some((header.position, offset));
+        }
+    })?;
+    Ok(first)
+}
+
+fn span(surveyed: &Surveyed) -> Span {
+    let segment = &surveyed.segment;
+    Span {
+        first: segment.first,
+        before: segment.last.next(),
+        limit: segment.end,
+        last: Some(segment.last),
+        items: Some(segment.items),
+    }
+}
+
+fn stretch(segment: &str, hole: &Hole) -> DamagedStretch {
+    DamagedStretch {
+        segment: segment.to_owned(),
+        offset: hole.offset,
+        bytes: hole.bytes,
+        first: hole.first,
+        entries: hole.entries,
+        items: hole.items,
+    }
+}

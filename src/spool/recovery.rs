@@ -1,0 +1,279 @@
+//! Opens a spool: takes its lock, looks at what is there, repairs what a crash left, and hands out
+//! the two halves. Idempotent: a crash during recovery only means that it is done again.
+
+use std::{collections::VecDeque, io, path::PathBuf, sync::Arc};
+
+use crate::{
+    env::disk::{Access, Disk},
+    model::{LineDialect, Position},
+};
+
+use super::{
+    budget::Budget,
+    cursor::{CursorError, CursorFile},
+    fault::{DiskFault, is_no_room},
+    quarantine,
+    reader::Reader,
+    shared::{Segment, Shared},
+    survey::{CursorState, Survey, SurveyError, Surveyed, survey},
+    writer::{Active, AppendError, Writer, try_allocate},
+};
+
+/// The lock file's name in the spool's folder.
+const LOCK_NAME: &str = "lock";
+
+/// What a spool is opened with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The spool's folder; made if it is missing.
+    pub dir: PathBuf,
+    /// What the lines of new entries are written in.
+    pub dialect: LineDialect,
+    /// Bytes of a segment file; an entry that is larger gets a segment of its own.
+    pub segment_bytes_max: u64,
+    /// The bound on bytes on disk, shared by all spools.
+    pub budget: Arc<Budget>,
+}
+
+/// A spool that is open.
+#[derive(Debug)]
+pub struct Opened {
+    /// The half that appends.
+    pub writer: Writer,
+    /// The half that reads and confirms.
+    pub reader: Reader,
+    /// What was found.
+    pub recovery: Recovery,
+}
+
+/// What a spool held when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The last position there is.
+    pub last: Position,
+    /// Where reading continues: behind this one.
+    pub confirmed: Position,
+    /// Items past the cursor, those of damaged entries included as far as headers and footers tell:
+    /// what the ledger counts as recovered.
+    pub items: u64,
+    /// Entries past the cursor that are known to be lost already. They are part of `items`, and the
+    /// reader reports them (again) when it passes them: count them there.
+    pub damaged_entries: u64,
+    /// Their items.
+    pub damaged_items: u64,
+    /// Bytes cut off the end: an entry that was being written when the lights went out.
+    pub torn_bytes: u64,
+    /// What the cursor file was worth.
+    pub cursor: CursorState,
+    /// Files moved to `quarantine/` because they are no segment, or one that is there already.
+    pub set_aside: u64,
+}
+
+/// Why a spool cannot be opened. Damage is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process (or another part of this one) has it open.
+    #[error("the spool in {} is in use", dir.display())]
+    Locked {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// What is there cannot be read, or is of an unknown version.
+    #[error("cannot recover the spool in {}", dir.display())]
+    Survey {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: SurveyError,
+    },
+    /// The disk refused an operation.
+    #[error("cannot open the spool in {}", dir.display())]
+    Disk {
+        /// The folder.
+        dir: PathBuf,
+        /// What failed.
+        #[source]
+        fault: DiskFault,
+    },
+    /// A cursor that cannot be trusted could not be replaced.
+    #[error("cannot replace the cursor of the spool in {}", dir.display())]
+    Cursor {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: CursorError,
+    },
+    /// The last segment is of another dialect and could not be closed.
+    #[error("cannot close the last segment of the spool in {}", dir.display())]
+    Seal {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: AppendError,
+    },
+}
+
+/// Opens a spool.
+///
+/// # Errors
+/// See [`OpenError`]: in use, of another version, or the disk does not work.
+pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> {
+    let dir = options.dir.clone();
+    let disk_error = |fault| OpenError::Disk { dir: dir.clone(), fault };
+    disk.create_dirs(&dir).map_err(DiskFault::at("create", &dir)).map_err(disk_error)?;
+    let lock_path = dir.join(LOCK_NAME);
+    let lock = disk.lock(&lock_path).map_err(DiskFault::at("lock", &lock_path));
+    let Some(lock) = lock.map_err(disk_error)? else {
+        return Err(OpenError::Locked { dir });
+    };
+    let mut survey = survey(disk.as_ref(), &dir)
+        .map_err(|source| OpenError::Survey { dir: dir.clone(), source })?;
+    clear_away(disk.as_ref(), &options, &survey).map_err(disk_error)?;
+
+    let mut cursor = CursorFile::new(Arc::clone(&disk), dir.clone(), survey.sequence);
+    settle_cursor(&mut cursor, &survey)
+        .map_err(|source| OpenError::Cursor { dir: dir.clone(), source })?;
+    let active = reopen_last(disk.as_ref(), &options, &mut survey).map_err(disk_error)?;
+    let recovery = report(&survey);
+    let segments: VecDeque<Segment> =
+        survey.segments.iter().map(|surveyed| surveyed.segment.clone()).collect();
+    let durable = Position(survey.next.0 - 1);
+    let shared = Arc::new(Shared::new(
+        Arc::clone(&disk),
+        dir.clone(),
+        Arc::clone(&options.budget),
+        lock,
+        segments,
+        survey.confirmed,
+        durable,
+    ));
+    // A crash may have come between the cursor and the deletion of what it covers.
+    if let Err(error) = shared.release() {
+        tracing::warn!(spool = %dir.display(), %error, "confirmed segments stay for now");
+    }
+    let foreign = active.as_ref().is_some_and(|active| active.segment.dialect != options.dialect);
+    let mut writer = Writer::new(
+        Arc::clone(&shared),
+        options.dialect,
+        options.segment_bytes_max,
+        active,
+        survey.next,
+    );
+    if foreign {
+        writer.retire().map_err(|source| OpenError::Seal { dir: dir.clone(), source })?;
+    }
+    Ok(Opened { writer, reader: Reader::new(shared, cursor, survey.confirmed), recovery })
+}
+
+/// Removes files without an entry and moves aside what is no segment of this spool.
+fn clear_away(disk: &dyn Disk, options: &Options, survey: &Survey) -> Result<(), DiskFault> {
+    for name in &survey.foreign {
+        let path = options.dir.join(name);
+        tracing::error!(file = %path.display(), "not a segment of this spool: moved to quarantine");
+        quarantine::move_aside(disk, &options.dir, name)
+            .map_err(DiskFault::at("move to quarantine", &path))?;
+    }
+    for name in &survey.empty {
+        let path = options.dir.join(name);
+        match disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(DiskFault::at("remove", &path)(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    if !survey.empty.is_empty() {
+        disk.sync_dir(&options.dir).map_err(DiskFault::at("sync", &options.dir))?;
+    }
+    Ok(())
+}
+
+/// Makes the cursor file; replaces a cursor that would skip what is written from now on.
+fn settle_cursor(cursor: &mut CursorFile, survey: &Survey) -> Result<(), CursorError> {
+    match survey.cursor {
+        CursorState::Ahead { claimed } => {
+            tracing::error!(
+                claimed = claimed.0,
+                continues_behind = survey.confirmed.0,
+                "the cursor is past the data: not believed, what is there is sent again"
+            );
+            cursor.store(survey.confirmed)
+        }
+        CursorState::Damaged => {
+            tracing::error!(
+                continues_behind = survey.confirmed.0,
+                "the cursor is damaged: what is there is sent again"
+            );
+            make_cursor(cursor)
+        }
+        CursorState::Found | CursorState::Missing => make_cursor(cursor),
+    }
+}
+
+/// Makes the cursor file while there is room, so that it can be written when there is none.
+fn make_cursor(cursor: &mut CursorFile) -> Result<(), CursorError> {
+    match cursor.ensure() {
+        Err(CursorError::Room { .. }) => Ok(()),
+        made => made,
+    }
+}
+
+/// Opens the last segment to be written on, unless it is sealed: cuts its torn end, reserves its
+/// room again, and makes both durable.
+fn reopen_last(
+    disk: &dyn Disk,
+    options: &Options,
+    survey: &mut Survey,
+) -> Result<Option<Active>, DiskFault> {
+    let Some(last) = survey.segments.last_mut().filter(|last| !last.segment.sealed) else {
+        return Ok(None);
+    };
+    let path = options.dir.join(&last.segment.name);
+    let file = disk.open(&path, Access::Write).map_err(DiskFault::at("open", &path))?;
+    if last.torn_bytes > 0 {
+        tracing::warn!(
+            file = %path.display(), bytes = last.torn_bytes, after = last.segment.last.0,
+            "the end is torn, as a crash leaves it: cut"
+        );
+        cut(file.as_ref(), last).map_err(DiskFault::at("cut", &path))?;
+    }
+    let (mut reserved, mut firm) = (last.len, true);
+    if last.len < options.segment_bytes_max {
+        match try_allocate(file.as_ref(), options.segment_bytes_max) {
+            Ok(set_aside) => {
+                reserved = options.segment_bytes_max;
+                firm = set_aside;
+            }
+            // Then the next entry goes to a fresh segment, when there is room for one.
+            Err(error) if is_no_room(&error) => {}
+            Err(error) => return Err(DiskFault::at("extend", &path)(error)),
+        }
+    }
+    file.sync_data().map_err(DiskFault::at("sync", &path))?;
+    last.segment.charged = reserved.max(last.len);
+    Ok(Some(Active { file, segment: last.segment.clone(), reserved, firm, dirty: false }))
+}
+
+/// Cuts what lies behind the last entry (SP-3).
+fn cut(file: &dyn crate::env::disk::DiskFile, last: &mut Surveyed) -> io::Result<()> {
+    file.set_len(last.segment.end)?;
+    last.len = last.segment.end;
+    // Before room is reserved again, so that no crash brings the torn bytes back behind new ones.
+    file.sync_data()
+}
+
+fn report(survey: &Survey) -> Recovery {
+    Recovery {
+        last: Position(survey.next.0 - 1),
+        confirmed: survey.confirmed,
+        items: survey.items,
+        damaged_entries: survey.lost_entries,
+        damaged_items: survey.lost_items,
+        torn_bytes: survey.torn_bytes,
+        cursor: survey.cursor,
+        set_aside: survey.foreign.len() as u64,
+    }
+}

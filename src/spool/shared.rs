@@ -1,0 +1,196 @@
+//! What the two halves of a spool both know: which segments there are, and how far each is durable.
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    env::disk::{Disk, DiskLock},
+    model::{LineDialect, Position},
+};
+
+use super::{budget::Budget, fault::DiskFault};
+
+/// One file of the spool, as far as it is durable.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    /// The position of the first entry.
+    pub first: Position,
+    /// The file's name in the spool's folder.
+    pub name: String,
+    /// What its lines are written in.
+    pub dialect: LineDialect,
+    /// The last entry; one before `first` while there is none.
+    pub last: Position,
+    /// Items of all entries, damaged ones included as far as known.
+    pub items: u64,
+    /// Just past the last entry.
+    pub end: u64,
+    /// No more entries will follow in it.
+    pub sealed: bool,
+    /// What it counts in the budget.
+    pub charged: u64,
+}
+
+/// What a release gave back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// Segments deleted.
+    pub segments: u64,
+    /// Bytes given back to the budget.
+    pub bytes: u64,
+}
+
+/// The state that writer and reader share. Dropped with the second of them, which lets go of the
+/// folder's lock and of the budget.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub disk: Arc<dyn Disk>,
+    pub dir: PathBuf,
+    pub budget: Arc<Budget>,
+    /// A mutex because both halves change the list; taken once a group and once a batch, and never
+    /// held over a call to the disk.
+    log: Mutex<Log>,
+    durable: watch::Sender<Position>,
+    /// SP-8: held as long as either half lives.
+    _lock: Box<dyn DiskLock>,
+}
+
+#[derive(Debug)]
+struct Log {
+    /// In the order of positions; all but the last are sealed.
+    segments: VecDeque<Segment>,
+    /// The cursor as it is durable: never past the last durable entry (SP-4).
+    flushed: Position,
+    /// What this spool holds of the budget: its segments and what is reserved and not shown yet.
+    charged: u64,
+}
+
+impl Shared {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        budget: Arc<Budget>,
+        lock: Box<dyn DiskLock>,
+        segments: VecDeque<Segment>,
+        flushed: Position,
+        durable: Position,
+    ) -> Self {
+        let charged = segments.iter().map(|segment| segment.charged).sum();
+        budget.adopt(charged);
+        let log = Mutex::new(Log { segments, flushed, charged });
+        Self { disk, dir, budget, log, durable: watch::Sender::new(durable), _lock: lock }
+    }
+
+    /// Shows segments as durable to the reader, and moves the durable position.
+    pub(super) fn publish(&self, changed: impl Iterator<Item = Segment>, durable: Position) {
+        let mut log = self.lock();
+        for segment in changed {
+            match log.segments.iter_mut().rev().find(|known| known.first == segment.first) {
+                Some(known) => *known = segment,
+                None => log.segments.push_back(segment),
+            }
+        }
+        drop(log);
+        self.durable.send_replace(durable);
+    }
+
+    /// A receiver of the durable position.
+    pub(super) fn watch_durable(&self) -> watch::Receiver<Position> {
+        self.durable.subscribe()
+    }
+
+    /// The last durable position.
+    pub(super) fn durable(&self) -> Position {
+        *self.durable.borrow()
+    }
+
+    /// The segment that holds a position, or the first one after it.
+    pub(super) fn segment_at(&self, position: Position) -> Option<Segment> {
+        self.lock().segments.iter().find(|segment| segment.last >= position).cloned()
+    }
+
+    /// Takes room from the budget for a segment that begins at `first`, or for more of it. A spool
+    /// without another segment gets it in any case (see [`Budget`]).
+    pub(super) fn take(&self, bytes: u64, first: Position) -> bool {
+        let mut log = self.lock();
+        let only = log.segments.iter().all(|segment| segment.first == first);
+        let granted = self.budget.take(bytes, only);
+        if granted {
+            log.charged += bytes;
+        }
+        granted
+    }
+
+    /// Gives room back to the budget.
+    pub(super) fn give_back(&self, bytes: u64) {
+        self.lock().charged -= bytes;
+        self.budget.give_back(bytes);
+    }
+
+    /// A look at the list and the durable cursor.
+    pub(super) fn look<T>(&self, at: impl FnOnce(&VecDeque<Segment>, Position) -> T) -> T {
+        let log = self.lock();
+        at(&log.segments, log.flushed)
+    }
+
+    /// The cursor is durable at a position.
+    pub(super) fn flushed(&self, position: Position) {
+        let mut log = self.lock();
+        assert!(position >= log.flushed, "SP-4: the cursor never moves backward");
+        log.flushed = position;
+    }
+
+    /// Deletes the sealed segments that the durable cursor covers (SP-5), oldest first, and gives
+    /// their bytes back. What cannot be deleted stays, and is tried again.
+    ///
+    /// The folder is synced after each, so that a crash cannot leave an older segment without a
+    /// newer one: what remains always reaches up to the cursor.
+    pub(super) fn release(&self) -> Result<Released, DiskFault> {
+        let mut released = Released::default();
+        while let Some(segment) = self.pop_confirmed() {
+            let path = self.dir.join(&segment.name);
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.lock().segments.push_front(segment);
+                    return Err(DiskFault::at("remove", &path)(error));
+                }
+                Ok(()) | Err(_) => {
+                    released.segments += 1;
+                    released.bytes += segment.charged;
+                    self.give_back(segment.charged);
+                }
+            }
+            self.disk.sync_dir(&self.dir).map_err(DiskFault::at("sync", &self.dir))?;
+        }
+        Ok(released)
+    }
+
+    /// Takes the oldest segment off the list if every entry in it is durably confirmed.
+    fn pop_confirmed(&self) -> Option<Segment> {
+        let mut log = self.lock();
+        let flushed = log.flushed;
+        let oldest = log.segments.front()?;
+        if !(oldest.sealed && oldest.last <= flushed) {
+            return None;
+        }
+        log.segments.pop_front()
+    }
+
+    /// The list is changed in single steps, each of which leaves it whole.
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let charged = self.lock().charged;
+        self.budget.give_back(charged);
+    }
+}

@@ -1,0 +1,3 @@
+//! White-box tests of the spool, by purpose.
+
+mod basic;
