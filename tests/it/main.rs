@@ -12,6 +12,7 @@
 mod bad_disk;
 mod dead_letters;
 mod edge;
+mod golden;
 mod harness;
 mod real;
 mod tidy;

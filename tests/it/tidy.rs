@@ -71,7 +71,6 @@ const WIRING: &[&str] = &["app", "cli", "lib", "main"];
 const BANNED_NAMES: &[&str] = &[
     "backend",
     "checkpoint",
-    "chunk",
     "common",
     "data",
     "db",
@@ -140,8 +139,9 @@ fn files_stay_short_and_narrow() {
     for source in sources(&["src", "tests", "benches"]) {
         for (number, line) in source.text.lines().enumerate() {
             let columns = line.chars().count();
-            // What a store answers is quoted as it is.
-            if columns > COLUMNS_MAX && !line.contains('"') {
+            // What a store answers is quoted as it is, and a table's row cannot be broken.
+            let is_bound = line.contains('"') || line.starts_with("//! |");
+            if columns > COLUMNS_MAX && !is_bound {
                 wrong.push(format!("{}:{}: {columns} columns", source.shown, number + 1));
             }
         }
