@@ -8,6 +8,7 @@ use crate::{
         problem::{Fault, Place, Problem},
         settings::Settings,
         source,
+        value::{print_duration, print_size},
     },
     model::Secret,
     telemetry::{Chain, log},
@@ -57,23 +58,83 @@ fn check_log(settings: &Settings, problems: &mut Vec<Problem>) {
 }
 
 fn check_sizes(settings: &Settings, problems: &mut Vec<Problem>) {
-    let at_least = |small: &str, large: &str, why: &str, problems: &mut Vec<Problem>| {
-        let (least, value) = (settings.number(small), settings.number(large));
-        if settings.are_usable(&[small, large]) && value < least {
-            let shown = settings.shown(small).unwrap_or_default();
-            let fault = Fault::Conflict {
-                reason: format!("below {small} = {shown}: {why}"),
-                remedy: format!("raise {large} or lower {small}"),
-            };
-            problems.push(settings.problem_of_pair(large, small, fault));
-        }
+    let group = settings.number("uplink.group-bytes-max");
+    let lane = Relation {
+        key: "uplink.lane-bytes-max",
+        depends: &["uplink.group-bytes-max"],
+        least: u128::from(group),
+        why: format!(
+            "below uplink.group-bytes-max = \"{}\": one group would already stop its sessions",
+            print_size(group)
+        ),
+        remedy: "raise it, or lower uplink.group-bytes-max",
     };
-    at_least(
-        "uplink.group-bytes-max",
-        "uplink.lane-bytes-max",
-        "a lane that holds one group would already stop its sessions",
-        problems,
-    );
+    lane.check(u128::from(settings.number(lane.key)), settings, problems);
+
+    let (shards, segment) =
+        (settings.number("spool.shards"), settings.number("spool.segment-size"));
+    let least = shards.saturating_mul(segment);
+    let spool = Relation {
+        key: "spool.max-size",
+        depends: &["spool.segment-size", "spool.shards"],
+        least: u128::from(least),
+        why: format!(
+            "below \"{}\", which {shards} shards take with one segment of \"{}\" each",
+            print_size(least),
+            print_size(segment)
+        ),
+        remedy: "raise it, or lower spool.segment-size",
+    };
+    spool.check(u128::from(settings.number(spool.key)), settings, problems);
+
+    let letters = settings.number("dead-letter.segment-size");
+    let dead_letter = Relation {
+        key: "dead-letter.max-size",
+        depends: &["dead-letter.segment-size"],
+        least: u128::from(letters),
+        why: format!(
+            "below dead-letter.segment-size = \"{}\", and one segment is always there",
+            print_size(letters)
+        ),
+        remedy: "raise it, or lower dead-letter.segment-size",
+    };
+    dead_letter.check(u128::from(settings.number(dead_letter.key)), settings, problems);
+
+    let min = settings.duration("sink.retry-delay-min");
+    let retry = Relation {
+        key: "sink.retry-delay-max",
+        depends: &["sink.retry-delay-min"],
+        least: min.as_nanos() * 2,
+        why: format!(
+            "below twice sink.retry-delay-min = \"{}\": the wait could not grow",
+            print_duration(min)
+        ),
+        remedy: "raise it, or lower sink.retry-delay-min",
+    };
+    retry.check(settings.duration(retry.key).as_nanos(), settings, problems);
+}
+
+/// A key that must be at least what others make of it.
+struct Relation {
+    key: &'static str,
+    depends: &'static [&'static str],
+    least: u128,
+    why: String,
+    remedy: &'static str,
+}
+
+impl Relation {
+    fn check(&self, value: u128, settings: &Settings, problems: &mut Vec<Problem>) {
+        if value >= self.least
+            || !settings.are_usable(&[self.key])
+            || !settings.are_usable(self.depends)
+        {
+            return;
+        }
+        let remedy = self.remedy.to_owned();
+        let fault = Fault::Conflict { reason: self.why.clone(), remedy };
+        problems.push(settings.problem_of(self.key, self.depends, fault));
+    }
 }
 
 fn check_listeners(settings: &Settings, findings: &mut Findings, problems: &mut Vec<Problem>) {

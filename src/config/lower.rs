@@ -1,6 +1,6 @@
 //! One function a stage: settings that were checked → its options.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroUsize};
 
 use crate::{
     config::{
@@ -8,9 +8,10 @@ use crate::{
         resolve::{Offline, Resolved},
         settings::Settings,
     },
-    http,
+    dead_letter, http,
     model::{LineDialect, ShardCount},
     mqtt,
+    sink::{self, RetryOptions},
     store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Target},
     telemetry::{LogFormat, LogOptions},
     uplink,
@@ -23,6 +24,8 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
         mqtt: mqtt(settings, findings),
         http: http(settings, findings),
         store: store(settings, findings),
+        sink: sink(settings),
+        dead_letter: dead_letter(settings),
     }
 }
 
@@ -123,5 +126,35 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
         urls: settings.texts("store.urls"),
         connect_timeout: settings.duration("store.connect-timeout"),
         request_timeout: settings.duration("store.request-timeout"),
+    }
+}
+
+fn sink(settings: &Settings) -> sink::Options {
+    let count = |key: &str| {
+        NonZeroUsize::new(settings.number_usize(key)).expect("the key's minimum is not zero")
+    };
+    sink::Options {
+        batch_lines: count("sink.batch-lines"),
+        batch_bytes: count("sink.batch-size"),
+        batch_age: settings.duration("sink.batch-age"),
+        gzip: settings.flag("sink.gzip"),
+        requests_in_flight: count("sink.requests-in-flight"),
+        retry: RetryOptions {
+            delay_min: settings.duration("sink.retry-delay-min"),
+            delay_max: settings.duration("sink.retry-delay-max"),
+            retry_after_max: settings.duration("sink.retry-after-max"),
+        },
+        cursor_age: settings.duration("sink.cursor-age"),
+        cursor_bytes: settings.number("sink.cursor-bytes-max"),
+        batches_ahead: count("sink.batches-ahead-max"),
+    }
+}
+
+fn dead_letter(settings: &Settings) -> dead_letter::Options {
+    dead_letter::Options {
+        dir: lower_offline(settings).dead_letter_dir(),
+        bytes_max: settings.number("dead-letter.max-size"),
+        segment_bytes_max: settings.number("dead-letter.segment-size"),
+        commit_interval: settings.duration("dead-letter.commit-interval"),
     }
 }

@@ -10,9 +10,9 @@ use crate::{
         settings::Settings,
         source,
     },
-    http,
+    dead_letter, http,
     model::{LineDialect, ShardCount},
-    mqtt, store,
+    mqtt, sink, store,
     telemetry::LogOptions,
     uplink,
 };
@@ -28,6 +28,10 @@ pub struct Resolved {
     pub http: http::Options,
     /// The database.
     pub store: store::Options,
+    /// What brings points to it.
+    pub sink: sink::Options,
+    /// What is set aside.
+    pub dead_letter: dead_letter::Options,
 }
 
 /// What a command needs that reads files but runs no appliance; it does not ask for a store.

@@ -75,11 +75,12 @@ impl Settings {
         Problem { place: self.place(path), key: path.to_owned(), value: self.shown(path), fault }
     }
 
-    /// A problem of two keys, told at the first unless only the other was written.
-    pub(super) fn problem_of_pair(&self, path: &str, other: &str, fault: Fault) -> Problem {
+    /// A problem of a key with others, told where one of the others was written if it was not.
+    pub(super) fn problem_of(&self, path: &str, others: &[&str], fault: Fault) -> Problem {
         let mut problem = self.problem(path, fault);
         if problem.place == Place::Default {
-            problem.place = self.place(other);
+            problem.place =
+                others.iter().map(|other| self.place(other)).max().unwrap_or(Place::Default);
         }
         problem
     }

@@ -45,6 +45,9 @@ fn a_store_alone_resolves_to_the_documented_defaults() {
     assert_eq!(resolved.mqtt, crate::mqtt::Options::default());
     assert_eq!(resolved.offline.limits, crate::uplink::Limits::default());
     assert_eq!(resolved.offline.log, crate::telemetry::LogOptions::default());
+    assert_eq!(resolved.sink, crate::sink::Options::default());
+    let dir = resolved.offline.dead_letter_dir();
+    assert_eq!(resolved.dead_letter, crate::dead_letter::Options::new(dir));
     let store = &resolved.store;
     assert_eq!(*store, store::Options::new(store.target.clone(), store.urls.clone()));
 }

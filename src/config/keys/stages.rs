@@ -105,11 +105,19 @@ const SPOOL: &[Key] = &[
     key(
         "spool.commit-interval",
         Kind::Duration,
-        "How long a lane gathers before it makes a group durable; \"0s\": as soon as the disk is \
-         free. Longer saves fsyncs and delays acknowledgements by as much.",
+        "The shortest time between the beginnings of two fsyncs of a shard. Longer saves fsyncs \
+         and delays acknowledgements by as much.",
     )
-    .default("0s")
+    .default("1ms")
     .max("1s", "vehicles wait for their acknowledgements that long"),
+    key("spool.commit-bytes-max", Kind::Size, "Bytes after which one fsync's group is closed.")
+        .default("16MiB")
+        .min("1KiB", "an fsync a message would cost more than the message")
+        .max("1GiB", "all of it waits for one fsync"),
+    key("spool.recheck-interval", Kind::Duration, "How often a full disk is looked at again.")
+        .default("250ms")
+        .min("10ms", "looking costs a system call")
+        .max("1m", "nothing is acknowledged meanwhile"),
 ];
 
 const V1: &[&str] = &["influxdb1"];
@@ -174,6 +182,49 @@ const SINK: &[Key] = &[
         .default("2")
         .min("1", "without a request nothing is shipped")
         .max("64", "each holds a batch in memory"),
+    key(
+        "sink.retry-delay-min",
+        Kind::Duration,
+        "About the first wait after the store was unavailable; it doubles from there, jittered.",
+    )
+    .default("100ms")
+    .min("1ms", "a store that fails needs a moment")
+    .max("10s", "points wait meanwhile"),
+    key("sink.retry-delay-max", Kind::Duration, "The longest wait, whatever happened.")
+        .default("10s")
+        .min("2ms", "a store that fails needs a moment")
+        .max("10s", "a store that is back is found within 10 s"),
+    key(
+        "sink.retry-after-max",
+        Kind::Duration,
+        "The longest that a store's Retry-After is honoured for.",
+    )
+    .default("10s")
+    .max("1h", "points wait meanwhile"),
+    key(
+        "sink.cursor-age",
+        Kind::Duration,
+        "How long the cursor may lie behind on disk; what it lies behind is sent again after a \
+         crash.",
+    )
+    .default("1s")
+    .max("1m", "all of it is sent again after a crash"),
+    key(
+        "sink.cursor-bytes-max",
+        Kind::Size,
+        "Bytes by which the cursor may lie behind on disk, so that room is given back early \
+         enough.",
+    )
+    .default("32MiB")
+    .max("1GiB", "all of it is sent again after a crash"),
+    key(
+        "sink.batches-ahead-max",
+        Kind::Count,
+        "Batches that may be settled before the oldest one is.",
+    )
+    .default("1024")
+    .min("1", "a batch has to be settled before it is confirmed")
+    .max("1000000", "each is remembered"),
 ];
 
 const DEAD_LETTER: &[Key] = &[
@@ -188,6 +239,13 @@ const DEAD_LETTER: &[Key] = &[
         .default("16MiB")
         .min("4KiB", "a file has a header, a footer and at least one letter")
         .max("4GiB", "it is allocated ahead"),
+    key(
+        "dead-letter.commit-interval",
+        Kind::Duration,
+        "How long letters may gather before they are made durable together.",
+    )
+    .default("2ms")
+    .max("1s", "vehicles wait for their acknowledgements that long"),
 ];
 
 const TELEMETRY: &[Key] = &[
