@@ -5,13 +5,14 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use crate::{
     config::{
         check::Findings,
-        resolve::{Offline, Resolved},
+        resolve::{Offline, Resolved, SpoolOptions},
         settings::Settings,
     },
     dead_letter, http,
     model::{LineDialect, ShardCount},
     mqtt,
     sink::{self, RetryOptions},
+    spool,
     store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Target},
     telemetry::{LogFormat, LogOptions},
     uplink,
@@ -23,6 +24,7 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
         offline: lower_offline(settings),
         mqtt: mqtt(settings, findings),
         http: http(settings, findings),
+        spool: spool(settings),
         store: store(settings, findings),
         sink: sink(settings),
         dead_letter: dead_letter(settings),
@@ -96,6 +98,22 @@ fn http(settings: &Settings, findings: &Findings) -> http::Options {
         header_bytes_max: settings.number_usize("http.header-bytes-max"),
         body_bytes_max: settings.number_usize("http.body-bytes-max"),
         connections_max: settings.number_usize("http.connections-max"),
+    }
+}
+
+fn spool(settings: &Settings) -> SpoolOptions {
+    let offline = lower_offline(settings);
+    SpoolOptions {
+        dir: offline.spool_dir(),
+        dialect: offline.dialect,
+        segment_bytes_max: settings.number("spool.segment-size"),
+        bytes_max: settings.number("spool.max-size"),
+        commit: spool::CommitOptions {
+            interval: settings.duration("spool.commit-interval"),
+            group_bytes_max: settings.number_usize("spool.commit-bytes-max"),
+            recheck: settings.duration("spool.recheck-interval"),
+            ..spool::CommitOptions::default()
+        },
     }
 }
 

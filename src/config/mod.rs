@@ -32,4 +32,4 @@ mod value;
 
 pub use problem::{Place, Problem, ResolveErrors};
 pub use reference::reference;
-pub use resolve::{Offline, Resolved, Sources, load, load_offline};
+pub use resolve::{Offline, Resolved, Sources, SpoolOptions, load, load_offline, shard_dir};

@@ -1,6 +1,9 @@
 //! Settings → the options of every stage.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     config::{
@@ -11,8 +14,8 @@ use crate::{
         source,
     },
     dead_letter, http,
-    model::{LineDialect, ShardCount},
-    mqtt, sink, store,
+    model::{LineDialect, ShardCount, ShardId},
+    mqtt, sink, spool, store,
     telemetry::LogOptions,
     uplink,
 };
@@ -26,12 +29,48 @@ pub struct Resolved {
     pub mqtt: mqtt::Options,
     /// The operator edge.
     pub http: http::Options,
+    /// The spools.
+    pub spool: SpoolOptions,
     /// The database.
     pub store: store::Options,
     /// What brings points to it.
     pub sink: sink::Options,
     /// What is set aside.
     pub dead_letter: dead_letter::Options,
+}
+
+/// What all spools share.
+#[derive(Clone, Debug)]
+pub struct SpoolOptions {
+    /// Where they lie, one folder a shard.
+    pub dir: PathBuf,
+    /// The dialect of new entries.
+    pub dialect: LineDialect,
+    /// Bytes of a segment file.
+    pub segment_bytes_max: u64,
+    /// Bytes on disk over all shards, for [`spool::Budget::new`].
+    pub bytes_max: u64,
+    /// How each shard's commit thread works.
+    pub commit: spool::CommitOptions,
+}
+
+impl SpoolOptions {
+    /// What one shard's spool is opened with.
+    #[must_use]
+    pub fn shard(&self, shard: ShardId, budget: Arc<spool::Budget>) -> spool::Options {
+        spool::Options {
+            dir: shard_dir(&self.dir, shard),
+            dialect: self.dialect,
+            segment_bytes_max: self.segment_bytes_max,
+            budget,
+        }
+    }
+}
+
+/// The folder of one shard's spool.
+#[must_use]
+pub fn shard_dir(spools: &Path, shard: ShardId) -> PathBuf {
+    spools.join(shard.0.to_string())
 }
 
 /// What a command needs that reads files but runs no appliance; it does not ask for a store.
