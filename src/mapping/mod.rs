@@ -10,15 +10,39 @@
 //! 3. the format compiles its [`Decoder`] from the layout, and the rest becomes a [`Plan`].
 //!
 //! All problems of all files are collected before anything is refused.
+//!
+//! # The keys of `[[mapping]]`
+//! `name`, `topic`, `format`, `schema`, `message`, `measurement`, `vehicle`, `tags`, `time`,
+//! `points`, `fields`, `when` and `select` as the shipped mappings show them, and:
+//! - `schema-id = 42` with `select = "confluent"`: the id under which the schema registry knows the
+//!   schema. A protobuf payload's message indexes must be those of `message`.
+//! - `content-type = "application/x-protobuf"` with `select = "content-type"`: compared byte for
+//!   byte with the content type of a 5.0 message.
+//! - `repeated = "spread"` (default: `name_0`, `name_1`…, `name_key`) or `"json"` (one string).
+//! - `bytes = "base64"` (default) or `"skip"`.
+//!
+//! A topic whose mappings all select by something else than the topic, none of which takes a
+//! message, makes it a dead letter `schema-unknown`.
+//!
+//! In `fields.exclude` a `*` stands for any run of characters, dots included; excluding a record
+//! excludes all of it. `fields.rename` of a record renames the start of all names below it.
 
 pub mod avro;
+mod catalog;
+mod compile;
 mod decoder;
+mod file;
 mod filter;
 mod layout;
+pub(crate) mod names;
 mod plan;
+mod plans;
 pub mod protobuf;
+mod topic;
 
 pub use decoder::Decoder;
 pub use filter::{Comparison, Filter, Operand};
 pub use layout::{Layout, Place, RecordLayout, SlotIdx};
 pub use plan::{Field, FieldForm, Plan, Select, SlotPlan, Source, Tag, Time};
+pub use plans::{LoadErrors, Options, Plans};
+pub use topic::TopicMatch;

@@ -343,3 +343,33 @@ fn wire_of_field(message: &MessageDescriptor, number: u32) -> Wire {
     debug_assert!(field.cardinality() != Cardinality::Repeated, "and it is singular");
     wire_of(&field.kind())
 }
+
+/// The encodings of a message's place in its file that Confluent's framing uses: zigzag varints,
+/// their count first; the first message of a file also as a single 0.
+#[must_use]
+pub fn confluent_indexes(message: &MessageDescriptor) -> Box<[Box<[u8]>]> {
+    // The path of a message is 4 (file → message) or 3 (message → nested message), then an index.
+    let indexes: Vec<i64> =
+        message.path().iter().skip(1).step_by(2).copied().map(i64::from).collect();
+    let mut encoded = Vec::new();
+    push_zigzag(&mut encoded, i64::try_from(indexes.len()).unwrap_or(i64::MAX));
+    indexes.iter().for_each(|index| push_zigzag(&mut encoded, *index));
+    let mut encodings = vec![encoded.into_boxed_slice()];
+    if indexes == [0] {
+        encodings.push(Box::from([0]));
+    }
+    encodings.into()
+}
+
+/// Appends a zigzag varint.
+fn push_zigzag(into: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    loop {
+        let low = rest.to_le_bytes()[0] & 0x7f;
+        rest >>= 7;
+        if rest == 0 {
+            return into.push(low);
+        }
+        into.push(low | 0x80);
+    }
+}

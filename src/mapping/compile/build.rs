@@ -1,0 +1,487 @@
+//! The plan, out of a mapping's text and its schema.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    lay::{self, Laid, LaidField, Path, Wanted},
+    paths::{Found, Paths, Side, is_a},
+    when::{self, Expr},
+};
+use crate::{
+    mapping::{
+        Field, FieldForm, Layout, SlotIdx, SlotPlan, Source, Tag, Time,
+        file::{MappingText, Placed},
+        names,
+        topic::TopicPattern,
+    },
+    schema::{Kind, RecordIdx, Scalar, Shape, Unit},
+};
+
+/// All of a plan that does not depend on the format.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) layout: Layout,
+    pub(crate) slots: SlotPlan,
+    pub(crate) filter: Option<crate::mapping::Filter>,
+    pub(crate) vehicle: Source,
+    pub(crate) vehicle_tag: Option<usize>,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) time: Option<Time>,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// What is wrong: the line of the mapping file and what to tell.
+pub(crate) type Told = Vec<(u32, String)>;
+
+/// Compiles a mapping against a shape.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn compile(
+    text: &MappingText,
+    topic: &TopicPattern,
+    shape: &Shape,
+    depth_max: usize,
+) -> Result<Compiled, Told> {
+    let mut build = Build {
+        text,
+        topic,
+        paths: Paths { shape, element: None },
+        wanted: BTreeSet::new(),
+        taken: BTreeSet::new(),
+        told: Vec::new(),
+    };
+    build.paths.element = build.points();
+    let vehicle = build.vehicle();
+    let tags: Vec<_> = text.tags.iter().map(|tag| (tag, build.tag(tag))).collect();
+    let time = build.time();
+    let when = build.when();
+    let points = text.points.as_ref().map(|points| points.value.as_str());
+    let laid = lay::lay(&Wanted {
+        text,
+        shape,
+        points: points.zip(build.paths.element),
+        paths: build.wanted.clone(),
+        taken: build.taken.clone(),
+        depth_max,
+    });
+    build.told.extend(laid.problems.iter().cloned());
+    let tags = tags.into_iter().filter_map(|(tag, origin)| build.tag_plan(tag, origin?, &laid));
+    let tags: Vec<(Tag, Origin)> = tags.collect();
+    let filter = when.and_then(|expr| build.filter(&expr, &laid));
+    let fields = build.fields(&laid, &tags);
+    if !build.told.is_empty() {
+        return Err(build.told);
+    }
+    let vehicle = vehicle.expect("without a vehicle there is a problem");
+    let vehicle_tag = tags.iter().position(|(_, origin)| *origin == vehicle);
+    Ok(Compiled {
+        slots: slot_plan(&laid.layout),
+        vehicle: vehicle.source(&laid.slots),
+        vehicle_tag,
+        tags: tags.into_iter().map(|(tag, _)| tag).collect(),
+        time: time.map(|(origin, scalar, unit)| Time { slot: laid.slots[&origin], scalar, unit }),
+        filter,
+        fields,
+        layout: laid.layout,
+    })
+}
+
+/// Where a text comes from, before slots are known.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// A level of the topic.
+    Capture(usize),
+    Field(Path, Scalar),
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Capture(one), Self::Capture(other)) => one == other,
+            (Self::Field(one, _), Self::Field(other, _)) => one == other,
+            (Self::Capture(_), Self::Field(..)) | (Self::Field(..), Self::Capture(_)) => false,
+        }
+    }
+}
+
+impl Origin {
+    fn source(&self, slots: &BTreeMap<Path, SlotIdx>) -> Source {
+        match self {
+            Self::Capture(level) => Source::Capture(*level),
+            Self::Field(path, scalar) => Source::Slot(slots[path], scalar.clone()),
+        }
+    }
+}
+
+/// What a tag or a vehicle may be made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Vehicle,
+    Tag,
+}
+
+struct Build<'a> {
+    text: &'a MappingText,
+    topic: &'a TopicPattern,
+    paths: Paths<'a>,
+    wanted: BTreeSet<Path>,
+    taken: BTreeSet<Path>,
+    told: Told,
+}
+
+impl<'a> Build<'a> {
+    /// The record that `points` names.
+    fn points(&mut self) -> Option<RecordIdx> {
+        let points = self.text.points.as_ref()?;
+        match self.paths.find(&points.value) {
+            Ok(Found { member, .. }) => match &member.kind {
+                Kind::Records(record) => return Some(*record),
+                _ => self.told.push((
+                    points.line,
+                    format!(
+                        "`points`: `{}` {}; it must be a list of records",
+                        points.value,
+                        is_a(member)
+                    ),
+                )),
+            },
+            Err(what) => self.told.push((points.line, format!("`points`: {what}"))),
+        }
+        None
+    }
+
+    /// What identifies the vehicle.
+    fn vehicle(&mut self) -> Option<Origin> {
+        let text = &self.text.vehicle;
+        let capture = text.value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        if let Some(name) = capture {
+            if let Some(level) = self.topic.capture(name) {
+                return Some(Origin::Capture(level));
+            }
+            let known: Vec<&str> = self.topic.captures().collect();
+            let hint = if known.is_empty() {
+                "it has no captures".to_owned()
+            } else {
+                format!("it has {}", known.join(", "))
+            };
+            self.told.push((
+                text.line,
+                format!("`vehicle`: the topic has no capture `{{{name}}}`; {hint}"),
+            ));
+            return None;
+        }
+        let origin = self.origin(text, "vehicle", Use::Vehicle)?;
+        if let Origin::Field((Side::Element, path), _) = &origin {
+            self.told.push((
+                text.line,
+                format!(
+                    "`vehicle`: `{path}` is a field of a point; a message has one vehicle, so name \
+                     a capture or a field of the message"
+                ),
+            ));
+            return None;
+        }
+        Some(origin)
+    }
+
+    /// Where a tag comes from.
+    fn tag(&mut self, text: &Placed<String>) -> Option<Origin> {
+        self.origin(text, "tags", Use::Tag)
+    }
+
+    /// A capture, or a payload field.
+    fn origin(&mut self, text: &Placed<String>, key: &str, used: Use) -> Option<Origin> {
+        if let Some(level) = self.topic.capture(&text.value) {
+            return Some(Origin::Capture(level));
+        }
+        let (path, kind) = self.take(text, key)?;
+        let fits = match &kind {
+            Kind::Scalar(Scalar::String | Scalar::Integer | Scalar::Unsigned) => true,
+            Kind::Scalar(Scalar::Enum(_) | Scalar::Boolean) => used == Use::Tag,
+            _ => false,
+        };
+        match kind {
+            Kind::Scalar(scalar) if fits => Some(Origin::Field(path, scalar)),
+            _ => {
+                let may = match used {
+                    Use::Vehicle => "a string or an integer",
+                    Use::Tag => "a string, an enum, an integer or a boolean",
+                };
+                let found = self.paths.find(&text.value).map(|found| is_a(found.member));
+                let is = found.unwrap_or_default();
+                self.told
+                    .push((text.line, format!("`{key}`: `{}` {is}; it must be {may}", text.value)));
+                None
+            }
+        }
+    }
+
+    /// Resolves a path that is then no field.
+    fn take(&mut self, text: &Placed<String>, key: &str) -> Option<(Path, Kind)> {
+        match self.paths.find(&text.value) {
+            Ok(found) => {
+                let path = (found.side, text.value.clone());
+                self.wanted.insert(path.clone());
+                self.taken.insert(path.clone());
+                Some((path, found.member.kind.clone()))
+            }
+            Err(what) => {
+                let captures: Vec<&str> = self.topic.captures().collect();
+                let captures = match (key, captures.is_empty()) {
+                    ("time", _) | (_, true) => String::new(),
+                    _ => format!(" (captures: {})", captures.join(", ")),
+                };
+                self.told.push((text.line, format!("`{key}`: {what}{captures}")));
+                None
+            }
+        }
+    }
+
+    /// The point's time.
+    fn time(&mut self) -> Option<(Path, Scalar, Unit)> {
+        let time = self.text.time.as_ref()?;
+        let (path, kind) = self.take(&time.field, "time")?;
+        let line = time.field.line;
+        let name = &time.field.value;
+        match (kind, &time.unit) {
+            (Kind::Scalar(scalar @ (Scalar::Integer | Scalar::Unsigned)), Some(unit)) => {
+                Some((path, scalar, unit.value))
+            }
+            (Kind::Scalar(Scalar::Integer | Scalar::Unsigned), None) => {
+                let what = format!(
+                    "`time`: `{name}` is an integer; say what it counts with `unit` (s, ms, us, ns)"
+                );
+                self.told.push((line, what));
+                None
+            }
+            (Kind::Scalar(scalar @ (Scalar::Timestamp | Scalar::Ticks(_))), None) => {
+                Some((path, scalar, Unit::Nanos))
+            }
+            (Kind::Scalar(Scalar::Timestamp | Scalar::Ticks(_)), Some(unit)) => {
+                let what =
+                    format!("`time`: `{name}` is a timestamp and brings its unit; remove `unit`");
+                self.told.push((unit.line, what));
+                None
+            }
+            _ => {
+                let is = self.paths.find(name).map(|found| is_a(found.member)).unwrap_or_default();
+                let what = format!("`time`: `{name}` {is}; it must be an integer or a timestamp");
+                self.told.push((line, what));
+                None
+            }
+        }
+    }
+
+    /// The filter's expression; its paths get slots but stay fields.
+    fn when(&mut self) -> Option<Expr> {
+        let when = self.text.when.as_ref()?;
+        let expr = match when::parse(&when.value) {
+            Ok(expr) => expr,
+            Err(what) => {
+                self.told.push((when.line, what));
+                return None;
+            }
+        };
+        let mut paths = Vec::new();
+        expr.paths(&mut paths);
+        let mut is_known = true;
+        for path in paths {
+            match self.paths.find(path) {
+                Ok(found) => {
+                    self.wanted.insert((found.side, path.to_owned()));
+                }
+                Err(what) => {
+                    self.told.push((when.line, format!("`when`: {what}")));
+                    is_known = false;
+                }
+            }
+        }
+        is_known.then_some(expr)
+    }
+
+    /// The filter over slots.
+    fn filter(&mut self, expr: &Expr, laid: &Laid) -> Option<crate::mapping::Filter> {
+        let paths = self.paths;
+        let slot = |path: &str| {
+            let found = paths.find(path).ok()?;
+            let slot = laid.slots.get(&(found.side, path.to_owned()))?;
+            Some((*slot, &found.member.kind))
+        };
+        match expr.lower(&slot) {
+            Ok(filter) => Some(filter),
+            Err(what) => {
+                let line = self.text.when.as_ref().map_or(self.text.line, |when| when.line);
+                self.told.push((line, what));
+                None
+            }
+        }
+    }
+
+    /// A tag with its key.
+    fn tag_plan(
+        &mut self,
+        text: &Placed<String>,
+        origin: Origin,
+        laid: &Laid,
+    ) -> Option<(Tag, Origin)> {
+        let name = match &origin {
+            Origin::Capture(_) => text.value.clone(),
+            Origin::Field(path, _) => laid.names.get(path)?.clone(),
+        };
+        let source = match &origin {
+            Origin::Capture(level) => Source::Capture(*level),
+            Origin::Field(path, scalar) => Source::Slot(*laid.slots.get(path)?, scalar.clone()),
+        };
+        let mut key = vec![b','];
+        names::push_key(&mut key, &name);
+        key.push(b'=');
+        Some((Tag { key: key.into(), name: name.into(), source }, origin))
+    }
+
+    /// The fields with their keys, and every check of names against each other.
+    fn fields(&mut self, laid: &Laid, tags: &[(Tag, Origin)]) -> Vec<Field> {
+        let mut names = Names::default();
+        for ((tag, _), text) in tags.iter().zip(&self.text.tags) {
+            let what = names.add(&tag.name, &format!("the tag `{}`", tag.name));
+            self.told.extend(what.map(|what| (text.line, what)));
+        }
+        for field in &laid.fields {
+            let who = format!("the field `{}`", field.path);
+            let what = names.add_field(field, &who);
+            let line = self.line_of(&field.path);
+            self.told.extend(what.map(|what| (line, what)));
+        }
+        if laid.fields.is_empty() && self.told.is_empty() {
+            let what = "no field is left to write; exclude less".to_owned();
+            self.told.push((self.text.line, what));
+        }
+        laid.fields.iter().map(field_plan).collect()
+    }
+
+    /// The line to name for a field: its rename, or the mapping's.
+    fn line_of(&self, path: &str) -> u32 {
+        let rename = self.text.rename.iter().find(|(renamed, _)| renamed.value == path);
+        rename.map_or(self.text.line, |(renamed, _)| renamed.line)
+    }
+}
+
+/// A field with its key.
+fn field_plan(field: &LaidField) -> Field {
+    let mut key = Vec::new();
+    names::push_key(&mut key, &field.name);
+    key.push(match field.form {
+        FieldForm::SpreadList(_) | FieldForm::SpreadMap(..) => b'_',
+        FieldForm::Scalar(_) | FieldForm::JsonList(_) | FieldForm::JsonMap(..) => b'=',
+    });
+    Field {
+        key: key.into(),
+        name: field.name.as_str().into(),
+        slot: field.slot,
+        form: field.form.clone(),
+    }
+}
+
+/// The table's size and what a message and an element start from.
+fn slot_plan(layout: &Layout) -> SlotPlan {
+    let element = layout.element.as_ref();
+    SlotPlan {
+        slots_count: layout.slots_count,
+        element_start: layout.element_slots.start,
+        message_implicit: layout.message.implicit.clone().into(),
+        element_implicit: element.map(|e| e.implicit.clone()).unwrap_or_default().into(),
+        has_points: element.is_some(),
+    }
+}
+
+/// The names of one line, and who has each.
+#[derive(Default)]
+struct Names {
+    exact: BTreeMap<String, String>,
+    /// Starts of names that a payload completes: `name_`, who, and whether only digits follow.
+    spread: Vec<(String, String, bool)>,
+}
+
+impl Names {
+    /// Adds a name; answers what is wrong with it.
+    fn add(&mut self, name: &str, who: &str) -> Option<String> {
+        if let Some(what) = unwritable(name, who) {
+            return Some(what);
+        }
+        if let Some(other) = self.exact.get(name) {
+            return Some(format!(
+                "{who} and {other} both give the name `{name}`; rename one with `fields.rename` or \
+                 exclude it"
+            ));
+        }
+        let clash = self.spread.iter().find(|(start, _, digits)| completes(start, *digits, name));
+        if let Some((_, other, _)) = clash {
+            return Some(clash_told(who, other, name));
+        }
+        self.exact.insert(name.to_owned(), who.to_owned());
+        None
+    }
+
+    /// Adds a field's name, or the names that its elements will have.
+    fn add_field(&mut self, field: &LaidField, who: &str) -> Option<String> {
+        let digits = match field.form {
+            FieldForm::SpreadList(_) => true,
+            FieldForm::SpreadMap(..) => false,
+            FieldForm::Scalar(_) | FieldForm::JsonList(_) | FieldForm::JsonMap(..) => {
+                return self.add(&field.name, who);
+            }
+        };
+        if let Some(what) = unwritable(&field.name, who) {
+            return Some(what);
+        }
+        let start = format!("{}_", field.name);
+        if let Some((name, other)) = self.exact.iter().find(|(n, _)| completes(&start, digits, n)) {
+            return Some(clash_told(other, who, name));
+        }
+        let overlaps = |(other, _, _): &&(String, String, bool)| {
+            other.starts_with(&start) || start.starts_with(other.as_str())
+        };
+        // Two lists clash only if their names are equal: digits never end in `_`.
+        let found = self
+            .spread
+            .iter()
+            .find(|spread| overlaps(spread) && (!(digits && spread.2) || spread.0 == start));
+        if let Some((_, other, _)) = found {
+            return Some(clash_told(who, other, &start));
+        }
+        self.spread.push((start, who.to_owned(), digits));
+        None
+    }
+}
+
+/// Two names that a payload could make equal.
+fn clash_told(who: &str, other: &str, name: &str) -> String {
+    format!(
+        "{who} and an element of {other} could both be named `{name}`; rename one with \
+         `fields.rename`, or write `repeated = \"json\"`"
+    )
+}
+
+/// Whether a name could be the start and an element's index or key.
+fn completes(start: &str, digits: bool, name: &str) -> bool {
+    name.strip_prefix(start).is_some_and(|rest| {
+        !digits || (!rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+/// What is wrong with a name by itself.
+fn unwritable(name: &str, who: &str) -> Option<String> {
+    if name == "time" {
+        return Some(format!(
+            "{who} is named `time`, which stores keep for the timestamp; rename it with \
+             `fields.rename`, or name it in `time`"
+        ));
+    }
+    if name.is_empty() || !names::is_plain(name) {
+        return Some(format!(
+            "{who} has a name that cannot be written: empty, with a line break or NUL, or with a \
+             backslash at its end"
+        ));
+    }
+    None
+}

@@ -1,0 +1,382 @@
+//! The walk over the shape that gives each wanted value its slot and each field its name.
+//!
+//! What is wanted: every value that is not excluded, as a field; and whatever `tags`, `time`,
+//! `vehicle`, `points` and `when` name, excluded or not. A record in which nothing is wanted is not
+//! entered, so a schema that contains itself is no problem where it is excluded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::paths::{Side, is_a};
+use crate::{
+    mapping::{
+        FieldForm, Layout, Place, RecordLayout, SlotIdx,
+        file::{BytesForm, MappingText, RepeatedForm},
+        names,
+    },
+    schema::{Kind, Member, Presence, RecordIdx, Scalar, Shape},
+};
+
+/// A path from one of its two ends.
+pub(super) type Path = (Side, String);
+
+/// What the walk is given.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) text: &'a MappingText,
+    pub(super) shape: &'a Shape,
+    /// The repeated record of `points`: its path in the message and its record.
+    pub(super) points: Option<(&'a str, RecordIdx)>,
+    /// Paths that need a slot though they are no field, or not only.
+    pub(super) paths: BTreeSet<Path>,
+    /// Paths that are a tag, the time or the vehicle: no fields.
+    pub(super) taken: BTreeSet<Path>,
+    /// How deep records may nest.
+    pub(super) depth_max: usize,
+}
+
+/// What the walk has found.
+#[derive(Debug)]
+pub(super) struct Laid {
+    pub(super) layout: Layout,
+    /// In the order of writing.
+    pub(super) fields: Vec<LaidField>,
+    /// The slot of each wanted path: a value's, a list's, or a record's presence.
+    pub(super) slots: BTreeMap<Path, SlotIdx>,
+    /// New names by path, as far as the paths exist; for tags.
+    pub(super) names: BTreeMap<Path, String>,
+    /// The lines of the mapping file, and what is wrong.
+    pub(super) problems: Vec<(u32, String)>,
+}
+
+/// A field to be written.
+#[derive(Clone, Debug)]
+pub(super) struct LaidField {
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) slot: SlotIdx,
+    pub(super) form: FieldForm,
+}
+
+/// The largest slot table: far more than a line's worth, far below what a `u16` counts.
+pub(super) const SLOTS_MAX: u16 = 8192;
+
+/// Lays a mapping's values out.
+pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
+    let mut walk = Walk {
+        wanted,
+        side: Side::Message,
+        next: 0,
+        fields: Vec::new(),
+        points_at: 0,
+        slots: BTreeMap::new(),
+        names: BTreeMap::new(),
+        problems: Vec::new(),
+        seen_exclude: BTreeSet::new(),
+        seen_rename: BTreeSet::new(),
+        ancestors: Vec::new(),
+    };
+    let root = Here { path: "", name: "", is_field: true };
+    let message = walk.record(wanted.shape.root, &root, None);
+    let element_start = walk.next;
+    let mut fields = std::mem::take(&mut walk.fields);
+    let element = wanted.points.map(|(_, record)| {
+        walk.side = Side::Element;
+        walk.record(record, &root, None)
+    });
+    let at = walk.points_at.min(fields.len());
+    fields.splice(at..at, std::mem::take(&mut walk.fields));
+    walk.tell_unused();
+    let layout = Layout {
+        message,
+        element,
+        element_slots: element_start..walk.next,
+        slots_count: walk.next,
+    };
+    Laid { layout, fields, slots: walk.slots, names: walk.names, problems: walk.problems }
+}
+
+/// A place in the walk.
+struct Here<'p> {
+    /// The path so far; empty at a root.
+    path: &'p str,
+    /// The name so far; empty at a root.
+    name: &'p str,
+    /// Whether values here become fields unless they are excluded or taken.
+    is_field: bool,
+}
+
+struct Walk<'a> {
+    wanted: &'a Wanted<'a>,
+    side: Side,
+    /// The next free slot.
+    next: u16,
+    fields: Vec<LaidField>,
+    /// Where in `fields` the element's stand.
+    points_at: usize,
+    slots: BTreeMap<Path, SlotIdx>,
+    names: BTreeMap<Path, String>,
+    problems: Vec<(u32, String)>,
+    /// Excluding patterns that matched something, by their place in the file.
+    seen_exclude: BTreeSet<usize>,
+    seen_rename: BTreeSet<usize>,
+    /// Records that the walk is inside of.
+    ancestors: Vec<RecordIdx>,
+}
+
+impl Walk<'_> {
+    /// Lays one record out.
+    fn record(
+        &mut self,
+        index: RecordIdx,
+        here: &Here<'_>,
+        presence: Option<SlotIdx>,
+    ) -> RecordLayout {
+        let start = self.next;
+        let mut layout = RecordLayout {
+            slots: start..start,
+            presence,
+            members: Vec::new(),
+            implicit: Vec::new(),
+        };
+        self.ancestors.push(index);
+        let shape = self.wanted.shape;
+        for (at, member) in shape.records[index.0].members.iter().enumerate() {
+            if let Some(place) = self.member(member, here) {
+                if let (Place::Slot(slot, scalar), Presence::Implicit) = (&place, member.presence) {
+                    layout.implicit.push((*slot, scalar.clone()));
+                }
+                layout.members.push((at, place));
+            }
+        }
+        self.ancestors.pop();
+        layout.slots.end = self.next;
+        layout
+    }
+
+    /// Lays one member out, if anything of it is wanted.
+    fn member(&mut self, member: &Member, here: &Here<'_>) -> Option<Place> {
+        let path = join(here.path, &member.name, '.');
+        let key = (self.side, path.clone());
+        let name = self.name_of(&path, join(here.name, &member.name, '_'));
+        if self.is_points(&path) {
+            self.points_at = self.fields.len();
+            return Some(Place::Points);
+        }
+        let is_field =
+            here.is_field && !self.is_excluded(&path) && !self.wanted.taken.contains(&key);
+        let is_wanted = self.wanted.paths.contains(&key);
+        self.names.insert(key.clone(), name.clone());
+        match &member.kind {
+            Kind::Record(inner) => {
+                if !is_field && !is_wanted && !self.is_wanted_below(&path) {
+                    return None;
+                }
+                self.nested(*inner, &Here { path: &path, name: &name, is_field }, key)
+            }
+            Kind::Records(_) | Kind::Unsupported(_) if is_field => {
+                self.refuse(&path, member);
+                None
+            }
+            Kind::Records(_) | Kind::Unsupported(_) => None,
+            kind if is_field || is_wanted => {
+                let form = is_field.then(|| self.form(kind)).flatten();
+                self.value(kind, key, name, form, is_wanted)
+            }
+            _ => None,
+        }
+    }
+
+    /// Lays a nested record out.
+    fn nested(&mut self, inner: RecordIdx, here: &Here<'_>, key: Path) -> Option<Place> {
+        let line = self.line();
+        let record = &self.wanted.shape.records[inner.0].name;
+        if here.is_field && self.ancestors.contains(&inner) {
+            self.problems.push((
+                line,
+                format!(
+                    "`{}` contains itself ({record}); add \"{}\" to `fields.exclude`",
+                    here.path, here.path
+                ),
+            ));
+            return None;
+        }
+        if self.ancestors.len() >= self.wanted.depth_max {
+            self.problems.push((
+                line,
+                format!(
+                    "`{}` nests deeper than {}; add \"{}\" to `fields.exclude`",
+                    here.path, self.wanted.depth_max, here.path
+                ),
+            ));
+            return None;
+        }
+        let presence = self.take(1)?;
+        self.slots.insert(key, presence);
+        Some(Place::Record(self.record(inner, here, Some(presence))))
+    }
+
+    /// Gives a value its slot.
+    fn value(
+        &mut self,
+        kind: &Kind,
+        key: Path,
+        name: String,
+        form: Option<FieldForm>,
+        is_wanted: bool,
+    ) -> Option<Place> {
+        if form.is_none() && !is_wanted {
+            return None;
+        }
+        let slots = if let Kind::Scalar(scalar) = kind { scalar.slots() } else { 1 };
+        let slot = self.take(slots)?;
+        self.slots.insert(key.clone(), slot);
+        if let Some(form) = form {
+            self.fields.push(LaidField { path: key.1, name, slot, form });
+        }
+        match kind {
+            Kind::Scalar(scalar) => Some(Place::Slot(slot, scalar.clone())),
+            Kind::List(scalar) => Some(Place::List(slot, scalar.clone())),
+            Kind::Map { key, value } => {
+                Some(Place::Map { slot, key: key.clone(), value: value.clone() })
+            }
+            Kind::Record(_) | Kind::Records(_) | Kind::Unsupported(_) => None,
+        }
+    }
+
+    /// How a value is written; `None` if the mapping leaves it out.
+    fn form(&self, kind: &Kind) -> Option<FieldForm> {
+        let is_json = self.wanted.text.repeated == RepeatedForm::Json;
+        let skips = |scalar: &Scalar| {
+            matches!(scalar, Scalar::Bytes) && self.wanted.text.bytes == BytesForm::Skip
+        };
+        match kind {
+            Kind::Scalar(scalar) | Kind::List(scalar) | Kind::Map { value: scalar, .. }
+                if skips(scalar) =>
+            {
+                None
+            }
+            Kind::Scalar(scalar) => Some(FieldForm::Scalar(scalar.clone())),
+            Kind::List(scalar) if is_json => Some(FieldForm::JsonList(scalar.clone())),
+            Kind::List(scalar) => Some(FieldForm::SpreadList(scalar.clone())),
+            Kind::Map { key, value } if is_json => {
+                Some(FieldForm::JsonMap(key.clone(), value.clone()))
+            }
+            Kind::Map { key, value } => Some(FieldForm::SpreadMap(key.clone(), value.clone())),
+            Kind::Record(_) | Kind::Records(_) | Kind::Unsupported(_) => None,
+        }
+    }
+
+    /// Takes the next free slots.
+    fn take(&mut self, count: u16) -> Option<SlotIdx> {
+        let slot = SlotIdx(self.next);
+        if self.next + count > SLOTS_MAX {
+            let what = format!("more than {SLOTS_MAX} values; exclude some with `fields.exclude`");
+            if !self.problems.iter().any(|(_, told)| *told == what) {
+                self.problems.push((self.line(), what));
+            }
+            return None;
+        }
+        self.next += count;
+        Some(slot)
+    }
+
+    /// The mapping's own line.
+    fn line(&self) -> u32 {
+        self.wanted.text.line
+    }
+
+    /// Whether a path is the one of `points`.
+    fn is_points(&self, path: &str) -> bool {
+        self.side == Side::Message && self.wanted.points.is_some_and(|(points, _)| points == path)
+    }
+
+    /// Whether something below a path is wanted.
+    fn is_wanted_below(&self, path: &str) -> bool {
+        let is_below =
+            |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        let points = self.wanted.points.filter(|_| self.side == Side::Message);
+        points.is_some_and(|(points, _)| is_below(points))
+            || self.wanted.paths.iter().any(|(side, other)| *side == self.side && is_below(other))
+    }
+
+    /// Whether a pattern excludes a path, or all that lies below it.
+    fn is_excluded(&mut self, path: &str) -> bool {
+        let mut is_excluded = false;
+        for (index, pattern) in self.wanted.text.exclude.iter().enumerate() {
+            let whole = pattern.value.strip_suffix(".*");
+            let is_match = names::matches(&pattern.value, path)
+                || whole.is_some_and(|whole| names::matches(whole, path));
+            if is_match {
+                self.seen_exclude.insert(index);
+                is_excluded = true;
+            }
+        }
+        is_excluded
+    }
+
+    /// The name of a path: the one that the mapping gives it, or the joined one.
+    fn name_of(&mut self, path: &str, joined: String) -> String {
+        let mut renames = self.wanted.text.rename.iter().enumerate();
+        match renames.find(|(_, (renamed, _))| renamed.value == path) {
+            Some((index, (_, name))) => {
+                self.seen_rename.insert(index);
+                name.clone()
+            }
+            None => joined,
+        }
+    }
+
+    /// Tells of a member that has no place in a line.
+    fn refuse(&mut self, path: &str, member: &Member) {
+        let points = match member.kind {
+            Kind::Records(_) if self.side == Side::Message => {
+                format!("name it in `points = \"{path}\"`, or ")
+            }
+            _ => String::new(),
+        };
+        let what = format!("`{path}` {}; {points}add \"{path}\" to `fields.exclude`", is_a(member));
+        self.problems.push((self.line(), what));
+    }
+
+    /// Tells of patterns and paths that named nothing: most likely a slip.
+    fn tell_unused(&mut self) {
+        let text = self.wanted.text;
+        let known = |names: &BTreeMap<Path, String>, path: &str| {
+            let all = names.keys().map(|(_, known)| known.as_str()).collect::<Vec<_>>();
+            match crate::schema::nearest(path, all) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => String::new(),
+            }
+        };
+        for (index, pattern) in text.exclude.iter().enumerate() {
+            if !self.seen_exclude.contains(&index) && !self.names_match(&pattern.value) {
+                let hint = known(&self.names, &pattern.value);
+                let what = format!("`fields.exclude`: no field is named `{}`{hint}", pattern.value);
+                self.problems.push((pattern.line, what));
+            }
+        }
+        for (index, (path, _)) in text.rename.iter().enumerate() {
+            if !self.seen_rename.contains(&index) {
+                let hint = known(&self.names, &path.value);
+                let what = format!("`fields.rename`: no field is named `{}`{hint}", path.value);
+                self.problems.push((path.line, what));
+            }
+        }
+    }
+
+    /// Whether a pattern names something that was excluded by another one first.
+    fn names_match(&self, pattern: &str) -> bool {
+        let first = pattern.split(['.', '*']).next().unwrap_or_default();
+        let is_below_excluded = self.seen_exclude.iter().any(|index| {
+            let other = &self.wanted.text.exclude[*index].value;
+            let whole = other.strip_suffix(".*").unwrap_or(other);
+            pattern.starts_with(&format!("{whole}."))
+        });
+        is_below_excluded && !first.is_empty()
+    }
+}
+
+/// Joins a path or a name.
+fn join(before: &str, name: &str, with: char) -> String {
+    if before.is_empty() { name.to_owned() } else { format!("{before}{with}{name}") }
+}

@@ -1,0 +1,14 @@
+//! One mapping and its schema → one plan: paths are resolved, values get slots, names are escaped.
+//!
+//! - `paths`: a path of the mapping → a member of the shape, looked up in the element, then in the
+//!   message;
+//! - `lay`: the walk that gives each wanted value its slot and each field its name;
+//! - `when`: the filter's expression, parsed and typed;
+//! - `build`: the plan out of all that.
+
+mod build;
+mod lay;
+mod paths;
+mod when;
+
+pub(crate) use build::{Compiled, compile};

@@ -1,0 +1,233 @@
+//! One TOML table being read: what is asked for, and what is wrong with it.
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::Placed;
+use crate::schema::{Problem, Source, nearest};
+
+/// A table with its place and the list that problems go to.
+pub(super) struct Table<'a, 'p> {
+    pub(super) source: &'a Source,
+    table: &'a DeTable<'a>,
+    /// Where the table begins, from 1.
+    pub(super) line: u32,
+    problems: &'p mut Vec<Problem>,
+}
+
+impl<'a, 'p> Table<'a, 'p> {
+    pub(super) fn new(
+        source: &'a Source,
+        table: &'a DeTable<'a>,
+        offset: usize,
+        problems: &'p mut Vec<Problem>,
+    ) -> Self {
+        let line = Problem::at(&source.path, &source.text, offset, "").line.unwrap_or(1);
+        Self { source, table, line, problems }
+    }
+
+    /// Notes a problem at a byte offset.
+    fn problem(&mut self, offset: usize, what: impl Into<String>) {
+        self.problems.push(Problem::at(&self.source.path, &self.source.text, offset, what));
+    }
+
+    /// A value with its line.
+    fn placed<T>(&self, offset: usize, value: T) -> Placed<T> {
+        let line = Problem::at(&self.source.path, &self.source.text, offset, "").line;
+        Placed { value, line: line.unwrap_or(1) }
+    }
+
+    /// Refuses every key that is not known, naming the nearest one that is.
+    pub(super) fn refuse_unknown(&mut self, known: &[&str], what: &str) {
+        let table = self.table;
+        for key in table.keys() {
+            let name = key.get_ref().as_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let text = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("unknown key `{name}`; did you mean `{near}`?"),
+                None => format!("unknown key `{name}`; {what}; known are {}", known.join(", ")),
+            };
+            self.problem(key.span().start, text);
+        }
+    }
+
+    /// Refuses a key that has no meaning here.
+    pub(super) fn refuse(&mut self, key: &str, why: &str) {
+        if let Some(offset) = self.offset(key) {
+            self.problem(offset, format!("remove `{key}`: it {why}"));
+        }
+    }
+
+    /// Where a key stands.
+    fn offset(&self, key: &str) -> Option<usize> {
+        let mut keys = self.table.keys();
+        keys.find(|name| name.get_ref() == key).map(|name| name.span().start)
+    }
+
+    /// The value of a key.
+    fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.table.get(key)
+    }
+
+    /// An array's elements.
+    pub(super) fn array(&mut self, key: &str) -> Option<&'a [Spanned<DeValue<'a>>]> {
+        let value = self.value(key)?;
+        if let DeValue::Array(array) = value.get_ref() {
+            return Some(array);
+        }
+        self.wrong_type(key, value, "an array");
+        None
+    }
+
+    /// A table within, with the keys that it may have.
+    pub(super) fn table(&mut self, key: &str, known: &[&str]) -> Option<Table<'a, '_>> {
+        let value = self.value(key)?;
+        let DeValue::Table(inner) = value.get_ref() else {
+            self.wrong_type(key, value, "a table, such as { … }");
+            return None;
+        };
+        let mut inner = Table::new(self.source, inner, value.span().start, self.problems);
+        inner.refuse_unknown(known, &format!("`{key}` has no such key"));
+        Some(inner)
+    }
+
+    /// A text that may be absent.
+    pub(super) fn text(&mut self, key: &str) -> Option<Placed<String>> {
+        let value = self.value(key)?;
+        self.text_of(key, value)
+    }
+
+    /// A text that must be there.
+    pub(super) fn required_text(&mut self, key: &str) -> Option<Placed<String>> {
+        if self.value(key).is_none() {
+            self.missing(key);
+        }
+        self.text(key)
+    }
+
+    /// A text that must be there if `wanted` and must not be there if not.
+    pub(super) fn text_if(
+        &mut self,
+        wanted: bool,
+        key: &str,
+        why_not: &str,
+    ) -> Option<Placed<String>> {
+        if wanted {
+            return self.required_text(key);
+        }
+        if let Some(offset) = self.offset(key) {
+            self.problem(offset, format!("remove `{key}`: {why_not}"));
+        }
+        None
+    }
+
+    /// A list of texts; empty if absent.
+    pub(super) fn texts(&mut self, key: &str) -> Vec<Placed<String>> {
+        let Some(array) = self.array(key) else { return Vec::new() };
+        array.iter().filter_map(|value| self.text_of(key, value)).collect()
+    }
+
+    /// A table of texts.
+    pub(super) fn pairs(&mut self, key: &str) -> Vec<(Placed<String>, String)> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Table(table) = value.get_ref() else {
+            self.wrong_type(key, value, "a table of names by path");
+            return Vec::new();
+        };
+        let mut pairs = Vec::new();
+        for (path, name) in table {
+            if let Some(name) = self.text_of(key, name) {
+                let path_text = path.get_ref().clone().into_owned();
+                pairs.push((self.placed(path.span().start, path_text), name.value));
+            }
+        }
+        pairs
+    }
+
+    /// One of several words; absent: `None`.
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<Placed<T>> {
+        let text = self.text(key)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+            return Some(Placed { value: *value, line: text.line });
+        }
+        let known = words.iter().map(|(word, _)| *word);
+        let hint = match nearest(&text.value, known.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write one of {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        let what = format!("`{key}` cannot be `{}`; {hint}", text.value);
+        self.problems.push(Problem { file: self.source.path.clone(), line: Some(text.line), what });
+        None
+    }
+
+    /// One of several words that must be there.
+    pub(super) fn required_choice<T: Copy>(
+        &mut self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Option<Placed<T>> {
+        if self.value(key).is_none() {
+            self.missing(key);
+        }
+        self.choice(key, words)
+    }
+
+    /// `schema-id`: the id of a Confluent schema registry.
+    pub(super) fn schema_id(&mut self, wanted: bool) -> Option<u32> {
+        let key = "schema-id";
+        let Some(value) = self.value(key) else {
+            if wanted {
+                self.missing(key);
+            }
+            return None;
+        };
+        if !wanted {
+            self.problem(
+                value.span().start,
+                "remove `schema-id`: it belongs to `select = \"confluent\"`",
+            );
+            return None;
+        }
+        let number = value.get_ref().as_integer();
+        let id =
+            number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+        if id.is_none() {
+            self.wrong_type(key, value, "an integer from 0 to 4294967295");
+        }
+        id
+    }
+
+    /// A text value.
+    fn text_of(&mut self, key: &str, value: &Spanned<DeValue<'a>>) -> Option<Placed<String>> {
+        let offset = value.span().start;
+        match value.get_ref() {
+            DeValue::String(text) if text.is_empty() => {
+                self.problem(offset, format!("`{key}` is empty"));
+                None
+            }
+            DeValue::String(text) => Some(self.placed(offset, text.clone().into_owned())),
+            _ => {
+                self.wrong_type(key, value, "a text in quotes");
+                None
+            }
+        }
+    }
+
+    /// Tells that a value has the wrong type.
+    fn wrong_type(&mut self, key: &str, value: &Spanned<DeValue<'a>>, expected: &str) {
+        let what =
+            format!("`{key}` is of type {}; it must be {expected}", value.get_ref().type_str());
+        self.problem(value.span().start, what);
+    }
+
+    /// Tells that a key is not there.
+    fn missing(&mut self, key: &str) {
+        let what = format!("this mapping has no `{key}`; add it");
+        let (file, line) = (self.source.path.clone(), Some(self.line));
+        self.problems.push(Problem { file, line, what });
+    }
+}

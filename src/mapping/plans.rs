@@ -1,0 +1,279 @@
+//! All plans in force: immutable, shared by the workers, replaced whole by a reload.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use crate::{
+    mapping::{
+        Decoder, Plan, Select,
+        catalog::CatalogBuilder,
+        compile::{Compiled, compile},
+        file::{self, Format, MappingText, SelectBy},
+        names, protobuf,
+        topic::{TopicMatch, TopicPattern, TopicTrie},
+    },
+    model::{Catalog, LineDialect},
+    schema::{self, Problem, Registry, Sources},
+};
+
+/// What plans are made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The schemas directory.
+    pub dir: PathBuf,
+    /// The dialect of the configured store.
+    pub dialect: LineDialect,
+    /// How deep a schema's records may nest where a mapping wants values of them. Default: 32, as
+    /// for payloads.
+    pub depth_max: usize,
+}
+
+impl Options {
+    /// The defaults for a directory and a dialect.
+    #[must_use]
+    pub fn new(dir: PathBuf, dialect: LineDialect) -> Self {
+        Self { dir, dialect, depth_max: 32 }
+    }
+}
+
+/// Everything that is wrong in the schemas directory. The set in force stays.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", listed(.problems))]
+pub struct LoadErrors {
+    /// Ordered by file and line; never empty.
+    pub problems: Vec<Problem>,
+}
+
+/// One problem a line.
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The compiled mappings with their schemas.
+#[derive(Debug)]
+pub struct Plans {
+    plans: Vec<Plan>,
+    topics: TopicTrie,
+    catalog: Catalog,
+    registry: Arc<Registry>,
+    dialect: LineDialect,
+}
+
+impl Plans {
+    /// Reads and compiles every schema and mapping below the directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any file.
+    pub fn load(options: &Options) -> Result<Self, LoadErrors> {
+        let mut problems = Vec::new();
+        let sources = Sources::read(&options.dir, &mut problems);
+        Self::compile(&sources, options, problems)
+    }
+
+    /// Compiles texts that are already there: an upload's dry run, a test. `options.dir` is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any of them.
+    pub fn from_sources(sources: &Sources, options: &Options) -> Result<Self, LoadErrors> {
+        Self::compile(sources, options, Vec::new())
+    }
+
+    fn compile(
+        sources: &Sources,
+        options: &Options,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, LoadErrors> {
+        let registry = Registry::compile(sources, &mut problems);
+        let mut texts = Vec::new();
+        for source in sources.with_ending(".toml") {
+            texts.extend(file::read(source, &mut problems));
+        }
+        let mut loader = Loader {
+            registry: &registry,
+            options,
+            problems,
+            plans: Vec::new(),
+            topics: TopicTrie::default(),
+            catalog: CatalogBuilder::new(options.dialect),
+            names: BTreeMap::new(),
+        };
+        texts.iter().for_each(|text| loader.add(text));
+        let Loader { mut problems, plans, topics, catalog, .. } = loader;
+        if problems.is_empty() {
+            let catalog = catalog.into_catalog();
+            let registry = Arc::new(registry);
+            return Ok(Self { plans, topics, catalog, registry, dialect: options.dialect });
+        }
+        problems.sort();
+        problems.dedup();
+        Err(LoadErrors { problems })
+    }
+
+    /// What the mappings say about each measurement.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The schemas, for whoever encodes (commands, `simulate`).
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The dialect that lines are written in.
+    #[must_use]
+    pub fn dialect(&self) -> LineDialect {
+        self.dialect
+    }
+
+    /// All plans, by index.
+    #[must_use]
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// Finds the plans of a topic; allocates nothing once `into` has grown.
+    pub fn find(&self, topic: &str, into: &mut TopicMatch) {
+        self.topics.find(topic, into);
+    }
+}
+
+/// The state of one load.
+struct Loader<'a> {
+    registry: &'a Registry,
+    options: &'a Options,
+    problems: Vec<Problem>,
+    plans: Vec<Plan>,
+    topics: TopicTrie,
+    catalog: CatalogBuilder,
+    /// Where each name was first given.
+    names: BTreeMap<String, String>,
+}
+
+impl Loader<'_> {
+    /// Compiles one mapping into the set.
+    fn add(&mut self, text: &MappingText) {
+        let place = format!("{}:{}", text.file, text.name.line);
+        if let Some(first) = self.names.insert(text.name.value.clone(), place) {
+            let what = format!("the name `{}` is taken by {first}", text.name.value);
+            self.tell(text, text.name.line, what);
+        }
+        let topic = match TopicPattern::parse(&text.topic.value) {
+            Ok(topic) => topic,
+            Err(what) => return self.tell(text, text.topic.line, format!("`topic`: {what}")),
+        };
+        let Some((compiled, decoder, select)) = self.compile(text, &topic) else { return };
+        let told = self.catalog.add(text, &compiled);
+        if !told.is_empty() {
+            return told.into_iter().for_each(|(line, what)| self.tell(text, line, what));
+        }
+        let mut measurement = Vec::new();
+        if let Some(name) = &text.measurement {
+            if !names::is_plain(&name.value) {
+                let what = "`measurement` has a line break or NUL, or ends in a backslash";
+                return self.tell(text, name.line, what.to_owned());
+            }
+            names::push_measurement(&mut measurement, &name.value);
+        }
+        let index = self.plans.len();
+        self.topics.insert(&topic, index);
+        self.plans.push(Plan {
+            name: text.name.value.as_str().into(),
+            index,
+            select,
+            decoder,
+            slots: compiled.slots,
+            filter: compiled.filter,
+            measurement: measurement.into(),
+            vehicle: compiled.vehicle,
+            vehicle_tag: compiled.vehicle_tag,
+            tags: compiled.tags.into(),
+            time: compiled.time,
+            fields: compiled.fields.into(),
+        });
+    }
+
+    /// Compiles a mapping for its format.
+    fn compile(
+        &mut self,
+        text: &MappingText,
+        topic: &TopicPattern,
+    ) -> Option<(Compiled, Decoder, Select)> {
+        match text.format.value {
+            Format::Protobuf => self.protobuf(text, topic),
+            Format::Avro | Format::Json | Format::LineProtocol => {
+                self.tell(text, text.format.line, "this format is not built in".to_owned());
+                None
+            }
+        }
+    }
+
+    /// Compiles a protobuf mapping.
+    fn protobuf(
+        &mut self,
+        text: &MappingText,
+        topic: &TopicPattern,
+    ) -> Option<(Compiled, Decoder, Select)> {
+        let (file, name) = text.schema.as_ref().zip(text.message.as_ref())?;
+        let message = match self.registry.protobuf.message(&file.value, &name.value) {
+            Ok(message) => message,
+            Err(told) => {
+                if let Some(what) = told {
+                    self.tell(
+                        text,
+                        if what.contains("no message") { name.line } else { file.line },
+                        what,
+                    );
+                }
+                return None;
+            }
+        };
+        let shape = schema::protobuf::shape(&message);
+        let compiled = self.shaped(text, topic, &shape)?;
+        let program = protobuf::Program::compile(&message, &compiled.layout);
+        let select = self.select(text, || protobuf::confluent_indexes(&message))?;
+        Some((compiled, Decoder::Protobuf(program), select))
+    }
+
+    /// Compiles what does not depend on the format.
+    fn shaped(
+        &mut self,
+        text: &MappingText,
+        topic: &TopicPattern,
+        shape: &schema::Shape,
+    ) -> Option<Compiled> {
+        match compile(text, topic, shape, self.options.depth_max) {
+            Ok(compiled) => Some(compiled),
+            Err(told) => {
+                told.into_iter().for_each(|(line, what)| self.tell(text, line, what));
+                None
+            }
+        }
+    }
+
+    /// Which messages of the topic the mapping takes. `indexes` are what follows a Confluent id.
+    fn select(
+        &mut self,
+        text: &MappingText,
+        indexes: impl FnOnce() -> Box<[Box<[u8]>]>,
+    ) -> Option<Select> {
+        Some(match text.select.value {
+            SelectBy::Topic => Select::Topic,
+            SelectBy::ContentType => Select::ContentType(text.content_type.as_deref()?.into()),
+            SelectBy::Confluent => {
+                Select::Confluent { schema_id: text.schema_id?, indexes: indexes() }
+            }
+            SelectBy::AvroSingleObject => {
+                let what = "`select = \"avro-single-object\"` is for `format = \"avro\"` only";
+                self.tell(text, text.select.line, what.to_owned());
+                return None;
+            }
+        })
+    }
+
+    /// Notes a problem of a mapping.
+    fn tell(&mut self, text: &MappingText, line: u32, what: String) {
+        self.problems.push(Problem { file: text.file.clone(), line: Some(line), what });
+    }
+}
