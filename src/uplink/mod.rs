@@ -2,11 +2,21 @@
 
 mod avro;
 pub(crate) mod decode;
+mod filter;
 mod intake;
 mod limits;
+mod line;
+mod point;
 mod protobuf;
 mod slots;
+mod told;
+mod transcode;
+mod value;
+
+#[cfg(test)]
+mod tests;
 
 pub use intake::IntakeOptions;
 pub use limits::Limits;
 pub use slots::{DecodeError, Item, Slot, Slots, State};
+pub use transcode::{Failure, Message, Transcoded, Transcoder};

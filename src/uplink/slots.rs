@@ -197,6 +197,12 @@ impl Slots {
         self.table[slot.as_usize()]
     }
 
+    /// The slot's value, if the table is that long: for telling what was wrong with a message.
+    #[must_use]
+    pub fn slot_if(&self, slot: SlotIdx) -> Option<Slot> {
+        self.table.get(slot.as_usize()).copied()
+    }
+
     /// Stores a value.
     pub fn set(&mut self, slot: SlotIdx, value: Slot) {
         self.table[slot.as_usize()] = value;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    lay::{self, Laid, LaidField, Path, Wanted},
-    paths::{Found, Paths, Side, is_a},
+    lay::{self, Laid, LaidField, Wanted},
+    paths::{Found, Path, Paths, Side, is_a},
     when::{self, Expr},
 };
 use crate::{
@@ -46,21 +46,20 @@ pub(crate) fn compile(
     let mut build = Build {
         text,
         topic,
-        paths: Paths { shape, element: None },
+        paths: Paths { shape, points: None },
         wanted: BTreeSet::new(),
         taken: BTreeSet::new(),
         told: Vec::new(),
     };
-    build.paths.element = build.points();
+    build.paths.points = build.points();
     let vehicle = build.vehicle();
     let tags: Vec<_> = text.tags.iter().map(|tag| (tag, build.tag(tag))).collect();
     let time = build.time();
     let when = build.when();
-    let points = text.points.as_ref().map(|points| points.value.as_str());
     let laid = lay::lay(&Wanted {
         text,
         shape,
-        points: points.zip(build.paths.element),
+        points: build.paths.points,
         paths: build.wanted.clone(),
         taken: build.taken.clone(),
         depth_max,
@@ -132,11 +131,11 @@ struct Build<'a> {
 
 impl<'a> Build<'a> {
     /// The record that `points` names.
-    fn points(&mut self) -> Option<RecordIdx> {
+    fn points(&mut self) -> Option<(&'a str, RecordIdx)> {
         let points = self.text.points.as_ref()?;
         match self.paths.find(&points.value) {
             Ok(Found { member, .. }) => match &member.kind {
-                Kind::Records(record) => return Some(*record),
+                Kind::Records(record) => return Some((&points.value, *record)),
                 _ => self.told.push((
                     points.line,
                     format!(
@@ -221,10 +220,9 @@ impl<'a> Build<'a> {
     fn take(&mut self, text: &Placed<String>, key: &str) -> Option<(Path, Kind)> {
         match self.paths.find(&text.value) {
             Ok(found) => {
-                let path = (found.side, text.value.clone());
-                self.wanted.insert(path.clone());
-                self.taken.insert(path.clone());
-                Some((path, found.member.kind.clone()))
+                self.wanted.insert(found.path.clone());
+                self.taken.insert(found.path.clone());
+                Some((found.path, found.member.kind.clone()))
             }
             Err(what) => {
                 let captures: Vec<&str> = self.topic.captures().collect();
@@ -289,7 +287,7 @@ impl<'a> Build<'a> {
         for path in paths {
             match self.paths.find(path) {
                 Ok(found) => {
-                    self.wanted.insert((found.side, path.to_owned()));
+                    self.wanted.insert(found.path);
                 }
                 Err(what) => {
                     self.told.push((when.line, format!("`when`: {what}")));
@@ -305,7 +303,7 @@ impl<'a> Build<'a> {
         let paths = self.paths;
         let slot = |path: &str| {
             let found = paths.find(path).ok()?;
-            let slot = laid.slots.get(&(found.side, path.to_owned()))?;
+            let slot = laid.slots.get(&found.path)?;
             Some((*slot, &found.member.kind))
         };
         match expr.lower(&slot) {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::paths::{Side, is_a};
+use super::paths::{Path, Side, is_a};
 use crate::{
     mapping::{
         FieldForm, Layout, Place, RecordLayout, SlotIdx,
@@ -15,9 +15,6 @@ use crate::{
     },
     schema::{Kind, Member, Presence, RecordIdx, Scalar, Shape},
 };
-
-/// A path from one of its two ends.
-pub(super) type Path = (Side, String);
 
 /// What the walk is given.
 #[derive(Debug)]
@@ -162,8 +159,8 @@ impl Walk<'_> {
             self.points_at = self.fields.len();
             return Some(Place::Points);
         }
-        let is_field =
-            here.is_field && !self.is_excluded(&path) && !self.wanted.taken.contains(&key);
+        let is_excluded = self.is_excluded(&path);
+        let is_field = here.is_field && !is_excluded && !self.wanted.taken.contains(&key);
         let is_wanted = self.wanted.paths.contains(&key);
         self.names.insert(key.clone(), name.clone());
         match &member.kind {
@@ -299,13 +296,22 @@ impl Walk<'_> {
             || self.wanted.paths.iter().any(|(side, other)| *side == self.side && is_below(other))
     }
 
+    /// A path as the mapping may write it: from the element on, or through `points`.
+    fn spellings(&self, path: &str) -> Vec<String> {
+        let points = self.wanted.points.filter(|_| self.side == Side::Element);
+        let through = points.map(|(points, _)| format!("{points}.{path}"));
+        [path.to_owned()].into_iter().chain(through).collect()
+    }
+
     /// Whether a pattern excludes a path, or all that lies below it.
     fn is_excluded(&mut self, path: &str) -> bool {
+        let spellings = self.spellings(path);
         let mut is_excluded = false;
         for (index, pattern) in self.wanted.text.exclude.iter().enumerate() {
-            let whole = pattern.value.strip_suffix(".*");
-            let is_match = names::matches(&pattern.value, path)
-                || whole.is_some_and(|whole| names::matches(whole, path));
+            let whole = pattern.value.strip_suffix(".*").unwrap_or(&pattern.value);
+            let is_match = spellings
+                .iter()
+                .any(|path| names::matches(&pattern.value, path) || names::matches(whole, path));
             if is_match {
                 self.seen_exclude.insert(index);
                 is_excluded = true;
@@ -316,8 +322,9 @@ impl Walk<'_> {
 
     /// The name of a path: the one that the mapping gives it, or the joined one.
     fn name_of(&mut self, path: &str, joined: String) -> String {
+        let spellings = self.spellings(path);
         let mut renames = self.wanted.text.rename.iter().enumerate();
-        match renames.find(|(_, (renamed, _))| renamed.value == path) {
+        match renames.find(|(_, (renamed, _))| spellings.contains(&renamed.value)) {
             Some((index, (_, name))) => {
                 self.seen_rename.insert(index);
                 name.clone()
@@ -349,7 +356,7 @@ impl Walk<'_> {
             }
         };
         for (index, pattern) in text.exclude.iter().enumerate() {
-            if !self.seen_exclude.contains(&index) && !self.names_match(&pattern.value) {
+            if !self.seen_exclude.contains(&index) && !self.is_below_excluded(&pattern.value) {
                 let hint = known(&self.names, &pattern.value);
                 let what = format!("`fields.exclude`: no field is named `{}`{hint}", pattern.value);
                 self.problems.push((pattern.line, what));
@@ -364,15 +371,13 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a pattern names something that was excluded by another one first.
-    fn names_match(&self, pattern: &str) -> bool {
-        let first = pattern.split(['.', '*']).next().unwrap_or_default();
-        let is_below_excluded = self.seen_exclude.iter().any(|index| {
+    /// Whether a pattern names something below what another one excludes whole.
+    fn is_below_excluded(&self, pattern: &str) -> bool {
+        self.seen_exclude.iter().any(|index| {
             let other = &self.wanted.text.exclude[*index].value;
             let whole = other.strip_suffix(".*").unwrap_or(other);
-            pattern.starts_with(&format!("{whole}."))
-        });
-        is_below_excluded && !first.is_empty()
+            pattern.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
+        })
     }
 }
 

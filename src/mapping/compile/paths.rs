@@ -14,29 +14,39 @@ pub(super) enum Side {
 /// A member of the shape, found by its path.
 #[derive(Clone, Debug)]
 pub(super) struct Found<'a> {
-    pub(super) side: Side,
+    /// Where it begins, and the path from there.
+    pub(super) path: Path,
     pub(super) member: &'a Member,
 }
+
+/// A path from one of its two ends.
+pub(super) type Path = (Side, String);
 
 /// Looks paths up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paths<'a> {
     pub(super) shape: &'a Shape,
-    /// The record that `points` names.
-    pub(super) element: Option<RecordIdx>,
+    /// The path and the record that `points` names.
+    pub(super) points: Option<(&'a str, RecordIdx)>,
 }
 
 impl<'a> Paths<'a> {
-    /// Finds a path in the element, then in the message.
+    /// Finds a path in the element, then in the message; one that goes through `points` means the
+    /// element's field.
     ///
     /// # Errors
     /// What to tell the operator.
     pub(super) fn find(&self, path: &str) -> Result<Found<'a>, String> {
-        if let Some(Ok(member)) = self.element.map(|element| self.member(element, path)) {
-            return Ok(Found { side: Side::Element, member });
+        if let Some((points, element)) = self.points {
+            let through = path.strip_prefix(points).and_then(|rest| rest.strip_prefix('.'));
+            for path in [Some(path), through].into_iter().flatten() {
+                if let Ok(member) = self.member(element, path) {
+                    return Ok(Found { path: (Side::Element, path.to_owned()), member });
+                }
+            }
         }
         match self.member(self.shape.root, path) {
-            Ok(member) => Ok(Found { side: Side::Message, member }),
+            Ok(member) => Ok(Found { path: (Side::Message, path.to_owned()), member }),
             Err(unknown) => Err(self.told(path, &unknown)),
         }
     }
@@ -72,7 +82,7 @@ impl<'a> Paths<'a> {
             );
         }
         let record = &self.shape.records[unknown.record.0];
-        let element = self.element.map(|element| &self.shape.records[element.0]);
+        let element = self.points.map(|(_, element)| &self.shape.records[element.0]);
         let names = record.members.iter().chain(element.into_iter().flat_map(|e| &e.members));
         let names: Vec<&str> = names.map(|member| member.name.as_str()).collect();
         let hint = match nearest(&unknown.name, names.iter().copied()) {

@@ -1,0 +1,119 @@
+//! Values → line protocol text, appended to a reused buffer.
+//!
+//! Keys come escaped from the plan; what a payload brings is escaped here, so that no payload can
+//! end a value, a tag or a line by itself.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::model::{Cause, LineDialect};
+
+/// Appends a float; false if it is NaN or infinite, which line protocol cannot say.
+pub(crate) fn push_f64(into: &mut Vec<u8>, value: f64) -> bool {
+    if value.is_finite() {
+        into.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    }
+    value.is_finite()
+}
+
+/// Appends a 32-bit float in the shortest form that reads back equal as such.
+pub(crate) fn push_f32(into: &mut Vec<u8>, value: f32) -> bool {
+    if value.is_finite() {
+        into.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    }
+    value.is_finite()
+}
+
+/// Appends the digits of an integer.
+pub(crate) fn push_digits(into: &mut Vec<u8>, value: impl itoa::Integer) {
+    into.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends an integer field's value.
+pub(crate) fn push_integer(into: &mut Vec<u8>, value: i64) {
+    push_digits(into, value);
+    into.push(b'i');
+}
+
+/// Appends an unsigned field's value.
+///
+/// # Errors
+/// [`Cause::IntegerOutOfRange`] if the dialect has no unsigned integers and it is past `i64::MAX`.
+pub(crate) fn push_unsigned(
+    into: &mut Vec<u8>,
+    value: u64,
+    dialect: LineDialect,
+) -> Result<(), Cause> {
+    let suffix = match dialect {
+        LineDialect::Unsigned => b'u',
+        LineDialect::Signed if i64::try_from(value).is_ok() => b'i',
+        LineDialect::Signed => return Err(Cause::IntegerOutOfRange),
+    };
+    push_digits(into, value);
+    into.push(suffix);
+    Ok(())
+}
+
+/// Appends a boolean field's value.
+pub(crate) fn push_boolean(into: &mut Vec<u8>, value: bool) {
+    into.push(if value { b't' } else { b'f' });
+}
+
+/// Appends a string field's value: quoted, `"` and `\` escaped, line breaks kept.
+pub(crate) fn push_string(into: &mut Vec<u8>, text: &[u8]) {
+    into.push(b'"');
+    push_escaped(into, text, |byte| matches!(byte, b'"' | b'\\'));
+    into.push(b'"');
+}
+
+/// Appends bytes as base64, without quotes: nothing in it needs an escape.
+pub(crate) fn push_base64(into: &mut Vec<u8>, bytes: &[u8]) {
+    let start = into.len();
+    // Four characters for each three bytes begun.
+    into.resize(start + bytes.len().div_ceil(3) * 4, b'=');
+    let written = STANDARD.encode_slice(bytes, &mut into[start..]);
+    debug_assert_eq!(written, Ok(into.len() - start), "the room is exact");
+}
+
+/// Whether a text cannot stand outside of quotes: see [`crate::mapping::names`].
+pub(crate) fn is_unwritable(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) || text.last() == Some(&b'\\')
+}
+
+/// Appends a tag's value, or what follows `key_` of a spread map, escaped. The caller has asked
+/// [`is_unwritable`].
+pub(crate) fn push_tag(into: &mut Vec<u8>, text: &[u8]) {
+    push_escaped(into, text, |byte| matches!(byte, b',' | b'=' | b' '));
+}
+
+/// Appends a text with a backslash before each byte that needs one. Most texts need none.
+#[inline]
+fn push_escaped(into: &mut Vec<u8>, text: &[u8], is_special: impl Fn(u8) -> bool) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
+        into.extend_from_slice(&rest[..at]);
+        into.extend_from_slice(&[b'\\', rest[at]]);
+        rest = &rest[at + 1..];
+    }
+    into.extend_from_slice(rest);
+}
+
+/// Appends a JSON string.
+pub(crate) fn push_json_string(into: &mut Vec<u8>, text: &[u8]) {
+    into.push(b'"');
+    for byte in text {
+        match byte {
+            b'"' | b'\\' => into.extend_from_slice(&[b'\\', *byte]),
+            b'\n' => into.extend_from_slice(b"\\n"),
+            b'\r' => into.extend_from_slice(b"\\r"),
+            b'\t' => into.extend_from_slice(b"\\t"),
+            0..0x20 => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+                into.extend_from_slice(b"\\u00");
+                into.extend_from_slice(&digits);
+            }
+            _ => into.push(*byte),
+        }
+    }
+    into.push(b'"');
+}

@@ -1,0 +1,1 @@
+//! Which mapping takes which message.

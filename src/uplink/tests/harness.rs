@@ -1,0 +1,123 @@
+//! One schema, one mapping, one transcoder.
+
+use std::{num::NonZeroU16, path::PathBuf};
+
+use prost_reflect::{DynamicMessage, MessageDescriptor, prost::Message as _};
+
+use crate::{
+    mapping::{Options, Plans},
+    model::{LineDialect, ShardCount, UnixNanos},
+    schema::Sources,
+    spool::EntryBuffer,
+    uplink::{Failure, Limits, Message, Transcoded, Transcoder},
+};
+
+/// The time of receipt of every test: 2026-11-22T23:00:00Z.
+pub(super) const RECEIVED_AT: UnixNanos = UnixNanos(1_795_388_400_000_000_000);
+
+/// The topic of every test that does not say otherwise.
+pub(super) const TOPIC: &str = "vehicles/V1/m";
+
+/// A loaded set with what runs it.
+pub(super) struct Harness {
+    pub(super) plans: Plans,
+    transcoder: Transcoder,
+    lines: Vec<EntryBuffer>,
+}
+
+/// A mapping of message `t.M` of `m.proto` with its fixed part written; `rest` follows.
+pub(super) fn mapping(rest: &str) -> String {
+    format!(
+        "[[mapping]]\nname = \"m\"\ntopic = \"vehicles/{{vin}}/m\"\nformat = \"protobuf\"\n\
+         schema = \"m.proto\"\nmessage = \"t.M\"\nmeasurement = \"m\"\nvehicle = \"{{vin}}\"\n{rest}\n"
+    )
+}
+
+/// A proto3 file with these declarations.
+pub(super) fn proto3(declarations: &str) -> String {
+    format!("syntax = \"proto3\";\npackage t;\n{declarations}\n")
+}
+
+impl Harness {
+    /// Loads one `m.proto` and one mapping file.
+    pub(super) fn new(proto: &str, toml: &str) -> Self {
+        Self::with(proto, toml, LineDialect::Unsigned, Limits::default())
+    }
+
+    /// The same with a dialect and limits.
+    pub(super) fn with(proto: &str, toml: &str, dialect: LineDialect, limits: Limits) -> Self {
+        let texts = [("m.proto", proto), ("m.toml", toml)];
+        let sources =
+            Sources::from_texts(texts.map(|(path, text)| (path.to_owned(), text.to_owned())));
+        let options = Options::new(PathBuf::new(), dialect);
+        let plans = match Plans::from_sources(&sources, &options) {
+            Ok(plans) => plans,
+            Err(errors) => panic!("{errors}"),
+        };
+        let shards = ShardCount(NonZeroU16::new(4).expect("four is not zero"));
+        let lines = shards.ids().map(|_| EntryBuffer::new()).collect();
+        Self { plans, transcoder: Transcoder::new(limits, shards), lines }
+    }
+
+    /// The message type `t.M`.
+    pub(super) fn message(&self) -> MessageDescriptor {
+        let message = self.plans.registry().protobuf.message("m.proto", "t.M");
+        message.expect("the harness's message")
+    }
+
+    /// Encodes a message given as protobuf's JSON.
+    pub(super) fn encode(&self, json: &str) -> Vec<u8> {
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let message = DynamicMessage::deserialize(self.message(), &mut reader);
+        message.expect("the test's message").encode_to_vec()
+    }
+
+    /// Transcodes one payload on the usual topic; answers the lines.
+    pub(super) fn payload(&mut self, payload: &[u8]) -> String {
+        self.run(TOPIC, payload, None).1
+    }
+
+    /// Transcodes one payload; answers what became of it and its lines.
+    pub(super) fn run(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        content_type: Option<&str>,
+    ) -> (Transcoded, String) {
+        self.lines.iter_mut().for_each(EntryBuffer::clear);
+        let message = Message { topic, payload, content_type, received_at: RECEIVED_AT };
+        let transcoded = self.transcoder.transcode(&self.plans, &message, &mut self.lines);
+        let items: u32 = self.lines.iter().map(|buffer| buffer.items).sum();
+        assert_eq!(items, transcoded.points, "the buffers count what was written");
+        let mut text = String::new();
+        for (index, buffer) in self.lines.iter().enumerate() {
+            let is_its = transcoded.shard.is_some_and(|shard| shard.as_usize() == index);
+            assert!(is_its || buffer.is_empty(), "lines are in the message's shard only");
+            text.push_str(std::str::from_utf8(buffer.payload()).expect("lines are UTF-8"));
+        }
+        (transcoded, text)
+    }
+
+    /// Why mappings failed.
+    pub(super) fn failures(&self) -> &[Failure] {
+        self.transcoder.failures()
+    }
+
+    /// The cause and the detail of the one failure of a payload that gives no lines.
+    pub(super) fn failure(&mut self, payload: &[u8]) -> (crate::model::Cause, String) {
+        let lines = self.payload(payload);
+        assert_eq!(lines, "", "a failed mapping leaves no line");
+        let [failure] = self.failures() else { panic!("{:?}", self.failures()) };
+        (failure.cause, failure.detail.clone())
+    }
+}
+
+/// Checks the lines of one message, without the measurement, tag and time that all tests share.
+pub(super) fn check(proto: &str, rest: &str, json: &str, expect: &str) {
+    let mut harness = Harness::new(proto, &mapping(rest));
+    let payload = harness.encode(json);
+    let lines = harness.payload(&payload);
+    assert_eq!(harness.failures(), [], "{json}");
+    let lines = lines.replace(" 1795388400000000000\n", "\n");
+    assert_eq!(lines, expect, "{json}");
+}

@@ -1,0 +1,111 @@
+//! What the operator is told of a failed mapping: the cold path, where text may be made.
+
+use std::fmt::Write as _;
+
+use crate::{
+    mapping::{Plan, SlotIdx, Source},
+    model::Cause,
+    schema::Scalar,
+    uplink::{DecodeError, Failure, Slots, point::Context, value},
+};
+
+/// How much of a vehicle's identity is kept; it may be what is wrong.
+const VEHICLE_CHARS_MAX: usize = 128;
+
+/// A mapping's failure.
+#[cold]
+pub(crate) fn failure(
+    plan: &Plan,
+    slots: &Slots,
+    context: &Context<'_>,
+    error: DecodeError,
+) -> Failure {
+    let mut digits = itoa::Buffer::new();
+    let vehicle = vehicle(&plan.vehicle, slots, context, &mut digits);
+    let vehicle = vehicle
+        .filter(|vehicle| !vehicle.is_empty())
+        .map(|vehicle| String::from_utf8_lossy(vehicle).chars().take(VEHICLE_CHARS_MAX).collect());
+    Failure {
+        mapping: plan.name.clone(),
+        vehicle,
+        cause: error.cause,
+        detail: detail(plan, slots, context, error),
+    }
+}
+
+/// The vehicle's identity; `digits` is where a number is written.
+pub(crate) fn vehicle<'a>(
+    source: &Source,
+    slots: &'a Slots,
+    context: &Context<'a>,
+    digits: &'a mut itoa::Buffer,
+) -> Option<&'a [u8]> {
+    match source {
+        Source::Capture(level) => Some(context.matched.level(context.topic, *level).as_bytes()),
+        Source::Slot(at, scalar) => {
+            // After a panic the table is empty.
+            let slot = slots.slot_if(*at).filter(|slot| !slot.is_absent())?;
+            Some(match scalar {
+                Scalar::String => slots.bytes_of(context.payload, slot),
+                Scalar::Unsigned => digits.format(slot.to_bits()).as_bytes(),
+                _ => digits.format(value::i64_of(slot)).as_bytes(),
+            })
+        }
+    }
+}
+
+/// The field, what is wrong, the byte, the clocks.
+fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError) -> String {
+    let mut text = String::new();
+    if let Some(slot) = error.slot {
+        text.push_str(&subject(plan, slot));
+    }
+    text.push_str(error.what);
+    let mut add = |more: std::fmt::Arguments<'_>| {
+        text.write_fmt(more).expect("writing to a string does not fail");
+    };
+    if let Some(offset) = error.offset {
+        add(format_args!(" at byte {offset}"));
+    }
+    match error.cause {
+        Cause::TimeOutOfBounds => {
+            let time = plan.time.as_ref();
+            let nanos = time.and_then(|time| {
+                let slot = slots.slot_if(time.slot)?;
+                value::nanos_of(slots, time.slot, slot, &time.scalar, time.unit).ok()
+            });
+            let point = clock(nanos.unwrap_or_default());
+            let received = clock(context.received_at.0);
+            add(format_args!(": the point says {point}, it was received {received}"));
+        }
+        Cause::TooManyPoints => add(format_args!(" of {}", context.limits.points_max)),
+        Cause::TooManyBytes => add(format_args!(" of {} bytes", context.limits.bytes_max)),
+        Cause::TooManyElements => add(format_args!(" of {}", context.limits.repeated_max)),
+        Cause::PayloadTooDeep => add(format_args!("; the bound is {}", context.limits.depth_max)),
+        _ => {}
+    }
+    text
+}
+
+/// Which field a slot is.
+fn subject(plan: &Plan, slot: SlotIdx) -> String {
+    let is_slot = |source: &Source| matches!(source, Source::Slot(at, _) if *at == slot);
+    if plan.time.as_ref().is_some_and(|time| time.slot == slot) {
+        return "time: ".to_owned();
+    }
+    if let Some(tag) = plan.tags.iter().find(|tag| is_slot(&tag.source)) {
+        return format!("tag `{}`: ", tag.name);
+    }
+    if let Some(field) = plan.fields.iter().find(|field| field.slot == slot) {
+        return format!("field `{}`: ", field.name);
+    }
+    String::new()
+}
+
+/// A moment as people read it.
+fn clock(nanos: i64) -> String {
+    match jiff::Timestamp::from_nanosecond(i128::from(nanos)) {
+        Ok(moment) => moment.to_string(),
+        Err(_) => nanos.to_string(),
+    }
+}

@@ -1,0 +1,349 @@
+//! A message → its lines, or why not: selection, decoding, filter, lines, and the fence around them.
+//!
+//! - Each mapping of the topic stands for itself: when one fails, its lines are cut back to where it
+//!   began and the good points of the others stay.
+//! - A message has one shard, that of the vehicle of its first mapping that names one, so that all
+//!   its points are in one entry.
+//! - Whatever a payload does to the code behind it, nothing but a [`Failure`] comes out: decoding
+//!   and mapping run inside a fence.
+//!
+//! Sketch of the cost: a 200-byte payload of 12 fields is some 30 varints and 8 floats in, some 300
+//! bytes of line out; no allocation once the buffers have grown.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use crate::{
+    mapping::{Plan, Plans, Select, Source, TopicMatch},
+    model::{Cause, ShardCount, ShardId, UnixNanos},
+    spool::EntryBuffer,
+    uplink::{
+        DecodeError, Limits, Slots, decode, line,
+        point::{self, Context, Outcome},
+        told,
+    },
+};
+
+/// One message as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// Its payload, framing included.
+    pub payload: &'a [u8],
+    /// The content type of a 5.0 message.
+    pub content_type: Option<&'a str>,
+    /// When it was received: the time of points that bring none, and what `time-bounds` count from.
+    pub received_at: UnixNanos,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transcoded {
+    /// Whether any mapping has a topic like it.
+    pub mapped: bool,
+    /// Where the lines went; `Some` exactly if points were written.
+    pub shard: Option<ShardId>,
+    /// Points written.
+    pub points: u32,
+    /// Points that a filter said not to store.
+    pub points_filtered: u32,
+    /// Points left out because no field of theirs had a value.
+    pub points_empty: u32,
+    /// Values left out because line protocol cannot say them: NaN and infinities.
+    pub values_dropped: u32,
+    /// Properties of the payload that its schema does not know (JSON).
+    pub properties_unknown: u32,
+}
+
+/// Why one mapping of a message failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The mapping's name.
+    pub mapping: Arc<str>,
+    /// The vehicle, as far as it is known.
+    pub vehicle: Option<String>,
+    /// As counted and listed.
+    pub cause: Cause,
+    /// What exactly: the field, the byte, the bound, the two clocks.
+    pub detail: String,
+}
+
+/// Turns messages into lines. One a worker: it owns all scratch.
+#[derive(Debug)]
+pub struct Transcoder {
+    limits: Limits,
+    shards: ShardCount,
+    slots: Slots,
+    matched: TopicMatch,
+    failures: Vec<Failure>,
+}
+
+/// Where a message's lines go, once its vehicle is known.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    shard: ShardId,
+    /// The buffer's length before the message.
+    start: usize,
+    /// The buffer's length and items before the current mapping: what a failure cuts back to.
+    mark: usize,
+    mark_items: u32,
+}
+
+/// What one message has cost so far.
+#[derive(Debug, Default)]
+struct Progress {
+    place: Option<Place>,
+    transcoded: Transcoded,
+}
+
+impl Transcoder {
+    /// A transcoder with empty scratch.
+    #[must_use]
+    pub fn new(limits: Limits, shards: ShardCount) -> Self {
+        let slots = Slots::new(&limits);
+        Self { limits, shards, slots, matched: TopicMatch::default(), failures: Vec::new() }
+    }
+
+    /// Why mappings of the last message failed; empty: all went well.
+    #[must_use]
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
+    /// Appends the message's lines to its shard's buffer and adds its points to the buffer's items.
+    /// `lines` has one buffer a shard.
+    pub fn transcode(
+        &mut self,
+        plans: &Plans,
+        message: &Message<'_>,
+        lines: &mut [EntryBuffer],
+    ) -> Transcoded {
+        self.failures.clear();
+        plans.find(message.topic, &mut self.matched);
+        let mut progress = Progress::default();
+        let Some(first) = self.matched.plans().first().copied() else {
+            return progress.transcoded;
+        };
+        progress.transcoded.mapped = true;
+        let mut is_taken = false;
+        for at in 0..self.matched.plans().len() {
+            let plan = &plans.plans()[self.matched.plans()[at]];
+            let Some(payload) = selected(plan, message) else { continue };
+            is_taken = true;
+            self.fenced(plans, plan, message, payload, lines, &mut progress);
+        }
+        if !is_taken {
+            let error = DecodeError::new(Cause::SchemaUnknown, "no mapping takes such a payload");
+            let plan = &plans.plans()[first];
+            let context = self.context(plans, message, message.payload);
+            let failure = told::failure(plan, &self.slots, &context, error);
+            self.failures.push(failure);
+        }
+        if progress.transcoded.points > 0 {
+            progress.transcoded.shard = progress.place.map(|place| place.shard);
+        }
+        progress.transcoded
+    }
+
+    /// Runs one mapping inside the fence; on a failure cuts back what it wrote.
+    fn fenced(
+        &mut self,
+        plans: &Plans,
+        plan: &Plan,
+        message: &Message<'_>,
+        payload: &[u8],
+        lines: &mut [EntryBuffer],
+        progress: &mut Progress,
+    ) {
+        if let Some(place) = &mut progress.place {
+            let buffer = &mut lines[place.shard.as_usize()];
+            place.mark = buffer.bytes_mut().len();
+            place.mark_items = buffer.items;
+        }
+        let points_before = progress.transcoded.points;
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let mut run = Run {
+                plan,
+                limits: &self.limits,
+                shards: self.shards,
+                context: Context {
+                    limits: &self.limits,
+                    dialect: plans.dialect(),
+                    topic: message.topic,
+                    matched: &self.matched,
+                    received_at: message.received_at,
+                    payload,
+                },
+                lines: &mut *lines,
+                progress: &mut *progress,
+            };
+            run.message(&mut self.slots)
+        }));
+        let failure = match ran {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                let context = self.context(plans, message, payload);
+                told::failure(plan, &self.slots, &context, error)
+            }
+            Err(panic) => {
+                // The slots may be half filled in a way that no walk leaves them.
+                self.slots = Slots::new(&self.limits);
+                let context = self.context(plans, message, payload);
+                let error = DecodeError::new(Cause::Panic, "decoding panicked");
+                let mut failure = told::failure(plan, &self.slots, &context, error);
+                failure.detail.push_str(&panic_text(panic.as_ref()));
+                failure
+            }
+        };
+        self.failures.push(failure);
+        progress.transcoded.points = points_before;
+        if let Some(place) = progress.place {
+            let buffer = &mut lines[place.shard.as_usize()];
+            buffer.bytes_mut().truncate(place.mark);
+            buffer.items = place.mark_items;
+        }
+    }
+
+    /// What points need of a message.
+    fn context<'a>(
+        &'a self,
+        plans: &Plans,
+        message: &Message<'a>,
+        payload: &'a [u8],
+    ) -> Context<'a> {
+        Context {
+            limits: &self.limits,
+            dialect: plans.dialect(),
+            topic: message.topic,
+            matched: &self.matched,
+            received_at: message.received_at,
+            payload,
+        }
+    }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.map(|text| format!(": {text}")).unwrap_or_default()
+}
+
+/// The payload behind its framing, if the mapping takes the message.
+fn selected<'a>(plan: &Plan, message: &Message<'a>) -> Option<&'a [u8]> {
+    let payload = message.payload;
+    match &plan.select {
+        Select::Topic => Some(payload),
+        Select::ContentType(wanted) => {
+            (message.content_type == Some(wanted.as_ref())).then_some(payload)
+        }
+        Select::Confluent { schema_id, indexes } => {
+            let rest = payload.strip_prefix(&[0])?.strip_prefix(&schema_id.to_be_bytes())?;
+            if indexes.is_empty() {
+                return Some(rest);
+            }
+            indexes.iter().find_map(|encoding| rest.strip_prefix(encoding.as_ref()))
+        }
+        Select::AvroSingleObject { fingerprint } => {
+            payload.strip_prefix(&[0xc3, 0x01])?.strip_prefix(&fingerprint.to_le_bytes())
+        }
+    }
+}
+
+/// One mapping of one message.
+struct Run<'a> {
+    plan: &'a Plan,
+    limits: &'a Limits,
+    shards: ShardCount,
+    context: Context<'a>,
+    lines: &'a mut [EntryBuffer],
+    progress: &'a mut Progress,
+}
+
+impl Run<'_> {
+    /// Decodes the message and writes its points.
+    fn message(&mut self, slots: &mut Slots) -> Result<(), DecodeError> {
+        let payload = self.context.payload;
+        if u32::try_from(payload.len()).is_err() {
+            return Err(DecodeError::new(Cause::TooManyBytes, "the payload is over 4 GiB"));
+        }
+        slots.begin_message(&self.plan.slots);
+        decode::message(self.plan, payload, slots, self.limits)?;
+        self.find_place(slots)?;
+        if !self.plan.slots.has_points {
+            self.point(slots)?;
+        } else {
+            for index in 0..slots.elements_count() {
+                slots.begin_element(&self.plan.slots, index == 0);
+                decode::element(self.plan, payload, slots.element(index), slots, self.limits)?;
+                self.point(slots)?;
+            }
+        }
+        let unknown = &mut self.progress.transcoded.properties_unknown;
+        *unknown = unknown.saturating_add(slots.unknown);
+        Ok(())
+    }
+
+    /// Checks the mapping's vehicle, and finds the message's shard if it has none yet.
+    fn find_place(&mut self, slots: &Slots) -> Result<(), DecodeError> {
+        let mut digits = itoa::Buffer::new();
+        let vehicle = told::vehicle(&self.plan.vehicle, slots, &self.context, &mut digits);
+        let vehicle = vehicle.unwrap_or_default();
+        let what = if vehicle.is_empty() {
+            "the vehicle is absent or empty"
+        } else if vehicle.len() > self.limits.tag_bytes_max {
+            "the vehicle is over its bound"
+        } else if line::is_unwritable(vehicle) {
+            "the vehicle holds CR, LF or NUL, or ends in a backslash"
+        } else {
+            return Ok(self.place(vehicle));
+        };
+        let error = DecodeError::new(Cause::VehicleInvalid, what);
+        Err(match self.plan.vehicle {
+            Source::Slot(slot, _) => error.in_slot(slot),
+            Source::Capture(_) => error,
+        })
+    }
+
+    /// Opens the message's place at its vehicle's shard, if none is open.
+    fn place(&mut self, vehicle: &[u8]) {
+        if self.progress.place.is_none() {
+            let shard = ShardId::of(vehicle, self.shards);
+            let buffer = &mut self.lines[shard.as_usize()];
+            let start = buffer.bytes_mut().len();
+            self.progress.place =
+                Some(Place { shard, start, mark: start, mark_items: buffer.items });
+        }
+    }
+
+    /// Writes the point that the slots hold, within the message's bounds.
+    fn point(&mut self, slots: &Slots) -> Result<(), DecodeError> {
+        let Some(place) = self.progress.place else { return Ok(()) };
+        let buffer = &mut self.lines[place.shard.as_usize()];
+        let bytes = buffer.bytes_mut();
+        let counts = &mut self.progress.transcoded;
+        let outcome =
+            point::write(self.plan, slots, &self.context, bytes, &mut counts.values_dropped)?;
+        match outcome {
+            Outcome::Filtered => counts.points_filtered += 1,
+            Outcome::Empty => counts.points_empty += 1,
+            Outcome::Written => {
+                if bytes.len() - place.start > self.limits.bytes_max {
+                    let what = "the message's lines are over their bound";
+                    return Err(DecodeError::new(Cause::TooManyBytes, what));
+                }
+                if counts.points as usize >= self.limits.points_max {
+                    let what = "more points than the bound";
+                    return Err(DecodeError::new(Cause::TooManyPoints, what));
+                }
+                counts.points += 1;
+                buffer.items += 1;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! Reading a slot as what its scalar says it is.
+
+use crate::{
+    mapping::SlotIdx,
+    model::Cause,
+    schema::{Scalar, Unit},
+    uplink::{DecodeError, Slot, Slots},
+};
+
+/// One billion: nanoseconds in a second.
+const NANOS: i64 = 1_000_000_000;
+
+/// The seconds that `google.protobuf.Timestamp` allows: the years 1 to 9999. What lies outside of
+/// 64-bit nanoseconds is refused too, but later.
+const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
+/// The bits as a float.
+#[inline]
+pub(crate) fn f64_of(slot: Slot) -> f64 {
+    f64::from_bits(slot.to_bits())
+}
+
+/// The low bits as a 32-bit float.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the high half is zero by contract")]
+pub(crate) fn f32_of(slot: Slot) -> f32 {
+    f32::from_bits(slot.to_bits() as u32)
+}
+
+/// The bits as a signed integer.
+#[inline]
+pub(crate) const fn i64_of(slot: Slot) -> i64 {
+    slot.to_bits().cast_signed()
+}
+
+/// A time or a duration in nanoseconds. `slot` is the value; `at` is where it lies, which matters
+/// for the scalars of two slots only (a list never holds those).
+///
+/// # Errors
+/// [`Cause::TimeInvalid`] if it is out of its range or does not fit.
+pub(crate) fn nanos_of(
+    slots: &Slots,
+    at: SlotIdx,
+    slot: Slot,
+    scalar: &Scalar,
+    unit: Unit,
+) -> Result<i64, DecodeError> {
+    let nanos = match scalar {
+        Scalar::Timestamp | Scalar::Duration => {
+            let nanos = i64_of(slots.slot(at.next()));
+            joined(i64_of(slot), nanos, matches!(scalar, Scalar::Timestamp))
+        }
+        Scalar::Ticks(unit) => i64_of(slot).checked_mul(unit.nanos()),
+        Scalar::Unsigned => {
+            let count = i64::try_from(slot.to_bits()).ok();
+            count.and_then(|count| count.checked_mul(unit.nanos()))
+        }
+        _ => i64_of(slot).checked_mul(unit.nanos()),
+    };
+    nanos.ok_or_else(|| {
+        let what = "it is no valid time or does not fit 64-bit nanoseconds";
+        DecodeError::new(Cause::TimeInvalid, what).in_slot(at)
+    })
+}
+
+/// Seconds and nanoseconds as one number; `None` if they break protobuf's rules or do not fit.
+fn joined(seconds: i64, nanos: i64, is_timestamp: bool) -> Option<i64> {
+    let is_valid = if is_timestamp {
+        TIMESTAMP_SECONDS.contains(&seconds) && (0..NANOS).contains(&nanos)
+    } else {
+        nanos.abs() < NANOS && seconds.signum() * nanos.signum() >= 0
+    };
+    let total = i128::from(seconds) * i128::from(NANOS) + i128::from(nanos);
+    i64::try_from(total).ok().filter(|_| is_valid)
+}
