@@ -1,6 +1,9 @@
 //! How a plan reads its payloads: one compiled program a format.
 
-use crate::mapping::{avro::Program as AvroProgram, protobuf::Program as ProtobufProgram};
+use crate::mapping::{
+    avro::Program as AvroProgram, json::Program as JsonProgram,
+    protobuf::Program as ProtobufProgram,
+};
 
 /// The decode program of a plan.
 #[derive(Clone, Debug)]
@@ -9,4 +12,6 @@ pub enum Decoder {
     Protobuf(ProtobufProgram),
     /// Avro bytes, after their framing.
     Avro(AvroProgram),
+    /// JSON text.
+    Json(JsonProgram),
 }

@@ -33,6 +33,7 @@ mod compile;
 mod decoder;
 mod file;
 mod filter;
+pub mod json;
 mod layout;
 pub(crate) mod names;
 mod plan;

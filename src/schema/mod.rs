@@ -5,6 +5,7 @@
 //! [`Problem`] with file, line and what to do; all of them are collected, not only the first.
 
 pub mod avro;
+pub mod json;
 mod problem;
 pub mod protobuf;
 mod registry;
@@ -12,6 +13,7 @@ mod shape;
 mod source;
 
 pub use avro::AvroSchemas;
+pub use json::JsonSchemas;
 pub use problem::{Problem, nearest};
 pub use protobuf::ProtobufSchemas;
 pub use registry::Registry;

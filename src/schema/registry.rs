@@ -1,6 +1,6 @@
 //! All schemas in force: immutable, replaced whole.
 
-use crate::schema::{AvroSchemas, Problem, ProtobufSchemas, Sources};
+use crate::schema::{AvroSchemas, JsonSchemas, Problem, ProtobufSchemas, Sources};
 
 /// The schemas of every format.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +9,8 @@ pub struct Registry {
     pub protobuf: ProtobufSchemas,
     /// `*.avsc`.
     pub avro: AvroSchemas,
+    /// `*.schema.json`.
+    pub json: JsonSchemas,
 }
 
 impl Registry {
@@ -19,6 +21,7 @@ impl Registry {
         Self {
             protobuf: ProtobufSchemas::compile(sources, problems),
             avro: AvroSchemas::compile(sources, problems),
+            json: JsonSchemas::compile(sources, problems),
         }
     }
 }

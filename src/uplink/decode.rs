@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::{
     mapping::{Decoder, Plan},
-    uplink::{DecodeError, Limits, Slots, avro, protobuf},
+    uplink::{DecodeError, Limits, Slots, avro, json, protobuf},
 };
 
 /// Walks the whole payload once and stores what the plan wants of the message.
@@ -23,6 +23,7 @@ pub(crate) fn message(
     match &plan.decoder {
         Decoder::Protobuf(program) => protobuf::message(program, payload, slots, limits),
         Decoder::Avro(program) => avro::message(program, payload, slots, limits),
+        Decoder::Json(program) => json::message(program, payload, slots, limits),
     }
 }
 
@@ -41,5 +42,6 @@ pub(crate) fn element(
     match &plan.decoder {
         Decoder::Protobuf(program) => protobuf::element(program, payload, range, slots, limits),
         Decoder::Avro(program) => avro::element(program, payload, range, slots, limits),
+        Decoder::Json(program) => json::element(program, payload, range, slots, limits),
     }
 }

@@ -4,6 +4,7 @@ mod avro;
 pub(crate) mod decode;
 mod filter;
 mod intake;
+mod json;
 mod limits;
 mod line;
 mod point;

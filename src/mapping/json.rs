@@ -1,0 +1,176 @@
+//! A JSON Schema and a layout → what to do with each property, by name.
+
+use std::{collections::HashMap, ops::Range};
+
+use crate::{
+    mapping::{Layout, Place, RecordLayout, SlotIdx},
+    schema::{Kind, RecordIdx, Scalar, json::JsonSchema},
+};
+
+/// What a payload's properties do to the slots.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The payload's object.
+    pub message: Object,
+    /// One element of `points`.
+    pub element: Option<Object>,
+}
+
+/// The declared properties of one object at one place.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// In their order, so that a sender that keeps it is found by looking at the next one.
+    pub properties: Box<[Property]>,
+    by_name: HashMap<Box<str>, usize>,
+    /// The bits of all properties that must be there.
+    pub required: u128,
+}
+
+/// One property.
+#[derive(Clone, Debug)]
+pub struct Property {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its bit in [`Object::required`]; 0 if it may be absent.
+    pub required: u128,
+    /// Whether null is as good as a value where it is required.
+    pub nullable: bool,
+    /// What to do with its value.
+    pub op: Op,
+}
+
+/// What to do with one value.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Walk over it.
+    Skip,
+    /// Store it.
+    Scalar(SlotIdx, Scalar),
+    /// Go on inside.
+    Object(Box<Nested>),
+    /// Push each item.
+    List(SlotIdx, Scalar),
+    /// Push each name and value.
+    Map(SlotIdx, Scalar),
+    /// Note the range of each item.
+    Points,
+}
+
+/// A nested object's place.
+#[derive(Clone, Debug)]
+pub struct Nested {
+    /// Set when the object is seen.
+    pub presence: SlotIdx,
+    /// Emptied before the object is read, because of two of one name the last counts.
+    pub slots: Range<u16>,
+    /// Whether the elements of `points` lie inside.
+    pub holds_points: bool,
+    /// What to do inside.
+    pub object: Object,
+}
+
+impl Program {
+    /// Compiles a schema for a layout made from its shape.
+    #[must_use]
+    pub fn compile(schema: &JsonSchema, layout: &Layout) -> Self {
+        let mut compiler = Compiler { schema, layout, element: None };
+        let message = compiler.object(schema.shape.root, &layout.message);
+        Self { message, element: compiler.element }
+    }
+}
+
+impl Object {
+    /// The index of a property; `next` is where a sender that keeps the order would be.
+    #[must_use]
+    #[inline]
+    pub fn find(&self, name: &str, next: usize) -> Option<usize> {
+        match self.properties.get(next) {
+            Some(property) if *property.name == *name => Some(next),
+            _ => self.by_name.get(name).copied(),
+        }
+    }
+
+    /// The first property that is required and not among those seen.
+    #[must_use]
+    pub fn missing(&self, seen: u128) -> Option<&Property> {
+        self.properties.iter().find(|property| property.required & !seen != 0)
+    }
+}
+
+/// The state of one compilation.
+struct Compiler<'a> {
+    schema: &'a JsonSchema,
+    layout: &'a Layout,
+    element: Option<Object>,
+}
+
+impl Compiler<'_> {
+    /// The properties of an object, declared ones first, then those that are only required.
+    fn object(&mut self, record: RecordIdx, layout: &RecordLayout) -> Object {
+        let members = &self.schema.shape.records[record.0].members;
+        let rules = self.schema.rules(record);
+        let required_bit = |name: &str| match rules.required.iter().position(|one| one == name) {
+            Some(bit) => 1_u128 << bit,
+            None => 0,
+        };
+        let mut properties = Vec::with_capacity(members.len());
+        for (index, member) in members.iter().enumerate() {
+            let op = match layout.place(index) {
+                Some(place) => self.op(&member.kind, place),
+                None => Op::Skip,
+            };
+            properties.push(Property {
+                name: member.name.as_str().into(),
+                required: required_bit(&member.name),
+                nullable: rules.nullable[index],
+                op,
+            });
+        }
+        for name in &rules.required {
+            if !members.iter().any(|member| member.name == *name) {
+                properties.push(Property {
+                    name: name.as_str().into(),
+                    required: required_bit(name),
+                    nullable: true,
+                    op: Op::Skip,
+                });
+            }
+        }
+        let named = properties.iter().enumerate();
+        Object {
+            by_name: named.map(|(index, property)| (property.name.clone(), index)).collect(),
+            required: properties.iter().fold(0, |all, property| all | property.required),
+            properties: properties.into_boxed_slice(),
+        }
+    }
+
+    /// What to do with a value that has a place.
+    fn op(&mut self, kind: &Kind, place: &Place) -> Op {
+        match (kind, place) {
+            (Kind::Record(record), Place::Record(layout)) => Op::Object(Box::new(Nested {
+                presence: layout.presence.expect("a nested record has a presence slot"),
+                slots: layout.slots.clone(),
+                holds_points: holds_points(layout),
+                object: self.object(*record, layout),
+            })),
+            (Kind::Records(record), Place::Points) => {
+                let element = self.layout.element.as_ref().expect("points have an element");
+                self.element = Some(self.object(*record, element));
+                Op::Points
+            }
+            (_, Place::Slot(slot, scalar)) => Op::Scalar(*slot, scalar.clone()),
+            (_, Place::List(slot, scalar)) => Op::List(*slot, scalar.clone()),
+            (_, Place::Map { slot, value, .. }) => Op::Map(*slot, value.clone()),
+            _ => unreachable!("a place is made from the shape of its type"),
+        }
+    }
+}
+
+/// Whether the elements of `points` lie in a record.
+fn holds_points(layout: &RecordLayout) -> bool {
+    layout.members.iter().any(|(_, place)| match place {
+        Place::Points => true,
+        Place::Record(inner) => holds_points(inner),
+        Place::Slot(..) | Place::List(..) | Place::Map { .. } => false,
+    })
+}

@@ -1,0 +1,26 @@
+//! `.schema.json` files: JSON Schema, as far as it says what a payload's values are.
+//!
+//! | JSON Schema | in a line |
+//! |---|---|
+//! | `integer` (5.0 counts), `number`, `string`, `boolean` | integer, float, string, boolean |
+//! | `object` with `properties` | flattened |
+//! | `object` with only `additionalProperties: {…}` of a scalar | map |
+//! | `array` of a scalar | list |
+//! | `array` of objects | many points, or excluded |
+//! | a type with `"null"`, also by `anyOf` or `oneOf` | the value, or nothing |
+//! | any other union, `allOf`, no type at all | refused at load |
+//!
+//! `$ref` may point into the same file (`#/$defs/…`, `#/definitions/…`, `#`). A payload is checked
+//! for `type` and `required`, and for nothing else a schema may say (`enum`, `minimum`, `format`,
+//! `pattern`, `additionalProperties: false`…); what a mapping leaves out is only checked to be there
+//! where it is required. Null counts as absent. Properties that are not declared are skipped and
+//! counted.
+
+mod schemas;
+mod shaper;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use schemas::{JsonSchema, JsonSchemas, Rules};

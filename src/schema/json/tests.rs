@@ -1,0 +1,1 @@
+//! Shows that JSON Schemas become shapes, and what is refused in them.
