@@ -31,30 +31,48 @@ impl<'a> Iterator for Lines<'a> {
 
 /// The length of the first line, its newline included; the whole buffer if it has none.
 fn line_len(buffer: &[u8]) -> usize {
+    // After the series, and after each comma of the fields, a key goes up to its `=`; a value that
+    // begins with a quote goes up to the next one. A quote anywhere else is a character like others.
     let mut at = series_len(buffer);
-    let mut quoted = false;
+    let mut is_value_next = false;
     while let Some(byte) = buffer.get(at) {
         match byte {
-            b'\\' => at += 1,
-            b'"' => quoted = !quoted,
-            b'\n' if !quoted => return at + 1,
-            _ => {}
+            b'\n' => return at + 1,
+            b'"' if is_value_next => at += quoted_len(&buffer[at..]),
+            _ => at += character_len(&buffer[at..]),
         }
-        at += 1;
+        is_value_next = *byte == b'=';
     }
     buffer.len()
+}
+
+/// The length of a quoted value, its quotes included.
+fn quoted_len(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// The length of one character outside of quotes: 2 if it is escaped. A backslash before anything
+/// but a separator is itself.
+fn character_len(text: &[u8]) -> usize {
+    if matches!(text, [b'\\', b',' | b' ' | b'=', ..]) { 2 } else { 1 }
 }
 
 /// The length of the series key: up to the first unescaped space.
 fn series_len(line: &[u8]) -> usize {
     let mut at = 0;
     while let Some(byte) = line.get(at) {
-        match byte {
-            b'\\' => at += 1,
-            b' ' | b'\n' => return at,
-            _ => {}
+        if matches!(byte, b' ' | b'\n') {
+            return at;
         }
-        at += 1;
+        at += character_len(&line[at..]);
     }
     line.len()
 }
@@ -90,7 +108,7 @@ fn unescaped_find(text: &[u8], wanted: u8) -> usize {
         if *byte == wanted {
             return at;
         }
-        at += if *byte == b'\\' { 2 } else { 1 };
+        at += character_len(&text[at..]);
     }
     text.len()
 }
@@ -133,6 +151,21 @@ mod tests {
         );
         check_split("m,t=a\\ \"b x=1i 5\nn x=1i 1\n", &["m,t=a\\ \"b x=1i 5\n", "n x=1i 1\n"]);
         check_split("", &[]);
+    }
+
+    /// A backslash before a separator's own backslash is a character; were it taken for an escape, a
+    /// tag such as `a\ "b` would open a quote and swallow the lines behind it.
+    #[test]
+    fn quotes_and_backslashes_count_only_where_they_mean_something() {
+        check_split("m,t=a\\\\ \"b x=1i 5\nn x=1i 1\n", &["m,t=a\\\\ \"b x=1i 5\n", "n x=1i 1\n"]);
+        check_split("m k_\"a=1i 5\nn x=1i 1\n", &["m k_\"a=1i 5\n", "n x=1i 1\n"]);
+        check_split("m k\\=\"a=1i 5\nn x=1i 1\n", &["m k\\=\"a=1i 5\n", "n x=1i 1\n"]);
+        check_split(
+            "m,t=\"a x=\"\n\",y=\"\\\"\n\" 5\nn x=1i 1\n",
+            &["m,t=\"a x=\"\n\",y=\"\\\"\n\" 5\n", "n x=1i 1\n"],
+        );
+        assert_eq!(tag(b"m,t=a\\\\,b=c,vin=V x=1i 1\n", "vin").as_deref(), Some("V"));
+        assert_eq!(tag(b"m,t=a\\\\,b x=1i 1\n", "t").as_deref(), Some("a\\,b"));
     }
 
     #[test]
