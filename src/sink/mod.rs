@@ -1,10 +1,64 @@
 //! Spool → store: batches, retries, the cursor.
+//!
+//! One task a shard reads what is durable in the shard's spool, cuts it into batches, delivers them
+//! with a few requests in flight, and moves the cursor behind them. Everything that decides is pure
+//! and takes the time as an argument; the tasks only wait and send.
+//!
+//! ```text
+//!  spool ─▶ shipper ── batch ──▶ delivery ──▶ store
+//!   ▲          │ Gather: when      │ Split: halves until the bad lines are known
+//!   │          │                   │ Retry: how long to wait ──▶ the same bytes again
+//!   └─ cursor ─┴─ Prefix ◀─ settled┴─▶ dead_letter: refused lines, durable first
+//! ```
+//!
+//! # Invariants
+//! - **SK-1** The cursor passes a line only when the store has accepted it, or when it is a durable
+//!   dead letter (or the spool says that its entry is damaged).
+//! - **SK-2** The cursor covers a contiguous prefix: requests overtake each other, the cursor waits
+//!   for the oldest.
+//! - **SK-3** At most [`Options::requests_in_flight`] requests a shard are on the way; a retry sends
+//!   the same bytes. After a restart lines are sent again, byte for byte, in requests cut anew.
+//! - **SK-4** Memory does not grow while the store is away: nothing is read ahead of the requests
+//!   that wait.
+//!
+//! # What the store may see
+//! A line arrives at least once. With more than one request in flight two points of equal series and
+//! time in different requests may arrive in either order, so which of two different values stays is
+//! not defined; `requests-in-flight = 1` keeps the order of the spool.
+//!
+//! # What a verdict leads to
+//! - *Accepted*: settled. *Partial*: the named lines become dead letters, the rest is settled.
+//! - *Rejected*: halved, down to single lines; a line refused alone becomes a dead letter. Others
+//!   go on meanwhile, in the other slots and for at most [`Options::batches_ahead`] batches.
+//! - *Unavailable*: the same bytes again after a jittered wait of at most ten seconds, or after the
+//!   store's `Retry-After` up to a bound. *Halted*: the same, slowly from the start, and the health
+//!   board says failed.
+//! - A dead-letter log that has halted holds the batch until a restart, which sends it again.
+//!
+//! # What is counted
+//! Points are counted as stored or dead-lettered when the cursor in memory passes them, from what
+//! the entries say they hold: the lines of an accepted request are not counted again.
+//!
+//! # Budget
+//! 100,000 lines of 200 B a second are 20 MB/s: five to ten requests a second of full batches, two
+//! reads each. A shard's memory is at most `(requests_in_flight + 2) × batch_bytes`, 16 MiB at the
+//! defaults.
 
+mod delivery;
+mod gather;
 mod lag;
 mod options;
+mod prefix;
 mod retry;
 mod rewrite;
+mod shipper;
 mod split;
+mod start;
+mod state;
+#[cfg(test)]
+mod tests;
 
 pub use options::Options;
 pub use retry::RetryOptions;
+pub use start::{Drained, Parts, Shard, Sink, SinkState, start};
+pub use state::ShardStatus;

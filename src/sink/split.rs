@@ -35,7 +35,10 @@ pub(super) struct Refused {
 impl Split {
     /// The whole of a body of `body_len` bytes; nothing is left of an empty one.
     pub(super) fn whole(body_len: usize) -> Self {
-        let left = if body_len == 0 { Vec::new() } else { vec![0..1] };
+        let mut left = Vec::new();
+        if body_len > 0 {
+            left.push(0..1);
+        }
         Self { body_len, bounds: Vec::new(), left }
     }
 

@@ -1,0 +1,150 @@
+//! When to read and when to ship: the plan of one batch, with the time as an argument.
+//!
+//! What waits is durable in the spool, so it is not read as it comes, which would be a call into the
+//! kernel for each group of the lane. It is read a few times in a batch's life, until the batch is
+//! full or old enough; while more is there than fits, batch follows batch without waiting.
+
+use std::time::Duration;
+
+use crate::sink::Options;
+
+/// How often an open batch looks for more, in its `batch_age`.
+const LOOKS_IN_AGE: u32 = 8;
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Read at most so much more into the batch.
+    Read {
+        /// Bytes until the batch is full, at least 1.
+        bytes_max: u64,
+        /// Lines until the batch is full, at least 1.
+        items_max: u64,
+    },
+    /// Close the batch and send it.
+    Ship,
+    /// Nothing until this time, or until something happens if there is none.
+    Wait(Option<Duration>),
+}
+
+/// The state that the plan follows from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gather {
+    /// Bytes in the batch.
+    pub(super) bytes: u64,
+    /// Lines in the batch, as its entries say.
+    pub(super) items: u64,
+    /// Whether the batch holds any entry, if only damaged ones.
+    pub(super) begun: bool,
+    /// Whether what comes next cannot be in this batch.
+    pub(super) closed: bool,
+    /// When the first entry of this batch was seen, read or not.
+    pub(super) opened: Option<Duration>,
+    /// When the spool was last read.
+    pub(super) looked: Option<Duration>,
+    /// Whether the spool holds entries that are not read.
+    pub(super) unread: bool,
+    /// Whether the last look left something that was there, because the batch was full.
+    pub(super) more: bool,
+}
+
+impl Gather {
+    /// What to do at `now`. While draining nothing waits for its age.
+    pub(super) fn next(&self, options: &Options, now: Duration, draining: bool) -> Next {
+        let bytes_max = (options.batch_bytes.get() as u64).saturating_sub(self.bytes);
+        let items_max = (options.batch_lines.get() as u64).saturating_sub(self.items);
+        if self.begun && (self.closed || bytes_max == 0 || items_max == 0) {
+            return Next::Ship;
+        }
+        let due = match self.opened {
+            Some(opened) if !draining => opened + options.batch_age,
+            Some(_) => now,
+            None => return Next::Wait(None),
+        };
+        if self.unread {
+            let pause = options.batch_age / LOOKS_IN_AGE;
+            let look = match self.looked {
+                Some(looked) if !self.more => due.min(looked + pause),
+                _ => now,
+            };
+            let seen_all = self.begun && self.looked.is_some_and(|looked| looked >= due);
+            if !seen_all || draining {
+                let read = Next::Read { bytes_max, items_max };
+                return if look <= now || draining { read } else { Next::Wait(Some(look)) };
+            }
+        }
+        match (self.begun, due <= now) {
+            (true, true) => Next::Ship,
+            (true, false) => Next::Wait(Some(due)),
+            (false, _) => Next::Wait(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const ALL: Next = Next::Read { bytes_max: 4 << 20, items_max: 10_000 };
+
+    #[track_caller]
+    fn check_next(gather: Gather, now_ms: u32, expect: Next) {
+        assert_eq!(gather.next(&Options::default(), MS * now_ms, false), expect);
+    }
+
+    #[test]
+    fn an_open_batch_looks_now_and_then_and_leaves_at_its_age() {
+        let idle = Gather::default();
+        check_next(idle, 0, Next::Wait(None));
+        let seen = Gather { unread: true, opened: Some(MS * 1000), ..idle };
+        let rested = Gather { looked: Some(MS * 500), ..seen };
+        check_next(rested, 1000, ALL);
+        let busy = Gather { looked: Some(MS * 990), ..seen };
+        check_next(busy, 1000, Next::Wait(Some(MS * 1015)));
+        check_next(busy, 1015, ALL);
+
+        let begun = Gather { begun: true, bytes: 1 << 20, items: 4_000, ..busy };
+        let rest = Next::Read { bytes_max: 3 << 20, items_max: 6_000 };
+        check_next(begun, 1015, rest);
+        let all_read = Gather { unread: false, looked: Some(MS * 1015), ..begun };
+        check_next(all_read, 1015, Next::Wait(Some(MS * 1200)));
+        check_next(all_read, 1200, Next::Ship);
+        // At its age it takes along what has come, once.
+        let late = Gather { looked: Some(MS * 1190), ..begun };
+        check_next(late, 1195, Next::Wait(Some(MS * 1200)));
+        check_next(late, 1200, rest);
+        check_next(Gather { looked: Some(MS * 1201), ..begun }, 1201, Next::Ship);
+    }
+
+    #[test]
+    fn batch_follows_batch_while_more_is_there_than_fits() {
+        let next = Gather {
+            unread: true,
+            more: true,
+            opened: Some(MS * 1000),
+            looked: Some(MS * 1000),
+            ..Gather::default()
+        };
+        check_next(next, 1000, ALL);
+        check_next(Gather { more: false, ..next }, 1000, Next::Wait(Some(MS * 1025)));
+    }
+
+    #[test]
+    fn a_full_or_closed_batch_leaves_at_once() {
+        let open = Gather { begun: true, opened: Some(MS), unread: true, ..Gather::default() };
+        check_next(Gather { bytes: 4 << 20, ..open }, 1, Next::Ship);
+        check_next(Gather { items: 12_000, ..open }, 1, Next::Ship);
+        check_next(Gather { closed: true, ..open }, 1, Next::Ship);
+    }
+
+    #[test]
+    fn a_drain_waits_for_nothing() {
+        let options = Options::default();
+        let open = Gather { begun: true, opened: Some(MS), ..Gather::default() };
+        assert_eq!(open.next(&options, MS, true), Next::Ship);
+        let unread = Gather { unread: true, looked: Some(MS), ..open };
+        assert_eq!(unread.next(&options, MS, true), ALL);
+        assert_eq!(Gather::default().next(&options, MS, true), Next::Wait(None));
+    }
+}

@@ -1,0 +1,367 @@
+//! The task of one shard: reads its spool, starts deliveries, moves the cursor behind them.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    model::{LineDialect, Position},
+    sink::{
+        Drained,
+        delivery::{Context, Delivered, deliver},
+        gather::{Gather, Next},
+        prefix::{Outcome, Prefix},
+    },
+    spool::{Batch, BatchLimits, Reader},
+    telemetry::{Chain, PointLedger},
+};
+
+/// How long a disk that refused to be read is left alone.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+
+/// Lines read from the spool and not sent yet.
+#[derive(Debug)]
+struct Lines {
+    body: Vec<u8>,
+    dialect: LineDialect,
+    last: Position,
+    outcome: Outcome,
+}
+
+/// One shard's shipping. See the module's invariants.
+#[derive(Debug)]
+pub(super) struct Shipper {
+    context: Arc<Context>,
+    ledger: Arc<PointLedger>,
+    /// `None` only while a blocking call has it.
+    reader: Option<Reader>,
+    durable: watch::Receiver<Position>,
+    /// When the drain must end, once it has begun.
+    drain: watch::Receiver<Option<Instant>>,
+    /// The lane has ended: nothing more becomes durable.
+    lane_ended: bool,
+    gather: Gather,
+    /// The open batch.
+    open: Option<Lines>,
+    /// What did not fit into it: at most one entry, or the first batch of another dialect.
+    carry: Option<Lines>,
+    /// The last position that was read.
+    read: Position,
+    prefix: Prefix,
+    deliveries: JoinSet<(u64, Outcome, Delivered)>,
+    /// Buffers to be filled again, at most as many as there are deliveries.
+    spare: Vec<Vec<u8>>,
+    /// When the cursor must be written, and how many bytes it lies behind; `None` if it does not.
+    behind: Option<(Instant, u64)>,
+    /// Not to be read before, because the disk refused.
+    read_after: Option<Instant>,
+    /// The zero of the times that the plan counts in.
+    origin: Instant,
+}
+
+impl Shipper {
+    pub(super) fn new(
+        context: Arc<Context>,
+        ledger: Arc<PointLedger>,
+        reader: Reader,
+        drain: watch::Receiver<Option<Instant>>,
+    ) -> Self {
+        Self {
+            context,
+            ledger,
+            durable: reader.durable(),
+            read: reader.confirmed(),
+            reader: Some(reader),
+            drain,
+            lane_ended: false,
+            gather: Gather::default(),
+            open: None,
+            carry: None,
+            prefix: Prefix::default(),
+            deliveries: JoinSet::new(),
+            spare: Vec::new(),
+            behind: None,
+            read_after: None,
+            origin: Instant::now(),
+        }
+    }
+
+    /// Ships until the drain has taken what the store takes, then writes the cursor a last time.
+    pub(super) async fn run(mut self) -> Drained {
+        self.look();
+        while self.turn().await {}
+        self.deliveries.shutdown().await;
+        self.pass();
+        self.flush().await;
+        Drained { waiting_entries: self.context.state.status().waiting_entries }
+    }
+
+    /// Does one thing, or waits for one to happen; false when the drain is over.
+    async fn turn(&mut self) -> bool {
+        let now = Instant::now();
+        let deadline = *self.drain.borrow_and_update();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return false;
+        }
+        if self
+            .behind
+            .is_some_and(|(due, bytes)| due <= now || bytes >= self.context.options.cursor_bytes)
+        {
+            self.flush().await;
+        }
+        let options = &self.context.options;
+        let room = self.deliveries.len() < options.requests_in_flight.get()
+            && self.prefix.len() < options.batches_ahead.get();
+        let mut wake = self.behind.map(|(due, _)| due);
+        wake = earlier(wake, deadline);
+        if room {
+            match self.gather.next(options, now - self.origin, deadline.is_some()) {
+                Next::Ship => {
+                    self.ship();
+                    return true;
+                }
+                Next::Read { bytes_max, items_max } => match self.read_after {
+                    Some(after) if after > now => wake = earlier(wake, Some(after)),
+                    _ => {
+                        self.fill(BatchLimits { bytes_max, items_max }).await;
+                        return true;
+                    }
+                },
+                Next::Wait(until) => {
+                    wake = earlier(wake, until.map(|until| self.origin + until));
+                }
+            }
+        }
+        let idle = self.deliveries.is_empty() && !self.gather.begun && !self.gather.unread;
+        if deadline.is_some() && idle {
+            return false;
+        }
+        self.wait(wake).await;
+        true
+    }
+
+    /// Waits until a delivery ends, something becomes durable, a drain begins, or a time comes.
+    async fn wait(&mut self, wake: Option<Instant>) {
+        let alarm = async {
+            match wake {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let alarm = pin!(alarm);
+        tokio::select! {
+            Some(done) = self.deliveries.join_next() => self.settle(done),
+            changed = self.durable.changed(), if !self.lane_ended => {
+                self.lane_ended = changed.is_err();
+                self.look();
+            }
+            // A sender that is gone means that nobody will ever drain: then this never fires again.
+            Ok(()) = self.drain.changed() => {}
+            () = alarm => {}
+        }
+    }
+
+    /// Notes how far the spool is durable.
+    fn look(&mut self) {
+        let durable = *self.durable.borrow_and_update();
+        self.context.state.saw_durable(durable);
+        self.gather.unread = durable > self.read;
+        if self.gather.unread {
+            let now = Instant::now() - self.origin;
+            self.gather.opened.get_or_insert(now);
+        }
+    }
+
+    /// Reads more into the open batch.
+    async fn fill(&mut self, limits: BatchLimits) {
+        let durable = *self.durable.borrow_and_update();
+        let mut body = match &mut self.open {
+            Some(open) => std::mem::take(&mut open.body),
+            None => self.spare.pop().unwrap_or_default(),
+        };
+        let mark = body.len();
+        let (body, found) = self
+            .with_reader(move |reader| {
+                let found = reader.read_batch(&mut body, limits);
+                (body, found)
+            })
+            .await;
+        self.gather.looked = Some(Instant::now() - self.origin);
+        match found {
+            Ok(found) => {
+                self.read_after = None;
+                // Nothing found before what is durable: nothing is there to be waited for.
+                self.read = found.as_ref().map_or(durable, |batch| batch.last).max(self.read);
+                self.absorb(body, mark, found, limits);
+            }
+            Err(error) => {
+                let fault = format!("cannot read the spool: {}", Chain(&error));
+                tracing::error!(shard = self.context.shard.0, fault, "shipping waits");
+                self.context.state.saw_disk(Some(fault));
+                self.read_after = Some(Instant::now() + READ_PAUSE);
+                self.absorb(body, mark, None, limits);
+            }
+        }
+        self.gather.more = durable > self.read;
+        self.look();
+    }
+
+    /// Takes what was read behind `mark` into the open batch, or carries it over into the next.
+    fn absorb(&mut self, body: Vec<u8>, mark: usize, found: Option<Batch>, limits: BatchLimits) {
+        let Some(found) = found else {
+            match &mut self.open {
+                Some(open) => open.body = body,
+                None => self.keep(body),
+            }
+            return;
+        };
+        let damaged = found.damaged.as_ref().map_or(0, |damage| damage.items);
+        let bytes = (body.len() - mark) as u64;
+        let outcome = Outcome { items: found.items + damaged, dead_lettered: 0, damaged, bytes };
+        let mut read = Lines { body, dialect: found.dialect, last: found.last, outcome };
+        if damaged > 0 {
+            let shard = self.context.shard.0;
+            tracing::error!(shard, points = damaged, "points were lost to damage of the spool");
+        }
+        match &mut self.open {
+            None => self.open = Some(read),
+            Some(open) => {
+                let over = bytes > limits.bytes_max
+                    || found.items > limits.items_max
+                    || open.dialect != read.dialect;
+                if over {
+                    let tail = read.body.split_off(mark);
+                    open.body = std::mem::replace(&mut read.body, tail);
+                    self.carry = Some(read);
+                    self.gather.closed = true;
+                    return;
+                }
+                open.body = read.body;
+                open.last = read.last;
+                open.outcome.add(&outcome);
+            }
+        }
+        self.measure();
+    }
+
+    /// Says to the plan what the open batch holds.
+    fn measure(&mut self) {
+        let open = self.open.as_ref();
+        self.gather.begun = open.is_some();
+        self.gather.closed = false;
+        self.gather.bytes = open.map_or(0, |open| open.body.len() as u64);
+        self.gather.items = open.map_or(0, |open| open.outcome.items - open.outcome.damaged);
+    }
+
+    /// Starts the delivery of the open batch; what was carried over becomes the open one.
+    fn ship(&mut self) {
+        let Some(lines) = std::mem::replace(&mut self.open, self.carry.take()) else { return };
+        let unread = self.gather.unread || self.open.is_some();
+        self.gather.opened = unread.then(|| Instant::now() - self.origin);
+        self.measure();
+        let number = self.prefix.begin(lines.last);
+        let context = Arc::clone(&self.context);
+        let Lines { body, dialect, outcome, .. } = lines;
+        self.deliveries.spawn(async move {
+            let delivered = deliver(context, body, dialect).await;
+            (number, outcome, delivered)
+        });
+    }
+
+    /// Takes a delivery's result, and moves the cursor if the oldest batches are settled now.
+    fn settle(&mut self, done: Result<(u64, Outcome, Delivered), JoinError>) {
+        let (number, outcome, delivered) = match done {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => return,
+            },
+        };
+        let outcome = Outcome { dead_lettered: delivered.dead_lettered, ..outcome };
+        self.prefix.settle(number, outcome);
+        if let Some(buffer) = delivered.spare {
+            self.keep(buffer);
+        }
+        self.pass();
+    }
+
+    /// Moves the cursor over the settled batches before the first that is not (SK-2).
+    fn pass(&mut self) {
+        let Some((position, outcome)) = self.prefix.advance() else { return };
+        let reader = self.reader.as_mut().expect("the reader is back between calls");
+        reader.confirm(position);
+        self.ledger.settled(
+            outcome.stored(),
+            outcome.dead_lettered,
+            outcome.damaged,
+            outcome.items,
+        );
+        self.context.state.saw_confirmed(position, outcome.dead_lettered);
+        let age = self.context.options.cursor_age;
+        let behind = self.behind.get_or_insert_with(|| (Instant::now() + age, 0));
+        behind.1 += outcome.bytes;
+    }
+
+    /// Writes the cursor, and lets go of the segments behind it.
+    async fn flush(&mut self) {
+        if self.behind.is_none() {
+            return;
+        }
+        match self.with_reader(Reader::flush_cursor).await {
+            Ok(_released) => {
+                self.behind = None;
+                self.context.state.saw_disk(None);
+            }
+            Err(error) => {
+                // What the cursor on disk does not cover is sent again after a restart: nothing is
+                // lost, but no room is given back until this succeeds.
+                let fault = format!("cannot write the cursor: {}", Chain(&error));
+                tracing::warn!(shard = self.context.shard.0, fault, "the cursor stays behind");
+                self.context.state.saw_disk(Some(fault));
+                self.behind = Some((Instant::now() + self.context.options.cursor_age, 0));
+            }
+        }
+    }
+
+    /// Calls the reader where it may block: it reads files, and this runtime also serves requests.
+    async fn with_reader<T: Send + 'static>(
+        &mut self,
+        call: impl FnOnce(&mut Reader) -> T + Send + 'static,
+    ) -> T {
+        let mut reader = self.reader.take().expect("calls do not overlap");
+        let called = tokio::task::spawn_blocking(move || {
+            let result = call(&mut reader);
+            (reader, result)
+        });
+        let (reader, result) = match called.await {
+            Ok(back) => back,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => std::future::pending().await,
+            },
+        };
+        self.reader = Some(reader);
+        result
+    }
+
+    /// Keeps a buffer for the next batch, unless one huge entry made it huge.
+    fn keep(&mut self, mut buffer: Vec<u8>) {
+        let options = &self.context.options;
+        let wanted = self.spare.len() < options.requests_in_flight.get();
+        if wanted && buffer.capacity() <= 4 * options.batch_bytes.get() {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,160 @@
+//! Starts a shipper for each shard, shows their states, ends them in order.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    dead_letter,
+    env::Clock,
+    model::{Catalog, ShardId},
+    sink::{
+        Options, ShardStatus,
+        delivery::{Context, Meters},
+        shipper::Shipper,
+        state::{ShardState, StoreHealth},
+    },
+    spool::Reader,
+    store::Store,
+    telemetry::{HealthCell, Metrics, PointLedger},
+};
+
+/// Time for a cursor's last write after the drain's end.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// What one shard brings.
+#[derive(Debug)]
+pub struct Shard {
+    /// Which shard.
+    pub id: ShardId,
+    /// The reading half of its spool.
+    pub reader: Reader,
+    /// Where its points are counted.
+    pub ledger: Arc<PointLedger>,
+}
+
+/// What all shards share.
+#[derive(Debug)]
+pub struct Parts {
+    /// The bounds.
+    pub options: Options,
+    /// Where to write.
+    pub store: Arc<Store>,
+    /// Where refused lines go.
+    pub dead_letters: dead_letter::Handle,
+    /// Which tag of a measurement names the vehicle; may be replaced while shipping.
+    pub catalog: Arc<ArcSwap<Catalog>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
+    /// The store's place on the health board; not critical, as a store may be away.
+    pub health: HealthCell,
+}
+
+/// The running shippers.
+#[derive(Debug)]
+pub struct Sink {
+    shards: SinkState,
+    shippers: JoinSet<Drained>,
+    drain: watch::Sender<Option<Instant>>,
+}
+
+/// What shipping looks like from outside. Cheap to clone, for metrics and the API.
+#[derive(Clone, Debug)]
+pub struct SinkState(Arc<[Arc<Context>]>);
+
+impl SinkState {
+    /// Each shard's state now, in the order of [`start`].
+    #[must_use]
+    pub fn shards(&self) -> Vec<ShardStatus> {
+        self.0.iter().map(|context| context.state.status()).collect()
+    }
+}
+
+/// What a drain left in the spools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Durable entries that the store has not confirmed; they are shipped after the next start.
+    pub waiting_entries: u64,
+}
+
+/// Starts one shipper a shard on a runtime. Nothing is sent before something is in a spool.
+#[must_use]
+pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
+    let health = Arc::new(StoreHealth::new(parts.health, shards.len()));
+    let (drain, drains) = watch::channel(None);
+    let mut shippers = JoinSet::new();
+    let mut contexts = Vec::with_capacity(shards.len());
+    for (idx, shard) in shards.into_iter().enumerate() {
+        let Shard { id, reader, ledger } = shard;
+        let (confirmed, durable) = (reader.confirmed(), reader.durable());
+        let clock = Arc::clone(&parts.clock);
+        let context = Arc::new(Context {
+            shard: id,
+            options: parts.options.clone(),
+            store: Arc::clone(&parts.store),
+            dead_letters: parts.dead_letters.clone(),
+            catalog: Arc::clone(&parts.catalog),
+            state: ShardState::new(
+                id,
+                idx,
+                confirmed,
+                Arc::clone(&health),
+                Arc::clone(&clock),
+                durable,
+            ),
+            clock,
+            meters: Meters::new(&parts.metrics, id),
+        });
+        contexts.push(Arc::clone(&context));
+        let shipper = Shipper::new(context, ledger, reader, drains.clone());
+        shippers.spawn_on(shipper.run(), runtime);
+    }
+    Sink { shards: SinkState(contexts.into()), shippers, drain }
+}
+
+impl Sink {
+    /// A view of the shards that outlives this.
+    #[must_use]
+    pub fn state(&self) -> SinkState {
+        self.shards.clone()
+    }
+
+    /// Never returns while all is well: a shipper ends by itself only by a panic, which is passed
+    /// on, so that a dead shipper is not a silent one. To be polled beside the app's other waits.
+    pub async fn watch(&mut self) {
+        match self.shippers.join_next().await {
+            Some(ended) => drop(passed_on(ended)),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ships what the store takes within a time, without waiting for batches to fill; then writes
+    /// the cursors and ends. Call it when the lanes have ended: what becomes durable later stays in
+    /// the spool.
+    pub async fn drain(mut self, within: Duration) -> Drained {
+        let deadline = Instant::now() + within;
+        self.drain.send_replace(Some(deadline));
+        let mut sum = Drained::default();
+        let last = deadline + LAST_WRITE;
+        while let Ok(Some(ended)) = timeout_at(last, self.shippers.join_next()).await {
+            sum.waiting_entries += passed_on(ended).waiting_entries;
+        }
+        sum
+    }
+}
+
+fn passed_on(ended: Result<Drained, tokio::task::JoinError>) -> Drained {
+    match ended.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(drained) => drained,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_cancelled)) => Drained::default(),
+    }
+}

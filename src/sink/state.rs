@@ -1,0 +1,196 @@
+//! What the operator can see of shipping, and the health of the store as the shards find it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    env::Clock,
+    model::{Position, ShardId},
+    sink::lag::Lag,
+    telemetry::{Health, HealthCell},
+};
+
+/// One shard's shipping at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Whether the store takes what the shard ships, as its last request found it.
+    pub health: Health,
+    /// The last entry that the cursor covers in memory; on disk it may lie a little behind.
+    pub confirmed: Position,
+    /// Entries that are durable and not confirmed.
+    pub waiting_entries: u64,
+    /// How long the oldest of them has been seen to wait; zero if none does.
+    pub waiting_time: Duration,
+    /// Requests that were answered or failed.
+    pub requests: u64,
+    /// Requests that repeat one which failed.
+    pub retries: u64,
+    /// Bytes of lines sent, before compression, repetitions included.
+    pub sent_bytes: u64,
+    /// Lines set aside.
+    pub dead_lettered: u64,
+    /// What the last request that was not accepted met, and what the disk refused; bounded.
+    pub last_error: Option<String>,
+}
+
+/// The store's place on the health board, shared by all shards: it tells the worst of them.
+#[derive(Debug)]
+pub(super) struct StoreHealth {
+    cell: HealthCell,
+    /// One for each shard, by index.
+    ///
+    /// Why a mutex: it is taken when a shard's health changes, not once a request.
+    shards: Mutex<Vec<Health>>,
+}
+
+impl StoreHealth {
+    /// All well until a request says otherwise: a store that is away is found at the first one.
+    pub(super) fn new(cell: HealthCell, n_shards: usize) -> Self {
+        cell.set(Health::Ready);
+        Self { cell, shards: Mutex::new(vec![Health::Ready; n_shards]) }
+    }
+
+    fn set(&self, idx: usize, health: Health) {
+        let mut shards = lock(&self.shards);
+        shards[idx] = health;
+        let worst = shards
+            .iter()
+            .find(|health| matches!(health, Health::Failed(_)))
+            .or_else(|| shards.iter().find(|health| matches!(health, Health::Waiting(_))));
+        self.cell.set(worst.cloned().unwrap_or(Health::Ready));
+    }
+}
+
+/// What one shard's shipper and its deliveries write, and anybody reads.
+#[derive(Debug)]
+pub(super) struct ShardState {
+    shard: ShardId,
+    /// The shard's index in [`StoreHealth`].
+    idx: usize,
+    store: Arc<StoreHealth>,
+    clock: Arc<dyn Clock>,
+    /// How far the spool is durable.
+    durable: watch::Receiver<Position>,
+    /// Why a mutex: fields change together; it is taken once a batch or request and not held long.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    lag: Lag,
+    store: Health,
+    /// What the shard's own disk refused; stands until it succeeds.
+    disk: Option<String>,
+    requests: u64,
+    retries: u64,
+    sent_bytes: u64,
+    dead_lettered: u64,
+    last_error: Option<String>,
+}
+
+impl ShardState {
+    pub(super) fn new(
+        shard: ShardId,
+        idx: usize,
+        confirmed: Position,
+        store: Arc<StoreHealth>,
+        clock: Arc<dyn Clock>,
+        durable: watch::Receiver<Position>,
+    ) -> Self {
+        let inner = Inner {
+            lag: Lag::new(confirmed),
+            store: Health::Ready,
+            disk: None,
+            requests: 0,
+            retries: 0,
+            sent_bytes: 0,
+            dead_lettered: 0,
+            last_error: None,
+        };
+        Self { shard, idx, store, clock, durable, inner: Mutex::new(inner) }
+    }
+
+    /// Everything as of now.
+    pub(super) fn status(&self) -> ShardStatus {
+        let now = self.clock.monotonic();
+        let durable = *self.durable.borrow();
+        let mut inner = lock(&self.inner);
+        inner.lag.saw_durable(durable, now);
+        ShardStatus {
+            shard: self.shard,
+            health: inner.health(),
+            confirmed: inner.lag.confirmed(),
+            waiting_entries: inner.lag.entries(),
+            waiting_time: inner.lag.since().map_or(Duration::ZERO, |at| now.saturating_sub(at)),
+            requests: inner.requests,
+            retries: inner.retries,
+            sent_bytes: inner.sent_bytes,
+            dead_lettered: inner.dead_lettered,
+            last_error: inner.last_error.clone(),
+        }
+    }
+
+    /// Entries up to `position` are durable.
+    pub(super) fn saw_durable(&self, position: Position) {
+        let now = self.clock.monotonic();
+        lock(&self.inner).lag.saw_durable(position, now);
+    }
+
+    /// The cursor passed `position`; so many lines before it were set aside.
+    pub(super) fn saw_confirmed(&self, position: Position, dead_lettered: u64) {
+        let mut inner = lock(&self.inner);
+        inner.lag.saw_confirmed(position);
+        inner.dead_lettered += dead_lettered;
+    }
+
+    /// A request of `bytes` ended with the store in this health; `error` is what it met.
+    pub(super) fn saw_verdict(&self, health: Health, bytes: u64, again: bool, error: Option<&str>) {
+        let mut inner = lock(&self.inner);
+        inner.requests += 1;
+        inner.retries += u64::from(again);
+        inner.sent_bytes += bytes;
+        if let Some(error) = error {
+            inner.last_error = Some(error.to_owned());
+        }
+        if inner.store != health {
+            inner.store = health;
+            self.tell(&inner);
+        }
+    }
+
+    /// The shard's disk refused something, or (with `None`) works again.
+    pub(super) fn saw_disk(&self, fault: Option<String>) {
+        let mut inner = lock(&self.inner);
+        if inner.disk != fault {
+            if fault.is_some() {
+                inner.last_error.clone_from(&fault);
+            }
+            inner.disk = fault;
+            self.tell(&inner);
+        }
+    }
+
+    fn tell(&self, inner: &Inner) {
+        self.store.set(self.idx, inner.health());
+    }
+}
+
+impl Inner {
+    fn health(&self) -> Health {
+        match &self.disk {
+            Some(fault) => Health::Failed(fault.clone()),
+            None => self.store.clone(),
+        }
+    }
+}
+
+/// Every change leaves the fields whole, so a panic elsewhere cannot leave half of one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,253 @@
+//! Spools, a dead-letter log and shippers in a temporary folder, with waits that look at states.
+
+use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use crate::{
+    dead_letter,
+    env::{
+        SystemClock,
+        disk::{Disk, RealDisk},
+    },
+    model::{Catalog, DeadLetter, LineDialect, Measurement, Secret, ShardId},
+    sink::{Drained, Options, Parts, RetryOptions, Shard, ShardStatus, Sink, start},
+    spool::{self, Budget, EntryBuffer, Writer},
+    store::{InfluxDb1, InfluxDb2, Kind, Store, Target},
+    telemetry::{Critical, Health, HealthBoard, Metrics, PointCounts},
+};
+
+use super::fake_store::{FakeStore, Play, Request};
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something is so; level-triggered, so nothing can be missed.
+pub(super) async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !so() {
+        assert!(tokio::time::Instant::now() < deadline, "gave up waiting until {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Small and fast bounds: batches of four lines, waits of milliseconds.
+pub(super) fn options() -> Options {
+    Options {
+        batch_lines: NonZeroUsize::new(4).expect("four"),
+        batch_age: Duration::from_millis(20),
+        retry: RetryOptions {
+            delay_min: Duration::from_millis(5),
+            delay_max: Duration::from_millis(40),
+            retry_after_max: Duration::from_millis(60),
+        },
+        ..Options::default()
+    }
+}
+
+/// A line of a vehicle.
+pub(super) fn line(idx: usize) -> String {
+    format!("m,vin=V{idx} x={idx}i {idx}\n")
+}
+
+pub(super) fn line_set(idxs: impl IntoIterator<Item = usize>) -> BTreeSet<String> {
+    idxs.into_iter().map(line).collect()
+}
+
+pub(super) struct Rig {
+    dir: TempDir,
+    options: Options,
+    kind: Kind,
+    dialect: LineDialect,
+    n_shards: u16,
+    pub(super) store: FakeStore,
+    board: HealthBoard,
+    running: Option<Running>,
+}
+
+struct Running {
+    metrics: Arc<Metrics>,
+    writers: Vec<Writer>,
+    sink: Sink,
+    letters: dead_letter::Log,
+}
+
+impl Rig {
+    /// One shard that writes to InfluxDB 2.
+    pub(super) async fn new(
+        options: Options,
+        script: impl Fn(&Request) -> Play + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(options, Kind::InfluxDb2, LineDialect::Unsigned, 1, script).await
+    }
+
+    pub(super) async fn with(
+        options: Options,
+        kind: Kind,
+        dialect: LineDialect,
+        n_shards: u16,
+        script: impl Fn(&Request) -> Play + Send + Sync + 'static,
+    ) -> Self {
+        // Another test of this process may have been first.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let mut rig = Self {
+            dir: TempDir::new().expect("a temporary folder"),
+            options,
+            kind,
+            dialect,
+            n_shards,
+            store: FakeStore::start(script).await,
+            board: HealthBoard::default(),
+            running: None,
+        };
+        rig.start();
+        rig
+    }
+
+    fn dead_letter_dir(&self) -> PathBuf {
+        self.dir.path().join("dead-letter")
+    }
+
+    /// Opens everything as the app does.
+    pub(super) fn start(&mut self) {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let metrics = Arc::new(Metrics::new(self.board.clone()));
+        let budget = Arc::new(Budget::new(1 << 30));
+        let (mut writers, mut shards) = (Vec::new(), Vec::new());
+        for id in (0..self.n_shards).map(ShardId) {
+            let options = spool::Options {
+                dir: self.dir.path().join(format!("spool/{}", id.0)),
+                dialect: self.dialect,
+                segment_bytes_max: 64 << 10,
+                budget: Arc::clone(&budget),
+            };
+            let opened = spool::open(Arc::clone(&disk), options).expect("a spool opens");
+            let ledger = metrics.ledgers().shard(id);
+            ledger.recovered(opened.recovery.items);
+            writers.push(opened.writer);
+            shards.push(Shard { id, reader: opened.reader, ledger });
+        }
+        let letters = dead_letter::Options {
+            segment_bytes_max: 64 << 10,
+            ..dead_letter::Options::new(self.dead_letter_dir())
+        };
+        let letters = dead_letter::open(disk, letters, Arc::clone(&metrics), &self.board)
+            .expect("a dead-letter log opens");
+        let sink = start(
+            &Handle::current(),
+            Parts {
+                options: self.options.clone(),
+                store: Arc::new(self.client()),
+                dead_letters: letters.handle.clone(),
+                catalog: Arc::new(ArcSwap::from_pointee(catalog())),
+                clock: Arc::new(SystemClock::start()),
+                metrics: Arc::clone(&metrics),
+                health: self.board.cell("store", Critical::No),
+            },
+            shards,
+        );
+        self.running = Some(Running { metrics, writers, sink, letters });
+    }
+
+    fn client(&self) -> Store {
+        let target = match self.kind {
+            Kind::InfluxDb1 => Target::InfluxDb1(InfluxDb1 {
+                database: "d".to_owned(),
+                retention_policy: None,
+                credentials: None,
+            }),
+            _ => Target::InfluxDb2(InfluxDb2 {
+                org: "o".to_owned(),
+                bucket: "b".to_owned(),
+                token: Some(Secret::new("hush")),
+            }),
+        };
+        let url = format!("http://{}", self.store.address);
+        let mut options = crate::store::Options::new(target, vec![url]);
+        options.request_timeout = Duration::from_millis(500);
+        Store::new(&options, Arc::new(SystemClock::start())).expect("a store that can be asked")
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs")
+    }
+
+    /// Makes one entry of lines durable in a shard, as its lane does.
+    pub(super) fn append(&mut self, shard: usize, lines: &[String]) {
+        let running = self.running.as_mut().expect("it runs");
+        let mut entry = EntryBuffer::new();
+        for line in lines {
+            entry.bytes_mut().extend_from_slice(line.as_bytes());
+            entry.items += 1;
+        }
+        running.writers[shard].append_unsynced(&mut entry).expect("room");
+        let items = u64::from(entry.items);
+        let id = ShardId(u16::try_from(shard).expect("few shards"));
+        running.metrics.ledgers().shard(id).spooled(items, items);
+        running.writers[shard].sync().expect("a disk that works");
+    }
+
+    pub(super) fn status(&self, shard: usize) -> ShardStatus {
+        self.running().sink.state().shards()[shard].clone()
+    }
+
+    /// The store's health as the operator sees it.
+    pub(super) fn store_health(&self) -> Health {
+        let parts = self.board.snapshot();
+        let store = parts.into_iter().find(|part| part.name == "store");
+        store.expect("the store is on the board").health
+    }
+
+    pub(super) fn points(&self) -> PointCounts {
+        self.running().metrics.ledgers().points()
+    }
+
+    /// Waits until a shard's cursor covers all that is durable.
+    pub(super) async fn shipped(&self, shard: usize) {
+        until("all is confirmed", || self.status(shard).waiting_entries == 0).await;
+        assert!(self.points().balances(), "{:?}", self.points());
+    }
+
+    /// Ends without drain, as a killed process does: what the cursor on disk does not cover is
+    /// there at the next start.
+    pub(super) async fn kill(&mut self) {
+        let Running { writers, sink, letters, .. } = self.running.take().expect("it runs");
+        drop((writers, sink));
+        letters.close();
+        let dir = self.dir.path().to_owned();
+        let n_shards = self.n_shards;
+        let free = move |path: PathBuf| matches!(RealDisk.lock(&path), Ok(Some(_)));
+        until("the locks are free", || {
+            (0..n_shards).all(|id| free(dir.join(format!("spool/{id}/lock"))))
+                && free(dir.join("dead-letter/lock"))
+        })
+        .await;
+    }
+
+    pub(super) async fn drain(&mut self, within: Duration) -> Drained {
+        let Running { writers, sink, letters, .. } = self.running.take().expect("it runs");
+        let drained = sink.drain(within).await;
+        letters.close();
+        drop(writers);
+        drained
+    }
+
+    /// The dead letters, read as the command line does.
+    pub(super) fn letters(&self) -> Vec<DeadLetter> {
+        let filter = dead_letter::Filter::default();
+        dead_letter::list(Arc::new(RealDisk), &self.dead_letter_dir(), filter)
+            .expect("the log can be read")
+            .map(|found| found.expect("each letter can be read").1)
+            .collect()
+    }
+}
+
+fn catalog() -> Catalog {
+    let mut catalog = Catalog::default();
+    let measurement =
+        Measurement { vehicle_tag: Some("vin".to_owned()), tags: Vec::new(), fields: Vec::new() };
+    catalog.measurements.insert("m".to_owned(), measurement);
+    catalog
+}
