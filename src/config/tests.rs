@@ -100,3 +100,17 @@ fn check_refused(text: &str, variables: &[(&str, &str)], set: &[&str], expect: &
     let error = read_text("f.toml", text, variables, set).expect_err("it is wrong");
     assert_eq!(error.to_string(), expect);
 }
+
+#[test]
+fn the_shipped_file_says_the_defaults_but_for_the_store() {
+    let text = include_str!("../../config/fleetline.toml");
+    let (mut settings, mut problems) = (Settings::default(), Vec::new());
+    super::source::read_toml("fleetline.toml", text, &mut settings, &mut problems);
+    assert!(problems.is_empty(), "{problems:?}");
+    let defaults = Settings::default();
+    let written: Vec<&str> = settings.written().filter(|p| !p.starts_with("store.")).collect();
+    assert!(written.len() >= 17, "{written:?}");
+    for path in written {
+        assert_eq!(settings.shown(path), defaults.shown(path), "{path}");
+    }
+}

@@ -10,6 +10,7 @@
 )]
 
 mod bad_disk;
+mod config;
 mod dead_letters;
 mod edge;
 mod golden;
