@@ -14,4 +14,6 @@ pub enum Decoder {
     Avro(AvroProgram),
     /// JSON text.
     Json(JsonProgram),
+    /// Lines as they are: nothing goes through slots.
+    LineProtocol,
 }

@@ -4,15 +4,15 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use crate::{
     mapping::{
-        Decoder, Plan, Select,
+        Decoder, Plan, Select, avro,
         catalog::CatalogBuilder,
         compile::{Compiled, compile},
         file::{self, Format, MappingText, SelectBy},
-        names, protobuf,
+        json, names, protobuf,
         topic::{TopicMatch, TopicPattern, TopicTrie},
     },
     model::{Catalog, LineDialect},
-    schema::{self, Problem, Registry, Sources},
+    schema::{self, Problem, Registry, Shape, Sources},
 };
 
 /// What plans are made from.
@@ -139,6 +139,15 @@ impl Plans {
     }
 }
 
+/// What a schema gives to the selection of its payloads.
+#[derive(Debug, Default)]
+struct Framing {
+    /// The encodings of a protobuf message's indexes, which follow a Confluent id.
+    indexes: Box<[Box<[u8]>]>,
+    /// The fingerprint of an Avro schema.
+    fingerprint: Option<u64>,
+}
+
 /// The state of one load.
 struct Loader<'a> {
     registry: &'a Registry,
@@ -202,9 +211,11 @@ impl Loader<'_> {
     ) -> Option<(Compiled, Decoder, Select)> {
         match text.format.value {
             Format::Protobuf => self.protobuf(text, topic),
-            Format::Avro | Format::Json | Format::LineProtocol => {
-                self.tell(text, text.format.line, "this format is not built in".to_owned());
-                None
+            Format::Avro => self.avro(text, topic),
+            Format::Json => self.json(text, topic),
+            Format::LineProtocol => {
+                let compiled = self.shaped(text, topic, &Shape::of_nothing())?;
+                Some((compiled, Decoder::LineProtocol, self.select(text, Framing::default)?))
             }
         }
     }
@@ -232,8 +243,55 @@ impl Loader<'_> {
         let shape = schema::protobuf::shape(&message);
         let compiled = self.shaped(text, topic, &shape)?;
         let program = protobuf::Program::compile(&message, &compiled.layout);
-        let select = self.select(text, || protobuf::confluent_indexes(&message))?;
+        let framing =
+            || Framing { indexes: protobuf::confluent_indexes(&message), fingerprint: None };
+        let select = self.select(text, framing)?;
         Some((compiled, Decoder::Protobuf(program), select))
+    }
+
+    /// Compiles an Avro mapping.
+    fn avro(
+        &mut self,
+        text: &MappingText,
+        topic: &TopicPattern,
+    ) -> Option<(Compiled, Decoder, Select)> {
+        let (file, name) = text.schema.as_ref().zip(text.message.as_ref())?;
+        let registry = self.registry;
+        let record = match registry.avro.record(&file.value, &name.value) {
+            Ok(record) => record,
+            Err(told) => {
+                let what = told?;
+                let line = if what.contains("no record") { name.line } else { file.line };
+                self.tell(text, line, what);
+                return None;
+            }
+        };
+        let compiled = self.shaped(text, topic, &record.shape)?;
+        let program = avro::Program::compile(record, &compiled.layout);
+        let fingerprint = Some(record.fingerprint);
+        let select = self.select(text, || Framing { fingerprint, ..Framing::default() })?;
+        Some((compiled, Decoder::Avro(program), select))
+    }
+
+    /// Compiles a JSON mapping.
+    fn json(
+        &mut self,
+        text: &MappingText,
+        topic: &TopicPattern,
+    ) -> Option<(Compiled, Decoder, Select)> {
+        let file = text.schema.as_ref()?;
+        let registry = self.registry;
+        let schema = match registry.json.schema(&file.value) {
+            Ok(schema) => schema,
+            Err(told) => {
+                self.tell(text, file.line, told?);
+                return None;
+            }
+        };
+        let compiled = self.shaped(text, topic, &schema.shape)?;
+        let program = json::Program::compile(schema, &compiled.layout);
+        let select = self.select(text, Framing::default)?;
+        Some((compiled, Decoder::Json(program), select))
     }
 
     /// Compiles what does not depend on the format.
@@ -252,23 +310,22 @@ impl Loader<'_> {
         }
     }
 
-    /// Which messages of the topic the mapping takes. `indexes` are what follows a Confluent id.
-    fn select(
-        &mut self,
-        text: &MappingText,
-        indexes: impl FnOnce() -> Box<[Box<[u8]>]>,
-    ) -> Option<Select> {
+    /// Which messages of the topic the mapping takes.
+    fn select(&mut self, text: &MappingText, framing: impl FnOnce() -> Framing) -> Option<Select> {
         Some(match text.select.value {
             SelectBy::Topic => Select::Topic,
             SelectBy::ContentType => Select::ContentType(text.content_type.as_deref()?.into()),
             SelectBy::Confluent => {
-                Select::Confluent { schema_id: text.schema_id?, indexes: indexes() }
+                Select::Confluent { schema_id: text.schema_id?, indexes: framing().indexes }
             }
-            SelectBy::AvroSingleObject => {
-                let what = "`select = \"avro-single-object\"` is for `format = \"avro\"` only";
-                self.tell(text, text.select.line, what.to_owned());
-                return None;
-            }
+            SelectBy::AvroSingleObject => match framing().fingerprint {
+                Some(fingerprint) => Select::AvroSingleObject { fingerprint },
+                None => {
+                    let what = "`select = \"avro-single-object\"` is for `format = \"avro\"` only";
+                    self.tell(text, text.select.line, what.to_owned());
+                    return None;
+                }
+            },
         })
     }
 

@@ -24,6 +24,15 @@ pub struct Shape {
     pub root: RecordIdx,
 }
 
+impl Shape {
+    /// One record without members: a payload that no mapping looks into.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        let record = Record { name: "the payload".to_owned(), members: Vec::new() };
+        Self { records: vec![record], root: RecordIdx(0) }
+    }
+}
+
 /// A protobuf message, an Avro record, a JSON object with declared properties.
 #[derive(Clone, Debug)]
 pub struct Record {

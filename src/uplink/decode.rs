@@ -24,6 +24,7 @@ pub(crate) fn message(
         Decoder::Protobuf(program) => protobuf::message(program, payload, slots, limits),
         Decoder::Avro(program) => avro::message(program, payload, slots, limits),
         Decoder::Json(program) => json::message(program, payload, slots, limits),
+        Decoder::LineProtocol => Ok(()),
     }
 }
 
@@ -43,5 +44,6 @@ pub(crate) fn element(
         Decoder::Protobuf(program) => protobuf::element(program, payload, range, slots, limits),
         Decoder::Avro(program) => avro::element(program, payload, range, slots, limits),
         Decoder::Json(program) => json::element(program, payload, range, slots, limits),
+        Decoder::LineProtocol => Ok(()),
     }
 }

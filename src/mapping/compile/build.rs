@@ -10,7 +10,7 @@ use super::{
 use crate::{
     mapping::{
         Field, FieldForm, Layout, SlotIdx, SlotPlan, Source, Tag, Time,
-        file::{MappingText, Placed},
+        file::{Format, MappingText, Placed},
         names,
         topic::TopicPattern,
     },
@@ -350,7 +350,8 @@ impl<'a> Build<'a> {
             let line = self.line_of(&field.path);
             self.told.extend(what.map(|what| (line, what)));
         }
-        if laid.fields.is_empty() && self.told.is_empty() {
+        let is_mapped = self.text.format.value != Format::LineProtocol;
+        if is_mapped && laid.fields.is_empty() && self.told.is_empty() {
             let what = "no field is left to write; exclude less".to_owned();
             self.told.push((self.text.line, what));
         }
