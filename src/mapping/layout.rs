@@ -48,7 +48,8 @@ pub struct Layout {
 /// One record's places.
 #[derive(Clone, Debug)]
 pub struct RecordLayout {
-    /// All slots of the record, its own and the nested ones; the presence slot is not among them.
+    /// All slots of the record, its own and the nested ones; the presence slot stands right before
+    /// them.
     pub slots: Range<u16>,
     /// Set to bits 1 by the decoder when the record is seen; `None` for a root and an element,
     /// which are always there.

@@ -41,6 +41,9 @@ mod plans;
 pub mod protobuf;
 mod topic;
 
+#[cfg(test)]
+mod tests;
+
 pub use decoder::Decoder;
 pub use filter::{Comparison, Filter, Operand};
 pub use layout::{Layout, Place, RecordLayout, SlotIdx};

@@ -2,13 +2,13 @@
 
 /// Appends a measurement's name, escaped.
 pub(crate) fn push_measurement(into: &mut Vec<u8>, name: &str) {
-    push_escaped(into, name, &[b',', b' ']);
+    push_escaped(into, name, b", ");
 }
 
 /// Appends a tag's key, a tag's value or a field's key, escaped. What cannot be escaped has been
 /// refused before ([`is_plain`]).
 pub(crate) fn push_key(into: &mut Vec<u8>, name: &str) {
-    push_escaped(into, name, &[b',', b'=', b' ']);
+    push_escaped(into, name, b",= ");
 }
 
 fn push_escaped(into: &mut Vec<u8>, name: &str, special: &[u8]) {

@@ -311,15 +311,16 @@ impl Compiler<'_> {
 }
 
 /// The slots that a place fills.
-fn slots_of(place: &Place) -> Vec<Range<u16>> {
+fn slots_of(place: &Place) -> Option<Range<u16>> {
     match place {
-        Place::Slot(slot, scalar) => vec![slot.0..slot.0 + scalar.slots()],
-        Place::List(slot, _) | Place::Map { slot, .. } => vec![slot.0..slot.0 + 1],
+        Place::Slot(slot, scalar) => Some(slot.0..slot.0 + scalar.slots()),
+        Place::List(slot, _) | Place::Map { slot, .. } => Some(slot.0..slot.0 + 1),
         Place::Record(record) => {
-            let presence = record.presence.map(|slot| slot.0..slot.0 + 1);
-            presence.into_iter().chain([record.slots.clone()]).collect()
+            // The presence slot stands right before the record's own.
+            let start = record.presence.map_or(record.slots.start, |slot| slot.0);
+            Some(start..record.slots.end)
         }
-        Place::Points => Vec::new(),
+        Place::Points => None,
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn failure(
         .filter(|vehicle| !vehicle.is_empty())
         .map(|vehicle| String::from_utf8_lossy(vehicle).chars().take(VEHICLE_CHARS_MAX).collect());
     Failure {
-        mapping: plan.name.clone(),
+        mapping: std::sync::Arc::clone(&plan.name),
         vehicle,
         cause: error.cause,
         detail: detail(plan, slots, context, error),

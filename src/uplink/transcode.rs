@@ -300,7 +300,8 @@ impl Run<'_> {
         } else if line::is_unwritable(vehicle) {
             "the vehicle holds CR, LF or NUL, or ends in a backslash"
         } else {
-            return Ok(self.place(vehicle));
+            self.place(vehicle);
+            return Ok(());
         };
         let error = DecodeError::new(Cause::VehicleInvalid, what);
         Err(match self.plan.vehicle {

@@ -3,12 +3,14 @@
 //! - `paths`: a path of the mapping → a member of the shape, looked up in the element, then in the
 //!   message;
 //! - `lay`: the walk that gives each wanted value its slot and each field its name;
+//! - `unique`: no two names of a line are equal;
 //! - `when`: the filter's expression, parsed and typed;
 //! - `build`: the plan out of all that.
 
 mod build;
 mod lay;
 mod paths;
+mod unique;
 mod when;
 
 pub(crate) use build::{Compiled, compile};

@@ -204,11 +204,13 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
     is_complete.then_some(text)
 }
 
-/// `time = { field = "…", unit = "…" }`.
+/// `time = { field = "…", unit = "…" }`; nothing if the unit is wrong, so that one mistake is told
+/// once.
 fn read_time(table: &mut Table<'_, '_>) -> Option<TimeText> {
     let mut time = table.table("time", &["field", "unit"])?;
     let unit = time.choice("unit", &UNITS);
-    Some(TimeText { field: time.required_text("field")?, unit })
+    let field = time.required_text("field")?;
+    (unit.is_some() || !time.has("unit")).then_some(TimeText { field, unit })
 }
 
 /// Excluded paths and renamed ones.

@@ -68,6 +68,11 @@ impl<'a, 'p> Table<'a, 'p> {
         keys.find(|name| name.get_ref() == key).map(|name| name.span().start)
     }
 
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.value(key).is_some()
+    }
+
     /// The value of a key.
     fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.table.get(key)
@@ -103,7 +108,7 @@ impl<'a, 'p> Table<'a, 'p> {
 
     /// A text that must be there.
     pub(super) fn required_text(&mut self, key: &str) -> Option<Placed<String>> {
-        if self.value(key).is_none() {
+        if !self.has(key) {
             self.missing(key);
         }
         self.text(key)
@@ -170,7 +175,7 @@ impl<'a, 'p> Table<'a, 'p> {
         key: &str,
         words: &[(&str, T)],
     ) -> Option<Placed<T>> {
-        if self.value(key).is_none() {
+        if !self.has(key) {
             self.missing(key);
         }
         self.choice(key, words)
