@@ -8,7 +8,7 @@ use crate::{
         resolve::{Offline, Resolved, SpoolOptions},
         settings::Settings,
     },
-    dead_letter, http,
+    dead_letter, http, mapping,
     model::{LineDialect, ShardCount},
     mqtt,
     sink::{self, RetryOptions},
@@ -35,10 +35,16 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
 pub(super) fn lower_offline(settings: &Settings) -> Offline {
     let shards = settings.number_u16("spool.shards");
     let kind = settings.text_if_any("store.kind").and_then(|kind| kind.parse().ok());
+    let dialect = kind.map_or(LineDialect::Signed, store::Kind::dialect);
     Offline {
         data_dir: settings.path("data-dir"),
         shards: ShardCount(NonZeroU16::new(shards).expect("the key's minimum is 1")),
-        dialect: kind.map_or(LineDialect::Signed, store::Kind::dialect),
+        dialect,
+        mapping: mapping::Options {
+            dir: settings.path("schemas.dir"),
+            dialect,
+            depth_max: settings.number_usize("uplink.depth-max"),
+        },
         limits: limits(settings),
         log: LogOptions {
             filter: settings.text("telemetry.log"),

@@ -13,7 +13,7 @@ use crate::{
         settings::Settings,
         source,
     },
-    dead_letter, http,
+    dead_letter, http, mapping,
     model::{LineDialect, ShardCount, ShardId},
     mqtt, sink, spool, store,
     telemetry::LogOptions,
@@ -83,6 +83,8 @@ pub struct Offline {
     /// The dialect that lines are written in: the store's, or the one that every store reads if
     /// none is configured.
     pub dialect: LineDialect,
+    /// Where schemas and mappings are.
+    pub mapping: mapping::Options,
     /// The bounds of one message.
     pub limits: uplink::Limits,
     /// The log of this process.

@@ -27,4 +27,4 @@ mod tests;
 pub use error::ApiError;
 pub use options::Options;
 pub use routes::HttpState;
-pub use server::{Server, bind, serve};
+pub use server::{BindError, Server, bind, serve};
