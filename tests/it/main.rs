@@ -11,6 +11,7 @@
 
 mod bad_disk;
 mod config;
+mod corpus;
 mod dead_letters;
 mod edge;
 mod golden;

@@ -77,7 +77,6 @@ const BANNED_NAMES: &[&str] = &[
     "device",
     "dlq",
     "event",
-    "handle",
     "helper",
     "helpers",
     "info",

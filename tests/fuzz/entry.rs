@@ -1,0 +1,179 @@
+//! What each fuzz target does with its input, and what it holds against the result.
+//!
+//! Shared by the fuzz crate, whose targets are one line each, and by `tests/it/corpus.rs`, which
+//! replays what is kept.
+
+use std::{fs, num::NonZeroU16, path::Path, sync::Arc};
+
+use fleetline::{
+    config,
+    env::disk::RealDisk,
+    mapping::{self, Plans},
+    model::{Cause, LineDialect, ShardCount, UnixNanos},
+    schema::Sources,
+    spool::{self, BatchLimits, Budget, EntryBuffer},
+    uplink::{Limits, Message, Transcoder},
+};
+
+const SHARDS: ShardCount = ShardCount(NonZeroU16::new(2).unwrap());
+/// 2026-01-01T00:00:00Z.
+const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
+
+thread_local! {
+    /// The schemas and mappings that are shipped.
+    static SHIPPED: Plans = {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // The fuzz crate lies two folders below the product's.
+        let dir = [dir.join("schemas"), dir.join("../../schemas")]
+            .into_iter()
+            .find(|dir| dir.join("telemetry.toml").is_file())
+            .expect("the shipped schemas");
+        Plans::load(&mapping::Options::new(dir, LineDialect::Unsigned)).expect("they load")
+    };
+}
+
+/// A message becomes lines that another's parser reads, as many as are counted, or fails with a
+/// cause, and never with ours: a panic.
+fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
+    let mut transcoder = Transcoder::new(Limits::default(), SHARDS);
+    let mut lines = [EntryBuffer::new(), EntryBuffer::new()];
+    let message = Message { topic, payload, content_type: None, received_at: NOW };
+    let done = transcoder.transcode(plans, &message, &mut lines);
+    for failure in transcoder.failures() {
+        assert_ne!(failure.cause, Cause::Panic, "{}", failure.detail);
+    }
+    let mut points = 0;
+    for buffer in &lines {
+        assert_eq!(buffer.is_empty(), buffer.items == 0);
+        let text = std::str::from_utf8(buffer.payload()).expect("lines are UTF-8");
+        for line in influxdb_line_protocol::parse_lines(text) {
+            line.unwrap_or_else(|error| panic!("{error}: {text:?}"));
+            points += 1;
+        }
+    }
+    assert_eq!(points, done.points);
+}
+
+/// A topic that is as it pleases.
+pub fn topic(data: &[u8]) {
+    let topic = String::from_utf8_lossy(data);
+    SHIPPED.with(|plans| transcode(plans, &topic, b""));
+}
+
+/// A protobuf payload that is as it pleases: one message, and a batch.
+pub fn protobuf(data: &[u8]) {
+    SHIPPED.with(|plans| {
+        transcode(plans, "vehicles/VIN/telemetry", data);
+        transcode(plans, "vehicles/VIN/telemetry/batch", data);
+    });
+}
+
+/// An Avro payload that is as it pleases.
+pub fn avro(data: &[u8]) {
+    SHIPPED.with(|plans| {
+        transcode(plans, "vehicles/VIN/telemetry/avro", data);
+        transcode(plans, "vehicles/VIN/trips/avro", data);
+    });
+}
+
+/// A JSON payload that is as it pleases.
+pub fn json(data: &[u8]) {
+    SHIPPED.with(|plans| transcode(plans, "vehicles/VIN/telemetry/json", data));
+}
+
+/// Line protocol that is as it pleases.
+pub fn line(data: &[u8]) {
+    SHIPPED.with(|plans| transcode(plans, "vehicles/VIN/telemetry/lines", data));
+}
+
+/// A mapping file that is as it pleases, beside a schema: it loads, or every problem is told.
+pub fn mapping(data: &[u8]) {
+    let text = String::from_utf8_lossy(data).into_owned();
+    let proto = "syntax = \"proto3\"; package t; message M { int64 a = 1; repeated M b = 2; \
+                 map<string, double> c = 3; string d = 4; }";
+    let sources = Sources::from_texts([
+        ("m.toml".to_owned(), text),
+        ("t.proto".to_owned(), proto.to_owned()),
+    ]);
+    let options = mapping::Options::new("unused".into(), LineDialect::Signed);
+    match Plans::from_sources(&sources, &options) {
+        Ok(plans) => transcode(&plans, "a/b", &[0x08, 0x01, 0x22, 0x01, b'x']),
+        Err(errors) => assert!(!errors.problems.is_empty()),
+    }
+}
+
+/// A configuration file that is as it pleases: it resolves, or every problem is told.
+pub fn config(data: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("fleetline.toml");
+    fs::write(&file, data).expect("a file");
+    let sources = config::Sources { file: Some(file), set: Vec::new() };
+    if let Err(errors) = config::load(&sources) {
+        assert!(!errors.to_string().is_empty());
+    }
+}
+
+/// A spool whose segment was changed on disk. Even first byte: the rest are patches, two bytes of
+/// offset and one of value each; odd: the rest replaces the segment. It opens or says why not; what
+/// is read back is what was appended, in order, less what was damaged (SP-7).
+pub fn spool_open(data: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = || spool::Options {
+        dir: folder.path().to_owned(),
+        dialect: LineDialect::Signed,
+        segment_bytes_max: 64 * 1024,
+        budget: Arc::new(Budget::new(1 << 20)),
+    };
+    let mut kept = Vec::new();
+    let mut opened = spool::open(Arc::new(RealDisk), options()).expect("a new spool");
+    for number in 0..8_usize {
+        let mut entry = EntryBuffer::new();
+        let line = format!("m,vin={number} v={number}i 1\n").repeat(number + 1);
+        entry.bytes_mut().extend_from_slice(line.as_bytes());
+        entry.items = u32::try_from(number + 1).expect("small");
+        opened.writer.append_unsynced(&mut entry).expect("room");
+        kept.push(line.into_bytes());
+    }
+    opened.writer.sync().expect("a sync");
+    drop(opened);
+    damage(folder.path(), data);
+
+    let Ok(mut opened) = spool::open(Arc::new(RealDisk), options()) else { return };
+    let limits = BatchLimits { bytes_max: 1, items_max: 1 };
+    let mut from = 0;
+    for _ in 0..64 {
+        let mut bytes = Vec::new();
+        match opened.reader.read_batch(&mut bytes, limits) {
+            Ok(Some(_)) if bytes.is_empty() => {}
+            Ok(Some(_)) => {
+                let at = kept[from..].iter().position(|entry| *entry == bytes);
+                from += at.expect("an entry that was appended, in order") + 1;
+            }
+            Ok(None) | Err(_) => return,
+        }
+    }
+    panic!("the spool never ends");
+}
+
+/// Changes the largest file of a folder.
+fn damage(folder: &Path, data: &[u8]) {
+    let files = fs::read_dir(folder).expect("the spool's folder");
+    let segment = files
+        .map(|file| file.expect("a file").path())
+        .max_by_key(|path| fs::metadata(path).map_or(0, |metadata| metadata.len()))
+        .expect("a segment");
+    let mut bytes = fs::read(&segment).expect("its bytes");
+    match data.split_first() {
+        None => return,
+        Some((first, rest)) if first % 2 == 1 => bytes = rest.to_vec(),
+        Some((_, rest)) => {
+            for patch in rest.chunks_exact(3) {
+                let offset = usize::from(u16::from_be_bytes([patch[0], patch[1]]));
+                if let Some(byte) = bytes.get_mut(offset) {
+                    *byte = patch[2];
+                }
+            }
+        }
+    }
+    fs::write(&segment, bytes).expect("the damage");
+}

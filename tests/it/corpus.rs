@@ -1,0 +1,49 @@
+//! Replays every kept input of every fuzz target, so that what was found once stays found.
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+#[path = "../fuzz/entry.rs"]
+#[expect(unreachable_pub, reason = "the fuzz crate is its other user")]
+mod entry;
+
+fn check_corpus(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let mut files: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{} is empty", folder.display());
+    let failed: Vec<_> = files
+        .iter()
+        .filter(|file| {
+            let input = fs::read(file).unwrap();
+            catch_unwind(AssertUnwindSafe(|| run(&input))).is_err()
+        })
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+macro_rules! replay {
+    ($($name:ident: $target:ident,)+) => {
+        $(
+            #[test]
+            fn $name() {
+                check_corpus(stringify!($target), entry::$target);
+            }
+        )+
+    };
+}
+
+replay! {
+    kept_topics_do_no_harm: topic,
+    kept_protobuf_payloads_do_no_harm: protobuf,
+    kept_avro_payloads_do_no_harm: avro,
+    kept_json_payloads_do_no_harm: json,
+    kept_lines_do_no_harm: line,
+    kept_mapping_files_do_no_harm: mapping,
+    kept_spools_do_no_harm: spool_open,
+    kept_configurations_do_no_harm: config,
+}
