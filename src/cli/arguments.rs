@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{cli::check, config::Sources};
+use crate::{
+    cli::{check, simulate},
+    config::Sources,
+};
 
 /// MQTT in, durable before acknowledged, line protocol out.
 #[derive(Debug, Parser)]
@@ -38,4 +41,5 @@ impl ConfigArguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Check(check::Arguments),
+    Simulate(Box<simulate::Arguments>),
 }

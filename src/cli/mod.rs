@@ -8,6 +8,7 @@ mod arguments;
 mod check;
 mod failure;
 mod output;
+mod simulate;
 mod start;
 
 pub use start::run;

@@ -8,6 +8,7 @@ use crate::cli::{
     arguments::{Arguments, Command},
     check,
     output::{Output, complain},
+    simulate,
 };
 
 /// Parses the arguments and runs the command they name.
@@ -23,6 +24,7 @@ pub fn run() -> ExitCode {
     let mut output = Output::lock();
     let done = match arguments.command {
         Command::Check(arguments) => check::run(&arguments, &sources, &mut output),
+        Command::Simulate(arguments) => simulate::run(&arguments, &mut output),
     };
     match done.and_then(|()| output.flush()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,212 @@
+//! The arguments.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    client::{Pace, Qos, Version},
+    shape::Format,
+};
+
+/// A fleet of vehicles that drive, charge and stop, for load tests and demos.
+///
+/// Vehicles connect, publish telemetry at a fixed rate or as fast as their window allows, and come
+/// back after a lost connection. What counts is what was acknowledged.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    // `--version` says which MQTT.
+    disable_version_flag = true,
+    after_help = "Examples:
+  fleetline simulate --vehicles 1000 --rate 1 --duration 1m
+  fleetline simulate --vehicles 100 --rate max --window 32 --format avro --json
+  fleetline simulate --replay drives/ --columns Temperature=ambient_temp \\
+      --verify http://127.0.0.1:8080"
+)]
+pub(in crate::cli) struct Arguments {
+    /// How many vehicles, each with a connection of its own.
+    #[arg(long, default_value_t = 100, value_parser = parse_count)]
+    pub(super) vehicles: usize,
+    /// Messages a second of each vehicle; "max": as fast as the window allows; 0: connect only.
+    #[arg(long, default_value = "1", value_parser = parse_rate)]
+    pub(super) rate: Pace,
+    /// How long messages are published, such as "30s" or "5m"; a replay ends by itself.
+    #[arg(long, value_parser = parse_duration)]
+    pub(super) duration: Option<Duration>,
+    /// How payloads are encoded.
+    #[arg(long, value_enum, default_value_t = Format::Protobuf)]
+    pub(super) format: Format,
+    /// Quality of service of every message.
+    #[arg(long, default_value = "1", value_parser = parse_qos)]
+    pub(super) qos: Qos,
+    /// Where to: mqtt://[user:password@]host[:port].
+    #[arg(long, default_value = "mqtt://127.0.0.1:1883", value_name = "URL")]
+    pub(super) target: String,
+    /// MQTT version: 3.1.1 or 5.
+    #[arg(long, default_value = "3.1.1", value_parser = parse_version)]
+    pub(super) version: Version,
+    /// Messages of one vehicle that may be unacknowledged.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) window: u16,
+    /// The payload size to come close to; by default what the readings take.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(16..=60_000))]
+    pub(super) size: Option<u32>,
+    /// Connections a second that are begun.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) connect_rate: u32,
+    /// Seconds of the MQTT keep alive; 0 turns it off.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(super) keep_alive: u16,
+    /// How long the last acknowledgements are waited for.
+    #[arg(long, default_value = "10s", value_parser = parse_duration)]
+    pub(super) drain: Duration,
+    /// Publishes every recorded drive of a folder: CSV files with a header, one a vehicle.
+    #[arg(long, value_name = "DIR")]
+    pub(super) replay: Option<PathBuf>,
+    /// Which column of a recording is which field, such as "Temperature=ambient_temp,…".
+    #[arg(long, value_delimiter = ',', value_parser = parse_pair, requires = "replay")]
+    pub(super) columns: Vec<(String, String)>,
+    /// The time zone of a recording's clock times.
+    #[arg(long, default_value = "UTC", requires = "replay")]
+    pub(super) timezone: String,
+    /// Replays at so many times the recorded pace; by default as fast as the window allows.
+    #[arg(long, value_parser = parse_factor, requires = "replay")]
+    pub(super) speed: Option<f64>,
+    /// The folder of schemas and mappings; by default those that ship with the program.
+    #[arg(long, value_name = "DIR")]
+    pub(super) schemas: Option<PathBuf>,
+    /// The mapping to encode for; by default the first of the format for telemetry.
+    #[arg(long, value_name = "NAME")]
+    pub(super) mapping: Option<String>,
+    /// Where to publish, "{vin}" for the vehicle; by default the mapping's topic.
+    #[arg(long)]
+    pub(super) topic: Option<String>,
+    /// The number of the first vehicle, so that several sources can share a fleet.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub(super) first_vehicle: usize,
+    /// What determines how vehicles drive.
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Writes a new file with a line "vehicle,number,time" for each acknowledged message.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ack_log: Option<PathBuf>,
+    /// Asks the appliance at this address whether all that was acknowledged is stored.
+    #[arg(long, value_name = "URL")]
+    pub(super) verify: Option<String>,
+    /// Asks a store for a count too: http://host:8086/?db=telemetry for InfluxDB 1,
+    /// http://host:8086/?org=fleet&bucket=telemetry for InfluxDB 2.
+    #[arg(long, value_name = "URL")]
+    pub(super) verify_store: Option<String>,
+    /// The file that holds the store's token.
+    #[arg(long, value_name = "FILE", requires = "verify_store")]
+    pub(super) verify_token_file: Option<PathBuf>,
+    /// How long verification waits for the appliance to have stored everything.
+    #[arg(long, default_value = "30s", value_parser = parse_duration)]
+    pub(super) verify_wait: Duration,
+    /// Prints the report as one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A million connections need 500 source addresses and 16 GiB; past it somebody mistyped.
+const VEHICLES_MAX: usize = 1_000_000;
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=VEHICLES_MAX) => Ok(count),
+        _ => Err(format!("expected a number from 1 to {VEHICLES_MAX}")),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<Pace, String> {
+    if text == "max" {
+        return Ok(Pace::Window);
+    }
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=1e6).contains(&rate) => Ok(Pace::Rate(rate)),
+        _ => Err("expected messages a second from 0 to 1000000, or \"max\"".to_owned()),
+    }
+}
+
+fn parse_factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor > 0.0 && factor <= 1e6 => Ok(factor),
+        _ => Err("expected a number above 0 and up to 1000000".to_owned()),
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>();
+    let positive = parsed.ok().and_then(|duration| Duration::try_from(duration).ok());
+    positive.ok_or_else(|| "expected a duration such as \"30s\" or \"5m\"".to_owned())
+}
+
+fn parse_qos(text: &str) -> Result<Qos, String> {
+    match text {
+        "0" => Ok(Qos::AtMostOnce),
+        "1" => Ok(Qos::AtLeastOnce),
+        "2" => Ok(Qos::ExactlyOnce),
+        _ => Err("expected 0, 1 or 2".to_owned()),
+    }
+}
+
+fn parse_version(text: &str) -> Result<Version, String> {
+    match text {
+        "3.1.1" | "4" => Ok(Version::V311),
+        "5" | "5.0" => Ok(Version::V5),
+        _ => Err("expected 3.1.1 or 5".to_owned()),
+    }
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, field)) if !column.is_empty() && !field.is_empty() => {
+            Ok((column.trim().to_owned(), field.trim().to_owned()))
+        }
+        _ => Err("expected COLUMN=FIELD".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Arguments,
+    }
+
+    #[test]
+    fn a_full_command_line_is_understood() {
+        let line = "simulate --vehicles 15000 --rate 6 --duration 90s --format json --qos 2 \
+                    --target mqtt://127.0.0.1:1 --version 5 --window 4 --connect-rate 500 \
+                    --replay d --columns A=b,C=d.e --seed 9 --json";
+        let args = Line::try_parse_from(line.split_whitespace()).unwrap().args;
+        assert_eq!((args.vehicles, args.rate), (15_000, Pace::Rate(6.0)));
+        assert_eq!(args.duration, Some(Duration::from_secs(90)));
+        assert_eq!((args.qos, args.version), (Qos::ExactlyOnce, Version::V5));
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(args.columns, [pair("A", "b"), pair("C", "d.e")]);
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_refused() {
+        for wrong in [
+            "--vehicles 0",
+            "--rate -1",
+            "--rate fast",
+            "--duration soon",
+            "--qos 3",
+            "--version 3.1",
+            "--window 0",
+            "--size 5",
+            "--columns a=b",
+            "--replay d --columns a",
+            "--replay d --speed 0",
+        ] {
+            let line = format!("simulate {wrong}");
+            assert!(Line::try_parse_from(line.split_whitespace()).is_err(), "{wrong}");
+        }
+    }
+}

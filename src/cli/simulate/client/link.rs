@@ -1,0 +1,125 @@
+//! One vehicle's connection: its stream, its state, and bytes that are on their way.
+
+use std::io::{self, Read, Write};
+
+use mio::net::TcpStream;
+
+use super::{packet::Qos, session::Session};
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// No connection; one is due at the time in the queue.
+    Away,
+    /// The TCP handshake is under way since then.
+    Connecting { since: u64 },
+    /// CONNECT was sent then; no CONNACK yet.
+    Greeting { since: u64 },
+    /// Welcome; may publish.
+    Live,
+}
+
+/// A vehicle and its connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) state: State,
+    pub(super) stream: Option<TcpStream>,
+    pub(super) session: Session,
+    /// What the socket did not take yet; nothing else may be written before it.
+    pub(super) unsent: Vec<u8>,
+    /// The front of a packet whose rest has not arrived.
+    pub(super) partial: Vec<u8>,
+    /// The least of what was asked for and what the broker allows.
+    pub(super) window: usize,
+    /// Messages that are due by the rate and not begun.
+    pub(super) owed: u64,
+    pub(super) last_sent: u64,
+    /// Attempts to connect since the last welcome.
+    pub(super) attempts: u32,
+    pub(super) was_live: bool,
+}
+
+impl Link {
+    pub(super) fn new(qos: Qos) -> Self {
+        Self {
+            state: State::Away,
+            stream: None,
+            session: Session::new(qos),
+            unsent: Vec::new(),
+            partial: Vec::new(),
+            window: 0,
+            owed: 0,
+            last_sent: 0,
+            attempts: 0,
+            was_live: false,
+        }
+    }
+
+    /// Drops the connection and what was on its way.
+    pub(super) fn close(&mut self) {
+        self.state = State::Away;
+        self.stream = None;
+        self.unsent = Vec::new();
+        self.partial = Vec::new();
+    }
+
+    /// Writes what the socket takes and keeps the rest.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(bytes);
+            return self.flush();
+        }
+        let taken = self.write_some(bytes)?;
+        if taken < bytes.len() {
+            self.unsent.extend_from_slice(&bytes[taken..]);
+        }
+        Ok(())
+    }
+
+    /// Writes on what was kept.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let mut unsent = std::mem::take(&mut self.unsent);
+        let taken = self.write_some(&unsent)?;
+        if taken < unsent.len() {
+            unsent.drain(..taken);
+            self.unsent = unsent;
+        }
+        Ok(())
+    }
+
+    /// Reads once: how many bytes now lie at the front of `into`, those of a packet begun before
+    /// included, and whether more may be waiting. `None`: nothing to read.
+    pub(super) fn receive(&mut self, into: &mut [u8]) -> io::Result<Option<(usize, bool)>> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let kept = self.partial.len();
+        into[..kept].copy_from_slice(&self.partial);
+        loop {
+            match stream.read(&mut into[kept..]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => {
+                    self.partial.clear();
+                    return Ok(Some((kept + n, kept + n == into.len())));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(stream) = &mut self.stream else { return Ok(bytes.len()) };
+        loop {
+            #[expect(clippy::disallowed_methods, reason = "the rest is kept by the callers")]
+            match stream.write(bytes) {
+                Ok(n) => return Ok(n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

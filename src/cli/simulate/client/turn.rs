@@ -1,0 +1,288 @@
+//! What one connection does when it is its turn.
+
+use std::cmp::Reverse;
+
+use mio::{Interest, Token, event::Event};
+
+use super::{
+    Qos,
+    link::State,
+    load::{Load, LoadError, Phase, nanos},
+    pace::backoff,
+    packet::{self, Hello, Incoming, Publish},
+    session::Answer,
+    socket,
+};
+
+/// A write gathers at most about so much; the rest waits for the next turn.
+const WRITE_BYTES_MAX: usize = 60 * 1024;
+
+impl Load<'_> {
+    /// Starts a connection.
+    pub(super) fn connect(&mut self, vehicle: usize, now: u64) {
+        let connected = socket::connect(self.options.target, self.sources, vehicle);
+        let registered = connected.and_then(|mut stream| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut stream, Token(vehicle), interest)?;
+            Ok(stream)
+        });
+        match registered {
+            Ok(stream) => {
+                self.links[vehicle].stream = Some(stream);
+                self.links[vehicle].state = State::Connecting { since: now };
+            }
+            Err(error) => self.lose(vehicle, &error.to_string(), now),
+        }
+    }
+
+    pub(super) fn on_event(&mut self, event: &Event) -> Result<(), LoadError> {
+        let vehicle = event.token().0;
+        let now = self.now();
+        if let State::Connecting { .. } = self.links[vehicle].state {
+            self.on_connected(vehicle, now);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.read(vehicle, now)?;
+        }
+        if event.is_writable()
+            && let Err(error) = self.links[vehicle].flush()
+        {
+            self.lose(vehicle, &error.to_string(), now);
+        }
+        self.publish(vehicle, now);
+        Ok(())
+    }
+
+    fn on_connected(&mut self, vehicle: usize, now: u64) {
+        let link = &mut self.links[vehicle];
+        let Some(stream) = &link.stream else { return };
+        match stream.take_error() {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => return self.lose(vehicle, &error.to_string(), now),
+        }
+        if stream.peer_addr().is_err() {
+            return;
+        }
+        let login = self.options.login.as_ref();
+        let hello = Hello {
+            version: self.options.version,
+            client_id: &self.script.parts[vehicle].vehicle,
+            keep_alive_secs: self.options.keep_alive_secs,
+            login: login.map(|(user, password)| (user.as_str(), password.as_str())),
+        };
+        self.output.clear();
+        packet::write_connect(hello, &mut self.output);
+        link.state = State::Greeting { since: now };
+        link.last_sent = now;
+        if let Err(error) = link.send(&self.output) {
+            self.lose(vehicle, &error.to_string(), now);
+        }
+    }
+
+    /// Begins what is due and fits the window, in one write.
+    pub(super) fn publish(&mut self, vehicle: usize, now: u64) {
+        let link = &self.links[vehicle];
+        if self.phase != Phase::Publishing || link.state != State::Live || !link.unsent.is_empty() {
+            return;
+        }
+        self.output.clear();
+        while self.links[vehicle].session.has_room(self.links[vehicle].window)
+            && self.is_due(vehicle, now)
+        {
+            let message = self.links[vehicle].session.begun();
+            let Some(payload_bytes) = self.script.payload_len(vehicle, message) else { break };
+            if self.output.len() + payload_bytes > WRITE_BYTES_MAX && !self.output.is_empty() {
+                self.unfinished.push(vehicle);
+                break;
+            }
+            self.note_late(vehicle, message, now);
+            let link = &mut self.links[vehicle];
+            link.owed = link.owed.saturating_sub(1);
+            let id = link.session.begin(now);
+            self.write_publish(vehicle, message, id, false);
+            self.counts.published += 1;
+            self.counts.open += u64::from(self.options.qos != Qos::AtMostOnce);
+        }
+        self.send_output(vehicle, now);
+    }
+
+    fn write_publish(&mut self, vehicle: usize, message: u64, id: u16, again: bool) {
+        let Some(payload_bytes) = self.script.payload_len(vehicle, message) else { return };
+        let publish = Publish {
+            version: self.options.version,
+            qos: self.options.qos,
+            again,
+            topic: &self.script.parts[vehicle].topic,
+            id,
+            payload_bytes,
+        };
+        packet::write_publish(publish, &mut self.output);
+        self.script.append(vehicle, message, &mut self.output);
+    }
+
+    fn send_output(&mut self, vehicle: usize, now: u64) {
+        if self.output.is_empty() {
+            return;
+        }
+        let link = &mut self.links[vehicle];
+        link.last_sent = now;
+        if let Err(error) = link.send(&self.output) {
+            self.lose(vehicle, &error.to_string(), now);
+        }
+        self.output.clear();
+    }
+
+    fn read(&mut self, vehicle: usize, now: u64) -> Result<(), LoadError> {
+        let mut input = std::mem::take(&mut self.input);
+        let result = self.read_into(vehicle, &mut input, now);
+        self.input = input;
+        result
+    }
+
+    fn read_into(&mut self, vehicle: usize, input: &mut [u8], now: u64) -> Result<(), LoadError> {
+        loop {
+            let (filled, more) = match self.links[vehicle].receive(input) {
+                Ok(Some(received)) => received,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.lose(vehicle, &error.to_string(), now);
+                    return Ok(());
+                }
+            };
+            self.output.clear();
+            let mut rest = &input[..filled];
+            loop {
+                match packet::read(self.options.version, rest) {
+                    Ok(Some((incoming, taken))) => {
+                        rest = &rest[taken..];
+                        self.on_packet(vehicle, incoming, now)?;
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.lose(vehicle, &error.to_string(), now);
+                        return Ok(());
+                    }
+                }
+                if self.links[vehicle].state == State::Away {
+                    return Ok(());
+                }
+            }
+            self.links[vehicle].partial.extend_from_slice(rest);
+            self.send_output(vehicle, now);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn on_packet(&mut self, vehicle: usize, incoming: Incoming, now: u64) -> Result<(), LoadError> {
+        let session = &mut self.links[vehicle].session;
+        match incoming {
+            Incoming::Connack { code: 0, receive_maximum } => {
+                self.on_welcome(vehicle, receive_maximum, now);
+                Ok(())
+            }
+            Incoming::Connack { code, .. } => {
+                self.lose(vehicle, &format!("CONNACK with code {code:#04x}"), now);
+                Ok(())
+            }
+            Incoming::Puback { id, code } => {
+                let answer = session.puback(id, code, now);
+                self.counts.open -= u64::from(answer != Answer::Nothing);
+                self.on_answer(vehicle, answer)
+            }
+            Incoming::Pubrec { id, code } => {
+                let answer = session.pubrec(id, code, now);
+                if code < 0x80 {
+                    packet::write_pubrel(id, &mut self.output);
+                }
+                self.counts.open -= u64::from(answer != Answer::Nothing);
+                self.on_answer(vehicle, answer)
+            }
+            Incoming::Pubcomp { id } => {
+                session.pubcomp(id);
+                Ok(())
+            }
+            Incoming::Pingresp => Ok(()),
+            Incoming::Disconnect { code } => {
+                self.lose(vehicle, &format!("DISCONNECT with code {code:#04x}"), now);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_answer(&mut self, vehicle: usize, answer: Answer) -> Result<(), LoadError> {
+        match answer {
+            Answer::Acknowledged { message, nanos } => {
+                self.counts.acknowledged += 1;
+                self.latencies.record(nanos);
+                if let Some(log) = &mut self.ack_log {
+                    let name = &self.script.parts[vehicle].vehicle;
+                    let at = self.script.time_nanos(vehicle, message);
+                    log.add(name, message, at).map_err(LoadError::AckLog)?;
+                }
+            }
+            Answer::Refused { .. } => self.counts.refused += 1,
+            Answer::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn on_welcome(&mut self, vehicle: usize, receive_maximum: u16, now: u64) {
+        let link = &mut self.links[vehicle];
+        link.state = State::Live;
+        link.window = self.options.window.min(usize::from(receive_maximum));
+        link.attempts = 0;
+        self.counts.live += 1;
+        if link.was_live {
+            self.counts.reconnects += 1;
+        } else {
+            link.was_live = true;
+            self.counts.connected += 1;
+            self.tried += usize::from(self.phase == Phase::Connecting);
+        }
+        for (message, id) in link.session.reconnected(now) {
+            self.write_publish(vehicle, message, id, true);
+            self.counts.resent += 1;
+        }
+    }
+
+    pub(super) fn ping(&mut self, vehicle: usize, now: u64) {
+        self.output.clear();
+        packet::write_pingreq(&mut self.output);
+        self.send_output(vehicle, now);
+    }
+
+    /// The connection is gone, or was never made: it is tried again later.
+    pub(super) fn lose(&mut self, vehicle: usize, trouble: &str, now: u64) {
+        let link = &mut self.links[vehicle];
+        if link.state == State::Live {
+            self.counts.live -= 1;
+            self.counts.lost += 1;
+        } else {
+            self.counts.connect_failures += 1;
+            let is_first = !link.was_live && link.attempts == 0;
+            self.tried += usize::from(is_first && self.phase == Phase::Connecting);
+        }
+        link.close();
+        let wait = backoff(link.attempts, self.chance.between(0.5, 1.5));
+        link.attempts += 1;
+        self.calls.push(Reverse((now.saturating_add(nanos(wait)), vehicle)));
+        if self.trouble.as_deref() != Some(trouble) {
+            self.trouble = Some(trouble.to_owned());
+        }
+    }
+
+    /// DISCONNECT to everyone; whoever does not take it at once is closed without.
+    pub(super) fn say_goodbye(&mut self) {
+        self.output.clear();
+        packet::write_disconnect(&mut self.output);
+        for link in &mut self.links {
+            if link.state == State::Live && link.unsent.is_empty() {
+                // A connection that breaks now has nothing left to lose.
+                let _sent = link.send(&self.output);
+            }
+            link.close();
+        }
+    }
+}

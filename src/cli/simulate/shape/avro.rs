@@ -1,0 +1,225 @@
+//! Avro through apache-avro: bare datums, as a mapping by topic expects them.
+
+use std::collections::HashMap;
+
+use apache_avro::{Schema, schema::RecordSchema, types::Value as AvroValue};
+
+use super::{
+    Field, Files, Kind, ShapeError, TimeUnit, Value,
+    load::{Layout, Wanted},
+};
+
+/// Records deeper than this are not looked into.
+const DEPTH_MAX: usize = 8;
+
+pub(super) struct AvroEncoder {
+    name: String,
+    schema: Schema,
+    /// Every named type of the set, for the references in `schema`.
+    all: Vec<Schema>,
+    root: Vec<(String, Node)>,
+}
+
+impl std::fmt::Debug for AvroEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AvroEncoder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What to write at one place of the schema.
+#[derive(Debug)]
+enum Node {
+    Time(Leaf),
+    Value {
+        field: usize,
+        leaf: Leaf,
+    },
+    Record(Vec<(String, Node)>),
+    /// The branch to take when `inner` has a value, and the one that is null.
+    Nullable {
+        some: u32,
+        null: u32,
+        inner: Box<Node>,
+    },
+    /// What is of no interest: null, or an empty collection.
+    Nothing(AvroValue),
+}
+
+#[derive(Debug)]
+enum Leaf {
+    Int,
+    Long,
+    TimestampMillis,
+    TimestampMicros,
+    TimestampNanos,
+    Float,
+    Double,
+    Boolean,
+    Text,
+    Enum(Vec<String>),
+}
+
+impl AvroEncoder {
+    pub(super) fn load(files: &Files, wanted: Wanted<'_>) -> Result<Layout<Self>, ShapeError> {
+        let schema_name = wanted.schema;
+        let failed =
+            |source| ShapeError::Avro { name: schema_name.into(), source: Box::new(source) };
+        let texts: Vec<String> =
+            files.names(".avsc")?.iter().map(|name| files.text(name)).collect::<Result<_, _>>()?;
+        let all = Schema::parse_list(&texts).map_err(failed)?;
+        let named: HashMap<String, &Schema> =
+            all.iter().filter_map(|schema| Some((schema.name()?.fullname(None), schema))).collect();
+        let missing = || ShapeError::Missing {
+            name: schema_name.to_owned(),
+            wanted: wanted.message.to_owned(),
+        };
+        let schema = *named.get(wanted.message).ok_or_else(missing)?;
+        let Schema::Record(record) = schema else { return Err(missing()) };
+        let mut walk = Walk { named: &named, time: wanted.time, fields: Vec::new(), unit: None };
+        let root = walk.record(record, "", 1);
+        if !root.iter().any(|(_, node)| matches!(node, Node::Time(_))) {
+            return Err(ShapeError::Time { name: schema_name.to_owned() });
+        }
+        let (fields, unit) = (walk.fields, walk.unit);
+        let (name, schema) = (schema_name.to_owned(), schema.clone());
+        Ok(Layout { encoder: Self { name, schema, all, root }, fields, unit })
+    }
+
+    pub(super) fn encode(&self, time: i64, values: &[Value]) -> Result<Vec<u8>, ShapeError> {
+        let failed = |source| ShapeError::Encode { name: self.name.clone(), source };
+        let schemata = self.all.iter().collect();
+        let (_, datum) = record(&self.root, time, values);
+        apache_avro::writer::datum::GenericDatumWriter::builder(&self.schema)
+            .schemata(schemata)
+            .and_then(|builder| builder.build())
+            .and_then(|writer| writer.write_value_to_vec(datum))
+            .map_err(|source| failed(Box::new(source)))
+    }
+}
+
+struct Walk<'a> {
+    named: &'a HashMap<String, &'a Schema>,
+    time: &'a str,
+    fields: Vec<Field>,
+    unit: Option<TimeUnit>,
+}
+
+impl Walk<'_> {
+    fn record(&mut self, record: &RecordSchema, way: &str, depth: usize) -> Vec<(String, Node)> {
+        let nodes = record.fields.iter().map(|field| {
+            let path =
+                if way.is_empty() { field.name.clone() } else { format!("{way}.{}", field.name) };
+            (field.name.clone(), self.node(&field.schema, &path, true, depth))
+        });
+        nodes.collect()
+    }
+
+    fn node(&mut self, schema: &Schema, path: &str, required: bool, depth: usize) -> Node {
+        let (leaf, kind) = match schema {
+            Schema::Ref { name } => {
+                return match self.named.get(&name.fullname(None)).copied() {
+                    Some(schema) if depth < DEPTH_MAX => self.node(schema, path, required, depth),
+                    _ => Node::Nothing(AvroValue::Null),
+                };
+            }
+            Schema::Record(inner) if depth < DEPTH_MAX => {
+                return Node::Record(self.record(inner, path, depth + 1));
+            }
+            Schema::Union(union) => {
+                let branches = union.variants();
+                let null = branches.iter().position(|branch| *branch == Schema::Null);
+                let some = branches.iter().position(|branch| *branch != Schema::Null);
+                let (Some(null), Some(some)) = (null, some) else {
+                    return Node::Nothing(AvroValue::Null);
+                };
+                let inner = Box::new(self.node(&branches[some], path, false, depth));
+                let index = |idx| u32::try_from(idx).unwrap_or(0);
+                return Node::Nullable { some: index(some), null: index(null), inner };
+            }
+            Schema::Array(_) => return Node::Nothing(AvroValue::Array(Vec::new())),
+            Schema::Map(_) => return Node::Nothing(AvroValue::Map(HashMap::new())),
+            Schema::Int => (Leaf::Int, Kind::Integer),
+            Schema::Long => (Leaf::Long, Kind::Integer),
+            Schema::TimestampMillis => (Leaf::TimestampMillis, Kind::Integer),
+            Schema::TimestampMicros => (Leaf::TimestampMicros, Kind::Integer),
+            Schema::TimestampNanos => (Leaf::TimestampNanos, Kind::Integer),
+            Schema::Float => (Leaf::Float, Kind::Float),
+            Schema::Double => (Leaf::Double, Kind::Float),
+            Schema::Boolean => (Leaf::Boolean, Kind::Flag),
+            Schema::String => (Leaf::Text, Kind::Text),
+            Schema::Enum(names) => {
+                (Leaf::Enum(names.symbols.clone()), Kind::Choice(names.symbols.clone()))
+            }
+            _ => return Node::Nothing(AvroValue::Null),
+        };
+        if path == self.time && required && kind == Kind::Integer {
+            self.unit = match leaf {
+                Leaf::TimestampMicros => Some(TimeUnit::Micros),
+                Leaf::TimestampNanos => Some(TimeUnit::Nanos),
+                Leaf::TimestampMillis => Some(TimeUnit::Millis),
+                _ => None,
+            };
+            return Node::Time(leaf);
+        }
+        let field = self.fields.len();
+        self.fields.push(Field { name: String::new(), path: path.to_owned(), kind, required });
+        Node::Value { field, leaf }
+    }
+}
+
+/// The datum of a record, and whether anything in it has a value.
+fn record(nodes: &[(String, Node)], time: i64, values: &[Value]) -> (bool, AvroValue) {
+    let mut is_some = false;
+    let fields = nodes.iter().map(|(name, node)| {
+        let (some, value) = datum(node, time, values);
+        is_some |= some;
+        (name.clone(), value)
+    });
+    let fields = fields.collect();
+    (is_some, AvroValue::Record(fields))
+}
+
+fn datum(node: &Node, time: i64, values: &[Value]) -> (bool, AvroValue) {
+    match node {
+        Node::Time(leaf) => (true, scalar(leaf, &Value::Integer(time)).1),
+        Node::Value { field, leaf } => scalar(leaf, &values[*field]),
+        Node::Record(nodes) => record(nodes, time, values),
+        Node::Nullable { some, null, inner } => match datum(inner, time, values) {
+            (true, value) => (true, AvroValue::Union(*some, Box::new(value))),
+            (false, _) => (false, AvroValue::Union(*null, Box::new(AvroValue::Null))),
+        },
+        Node::Nothing(value) => (false, value.clone()),
+    }
+}
+
+/// The value as that type, or its zero and `false`.
+fn scalar(leaf: &Leaf, value: &Value) -> (bool, AvroValue) {
+    let integer = if let Value::Integer(value) = value { Some(*value) } else { None };
+    let float = if let Value::Float(value) = value { Some(*value) } else { None };
+    let text = if let Value::Text(value) = value { Some(value.as_str()) } else { None };
+    let is_some = integer.is_some() || float.is_some() || text.is_some();
+    match leaf {
+        Leaf::Int => {
+            let value = integer.and_then(|value| i32::try_from(value).ok());
+            (value.is_some(), AvroValue::Int(value.unwrap_or(0)))
+        }
+        Leaf::Long => (integer.is_some(), AvroValue::Long(integer.unwrap_or(0))),
+        Leaf::TimestampMillis => (is_some, AvroValue::TimestampMillis(integer.unwrap_or(0))),
+        Leaf::TimestampMicros => (is_some, AvroValue::TimestampMicros(integer.unwrap_or(0))),
+        Leaf::TimestampNanos => (is_some, AvroValue::TimestampNanos(integer.unwrap_or(0))),
+        #[expect(clippy::cast_possible_truncation, reason = "a float field holds what it can")]
+        Leaf::Float => (float.is_some(), AvroValue::Float(float.unwrap_or(0.0) as f32)),
+        Leaf::Double => (float.is_some(), AvroValue::Double(float.unwrap_or(0.0))),
+        Leaf::Boolean => match value {
+            Value::Flag(value) => (true, AvroValue::Boolean(*value)),
+            _ => (false, AvroValue::Boolean(false)),
+        },
+        Leaf::Text => (text.is_some(), AvroValue::String(text.unwrap_or_default().to_owned())),
+        Leaf::Enum(names) => {
+            let found = names.iter().position(|name| Some(name.as_str()) == text);
+            let idx = found.unwrap_or(0);
+            let name = names.get(idx).cloned().unwrap_or_default();
+            (found.is_some(), AvroValue::Enum(u32::try_from(idx).unwrap_or(0), name))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The judgement.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::{Appliance, Asked, Stats, StoreQuestion, VerifyError};
+use crate::env::Clock;
+
+/// The appliance is asked so often while it has not stored everything.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+
+/// What a run claims.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    /// Messages that were acknowledged, each of which is one point.
+    pub(crate) acknowledged: u64,
+    /// Connections broke, so the appliance may have been started anew.
+    pub(crate) interrupted: bool,
+}
+
+/// What verification found.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Verification {
+    pub(crate) acknowledged: u64,
+    /// Of the appliance, since the run began.
+    pub(crate) received: Option<u64>,
+    pub(crate) stored: Option<u64>,
+    /// Of the store, over the run's vehicles and times.
+    pub(crate) in_store: Option<u64>,
+    /// What does not add up, in sentences; empty: all that was acknowledged is stored.
+    pub(crate) problems: Vec<String>,
+}
+
+impl Verification {
+    /// The first thing that does not add up.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.problems.first().map(String::as_str)
+    }
+
+    pub(crate) fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
+        let known =
+            |count: Option<u64>| count.map_or_else(|| "not asked".into(), |n| n.to_string());
+        let (acknowledged, received) = (self.acknowledged, known(self.received));
+        let (stored, in_store) = (known(self.stored), known(self.in_store));
+        writeln!(
+            out,
+            "{:<15} acknowledged {acknowledged}; the appliance received {received} and stored \
+             {stored}; the store counts {in_store}",
+            "verified"
+        )?;
+        for problem in &self.problems {
+            writeln!(out, "{:<15} {problem}", "PROBLEM")?;
+        }
+        Ok(())
+    }
+
+    /// Compares the ledger before and after with the claim.
+    pub(super) fn judge_ledger(&mut self, before: Stats, after: Stats, claim: Claim) {
+        if !after.messages.balance() {
+            self.problems.push(format!("the equation of messages fails: {:?}", after.messages));
+        }
+        if !after.points.balance() {
+            self.problems.push(format!("the equation of points fails: {:?}", after.points));
+        }
+        if after.messages.pending > 0 || after.points.in_spool > 0 {
+            let (pending, in_spool) = (after.messages.pending, after.points.in_spool);
+            self.problems.push(format!(
+                "{pending} messages are pending, {in_spool} points lie in the spool"
+            ));
+        }
+        let began_anew = after.messages.received < before.messages.received
+            || after.points.recovered != before.points.recovered;
+        let enough = before.messages.received.saturating_add(claim.acknowledged);
+        if began_anew || (claim.interrupted && after.messages.received < enough) {
+            // Counters start at 0 with the process, so a difference says nothing; the store may.
+            return;
+        }
+        let received = after.messages.received - before.messages.received;
+        let stored = after.points.stored.saturating_sub(before.points.stored);
+        (self.received, self.stored) = (Some(received), Some(stored));
+        if received < claim.acknowledged {
+            let missing = claim.acknowledged - received;
+            self.problems.push(format!("{missing} acknowledged messages were never received"));
+        }
+        let spooled = after.messages.spooled.saturating_sub(before.messages.spooled);
+        if spooled < claim.acknowledged {
+            let missing = claim.acknowledged - spooled;
+            let letters = after.messages.dead_lettered - before.messages.dead_lettered;
+            let unmapped = after.messages.unmapped - before.messages.unmapped;
+            self.problems.push(format!(
+                "{missing} acknowledged messages gave no point ({letters} dead letters and \
+                 {unmapped} without a mapping since the run began)"
+            ));
+        }
+        let refused = after.points.dead_lettered - before.points.dead_lettered;
+        let damaged = after.points.damaged - before.points.damaged;
+        if refused + damaged > 0 {
+            self.problems
+                .push(format!("{refused} points were refused by the store, {damaged} damaged"));
+        }
+    }
+
+    pub(super) fn judge_store(&mut self, counted: u64, claim: Claim) {
+        self.in_store = Some(counted);
+        if counted < claim.acknowledged {
+            let missing = claim.acknowledged - counted;
+            self.problems.push(format!("{missing} acknowledged messages are not in the store"));
+        }
+    }
+}
+
+/// Waits until the appliance has nothing left to store, at most `wait`, and judges.
+pub(crate) async fn verify(
+    claim: Claim,
+    appliance: Option<(&Appliance, Stats)>,
+    store: Option<(&StoreQuestion, &reqwest::Client, Option<&str>, &Asked)>,
+    wait: Duration,
+    clock: Arc<dyn Clock>,
+) -> Result<Verification, VerifyError> {
+    let mut found = Verification { acknowledged: claim.acknowledged, ..Verification::default() };
+    let deadline = clock.monotonic() + wait;
+    if let Some((appliance, before)) = appliance {
+        let mut after = appliance.stats().await?;
+        while (after.messages.pending > 0 || after.points.in_spool > 0)
+            && clock.monotonic() < deadline
+        {
+            tokio::time::sleep(ASK_EVERY).await;
+            after = appliance.stats().await?;
+        }
+        found.judge_ledger(before, after, claim);
+    }
+    if let Some((question, client, token, asked)) = store {
+        let mut counted = question.count(client, token, asked).await?;
+        // Without an appliance to ask, the store itself has to be waited for.
+        while counted < claim.acknowledged && clock.monotonic() < deadline {
+            tokio::time::sleep(ASK_EVERY).await;
+            counted = question.count(client, token, asked).await?;
+        }
+        found.judge_store(counted, claim);
+    }
+    if appliance.is_some() && found.received.is_none() && found.in_store.is_none() {
+        found.problems.push(
+            "the appliance was started anew, so that its counters prove nothing: ask the store \
+             with --verify-store"
+                .to_owned(),
+        );
+    }
+    Ok(found)
+}
