@@ -7,6 +7,7 @@ mod intake;
 mod json;
 mod limits;
 mod line;
+mod lines;
 mod point;
 mod protobuf;
 mod slots;

@@ -99,7 +99,7 @@ pub(crate) fn is_out_of_bounds(nanos: i64, context: &Context<'_>) -> bool {
 
 /// Appends `,key=value`, or nothing if the value is absent or empty.
 #[inline]
-fn push_tag(
+pub(crate) fn push_tag(
     key: &[u8],
     source: &Source,
     slots: &Slots,
@@ -251,6 +251,10 @@ impl FieldWriter<'_, '_> {
     /// `key_0`, `key_1`…
     fn spread_list(&mut self, field: &Field, scalar: &Scalar) -> Result<(), DecodeError> {
         for (index, item) in self.slots.items(field.slot).enumerate() {
+            // Null in a JSON list: it keeps its place and writes nothing.
+            if item.value.is_absent() {
+                continue;
+            }
             let mark = self.into.len();
             self.into.push(b',');
             self.into.extend_from_slice(&field.key);
@@ -329,6 +333,10 @@ impl FieldWriter<'_, '_> {
 
     /// Appends one value as JSON; what JSON cannot say is null, and counted.
     fn json_value(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) -> Result<(), DecodeError> {
+        if slot.is_absent() {
+            self.into.extend_from_slice(b"null");
+            return Ok(());
+        }
         let into = &mut *self.into;
         let bytes = self.slots.bytes_of(self.context.payload, slot);
         let is_said = match scalar {

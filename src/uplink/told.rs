@@ -69,11 +69,12 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     }
     match error.cause {
         Cause::TimeOutOfBounds => {
-            let time = plan.time.as_ref();
-            let nanos = time.and_then(|time| {
-                let slot = slots.slot_if(time.slot)?;
-                value::nanos_of(slots, time.slot, slot, &time.scalar, time.unit).ok()
-            });
+            let nanos = match &plan.time {
+                Some(time) => slots.slot_if(time.slot).and_then(|slot| {
+                    value::nanos_of(slots, time.slot, slot, &time.scalar, time.unit).ok()
+                }),
+                None => digits_at(context.payload, error.offset),
+            };
             let point = clock(nanos.unwrap_or_default());
             let received = clock(context.received_at.0);
             add(format_args!(": the point says {point}, it was received {received}"));
@@ -85,6 +86,14 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
         _ => {}
     }
     text
+}
+
+/// The time of a line, which stands in the payload as it is.
+fn digits_at(payload: &[u8], offset: Option<u32>) -> Option<i64> {
+    let text = payload.get(usize::try_from(offset?).ok()?..)?;
+    let is_digit = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
+    let len = text.iter().position(|byte| !is_digit(byte)).unwrap_or(text.len());
+    str::from_utf8(&text[..len]).ok()?.parse().ok()
 }
 
 /// Which field a slot is.

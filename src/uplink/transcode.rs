@@ -17,11 +17,11 @@ use std::{
 };
 
 use crate::{
-    mapping::{Plan, Plans, Select, Source, TopicMatch},
+    mapping::{Decoder, Plan, Plans, Select, Source, TopicMatch},
     model::{Cause, ShardCount, ShardId, UnixNanos},
     spool::EntryBuffer,
     uplink::{
-        DecodeError, Limits, Slots, decode, line,
+        DecodeError, Limits, Slots, decode, line, lines,
         point::{self, Context, Outcome},
         told,
     },
@@ -79,6 +79,7 @@ pub struct Transcoder {
     shards: ShardCount,
     slots: Slots,
     matched: TopicMatch,
+    line_writer: lines::Writer,
     failures: Vec<Failure>,
 }
 
@@ -105,7 +106,14 @@ impl Transcoder {
     #[must_use]
     pub fn new(limits: Limits, shards: ShardCount) -> Self {
         let slots = Slots::new(&limits);
-        Self { limits, shards, slots, matched: TopicMatch::default(), failures: Vec::new() }
+        Self {
+            limits,
+            shards,
+            slots,
+            matched: TopicMatch::default(),
+            line_writer: lines::Writer::default(),
+            failures: Vec::new(),
+        }
     }
 
     /// Why mappings of the last message failed; empty: all went well.
@@ -181,7 +189,7 @@ impl Transcoder {
                 lines: &mut *lines,
                 progress: &mut *progress,
             };
-            run.message(&mut self.slots)
+            run.message(&mut self.slots, &mut self.line_writer)
         }));
         let failure = match ran {
             Ok(Ok(())) => return,
@@ -266,7 +274,11 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Decodes the message and writes its points.
-    fn message(&mut self, slots: &mut Slots) -> Result<(), DecodeError> {
+    fn message(
+        &mut self,
+        slots: &mut Slots,
+        line_writer: &mut lines::Writer,
+    ) -> Result<(), DecodeError> {
         let payload = self.context.payload;
         if u32::try_from(payload.len()).is_err() {
             return Err(DecodeError::new(Cause::TooManyBytes, "the payload is over 4 GiB"));
@@ -274,6 +286,9 @@ impl Run<'_> {
         slots.begin_message(&self.plan.slots);
         decode::message(self.plan, payload, slots, self.limits)?;
         self.find_place(slots)?;
+        if matches!(self.plan.decoder, Decoder::LineProtocol) {
+            return self.copy_lines(slots, line_writer);
+        }
         if !self.plan.slots.has_points {
             self.point(slots)?;
         } else {
@@ -285,6 +300,37 @@ impl Run<'_> {
         }
         let unknown = &mut self.progress.transcoded.properties_unknown;
         *unknown = unknown.saturating_add(slots.unknown);
+        Ok(())
+    }
+
+    /// Copies the lines of a line-protocol payload, within the message's bounds.
+    fn copy_lines(
+        &mut self,
+        slots: &Slots,
+        line_writer: &mut lines::Writer,
+    ) -> Result<(), DecodeError> {
+        let Some(place) = self.progress.place else { return Ok(()) };
+        let mut next = line_writer.begin(self.plan, slots, self.context)?;
+        while next.write(self.lines[place.shard.as_usize()].bytes_mut())? {
+            self.count_point(place)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a line that has just been appended, within the message's bounds.
+    fn count_point(&mut self, place: Place) -> Result<(), DecodeError> {
+        let buffer = &mut self.lines[place.shard.as_usize()];
+        let counts = &mut self.progress.transcoded;
+        if buffer.bytes_mut().len() - place.start > self.limits.bytes_max {
+            let what = "the message's lines are over their bound";
+            return Err(DecodeError::new(Cause::TooManyBytes, what));
+        }
+        if counts.points as usize >= self.limits.points_max {
+            let what = "more points than the bound";
+            return Err(DecodeError::new(Cause::TooManyPoints, what));
+        }
+        counts.points += 1;
+        buffer.items += 1;
         Ok(())
     }
 
@@ -332,18 +378,7 @@ impl Run<'_> {
         match outcome {
             Outcome::Filtered => counts.points_filtered += 1,
             Outcome::Empty => counts.points_empty += 1,
-            Outcome::Written => {
-                if bytes.len() - place.start > self.limits.bytes_max {
-                    let what = "the message's lines are over their bound";
-                    return Err(DecodeError::new(Cause::TooManyBytes, what));
-                }
-                if counts.points as usize >= self.limits.points_max {
-                    let what = "more points than the bound";
-                    return Err(DecodeError::new(Cause::TooManyPoints, what));
-                }
-                counts.points += 1;
-                buffer.items += 1;
-            }
+            Outcome::Written => return self.count_point(place),
         }
         Ok(())
     }

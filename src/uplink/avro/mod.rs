@@ -12,7 +12,4 @@
 mod text;
 mod walk;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use walk::{element, message};

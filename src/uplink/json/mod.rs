@@ -11,7 +11,4 @@
 mod seeds;
 mod walk;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use walk::{element, message};

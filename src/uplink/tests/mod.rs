@@ -1,6 +1,11 @@
 //! Messages through plans: schema and mapping in, lines or failures out.
 
+mod avro;
 mod framing;
 mod harness;
+mod json;
+mod lines;
 mod protobuf;
+mod set;
+mod shipped;
 mod wire;

@@ -1,0 +1,325 @@
+//! One line, taken apart without a copy.
+
+use std::ops::Range;
+
+use crate::{model::Cause, uplink::DecodeError};
+
+/// The parts of one line as ranges of the payload. Reused: the lists are cleared, not freed.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) measurement: Range<usize>,
+    /// Keys and values, still escaped.
+    pub(super) tags: Vec<Pair>,
+    /// Keys and values, still escaped.
+    pub(super) fields: Vec<Pair>,
+    /// What unsigned fields there are, by index.
+    pub(super) unsigned: Vec<usize>,
+    /// Floats such as `1.` and `.5`, which not every database reads, by index.
+    pub(super) loose: Vec<usize>,
+    /// With the byte where it stands.
+    pub(super) time: Option<(i64, usize)>,
+}
+
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) key: Range<usize>,
+    pub(super) value: Range<usize>,
+}
+
+/// Goes through a payload line by line.
+#[derive(Debug)]
+pub(super) struct Parser<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+/// What ends a text outside of quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Measurement,
+    TagKey,
+    TagValue,
+    FieldKey,
+}
+
+impl<'a> Parser<'a> {
+    pub(super) const fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Takes the next line apart; false at the end of the payload.
+    ///
+    /// # Errors
+    /// What is wrong, and at which byte.
+    pub(super) fn next(&mut self, parts: &mut Parts) -> Result<bool, DecodeError> {
+        if !self.skip_empty() {
+            return Ok(false);
+        }
+        parts.tags.clear();
+        parts.fields.clear();
+        parts.unsigned.clear();
+        parts.loose.clear();
+        parts.time = None;
+        parts.measurement = self.word(Part::Measurement)?;
+        while self.take(b',') {
+            let key = self.word(Part::TagKey)?;
+            self.expect(b'=', "a tag has no value")?;
+            let value = self.word(Part::TagValue)?;
+            parts.tags.push(Pair { key, value });
+        }
+        self.spaces("the fields are missing")?;
+        loop {
+            let key = self.word(Part::FieldKey)?;
+            self.expect(b'=', "a field has no value")?;
+            let value = self.value(parts)?;
+            parts.fields.push(Pair { key, value });
+            if !self.take(b',') {
+                break;
+            }
+        }
+        self.end(parts)?;
+        self.check_keys(parts)?;
+        Ok(true)
+    }
+
+    /// Goes past blank lines and comments; false at the end.
+    fn skip_empty(&mut self) -> bool {
+        while let Some(byte) = self.peek() {
+            match byte {
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                b'#' => {
+                    let rest = &self.text[self.at..];
+                    let len = rest.iter().position(|byte| *byte == b'\n');
+                    self.at += len.unwrap_or(rest.len());
+                }
+                _ => return true,
+            }
+        }
+        false
+    }
+
+    /// A measurement, a key or a tag's value.
+    fn word(&mut self, part: Part) -> Result<Range<usize>, DecodeError> {
+        let start = self.at;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'\\' if self.is_separator(self.at + 1) => {
+                    if self.at > start && self.text[self.at - 1] == b'\\' {
+                        let what = "two backslashes before `,`, `=` or a space are ambiguous";
+                        return Err(self.malformed(what));
+                    }
+                    self.at += 2;
+                }
+                b' ' | b'\n' | b'\r' | b',' => break,
+                // Before `=` ends a key; in a value it is a mistake; a measurement may hold it.
+                b'=' if part != Part::Measurement => break,
+                0 => return Err(self.unwritable(part)),
+                _ => self.at += 1,
+            }
+        }
+        if self.at == start {
+            return Err(self.malformed(match part {
+                Part::Measurement => "the measurement is missing",
+                Part::TagKey => "a tag has no key",
+                Part::TagValue => "a tag has no value",
+                Part::FieldKey => "a field has no key",
+            }));
+        }
+        if part == Part::TagValue && self.peek() == Some(b'=') {
+            return Err(self.malformed("a tag's value holds `=` without a backslash"));
+        }
+        if matches!(self.peek(), Some(b'\r')) && self.text.get(self.at + 1) != Some(&b'\n') {
+            return Err(self.unwritable(part));
+        }
+        Ok(start..self.at)
+    }
+
+    /// A field's value.
+    fn value(&mut self, parts: &mut Parts) -> Result<Range<usize>, DecodeError> {
+        let start = self.at;
+        if self.peek() == Some(b'"') {
+            return self.string();
+        }
+        while let Some(byte) = self.peek() {
+            if matches!(byte, b',' | b' ' | b'\n' | b'\r') {
+                break;
+            }
+            self.at += 1;
+        }
+        let text = str::from_utf8(&self.text[start..self.at]).unwrap_or_default();
+        let (digits, suffix) = text.split_at(text.len().saturating_sub(1));
+        let error = match suffix {
+            "i" => check_digits(digits, digits.parse::<i64>().is_ok()),
+            "u" => {
+                parts.unsigned.push(parts.fields.len());
+                match digits.starts_with('-') {
+                    true => Some(MALFORMED_VALUE),
+                    false => check_digits(digits, digits.parse::<u64>().is_ok()),
+                }
+            }
+            _ if is_boolean(text) => None,
+            _ if is_float(text) => {
+                if is_loose(text) {
+                    parts.loose.push(parts.fields.len());
+                }
+                None
+            }
+            _ => Some(MALFORMED_VALUE),
+        };
+        match error {
+            None => Ok(start..self.at),
+            Some((cause, what)) => Err(DecodeError::new(cause, what).at(start)),
+        }
+    }
+
+    /// A string in quotes.
+    fn string(&mut self) -> Result<Range<usize>, DecodeError> {
+        let start = self.at;
+        self.at += 1;
+        while let Some(byte) = self.peek() {
+            self.at += 1;
+            match byte {
+                b'"' => return Ok(start..self.at),
+                b'\\' => self.at += 1,
+                _ => {}
+            }
+        }
+        let what = "a string does not end";
+        Err(DecodeError::new(Cause::PayloadTruncated, what).at(start))
+    }
+
+    /// What follows the fields: spaces, a time, the line's end.
+    fn end(&mut self, parts: &mut Parts) -> Result<(), DecodeError> {
+        self.skip_spaces();
+        let start = self.at;
+        while matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at > start {
+            let digits = str::from_utf8(&self.text[start..self.at]).unwrap_or_default();
+            let Ok(time) = digits.parse() else {
+                let what = "the time is no number of nanoseconds in 64 bits";
+                return Err(DecodeError::new(Cause::TimeInvalid, what).at(start));
+            };
+            if self.text[start - 1] != b' ' {
+                return Err(self.malformed("a value is followed by something"));
+            }
+            parts.time = Some((time, start));
+            self.skip_spaces();
+        }
+        if self.peek() == Some(b'\r') {
+            self.at += 1;
+            if self.peek().is_some_and(|byte| byte != b'\n') {
+                return Err(self.malformed("a CR is not followed by LF"));
+            }
+        }
+        match self.peek() {
+            None => Ok(()),
+            Some(b'\n') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(_) => Err(self.malformed("the line goes on after its end")),
+        }
+    }
+
+    /// No key may come twice: databases do not agree on which one counts.
+    fn check_keys(&self, parts: &Parts) -> Result<(), DecodeError> {
+        let mut keys = parts.tags.iter().chain(&parts.fields).map(|pair| &pair.key);
+        while let Some(key) = keys.next() {
+            let text = &self.text[key.clone()];
+            if keys.clone().any(|other| self.text[other.clone()] == *text) {
+                let what = "a key comes twice in a line";
+                return Err(DecodeError::new(Cause::PayloadMalformed, what).at(key.start));
+            }
+        }
+        Ok(())
+    }
+
+    /// The next byte.
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    /// Takes a byte if it is next.
+    fn take(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Takes a byte that must be next.
+    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), DecodeError> {
+        if self.take(byte) { Ok(()) } else { Err(self.malformed(what)) }
+    }
+
+    /// Takes at least one space.
+    fn spaces(&mut self, what: &'static str) -> Result<(), DecodeError> {
+        self.expect(b' ', what)?;
+        self.skip_spaces();
+        Ok(())
+    }
+
+    /// Takes any number of spaces.
+    fn skip_spaces(&mut self) {
+        while self.take(b' ') {}
+    }
+
+    /// Whether an escapable byte stands there.
+    fn is_separator(&self, at: usize) -> bool {
+        matches!(self.text.get(at), Some(b',' | b'=' | b' '))
+    }
+
+    /// The line breaks the grammar here.
+    #[cold]
+    fn malformed(&self, what: &'static str) -> DecodeError {
+        DecodeError::new(Cause::PayloadMalformed, what).at(self.at)
+    }
+
+    /// A byte that cannot stand outside of quotes.
+    #[cold]
+    fn unwritable(&self, part: Part) -> DecodeError {
+        match part {
+            Part::TagValue => {
+                DecodeError::new(Cause::TagInvalid, "a tag holds CR or NUL").at(self.at)
+            }
+            Part::Measurement | Part::TagKey | Part::FieldKey => {
+                self.malformed("a measurement or key holds CR or NUL")
+            }
+        }
+    }
+}
+
+/// What is told of a value that is none.
+const MALFORMED_VALUE: (Cause, &str) =
+    (Cause::PayloadMalformed, "a value is no number, boolean or string");
+
+/// What is wrong with the digits of an integer.
+fn check_digits(digits: &str, fits: bool) -> Option<(Cause, &'static str)> {
+    let plain = digits.strip_prefix('-').unwrap_or(digits);
+    if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(MALFORMED_VALUE);
+    }
+    (!fits).then_some((Cause::IntegerOutOfRange, "an integer does not fit 64 bits"))
+}
+
+/// The words of a boolean.
+fn is_boolean(text: &str) -> bool {
+    matches!(text, "t" | "T" | "true" | "True" | "TRUE" | "f" | "F" | "false" | "False" | "FALSE")
+}
+
+/// Whether a float is written as databases read it: Rust's grammar without signs before digits but
+/// `-`, without words, and finite.
+fn is_float(text: &str) -> bool {
+    let is_plain =
+        text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'-' | b'+'));
+    is_plain && !text.starts_with('+') && text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+/// Whether a float's point has not a digit on both sides.
+fn is_loose(text: &str) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let Some((before, after)) = text.split_once('.') else { return false };
+    !is_digit(before.as_bytes().last()) || !is_digit(after.as_bytes().first())
+}
