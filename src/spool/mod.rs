@@ -18,7 +18,9 @@ mod view;
 mod writer;
 
 pub use budget::Budget;
-pub use commit::{CommitHandle, CommitOptions, CommitState, Committer, Reply, Settled, Submission};
+pub use commit::{
+    CommitCounters, CommitHandle, CommitOptions, CommitState, Committer, Reply, Settled, Submission,
+};
 pub use cursor::CursorError;
 pub use entry::EntryBuffer;
 pub use fault::DiskFault;

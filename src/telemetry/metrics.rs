@@ -15,7 +15,7 @@
 //! The counters of the two equations are not here: they are read from the [`Ledgers`] at each
 //! scrape, so that one scrape shows one moment and the equations hold in it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
@@ -36,6 +36,9 @@ use crate::{
 
 /// A metric with labels; the handle of one label set comes from `get_or_create_owned`.
 pub type By<L, M> = Family<L, M, fn() -> M>;
+
+/// A counter of time.
+pub type Seconds = Counter<f64, AtomicU64>;
 
 /// What stands in front of every name.
 const PREFIX: &str = "fleetline";
@@ -103,8 +106,10 @@ metrics! {
     spool_disk_bytes: Gauge [bytes],
     /// Bytes past which publishes wait.
     spool_limit_bytes: Gauge [bytes],
-    /// Time of one fdatasync of a group, by shard.
-    spool_sync_seconds: By<ShardLabel, Histogram> [seconds],
+    /// Groups made durable, one sync each, by shard.
+    spool_synced_groups: By<ShardLabel, Counter> [groups],
+    /// Time from a group's first write to the end of its sync, in all, by shard.
+    spool_sync_seconds: By<ShardLabel, Seconds> [seconds],
     /// Entries appended, by shard.
     spool_appended_entries: By<ShardLabel, Counter> [entries],
     /// Times that an append found no room, by shard.
@@ -170,6 +175,12 @@ trait Fresh {
 }
 
 impl Fresh for Counter {
+    fn fresh() -> Self {
+        Self::default()
+    }
+}
+
+impl Fresh for Seconds {
     fn fresh() -> Self {
         Self::default()
     }

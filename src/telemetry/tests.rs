@@ -62,13 +62,13 @@ fn labels_are_written_as_their_stable_names() {
     let label =
         FailureLabel { mapping: Arc::from("telemetry"), cause: CauseName(Cause::PayloadTruncated) };
     metrics.uplink_failures.get_or_create(&label).inc_by(2);
-    metrics.spool_sync_seconds.get_or_create(&ShardId(3).into()).observe(0.002);
+    metrics.spool_sync_seconds.get_or_create(&ShardId(3).into()).inc_by(0.5);
     let text = metrics.encode();
     check_line(
         &text,
         "fleetline_uplink_failures_total{mapping=\"telemetry\",cause=\"payload-truncated\"} 2",
     );
-    check_line(&text, "fleetline_spool_sync_seconds_count{shard=\"3\"} 1");
+    check_line(&text, "fleetline_spool_sync_seconds_total{shard=\"3\"} 0.5");
     check_line(&text, "fleetline_health_ready{component=\"store\",critical=\"no\"} 0");
 }
 

@@ -10,6 +10,7 @@ mod line;
 mod lines;
 mod point;
 mod protobuf;
+mod settlement;
 mod slots;
 mod told;
 mod transcode;
@@ -18,7 +19,8 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use intake::IntakeOptions;
+pub use intake::{Intake, IntakeOptions, IntakeParts, Run, Taken, Tickets};
 pub use limits::Limits;
+pub use settlement::Settlement;
 pub use slots::{DecodeError, Item, Slot, Slots, State};
 pub use transcode::{Failure, Message, Transcoded, Transcoder};

@@ -1,1 +1,0 @@
-//! Builds every stage from its options, connects the handles, runs, drains in order.

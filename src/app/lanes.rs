@@ -1,0 +1,143 @@
+//! The lanes: one spool and one commit thread a shard.
+
+use std::{io, sync::Arc, thread::JoinHandle};
+
+use crate::{
+    config::SpoolOptions,
+    env::disk::Disk,
+    model::{ShardCount, ShardId},
+    sink,
+    spool::{self, Budget, CommitCounters, CommitHandle, CommitState, Committer, Recovery},
+    telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics, ShardLabel},
+};
+
+/// The lanes of all shards, in order.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    pub(super) handles: Vec<CommitHandle>,
+    /// By the name of what would be dead.
+    pub(super) threads: Vec<(String, JoinHandle<()>)>,
+    budget: Arc<Budget>,
+    /// What has been told to the metrics already.
+    told: Vec<CommitCounters>,
+}
+
+/// Why a lane cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// Its spool cannot be opened; damage is no reason, a failing disk or a foreign file is.
+    #[error("cannot open the spool of shard {}", shard.0)]
+    Spool {
+        /// Which.
+        shard: ShardId,
+        /// What the spool met.
+        #[source]
+        source: Box<spool::OpenError>,
+    },
+    /// The machine gives no thread.
+    #[error("cannot start the lane of shard {}", shard.0)]
+    Thread {
+        /// Which.
+        shard: ShardId,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Opens every spool and starts its commit thread; what is read from them goes to the sink.
+pub(super) fn open(
+    disk: &Arc<dyn Disk>,
+    options: &SpoolOptions,
+    shards: ShardCount,
+    metrics: &Metrics,
+    board: &HealthBoard,
+) -> Result<(Lanes, Vec<sink::Shard>), LaneError> {
+    let budget = Arc::new(Budget::new(options.bytes_max));
+    metrics.spool_limit_bytes.set(i64::try_from(options.bytes_max).unwrap_or(i64::MAX));
+    let mut lanes = Lanes { handles: Vec::new(), threads: Vec::new(), budget, told: Vec::new() };
+    let mut readers = Vec::new();
+    for shard in shards.ids() {
+        let opened = spool::open(Arc::clone(disk), options.shard(shard, Arc::clone(&lanes.budget)))
+            .map_err(|source| LaneError::Spool { shard, source: Box::new(source) })?;
+        tell(shard, &opened.recovery);
+        let ledger = metrics.ledgers().shard(shard);
+        ledger.recovered(opened.recovery.items);
+        let name = format!("spool-{}", shard.0);
+        let cell = board.cell(&name, Critical::Yes);
+        cell.set(Health::Ready);
+        let (handle, thread) = Committer::start(
+            &name,
+            opened.writer,
+            options.commit.clone(),
+            Some(Arc::clone(&ledger)),
+            Box::new(move |state| show(&cell, state)),
+        )
+        .map_err(|source| LaneError::Thread { shard, source })?;
+        lanes.handles.push(handle);
+        lanes.threads.push((name, thread));
+        lanes.told.push(CommitCounters::default());
+        readers.push(sink::Shard { id: shard, reader: opened.reader, ledger });
+    }
+    Ok((lanes, readers))
+}
+
+fn show(cell: &HealthCell, state: &CommitState) {
+    cell.set(match state {
+        CommitState::Running => Health::Ready,
+        CommitState::Full => Health::Waiting("no room: publishes wait".to_owned()),
+        CommitState::Halted { reason } => Health::Failed(reason.to_string()),
+    });
+}
+
+/// Logs what recovery found; loudly, where something is lost.
+fn tell(shard: ShardId, recovery: &Recovery) {
+    let shard = shard.0;
+    let Recovery { items, torn_bytes, damaged_entries, damaged_items, set_aside, .. } = *recovery;
+    if damaged_entries > 0 || set_aside > 0 {
+        tracing::error!(
+            shard,
+            damaged_entries,
+            damaged_items,
+            set_aside,
+            "the spool is damaged: these entries are lost, their bytes are in quarantine"
+        );
+    }
+    if items > 0 || torn_bytes > 0 {
+        tracing::info!(shard, recovered = items, torn_bytes, "recovered the spool");
+    }
+}
+
+impl Lanes {
+    /// Brings the metrics up to what the commit threads have counted.
+    pub(super) fn measure(&mut self, metrics: &Metrics) {
+        metrics.spool_disk_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        for (index, (handle, told)) in self.handles.iter().zip(&mut self.told).enumerate() {
+            let shard = ShardLabel::from(ShardId(u16::try_from(index).unwrap_or(u16::MAX)));
+            let now = handle.counters();
+            let queued = i64::try_from(handle.queued_bytes()).unwrap_or(i64::MAX);
+            metrics.uplink_queued_bytes.get_or_create_owned(&shard).set(queued);
+            let entries = metrics.spool_appended_entries.get_or_create_owned(&shard);
+            entries.inc_by(now.entries - told.entries);
+            let fulls = metrics.spool_full_appends.get_or_create_owned(&shard);
+            fulls.inc_by(now.fulls - told.fulls);
+            let syncs = metrics.spool_synced_groups.get_or_create_owned(&shard);
+            syncs.inc_by(now.syncs - told.syncs);
+            let time = metrics.spool_sync_seconds.get_or_create_owned(&shard);
+            time.inc_by((now.sync_time - told.sync_time).as_secs_f64());
+            *told = now;
+        }
+    }
+
+    /// Syncs what is queued and ends the threads. Blocks until they have ended.
+    pub(super) fn close(self) {
+        for handle in &self.handles {
+            handle.stop();
+        }
+        for (name, thread) in self.threads {
+            if thread.join().is_err() {
+                tracing::error!(name, "the lane ended with a panic");
+            }
+        }
+    }
+}

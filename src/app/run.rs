@@ -1,0 +1,260 @@
+//! The appliance, from its first lock to its last goodbye.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
+
+use super::{
+    lanes::{self, LaneError, Lanes},
+    layout::{DataDir, DataDirError},
+    watch::{Asked, Signals, dead_thread},
+};
+use crate::{
+    config::Resolved,
+    dead_letter,
+    env::{
+        Clock, SystemClock,
+        disk::{Disk, RealDisk},
+    },
+    http,
+    mapping::{self, Plans},
+    model::Catalog,
+    mqtt::{Edge, EdgeParts, StartError},
+    sink::{self, Sink},
+    store::{Store, StoreError},
+    telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
+};
+
+/// Where the running appliance listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// For vehicles.
+    pub mqtt: Vec<SocketAddr>,
+    /// For operators.
+    pub http: SocketAddr,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// As asked.
+    Asked {
+        /// Connections that were cut before all of theirs was acknowledged.
+        cut_connections: usize,
+        /// Entries that wait in the spools for the next start.
+        waiting_entries: u64,
+    },
+    /// A thread of ours ended by itself; everything acknowledged is in the spools.
+    ThreadDied {
+        /// Which.
+        name: String,
+    },
+}
+
+/// Why the appliance cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// See [`DataDirError`].
+    #[error("the data directory is not usable")]
+    DataDir(#[source] DataDirError),
+    /// See [`LaneError`].
+    #[error("a lane cannot be opened")]
+    Lane(#[source] LaneError),
+    /// The dead-letter log cannot be opened.
+    #[error("the dead-letter log cannot be opened")]
+    DeadLetters(#[source] Box<dead_letter::OpenError>),
+    /// Something is wrong in the schemas or mappings: the message lists all of it.
+    #[error("{0}")]
+    Schemas(mapping::LoadErrors),
+    /// The client for the database cannot be built.
+    #[error("the store's client cannot be built")]
+    Store(#[source] StoreError),
+    /// The machine gives no threads, or no signals.
+    #[error("the control runtime cannot be started")]
+    Runtime(#[source] io::Error),
+    /// The operators' address cannot be listened on.
+    #[error("the operator edge cannot start")]
+    Http(#[source] http::BindError),
+    /// A vehicles' address cannot be listened on.
+    #[error("the vehicle edge cannot start")]
+    Mqtt(#[source] StartError),
+}
+
+/// Threads of the control runtime: shippers and the operator edge; a heavy query never stalls an
+/// MQTT worker, whatever their number.
+const CONTROL_THREADS: usize = 2;
+/// How often the metrics are brought up to what the lanes have counted.
+const MEASURE: Duration = Duration::from_millis(500);
+/// What is kept of the drain's time for the steps behind the edge.
+const EDGE_SHARE: f64 = 0.5;
+
+/// Runs the appliance until it is asked to stop. `on_ready` is called once every listener is up.
+///
+/// # Errors
+/// If it cannot start. What it has opened by then is closed again.
+pub fn run(
+    resolved: &Resolved,
+    drain: Duration,
+    on_ready: impl FnOnce(&Ready),
+) -> Result<Stopped, RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    let mut signals = {
+        let _entered = runtime.enter();
+        Signals::listen().map_err(RunError::Runtime)?
+    };
+    let mut appliance = Appliance::start(resolved, &runtime)?;
+    on_ready(&appliance.ready);
+    let died = runtime.block_on(appliance.watch(&mut signals));
+    if let Some(name) = died {
+        tracing::error!(name, "a thread ended by itself; stopping, so that a restart recovers");
+        return Ok(Stopped::ThreadDied { name });
+    }
+    Ok(appliance.stop(&runtime, drain))
+}
+
+/// Everything that runs.
+struct Appliance {
+    ready: Ready,
+    mapping: mapping::Options,
+    plans: Arc<ArcSwap<Plans>>,
+    catalog: Arc<ArcSwap<Catalog>>,
+    metrics: Arc<Metrics>,
+    edge_health: HealthCell,
+    edge: Edge,
+    lanes: Lanes,
+    sink: Sink,
+    letters: dead_letter::Log,
+    operators: http::Server,
+    clock: Arc<dyn Clock>,
+    /// Held until the end.
+    _data_dir: DataDir,
+}
+
+impl Appliance {
+    fn start(resolved: &Resolved, runtime: &Runtime) -> Result<Self, RunError> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let board = HealthBoard::default();
+        let metrics = Arc::new(Metrics::new(board.clone()));
+        let offline = &resolved.offline;
+        let data_dir = DataDir::open(Arc::clone(&disk), &offline.data_dir, offline.shards)
+            .map_err(RunError::DataDir)?;
+        let mapping = offline.mapping.clone();
+        let loaded = Plans::load(&mapping).map_err(RunError::Schemas)?;
+        let catalog = Arc::new(ArcSwap::from_pointee(loaded.catalog().clone()));
+        let plans = Arc::new(ArcSwap::from_pointee(loaded));
+        let (lanes, shards) = lanes::open(&disk, &resolved.spool, offline.shards, &metrics, &board)
+            .map_err(RunError::Lane)?;
+        let dead_letters = resolved.dead_letter.clone();
+        let letters = dead_letter::open(disk, dead_letters, Arc::clone(&metrics), &board)
+            .map_err(|error| RunError::DeadLetters(Box::new(error)))?;
+        let store = Store::new(&resolved.store, Arc::clone(&clock)).map_err(RunError::Store)?;
+        let parts = sink::Parts {
+            options: resolved.sink.clone(),
+            store: Arc::new(store),
+            dead_letters: letters.handle.clone(),
+            catalog: Arc::clone(&catalog),
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            health: board.cell("store", Critical::No),
+        };
+        let sink = sink::start(runtime.handle(), parts, shards);
+        let edge_health = board.cell("mqtt", Critical::Yes);
+        let listener = runtime.block_on(http::bind(&resolved.http)).map_err(RunError::Http)?;
+        let address = listener.local_addr().map_err(RunError::Runtime)?;
+        let state = http::HttpState { health: board, metrics: Arc::clone(&metrics) };
+        let operators = {
+            let _entered = runtime.enter();
+            http::serve(listener, state, &resolved.http)
+        };
+        let parts = EdgeParts {
+            plans: Arc::clone(&plans),
+            limits: offline.limits.clone(),
+            lanes: lanes.handles.clone(),
+            letters: letters.handle.commit_handle(),
+            shards: offline.shards,
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        };
+        let edge = Edge::start(&resolved.mqtt, &parts).map_err(RunError::Mqtt)?;
+        edge_health.set(Health::Ready);
+        let ready = Ready { mqtt: edge.addresses().to_vec(), http: address };
+        data_dir.announce(&announcement(&ready)).map_err(RunError::DataDir)?;
+        Ok(Self {
+            ready,
+            mapping,
+            plans,
+            catalog,
+            metrics,
+            edge_health,
+            edge,
+            lanes,
+            sink,
+            letters,
+            operators,
+            clock,
+            _data_dir: data_dir,
+        })
+    }
+
+    /// Waits until it is asked to stop (`None`), or until a thread has died (its name).
+    async fn watch(&mut self, signals: &mut Signals) -> Option<String> {
+        let mut measure = tokio::time::interval(MEASURE);
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => return None,
+                    Asked::Reload => self.reload(),
+                },
+                _ = measure.tick() => self.lanes.measure(&self.metrics),
+                name = dead_thread(&self.lanes.threads, || self.edge.is_running()) => {
+                    return Some(name);
+                }
+                () = self.sink.watch() => return Some("sink".to_owned()),
+            }
+        }
+    }
+
+    /// Loads schemas and mappings anew; the old ones stay if anything is wrong.
+    fn reload(&self) {
+        match Plans::load(&self.mapping) {
+            Ok(plans) => {
+                self.catalog.store(Arc::new(plans.catalog().clone()));
+                self.plans.store(Arc::new(plans));
+                tracing::info!("schemas and mappings loaded anew");
+            }
+            Err(errors) => {
+                tracing::error!(%errors, "schemas and mappings not loaded, the old ones stay");
+            }
+        }
+    }
+
+    /// Stops in the direction of the data.
+    fn stop(self, runtime: &Runtime, limit: Duration) -> Stopped {
+        tracing::info!("stopping: nothing more is taken in");
+        self.edge_health.set(Health::Waiting("stopping".to_owned()));
+        let began = self.clock.monotonic();
+        let cut_connections = runtime.block_on(self.edge.drain(limit.mul_f64(EDGE_SHARE)));
+        self.edge.stop();
+        self.lanes.close();
+        let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(began));
+        let drained = runtime.block_on(self.sink.drain(left));
+        self.letters.close();
+        runtime.block_on(self.operators.stop(Duration::from_millis(200)));
+        let waiting_entries = drained.waiting_entries;
+        tracing::info!(cut_connections, waiting_entries, "stopped");
+        Stopped::Asked { cut_connections, waiting_entries }
+    }
+}
+
+/// What stands in the lock file: where commands on this machine find the appliance.
+fn announcement(ready: &Ready) -> String {
+    serde_json::json!({ "pid": std::process::id(), "mqtt": ready.mqtt, "http": ready.http })
+        .to_string()
+}

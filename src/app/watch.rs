@@ -1,0 +1,59 @@
+//! What is looked at while the appliance runs: signals, threads, and the state of the spools.
+
+use std::{io, thread::JoinHandle, time::Duration};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that the appliance answers to.
+#[derive(Debug)]
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Stop, in order.
+    Stop,
+    /// Load schemas and mappings anew.
+    Reload,
+}
+
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+}
+
+/// How often threads are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Waits until a thread that should run for ever has ended; tells its name.
+pub(super) async fn dead_thread(
+    threads: &[(String, JoinHandle<()>)],
+    edge_runs: impl Fn() -> bool,
+) -> String {
+    loop {
+        if let Some((name, _)) = threads.iter().find(|(_, thread)| thread.is_finished()) {
+            return name.clone();
+        }
+        if !edge_runs() {
+            return "mqtt".to_owned();
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

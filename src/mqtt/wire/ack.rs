@@ -1,0 +1,97 @@
+//! The acknowledgements of a PUBLISH, read and written by hand, and DISCONNECT.
+
+use std::num::NonZeroU16;
+
+use super::{
+    Version, Violation,
+    properties::{Packet, check_properties},
+    text::read_u16,
+};
+
+/// The acknowledgements that this side writes, by their first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::mqtt) enum AckKind {
+    /// PUBACK.
+    Ack = 0x40,
+    /// PUBREC.
+    Rec = 0x50,
+    /// PUBCOMP.
+    Comp = 0x70,
+}
+
+/// Appends an acknowledgement. A reason is written to a 5.0 client only, and success is left out.
+pub(in crate::mqtt) fn write_ack(
+    out: &mut Vec<u8>,
+    version: Version,
+    kind: AckKind,
+    packet_id: NonZeroU16,
+    reason: u8,
+) {
+    let [high, low] = packet_id.get().to_be_bytes();
+    match version {
+        Version::V5 if reason != 0 => out.extend([kind as u8, 3, high, low, reason]),
+        Version::V3 | Version::V5 => out.extend([kind as u8, 2, high, low]),
+    }
+}
+
+/// Reads the body of a PUBACK, PUBREC, PUBREL or PUBCOMP.
+pub(in crate::mqtt) fn read_ack(version: Version, body: &[u8]) -> Result<NonZeroU16, Violation> {
+    let mut rest = body;
+    let packet_id = NonZeroU16::new(read_u16(&mut rest)?).ok_or(Violation::Protocol)?;
+    if version == Version::V5
+        && let Some((_reason, properties)) = rest.split_first()
+    {
+        rest = properties;
+        if !rest.is_empty() {
+            check_properties(&mut rest, Packet::Ack)?;
+        }
+    }
+    if rest.is_empty() { Ok(packet_id) } else { Err(Violation::Malformed) }
+}
+
+/// Checks the body of a DISCONNECT.
+pub(in crate::mqtt) fn read_disconnect(version: Version, body: &[u8]) -> Result<(), Violation> {
+    let Some((_reason, mut rest)) = body.split_first() else {
+        return Ok(());
+    };
+    if version == Version::V3 {
+        return Err(Violation::Malformed);
+    }
+    if !rest.is_empty() {
+        let properties = check_properties(&mut rest, Packet::Disconnect)?;
+        // Every session here was granted an expiry of 0, which may not be raised ([MQTT-3.1.2-27]).
+        if properties.session_expiry.is_some_and(|expiry| expiry != 0) {
+            return Err(Violation::Protocol);
+        }
+    }
+    if rest.is_empty() { Ok(()) } else { Err(Violation::Malformed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_written_only_to_those_who_can_read_it() {
+        let id = NonZeroU16::new(0x1234).expect("not zero");
+        let written = |version, reason| {
+            let mut out = Vec::new();
+            write_ack(&mut out, version, AckKind::Ack, id, reason);
+            out
+        };
+        assert_eq!(written(Version::V3, 0x99), [0x40, 2, 0x12, 0x34]);
+        assert_eq!(written(Version::V5, 0), [0x40, 2, 0x12, 0x34]);
+        assert_eq!(written(Version::V5, 0x99), [0x40, 3, 0x12, 0x34, 0x99]);
+    }
+
+    #[test]
+    fn an_acknowledgement_with_anything_left_over_is_malformed() {
+        assert!(read_ack(Version::V3, &[0, 1]).is_ok());
+        assert_eq!(read_ack(Version::V3, &[0, 1, 0]), Err(Violation::Malformed));
+        assert_eq!(read_ack(Version::V3, &[0, 0]), Err(Violation::Protocol));
+        assert!(read_ack(Version::V5, &[0, 1, 0, 0]).is_ok());
+        assert_eq!(read_ack(Version::V5, &[0, 1, 0, 0, 0]), Err(Violation::Malformed));
+        assert_eq!(read_ack(Version::V5, &[0, 1, 0, 2, 1, 0]), Err(Violation::Protocol));
+    }
+}

@@ -1,0 +1,171 @@
+//! The properties of MQTT 5.0: which belong where, how often, and of what type.
+
+use super::{
+    Violation,
+    text::{read_binary, read_string, read_u16, read_varint},
+};
+
+/// The packets (and the will) that carry properties from a client, one bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::mqtt) enum Packet {
+    Connect = 1,
+    Publish = 2,
+    Ack = 4,
+    Subscribe = 8,
+    Unsubscribe = 16,
+    Disconnect = 32,
+    Auth = 64,
+}
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Flag,
+    Two,
+    Four,
+    Varint,
+    Text,
+    Binary,
+    Pair,
+}
+
+/// Shape and home of a property; `None` if there is no such property.
+const fn rule(id: u8) -> Option<(Shape, u8)> {
+    use Shape::{Binary, Flag, Four, Pair, Text, Two, Varint};
+    // Homes that only a server writes to are 0: known, but never allowed from a client.
+    Some(match id {
+        0x01 => (Flag, Packet::Publish as u8),
+        0x02 => (Four, Packet::Publish as u8),
+        0x03 | 0x08 => (Text, Packet::Publish as u8),
+        0x09 => (Binary, Packet::Publish as u8),
+        0x0b => (Varint, Packet::Subscribe as u8),
+        0x11 => (Four, Packet::Connect as u8 | Packet::Disconnect as u8),
+        0x12 | 0x1a => (Text, 0),
+        0x13 => (Two, 0),
+        0x15 => (Text, Packet::Connect as u8 | Packet::Auth as u8),
+        0x16 => (Binary, Packet::Connect as u8 | Packet::Auth as u8),
+        0x17 | 0x19 => (Flag, Packet::Connect as u8),
+        0x18 => (Four, 0),
+        0x1c => (Text, Packet::Disconnect as u8),
+        0x1f => (Text, Packet::Ack as u8 | Packet::Disconnect as u8 | Packet::Auth as u8),
+        0x21 | 0x22 => (Two, Packet::Connect as u8),
+        0x23 => (Two, Packet::Publish as u8),
+        0x24 | 0x25 | 0x28 | 0x29 | 0x2a => (Flag, 0),
+        0x26 => (Pair, u8::MAX),
+        0x27 => (Four, Packet::Connect as u8),
+        _ => return None,
+    })
+}
+
+/// What the uplink reads of a property block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::mqtt) struct Read<'a> {
+    pub(in crate::mqtt) topic_alias: Option<u16>,
+    pub(in crate::mqtt) content_type: Option<&'a str>,
+    pub(in crate::mqtt) session_expiry: Option<u32>,
+    pub(in crate::mqtt) user_properties: usize,
+}
+
+/// Takes a property block from the front and checks it against the packet that it came in.
+pub(in crate::mqtt) fn check_properties<'a>(
+    rest: &mut &'a [u8],
+    packet: Packet,
+) -> Result<Read<'a>, Violation> {
+    let len = usize::try_from(read_varint(rest)?).map_err(|_| Violation::Malformed)?;
+    let (mut block, after) = rest.split_at_checked(len).ok_or(Violation::Malformed)?;
+    *rest = after;
+    let mut read = Read::default();
+    let mut seen = 0_u64;
+    while let Some((&id, value)) = block.split_first() {
+        block = value;
+        // Every known id is below 0x40, so one word remembers which have come.
+        let (shape, homes) = rule(id).ok_or(Violation::Malformed)?;
+        take(&mut block, id, shape, &mut read)?;
+        let again = seen & (1 << id) != 0;
+        seen |= 1 << id;
+        if homes & (packet as u8) == 0 || (again && !matches!(shape, Shape::Pair)) {
+            return Err(Violation::Protocol);
+        }
+    }
+    Ok(read)
+}
+
+fn take<'a>(
+    block: &mut &'a [u8],
+    id: u8,
+    shape: Shape,
+    read: &mut Read<'a>,
+) -> Result<(), Violation> {
+    match shape {
+        Shape::Flag => {
+            let (&value, after) = block.split_first().ok_or(Violation::Malformed)?;
+            *block = after;
+            if value > 1 {
+                return Err(Violation::Protocol);
+            }
+        }
+        Shape::Two => {
+            let value = read_u16(block)?;
+            if id == 0x23 {
+                read.topic_alias = Some(value);
+            }
+        }
+        Shape::Four => {
+            let (value, after) = block.split_first_chunk::<4>().ok_or(Violation::Malformed)?;
+            *block = after;
+            if id == 0x11 {
+                read.session_expiry = Some(u32::from_be_bytes(*value));
+            }
+        }
+        Shape::Varint => {
+            if read_varint(block)? == 0 {
+                return Err(Violation::Protocol);
+            }
+        }
+        Shape::Text => {
+            let value = read_string(block)?;
+            if id == 0x03 {
+                read.content_type = Some(value);
+            }
+        }
+        Shape::Binary => {
+            read_binary(block)?;
+        }
+        Shape::Pair => {
+            read_string(block)?;
+            read_string(block)?;
+            read.user_properties += 1;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(packet: Packet, block: &[u8], expect: Result<Read<'_>, Violation>) {
+        assert_eq!(check_properties(&mut &*block, packet), expect, "{block:02x?}");
+    }
+
+    #[test]
+    fn a_property_is_read_where_it_belongs_and_told_apart_where_it_does_not() {
+        let read = |alias| Read { topic_alias: alias, ..Read::default() };
+        check(Packet::Publish, &[0], Ok(Read::default()));
+        check(Packet::Publish, &[3, 0x23, 0, 7], Ok(read(Some(7))));
+        check(Packet::Publish, &[6, 0x23, 0, 7, 0x23, 0, 8], Err(Violation::Protocol));
+        check(Packet::Publish, &[2, 0x17, 0], Err(Violation::Protocol));
+        check(Packet::Publish, &[2, 0x01, 2], Err(Violation::Protocol));
+        check(Packet::Publish, &[2, 0x04, 0], Err(Violation::Malformed));
+        check(Packet::Publish, &[1, 0x17], Err(Violation::Malformed));
+        check(Packet::Publish, &[9, 0x23], Err(Violation::Malformed));
+        check(Packet::Publish, &[2, 0xff, 0], Err(Violation::Malformed));
+    }
+
+    #[test]
+    fn user_properties_may_repeat_and_are_counted() {
+        let block = [14, 0x26, 0, 1, b'a', 0, 1, b'b', 0x26, 0, 1, b'a', 0, 1, b'c'];
+        let expect = Read { user_properties: 2, ..Read::default() };
+        check(Packet::Disconnect, &block, Ok(expect));
+    }
+}

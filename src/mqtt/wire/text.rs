@@ -1,0 +1,53 @@
+//! Strings and integers of the protocol, borrowed.
+
+use super::Violation;
+
+/// Takes a two-byte integer from the front.
+pub(in crate::mqtt) fn read_u16(rest: &mut &[u8]) -> Result<u16, Violation> {
+    let (bytes, after) = rest.split_first_chunk::<2>().ok_or(Violation::Malformed)?;
+    *rest = after;
+    Ok(u16::from_be_bytes(*bytes))
+}
+
+/// Takes bytes with a two-byte length from the front.
+pub(super) fn read_binary<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Violation> {
+    let len = usize::from(read_u16(rest)?);
+    let (bytes, after) = rest.split_at_checked(len).ok_or(Violation::Malformed)?;
+    *rest = after;
+    Ok(bytes)
+}
+
+/// Takes a string from the front.
+pub(super) fn read_string<'a>(rest: &mut &'a [u8]) -> Result<&'a str, Violation> {
+    utf8(read_binary(rest)?)
+}
+
+/// Takes a variable byte integer from the front.
+pub(super) fn read_varint(rest: &mut &[u8]) -> Result<u32, Violation> {
+    let mut value = 0;
+    for shift in [0, 7, 14, 21] {
+        let (&byte, after) = rest.split_first().ok_or(Violation::Malformed)?;
+        *rest = after;
+        value |= u32::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(Violation::Malformed)
+}
+
+/// The bytes as text, without control characters.
+///
+/// NUL must close the connection ([MQTT-1.5.4-2]); for the other control characters and the
+/// non-characters the specification leaves it to the server, and no honest vehicle sends them.
+pub(in crate::mqtt) fn utf8(bytes: &[u8]) -> Result<&str, Violation> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Violation::Malformed)?;
+    let printable = bytes.iter().all(|byte| (0x20..0x7f).contains(byte))
+        || text.chars().all(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}'));
+    if printable { Ok(text) } else { Err(Violation::Malformed) }
+}
+
+/// How many levels a topic has.
+pub(in crate::mqtt) fn level_count(topic: &str) -> usize {
+    1 + topic.bytes().filter(|byte| *byte == b'/').count()
+}

@@ -1,0 +1,306 @@
+//! One worker thread's share of the edge: its connections, its intake, its half-second clock.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    future::poll_fn,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use ntex::{task::LocalWaker, time::Millis};
+use tokio::sync::{mpsc::UnboundedReceiver, watch};
+
+use super::{
+    connection::{Connection, Owner},
+    handshake::Announced,
+    session::SessionLimits,
+};
+use crate::{
+    spool::Settled,
+    telemetry::{Metrics, ReasonLabel},
+    uplink::Intake,
+};
+
+/// How often overdue connections are looked for: the error of every time-out of the edge.
+const TICK: Duration = Duration::from_millis(500);
+
+/// A moment of a worker's clock, in half seconds since it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tick(u32);
+
+impl Tick {
+    /// Ticks since an earlier moment.
+    pub(super) fn since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A duration in ticks, rounded up.
+pub(super) fn ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX)
+}
+
+/// The bounds of every connection of the edge.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) announced: Announced,
+    pub(super) session: SessionLimits,
+    pub(super) connect_bytes_max: usize,
+    pub(super) control_bytes_max: usize,
+    pub(super) packet_bytes_max: usize,
+    pub(super) connect_ticks: u32,
+    pub(super) packet_ticks: u32,
+    pub(super) sessions_max: usize,
+}
+
+/// What all workers share. Atomics, because each is one number with no other to agree with.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) metrics: Arc<Metrics>,
+    /// Connections that are open now.
+    pub(super) live: AtomicUsize,
+    /// Identifiers given to clients that brought none.
+    pub(super) assigned: AtomicUsize,
+    /// Whether a will, or a retained message, has been logged already.
+    pub(super) told_will: AtomicBool,
+    pub(super) told_retain: AtomicBool,
+    /// True once the appliance is stopping.
+    pub(super) draining: watch::Sender<bool>,
+}
+
+/// One worker's share.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    intake: RefCell<Intake<Owner>>,
+    /// By number. Bounded by `sessions_max`.
+    connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    next_id: Cell<u64>,
+    /// Something was taken in since the last flush.
+    dirty: Cell<bool>,
+    flush: LocalWaker,
+    draining: Cell<bool>,
+    now: Cell<Tick>,
+    /// Bytes read and written since the last tick.
+    read: Cell<u64>,
+    written: Cell<u64>,
+    /// Acknowledgements on their way into a write buffer; kept to be used again.
+    scratch: RefCell<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// Starts a worker on the current thread: its tasks run until the thread's runtime ends.
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        intake: Intake<Owner>,
+        answers: UnboundedReceiver<Settled>,
+    ) -> Rc<Self> {
+        let draining = shared.draining.subscribe();
+        let worker = Rc::new(Self {
+            shared,
+            intake: RefCell::new(intake),
+            connections: RefCell::new(HashMap::new()),
+            next_id: Cell::new(0),
+            dirty: Cell::new(false),
+            flush: LocalWaker::new(),
+            draining: Cell::new(*draining.borrow()),
+            now: Cell::new(Tick(0)),
+            read: Cell::new(0),
+            written: Cell::new(0),
+            scratch: RefCell::new(Vec::new()),
+        });
+        ntex::rt::spawn(flush(Rc::clone(&worker)));
+        ntex::rt::spawn(answer(Rc::clone(&worker), answers));
+        ntex::rt::spawn(tick(Rc::clone(&worker)));
+        ntex::rt::spawn(drain(Rc::clone(&worker), draining));
+        worker
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(super) fn tick(&self) -> Tick {
+        self.now.get()
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Registers a new connection; `None` if there are too many, or the appliance is stopping.
+    pub(super) fn admit(&self, make: impl FnOnce(u64) -> Connection) -> Option<Owner> {
+        self.shared.metrics.mqtt_accepted_connections.inc();
+        let before = self.shared.live.fetch_add(1, Ordering::Relaxed);
+        if self.draining.get() || before >= self.limits().sessions_max {
+            self.shared.live.fetch_sub(1, Ordering::Relaxed);
+            self.closing(if self.draining.get() { "shutdown" } else { "sessions-max" });
+            return None;
+        }
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        let connection = Rc::new(make(id));
+        self.connections.borrow_mut().insert(id, Rc::clone(&connection));
+        self.shared.metrics.mqtt_open_sessions.inc();
+        Some(Owner(connection))
+    }
+
+    /// A connection ended.
+    pub(super) fn closed(&self, id: u64, cause: &'static str) {
+        if self.connections.borrow_mut().remove(&id).is_some() {
+            self.shared.live.fetch_sub(1, Ordering::Relaxed);
+            self.shared.metrics.mqtt_open_sessions.dec();
+            self.closing(cause);
+        }
+    }
+
+    /// Counts why a connection closes.
+    pub(super) fn closing(&self, cause: &'static str) {
+        let label = ReasonLabel { reason: cause };
+        self.shared.metrics.mqtt_closed_connections.get_or_create_owned(&label).inc();
+    }
+
+    /// A CONNECT was accepted.
+    pub(super) fn opened(&self, has_will: bool) {
+        if has_will {
+            self.unserved("will", &self.shared.told_will);
+        }
+    }
+
+    /// A PUBLISH was read.
+    pub(super) fn received(&self, retain: bool) {
+        self.dirty();
+        if retain {
+            self.unserved("retain", &self.shared.told_retain);
+        }
+    }
+
+    /// Counts something that is accepted and not served yet, and logs it the first time.
+    fn unserved(&self, feature: &'static str, told: &AtomicBool) {
+        let label = ReasonLabel { reason: feature };
+        self.shared.metrics.mqtt_unserved_features.get_or_create_owned(&label).inc();
+        if !told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                feature,
+                "accepted, but not served by this version; counted from now on"
+            );
+        }
+    }
+
+    pub(super) fn paused(&self) {
+        self.shared.metrics.mqtt_paused_reads.inc();
+    }
+
+    pub(super) fn read(&self, bytes: usize) {
+        self.read.set(self.read.get() + bytes as u64);
+    }
+
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.written.set(self.written.get() + bytes as u64);
+    }
+
+    /// An identifier for a client that brought none.
+    pub(super) fn assigned_id(&self) -> String {
+        let number = self.shared.assigned.fetch_add(1, Ordering::Relaxed);
+        format!("fleetline-{}-{number}", std::process::id())
+    }
+
+    /// Gives a cleared buffer to fill.
+    pub(super) fn with_scratch(&self, fill: impl FnOnce(&mut Vec<u8>)) {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.clear();
+        fill(&mut scratch);
+    }
+
+    /// Gives the intake, whose groups are flushed at the end of this turn.
+    pub(super) fn with_intake<R>(&self, change: impl FnOnce(&mut Intake<Owner>) -> R) -> R {
+        self.dirty();
+        change(&mut self.intake.borrow_mut())
+    }
+
+    fn dirty(&self) {
+        if !self.dirty.replace(true) {
+            self.flush.wake();
+        }
+    }
+
+    fn settled(&self, answer: Settled) {
+        let tickets = self.intake.borrow_mut().settled(answer);
+        for run in tickets.runs() {
+            run.owner.0.durable(run.first, run.count, |settlement| {
+                self.intake.borrow_mut().settle(settlement);
+            });
+        }
+        self.intake.borrow_mut().reuse(tickets);
+    }
+}
+
+/// Hands over what gathered, once a turn: it is woken by the first message of a turn and lets the
+/// connections that are ready go first.
+async fn flush(worker: Rc<Worker>) {
+    loop {
+        poll_fn(|cx| {
+            if worker.dirty.get() {
+                return Poll::Ready(());
+            }
+            worker.flush.register(cx.waker());
+            Poll::Pending
+        })
+        .await;
+        tokio::task::yield_now().await;
+        worker.dirty.set(false);
+        worker.intake.borrow_mut().flush();
+    }
+}
+
+/// Takes the lanes' answers, as many as have come, and then publishes the counts once.
+async fn answer(worker: Rc<Worker>, mut answers: UnboundedReceiver<Settled>) {
+    while let Some(first) = answers.recv().await {
+        worker.settled(first);
+        while let Ok(next) = answers.try_recv() {
+            worker.settled(next);
+        }
+        worker.intake.borrow().publish();
+    }
+}
+
+/// The half-second clock. Late ticks are not made up for: a stalled worker closes nobody.
+async fn tick(worker: Rc<Worker>) {
+    loop {
+        ntex::time::sleep(Millis::from(TICK)).await;
+        let now = Tick(worker.now.get().0.saturating_add(1));
+        worker.now.set(now);
+        // A copy, because closing a connection may end its task and change the map.
+        let connections: Vec<Rc<Connection>> =
+            worker.connections.borrow().values().map(Rc::clone).collect();
+        for connection in connections {
+            connection.check_clock(now);
+        }
+        worker.shared.metrics.mqtt_read_bytes.inc_by(worker.read.take());
+        worker.shared.metrics.mqtt_written_bytes.inc_by(worker.written.take());
+    }
+}
+
+/// Wakes every connection when the appliance begins to stop.
+async fn drain(worker: Rc<Worker>, mut draining: watch::Receiver<bool>) {
+    if draining.wait_for(|draining| *draining).await.is_ok() {
+        worker.draining.set(true);
+        let connections: Vec<Rc<Connection>> =
+            worker.connections.borrow().values().map(Rc::clone).collect();
+        for connection in connections {
+            connection.wake();
+        }
+    }
+}

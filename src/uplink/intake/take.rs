@@ -1,0 +1,229 @@
+//! Takes messages in, hands groups over, takes answers back.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{IntakeOptions, Tickets, group::Lane, stamp::Stamps};
+use crate::{
+    dead_letter,
+    env::Clock,
+    mapping::Plans,
+    model::{DeadLetter, UnixNanos},
+    spool::{CommitHandle, EntryBuffer, Settled},
+    telemetry::{MessageCounts, MessageLedger},
+    uplink::{Message, Settlement, Transcoder},
+};
+
+/// What an intake is built from.
+#[derive(Debug)]
+pub struct IntakeParts {
+    /// The plans in force; replaced whole by a reload.
+    pub plans: Arc<ArcSwap<Plans>>,
+    /// Decodes and maps; owned by this worker.
+    pub transcoder: Transcoder,
+    /// One a shard, in order.
+    pub lanes: Vec<CommitHandle>,
+    /// The dead-letter log.
+    pub letters: CommitHandle,
+    /// Where the lanes answer; its receiver feeds [`Intake::settled`].
+    pub replies: UnboundedSender<Settled>,
+    /// Where this worker's counts are published.
+    pub ledger: Arc<MessageLedger>,
+    /// The time of receipt.
+    pub clock: Arc<dyn Clock>,
+    /// Bounds.
+    pub options: IntakeOptions,
+}
+
+/// What became of a message for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// How many lanes have to make something durable before it may be acknowledged.
+    pub waits: u8,
+    /// How it ends then.
+    pub settlement: Settlement,
+    /// A lane that it went to holds more than its bound: its session should stop reading until all
+    /// that it waits for is durable.
+    pub crowded: bool,
+}
+
+/// One worker's way into the lanes. `T` is whose a ticket is.
+#[derive(Debug)]
+pub struct Intake<T> {
+    plans: Arc<ArcSwap<Plans>>,
+    /// The plans of this turn.
+    current: Arc<Plans>,
+    transcoder: Transcoder,
+    /// The open group of each shard, then that of the dead-letter log.
+    open: Vec<EntryBuffer>,
+    /// The lanes of the same.
+    lanes: Vec<Lane<T>>,
+    replies: UnboundedSender<Settled>,
+    ledger: Arc<MessageLedger>,
+    counts: MessageCounts,
+    stamps: Stamps,
+    options: IntakeOptions,
+}
+
+impl<T: Clone + PartialEq> Intake<T> {
+    /// An intake with nothing in it.
+    #[must_use]
+    pub fn new(parts: IntakeParts) -> Self {
+        let lanes: Vec<Lane<T>> = parts
+            .lanes
+            .into_iter()
+            .chain([parts.letters])
+            .enumerate()
+            .map(|(index, commit)| Lane::new(u16::try_from(index).unwrap_or(u16::MAX), commit))
+            .collect();
+        Self {
+            current: parts.plans.load_full(),
+            plans: parts.plans,
+            transcoder: parts.transcoder,
+            open: lanes.iter().map(|_| EntryBuffer::new()).collect(),
+            lanes,
+            replies: parts.replies,
+            ledger: parts.ledger,
+            counts: MessageCounts::default(),
+            stamps: Stamps::new(parts.clock),
+            options: parts.options,
+        }
+    }
+
+    /// Takes one message in. Its ticket, `owner`'s publish number `seq`, comes back once for each of
+    /// the lanes that it waits for.
+    pub fn take(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        content_type: Option<&str>,
+        owner: &T,
+        seq: u64,
+    ) -> Taken {
+        let received_at = self.stamps.next();
+        self.counts.received += 1;
+        let message = Message { topic, payload, content_type, received_at };
+        let letters = self.lanes.len() - 1;
+        let done = self.transcoder.transcode(&self.current, &message, &mut self.open[..letters]);
+        let mut taken = Taken { waits: 0, settlement: Settlement::Filtered, crowded: false };
+        let bytes = topic.len() + payload.len();
+        if let Some(shard) = done.shard {
+            taken.settlement = Settlement::Spooled;
+            self.wait_for(shard.as_usize(), u64::from(done.points), bytes, owner, seq, &mut taken);
+        } else if !done.mapped {
+            taken.settlement = Settlement::Unmapped;
+        }
+        if !self.transcoder.failures().is_empty() {
+            taken.settlement = Settlement::DeadLettered;
+            for failure in self.transcoder.failures() {
+                dead_letter::encode(&letter(&message, failure), &mut self.open[letters]);
+            }
+            self.wait_for(letters, 0, bytes, owner, seq, &mut taken);
+        }
+        self.note(taken);
+        taken
+    }
+
+    /// Counts a message that was turned away before decoding.
+    pub fn refuse(&mut self) -> Taken {
+        self.counts.received += 1;
+        let taken = Taken { waits: 0, settlement: Settlement::Refused, crowded: false };
+        self.note(taken);
+        taken
+    }
+
+    fn wait_for(
+        &mut self,
+        lane: usize,
+        points: u64,
+        bytes: usize,
+        owner: &T,
+        seq: u64,
+        taken: &mut Taken,
+    ) {
+        taken.waits += 1;
+        self.lanes[lane].wait(points, bytes, owner, seq);
+        taken.crowded |= self.lanes[lane].unsettled_bytes() >= self.options.lane_bytes_max;
+        if self.open[lane].len() >= self.options.group_bytes_max {
+            self.lanes[lane].submit(&mut self.open[lane], &self.replies);
+        }
+    }
+
+    fn note(&mut self, taken: Taken) {
+        if taken.waits == 0 {
+            count(&mut self.counts, taken.settlement);
+        } else {
+            self.counts.pending += 1;
+        }
+    }
+
+    /// Hands what gathered to the lanes and publishes the counts: the end of a turn.
+    pub fn flush(&mut self) {
+        for (lane, open) in self.lanes.iter_mut().zip(&mut self.open) {
+            lane.submit(open, &self.replies);
+        }
+        self.stamps.end_turn();
+        self.current = self.plans.load_full();
+        self.publish();
+    }
+
+    /// Publishes the counts, so that a snapshot sees the turn whole.
+    pub fn publish(&self) {
+        self.ledger.publish(self.counts);
+    }
+
+    /// Takes a lane's answer: whose publishes are durable now. Nobody's, if the lane halted (UP-2).
+    pub fn settled(&mut self, answer: Settled) -> Tickets<T> {
+        self.lanes[usize::from(answer.lane)].answered(answer)
+    }
+
+    /// Gives the list of an answered group back for the next.
+    pub fn reuse(&mut self, tickets: Tickets<T>) {
+        let lane = usize::from(tickets.lane());
+        self.lanes[lane].reuse(tickets);
+    }
+
+    /// Counts a publish that waits for nothing more.
+    pub fn settle(&mut self, settlement: Settlement) {
+        self.counts.pending -= 1;
+        count(&mut self.counts, settlement);
+    }
+
+    /// Whether every group that was submitted has been answered and none is open.
+    pub fn is_idle(&self) -> bool {
+        self.lanes.iter().all(Lane::is_idle) && self.open.iter().all(EntryBuffer::is_empty)
+    }
+
+    /// The time of receipt of the last message.
+    #[must_use]
+    pub fn last_received_at(&self) -> UnixNanos {
+        self.stamps.last()
+    }
+}
+
+fn count(counts: &mut MessageCounts, settlement: Settlement) {
+    match settlement {
+        Settlement::Spooled => counts.spooled += 1,
+        Settlement::DeadLettered => counts.dead_lettered += 1,
+        Settlement::Filtered => counts.filtered += 1,
+        Settlement::Unmapped => counts.unmapped += 1,
+        Settlement::Refused => counts.refused += 1,
+    }
+}
+
+fn letter(message: &Message<'_>, failure: &crate::uplink::Failure) -> DeadLetter {
+    DeadLetter {
+        time: message.received_at,
+        vehicle: failure.vehicle.clone(),
+        topic: Some(message.topic.to_owned()),
+        mapping: Some(failure.mapping.to_string()),
+        cause: failure.cause,
+        detail: failure.detail.clone(),
+        payload: Some(message.payload.to_vec()),
+        content_type: message.content_type.map(str::to_owned),
+        line: None,
+        answer: None,
+    }
+}
