@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::model::Position;
 
-/// Where a letter stands: its entry's position and its index in it. Stable for as long as the letter
-/// exists, and ordered by when it was set aside.
+/// Where a letter stands: its entry's position and its index in it. Stable for as long as the
+/// letter exists, and ordered by when it was set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
     /// The entry's position in the log.

@@ -1,8 +1,8 @@
 //! A protobuf message type and a layout → a table of actions by field number.
 //!
-//! The table says for each field that the plan wants what to do with its bytes; a number that is not
-//! in it is skipped. Members of a oneof empty each other's slots, also those that are not planned:
-//! the last member on the wire wins even if nobody asked for it.
+//! The table says for each field that the plan wants what to do with its bytes; a number that is
+//! not in it is skipped. Members of a oneof empty each other's slots, also those that are not
+//! planned: the last member on the wire wins even if nobody asked for it.
 
 use std::ops::Range;
 

@@ -32,7 +32,8 @@ impl<'a> Iterator for Lines<'a> {
 /// The length of the first line, its newline included; the whole buffer if it has none.
 fn line_len(buffer: &[u8]) -> usize {
     // After the series, and after each comma of the fields, a key goes up to its `=`; a value that
-    // begins with a quote goes up to the next one. A quote anywhere else is a character like others.
+    // begins with a quote goes up to the next one. A quote anywhere else is a character like
+    // others.
     let mut at = series_len(buffer);
     let mut is_value_next = false;
     while let Some(byte) = buffer.get(at) {
@@ -153,8 +154,8 @@ mod tests {
         check_split("", &[]);
     }
 
-    /// A backslash before a separator's own backslash is a character; were it taken for an escape, a
-    /// tag such as `a\ "b` would open a quote and swallow the lines behind it.
+    /// A backslash before a separator's own backslash is a character; were it taken for an escape,
+    /// a tag such as `a\ "b` would open a quote and swallow the lines behind it.
     #[test]
     fn quotes_and_backslashes_count_only_where_they_mean_something() {
         check_split("m,t=a\\\\ \"b x=1i 5\nn x=1i 1\n", &["m,t=a\\\\ \"b x=1i 5\n", "n x=1i 1\n"]);

@@ -114,7 +114,8 @@ fn problem_of(opened: &str, error: &protox::Error) -> Problem {
     Problem { file: file.to_owned(), line, what }
 }
 
-/// A message's fields in the order of declaration, which prost-reflect's own iterator does not keep.
+/// A message's fields in the order of declaration, which prost-reflect's own iterator does not
+/// keep.
 #[must_use]
 pub fn fields(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
     let declared = message.descriptor_proto().field.iter();

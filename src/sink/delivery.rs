@@ -30,7 +30,8 @@ use crate::{
     telemetry::{Health, Metrics, ShardLabel, VerdictLabel},
 };
 
-/// Letters that are made durable together: what a fully refused batch holds in memory beside itself.
+/// Letters that are made durable together: what a fully refused batch holds in memory beside
+/// itself.
 const LETTERS_MAX: usize = 256;
 
 /// What every delivery of a shard needs.

@@ -1,8 +1,8 @@
 //! When to read and when to ship: the plan of one batch, with the time as an argument.
 //!
-//! What waits is durable in the spool, so it is not read as it comes, which would be a call into the
-//! kernel for each group of the lane. It is read a few times in a batch's life, until the batch is
-//! full or old enough; while more is there than fits, batch follows batch without waiting.
+//! What waits is durable in the spool, so it is not read as it comes, which would be a call into
+//! the kernel for each group of the lane. It is read a few times in a batch's life, until the batch
+//! is full or old enough; while more is there than fits, batch follows batch without waiting.
 
 use std::time::Duration;
 

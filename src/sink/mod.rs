@@ -16,15 +16,16 @@
 //!   dead letter (or the spool says that its entry is damaged).
 //! - **SK-2** The cursor covers a contiguous prefix: requests overtake each other, the cursor waits
 //!   for the oldest.
-//! - **SK-3** At most [`Options::requests_in_flight`] requests a shard are on the way; a retry sends
-//!   the same bytes. After a restart lines are sent again, byte for byte, in requests cut anew.
+//! - **SK-3** At most [`Options::requests_in_flight`] requests a shard are on the way; a retry
+//!   sends the same bytes. After a restart lines are sent again, byte for byte, in requests cut
+//! anew.
 //! - **SK-4** Memory does not grow while the store is away: nothing is read ahead of the requests
 //!   that wait.
 //!
 //! # What the store may see
-//! A line arrives at least once. With more than one request in flight two points of equal series and
-//! time in different requests may arrive in either order, so which of two different values stays is
-//! not defined; `requests-in-flight = 1` keeps the order of the spool.
+//! A line arrives at least once. With more than one request in flight two points of equal series
+//! and time in different requests may arrive in either order, so which of two different values
+//! stays is not defined; `requests-in-flight = 1` keeps the order of the spool.
 //!
 //! # What a verdict leads to
 //! - *Accepted*: settled. *Partial*: the named lines become dead letters, the rest is settled.

@@ -5,8 +5,8 @@ use std::{num::NonZeroUsize, time::Duration};
 use crate::sink::RetryOptions;
 
 /// How one shard's spool is shipped. A process holds at most
-/// `(requests_in_flight + 2) × (batch_bytes + one entry)` of lines for each shard, whether the store
-/// is there or not.
+/// `(requests_in_flight + 2) × (batch_bytes + one entry)` of lines for each shard, whether the
+/// store is there or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Lines at which a batch is full; stores are fastest at 5,000 to 10,000. Default: 10,000.

@@ -203,8 +203,8 @@ impl Reader {
         }))
     }
 
-    /// Moves the cursor, in memory: the store has confirmed everything up to here. Earlier positions
-    /// than the cursor's change nothing.
+    /// Moves the cursor, in memory: the store has confirmed everything up to here. Earlier
+    /// positions than the cursor's change nothing.
     ///
     /// # Panics
     /// If the position was not read yet (SP-4).
@@ -213,8 +213,8 @@ impl Reader {
         self.confirmed = self.confirmed.max(upto);
     }
 
-    /// Makes the cursor durable, then deletes the segments that it covers, then makes their deletion
-    /// durable; gives their bytes back and wakes a writer that waits for room.
+    /// Makes the cursor durable, then deletes the segments that it covers, then makes their
+    /// deletion durable; gives their bytes back and wakes a writer that waits for room.
     ///
     /// # Errors
     /// See [`CursorError`]. What is confirmed stays so in memory.

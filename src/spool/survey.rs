@@ -174,7 +174,8 @@ struct Understood {
     lost_items: u64,
 }
 
-/// Goes through the files from the last to the first, because the end of one is known from the next.
+/// Goes through the files from the last to the first, because the end of one is known from the
+/// next.
 fn understand(dir: &Path, found: &[Found], confirmed: Position) -> Result<Understood, SurveyError> {
     let mut seen = Understood { confirmed, ..Understood::default() };
     let mut chunk = Chunk::default();

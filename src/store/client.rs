@@ -199,7 +199,8 @@ fn headers(authorization: Option<&Secret>) -> Result<HeaderMap, StoreError> {
     Ok(headers)
 }
 
-/// The whole chain of an error in one bounded line. Each link of reqwest's chain prints itself only.
+/// The whole chain of an error in one bounded line. Each link of reqwest's chain prints itself
+/// only.
 fn describe(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { "timed out: ".to_owned() } else { String::new() };
     text.push_str(&error.to_string());

@@ -1,7 +1,8 @@
-//! A message → its lines, or why not: selection, decoding, filter, lines, and the fence around them.
+//! A message → its lines, or why not: selection, decoding, filter, lines, and the fence around
+//! them.
 //!
-//! - Each mapping of the topic stands for itself: when one fails, its lines are cut back to where it
-//!   began and the good points of the others stay.
+//! - Each mapping of the topic stands for itself: when one fails, its lines are cut back to where
+//!   it began and the good points of the others stay.
 //! - A message has one shard, that of the vehicle of its first mapping that names one, so that all
 //!   its points are in one entry.
 //! - Whatever a payload does to the code behind it, nothing but a [`Failure`] comes out: decoding

@@ -12,9 +12,9 @@
 //!
 //! `$ref` may point into the same file (`#/$defs/…`, `#/definitions/…`, `#`). A payload is checked
 //! for `type` and `required`, and for nothing else a schema may say (`enum`, `minimum`, `format`,
-//! `pattern`, `additionalProperties: false`…); what a mapping leaves out is only checked to be there
-//! where it is required. Null counts as absent. Properties that are not declared are skipped and
-//! counted.
+//! `pattern`, `additionalProperties: false`…); what a mapping leaves out is only checked to be
+//! there where it is required. Null counts as absent. Properties that are not declared are skipped
+//! and counted.
 
 mod schemas;
 mod shaper;
