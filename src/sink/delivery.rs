@@ -13,7 +13,6 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 use crate::{
     dead_letter,
@@ -21,13 +20,14 @@ use crate::{
     model::{Catalog, Cause, DeadLetter, LineDialect, ShardId, line},
     sink::{
         Options,
+        meters::Meters,
         retry::Retry,
         rewrite,
         split::{Refused, Split},
         state::ShardState,
     },
     store::{Encoding, Refusal, Store, Verdict},
-    telemetry::{Health, Metrics, ShardLabel, VerdictLabel},
+    telemetry::Health,
 };
 
 /// Letters that are made durable together: what a fully refused batch holds in memory beside
@@ -46,51 +46,6 @@ pub(super) struct Context {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) state: ShardState,
     pub(super) meters: Meters,
-}
-
-/// The shard's handles of the metrics.
-#[derive(Debug)]
-pub(super) struct Meters {
-    accepted: Counter,
-    partial: Counter,
-    rejected: Counter,
-    unavailable: Counter,
-    halted: Counter,
-    retried: Counter,
-    sent_bytes: Counter,
-    in_flight: Gauge,
-    seconds: Histogram,
-}
-
-impl Meters {
-    pub(super) fn new(metrics: &Metrics, shard: ShardId) -> Self {
-        let label = ShardLabel::from(shard);
-        let answered = |verdict| {
-            let label = VerdictLabel { shard: shard.0, verdict };
-            metrics.sink_requests.get_or_create_owned(&label)
-        };
-        Self {
-            accepted: answered("accepted"),
-            partial: answered("partial"),
-            rejected: answered("rejected"),
-            unavailable: answered("unavailable"),
-            halted: answered("halted"),
-            retried: metrics.sink_retried_requests.get_or_create_owned(&label),
-            sent_bytes: metrics.sink_sent_bytes.get_or_create_owned(&label),
-            in_flight: metrics.sink_in_flight_requests.get_or_create_owned(&label),
-            seconds: metrics.sink_request_seconds.get_or_create_owned(&label),
-        }
-    }
-
-    fn counter(&self, verdict: &Verdict) -> &Counter {
-        match verdict {
-            Verdict::Accepted => &self.accepted,
-            Verdict::Partial { .. } => &self.partial,
-            Verdict::Rejected { .. } => &self.rejected,
-            Verdict::Unavailable { .. } => &self.unavailable,
-            Verdict::Halted { .. } => &self.halted,
-        }
-    }
 }
 
 /// What became of a batch, and its memory.
@@ -149,17 +104,12 @@ impl Context {
         let (body, encoding) = self.encode(part).await;
         let mut again = false;
         loop {
-            self.meters.in_flight.inc();
+            let in_flight = self.meters.sending();
             let sent = self.clock.monotonic();
             let verdict = self.store.write(self.shard, body.clone(), encoding).await;
             let took = self.clock.monotonic().saturating_sub(sent);
-            self.meters.in_flight.dec();
-            self.meters.seconds.observe(took.as_secs_f64());
-            self.meters.counter(&verdict).inc();
-            self.meters.sent_bytes.inc_by(bytes);
-            if again {
-                self.meters.retried.inc();
-            }
+            drop(in_flight);
+            self.meters.answered(&verdict, took, bytes, again);
             let told = |health, error| self.state.saw_verdict(health, bytes, again, error);
             let wait: Duration = match verdict {
                 Verdict::Accepted => {

@@ -48,6 +48,7 @@
 mod delivery;
 mod gather;
 mod lag;
+mod meters;
 mod options;
 mod prefix;
 mod retry;

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    model::{LineDialect, Position},
+    model::{Disposition, LineDialect, Position},
     sink::{
         Drained,
         delivery::{Context, Delivered, deliver},
@@ -22,6 +22,9 @@ use crate::{
 
 /// How long a disk that refused to be read is left alone.
 const READ_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a disk without room for the cursor is left alone.
+const CURSOR_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lines read from the spool and not sent yet.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub(super) struct Shipper {
     spare: Vec<Vec<u8>>,
     /// When the cursor must be written, and how many bytes it lies behind; `None` if it does not.
     behind: Option<(Instant, u64)>,
+    /// A write of the cursor failed in a way that no later success would mend (I2).
+    cursor_halted: bool,
     /// Not to be read before, because the disk refused.
     read_after: Option<Instant>,
     /// The zero of the times that the plan counts in.
@@ -85,6 +90,7 @@ impl Shipper {
             deliveries: JoinSet::new(),
             spare: Vec::new(),
             behind: None,
+            cursor_halted: false,
             read_after: None,
             origin: Instant::now(),
         }
@@ -173,6 +179,8 @@ impl Shipper {
         if self.gather.unread {
             let now = Instant::now() - self.origin;
             self.gather.opened.get_or_insert(now);
+        } else if !self.gather.begun {
+            self.gather.opened = None;
         }
     }
 
@@ -301,6 +309,9 @@ impl Shipper {
             outcome.items,
         );
         self.context.state.saw_confirmed(position, outcome.dead_lettered);
+        if self.cursor_halted {
+            return;
+        }
         let age = self.context.options.cursor_age;
         let behind = self.behind.get_or_insert_with(|| (Instant::now() + age, 0));
         behind.1 += outcome.bytes;
@@ -318,11 +329,16 @@ impl Shipper {
             }
             Err(error) => {
                 // What the cursor on disk does not cover is sent again after a restart: nothing is
-                // lost, but no room is given back until this succeeds.
+                // lost, but no room is given back, so at last the spool fills and publishes wait.
                 let fault = format!("cannot write the cursor: {}", Chain(&error));
-                tracing::warn!(shard = self.context.shard.0, fault, "the cursor stays behind");
+                self.behind = match error.disposition() {
+                    Disposition::Retry => Some((Instant::now() + CURSOR_PAUSE, 0)),
+                    Disposition::Reject | Disposition::Halt => None,
+                };
+                self.cursor_halted = self.behind.is_none();
+                let (shard, again) = (self.context.shard.0, !self.cursor_halted);
+                tracing::error!(shard, again, fault, "the cursor on disk stays behind");
                 self.context.state.saw_disk(Some(fault));
-                self.behind = Some((Instant::now() + self.context.options.cursor_age, 0));
             }
         }
     }

@@ -16,7 +16,8 @@ use crate::{
     model::{Catalog, ShardId},
     sink::{
         Options, ShardStatus,
-        delivery::{Context, Meters},
+        delivery::Context,
+        meters::Meters,
         shipper::Shipper,
         state::{ShardState, StoreHealth},
     },
@@ -75,6 +76,13 @@ impl SinkState {
     #[must_use]
     pub fn shards(&self) -> Vec<ShardStatus> {
         self.0.iter().map(|context| context.state.status()).collect()
+    }
+
+    /// Brings the gauges of what waits up to date; to be called before a scrape, or now and then.
+    pub fn measure(&self) {
+        for context in self.0.iter() {
+            context.meters.measure(&context.state.status());
+        }
     }
 }
 

@@ -11,8 +11,11 @@ use crate::{
     env::Clock,
     model::{Position, ShardId},
     sink::lag::Lag,
-    telemetry::{Health, HealthCell},
+    telemetry::{Health, HealthCell, LogLimit},
 };
+
+/// How often a shard logs that it sets points aside.
+const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 /// One shard's shipping at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,28 +46,35 @@ pub struct ShardStatus {
 #[derive(Debug)]
 pub(super) struct StoreHealth {
     cell: HealthCell,
-    /// One for each shard, by index.
+    /// One for each shard, by index; `None` while a shard has nothing to tell.
     ///
     /// Why a mutex: it is taken when a shard's health changes, not once a request.
-    shards: Mutex<Vec<Health>>,
+    shards: Mutex<Vec<Option<Health>>>,
 }
 
 impl StoreHealth {
-    /// All well until a request says otherwise: a store that is away is found at the first one.
+    /// Nothing is known of the store before the first request of a shard.
     pub(super) fn new(cell: HealthCell, n_shards: usize) -> Self {
-        cell.set(Health::Ready);
-        Self { cell, shards: Mutex::new(vec![Health::Ready; n_shards]) }
+        cell.set(unknown());
+        Self { cell, shards: Mutex::new(vec![None; n_shards]) }
     }
 
     fn set(&self, idx: usize, health: Health) {
         let mut shards = lock(&self.shards);
-        shards[idx] = health;
-        let worst = shards
-            .iter()
-            .find(|health| matches!(health, Health::Failed(_)))
-            .or_else(|| shards.iter().find(|health| matches!(health, Health::Waiting(_))));
-        self.cell.set(worst.cloned().unwrap_or(Health::Ready));
+        shards[idx] = Some(health);
+        let rank = |health: &&Health| match health {
+            Health::Ready => 0,
+            Health::Waiting(_) => 1,
+            Health::Failed(_) => 2,
+        };
+        let worst = shards.iter().flatten().max_by_key(rank);
+        self.cell.set(worst.cloned().unwrap_or_else(unknown));
     }
+}
+
+/// The health of a store that was not asked anything yet.
+fn unknown() -> Health {
+    Health::Waiting("nothing shipped yet".to_owned())
 }
 
 /// What one shard's shipper and its deliveries write, and anybody reads.
@@ -92,6 +102,7 @@ struct Inner {
     sent_bytes: u64,
     dead_lettered: u64,
     last_error: Option<String>,
+    refusals: LogLimit,
 }
 
 impl ShardState {
@@ -105,13 +116,14 @@ impl ShardState {
     ) -> Self {
         let inner = Inner {
             lag: Lag::new(confirmed),
-            store: Health::Ready,
+            store: unknown(),
             disk: None,
             requests: 0,
             retries: 0,
             sent_bytes: 0,
             dead_lettered: 0,
             last_error: None,
+            refusals: LogLimit::new(REFUSALS_LOGGED_EVERY),
         };
         Self { shard, idx, store, clock, durable, inner: Mutex::new(inner) }
     }
@@ -146,7 +158,15 @@ impl ShardState {
     pub(super) fn saw_confirmed(&self, position: Position, dead_lettered: u64) {
         let mut inner = lock(&self.inner);
         inner.lag.saw_confirmed(position);
+        if dead_lettered == 0 {
+            return;
+        }
         inner.dead_lettered += dead_lettered;
+        if inner.refusals.admit(self.clock.monotonic()).is_some() {
+            let (shard, total) = (self.shard.0, inner.dead_lettered);
+            let answer = inner.last_error.as_deref().unwrap_or_default();
+            tracing::warn!(shard, total, answer, "points were set aside as dead letters");
+        }
     }
 
     /// A request of `bytes` ended with the store in this health; `error` is what it met.

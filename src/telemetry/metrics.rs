@@ -125,6 +125,10 @@ metrics! {
     sink_sent_bytes: By<ShardLabel, Counter> [bytes],
     /// Requests sent again after a failure, by shard.
     sink_retried_requests: By<ShardLabel, Counter> [requests],
+    /// Entries that are durable and not confirmed by the store, by shard.
+    sink_waiting_entries: By<ShardLabel, Gauge> [entries],
+    /// How long the oldest of them has been seen to wait, by shard.
+    sink_waiting_seconds: By<ShardLabel, Gauge> [seconds],
 
     /// Dead letters made durable, by cause.
     dead_letter_written_letters: By<CauseLabel, Counter> [letters],

@@ -1,5 +1,7 @@
 //! Shipping against a scripted store, on real files in a temporary folder.
 
 mod fake_store;
+mod fault_disk;
+mod faults;
 mod rig;
 mod shipping;

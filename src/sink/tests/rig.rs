@@ -15,11 +15,14 @@ use crate::{
     model::{Catalog, DeadLetter, LineDialect, Measurement, Secret, ShardId},
     sink::{Drained, Options, Parts, RetryOptions, Shard, ShardStatus, Sink, start},
     spool::{self, Budget, EntryBuffer, Writer},
-    store::{InfluxDb1, InfluxDb2, Kind, Store, Target},
+    store::{self, InfluxDb1, InfluxDb2, Kind, Store, Target},
     telemetry::{Critical, Health, HealthBoard, Metrics, PointCounts},
 };
 
-use super::fake_store::{FakeStore, Play, Request};
+use super::{
+    fake_store::{FakeStore, Play, Request},
+    fault_disk::FaultDisk,
+};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,6 +66,9 @@ pub(super) struct Rig {
     dialect: LineDialect,
     n_shards: u16,
     pub(super) store: FakeStore,
+    pub(super) disk: Arc<FaultDisk>,
+    /// Bytes that dead letters may take.
+    letter_bytes_max: u64,
     board: HealthBoard,
     running: Option<Running>,
 }
@@ -99,11 +105,25 @@ impl Rig {
             dialect,
             n_shards,
             store: FakeStore::start(script).await,
+            disk: Arc::default(),
+            letter_bytes_max: 1 << 30,
             board: HealthBoard::default(),
             running: None,
         };
         rig.start();
         rig
+    }
+
+    /// Starts again with room for so many bytes of dead letters.
+    pub(super) async fn restart_with_letter_room(&mut self, bytes_max: u64) {
+        self.kill().await;
+        self.letter_bytes_max = bytes_max;
+        self.start();
+    }
+
+    /// The folder of a shard's spool.
+    pub(super) fn spool_dir(&self, shard: u16) -> PathBuf {
+        self.dir.path().join(format!("spool/{shard}"))
     }
 
     fn dead_letter_dir(&self) -> PathBuf {
@@ -112,13 +132,13 @@ impl Rig {
 
     /// Opens everything as the app does.
     pub(super) fn start(&mut self) {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let disk: Arc<dyn Disk> = Arc::<FaultDisk>::clone(&self.disk);
         let metrics = Arc::new(Metrics::new(self.board.clone()));
         let budget = Arc::new(Budget::new(1 << 30));
         let (mut writers, mut shards) = (Vec::new(), Vec::new());
         for id in (0..self.n_shards).map(ShardId) {
             let options = spool::Options {
-                dir: self.dir.path().join(format!("spool/{}", id.0)),
+                dir: self.spool_dir(id.0),
                 dialect: self.dialect,
                 segment_bytes_max: 64 << 10,
                 budget: Arc::clone(&budget),
@@ -130,6 +150,7 @@ impl Rig {
             shards.push(Shard { id, reader: opened.reader, ledger });
         }
         let letters = dead_letter::Options {
+            bytes_max: self.letter_bytes_max,
             segment_bytes_max: 64 << 10,
             ..dead_letter::Options::new(self.dead_letter_dir())
         };
@@ -165,7 +186,7 @@ impl Rig {
             }),
         };
         let url = format!("http://{}", self.store.address);
-        let mut options = crate::store::Options::new(target, vec![url]);
+        let mut options = store::Options::new(target, vec![url]);
         options.request_timeout = Duration::from_millis(500);
         Store::new(&options, Arc::new(SystemClock::start())).expect("a store that can be asked")
     }
@@ -193,11 +214,23 @@ impl Rig {
         self.running().sink.state().shards()[shard].clone()
     }
 
-    /// The store's health as the operator sees it.
-    pub(super) fn store_health(&self) -> Health {
+    /// A part's health as the operator sees it.
+    pub(super) fn health(&self, name: &str) -> Health {
         let parts = self.board.snapshot();
-        let store = parts.into_iter().find(|part| part.name == "store");
-        store.expect("the store is on the board").health
+        let part = parts.into_iter().find(|part| part.name == name);
+        part.expect("the part is on the board").health
+    }
+
+    pub(super) fn store_health(&self) -> Health {
+        self.health("store")
+    }
+
+    /// A metric's value in a scrape.
+    pub(super) fn metric(&self, name: &str) -> Option<String> {
+        let running = self.running();
+        running.sink.state().measure();
+        let text = running.metrics.encode();
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned))
     }
 
     pub(super) fn points(&self) -> PointCounts {

@@ -1,0 +1,89 @@
+//! One shard's handles of the metrics, taken once.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
+
+use crate::{
+    model::ShardId,
+    sink::state::ShardStatus,
+    store::Verdict,
+    telemetry::{Metrics, ShardLabel, VerdictLabel},
+};
+
+/// The shard's handles of the metrics.
+#[derive(Debug)]
+pub(super) struct Meters {
+    accepted: Counter,
+    partial: Counter,
+    rejected: Counter,
+    unavailable: Counter,
+    halted: Counter,
+    retried: Counter,
+    sent_bytes: Counter,
+    in_flight: Gauge,
+    seconds: Histogram,
+    waiting_entries: Gauge,
+    waiting_seconds: Gauge,
+}
+
+impl Meters {
+    pub(super) fn new(metrics: &Metrics, shard: ShardId) -> Self {
+        let label = ShardLabel::from(shard);
+        let answered = |verdict| {
+            let label = VerdictLabel { shard: shard.0, verdict };
+            metrics.sink_requests.get_or_create_owned(&label)
+        };
+        Self {
+            accepted: answered("accepted"),
+            partial: answered("partial"),
+            rejected: answered("rejected"),
+            unavailable: answered("unavailable"),
+            halted: answered("halted"),
+            retried: metrics.sink_retried_requests.get_or_create_owned(&label),
+            sent_bytes: metrics.sink_sent_bytes.get_or_create_owned(&label),
+            in_flight: metrics.sink_in_flight_requests.get_or_create_owned(&label),
+            seconds: metrics.sink_request_seconds.get_or_create_owned(&label),
+            waiting_entries: metrics.sink_waiting_entries.get_or_create_owned(&label),
+            waiting_seconds: metrics.sink_waiting_seconds.get_or_create_owned(&label),
+        }
+    }
+
+    /// A request is on the way until the guard is dropped, also where a drain cuts it off.
+    pub(super) fn sending(&self) -> InFlight<'_> {
+        self.in_flight.inc();
+        InFlight(&self.in_flight)
+    }
+
+    /// A request of `bytes` was answered, or failed.
+    pub(super) fn answered(&self, verdict: &Verdict, took: Duration, bytes: u64, again: bool) {
+        match verdict {
+            Verdict::Accepted => &self.accepted,
+            Verdict::Partial { .. } => &self.partial,
+            Verdict::Rejected { .. } => &self.rejected,
+            Verdict::Unavailable { .. } => &self.unavailable,
+            Verdict::Halted { .. } => &self.halted,
+        }
+        .inc();
+        self.seconds.observe(took.as_secs_f64());
+        self.sent_bytes.inc_by(bytes);
+        self.retried.inc_by(u64::from(again));
+    }
+
+    /// Brings the gauges of what waits up to date.
+    pub(super) fn measure(&self, status: &ShardStatus) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.waiting_entries.set(gauge(status.waiting_entries));
+        self.waiting_seconds.set(gauge(status.waiting_time.as_secs()));
+    }
+}
+
+/// Counts a request as in flight.
+#[derive(Debug)]
+pub(super) struct InFlight<'a>(&'a Gauge);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
