@@ -95,6 +95,8 @@ pub(super) struct ShardState {
 struct Inner {
     lag: Lag,
     store: Health,
+    /// Requests that wait to be sent again; at most as many as are in flight.
+    stuck: u32,
     /// What the shard's own disk refused; stands until it succeeds.
     disk: Option<String>,
     requests: u64,
@@ -117,6 +119,7 @@ impl ShardState {
         let inner = Inner {
             lag: Lag::new(confirmed),
             store: unknown(),
+            stuck: 0,
             disk: None,
             requests: 0,
             retries: 0,
@@ -169,16 +172,26 @@ impl ShardState {
         }
     }
 
-    /// A request of `bytes` ended with the store in this health; `error` is what it met.
+    /// A request of `bytes` ended with the store in this health; `error` is what it met, `again`
+    /// tells that its last try left it waiting.
+    ///
+    /// The shard is well only when none of its requests waits: one that fails forever beside others
+    /// that succeed shows as that, and not as a health that flaps with each answer.
     pub(super) fn saw_verdict(&self, health: Health, bytes: u64, again: bool, error: Option<&str>) {
         let mut inner = lock(&self.inner);
+        match (&health, again) {
+            (Health::Ready, true) => inner.stuck -= 1,
+            (Health::Waiting(_) | Health::Failed(_), false) => inner.stuck += 1,
+            (Health::Ready, false) | (Health::Waiting(_) | Health::Failed(_), true) => {}
+        }
         inner.requests += 1;
         inner.retries += u64::from(again);
         inner.sent_bytes += bytes;
         if let Some(error) = error {
             inner.last_error = Some(error.to_owned());
         }
-        if inner.store != health {
+        let hidden = health == Health::Ready && inner.stuck > 0;
+        if inner.store != health && !hidden {
             inner.store = health;
             self.tell(&inner);
         }

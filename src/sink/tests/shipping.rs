@@ -191,6 +191,8 @@ async fn what_overtakes_is_stored_but_the_cursor_waits_for_what_lies_before() {
     }
     until("the others are stored", || rig.store.stored().len() >= 16).await;
     assert_eq!(rig.status(0).confirmed, Position::ZERO);
+    let stuck = Health::Waiting("HTTP 503".to_owned());
+    until("what is stuck is told", || rig.store_health() == stuck).await;
     assert_eq!(rig.points().stored, 0);
     rig.kill().await;
     rig.store.play(|_| Play::Store);
