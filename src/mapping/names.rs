@@ -20,10 +20,28 @@ fn push_escaped(into: &mut Vec<u8>, name: &str, special: &[u8]) {
     }
 }
 
-/// Whether a text can stand outside of quotes: line protocol has no way to write a line break or a
-/// NUL there, and a backslash at the end would escape what follows.
-pub(crate) fn is_plain(text: &str) -> bool {
-    !text.bytes().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) && !text.ends_with('\\')
+/// Whether a text can stand outside of quotes and is then read back as it is by every store.
+///
+/// Line protocol has no way to write a line break or a NUL there, and InfluxDB 3 ends a value at a
+/// tab. A backslash is itself before most
+/// characters, but at the end, before a separator or before another backslash stores disagree:
+/// InfluxDB 1 and 2 take `\\,` for a backslash and an escaped comma, InfluxDB 3 for an escaped
+/// backslash and the end of the value.
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'\n' | b'\r' | b'\t' | 0 => return false,
+            b'\\' => {
+                let next = rest.as_slice().first();
+                if matches!(next, None | Some(b'\\' | b',' | b'=' | b' ')) {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Whether a pattern, in which `*` stands for any run of characters, matches a whole path.

@@ -179,8 +179,8 @@ impl Loader<'_> {
         }
         let mut measurement = Vec::new();
         if let Some(name) = &text.measurement {
-            if !names::is_plain(&name.value) {
-                let what = "`measurement` has a line break or NUL, or ends in a backslash";
+            if !names::is_plain(name.value.as_bytes()) {
+                let what = "`measurement` has a line break, TAB or NUL, or a backslash before a separator or at its end";
                 return self.tell(text, name.line, what.to_owned());
             }
             names::push_measurement(&mut measurement, &name.value);

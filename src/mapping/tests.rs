@@ -229,8 +229,8 @@ fn names_that_meet_in_one_line_are_refused() {
     check_bad(
         &mapping("Small", "fields.rename = { v = \"a\\nb\", time = \"map_\" }"),
         &[
-            "m.toml:10: the field `v` has a name that cannot be written: empty, with a line break or \
-           NUL, or with a backslash at its end",
+            "m.toml:10: the field `v` has a name that cannot be written: empty, with a line break, TAB \
+           or NUL, or with a backslash before a separator or at its end",
         ],
     );
 }
@@ -302,7 +302,9 @@ fn mappings_that_contradict_each_other_are_refused() {
     );
     check_bad(
         &first.replace("measurement = \"m\"", "measurement = \"m\\n\""),
-        &["m.toml:7: `measurement` has a line break or NUL, or ends in a backslash"],
+        &[
+            "m.toml:7: `measurement` has a line break, TAB or NUL, or a backslash before a separator or at its end",
+        ],
     );
 }
 

@@ -74,13 +74,8 @@ pub(crate) fn push_base64(into: &mut Vec<u8>, bytes: &[u8]) {
     debug_assert_eq!(written, Ok(into.len() - start), "the room is exact");
 }
 
-/// Whether a text cannot stand outside of quotes: see [`crate::mapping::names`].
-pub(crate) fn is_unwritable(text: &[u8]) -> bool {
-    text.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) || text.last() == Some(&b'\\')
-}
-
 /// Appends a tag's value, or what follows `key_` of a spread map, escaped. The caller has asked
-/// [`is_unwritable`].
+/// [`crate::mapping::names::is_plain`].
 pub(crate) fn push_tag(into: &mut Vec<u8>, text: &[u8]) {
     push_escaped(into, text, |byte| matches!(byte, b',' | b'=' | b' '));
 }

@@ -1,7 +1,7 @@
 //! One point: filled slots → one line, in the plan's order.
 
 use crate::{
-    mapping::{Field, FieldForm, Plan, SlotIdx, Source, TopicMatch},
+    mapping::{Field, FieldForm, Plan, SlotIdx, Source, TopicMatch, names},
     model::{Cause, LineDialect, UnixNanos},
     schema::{Scalar, Unit},
     uplink::{DecodeError, Limits, Slot, Slots, filter, line, value},
@@ -149,8 +149,8 @@ fn push_plain(into: &mut Vec<u8>, scalar: &Scalar, slot: Slot) {
 fn check_tag(text: &[u8], source: &Source, limits: &Limits) -> Result<(), DecodeError> {
     let what = if text.len() > limits.tag_bytes_max {
         "a tag is over its bound"
-    } else if line::is_unwritable(text) {
-        "a tag holds CR, LF or NUL, or ends in a backslash"
+    } else if !names::is_plain(text) {
+        "a tag holds CR, LF, TAB or NUL, or a backslash before a separator or at its end"
     } else {
         return Ok(());
     };
@@ -280,9 +280,10 @@ impl FieldWriter<'_, '_> {
             match key {
                 Scalar::String => {
                     let text = self.slots.bytes_of(self.context.payload, item.key);
-                    if line::is_unwritable(text) || text.len() > self.context.limits.tag_bytes_max {
-                        let what = "a key of the map cannot be a field's key: it holds CR, LF or \
-                                    NUL, ends in a backslash, or is over the bound of tags";
+                    if !names::is_plain(text) || text.len() > self.context.limits.tag_bytes_max {
+                        let what = "a key of the map cannot be a field's key: it holds CR, LF, TAB, NUL \
+                                    or a backslash before a separator or at its end, or is over the \
+                                    bound of tags";
                         let error = DecodeError::new(Cause::PayloadMismatch, what);
                         return Err(error.in_slot(field.slot));
                     }

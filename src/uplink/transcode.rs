@@ -18,11 +18,11 @@ use std::{
 };
 
 use crate::{
-    mapping::{Decoder, Plan, Plans, Select, Source, TopicMatch},
+    mapping::{Decoder, Plan, Plans, Select, Source, TopicMatch, names},
     model::{Cause, ShardCount, ShardId, UnixNanos},
     spool::EntryBuffer,
     uplink::{
-        DecodeError, Limits, Slots, decode, line, lines,
+        DecodeError, Limits, Slots, decode, lines,
         point::{self, Context, Outcome},
         told,
     },
@@ -148,6 +148,8 @@ impl Transcoder {
         if !is_taken {
             let error = DecodeError::new(Cause::SchemaUnknown, "no mapping takes such a payload");
             let plan = &plans.plans()[first];
+            // What an earlier message has left there is not this one's.
+            self.slots.begin_message(&plan.slots);
             let context = self.context(plans, message, message.payload);
             let failure = told::failure(plan, &self.slots, &context, error);
             self.failures.push(failure);
@@ -173,7 +175,7 @@ impl Transcoder {
             place.mark = buffer.bytes_mut().len();
             place.mark_items = buffer.items;
         }
-        let points_before = progress.transcoded.points;
+        let before = progress.transcoded;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run {
                 plan,
@@ -209,7 +211,7 @@ impl Transcoder {
             }
         };
         self.failures.push(failure);
-        progress.transcoded.points = points_before;
+        progress.transcoded = before;
         if let Some(place) = progress.place {
             let buffer = &mut lines[place.shard.as_usize()];
             buffer.bytes_mut().truncate(place.mark);
@@ -281,10 +283,10 @@ impl Run<'_> {
         line_writer: &mut lines::Writer,
     ) -> Result<(), DecodeError> {
         let payload = self.context.payload;
+        slots.begin_message(&self.plan.slots);
         if u32::try_from(payload.len()).is_err() {
             return Err(DecodeError::new(Cause::TooManyBytes, "the payload is over 4 GiB"));
         }
-        slots.begin_message(&self.plan.slots);
         decode::message(self.plan, payload, slots, self.limits)?;
         self.find_place(slots)?;
         if matches!(self.plan.decoder, Decoder::LineProtocol) {
@@ -344,8 +346,8 @@ impl Run<'_> {
             "the vehicle is absent or empty"
         } else if vehicle.len() > self.limits.tag_bytes_max {
             "the vehicle is over its bound"
-        } else if line::is_unwritable(vehicle) {
-            "the vehicle holds CR, LF or NUL, or ends in a backslash"
+        } else if !names::is_plain(vehicle) {
+            "the vehicle holds CR, LF, TAB or NUL, or a backslash before a separator or at its end"
         } else {
             self.place(vehicle);
             return Ok(());

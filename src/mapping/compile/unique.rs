@@ -88,10 +88,10 @@ fn unwritable(name: &str, who: &str) -> Option<String> {
              `fields.rename`, or name it in `time`"
         ));
     }
-    if name.is_empty() || !names::is_plain(name) {
+    if name.is_empty() || !names::is_plain(name.as_bytes()) {
         return Some(format!(
-            "{who} has a name that cannot be written: empty, with a line break or NUL, or with a \
-             backslash at its end"
+            "{who} has a name that cannot be written: empty, with a line break, TAB or NUL, or with a \
+             backslash before a separator or at its end"
         ));
     }
     None

@@ -224,8 +224,8 @@ fn what_a_tag_a_time_or_a_vehicle_cannot_be_is_a_dead_letter() {
         assert_eq!(harness.failure(&payload), (cause, detail.to_owned()), "{toml} {json}");
     };
     let tagged = "tags = [\"tag\"]";
-    let unwritable = "tag `tag`: a tag holds CR, LF or NUL, or ends in a backslash";
-    for text in ["a\\nb", "a\\rb", "a\\u0000b", "a\\\\"] {
+    let unwritable = "tag `tag`: a tag holds CR, LF, TAB or NUL, or a backslash before a separator or at its end";
+    for text in ["a\\nb", "a\\rb", "a\\u0000b", "a\\tb", "a\\\\", "a\\\\,b", "a\\\\\\\\b"] {
         check(tagged, &format!("{{\"tag\": \"{text}\"}}"), Cause::TagInvalid, unwritable);
     }
     let long = format!("{{\"tag\": \"{}\"}}", "x".repeat(257));

@@ -108,7 +108,7 @@ fn what_is_cut_or_broken_is_told_with_its_byte() {
     };
     malformed(
         &[0x1a, 2, 0x08, 0x80, 0x08, 1],
-        "a value goes on past the end of its message at byte 4",
+        "field `n_x`: a value goes on past the end of its message at byte 4",
     );
     malformed(&[0x00, 1], "a field number is out of range at byte 0");
     malformed(&[0x0c], "a group ends that was not begun at byte 0");
