@@ -87,6 +87,14 @@ fn keys_and_their_types_are_checked_strictly() {
             "m.toml:12: remove `content-type`: it belongs to `select = \"content-type\"`",
         ],
     );
+    check_bad(
+        "[[mapping]]\nname = \"l\"\ntopic = \"v/{vin}\"\nformat = \"line-protocol\"\n\
+         vehicle = \"{vin}\"\nwhen = \"x == 1\"\nschema = \"m.proto\"\n",
+        &[
+            "m.toml:6: remove `when`: it has no meaning for line protocol, which is written as sent",
+            "m.toml:7: remove `schema`: line protocol has no schema",
+        ],
+    );
 }
 
 #[test]

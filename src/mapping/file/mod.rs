@@ -180,11 +180,11 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
         message,
         measurement,
         tags: table.texts("tags"),
-        time: read_time(table),
-        points: table.text("points"),
+        time: if has_schema { read_time(table) } else { None },
+        points: if has_schema { table.text("points") } else { None },
         exclude,
         rename,
-        when: table.text("when"),
+        when: if has_schema { table.text("when") } else { None },
         schema_id: table.schema_id(select.value == SelectBy::Confluent),
         content_type: table
             .text_if(
