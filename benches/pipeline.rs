@@ -1,0 +1,255 @@
+//! The whole appliance under load, beside a bare loop that only acknowledges: the budgets of the
+//! design, as `cargo bench --bench pipeline` prints them.
+//!
+//! ```text
+//! fleetline simulate ──MQTT──▶ fleetline serve ──HTTP──▶ stub (reads, counts lines, answers 204)
+//! fleetline simulate ──MQTT──▶ bare loop
+//! ```
+//!
+//! QoS 1, protobuf payloads of 200 bytes, decode, fsync and shipping included. CPU counts from when
+//! the fleet is connected until the last line is stored. A row in which a line is missing at the
+//! stub fails, whatever its rate.
+//!
+//! ```text
+//! cargo bench --bench pipeline -- [--row NAME]… [--seconds N]
+//! ```
+//! Rows: `dense`, `medium`, `sparse`, `idle`, `latency`, `restart`; all of them by default.
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine as it is")]
+
+#[path = "rig/mod.rs"]
+mod rig;
+
+use std::{process::ExitCode, time::Duration};
+
+use rig::{
+    Outcome, fault,
+    fleet::{self, Load, Run},
+    process::{cpu_seconds, resident_bytes, start_self},
+    server::{self, Server},
+    stub::Stub,
+    table::{line, met, thousands},
+};
+
+/// How long the store may take for what the spool holds at the end.
+const STORE_WAIT: Duration = Duration::from_secs(120);
+const KIB: f64 = 1024.0;
+const SPOOL_BYTES: u64 = 1 << 30;
+
+/// A row of the table of rates.
+struct Row {
+    name: &'static str,
+    vehicles: u32,
+    rate: Option<f64>,
+    window: u32,
+    must: f64,
+    aim: f64,
+}
+
+const ROWS: [Row; 3] = [
+    Row { name: "dense", vehicles: 100, rate: None, window: 32, must: 300e3, aim: 500e3 },
+    Row { name: "medium", vehicles: 1000, rate: None, window: 4, must: 130e3, aim: 200e3 },
+    Row { name: "sparse", vehicles: 15_000, rate: Some(6.0), window: 32, must: 45e3, aim: 65e3 },
+];
+
+/// What a budget says, and whether it was met.
+struct Finding {
+    is_met: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    rig::hidden_mode(&arguments).unwrap_or_else(|| rig::exit(measure(&arguments)))
+}
+
+struct Options {
+    rows: Vec<String>,
+    seconds: u32,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Outcome<Self> {
+        let mut options = Self { rows: Vec::new(), seconds: 15 };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let value = rest.next().ok_or_else(|| fault(format!("{argument} needs a value")))?;
+            match argument.as_str() {
+                "--row" => options.rows.push(value.clone()),
+                "--seconds" => options.seconds = value.parse()?,
+                _ => return Err(fault(format!("{argument} is neither --row nor --seconds"))),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, row: &str) -> bool {
+        self.rows.is_empty() || self.rows.iter().any(|wanted| wanted == row)
+    }
+}
+
+fn measure(arguments: &[String]) -> Outcome {
+    let options = Options::parse(arguments)?;
+    let mut findings = Vec::new();
+    for row in ROWS.iter().filter(|row| options.wants(row.name)) {
+        findings.push(rate_row(row, options.seconds)?);
+    }
+    if options.wants("latency") {
+        findings.push(latency_row(options.seconds)?);
+    }
+    if options.wants("idle") {
+        findings.push(idle_row()?);
+    }
+    if options.wants("restart") {
+        findings.push(restart_row()?);
+    }
+    let missed = findings.iter().filter(|finding| !finding.is_met).count();
+    match (findings.len(), missed) {
+        (0, _) => Err(fault("no such row")),
+        (_, 0) => Ok(()),
+        (all, missed) => Err(fault(format!("{missed} of {all} budgets were missed"))),
+    }
+}
+
+/// Messages per CPU second, beside the bare loop under the same load.
+fn rate_row(row: &Row, seconds: u32) -> Outcome<Finding> {
+    let load = Load { vehicles: row.vehicles, rate: row.rate, window: row.window, seconds };
+    let (run, cpu, base) = fleetline(load)?;
+    let (bare_run, bare_cpu) = bare(load)?;
+    let acknowledged = count(run.report.acknowledged);
+    let rate = acknowledged / cpu;
+    let bare_rate = count(bare_run.report.acknowledged) / bare_cpu;
+    let is_met = rate >= row.must;
+    line(&format!("{}: {} connections, {}", row.name, row.vehicles, offered(row)));
+    line(&format!(
+        "  fleetline  {} messages per CPU second ({} acknowledged and stored, {} a second, CPU \
+         {cpu:.2} s, load source {:.2} s)",
+        thousands(rate),
+        run.report.acknowledged,
+        thousands(run.report.messages_per_second),
+        run.fleet_cpu,
+    ));
+    line(&format!(
+        "  bare loop  {} ({} a second), fleetline is {:.0} % of it",
+        thousands(bare_rate),
+        thousands(bare_run.report.messages_per_second),
+        100.0 * rate / bare_rate,
+    ));
+    line(&format!(
+        "  must {}, aim {}: {}",
+        thousands(row.must),
+        thousands(row.aim),
+        met(is_met, rate >= row.aim)
+    ));
+    let grown = (run.resident_max - base) / f64::from(row.vehicles) / KIB;
+    let over_base = (run.resident_max - 60.0 * KIB * KIB) / f64::from(row.vehicles) / KIB;
+    line(&format!(
+        "  memory {:.0} MiB; a connection {grown:.1} KiB, or {:.1} KiB over 60 MiB",
+        run.resident_max / KIB / KIB,
+        over_base.max(0.0),
+    ));
+    if row.name != "sparse" {
+        return Ok(Finding { is_met });
+    }
+    line(&format!("  must 20 KiB, aim 6 KiB: {}", met(over_base <= 20.0, over_base <= 6.0)));
+    Ok(Finding { is_met: is_met && over_base <= 20.0 })
+}
+
+fn offered(row: &Row) -> String {
+    match row.rate {
+        Some(rate) => format!("{rate} a second each offered"),
+        None => format!("window {}", row.window),
+    }
+}
+
+/// Runs a load on Fleetline until all of it is stored: the run, the CPU that it took, and the memory
+/// before it.
+fn fleetline(load: Load) -> Outcome<(Run, f64, f64)> {
+    let stub = Stub::start()?;
+    let folder = server::folder()?;
+    let server = Server::start(folder.path(), stub.port)?;
+    let base = resident_bytes(server.id())?;
+    let run = fleet::run(load, server.mqtt_port, &[server.id()])?;
+    let stored = stub.wait_for(run.report.acknowledged, STORE_WAIT)?;
+    let cpu = cpu_seconds(server.id())? - run.cpu_before;
+    let report = &run.report;
+    if stored < report.acknowledged {
+        let missing = report.acknowledged - stored;
+        return Err(fault(format!("{missing} acknowledged messages are not stored")));
+    }
+    if report.unacknowledged + report.refused + report.connections_lost > 0
+        || report.connected < u64::from(load.vehicles)
+    {
+        return Err(fault(format!("not every message was acknowledged: {report:?}")));
+    }
+    server.process.stop()?;
+    Ok((run, cpu, base))
+}
+
+fn bare(load: Load) -> Outcome<(Run, f64)> {
+    let (process, port) = start_self("ack")?;
+    let run = fleet::run(load, port, &[process.id()])?;
+    let cpu = cpu_seconds(process.id())? - run.cpu_before;
+    Ok((run, cpu))
+}
+
+/// How long an acknowledgement takes at 20,000 messages a second on 1,000 connections.
+fn latency_row(seconds: u32) -> Outcome<Finding> {
+    let load = Load { vehicles: 1000, rate: Some(20.0), window: 32, seconds };
+    let (run, _, _) = fleetline(load)?;
+    let latency = run.report.latency_ms.ok_or_else(|| fault("nothing was acknowledged"))?;
+    let is_met = latency.p50 < 3.0 && latency.p99 < 15.0;
+    line("latency: 1,000 connections, 20,000 messages a second, fsync on");
+    line(&format!(
+        "  PUBACK p50 {:.2} ms, p99 {:.2} ms; must 3 ms and 15 ms: {}",
+        latency.p50,
+        latency.p99,
+        met(is_met, false)
+    ));
+    Ok(Finding { is_met })
+}
+
+/// What a connection at rest holds.
+fn idle_row() -> Outcome<Finding> {
+    let load = Load { vehicles: 10_000, rate: Some(0.0), window: 32, seconds: 5 };
+    let (run, _, base) = fleetline(load)?;
+    let each = (run.resident_max - base) / f64::from(load.vehicles) / KIB;
+    line("idle: 10,000 connections");
+    line(&format!(
+        "  {:.0} MiB, of which {:.0} MiB before; a connection {each:.1} KiB; must 10 KiB, aim 5 \
+         KiB: {}",
+        run.resident_max / KIB / KIB,
+        base / KIB / KIB,
+        met(each <= 10.0, each <= 5.0)
+    ));
+    Ok(Finding { is_met: each <= 10.0 })
+}
+
+/// How long a start takes after a kill -9 with 1 GiB in the spool.
+fn restart_row() -> Outcome<Finding> {
+    let folder = server::folder()?;
+    // Nobody listens there, so everything stays in the spool.
+    let nowhere = rig::process::free_port()?;
+    let mut acknowledged = 0;
+    let server = Server::start(folder.path(), nowhere)?;
+    while server::bytes_below(folder.path())? < SPOOL_BYTES {
+        let load = Load { vehicles: 100, rate: None, window: 32, seconds: 3 };
+        acknowledged += fleet::run(load, server.mqtt_port, &[server.id()])?.report.acknowledged;
+    }
+    drop(server);
+    let bytes = server::bytes_below(folder.path())?;
+    let server = Server::start(folder.path(), nowhere)?;
+    server::is_welcome(server.mqtt_port)?;
+    let seconds = server.ready_after.as_secs_f64();
+    line(&format!("restart: {acknowledged} messages, {} MiB of spool, killed", bytes >> 20));
+    line(&format!(
+        "  accepts again after {seconds:.2} s; must 2 s: {}",
+        met(seconds <= 2.0, false)
+    ));
+    Ok(Finding { is_met: seconds <= 2.0 })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn count(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,98 @@
+//! Fleetline itself, as an operator starts it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::{Outcome, fault, process::Process};
+
+/// A running appliance with its folder.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) mqtt_port: u16,
+    /// From the start of the process until it said that it was ready.
+    pub(crate) ready_after: Duration,
+}
+
+/// A folder on the disk that the build is on, not in memory: fsync has to cost what it costs.
+pub(crate) fn folder() -> Outcome<TempDir> {
+    fs::create_dir_all(env!("CARGO_TARGET_TMPDIR"))?;
+    Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
+}
+
+impl Server {
+    /// Starts it with a store at that port.
+    pub(crate) fn start(folder: &Path, store_port: u16) -> Outcome<Self> {
+        let config = folder.join("fleetline.toml");
+        let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+        let text = format!(
+            "data-dir = {data:?}\n\
+             [mqtt]\nlisten = [\"127.0.0.1:0\"]\n\
+             [http]\nlisten = \"127.0.0.1:0\"\n\
+             [schemas]\ndir = {schemas:?}\n\
+             [store]\nkind = \"influxdb2\"\nurls = [\"http://127.0.0.1:{store_port}\"]\n\
+             org = \"fleet\"\nbucket = \"telemetry\"\ntoken = \"bench\"\n",
+            data = folder.join("data"),
+        );
+        fs::write(&config, text)?;
+        let log = fs::File::create(folder.join("log"))?;
+        let started = Instant::now();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetline"));
+        command.args(["serve", "--config"]).arg(&config);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut process = Process::start(&mut command)?;
+        let pipe = process.child.stdout.take().ok_or_else(|| fault("no pipe"))?;
+        let mut ready = String::new();
+        BufReader::new(pipe).read_line(&mut ready)?;
+        let ready_after = started.elapsed();
+        let port = ready
+            .split("mqtt=127.0.0.1:")
+            .nth(1)
+            .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        let Some(mqtt_port) = port else {
+            let log = fs::read_to_string(folder.join("log"))?;
+            return Err(fault(format!("fleetline did not get ready ({ready:?}): {log}")));
+        };
+        Ok(Self { process, mqtt_port, ready_after })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+/// Connects as a vehicle and waits for the welcome.
+pub(crate) fn is_welcome(port: u16) -> Outcome {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(b"\x10\x0e\0\x04MQTT\x04\x02\0\x3c\0\x02me")?;
+    let mut connack = [0; 4];
+    stream.read_exact(&mut connack)?;
+    if connack == *b"\x20\x02\0\0" { Ok(()) } else { Err(fault("not welcome")) }
+}
+
+/// Bytes of all files below a folder.
+pub(crate) fn bytes_below(folder: &Path) -> Outcome<u64> {
+    let mut bytes = 0;
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else {
+                bytes += metadata.len();
+            }
+        }
+    }
+    Ok(bytes)
+}
