@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    cli::{check, simulate},
+    cli::{check, dead_letter, decode, simulate, spool},
     config::Sources,
 };
 
@@ -41,5 +41,8 @@ impl ConfigArguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Check(check::Arguments),
+    Decode(decode::Arguments),
+    Spool(spool::Arguments),
+    DeadLetter(dead_letter::Arguments),
     Simulate(Box<simulate::Arguments>),
 }

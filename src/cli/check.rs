@@ -4,10 +4,11 @@ use serde_json::json;
 
 use crate::{
     cli::{
-        failure::Failure,
+        failure::{Failure, schema_problems},
         output::{Output, complain},
     },
     config::{self, Problem, Sources},
+    mapping::Plans,
 };
 
 /// Checks the configuration, the schemas and the mappings, and tells everything that is wrong
@@ -25,14 +26,28 @@ pub(in crate::cli) fn run(
     sources: &Sources,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let problems: Vec<String> = match config::load(sources) {
-        Ok(_) => Vec::new(),
-        Err(errors) => errors.problems().iter().map(Problem::to_string).collect(),
+    let mut problems: Vec<String> = Vec::new();
+    // Schemas are looked at even if the appliance could not start, as long as it is known where
+    // they are.
+    let offline = match config::load(sources) {
+        Ok(resolved) => Some(resolved.offline),
+        Err(errors) => {
+            problems.extend(errors.problems().iter().map(Problem::to_string));
+            config::load_offline(sources).ok()
+        }
     };
+    let mut mappings = 0;
+    if let Some(offline) = offline {
+        match Plans::load(&offline.mapping) {
+            Ok(plans) => mappings = plans.plans().len(),
+            Err(errors) => problems.extend(schema_problems(&offline.mapping.dir, &errors)),
+        }
+    }
     if arguments.json {
-        output.json(&json!({ "ok": problems.is_empty(), "problems": problems }))?;
+        let ok = problems.is_empty();
+        output.json(&json!({ "ok": ok, "mappings": mappings, "problems": problems }))?;
     } else if problems.is_empty() {
-        output.line("the configuration is right")?;
+        output.line(format_args!("all is well: {mappings} mappings"))?;
     } else {
         problems.iter().for_each(complain);
     }

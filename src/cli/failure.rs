@@ -1,16 +1,23 @@
 //! How a command ends when it does not end well.
 
-use std::{error::Error, fmt, io, process::ExitCode};
+use std::{
+    error::Error,
+    fmt, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use crate::{config::ResolveErrors, telemetry::Chain};
+use crate::{config::ResolveErrors, mapping::LoadErrors, telemetry::Chain};
 
 /// Why a command failed; decides the exit code.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The arguments do not make sense together: exit code 2.
     Usage(String),
-    /// The configuration, a schema or a mapping is wrong: exit code 2.
+    /// The configuration is wrong: exit code 2.
     Configuration(ResolveErrors),
+    /// Schemas or mappings below this folder are wrong: exit code 2.
+    Schemas(PathBuf, LoadErrors),
     /// It could not be done: exit code 1.
     Failed(Box<dyn Error + Send + Sync>),
     /// It could not be done, or something is wrong, and standard error or the answer says so
@@ -37,7 +44,7 @@ impl Failure {
     /// 0 done, 1 failed, 2 wrong usage or configuration.
     pub(super) fn code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Configuration(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::Configuration(_) | Self::Schemas(..) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
             Self::Told(code) => ExitCode::from(*code),
             Self::Closed => ExitCode::SUCCESS,
@@ -58,10 +65,28 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(text) => f.write_str(text),
             Self::Configuration(errors) => errors.fmt(f),
+            Self::Schemas(dir, errors) => f.write_str(&schema_problems(dir, errors).join("\n")),
             Self::Failed(error) => Chain(error.as_ref()).fmt(f),
             Self::Told(_) | Self::Closed => Ok(()),
         }
     }
+}
+
+/// What is wrong in schemas and mappings, each with a path that can be opened from here.
+pub(super) fn schema_problems(dir: &Path, errors: &LoadErrors) -> Vec<String> {
+    errors
+        .problems
+        .iter()
+        .map(|problem| {
+            // A problem of the folder itself names it as it was configured.
+            let is_folder = *problem.file == dir.display().to_string();
+            let path = if is_folder { dir.to_path_buf() } else { dir.join(&problem.file) };
+            match problem.line {
+                Some(line) => format!("{}:{line}: {}", path.display(), problem.what),
+                None => format!("{}: {}", path.display(), problem.what),
+            }
+        })
+        .collect()
 }
 
 impl From<ResolveErrors> for Failure {

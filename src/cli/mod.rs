@@ -6,9 +6,13 @@
 
 mod arguments;
 mod check;
+mod dead_letter;
+mod decode;
 mod failure;
+mod moment;
 mod output;
 mod simulate;
+mod spool;
 mod start;
 
 pub use start::run;

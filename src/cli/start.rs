@@ -6,9 +6,9 @@ use clap::Parser as _;
 
 use crate::cli::{
     arguments::{Arguments, Command},
-    check,
+    check, dead_letter, decode,
     output::{Output, complain},
-    simulate,
+    simulate, spool,
 };
 
 /// Parses the arguments and runs the command they name.
@@ -24,6 +24,9 @@ pub fn run() -> ExitCode {
     let mut output = Output::lock();
     let done = match arguments.command {
         Command::Check(arguments) => check::run(&arguments, &sources, &mut output),
+        Command::Decode(arguments) => decode::run(&arguments, &sources, &mut output),
+        Command::Spool(arguments) => spool::run(&arguments, &sources, &mut output),
+        Command::DeadLetter(arguments) => dead_letter::run(arguments, &sources, &mut output),
         Command::Simulate(arguments) => simulate::run(&arguments, &mut output),
     };
     match done.and_then(|()| output.flush()) {

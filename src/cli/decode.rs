@@ -1,0 +1,206 @@
+//! `decode`: what would become of this payload?
+
+use std::{
+    fmt,
+    io::{self, Read as _},
+    num::NonZeroU16,
+    path::PathBuf,
+};
+
+use serde_json::json;
+
+use crate::{
+    cli::{
+        failure::Failure,
+        moment,
+        output::{Output, complain},
+    },
+    config::{self, Offline, Sources},
+    env::{Clock as _, SystemClock},
+    mapping::Plans,
+    model::{ShardCount, UnixNanos},
+    spool::EntryBuffer,
+    uplink::{Message, Transcoded, Transcoder},
+};
+
+/// Dry run: payload files (or standard input) become lines on standard output
+///
+/// Each file is one message as it would come over MQTT, framing included. The lines are in the
+/// dialect of the configured store. What cannot be decoded is told on standard error with its cause.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  fleetline decode --topic vehicles/VIN1/telemetry payload.bin
+  printf '{\"speed_kmh\": 3.5}' | fleetline decode --topic vehicles/VIN1/telemetry/json")]
+pub(in crate::cli) struct Arguments {
+    /// The topic that the messages came with
+    #[arg(long)]
+    topic: String,
+    /// The content type of an MQTT 5.0 message
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// The time of receipt: RFC 3339, nanoseconds since 1970, or ago such as "1h"; default: now
+    #[arg(long, value_name = "TIME")]
+    received_at: Option<String>,
+    /// One JSON object a message: lines, counts, failures
+    #[arg(long)]
+    json: bool,
+    /// Payload files; none: one payload on standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Exit code 1 if any message, or any mapping of one, failed.
+pub(in crate::cli) fn run(
+    arguments: &Arguments,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let offline = config::load_offline(sources)?;
+    let now = SystemClock::start().wall();
+    let received_at = match &arguments.received_at {
+        None => now,
+        Some(text) => moment::parse(text, now)?,
+    };
+    let plans = Plans::load(&offline.mapping)
+        .map_err(|errors| Failure::Schemas(offline.mapping.dir.clone(), errors))?;
+    let mut decoder = Decoder::new(arguments, &offline, &plans, received_at);
+    let mut all_well = true;
+    if arguments.files.is_empty() {
+        let mut payload = Vec::new();
+        io::stdin().lock().read_to_end(&mut payload).map_err(Failure::failed)?;
+        all_well &= decoder.decode(None, &payload, output)?;
+    }
+    for file in &arguments.files {
+        let shown = file.display().to_string();
+        let payload = read(file)
+            .map_err(|source| Failure::failed(PayloadError { file: shown.clone(), source }))?;
+        all_well &= decoder.decode(Some(&shown), &payload, output)?;
+    }
+    if all_well { Ok(()) } else { Err(Failure::Told(1)) }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a payload file is the user's own, read once, and nothing of it must survive a crash"
+)]
+fn read(file: &std::path::Path) -> io::Result<Vec<u8>> {
+    std::fs::read(file)
+}
+
+/// A payload file cannot be read; the user checks its path.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the payload `{file}`")]
+struct PayloadError {
+    file: String,
+    #[source]
+    source: io::Error,
+}
+
+struct Decoder<'a> {
+    arguments: &'a Arguments,
+    plans: &'a Plans,
+    received_at: UnixNanos,
+    transcoder: Transcoder,
+    /// One shard, so that all lines of a message are in one buffer.
+    lines: [EntryBuffer; 1],
+}
+
+impl<'a> Decoder<'a> {
+    fn new(
+        arguments: &'a Arguments,
+        offline: &Offline,
+        plans: &'a Plans,
+        received_at: UnixNanos,
+    ) -> Self {
+        let shards = ShardCount(NonZeroU16::MIN);
+        let transcoder = Transcoder::new(offline.limits.clone(), shards);
+        Self { arguments, plans, received_at, transcoder, lines: [EntryBuffer::new()] }
+    }
+
+    /// One message; whether all is well with it.
+    fn decode(
+        &mut self,
+        file: Option<&str>,
+        payload: &[u8],
+        output: &mut Output,
+    ) -> Result<bool, Failure> {
+        let message = Message {
+            topic: &self.arguments.topic,
+            payload,
+            content_type: self.arguments.content_type.as_deref(),
+            received_at: self.received_at,
+        };
+        self.lines[0].clear();
+        let told = self.transcoder.transcode(self.plans, &message, &mut self.lines);
+        match self.arguments.json {
+            true => self.tell_json(file, &told, output)?,
+            false => self.tell(file, &told, output)?,
+        }
+        Ok(told.mapped && self.transcoder.failures().is_empty())
+    }
+
+    fn tell(
+        &self,
+        file: Option<&str>,
+        told: &Transcoded,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        output.bytes(self.lines[0].payload())?;
+        let complain = |text: fmt::Arguments<'_>| match file {
+            Some(file) => complain(format_args!("{file}: {text}")),
+            None => complain(text),
+        };
+        if !told.mapped {
+            complain(format_args!("no mapping takes the topic `{}`", self.arguments.topic));
+        }
+        for failure in self.transcoder.failures() {
+            let (mapping, cause) = (&failure.mapping, failure.cause);
+            complain(format_args!("mapping {mapping}: {cause}: {}", failure.detail));
+        }
+        if told.points_filtered > 0 {
+            complain(format_args!("{} points filtered", told.points_filtered));
+        }
+        if told.points_empty > 0 {
+            complain(format_args!("{} points without any field", told.points_empty));
+        }
+        if told.values_dropped > 0 {
+            complain(format_args!("{} values that are not finite left out", told.values_dropped));
+        }
+        if told.properties_unknown > 0 {
+            complain(format_args!("{} unknown properties skipped", told.properties_unknown));
+        }
+        Ok(())
+    }
+
+    fn tell_json(
+        &self,
+        file: Option<&str>,
+        told: &Transcoded,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let failures: Vec<_> = self
+            .transcoder
+            .failures()
+            .iter()
+            .map(|failure| {
+                json!({
+                    "mapping": failure.mapping.as_ref(),
+                    "vehicle": failure.vehicle,
+                    "cause": failure.cause.as_str(),
+                    "detail": failure.detail,
+                })
+            })
+            .collect();
+        output.json(&json!({
+            "file": file,
+            "mapped": told.mapped,
+            "lines": String::from_utf8_lossy(self.lines[0].payload()),
+            "points": told.points,
+            "points_filtered": told.points_filtered,
+            "points_empty": told.points_empty,
+            "values_dropped": told.values_dropped,
+            "properties_unknown": told.properties_unknown,
+            "failures": failures,
+        }))
+    }
+}

@@ -1,0 +1,61 @@
+//! A moment as people write it on a command line, and as it is shown to them.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{cli::failure::Failure, model::UnixNanos};
+
+/// RFC 3339, nanoseconds since 1970, or how long ago: `1h`, `-90s`, `2d 4h`.
+pub(super) fn parse(text: &str, now: UnixNanos) -> Result<UnixNanos, Failure> {
+    if let Ok(nanos) = text.parse() {
+        return Ok(UnixNanos(nanos));
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return i64::try_from(moment.as_nanosecond())
+            .map(UnixNanos)
+            .map_err(|_| Failure::Usage(format!("`{text}` does not fit nanoseconds since 1970")));
+    }
+    if let Some(ago) = ago(text) {
+        return Ok(now.saturating_add(-ago));
+    }
+    Err(Failure::Usage(format!(
+        "`{text}` is no time; write it like 2026-01-31T12:00:00Z, or how long ago like 1h"
+    )))
+}
+
+fn ago(text: &str) -> Option<i64> {
+    // Days are not exact in every calendar, so the library leaves them to us.
+    let text = text.trim().trim_start_matches('-');
+    let nanos = match text.strip_suffix('d') {
+        Some(days) => i128::from(days.parse::<u32>().ok()?) * 86_400_000_000_000,
+        None => text.parse::<SignedDuration>().ok()?.as_nanos(),
+    };
+    i64::try_from(nanos).ok()
+}
+
+/// RFC 3339 in UTC.
+pub(super) fn show(time: UnixNanos) -> String {
+    Timestamp::from_nanosecond(i128::from(time.0))
+        .map_or_else(|_| time.0.to_string(), |moment| moment.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_date_a_number_or_how_long_ago() {
+        let now = UnixNanos(1_795_382_379_000_000_000);
+        let check = |text: &str, nanos: i64| {
+            assert_eq!(parse(text, now).expect(text), UnixNanos(nanos), "{text}");
+        };
+        check("2026-11-22T21:59:39Z", 1_795_384_779_000_000_000);
+        check("1795382379000000000", 1_795_382_379_000_000_000);
+        check("1h", now.0 - 3_600_000_000_000);
+        check("-90s", now.0 - 90_000_000_000);
+        check("2d", now.0 - 172_800_000_000_000);
+        for wrong in ["", "yesterday", "1", "2026-11-22"] {
+            // A bare number is nanoseconds, so only the others are wrong.
+            assert_eq!(parse(wrong, now).is_ok(), wrong == "1", "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `spool`: what lies on disk, read without the lock.
+
+use std::{io::IsTerminal as _, path::Path};
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{
+        failure::Failure,
+        output::{Output, complain},
+    },
+    config::{self, Sources, shard_dir},
+    env::disk::RealDisk,
+    model::ShardId,
+    spool::{self, CursorState, DamagedStretch, Progress, Status, Verification},
+};
+
+/// Positions, lag and damage of the spools
+///
+/// Reads the data directory without its lock, so an appliance may be running on it.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  fleetline spool status --config config/fleetline.toml
+  fleetline spool verify --set data-dir=/var/lib/fleetline --json")]
+pub(in crate::cli) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// How much each shard holds, and how far the store has confirmed
+    #[command(after_help = "Example:\n  fleetline spool status --json")]
+    Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Reads every entry and checks every checksum; exit code 1 if any is damaged
+    #[command(after_help = "Example:\n  fleetline spool verify")]
+    Verify {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// There is no spool where one was looked for; the operator names the right `data-dir`.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no spool in `{dir}`; is data-dir right?")]
+struct NoSpool {
+    dir: String,
+}
+
+/// Tells or verifies every shard there is, whatever number is configured.
+pub(in crate::cli) fn run(
+    arguments: &Arguments,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let dir = config::load_offline(sources)?.spool_dir();
+    let shards = shards(&dir)?;
+    match arguments.what {
+        What::Status { json } => status(&dir, &shards, json, output),
+        What::Verify { json } => verify(&dir, &shards, json, output),
+    }
+}
+
+fn shards(dir: &Path) -> Result<Vec<ShardId>, Failure> {
+    let mut shards = Vec::new();
+    for shard in (0..=u16::MAX).map(ShardId) {
+        if !shard_dir(dir, shard).try_exists().map_err(Failure::failed)? {
+            break;
+        }
+        shards.push(shard);
+    }
+    match shards.is_empty() {
+        true => Err(Failure::failed(NoSpool { dir: dir.display().to_string() })),
+        false => Ok(shards),
+    }
+}
+
+fn status(dir: &Path, shards: &[ShardId], json: bool, output: &mut Output) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    for shard in shards {
+        let status = spool::status(&RealDisk, &shard_dir(dir, *shard)).map_err(Failure::failed)?;
+        found.push((*shard, status));
+    }
+    if json {
+        let shards: Vec<Value> = found.iter().map(|(shard, s)| status_json(*shard, s)).collect();
+        return output.json(&json!({ "shards": shards }));
+    }
+    output.line(format_args!(
+        "{:>5}  {:>12}  {:>12}  {:>10}  {:>12}  {:>8}  {:>12}  {:>7}  cursor",
+        "shard", "last", "confirmed", "entries", "points", "segments", "bytes", "damaged"
+    ))?;
+    for (shard, s) in &found {
+        output.line(format_args!(
+            "{:>5}  {:>12}  {:>12}  {:>10}  {:>12}  {:>8}  {:>12}  {:>7}  {}",
+            shard.0,
+            s.last.0,
+            s.confirmed.0,
+            s.entries(),
+            s.items,
+            s.segments,
+            s.bytes,
+            s.damaged_entries,
+            cursor(s.cursor)
+        ))?;
+    }
+    Ok(())
+}
+
+fn status_json(shard: ShardId, status: &Status) -> Value {
+    json!({
+        "shard": shard.0,
+        "segments": status.segments,
+        "bytes": status.bytes,
+        "first": status.first.0,
+        "last": status.last.0,
+        "confirmed": status.confirmed.0,
+        "cursor": cursor(status.cursor),
+        "entries": status.entries(),
+        "points": status.items,
+        "damaged_entries": status.damaged_entries,
+    })
+}
+
+const fn cursor(state: CursorState) -> &'static str {
+    match state {
+        CursorState::Missing => "missing",
+        CursorState::Found => "found",
+        CursorState::Damaged => "damaged",
+        CursorState::Ahead { .. } => "ahead",
+    }
+}
+
+fn verify(dir: &Path, shards: &[ShardId], json: bool, output: &mut Output) -> Result<(), Failure> {
+    let mut told = Vec::new();
+    let mut is_whole = true;
+    for shard in shards {
+        let bar = bar(*shard);
+        let mut progress = |progress: Progress| {
+            if let Some(bar) = &bar {
+                bar.set_length(progress.bytes_total);
+                bar.set_position(progress.bytes_done);
+            }
+        };
+        let found = spool::verify(&RealDisk, &shard_dir(dir, *shard), &mut progress);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let found = found.map_err(Failure::failed)?;
+        is_whole &= found.damage.is_empty();
+        match json {
+            true => told.push(verification_json(*shard, &found)),
+            false => tell(*shard, &found, output)?,
+        }
+    }
+    if json {
+        output.json(&json!({ "whole": is_whole, "shards": told }))?;
+    }
+    if is_whole { Ok(()) } else { Err(Failure::Told(1)) }
+}
+
+/// On a terminal only.
+fn bar(shard: ShardId) -> Option<ProgressBar> {
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {eta}");
+    let bar = ProgressBar::new(0).with_prefix(format!("shard {}", shard.0));
+    let bar = bar.with_style(style.ok()?);
+    std::io::stderr().is_terminal().then_some(bar)
+}
+
+fn tell(shard: ShardId, found: &Verification, output: &mut Output) -> Result<(), Failure> {
+    let Verification { segments, entries, items, bytes, torn_bytes, .. } = found;
+    let shard = shard.0;
+    output.line(format_args!(
+        "shard {shard}: {entries} entries with {items} points in {segments} segments, {bytes} bytes"
+    ))?;
+    if *torn_bytes > 0 {
+        output.line(format_args!(
+            "shard {shard}: {torn_bytes} bytes behind the last entry were never durable; the next \
+             start cuts them"
+        ))?;
+    }
+    for stretch in &found.damage {
+        let DamagedStretch { segment, offset, bytes, first, entries, items } = stretch;
+        let first = first.0;
+        match segment.is_empty() {
+            true => complain(format_args!(
+                "shard {shard}: the file with {entries} entries from {first} on is gone"
+            )),
+            false => complain(format_args!(
+                "shard {shard}: {segment}: {bytes} bytes at {offset} are damaged: {entries} \
+                 entries from {first} on, {items} points"
+            )),
+        }
+    }
+    Ok(())
+}
+
+fn verification_json(shard: ShardId, found: &Verification) -> Value {
+    let damage: Vec<Value> = found
+        .damage
+        .iter()
+        .map(|stretch| {
+            json!({
+                "segment": stretch.segment,
+                "offset": stretch.offset,
+                "bytes": stretch.bytes,
+                "first": stretch.first.0,
+                "entries": stretch.entries,
+                "points": stretch.items,
+            })
+        })
+        .collect();
+    json!({
+        "shard": shard.0,
+        "segments": found.segments,
+        "entries": found.entries,
+        "points": found.items,
+        "bytes": found.bytes,
+        "torn_bytes": found.torn_bytes,
+        "damage": damage,
+    })
+}
