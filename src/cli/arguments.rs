@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    cli::{check, dead_letter, decode, simulate, spool},
+    cli::{check, dead_letter, decode, serve, simulate, spool},
     config::Sources,
 };
 
@@ -40,6 +40,7 @@ impl ConfigArguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    Serve(serve::Arguments),
     Check(check::Arguments),
     Decode(decode::Arguments),
     Spool(spool::Arguments),

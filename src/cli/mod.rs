@@ -11,6 +11,7 @@ mod decode;
 mod failure;
 mod moment;
 mod output;
+mod serve;
 mod simulate;
 mod spool;
 mod start;

@@ -8,7 +8,7 @@ use crate::cli::{
     arguments::{Arguments, Command},
     check, dead_letter, decode,
     output::{Output, complain},
-    simulate, spool,
+    serve, simulate, spool,
 };
 
 /// Parses the arguments and runs the command they name.
@@ -23,6 +23,7 @@ pub fn run() -> ExitCode {
     let sources = arguments.config.sources();
     let mut output = Output::lock();
     let done = match arguments.command {
+        Command::Serve(arguments) => serve::run(&arguments, &sources, &mut output),
         Command::Check(arguments) => check::run(&arguments, &sources, &mut output),
         Command::Decode(arguments) => decode::run(&arguments, &sources, &mut output),
         Command::Spool(arguments) => spool::run(&arguments, &sources, &mut output),

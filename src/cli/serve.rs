@@ -1,0 +1,89 @@
+//! `serve`: runs the appliance until it is asked to stop.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::{
+    app::{self, Ready, RunError, Stopped},
+    cli::{failure::Failure, output::Output},
+    config::{self, Sources},
+    telemetry::{Chain, log},
+};
+
+/// Runs the appliance: vehicles in, lines out
+///
+/// Prints one line to standard output when every listener is up; the log goes to standard error.
+/// SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP loads schemas and
+/// mappings anew.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  fleetline serve --config config/fleetline.toml
+  fleetline serve --set store.kind=influxdb1 --set store.urls=http://127.0.0.1:8086 \\
+      --set store.database=telemetry --drain 30s")]
+pub(in crate::cli) struct Arguments {
+    /// How long a stop may take to flush what the store takes
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    drain: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| "expected a duration such as \"10s\"".to_owned())
+}
+
+/// A thread of ours ended by itself. A restart recovers; the log says what happened.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread `{name}` ended by itself; what was acknowledged is in the spool")]
+struct ThreadDied {
+    name: String,
+}
+
+/// Exit code 0 when it stopped as asked, 1 when it could not start or halted, 2 when what was
+/// written is wrong.
+pub(in crate::cli) fn run(
+    arguments: &Arguments,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let resolved = config::load(sources)?;
+    log::start(&resolved.offline.log).map_err(Failure::failed)?;
+    raise_descriptor_limit();
+    let on_ready = |ready: &Ready| {
+        if let Err(failure) = announce(ready, output) {
+            tracing::warn!(%failure, "nobody hears that we are ready");
+        }
+    };
+    match app::run(&resolved, arguments.drain, on_ready) {
+        Ok(Stopped::Asked { .. }) => Ok(()),
+        Ok(Stopped::ThreadDied { name }) => Err(Failure::failed(ThreadDied { name })),
+        Err(RunError::Schemas(errors)) => {
+            Err(Failure::Schemas(resolved.offline.mapping.dir, errors))
+        }
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+fn announce(ready: &Ready, output: &mut Output) -> Result<(), Failure> {
+    let mqtt: Vec<String> = ready.mqtt.iter().map(ToString::to_string).collect();
+    output.line(format_args!("fleetline ready mqtt={} http={}", mqtt.join(","), ready.http))?;
+    output.flush()
+}
+
+/// Every vehicle is a descriptor, and the usual soft limit of 1,024 is there for programs that use
+/// `select`.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        Ok(()) => tracing::debug!(limit = ?limit.maximum, "raised the limit of descriptors"),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "cannot raise the limit of descriptors");
+        }
+    }
+}
