@@ -17,8 +17,8 @@
 //! | int, long | integer |
 //! | float, double, boolean, string, bytes, fixed, enum | as design says for any format |
 //! | union of null and one type | the value, or nothing |
-//! | any other union | like a record with one member a branch, named by the branch's type: `x_int`, `x_string`, `x_Car_…`; the branch that is there is written |
-//! | timestamp-*, local-timestamp-* | integer nanoseconds since the epoch (a local one as if in UTC) |
+//! | any other union | as a record with one member a branch: `x_int`, `x_string`, `x_Car_…` |
+//! | timestamp-*, local-timestamp-* | integer nanoseconds since the epoch, as if in UTC |
 //! | date | string, `2026-11-22` |
 //! | time-millis, time-micros | string, `23:59:59.999`, `23:59:59.999999` |
 //! | duration | string, ISO 8601: `P1M2DT3.004S` |

@@ -117,7 +117,8 @@ impl<'a> Shaper<'a> {
             ["object"] => self.object(node)?,
             many => {
                 let told = format!(
-                    "is a union of {}; a field has one type, so say one (`null` may stand beside it)",
+                    "is a union of {}; a field has one type, so say one (`null` may stand \
+                     beside it)",
                     many.join(" and ")
                 );
                 self.tell(told);

@@ -172,8 +172,13 @@ fn difficult() -> impl Strategy<Value = String> {
     .prop_map(|parts| parts.concat())
 }
 
+/// How often; failures become tests with a name, not files.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(4000))]
 
     /// Whatever is sent: what comes out is as many lines as were counted, each of which an
     /// independent parser reads as one line of the vehicle that sent it.

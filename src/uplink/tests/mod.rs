@@ -6,6 +6,7 @@ mod harness;
 mod json;
 mod lines;
 mod protobuf;
+mod readback;
 mod set;
 mod shipped;
 mod wire;
