@@ -57,7 +57,7 @@ fn a_full_spool_makes_publishes_wait_and_pings_not() {
     }
     let (status, body) = appliance.get("/readyz");
     assert_eq!(status, 503, "{body}");
-    assert!(body.contains("full"), "{body}");
+    assert!(body.contains("no room"), "{body}");
     assert_eq!(appliance.count("messages.pending"), sent - acked);
 
     store.answers(Answer::Accept);

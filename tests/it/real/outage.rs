@@ -32,7 +32,7 @@ fn a_minute_without_database_loses_nothing_and_memory_stays_flat() {
         rss_end < rss_warm + GROWTH_KIB_MAX,
         "memory grew from {rss_warm} to {rss_end} KiB while {lag} points piled up"
     );
-    let seen = appliance.metric("fleetline_spool_in_spool_points").expect("the lag as a metric");
+    let seen = appliance.metric("fleetline_points_in_spool").expect("the lag as a metric");
     assert!(seen > 10_000.0, "the metric says {seen}");
     let status = appliance.cli_ok(&["spool", "status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(status.trim()).unwrap();
