@@ -18,7 +18,7 @@
 //!   for the oldest.
 //! - **SK-3** At most [`Options::requests_in_flight`] requests a shard are on the way; a retry
 //!   sends the same bytes. After a restart lines are sent again, byte for byte, in requests cut
-//! anew.
+//!   anew.
 //! - **SK-4** Memory does not grow while the store is away: nothing is read ahead of the requests
 //!   that wait.
 //!

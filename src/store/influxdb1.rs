@@ -11,7 +11,7 @@ use crate::store::{
 
 /// What a 400 says when it is about the request and not about a line of it.
 const ABOUT_THE_REQUEST: &[&str] =
-    &["invalid precision", "database is required", "gzip", "consistency level"];
+    &["invalid precision", "database is required", "gzip", "unexpected EOF", "consistency level"];
 
 pub(super) fn route(options: &InfluxDb1) -> Route {
     let mut query = vec![("db", options.database.clone())];
@@ -29,4 +29,9 @@ pub(super) fn route(options: &InfluxDb1) -> Route {
 /// Reads a 400 or a 422.
 pub(super) fn refusal(answer: &Answer) -> Verdict {
     answer.refusal_unless(ABOUT_THE_REQUEST)
+}
+
+/// Whether a 500 says that a setting names something which is not there.
+pub(super) fn is_wrong_setting(answer: &Answer) -> bool {
+    answer.status == 500 && answer.message().starts_with("retention policy not found")
 }

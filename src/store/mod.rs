@@ -22,7 +22,7 @@
 //! | 204 | accepted |
 //! | 400, 422 with each refused line's number (InfluxDB 3) | partial |
 //! | 400, 422 about lines; 413; InfluxDB 2.0's 500 `partial write` | rejected: halve |
-//! | 400, 422 about the request; 401, 403, 404 | halted |
+//! | 400, 422 about the request; 401, 403, 404; InfluxDB 1's 500 for no such policy | halted |
 //! | all else: 429, 5xx, other statuses, network, timeouts, cut bodies | unavailable |
 
 mod client;

@@ -75,6 +75,11 @@ fn influxdb1_answers() {
          measurement=\"m\" tag=\"vin\" value=\"x\" dropped=3",
         Some(3),
     );
+}
+
+#[test]
+fn influxdb1_answers_that_are_not_about_a_line() {
+    let kind = Kind::InfluxDb1;
     check_halted(
         kind,
         400,
@@ -92,6 +97,20 @@ fn influxdb1_answers() {
         400,
         r#"{"error":"gzip: invalid header"}"#,
         "HTTP 400: gzip: invalid header",
+    );
+    check_rejected(
+        kind,
+        400,
+        r#"{"error":"partial write: unable to parse 'm,vin=a x= 2': missing field value dropped=0"}"#,
+        "HTTP 400: partial write: unable to parse 'm,vin=a x= 2': missing field value dropped=0",
+        Some(0),
+    );
+    check_halted(kind, 400, r#"{"error":"unexpected EOF"}"#, "HTTP 400: unexpected EOF");
+    check_halted(
+        kind,
+        500,
+        r#"{"error":"retention policy not found: zz"}"#,
+        "HTTP 500: retention policy not found: zz",
     );
     check_halted(
         kind,

@@ -80,6 +80,9 @@ pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
         },
         413 => answer.rejected(),
         401 | 403 | 404 => Verdict::Halted { reason: answer.told() },
+        _ if kind == Kind::InfluxDb1 && influxdb1::is_wrong_setting(answer) => {
+            Verdict::Halted { reason: answer.told() }
+        }
         _ if kind == Kind::InfluxDb2 && influxdb2::is_refusal_in_disguise(answer) => {
             answer.rejected()
         }
