@@ -4,5 +4,7 @@
 
 mod clock;
 pub mod disk;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 
 pub use clock::{Clock, SystemClock};

@@ -293,6 +293,7 @@ fn span(surveyed: &Surveyed) -> Span {
         limit: segment.end,
         last: Some(segment.last),
         items: Some(segment.items),
+        settled: None,
     }
 }
 

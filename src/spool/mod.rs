@@ -8,6 +8,7 @@ mod entry;
 mod fault;
 mod format;
 mod inspect;
+mod outcome;
 mod quarantine;
 mod reader;
 mod recovery;
@@ -27,12 +28,13 @@ pub use fault::DiskFault;
 pub use inspect::{
     DamagedStretch, Entries, Progress, Status, Stored, Verification, entries, status, verify,
 };
+pub use outcome::{Append, AppendError, SyncError, Synced};
 pub use reader::{Batch, BatchLimits, Damage, ReadError, Reader};
 pub use recovery::{OpenError, Opened, Options, Recovery, open};
 pub use shared::Released;
 pub use survey::{CursorState, SurveyError};
 pub use view::{Backlog, View};
-pub use writer::{Append, AppendError, SyncError, Synced, Writer};
+pub use writer::Writer;
 
 #[cfg(test)]
 mod tests;

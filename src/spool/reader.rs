@@ -123,6 +123,8 @@ struct OpenSegment {
     offset: u64,
     /// The damage in it, once a scan has looked.
     holes: Vec<Hole>,
+    /// Items of the entries in it that were read or reported as lost.
+    settled: u64,
 }
 
 /// A batch while it grows.
@@ -288,13 +290,20 @@ impl Reader {
             .open(&path, Access::Read)
             .map_err(|error| ReadError::Open { fault: DiskFault::at("open", &path)(error) })?;
         self.chunk.reset();
-        let mut open =
-            OpenSegment { first: segment.first, file, offset: SEGMENT_HEADER_LEN, holes: vec![] };
+        let mut open = OpenSegment {
+            first: segment.first,
+            file,
+            offset: SEGMENT_HEADER_LEN,
+            holes: vec![],
+            settled: 0,
+        };
         if self.next > segment.first {
             // Only after a restart in the middle of a segment.
-            let seen = scan(open.file.as_ref(), span(segment), self.next, &mut self.chunk)
+            let span = span(segment, None);
+            let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
                 .map_err(|error| self.read_error(segment, error))?;
             open.offset = seen.resume;
+            open.settled = segment.items.saturating_sub(seen.past_items);
             open.holes = seen.holes;
         }
         self.open = Some(open);
@@ -339,6 +348,7 @@ impl Reader {
             Err(error) => return Err(self.read_error(segment, error)),
         }
         open.offset += header.entry_bytes() as u64;
+        open.settled += u64::from(header.items);
         self.next = header.position.next();
         batch.entries += 1;
         batch.items += u64::from(header.items);
@@ -352,7 +362,8 @@ impl Reader {
             Some(hole) => hole,
             None => {
                 let open = self.open.as_ref().expect("enter has opened it");
-                let seen = scan(open.file.as_ref(), span(segment), self.next, &mut self.chunk)
+                let span = span(segment, Some(open.settled));
+                let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
                     .map_err(|error| self.read_error(segment, error))?;
                 self.open.as_mut().expect("enter has opened it").holes = seen.holes;
                 let position = self.next;
@@ -363,8 +374,10 @@ impl Reader {
         let shared = &self.shared;
         let file = open.file.as_ref();
         quarantine::set_aside(shared.disk.as_ref(), &shared.dir, file, &segment.name, &hole);
-        batch.lose(hole.next().0 - self.next.0, hole.items, hole.bytes);
-        open.offset = hole.offset + hole.bytes;
+        let end = hole.offset + hole.bytes;
+        batch.lose(hole.next().0 - self.next.0, hole.items, end - open.offset);
+        open.settled += hole.items;
+        open.offset = end;
         self.next = hole.next();
         Ok(())
     }
@@ -372,8 +385,12 @@ impl Reader {
     /// The known hole at the place.
     fn hole_here(&self) -> Option<Hole> {
         let open = self.open.as_ref()?;
-        let here = |hole: &&Hole| hole.offset == open.offset && hole.next() >= self.next;
-        open.holes.iter().find(here).copied()
+        let here = |hole: &&Hole| {
+            let end = hole.offset + hole.bytes;
+            (hole.offset..end).contains(&open.offset) && hole.next() >= self.next
+        };
+        let missing = |hole: &&Hole| hole.offset == open.offset && hole.next() > self.next;
+        open.holes.iter().find(|hole| here(hole) || missing(hole)).copied()
     }
 
     fn read_error(&self, segment: &Segment, error: io::Error) -> ReadError {
@@ -383,12 +400,13 @@ impl Reader {
 }
 
 /// A segment's bounds as the writer or recovery left them.
-fn span(segment: &Segment) -> Span {
+fn span(segment: &Segment, settled: Option<u64>) -> Span {
     Span {
         first: segment.first,
         before: segment.last.next(),
         limit: segment.end,
         last: Some(segment.last),
         items: Some(segment.items),
+        settled,
     }
 }

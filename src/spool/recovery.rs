@@ -12,11 +12,12 @@ use super::{
     budget::Budget,
     cursor::{CursorError, CursorFile},
     fault::{DiskFault, is_no_room},
+    outcome::AppendError,
     quarantine,
     reader::Reader,
     shared::{Segment, Shared},
     survey::{CursorState, Survey, SurveyError, Surveyed, survey},
-    writer::{Active, AppendError, Writer, try_allocate},
+    writer::{Active, Writer, try_allocate},
 };
 
 /// The lock file's name in the spool's folder.
@@ -228,11 +229,16 @@ fn reopen_last(
     options: &Options,
     survey: &mut Survey,
 ) -> Result<Option<Active>, DiskFault> {
-    let Some(last) = survey.segments.last_mut().filter(|last| !last.segment.sealed) else {
+    let Some(last) = survey.segments.last_mut() else {
         return Ok(None);
     };
     let path = options.dir.join(&last.segment.name);
     let file = disk.open(&path, Access::Write).map_err(DiskFault::at("open", &path))?;
+    if last.segment.sealed {
+        // A killed process may have written the footer and not synced it.
+        file.sync_data().map_err(DiskFault::at("sync", &path))?;
+        return Ok(None);
+    }
     if last.torn_bytes > 0 {
         tracing::warn!(
             file = %path.display(), bytes = last.torn_bytes, after = last.segment.last.0,

@@ -29,6 +29,9 @@ pub(super) struct Span {
     pub last: Option<Position>,
     /// The items that were in it, where something tells.
     pub items: Option<u64>,
+    /// Items before the position asked for that were read or reported as lost already, if the asker
+    /// has counted them: then only what lies ahead is counted as lost.
+    pub settled: Option<u64>,
 }
 
 /// A stretch of a segment in which no entry is whole, between whole ones or at a known end.
@@ -74,9 +77,7 @@ pub(super) struct Scanned {
     pub torn_bytes: u64,
     /// Where the entry of the position asked for begins, or the hole that it fell into.
     pub resume: u64,
-    /// Entries at or past the position asked for, lost ones included.
-    pub past_entries: u64,
-    /// Their items.
+    /// Items of entries at or past the position asked for, lost ones included.
     pub past_items: u64,
 }
 
@@ -126,7 +127,6 @@ pub(super) fn scan_with(
             records_end: span.limit,
             torn_bytes: 0,
             resume: SEGMENT_HEADER_LEN,
-            past_entries: 0,
             past_items: 0,
         },
     };
@@ -190,7 +190,7 @@ impl Scanner<'_> {
             return Ok(false);
         }
         self.open_stretch();
-        match self.search(self.offset + 1)? {
+        match self.search(self.offset)? {
             Some(next) => {
                 self.offset = next;
                 Ok(true)
@@ -208,7 +208,6 @@ impl Scanner<'_> {
         self.seen.items += items;
         self.seen.last = Some(header.position);
         if header.position >= self.from {
-            self.seen.past_entries += 1;
             self.seen.past_items += items;
         } else {
             self.seen.resume = self.offset + header.entry_bytes() as u64;
@@ -217,7 +216,11 @@ impl Scanner<'_> {
 
     /// Notes an entry whose header is whole and whose payload is not.
     fn damaged(&mut self, header: EntryHeader) {
+        let settled = self.span.settled.is_some() && header.position < self.from;
         let stretch = self.open_stretch();
+        if settled {
+            return;
+        }
         stretch.credible_entries += 1;
         stretch.credible_items += u64::from(header.items);
     }
@@ -238,7 +241,14 @@ impl Scanner<'_> {
             return;
         }
         let stretch = stretch.unwrap_or(Stretch { offset, credible_entries: 0, credible_items: 0 });
-        if self.unknown.is_none() && entries > stretch.credible_entries {
+        if position <= self.from {
+            self.seen.resume = offset;
+        }
+        let ahead = match self.span.settled {
+            Some(_) => position.0.saturating_sub(self.expected.0.max(self.from.0)),
+            None => entries,
+        };
+        if self.unknown.is_none() && ahead > stretch.credible_entries {
             self.unknown = Some(self.seen.holes.len());
         }
         self.seen.holes.push(Hole {
@@ -268,16 +278,20 @@ impl Scanner<'_> {
             None => self.seen.torn_bytes = self.tail_end.saturating_sub(self.seen.end),
         }
         if let (Some(hole), Some(items)) = (self.unknown, items) {
-            let known = self.seen.items_with_damage();
+            let known = match self.span.settled {
+                Some(settled) => settled + self.seen.past_items + self.items_lost_ahead(),
+                None => self.seen.items_with_damage(),
+            };
             self.seen.holes[hole].items += items.saturating_sub(known);
         }
-        for hole in &self.seen.holes {
-            if hole.next() > self.from {
-                self.seen.past_entries += hole.next().0 - hole.first.0.max(self.from.0);
-                self.seen.past_items += hole.items;
-            }
-        }
+        self.seen.past_items += self.items_lost_ahead();
         self.seen
+    }
+
+    /// Items of the holes that reach past the position asked for.
+    fn items_lost_ahead(&self) -> u64 {
+        let ahead = self.seen.holes.iter().filter(|hole| hole.next() > self.from);
+        ahead.map(|hole| hole.items).sum()
     }
 
     /// The header of an entry at an offset, if it can be trusted: its checksum holds, its position
@@ -303,9 +317,8 @@ impl Scanner<'_> {
         }))
     }
 
-    /// Finds the next record that can be trusted, at or after an offset.
+    /// Finds the next record that can be trusted, from an offset on at which there is none.
     fn search(&mut self, mut offset: u64) -> io::Result<Option<u64>> {
-        self.tail_end = self.tail_end.max(offset);
         while offset < self.span.limit {
             let Some(candidate) = self.search_magic(offset)? else {
                 return Ok(None);

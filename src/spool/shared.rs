@@ -100,6 +100,17 @@ impl Shared {
         self.durable.send_replace(durable);
     }
 
+    /// A segment takes `now` bytes instead of `before`: fewer when it is sealed, or a footer more
+    /// where a restart could not reserve its room again.
+    pub(super) fn recharge(&self, before: u64, now: u64) {
+        if now > before {
+            self.lock().charged += now - before;
+            self.budget.adopt(now - before);
+        } else {
+            self.give_back(before - now);
+        }
+    }
+
     /// A receiver of the durable position.
     pub(super) fn watch_durable(&self) -> watch::Receiver<Position> {
         self.durable.subscribe()
@@ -116,10 +127,11 @@ impl Shared {
     }
 
     /// Takes room from the budget for a segment that begins at `first`, or for more of it. A spool
-    /// without another segment gets it in any case (see [`Budget`]).
-    pub(super) fn take(&self, bytes: u64, first: Position) -> bool {
+    /// without another segment gets it in any case (see [`Budget`]): `alone` says that the writer
+    /// has none that is not in the list yet.
+    pub(super) fn take(&self, bytes: u64, first: Position, alone: bool) -> bool {
         let mut log = self.lock();
-        let only = log.segments.iter().all(|segment| segment.first == first);
+        let only = alone && log.segments.iter().all(|segment| segment.first == first);
         let granted = self.budget.take(bytes, only);
         if granted {
             log.charged += bytes;

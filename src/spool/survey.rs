@@ -238,6 +238,7 @@ fn one(
         limit,
         last: (footer.is_some() || next_first.is_some()).then_some(segment.last),
         items: footer.map(|footer| footer.items),
+        settled: None,
     };
     let path = dir.join(&found.name);
     let scanned = scan(found.file.as_ref(), span, confirmed.next(), chunk)

@@ -7,7 +7,7 @@ use std::{io, mem, sync::Arc};
 
 use crate::{
     env::disk::DiskFile,
-    model::{Disposition, LineDialect, Position},
+    model::{LineDialect, Position},
 };
 
 use super::{
@@ -17,120 +17,9 @@ use super::{
     format::{
         FOOTER_LEN, Footer, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_LEN, SegmentHeader, segment_name,
     },
+    outcome::{Append, AppendError, SyncError, Synced},
     shared::{Segment, Shared},
 };
-
-/// What became of an entry that was handed to [`Writer::append_unsynced`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Append {
-    /// Written, not durable yet.
-    Done {
-        /// Its number.
-        position: Position,
-    },
-    /// There is no room, in the budget or on the disk. Nothing of the entry was written; the same
-    /// call may succeed later.
-    Full,
-}
-
-/// What a sync made durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Synced {
-    /// The last durable position.
-    pub upto: Position,
-    /// Entries made durable by this call.
-    pub entries: u64,
-    /// Their items.
-    pub items: u64,
-}
-
-/// Why an entry could not be appended.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// The payload is over the format's bound of 1 GiB; no retry makes it smaller.
-    #[error("an entry of {bytes} bytes is over the bound of {bytes_max}")]
-    TooLong {
-        /// Bytes of the payload.
-        bytes: usize,
-        /// The bound.
-        bytes_max: usize,
-    },
-    /// The next segment's file cannot be made for another reason than room (descriptors,
-    /// permissions, a read-only file system). Nothing was written; the same call may succeed later.
-    #[error("cannot begin a segment")]
-    Create {
-        /// What failed.
-        #[source]
-        fault: DiskFault,
-    },
-    /// The next segment could not be prepared: the disk fails writes or syncs.
-    #[error("cannot prepare a segment")]
-    Prepare {
-        /// What failed.
-        #[source]
-        fault: DiskFault,
-    },
-    /// The write failed. Also for want of room: the segment was reserved, so a disk that has none
-    /// now promised what it does not have (thin provisioning), and what else it lost is unknown.
-    #[error("cannot write entry {}", position.0)]
-    Write {
-        /// The entry.
-        position: Position,
-        /// What failed.
-        #[source]
-        fault: DiskFault,
-    },
-    /// The full segment could not be closed durably.
-    #[error("cannot seal a segment")]
-    Seal {
-        /// What failed.
-        #[source]
-        fault: DiskFault,
-    },
-    /// An earlier write or sync failed. Check the disk and restart.
-    #[error("nothing is written any more since an earlier failure")]
-    Poisoned,
-}
-
-impl AppendError {
-    /// What to do about it.
-    #[must_use]
-    pub fn disposition(&self) -> Disposition {
-        match self {
-            Self::TooLong { .. } => Disposition::Reject,
-            Self::Create { .. } => Disposition::Retry,
-            Self::Prepare { .. } | Self::Write { .. } | Self::Seal { .. } | Self::Poisoned => {
-                Disposition::Halt
-            }
-        }
-    }
-}
-
-/// Why nothing became durable.
-#[derive(Debug, thiserror::Error)]
-pub enum SyncError {
-    /// The sync failed. The kernel may have dropped what was written, so a later success would
-    /// prove nothing: it is never tried again. Check the disk and restart.
-    #[error("cannot make entries durable")]
-    Sync {
-        /// What failed.
-        #[source]
-        fault: DiskFault,
-    },
-    /// An earlier write or sync failed. Check the disk and restart.
-    #[error("nothing is written any more since an earlier failure")]
-    Poisoned,
-}
-
-impl SyncError {
-    /// What to do about it.
-    #[must_use]
-    pub fn disposition(&self) -> Disposition {
-        match self {
-            Self::Sync { .. } | Self::Poisoned => Disposition::Halt,
-        }
-    }
-}
 
 /// The writing half of a spool.
 #[derive(Debug)]
@@ -328,7 +217,7 @@ impl Writer {
     fn extend(&mut self, reserve: u64) -> Result<bool, AppendError> {
         let active = self.active.as_mut().expect("the caller saw it");
         let more = reserve.saturating_sub(active.segment.charged);
-        if !self.shared.take(more, active.segment.first) {
+        if !self.shared.take(more, active.segment.first, self.sealed.is_empty()) {
             return Ok(false);
         }
         match try_allocate(active.file.as_ref(), reserve) {
@@ -354,9 +243,7 @@ impl Writer {
     /// Takes room from the budget and from the disk for a segment that begins at `next`.
     fn reserve(&mut self, bytes: u64) -> Result<Option<Active>, AppendError> {
         let alone = self.active.is_none() && self.sealed.is_empty();
-        // With a segment of its own that the shared list does not show yet, it is not the only one.
-        let first = if alone { self.next } else { Position::ZERO };
-        if !self.shared.take(bytes, first) {
+        if !self.shared.take(bytes, self.next, alone) {
             return Ok(None);
         }
         let fresh = self.make_segment(bytes);
@@ -436,8 +323,8 @@ impl Writer {
         match seal(file.as_ref(), &segment) {
             Ok(len) => {
                 segment.sealed = true;
-                self.shared.give_back(segment.charged.saturating_sub(len));
-                segment.charged = segment.charged.min(len);
+                self.shared.recharge(segment.charged, len);
+                segment.charged = len;
                 self.sealed.push(segment);
                 Ok(())
             }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    super::writer::{Append, Writer},
+    super::{outcome::Append, writer::Writer},
     handle::{CommitHandle, CommitState, Inner, Submission, refuse, settle},
 };
 
