@@ -18,4 +18,5 @@ mod golden;
 mod harness;
 mod real;
 mod tidy;
+mod transcode;
 mod vectors;

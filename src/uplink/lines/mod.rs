@@ -1,8 +1,8 @@
 //! Line protocol as it is: a payload of lines → the same lines, checked, with the mapping's tags.
 //!
 //! Measurement, tags, fields and time leave as they were sent; what is added is the mapping's tags
-//! (the vehicle's above all), which replace sent ones of the same key, so that no vehicle can write
-//! as another one, and the time of receipt where a line has none. Blank lines and comments are
+//! (the vehicle's above all), behind those that were sent or in place of one of the same key, so
+//! that no vehicle can write as another one, and the time of receipt where a line has none. Blank lines and comments are
 //! dropped. One bad line makes the whole message a dead letter: a line that cannot be read leaves
 //! it open where the next one begins.
 //!
@@ -18,7 +18,7 @@
 //!   string in quotes, where `\"` and `\\` are escapes;
 //! - time is in nanoseconds;
 //! - keys and tag values are not empty and have no characters that end a line (LF, CR, NUL); a key
-//!   comes once a line, and not both as tag and field.
+//!   comes once a line, not both as tag and field, and is not `time`, which stores keep.
 
 mod parse;
 mod write;

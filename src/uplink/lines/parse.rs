@@ -224,11 +224,15 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// No key may come twice: databases do not agree on which one counts.
+    /// No key may come twice: databases do not agree on which one counts. None may be `time`.
     fn check_keys(&self, parts: &Parts) -> Result<(), DecodeError> {
         let mut keys = parts.tags.iter().chain(&parts.fields).map(|pair| &pair.key);
         while let Some(key) = keys.next() {
             let text = &self.text[key.clone()];
+            if text == b"time" {
+                let what = "a key is `time`, which stores keep for the timestamp";
+                return Err(DecodeError::new(Cause::PayloadMalformed, what).at(key.start));
+            }
             if keys.clone().any(|other| self.text[other.clone()] == *text) {
                 let what = "a key comes twice in a line";
                 return Err(DecodeError::new(Cause::PayloadMalformed, what).at(key.start));

@@ -18,6 +18,10 @@ pub(crate) struct Writer {
     parts: Parts,
     /// The mapping's tags as each line has them: `,key=value…`.
     tags: Vec<u8>,
+    /// Where each of them ends; an absent one is empty.
+    tag_ends: Vec<usize>,
+    /// Which of them the current line has already.
+    placed: Vec<bool>,
 }
 
 /// The lines of one payload, one at a time.
@@ -45,8 +49,10 @@ impl Writer {
             return Err(DecodeError::new(Cause::PayloadNotUtf8, what).at(error.valid_up_to()));
         }
         self.tags.clear();
+        self.tag_ends.clear();
         for tag in &plan.tags {
             point::push_tag(&tag.key, &tag.source, slots, &context, &mut self.tags)?;
+            self.tag_ends.push(self.tags.len());
         }
         Ok(Next { writer: self, parser: Parser::new(context.payload), plan, context })
     }
@@ -61,19 +67,16 @@ impl Next<'_> {
         if !self.parser.next(&mut self.writer.parts)? {
             return Ok(false);
         }
-        let Writer { parts, tags } = &*self.writer;
         let payload = self.context.payload;
-        into.extend_from_slice(&payload[parts.measurement.clone()]);
-        into.extend_from_slice(tags);
-        for tag in &parts.tags {
-            self.push_tag(tag, into)?;
-        }
+        into.extend_from_slice(&payload[self.writer.parts.measurement.clone()]);
+        self.push_tags(into)?;
+        let parts = &self.writer.parts;
         into.push(b' ');
         for (index, field) in parts.fields.iter().enumerate() {
             if index > 0 {
                 into.push(b',');
             }
-            if self.is_ours(&field.key) {
+            if self.ours(&field.key).is_some() {
                 let what = "a field has the key of one of the mapping's tags";
                 return Err(DecodeError::new(Cause::PayloadMismatch, what).at(field.key.start));
             }
@@ -100,26 +103,47 @@ impl Next<'_> {
         Ok(true)
     }
 
-    /// Appends a sent tag, unless the mapping has one of its key.
-    fn push_tag(&self, tag: &Pair, into: &mut Vec<u8>) -> Result<(), DecodeError> {
+    /// Appends the sent tags, with the mapping's in place of those of their key, then the others of
+    /// the mapping's.
+    fn push_tags(&mut self, into: &mut Vec<u8>) -> Result<(), DecodeError> {
         let payload = self.context.payload;
-        if self.is_ours(&tag.key) {
-            return Ok(());
+        let mut placed = std::mem::take(&mut self.writer.placed);
+        placed.clear();
+        placed.resize(self.plan.tags.len(), false);
+        for tag in &self.writer.parts.tags {
+            if let Some(ours) = self.ours(&tag.key) {
+                placed[ours] = true;
+                into.extend_from_slice(self.tag(ours));
+                continue;
+            }
+            if tag.value.len() > self.context.limits.tag_bytes_max {
+                let what = "a tag is over its bound";
+                return Err(DecodeError::new(Cause::TagInvalid, what).at(tag.value.start));
+            }
+            into.push(b',');
+            into.extend_from_slice(&payload[tag.key.start..tag.value.end]);
         }
-        if tag.value.len() > self.context.limits.tag_bytes_max {
-            let what = "a tag is over its bound";
-            return Err(DecodeError::new(Cause::TagInvalid, what).at(tag.value.start));
+        for (ours, is_placed) in placed.iter().enumerate() {
+            if !is_placed {
+                into.extend_from_slice(self.tag(ours));
+            }
         }
-        into.push(b',');
-        into.extend_from_slice(&payload[tag.key.start..tag.value.end]);
+        self.writer.placed = placed;
         Ok(())
     }
 
-    /// Whether a sent key is that of one of the mapping's tags.
-    fn is_ours(&self, key: &Range<usize>) -> bool {
+    /// Which of the mapping's tags has a sent key.
+    fn ours(&self, key: &Range<usize>) -> Option<usize> {
         let key = &self.context.payload[key.clone()];
         // The plan's key is `,key=`, escaped.
-        self.plan.tags.iter().any(|ours| ours.key.get(1..ours.key.len() - 1) == Some(key))
+        self.plan.tags.iter().position(|ours| ours.key.get(1..ours.key.len() - 1) == Some(key))
+    }
+
+    /// One of the mapping's tags as a line has it.
+    fn tag(&self, index: usize) -> &[u8] {
+        let Writer { tags, tag_ends, .. } = &*self.writer;
+        let start = index.checked_sub(1).map_or(0, |before| tag_ends[before]);
+        &tags[start..tag_ends[index]]
     }
 
     /// Gives an unsigned value, which has just been appended, the suffix of the dialect.

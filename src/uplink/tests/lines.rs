@@ -29,7 +29,7 @@ fn lines_leave_as_they_came_with_the_vehicles_tag_and_a_time() {
     check("m x=1i", "m,vin=V1 x=1i\n");
     check(
         "m,b=2,a=1 y=1.50,x=t 1795388400000000001\n",
-        "m,vin=V1,b=2,a=1 y=1.50,x=t 1795388400000000001\n",
+        "m,b=2,a=1,vin=V1 y=1.50,x=t 1795388400000000001\n",
     );
     check(
         "m x=1i\nm x=2i\r\n\n# note\n  m   y=-1e3  \n",
@@ -37,10 +37,10 @@ fn lines_leave_as_they_came_with_the_vehicles_tag_and_a_time() {
     );
     check(
         r#"m\ \,,a\=b=c\ d k\,="x=\"1\" y\\z, w""#,
-        "m\\ \\,,vin=V1,a\\=b=c\\ d k\\,=\"x=\\\"1\\\" y\\\\z, w\"\n",
+        "m\\ \\,,a\\=b=c\\ d,vin=V1 k\\,=\"x=\\\"1\\\" y\\\\z, w\"\n",
     );
-    check("m,p=C:\\dir s=\"two\nlines\",b=FALSE", "m,vin=V1,p=C:\\dir s=\"two\nlines\",b=FALSE\n");
-    check("m=n,é=ü ß=\"€\",q\"=.5,r=1.", "m=n,vin=V1,é=ü ß=\"€\",q\"=0.5,r=1.0\n");
+    check("m,p=C:\\dir s=\"two\nlines\",b=FALSE", "m,p=C:\\dir,vin=V1 s=\"two\nlines\",b=FALSE\n");
+    check("m=n,é=ü ß=\"€\",q\"=.5,r=1.", "m=n,é=ü,vin=V1 ß=\"€\",q\"=0.5,r=1.0\n");
     check("", "");
     check("# only a note\n\n", "");
 }
@@ -99,6 +99,7 @@ fn one_bad_line_makes_the_message_a_dead_letter() {
         ("m x=1,x=2", "a key comes twice in a line at byte 2"),
         ("m,x=1 x=2", "a key comes twice in a line at byte 2"),
         ("m,t=a\\\\,b=c x=1", "two backslashes before `,`, `=` or a space are ambiguous at byte 6"),
+        ("m time=1", "a key is `time`, which stores keep for the timestamp at byte 2"),
         ("m x\0=1", "a measurement or key holds CR or NUL at byte 3"),
         ("ok x=1i\nm", "the fields are missing at byte 9"),
     ];
