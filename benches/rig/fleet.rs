@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{
     Outcome, fault,
     process::{Process, cpu_seconds, piped, resident_bytes},
+    server,
 };
 
 /// What the fleet does.
@@ -55,6 +56,7 @@ pub(crate) fn run(load: Load, port: u16, servers: &[u32]) -> Outcome<Run> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetline"));
     let rate = load.rate.map_or_else(|| "max".to_owned(), |rate| rate.to_string());
     command.args(["simulate", "--json", "--qos", "1", "--size", "200", "--format", "protobuf"]);
+    command.arg("--schemas").arg(server::schemas());
     command.args(["--vehicles", &load.vehicles.to_string(), "--rate", &rate]);
     command.args(["--window", &load.window.to_string()]);
     command.args(["--duration", &format!("{}s", load.seconds)]);

@@ -28,11 +28,16 @@ pub(crate) fn folder() -> Outcome<TempDir> {
     Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
+/// The payload that every benchmark sends.
+pub(crate) fn schemas() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rig/schemas")
+}
+
 impl Server {
     /// Starts it with a store at that port.
     pub(crate) fn start(folder: &Path, store_port: u16) -> Outcome<Self> {
         let config = folder.join("fleetline.toml");
-        let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+        let schemas = schemas();
         let text = format!(
             "data-dir = {data:?}\n\
              [mqtt]\nlisten = [\"127.0.0.1:0\"]\n\

@@ -141,9 +141,9 @@ fn mosquitto_config(port: u16) -> String {
     )
 }
 
-/// One measurement, the vehicle from the topic, every leaf of the message a field.
+/// One measurement, the vehicle from the topic, every field of the flat message a field.
 fn telegraf_config(mqtt_port: u16, store_port: u16) -> String {
-    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let schemas = server::schemas();
     format!(
         r#"
 [agent]
@@ -164,7 +164,7 @@ fn telegraf_config(mqtt_port: u16, store_port: u16) -> String {
   data_format = "xpath_protobuf"
   xpath_protobuf_files = ["telemetry.proto"]
   xpath_protobuf_import_paths = [{schemas:?}]
-  xpath_protobuf_type = "fleet.v1.Telemetry"
+  xpath_protobuf_type = "bench.v1.Telemetry"
   [[inputs.mqtt_consumer.topic_parsing]]
     topic = "vehicles/+/telemetry"
     tags = "_/vin/_"
@@ -172,7 +172,7 @@ fn telegraf_config(mqtt_port: u16, store_port: u16) -> String {
     metric_name = "'telemetry'"
     timestamp = "//sampled_at"
     timestamp_format = "unix_ms"
-    field_selection = "descendant::*[not(*)]"
+    field_selection = "child::*"
 
 [[outputs.influxdb_v2]]
   urls = ["http://127.0.0.1:{store_port}"]
