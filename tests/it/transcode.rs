@@ -1,8 +1,8 @@
 //! Kept payloads through the public transcoder: byte for byte the kept lines, or the kept cause.
 //!
-//! A case is a folder of `tests/golden/transcode`: `schemas/` (else those that are shipped), `topic`,
-//! `payload`, `content-type` where one matters, and `lines` or `cause`. The time of receipt is
-//! fixed. With `UPDATE=1` what is expected is written anew; review reads the difference.
+//! A case is a folder of `tests/golden/transcode`: `schemas/` (else those that are shipped),
+//! `topic`, `payload`, `content-type` where one matters, and `lines` or `cause`. The time of
+//! receipt is fixed. With `UPDATE=1` what is expected is written anew; review reads the difference.
 
 use std::{
     env, fs,

@@ -2,9 +2,9 @@
 //!
 //! Measurement, tags, fields and time leave as they were sent; what is added is the mapping's tags
 //! (the vehicle's above all), behind those that were sent or in place of one of the same key, so
-//! that no vehicle can write as another one, and the time of receipt where a line has none. Blank lines and comments are
-//! dropped. One bad line makes the whole message a dead letter: a line that cannot be read leaves
-//! it open where the next one begins.
+//! that no vehicle can write as another one, and the time of receipt where a line has none. Blank
+//! lines and comments are dropped. One bad line makes the whole message a dead letter: a line that
+//! cannot be read leaves it open where the next one begins.
 //!
 //! The grammar is what the databases agree on:
 //! - `measurement[,tag=value…] field=value[,field=value…] [time]`; spaces between the three parts
