@@ -115,6 +115,7 @@ pub fn run(
         tracing::error!(name, "a thread ended by itself; stopping, so that a restart recovers");
         return Ok(Stopped::ThreadDied { name });
     }
+    runtime.spawn(stop_at_once(signals));
     Ok(appliance.stop(&runtime, drain))
 }
 
@@ -212,13 +213,20 @@ impl Appliance {
                     Asked::Stop => return None,
                     Asked::Reload => self.reload(),
                 },
-                _ = measure.tick() => self.lanes.measure(&self.metrics),
-                name = dead_thread(&self.lanes.threads, || self.edge.is_running()) => {
+                _ = measure.tick() => self.measure(),
+                name = dead_thread(&self.lanes.threads, &self.letters, &self.edge) => {
                     return Some(name);
                 }
                 () = self.sink.watch() => return Some("sink".to_owned()),
             }
         }
+    }
+
+    /// Brings the metrics up to what the stages have counted.
+    fn measure(&mut self) {
+        self.lanes.measure(&self.metrics);
+        self.sink.state().measure();
+        self.letters.handle.measure();
     }
 
     /// Loads schemas and mappings anew; the old ones stay if anything is wrong.
@@ -257,4 +265,11 @@ impl Appliance {
 fn announcement(ready: &Ready) -> String {
     serde_json::json!({ "pid": std::process::id(), "mqtt": ready.mqtt, "http": ready.http })
         .to_string()
+}
+
+/// A second request to stop ends the process at once; all that was acknowledged is in the spools.
+async fn stop_at_once(mut signals: Signals) {
+    while signals.next().await != Asked::Stop {}
+    tracing::warn!("asked to stop again: ending at once");
+    std::process::exit(1);
 }

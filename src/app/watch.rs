@@ -4,6 +4,8 @@ use std::{io, thread::JoinHandle, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::{dead_letter, mqtt::Edge};
+
 /// The signals that the appliance answers to.
 #[derive(Debug)]
 pub(super) struct Signals {
@@ -44,14 +46,18 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Waits until a thread that should run for ever has ended; tells its name.
 pub(super) async fn dead_thread(
-    threads: &[(String, JoinHandle<()>)],
-    edge_runs: impl Fn() -> bool,
+    lanes: &[(String, JoinHandle<()>)],
+    letters: &dead_letter::Log,
+    edge: &Edge,
 ) -> String {
     loop {
-        if let Some((name, _)) = threads.iter().find(|(_, thread)| thread.is_finished()) {
+        if let Some((name, _)) = lanes.iter().find(|(_, thread)| thread.is_finished()) {
             return name.clone();
         }
-        if !edge_runs() {
+        if !letters.is_alive() {
+            return "dead-letter".to_owned();
+        }
+        if !edge.is_running() {
             return "mqtt".to_owned();
         }
         tokio::time::sleep(LOOK).await;

@@ -221,6 +221,7 @@ fn start_worker(
         letters: parts.letters.clone(),
         replies,
         ledger: parts.metrics.ledgers().worker(),
+        metrics: Arc::clone(&parts.metrics),
         clock: Arc::clone(&parts.clock),
         options,
     });

@@ -29,6 +29,7 @@ mod group;
 mod options;
 mod stamp;
 mod take;
+mod tally;
 
 pub use group::{Run, Tickets};
 pub use options::IntakeOptions;

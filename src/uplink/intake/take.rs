@@ -5,14 +5,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{IntakeOptions, Tickets, group::Lane, stamp::Stamps};
+use super::{IntakeOptions, Tickets, group::Lane, stamp::Stamps, tally::Tally};
 use crate::{
     dead_letter,
     env::Clock,
     mapping::Plans,
     model::{DeadLetter, UnixNanos},
     spool::{CommitHandle, EntryBuffer, Settled},
-    telemetry::{MessageCounts, MessageLedger},
+    telemetry::{MessageCounts, MessageLedger, Metrics},
     uplink::{Message, Settlement, Transcoder},
 };
 
@@ -31,6 +31,8 @@ pub struct IntakeParts {
     pub replies: UnboundedSender<Settled>,
     /// Where this worker's counts are published.
     pub ledger: Arc<MessageLedger>,
+    /// Where failures and what was left out are counted.
+    pub metrics: Arc<Metrics>,
     /// The time of receipt.
     pub clock: Arc<dyn Clock>,
     /// Bounds.
@@ -63,6 +65,7 @@ pub struct Intake<T> {
     replies: UnboundedSender<Settled>,
     ledger: Arc<MessageLedger>,
     counts: MessageCounts,
+    tally: Tally,
     stamps: Stamps,
     options: IntakeOptions,
 }
@@ -87,6 +90,7 @@ impl<T: Clone + PartialEq> Intake<T> {
             replies: parts.replies,
             ledger: parts.ledger,
             counts: MessageCounts::default(),
+            tally: Tally::new(parts.metrics),
             stamps: Stamps::new(parts.clock),
             options: parts.options,
         }
@@ -107,6 +111,7 @@ impl<T: Clone + PartialEq> Intake<T> {
         let message = Message { topic, payload, content_type, received_at };
         let letters = self.lanes.len() - 1;
         let done = self.transcoder.transcode(&self.current, &message, &mut self.open[..letters]);
+        self.tally.left_out(&done);
         let mut taken = Taken { waits: 0, settlement: Settlement::Filtered, crowded: false };
         let bytes = topic.len() + payload.len();
         if let Some(shard) = done.shard {
@@ -118,6 +123,7 @@ impl<T: Clone + PartialEq> Intake<T> {
         if !self.transcoder.failures().is_empty() {
             taken.settlement = Settlement::DeadLettered;
             for failure in self.transcoder.failures() {
+                self.tally.failed(failure);
                 dead_letter::encode(&letter(&message, failure), &mut self.open[letters]);
             }
             self.wait_for(letters, 0, bytes, owner, seq, &mut taken);
@@ -165,6 +171,7 @@ impl<T: Clone + PartialEq> Intake<T> {
             lane.submit(open, &self.replies);
         }
         self.stamps.end_turn();
+        self.tally.publish();
         self.current = self.plans.load_full();
         self.publish();
     }

@@ -1,0 +1,54 @@
+//! What is counted beside the equations: failures by mapping and cause, and what was left out by
+//! rule. Left-out values are summed here and told once a turn, because a handle costs a lookup.
+
+use std::sync::Arc;
+
+use crate::{
+    telemetry::{CauseLabel, CauseName, FailureLabel, Metrics, ReasonLabel},
+    uplink::{Failure, Transcoded},
+};
+
+/// One worker's sums since the last turn.
+#[derive(Debug)]
+pub(super) struct Tally {
+    metrics: Arc<Metrics>,
+    left_out: [u64; REASONS.len()],
+}
+
+/// In the order of [`Tally::left_out`].
+const REASONS: [&str; 4] = ["filtered-point", "empty-point", "not-a-number", "unknown-property"];
+
+impl Tally {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, left_out: [0; REASONS.len()] }
+    }
+
+    /// Adds what one message left out.
+    pub(super) fn left_out(&mut self, done: &Transcoded) {
+        let of_message =
+            [done.points_filtered, done.points_empty, done.values_dropped, done.properties_unknown];
+        for (sum, count) in self.left_out.iter_mut().zip(of_message) {
+            *sum += u64::from(count);
+        }
+    }
+
+    /// Counts one failed mapping, which becomes one dead letter.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let cause = CauseName(failure.cause);
+        let label = FailureLabel { mapping: Arc::clone(&failure.mapping), cause };
+        self.metrics.uplink_failures.get_or_create_owned(&label).inc();
+        let label = CauseLabel { cause };
+        self.metrics.dead_letter_written_letters.get_or_create_owned(&label).inc();
+    }
+
+    /// Tells the sums of a turn.
+    pub(super) fn publish(&mut self) {
+        for (sum, reason) in self.left_out.iter_mut().zip(REASONS) {
+            if *sum > 0 {
+                let label = ReasonLabel { reason };
+                let counter = self.metrics.uplink_left_out_values.get_or_create_owned(&label);
+                counter.inc_by(std::mem::take(sum));
+            }
+        }
+    }
+}
