@@ -52,6 +52,12 @@ impl EntryBuffer {
         self.len() == 0
     }
 
+    /// Bytes of memory that the buffer holds.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Forgets payload and items, keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.truncate(ENTRY_HEADER_BYTES);

@@ -122,7 +122,7 @@ impl<T: Clone + PartialEq> Lane<T> {
         let sent = self.sent.pop_front();
         let sent = sent.filter(|sent| sent.token == answer.token);
         let sent = sent.expect("a lane answers each group once, in the order of submission");
-        if self.spare_entries.len() < SPARE_MAX && answer.entry.len() <= SPARE_BYTES_MAX {
+        if self.spare_entries.len() < SPARE_MAX && answer.entry.capacity() <= SPARE_BYTES_MAX {
             self.spare_entries.push(answer.entry);
         }
         if answer.durable {
@@ -143,9 +143,5 @@ impl<T: Clone + PartialEq> Lane<T> {
 
     pub(super) fn unsettled_bytes(&self) -> usize {
         self.unsettled_bytes
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.runs.is_empty() && self.sent.is_empty()
     }
 }

@@ -30,6 +30,8 @@ mod options;
 mod stamp;
 mod take;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use group::{Run, Tickets};
 pub use options::IntakeOptions;

@@ -29,8 +29,25 @@ impl Stamps {
     pub(super) fn end_turn(&mut self) {
         self.read = false;
     }
+}
 
-    pub(super) fn last(&self) -> UnixNanos {
-        self.last
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::sim::SimClock;
+
+    #[test]
+    fn stamps_only_grow_within_a_turn_and_when_the_clock_is_set_back() {
+        let clock = Arc::new(SimClock::new());
+        clock.set_wall(UnixNanos(100));
+        let mut stamps = Stamps::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let first = [stamps.next(), stamps.next()];
+        assert_eq!(first, [UnixNanos(100), UnixNanos(101)]);
+        stamps.end_turn();
+        clock.set_wall(UnixNanos(50));
+        assert_eq!(stamps.next(), UnixNanos(102));
+        stamps.end_turn();
+        clock.set_wall(UnixNanos(500));
+        assert_eq!(stamps.next(), UnixNanos(500));
     }
 }

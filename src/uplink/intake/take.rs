@@ -10,7 +10,7 @@ use crate::{
     dead_letter,
     env::Clock,
     mapping::Plans,
-    model::{DeadLetter, UnixNanos},
+    model::DeadLetter,
     spool::{CommitHandle, EntryBuffer, Settled},
     telemetry::{MessageCounts, MessageLedger, Metrics},
     uplink::{Message, Settlement, Transcoder},
@@ -196,17 +196,6 @@ impl<T: Clone + PartialEq> Intake<T> {
     pub fn settle(&mut self, settlement: Settlement) {
         self.counts.pending -= 1;
         count(&mut self.counts, settlement);
-    }
-
-    /// Whether every group that was submitted has been answered and none is open.
-    pub fn is_idle(&self) -> bool {
-        self.lanes.iter().all(Lane::is_idle) && self.open.iter().all(EntryBuffer::is_empty)
-    }
-
-    /// The time of receipt of the last message.
-    #[must_use]
-    pub fn last_received_at(&self) -> UnixNanos {
-        self.stamps.last()
     }
 }
 

@@ -1,0 +1,185 @@
+//! An intake between a pretended session and real spools on a simulated disk.
+
+use std::{num::NonZeroU16, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use super::*;
+use crate::{
+    env::{
+        SystemClock,
+        disk::Disk,
+        sim::{Call, Fault, SimDisk},
+    },
+    mapping::{Options, Plans},
+    model::{LineDialect, ShardCount, ShardId},
+    schema::Sources,
+    spool::{self, Budget, CommitOptions, Committer, Settled},
+    telemetry::{HealthBoard, Metrics},
+    uplink::{Limits, Settlement, Transcoder},
+};
+
+const SCHEMA: &str = r#"{"type":"object","properties":{"v":{"type":"integer"}}}"#;
+const MAPPING: &str = r#"
+[[mapping]]
+name = "m"
+topic = "v/{vin}"
+format = "json"
+schema = "m.schema.json"
+measurement = "m"
+vehicle = "{vin}"
+tags = ["vin"]
+when = "v >= 0"
+"#;
+
+struct Rig {
+    intake: Intake<&'static str>,
+    answers: UnboundedReceiver<Settled>,
+    metrics: Arc<Metrics>,
+    plans: Arc<ArcSwap<Plans>>,
+}
+
+/// Two shards and a dead-letter log, each with its commit thread, on one disk.
+fn rig(disk: &SimDisk, lane_bytes_max: usize) -> Rig {
+    let texts = [("m.schema.json", SCHEMA), ("m.toml", MAPPING)];
+    let sources = Sources::from_texts(texts.map(|(path, text)| (path.into(), text.into())));
+    let options = Options::new(PathBuf::new(), LineDialect::Signed);
+    let plans = Plans::from_sources(&sources, &options).expect("the mapping is right");
+    let plans = Arc::new(ArcSwap::from_pointee(plans));
+    let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+    let budget = Arc::new(Budget::new(1 << 30));
+    let shards = ShardCount(NonZeroU16::new(2).expect("not zero"));
+    let mut handles: Vec<_> = (0..3)
+        .map(|index| {
+            let options = spool::Options {
+                dir: PathBuf::from(format!("/spool/{index}")),
+                dialect: LineDialect::Signed,
+                segment_bytes_max: 1 << 20,
+                budget: Arc::clone(&budget),
+            };
+            let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+            let opened = spool::open(disk, options).expect("opens");
+            let ledger = metrics.ledgers().shard(ShardId(index));
+            let commit = CommitOptions { interval: Duration::ZERO, ..CommitOptions::default() };
+            let state = Box::new(|_: &_| ());
+            Committer::start("lane", opened.writer, commit, Some(ledger), state).expect("starts").0
+        })
+        .collect();
+    let (replies, answers) = mpsc::unbounded_channel();
+    let letters = handles.pop().expect("three were made");
+    let intake = Intake::new(IntakeParts {
+        plans: Arc::clone(&plans),
+        transcoder: Transcoder::new(Limits::default(), shards),
+        lanes: handles,
+        letters,
+        replies,
+        ledger: metrics.ledgers().worker(),
+        metrics: Arc::clone(&metrics),
+        clock: Arc::new(SystemClock::start()),
+        options: IntakeOptions { lane_bytes_max, ..IntakeOptions::default() },
+    });
+    Rig { intake, answers, metrics, plans }
+}
+
+impl Rig {
+    fn take(&mut self, topic: &str, payload: &str, owner: &'static str, seq: u64) -> Taken {
+        self.intake.take(topic, payload.as_bytes(), None, &owner, seq)
+    }
+
+    /// The next answered group.
+    fn answer(&mut self) -> Vec<Run<&'static str>> {
+        let answer = self.answers.blocking_recv().expect("the lanes run");
+        let tickets = self.intake.settled(answer);
+        let runs = tickets.runs().to_vec();
+        self.intake.reuse(tickets);
+        runs
+    }
+
+    fn check_balance(&self) {
+        self.intake.publish();
+        let messages = self.metrics.ledgers().messages();
+        assert!(messages.balances(), "UP-3: {messages:?}");
+    }
+}
+
+#[test]
+fn tickets_come_back_when_their_group_is_durable_merged_by_owner() {
+    // UP-1: nothing comes back before the flush hands the group to its lane.
+    let mut rig = rig(&SimDisk::new(), 1 << 20);
+    for (owner, seq) in [("a", 0), ("a", 1), ("b", 7), ("a", 2)] {
+        let taken = rig.take("v/x", r#"{"v":1}"#, owner, seq);
+        assert_eq!((taken.waits, taken.settlement), (1, Settlement::Spooled));
+    }
+    rig.check_balance();
+    assert!(rig.answers.is_empty());
+    rig.intake.flush();
+    let run = |owner, first, count| Run { owner, first, count };
+    assert_eq!(rig.answer(), [run("a", 0, 2), run("b", 7, 1), run("a", 2, 1)]);
+    for _ in 0..4 {
+        rig.intake.settle(Settlement::Spooled);
+    }
+    rig.check_balance();
+    let points = rig.metrics.ledgers().points();
+    assert_eq!((points.spooled, points.in_spool, points.balances()), (4, 4, true));
+}
+
+#[test]
+fn what_needs_no_disk_settles_at_once_and_is_counted_as_what_it_is() {
+    let mut rig = rig(&SimDisk::new(), 1 << 20);
+    let check = |taken: Taken, settlement| {
+        assert_eq!(taken, Taken { waits: 0, settlement, crowded: false });
+    };
+    check(rig.take("other/x", "{}", "a", 0), Settlement::Unmapped);
+    check(rig.take("v/x", r#"{"v":-1}"#, "a", 1), Settlement::Filtered);
+    check(rig.intake.refuse(), Settlement::Refused);
+    rig.check_balance();
+    let messages = rig.metrics.ledgers().messages();
+    assert_eq!((messages.unmapped, messages.filtered, messages.refused), (1, 1, 1));
+}
+
+#[test]
+fn a_broken_message_waits_for_the_dead_letter_log() {
+    let mut rig = rig(&SimDisk::new(), 1 << 20);
+    let taken = rig.take("v/x", "{", "a", 0);
+    assert_eq!((taken.waits, taken.settlement), (1, Settlement::DeadLettered));
+    rig.intake.flush();
+    assert_eq!(rig.answer(), [Run { owner: "a", first: 0, count: 1 }]);
+    rig.intake.settle(Settlement::DeadLettered);
+    rig.check_balance();
+    assert_eq!(rig.metrics.ledgers().messages().dead_lettered, 1);
+}
+
+#[test]
+fn a_halted_lane_gives_no_ticket_back_and_keeps_its_sessions_from_reading() {
+    // UP-2 and UP-4: the next sync fails, which halts the lane that it was for.
+    let disk = SimDisk::new();
+    let mut rig = rig(&disk, 40);
+    disk.set_fault(Some(Fault {
+        call: Some(Call::SyncData),
+        nth: 0,
+        error: std::io::ErrorKind::Other,
+        for_good: false,
+    }));
+    assert!(!rig.take("v/x", r#"{"v":1}"#, "a", 0).crowded);
+    rig.intake.flush();
+    assert_eq!(rig.answer(), []);
+    let crowded: Vec<bool> =
+        (1..6).map(|seq| rig.take("v/x", r#"{"v":1}"#, "a", seq).crowded).collect();
+    assert_eq!(crowded.last(), Some(&true), "{crowded:?}");
+    rig.check_balance();
+    assert_eq!(rig.metrics.ledgers().messages().pending, 6);
+}
+
+#[test]
+fn a_reload_takes_hold_between_two_turns() {
+    let mut rig = rig(&SimDisk::new(), 1 << 20);
+    let empty = Plans::from_sources(
+        &Sources::from_texts([]),
+        &Options::new(PathBuf::new(), LineDialect::Signed),
+    );
+    rig.plans.store(Arc::new(empty.expect("nothing is wrong in nothing")));
+    assert_eq!(rig.take("v/x", r#"{"v":1}"#, "a", 0).settlement, Settlement::Spooled);
+    rig.intake.flush();
+    assert_eq!(rig.take("v/x", r#"{"v":1}"#, "a", 1).settlement, Settlement::Unmapped);
+}
