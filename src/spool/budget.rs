@@ -72,6 +72,13 @@ impl Budget {
         self.freed.notify_all();
     }
 
+    /// Gives back what was taken and could not be used. Wakes nobody: it was not there before, and
+    /// who waits because the disk is full would be woken by its own attempts.
+    pub(super) fn refund(&self, bytes: u64) {
+        let mut room = self.lock();
+        room.used = room.used.saturating_sub(bytes);
+    }
+
     /// Wakes who waits for room, to look at something else.
     pub(super) fn wake(&self) {
         self.lock().changes += 1;

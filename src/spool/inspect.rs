@@ -20,7 +20,7 @@ use super::{
     fault::DiskFault,
     format::{ENTRY_HEADER_BYTES, EntryHeader, SEGMENT_HEADER_LEN},
     scan::{Hole, Span, scan, scan_with},
-    survey::{CursorState, SurveyError, Surveyed, survey},
+    survey::{CursorState, Survey, SurveyError, Surveyed, survey},
 };
 
 /// What a spool holds.
@@ -101,7 +101,7 @@ pub struct Verification {
 /// # Errors
 /// If the folder cannot be read, or is of an unknown version.
 pub fn status(disk: &dyn Disk, dir: &Path) -> Result<Status, SurveyError> {
-    let survey = survey(disk, dir)?;
+    let survey = look(disk, dir)?;
     let last = Position(survey.next.0 - 1);
     let first = survey.segments.first().map_or(survey.next, |first| first.segment.first);
     Ok(Status {
@@ -125,7 +125,7 @@ pub fn verify(
     dir: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Verification, SurveyError> {
-    let survey = survey(disk, dir)?;
+    let survey = look(disk, dir)?;
     let bytes_total = survey.segments.iter().map(|surveyed| surveyed.segment.end).sum();
     let mut found = Verification { torn_bytes: survey.torn_bytes, ..Verification::default() };
     let mut chunk = Chunk::default();
@@ -175,7 +175,7 @@ pub struct Stored {
 /// # Errors
 /// If the folder cannot be read, or is of an unknown version.
 pub fn entries(disk: Arc<dyn Disk>, dir: &Path, from: Position) -> Result<Entries, SurveyError> {
-    let survey = survey(disk.as_ref(), dir)?;
+    let survey = look(disk.as_ref(), dir)?;
     Ok(Entries {
         dir: dir.to_owned(),
         segments: survey.segments.into(),
@@ -268,6 +268,20 @@ impl Entries {
             self.chunk.reset();
         }
     }
+}
+
+/// Surveys a folder that may be in use. A cursor past the data means that a segment was begun and
+/// confirmed between two looks, unless it is still so when looked at again.
+fn look(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError> {
+    const LOOKS_MAX: usize = 5;
+    let mut seen = survey(disk, dir)?;
+    for _ in 1..LOOKS_MAX {
+        match seen.cursor {
+            CursorState::Ahead { .. } => seen = survey(disk, dir)?,
+            CursorState::Missing | CursorState::Found | CursorState::Damaged => break,
+        }
+    }
+    Ok(seen)
 }
 
 /// The first whole entry at or past a position, and where it begins.

@@ -109,9 +109,9 @@
 //! segment: an entry whose header holds is passed by its length, else the next magic with a whole
 //! header behind it is searched. Exactly the bytes between whole entries are copied to
 //! `quarantine/`, and the positions and items are in [`Batch::damaged`]. A segment whose own header
-//! is damaged is read all the same, by its name, as of the dialect with `u`: lines of that one ship
-//! anywhere, rewritten where they must be. A disk that *fails* reads is not damage: that is a [`ReadError`], and is
-//! tried again.
+//! is damaged is read all the same, by its name, as of the dialect with `u`: such lines ship
+//! anywhere, rewritten where they must be. A disk that *fails* reads is not damage: that is a
+//! [`ReadError`], and is tried again.
 //!
 //! # Accounting
 //! `recovered + spooled = stored + dead_lettered + damaged + in_spool` must come out. `recovered` is

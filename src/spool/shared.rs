@@ -100,6 +100,12 @@ impl Shared {
         self.durable.send_replace(durable);
     }
 
+    /// Gives back what [`take`](Self::take) gave for a segment that could not be made.
+    pub(super) fn refund(&self, bytes: u64) {
+        self.lock().charged -= bytes;
+        self.budget.refund(bytes);
+    }
+
     /// A segment takes `now` bytes instead of `before`: fewer when it is sealed, or a footer more
     /// where a restart could not reserve its room again.
     pub(super) fn recharge(&self, before: u64, now: u64) {

@@ -109,8 +109,9 @@ pub(super) struct Survey {
 
 /// Looks at a folder. A file that vanishes meanwhile was released, and is passed over.
 pub(super) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError> {
-    let read = read_cursor(disk, dir)?;
+    // In this order: what was released before the listing is covered by the cursor read after it.
     let (found, foreign) = list(disk, dir)?;
+    let read = read_cursor(disk, dir)?;
     let begin = found.first().map(|first| Position(first.first.0 - 1));
     let claimed = read.newest.map(|slot| slot.confirmed);
     let confirmed = claimed.or(begin).unwrap_or(Position::ZERO);

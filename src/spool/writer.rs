@@ -206,7 +206,7 @@ impl Writer {
     fn replace(&mut self, fresh: Active) -> Result<bool, AppendError> {
         let charged = fresh.segment.charged;
         if let Err(error) = self.seal_active() {
-            self.shared.give_back(charged);
+            self.shared.refund(charged);
             return Err(error);
         }
         self.active = Some(fresh);
@@ -229,7 +229,7 @@ impl Writer {
                 Ok(true)
             }
             Err(error) => {
-                self.shared.give_back(more);
+                self.shared.refund(more);
                 if is_no_room(&error) {
                     return Ok(false);
                 }
@@ -248,7 +248,7 @@ impl Writer {
         }
         let fresh = self.make_segment(bytes);
         if !matches!(fresh, Ok(Some(_))) {
-            self.shared.give_back(bytes);
+            self.shared.refund(bytes);
         }
         fresh
     }

@@ -318,7 +318,9 @@ fn i8_a_full_disk_is_no_failure_and_nothing_of_the_entry_is_written() {
         last += 1;
     }
     opened.writer.sync().unwrap();
+    let mark = rig.options.budget.mark();
     assert_eq!(append(&mut opened.writer, &payload(last + 1, 30), 1).unwrap(), Append::Full);
+    assert_eq!(rig.options.budget.mark(), mark, "who waits does not wake itself by trying");
     rig.disk.set_capacity(None);
     let appended = append(&mut opened.writer, &payload(last + 1, 30), 1).unwrap();
     assert_eq!(appended, Append::Done { position: Position(last + 1) });

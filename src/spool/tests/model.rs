@@ -321,7 +321,11 @@ fn kept() -> Option<Box<dyn FailurePersistence>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: kept(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: kept(),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_spool_keeps_its_promises_over_random_histories(
