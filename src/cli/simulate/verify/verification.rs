@@ -44,7 +44,7 @@ impl Verification {
 
     pub(crate) fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         let known =
-            |count: Option<u64>| count.map_or_else(|| "not asked".into(), |n| n.to_string());
+            |count: Option<u64>| count.map_or_else(|| "(unknown)".into(), |n| n.to_string());
         let (acknowledged, received) = (self.acknowledged, known(self.received));
         let (stored, in_store) = (known(self.stored), known(self.in_store));
         writeln!(
