@@ -55,10 +55,10 @@ pub enum Stopped {
 /// Why the appliance cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// See [`DataDirError`].
+    /// It cannot be used, is in use, or was made for another number of shards.
     #[error("the data directory is not usable")]
     DataDir(#[source] DataDirError),
-    /// See [`LaneError`].
+    /// Its spool cannot be opened, or its thread not started.
     #[error("a lane cannot be opened")]
     Lane(#[source] LaneError),
     /// The dead-letter log cannot be opened.

@@ -32,7 +32,7 @@ pub enum State {
     Bits,
     /// A range of the payload: start in the low 32 bits, end in the high ones.
     Payload,
-    /// A range of [`Slots::scratch`], for text that does not stand in the payload as it is
+    /// A range of `Slots::scratch`, for text that does not stand in the payload as it is
     /// (unescaped JSON, a formatted decimal). Packed as for `Payload`.
     Scratch,
     /// A list of items: head in the low 32 bits, tail in the high ones, both indexes of items.
