@@ -197,7 +197,9 @@ fn bare(load: Load) -> Outcome<(Run, f64)> {
 fn latency_row(seconds: u32) -> Outcome<Finding> {
     let load = Load { vehicles: 1000, rate: Some(20.0), window: 32, seconds };
     let (run, _, _) = fleetline(load)?;
-    let latency = run.report.latency_ms.ok_or_else(|| fault("nothing was acknowledged"))?;
+    let (bare_run, _) = bare(load)?;
+    let of = |run: &Run| run.report.latency_ms.ok_or_else(|| fault("nothing was acknowledged"));
+    let (latency, bare_latency) = (of(&run)?, of(&bare_run)?);
     let is_met = latency.p50 < 3.0 && latency.p99 < 15.0;
     line("latency: 1,000 connections, 20,000 messages a second, fsync on");
     line(&format!(
@@ -206,6 +208,7 @@ fn latency_row(seconds: u32) -> Outcome<Finding> {
         latency.p99,
         met(is_met, false)
     ));
+    line(&format!("  bare loop p50 {:.2} ms, p99 {:.2} ms", bare_latency.p50, bare_latency.p99));
     Ok(Finding { is_met })
 }
 
