@@ -7,10 +7,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::model::{Cause, LineDialect};
 
-/// Appends a float; false if it is NaN or infinite, which line protocol cannot say.
+/// Appends a float in the shortest form that reads back equal; false if it is NaN or infinite, which
+/// line protocol cannot say.
 pub(crate) fn push_f64(into: &mut Vec<u8>, value: f64) -> bool {
     if value.is_finite() {
-        into.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        push_shortest(into, zmij::Buffer::new().format_finite(value));
     }
     value.is_finite()
 }
@@ -18,9 +19,23 @@ pub(crate) fn push_f64(into: &mut Vec<u8>, value: f64) -> bool {
 /// Appends a 32-bit float in the shortest form that reads back equal as such.
 pub(crate) fn push_f32(into: &mut Vec<u8>, value: f32) -> bool {
     if value.is_finite() {
-        into.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        push_shortest(into, zmij::Buffer::new().format_finite(value));
     }
     value.is_finite()
+}
+
+/// The library writes `146.0` and `1e+21` where `146` and `1e21` read back equal; without a suffix
+/// either is a float.
+fn push_shortest(into: &mut Vec<u8>, text: &str) {
+    let text = text.strip_suffix(".0").unwrap_or(text);
+    let start = into.len();
+    into.extend_from_slice(text.as_bytes());
+    // Only numbers past sixteen digits have an exponent with a sign to leave out.
+    if text.len() > 4
+        && let Some(at) = into[start..].windows(2).position(|pair| pair == b"e+")
+    {
+        into.remove(start + at + 1);
+    }
 }
 
 /// Appends the digits of an integer.

@@ -459,7 +459,7 @@ fn what_the_bytes_may_not_do_has_a_cause() {
     check(
         decimal,
         &long,
-        "m a=1.3344406545919155e+36
+        "m a=1.3344406545919155e36
 ",
     );
 }

@@ -40,7 +40,7 @@ fn lines_leave_as_they_came_with_the_vehicles_tag_and_a_time() {
         "m\\ \\,,a\\=b=c\\ d,vin=V1 k\\,=\"x=\\\"1\\\" y\\\\z, w\"\n",
     );
     check("m,p=C:\\dir s=\"two\nlines\",b=FALSE", "m,p=C:\\dir,vin=V1 s=\"two\nlines\",b=FALSE\n");
-    check("m=n,é=ü ß=\"€\",q\"=.5,r=1.", "m=n,é=ü,vin=V1 ß=\"€\",q\"=0.5,r=1.0\n");
+    check("m=n,é=ü ß=\"€\",q\"=.5,r=1.", "m=n,é=ü,vin=V1 ß=\"€\",q\"=0.5,r=1\n");
     check("", "");
     check("# only a note\n\n", "");
 }

@@ -22,7 +22,7 @@ fn every_scalar_has_its_type_in_the_line() {
         r#"{"a": 1e21, "b": 63.4, "c": -5, "d": "-9223372036854775808", "e": 4294967295,
             "f": "18446744073709551615", "g": -7, "h": "-8", "i": 9, "j": "10", "k": -11,
             "l": "-12", "m": true, "n": "a\"b\\c\nd", "o": "AAEC/w==", "p": 1}"#,
-        "m a=1e+21,b=63.4,c=-5i,d=-9223372036854775808i,e=4294967295i,f=18446744073709551615u,\
+        "m a=1e21,b=63.4,c=-5i,d=-9223372036854775808i,e=4294967295i,f=18446744073709551615u,\
          g=-7i,h=-8i,i=9i,j=10u,k=-11i,l=-12i,m=t,n=\"a\\\"b\\\\c\nd\",o=\"AAEC/w==\",p=\"ONE\"\n",
     );
     // Absent and without presence: the default is the value.
@@ -30,7 +30,7 @@ fn every_scalar_has_its_type_in_the_line() {
         &proto,
         "",
         "{}",
-        "m a=0.0,b=0.0,c=0i,d=0i,e=0i,f=0u,g=0i,h=0i,i=0i,j=0u,k=0i,l=0i,m=f,n=\"\",o=\"\",\
+        "m a=0,b=0,c=0i,d=0i,e=0i,f=0u,g=0i,h=0i,i=0i,j=0u,k=0i,l=0i,m=f,n=\"\",o=\"\",\
          p=\"ZERO\"\n",
     );
 }
@@ -53,7 +53,7 @@ fn absence_is_written_only_where_it_is_a_value() {
         &proto,
         "",
         r#"{"n": {}, "b": 0, "d": "", "w": 0, "s": ""}"#,
-        "m a=0i,b=0i,n_x=0i,d=\"\",w=0.0,s=\"\"\n",
+        "m a=0i,b=0i,n_x=0i,d=\"\",w=0,s=\"\"\n",
     );
     check(
         &proto,
@@ -82,14 +82,14 @@ fn repeated_scalars_and_maps_spread_or_become_json() {
         &proto,
         "",
         json,
-        "m a_0=1.0,a_2=2.5,b_0=\"p\",b_1=\"q\\\"\\\\\",c_k\\ v=1i,d_7=\"AAE=\",e_0=\"Y\",e_1=\"9\",\
+        "m a_0=1,a_2=2.5,b_0=\"p\",b_1=\"q\\\"\\\\\",c_k\\ v=1i,d_7=\"AAE=\",e_0=\"Y\",e_1=\"9\",\
          f_true=\"t\",x=0i\n",
     );
     check(
         &proto,
         "repeated = \"json\"",
         json,
-        "m a=\"[1.0,null,2.5]\",b=\"[\\\"p\\\",\\\"q\\\\\\\"\\\\\\\\\\\"]\",c=\"{\\\"k v\\\":1}\",\
+        "m a=\"[1,null,2.5]\",b=\"[\\\"p\\\",\\\"q\\\\\\\"\\\\\\\\\\\"]\",c=\"{\\\"k v\\\":1}\",\
          d=\"{\\\"7\\\":\\\"AAE=\\\"}\",e=\"[\\\"Y\\\",\\\"9\\\"]\",f=\"{\\\"true\\\":\\\"t\\\"}\",x=0i\n",
     );
     check(&proto, "bytes = \"skip\"", r#"{"d": {"7": "AAE="}}"#, "m x=0i\n");
@@ -108,10 +108,10 @@ fn tags_and_time_are_no_fields_and_keep_the_order_of_the_mapping() {
     let payload = harness.encode(
         r#"{"at": "1795388400123", "model": "a, b=c", "n": {"s": "x"}, "e": "Y", "b": true, "v": 1}"#,
     );
-    let line = "m,n_s=x,vin=V1,e=Y,model=a\\,\\ b\\=c,b=true n_x=0i,v=1.0 1795388400123000000\n";
+    let line = "m,n_s=x,vin=V1,e=Y,model=a\\,\\ b\\=c,b=true n_x=0i,v=1 1795388400123000000\n";
     assert_eq!(harness.payload(&payload), line);
     let payload = harness.encode(r#"{"at": "1795388400123"}"#);
-    assert_eq!(harness.payload(&payload), "m,vin=V1,e=Z,b=false v=0.0 1795388400123000000\n");
+    assert_eq!(harness.payload(&payload), "m,vin=V1,e=Z,b=false v=0 1795388400123000000\n");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn each_element_of_points_is_a_point_with_the_message_around_it() {
     let (transcoded, lines) = harness.run(super::harness::TOPIC, &payload, None);
     assert_eq!(
         lines,
-        "m,kind=k,h_id=a before=1i,v=1.0,inner=0i,h_after=0i,last=9i 1795388400000000000\n\
+        "m,kind=k,h_id=a before=1i,v=1,inner=0i,h_after=0i,last=9i 1795388400000000000\n\
          m,h_id=a before=1i,v=2.5,h_after=0i,last=9i 1795388402000000000\n"
     );
     assert_eq!((transcoded.points, transcoded.points_filtered), (2, 1));

@@ -97,13 +97,13 @@ fn telemetry_is_one_measurement_in_every_format() {
     });
     let expect = "telemetry,vin=V1,model=Twizy\\ 80 firmware=\"2026.44.1\",trip_id=\"0198\",\
         speed_kmh=42.5,mode=\"D\",odometer_km=18204.3,soc=96.06,battery_temp=21.5,\
-        battery_voltage=57.1,battery_current=-38.0,battery_charging=\"UNPLUGGED\",lat=33.986118,\
-        lon=-6.724833,alt=142.0,gps_speed_kmh=0.05556,ambient_temp=22.2,humidity=68.0,\
-        weather=\"Clouds\",wind_speed_kmh=3.09,traffic=1i,speed_limit_kmh=40.0 \
+        battery_voltage=57.1,battery_current=-38,battery_charging=\"UNPLUGGED\",lat=33.986118,\
+        lon=-6.724833,alt=142,gps_speed_kmh=0.05556,ambient_temp=22.2,humidity=68,\
+        weather=\"Clouds\",wind_speed_kmh=3.09,traffic=1i,speed_limit_kmh=40 \
         1795382379000000000\n";
     // What a vehicle cannot measure is absent, not zero; what is zero is written.
     let poor = json!({"sampled_at": 1_795_382_379_000_i64, "model": "", "battery": {"soc": 0.0}});
-    let poor_expect = "telemetry,vin=V1 soc=0.0 1795382379000000000\n";
+    let poor_expect = "telemetry,vin=V1 soc=0 1795382379000000000\n";
     for (values, expect) in [(full, expect), (poor, poor_expect)] {
         let message = protobuf(&plans, "telemetry.proto", "fleet.v1.Telemetry", &values);
         assert_eq!(lines(&plans, "vehicles/V1/telemetry", &message), expect);
@@ -130,7 +130,7 @@ fn alarms_and_trips_are_the_same_in_protobuf_and_avro() {
         "active": true, "text": "battery hot", "value": 61.5, "position": {"lat": 34.0, "lon": -6.7}
     });
     let expect = "alarms,vin=V1,model=T,severity=WARNING code=\"P0A80\",active=t,\
-        text=\"battery hot\",value=61.5,position_lat=34.0,position_lon=-6.7 1795382379000000000\n";
+        text=\"battery hot\",value=61.5,position_lat=34,position_lon=-6.7 1795382379000000000\n";
     let message = protobuf(&plans, "alarm.proto", "fleet.v1.Alarm", &alarm);
     assert_eq!(lines(&plans, "vehicles/V1/alarms", &message), expect);
     let message = avro(&plans, "alarm.avsc", "fleet.v1.Alarm", &alarm);
@@ -141,8 +141,8 @@ fn alarms_and_trips_are_the_same_in_protobuf_and_avro() {
         "start": {"lat": 34.0, "lon": -6.7}, "end": {"lat": 34.1, "lon": -6.8, "alt": 10.0}
     });
     let expect = "trips,vin=V1,model=T trip_id=\"0198\",started_at=1795381200000000000i,\
-        distance_km=7.25,stops=3i,soc_end=80.5,start_lat=34.0,start_lon=-6.7,end_lat=34.1,\
-        end_lon=-6.8,end_alt=10.0 1795382379500000000\n";
+        distance_km=7.25,stops=3i,soc_end=80.5,start_lat=34,start_lon=-6.7,end_lat=34.1,\
+        end_lon=-6.8,end_alt=10 1795382379500000000\n";
     let message = protobuf(&plans, "trip.proto", "fleet.v1.Trip", &trip);
     assert_eq!(lines(&plans, "vehicles/V1/trips", &message), expect);
     let message = avro(&plans, "trip.avsc", "fleet.v1.Trip", &trip);
