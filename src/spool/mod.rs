@@ -67,7 +67,7 @@
 //! | either | error to `Halt` | the writer is poisoned: it never touches the disk again |
 //! | `read_batch` | `Some` | every checksum held; what did not is in `damaged`, set aside |
 //! | `confirm` | | the cursor has moved in memory; a crash moves it back to the last flush |
-//! | `flush_cursor` | `Ok` | the cursor is durable, what it covers is deleted, the budget has it back |
+//! | `flush_cursor` | `Ok` | the cursor is durable, what it covers is deleted and given back |
 //!
 //! # Crash model
 //! A killed process loses what was never written. A power cut may also lose, whole or sector by
@@ -114,41 +114,42 @@
 //! [`ReadError`], and is tried again.
 //!
 //! # Accounting
-//! `recovered + spooled = stored + dead_lettered + damaged + in_spool` must come out. `recovered` is
-//! [`Recovery::items`]: the items of everything past the cursor, from footers where there are any,
-//! damaged entries included. A batch's `items` are those of its whole entries, `damaged.items` those
-//! of the others: from their own headers if these are whole; what is missing then to the segment's
-//! total is put on the first hole that has lost a header. Without a footer (the last segment after a
-//! crash) the items of such an entry are unknown and count as 0 on both sides. The commit thread
-//! counts `spooled` after the sync and before the reader can see the group.
+//! `recovered + spooled = stored + dead_lettered + damaged + in_spool` must come out. `recovered`
+//! is [`Recovery::items`]: the items of everything past the cursor, from footers where there are
+//! any, damaged entries included. A batch's `items` are those of its whole entries, `damaged.items`
+//! those of the others: from their own headers if these are whole; what is missing then to the
+//! segment's total is put on the first hole that has lost a header. Without a footer (the last
+//! segment after a crash) the items of such an entry are unknown and count as 0 on both sides. The
+//! commit thread counts `spooled` after the sync and before the reader can see the group.
 //!
 //! # Limits
 //! - SP-6 bounds segments by the [`Budget`], shared by all spools, plus one segment a spool; an
 //!   entry larger than a segment gets one of its own. `quarantine/` is not in the budget: it grows
 //!   with damage only.
 //! - A payload is at most 1 GiB. The reader holds one chunk of 1 MiB, or one entry if that is more.
-//! - Budget of one shard at 100,000 points of 400 B a second: 40 MB/s appended, 1,000 syncs a second
-//!   at most (`interval`), one segment of 64 MiB each 1.6 s, so 1 file made and 1 deleted in that
-//!   time; memory is the groups in flight and one chunk. Checksums run at several GB/s, once on the
-//!   way in and once on the way out.
+//! - Budget of one shard at 100,000 points of 400 B a second: 40 MB/s appended, 1,000 syncs a
+//!   second at most (`interval`), one segment of 64 MiB each 1.6 s, so 1 file made and 1 deleted in
+//!   that time; memory is the groups in flight and one chunk. Checksums run at several GB/s, once
+//!   on the way in and once on the way out.
 //!
 //! # Invariants
 //! - **SP-1** positions are assigned strictly increasing, without gaps, also when every segment was
 //!   deleted: the cursor and the last segment's name remember.
 //! - **SP-2** after `sync` returns, a crash at any later instant keeps every entry before it.
-//! - **SP-3** recovery yields everything that was synced and, of what was not, whole entries only; a
-//!   torn tail is cut, never guessed.
+//! - **SP-3** recovery yields everything that was synced and, of what was not, whole entries only;
+//!   a torn tail is cut, never guessed.
 //! - **SP-4** the cursor never moves backward, and never passes the last durable entry.
 //! - **SP-5** a segment is deleted only when every entry in it is durably confirmed.
 //! - **SP-6** bytes on disk ≤ budget + one segment a spool.
-//! - **SP-7** bytes damaged at rest lose only the entries they hold, and those are reported; no other
-//!   segment becomes unreadable.
-//! - **SP-8** one writer and one reader, across processes too; [`status`], [`verify`] and [`entries`]
-//!   look without the lock and change nothing.
+//! - **SP-7** bytes damaged at rest lose only the entries they hold, and those are reported; no
+//!   other segment becomes unreadable.
+//! - **SP-8** one writer and one reader, across processes too; [`status`], [`verify`] and
+//!   [`entries`] look without the lock and change nothing.
 //!
 //! And as seen from the whole: **I1** no acknowledgement before the sync; **I2** a failed sync
-//! poisons; **I3** torn tails; **I4** damage in the middle; **I5** folders are synced; **I6** cursor
-//! before unlink; **I7** what is sent again is byte-identical; **I8** a full disk is back-pressure.
+//! poisons; **I3** torn tails; **I4** damage in the middle; **I5** folders are synced; **I6**
+//! cursor before unlink; **I7** what is sent again is byte-identical; **I8** a full disk is
+//! back-pressure.
 //!
 //! # Why not a library
 //! Measured at 150 B records in groups of 512 with a sync each: this layout costs 0.45 µs of CPU a

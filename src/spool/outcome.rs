@@ -4,7 +4,8 @@ use crate::model::{Disposition, Position};
 
 use super::fault::DiskFault;
 
-/// What became of an entry that was handed to [`Writer::append_unsynced`](super::Writer::append_unsynced).
+/// What became of an entry that was handed to
+/// [`Writer::append_unsynced`](super::Writer::append_unsynced).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Append {
     /// Written, not durable yet.

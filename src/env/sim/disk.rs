@@ -7,7 +7,7 @@
 //!   half of its bytes. A failed sync forgets what it should have made durable while reads still
 //!   show it, as kernels do.
 //! - A capacity makes it full; a quota of names is not modelled.
-//! - Bytes at rest can be flipped, and files put, read and removed behind the back of who uses them.
+//! - Bytes at rest can be flipped, and files put, read and removed behind the user's back.
 //!
 //! A handle from before a crash fails every call.
 

@@ -252,7 +252,7 @@ impl World {
         batch.is_some()
     }
 
-    /// Puts the beginning of an entry behind the last one, as a crash in the middle of a write does.
+    /// Puts the beginning of an entry behind the last one, as a crash in a write does.
     fn tear_tail(&mut self, bytes: usize) {
         self.opened = None;
         if let Some(path) = self.rig.segments().last() {
