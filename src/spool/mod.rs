@@ -101,7 +101,8 @@
 //! 6. The cursor: of two whole slots the newer. No whole slot: everything there is sent again. Past
 //!    the data: not believed, because to believe it would skip entries; everything there is sent
 //!    again, and the slot is replaced durably before anything is appended (SP-4).
-//! 7. Segments that the cursor covers are deleted: the crash came between the two.
+//! 7. Segments that the cursor covers are deleted, because the crash came between the two; before
+//!    that the cursor is written once more, because what is seen of it may not be durable.
 //! 8. A last segment of another dialect is sealed; new entries go to a new one.
 //!
 //! # Damage at rest

@@ -210,8 +210,17 @@ fn settle_cursor(cursor: &mut CursorFile, survey: &Survey) -> Result<(), CursorE
             );
             make_cursor(cursor)
         }
+        // Its last write may have failed its sync in the life before, and be seen without being
+        // durable: written once more, to the other slot, before anything is deleted for it (I6).
+        CursorState::Found if releases(survey) => cursor.store(survey.confirmed),
         CursorState::Found | CursorState::Missing => make_cursor(cursor),
     }
+}
+
+/// Whether the cursor covers a segment that is still there, and so will be deleted.
+fn releases(survey: &Survey) -> bool {
+    let oldest = survey.segments.first().map(|oldest| &oldest.segment);
+    oldest.is_some_and(|oldest| oldest.sealed && oldest.last <= survey.confirmed)
 }
 
 /// Makes the cursor file while there is room, so that it can be written when there is none.

@@ -177,14 +177,12 @@ impl Inner {
         self.budget.wake();
     }
 
-    /// Takes nothing any more, and answers what waits.
-    pub(super) fn halt(&self, reason: Arc<str>) {
+    /// Takes nothing any more, and gives back what waits, to be refused.
+    pub(super) fn halt(&self, reason: Arc<str>) -> Vec<Submission> {
         let mut queue = self.lock();
         queue.state = CommitState::Halted { reason };
         queue.bytes = 0;
-        let waiting = mem::take(&mut queue.waiting);
-        drop(queue);
-        waiting.into_iter().for_each(refuse);
+        mem::take(&mut queue.waiting)
     }
 
     /// The queue is changed in single steps, each of which leaves it whole.

@@ -117,7 +117,7 @@ impl Committer {
                 Ended::Full => {
                     self.enter(CommitState::Full);
                     if self.inner.lock().stopping {
-                        self.refuse_all();
+                        self.refuse_queue();
                         return;
                     }
                     self.inner.budget.wait(mark, self.options.recheck);
@@ -250,8 +250,8 @@ impl Committer {
     fn halt(&mut self, reason: String) {
         let reason: Arc<str> = reason.into();
         tracing::error!(%reason, "the spool is halted until a restart: nothing is acknowledged");
-        self.inner.halt(Arc::clone(&reason));
-        self.refuse_all();
+        let waiting = self.inner.halt(Arc::clone(&reason));
+        self.refuse(waiting);
         (self.on_state)(&CommitState::Halted { reason });
         let mut queue = self.inner.lock();
         while !queue.stopping {
@@ -259,10 +259,17 @@ impl Committer {
         }
     }
 
-    /// Answers what was taken or waits: it will never be durable.
-    fn refuse_all(&mut self) {
-        let waiting = mem::take(&mut self.inner.lock().waiting);
-        self.inner.lock().bytes = 0;
+    /// Answers everything, at a stop without room: it will never be durable.
+    fn refuse_queue(&mut self) {
+        let mut queue = self.inner.lock();
+        queue.bytes = 0;
+        let waiting = mem::take(&mut queue.waiting);
+        drop(queue);
+        self.refuse(waiting);
+    }
+
+    /// Answers what was taken, and then what waited, in order: it will never be durable.
+    fn refuse(&mut self, waiting: Vec<Submission>) {
         self.group.drain(..).chain(self.pending.drain(..)).chain(waiting).for_each(refuse);
     }
 }
@@ -273,7 +280,8 @@ struct Fence(Arc<Inner>);
 impl Drop for Fence {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.halt("the commit thread panicked".into());
+            let waiting = self.0.halt("the commit thread panicked".into());
+            waiting.into_iter().for_each(refuse);
         }
     }
 }
