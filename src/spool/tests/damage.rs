@@ -1,5 +1,7 @@
 //! One test per way in which a file can be damaged.
 
+use crate::env::disk::Disk;
+
 use super::{
     super::{SurveyError, Verification, format::*, verify},
     *,
