@@ -162,8 +162,8 @@ fn offered(row: &Row) -> String {
     }
 }
 
-/// Runs a load on Fleetline until all of it is stored: the run, the CPU that it took, and the memory
-/// before it.
+/// Runs a load on Fleetline until all of it is stored: the run, the CPU that it took, and the
+/// memory before it.
 fn fleetline(load: Load) -> Outcome<(Run, f64, f64)> {
     let stub = Stub::start()?;
     let folder = server::folder()?;

@@ -31,20 +31,21 @@
 //! Each room imports rooms above it in the list, and no others than these (a test holds it):
 //! `telemetry` and `env` take [`model`]; `schema` takes `telemetry`; `mapping` takes `schema`;
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
-//! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`; `mqtt`
-//! takes `uplink`; `http` takes `telemetry`; `config` takes every room's options; `app`, `cli` and
-//! `main` take everything.
+//! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
+//! `mqtt` takes `uplink`; `http` takes `telemetry`; `config` takes every room's options; `app`,
+//! `cli` and `main` take everything.
 //!
 //! What is absent is the architecture: `uplink` and `sink` meet only through bytes on disk; `spool`
-//! does not know what an entry means; `mqtt` and `http` know neither each other nor a database; only
-//! `config` reads the environment; only `env` touches clock and disk for what must survive a crash.
+//! does not know what an entry means; `mqtt` and `http` know neither each other nor a database;
+//! only `config` reads the environment; only `env` touches clock and disk for what must survive a
+//! crash.
 //!
 //! # Invariants
 //! Each is stated where it is kept, and its id is quoted where it is asserted and tested.
 //!
 //! | ids | kept by | about |
 //! |---|---|---|
-//! | UP-1 to UP-4 | [`uplink`], [`mqtt`] | no acknowledgement before durability; every message counted; bounded lanes |
+//! | UP-1 to UP-4 | [`uplink`], [`mqtt`] | durable before acknowledged, all counted, bounded |
 //! | SP-1 to SP-8 | [`spool`] | positions, what a crash keeps, damage, bounds, one writer |
 //! | SK-1 to SK-4 | [`sink`] | the cursor, order, requests in flight, what waits |
 //! | DL-1 to DL-3 | [`dead_letter`] | ids, nothing dropped, bytes kept |

@@ -141,8 +141,8 @@ fn mosquitto_config(port: u16) -> String {
     )
 }
 
-/// One measurement, every field of the flat message a field; the vehicle is in the tag `topic`, which
-/// costs less than to cut it out.
+/// One measurement, every field of the flat message a field; the vehicle is in the tag `topic`,
+/// which costs less than to cut it out.
 fn telegraf_config(mqtt_port: u16, store_port: u16) -> String {
     let schemas = server::schemas();
     format!(

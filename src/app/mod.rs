@@ -2,8 +2,8 @@
 //!
 //! # Start
 //! Lock of the data directory → schemas and mappings → spools (recovery) and dead-letter log, each
-//! with its commit thread → sink → operator edge → vehicle edge. The vehicle edge comes last, so that
-//! the first message finds everything behind it.
+//! with its commit thread → sink → operator edge → vehicle edge. The vehicle edge comes last, so
+//! that the first message finds everything behind it.
 //!
 //! # Stop, in the direction of the data
 //! 1. the vehicle edge takes nothing more in, commits, acknowledges, says goodbye;
@@ -12,10 +12,11 @@
 //! 4. the dead-letter log syncs and ends; the operator edge closes; the lock is released.
 //!
 //! # What ends the process
-//! SIGTERM or SIGINT (drained, exit 0; a second one stops at once), or a thread of ours that ended by
-//! itself: a dead lane must not be a silent one, and recovery at the next start is the tested path.
-//! A failed fsync does not end it: that shard is halted, the rest goes on, `readyz` is red.
-//! SIGHUP loads schemas and mappings anew; if anything is wrong in them, the old ones stay in force.
+//! SIGTERM or SIGINT (drained, exit 0; a second one stops at once), or a thread of ours that ended
+//! by itself: a dead lane must not be a silent one, and recovery at the next start is the tested
+//! path. A failed fsync does not end it: that shard is halted, the rest goes on, `readyz` is red.
+//! SIGHUP loads schemas and mappings anew; if anything is wrong in them, the old ones stay in
+//! force.
 
 mod lanes;
 mod layout;

@@ -20,10 +20,11 @@ use crate::{
     http,
     mapping::{self, Plans},
     model::Catalog,
-    mqtt::{Edge, EdgeParts, StartError},
+    mqtt::{Edge, StartError},
     sink::{self, Sink},
     store::{Store, StoreError},
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
+    uplink::IntakeParts,
 };
 
 /// Where the running appliance listens.
@@ -174,7 +175,7 @@ impl Appliance {
             let _entered = runtime.enter();
             http::serve(listener, state, &resolved.http)
         };
-        let parts = EdgeParts {
+        let parts = IntakeParts {
             plans: Arc::clone(&plans),
             limits: offline.limits.clone(),
             lanes: lanes.handles.clone(),

@@ -26,7 +26,8 @@ use crate::{
 /// Dry run: payload files (or standard input) become lines on standard output
 ///
 /// Each file is one message as it would come over MQTT, framing included. The lines are in the
-/// dialect of the configured store. What cannot be decoded is told on standard error with its cause.
+/// dialect of the configured store. What cannot be decoded is told on standard error with its
+/// cause.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline decode --topic vehicles/VIN1/telemetry payload.bin

@@ -2,7 +2,8 @@
 //!
 //! MQTT 3.1.1 and 5.0 on one port. Each worker thread owns its connections; a connection's packets
 //! are handled where they were read, on the bytes of the read buffer; what they take in goes to
-//! [`uplink::Intake`](crate::uplink::Intake), and comes back as acknowledgements when it is durable.
+//! [`uplink::Intake`](crate::uplink::Intake), and comes back as acknowledgements when it is
+//! durable.
 //!
 //! - `wire`: packets as bytes.
 //! - `handshake`, `control`: CONNECT, SUBSCRIBE and UNSUBSCRIBE, as pure functions.
@@ -12,13 +13,14 @@
 //! - `server`: listeners, start, drain.
 //!
 //! # What a vehicle is promised
-//! - **UP-1** PUBACK and PUBREC leave only after the message is durable, or is one that is counted as
-//!   not to be stored.
-//! - PINGRESP waits for no disk: pings are answered while publishes wait, until the session holds as
-//!   much unacknowledged as it may; then reading and its keep-alive clock stop together.
-//! - A message that cannot be decoded is acknowledged, with 0x99 to those who can read it, once it is
-//!   in the dead-letter log.
-//! - A 5.0 vehicle is told why its connection ends; a 3.1.1 vehicle has no word for it and is closed.
+//! - **UP-1** PUBACK and PUBREC leave only after the message is durable, or is one that is counted
+//!   as not to be stored.
+//! - PINGRESP waits for no disk: pings are answered while publishes wait, until the session holds
+//!   as much unacknowledged as it may; then reading and its keep-alive clock stop together.
+//! - A message that cannot be decoded is acknowledged, with 0x99 to those who can read it, once it
+//!   is in the dead-letter log.
+//! - A 5.0 vehicle is told why its connection ends; a 3.1.1 vehicle has no word for it and is
+//!   closed.
 //!
 //! # What is not here yet
 //! Subscriptions (refused with a reason, not with silence), sessions that outlive their connection
@@ -29,12 +31,12 @@
 //! Every bound is one of [`Options`]: packet sizes by kind, times from accept to CONNECT and from a
 //! packet's first byte to its last, keep alive at 1.5 times, publishes and bytes unacknowledged a
 //! session, bytes between a worker and a lane, aliases, topic bytes and levels, user properties,
-//! sessions. Times are kept by a clock of half a second, one for all connections of a worker, because
-//! a timer a connection would cost more than all else that an idle vehicle costs.
+//! sessions. Times are kept by a clock of half a second, one for all connections of a worker,
+//! because a timer a connection would cost more than all else that an idle vehicle costs.
 //!
 //! # Why not the dispatcher of ntex-mqtt
-//! It costs a task, a queue slot and a wake-up a message: 4 to 17 times what batching by turn and by
-//! group costs; and it holds back PINGRESP behind a pending PUBACK.
+//! It costs a task, a queue slot and a wake-up a message: 4 to 17 times what batching by turn and
+//! by group costs; and it holds back PINGRESP behind a pending PUBACK.
 
 mod connection;
 mod control;
@@ -46,4 +48,4 @@ mod wire;
 mod worker;
 
 pub use options::Options;
-pub use server::{Edge, EdgeParts, StartError};
+pub use server::{Edge, StartError};

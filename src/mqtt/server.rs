@@ -9,10 +9,9 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use ntex::{io::Io, io::IoConfig, service::cfg::SharedCfg, service::fn_service};
 use ntex_bytes::BytePageSize;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::{
     Options,
@@ -21,33 +20,7 @@ use super::{
     session::SessionLimits,
     worker::{Limits, Shared, Worker, ticks},
 };
-use crate::{
-    env::Clock,
-    mapping::Plans,
-    model::ShardCount,
-    spool::CommitHandle,
-    telemetry::Metrics,
-    uplink::{self, Intake, IntakeParts, Transcoder},
-};
-
-/// What the edge is connected to.
-#[derive(Clone, Debug)]
-pub struct EdgeParts {
-    /// The plans in force.
-    pub plans: Arc<ArcSwap<Plans>>,
-    /// The bounds of one message.
-    pub limits: uplink::Limits,
-    /// One a shard, in order.
-    pub lanes: Vec<CommitHandle>,
-    /// The dead-letter log.
-    pub letters: CommitHandle,
-    /// How many shards there are.
-    pub shards: ShardCount,
-    /// Where everything is counted.
-    pub metrics: Arc<Metrics>,
-    /// The time of receipt.
-    pub clock: Arc<dyn Clock>,
-}
+use crate::uplink::{IntakeOptions, IntakeParts};
 
 /// Why the edge could not start.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +61,7 @@ impl Edge {
     ///
     /// # Errors
     /// The first address that cannot be listened on.
-    pub fn start(options: &Options, parts: &EdgeParts) -> Result<Self, StartError> {
+    pub fn start(options: &Options, parts: &IntakeParts) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for &address in &options.listen {
@@ -163,7 +136,7 @@ impl Edge {
 /// What moves into the workers' thread.
 struct Run {
     options: Options,
-    parts: EdgeParts,
+    parts: IntakeParts,
     shared: Arc<Shared>,
 }
 
@@ -208,23 +181,11 @@ impl Run {
 }
 
 fn start_worker(
-    parts: &EdgeParts,
+    parts: &IntakeParts,
     shared: Arc<Shared>,
-    options: uplink::IntakeOptions,
+    options: IntakeOptions,
 ) -> std::rc::Rc<Worker> {
-    // Bounded by what sessions may have unsettled: one answer a group that a lane still holds.
-    let (replies, answers) = mpsc::unbounded_channel();
-    let intake = Intake::new(IntakeParts {
-        plans: Arc::clone(&parts.plans),
-        transcoder: Transcoder::new(parts.limits.clone(), parts.shards),
-        lanes: parts.lanes.clone(),
-        letters: parts.letters.clone(),
-        replies,
-        ledger: parts.metrics.ledgers().worker(),
-        metrics: Arc::clone(&parts.metrics),
-        clock: Arc::clone(&parts.clock),
-        options,
-    });
+    let (intake, answers) = parts.open(options);
     Worker::start(shared, intake, answers)
 }
 

@@ -22,9 +22,8 @@ use super::{
     session::SessionLimits,
 };
 use crate::{
-    spool::Settled,
     telemetry::{Metrics, ReasonLabel},
-    uplink::Intake,
+    uplink::{Intake, LaneAnswer},
 };
 
 /// How often overdue connections are looked for: the error of every time-out of the edge.
@@ -105,7 +104,7 @@ impl Worker {
     pub(super) fn start(
         shared: Arc<Shared>,
         intake: Intake<Owner>,
-        answers: UnboundedReceiver<Settled>,
+        answers: UnboundedReceiver<LaneAnswer>,
     ) -> Rc<Self> {
         let draining = shared.draining.subscribe();
         let worker = Rc::new(Self {
@@ -236,7 +235,7 @@ impl Worker {
         }
     }
 
-    fn settled(&self, answer: Settled) {
+    fn settled(&self, answer: LaneAnswer) {
         let tickets = self.intake.borrow_mut().settled(answer);
         for run in tickets.runs() {
             run.owner.0.durable(run.first, run.count, |settlement| {
@@ -266,7 +265,7 @@ async fn flush(worker: Rc<Worker>) {
 }
 
 /// Takes the lanes' answers, as many as have come, and then publishes the counts once.
-async fn answer(worker: Rc<Worker>, mut answers: UnboundedReceiver<Settled>) {
+async fn answer(worker: Rc<Worker>, mut answers: UnboundedReceiver<LaneAnswer>) {
     while let Some(first) = answers.recv().await {
         worker.settled(first);
         while let Ok(next) = answers.try_recv() {

@@ -7,8 +7,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::model::{Cause, LineDialect};
 
-/// Appends a float in the shortest form that reads back equal; false if it is NaN or infinite, which
-/// line protocol cannot say.
+/// Appends a float in the shortest form that reads back equal; false if it is NaN or infinite,
+/// which line protocol cannot say.
 pub(crate) fn push_f64(into: &mut Vec<u8>, value: f64) -> bool {
     if value.is_finite() {
         push_shortest(into, zmij::Buffer::new().format_finite(value));

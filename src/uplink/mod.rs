@@ -19,7 +19,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use intake::{Intake, IntakeOptions, IntakeParts, Run, Taken, Tickets};
+pub use intake::{Intake, IntakeOptions, IntakeParts, LaneAnswer, Run, Taken, Tickets};
 pub use limits::Limits;
 pub use settlement::Settlement;
 pub use slots::{DecodeError, Item, Slot, Slots, State};

@@ -281,9 +281,9 @@ impl FieldWriter<'_, '_> {
                 Scalar::String => {
                     let text = self.slots.bytes_of(self.context.payload, item.key);
                     if !names::is_plain(text) || text.len() > self.context.limits.tag_bytes_max {
-                        let what = "a key of the map cannot be a field's key: it holds CR, LF, TAB, NUL \
-                                    or a backslash before a separator or at its end, or is over the \
-                                    bound of tags";
+                        let what = "a key of the map cannot be a field's key: it holds CR, LF, TAB, \
+                                    NUL or a backslash before a separator or at its end, or is \
+                                    over the bound of tags";
                         let error = DecodeError::new(Cause::PayloadMismatch, what);
                         return Err(error.in_slot(field.slot));
                     }

@@ -124,8 +124,8 @@ fn every_type_has_its_place_in_a_shape() {
     let (schemas, problems) = compile(&[("x.avsc", schema)]);
     assert_eq!(problems, []);
     let expect = "a Integer\nb Integer\nc Float32\nd.int Integer\nd.string String\nd.Car.x Float64\n\
-        e records Car\nf list of String\ng map of Float64\nh is a map of records\ni Float64\nj String\n\
-        k Ticks(Micros)\nl String\nm is always null\nn the root again\no is always null\n\
+        e records Car\nf list of String\ng map of Float64\nh is a map of records\ni Float64\n\
+        j String\nk Ticks(Micros)\nl String\nm is always null\nn the root again\no is always null\n\
         p is an array of unions\nq String\nr String\n";
     assert_eq!(told(&schemas, "R"), expect);
 }

@@ -52,7 +52,8 @@ pub(super) struct Lane<T> {
     /// Groups on their way, oldest first; a lane answers in order.
     sent: VecDeque<Sent<T>>,
     next_token: u64,
-    /// Emptied lists and buffers, to be used again. Bounded by the groups ever on their way at once.
+    /// Emptied lists and buffers, to be used again. Bounded by the groups ever on their way at
+    /// once.
     spare_runs: Vec<Vec<Run<T>>>,
     spare_entries: Vec<EntryBuffer>,
 }

@@ -27,6 +27,7 @@
 
 mod group;
 mod options;
+mod parts;
 mod stamp;
 mod take;
 mod tally;
@@ -35,4 +36,5 @@ mod tests;
 
 pub use group::{Run, Tickets};
 pub use options::IntakeOptions;
-pub use take::{Intake, IntakeParts, Taken};
+pub use parts::{IntakeParts, LaneAnswer};
+pub use take::{Intake, Taken};

@@ -5,39 +5,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{IntakeOptions, Tickets, group::Lane, stamp::Stamps, tally::Tally};
+use super::{IntakeOptions, IntakeParts, Tickets, group::Lane, stamp::Stamps, tally::Tally};
 use crate::{
     dead_letter,
-    env::Clock,
     mapping::Plans,
     model::DeadLetter,
-    spool::{CommitHandle, EntryBuffer, Settled},
-    telemetry::{MessageCounts, MessageLedger, Metrics},
+    spool::{EntryBuffer, Settled},
+    telemetry::{MessageCounts, MessageLedger},
     uplink::{Message, Settlement, Transcoder},
 };
-
-/// What an intake is built from.
-#[derive(Debug)]
-pub struct IntakeParts {
-    /// The plans in force; replaced whole by a reload.
-    pub plans: Arc<ArcSwap<Plans>>,
-    /// Decodes and maps; owned by this worker.
-    pub transcoder: Transcoder,
-    /// One a shard, in order.
-    pub lanes: Vec<CommitHandle>,
-    /// The dead-letter log.
-    pub letters: CommitHandle,
-    /// Where the lanes answer; its receiver feeds [`Intake::settled`].
-    pub replies: UnboundedSender<Settled>,
-    /// Where this worker's counts are published.
-    pub ledger: Arc<MessageLedger>,
-    /// Where failures and what was left out are counted.
-    pub metrics: Arc<Metrics>,
-    /// The time of receipt.
-    pub clock: Arc<dyn Clock>,
-    /// Bounds.
-    pub options: IntakeOptions,
-}
 
 /// What became of a message for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,33 +47,38 @@ pub struct Intake<T> {
 }
 
 impl<T: Clone + PartialEq> Intake<T> {
-    /// An intake with nothing in it.
-    #[must_use]
-    pub fn new(parts: IntakeParts) -> Self {
+    /// An intake with nothing in it, whose lanes answer to `replies`.
+    pub(super) fn new(
+        parts: &IntakeParts,
+        replies: UnboundedSender<Settled>,
+        options: IntakeOptions,
+    ) -> Self {
         let lanes: Vec<Lane<T>> = parts
             .lanes
-            .into_iter()
-            .chain([parts.letters])
+            .iter()
+            .chain([&parts.letters])
             .enumerate()
-            .map(|(index, commit)| Lane::new(u16::try_from(index).unwrap_or(u16::MAX), commit))
+            .map(|(index, commit)| {
+                Lane::new(u16::try_from(index).unwrap_or(u16::MAX), commit.clone())
+            })
             .collect();
         Self {
             current: parts.plans.load_full(),
-            plans: parts.plans,
-            transcoder: parts.transcoder,
+            plans: Arc::clone(&parts.plans),
+            transcoder: Transcoder::new(parts.limits.clone(), parts.shards),
             open: lanes.iter().map(|_| EntryBuffer::new()).collect(),
             lanes,
-            replies: parts.replies,
-            ledger: parts.ledger,
+            replies,
+            ledger: parts.metrics.ledgers().worker(),
             counts: MessageCounts::default(),
-            tally: Tally::new(parts.metrics),
-            stamps: Stamps::new(parts.clock),
-            options: parts.options,
+            tally: Tally::new(Arc::clone(&parts.metrics)),
+            stamps: Stamps::new(Arc::clone(&parts.clock)),
+            options,
         }
     }
 
-    /// Takes one message in. Its ticket, `owner`'s publish number `seq`, comes back once for each of
-    /// the lanes that it waits for.
+    /// Takes one message in. Its ticket, `owner`'s publish number `seq`, comes back once for each
+    /// of the lanes that it waits for.
     pub fn take(
         &mut self,
         topic: &str,

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU16, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 use crate::{
@@ -15,9 +15,9 @@ use crate::{
     mapping::{Options, Plans},
     model::{LineDialect, ShardCount, ShardId},
     schema::Sources,
-    spool::{self, Budget, CommitOptions, Committer, Settled},
+    spool::{self, Budget, CommitOptions, Committer},
     telemetry::{HealthBoard, Metrics},
-    uplink::{Limits, Settlement, Transcoder},
+    uplink::{Limits, Settlement},
 };
 
 const SCHEMA: &str = r#"{"type":"object","properties":{"v":{"type":"integer"}}}"#;
@@ -35,7 +35,7 @@ when = "v >= 0"
 
 struct Rig {
     intake: Intake<&'static str>,
-    answers: UnboundedReceiver<Settled>,
+    answers: UnboundedReceiver<LaneAnswer>,
     metrics: Arc<Metrics>,
     plans: Arc<ArcSwap<Plans>>,
 }
@@ -66,19 +66,18 @@ fn rig(disk: &SimDisk, lane_bytes_max: usize) -> Rig {
             Committer::start("lane", opened.writer, commit, Some(ledger), state).expect("starts").0
         })
         .collect();
-    let (replies, answers) = mpsc::unbounded_channel();
     let letters = handles.pop().expect("three were made");
-    let intake = Intake::new(IntakeParts {
+    let parts = IntakeParts {
         plans: Arc::clone(&plans),
-        transcoder: Transcoder::new(Limits::default(), shards),
+        limits: Limits::default(),
         lanes: handles,
         letters,
-        replies,
-        ledger: metrics.ledgers().worker(),
+        shards,
         metrics: Arc::clone(&metrics),
         clock: Arc::new(SystemClock::start()),
-        options: IntakeOptions { lane_bytes_max, ..IntakeOptions::default() },
-    });
+    };
+    let (intake, answers) =
+        parts.open(IntakeOptions { lane_bytes_max, ..IntakeOptions::default() });
     Rig { intake, answers, metrics, plans }
 }
 

@@ -1,8 +1,8 @@
 //! How long acknowledgements took: a histogram with a bounded relative error.
 //!
-//! Values are nanoseconds. Below 64 each has its own bucket; above, every power of two is split into
-//! 64 equal buckets, so a quantile is at most 1/64 (1.6 %) above the value it stands for. The table
-//! is 30 KiB, whatever is recorded.
+//! Values are nanoseconds. Below 64 each has its own bucket; above, every power of two is split
+//! into 64 equal buckets, so a quantile is at most 1/64 (1.6 %) above the value it stands for. The
+//! table is 30 KiB, whatever is recorded.
 
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 //! Invariants:
 //! - **SIM-1** a message counts as acknowledged once, when its PUBACK (QoS 1) or PUBREC (QoS 2)
 //!   without a failure code was read, and never because it was sent.
-//! - **SIM-2** at most `window` messages are unsettled; at QoS 1 and 2 an unsettled one is sent again
-//!   after a reconnect, under its old number, before anything new.
+//! - **SIM-2** at most `window` messages are unsettled; at QoS 1 and 2 an unsettled one is sent
+//!   again after a reconnect, under its old number, before anything new.
 //!
 //! A queue and not a table by packet id: brokers answer in order nearly always, so the search for
 //! an id ends at the front.

@@ -147,8 +147,8 @@ impl Script {
         place.and_then(|(track, idx)| track.recorded.get(idx).copied()).unwrap_or(0)
     }
 
-    /// The times that the first `count` messages of every vehicle lie in, nanoseconds since the Unix
-    /// epoch, both included; `None` where times are not rewritten.
+    /// The times that the first `count` messages of every vehicle lie in, nanoseconds since the
+    /// Unix epoch, both included; `None` where times are not rewritten.
     pub(crate) fn times(&self, count: u64) -> Option<(i64, i64)> {
         let timing = self.timing?;
         let nanos = |message| timing.at(message).saturating_mul(timing.unit_nanos);
