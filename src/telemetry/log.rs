@@ -73,9 +73,13 @@ pub fn start(options: &LogOptions) -> Result<(), LogError> {
     .map_err(|source| LogError::Installed { source })
 }
 
+/// What the server library says about its own threads is of no use to an operator. A filter that
+/// names these targets itself counts more.
+const QUIET: &str = "ntex_server=warn,ntex_rt=warn,ntex_net=warn,ntex_io=warn";
+
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::builder()
-        .parse(filter)
+        .parse(format!("{QUIET},{filter}"))
         .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })
 }
 

@@ -17,7 +17,7 @@ fn repository() -> &'static Path {
 }
 
 /// `fleetline` in a folder, with an environment of only these variables of ours.
-fn fleetline(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(crate) fn fleetline(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetline"));
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("FLEETLINE_")) {

@@ -17,6 +17,7 @@ mod edge;
 mod golden;
 mod harness;
 mod real;
+mod schemas;
 mod tidy;
 mod transcode;
 mod vectors;

@@ -253,7 +253,7 @@ const TELEMETRY: &[Key] = &[
         "telemetry.log",
         Kind::Text,
         "What is logged: error, warn, info, debug, trace, or finer, such as \
-         \"info,fleetline::sink=debug\".",
+         \"info,fleetline::sink=debug\". The server library's own threads are quiet unless named.",
     )
     .default("info"),
     key("telemetry.log-format", Kind::Choice(&["text", "json"]), "For people or for machines.")
