@@ -299,11 +299,11 @@ impl Reader {
         };
         if self.next > segment.first {
             // Only after a restart in the middle of a segment.
-            let span = span(segment, None);
+            let span = span(segment, segment.settled);
             let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
                 .map_err(|error| self.read_error(segment, error))?;
             open.offset = seen.resume;
-            open.settled = segment.items.saturating_sub(seen.past_items);
+            open.settled = segment.settled;
             open.holes = seen.holes;
         }
         self.open = Some(open);
@@ -362,7 +362,7 @@ impl Reader {
             Some(hole) => hole,
             None => {
                 let open = self.open.as_ref().expect("enter has opened it");
-                let span = span(segment, Some(open.settled));
+                let span = span(segment, open.settled);
                 let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
                     .map_err(|error| self.read_error(segment, error))?;
                 self.open.as_mut().expect("enter has opened it").holes = seen.holes;
@@ -400,13 +400,13 @@ impl Reader {
 }
 
 /// A segment's bounds as the writer or recovery left them.
-fn span(segment: &Segment, settled: Option<u64>) -> Span {
+fn span(segment: &Segment, settled: u64) -> Span {
     Span {
         first: segment.first,
         before: segment.last.next(),
         limit: segment.end,
         last: Some(segment.last),
         items: Some(segment.items),
-        settled,
+        settled: Some(settled),
     }
 }

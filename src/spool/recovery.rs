@@ -208,12 +208,13 @@ fn settle_cursor(cursor: &mut CursorFile, survey: &Survey) -> Result<(), CursorE
                 continues_behind = survey.confirmed.0,
                 "the cursor is damaged: what is there is sent again"
             );
-            make_cursor(cursor)
+            begin_cursor(cursor, survey.confirmed)
         }
+        CursorState::Missing => begin_cursor(cursor, survey.confirmed),
         // Its last write may have failed its sync in the life before, and be seen without being
         // durable: written once more, to the other slot, before anything is deleted for it (I6).
         CursorState::Found if releases(survey) => cursor.store(survey.confirmed),
-        CursorState::Found | CursorState::Missing => make_cursor(cursor),
+        CursorState::Found => tolerate_no_room(cursor.ensure()),
     }
 }
 
@@ -223,9 +224,16 @@ fn releases(survey: &Survey) -> bool {
     oldest.is_some_and(|oldest| oldest.sealed && oldest.last <= survey.confirmed)
 }
 
-/// Makes the cursor file while there is room, so that it can be written when there is none.
-fn make_cursor(cursor: &mut CursorFile) -> Result<(), CursorError> {
-    match cursor.ensure() {
+/// Writes the cursor where there is none, so that a first segment that is lost later can be told
+/// from one that was released.
+fn begin_cursor(cursor: &mut CursorFile, confirmed: Position) -> Result<(), CursorError> {
+    tolerate_no_room(cursor.store(confirmed))
+}
+
+/// The file is made while there is room, so that it can be written when there is none; a disk that
+/// is full already does not keep the spool from being read.
+fn tolerate_no_room(made: Result<(), CursorError>) -> Result<(), CursorError> {
+    match made {
         Err(CursorError::Room { .. }) => Ok(()),
         made => made,
     }

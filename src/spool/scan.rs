@@ -116,6 +116,7 @@ pub(super) fn scan_with(
         expected: span.first,
         open: None,
         unknown: None,
+        straddling: None,
         tail_end: SEGMENT_HEADER_LEN,
         seen: Scanned {
             entries: 0,
@@ -155,6 +156,9 @@ struct Scanner<'a> {
     open: Option<Stretch>,
     /// The first hole that lost an entry of unknown items.
     unknown: Option<usize>,
+    /// The hole that the position asked for fell into, if what lies before it was settled: takes
+    /// what is missing to the total where no other hole can.
+    straddling: Option<usize>,
     /// Past the last byte that is not zero, as far as was searched.
     tail_end: u64,
     seen: Scanned,
@@ -251,6 +255,9 @@ impl Scanner<'_> {
         if self.unknown.is_none() && ahead > stretch.credible_entries {
             self.unknown = Some(self.seen.holes.len());
         }
+        if entries > ahead && ahead > 0 {
+            self.straddling = Some(self.seen.holes.len());
+        }
         self.seen.holes.push(Hole {
             first: self.expected,
             entries,
@@ -277,7 +284,7 @@ impl Scanner<'_> {
             }
             None => self.seen.torn_bytes = self.tail_end.saturating_sub(self.seen.end),
         }
-        if let (Some(hole), Some(items)) = (self.unknown, items) {
+        if let (Some(hole), Some(items)) = (self.unknown.or(self.straddling), items) {
             let known = match self.span.settled {
                 Some(settled) => settled + self.seen.past_items + self.items_lost_ahead(),
                 None => self.seen.items_with_damage(),

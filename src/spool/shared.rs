@@ -29,6 +29,8 @@ pub(super) struct Segment {
     pub last: Position,
     /// Items of all entries, damaged ones included as far as known.
     pub items: u64,
+    /// Those at or before the cursor when the spool was opened: they were not recovered.
+    pub settled: u64,
     /// Just past the last entry.
     pub end: u64,
     /// No more entries will follow in it.

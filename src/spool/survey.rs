@@ -221,6 +221,7 @@ fn one(
         dialect: found.dialect,
         last: footer.map_or(Position(before.0 - 1), |footer| footer.last),
         items: footer.map_or(0, |footer| footer.items),
+        settled: 0,
         end: limit,
         sealed: footer.is_some() || next_first.is_some(),
         charged: found.len,
@@ -249,6 +250,7 @@ fn one(
     }
     segment.items = footer.map_or(scanned.items_with_damage(), |footer| footer.items);
     segment.end = if segment.sealed { scanned.records_end } else { scanned.end };
+    segment.settled = segment.items.saturating_sub(scanned.past_items);
     seen.items += scanned.past_items;
     for hole in scanned.holes.iter().filter(|hole| hole.next() > confirmed.next()) {
         seen.lost_entries += hole.next().0 - hole.first.0.max(confirmed.next().0);

@@ -135,8 +135,8 @@ fn sp_4_a_cursor_that_is_lost_stale_or_damaged_costs_a_resend_and_never_a_skip()
         slots.iter().for_each(|slot| cursor[slot * 4096 + 21] ^= 1);
         cursor
     };
-    check_cursor(damaged(&[1]), CursorState::Found, &[4]);
-    check_cursor(damaged(&[0]), CursorState::Found, &[5]);
+    check_cursor(damaged(&[0]), CursorState::Found, &[4]);
+    check_cursor(damaged(&[1]), CursorState::Found, &[5]);
     check_cursor(damaged(&[0, 1]), CursorState::Damaged, &[4]);
     check_cursor(Vec::new(), CursorState::Missing, &[4]);
     check_cursor(b"short".to_vec(), CursorState::Damaged, &[4]);
