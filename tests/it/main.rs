@@ -10,6 +10,7 @@
 )]
 
 mod bad_disk;
+mod commands;
 mod config;
 mod corpus;
 mod dead_letters;

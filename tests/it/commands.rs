@@ -1,0 +1,155 @@
+//! Commands that read files: what they answer, where, and with which exit code.
+
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::config::fleetline;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `fleetline` in the repository, where the shipped schemas are, with this on standard input.
+fn fed(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fleetline"))
+        .current_dir(repository())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn check(output: &Output, code: i32, out: &str, error: &str) {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), error);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), out);
+    assert_eq!(output.status.code(), Some(code));
+}
+
+const JSON_TOPIC: &str = "vehicles/VIN1/telemetry/json";
+const GOOD: &[u8] = br#"{"sampled_at":1619448248000,"model":"Twizy","speed_kmh":3.5}"#;
+const GOOD_LINE: &str = "telemetry,vin=VIN1,model=Twizy speed_kmh=3.5 1619448248000000000\n";
+
+#[test]
+fn decode_reads_one_payload_from_standard_input() {
+    check(&fed(&["decode", "--topic", JSON_TOPIC], GOOD), 0, GOOD_LINE, "");
+}
+
+#[test]
+fn decode_tells_the_broken_file_and_goes_on_with_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, payload: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, payload).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (first, broken, last) =
+        (write("1", GOOD), write("2", b"{\"sampled_at\":"), write("3", GOOD));
+    let output = fed(&["decode", "--topic", JSON_TOPIC, &first, &broken, &last], b"");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), [GOOD_LINE, GOOD_LINE].concat());
+    let told = String::from_utf8_lossy(&output.stderr);
+    let expect = format!("{broken}: mapping telemetry-json: payload-truncated: ");
+    assert!(told.starts_with(&expect) && told.lines().count() == 1, "{told}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn decode_fails_for_a_topic_that_nothing_takes() {
+    let expect = "no mapping takes the topic `nowhere`\n";
+    check(&fed(&["decode", "--topic", "nowhere"], GOOD), 1, "", expect);
+}
+
+#[test]
+fn decode_can_answer_in_json() {
+    let output = fed(&["decode", "--json", "--topic", JSON_TOPIC], GOOD);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["lines"], GOOD_LINE);
+    assert_eq!(answer["points"], 1);
+    assert_eq!(answer["failures"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn decode_writes_the_dialect_of_the_configured_store() {
+    // Without a store, and for InfluxDB 1, there is no unsigned integer.
+    let folder = tempfile::tempdir().unwrap();
+    let schemas = folder.path().join("schemas");
+    fs::create_dir(&schemas).unwrap();
+    let schema = "syntax = \"proto3\";\nmessage T { uint64 n = 1; }\n";
+    fs::write(schemas.join("a.proto"), schema).unwrap();
+    let mapping = "[[mapping]]\nname = \"m\"\ntopic = \"t/{v}\"\nformat = \"protobuf\"\n\
+                   schema = \"a.proto\"\nmessage = \"T\"\nmeasurement = \"m\"\nvehicle = \"{v}\"\n";
+    fs::write(schemas.join("m.toml"), mapping).unwrap();
+    let payload = folder.path().join("payload");
+    fs::write(&payload, [0x08, 7]).unwrap();
+    let line = |settings: &[&str]| {
+        let payload = payload.to_str().unwrap();
+        let at = ["decode", "--topic", "t/V", "--received-at", "1795382379000000000", payload];
+        let output = fleetline(folder.path(), &[&at, settings].concat(), &[]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(line(&[]), "m n=7i 1795382379000000000\n");
+    assert_eq!(line(&["--set", "store.kind=influxdb1"]), "m n=7i 1795382379000000000\n");
+    assert_eq!(line(&["--set", "store.kind=influxdb2"]), "m n=7u 1795382379000000000\n");
+}
+
+#[test]
+fn commands_on_a_data_directory_that_is_not_there_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = "there is no spool in `./fleetline-data/spool`; is data-dir right?\n";
+    check(&fleetline(folder.path(), &["spool", "status"], &[]), 1, "", told);
+    check(&fleetline(folder.path(), &["spool", "verify", "--json"], &[]), 1, "", told);
+    check(&fleetline(folder.path(), &["dead-letter", "list"], &[]), 0, "", "");
+    let told = "there is no dead letter 17-0; `fleetline dead-letter list` shows all\n";
+    check(&fleetline(folder.path(), &["dead-letter", "show", "17-0"], &[]), 1, "", told);
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["decode"][..],
+        &["decode", "--topic", "t", "--received-at", "yesterday"],
+        &["dead-letter", "list", "--cause", "bad-luck"],
+        &["dead-letter", "list", "--since", "yesterday"],
+        &["dead-letter", "show", "first"],
+        &["spool"],
+        &["serve", "--drain", "long"],
+        &["serve"],
+    ] {
+        let output = fleetline(folder.path(), arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_command_helps_with_an_example() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["serve"][..],
+        &["check"],
+        &["decode"],
+        &["simulate"],
+        &["spool"],
+        &["spool", "status"],
+        &["spool", "verify"],
+        &["dead-letter"],
+        &["dead-letter", "list"],
+        &["dead-letter", "show"],
+    ] {
+        let output = fleetline(folder.path(), &[arguments, &["--help"]].concat(), &[]);
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.contains("Example") && output.status.success(), "{arguments:?}: {help}");
+        assert!(help.contains("--config") && help.contains("--set"), "{arguments:?}: {help}");
+    }
+}
