@@ -37,7 +37,7 @@ pub(in crate::cli) struct Arguments {
     /// Quality of service of every message.
     #[arg(long, default_value = "1", value_parser = parse_qos)]
     pub(super) qos: Qos,
-    /// Where to: mqtt://[user:password@]host[:port].
+    /// Where to: `mqtt://host:port`, with `user:password@` before the host where one is asked for.
     #[arg(long, default_value = "mqtt://127.0.0.1:1883", value_name = "URL")]
     pub(super) target: String,
     /// MQTT version: 3.1.1 or 5.

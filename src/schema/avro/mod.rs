@@ -3,7 +3,7 @@
 //! A file holds one schema, or an array of named ones. Named types may be used across files; where
 //! a file defines a name itself, its own definition counts. Each record is made self-contained
 //! (every name it reaches is written out at its first use, under its full name), and that one form
-//! feeds both the parser (apache-avro) and the [fingerprint], so the two cannot disagree.
+//! feeds both the parser (apache-avro) and the fingerprint, so the two cannot disagree.
 //!
 //! Payloads are read with the schema that wrote them, the one the mapping names. So `aliases` and
 //! `default`, which matter only where a reader's schema differs from the writer's, are accepted and
@@ -29,8 +29,6 @@
 //! | all else (big-decimal, arrays of arrays…) | must be excluded |
 //!
 //! A logical type on a type that cannot carry it is ignored, as the specification says.
-//!
-//! [fingerprint]: fingerprint
 
 mod fingerprint;
 mod record;

@@ -4,7 +4,7 @@
 //! of a vehicle. So a message that has to be sent again after a lost connection needs not be kept,
 //! and the load source pays a copy a message while it measures.
 //!
-//! - A *fleet's* script holds some drives as payloads ([`drives`]); vehicles share them at
+//! - A *fleet's* script holds some drives as payloads ([`mod@drives`]); vehicles share them at
 //!   different starting points and go round. Only the time of each payload is rewritten in place,
 //!   so that all points of a vehicle are distinct.
 //! - A *replay's* script holds the recorded rows, one track a vehicle, once
