@@ -27,14 +27,18 @@ pub(crate) fn push_f32(into: &mut Vec<u8>, value: f32) -> bool {
 /// The library writes `146.0` and `1e+21` where `146` and `1e21` read back equal; without a suffix
 /// either is a float.
 fn push_shortest(into: &mut Vec<u8>, text: &str) {
-    let text = text.strip_suffix(".0").unwrap_or(text);
-    let start = into.len();
-    into.extend_from_slice(text.as_bytes());
-    // Only numbers past sixteen digits have an exponent with a sign to leave out.
-    if text.len() > 4
-        && let Some(at) = into[start..].windows(2).position(|pair| pair == b"e+")
-    {
-        into.remove(start + at + 1);
+    let text = text.strip_suffix(".0").unwrap_or(text).as_bytes();
+    // An exponent has two or three digits, so its sign stands third or fourth from the end.
+    let sign = [3, 4]
+        .into_iter()
+        .filter_map(|from_end| text.len().checked_sub(from_end))
+        .find(|&at| text[at] == b'+');
+    match sign {
+        Some(at) => {
+            into.extend_from_slice(&text[..at]);
+            into.extend_from_slice(&text[at + 1..]);
+        }
+        None => into.extend_from_slice(text),
     }
 }
 

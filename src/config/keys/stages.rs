@@ -108,7 +108,7 @@ const SPOOL: &[Key] = &[
         "The shortest time between the beginnings of two fsyncs of a shard. Longer saves fsyncs \
          and delays acknowledgements by as much.",
     )
-    .default("1ms")
+    .default("2ms")
     .max("1s", "vehicles wait for their acknowledgements that long"),
     key("spool.commit-bytes-max", Kind::Size, "Bytes after which one fsync's group is closed.")
         .default("16MiB")

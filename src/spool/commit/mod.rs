@@ -23,8 +23,8 @@
 //! A stop commits what is queued, then the thread ends; what found no room is answered
 //! `durable: false`. Dropping the last handle stops as well.
 //!
-//! Budget: at 1 ms an fsync and 100,000 points of 400 B a second, a group is 40 KB and the thread
-//! takes 1,000 locks a second of each worker; the copy into the page cache is most of its work.
+//! Budget: at 2 ms an fsync and 100,000 points of 400 B a second, a group is 80 KB and the thread
+//! takes 500 locks a second of each worker; the copy into the page cache is most of its work.
 //!
 //! Why a thread and not a task: a sync blocks for a millisecond or, on a bad day, for seconds.
 //!
