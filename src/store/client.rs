@@ -13,6 +13,7 @@ use crate::{
     env::Clock,
     model::{LineDialect, Secret, ShardId},
     store::{
+        ask::{Ask, AskError, AskLimits, Asker, Language, Rows},
         influxdb1, influxdb2, influxdb3,
         options::{Kind, Options, Target},
         route::Route,
@@ -37,6 +38,7 @@ pub struct Store {
     /// Where to write, one for each base address; never empty.
     endpoints: Vec<Url>,
     headers: HeaderMap,
+    asker: Asker,
     clock: Arc<dyn Clock>,
 }
 
@@ -107,7 +109,8 @@ impl Store {
             .build()
             .map_err(|source| StoreError::Client { source })?;
         let headers = headers(route.authorization.as_ref())?;
-        Ok(Self { kind: options.target.kind(), http, endpoints, headers, clock })
+        let asker = Asker::new(options, http.clone(), route.authorization.as_ref())?;
+        Ok(Self { kind: options.target.kind(), http, endpoints, headers, asker, clock })
     }
 
     /// Which protocol it speaks.
@@ -131,6 +134,32 @@ impl Store {
             Ok(answer) => verdict(self.kind, &answer, self.clock.wall()),
             Err(error) => Verdict::Unavailable { reason: describe(&error), retry_after: None },
         }
+    }
+
+    /// How many servers hold the points; each holds those of its own shards.
+    #[must_use]
+    pub fn endpoints(&self) -> usize {
+        self.asker.endpoints()
+    }
+
+    /// The languages that [`Store::ask`] takes.
+    #[must_use]
+    pub fn languages(&self) -> &[Language] {
+        self.asker.languages()
+    }
+
+    /// Asks the server `endpoint` (from 0, below [`Store::endpoints`]) and answers once the columns
+    /// are known; the rows come as they are read. Nothing is tried again.
+    ///
+    /// # Errors
+    /// Whatever happens before the first rows; what happens later comes through [`Rows::chunks`].
+    pub async fn ask(
+        &self,
+        endpoint: usize,
+        ask: Ask,
+        limits: AskLimits,
+    ) -> Result<Rows, AskError> {
+        self.asker.ask(endpoint, &ask, limits).await
     }
 
     async fn answer(
@@ -166,7 +195,7 @@ impl Store {
 }
 
 /// The address that writes go to, below a base address whose own path is kept.
-fn endpoint(base: &str, route: &Route) -> Result<Url, StoreError> {
+pub(super) fn endpoint(base: &str, route: &Route) -> Result<Url, StoreError> {
     let invalid = |source: Box<dyn Error + Send + Sync>| StoreError::UrlInvalid {
         url: base.to_owned(),
         source,
@@ -190,18 +219,24 @@ fn endpoint(base: &str, route: &Route) -> Result<Url, StoreError> {
 fn headers(authorization: Option<&Secret>) -> Result<HeaderMap, StoreError> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if let Some(secret) = authorization {
-        let mut value = HeaderValue::from_str(secret.expose())
-            .map_err(|_invalid| StoreError::CredentialsInvalid)?;
-        value.set_sensitive(true);
+    if let Some(value) = self::authorization(authorization)? {
         headers.insert(AUTHORIZATION, value);
     }
     Ok(headers)
 }
 
+/// The header that lets us in.
+pub(super) fn authorization(secret: Option<&Secret>) -> Result<Option<HeaderValue>, StoreError> {
+    let Some(secret) = secret else { return Ok(None) };
+    let mut value = HeaderValue::from_str(secret.expose())
+        .map_err(|_invalid| StoreError::CredentialsInvalid)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
 /// The whole chain of an error in one bounded line. Each link of reqwest's chain prints itself
 /// only.
-fn describe(error: &reqwest::Error) -> String {
+pub(super) fn describe(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { "timed out: ".to_owned() } else { String::new() };
     text.push_str(&error.to_string());
     let mut next = error.source();

@@ -13,6 +13,9 @@
 //!   [`Answer::QUOTE_BYTES_MAX`]): stores repeat whole lines in what they say.
 //! - Redirects are not followed and proxies are not taken from the environment.
 //!
+//! # Questions
+//! [`Store::ask`] asks in the store's own language and gives typed rows as they come; see `ask`.
+//!
 //! # What it does not do
 //! It does not retry, split, or know a spool: that is `sink`. It does not look into lines.
 //!
@@ -25,6 +28,7 @@
 //! | 400, 422 about the request; 401, 403, 404; InfluxDB 1's 500 for no such policy | halted |
 //! | all else: 429, 5xx, other statuses, network, timeouts, cut bodies | unavailable |
 
+mod ask;
 mod client;
 mod influxdb1;
 mod influxdb2;
@@ -33,6 +37,7 @@ mod options;
 mod route;
 mod verdict;
 
+pub use ask::{Ask, AskError, AskLimits, Language, Rows};
 pub use client::{Encoding, Store, StoreError};
 pub use options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Kind, KindError, Options, Target};
 pub use route::Route;

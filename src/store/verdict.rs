@@ -137,7 +137,7 @@ impl Answer {
 
     /// Whether something between us and the store answered with a page for people: no refusal of
     /// a line looks so, and a fleet's data must not be set aside because of a proxy.
-    fn is_page(&self) -> bool {
+    pub(super) fn is_page(&self) -> bool {
         self.body.trim_ascii_start().first() == Some(&b'<')
     }
 

@@ -1,0 +1,169 @@
+//! Bytes of an answer to rows of one shape.
+
+use crate::{
+    model::{Column, Row, Value, ValueType},
+    store::ask::{
+        annotated::FluxRows,
+        influxql::InfluxQlRows,
+        json_lines::JsonLines,
+        terms::{AskError, Rows},
+    },
+};
+
+/// Reads one kind of answer, piece by piece.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::store) enum Decoder {
+    /// Chunks of `MessagePack`.
+    InfluxQl(InfluxQlRows),
+    /// Annotated CSV.
+    Flux(FluxRows),
+    /// JSON lines.
+    Lines(JsonLines),
+}
+
+impl Decoder {
+    /// Takes the next bytes.
+    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+        match self {
+            Self::InfluxQl(rows) => rows.take(bytes, shape),
+            Self::Flux(rows) => rows.take(bytes, shape),
+            Self::Lines(rows) => rows.take(bytes, shape),
+        }
+    }
+
+    /// Takes the end, which may come in the middle of something.
+    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), AskError> {
+        match self {
+            Self::InfluxQl(rows) => rows.end(),
+            Self::Flux(rows) => rows.end(shape),
+            Self::Lines(rows) => rows.end(shape),
+        }?;
+        shape.freeze();
+        Ok(())
+    }
+}
+
+/// The rows so far, under one list of columns.
+///
+/// Stores answer in tables that need not have the same columns (InfluxQL series, Flux tables), or
+/// leave nulls out (JSON lines). The columns of the first [`Rows::CHUNK_ROWS`] rows are taken
+/// together; then they are fixed, and a row that brings another is an error.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    columns: Vec<(String, Option<ValueType>)>,
+    is_fixed: bool,
+    rows: Vec<Row>,
+    count: usize,
+}
+
+impl Shape {
+    /// Where each of a table's columns goes. A type is given where the answer tells it.
+    pub(super) fn places<'a>(
+        &mut self,
+        columns: impl IntoIterator<Item = (&'a str, Option<ValueType>)>,
+    ) -> Result<Vec<usize>, AskError> {
+        columns.into_iter().map(|(name, kind)| self.place(name, kind)).collect()
+    }
+
+    /// Where one column goes.
+    pub(super) fn place(&mut self, name: &str, kind: Option<ValueType>) -> Result<usize, AskError> {
+        if let Some(at) = self.columns.iter().position(|(known, _)| known == name) {
+            let known = &mut self.columns[at].1;
+            if !self.is_fixed {
+                *known = wider(*known, kind);
+            }
+            return Ok(at);
+        }
+        if self.is_fixed {
+            return Err(AskError::refused(format!(
+                "column `{name}` appears only after {} rows; ask for tables of one shape",
+                Rows::CHUNK_ROWS
+            )));
+        }
+        self.columns.push((name.to_owned(), kind));
+        Ok(self.columns.len() - 1)
+    }
+
+    /// Adds a row of a table whose columns go to `places`.
+    pub(super) fn push(&mut self, places: &[usize], values: impl IntoIterator<Item = Value>) {
+        let mut row = vec![Value::Null; self.columns.len()];
+        for (place, value) in places.iter().zip(values) {
+            if !self.is_fixed {
+                let known = &mut self.columns[*place].1;
+                *known = wider(*known, value.kind());
+            }
+            row[*place] = value;
+        }
+        self.rows.push(row);
+        self.count += 1;
+    }
+
+    /// How many rows there were so far.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Fixes the columns once enough rows are there.
+    pub(super) fn settle(&mut self) {
+        if self.rows.len() >= Rows::CHUNK_ROWS {
+            self.freeze();
+        }
+    }
+
+    fn freeze(&mut self) {
+        self.is_fixed = true;
+    }
+
+    /// The columns, once they are fixed.
+    pub(super) fn columns(&self) -> Option<Vec<Column>> {
+        let column = |(name, kind): &(String, Option<ValueType>)| {
+            Column::new(name.clone(), kind.unwrap_or(ValueType::String))
+        };
+        self.is_fixed.then(|| self.columns.iter().map(column).collect())
+    }
+
+    /// The rows since the last call, once the columns are fixed.
+    pub(super) fn take_rows(&mut self) -> Vec<Row> {
+        if !self.is_fixed {
+            return Vec::new();
+        }
+        let mut rows = std::mem::take(&mut self.rows);
+        for row in &mut rows {
+            row.resize(self.columns.len(), Value::Null);
+        }
+        rows
+    }
+}
+
+/// The type of a column that was `known` and shows a value of type `seen`: integers and floats mix
+/// to floats, and of any other mix the first stays.
+fn wider(known: Option<ValueType>, seen: Option<ValueType>) -> Option<ValueType> {
+    match (known, seen) {
+        (None, seen) => seen,
+        (Some(ValueType::Integer), Some(ValueType::Float)) => seen,
+        (known, _) => known,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_several_shapes_become_one_and_later_columns_are_refused() {
+        let mut shape = Shape::default();
+        let first = shape.places([("t", None), ("a", None)]).expect("new");
+        shape.push(&first, [Value::Integer(1), Value::Null]);
+        let second = shape.places([("b", None), ("t", None)]).expect("new");
+        shape.push(&second, [Value::Boolean(true), Value::Float(0.5)]);
+        assert_eq!(shape.columns(), None, "not fixed yet");
+        shape.freeze();
+        let kinds = [("t", ValueType::Float), ("a", ValueType::String), ("b", ValueType::Boolean)];
+        let columns = kinds.map(|(name, kind)| Column::new(name, kind));
+        assert_eq!(shape.columns().as_deref(), Some(&columns[..]));
+        let rows = shape.take_rows();
+        assert_eq!(rows[0], [Value::Integer(1), Value::Null, Value::Null]);
+        assert_eq!(rows[1], [Value::Float(0.5), Value::Null, Value::Boolean(true)]);
+        assert!(matches!(shape.place("c", None), Err(AskError::Refused { .. })));
+    }
+}

@@ -1,0 +1,158 @@
+//! InfluxDB 1: `GET /query` in InfluxQL, answered in chunks of `MessagePack`.
+//!
+//! Why `MessagePack`: in JSON a float 7.0 is `7`, so that integers and floats look alike. Why GET:
+//! the server itself refuses most statements that write when they come with it.
+
+use crate::{
+    model::{UnixNanos, Value, ValueType},
+    store::{
+        ask::{
+            decode::{Decoder, Shape},
+            packed::{self, Fault, Packed},
+            request::{Asking, Request, params},
+            terms::{Ask, AskError, Rows},
+        },
+        options::InfluxDb1,
+    },
+};
+
+pub(super) fn asking(options: &InfluxDb1, ask: &Ask) -> Asking {
+    let mut query = vec![("db", options.database.clone())];
+    if let Some(policy) = &options.retention_policy {
+        query.push(("rp", policy.clone()));
+    }
+    query.push(("epoch", "ns".to_owned()));
+    query.push(("chunked", "true".to_owned()));
+    query.push(("chunk_size", Rows::CHUNK_ROWS.to_string()));
+    query.push(("params", params(ask).to_string()));
+    query.push(("q", ask.text.clone()));
+    let accept = "application/x-msgpack";
+    let request = Request { path: &["query"], query, accept, body: None };
+    Asking { request, decoder: Decoder::InfluxQl(InfluxQlRows::default()) }
+}
+
+/// What of an answer is not rows yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::store) struct InfluxQlRows {
+    /// The bytes of a chunk that has not come whole.
+    rest: Vec<u8>,
+    /// Whether the last chunk says that another follows.
+    is_partial: bool,
+}
+
+impl InfluxQlRows {
+    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+        self.rest.extend_from_slice(bytes);
+        let mut at = 0;
+        loop {
+            match packed::first(&self.rest[at..]) {
+                Ok((chunk, len)) => {
+                    at += len;
+                    self.chunk(chunk, shape)?;
+                }
+                Err(Fault::Short) => break,
+                Err(Fault::Wrong) => return Err(AskError::broken("it is no MessagePack")),
+            }
+        }
+        self.rest.drain(..at);
+        Ok(())
+    }
+
+    pub(super) fn end(&self) -> Result<(), AskError> {
+        match (self.rest.is_empty(), self.is_partial) {
+            (false, _) => Err(AskError::broken("it ends in the middle of a chunk")),
+            // `max-row-limit` of the server, for one.
+            (_, true) => Err(AskError::broken("the store left out the rest of it")),
+            _ => Ok(()),
+        }
+    }
+
+    fn chunk(&mut self, mut chunk: Packed, shape: &mut Shape) -> Result<(), AskError> {
+        if let Some(message) = chunk.take("error").and_then(Packed::into_text) {
+            return Err(AskError::refused(message));
+        }
+        let results = chunk.take("results").ok_or_else(|| AskError::broken("no results"))?;
+        for mut result in results.into_list() {
+            if let Some(message) = result.take("error").and_then(Packed::into_text) {
+                return Err(refusal(message));
+            }
+            self.is_partial = result.take("partial") == Some(Packed::Boolean(true));
+            for series in result.take("series").map(Packed::into_list).unwrap_or_default() {
+                rows(series, shape)?;
+            }
+        }
+        shape.settle();
+        Ok(())
+    }
+}
+
+/// What the server says of a statement, after HTTP 200.
+fn refusal(message: String) -> AskError {
+    if message.starts_with("database not found") || message.contains("not authorized") {
+        return AskError::Halted { reason: message };
+    }
+    if ["timeout", "interrupted", "max-concurrent-queries", "engine is closed"]
+        .iter()
+        .any(|words| message.contains(words))
+    {
+        return AskError::Unavailable { reason: message };
+    }
+    AskError::refused(message)
+}
+
+/// The rows of one series: its time, the tags that it is grouped by, its other columns.
+fn rows(mut series: Packed, shape: &mut Shape) -> Result<(), AskError> {
+    let columns = series.take("columns").map(Packed::into_list).unwrap_or_default();
+    let columns: Vec<String> = columns.into_iter().filter_map(Packed::into_text).collect();
+    let mut tags = match series.take("tags") {
+        Some(Packed::Map(tags)) => tags,
+        _ => Vec::new(),
+    };
+    // The server writes them in no order.
+    tags.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let has_time = columns.first().is_some_and(|name| name == "time");
+    let mut places = Vec::with_capacity(columns.len() + tags.len());
+    if has_time {
+        places.push(shape.place("time", Some(ValueType::Timestamp))?);
+    }
+    for (name, _) in &tags {
+        places.push(shape.place(name, Some(ValueType::String))?);
+    }
+    for name in columns.iter().skip(usize::from(has_time)) {
+        places.push(shape.place(name, None)?);
+    }
+    for row in series.take("values").map(Packed::into_list).unwrap_or_default() {
+        let mut values = row.into_list().into_iter();
+        let time = if has_time { values.next().map(time) } else { None };
+        let tags = tags.iter().map(|(_, value)| tag(value));
+        shape.push(&places, time.into_iter().chain(tags).chain(values.map(value)));
+    }
+    Ok(())
+}
+
+fn time(packed: Packed) -> Value {
+    match value(packed) {
+        Value::Integer(nanos) => Value::Timestamp(UnixNanos(nanos)),
+        other => other,
+    }
+}
+
+/// A series that lacks a tag it is grouped by has an empty one.
+fn tag(packed: &Packed) -> Value {
+    match packed {
+        Packed::Text(text) if !text.is_empty() => Value::String(text.clone()),
+        _ => Value::Null,
+    }
+}
+
+fn value(packed: Packed) -> Value {
+    match packed {
+        Packed::Boolean(value) => Value::Boolean(value),
+        Packed::Integer(value) => Value::Integer(value),
+        Packed::Unsigned(value) => Value::Unsigned(value),
+        Packed::Float(value) => Value::Float(value),
+        Packed::Text(value) => Value::String(value),
+        Packed::Time(at) => Value::Timestamp(at),
+        Packed::Nil | Packed::List(_) | Packed::Map(_) => Value::Null,
+    }
+}

@@ -1,0 +1,38 @@
+//! Questions to a store in its own language: one [`Ask`] in, typed [`Rows`] out, as they come.
+//!
+//! # What it guarantees
+//! AK-1: a question only reads. It is refused here if it is anything else, or more than one
+//! statement, in front of whatever the store itself refuses.
+//!
+//! AK-2: a parameter is data. It is bound where the store binds (`params` of InfluxDB 1 and 3,
+//! names in SQLite) and sent as a syntax tree beside the text where it does not (InfluxDB 2); no
+//! value is ever pasted into a text.
+//!
+//! AK-3: an answer is bounded in rows, bytes and time ([`AskLimits`]), and past a bound, or when
+//! its [`Rows`] are dropped, the connection is dropped, on which every store cancels its work.
+//!
+//! AK-4: an answer that ends in the middle is an error, never a shorter answer.
+//!
+//! # The stores
+//! | store | languages | how | types from |
+//! |---|---|---|---|
+//! | InfluxDB 1 | InfluxQL | `GET /query`, chunked MessagePack | MessagePack |
+//! | InfluxDB 2 | Flux | `POST /api/v2/query`, annotated CSV | `#datatype` |
+//! | InfluxDB 3 | SQL, InfluxQL | `POST /api/v3/query_sql`, JSON lines | the values themselves |
+//!
+//! What differs is pure and in one file a store: an [`Ask`] to a request, bytes to rows. `send`
+//! is the shell around them.
+
+mod annotated;
+mod decode;
+mod flux;
+mod guard;
+mod influxql;
+mod json_lines;
+mod packed;
+mod request;
+mod send;
+mod terms;
+
+pub(in crate::store) use send::Asker;
+pub use terms::{Ask, AskError, AskLimits, Language, Rows};

@@ -1,0 +1,248 @@
+//! The shell that asks over HTTP: sends a request, reads its answer as it comes, holds it to its
+//! bounds.
+
+use std::{pin::Pin, time::Duration};
+
+use reqwest::{
+    Client, Response, Url,
+    header::{ACCEPT, AUTHORIZATION, HeaderValue},
+};
+use tokio::{sync::mpsc, time::Sleep};
+
+use crate::{
+    model::{Column, Row, Secret},
+    store::{
+        Answer, StoreError,
+        ask::{
+            decode::Shape,
+            flux, guard, influxql, json_lines,
+            packed::{self, Packed},
+            request::Asking,
+            terms::{Ask, AskError, AskLimits, Language, Rows},
+        },
+        client,
+        options::{Options, Target},
+        route::Route,
+    },
+};
+
+/// A store of the network, ready to be asked.
+#[derive(Debug)]
+pub(in crate::store) struct Asker {
+    target: Target,
+    http: Client,
+    /// Base addresses; never empty.
+    endpoints: Vec<Url>,
+    authorization: Option<HeaderValue>,
+}
+
+impl Asker {
+    /// The same connections and the same way in as for writing.
+    pub(in crate::store) fn new(
+        options: &Options,
+        http: Client,
+        authorization: Option<&Secret>,
+    ) -> Result<Self, StoreError> {
+        let base = Route { path: &[], query: Vec::new(), authorization: None };
+        let endpoints = options.urls.iter().map(|url| client::endpoint(url, &base));
+        Ok(Self {
+            target: options.target.clone(),
+            http,
+            endpoints: endpoints.collect::<Result<_, _>>()?,
+            authorization: client::authorization(authorization)?,
+        })
+    }
+
+    /// How many servers hold a part of the answer.
+    pub(in crate::store) fn endpoints(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// The languages of the store.
+    pub(in crate::store) fn languages(&self) -> &'static [Language] {
+        match self.target {
+            Target::InfluxDb1(_) => &[Language::InfluxQl],
+            Target::InfluxDb2(_) => &[Language::Flux],
+            Target::InfluxDb3(_) => &[Language::Sql, Language::InfluxQl],
+        }
+    }
+
+    /// Asks one server and answers with the columns, the rows to follow.
+    pub(in crate::store) async fn ask(
+        &self,
+        endpoint: usize,
+        ask: &Ask,
+        limits: AskLimits,
+    ) -> Result<Rows, AskError> {
+        let spoken = self.languages();
+        if !spoken.contains(&ask.language) {
+            return Err(AskError::Language { asked: ask.language, spoken: spoken.to_vec() });
+        }
+        guard::check(ask)?;
+        let deadline = Box::pin(tokio::time::sleep(limits.time_max));
+        let asking = self.asking(ask);
+        let mut answering =
+            Answering { asking, limits, deadline, bytes: 0, shape: Shape::default() };
+        let response = answering.send(self, endpoint).await?;
+        answering.answer(response).await
+    }
+
+    fn asking(&self, ask: &Ask) -> Asking {
+        match &self.target {
+            Target::InfluxDb1(options) => influxql::asking(options, ask),
+            Target::InfluxDb2(options) => flux::asking(options, ask),
+            Target::InfluxDb3(options) => json_lines::asking(options, ask),
+        }
+    }
+}
+
+/// One answer on its way.
+struct Answering {
+    asking: Asking,
+    limits: AskLimits,
+    deadline: Pin<Box<Sleep>>,
+    bytes: usize,
+    shape: Shape,
+}
+
+impl Answering {
+    /// Sends the question and gives the answer if it is one.
+    async fn send(&mut self, asker: &Asker, endpoint: usize) -> Result<Response, AskError> {
+        let request = &self.asking.request;
+        let mut url = asker.endpoints[endpoint % asker.endpoints.len()].clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(request.path);
+        }
+        url.query_pairs_mut().extend_pairs(&request.query);
+        let mut sending = match &request.body {
+            None => asker.http.get(url),
+            Some(body) => asker.http.post(url).json(body),
+        };
+        sending = sending.header(ACCEPT, request.accept);
+        if let Some(value) = &asker.authorization {
+            sending = sending.header(AUTHORIZATION, value.clone());
+        }
+        // The client's own time-out is for writes; the answer to a question has its own bound, of
+        // which a second more lets ours be the one that is told.
+        let sending = sending.timeout(self.limits.time_max + Duration::from_secs(1)).send();
+        let timed_out = AskError::time(&self.limits);
+        tokio::select! {
+            () = &mut self.deadline => Err(timed_out),
+            response = sending => {
+                let response = response.map_err(|error| unavailable(&error))?;
+                if response.status().as_u16() == 200 { Ok(response) } else { Err(refusal(response).await) }
+            }
+        }
+    }
+
+    /// Reads until the columns are known; the rest is read by a task as the reader takes it.
+    async fn answer(mut self, mut response: Response) -> Result<Rows, AskError> {
+        let columns = loop {
+            let is_end = !self.step(&mut response).await?;
+            if let Some(columns) = self.shape.columns() {
+                break (columns, is_end);
+            }
+        };
+        let (columns, is_end): (Vec<Column>, bool) = columns;
+        let (sender, chunks) = mpsc::channel(Rows::CHUNKS_AHEAD);
+        tokio::spawn(self.stream(response, is_end, sender));
+        Ok(Rows { columns, chunks })
+    }
+
+    /// Reads and sends until the end, an error, or nobody listens. The connection is dropped with
+    /// this task, and an answer that was not read to its end is thereby cancelled.
+    async fn stream(
+        mut self,
+        mut response: Response,
+        mut is_end: bool,
+        sender: mpsc::Sender<Result<Vec<Row>, AskError>>,
+    ) {
+        loop {
+            let rows = self.shape.take_rows();
+            if !rows.is_empty() && self.pass_on(&sender, Ok(rows)).await.is_err() {
+                return;
+            }
+            if is_end {
+                return;
+            }
+            let stepped = tokio::select! {
+                () = sender.closed() => return,
+                stepped = self.step(&mut response) => stepped,
+            };
+            match stepped {
+                Ok(goes_on) => is_end = !goes_on,
+                Err(error) => {
+                    // Whoever does not listen needs no error.
+                    drop(sender.send(Err(error)).await);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Hands rows to a reader that may be slow, for as long as there is time.
+    async fn pass_on(
+        &mut self,
+        sender: &mpsc::Sender<Result<Vec<Row>, AskError>>,
+        rows: Result<Vec<Row>, AskError>,
+    ) -> Result<(), ()> {
+        let timed_out = AskError::time(&self.limits);
+        tokio::select! {
+            sent = sender.send(rows) => sent.map_err(drop),
+            () = &mut self.deadline => {
+                drop(sender.send(Err(timed_out)).await);
+                Err(())
+            }
+        }
+    }
+
+    /// Takes the next piece of the answer; false at its end.
+    async fn step(&mut self, response: &mut Response) -> Result<bool, AskError> {
+        let piece = tokio::select! {
+            () = &mut self.deadline => return Err(AskError::time(&self.limits)),
+            piece = response.chunk() => piece,
+        };
+        let piece = piece.map_err(|error| AskError::broken(client::describe(&error)))?;
+        let goes_on = piece.is_some();
+        match piece {
+            Some(piece) => {
+                self.bytes = self.bytes.saturating_add(piece.len());
+                if self.bytes > self.limits.bytes_max {
+                    return Err(AskError::Bytes { max: self.limits.bytes_max });
+                }
+                self.asking.decoder.take(&piece, &mut self.shape)?;
+            }
+            None => self.asking.decoder.end(&mut self.shape)?,
+        }
+        if self.shape.count() > self.limits.rows_max {
+            return Err(AskError::Rows { max: self.limits.rows_max });
+        }
+        Ok(goes_on)
+    }
+}
+
+fn unavailable(error: &reqwest::Error) -> AskError {
+    AskError::Unavailable { reason: client::describe(error) }
+}
+
+/// What an answer that is not 200 means. Its message is in the format that was asked for, or in
+/// JSON, or is a page of something between us and the store.
+async fn refusal(mut response: Response) -> AskError {
+    let mut answer = Answer { status: response.status().as_u16(), ..Answer::default() };
+    while let Ok(Some(piece)) = response.chunk().await {
+        let room = Answer::BODY_BYTES_MAX - answer.body.len();
+        answer.cut = piece.len() > room;
+        answer.body.extend_from_slice(&piece[..piece.len().min(room)]);
+        if answer.cut {
+            break;
+        }
+    }
+    let packed = packed::first(&answer.body).ok().and_then(|(mut body, _)| body.take("error"));
+    let message = packed.and_then(Packed::into_text).unwrap_or_else(|| answer.message());
+    let reason = answer.quote(&message);
+    match answer.status {
+        400 | 422 if !answer.is_page() => AskError::refused(message),
+        400 | 401 | 403 | 404 | 405 | 422 => AskError::Halted { reason },
+        _ => AskError::Unavailable { reason },
+    }
+}

@@ -1,0 +1,196 @@
+//! A question to a store in one of its own languages, its bounds, and what comes back.
+
+use std::{fmt, ops::Range, str::FromStr, time::Duration};
+
+use tokio::sync::mpsc;
+
+use crate::model::{Column, Row, UnixNanos, Value};
+
+/// A query language that some store speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// SQL: the embedded store's (SQLite) and InfluxDB 3's.
+    Sql,
+    /// InfluxQL: InfluxDB 1 and 3.
+    InfluxQl,
+    /// Flux: InfluxDB 2.
+    Flux,
+}
+
+impl Language {
+    /// Every language.
+    pub const ALL: &[Self] = &[Self::Sql, Self::InfluxQl, Self::Flux];
+
+    /// The word in the API and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::InfluxQl => "influxql",
+            Self::Flux => "flux",
+        }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Language {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::ALL.iter().copied().find(|language| language.as_str() == word).ok_or(())
+    }
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// What `text` is written in.
+    pub language: Language,
+    /// The question; it may only read, and is one statement.
+    pub text: String,
+    /// Values by name, which the text refers to in its language's way (`$name` in InfluxQL and
+    /// SQL, `params.name` in Flux). They reach the store as data and are never read as text of the
+    /// question.
+    pub params: Vec<(String, Value)>,
+    /// The measurements that it reads, where the asker knows; a store that keeps each in files of
+    /// its own opens only these. Empty: any.
+    pub measurements: Vec<String>,
+    /// The time that it reads, where the asker knows; a store that keeps days in files of their
+    /// own opens only these.
+    pub range: Option<Range<UnixNanos>>,
+}
+
+impl Ask {
+    /// A question without parameters and hints.
+    #[must_use]
+    pub fn new(language: Language, text: impl Into<String>) -> Self {
+        Self {
+            language,
+            text: text.into(),
+            params: Vec::new(),
+            measurements: Vec::new(),
+            range: None,
+        }
+    }
+}
+
+/// How much one question may take. Past a bound its work is cancelled at the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskLimits {
+    /// Rows of the answer.
+    pub rows_max: usize,
+    /// Bytes of the answer as the store sends it; for the embedded store, of its values.
+    pub bytes_max: usize,
+    /// From the question to the last row.
+    pub time_max: Duration,
+}
+
+/// The answer to one question, row by row.
+///
+/// Dropping it cancels the work at the store. At most [`Rows::CHUNKS_AHEAD`] chunks wait for the
+/// reader; past that the store's connection is not read.
+#[derive(Debug)]
+pub struct Rows {
+    /// The columns of every row. A column that has only nulls in the first rows of an untyped
+    /// answer is a string.
+    pub columns: Vec<Column>,
+    /// The rows, in the store's order. An error is the last thing that comes; without one the end
+    /// of the channel is the end of the answer.
+    pub chunks: mpsc::Receiver<Result<Vec<Row>, AskError>>,
+}
+
+impl Rows {
+    /// The bound of [`Rows::chunks`]: enough that reading and sending overlap.
+    pub const CHUNKS_AHEAD: usize = 2;
+    /// Rows of one chunk, about: a chunk of telemetry is then some 100 KB.
+    pub const CHUNK_ROWS: usize = 1000;
+}
+
+/// Why a question was not answered, or not to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// The store does not speak this language; ask it in one of the others.
+    #[error("the store does not speak {asked}; it speaks {}", words(.spoken))]
+    Language {
+        /// As asked.
+        asked: Language,
+        /// What it speaks.
+        spoken: Vec<Language>,
+    },
+    /// The question is wrong, or it would write: correct it.
+    #[error("{message}")]
+    Refused {
+        /// What is wrong with it, in the store's words or ours, bounded.
+        message: String,
+    },
+    /// The store cannot be reached or is overloaded: ask again later.
+    #[error("the store cannot answer now: {reason}")]
+    Unavailable {
+        /// Why, for the operator, bounded.
+        reason: String,
+    },
+    /// The store will not answer until somebody changes a setting, ours or its own.
+    #[error("the store does not let us ask: {reason}")]
+    Halted {
+        /// Why, for the operator, bounded.
+        reason: String,
+    },
+    /// The answer has more rows than allowed: ask for less, or raise `query.rows-max`.
+    #[error("the answer has more than {max} rows")]
+    Rows {
+        /// The bound.
+        max: usize,
+    },
+    /// The answer is larger than allowed: ask for less, or raise `query.bytes-max`.
+    #[error("the answer has more than {max} bytes")]
+    Bytes {
+        /// The bound.
+        max: usize,
+    },
+    /// The answer takes longer than allowed: ask for less, or raise `query.time-max`.
+    #[error("the answer takes more than {max_ms} ms")]
+    Time {
+        /// The bound, in milliseconds.
+        max_ms: u64,
+    },
+    /// What came back is no answer of this kind of store, or ends in the middle: look at what
+    /// answers at the store's address.
+    #[error("the store's answer cannot be read: {reason}")]
+    Broken {
+        /// What is wrong with it, bounded.
+        reason: String,
+    },
+}
+
+impl AskError {
+    /// [`AskError::Time`] of these bounds.
+    #[must_use]
+    pub fn time(limits: &AskLimits) -> Self {
+        let max_ms = u64::try_from(limits.time_max.as_millis()).unwrap_or(u64::MAX);
+        Self::Time { max_ms }
+    }
+
+    /// An answer that cannot be read.
+    pub(in crate::store) fn broken(reason: impl Into<String>) -> Self {
+        let mut reason = reason.into();
+        reason.truncate(reason.floor_char_boundary(1024));
+        Self::Broken { reason }
+    }
+
+    /// A question that is not asked.
+    pub(in crate::store) fn refused(message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(1024));
+        Self::Refused { message }
+    }
+}
+
+fn words(languages: &[Language]) -> String {
+    let words: Vec<&str> = languages.iter().map(|language| language.as_str()).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
