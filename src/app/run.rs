@@ -156,7 +156,8 @@ impl Appliance {
         let dead_letters = resolved.dead_letter.clone();
         let letters = dead_letter::open(disk, dead_letters, Arc::clone(&metrics), &board)
             .map_err(|error| RunError::DeadLetters(Box::new(error)))?;
-        let store = Store::new(&resolved.store, Arc::clone(&clock)).map_err(RunError::Store)?;
+        let store = Store::new(&resolved.store, Arc::clone(&clock), Arc::clone(&metrics))
+            .map_err(RunError::Store)?;
         let parts = sink::Parts {
             options: resolved.sink.clone(),
             store: Arc::new(store),

@@ -11,6 +11,7 @@ use crate::{
         value::{print_duration, print_size},
     },
     model::Secret,
+    store,
     telemetry::{Chain, log},
 };
 
@@ -207,13 +208,17 @@ fn check_store(settings: &Settings, findings: &mut Findings, problems: &mut Vec<
     if !settings.are_usable(&["store.kind"]) {
         return;
     }
-    let Some(kind) = settings.text_if_any("store.kind") else {
-        let remedy = "this version has no store of its own: write a [store] table, such as kind = \
-                      \"influxdb2\", urls = [\"http://127.0.0.1:8086\"], org = \"fleet\", bucket = \
-                      \"telemetry\", token-file = \"/run/secrets/influx\"";
-        missing("store.kind", remedy, problems);
+    let kind = settings.text("store.kind");
+    if kind == store::Kind::Embedded.as_str() {
+        if settings.flag("sink.gzip") {
+            let fault = Fault::Conflict {
+                reason: "the embedded store has no network to spare".to_owned(),
+                remedy: "leave it false".to_owned(),
+            };
+            problems.push(settings.problem_of("sink.gzip", &["store.kind"], fault));
+        }
         return;
-    };
+    }
     if settings.texts("store.urls").is_empty() && settings.are_usable(&["store.urls"]) {
         let remedy = "write where the store is, such as urls = [\"http://127.0.0.1:8086\"]";
         missing("store.urls", remedy, problems);

@@ -144,6 +144,17 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
             database: settings.text("store.database"),
             token: secret("store.token"),
         }),
+        store::Kind::Embedded => Target::Embedded(store::Embedded {
+            dir: settings.path("data-dir").join("embedded"),
+            retention: settings
+                .is_written("store.retention")
+                .then(|| settings.duration("store.retention")),
+            partition: match settings.text("store.partition").as_str() {
+                "day" => store::Partition::Day,
+                _ => store::Partition::Month,
+            },
+            cache_bytes: settings.number("store.cache-size"),
+        }),
     };
     store::Options {
         target,

@@ -11,11 +11,11 @@ use reqwest::{
 
 use crate::{
     env::Clock,
-    model::{LineDialect, Secret, ShardId},
+    model::{Secret, ShardId},
     store::{
-        ask::{Ask, AskError, AskLimits, Asker, Language, Rows},
-        influxdb1, influxdb2, influxdb3,
-        options::{Kind, Options, Target},
+        ask::Asker,
+        embedded,
+        options::{Kind, Options},
         route::Route,
         verdict::{Answer, Verdict, verdict},
     },
@@ -30,9 +30,9 @@ pub enum Encoding {
     Gzip,
 }
 
-/// A store that can be written to. Cheap to share; every call is independent.
+/// A store that is asked over HTTP.
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct HttpStore {
     kind: Kind,
     http: Client,
     /// Where to write, one for each base address; never empty.
@@ -72,6 +72,9 @@ pub enum StoreError {
     /// A token, user or password holds a character that no HTTP header can; check for a newline.
     #[error("the store's credentials hold a character that an HTTP header cannot")]
     CredentialsInvalid,
+    /// The embedded store cannot be opened.
+    #[error("cannot open the embedded store")]
+    Embedded(#[source] embedded::OpenError),
     /// The HTTP client cannot be made, for instance because the machine has no usable certificates.
     #[error("cannot make the HTTP client")]
     Client {
@@ -81,18 +84,18 @@ pub enum StoreError {
     },
 }
 
-impl Store {
+impl HttpStore {
     /// A store ready to be written to; nothing is sent yet, so it may be away.
     ///
     /// The process needs a default TLS provider installed before this is called.
-    pub fn new(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let route = match &options.target {
-            Target::InfluxDb1(options) => influxdb1::route(options),
-            Target::InfluxDb2(options) => influxdb2::route(options),
-            Target::InfluxDb3(options) => influxdb3::route(options),
-        };
+    pub(super) fn new(
+        options: &Options,
+        kind: Kind,
+        route: &Route,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         let endpoints: Vec<Url> =
-            options.urls.iter().map(|url| endpoint(url, &route)).collect::<Result<_, _>>()?;
+            options.urls.iter().map(|url| endpoint(url, route)).collect::<Result<_, _>>()?;
         if endpoints.is_empty() {
             return Err(StoreError::NoUrl);
         }
@@ -110,56 +113,23 @@ impl Store {
             .map_err(|source| StoreError::Client { source })?;
         let headers = headers(route.authorization.as_ref())?;
         let asker = Asker::new(options, http.clone(), route.authorization.as_ref())?;
-        Ok(Self { kind: options.target.kind(), http, endpoints, headers, asker, clock })
-    }
-
-    /// Which protocol it speaks.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// The richest dialect of line protocol that it understands.
-    #[must_use]
-    pub fn dialect(&self) -> LineDialect {
-        self.kind.dialect()
+        Ok(Self { kind, http, endpoints, headers, asker, clock })
     }
 
     /// Writes one request of lines and says what became of it. Every fault on the way is a verdict
     /// too: whoever calls this has nothing to decide but what the verdict says.
     ///
     /// The body is not copied; whoever keeps a clone of it can send the same bytes again.
-    pub async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
+    pub(super) async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
         match self.answer(shard, body, encoding).await {
             Ok(answer) => verdict(self.kind, &answer, self.clock.wall()),
             Err(error) => Verdict::Unavailable { reason: describe(&error), retry_after: None },
         }
     }
 
-    /// How many servers hold the points; each holds those of its own shards.
-    #[must_use]
-    pub fn endpoints(&self) -> usize {
-        self.asker.endpoints()
-    }
-
-    /// The languages that [`Store::ask`] takes.
-    #[must_use]
-    pub fn languages(&self) -> &[Language] {
-        self.asker.languages()
-    }
-
-    /// Asks the server `endpoint` (from 0, below [`Store::endpoints`]) and answers once the columns
-    /// are known; the rows come as they are read. Nothing is tried again.
-    ///
-    /// # Errors
-    /// Whatever happens before the first rows; what happens later comes through [`Rows::chunks`].
-    pub async fn ask(
-        &self,
-        endpoint: usize,
-        ask: Ask,
-        limits: AskLimits,
-    ) -> Result<Rows, AskError> {
-        self.asker.ask(endpoint, &ask, limits).await
+    /// What asks it.
+    pub(super) const fn asker(&self) -> &Asker {
+        &self.asker
     }
 
     async fn answer(
@@ -252,7 +222,10 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3};
+    use crate::store::{
+        influxdb1, influxdb2, influxdb3,
+        options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3},
+    };
 
     fn check_route(base: &str, route: &Route, expect: &str, authorization: Option<&str>) {
         assert_eq!(endpoint(base, route).map(String::from).expect("a good address"), expect);

@@ -28,8 +28,10 @@
 //! | 400, 422 about the request; 401, 403, 404; InfluxDB 1's 500 for no such policy | halted |
 //! | all else: 429, 5xx, other statuses, network, timeouts, cut bodies | unavailable |
 
+mod any;
 mod ask;
 mod client;
+pub mod embedded;
 mod influxdb1;
 mod influxdb2;
 mod influxdb3;
@@ -37,9 +39,13 @@ mod options;
 mod route;
 mod verdict;
 
+pub use any::Store;
 pub use ask::{Ask, AskError, AskLimits, Language, Rows};
-pub use client::{Encoding, Store, StoreError};
-pub use options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Kind, KindError, Options, Target};
+pub use client::{Encoding, StoreError};
+pub use options::{
+    Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind, KindError, Options, Partition,
+    Target,
+};
 pub use route::Route;
 pub use verdict::{Answer, Refusal, Verdict, verdict};
 

@@ -1,6 +1,6 @@
 //! Which store, where it is, and how to be let in.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use crate::model::{LineDialect, Secret};
 
@@ -45,6 +45,55 @@ pub enum Target {
     InfluxDb2(InfluxDb2),
     /// InfluxDB 3: `/api/v3/write_lp`.
     InfluxDb3(InfluxDb3),
+    /// SQLite files of our own.
+    Embedded(Embedded),
+}
+
+/// Settings of the embedded store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// Where its files are; made if it is missing.
+    pub dir: PathBuf,
+    /// How long points are kept; absent: for ever.
+    pub retention: Option<Duration>,
+    /// What stretch of time one file holds.
+    pub partition: Partition,
+    /// Memory for pages, over all open files.
+    pub cache_bytes: u64,
+}
+
+/// What stretch of time one file of the embedded store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// A day in UTC.
+    Day,
+    /// A month in UTC.
+    Month,
+}
+
+impl Partition {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    /// The one that this is not.
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Day => Self::Month,
+            Self::Month => Self::Day,
+        }
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Settings of InfluxDB 1.
@@ -100,6 +149,7 @@ impl Target {
             Self::InfluxDb1(_) => Kind::InfluxDb1,
             Self::InfluxDb2(_) => Kind::InfluxDb2,
             Self::InfluxDb3(_) => Kind::InfluxDb3,
+            Self::Embedded(_) => Kind::Embedded,
         }
     }
 }
@@ -113,11 +163,13 @@ pub enum Kind {
     InfluxDb2,
     /// InfluxDB 3.
     InfluxDb3,
+    /// SQLite files of our own.
+    Embedded,
 }
 
 impl Kind {
-    /// Every kind, oldest first.
-    pub const ALL: &[Self] = &[Self::InfluxDb1, Self::InfluxDb2, Self::InfluxDb3];
+    /// Every kind.
+    pub const ALL: &[Self] = &[Self::Embedded, Self::InfluxDb1, Self::InfluxDb2, Self::InfluxDb3];
 
     /// The name in the configuration.
     #[must_use]
@@ -126,6 +178,7 @@ impl Kind {
             Self::InfluxDb1 => "influxdb1",
             Self::InfluxDb2 => "influxdb2",
             Self::InfluxDb3 => "influxdb3",
+            Self::Embedded => "embedded",
         }
     }
 
@@ -133,7 +186,8 @@ impl Kind {
     #[must_use]
     pub const fn dialect(self) -> LineDialect {
         match self {
-            Self::InfluxDb1 => LineDialect::Signed,
+            // SQLite has no unsigned integers.
+            Self::InfluxDb1 | Self::Embedded => LineDialect::Signed,
             Self::InfluxDb2 | Self::InfluxDb3 => LineDialect::Unsigned,
         }
     }
@@ -151,11 +205,11 @@ pub enum KindError {
     /// The store is part of the design but not of this version; choose one of the others.
     #[error(
         "store kind `{0}` is not available in this version; \
-         available are influxdb1, influxdb2, influxdb3"
+         available are embedded, influxdb1, influxdb2, influxdb3"
     )]
     NotYet(String),
     /// No store has this name; choose one of the listed.
-    #[error("unknown store kind `{0}`; available are influxdb1, influxdb2, influxdb3")]
+    #[error("unknown store kind `{0}`; available are embedded, influxdb1, influxdb2, influxdb3")]
     Unknown(String),
 }
 
@@ -167,7 +221,7 @@ impl FromStr for Kind {
             return Ok(kind);
         }
         Err(match name {
-            "embedded" | "tdengine" => KindError::NotYet(name.to_owned()),
+            "tdengine" => KindError::NotYet(name.to_owned()),
             _ => KindError::Unknown(name.to_owned()),
         })
     }
@@ -185,7 +239,7 @@ mod tests {
         assert_eq!("tdengine".parse::<Kind>(), Err(KindError::NotYet("tdengine".to_owned())));
         assert_eq!(
             "influx".parse::<Kind>().map_err(|error| error.to_string()),
-            Err("unknown store kind `influx`; available are influxdb1, influxdb2, influxdb3"
+            Err("unknown store kind `influx`; available are embedded, influxdb1, influxdb2, influxdb3"
                 .to_owned())
         );
     }

@@ -77,6 +77,7 @@ pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
             Kind::InfluxDb1 => influxdb1::refusal(answer),
             Kind::InfluxDb2 => influxdb2::refusal(answer),
             Kind::InfluxDb3 => influxdb3::refusal(answer),
+            Kind::Embedded => unreachable!("the embedded store answers no HTTP"),
         },
         413 => answer.rejected(),
         401 | 403 | 404 => Verdict::Halted { reason: answer.told() },

@@ -130,6 +130,13 @@ metrics! {
     /// How long the oldest of them has been seen to wait, by shard.
     sink_waiting_seconds: By<ShardLabel, Gauge> [seconds],
 
+    /// Bytes that the embedded store holds on disk.
+    embedded_disk_bytes: Gauge [bytes],
+    /// Files that the embedded store dropped because they were past the retention.
+    embedded_expired_files: Counter [files],
+    /// Files of the embedded store that a check after a crash found damaged.
+    embedded_damaged_files: Counter [files],
+
     /// Dead letters made durable, by cause.
     dead_letter_written_letters: By<CauseLabel, Counter> [letters],
     /// Bytes of dead letters on disk.

@@ -120,6 +120,8 @@ const SPOOL: &[Key] = &[
         .max("1m", "nothing is acknowledged meanwhile"),
 ];
 
+const EMBEDDED: &[&str] = &["embedded"];
+const HTTP: &[&str] = &["influxdb1", "influxdb2", "influxdb3"];
 const V1: &[&str] = &["influxdb1"];
 const V2: &[&str] = &["influxdb2"];
 const V1_V3: &[&str] = &["influxdb1", "influxdb3"];
@@ -127,10 +129,34 @@ const V1_V3: &[&str] = &["influxdb1", "influxdb3"];
 const STORE: &[Key] = &[
     key(
         "store.kind",
-        Kind::Choice(&["influxdb1", "influxdb2", "influxdb3"]),
-        "Which database. Must be written, because this version has no store of its own.",
-    ),
-    key("store.urls", Kind::Urls, "Base addresses; shards are spread over them. Must be written."),
+        Kind::Choice(&["embedded", "influxdb1", "influxdb2", "influxdb3"]),
+        "Which database. The embedded one keeps its files in `embedded` below the data directory.",
+    )
+    .default("embedded"),
+    key(
+        "store.retention",
+        Kind::Duration,
+        "How long points are kept; older ones are refused, and files that hold only such are \
+         dropped. Absent: for ever.",
+    )
+    .min("1h", "points have to be there when somebody asks")
+    .max("36500d", "nanoseconds since 1970 reach no further")
+    .only_for(EMBEDDED),
+    key(
+        "store.partition",
+        Kind::Choice(&["day", "month"]),
+        "What stretch of time one file holds. A day frees room sooner where a retention is short; \
+         fixed once there are files.",
+    )
+    .default("month")
+    .only_for(EMBEDDED),
+    key("store.cache-size", Kind::Size, "Memory for pages, over all open files.")
+        .default("128MiB")
+        .min("8MiB", "eight files may be open")
+        .max("64GiB", "it is memory")
+        .only_for(EMBEDDED),
+    key("store.urls", Kind::Urls, "Base addresses; shards are spread over them. Must be written.")
+        .only_for(HTTP),
     key("store.org", Kind::Text, "The organisation's name. Must be written.")
         .min("1", "a name has a letter")
         .only_for(V2),
@@ -149,8 +175,8 @@ const STORE: &[Key] = &[
     key("store.username", Kind::Text, "The user, together with a password.").only_for(V1),
     key("store.password", Kind::Secret, "The user's password.").only_for(V1),
     key("store.password-file", Kind::Path, "A file that holds the password.").only_for(V1),
-    key("store.token", Kind::Secret, "A token that may write."),
-    key("store.token-file", Kind::Path, "A file that holds the token."),
+    key("store.token", Kind::Secret, "A token that may write.").only_for(HTTP),
+    key("store.token-file", Kind::Path, "A file that holds the token.").only_for(HTTP),
     key("store.connect-timeout", Kind::Duration, "How long a connection may take to be made.")
         .default("5s")
         .min("10ms", "a network needs a moment")

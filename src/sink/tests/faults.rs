@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,7 @@ use crate::{
     model::ShardId,
     sink::Options,
     store::{self, Encoding, InfluxDb3, Store, Target, Verdict},
-    telemetry::Health,
+    telemetry::{Health, HealthBoard, Metrics},
 };
 
 use super::{
@@ -203,7 +206,8 @@ async fn shards_are_spread_over_the_addresses_of_the_store() {
     let urls = stores.iter().map(|store| format!("http://{}", store.address)).collect();
     let options = store::Options::new(target, urls);
     let clock = std::sync::Arc::new(crate::env::SystemClock::start());
-    let client = Store::new(&options, clock).expect("a store that can be asked");
+    let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+    let client = Store::new(&options, clock, metrics).expect("a store that can be asked");
     for shard in 0..3 {
         let body = bytes::Bytes::from(line(usize::from(shard)));
         let verdict = client.write(ShardId(shard), body, Encoding::Identity).await;

@@ -188,7 +188,9 @@ impl Rig {
         let url = format!("http://{}", self.store.address);
         let mut options = store::Options::new(target, vec![url]);
         options.request_timeout = Duration::from_millis(500);
-        Store::new(&options, Arc::new(SystemClock::start())).expect("a store that can be asked")
+        let metrics = Arc::new(Metrics::new(self.board.clone()));
+        Store::new(&options, Arc::new(SystemClock::start()), metrics)
+            .expect("a store that can be asked")
     }
 
     fn running(&self) -> &Running {

@@ -26,7 +26,7 @@
 mod annotated;
 mod decode;
 mod flux;
-mod guard;
+pub(in crate::store) mod guard;
 mod influxql;
 mod json_lines;
 mod packed;

@@ -15,7 +15,7 @@ use crate::{
         Answer, StoreError,
         ask::{
             decode::Shape,
-            flux, guard, influxql, json_lines,
+            flux, influxql, json_lines,
             packed::{self, Packed},
             request::Asking,
             terms::{Ask, AskError, AskLimits, Language, Rows},
@@ -25,6 +25,9 @@ use crate::{
         route::Route,
     },
 };
+
+/// Why the embedded store is never asked here.
+const NO_HTTP: &str = "the embedded store is not asked over HTTP";
 
 /// A store of the network, ready to be asked.
 #[derive(Debug)]
@@ -64,6 +67,7 @@ impl Asker {
             Target::InfluxDb1(_) => &[Language::InfluxQl],
             Target::InfluxDb2(_) => &[Language::Flux],
             Target::InfluxDb3(_) => &[Language::Sql, Language::InfluxQl],
+            Target::Embedded(_) => unreachable!("{NO_HTTP}"),
         }
     }
 
@@ -74,11 +78,6 @@ impl Asker {
         ask: &Ask,
         limits: AskLimits,
     ) -> Result<Rows, AskError> {
-        let spoken = self.languages();
-        if !spoken.contains(&ask.language) {
-            return Err(AskError::Language { asked: ask.language, spoken: spoken.to_vec() });
-        }
-        guard::check(ask)?;
         let deadline = Box::pin(tokio::time::sleep(limits.time_max));
         let asking = self.asking(ask);
         let mut answering =
@@ -92,6 +91,7 @@ impl Asker {
             Target::InfluxDb1(options) => influxql::asking(options, ask),
             Target::InfluxDb2(options) => flux::asking(options, ask),
             Target::InfluxDb3(options) => json_lines::asking(options, ask),
+            Target::Embedded(_) => unreachable!("{NO_HTTP}"),
         }
     }
 }

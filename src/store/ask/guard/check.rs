@@ -6,7 +6,7 @@ use crate::store::ask::{
 };
 
 /// Refuses a question that does more than read, or is more than one.
-pub(in crate::store::ask) fn check(ask: &Ask) -> Result<(), AskError> {
+pub(in crate::store) fn check(ask: &Ask) -> Result<(), AskError> {
     let checked = match ask.language {
         Language::Sql => sql::check(&ask.text, sql::SQL),
         Language::InfluxQl => sql::check(&ask.text, sql::INFLUXQL),

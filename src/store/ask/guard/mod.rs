@@ -13,4 +13,4 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-pub(super) use check::check;
+pub(in crate::store) use check::check;

@@ -1,0 +1,189 @@
+//! The parts of one line, as they are written.
+
+use std::borrow::Cow;
+
+/// The series of a line, as written: measurement and tags, up to the first unescaped space.
+#[must_use]
+pub fn series(line: &[u8]) -> &[u8] {
+    let mut at = 0;
+    while let Some(byte) = line.get(at) {
+        if matches!(byte, b' ' | b'\n') {
+            return &line[..at];
+        }
+        at += character_len(&line[at..]);
+    }
+    line
+}
+
+/// The measurement of a line, unescaped.
+#[must_use]
+pub fn measurement(line: &[u8]) -> String {
+    let series = series(line);
+    unescape(&series[..unescaped_find(series, b',')]).into_owned()
+}
+
+/// The value of a tag of a line, unescaped.
+#[must_use]
+pub fn tag(line: &[u8], key: &str) -> Option<String> {
+    let (_, value) = tags(line).find(|(written, _)| unescape(written) == key)?;
+    Some(unescape(value).into_owned())
+}
+
+/// The tags of a line in their order: keys and values, still escaped.
+#[must_use]
+pub fn tags(line: &[u8]) -> Tags<'_> {
+    let series = series(line);
+    Tags { rest: &series[unescaped_find(series, b',')..] }
+}
+
+/// Goes through the tags of a line.
+#[derive(Clone, Debug)]
+pub struct Tags<'a> {
+    /// From the comma before the next tag.
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let pair = self.rest.strip_prefix(b",")?;
+        let (this, rest) = pair.split_at(unescaped_find(pair, b','));
+        self.rest = rest;
+        let (key, value) = this.split_at(unescaped_find(this, b'='));
+        Some((key, value.strip_prefix(b"=").unwrap_or(value)))
+    }
+}
+
+/// The fields of a line in their order: keys and values as written, escapes and quotes included.
+#[must_use]
+pub fn fields(line: &[u8]) -> Fields<'_> {
+    Fields { rest: &line[series(line).len()..] }
+}
+
+/// Goes through the fields of a line; what is left at the end is the time.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    /// From the space or comma before the next field.
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// The line's time, once every field has been taken; `None` if it has none.
+    #[must_use]
+    pub fn time(&self) -> Option<i64> {
+        str::from_utf8(self.rest.trim_ascii()).ok()?.parse().ok()
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // The time has no `=`, so its space is no beginning of a field.
+        let (separator, pair) = self.rest.split_first()?;
+        if !matches!(separator, b' ' | b',') {
+            return None;
+        }
+        let equals = unescaped_find(pair, b'=');
+        let value = pair.get(equals + 1..)?;
+        let len = match value.first() {
+            Some(b'"') => quoted_len(value),
+            _ => {
+                let ends = |byte: &u8| matches!(byte, b',' | b' ' | b'\n');
+                value.iter().position(ends).unwrap_or(value.len())
+            }
+        };
+        let (value, rest) = value.split_at(len);
+        self.rest = rest;
+        Some((&pair[..equals], value))
+    }
+}
+
+/// A measurement, tag key, tag value or field key without its backslashes.
+#[must_use]
+pub fn unescape(text: &[u8]) -> Cow<'_, str> {
+    if !text.contains(&b'\\') {
+        return String::from_utf8_lossy(text);
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let escapes = matches!(text.get(at + 1), Some(b',' | b' ' | b'='));
+        if *byte == b'\\' && escapes {
+            at += 1;
+            plain.push(text[at]);
+        } else {
+            plain.push(*byte);
+        }
+        at += 1;
+    }
+    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
+}
+
+/// The length of a quoted value, its quotes included.
+pub(super) fn quoted_len(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// The length of one character outside of quotes: 2 if it is escaped. A backslash before anything
+/// but a separator is itself.
+pub(super) fn character_len(text: &[u8]) -> usize {
+    if matches!(text, [b'\\', b',' | b' ' | b'=', ..]) { 2 } else { 1 }
+}
+
+/// Where the first unescaped `wanted` stands; the length if nowhere.
+fn unescaped_find(text: &[u8], wanted: u8) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        if *byte == wanted {
+            return at;
+        }
+        at += character_len(&text[at..]);
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vehicle_is_read_back_from_an_escaped_tag() {
+        let line = b"tele\\ metry,vin=A\\,B\\=C\\ D,model=x y=1i 5\n";
+        assert_eq!(measurement(line), "tele metry");
+        assert_eq!(tag(line, "vin").as_deref(), Some("A,B=C D"));
+        assert_eq!(tag(line, "model").as_deref(), Some("x"));
+        assert_eq!(tag(line, "y"), None);
+    }
+
+    #[track_caller]
+    fn check_fields(line: &str, expect: &[(&str, &str)], time: Option<i64>) {
+        let mut fields = fields(line.as_bytes());
+        let text = |bytes| str::from_utf8(bytes).expect("cut inside a character");
+        let found: Vec<(&str, &str)> =
+            fields.by_ref().map(|(key, value)| (text(key), text(value))).collect();
+        assert_eq!(found, expect);
+        assert_eq!(fields.time(), time);
+    }
+
+    #[test]
+    fn fields_and_time_are_found_behind_escapes_and_quotes() {
+        check_fields("m,t=a x=1i,y=2.5 -5\n", &[("x", "1i"), ("y", "2.5")], Some(-5));
+        check_fields(
+            "m s=\"a, b=\\\" 3\n\",k\\=\\,\\ k=t 7\n",
+            &[("s", "\"a, b=\\\" 3\n\""), ("k\\=\\,\\ k", "t")],
+            Some(7),
+        );
+        check_fields("m x=1\n", &[("x", "1")], None);
+        check_fields("m", &[], None);
+    }
+}

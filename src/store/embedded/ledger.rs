@@ -1,0 +1,80 @@
+//! Which columns a measurement has, over all its periods.
+
+use std::collections::HashMap;
+
+use crate::{
+    model::FieldType,
+    store::embedded::{name, value},
+};
+
+/// Fields a measurement may have; one more is refused, because SQLite has at most 2,000 columns.
+pub const FIELDS_MAX: usize = 1000;
+/// Tags a measurement may have; one more is refused.
+pub const TAGS_MAX: usize = 100;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Tag,
+    Field(FieldType),
+}
+
+/// The columns of one measurement (EM-3).
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// By name in small letters, because SQLite ignores case: the name as written, and its role.
+    columns: HashMap<String, (String, Role)>,
+    n_tags: usize,
+    n_fields: usize,
+}
+
+impl Ledger {
+    /// Whether a point may have a column; if not, why.
+    pub(super) fn admit(&self, column: &str, role: Role) -> Result<(), String> {
+        let kind = |role| match role {
+            Role::Tag => "a tag",
+            Role::Field(kind) => value::words(kind),
+        };
+        if let Some((known, found)) = self.columns.get(&column.to_ascii_lowercase()) {
+            if known != column {
+                return Err(format!(
+                    "`{column}` differs from the column `{known}` only in case, which SQLite ignores"
+                ));
+            }
+            if *found != role {
+                return Err(format!(
+                    "`{column}` is {} here and {} in the store",
+                    kind(role),
+                    kind(*found)
+                ));
+            }
+            return Ok(());
+        }
+        if name::is_reserved(column) {
+            return Err(format!("`{column}` is a column that the store needs for itself"));
+        }
+        if column.contains('\0') {
+            return Err("the name of a column holds NUL".to_owned());
+        }
+        match role {
+            Role::Tag if self.n_tags >= TAGS_MAX => {
+                Err(format!("the tag `{column}` would be one more than {TAGS_MAX}"))
+            }
+            Role::Field(_) if self.n_fields >= FIELDS_MAX => {
+                Err(format!("the field `{column}` would be one more than {FIELDS_MAX}"))
+            }
+            Role::Tag | Role::Field(_) => Ok(()),
+        }
+    }
+
+    /// Takes a column that is admitted, or that a file has already.
+    pub(super) fn add(&mut self, column: &str, role: Role) {
+        let key = column.to_ascii_lowercase();
+        if self.columns.insert(key, (column.to_owned(), role)).is_none() {
+            match role {
+                Role::Tag => self.n_tags += 1,
+                Role::Field(_) => self.n_fields += 1,
+            }
+        }
+    }
+}

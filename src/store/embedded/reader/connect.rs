@@ -1,0 +1,231 @@
+//! A connection that sees measurements and cannot change anything.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use jiff::SpanRelativeTo;
+use rusqlite::{
+    Connection, OpenFlags, Statement,
+    functions::FunctionFlags,
+    hooks::{AuthAction, AuthContext, Authorization},
+};
+
+use crate::{
+    env::Clock,
+    store::{
+        ask::{Ask, AskError},
+        embedded::{folder::Found, name::quoted, reader::answer::told},
+    },
+};
+
+/// Files that one question may read; SQLite attaches no more (`SQLITE_MAX_ATTACHED`).
+pub const FILES_MAX: usize = 125;
+/// Steps of SQLite's machine between two looks at whether it should go on.
+const STEPS: i32 = 10_000;
+/// How long a lock of the writer, or of another process, is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection for one question.
+pub(super) struct Connected {
+    connection: Connection,
+    /// Every file of the store.
+    files: Vec<Found>,
+    n_attached: usize,
+}
+
+impl Connected {
+    pub(super) fn new(files: Vec<Found>, clock: Arc<dyn Clock>) -> Result<Self, AskError> {
+        let connection = open(clock).map_err(|error| told(&error))?;
+        Ok(Self { connection, files, n_attached: 0 })
+    }
+
+    /// Interrupts the work when it should not go on.
+    pub(super) fn interrupt_when(
+        &mut self,
+        should: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<(), AskError> {
+        self.connection.progress_handler(STEPS, Some(should)).map_err(|error| told(&error))
+    }
+
+    /// Prepares a question, which only reads.
+    pub(super) fn prepare(&self, text: &str) -> Result<Statement<'_>, AskError> {
+        self.connection.prepare(text).map_err(|error| told(&error))
+    }
+
+    /// Attaches the measurements that a question names, and from here on lets nothing but reading
+    /// be prepared.
+    pub(super) fn attach_for(&mut self, ask: &Ask) -> Result<(), AskError> {
+        loop {
+            self.connection.authorizer(Some(only_reads)).map_err(|error| told(&error))?;
+            let missing = match self.connection.prepare(&ask.text) {
+                Ok(_) => return Ok(()),
+                Err(error) => match missing_table(&error) {
+                    Some(name) => name,
+                    None => return Err(told(&error)),
+                },
+            };
+            let Some(files) = self.files_of(&missing) else {
+                let message = format!("there is no measurement `{missing}` in the store");
+                return Err(AskError::refused(message));
+            };
+            let none: Option<fn(AuthContext<'_>) -> Authorization> = None;
+            self.connection.authorizer(none).map_err(|error| told(&error))?;
+            let wanted = |found: &&Found| {
+                ask.range.as_ref().is_none_or(|range| found.period.overlaps(range))
+            };
+            let mut needed: Vec<&Found> = files.iter().filter(wanted).collect();
+            if needed.is_empty() {
+                // For its columns; the question itself says that nothing of it matters.
+                needed.extend(files.last());
+            }
+            self.attach(&missing, &needed)?;
+        }
+    }
+
+    /// The files of a measurement; one that differs in case only if there is just that one.
+    fn files_of(&self, name: &str) -> Option<Vec<Found>> {
+        let mut names: Vec<&str> = self
+            .files
+            .iter()
+            .map(|found| found.measurement.as_str())
+            .filter(|known| known.eq_ignore_ascii_case(name))
+            .collect();
+        names.dedup();
+        let known = match names.as_slice() {
+            [only] => *only,
+            several => *several.iter().find(|known| **known == name)?,
+        };
+        let of_it = self.files.iter().filter(|found| found.measurement == known);
+        Some(of_it.cloned().collect())
+    }
+
+    /// Attaches files and makes the view over them.
+    fn attach(&mut self, view: &str, files: &[&Found]) -> Result<(), AskError> {
+        if self.n_attached + files.len() > FILES_MAX {
+            return Err(AskError::refused(format!(
+                "`{view}` lies in {} files and one question reads at most {FILES_MAX}; ask for \
+                 less time through /api/v1/telemetry, or keep files a month",
+                files.len()
+            )));
+        }
+        let mut parts: Vec<(String, Columns)> = Vec::new();
+        for found in files {
+            let schema = format!("f{}", self.n_attached);
+            let uri = format!("file:{}?mode=ro", escaped(&found.path));
+            let attached = self.connection.execute(&format!("ATTACH ?1 AS {schema}"), [uri]);
+            attached.map_err(|error| told(&error))?;
+            self.n_attached += 1;
+            let columns = self.columns(&schema, &found.measurement);
+            let columns = columns.map_err(|error| told(&error))?;
+            parts.push((format!("{schema}.{}", quoted(&found.measurement)), columns));
+        }
+        self.connection.execute_batch(&view_sql(view, &parts)).map_err(|error| told(&error))
+    }
+
+    /// Names and declared types of what a view shows.
+    fn columns(&self, schema: &str, view: &str) -> rusqlite::Result<Columns> {
+        let sql = "SELECT name, type FROM pragma_table_info(?1, ?2)";
+        let mut statement = self.connection.prepare(sql)?;
+        statement.query_map([view, schema], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+}
+
+type Columns = Vec<(String, String)>;
+
+/// One view over the same measurement in several files, which need not have the same columns.
+fn view_sql(view: &str, parts: &[(String, Columns)]) -> String {
+    let mut all: Columns = Vec::new();
+    for (_, columns) in parts {
+        for column in columns {
+            if !all.contains(column) {
+                all.push(column.clone());
+            }
+        }
+    }
+    // The last part of a union gives the view its types: an empty table that has all of them.
+    let types = quoted(&format!("_types_{view}"));
+    let declared: Vec<String> =
+        all.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))).collect();
+    let mut selects = Vec::new();
+    for (table, columns) in parts {
+        let column = |column: &(String, String)| match columns.contains(column) {
+            true => quoted(&column.0),
+            false => format!("NULL AS {}", quoted(&column.0)),
+        };
+        let columns: Vec<String> = all.iter().map(column).collect();
+        selects.push(format!("SELECT {} FROM {table}", columns.join(", ")));
+    }
+    selects.push(format!("SELECT * FROM temp.{types}"));
+    format!(
+        "CREATE TEMP TABLE {types} ({}); CREATE TEMP VIEW {} AS {}",
+        declared.join(", "),
+        quoted(view),
+        selects.join(" UNION ALL ")
+    )
+}
+
+fn open(clock: Arc<dyn Clock>) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_MEMORY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(":memory:", flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let flags = FunctionFlags::SQLITE_UTF8;
+    connection.create_scalar_function("now", 0, flags, move |_| Ok(clock.wall().0))?;
+    let flags = flags | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("duration", 1, flags, |arguments| {
+        let text: String = arguments.get(0)?;
+        let parsed = text.parse::<jiff::Span>().ok();
+        let days = SpanRelativeTo::days_are_24_hours();
+        let duration = parsed.and_then(|span| span.to_duration(days).ok());
+        let nanos = duration.and_then(|duration| i64::try_from(duration.as_nanos()).ok());
+        nanos.ok_or_else(|| {
+            let why = format!("`{text}` is no duration, such as '5m' or '1h 30m'");
+            rusqlite::Error::UserFunctionError(why.into())
+        })
+    })?;
+    Ok(connection)
+}
+
+/// What a question may do.
+fn only_reads(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => {
+            Authorization::Allow
+        }
+        AuthAction::Function { function_name } if function_name != "load_extension" => {
+            Authorization::Allow
+        }
+        _ => Authorization::Deny,
+    }
+}
+
+/// The table that SQLite misses, from its words: it has no code for it.
+fn missing_table(error: &rusqlite::Error) -> Option<String> {
+    let message = match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+        rusqlite::Error::SqlInputError { msg, .. } => msg,
+        _ => return None,
+    };
+    let name = message.strip_prefix("no such table: ")?;
+    Some(
+        name.strip_prefix("main.")
+            .or_else(|| name.strip_prefix("temp."))
+            .unwrap_or(name)
+            .to_owned(),
+    )
+}
+
+/// A path inside a URI.
+fn escaped(path: &Path) -> String {
+    let mut uri = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                uri.push(char::from(*byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
+}

@@ -1,0 +1,214 @@
+//! Questions to a store that was written as it always is.
+
+use std::{sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    env::SystemClock,
+    model::{UnixNanos, Value, ValueType},
+    store::{
+        ask::{Ask, AskError, AskLimits, Language},
+        embedded::Writer,
+        options::{Embedded, Partition},
+        verdict::Verdict,
+    },
+    telemetry::{HealthBoard, Metrics},
+};
+
+/// 2026-11-23T00:00:00Z
+const T: i64 = 1_795_392_000_000_000_000;
+const DAY: i64 = 86_400_000_000_000;
+const LIMITS: AskLimits =
+    AskLimits { rows_max: 1000, bytes_max: 1 << 20, time_max: Duration::from_secs(30) };
+
+struct Rig {
+    _dir: TempDir,
+    writer: Writer,
+    reader: Reader,
+    runtime: tokio::runtime::Runtime,
+}
+
+type Told = Result<(Vec<(String, ValueType)>, Vec<Vec<Value>>), AskError>;
+
+impl Rig {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let options = Embedded {
+            dir: dir.path().join("a folder?#%"),
+            retention: None,
+            partition: Partition::Day,
+            cache_bytes: 8 << 20,
+        };
+        let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+        let clock = || Arc::new(SystemClock::start());
+        let writer = Writer::open(options.clone(), clock(), metrics).expect("opens");
+        let reader = Reader::new(options, clock());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        Self { _dir: dir, writer, reader, runtime: runtime.expect("a runtime") }
+    }
+
+    fn with(lines: &str) -> Self {
+        let rig = Self::new();
+        let verdict = rig.runtime.block_on(rig.writer.write(lines.to_owned().into()));
+        assert_eq!(verdict, Verdict::Accepted);
+        rig
+    }
+
+    fn told(&self, ask: Ask, limits: AskLimits) -> Told {
+        self.runtime.block_on(async {
+            let mut rows = self.reader.ask(ask, limits).await?;
+            let columns = rows.columns.into_iter().map(|column| (column.name, column.kind));
+            let mut all = Vec::new();
+            while let Some(chunk) = rows.chunks.recv().await {
+                all.extend(chunk?);
+            }
+            Ok((columns.collect(), all))
+        })
+    }
+
+    fn ask(&self, text: &str) -> Told {
+        self.told(Ask::new(Language::Sql, text), LIMITS)
+    }
+
+    #[track_caller]
+    fn check_refused(&self, text: &str, words: &str) {
+        match self.ask(text) {
+            Err(AskError::Refused { message }) => {
+                assert!(message.contains(words), "{text}: {message}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+fn three_days() -> Rig {
+    Rig::with(&format!(
+        "telemetry,vin=A speed=1.5,on=t {T}\n\
+         telemetry,vin=B odo=9007199254740993i,note=\"x\" {}\n\
+         telemetry,vin=A speed=2.5 {}\n",
+        T + DAY,
+        T + 2 * DAY
+    ))
+}
+
+#[test]
+fn a_measurement_is_one_table_over_all_its_files_with_the_types_of_its_columns() {
+    let (columns, rows) =
+        three_days().ask("SELECT * FROM telemetry ORDER BY time").expect("an answer");
+    let (time, float, boolean) = (ValueType::Timestamp, ValueType::Float, ValueType::Boolean);
+    let mut found = columns.clone();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let expect = [
+        ("note", ValueType::String),
+        ("odo", ValueType::Integer),
+        ("on", boolean),
+        ("speed", float),
+        ("time", time),
+        ("vin", ValueType::String),
+    ];
+    assert_eq!(found, expect.map(|(name, kind)| (name.to_owned(), kind)));
+    let at = |name: &str| columns.iter().position(|column| column.0 == name).expect("a column");
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[0][at("time")], Value::Timestamp(UnixNanos(T)));
+    assert_eq!(rows[0][at("on")], Value::Boolean(true));
+    assert_eq!(rows[1][at("odo")], Value::Integer(9_007_199_254_740_993));
+    assert_eq!(rows[1][at("speed")], Value::Null);
+    assert_eq!(rows[2][at("speed")], Value::Float(2.5));
+}
+
+#[test]
+fn a_hint_about_time_leaves_the_other_files_closed() {
+    let rig = three_days();
+    let mut ask = Ask::new(Language::Sql, "SELECT count(*) AS n FROM telemetry");
+    ask.range = Some(UnixNanos(T + DAY)..UnixNanos(T + DAY + 1));
+    let (_, rows) = rig.told(ask.clone(), LIMITS).expect("an answer");
+    assert_eq!(rows, [[Value::Integer(1)]]);
+    ask.text = "SELECT vin FROM telemetry WHERE time < 5".to_owned();
+    ask.range = Some(UnixNanos(0)..UnixNanos(5));
+    let (columns, rows) = rig.told(ask, LIMITS).expect("an answer");
+    assert_eq!(columns, [("vin".to_owned(), ValueType::String)]);
+    assert!(rows.is_empty());
+}
+
+#[test]
+fn parameters_are_bound_as_data() {
+    let rig = three_days();
+    let mut ask = Ask::new(Language::Sql, "SELECT $x AS x, count(*) AS n FROM telemetry");
+    for text in ["' OR 1=1 --", "\"; DROP TABLE telemetry; --", "$x", "\\", "é\0"] {
+        ask.params = vec![("x".to_owned(), Value::String(text.to_owned()))];
+        let (_, rows) = rig.told(ask.clone(), LIMITS).expect("an answer");
+        assert_eq!(rows, [[Value::String(text.to_owned()), Value::Integer(3)]]);
+    }
+    ask.params.clear();
+    let told = rig.told(ask.clone(), LIMITS).expect_err("no value").to_string();
+    assert_eq!(told, "the parameter `$x` has no value");
+    ask.params = ["x", "y"].map(|name| (name.to_owned(), Value::Integer(1))).to_vec();
+    let told = rig.told(ask, LIMITS).expect_err("one too many").to_string();
+    assert_eq!(told, "the question has no parameter `$y`");
+}
+
+/// EM-6, without the guard that stands before it.
+#[test]
+fn nothing_but_reading_can_be_prepared() {
+    let rig = three_days();
+    for text in [
+        "DELETE FROM telemetry",
+        "INSERT INTO telemetry (time) VALUES (1)",
+        "UPDATE f0._points SET speed = 1",
+        "DROP VIEW telemetry",
+        "CREATE TABLE mine (x)",
+        "ATTACH 'x.sqlite' AS x",
+        "PRAGMA f0.user_version = 3",
+        "PRAGMA query_only = 0",
+        "SELECT load_extension('x')",
+        "VACUUM INTO 'x.sqlite'",
+        "BEGIN",
+    ] {
+        match rig.ask(text) {
+            Err(AskError::Refused { .. }) => {}
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let (_, rows) = rig.ask("SELECT count(*) FROM telemetry").expect("an answer");
+    assert_eq!(rows, [[Value::Integer(3)]]);
+    rig.check_refused("SELECT * FROM absent", "there is no measurement `absent` in the store");
+    rig.check_refused("SELECT absent FROM telemetry", "no such column: absent");
+    rig.check_refused("SELEC", "syntax error");
+    rig.check_refused("SELECT duration('x')", "`x` is no duration");
+}
+
+#[test]
+fn every_bound_ends_the_work_with_its_name() {
+    let rig = three_days();
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT";
+    let ask = |what: &str| Ask::new(Language::Sql, format!("{endless} {what} FROM n"));
+    let told = |what: &str, limits| rig.told(ask(what), limits).expect_err("a bound");
+    assert_eq!(told("i", LIMITS), AskError::Rows { max: 1000 });
+    let bytes = AskLimits { bytes_max: 10_000, ..LIMITS };
+    assert_eq!(told("hex(zeroblob(1000))", bytes), AskError::Bytes { max: 10_000 });
+    let time = AskLimits { time_max: Duration::from_millis(50), ..LIMITS };
+    assert_eq!(told("max(i)", time), AskError::Time { max_ms: 50 });
+}
+
+#[test]
+fn now_and_durations_are_nanoseconds() {
+    let (_, rows) = Rig::new()
+        .ask("SELECT now() > 1795392000000000000 - duration('36500d'), duration('1h 30m')")
+        .expect("an answer");
+    assert_eq!(rows, [[Value::Integer(1), Value::Integer(5_400_000_000_000)]]);
+}
+
+#[test]
+fn the_columns_of_a_measurement_are_those_of_all_its_files() {
+    let rig = three_days();
+    let columns = |name: &str| {
+        let mut found =
+            rig.runtime.block_on(rig.reader.columns(name.to_owned())).expect("an answer");
+        found.sort();
+        found
+    };
+    assert_eq!(columns("telemetry"), ["note", "odo", "on", "speed", "vin"]);
+    assert!(columns("nothing").is_empty());
+}

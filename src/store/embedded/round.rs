@@ -1,0 +1,193 @@
+//! The points of one measurement and period, from several requests, in one transaction.
+
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+use crate::{
+    model::line,
+    store::embedded::{
+        file::{File, FileError, Staged},
+        ledger::{Ledger, Role},
+        value::FieldValue,
+    },
+    telemetry::Chain,
+};
+
+/// A line on its way into a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point<'a> {
+    /// The request that it came with, among those of the round.
+    pub(super) request: usize,
+    /// Its index in that request.
+    pub(super) line_no: usize,
+    pub(super) line: &'a [u8],
+    pub(super) time: i64,
+}
+
+/// A line that is not stored, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) request: usize,
+    pub(super) line_no: usize,
+    pub(super) why: String,
+}
+
+/// Why nothing of a round is stored in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It may pass: the same lines again.
+    Unavailable(String),
+    /// Somebody has to do something.
+    Halted(String),
+}
+
+impl Fault {
+    /// With the path that it is about.
+    pub(super) fn at(self, path: &Path) -> Self {
+        let told = |why| format!("{}: {why}", path.display());
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(told(why)),
+            Self::Halted(why) => Self::Halted(told(why)),
+        }
+    }
+
+    /// What an error of a file means for the lines that were to go there.
+    pub(super) fn of(error: &FileError) -> Self {
+        let told = Chain(error).to_string();
+        let FileError::Sqlite(error) = error else { return Self::Halted(told) };
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::NotADatabase
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::CannotOpen,
+            ) => Self::Halted(told),
+            _ => Self::Unavailable(told),
+        }
+    }
+}
+
+/// Writes the points and makes them durable (EM-1). Returns those that cannot be stored (EM-2).
+pub(super) fn store(
+    file: &mut File,
+    ledger: &mut Ledger,
+    measurement: &str,
+    points: &[Point<'_>],
+) -> Result<Vec<Refused>, FileError> {
+    file.begin()?;
+    let mut round = Round {
+        file,
+        ledger,
+        staged: Vec::with_capacity(points.len()),
+        values: Vec::with_capacity(points.len() * 12),
+        refused: Vec::new(),
+    };
+    for point in points {
+        round.stage(point)?;
+    }
+    let Round { file, mut staged, values, refused, .. } = round;
+    if !staged.is_empty() {
+        file.insert(&mut staged, &values)?;
+    }
+    file.commit(measurement)?;
+    Ok(refused)
+}
+
+struct Round<'f, 'a> {
+    file: &'f mut File,
+    ledger: &'f mut Ledger,
+    staged: Vec<Staged>,
+    values: Vec<(usize, FieldValue<'a>)>,
+    refused: Vec<Refused>,
+}
+
+impl<'a> Round<'_, 'a> {
+    fn stage(&mut self, point: &Point<'a>) -> Result<(), FileError> {
+        let mark = self.values.len();
+        let staged = match self.values_of(point) {
+            Ok(()) => self.series_of(point)?,
+            Err(Wrong::Line(why)) => Err(why),
+            Err(Wrong::File(error)) => return Err(error),
+        };
+        match staged {
+            Ok(series) => {
+                let index = |len| u32::try_from(len).expect("a round is bounded");
+                let values = (index(mark), index(self.values.len()));
+                let order = index(self.staged.len());
+                self.staged.push(Staged { series, time: point.time, order, values });
+            }
+            Err(why) => {
+                self.values.truncate(mark);
+                let Point { request, line_no, .. } = *point;
+                self.refused.push(Refused { request, line_no, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the values of a line; what columns it needs are made only if all are admitted.
+    fn values_of(&mut self, point: &Point<'a>) -> Result<(), Wrong> {
+        let mut missing = Vec::new();
+        for (at, (key, written)) in line::fields(point.line).enumerate() {
+            let told = || format!("field `{}`", line::unescape(key));
+            let Some(value) = FieldValue::read(written) else {
+                return Err(Wrong::Line(format!("{} holds no value of this store", told())));
+            };
+            let column = match self.file.column(at, key) {
+                Some((column, kind)) if kind == value.kind() => column,
+                _ => {
+                    let name = line::unescape(key).into_owned();
+                    let admitted = self.ledger.admit(&name, Role::Field(value.kind()));
+                    admitted.map_err(Wrong::Line)?;
+                    missing.push((self.values.len(), key, name, value.kind()));
+                    usize::MAX
+                }
+            };
+            self.values.push((column, value));
+        }
+        for (at, key, name, kind) in missing {
+            // The same name twice in one line would pass the first look.
+            self.ledger.admit(&name, Role::Field(kind)).map_err(Wrong::Line)?;
+            self.ledger.add(&name, Role::Field(kind));
+            let column = self.file.add_column(key, &name, kind);
+            self.values[at].0 = column.map_err(|error| Wrong::File(error.into()))?;
+        }
+        Ok(())
+    }
+
+    fn series_of(&mut self, point: &Point<'_>) -> Result<Result<i64, String>, FileError> {
+        let series = line::series(point.line);
+        if let Some(id) = self.file.known_series(series) {
+            return Ok(Ok(id));
+        }
+        let mut written: Vec<(&[u8], &[u8])> = line::tags(series).collect();
+        written.sort_unstable();
+        let mut key = String::new();
+        let mut tags = Vec::with_capacity(written.len());
+        for (tag, value) in written {
+            let name = line::unescape(tag).into_owned();
+            if let Err(why) = self.ledger.admit(&name, Role::Tag) {
+                return Ok(Err(why));
+            }
+            for part in [",", &String::from_utf8_lossy(tag), "=", &String::from_utf8_lossy(value)] {
+                key.push_str(part);
+            }
+            tags.push((name, line::unescape(value).into_owned()));
+        }
+        for (tag, _) in &tags {
+            if let Err(why) = self.ledger.admit(tag, Role::Tag) {
+                return Ok(Err(why));
+            }
+            self.ledger.add(tag, Role::Tag);
+        }
+        Ok(Ok(self.file.series(series, &key, &tags)?))
+    }
+}
+
+/// What is wrong: the line, or the file.
+enum Wrong {
+    Line(String),
+    File(FileError),
+}

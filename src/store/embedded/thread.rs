@@ -1,0 +1,322 @@
+//! The thread that writes: takes the requests that wait, sorts their lines by file, commits.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    env::{
+        Clock,
+        disk::{Disk as _, RealDisk},
+    },
+    model::{UnixNanos, line},
+    store::{
+        embedded::{
+            check::Damaged,
+            file::{self, File},
+            folder::{self, Found},
+            ledger::Ledger,
+            name,
+            period::Period,
+            round::{self, Fault, Point, Refused},
+            writer::Job,
+        },
+        options::Embedded,
+        verdict::{Refusal, Verdict},
+    },
+    telemetry::Metrics,
+};
+
+/// Bytes of lines that one round takes; the others wait for the next.
+const ROUND_BYTES_MAX: usize = 64 << 20;
+/// Files that are open at once; the one that was used longest ago is closed.
+const OPEN_FILES_MAX: usize = 8;
+/// How often files past the retention are looked for, and sizes told.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// What the thread owns.
+pub(super) struct State {
+    options: Embedded,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    /// By the name as lines write it.
+    measurements: HashMap<Box<[u8]>, Ledger>,
+    /// Open files with the round that used them last.
+    open: BTreeMap<PathBuf, (File, u64)>,
+    /// Files that must not be written to, and why.
+    damaged: HashMap<PathBuf, String>,
+    n_rounds: u64,
+    /// When the last sweep was, on the monotonic clock.
+    swept: Option<Duration>,
+}
+
+/// The lines of one measurement and period in a round.
+struct Group<'a> {
+    measurement: Box<[u8]>,
+    period: Period,
+    points: Vec<Point<'a>>,
+}
+
+impl State {
+    pub(super) fn new(options: Embedded, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            options,
+            clock,
+            metrics,
+            measurements: HashMap::new(),
+            open: BTreeMap::new(),
+            damaged: HashMap::new(),
+            n_rounds: 0,
+            swept: None,
+        }
+    }
+
+    /// Works until there is nobody left to give it work.
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Job>) {
+        loop {
+            self.sweep();
+            let mut requests = Vec::new();
+            let mut bytes = 0;
+            let mut next = match queue.recv_timeout(SWEEP) {
+                Ok(job) => Some(job),
+                Err(mpsc::RecvTimeoutError::Timeout) => None,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            };
+            while let Some(job) = next {
+                match job {
+                    Job::Write { lines, reply } => {
+                        bytes += lines.len();
+                        requests.push((lines, reply));
+                    }
+                    Job::Damaged(Damaged { path, reason }) => {
+                        self.open.remove(&path);
+                        self.damaged.insert(path, reason);
+                        self.metrics.embedded_damaged_files.inc();
+                    }
+                }
+                next = if bytes < ROUND_BYTES_MAX { queue.try_recv().ok() } else { None };
+            }
+            if requests.is_empty() {
+                continue;
+            }
+            let (lines, replies): (Vec<Bytes>, Vec<_>) = requests.into_iter().unzip();
+            for (verdict, reply) in self.round(&lines).into_iter().zip(replies) {
+                // Whoever asked may have been cut off by a drain; what is stored is stored.
+                drop(reply.send(verdict));
+            }
+        }
+    }
+
+    /// Stores several requests; one verdict each, in their order.
+    fn round(&mut self, requests: &[Bytes]) -> Vec<Verdict> {
+        self.n_rounds += 1;
+        let mut refused = Vec::new();
+        let groups = self.groups(requests, &mut refused);
+        let mut faults: Vec<Option<Fault>> = vec![None; requests.len()];
+        for group in &groups {
+            match self.store(group) {
+                Ok(more) => refused.extend(more),
+                Err(fault) => {
+                    for point in &group.points {
+                        let worst = &mut faults[point.request];
+                        if !matches!(worst, Some(Fault::Halted(_))) {
+                            *worst = Some(fault.clone());
+                        }
+                    }
+                }
+            }
+        }
+        let mut verdicts: Vec<Verdict> = faults
+            .into_iter()
+            .map(|fault| match fault {
+                None => Verdict::Accepted,
+                Some(Fault::Unavailable(reason)) => {
+                    Verdict::Unavailable { reason, retry_after: None }
+                }
+                Some(Fault::Halted(reason)) => Verdict::Halted { reason },
+            })
+            .collect();
+        for Refused { request, line_no: line, why: answer } in refused {
+            let refusal = Refusal { line, answer };
+            match &mut verdicts[request] {
+                Verdict::Partial { refused } => refused.push(refusal),
+                accepted @ Verdict::Accepted => {
+                    *accepted = Verdict::Partial { refused: vec![refusal] };
+                }
+                // All of it comes again, and is refused then.
+                _ => {}
+            }
+        }
+        verdicts
+    }
+
+    /// Sorts lines by measurement and period.
+    fn groups<'a>(&mut self, requests: &'a [Bytes], refused: &mut Vec<Refused>) -> Vec<Group<'a>> {
+        let oldest = self.oldest();
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        let mut last = 0;
+        for (request, lines) in requests.iter().enumerate() {
+            for (line_no, line) in line::lines(lines).enumerate() {
+                let Some(time) = time_of(line) else {
+                    let why = "the line has no time".to_owned();
+                    refused.push(Refused { request, line_no, why });
+                    continue;
+                };
+                if oldest.is_some_and(|oldest| time < oldest.0) {
+                    let why = "the point is past the retention".to_owned();
+                    refused.push(Refused { request, line_no, why });
+                    continue;
+                }
+                let measurement = measurement_of(line);
+                let is_in = |group: &Group<'_>| {
+                    *group.measurement == *measurement && group.period.contains(UnixNanos(time))
+                };
+                if !groups.get(last).is_some_and(is_in) {
+                    last = groups.iter().position(is_in).unwrap_or(groups.len());
+                }
+                if last == groups.len() {
+                    let period = Period::of(UnixNanos(time), self.options.partition);
+                    let measurement = measurement.into();
+                    groups.push(Group { measurement, period, points: Vec::new() });
+                }
+                groups[last].points.push(Point { request, line_no, line, time });
+            }
+        }
+        groups
+    }
+
+    fn store(&mut self, group: &Group<'_>) -> Result<Vec<Refused>, Fault> {
+        let name = line::unescape(&group.measurement).into_owned();
+        let path = match folder::path(&self.options.dir, &name, &group.period) {
+            Some(path) if !name::is_reserved_view(&name) => path,
+            _ => {
+                return Ok(refuse(
+                    group,
+                    &format!("`{name}` cannot be a measurement of this store"),
+                ));
+            }
+        };
+        if let Some(reason) = self.damaged.get(&path) {
+            return Err(Fault::Halted(reason.clone()).at(&path));
+        }
+        let mut ledger = match self.measurements.remove(&group.measurement) {
+            Some(ledger) => ledger,
+            None => self.ledger(&name)?,
+        };
+        let mut file = match self.open.remove(&path) {
+            Some((file, _)) => file,
+            None => self.open_file(&path, &name)?,
+        };
+        // On an error the file is dropped, which rolls back, and with it what it and the ledger
+        // hold in memory: some of it may be gone.
+        let refused = round::store(&mut file, &mut ledger, &name, &group.points)
+            .map_err(|error| Fault::of(&error).at(&path))?;
+        self.open.insert(path, (file, self.n_rounds));
+        self.measurements.insert(group.measurement.clone(), ledger);
+        Ok(refused)
+    }
+
+    /// The columns of a measurement, from all its files.
+    fn ledger(&self, name: &str) -> Result<Ledger, Fault> {
+        let mut ledger = Ledger::default();
+        for found in self.files()?.into_iter().filter(|found| found.measurement == name) {
+            let columns =
+                file::look(&found.path).map_err(|error| Fault::of(&error).at(&found.path))?;
+            for (column, role) in columns {
+                ledger.add(&column, role);
+            }
+        }
+        Ok(ledger)
+    }
+
+    fn files(&self) -> Result<Vec<Found>, Fault> {
+        let dir = &self.options.dir;
+        folder::list(dir, self.options.partition)
+            .map_err(|error| Fault::Unavailable(error.to_string()).at(dir))
+    }
+
+    fn open_file(&mut self, path: &Path, name: &str) -> Result<File, Fault> {
+        while self.open.len() >= OPEN_FILES_MAX {
+            let oldest = self.open.iter().min_by_key(|(_, (_, used))| *used);
+            let oldest = oldest.map(|(path, _)| path.clone()).expect("there are some");
+            self.open.remove(&oldest);
+        }
+        let folder = path.parent().expect("a file lies in a folder");
+        RealDisk
+            .create_dirs(folder)
+            .map_err(|error| Fault::Unavailable(error.to_string()).at(folder))?;
+        let cache_kib = self.options.cache_bytes / 1024 / OPEN_FILES_MAX as u64;
+        File::open(path, name, u32::try_from(cache_kib).unwrap_or(u32::MAX))
+            .map_err(|error| Fault::of(&error).at(path))
+    }
+
+    /// The time before which points are past the retention.
+    fn oldest(&self) -> Option<UnixNanos> {
+        let retention = i64::try_from(self.options.retention?.as_nanos()).unwrap_or(i64::MAX);
+        Some(UnixNanos(self.clock.wall().0.saturating_sub(retention)))
+    }
+
+    /// Drops files past the retention (EM-5) and tells how large the others are.
+    fn sweep(&mut self) {
+        let now = self.clock.monotonic();
+        if self.swept.is_some_and(|swept| now.saturating_sub(swept) < SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        let oldest = self.oldest();
+        let files = match self.files() {
+            Ok(files) => files,
+            Err(fault) => return tracing::warn!(?fault, "the embedded store's folder"),
+        };
+        let mut bytes = 0;
+        for Found { measurement, period, path } in files {
+            if oldest.is_none_or(|oldest| !period.is_before(oldest)) {
+                bytes += folder::bytes(&path);
+                continue;
+            }
+            self.open.remove(&path);
+            match folder::remove(&path) {
+                Ok(()) => {
+                    self.metrics.embedded_expired_files.inc();
+                    tracing::info!(%measurement, period = %period.label, "past the retention: dropped");
+                }
+                Err(error) => tracing::warn!(path = %path.display(), %error, "cannot be dropped"),
+            }
+        }
+        self.metrics.embedded_disk_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+}
+
+fn refuse(group: &Group<'_>, why: &str) -> Vec<Refused> {
+    let refuse = |point: &Point<'_>| Refused {
+        request: point.request,
+        line_no: point.line_no,
+        why: why.to_owned(),
+    };
+    group.points.iter().map(refuse).collect()
+}
+
+/// The time of a line: what follows the last space.
+fn time_of(line: &[u8]) -> Option<i64> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let at = line.iter().rposition(|byte| *byte == b' ')?;
+    str::from_utf8(&line[at + 1..]).ok()?.parse().ok()
+}
+
+/// The measurement of a line, as written.
+fn measurement_of(line: &[u8]) -> &[u8] {
+    let mut at = 0;
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b',' | b' ' => return &line[..at],
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    line
+}

@@ -1,0 +1,132 @@
+//! The writing side: opens the store, hands requests to its thread, ends it.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::{
+    env::{
+        Clock,
+        disk::{Disk as _, RealDisk},
+    },
+    store::{
+        embedded::{
+            check::{self, Damaged},
+            folder,
+            thread::State,
+        },
+        options::{Embedded, Partition},
+        verdict::Verdict,
+    },
+    telemetry::Metrics,
+};
+
+/// Why the embedded store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its folder cannot be made or read: check the path, its owner and its file system.
+    #[error("cannot use {}", path.display())]
+    Unusable {
+        /// What was touched.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It was filled with files of the other partition. Points of one time would lie in two files.
+    #[error(
+        "{} holds files a {found} and the configuration asks for files a {}; set store.partition = \
+         \"{found}\", or move the folder away", path.display(), asked
+    )]
+    Partition {
+        /// The folder.
+        path: PathBuf,
+        /// The partition that it has.
+        found: Partition,
+        /// The partition that was asked for.
+        asked: Partition,
+    },
+    /// The machine gives no thread.
+    #[error("the embedded store's thread cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+/// What the thread is told.
+pub(super) enum Job {
+    /// Lines to store, and whom to answer.
+    Write { lines: Bytes, reply: oneshot::Sender<Verdict> },
+    /// A file that must not be written to any more.
+    Damaged(Damaged),
+}
+
+/// The writing side of the embedded store.
+#[derive(Debug)]
+pub(in crate::store) struct Writer {
+    /// `None` only while it is dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Opens the store; what was open at a crash is read through beside the work.
+    pub(in crate::store) fn open(
+        options: Embedded,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, OpenError> {
+        let dir = options.dir.clone();
+        let unusable = |source| OpenError::Unusable { path: dir.clone(), source };
+        RealDisk.create_dirs(&dir).map_err(unusable)?;
+        let asked = options.partition;
+        let other = asked.other();
+        if !folder::list(&dir, other).map_err(unusable)?.is_empty() {
+            return Err(OpenError::Partition { path: dir, found: other, asked });
+        }
+        let found = folder::list(&dir, asked).map_err(unusable)?;
+        let bytes: u64 = found.iter().map(|file| folder::bytes(&file.path)).sum();
+        tracing::info!(files = found.len(), bytes, path = %dir.display(), "embedded store opened");
+        let suspects: Vec<PathBuf> =
+            found.into_iter().map(|file| file.path).filter(|path| folder::was_open(path)).collect();
+        let (jobs, queue) = mpsc::channel();
+        let told = jobs.clone();
+        check::start(suspects, Arc::clone(&clock), move |damaged| {
+            drop(told.send(Job::Damaged(damaged)))
+        });
+        let state = State::new(options, clock, metrics);
+        let thread = std::thread::Builder::new().name("embedded".to_owned());
+        let thread = thread.spawn(move || state.run(&queue)).map_err(OpenError::Thread)?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Stores the lines of one request.
+    pub(in crate::store) async fn write(&self, lines: Bytes) -> Verdict {
+        let (reply, verdict) = oneshot::channel();
+        let ended = || Verdict::Unavailable {
+            reason: "the embedded store's thread has ended; restart".to_owned(),
+            retry_after: None,
+        };
+        let jobs = self.jobs.as_ref().expect("dropped only with the store");
+        if jobs.send(Job::Write { lines, reply }).is_err() {
+            return ended();
+        }
+        verdict.await.unwrap_or_else(|_gone| ended())
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the thread finish what it was given, and closes the files.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the embedded store's thread has panicked");
+        }
+    }
+}
