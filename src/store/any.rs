@@ -26,7 +26,7 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Inner {
-    Http(HttpStore),
+    Http(Box<HttpStore>),
     Embedded { writer: embedded::Writer, reader: embedded::Reader },
 }
 
@@ -52,7 +52,7 @@ impl Store {
                 return Ok(Self { kind, inner: Inner::Embedded { writer, reader } });
             }
         };
-        let inner = Inner::Http(HttpStore::new(options, kind, &route, clock)?);
+        let inner = Inner::Http(Box::new(HttpStore::new(options, kind, &route, clock)?));
         Ok(Self { kind, inner })
     }
 

@@ -83,7 +83,9 @@ impl Table {
             return Ok(());
         }
         let columns: Vec<(usize, &str)> = names.enumerate().filter(is_column).collect();
-        let kinds = columns.iter().map(|(at, name)| (*name, self.kinds.get(*at).map(kind)));
+        let kinds = columns
+            .iter()
+            .map(|(at, name)| (*name, self.kinds.get(*at).map(|datatype| kind(datatype))));
         let places = shape.places(kinds)?;
         self.columns = columns.into_iter().map(|(at, _)| at).collect();
         self.places = Some(places);
@@ -112,8 +114,8 @@ impl Table {
     }
 }
 
-fn kind(datatype: &String) -> ValueType {
-    match datatype.as_str() {
+fn kind(datatype: &str) -> ValueType {
+    match datatype {
         "long" | "unsignedLong" => ValueType::Integer,
         "double" => ValueType::Float,
         "boolean" => ValueType::Boolean,

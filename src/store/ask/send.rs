@@ -130,7 +130,10 @@ impl Answering {
             () = &mut self.deadline => Err(timed_out),
             response = sending => {
                 let response = response.map_err(|error| unavailable(&error))?;
-                if response.status().as_u16() == 200 { Ok(response) } else { Err(refusal(response).await) }
+                match response.status().as_u16() {
+                    200 => Ok(response),
+                    _ => Err(refusal(response).await),
+                }
             }
         }
     }

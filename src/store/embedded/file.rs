@@ -215,7 +215,8 @@ impl File {
         Ok(column)
     }
 
-    /// Writes points, in the order of the file; where one is there already, the fields merge (EM-4).
+    /// Writes points, in the order of the file; where one is there already, the fields merge
+    /// (EM-4).
     pub(super) fn insert(
         &self,
         points: &mut [Staged],

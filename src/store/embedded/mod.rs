@@ -1,8 +1,8 @@
 //! The store inside Fleetline: SQLite, one file per measurement and period.
 //!
 //! ```text
-//!  sink ── lines ──▶ queue ──▶ writer thread ── one transaction a file ──▶ DIR/telemetry/2026-11.sqlite
-//!                              sort by series and time                     DIR/trips/2026-11.sqlite
+//!  sink ── lines ──▶ queue ──▶ writer thread ── a transaction each ──▶ telemetry/2026-11.sqlite
+//!                              sort by series and time                trips/2026-11.sqlite
 //! ```
 //!
 //! Any SQLite tool can open the files. In each, `_series` holds a row per series with a column a
@@ -12,23 +12,23 @@
 //! `BOOLEAN` (0 and 1) and `TEXT`.
 //!
 //! # Invariants
-//! - **EM-1** A request is accepted only when SQLite has fsynced every transaction that holds one of
-//!   its lines (write-ahead log, `synchronous = FULL`). What a killed process had accepted is there
-//!   after a restart.
+//! - **EM-1** A request is accepted only when SQLite has fsynced every transaction that holds one
+//!   of its lines (write-ahead log, `synchronous = FULL`). What a killed process had accepted is
+//!   there after a restart.
 //! - **EM-2** A line is stored whole or named in the verdict with its reason; it is never altered.
 //! - **EM-3** A field has one type per measurement, over all periods: that of the first point that
 //!   brought it. A point that differs is refused, its neighbours are stored.
 //! - **EM-4** Equal series and time: the fields merge, the last value wins. So a line that is sent
 //!   again changes nothing.
-//! - **EM-5** A file is dropped only when every point that it may hold is past the retention; a point
-//!   that arrives past it is refused and not stored to be dropped.
+//! - **EM-5** A file is dropped only when every point that it may hold is past the retention; a
+//!   point that arrives past it is refused and not stored to be dropped.
 //! - **EM-6** A question never changes anything and is bounded in rows, bytes and time.
 //!
 //! # What is refused, line by line
 //! A field of another type (EM-3); a name that SQLite could not tell from another (it ignores case)
 //! or that the tables need for themselves (`time`, `_series`, `_id`, `_key`); more than
-//! [`FIELDS_MAX`] fields or [`TAGS_MAX`] tags a measurement; an integer past 64 signed bits; a point
-//! past the retention.
+//! [`FIELDS_MAX`] fields or [`TAGS_MAX`] tags a measurement; an integer past 64 signed bits; a
+//! point past the retention.
 //!
 //! # After a crash
 //! SQLite recovers its write-ahead log when a file is first opened. Files that were open are then

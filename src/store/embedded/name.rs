@@ -3,8 +3,9 @@
 /// Bytes of a folder's name: what file systems allow.
 const FOLDER_BYTES_MAX: usize = 255;
 
-/// The folder of a measurement: everything but small letters, digits, `_` and `-` as `%` and two hex
-/// digits, so that names differ on file systems that ignore case. `None` if it is too long for one.
+/// The folder of a measurement: everything but small letters, digits, `_` and `-` as `%` and two
+/// hex digits, so that names differ on file systems that ignore case. `None` if it is too long for
+/// one.
 pub(super) fn folder(measurement: &str) -> Option<String> {
     let mut folder = String::with_capacity(measurement.len());
     for byte in measurement.bytes() {
