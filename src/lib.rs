@@ -21,6 +21,7 @@
 //! - [`store`]: databases as protocols: request → verdict.
 //! - [`sink`]: spool → store: batches, retries, the cursor.
 //! - [`dead_letter`]: what could not be decoded, mapped or accepted.
+//! - [`query`]: a portable question → each store's language → rows.
 //! - [`mqtt`]: the vehicle edge.
 //! - [`http`]: the operator edge.
 //! - [`config`]: text and environment → every stage's options.
@@ -32,7 +33,7 @@
 //! `telemetry` and `env` take [`model`]; `schema` takes `telemetry`; `mapping` takes `schema`;
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
 //! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
-//! `mqtt` takes `uplink`; `http` takes `telemetry`; `config` takes every room's options; `app`,
+//! `query` takes `store`; `mqtt` takes `uplink`; `http` takes `telemetry` and `query`; `config` takes every room's options; `app`,
 //! `cli` and `main` take everything.
 //!
 //! What is absent is the architecture: `uplink` and `sink` meet only through bytes on disk; `spool`
@@ -48,10 +49,12 @@
 //! | UP-1 to UP-4 | [`uplink`], [`mqtt`] | durable before acknowledged, all counted, bounded |
 //! | SP-1 to SP-8 | [`spool`] | positions, what a crash keeps, damage, bounds, one writer |
 //! | SK-1 to SK-4 | [`sink`] | the cursor, order, requests in flight, what waits |
+//! | AK-1 to AK-4 | [`store`] | a question reads, its parameters are data, it is bounded, never cut |
+//! | QY-1 to QY-4 | [`query`] | types, order, pages and rows of a portable answer |
 //! | DL-1 to DL-3 | [`dead_letter`] | ids, nothing dropped, bytes kept |
 //! | MQ-1 to MQ-3 | [`mqtt`] | order of acknowledgements, numbering, receive maximum |
 //! | HB-1, HB-2 | [`telemetry`] | a health snapshot is of one moment; changes are logged once |
-//! | HT-1 | [`http`] | every request is bounded |
+//! | HT-1, HT-2 | [`http`] | every request is bounded; a failed answer is no short answer |
 //! | CF-1 to CF-3 | [`config`] | nothing clamped, nothing ignored, no secret printed |
 
 pub mod app;
@@ -63,6 +66,7 @@ pub mod http;
 pub mod mapping;
 pub mod model;
 pub mod mqtt;
+pub mod query;
 pub mod schema;
 pub mod sink;
 pub mod spool;

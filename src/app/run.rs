@@ -21,6 +21,7 @@ use crate::{
     mapping::{self, Plans},
     model::Catalog,
     mqtt::{Edge, StartError},
+    query,
     sink::{self, Sink},
     store::{Store, StoreError},
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
@@ -158,9 +159,10 @@ impl Appliance {
             .map_err(|error| RunError::DeadLetters(Box::new(error)))?;
         let store = Store::new(&resolved.store, Arc::clone(&clock), Arc::clone(&metrics))
             .map_err(RunError::Store)?;
+        let store = Arc::new(store);
         let parts = sink::Parts {
             options: resolved.sink.clone(),
-            store: Arc::new(store),
+            store: Arc::clone(&store),
             dead_letters: letters.handle.clone(),
             catalog: Arc::clone(&catalog),
             clock: Arc::clone(&clock),
@@ -171,7 +173,19 @@ impl Appliance {
         let edge_health = board.cell("mqtt", Critical::Yes);
         let listener = runtime.block_on(http::bind(&resolved.http)).map_err(RunError::Http)?;
         let address = listener.local_addr().map_err(RunError::Runtime)?;
-        let state = http::HttpState { health: board, metrics: Arc::clone(&metrics) };
+        let desk = query::Desk::new(query::Parts {
+            options: resolved.query.clone(),
+            store,
+            bucket: resolved.store.target.bucket().to_owned(),
+            catalog: Arc::clone(&catalog),
+            metrics: Arc::clone(&metrics),
+        });
+        let state = http::HttpState {
+            health: board,
+            metrics: Arc::clone(&metrics),
+            desk,
+            clock: Arc::clone(&clock),
+        };
         let operators = {
             let _entered = runtime.enter();
             http::serve(listener, state, &resolved.http)

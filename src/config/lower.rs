@@ -10,7 +10,7 @@ use crate::{
     },
     dead_letter, http, mapping,
     model::{LineDialect, ShardCount},
-    mqtt,
+    mqtt, query,
     sink::{self, RetryOptions},
     spool,
     store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Target},
@@ -24,6 +24,7 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
         offline: lower_offline(settings),
         mqtt: mqtt(settings, findings),
         http: http(settings, findings),
+        query: query(settings),
         spool: spool(settings),
         store: store(settings, findings),
         sink: sink(settings),
@@ -104,6 +105,15 @@ fn http(settings: &Settings, findings: &Findings) -> http::Options {
         header_bytes_max: settings.number_usize("http.header-bytes-max"),
         body_bytes_max: settings.number_usize("http.body-bytes-max"),
         connections_max: settings.number_usize("http.connections-max"),
+    }
+}
+
+fn query(settings: &Settings) -> query::Options {
+    query::Options {
+        rows_max: settings.number_usize("query.rows-max"),
+        bytes_max: settings.number_usize("query.bytes-max"),
+        time_max: settings.duration("query.time-max"),
+        concurrent_max: settings.number_usize("query.concurrent-max"),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     },
     dead_letter, http, mapping,
     model::{LineDialect, ShardCount, ShardId},
-    mqtt, sink, spool, store,
+    mqtt, query, sink, spool, store,
     telemetry::LogOptions,
     uplink,
 };
@@ -29,6 +29,8 @@ pub struct Resolved {
     pub mqtt: mqtt::Options,
     /// The operator edge.
     pub http: http::Options,
+    /// The bounds of questions.
+    pub query: query::Options,
     /// The spools.
     pub spool: SpoolOptions,
     /// The database.

@@ -7,6 +7,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
+use crate::query::{AskError, QueryError, QuestionError};
+
 /// Why a request was not answered as it hoped. The codes are stable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
@@ -30,6 +32,26 @@ pub enum ApiError {
         /// The bound, in milliseconds.
         limit_ms: u64,
     },
+    /// A parameter or a member of the body is unknown, missing or no value of its kind. The
+    /// operator corrects it.
+    #[error("{message}")]
+    ParameterInvalid {
+        /// Its name.
+        parameter: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The body is larger than `http.body-bytes-max`, or did not come whole.
+    #[error("the body cannot be read: {reason}")]
+    BodyUnread {
+        /// Why.
+        reason: String,
+        /// What the library makes of it.
+        status: StatusCode,
+    },
+    /// A question that is not answered.
+    #[error(transparent)]
+    Query(#[from] QueryError),
 }
 
 impl ApiError {
@@ -40,6 +62,9 @@ impl ApiError {
             Self::NotFound { .. } => "not-found",
             Self::MethodNotAllowed { .. } => "method-not-allowed",
             Self::TimedOut { .. } => "timed-out",
+            Self::ParameterInvalid { .. } => "parameter-invalid",
+            Self::BodyUnread { .. } => "body-unread",
+            Self::Query(error) => query_code(error),
         }
     }
 
@@ -50,6 +75,9 @@ impl ApiError {
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TimedOut { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ParameterInvalid { .. } => StatusCode::BAD_REQUEST,
+            Self::BodyUnread { status, .. } => *status,
+            Self::Query(error) => query_status(error),
         }
     }
 
@@ -60,7 +88,83 @@ impl ApiError {
                 json!({ "path": path, "method": method.as_str() })
             }
             Self::TimedOut { limit_ms } => json!({ "limit_ms": limit_ms }),
+            Self::ParameterInvalid { parameter, .. } => json!({ "parameter": parameter }),
+            Self::BodyUnread { .. } => json!({}),
+            Self::Query(error) => query_details(error),
         }
+    }
+}
+
+const fn query_code(error: &QueryError) -> &'static str {
+    match error {
+        QueryError::Busy { .. } => "busy",
+        QueryError::Question(error) => match error {
+            QuestionError::MeasurementUnknown { .. } => "measurement-unknown",
+            QuestionError::VehicleUntagged { .. } => "vehicle-untagged",
+            QuestionError::FieldUnknown { .. } => "field-unknown",
+            QuestionError::FunctionUnfit { .. } => "function-unfit",
+            QuestionError::AfterInvalid => "after-invalid",
+            QuestionError::FieldTwice { .. }
+            | QuestionError::EveryAlone
+            | QuestionError::RangeReversed
+            | QuestionError::LimitOutside => "parameter-invalid",
+        },
+        QueryError::Ask(error) => match error {
+            AskError::Language { .. } => "language-unsupported",
+            AskError::Refused { .. } => "query-refused",
+            AskError::Unavailable { .. } => "store-unavailable",
+            AskError::Halted { .. } => "store-halted",
+            AskError::Rows { .. } => "too-many-rows",
+            AskError::Bytes { .. } => "too-many-bytes",
+            AskError::Time { .. } => "query-timed-out",
+            AskError::Broken { .. } => "store-answer-broken",
+        },
+    }
+}
+
+const fn query_status(error: &QueryError) -> StatusCode {
+    match error {
+        QueryError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        QueryError::Question(QuestionError::MeasurementUnknown { .. }) => StatusCode::NOT_FOUND,
+        QueryError::Question(_) => StatusCode::BAD_REQUEST,
+        QueryError::Ask(error) => match error {
+            AskError::Language { .. } | AskError::Refused { .. } => StatusCode::BAD_REQUEST,
+            AskError::Rows { .. } | AskError::Bytes { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            AskError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            AskError::Time { .. } => StatusCode::GATEWAY_TIMEOUT,
+            AskError::Halted { .. } | AskError::Broken { .. } => StatusCode::BAD_GATEWAY,
+        },
+    }
+}
+
+fn query_details(error: &QueryError) -> Value {
+    match error {
+        QueryError::Busy { max } => json!({ "max": max }),
+        QueryError::Question(error) => match error {
+            QuestionError::MeasurementUnknown { measurement, nearest } => {
+                json!({ "measurement": measurement, "nearest": nearest })
+            }
+            QuestionError::VehicleUntagged { measurement } => json!({ "measurement": measurement }),
+            QuestionError::FieldUnknown { measurement, field, nearest } => {
+                json!({ "measurement": measurement, "field": field, "nearest": nearest })
+            }
+            QuestionError::FunctionUnfit { function, field, kind } => {
+                json!({ "fn": function.as_str(), "field": field, "type": kind })
+            }
+            QuestionError::FieldTwice { field } => json!({ "parameter": "fields", "field": field }),
+            QuestionError::EveryAlone => json!({ "parameter": "every" }),
+            QuestionError::RangeReversed => json!({ "parameter": "to" }),
+            QuestionError::LimitOutside => json!({ "parameter": "limit" }),
+            QuestionError::AfterInvalid => json!({ "parameter": "after" }),
+        },
+        QueryError::Ask(error) => match error {
+            AskError::Language { spoken, .. } => {
+                json!({ "languages": spoken.iter().map(|it| it.as_str()).collect::<Vec<_>>() })
+            }
+            AskError::Rows { max } | AskError::Bytes { max } => json!({ "max": max }),
+            AskError::Time { max_ms } => json!({ "max_ms": max_ms }),
+            _ => json!({}),
+        },
     }
 }
 

@@ -6,9 +6,14 @@
 //! | `/readyz` | 200, or 503 while a critical part is not ready; every part with its reason |
 //! | `/metrics` | all metrics as OpenMetrics text |
 //! | `/api/v1/stats` | the counters of the two equations, as of one moment |
+//! | `/api/v1/telemetry/{measurement}` | a portable question: rows of a measurement, or of a function over windows |
+//! | `/api/v1/query` | a question in one of the store's own languages, posted as JSON |
+//!
+//! Answers to questions are sent as the store gives them. HT-2: an answer that fails after its first
+//! bytes ends by closing the connection in the middle of its body, never as a shorter answer.
 //!
 //! It runs on the control runtime, never on an MQTT worker, and holds handles only: the health
-//! board and the metrics. Errors have one shape ([`ApiError`]).
+//! board, the metrics, the desk where questions are asked. Errors have one shape ([`ApiError`]).
 //!
 //! Bounds: the head of a request in bytes and time, its body in bytes, the answer in time, the
 //! connections at once; each is an [`Options`] field. HT-1: a request past a bound is answered with
@@ -17,10 +22,14 @@
 //! Why not `axum::serve`: it has no bound on the time and size of a request's head, nor on the
 //! number of connections.
 
+mod answer;
 mod error;
+mod native;
 mod options;
+mod parameters;
 mod routes;
 mod server;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 

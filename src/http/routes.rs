@@ -8,12 +8,14 @@ use axum::{
     http::{Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde_json::{Value, json};
 
 use crate::{
-    http::{ApiError, Options},
+    env::Clock,
+    http::{ApiError, Options, native, telemetry},
+    query::Desk,
     telemetry::{Component, Critical, HealthBoard, Metrics, StatusLabel},
 };
 
@@ -24,6 +26,10 @@ pub struct HttpState {
     pub health: HealthBoard,
     /// What they counted.
     pub metrics: Arc<Metrics>,
+    /// Where questions are asked.
+    pub desk: Desk,
+    /// What time it is, for ranges that end now.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// All routes, within their bounds.
@@ -35,6 +41,8 @@ pub(super) fn router(state: HttpState, options: &Options) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
         .route("/api/v1/stats", get(stats))
+        .route("/api/v1/telemetry/{measurement}", get(telemetry::ask))
+        .route("/api/v1/query", post(native::ask))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)

@@ -2,19 +2,48 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
 use super::*;
-use crate::telemetry::{Critical, Health, HealthBoard, MessageCounts, Metrics};
+use crate::{
+    env::{Clock, SystemClock},
+    model::{Catalog, FieldType, Measurement},
+    query::{self, Desk, Parts},
+    store::{self, InfluxDb1, Store, Target},
+    telemetry::{Critical, Health, HealthBoard, MessageCounts, Metrics},
+};
 
 struct Edge {
     address: SocketAddr,
     server: Server,
     health: HealthBoard,
     metrics: Arc<Metrics>,
+}
+
+/// A desk whose store is away.
+fn desk(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Desk {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let one = InfluxDb1 { database: "d".to_owned(), retention_policy: None, credentials: None };
+    let target = Target::InfluxDb1(one);
+    let options = store::Options::new(target, vec!["http://127.0.0.1:1".to_owned()]);
+    let mut catalog = Catalog::default();
+    let measurement = Measurement {
+        vehicle_tag: Some("vin".to_owned()),
+        tags: vec!["vin".to_owned()],
+        fields: vec![("soc".to_owned(), FieldType::Float), ("mode".to_owned(), FieldType::String)],
+    };
+    catalog.measurements.insert("telemetry".to_owned(), measurement);
+    Desk::new(Parts {
+        options: query::Options::default(),
+        store: Arc::new(Store::new(&options, Arc::clone(clock), Arc::clone(metrics)).unwrap()),
+        bucket: String::new(),
+        catalog: Arc::new(ArcSwap::from_pointee(catalog)),
+        metrics: Arc::clone(metrics),
+    })
 }
 
 async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
@@ -24,7 +53,9 @@ async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
     let address = listener.local_addr().unwrap();
     let health = HealthBoard::default();
     let metrics = Arc::new(Metrics::new(health.clone()));
-    let state = HttpState { health: health.clone(), metrics: Arc::clone(&metrics) };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let desk = desk(&metrics, &clock);
+    let state = HttpState { health: health.clone(), metrics: Arc::clone(&metrics), desk, clock };
     let server = serve(listener, state, &options);
     Edge { address, server, health, metrics }
 }
@@ -150,4 +181,92 @@ async fn a_stop_closes_idle_connections_and_frees_the_port() {
     idle.read_to_string(&mut rest).await.unwrap();
     assert!(rest.ends_with(r#"{"alive":true}"#), "{rest}");
     assert!(TcpStream::connect(edge.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_question_that_cannot_be_asked_says_what_is_wrong_with_it() {
+    let edge = edge(|_| {}).await;
+    for (path, status, told) in [
+        (
+            "/telemetry/telemetri",
+            "404",
+            r#""code":"measurement-unknown","details":{"measurement":"telemetri","nearest":"telemetry"}"#,
+        ),
+        (
+            "/telemetry/telemetry?fields=soc,mod",
+            "400",
+            r#""code":"field-unknown","details":{"field":"mod","measurement":"telemetry","nearest":"mode"}"#,
+        ),
+        (
+            "/telemetry/telemetry?fn=mean&fields=mode",
+            "400",
+            r#""code":"function-unfit","details":{"field":"mode","fn":"mean","type":"string"}"#,
+        ),
+        (
+            "/telemetry/telemetry?vehicel=A",
+            "400",
+            "unknown parameter `vehicel`; did you mean `vehicle`?",
+        ),
+        ("/telemetry/telemetry?limit=0", "400", "`limit` is from 1 to 100000"),
+        ("/telemetry/telemetry?limit=100001", "400", r#""details":{"parameter":"limit"}"#),
+        ("/telemetry/telemetry?limit=x", "400", "`limit` is `x`; expected a whole number"),
+        ("/telemetry/telemetry?from=-1h&from=-2h", "400", "`from` is given twice"),
+        ("/telemetry/telemetry?from=yesterday", "400", r#""details":{"parameter":"from"}"#),
+        ("/telemetry/telemetry?from=2&to=1", "400", "`to` lies before `from`"),
+        ("/telemetry/telemetry?every=1m", "400", "`every` needs a function `fn`"),
+        ("/telemetry/telemetry?every=0s&fn=min", "400", r#""details":{"parameter":"every"}"#),
+        ("/telemetry/telemetry?fn=median", "400", r#""details":{"parameter":"fn"}"#),
+        ("/telemetry/telemetry?after=x", "400", r#""code":"after-invalid""#),
+        ("/telemetry/telemetry?epoch=h", "400", r#""details":{"parameter":"epoch"}"#),
+        ("/telemetry/telemetry", "503", r#""code":"store-unavailable""#),
+    ] {
+        let answer = get(edge.address, &format!("/api/v1{path}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        assert!(answer.contains(told), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_native_question_is_read_strictly_and_only_reads() {
+    let edge = edge(|_| {}).await;
+    for (body, status, told) in [
+        ("", "400", "the body is no JSON"),
+        ("[]", "400", "the body is no JSON object"),
+        (r#"{"languag":"sql"}"#, "400", "unknown member `languag`; did you mean `language`?"),
+        (r#"{"language":"sql"}"#, "400", "`text` is missing"),
+        (r#"{"language":"cobol","text":""}"#, "400", "`cobol` is none of sql, influxql, flux"),
+        (
+            r#"{"language":"sql","text":"SELECT 1"}"#,
+            "400",
+            r#""details":{"languages":["influxql"]}"#,
+        ),
+        (
+            r#"{"language":"influxql","text":"DROP SERIES FROM m"}"#,
+            "400",
+            r#""code":"query-refused""#,
+        ),
+        (
+            r#"{"language":"influxql","text":"SELECT a FROM m","params":{"1":2}}"#,
+            "400",
+            "parameter `1`",
+        ),
+        (
+            r#"{"language":"influxql","text":"SELECT a FROM m","params":{"a":[]}}"#,
+            "400",
+            "no single value",
+        ),
+        (
+            r#"{"language":"influxql","text":"SELECT a FROM m"}"#,
+            "503",
+            r#""code":"store-unavailable""#,
+        ),
+    ] {
+        let request = format!(
+            "POST /api/v1/query HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = ask(edge.address, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{body}: {answer}");
+        assert!(answer.contains(told), "{body}: {answer}");
+    }
 }

@@ -152,6 +152,12 @@ impl Target {
             Self::Embedded(_) => Kind::Embedded,
         }
     }
+
+    /// The bucket, where a question has to name one in its text; else empty.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        if let Self::InfluxDb2(options) = self { &options.bucket } else { "" }
+    }
 }
 
 /// The protocols that this version speaks.

@@ -2,8 +2,8 @@
 
 use crate::config::key::{Key, Kind, key};
 
-/// In the order of the reference: mqtt, auth, http.
-pub(super) const TABLES: [&[Key]; 3] = [MQTT, AUTH, HTTP];
+/// In the order of the reference: mqtt, auth, http, query.
+pub(super) const TABLES: [&[Key]; 4] = [MQTT, AUTH, HTTP, QUERY];
 
 const MQTT: &[Key] = &[
     key("mqtt.listen", Kind::Addresses, "Where vehicles connect; port 0 takes any free one.")
@@ -118,4 +118,43 @@ const HTTP: &[Key] = &[
         .default("1024")
         .min("1", "without a connection there is no answer")
         .max("65535", "each costs a descriptor"),
+];
+
+const QUERY: &[Key] = &[
+    key(
+        "query.rows-max",
+        Kind::Count,
+        "Rows of one answer of the store; past it the question is cancelled and fails \
+         (`fleetline_query_failed_questions_total{reason=\"rows\"}`).",
+    )
+    .default("1000000")
+    .min("1000", "a page has to fit")
+    .max("1000000000", "each row is work for the store and for us"),
+    key(
+        "query.bytes-max",
+        Kind::Size,
+        "Bytes of one answer, as the store sends them; past it the question is cancelled and fails \
+         (reason `bytes`).",
+    )
+    .default("256MiB")
+    .min("64KiB", "a row has to fit")
+    .max("64GiB", "each byte is work for the store and for us"),
+    key(
+        "query.time-max",
+        Kind::Duration,
+        "From a question to the last row of its answer; past it the question is cancelled and fails \
+         (reason `time`). Below `http.request-timeout`, so that this bound is the one that is told.",
+    )
+    .default("20s")
+    .min("10ms", "a store needs a moment")
+    .max("1h", "a question holds its turn"),
+    key(
+        "query.concurrent-max",
+        Kind::Count,
+        "Questions at once; one more waits for at most `query.time-max` and then fails (reason \
+         `busy`).",
+    )
+    .default("8")
+    .min("1", "without a turn nobody asks")
+    .max("1024", "each holds rows in memory and a connection to the store"),
 ];

@@ -5,8 +5,8 @@ use crate::config::{key::Key, keys, value};
 /// Every key, in the order of the reference.
 pub(in crate::config) fn all() -> impl Iterator<Item = &'static Key> {
     let [root, schemas, uplink, spool, store, sink, dead_letter, telemetry] = keys::stages::TABLES;
-    let [mqtt, auth, http] = keys::edge::TABLES;
-    [root, mqtt, auth, http, schemas, uplink, spool, store, sink, dead_letter, telemetry]
+    let [mqtt, auth, http, query] = keys::edge::TABLES;
+    [root, mqtt, auth, http, query, schemas, uplink, spool, store, sink, dead_letter, telemetry]
         .into_iter()
         .flatten()
 }

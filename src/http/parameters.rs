@@ -1,0 +1,66 @@
+//! The parameters of a request: known by name, each read once, the rest refused.
+
+use axum::{extract::Query, http::Uri};
+
+use crate::http::ApiError;
+
+/// What stands behind the `?`.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    pairs: Vec<(String, String)>,
+}
+
+impl Parameters {
+    /// Refuses what is not in `known`, with the name that was most likely meant.
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, ApiError> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|error| invalid("?", error.to_string()))?;
+        for (name, _) in &pairs {
+            if !known.contains(&name.as_str()) {
+                return Err(unknown("parameter", name, known));
+            }
+        }
+        Ok(Self { pairs })
+    }
+
+    /// Every value of a parameter that may come several times.
+    pub(super) fn all(&mut self, name: &str) -> Vec<String> {
+        let taken = self.pairs.extract_if(.., |(known, _)| known == name);
+        taken.map(|(_, value)| value).collect()
+    }
+
+    /// The value of a parameter that may come once; an empty one is as good as none.
+    pub(super) fn one(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+        let mut values = self.all(name);
+        if values.len() > 1 {
+            return Err(invalid(name, format!("`{name}` is given twice")));
+        }
+        Ok(values.pop().filter(|value| !value.is_empty()))
+    }
+
+    /// The value of a parameter, read by `read`.
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let wrong = || invalid(name, format!("`{name}` is `{text}`; expected {expected}"));
+        read(&text).ok_or_else(wrong).map(Some)
+    }
+}
+
+pub(super) fn invalid(parameter: &str, message: String) -> ApiError {
+    ApiError::ParameterInvalid { parameter: parameter.to_owned(), message }
+}
+
+/// A name that is none of `known`.
+pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> ApiError {
+    let scored = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let meant = match scored.min() {
+        Some((distance, known)) if distance <= 2 => format!("; did you mean `{known}`?"),
+        _ => format!("; known are {}", known.join(", ")),
+    };
+    invalid(name, format!("unknown {what} `{name}`{meant}"))
+}

@@ -1,0 +1,245 @@
+//! Where questions are asked: bounded in number, each answered as it comes.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use futures_util::future::try_join_all;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::{
+    model::{Catalog, Column, Row, Value},
+    query::{
+        answer::{Answer, Part},
+        dialect::{self, Layout},
+        merge::{self, Source},
+        options::Options,
+        question::{Question, QuestionError, Wish},
+        rows::Places,
+    },
+    store::{Ask, AskError, AskLimits, Rows, Store},
+    telemetry::{Metrics, ReasonLabel},
+};
+
+/// What the room needs of others.
+#[derive(Debug)]
+pub struct Parts {
+    /// Its bounds.
+    pub options: Options,
+    /// Who is asked.
+    pub store: Arc<Store>,
+    /// The bucket or database that a text of ours has to name; empty where none has to.
+    pub bucket: String,
+    /// What there is to ask for.
+    pub catalog: Arc<ArcSwap<Catalog>>,
+    /// What it counts in.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The room's handle; cheap to share.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    parts: Arc<Parts>,
+    room: Arc<Semaphore>,
+}
+
+/// Why a question is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// It cannot be asked as it is.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+    /// The store does not answer it.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// So many others ran that its turn did not come: ask again later, or raise
+    /// `query.concurrent-max`.
+    #[error("{max} other questions are running")]
+    Busy {
+        /// The bound.
+        max: usize,
+    },
+}
+
+impl Desk {
+    /// A desk where nobody asks yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let room = Arc::new(Semaphore::new(parts.options.concurrent_max));
+        Self { parts: Arc::new(parts), room }
+    }
+
+    /// Answers a portable question.
+    ///
+    /// # Errors
+    /// If it cannot be asked, or the store fails before the first row.
+    pub async fn portable(&self, wish: Wish) -> Result<Answer, QueryError> {
+        let asked = self.ask_portable(wish).await;
+        asked.inspect_err(|error| self.count(error))
+    }
+
+    /// Answers a question in one of the store's languages.
+    ///
+    /// # Errors
+    /// If the store refuses it, or fails before the first row.
+    pub async fn native(&self, ask: Ask) -> Result<Answer, QueryError> {
+        let asked = self.ask_native(ask).await;
+        asked.inspect_err(|error| self.count(error))
+    }
+
+    async fn ask_portable(&self, wish: Wish) -> Result<Answer, QueryError> {
+        let question = Question::new(wish, &self.parts.catalog.load())?;
+        let turn = self.turn().await?;
+        let columns = question.columns();
+        let endpoints = 0..self.parts.store.endpoints();
+        let sources = endpoints.map(|endpoint| self.source(endpoint, &question));
+        let sources: Vec<Option<Source>> = try_join_all(sources).await?;
+        let sources = sources.into_iter().flatten().collect();
+        let (sender, parts) = mpsc::channel(Rows::CHUNKS_AHEAD);
+        let desk = self.clone();
+        tokio::spawn(async move {
+            desk.finish(merge::merge(&question, sources, &sender), &sender).await;
+            drop(turn);
+        });
+        Ok(Answer { columns, parts })
+    }
+
+    /// One server's part of the answer; nothing where it cannot have any.
+    async fn source(
+        &self,
+        endpoint: usize,
+        question: &Question,
+    ) -> Result<Option<Source>, AskError> {
+        let Parts { store, options, bucket, .. } = &*self.parts;
+        let kind = store.kind();
+        let known = match dialect::known_columns(kind, question) {
+            Some(ask) => {
+                Some(first_column(store.ask(endpoint, ask, options.limits()).await?).await?)
+            }
+            None => None,
+        };
+        let translated = dialect::translate(kind, bucket, question, known.as_deref());
+        let Some(dialect::Translated { ask, layout }) = translated else { return Ok(None) };
+        let rows = store.ask(endpoint, ask, options.limits()).await?;
+        Ok(Some(source(&layout, rows)))
+    }
+
+    async fn ask_native(&self, ask: Ask) -> Result<Answer, QueryError> {
+        let turn = self.turn().await?;
+        let limits = self.parts.options.limits();
+        let first = self.parts.store.ask(0, ask.clone(), limits).await?;
+        let columns = first.columns.clone();
+        let (sender, parts) = mpsc::channel(Rows::CHUNKS_AHEAD);
+        let desk = self.clone();
+        tokio::spawn(async move {
+            desk.finish(desk.relay(ask, first, limits, &sender), &sender).await;
+            drop(turn);
+        });
+        Ok(Answer { columns, parts })
+    }
+
+    /// The rows of each server, one server after the other.
+    async fn relay(
+        &self,
+        ask: Ask,
+        first: Rows,
+        limits: AskLimits,
+        sender: &mpsc::Sender<Result<Part, AskError>>,
+    ) -> Result<(), AskError> {
+        let names = |columns: &[Column]| -> Vec<String> {
+            columns.iter().map(|column| column.name.clone()).collect()
+        };
+        let columns = names(&first.columns);
+        let mut left = limits;
+        let mut next = Some(first);
+        for endpoint in 1..=self.parts.store.endpoints() {
+            let Some(mut rows) = next.take() else { break };
+            if !rows.columns.is_empty() && names(&rows.columns) != columns {
+                let message = "the servers answer with different columns; name them".to_owned();
+                return Err(AskError::Refused { message });
+            }
+            while let Some(chunk) = rows.chunks.recv().await {
+                let chunk = chunk?;
+                left.rows_max = left.rows_max.saturating_sub(chunk.len());
+                if sender.send(Ok(Part::Rows(chunk))).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if endpoint < self.parts.store.endpoints() {
+                let more = self.parts.store.ask(endpoint, ask.clone(), left).await;
+                next = Some(more.map_err(|error| match error {
+                    AskError::Rows { .. } => AskError::Rows { max: limits.rows_max },
+                    error => error,
+                })?);
+            }
+        }
+        // Whoever does not listen needs no end.
+        drop(sender.send(Ok(Part::End { after: None })).await);
+        Ok(())
+    }
+
+    /// Waits for a turn.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        let Options { concurrent_max, time_max, .. } = self.parts.options;
+        let turn = Arc::clone(&self.room).acquire_owned();
+        let turn = tokio::time::timeout(time_max.max(Duration::from_millis(1)), turn).await;
+        let Ok(turn) = turn else { return Err(QueryError::Busy { max: concurrent_max }) };
+        self.parts.metrics.query_asked_questions.inc();
+        Ok(turn.expect("the semaphore is never closed"))
+    }
+
+    /// Runs an answer to its end, while somebody listens and there is time: a reader that takes
+    /// nothing must not keep its turn.
+    async fn finish(
+        &self,
+        answering: impl Future<Output = Result<(), AskError>>,
+        sender: &mpsc::Sender<Result<Part, AskError>>,
+    ) {
+        let limits = self.parts.options.limits();
+        let ended = tokio::select! {
+            () = sender.closed() => return,
+            ended = answering => ended,
+            () = tokio::time::sleep(limits.time_max) => Err(AskError::time(&limits)),
+        };
+        if let Err(error) = ended {
+            self.count(&QueryError::Ask(error.clone()));
+            // A reader that is behind sees the answer cut off instead.
+            drop(sender.try_send(Err(error)));
+        }
+    }
+
+    fn count(&self, error: &QueryError) {
+        let reason = match error {
+            QueryError::Question(_) => "question",
+            QueryError::Busy { .. } => "busy",
+            QueryError::Ask(error) => match error {
+                AskError::Language { .. } => "language",
+                AskError::Refused { .. } => "refused",
+                AskError::Unavailable { .. } => "unavailable",
+                AskError::Halted { .. } => "halted",
+                AskError::Rows { .. } => "rows",
+                AskError::Bytes { .. } => "bytes",
+                AskError::Time { .. } => "time",
+                AskError::Broken { .. } => "broken",
+            },
+        };
+        let failures = &self.parts.metrics.query_failed_questions;
+        failures.get_or_create(&ReasonLabel { reason }).inc();
+    }
+}
+
+fn source(layout: &Layout, rows: Rows) -> Source {
+    Source::new(Places::new(layout, &rows.columns), rows)
+}
+
+/// The texts of the first column.
+async fn first_column(mut rows: Rows) -> Result<Vec<String>, AskError> {
+    let mut texts = Vec::new();
+    while let Some(chunk) = rows.chunks.recv().await {
+        let text = |row: Row| match row.into_iter().next() {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        texts.extend(chunk?.into_iter().filter_map(text));
+    }
+    Ok(texts)
+}

@@ -1,0 +1,15 @@
+//! A portable question in each store's language.
+//!
+//! Each file is pure: a `Question` in, an `Ask` and the `Layout` of its answer out. Columns of the
+//! answer are named by us (`t0`, `f3`) wherever the language lets us, so that no name of a field
+//! can be taken for another thing. Names and values are quoted here by each language's rules, or
+//! bound by the store; the corpus of hostile names in `tests` holds that.
+
+mod flux;
+mod influxql;
+mod layout;
+mod sql;
+mod translate;
+
+pub(super) use layout::Layout;
+pub(super) use translate::{Translated, known_columns, translate};

@@ -1,0 +1,154 @@
+//! The rows of several servers to one page, in order.
+
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc;
+
+use crate::{
+    model::{Row, UnixNanos},
+    query::{
+        answer::Part,
+        key::Key,
+        question::{Order, Question},
+        rows::{Placed, Places},
+    },
+    store::{AskError, Rows},
+};
+
+/// One server's rows, in the order of time.
+#[derive(Debug)]
+pub(super) struct Source {
+    places: Places,
+    chunks: mpsc::Receiver<Result<Vec<Row>, AskError>>,
+    ready: VecDeque<Placed>,
+    last: Option<UnixNanos>,
+    is_end: bool,
+}
+
+impl Source {
+    pub(super) fn new(places: Places, rows: Rows) -> Self {
+        let (ready, last) = (VecDeque::new(), None);
+        Self { places, chunks: rows.chunks, ready, last, is_end: false }
+    }
+
+    /// The time of the next row.
+    async fn head(&mut self, question: &Question) -> Result<Option<UnixNanos>, AskError> {
+        while self.ready.is_empty() && !self.is_end {
+            let Some(chunk) = self.chunks.recv().await else {
+                self.is_end = true;
+                break;
+            };
+            for row in chunk? {
+                let Some(placed) = self.places.place(question, row)? else { continue };
+                let time = placed.key.time;
+                if self.last.is_some_and(|last| is_before(question, time, last)) {
+                    let reason = "its rows are not in the order of time".to_owned();
+                    return Err(AskError::Broken { reason });
+                }
+                self.last = Some(time);
+                self.ready.push_back(placed);
+            }
+        }
+        Ok(self.ready.front().map(|placed| placed.key.time))
+    }
+}
+
+fn is_before(question: &Question, time: UnixNanos, other: UnixNanos) -> bool {
+    match question.order {
+        Order::Ascending => time < other,
+        Order::Descending => time > other,
+    }
+}
+
+/// Sends the page of `question`, and drops the sources once it is whole.
+pub(super) async fn merge(
+    question: &Question,
+    mut sources: Vec<Source>,
+    parts: &mpsc::Sender<Result<Part, AskError>>,
+) -> Result<(), AskError> {
+    let mut page = Page { question, sent: 0, last: None, rows: Vec::new() };
+    let mut moment = Vec::new();
+    loop {
+        next_moment(question, &mut sources, &mut moment).await?;
+        if moment.is_empty() {
+            break;
+        }
+        moment.sort_by(|one, other| match question.order {
+            Order::Ascending => one.key.cmp(&other.key),
+            Order::Descending => other.key.cmp(&one.key),
+        });
+        for placed in moment.drain(..) {
+            if !question.is_after(&placed.key) {
+                continue;
+            }
+            if page.sent == question.limit {
+                let after = page.last.as_ref().map(Key::to_after);
+                return page.end(parts, after).await;
+            }
+            page.push(placed);
+            if page.rows.len() >= Rows::CHUNK_ROWS && !page.flush(parts).await {
+                return Ok(());
+            }
+        }
+    }
+    page.end(parts, None).await
+}
+
+/// All rows of the next moment that any server has rows of (QY-2).
+async fn next_moment(
+    question: &Question,
+    sources: &mut [Source],
+    moment: &mut Vec<Placed>,
+) -> Result<(), AskError> {
+    let mut next: Option<UnixNanos> = None;
+    for source in sources.iter_mut() {
+        if let Some(head) = source.head(question).await? {
+            next = match next {
+                Some(next) if !is_before(question, head, next) => Some(next),
+                _ => Some(head),
+            };
+        }
+    }
+    let Some(next) = next else { return Ok(()) };
+    for source in sources {
+        while source.head(question).await? == Some(next) {
+            moment.extend(source.ready.pop_front());
+        }
+    }
+    Ok(())
+}
+
+/// The page so far.
+struct Page<'a> {
+    question: &'a Question,
+    sent: usize,
+    last: Option<Key>,
+    rows: Vec<Row>,
+}
+
+impl Page<'_> {
+    fn push(&mut self, placed: Placed) {
+        debug_assert!(self.question.is_after(&placed.key), "QY-3");
+        self.last = Some(placed.key);
+        self.rows.push(placed.row);
+        self.sent += 1;
+    }
+
+    /// False where nobody listens any more.
+    async fn flush(&mut self, parts: &mpsc::Sender<Result<Part, AskError>>) -> bool {
+        let rows = std::mem::take(&mut self.rows);
+        rows.is_empty() || parts.send(Ok(Part::Rows(rows))).await.is_ok()
+    }
+
+    async fn end(
+        mut self,
+        parts: &mpsc::Sender<Result<Part, AskError>>,
+        after: Option<String>,
+    ) -> Result<(), AskError> {
+        if self.flush(parts).await {
+            // Whoever does not listen needs no end.
+            drop(parts.send(Ok(Part::End { after })).await);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! Questions to whatever store there is: one portable form, or the store's own languages.
+//!
+//! # The portable question
+//! A [`Wish`] (what somebody asks for, in words) is held against the `Catalog` and becomes a
+//! `Question`: a measurement, vehicles, fields with their types, a half-open range, perhaps a
+//! window and a function, an order and a limit. `dialect` writes it in the store's language, the
+//! store answers row by row, and `merge` makes of that one answer which is the same from every
+//! store:
+//!
+//! - QY-1: columns, their names, types and order follow from the question and the catalog alone.
+//!   An integer is exact, whatever the store's answer is written in.
+//! - QY-2: rows are ordered by time, then vehicle, then the remaining tags in the mapping's order,
+//!   each by its bytes, an absent tag as an empty one; `desc` reverses all of it. Stores that order
+//!   by time only are put in order here, among the rows of one moment.
+//! - QY-3: pages joined at `after` are the whole answer, no row twice and none missing, as long as
+//!   nothing is written meanwhile; `after` is the last row's key and nothing else.
+//! - QY-4: a row, or window, without any of the fields is left out.
+//!
+//! Functions apply to all points of a vehicle in a window, whatever their other tags. Where two
+//! series of a vehicle have a value at the very first (last) moment, `first` (`last`) is the
+//! greater of the two. `count` of a field without values, in a window where another field has
+//! some, is 0; every other function is null there.
+//!
+//! Sums and means of floats are added in the order that each store likes, so that their last
+//! digit may differ between stores; nothing else does.
+//!
+//! # Several servers
+//! Each holds the vehicles of its shards. All are asked at once and their rows merged by key. A
+//! vehicle whose points lie on two servers, because `store.urls` was changed, has two rows a
+//! window. A native question is asked of one after the other, and the rows follow each other.
+//!
+//! # Bounds
+//! [`Options`]: rows, bytes and time of an answer, questions at once. Past a bound the work is
+//! cancelled at the store and the answer ends with an error, never short.
+
+mod answer;
+mod desk;
+mod dialect;
+mod key;
+mod merge;
+mod moment;
+mod options;
+mod question;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, Part};
+pub use desk::{Desk, Parts, QueryError};
+pub use moment::{every, moment};
+pub use options::Options;
+pub use question::{Function, Order, QuestionError, Wish};
+
+pub use crate::store::{Ask, AskError, Language};

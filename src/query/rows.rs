@@ -1,0 +1,151 @@
+//! A store's row to a row of the answer, and its key.
+
+use crate::{
+    model::{Column, FieldType, Row, UnixNanos, Value, ValueType},
+    query::{
+        dialect::Layout,
+        key::Key,
+        question::{Field, Function, Question},
+    },
+    store::AskError,
+};
+
+/// A row of the answer in its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Placed {
+    pub(super) key: Key,
+    pub(super) row: Row,
+}
+
+/// Where a layout's columns are in an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// Absent: every row is of `from`.
+    time: Option<Option<usize>>,
+    vehicle: Option<usize>,
+    tags: Vec<Option<usize>>,
+    fields: Vec<Option<usize>>,
+    present: Vec<Option<usize>>,
+}
+
+impl Places {
+    pub(super) fn new(layout: &Layout, columns: &[Column]) -> Self {
+        let find = |name: &String| columns.iter().position(|column| column.name == *name);
+        Self {
+            time: layout.time.as_ref().map(find),
+            vehicle: find(&layout.vehicle),
+            tags: layout.tags.iter().map(find).collect(),
+            fields: layout.fields.iter().map(find).collect(),
+            present: layout.present.iter().map(|name| name.as_ref().and_then(find)).collect(),
+        }
+    }
+
+    /// The row in its place; nothing where it has none of the fields (QY-4).
+    pub(super) fn place(
+        &self,
+        question: &Question,
+        mut row: Row,
+    ) -> Result<Option<Placed>, AskError> {
+        let time = match self.time {
+            None => question.from,
+            Some(at) => moment(take(&mut row, at))?,
+        };
+        let time = question.window(time);
+        let key = Key {
+            time,
+            vehicle: text(take(&mut row, self.vehicle)),
+            tags: self.tags.iter().map(|at| text(take(&mut row, *at))).collect(),
+        };
+        let mut values = vec![Value::Timestamp(time), Value::String(key.vehicle.clone())];
+        let mut is_there = false;
+        for (index, field) in question.fields.iter().enumerate() {
+            let mut value = take(&mut row, self.fields[index]);
+            let flag = self.present.get(index).copied().flatten();
+            if value == Value::Null && flag.is_some_and(|at| row[at] == Value::Boolean(true)) {
+                value = Value::String(String::new());
+            }
+            let value = typed(field, question.function, value)?;
+            is_there |= !matches!(value, Value::Null)
+                && (question.function != Some(Function::Count) || value != Value::Integer(0));
+            values.push(value);
+        }
+        Ok(is_there.then_some(Placed { key, row: values }))
+    }
+}
+
+fn take(row: &mut Row, at: Option<usize>) -> Value {
+    at.map_or(Value::Null, |at| std::mem::replace(&mut row[at], Value::Null))
+}
+
+fn moment(value: Value) -> Result<UnixNanos, AskError> {
+    match value {
+        Value::Timestamp(at) => Ok(at),
+        Value::Integer(nanos) => Ok(UnixNanos(nanos)),
+        other => Err(broken(format!("{other:?} is no time"))),
+    }
+}
+
+fn text(value: Value) -> String {
+    if let Value::String(text) = value { text } else { String::new() }
+}
+
+fn broken(reason: String) -> AskError {
+    AskError::Broken { reason }
+}
+
+/// A value as its column says (QY-1): stores have their own spellings of numbers and booleans.
+fn typed(field: &Field, function: Option<Function>, value: Value) -> Result<Value, AskError> {
+    let typed = match (field.answers, value) {
+        // What no store has a value for is none of it.
+        (ValueType::Integer, Value::Null) if function == Some(Function::Count) => Value::Integer(0),
+        (_, Value::Null) => Value::Null,
+        (ValueType::Float, Value::Float(value)) => Value::Float(value),
+        (ValueType::Float, Value::Integer(value)) => Value::Float(float(value)),
+        (ValueType::Float, Value::Unsigned(value)) => match i64::try_from(value) {
+            Ok(value) => Value::Float(float(value)),
+            Err(_) => return Err(mistyped(field, "an unsigned integer")),
+        },
+        (ValueType::Integer, Value::Integer(value)) => Value::Integer(value),
+        (ValueType::Integer, Value::Unsigned(value)) => match i64::try_from(value) {
+            Ok(value) => Value::Integer(value),
+            Err(_) if field.kind == FieldType::Unsigned => Value::Unsigned(value),
+            Err(_) => return Err(mistyped(field, "an unsigned integer")),
+        },
+        // A field that was healed from integer to float, as long as nothing is lost.
+        (ValueType::Integer, Value::Float(value)) => {
+            whole(value).map(Value::Integer).ok_or_else(|| mistyped(field, "a float"))?
+        }
+        (ValueType::Boolean, Value::Boolean(value)) => Value::Boolean(value),
+        (ValueType::Boolean, Value::Integer(value @ (0 | 1))) => Value::Boolean(value == 1),
+        (ValueType::String, Value::String(value)) => Value::String(value),
+        (_, other) => {
+            return Err(mistyped(field, other.kind().map_or("nothing", ValueType::as_str)));
+        }
+    };
+    Ok(typed)
+}
+
+fn mistyped(field: &Field, found: &str) -> AskError {
+    broken(format!(
+        "field `{}` is {found} in the store and {} in the mappings",
+        field.name,
+        field.answers.as_str()
+    ))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a float column answers floats; the store had it as an integer by its own choice"
+)]
+fn float(value: i64) -> f64 {
+    value as f64
+}
+
+/// The integer that a float is, where it is exactly one.
+fn whole(value: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() != 0.0 || value.abs() > EXACT {
+        return None;
+    }
+    format!("{value:.0}").parse().ok()
+}
