@@ -42,8 +42,6 @@ mod moment;
 mod options;
 mod question;
 mod rows;
-#[cfg(test)]
-mod tests;
 
 pub use answer::{Answer, Part};
 pub use desk::{Desk, Parts, QueryError};

@@ -130,20 +130,18 @@ metrics! {
     /// How long the oldest of them has been seen to wait, by shard.
     sink_waiting_seconds: By<ShardLabel, Gauge> [seconds],
 
-<<<<<<< HEAD
     /// Bytes that the embedded store holds on disk.
     embedded_disk_bytes: Gauge [bytes],
     /// Files that the embedded store dropped because they were past the retention.
     embedded_expired_files: Counter [files],
     /// Files of the embedded store that a check after a crash found damaged.
     embedded_damaged_files: Counter [files],
-=======
+
     /// Questions that got their turn.
     query_asked_questions: Counter [questions],
     /// Questions that failed, before or in the middle of their answers, by the reason; `rows`,
     /// `bytes`, `time` and `busy` are bounds of ours.
     query_failed_questions: By<ReasonLabel, Counter> [questions],
->>>>>>> 7646bb7 (Answer portable and native questions over HTTP, on InfluxDB 1, 2 and 3)
 
     /// Dead letters made durable, by cause.
     dead_letter_written_letters: By<CauseLabel, Counter> [letters],
