@@ -33,8 +33,8 @@
 //! `telemetry` and `env` take [`model`]; `schema` takes `telemetry`; `mapping` takes `schema`;
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
 //! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
-//! `query` takes `store`; `mqtt` takes `uplink`; `http` takes `telemetry` and `query`; `config` takes every room's options; `app`,
-//! `cli` and `main` take everything.
+//! `query` takes `store`; `mqtt` takes `uplink`; `http` takes `telemetry` and `query`; `config`
+//! takes every room's options; `app`, `cli` and `main` take everything.
 //!
 //! What is absent is the architecture: `uplink` and `sink` meet only through bytes on disk; `spool`
 //! does not know what an entry means; `mqtt` and `http` know neither each other nor a database;

@@ -148,18 +148,16 @@ impl Appliance {
         let offline = &resolved.offline;
         let data_dir = DataDir::open(Arc::clone(&disk), &offline.data_dir, offline.shards)
             .map_err(RunError::DataDir)?;
-        let mapping = offline.mapping.clone();
-        let loaded = Plans::load(&mapping).map_err(RunError::Schemas)?;
-        let catalog = Arc::new(ArcSwap::from_pointee(loaded.catalog().clone()));
-        let plans = Arc::new(ArcSwap::from_pointee(loaded));
+        let plans = Plans::load(&offline.mapping).map_err(RunError::Schemas)?;
+        let catalog = Arc::new(ArcSwap::from_pointee(plans.catalog().clone()));
+        let plans = Arc::new(ArcSwap::from_pointee(plans));
         let (lanes, shards) = lanes::open(&disk, &resolved.spool, offline.shards, &metrics, &board)
             .map_err(RunError::Lane)?;
-        let dead_letters = resolved.dead_letter.clone();
-        let letters = dead_letter::open(disk, dead_letters, Arc::clone(&metrics), &board)
-            .map_err(|error| RunError::DeadLetters(Box::new(error)))?;
-        let store = Store::new(&resolved.store, Arc::clone(&clock), Arc::clone(&metrics))
-            .map_err(RunError::Store)?;
-        let store = Arc::new(store);
+        let letters =
+            dead_letter::open(disk, resolved.dead_letter.clone(), Arc::clone(&metrics), &board)
+                .map_err(|error| RunError::DeadLetters(Box::new(error)))?;
+        let store = Store::new(&resolved.store, Arc::clone(&clock), Arc::clone(&metrics));
+        let store = Arc::new(store.map_err(RunError::Store)?);
         let parts = sink::Parts {
             options: resolved.sink.clone(),
             store: Arc::clone(&store),
@@ -171,8 +169,6 @@ impl Appliance {
         };
         let sink = sink::start(runtime.handle(), parts, shards);
         let edge_health = board.cell("mqtt", Critical::Yes);
-        let listener = runtime.block_on(http::bind(&resolved.http)).map_err(RunError::Http)?;
-        let address = listener.local_addr().map_err(RunError::Runtime)?;
         let desk = query::Desk::new(query::Parts {
             options: resolved.query.clone(),
             store,
@@ -186,10 +182,7 @@ impl Appliance {
             desk,
             clock: Arc::clone(&clock),
         };
-        let operators = {
-            let _entered = runtime.enter();
-            http::serve(listener, state, &resolved.http)
-        };
+        let (operators, address) = runtime.block_on(serve_operators(state, &resolved.http))?;
         let parts = IntakeParts {
             plans: Arc::clone(&plans),
             limits: offline.limits.clone(),
@@ -205,7 +198,7 @@ impl Appliance {
         data_dir.announce(&announcement(&ready)).map_err(RunError::DataDir)?;
         Ok(Self {
             ready,
-            mapping,
+            mapping: offline.mapping.clone(),
             plans,
             catalog,
             metrics,
@@ -275,6 +268,16 @@ impl Appliance {
         tracing::info!(cut_connections, waiting_entries, "stopped");
         Stopped::Asked { cut_connections, waiting_entries }
     }
+}
+
+/// The operator edge, and where it listens.
+async fn serve_operators(
+    state: http::HttpState,
+    options: &http::Options,
+) -> Result<(http::Server, SocketAddr), RunError> {
+    let listener = http::bind(options).await.map_err(RunError::Http)?;
+    let address = listener.local_addr().map_err(RunError::Runtime)?;
+    Ok((http::serve(listener, state, options), address))
 }
 
 /// What stands in the lock file: where commands on this machine find the appliance.

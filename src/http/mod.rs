@@ -6,11 +6,11 @@
 //! | `/readyz` | 200, or 503 while a critical part is not ready; every part with its reason |
 //! | `/metrics` | all metrics as OpenMetrics text |
 //! | `/api/v1/stats` | the counters of the two equations, as of one moment |
-//! | `/api/v1/telemetry/{measurement}` | a portable question: rows of a measurement, or of a function over windows |
+//! | `/api/v1/telemetry/{measurement}` | a portable question: rows, or a function over windows |
 //! | `/api/v1/query` | a question in one of the store's own languages, posted as JSON |
 //!
-//! Answers to questions are sent as the store gives them. HT-2: an answer that fails after its first
-//! bytes ends by closing the connection in the middle of its body, never as a shorter answer.
+//! Answers to questions are sent as the store gives them. HT-2: an answer that fails after its
+//! first bytes ends by closing the connection in the middle of its body, never as a shorter answer.
 //!
 //! It runs on the control runtime, never on an MQTT worker, and holds handles only: the health
 //! board, the metrics, the desk where questions are asked. Errors have one shape ([`ApiError`]).

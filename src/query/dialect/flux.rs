@@ -108,7 +108,7 @@ fn windows(flux: &mut String, function: Function, question: &Question) {
                 function.as_str()
             )
         }
-        function => write!(flux, "{group}  |> {}()\n", function.as_str()),
+        function => writeln!(flux, "{group}  |> {}()", function.as_str()),
     }
     .expect("it fits");
     flux.push_str("  |> duplicate(column: \"_start\", as: \"_time\")\n");
