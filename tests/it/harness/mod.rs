@@ -2,7 +2,7 @@
 
 mod appliance;
 mod dice;
-mod http;
+pub(crate) mod http;
 mod influx;
 mod load;
 mod sample;
