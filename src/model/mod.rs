@@ -6,6 +6,7 @@ mod dialect;
 mod disposition;
 mod letter;
 pub mod line;
+mod presence;
 mod rows;
 mod secret;
 mod shard;
@@ -16,6 +17,10 @@ pub use cause::Cause;
 pub use dialect::LineDialect;
 pub use disposition::Disposition;
 pub use letter::DeadLetter;
+pub use presence::{
+    EdgeSilent, Presence, PresenceCounts, PresenceFilter, Protocol, SessionFacts, SessionId,
+    SessionQuestion, Sessions, Sighting, Told,
+};
 pub use rows::{Column, Row, Value, ValueType};
 pub use secret::Secret;
 pub use shard::{Position, ShardCount, ShardId};

@@ -5,6 +5,7 @@ pub(crate) mod decode;
 mod filter;
 mod intake;
 mod json;
+mod last_lines;
 mod limits;
 mod line;
 mod lines;
@@ -20,6 +21,8 @@ mod value;
 mod tests;
 
 pub use intake::{Intake, IntakeOptions, IntakeParts, LaneAnswer, Run, Taken, Tickets};
+pub use last_lines::LastLine;
+pub(crate) use last_lines::LastLines;
 pub use limits::Limits;
 pub use settlement::Settlement;
 pub use slots::{DecodeError, Item, Slot, Slots, State};

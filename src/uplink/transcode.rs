@@ -13,6 +13,7 @@
 
 use std::{
     any::Any,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -22,7 +23,7 @@ use crate::{
     model::{Cause, ShardCount, ShardId, UnixNanos},
     spool::EntryBuffer,
     uplink::{
-        DecodeError, Limits, Slots, decode, lines,
+        DecodeError, LastLines, Limits, Slots, decode, lines,
         point::{self, Context, Outcome},
         told,
     },
@@ -82,6 +83,7 @@ pub struct Transcoder {
     matched: TopicMatch,
     line_writer: lines::Writer,
     failures: Vec<Failure>,
+    last_lines: LastLines,
 }
 
 /// Where a message's lines go, once its vehicle is known.
@@ -114,6 +116,7 @@ impl Transcoder {
             matched: TopicMatch::default(),
             line_writer: lines::Writer::default(),
             failures: Vec::new(),
+            last_lines: LastLines::default(),
         }
     }
 
@@ -121,6 +124,11 @@ impl Transcoder {
     #[must_use]
     pub fn failures(&self) -> &[Failure] {
         &self.failures
+    }
+
+    /// The last line of the last message that each of its mappings wrote, in the shard's buffer.
+    pub(crate) fn last_lines(&self) -> &LastLines {
+        &self.last_lines
     }
 
     /// Appends the message's lines to its shard's buffer and adds its points to the buffer's items.
@@ -132,6 +140,7 @@ impl Transcoder {
         lines: &mut [EntryBuffer],
     ) -> Transcoded {
         self.failures.clear();
+        self.last_lines.clear();
         plans.find(message.topic, &mut self.matched);
         let mut progress = Progress::default();
         let Some(first) = self.matched.plans().first().copied() else {
@@ -191,6 +200,8 @@ impl Transcoder {
                 },
                 lines: &mut *lines,
                 progress: &mut *progress,
+                last_lines: &mut self.last_lines,
+                line: 0..0,
             };
             run.message(&mut self.slots, &mut self.line_writer)
         }));
@@ -273,6 +284,9 @@ struct Run<'a> {
     context: Context<'a>,
     lines: &'a mut [EntryBuffer],
     progress: &'a mut Progress,
+    last_lines: &'a mut LastLines,
+    /// The line written last, in the payload of its buffer.
+    line: Range<usize>,
 }
 
 impl Run<'_> {
@@ -289,6 +303,20 @@ impl Run<'_> {
         }
         decode::message(self.plan, payload, slots, self.limits)?;
         self.find_place(slots)?;
+        self.points(slots, line_writer)?;
+        if !self.line.is_empty() {
+            self.last_lines.end(self.plan.index, &self.line);
+        }
+        Ok(())
+    }
+
+    /// Writes the message's points.
+    fn points(
+        &mut self,
+        slots: &mut Slots,
+        line_writer: &mut lines::Writer,
+    ) -> Result<(), DecodeError> {
+        let payload = self.context.payload;
         if matches!(self.plan.decoder, Decoder::LineProtocol) {
             return self.copy_lines(slots, line_writer);
         }
@@ -314,14 +342,16 @@ impl Run<'_> {
     ) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
         let mut next = line_writer.begin(self.plan, slots, self.context)?;
+        let mut start = self.lines[place.shard.as_usize()].len();
         while next.write(self.lines[place.shard.as_usize()].bytes_mut())? {
-            self.count_point(place)?;
+            start = self.count_point(place, start)?;
         }
         Ok(())
     }
 
-    /// Counts a line that has just been appended, within the message's bounds.
-    fn count_point(&mut self, place: Place) -> Result<(), DecodeError> {
+    /// Counts a line that has just been appended at `start`, within the message's bounds; gives its
+    /// end.
+    fn count_point(&mut self, place: Place, start: usize) -> Result<usize, DecodeError> {
         let buffer = &mut self.lines[place.shard.as_usize()];
         let counts = &mut self.progress.transcoded;
         if buffer.bytes_mut().len() - place.start > self.limits.bytes_max {
@@ -334,7 +364,8 @@ impl Run<'_> {
         }
         counts.points += 1;
         buffer.items += 1;
-        Ok(())
+        self.line = start..buffer.len();
+        Ok(self.line.end)
     }
 
     /// Checks the mapping's vehicle, and finds the message's shard if it has none yet.
@@ -349,6 +380,7 @@ impl Run<'_> {
         } else if !names::is_plain(vehicle) {
             "the vehicle holds CR, LF, TAB or NUL, or a backslash before a separator or at its end"
         } else {
+            self.last_lines.begin(vehicle);
             self.place(vehicle);
             return Ok(());
         };
@@ -374,6 +406,7 @@ impl Run<'_> {
     fn point(&mut self, slots: &Slots) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
         let buffer = &mut self.lines[place.shard.as_usize()];
+        let start = buffer.len();
         let bytes = buffer.bytes_mut();
         let counts = &mut self.progress.transcoded;
         let outcome =
@@ -381,7 +414,9 @@ impl Run<'_> {
         match outcome {
             Outcome::Filtered => counts.points_filtered += 1,
             Outcome::Empty => counts.points_empty += 1,
-            Outcome::Written => return self.count_point(place),
+            Outcome::Written => {
+                self.count_point(place, start)?;
+            }
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::{
 /// An entry handed over to be made durable.
 #[derive(Debug)]
 pub struct Submission {
-    /// The entry; it comes back with the answer, cleared.
+    /// The entry; it comes back with the answer.
     pub entry: EntryBuffer,
     /// How many points it holds, as whoever wrote them counted: for the ledger.
     pub points: u64,
@@ -44,7 +44,8 @@ pub struct Settled {
     pub token: u64,
     /// The entry is durable. False: it never will be, and nothing in it may be acknowledged.
     pub durable: bool,
-    /// The entry's buffer, cleared, to be used again.
+    /// The entry as it was handed over, if it is durable: for a last look, and to be cleared and used
+    /// again. Else an empty one.
     pub entry: EntryBuffer,
 }
 

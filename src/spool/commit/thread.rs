@@ -183,8 +183,7 @@ impl Committer {
         queue.counters.group(synced.entries, bytes as u64, took);
         queue.bytes = queue.bytes.saturating_sub(bytes);
         drop(queue);
-        for mut submission in self.group.drain(..) {
-            submission.entry.clear();
+        for submission in self.group.drain(..) {
             settle(submission.reply, true, submission.entry);
         }
         stopped_at

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::spool::{CommitHandle, EntryBuffer, Reply, Settled, Submission};
+use crate::{
+    spool::{CommitHandle, EntryBuffer, Reply, Settled, Submission},
+    uplink::{LastLine, LastLines},
+};
 
 /// `count` publishes of one owner, numbered from `first`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +25,21 @@ pub struct Run<T> {
 pub struct Tickets<T> {
     lane: u16,
     runs: Vec<Run<T>>,
+    last_lines: LastLines,
+    /// What the last lines lie in.
+    entry: EntryBuffer,
 }
 
 impl<T> Tickets<T> {
     /// The runs, in the order in which they were taken.
     pub fn runs(&self) -> &[Run<T>] {
         &self.runs
+    }
+
+    /// The last line of each run, mapping and vehicle, in the order of the runs; of two that are of
+    /// the same, the later one counts.
+    pub fn last_lines(&self) -> impl Iterator<Item = LastLine<'_>> {
+        self.last_lines.lines(self.entry.payload())
     }
 
     pub(super) fn lane(&self) -> u16 {
@@ -42,6 +54,8 @@ pub(super) struct Lane<T> {
     commit: CommitHandle,
     /// Who waits for the open group.
     runs: Vec<Run<T>>,
+    /// The last lines of the open group.
+    last_lines: LastLines,
     /// Points in the open group.
     points: u64,
     /// Payload bytes in the open group.
@@ -55,6 +69,7 @@ pub(super) struct Lane<T> {
     /// Emptied lists and buffers, to be used again. Bounded by the groups ever on their way at
     /// once.
     spare_runs: Vec<Vec<Run<T>>>,
+    spare_last_lines: Vec<LastLines>,
     spare_entries: Vec<EntryBuffer>,
 }
 
@@ -63,6 +78,7 @@ struct Sent<T> {
     token: u64,
     bytes: usize,
     runs: Vec<Run<T>>,
+    last_lines: LastLines,
 }
 
 /// How many emptied buffers are kept; more come only from a burst.
@@ -76,12 +92,14 @@ impl<T: Clone + PartialEq> Lane<T> {
             index,
             commit,
             runs: Vec::new(),
+            last_lines: LastLines::default(),
             points: 0,
             bytes: 0,
             unsettled_bytes: 0,
             sent: VecDeque::new(),
             next_token: 0,
             spare_runs: Vec::new(),
+            spare_last_lines: Vec::new(),
             spare_entries: Vec::new(),
         }
     }
@@ -99,6 +117,11 @@ impl<T: Clone + PartialEq> Lane<T> {
         }
     }
 
+    /// Notes where the lines of the message lie whose owner was noted last.
+    pub(super) fn note(&mut self, message: &LastLines) {
+        self.last_lines.add(message, self.runs.len().saturating_sub(1));
+    }
+
     /// Hands the open group over, if there is anything in it.
     pub(super) fn submit(&mut self, open: &mut EntryBuffer, replies: &UnboundedSender<Settled>) {
         if self.runs.is_empty() {
@@ -108,9 +131,12 @@ impl<T: Clone + PartialEq> Lane<T> {
         let entry = std::mem::replace(open, empty);
         let empty = self.spare_runs.pop().unwrap_or_default();
         let runs = std::mem::replace(&mut self.runs, empty);
+        let empty = self.spare_last_lines.pop().unwrap_or_default();
+        let last_lines = std::mem::replace(&mut self.last_lines, empty);
         let token = self.next_token;
         self.next_token += 1;
-        self.sent.push_back(Sent { token, bytes: std::mem::take(&mut self.bytes), runs });
+        let bytes = std::mem::take(&mut self.bytes);
+        self.sent.push_back(Sent { token, bytes, runs, last_lines });
         self.commit.submit(Submission {
             entry,
             points: std::mem::take(&mut self.points),
@@ -123,22 +149,31 @@ impl<T: Clone + PartialEq> Lane<T> {
         let sent = self.sent.pop_front();
         let sent = sent.filter(|sent| sent.token == answer.token);
         let sent = sent.expect("a lane answers each group once, in the order of submission");
-        if self.spare_entries.len() < SPARE_MAX && answer.entry.capacity() <= SPARE_BYTES_MAX {
-            self.spare_entries.push(answer.entry);
-        }
         if answer.durable {
             self.unsettled_bytes -= sent.bytes;
-            Tickets { lane: self.index, runs: sent.runs }
+            let Sent { runs, last_lines, .. } = sent;
+            Tickets { lane: self.index, runs, last_lines, entry: answer.entry }
         } else {
-            Tickets { lane: self.index, runs: Vec::new() } // UP-2
+            // UP-2
+            let (runs, last_lines) = (Vec::new(), LastLines::default());
+            Tickets { lane: self.index, runs, last_lines, entry: answer.entry }
         }
     }
 
+    /// Takes back what a group was made of.
     pub(super) fn reuse(&mut self, tickets: Tickets<T>) {
+        let Tickets { mut runs, mut last_lines, mut entry, .. } = tickets;
         if self.spare_runs.len() < SPARE_MAX {
-            let mut runs = tickets.runs;
             runs.clear();
             self.spare_runs.push(runs);
+        }
+        if self.spare_last_lines.len() < SPARE_MAX {
+            last_lines.clear();
+            self.spare_last_lines.push(last_lines);
+        }
+        if self.spare_entries.len() < SPARE_MAX && entry.capacity() <= SPARE_BYTES_MAX {
+            entry.clear();
+            self.spare_entries.push(entry);
         }
     }
 

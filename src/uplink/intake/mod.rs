@@ -20,6 +20,12 @@
 //! - **UP-4** a lane's bytes between worker and disk stay below `lane_bytes_max` plus one message a
 //!   session: past the bound [`Taken::crowded`] tells the session to stop reading.
 //!
+//! # Last lines
+//! A group also notes where in its buffer the last line of each session, mapping and vehicle lies;
+//! they come back with the tickets ([`Tickets::last_lines`]), when they are durable, out of the
+//! buffer that the lane gives back. So what a session keeps of a turn is copied once, not once a
+//! message.
+//!
 //! # Times of receipt are distinct
 //! A store keeps one point for equal series and time, so two messages without a time of their own
 //! must never be stamped alike. The clock is read once a turn and each message gets a stamp of its

@@ -132,6 +132,9 @@ impl<T: Clone + PartialEq> Intake<T> {
     ) {
         taken.waits += 1;
         self.lanes[lane].wait(points, bytes, owner, seq);
+        if points > 0 {
+            self.lanes[lane].note(self.transcoder.last_lines());
+        }
         taken.crowded |= self.lanes[lane].unsettled_bytes() >= self.options.lane_bytes_max;
         if self.open[lane].len() >= self.options.group_bytes_max {
             self.lanes[lane].submit(&mut self.open[lane], &self.replies);
@@ -167,7 +170,7 @@ impl<T: Clone + PartialEq> Intake<T> {
         self.lanes[usize::from(answer.lane)].answered(answer)
     }
 
-    /// Gives the list of an answered group back for the next.
+    /// Gives what an answered group was made of back for the next.
     pub fn reuse(&mut self, tickets: Tickets<T>) {
         let lane = usize::from(tickets.lane());
         self.lanes[lane].reuse(tickets);

@@ -124,6 +124,44 @@ fn tickets_come_back_when_their_group_is_durable_merged_by_owner() {
 }
 
 #[test]
+fn the_last_line_of_each_run_and_vehicle_comes_back_with_the_tickets() {
+    // Once more behind the first group, whose buffers and lists are used again.
+    let mut rig = rig(&SimDisk::new(), 1 << 20);
+    for round in 0..3 {
+        // All of shard 1, so that they are one group.
+        for (seq, (owner, vin, v)) in
+            [("a", "x", 1), ("a", "x", 2), ("a", "z", 3), ("b", "x", 4)].into_iter().enumerate()
+        {
+            let payload = format!("{{\"v\":{}}}", v + 10 * round);
+            rig.take(&format!("v/{vin}"), &payload, owner, seq as u64);
+        }
+        // One that fails leaves nothing behind, and one that is filtered neither.
+        rig.take("v/x", r#"{"v":-1}"#, "b", 1);
+        rig.intake.flush();
+        let answer = rig.answers.blocking_recv().expect("the lanes run");
+        let tickets = rig.intake.settled(answer);
+        let owners: Vec<_> = tickets.runs().iter().map(|run| run.owner).collect();
+        let found: Vec<String> = tickets
+            .last_lines()
+            .map(|last| {
+                let line = String::from_utf8_lossy(last.line);
+                let (line, _) = line.rsplit_once(' ').expect("a time at the end");
+                let vehicle = String::from_utf8_lossy(last.vehicle);
+                format!("{} {} {vehicle} {line}", owners[last.run], last.plan)
+            })
+            .collect();
+        let v = |v| v + 10 * round;
+        let expect = [
+            format!("a 0 x m,vin=x v={}i", v(2)),
+            format!("a 0 z m,vin=z v={}i", v(3)),
+            format!("b 0 x m,vin=x v={}i", v(4)),
+        ];
+        assert_eq!(found, expect);
+        rig.intake.reuse(tickets);
+    }
+}
+
+#[test]
 fn what_needs_no_disk_settles_at_once_and_is_counted_as_what_it_is() {
     let mut rig = rig(&SimDisk::new(), 1 << 20);
     let check = |taken: Taken, settlement| {

@@ -1,0 +1,164 @@
+//! Where in a buffer the last line of each owner, mapping and vehicle lies: what a session keeps of
+//! a group. Noted as the lines are written, a few words each; nothing is copied before the group is
+//! durable, and then only the last of each.
+
+use std::ops::Range;
+
+/// The last lines of one message, or of one group.
+#[derive(Debug, Default)]
+pub(crate) struct LastLines {
+    lines: Vec<Noted>,
+    /// The vehicles' names, one behind the other.
+    vehicles: Vec<u8>,
+}
+
+/// One line. 32 bits each, because there may be as many of these as messages in a group; a range
+/// that does not fit is noted as empty and finds no line.
+#[derive(Clone, Debug)]
+struct Noted {
+    run: u32,
+    plan: u32,
+    /// In `vehicles`.
+    vehicle: Range<u32>,
+    /// In the payload of the buffer.
+    line: Range<u32>,
+}
+
+/// A last line, with whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastLine<'a> {
+    /// The run of publishes that it came with, by its index in the group.
+    pub run: usize,
+    /// The mapping that wrote it, by its plan's index.
+    pub plan: u32,
+    /// The vehicle that the mapping names.
+    pub vehicle: &'a [u8],
+    /// The line.
+    pub line: &'a [u8],
+}
+
+impl LastLines {
+    pub(crate) fn clear(&mut self) {
+        self.lines.clear();
+        self.vehicles.clear();
+    }
+
+    /// A mapping names its vehicle; nothing is noted before [`Self::end`].
+    pub(crate) fn begin(&mut self, vehicle: &[u8]) {
+        self.vehicles.truncate(self.noted_vehicles());
+        self.vehicles.extend_from_slice(vehicle);
+    }
+
+    /// The mapping's last line lies at `line`.
+    pub(crate) fn end(&mut self, plan: usize, line: &Range<usize>) {
+        let vehicle = self.noted_vehicles()..self.vehicles.len();
+        self.lines.push(Noted {
+            run: 0,
+            plan: u32::try_from(plan).unwrap_or(u32::MAX),
+            vehicle: narrow(&vehicle),
+            line: narrow(line),
+        });
+    }
+
+    /// Adds a message's lines to its group's: in place of the one before, if that is of the same
+    /// run, mapping and vehicle.
+    pub(crate) fn add(&mut self, message: &Self, run: usize) {
+        let run = u32::try_from(run).unwrap_or(u32::MAX);
+        for noted in &message.lines {
+            let vehicle = message.vehicle(noted);
+            if let Some(last) = self.lines.last()
+                && last.run == run
+                && last.plan == noted.plan
+                && self.vehicle(last) == vehicle
+                && let Some(last) = self.lines.last_mut()
+            {
+                last.line = noted.line.clone();
+                continue;
+            }
+            let start = self.vehicles.len();
+            self.vehicles.extend_from_slice(vehicle);
+            let vehicle = narrow(&(start..self.vehicles.len()));
+            self.lines.push(Noted { run, vehicle, ..noted.clone() });
+        }
+    }
+
+    /// The lines in the order of their runs, out of the payload that they were written to.
+    pub(crate) fn lines<'a>(&'a self, payload: &'a [u8]) -> impl Iterator<Item = LastLine<'a>> {
+        self.lines.iter().map(move |noted| LastLine {
+            run: noted.run as usize,
+            plan: noted.plan,
+            vehicle: self.vehicle(noted),
+            line: payload.get(widen(&noted.line)).unwrap_or_default(),
+        })
+    }
+
+    fn vehicle(&self, noted: &Noted) -> &[u8] {
+        self.vehicles.get(widen(&noted.vehicle)).unwrap_or_default()
+    }
+
+    /// The end of the names that lines are noted for.
+    fn noted_vehicles(&self) -> usize {
+        self.lines.last().map_or(0, |last| last.vehicle.end as usize)
+    }
+}
+
+fn narrow(range: &Range<usize>) -> Range<u32> {
+    match (u32::try_from(range.start), u32::try_from(range.end)) {
+        (Ok(start), Ok(end)) => start..end,
+        _ => 0..0,
+    }
+}
+
+fn widen(range: &Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(lines: &[(&str, usize, Range<usize>)]) -> LastLines {
+        let mut message = LastLines::default();
+        for (vehicle, plan, line) in lines {
+            message.begin(b"left by a mapping that failed");
+            message.begin(vehicle.as_bytes());
+            message.end(*plan, line);
+        }
+        message
+    }
+
+    #[test]
+    fn of_a_run_only_the_last_line_of_each_mapping_and_vehicle_in_a_row_is_left() {
+        let mut group = LastLines::default();
+        group.add(&message(&[("A", 0, 0..2)]), 0);
+        group.add(&message(&[("A", 0, 2..4)]), 0);
+        group.add(&message(&[("A", 1, 4..6)]), 0);
+        group.add(&message(&[("B", 1, 6..8)]), 0);
+        group.add(&message(&[("B", 1, 8..10), ("B", 0, 10..12)]), 1);
+        group.add(&LastLines::default(), 1);
+        let found: Vec<_> = group
+            .lines(b"a.a:b.c.d.e.")
+            .map(|it| {
+                let text = |bytes| str::from_utf8(bytes).expect("text");
+                (it.run, it.plan, text(it.vehicle), text(it.line))
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (0, 0, "A", "a:"),
+                (0, 1, "A", "b."),
+                (0, 1, "B", "c."),
+                (1, 1, "B", "d."),
+                (1, 0, "B", "e.")
+            ]
+        );
+    }
+
+    #[test]
+    fn what_lies_outside_of_the_payload_is_no_line() {
+        let mut group = LastLines::default();
+        group.add(&message(&[("A", 0, 5_000_000_000..5_000_000_010), ("A", 1, 2..9)]), 0);
+        assert!(group.lines(b"abc").all(|it| it.line.is_empty() && it.vehicle == b"A"));
+    }
+}
