@@ -52,6 +52,7 @@
 //! | AK-1 to AK-4 | [`store`] | a question reads, its parameters are data, it is bounded, never cut |
 //! | QY-1 to QY-4 | [`query`] | types, order, pages and rows of a portable answer |
 //! | DL-1 to DL-3 | [`dead_letter`] | ids, nothing dropped, bytes kept |
+//! | PR-1, PR-2 | [`model`], [`mqtt`] | a vehicle is there while a session is; last lines are last |
 //! | MQ-1 to MQ-3 | [`mqtt`] | order of acknowledgements, numbering, receive maximum |
 //! | HB-1, HB-2 | [`telemetry`] | a health snapshot is of one moment; changes are logged once |
 //! | HT-1, HT-2 | [`http`] | every request is bounded; a failed answer is no short answer |

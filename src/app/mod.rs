@@ -18,6 +18,7 @@
 //! SIGHUP loads schemas and mappings anew; if anything is wrong in them, the old ones stay in
 //! force.
 
+mod fleet;
 mod lanes;
 mod layout;
 mod run;

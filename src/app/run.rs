@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
 
 use super::{
+    fleet::Fleet,
     lanes::{self, LaneError, Lanes},
     layout::{DataDir, DataDirError},
     watch::{Asked, Signals, dead_thread},
@@ -128,6 +129,7 @@ struct Appliance {
     plans: Arc<ArcSwap<Plans>>,
     catalog: Arc<ArcSwap<Catalog>>,
     metrics: Arc<Metrics>,
+    fleet: Fleet,
     edge_health: HealthCell,
     edge: Edge,
     lanes: Lanes,
@@ -169,17 +171,14 @@ impl Appliance {
         };
         let sink = sink::start(runtime.handle(), parts, shards);
         let edge_health = board.cell("mqtt", Critical::Yes);
-        let desk = query::Desk::new(query::Parts {
-            options: resolved.query.clone(),
-            store,
-            bucket: resolved.store.target.bucket().to_owned(),
-            catalog: Arc::clone(&catalog),
-            metrics: Arc::clone(&metrics),
-        });
+        let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
         let state = http::HttpState {
             health: board,
             metrics: Arc::clone(&metrics),
-            desk,
+            desk: desk(resolved, store, &catalog, &metrics),
+            catalog: Arc::clone(&catalog),
+            presence: Arc::clone(&fleet.presence),
+            sessions: Arc::clone(&fleet.roster) as _,
             clock: Arc::clone(&clock),
         };
         let (operators, address) = runtime.block_on(serve_operators(state, &resolved.http))?;
@@ -192,7 +191,8 @@ impl Appliance {
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
         };
-        let edge = Edge::start(&resolved.mqtt, &parts).map_err(RunError::Mqtt)?;
+        let (presence, roster) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.roster));
+        let edge = Edge::start(&resolved.mqtt, &parts, presence, roster).map_err(RunError::Mqtt)?;
         edge_health.set(Health::Ready);
         let ready = Ready { mqtt: edge.addresses().to_vec(), http: address };
         data_dir.announce(&announcement(&ready)).map_err(RunError::DataDir)?;
@@ -202,6 +202,7 @@ impl Appliance {
             plans,
             catalog,
             metrics,
+            fleet,
             edge_health,
             edge,
             lanes,
@@ -236,6 +237,7 @@ impl Appliance {
         self.lanes.measure(&self.metrics);
         self.sink.state().measure();
         self.letters.handle.measure();
+        self.fleet.measure(&self.metrics);
     }
 
     /// Loads schemas and mappings anew; the old ones stay if anything is wrong.
@@ -268,6 +270,22 @@ impl Appliance {
         tracing::info!(cut_connections, waiting_entries, "stopped");
         Stopped::Asked { cut_connections, waiting_entries }
     }
+}
+
+/// Where questions are asked of the store that points are shipped to.
+fn desk(
+    resolved: &Resolved,
+    store: Arc<Store>,
+    catalog: &Arc<ArcSwap<Catalog>>,
+    metrics: &Arc<Metrics>,
+) -> query::Desk {
+    query::Desk::new(query::Parts {
+        options: resolved.query.clone(),
+        store,
+        bucket: resolved.store.target.bucket().to_owned(),
+        catalog: Arc::clone(catalog),
+        metrics: Arc::clone(metrics),
+    })
 }
 
 /// The operator edge, and where it listens.

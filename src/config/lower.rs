@@ -90,6 +90,10 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         topic_bytes_max: settings.number_usize("mqtt.topic-bytes-max"),
         topic_levels_max: settings.number_usize("mqtt.topic-levels-max"),
         user_properties_max: settings.number_usize("mqtt.user-properties-max"),
+        session_vehicles_max: settings.number_usize("mqtt.session-vehicles-max"),
+        last_line_bytes_max: settings.number_usize("mqtt.last-line-bytes-max"),
+        last_lines_bytes_max: settings.number_usize("mqtt.last-lines-bytes-max"),
+        away_vehicles_max: settings.number_usize("mqtt.away-vehicles-max"),
         intake: uplink::IntakeOptions {
             group_bytes_max: settings.number_usize("uplink.group-bytes-max"),
             lane_bytes_max: settings.number_usize("uplink.lane-bytes-max"),

@@ -192,8 +192,13 @@ impl Writer {
     fn moment(&self, at: UnixNanos) -> Result<i64, String> {
         match self.style.epoch {
             Some(unit) => Ok(at.0.div_euclid(unit)),
-            None => Err(Timestamp::from_nanosecond(i128::from(at.0))
-                .map_or_else(|_| at.0.to_string(), |moment| moment.to_string())),
+            None => Err(rfc3339(at)),
         }
     }
+}
+
+/// A moment as people read it, in UTC; one that the calendar does not reach, in nanoseconds.
+pub(super) fn rfc3339(at: UnixNanos) -> String {
+    Timestamp::from_nanosecond(i128::from(at.0))
+        .map_or_else(|_| at.0.to_string(), |moment| moment.to_string())
 }

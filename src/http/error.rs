@@ -7,7 +7,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::query::{AskError, QueryError, QuestionError};
+use crate::{
+    http::Code,
+    model::EdgeSilent,
+    query::{AskError, QueryError, QuestionError},
+};
 
 /// Why a request was not answered as it hoped. The codes are stable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +53,15 @@ pub enum ApiError {
         /// What the library makes of it.
         status: StatusCode,
     },
+    /// Nobody knows the vehicle: neither a session nor the store, within the range asked for.
+    #[error("nothing is known of vehicle `{vehicle}`")]
+    VehicleUnknown {
+        /// As asked for.
+        vehicle: String,
+    },
+    /// The workers of the vehicle edge are stalled. The operator asks again.
+    #[error(transparent)]
+    EdgeSilent(EdgeSilent),
     /// A question that is not answered.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -57,13 +70,15 @@ pub enum ApiError {
 impl ApiError {
     /// The stable word for programs.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> Code {
         match self {
-            Self::NotFound { .. } => "not-found",
-            Self::MethodNotAllowed { .. } => "method-not-allowed",
-            Self::TimedOut { .. } => "timed-out",
-            Self::ParameterInvalid { .. } => "parameter-invalid",
-            Self::BodyUnread { .. } => "body-unread",
+            Self::NotFound { .. } => Code::NotFound,
+            Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
+            Self::TimedOut { .. } => Code::TimedOut,
+            Self::ParameterInvalid { .. } => Code::ParameterInvalid,
+            Self::BodyUnread { .. } => Code::BodyUnread,
+            Self::VehicleUnknown { .. } => Code::VehicleUnknown,
+            Self::EdgeSilent(_) => Code::EdgeSilent,
             Self::Query(error) => query_code(error),
         }
     }
@@ -72,9 +87,9 @@ impl ApiError {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::VehicleUnknown { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TimedOut { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TimedOut { .. } | Self::EdgeSilent(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ParameterInvalid { .. } => StatusCode::BAD_REQUEST,
             Self::BodyUnread { status, .. } => *status,
             Self::Query(error) => query_status(error),
@@ -90,34 +105,36 @@ impl ApiError {
             Self::TimedOut { limit_ms } => json!({ "limit_ms": limit_ms }),
             Self::ParameterInvalid { parameter, .. } => json!({ "parameter": parameter }),
             Self::BodyUnread { .. } => json!({}),
+            Self::VehicleUnknown { vehicle } => json!({ "vehicle": vehicle }),
+            Self::EdgeSilent(EdgeSilent { waited_ms }) => json!({ "waited_ms": waited_ms }),
             Self::Query(error) => query_details(error),
         }
     }
 }
 
-const fn query_code(error: &QueryError) -> &'static str {
+const fn query_code(error: &QueryError) -> Code {
     match error {
-        QueryError::Busy { .. } => "busy",
+        QueryError::Busy { .. } => Code::Busy,
         QueryError::Question(error) => match error {
-            QuestionError::MeasurementUnknown { .. } => "measurement-unknown",
-            QuestionError::VehicleUntagged { .. } => "vehicle-untagged",
-            QuestionError::FieldUnknown { .. } => "field-unknown",
-            QuestionError::FunctionUnfit { .. } => "function-unfit",
-            QuestionError::AfterInvalid => "after-invalid",
+            QuestionError::MeasurementUnknown { .. } => Code::MeasurementUnknown,
+            QuestionError::VehicleUntagged { .. } => Code::VehicleUntagged,
+            QuestionError::FieldUnknown { .. } => Code::FieldUnknown,
+            QuestionError::FunctionUnfit { .. } => Code::FunctionUnfit,
+            QuestionError::AfterInvalid => Code::AfterInvalid,
             QuestionError::FieldTwice { .. }
             | QuestionError::EveryAlone
             | QuestionError::RangeReversed
-            | QuestionError::LimitOutside => "parameter-invalid",
+            | QuestionError::LimitOutside => Code::ParameterInvalid,
         },
         QueryError::Ask(error) => match error {
-            AskError::Language { .. } => "language-unsupported",
-            AskError::Refused { .. } => "query-refused",
-            AskError::Unavailable { .. } => "store-unavailable",
-            AskError::Halted { .. } => "store-halted",
-            AskError::Rows { .. } => "too-many-rows",
-            AskError::Bytes { .. } => "too-many-bytes",
-            AskError::Time { .. } => "query-timed-out",
-            AskError::Broken { .. } => "store-answer-broken",
+            AskError::Language { .. } => Code::LanguageUnsupported,
+            AskError::Refused { .. } => Code::QueryRefused,
+            AskError::Unavailable { .. } => Code::StoreUnavailable,
+            AskError::Halted { .. } => Code::StoreHalted,
+            AskError::Rows { .. } => Code::TooManyRows,
+            AskError::Bytes { .. } => Code::TooManyBytes,
+            AskError::Time { .. } => Code::QueryTimedOut,
+            AskError::Broken { .. } => Code::StoreAnswerBroken,
         },
     }
 }
@@ -171,7 +188,7 @@ fn query_details(error: &QueryError) -> Value {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = json!({ "error": {
-            "code": self.code(),
+            "code": self.code().as_str(),
             "message": self.to_string(),
             "details": self.details(),
         }});

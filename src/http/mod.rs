@@ -1,4 +1,4 @@
-//! The operator edge: health, metrics, statistics.
+//! The operator edge: health, metrics, statistics, questions, vehicles.
 //!
 //! | path | answers |
 //! |---|---|
@@ -8,12 +8,24 @@
 //! | `/api/v1/stats` | the counters of the two equations, as of one moment |
 //! | `/api/v1/telemetry/{measurement}` | a portable question: rows, or a function over windows |
 //! | `/api/v1/query` | a question in one of the store's own languages, posted as JSON |
+//! | `/api/v1/vehicles` | vehicles by name, with presence and sessions, in pages |
+//! | `/api/v1/vehicles/{vin}` | one of them, with the last point of each measurement |
 //!
 //! Answers to questions are sent as the store gives them. HT-2: an answer that fails after its
 //! first bytes ends by closing the connection in the middle of its body, never as a shorter answer.
 //!
+//! # Vehicles
+//! A vehicle is listed from its first stored point on, for as long as the process remembers it
+//! (`mqtt.away-vehicles-max`); after a restart the list fills again as vehicles come back. The last
+//! values of a connected vehicle are what its sessions keep, also while the store is away or
+//! behind; where no session keeps any (it is away, or its points are over the bounds) the store is
+//! asked, as far back as `from` says. So a vehicle that left a moment ago shows what has reached
+//! the store by then, and one that nobody has seen since the start is found if the store has it.
+//! An answer is either whole or an error.
+//!
 //! It runs on the control runtime, never on an MQTT worker, and holds handles only: the health
-//! board, the metrics, the desk where questions are asked. Errors have one shape ([`ApiError`]).
+//! board, the metrics, the desk where questions are asked, the presence of vehicles, the way to
+//! their sessions. Errors have one shape ([`ApiError`]).
 //!
 //! Bounds: the head of a request in bytes and time, its body in bytes, the answer in time, the
 //! connections at once; each is an [`Options`] field. HT-1: a request past a bound is answered with
@@ -23,7 +35,9 @@
 //! number of connections.
 
 mod answer;
+mod code;
 mod error;
+mod last_values;
 mod native;
 mod options;
 mod parameters;
@@ -32,7 +46,9 @@ mod server;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod vehicles;
 
+pub use code::Code;
 pub use error::ApiError;
 pub use options::Options;
 pub use routes::HttpState;

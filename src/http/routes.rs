@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request, State},
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 
 use crate::{
     env::Clock,
-    http::{ApiError, Options, native, telemetry},
+    http::{ApiError, Options, native, telemetry, vehicles},
+    model::{Catalog, Presence, Sessions},
     query::Desk,
     telemetry::{Component, Critical, HealthBoard, Metrics, StatusLabel},
 };
@@ -28,6 +30,12 @@ pub struct HttpState {
     pub metrics: Arc<Metrics>,
     /// Where questions are asked.
     pub desk: Desk,
+    /// What there is to ask for.
+    pub catalog: Arc<ArcSwap<Catalog>>,
+    /// Which vehicles are there.
+    pub presence: Arc<Presence>,
+    /// Who asks their sessions.
+    pub sessions: Arc<dyn Sessions>,
     /// What time it is, for ranges that end now.
     pub clock: Arc<dyn Clock>,
 }
@@ -43,6 +51,8 @@ pub(super) fn router(state: HttpState, options: &Options) -> Router {
         .route("/api/v1/stats", get(stats))
         .route("/api/v1/telemetry/{measurement}", get(telemetry::ask))
         .route("/api/v1/query", post(native::ask))
+        .route("/api/v1/vehicles", get(vehicles::list))
+        .route("/api/v1/vehicles/{vin}", get(vehicles::one))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)

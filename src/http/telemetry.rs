@@ -15,12 +15,12 @@ use crate::{
     query::{self, Function, Order, Wish},
 };
 
-const KNOWN: &[&str] = &[
+pub(super) const KNOWN: &[&str] = &[
     "vehicle", "fields", "from", "to", "every", "fn", "order", "limit", "after", "format", "epoch",
 ];
 
 /// How far back a range without `from` reaches.
-const FROM: &str = "-1h";
+pub(super) const FROM: &str = "-1h";
 
 pub(super) async fn ask(
     State(state): State<HttpState>,
@@ -40,20 +40,18 @@ fn wish(
     parameters: &mut Parameters,
     state: &HttpState,
 ) -> Result<Wish, ApiError> {
-    const MOMENT: &str =
-        "a time like 2026-01-31T12:00:00Z, nanoseconds since 1970, or relative like -1h";
     let now = state.clock.wall();
     let names = parameters.all("fields");
     let names = names.iter().flat_map(|names| names.split(',')).map(str::trim);
     let function = |word: &str| Function::ALL.iter().copied().find(|it| it.as_str() == word);
     let functions: Vec<&str> = Function::ALL.iter().map(|it| it.as_str()).collect();
-    let from = parameters.parsed("from", MOMENT, |text| query::moment(text, now))?;
+    let from = parameters.parsed("from", query::MOMENT, |text| query::moment(text, now))?;
     Ok(Wish {
         measurement,
         vehicles: parameters.all("vehicle"),
         fields: names.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         from: from.or_else(|| query::moment(FROM, now)).unwrap_or(now),
-        to: parameters.parsed("to", MOMENT, |text| query::moment(text, now))?.unwrap_or(now),
+        to: parameters.parsed("to", query::MOMENT, |text| query::moment(text, now))?.unwrap_or(now),
         every: parameters.parsed("every", "a length of time like 1m", query::every)?,
         function: parameters.parsed("fn", &functions.join(", "), function)?,
         order: parameters

@@ -1,6 +1,15 @@
 //! The operator edge over a real socket.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tokio::{
@@ -11,7 +20,10 @@ use tokio::{
 use super::*;
 use crate::{
     env::{Clock, SystemClock},
-    model::{Catalog, FieldType, Measurement},
+    model::{
+        Catalog, EdgeSilent, FieldType, Measurement, Presence, Protocol, SessionFacts, SessionId,
+        SessionQuestion, Sessions, Told, UnixNanos,
+    },
     query::{self, Desk, Parts},
     store::{self, InfluxDb1, Store, Target},
     telemetry::{Critical, Health, HealthBoard, MessageCounts, Metrics},
@@ -22,14 +34,34 @@ struct Edge {
     server: Server,
     health: HealthBoard,
     metrics: Arc<Metrics>,
+    presence: Arc<Presence>,
+    sessions: Arc<Script>,
 }
 
-/// A desk whose store is away.
-fn desk(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Desk {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let one = InfluxDb1 { database: "d".to_owned(), retention_policy: None, credentials: None };
-    let target = Target::InfluxDb1(one);
-    let options = store::Options::new(target, vec!["http://127.0.0.1:1".to_owned()]);
+/// Sessions that tell what stands here, by vehicle.
+#[derive(Debug, Default)]
+struct Script {
+    told: Mutex<BTreeMap<String, Told>>,
+    is_silent: AtomicBool,
+}
+
+impl Sessions for Script {
+    fn ask(
+        &self,
+        questions: Vec<SessionQuestion>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<Told>>, EdgeSilent>> + Send + '_>> {
+        let told = self.told.lock().unwrap();
+        let answer = questions.iter().map(|question| told.get(&*question.vehicle).cloned());
+        let answer = match self.is_silent.load(Ordering::Relaxed) {
+            true => Err(EdgeSilent { waited_ms: 7 }),
+            false => Ok(answer.collect()),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+/// What the desk and the routes read types from.
+fn catalog() -> Arc<ArcSwap<Catalog>> {
     let mut catalog = Catalog::default();
     let measurement = Measurement {
         vehicle_tag: Some("vin".to_owned()),
@@ -37,11 +69,20 @@ fn desk(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Desk {
         fields: vec![("soc".to_owned(), FieldType::Float), ("mode".to_owned(), FieldType::String)],
     };
     catalog.measurements.insert("telemetry".to_owned(), measurement);
+    Arc::new(ArcSwap::from_pointee(catalog))
+}
+
+/// A desk whose store is away.
+fn desk(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>, catalog: Arc<ArcSwap<Catalog>>) -> Desk {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let one = InfluxDb1 { database: "d".to_owned(), retention_policy: None, credentials: None };
+    let target = Target::InfluxDb1(one);
+    let options = store::Options::new(target, vec!["http://127.0.0.1:1".to_owned()]);
     Desk::new(Parts {
         options: query::Options::default(),
         store: Arc::new(Store::new(&options, Arc::clone(clock), Arc::clone(metrics)).unwrap()),
         bucket: String::new(),
-        catalog: Arc::new(ArcSwap::from_pointee(catalog)),
+        catalog,
         metrics: Arc::clone(metrics),
     })
 }
@@ -53,11 +94,21 @@ async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
     let address = listener.local_addr().unwrap();
     let health = HealthBoard::default();
     let metrics = Arc::new(Metrics::new(health.clone()));
+    let sessions = Arc::new(Script::default());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let desk = desk(&metrics, &clock);
-    let state = HttpState { health: health.clone(), metrics: Arc::clone(&metrics), desk, clock };
+    let catalog = catalog();
+    let presence = Arc::new(Presence::new(10));
+    let state = HttpState {
+        health: health.clone(),
+        metrics: Arc::clone(&metrics),
+        desk: desk(&metrics, &clock, Arc::clone(&catalog)),
+        catalog,
+        presence: Arc::clone(&presence),
+        sessions: Arc::clone(&sessions) as _,
+        clock,
+    };
     let server = serve(listener, state, &options);
-    Edge { address, server, health, metrics }
+    Edge { address, server, health, metrics, presence, sessions }
 }
 
 /// Sends raw bytes and reads until the server closes.
@@ -268,5 +319,87 @@ async fn a_native_question_is_read_strictly_and_only_reads() {
         let answer = ask(edge.address, &request).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{body}: {answer}");
         assert!(answer.contains(told), "{body}: {answer}");
+    }
+}
+
+/// Makes a vehicle present, with a session that tells its last line.
+fn drive(edge: &Edge, vin: &str, line: &str) {
+    edge.presence.enter(vin, SessionId { worker: 0, number: 0 }, UnixNanos(0));
+    let facts = SessionFacts {
+        client_id: "c".to_owned(),
+        protocol: Protocol::V5,
+        address: Some("127.0.0.1:9".parse().unwrap()),
+        connected_at: UnixNanos(1_000_000_000),
+        last_packet_at: UnixNanos(3_000_000_000),
+        keep_alive_seconds: 60,
+    };
+    let lines = vec![line.as_bytes().to_vec()];
+    let told = Told { facts, last_seen: UnixNanos(2_000_000_000), lines };
+    edge.sessions.told.lock().unwrap().insert(vin.to_owned(), told);
+}
+
+#[tokio::test]
+async fn a_connected_vehicle_is_told_by_its_session_whatever_the_store() {
+    let edge = edge(|_| {}).await;
+    drive(&edge, "A/1", "telemetry,vin=A/1 soc=5i,mode=\"eco\" 4000000000\n");
+    let vehicle = r#""connected":true,"last_seen":"1970-01-01T00:00:02Z""#;
+    let rest = r#""sessions":[{"address":"127.0.0.1:9","client_id":"c","connected_at":"1970-01-01T00:00:01Z","keep_alive_seconds":60,"last_packet_at":"1970-01-01T00:00:03Z","protocol":"5.0"}],"vin":"A/1"}"#;
+    check(
+        &get(edge.address, "/api/v1/vehicles").await,
+        "200",
+        &format!(r#"{{"after":null,"vehicles":[{{{vehicle},{rest}]}}"#),
+    );
+    let values = r#""measurements":{"telemetry":{"fields":{"mode":"eco","soc":5.0},"source":"session","time":"1970-01-01T00:00:04Z"}}"#;
+    check(
+        &get(edge.address, "/api/v1/vehicles/A%2F1").await,
+        "200",
+        &format!("{{{vehicle},{values},{rest}"),
+    );
+    edge.sessions.is_silent.store(true, Ordering::Relaxed);
+    let answer = get(edge.address, "/api/v1/vehicles").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains(r#""code":"edge-silent","details":{"waited_ms":7}"#), "{answer}");
+}
+
+#[tokio::test]
+async fn joined_pages_of_vehicles_are_all_of_them() {
+    let edge = edge(|_| {}).await;
+    let names: Vec<String> = (0..7).map(|number| format!("V{number}")).collect();
+    for name in &names {
+        drive(&edge, name, "telemetry soc=1 1\n");
+    }
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/v1/vehicles?limit=3&connected=true&prefix=V&after={after}");
+        let answer = get(edge.address, &path).await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let page: serde_json::Value = serde_json::from_str(body).unwrap();
+        let page_of = page["vehicles"].as_array().unwrap();
+        seen.extend(page_of.iter().map(|vehicle| vehicle["vin"].as_str().unwrap().to_owned()));
+        match page["after"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => break,
+        }
+        assert_eq!(page_of.len(), 3);
+    }
+    assert_eq!(seen, names);
+}
+
+#[tokio::test]
+async fn a_wrong_question_about_vehicles_says_what_is_wrong_with_it() {
+    let edge = edge(|_| {}).await;
+    for (path, status, told) in [
+        ("/vehicles?limit=0", "400", "expected a number from 1 to 1000"),
+        ("/vehicles?limit=1001", "400", r#""details":{"parameter":"limit"}"#),
+        ("/vehicles?conected=true", "400", "did you mean `connected`?"),
+        ("/vehicles?connected=maybe", "400", "expected true or false"),
+        ("/vehicles?after=%25", "400", r#""code":"after-invalid""#),
+        ("/vehicles/A?from=yesterday", "400", r#""details":{"parameter":"from"}"#),
+        // Whether it is unknown is for the store to say, and the store is away.
+        ("/vehicles/A", "503", r#""code":"store-unavailable""#),
+    ] {
+        let answer = get(edge.address, &format!("/api/v1{path}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        assert!(answer.contains(told), "{path}: {answer}");
     }
 }

@@ -18,10 +18,12 @@ use std::{
 use ntex::{io::Io, task::LocalWaker};
 use ntex_bytes::{Buf, BytesMut};
 use ntex_codec::Decoder;
-use ntex_io::{IoRef, RecvError};
+use ntex_io::{IoRef, RecvError, types::PeerAddr};
 use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
 
 use super::{
+    client::{Client, Moment},
+    close::{Close, KEEP_ALIVE_TIMEOUT, PACKET_TIMEOUT, SHUTTING_DOWN},
     control::{Answer, refuse_filters},
     handshake::{Connack, accept},
     session::{Admit, Session},
@@ -29,6 +31,10 @@ use super::{
         Frame, FrameError, Kind, Version, Violation, peek, read_ack, read_disconnect, read_publish,
     },
     worker::{Tick, Worker},
+};
+use crate::{
+    model::{SessionQuestion, Told},
+    uplink::{LastLine, Settlement},
 };
 
 /// A shared connection, compared by identity.
@@ -55,6 +61,8 @@ pub(super) struct Connection {
     /// `None` until a CONNECT was accepted. Stays after the connection closed, because what it took
     /// in still has to settle.
     session: RefCell<Option<Session>>,
+    /// From an accepted CONNECT to the end of the connection.
+    client: RefCell<Option<Client>>,
     /// Ticks; 0 switches the check off.
     keep_alive: Cell<u32>,
     /// When the last whole packet came (at first: when the connection was accepted).
@@ -83,32 +91,6 @@ pub(super) enum Pause {
     Draining,
 }
 
-/// How a connection ends.
-#[derive(Debug)]
-pub(super) enum Close {
-    /// Without a word.
-    Silent,
-    /// With a reason, for those who can read it.
-    Reason(u8),
-    /// With a refused CONNECT.
-    Refused(Connack),
-    /// The vehicle said goodbye.
-    Goodbye,
-}
-
-impl From<Violation> for Close {
-    fn from(violation: Violation) -> Self {
-        Self::Reason(violation as u8)
-    }
-}
-
-/// ServerShuttingDown.
-const SHUTTING_DOWN: u8 = 0x8b;
-/// KeepAliveTimeout.
-const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
-/// UnspecifiedError: a packet that did not end in time has no code of its own.
-const PACKET_TIMEOUT: u8 = 0x80;
-
 /// Serves one accepted socket until it ends.
 pub(super) async fn serve(io: Io, worker: Rc<Worker>) {
     let Some(owner) = worker.admit(|id| Connection::new(id, io.get_ref(), Rc::clone(&worker)))
@@ -127,6 +109,7 @@ impl Connection {
             id,
             io,
             session: RefCell::new(None),
+            client: RefCell::new(None),
             keep_alive: Cell::new(0),
             seen: Cell::new(worker.tick()),
             partial: Cell::new(None),
@@ -168,13 +151,35 @@ impl Connection {
         self.io.notify_dispatcher();
     }
 
+    /// Keeps the last line of a run, which is durable.
+    pub(super) fn keep(&self, last: LastLine<'_>) {
+        let mut borrowed = self.client.borrow_mut();
+        // One that has gone is not present any more, whatever still settles.
+        let Some(client) = borrowed.as_mut() else { return };
+        let worker = &self.worker;
+        let (session, now) = (worker.session_id(self.id), worker.wall());
+        let moment = Moment { session, now, presence: worker.presence() };
+        if let Err(why) = client.keep(last, &worker.limits().carried, moment) {
+            worker.unkept(why);
+        }
+    }
+
+    /// Answers an operator's question about one of its vehicles.
+    pub(super) fn tell(&self, question: &SessionQuestion) -> Option<Told> {
+        let address = self.io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
+        let last_packet_at = self.worker.wall_at(self.seen.get());
+        self.client.borrow().as_ref()?.tell(question, address, last_packet_at)
+    }
+
+    /// The connection has ended.
+    pub(super) fn left(&self) {
+        if let Some(client) = self.client.take() {
+            client.left(self.worker.session_id(self.id), self.worker.presence());
+        }
+    }
+
     /// One thing that `count` publishes from `first` on waited for is durable.
-    pub(super) fn durable(
-        &self,
-        first: u64,
-        count: u32,
-        settled: impl FnMut(crate::uplink::Settlement),
-    ) {
+    pub(super) fn durable(&self, first: u64, count: u32, settled: impl FnMut(Settlement)) {
         if let Some(session) = self.session.borrow_mut().as_mut() {
             session.durable(first, count, settled);
         }
@@ -370,6 +375,9 @@ impl Owner {
         // One and a half times the keep alive, in ticks of half a second ([MQTT-3.1.2-24]).
         self.0.keep_alive.set(u32::from(accepted.keep_alive) * 3);
         worker.opened(accepted.has_will);
+        let (version, keep_alive) = (accepted.version, accepted.keep_alive);
+        let client = Client::new(accepted.client_id, version, keep_alive, worker.wall());
+        *self.0.client.borrow_mut() = Some(client);
         *self.0.session.borrow_mut() =
             Some(Session::new(accepted.version, worker.limits().session));
         self.0.connack(&accepted.answer);

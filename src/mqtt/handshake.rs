@@ -22,6 +22,8 @@ pub(super) struct Announced {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) version: Version,
+    /// As it was brought, or as it was assigned.
+    pub(super) client_id: String,
     /// Seconds; 0 switches it off.
     pub(super) keep_alive: u16,
     pub(super) has_will: bool,
@@ -80,6 +82,7 @@ fn accept_v3(packet: &[u8], flags: u8) -> Result<Accepted, Option<Connack>> {
     }
     Ok(Accepted {
         version: Version::V3,
+        client_id: connect.client_id.to_string(),
         keep_alive: connect.keep_alive,
         has_will: connect.last_will.is_some(),
         answer: refuse_v3(v3::ConnectAckReason::ConnectionAccepted),
@@ -114,6 +117,8 @@ fn accept_v5(
     let imposed = announced.keep_alive_max;
     let over = imposed != 0 && (connect.keep_alive == 0 || connect.keep_alive > imposed);
     let keep_alive = if over { imposed } else { connect.keep_alive };
+    let is_assigned = connect.client_id.is_empty();
+    let client_id = if is_assigned { assigned() } else { connect.client_id.to_string() };
     Ok(Accepted {
         version: Version::V5,
         keep_alive,
@@ -122,7 +127,7 @@ fn accept_v5(
             session_expiry_interval_secs: Some(0),
             receive_max: announced.receive_maximum,
             max_packet_size: Some(announced.packet_bytes_max),
-            assigned_client_id: connect.client_id.is_empty().then(|| ByteString::from(assigned())),
+            assigned_client_id: is_assigned.then(|| ByteString::from(client_id.as_str())),
             topic_alias_max: announced.topic_alias_max,
             wildcard_subscription_available: false,
             subscription_identifiers_available: false,
@@ -130,6 +135,7 @@ fn accept_v5(
             server_keepalive_sec: over.then_some(imposed),
             ..v5::ConnectAck::default()
         })),
+        client_id,
     })
 }
 
@@ -182,6 +188,7 @@ mod tests {
             let accepted =
                 accept(&connect(level, 2, rest), 2, ANNOUNCED, String::new).expect("accepted");
             assert_eq!(accepted.keep_alive, 10);
+            assert_eq!(accepted.client_id, "p");
             assert!(!accepted.has_will);
         }
     }
@@ -192,6 +199,7 @@ mod tests {
             .expect("accepted");
         let Connack::V5(answer) = accepted.answer else { panic!("a 5.0 answer") };
         assert_eq!(answer.assigned_client_id.as_deref(), Some("made"));
+        assert_eq!(accepted.client_id, "made");
     }
 
     #[test]

@@ -38,6 +38,16 @@ pub struct Options {
     pub topic_levels_max: usize,
     /// User properties a packet. Default: 64.
     pub user_properties_max: usize,
+    /// Vehicles that one session is seen to carry; the messages of more are stored all the same.
+    /// Default: 64.
+    pub session_vehicles_max: usize,
+    /// Bytes of a line that is kept as a vehicle's last. Default: 4 KiB.
+    pub last_line_bytes_max: usize,
+    /// Bytes of last lines a session. Default: 64 KiB.
+    pub last_lines_bytes_max: usize,
+    /// Vehicles remembered after their last session has ended: some 180 bytes each. Default:
+    /// 1,000,000.
+    pub away_vehicles_max: usize,
     /// What lies between a worker and the lanes.
     pub intake: IntakeOptions,
 }
@@ -60,6 +70,10 @@ impl Default for Options {
             topic_bytes_max: 1024,
             topic_levels_max: 32,
             user_properties_max: 64,
+            session_vehicles_max: 64,
+            last_line_bytes_max: 4 * 1024,
+            last_lines_bytes_max: 64 * 1024,
+            away_vehicles_max: 1_000_000,
             intake: IntakeOptions::default(),
         }
     }

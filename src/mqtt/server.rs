@@ -14,13 +14,17 @@ use ntex_bytes::BytePageSize;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Options,
+    Options, Roster,
+    carried::CarriedLimits,
     connection::serve,
     handshake::Announced,
     session::SessionLimits,
     worker::{Limits, Shared, Worker, ticks},
 };
-use crate::uplink::{IntakeOptions, IntakeParts};
+use crate::{
+    model::Presence,
+    uplink::{IntakeOptions, IntakeParts},
+};
 
 /// Why the edge could not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,11 +61,17 @@ const READ_BUFFER: (usize, usize, usize) = (16 * 1024, 1024, 256);
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 impl Edge {
-    /// Listens on every address and starts the workers.
+    /// Listens on every address and starts the workers, who fill `presence` and read the mailboxes
+    /// of `roster`.
     ///
     /// # Errors
     /// The first address that cannot be listened on.
-    pub fn start(options: &Options, parts: &IntakeParts) -> Result<Self, StartError> {
+    pub fn start(
+        options: &Options,
+        parts: &IntakeParts,
+        presence: Arc<Presence>,
+        roster: Arc<Roster>,
+    ) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for &address in &options.listen {
@@ -73,6 +83,9 @@ impl Edge {
         let shared = Arc::new(Shared {
             limits: limits(options),
             metrics: Arc::clone(&parts.metrics),
+            clock: Arc::clone(&parts.clock),
+            presence,
+            roster,
             live: 0.into(),
             assigned: 0.into(),
             told_will: false.into(),
@@ -206,6 +219,11 @@ fn limits(options: &Options) -> Limits {
             topic_bytes_max: options.topic_bytes_max,
             topic_levels_max: options.topic_levels_max,
             user_properties_max: options.user_properties_max,
+        },
+        carried: CarriedLimits {
+            vehicles_max: options.session_vehicles_max,
+            line_bytes_max: options.last_line_bytes_max,
+            bytes_max: options.last_lines_bytes_max,
         },
         connect_bytes_max: bytes(options.connect_bytes_max),
         control_bytes_max: bytes(options.control_bytes_max),

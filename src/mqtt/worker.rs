@@ -14,14 +14,22 @@ use std::{
 };
 
 use ntex::{task::LocalWaker, time::Millis};
-use tokio::sync::{mpsc::UnboundedReceiver, watch};
+use tokio::sync::{
+    mpsc::{Receiver, UnboundedReceiver},
+    watch,
+};
 
 use super::{
+    Roster,
+    carried::{CarriedLimits, Unkept},
     connection::{Connection, Owner},
     handshake::Announced,
+    roster::Letter,
     session::SessionLimits,
 };
 use crate::{
+    env::Clock,
+    model::{Presence, SessionId, UnixNanos},
     telemetry::{Metrics, ReasonLabel},
     uplink::{Intake, LaneAnswer},
 };
@@ -50,6 +58,7 @@ pub(super) fn ticks(duration: Duration) -> u32 {
 pub(super) struct Limits {
     pub(super) announced: Announced,
     pub(super) session: SessionLimits,
+    pub(super) carried: CarriedLimits,
     pub(super) connect_bytes_max: usize,
     pub(super) control_bytes_max: usize,
     pub(super) packet_bytes_max: usize,
@@ -63,6 +72,11 @@ pub(super) struct Limits {
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Filled by the connections.
+    pub(super) presence: Arc<Presence>,
+    /// Where the workers have their mailboxes.
+    pub(super) roster: Arc<Roster>,
     /// Connections that are open now.
     pub(super) live: AtomicUsize,
     /// Identifiers given to clients that brought none.
@@ -77,6 +91,8 @@ pub(super) struct Shared {
 /// One worker's share.
 pub(super) struct Worker {
     shared: Arc<Shared>,
+    /// Its number in the roster.
+    number: u16,
     intake: RefCell<Intake<Owner>>,
     /// By number. Bounded by `sessions_max`.
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
@@ -86,6 +102,10 @@ pub(super) struct Worker {
     flush: LocalWaker,
     draining: Cell<bool>,
     now: Cell<Tick>,
+    /// The time of day at that tick.
+    wall: Cell<UnixNanos>,
+    /// Last lines that were not kept since the last tick, in the order of [`Unkept::ALL`].
+    unkept: Cell<[u64; Unkept::ALL.len()]>,
     /// Bytes read and written since the last tick.
     read: Cell<u64>,
     written: Cell<u64>,
@@ -107,7 +127,11 @@ impl Worker {
         answers: UnboundedReceiver<LaneAnswer>,
     ) -> Rc<Self> {
         let draining = shared.draining.subscribe();
+        let (number, letters) = shared.roster.join();
         let worker = Rc::new(Self {
+            number,
+            wall: Cell::new(shared.clock.wall()),
+            unkept: Cell::default(),
             shared,
             intake: RefCell::new(intake),
             connections: RefCell::new(HashMap::new()),
@@ -123,6 +147,7 @@ impl Worker {
         ntex::rt::spawn(flush(Rc::clone(&worker)));
         ntex::rt::spawn(answer(Rc::clone(&worker), answers));
         ntex::rt::spawn(tick(Rc::clone(&worker)));
+        ntex::rt::spawn(tell(Rc::clone(&worker), letters));
         ntex::rt::spawn(drain(Rc::clone(&worker), draining));
         worker
     }
@@ -133,6 +158,35 @@ impl Worker {
 
     pub(super) fn tick(&self) -> Tick {
         self.now.get()
+    }
+
+    /// The time of day, to a tick.
+    pub(super) fn wall(&self) -> UnixNanos {
+        self.wall.get()
+    }
+
+    /// The time of day at an earlier tick.
+    pub(super) fn wall_at(&self, tick: Tick) -> UnixNanos {
+        let nanos = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);
+        let ago = nanos.saturating_mul(self.now.get().since(tick).into());
+        self.wall.get().saturating_add(-ago)
+    }
+
+    pub(super) fn presence(&self) -> &Presence {
+        &self.shared.presence
+    }
+
+    /// The session of one of its connections, as others know it.
+    pub(super) fn session_id(&self, connection: u64) -> SessionId {
+        SessionId { worker: self.number, number: connection }
+    }
+
+    /// Counts a last line that is not kept.
+    #[cold]
+    pub(super) fn unkept(&self, why: Unkept) {
+        let mut unkept = self.unkept.get();
+        unkept[why as usize] += 1;
+        self.unkept.set(unkept);
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -158,7 +212,9 @@ impl Worker {
 
     /// A connection ended.
     pub(super) fn closed(&self, id: u64, cause: &'static str) {
-        if self.connections.borrow_mut().remove(&id).is_some() {
+        let connection = self.connections.borrow_mut().remove(&id);
+        if let Some(connection) = connection {
+            connection.left();
             self.shared.live.fetch_sub(1, Ordering::Relaxed);
             self.shared.metrics.mqtt_open_sessions.dec();
             self.closing(cause);
@@ -237,11 +293,17 @@ impl Worker {
 
     fn settled(&self, answer: LaneAnswer) {
         let tickets = self.intake.borrow_mut().settled(answer);
-        for run in tickets.runs() {
+        let mut lines = tickets.last_lines().peekable();
+        for (index, run) in tickets.runs().iter().enumerate() {
+            // Before the acknowledgement, so that whoever has it finds the line.
+            while let Some(last) = lines.next_if(|last| last.run == index) {
+                run.owner.0.keep(last);
+            }
             run.owner.0.durable(run.first, run.count, |settlement| {
                 self.intake.borrow_mut().settle(settlement);
             });
         }
+        drop(lines);
         self.intake.borrow_mut().reuse(tickets);
     }
 }
@@ -281,6 +343,7 @@ async fn tick(worker: Rc<Worker>) {
         ntex::time::sleep(Millis::from(TICK)).await;
         let now = Tick(worker.now.get().0.saturating_add(1));
         worker.now.set(now);
+        worker.wall.set(worker.shared.clock.wall());
         // A copy, because closing a connection may end its task and change the map.
         let connections: Vec<Rc<Connection>> =
             worker.connections.borrow().values().map(Rc::clone).collect();
@@ -289,6 +352,26 @@ async fn tick(worker: Rc<Worker>) {
         }
         worker.shared.metrics.mqtt_read_bytes.inc_by(worker.read.take());
         worker.shared.metrics.mqtt_written_bytes.inc_by(worker.written.take());
+        for (count, why) in worker.unkept.take().into_iter().zip(Unkept::ALL) {
+            if count > 0 {
+                let unkept = &worker.shared.metrics.mqtt_unkept_lines;
+                unkept.get_or_create_owned(&ReasonLabel { reason: why.as_str() }).inc_by(count);
+            }
+        }
+    }
+}
+
+/// Answers what operators ask of sessions, a letter at a time.
+async fn tell(worker: Rc<Worker>, mut letters: Receiver<Letter>) {
+    while let Some(Letter { questions, answer }) = letters.recv().await {
+        let told = questions.iter().map(|question| {
+            let connections = worker.connections.borrow();
+            connections.get(&question.session.number)?.tell(question)
+        });
+        // An operator who has gone needs no answer.
+        drop(answer.send(told.collect()));
+        // The vehicles first, before the next letter.
+        tokio::task::yield_now().await;
     }
 }
 

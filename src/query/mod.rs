@@ -45,7 +45,7 @@ mod rows;
 
 pub use answer::{Answer, Part};
 pub use desk::{Desk, Parts, QueryError};
-pub use moment::{every, moment};
+pub use moment::{MOMENT, every, moment};
 pub use options::Options;
 pub use question::{Function, Order, QuestionError, Wish};
 

@@ -4,6 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::UnixNanos;
 
+/// What [`moment`] reads, for whoever wrote something else.
+pub const MOMENT: &str =
+    "a time like 2026-01-31T12:00:00Z, nanoseconds since 1970, or relative like -1h";
+
 /// RFC 3339, nanoseconds since 1970, or relative to `now`: `-1h`, `-90s`, `-2d`, `now`.
 #[must_use]
 pub fn moment(text: &str, now: UnixNanos) -> Option<UnixNanos> {

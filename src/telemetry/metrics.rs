@@ -94,6 +94,15 @@ metrics! {
     mqtt_paused_reads: Counter [reads],
     /// Retained flags and wills received, which are accepted and not served yet.
     mqtt_unserved_features: By<ReasonLabel, Counter> [features],
+    /// Last lines that a session did not keep, by the bound they were over; their points are stored
+    /// all the same.
+    mqtt_unkept_lines: By<ReasonLabel, Counter> [lines],
+    /// Vehicles with a live session.
+    presence_connected_vehicles: Gauge [vehicles],
+    /// Vehicles remembered without a live session.
+    presence_away_vehicles: Gauge [vehicles],
+    /// Vehicles that are not remembered any more because too many are away.
+    presence_forgotten_vehicles: Counter [vehicles],
 
     /// Messages set aside before they reached the spool, by mapping and cause.
     uplink_failures: By<FailureLabel, Counter> [failures],

@@ -80,6 +80,43 @@ const MQTT: &[Key] = &[
     key("mqtt.user-properties-max", Kind::Count, "User properties a packet.")
         .default("64")
         .max("65535", "each is read"),
+    key(
+        "mqtt.session-vehicles-max",
+        Kind::Count,
+        "Vehicles that one session is seen to carry. The messages of more are stored all the same; \
+         `GET /vehicles` does not show them as connected \
+         (`fleetline_mqtt_unkept_lines_total{reason=\"vehicles\"}`).",
+    )
+    .default("64")
+    .min("1", "a session carries a vehicle")
+    .max("65535", "each costs some 150 bytes, and is looked for in turn"),
+    key(
+        "mqtt.last-line-bytes-max",
+        Kind::Size,
+        "Bytes of a point that a session keeps as its vehicle's last of a mapping. A larger one is \
+         stored all the same; `GET /vehicles/{vin}` does not show it (reason `line-bytes`).",
+    )
+    .default("4KiB")
+    .min("64B", "a small point has to fit")
+    .max("1MiB", "it is memory, and every session may use it"),
+    key(
+        "mqtt.last-lines-bytes-max",
+        Kind::Size,
+        "Bytes of last points that one session keeps, over all vehicles and mappings (reason \
+         `bytes`).",
+    )
+    .default("64KiB")
+    .min("64B", "a small point has to fit")
+    .max("64MiB", "it is memory, and every session may use it"),
+    key(
+        "mqtt.away-vehicles-max",
+        Kind::Count,
+        "Vehicles remembered after their last session has ended, some 180 bytes each; past it the \
+         one that left first is forgotten (`fleetline_presence_forgotten_vehicles_total`). Their \
+         last values are the store's.",
+    )
+    .default("1000000")
+    .max("100000000", "each costs memory"),
 ];
 
 const AUTH: &[Key] = &[key(

@@ -44,8 +44,8 @@ pub struct Settled {
     pub token: u64,
     /// The entry is durable. False: it never will be, and nothing in it may be acknowledged.
     pub durable: bool,
-    /// The entry as it was handed over, if it is durable: for a last look, and to be cleared and used
-    /// again. Else an empty one.
+    /// The entry as it was handed over, if it is durable: for a last look, and to be cleared and
+    /// used again. Else an empty one.
     pub entry: EntryBuffer,
 }
 

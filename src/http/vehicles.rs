@@ -1,0 +1,152 @@
+//! `GET /api/v1/vehicles` and `/api/v1/vehicles/{vin}`: who is there, and what was last heard.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+    http::Uri,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value as JsonValue, json};
+
+use crate::{
+    http::{
+        ApiError, HttpState,
+        answer::rfc3339,
+        last_values::{self, LastValues},
+        parameters::{Parameters, invalid},
+    },
+    model::{PresenceFilter, SessionFacts, SessionQuestion, Sighting, Told},
+    query::{self, QueryError, QuestionError},
+};
+
+/// Vehicles of a page unless said.
+pub(super) const LIMIT: usize = 100;
+/// Vehicles of a page, at most: what a worker answers in some 100 µs between two turns.
+pub(super) const LIMIT_MAX: usize = 1000;
+/// How far back the store is asked for the last values of a vehicle unless said.
+pub(super) const FROM: &str = "-7d";
+
+/// A vehicle and what its live sessions told.
+#[derive(Debug)]
+struct Vehicle {
+    sighting: Sighting,
+    told: Vec<Told>,
+}
+
+pub(super) async fn list(
+    State(state): State<HttpState>,
+    uri: Uri,
+) -> Result<Json<JsonValue>, ApiError> {
+    let known = &["connected", "prefix", "limit", "after"];
+    let mut parameters = Parameters::read(&uri, known)?;
+    let filter = PresenceFilter {
+        connected: parameters.parsed("connected", "true or false", |text| text.parse().ok())?,
+        prefix: parameters.one("prefix")?.unwrap_or_default(),
+    };
+    let within = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    let limit = parameters.parsed("limit", &format!("a number from 1 to {LIMIT_MAX}"), within)?;
+    let after = parameters.one("after")?;
+    let after = after.map(|after| from_after(&after).ok_or(QuestionError::AfterInvalid));
+    let after = after.transpose().map_err(QueryError::Question)?;
+    let (page, is_more) = state.presence.page(&filter, after.as_deref(), limit.unwrap_or(LIMIT));
+    let after = page.last().filter(|_| is_more).map(|last| to_after(&last.vehicle));
+    let vehicles: Vec<JsonValue> =
+        ask(&state, page, false).await?.iter().map(Vehicle::json).collect();
+    Ok(Json(json!({ "vehicles": vehicles, "after": after })))
+}
+
+pub(super) async fn one(
+    State(state): State<HttpState>,
+    vin: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Json<JsonValue>, ApiError> {
+    let Path(vin) = vin.map_err(|error| invalid("vin", error.body_text()))?;
+    let mut parameters = Parameters::read(&uri, &["from"])?;
+    let now = state.clock.wall();
+    let from = parameters.parsed("from", query::MOMENT, |text| query::moment(text, now))?;
+    let from = from.or_else(|| query::moment(FROM, now)).unwrap_or(now);
+    let seen: Vec<Sighting> = state.presence.find(&vin).into_iter().collect();
+    let vehicle = ask(&state, seen, true).await?.pop();
+    let mut values = LastValues::default();
+    for told in vehicle.iter().flat_map(|vehicle| &vehicle.told) {
+        values.add_lines(&told.lines, &state.catalog.load());
+    }
+    if values.is_empty() {
+        values = last_values::of_store(&state, &vin, from).await?;
+    }
+    let mut json = match (&vehicle, values.newest()) {
+        (Some(vehicle), _) => vehicle.json(),
+        // Not seen since the start, but the store knows it.
+        (None, Some(newest)) => away(&vin, &rfc3339(newest)),
+        (None, None) => return Err(ApiError::VehicleUnknown { vehicle: vin }),
+    };
+    json["measurements"] = values.json();
+    Ok(Json(json))
+}
+
+/// Asks the live sessions of all these vehicles.
+async fn ask(
+    state: &HttpState,
+    sightings: Vec<Sighting>,
+    with_lines: bool,
+) -> Result<Vec<Vehicle>, ApiError> {
+    let questions: Vec<SessionQuestion> = sightings
+        .iter()
+        .flat_map(|sighting| {
+            sighting.sessions.iter().map(|session| SessionQuestion {
+                session: *session,
+                vehicle: Arc::clone(&sighting.vehicle),
+                with_lines,
+            })
+        })
+        .collect();
+    let told = match questions.is_empty() {
+        true => Vec::new(),
+        false => state.sessions.ask(questions).await.map_err(ApiError::EdgeSilent)?,
+    };
+    let mut told = told.into_iter();
+    let vehicle = |sighting: Sighting| {
+        let told = told.by_ref().take(sighting.sessions.len()).flatten().collect();
+        Vehicle { sighting, told }
+    };
+    Ok(sightings.into_iter().map(vehicle).collect())
+}
+
+impl Vehicle {
+    fn json(&self) -> JsonValue {
+        let seen = self.told.iter().map(|told| told.last_seen);
+        let last_seen = seen.fold(self.sighting.last_seen, Ord::max);
+        json!({
+            "vin": &*self.sighting.vehicle,
+            "connected": !self.told.is_empty(),
+            "last_seen": rfc3339(last_seen),
+            "sessions": self.told.iter().map(|told| session(&told.facts)).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn away(vin: &str, last_seen: &str) -> JsonValue {
+    json!({ "vin": vin, "connected": false, "last_seen": last_seen, "sessions": [] })
+}
+
+fn session(facts: &SessionFacts) -> JsonValue {
+    json!({
+        "client_id": facts.client_id,
+        "protocol": facts.protocol.as_str(),
+        "address": facts.address.map(|address| address.to_string()),
+        "connected_at": rfc3339(facts.connected_at),
+        "last_packet_at": rfc3339(facts.last_packet_at),
+        "keep_alive_seconds": facts.keep_alive_seconds,
+    })
+}
+
+/// As it is handed out: opaque, and fit for a URL.
+fn to_after(vehicle: &str) -> String {
+    URL_SAFE_NO_PAD.encode(vehicle)
+}
+
+fn from_after(after: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(after).ok()?).ok()
+}

@@ -1,0 +1,246 @@
+//! What one session keeps of the vehicles that it carries: for each the last line of each mapping,
+//! as bytes, overwritten in place and parsed only when somebody asks.
+//!
+//! PR-2: a kept line is the latest durable one, or there is none: a line that does not fit takes
+//! the older one of its mapping with it.
+//!
+//! Sketch of the memory: a session that carries one vehicle with one mapping costs some 150 bytes
+//! and its line, rounded up to 64 bytes; one that carries nothing, a pointer.
+
+use std::sync::Arc;
+
+use crate::{model::UnixNanos, uplink::LastLine};
+
+/// How much one session keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CarriedLimits {
+    pub(super) vehicles_max: usize,
+    /// Bytes of one line.
+    pub(super) line_bytes_max: usize,
+    /// Bytes of all lines, as they are allocated.
+    pub(super) bytes_max: usize,
+}
+
+/// Why a last line is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unkept {
+    /// The session carries as many vehicles as it may: the vehicle is not seen at all.
+    Vehicles,
+    /// The line is over its bound.
+    LineBytes,
+    /// The session's lines are over their bound together.
+    Bytes,
+}
+
+impl Unkept {
+    pub(super) const ALL: [Self; 3] = [Self::Vehicles, Self::LineBytes, Self::Bytes];
+
+    /// The word in the metric.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vehicles => "vehicles",
+            Self::LineBytes => "line-bytes",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// The vehicles of one session.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    /// In the order of their first message; bounded by `vehicles_max`.
+    vehicles: Vec<Vehicle>,
+    /// Where the next one is looked for first: most sessions carry one vehicle, and a gateway goes
+    /// round its own in turn.
+    next: usize,
+    /// Bytes allocated for lines; at most `bytes_max`.
+    bytes: usize,
+}
+
+/// One vehicle of a session.
+#[derive(Debug)]
+pub(super) struct Vehicle {
+    /// Shared with the table of all vehicles.
+    pub(super) name: Arc<str>,
+    /// When its last message became durable, to a tick.
+    pub(super) seen: UnixNanos,
+    /// One a mapping; bounded by `bytes_max`, because each has a byte at least.
+    lines: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    plan: u32,
+    line: Vec<u8>,
+}
+
+/// Lines are allocated in such steps, so that a digit more does not allocate.
+const STEP: usize = 64;
+
+impl Carried {
+    /// Keeps a line in place of the older one of its vehicle and mapping. `enter` makes a vehicle
+    /// known that the session has not carried before.
+    ///
+    /// # Errors
+    /// The bound that it is over.
+    pub(super) fn keep(
+        &mut self,
+        last: LastLine<'_>,
+        now: UnixNanos,
+        limits: &CarriedLimits,
+        enter: impl FnOnce(&str) -> Arc<str>,
+    ) -> Result<(), Unkept> {
+        let at = match self.find(last.vehicle) {
+            Some(at) => at,
+            None if self.vehicles.len() >= limits.vehicles_max => return Err(Unkept::Vehicles),
+            None => {
+                let name = enter(&String::from_utf8_lossy(last.vehicle));
+                self.vehicles.reserve_exact(1);
+                self.vehicles.push(Vehicle { name, seen: now, lines: Vec::new() });
+                self.vehicles.len() - 1
+            }
+        };
+        self.next = at;
+        let vehicle = &mut self.vehicles[at];
+        vehicle.seen = now;
+        let len = last.line.len();
+        let room = len.next_multiple_of(STEP);
+        let place = vehicle.lines.iter().position(|kept| kept.plan == last.plan);
+        let held = place.map_or(0, |place| vehicle.lines[place].line.capacity());
+        let unkept = if len == 0 || len > limits.line_bytes_max {
+            Unkept::LineBytes
+        } else if len > held && self.bytes - held + room > limits.bytes_max {
+            Unkept::Bytes
+        } else {
+            if len > held {
+                let mut line = Vec::new();
+                line.reserve_exact(room);
+                self.bytes = self.bytes - held + line.capacity();
+                match place {
+                    Some(place) => vehicle.lines[place].line = line,
+                    None => {
+                        vehicle.lines.reserve_exact(1);
+                        vehicle.lines.push(Kept { plan: last.plan, line });
+                    }
+                }
+            }
+            let place = place.unwrap_or(vehicle.lines.len().saturating_sub(1));
+            if let Some(kept) = vehicle.lines.get_mut(place) {
+                kept.line.clear();
+                kept.line.extend_from_slice(last.line);
+            }
+            return Ok(());
+        };
+        if let Some(place) = place {
+            vehicle.lines.swap_remove(place);
+            self.bytes -= held;
+        }
+        Err(unkept)
+    }
+
+    /// A vehicle's last lines, and when it was seen; nothing if it is not carried.
+    pub(super) fn lines(&self, vehicle: &str) -> Option<(UnixNanos, impl Iterator<Item = &[u8]>)> {
+        let vehicle = self.vehicles.iter().find(|known| *known.name == *vehicle)?;
+        Some((vehicle.seen, vehicle.lines.iter().map(|kept| kept.line.as_slice())))
+    }
+
+    /// Every vehicle.
+    pub(super) fn vehicles(&self) -> &[Vehicle] {
+        &self.vehicles
+    }
+
+    /// Where a vehicle is, looked for from the last place on.
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        let count = self.vehicles.len();
+        let places = (self.next..count).chain(0..self.next.min(count));
+        places.into_iter().find(|at| self.vehicles[*at].name.as_bytes() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: CarriedLimits =
+        CarriedLimits { vehicles_max: 2, line_bytes_max: 100, bytes_max: 256 };
+
+    fn keep(carried: &mut Carried, vehicle: &str, plan: u32, line: &str) -> Result<(), Unkept> {
+        let last = LastLine { run: 0, plan, vehicle: vehicle.as_bytes(), line: line.as_bytes() };
+        carried.keep(last, UnixNanos(7), &LIMITS, |name| name.into())
+    }
+
+    #[track_caller]
+    fn check(carried: &Carried, vehicle: &str, expect: &[&str]) {
+        let (seen, lines) = carried.lines(vehicle).expect("it is carried");
+        assert_eq!(seen, UnixNanos(7));
+        let lines: Vec<_> = lines.map(|line| str::from_utf8(line).expect("text")).collect();
+        assert_eq!(lines, expect, "{vehicle}");
+        let held = carried.vehicles.iter().flat_map(|it| &it.lines).map(|it| it.line.capacity());
+        assert_eq!(held.sum::<usize>(), carried.bytes, "what is counted is what is held");
+        assert!(carried.bytes <= LIMITS.bytes_max);
+    }
+
+    #[test]
+    fn the_last_line_of_each_mapping_and_vehicle_is_kept() {
+        let mut carried = Carried::default();
+        for (vehicle, plan, line) in
+            [("A", 0, "a1"), ("B", 0, "b1"), ("A", 0, "a22"), ("A", 1, "alarm"), ("B", 0, "b2")]
+        {
+            assert_eq!(keep(&mut carried, vehicle, plan, line), Ok(()));
+        }
+        check(&carried, "A", &["a22", "alarm"]);
+        check(&carried, "B", &["b2"]);
+        assert!(carried.lines("C").is_none());
+        assert_eq!(carried.vehicles().len(), 2);
+    }
+
+    #[test]
+    fn one_vehicle_too_many_is_not_seen() {
+        let mut carried = Carried::default();
+        for vehicle in ["A", "B"] {
+            assert_eq!(keep(&mut carried, vehicle, 0, "x"), Ok(()));
+        }
+        assert_eq!(keep(&mut carried, "C", 0, "x"), Err(Unkept::Vehicles));
+        assert!(carried.lines("C").is_none());
+        assert_eq!(keep(&mut carried, "A", 0, "y"), Ok(()));
+        check(&carried, "A", &["y"]);
+    }
+
+    #[test]
+    fn a_line_over_its_bound_takes_the_older_one_with_it() {
+        // PR-2
+        let mut carried = Carried::default();
+        assert_eq!(keep(&mut carried, "A", 0, "old"), Ok(()));
+        assert_eq!(keep(&mut carried, "A", 0, &"n".repeat(101)), Err(Unkept::LineBytes));
+        check(&carried, "A", &[]);
+        assert_eq!(keep(&mut carried, "A", 0, &"n".repeat(100)), Ok(()));
+        check(&carried, "A", &[&"n".repeat(100)]);
+    }
+
+    #[test]
+    fn the_lines_of_a_session_are_bounded_together() {
+        let mut carried = Carried::default();
+        for plan in 0..3 {
+            assert_eq!(keep(&mut carried, "A", plan, "short"), Ok(()));
+        }
+        // 192 bytes are held: one more of 65 to 128 does not fit, one of 64 does.
+        assert_eq!(keep(&mut carried, "A", 0, &"n".repeat(65)), Ok(()));
+        assert_eq!(keep(&mut carried, "B", 0, "x"), Err(Unkept::Bytes));
+        check(&carried, "B", &[]);
+        assert_eq!(keep(&mut carried, "A", 1, &"n".repeat(65)), Err(Unkept::Bytes));
+        check(&carried, "A", &[&"n".repeat(65), "short"]);
+        assert_eq!(keep(&mut carried, "B", 0, "x"), Ok(()));
+        check(&carried, "B", &["x"]);
+    }
+
+    #[test]
+    fn nothing_is_allocated_once_a_line_has_found_its_size() {
+        let mut carried = Carried::default();
+        assert_eq!(keep(&mut carried, "A", 0, &"1".repeat(60)), Ok(()));
+        let before = carried.vehicles[0].lines[0].line.as_ptr();
+        for len in [64, 1, 63] {
+            assert_eq!(keep(&mut carried, "A", 0, &"2".repeat(len)), Ok(()));
+        }
+        assert_eq!(carried.vehicles[0].lines[0].line.as_ptr(), before);
+    }
+}
