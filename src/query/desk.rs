@@ -115,7 +115,7 @@ impl Desk {
             Some(ask) => {
                 Some(first_column(store.ask(endpoint, ask, options.limits()).await?).await?)
             }
-            None => None,
+            None => store.columns(&question.measurement).await?,
         };
         let translated = dialect::translate(kind, bucket, question, known.as_deref());
         let Some(dialect::Translated { ask, layout }) = translated else { return Ok(None) };
