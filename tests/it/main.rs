@@ -22,3 +22,4 @@ mod schemas;
 mod tidy;
 mod transcode;
 mod vectors;
+mod vehicles;
