@@ -5,6 +5,7 @@
 //! | `/healthz` | 200 while the process serves at all |
 //! | `/readyz` | 200, or 503 while a critical part is not ready; every part with its reason |
 //! | `/metrics` | all metrics as OpenMetrics text |
+//! | `/openapi.json` | the description of all of this, as OpenAPI 3.1 |
 //! | `/api/v1/stats` | the counters of the two equations, as of one moment |
 //! | `/api/v1/telemetry/{measurement}` | a portable question: rows, or a function over windows |
 //! | `/api/v1/query` | a question in one of the store's own languages, posted as JSON |
@@ -39,6 +40,7 @@ mod code;
 mod error;
 mod last_values;
 mod native;
+mod openapi;
 mod options;
 mod parameters;
 mod routes;

@@ -18,6 +18,8 @@ use crate::{
     query::{Ask, Language},
 };
 
+pub(super) const KNOWN: &[&str] = &["format", "epoch"];
+
 const MEMBERS: &[&str] = &["language", "text", "params"];
 
 pub(super) async fn ask(
@@ -29,7 +31,7 @@ pub(super) async fn ask(
         reason: error.body_text(),
         status: error.status(),
     })?;
-    let mut parameters = Parameters::read(&uri, &["format", "epoch"])?;
+    let mut parameters = Parameters::read(&uri, KNOWN)?;
     let style = Style::read(&mut parameters)?;
     answer::respond(state.desk.native(read(&body)?).await?, style).await
 }

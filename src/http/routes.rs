@@ -9,13 +9,13 @@ use axum::{
     http::{Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use serde_json::{Value, json};
 
 use crate::{
     env::Clock,
-    http::{ApiError, Options, native, telemetry, vehicles},
+    http::{ApiError, Options, native, openapi, telemetry, vehicles},
     model::{Catalog, Presence, Sessions},
     query::Desk,
     telemetry::{Component, Critical, HealthBoard, Metrics, StatusLabel},
@@ -40,19 +40,28 @@ pub struct HttpState {
     pub clock: Arc<dyn Clock>,
 }
 
+/// What is at which path; a test holds the API's description to it.
+pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 9] {
+    [
+        ("/healthz", get(healthz)),
+        ("/readyz", get(readyz)),
+        ("/metrics", get(scrape)),
+        ("/openapi.json", get(openapi::serve)),
+        ("/api/v1/stats", get(stats)),
+        ("/api/v1/telemetry/{measurement}", get(telemetry::ask)),
+        ("/api/v1/query", post(native::ask)),
+        ("/api/v1/vehicles", get(vehicles::list)),
+        ("/api/v1/vehicles/{vin}", get(vehicles::one)),
+    ]
+}
+
 /// All routes, within their bounds.
 pub(super) fn router(state: HttpState, options: &Options) -> Router {
     let limit = options.request_timeout;
     let metrics = Arc::clone(&state.metrics);
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(scrape))
-        .route("/api/v1/stats", get(stats))
-        .route("/api/v1/telemetry/{measurement}", get(telemetry::ask))
-        .route("/api/v1/query", post(native::ask))
-        .route("/api/v1/vehicles", get(vehicles::list))
-        .route("/api/v1/vehicles/{vin}", get(vehicles::one))
+    let routes = routes().into_iter();
+    routes
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)

@@ -12,6 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use serde_json::Value as Json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -401,5 +402,113 @@ async fn a_wrong_question_about_vehicles_says_what_is_wrong_with_it() {
         let answer = get(edge.address, &format!("/api/v1{path}")).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
         assert!(answer.contains(told), "{path}: {answer}");
+    }
+}
+
+/// What breaks the description: members that are not described, or are missing, or of another type.
+fn mismatches(document: &Json, schema: &Json, value: &Json, at: &str, wrong: &mut Vec<String>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let schema = document.pointer(reference.trim_start_matches('#')).unwrap();
+        return mismatches(document, schema, value, at, wrong);
+    }
+    let kind = match value {
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(number) if number.is_f64() => "number",
+        Json::Number(_) => "integer",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    };
+    let is_kind = |wanted: &Json| wanted == kind || (kind == "integer" && wanted == "number");
+    let is_typed = match &schema["type"] {
+        Json::Array(kinds) => kinds.iter().any(is_kind),
+        wanted => is_kind(wanted),
+    };
+    let words = schema["oneOf"].as_array().map(|words| words.iter().map(|it| &it["const"]));
+    let is_word = words.is_none_or(|mut words| words.any(|word| word == value));
+    let listed = schema["enum"].as_array();
+    if !is_typed || !is_word || listed.is_some_and(|listed| !listed.contains(value)) {
+        wrong.push(format!("{at}: {value} is not {schema}"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        mismatches(document, &schema["items"], item, &format!("{at}[{index}]"), wrong);
+    }
+    for (name, member) in value.as_object().into_iter().flatten() {
+        let at = format!("{at}.{name}");
+        match (&schema["properties"][name], &schema["additionalProperties"]) {
+            (Json::Null, Json::Null) if schema["properties"].is_null() => {}
+            (Json::Null, Json::Null) => wrong.push(format!("{at} is not described")),
+            (Json::Null, other) => mismatches(document, other, member, &at, wrong),
+            (described, _) => mismatches(document, described, member, &at, wrong),
+        }
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        if value.get(name.as_str().unwrap()).is_none() {
+            wrong.push(format!("{at}: {name} is missing"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_are_what_the_description_says() {
+    let edge = edge(|_| {}).await;
+    edge.health.cell("store", Critical::No).set(Health::Waiting("away".to_owned()));
+    drive(&edge, "A", "telemetry,vin=A soc=5.5,mode=\"eco\" 4000000000\n");
+    // Rows are streamed, these in one chunk: its length stands around them.
+    let json = |answer: &str| -> Json {
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap()
+    };
+    let document = json(&get(edge.address, "/openapi.json").await);
+    let mut told = Vec::new();
+    for (path, described) in [
+        ("/healthz", "/healthz"),
+        ("/readyz", "/readyz"),
+        ("/api/v1/stats", "/api/v1/stats"),
+        ("/api/v1/vehicles", "/api/v1/vehicles"),
+        ("/api/v1/vehicles/A", "/api/v1/vehicles/{vin}"),
+        // The store is away.
+        ("/api/v1/vehicles/B", "/api/v1/vehicles/{vin}"),
+        ("/api/v1/telemetry/telemetri", "/api/v1/telemetry/{measurement}"),
+        // Without any window no store is asked.
+        ("/api/v1/telemetry/telemetry?from=1&to=1", "/api/v1/telemetry/{measurement}"),
+    ] {
+        let answer = get(edge.address, path).await;
+        let status = answer.split(' ').nth(1).unwrap();
+        let responses = &document["paths"][described]["get"]["responses"];
+        let range = format!("{}XX", &status[..1]);
+        let response = responses.get(status).unwrap_or(&responses[range.as_str()]);
+        let response = match response["$ref"].as_str() {
+            Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+            None => response,
+        };
+        let schema = &response["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{path}: no schema for {status}");
+        mismatches(&document, schema, &json(&answer), path, &mut told);
+    }
+    assert_eq!(told, Vec::<String>::new());
+    // A check that finds nothing proves nothing.
+    let wrong = serde_json::json!({"error": {"code": "no-such-code", "message": 1, "more": null}});
+    let schema = serde_json::json!({"$ref": "#/components/schemas/Error"});
+    mismatches(&document, &schema, &wrong, "", &mut told);
+    assert_eq!(told.len(), 4, "{told:#?}");
+}
+
+#[tokio::test]
+async fn each_path_takes_the_methods_that_are_described_and_no_other() {
+    let edge = edge(|_| {}).await;
+    let answer = get(edge.address, "/openapi.json").await;
+    let document: Json = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    for (path, described) in document["paths"].as_object().unwrap() {
+        for method in ["get", "put", "post", "delete", "patch"] {
+            let line = format!("{} {path}", method.to_uppercase()).replace(['{', '}'], "");
+            let request = format!(
+                "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            );
+            let answer = ask(edge.address, &request).await;
+            let is_taken = !answer.starts_with("HTTP/1.1 405 ");
+            assert_eq!(is_taken, described.get(method).is_some(), "{line}: {answer}");
+        }
     }
 }

@@ -21,6 +21,9 @@ use crate::{
     query::{self, QueryError, QuestionError},
 };
 
+pub(super) const KNOWN_OF_LIST: &[&str] = &["connected", "prefix", "limit", "after"];
+pub(super) const KNOWN_OF_ONE: &[&str] = &["from"];
+
 /// Vehicles of a page unless said.
 pub(super) const LIMIT: usize = 100;
 /// Vehicles of a page, at most: what a worker answers in some 100 µs between two turns.
@@ -39,8 +42,7 @@ pub(super) async fn list(
     State(state): State<HttpState>,
     uri: Uri,
 ) -> Result<Json<JsonValue>, ApiError> {
-    let known = &["connected", "prefix", "limit", "after"];
-    let mut parameters = Parameters::read(&uri, known)?;
+    let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
     let filter = PresenceFilter {
         connected: parameters.parsed("connected", "true or false", |text| text.parse().ok())?,
         prefix: parameters.one("prefix")?.unwrap_or_default(),
@@ -63,7 +65,7 @@ pub(super) async fn one(
     uri: Uri,
 ) -> Result<Json<JsonValue>, ApiError> {
     let Path(vin) = vin.map_err(|error| invalid("vin", error.body_text()))?;
-    let mut parameters = Parameters::read(&uri, &["from"])?;
+    let mut parameters = Parameters::read(&uri, KNOWN_OF_ONE)?;
     let now = state.clock.wall();
     let from = parameters.parsed("from", query::MOMENT, |text| query::moment(text, now))?;
     let from = from.or_else(|| query::moment(FROM, now)).unwrap_or(now);

@@ -1,0 +1,260 @@
+//! What is at which path, and with which parameters.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    http::{telemetry, vehicles},
+    query::{Function, Wish},
+};
+
+/// One way to ask one path.
+struct Operation {
+    path: &'static str,
+    method: &'static str,
+    id: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    parameters: Vec<Value>,
+    body: Option<&'static str>,
+    answers: Value,
+}
+
+pub(super) fn paths() -> Value {
+    let mut paths = Map::new();
+    for operation in operation_routes().into_iter().chain(vehicle_routes()).chain(query_routes()) {
+        let Operation { path, method, id, tag, summary, parameters, body, answers } = operation;
+        let mut told = json!({
+            "operationId": id,
+            "tags": [tag],
+            "summary": summary,
+            "parameters": parameters,
+            "responses": answers,
+        });
+        for range in ["4XX", "5XX"] {
+            told["responses"][range] = json!({ "$ref": "#/components/responses/Error" });
+        }
+        if let Some(schema) = body {
+            told["requestBody"] = json!({ "required": true, "content": content(schema) });
+        }
+        let methods = paths.entry(path).or_insert_with(|| json!({}));
+        methods[method] = told;
+    }
+    paths.into()
+}
+
+fn operation_routes() -> Vec<Operation> {
+    let get = |path, id, summary, answers| Operation {
+        path,
+        method: "get",
+        id,
+        tag: "operation",
+        summary,
+        parameters: Vec::new(),
+        body: None,
+        answers,
+    };
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    vec![
+        get("/healthz", "healthz", "Alive: the process serves at all.", answer("Health")),
+        get("/readyz", "readyz", "Ready: every critical part is, each with its reason.", {
+            json!({
+                "200": { "description": "Ready.", "content": content("Readiness") },
+                "503": { "description": "Not ready.", "content": content("Readiness") },
+            })
+        }),
+        get(
+            "/metrics",
+            "metrics",
+            "All metrics. Durations are in seconds, sizes in bytes; a label `cause` is one of \
+             `DeadLetterCause`; a vehicle is never a label.",
+            json!({ "200": {
+                "description": "OpenMetrics text, as of one moment.",
+                "content": { openmetrics: { "schema": { "type": "string" } } },
+            } }),
+        ),
+        get("/openapi.json", "openapi", "This description.", {
+            json!({ "200": {
+                "description": "OpenAPI 3.1.",
+                "content": { "application/json": { "schema": { "type": "object" } } },
+            } })
+        }),
+        get(
+            "/api/v1/stats",
+            "stats",
+            "The counters of the two equations, as of one moment: received = spooled + \
+             dead_lettered + filtered + unmapped + refused + pending; recovered + spooled = stored \
+             + dead_lettered + damaged + in_spool.",
+            answer("Stats"),
+        ),
+    ]
+}
+
+fn vehicle_routes() -> Vec<Operation> {
+    let get = |path, id, summary, parameters, answers| Operation {
+        path,
+        method: "get",
+        id,
+        tag: "vehicles",
+        summary,
+        parameters,
+        body: None,
+        answers,
+    };
+    let most = vehicles::LIMIT_MAX;
+    vec![
+        get(
+            "/api/v1/vehicles",
+            "listVehicles",
+            "Vehicles by name: those seen since the start that are connected or remembered.",
+            vec![
+                query("connected", "Only connected ones, or only those away.", &boolean()),
+                query("prefix", "Only those whose name begins so.", &string()),
+                query("limit", "Vehicles of the page.", &number(vehicles::LIMIT, most)),
+                query("after", "As the previous page gave it.", &string()),
+            ],
+            answer("VehiclePage"),
+        ),
+        get(
+            "/api/v1/vehicles/{vin}",
+            "getVehicle",
+            "One vehicle, with the last point of each measurement: as its sessions keep them, also \
+             while the store is away; of one that is away, as the store has them. 404 \
+             `vehicle-unknown` if neither knows it.",
+            vec![
+                in_path("vin", "The vehicle's name."),
+                query(
+                    "from",
+                    "How far back the store is asked: a time, nanoseconds since 1970, or relative.",
+                    &json!({ "type": "string", "default": vehicles::FROM }),
+                ),
+            ],
+            answer("VehicleDetail"),
+        ),
+    ]
+}
+
+fn query_routes() -> Vec<Operation> {
+    let rows = json!({ "200": {
+        "description": "Rows as they come.",
+        "content": {
+            "application/json": { "schema": { "$ref": "#/components/schemas/Rows" } },
+            "text/csv; charset=utf-8": { "schema": { "type": "string" } },
+        },
+    } });
+    let operation = |path, method, id, summary, parameters, body| Operation {
+        path,
+        method,
+        id,
+        tag: "queries",
+        summary,
+        parameters,
+        body,
+        answers: rows.clone(),
+    };
+    vec![
+        operation(
+            "/api/v1/telemetry/{measurement}",
+            "get",
+            "getTelemetry",
+            "A portable question, answered alike from every store: points of a measurement in \
+             `[from, to)`, or a function over windows, a vehicle at a time. Rows are ordered by \
+             time, vehicle and remaining tags.",
+            telemetry_parameters(),
+            None,
+        ),
+        operation(
+            "/api/v1/query",
+            "post",
+            "query",
+            "A question in one of the store's own languages; only reading is let through.",
+            style_parameters(),
+            Some("Question"),
+        ),
+    ]
+}
+
+fn telemetry_parameters() -> Vec<Value> {
+    let functions: Vec<&str> = Function::ALL.iter().map(|function| function.as_str()).collect();
+    let moment = |default: &str| json!({ "type": "string", "default": default });
+    let mut parameters = vec![
+        in_path("measurement", "One that a mapping writes."),
+        query(
+            "vehicle",
+            "Only this vehicle; may come several times.",
+            &json!({ "type": "array", "items": { "type": "string" } }),
+        ),
+        query(
+            "fields",
+            "Names with commas between them, in the order of the columns; absent: all, in the \
+             mapping's order.",
+            &string(),
+        ),
+        query("from", "The first moment: a time or relative.", &moment(telemetry::FROM)),
+        query("to", "The first moment that is too late.", &moment("now")),
+        query("every", "The length of a window, such as `1m`; needs `fn`.", &string()),
+        query(
+            "fn",
+            "What is done to the values of a vehicle and window.",
+            &json!({ "type": "string", "enum": functions }),
+        ),
+        query(
+            "order",
+            "Of time, vehicle and tags alike.",
+            &json!({ "type": "string", "enum": ["asc", "desc"], "default": "asc" }),
+        ),
+        query("limit", "Rows, over all vehicles.", &number(Wish::LIMIT, Wish::LIMIT_MAX)),
+        query("after", "As the previous page gave it.", &string()),
+    ];
+    parameters.extend(style_parameters());
+    parameters
+}
+
+fn style_parameters() -> Vec<Value> {
+    vec![
+        query(
+            "format",
+            "How rows are written.",
+            &json!({ "type": "string", "enum": ["json", "csv"], "default": "json" }),
+        ),
+        query(
+            "epoch",
+            "Times as integers of this unit since 1970.",
+            &json!({ "type": "string", "enum": ["ns", "us", "ms", "s"] }),
+        ),
+    ]
+}
+
+fn query(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "query", "description": description, "schema": schema })
+}
+
+fn in_path(name: &str, description: &str) -> Value {
+    json!({
+        "name": name,
+        "in": "path",
+        "required": true,
+        "description": description,
+        "schema": { "type": "string" },
+    })
+}
+
+fn string() -> Value {
+    json!({ "type": "string" })
+}
+
+fn boolean() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn number(default: usize, maximum: usize) -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": maximum, "default": default })
+}
+
+fn answer(schema: &str) -> Value {
+    json!({ "200": { "description": "As asked.", "content": content(schema) } })
+}
+
+fn content(schema: &str) -> Value {
+    let schema = format!("#/components/schemas/{schema}");
+    json!({ "application/json": { "schema": { "$ref": schema } } })
+}

@@ -1,0 +1,233 @@
+//! What answers and bodies are made of.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    http::Code,
+    model::{Cause, ValueType},
+    query::Language,
+};
+
+pub(super) fn schemas() -> Value {
+    let mut schemas = Map::new();
+    for (name, schema) in errors().into_iter().chain(operation()).chain(vehicles()).chain(rows()) {
+        schemas.insert(name.to_owned(), schema);
+    }
+    schemas.into()
+}
+
+type Named = Vec<(&'static str, Value)>;
+
+fn errors() -> Named {
+    let codes = Code::ALL.iter().map(|code| word(code.as_str(), code.explain()));
+    let causes = Cause::ALL.iter().map(|cause| word(cause.as_str(), cause.explain()));
+    vec![
+        ("ErrorCode", json!({ "type": "string", "oneOf": codes.collect::<Vec<_>>() })),
+        (
+            "Error",
+            object(&[(
+                "error",
+                object(&[
+                    ("code", reference("ErrorCode")),
+                    ("message", told("string", "For people; its text may change.")),
+                    (
+                        "details",
+                        json!({
+                            "type": "object",
+                            "description": "What the code is about: the parameter, the bound, \
+                                the nearest known name.",
+                        }),
+                    ),
+                ]),
+            )]),
+        ),
+        ("DeadLetterCause", json!({ "type": "string", "oneOf": causes.collect::<Vec<_>>() })),
+    ]
+}
+
+fn operation() -> Named {
+    let count = |about: &str| json!({ "type": "integer", "minimum": 0, "description": about });
+    let component = object(&[
+        ("name", told("string", "The part.")),
+        ("critical", told("boolean", "Whether it keeps the whole from being ready.")),
+        ("state", told("string", "In a word.")),
+        ("reason", json!({ "type": ["string", "null"], "description": "Why it is not ready." })),
+    ]);
+    let messages = object(&[
+        ("received", count("Publishes read from vehicles, replays included.")),
+        ("spooled", count("With points in the spool, durable.")),
+        ("dead_lettered", count("With a dead letter, durable.")),
+        ("filtered", count("That a filter said not to store, or without any field.")),
+        ("unmapped", count("Whose topic no mapping has.")),
+        ("refused", count("Turned away before decoding.")),
+        ("pending", count("Received and not settled yet.")),
+    ]);
+    let points = object(&[
+        ("recovered", count("Past the cursors at the start.")),
+        ("spooled", count("Made durable since.")),
+        ("stored", count("Accepted by the store.")),
+        ("dead_lettered", count("Refused by the store and kept.")),
+        ("damaged", count("Refused by a checksum.")),
+        ("in_spool", count("Durable and not yet settled by the store.")),
+    ]);
+    vec![
+        ("Health", object(&[("alive", told("boolean", "True."))])),
+        (
+            "Readiness",
+            object(&[
+                ("ready", told("boolean", "Whether every critical part is.")),
+                ("components", json!({ "type": "array", "items": component })),
+            ]),
+        ),
+        ("Stats", object(&[("messages", messages), ("points", points)])),
+    ]
+}
+
+fn vehicles() -> Named {
+    let members = [
+        ("vin", told("string", "As its mapping names it.")),
+        ("connected", told("boolean", "Whether a live session carries it.")),
+        (
+            "last_seen",
+            timestamp(
+                "When its last message became durable, to half a second; of one not seen since \
+                 the start, the time of its latest point.",
+            ),
+        ),
+        (
+            "sessions",
+            json!({
+                "type": "array",
+                "items": reference("Session"),
+                "description": "The live sessions that carry it, the latest last; at most 8.",
+            }),
+        ),
+    ];
+    let measurements = json!({
+        "type": "object",
+        "additionalProperties": reference("LastPoint"),
+        "description": "The latest point of each measurement.",
+    });
+    let detail = [&members[..], &[("measurements", measurements)]].concat();
+    let session = object(&[
+        ("client_id", told("string", "As CONNECT gave it, or as it was assigned.")),
+        ("protocol", json!({ "type": "string", "enum": ["3.1.1", "5.0"] })),
+        ("address", json!({ "type": ["string", "null"], "description": "IP address and port." })),
+        ("connected_at", timestamp("When its CONNECT was accepted.")),
+        ("last_packet_at", timestamp("When its last packet came, to about a second.")),
+        (
+            "keep_alive_seconds",
+            told("integer", "How long it may be silent by its own word; 0: as long as it likes."),
+        ),
+    ]);
+    let point = object(&[
+        ("time", timestamp("The point's own time.")),
+        ("source", json!({ "type": "string", "enum": ["session", "store"] })),
+        (
+            "fields",
+            json!({
+                "type": "object",
+                "additionalProperties": { "type": ["number", "boolean", "string"] },
+                "description": "Values in the units that the vehicle sends.",
+            }),
+        ),
+    ]);
+    vec![
+        ("Vehicle", object(&members)),
+        ("VehicleDetail", object(&detail)),
+        ("Session", session),
+        ("LastPoint", point),
+        (
+            "VehiclePage",
+            object(&[
+                ("vehicles", json!({ "type": "array", "items": reference("Vehicle") })),
+                ("after", after()),
+            ]),
+        ),
+    ]
+}
+
+fn rows() -> Named {
+    let types = [
+        ValueType::Timestamp,
+        ValueType::Float,
+        ValueType::Integer,
+        ValueType::Boolean,
+        ValueType::String,
+    ];
+    let column = object(&[
+        ("name", told("string", "As asked for.")),
+        ("type", json!({ "type": "string", "enum": types.map(ValueType::as_str) })),
+    ]);
+    let languages: Vec<&str> = Language::ALL.iter().map(|language| language.as_str()).collect();
+    let params = json!({
+        "type": ["object", "null"],
+        "additionalProperties": { "type": ["number", "boolean", "string", "null"] },
+        "description": "Values by name, bound or quoted as data: `$name` in the text.",
+    });
+    let question = json!({
+        "type": "object",
+        "required": ["language", "text"],
+        "properties": {
+            "language": { "type": "string", "enum": languages },
+            "text": { "type": "string" },
+            "params": params,
+        },
+        "additionalProperties": false,
+    });
+    vec![
+        (
+            "Rows",
+            object(&[
+                ("columns", json!({ "type": "array", "items": column })),
+                (
+                    "rows",
+                    json!({
+                        "type": "array",
+                        "items": { "type": "array", "items": {
+                            "type": ["number", "boolean", "string", "null"],
+                        } },
+                        "description": "One value a column; an integer is exact, also past 2^53.",
+                    }),
+                ),
+                ("after", after()),
+            ]),
+        ),
+        ("Question", question),
+    ]
+}
+
+/// An object with exactly these members.
+fn object(members: &[(&str, Value)]) -> Value {
+    let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    let properties = members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone()));
+    json!({
+        "type": "object",
+        "required": names,
+        "properties": properties.collect::<Map<_, _>>(),
+    })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn told(kind: &str, about: &str) -> Value {
+    json!({ "type": kind, "description": about })
+}
+
+fn timestamp(about: &str) -> Value {
+    json!({ "type": "string", "format": "date-time", "description": about })
+}
+
+fn after() -> Value {
+    json!({
+        "type": ["string", "null"],
+        "description": "Asks for the next page; null: this was the last.",
+    })
+}
+
+/// One of a closed list.
+fn word(name: &str, about: &str) -> Value {
+    json!({ "const": name, "description": about })
+}
