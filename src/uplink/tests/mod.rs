@@ -1,10 +1,12 @@
 //! Messages through plans: schema and mapping in, lines or failures out.
 
+mod allocations;
 mod avro;
 mod framing;
 mod harness;
 mod json;
 mod lines;
+mod property;
 mod protobuf;
 mod readback;
 mod set;
