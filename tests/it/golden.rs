@@ -1,9 +1,12 @@
-//! `fleetline decode` on kept payloads: byte for byte the kept lines, by the schemas that are
-//! shipped.
+//! `fleetline decode` on kept payloads: byte for byte the kept lines, or the kept cause.
 //!
-//! A case is a folder of `tests/golden/decode`: `payload`, `topic`, and `lines`, what standard
-//! output must be; or `error`, what standard error must hold, with exit code 1. With `UPDATE=1` the
-//! payloads that encoders can make are written anew; what is expected is always written by hand.
+//! A case is a folder of `tests/golden/decode`: `schemas/` (else those that are shipped), `topic`,
+//! `content-type` where one matters, `payload`, and `lines`, what standard output must be, or
+//! `cause`, what standard error must say behind the mapping's name, with exit code 1. The time of
+//! receipt is fixed.
+//!
+//! `twizy-*` are one recorded reading in each format. With `UPDATE=1` their payloads are encoded
+//! anew, by encoders of somebody else's; what is expected is always written by hand.
 
 use std::{
     env, fs,
@@ -15,8 +18,14 @@ use crate::harness::{
     twizy::{self, Encoder},
 };
 
+const RECEIVED_AT: &str = "2026-11-22T21:19:39Z";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/decode")
+    root().join("tests/golden/decode")
 }
 
 /// One reading, as the formats that an encoder of somebody else's can write.
@@ -26,55 +35,62 @@ fn update() {
     let reading = &drive.readings[0];
     let encoder = Encoder::new();
     let payloads = [
-        ("protobuf", encoder.protobuf(reading)),
-        ("avro", encoder.avro(reading)),
-        ("json", Encoder::json(reading)),
+        ("twizy-protobuf", encoder.protobuf(reading)),
+        ("twizy-avro", encoder.avro(reading)),
+        ("twizy-json", Encoder::json(reading)),
     ];
     for (name, payload) in payloads {
         fs::write(golden().join(name).join("payload"), payload).unwrap();
     }
 }
 
-fn check_case(setup: &Setup, case: &Path) {
+fn check_case(case: &Path) {
     let read = |name: &str| fs::read_to_string(case.join(name)).ok();
+    let own = case.join("schemas");
+    let schemas = if own.is_dir() { own } else { root().join("schemas") };
+    let setup = Setup::new()
+        .store2("http://127.0.0.1:1", "token")
+        .set("schemas.dir", schemas.to_str().unwrap());
     let topic = read("topic").unwrap();
-    let payload = case.join("payload");
-    let output = setup
-        .command(&["decode", "--topic", topic.trim(), "--received-at", "2026-01-02T03:04:05Z"])
-        .arg(&payload)
-        .output()
-        .unwrap();
+    let mut arguments = vec!["decode", "--topic", topic.trim(), "--received-at", RECEIVED_AT];
+    let content_type = read("content-type");
+    if let Some(content_type) = &content_type {
+        arguments.extend(["--content-type", content_type.trim()]);
+    }
+    let output = setup.command(&arguments).arg(case.join("payload")).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let complained = String::from_utf8(output.stderr).unwrap();
     let name = case.display();
-    match (read("lines"), read("error")) {
+    match (read("lines"), read("cause")) {
         (Some(lines), None) => {
             assert_eq!(said, lines, "{name}: {complained}");
             assert_eq!(output.status.code(), Some(0), "{name}: {complained}");
         }
-        (None, Some(error)) => {
-            assert!(complained.contains(error.trim()), "{name}: {complained}");
+        (None, Some(cause)) => {
+            // `fleetline: FILE: mapping NAME: CAUSE: DETAIL`
+            let told: Vec<&str> = complained
+                .lines()
+                .filter_map(|line| line.split_once(": mapping ")?.1.split_once(": "))
+                .map(|(_, cause)| cause)
+                .collect();
+            assert_eq!(told.join("\n"), cause.trim_end(), "{name}: {complained}");
             assert_eq!(said, "", "{name}");
             assert_eq!(output.status.code(), Some(1), "{name}");
         }
-        _ => panic!("{name}: either `lines` or `error`"),
+        _ => panic!("{name}: either `lines` or `cause`"),
     }
 }
 
 #[test]
-fn payloads_become_their_lines_byte_for_byte() {
+fn kept_payloads_become_their_lines_byte_for_byte() {
     if env::var_os("UPDATE").is_some() {
         update();
     }
-    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-    let setup = Setup::new()
-        .store2("http://127.0.0.1:1", "token")
-        .set("schemas.dir", schemas.to_str().unwrap());
     let mut cases: Vec<_> =
         fs::read_dir(golden()).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
-    assert!(cases.len() >= 5);
+    assert!(cases.len() >= 21, "{} cases", cases.len());
     for case in cases {
-        check_case(&setup, &case);
+        check_case(&case);
     }
 }

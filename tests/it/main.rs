@@ -20,6 +20,5 @@ mod harness;
 mod real;
 mod schemas;
 mod tidy;
-mod transcode;
 mod vectors;
 mod vehicles;

@@ -162,6 +162,36 @@ fn the_last_line_of_each_run_and_vehicle_comes_back_with_the_tickets() {
 }
 
 #[test]
+fn a_warm_turn_allocates_for_its_groups_and_not_for_its_messages() {
+    let mut rig = rig(&SimDisk::new(), 1 << 20);
+    let mut turn = |messages: u64| {
+        let taking = allocation_counter::measure(|| {
+            for seq in 0..messages {
+                rig.take("v/x", r#"{"v":1}"#, "a", seq);
+            }
+        });
+        // Handing over and being answered: nodes of the channels between the threads, now and then.
+        let handing_over = allocation_counter::measure(|| {
+            rig.intake.flush();
+            let answer = rig.answers.blocking_recv().expect("the lanes run");
+            let tickets = rig.intake.settled(answer);
+            rig.intake.reuse(tickets);
+        });
+        (0..messages).for_each(|_| rig.intake.settle(Settlement::Spooled));
+        (taking.count_total, handing_over.count_total)
+    };
+    // Buffers go round between worker and lane; each has to grow once.
+    for _ in 0..10 {
+        turn(1_000);
+    }
+    for _ in 0..100 {
+        let (taking, handing_over) = turn(1_000);
+        assert_eq!(taking, 0);
+        assert!(handing_over <= 4, "{handing_over} for 1,000 messages");
+    }
+}
+
+#[test]
 fn what_needs_no_disk_settles_at_once_and_is_counted_as_what_it_is() {
     let mut rig = rig(&SimDisk::new(), 1 << 20);
     let check = |taken: Taken, settlement| {

@@ -98,13 +98,6 @@ impl Harness {
         (transcoded, text)
     }
 
-    /// Transcodes one payload and forgets its lines.
-    pub(super) fn repeat(&mut self, topic: &str, payload: &[u8]) {
-        self.lines.iter_mut().for_each(EntryBuffer::clear);
-        let message = Message { topic, payload, content_type: None, received_at: RECEIVED_AT };
-        self.transcoder.transcode(&self.plans, &message, &mut self.lines);
-    }
-
     /// Why mappings failed.
     pub(super) fn failures(&self) -> &[Failure] {
         self.transcoder.failures()

@@ -13,7 +13,7 @@ use crate::{
     uplink::{Limits, Message, Transcoder, tests::harness::RECEIVED_AT},
 };
 
-fn plans() -> Plans {
+pub(super) fn plans() -> Plans {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
     let plans = Plans::load(&Options::new(dir, LineDialect::Signed));
     plans.unwrap_or_else(|errors| panic!("{errors}"))
@@ -28,7 +28,7 @@ fn lines(plans: &Plans, topic: &str, payload: &[u8]) -> String {
     String::from_utf8(buffers[0].payload().to_vec()).unwrap()
 }
 
-fn protobuf(plans: &Plans, file: &str, name: &str, values: &Value) -> Vec<u8> {
+pub(super) fn protobuf(plans: &Plans, file: &str, name: &str, values: &Value) -> Vec<u8> {
     let message = plans.registry().protobuf.message(file, name).unwrap();
     let text = values.to_string();
     let mut reader = serde_json::Deserializer::from_str(&text);
@@ -36,7 +36,7 @@ fn protobuf(plans: &Plans, file: &str, name: &str, values: &Value) -> Vec<u8> {
 }
 
 /// Encodes JSON by a schema as Avro: what is absent is null.
-fn avro(plans: &Plans, file: &str, name: &str, values: &Value) -> Vec<u8> {
+pub(super) fn avro(plans: &Plans, file: &str, name: &str, values: &Value) -> Vec<u8> {
     let record = plans.registry().avro.record(file, name).unwrap();
     let schema = Schema::parse_str(&record.schema).unwrap();
     let mut position = None;
@@ -84,17 +84,22 @@ fn avro_value(schema: &Schema, value: &Value, position: &mut Option<Schema>) -> 
     }
 }
 
-#[test]
-fn telemetry_is_one_measurement_in_every_format() {
-    let plans = plans();
-    let full = json!({
+/// Telemetry of which every field is there.
+pub(super) fn full_telemetry() -> Value {
+    json!({
         "sampled_at": 1_795_382_379_000_i64, "model": "Twizy 80", "firmware": "2026.44.1",
         "trip_id": "0198", "speed_kmh": 42.5, "mode": "D", "odometer_km": 18_204.3,
         "battery": {"soc": 96.06, "temp": 21.5, "voltage": 57.1, "current": -38.0, "charging": "UNPLUGGED"},
         "position": {"lat": 33.986118, "lon": -6.724833, "alt": 142.0, "speed_kmh": 0.05556},
         "ambient_temp": 22.2, "humidity": 68.0, "weather": "Clouds", "wind_speed_kmh": 3.09,
         "traffic": 1, "speed_limit_kmh": 40.0
-    });
+    })
+}
+
+#[test]
+fn telemetry_is_one_measurement_in_every_format() {
+    let plans = plans();
+    let full = full_telemetry();
     let expect = "telemetry,vin=V1,model=Twizy\\ 80 firmware=\"2026.44.1\",trip_id=\"0198\",\
         speed_kmh=42.5,mode=\"D\",odometer_km=18204.3,soc=96.06,battery_temp=21.5,\
         battery_voltage=57.1,battery_current=-38,battery_charging=\"UNPLUGGED\",lat=33.986118,\

@@ -78,8 +78,11 @@ fn is_time(message: &MessageDescriptor) -> bool {
 fn time(message: &MessageDescriptor, dice: &mut Dice) -> Value {
     let mut value = DynamicMessage::new(message.clone());
     let is_wild = dice.chance(4);
-    let seconds =
-        if is_wild { dice.edge().cast_signed() } else { i64::from(dice.below(1 << 30) as u32) };
+    let seconds = if is_wild {
+        dice.edge().cast_signed()
+    } else {
+        i64::try_from(dice.below(1 << 30)).expect("fits")
+    };
     let nanos = if is_wild { -5 } else { i32::try_from(dice.below(1_000_000_000)).expect("fits") };
     value.set_field_by_number(1, Value::I64(seconds));
     value.set_field_by_number(2, Value::I32(nanos));

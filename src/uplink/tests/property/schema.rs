@@ -81,7 +81,7 @@ const WELL_KNOWN: [&str; 11] = [
     "BytesValue",
 ];
 
-/// A default that is not the type's own, as proto2 declares it. It is never written: of a field that
+/// A default that is not the type's own, as proto2 declares it. It is never written: where a field
 /// can be absent, absence writes nothing.
 fn default_of(scalar: &str) -> &'static str {
     match scalar {
