@@ -20,6 +20,14 @@ pub(super) struct Definitions {
     by_name: BTreeMap<String, Vec<Definition>>,
 }
 
+/// The full names that one file defines.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    pub(super) records: Vec<String>,
+    /// Enums and fixeds.
+    pub(super) others: Vec<String>,
+}
+
 /// Why a schema cannot be made self-contained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ResolveError {
@@ -94,19 +102,19 @@ fn namespace_of(full: &str) -> &str {
 }
 
 impl Definitions {
-    /// Adds what a file's schema defines, and answers the full names of its records.
-    pub(super) fn add(&mut self, file: &str, schema: &Value) -> Vec<String> {
-        let mut records = Vec::new();
-        self.collect(file, schema, "", &mut records);
-        records
+    /// Adds what a file's schema defines.
+    pub(super) fn add(&mut self, file: &str, schema: &Value) -> Names {
+        let mut names = Names::default();
+        self.collect(file, schema, "", &mut names);
+        names
     }
 
     /// Walks one schema.
-    fn collect(&mut self, file: &str, schema: &Value, around: &str, records: &mut Vec<String>) {
+    fn collect(&mut self, file: &str, schema: &Value, around: &str, names: &mut Names) {
         match schema {
             Value::Array(branches) => {
                 for branch in branches {
-                    self.collect(file, branch, around, records);
+                    self.collect(file, branch, around, names);
                 }
             }
             Value::Object(object) => {
@@ -114,8 +122,9 @@ impl Definitions {
                 let mut inside = around.to_owned();
                 if let Some(name) = full_name_of(object, around).filter(|_| defines(kind)) {
                     namespace_of(&name).clone_into(&mut inside);
-                    if matches!(kind, "record" | "error") {
-                        records.push(name.clone());
+                    match kind {
+                        "record" | "error" => names.records.push(name.clone()),
+                        _ => names.others.push(name.clone()),
                     }
                     self.by_name.entry(name).or_default().push(Definition {
                         file: file.to_owned(),
@@ -124,7 +133,7 @@ impl Definitions {
                     });
                 }
                 for inner in inner_schemas(object) {
-                    self.collect(file, inner, &inside, records);
+                    self.collect(file, inner, &inside, names);
                 }
             }
             _ => {}

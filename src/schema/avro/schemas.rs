@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     fingerprint::{canonical_form, fingerprint},
     record::AvroRecord,
-    resolve::{Definitions, ResolveError},
+    resolve::{Definitions, Names, ResolveError},
 };
 use crate::schema::{Problem, Sources, nearest};
 
@@ -26,12 +26,12 @@ impl AvroSchemas {
     pub(crate) fn compile(sources: &Sources, problems: &mut Vec<Problem>) -> Self {
         let mut all = Self::default();
         let mut definitions = Definitions::default();
-        let mut parsed: Vec<(&str, &str, Vec<String>)> = Vec::new();
+        let mut parsed: Vec<(&str, &str, Names)> = Vec::new();
         for source in sources.with_ending(".avsc") {
             match serde_json::from_str::<Value>(&source.text) {
                 Ok(schema) => {
-                    let records = definitions.add(&source.path, &schema);
-                    parsed.push((&source.path, &source.text, records));
+                    let names = definitions.add(&source.path, &schema);
+                    parsed.push((&source.path, &source.text, names));
                 }
                 Err(error) => {
                     problems.push(Problem::of_json(&source.path, &error));
@@ -39,14 +39,15 @@ impl AvroSchemas {
                 }
             }
         }
-        for (file, text, records) in parsed {
-            if records.is_empty() {
-                let what = "it declares no record; a payload is always one";
-                problems.push(Problem::of_file(file, what));
-                all.broken.insert(file.to_owned());
-            }
+        for (file, text, Names { records, others }) in parsed {
             let mut found = BTreeMap::new();
             let mut told = BTreeSet::new();
+            if records.is_empty() {
+                told.extend(problems_without_records(&definitions, file, text, &others));
+            }
+            if !told.is_empty() {
+                all.broken.insert(file.to_owned());
+            }
             for name in records {
                 match compile(&definitions, file, text, &name) {
                     Ok(record) => {
@@ -86,6 +87,7 @@ impl AvroSchemas {
                 Some(near) => {
                     format!("`{file}` has no record `{name}`; did you mean `{near}`?")
                 }
+                None if known.is_empty() => format!("`{file}` has no record; a payload is one"),
                 None => format!("`{file}` has no record `{name}`; it has {}", known.join(", ")),
             })
         })
@@ -97,6 +99,21 @@ fn broken_key(file: &str, name: &str) -> String {
     format!("{file}\n{name}")
 }
 
+/// What is wrong with a file of which no payload can be: it may define enums and fixeds that others
+/// share, and nothing looks at those but the records that use them.
+fn problems_without_records(
+    definitions: &Definitions,
+    file: &str,
+    text: &str,
+    others: &[String],
+) -> Vec<Problem> {
+    if others.is_empty() {
+        let what = "it defines nothing; write a record, or an enum or fixed that others share";
+        return vec![Problem::of_file(file, what)];
+    }
+    others.iter().filter_map(|name| parse(definitions, file, text, name).err()).collect()
+}
+
 /// Compiles one record.
 fn compile(
     definitions: &Definitions,
@@ -104,17 +121,33 @@ fn compile(
     text: &str,
     name: &str,
 ) -> Result<AvroRecord, Problem> {
-    let schema =
-        definitions.self_contained(file, name).map_err(|error| told(file, text, &error))?;
-    let short = name.rsplit('.').next().unwrap_or(name);
-    let at_name = |what: String| match find_word(text, short) {
-        Some(offset) => Problem::at(file, text, offset, what),
-        None => Problem::of_file(file, what),
-    };
-    let parsed = Schema::parse(&schema).map_err(|error| at_name(format!("`{name}`: {error}")))?;
+    let (schema, parsed) = parse(definitions, file, text, name)?;
     let fingerprint = fingerprint(&canonical_form(&schema));
     AvroRecord::new(&parsed, &schema.to_string(), fingerprint)
-        .map_err(|what| at_name(format!("`{name}`: {what}")))
+        .map_err(|what| of_name(file, text, name, &what))
+}
+
+/// A named type in its self-contained form, as it is and as apache-avro reads it.
+fn parse(
+    definitions: &Definitions,
+    file: &str,
+    text: &str,
+    name: &str,
+) -> Result<(Value, Schema), Problem> {
+    let schema =
+        definitions.self_contained(file, name).map_err(|error| told(file, text, &error))?;
+    let parsed =
+        Schema::parse(&schema).map_err(|error| of_name(file, text, name, &error.to_string()))?;
+    Ok((schema, parsed))
+}
+
+/// A problem of a named type, at its name.
+fn of_name(file: &str, text: &str, name: &str, what: &str) -> Problem {
+    let what = format!("`{name}`: {what}");
+    match find_word(text, name.rsplit('.').next().unwrap_or(name)) {
+        Some(offset) => Problem::at(file, text, offset, what),
+        None => Problem::of_file(file, what),
+    }
 }
 
 /// What the operator reads of a name that does not resolve.

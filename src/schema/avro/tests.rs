@@ -145,7 +145,7 @@ fn what_is_wrong_is_told_with_file_line_and_what_to_do() {
     );
     check_problem(
         &[("x.avsc", "\"int\"")],
-        &["x.avsc: it declares no record; a payload is always one"],
+        &["x.avsc: it defines nothing; write a record, or an enum or fixed that others share"],
     );
     check_problem(
         &[(
@@ -181,6 +181,24 @@ fn what_is_wrong_is_told_with_file_line_and_what_to_do() {
         &[("x.avsc", digits)],
         &["x.avsc:1: `R`: a decimal of 39 digits; at most 38 can be read"],
     );
+}
+
+/// A file of shared types has no payload of its own and is no problem; what is wrong in it is told.
+#[test]
+fn a_file_may_define_only_an_enum_or_a_fixed_that_others_use() {
+    let gear = r#"{"type":"enum","name":"Gear","namespace":"v","symbols":["P","D"]}"#;
+    let key = r#"{"type":"fixed","name":"v.Key","size":4}"#;
+    let user = r#"{"type":"record","name":"v.R","fields":[
+        {"name":"g","type":"Gear"},{"name":"k","type":"Key"}]}"#;
+    let files = [("gear.avsc", gear), ("key.avsc", key), ("r.avsc", user)];
+    let (schemas, problems) = compile(&files);
+    assert_eq!(problems, []);
+    assert!(schemas.record("r.avsc", "v.R").is_ok());
+    let told = schemas.record("gear.avsc", "v.Gear").map(|_| ()).unwrap_err();
+    assert_eq!(told.as_deref(), Some("`gear.avsc` has no record; a payload is one"));
+    let (_, problems) = compile(&[("x.avsc", r#"{"type":"enum","name":"E"}"#)]);
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert!(problem.to_string().starts_with("x.avsc:1: `E`: "), "{problem}");
 }
 
 #[test]
