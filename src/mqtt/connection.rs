@@ -219,22 +219,27 @@ impl Connection {
                     self.write(&[0xe0, 1, *reason]);
                 }
             }
-            Close::Refused(connack) => self.connack(connack),
+            Close::Refused(connack) => {
+                let written = self.connack(connack, 0);
+                debug_assert!(written, "a refusal of ours is always well formed");
+            }
         }
     }
 
-    fn connack(&self, connack: &Connack) {
-        let written = match connack {
+    /// Answers a CONNECT; false if the client cannot take a packet of that size ([MQTT-3.1.2-24]).
+    fn connack(&self, connack: &Connack, bytes_max: u32) -> bool {
+        match connack {
             Connack::V3(answer) => {
                 let packet = v3::Encoded::Packet(v3::Packet::ConnectAck(*answer));
                 self.io.encode(packet, &v3::Codec::new()).is_ok()
             }
             Connack::V5(answer) => {
                 let packet = v5::Encoded::Packet(v5::Packet::ConnectAck(answer.clone()));
-                self.io.encode(packet, &v5::Codec::new()).is_ok()
+                let codec = v5::Codec::new();
+                codec.set_max_outbound_size(bytes_max);
+                self.io.encode(packet, &codec).is_ok()
             }
-        };
-        debug_assert!(written, "a CONNACK of ours is always well formed");
+        }
     }
 }
 
@@ -372,6 +377,9 @@ impl Owner {
         let worker = &self.0.worker;
         let accepted = accept(packet, header, worker.limits().announced, || worker.assigned_id())
             .map_err(|refusal| refusal.map_or(Close::Silent, Close::Refused))?;
+        if !self.0.connack(&accepted.answer, accepted.answer_bytes_max) {
+            return Err(Close::Silent);
+        }
         // One and a half times the keep alive, in ticks of half a second ([MQTT-3.1.2-24]).
         self.0.keep_alive.set(u32::from(accepted.keep_alive) * 3);
         worker.opened(accepted.has_will);
@@ -380,7 +388,6 @@ impl Owner {
         *self.0.client.borrow_mut() = Some(client);
         *self.0.session.borrow_mut() =
             Some(Session::new(accepted.version, worker.limits().session));
-        self.0.connack(&accepted.answer);
         Ok(())
     }
 

@@ -1,12 +1,12 @@
 //! CONNECT: who comes, in which version, and what both sides may do.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use ntex_bytes::{ByteString, BytesMut};
 use ntex_codec::Decoder;
 use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
 
-use super::wire::{Packet, Version, Violation, check_properties, utf8};
+use super::wire::{ConnectFault, Version, Violation, check_connect};
 
 /// What is announced to a 5.0 vehicle.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Accepted {
     pub(super) keep_alive: u16,
     pub(super) has_will: bool,
     pub(super) answer: Connack,
+    /// The largest packet that the client takes; 0: any.
+    pub(super) answer_bytes_max: u32,
 }
 
 /// A CONNACK of either version, for its codec.
@@ -57,16 +59,17 @@ pub(super) fn accept(
         return Err(body.starts_with(b"\x00\x06MQIsdp").then(unsupported_v3));
     };
     match level {
-        4 => accept_v3(packet, flags),
+        4 => accept_v3(packet, &body[10..], flags),
         5 => accept_v5(packet, &body[10..], flags, announced, assigned),
         0..=3 => Err(Some(unsupported_v3())),
         _ => Err(Some(refuse_v5(v5::ConnectAckReason::UnsupportedProtocolVersion))),
     }
 }
 
-fn accept_v3(packet: &[u8], flags: u8) -> Result<Accepted, Option<Connack>> {
-    // [MQTT-3.1.2-22]: no password without a user name.
-    if !flags_agree(flags) || flags & 0xc0 == 0x40 {
+/// A broken packet closes the connection without a word ([MQTT-3.1.4-1], [MQTT-4.8.0-1]): the codes
+/// of 3.1.1 say only why a good one is not served.
+fn accept_v3(packet: &[u8], rest: &[u8], flags: u8) -> Result<Accepted, Option<Connack>> {
+    if !flags_agree(flags) || check_connect(Version::V3, flags, rest).is_err() {
         return Err(None);
     }
     let decoded = v3::Codec::new().decode(&mut BytesMut::copy_from_slice(packet));
@@ -77,21 +80,19 @@ fn accept_v3(packet: &[u8], flags: u8) -> Result<Accepted, Option<Connack>> {
         }
         _ => return Err(None),
     };
-    if utf8(connect.client_id.as_bytes()).is_err() {
-        return Err(Some(refuse_v3(v3::ConnectAckReason::IdentifierRejected)));
-    }
     Ok(Accepted {
         version: Version::V3,
         client_id: connect.client_id.to_string(),
         keep_alive: connect.keep_alive,
         has_will: connect.last_will.is_some(),
         answer: refuse_v3(v3::ConnectAckReason::ConnectionAccepted),
+        answer_bytes_max: 0,
     })
 }
 
 fn accept_v5(
     packet: &[u8],
-    properties: &[u8],
+    rest: &[u8],
     flags: u8,
     announced: Announced,
     assigned: impl FnOnce() -> String,
@@ -100,17 +101,17 @@ fn accept_v5(
     if !flags_agree(flags) {
         return Err(malformed());
     }
-    check_properties(&mut &*properties, Packet::Connect).map_err(|violation| match violation {
-        Violation::Protocol => Some(refuse_v5(v5::ConnectAckReason::ProtocolError)),
-        _ => malformed(),
+    check_connect(Version::V5, flags, rest).map_err(|fault| match fault {
+        ConnectFault::ClientId => Some(refuse_v5(v5::ConnectAckReason::ClientIdentifierNotValid)),
+        ConnectFault::Packet(Violation::Protocol) => {
+            Some(refuse_v5(v5::ConnectAckReason::ProtocolError))
+        }
+        ConnectFault::Packet(_) => malformed(),
     })?;
     let decoded = v5::Codec::new().decode(&mut BytesMut::copy_from_slice(packet));
     let Ok(Some(v5::Decoded::Packet(v5::Packet::Connect(connect), _))) = decoded else {
         return Err(malformed());
     };
-    if utf8(connect.client_id.as_bytes()).is_err() {
-        return Err(Some(refuse_v5(v5::ConnectAckReason::ClientIdentifierNotValid)));
-    }
     if connect.auth_method.is_some() {
         return Err(Some(refuse_v5(v5::ConnectAckReason::BadAuthenticationMethod)));
     }
@@ -123,6 +124,7 @@ fn accept_v5(
         version: Version::V5,
         keep_alive,
         has_will: connect.last_will.is_some(),
+        answer_bytes_max: connect.max_packet_size.map_or(0, NonZeroU32::get),
         answer: Connack::V5(Box::new(v5::ConnectAck {
             session_expiry_interval_secs: Some(0),
             receive_max: announced.receive_maximum,

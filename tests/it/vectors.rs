@@ -39,7 +39,7 @@ use crate::harness::{
 const FLOORS: &[(&str, usize)] = &[
     ("AUTH", 10),
     ("CONNACK", 145),
-    ("CONNECT", 211),
+    ("CONNECT", 290),
     ("DISCONNECT", 136),
     ("FORBIDDEN", 17),
     ("PINGREQ", 15),

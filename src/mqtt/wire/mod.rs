@@ -8,6 +8,7 @@
 //! does not belong (protocol error, 0x82) from one that does not exist (malformed, 0x81).
 
 mod ack;
+mod connect;
 mod frame;
 mod properties;
 mod publish;
@@ -15,8 +16,9 @@ mod text;
 mod words;
 
 pub(super) use ack::{AckKind, read_ack, read_disconnect, write_ack};
+pub(super) use connect::{ConnectFault, check_connect};
 pub(super) use frame::{Frame, FrameError, Kind, peek};
 pub(super) use properties::{Packet, check_properties};
 pub(super) use publish::{Publish, read_publish};
-pub(super) use text::{level_count, read_u16, utf8};
+pub(super) use text::{level_count, read_u16};
 pub(super) use words::{Version, Violation};

@@ -16,6 +16,7 @@ pub(in crate::mqtt) enum Packet {
     Unsubscribe = 16,
     Disconnect = 32,
     Auth = 64,
+    Will = 128,
 }
 
 #[derive(Clone, Copy)]
@@ -34,10 +35,10 @@ const fn rule(id: u8) -> Option<(Shape, u8)> {
     use Shape::{Binary, Flag, Four, Pair, Text, Two, Varint};
     // Homes that only a server writes to are 0: known, but never allowed from a client.
     Some(match id {
-        0x01 => (Flag, Packet::Publish as u8),
-        0x02 => (Four, Packet::Publish as u8),
-        0x03 | 0x08 => (Text, Packet::Publish as u8),
-        0x09 => (Binary, Packet::Publish as u8),
+        0x01 => (Flag, Packet::Publish as u8 | Packet::Will as u8),
+        0x02 => (Four, Packet::Publish as u8 | Packet::Will as u8),
+        0x03 | 0x08 => (Text, Packet::Publish as u8 | Packet::Will as u8),
+        0x09 => (Binary, Packet::Publish as u8 | Packet::Will as u8),
         0x0b => (Varint, Packet::Subscribe as u8),
         0x11 => (Four, Packet::Connect as u8 | Packet::Disconnect as u8),
         0x12 | 0x1a => (Text, 0),
@@ -45,7 +46,7 @@ const fn rule(id: u8) -> Option<(Shape, u8)> {
         0x15 => (Text, Packet::Connect as u8 | Packet::Auth as u8),
         0x16 => (Binary, Packet::Connect as u8 | Packet::Auth as u8),
         0x17 | 0x19 => (Flag, Packet::Connect as u8),
-        0x18 => (Four, 0),
+        0x18 => (Four, Packet::Will as u8),
         0x1c => (Text, Packet::Disconnect as u8),
         0x1f => (Text, Packet::Ack as u8 | Packet::Disconnect as u8 | Packet::Auth as u8),
         0x21 | 0x22 => (Two, Packet::Connect as u8),
@@ -87,6 +88,10 @@ pub(in crate::mqtt) fn check_properties<'a>(
             return Err(Violation::Protocol);
         }
     }
+    // Authentication data without a method (5.0, 3.1.2.11.10).
+    if seen & (1 << 0x16) != 0 && seen & (1 << 0x15) == 0 {
+        return Err(Violation::Protocol);
+    }
     Ok(read)
 }
 
@@ -106,15 +111,22 @@ fn take<'a>(
         }
         Shape::Two => {
             let value = read_u16(block)?;
-            if id == 0x23 {
-                read.topic_alias = Some(value);
+            match id {
+                // A receive maximum of 0 (5.0, 3.1.2.11.3).
+                0x21 if value == 0 => return Err(Violation::Protocol),
+                0x23 => read.topic_alias = Some(value),
+                _ => {}
             }
         }
         Shape::Four => {
             let (value, after) = block.split_first_chunk::<4>().ok_or(Violation::Malformed)?;
             *block = after;
-            if id == 0x11 {
-                read.session_expiry = Some(u32::from_be_bytes(*value));
+            let value = u32::from_be_bytes(*value);
+            match id {
+                0x11 => read.session_expiry = Some(value),
+                // A maximum packet size of 0 (5.0, 3.1.2.11.4).
+                0x27 if value == 0 => return Err(Violation::Protocol),
+                _ => {}
             }
         }
         Shape::Varint => {
@@ -124,8 +136,13 @@ fn take<'a>(
         }
         Shape::Text => {
             let value = read_string(block)?;
-            if id == 0x03 {
-                read.content_type = Some(value);
+            match id {
+                0x03 => read.content_type = Some(value),
+                // No topic to answer to ([MQTT-3.3.2-14], [MQTT-4.7.3-1]).
+                0x08 if value.is_empty() || value.contains(['+', '#']) => {
+                    return Err(Violation::Protocol);
+                }
+                _ => {}
             }
         }
         Shape::Binary => {
@@ -160,6 +177,16 @@ mod tests {
         check(Packet::Publish, &[1, 0x17], Err(Violation::Malformed));
         check(Packet::Publish, &[9, 0x23], Err(Violation::Malformed));
         check(Packet::Publish, &[2, 0xff, 0], Err(Violation::Malformed));
+    }
+
+    #[test]
+    fn values_that_the_specification_rules_out_are_protocol_errors() {
+        check(Packet::Connect, &[3, 0x21, 0, 0], Err(Violation::Protocol));
+        check(Packet::Connect, &[5, 0x27, 0, 0, 0, 0], Err(Violation::Protocol));
+        check(Packet::Connect, &[4, 0x16, 0, 1, 7], Err(Violation::Protocol));
+        check(Packet::Connect, &[8, 0x16, 0, 1, 7, 0x15, 0, 1, b'm'], Ok(Read::default()));
+        check(Packet::Publish, &[3, 0x08, 0, 0], Err(Violation::Protocol));
+        check(Packet::Publish, &[4, 0x08, 0, 1, b'#'], Err(Violation::Protocol));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn read_varint(rest: &mut &[u8]) -> Result<u32, Violation> {
 ///
 /// NUL must close the connection ([MQTT-1.5.4-2]); for the other control characters and the
 /// non-characters the specification leaves it to the server, and no honest vehicle sends them.
-pub(in crate::mqtt) fn utf8(bytes: &[u8]) -> Result<&str, Violation> {
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Violation> {
     let text = std::str::from_utf8(bytes).map_err(|_| Violation::Malformed)?;
     let printable = bytes.iter().all(|byte| (0x20..0x7f).contains(byte))
         || text.chars().all(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}'));

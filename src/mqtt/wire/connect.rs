@@ -1,0 +1,122 @@
+//! CONNECT behind its first ten bytes, walked to its end before a codec reads it.
+//!
+//! The codecs take any UTF-8 for a text, and read no further than the flags tell them to; what
+//! follows they do not see.
+
+use super::{
+    Version, Violation,
+    properties::{Packet, check_properties},
+    text::{read_binary, read_string, utf8},
+};
+
+const WILL: u8 = 0x04;
+const PASSWORD: u8 = 0x40;
+const USER_NAME: u8 = 0x80;
+
+/// What is wrong with a CONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) enum ConnectFault {
+    /// The identifier is no text; 5.0 has a reason of its own for it.
+    ClientId,
+    /// Anything else.
+    Packet(Violation),
+}
+
+impl From<Violation> for ConnectFault {
+    fn from(violation: Violation) -> Self {
+        Self::Packet(violation)
+    }
+}
+
+/// Checks what follows the keep alive: properties, identifier, will, user name, password, each
+/// there exactly if its flag says so, and nothing behind them.
+pub(in crate::mqtt) fn check_connect(
+    version: Version,
+    flags: u8,
+    body: &[u8],
+) -> Result<(), ConnectFault> {
+    let mut rest = body;
+    // [MQTT-3.1.2-22] of 3.1.1; in 5.0 a password may come alone.
+    if version == Version::V3 && flags & (USER_NAME | PASSWORD) == PASSWORD {
+        return Err(Violation::Malformed.into());
+    }
+    if version == Version::V5 {
+        check_properties(&mut rest, Packet::Connect)?;
+    }
+    // [MQTT-3.1.3-4]
+    utf8(read_binary(&mut rest)?).map_err(|_| ConnectFault::ClientId)?;
+    if flags & WILL != 0 {
+        if version == Version::V5 {
+            check_properties(&mut rest, Packet::Will)?;
+        }
+        // [MQTT-3.1.3-10] of 3.1.1, [MQTT-3.1.3-11] of 5.0; a topic: [MQTT-4.7.3-1], [MQTT-3.3.2-2]
+        let topic = read_string(&mut rest)?;
+        if topic.is_empty() || topic.contains(['+', '#']) {
+            return Err(Violation::Malformed.into());
+        }
+        read_binary(&mut rest)?;
+    }
+    // There if the flag is set, [MQTT-3.1.2-19] of 3.1.1 and [MQTT-3.1.2-17] of 5.0, and a text:
+    // [MQTT-3.1.3-11] and [MQTT-3.1.3-12].
+    if flags & USER_NAME != 0 {
+        read_string(&mut rest)?;
+    }
+    // [MQTT-3.1.2-21] of 3.1.1, [MQTT-3.1.2-19] of 5.0
+    if flags & PASSWORD != 0 {
+        read_binary(&mut rest)?;
+    }
+    // Not there if its flag is not set: [MQTT-3.1.2-18] and [-20] of 3.1.1, [-16] and [-18] of 5.0.
+    if rest.is_empty() { Ok(()) } else { Err(Violation::Malformed.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(version: Version, flags: u8, body: &[u8], expect: Result<(), ConnectFault>) {
+        assert_eq!(check_connect(version, flags, body), expect, "{flags:02x} {body:02x?}");
+    }
+
+    #[test]
+    fn every_part_is_there_exactly_if_its_flag_says_so() {
+        let malformed = Err(Violation::Malformed.into());
+        for (version, properties) in [(Version::V3, &b""[..]), (Version::V5, b"\x00")] {
+            let body = |rest: &[u8]| [properties, b"\x00\x01p", rest].concat();
+            let will = [properties, b"\x00\x01t\x00\x01m"].concat();
+            check(version, 0x02, &body(b""), Ok(()));
+            check(version, 0xc2, &body(b"\x00\x01u\x00\x01\x00"), Ok(()));
+            check(version, 0x06, &body(&will), Ok(()));
+            check(version, 0xc2, &body(b"\x00\x01u"), malformed);
+            check(version, 0x82, &body(b""), malformed);
+            check(version, 0x82, &body(b"\x00\x01u\x00\x01w"), malformed);
+            check(version, 0x02, &body(b"\x00\x01u"), malformed);
+            check(version, 0x02, &body(b"\x00"), malformed);
+            check(version, 0x06, &body(&will[..will.len() - 1]), malformed);
+        }
+        // A password alone.
+        check(Version::V3, 0x42, b"\x00\x01p\x00\x01w", malformed);
+        check(Version::V5, 0x42, b"\x00\x00\x01p\x00\x01w", Ok(()));
+    }
+
+    #[test]
+    fn texts_are_texts_and_a_will_has_a_topic_to_publish_to() {
+        let malformed = Err(Violation::Malformed.into());
+        check(Version::V3, 0x82, b"\x00\x01p\x00\x02u\x00", malformed);
+        check(Version::V3, 0x82, b"\x00\x01p\x00\x03\xed\xa0\x80", malformed);
+        check(Version::V3, 0x02, b"\x00\x01\x00", Err(ConnectFault::ClientId));
+        for topic in [&b"\x00\x00"[..], b"\x00\x02t\x00", b"\x00\x02t+", b"\x00\x01#"] {
+            check(Version::V3, 0x06, &[b"\x00\x01p", topic, b"\x00\x00"].concat(), malformed);
+        }
+    }
+
+    #[test]
+    fn properties_of_a_will_are_those_of_a_will() {
+        let protocol = Err(Violation::Protocol.into());
+        let will = |block: &[u8]| [b"\x00\x00\x01p", block, b"\x00\x01t\x00\x00"].concat();
+        check(Version::V5, 0x06, &will(b"\x05\x18\x00\x00\x00\x09"), Ok(()));
+        check(Version::V5, 0x06, &will(b"\x04\x03\x00\x01j"), Ok(()));
+        check(Version::V5, 0x06, &will(b"\x03\x21\x00\x01"), protocol);
+        check(Version::V5, 0x06, &will(b"\x04\x01\x00\x01\x00"), protocol);
+        check(Version::V5, 0x06, &will(b"\x03\x08\x00\x00"), protocol);
+    }
+}
