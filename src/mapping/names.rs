@@ -23,8 +23,8 @@ fn push_escaped(into: &mut Vec<u8>, name: &str, special: &[u8]) {
 /// Whether a text can stand outside of quotes and is then read back as it is by every store.
 ///
 /// Line protocol has no way to write a line break or a NUL there, and InfluxDB 3 ends a value at a
-/// tab. A backslash is itself before most
-/// characters, but at the end, before a separator or before another backslash stores disagree:
+/// tab. A backslash is itself before most characters, but at the end, before a separator or before
+/// another backslash stores disagree:
 /// InfluxDB 1 and 2 take `\\,` for a backslash and an escaped comma, InfluxDB 3 for an escaped
 /// backslash and the end of the value.
 pub(crate) fn is_plain(text: &[u8]) -> bool {

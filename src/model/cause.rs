@@ -48,7 +48,7 @@ causes! {
     TooManyBytes = "too-many-bytes",
     /// The vehicle's identity is absent, empty or too long.
     VehicleInvalid = "vehicle-invalid",
-    /// A tag holds CR, LF, NUL or a trailing backslash, or is over its bound.
+    /// A tag holds CR, LF, TAB, NUL or a trailing backslash, or is over its bound.
     TagInvalid = "tag-invalid",
     /// The time field is absent, not a time, or does not fit nanoseconds.
     TimeInvalid = "time-invalid",

@@ -114,7 +114,8 @@ impl<'a> Parser<'a> {
                 b' ' | b'\n' | b'\r' | b',' => break,
                 // Before `=` ends a key; in a value it is a mistake; a measurement may hold it.
                 b'=' if part != Part::Measurement => break,
-                0 => return Err(self.unwritable(part)),
+                // InfluxDB 3 ends a word at a tab, and then refuses the line.
+                b'\t' | 0 => return Err(self.unwritable(part)),
                 _ => self.at += 1,
             }
         }
@@ -286,10 +287,10 @@ impl<'a> Parser<'a> {
     fn unwritable(&self, part: Part) -> DecodeError {
         match part {
             Part::TagValue => {
-                DecodeError::new(Cause::TagInvalid, "a tag holds CR or NUL").at(self.at)
+                DecodeError::new(Cause::TagInvalid, "a tag holds CR, TAB or NUL").at(self.at)
             }
             Part::Measurement | Part::TagKey | Part::FieldKey => {
-                self.malformed("a measurement or key holds CR or NUL")
+                self.malformed("a measurement or key holds CR, TAB or NUL")
             }
         }
     }

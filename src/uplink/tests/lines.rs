@@ -100,15 +100,16 @@ fn one_bad_line_makes_the_message_a_dead_letter() {
         ("m,x=1 x=2", "a key comes twice in a line at byte 2"),
         ("m,t=a\\\\,b=c x=1", "two backslashes before `,`, `=` or a space are ambiguous at byte 6"),
         ("m time=1", "a key is `time`, which stores keep for the timestamp at byte 2"),
-        ("m x\0=1", "a measurement or key holds CR or NUL at byte 3"),
+        ("m x\0=1", "a measurement or key holds CR, TAB or NUL at byte 3"),
         ("ok x=1i\nm", "the fields are missing at byte 9"),
     ];
     for (payload, detail) in malformed {
         check_refused(payload, Cause::PayloadMalformed, detail);
     }
     check_refused("m x=\"a", Cause::PayloadTruncated, "a string does not end at byte 4");
-    check_refused("m,t=a\rb x=1", Cause::TagInvalid, "a tag holds CR or NUL at byte 5");
-    check_refused("m,t=a\0b x=1", Cause::TagInvalid, "a tag holds CR or NUL at byte 5");
+    check_refused("m,t=a\rb x=1", Cause::TagInvalid, "a tag holds CR, TAB or NUL at byte 5");
+    check_refused("m,t=a\tb x=1", Cause::TagInvalid, "a tag holds CR, TAB or NUL at byte 5");
+    check_refused("m,t=a\0b x=1", Cause::TagInvalid, "a tag holds CR, TAB or NUL at byte 5");
     let long = format!("m,t={} x=1", "a".repeat(257));
     check_refused(&long, Cause::TagInvalid, "a tag is over its bound at byte 4");
     check_refused(
@@ -202,4 +203,16 @@ proptest! {
             }
         }
     }
+}
+
+/// InfluxDB 1 and 2 keep a tab in a tag; InfluxDB 3's own parser ends the tag there and refuses the
+/// line, with all its neighbours. So it is a dead letter here, as from any other format.
+#[test]
+fn a_tab_outside_of_strings_is_a_dead_letter() {
+    for payload in ["m,t=a\tb x=1", "m\tn x=1", "m v\tw=7i", "m,t\tu=1 x=1"] {
+        assert!(influxdb_line_protocol::parse_lines(payload).next().unwrap().is_err());
+        assert!(set(LineDialect::Unsigned).outcome(payload.as_bytes()).is_err(), "{payload:?}");
+    }
+    // In a string it is a character like any other; before a line it is blank.
+    check("\tm x=\"a\tb\"", "m,vin=V1 x=\"a\tb\"\n");
 }
