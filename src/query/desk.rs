@@ -115,7 +115,10 @@ impl Desk {
             Some(ask) => {
                 Some(first_column(store.ask(endpoint, ask, options.limits()).await?).await?)
             }
-            None => store.columns(&question.measurement).await?,
+            None => {
+                let (from, to) = question.rest();
+                store.columns(&question.measurement, from..to).await?
+            }
         };
         let translated = dialect::translate(kind, bucket, question, known.as_deref());
         let Some(dialect::Translated { ask, layout }) = translated else { return Ok(None) };

@@ -1,12 +1,12 @@
 //! A store of any kind, behind one set of questions.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
     env::Clock,
-    model::{LineDialect, ShardId},
+    model::{LineDialect, ShardId, UnixNanos},
     store::{
         ask::{Ask, AskError, AskLimits, Language, Rows, guard},
         client::{Encoding, HttpStore, StoreError},
@@ -120,16 +120,20 @@ impl Store {
         }
     }
 
-    /// The tags and fields that the store has for a measurement, where asking for others is an
-    /// error; `None` where it is not.
+    /// The tags and fields that the store has for a measurement in a stretch of time, where asking
+    /// for others is an error; `None` where it is not.
     ///
     /// # Errors
     /// If the store cannot be looked into.
-    pub async fn columns(&self, measurement: &str) -> Result<Option<Vec<String>>, AskError> {
+    pub async fn columns(
+        &self,
+        measurement: &str,
+        range: Range<UnixNanos>,
+    ) -> Result<Option<Vec<String>>, AskError> {
         match &self.inner {
             Inner::Http(_) => Ok(None),
             Inner::Embedded { reader, .. } => {
-                reader.columns(measurement.to_owned()).await.map(Some)
+                reader.columns(measurement.to_owned(), range).await.map(Some)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A connection that sees measurements and cannot change anything.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
 use jiff::SpanRelativeTo;
 use rusqlite::{
@@ -11,6 +11,7 @@ use rusqlite::{
 
 use crate::{
     env::Clock,
+    model::UnixNanos,
     store::{
         ask::{Ask, AskError},
         embedded::{folder::Found, name::quoted, reader::answer::told},
@@ -69,14 +70,7 @@ impl Connected {
             };
             let none: Option<fn(AuthContext<'_>) -> Authorization> = None;
             self.connection.authorizer(none).map_err(|error| told(&error))?;
-            let wanted = |found: &&Found| {
-                ask.range.as_ref().is_none_or(|range| found.period.overlaps(range))
-            };
-            let mut needed: Vec<&Found> = files.iter().filter(wanted).collect();
-            if needed.is_empty() {
-                // For its columns; the question itself says that nothing of it matters.
-                needed.extend(files.last());
-            }
+            let needed = needed(&files, ask.range.as_ref());
             self.attach(&missing, &needed)?;
         }
     }
@@ -127,6 +121,17 @@ impl Connected {
         let mut statement = self.connection.prepare(sql)?;
         statement.query_map([view, schema], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
+}
+
+/// The files of a measurement that a question about a stretch of time reads: those that overlap
+/// it, else one for its columns, where the question itself says that none of its points matter.
+pub(super) fn needed<'a>(files: &'a [Found], range: Option<&Range<UnixNanos>>) -> Vec<&'a Found> {
+    let wanted = |found: &&Found| range.is_none_or(|range| found.period.overlaps(range));
+    let mut needed: Vec<&Found> = files.iter().filter(wanted).collect();
+    if needed.is_empty() {
+        needed.extend(files.last());
+    }
+    needed
 }
 
 type Columns = Vec<(String, String)>;

@@ -1,19 +1,22 @@
 //! One question on a thread of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use rusqlite::{Statement, types::Value as SqlValue};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     env::Clock,
-    model::{Column, Row, Value},
+    model::{Column, Row, UnixNanos, Value},
     store::{
         ask::{Ask, AskError, AskLimits, Rows},
         embedded::{
             file,
             folder::{self, Found},
-            reader::{answer::Answering, connect::Connected},
+            reader::{
+                answer::Answering,
+                connect::{self, Connected},
+            },
         },
         options::Embedded,
     },
@@ -60,15 +63,19 @@ impl Reader {
         Ok(Rows { columns, chunks: received })
     }
 
-    /// The columns that a measurement has, over all its files; none if it has no points yet.
+    /// The columns that a measurement has in the files that a question about `range` reads; none if
+    /// it has no points yet.
     pub(in crate::store) async fn columns(
         &self,
         measurement: String,
+        range: Range<UnixNanos>,
     ) -> Result<Vec<String>, AskError> {
         let reader = self.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let mut names: Vec<String> = Vec::new();
-            for found in reader.files()?.iter().filter(|found| found.measurement == measurement) {
+            let mut files = reader.files()?;
+            files.retain(|found| found.measurement == measurement);
+            for found in connect::needed(&files, Some(&range)) {
                 let columns = file::look(&found.path)
                     .map_err(|error| AskError::Unavailable { reason: error.to_string() })?;
                 for (name, _) in columns {

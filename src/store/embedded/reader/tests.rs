@@ -201,14 +201,17 @@ fn now_and_durations_are_nanoseconds() {
 }
 
 #[test]
-fn the_columns_of_a_measurement_are_those_of_all_its_files() {
+fn the_columns_of_a_measurement_are_those_of_the_files_that_are_read() {
     let rig = three_days();
-    let columns = |name: &str| {
-        let mut found =
-            rig.runtime.block_on(rig.reader.columns(name.to_owned())).expect("an answer");
+    let columns = |name: &str, range: std::ops::Range<i64>| {
+        let range = UnixNanos(range.start)..UnixNanos(range.end);
+        let columns = rig.reader.columns(name.to_owned(), range);
+        let mut found = rig.runtime.block_on(columns).expect("an answer");
         found.sort();
         found
     };
-    assert_eq!(columns("telemetry"), ["note", "odo", "on", "speed", "vin"]);
-    assert!(columns("nothing").is_empty());
+    assert_eq!(columns("telemetry", 0..i64::MAX), ["note", "odo", "on", "speed", "vin"]);
+    assert_eq!(columns("telemetry", T + DAY..T + 2 * DAY), ["note", "odo", "vin"]);
+    assert_eq!(columns("telemetry", 0..5), ["speed", "vin"], "of the last one");
+    assert!(columns("nothing", 0..i64::MAX).is_empty());
 }
