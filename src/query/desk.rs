@@ -10,11 +10,10 @@ use crate::{
     model::{Catalog, Column, Row, Value},
     query::{
         answer::{Answer, Part},
-        dialect::{self, Layout},
+        dialect,
         merge::{self, Source},
         options::Options,
         question::{Question, QuestionError, Wish},
-        rows::Places,
     },
     store::{Ask, AskError, AskLimits, Rows, Store},
     telemetry::{Metrics, ReasonLabel},
@@ -91,8 +90,8 @@ impl Desk {
         let turn = self.turn().await?;
         let columns = question.columns();
         let endpoints = 0..self.parts.store.endpoints();
-        let sources = endpoints.map(|endpoint| self.source(endpoint, &question));
-        let sources: Vec<Option<Source>> = try_join_all(sources).await?;
+        let sources = endpoints.map(|endpoint| self.sources(endpoint, &question));
+        let sources: Vec<Vec<Source>> = try_join_all(sources).await?;
         let sources = sources.into_iter().flatten().collect();
         let (sender, parts) = mpsc::channel(Rows::CHUNKS_AHEAD);
         let desk = self.clone();
@@ -103,12 +102,8 @@ impl Desk {
         Ok(Answer { columns, parts })
     }
 
-    /// One server's part of the answer; nothing where it cannot have any.
-    async fn source(
-        &self,
-        endpoint: usize,
-        question: &Question,
-    ) -> Result<Option<Source>, AskError> {
+    /// One server's part of the answer, perhaps in several; nothing where it cannot have any.
+    async fn sources(&self, endpoint: usize, question: &Question) -> Result<Vec<Source>, AskError> {
         let Parts { store, options, bucket, .. } = &*self.parts;
         let kind = store.kind();
         let known = match dialect::known_columns(kind, question) {
@@ -120,10 +115,12 @@ impl Desk {
                 store.columns(&question.measurement, from..to).await?
             }
         };
-        let translated = dialect::translate(kind, bucket, question, known.as_deref());
-        let Some(dialect::Translated { ask, layout }) = translated else { return Ok(None) };
-        let rows = store.ask(endpoint, ask, options.limits()).await?;
-        Ok(Some(source(&layout, rows)))
+        let parts = dialect::translate(kind, bucket, question, known.as_deref());
+        let asked = parts.into_iter().enumerate().map(async |(part, translated)| {
+            let rows = store.ask(endpoint, translated.ask, options.limits()).await?;
+            Ok(Source::new((endpoint, part), &translated.layout, rows))
+        });
+        try_join_all(asked).await
     }
 
     async fn ask_native(&self, ask: Ask) -> Result<Answer, QueryError> {
@@ -228,10 +225,6 @@ impl Desk {
         let failures = &self.parts.metrics.query_failed_questions;
         failures.get_or_create(&ReasonLabel { reason }).inc();
     }
-}
-
-fn source(layout: &Layout, rows: Rows) -> Source {
-    Source::new(Places::new(layout, &rows.columns), rows)
 }
 
 /// The texts of the first column.

@@ -1,6 +1,6 @@
-//! The rows of several servers to one page, in order.
+//! The rows of several servers, and of several questions to one, to one page, in order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::mpsc;
 
@@ -8,6 +8,7 @@ use crate::{
     model::{Row, UnixNanos},
     query::{
         answer::Part,
+        dialect::Layout,
         key::Key,
         question::{Order, Question},
         rows::{Placed, Places},
@@ -15,10 +16,12 @@ use crate::{
     store::{AskError, Rows},
 };
 
-/// One server's rows, in the order of time.
+/// One question's rows, given out in the order of time.
 #[derive(Debug)]
 pub(super) struct Source {
     places: Places,
+    /// All have to be read before the first is given out.
+    is_unordered: bool,
     chunks: mpsc::Receiver<Result<Vec<Row>, AskError>>,
     ready: VecDeque<Placed>,
     last: Option<UnixNanos>,
@@ -26,13 +29,18 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(places: Places, rows: Rows) -> Self {
+    pub(super) fn new(origin: (usize, usize), layout: &Layout, rows: Rows) -> Self {
         let (ready, last) = (VecDeque::new(), None);
-        Self { places, chunks: rows.chunks, ready, last, is_end: false }
+        let places = Places::new(origin, layout, &rows.columns);
+        let is_unordered = layout.is_unordered;
+        Self { places, is_unordered, chunks: rows.chunks, ready, last, is_end: false }
     }
 
     /// The time of the next row.
     async fn head(&mut self, question: &Question) -> Result<Option<UnixNanos>, AskError> {
+        if self.is_unordered && !self.is_end {
+            self.sort(question).await?;
+        }
         while self.ready.is_empty() && !self.is_end {
             let Some(chunk) = self.chunks.recv().await else {
                 self.is_end = true;
@@ -50,6 +58,35 @@ impl Source {
             }
         }
         Ok(self.ready.front().map(|placed| placed.key.time))
+    }
+}
+
+impl Source {
+    /// Reads all rows and keeps those that a page can need, in order.
+    async fn sort(&mut self, question: &Question) -> Result<(), AskError> {
+        let mut kept: BTreeMap<Key, Placed> = BTreeMap::new();
+        while let Some(chunk) = self.chunks.recv().await {
+            for row in chunk? {
+                let Some(placed) = self.places.place(question, row)? else { continue };
+                if !question.is_after(&placed.key) {
+                    continue;
+                }
+                kept.insert(placed.key.clone(), placed);
+                // One more than the page tells that there are more.
+                if kept.len() > question.limit + 1 {
+                    match question.order {
+                        Order::Ascending => kept.pop_last(),
+                        Order::Descending => kept.pop_first(),
+                    };
+                }
+            }
+        }
+        self.ready = kept.into_values().collect();
+        if question.order == Order::Descending {
+            self.ready.make_contiguous().reverse();
+        }
+        self.is_end = true;
+        Ok(())
     }
 }
 
@@ -73,10 +110,14 @@ pub(super) async fn merge(
         if moment.is_empty() {
             break;
         }
-        moment.sort_by(|one, other| match question.order {
-            Order::Ascending => one.key.cmp(&other.key),
-            Order::Descending => other.key.cmp(&one.key),
+        moment.sort_by(|one, other| {
+            let keys = match question.order {
+                Order::Ascending => one.key.cmp(&other.key),
+                Order::Descending => other.key.cmp(&one.key),
+            };
+            keys.then(one.origin.cmp(&other.origin))
         });
+        moment.dedup_by(|next, row| row.take_in(next));
         for placed in moment.drain(..) {
             if !question.is_after(&placed.key) {
                 continue;

@@ -21,11 +21,18 @@
 //! greater of the two. `count` of a field without values, in a window where another field has
 //! some, is 0; every other function is null there.
 //!
-//! Sums and means of floats are added in the order that each store likes, so that their last
-//! digit may differ between stores; nothing else does.
+//! # Where stores differ
+//! One table of questions runs against every store at hand (`tests/it/answers`). What it has to
+//! allow for, because a store leaves us no choice:
+//! - Sums and means of floats are added in the order that each store likes, so that their last
+//!   digits may differ.
+//! - Of two series that have a value at the very first (last) moment InfluxDB 1 gives one or the
+//!   other: `first` (`last`) keeps no time that could tell them apart.
+//! - A sum of integers that is past 64 bits is refused by the embedded store; InfluxDB wraps it.
 //!
 //! # Several servers
-//! Each holds the vehicles of its shards. All are asked at once and their rows merged by key. A
+//! Each holds the vehicles of its shards. All are asked at once and their rows merged by key. Where
+//! one server is asked several questions, each for some of the fields, rows of one key are one. A
 //! vehicle whose points lie on two servers, because `store.urls` was changed, has two rows a
 //! window. A native question is asked of one after the other, and the rows follow each other.
 //!

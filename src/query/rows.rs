@@ -3,7 +3,7 @@
 use crate::{
     model::{Column, FieldType, Row, UnixNanos, Value, ValueType},
     query::{
-        dialect::Layout,
+        dialect::{self, Layout},
         key::Key,
         question::{Field, Function, Question},
     },
@@ -14,29 +14,49 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Placed {
     pub(super) key: Key,
+    /// The server that it came from, and which of the questions to it brought it.
+    pub(super) origin: (usize, usize),
     pub(super) row: Row,
+}
+
+impl Placed {
+    /// Takes in the fields of another part of the same row; false where it is none.
+    pub(super) fn take_in(&mut self, other: &mut Self) -> bool {
+        let is_other_part = self.origin.0 == other.origin.0 && self.origin.1 != other.origin.1;
+        if self.key != other.key || !is_other_part {
+            return false;
+        }
+        for (own, others) in self.row.iter_mut().zip(&mut other.row) {
+            if *own == Value::Null {
+                std::mem::swap(own, others);
+            }
+        }
+        true
+    }
 }
 
 /// Where a layout's columns are in an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
+    origin: (usize, usize),
     /// Absent: every row is of `from`.
     time: Option<Option<usize>>,
     vehicle: Option<usize>,
     tags: Vec<Option<usize>>,
     fields: Vec<Option<usize>>,
-    present: Vec<Option<usize>>,
+    has_coded_texts: bool,
 }
 
 impl Places {
-    pub(super) fn new(layout: &Layout, columns: &[Column]) -> Self {
+    pub(super) fn new(origin: (usize, usize), layout: &Layout, columns: &[Column]) -> Self {
         let find = |name: &String| columns.iter().position(|column| column.name == *name);
         Self {
+            origin,
             time: layout.time.as_ref().map(find),
             vehicle: find(&layout.vehicle),
             tags: layout.tags.iter().map(find).collect(),
             fields: layout.fields.iter().map(find).collect(),
-            present: layout.present.iter().map(|name| name.as_ref().and_then(find)).collect(),
+            has_coded_texts: layout.has_coded_texts,
         }
     }
 
@@ -60,16 +80,18 @@ impl Places {
         let mut is_there = false;
         for (index, field) in question.fields.iter().enumerate() {
             let mut value = take(&mut row, self.fields[index]);
-            let flag = self.present.get(index).copied().flatten();
-            if value == Value::Null && flag.is_some_and(|at| row[at] == Value::Boolean(true)) {
-                value = Value::String(String::new());
+            if self.has_coded_texts
+                && let Value::String(code) = &value
+            {
+                let text = dialect::decode(code);
+                value = Value::String(text.ok_or_else(|| broken(format!("no code: {code:?}")))?);
             }
             let value = typed(field, question.function, value)?;
             is_there |= !matches!(value, Value::Null)
                 && (question.function != Some(Function::Count) || value != Value::Integer(0));
             values.push(value);
         }
-        Ok(is_there.then_some(Placed { key, row: values }))
+        Ok(is_there.then_some(Placed { key, origin: self.origin, row: values }))
     }
 }
 

@@ -6,24 +6,102 @@
 //!   are put in order here. `limit` behind such a sort would cut among them; before it, one series'
 //!   first rows are all that can be among the first of all.
 //! - `aggregateWindow` clips its first window's start to the range; the start is computed here.
-//! - `map` with a text made from a nullable column gives other rows' texts; flags are right.
-//! - An empty string and no string are one in CSV; a flag beside each text tells them apart.
+//! - Where the first text that differs from those before it is an empty one, the server loses it
+//!   and gives each later text to the point before its own. So texts that are empty and those that
+//!   are not are read apart, by conditions that the storage itself decides.
+//! - Its CSV has one spelling for an empty string and for none, writes LF as CR LF, and drops CR.
+//!   So texts come in [`coded`], which has none of these.
 
 use std::fmt::Write as _;
 
 use crate::{
     model::FieldType,
     query::{
-        dialect::{Layout, Translated},
+        dialect::{Layout, Translated, coded},
         question::{Field, Function, Order, Question},
     },
     store::{Ask, Language},
 };
 
-pub(super) fn translate(question: &Question, bucket: &str) -> Translated {
-    let (from, to) = question.rest();
+/// One question for the fields whose values come as they are, and one for texts: a table that has
+/// gone through `map` has its columns in another order, and no function takes both.
+pub(super) fn translate(question: &Question, bucket: &str) -> Vec<Translated> {
+    let parts = [false, true].map(|coded| {
+        let is_here = |field: &&Field| is_coded(question, field) == coded;
+        let fields: Vec<&str> =
+            question.fields.iter().filter(is_here).map(|field| field.name.as_str()).collect();
+        (!fields.is_empty()).then(|| part(question, bucket, &fields, coded))
+    });
+    parts.into_iter().flatten().collect()
+}
+
+/// Whether the values of a field come as texts.
+fn is_coded(question: &Question, field: &Field) -> bool {
+    field.kind == FieldType::String && question.function != Some(Function::Count)
+}
+
+fn part(question: &Question, bucket: &str, fields: &[&str], coded: bool) -> Translated {
     let is_desc = question.order == Order::Descending;
     let vehicle = text(&question.vehicle_tag);
+    let row_key = match question.function {
+        None => r#""_time""#.to_owned(),
+        Some(_) => format!(r#""_time", {vehicle}"#),
+    };
+    let name = |field: &Field| match fields.contains(&field.name.as_str()) {
+        true => field.name.clone(),
+        // No column has this name.
+        false => String::new(),
+    };
+    let layout = Layout {
+        time: (question.function.is_none() || question.every.is_some()).then(|| "_time".to_owned()),
+        vehicle: question.vehicle_tag.clone(),
+        tags: question.tags.clone(),
+        fields: question.fields.iter().map(name).collect(),
+        has_coded_texts: coded,
+        ..Layout::default()
+    };
+    let source = source(question, bucket, fields);
+    let mut flux = match coded {
+        false => format!("{source}{}", stage(question)),
+        true => texts(&source, &stage(question)),
+    };
+    if let Some(function) = question.function {
+        together(&mut flux, function, question);
+    }
+    let columns: Vec<String> = ["_time", &layout.vehicle]
+        .into_iter()
+        .chain(layout.tags.iter().map(String::as_str))
+        .chain(fields.iter().copied())
+        .map(text)
+        .collect();
+    write!(
+        flux,
+        "  |> pivot(rowKey: [{row_key}], columnKey: [\"_field\"], valueColumn: \"_value\")\n  \
+         |> group()\n  |> sort(columns: [\"_time\"], desc: {is_desc})\n  |> keep(columns: [{}])\n",
+        columns.join(", ")
+    )
+    .expect("a string takes all");
+    Translated { ask: Ask::new(Language::Flux, flux), layout }
+}
+
+/// Texts that are empty and those that are not, coded.
+fn texts(source: &str, stage: &str) -> String {
+    let some = |condition: &str, value: &str| {
+        format!(
+            "{source}  |> filter(fn: (r) => r._value {condition} \"\")\n{stage}  \
+             |> map(fn: (r) => ({{r with _value: {value}}}))\n"
+        )
+    };
+    format!(
+        "import \"strings\"\n\nunion(tables: [\n{},\n{}])\n",
+        some("!=", coded::FLUX),
+        some("==", coded::FLUX_EMPTY)
+    )
+}
+
+/// The points of some fields.
+fn source(question: &Question, bucket: &str, fields: &[&str]) -> String {
+    let (from, to) = question.rest();
     let mut flux = format!(
         "from(bucket: {})\n  |> range(start: time(v: {}), stop: time(v: {}))\n  \
          |> filter(fn: (r) => r._measurement == {})\n",
@@ -32,41 +110,10 @@ pub(super) fn translate(question: &Question, bucket: &str) -> Translated {
         to.0,
         text(&question.measurement)
     );
-    any(&mut flux, "\"_field\"", question.fields.iter().map(|field| field.name.as_str()));
-    any(&mut flux, &vehicle, question.vehicles.iter().map(String::as_str));
-    let row_key = match question.function {
-        None => {
-            first_of_each(&mut flux, question);
-            r#""_time""#.to_owned()
-        }
-        Some(function) => {
-            windows(&mut flux, function, question);
-            format!(r#""_time", {vehicle}"#)
-        }
-    };
-    write!(
-        flux,
-        "  |> pivot(rowKey: [{row_key}], columnKey: [\"_field\"], valueColumn: \"_value\")\n  \
-         |> group()\n  |> sort(columns: [\"_time\"], desc: {is_desc})\n"
-    )
-    .expect("a string takes all");
-    let mut layout = Layout {
-        time: (question.function.is_none() || question.every.is_some()).then(|| "_time".to_owned()),
-        vehicle: question.vehicle_tag.clone(),
-        tags: question.tags.clone(),
-        fields: question.fields.iter().map(|field| field.name.clone()).collect(),
-        present: Vec::new(),
-    };
-    flags(&mut flux, question, &mut layout);
-    let columns: Vec<String> = ["_time", &layout.vehicle]
-        .into_iter()
-        .chain(layout.tags.iter().map(String::as_str))
-        .chain(layout.fields.iter().map(String::as_str))
-        .chain(layout.present.iter().flatten().map(String::as_str))
-        .map(text)
-        .collect();
-    writeln!(flux, "  |> keep(columns: [{}])", columns.join(", ")).expect("a string takes all");
-    Translated { ask: Ask::new(Language::Flux, flux), layout }
+    any(&mut flux, "\"_field\"", fields.iter().copied());
+    let vehicles = question.vehicles.iter().map(String::as_str);
+    any(&mut flux, &text(&question.vehicle_tag), vehicles);
+    flux
 }
 
 /// Points of which `column` has one of some values; all, if there are none to choose from.
@@ -78,61 +125,47 @@ fn any<'a>(flux: &mut String, column: &str, values: impl Iterator<Item = &'a str
     }
 }
 
-/// Of each series only what can be among the first rows of all: the page, one row that tells that
-/// there are more, and one that lies at `after` or before it.
-fn first_of_each(flux: &mut String, question: &Question) {
+/// What is done to each series by itself.
+///
+/// Without a function: only what can be among the first rows of all is left: the page, one row that
+/// tells that there are more, and one that lies at `after` or before it. For the first or last of
+/// each window the storage finds each series' own.
+fn stage(question: &Question) -> String {
     let rows = question.limit + 2;
-    let line = match question.order {
-        Order::Ascending => format!("  |> limit(n: {rows})\n"),
-        Order::Descending => format!("  |> tail(n: {rows})\n"),
+    let windows = match question.every {
+        Some(every) => format!("  |> window(every: {every}ns)\n"),
+        None => String::new(),
     };
-    flux.push_str(&line);
+    match (question.function, question.order) {
+        (None, Order::Ascending) => format!("  |> limit(n: {rows})\n"),
+        (None, Order::Descending) => format!("  |> tail(n: {rows})\n"),
+        (Some(function @ (Function::First | Function::Last)), _) => {
+            format!("{windows}  |> {}()\n", function.as_str())
+        }
+        (Some(_), _) => windows,
+    }
 }
 
 /// One value a window, vehicle and field.
-fn windows(flux: &mut String, function: Function, question: &Question) {
+fn together(flux: &mut String, function: Function, question: &Question) {
     let vehicle = text(&question.vehicle_tag);
-    if let Some(every) = question.every {
-        writeln!(flux, "  |> window(every: {every}ns)").expect("it fits");
-    }
     let group = format!("  |> group(columns: [\"_start\", {vehicle}, \"_field\"])\n");
+    flux.push_str(&group);
     match function {
-        // The first of each series, which the storage finds by itself; then of those the one with
-        // the least time, the greatest value first among equals.
+        // Of the first of each series the one with the least time, the greatest value first among
+        // equals.
         Function::First | Function::Last => {
             let pick = if function == Function::First { "min" } else { "max" };
             write!(
                 flux,
-                "  |> {}()\n{group}  |> sort(columns: [\"_value\"], desc: true)\n  \
-                 |> map(fn: (r) => ({{r with _at: int(v: r._time)}}))\n  |> {pick}(column: \"_at\")\n",
-                function.as_str()
+                "  |> sort(columns: [\"_value\"], desc: true)\n  \
+                 |> map(fn: (r) => ({{r with _at: int(v: r._time)}}))\n  |> {pick}(column: \"_at\")\n"
             )
         }
-        function => writeln!(flux, "{group}  |> {}()", function.as_str()),
+        function => writeln!(flux, "  |> {}()", function.as_str()),
     }
     .expect("it fits");
     flux.push_str("  |> duplicate(column: \"_start\", as: \"_time\")\n");
-}
-
-/// A flag beside each text that says whether it is there.
-fn flags(flux: &mut String, question: &Question, layout: &mut Layout) {
-    let is_text = |field: &Field| {
-        field.kind == FieldType::String && question.function != Some(Function::Count)
-    };
-    if !question.fields.iter().any(is_text) {
-        return;
-    }
-    let flag = |(at, field): (usize, &Field)| is_text(field).then(|| format!("_has{at}"));
-    layout.present = question.fields.iter().enumerate().map(flag).collect();
-    let flags: Vec<String> = question
-        .fields
-        .iter()
-        .zip(&layout.present)
-        .filter_map(|(field, flag)| {
-            Some(format!("{}: exists r[{}]", flag.as_ref()?, text(&field.name)))
-        })
-        .collect();
-    writeln!(flux, "  |> map(fn: (r) => ({{r with {}}}))", flags.join(", ")).expect("it fits");
 }
 
 /// A string literal.

@@ -1,9 +1,13 @@
 //! InfluxQL, for InfluxDB 1.
 //!
-//! It orders by time only and cannot break ties, so there is no `LIMIT`: the rows are read in the
-//! order of time, put in order among themselves, and the connection is dropped when there are
-//! enough, on which the server stops. Windows are asked for in an inner question: grouped by
-//! vehicle they would come one vehicle after the other.
+//! What shaped the text, as 1.6.7 behaves:
+//! - It orders by time only and cannot break ties, so points are read without `LIMIT`, in the order
+//!   of time, put in order among themselves, and the connection is dropped when there are enough,
+//!   on which the server stops.
+//! - Windows come one vehicle after the other. An outer question does not put them in order: where
+//!   a field has no value in some window it gives one window as several rows, in no order. So each
+//!   vehicle's windows are cut to what a page can need, and put in order here. `LIMIT` counts the
+//!   windows of each field by itself: up to the limit a row is whole.
 
 use std::fmt::Write as _;
 
@@ -11,20 +15,24 @@ use crate::{
     model::Value,
     query::{
         dialect::{Layout, Translated},
-        question::{Order, Question},
+        question::{Field, Order, Question},
     },
     store::{Ask, Language},
 };
 
 pub(super) fn translate(question: &Question) -> Translated {
     let vehicle = name(&question.vehicle_tag);
+    // A tag that is grouped by comes under its own name, which no other column may have.
+    let letter = if question.vehicle_tag.starts_with('f') { "g" } else { "f" };
     let mut layout = Layout {
         time: Some("time".to_owned()),
-        vehicle: "t0".to_owned(),
+        vehicle: question.vehicle_tag.clone(),
         tags: (1..=question.tags.len()).map(|at| format!("t{at}")).collect(),
-        fields: (0..question.fields.len()).map(|at| format!("f{at}")).collect(),
-        present: Vec::new(),
+        fields: (0..question.fields.len()).map(|at| format!("{letter}{at}")).collect(),
+        ..Layout::default()
     };
+    let function = question.function.map_or("", |function| function.as_str());
+    let mut columns = columns(question, &layout.fields, function);
     let from = format!("FROM {} {}", name(&question.measurement), condition(question));
     let order = match question.order {
         Order::Ascending => "ASC",
@@ -32,28 +40,24 @@ pub(super) fn translate(question: &Question) -> Translated {
     };
     let text = match (question.function, question.every) {
         (None, _) => {
-            let mut columns = columns(question, &layout.fields, "");
+            layout.vehicle = "t0".to_owned();
             let tags = std::iter::once(&question.vehicle_tag).chain(&question.tags);
             for (at, tag) in tags.enumerate() {
                 write!(columns, ", {} AS \"t{at}\"", name(tag)).expect("a string takes all");
             }
             format!("SELECT {columns} {from} ORDER BY time {order}")
         }
-        (Some(function), Some(every)) => {
-            let inner = columns(question, &layout.fields, function.as_str());
-            let outer: Vec<String> =
-                layout.fields.iter().map(|field| format!("\"{field}\"")).collect();
-            let outer = outer.join(", ");
+        (Some(_), Some(every)) => {
+            layout.is_unordered = true;
+            // The page, one row that tells that there are more, and one that lies at `after`.
+            let rows = question.limit + 2;
             format!(
-                "SELECT {outer}, {vehicle} AS \"t0\" FROM (SELECT {inner} {from} \
-                 GROUP BY time({every}ns), {vehicle} fill(none)) ORDER BY time {order}"
+                "SELECT {columns} {from} GROUP BY time({every}ns), {vehicle} fill(none) \
+                 ORDER BY time {order} LIMIT {rows}"
             )
         }
-        (Some(function), None) => {
-            // A tag that is grouped by comes under its own name.
-            layout.vehicle.clone_from(&question.vehicle_tag);
+        (Some(_), None) => {
             layout.time = None;
-            let columns = columns(question, &layout.fields, function.as_str());
             format!("SELECT {columns} {from} GROUP BY {vehicle}")
         }
     };
@@ -65,9 +69,8 @@ pub(super) fn translate(question: &Question) -> Translated {
 }
 
 fn columns(question: &Question, names: &[String], function: &str) -> String {
-    let column = |(field, alias): (&_, &String)| {
-        let crate::query::question::Field { name: field, .. } = field;
-        let field = name(field);
+    let column = |(field, alias): (&Field, &String)| {
+        let field = name(&field.name);
         match function {
             "" => format!("{field} AS \"{alias}\""),
             function => format!("{function}({field}) AS \"{alias}\""),

@@ -10,7 +10,9 @@ pub(in crate::query) struct Layout {
     pub(in crate::query) tags: Vec<String>,
     /// The question's fields.
     pub(in crate::query) fields: Vec<String>,
-    /// For each field, the column that says whether it is there, where its own cannot: Flux's CSV
-    /// has one spelling for an empty string and for none. Empty: each field's own column says it.
-    pub(in crate::query) present: Vec<Option<String>>,
+    /// Whether texts of fields come coded, as `coded` says.
+    pub(in crate::query) has_coded_texts: bool,
+    /// Whether rows come in another order than that of time; then they are few: no more a vehicle
+    /// than a page has.
+    pub(in crate::query) is_unordered: bool,
 }

@@ -5,11 +5,13 @@
 //! can be taken for another thing. Names and values are quoted here by each language's rules, or
 //! bound by the store; the corpus of hostile names in `tests` holds that.
 
+mod coded;
 mod flux;
 mod influxql;
 mod layout;
 mod sql;
 mod translate;
 
+pub(super) use coded::decode;
 pub(super) use layout::Layout;
 pub(super) use translate::{Translated, known_columns, translate};

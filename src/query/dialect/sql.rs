@@ -70,7 +70,7 @@ pub(super) fn translate(
         vehicle: "t0".to_owned(),
         tags: (1..=question.tags.len()).map(|at| format!("t{at}")).collect(),
         fields: (0..question.fields.len()).map(|at| format!("f{at}")).collect(),
-        present: Vec::new(),
+        ..Layout::default()
     };
     let inner = match question.function {
         None => writer.points(),

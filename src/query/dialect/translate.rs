@@ -24,25 +24,27 @@ pub(in crate::query) fn known_columns(kind: Kind, question: &Question) -> Option
     }
 }
 
-/// The question for a store that holds `known` columns of the measurement; nothing where no row
-/// can come of it.
+/// The questions for a store that holds `known` columns of the measurement; none where no row can
+/// come of it. Each brings some of the fields, and rows of one key are parts of one row.
 pub(in crate::query) fn translate(
     kind: Kind,
     bucket: &str,
     question: &Question,
     known: Option<&[String]>,
-) -> Option<Translated> {
+) -> Vec<Translated> {
     let (from, to) = question.rest();
     if question.fields.is_empty() || from >= to {
-        return None;
+        return Vec::new();
     }
-    let mut translated = match kind {
-        Kind::InfluxDb1 => influxql::translate(question),
+    let mut parts = match kind {
+        Kind::InfluxDb1 => vec![influxql::translate(question)],
         Kind::InfluxDb2 => flux::translate(question, bucket),
-        Kind::InfluxDb3 => sql::translate(question, sql::INFLUXDB3, known)?,
-        Kind::Embedded => sql::translate(question, sql::SQLITE, known)?,
+        Kind::InfluxDb3 => sql::translate(question, sql::INFLUXDB3, known).into_iter().collect(),
+        Kind::Embedded => sql::translate(question, sql::SQLITE, known).into_iter().collect(),
     };
-    translated.ask.measurements = vec![question.measurement.clone()];
-    translated.ask.range = Some(from..to);
-    Some(translated)
+    for part in &mut parts {
+        part.ask.measurements = vec![question.measurement.clone()];
+        part.ask.range = Some(from..to);
+    }
+    parts
 }

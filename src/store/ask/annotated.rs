@@ -1,6 +1,7 @@
 //! Annotated CSV, the answer of InfluxDB 2: tables with their types, one below the other.
 //!
 //! An empty cell is a null. Flux writes an empty string just so, which no reader can tell apart.
+//! It also writes LF inside a string as CR LF and leaves a lone CR out; what is read is LF.
 
 use crate::{
     model::{UnixNanos, Value, ValueType},
@@ -73,8 +74,10 @@ impl Table {
 
     fn header(&mut self, cells: &[String], shape: &mut Shape) -> Result<(), AskError> {
         let names = cells.iter().map(|name| name.trim());
-        let is_column =
-            |(at, name): &(usize, &str)| *at > 0 && !matches!(*name, "result" | "table");
+        // By their places: a field may have these names, too.
+        let is_column = |(at, name): &(usize, &str)| {
+            !matches!((*at, *name), (0, _) | (1, "result") | (2, "table"))
+        };
         if cells.first().is_some_and(|name| name == "error")
             || cells.get(1).is_some_and(|name| name == "error")
         {
@@ -177,6 +180,8 @@ fn cells(record: &[u8]) -> Vec<String> {
                 bytes.next();
             }
             b'"' => is_quoted = !is_quoted,
+            // The server writes LF inside quotes as CR LF.
+            b'\r' if is_quoted && bytes.peek() == Some(&b'\n') => {}
             b',' if !is_quoted => {
                 cells.push(String::from_utf8_lossy(&cell).into_owned());
                 cell.clear();
@@ -211,26 +216,29 @@ mod tests {
                     ,result,table,_time,s,u,f\r\n\
                     ,,0,1970-01-01T00:00:00.000000001Z,\"a,\"\"b\r\n\"\"\",18446744073709551615,7\r\n\
                     ,,0,1970-01-01T00:00:00Z,,,-Inf\r\n\r\n\
-                    #datatype,string,long,boolean,string\r\n\
-                    #group,false,false,false,false\r\n\
-                    #default,_result,,,\r\n\
-                    ,result,table,b,s\r\n\
-                    ,,1,true,x\r\n\r\n";
+                    #datatype,string,long,boolean,string,string\r\n\
+                    #group,false,false,false,false,false\r\n\
+                    #default,_result,,,,\r\n\
+                    ,result,table,b,s,result\r\n\
+                    ,,1,true,x,y\r\n\r\n";
         for step in [1, 7, 4096] {
             let (columns, rows) = read(text, step).expect("a good answer");
             let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            assert_eq!(names, ["_time", "s", "u", "f", "b"]);
+            assert_eq!(names, ["_time", "s", "u", "f", "b", "result"]);
             let first = [
                 Value::Timestamp(UnixNanos(1)),
-                Value::String("a,\"b\r\n\"".to_owned()),
+                Value::String("a,\"b\n\"".to_owned()),
                 Value::Unsigned(u64::MAX),
                 Value::Float(7.0),
+                Value::Null,
                 Value::Null,
             ];
             assert_eq!(rows[0], first);
             assert_eq!(rows[1][3], Value::Float(f64::NEG_INFINITY));
-            let x = Value::String("x".to_owned());
-            assert_eq!(rows[2], [Value::Null, x, Value::Null, Value::Null, Value::Boolean(true)]);
+            let [x, y] = ["x", "y"].map(|text| Value::String(text.to_owned()));
+            let null = Value::Null;
+            let last = [null.clone(), x, null.clone(), null, Value::Boolean(true), y];
+            assert_eq!(rows[2], last);
         }
     }
 

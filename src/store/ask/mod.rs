@@ -20,6 +20,9 @@
 //! | InfluxDB 2 | Flux | `POST /api/v2/query`, annotated CSV | `#datatype` |
 //! | InfluxDB 3 | SQL, InfluxQL | `POST /api/v3/query_sql`, JSON lines | the values themselves |
 //!
+//! InfluxDB 2's CSV has one spelling for an empty string and for none, and for LF and CR LF: texts
+//! of a question in Flux come back with nulls for empty ones and LF for each line break.
+//!
 //! What differs is pure and in one file a store: an [`Ask`] to a request, bytes to rows. `send`
 //! is the shell around them.
 
