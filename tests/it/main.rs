@@ -9,11 +9,13 @@
     reason = "a test stops at the first surprise, reads files and clocks as it likes, and says so"
 )]
 
+mod answers;
 mod bad_disk;
 mod commands;
 mod config;
 mod corpus;
 mod dead_letters;
+mod durability;
 mod edge;
 mod golden;
 mod harness;

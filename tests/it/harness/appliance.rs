@@ -231,6 +231,23 @@ impl Appliance {
         http::get(&format!("{}{path}", self.url()), &[], None).unwrap()
     }
 
+    /// Status and body of a GET with parameters.
+    pub(crate) fn get_with(&self, path: &str, parameters: &[(&str, &str)]) -> (u16, String) {
+        http::get(&format!("{}{path}", self.url()), parameters, None).unwrap()
+    }
+
+    /// Status and body of a question in the store's own language.
+    pub(crate) fn query(&self, language: &str, text: &str, params: &Value) -> (u16, String) {
+        self.try_query(language, text, params).unwrap()
+    }
+
+    /// As [`Self::query`], where the answer may be cut off.
+    pub(crate) fn try_query(&self, language: &str, text: &str, params: &Value) -> http::Answered {
+        let body = serde_json::json!({ "language": language, "text": text, "params": params });
+        let url = format!("{}/api/v1/query", self.url());
+        http::post(&url, &[], None, &body.to_string())
+    }
+
     /// The counters of both equations, checked against each other.
     pub(crate) fn stats(&self) -> Value {
         let (status, body) = self.get("/api/v1/stats");

@@ -2,7 +2,7 @@
 //! understand and which tells integers from floats.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     net::TcpListener,
     path::PathBuf,
@@ -13,7 +13,13 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Sample, Setup, http, load::Promised, program, until};
+use super::{
+    Setup,
+    database::{Stored, check_promise},
+    http,
+    load::Promised,
+    program, until,
+};
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +67,16 @@ impl Influx {
             Kind::One => setup.store1(&self.url()),
             Kind::Two => setup.store2(&self.url(), TOKEN),
         }
+    }
+
+    /// Which server it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -202,28 +218,22 @@ impl Influx {
         rows.iter().map(|row| (name(&row["fieldKey"]), name(&row["fieldType"]))).collect()
     }
 
-    /// Holds a load's log against what is stored: every acknowledged sample is there, with its own
-    /// value and time, and none that was never sent.
+    /// The samples of a vehicle.
+    pub(super) fn samples(&self, vin: &str) -> Vec<Stored> {
+        let rows = self.query(&format!("SELECT seq, value FROM sample WHERE vin = '{vin}'"));
+        let stored = |row: &Row| Stored {
+            at_nanos: row["time"].as_i64().unwrap(),
+            seq: row["seq"].as_u64().unwrap(),
+            value: row["value"].as_f64().unwrap(),
+        };
+        rows.iter().map(stored).collect()
+    }
+
+    /// Holds a load's log against what is stored; see [`check_promise`].
     #[track_caller]
     pub(crate) fn check_promises(&self, promised: &[Promised]) {
-        for Promised { vin, acked, sent } in promised {
-            let rows = self.query(&format!("SELECT seq, value FROM sample WHERE vin = '{vin}'"));
-            let mut stored = BTreeSet::new();
-            for row in &rows {
-                let seq = row["seq"].as_u64().unwrap();
-                let sample = Sample { seq };
-                assert!(seq < *sent, "{vin}: {seq} is stored but was never sent");
-                assert_eq!(row["time"].as_i64(), Some(sample.at_nanos()), "{vin} {seq}");
-                assert_eq!(row["value"].as_f64(), Some(sample.value()), "{vin} {seq}");
-                assert!(stored.insert(seq), "{vin}: {seq} is stored twice");
-            }
-            let lost: Vec<_> = acked.difference(&stored).take(10).collect();
-            assert!(
-                lost.is_empty(),
-                "{vin}: acknowledged but not stored: {} of {}, the first {lost:?}",
-                acked.difference(&stored).count(),
-                acked.len()
-            );
+        for promise in promised {
+            check_promise(promise, &self.samples(&promise.vin));
         }
     }
 }

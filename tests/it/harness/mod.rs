@@ -1,23 +1,28 @@
 //! What the tests share: the appliance as a process, vehicles, stores, and how to wait.
 
 mod appliance;
+mod database;
 mod dice;
 pub(crate) mod http;
 mod influx;
 mod load;
 mod sample;
 mod skip;
+mod small_disk;
+pub(crate) mod sqlite;
 mod store;
 pub(crate) mod twizy;
 pub(crate) mod vehicle;
 mod wait;
 
 pub(crate) use appliance::{Appliance, Setup};
+pub(crate) use database::Database;
 pub(crate) use dice::Dice;
 pub(crate) use influx::{Influx, Kind, Row};
 pub(crate) use load::Load;
 pub(crate) use sample::{Sample, sample_schemas};
 pub(crate) use skip::{program, skip};
+pub(crate) use small_disk::SmallDisk;
 pub(crate) use store::{Answer, StandIn};
 pub(crate) use vehicle::{Packet, Vehicle, Version};
 pub(crate) use wait::{until, until_some};

@@ -1,5 +1,6 @@
 //! What only a real server can show. Each test starts its own and skips itself where there is none.
 
+mod answers;
 mod container;
 mod drives;
 mod durability;

@@ -1,0 +1,107 @@
+//! The database behind an appliance: the embedded one, or one or several real servers.
+
+use std::collections::BTreeSet;
+
+use super::{Appliance, Influx, Kind, Sample, Setup, load::Promised, sqlite};
+
+/// Where the points of a test go.
+#[derive(Debug)]
+pub(crate) enum Database {
+    /// Inside the appliance.
+    Embedded,
+    /// Servers of one kind; several share the shards.
+    Servers(Vec<Influx>),
+}
+
+impl Database {
+    /// Starts `count` servers; `None` where there is no such program.
+    pub(crate) fn servers(test: &str, kind: Kind, count: usize) -> Option<Self> {
+        let servers: Option<Vec<Influx>> = (0..count).map(|_| Influx::start(test, kind)).collect();
+        servers.map(Self::Servers)
+    }
+
+    /// Points a setup at it.
+    pub(crate) fn serves(&self, setup: Setup) -> Setup {
+        match self {
+            Self::Embedded => setup,
+            Self::Servers(servers) => {
+                let urls: Vec<String> =
+                    servers.iter().map(|server| format!("\"{}\"", server.url())).collect();
+                let setup = servers[0].serves(setup);
+                setup.set("store.urls", &format!("[{}]", urls.join(",")))
+            }
+        }
+    }
+
+    /// The language that it is asked in natively.
+    pub(crate) fn language(&self) -> &'static str {
+        match self {
+            Self::Embedded => "sql",
+            Self::Servers(servers) => match servers[0].kind() {
+                Kind::One => "influxql",
+                Kind::Two => "flux",
+            },
+        }
+    }
+
+    /// How many servers share the points; the embedded store is one.
+    pub(crate) fn servers_count(&self) -> usize {
+        match self {
+            Self::Embedded => 1,
+            Self::Servers(servers) => servers.len(),
+        }
+    }
+
+    /// Whether it keeps unsigned integers as such.
+    pub(crate) fn has_unsigned(&self) -> bool {
+        self.language() == "flux"
+    }
+
+    /// Whether the first of several values at one moment is the greatest; InfluxDB 1 gives any.
+    pub(crate) fn breaks_ties(&self) -> bool {
+        self.language() != "influxql"
+    }
+
+    /// Holds a load's log against what is stored: every acknowledged sample is there once, with its
+    /// own value and time, and none that was never sent.
+    #[track_caller]
+    pub(crate) fn check_promises(&self, appliance: &Appliance, promised: &[Promised]) {
+        for promise in promised {
+            let stored = match self {
+                Self::Embedded => sqlite::samples(appliance.setup().data(), &promise.vin),
+                Self::Servers(servers) => {
+                    servers.iter().flat_map(|server| server.samples(&promise.vin)).collect()
+                }
+            };
+            check_promise(promise, &stored);
+        }
+    }
+}
+
+/// One sample as a database tells it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    pub(crate) at_nanos: i64,
+    pub(crate) seq: u64,
+    pub(crate) value: f64,
+}
+
+#[track_caller]
+pub(crate) fn check_promise(promise: &Promised, rows: &[Stored]) {
+    let Promised { vin, acked, sent } = promise;
+    let mut stored = BTreeSet::new();
+    for Stored { at_nanos, seq, value } in rows.iter().copied() {
+        let sample = Sample { seq };
+        assert!(seq < *sent, "{vin}: {seq} is stored but was never sent");
+        assert_eq!(at_nanos, sample.at_nanos(), "{vin} {seq}");
+        assert_eq!(value.to_bits(), sample.value().to_bits(), "{vin} {seq}");
+        assert!(stored.insert(seq), "{vin}: {seq} is stored twice");
+    }
+    let lost: Vec<_> = acked.difference(&stored).take(10).collect();
+    assert!(
+        lost.is_empty(),
+        "{vin}: acknowledged but not stored: {} of {}, the first {lost:?}",
+        acked.difference(&stored).count(),
+        acked.len()
+    );
+}

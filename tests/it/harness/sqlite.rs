@@ -1,0 +1,67 @@
+//! The files of the embedded store, read by SQLite behind the appliance's back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, OpenFlags, types::Value};
+
+use super::database::Stored;
+
+/// The files below a data directory, of one measurement or (an empty name) of all.
+pub(crate) fn files(data: &Path, measurement: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let Ok(folders) = fs::read_dir(data.join("embedded")) else { return files };
+    for folder in folders.map(|entry| entry.unwrap()) {
+        if !measurement.is_empty() && folder.file_name() != measurement {
+            continue;
+        }
+        for file in fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_some_and(|extension| extension == "sqlite") {
+                files.push(file);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The rows of a query on one file.
+#[track_caller]
+pub(crate) fn rows(file: &Path, sql: &str) -> Vec<Vec<Value>> {
+    // A reader of a file with a write-ahead log takes part in it, and so may write beside it.
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let rows = statement
+        .query_map([], |row| (0..columns).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>());
+    rows.unwrap().map(|row| row.unwrap()).collect()
+}
+
+/// Every file is sound, as SQLite itself says after having read it all.
+#[track_caller]
+pub(crate) fn check_integrity(data: &Path) {
+    let files = files(data, "");
+    assert!(!files.is_empty(), "no file in {}", data.display());
+    for file in files {
+        let told = rows(&file, "PRAGMA integrity_check");
+        assert_eq!(told, [[Value::Text("ok".to_owned())]], "{}", file.display());
+    }
+}
+
+/// The samples of a vehicle.
+pub(super) fn samples(data: &Path, vin: &str) -> Vec<Stored> {
+    let mut samples = Vec::new();
+    for file in files(data, "sample") {
+        let sql = format!("SELECT time, seq, value FROM sample WHERE vin = '{vin}'");
+        for row in rows(&file, &sql) {
+            let [Value::Integer(at_nanos), Value::Integer(seq), Value::Real(value)] = row[..]
+            else {
+                panic!("{vin}: {row:?}");
+            };
+            samples.push(Stored { at_nanos, seq: seq.try_into().unwrap(), value });
+        }
+    }
+    samples
+}
