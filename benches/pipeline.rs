@@ -4,23 +4,31 @@
 //! ```text
 //! fleetline simulate ──MQTT──▶ fleetline serve ──HTTP──▶ stub (reads, counts lines, answers 204)
 //! fleetline simulate ──MQTT──▶ bare loop
+//! fleetline simulate ──MQTT──▶ fleetline serve ──▶ its embedded store
 //! ```
 //!
 //! QoS 1, protobuf payloads of 200 bytes, decode, fsync and shipping included. CPU counts from when
 //! the fleet is connected until the last line is stored. A row in which a line is missing at the
-//! stub fails, whatever its rate.
+//! stub, or a point in the embedded store's files, fails, whatever its rate.
 //!
 //! ```text
 //! cargo bench --bench pipeline -- [--row NAME]… [--seconds N]
 //! ```
-//! Rows: `dense`, `medium`, `sparse`, `idle`, `latency`, `restart`; all of them by default.
+//! Rows: `dense`, `medium`, `sparse`, `embedded`, `idle`, `latency`, `restart`; all of them by
+//! default.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine as it is")]
 
 #[path = "rig/mod.rs"]
 mod rig;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rig::{
     Outcome, fault,
@@ -93,6 +101,9 @@ fn measure(arguments: &[String]) -> Outcome {
     let mut findings = Vec::new();
     for row in ROWS.iter().filter(|row| options.wants(row.name)) {
         findings.push(rate_row(row, options.seconds)?);
+    }
+    if options.wants("embedded") {
+        findings.push(embedded_row(options.seconds)?);
     }
     if options.wants("latency") {
         findings.push(latency_row(options.seconds)?);
@@ -172,18 +183,24 @@ fn fleetline(load: Load) -> Outcome<(Run, f64, f64)> {
     let run = fleet::run(load, server.mqtt_port, &[server.id()])?;
     let stored = stub.wait_for(run.report.acknowledged, STORE_WAIT)?;
     let cpu = cpu_seconds(server.id())? - run.cpu_before;
-    let report = &run.report;
-    if stored < report.acknowledged {
-        let missing = report.acknowledged - stored;
+    let acknowledged = run.report.acknowledged;
+    if stored < acknowledged {
+        let missing = acknowledged - stored;
         return Err(fault(format!("{missing} acknowledged messages are not stored")));
     }
-    if report.unacknowledged + report.refused + report.connections_lost > 0
-        || report.connected < u64::from(load.vehicles)
-    {
-        return Err(fault(format!("not every message was acknowledged: {report:?}")));
-    }
+    all_acknowledged(&load, &run)?;
     server.process.stop()?;
     Ok((run, cpu, base))
+}
+
+/// Fails unless every vehicle of the fleet got an answer to every message.
+fn all_acknowledged(load: &Load, run: &Run) -> Outcome {
+    let report = &run.report;
+    let missing = report.unacknowledged + report.refused + report.connections_lost;
+    if missing > 0 || report.connected < u64::from(load.vehicles) {
+        return Err(fault(format!("not every message was acknowledged: {report:?}")));
+    }
+    Ok(())
 }
 
 fn bare(load: Load) -> Outcome<(Run, f64)> {
@@ -191,6 +208,66 @@ fn bare(load: Load) -> Outcome<(Run, f64)> {
     let run = fleet::run(load, port, &[process.id()])?;
     let cpu = cpu_seconds(process.id())? - run.cpu_before;
     Ok((run, cpu))
+}
+
+/// Messages per CPU second with nothing but Fleetline: every one a point of its own, stored.
+fn embedded_row(seconds: u32) -> Outcome<Finding> {
+    const MUST: f64 = 75e3;
+    const AIM: f64 = 110e3;
+    let load = Load { vehicles: 100, rate: None, window: 32, seconds };
+    let folder = server::folder()?;
+    let server = Server::start_embedded(folder.path())?;
+    let run = fleet::run(load, server.mqtt_port, &[server.id()])?;
+    all_acknowledged(&load, &run)?;
+    let acknowledged = run.report.acknowledged;
+    let (deadline, mut resident_max) = (Instant::now() + STORE_WAIT, run.resident_max);
+    while server.stored()? < acknowledged {
+        if Instant::now() > deadline {
+            return Err(fault(format!("{} of {acknowledged} are stored", server.stored()?)));
+        }
+        resident_max = resident_max.max(resident_bytes(server.id())?);
+        thread::sleep(Duration::from_millis(50));
+    }
+    let cpu = cpu_seconds(server.id())? - run.cpu_before;
+    server.process.stop()?;
+    let dir = server::data_dir(folder.path()).join("embedded");
+    let (points, bytes) = (points_below(&dir)?, server::bytes_below(&dir)?);
+    if points != acknowledged {
+        return Err(fault(format!("{acknowledged} were acknowledged and {points} are stored")));
+    }
+    let rate = count(acknowledged) / cpu;
+    let is_met = rate >= MUST;
+    line("embedded: 100 connections, window 32, the embedded store, every point distinct");
+    line(&format!(
+        "  {} messages per CPU second ({points} acknowledged and stored, {} a second acknowledged, \
+         CPU {cpu:.2} s); must {}, aim {}: {}",
+        thousands(rate),
+        thousands(run.report.messages_per_second),
+        thousands(MUST),
+        thousands(AIM),
+        met(is_met, rate >= AIM)
+    ));
+    line(&format!(
+        "  memory {:.0} MiB, {:.0} bytes a point on disk",
+        resident_max / KIB / KIB,
+        count(bytes) / count(points)
+    ));
+    Ok(Finding { is_met })
+}
+
+/// The points in the files of an embedded store that is closed.
+fn points_below(dir: &Path) -> Outcome<u64> {
+    let mut points = 0;
+    for folder in fs::read_dir(dir)? {
+        for file in fs::read_dir(folder?.path())? {
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+            let file = rusqlite::Connection::open_with_flags(file?.path(), flags)?;
+            points += file.query_row("SELECT count(*) FROM _points", [], |row| {
+                row.get::<_, i64>(0).map(i64::unsigned_abs)
+            })?;
+        }
+    }
+    Ok(points)
 }
 
 /// How long an acknowledgement takes at 20,000 messages a second on 1,000 connections.

@@ -9,10 +9,12 @@
 
 pub(crate) mod ack;
 pub(crate) mod fleet;
+pub(crate) mod points;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod stub;
 pub(crate) mod table;
+pub(crate) mod yardstick;
 
 use std::{error::Error, process::ExitCode};
 

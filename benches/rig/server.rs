@@ -18,6 +18,7 @@ use super::{Outcome, fault, process::Process};
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) mqtt_port: u16,
+    pub(crate) http_port: u16,
     /// From the start of the process until it said that it was ready.
     pub(crate) ready_after: Duration,
 }
@@ -28,6 +29,11 @@ pub(crate) fn folder() -> Outcome<TempDir> {
     Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
+/// Where the appliance of a folder keeps its data.
+pub(crate) fn data_dir(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
 /// The payload that every benchmark sends.
 pub(crate) fn schemas() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rig/schemas")
@@ -36,6 +42,21 @@ pub(crate) fn schemas() -> PathBuf {
 impl Server {
     /// Starts it with a store at that port.
     pub(crate) fn start(folder: &Path, store_port: u16) -> Outcome<Self> {
+        Self::launch(
+            folder,
+            &format!(
+                "kind = \"influxdb2\"\nurls = [\"http://127.0.0.1:{store_port}\"]\n\
+                 org = \"fleet\"\nbucket = \"telemetry\"\ntoken = \"bench\"\n"
+            ),
+        )
+    }
+
+    /// Starts it with the store that it brings along.
+    pub(crate) fn start_embedded(folder: &Path) -> Outcome<Self> {
+        Self::launch(folder, "kind = \"embedded\"\n")
+    }
+
+    fn launch(folder: &Path, store: &str) -> Outcome<Self> {
         let config = folder.join("fleetline.toml");
         let schemas = schemas();
         let text = format!(
@@ -43,9 +64,8 @@ impl Server {
              [mqtt]\nlisten = [\"127.0.0.1:0\"]\n\
              [http]\nlisten = \"127.0.0.1:0\"\n\
              [schemas]\ndir = {schemas:?}\n\
-             [store]\nkind = \"influxdb2\"\nurls = [\"http://127.0.0.1:{store_port}\"]\n\
-             org = \"fleet\"\nbucket = \"telemetry\"\ntoken = \"bench\"\n",
-            data = folder.join("data"),
+             [store]\n{store}",
+            data = data_dir(folder),
         );
         fs::write(&config, text)?;
         let log = fs::File::create(folder.join("log"))?;
@@ -58,15 +78,28 @@ impl Server {
         let mut ready = String::new();
         BufReader::new(pipe).read_line(&mut ready)?;
         let ready_after = started.elapsed();
-        let port = ready
-            .split("mqtt=127.0.0.1:")
-            .nth(1)
-            .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
-        let Some(mqtt_port) = port else {
+        let port = |edge: &str| -> Option<u16> {
+            let rest = ready.split(edge).nth(1)?.strip_prefix("=127.0.0.1:")?;
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        let (Some(mqtt_port), Some(http_port)) = (port("mqtt"), port("http")) else {
             let log = fs::read_to_string(folder.join("log"))?;
             return Err(fault(format!("fleetline did not get ready ({ready:?}): {log}")));
         };
-        Ok(Self { process, mqtt_port, ready_after })
+        Ok(Self { process, mqtt_port, http_port, ready_after })
+    }
+
+    /// Points stored since the start, as its own account says.
+    pub(crate) fn stored(&self) -> Outcome<u64> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http_port))?;
+        stream.write_all(
+            b"GET /api/v1/stats HTTP/1.1\r\nHost: fleetline\r\nConnection: close\r\n\r\n",
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split("\r\n\r\n").nth(1).ok_or_else(|| fault(answer.clone()))?;
+        let stats: serde_json::Value = serde_json::from_str(body)?;
+        stats["points"]["stored"].as_u64().ok_or_else(|| fault(answer))
     }
 
     pub(crate) fn id(&self) -> u32 {
