@@ -9,6 +9,7 @@ mod check;
 mod dead_letter;
 mod decode;
 mod failure;
+mod fleet;
 mod moment;
 mod output;
 mod serve;

@@ -2,10 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{
-    client::{Pace, Qos, Version},
-    shape::Format,
-};
+use crate::cli::fleet::{Format, Pace, Qos, Version};
 
 /// A fleet of vehicles that drive, charge and stop, for load tests and demos.
 ///

@@ -4,8 +4,14 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::{client::LoadError, replay::ReplayError, shape::ShapeError, verify::VerifyError};
-use crate::{cli::failure::Failure, telemetry::Chain};
+use super::{replay::ReplayError, verify::VerifyError};
+use crate::{
+    cli::{
+        failure::Failure,
+        fleet::{LoadError, ShapeError},
+    },
+    telemetry::Chain,
+};
 
 /// A simulation could not be run.
 #[derive(Debug, Error)]

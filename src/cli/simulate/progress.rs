@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::client::{Counts, Phase, Watch};
+use crate::cli::fleet::{Counts, Phase, Watch};
 
 /// Shows progress on standard error.
 #[derive(Debug)]

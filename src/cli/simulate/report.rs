@@ -7,7 +7,8 @@ use std::{
 
 use serde::Serialize;
 
-use super::{client::Outcome, replay::RowCounts, verify::Verification};
+use super::{replay::RowCounts, verify::Verification};
+use crate::cli::fleet::Outcome;
 
 /// The report; as JSON its fields are the keys.
 #[derive(Debug, Serialize)]

@@ -13,12 +13,9 @@ use jiff::tz::TimeZone;
 
 use super::{
     Arguments, SimulateError,
-    client::{AckLog, Load, LoadOptions, Outcome, Pace, Qos},
     progress::Progress,
     replay::{self, ReplayOptions, Replayed},
     report::{ReplayReport, Report},
-    script::{DriveOptions, Script, drives},
-    shape::{Files, Shape, read_text},
     target::Target,
     verify::{
         Appliance, Asked, Claim, Stats, StoreQuestion, Vehicles, Verification, VerifyError, verify,
@@ -27,6 +24,10 @@ use super::{
 use crate::{
     cli::{
         failure::Failure,
+        fleet::{
+            AckLog, DriveOptions, Files, Load, LoadOptions, Outcome, Pace, Qos, Script, Shape,
+            drives, read_text,
+        },
         output::{Output, complain},
     },
     env::{

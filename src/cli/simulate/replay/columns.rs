@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{super::shape::Shape, ReplayError};
+use super::ReplayError;
+use crate::cli::fleet::Shape;
 
 /// Where a row's time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

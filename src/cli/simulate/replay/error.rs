@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::super::shape::ShapeError;
+use crate::cli::fleet::ShapeError;
 
 /// A folder of recorded drives could not be read.
 #[derive(Debug, Error)]

@@ -8,15 +8,14 @@ use std::{
 use jiff::tz::TimeZone;
 
 use super::{
-    super::{
-        script::{Part, Script, Track, topic_of},
-        shape::{Shape, Value, read_text},
-    },
     ReplayError,
     columns::{Columns, TimeColumns},
     time,
 };
-use crate::env::disk::Disk;
+use crate::{
+    cli::fleet::{Part, Script, Shape, Track, Value, read_text, topic_of},
+    env::disk::Disk,
+};
 
 /// What to replay, and how.
 #[derive(Debug)]

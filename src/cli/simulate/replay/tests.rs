@@ -4,11 +4,11 @@ use std::{io::Read, path::Path};
 
 use jiff::tz::TimeZone;
 
-use super::{
-    super::shape::{Files, Format, Shape},
-    *,
+use super::*;
+use crate::{
+    cli::fleet::{Files, Format, Shape},
+    env::disk::{Access, Disk, RealDisk},
 };
-use crate::env::disk::{Access, Disk, RealDisk};
 
 fn options(dir: &Path, columns: &[(&str, &str)]) -> ReplayOptions {
     let columns = columns.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// The protocol that the fleet speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli::simulate) enum Version {
+pub(in crate::cli) enum Version {
     V311,
     V5,
 }
@@ -14,7 +14,7 @@ pub(in crate::cli::simulate) enum Version {
 /// Quality of service of every publish of a run, in the specification's own words.
 #[expect(clippy::enum_variant_names, reason = "so the specification names them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli::simulate) enum Qos {
+pub(in crate::cli) enum Qos {
     AtMostOnce,
     AtLeastOnce,
     ExactlyOnce,

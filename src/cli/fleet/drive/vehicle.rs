@@ -33,7 +33,7 @@ pub(super) enum Doing {
 
 /// A vehicle of the fleet.
 #[derive(Clone, Debug)]
-pub(in crate::cli::simulate) struct Vehicle {
+pub(in crate::cli) struct Vehicle {
     chance: Chance,
     pub(super) model: &'static str,
     pub(super) firmware: &'static str,
@@ -60,7 +60,7 @@ pub(in crate::cli::simulate) struct Vehicle {
 
 impl Vehicle {
     /// The `index`-th vehicle of the fleet of that seed.
-    pub(in crate::cli::simulate) fn new(seed: u64, index: u64) -> Self {
+    pub(in crate::cli) fn new(seed: u64, index: u64) -> Self {
         let mut chance = Chance::new(seed, index);
         let (lat, lon, base_alt) = chance.one_of(&TOWNS);
         let ambient_temp = chance.between(-5.0, 32.0);
@@ -98,7 +98,7 @@ impl Vehicle {
     }
 
     /// Moves on by `seconds`, best a few at a time.
-    pub(in crate::cli::simulate) fn step(&mut self, seconds: f64) {
+    pub(in crate::cli) fn step(&mut self, seconds: f64) {
         let power_kw = match self.doing {
             Doing::Driving { left_km } => self.drive(left_km, seconds),
             Doing::Parked { left_s } => {

@@ -30,17 +30,17 @@ impl Track {
     }
 
     /// Adds a payload as it was recorded, `at` nanoseconds after the Unix epoch.
-    pub(in crate::cli::simulate) fn push_recorded(&mut self, payload: &[u8], at: i64) {
+    pub(in crate::cli) fn push_recorded(&mut self, payload: &[u8], at: i64) {
         self.bytes.extend_from_slice(payload);
         self.ends.push(self.bytes.len());
         self.recorded.push(at);
     }
 
-    pub(in crate::cli::simulate) fn len(&self) -> usize {
+    pub(in crate::cli) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    pub(in crate::cli::simulate) fn bytes_len(&self) -> usize {
+    pub(in crate::cli) fn bytes_len(&self) -> usize {
         self.bytes.len()
     }
 
@@ -83,7 +83,7 @@ pub(crate) struct Script {
 
 impl Script {
     /// What was recorded: each track once, as it is.
-    pub(in crate::cli::simulate) fn recorded(parts: Vec<Part>, tracks: Vec<Track>) -> Self {
+    pub(in crate::cli) fn recorded(parts: Vec<Part>, tracks: Vec<Track>) -> Self {
         Self { parts, tracks, timing: None }
     }
 

@@ -28,9 +28,9 @@ mod socket;
 mod tests;
 mod turn;
 
-pub(super) use ack_log::AckLog;
-pub(super) use counts::{Counts, Outcome};
-pub(super) use latency::Latencies;
-pub(super) use load::{Load, LoadError, LoadOptions, Phase, Watch};
-pub(super) use pace::Pace;
-pub(super) use packet::{Qos, Version};
+pub(in crate::cli) use ack_log::AckLog;
+pub(in crate::cli) use counts::{Counts, Outcome};
+pub(in crate::cli) use latency::Latencies;
+pub(in crate::cli) use load::{Load, LoadError, LoadOptions, Phase, Watch};
+pub(in crate::cli) use pace::Pace;
+pub(in crate::cli) use packet::{Qos, Version};

@@ -8,7 +8,7 @@ use super::{
 /// The readings of a vehicle for these fields, in their order; what it cannot say is absent.
 ///
 /// A field is known by its path, letter case and separators aside: `battery.soc`, `batterySoc`.
-pub(in crate::cli::simulate) fn values_for(vehicle: &Vehicle, fields: &[Field]) -> Vec<Value> {
+pub(in crate::cli) fn values_for(vehicle: &Vehicle, fields: &[Field]) -> Vec<Value> {
     fields.iter().map(|field| typed(reading(vehicle, field), &field.kind)).collect()
 }
 

@@ -8,11 +8,11 @@
 //!   different starting points and go round. Only the time of each payload is rewritten in place,
 //!   so that all points of a vehicle are distinct.
 //! - A *replay's* script holds the recorded rows, one track a vehicle, once
-//!   ([`replay`](super::replay)).
+//!   (`simulate --replay`).
 
 mod drives;
 mod patch;
 mod track;
 
-pub(super) use drives::{DriveOptions, drives, topic_of};
-pub(super) use track::{Part, Script, Track};
+pub(in crate::cli) use drives::{DriveOptions, drives, topic_of};
+pub(in crate::cli) use track::{Part, Script, Track};

@@ -13,7 +13,7 @@ use mio::{Events, Poll};
 use thiserror::Error;
 
 use super::{
-    super::{fleet::Chance, script::Script},
+    super::{drive::Chance, script::Script},
     AckLog, Counts, Latencies, Outcome, Pace, Qos, Version,
     link::{Link, State},
     pace::Slots,
@@ -34,36 +34,36 @@ const DESCRIPTORS_SPARE: u64 = 64;
 
 /// What to publish where.
 #[derive(Clone, Debug)]
-pub(in crate::cli::simulate) struct LoadOptions {
-    pub(in crate::cli::simulate) target: SocketAddr,
-    pub(in crate::cli::simulate) version: Version,
-    pub(in crate::cli::simulate) qos: Qos,
+pub(in crate::cli) struct LoadOptions {
+    pub(in crate::cli) target: SocketAddr,
+    pub(in crate::cli) version: Version,
+    pub(in crate::cli) qos: Qos,
     /// Messages of one vehicle that may be unacknowledged.
-    pub(in crate::cli::simulate) window: usize,
-    pub(in crate::cli::simulate) pace: Pace,
+    pub(in crate::cli) window: usize,
+    pub(in crate::cli) pace: Pace,
     /// How long new messages are begun; `None`: as long as the script has any.
-    pub(in crate::cli::simulate) duration: Option<Duration>,
+    pub(in crate::cli) duration: Option<Duration>,
     /// Connections a second that are begun, reconnects included.
-    pub(in crate::cli::simulate) connect_rate: f64,
+    pub(in crate::cli) connect_rate: f64,
     /// How long the fleet may take to connect, over what the connect rate needs.
-    pub(in crate::cli::simulate) connect_max: Duration,
+    pub(in crate::cli) connect_max: Duration,
     /// How long the last answers are waited for.
-    pub(in crate::cli::simulate) drain_max: Duration,
-    pub(in crate::cli::simulate) keep_alive_secs: u16,
-    pub(in crate::cli::simulate) login: Option<(String, String)>,
-    pub(in crate::cli::simulate) seed: u64,
+    pub(in crate::cli) drain_max: Duration,
+    pub(in crate::cli) keep_alive_secs: u16,
+    pub(in crate::cli) login: Option<(String, String)>,
+    pub(in crate::cli) seed: u64,
 }
 
 /// What a run is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli::simulate) enum Phase {
+pub(in crate::cli) enum Phase {
     Connecting,
     Publishing,
     Draining,
 }
 
 /// Looks on while a run goes on.
-pub(in crate::cli::simulate) trait Watch {
+pub(in crate::cli) trait Watch {
     /// A phase has begun.
     fn phase(&mut self, phase: Phase, counts: &Counts);
     /// About ten times a second.
@@ -89,7 +89,7 @@ pub(in crate::cli) enum LoadError {
 
 /// A fleet under way.
 #[derive(Debug)]
-pub(in crate::cli::simulate) struct Load<'a> {
+pub(in crate::cli) struct Load<'a> {
     pub(super) options: LoadOptions,
     pub(super) script: &'a Script,
     pub(super) clock: &'a dyn Clock,
@@ -121,7 +121,7 @@ pub(in crate::cli::simulate) struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    pub(in crate::cli::simulate) fn new(
+    pub(in crate::cli) fn new(
         options: LoadOptions,
         script: &'a Script,
         ack_log: Option<AckLog>,
@@ -162,7 +162,7 @@ impl<'a> Load<'a> {
     }
 
     /// Runs until it is done, its time is over, or `stop` is set.
-    pub(in crate::cli::simulate) fn run(
+    pub(in crate::cli) fn run(
         mut self,
         stop: &AtomicBool,
         watch: &mut dyn Watch,

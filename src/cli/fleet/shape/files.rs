@@ -72,7 +72,7 @@ fn read_error(dir: &Path, name: &str, source: io::Error) -> ShapeError {
 }
 
 /// The whole of a text file.
-pub(in crate::cli::simulate) fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<String> {
+pub(in crate::cli) fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<String> {
     let file = disk.open(path, Access::Read)?;
     let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let mut bytes = vec![0; len];

@@ -15,6 +15,6 @@ mod chance;
 mod reading;
 mod vehicle;
 
-pub(super) use chance::Chance;
-pub(super) use reading::values_for;
-pub(super) use vehicle::Vehicle;
+pub(in crate::cli) use chance::Chance;
+pub(in crate::cli) use reading::values_for;
+pub(in crate::cli) use vehicle::Vehicle;

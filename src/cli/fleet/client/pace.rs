@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How fast vehicles publish.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::cli::simulate) enum Pace {
+pub(in crate::cli) enum Pace {
     /// As fast as the window allows.
     Window,
     /// So many messages a second of each vehicle; zero keeps connections only.

@@ -2,7 +2,7 @@
 
 use prost_reflect::{DynamicMessage, ReflectMessage};
 
-use super::{super::fleet, *};
+use super::{super::drive, *};
 
 const TIME: i64 = 1_795_382_379_001;
 
@@ -87,9 +87,9 @@ fn json_holds_what_was_told_and_nothing_else() {
 fn a_vehicle_knows_every_field_of_the_shipped_schemas() {
     for format in [Format::Protobuf, Format::Avro, Format::Json] {
         let shape = shape(format);
-        let mut vehicle = fleet::Vehicle::new(1, 1);
+        let mut vehicle = drive::Vehicle::new(1, 1);
         vehicle.step(1.0);
-        let values = fleet::values_for(&vehicle, &shape.fields);
+        let values = drive::values_for(&vehicle, &shape.fields);
         for (field, value) in shape.fields.iter().zip(&values) {
             assert_ne!(*value, Value::Absent, "{format:?}: {}", field.path);
         }

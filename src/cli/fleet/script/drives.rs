@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        fleet::{Chance, Vehicle, values_for},
+        drive::{Chance, Vehicle, values_for},
         shape::{Format, Shape, ShapeError, Value},
     },
     Part, Script, Track,
@@ -63,7 +63,7 @@ pub(crate) fn drives(shape: &Shape, options: &DriveOptions) -> Result<Script, Sh
 }
 
 /// The topic of one vehicle: the pattern with its identity in place of what is in braces.
-pub(in crate::cli::simulate) fn topic_of(pattern: &str, vehicle: &str) -> String {
+pub(in crate::cli) fn topic_of(pattern: &str, vehicle: &str) -> String {
     let mut topic = String::with_capacity(pattern.len() + vehicle.len());
     let mut rest = pattern;
     while let Some((before, after)) = rest.split_once('{') {

@@ -13,34 +13,34 @@ const BUCKETS_COUNT: usize = SUB_COUNT * (64 - SUB_BITS as usize + 1);
 
 /// Recorded durations.
 #[derive(Clone, Debug)]
-pub(in crate::cli::simulate) struct Latencies {
+pub(in crate::cli) struct Latencies {
     buckets: Vec<u64>,
     recorded: u64,
     longest: u64,
 }
 
 impl Latencies {
-    pub(in crate::cli::simulate) fn new() -> Self {
+    pub(in crate::cli) fn new() -> Self {
         Self { buckets: vec![0; BUCKETS_COUNT], recorded: 0, longest: 0 }
     }
 
-    pub(in crate::cli::simulate) fn record(&mut self, nanos: u64) {
+    pub(in crate::cli) fn record(&mut self, nanos: u64) {
         self.buckets[bucket_of(nanos)] += 1;
         self.recorded += 1;
         self.longest = self.longest.max(nanos);
     }
 
-    pub(in crate::cli::simulate) fn recorded(&self) -> u64 {
+    pub(in crate::cli) fn recorded(&self) -> u64 {
         self.recorded
     }
 
-    pub(in crate::cli::simulate) fn longest(&self) -> Duration {
+    pub(in crate::cli) fn longest(&self) -> Duration {
         Duration::from_nanos(self.longest)
     }
 
     /// The duration that `per_100k` of 100,000 recorded ones do not exceed (50,000 is the median);
     /// zero if nothing was recorded.
-    pub(in crate::cli::simulate) fn quantile(&self, per_100k: u64) -> Duration {
+    pub(in crate::cli) fn quantile(&self, per_100k: u64) -> Duration {
         let wanted = (u128::from(self.recorded) * u128::from(per_100k)).div_ceil(100_000).max(1);
         let mut seen = 0_u128;
         for (bucket, count) in self.buckets.iter().enumerate() {

@@ -5,17 +5,17 @@
 
 /// A stream of numbers that a seed determines.
 #[derive(Clone, Debug)]
-pub(in crate::cli::simulate) struct Chance(u64);
+pub(in crate::cli) struct Chance(u64);
 
 impl Chance {
     /// The stream of the `index`-th of many under one seed.
-    pub(in crate::cli::simulate) fn new(seed: u64, index: u64) -> Self {
+    pub(in crate::cli) fn new(seed: u64, index: u64) -> Self {
         let mut chance = Self(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95));
         chance.next();
         chance
     }
 
-    pub(in crate::cli::simulate) fn next(&mut self) -> u64 {
+    pub(in crate::cli) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -23,13 +23,13 @@ impl Chance {
     }
 
     /// Evenly from `low` up to `high`.
-    pub(in crate::cli::simulate) fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(in crate::cli) fn between(&mut self, low: f64, high: f64) -> f64 {
         let high_bits = u32::try_from(self.next() >> 32).expect("32 bits");
         low + (high - low) * f64::from(high_bits) / (f64::from(u32::MAX) + 1.0)
     }
 
     /// True once in `every` times on average.
-    pub(in crate::cli::simulate) fn once_in(&mut self, every: f64) -> bool {
+    pub(in crate::cli) fn once_in(&mut self, every: f64) -> bool {
         self.between(0.0, every) < 1.0
     }
 

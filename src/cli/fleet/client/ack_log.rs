@@ -11,7 +11,7 @@ use crate::env::disk::{Disk, DiskFile};
 const BUFFER_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub(in crate::cli::simulate) struct AckLog {
+pub(in crate::cli) struct AckLog {
     file: Box<dyn DiskFile>,
     offset: u64,
     buffer: Vec<u8>,
@@ -19,7 +19,7 @@ pub(in crate::cli::simulate) struct AckLog {
 
 impl AckLog {
     /// Makes the file; an existing one is an error.
-    pub(in crate::cli::simulate) fn create(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+    pub(in crate::cli) fn create(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         Ok(Self { file: disk.create(path)?, offset: 0, buffer: Vec::new() })
     }
 

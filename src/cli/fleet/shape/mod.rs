@@ -19,7 +19,7 @@ mod protobuf;
 #[cfg(test)]
 mod tests;
 
-pub(super) use error::ShapeError;
-pub(super) use field::{Field, Kind, TimeUnit, Value};
-pub(super) use files::{Files, read_text};
-pub(super) use load::{Format, Shape};
+pub(in crate::cli) use error::ShapeError;
+pub(in crate::cli) use field::{Field, Kind, TimeUnit, Value};
+pub(in crate::cli) use files::{Files, read_text};
+pub(in crate::cli) use load::{Format, Shape};
