@@ -12,9 +12,10 @@
 //! 4. the dead-letter log syncs and ends; the operator edge closes; the lock is released.
 //!
 //! # What ends the process
-//! SIGTERM or SIGINT (drained, exit 0; a second one stops at once), or a thread of ours that ended
-//! by itself: a dead lane must not be a silent one, and recovery at the next start is the tested
-//! path. A failed fsync does not end it: that shard is halted, the rest goes on, `readyz` is red.
+//! SIGTERM or SIGINT (drained, exit 0; a second one stops at once) or, where the appliance is one
+//! part of a process, a word of the others ([`Until`]); or a thread of ours that ended by itself: a
+//! dead lane must not be a silent one, and recovery at the next start is the tested path. A failed
+//! fsync does not end it: that shard is halted, the rest goes on, `readyz` is red.
 //! SIGHUP loads schemas and mappings anew; if anything is wrong in them, the old ones stay in
 //! force.
 
@@ -25,3 +26,4 @@ mod run;
 mod watch;
 
 pub use run::{Ready, RunError, Stopped, run};
+pub use watch::Until;

@@ -9,7 +9,7 @@ use super::{
     fleet::Fleet,
     lanes::{self, LaneError, Lanes},
     layout::{DataDir, DataDirError},
-    watch::{Asked, Signals, dead_thread},
+    watch::{Asked, Requests, Signals, Until, dead_thread},
 };
 use crate::{
     config::Resolved,
@@ -92,13 +92,14 @@ const MEASURE: Duration = Duration::from_millis(500);
 /// What is kept of the drain's time for the steps behind the edge.
 const EDGE_SHARE: f64 = 0.5;
 
-/// Runs the appliance until it is asked to stop. `on_ready` is called once every listener is up.
+/// Runs the appliance `until` it is asked to stop. `on_ready` is called once every listener is up.
 ///
 /// # Errors
 /// If it cannot start. What it has opened by then is closed again.
 pub fn run(
     resolved: &Resolved,
     drain: Duration,
+    until: Until,
     on_ready: impl FnOnce(&Ready),
 ) -> Result<Stopped, RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -107,18 +108,20 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    let mut signals = {
+    let mut requests = {
         let _entered = runtime.enter();
-        Signals::listen().map_err(RunError::Runtime)?
+        Requests::listen(until).map_err(RunError::Runtime)?
     };
     let mut appliance = Appliance::start(resolved, &runtime)?;
     on_ready(&appliance.ready);
-    let died = runtime.block_on(appliance.watch(&mut signals));
+    let died = runtime.block_on(appliance.watch(&mut requests));
     if let Some(name) = died {
         tracing::error!(name, "a thread ended by itself; stopping, so that a restart recovers");
         return Ok(Stopped::ThreadDied { name });
     }
-    runtime.spawn(stop_at_once(signals));
+    if let Requests::Signals(signals) = requests {
+        runtime.spawn(stop_at_once(signals));
+    }
     Ok(appliance.stop(&runtime, drain))
 }
 
@@ -215,11 +218,11 @@ impl Appliance {
     }
 
     /// Waits until it is asked to stop (`None`), or until a thread has died (its name).
-    async fn watch(&mut self, signals: &mut Signals) -> Option<String> {
+    async fn watch(&mut self, requests: &mut Requests) -> Option<String> {
         let mut measure = tokio::time::interval(MEASURE);
         loop {
             tokio::select! {
-                asked = signals.next() => match asked {
+                asked = requests.next() => match asked {
                     Asked::Stop => return None,
                     Asked::Reload => self.reload(),
                 },

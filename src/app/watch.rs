@@ -2,9 +2,50 @@
 
 use std::{io, thread::JoinHandle, time::Duration};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 
 use crate::{dead_letter, mqtt::Edge};
+
+/// What the appliance runs until.
+#[derive(Debug)]
+pub enum Until {
+    /// SIGTERM or SIGINT; SIGHUP loads anew. For a process that is the appliance.
+    Signals,
+    /// Its sender says so, or is gone. For a process that has the appliance inside, and signals of
+    /// its own.
+    Told(oneshot::Receiver<()>),
+}
+
+/// Where requests come from.
+#[derive(Debug)]
+pub(super) enum Requests {
+    Signals(Signals),
+    Told(oneshot::Receiver<()>),
+}
+
+impl Requests {
+    /// Listens from now on; for signals it has to be called inside a runtime.
+    pub(super) fn listen(until: Until) -> io::Result<Self> {
+        match until {
+            Until::Signals => Signals::listen().map(Self::Signals),
+            Until::Told(told) => Ok(Self::Told(told)),
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> Asked {
+        match self {
+            Self::Signals(signals) => signals.next().await,
+            Self::Told(told) => {
+                // A sender that is gone will never ask, so it has.
+                let _asked = told.await;
+                Asked::Stop
+            }
+        }
+    }
+}
 
 /// The signals that the appliance answers to.
 #[derive(Debug)]

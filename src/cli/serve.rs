@@ -1,12 +1,12 @@
 //! `serve`: runs the appliance until it is asked to stop.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    app::{self, Ready, RunError, Stopped},
+    app::{self, Ready, RunError, Stopped, Until},
     cli::{failure::Failure, output::Output},
     config::{self, Sources},
     telemetry::{Chain, log},
@@ -57,12 +57,19 @@ pub(in crate::cli) fn run(
             tracing::warn!(%failure, "nobody hears that we are ready");
         }
     };
-    match app::run(&resolved, arguments.drain, on_ready) {
-        Ok(Stopped::Asked { .. }) => Ok(()),
+    let ended = app::run(&resolved, arguments.drain, Until::Signals, on_ready);
+    outcome(ended, resolved.offline.mapping.dir).map(drop)
+}
+
+/// What the end of an appliance means for the command that ran it; `schemas` is their folder.
+pub(in crate::cli) fn outcome(
+    ended: Result<Stopped, RunError>,
+    schemas: PathBuf,
+) -> Result<Stopped, Failure> {
+    match ended {
         Ok(Stopped::ThreadDied { name }) => Err(Failure::failed(ThreadDied { name })),
-        Err(RunError::Schemas(errors)) => {
-            Err(Failure::Schemas(resolved.offline.mapping.dir, errors))
-        }
+        Ok(asked @ Stopped::Asked { .. }) => Ok(asked),
+        Err(RunError::Schemas(errors)) => Err(Failure::Schemas(schemas, errors)),
         Err(error) => Err(Failure::failed(error)),
     }
 }
