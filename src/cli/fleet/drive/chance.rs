@@ -35,7 +35,12 @@ impl Chance {
 
     /// One of these.
     pub(super) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        let count = u64::try_from(choices.len()).expect("a slice");
-        choices[usize::try_from(self.next() % count).expect("below its length")]
+        choices[self.below(choices.len())]
+    }
+
+    /// A whole number below `count`.
+    pub(super) fn below(&mut self, count: usize) -> usize {
+        let count = u64::try_from(count).expect("a length");
+        usize::try_from(self.next() % count).expect("below a length")
     }
 }

@@ -15,7 +15,7 @@ pub(in crate::cli) fn values_for(vehicle: &Vehicle, fields: &[Field]) -> Vec<Val
 fn reading(vehicle: &Vehicle, field: &Field) -> Value {
     let plain: String = field.path.chars().filter(char::is_ascii_alphanumeric).collect();
     match plain.to_ascii_lowercase().as_str() {
-        "model" => text(vehicle.model),
+        "model" => text(vehicle.model()),
         "firmware" => text(vehicle.firmware),
         "tripid" | "trip" => Value::Text(format!("{:08}", vehicle.trips)),
         "speedkmh" | "speed" => rounded(vehicle.speed_kmh, 100.0),
@@ -26,8 +26,8 @@ fn reading(vehicle: &Vehicle, field: &Field) -> Value {
         "batteryvoltage" | "voltage" => rounded(vehicle.voltage(), 10.0),
         "batterycurrent" | "current" => rounded(vehicle.current_a, 10.0),
         "batterycharging" | "charging" => text(charging(vehicle)),
-        "positionlat" | "lat" | "latitude" => rounded(vehicle.lat, 1e6),
-        "positionlon" | "lon" | "longitude" => rounded(vehicle.lon, 1e6),
+        "positionlat" | "lat" | "latitude" => rounded(vehicle.place.lat, 1e6),
+        "positionlon" | "lon" | "longitude" => rounded(vehicle.place.lon, 1e6),
         "positionalt" | "alt" | "altitude" => rounded(vehicle.altitude(), 10.0),
         "positionspeedkmh" | "gpsspeedkmh" | "gpsspeed" => rounded(vehicle.speed_kmh, 10.0),
         "heading" | "positionheading" => rounded(vehicle.heading, 10.0),
@@ -35,8 +35,8 @@ fn reading(vehicle: &Vehicle, field: &Field) -> Value {
         "humidity" => rounded(vehicle.humidity, 1.0),
         "weather" => text(vehicle.weather),
         "windspeedkmh" => rounded(vehicle.wind_kmh, 10.0),
-        "traffic" => Value::Integer(i64::from(vehicle.traffic)),
-        "speedlimitkmh" | "speedlimit" => rounded(vehicle.limit_kmh, 1.0),
+        "traffic" => Value::Integer(i64::from(vehicle.road.traffic)),
+        "speedlimitkmh" | "speedlimit" => rounded(vehicle.road.limit_kmh, 1.0),
         _ => Value::Absent,
     }
 }
@@ -52,17 +52,19 @@ fn rounded(value: f64, steps: f64) -> Value {
 
 fn mode(vehicle: &Vehicle) -> &'static str {
     match vehicle.doing {
-        Doing::Driving { .. } if vehicle.speed_kmh > 0.0 => "D",
-        Doing::Driving { .. } => "N",
-        Doing::Parked { .. } | Doing::Charging { .. } | Doing::Faulted { .. } => "P",
+        Doing::Driving { .. } => "D",
+        Doing::Parked { .. }
+        | Doing::Charging { .. }
+        | Doing::Charged { .. }
+        | Doing::Faulted { .. } => "P",
     }
 }
 
 fn charging(vehicle: &Vehicle) -> &'static str {
     match vehicle.doing {
         Doing::Driving { .. } | Doing::Parked { .. } => "UNPLUGGED",
-        Doing::Charging { until_soc } if vehicle.soc >= until_soc => "COMPLETE",
         Doing::Charging { .. } => "CHARGING",
+        Doing::Charged { .. } => "COMPLETE",
         Doing::Faulted { .. } => "FAULT",
     }
 }
