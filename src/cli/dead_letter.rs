@@ -9,6 +9,7 @@ use crate::{
         failure::Failure,
         moment,
         output::{Output, complain},
+        present::visible,
     },
     config::{self, Sources},
     dead_letter::{self, Filter, Id, ListError},
@@ -124,19 +125,6 @@ fn row(id: Id, letter: &DeadLetter) -> String {
     let time = moment::show(letter.time);
     let text = format!("{id}  {time}  {}  {vehicle}  {from}  {}", letter.cause, letter.detail);
     visible(&text)
-}
-
-/// Text from outside, fit for a terminal: an escape sequence in a topic must not reach it.
-fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let (plain, escaped) = match c.is_control() {
-                true => (None, Some(c.escape_default())),
-                false => (Some(c), None),
-            };
-            plain.into_iter().chain(escaped.into_iter().flatten())
-        })
-        .collect()
 }
 
 fn show(id: Id, letter: &DeadLetter, output: &mut Output) -> Result<(), Failure> {
