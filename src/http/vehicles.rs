@@ -26,7 +26,7 @@ pub(super) const KNOWN_OF_ONE: &[&str] = &["from"];
 
 /// Vehicles of a page unless said.
 pub(super) const LIMIT: usize = 100;
-/// Vehicles of a page, at most: what a worker answers in some 100 µs between two turns.
+/// Vehicles of a page, at most: about a millisecond of the workers' time, in small pieces.
 pub(super) const LIMIT_MAX: usize = 1000;
 /// How far back the store is asked for the last values of a vehicle unless said.
 pub(super) const FROM: &str = "-7d";

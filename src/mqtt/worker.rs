@@ -361,17 +361,23 @@ async fn tick(worker: Rc<Worker>) {
     }
 }
 
+/// Questions answered before the vehicles have their turn again: each asks the kernel for an
+/// address, so these take some 50 µs.
+const QUESTIONS_A_TURN: usize = 64;
+
 /// Answers what operators ask of sessions, a letter at a time.
 async fn tell(worker: Rc<Worker>, mut letters: Receiver<Letter>) {
     while let Some(Letter { questions, answer }) = letters.recv().await {
-        let told = questions.iter().map(|question| {
-            let connections = worker.connections.borrow();
-            connections.get(&question.session.number)?.tell(question)
-        });
+        let mut told = Vec::with_capacity(questions.len());
+        for some in questions.chunks(QUESTIONS_A_TURN) {
+            told.extend(some.iter().map(|question| {
+                let connections = worker.connections.borrow();
+                connections.get(&question.session.number)?.tell(question)
+            }));
+            tokio::task::yield_now().await;
+        }
         // An operator who has gone needs no answer.
-        drop(answer.send(told.collect()));
-        // The vehicles first, before the next letter.
-        tokio::task::yield_now().await;
+        drop(answer.send(told));
     }
 }
 

@@ -33,7 +33,7 @@ tags = ["car"]
     ),
 ];
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     let [(schema, text), (mapping, rules)] = GATEWAY;
     Setup::new().schema(schema, text).schema(mapping, rules)
 }
@@ -71,7 +71,12 @@ fn last_sample(vehicle: &Value) -> (u64, &str) {
 
 #[test]
 fn last_values_come_from_the_session_and_after_it_from_the_store() {
-    let mut appliance = setup().start();
+    check_last_values(setup());
+}
+
+/// One vehicle over both protocols, then away, then unknown to a process that has just started.
+pub(crate) fn check_last_values(setup: Setup) {
+    let mut appliance = setup.start();
     assert_eq!(ask(&appliance, "/vehicles/VIN1").0, 404);
     for (version, name, seq) in [(Version::V3, "3.1.1", 3), (Version::V5, "5.0", 5)] {
         let mut vehicle = Vehicle::connect(appliance.mqtt(), version, "radio 1");

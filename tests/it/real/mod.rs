@@ -9,3 +9,4 @@ mod refusals;
 mod servers;
 mod shutdown;
 mod simulate;
+mod vehicles;
