@@ -1,6 +1,6 @@
 //! Who is at the other end of a connection, and which vehicles it speaks for.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use super::{
     carried::{Carried, CarriedLimits, Unkept},
@@ -14,7 +14,8 @@ use crate::{
 /// The other end, from an accepted CONNECT to the end of the connection.
 #[derive(Debug)]
 pub(super) struct Client {
-    id: Box<str>,
+    /// Shared with the table of holders.
+    id: Arc<str>,
     version: Version,
     /// Seconds; 0: none.
     keep_alive: u16,
@@ -33,12 +34,16 @@ pub(super) struct Moment<'a> {
 
 impl Client {
     pub(super) fn new(
-        id: String,
+        id: Arc<str>,
         version: Version,
         keep_alive: u16,
         connected_at: UnixNanos,
     ) -> Self {
-        Self { id: id.into(), version, keep_alive, connected_at, carried: None }
+        Self { id, version, keep_alive, connected_at, carried: None }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     /// Keeps a line that is durable, and makes its vehicle present if it was not.
@@ -98,7 +103,7 @@ mod tests {
     fn a_vehicle_is_present_from_its_first_durable_line_to_the_end_of_the_connection() {
         let presence = Presence::new(10);
         let session = SessionId { worker: 3, number: 4 };
-        let mut client = Client::new("c".to_owned(), Version::V5, 60, UnixNanos(1));
+        let mut client = Client::new("c".into(), Version::V5, 60, UnixNanos(1));
         let moment = |now| Moment { session, now: UnixNanos(now), presence: &presence };
         let last = |vehicle| LastLine { run: 0, plan: 0, vehicle, line: b"m x=1i 1\n" };
         let question = |with_lines| SessionQuestion { session, vehicle: "A".into(), with_lines };

@@ -25,5 +25,7 @@ impl From<Violation> for Close {
 pub(super) const SHUTTING_DOWN: u8 = 0x8b;
 /// KeepAliveTimeout.
 pub(super) const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
+/// SessionTakenOver.
+pub(super) const TAKEN_OVER: u8 = 0x8e;
 /// UnspecifiedError: a packet that did not end in time has no code of its own.
 pub(super) const PACKET_TIMEOUT: u8 = 0x80;

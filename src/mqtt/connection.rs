@@ -23,7 +23,7 @@ use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
 
 use super::{
     client::{Client, Moment},
-    close::{Close, KEEP_ALIVE_TIMEOUT, PACKET_TIMEOUT, SHUTTING_DOWN},
+    close::{Close, KEEP_ALIVE_TIMEOUT, PACKET_TIMEOUT, SHUTTING_DOWN, TAKEN_OVER},
     control::{Answer, refuse_filters},
     handshake::{Connack, accept},
     session::{Admit, Session},
@@ -139,10 +139,16 @@ impl Connection {
         }
     }
 
+    /// Ends the connection at once; its task notices later. What it took in still settles.
     fn close(&self, close: &Close, cause: &'static str) {
-        self.worker.closing(cause);
         self.say(close);
         self.io.close();
+        self.worker.closed(self.id, cause);
+    }
+
+    /// Another session has taken the client id over.
+    pub(super) fn taken_over(&self) {
+        self.close(&Close::Reason(TAKEN_OVER), "taken-over");
     }
 
     /// Wakes the connection so that it notices that the appliance is stopping.
@@ -174,7 +180,9 @@ impl Connection {
     /// The connection has ended.
     pub(super) fn left(&self) {
         if let Some(client) = self.client.take() {
-            client.left(self.worker.session_id(self.id), self.worker.presence());
+            let session = self.worker.session_id(self.id);
+            self.worker.release(client.id(), session);
+            client.left(session, self.worker.presence());
         }
     }
 
@@ -383,8 +391,10 @@ impl Owner {
         // One and a half times the keep alive, in ticks of half a second ([MQTT-3.1.2-24]).
         self.0.keep_alive.set(u32::from(accepted.keep_alive) * 3);
         worker.opened(accepted.has_will);
+        let client_id = accepted.client_id.into();
+        worker.take_over(&client_id, self.0.id);
         let (version, keep_alive) = (accepted.version, accepted.keep_alive);
-        let client = Client::new(accepted.client_id, version, keep_alive, worker.wall());
+        let client = Client::new(client_id, version, keep_alive, worker.wall());
         *self.0.client.borrow_mut() = Some(client);
         *self.0.session.borrow_mut() =
             Some(Session::new(accepted.version, worker.limits().session));

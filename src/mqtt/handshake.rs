@@ -59,7 +59,7 @@ pub(super) fn accept(
         return Err(body.starts_with(b"\x00\x06MQIsdp").then(unsupported_v3));
     };
     match level {
-        4 => accept_v3(packet, &body[10..], flags),
+        4 => accept_v3(packet, &body[10..], flags, assigned),
         5 => accept_v5(packet, &body[10..], flags, announced, assigned),
         0..=3 => Err(Some(unsupported_v3())),
         _ => Err(Some(refuse_v5(v5::ConnectAckReason::UnsupportedProtocolVersion))),
@@ -68,7 +68,12 @@ pub(super) fn accept(
 
 /// A broken packet closes the connection without a word ([MQTT-3.1.4-1], [MQTT-4.8.0-1]): the codes
 /// of 3.1.1 say only why a good one is not served.
-fn accept_v3(packet: &[u8], rest: &[u8], flags: u8) -> Result<Accepted, Option<Connack>> {
+fn accept_v3(
+    packet: &[u8],
+    rest: &[u8],
+    flags: u8,
+    assigned: impl FnOnce() -> String,
+) -> Result<Accepted, Option<Connack>> {
     if !flags_agree(flags) || check_connect(Version::V3, flags, rest).is_err() {
         return Err(None);
     }
@@ -82,7 +87,7 @@ fn accept_v3(packet: &[u8], rest: &[u8], flags: u8) -> Result<Accepted, Option<C
     };
     Ok(Accepted {
         version: Version::V3,
-        client_id: connect.client_id.to_string(),
+        client_id: id_or(&connect.client_id, assigned),
         keep_alive: connect.keep_alive,
         has_will: connect.last_will.is_some(),
         answer: refuse_v3(v3::ConnectAckReason::ConnectionAccepted),
@@ -119,7 +124,7 @@ fn accept_v5(
     let over = imposed != 0 && (connect.keep_alive == 0 || connect.keep_alive > imposed);
     let keep_alive = if over { imposed } else { connect.keep_alive };
     let is_assigned = connect.client_id.is_empty();
-    let client_id = if is_assigned { assigned() } else { connect.client_id.to_string() };
+    let client_id = id_or(&connect.client_id, assigned);
     Ok(Accepted {
         version: Version::V5,
         keep_alive,
@@ -139,6 +144,11 @@ fn accept_v5(
         })),
         client_id,
     })
+}
+
+/// The identifier that was brought, or a new one: no two sessions share one ([MQTT-3.1.3-6]).
+fn id_or(brought: &str, assigned: impl FnOnce() -> String) -> String {
+    if brought.is_empty() { assigned() } else { brought.to_owned() }
 }
 
 /// The reserved bit is zero, and the will's bits are zero where there is no will

@@ -12,6 +12,7 @@
 //! - `client`, `carried`: who is at the other end, for which vehicles it speaks, and their last
 //!   lines.
 //! - `roster`: the way from an operator's question to the worker that owns a session.
+//! - `holders`: which session has which client id.
 //! - `worker`: what the connections of one thread share.
 //! - `server`: listeners, start, drain.
 //!
@@ -33,6 +34,12 @@
 //! Of each vehicle and mapping a session keeps the last durable line (PR-2), copied once a group
 //! and not once a message, out of the buffer that the lane gives back; it is parsed when an
 //! operator asks. Of two sessions that carry the same vehicle, the later point counts.
+//!
+//! # Client ids
+//! A client that connects takes its id over: the connection that had it is told 0x8E and closed, on
+//! whichever worker it lives, a moment after the new one was answered. What it had published and
+//! nobody acknowledged stays on its way into the spool and is not acknowledged any more; the vehicle
+//! sends it again. A client without an id is given one that nobody else has.
 //!
 //! # What is not here yet
 //! Subscriptions (refused with a reason, not with silence), sessions that outlive their connection
@@ -57,6 +64,7 @@ mod close;
 mod connection;
 mod control;
 mod handshake;
+mod holders;
 mod options;
 mod roster;
 mod server;

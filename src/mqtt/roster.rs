@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::{EdgeSilent, SessionQuestion, Sessions, Told};
+use crate::model::{EdgeSilent, SessionId, SessionQuestion, Sessions, Told};
 
 /// Letters that wait in a mailbox; one more waits outside.
 const LETTERS_MAX: usize = 64;
@@ -27,11 +27,29 @@ pub(super) struct Letter {
     pub(super) answer: oneshot::Sender<Vec<Option<Told>>>,
 }
 
+/// What a worker that starts is given.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    /// Its number.
+    pub(super) number: u16,
+    pub(super) letters: mpsc::Receiver<Letter>,
+    /// Connections of its that lost their client id. Bounded by the live ones: each loses its id
+    /// once.
+    pub(super) pushed_out: mpsc::UnboundedReceiver<u64>,
+}
+
+/// The ways to one worker.
+#[derive(Clone, Debug)]
+struct Ways {
+    letters: mpsc::Sender<Letter>,
+    pushed_out: mpsc::UnboundedSender<u64>,
+}
+
 /// The mailboxes of all workers. Made before the edge starts, and filled by its workers.
 #[derive(Debug)]
 pub struct Roster {
     /// By the worker's number. A lock, because workers start while operators ask.
-    mailboxes: RwLock<Vec<mpsc::Sender<Letter>>>,
+    mailboxes: RwLock<Vec<Ways>>,
     within: Duration,
 }
 
@@ -42,16 +60,26 @@ impl Default for Roster {
 }
 
 impl Roster {
-    /// A worker starts: its number, and its mailbox.
-    pub(super) fn join(&self) -> (u16, mpsc::Receiver<Letter>) {
+    /// A worker starts.
+    pub(super) fn join(&self) -> Mailbox {
         let (sender, letters) = mpsc::channel(LETTERS_MAX);
+        let (push_out, pushed_out) = mpsc::unbounded_channel();
         let mut mailboxes = self.mailboxes.write().unwrap_or_else(PoisonError::into_inner);
-        mailboxes.push(sender);
+        mailboxes.push(Ways { letters: sender, pushed_out: push_out });
         let number = u16::try_from(mailboxes.len() - 1);
-        (number.expect("config bounds listeners and workers far below it"), letters)
+        let number = number.expect("config bounds listeners and workers far below it");
+        Mailbox { number, letters, pushed_out }
     }
 
-    fn mailbox(&self, worker: u16) -> Option<mpsc::Sender<Letter>> {
+    /// Ends a session whose client id another one has taken over.
+    pub(super) fn push_out(&self, session: SessionId) {
+        if let Some(ways) = self.mailbox(session.worker) {
+            // A worker that has ended has no session left.
+            ways.pushed_out.send(session.number).unwrap_or_default();
+        }
+    }
+
+    fn mailbox(&self, worker: u16) -> Option<Ways> {
         let mailboxes = self.mailboxes.read().unwrap_or_else(PoisonError::into_inner);
         mailboxes.get(usize::from(worker)).cloned()
     }
@@ -75,7 +103,7 @@ impl Roster {
             let Some(mailbox) = self.mailbox(worker) else { continue };
             let (answer, answered) = oneshot::channel();
             // A worker that has ended has no session left.
-            if mailbox.send(Letter { questions, answer }).await.is_ok() {
+            if mailbox.letters.send(Letter { questions, answer }).await.is_ok() {
                 answers.push((places, answered));
             }
         }
@@ -104,7 +132,7 @@ impl Sessions for Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Protocol, SessionFacts, SessionId, UnixNanos};
+    use crate::model::{Protocol, SessionFacts, UnixNanos};
 
     fn question(worker: u16, number: u64) -> SessionQuestion {
         let session = SessionId { worker, number };
@@ -134,10 +162,10 @@ mod tests {
     #[tokio::test]
     async fn answers_come_in_the_order_of_the_questions_whoever_gives_them() {
         let roster = Roster::default();
-        let ((zero, letters), (one, more)) = (roster.join(), roster.join());
-        assert_eq!((zero, one), (0, 1));
-        tokio::spawn(answer(letters));
-        tokio::spawn(answer(more));
+        let (zero, one) = (roster.join(), roster.join());
+        assert_eq!((zero.number, one.number), (0, 1));
+        tokio::spawn(answer(zero.letters));
+        tokio::spawn(answer(one.letters));
         let asked =
             [question(1, 2), question(0, 4), question(1, 3), question(7, 0), question(1, 6)];
         let told = roster.ask(asked.to_vec()).await.expect("all answer");
@@ -153,7 +181,7 @@ mod tests {
         let roster = Roster { within: Duration::from_millis(20), ..Roster::default() };
         drop(roster.join());
         assert_eq!(roster.ask(vec![question(0, 0)]).await, Ok(vec![None]));
-        let (_, _stalled) = roster.join();
+        let _stalled = roster.join();
         let silent = roster.ask(vec![question(1, 0)]).await;
         assert_eq!(silent, Err(EdgeSilent { waited_ms: 20 }));
     }

@@ -18,6 +18,7 @@ use super::{
     carried::CarriedLimits,
     connection::serve,
     handshake::Announced,
+    holders::Holders,
     session::SessionLimits,
     worker::{Limits, Shared, Worker, ticks},
 };
@@ -85,6 +86,7 @@ impl Edge {
             metrics: Arc::clone(&parts.metrics),
             clock: Arc::clone(&parts.clock),
             presence,
+            holders: Holders::default(),
             roster,
             live: 0.into(),
             assigned: 0.into(),

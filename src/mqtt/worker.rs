@@ -24,7 +24,8 @@ use super::{
     carried::{CarriedLimits, Unkept},
     connection::{Connection, Owner},
     handshake::Announced,
-    roster::Letter,
+    holders::Holders,
+    roster::{Letter, Mailbox},
     session::SessionLimits,
 };
 use crate::{
@@ -75,6 +76,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     /// Filled by the connections.
     pub(super) presence: Arc<Presence>,
+    /// Who has which client id.
+    pub(super) holders: Holders,
     /// Where the workers have their mailboxes.
     pub(super) roster: Arc<Roster>,
     /// Connections that are open now.
@@ -127,7 +130,7 @@ impl Worker {
         answers: UnboundedReceiver<LaneAnswer>,
     ) -> Rc<Self> {
         let draining = shared.draining.subscribe();
-        let (number, letters) = shared.roster.join();
+        let Mailbox { number, letters, pushed_out } = shared.roster.join();
         let worker = Rc::new(Self {
             number,
             wall: Cell::new(shared.clock.wall()),
@@ -148,6 +151,7 @@ impl Worker {
         ntex::rt::spawn(answer(Rc::clone(&worker), answers));
         ntex::rt::spawn(tick(Rc::clone(&worker)));
         ntex::rt::spawn(tell(Rc::clone(&worker), letters));
+        ntex::rt::spawn(push_out(Rc::clone(&worker), pushed_out));
         ntex::rt::spawn(drain(Rc::clone(&worker), draining));
         worker
     }
@@ -179,6 +183,19 @@ impl Worker {
     /// The session of one of its connections, as others know it.
     pub(super) fn session_id(&self, connection: u64) -> SessionId {
         SessionId { worker: self.number, number: connection }
+    }
+
+    /// A connection of this worker takes a client id over from whoever has it.
+    pub(super) fn take_over(&self, client_id: &Arc<str>, connection: u64) {
+        let session = self.session_id(connection);
+        if let Some(held) = self.shared.holders.take(client_id, session) {
+            self.shared.roster.push_out(held);
+        }
+    }
+
+    /// A session that had a client id has ended.
+    pub(super) fn release(&self, client_id: &str, session: SessionId) {
+        self.shared.holders.release(client_id, session);
     }
 
     /// Counts a last line that is not kept.
@@ -266,10 +283,11 @@ impl Worker {
         self.written.set(self.written.get() + bytes as u64);
     }
 
-    /// An identifier for a client that brought none.
+    /// An identifier for a client that brought none. The number is this process' own; the rest
+    /// cannot be guessed by somebody who would take the session over.
     pub(super) fn assigned_id(&self) -> String {
         let number = self.shared.assigned.fetch_add(1, Ordering::Relaxed);
-        format!("fleetline-{}-{number}", std::process::id())
+        format!("fleetline-{number}-{:016x}", rand::random::<u64>())
     }
 
     /// Gives a cleared buffer to fill.
@@ -378,6 +396,17 @@ async fn tell(worker: Rc<Worker>, mut letters: Receiver<Letter>) {
         }
         // An operator who has gone needs no answer.
         drop(answer.send(told));
+    }
+}
+
+/// Ends connections whose client id another one has taken over.
+async fn push_out(worker: Rc<Worker>, mut pushed_out: UnboundedReceiver<u64>) {
+    while let Some(number) = pushed_out.recv().await {
+        let connection = worker.connections.borrow().get(&number).map(Rc::clone);
+        // One that has ended meanwhile is what was wanted.
+        if let Some(connection) = connection {
+            connection.taken_over();
+        }
     }
 }
 

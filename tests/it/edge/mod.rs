@@ -3,3 +3,4 @@
 mod bounds;
 mod connect;
 mod publish;
+mod takeover;
