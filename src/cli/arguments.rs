@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    cli::{check, dead_letter, decode, serve, simulate, spool},
+    cli::{check, dead_letter, decode, health, query, serve, simulate, spool},
     config::Sources,
 };
 
@@ -43,6 +43,8 @@ pub(super) enum Command {
     Serve(serve::Arguments),
     Check(check::Arguments),
     Decode(decode::Arguments),
+    Query(Box<query::Arguments>),
+    Health(health::Arguments),
     Spool(spool::Arguments),
     DeadLetter(dead_letter::Arguments),
     Simulate(Box<simulate::Arguments>),

@@ -4,19 +4,18 @@
 //! standard output through `output::Output`, with `--json` as one object (or one a line); what
 //! went wrong and the log go to standard error. `--config` and `--set` may stand anywhere.
 
+mod appliance;
 mod arguments;
 mod check;
 mod dead_letter;
 mod decode;
 mod failure;
 mod fleet;
+mod health;
 mod moment;
 mod output;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the questions and the demo, which draw with it, come next")
-)]
 mod present;
+mod query;
 mod serve;
 mod simulate;
 mod spool;

@@ -1,5 +1,7 @@
 //! A moment as people write it on a command line, and as it is shown to them.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{cli::failure::Failure, model::UnixNanos};
@@ -30,6 +32,14 @@ fn ago(text: &str) -> Option<i64> {
         None => text.parse::<SignedDuration>().ok()?.as_nanos(),
     };
     i64::try_from(nanos).ok()
+}
+
+/// A length of time as an option's value.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| "expected a duration such as \"10s\"".to_owned())
 }
 
 /// RFC 3339 in UTC.

@@ -47,3 +47,9 @@ impl Output {
 pub(super) fn complain(line: impl fmt::Display) {
     drop(writeln!(io::stderr().lock(), "{line}"));
 }
+
+/// How wide standard output is, if it is a terminal.
+pub(super) fn terminal_columns() -> Option<usize> {
+    // The library looks only if it is one; 0 is said by a terminal that does not know.
+    comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0)
+}

@@ -2,12 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use jiff::SignedDuration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     app::{self, Ready, RunError, Stopped, Until},
-    cli::{failure::Failure, output::Output},
+    cli::{failure::Failure, moment, output::Output},
     config::{self, Sources},
     telemetry::{Chain, log},
 };
@@ -24,15 +23,8 @@ use crate::{
       --set store.database=telemetry --drain 30s")]
 pub(in crate::cli) struct Arguments {
     /// How long a stop may take to flush what the store takes
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = moment::duration)]
     drain: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "expected a duration such as \"10s\"".to_owned())
 }
 
 /// A thread of ours ended by itself. A restart recovers; the log says what happened.

@@ -6,9 +6,9 @@ use clap::Parser as _;
 
 use crate::cli::{
     arguments::{Arguments, Command},
-    check, dead_letter, decode,
+    check, dead_letter, decode, health,
     output::{Output, complain},
-    serve, simulate, spool,
+    query, serve, simulate, spool,
 };
 
 /// Parses the arguments and runs the command they name.
@@ -26,6 +26,8 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments, &sources, &mut output),
         Command::Check(arguments) => check::run(&arguments, &sources, &mut output),
         Command::Decode(arguments) => decode::run(&arguments, &sources, &mut output),
+        Command::Query(arguments) => query::run(&arguments, &sources, &mut output),
+        Command::Health(arguments) => health::run(&arguments, &sources, &mut output),
         Command::Spool(arguments) => spool::run(&arguments, &sources, &mut output),
         Command::DeadLetter(arguments) => dead_letter::run(arguments, &sources, &mut output),
         Command::Simulate(arguments) => simulate::run(&arguments, &mut output),

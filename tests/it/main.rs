@@ -19,6 +19,7 @@ mod durability;
 mod edge;
 mod golden;
 mod harness;
+mod query;
 mod real;
 mod schemas;
 mod tidy;

@@ -1,7 +1,7 @@
 //! Rows as people read them: a table that fits a width, and a field over time as a plot.
 //!
 //! Everything here is pure: columns, rows and a width go in, text comes out. Whoever prints it says
-//! on standard error what the text could not hold ([`Drawn::note`], [`Plot::note`]).
+//! on standard error what the text could not hold (`Drawn::note`, `Plot::note`).
 //!
 //! - A table never wraps a row. Where it does not fit, texts are shortened first (`…`), then
 //!   columns are left out from the right. A number or a time is never shortened: what would be left
@@ -16,8 +16,6 @@ mod plot;
 mod table;
 mod text;
 
-#[expect(unused_imports, reason = "the questions and the demo, which draw with it, come next")]
-pub(super) use plot::{Plot, PlotError};
-#[expect(unused_imports, reason = "the questions and the demo, which draw with it, come next")]
-pub(super) use table::{Drawn, table};
+pub(super) use plot::Plot;
+pub(super) use table::table;
 pub(super) use text::visible;

@@ -11,8 +11,11 @@ use crate::{
     model::{Column, Row, Value, ValueType},
 };
 
-/// Columns that a text or a name takes at least before whole columns are left out.
-const TEXT_LEAST: usize = 8;
+/// Columns that a text takes at least before whole columns are left out: what identifies a vehicle
+/// (17 characters of a VIN) must be told apart at its end.
+const TEXT_LEAST: usize = 20;
+/// Columns that a name takes at least.
+const NAME_LEAST: usize = 8;
 /// Columns that a text takes at most where nothing else bounds it.
 const TEXT_MOST: usize = 1_000;
 
@@ -110,8 +113,8 @@ fn wants(columns: &[Column], names: &[String], cells: &[Vec<String>]) -> Vec<Wan
         let (name, content) = (width(&names[at]), widest.unwrap_or(0));
         let natural = name.max(content);
         let least = match column.kind {
-            ValueType::String => natural.min(TEXT_LEAST),
-            _ => content.max(name.min(TEXT_LEAST)),
+            ValueType::String => content.min(TEXT_LEAST).max(name.min(NAME_LEAST)),
+            _ => content.max(name.min(NAME_LEAST)),
         };
         Want { natural, least }
     };
@@ -154,7 +157,7 @@ mod tests {
         let rows = vec![
             vec![
                 at(1_619_448_248_000_000_000),
-                Value::String("WVWZZZ1KZAW000001".into()),
+                Value::String("https://fleet.example/v/000001".into()),
                 Value::Float(0.1 + 0.2),
                 Value::Integer(-7),
                 Value::Boolean(true),
@@ -187,10 +190,10 @@ mod tests {
     #[test]
     fn without_a_width_everything_is_shown_exactly() {
         let lines = [
-            "time                    vin                          speed_kmh            odometer_m  is_locked  mode",
-            "──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────",
-            "2021-04-26T14:44:08Z    WVWZZZ1KZAW000001  0.30000000000000004                    -7  true       charging at a station",
-            "2021-04-26T14:44:09.5Z  V2                                      18446744073709551615  false      東京\\u{1b}[2J",
+            "time                    vin                                       speed_kmh            odometer_m  is_locked  mode",
+            "───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────",
+            "2021-04-26T14:44:08Z    https://fleet.example/v/000001  0.30000000000000004                    -7  true       charging at a station",
+            "2021-04-26T14:44:09.5Z  V2                                                   18446744073709551615  false      東京\\u{1b}[2J",
             "",
         ];
         check(None, &lines.join("\n"), &[], false);
@@ -198,50 +201,48 @@ mod tests {
 
     #[test]
     fn texts_are_shortened_where_that_is_enough() {
-        check(
-            Some(98),
-            "\
-time                    vin             speed_kmh            odometer_m  is_locked  mode
-──────────────────────────────────────────────────────────────────────────────────────────────────
-2021-04-26T14:44:08Z    WVWZZZ1KZAW00…        0.3                    -7  true       charging at a…
-2021-04-26T14:44:09.5Z  V2                         18446744073709551615  false      東京\\u{1b}[2J
-",
-            &[],
-            true,
-        );
+        let lines = [
+            "time                    vin                    speed_kmh            odometer_m  is_locked  mode",
+            "────────────────────────────────────────────────────────────────────────────────────────────────────────────────",
+            "2021-04-26T14:44:08Z    https://fleet.exampl…        0.3                    -7  true       charging at a station",
+            "2021-04-26T14:44:09.5Z  V2                                18446744073709551615  false      東京\\u{1b}[2J",
+            "",
+        ];
+        check(Some(112), &lines.join("\n"), &[], true);
     }
 
     #[test]
     fn columns_leave_from_the_right_and_are_told() {
+        let hidden = ["odometer_m", "is_locked", "mode"];
         check(
-            Some(50),
+            Some(65),
             "\
-time                    vin              speed_kmh
-──────────────────────────────────────────────────
-2021-04-26T14:44:08Z    WVWZZZ1KZAW000…        0.3
-2021-04-26T14:44:09.5Z  V2
-",
-            &["odometer_m", "is_locked", "mode"],
-            true,
-        );
-        let hidden = ["speed_kmh", "odometer_m", "is_locked", "mode"];
-        check(
-            Some(41),
-            "\
-time                    vin
-─────────────────────────────────────────
-2021-04-26T14:44:08Z    WVWZZZ1KZAW000001
+time                    vin                             speed_kmh
+─────────────────────────────────────────────────────────────────
+2021-04-26T14:44:08Z    https://fleet.example/v/000001        0.3
 2021-04-26T14:44:09.5Z  V2
 ",
             &hidden,
             false,
         );
         check(
-            Some(34),
+            Some(56),
+            "\
+time                    vin                    speed_kmh
+────────────────────────────────────────────────────────
+2021-04-26T14:44:08Z    https://fleet.exampl…        0.3
+2021-04-26T14:44:09.5Z  V2
+",
+            &hidden,
+            true,
+        );
+        let hidden = ["speed_kmh", "odometer_m", "is_locked", "mode"];
+        check(
+            Some(53),
             "\
 time                    vin
-──────────────────────────────────
-2021-04-26T14:44:08Z    WVWZZZ1KZ…
+─────────────────────────────────────────────────────
+2021-04-26T14:44:08Z    https://fleet.example/v/0000…
 2021-04-26T14:44:09.5Z  V2
 ",
             &hidden,

@@ -1,0 +1,128 @@
+//! `health`: is the running appliance ready?
+
+use std::{io::Read as _, time::Duration};
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use crate::{
+    cli::{
+        appliance::{self, Appliance, Patience, Place},
+        failure::Failure,
+        moment,
+        output::{Output, complain},
+        present::visible,
+    },
+    config::Sources,
+};
+
+/// Bytes of an answer; a hundred shards are told in a tenth of it.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// Asks the running appliance whether it is ready; exit code 0 if it is, 1 if not
+///
+/// Prints one line a part, with the reason where it is not ready. The appliance is the one that
+/// runs on the configured data directory, whose `lock` file names its address, so that a check in a
+/// container needs no address of its own.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  fleetline health
+  fleetline health --set data-dir=/var/lib/fleetline --timeout 2s
+  fleetline health --url http://10.0.0.7:8080 --json")]
+pub(in crate::cli) struct Arguments {
+    /// Where the appliance is; default: what the data directory's lock file says
+    #[arg(long, value_name = "URL", value_parser = appliance::url)]
+    url: Option<Url>,
+    /// How long the answer may take
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = moment::duration)]
+    timeout: Duration,
+    /// One JSON object, as /readyz answers it
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `/readyz` answers.
+#[derive(Deserialize)]
+struct Readiness {
+    ready: bool,
+    components: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    name: String,
+    critical: bool,
+    state: String,
+    reason: Option<String>,
+}
+
+/// Asks once.
+pub(in crate::cli) fn run(
+    arguments: &Arguments,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let place = Place::find(arguments.url.as_ref(), sources)?;
+    let appliance = Appliance::new(place, Patience::Whole(arguments.timeout));
+    let appliance = appliance.map_err(Failure::failed)?;
+    let mut answer = appliance.get(&["readyz"], &[]).map_err(Failure::failed)?;
+    let foreign = answer.foreign();
+    let mut text = String::new();
+    let read = answer.by_ref().take(ANSWER_BYTES_MAX).read_to_string(&mut text);
+    let Some(readiness) = read.ok().and_then(|_| serde_json::from_str::<Readiness>(&text).ok())
+    else {
+        return Err(Failure::failed(foreign));
+    };
+    match arguments.json {
+        true => output.line(text.trim_end())?,
+        false => {
+            readiness.components.iter().try_for_each(|part| output.line(line(part, &readiness)))?
+        }
+    }
+    let away = |part: &&Part| part.critical && part.state != "ready";
+    let parts: Vec<String> =
+        readiness.components.iter().filter(away).map(|part| visible(&part.name)).collect();
+    match readiness.ready && answer.status().is_success() {
+        true => Ok(()),
+        false => {
+            complain(format_args!("not ready: {}", parts.join(", ")));
+            Err(Failure::Told(1))
+        }
+    }
+}
+
+/// Name, state, and why.
+fn line(part: &Part, among: &Readiness) -> String {
+    let widest = among.components.iter().map(|part| part.name.len()).max().unwrap_or(0);
+    let reason = match (&part.reason, part.critical) {
+        (None, _) => String::new(),
+        (Some(reason), true) => visible(reason),
+        (Some(reason), false) => format!("{} (ready without it)", visible(reason)),
+    };
+    let (name, state) = (visible(&part.name), visible(&part.state));
+    format!("{name:<widest$}  {state:<7}  {reason}").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_which_part_is_in_which_state_and_why() {
+        let text = r#"{"ready":false,"components":[
+            {"name":"spool-0","critical":true,"state":"failed","reason":"fsync: I/O error"},
+            {"name":"store","critical":false,"state":"waiting","reason":"away"},
+            {"name":"mqtt","critical":true,"state":"ready","reason":null}]}"#;
+        let readiness: Readiness = serde_json::from_str(text).expect("an answer");
+        let lines: Vec<String> =
+            readiness.components.iter().map(|part| line(part, &readiness)).collect();
+        assert_eq!(
+            lines,
+            [
+                "spool-0  failed   fsync: I/O error",
+                "store    waiting  away (ready without it)",
+                "mqtt     ready",
+            ]
+        );
+    }
+}

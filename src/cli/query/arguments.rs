@@ -1,0 +1,359 @@
+//! What may be asked, and how the answer is wanted.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser, value_parser};
+use reqwest::Url;
+use serde_json::Value as Json;
+
+use crate::{
+    cli::{appliance, moment},
+    model::UnixNanos,
+    query::{self, Function, Language, Wish},
+};
+
+/// Asks the running appliance for what is stored
+///
+/// What follows is a measurement, or one of the languages sql, influxql and flux with a question in
+/// it. A measurement is asked in the same way whatever the store is; the languages are the store's
+/// own (the embedded store and InfluxDB 3: SQL; InfluxDB 1 and 3: InfluxQL; InfluxDB 2: Flux). A
+/// measurement that is called like a language is asked with --measurement.
+///
+/// On a terminal the table fits its width; elsewhere it is as wide as it needs to be. A field over
+/// time is drawn with --plot. For programs there is --csv, with a line of names, and --json, with
+/// one object a row on a line of its own; both have every digit and stream answers of any size.
+#[derive(Args, Debug)]
+#[command(
+    disable_help_subcommand = true,
+    subcommand_negates_reqs = true,
+    subcommand_value_name = "sql|influxql|flux",
+    subcommand_help_heading = "In the store's language",
+    override_usage = "fleetline query [OPTIONS] <MEASUREMENT>\n       \
+                      fleetline query [OPTIONS] <sql|influxql|flux> [--param NAME=VALUE]… <TEXT|->",
+    after_help = "Examples:
+  fleetline query telemetry --vehicle VIN1 --fields speed_kmh,soc --from -15m
+  fleetline query telemetry --from -1d --every 1h --fn max --fields battery_temp_max_c
+  fleetline query telemetry --vehicle VIN1 --vehicle VIN2 --from -1h --plot speed_kmh
+  fleetline query trips --from 2026-01-01T00:00:00Z --all --csv > trips.csv
+  fleetline query sql 'SELECT vin, max(speed_kmh) FROM telemetry WHERE soc < $soc GROUP BY vin' \\
+      --param soc=20
+  fleetline query --measurement sql"
+)]
+pub(in crate::cli) struct Arguments {
+    #[command(subcommand)]
+    pub(super) native: Option<Native>,
+    #[command(flatten)]
+    pub(super) portable: Portable,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+/// A measurement, and what of it.
+#[derive(Args, Debug)]
+pub(super) struct Portable {
+    /// The measurement, as the mappings name it
+    #[arg(required_unless_present = "named", value_parser = NonEmptyStringValueParser::new())]
+    measurement: Option<String>,
+    /// The measurement, if it is called like a language
+    #[arg(long = "measurement", id = "named", value_name = "MEASUREMENT",
+        conflicts_with = "measurement", value_parser = NonEmptyStringValueParser::new())]
+    named: Option<String>,
+    /// Only this vehicle (may repeat); default: all
+    #[arg(long, value_name = "VEHICLE")]
+    vehicle: Vec<String>,
+    /// These fields in this order, separated by commas; default: all, or the one that is plotted
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    fields: Vec<String>,
+    /// The first moment: RFC 3339, nanoseconds since 1970, or relative such as -15m; default: -1h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time)]
+    from: Option<String>,
+    /// The first moment that is too late; default: now
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time)]
+    to: Option<String>,
+    /// One row a vehicle and window of this length, such as 5m; windows align to 1970
+    #[arg(long, value_name = "DURATION", requires = "function", value_parser = every)]
+    every: Option<String>,
+    /// What is done to a window's values; without --every, to all of a vehicle's
+    #[arg(long = "fn", id = "function", value_name = "FUNCTION", value_parser = FUNCTIONS)]
+    function: Option<String>,
+    /// Which row comes first
+    #[arg(long, value_parser = ["asc", "desc"])]
+    order: Option<String>,
+    /// Rows over all vehicles, default: 1000; with --all, rows of a page
+    #[arg(long, value_name = "ROWS", value_parser = limit)]
+    limit: Option<usize>,
+    /// Behind this row: what the page before said
+    #[arg(long, value_name = "TOKEN")]
+    after: Option<String>,
+    /// Every row, page by page; what is relative in the range is fixed at the start
+    #[arg(long)]
+    all: bool,
+}
+
+/// The words for `--fn`.
+const FUNCTIONS: [&str; 7] = {
+    let mut words = [""; 7];
+    let mut at = 0;
+    while at < Function::ALL.len() {
+        words[at] = Function::ALL[at].as_str();
+        at += 1;
+    }
+    words
+};
+
+/// A question in one of the store's languages.
+#[derive(Debug, Subcommand)]
+pub(super) enum Native {
+    /// A question in SQL, to the embedded store (SQLite's) or InfluxDB 3
+    #[command(after_help = "Examples:
+  fleetline query sql 'SELECT vin, count(*) AS points FROM telemetry GROUP BY vin'
+  fleetline query sql --param vin=VIN1 'SELECT * FROM telemetry WHERE vin = $vin LIMIT 10' --json
+  fleetline query sql --file report.sql --csv
+  echo 'SELECT 1' | fleetline query sql -")]
+    Sql(Text),
+    /// A question in InfluxQL, to InfluxDB 1 or 3
+    #[command(
+        name = "influxql",
+        after_help = "Example:
+  fleetline query influxql --param vin=VIN1 \\
+      'SELECT mean(speed_kmh) FROM telemetry WHERE vin = $vin AND time > now() - 1h'"
+    )]
+    InfluxQl(Text),
+    /// A question in Flux, to InfluxDB 2
+    #[command(after_help = "Example:
+  fleetline query flux --param vin=VIN1 'from(bucket: \"telemetry\") |> range(start: -1h)
+      |> filter(fn: (r) => r.vin == params.vin)'")]
+    Flux(Text),
+}
+
+impl Native {
+    pub(super) const fn parts(&self) -> (Language, &Text) {
+        match self {
+            Self::Sql(text) => (Language::Sql, text),
+            Self::InfluxQl(text) => (Language::InfluxQl, text),
+            Self::Flux(text) => (Language::Flux, text),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Text {
+    /// The question, one statement that only reads; `-`: standard input
+    #[arg(required_unless_present = "file")]
+    pub(super) text: Option<String>,
+    /// A file with the question
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(super) file: Option<PathBuf>,
+    /// A value for the question (may repeat): a JSON value, else a bare string. It reaches the
+    /// store as data; the question refers to it as $name, in Flux as params.name
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    pub(super) params: Vec<(String, Json)>,
+}
+
+/// How the answer is wanted, and where from; may stand before and behind a language.
+#[derive(Args, Debug)]
+pub(super) struct Shown {
+    /// One JSON object a row, on a line of its own
+    #[arg(long, global = true)]
+    json: bool,
+    /// CSV with a line of names; a null is an empty cell, an empty text is ""
+    #[arg(long, global = true)]
+    csv: bool,
+    /// This field over time, one panel a vehicle, at most six; follows all pages without --limit
+    #[arg(long, global = true, value_name = "FIELD")]
+    plot: Option<String>,
+    /// Columns of the table or plot; default: the terminal's
+    #[arg(long, global = true, value_name = "COLUMNS", value_parser = value_parser!(u16).range(1..))]
+    width: Option<u16>,
+    /// Where the appliance is; default: what the data directory's lock file says
+    #[arg(long, global = true, value_name = "URL", value_parser = appliance::url)]
+    pub(super) url: Option<Url>,
+    /// How long the appliance may be silent
+    #[arg(long, global = true, value_name = "DURATION", default_value = "60s",
+        value_parser = moment::duration)]
+    pub(super) timeout: Duration,
+}
+
+/// What becomes of the rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// For people, within a width if there is one.
+    Table { width: Option<usize> },
+    /// For people.
+    Plot { field: String, width: usize },
+    /// For programs.
+    Json,
+    /// For programs, too.
+    Csv,
+}
+
+impl Shown {
+    /// Columns of a plot where nothing says how wide.
+    const PLOT_COLUMNS: usize = 80;
+
+    /// `terminal`: how wide standard output is, if it is a terminal. An error is wrong usage.
+    pub(super) fn form(&self, terminal: Option<usize>) -> Result<Form, String> {
+        let width = self.width.map(usize::from).or(terminal);
+        match (self.json, self.csv, &self.plot) {
+            (true, false, None) => Ok(Form::Json),
+            (false, true, None) => Ok(Form::Csv),
+            (false, false, None) => Ok(Form::Table { width }),
+            (false, false, Some(field)) => {
+                Ok(Form::Plot { field: field.clone(), width: width.unwrap_or(Self::PLOT_COLUMNS) })
+            }
+            _ => Err("--json, --csv and --plot exclude each other".to_owned()),
+        }
+    }
+}
+
+impl Portable {
+    /// Rows of a page where every page is wanted: some 2 MB of telemetry.
+    const PAGE_ROWS: usize = 10_000;
+
+    /// The measurement.
+    pub(super) fn measurement(&self) -> &str {
+        // One of both is there, or clap would have refused.
+        self.named.as_deref().or(self.measurement.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether every page is asked for.
+    pub(super) fn is_all(&self, form: &Form) -> bool {
+        self.all || (matches!(form, Form::Plot { .. }) && self.limit.is_none())
+    }
+
+    /// The parameters of the request, `after` aside.
+    pub(super) fn parameters(&self, form: &Form, now: UnixNanos) -> Vec<(&'static str, String)> {
+        let is_all = self.is_all(form);
+        let vehicles = self.vehicle.iter().map(|vehicle| ("vehicle", vehicle.clone()));
+        let mut parameters: Vec<(&'static str, String)> = vehicles.collect();
+        let mut add = |name, value: Option<String>| parameters.extend(value.map(|it| (name, it)));
+        let plotted = match form {
+            Form::Plot { field, .. } => Some(field.clone()),
+            _ => None,
+        };
+        let fields = (!self.fields.is_empty()).then(|| self.fields.join(","));
+        add("fields", fields.or(plotted));
+        // Pages are asked for one after the other, and must not see the range move meanwhile.
+        let moment = |text: &Option<String>, default: &str| {
+            let fixed = query::moment(text.as_deref().unwrap_or(default), now);
+            if is_all { fixed.map(|at| at.0.to_string()) } else { text.clone() }
+        };
+        add("from", moment(&self.from, "-1h"));
+        add("to", moment(&self.to, "now"));
+        add("every", self.every.clone());
+        add("fn", self.function.clone());
+        add("order", self.order.clone());
+        let page = is_all.then_some(Self::PAGE_ROWS);
+        let limit = self.limit.map(|limit| limit.to_string());
+        add("limit", limit.or(page.map(|rows| rows.to_string())));
+        parameters
+    }
+
+    /// Where the first page begins.
+    pub(super) fn after(&self) -> Option<String> {
+        self.after.clone()
+    }
+
+    /// The first option that only a measurement has, if any is given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("a measurement", self.measurement.is_some()),
+            ("--measurement", self.named.is_some()),
+            ("--vehicle", !self.vehicle.is_empty()),
+            ("--fields", !self.fields.is_empty()),
+            ("--from", self.from.is_some()),
+            ("--to", self.to.is_some()),
+            ("--every", self.every.is_some()),
+            ("--fn", self.function.is_some()),
+            ("--order", self.order.is_some()),
+            ("--limit", self.limit.is_some()),
+            ("--after", self.after.is_some()),
+            ("--all", self.all),
+        ];
+        given.into_iter().find_map(|(name, is_given)| is_given.then_some(name))
+    }
+}
+
+/// Held against the rules here, so that a wrong one is wrong usage; the appliance reads it again.
+fn time(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected a time like 2026-01-31T12:00:00Z, nanoseconds since 1970, or \
+                            relative like -1h";
+    query::moment(text, UnixNanos(0)).map(|_| text.to_owned()).ok_or_else(|| EXPECTED.to_owned())
+}
+
+fn every(text: &str) -> Result<String, String> {
+    let expected = || "expected a length of time like 1m".to_owned();
+    query::every(text).map(|_| text.to_owned()).ok_or_else(expected)
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    let limit = text.parse().ok().filter(|limit| (1..=Wish::LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| format!("expected a number from 1 to {}", Wish::LIMIT_MAX))
+}
+
+/// `name=value`: a JSON value, else a bare string, as `--set` reads TOML.
+fn param(text: &str) -> Result<(String, Json), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let bare = || Json::String(value.to_owned());
+    let value = serde_json::from_str(value).unwrap_or_else(|_| bare());
+    match value {
+        Json::Array(_) | Json::Object(_) => Err("expected a single value".to_owned()),
+        value => Ok((name.to_owned(), value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_a_json_value_or_a_bare_string() {
+        let check = |text: &str, name: &str, value: Json| {
+            assert_eq!(param(text), Ok((name.to_owned(), value)), "{text}");
+        };
+        check("vin=VIN1", "vin", json!("VIN1"));
+        check("n=5", "n", json!(5));
+        check("n=\"5\"", "n", json!("5"));
+        check("x=-0.5", "x", json!(-0.5));
+        check("on=true", "on", json!(true));
+        check("none=null", "none", Json::Null);
+        check("empty=", "empty", json!(""));
+        check("sql=a=b' OR 1=1", "sql", json!("a=b' OR 1=1"));
+        assert!(param("vin").is_err() && param("list=[1]").is_err());
+    }
+
+    #[test]
+    fn the_range_is_fixed_where_pages_follow_each_other() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            portable: Portable,
+        }
+        let check = |words: &str, form: &Form, expect: &str| {
+            let words = ["x"].into_iter().chain(words.split(' '));
+            let line = <Line as clap::Parser>::try_parse_from(words).expect("right usage");
+            let told: Vec<String> = line
+                .portable
+                .parameters(form, UnixNanos(7_200_000_000_000))
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            assert_eq!(told.join("&"), expect);
+        };
+        let table = Form::Table { width: None };
+        check("m", &table, "");
+        check("m --from -1h --to now --limit 5", &table, "from=-1h&to=now&limit=5");
+        check("m --all", &Form::Csv, "from=3600000000000&to=7200000000000&limit=10000");
+        check("m --all --from -2h --limit 7", &table, "from=0&to=7200000000000&limit=7");
+        let plot = Form::Plot { field: "v".to_owned(), width: 80 };
+        check("m", &plot, "fields=v&from=3600000000000&to=7200000000000&limit=10000");
+        check("m --fields a,b --limit 7", &plot, "fields=a,b&limit=7");
+        check(
+            "m --vehicle A --vehicle B --every 1m --fn mean --order desc",
+            &table,
+            "vehicle=A&vehicle=B&every=1m&fn=mean&order=desc",
+        );
+    }
+}

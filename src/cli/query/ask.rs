@@ -1,0 +1,138 @@
+//! From a question to the last row of its answer.
+
+use std::io::Read as _;
+
+use serde_json::json;
+
+use super::{
+    arguments::{Arguments, Form, Native, Text},
+    read::{Page, read},
+    show::Show,
+};
+use crate::{
+    cli::{
+        appliance::{Answer, Appliance, Patience, Place},
+        failure::Failure,
+        output::{Output, complain, terminal_columns},
+    },
+    config::Sources,
+    env::{Clock as _, SystemClock},
+    query::Language,
+};
+
+/// What there is to read the question from cannot be read; the operator checks its path.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the question from {place}")]
+struct TextError {
+    place: String,
+    #[source]
+    source: std::io::Error,
+}
+
+/// Asks, and writes the answer as it comes.
+pub(in crate::cli) fn run(
+    arguments: &Arguments,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let form = arguments.shown.form(terminal_columns()).map_err(Failure::Usage)?;
+    // What is wrong with the question is told before anybody is looked for.
+    let native = match &arguments.native {
+        None => None,
+        Some(native) => Some(request(native, arguments)?),
+    };
+    let place = Place::find(arguments.shown.url.as_ref(), sources)?;
+    let patience = Patience::Silence(arguments.shown.timeout);
+    let appliance = Appliance::new(place, patience).map_err(Failure::failed)?;
+    let mut show = Show::new(form.clone(), output);
+    let last = match native {
+        Some(request) => ask_native(&appliance, &request, &mut show),
+        None => ask_portable(&appliance, arguments, &form, &mut show),
+    };
+    // What came in front of an error is an answer, too.
+    show.finish(last.is_ok())?;
+    if let Some(after) = last?.after {
+        complain(format_args!(
+            "there are more rows: --after {after} shows what follows, --all everything"
+        ));
+    }
+    Ok(())
+}
+
+/// The body of a native question.
+fn request(native: &Native, arguments: &Arguments) -> Result<serde_json::Value, Failure> {
+    let (language, text) = native.parts();
+    if let Some(given) = arguments.portable.given() {
+        return Err(Failure::Usage(format!(
+            "`{language}` begins a question in that language, which does not go with {given}; \
+             the measurement of that name is asked with --measurement {language}"
+        )));
+    }
+    Ok(body(language, &question(text)?, text))
+}
+
+fn body(language: Language, question: &str, text: &Text) -> serde_json::Value {
+    let params: serde_json::Map<_, _> = text.params.iter().cloned().collect();
+    json!({ "language": language.as_str(), "text": question, "params": params })
+}
+
+fn question(text: &Text) -> Result<String, Failure> {
+    let told = |place: String| |source| Failure::failed(TextError { place, source });
+    let question = match (&text.file, text.text.as_deref()) {
+        (Some(file), _) => {
+            let place = format!("`{}`", file.display());
+            read_file(file).map_err(told(place))?
+        }
+        (None, Some("-")) => {
+            let mut question = String::new();
+            let read = std::io::stdin().lock().read_to_string(&mut question);
+            read.map_err(told("standard input".to_owned()))?;
+            question
+        }
+        (None, text) => text.unwrap_or_default().to_owned(),
+    };
+    match question.trim().is_empty() {
+        true => Err(Failure::Usage("the question is empty".to_owned())),
+        false => Ok(question),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the question is the user's own file, read once; nothing of it must survive a crash"
+)]
+fn read_file(file: &std::path::Path) -> std::io::Result<String> {
+    std::fs::read_to_string(file)
+}
+
+fn ask_native(
+    appliance: &Appliance,
+    request: &serde_json::Value,
+    show: &mut Show<'_>,
+) -> Result<Page, Failure> {
+    let answer = appliance.post(&["api", "v1", "query"], request);
+    read(answer.and_then(Answer::wanted).map_err(Failure::failed)?, show)
+}
+
+/// One page, or all of them; gives the last.
+fn ask_portable(
+    appliance: &Appliance,
+    arguments: &Arguments,
+    form: &Form,
+    show: &mut Show<'_>,
+) -> Result<Page, Failure> {
+    let portable = &arguments.portable;
+    let path = ["api", "v1", "telemetry", portable.measurement()];
+    let parameters = portable.parameters(form, SystemClock::start().wall());
+    let mut after = portable.after();
+    loop {
+        let mut parameters = parameters.clone();
+        parameters.extend(after.map(|after| ("after", after)));
+        let answer = appliance.get(&path, &parameters);
+        let page = read(answer.and_then(Answer::wanted).map_err(Failure::failed)?, show)?;
+        if page.after.is_none() || !portable.is_all(form) {
+            return Ok(page);
+        }
+        after = page.after;
+    }
+}

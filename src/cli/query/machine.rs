@@ -1,0 +1,121 @@
+//! Rows for programs: JSON objects and CSV, written as the API writes them.
+
+use serde_json::json;
+
+use crate::{
+    cli::moment,
+    model::{Column, Row, Value},
+};
+
+/// The names of an object's members; one that stands there already is numbered, so that none hides
+/// another (`a`, `a_2`).
+pub(super) fn members(columns: &[Column]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut name = column.name.clone();
+        for number in 2.. {
+            if !names.contains(&name) {
+                break;
+            }
+            name = format!("{}_{number}", column.name);
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// One object on one line. A moment is RFC 3339, an integer exact, a float that is none null.
+pub(super) fn json_row(members: &[String], row: &Row, out: &mut String) {
+    for (at, (name, value)) in members.iter().zip(row).enumerate() {
+        out.push(if at == 0 { '{' } else { ',' });
+        out.push_str(&json!(name).to_string());
+        out.push(':');
+        match value {
+            Value::Null => out.push_str("null"),
+            Value::Timestamp(at) => out.push_str(&json!(moment::show(*at)).to_string()),
+            Value::Float(value) => out.push_str(&json!(value).to_string()),
+            Value::Integer(value) => out.push_str(&value.to_string()),
+            Value::Unsigned(value) => out.push_str(&value.to_string()),
+            Value::Boolean(value) => out.push_str(&value.to_string()),
+            Value::String(value) => out.push_str(&json!(value).to_string()),
+        }
+    }
+    out.push_str(if row.is_empty() { "{}\n" } else { "}\n" });
+}
+
+/// The names.
+pub(super) fn csv_head(columns: &[Column], out: &mut String) {
+    let names = columns.iter().map(|column| Value::String(column.name.clone()));
+    csv_row(&names.collect(), out);
+}
+
+/// One line. A null is an empty cell, an empty text one of quotes.
+pub(super) fn csv_row(row: &Row, out: &mut String) {
+    for (at, value) in row.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        match value {
+            Value::Null => {}
+            Value::Timestamp(at) => out.push_str(&moment::show(*at)),
+            Value::Float(value) => out.push_str(&json!(value).to_string()),
+            Value::Integer(value) => out.push_str(&value.to_string()),
+            Value::Unsigned(value) => out.push_str(&value.to_string()),
+            Value::Boolean(value) => out.push_str(&value.to_string()),
+            Value::String(value) => {
+                let is_plain = !value.is_empty() && !value.contains([',', '"', '\n', '\r']);
+                match is_plain {
+                    true => out.push_str(value),
+                    false => out.push_str(&format!("\"{}\"", value.replace('"', "\"\""))),
+                }
+            }
+        }
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{UnixNanos, ValueType};
+
+    fn row() -> Row {
+        vec![
+            Value::Timestamp(UnixNanos(1_619_448_248_500_000_000)),
+            Value::String("a \"b\",\n".to_owned()),
+            Value::Float(3.0),
+            Value::Integer(i64::MIN),
+            Value::Unsigned(u64::MAX),
+            Value::Boolean(true),
+            Value::Null,
+            Value::String(String::new()),
+        ]
+    }
+
+    fn columns(names: &[&str]) -> Vec<Column> {
+        names.iter().map(|name| Column::new(*name, ValueType::String)).collect()
+    }
+
+    #[test]
+    fn a_row_is_an_object_whose_members_have_names_of_their_own() {
+        let members = members(&columns(&["t", "a", "a", "a_2", "a", "b\"", "n", "e"]));
+        assert_eq!(members, ["t", "a", "a_2", "a_2_2", "a_3", "b\"", "n", "e"]);
+        let mut out = String::new();
+        json_row(&members, &row(), &mut out);
+        let expect = r#"{"t":"2021-04-26T14:44:08.5Z","a":"a \"b\",\n","a_2":3.0,"a_2_2":-9223372036854775808,"a_3":18446744073709551615,"b\"":true,"n":null,"e":""}"#;
+        assert_eq!(out, format!("{expect}\n"));
+        out.clear();
+        json_row(&[], &Vec::new(), &mut out);
+        assert_eq!(out, "{}\n");
+    }
+
+    #[test]
+    fn csv_tells_a_null_from_an_empty_text() {
+        let mut out = String::new();
+        csv_head(&columns(&["time", "a,b"]), &mut out);
+        csv_row(&row(), &mut out);
+        let expect = "time,\"a,b\"\n2021-04-26T14:44:08.5Z,\"a \"\"b\"\",\n\",3.0,\
+                      -9223372036854775808,18446744073709551615,true,,\"\"\n";
+        assert_eq!(out, expect);
+    }
+}

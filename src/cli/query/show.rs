@@ -1,0 +1,155 @@
+//! Rows on their way out, in the form that was asked for.
+
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    arguments::Form,
+    machine::{csv_head, csv_row, json_row, members},
+    read::Sink,
+};
+use crate::{
+    cli::{
+        failure::Failure,
+        output::{Output, complain},
+        present::{Plot, table},
+    },
+    model::{Column, Row},
+};
+
+/// Rows of a table that are laid out together; a longer one goes on below, with its names again.
+const BLOCK_ROWS: usize = 10_000;
+/// Bytes that are handed to standard output at once.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// The columns are others than those of the page before: the mappings were loaded anew meanwhile.
+#[derive(Debug, thiserror::Error)]
+#[error("the columns changed between two pages; ask again")]
+struct ColumnsChanged;
+
+/// Writes an answer of one or several pages.
+#[derive(Debug)]
+pub(super) struct Show<'a> {
+    form: Form,
+    output: &'a mut Output,
+    columns: Option<Vec<Column>>,
+    /// The names of a JSON object's members.
+    members: Vec<String>,
+    /// Rows of the table's next block.
+    block: Vec<Row>,
+    plot: Option<Plot>,
+    /// Text that waits to be written.
+    text: String,
+    rows: u64,
+    /// What did not fit into a table; once is enough.
+    note: Option<String>,
+    progress: Option<ProgressBar>,
+}
+
+impl<'a> Show<'a> {
+    pub(super) fn new(form: Form, output: &'a mut Output) -> Self {
+        // Where the rows are to be seen, they are the progress.
+        let is_seen = std::io::stdout().is_terminal() || !std::io::stderr().is_terminal();
+        Self {
+            form,
+            output,
+            columns: None,
+            members: Vec::new(),
+            block: Vec::new(),
+            plot: None,
+            text: String::new(),
+            rows: 0,
+            note: None,
+            progress: (!is_seen).then(spinner),
+        }
+    }
+
+    /// Writes what waits, and says what the answer does not show; one that is not whole is followed
+    /// by its error.
+    pub(super) fn finish(mut self, is_whole: bool) -> Result<(), Failure> {
+        self.block()?;
+        if let (Some(plot), Form::Plot { width, .. }) = (&self.plot, &self.form) {
+            self.text.push_str(&plot.draw(*width));
+            self.note = plot.note();
+        }
+        self.write()?;
+        self.output.flush()?;
+        if let Some(progress) = &self.progress {
+            progress.finish_and_clear();
+        }
+        let is_for_people = matches!(self.form, Form::Table { .. } | Form::Plot { .. });
+        if self.rows == 0 && is_whole && is_for_people {
+            complain("no rows");
+        }
+        self.note.iter().for_each(complain);
+        Ok(())
+    }
+
+    /// Draws the rows that are there, or the names alone if none came at all.
+    fn block(&mut self) -> Result<(), Failure> {
+        let (Form::Table { width }, Some(columns)) = (&self.form, &self.columns) else {
+            return Ok(());
+        };
+        if self.block.is_empty() && self.rows > 0 {
+            return Ok(());
+        }
+        let drawn = table(columns, &self.block, *width);
+        self.text.push_str(&drawn.text);
+        self.note = self.note.take().or_else(|| drawn.note());
+        self.block.clear();
+        self.write()
+    }
+
+    fn write(&mut self) -> Result<(), Failure> {
+        self.output.bytes(self.text.as_bytes())?;
+        self.text.clear();
+        Ok(())
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    match ProgressStyle::with_template("{spinner} {human_pos} rows in {elapsed}") {
+        Ok(style) => spinner.with_style(style),
+        Err(_) => spinner,
+    }
+}
+
+impl Sink for Show<'_> {
+    fn columns(&mut self, columns: &[Column]) -> Result<(), Failure> {
+        match &self.columns {
+            Some(known) if known == columns => return Ok(()),
+            Some(_) => return Err(Failure::failed(ColumnsChanged)),
+            None => self.columns = Some(columns.to_vec()),
+        }
+        match &self.form {
+            Form::Table { .. } => {}
+            Form::Json => self.members = members(columns),
+            Form::Csv => csv_head(columns, &mut self.text),
+            Form::Plot { field, .. } => {
+                self.plot = Some(Plot::new(columns, field).map_err(Failure::failed)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row) -> Result<(), Failure> {
+        self.rows += 1;
+        if let Some(progress) = &self.progress {
+            progress.inc(1);
+        }
+        match &self.form {
+            Form::Table { .. } => {
+                self.block.push(row);
+                if self.block.len() == BLOCK_ROWS {
+                    self.block()?;
+                }
+            }
+            Form::Json => json_row(&self.members, &row, &mut self.text),
+            Form::Csv => csv_row(&row, &mut self.text),
+            Form::Plot { .. } => self.plot.iter_mut().for_each(|plot| plot.add(&row)),
+        }
+        if self.text.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
+    }
+}
