@@ -38,8 +38,8 @@
 //! # Client ids
 //! A client that connects takes its id over: the connection that had it is told 0x8E and closed, on
 //! whichever worker it lives, a moment after the new one was answered. What it had published and
-//! nobody acknowledged stays on its way into the spool and is not acknowledged any more; the vehicle
-//! sends it again. A client without an id is given one that nobody else has.
+//! nobody acknowledged stays on its way into the spool and is not acknowledged any more; the
+//! vehicle sends it again. A client without an id is given one that nobody else has.
 //!
 //! # What is not here yet
 //! Subscriptions (refused with a reason, not with silence), sessions that outlive their connection
