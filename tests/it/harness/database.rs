@@ -1,8 +1,8 @@
 //! The database behind an appliance: the embedded one, or one or several real servers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Appliance, Influx, Kind, Sample, Setup, load::Promised, sqlite};
+use super::{Appliance, Influx, Kind, Row, Sample, Setup, load::Promised, sqlite};
 
 /// Where the points of a test go.
 #[derive(Debug)]
@@ -60,6 +60,52 @@ impl Database {
     /// Whether the first of several values at one moment is the greatest; InfluxDB 1 gives any.
     pub(crate) fn breaks_ties(&self) -> bool {
         self.language() != "influxql"
+    }
+
+    /// All that it holds of a vehicle, asked behind the appliance's back.
+    #[track_caller]
+    pub(crate) fn rows(&self, appliance: &Appliance, measurement: &str, vin: &str) -> Vec<Row> {
+        let text = format!("SELECT * FROM {measurement} WHERE vin = '{vin}'");
+        match self {
+            Self::Embedded => {
+                let files = sqlite::files(appliance.setup().data(), measurement);
+                files.iter().flat_map(|file| sqlite::named_rows(file, &text)).collect()
+            }
+            Self::Servers(servers) => {
+                servers.iter().flat_map(|server| server.query(&text)).collect()
+            }
+        }
+    }
+
+    /// Points of a measurement, by one of its fields.
+    #[track_caller]
+    pub(crate) fn count(&self, appliance: &Appliance, measurement: &str, field: &str) -> u64 {
+        let text = format!("SELECT count({field}) AS n FROM {measurement}");
+        match self {
+            Self::Embedded => {
+                let files = sqlite::files(appliance.setup().data(), measurement);
+                let count = |file| sqlite::named_rows(file, &text)[0]["n"].as_u64().unwrap();
+                files.iter().map(|file| count(file)).sum()
+            }
+            Self::Servers(servers) => {
+                servers.iter().map(|server| server.count(measurement, field)).sum()
+            }
+        }
+    }
+
+    /// The type that it has for each field of a measurement.
+    pub(crate) fn field_types(
+        &self,
+        appliance: &Appliance,
+        measurement: &str,
+    ) -> BTreeMap<String, String> {
+        match self {
+            Self::Embedded => {
+                let files = sqlite::files(appliance.setup().data(), measurement);
+                files.iter().flat_map(|file| sqlite::field_types(file)).collect()
+            }
+            Self::Servers(servers) => servers[0].field_types(measurement),
+        }
     }
 
     /// Holds a load's log against what is stored: every acknowledged sample is there once, with its

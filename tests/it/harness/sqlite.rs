@@ -1,13 +1,15 @@
 //! The files of the embedded store, read by SQLite behind the appliance's back.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use rusqlite::{Connection, OpenFlags, types::Value};
+use serde_json::Value as Json;
 
-use super::database::Stored;
+use super::{Row, database::Stored};
 
 /// The files below a data directory, of one measurement or (an empty name) of all.
 pub(crate) fn files(data: &Path, measurement: &str) -> Vec<PathBuf> {
@@ -37,6 +39,46 @@ pub(crate) fn rows(file: &Path, sql: &str) -> Vec<Vec<Value>> {
     let rows = statement
         .query_map([], |row| (0..columns).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>());
     rows.unwrap().map(|row| row.unwrap()).collect()
+}
+
+/// The rows of a query on one file, as columns by name; an empty tag is as good as none.
+#[track_caller]
+pub(super) fn named_rows(file: &Path, sql: &str) -> Vec<Row> {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let named = |row: &rusqlite::Row<'_>| {
+        names.iter().enumerate().map(|(at, name)| Ok((name.clone(), json(row.get(at)?)))).collect()
+    };
+    statement.query_map([], named).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+fn json(value: Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Integer(value) => value.into(),
+        Value::Real(value) => value.into(),
+        Value::Text(text) => text.into(),
+        Value::Blob(bytes) => panic!("no store of ours holds bytes: {bytes:02x?}"),
+    }
+}
+
+/// The types of the fields of a file, in InfluxDB's words.
+pub(super) fn field_types(file: &Path) -> BTreeMap<String, String> {
+    let columns = rows(file, "SELECT name, type FROM pragma_table_info('_points')");
+    let mut types = BTreeMap::new();
+    for column in columns {
+        let [Value::Text(name), Value::Text(kind)] = &column[..] else { panic!("{column:?}") };
+        let kind = match kind.as_str() {
+            "REAL" => "float",
+            "TEXT" => "string",
+            other => &other.to_lowercase(),
+        };
+        if name != "_series" && name != "time" {
+            types.insert(name.clone(), kind.to_owned());
+        }
+    }
+    types
 }
 
 /// Every file is sound, as SQLite itself says after having read it all.

@@ -1,5 +1,6 @@
 //! Real drives, end to end: every row of the recorded drives as protobuf, Avro and JSON, published
-//! by independent MQTT clients, compared field by field with what a real database then holds.
+//! by independent MQTT clients, compared field by field with what the database then holds, and asked
+//! back through the API ([`super::drive_answers`]).
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +15,9 @@ use std::{
 
 use rumqttc::{Client, Event, MqttOptions, Outgoing, Packet, QoS};
 
+use super::drive_answers;
 use crate::harness::{
-    Appliance, Influx, Kind, Row, Setup, program,
+    Appliance, Database, Kind, Row, Setup, program,
     twizy::{self, Drive, Encoder, Reading},
     until,
 };
@@ -115,8 +117,8 @@ fn send_all(appliance: &Appliance, mosquitto_pub: Option<&Path>, rides: &[Ride<'
 }
 
 /// Every stored point is the row it came from, field by field.
-fn check_ride(influx: &Influx, ride: &Ride<'_>) {
-    let rows = influx.query(&format!("SELECT * FROM telemetry WHERE vin = '{}'", ride.vin));
+fn check_ride(database: &Database, appliance: &Appliance, ride: &Ride<'_>) {
+    let rows = database.rows(appliance, "telemetry", &ride.vin);
     assert_eq!(rows.len(), ride.readings.len(), "{}", ride.vin);
     let by_time: BTreeMap<i64, &Row> =
         rows.iter().map(|row| (row["time"].as_i64().unwrap(), row)).collect();
@@ -149,8 +151,8 @@ fn check_ride(influx: &Influx, ride: &Ride<'_>) {
     }
 }
 
-fn check_types(influx: &Influx) {
-    for (field, kind) in influx.field_types("telemetry") {
+fn check_types(database: &Database, appliance: &Appliance) {
+    for (field, kind) in database.field_types(appliance, "telemetry") {
         let expected = match field.as_str() {
             "traffic" => "integer",
             "mode" | "weather" | "firmware" | "trip_id" | "battery_charging" => "string",
@@ -160,8 +162,7 @@ fn check_types(influx: &Influx) {
     }
 }
 
-fn check_drives(test: &str, kind: Kind) {
-    let Some(influx) = Influx::start(test, kind) else { return };
+fn check_drives(test: &str, database: &Database) {
     let mosquitto_pub =
         program(&format!("{test}, JSON by Mosquitto's client"), "FLEETLINE_TEST_MOSQUITTO_PUB");
     let drives = twizy::drives();
@@ -170,34 +171,45 @@ fn check_drives(test: &str, kind: Kind) {
     let rides = rides(&drives, &Encoder::new());
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
     let schemas = fs::canonicalize(schemas).unwrap();
-    let setup = influx.serves(Setup::new()).set("schemas.dir", schemas.to_str().unwrap());
+    let setup = database.serves(Setup::new()).set("schemas.dir", schemas.to_str().unwrap());
     let appliance = setup.start();
     let all = 3 * ROWS as u64;
 
     send_all(&appliance, mosquitto_pub.as_deref(), &rides);
-    assert_eq!(influx.count("telemetry", "soc"), all);
+    assert_eq!(database.count(&appliance, "telemetry", "soc"), all);
     assert_eq!(appliance.count("points.stored"), all);
     assert_eq!(appliance.count("messages.spooled"), all);
-    check_types(&influx);
+    check_types(database, &appliance);
     for ride in &rides {
-        check_ride(&influx, ride);
+        check_ride(database, &appliance, ride);
     }
+    drive_answers::check(&appliance, &drives, "-protobuf");
 
     // The same again is the same points: the counts of the database do not change.
     send_all(&appliance, mosquitto_pub.as_deref(), &rides);
     assert_eq!(appliance.count("points.stored"), 2 * all);
-    assert_eq!(influx.count("telemetry", "soc"), all);
+    assert_eq!(database.count(&appliance, "telemetry", "soc"), all);
     let stats = appliance.stats();
     assert_eq!(stats["points"]["dead_lettered"], 0, "{stats}");
     assert_eq!(stats["messages"]["dead_lettered"], 0, "{stats}");
 }
 
+fn check_server(test: &str, kind: Kind) {
+    let Some(database) = Database::servers(test, kind, 1) else { return };
+    check_drives(test, &database);
+}
+
 #[test]
 fn recorded_drives_arrive_in_influxdb_1_point_by_point() {
-    check_drives("real::drives (InfluxDB 1)", Kind::One);
+    check_server("real::drives (InfluxDB 1)", Kind::One);
 }
 
 #[test]
 fn recorded_drives_arrive_in_influxdb_2_point_by_point() {
-    check_drives("real::drives (InfluxDB 2)", Kind::Two);
+    check_server("real::drives (InfluxDB 2)", Kind::Two);
+}
+
+#[test]
+fn recorded_drives_arrive_in_the_embedded_store_point_by_point() {
+    check_drives("real::drives (embedded)", &Database::Embedded);
 }

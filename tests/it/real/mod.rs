@@ -2,6 +2,7 @@
 
 mod answers;
 mod container;
+mod drive_answers;
 mod drives;
 mod durability;
 mod outage;
