@@ -77,6 +77,12 @@ pub(super) fn was_open(path: &Path) -> bool {
     log.and_then(|file| file.len()).is_ok_and(|len| len > 0)
 }
 
+/// Whether there is such a file; one that cannot be looked at counts as one.
+pub(super) fn is_there(path: &Path) -> bool {
+    let opened = RealDisk.open(path, Access::Read);
+    !opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// Removes a file and what is beside it; durable on return.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     // The log first: without its file it would be nobody's.

@@ -34,7 +34,7 @@
 //! SQLite recovers its write-ahead log when a file is first opened. Files that were open are then
 //! read through by `PRAGMA quick_check`, beside the work and for at most [`CHECK_TIME_MAX`] each. A
 //! damaged file holds the requests that need it (*halted*): everything stays in the spool, and the
-//! operator is told which file to move away.
+//! operator is told which file to move away. Once it is gone they go on, into a new one.
 //!
 //! # Faults of the disk
 //! A full disk or a failed write rolls the transaction back and is *unavailable*: the same lines

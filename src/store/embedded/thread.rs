@@ -202,7 +202,12 @@ impl State {
             }
         };
         if let Some(reason) = self.damaged.get(&path) {
-            return Err(Fault::Halted(reason.clone()).at(&path));
+            if folder::is_there(&path) {
+                return Err(Fault::Halted(reason.clone()).at(&path));
+            }
+            // Somebody has moved it away, and with it what was known of its columns.
+            self.damaged.remove(&path);
+            self.measurements.remove(&group.measurement);
         }
         let mut ledger = match self.measurements.remove(&group.measurement) {
             Some(ledger) => ledger,
