@@ -76,24 +76,12 @@ impl SegmentHeader {
             LineDialect::Unsigned => 1,
         };
         put(&mut bytes, 16, &self.first.0.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..28]);
-        put(&mut bytes, 28, &crc.to_le_bytes());
-        bytes
+        sealed(bytes)
     }
 
-    /// Reads a header. The checksum is over every byte and at the same place in every version, so a
-    /// damaged version number is damage, and only a whole one is refused.
+    /// Reads a header.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, HeaderFault> {
-        let whole = bytes.len() >= SEGMENT_HEADER_BYTES
-            && bytes[..8] == SEGMENT_MAGIC
-            && u32_at(bytes, 28) == crc32fast::hash(&bytes[..28]);
-        if !whole {
-            return Err(HeaderFault::Damaged);
-        }
-        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if version != VERSION {
-            return Err(HeaderFault::Version(version));
-        }
+        check_versioned::<SEGMENT_HEADER_BYTES>(bytes, &SEGMENT_MAGIC)?;
         let dialect = match bytes[10] {
             0 => LineDialect::Signed,
             1 => LineDialect::Unsigned,
@@ -125,18 +113,13 @@ impl EntryHeader {
         put(&mut bytes, 8, &self.position.0.to_le_bytes());
         put(&mut bytes, 16, &self.items.to_le_bytes());
         put(&mut bytes, 20, &self.payload_crc.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..24]);
-        put(&mut bytes, 24, &crc.to_le_bytes());
-        bytes
+        sealed(bytes)
     }
 
     /// Reads a header; `None` unless its own checksum holds, so that a length, a position or a
     /// count is never taken from damaged bytes.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let whole = bytes.len() >= ENTRY_HEADER_BYTES
-            && bytes[..4] == ENTRY_MAGIC
-            && u32_at(bytes, 24) == crc32fast::hash(&bytes[..24]);
-        whole.then(|| Self {
+        is_whole::<ENTRY_HEADER_BYTES>(bytes, &ENTRY_MAGIC).then(|| Self {
             payload_bytes: u32_at(bytes, 4),
             position: Position(u64_at(bytes, 8)),
             items: u32_at(bytes, 16),
@@ -169,17 +152,12 @@ impl Footer {
         put(&mut bytes, 8, &self.first.0.to_le_bytes());
         put(&mut bytes, 16, &self.last.0.to_le_bytes());
         put(&mut bytes, 24, &self.items.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..32]);
-        put(&mut bytes, 32, &crc.to_le_bytes());
-        bytes
+        sealed(bytes)
     }
 
     /// Reads a footer; `None` unless its checksum holds.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let whole = bytes.len() >= FOOTER_BYTES
-            && bytes[..4] == FOOTER_MAGIC
-            && u32_at(bytes, 32) == crc32fast::hash(&bytes[..32]);
-        whole.then(|| Self {
+        is_whole::<FOOTER_BYTES>(bytes, &FOOTER_MAGIC).then(|| Self {
             first: Position(u64_at(bytes, 8)),
             last: Position(u64_at(bytes, 16)),
             items: u64_at(bytes, 24),
@@ -204,23 +182,12 @@ impl CursorSlot {
         put(&mut bytes, 8, &VERSION.to_le_bytes());
         put(&mut bytes, 12, &self.sequence.to_le_bytes());
         put(&mut bytes, 20, &self.confirmed.0.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..28]);
-        put(&mut bytes, 28, &crc.to_le_bytes());
-        bytes
+        sealed(bytes)
     }
 
     /// Reads a slot, by the same rules as a segment's header.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, HeaderFault> {
-        let whole = bytes.len() >= CURSOR_SLOT_BYTES
-            && bytes[..8] == CURSOR_MAGIC
-            && u32_at(bytes, 28) == crc32fast::hash(&bytes[..28]);
-        if !whole {
-            return Err(HeaderFault::Damaged);
-        }
-        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if version != VERSION {
-            return Err(HeaderFault::Version(version));
-        }
+        check_versioned::<CURSOR_SLOT_BYTES>(bytes, &CURSOR_MAGIC)?;
         Ok(Self { sequence: u64_at(bytes, 12), confirmed: Position(u64_at(bytes, 20)) })
     }
 
@@ -243,6 +210,37 @@ pub(super) fn parse_segment_name(name: &str) -> Option<Position> {
         return None;
     }
     digits.parse().ok().filter(|first| *first > 0).map(Position)
+}
+
+/// Bytes of the checksum that ends each of these shapes, over all that stands before it.
+const CRC_BYTES: usize = 4;
+
+/// The bytes with their checksum.
+fn sealed<const N: usize>(mut bytes: [u8; N]) -> [u8; N] {
+    let crc = crc32fast::hash(&bytes[..N - CRC_BYTES]);
+    put(&mut bytes, N - CRC_BYTES, &crc.to_le_bytes());
+    bytes
+}
+
+/// Whether the first `N` bytes are what [`sealed`] made of a shape with this magic.
+fn is_whole<const N: usize>(bytes: &[u8], magic: &[u8]) -> bool {
+    bytes.first_chunk::<N>().is_some_and(|bytes| {
+        bytes.starts_with(magic)
+            && u32_at(bytes, N - CRC_BYTES) == crc32fast::hash(&bytes[..N - CRC_BYTES])
+    })
+}
+
+/// The same for a shape that has a version behind its magic. The checksum is over every byte and at
+/// the same place in every version, so a damaged version number is damage, and only a whole one is
+/// refused.
+fn check_versioned<const N: usize>(bytes: &[u8], magic: &[u8; 8]) -> Result<(), HeaderFault> {
+    if !is_whole::<N>(bytes, magic) {
+        return Err(HeaderFault::Damaged);
+    }
+    match u16::from_le_bytes([bytes[8], bytes[9]]) {
+        VERSION => Ok(()),
+        version => Err(HeaderFault::Version(version)),
+    }
 }
 
 fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
