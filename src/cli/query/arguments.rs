@@ -32,7 +32,7 @@ use crate::{
                       fleetline query [OPTIONS] <sql|influxql|flux> [--param NAME=VALUE]… <TEXT|->",
     after_help = "Examples:
   fleetline query telemetry --vehicle VIN1 --fields speed_kmh,soc --from -15m
-  fleetline query telemetry --from -1d --every 1h --fn max --fields battery_temp_max_c
+  fleetline query telemetry --from -1d --every 1h --fn max --fields battery_temp
   fleetline query telemetry --vehicle VIN1 --vehicle VIN2 --from -1h --plot speed_kmh
   fleetline query trips --from 2026-01-01T00:00:00Z --all --csv > trips.csv
   fleetline query sql 'SELECT vin, max(speed_kmh) FROM telemetry WHERE soc < $soc GROUP BY vin' \\
