@@ -35,11 +35,11 @@ exclude = ["model", "region", "odometer", "ticks", "table", "never"]
 speed = "sp\"e'ed"
 charging = '${r.vin}'
 note = '") |> drop() //'
-late = 'late; DROP MEASUREMENT "reading"'
+late = 'late\; DROP MEASUREMENT "reading"'
 "#;
 const MEASUREMENT: &str = "re%22ad'ing";
 const NAMES: [&str; 4] =
-    ["sp\"e'ed", "${r.vin}", "\") |> drop() //", "late; DROP MEASUREMENT \"reading\""];
+    ["sp\"e'ed", "${r.vin}", "\") |> drop() //", "late\\; DROP MEASUREMENT \"reading\""];
 
 fn corpus() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile.json");

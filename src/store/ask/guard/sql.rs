@@ -130,7 +130,8 @@ fn quoted_len(text: &str, quote: char, dialect: Dialect) -> Result<usize, String
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
         match c {
-            // Some dialects of SQL escape with it and some do not.
+            // Some dialects of SQL escape with it in texts and some do not; in names none does.
+            '\\' if !dialect.escapes && quote == '"' => {}
             '\\' if !dialect.escapes => {
                 return Err("a backslash in quotes means different things to different servers; \
                             pass the text as a parameter"

@@ -67,6 +67,7 @@ fn sql_reads_one_statement() {
             "SHOW TABLES",
             "SELECT 'insert; into' AS \"drop\" -- delete\n",
             "SELECT a / b FROM m WHERE vin = $vin AND c = $c",
+            r#"SELECT "a\" FROM "b\c""#,
         ],
     );
     check_refused(
@@ -78,6 +79,7 @@ fn sql_reads_one_statement() {
             "EXPLAIN ANALYZE DELETE FROM m",
             "COPY m TO 'file'",
             r"SELECT E'\'; DROP TABLE m; --'",
+            r#"SELECT "a\"; DROP TABLE m; --""#,
             "SELECT $$a$$; DROP TABLE m",
             "SELECT /* /* */ ; DROP TABLE m */ 1",
             "SET x = 1",
