@@ -47,7 +47,7 @@ const AIM: f64 = 3.0e6;
 /// The payload of the budget, as protobuf's JSON.
 const FLAT: &str = r#"{
   "sampledAt": "1795388399123", "model": "twizy-80",
-  "firmware": "7.14.2-release.20261101.b0042+secure-boot.signed.eu-west",
+  "firmware": "7.14.2-release.20261101.b0042+secure-boot.signed.eu-west.canary-042",
   "tripId": "018f3c5e-7b1a-7c44-9d1e-5a0f4be27c11", "speedKmh": 47.36, "mode": "D",
   "odometerKm": 48211.94, "soc": 63.4, "batteryTemp": 21.75, "lat": 50.10915, "lon": 8.68212,
   "alt": 112.4, "ambientTemp": 17.8, "traffic": 2
@@ -62,11 +62,14 @@ struct Row {
 }
 
 fn main() -> ExitCode {
+    // `cargo test` runs benchmarks too, to see that they work, and without optimisation.
+    let is_bench = std::env::args().any(|argument| argument == "--bench");
+    let messages = if is_bench { MESSAGES } else { BATCH };
     let rows = rows();
     line("payload                bytes in  bytes out    ns  messages/s a core  allocations");
     let mut is_met = true;
     for (index, row) in rows.iter().enumerate() {
-        let found = measure(row);
+        let found = measure(row, messages);
         let rate = 1e9 / found.nanos;
         let verdict = if index == 0 { met(rate >= MUST, rate >= AIM) } else { "" };
         line(&format!(
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
         ));
         is_met &= index > 0 || rate >= MUST;
     }
-    if !is_met {
+    if is_bench && !is_met {
         complain(&format!("the budget is {} messages a second a core", thousands(MUST)));
         return ExitCode::FAILURE;
     }
@@ -144,7 +147,7 @@ struct Cost {
     allocations: f64,
 }
 
-fn measure(row: &Row) -> Cost {
+fn measure(row: &Row, messages: usize) -> Cost {
     let shards = ShardCount(NonZeroU16::new(2).expect("two is not zero"));
     let mut worker = Worker {
         transcoder: Transcoder::new(Limits::default(), shards),
@@ -153,14 +156,14 @@ fn measure(row: &Row) -> Cost {
     let line_bytes = worker.run(row, BATCH) / BATCH;
     let rounds = (0..ROUNDS).map(|_| {
         let before = cpu_nanos();
-        worker.run(row, MESSAGES);
-        (cpu_nanos() - before) as f64 / MESSAGES as f64
+        worker.run(row, messages);
+        (cpu_nanos() - before) as f64 / messages as f64
     });
     let nanos = rounds.fold(f64::MAX, f64::min);
     let counted = allocation_counter::measure(|| {
-        worker.run(row, MESSAGES);
+        worker.run(row, messages);
     });
-    let allocations = counted.count_total as f64 / MESSAGES as f64;
+    let allocations = counted.count_total as f64 / messages as f64;
     Cost { nanos, line_bytes, allocations }
 }
 
