@@ -1,6 +1,8 @@
 //! Where lines end.
 
-use crate::model::line::parts::{character_len, quoted_len, series};
+use memchr::memchr2;
+
+use crate::model::line::parts::{quoted_len, series};
 
 /// Splits a buffer into its lines, each with its newline.
 #[derive(Clone, Debug)]
@@ -32,23 +34,26 @@ fn line_len(buffer: &[u8]) -> usize {
     // After the series, and after each comma of the fields, a key goes up to its `=`; a value that
     // begins with a quote goes up to the next one. A quote anywhere else is a character like
     // others.
-    let mut at = series(buffer).len();
-    let mut is_value_next = false;
-    while let Some(byte) = buffer.get(at) {
-        match byte {
-            b'\n' => return at + 1,
-            b'"' if is_value_next => at += quoted_len(&buffer[at..]),
-            _ => at += character_len(&buffer[at..]),
+    let fields = series(buffer).len();
+    let mut at = fields;
+    while let Some(found) = memchr2(b'\n', b'"', &buffer[at..]) {
+        let found = at + found;
+        if buffer[found] == b'\n' {
+            return found + 1;
         }
-        is_value_next = *byte == b'=';
+        let is_value =
+            buffer[fields..found].ends_with(b"=") && !buffer[fields..found].ends_with(b"\\=");
+        at = found + if is_value { quoted_len(&buffer[found..]) } else { 1 };
     }
     buffer.len()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::model::line::tag;
+    use crate::model::line::{parts::character_len, tag};
 
     fn check_split(buffer: &str, expect: &[&str]) {
         let found: Vec<&str> = lines(buffer.as_bytes())
@@ -82,5 +87,29 @@ mod tests {
         );
         assert_eq!(tag(b"m,t=a\\\\,b=c,vin=V x=1i 1\n", "vin").as_deref(), Some("V"));
         assert_eq!(tag(b"m,t=a\\\\,b x=1i 1\n", "t").as_deref(), Some("a\\,b"));
+    }
+
+    /// Character by character, as the grammar is written.
+    fn line_len_by_character(buffer: &[u8]) -> usize {
+        let mut at = series(buffer).len();
+        let mut is_value_next = false;
+        while let Some(byte) = buffer.get(at) {
+            match byte {
+                b'\n' => return at + 1,
+                b'"' if is_value_next => at += quoted_len(&buffer[at..]),
+                _ => at += character_len(&buffer[at..]),
+            }
+            is_value_next = *byte == b'=';
+        }
+        buffer.len()
+    }
+
+    proptest! {
+        #[test]
+        fn a_search_for_newlines_and_quotes_ends_where_the_grammar_does(
+            text in "[a \",=\\\\\n]{0,40}"
+        ) {
+            prop_assert_eq!(line_len(text.as_bytes()), line_len_by_character(text.as_bytes()));
+        }
     }
 }

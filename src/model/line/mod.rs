@@ -10,5 +10,5 @@ mod parts;
 mod read;
 
 pub use lines::{Lines, lines};
-pub use parts::{Fields, Tags, fields, measurement, series, tag, tags, unescape};
+pub use parts::{Fields, Tags, fields, fields_behind, measurement, series, tag, tags, unescape};
 pub use read::{ReadPoint, read};

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr3;
+
 /// The series of a line, as written: measurement and tags, up to the first unescaped space.
 #[must_use]
 pub fn series(line: &[u8]) -> &[u8] {
     let mut at = 0;
-    while let Some(byte) = line.get(at) {
-        if matches!(byte, b' ' | b'\n') {
+    while let Some(found) = memchr3(b' ', b'\n', b'\\', &line[at..]) {
+        at += found;
+        if line[at] != b'\\' {
             return &line[..at];
         }
         at += character_len(&line[at..]);
@@ -58,7 +61,13 @@ impl<'a> Iterator for Tags<'a> {
 /// The fields of a line in their order: keys and values as written, escapes and quotes included.
 #[must_use]
 pub fn fields(line: &[u8]) -> Fields<'_> {
-    Fields { rest: &line[series(line).len()..] }
+    fields_behind(line, series(line))
+}
+
+/// The fields of a line whose [`series`] is known already.
+#[must_use]
+pub fn fields_behind<'a>(line: &'a [u8], series: &[u8]) -> Fields<'a> {
+    Fields { rest: &line[series.len()..] }
 }
 
 /// Goes through the fields of a line; what is left at the end is the time.
@@ -74,6 +83,28 @@ impl<'a> Fields<'a> {
     pub fn time(&self) -> Option<i64> {
         str::from_utf8(self.rest.trim_ascii()).ok()?.parse().ok()
     }
+
+    /// The next field if its key is this one, as written; else nothing is taken.
+    pub fn next_of(&mut self, key: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let (b' ' | b',', pair) = self.rest.split_first()? else { return None };
+        // No written key ends in a backslash, so this `=` is not escaped.
+        let value = pair.strip_prefix(key)?.strip_prefix(b"=")?;
+        Some((&pair[..key.len()], self.take_value(value)))
+    }
+
+    /// The value that stands first; the rest is what follows it.
+    fn take_value(&mut self, from: &'a [u8]) -> &'a [u8] {
+        let len = match from.first() {
+            Some(b'"') => quoted_len(from),
+            _ => {
+                let ends = |byte: &u8| matches!(byte, b',' | b' ' | b'\n');
+                from.iter().position(ends).unwrap_or(from.len())
+            }
+        };
+        let (value, rest) = from.split_at(len);
+        self.rest = rest;
+        value
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -87,16 +118,7 @@ impl<'a> Iterator for Fields<'a> {
         }
         let equals = unescaped_find(pair, b'=');
         let value = pair.get(equals + 1..)?;
-        let len = match value.first() {
-            Some(b'"') => quoted_len(value),
-            _ => {
-                let ends = |byte: &u8| matches!(byte, b',' | b' ' | b'\n');
-                value.iter().position(ends).unwrap_or(value.len())
-            }
-        };
-        let (value, rest) = value.split_at(len);
-        self.rest = rest;
-        Some((&pair[..equals], value))
+        Some((&pair[..equals], self.take_value(value)))
     }
 }
 
@@ -173,6 +195,20 @@ mod tests {
             fields.by_ref().map(|(key, value)| (text(key), text(value))).collect();
         assert_eq!(found, expect);
         assert_eq!(fields.time(), time);
+    }
+
+    #[test]
+    fn a_field_is_taken_by_its_key_or_not_at_all() {
+        let mut fields = fields(b"m,t=a x=1i,xy=\"a,b\",k\\=\\ =t 7\n");
+        let mut value = |key: &str| fields.next_of(key.as_bytes()).map(|(_, value)| value);
+        assert_eq!(value("xy"), None);
+        assert_eq!(value(""), None);
+        assert_eq!(value("x"), Some(&b"1i"[..]));
+        assert_eq!(value("x"), None, "another key that begins with it");
+        assert_eq!(value("xy"), Some(&b"\"a,b\""[..]));
+        assert_eq!(value("k\\=\\ "), Some(&b"t"[..]));
+        assert_eq!(value(""), None, "the time");
+        assert_eq!(fields.time(), Some(7));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use crate::{
-    model::FieldType,
+    model::{FieldType, line},
     store::embedded::{
         ledger::Role,
         name::quoted,
@@ -18,9 +18,13 @@ pub(super) const APPLICATION_ID: i32 = 0x464C_5431;
 /// The layout of the tables.
 pub(super) const VERSION: i32 = 1;
 /// Series whose ids are held in memory, a file; past it all are forgotten and looked up again.
-const SERIES_MAX: usize = 200_000;
-/// Pages of the log after which they are moved into the file.
-const LOG_PAGES: u32 = 4096;
+pub const SERIES_MAX: usize = 200_000;
+/// Pages of the log after which they are moved into the file: 64 MiB. The last page of every series
+/// is written in each round until it is full, and moved only once however often it stands there.
+pub const LOG_PAGES: u32 = 16_384;
+/// Bytes that the log keeps on disk once its pages are moved; a reader that held them up for long
+/// may have let it grow further.
+const LOG_BYTES_KEPT: u32 = 128 << 20;
 /// How long another process, such as a tool that reads the file, may hold a lock that we need.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -49,12 +53,22 @@ pub(super) struct File {
     fields: Vec<(String, FieldType)>,
     /// Ids by the series as lines write it.
     series: HashMap<Box<[u8]>, i64>,
-    /// Columns by the key as lines write it.
-    keys: HashMap<Box<[u8]>, usize>,
-    /// The keys of the last line, in their order: the next line's are nearly always the same.
-    layout: Vec<(Box<[u8]>, usize)>,
+    /// The keys of fields as lines write them, in the order in which they were first seen, with
+    /// their columns: a line's next key is nearly always the one that followed last time.
+    keys: Vec<(Box<[u8]>, usize)>,
+    /// Where a key stands in that order.
+    places: HashMap<Box<[u8]>, usize>,
     /// A column came, and the view does not show it yet.
     is_view_old: bool,
+}
+
+/// A field of a line, as written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WrittenField<'l> {
+    pub(super) key: &'l [u8],
+    pub(super) value: &'l [u8],
+    /// Its column, and the column's type; `None` if it is not known yet.
+    pub(super) column: Option<(usize, FieldType)>,
 }
 
 /// A point ready to be written.
@@ -70,7 +84,7 @@ pub(super) struct Staged {
 
 impl File {
     /// Opens the file of a measurement, and makes it where there is none.
-    pub(super) fn open(path: &Path, measurement: &str, cache_kib: u32) -> Result<Self, FileError> {
+    pub(super) fn open(path: &Path, measurement: &str) -> Result<Self, FileError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(32);
@@ -81,7 +95,7 @@ impl File {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
-        connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
         if is_new {
             connection.execute_batch(&format!(
                 "BEGIN;
@@ -101,10 +115,24 @@ impl File {
             tags,
             fields,
             series: HashMap::new(),
-            keys: HashMap::new(),
-            layout: Vec::new(),
+            keys: Vec::new(),
+            places: HashMap::new(),
             is_view_old: false,
         })
+    }
+
+    /// Gives it so much memory for pages.
+    pub(super) fn resize_cache(&self, bytes: u64) -> rusqlite::Result<()> {
+        let kib = i64::try_from(bytes / 1024).unwrap_or(i64::MAX);
+        self.connection.pragma_update(None, "cache_size", -kib)
+    }
+
+    /// Memory that it has for pages.
+    #[cfg(test)]
+    pub(super) fn cache_bytes(&self) -> u64 {
+        let kib =
+            self.connection.pragma_query_value(None, "cache_size", |row| row.get::<_, i64>(0));
+        kib.expect("a number").unsigned_abs() * 1024
     }
 
     /// Begins a transaction that may write.
@@ -174,20 +202,29 @@ impl File {
         insert.insert(rusqlite::params_from_iter(values))
     }
 
-    /// The column of the `at`-th field of a line; `None` if there is no such column yet.
-    pub(super) fn column(&mut self, at: usize, key: &[u8]) -> Option<(usize, FieldType)> {
-        let column = match self.layout.get(at) {
-            Some((last, column)) if **last == *key => *column,
-            _ => {
-                let column = *self.keys.get(key)?;
-                self.layout.truncate(at);
-                if self.layout.len() == at {
-                    self.layout.push((key.into(), column));
-                }
-                column
-            }
-        };
-        Some((column, self.fields[column].1))
+    /// The next field of a line. `next` is where its key is expected, 0 at a line's beginning.
+    pub(super) fn next_field<'l>(
+        &self,
+        fields: &mut line::Fields<'l>,
+        next: &mut usize,
+    ) -> Option<WrittenField<'l>> {
+        let expected = self.keys.get(*next);
+        if let Some((key, value)) = expected.and_then(|(key, _)| fields.next_of(key)) {
+            let column = self.column_at(*next);
+            *next += 1;
+            return Some(WrittenField { key, value, column });
+        }
+        let (key, value) = fields.next()?;
+        let place = self.places.get(key);
+        if let Some(place) = place {
+            *next = place + 1;
+        }
+        Some(WrittenField { key, value, column: place.and_then(|place| self.column_at(*place)) })
+    }
+
+    fn column_at(&self, place: usize) -> Option<(usize, FieldType)> {
+        let (_, column) = self.keys.get(place)?;
+        Some((*column, self.fields.get(*column)?.1))
     }
 
     /// Finds the column of a field by its name, and adds it where there is none.
@@ -211,7 +248,8 @@ impl File {
                 self.fields.len() - 1
             }
         };
-        self.keys.insert(key.into(), column);
+        self.places.insert(key.into(), self.keys.len());
+        self.keys.push((key.into(), column));
         Ok(column)
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Point<'a> {
     /// Its index in that request.
     pub(super) line_no: usize,
     pub(super) line: &'a [u8],
+    /// Measurement and tags, as written: the beginning of the line.
+    pub(super) series: &'a [u8],
     pub(super) time: i64,
 }
 
@@ -130,12 +132,15 @@ impl<'a> Round<'_, 'a> {
     /// Appends the values of a line; what columns it needs are made only if all are admitted.
     fn values_of(&mut self, point: &Point<'a>) -> Result<(), Wrong> {
         let mut missing = Vec::new();
-        for (at, (key, written)) in line::fields(point.line).enumerate() {
-            let told = || format!("field `{}`", line::unescape(key));
-            let Some(value) = FieldValue::read(written) else {
-                return Err(Wrong::Line(format!("{} holds no value of this store", told())));
+        let mut fields = line::fields_behind(point.line, point.series);
+        let mut next = 0;
+        while let Some(field) = self.file.next_field(&mut fields, &mut next) {
+            let key = field.key;
+            let Some(value) = FieldValue::read(field.value) else {
+                let why = format!("field `{}` holds no value of this store", line::unescape(key));
+                return Err(Wrong::Line(why));
             };
-            let column = match self.file.column(at, key) {
+            let column = match field.column {
                 Some((column, kind)) if kind == value.kind() => column,
                 _ => {
                     let name = line::unescape(key).into_owned();
@@ -158,7 +163,7 @@ impl<'a> Round<'_, 'a> {
     }
 
     fn series_of(&mut self, point: &Point<'_>) -> Result<Result<i64, String>, FileError> {
-        let series = line::series(point.line);
+        let series = point.series;
         if let Some(id) = self.file.known_series(series) {
             return Ok(Ok(id));
         }

@@ -33,9 +33,9 @@ use crate::{
 };
 
 /// Bytes of lines that one round takes; the others wait for the next.
-const ROUND_BYTES_MAX: usize = 64 << 20;
+pub const ROUND_BYTES_MAX: usize = 64 << 20;
 /// Files that are open at once; the one that was used longest ago is closed.
-const OPEN_FILES_MAX: usize = 8;
+pub const OPEN_FILES_MAX: usize = 8;
 /// How often files past the retention are looked for, and sizes told.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -51,6 +51,8 @@ pub(super) struct State {
     /// Files that must not be written to, and why.
     damaged: HashMap<PathBuf, String>,
     n_rounds: u64,
+    /// Rounds at the last sweep.
+    n_rounds_swept: u64,
     /// When the last sweep was, on the monotonic clock.
     swept: Option<Duration>,
 }
@@ -72,6 +74,7 @@ impl State {
             open: BTreeMap::new(),
             damaged: HashMap::new(),
             n_rounds: 0,
+            n_rounds_swept: 0,
             swept: None,
         }
     }
@@ -107,7 +110,7 @@ impl State {
             let (lines, replies): (Vec<Bytes>, Vec<_>) = requests.into_iter().unzip();
             for (verdict, reply) in self.round(&lines).into_iter().zip(replies) {
                 // Whoever asked may have been cut off by a drain; what is stored is stored.
-                drop(reply.send(verdict));
+                drop(reply.verdict.send(verdict));
             }
         }
     }
@@ -184,7 +187,8 @@ impl State {
                     let measurement = measurement.into();
                     groups.push(Group { measurement, period, points: Vec::new() });
                 }
-                groups[last].points.push(Point { request, line_no, line, time });
+                let series = line::series(line);
+                groups[last].points.push(Point { request, line_no, line, series, time });
             }
         }
         groups
@@ -213,10 +217,10 @@ impl State {
             Some(ledger) => ledger,
             None => self.ledger(&name)?,
         };
-        let mut file = match self.open.remove(&path) {
-            Some((file, _)) => file,
-            None => self.open_file(&path, &name)?,
-        };
+        if !self.open.contains_key(&path) {
+            self.open_file(&path, &name).map_err(|fault| fault.at(&path))?;
+        }
+        let (mut file, _) = self.open.remove(&path).expect("it is open now");
         // On an error the file is dropped, which rolls back, and with it what it and the ledger
         // hold in memory: some of it may be gone.
         let refused = round::store(&mut file, &mut ledger, &name, &group.points)
@@ -245,19 +249,39 @@ impl State {
             .map_err(|error| Fault::Unavailable(error.to_string()).at(dir))
     }
 
-    fn open_file(&mut self, path: &Path, name: &str) -> Result<File, Fault> {
+    fn open_file(&mut self, path: &Path, name: &str) -> Result<(), Fault> {
         while self.open.len() >= OPEN_FILES_MAX {
             let oldest = self.open.iter().min_by_key(|(_, (_, used))| *used);
             let oldest = oldest.map(|(path, _)| path.clone()).expect("there are some");
             self.open.remove(&oldest);
         }
         let folder = path.parent().expect("a file lies in a folder");
-        RealDisk
-            .create_dirs(folder)
-            .map_err(|error| Fault::Unavailable(error.to_string()).at(folder))?;
-        let cache_kib = self.options.cache_bytes / 1024 / OPEN_FILES_MAX as u64;
-        File::open(path, name, u32::try_from(cache_kib).unwrap_or(u32::MAX))
-            .map_err(|error| Fault::of(&error).at(path))
+        RealDisk.create_dirs(folder).map_err(|error| Fault::Unavailable(error.to_string()))?;
+        let file = File::open(path, name).map_err(|error| Fault::of(&error))?;
+        self.open.insert(path.to_owned(), (file, self.n_rounds));
+        self.share_cache();
+        Ok(())
+    }
+
+    /// Gives each open file its part of the memory for pages: mostly there is one, which gets all.
+    fn share_cache(&self) {
+        let bytes = self.options.cache_bytes / self.open.len().max(1) as u64;
+        for (path, (file, _)) in &self.open {
+            if let Err(error) = file.resize_cache(bytes) {
+                tracing::warn!(path = %path.display(), %error, "its cache keeps its size");
+            }
+        }
+    }
+
+    /// Closes the files that nothing was written to since the last sweep: their logs are moved into
+    /// them, and their memory goes to the others.
+    fn close_idle(&mut self) {
+        let since = std::mem::replace(&mut self.n_rounds_swept, self.n_rounds);
+        let n_open = self.open.len();
+        self.open.retain(|_, (_, used)| *used > since);
+        if self.open.len() < n_open {
+            self.share_cache();
+        }
     }
 
     /// The time before which points are past the retention.
@@ -273,6 +297,7 @@ impl State {
             return;
         }
         self.swept = Some(now);
+        self.close_idle();
         let oldest = self.oldest();
         let files = match self.files() {
             Ok(files) => files,
@@ -324,4 +349,56 @@ fn measurement_of(line: &[u8]) -> &[u8] {
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{env::sim::SimClock, store::options::Partition, telemetry::HealthBoard};
+
+    const DAY: i64 = 86_400_000_000_000;
+
+    #[test]
+    fn open_files_share_the_cache_and_idle_ones_are_closed() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let options = Embedded {
+            dir: dir.path().to_owned(),
+            retention: None,
+            partition: Partition::Day,
+            cache_bytes: 8 << 20,
+        };
+        let clock = Arc::new(SimClock::default());
+        let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+        let mut state = State::new(options, Arc::clone(&clock) as Arc<dyn Clock>, metrics);
+        let write = |state: &mut State, days: &[i64]| {
+            let line = |day: &i64| format!("telemetry,vin=V x=1 {}\n", day * DAY);
+            let lines: String = days.iter().map(line).collect();
+            assert_eq!(state.round(&[lines.into()]), [Verdict::Accepted]);
+        };
+        let caches = |state: &State| -> Vec<u64> {
+            state.open.values().map(|(file, _)| file.cache_bytes()).collect()
+        };
+        state.sweep();
+        write(&mut state, &[0]);
+        assert_eq!(caches(&state), [8 << 20]);
+        write(&mut state, &[0, 1]);
+        assert_eq!(caches(&state), [4 << 20; 2]);
+        let days: Vec<i64> = (0..20).collect();
+        write(&mut state, &days);
+        assert_eq!(caches(&state), [1 << 20; OPEN_FILES_MAX]);
+
+        let was_open = |day: &str| folder::was_open(&dir.path().join("telemetry").join(day));
+        assert!(was_open("1970-01-20.sqlite"));
+        clock.advance(SWEEP);
+        state.sweep();
+        write(&mut state, &[19]);
+        assert_eq!(caches(&state).len(), OPEN_FILES_MAX, "written to since the last sweep");
+        clock.advance(SWEEP);
+        state.sweep();
+        assert_eq!(caches(&state), [8 << 20]);
+        assert!(was_open("1970-01-20.sqlite") && !was_open("1970-01-19.sqlite"));
+        clock.advance(SWEEP);
+        state.sweep();
+        assert!(!was_open("1970-01-20.sqlite"));
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     env::{
@@ -26,6 +26,10 @@ use crate::{
     },
     telemetry::Metrics,
 };
+
+/// Requests that the store holds at once, waiting or being written; one more waits outside, where
+/// `sink.requests-in-flight` bounds it.
+pub const REQUESTS_MAX: usize = 64;
 
 /// Why the embedded store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +64,16 @@ pub enum OpenError {
 /// What the thread is told.
 pub(super) enum Job {
     /// Lines to store, and whom to answer.
-    Write { lines: Bytes, reply: oneshot::Sender<Verdict> },
+    Write { lines: Bytes, reply: Reply },
     /// A file that must not be written to any more.
     Damaged(Damaged),
+}
+
+/// Whom to answer, and the place that the request takes until then.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) verdict: oneshot::Sender<Verdict>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The writing side of the embedded store.
@@ -70,6 +81,8 @@ pub(super) enum Job {
 pub(in crate::store) struct Writer {
     /// `None` only while it is dropped.
     jobs: Option<mpsc::Sender<Job>>,
+    /// Places for requests that the thread has not answered yet.
+    places: Arc<Semaphore>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -101,17 +114,21 @@ impl Writer {
         let state = State::new(options, clock, metrics);
         let thread = std::thread::Builder::new().name("embedded".to_owned());
         let thread = thread.spawn(move || state.run(&queue)).map_err(OpenError::Thread)?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+        Ok(Self { jobs: Some(jobs), places, thread: Some(thread) })
     }
 
     /// Stores the lines of one request.
     pub(in crate::store) async fn write(&self, lines: Bytes) -> Verdict {
-        let (reply, verdict) = oneshot::channel();
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.expect("the semaphore is never closed");
+        let (answer, verdict) = oneshot::channel();
         let ended = || Verdict::Unavailable {
             reason: "the embedded store's thread has ended; restart".to_owned(),
             retry_after: None,
         };
         let jobs = self.jobs.as_ref().expect("dropped only with the store");
+        let reply = Reply { verdict: answer, _place: place };
         if jobs.send(Job::Write { lines, reply }).is_err() {
             return ended();
         }

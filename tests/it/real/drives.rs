@@ -1,6 +1,6 @@
 //! Real drives, end to end: every row of the recorded drives as protobuf, Avro and JSON, published
-//! by independent MQTT clients, compared field by field with what the database then holds, and asked
-//! back through the API ([`super::drive_answers`]).
+//! by independent MQTT clients, compared field by field with what the database then holds, and
+//! asked back through the API ([`super::drive_answers`]).
 
 use std::{
     collections::BTreeMap,
