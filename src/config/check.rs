@@ -235,8 +235,47 @@ fn check_store(settings: &Settings, findings: &mut Findings, problems: &mut Vec<
             missing(key, &remedy, problems);
         }
     }
+    if kind == store::Kind::TdEngine.as_str() {
+        check_tdengine(settings, findings, problems);
+    }
     check_urls(settings, problems);
     check_credentials(settings, findings, problems);
+}
+
+/// What only TDengine asks for.
+fn check_tdengine(settings: &Settings, findings: &Findings, problems: &mut Vec<Problem>) {
+    let mut refuse = |key: &str, depends: &[&str], reason: String, remedy: &str| {
+        let fault = Fault::Conflict { reason, remedy: remedy.to_owned() };
+        problems.push(settings.problem_of(key, depends, fault));
+    };
+    if let Some(database) = settings.text_if_any("store.database") {
+        let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        let is_name = database.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit());
+        if !is_name || !database.bytes().next().is_some_and(is_letter) || database.len() > 64 {
+            let reason = "TDengine folds or refuses such a name".to_owned();
+            let remedy = "use a-z, 0-9 and _, a letter first, at most 64 of them";
+            refuse("store.database", &[], reason, remedy);
+        }
+    }
+    let bytes = settings.number("uplink.tag-bytes-max");
+    let bytes_max = store::TdEngine::TAG_BYTES_MAX;
+    let is_long = settings.is_written("uplink.tag-bytes-max") && bytes > bytes_max as u64;
+    if is_long && settings.are_usable(&["uplink.tag-bytes-max"]) {
+        let most = print_size(bytes_max as u64);
+        let reason = format!("above \"{most}\", past which TDengine's server was seen to fail");
+        refuse("uplink.tag-bytes-max", &["store.kind"], reason, "lower it, or leave it out");
+    }
+    let written = |key: &str| settings.is_written(key);
+    let any = ["store.username", "store.token", "store.token-file", "store.password"];
+    if !findings.secrets.contains_key("store.token")
+        && !any.into_iter().any(written)
+        && !written("store.password-file")
+    {
+        let remedy = "tdengine asks everybody; write a user and store.password-file, or a token";
+        let fault = Fault::Missing { remedy: remedy.to_owned() };
+        let key = "store.username".to_owned();
+        problems.push(Problem { place: Place::Default, key, value: None, fault });
+    }
 }
 
 fn check_urls(settings: &Settings, problems: &mut Vec<Problem>) {

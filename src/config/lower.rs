@@ -13,7 +13,7 @@ use crate::{
     mqtt, query,
     sink::{self, RetryOptions},
     spool,
-    store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Target},
+    store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Target, TdEngine},
     telemetry::{LogFormat, LogOptions},
     uplink,
 };
@@ -46,7 +46,7 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
             dialect,
             depth_max: settings.number_usize("uplink.depth-max"),
         },
-        limits: limits(settings),
+        limits: limits(settings, kind),
         log: LogOptions {
             filter: settings.text("telemetry.log"),
             format: match settings.text("telemetry.log-format").as_str() {
@@ -57,13 +57,17 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
     }
 }
 
-fn limits(settings: &Settings) -> uplink::Limits {
+fn limits(settings: &Settings, kind: Option<store::Kind>) -> uplink::Limits {
+    let is_short = kind == Some(store::Kind::TdEngine);
     uplink::Limits {
         points_max: settings.number_usize("uplink.points-max"),
         bytes_max: settings.number_usize("uplink.line-bytes-max"),
         depth_max: settings.number_u32("uplink.depth-max"),
         repeated_max: settings.number_u32("uplink.repeated-max"),
-        tag_bytes_max: settings.number_usize("uplink.tag-bytes-max"),
+        tag_bytes_max: match is_short && !settings.is_written("uplink.tag-bytes-max") {
+            true => TdEngine::TAG_BYTES_MAX,
+            false => settings.number_usize("uplink.tag-bytes-max"),
+        },
         time_past: settings.duration("uplink.time-bounds.past"),
         time_ahead: settings.duration("uplink.time-bounds.ahead"),
     }
@@ -140,14 +144,15 @@ fn spool(settings: &Settings) -> SpoolOptions {
 fn store(settings: &Settings, findings: &Findings) -> store::Options {
     let secret = |key: &str| findings.secrets.get(key).cloned();
     let kind = settings.text("store.kind").parse().expect("the key's words are the kinds");
+    let credentials = match (settings.text_if_any("store.username"), secret("store.password")) {
+        (Some(user), Some(password)) => Some(Credentials::Basic { user, password }),
+        _ => secret("store.token").map(Credentials::Token),
+    };
     let target = match kind {
         store::Kind::InfluxDb1 => Target::InfluxDb1(InfluxDb1 {
             database: settings.text("store.database"),
             retention_policy: settings.text_if_any("store.retention-policy"),
-            credentials: match (settings.text_if_any("store.username"), secret("store.password")) {
-                (Some(user), Some(password)) => Some(Credentials::Basic { user, password }),
-                _ => secret("store.token").map(Credentials::Token),
-            },
+            credentials,
         }),
         store::Kind::InfluxDb2 => Target::InfluxDb2(InfluxDb2 {
             org: settings.text("store.org"),
@@ -157,6 +162,11 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
         store::Kind::InfluxDb3 => Target::InfluxDb3(InfluxDb3 {
             database: settings.text("store.database"),
             token: secret("store.token"),
+        }),
+        store::Kind::TdEngine => Target::TdEngine(TdEngine {
+            database: settings.text("store.database"),
+            credentials: credentials.expect("the check asked for them"),
+            create: settings.flag("store.create"),
         }),
         store::Kind::Embedded => Target::Embedded(store::Embedded {
             dir: settings.path("data-dir").join("embedded"),

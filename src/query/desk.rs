@@ -7,10 +7,10 @@ use futures_util::future::try_join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::{
-    model::{Catalog, Column, Row, Value},
+    model::{Catalog, Column},
     query::{
         answer::{Answer, Part},
-        dialect,
+        dialect::{self, Known},
         merge::{self, Source},
         options::Options,
         question::{Question, QuestionError, Wish},
@@ -106,21 +106,38 @@ impl Desk {
     async fn sources(&self, endpoint: usize, question: &Question) -> Result<Vec<Source>, AskError> {
         let Parts { store, options, bucket, .. } = &*self.parts;
         let kind = store.kind();
-        let known = match dialect::known_columns(kind, question) {
+        let known = self.known(endpoint, question).await?;
+        let parts = dialect::translate(kind, bucket, question, &known)?;
+        let asked = parts.into_iter().enumerate().map(async |(part, translated)| {
+            let rows = store.ask(endpoint, translated.ask, options.limits()).await?;
+            Ok(Source::new((endpoint, part), &translated.layout, rows))
+        });
+        try_join_all(asked).await
+    }
+
+    /// What has to be asked of a server before the question.
+    async fn known(&self, endpoint: usize, question: &Question) -> Result<Known, AskError> {
+        let Parts { store, options, .. } = &*self.parts;
+        let columns = match dialect::known_columns(store.kind(), question) {
             Some(ask) => {
-                Some(first_column(store.ask(endpoint, ask, options.limits()).await?).await?)
+                let rows = store.ask(endpoint, ask, options.limits()).await?;
+                Some(rows.first_column().await?)
             }
             None => {
                 let (from, to) = question.rest();
                 store.columns(&question.measurement, from..to).await?
             }
         };
-        let parts = dialect::translate(kind, bucket, question, known.as_deref());
-        let asked = parts.into_iter().enumerate().map(async |(part, translated)| {
-            let rows = store.ask(endpoint, translated.ask, options.limits()).await?;
-            Ok(Source::new((endpoint, part), &translated.layout, rows))
-        });
-        try_join_all(asked).await
+        let table = store.table(endpoint, &question.measurement, options.limits()).await?;
+        let ask = match &table {
+            Some(table) => dialect::page_end(question, table)?,
+            None => None,
+        };
+        let end = match ask {
+            Some(ask) => store.ask(endpoint, ask, options.limits()).await?.first_moment().await?,
+            None => None,
+        };
+        Ok(Known { columns, table, end })
     }
 
     async fn ask_native(&self, ask: Ask) -> Result<Answer, QueryError> {
@@ -225,17 +242,4 @@ impl Desk {
         let failures = &self.parts.metrics.query_failed_questions;
         failures.get_or_create(&ReasonLabel { reason }).inc();
     }
-}
-
-/// The texts of the first column.
-async fn first_column(mut rows: Rows) -> Result<Vec<String>, AskError> {
-    let mut texts = Vec::new();
-    while let Some(chunk) = rows.chunks.recv().await {
-        let text = |row: Row| match row.into_iter().next() {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        };
-        texts.extend(chunk?.into_iter().filter_map(text));
-    }
-    Ok(texts)
 }

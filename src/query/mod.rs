@@ -26,8 +26,8 @@
 //! allow for, because a store leaves us no choice:
 //! - Sums and means of floats are added in the order that each store likes, so that their last
 //!   digits may differ.
-//! - Of two series that have a value at the very first (last) moment InfluxDB 1 gives one or the
-//!   other: `first` (`last`) keeps no time that could tell them apart.
+//! - Of two series that have a value at the very first (last) moment InfluxDB 1 and TDengine give
+//!   one or the other: `first` (`last`) keeps no time that could tell them apart.
 //! - A sum of integers that is past 64 bits is refused by the embedded store; InfluxDB wraps it.
 //!
 //! # Several servers

@@ -26,7 +26,7 @@ use crate::{
         split::{Refused, Split},
         state::ShardState,
     },
-    store::{Encoding, Refusal, Store, Verdict},
+    store::{Encoding, Refusal, Store, Unfit, Verdict},
     telemetry::Health,
 };
 
@@ -73,6 +73,7 @@ pub(super) async fn deliver(
     let mut letters = Letters { context: &context, gathered: Vec::new(), recorded: 0 };
     let rewrite = dialect == LineDialect::Unsigned && context.store.dialect() != dialect;
     let lines = if rewrite { letters.rewrite(&lines).await } else { lines };
+    let lines = letters.screen(lines).await;
     let body = Bytes::from(lines);
     let mut split = Split::whole(body.len());
     let mut retry = Retry::new(context.options.retry, rand::random());
@@ -180,6 +181,22 @@ impl Letters<'_> {
             }
         }
         signed
+    }
+
+    /// The batch without the lines that must not reach the store; nearly always all of it.
+    async fn screen(&mut self, lines: Vec<u8>) -> Vec<u8> {
+        let store = Arc::clone(&self.context.store);
+        if !line::lines(&lines).any(|line| store.unfit(line).is_some()) {
+            return lines;
+        }
+        let mut fit = Vec::with_capacity(lines.len());
+        for line in line::lines(&lines) {
+            match store.unfit(line) {
+                None => fit.extend_from_slice(line),
+                Some(Unfit { cause, detail }) => self.push(line, cause, detail, None).await,
+            }
+        }
+        fit
     }
 
     async fn refused(&mut self, body: &[u8], refused: &Refused) {

@@ -36,6 +36,9 @@
 //!   board says failed.
 //! - A dead-letter log that has halted holds the batch until a restart, which sends it again.
 //!
+//! - A line that the store would take and then fail on never leaves ([`crate::store::Unfit`]): it
+//!   becomes a dead letter before the request is made.
+//!
 //! # What is counted
 //! Points are counted as stored or dead-lettered when the cursor in memory passes them, from what
 //! the entries say they hold: the lines of an accepted request are not counted again.

@@ -8,10 +8,11 @@ use crate::{
     env::Clock,
     model::{LineDialect, ShardId, UnixNanos},
     store::{
-        ask::{Ask, AskError, AskLimits, Language, Rows, guard},
+        ask::{Ask, AskError, AskLimits, Language, Rows, Table, guard},
         client::{Encoding, HttpStore, StoreError},
         embedded, influxdb1, influxdb2, influxdb3,
         options::{Kind, Options, Target},
+        tdengine::{self, Unfit},
         verdict::Verdict,
     },
     telemetry::Metrics,
@@ -45,6 +46,7 @@ impl Store {
             Target::InfluxDb1(options) => influxdb1::route(options),
             Target::InfluxDb2(options) => influxdb2::route(options),
             Target::InfluxDb3(options) => influxdb3::route(options),
+            Target::TdEngine(options) => tdengine::route(options),
             Target::Embedded(options) => {
                 let reader = embedded::Reader::new(options.clone(), Arc::clone(&clock));
                 let writer = embedded::Writer::open(options.clone(), clock, metrics)
@@ -66,6 +68,15 @@ impl Store {
     #[must_use]
     pub fn dialect(&self) -> LineDialect {
         self.kind.dialect()
+    }
+
+    /// Why a line must not be sent to this store, though it would not refuse it; nothing if it may.
+    #[must_use]
+    pub fn unfit(&self, line: &[u8]) -> Option<Unfit> {
+        match self.kind {
+            Kind::TdEngine => tdengine::unfit(line),
+            Kind::InfluxDb1 | Kind::InfluxDb2 | Kind::InfluxDb3 | Kind::Embedded => None,
+        }
     }
 
     /// Writes one request of lines and says what became of it. Every fault on the way is a verdict
@@ -113,7 +124,7 @@ impl Store {
         if !spoken.contains(&ask.language) {
             return Err(AskError::Language { asked: ask.language, spoken: spoken.to_vec() });
         }
-        guard::check(&ask)?;
+        guard::check(self.kind, &ask)?;
         match &self.inner {
             Inner::Http(store) => store.asker().ask(endpoint, &ask, limits).await,
             Inner::Embedded { reader, .. } => reader.ask(ask, limits).await,
@@ -135,6 +146,23 @@ impl Store {
             Inner::Embedded { reader, .. } => {
                 reader.columns(measurement.to_owned(), range).await.map(Some)
             }
+        }
+    }
+
+    /// What a server has of a measurement; nothing where it has none. Only of a store where asking
+    /// for what is not there is an error: TDengine.
+    ///
+    /// # Errors
+    /// If the store cannot be looked into, or holds times of another precision.
+    pub async fn table(
+        &self,
+        endpoint: usize,
+        measurement: &str,
+        limits: AskLimits,
+    ) -> Result<Option<Table>, AskError> {
+        match &self.inner {
+            Inner::Http(store) => store.table(endpoint, measurement, limits).await,
+            Inner::Embedded { .. } => Ok(None),
         }
     }
 }

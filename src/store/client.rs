@@ -4,7 +4,7 @@ use std::{error::Error, sync::Arc};
 
 use bytes::Bytes;
 use reqwest::{
-    Client, Url,
+    Client, Response, Url,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
@@ -13,10 +13,11 @@ use crate::{
     env::Clock,
     model::{Secret, ShardId},
     store::{
-        ask::Asker,
+        ask::{AskError, AskLimits, Asker, Table},
         embedded,
-        options::{Kind, Options},
+        options::{Kind, Options, Target},
         route::Route,
+        tdengine::{self, Gate, Shut},
         verdict::{Answer, Verdict, verdict},
     },
 };
@@ -39,6 +40,8 @@ pub(super) struct HttpStore {
     endpoints: Vec<Url>,
     headers: HeaderMap,
     asker: Asker,
+    /// What has to be passed before TDengine is written to.
+    gate: Option<Gate>,
     clock: Arc<dyn Clock>,
 }
 
@@ -113,7 +116,11 @@ impl HttpStore {
             .map_err(|source| StoreError::Client { source })?;
         let headers = headers(route.authorization.as_ref())?;
         let asker = Asker::new(options, http.clone(), route.authorization.as_ref())?;
-        Ok(Self { kind, http, endpoints, headers, asker, clock })
+        let gate = match &options.target {
+            Target::TdEngine(options) => Some(Gate::new(options, endpoints.len())),
+            _ => None,
+        };
+        Ok(Self { kind, http, endpoints, headers, asker, gate, clock })
     }
 
     /// Writes one request of lines and says what became of it. Every fault on the way is a verdict
@@ -121,10 +128,39 @@ impl HttpStore {
     ///
     /// The body is not copied; whoever keeps a clone of it can send the same bytes again.
     pub(super) async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
-        match self.answer(shard, body, encoding).await {
-            Ok(answer) => verdict(self.kind, &answer, self.clock.wall()),
+        let endpoint = shard.as_usize() % self.endpoints.len();
+        if let Some(gate) = &self.gate
+            && let Err(shut) = gate.pass(&self.asker, endpoint, true).await
+        {
+            return shut.into();
+        }
+        match self.answer(endpoint, body, encoding).await {
+            Ok(answer) => {
+                if let Some(gate) = &self.gate
+                    && tdengine::is_database_missing(&answer)
+                {
+                    gate.shut(endpoint);
+                }
+                verdict(self.kind, &answer, self.clock.wall())
+            }
             Err(error) => Verdict::Unavailable { reason: describe(&error), retry_after: None },
         }
+    }
+
+    /// What a server of TDengine has of a measurement; nothing where it has none.
+    pub(super) async fn table(
+        &self,
+        endpoint: usize,
+        measurement: &str,
+        limits: AskLimits,
+    ) -> Result<Option<Table>, AskError> {
+        if let Some(gate) = &self.gate {
+            gate.pass(&self.asker, endpoint, false).await.map_err(|shut| match shut {
+                Shut::Setting(reason) => AskError::Halted { reason },
+                Shut::Wait(reason) => AskError::Unavailable { reason },
+            })?;
+        }
+        self.asker.table(endpoint, measurement, limits).await
     }
 
     /// What asks it.
@@ -134,34 +170,38 @@ impl HttpStore {
 
     async fn answer(
         &self,
-        shard: ShardId,
+        endpoint: usize,
         body: Bytes,
         encoding: Encoding,
     ) -> Result<Answer, reqwest::Error> {
-        let url = self.endpoints[shard.as_usize() % self.endpoints.len()].clone();
+        let url = self.endpoints[endpoint].clone();
         let mut request = self.http.post(url).headers(self.headers.clone()).body(body);
         if encoding == Encoding::Gzip {
             request = request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let mut response = request.send().await?;
-        let retry_after = response.headers().get(RETRY_AFTER);
-        let mut answer = Answer {
-            status: response.status().as_u16(),
-            retry_after: retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned),
-            ..Answer::default()
-        };
-        // A body cut off by the network is an error and not a short body: half a sentence may read
-        // as a refusal. A body without an end is cut here, and its connection closed with it.
-        while let Some(chunk) = response.chunk().await? {
-            let room = Answer::BODY_BYTES_MAX - answer.body.len();
-            answer.cut = chunk.len() > room;
-            answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if answer.cut {
-                break;
-            }
-        }
-        Ok(answer)
+        whole(request.send().await?).await
     }
+}
+
+/// An answer with its body, up to the bound.
+pub(super) async fn whole(mut response: Response) -> Result<Answer, reqwest::Error> {
+    let retry_after = response.headers().get(RETRY_AFTER);
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        retry_after: retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned),
+        ..Answer::default()
+    };
+    // A body cut off by the network is an error and not a short body: half a sentence may read
+    // as a refusal. A body without an end is cut here, and its connection closed with it.
+    while let Some(chunk) = response.chunk().await? {
+        let room = Answer::BODY_BYTES_MAX - answer.body.len();
+        answer.cut = chunk.len() > room;
+        answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if answer.cut {
+            break;
+        }
+    }
+    Ok(answer)
 }
 
 /// The address that writes go to, below a base address whose own path is kept.
@@ -182,7 +222,10 @@ pub(super) fn endpoint(base: &str, route: &Route) -> Result<Url, StoreError> {
         Ok(mut segments) => segments.pop_if_empty().extend(route.path),
         Err(()) => return Err(StoreError::SchemeUnknown { url: base.to_owned() }),
     };
-    url.query_pairs_mut().clear().extend_pairs(&route.query);
+    url.set_query(None);
+    if !route.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&route.query);
+    }
     Ok(url)
 }
 
@@ -224,7 +267,7 @@ mod tests {
     use super::*;
     use crate::store::{
         influxdb1, influxdb2, influxdb3,
-        options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3},
+        options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3, TdEngine},
     };
 
     fn check_route(base: &str, route: &Route, expect: &str, authorization: Option<&str>) {
@@ -267,6 +310,20 @@ mod tests {
             "http://[::1]:8181/api/v3/write_lp\
              ?db=d&precision=nanosecond&accept_partial=true&no_sync=false",
             None,
+        );
+        let taos = |credentials| TdEngine { database: "d".to_owned(), credentials, create: false };
+        let basic = Credentials::Basic { user: "root".to_owned(), password: Secret::new("t:d") };
+        check_route(
+            "http://h:6041",
+            &tdengine::route(&taos(basic)),
+            "http://h:6041/influxdb/v1/write?db=d&precision=ns",
+            Some("Basic cm9vdDp0OmQ="),
+        );
+        check_route(
+            "http://h:6041",
+            &tdengine::route(&taos(Credentials::Token(Secret::new("t")))),
+            "http://h:6041/influxdb/v1/write?db=d&precision=ns",
+            Some("Bearer t"),
         );
     }
 

@@ -9,6 +9,8 @@
 //! - A refusal of lines is never confused with a refusal of the request: an unknown precision, a
 //!   body that is no gzip, or a page from a proxy holds everything, and no line is set aside.
 //! - Only 204 is success. A 200 comes from something that is not the store.
+//! - A line that a store would take and then fail on, or mean otherwise, is not sent
+//!   ([`Store::unfit`]).
 //! - What is kept of an answer is bounded ([`Answer::BODY_BYTES_MAX`],
 //!   [`Answer::QUOTE_BYTES_MAX`]): stores repeat whole lines in what they say.
 //! - Redirects are not followed and proxies are not taken from the environment.
@@ -25,6 +27,7 @@
 //! | 204 | accepted |
 //! | 400, 422 with each refused line's number (InfluxDB 3) | partial |
 //! | 400, 422 about lines; 413; InfluxDB 2.0's 500 `partial write` | rejected: halve |
+//! | TDengine, by the code in the body | rejected, halted, or else unavailable |
 //! | 400, 422 about the request; 401, 403, 404; InfluxDB 1's 500 for no such policy | halted |
 //! | all else: 429, 5xx, other statuses, network, timeouts, cut bodies | unavailable |
 
@@ -37,16 +40,18 @@ mod influxdb2;
 mod influxdb3;
 mod options;
 mod route;
+mod tdengine;
 mod verdict;
 
 pub use any::Store;
-pub use ask::{Ask, AskError, AskLimits, Language, Rows};
+pub use ask::{Ask, AskError, AskLimits, Language, Rows, Table};
 pub use client::{Encoding, StoreError};
 pub use options::{
     Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind, KindError, Options, Partition,
-    Target,
+    Target, TdEngine,
 };
 pub use route::Route;
+pub use tdengine::Unfit;
 pub use verdict::{Answer, Refusal, Verdict, verdict};
 
 #[cfg(test)]

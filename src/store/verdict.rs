@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     model::UnixNanos,
-    store::{influxdb1, influxdb2, influxdb3, options::Kind},
+    store::{influxdb1, influxdb2, influxdb3, options::Kind, tdengine},
 };
 
 /// An answer as it came, its body bounded: a store repeats whole lines in what it says.
@@ -70,6 +70,12 @@ pub struct Refusal {
 /// The verdict on a request that `kind` answered at `now`.
 #[must_use]
 pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
+    if kind == Kind::TdEngine
+        && answer.status != 204
+        && let Some(verdict) = tdengine::read(answer)
+    {
+        return verdict;
+    }
     match answer.status {
         204 => Verdict::Accepted,
         400 | 422 if answer.is_page() => Verdict::Halted { reason: answer.told() },
@@ -77,6 +83,8 @@ pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
             Kind::InfluxDb1 => influxdb1::refusal(answer),
             Kind::InfluxDb2 => influxdb2::refusal(answer),
             Kind::InfluxDb3 => influxdb3::refusal(answer),
+            // Without a code of the server it is the adapter's, about the address.
+            Kind::TdEngine => Verdict::Halted { reason: answer.told() },
             Kind::Embedded => unreachable!("the embedded store answers no HTTP"),
         },
         413 => answer.rejected(),
@@ -94,7 +102,7 @@ pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
     }
 }
 
-/// An error body of any InfluxDB.
+/// An error body of any InfluxDB, and of TDengine's adapter.
 #[derive(Deserialize)]
 struct ErrorBody {
     #[serde(alias = "message")]
@@ -107,7 +115,7 @@ impl Answer {
     /// How much of what a store said is kept with a dead letter or shown to the operator.
     pub const QUOTE_BYTES_MAX: usize = 1024;
 
-    /// The message inside the body, or the body where it is none of InfluxDB's.
+    /// The message inside the body, or the body where it is none of a store's.
     pub(super) fn message(&self) -> String {
         match self.whole_body().map(serde_json::from_slice::<ErrorBody>) {
             Some(Ok(body)) => body.error,

@@ -142,7 +142,7 @@ fn a_value_of_another_kind_is_told_with_what_to_write() {
     check_wrong(
         "[store]\nkind = \"influx2\"\n",
         "f.toml:2: store.kind = \"influx2\": expected one of embedded, influxdb1, influxdb2, \
-         influxdb3; did you mean \"influxdb2\"?",
+         influxdb3, tdengine; did you mean \"influxdb2\"?",
     );
 }
 
@@ -232,6 +232,46 @@ fn a_store_is_asked_for_whole_and_only_for_what_its_kind_knows() {
         "[store]\nkind = \"influxdb3\"\ndatabase = \"d\"\n",
         "store.urls: missing; write where the store is, such as urls = [\"http://127.0.0.1:8086\"]",
     );
+}
+
+#[test]
+fn tdengine_is_asked_for_what_only_it_needs() {
+    const TDENGINE: &str = "[store]\nkind = \"tdengine\"\nurls = [\"http://127.0.0.1:6041\"]\n";
+    check_wrong(
+        TDENGINE,
+        "store.database: missing; tdengine needs it; write, for example, database = \"telemetry\"\n\
+         store.username: missing; tdengine asks everybody; write a user and store.password-file, \
+         or a token",
+    );
+    let with = |more: &str| format!("{TDENGINE}{more}");
+    check_wrong(
+        &with("database = \"Fleet\"\ntoken = \"t\"\norg = \"o\"\n"),
+        "f.toml:6: store.org = \"o\": a setting of influxdb2, and store.kind is tdengine; \
+         remove it or change the kind\n\
+         f.toml:4: store.database = \"Fleet\": TDengine folds or refuses such a name; use a-z, 0-9 \
+         and _, a letter first, at most 64 of them",
+    );
+    check_wrong(
+        &with("database = \"fleet\"\nusername = \"root\"\n"),
+        "f.toml:5: store.username = \"root\": a user without a password; write \
+         store.password-file",
+    );
+    let whole = with("database = \"fleet\"\nusername = \"root\"\npassword = \"p\"\n");
+    check_wrong(
+        &format!("{whole}[uplink]\ntag-bytes-max = \"256B\"\n"),
+        "f.toml:8: uplink.tag-bytes-max = \"256B\": above \"100B\", past which TDengine's server \
+         was seen to fail; lower it, or leave it out",
+    );
+    check_wrong_beside_store(
+        "create = true\n",
+        "f.toml:6: store.create = true: a setting of tdengine, and store.kind is influxdb2; \
+         remove it or change the kind",
+    );
+    for more in ["create = true\n", "[uplink]\ntag-bytes-max = \"64B\"\n"] {
+        let output = check(&format!("{whole}{more}"), &[], &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(check(&with("database = \"fleet\"\ntoken = \"t\"\n"), &[], &[]).status.success());
 }
 
 #[test]

@@ -50,7 +50,8 @@ const UPLINK: &[Key] = &[
         "uplink.tag-bytes-max",
         Kind::Size,
         "Bytes of a tag's value and of a vehicle's identity; more is `tag-invalid` or \
-         `vehicle-invalid`.",
+         `vehicle-invalid`. With `store.kind` tdengine at most, and unless written, 100B: its \
+         server fails on long ones.",
     )
     .default("256B")
     .min("17B", "a VIN has 17 characters")
@@ -121,15 +122,17 @@ const SPOOL: &[Key] = &[
 ];
 
 const EMBEDDED: &[&str] = &["embedded"];
-const HTTP: &[&str] = &["influxdb1", "influxdb2", "influxdb3"];
+const HTTP: &[&str] = &["influxdb1", "influxdb2", "influxdb3", "tdengine"];
 const V1: &[&str] = &["influxdb1"];
 const V2: &[&str] = &["influxdb2"];
-const V1_V3: &[&str] = &["influxdb1", "influxdb3"];
+const TAOS: &[&str] = &["tdengine"];
+const V1_TAOS: &[&str] = &["influxdb1", "tdengine"];
+const DATABASE: &[&str] = &["influxdb1", "influxdb3", "tdengine"];
 
 const STORE: &[Key] = &[
     key(
         "store.kind",
-        Kind::Choice(&["embedded", "influxdb1", "influxdb2", "influxdb3"]),
+        Kind::Choice(&["embedded", "influxdb1", "influxdb2", "influxdb3", "tdengine"]),
         "Which database. The embedded one keeps its files in `embedded` below the data directory.",
     )
     .default("embedded"),
@@ -165,16 +168,25 @@ const STORE: &[Key] = &[
         .only_for(V2),
     key("store.database", Kind::Text, "The database's name. Must be written.")
         .min("1", "a name has a letter")
-        .only_for(V1_V3),
+        .only_for(DATABASE),
+    key(
+        "store.create",
+        Kind::Bool,
+        "Whether to create the database if it is missing, with PRECISION 'ns' and WAL_LEVEL 2 (the \
+         server then syncs its log each WAL_FSYNC_PERIOD, 3 s unless altered). A database of \
+         another precision is not written to either way.",
+    )
+    .default("false")
+    .only_for(TAOS),
     key(
         "store.retention-policy",
         Kind::Text,
         "The retention policy written to. Absent: the database's default one.",
     )
     .only_for(V1),
-    key("store.username", Kind::Text, "The user, together with a password.").only_for(V1),
-    key("store.password", Kind::Secret, "The user's password.").only_for(V1),
-    key("store.password-file", Kind::Path, "A file that holds the password.").only_for(V1),
+    key("store.username", Kind::Text, "The user, together with a password.").only_for(V1_TAOS),
+    key("store.password", Kind::Secret, "The user's password.").only_for(V1_TAOS),
+    key("store.password-file", Kind::Path, "A file that holds the password.").only_for(V1_TAOS),
     key("store.token", Kind::Secret, "A token that may write.").only_for(HTTP),
     key("store.token-file", Kind::Path, "A file that holds the token.").only_for(HTTP),
     key("store.connect-timeout", Kind::Duration, "How long a connection may take to be made.")

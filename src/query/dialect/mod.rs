@@ -10,10 +10,11 @@ mod flux;
 mod influxql;
 mod layout;
 mod sql;
+mod tdengine;
 #[cfg(test)]
 mod tests;
 mod translate;
 
 pub(super) use coded::decode;
 pub(super) use layout::Layout;
-pub(super) use translate::{Translated, known_columns, translate};
+pub(super) use translate::{Known, Translated, known_columns, page_end, translate};

@@ -6,7 +6,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Translated, translate};
+use super::{Known, Translated, translate};
 use crate::{
     model::{FieldType, UnixNanos, Value, ValueType},
     query::question::{Field, Function, Order, Question},
@@ -76,7 +76,9 @@ impl Named {
     }
 
     fn asked(&self, kind: Kind, function: Option<Function>, every: Option<i64>) -> Vec<Translated> {
-        translate(kind, &self.bucket, &self.question(function, every), Some(&self.known()))
+        let known = Known { columns: Some(self.known()), ..Known::default() };
+        translate(kind, &self.bucket, &self.question(function, every), &known)
+            .expect("its language has words for everything")
     }
 }
 

@@ -1,11 +1,12 @@
 //! Which language a store is asked in.
 
 use crate::{
+    model::UnixNanos,
     query::{
-        dialect::{Layout, flux, influxql, sql},
+        dialect::{Layout, flux, influxql, sql, tdengine},
         question::Question,
     },
-    store::{Ask, Kind},
+    store::{Ask, AskError, Kind, Table},
 };
 
 /// A question in a store's language.
@@ -15,36 +16,72 @@ pub(in crate::query) struct Translated {
     pub(in crate::query) layout: Layout,
 }
 
+/// What had to be asked of a server before the question itself; all absent where nothing had to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::query) struct Known {
+    /// The columns of the measurement (InfluxDB 3, the embedded store).
+    pub(in crate::query) columns: Option<Vec<String>>,
+    /// Its table (TDengine); absent: it has none.
+    pub(in crate::query) table: Option<Table>,
+    /// The last moment that the page reaches to (TDengine); absent: all of the range fits.
+    pub(in crate::query) end: Option<UnixNanos>,
+}
+
 /// The question that tells which columns a measurement has there, one a row: of a database that
-/// refuses to be asked for one that nobody has written yet. The embedded store tells its own.
+/// refuses to be asked for one that nobody has written yet. The embedded store tells its own, and
+/// TDengine's are a [`Table`].
 pub(in crate::query) fn known_columns(kind: Kind, question: &Question) -> Option<Ask> {
     match kind {
-        Kind::InfluxDb1 | Kind::InfluxDb2 | Kind::Embedded => None,
+        Kind::InfluxDb1 | Kind::InfluxDb2 | Kind::TdEngine | Kind::Embedded => None,
         Kind::InfluxDb3 => Some(sql::known_columns(question)),
     }
 }
 
-/// The questions for a store that holds `known` columns of the measurement; none where no row can
-/// come of it. Each brings some of the fields, and rows of one key are parts of one row.
+/// The question that tells where a page of a table ends, where the store cannot cut it there.
+pub(in crate::query) fn page_end(
+    question: &Question,
+    table: &Table,
+) -> Result<Option<Ask>, AskError> {
+    if is_empty(question) {
+        return Ok(None);
+    }
+    tdengine::page_end(question, table)
+}
+
+/// The questions for a server of which this is `known`; none where no row can come of it. Each
+/// brings some of the fields, and rows of one key are parts of one row.
+///
+/// # Errors
+/// If the store's language has no words for it.
 pub(in crate::query) fn translate(
     kind: Kind,
     bucket: &str,
     question: &Question,
-    known: Option<&[String]>,
-) -> Vec<Translated> {
-    let (from, to) = question.rest();
-    if question.fields.is_empty() || from >= to {
-        return Vec::new();
+    known: &Known,
+) -> Result<Vec<Translated>, AskError> {
+    if is_empty(question) {
+        return Ok(Vec::new());
     }
+    let columns = known.columns.as_deref();
     let mut parts = match kind {
         Kind::InfluxDb1 => vec![influxql::translate(question)],
         Kind::InfluxDb2 => flux::translate(question, bucket),
-        Kind::InfluxDb3 => sql::translate(question, sql::INFLUXDB3, known).into_iter().collect(),
-        Kind::Embedded => sql::translate(question, sql::SQLITE, known).into_iter().collect(),
+        Kind::InfluxDb3 => sql::translate(question, sql::INFLUXDB3, columns).into_iter().collect(),
+        Kind::Embedded => sql::translate(question, sql::SQLITE, columns).into_iter().collect(),
+        Kind::TdEngine => match &known.table {
+            Some(table) => tdengine::translate(question, table, known.end)?.into_iter().collect(),
+            None => Vec::new(),
+        },
     };
+    let (from, to) = question.rest();
     for part in &mut parts {
         part.ask.measurements = vec![question.measurement.clone()];
         part.ask.range = Some(from..to);
     }
-    parts
+    Ok(parts)
+}
+
+fn is_empty(question: &Question) -> bool {
+    let (from, to) = question.rest();
+    question.fields.is_empty() || from >= to
 }

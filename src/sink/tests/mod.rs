@@ -5,3 +5,4 @@ mod fault_disk;
 mod faults;
 mod rig;
 mod shipping;
+mod tdengine;

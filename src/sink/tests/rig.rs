@@ -15,7 +15,7 @@ use crate::{
     model::{Catalog, DeadLetter, LineDialect, Measurement, Secret, ShardId},
     sink::{Drained, Options, Parts, RetryOptions, Shard, ShardStatus, Sink, start},
     spool::{self, Budget, EntryBuffer, Writer},
-    store::{self, InfluxDb1, InfluxDb2, Kind, Store, Target},
+    store::{self, Credentials, InfluxDb1, InfluxDb2, Kind, Store, Target, TdEngine},
     telemetry::{Critical, Health, HealthBoard, Metrics, PointCounts},
 };
 
@@ -178,6 +178,14 @@ impl Rig {
                 database: "d".to_owned(),
                 retention_policy: None,
                 credentials: None,
+            }),
+            Kind::TdEngine => Target::TdEngine(TdEngine {
+                database: "fleet".to_owned(),
+                credentials: Credentials::Basic {
+                    user: "root".to_owned(),
+                    password: Secret::new("hush"),
+                },
+                create: true,
             }),
             _ => Target::InfluxDb2(InfluxDb2 {
                 org: "o".to_owned(),

@@ -6,6 +6,7 @@ use crate::{
         annotated::FluxRows,
         influxql::InfluxQlRows,
         json_lines::JsonLines,
+        tdengine::RestRows,
         terms::{AskError, Rows},
     },
 };
@@ -19,6 +20,8 @@ pub(in crate::store) enum Decoder {
     Flux(FluxRows),
     /// JSON lines.
     Lines(JsonLines),
+    /// One document of JSON.
+    Rest(RestRows),
 }
 
 impl Decoder {
@@ -28,6 +31,7 @@ impl Decoder {
             Self::InfluxQl(rows) => rows.take(bytes, shape),
             Self::Flux(rows) => rows.take(bytes, shape),
             Self::Lines(rows) => rows.take(bytes, shape),
+            Self::Rest(rows) => rows.take(bytes, shape),
         }
     }
 
@@ -37,6 +41,7 @@ impl Decoder {
             Self::InfluxQl(rows) => rows.end(),
             Self::Flux(rows) => rows.end(shape),
             Self::Lines(rows) => rows.end(shape),
+            Self::Rest(rows) => rows.end(),
         }?;
         shape.freeze();
         Ok(())

@@ -13,7 +13,7 @@ use crate::{
         ask::{
             annotated::FluxRows,
             decode::Decoder,
-            request::{Asking, Request},
+            request::{Asking, Body, Request},
             terms::Ask,
         },
         options::InfluxDb2,
@@ -32,9 +32,10 @@ pub(super) fn asking(options: &InfluxDb2, ask: &Ask) -> Asking {
     }
     let request = Request {
         path: &["api", "v2", "query"],
+        database: None,
         query: vec![("org", options.org.clone())],
         accept: "application/csv",
-        body: Some(body),
+        body: Some(Body::Json(body)),
     };
     Asking { request, decoder: Decoder::Flux(FluxRows::default()) }
 }

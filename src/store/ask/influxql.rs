@@ -27,7 +27,7 @@ pub(super) fn asking(options: &InfluxDb1, ask: &Ask) -> Asking {
     query.push(("params", params(ask).to_string()));
     query.push(("q", ask.text.clone()));
     let accept = "application/x-msgpack";
-    let request = Request { path: &["query"], query, accept, body: None };
+    let request = Request { path: &["query"], database: None, query, accept, body: None };
     Asking { request, decoder: Decoder::InfluxQl(InfluxQlRows::default()) }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     store::{
         ask::{
             decode::{Decoder, Shape},
-            request::{Asking, Request, params},
+            request::{Asking, Body, Request, params},
             terms::{Ask, AskError, Language},
         },
         options::InfluxDb3,
@@ -37,7 +37,8 @@ pub(super) fn asking(options: &InfluxDb3, ask: &Ask) -> Asking {
         body["params"] = params(ask);
     }
     let accept = "application/jsonl";
-    let request = Request { path, query: Vec::new(), accept, body: Some(body) };
+    let body = Some(Body::Json(body));
+    let request = Request { path, database: None, query: Vec::new(), accept, body };
     Asking { request, decoder: Decoder::Lines(JsonLines::default()) }
 }
 

@@ -5,13 +5,17 @@
 //! statement, in front of whatever the store itself refuses.
 //!
 //! AK-2: a parameter is data. It is bound where the store binds (`params` of InfluxDB 1 and 3,
-//! names in SQLite) and sent as a syntax tree beside the text where it does not (InfluxDB 2); no
-//! value is ever pasted into a text.
+//! names in SQLite) and sent as a syntax tree beside the text where it does not (InfluxDB 2).
+//! TDengine has neither over REST: there a value is written into the text as one literal, by one
+//! function (`tdengine::literal`), whose corpus of hostile values is read back by a tokenizer that
+//! knows nothing of it. In no other place is a value ever pasted into a text.
 //!
 //! AK-3: an answer is bounded in rows, bytes and time ([`AskLimits`]), and past a bound, or when
 //! its [`Rows`] are dropped, the connection is dropped, on which every store cancels its work.
 //!
-//! AK-4: an answer that ends in the middle is an error, never a shorter answer.
+//! AK-4: an answer that ends in the middle is an error, never a shorter answer. One that the store
+//! itself ends early and calls whole cannot be told: TDengine's adapter does so where its server
+//! fails between two blocks of rows, and at its own `restfulRowLimit`.
 //!
 //! # The stores
 //! | store | languages | how | types from |
@@ -19,6 +23,7 @@
 //! | InfluxDB 1 | InfluxQL | `GET /query`, chunked MessagePack | MessagePack |
 //! | InfluxDB 2 | Flux | `POST /api/v2/query`, annotated CSV | `#datatype` |
 //! | InfluxDB 3 | SQL, InfluxQL | `POST /api/v3/query_sql`, JSON lines | the values themselves |
+//! | TDengine | SQL | `POST /rest/sql/{database}`, one JSON document | `column_meta` |
 //!
 //! InfluxDB 2's CSV has one spelling for an empty string and for none, and for LF and CR LF: texts
 //! of a question in Flux come back with nulls for empty ones and LF for each line break.
@@ -35,7 +40,8 @@ mod json_lines;
 mod packed;
 mod request;
 mod send;
+mod tdengine;
 mod terms;
 
 pub(in crate::store) use send::Asker;
-pub use terms::{Ask, AskError, AskLimits, Language, Rows};
+pub use terms::{Ask, AskError, AskLimits, Language, Rows, Table};

@@ -11,11 +11,21 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::store) struct Request {
     pub(in crate::store) path: &'static [&'static str],
+    /// One more segment, where a database is named by it.
+    pub(in crate::store) database: Option<String>,
     /// Query parameters, unescaped, in order.
     pub(in crate::store) query: Vec<(&'static str, String)>,
     pub(in crate::store) accept: &'static str,
-    /// Sent as JSON with POST; without one it is a GET.
-    pub(in crate::store) body: Option<serde_json::Value>,
+    /// Sent with POST; without one it is a GET.
+    pub(in crate::store) body: Option<Body>,
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::store) enum Body {
+    Json(serde_json::Value),
+    /// A statement, as it is.
+    Text(String),
 }
 
 /// How one protocol is asked.

@@ -4,7 +4,7 @@
 use std::{pin::Pin, time::Duration};
 
 use reqwest::{
-    Client, Response, Url,
+    Client, RequestBuilder, Response, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderValue},
 };
 use tokio::{sync::mpsc, time::Sleep};
@@ -17,8 +17,9 @@ use crate::{
             decode::Shape,
             flux, influxql, json_lines,
             packed::{self, Packed},
-            request::Asking,
-            terms::{Ask, AskError, AskLimits, Language, Rows},
+            request::{Asking, Body, Request},
+            tdengine,
+            terms::{Ask, AskError, AskLimits, Language, Rows, Table},
         },
         client,
         options::{Options, Target},
@@ -67,6 +68,7 @@ impl Asker {
             Target::InfluxDb1(_) => &[Language::InfluxQl],
             Target::InfluxDb2(_) => &[Language::Flux],
             Target::InfluxDb3(_) => &[Language::Sql, Language::InfluxQl],
+            Target::TdEngine(_) => &[Language::Sql],
             Target::Embedded(_) => unreachable!("{NO_HTTP}"),
         }
     }
@@ -79,19 +81,69 @@ impl Asker {
         limits: AskLimits,
     ) -> Result<Rows, AskError> {
         let deadline = Box::pin(tokio::time::sleep(limits.time_max));
-        let asking = self.asking(ask);
+        let asking = self.asking(ask)?;
         let mut answering =
             Answering { asking, limits, deadline, bytes: 0, shape: Shape::default() };
         let response = answering.send(self, endpoint).await?;
         answering.answer(response).await
     }
 
-    fn asking(&self, ask: &Ask) -> Asking {
-        match &self.target {
+    /// Sends one statement of ours to TDengine and gives its whole answer, whatever it says. The
+    /// client's own time-out holds, and the bound of any answer.
+    pub(in crate::store) async fn tell(
+        &self,
+        endpoint: usize,
+        text: &str,
+    ) -> Result<Answer, reqwest::Error> {
+        let request = tdengine::request(None, text.to_owned());
+        client::whole(self.sending(endpoint, &request).send().await?).await
+    }
+
+    /// The tables of TDengine that may hold `measurement`, and what is in the first that is there.
+    pub(in crate::store) async fn table(
+        &self,
+        endpoint: usize,
+        measurement: &str,
+        limits: AskLimits,
+    ) -> Result<Option<Table>, AskError> {
+        for name in tdengine::table_names(measurement) {
+            let ask = Ask::new(Language::Sql, tdengine::describe(&name)?);
+            let rows = match self.ask(endpoint, &ask, limits).await {
+                Err(error) if tdengine::is_table_missing(&error) => continue,
+                rows => rows?,
+            };
+            return Ok(Some(Table { columns: rows.first_column().await?, name }));
+        }
+        Ok(None)
+    }
+
+    fn asking(&self, ask: &Ask) -> Result<Asking, AskError> {
+        Ok(match &self.target {
             Target::InfluxDb1(options) => influxql::asking(options, ask),
             Target::InfluxDb2(options) => flux::asking(options, ask),
             Target::InfluxDb3(options) => json_lines::asking(options, ask),
+            Target::TdEngine(options) => tdengine::asking(options, ask)?,
             Target::Embedded(_) => unreachable!("{NO_HTTP}"),
+        })
+    }
+
+    fn sending(&self, endpoint: usize, request: &Request) -> RequestBuilder {
+        let mut url = self.endpoints[endpoint % self.endpoints.len()].clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(request.path).extend(&request.database);
+        }
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let sending = match &request.body {
+            None => self.http.get(url),
+            Some(Body::Json(body)) => self.http.post(url).json(body),
+            Some(Body::Text(text)) => self.http.post(url).body(text.clone()),
+        };
+        let sending = sending.header(ACCEPT, request.accept);
+        match &self.authorization {
+            Some(value) => sending.header(AUTHORIZATION, value.clone()),
+            None => sending,
         }
     }
 }
@@ -108,20 +160,7 @@ struct Answering {
 impl Answering {
     /// Sends the question and gives the answer if it is one.
     async fn send(&mut self, asker: &Asker, endpoint: usize) -> Result<Response, AskError> {
-        let request = &self.asking.request;
-        let mut url = asker.endpoints[endpoint % asker.endpoints.len()].clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(request.path);
-        }
-        url.query_pairs_mut().extend_pairs(&request.query);
-        let mut sending = match &request.body {
-            None => asker.http.get(url),
-            Some(body) => asker.http.post(url).json(body),
-        };
-        sending = sending.header(ACCEPT, request.accept);
-        if let Some(value) = &asker.authorization {
-            sending = sending.header(AUTHORIZATION, value.clone());
-        }
+        let sending = asker.sending(endpoint, &self.asking.request);
         // The client's own time-out is for writes; the answer to a question has its own bound, of
         // which a second more lets ours be the one that is told.
         let sending = sending.timeout(self.limits.time_max + Duration::from_secs(1)).send();
@@ -239,6 +278,9 @@ async fn refusal(mut response: Response) -> AskError {
         if answer.cut {
             break;
         }
+    }
+    if let Some(error) = tdengine::refusal(&answer.body) {
+        return error;
     }
     let packed = packed::first(&answer.body).ok().and_then(|(mut body, _)| body.take("error"));
     let message = packed.and_then(Packed::into_text).unwrap_or_else(|| answer.message());

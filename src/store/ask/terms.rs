@@ -9,7 +9,7 @@ use crate::model::{Column, Row, UnixNanos, Value};
 /// A query language that some store speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Language {
-    /// SQL: the embedded store's (SQLite) and InfluxDB 3's.
+    /// SQL: the embedded store's (SQLite), InfluxDB 3's and TDengine's.
     Sql,
     /// InfluxQL: InfluxDB 1 and 3.
     InfluxQl,
@@ -109,6 +109,45 @@ impl Rows {
     pub const CHUNKS_AHEAD: usize = 2;
     /// Rows of one chunk, about: a chunk of telemetry is then some 100 KB.
     pub const CHUNK_ROWS: usize = 1000;
+}
+
+impl Rows {
+    /// The first moment of the first column.
+    ///
+    /// # Errors
+    /// If the answer fails before its first row.
+    pub async fn first_moment(mut self) -> Result<Option<UnixNanos>, AskError> {
+        let Some(chunk) = self.chunks.recv().await else { return Ok(None) };
+        Ok(chunk?.into_iter().next().and_then(|row| match row.into_iter().next() {
+            Some(Value::Timestamp(at)) => Some(at),
+            _ => None,
+        }))
+    }
+
+    /// All texts of the first column.
+    ///
+    /// # Errors
+    /// If the answer does not come to its end.
+    pub async fn first_column(mut self) -> Result<Vec<String>, AskError> {
+        let mut texts = Vec::new();
+        while let Some(chunk) = self.chunks.recv().await {
+            let text = |row: Row| match row.into_iter().next() {
+                Some(Value::String(text)) => Some(text),
+                _ => None,
+            };
+            texts.extend(chunk?.into_iter().filter_map(text));
+        }
+        Ok(texts)
+    }
+}
+
+/// What a store that is not to be asked for what it has not has of a measurement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name there, which need not be the measurement's.
+    pub name: String,
+    /// Its columns: the time first, then fields and tags.
+    pub columns: Vec<String>,
 }
 
 /// Why a question was not answered, or not to its end.

@@ -1,6 +1,6 @@
-//! The guard of SQL and InfluxQL, which share their shape.
+//! The guard of the dialects of SQL and of InfluxQL, which share their shape.
 
-/// Where the two differ.
+/// Where they differ.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dialect {
     name: &'static str,
@@ -8,8 +8,10 @@ pub(super) struct Dialect {
     begins: &'static [&'static str],
     /// Words that no statement that reads holds outside of quotes.
     writes: &'static [&'static str],
-    /// Whether a backslash escapes inside quotes.
+    /// Whether a backslash escapes inside quotes; never in a name between backticks.
     escapes: bool,
+    /// What opens a text or a name.
+    quotes: &'static [char],
     /// Whether a slash may begin a regular expression.
     has_regex: bool,
 }
@@ -23,6 +25,37 @@ pub(super) const SQL: Dialect = Dialect {
         "truncate", "set", "call", "execute", "prepare",
     ],
     escapes: false,
+    quotes: &['\'', '"'],
+    has_regex: false,
+};
+
+/// TDengine's. `SHOW CREATE TABLE` reads, and nothing that begins as these do can create.
+pub(super) const TDENGINE: Dialect = Dialect {
+    name: "TDengine's SQL",
+    begins: &["select", "show", "describe", "desc", "explain"],
+    writes: &[
+        "insert",
+        "into",
+        "update",
+        "delete",
+        "drop",
+        "alter",
+        "use",
+        "kill",
+        "compact",
+        "flush",
+        "balance",
+        "redistribute",
+        "merge",
+        "split",
+        "trim",
+        "grant",
+        "revoke",
+        "reset",
+        "import",
+    ],
+    escapes: true,
+    quotes: &['\'', '"', '`'],
     has_regex: false,
 };
 
@@ -32,6 +65,7 @@ pub(super) const INFLUXQL: Dialect = Dialect {
     begins: &["select", "show", "explain"],
     writes: &["into"],
     escapes: true,
+    quotes: &['\'', '"'],
     has_regex: true,
 };
 
@@ -95,7 +129,7 @@ fn cut<'a>(text: &'a str, dialect: Dialect) -> Result<Cut<'a>, String> {
             cut.is_several = true;
         }
         at += match c {
-            '\'' | '"' => quoted_len(rest, c, dialect)?,
+            c if dialect.quotes.contains(&c) => quoted_len(rest, c, dialect)?,
             '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => match rest[2..].find("*/") {
                 // Whether a comment nests is a matter of the server's.
@@ -130,6 +164,7 @@ fn quoted_len(text: &str, quote: char, dialect: Dialect) -> Result<usize, String
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
         match c {
+            '\\' if quote == '`' => {}
             // Some dialects of SQL escape with it in texts and some do not; in names none does.
             '\\' if !dialect.escapes && quote == '"' => {}
             '\\' if !dialect.escapes => {

@@ -1,19 +1,29 @@
 //! What is asked, and what is refused however it is hidden.
 
 use super::check;
-use crate::store::{Ask, AskError, Language};
+use crate::store::{Ask, AskError, Kind, Language};
 
 #[track_caller]
 fn check_asked(language: Language, texts: &[&str]) {
+    check_asked_of(Kind::InfluxDb3, language, texts);
+}
+
+#[track_caller]
+fn check_asked_of(kind: Kind, language: Language, texts: &[&str]) {
     for text in texts {
-        assert_eq!(check(&Ask::new(language, *text)), Ok(()), "{text}");
+        assert_eq!(check(kind, &Ask::new(language, *text)), Ok(()), "{text}");
     }
 }
 
 #[track_caller]
 fn check_refused(language: Language, texts: &[&str]) {
+    check_refused_of(Kind::InfluxDb3, language, texts);
+}
+
+#[track_caller]
+fn check_refused_of(kind: Kind, language: Language, texts: &[&str]) {
     for text in texts {
-        let refused = check(&Ask::new(language, *text));
+        let refused = check(kind, &Ask::new(language, *text));
         assert!(matches!(refused, Err(AskError::Refused { .. })), "{text}: {refused:?}");
     }
 }
@@ -85,6 +95,52 @@ fn sql_reads_one_statement() {
             "SET x = 1",
         ],
     );
+}
+
+#[test]
+fn tdengine_reads_one_statement_that_begins_as_reading_does() {
+    let asked = [
+        "SELECT _wstart, AVG(`x`) FROM `m` PARTITION BY `vin` INTERVAL(1m);",
+        r"SELECT * FROM m WHERE vin = 'it\'s; drop' AND c = $c -- ; drop database fleet",
+        "select `drop`, `insert` from `a;b` where s = \"; delete\" /* ; drop */",
+        r"SELECT `a\` FROM m WHERE s = '\\'",
+        "SHOW CREATE TABLE `m`",
+        "SHOW STABLES",
+        "DESCRIBE `m`",
+        "desc m",
+        "EXPLAIN SELECT * FROM m",
+    ];
+    check_asked_of(Kind::TdEngine, Language::Sql, &asked);
+    let refused = [
+        "INSERT INTO m VALUES (now, 1)",
+        "INSERT INTO t USING m TAGS('a') VALUES (now, 1)",
+        "DELETE FROM m",
+        "CREATE DATABASE d",
+        "ALTER DATABASE fleet WAL_LEVEL 1",
+        "DROP STABLE m",
+        "USE fleet",
+        "KILL QUERY '1'",
+        "COMPACT DATABASE fleet",
+        "FLUSH DATABASE fleet",
+        "BALANCE VGROUP",
+        "REDISTRIBUTE VGROUP 2 DNODE 1",
+        "GRANT ALL ON *.* TO u",
+        "RESET QUERY CACHE",
+        "TRIM DATABASE fleet",
+        "WITH x AS (SELECT 1) SELECT * FROM x",
+        "import into m values (now, 1)",
+        "EXPLAIN INSERT INTO m VALUES (now, 1)",
+        "SELECT 1; DROP DATABASE fleet",
+        // The server leaves a second statement out in silence, this guard does not.
+        "SELECT 1; SELECT 2",
+        r"SELECT * FROM m WHERE s = '\\'; DROP DATABASE fleet --'",
+        r"SELECT `a\`; DROP DATABASE fleet --`",
+        "SELECT * FROM m WHERE s = 'open",
+        "SELECT * FROM `open",
+        "/*/ SELECT 1; */ DROP DATABASE fleet",
+        "",
+    ];
+    check_refused_of(Kind::TdEngine, Language::Sql, &refused);
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! A question to text, its names quoted and its values left to be bound.
+
+use std::fmt::Write as _;
+
+use crate::{
+    model::{UnixNanos, Value},
+    query::{
+        dialect::{Layout, Translated},
+        question::{Field, Function, Order, Question},
+    },
+    store::{Ask, AskError, Language, Table},
+};
+
+/// The question for a table, up to where the page ends; nothing where no row can come of it.
+pub(in crate::query) fn translate(
+    question: &Question,
+    table: &Table,
+    end: Option<UnixNanos>,
+) -> Result<Option<Translated>, AskError> {
+    let Some(mut writer) = Writer::new(question, table)? else { return Ok(None) };
+    let (mut from, mut to) = question.rest();
+    match (end, question.order) {
+        (None, _) => {}
+        (Some(end), Order::Ascending) => to = to.min(end.saturating_add(1)),
+        (Some(end), Order::Descending) => from = from.max(end),
+    }
+    let text = match (question.function, question.every) {
+        (None, _) => writer.points(from, to)?,
+        (Some(function), every) => writer.windows(function, every, from, to)?,
+    };
+    let has_time = question.function.is_none() || question.every.is_some();
+    let mut ask = Ask::new(Language::Sql, text);
+    ask.params = writer.params;
+    let layout = Layout {
+        time: has_time.then(|| TIME.to_owned()),
+        vehicle: tag_alias(0),
+        tags: (1..=question.tags.len()).map(tag_alias).collect(),
+        fields: (0..question.fields.len()).map(field_alias).collect(),
+        ..Layout::default()
+    };
+    Ok(Some(Translated { ask, layout }))
+}
+
+/// The question that tells the last moment that the page and one row behind it reach to: what lies
+/// beyond it need not be read. Its answer is empty where all of the range fits, and there is none
+/// for windows, which have to be computed to be counted.
+pub(in crate::query) fn page_end(
+    question: &Question,
+    table: &Table,
+) -> Result<Option<Ask>, AskError> {
+    if question.function.is_some() {
+        return Ok(None);
+    }
+    let Some(mut writer) = Writer::new(question, table)? else { return Ok(None) };
+    let (mut from, mut to) = question.rest();
+    // Rows of the very moment of `after` may be of the page before, so none of them counts.
+    match (&question.after, question.order) {
+        (None, _) => {}
+        (Some(after), Order::Ascending) => from = from.max(after.time.saturating_add(1)),
+        (Some(after), Order::Descending) => to = to.min(after.time),
+    }
+    let (source, order) = (writer.source(from, to)?, writer.order());
+    let (time, limit) = (&writer.time, question.limit);
+    let text =
+        format!("SELECT {time} AS {TIME} {source} ORDER BY {time} {order} LIMIT 1 OFFSET {limit}");
+    let mut ask = Ask::new(Language::Sql, text);
+    ask.params = writer.params;
+    Ok(Some(ask))
+}
+
+/// The alias of a row's time: like those of tags and fields none that anybody calls a field.
+const TIME: &str = "q_time";
+
+fn tag_alias(at: usize) -> String {
+    format!("q_t{at}")
+}
+
+fn field_alias(at: usize) -> String {
+    format!("q_f{at}")
+}
+
+/// The parts of a statement that are the same whatever is asked.
+struct Writer<'a> {
+    question: &'a Question,
+    table: &'a Table,
+    /// The time's column, quoted.
+    time: String,
+    params: Vec<(String, Value)>,
+}
+
+impl<'a> Writer<'a> {
+    /// Nothing where the table has not one of the fields, or no vehicle of those asked for.
+    fn new(question: &'a Question, table: &'a Table) -> Result<Option<Self>, AskError> {
+        let Some(time) = table.columns.first() else { return Ok(None) };
+        let writer = Self { question, table, time: name(time)?, params: Vec::new() };
+        let has_some = question.fields.iter().any(|field| writer.has(&field.name));
+        let has_vehicle = question.vehicles.is_empty() || writer.has(&question.vehicle_tag);
+        Ok((has_some && has_vehicle).then_some(writer))
+    }
+
+    /// Whether it is a column of the table; the time is none that anybody asks for.
+    fn has(&self, column: &str) -> bool {
+        self.table.columns[1..].iter().any(|known| known == column)
+    }
+
+    fn order(&self) -> &'static str {
+        match self.question.order {
+            Order::Ascending => "ASC",
+            Order::Descending => "DESC",
+        }
+    }
+
+    /// The fields that are there, with their place in the question.
+    fn fields(&self) -> impl Iterator<Item = (usize, &'a Field)> {
+        let fields = self.question.fields.iter().enumerate();
+        fields.filter(|(_, field)| self.has(&field.name))
+    }
+
+    fn source(&mut self, from: UnixNanos, to: UnixNanos) -> Result<String, AskError> {
+        let question = self.question;
+        let time = self.time.clone();
+        let table = name(&self.table.name)?;
+        let mut text = format!("FROM {table} WHERE {time} >= {} AND {time} < {}", from.0, to.0);
+        if !question.vehicles.is_empty() {
+            let mut placeholders = Vec::new();
+            self.params.clear();
+            for vehicle in &question.vehicles {
+                let placeholder = format!("p{}", self.params.len());
+                placeholders.push(format!("${placeholder}"));
+                self.params.push((placeholder, Value::String(vehicle.clone())));
+            }
+            let tag = name(&question.vehicle_tag)?;
+            write!(text, " AND {tag} IN ({})", placeholders.join(", ")).expect("it fits");
+        }
+        let some: Result<Vec<String>, AskError> = self
+            .fields()
+            .map(|(_, field)| Ok(format!("{} IS NOT NULL", name(&field.name)?)))
+            .collect();
+        write!(text, " AND ({})", some?.join(" OR ")).expect("it fits");
+        Ok(text)
+    }
+
+    fn points(&mut self, from: UnixNanos, to: UnixNanos) -> Result<String, AskError> {
+        let question = self.question;
+        let source = self.source(from, to)?;
+        let mut columns = format!("{} AS {TIME}", self.time);
+        let tags = std::iter::once(&question.vehicle_tag).chain(&question.tags);
+        for (at, tag) in tags.enumerate().filter(|(_, tag)| self.has(tag)) {
+            write!(columns, ", {} AS {}", name(tag)?, tag_alias(at)).expect("it fits");
+        }
+        for (at, field) in self.fields() {
+            write!(columns, ", {} AS {}", name(&field.name)?, field_alias(at)).expect("it fits");
+        }
+        let (time, order) = (&self.time, self.order());
+        Ok(format!("SELECT {columns} {source} ORDER BY {time} {order}"))
+    }
+
+    fn windows(
+        &mut self,
+        function: Function,
+        every: Option<i64>,
+        from: UnixNanos,
+        to: UnixNanos,
+    ) -> Result<String, AskError> {
+        let function = match function {
+            Function::Mean => "AVG",
+            Function::Min => "MIN",
+            Function::Max => "MAX",
+            Function::Sum => "SUM",
+            Function::Count => "COUNT",
+            Function::First => "FIRST",
+            Function::Last => "LAST",
+        };
+        let source = self.source(from, to)?;
+        let mut columns = Vec::new();
+        if every.is_some() {
+            columns.push(format!("_wstart AS {TIME}"));
+        }
+        let tag = &self.question.vehicle_tag;
+        let vehicle = if self.has(tag) { Some(name(tag)?) } else { None };
+        columns.extend(vehicle.iter().map(|vehicle| format!("{vehicle} AS {}", tag_alias(0))));
+        for (at, field) in self.fields() {
+            columns.push(format!("{function}({}) AS {}", name(&field.name)?, field_alias(at)));
+        }
+        let columns = columns.join(", ");
+        let partition = vehicle.map(|tag| format!(" PARTITION BY {tag}")).unwrap_or_default();
+        let order = self.order();
+        Ok(match every {
+            None => format!("SELECT {columns} {source}{partition}"),
+            Some(every) => format!(
+                "SELECT * FROM (SELECT {columns} {source}{partition} INTERVAL({every}b)) \
+                 ORDER BY {TIME} {order}"
+            ),
+        })
+    }
+}
+
+/// A name between backticks, in which nothing can be escaped.
+fn name(name: &str) -> Result<String, AskError> {
+    if name.contains(['`', '\0']) {
+        let message = format!("TDengine's SQL cannot name `{name}`; ask for other fields");
+        return Err(AskError::Refused { message });
+    }
+    Ok(format!("`{name}`"))
+}

@@ -1,0 +1,167 @@
+//! Shipping to TDengine, whose traps are many: a stand-in that answers as one was seen to.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::{
+    model::{Cause, LineDialect},
+    store::Kind,
+    telemetry::Health,
+};
+
+use super::{
+    fake_store::{Play, Request},
+    rig::{Rig, line, line_set, options, until},
+};
+
+const OTHER: &str = r#"{"code":0,"column_meta":[["name","VARCHAR",64],["precision","VARCHAR",2]],"data":[["fleet","ms"]],"rows":1}"#;
+const THERE: &str = r#"{"code":0,"column_meta":[["name","VARCHAR",64],["precision","VARCHAR",2]],"data":[["fleet","ns"]],"rows":1}"#;
+const MISSING: &str = r#"{"code":0,"column_meta":[["name","VARCHAR",64],["precision","VARCHAR",2]],"data":[],"rows":0}"#;
+const DONE: &str = r#"{"code":0,"column_meta":[["affected_rows","INT",4]],"data":[[0]],"rows":1}"#;
+const EXISTS: &str = r#"{"code":897,"desc":"Database already exists"}"#;
+const REFUSED: &str = r#"{"code":"internal error","message":"[0x203] Invalid value in client"}"#;
+const GONE: &str = r#"{"code":"internal error","message":"[0x388] Database not exist"}"#;
+const AWAY: &str =
+    r#"{"code":"internal error","message":"[0x20] some vnode/qnode/mnode(s) out of service"}"#;
+
+/// Answers statements as a server with the right database, and writes as told.
+fn with_database(
+    write: impl Fn(&Request) -> Play + Send + Sync + 'static,
+) -> impl Fn(&Request) -> Play + Send + Sync + 'static {
+    move |request| match request.target.starts_with("/rest/sql") {
+        true => Play::Answer(200, "", THERE),
+        false => write(request),
+    }
+}
+
+async fn rig(script: impl Fn(&Request) -> Play + Send + Sync + 'static) -> Rig {
+    Rig::with(options(), Kind::TdEngine, LineDialect::Unsigned, 1, script).await
+}
+
+#[tokio::test]
+async fn the_database_is_looked_at_once_and_lines_go_to_the_adapter() {
+    let mut rig = rig(with_database(|_| Play::Store)).await;
+    for idx in 1..20 {
+        rig.append(0, &[line(idx)]);
+    }
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set(1..20));
+    let (asked, written): (Vec<Request>, Vec<Request>) =
+        rig.store.requests().into_iter().partition(|request| request.target == "/rest/sql");
+    assert!(!asked.is_empty() && asked.len() <= 2, "once a slot at most: {asked:?}");
+    assert!(asked[0].holds("information_schema.ins_databases where name = 'fleet'"));
+    for request in &written {
+        assert_eq!(request.target, "/influxdb/v1/write?db=fleet&precision=ns");
+        assert!(request.head.contains("authorization: basic cm9vddpodxno"), "{}", request.head);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_database_is_created_and_made_again_when_it_is_gone() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&made);
+    let script = move |request: &Request| match request.target.starts_with("/rest/sql") {
+        true if request.holds("create database `fleet` precision 'ns' wal_level 2") => {
+            match seen.fetch_add(1, Ordering::SeqCst) {
+                0 => Play::Answer(200, "", EXISTS),
+                _ => Play::Answer(200, "", DONE),
+            }
+        }
+        true => Play::Answer(200, "", MISSING),
+        // The first time it is made by somebody else, and gone again.
+        false if seen.load(Ordering::SeqCst) < 2 => Play::Answer(500, "", GONE),
+        false => Play::Store,
+    };
+    let mut rig = rig(script).await;
+    rig.append(0, &[line(1)]);
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set(1..2));
+    assert_eq!(made.load(Ordering::SeqCst), 2);
+    assert_eq!(rig.letters(), []);
+}
+
+#[tokio::test]
+async fn a_database_of_another_precision_is_not_written_to() {
+    let mut rig = rig(|request: &Request| match request.target.starts_with("/rest/sql") {
+        true => Play::Answer(200, "", OTHER),
+        false => Play::Store,
+    })
+    .await;
+    rig.append(0, &[line(1)]);
+    until("it is told", || matches!(rig.store_health(), Health::Failed(_))).await;
+    let Health::Failed(reason) = rig.store_health() else { panic!("it was failed") };
+    assert!(reason.starts_with("database `fleet` has precision 'ms'"), "{reason}");
+    assert!(rig.store.stored().is_empty(), "nothing was sent");
+    rig.store.play(with_database(|_| Play::Store));
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set(1..2));
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_look_may_write() {
+    let denied = r#"{"code":772,"desc":"Insufficient privilege for operation"}"#;
+    let mut rig = rig(move |request: &Request| match request.target.starts_with("/rest/sql") {
+        true => Play::Answer(200, "", denied),
+        false => Play::Store,
+    })
+    .await;
+    rig.append(0, &[line(1)]);
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set(1..2));
+}
+
+#[tokio::test]
+async fn one_bad_line_among_many_is_found_and_an_outage_sets_nothing_aside() {
+    let bad = |request: &Request| match request.holds("V13 ") {
+        true => Play::Answer(500, "", REFUSED),
+        false => Play::Store,
+    };
+    let mut rig = rig(with_database(|_| Play::Answer(500, "", AWAY))).await;
+    for idx in 1..20 {
+        rig.append(0, &[line(idx)]);
+    }
+    until("it was tried again", || rig.status(0).retries >= 3).await;
+    assert_eq!(rig.letters(), []);
+    rig.store.play(with_database(bad));
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set((1..20).filter(|idx| *idx != 13)));
+    let letters = rig.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0].cause, Cause::StoreRefused);
+    assert_eq!(letters[0].vehicle.as_deref(), Some("V13"));
+    assert_eq!(letters[0].answer.as_deref(), Some("HTTP 500: [0x203] Invalid value in client"));
+}
+
+#[tokio::test]
+async fn what_would_kill_the_server_never_reaches_it() {
+    // Spooled for another store, or under other bounds.
+    let long = format!("m,vin={} x=1i 5\n", "a".repeat(4_090));
+    let fatal = [
+        long.clone(),
+        "m,vin=V5 y=nan 5\n".to_owned(),
+        "m,vin=V5 x=1i 0\n".to_owned(),
+        "m,vin=V5 x=1i\n".to_owned(),
+        "#m,vin=V5 x=1i 5\n".to_owned(),
+    ];
+    let mut rig = rig(with_database(|_| Play::Store)).await;
+    let mut lines: Vec<String> = (1..4).map(line).collect();
+    lines.extend(fatal.clone());
+    lines.push(line(9));
+    rig.append(0, &lines);
+    // An entry of nothing else leaves no request behind.
+    rig.append(0, &[long]);
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set([1, 2, 3, 9]));
+    let letters = rig.letters();
+    let causes: BTreeSet<Cause> = letters.iter().map(|letter| letter.cause).collect();
+    let expect = [Cause::TagInvalid, Cause::TimeInvalid, Cause::StoreRefused];
+    assert_eq!(causes, expect.into_iter().collect());
+    assert_eq!(letters.len(), fatal.len() + 1);
+    assert!(letters.iter().all(|letter| letter.line.is_some()), "each can be mended and replayed");
+    assert_eq!(rig.points().dead_lettered, 6);
+}

@@ -1,0 +1,104 @@
+//! Every answer to a write that a TDengine was seen to give, and what it must mean.
+
+use crate::{
+    model::UnixNanos,
+    store::{Answer, Kind, Verdict, verdict},
+};
+
+const NOW: UnixNanos = UnixNanos(1_795_305_600_000_000_000);
+
+fn read(status: u16, body: &str) -> Verdict {
+    let answer = Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() };
+    verdict(Kind::TdEngine, &answer, NOW)
+}
+
+/// A fault as the adapter writes it.
+fn fault(message: &str) -> String {
+    serde_json::json!({ "code": "internal error", "message": message }).to_string()
+}
+
+#[test]
+fn a_bad_line_is_known_by_its_code_alone() {
+    for message in [
+        "[0x3002] Invalid data format",
+        "[0x203] Invalid value in client",
+        "[0x127] Invalid timestamp format",
+        "[0x3002] lines is null",
+        "[0x70f] invalid input",
+        "[0x3004] Not the same type like before",
+        "[0x60b] Timestamp data out of range",
+        "[0x220] duplicated names",
+        "[0x20a] Table name too long",
+        "[0x21f] Column name too long",
+        "[0x2640] Too many columns",
+        "[0x2642] Invalid binary/nchar column length",
+        "[0x2643] Too many tags",
+        // With the sign that the adapter cuts off elsewhere.
+        "[0x80003002] Invalid data format",
+    ] {
+        let answer = format!("HTTP 500: {message}");
+        let rejected = Verdict::Rejected { answer, dropped: None };
+        assert_eq!(read(500, &fault(message)), rejected);
+    }
+}
+
+#[test]
+fn a_wrong_setting_halts_and_everything_else_waits() {
+    for message in [
+        "[0x357] Authentication failure",
+        "[0x351] Invalid user",
+        "[0x388] Database not exist",
+        "[0x334] Invalid database name",
+    ] {
+        let reason = format!("HTTP 500: {message}");
+        assert_eq!(read(500, &fault(message)), Verdict::Halted { reason });
+    }
+    for message in [
+        "[0x20] some vnode/qnode/mnode(s) out of service",
+        "[0x61b] Table schema is old",
+        "[0x914] Sync is restoring",
+        // Not known, so nobody's line is set aside for it.
+        "[0x2603] Table does not exist",
+        "[0x1] Something new",
+        "[0x] no code",
+        "[0x3002 no end",
+        "no code at all: unable to parse, partial write: x dropped=1",
+        "",
+    ] {
+        let verdict = read(500, &fault(message));
+        assert!(matches!(verdict, Verdict::Unavailable { .. }), "{message}: {verdict:?}");
+    }
+    let unauthorized = r#"{"code":"forbidden","message":"get auth error"}"#;
+    let reason = "HTTP 401: get auth error".to_owned();
+    assert_eq!(read(401, unauthorized), Verdict::Halted { reason });
+    // The adapter's own 400 is about the address.
+    let no_database =
+        r#"{"code":"not found","message":"db required","op":"get db query","err":"db required"}"#;
+    let reason = "HTTP 400: db required".to_owned();
+    assert_eq!(read(400, no_database), Verdict::Halted { reason });
+    let busy = Answer {
+        status: 503,
+        body: b"\"memory exceeds threshold\"".to_vec(),
+        retry_after: Some("120".to_owned()),
+        cut: false,
+    };
+    let Verdict::Unavailable { retry_after, .. } = verdict(Kind::TdEngine, &busy, NOW) else {
+        panic!("a busy adapter is waited for")
+    };
+    assert_eq!(retry_after.map(|wait| wait.as_secs()), Some(120));
+}
+
+#[test]
+fn nothing_that_a_line_says_is_taken_for_a_code_or_a_count() {
+    // Newer servers repeat the line in what they say.
+    let quoted = r#"[0x20] busy: m,vin=a s="\"message\":\"[0x3002]",x=1 partial write: dropped=1"#;
+    assert!(matches!(read(500, &fault(quoted)), Verdict::Unavailable { .. }));
+    let long = fault(&format!("[0x3002] bad: partial write: {} dropped=3", "x".repeat(70_000)));
+    let body = long.as_bytes()[..Answer::BODY_BYTES_MAX].to_vec();
+    let cut = Answer { status: 500, body, cut: true, ..Answer::default() };
+    let Verdict::Rejected { answer, dropped } = verdict(Kind::TdEngine, &cut, NOW) else {
+        panic!("a code at the front is a code in a body that was cut too")
+    };
+    assert_eq!(dropped, None);
+    assert!(answer.len() <= Answer::QUOTE_BYTES_MAX);
+}
