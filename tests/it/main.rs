@@ -24,6 +24,7 @@ mod query;
 mod real;
 mod refusals;
 mod schemas;
+mod tdengine;
 mod tidy;
 mod vectors;
 mod vehicles;

@@ -71,6 +71,16 @@ impl Setup {
             .set("store.database", "telemetry")
     }
 
+    /// Ships to what looks like a TDengine.
+    pub(crate) fn tdengine(self, url: &str) -> Self {
+        self.set("store.kind", "tdengine")
+            .set("store.urls", &format!("[\"{url}\"]"))
+            .set("store.database", "fleet")
+            .set("store.username", "root")
+            .set("store.password", "taosdata")
+            .set("store.create", "true")
+    }
+
     /// Keeps the data directory elsewhere.
     pub(crate) fn data_dir(mut self, path: &Path) -> Self {
         self.data = path.to_owned();

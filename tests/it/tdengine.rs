@@ -1,0 +1,233 @@
+//! TDengine as a store: what vehicles send lies there once, and every portable question has the
+//! answer that the embedded store gives to it.
+
+use std::{
+    cell::Cell,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Appliance, Setup, TdEngine, Vehicle, Version, until};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+const SCHEMA: &str = r#"{"type":"object","properties":{
+    "at":{"type":"integer"},"model":{"type":"string"},"speed":{"type":"number"},
+    "odometer":{"type":"integer"},"gear":{"type":"string"},"charging":{"type":"boolean"}}}"#;
+
+const MAPPING: &str = r#"
+[[mapping]]
+name = "readings"
+topic = "vehicles/{vin}/readings"
+format = "json"
+schema = "reading.schema.json"
+measurement = "readings"
+vehicle = "{vin}"
+tags = ["vin", "model"]
+time = { field = "at", unit = "ns" }
+"#;
+
+/// Vehicles whose names would be more than names.
+const VINS: [&str; 4] = ["A", "B'; DROP DATABASE fleet; --", "C\\C \\' ", "日本"];
+
+fn setup() -> Setup {
+    Setup::new().schema("reading.schema.json", SCHEMA).schema("reading.toml", MAPPING)
+}
+
+/// The start of a minute some half an hour ago.
+fn start_nanos() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    i64::try_from((now - 1_800) / 60 * 60 * 1_000_000_000).unwrap()
+}
+
+/// What the vehicles send: moments that they share, two models of one vehicle, values that are
+/// missing, numbers that a float does not hold.
+fn readings(start: i64) -> Vec<(&'static str, Value)> {
+    let mut readings = Vec::new();
+    for step in 0..40_i64 {
+        for (at, vin) in (0_i64..).zip(VINS) {
+            let time = start + step * 7_000_000_000 + (at % 2);
+            let mut reading = json!({ "at": time });
+            if step % 3 != at % 3 {
+                reading["speed"] = json!((step * 10 + at) as f64 / 4.0);
+            }
+            if step % 4 != 1 {
+                reading["odometer"] = json!(9_007_199_254_740_993_i64 - 100_000_000_000_000 * step);
+            }
+            if step % 5 == at {
+                reading["gear"] =
+                    json!(["P", "", "it's \"D\" \\ 日"][usize::try_from(step % 3).unwrap()]);
+            }
+            reading["charging"] = json!(step % 2 == 0);
+            if at == 1 {
+                reading["model"] = json!("m 1,=");
+            }
+            readings.push((vin, reading));
+            // Another series of the same vehicle, at moments of its own and at shared ones, which
+            // are neither the first nor the last of a window.
+            if at == 0 {
+                let shared = step % 9 == 4;
+                let time = if shared { time } else { time + 1_000_000_000 };
+                readings.push((vin, json!({ "at": time, "model": "m2", "odometer": step })));
+            }
+        }
+    }
+    readings
+}
+
+fn publish(appliance: &Appliance, readings: &[(&str, Value)]) {
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    for (id, (vin, reading)) in (1..).zip(readings) {
+        let topic = format!("vehicles/{vin}/readings");
+        vehicle.publish_acked(&topic, reading.to_string().as_bytes(), id);
+    }
+    until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
+    assert_eq!(appliance.count("points.stored"), u64::try_from(readings.len()).unwrap());
+}
+
+fn ask(appliance: &Appliance, parameters: &[(&str, &str)]) -> (u16, String) {
+    appliance.get_with("/api/v1/telemetry/readings", parameters)
+}
+
+#[test]
+fn every_portable_question_is_answered_as_by_the_embedded_store() {
+    let database = TdEngine::start();
+    let remote = setup().tdengine(&database.url()).start();
+    let local = setup().start();
+    let start = start_nanos();
+    let readings = readings(start);
+    publish(&local, &readings);
+    publish(&remote, &readings);
+    assert_eq!(database.rows("readings"), i64::try_from(readings.len()).unwrap());
+
+    let (from, to) = ((start + 1).to_string(), (start + 260_000_000_000).to_string());
+    let cases = Cell::new(0);
+    let check = |more: &[(&str, &str)]| {
+        let mut parameters = vec![("from", from.as_str()), ("to", to.as_str())];
+        parameters.extend(more);
+        let (status, expect) = ask(&local, &parameters);
+        assert_eq!(ask(&remote, &parameters), (status, expect.clone()), "{more:?}");
+        cases.set(cases.get() + 1);
+        (status, expect)
+    };
+    check_tables(&check);
+    check_pages(&check);
+    assert!(cases.get() > 500, "{} cases", cases.get());
+    let rows = i64::try_from(readings.len()).unwrap();
+    assert_eq!(database.rows("readings"), rows, "nobody wrote but vehicles");
+}
+
+/// Asks both stores, which must answer alike, and gives the answer.
+type Check<'a> = &'a dyn Fn(&[(&str, &str)]) -> (u16, String);
+
+fn check_tables(check: Check<'_>) {
+    let some = [
+        vec![],
+        vec![("order", "desc")],
+        vec![("fields", "gear,speed")],
+        vec![("vehicle", VINS[1])],
+        vec![("vehicle", VINS[2]), ("vehicle", VINS[3]), ("fields", "odometer,charging")],
+        vec![("vehicle", "' OR '1'='1")],
+        vec![("format", "csv"), ("limit", "50")],
+        vec![("fields", "nothing")],
+    ];
+    for parameters in &some {
+        check(parameters);
+    }
+    for function in ["mean", "min", "max", "sum", "count", "first", "last"] {
+        let fields = match function {
+            "count" | "first" | "last" => "gear,speed,odometer,charging",
+            _ => "odometer,speed",
+        };
+        let function = ("fn", function);
+        for every in [None, Some("1m"), Some("7s"), Some("1d"), Some("13s")] {
+            let mut parameters = vec![function, ("fields", fields)];
+            parameters.extend(every.map(|every| ("every", every)));
+            check(&parameters);
+            parameters.push(("order", "desc"));
+            check(&parameters);
+        }
+        check(&[function, ("fields", "gear"), ("every", "1m")]);
+    }
+}
+
+/// Pages, which end among rows of one moment more often than not.
+fn check_pages(check: Check<'_>) {
+    for limit in ["1", "2", "3", "5", "1000"] {
+        for order in ["asc", "desc"] {
+            for windows in [&[][..], &[("fn", "count"), ("every", "20s")]] {
+                if limit == "1" && order == "desc" {
+                    continue;
+                }
+                let mut after: Option<String> = None;
+                loop {
+                    let mut parameters = vec![("limit", limit), ("order", order)];
+                    parameters.extend(windows);
+                    parameters.extend(after.as_deref().map(|after| ("after", after)));
+                    let (status, page) = check(&parameters);
+                    assert_eq!(status, 200, "{page}");
+                    let page: Value = serde_json::from_str(&page).unwrap();
+                    after = page["after"].as_str().map(str::to_owned);
+                    if after.is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn native_sql_is_bound_as_literals_and_only_reads() {
+    let database = TdEngine::start();
+    let appliance = setup().tdengine(&database.url()).start();
+    let ask = |text: &str, params: &Value| appliance.query("sql", text, params);
+    // Asked before anything is written: told, and not created.
+    let (status, told) = ask("SELECT 1", &json!({}));
+    assert_eq!(status, 502, "{told}");
+    assert!(told.contains("Database not exist"), "{told}");
+    let start = start_nanos();
+    publish(&appliance, &readings(start));
+
+    let text = "SELECT `_ts`, `vin`, `odometer`, `charging` FROM `readings` \
+                WHERE `vin` = $vin ORDER BY `_ts` LIMIT 1";
+    for vin in VINS {
+        let (status, told) = ask(text, &json!({ "vin": vin }));
+        assert_eq!(status, 200, "{told}");
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["rows"][0][1], vin, "{told}");
+        assert_eq!(told["rows"][0][3], true, "{told}");
+        let kinds = told["columns"].as_array().unwrap();
+        let kinds: Vec<&str> =
+            kinds.iter().map(|column| column["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["timestamp", "string", "integer", "boolean"]);
+    }
+    let before = database.asked().len();
+    for text in [
+        "INSERT INTO readings VALUES (now, 1)",
+        "DROP DATABASE fleet",
+        "ALTER DATABASE fleet WAL_LEVEL 1",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM readings WHERE vin = $nobody",
+    ] {
+        let (status, told) = ask(text, &json!({}));
+        assert_eq!(status, 400, "{text}: {told}");
+    }
+    assert_eq!(database.asked().len(), before, "none of it was sent");
+    let (status, told) = ask("SELECT nothing FROM `readings`", &json!({}));
+    assert_eq!(status, 400, "{told}");
+}
+
+#[test]
+fn a_name_too_long_for_the_server_is_told_to_the_vehicle() {
+    let database = TdEngine::start();
+    let appliance = setup().tdengine(&database.url()).start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    let reading = json!({ "at": start_nanos(), "speed": 1.5 }).to_string();
+    let topic = |len: usize| format!("vehicles/{}/readings", "a".repeat(len));
+    assert_eq!(vehicle.publish_acked(&topic(101), reading.as_bytes(), 1).reason(), 0x99);
+    assert_eq!(vehicle.publish_acked(&topic(100), reading.as_bytes(), 2).reason(), 0);
+    until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
+    assert_eq!(database.rows("readings"), 1);
+}
