@@ -14,8 +14,8 @@ pub struct Limits {
     pub depth_max: u32,
     /// Elements of one repeated field or map. Default: 1,024. Past it: `too-many-elements`.
     pub repeated_max: u32,
-    /// Bytes of a tag's value, and of a vehicle's identity. Default: 256, because TDengine fails on
-    /// longer ones. Past it: `tag-invalid`, `vehicle-invalid`.
+    /// Bytes of a tag's value, and of a vehicle's identity. Default: 256; with TDengine 100, which
+    /// fails on long ones. Past it: `tag-invalid`, `vehicle-invalid`.
     pub tag_bytes_max: usize,
     /// How far a point's time may lie before the time of receipt. Default: 10 years of 365 days.
     /// Past it: `time-out-of-bounds`.

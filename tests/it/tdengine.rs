@@ -1,14 +1,14 @@
 //! TDengine as a store: what vehicles send lies there once, and every portable question has the
 //! answer that the embedded store gives to it.
 
-use std::{
-    cell::Cell,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Appliance, Setup, TdEngine, Vehicle, Version, until};
+use crate::{
+    answers::check_table,
+    harness::{Appliance, Database, Setup, TdEngine, Vehicle, Version, until},
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -86,96 +86,9 @@ fn publish(appliance: &Appliance, readings: &[(&str, Value)]) {
     assert_eq!(appliance.count("points.stored"), u64::try_from(readings.len()).unwrap());
 }
 
-fn ask(appliance: &Appliance, parameters: &[(&str, &str)]) -> (u16, String) {
-    appliance.get_with("/api/v1/telemetry/readings", parameters)
-}
-
 #[test]
-fn every_portable_question_is_answered_as_by_the_embedded_store() {
-    let database = TdEngine::start();
-    let remote = setup().tdengine(&database.url()).start();
-    let local = setup().start();
-    let start = start_nanos();
-    let readings = readings(start);
-    publish(&local, &readings);
-    publish(&remote, &readings);
-    assert_eq!(database.rows("readings"), i64::try_from(readings.len()).unwrap());
-
-    let (from, to) = ((start + 1).to_string(), (start + 260_000_000_000).to_string());
-    let cases = Cell::new(0);
-    let check = |more: &[(&str, &str)]| {
-        let mut parameters = vec![("from", from.as_str()), ("to", to.as_str())];
-        parameters.extend(more);
-        let (status, expect) = ask(&local, &parameters);
-        assert_eq!(ask(&remote, &parameters), (status, expect.clone()), "{more:?}");
-        cases.set(cases.get() + 1);
-        (status, expect)
-    };
-    check_tables(&check);
-    check_pages(&check);
-    assert!(cases.get() > 500, "{} cases", cases.get());
-    let rows = i64::try_from(readings.len()).unwrap();
-    assert_eq!(database.rows("readings"), rows, "nobody wrote but vehicles");
-}
-
-/// Asks both stores, which must answer alike, and gives the answer.
-type Check<'a> = &'a dyn Fn(&[(&str, &str)]) -> (u16, String);
-
-fn check_tables(check: Check<'_>) {
-    let some = [
-        vec![],
-        vec![("order", "desc")],
-        vec![("fields", "gear,speed")],
-        vec![("vehicle", VINS[1])],
-        vec![("vehicle", VINS[2]), ("vehicle", VINS[3]), ("fields", "odometer,charging")],
-        vec![("vehicle", "' OR '1'='1")],
-        vec![("format", "csv"), ("limit", "50")],
-        vec![("fields", "nothing")],
-    ];
-    for parameters in &some {
-        check(parameters);
-    }
-    for function in ["mean", "min", "max", "sum", "count", "first", "last"] {
-        let fields = match function {
-            "count" | "first" | "last" => "gear,speed,odometer,charging",
-            _ => "odometer,speed",
-        };
-        let function = ("fn", function);
-        for every in [None, Some("1m"), Some("7s"), Some("1d"), Some("13s")] {
-            let mut parameters = vec![function, ("fields", fields)];
-            parameters.extend(every.map(|every| ("every", every)));
-            check(&parameters);
-            parameters.push(("order", "desc"));
-            check(&parameters);
-        }
-        check(&[function, ("fields", "gear"), ("every", "1m")]);
-    }
-}
-
-/// Pages, which end among rows of one moment more often than not.
-fn check_pages(check: Check<'_>) {
-    for limit in ["1", "2", "3", "5", "1000"] {
-        for order in ["asc", "desc"] {
-            for windows in [&[][..], &[("fn", "count"), ("every", "20s")]] {
-                if limit == "1" && order == "desc" {
-                    continue;
-                }
-                let mut after: Option<String> = None;
-                loop {
-                    let mut parameters = vec![("limit", limit), ("order", order)];
-                    parameters.extend(windows);
-                    parameters.extend(after.as_deref().map(|after| ("after", after)));
-                    let (status, page) = check(&parameters);
-                    assert_eq!(status, 200, "{page}");
-                    let page: Value = serde_json::from_str(&page).unwrap();
-                    after = page["after"].as_str().map(str::to_owned);
-                    if after.is_none() {
-                        break;
-                    }
-                }
-            }
-        }
-    }
+fn the_stand_in_gives_the_answers_of_the_table() {
+    check_table(&Database::TdEngine(TdEngine::start()));
 }
 
 #[test]

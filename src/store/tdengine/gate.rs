@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::store::{
-    ask::Asker,
+    ask::{AskError, Asker},
     client,
     options::TdEngine,
     tdengine::code::{Class, Code, Fault},
@@ -88,6 +88,12 @@ impl Gate {
         }
         open.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether a question failed for a database that the first write will make.
+    pub(in crate::store) fn makes_up_for(&self, error: &AskError) -> bool {
+        let AskError::Halted { reason } = error else { return false };
+        self.create && reason.contains("Database not exist")
     }
 
     /// Looks again before the next write: the database was there and is not any more.

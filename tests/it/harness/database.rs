@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Appliance, Influx, Kind, Row, Sample, Setup, load::Promised, sqlite};
+use super::{Appliance, Influx, Kind, Row, Sample, Setup, TdEngine, load::Promised, sqlite};
+
+/// Why nobody looks behind the appliance's back there.
+const STAND_IN: &str = "a stand-in proves nothing of what a database holds";
 
 /// Where the points of a test go.
 #[derive(Debug)]
@@ -11,6 +14,8 @@ pub(crate) enum Database {
     Embedded,
     /// Servers of one kind; several share the shards.
     Servers(Vec<Influx>),
+    /// What looks like a TDengine.
+    TdEngine(TdEngine),
 }
 
 impl Database {
@@ -24,6 +29,7 @@ impl Database {
     pub(crate) fn serves(&self, setup: Setup) -> Setup {
         match self {
             Self::Embedded => setup,
+            Self::TdEngine(server) => setup.tdengine(&server.url()),
             Self::Servers(servers) => {
                 let urls: Vec<String> =
                     servers.iter().map(|server| format!("\"{}\"", server.url())).collect();
@@ -36,7 +42,7 @@ impl Database {
     /// The language that it is asked in natively.
     pub(crate) fn language(&self) -> &'static str {
         match self {
-            Self::Embedded => "sql",
+            Self::Embedded | Self::TdEngine(_) => "sql",
             Self::Servers(servers) => match servers[0].kind() {
                 Kind::One => "influxql",
                 Kind::Two => "flux",
@@ -47,19 +53,20 @@ impl Database {
     /// How many servers share the points; the embedded store is one.
     pub(crate) fn servers_count(&self) -> usize {
         match self {
-            Self::Embedded => 1,
+            Self::Embedded | Self::TdEngine(_) => 1,
             Self::Servers(servers) => servers.len(),
         }
     }
 
     /// Whether it keeps unsigned integers as such.
     pub(crate) fn has_unsigned(&self) -> bool {
-        self.language() == "flux"
+        matches!(self, Self::TdEngine(_)) || self.language() == "flux"
     }
 
-    /// Whether the first of several values at one moment is the greatest; InfluxDB 1 gives any.
+    /// Whether the first of several values at one moment is the greatest; InfluxDB 1 and TDengine
+    /// give any.
     pub(crate) fn breaks_ties(&self) -> bool {
-        self.language() != "influxql"
+        !matches!(self, Self::TdEngine(_)) && self.language() != "influxql"
     }
 
     /// All that it holds of a vehicle, asked behind the appliance's back.
@@ -74,6 +81,7 @@ impl Database {
             Self::Servers(servers) => {
                 servers.iter().flat_map(|server| server.query(&text)).collect()
             }
+            Self::TdEngine(_) => panic!("{STAND_IN}"),
         }
     }
 
@@ -90,6 +98,7 @@ impl Database {
             Self::Servers(servers) => {
                 servers.iter().map(|server| server.count(measurement, field)).sum()
             }
+            Self::TdEngine(_) => panic!("{STAND_IN}"),
         }
     }
 
@@ -105,6 +114,7 @@ impl Database {
                 files.iter().flat_map(|file| sqlite::field_types(file)).collect()
             }
             Self::Servers(servers) => servers[0].field_types(measurement),
+            Self::TdEngine(_) => panic!("{STAND_IN}"),
         }
     }
 
@@ -118,6 +128,7 @@ impl Database {
                 Self::Servers(servers) => {
                     servers.iter().flat_map(|server| server.samples(&promise.vin)).collect()
                 }
+                Self::TdEngine(_) => panic!("{STAND_IN}"),
             };
             check_promise(promise, &stored);
         }

@@ -1,0 +1,148 @@
+//! What SQLite has to be told of TDengine's SQL.
+
+use std::fmt::Write as _;
+
+use rusqlite::{
+    Connection,
+    functions::{Aggregate, Context, FunctionFlags},
+    types::{Value, ValueRef},
+};
+
+/// Adds the functions that statements are rewritten to.
+pub(super) fn add_functions(sqlite: &Connection) {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    sqlite.create_aggregate_function("td_sum", 1, flags, Sum).unwrap();
+    for (name, is_last) in [("td_first", false), ("td_last", true)] {
+        sqlite.create_aggregate_function(name, 2, flags, Edge { is_last }).unwrap();
+    }
+}
+
+/// A statement of TDengine's as SQLite understands it.
+pub(super) fn translate(text: &str) -> String {
+    let mut plain = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        plain.push(c);
+        if c != '\'' {
+            continue;
+        }
+        loop {
+            match chars.next().expect("a text that closes") {
+                '\\' => match chars.next().expect("an escape of something") {
+                    '\'' => plain.push_str("''"),
+                    c => plain.push(c),
+                },
+                '\'' => break,
+                c => plain.push(c),
+            }
+        }
+        plain.push('\'');
+    }
+    let mut plain = plain
+        .replace("FIRST(", "td_first(`_ts`, ")
+        .replace("LAST(", "td_last(`_ts`, ")
+        .replace("SUM(", "td_sum(");
+    if let Some((before, after)) = plain.clone().split_once(" INTERVAL(") {
+        let (every, after) = after.split_once("b)").expect("nanoseconds");
+        let start = format!("(`_ts` - ((`_ts` % {every}) + {every}) % {every})");
+        plain = before.replace("_wstart", &start);
+        write!(
+            plain,
+            "{} q_time{after}",
+            if before.contains("PARTITION BY") { "," } else { " GROUP BY" }
+        )
+        .unwrap();
+    }
+    plain.replace("PARTITION BY", "GROUP BY")
+}
+
+/// An unsigned integer; SQLite has none past `i64::MAX`, so those are their digits in a blob.
+pub(super) fn unsigned(value: u64) -> Value {
+    match i64::try_from(value) {
+        Ok(value) => Value::Integer(value),
+        Err(_) => Value::Blob(value.to_string().into_bytes()),
+    }
+}
+
+/// `SUM`: of integers exact, and past 64 bits wrapped.
+struct Sum;
+
+impl Aggregate<Option<(i128, Option<f64>)>, Value> for Sum {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<(i128, Option<f64>)>> {
+        Ok(None)
+    }
+
+    fn step(
+        &self,
+        context: &mut Context<'_>,
+        sum: &mut Option<(i128, Option<f64>)>,
+    ) -> rusqlite::Result<()> {
+        let (whole, real) = sum.unwrap_or_default();
+        *sum = match context.get_raw(0) {
+            ValueRef::Integer(value) => Some((whole + i128::from(value), real)),
+            ValueRef::Real(value) => Some((whole, Some(real.unwrap_or_default() + value))),
+            ValueRef::Blob(digits) => {
+                let value: i128 = str::from_utf8(digits).unwrap().parse().unwrap();
+                Some((whole + value, real))
+            }
+            ValueRef::Null | ValueRef::Text(_) => return Ok(()),
+        };
+        Ok(())
+    }
+
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        sum: Option<Option<(i128, Option<f64>)>>,
+    ) -> rusqlite::Result<Value> {
+        Ok(match sum.flatten() {
+            None => Value::Null,
+            Some((_, Some(real))) => Value::Real(real),
+            Some((whole, None)) => u64::try_from(whole).map_or_else(
+                |_| Value::Integer(i64::try_from(whole).unwrap_or(i64::MIN)),
+                unsigned,
+            ),
+        })
+    }
+}
+
+/// `FIRST` and `LAST`: the value of the least or greatest time, nulls left out.
+struct Edge {
+    is_last: bool,
+}
+
+impl Aggregate<Option<(i64, Value)>, Value> for Edge {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<(i64, Value)>> {
+        Ok(None)
+    }
+
+    fn step(
+        &self,
+        context: &mut Context<'_>,
+        edge: &mut Option<(i64, Value)>,
+    ) -> rusqlite::Result<()> {
+        let (time, value) = (context.get::<i64>(0)?, context.get_raw(1));
+        let is_beyond = match edge {
+            None => true,
+            Some((known, _)) => {
+                if self.is_last {
+                    time > *known
+                } else {
+                    time < *known
+                }
+            }
+        };
+        if is_beyond && value != ValueRef::Null {
+            *edge = Some((time, Value::try_from(value)?));
+        }
+        Ok(())
+    }
+
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        edge: Option<Option<(i64, Value)>>,
+    ) -> rusqlite::Result<Value> {
+        Ok(edge.flatten().map_or(Value::Null, |(_, value)| value))
+    }
+}
