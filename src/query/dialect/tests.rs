@@ -1,8 +1,8 @@
 //! Whatever a name or a value is, a question stays the one statement that it is, and the text comes
 //! back out of it by the rules of its language.
 //!
-//! How: each language's texts are cut out here by its own rules, written down a second time. What is
-//! left of a question must be what is left of the same question with tame names.
+//! How: each language's texts are cut out here by its own rules, written down a second time. What
+//! is left of a question must be what is left of the same question with tame names.
 
 use serde_json::Value as Json;
 

@@ -95,6 +95,7 @@ pub(crate) fn check_table(database: &Database) {
     let stats = appliance.stats();
     wrong.expect(stats["points"]["dead_lettered"] == 0, || format!("dead letters: {stats}"));
     wrong.expect(stats["messages"]["dead_lettered"] == 0, || format!("dead letters: {stats}"));
+    check_overflow(database, appliance, &mut wrong);
     check_huge(database, appliance, &mut wrong);
     wrong.none();
 }
@@ -178,4 +179,22 @@ fn check_huge(database: &Database, appliance: &Appliance, wrong: &mut Wrong) {
             Err(told) => wrong.add(told),
         }
     }
+}
+
+/// A sum past 64 signed bits: exact where the store has unsigned integers, else as `query` says.
+fn check_overflow(database: &Database, appliance: &Appliance, wrong: &mut Wrong) {
+    let (from, to) = (fleet::T + 400 * fleet::SECOND, fleet::T + 500 * fleet::SECOND);
+    let (vehicles, fields) = (vec!["extreme"], vec!["ticks"]);
+    let asked = Asked { vehicles, fields, from, to, function: Some("sum"), ..Asked::default() };
+    let told = ask(appliance, &asked.parameters(), &[]);
+    let sum = i64::MAX.cast_unsigned() + (1 << 54);
+    let is_it = match (database, &told) {
+        (Database::Embedded, Err(told)) => told.contains("integer overflow"),
+        (Database::Servers(_), Ok((answer, _))) if database.has_unsigned() => {
+            answer.rows[0][2] == sum
+        }
+        (Database::Servers(_), Ok((answer, _))) => answer.rows[0][2] == sum.cast_signed(),
+        _ => false,
+    };
+    wrong.expect(is_it, || format!("a sum past 64 bits: {told:?}"));
 }
