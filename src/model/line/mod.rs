@@ -1,5 +1,5 @@
 //! Lines of line protocol, taken apart without interpreting them: where they end, and what their
-//! parts are; and, where somebody asks what a line says, read back ([`read`]).
+//! parts are; and, where somebody asks what a line says, read back ([`read()`]).
 //!
 //! Our own writer is the only producer, so the grammar here is the one that it writes: one newline
 //! after each line, no comments, no blank lines, a time at the end. A line feed inside a quoted
