@@ -29,7 +29,7 @@
 //! - Of two series that have a value at the very first (last) moment InfluxDB 1 and TDengine give
 //!   one or the other: `first` (`last`) keeps no time that could tell them apart.
 //! - A sum of integers that is past 64 bits is refused by the embedded store; InfluxDB wraps it.
-//!   InfluxDB 2 adds unsigned integers as such, so that theirs may go twice as far.
+//!   InfluxDB 2 and TDengine add unsigned integers as such, so that theirs may go twice as far.
 //!
 //! # Several servers
 //! Each holds the vehicles of its shards. All are asked at once and their rows merged by key. Where

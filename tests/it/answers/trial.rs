@@ -190,7 +190,9 @@ fn check_overflow(database: &Database, appliance: &Appliance, wrong: &mut Wrong)
     let sum = i64::MAX.cast_unsigned() + (1 << 54);
     let is_it = match (database, &told) {
         (Database::Embedded, Err(told)) => told.contains("integer overflow"),
-        (Database::Servers(_), Ok((answer, _))) if database.has_unsigned() => {
+        (Database::Servers(_) | Database::TdEngine(_), Ok((answer, _)))
+            if database.has_unsigned() =>
+        {
             answer.rows[0][2] == sum
         }
         (Database::Servers(_), Ok((answer, _))) => answer.rows[0][2] == sum.cast_signed(),
