@@ -146,10 +146,6 @@ fn view_sql(view: &str, parts: &[(String, Columns)]) -> String {
             }
         }
     }
-    // The last part of a union gives the view its types: an empty table that has all of them.
-    let types = quoted(&format!("_types_{view}"));
-    let declared: Vec<String> =
-        all.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))).collect();
     let mut selects = Vec::new();
     for (table, columns) in parts {
         let column = |column: &(String, String)| match columns.contains(column) {
@@ -159,13 +155,18 @@ fn view_sql(view: &str, parts: &[(String, Columns)]) -> String {
         let columns: Vec<String> = all.iter().map(column).collect();
         selects.push(format!("SELECT {} FROM {table}", columns.join(", ")));
     }
-    selects.push(format!("SELECT * FROM temp.{types}"));
-    format!(
-        "CREATE TEMP TABLE {types} ({}); CREATE TEMP VIEW {} AS {}",
-        declared.join(", "),
-        quoted(view),
-        selects.join(" UNION ALL ")
-    )
+    // The last part of a union gives the view its types. Where that is no file with all columns, an
+    // empty table is; without one SQLite can read a single file as if there were no union.
+    let mut types_sql = String::new();
+    let last = parts.last().map_or(&[][..], |(_, columns)| columns);
+    if !all.iter().all(|column| last.contains(column)) {
+        let types = quoted(&format!("_types_{view}"));
+        let declared: Vec<String> =
+            all.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))).collect();
+        types_sql = format!("CREATE TEMP TABLE {types} ({}); ", declared.join(", "));
+        selects.push(format!("SELECT * FROM temp.{types}"));
+    }
+    format!("{types_sql}CREATE TEMP VIEW {} AS {}", quoted(view), selects.join(" UNION ALL "))
 }
 
 fn open(clock: Arc<dyn Clock>) -> rusqlite::Result<Connection> {

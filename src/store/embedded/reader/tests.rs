@@ -132,6 +132,30 @@ fn a_hint_about_time_leaves_the_other_files_closed() {
     assert!(rows.is_empty());
 }
 
+/// One file with all columns, several of which the last has all, and one whose last lacks some.
+#[test]
+fn types_are_the_declared_ones_whatever_files_there_are() {
+    let all =
+        |day: i64| format!("telemetry,vin=A speed=1,odo=1i,on=t,note=\"x\" {}\n", T + day * DAY);
+    let some = |day: i64| format!("telemetry,vin=A speed=2 {}\n", T + day * DAY);
+    let text = "SELECT time AS a, vin AS b, speed AS c, odo AS d, \"on\" AS e, note AS f \
+                FROM (SELECT * FROM telemetry) WHERE c IS NULL ORDER BY a LIMIT 5";
+    for lines in [all(0), some(0) + &all(1), all(0) + &all(1), all(0) + &some(1)] {
+        let (columns, rows) = Rig::with(&lines).ask(text).expect("an answer");
+        let kinds: Vec<ValueType> = columns.into_iter().map(|(_, kind)| kind).collect();
+        let expect = [
+            ValueType::Timestamp,
+            ValueType::String,
+            ValueType::Float,
+            ValueType::Integer,
+            ValueType::Boolean,
+            ValueType::String,
+        ];
+        assert_eq!(kinds, expect, "{lines}");
+        assert!(rows.is_empty());
+    }
+}
+
 #[test]
 fn parameters_are_bound_as_data() {
     let rig = three_days();
