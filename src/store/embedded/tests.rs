@@ -129,6 +129,17 @@ fn equal_series_and_time_merge_and_the_last_value_wins() {
     assert_eq!(rig.rows(NOVEMBER, all), ["Real(2.0) Real(7.0) Integer(5)"]);
 }
 
+#[test]
+fn more_requests_than_are_held_at_once_are_all_stored() {
+    let rig = Rig::new();
+    let request = |n: usize| format!("telemetry,vin=V x={n}i {}\n", T + n as i64).into();
+    let all = (0..3 * REQUESTS_MAX).map(|n| rig.writer.write(request(n)));
+    let verdicts = rig.runtime.block_on(futures_util::future::join_all(all));
+    assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Accepted));
+    let stored = rig.rows(NOVEMBER, "SELECT count(DISTINCT x) FROM telemetry");
+    assert_eq!(stored, [format!("Integer({})", 3 * REQUESTS_MAX)]);
+}
+
 /// EM-2 and EM-3, over periods and over a restart.
 #[test]
 fn a_field_of_another_type_is_refused_and_its_neighbours_are_stored() {
