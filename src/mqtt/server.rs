@@ -57,7 +57,7 @@ pub struct Edge {
 /// Connections that wait to be accepted; what the kernel allows by default.
 const BACKLOG: i32 = 4096;
 /// Read buffers: what one read takes at most, when a buffer is exchanged, how many are kept.
-const READ_BUFFER: (usize, usize, usize) = (16 * 1024, 1024, 256);
+const READ_BUFFER: (usize, usize, usize) = (8 * 1024, 1024, 256);
 /// How often the drain looks whether the last connection has gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
