@@ -17,6 +17,7 @@ mod output;
 mod present;
 mod query;
 mod serve;
+mod shipped;
 mod simulate;
 mod spool;
 mod start;

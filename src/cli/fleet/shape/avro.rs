@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use apache_avro::{Schema, schema::RecordSchema, types::Value as AvroValue};
+use serde_json::value::RawValue;
 
 use super::{
     Field, Files, Kind, ShapeError, TimeUnit, Value,
@@ -15,7 +16,8 @@ const DEPTH_MAX: usize = 8;
 pub(super) struct AvroEncoder {
     name: String,
     schema: Schema,
-    /// Every named type of the set, for the references in `schema`.
+    /// The schema and those that it refers to, each behind those that it refers to itself, as the
+    /// library resolves them.
     all: Vec<Schema>,
     root: Vec<(String, Node)>,
 }
@@ -23,6 +25,53 @@ pub(super) struct AvroEncoder {
 impl std::fmt::Debug for AvroEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AvroEncoder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The schemas of a file: one, or a list of several.
+fn schemas_of(text: &str) -> Vec<String> {
+    match serde_json::from_str::<Vec<&RawValue>>(text) {
+        Ok(several) => several.into_iter().map(|schema| schema.get().to_owned()).collect(),
+        // What is no list is left to the library, which says what is wrong with it.
+        Err(_) => vec![text.to_owned()],
+    }
+}
+
+/// Gathers a schema of the set behind those of the set that it refers to; `begun` are those that
+/// are being looked into, so that one may refer to itself.
+fn gather<'a>(
+    schema: &'a Schema,
+    named: &HashMap<String, &'a Schema>,
+    begun: &mut Vec<&'a Schema>,
+    into: &mut Vec<Schema>,
+) {
+    if begun.iter().any(|known| std::ptr::eq(*known, schema)) {
+        return;
+    }
+    begun.push(schema);
+    let mut names = Vec::new();
+    references(schema, &mut names);
+    for name in names {
+        if let Some(schema) = named.get(&name) {
+            gather(schema, named, begun, into);
+        }
+    }
+    into.push(schema.clone());
+}
+
+/// The full names that a schema refers to.
+fn references(schema: &Schema, names: &mut Vec<String>) {
+    match schema {
+        Schema::Ref { name } => names.push(name.fullname(None)),
+        Schema::Record(record) => {
+            record.fields.iter().for_each(|field| references(&field.schema, names));
+        }
+        Schema::Union(union) => {
+            union.variants().iter().for_each(|branch| references(branch, names));
+        }
+        Schema::Array(array) => references(&array.items, names),
+        Schema::Map(map) => references(&map.types, names),
+        _ => {}
     }
 }
 
@@ -64,8 +113,10 @@ impl AvroEncoder {
         let schema_name = wanted.schema;
         let failed =
             |source| ShapeError::Avro { name: schema_name.into(), source: Box::new(source) };
-        let texts: Vec<String> =
-            files.names(".avsc")?.iter().map(|name| files.text(name)).collect::<Result<_, _>>()?;
+        let mut texts = Vec::new();
+        for name in files.names(".avsc")? {
+            texts.extend(schemas_of(&files.text(&name)?));
+        }
         let all = Schema::parse_list(&texts).map_err(failed)?;
         let named: HashMap<String, &Schema> =
             all.iter().filter_map(|schema| Some((schema.name()?.fullname(None), schema))).collect();
@@ -81,6 +132,8 @@ impl AvroEncoder {
             return Err(ShapeError::Time { name: schema_name.to_owned() });
         }
         let (fields, unit) = (walk.fields, walk.unit);
+        let mut all = Vec::new();
+        gather(schema, &named, &mut Vec::new(), &mut all);
         let (name, schema) = (schema_name.to_owned(), schema.clone());
         Ok(Layout { encoder: Self { name, schema, all, root }, fields, unit })
     }

@@ -7,18 +7,10 @@ use std::{
 };
 
 use super::ShapeError;
-use crate::env::disk::{Access, Disk};
-
-/// What ships under `schemas/`, so that a fleet needs no files to drive.
-const SHIPPED: [(&str, &str); 5] = [
-    ("position.avsc", include_str!("../../../../schemas/position.avsc")),
-    ("position.proto", include_str!("../../../../schemas/position.proto")),
-    ("telemetry.avsc", include_str!("../../../../schemas/telemetry.avsc")),
-    ("telemetry.proto", include_str!("../../../../schemas/telemetry.proto")),
-    ("telemetry.toml", include_str!("../../../../schemas/telemetry.toml")),
-];
-const SHIPPED_JSON: (&str, &str) =
-    ("telemetry.schema.json", include_str!("../../../../schemas/telemetry.schema.json"));
+use crate::{
+    cli::shipped::SCHEMAS,
+    env::disk::{Access, Disk},
+};
 
 /// A set of schema and mapping files.
 #[derive(Clone, Debug)]
@@ -39,7 +31,7 @@ impl Files {
     /// The names that end so, sorted.
     pub(super) fn names(&self, end: &str) -> Result<Vec<String>, ShapeError> {
         let names = match self {
-            Self::Shipped => shipped().map(|(name, _)| name.to_owned()).collect(),
+            Self::Shipped => SCHEMAS.iter().map(|(name, _)| (*name).to_owned()).collect(),
             Self::Folder { disk, dir } => {
                 disk.files(dir).map_err(|source| read_error(dir, "the folder", source))?
             }
@@ -49,9 +41,10 @@ impl Files {
 
     pub(super) fn text(&self, name: &str) -> Result<String, ShapeError> {
         match self {
-            Self::Shipped => shipped()
+            Self::Shipped => SCHEMAS
+                .iter()
                 .find(|(known, _)| *known == name)
-                .map(|(_, text)| text.to_owned())
+                .map(|(_, text)| (*text).to_owned())
                 .ok_or_else(|| {
                     read_error(Path::new("schemas"), name, io::ErrorKind::NotFound.into())
                 }),
@@ -61,10 +54,6 @@ impl Files {
             }
         }
     }
-}
-
-fn shipped() -> impl Iterator<Item = (&'static str, &'static str)> {
-    SHIPPED.into_iter().chain([SHIPPED_JSON])
 }
 
 fn read_error(dir: &Path, name: &str, source: io::Error) -> ShapeError {
