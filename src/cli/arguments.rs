@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    cli::{check, dead_letter, decode, health, query, serve, simulate, spool},
+    cli::{check, dead_letter, decode, demo, health, query, serve, simulate, spool},
     config::Sources,
 };
 
@@ -41,6 +41,7 @@ impl ConfigArguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Serve(serve::Arguments),
+    Demo(demo::Arguments),
     Check(check::Arguments),
     Decode(decode::Arguments),
     Query(Box<query::Arguments>),

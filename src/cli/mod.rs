@@ -9,6 +9,7 @@ mod arguments;
 mod check;
 mod dead_letter;
 mod decode;
+mod demo;
 mod failure;
 mod fleet;
 mod health;

@@ -74,7 +74,7 @@ fn announce(ready: &Ready, output: &mut Output) -> Result<(), Failure> {
 
 /// Every vehicle is a descriptor, and the usual soft limit of 1,024 is there for programs that use
 /// `select`.
-fn raise_descriptor_limit() {
+pub(in crate::cli) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
         return;

@@ -6,7 +6,7 @@ use clap::Parser as _;
 
 use crate::cli::{
     arguments::{Arguments, Command},
-    check, dead_letter, decode, health,
+    check, dead_letter, decode, demo, health,
     output::{Output, complain},
     query, serve, simulate, spool,
 };
@@ -24,6 +24,7 @@ pub fn run() -> ExitCode {
     let mut output = Output::lock();
     let done = match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments, &sources, &mut output),
+        Command::Demo(arguments) => demo::run(&arguments, &sources, &mut output),
         Command::Check(arguments) => check::run(&arguments, &sources, &mut output),
         Command::Decode(arguments) => decode::run(&arguments, &sources, &mut output),
         Command::Query(arguments) => query::run(&arguments, &sources, &mut output),

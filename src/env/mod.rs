@@ -1,10 +1,12 @@
 //! What we ask of the machine, as seams with a real and a simulated version.
 //!
-//! Only this room touches the clock, and the disk for anything that must survive a crash.
+//! Only this room touches the clocks, and the disk for anything that must survive a crash.
 
 mod clock;
+mod cpu;
 pub mod disk;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 
 pub use clock::{Clock, SystemClock};
+pub use cpu::{process_cpu, thread_cpu};

@@ -1,13 +1,17 @@
-//! The log: set up once, to standard error, so that standard output stays for what was asked for.
+//! The log: set up once, to standard error or a file, so that standard output stays for what was
+//! asked for.
 
 use std::{
     error::Error,
     fmt::{self, Write as _},
+    fs::OpenOptions,
     io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, util::SubscriberInitExt as _};
 
 /// How the log is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,15 @@ pub enum LogError {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
+    /// The file cannot be made; it must not exist yet.
+    #[error("cannot make the log file {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// Something in this process has set up a log already.
     #[error("the log is set up already")]
     Installed {
@@ -61,11 +74,23 @@ pub fn check_filter(filter: &str) -> Result<(), LogError> {
 
 /// Sends the log of this process, that of the libraries included, to standard error.
 pub fn start(options: &LogOptions) -> Result<(), LogError> {
+    install(options, io::stderr, io::stderr().is_terminal())
+}
+
+/// Sends the log of this process to a new file, for a command that needs its terminal for itself.
+pub fn start_in(path: &Path, options: &LogOptions) -> Result<(), LogError> {
+    let made = OpenOptions::new().append(true).create_new(true).open(path);
+    let file = made.map_err(|source| LogError::File { path: path.to_owned(), source })?;
+    install(options, Arc::new(file), false)
+}
+
+fn install<W>(options: &LogOptions, writer: W, ansi: bool) -> Result<(), LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let filter = parse_filter(&options.filter)?;
-    let builder = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_env_filter(filter);
+    let builder =
+        tracing_subscriber::fmt().with_writer(writer).with_ansi(ansi).with_env_filter(filter);
     match options.format {
         LogFormat::Text => builder.finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),

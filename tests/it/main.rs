@@ -15,6 +15,7 @@ mod commands;
 mod config;
 mod corpus;
 mod dead_letters;
+mod demo;
 mod durability;
 mod edge;
 mod embedded;

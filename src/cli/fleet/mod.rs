@@ -12,7 +12,10 @@ mod script;
 mod shape;
 
 pub(super) use client::{
-    AckLog, Counts, Load, LoadError, LoadOptions, Outcome, Pace, Phase, Qos, Version, Watch,
+    AckLog, Counts, Latencies, Load, LoadError, LoadOptions, Outcome, Pace, Phase, Qos, Version,
+    Watch,
 };
-pub(super) use script::{DriveOptions, Part, Script, Track, drives, topic_of};
+pub(super) use script::{
+    DriveOptions, Live, LiveOptions, Part, Script, Track, Tracks, drives, topic_of,
+};
 pub(super) use shape::{Files, Format, Shape, ShapeError, Value, read_text};

@@ -21,3 +21,4 @@ mod show;
 
 pub(super) use arguments::Arguments;
 pub(super) use ask::run;
+pub(super) use read::{Sink, read};

@@ -20,7 +20,7 @@ use crate::{
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Where rows go.
-pub(super) trait Sink {
+pub(in crate::cli) trait Sink {
     /// What every row of the page has; once a page, before any row of it.
     fn columns(&mut self, columns: &[Column]) -> Result<(), Failure>;
     /// One row.
@@ -29,7 +29,7 @@ pub(super) trait Sink {
 
 /// What is known at the end of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Page {
+pub(in crate::cli) struct Page {
     /// Where the next page begins, if there is one.
     pub(super) after: Option<String>,
 }
@@ -59,7 +59,7 @@ pub(super) enum ReadError {
 }
 
 /// Reads a whole answer into the sink.
-pub(super) fn read(body: impl Read, sink: &mut dyn Sink) -> Result<Page, Failure> {
+pub(in crate::cli) fn read(body: impl Read, sink: &mut dyn Sink) -> Result<Page, Failure> {
     let mut reading = Reading { sink, kinds: None, rows: 0, failure: None };
     let body = BufReader::with_capacity(BUFFER_BYTES, body);
     let mut json = serde_json::Deserializer::from_reader(body);

@@ -20,3 +20,4 @@ mod verify;
 pub(super) use args::Arguments;
 use error::SimulateError;
 pub(super) use run::run;
+pub(super) use verify::{Appliance as Ledger, Stats};

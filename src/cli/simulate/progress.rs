@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::fleet::{Counts, Phase, Watch};
+use crate::cli::fleet::{Counts, Latencies, Phase, Watch};
 
 /// Shows progress on standard error.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Watch for Progress {
         }
     }
 
-    fn tick(&mut self, counts: &Counts) {
+    fn tick(&mut self, counts: &Counts, _latencies: &Latencies) {
         let Some(bar) = &self.bar else { return };
         if counts.published == 0 {
             bar.set_position(counts.connected);

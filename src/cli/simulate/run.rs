@@ -26,7 +26,7 @@ use crate::{
         failure::Failure,
         fleet::{
             AckLog, DriveOptions, Files, Load, LoadOptions, Outcome, Pace, Qos, Script, Shape,
-            drives, read_text,
+            Tracks, drives, read_text,
         },
         output::{Output, complain},
     },
@@ -68,7 +68,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
     let unacknowledged = if outcome.stopped { 0 } else { outcome.counts.open };
     let bytes = cast.script.payload_bytes_mean();
     let is_qos0 = arguments.qos == Qos::AtMostOnce;
-    let mut report = Report::new(cast.script.parts.len(), bytes, is_qos0, outcome);
+    let mut report = Report::new(cast.script.parts().len(), bytes, is_qos0, outcome);
     report.replay = cast.replayed;
     report.verification =
         runtime.block_on(questions.after(claim, before, &asked, arguments, clock))?;
@@ -94,7 +94,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
 
 /// Who says what.
 struct Cast {
-    script: Script,
+    script: Tracks,
     measurement: String,
     vehicle_tag: String,
     replayed: Option<ReplayReport>,
@@ -115,11 +115,11 @@ impl Cast {
         let shape = Shape::load(&files, arguments.format, arguments.mapping.as_deref());
         let shape = shape.map_err(SimulateError::Shape)?;
         let topic = arguments.topic.clone().unwrap_or_else(|| shape.topic.clone());
-        let mut cast = match &arguments.replay {
+        let cast = match &arguments.replay {
             Some(dir) => Self::replay(arguments, &shape, topic, dir, disk.as_ref())?,
             None => Self::fleet(arguments, &shape, topic, clock)?,
         };
-        for part in &mut cast.script.parts {
+        for part in cast.script.parts() {
             let is_usual = (1..=TOPIC_BYTES_MAX).contains(&part.topic.len());
             if !is_usual || part.topic.iter().any(|byte| b"+#\0".contains(byte)) {
                 let topic = String::from_utf8_lossy(&part.topic).into_owned();
@@ -195,7 +195,7 @@ impl Cast {
 
     /// What a store has to be asked after the longest script came so far.
     fn asked(&self, messages_max: u64) -> Asked {
-        let names = || self.script.parts.iter().map(|part| part.vehicle.clone());
+        let names = || self.script.parts().iter().map(|part| part.vehicle.clone());
         let vehicles = match (self.replayed.is_some(), names().min(), names().max()) {
             (false, Some(first), Some(last)) => Vehicles::Range { first, last },
             _ => Vehicles::These(names().collect()),
@@ -212,7 +212,7 @@ impl Cast {
 
 fn publish(
     arguments: &Arguments,
-    script: &Script,
+    script: &Tracks,
     target: Target,
     disk: &dyn Disk,
     clock: &dyn Clock,
@@ -236,6 +236,7 @@ fn publish(
         keep_alive_secs: arguments.keep_alive,
         login: target.login,
         seed: arguments.seed,
+        backlog: 0,
     };
     let ack_log = match &arguments.ack_log {
         Some(path) => Some(
@@ -244,7 +245,7 @@ fn publish(
         ),
         None => None,
     };
-    let mut progress = Progress::new(script.parts.len(), script.total(), arguments.duration);
+    let mut progress = Progress::new(script.parts().len(), script.total(), arguments.duration);
     let load = Load::new(options, script, ack_log, clock).map_err(SimulateError::Load)?;
     let outcome = load.run(stop, &mut progress);
     progress.finish();

@@ -19,6 +19,7 @@ mod wait;
 pub(crate) use appliance::{Appliance, Setup};
 pub(crate) use database::Database;
 pub(crate) use dice::Dice;
+pub(crate) use http::{get, post};
 pub(crate) use influx::{Influx, Kind, Row};
 pub(crate) use load::Load;
 pub(crate) use sample::{Sample, sample_schemas};

@@ -38,6 +38,19 @@ impl Latencies {
         Duration::from_nanos(self.longest)
     }
 
+    /// What was recorded since `earlier`, a copy of this as it was; the longest is known to the
+    /// precision of its bucket.
+    pub(in crate::cli) fn since(&self, earlier: &Self) -> Self {
+        let pairs = self.buckets.iter().zip(&earlier.buckets);
+        let buckets: Vec<u64> = pairs.map(|(now, then)| now.saturating_sub(*then)).collect();
+        let longest = buckets.iter().rposition(|count| *count > 0).map_or(0, highest_in);
+        Self {
+            recorded: self.recorded.saturating_sub(earlier.recorded),
+            longest: longest.min(self.longest),
+            buckets,
+        }
+    }
+
     /// The duration that `per_100k` of 100,000 recorded ones do not exceed (50,000 is the median);
     /// zero if nothing was recorded.
     pub(in crate::cli) fn quantile(&self, per_100k: u64) -> Duration {
@@ -84,6 +97,20 @@ mod tests {
             assert!(top >= value, "{value} is above its bucket's top {top}");
             assert!(top - value <= value / 64, "{value} is far below its bucket's top {top}");
         }
+    }
+
+    #[test]
+    fn what_came_since_has_quantiles_of_its_own() {
+        let mut latencies = Latencies::new();
+        (0..1000).for_each(|_| latencies.record(9_000_000));
+        let earlier = latencies.clone();
+        assert_eq!(latencies.since(&earlier).quantile(99_000), Duration::ZERO);
+        (1..=10).for_each(|micros| latencies.record(micros * 1000));
+        let recent = latencies.since(&earlier);
+        assert_eq!(recent.recorded(), 10);
+        let (median, longest) = (recent.quantile(50_000).as_nanos(), recent.longest().as_nanos());
+        assert!((5000..=5079).contains(&median), "{median}");
+        assert!((10_000..=10_157).contains(&longest), "{longest}");
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(in crate::cli) struct LoadOptions {
     pub(in crate::cli) keep_alive_secs: u16,
     pub(in crate::cli) login: Option<(String, String)>,
     pub(in crate::cli) seed: u64,
+    /// Messages of each vehicle that are due before those of the rate: what it has kept so far.
+    pub(in crate::cli) backlog: u64,
 }
 
 /// What a run is doing.
@@ -67,7 +69,7 @@ pub(in crate::cli) trait Watch {
     /// A phase has begun.
     fn phase(&mut self, phase: Phase, counts: &Counts);
     /// About ten times a second.
-    fn tick(&mut self, counts: &Counts);
+    fn tick(&mut self, counts: &Counts, latencies: &Latencies);
 }
 
 /// Why a run could not go on.
@@ -91,7 +93,7 @@ pub(in crate::cli) enum LoadError {
 #[derive(Debug)]
 pub(in crate::cli) struct Load<'a> {
     pub(super) options: LoadOptions,
-    pub(super) script: &'a Script,
+    pub(super) script: &'a dyn Script,
     pub(super) clock: &'a dyn Clock,
     pub(super) poll: Poll,
     pub(super) links: Vec<Link>,
@@ -123,11 +125,11 @@ pub(in crate::cli) struct Load<'a> {
 impl<'a> Load<'a> {
     pub(in crate::cli) fn new(
         options: LoadOptions,
-        script: &'a Script,
+        script: &'a dyn Script,
         ack_log: Option<AckLog>,
         clock: &'a dyn Clock,
     ) -> Result<Self, LoadError> {
-        let vehicles = script.parts.len();
+        let vehicles = script.parts().len();
         let limit = raise_descriptor_limit();
         if u64::try_from(vehicles).unwrap_or(u64::MAX).saturating_add(DESCRIPTORS_SPARE) > limit {
             return Err(LoadError::Descriptors { vehicles, limit });
@@ -185,6 +187,9 @@ impl<'a> Load<'a> {
         self.started = self.now();
         self.phase = Phase::Publishing;
         watch.phase(Phase::Publishing, &self.counts);
+        for link in &mut self.links {
+            link.owed = self.options.backlog;
+        }
         self.unfinished.extend(0..self.links.len());
         let duration = self.options.duration.map_or(u64::MAX, nanos);
         while !stop.load(Ordering::Relaxed)
@@ -235,7 +240,7 @@ impl<'a> Load<'a> {
         }
         if now - self.ticked >= 100_000_000 {
             self.ticked = now;
-            watch.tick(&self.counts);
+            watch.tick(&self.counts, &self.latencies);
         }
         let wait = self.wait(now);
         match self.poll.poll(events, Some(wait)) {
@@ -353,8 +358,10 @@ impl<'a> Load<'a> {
 
     /// Notes how late a message of a fixed rate is begun.
     pub(super) fn note_late(&mut self, vehicle: usize, message: u64, now: u64) {
-        if let Pace::Rate(_) = self.options.pace {
-            let due = self.started + self.slots.due_of(vehicle, message);
+        if let Pace::Rate(_) = self.options.pace
+            && let Some(of_rate) = message.checked_sub(self.options.backlog)
+        {
+            let due = self.started + self.slots.due_of(vehicle, of_rate);
             self.late_max = self.late_max.max(now.saturating_sub(due));
         }
     }

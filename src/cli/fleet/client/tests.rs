@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     super::{
-        script::{DriveOptions, Script, drives},
+        script::{DriveOptions, Script, Tracks, drives},
         shape::{Files, Format, Shape},
     },
     *,
@@ -117,7 +117,7 @@ fn serve(mut stream: TcpStream, temper: Temper, seen: &Seen) {
     }
 }
 
-fn script(vehicles: usize) -> Script {
+fn script(vehicles: usize) -> Tracks {
     let shape = Shape::load(&Files::Shipped, Format::Protobuf, None).unwrap();
     let options = DriveOptions {
         format: Format::Protobuf,
@@ -146,6 +146,7 @@ fn options(target: SocketAddr) -> LoadOptions {
         keep_alive_secs: 60,
         login: None,
         seed: 1,
+        backlog: 0,
     }
 }
 
@@ -153,10 +154,10 @@ struct Nobody;
 
 impl Watch for Nobody {
     fn phase(&mut self, _: Phase, _: &Counts) {}
-    fn tick(&mut self, _: &Counts) {}
+    fn tick(&mut self, _: &Counts, _: &Latencies) {}
 }
 
-fn run(options: LoadOptions, script: &Script) -> Outcome {
+fn run(options: LoadOptions, script: &Tracks) -> Outcome {
     let clock = SystemClock::start();
     let load = Load::new(options, script, None, &clock).unwrap();
     load.run(&AtomicBool::new(false), &mut Nobody).unwrap()
@@ -208,7 +209,7 @@ fn a_lost_connection_comes_back_and_sends_again_what_was_not_acknowledged() {
     assert_eq!(counts.acknowledged, counts.published);
     assert!(counts.resent >= 3, "{counts:?}");
     let seen = broker.seen.lock().unwrap();
-    for (idx, part) in script.parts.iter().enumerate() {
+    for (idx, part) in script.parts().iter().enumerate() {
         let publishes = &seen[&part.vehicle];
         let again: Vec<_> = publishes.iter().filter(|(_, again, _)| *again).collect();
         assert!(!again.is_empty());
@@ -218,6 +219,19 @@ fn a_lost_connection_comes_back_and_sends_again_what_was_not_acknowledged() {
             assert_eq!(*payload, expect);
         }
     }
+}
+
+#[test]
+fn a_backlog_is_published_first_and_the_rate_goes_on_behind_it() {
+    let broker = Broker::start(Temper::default());
+    let script = script(3);
+    // The rate alone would be the first message of each, and perhaps one more.
+    let (pace, duration) = (Pace::Rate(1.0), Some(Duration::from_millis(500)));
+    let options = LoadOptions { pace, duration, backlog: 100, ..options(broker.address) };
+    let outcome = run(options, &script);
+    let acknowledged = outcome.counts.acknowledged;
+    assert!((301..=306).contains(&acknowledged), "{acknowledged}");
+    assert!(outcome.late_max < Duration::from_secs(5), "a backlog is not late");
 }
 
 #[test]
@@ -239,7 +253,7 @@ fn the_window_is_no_larger_than_the_broker_allows() {
     struct Widest(u64);
     impl Watch for Widest {
         fn phase(&mut self, _: Phase, _: &Counts) {}
-        fn tick(&mut self, counts: &Counts) {
+        fn tick(&mut self, counts: &Counts, _: &Latencies) {
             self.0 = self.0.max(counts.open);
         }
     }

@@ -66,7 +66,7 @@ impl Load<'_> {
         let login = self.options.login.as_ref();
         let hello = Hello {
             version: self.options.version,
-            client_id: &self.script.parts[vehicle].vehicle,
+            client_id: &self.script.parts()[vehicle].vehicle,
             keep_alive_secs: self.options.keep_alive_secs,
             login: login.map(|(user, password)| (user.as_str(), password.as_str())),
         };
@@ -112,7 +112,7 @@ impl Load<'_> {
             version: self.options.version,
             qos: self.options.qos,
             again,
-            topic: &self.script.parts[vehicle].topic,
+            topic: &self.script.parts()[vehicle].topic,
             id,
             payload_bytes,
         };
@@ -217,7 +217,7 @@ impl Load<'_> {
                 self.counts.acknowledged += 1;
                 self.latencies.record(nanos);
                 if let Some(log) = &mut self.ack_log {
-                    let name = &self.script.parts[vehicle].vehicle;
+                    let name = &self.script.parts()[vehicle].vehicle;
                     let at = self.script.time_nanos(vehicle, message);
                     log.add(name, message, at).map_err(LoadError::AckLog)?;
                 }

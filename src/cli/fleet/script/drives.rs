@@ -1,13 +1,13 @@
-//! A fleet's script: drives that vehicles share.
+//! A load's script: drives, encoded beforehand, that vehicles share.
 
 use super::{
     super::{
         drive::{Chance, Vehicle, values_for},
         shape::{Format, Shape, ShapeError, Value},
     },
-    Part, Script, Track,
+    Part, Track, Tracks,
     patch::TimeForm,
-    track::{TimePlace, Timing},
+    track::{Course, TimePlace, Timing},
 };
 
 /// Drives that are encoded; more vehicles share them from different starting points.
@@ -35,7 +35,7 @@ pub(crate) struct DriveOptions {
 }
 
 /// Lets some vehicles drive, and encodes what they say.
-pub(crate) fn drives(shape: &Shape, options: &DriveOptions) -> Result<Script, ShapeError> {
+pub(crate) fn drives(shape: &Shape, options: &DriveOptions) -> Result<Tracks, ShapeError> {
     let drive_count = options.vehicles.clamp(1, DRIVES_MAX);
     let length = (PAYLOADS_MAX / drive_count).max(PAYLOADS_MIN_A_DRIVE);
     let step_nanos = options.step_nanos.max(shape.unit.nanos());
@@ -51,15 +51,21 @@ pub(crate) fn drives(shape: &Shape, options: &DriveOptions) -> Result<Script, Sh
         tracks.push(drive_once(shape, options, timing, index, length)?);
     }
     let mut chance = Chance::new(options.seed, u64::MAX);
-    let parts = (0..options.vehicles).map(|idx| {
-        let vehicle = format!("FLSIM{:012}", options.first + idx);
-        let topic = topic_of(&options.topic, &vehicle);
+    let parts = (0..options.vehicles).map(|idx| part(options.first + idx, &options.topic));
+    let courses = (0..options.vehicles).map(|idx| {
         // The first vehicle of a drive starts at its start; those that share it, anywhere.
         let anywhere = usize::try_from(chance.next() >> 33).unwrap_or(0) % length;
-        let start = if idx < drive_count { 0 } else { anywhere };
-        Part { vehicle, topic: topic.into_bytes().into(), track: idx % drive_count, start }
+        Course { track: idx % drive_count, start: if idx < drive_count { 0 } else { anywhere } }
     });
-    Ok(Script { parts: parts.collect(), tracks, timing: Some(timing) })
+    let (parts, courses) = (parts.collect(), courses.collect());
+    Ok(Tracks { parts, courses, tracks, timing: Some(timing) })
+}
+
+/// The vehicle of that number.
+pub(super) fn part(number: usize, topic: &str) -> Part {
+    let vehicle = format!("FLSIM{number:012}");
+    let topic = topic_of(topic, &vehicle).into_bytes().into();
+    Part { vehicle, topic }
 }
 
 /// The topic of one vehicle: the pattern with its identity in place of what is in braces.

@@ -1,6 +1,6 @@
-//! Tracks of payloads, and which vehicle goes along which.
+//! Tracks of payloads, encoded beforehand, and which vehicle goes along which.
 
-use super::patch::TimeForm;
+use super::{Part, Script, patch::TimeForm};
 
 /// Where the time of a payload is, relative to its start.
 #[derive(Clone, Copy, Debug)]
@@ -50,17 +50,6 @@ impl Track {
     }
 }
 
-/// One vehicle's part.
-#[derive(Debug)]
-pub(crate) struct Part {
-    /// Its identity, which is also its client id.
-    pub(crate) vehicle: String,
-    pub(crate) topic: Box<[u8]>,
-    pub(crate) track: usize,
-    /// The payload of the track that it starts with.
-    pub(crate) start: usize,
-}
-
 /// Rewritten times: what message `n` of every vehicle says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
@@ -72,26 +61,30 @@ pub(crate) struct Timing {
     pub(super) unit_nanos: i64,
 }
 
-/// Everything that a fleet will say.
+/// Which track a vehicle goes along, and the payload of it that it starts with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Course {
+    pub(super) track: usize,
+    pub(super) start: usize,
+}
+
+/// Everything that a fleet will say, encoded.
 #[derive(Debug)]
-pub(crate) struct Script {
-    pub(crate) parts: Vec<Part>,
+pub(crate) struct Tracks {
+    pub(super) parts: Vec<Part>,
+    /// One a part.
+    pub(super) courses: Vec<Course>,
     pub(super) tracks: Vec<Track>,
     /// Rewrites times and goes round for ever; without it each track is published once, as it is.
     pub(super) timing: Option<Timing>,
 }
 
-impl Script {
-    /// What was recorded: each track once, as it is.
-    pub(in crate::cli) fn recorded(parts: Vec<Part>, tracks: Vec<Track>) -> Self {
-        Self { parts, tracks, timing: None }
-    }
-
-    /// How many messages there are in all; `None` for no end.
-    pub(crate) fn total(&self) -> Option<u64> {
-        let counts = self.parts.iter().map(|part| self.tracks[part.track].len());
-        let total = counts.sum::<usize>();
-        self.timing.is_none().then(|| u64::try_from(total).unwrap_or(u64::MAX))
+impl Tracks {
+    /// What was recorded: each vehicle with its track, once and as it is.
+    pub(in crate::cli) fn recorded(vehicles: Vec<(Part, Track)>) -> Self {
+        let courses = (0..vehicles.len()).map(|track| Course { track, start: 0 }).collect();
+        let (parts, tracks) = vehicles.into_iter().unzip();
+        Self { parts, courses, tracks, timing: None }
     }
 
     /// The longest payload.
@@ -112,14 +105,46 @@ impl Script {
         bytes.checked_div(count).unwrap_or(0)
     }
 
-    /// The length of a vehicle's n-th message; `None` past its last.
-    pub(crate) fn payload_len(&self, part: usize, message: u64) -> Option<usize> {
+    /// The times that the first `count` messages of every vehicle lie in, nanoseconds since the
+    /// Unix epoch, both included; `None` where times are not rewritten.
+    pub(crate) fn times(&self, count: u64) -> Option<(i64, i64)> {
+        let timing = self.timing?;
+        let nanos = |message| timing.at(message).saturating_mul(timing.unit_nanos);
+        Some((nanos(0), nanos(count.saturating_sub(1))))
+    }
+
+    fn place(&self, part: usize, message: u64) -> Option<(&Track, usize)> {
+        let Course { track, start } = self.courses[part];
+        let track = &self.tracks[track];
+        let length = u64::try_from(track.len()).ok()?;
+        let idx = if self.timing.is_some() {
+            (u64::try_from(start).ok()? + message).checked_rem(length)?
+        } else if message < length {
+            message
+        } else {
+            return None;
+        };
+        Some((track, usize::try_from(idx).ok()?))
+    }
+}
+
+impl Script for Tracks {
+    fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    fn total(&self) -> Option<u64> {
+        let counts = self.courses.iter().map(|course| self.tracks[course.track].len());
+        let total = counts.sum::<usize>();
+        self.timing.is_none().then(|| u64::try_from(total).unwrap_or(u64::MAX))
+    }
+
+    fn payload_len(&self, part: usize, message: u64) -> Option<usize> {
         let (track, idx) = self.place(part, message)?;
         Some(track.payload(idx).len())
     }
 
-    /// Appends the vehicle's n-th message; nothing past its last.
-    pub(crate) fn append(&self, part: usize, message: u64, into: &mut Vec<u8>) {
+    fn append(&self, part: usize, message: u64, into: &mut Vec<u8>) {
         let Some((track, idx)) = self.place(part, message) else { return };
         let start = into.len();
         into.extend_from_slice(track.payload(idx));
@@ -130,43 +155,18 @@ impl Script {
         }
     }
 
-    /// When the n-th message was recorded, nanoseconds from the vehicle's first; `None` past its
-    /// last or where nothing was recorded.
-    pub(crate) fn recorded_at(&self, part: usize, message: u64) -> Option<u64> {
+    fn recorded_at(&self, part: usize, message: u64) -> Option<u64> {
         let (track, idx) = self.place(part, message)?;
         let (first, at) = (track.recorded.first()?, track.recorded.get(idx)?);
         Some(u64::try_from(at - first).unwrap_or(0))
     }
 
-    /// The time of a vehicle's n-th message, nanoseconds since the Unix epoch; 0 past its last.
-    pub(crate) fn time_nanos(&self, part: usize, message: u64) -> i64 {
+    fn time_nanos(&self, part: usize, message: u64) -> i64 {
         if let Some(timing) = self.timing {
             return timing.at(message).saturating_mul(timing.unit_nanos);
         }
         let place = self.place(part, message);
         place.and_then(|(track, idx)| track.recorded.get(idx).copied()).unwrap_or(0)
-    }
-
-    /// The times that the first `count` messages of every vehicle lie in, nanoseconds since the
-    /// Unix epoch, both included; `None` where times are not rewritten.
-    pub(crate) fn times(&self, count: u64) -> Option<(i64, i64)> {
-        let timing = self.timing?;
-        let nanos = |message| timing.at(message).saturating_mul(timing.unit_nanos);
-        Some((nanos(0), nanos(count.saturating_sub(1))))
-    }
-
-    fn place(&self, part: usize, message: u64) -> Option<(&Track, usize)> {
-        let part = &self.parts[part];
-        let track = &self.tracks[part.track];
-        let length = u64::try_from(track.len()).ok()?;
-        let idx = if self.timing.is_some() {
-            (u64::try_from(part.start).ok()? + message).checked_rem(length)?
-        } else if message < length {
-            message
-        } else {
-            return None;
-        };
-        Some((track, usize::try_from(idx).ok()?))
     }
 }
 

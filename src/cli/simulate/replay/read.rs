@@ -13,7 +13,7 @@ use super::{
     time,
 };
 use crate::{
-    cli::fleet::{Part, Script, Shape, Track, Value, read_text, topic_of},
+    cli::fleet::{Part, Shape, Track, Tracks, Value, read_text, topic_of},
     env::disk::Disk,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct ReplayOptions {
 /// A recording, encoded.
 #[derive(Debug)]
 pub(crate) struct Replayed {
-    pub(crate) script: Script,
+    pub(crate) script: Tracks,
     pub(crate) rows: RowCounts,
     /// Columns of any file that no field takes.
     pub(crate) unused: BTreeSet<String>,
@@ -148,14 +148,11 @@ impl Recording<'_> {
     }
 
     fn finish(self) -> Replayed {
-        let mut parts = Vec::with_capacity(self.drives.len());
-        let mut tracks = Vec::with_capacity(self.drives.len());
-        for (vehicle, track) in self.drives {
+        let drives = self.drives.into_iter().map(|(vehicle, track)| {
             let topic = topic_of(&self.options.topic, &vehicle).into_bytes().into();
-            parts.push(Part { vehicle, topic, track: tracks.len(), start: 0 });
-            tracks.push(track);
-        }
-        let script = Script::recorded(parts, tracks);
+            (Part { vehicle, topic }, track)
+        });
+        let script = Tracks::recorded(drives.collect());
         Replayed { script, rows: self.rows, unused: self.unused, times: self.times }
     }
 }

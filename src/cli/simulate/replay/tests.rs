@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::{
-    cli::fleet::{Files, Format, Shape},
+    cli::fleet::{Files, Format, Script, Shape},
     env::disk::{Access, Disk, RealDisk},
 };
 
@@ -77,9 +77,9 @@ fn rows_become_payloads_and_what_cannot_is_counted() {
     let counts = RowCounts { read: 5, taken: 4, skipped: 1, cells_skipped: 1 };
     assert_eq!(replayed.rows, counts);
     assert_eq!(replayed.unused.iter().collect::<Vec<_>>(), ["nonsense"]);
-    let names: Vec<_> = replayed.script.parts.iter().map(|part| part.vehicle.as_str()).collect();
+    let names: Vec<_> = replayed.script.parts().iter().map(|part| part.vehicle.as_str()).collect();
     assert_eq!(names, ["V1", "V2", "b"]);
-    assert_eq!(&*replayed.script.parts[2].topic, b"vehicles/b/telemetry");
+    assert_eq!(&*replayed.script.parts()[2].topic, b"vehicles/b/telemetry");
     let mut payload = Vec::new();
     replayed.script.append(2, 0, &mut payload);
     let read: serde_json::Value = serde_json::from_slice(&payload).unwrap();
@@ -131,7 +131,7 @@ fn every_row_of_the_real_drives_with_a_valid_date_is_taken() {
         let replayed = read(&RealDisk, &shape, &columns).unwrap();
         let counts = RowCounts { read: 43_056, taken: 42_886, skipped: 170, cells_skipped: 0 };
         assert_eq!(replayed.rows, counts, "{format:?}");
-        assert_eq!(replayed.script.parts.len(), 7);
+        assert_eq!(replayed.script.parts().len(), 7);
         assert_eq!(replayed.unused.iter().collect::<Vec<_>>(), ["WindSpeedAv"]);
     }
 }

@@ -14,6 +14,6 @@ mod tests;
 mod verification;
 
 pub(super) use error::VerifyError;
-pub(super) use ledger::{Appliance, Stats};
+pub(in crate::cli) use ledger::{Appliance, Stats};
 pub(super) use store::{Asked, StoreQuestion, Vehicles};
 pub(super) use verification::{Claim, Verification, verify};

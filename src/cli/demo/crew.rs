@@ -1,0 +1,151 @@
+//! The fleet beside the appliance: half in protobuf, half in Avro, on a thread of its own.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::{args::Arguments, error::DemoError};
+use crate::{
+    cli::fleet::{
+        Counts, Files, Format, Latencies, Live, LiveOptions, Load, LoadError, LoadOptions, Outcome,
+        Pace, Phase, Qos, Shape, Version, Watch,
+    },
+    env::{Clock, SystemClock, thread_cpu},
+};
+
+/// Connections a second that are begun: a fleet of 50 is there at once, one of 5,000 in 5 s.
+const CONNECT_RATE: f64 = 1_000.0;
+/// How long the fleet may take to connect over that, and its last answers to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Messages of a vehicle that may be unacknowledged.
+const WINDOW: usize = 32;
+const KEEP_ALIVE_SECS: u16 = 60;
+/// The same fleet every time, so that what is said about it stays true.
+const SEED: u64 = 1;
+
+/// What the fleet has seen so far.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) phase: Phase,
+    pub(super) counts: Counts,
+    pub(super) latencies: Latencies,
+    /// Processor time of the fleet's thread.
+    pub(super) cpu: Duration,
+}
+
+/// A fleet under way.
+#[derive(Debug)]
+pub(super) struct Crew {
+    pub(super) protobuf: usize,
+    pub(super) avro: usize,
+    stop: Arc<AtomicBool>,
+    seen: Arc<Mutex<Seen>>,
+    ended: oneshot::Receiver<Result<Outcome, LoadError>>,
+}
+
+impl Crew {
+    /// Sets the fleet off. Its first messages are as old as the history that was asked for.
+    pub(super) fn start(arguments: &Arguments, target: SocketAddr) -> Result<Self, DemoError> {
+        let clock = SystemClock::start();
+        let vehicles = usize::try_from(arguments.vehicles).unwrap_or(usize::MAX);
+        let (protobuf, avro) = (vehicles.div_ceil(2), vehicles / 2);
+        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        let step = arguments.step();
+        let backlog = arguments.backlog();
+        let history = nanos(step).saturating_mul(i64::try_from(backlog).unwrap_or(i64::MAX));
+        let mut script = Live::new(LiveOptions {
+            vehicles,
+            seed: SEED,
+            start_nanos: clock.wall().0.saturating_sub(history),
+            step_nanos: nanos(step),
+        });
+        for (format, count) in [(Format::Protobuf, protobuf), (Format::Avro, avro)] {
+            let shape = Shape::load(&Files::Shipped, format, None).map_err(DemoError::Shape)?;
+            script.add(shape, count).map_err(DemoError::Shape)?;
+        }
+        let options = LoadOptions {
+            target,
+            // Its acknowledgements say no where 3.1.1 has only one word.
+            version: Version::V5,
+            qos: Qos::AtLeastOnce,
+            window: WINDOW,
+            pace: Pace::Rate(arguments.rate),
+            duration: arguments.duration,
+            connect_rate: CONNECT_RATE,
+            connect_max: PATIENCE,
+            drain_max: PATIENCE,
+            keep_alive_secs: KEEP_ALIVE_SECS,
+            login: None,
+            seed: SEED,
+            backlog,
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::new(Mutex::new(Seen {
+            phase: Phase::Connecting,
+            counts: Counts::default(),
+            latencies: Latencies::new(),
+            cpu: Duration::ZERO,
+        }));
+        let (has_ended, ended) = oneshot::channel();
+        let (stopped, mut lookout) = (Arc::clone(&stop), Lookout(Arc::clone(&seen)));
+        let run = move || {
+            let load = Load::new(options, &script, None, &clock);
+            let outcome = load.and_then(|load| load.run(&stopped, &mut lookout));
+            // Nobody listens after a stop at once.
+            drop(has_ended.send(outcome));
+        };
+        let spawned = thread::Builder::new().name("fleet".to_owned()).spawn(run);
+        spawned.map_err(|source| DemoError::Start { what: "thread", source })?;
+        Ok(Self { protobuf, avro, stop, seen, ended })
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells the vehicles to stop; [`Crew::ended`] tells when the last answer has come.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until the fleet is back; may be dropped and called again until it has answered.
+    pub(super) async fn ended(&mut self) -> Result<Outcome, DemoError> {
+        match (&mut self.ended).await {
+            Ok(outcome) => outcome.map_err(DemoError::Load),
+            Err(_) => Err(DemoError::Gone { what: "fleet" }),
+        }
+    }
+}
+
+/// Tells the board's side what the fleet's side sees.
+#[derive(Debug)]
+struct Lookout(Arc<Mutex<Seen>>);
+
+impl Lookout {
+    fn tell(&self, change: impl FnOnce(&mut Seen)) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.cpu = thread_cpu();
+        change(&mut seen);
+    }
+}
+
+impl Watch for Lookout {
+    fn phase(&mut self, phase: Phase, counts: &Counts) {
+        self.tell(|seen| (seen.phase, seen.counts) = (phase, *counts));
+    }
+
+    fn tick(&mut self, counts: &Counts, latencies: &Latencies) {
+        self.tell(|seen| {
+            seen.counts = *counts;
+            seen.latencies.clone_from(latencies);
+        });
+    }
+}

@@ -1,0 +1,220 @@
+//! From the folder to its removal.
+
+use std::{path::PathBuf, time::Duration};
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::{
+    answers::Questions,
+    appliance::Appliance,
+    args::Arguments,
+    crew::Crew,
+    error::DemoError,
+    folder::Folder,
+    places::Places,
+    show::Show,
+    signals::Signals,
+    status::{Doing, Look, Meter, Status},
+    summary::Summary,
+};
+use crate::{
+    cli::{
+        failure::Failure,
+        fleet::Outcome,
+        output::{Output, complain},
+        serve,
+        simulate::{Ledger, Stats},
+    },
+    config::{self, Sources},
+    env::{Clock, SystemClock, process_cpu},
+    telemetry::{Chain, log},
+};
+
+/// From one look to the next.
+const LOOK: Duration = Duration::from_secs(1);
+/// The appliance's own account is a matter of microseconds.
+const STATS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the end waits until everything is stored, and how often it looks.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
+const SETTLE_LOOK: Duration = Duration::from_millis(100);
+
+/// Gives the demo.
+pub(in crate::cli) fn run(
+    arguments: &Arguments,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    if sources.file.is_some() {
+        let text = "demo brings a configuration of its own; set keys with --set, or run `fleetline \
+                    serve --config …`";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| DemoError::Start { what: "runtime", source })?;
+    let (folder, signals) = runtime.block_on(async {
+        // Before there is anything to leave behind.
+        let signals = Signals::listen()?;
+        Folder::make().map(|folder| (folder, signals))
+    })?;
+    let given = runtime.block_on(Box::pin(give(arguments, sources, &folder, signals, output)));
+    if given.is_err() {
+        folder.log_tail().iter().for_each(complain);
+    }
+    let path = folder.path().to_owned();
+    if let Err(error) = folder.remove() {
+        complain(format_args!("cannot remove {}: {error}", path.display()));
+    }
+    given
+}
+
+async fn give(
+    arguments: &Arguments,
+    sources: &Sources,
+    folder: &Folder,
+    mut signals: Signals,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let resolved = config::load(&folder.sources(sources))?;
+    log::start_in(&folder.log(), &resolved.offline.log).map_err(Failure::failed)?;
+    serve::raise_descriptor_limit();
+    let data = resolved.offline.data_dir.clone();
+    let appliance = tokio::select! {
+        started = Appliance::start(resolved) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    let mut places = Places::new(&appliance.ready, folder.path(), data);
+    let target = appliance.ready.mqtt.first().copied();
+    let target = target.ok_or_else(|| Failure::Usage("mqtt.listen has no address".to_owned()))?;
+    let mut show = Show::new(arguments.json, output);
+    show.places(&places)?;
+    let client = reqwest::Client::builder().no_proxy().timeout(STATS_TIMEOUT).build();
+    let client = client.map_err(DemoError::Client)?;
+    let ledger = Ledger::new(&places.api, client).map_err(Failure::failed)?;
+    let questions = Questions::new(&places.api, program())?;
+    let crew = Crew::start(arguments, target)?;
+    (places.protobuf, places.avro) = (crew.protobuf, crew.avro);
+    let mut demo = Demo {
+        signals,
+        appliance,
+        crew,
+        ledger,
+        questions,
+        meter: Meter::new(u64::from(arguments.vehicles), arguments.backlog()),
+        backlog: u64::from(arguments.vehicles).saturating_mul(arguments.backlog()),
+        clock: SystemClock::start(),
+        places,
+        show,
+    };
+    let outcome = demo.drive().await?;
+    let stats = demo.settle().await?;
+    let Demo { mut signals, appliance, show, meter, .. } = demo;
+    // What the appliance says about its own stop is no news.
+    let said = folder.log_tail();
+    let stopped = tokio::select! {
+        stopped = appliance.stop() => stopped?,
+        () = signals.next() => return Err(at_once()),
+    };
+    let latencies = meter.driving(&outcome.latencies);
+    show.summary(&Summary::new(&outcome, &latencies, &stats, &stopped))?;
+    said.iter().for_each(complain);
+    Ok(())
+}
+
+/// How this program was called.
+fn program() -> String {
+    std::env::args_os()
+        .next()
+        .map_or_else(|| PathBuf::from("fleetline"), PathBuf::from)
+        .display()
+        .to_string()
+}
+
+/// A second signal: whoever sends it does not want to wait.
+fn at_once() -> Failure {
+    complain("asked to stop again: ending at once");
+    Failure::Told(1)
+}
+
+/// Everything that runs, and those who look at it.
+struct Demo<'a> {
+    signals: Signals,
+    appliance: Appliance,
+    crew: Crew,
+    ledger: Ledger,
+    questions: Questions,
+    meter: Meter,
+    /// Messages of the whole fleet that are older than the demo.
+    backlog: u64,
+    clock: SystemClock,
+    places: Places,
+    show: Show<'a>,
+}
+
+impl Demo<'_> {
+    /// Until the fleet is back: after its time, or because somebody wants it to stop.
+    async fn drive(&mut self) -> Result<Outcome, Failure> {
+        let mut looks = every(LOOK);
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                () = self.signals.next() => {
+                    if is_stopping {
+                        return Err(at_once());
+                    }
+                    is_stopping = true;
+                    self.crew.stop();
+                }
+                outcome = self.crew.ended() => return Ok(outcome?),
+                failure = self.appliance.lost() => return Err(failure),
+                _ = looks.tick() => self.look().await?,
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Failure> {
+        let status = self.status().await;
+        let is_stored = status.doing == Doing::Driving && status.stored > self.backlog;
+        if self.show.wants_answers(is_stored) {
+            let answers = self.questions.ask().await;
+            self.show.answers(answers)?;
+        }
+        self.show.status(&status, &self.places)
+    }
+
+    async fn status(&mut self) -> Status {
+        let stats = self.ledger.stats().await;
+        self.meter.read(Look {
+            at: self.clock.monotonic(),
+            seen: self.crew.seen(),
+            process_cpu: process_cpu(),
+            stats: stats.map_err(|error| Chain(&error).to_string()),
+        })
+    }
+
+    /// Waits until all that was acknowledged is stored, and shows answers if none were yet.
+    async fn settle(&mut self) -> Result<Stats, Failure> {
+        let end = self.clock.monotonic() + SETTLE_MAX;
+        let mut looks = every(SETTLE_LOOK);
+        loop {
+            tokio::select! {
+                () = self.signals.next() => return Err(at_once()),
+                _ = looks.tick() => {}
+            }
+            let stats = self.ledger.stats().await.map_err(Failure::failed)?;
+            let is_settled = stats.points.in_spool == 0 && stats.messages.pending == 0;
+            if is_settled || self.clock.monotonic() > end {
+                if self.show.owes_answers() {
+                    let answers = self.questions.ask().await;
+                    self.show.answers(answers)?;
+                }
+                return Ok(stats);
+            }
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    interval
+}
