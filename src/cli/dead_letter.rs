@@ -122,7 +122,7 @@ fn list(dir: &std::path::Path, wanted: Wanted, output: &mut Output) -> Result<()
 fn row(id: Id, letter: &DeadLetter) -> String {
     let from = letter.mapping.as_deref().or(letter.topic.as_deref()).unwrap_or("-");
     let vehicle = letter.vehicle.as_deref().unwrap_or("-");
-    let time = moment::show(letter.time);
+    let time = letter.time.to_string();
     let text = format!("{id}  {time}  {}  {vehicle}  {from}  {}", letter.cause, letter.detail);
     visible(&text)
 }
@@ -133,7 +133,7 @@ fn show(id: Id, letter: &DeadLetter, output: &mut Output) -> Result<(), Failure>
         None => Ok(()),
     };
     field("id", Some(&id.to_string()))?;
-    field("time", Some(&moment::show(letter.time)))?;
+    field("time", Some(&letter.time.to_string()))?;
     field("vehicle", letter.vehicle.as_deref())?;
     field("topic", letter.topic.as_deref())?;
     field("content-type", letter.content_type.as_deref())?;

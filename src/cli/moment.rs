@@ -42,12 +42,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a duration such as \"10s\"".to_owned())
 }
 
-/// RFC 3339 in UTC.
-pub(super) fn show(time: UnixNanos) -> String {
-    Timestamp::from_nanosecond(i128::from(time.0))
-        .map_or_else(|_| time.0.to_string(), |moment| moment.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -138,9 +138,7 @@ fn json(id: Option<Id>, letter: &DeadLetter) -> Json<'_> {
     let lossy = matches!(line, Some(Cow::Owned(_)));
     Json {
         id: id.map(|id| id.to_string()),
-        time: Timestamp::from_nanosecond(i128::from(letter.time.0))
-            .expect("64-bit nanoseconds are within the years that jiff knows")
-            .to_string(),
+        time: letter.time.to_string(),
         vehicle: text(&letter.vehicle),
         topic: text(&letter.topic),
         mapping: text(&letter.mapping),

@@ -1,6 +1,6 @@
 //! An answer as JSON or CSV, written as its rows come.
 
-use std::io;
+use std::{io, num::NonZeroI64};
 
 use axum::{
     body::{Body, Bytes},
@@ -8,13 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
     http::{ApiError, parameters::Parameters},
-    model::{Column, Row, UnixNanos, Value},
-    query::{Answer, AskError, Part, QueryError},
+    model::{Column, Row},
+    query::{Answer, AskError, EpochUnit, Part, QueryError, push_csv, push_csv_head, push_json},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +26,7 @@ enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Style {
     format: Format,
-    /// Nanoseconds of the unit that moments are integers of; absent: RFC 3339.
-    epoch: Option<i64>,
+    epoch: EpochUnit,
 }
 
 impl Style {
@@ -39,10 +37,10 @@ impl Style {
             _ => None,
         })?;
         let epoch = parameters.parsed("epoch", "ns, us, ms or s", |word| match word {
-            "ns" => Some(1),
-            "us" => Some(1_000),
-            "ms" => Some(1_000_000),
-            "s" => Some(1_000_000_000),
+            "ns" => NonZeroI64::new(1),
+            "us" => NonZeroI64::new(1_000),
+            "ms" => NonZeroI64::new(1_000_000),
+            "s" => NonZeroI64::new(1_000_000_000),
             _ => None,
         })?;
         Ok(Self { format: format.unwrap_or(Format::Json), epoch })
@@ -106,10 +104,7 @@ impl Writer {
                 out.push_str(&json!(columns).to_string());
                 out.push_str(r#","rows":["#);
             }
-            Format::Csv => {
-                let names = columns.iter().map(|column| Value::String(column.name.clone()));
-                self.csv(&names.collect(), out);
-            }
+            Format::Csv => push_csv_head(columns, out),
         }
     }
 
@@ -120,7 +115,7 @@ impl Writer {
                 for row in rows {
                     match self.style.format {
                         Format::Json => self.json(row, out),
-                        Format::Csv => self.csv(row, out),
+                        Format::Csv => push_csv(row, self.style.epoch, out),
                     }
                     self.rows += 1;
                 }
@@ -143,62 +138,8 @@ impl Writer {
             if at > 0 {
                 out.push(',');
             }
-            match value {
-                Value::Null => out.push_str("null"),
-                Value::Timestamp(at) => match self.moment(*at) {
-                    Ok(number) => out.push_str(itoa::Buffer::new().format(number)),
-                    Err(text) => out.push_str(&format!("\"{text}\"")),
-                },
-                // JSON has no word for NaN and infinity.
-                Value::Float(value) => out.push_str(&json!(value).to_string()),
-                Value::Integer(value) => out.push_str(itoa::Buffer::new().format(*value)),
-                Value::Unsigned(value) => out.push_str(itoa::Buffer::new().format(*value)),
-                Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
-                Value::String(value) => out.push_str(&json!(value).to_string()),
-            }
+            push_json(value, self.style.epoch, out);
         }
         out.push(']');
     }
-
-    /// A null is an empty cell, an empty text one of quotes.
-    fn csv(&self, row: &Row, out: &mut String) {
-        for (at, value) in row.iter().enumerate() {
-            if at > 0 {
-                out.push(',');
-            }
-            match value {
-                Value::Null => {}
-                Value::Timestamp(at) => match self.moment(*at) {
-                    Ok(number) => out.push_str(itoa::Buffer::new().format(number)),
-                    Err(text) => out.push_str(&text),
-                },
-                Value::Float(value) => out.push_str(&json!(value).to_string()),
-                Value::Integer(value) => out.push_str(itoa::Buffer::new().format(*value)),
-                Value::Unsigned(value) => out.push_str(itoa::Buffer::new().format(*value)),
-                Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
-                Value::String(value) => {
-                    let is_plain = !value.is_empty() && !value.contains([',', '"', '\n', '\r']);
-                    match is_plain {
-                        true => out.push_str(value),
-                        false => out.push_str(&format!("\"{}\"", value.replace('"', "\"\""))),
-                    }
-                }
-            }
-        }
-        out.push('\n');
-    }
-
-    /// A number where a unit was asked for, else RFC 3339 with the decimals that it has.
-    fn moment(&self, at: UnixNanos) -> Result<i64, String> {
-        match self.style.epoch {
-            Some(unit) => Ok(at.0.div_euclid(unit)),
-            None => Err(rfc3339(at)),
-        }
-    }
-}
-
-/// A moment as people read it, in UTC; one that the calendar does not reach, in nanoseconds.
-pub(super) fn rfc3339(at: UnixNanos) -> String {
-    Timestamp::from_nanosecond(i128::from(at.0))
-        .map_or_else(|_| at.0.to_string(), |moment| moment.to_string())
 }

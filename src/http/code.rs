@@ -1,31 +1,12 @@
 //! The stable words of errors: a closed list.
 
-macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// What went wrong, for programs. The names are part of the contract.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Code { $($(#[doc = $doc])+ $variant,)+ }
+use crate::model::words;
 
-        impl Code {
-            /// Every code, in the order of its declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+words! {
+    /// What went wrong, for programs. The names are part of the contract.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Code;
 
-            /// The stable name.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-
-            /// One sentence for whoever reads the API's description.
-            #[must_use]
-            pub const fn explain(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
-            }
-        }
-    };
-}
-
-codes! {
     /// There is nothing at the path.
     NotFound = "not-found",
     /// The path exists, but not for this method.

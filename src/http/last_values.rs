@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Map, Value as JsonValue, json};
 
 use crate::{
-    http::{ApiError, HttpState, answer::rfc3339},
+    http::{ApiError, HttpState},
     model::{Catalog, Row, UnixNanos, Value, line},
     query::{Order, Part, QueryError, Wish},
 };
@@ -72,7 +72,7 @@ impl LastValues {
         let point = |point: &LastPoint| {
             let fields = point.fields.iter().map(|(name, value)| (name.clone(), json_of(value)));
             json!({
-                "time": rfc3339(point.time),
+                "time": point.time.to_string(),
                 "source": match point.origin {
                     Origin::Session => "session",
                     Origin::Store => "store",
@@ -146,7 +146,7 @@ async fn last_point(
 fn json_of(value: &Value) -> JsonValue {
     match value {
         Value::Null => JsonValue::Null,
-        Value::Timestamp(at) => rfc3339(*at).into(),
+        Value::Timestamp(at) => at.to_string().into(),
         Value::Float(value) => json!(value),
         Value::Integer(value) => json!(value),
         Value::Unsigned(value) => json!(value),

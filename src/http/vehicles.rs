@@ -13,7 +13,6 @@ use serde_json::{Value as JsonValue, json};
 use crate::{
     http::{
         ApiError, HttpState,
-        answer::rfc3339,
         last_values::{self, LastValues},
         parameters::{Parameters, invalid},
     },
@@ -81,7 +80,7 @@ pub(super) async fn one(
     let mut json = match (&vehicle, values.newest()) {
         (Some(vehicle), _) => vehicle.json(),
         // Not seen since the start, but the store knows it.
-        (None, Some(newest)) => away(&vin, &rfc3339(newest)),
+        (None, Some(newest)) => away(&vin, &newest.to_string()),
         (None, None) => return Err(ApiError::VehicleUnknown { vehicle: vin }),
     };
     json["measurements"] = values.json();
@@ -123,7 +122,7 @@ impl Vehicle {
         json!({
             "vin": &*self.sighting.vehicle,
             "connected": !self.told.is_empty(),
-            "last_seen": rfc3339(last_seen),
+            "last_seen": last_seen.to_string(),
             "sessions": self.told.iter().map(|told| session(&told.facts)).collect::<Vec<_>>(),
         })
     }
@@ -138,8 +137,8 @@ fn session(facts: &SessionFacts) -> JsonValue {
         "client_id": facts.client_id,
         "protocol": facts.protocol.as_str(),
         "address": facts.address.map(|address| address.to_string()),
-        "connected_at": rfc3339(facts.connected_at),
-        "last_packet_at": rfc3339(facts.last_packet_at),
+        "connected_at": facts.connected_at.to_string(),
+        "last_packet_at": facts.last_packet_at.to_string(),
         "keep_alive_seconds": facts.keep_alive_seconds,
     })
 }

@@ -2,32 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
-macro_rules! causes {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// Why a message or a point was set aside. The names are part of the contract.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Cause { $($(#[doc = $doc])+ $variant,)+ }
+use super::words;
 
-        impl Cause {
-            /// Every cause, in the order of its declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+words! {
+    /// Why a message or a point was set aside. The names are part of the contract.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Cause;
 
-            /// The stable name, as listed, counted and filtered by.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-
-            /// One sentence for the operator.
-            #[must_use]
-            pub const fn explain(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
-            }
-        }
-    };
-}
-
-causes! {
     /// The payload ends in the middle of a value.
     PayloadTruncated = "payload-truncated",
     /// The payload breaks the rules of its format (wire type, JSON syntax, union index, varint).

@@ -11,6 +11,7 @@ mod rows;
 mod secret;
 mod shard;
 mod time;
+mod words;
 
 pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
@@ -25,3 +26,4 @@ pub use rows::{Column, Row, Value, ValueType};
 pub use secret::Secret;
 pub use shard::{Position, ShardCount, ShardId};
 pub use time::UnixNanos;
+pub(crate) use words::words;

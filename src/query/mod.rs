@@ -50,11 +50,13 @@ mod moment;
 mod options;
 mod question;
 mod rows;
+mod text;
 
 pub use answer::{Answer, Part};
 pub use desk::{Desk, Parts, QueryError};
 pub use moment::{MOMENT, every, moment};
 pub use options::Options;
 pub use question::{Function, Order, QuestionError, Wish};
+pub use text::{EpochUnit, push_csv, push_csv_head, push_json};
 
 pub use crate::store::{Ask, AskError, Language};

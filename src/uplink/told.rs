@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     mapping::{Plan, SlotIdx, Source},
-    model::Cause,
+    model::{Cause, UnixNanos},
     schema::Scalar,
     uplink::{DecodeError, Failure, Slots, point::Context, value},
 };
@@ -75,8 +75,8 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
                 }),
                 None => digits_at(context.payload, error.offset),
             };
-            let point = clock(nanos.unwrap_or_default());
-            let received = clock(context.received_at.0);
+            let point = UnixNanos(nanos.unwrap_or_default());
+            let received = context.received_at;
             add(format_args!(": the point says {point}, it was received {received}"));
         }
         Cause::TooManyPoints => add(format_args!(" of {}", context.limits.points_max)),
@@ -109,12 +109,4 @@ fn subject(plan: &Plan, slot: SlotIdx) -> String {
         return format!("field `{}`: ", field.name);
     }
     String::new()
-}
-
-/// A moment as people read it.
-fn clock(nanos: i64) -> String {
-    match jiff::Timestamp::from_nanosecond(i128::from(nanos)) {
-        Ok(moment) => moment.to_string(),
-        Err(_) => nanos.to_string(),
-    }
 }

@@ -6,10 +6,7 @@ use super::{
     canvas::Canvas,
     text::{rounded, shorten, visible, width},
 };
-use crate::{
-    cli::moment,
-    model::{Column, Row, UnixNanos, Value, ValueType},
-};
+use crate::model::{Column, Row, UnixNanos, Value, ValueType};
 
 /// Series that are drawn; more would not fit a screen.
 const SERIES_MAX: usize = 6;
@@ -276,7 +273,7 @@ fn extent<'a>(points: impl Iterator<Item = &'a (i64, f64)>) -> (f64, f64) {
 
 /// The first moment at the left, the last at the right; below each other where both do not fit.
 fn time_axis(first: i64, last: i64, margin: usize, columns: usize) -> Vec<String> {
-    let [first, last] = [first, last].map(|nanos| moment::show(UnixNanos(nanos)));
+    let [first, last] = [first, last].map(|nanos| UnixNanos(nanos).to_string());
     if first == last {
         return vec![format!("{:margin$}{first}", "")];
     }

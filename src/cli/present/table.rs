@@ -6,10 +6,7 @@ use super::{
     fit::{GAP, Want, fit},
     text::{exact, rounded, shorten, visible, width},
 };
-use crate::{
-    cli::moment,
-    model::{Column, Row, Value, ValueType},
-};
+use crate::model::{Column, Row, Value, ValueType};
 
 /// Columns that a text takes at least before whole columns are left out: what identifies a vehicle
 /// (17 characters of a VIN) must be told apart at its end.
@@ -129,7 +126,7 @@ const fn is_number(column: &Column) -> bool {
 fn cell(value: &Value, is_bounded: bool) -> String {
     match value {
         Value::Null => String::new(),
-        Value::Timestamp(at) => moment::show(*at),
+        Value::Timestamp(at) => at.to_string(),
         Value::Float(value) if is_bounded => rounded(*value),
         Value::Float(value) => exact(*value),
         Value::Integer(value) => value.to_string(),

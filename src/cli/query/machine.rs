@@ -1,10 +1,10 @@
-//! Rows for programs: JSON objects and CSV, written as the API writes them.
+//! Rows for programs: JSON objects with the values as the API writes them.
 
 use serde_json::json;
 
 use crate::{
-    cli::moment,
-    model::{Column, Row, Value},
+    model::{Column, Row},
+    query::push_json,
 };
 
 /// The names of an object's members; one that stands there already is numbered, so that none hides
@@ -30,54 +30,15 @@ pub(super) fn json_row(members: &[String], row: &Row, out: &mut String) {
         out.push(if at == 0 { '{' } else { ',' });
         out.push_str(&json!(name).to_string());
         out.push(':');
-        match value {
-            Value::Null => out.push_str("null"),
-            Value::Timestamp(at) => out.push_str(&json!(moment::show(*at)).to_string()),
-            Value::Float(value) => out.push_str(&json!(value).to_string()),
-            Value::Integer(value) => out.push_str(&value.to_string()),
-            Value::Unsigned(value) => out.push_str(&value.to_string()),
-            Value::Boolean(value) => out.push_str(&value.to_string()),
-            Value::String(value) => out.push_str(&json!(value).to_string()),
-        }
+        push_json(value, None, out);
     }
     out.push_str(if row.is_empty() { "{}\n" } else { "}\n" });
-}
-
-/// The names.
-pub(super) fn csv_head(columns: &[Column], out: &mut String) {
-    let names = columns.iter().map(|column| Value::String(column.name.clone()));
-    csv_row(&names.collect(), out);
-}
-
-/// One line. A null is an empty cell, an empty text one of quotes.
-pub(super) fn csv_row(row: &Row, out: &mut String) {
-    for (at, value) in row.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        match value {
-            Value::Null => {}
-            Value::Timestamp(at) => out.push_str(&moment::show(*at)),
-            Value::Float(value) => out.push_str(&json!(value).to_string()),
-            Value::Integer(value) => out.push_str(&value.to_string()),
-            Value::Unsigned(value) => out.push_str(&value.to_string()),
-            Value::Boolean(value) => out.push_str(&value.to_string()),
-            Value::String(value) => {
-                let is_plain = !value.is_empty() && !value.contains([',', '"', '\n', '\r']);
-                match is_plain {
-                    true => out.push_str(value),
-                    false => out.push_str(&format!("\"{}\"", value.replace('"', "\"\""))),
-                }
-            }
-        }
-    }
-    out.push('\n');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{UnixNanos, ValueType};
+    use crate::model::{UnixNanos, Value, ValueType};
 
     fn row() -> Row {
         vec![
@@ -107,15 +68,5 @@ mod tests {
         out.clear();
         json_row(&[], &Vec::new(), &mut out);
         assert_eq!(out, "{}\n");
-    }
-
-    #[test]
-    fn csv_tells_a_null_from_an_empty_text() {
-        let mut out = String::new();
-        csv_head(&columns(&["time", "a,b"]), &mut out);
-        csv_row(&row(), &mut out);
-        let expect = "time,\"a,b\"\n2021-04-26T14:44:08.5Z,\"a \"\"b\"\",\n\",3.0,\
-                      -9223372036854775808,18446744073709551615,true,,\"\"\n";
-        assert_eq!(out, expect);
     }
 }

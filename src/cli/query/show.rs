@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     arguments::Form,
-    machine::{csv_head, csv_row, json_row, members},
+    machine::{json_row, members},
     read::Sink,
 };
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         present::{Plot, table},
     },
     model::{Column, Row},
+    query::{push_csv, push_csv_head},
 };
 
 /// Rows of a table that are laid out together; a longer one goes on below, with its names again.
@@ -126,7 +127,7 @@ impl Sink for Show<'_> {
         match &self.form {
             Form::Table { .. } => {}
             Form::Json => self.members = members(columns),
-            Form::Csv => csv_head(columns, &mut self.text),
+            Form::Csv => push_csv_head(columns, &mut self.text),
             Form::Plot { field, .. } => {
                 self.plot = Some(Plot::new(columns, field).map_err(Failure::failed)?);
             }
@@ -147,7 +148,7 @@ impl Sink for Show<'_> {
                 }
             }
             Form::Json => json_row(&self.members, &row, &mut self.text),
-            Form::Csv => csv_row(&row, &mut self.text),
+            Form::Csv => push_csv(&row, None, &mut self.text),
             Form::Plot { .. } => self.plot.iter_mut().for_each(|plot| plot.add(&row)),
         }
         if self.text.len() >= WRITE_BYTES { self.write() } else { Ok(()) }

@@ -199,13 +199,7 @@ mod tests {
     use crate::{model::Column, store::ask::decode::Decoder};
 
     fn read(text: &str, step: usize) -> Result<(Vec<Column>, Vec<Vec<Value>>), AskError> {
-        let mut decoder = Decoder::Flux(FluxRows::default());
-        let mut shape = Shape::default();
-        for piece in text.as_bytes().chunks(step) {
-            decoder.take(piece, &mut shape)?;
-        }
-        decoder.end(&mut shape)?;
-        Ok((shape.columns().expect("the end fixes them"), shape.take_rows()))
+        Decoder::Flux(FluxRows::default()).read(text.as_bytes(), step)
     }
 
     #[test]

@@ -46,6 +46,21 @@ impl Decoder {
         shape.freeze();
         Ok(())
     }
+
+    /// A whole answer that comes in pieces of so many bytes.
+    #[cfg(test)]
+    pub(in crate::store) fn read(
+        mut self,
+        answer: &[u8],
+        piece_bytes: usize,
+    ) -> Result<(Vec<Column>, Vec<Row>), AskError> {
+        let mut shape = Shape::default();
+        for piece in answer.chunks(piece_bytes) {
+            self.take(piece, &mut shape)?;
+        }
+        self.end(&mut shape)?;
+        Ok((shape.columns().expect("the end fixes them"), shape.take_rows()))
+    }
 }
 
 /// The rows so far, under one list of columns.

@@ -154,17 +154,11 @@ mod tests {
             b"{\"time\":\"2026-01-01T00:00:00.000000001\",\"vin\":\"A\",\"i\":9007199254740993}\n\
                      {\"time\":\"2026-01-01T00:00:01\",\"vin\":\"2026-01-01T00:00:01\",\"f\":7.0}";
         for step in [1, 10, 1000] {
-            let mut decoder = Decoder::Lines(JsonLines::default());
-            let mut shape = Shape::default();
-            for piece in text.chunks(step) {
-                decoder.take(piece, &mut shape).expect("good lines");
-            }
-            decoder.end(&mut shape).expect("a good end");
-            let kinds: Vec<ValueType> =
-                shape.columns().expect("fixed").iter().map(|column| column.kind).collect();
+            let decoder = Decoder::Lines(JsonLines::default());
+            let (columns, rows) = decoder.read(text, step).expect("good lines");
+            let kinds: Vec<ValueType> = columns.iter().map(|column| column.kind).collect();
             use ValueType::{Float, Integer, String, Timestamp};
             assert_eq!(kinds, [Timestamp, String, Integer, Float]);
-            let rows = shape.take_rows();
             assert_eq!(rows[0][0], Value::Timestamp(UnixNanos(1_767_225_600_000_000_001)));
             assert_eq!(rows[0][2..], [Value::Integer(9_007_199_254_740_993), Value::Null]);
             assert_eq!(rows[1][1], Value::String("2026-01-01T00:00:01".to_owned()));

@@ -7,6 +7,7 @@ pub(crate) mod http;
 mod influx;
 mod load;
 mod sample;
+mod server;
 mod skip;
 mod small_disk;
 pub(crate) mod sqlite;

@@ -6,7 +6,7 @@ use super::{RestRows, literal, rest};
 use crate::{
     model::{Column, UnixNanos, Value, ValueType},
     store::ask::{
-        decode::{Decoder, Shape},
+        decode::Decoder,
         terms::{Ask, AskError, Language},
     },
 };
@@ -179,13 +179,7 @@ fn values_are_written_by_their_type_and_only_where_they_are_named() {
 }
 
 fn read(text: &str, step: usize) -> Result<(Vec<Column>, Vec<Vec<Value>>), AskError> {
-    let mut decoder = Decoder::Rest(RestRows::default());
-    let mut shape = Shape::default();
-    for piece in text.as_bytes().chunks(step) {
-        decoder.take(piece, &mut shape)?;
-    }
-    decoder.end(&mut shape)?;
-    Ok((shape.columns().expect("the end fixes them"), shape.take_rows()))
+    Decoder::Rest(RestRows::default()).read(text.as_bytes(), step)
 }
 
 #[test]

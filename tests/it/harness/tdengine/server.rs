@@ -1,19 +1,11 @@
 //! The adapter: what it answers to a write and to a statement, over HTTP.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
 
 use super::tables::{Fault, Tables};
+use crate::harness::server::{Reply, Request, Server};
 
 /// `root:taosdata`.
 const AUTHORIZATION: &str = "authorization: basic cm9vddp0yw9zzgf0yq==";
@@ -23,39 +15,24 @@ struct Inner {
     tables: Mutex<Tables>,
     /// Statements as they came, in order.
     asked: Mutex<Vec<String>>,
-    gone: AtomicBool,
 }
 
 /// A server without a database, on a free port, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct TdEngine {
-    address: SocketAddr,
+    server: Server,
     inner: Arc<Inner>,
 }
 
 impl TdEngine {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let tables = Mutex::new(Tables::new());
-        let inner =
-            Arc::new(Inner { tables, asked: Mutex::default(), gone: AtomicBool::new(false) });
-        let accepting = Arc::clone(&inner);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if accepting.gone.load(Ordering::Relaxed) {
-                    return;
-                }
-                let inner = Arc::clone(&accepting);
-                let Ok(stream) = stream else { continue };
-                thread::spawn(move || inner.converse(&stream));
-            }
-        });
-        Self { address, inner }
+        let inner = Arc::new(Inner { tables: Mutex::new(Tables::new()), asked: Mutex::default() });
+        let adapter = Arc::clone(&inner);
+        Self { server: Server::start(move |request| adapter.reply(request)), inner }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// The statements that came so far.
@@ -71,38 +48,16 @@ impl TdEngine {
     }
 }
 
-impl Drop for TdEngine {
-    fn drop(&mut self) {
-        self.inner.gone.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts, so that it sees it and closes the port.
-        drop(TcpStream::connect(self.address));
-    }
-}
-
 impl Inner {
-    /// One connection, request after request.
-    fn converse(&self, stream: &TcpStream) {
-        if stream.set_read_timeout(Some(Duration::from_mins(2))).is_err() {
-            return;
-        }
-        let mut reader = BufReader::new(stream);
-        while let Some((path, is_known, body)) = request(&mut reader) {
-            let (status, text) = match path.split('?').next().unwrap() {
-                "/influxdb/v1/write" if is_known => self.write(&path, &body),
-                "/influxdb/v1/write" => fault((0x357, "Authentication failure")),
-                "/rest/sql" | "/rest/sql/fleet" if is_known => self.ask(&body),
-                "/rest/sql" | "/rest/sql/fleet" => told(855, "Authentication failure"),
-                _ => (404, "404 page not found".to_owned()),
-            };
-            let mut stream = stream;
-            let head = match status {
-                204 => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
-                _ => format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n", text.len()),
-            };
-            if stream.write_all(format!("{head}{text}").as_bytes()).is_err() {
-                return;
-            }
-        }
+    fn reply(&self, Request { path, headers, body }: &Request) -> Reply {
+        let is_known = headers.iter().any(|header| header == AUTHORIZATION);
+        Some(match path.split('?').next().unwrap() {
+            "/influxdb/v1/write" if is_known => self.write(path, body),
+            "/influxdb/v1/write" => fault((0x357, "Authentication failure")),
+            "/rest/sql" | "/rest/sql/fleet" if is_known => self.ask(body),
+            "/rest/sql" | "/rest/sql/fleet" => told(855, "Authentication failure"),
+            _ => (404, "404 page not found".to_owned()),
+        })
     }
 
     fn write(&self, path: &str, body: &str) -> (u16, String) {
@@ -137,29 +92,6 @@ impl Inner {
         }
         tables.select(text)
     }
-}
-
-/// The next request's path, whether it may come in, and its body.
-fn request(reader: &mut BufReader<&TcpStream>) -> Option<(String, bool, String)> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let (mut length, mut is_known) = (0, false);
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok()?;
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        is_known |= line == AUTHORIZATION;
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((path, is_known, String::from_utf8(body).ok()?))
 }
 
 /// A fault of a write: HTTP 500, whatever it is.
