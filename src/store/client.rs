@@ -154,17 +154,15 @@ impl HttpStore {
         measurement: &str,
         limits: AskLimits,
     ) -> Result<Option<Table>, AskError> {
-        if let Some(gate) = &self.gate {
-            gate.pass(&self.asker, endpoint, false).await.map_err(|shut| match shut {
-                Shut::Setting(reason) => AskError::Halted { reason },
-                Shut::Wait(reason) => AskError::Unavailable { reason },
-            })?;
-        }
+        // Every other store answers a question about what it does not have.
+        let Some(gate) = &self.gate else { return Ok(None) };
+        gate.pass(&self.asker, endpoint, false).await.map_err(|shut| match shut {
+            Shut::Setting(reason) => AskError::Halted { reason },
+            Shut::Wait(reason) => AskError::Unavailable { reason },
+        })?;
         match self.asker.table(endpoint, measurement, limits).await {
             // The first write will make it; until then nothing is there.
-            Err(error) if self.gate.as_ref().is_some_and(|gate| gate.makes_up_for(&error)) => {
-                Ok(None)
-            }
+            Err(error) if gate.makes_up_for(&error) => Ok(None),
             table => table,
         }
     }

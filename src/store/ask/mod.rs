@@ -12,6 +12,7 @@
 //!
 //! AK-3: an answer is bounded in rows, bytes and time ([`AskLimits`]), and past a bound, or when
 //! its [`Rows`] are dropped, the connection is dropped, on which every store cancels its work.
+//! InfluxDB 2 looks for that between tables, not while it makes one up (`generate.from`).
 //!
 //! AK-4: an answer that ends in the middle is an error, never a shorter answer. One that the store
 //! itself ends early and calls whole cannot be told: TDengine's adapter does so where its server
