@@ -25,6 +25,7 @@ mod query;
 mod real;
 mod refusals;
 mod schemas;
+mod simulate;
 mod tdengine;
 mod tidy;
 mod vectors;

@@ -85,10 +85,11 @@ pub(in crate::cli) struct Arguments {
     /// Writes a new file with a line "vehicle,number,time" for each acknowledged message.
     #[arg(long, value_name = "FILE")]
     pub(super) ack_log: Option<PathBuf>,
-    /// Asks the appliance at this address whether all that was acknowledged is stored.
+    /// Asks the appliance at this address whether all that was acknowledged is stored: its
+    /// counters, and, through it, its store for a count.
     #[arg(long, value_name = "URL")]
     pub(super) verify: Option<String>,
-    /// Asks a store for a count too: http://host:8086/?db=telemetry for InfluxDB 1,
+    /// Asks the store itself for that count: http://host:8086/?db=telemetry for InfluxDB 1,
     /// http://host:8086/?org=fleet&bucket=telemetry for InfluxDB 2.
     #[arg(long, value_name = "URL")]
     pub(super) verify_store: Option<String>,

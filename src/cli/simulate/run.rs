@@ -289,9 +289,10 @@ impl Questions {
             Some(url) => Some(Appliance::new(url, client.clone()).map_err(SimulateError::Verify)?),
             None => None,
         };
-        let store = match &arguments.verify_store {
-            Some(url) => Some(StoreQuestion::parse(url).map_err(SimulateError::Verify)?),
-            None => None,
+        let store = match (&arguments.verify_store, &arguments.verify) {
+            (Some(url), _) => Some(StoreQuestion::parse(url).map_err(SimulateError::Verify)?),
+            (None, Some(url)) => Some(StoreQuestion::Behind { appliance: url.clone() }),
+            (None, None) => None,
         };
         let token = match &arguments.verify_token_file {
             Some(path) => {

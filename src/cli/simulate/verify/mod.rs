@@ -2,9 +2,10 @@
 //!
 //! The appliance's ledger is asked before the run and after it. Afterwards, within a bounded wait,
 //! nothing may be pending, nothing may lie in the spool, both equations of the promise must hold,
-//! and what was received and spooled in between must cover what was acknowledged. A store is asked
-//! for a count of the run's vehicles over the run's times; it must cover what was acknowledged
-//! too. The ledger may count more than that (other vehicles publish as well), never less.
+//! and what was received and spooled in between must cover what was acknowledged. The store, behind
+//! the appliance or by itself, is asked for a count of the run's vehicles over the run's times; it
+//! must cover what was acknowledged too. The ledger may count more than that (other vehicles
+//! publish as well), never less.
 
 mod error;
 mod ledger;

@@ -1,17 +1,31 @@
 //! A count asked of a store.
 
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::VerifyError;
 
 /// Answers are a line or two; what is kept of a wrong one.
 const EXCERPT_CHARS: usize = 300;
+/// Vehicles that an appliance counts in one answer.
+const PAGE_ROWS: usize = 10_000;
 
 /// A store that can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoreQuestion {
-    Influx1 { base: String, db: String },
-    Influx2 { base: String, org: String, bucket: String },
+    Influx1 {
+        base: String,
+        db: String,
+    },
+    Influx2 {
+        base: String,
+        org: String,
+        bucket: String,
+    },
+    /// The store behind an appliance, whatever it is, asked through the API.
+    Behind {
+        appliance: String,
+    },
 }
 
 /// What to count: points of a measurement, of some vehicles, from one time to another, both
@@ -82,11 +96,72 @@ impl StoreQuestion {
                 let sense = || VerifyError::Sense { url: url.clone(), text: start(&text) };
                 influx2_count(&text).ok_or_else(sense)
             }
+            Self::Behind { appliance } => asked.count_behind(appliance, client).await,
+        }
+    }
+}
+
+/// A page of the API's answer: a row a vehicle, with a count a field.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    rows: Vec<Vec<Json>>,
+    after: Option<String>,
+}
+
+impl Page {
+    /// How many points it counts of some vehicles.
+    pub(super) fn count(&self, vehicles: &Vehicles) -> Option<u64> {
+        let mut sum = 0;
+        for row in &self.rows {
+            let [_time, vehicle, counts @ ..] = row.as_slice() else { return None };
+            if vehicles.contains(vehicle.as_str()?) {
+                sum += counts.iter().filter_map(Json::as_u64).max()?;
+            }
+        }
+        Some(sum)
+    }
+}
+
+impl Vehicles {
+    fn contains(&self, vehicle: &str) -> bool {
+        match self {
+            Self::Range { first, last } => (first.as_str()..=last.as_str()).contains(&vehicle),
+            Self::These(names) => names.iter().any(|name| name == vehicle),
         }
     }
 }
 
 impl Asked {
+    /// The sum over the pages of the API's answer.
+    async fn count_behind(
+        &self,
+        appliance: &str,
+        client: &reqwest::Client,
+    ) -> Result<u64, VerifyError> {
+        let wrong = || VerifyError::Url { url: appliance.to_owned(), reason: "" };
+        let mut url = reqwest::Url::parse(appliance).map_err(|_| wrong())?;
+        let mut path = url.path_segments_mut().map_err(|()| wrong())?;
+        path.pop_if_empty().extend(["api", "v1", "telemetry", &self.measurement]);
+        drop(path);
+        let (from, to) = (self.times.0.to_string(), self.times.1.saturating_add(1).to_string());
+        let limit = PAGE_ROWS.to_string();
+        let mut after = None;
+        let mut sum = 0;
+        loop {
+            let mut request = client.get(url.clone());
+            request = request.query(&[("fn", "count"), ("from", &from), ("to", &to)]);
+            request = request.query(&[("limit", Some(&limit)), ("after", after.as_ref())]);
+            let text = body(url.as_str(), request).await?;
+            let sense = || VerifyError::Sense { url: url.to_string(), text: start(&text) };
+            let page: Page = serde_json::from_str(&text).map_err(|_| sense())?;
+            sum += page.count(&self.vehicles).ok_or_else(sense)?;
+            after = page.after;
+            if after.is_none() {
+                return Ok(sum);
+            }
+        }
+    }
+
     /// Every field is counted: a point has at least one, and the largest count is what there is,
     /// as one field at least is in every point of a fleet.
     fn influxql(&self) -> String {

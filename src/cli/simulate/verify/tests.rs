@@ -2,7 +2,7 @@
 
 use super::{
     ledger::{Messages, Points},
-    store::{influx1_count, influx2_count},
+    store::{Page, influx1_count, influx2_count},
     *,
 };
 
@@ -103,4 +103,16 @@ fn counts_are_read_from_what_stores_answer() {
     let text = ",result,table,_field,_value\r\n,_result,0,a,7\r\n,_result,1,b,9\r\n\r\n";
     assert_eq!(influx2_count(text), Some(9));
     assert_eq!(influx2_count("\r\n"), Some(0));
+}
+
+#[test]
+fn a_page_counts_the_vehicles_of_the_run() {
+    let text = r#"{"columns":[],"rows":[
+        ["1970-01-01T00:00:00Z","A1",7,9],["1970-01-01T00:00:00Z","A2",1,null],
+        ["1970-01-01T00:00:00Z","B1",100,100]],"after":null}"#;
+    let page: Page = serde_json::from_str(text).unwrap();
+    let (first, last) = ("A1".to_owned(), "A9".to_owned());
+    assert_eq!(page.count(&Vehicles::Range { first, last }), Some(10));
+    assert_eq!(page.count(&Vehicles::These(vec!["B1".to_owned()])), Some(100));
+    assert_eq!(page.count(&Vehicles::These(vec!["C".to_owned()])), Some(0));
 }

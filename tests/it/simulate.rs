@@ -1,0 +1,41 @@
+//! The fleet's own proof: what it saw acknowledged, against the ledger and against the store.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::Setup;
+
+/// Two fleets on one appliance, so that the count is of the run's vehicles and not of all.
+#[test]
+fn what_was_acknowledged_is_counted_in_the_store_behind_the_appliance() {
+    let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
+    let appliance = Setup::new().set("schemas.dir", schemas.to_str().unwrap()).start();
+    let (target, url) = (format!("mqtt://{}", appliance.mqtt()), appliance.url());
+    for (first, format) in [("1", "protobuf"), ("100", "avro")] {
+        let said = appliance.cli_ok(&[
+            "simulate",
+            "--vehicles",
+            "3",
+            "--rate",
+            "20",
+            "--duration",
+            "1s",
+            "--first-vehicle",
+            first,
+            "--format",
+            format,
+            "--target",
+            &target,
+            "--verify",
+            &url,
+            "--json",
+        ]);
+        let report: Value = serde_json::from_str(&said).unwrap();
+        let found = &report["verification"];
+        assert_eq!(found["acknowledged"], 60, "{report}");
+        assert_eq!(found["stored"], 60, "{report}");
+        assert_eq!(found["in_store"], 60, "{report}");
+        assert_eq!(found["problems"].as_array().unwrap().len(), 0, "{report}");
+    }
+}
