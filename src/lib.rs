@@ -24,6 +24,7 @@
 //! - [`query`]: a portable question → each store's language → rows.
 //! - [`mqtt`]: the vehicle edge.
 //! - [`http`]: the operator edge.
+//! - [`simulator`]: a fleet that drives, for trials, load tests and the demo.
 //! - [`config`]: text and environment → every stage's options.
 //! - [`app`]: builds every stage, connects them, runs, drains in order.
 //! - [`cli`]: one file a subcommand.
@@ -33,8 +34,9 @@
 //! `telemetry` and `env` take [`model`]; `schema` takes `telemetry`; `mapping` takes `schema`;
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
 //! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
-//! `query` takes `store`; `mqtt` takes `uplink`; `http` takes `telemetry` and `query`; `config`
-//! takes every room's options; `app`, `cli` and `main` take everything.
+//! `query` takes `store`; `mqtt` takes `uplink`; `http` takes `telemetry` and `query`; `simulator`
+//! takes `schema`, `mapping` and of `mqtt` only the codec, `wire`; `config` takes every room's
+//! options; `app`, `cli` and `main` take everything.
 //!
 //! What is absent is the architecture: `uplink` and `sink` meet only through bytes on disk; `spool`
 //! does not know what an entry means; `mqtt` and `http` know neither each other nor a database;
@@ -69,6 +71,7 @@ pub mod model;
 pub mod mqtt;
 pub mod query;
 pub mod schema;
+pub mod simulator;
 pub mod sink;
 pub mod spool;
 pub mod store;

@@ -10,6 +10,7 @@ mod problem;
 pub mod protobuf;
 mod registry;
 mod shape;
+mod shipped;
 mod source;
 
 pub use avro::AvroSchemas;
@@ -18,4 +19,5 @@ pub use problem::{Problem, nearest};
 pub use protobuf::ProtobufSchemas;
 pub use registry::Registry;
 pub use shape::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Unit};
+pub(crate) use shipped::SHIPPED;
 pub use source::{Source, Sources};

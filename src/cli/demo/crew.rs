@@ -14,11 +14,11 @@ use tokio::sync::oneshot;
 
 use super::{args::Arguments, error::DemoError};
 use crate::{
-    cli::fleet::{
+    env::{Clock, SystemClock, thread_cpu},
+    simulator::{
         Counts, Files, Format, Latencies, Live, LiveOptions, Load, LoadError, LoadOptions, Outcome,
         Pace, Phase, Qos, Shape, Version, Watch,
     },
-    env::{Clock, SystemClock, thread_cpu},
 };
 
 /// Connections a second that are begun: a fleet of 50 is there at once, one of 5,000 in 5 s.

@@ -4,9 +4,9 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use crate::cli::{
-    failure::Failure,
-    fleet::{LoadError, ShapeError},
+use crate::{
+    cli::failure::Failure,
+    simulator::{LoadError, ShapeError},
 };
 
 /// A demo could not be given, or not go on.

@@ -6,9 +6,10 @@ use tempfile::TempDir;
 
 use super::error::DemoError;
 use crate::{
-    cli::{fleet::read_text, shipped::SCHEMAS},
     config::Sources,
     env::disk::{Disk, RealDisk},
+    schema::SHIPPED,
+    simulator::read_text,
 };
 
 const PREFIX: &str = "fleetline-demo-";
@@ -32,7 +33,7 @@ impl Folder {
             |source| DemoError::Write { path, source }
         };
         RealDisk.create_dirs(&schemas).map_err(failed(&schemas))?;
-        for (name, text) in SCHEMAS {
+        for (name, text) in SHIPPED {
             let path = schemas.join(name);
             let written =
                 RealDisk.create(&path).and_then(|file| file.write_all_at(text.as_bytes(), 0));

@@ -20,13 +20,12 @@ use super::{
 use crate::{
     cli::{
         failure::Failure,
-        fleet::Outcome,
         output::{Output, complain},
         serve,
-        simulate::{Ledger, Stats},
     },
     config::{self, Sources},
     env::{Clock, SystemClock, process_cpu},
+    simulator::{Ledger, Outcome, Stats},
     telemetry::{Chain, log},
 };
 

@@ -5,10 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use serde::Serialize;
 
 use super::crew::Seen;
-use crate::cli::{
-    fleet::{Latencies, Phase},
-    simulate::Stats,
-};
+use crate::simulator::{Latencies, Phase, Stats};
 
 /// Rates and latencies are those of the last so many seconds.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
@@ -183,7 +180,7 @@ fn rate(count: u64, span: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::fleet::Counts;
+    use crate::simulator::Counts;
 
     fn look(second: u64, acknowledged: u64, stored: u64, latencies: &Latencies) -> Look {
         let mut stats = Stats::default();

@@ -8,10 +8,7 @@ use serde::Serialize;
 use super::board::clock;
 use crate::{
     app::Stopped,
-    cli::{
-        fleet::{Latencies, Outcome},
-        simulate::Stats,
-    },
+    simulator::{Latencies, Outcome, Stats},
 };
 
 /// Counts of the whole demo.

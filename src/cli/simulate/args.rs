@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::cli::fleet::{Format, Pace, Qos, Version};
+use crate::simulator::{Format, Pace, Qos, Version};
 
 /// A fleet of vehicles that drive, charge and stop, for load tests and demos.
 ///

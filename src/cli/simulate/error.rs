@@ -4,12 +4,9 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::{replay::ReplayError, verify::VerifyError};
 use crate::{
-    cli::{
-        failure::Failure,
-        fleet::{LoadError, ShapeError},
-    },
+    cli::failure::Failure,
+    simulator::{LoadError, ReplayError, ShapeError, VerifyError},
     telemetry::Chain,
 };
 

@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::fleet::{Counts, Latencies, Phase, Watch};
+use crate::simulator::{Counts, Latencies, Phase, Watch};
 
 /// Shows progress on standard error.
 #[derive(Debug)]

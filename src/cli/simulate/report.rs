@@ -7,8 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{replay::RowCounts, verify::Verification};
-use crate::cli::fleet::Outcome;
+use crate::simulator::{Outcome, RowCounts, Verification};
 
 /// The report; as JSON its fields are the keys.
 #[derive(Debug, Serialize)]

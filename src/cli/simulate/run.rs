@@ -14,25 +14,22 @@ use jiff::tz::TimeZone;
 use super::{
     Arguments, SimulateError,
     progress::Progress,
-    replay::{self, ReplayOptions, Replayed},
     report::{ReplayReport, Report},
     target::Target,
-    verify::{
-        Appliance, Asked, Claim, Stats, StoreQuestion, Vehicles, Verification, VerifyError, verify,
-    },
 };
 use crate::{
     cli::{
         failure::Failure,
-        fleet::{
-            AckLog, DriveOptions, Files, Load, LoadOptions, Outcome, Pace, Qos, Script, Shape,
-            Tracks, drives, read_text,
-        },
         output::{Output, complain},
     },
     env::{
         Clock, SystemClock,
         disk::{Disk, RealDisk},
+    },
+    simulator::{
+        AckLog, Asked, Claim, DriveOptions, Files, Ledger, Load, LoadOptions, Outcome, Pace, Qos,
+        ReplayOptions, Replayed, Script, Shape, Stats, StoreQuestion, Tracks, Vehicles,
+        Verification, VerifyError, drives, read_recording, read_text, verify,
     },
 };
 
@@ -150,7 +147,7 @@ impl Cast {
             topic,
             bytes_max: REPLAY_BYTES_MAX,
         };
-        let replayed = replay::read(disk, shape, &options).map_err(SimulateError::Replay)?;
+        let replayed = read_recording(disk, shape, &options).map_err(SimulateError::Replay)?;
         let Replayed { script, rows, unused, times } = replayed;
         let unused_columns = unused.into_iter().collect();
         Ok(Self {
@@ -274,7 +271,7 @@ async fn stop_on_signal(stop: Arc<AtomicBool>) {
 /// Whom to ask whether everything is stored.
 struct Questions {
     client: reqwest::Client,
-    appliance: Option<Appliance>,
+    appliance: Option<Ledger>,
     store: Option<StoreQuestion>,
     token: Option<String>,
 }
@@ -286,7 +283,7 @@ impl Questions {
                 SimulateError::Verify(VerifyError::Ask { url: "anything".to_owned(), source })
             })?;
         let appliance = match &arguments.verify {
-            Some(url) => Some(Appliance::new(url, client.clone()).map_err(SimulateError::Verify)?),
+            Some(url) => Some(Ledger::new(url, client.clone()).map_err(SimulateError::Verify)?),
             None => None,
         };
         let store = match (&arguments.verify_store, &arguments.verify) {

@@ -1,0 +1,36 @@
+//! The load client: thousands of MQTT connections on one thread.
+//!
+//! One epoll loop ([`Load`]) owns every connection. A turn of it starts the connections that are
+//! due, publishes what is due, and handles what is ready: one read a ready connection, one write
+//! with all that it has to say. A connection at rest is a few hundred bytes: what has been sent is
+//! not kept but asked of the [`Script`](super::script::Script) again.
+//!
+//! mio and not tokio: a task, a waker and a timer a connection would cost the source more than its
+//! system calls do, and the source shares the machine with what it measures.
+//!
+//! - `packet` is bytes, `session` the exchanges of one vehicle (SIM-1, SIM-2), `link` one
+//!   connection, `pace` who is due when, `load` the loop.
+//! - Rates are open-loop: a message that is due while a vehicle is away or its window is full is
+//!   published later, not skipped, and the report says how late the latest was.
+//! - A lost connection is opened again after 0.2 s, doubling up to 5 s, with jitter; never faster
+//!   than the connect rate.
+
+mod ack_log;
+mod counts;
+mod latency;
+mod link;
+mod load;
+mod pace;
+mod packet;
+mod session;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+pub(crate) use ack_log::AckLog;
+pub(crate) use counts::{Counts, Outcome};
+pub(crate) use latency::Latencies;
+pub(crate) use load::{Load, LoadError, LoadOptions, Phase, Watch};
+pub(crate) use pace::Pace;
+pub(crate) use packet::{Qos, Version};

@@ -1,0 +1,30 @@
+//! The simulated fleet: vehicles that drive, and proof of what became of what they said.
+//!
+//! From the road to the wire: vehicles that drive, charge and stop ([`drive`]); a mapping read
+//! backwards, so that what they sense becomes payloads ([`shape`]), or recorded drives instead
+//! ([`replay`]); all that each of them will say, message by message ([`script`]); thousands of MQTT
+//! connections that publish it ([`client`]); and afterwards the questions whether all of it is
+//! stored ([`mod@verify`]).
+//!
+//! `simulate`, `demo` and the benchmarks let it drive. It stands outside the appliance, as a fleet
+//! does: it knows the protocol and the schemas, and asks for the rest over HTTP. It believes
+//! nothing that it has not read from a socket: acknowledged means a PUBACK or PUBREC.
+
+mod client;
+mod drive;
+mod replay;
+mod script;
+mod shape;
+mod verify;
+
+pub(crate) use client::{
+    AckLog, Counts, Latencies, Load, LoadError, LoadOptions, Outcome, Pace, Phase, Qos, Version,
+    Watch,
+};
+pub(crate) use replay::{ReplayError, ReplayOptions, Replayed, RowCounts, read as read_recording};
+pub(crate) use script::{DriveOptions, Live, LiveOptions, Script, Tracks, drives};
+pub(crate) use shape::{Files, Format, Shape, ShapeError, read_text};
+pub(crate) use verify::{
+    Appliance as Ledger, Asked, Claim, Stats, StoreQuestion, Vehicles, Verification, VerifyError,
+    verify,
+};

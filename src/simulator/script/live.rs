@@ -1,0 +1,227 @@
+//! A fleet that drives on for ever: each message is sensed and encoded when its turn comes.
+//!
+//! A vehicle moves on when its next message is asked for. The last ones are kept, so that they can
+//! be sent again as they were; an older one is driven to once more from the start, which gives the
+//! same bytes (FL-1).
+
+use std::{cell::RefCell, collections::VecDeque, sync::Arc};
+
+use super::{
+    super::{
+        drive::{Vehicle, values_for},
+        shape::{Shape, ShapeError},
+    },
+    Part, Script,
+    drives::part,
+};
+
+/// Messages of a vehicle that are kept: more than a usual window leaves unacknowledged.
+const KEPT_MAX: usize = 64;
+
+/// How a live fleet drives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LiveOptions {
+    /// Of the whole fleet; they take turns within a step.
+    pub(crate) vehicles: usize,
+    pub(crate) seed: u64,
+    /// The time of the first message of the first vehicle, nanoseconds since the Unix epoch.
+    pub(crate) start_nanos: i64,
+    /// From one message of a vehicle to its next.
+    pub(crate) step_nanos: i64,
+}
+
+/// A fleet that drives as it is asked.
+#[derive(Debug)]
+pub(crate) struct Live {
+    options: LiveOptions,
+    parts: Vec<Part>,
+    /// One a part. In cells, because asking moves them on; one thread owns the script.
+    drivers: Vec<RefCell<Driver>>,
+}
+
+#[derive(Debug)]
+struct Driver {
+    shape: Arc<Shape>,
+    timing: Timing,
+    start: Vehicle,
+    vehicle: Vehicle,
+    /// How many messages the vehicle has come to; the kept ones are the last of them.
+    reached: u64,
+    kept: VecDeque<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timing {
+    first_nanos: i64,
+    step_nanos: i64,
+    unit_nanos: i64,
+}
+
+impl Live {
+    pub(crate) fn new(options: LiveOptions) -> Self {
+        Self { options, parts: Vec::new(), drivers: Vec::new() }
+    }
+
+    /// Adds so many vehicles that speak in one shape.
+    pub(crate) fn add(&mut self, shape: Shape, vehicles: usize) -> Result<(), ShapeError> {
+        let shape = Arc::new(shape);
+        for _ in 0..vehicles {
+            let (idx, number) = (self.parts.len(), self.parts.len() + 1);
+            let driver = Driver::new(&shape, self.options, idx)?;
+            self.parts.push(part(number, &shape.topic));
+            self.drivers.push(RefCell::new(driver));
+        }
+        Ok(())
+    }
+
+    /// What `look` sees of a vehicle's n-th message.
+    fn message<R>(&self, part: usize, message: u64, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let mut driver = self.drivers.get(part)?.borrow_mut();
+        match driver.message(message) {
+            Ok(payload) => Some(look(payload)),
+            Err(error) => {
+                tracing::error!(%error, "a vehicle has nothing to say");
+                None
+            }
+        }
+    }
+}
+
+impl Script for Live {
+    fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    fn total(&self) -> Option<u64> {
+        None
+    }
+
+    fn payload_len(&self, part: usize, message: u64) -> Option<usize> {
+        self.message(part, message, <[u8]>::len)
+    }
+
+    fn append(&self, part: usize, message: u64, into: &mut Vec<u8>) {
+        self.message(part, message, |payload| into.extend_from_slice(payload));
+    }
+
+    fn recorded_at(&self, _part: usize, _message: u64) -> Option<u64> {
+        None
+    }
+
+    fn time_nanos(&self, part: usize, message: u64) -> i64 {
+        self.drivers.get(part).map_or(0, |driver| {
+            let timing = driver.borrow().timing;
+            timing.at(message).saturating_mul(timing.unit_nanos)
+        })
+    }
+}
+
+impl Driver {
+    fn new(shape: &Arc<Shape>, options: LiveOptions, idx: usize) -> Result<Self, ShapeError> {
+        let unit_nanos = shape.unit.nanos();
+        let step_nanos = options.step_nanos.max(unit_nanos);
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let turn = step_nanos / count(options.vehicles.max(1)) * count(idx);
+        let start = Vehicle::new(options.seed, u64::try_from(idx).unwrap_or(u64::MAX));
+        let timing = Timing { first_nanos: options.start_nanos + turn, step_nanos, unit_nanos };
+        let mut driver = Self {
+            shape: Arc::clone(shape),
+            timing,
+            vehicle: start.clone(),
+            start,
+            reached: 0,
+            kept: VecDeque::with_capacity(KEPT_MAX),
+        };
+        driver.message(0)?;
+        Ok(driver)
+    }
+
+    fn message(&mut self, message: u64) -> Result<&[u8], ShapeError> {
+        let kept = |driver: &Self| u64::try_from(driver.kept.len()).unwrap_or(0);
+        if message < self.reached - kept(self) {
+            self.vehicle = self.start.clone();
+            self.reached = 0;
+            self.kept.clear();
+        }
+        while self.reached <= message {
+            self.go_on()?;
+        }
+        let idx = message - (self.reached - kept(self));
+        Ok(&self.kept[usize::try_from(idx).expect("below what is kept")])
+    }
+
+    /// To the next message.
+    fn go_on(&mut self) -> Result<(), ShapeError> {
+        if self.reached > 0 {
+            let step_nanos = u64::try_from(self.timing.step_nanos).unwrap_or(0);
+            self.vehicle.step(std::time::Duration::from_nanos(step_nanos).as_secs_f64());
+        }
+        let values = values_for(&self.vehicle, &self.shape.fields);
+        let payload = self.shape.encode(self.timing.at(self.reached), &values)?;
+        if self.kept.len() == KEPT_MAX {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(payload);
+        self.reached += 1;
+        Ok(())
+    }
+}
+
+impl Timing {
+    /// The time of a message, in the schema's unit.
+    fn at(self, message: u64) -> i64 {
+        let message = i64::try_from(message).unwrap_or(i64::MAX);
+        let since = self.step_nanos.saturating_mul(message);
+        self.first_nanos.saturating_add(since) / self.unit_nanos
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::{Files, Format};
+
+    const START: i64 = 1_795_382_379_000_000_000;
+
+    fn live() -> Live {
+        let options =
+            LiveOptions { vehicles: 4, seed: 1, start_nanos: START, step_nanos: 1_000_000_000 };
+        let mut live = Live::new(options);
+        for format in [Format::Protobuf, Format::Avro] {
+            live.add(Shape::load(&Files::Shipped, format, None).unwrap(), 2).unwrap();
+        }
+        live
+    }
+
+    fn said(live: &Live, part: usize, message: u64) -> Vec<u8> {
+        let mut payload = Vec::new();
+        live.append(part, message, &mut payload);
+        assert_eq!(live.payload_len(part, message), Some(payload.len()));
+        payload
+    }
+
+    #[test]
+    fn a_message_is_the_same_whenever_it_is_asked_for() {
+        let (live, other) = (live(), live());
+        for part in 0..4 {
+            let first: Vec<_> = (0..200).map(|message| said(&live, part, message)).collect();
+            // Kept, then long gone, then ahead of where the other is.
+            for message in [199, 150, 3, 0, 199] {
+                assert_eq!(said(&live, part, message), first[usize::try_from(message).unwrap()]);
+                assert_eq!(said(&other, part, message), first[usize::try_from(message).unwrap()]);
+            }
+            assert_eq!(first.iter().collect::<std::collections::BTreeSet<_>>().len(), 200);
+        }
+    }
+
+    #[test]
+    fn vehicles_take_turns_in_time_and_have_names_and_topics_of_their_own() {
+        let live = live();
+        let times: Vec<_> = (0..4).map(|part| live.time_nanos(part, 7) - START).collect();
+        assert_eq!(times, [7_000, 7_250, 7_500, 7_750].map(|millis| millis * 1_000_000));
+        let topics: Vec<_> =
+            live.parts().iter().map(|part| String::from_utf8_lossy(&part.topic)).collect();
+        assert_eq!(topics[1], "vehicles/FLSIM000000000002/telemetry");
+        assert_eq!(topics[2], "vehicles/FLSIM000000000003/telemetry/avro");
+    }
+}
