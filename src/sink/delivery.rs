@@ -1,4 +1,4 @@
-//! One batch from the first request to the last letter: sent, sent again, halved, settled.
+//! One batch from the first request to the last letter: sent, sent again, halved, finished.
 //!
 //! A delivery ends only when each of its lines is stored or a durable dead letter (SK-1). It holds
 //! the batch's bytes and nothing more: the parts of a halved batch are slices of it, and a retry
@@ -26,7 +26,7 @@ use crate::{
         split::{Refused, Split},
         state::ShardState,
     },
-    store::{Encoding, Refusal, Store, Unfit, Verdict},
+    store::{Encoding, Refusal, Store, Unsendable, Verdict},
     telemetry::Health,
 };
 
@@ -111,30 +111,30 @@ impl Context {
             let took = self.clock.monotonic().saturating_sub(sent);
             drop(in_flight);
             self.meters.answered(&verdict, took, bytes, again);
-            let told = |health, error| self.state.saw_verdict(health, bytes, again, error);
+            let note = |health, error| self.state.saw_verdict(health, bytes, again, error);
             let wait: Duration = match verdict {
                 Verdict::Accepted => {
-                    told(Health::Ready, None);
+                    note(Health::Ready, None);
                     retry.reset();
                     return Decided::Accepted;
                 }
                 Verdict::Partial { refused } => {
                     let first = refused.first().map(|refusal| refusal.answer.as_str());
-                    told(Health::Ready, first);
+                    note(Health::Ready, first);
                     retry.reset();
                     return Decided::Partial(refused);
                 }
                 Verdict::Rejected { answer, dropped } => {
-                    told(Health::Ready, Some(&answer));
+                    note(Health::Ready, Some(&answer));
                     retry.reset();
                     return Decided::Rejected(answer, dropped);
                 }
                 Verdict::Unavailable { reason, retry_after } => {
-                    told(Health::Waiting(reason.clone()), Some(&reason));
+                    note(Health::Waiting(reason.clone()), Some(&reason));
                     retry.unavailable(retry_after)
                 }
                 Verdict::Halted { reason } => {
-                    told(Health::Failed(reason.clone()), Some(&reason));
+                    note(Health::Failed(reason.clone()), Some(&reason));
                     retry.halted()
                 }
             };
@@ -186,14 +186,14 @@ impl Letters<'_> {
     /// The batch without the lines that must not reach the store; nearly always all of it.
     async fn screen(&mut self, lines: Vec<u8>) -> Vec<u8> {
         let store = Arc::clone(&self.context.store);
-        if !line::lines(&lines).any(|line| store.unfit(line).is_some()) {
+        if !line::lines(&lines).any(|line| store.unsendable(line).is_some()) {
             return lines;
         }
         let mut fit = Vec::with_capacity(lines.len());
         for line in line::lines(&lines) {
-            match store.unfit(line) {
+            match store.unsendable(line) {
                 None => fit.extend_from_slice(line),
-                Some(Unfit { cause, detail }) => self.push(line, cause, detail, None).await,
+                Some(Unsendable { cause, detail }) => self.push(line, cause, detail, None).await,
             }
         }
         fit
@@ -228,7 +228,7 @@ impl Letters<'_> {
     }
 
     /// Makes the letters durable. If the log has halted it takes none until a restart, and neither
-    /// is the batch ever settled then: the cursor stays before it, and the restart sends it again.
+    /// is the batch ever finished then: the cursor stays before it, and the restart sends it again.
     async fn record(&mut self) {
         if self.gathered.is_empty() {
             return;

@@ -6,9 +6,9 @@
 //!
 //! ```text
 //!  spool ─▶ shipper ── batch ──▶ delivery ──▶ store
-//!   ▲          │ Gather: when      │ Split: halves until the bad lines are known
+//!   ▲          │ Pacing: when      │ Split: halves until the bad lines are known
 //!   │          │                   │ Retry: how long to wait ──▶ the same bytes again
-//!   └─ cursor ─┴─ Prefix ◀─ settled┴─▶ dead_letter: refused lines, durable first
+//!   └─ cursor ─┴─ Sent ◀─ finished┴─▶ dead_letter: refused lines, durable first
 //! ```
 //!
 //! # Invariants
@@ -28,7 +28,7 @@
 //! stays is not defined; `requests-in-flight = 1` keeps the order of the spool.
 //!
 //! # What a verdict leads to
-//! - *Accepted*: settled. *Partial*: the named lines become dead letters, the rest is settled.
+//! - *Accepted*: finished. *Partial*: the named lines become dead letters, the rest is finished.
 //! - *Rejected*: halved, down to single lines; a line refused alone becomes a dead letter. Others
 //!   go on meanwhile, in the other slots and for at most [`Options::batches_ahead`] batches.
 //! - *Unavailable*: the same bytes again after a jittered wait of at most ten seconds, or after the
@@ -36,8 +36,8 @@
 //!   board says failed.
 //! - A dead-letter log that has halted holds the batch until a restart, which sends it again.
 //!
-//! - A line that the store would take and then fail on never leaves ([`crate::store::Unfit`]): it
-//!   becomes a dead letter before the request is made.
+//! - A line that the store would take and then fail on is not sent ([`crate::store::Unsendable`]):
+//!   it becomes a dead letter before the request is made.
 //!
 //! # What is counted
 //! Points are counted as stored or dead-lettered when the cursor in memory passes them, from what
@@ -49,13 +49,13 @@
 //! defaults.
 
 mod delivery;
-mod gather;
 mod lag;
 mod meters;
 mod options;
-mod prefix;
+mod pacing;
 mod retry;
 mod rewrite;
+mod sent;
 mod shipper;
 mod split;
 mod start;

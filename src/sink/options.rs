@@ -27,8 +27,8 @@ pub struct Options {
     /// Bytes by which the cursor may lie behind on disk, so that room is given back early enough.
     /// Default: 32 MiB.
     pub cursor_bytes: u64,
-    /// Batches that may be settled before the oldest one is: those behind one that is being halved.
-    /// Each costs some 100 bytes. Default: 1,024.
+    /// Batches that may be finished before the oldest one is: those behind one that is being
+    /// halved. Each costs some 100 bytes. Default: 1,024.
     pub batches_ahead: NonZeroUsize,
 }
 

@@ -13,8 +13,8 @@ use crate::{
     sink::{
         Drained,
         delivery::{Context, Delivered, deliver},
-        gather::{Gather, Next},
-        prefix::{Outcome, Prefix},
+        pacing::{Next, Pacing},
+        sent::{BatchCounts, SentBatches},
     },
     spool::{Batch, BatchLimits, Reader},
     telemetry::{Chain, PointLedger},
@@ -32,7 +32,7 @@ struct Lines {
     body: Vec<u8>,
     dialect: LineDialect,
     last: Position,
-    outcome: Outcome,
+    counts: BatchCounts,
 }
 
 /// One shard's shipping. See the module's invariants.
@@ -47,15 +47,15 @@ pub(super) struct Shipper {
     drain: watch::Receiver<Option<Instant>>,
     /// The lane has ended: nothing more becomes durable.
     lane_ended: bool,
-    gather: Gather,
+    pacing: Pacing,
     /// The open batch.
     open: Option<Lines>,
     /// What did not fit into it: at most one entry, or the first batch of another dialect.
-    carry: Option<Lines>,
+    overflow: Option<Lines>,
     /// The last position that was read.
     read: Position,
-    prefix: Prefix,
-    deliveries: JoinSet<(u64, Outcome, Delivered)>,
+    sent: SentBatches,
+    deliveries: JoinSet<(u64, BatchCounts, Delivered)>,
     /// Buffers to be filled again, at most as many as there are deliveries.
     spare: Vec<Vec<u8>>,
     /// When the cursor must be written, and how many bytes it lies behind; `None` if it does not.
@@ -83,10 +83,10 @@ impl Shipper {
             reader: Some(reader),
             drain,
             lane_ended: false,
-            gather: Gather::default(),
+            pacing: Pacing::default(),
             open: None,
-            carry: None,
-            prefix: Prefix::default(),
+            overflow: None,
+            sent: SentBatches::default(),
             deliveries: JoinSet::new(),
             spare: Vec::new(),
             behind: None,
@@ -98,10 +98,10 @@ impl Shipper {
 
     /// Ships until the drain has taken what the store takes, then writes the cursor a last time.
     pub(super) async fn run(mut self) -> Drained {
-        self.look();
+        self.note_durable();
         while self.turn().await {}
         self.deliveries.shutdown().await;
-        self.pass();
+        self.confirm();
         self.flush().await;
         Drained { waiting_entries: self.context.state.status().waiting_entries }
     }
@@ -121,11 +121,11 @@ impl Shipper {
         }
         let options = &self.context.options;
         let room = self.deliveries.len() < options.requests_in_flight.get()
-            && self.prefix.len() < options.batches_ahead.get();
+            && self.sent.len() < options.batches_ahead.get();
         let mut wake = self.behind.map(|(due, _)| due);
         wake = earlier(wake, deadline);
         if room {
-            match self.gather.next(options, now - self.origin, deadline.is_some()) {
+            match self.pacing.next(options, now - self.origin, deadline.is_some()) {
                 Next::Ship => {
                     self.ship();
                     return true;
@@ -142,7 +142,7 @@ impl Shipper {
                 }
             }
         }
-        let idle = self.deliveries.is_empty() && !self.gather.begun && !self.gather.unread;
+        let idle = self.deliveries.is_empty() && !self.pacing.begun && !self.pacing.unread;
         if deadline.is_some() && idle {
             return false;
         }
@@ -160,10 +160,10 @@ impl Shipper {
         };
         let alarm = pin!(alarm);
         tokio::select! {
-            Some(done) = self.deliveries.join_next() => self.settle(done),
+            Some(done) = self.deliveries.join_next() => self.finish(done),
             changed = self.durable.changed(), if !self.lane_ended => {
                 self.lane_ended = changed.is_err();
-                self.look();
+                self.note_durable();
             }
             // A sender that is gone means that nobody will ever drain: then this never fires again.
             Ok(()) = self.drain.changed() => {}
@@ -172,15 +172,15 @@ impl Shipper {
     }
 
     /// Notes how far the spool is durable.
-    fn look(&mut self) {
+    fn note_durable(&mut self) {
         let durable = *self.durable.borrow_and_update();
         self.context.state.saw_durable(durable);
-        self.gather.unread = durable > self.read;
-        if self.gather.unread {
+        self.pacing.unread = durable > self.read;
+        if self.pacing.unread {
             let now = Instant::now() - self.origin;
-            self.gather.opened.get_or_insert(now);
-        } else if !self.gather.begun {
-            self.gather.opened = None;
+            self.pacing.opened.get_or_insert(now);
+        } else if !self.pacing.begun {
+            self.pacing.opened = None;
         }
     }
 
@@ -198,39 +198,39 @@ impl Shipper {
                 (body, found)
             })
             .await;
-        self.gather.looked = Some(Instant::now() - self.origin);
+        self.pacing.read_at = Some(Instant::now() - self.origin);
         match found {
             Ok(found) => {
                 self.read_after = None;
                 // Nothing found before what is durable: nothing is there to be waited for.
                 self.read = found.as_ref().map_or(durable, |batch| batch.last).max(self.read);
-                self.absorb(body, mark, found, limits);
+                self.add(body, mark, found, limits);
             }
             Err(error) => {
                 let fault = format!("cannot read the spool: {}", Chain(&error));
                 tracing::error!(shard = self.context.shard.0, fault, "shipping waits");
                 self.context.state.saw_disk(Some(fault));
                 self.read_after = Some(Instant::now() + READ_PAUSE);
-                self.absorb(body, mark, None, limits);
+                self.add(body, mark, None, limits);
             }
         }
-        self.gather.more = durable > self.read;
-        self.look();
+        self.pacing.more = durable > self.read;
+        self.note_durable();
     }
 
     /// Takes what was read behind `mark` into the open batch, or carries it over into the next.
-    fn absorb(&mut self, body: Vec<u8>, mark: usize, found: Option<Batch>, limits: BatchLimits) {
+    fn add(&mut self, body: Vec<u8>, mark: usize, found: Option<Batch>, limits: BatchLimits) {
         let Some(found) = found else {
             match &mut self.open {
                 Some(open) => open.body = body,
-                None => self.keep(body),
+                None => self.keep_buffer(body),
             }
             return;
         };
         let damaged = found.damaged.as_ref().map_or(0, |damage| damage.items);
         let bytes = (body.len() - mark) as u64;
-        let outcome = Outcome { items: found.items + damaged, dead_lettered: 0, damaged, bytes };
-        let mut read = Lines { body, dialect: found.dialect, last: found.last, outcome };
+        let counts = BatchCounts { items: found.items + damaged, dead_lettered: 0, damaged, bytes };
+        let mut read = Lines { body, dialect: found.dialect, last: found.last, counts };
         if damaged > 0 {
             let shard = self.context.shard.0;
             tracing::error!(shard, points = damaged, "points were lost to damage of the spool");
@@ -244,13 +244,13 @@ impl Shipper {
                 if over {
                     let tail = read.body.split_off(mark);
                     open.body = std::mem::replace(&mut read.body, tail);
-                    self.carry = Some(read);
-                    self.gather.closed = true;
+                    self.overflow = Some(read);
+                    self.pacing.closed = true;
                     return;
                 }
                 open.body = read.body;
                 open.last = read.last;
-                open.outcome.add(&outcome);
+                open.counts.add(&counts);
             }
         }
         self.measure();
@@ -259,62 +259,57 @@ impl Shipper {
     /// Says to the plan what the open batch holds.
     fn measure(&mut self) {
         let open = self.open.as_ref();
-        self.gather.begun = open.is_some();
-        self.gather.closed = false;
-        self.gather.bytes = open.map_or(0, |open| open.body.len() as u64);
-        self.gather.items = open.map_or(0, |open| open.outcome.items - open.outcome.damaged);
+        self.pacing.begun = open.is_some();
+        self.pacing.closed = false;
+        self.pacing.bytes = open.map_or(0, |open| open.body.len() as u64);
+        self.pacing.items = open.map_or(0, |open| open.counts.items - open.counts.damaged);
     }
 
     /// Starts the delivery of the open batch; what was carried over becomes the open one.
     fn ship(&mut self) {
-        let Some(lines) = std::mem::replace(&mut self.open, self.carry.take()) else { return };
-        let unread = self.gather.unread || self.open.is_some();
-        self.gather.opened = unread.then(|| Instant::now() - self.origin);
+        let Some(lines) = std::mem::replace(&mut self.open, self.overflow.take()) else { return };
+        let unread = self.pacing.unread || self.open.is_some();
+        self.pacing.opened = unread.then(|| Instant::now() - self.origin);
         self.measure();
-        let number = self.prefix.begin(lines.last);
+        let number = self.sent.begin(lines.last);
         let context = Arc::clone(&self.context);
-        let Lines { body, dialect, outcome, .. } = lines;
+        let Lines { body, dialect, counts, .. } = lines;
         self.deliveries.spawn(async move {
             let delivered = deliver(context, body, dialect).await;
-            (number, outcome, delivered)
+            (number, counts, delivered)
         });
     }
 
-    /// Takes a delivery's result, and moves the cursor if the oldest batches are settled now.
-    fn settle(&mut self, done: Result<(u64, Outcome, Delivered), JoinError>) {
-        let (number, outcome, delivered) = match done {
+    /// Takes a delivery's result, and moves the cursor if the oldest batches are finished now.
+    fn finish(&mut self, done: Result<(u64, BatchCounts, Delivered), JoinError>) {
+        let (number, counts, delivered) = match done {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_cancelled) => return,
             },
         };
-        let outcome = Outcome { dead_lettered: delivered.dead_lettered, ..outcome };
-        self.prefix.settle(number, outcome);
+        let counts = BatchCounts { dead_lettered: delivered.dead_lettered, ..counts };
+        self.sent.finish(number, counts);
         if let Some(buffer) = delivered.spare {
-            self.keep(buffer);
+            self.keep_buffer(buffer);
         }
-        self.pass();
+        self.confirm();
     }
 
-    /// Moves the cursor over the settled batches before the first that is not (SK-2).
-    fn pass(&mut self) {
-        let Some((position, outcome)) = self.prefix.advance() else { return };
+    /// Moves the cursor over the finished batches before the first that is not (SK-2).
+    fn confirm(&mut self) {
+        let Some((position, counts)) = self.sent.advance() else { return };
         let reader = self.reader.as_mut().expect("the reader is back between calls");
         reader.confirm(position);
-        self.ledger.settled(
-            outcome.stored(),
-            outcome.dead_lettered,
-            outcome.damaged,
-            outcome.items,
-        );
-        self.context.state.saw_confirmed(position, outcome.dead_lettered);
+        self.ledger.confirmed(counts.stored(), counts.dead_lettered, counts.damaged, counts.items);
+        self.context.state.saw_confirmed(position, counts.dead_lettered);
         if self.cursor_halted {
             return;
         }
         let age = self.context.options.cursor_age;
         let behind = self.behind.get_or_insert_with(|| (Instant::now() + age, 0));
-        behind.1 += outcome.bytes;
+        behind.1 += counts.bytes;
     }
 
     /// Writes the cursor, and lets go of the segments behind it.
@@ -365,7 +360,7 @@ impl Shipper {
     }
 
     /// Keeps a buffer for the next batch, unless one huge entry made it huge.
-    fn keep(&mut self, mut buffer: Vec<u8>) {
+    fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
         let options = &self.context.options;
         let wanted = self.spare.len() < options.requests_in_flight.get();
         if wanted && buffer.capacity() <= 4 * options.batch_bytes.get() {

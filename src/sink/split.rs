@@ -186,7 +186,7 @@ mod tests {
                 split.accepted();
                 continue;
             }
-            let told = match manner {
+            let refusals = match manner {
                 Manner::Whole | Manner::TooLarge => split.rejected(body, "no", None),
                 Manner::Counted => {
                     stored.extend(idxs.iter().filter(|idx| !is_bad(idx)));
@@ -200,7 +200,7 @@ mod tests {
                     split.partial(body, &named)
                 }
             };
-            refused.extend(told.iter().map(|line| idx_of(&body[line.bytes.clone()])));
+            refused.extend(refusals.iter().map(|line| idx_of(&body[line.bytes.clone()])));
         }
         (stored, refused)
     }

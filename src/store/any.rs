@@ -12,7 +12,7 @@ use crate::{
         client::{Encoding, HttpStore, StoreError},
         embedded, influxdb1, influxdb2, influxdb3,
         options::{Kind, Options, Target},
-        tdengine::{self, Unfit},
+        tdengine::{self, Unsendable},
         verdict::Verdict,
     },
     telemetry::Metrics,
@@ -72,9 +72,9 @@ impl Store {
 
     /// Why a line must not be sent to this store, though it would not refuse it; nothing if it may.
     #[must_use]
-    pub fn unfit(&self, line: &[u8]) -> Option<Unfit> {
+    pub fn unsendable(&self, line: &[u8]) -> Option<Unsendable> {
         match self.kind {
-            Kind::TdEngine => tdengine::unfit(line),
+            Kind::TdEngine => tdengine::unsendable(line),
             Kind::InfluxDb1 | Kind::InfluxDb2 | Kind::InfluxDb3 | Kind::Embedded => None,
         }
     }

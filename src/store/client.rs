@@ -11,13 +11,13 @@ use reqwest::{
 
 use crate::{
     env::Clock,
-    model::{Secret, ShardId},
+    model::ShardId,
     store::{
         ask::{AskError, AskLimits, Asker, Table},
         embedded,
         options::{Kind, Options, Target},
-        route::Route,
-        tdengine::{self, Gate, Shut},
+        route::{self, Route},
+        tdengine::{self, DatabaseCheck, NotReady},
         verdict::{Answer, Verdict, verdict},
     },
 };
@@ -40,8 +40,8 @@ pub(super) struct HttpStore {
     endpoints: Vec<Url>,
     headers: HeaderMap,
     asker: Asker,
-    /// What has to be passed before TDengine is written to.
-    gate: Option<Gate>,
+    /// Whether TDengine's database is there and of the right precision.
+    database: Option<DatabaseCheck>,
     clock: Arc<dyn Clock>,
 }
 
@@ -98,7 +98,7 @@ impl HttpStore {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
         let endpoints: Vec<Url> =
-            options.urls.iter().map(|url| endpoint(url, route)).collect::<Result<_, _>>()?;
+            options.urls.iter().map(|url| route.endpoint(url)).collect::<Result<_, _>>()?;
         if endpoints.is_empty() {
             return Err(StoreError::NoUrl);
         }
@@ -114,13 +114,17 @@ impl HttpStore {
             .timeout(options.request_timeout)
             .build()
             .map_err(|source| StoreError::Client { source })?;
-        let headers = headers(route.authorization.as_ref())?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if let Some(value) = route::authorization(route.authorization.as_ref())? {
+            headers.insert(AUTHORIZATION, value);
+        }
         let asker = Asker::new(options, http.clone(), route.authorization.as_ref())?;
-        let gate = match &options.target {
-            Target::TdEngine(options) => Some(Gate::new(options, endpoints.len())),
+        let database = match &options.target {
+            Target::TdEngine(options) => Some(DatabaseCheck::new(options, endpoints.len())),
             _ => None,
         };
-        Ok(Self { kind, http, endpoints, headers, asker, gate, clock })
+        Ok(Self { kind, http, endpoints, headers, asker, database, clock })
     }
 
     /// Writes one request of lines and says what became of it. Every fault on the way is a verdict
@@ -129,17 +133,17 @@ impl HttpStore {
     /// The body is not copied; whoever keeps a clone of it can send the same bytes again.
     pub(super) async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
         let endpoint = shard.as_usize() % self.endpoints.len();
-        if let Some(gate) = &self.gate
-            && let Err(shut) = gate.pass(&self.asker, endpoint, true).await
+        if let Some(database) = &self.database
+            && let Err(reason) = database.ensure(&self.asker, endpoint, true).await
         {
-            return shut.into();
+            return reason.into();
         }
         match self.answer(endpoint, body, encoding).await {
             Ok(answer) => {
-                if let Some(gate) = &self.gate
+                if let Some(database) = &self.database
                     && tdengine::is_database_missing(&answer)
                 {
-                    gate.shut(endpoint);
+                    database.forget(endpoint);
                 }
                 verdict(self.kind, &answer, self.clock.wall())
             }
@@ -155,14 +159,14 @@ impl HttpStore {
         limits: AskLimits,
     ) -> Result<Option<Table>, AskError> {
         // Every other store answers a question about what it does not have.
-        let Some(gate) = &self.gate else { return Ok(None) };
-        gate.pass(&self.asker, endpoint, false).await.map_err(|shut| match shut {
-            Shut::Setting(reason) => AskError::Halted { reason },
-            Shut::Wait(reason) => AskError::Unavailable { reason },
+        let Some(database) = &self.database else { return Ok(None) };
+        database.ensure(&self.asker, endpoint, false).await.map_err(|why| match why {
+            NotReady::Setting(reason) => AskError::Halted { reason },
+            NotReady::Away(reason) => AskError::Unavailable { reason },
         })?;
         match self.asker.table(endpoint, measurement, limits).await {
             // The first write will make it; until then nothing is there.
-            Err(error) if gate.makes_up_for(&error) => Ok(None),
+            Err(error) if database.will_be_made(&error) => Ok(None),
             table => table,
         }
     }
@@ -208,49 +212,6 @@ pub(super) async fn whole(mut response: Response) -> Result<Answer, reqwest::Err
     Ok(answer)
 }
 
-/// The address that writes go to, below a base address whose own path is kept.
-pub(super) fn endpoint(base: &str, route: &Route) -> Result<Url, StoreError> {
-    let invalid = |source: Box<dyn Error + Send + Sync>| StoreError::UrlInvalid {
-        url: base.to_owned(),
-        source,
-    };
-    let mut url = Url::parse(base).map_err(|source| invalid(source.into()))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        let host = url.host_str().unwrap_or_default().to_owned();
-        return Err(StoreError::UrlWithCredentials { host });
-    }
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(StoreError::SchemeUnknown { url: base.to_owned() });
-    }
-    match url.path_segments_mut() {
-        Ok(mut segments) => segments.pop_if_empty().extend(route.path),
-        Err(()) => return Err(StoreError::SchemeUnknown { url: base.to_owned() }),
-    };
-    url.set_query(None);
-    if !route.query.is_empty() {
-        url.query_pairs_mut().extend_pairs(&route.query);
-    }
-    Ok(url)
-}
-
-fn headers(authorization: Option<&Secret>) -> Result<HeaderMap, StoreError> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if let Some(value) = self::authorization(authorization)? {
-        headers.insert(AUTHORIZATION, value);
-    }
-    Ok(headers)
-}
-
-/// The header that lets us in.
-pub(super) fn authorization(secret: Option<&Secret>) -> Result<Option<HeaderValue>, StoreError> {
-    let Some(secret) = secret else { return Ok(None) };
-    let mut value = HeaderValue::from_str(secret.expose())
-        .map_err(|_invalid| StoreError::CredentialsInvalid)?;
-    value.set_sensitive(true);
-    Ok(Some(value))
-}
-
 /// The whole chain of an error in one bounded line. Each link of reqwest's chain prints itself
 /// only.
 pub(super) fn describe(error: &reqwest::Error) -> String {
@@ -264,83 +225,4 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
     }
     text.truncate(text.floor_char_boundary(Answer::QUOTE_BYTES_MAX));
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{
-        influxdb1, influxdb2, influxdb3,
-        options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3, TdEngine},
-    };
-
-    fn check_route(base: &str, route: &Route, expect: &str, authorization: Option<&str>) {
-        assert_eq!(endpoint(base, route).map(String::from).expect("a good address"), expect);
-        assert_eq!(route.authorization.as_ref().map(Secret::expose), authorization);
-    }
-
-    #[test]
-    fn each_store_is_written_to_in_nanoseconds_in_its_own_spelling() {
-        let one = |credentials| InfluxDb1 {
-            database: "flötte & co".to_owned(),
-            retention_policy: Some("one week".to_owned()),
-            credentials,
-        };
-        check_route(
-            "http://h:8086",
-            &influxdb1::route(&one(Some(Credentials::Basic {
-                user: "Aladdin".to_owned(),
-                password: Secret::new("open sesame"),
-            }))),
-            "http://h:8086/write?db=fl%C3%B6tte+%26+co&rp=one+week&precision=n",
-            Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
-        );
-        check_route(
-            "https://h/proxied/",
-            &influxdb1::route(&one(Some(Credentials::Token(Secret::new("t"))))),
-            "https://h/proxied/write?db=fl%C3%B6tte+%26+co&rp=one+week&precision=n",
-            Some("Token t"),
-        );
-        let (org, bucket) = ("fleet".to_owned(), "telemetry".to_owned());
-        check_route(
-            "http://h:8086/",
-            &influxdb2::route(&InfluxDb2 { org, bucket, token: Some(Secret::new("t")) }),
-            "http://h:8086/api/v2/write?org=fleet&bucket=telemetry&precision=ns",
-            Some("Token t"),
-        );
-        check_route(
-            "http://[::1]:8181",
-            &influxdb3::route(&InfluxDb3 { database: "d".to_owned(), token: None }),
-            "http://[::1]:8181/api/v3/write_lp\
-             ?db=d&precision=nanosecond&accept_partial=true&no_sync=false",
-            None,
-        );
-        let taos = |credentials| TdEngine { database: "d".to_owned(), credentials, create: false };
-        let basic = Credentials::Basic { user: "root".to_owned(), password: Secret::new("t:d") };
-        check_route(
-            "http://h:6041",
-            &tdengine::route(&taos(basic)),
-            "http://h:6041/influxdb/v1/write?db=d&precision=ns",
-            Some("Basic cm9vdDp0OmQ="),
-        );
-        check_route(
-            "http://h:6041",
-            &tdengine::route(&taos(Credentials::Token(Secret::new("t")))),
-            "http://h:6041/influxdb/v1/write?db=d&precision=ns",
-            Some("Bearer t"),
-        );
-    }
-
-    #[test]
-    fn an_address_that_cannot_work_is_told_without_its_password() {
-        let route = influxdb3::route(&InfluxDb3 { database: "d".to_owned(), token: None });
-        let told = |base| endpoint(base, &route).expect_err("a bad address").to_string();
-        assert_eq!(told("nonsense"), "store address `nonsense` is not a URL");
-        assert_eq!(told("udp://h:1"), "store address `udp://h:1` is neither http nor https");
-        assert_eq!(
-            told("http://u:hush@h:1"),
-            "store address of host `h` holds credentials; use the store's own keys for them"
-        );
-        assert!(headers(Some(&Secret::new("Token a\nb"))).is_err());
-    }
 }

@@ -10,7 +10,7 @@
 //!   body that is no gzip, or a page from a proxy holds everything, and no line is set aside.
 //! - Only 204 is success. A 200 comes from something that is not the store.
 //! - A line that a store would take and then fail on, or mean otherwise, is not sent
-//!   ([`Store::unfit`]).
+//!   ([`Store::unsendable`]).
 //! - What is kept of an answer is bounded ([`Answer::BODY_BYTES_MAX`],
 //!   [`Answer::QUOTE_BYTES_MAX`]): stores repeat whole lines in what they say.
 //! - Redirects are not followed and proxies are not taken from the environment.
@@ -51,7 +51,7 @@ pub use options::{
     Target, TdEngine,
 };
 pub use route::Route;
-pub use tdengine::Unfit;
+pub use tdengine::Unsendable;
 pub use verdict::{Answer, Refusal, Verdict, verdict};
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Where a write goes: the parts of a request that do not depend on what is written.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::error::Error;
 
-use crate::model::Secret;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use reqwest::{Url, header::HeaderValue};
+
+use crate::{model::Secret, store::StoreError};
 
 /// Path, query and authorisation of a store's write request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,33 @@ pub struct Route {
     pub authorization: Option<Secret>,
 }
 
+impl Route {
+    /// The address below a base address, whose own path is kept.
+    pub(super) fn endpoint(&self, base: &str) -> Result<Url, StoreError> {
+        let invalid = |source: Box<dyn Error + Send + Sync>| StoreError::UrlInvalid {
+            url: base.to_owned(),
+            source,
+        };
+        let mut url = Url::parse(base).map_err(|source| invalid(source.into()))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            let host = url.host_str().unwrap_or_default().to_owned();
+            return Err(StoreError::UrlWithCredentials { host });
+        }
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(StoreError::SchemeUnknown { url: base.to_owned() });
+        }
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(self.path),
+            Err(()) => return Err(StoreError::SchemeUnknown { url: base.to_owned() }),
+        };
+        url.set_query(None);
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        Ok(url)
+    }
+}
+
 /// `Authorization` for a scheme that sends its token as it is (`Token`, `Bearer`).
 pub(super) fn token(scheme: &str, token: &Secret) -> Secret {
     Secret::new(format!("{scheme} {}", token.expose()))
@@ -24,4 +54,93 @@ pub(super) fn token(scheme: &str, token: &Secret) -> Secret {
 pub(super) fn basic(user: &str, password: &Secret) -> Secret {
     let pair = format!("{user}:{}", password.expose());
     Secret::new(format!("Basic {}", STANDARD.encode(pair)))
+}
+
+/// The header that lets us in.
+pub(super) fn authorization(secret: Option<&Secret>) -> Result<Option<HeaderValue>, StoreError> {
+    let Some(secret) = secret else { return Ok(None) };
+    let mut value = HeaderValue::from_str(secret.expose())
+        .map_err(|_invalid| StoreError::CredentialsInvalid)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        influxdb1, influxdb2, influxdb3,
+        options::{Credentials, InfluxDb1, InfluxDb2, InfluxDb3, TdEngine},
+        tdengine,
+    };
+
+    fn check_route(base: &str, route: &Route, expect: &str, authorization: Option<&str>) {
+        assert_eq!(route.endpoint(base).map(String::from).expect("a good address"), expect);
+        assert_eq!(route.authorization.as_ref().map(Secret::expose), authorization);
+    }
+
+    #[test]
+    fn each_store_is_written_to_in_nanoseconds_in_its_own_spelling() {
+        let one = |credentials| InfluxDb1 {
+            database: "flötte & co".to_owned(),
+            retention_policy: Some("one week".to_owned()),
+            credentials,
+        };
+        check_route(
+            "http://h:8086",
+            &influxdb1::route(&one(Some(Credentials::Basic {
+                user: "Aladdin".to_owned(),
+                password: Secret::new("open sesame"),
+            }))),
+            "http://h:8086/write?db=fl%C3%B6tte+%26+co&rp=one+week&precision=n",
+            Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        );
+        check_route(
+            "https://h/proxied/",
+            &influxdb1::route(&one(Some(Credentials::Token(Secret::new("t"))))),
+            "https://h/proxied/write?db=fl%C3%B6tte+%26+co&rp=one+week&precision=n",
+            Some("Token t"),
+        );
+        let (org, bucket) = ("fleet".to_owned(), "telemetry".to_owned());
+        check_route(
+            "http://h:8086/",
+            &influxdb2::route(&InfluxDb2 { org, bucket, token: Some(Secret::new("t")) }),
+            "http://h:8086/api/v2/write?org=fleet&bucket=telemetry&precision=ns",
+            Some("Token t"),
+        );
+        check_route(
+            "http://[::1]:8181",
+            &influxdb3::route(&InfluxDb3 { database: "d".to_owned(), token: None }),
+            "http://[::1]:8181/api/v3/write_lp\
+             ?db=d&precision=nanosecond&accept_partial=true&no_sync=false",
+            None,
+        );
+        let taos = |credentials| TdEngine { database: "d".to_owned(), credentials, create: false };
+        let basic = Credentials::Basic { user: "root".to_owned(), password: Secret::new("t:d") };
+        check_route(
+            "http://h:6041",
+            &tdengine::route(&taos(basic)),
+            "http://h:6041/influxdb/v1/write?db=d&precision=ns",
+            Some("Basic cm9vdDp0OmQ="),
+        );
+        check_route(
+            "http://h:6041",
+            &tdengine::route(&taos(Credentials::Token(Secret::new("t")))),
+            "http://h:6041/influxdb/v1/write?db=d&precision=ns",
+            Some("Bearer t"),
+        );
+    }
+
+    #[test]
+    fn an_address_that_cannot_work_is_told_without_its_password() {
+        let route = influxdb3::route(&InfluxDb3 { database: "d".to_owned(), token: None });
+        let told = |base| route.endpoint(base).expect_err("a bad address").to_string();
+        assert_eq!(told("nonsense"), "store address `nonsense` is not a URL");
+        assert_eq!(told("udp://h:1"), "store address `udp://h:1` is neither http nor https");
+        assert_eq!(
+            told("http://u:hush@h:1"),
+            "store address of host `h` holds credentials; use the store's own keys for them"
+        );
+        assert!(authorization(Some(&Secret::new("Token a\nb"))).is_err());
+    }
 }

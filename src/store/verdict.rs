@@ -78,25 +78,25 @@ pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
     }
     match answer.status {
         204 => Verdict::Accepted,
-        400 | 422 if answer.is_page() => Verdict::Halted { reason: answer.told() },
+        400 | 422 if answer.is_page() => Verdict::Halted { reason: answer.summary() },
         400 | 422 => match kind {
             Kind::InfluxDb1 => influxdb1::refusal(answer),
             Kind::InfluxDb2 => influxdb2::refusal(answer),
             Kind::InfluxDb3 => influxdb3::refusal(answer),
             // Without a code of the server it is the adapter's, about the address.
-            Kind::TdEngine => Verdict::Halted { reason: answer.told() },
+            Kind::TdEngine => Verdict::Halted { reason: answer.summary() },
             Kind::Embedded => unreachable!("the embedded store answers no HTTP"),
         },
         413 => answer.rejected(),
-        401 | 403 | 404 => Verdict::Halted { reason: answer.told() },
+        401 | 403 | 404 => Verdict::Halted { reason: answer.summary() },
         _ if kind == Kind::InfluxDb1 && influxdb1::is_wrong_setting(answer) => {
-            Verdict::Halted { reason: answer.told() }
+            Verdict::Halted { reason: answer.summary() }
         }
         _ if kind == Kind::InfluxDb2 && influxdb2::is_refusal_in_disguise(answer) => {
             answer.rejected()
         }
         _ => Verdict::Unavailable {
-            reason: answer.told(),
+            reason: answer.summary(),
             retry_after: answer.retry_after.as_deref().and_then(|text| retry_after(text, now)),
         },
     }
@@ -129,7 +129,7 @@ impl Answer {
     }
 
     /// Status and message, bounded.
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         self.quote(&self.message())
     }
 
@@ -151,7 +151,7 @@ impl Answer {
     }
 
     fn rejected(&self) -> Verdict {
-        Verdict::Rejected { answer: self.told(), dropped: dropped(&self.message()) }
+        Verdict::Rejected { answer: self.summary(), dropped: dropped(&self.message()) }
     }
 
     /// A refusal of lines, unless the message is about the request: that would set aside line after

@@ -131,7 +131,7 @@ impl PointLedger {
     }
 
     /// The cursor passed entries that say they hold `items`; the verdicts add up to the rest.
-    pub fn settled(&self, stored: u64, dead_lettered: u64, damaged: u64, items: u64) {
+    pub fn confirmed(&self, stored: u64, dead_lettered: u64, damaged: u64, items: u64) {
         let mut counts = lock(&self.0);
         counts.stored += stored;
         counts.dead_lettered += dead_lettered;

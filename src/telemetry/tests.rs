@@ -18,7 +18,7 @@ fn a_scrape_shows_the_two_equations_from_the_ledgers() {
     let shard = metrics.ledgers().shard(ShardId(1));
     shard.recovered(7);
     shard.spooled(3, 3);
-    shard.settled(4, 0, 0, 4);
+    shard.confirmed(4, 0, 0, 4);
     let text = metrics.encode();
     check_line(&text, "fleetline_messages_received_total 6");
     check_line(&text, "fleetline_messages_spooled_total 3");

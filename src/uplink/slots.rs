@@ -82,12 +82,6 @@ impl Slot {
         self.bits
     }
 
-    /// How many items a list has; 0 for anything else.
-    #[must_use]
-    pub const fn items_count(self) -> u32 {
-        self.count
-    }
-
     /// The range of a [`State::Payload`] or [`State::Scratch`].
     fn range(self) -> Range<usize> {
         let [start, end] = halves(self.bits);

@@ -36,7 +36,6 @@ pub enum Call {
     Rename,
     Remove,
     SyncDir,
-    FreeBytes,
     Lock,
     ReadAt,
     WriteAllAt,
@@ -325,11 +324,6 @@ impl Disk for SimDisk {
         let inside = names.iter().filter(|(name, _)| name.parent() == Some(path));
         durable_names.extend(inside.map(|(name, node)| (name.clone(), *node)));
         Ok(())
-    }
-
-    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
-        let state = self.call(Call::FreeBytes)?;
-        Ok(state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used())))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {

@@ -77,10 +77,6 @@ impl Disk for FaultDisk {
         RealDisk.sync_dir(path)
     }
 
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        RealDisk.free_bytes(path)
-    }
-
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
         RealDisk.lock(path)
     }

@@ -23,7 +23,7 @@ use crate::{
         },
         client,
         options::{Options, Target},
-        route::Route,
+        route::{self, Route},
     },
 };
 
@@ -48,12 +48,12 @@ impl Asker {
         authorization: Option<&Secret>,
     ) -> Result<Self, StoreError> {
         let base = Route { path: &[], query: Vec::new(), authorization: None };
-        let endpoints = options.urls.iter().map(|url| client::endpoint(url, &base));
+        let endpoints = options.urls.iter().map(|url| base.endpoint(url));
         Ok(Self {
             target: options.target.clone(),
             http,
             endpoints: endpoints.collect::<Result<_, _>>()?,
-            authorization: client::authorization(authorization)?,
+            authorization: route::authorization(authorization)?,
         })
     }
 

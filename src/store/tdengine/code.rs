@@ -55,11 +55,11 @@ impl Code {
     }
 
     /// Whether a statement ended because there is no such table.
-    pub(in crate::store) fn is_table_missing(self, told: &str) -> bool {
+    pub(in crate::store) fn is_table_missing(self, text: &str) -> bool {
         match self.0 {
             0x2603 | 0x362 | 0x618 => true,
             // `Fail to get table info, error: …`, which may be anything.
-            0x2662 => told.contains("Table does not exist"),
+            0x2662 => text.contains("Table does not exist"),
             _ => false,
         }
     }
@@ -105,7 +105,7 @@ impl Fault {
     }
 
     /// Its words, as the server writes those of a write.
-    pub(in crate::store) fn told(&self) -> String {
+    pub(in crate::store) fn text(&self) -> String {
         format!("{} {}", self.code(), self.desc)
     }
 }

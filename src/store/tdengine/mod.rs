@@ -8,10 +8,12 @@
 //!   the status: every fault is HTTP 500. A code that is not known to be about a line is waited
 //!   out; no line is set aside for it.
 //! - TE-2: no line is sent that the server would take in silence and mean otherwise, or that was
-//!   seen to end it ([`unfit`]): a long tag value corrupts its memory, a line that begins with `#`
-//!   is skipped, a time of `0` or none means now, NaN makes every answer that holds it unreadable.
-//! - TE-3: no line is sent into a database of another precision than nanoseconds ([`Gate`]): its
-//!   times would be cut, and points of one cut moment overwrite each other, all with 204.
+//!   seen to end it ([`unsendable`]): a long tag value corrupts its memory, a line that begins with
+//!   `#` is skipped, a time of `0` or none means now, NaN makes every answer that holds it
+//!   unreadable.
+//! - TE-3: no line is sent into a database of another precision than nanoseconds
+//!   ([`DatabaseCheck`]): its times would be cut, and points of one cut moment overwrite each
+//!   other, all with 204.
 //!
 //! # What a 500 leaves behind
 //! A refused body may be stored in part: a time out of range shows only in the storage, after
@@ -27,14 +29,14 @@
 //! 10.3 s, so that a shorter `store.request-timeout` sees a time-out, which is waited out too.
 
 mod code;
-mod gate;
-mod screen;
+mod database;
 #[cfg(test)]
 mod tests;
+mod unsendable;
 mod write;
 
 pub(super) use code::{Class, Code, Fault};
-pub(super) use gate::{Gate, Shut};
-pub use screen::Unfit;
-pub(super) use screen::unfit;
+pub(super) use database::{DatabaseCheck, NotReady};
+pub use unsendable::Unsendable;
+pub(super) use unsendable::unsendable;
 pub(super) use write::{is_database_missing, read, route};

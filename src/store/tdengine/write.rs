@@ -27,12 +27,12 @@ pub(in crate::store) fn route(options: &TdEngine) -> Route {
 /// What an answer with a code means, whatever its status; nothing where it has none.
 pub(in crate::store) fn read(answer: &Answer) -> Option<Verdict> {
     let class = code(answer)?.of_write();
-    let told = answer.quote(&answer.message());
+    let quote = answer.quote(&answer.message());
     Some(match class {
         // Never with a count: what a message repeats of a line must not be taken for one.
-        Class::Line => Verdict::Rejected { answer: told, dropped: None },
-        Class::Setting => Verdict::Halted { reason: told },
-        Class::Question | Class::Wait => Verdict::Unavailable { reason: told, retry_after: None },
+        Class::Line => Verdict::Rejected { answer: quote, dropped: None },
+        Class::Setting => Verdict::Halted { reason: quote },
+        Class::Question | Class::Wait => Verdict::Unavailable { reason: quote, retry_after: None },
     })
 }
 

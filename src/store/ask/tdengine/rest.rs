@@ -42,7 +42,7 @@ pub(in crate::store::ask) fn table_names(measurement: &str) -> Vec<String> {
 
 /// What a fault means to whoever asked.
 pub(super) fn error(fault: &Fault) -> AskError {
-    let mut told = fault.told();
+    let mut told = fault.text();
     told.truncate(told.floor_char_boundary(1024));
     match fault.code().of_question() {
         // `Fail to get table info, error: Database not exist`.

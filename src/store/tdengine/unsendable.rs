@@ -13,7 +13,7 @@ const PLAIN_DIGITS_MAX: usize = 300;
 
 /// Why a line is not sent to this store; it becomes a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfit {
+pub struct Unsendable {
     /// As it is counted.
     pub cause: Cause,
     /// What exactly.
@@ -21,12 +21,12 @@ pub struct Unfit {
 }
 
 /// Says why a line must not be sent; nothing if it may.
-pub(in crate::store) fn unfit(text: &[u8]) -> Option<Unfit> {
+pub(in crate::store) fn unsendable(text: &[u8]) -> Option<Unsendable> {
     const TAG_BYTES_MAX: usize = TdEngine::TAG_BYTES_MAX;
-    let unfit = |cause, detail: String| Some(Unfit { cause, detail });
+    let unsendable = |cause, detail: String| Some(Unsendable { cause, detail });
     if text.starts_with(b"#") {
         let detail = "TDengine skips a line that begins with `#`; rename the measurement";
-        return unfit(Cause::StoreRefused, detail.to_owned());
+        return unsendable(Cause::StoreRefused, detail.to_owned());
     }
     for (key, value) in tags(text) {
         // An escaped value is never shorter than the value itself.
@@ -37,7 +37,7 @@ pub(in crate::store) fn unfit(text: &[u8]) -> Option<Unfit> {
                 let detail = format!(
                     "tag `{key}` has {len} bytes; TDengine fails on more than {TAG_BYTES_MAX}"
                 );
-                return unfit(Cause::TagInvalid, detail);
+                return unsendable(Cause::TagInvalid, detail);
             }
         }
     }
@@ -47,12 +47,12 @@ pub(in crate::store) fn unfit(text: &[u8]) -> Option<Unfit> {
             let key = line::unescape(key);
             let detail =
                 format!("field `{key}` is no finite number, and TDengine could not show it");
-            return unfit(Cause::StoreRefused, detail);
+            return unsendable(Cause::StoreRefused, detail);
         }
     }
     match fields.time() {
-        None => unfit(Cause::TimeInvalid, "it has no time, which would mean now".to_owned()),
-        Some(0) => unfit(Cause::TimeInvalid, "TDengine takes a time of 0 for now".to_owned()),
+        None => unsendable(Cause::TimeInvalid, "it has no time, which would mean now".to_owned()),
+        Some(0) => unsendable(Cause::TimeInvalid, "TDengine takes a time of 0 for now".to_owned()),
         Some(_) => None,
     }
 }
@@ -74,7 +74,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, cause: Option<Cause>) {
-        assert_eq!(unfit(text.as_bytes()).map(|unfit| unfit.cause), cause, "{text}");
+        assert_eq!(unsendable(text.as_bytes()).map(|unsendable| unsendable.cause), cause, "{text}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) enum Next {
 
 /// The state that the plan follows from.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Gather {
+pub(super) struct Pacing {
     /// Bytes in the batch.
     pub(super) bytes: u64,
     /// Lines in the batch, as its entries say.
@@ -41,14 +41,14 @@ pub(super) struct Gather {
     /// When the first entry of this batch was seen, read or not.
     pub(super) opened: Option<Duration>,
     /// When the spool was last read.
-    pub(super) looked: Option<Duration>,
+    pub(super) read_at: Option<Duration>,
     /// Whether the spool holds entries that are not read.
     pub(super) unread: bool,
     /// Whether the last look left something that was there, because the batch was full.
     pub(super) more: bool,
 }
 
-impl Gather {
+impl Pacing {
     /// What to do at `now`. While draining nothing waits for its age.
     pub(super) fn next(&self, options: &Options, now: Duration, draining: bool) -> Next {
         let bytes_max = (options.batch_bytes.get() as u64).saturating_sub(self.bytes);
@@ -63,11 +63,11 @@ impl Gather {
         };
         if self.unread {
             let pause = options.batch_age / LOOKS_IN_AGE;
-            let look = match self.looked {
-                Some(looked) if !self.more => due.min(looked + pause),
+            let look = match self.read_at {
+                Some(read_at) if !self.more => due.min(read_at + pause),
                 _ => now,
             };
-            let seen_all = self.begun && self.looked.is_some_and(|looked| looked >= due);
+            let seen_all = self.begun && self.read_at.is_some_and(|read_at| read_at >= due);
             if !seen_all || draining {
                 let read = Next::Read { bytes_max, items_max };
                 return if look <= now || draining { read } else { Next::Wait(Some(look)) };
@@ -89,62 +89,62 @@ mod tests {
     const ALL: Next = Next::Read { bytes_max: 4 << 20, items_max: 10_000 };
 
     #[track_caller]
-    fn check_next(gather: Gather, now_ms: u32, expect: Next) {
+    fn check_next(gather: Pacing, now_ms: u32, expect: Next) {
         assert_eq!(gather.next(&Options::default(), MS * now_ms, false), expect);
     }
 
     #[test]
     fn an_open_batch_looks_now_and_then_and_leaves_at_its_age() {
-        let idle = Gather::default();
+        let idle = Pacing::default();
         check_next(idle, 0, Next::Wait(None));
-        let seen = Gather { unread: true, opened: Some(MS * 1000), ..idle };
-        let rested = Gather { looked: Some(MS * 500), ..seen };
+        let seen = Pacing { unread: true, opened: Some(MS * 1000), ..idle };
+        let rested = Pacing { read_at: Some(MS * 500), ..seen };
         check_next(rested, 1000, ALL);
-        let busy = Gather { looked: Some(MS * 990), ..seen };
+        let busy = Pacing { read_at: Some(MS * 990), ..seen };
         check_next(busy, 1000, Next::Wait(Some(MS * 1015)));
         check_next(busy, 1015, ALL);
 
-        let begun = Gather { begun: true, bytes: 1 << 20, items: 4_000, ..busy };
+        let begun = Pacing { begun: true, bytes: 1 << 20, items: 4_000, ..busy };
         let rest = Next::Read { bytes_max: 3 << 20, items_max: 6_000 };
         check_next(begun, 1015, rest);
-        let all_read = Gather { unread: false, looked: Some(MS * 1015), ..begun };
+        let all_read = Pacing { unread: false, read_at: Some(MS * 1015), ..begun };
         check_next(all_read, 1015, Next::Wait(Some(MS * 1200)));
         check_next(all_read, 1200, Next::Ship);
         // At its age it takes along what has come, once.
-        let late = Gather { looked: Some(MS * 1190), ..begun };
+        let late = Pacing { read_at: Some(MS * 1190), ..begun };
         check_next(late, 1195, Next::Wait(Some(MS * 1200)));
         check_next(late, 1200, rest);
-        check_next(Gather { looked: Some(MS * 1201), ..begun }, 1201, Next::Ship);
+        check_next(Pacing { read_at: Some(MS * 1201), ..begun }, 1201, Next::Ship);
     }
 
     #[test]
     fn batch_follows_batch_while_more_is_there_than_fits() {
-        let next = Gather {
+        let next = Pacing {
             unread: true,
             more: true,
             opened: Some(MS * 1000),
-            looked: Some(MS * 1000),
-            ..Gather::default()
+            read_at: Some(MS * 1000),
+            ..Pacing::default()
         };
         check_next(next, 1000, ALL);
-        check_next(Gather { more: false, ..next }, 1000, Next::Wait(Some(MS * 1025)));
+        check_next(Pacing { more: false, ..next }, 1000, Next::Wait(Some(MS * 1025)));
     }
 
     #[test]
     fn a_full_or_closed_batch_leaves_at_once() {
-        let open = Gather { begun: true, opened: Some(MS), unread: true, ..Gather::default() };
-        check_next(Gather { bytes: 4 << 20, ..open }, 1, Next::Ship);
-        check_next(Gather { items: 12_000, ..open }, 1, Next::Ship);
-        check_next(Gather { closed: true, ..open }, 1, Next::Ship);
+        let open = Pacing { begun: true, opened: Some(MS), unread: true, ..Pacing::default() };
+        check_next(Pacing { bytes: 4 << 20, ..open }, 1, Next::Ship);
+        check_next(Pacing { items: 12_000, ..open }, 1, Next::Ship);
+        check_next(Pacing { closed: true, ..open }, 1, Next::Ship);
     }
 
     #[test]
     fn a_drain_waits_for_nothing() {
         let options = Options::default();
-        let open = Gather { begun: true, opened: Some(MS), ..Gather::default() };
+        let open = Pacing { begun: true, opened: Some(MS), ..Pacing::default() };
         assert_eq!(open.next(&options, MS, true), Next::Ship);
-        let unread = Gather { unread: true, looked: Some(MS), ..open };
+        let unread = Pacing { unread: true, read_at: Some(MS), ..open };
         assert_eq!(unread.next(&options, MS, true), ALL);
-        assert_eq!(Gather::default().next(&options, MS, true), Next::Wait(None));
+        assert_eq!(Pacing::default().next(&options, MS, true), Next::Wait(None));
     }
 }

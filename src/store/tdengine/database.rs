@@ -17,30 +17,30 @@ use crate::store::{
     verdict::{Answer, Verdict},
 };
 
-/// What stands between us and a database, for each server.
+/// What is known of the database on each server.
 #[derive(Debug)]
-pub(in crate::store) struct Gate {
+pub(in crate::store) struct DatabaseCheck {
     database: String,
     create: bool,
     /// Which servers have a database of the right precision, as far as is known. Atomic, since
     /// requests of several shards look at once; to look twice does no harm.
-    open: Vec<AtomicBool>,
+    checked: Vec<AtomicBool>,
 }
 
 /// Why nothing may be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Shut {
+pub(in crate::store) enum NotReady {
     /// Somebody has to change a setting.
     Setting(String),
     /// The server is away.
-    Wait(String),
+    Away(String),
 }
 
-impl From<Shut> for Verdict {
-    fn from(shut: Shut) -> Self {
-        match shut {
-            Shut::Setting(reason) => Self::Halted { reason },
-            Shut::Wait(reason) => Self::Unavailable { reason, retry_after: None },
+impl From<NotReady> for Verdict {
+    fn from(reason: NotReady) -> Self {
+        match reason {
+            NotReady::Setting(reason) => Self::Halted { reason },
+            NotReady::Away(reason) => Self::Unavailable { reason, retry_after: None },
         }
     }
 }
@@ -55,21 +55,21 @@ enum Found {
     Unclear,
 }
 
-impl Gate {
+impl DatabaseCheck {
     pub(in crate::store) fn new(options: &TdEngine, endpoints: usize) -> Self {
-        let open = (0..endpoints).map(|_| AtomicBool::new(false)).collect();
-        Self { database: options.database.clone(), create: options.create, open }
+        let checked = (0..endpoints).map(|_| AtomicBool::new(false)).collect();
+        Self { database: options.database.clone(), create: options.create, checked }
     }
 
     /// Looks, unless that was done, and makes the database where it is missing and `may_create`.
-    pub(in crate::store) async fn pass(
+    pub(in crate::store) async fn ensure(
         &self,
         asker: &Asker,
         endpoint: usize,
         may_create: bool,
-    ) -> Result<(), Shut> {
-        let open = &self.open[endpoint % self.open.len()];
-        if open.load(Ordering::Relaxed) {
+    ) -> Result<(), NotReady> {
+        let checked = &self.checked[endpoint % self.checked.len()];
+        if checked.load(Ordering::Relaxed) {
             return Ok(());
         }
         let text = format!(
@@ -84,24 +84,24 @@ impl Gate {
                 Found::Nothing | Found::Unclear => return Ok(()),
             },
             // No right to look.
-            Err(_told) => return Ok(()),
+            Err(_fault) => return Ok(()),
         }
-        open.store(true, Ordering::Relaxed);
+        checked.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Whether a question failed for a database that the first write will make.
-    pub(in crate::store) fn makes_up_for(&self, error: &AskError) -> bool {
+    pub(in crate::store) fn will_be_made(&self, error: &AskError) -> bool {
         let AskError::Halted { reason } = error else { return false };
         self.create && reason.contains("Database not exist")
     }
 
     /// Looks again before the next write: the database was there and is not any more.
-    pub(in crate::store) fn shut(&self, endpoint: usize) {
-        self.open[endpoint % self.open.len()].store(false, Ordering::Relaxed);
+    pub(in crate::store) fn forget(&self, endpoint: usize) {
+        self.checked[endpoint % self.checked.len()].store(false, Ordering::Relaxed);
     }
 
-    async fn make(&self, asker: &Asker, endpoint: usize) -> Result<(), Shut> {
+    async fn make(&self, asker: &Asker, endpoint: usize) -> Result<(), NotReady> {
         let text = format!("create database `{}` precision 'ns' wal_level 2", self.database);
         match self.ask(asker, endpoint, &text).await? {
             Ok(_) => {
@@ -111,8 +111,11 @@ impl Gate {
             // Another shard was faster, or it is there and we may not see it.
             Err(fault) if fault.code() == Code::DATABASE_EXISTS => Ok(()),
             Err(fault) => {
-                let told = fault.told();
-                Err(Shut::Setting(format!("cannot create database `{}`: {told}", self.database)))
+                let text = fault.text();
+                Err(NotReady::Setting(format!(
+                    "cannot create database `{}`: {text}",
+                    self.database
+                )))
             }
         }
     }
@@ -124,36 +127,36 @@ impl Gate {
         asker: &Asker,
         endpoint: usize,
         text: &str,
-    ) -> Result<Result<Vec<u8>, Fault>, Shut> {
+    ) -> Result<Result<Vec<u8>, Fault>, NotReady> {
         let answer = match asker.tell(endpoint, text).await {
             Ok(answer) => answer,
-            Err(error) => return Err(Shut::Wait(client::describe(&error))),
+            Err(error) => return Err(NotReady::Away(client::describe(&error))),
         };
         let Some(fault) = answer.whole_body().and_then(Fault::read) else {
             return match answer.status {
                 200 => Ok(Ok(answer.body)),
-                401 | 403 | 404 => Err(Shut::Setting(answer.quote(&answer.message()))),
-                _ => Err(Shut::Wait(answer.quote(&answer.message()))),
+                401 | 403 | 404 => Err(NotReady::Setting(answer.quote(&answer.message()))),
+                _ => Err(NotReady::Away(answer.quote(&answer.message()))),
             };
         };
         // 11: no connection to the server; 0x20: parts of it are away; 2324: it is starting.
         let is_outage = matches!(fault.code().0, 0xb | 0x20 | 0x914);
-        let told = answer.quote(&fault.told());
+        let quote = answer.quote(&fault.text());
         match fault.code().of_question() {
-            Class::Setting => Err(Shut::Setting(told)),
-            _ if is_outage || answer.status >= 500 => Err(Shut::Wait(told)),
+            Class::Setting => Err(NotReady::Setting(quote)),
+            _ if is_outage || answer.status >= 500 => Err(NotReady::Away(quote)),
             _ => Ok(Err(fault)),
         }
     }
 
-    fn other(&self, precision: &str) -> Shut {
+    fn other(&self, precision: &str) -> NotReady {
         let mut reason = format!(
             "database `{}` has precision '{precision}', in which points of nanoseconds overwrite \
              each other; create one with PRECISION 'ns'",
             self.database
         );
         reason.truncate(reason.floor_char_boundary(Answer::QUOTE_BYTES_MAX));
-        Shut::Setting(reason)
+        NotReady::Setting(reason)
     }
 }
 
