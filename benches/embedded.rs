@@ -39,7 +39,7 @@ use bytes::Bytes;
 use fleetline::{
     env::SystemClock,
     model::{Catalog, ShardId, UnixNanos},
-    query::{self, Desk, Part, Wish},
+    query::{self, Part, QueryEngine, QueryRequest},
     store::{self, Embedded, Encoding, Partition, Store, Target, Verdict},
     telemetry::{HealthBoard, Metrics},
 };
@@ -250,12 +250,12 @@ async fn write_one(store: &Store, shard: usize, lines: Bytes) -> Outcome {
 /// memory.
 fn questions(options: &Options, dir: &Path) -> Outcome<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let desk = desk(open(dir)?);
+    let queries = queries(open(dir)?);
     let to = points::START + i64::try_from(options.points / VEHICLES)? * STEP;
     let expect = usize::try_from(HOUR / STEP)?.min(options.points / VEHICLES);
     let ask = |vehicle: usize| {
         let began = Instant::now();
-        let n_rows = runtime.block_on(answer(&desk, vehicle, to))?;
+        let n_rows = runtime.block_on(answer(&queries, vehicle, to))?;
         let took = began.elapsed();
         if n_rows == expect { Ok(took) } else { Err(fault(format!("{n_rows} rows, not {expect}"))) }
     };
@@ -281,10 +281,10 @@ fn questions(options: &Options, dir: &Path) -> Outcome<bool> {
     Ok(is_met)
 }
 
-fn desk(store: Arc<Store>) -> Desk {
+fn queries(store: Arc<Store>) -> QueryEngine {
     let mut catalog = Catalog::default();
     catalog.measurements.insert("telemetry".to_owned(), points::measurement());
-    Desk::new(query::Parts {
+    QueryEngine::new(query::EngineParts {
         options: query::Options::default(),
         store,
         bucket: String::new(),
@@ -294,16 +294,16 @@ fn desk(store: Arc<Store>) -> Desk {
 }
 
 /// Asks, and counts the rows to the last.
-async fn answer(desk: &Desk, vehicle: usize, to: i64) -> Outcome<usize> {
-    let wish = Wish {
+async fn answer(queries: &QueryEngine, vehicle: usize, to: i64) -> Outcome<usize> {
+    let request = QueryRequest {
         measurement: "telemetry".to_owned(),
         vehicles: vec![points::vin(vehicle)],
         from: UnixNanos(to - HOUR),
         to: UnixNanos(to),
-        limit: Wish::LIMIT_MAX,
-        ..Wish::default()
+        limit: QueryRequest::LIMIT_MAX,
+        ..QueryRequest::default()
     };
-    let mut parts = desk.portable(wish).await?.parts;
+    let mut parts = queries.portable(request).await?.parts;
     let mut n_rows = 0;
     while let Some(part) = parts.recv().await {
         match part? {

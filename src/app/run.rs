@@ -178,7 +178,7 @@ impl Appliance {
         let state = http::HttpState {
             health: board,
             metrics: Arc::clone(&metrics),
-            desk: desk(resolved, store, &catalog, &metrics),
+            queries: query_engine(resolved, store, &catalog, &metrics),
             catalog: Arc::clone(&catalog),
             presence: Arc::clone(&fleet.presence),
             sessions: Arc::clone(&fleet.roster) as _,
@@ -276,13 +276,13 @@ impl Appliance {
 }
 
 /// Where questions are asked of the store that points are shipped to.
-fn desk(
+fn query_engine(
     resolved: &Resolved,
     store: Arc<Store>,
     catalog: &Arc<ArcSwap<Catalog>>,
     metrics: &Arc<Metrics>,
-) -> query::Desk {
-    query::Desk::new(query::Parts {
+) -> query::QueryEngine {
+    query::QueryEngine::new(query::EngineParts {
         options: resolved.query.clone(),
         store,
         bucket: resolved.store.target.bucket().to_owned(),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as JsonValue, json};
 use crate::{
     http::{ApiError, HttpState},
     model::{Catalog, Row, UnixNanos, Value, line},
-    query::{Order, Part, QueryError, Wish},
+    query::{Order, Part, QueryError, QueryRequest},
 };
 
 /// Questions of one request that run at once: half of what may run, so that a vehicle with many
@@ -97,20 +97,20 @@ pub(super) async fn of_store(
     let to = state.clock.wall().saturating_add(AHEAD_NANOS);
     let catalog = state.catalog.load_full();
     let tagged = catalog.measurements.iter().filter(|(_, known)| known.vehicle_tag.is_some());
-    let wishes: Vec<Wish> = tagged
+    let requests: Vec<QueryRequest> = tagged
         .filter(|(_, known)| !known.fields.is_empty())
-        .map(|(measurement, _)| Wish {
+        .map(|(measurement, _)| QueryRequest {
             measurement: measurement.clone(),
             vehicles: vec![vehicle.to_owned()],
             from,
             to: to.max(from),
             order: Order::Descending,
             limit: 1,
-            ..Wish::default()
+            ..QueryRequest::default()
         })
         .collect();
-    let found: Vec<Option<(String, LastPoint)>> = stream::iter(wishes)
-        .map(|wish| last_point(state, wish))
+    let found: Vec<Option<(String, LastPoint)>> = stream::iter(requests)
+        .map(|request| last_point(state, request))
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
@@ -119,10 +119,10 @@ pub(super) async fn of_store(
 
 async fn last_point(
     state: &HttpState,
-    wish: Wish,
+    request: QueryRequest,
 ) -> Result<Option<(String, LastPoint)>, ApiError> {
-    let measurement = wish.measurement.clone();
-    let mut answer = state.desk.portable(wish).await?;
+    let measurement = request.measurement.clone();
+    let mut answer = state.queries.portable(request).await?;
     let mut first: Option<Row> = None;
     while let Some(part) = answer.parts.recv().await {
         match part.map_err(QueryError::Ask)? {

@@ -25,7 +25,7 @@
 //! An answer is either whole or an error.
 //!
 //! It runs on the control runtime, never on an MQTT worker, and holds handles only: the health
-//! board, the metrics, the desk where questions are asked, the presence of vehicles, the way to
+//! board, the metrics, the query engine, the presence of vehicles, the way to
 //! their sessions. Errors have one shape ([`ApiError`]).
 //!
 //! Bounds: the head of a request in bytes and time, its body in bytes, the answer in time, the
@@ -36,7 +36,6 @@
 //! number of connections.
 
 mod answer;
-mod code;
 mod error;
 mod last_values;
 mod native;
@@ -50,8 +49,7 @@ mod telemetry;
 mod tests;
 mod vehicles;
 
-pub use code::Code;
-pub use error::ApiError;
+pub use error::{ApiError, Code};
 pub use options::Options;
 pub use routes::HttpState;
 pub use server::{BindError, Server, bind, serve};

@@ -33,7 +33,7 @@ pub(super) async fn ask(
     })?;
     let mut parameters = Parameters::read(&uri, KNOWN)?;
     let style = Style::read(&mut parameters)?;
-    answer::respond(state.desk.native(read(&body)?).await?, style).await
+    answer::respond(state.queries.native(read(&body)?).await?, style).await
 }
 
 fn read(body: &[u8]) -> Result<Ask, ApiError> {

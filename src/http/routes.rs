@@ -17,7 +17,7 @@ use crate::{
     env::Clock,
     http::{ApiError, Options, native, openapi, telemetry, vehicles},
     model::{Catalog, Presence, Sessions},
-    query::Desk,
+    query::QueryEngine,
     telemetry::{Component, Critical, HealthBoard, Metrics, StatusLabel},
 };
 
@@ -28,8 +28,8 @@ pub struct HttpState {
     pub health: HealthBoard,
     /// What they counted.
     pub metrics: Arc<Metrics>,
-    /// Where questions are asked.
-    pub desk: Desk,
+    /// Who answers questions.
+    pub queries: QueryEngine,
     /// What there is to ask for.
     pub catalog: Arc<ArcSwap<Catalog>>,
     /// Which vehicles are there.

@@ -12,7 +12,7 @@ use crate::{
         answer::{self, Style},
         parameters::{Parameters, invalid},
     },
-    query::{self, Function, Order, Wish},
+    query::{self, Function, Order, QueryRequest},
 };
 
 pub(super) const KNOWN: &[&str] = &[
@@ -31,22 +31,22 @@ pub(super) async fn ask(
         measurement.map_err(|error| invalid("measurement", error.body_text()))?;
     let mut parameters = Parameters::read(&uri, KNOWN)?;
     let style = Style::read(&mut parameters)?;
-    let wish = wish(measurement, &mut parameters, &state)?;
-    answer::respond(state.desk.portable(wish).await?, style).await
+    let request = request(measurement, &mut parameters, &state)?;
+    answer::respond(state.queries.portable(request).await?, style).await
 }
 
-fn wish(
+fn request(
     measurement: String,
     parameters: &mut Parameters,
     state: &HttpState,
-) -> Result<Wish, ApiError> {
+) -> Result<QueryRequest, ApiError> {
     let now = state.clock.wall();
     let names = parameters.all("fields");
     let names = names.iter().flat_map(|names| names.split(',')).map(str::trim);
     let function = |word: &str| Function::ALL.iter().copied().find(|it| it.as_str() == word);
     let functions: Vec<&str> = Function::ALL.iter().map(|it| it.as_str()).collect();
     let from = parameters.parsed("from", query::MOMENT, |text| query::moment(text, now))?;
-    Ok(Wish {
+    Ok(QueryRequest {
         measurement,
         vehicles: parameters.all("vehicle"),
         fields: names.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
@@ -63,7 +63,7 @@ fn wish(
             .unwrap_or_default(),
         limit: parameters
             .parsed("limit", "a whole number", |text| text.parse().ok())?
-            .unwrap_or(Wish::LIMIT),
+            .unwrap_or(QueryRequest::LIMIT),
         after: parameters.one("after")?,
     })
 }

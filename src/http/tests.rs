@@ -25,7 +25,7 @@ use crate::{
         Catalog, EdgeSilent, FieldType, Measurement, Presence, Protocol, SessionFacts, SessionId,
         SessionQuestion, Sessions, Told, UnixNanos,
     },
-    query::{self, Desk, Parts},
+    query::{self, EngineParts, QueryEngine},
     store::{self, InfluxDb1, Store, Target},
     telemetry::{Critical, Health, HealthBoard, MessageCounts, Metrics},
 };
@@ -61,7 +61,7 @@ impl Sessions for Script {
     }
 }
 
-/// What the desk and the routes read types from.
+/// What the query engine and the routes read types from.
 fn catalog() -> Arc<ArcSwap<Catalog>> {
     let mut catalog = Catalog::default();
     let measurement = Measurement {
@@ -73,13 +73,17 @@ fn catalog() -> Arc<ArcSwap<Catalog>> {
     Arc::new(ArcSwap::from_pointee(catalog))
 }
 
-/// A desk whose store is away.
-fn desk(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>, catalog: Arc<ArcSwap<Catalog>>) -> Desk {
+/// A query engine whose store is away.
+fn queries(
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+    catalog: Arc<ArcSwap<Catalog>>,
+) -> QueryEngine {
     drop(rustls::crypto::ring::default_provider().install_default());
     let one = InfluxDb1 { database: "d".to_owned(), retention_policy: None, credentials: None };
     let target = Target::InfluxDb1(one);
     let options = store::Options::new(target, vec!["http://127.0.0.1:1".to_owned()]);
-    Desk::new(Parts {
+    QueryEngine::new(EngineParts {
         options: query::Options::default(),
         store: Arc::new(Store::new(&options, Arc::clone(clock), Arc::clone(metrics)).unwrap()),
         bucket: String::new(),
@@ -102,7 +106,7 @@ async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
     let state = HttpState {
         health: health.clone(),
         metrics: Arc::clone(&metrics),
-        desk: desk(&metrics, &clock, Arc::clone(&catalog)),
+        queries: queries(&metrics, &clock, Arc::clone(&catalog)),
         catalog,
         presence: Arc::clone(&presence),
         sessions: Arc::clone(&sessions) as _,

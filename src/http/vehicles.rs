@@ -30,11 +30,11 @@ pub(super) const LIMIT_MAX: usize = 1000;
 /// How far back the store is asked for the last values of a vehicle unless said.
 pub(super) const FROM: &str = "-7d";
 
-/// A vehicle and what its live sessions told.
+/// A vehicle and what its live sessions answered.
 #[derive(Debug)]
 struct Vehicle {
     sighting: Sighting,
-    told: Vec<Told>,
+    answers: Vec<Told>,
 }
 
 pub(super) async fn list(
@@ -71,8 +71,8 @@ pub(super) async fn one(
     let seen: Vec<Sighting> = state.presence.find(&vin).into_iter().collect();
     let vehicle = ask(&state, seen, true).await?.pop();
     let mut values = LastValues::default();
-    for told in vehicle.iter().flat_map(|vehicle| &vehicle.told) {
-        values.add_lines(&told.lines, &state.catalog.load());
+    for answer in vehicle.iter().flat_map(|vehicle| &vehicle.answers) {
+        values.add_lines(&answer.lines, &state.catalog.load());
     }
     if values.is_empty() {
         values = last_values::of_store(&state, &vin, from).await?;
@@ -103,27 +103,27 @@ async fn ask(
             })
         })
         .collect();
-    let told = match questions.is_empty() {
+    let answers = match questions.is_empty() {
         true => Vec::new(),
         false => state.sessions.ask(questions).await.map_err(ApiError::EdgeSilent)?,
     };
-    let mut told = told.into_iter();
+    let mut answers = answers.into_iter();
     let vehicle = |sighting: Sighting| {
-        let told = told.by_ref().take(sighting.sessions.len()).flatten().collect();
-        Vehicle { sighting, told }
+        let answers = answers.by_ref().take(sighting.sessions.len()).flatten().collect();
+        Vehicle { sighting, answers }
     };
     Ok(sightings.into_iter().map(vehicle).collect())
 }
 
 impl Vehicle {
     fn json(&self) -> JsonValue {
-        let seen = self.told.iter().map(|told| told.last_seen);
+        let seen = self.answers.iter().map(|answer| answer.last_seen);
         let last_seen = seen.fold(self.sighting.last_seen, Ord::max);
         json!({
             "vin": &*self.sighting.vehicle,
-            "connected": !self.told.is_empty(),
+            "connected": !self.answers.is_empty(),
             "last_seen": last_seen.to_string(),
-            "sessions": self.told.iter().map(|told| session(&told.facts)).collect::<Vec<_>>(),
+            "sessions": self.answers.iter().map(|answer| session(&answer.facts)).collect::<Vec<_>>(),
         })
     }
 }

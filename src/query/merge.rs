@@ -7,11 +7,10 @@ use tokio::sync::mpsc;
 use crate::{
     model::{Row, UnixNanos},
     query::{
-        answer::Part,
         dialect::Layout,
-        key::Key,
+        engine::Part,
         question::{Order, Question},
-        rows::{Placed, Places},
+        rows::{Key, Placed, Places},
     },
     store::{AskError, Rows},
 };

@@ -1,7 +1,7 @@
 //! Questions to whatever store there is: one portable form, or the store's own languages.
 //!
 //! # The portable question
-//! A [`Wish`] (what somebody asks for, in words) is held against the `Catalog` and becomes a
+//! A [`QueryRequest`] (what somebody asks for) is held against the `Catalog` and becomes a
 //! `Question`: a measurement, vehicles, fields with their types, a half-open range, perhaps a
 //! window and a function, an order and a limit. `dialect` writes it in the store's language, the
 //! store answers row by row, and `merge` makes of that one answer which is the same from every
@@ -41,10 +41,8 @@
 //! [`Options`]: rows, bytes and time of an answer, questions at once. Past a bound the work is
 //! cancelled at the store and the answer ends with an error, never short.
 
-mod answer;
-mod desk;
 mod dialect;
-mod key;
+mod engine;
 mod merge;
 mod moment;
 mod options;
@@ -52,11 +50,10 @@ mod question;
 mod rows;
 mod text;
 
-pub use answer::{Answer, Part};
-pub use desk::{Desk, Parts, QueryError};
+pub use engine::{Answer, EngineParts, Part, QueryEngine, QueryError};
 pub use moment::{MOMENT, every, moment};
 pub use options::Options;
-pub use question::{Function, Order, QuestionError, Wish};
+pub use question::{Function, Order, QueryRequest, QuestionError};
 pub use text::{EpochUnit, push_csv, push_csv_head, push_json};
 
 pub use crate::store::{Ask, AskError, Language};

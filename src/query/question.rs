@@ -2,7 +2,7 @@
 
 use crate::{
     model::{Catalog, Column, FieldType, Measurement, UnixNanos, ValueType},
-    query::key::Key,
+    query::rows::Key,
 };
 
 /// What is done to the values of a window.
@@ -84,7 +84,7 @@ pub enum Order {
 
 /// What somebody asks for, not yet held against anything.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wish {
+pub struct QueryRequest {
     /// The measurement's name.
     pub measurement: String,
     /// The vehicles; empty: all.
@@ -101,20 +101,20 @@ pub struct Wish {
     pub function: Option<Function>,
     /// The order of rows.
     pub order: Order,
-    /// Rows of the answer, from 1 to [`Wish::LIMIT_MAX`].
+    /// Rows of the answer, from 1 to [`QueryRequest::LIMIT_MAX`].
     pub limit: usize,
     /// As the previous page's answer gave it.
     pub after: Option<String>,
 }
 
-impl Wish {
+impl QueryRequest {
     /// Rows of an answer unless said.
     pub const LIMIT: usize = 1_000;
     /// Rows of a page, at most: some 20 MB of JSON for 14 fields.
     pub const LIMIT_MAX: usize = 100_000;
 }
 
-/// Why a wish cannot be asked. Each is for the asker to correct.
+/// Why a request cannot be asked. Each is for the asker to correct.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
     /// No mapping writes it: look at the mappings' `measurement`.
@@ -164,7 +164,7 @@ pub enum QuestionError {
     #[error("`to` lies before `from`")]
     RangeReversed,
     /// A page has at least one row, and a bound.
-    #[error("`limit` is from 1 to {}", Wish::LIMIT_MAX)]
+    #[error("`limit` is from 1 to {}", QueryRequest::LIMIT_MAX)]
     LimitOutside,
     /// It is not what an answer gave, or was given for another measurement.
     #[error("`after` is none that an answer gave")]
@@ -203,33 +203,33 @@ pub(super) struct Question {
 }
 
 impl Question {
-    pub(super) fn new(wish: Wish, catalog: &Catalog) -> Result<Self, QuestionError> {
-        let Some(known) = catalog.measurements.get(&wish.measurement) else {
+    pub(super) fn new(request: QueryRequest, catalog: &Catalog) -> Result<Self, QuestionError> {
+        let Some(known) = catalog.measurements.get(&request.measurement) else {
             let names = catalog.measurements.keys().map(String::as_str);
-            let nearest = nearest(&wish.measurement, names);
+            let nearest = nearest(&request.measurement, names);
             return Err(QuestionError::MeasurementUnknown {
-                measurement: wish.measurement,
+                measurement: request.measurement,
                 nearest,
             });
         };
         let Some(vehicle_tag) = known.vehicle_tag.clone() else {
-            return Err(QuestionError::VehicleUntagged { measurement: wish.measurement });
+            return Err(QuestionError::VehicleUntagged { measurement: request.measurement });
         };
-        let fields = fields(&wish, known)?;
-        if wish.every.is_some() && wish.function.is_none() {
+        let fields = fields(&request, known)?;
+        if request.every.is_some() && request.function.is_none() {
             return Err(QuestionError::EveryAlone);
         }
-        if wish.to < wish.from {
+        if request.to < request.from {
             return Err(QuestionError::RangeReversed);
         }
-        if !(1..=Wish::LIMIT_MAX).contains(&wish.limit) {
+        if !(1..=QueryRequest::LIMIT_MAX).contains(&request.limit) {
             return Err(QuestionError::LimitOutside);
         }
-        let is_raw = wish.function.is_none();
+        let is_raw = request.function.is_none();
         // A function's rows are a vehicle's, so the other tags are no part of their key.
         let tags: Vec<String> =
             known.tags.iter().filter(|tag| is_raw && **tag != vehicle_tag).cloned().collect();
-        let after = match &wish.after {
+        let after = match &request.after {
             None => None,
             Some(after) => Some(
                 Key::from_after(after)
@@ -238,17 +238,17 @@ impl Question {
             ),
         };
         Ok(Self {
-            measurement: wish.measurement,
+            measurement: request.measurement,
             vehicle_tag,
             tags,
-            vehicles: wish.vehicles,
+            vehicles: request.vehicles,
             fields,
-            from: wish.from,
-            to: wish.to,
-            every: wish.every,
-            function: wish.function,
-            order: wish.order,
-            limit: wish.limit,
+            from: request.from,
+            to: request.to,
+            every: request.every,
+            function: request.function,
+            order: request.order,
+            limit: request.limit,
             after,
         })
     }
@@ -301,15 +301,15 @@ impl Question {
     }
 }
 
-fn fields(wish: &Wish, known: &Measurement) -> Result<Vec<Field>, QuestionError> {
+fn fields(request: &QueryRequest, known: &Measurement) -> Result<Vec<Field>, QuestionError> {
     let all: Vec<String> = known.fields.iter().map(|(name, _)| name.clone()).collect();
-    let is_all = wish.fields.is_empty();
-    let asked = if is_all { &all } else { &wish.fields };
+    let is_all = request.fields.is_empty();
+    let asked = if is_all { &all } else { &request.fields };
     let mut fields: Vec<Field> = Vec::new();
     for name in asked {
         let Some((_, kind)) = known.fields.iter().find(|(known, _)| known == name) else {
             return Err(QuestionError::FieldUnknown {
-                measurement: wish.measurement.clone(),
+                measurement: request.measurement.clone(),
                 field: name.clone(),
                 nearest: nearest(name, all.iter().map(String::as_str)),
             });
@@ -318,7 +318,7 @@ fn fields(wish: &Wish, known: &Measurement) -> Result<Vec<Field>, QuestionError>
             return Err(QuestionError::FieldTwice { field: name.clone() });
         }
         let (name, kind) = (name.clone(), *kind);
-        let answers = match wish.function {
+        let answers = match request.function {
             None => plain(kind),
             Some(function) if function.fits(kind) => function.answers(kind),
             // Nobody named it, so it is only left out.

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::{
     cli::{appliance, moment},
     model::UnixNanos,
-    query::{self, Function, Language, Wish},
+    query::{self, Function, Language, QueryRequest},
 };
 
 /// Asks the running appliance for what is stored
@@ -287,8 +287,8 @@ fn every(text: &str) -> Result<String, String> {
 }
 
 fn limit(text: &str) -> Result<usize, String> {
-    let limit = text.parse().ok().filter(|limit| (1..=Wish::LIMIT_MAX).contains(limit));
-    limit.ok_or_else(|| format!("expected a number from 1 to {}", Wish::LIMIT_MAX))
+    let limit = text.parse().ok().filter(|limit| (1..=QueryRequest::LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| format!("expected a number from 1 to {}", QueryRequest::LIMIT_MAX))
 }
 
 /// `name=value`: a JSON value, else a bare string, as `--set` reads TOML.

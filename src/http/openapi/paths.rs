@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     http::{telemetry, vehicles},
-    query::{Function, Wish},
+    query::{Function, QueryRequest},
 };
 
 /// One way to ask one path.
@@ -23,7 +23,7 @@ pub(super) fn paths() -> Value {
     let mut paths = Map::new();
     for operation in operation_routes().into_iter().chain(vehicle_routes()).chain(query_routes()) {
         let Operation { path, method, id, tag, summary, parameters, body, answers } = operation;
-        let mut told = json!({
+        let mut description = json!({
             "operationId": id,
             "tags": [tag],
             "summary": summary,
@@ -31,13 +31,13 @@ pub(super) fn paths() -> Value {
             "responses": answers,
         });
         for range in ["4XX", "5XX"] {
-            told["responses"][range] = json!({ "$ref": "#/components/responses/Error" });
+            description["responses"][range] = json!({ "$ref": "#/components/responses/Error" });
         }
         if let Some(schema) = body {
-            told["requestBody"] = json!({ "required": true, "content": content(schema) });
+            description["requestBody"] = json!({ "required": true, "content": content(schema) });
         }
         let methods = paths.entry(path).or_insert_with(|| json!({}));
-        methods[method] = told;
+        methods[method] = description;
     }
     paths.into()
 }
@@ -202,7 +202,11 @@ fn telemetry_parameters() -> Vec<Value> {
             "Of time, vehicle and tags alike.",
             &json!({ "type": "string", "enum": ["asc", "desc"], "default": "asc" }),
         ),
-        query("limit", "Rows, over all vehicles.", &number(Wish::LIMIT, Wish::LIMIT_MAX)),
+        query(
+            "limit",
+            "Rows, over all vehicles.",
+            &number(QueryRequest::LIMIT, QueryRequest::LIMIT_MAX),
+        ),
         query("after", "As the previous page gave it.", &string()),
     ];
     parameters.extend(style_parameters());

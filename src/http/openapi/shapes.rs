@@ -19,8 +19,8 @@ pub(super) fn schemas() -> Value {
 type Named = Vec<(&'static str, Value)>;
 
 fn errors() -> Named {
-    let codes = Code::ALL.iter().map(|code| word(code.as_str(), code.explain()));
-    let causes = Cause::ALL.iter().map(|cause| word(cause.as_str(), cause.explain()));
+    let codes = Code::ALL.iter().map(|code| constant(code.as_str(), code.explain()));
+    let causes = Cause::ALL.iter().map(|cause| constant(cause.as_str(), cause.explain()));
     vec![
         ("ErrorCode", json!({ "type": "string", "oneOf": codes.collect::<Vec<_>>() })),
         (
@@ -29,7 +29,7 @@ fn errors() -> Named {
                 "error",
                 object(&[
                     ("code", reference("ErrorCode")),
-                    ("message", told("string", "For people; its text may change.")),
+                    ("message", described("string", "For people; its text may change.")),
                     (
                         "details",
                         json!({
@@ -48,9 +48,9 @@ fn errors() -> Named {
 fn operation() -> Named {
     let count = |about: &str| json!({ "type": "integer", "minimum": 0, "description": about });
     let component = object(&[
-        ("name", told("string", "The part.")),
-        ("critical", told("boolean", "Whether it keeps the whole from being ready.")),
-        ("state", told("string", "In a word.")),
+        ("name", described("string", "The part.")),
+        ("critical", described("boolean", "Whether it keeps the whole from being ready.")),
+        ("state", described("string", "In a word.")),
         ("reason", json!({ "type": ["string", "null"], "description": "Why it is not ready." })),
     ]);
     let messages = object(&[
@@ -71,11 +71,11 @@ fn operation() -> Named {
         ("in_spool", count("Durable and not yet settled by the store.")),
     ]);
     vec![
-        ("Health", object(&[("alive", told("boolean", "True."))])),
+        ("Health", object(&[("alive", described("boolean", "True."))])),
         (
             "Readiness",
             object(&[
-                ("ready", told("boolean", "Whether every critical part is.")),
+                ("ready", described("boolean", "Whether every critical part is.")),
                 ("components", json!({ "type": "array", "items": component })),
             ]),
         ),
@@ -85,8 +85,8 @@ fn operation() -> Named {
 
 fn vehicles() -> Named {
     let members = [
-        ("vin", told("string", "As its mapping names it.")),
-        ("connected", told("boolean", "Whether a live session carries it.")),
+        ("vin", described("string", "As its mapping names it.")),
+        ("connected", described("boolean", "Whether a live session carries it.")),
         (
             "last_seen",
             timestamp(
@@ -110,14 +110,17 @@ fn vehicles() -> Named {
     });
     let detail = [&members[..], &[("measurements", measurements)]].concat();
     let session = object(&[
-        ("client_id", told("string", "As CONNECT gave it, or as it was assigned.")),
+        ("client_id", described("string", "As CONNECT gave it, or as it was assigned.")),
         ("protocol", json!({ "type": "string", "enum": ["3.1.1", "5.0"] })),
         ("address", json!({ "type": ["string", "null"], "description": "IP address and port." })),
         ("connected_at", timestamp("When its CONNECT was accepted.")),
         ("last_packet_at", timestamp("When its last packet came, to about a second.")),
         (
             "keep_alive_seconds",
-            told("integer", "How long it may be silent by its own word; 0: as long as it likes."),
+            described(
+                "integer",
+                "How long it may be silent by its own word; 0: as long as it likes.",
+            ),
         ),
     ]);
     let point = object(&[
@@ -156,7 +159,7 @@ fn rows() -> Named {
         ValueType::String,
     ];
     let column = object(&[
-        ("name", told("string", "As asked for.")),
+        ("name", described("string", "As asked for.")),
         ("type", json!({ "type": "string", "enum": types.map(ValueType::as_str) })),
     ]);
     let languages: Vec<&str> = Language::ALL.iter().map(|language| language.as_str()).collect();
@@ -212,7 +215,7 @@ fn reference(schema: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{schema}") })
 }
 
-fn told(kind: &str, about: &str) -> Value {
+fn described(kind: &str, about: &str) -> Value {
     json!({ "type": kind, "description": about })
 }
 
@@ -228,6 +231,6 @@ fn after() -> Value {
 }
 
 /// One of a closed list.
-fn word(name: &str, about: &str) -> Value {
+fn constant(name: &str, about: &str) -> Value {
     json!({ "const": name, "description": about })
 }

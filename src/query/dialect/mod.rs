@@ -8,7 +8,6 @@
 mod coded;
 mod flux;
 mod influxql;
-mod layout;
 mod sql;
 mod tdengine;
 #[cfg(test)]
@@ -16,5 +15,4 @@ mod tests;
 mod translate;
 
 pub(super) use coded::decode;
-pub(super) use layout::Layout;
-pub(super) use translate::{Known, Translated, known_columns, page_end, translate};
+pub(super) use translate::{Known, Layout, Translated, known_columns, page_end, translate};

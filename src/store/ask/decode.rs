@@ -3,7 +3,7 @@
 use crate::{
     model::{Column, Row, Value, ValueType},
     store::ask::{
-        annotated::FluxRows,
+        flux::FluxRows,
         influxql::InfluxQlRows,
         json_lines::JsonLines,
         tdengine::RestRows,
@@ -43,7 +43,7 @@ impl Decoder {
             Self::Lines(rows) => rows.end(shape),
             Self::Rest(rows) => rows.end(),
         }?;
-        shape.freeze();
+        shape.fix();
         Ok(())
     }
 
@@ -124,13 +124,13 @@ impl Shape {
     }
 
     /// Fixes the columns once enough rows are there.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn fix_when_enough(&mut self) {
         if self.rows.len() >= Rows::CHUNK_ROWS {
-            self.freeze();
+            self.fix();
         }
     }
 
-    fn freeze(&mut self) {
+    fn fix(&mut self) {
         self.is_fixed = true;
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let second = shape.places([("b", None), ("t", None)]).expect("new");
         shape.push(&second, [Value::Boolean(true), Value::Float(0.5)]);
         assert_eq!(shape.columns(), None, "not fixed yet");
-        shape.freeze();
+        shape.fix();
         let kinds = [("t", ValueType::Float), ("a", ValueType::String), ("b", ValueType::Boolean)];
         let columns = kinds.map(|(name, kind)| Column::new(name, kind));
         assert_eq!(shape.columns().as_deref(), Some(&columns[..]));

@@ -81,7 +81,7 @@ impl InfluxQlRows {
                 rows(series, shape)?;
             }
         }
-        shape.settle();
+        shape.fix_when_enough();
         Ok(())
     }
 }

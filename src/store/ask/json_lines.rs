@@ -55,7 +55,7 @@ impl JsonLines {
         while let Some(len) = self.rest[at..].iter().position(|byte| *byte == b'\n') {
             line(&self.rest[at..at + len], shape)?;
             at += len + 1;
-            shape.settle();
+            shape.fix_when_enough();
         }
         self.rest.drain(..at);
         if self.rest.len() > LINE_BYTES_MAX {

@@ -32,7 +32,6 @@
 //! What differs is pure and in one file a store: an [`Ask`] to a request, bytes to rows. `send`
 //! is the shell around them.
 
-mod annotated;
 mod decode;
 mod flux;
 pub(in crate::store) mod guard;

@@ -7,8 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use crate::{
     model::{FieldType, line},
     store::embedded::{
-        ledger::Role,
-        name::quoted,
+        columns::{Role, quoted},
         value::{FieldValue, declared, kind_of},
     },
 };
@@ -20,7 +19,7 @@ pub(super) const VERSION: i32 = 1;
 /// Series whose ids are held in memory, a file; past it all are forgotten and looked up again.
 pub const SERIES_MAX: usize = 200_000;
 /// Pages of the log after which they are moved into the file: 64 MiB. The last page of every series
-/// is written in each round until it is full, and moved only once however often it stands there.
+/// is written in each batch until it is full, and moved only once however often it stands there.
 pub const LOG_PAGES: u32 = 16_384;
 /// Bytes that the log keeps on disk once its pages are moved; a reader that held them up for long
 /// may have let it grow further.
@@ -76,7 +75,7 @@ pub(super) struct WrittenField<'l> {
 pub(super) struct Staged {
     pub(super) series: i64,
     pub(super) time: i64,
-    /// Its place among the points of the round: of two with equal series and time the last wins.
+    /// Its place among the points of the batch: of two with equal series and time the last wins.
     pub(super) order: u32,
     /// Where its values begin and end in the list of all.
     pub(super) values: (u32, u32),

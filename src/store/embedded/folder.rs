@@ -1,4 +1,4 @@
-//! The files on disk: which there are, how large they are, and their end.
+//! The files on disk: what they are called, which there are, how large they are, and their end.
 
 use std::{
     io,
@@ -7,16 +7,16 @@ use std::{
 
 use crate::{
     env::disk::{Access, Disk as _, RealDisk},
-    store::{
-        embedded::{name, period::Period},
-        options::Partition,
-    },
+    store::{embedded::period::Period, options::Partition},
 };
 
 /// What the names of files end in.
 const SUFFIX: &str = ".sqlite";
 /// What SQLite puts beside a file while it is open.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// Bytes of a folder's name: what file systems allow.
+const FOLDER_BYTES_MAX: usize = 255;
 
 /// A file of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) struct Found {
 
 /// Where the points of a measurement and period lie; `None` if the name is too long for a folder.
 pub(super) fn path(dir: &Path, measurement: &str, period: &Period) -> Option<PathBuf> {
-    let folder = name::folder(measurement)?;
+    let folder = folder_name(measurement)?;
     Some(dir.join(folder).join(format!("{}{SUFFIX}", period.label)))
 }
 
@@ -36,7 +36,7 @@ pub(super) fn path(dir: &Path, measurement: &str, period: &Period) -> Option<Pat
 pub(super) fn list(dir: &Path, partition: Partition) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     for folder in folders(dir)? {
-        let Some(measurement) = name::measurement(&folder) else { continue };
+        let Some(measurement) = measurement_of(&folder) else { continue };
         let folder = dir.join(folder);
         for file in RealDisk.files(&folder)? {
             let label = file.strip_suffix(SUFFIX);
@@ -100,4 +100,62 @@ fn beside(path: &Path, companion: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(companion);
     PathBuf::from(name)
+}
+
+/// The folder of a measurement: everything but small letters, digits, `_` and `-` as `%` and two
+/// hex digits, so that names differ on file systems that ignore case. `None` if it is too long for
+/// one.
+fn folder_name(measurement: &str) -> Option<String> {
+    let mut folder = String::with_capacity(measurement.len());
+    for byte in measurement.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => folder.push(char::from(byte)),
+            _ => folder.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    (1..=FOLDER_BYTES_MAX).contains(&folder.len()).then_some(folder)
+}
+
+/// The measurement of a folder; `None` if it is none of ours.
+fn measurement_of(folder: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(folder.len());
+    let mut rest = folder.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        match first {
+            b'%' => {
+                let digits = str::from_utf8(after.get(..2)?).ok()?;
+                bytes.push(u8::from_str_radix(digits, 16).ok()?);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    // Only what `folder_name` writes is ours: not `%61`, and not a capital letter.
+    (folder_name(&name)? == folder).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_measurement_has_a_folder_of_its_own_and_is_read_back_from_it() {
+        let names = ["telemetry", "Telemetry", "a/b", "..", "m.%", "öl", " ", "CON", "a\0b"];
+        for name in names {
+            let folder = folder_name(name).expect("short enough");
+            assert!(folder.bytes().all(|b| b.is_ascii_alphanumeric() || b"%_-".contains(&b)));
+            assert_eq!(measurement_of(&folder).as_deref(), Some(name));
+        }
+        assert_eq!(folder_name("Telemetry").as_deref(), Some("%54elemetry"));
+        for foreign in ["Telemetry", "%61", "%zz", "%5", "lost+found"] {
+            assert_eq!(measurement_of(foreign), None, "{foreign}");
+        }
+        assert_eq!(folder_name(""), None);
+        assert_eq!(folder_name(&"ä".repeat(60)), None);
+        assert!(folder_name(&"a".repeat(255)).is_some());
+    }
 }

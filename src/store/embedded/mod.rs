@@ -31,7 +31,7 @@
 //! point past the retention.
 //!
 //! # Bounds
-//! [`REQUESTS_MAX`] requests are held at once and [`ROUND_BYTES_MAX`] of them written in one round;
+//! [`REQUESTS_MAX`] requests are held at once and [`BATCH_BYTES_MAX`] of them written as one batch;
 //! [`OPEN_FILES_MAX`] files are open, and share `store.cache-size` of pages; one that nothing was
 //! written to for a while is closed. An open file remembers the ids of [`SERIES_MAX`] series and
 //! has a log of [`LOG_PAGES`] before its pages are moved.
@@ -39,7 +39,7 @@
 //! # What it costs
 //! As `cargo bench --bench embedded` tells: beside rows that are typed and sorted already, inserted
 //! 10,000 a transaction, it takes less CPU a point, although it reads lines, because several
-//! requests share a transaction and a page that is written in each round is moved once in many.
+//! requests share a transaction and a page that is written in each batch is moved once in many.
 //!
 //! # After a crash
 //! SQLite recovers its write-ahead log when a file is first opened. Files that were open are then
@@ -53,24 +53,23 @@
 //! again, so a page that the kernel has dropped is not taken for durable.
 
 mod check;
+mod columns;
 mod file;
 mod folder;
-mod ledger;
-mod name;
 mod period;
 mod reader;
-mod round;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod transaction;
 mod value;
 mod writer;
 
 pub use check::CHECK_TIME_MAX;
+pub use columns::{FIELDS_MAX, TAGS_MAX};
 pub use file::{LOG_PAGES, SERIES_MAX};
-pub use ledger::{FIELDS_MAX, TAGS_MAX};
 pub use reader::FILES_MAX;
 pub(super) use reader::Reader;
-pub use thread::{OPEN_FILES_MAX, ROUND_BYTES_MAX};
+pub use thread::{BATCH_BYTES_MAX, OPEN_FILES_MAX};
 pub(super) use writer::Writer;
 pub use writer::{OpenError, REQUESTS_MAX};

@@ -18,12 +18,11 @@ use crate::{
     store::{
         embedded::{
             check::Damaged,
+            columns::{self, KnownColumns},
             file::{self, File},
             folder::{self, Found},
-            ledger::Ledger,
-            name,
             period::Period,
-            round::{self, Fault, Point, Refused},
+            transaction::{self, Fault, Point, Refused},
             writer::Job,
         },
         options::Embedded,
@@ -32,8 +31,8 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Bytes of lines that one round takes; the others wait for the next.
-pub const ROUND_BYTES_MAX: usize = 64 << 20;
+/// Bytes of lines that one batch takes; the others wait for the next.
+pub const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Files that are open at once; the one that was used longest ago is closed.
 pub const OPEN_FILES_MAX: usize = 8;
 /// How often files past the retention are looked for, and sizes told.
@@ -45,19 +44,19 @@ pub(super) struct State {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     /// By the name as lines write it.
-    measurements: HashMap<Box<[u8]>, Ledger>,
-    /// Open files with the round that used them last.
+    measurements: HashMap<Box<[u8]>, KnownColumns>,
+    /// Open files with the batch that used them last.
     open: BTreeMap<PathBuf, (File, u64)>,
     /// Files that must not be written to, and why.
     damaged: HashMap<PathBuf, String>,
-    n_rounds: u64,
+    n_batches: u64,
     /// Rounds at the last sweep.
-    n_rounds_swept: u64,
+    n_batches_swept: u64,
     /// When the last sweep was, on the monotonic clock.
     swept: Option<Duration>,
 }
 
-/// The lines of one measurement and period in a round.
+/// The lines of one measurement and period in a batch.
 struct Group<'a> {
     measurement: Box<[u8]>,
     period: Period,
@@ -73,8 +72,8 @@ impl State {
             measurements: HashMap::new(),
             open: BTreeMap::new(),
             damaged: HashMap::new(),
-            n_rounds: 0,
-            n_rounds_swept: 0,
+            n_batches: 0,
+            n_batches_swept: 0,
             swept: None,
         }
     }
@@ -102,13 +101,13 @@ impl State {
                         self.metrics.embedded_damaged_files.inc();
                     }
                 }
-                next = if bytes < ROUND_BYTES_MAX { queue.try_recv().ok() } else { None };
+                next = if bytes < BATCH_BYTES_MAX { queue.try_recv().ok() } else { None };
             }
             if requests.is_empty() {
                 continue;
             }
             let (lines, replies): (Vec<Bytes>, Vec<_>) = requests.into_iter().unzip();
-            for (verdict, reply) in self.round(&lines).into_iter().zip(replies) {
+            for (verdict, reply) in self.batch(&lines).into_iter().zip(replies) {
                 // Whoever asked may have been cut off by a drain; what is stored is stored.
                 drop(reply.verdict.send(verdict));
             }
@@ -116,8 +115,8 @@ impl State {
     }
 
     /// Stores several requests; one verdict each, in their order.
-    fn round(&mut self, requests: &[Bytes]) -> Vec<Verdict> {
-        self.n_rounds += 1;
+    fn batch(&mut self, requests: &[Bytes]) -> Vec<Verdict> {
+        self.n_batches += 1;
         let mut refused = Vec::new();
         let groups = self.groups(requests, &mut refused);
         let mut faults: Vec<Option<Fault>> = vec![None; requests.len()];
@@ -197,7 +196,7 @@ impl State {
     fn store(&mut self, group: &Group<'_>) -> Result<Vec<Refused>, Fault> {
         let name = line::unescape(&group.measurement).into_owned();
         let path = match folder::path(&self.options.dir, &name, &group.period) {
-            Some(path) if !name::is_reserved_view(&name) => path,
+            Some(path) if !columns::is_reserved_view(&name) => path,
             _ => {
                 return Ok(refuse(
                     group,
@@ -213,34 +212,34 @@ impl State {
             self.damaged.remove(&path);
             self.measurements.remove(&group.measurement);
         }
-        let mut ledger = match self.measurements.remove(&group.measurement) {
-            Some(ledger) => ledger,
-            None => self.ledger(&name)?,
+        let mut known = match self.measurements.remove(&group.measurement) {
+            Some(known) => known,
+            None => self.known(&name)?,
         };
         if !self.open.contains_key(&path) {
             self.open_file(&path, &name).map_err(|fault| fault.at(&path))?;
         }
         let (mut file, _) = self.open.remove(&path).expect("it is open now");
-        // On an error the file is dropped, which rolls back, and with it what it and the ledger
+        // On an error the file is dropped, which rolls back, and with it what it and the known
         // hold in memory: some of it may be gone.
-        let refused = round::store(&mut file, &mut ledger, &name, &group.points)
+        let refused = transaction::store(&mut file, &mut known, &name, &group.points)
             .map_err(|error| Fault::of(&error).at(&path))?;
-        self.open.insert(path, (file, self.n_rounds));
-        self.measurements.insert(group.measurement.clone(), ledger);
+        self.open.insert(path, (file, self.n_batches));
+        self.measurements.insert(group.measurement.clone(), known);
         Ok(refused)
     }
 
     /// The columns of a measurement, from all its files.
-    fn ledger(&self, name: &str) -> Result<Ledger, Fault> {
-        let mut ledger = Ledger::default();
+    fn known(&self, name: &str) -> Result<KnownColumns, Fault> {
+        let mut known = KnownColumns::default();
         for found in self.files()?.into_iter().filter(|found| found.measurement == name) {
             let columns =
                 file::look(&found.path).map_err(|error| Fault::of(&error).at(&found.path))?;
             for (column, role) in columns {
-                ledger.add(&column, role);
+                known.add(&column, role);
             }
         }
-        Ok(ledger)
+        Ok(known)
     }
 
     fn files(&self) -> Result<Vec<Found>, Fault> {
@@ -258,7 +257,7 @@ impl State {
         let folder = path.parent().expect("a file lies in a folder");
         RealDisk.create_dirs(folder).map_err(|error| Fault::Unavailable(error.to_string()))?;
         let file = File::open(path, name).map_err(|error| Fault::of(&error))?;
-        self.open.insert(path.to_owned(), (file, self.n_rounds));
+        self.open.insert(path.to_owned(), (file, self.n_batches));
         self.share_cache();
         Ok(())
     }
@@ -276,7 +275,7 @@ impl State {
     /// Closes the files that nothing was written to since the last sweep: their logs are moved into
     /// them, and their memory goes to the others.
     fn close_idle(&mut self) {
-        let since = std::mem::replace(&mut self.n_rounds_swept, self.n_rounds);
+        let since = std::mem::replace(&mut self.n_batches_swept, self.n_batches);
         let n_open = self.open.len();
         self.open.retain(|_, (_, used)| *used > since);
         if self.open.len() < n_open {
@@ -373,7 +372,7 @@ mod tests {
         let write = |state: &mut State, days: &[i64]| {
             let line = |day: &i64| format!("telemetry,vin=V x=1 {}\n", day * DAY);
             let lines: String = days.iter().map(line).collect();
-            assert_eq!(state.round(&[lines.into()]), [Verdict::Accepted]);
+            assert_eq!(state.batch(&[lines.into()]), [Verdict::Accepted]);
         };
         let caches = |state: &State| -> Vec<u64> {
             state.open.values().map(|(file, _)| file.cache_bytes()).collect()

@@ -61,7 +61,7 @@ pub enum OpenError {
     Thread(#[source] io::Error),
 }
 
-/// What the thread is told.
+/// What the thread has to do.
 pub(super) enum Job {
     /// Lines to store, and whom to answer.
     Write { lines: Bytes, reply: Reply },
@@ -107,9 +107,9 @@ impl Writer {
         let suspects: Vec<PathBuf> =
             found.into_iter().map(|file| file.path).filter(|path| folder::was_open(path)).collect();
         let (jobs, queue) = mpsc::channel();
-        let told = jobs.clone();
+        let damage = jobs.clone();
         check::start(suspects, Arc::clone(&clock), move |damaged| {
-            drop(told.send(Job::Damaged(damaged)))
+            drop(damage.send(Job::Damaged(damaged)))
         });
         let state = State::new(options, clock, metrics);
         let thread = std::thread::Builder::new().name("embedded".to_owned());

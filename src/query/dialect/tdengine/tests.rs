@@ -4,7 +4,7 @@ use crate::{
     model::{Catalog, FieldType, Measurement, UnixNanos, Value},
     query::{
         dialect::{Known, Translated, page_end, translate},
-        question::{Function, Order, Question, Wish},
+        question::{Function, Order, QueryRequest, Question},
     },
     store::{AskError, Kind, Table},
 };
@@ -12,23 +12,23 @@ use crate::{
 /// 2026-11-22T21:19:39Z.
 const T: i64 = 1_795_382_379_000_000_000;
 
-fn question_of(wish: Wish, measurement: Measurement) -> Question {
+fn question_of(request: QueryRequest, measurement: Measurement) -> Question {
     let mut catalog = Catalog::default();
-    catalog.measurements.insert(wish.measurement.clone(), measurement);
-    Question::new(wish, &catalog).expect("a question that can be asked")
+    catalog.measurements.insert(request.measurement.clone(), measurement);
+    Question::new(request, &catalog).expect("a question that can be asked")
 }
 
-fn wish() -> Wish {
-    Wish {
+fn request() -> QueryRequest {
+    QueryRequest {
         measurement: "telemetry".to_owned(),
         from: UnixNanos(T),
         to: UnixNanos(T + 60_000_000_000),
         limit: 10,
-        ..Wish::default()
+        ..QueryRequest::default()
     }
 }
 
-fn question(wish: Wish) -> Question {
+fn question(request: QueryRequest) -> Question {
     let fields = [
         ("speed", FieldType::Float),
         ("odometer", FieldType::Integer),
@@ -40,7 +40,7 @@ fn question(wish: Wish) -> Question {
         tags: vec!["vin".to_owned(), "model".to_owned()],
         fields: fields.map(|(name, kind)| (name.to_owned(), kind)).into(),
     };
-    question_of(wish, measurement)
+    question_of(request, measurement)
 }
 
 /// All but the field `late`, which nobody has written yet.
@@ -62,8 +62,8 @@ fn one(translated: Result<Vec<Translated>, AskError>) -> Translated {
 }
 
 #[track_caller]
-fn check(wish: Wish, end: Option<i64>, expect: &str) {
-    let translated = translate(Kind::TdEngine, "", &question(wish), &known(end));
+fn check(request: QueryRequest, end: Option<i64>, expect: &str) {
+    let translated = translate(Kind::TdEngine, "", &question(request), &known(end));
     assert_eq!(one(translated).ask.text, expect);
 }
 
@@ -74,17 +74,17 @@ fn points_are_ordered_by_time_and_end_with_their_page() {
                WHERE `_ts` >= 1795382379000000000 AND `_ts` < 1795382439000000000 \
                AND (`speed` IS NOT NULL OR `odometer` IS NOT NULL OR `gear` IS NOT NULL) \
                ORDER BY `_ts` ASC";
-    check(wish(), None, raw);
+    check(request(), None, raw);
     let end = T + 7_000_000_000;
-    check(wish(), Some(end), &raw.replace("1795382439000000000", "1795382386000000001"));
-    let desc = Wish { order: Order::Descending, ..wish() };
+    check(request(), Some(end), &raw.replace("1795382439000000000", "1795382386000000001"));
+    let desc = QueryRequest { order: Order::Descending, ..request() };
     let text = raw.replace("ASC", "DESC");
     check(desc.clone(), None, &text);
     check(desc, Some(end), &text.replace("1795382379000000000", "1795382386000000000"));
-    let some = Wish {
+    let some = QueryRequest {
         vehicles: vec!["A".to_owned(), "B'; --".to_owned()],
         fields: vec!["gear".to_owned()],
-        ..wish()
+        ..request()
     };
     check(
         some.clone(),
@@ -101,36 +101,40 @@ fn points_are_ordered_by_time_and_end_with_their_page() {
 
 #[test]
 fn where_a_page_ends_is_asked_without_the_moment_of_after() {
-    let text = |wish: Wish| {
-        let ask = page_end(&question(wish), &table()).expect("it can be said");
+    let text = |request: QueryRequest| {
+        let ask = page_end(&question(request), &table()).expect("it can be said");
         ask.map(|ask| ask.text)
     };
     let tail = "(`gear` IS NOT NULL) ORDER BY `_ts` ASC LIMIT 1 OFFSET 10";
-    let gear = Wish { fields: vec!["gear".to_owned()], ..wish() };
+    let gear = QueryRequest { fields: vec!["gear".to_owned()], ..request() };
     let expect = format!(
         "SELECT `_ts` AS q_time FROM `telemetry` WHERE `_ts` >= 1795382379000000000 \
          AND `_ts` < 1795382439000000000 AND {tail}"
     );
     assert_eq!(text(gear.clone()), Some(expect));
-    let key = crate::query::key::Key {
+    let key = crate::query::rows::Key {
         time: UnixNanos(T + 5),
         vehicle: "A".to_owned(),
         tags: vec![String::new()],
     };
-    let next = Wish { after: Some(key.to_after()), ..gear.clone() };
+    let next = QueryRequest { after: Some(key.to_after()), ..gear.clone() };
     let expect = format!(
         "SELECT `_ts` AS q_time FROM `telemetry` WHERE `_ts` >= 1795382379000000006 \
          AND `_ts` < 1795382439000000000 AND {tail}"
     );
     assert_eq!(text(next.clone()), Some(expect));
-    let back = Wish { order: Order::Descending, ..next };
+    let back = QueryRequest { order: Order::Descending, ..next };
     let expect = format!(
         "SELECT `_ts` AS q_time FROM `telemetry` WHERE `_ts` >= 1795382379000000000 \
          AND `_ts` < 1795382379000000005 AND {}",
         tail.replace("ASC", "DESC")
     );
     assert_eq!(text(back), Some(expect));
-    let mean = Wish { function: Some(Function::Mean), fields: vec!["speed".to_owned()], ..wish() };
+    let mean = QueryRequest {
+        function: Some(Function::Mean),
+        fields: vec!["speed".to_owned()],
+        ..request()
+    };
     assert_eq!(text(mean), None, "windows are counted by computing them");
 }
 
@@ -146,10 +150,10 @@ fn windows_are_of_nanoseconds_whatever_they_are_called() {
         (Function::Last, "LAST"),
     ];
     for (function, name) in named {
-        let whole = Wish {
+        let whole = QueryRequest {
             function: Some(function),
             fields: vec!["odometer".to_owned(), "late".to_owned(), "speed".to_owned()],
-            ..wish()
+            ..request()
         };
         let source = "FROM `telemetry` WHERE `_ts` >= 1795382379000000000 \
                       AND `_ts` < 1795382439000000000 \
@@ -157,7 +161,8 @@ fn windows_are_of_nanoseconds_whatever_they_are_called() {
         let columns = format!("`vin` AS q_t0, {name}(`odometer`) AS q_f0, {name}(`speed`) AS q_f2");
         check(whole.clone(), None, &format!("SELECT {columns} {source}"));
         // A day, which in days would begin at midnight of the server.
-        let daily = Wish { every: Some(86_400_000_000_000), order: Order::Descending, ..whole };
+        let daily =
+            QueryRequest { every: Some(86_400_000_000_000), order: Order::Descending, ..whole };
         check(
             daily,
             None,
@@ -171,18 +176,21 @@ fn windows_are_of_nanoseconds_whatever_they_are_called() {
 
 #[test]
 fn what_a_table_has_not_is_not_asked_for() {
-    let late = question(Wish { fields: vec!["late".to_owned()], ..wish() });
+    let late = question(QueryRequest { fields: vec!["late".to_owned()], ..request() });
     assert_eq!(translate(Kind::TdEngine, "", &late, &known(None)), Ok(Vec::new()));
     assert_eq!(page_end(&late, &table()), Ok(None));
-    assert_eq!(translate(Kind::TdEngine, "", &question(wish()), &Known::default()), Ok(Vec::new()));
+    assert_eq!(
+        translate(Kind::TdEngine, "", &question(request()), &Known::default()),
+        Ok(Vec::new())
+    );
     // Points without a tag: all of no vehicle, and none of one that is asked for.
     let untagged =
         Table { columns: ["_ts", "speed", "_tag_null"].map(str::to_owned).into(), ..table() };
     let known = Known { table: Some(untagged), ..Known::default() };
-    let all = translate(Kind::TdEngine, "", &question(wish()), &known);
+    let all = translate(Kind::TdEngine, "", &question(request()), &known);
     let text = one(all).ask.text;
     assert!(text.starts_with("SELECT `_ts` AS q_time, `speed` AS q_f0 FROM"), "{text}");
-    let asked = question(Wish { vehicles: vec!["A".to_owned()], ..wish() });
+    let asked = question(QueryRequest { vehicles: vec!["A".to_owned()], ..request() });
     assert_eq!(translate(Kind::TdEngine, "", &asked, &known), Ok(Vec::new()));
 }
 
@@ -198,7 +206,8 @@ fn a_hostile_name_stays_one_name_or_is_refused() {
         };
         let columns = ["_ts".to_owned(), format!("{name}2"), format!("{name}1")];
         let table = Table { name: name.to_owned(), columns: columns.into() };
-        let asked = question_of(Wish { measurement: name.to_owned(), ..wish() }, measurement);
+        let asked =
+            question_of(QueryRequest { measurement: name.to_owned(), ..request() }, measurement);
         let known = Known { table: Some(table), ..Known::default() };
         let translated = translate(Kind::TdEngine, "", &asked, &known);
         let text = one(translated).ask.text;
@@ -213,7 +222,7 @@ fn a_hostile_name_stays_one_name_or_is_refused() {
         tags: vec!["vin".to_owned()],
         fields: vec![("a`b".to_owned(), FieldType::Float)],
     };
-    let asked = question_of(wish(), measurement);
+    let asked = question_of(request(), measurement);
     let columns = ["_ts", "a`b", "vin"].map(str::to_owned);
     let table = Table { name: "telemetry".to_owned(), columns: columns.into() };
     let known = Known { table: Some(table), ..Known::default() };

@@ -9,9 +9,8 @@
 
 mod literal;
 mod rest;
-mod rows;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::store) use rest::RestRows;
 pub(super) use rest::{asking, describe, is_table_missing, refusal, request, table_names};
-pub(in crate::store) use rows::RestRows;

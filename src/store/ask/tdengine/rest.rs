@@ -1,14 +1,20 @@
-//! An [`Ask`] to a request, and what a fault of the server means.
+//! An [`Ask`] to a request, what a fault of the server means, and its answer, one document
+//! `{"code":0,"column_meta":[…],"data":[[…],…],"rows":n}`, to rows as it comes.
 
-use crate::store::{
-    ask::{
-        decode::Decoder,
-        request::{Asking, Body, Request},
-        tdengine::{literal, rows::RestRows},
-        terms::{Ask, AskError},
+use serde_json::value::RawValue;
+
+use crate::{
+    model::{UnixNanos, Value, ValueType},
+    store::{
+        ask::{
+            decode::{Decoder, Shape},
+            request::{Asking, Body, Request},
+            tdengine::literal,
+            terms::{Ask, AskError},
+        },
+        options::TdEngine,
+        tdengine::{Class, Code, Fault},
     },
-    options::TdEngine,
-    tdengine::{Class, Code, Fault},
 };
 
 pub(in crate::store::ask) fn asking(options: &TdEngine, ask: &Ask) -> Result<Asking, AskError> {
@@ -41,15 +47,15 @@ pub(in crate::store::ask) fn table_names(measurement: &str) -> Vec<String> {
 }
 
 /// What a fault means to whoever asked.
-pub(super) fn error(fault: &Fault) -> AskError {
-    let mut told = fault.text();
-    told.truncate(told.floor_char_boundary(1024));
+fn error(fault: &Fault) -> AskError {
+    let mut reason = fault.text();
+    reason.truncate(reason.floor_char_boundary(1024));
     match fault.code().of_question() {
         // `Fail to get table info, error: Database not exist`.
-        _ if told.contains("Database not exist") => AskError::Halted { reason: told },
-        Class::Setting => AskError::Halted { reason: told },
-        Class::Question => AskError::refused(told),
-        Class::Line | Class::Wait => AskError::Unavailable { reason: told },
+        _ if reason.contains("Database not exist") => AskError::Halted { reason },
+        Class::Setting => AskError::Halted { reason },
+        Class::Question => AskError::refused(reason),
+        Class::Line | Class::Wait => AskError::Unavailable { reason },
     }
 }
 
@@ -65,4 +71,238 @@ pub(in crate::store::ask) fn is_table_missing(error: &AskError) -> bool {
     let digits = message.strip_prefix("[0x").and_then(|rest| rest.split_once(']'));
     let code = digits.and_then(|(digits, _)| u32::from_str_radix(digits, 16).ok());
     code.is_some_and(|code| Code(code).is_table_missing(message))
+}
+
+/// How long one row, or one member of the document but its rows, may be.
+const PIECE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What of an answer is not rows yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::store) struct RestRows {
+    rest: Vec<u8>,
+    place: Place,
+    /// The types of the columns, and where each goes.
+    kinds: Vec<Kind>,
+    places: Vec<usize>,
+    /// Rows that came, and how many the document says there are.
+    count: u64,
+    announced: Option<u64>,
+    code: Option<i64>,
+    desc: String,
+}
+
+/// Where in the document the next byte is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Start,
+    Members,
+    Rows,
+    End,
+}
+
+/// What a column's values are read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Timestamp,
+    Float,
+    Integer,
+    Boolean,
+    Text,
+}
+
+impl RestRows {
+    pub(in crate::store::ask) fn take(
+        &mut self,
+        bytes: &[u8],
+        shape: &mut Shape,
+    ) -> Result<(), AskError> {
+        let mut rest = std::mem::take(&mut self.rest);
+        rest.extend_from_slice(bytes);
+        let mut at = 0;
+        loop {
+            let blank = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',');
+            at += rest[at..].iter().position(blank).unwrap_or(rest.len() - at);
+            match self.step(&rest[at..], shape)? {
+                0 => break,
+                len => at += len,
+            }
+            shape.fix_when_enough();
+        }
+        rest.drain(..at);
+        if rest.len() > PIECE_BYTES_MAX {
+            return Err(AskError::broken("a row does not end"));
+        }
+        self.rest = rest;
+        Ok(())
+    }
+
+    pub(in crate::store::ask) fn end(&self) -> Result<(), AskError> {
+        if self.place != Place::End {
+            // Servers of 2023 stop so at a NaN that somebody else has written.
+            return Err(AskError::broken("it ends in the middle of a row"));
+        }
+        match (self.code, self.announced) {
+            (Some(0), None) => Ok(()),
+            (Some(0), Some(rows)) if rows == self.count => Ok(()),
+            (Some(0), Some(announced)) => {
+                let count = self.count;
+                Err(AskError::broken(format!("it has {count} rows and says {announced}")))
+            }
+            (Some(code), _) => Err(error(&Fault::new(code, self.desc.clone()))),
+            (None, _) => Err(AskError::broken("it has no code")),
+        }
+    }
+
+    /// Takes the next piece and tells its length; 0 where it has not come whole.
+    fn step(&mut self, rest: &[u8], shape: &mut Shape) -> Result<usize, AskError> {
+        let Some(first) = rest.first() else { return Ok(0) };
+        let misplaced = || AskError::broken("it is no answer of /rest/sql");
+        match (self.place, first) {
+            (Place::Start, b'{') => self.place = Place::Members,
+            (Place::Members, b'}') => self.place = Place::End,
+            (Place::Rows, b']') => self.place = Place::Members,
+            (Place::Rows, b'[') => {
+                let Some(len) = value_len(rest) else { return Ok(0) };
+                self.row(&rest[..len], shape)?;
+                return Ok(len);
+            }
+            (Place::Members, b'"') => return self.member(rest, shape),
+            _ => return Err(misplaced()),
+        }
+        Ok(1)
+    }
+
+    /// A key with its value, or with the beginning of the rows.
+    fn member(&mut self, rest: &[u8], shape: &mut Shape) -> Result<usize, AskError> {
+        let Some(key_len) = value_len(rest) else { return Ok(0) };
+        let key = &rest[1..key_len - 1];
+        let gap = |byte: &u8| !matches!(byte, b' ' | b':');
+        let Some(gap) = rest[key_len..].iter().position(gap) else { return Ok(0) };
+        let at = key_len + gap;
+        if key == b"data" && rest[at] == b'[' {
+            if self.code == Some(0) && self.kinds.is_empty() {
+                return Err(AskError::broken("its rows come before their columns"));
+            }
+            self.place = Place::Rows;
+            return Ok(at + 1);
+        }
+        let Some(len) = value_len(&rest[at..]) else { return Ok(0) };
+        let value = &rest[at..at + len];
+        match key {
+            b"code" => self.code = Some(parse(value)?),
+            b"desc" => self.desc = parse(value)?,
+            b"rows" => self.announced = Some(parse(value)?),
+            b"column_meta" => self.columns(value, shape)?,
+            _ => {}
+        }
+        Ok(at + len)
+    }
+
+    fn columns(&mut self, value: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+        let columns: Vec<(String, String, i64)> = parse(value)?;
+        self.kinds = columns.iter().map(|(_, kind, _)| Kind::of(kind)).collect();
+        let named = columns.iter().map(|(name, ..)| name.as_str());
+        let kinds = self.kinds.iter().map(|kind| Some(kind.answers()));
+        self.places = shape.places(named.zip(kinds))?;
+        Ok(())
+    }
+
+    fn row(&mut self, text: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+        let cells: Vec<&RawValue> = parse(text)?;
+        if cells.len() != self.kinds.len() {
+            return Err(AskError::broken("a row has not as many values as there are columns"));
+        }
+        let values: Result<Vec<Value>, AskError> =
+            self.kinds.iter().zip(cells).map(|(kind, cell)| kind.value(cell.get())).collect();
+        shape.push(&self.places, values?);
+        self.count += 1;
+        Ok(())
+    }
+}
+
+impl Kind {
+    fn of(name: &str) -> Self {
+        match name.to_ascii_uppercase().trim_end_matches(" UNSIGNED") {
+            "TIMESTAMP" => Self::Timestamp,
+            "FLOAT" | "DOUBLE" => Self::Float,
+            "TINYINT" | "SMALLINT" | "INT" | "BIGINT" => Self::Integer,
+            "BOOL" => Self::Boolean,
+            // VARCHAR, NCHAR, JSON, VARBINARY, GEOMETRY, DECIMAL.
+            _ => Self::Text,
+        }
+    }
+
+    const fn answers(self) -> ValueType {
+        match self {
+            Self::Timestamp => ValueType::Timestamp,
+            Self::Float => ValueType::Float,
+            Self::Integer => ValueType::Integer,
+            Self::Boolean => ValueType::Boolean,
+            Self::Text => ValueType::String,
+        }
+    }
+
+    /// A value as it is written. Numbers are read from their digits: no integer is rounded.
+    fn value(self, text: &str) -> Result<Value, AskError> {
+        if text == "null" {
+            return Ok(Value::Null);
+        }
+        let value = match self {
+            Self::Timestamp => moment(text).map(Value::Timestamp),
+            Self::Float => text.parse().ok().map(Value::Float),
+            Self::Integer => {
+                let signed = text.parse().ok().map(Value::Integer);
+                signed.or_else(|| text.parse().ok().map(Value::Unsigned))
+            }
+            Self::Boolean => text.parse().ok().map(Value::Boolean),
+            Self::Text => {
+                // JSON tags and decimals are no text, and stay as they are written.
+                let read = serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
+                Some(Value::String(read))
+            }
+        };
+        value.ok_or_else(|| AskError::broken(format!("`{text}` is no {}", self.answers().as_str())))
+    }
+}
+
+/// RFC 3339 in quotes, with as many decimals as the database has.
+fn moment(text: &str) -> Option<UnixNanos> {
+    let text: &str = serde_json::from_str(text).ok()?;
+    let at = text.parse::<jiff::Timestamp>().ok()?;
+    i64::try_from(at.as_nanosecond()).ok().map(UnixNanos)
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(text: &'a [u8]) -> Result<T, AskError> {
+    serde_json::from_slice(text)
+        .map_err(|error| AskError::broken(format!("a part of it cannot be read: {error}")))
+}
+
+/// How long the first value is; nothing while it has not come whole. A number or a word ends at
+/// what follows it.
+fn value_len(bytes: &[u8]) -> Option<usize> {
+    let (mut depth, mut is_quoted, mut is_escaped) = (0_usize, false, false);
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' => {
+                is_quoted = !is_quoted;
+                if !is_quoted && depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ if is_quoted => {}
+            b',' | b' ' | b'\r' | b'\n' | b']' | b'}' if depth == 0 => return Some(at),
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }

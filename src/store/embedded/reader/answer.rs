@@ -38,12 +38,12 @@ impl<L: Fn() -> bool> Answering<L> {
         let mut rows = statement.raw_query();
         let mut chunk: Vec<Row> = Vec::new();
         loop {
-            let next = rows.next().map_err(|error| self.told(&error))?;
+            let next = rows.next().map_err(|error| self.ask_error(&error))?;
             let is_end = next.is_none();
             if let Some(row) = next {
                 let mut values = Vec::with_capacity(declared.len());
                 for (at, (_, kind)) in declared.iter().enumerate() {
-                    let value = row.get_ref(at).map_err(|error| self.told(&error))?;
+                    let value = row.get_ref(at).map_err(|error| self.ask_error(&error))?;
                     values.push(read(value, *kind));
                 }
                 self.count(&values)?;
@@ -77,19 +77,19 @@ impl<L: Fn() -> bool> Answering<L> {
         Ok(())
     }
 
-    fn told(&self, error: &rusqlite::Error) -> AskError {
+    fn ask_error(&self, error: &rusqlite::Error) -> AskError {
         match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) if (self.is_late)() => {
                 AskError::time(&self.limits)
             }
             Some(ErrorCode::OperationInterrupted) => AskError::broken("nobody waits for it"),
-            _ => told(error),
+            _ => ask_error(error),
         }
     }
 }
 
 /// What an error of SQLite means to whoever asked.
-pub(super) fn told(error: &rusqlite::Error) -> AskError {
+pub(super) fn ask_error(error: &rusqlite::Error) -> AskError {
     match error.sqlite_error_code() {
         None | Some(ErrorCode::Unknown | ErrorCode::AuthorizationForStatementDenied) => {
             AskError::refused(error.to_string())

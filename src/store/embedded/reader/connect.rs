@@ -14,7 +14,7 @@ use crate::{
     model::UnixNanos,
     store::{
         ask::{Ask, AskError},
-        embedded::{folder::Found, name::quoted, reader::answer::told},
+        embedded::{columns::quoted, folder::Found, reader::answer::ask_error},
     },
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Connected {
 
 impl Connected {
     pub(super) fn new(files: Vec<Found>, clock: Arc<dyn Clock>) -> Result<Self, AskError> {
-        let connection = open(clock).map_err(|error| told(&error))?;
+        let connection = open(clock).map_err(|error| ask_error(&error))?;
         Ok(Self { connection, files, n_attached: 0 })
     }
 
@@ -44,24 +44,24 @@ impl Connected {
         &mut self,
         should: impl FnMut() -> bool + Send + 'static,
     ) -> Result<(), AskError> {
-        self.connection.progress_handler(STEPS, Some(should)).map_err(|error| told(&error))
+        self.connection.progress_handler(STEPS, Some(should)).map_err(|error| ask_error(&error))
     }
 
     /// Prepares a question, which only reads.
     pub(super) fn prepare(&self, text: &str) -> Result<Statement<'_>, AskError> {
-        self.connection.prepare(text).map_err(|error| told(&error))
+        self.connection.prepare(text).map_err(|error| ask_error(&error))
     }
 
     /// Attaches the measurements that a question names, and from here on lets nothing but reading
     /// be prepared.
     pub(super) fn attach_for(&mut self, ask: &Ask) -> Result<(), AskError> {
         loop {
-            self.connection.authorizer(Some(only_reads)).map_err(|error| told(&error))?;
+            self.connection.authorizer(Some(only_reads)).map_err(|error| ask_error(&error))?;
             let missing = match self.connection.prepare(&ask.text) {
                 Ok(_) => return Ok(()),
                 Err(error) => match missing_table(&error) {
                     Some(name) => name,
-                    None => return Err(told(&error)),
+                    None => return Err(ask_error(&error)),
                 },
             };
             let Some(files) = self.files_of(&missing) else {
@@ -69,7 +69,7 @@ impl Connected {
                 return Err(AskError::refused(message));
             };
             let none: Option<fn(AuthContext<'_>) -> Authorization> = None;
-            self.connection.authorizer(none).map_err(|error| told(&error))?;
+            self.connection.authorizer(none).map_err(|error| ask_error(&error))?;
             let needed = needed(&files, ask.range.as_ref());
             self.attach(&missing, &needed)?;
         }
@@ -106,13 +106,13 @@ impl Connected {
             let schema = format!("f{}", self.n_attached);
             let uri = format!("file:{}?mode=ro", escaped(&found.path));
             let attached = self.connection.execute(&format!("ATTACH ?1 AS {schema}"), [uri]);
-            attached.map_err(|error| told(&error))?;
+            attached.map_err(|error| ask_error(&error))?;
             self.n_attached += 1;
             let columns = self.columns(&schema, &found.measurement);
-            let columns = columns.map_err(|error| told(&error))?;
+            let columns = columns.map_err(|error| ask_error(&error))?;
             parts.push((format!("{schema}.{}", quoted(&found.measurement)), columns));
         }
-        self.connection.execute_batch(&view_sql(view, &parts)).map_err(|error| told(&error))
+        self.connection.execute_batch(&view_sql(view, &parts)).map_err(|error| ask_error(&error))
     }
 
     /// Names and declared types of what a view shows.

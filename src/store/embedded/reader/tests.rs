@@ -30,7 +30,7 @@ struct Rig {
     runtime: tokio::runtime::Runtime,
 }
 
-type Told = Result<(Vec<(String, ValueType)>, Vec<Vec<Value>>), AskError>;
+type Answered = Result<(Vec<(String, ValueType)>, Vec<Vec<Value>>), AskError>;
 
 impl Rig {
     fn new() -> Self {
@@ -56,7 +56,7 @@ impl Rig {
         rig
     }
 
-    fn told(&self, ask: Ask, limits: AskLimits) -> Told {
+    fn answer_within(&self, ask: Ask, limits: AskLimits) -> Answered {
         self.runtime.block_on(async {
             let mut rows = self.reader.ask(ask, limits).await?;
             let columns = rows.columns.into_iter().map(|column| (column.name, column.kind));
@@ -68,8 +68,8 @@ impl Rig {
         })
     }
 
-    fn ask(&self, text: &str) -> Told {
-        self.told(Ask::new(Language::Sql, text), LIMITS)
+    fn ask(&self, text: &str) -> Answered {
+        self.answer_within(Ask::new(Language::Sql, text), LIMITS)
     }
 
     #[track_caller]
@@ -123,11 +123,11 @@ fn a_hint_about_time_leaves_the_other_files_closed() {
     let rig = three_days();
     let mut ask = Ask::new(Language::Sql, "SELECT count(*) AS n FROM telemetry");
     ask.range = Some(UnixNanos(T + DAY)..UnixNanos(T + DAY + 1));
-    let (_, rows) = rig.told(ask.clone(), LIMITS).expect("an answer");
+    let (_, rows) = rig.answer_within(ask.clone(), LIMITS).expect("an answer");
     assert_eq!(rows, [[Value::Integer(1)]]);
     ask.text = "SELECT vin FROM telemetry WHERE time < 5".to_owned();
     ask.range = Some(UnixNanos(0)..UnixNanos(5));
-    let (columns, rows) = rig.told(ask, LIMITS).expect("an answer");
+    let (columns, rows) = rig.answer_within(ask, LIMITS).expect("an answer");
     assert_eq!(columns, [("vin".to_owned(), ValueType::String)]);
     assert!(rows.is_empty());
 }
@@ -162,15 +162,15 @@ fn parameters_are_bound_as_data() {
     let mut ask = Ask::new(Language::Sql, "SELECT $x AS x, count(*) AS n FROM telemetry");
     for text in ["' OR 1=1 --", "\"; DROP TABLE telemetry; --", "$x", "\\", "é\0"] {
         ask.params = vec![("x".to_owned(), Value::String(text.to_owned()))];
-        let (_, rows) = rig.told(ask.clone(), LIMITS).expect("an answer");
+        let (_, rows) = rig.answer_within(ask.clone(), LIMITS).expect("an answer");
         assert_eq!(rows, [[Value::String(text.to_owned()), Value::Integer(3)]]);
     }
     ask.params.clear();
-    let told = rig.told(ask.clone(), LIMITS).expect_err("no value").to_string();
-    assert_eq!(told, "the parameter `$x` has no value");
+    let error = rig.answer_within(ask.clone(), LIMITS).expect_err("no value").to_string();
+    assert_eq!(error, "the parameter `$x` has no value");
     ask.params = ["x", "y"].map(|name| (name.to_owned(), Value::Integer(1))).to_vec();
-    let told = rig.told(ask, LIMITS).expect_err("one too many").to_string();
-    assert_eq!(told, "the question has no parameter `$y`");
+    let error = rig.answer_within(ask, LIMITS).expect_err("one too many").to_string();
+    assert_eq!(error, "the question has no parameter `$y`");
 }
 
 /// EM-6, without the guard that stands before it.
@@ -208,12 +208,12 @@ fn every_bound_ends_the_work_with_its_name() {
     let rig = three_days();
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT";
     let ask = |what: &str| Ask::new(Language::Sql, format!("{endless} {what} FROM n"));
-    let told = |what: &str, limits| rig.told(ask(what), limits).expect_err("a bound");
-    assert_eq!(told("i", LIMITS), AskError::Rows { max: 1000 });
+    let past = |what: &str, limits| rig.answer_within(ask(what), limits).expect_err("a bound");
+    assert_eq!(past("i", LIMITS), AskError::Rows { max: 1000 });
     let bytes = AskLimits { bytes_max: 10_000, ..LIMITS };
-    assert_eq!(told("hex(zeroblob(1000))", bytes), AskError::Bytes { max: 10_000 });
+    assert_eq!(past("hex(zeroblob(1000))", bytes), AskError::Bytes { max: 10_000 });
     let time = AskLimits { time_max: Duration::from_millis(50), ..LIMITS };
-    assert_eq!(told("max(i)", time), AskError::Time { max_ms: 50 });
+    assert_eq!(past("max(i)", time), AskError::Time { max_ms: 50 });
 }
 
 #[test]

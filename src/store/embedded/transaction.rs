@@ -7,8 +7,8 @@ use rusqlite::ErrorCode;
 use crate::{
     model::line,
     store::embedded::{
+        columns::{KnownColumns, Role},
         file::{File, FileError, Staged},
-        ledger::{Ledger, Role},
         value::FieldValue,
     },
     telemetry::Chain,
@@ -17,7 +17,7 @@ use crate::{
 /// A line on its way into a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
-    /// The request that it came with, among those of the round.
+    /// The request that it came with, among those of the batch.
     pub(super) request: usize,
     /// Its index in that request.
     pub(super) line_no: usize,
@@ -35,7 +35,7 @@ pub(super) struct Refused {
     pub(super) why: String,
 }
 
-/// Why nothing of a round is stored in a file.
+/// Why nothing of a batch is stored in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It may pass: the same lines again.
@@ -47,17 +47,17 @@ pub(super) enum Fault {
 impl Fault {
     /// With the path that it is about.
     pub(super) fn at(self, path: &Path) -> Self {
-        let told = |why| format!("{}: {why}", path.display());
+        let with_path = |why| format!("{}: {why}", path.display());
         match self {
-            Self::Unavailable(why) => Self::Unavailable(told(why)),
-            Self::Halted(why) => Self::Halted(told(why)),
+            Self::Unavailable(why) => Self::Unavailable(with_path(why)),
+            Self::Halted(why) => Self::Halted(with_path(why)),
         }
     }
 
     /// What an error of a file means for the lines that were to go there.
     pub(super) fn of(error: &FileError) -> Self {
-        let told = Chain(error).to_string();
-        let FileError::Sqlite(error) = error else { return Self::Halted(told) };
+        let reason = Chain(error).to_string();
+        let FileError::Sqlite(error) = error else { return Self::Halted(reason) };
         match error.sqlite_error_code() {
             Some(
                 ErrorCode::NotADatabase
@@ -65,8 +65,8 @@ impl Fault {
                 | ErrorCode::ReadOnly
                 | ErrorCode::PermissionDenied
                 | ErrorCode::CannotOpen,
-            ) => Self::Halted(told),
-            _ => Self::Unavailable(told),
+            ) => Self::Halted(reason),
+            _ => Self::Unavailable(reason),
         }
     }
 }
@@ -74,22 +74,22 @@ impl Fault {
 /// Writes the points and makes them durable (EM-1). Returns those that cannot be stored (EM-2).
 pub(super) fn store(
     file: &mut File,
-    ledger: &mut Ledger,
+    known: &mut KnownColumns,
     measurement: &str,
     points: &[Point<'_>],
 ) -> Result<Vec<Refused>, FileError> {
     file.begin()?;
-    let mut round = Round {
+    let mut transaction = Transaction {
         file,
-        ledger,
+        known,
         staged: Vec::with_capacity(points.len()),
         values: Vec::with_capacity(points.len() * 12),
         refused: Vec::new(),
     };
     for point in points {
-        round.stage(point)?;
+        transaction.stage(point)?;
     }
-    let Round { file, mut staged, values, refused, .. } = round;
+    let Transaction { file, mut staged, values, refused, .. } = transaction;
     if !staged.is_empty() {
         file.insert(&mut staged, &values)?;
     }
@@ -97,15 +97,15 @@ pub(super) fn store(
     Ok(refused)
 }
 
-struct Round<'f, 'a> {
+struct Transaction<'f, 'a> {
     file: &'f mut File,
-    ledger: &'f mut Ledger,
+    known: &'f mut KnownColumns,
     staged: Vec<Staged>,
     values: Vec<(usize, FieldValue<'a>)>,
     refused: Vec<Refused>,
 }
 
-impl<'a> Round<'_, 'a> {
+impl<'a> Transaction<'_, 'a> {
     fn stage(&mut self, point: &Point<'a>) -> Result<(), FileError> {
         let mark = self.values.len();
         let staged = match self.values_of(point) {
@@ -115,7 +115,7 @@ impl<'a> Round<'_, 'a> {
         };
         match staged {
             Ok(series) => {
-                let index = |len| u32::try_from(len).expect("a round is bounded");
+                let index = |len| u32::try_from(len).expect("a batch is bounded");
                 let values = (index(mark), index(self.values.len()));
                 let order = index(self.staged.len());
                 self.staged.push(Staged { series, time: point.time, order, values });
@@ -144,7 +144,7 @@ impl<'a> Round<'_, 'a> {
                 Some((column, kind)) if kind == value.kind() => column,
                 _ => {
                     let name = line::unescape(key).into_owned();
-                    let admitted = self.ledger.admit(&name, Role::Field(value.kind()));
+                    let admitted = self.known.admit(&name, Role::Field(value.kind()));
                     admitted.map_err(Wrong::Line)?;
                     missing.push((self.values.len(), key, name, value.kind()));
                     usize::MAX
@@ -154,8 +154,8 @@ impl<'a> Round<'_, 'a> {
         }
         for (at, key, name, kind) in missing {
             // The same name twice in one line would pass the first look.
-            self.ledger.admit(&name, Role::Field(kind)).map_err(Wrong::Line)?;
-            self.ledger.add(&name, Role::Field(kind));
+            self.known.admit(&name, Role::Field(kind)).map_err(Wrong::Line)?;
+            self.known.add(&name, Role::Field(kind));
             let column = self.file.add_column(key, &name, kind);
             self.values[at].0 = column.map_err(|error| Wrong::File(error.into()))?;
         }
@@ -173,7 +173,7 @@ impl<'a> Round<'_, 'a> {
         let mut tags = Vec::with_capacity(written.len());
         for (tag, value) in written {
             let name = line::unescape(tag).into_owned();
-            if let Err(why) = self.ledger.admit(&name, Role::Tag) {
+            if let Err(why) = self.known.admit(&name, Role::Tag) {
                 return Ok(Err(why));
             }
             for part in [",", &String::from_utf8_lossy(tag), "=", &String::from_utf8_lossy(value)] {
@@ -182,10 +182,10 @@ impl<'a> Round<'_, 'a> {
             tags.push((name, line::unescape(value).into_owned()));
         }
         for (tag, _) in &tags {
-            if let Err(why) = self.ledger.admit(tag, Role::Tag) {
+            if let Err(why) = self.known.admit(tag, Role::Tag) {
                 return Ok(Err(why));
             }
-            self.ledger.add(tag, Role::Tag);
+            self.known.add(tag, Role::Tag);
         }
         Ok(Ok(self.file.series(series, &key, &tags)?))
     }

@@ -1,11 +1,8 @@
-//! Which columns a measurement has, over all its periods.
+//! Which columns a measurement has, over all its periods, and how SQL names them.
 
 use std::collections::HashMap;
 
-use crate::{
-    model::FieldType,
-    store::embedded::{name, value},
-};
+use crate::{model::FieldType, store::embedded::value};
 
 /// Fields a measurement may have; one more is refused, because SQLite has at most 2,000 columns.
 pub const FIELDS_MAX: usize = 1000;
@@ -21,21 +18,21 @@ pub(super) enum Role {
 
 /// The columns of one measurement (EM-3).
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct KnownColumns {
     /// By name in small letters, because SQLite ignores case: the name as written, and its role.
-    columns: HashMap<String, (String, Role)>,
+    by_name: HashMap<String, (String, Role)>,
     n_tags: usize,
     n_fields: usize,
 }
 
-impl Ledger {
+impl KnownColumns {
     /// Whether a point may have a column; if not, why.
     pub(super) fn admit(&self, column: &str, role: Role) -> Result<(), String> {
         let kind = |role| match role {
             Role::Tag => "a tag",
             Role::Field(kind) => value::words(kind),
         };
-        if let Some((known, found)) = self.columns.get(&column.to_ascii_lowercase()) {
+        if let Some((known, found)) = self.by_name.get(&column.to_ascii_lowercase()) {
             if known != column {
                 return Err(format!(
                     "`{column}` differs from the column `{known}` only in case, which SQLite ignores"
@@ -50,7 +47,7 @@ impl Ledger {
             }
             return Ok(());
         }
-        if name::is_reserved(column) {
+        if is_reserved(column) {
             return Err(format!("`{column}` is a column that the store needs for itself"));
         }
         if column.contains('\0') {
@@ -70,11 +67,27 @@ impl Ledger {
     /// Takes a column that is admitted, or that a file has already.
     pub(super) fn add(&mut self, column: &str, role: Role) {
         let key = column.to_ascii_lowercase();
-        if self.columns.insert(key, (column.to_owned(), role)).is_none() {
+        if self.by_name.insert(key, (column.to_owned(), role)).is_none() {
             match role {
                 Role::Tag => self.n_tags += 1,
                 Role::Field(_) => self.n_fields += 1,
             }
         }
     }
+}
+
+/// A name as SQL reads it, whatever it holds.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Whether SQLite, or a table of ours, keeps the name of a column for itself.
+pub(super) fn is_reserved(column: &str) -> bool {
+    ["time", "_series", "_id", "_key"].iter().any(|name| name.eq_ignore_ascii_case(column))
+}
+
+/// Whether a view cannot have the name.
+pub(super) fn is_reserved_view(measurement: &str) -> bool {
+    let small = measurement.to_ascii_lowercase();
+    small.starts_with("sqlite_") || small == "_series" || small == "_points"
 }

@@ -1,4 +1,4 @@
-//! Where questions are asked: bounded in number, each answered as it comes.
+//! The engine that answers questions: bounded in number, each answered as its rows come.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,21 +7,20 @@ use futures_util::future::try_join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::{
-    model::{Catalog, Column},
+    model::{Catalog, Column, Row},
     query::{
-        answer::{Answer, Part},
         dialect::{self, Known},
         merge::{self, Source},
         options::Options,
-        question::{Question, QuestionError, Wish},
+        question::{QueryRequest, Question, QuestionError},
     },
     store::{Ask, AskError, AskLimits, Rows, Store},
     telemetry::{Metrics, ReasonLabel},
 };
 
-/// What the room needs of others.
+/// What the engine is made of.
 #[derive(Debug)]
-pub struct Parts {
+pub struct EngineParts {
     /// Its bounds.
     pub options: Options,
     /// Who is asked.
@@ -34,11 +33,33 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
 }
 
-/// The room's handle; cheap to share.
+/// Answers questions; cheap to share.
 #[derive(Clone, Debug)]
-pub struct Desk {
-    parts: Arc<Parts>,
-    room: Arc<Semaphore>,
+pub struct QueryEngine {
+    parts: Arc<EngineParts>,
+    turns: Arc<Semaphore>,
+}
+
+/// An answer on its way. Dropping it cancels the work at the store.
+#[derive(Debug)]
+pub struct Answer {
+    /// The columns of every row.
+    pub columns: Vec<Column>,
+    /// What follows, in order. [`Part::End`] or an error is the last; a channel that ends without
+    /// either was cut off.
+    pub parts: mpsc::Receiver<Result<Part, AskError>>,
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// More rows.
+    Rows(Vec<Row>),
+    /// That was all, or all of this page.
+    End {
+        /// Where the next page begins, if there is one.
+        after: Option<String>,
+    },
 }
 
 /// Why a question is not answered.
@@ -59,20 +80,20 @@ pub enum QueryError {
     },
 }
 
-impl Desk {
-    /// A desk where nobody asks yet.
+impl QueryEngine {
+    /// An engine that nobody has asked yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        let room = Arc::new(Semaphore::new(parts.options.concurrent_max));
-        Self { parts: Arc::new(parts), room }
+    pub fn new(parts: EngineParts) -> Self {
+        let turns = Arc::new(Semaphore::new(parts.options.concurrent_max));
+        Self { parts: Arc::new(parts), turns }
     }
 
     /// Answers a portable question.
     ///
     /// # Errors
     /// If it cannot be asked, or the store fails before the first row.
-    pub async fn portable(&self, wish: Wish) -> Result<Answer, QueryError> {
-        let asked = self.ask_portable(wish).await;
+    pub async fn portable(&self, request: QueryRequest) -> Result<Answer, QueryError> {
+        let asked = self.ask_portable(request).await;
         asked.inspect_err(|error| self.count(error))
     }
 
@@ -85,8 +106,8 @@ impl Desk {
         asked.inspect_err(|error| self.count(error))
     }
 
-    async fn ask_portable(&self, wish: Wish) -> Result<Answer, QueryError> {
-        let question = Question::new(wish, &self.parts.catalog.load())?;
+    async fn ask_portable(&self, request: QueryRequest) -> Result<Answer, QueryError> {
+        let question = Question::new(request, &self.parts.catalog.load())?;
         let turn = self.turn().await?;
         let columns = question.columns();
         let endpoints = 0..self.parts.store.endpoints();
@@ -94,9 +115,9 @@ impl Desk {
         let sources: Vec<Vec<Source>> = try_join_all(sources).await?;
         let sources = sources.into_iter().flatten().collect();
         let (sender, parts) = mpsc::channel(Rows::CHUNKS_AHEAD);
-        let desk = self.clone();
+        let engine = self.clone();
         tokio::spawn(async move {
-            desk.finish(merge::merge(&question, sources, &sender), &sender).await;
+            engine.finish(merge::merge(&question, sources, &sender), &sender).await;
             drop(turn);
         });
         Ok(Answer { columns, parts })
@@ -104,7 +125,7 @@ impl Desk {
 
     /// One server's part of the answer, perhaps in several; nothing where it cannot have any.
     async fn sources(&self, endpoint: usize, question: &Question) -> Result<Vec<Source>, AskError> {
-        let Parts { store, options, bucket, .. } = &*self.parts;
+        let EngineParts { store, options, bucket, .. } = &*self.parts;
         let kind = store.kind();
         let known = self.known(endpoint, question).await?;
         let parts = dialect::translate(kind, bucket, question, &known)?;
@@ -117,7 +138,7 @@ impl Desk {
 
     /// What has to be asked of a server before the question.
     async fn known(&self, endpoint: usize, question: &Question) -> Result<Known, AskError> {
-        let Parts { store, options, .. } = &*self.parts;
+        let EngineParts { store, options, .. } = &*self.parts;
         let columns = match dialect::known_columns(store.kind(), question) {
             Some(ask) => {
                 let rows = store.ask(endpoint, ask, options.limits()).await?;
@@ -146,9 +167,9 @@ impl Desk {
         let first = self.parts.store.ask(0, ask.clone(), limits).await?;
         let columns = first.columns.clone();
         let (sender, parts) = mpsc::channel(Rows::CHUNKS_AHEAD);
-        let desk = self.clone();
+        let engine = self.clone();
         tokio::spawn(async move {
-            desk.finish(desk.relay(ask, first, limits, &sender), &sender).await;
+            engine.finish(engine.relay(ask, first, limits, &sender), &sender).await;
             drop(turn);
         });
         Ok(Answer { columns, parts })
@@ -197,7 +218,7 @@ impl Desk {
     /// Waits for a turn.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
         let Options { concurrent_max, time_max, .. } = self.parts.options;
-        let turn = Arc::clone(&self.room).acquire_owned();
+        let turn = Arc::clone(&self.turns).acquire_owned();
         let turn = tokio::time::timeout(time_max.max(Duration::from_millis(1)), turn).await;
         let Ok(turn) = turn else { return Err(QueryError::Busy { max: concurrent_max }) };
         self.parts.metrics.query_asked_questions.inc();
