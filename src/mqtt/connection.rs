@@ -349,7 +349,7 @@ impl Owner {
                 Ok(())
             }
             (Some(version), Kind::PubRel) => {
-                let id = read_ack(version, body)?;
+                let id = read_ack(version, body)?.packet_id;
                 if let Some(session) = self.0.session.borrow_mut().as_mut() {
                     self.0.worker.with_scratch(|out| {
                         session.release(id, out);
@@ -364,7 +364,7 @@ impl Owner {
                 Ok(())
             }
             (Some(version), Kind::PubRec) => {
-                let [high, low] = read_ack(version, body)?.get().to_be_bytes();
+                let [high, low] = read_ack(version, body)?.packet_id.get().to_be_bytes();
                 self.0.write(&[0x62, 2, high, low]);
                 Ok(())
             }

@@ -25,7 +25,7 @@ pub(super) fn refuse_filters(
     let mut source = BytesMut::copy_from_slice(packet);
     match version {
         Version::V3 => {
-            // Bits 2 to 7 of the requested quality are reserved ([MQTT-3.8.3-4]).
+            // Bits 2 to 7 of the requested QoS are reserved ([MQTT-3.8.3-4]).
             match v3::Codec::new().decode(&mut source).map_err(|_| Violation::Malformed)? {
                 Some(v3::Decoded::Packet(asked, _)) => refuse_v3(asked),
                 _ => Err(Violation::Malformed),

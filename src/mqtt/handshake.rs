@@ -154,9 +154,9 @@ fn id_or(brought: &str, assigned: impl FnOnce() -> String) -> String {
 /// The reserved bit is zero, and the will's bits are zero where there is no will
 /// ([MQTT-3.1.2-3], [MQTT-3.1.2-11] to [MQTT-3.1.2-15]).
 fn flags_agree(flags: u8) -> bool {
-    let (reserved, will, quality, retain) =
+    let (reserved, will, qos, retain) =
         (flags & 1, flags & 0x04, (flags >> 3) & 0x03, flags & 0x20);
-    reserved == 0 && quality != 3 && (will != 0 || (quality == 0 && retain == 0))
+    reserved == 0 && qos != 3 && (will != 0 || (qos == 0 && retain == 0))
 }
 
 fn unsupported_v3() -> Connack {

@@ -69,7 +69,7 @@ mod options;
 mod roster;
 mod server;
 mod session;
-mod wire;
+pub(crate) mod wire;
 mod worker;
 
 pub use options::Options;

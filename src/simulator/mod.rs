@@ -17,9 +17,9 @@ mod script;
 mod shape;
 mod verify;
 
+pub(crate) use crate::mqtt::wire::{Qos, Version};
 pub(crate) use client::{
-    AckLog, Counts, Latencies, Load, LoadError, LoadOptions, Outcome, Pace, Phase, Qos, Version,
-    Watch,
+    AckLog, Counts, Latencies, Load, LoadError, LoadOptions, Outcome, Pace, Phase, Watch,
 };
 pub(crate) use replay::{ReplayError, ReplayOptions, Replayed, RowCounts, read as read_recording};
 pub(crate) use script::{DriveOptions, Live, LiveOptions, Script, Tracks, drives};

@@ -148,7 +148,7 @@ fn parse_qos(text: &str) -> Result<Qos, String> {
 
 fn parse_version(text: &str) -> Result<Version, String> {
     match text {
-        "3.1.1" | "4" => Ok(Version::V311),
+        "3.1.1" | "4" => Ok(Version::V3),
         "5" | "5.0" => Ok(Version::V5),
         _ => Err("expected 3.1.1 or 5".to_owned()),
     }

@@ -118,8 +118,8 @@ impl Cast {
         };
         for part in cast.script.parts() {
             let is_usual = (1..=TOPIC_BYTES_MAX).contains(&part.topic.len());
-            if !is_usual || part.topic.iter().any(|byte| b"+#\0".contains(byte)) {
-                let topic = String::from_utf8_lossy(&part.topic).into_owned();
+            if !is_usual || part.topic.contains(['+', '#', '\0']) {
+                let topic = part.topic.to_string();
                 return Err(SimulateError::Topic { topic });
             }
         }

@@ -6,8 +6,8 @@
 //!   over lanes and the dead-letter log alike: the queue is the session's own.
 //! - **MQ-2** `first_seq + pending.len()` is the number of the next publish; a number is never used
 //!   twice, so a late answer can only find its own publish.
-//! - **MQ-3** a 5.0 session never holds more than `receive_maximum` unfinished publishes of quality
-//!   1 and 2; one more ends it with 0x93.
+//! - **MQ-3** a 5.0 session never holds more than `receive_maximum` unfinished publishes of QoS 1
+//!   and 2; one more ends it with 0x93.
 
 mod rules;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     num::NonZeroU16,
 };
 
-use crate::mqtt::wire::{AckKind, Publish, Version, Violation, level_count, write_ack};
+use crate::mqtt::wire::{AckKind, Publish, Qos, Version, Violation, level_count, write_ack};
 use crate::uplink::Settlement;
 
 /// The bounds that a session holds its vehicle to; the same for all sessions of a listener.
@@ -26,14 +26,14 @@ pub(in crate::mqtt) enum Admit {
     Take,
     /// Turn it away: queue it as refused, without decoding it.
     Refuse,
-    /// It was taken before (quality 2, sent again before its release): nothing to do.
+    /// It was taken before (QoS 2, sent again before its release): nothing to do.
     Again,
 }
 
 /// One publish between its arrival and its acknowledgement.
 #[derive(Debug)]
 struct Pending {
-    /// `None` for quality 0, which nobody waits for.
+    /// `None` for QoS 0, which nobody waits for.
     packet_id: Option<NonZeroU16>,
     exactly_once: bool,
     /// How many lanes (or the dead-letter log) still have to make it durable.
@@ -52,11 +52,11 @@ pub(in crate::mqtt) struct Session {
     /// The number of `pending[0]`.
     first_seq: u64,
     pending_bytes: usize,
-    /// Publishes of quality 0 among `pending`.
+    /// Publishes of QoS 0 among `pending`.
     pending_unasked: usize,
-    /// Publishes of quality 1 among `pending`.
+    /// Publishes of QoS 1 among `pending`.
     pending_once: usize,
-    /// Packet ids of quality 2 not released yet, and whether their PUBREC has left.
+    /// Packet ids of QoS 2 not released yet, and whether their PUBREC has left.
     unreleased: BTreeMap<NonZeroU16, bool>,
     aliases: Vec<Option<Box<str>>>,
 }
@@ -92,7 +92,7 @@ impl Session {
         }
         self.learn_alias(publish)?;
         if let Some(id) = publish.packet_id {
-            if publish.quality == 2
+            if publish.qos == Qos::ExactlyOnce
                 && let Some(received) = self.unreleased.get(&id)
             {
                 // Sent again: the first one's PUBREC is on its way, or has to be repeated.
@@ -167,8 +167,8 @@ impl Session {
         settlement: Settlement,
     ) {
         let bytes = u32::try_from(publish.payload.len() + publish.topic.len()).unwrap_or(u32::MAX);
-        match (publish.packet_id, publish.quality) {
-            (Some(id), 2) => {
+        match (publish.packet_id, publish.qos) {
+            (Some(id), Qos::ExactlyOnce) => {
                 self.unreleased.insert(id, false);
             }
             (Some(_), _) => self.pending_once += 1,
@@ -177,7 +177,7 @@ impl Session {
         self.pending_bytes += bytes as usize;
         self.pending.push_back(Pending {
             packet_id: publish.packet_id,
-            exactly_once: publish.quality == 2,
+            exactly_once: publish.qos == Qos::ExactlyOnce,
             waits,
             settlement,
             bytes,
@@ -246,7 +246,7 @@ impl Session {
             || self.pending_bytes >= self.limits.session_bytes_max
     }
 
-    /// Whether anything waits for its acknowledgement (or, at quality 0, for the disk).
+    /// Whether anything waits for its acknowledgement (or, at QoS 0, for the disk).
     pub(in crate::mqtt) fn is_idle(&self) -> bool {
         self.pending.is_empty()
     }

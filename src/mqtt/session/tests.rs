@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::{
-    mqtt::wire::{Publish, Version, Violation},
+    mqtt::wire::{Publish, Qos, Version, Violation},
     uplink::Settlement,
 };
 
@@ -17,9 +17,9 @@ const LIMITS: SessionLimits = SessionLimits {
     user_properties_max: 1,
 };
 
-fn publish(quality: u8, id: u16) -> Publish<'static> {
+fn publish(qos: Qos, id: u16) -> Publish<'static> {
     Publish {
-        quality,
+        qos,
         retain: false,
         topic: "a/b",
         packet_id: NonZeroU16::new(id),
@@ -48,8 +48,8 @@ fn acknowledged(session: &mut Session) -> Vec<u8> {
 fn nothing_is_acknowledged_before_it_is_durable_and_then_in_order() {
     // UP-1 and MQ-1: the second publish is durable first and waits for the first.
     let mut session = Session::new(Version::V3, LIMITS);
-    let first = take(&mut session, &publish(1, 7));
-    let second = take(&mut session, &publish(1, 8));
+    let first = take(&mut session, &publish(Qos::AtLeastOnce, 7));
+    let second = take(&mut session, &publish(Qos::AtLeastOnce, 8));
     assert_eq!(acknowledged(&mut session), Vec::<u8>::new());
     session.durable(second, 1, |_| ());
     assert_eq!(acknowledged(&mut session), Vec::<u8>::new());
@@ -62,8 +62,8 @@ fn nothing_is_acknowledged_before_it_is_durable_and_then_in_order() {
 fn a_message_with_points_and_a_dead_letter_waits_for_both() {
     let mut session = Session::new(Version::V5, LIMITS);
     let mut settled = Vec::new();
-    assert_eq!(session.admit(&publish(1, 7)), Ok(Admit::Take));
-    session.queue(&publish(1, 7), 2, Settlement::DeadLettered);
+    assert_eq!(session.admit(&publish(Qos::AtLeastOnce, 7)), Ok(Admit::Take));
+    session.queue(&publish(Qos::AtLeastOnce, 7), 2, Settlement::DeadLettered);
     session.durable(0, 1, |settlement| settled.push(settlement));
     assert_eq!((acknowledged(&mut session), settled.len()), (vec![], 0));
     session.durable(0, 1, |settlement| settled.push(settlement));
@@ -72,28 +72,28 @@ fn a_message_with_points_and_a_dead_letter_waits_for_both() {
 }
 
 #[test]
-fn a_repeated_publish_of_quality_two_is_taken_once() {
+fn a_repeated_publish_of_qos_2_is_taken_once() {
     let mut session = Session::new(Version::V3, LIMITS);
-    let seq = take(&mut session, &publish(2, 7));
-    assert_eq!(session.admit(&publish(2, 7)), Ok(Admit::Again));
+    let seq = take(&mut session, &publish(Qos::ExactlyOnce, 7));
+    assert_eq!(session.admit(&publish(Qos::ExactlyOnce, 7)), Ok(Admit::Again));
     session.durable(seq, 1, |_| ());
     assert_eq!(acknowledged(&mut session), [0x50, 2, 0, 7]);
-    assert_eq!(session.admit(&publish(2, 7)), Ok(Admit::Again));
+    assert_eq!(session.admit(&publish(Qos::ExactlyOnce, 7)), Ok(Admit::Again));
     assert_eq!(acknowledged(&mut session), [0x50, 2, 0, 7]);
     let mut out = Vec::new();
     session.release(NonZeroU16::new(7).expect("not zero"), &mut out);
     assert_eq!(out, [0x70, 2, 0, 7]);
-    assert_eq!(session.admit(&publish(2, 7)), Ok(Admit::Take));
+    assert_eq!(session.admit(&publish(Qos::ExactlyOnce, 7)), Ok(Admit::Take));
 }
 
 #[test]
-fn a_refused_exchange_of_quality_two_frees_its_id_where_the_client_can_know() {
+fn a_refused_exchange_of_qos_2_frees_its_id_where_the_client_can_know() {
     for (version, free) in [(Version::V5, true), (Version::V3, false)] {
         let mut session = Session::new(version, LIMITS);
-        assert_eq!(session.admit(&publish(2, 7)), Ok(Admit::Take));
-        session.queue(&publish(2, 7), 0, Settlement::DeadLettered);
+        assert_eq!(session.admit(&publish(Qos::ExactlyOnce, 7)), Ok(Admit::Take));
+        session.queue(&publish(Qos::ExactlyOnce, 7), 0, Settlement::DeadLettered);
         acknowledged(&mut session);
-        let again = session.admit(&publish(2, 7));
+        let again = session.admit(&publish(Qos::ExactlyOnce, 7));
         assert_eq!(again, Ok(if free { Admit::Take } else { Admit::Again }));
     }
 }
@@ -101,12 +101,15 @@ fn a_refused_exchange_of_quality_two_frees_its_id_where_the_client_can_know() {
 #[test]
 fn one_publish_over_the_receive_maximum_ends_a_5_0_session() {
     let mut session = Session::new(Version::V5, LIMITS);
-    take(&mut session, &publish(1, 1));
-    take(&mut session, &publish(2, 2));
-    take(&mut session, &publish(1, 3));
+    take(&mut session, &publish(Qos::AtLeastOnce, 1));
+    take(&mut session, &publish(Qos::ExactlyOnce, 2));
+    take(&mut session, &publish(Qos::AtLeastOnce, 3));
     assert!(!session.is_full(), "its pings are still read");
-    assert_eq!(session.admit(&publish(0, 0)), Ok(Admit::Take));
-    assert_eq!(session.admit(&publish(1, 4)), Err(Violation::ReceiveMaximumExceeded));
+    assert_eq!(session.admit(&publish(Qos::AtMostOnce, 0)), Ok(Admit::Take));
+    assert_eq!(
+        session.admit(&publish(Qos::AtLeastOnce, 4)),
+        Err(Violation::ReceiveMaximumExceeded)
+    );
 }
 
 #[test]
@@ -114,12 +117,13 @@ fn a_3_1_1_session_is_read_until_its_bounds() {
     let mut session = Session::new(Version::V3, LIMITS);
     for id in 1..=3 {
         assert!(!session.is_full());
-        take(&mut session, &publish(if id == 2 { 0 } else { 1 }, if id == 2 { 0 } else { id }));
+        let (qos, id) = if id == 2 { (Qos::AtMostOnce, 0) } else { (Qos::AtLeastOnce, id) };
+        take(&mut session, &publish(qos, id));
     }
     assert!(session.is_full());
     let mut session = Session::new(Version::V3, LIMITS);
     let payload = [0; 1000];
-    take(&mut session, &Publish { payload: &payload, ..publish(0, 0) });
+    take(&mut session, &Publish { payload: &payload, ..publish(Qos::AtMostOnce, 0) });
     assert!(session.is_full());
     session.durable(0, 1, |_| ());
     acknowledged(&mut session);
@@ -129,23 +133,23 @@ fn a_3_1_1_session_is_read_until_its_bounds() {
 #[test]
 fn an_alias_stands_for_the_topic_it_came_with() {
     let mut session = Session::new(Version::V5, LIMITS);
-    let named = Publish { topic_alias: Some(2), ..publish(0, 0) };
+    let named = Publish { topic_alias: Some(2), ..publish(Qos::AtMostOnce, 0) };
     let unnamed = Publish { topic: "", ..named };
     assert_eq!(session.admit(&unnamed), Err(Violation::Protocol));
     assert_eq!(session.admit(&named), Ok(Admit::Take));
     assert_eq!(session.admit(&unnamed), Ok(Admit::Take));
     assert_eq!(session.topic(&unnamed), "a/b");
-    let over = Publish { topic_alias: Some(3), ..publish(0, 0) };
+    let over = Publish { topic_alias: Some(3), ..publish(Qos::AtMostOnce, 0) };
     assert_eq!(session.admit(&over), Err(Violation::TopicAliasInvalid));
 }
 
 #[test]
 fn bounds_on_topics_and_properties_are_held() {
     let mut session = Session::new(Version::V5, LIMITS);
-    let deep = Publish { topic: "a/b/c/d/e", ..publish(0, 0) };
+    let deep = Publish { topic: "a/b/c/d/e", ..publish(Qos::AtMostOnce, 0) };
     assert_eq!(session.admit(&deep), Err(Violation::TopicNameInvalid));
-    let many = Publish { user_properties: 2, ..publish(0, 0) };
+    let many = Publish { user_properties: 2, ..publish(Qos::AtMostOnce, 0) };
     assert_eq!(session.admit(&many), Err(Violation::QuotaExceeded));
-    let ours = Publish { topic: "$SYS/x", ..publish(1, 1) };
+    let ours = Publish { topic: "$SYS/x", ..publish(Qos::AtLeastOnce, 1) };
     assert_eq!(session.admit(&ours), Ok(Admit::Refuse));
 }

@@ -8,20 +8,22 @@ use super::{
     text::read_u16,
 };
 
-/// The acknowledgements that this side writes, by their first byte.
+/// The acknowledgements, by their first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(in crate::mqtt) enum AckKind {
+pub(crate) enum AckKind {
     /// PUBACK.
     Ack = 0x40,
     /// PUBREC.
     Rec = 0x50,
+    /// PUBREL, whose flags are 2.
+    Rel = 0x62,
     /// PUBCOMP.
     Comp = 0x70,
 }
 
 /// Appends an acknowledgement. A reason is written to a 5.0 client only, and success is left out.
-pub(in crate::mqtt) fn write_ack(
+pub(crate) fn write_ack(
     out: &mut Vec<u8>,
     version: Version,
     kind: AckKind,
@@ -35,23 +37,35 @@ pub(in crate::mqtt) fn write_ack(
     }
 }
 
+/// An acknowledgement, as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ack {
+    pub(crate) packet_id: NonZeroU16,
+    /// From 0x80 on a refusal; 3.1.1 knows none.
+    pub(crate) reason: u8,
+}
+
 /// Reads the body of a PUBACK, PUBREC, PUBREL or PUBCOMP.
-pub(in crate::mqtt) fn read_ack(version: Version, body: &[u8]) -> Result<NonZeroU16, Violation> {
+pub(crate) fn read_ack(version: Version, body: &[u8]) -> Result<Ack, Violation> {
     let mut rest = body;
     let packet_id = NonZeroU16::new(read_u16(&mut rest)?).ok_or(Violation::Protocol)?;
+    let mut reason = 0;
     if version == Version::V5
-        && let Some((_reason, properties)) = rest.split_first()
+        && let Some((&said, properties)) = rest.split_first()
     {
-        rest = properties;
+        (reason, rest) = (said, properties);
         if !rest.is_empty() {
             check_properties(&mut rest, Packet::Ack)?;
         }
     }
-    if rest.is_empty() { Ok(packet_id) } else { Err(Violation::Malformed) }
+    if rest.is_empty() { Ok(Ack { packet_id, reason }) } else { Err(Violation::Malformed) }
 }
 
+/// A client's goodbye, for no particular reason.
+pub(crate) const DISCONNECT: [u8; 2] = [0xe0, 0];
+
 /// Checks the body of a DISCONNECT.
-pub(in crate::mqtt) fn read_disconnect(version: Version, body: &[u8]) -> Result<(), Violation> {
+pub(crate) fn read_disconnect(version: Version, body: &[u8]) -> Result<(), Violation> {
     let Some((_reason, mut rest)) = body.split_first() else {
         return Ok(());
     };

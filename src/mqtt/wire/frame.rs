@@ -1,10 +1,12 @@
 //! The fixed header: whether a whole packet is buffered, and of which kind.
 
+use thiserror::Error;
+
 use super::Violation;
 
 /// The packets that a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mqtt) enum Kind {
+pub(crate) enum Kind {
     Connect,
     /// With its flags: duplicate, quality of service, retain.
     Publish(u8),
@@ -19,32 +21,66 @@ pub(in crate::mqtt) enum Kind {
     Auth,
 }
 
-/// One whole packet at the start of the buffer.
+/// The packets that a server may send to a client that only publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mqtt) struct Frame {
-    pub(in crate::mqtt) kind: Kind,
-    /// Bytes of the fixed header.
-    pub(in crate::mqtt) header: usize,
-    /// Bytes of the whole packet, the fixed header included.
-    pub(in crate::mqtt) len: usize,
+pub(crate) enum ServerKind {
+    ConnAck,
+    PubAck,
+    PubRec,
+    PubComp,
+    PingResp,
+    Disconnect,
 }
 
-/// Why the bytes cannot be a packet from a client.
+/// One whole packet at the start of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mqtt) enum FrameError {
+pub(crate) struct Frame<K = Kind> {
+    pub(crate) kind: K,
+    /// Bytes of the fixed header.
+    pub(crate) header: usize,
+    /// Bytes of the whole packet, the fixed header included.
+    pub(crate) len: usize,
+}
+
+/// Why the bytes cannot be a packet from the other side.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(crate) enum FrameError {
     /// The length has five bytes: no packet boundary can be found any more.
+    #[error("a packet length of five bytes")]
     Length,
-    /// A packet type or flags that a client may not send.
-    Packet(Violation),
+    /// A packet type or flags that the other side may not send.
+    #[error(transparent)]
+    Packet(#[from] Violation),
     /// Longer than the bound.
+    #[error("a packet that is longer than allowed")]
     TooLarge,
 }
 
-/// Looks at the start of the buffer; `None` until a whole packet is there.
+/// Keeps a quiet connection alive.
+pub(crate) const PINGREQ: [u8; 2] = [0xc0, 0];
+
+/// Looks for a client's packet at the start of the buffer; `None` until a whole one is there.
 ///
 /// The type is judged before the length, and the length before any of it is waited for, so that a
 /// peer that never sends a packet costs no more than it has sent.
-pub(in crate::mqtt) fn peek(buffer: &[u8], packet_max: usize) -> Result<Option<Frame>, FrameError> {
+pub(crate) fn peek(buffer: &[u8], packet_max: usize) -> Result<Option<Frame>, FrameError> {
+    peek_kind(buffer, packet_max, kind)
+}
+
+/// As [`peek`], for a server's packet.
+pub(crate) fn peek_server(
+    buffer: &[u8],
+    packet_max: usize,
+) -> Result<Option<Frame<ServerKind>>, FrameError> {
+    peek_kind(buffer, packet_max, server_kind)
+}
+
+#[inline]
+fn peek_kind<K>(
+    buffer: &[u8],
+    packet_max: usize,
+    kind: impl Fn(u8) -> Result<K, FrameError>,
+) -> Result<Option<Frame<K>>, FrameError> {
     let Some((&first, rest)) = buffer.split_first() else {
         return Ok(None);
     };
@@ -90,9 +126,35 @@ fn kind(first: u8) -> Result<Kind, FrameError> {
     }
 }
 
+fn server_kind(first: u8) -> Result<ServerKind, FrameError> {
+    Ok(match first {
+        0x20 => ServerKind::ConnAck,
+        0x40 => ServerKind::PubAck,
+        0x50 => ServerKind::PubRec,
+        0x70 => ServerKind::PubComp,
+        0xd0 => ServerKind::PingResp,
+        0xe0 => ServerKind::Disconnect,
+        0x00..=0x0f => return Err(FrameError::Packet(Violation::Malformed)),
+        _ => return Err(FrameError::Packet(Violation::Protocol)),
+    })
+}
+
+/// Appends a fixed header.
+pub(super) fn write_header(out: &mut Vec<u8>, first: u8, mut len: usize) {
+    out.push(first);
+    loop {
+        let low = u8::try_from(len & 0x7f).expect("seven bits");
+        len >>= 7;
+        out.push(if len > 0 { low | 0x80 } else { low });
+        if len == 0 {
+            return;
+        }
+    }
+}
+
 fn publish(flags: u8) -> Result<Kind, FrameError> {
-    let (duplicate, quality) = (flags & 0x08 != 0, (flags >> 1) & 0x03);
-    if quality == 3 || (quality == 0 && duplicate) {
+    let (duplicate, qos) = (flags & 0x08 != 0, (flags >> 1) & 0x03);
+    if qos == 3 || (qos == 0 && duplicate) {
         return Err(FrameError::Packet(Violation::Malformed));
     }
     Ok(Kind::Publish(flags))
@@ -114,6 +176,20 @@ mod tests {
         check(&[0xc0, 0], Ok(Some((Kind::PingReq, 2))));
         check(&[0x30, 2, 0], Ok(None));
         check(&[0x30, 2, 0, 0, 9], Ok(Some((Kind::Publish(0), 4))));
+    }
+
+    #[test]
+    fn a_client_sees_what_a_server_sends_to_who_publishes() {
+        let check = |bytes: &[u8], expect| {
+            let found = peek_server(bytes, 100);
+            assert_eq!(found.map(|frame| frame.map(|frame| frame.kind)), expect, "{bytes:02x?}");
+        };
+        check(&[0x20, 2, 0, 0], Ok(Some(ServerKind::ConnAck)));
+        check(&[0x40, 2, 0], Ok(None));
+        check(&[0xd0, 0, 0x40], Ok(Some(ServerKind::PingResp)));
+        check(&[0x30, 0], Err(FrameError::Packet(Violation::Protocol)));
+        check(&[0x40, 0xff, 0x7f], Err(FrameError::TooLarge));
+        check(&[0x40, 0xff, 0xff, 0xff, 0xff, 1], Err(FrameError::Length));
     }
 
     #[test]

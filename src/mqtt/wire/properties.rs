@@ -5,10 +5,10 @@ use super::{
     text::{read_binary, read_string, read_u16, read_varint},
 };
 
-/// The packets (and the will) that carry properties from a client, one bit each.
+/// The packets (and the will) that carry properties, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(in crate::mqtt) enum Packet {
+#[repr(u16)]
+pub(crate) enum Packet {
     Connect = 1,
     Publish = 2,
     Ack = 4,
@@ -17,6 +17,7 @@ pub(in crate::mqtt) enum Packet {
     Disconnect = 32,
     Auth = 64,
     Will = 128,
+    Connack = 256,
 }
 
 #[derive(Clone, Copy)]
@@ -31,44 +32,48 @@ enum Shape {
 }
 
 /// Shape and home of a property; `None` if there is no such property.
-const fn rule(id: u8) -> Option<(Shape, u8)> {
+const fn rule(id: u8) -> Option<(Shape, u16)> {
+    const CONNECT_BOTH: u16 = Packet::Connect as u16 | Packet::Connack as u16;
     use Shape::{Binary, Flag, Four, Pair, Text, Two, Varint};
-    // Homes that only a server writes to are 0: known, but never allowed from a client.
     Some(match id {
-        0x01 => (Flag, Packet::Publish as u8 | Packet::Will as u8),
-        0x02 => (Four, Packet::Publish as u8 | Packet::Will as u8),
-        0x03 | 0x08 => (Text, Packet::Publish as u8 | Packet::Will as u8),
-        0x09 => (Binary, Packet::Publish as u8 | Packet::Will as u8),
-        0x0b => (Varint, Packet::Subscribe as u8),
-        0x11 => (Four, Packet::Connect as u8 | Packet::Disconnect as u8),
-        0x12 | 0x1a => (Text, 0),
-        0x13 => (Two, 0),
-        0x15 => (Text, Packet::Connect as u8 | Packet::Auth as u8),
-        0x16 => (Binary, Packet::Connect as u8 | Packet::Auth as u8),
-        0x17 | 0x19 => (Flag, Packet::Connect as u8),
-        0x18 => (Four, Packet::Will as u8),
-        0x1c => (Text, Packet::Disconnect as u8),
-        0x1f => (Text, Packet::Ack as u8 | Packet::Disconnect as u8 | Packet::Auth as u8),
-        0x21 | 0x22 => (Two, Packet::Connect as u8),
-        0x23 => (Two, Packet::Publish as u8),
-        0x24 | 0x25 | 0x28 | 0x29 | 0x2a => (Flag, 0),
-        0x26 => (Pair, u8::MAX),
-        0x27 => (Four, Packet::Connect as u8),
+        0x01 => (Flag, Packet::Publish as u16 | Packet::Will as u16),
+        0x02 => (Four, Packet::Publish as u16 | Packet::Will as u16),
+        0x03 | 0x08 => (Text, Packet::Publish as u16 | Packet::Will as u16),
+        0x09 => (Binary, Packet::Publish as u16 | Packet::Will as u16),
+        0x0b => (Varint, Packet::Subscribe as u16),
+        0x11 => (Four, CONNECT_BOTH | Packet::Disconnect as u16),
+        0x12 | 0x1a => (Text, Packet::Connack as u16),
+        0x13 => (Two, Packet::Connack as u16),
+        0x15 => (Text, CONNECT_BOTH | Packet::Auth as u16),
+        0x16 => (Binary, CONNECT_BOTH | Packet::Auth as u16),
+        0x17 | 0x19 => (Flag, Packet::Connect as u16),
+        0x18 => (Four, Packet::Will as u16),
+        0x1c => (Text, Packet::Connack as u16 | Packet::Disconnect as u16),
+        0x1f => {
+            let said = Packet::Ack as u16 | Packet::Disconnect as u16 | Packet::Auth as u16;
+            (Text, said | Packet::Connack as u16)
+        }
+        0x21 | 0x22 => (Two, CONNECT_BOTH),
+        0x23 => (Two, Packet::Publish as u16),
+        0x24 | 0x25 | 0x28 | 0x29 | 0x2a => (Flag, Packet::Connack as u16),
+        0x26 => (Pair, u16::MAX),
+        0x27 => (Four, CONNECT_BOTH),
         _ => return None,
     })
 }
 
-/// What the uplink reads of a property block.
+/// What is read of a property block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::mqtt) struct Read<'a> {
-    pub(in crate::mqtt) topic_alias: Option<u16>,
-    pub(in crate::mqtt) content_type: Option<&'a str>,
-    pub(in crate::mqtt) session_expiry: Option<u32>,
-    pub(in crate::mqtt) user_properties: usize,
+pub(crate) struct Read<'a> {
+    pub(crate) topic_alias: Option<u16>,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) session_expiry: Option<u32>,
+    pub(crate) receive_maximum: Option<u16>,
+    pub(crate) user_properties: usize,
 }
 
 /// Takes a property block from the front and checks it against the packet that it came in.
-pub(in crate::mqtt) fn check_properties<'a>(
+pub(crate) fn check_properties<'a>(
     rest: &mut &'a [u8],
     packet: Packet,
 ) -> Result<Read<'a>, Violation> {
@@ -84,7 +89,7 @@ pub(in crate::mqtt) fn check_properties<'a>(
         take(&mut block, id, shape, &mut read)?;
         let again = seen & (1 << id) != 0;
         seen |= 1 << id;
-        if homes & (packet as u8) == 0 || (again && !matches!(shape, Shape::Pair)) {
+        if homes & (packet as u16) == 0 || (again && !matches!(shape, Shape::Pair)) {
             return Err(Violation::Protocol);
         }
     }
@@ -114,6 +119,7 @@ fn take<'a>(
             match id {
                 // A receive maximum of 0 (5.0, 3.1.2.11.3).
                 0x21 if value == 0 => return Err(Violation::Protocol),
+                0x21 => read.receive_maximum = Some(value),
                 0x23 => read.topic_alias = Some(value),
                 _ => {}
             }

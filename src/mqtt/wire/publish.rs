@@ -1,30 +1,30 @@
-//! PUBLISH, read in place.
+//! PUBLISH, read in place and written.
 
 use std::num::NonZeroU16;
 
 use super::{
-    Version, Violation,
+    Qos, Version, Violation,
+    frame::write_header,
     properties::{Packet, check_properties},
-    text::{read_string, read_u16},
+    text::{read_string, read_u16, write_binary},
 };
 
 /// One PUBLISH, borrowed from the read buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mqtt) struct Publish<'a> {
-    /// 0, 1 or 2.
-    pub(in crate::mqtt) quality: u8,
-    pub(in crate::mqtt) retain: bool,
+pub(crate) struct Publish<'a> {
+    pub(crate) qos: Qos,
+    pub(crate) retain: bool,
     /// Empty where an alias stands for it.
-    pub(in crate::mqtt) topic: &'a str,
-    pub(in crate::mqtt) packet_id: Option<NonZeroU16>,
-    pub(in crate::mqtt) topic_alias: Option<u16>,
-    pub(in crate::mqtt) content_type: Option<&'a str>,
-    pub(in crate::mqtt) user_properties: usize,
-    pub(in crate::mqtt) payload: &'a [u8],
+    pub(crate) topic: &'a str,
+    pub(crate) packet_id: Option<NonZeroU16>,
+    pub(crate) topic_alias: Option<u16>,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) user_properties: usize,
+    pub(crate) payload: &'a [u8],
 }
 
 /// Reads the body of a PUBLISH whose fixed header said `flags`.
-pub(in crate::mqtt) fn read_publish(
+pub(crate) fn read_publish(
     version: Version,
     flags: u8,
     body: &[u8],
@@ -34,11 +34,18 @@ pub(in crate::mqtt) fn read_publish(
     if topic.bytes().any(|byte| matches!(byte, b'+' | b'#')) {
         return Err(Violation::Malformed); // [MQTT-3.3.2-2]
     }
-    let quality = (flags >> 1) & 0x03;
-    let packet_id = match quality {
-        0 => None,
+    let qos = match (flags >> 1) & 0x03 {
+        0 => Qos::AtMostOnce,
+        1 => Qos::AtLeastOnce,
+        2 => Qos::ExactlyOnce,
+        _ => return Err(Violation::Malformed), // [MQTT-3.3.1-4]
+    };
+    let packet_id = match qos {
+        Qos::AtMostOnce => None,
         // [MQTT-2.2.1-3]
-        _ => Some(NonZeroU16::new(read_u16(&mut rest)?).ok_or(Violation::Protocol)?),
+        Qos::AtLeastOnce | Qos::ExactlyOnce => {
+            Some(NonZeroU16::new(read_u16(&mut rest)?).ok_or(Violation::Protocol)?)
+        }
     };
     let properties = match version {
         Version::V3 => super::properties::Read::default(),
@@ -48,7 +55,7 @@ pub(in crate::mqtt) fn read_publish(
         return Err(Violation::Malformed); // [MQTT-4.7.3-1]
     }
     Ok(Publish {
-        quality,
+        qos,
         retain: flags & 1 != 0,
         topic,
         packet_id,
@@ -59,9 +66,57 @@ pub(in crate::mqtt) fn read_publish(
     })
 }
 
+/// What a PUBLISH says in front of its payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PublishHead<'a> {
+    pub(crate) qos: Qos,
+    /// Sent before, on a connection that was lost.
+    pub(crate) duplicate: bool,
+    pub(crate) topic: &'a str,
+    /// There from QoS 1 on.
+    pub(crate) packet_id: Option<NonZeroU16>,
+    pub(crate) payload_len: usize,
+}
+
+/// Appends the front of a PUBLISH without properties; `payload_len` bytes have to follow.
+pub(crate) fn write_publish(out: &mut Vec<u8>, version: Version, head: PublishHead<'_>) {
+    debug_assert_eq!(head.packet_id.is_some(), head.qos != Qos::AtMostOnce, "[MQTT-2.2.1-2]");
+    let duplicate = head.duplicate && head.qos != Qos::AtMostOnce; // [MQTT-3.3.1-2]
+    let front = 2 + head.topic.len() + 2 * usize::from(head.packet_id.is_some());
+    let len = front + usize::from(version == Version::V5) + head.payload_len;
+    write_header(out, 0x30 | (u8::from(duplicate) << 3) | ((head.qos as u8) << 1), len);
+    write_binary(out, head.topic.as_bytes());
+    if let Some(packet_id) = head.packet_id {
+        out.extend(packet_id.get().to_be_bytes());
+    }
+    if version == Version::V5 {
+        out.push(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_publish_is_written_as_the_specification_lays_it_out_and_read_back() {
+        let check = |version, qos, duplicate, expect: &[u8]| {
+            let packet_id = (qos != Qos::AtMostOnce).then_some(NonZeroU16::new(0x0102)).flatten();
+            let head = PublishHead { qos, duplicate, topic: "v/a", packet_id, payload_len: 1 };
+            let mut packet = Vec::new();
+            write_publish(&mut packet, version, head);
+            assert_eq!(packet, expect);
+            packet.push(b'x');
+            let read = read_publish(version, packet[0] & 0x0f, &packet[2..]).expect("well formed");
+            assert_eq!((read.qos, read.packet_id, read.topic), (qos, packet_id, "v/a"));
+            assert_eq!(read.payload, b"x");
+        };
+        let (v3, v5) = (Version::V3, Version::V5);
+        check(v3, Qos::AtMostOnce, true, b"\x30\x06\0\x03v/a");
+        check(v3, Qos::AtLeastOnce, false, b"\x32\x08\0\x03v/a\x01\x02");
+        check(v3, Qos::AtLeastOnce, true, b"\x3a\x08\0\x03v/a\x01\x02");
+        check(v5, Qos::ExactlyOnce, false, b"\x34\x09\0\x03v/a\x01\x02\0");
+    }
 
     #[test]
     fn a_publish_is_read_without_copying() {

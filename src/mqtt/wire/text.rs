@@ -1,9 +1,9 @@
-//! Strings and integers of the protocol, borrowed.
+//! Strings and integers of the protocol: borrowed where they are read.
 
 use super::Violation;
 
 /// Takes a two-byte integer from the front.
-pub(in crate::mqtt) fn read_u16(rest: &mut &[u8]) -> Result<u16, Violation> {
+pub(crate) fn read_u16(rest: &mut &[u8]) -> Result<u16, Violation> {
     let (bytes, after) = rest.split_first_chunk::<2>().ok_or(Violation::Malformed)?;
     *rest = after;
     Ok(u16::from_be_bytes(*bytes))
@@ -36,6 +36,13 @@ pub(super) fn read_varint(rest: &mut &[u8]) -> Result<u32, Violation> {
     Err(Violation::Malformed)
 }
 
+/// Appends bytes behind their two-byte length; the caller has bounded them to 65,535.
+pub(super) fn write_binary(out: &mut Vec<u8>, bytes: &[u8]) {
+    let len = u16::try_from(bytes.len()).expect("bounded by who wrote the topic or name");
+    out.extend(len.to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
 /// The bytes as text, without control characters.
 ///
 /// NUL must close the connection ([MQTT-1.5.4-2]); for the other control characters and the
@@ -48,6 +55,6 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Violation> {
 }
 
 /// How many levels a topic has.
-pub(in crate::mqtt) fn level_count(topic: &str) -> usize {
+pub(crate) fn level_count(topic: &str) -> usize {
     1 + topic.bytes().filter(|byte| *byte == b'/').count()
 }

@@ -1,30 +1,49 @@
-//! The protocol's versions, and the words with which a connection ends.
+//! The protocol's versions, qualities of service, and the words with which a connection ends.
+
+use thiserror::Error;
 
 /// The two versions of the protocol that share the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mqtt) enum Version {
+pub(crate) enum Version {
     /// MQTT 3.1.1.
     V3,
     /// MQTT 5.0.
     V5,
 }
 
-/// A reason code of MQTT 5.0 with which a connection ends; a 3.1.1 client only sees it closed.
+/// Quality of service, in the specification's own words.
+#[expect(clippy::enum_variant_names, reason = "so the specification names them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(in crate::mqtt) enum Violation {
+pub(crate) enum Qos {
+    AtMostOnce = 0,
+    AtLeastOnce = 1,
+    ExactlyOnce = 2,
+}
+
+/// A reason code of MQTT 5.0 with which a connection ends; a 3.1.1 client only sees it closed.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Violation {
     /// The bytes are no packet of this protocol.
+    #[error("a malformed packet")]
     Malformed = 0x81,
     /// A packet that may not come here, or not like this.
+    #[error("a packet that breaks the protocol")]
     Protocol = 0x82,
     /// An alias above the announced maximum, or never set.
+    #[error("an invalid topic alias")]
     TopicAliasInvalid = 0x94,
     /// More unacknowledged publishes than announced.
+    #[error("more publishes than the receive maximum")]
     ReceiveMaximumExceeded = 0x93,
     /// Larger than announced.
+    #[error("a packet that is too large")]
     PacketTooLarge = 0x95,
     /// More levels or bytes than this appliance allows.
+    #[error("an invalid topic name")]
     TopicNameInvalid = 0x90,
     /// More user properties than this appliance allows.
+    #[error("more user properties than allowed")]
     QuotaExceeded = 0x97,
 }

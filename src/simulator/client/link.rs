@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 
 use mio::net::TcpStream;
 
-use super::{packet::Qos, session::Session};
+use super::session::Session;
+use crate::mqtt::wire::Qos;
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

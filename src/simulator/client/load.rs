@@ -14,12 +14,15 @@ use thiserror::Error;
 
 use super::{
     super::{drive::Chance, script::Script},
-    AckLog, Counts, Latencies, Outcome, Pace, Qos, Version,
+    AckLog, Counts, Latencies, Outcome, Pace,
     link::{Link, State},
     pace::Slots,
     socket::{Sources, raise_descriptor_limit},
 };
-use crate::env::Clock;
+use crate::{
+    env::Clock,
+    mqtt::wire::{Qos, Version},
+};
 
 /// Events of one turn.
 const EVENTS_MAX: usize = 1024;

@@ -8,8 +8,8 @@
 //! mio and not tokio: a task, a waker and a timer a connection would cost the source more than its
 //! system calls do, and the source shares the machine with what it measures.
 //!
-//! - `packet` is bytes, `session` the exchanges of one vehicle (SIM-1, SIM-2), `link` one
-//!   connection, `pace` who is due when, `load` the loop.
+//! - Packets are those of [`mqtt::wire`](crate::mqtt::wire); `session` is the exchanges of one
+//!   vehicle (SIM-1, SIM-2), `link` one connection, `pace` who is due when, `load` the loop.
 //! - Rates are open-loop: a message that is due while a vehicle is away or its window is full is
 //!   published later, not skipped, and the report says how late the latest was.
 //! - A lost connection is opened again after 0.2 s, doubling up to 5 s, with jitter; never faster
@@ -21,7 +21,6 @@ mod latency;
 mod link;
 mod load;
 mod pace;
-mod packet;
 mod session;
 mod socket;
 #[cfg(test)]
@@ -33,4 +32,3 @@ pub(crate) use counts::{Counts, Outcome};
 pub(crate) use latency::Latencies;
 pub(crate) use load::{Load, LoadError, LoadOptions, Phase, Watch};
 pub(crate) use pace::Pace;
-pub(crate) use packet::{Qos, Version};

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 
-use super::packet::Qos;
+use crate::mqtt::wire::Qos;
 
 /// Unsettled messages behind one whose answer is late; beyond it a session stops, so that packet
 /// ids cannot meet.

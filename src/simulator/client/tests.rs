@@ -16,7 +16,10 @@ use super::{
     },
     *,
 };
-use crate::env::SystemClock;
+use crate::{
+    env::SystemClock,
+    mqtt::wire::{Qos, Version},
+};
 
 /// What the broker does besides answering everything at once.
 #[derive(Clone, Copy, Default)]
@@ -135,7 +138,7 @@ fn script(vehicles: usize) -> Tracks {
 fn options(target: SocketAddr) -> LoadOptions {
     LoadOptions {
         target,
-        version: Version::V311,
+        version: Version::V3,
         qos: Qos::AtLeastOnce,
         window: 8,
         pace: Pace::Rate(200.0),
@@ -164,13 +167,13 @@ fn run(options: LoadOptions, script: &Tracks) -> Outcome {
 }
 
 /// Shows that what the client counts is what the broker saw, in both versions and both acknowledged
-/// qualities, and that no two points of a vehicle have the same time.
+/// every QoS, and that no two points of a vehicle have the same time.
 #[test]
 fn what_is_counted_as_acknowledged_is_what_the_broker_saw() {
     for (version, qos) in [
-        (Version::V311, Qos::AtLeastOnce),
+        (Version::V3, Qos::AtLeastOnce),
         (Version::V5, Qos::AtLeastOnce),
-        (Version::V311, Qos::ExactlyOnce),
+        (Version::V3, Qos::ExactlyOnce),
         (Version::V5, Qos::ExactlyOnce),
     ] {
         let broker = Broker::start(Temper::default());

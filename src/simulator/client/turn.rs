@@ -1,21 +1,51 @@
 //! What one connection does when it is its turn.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, num::NonZeroU16};
 
 use mio::{Interest, Token, event::Event};
 
 use super::{
-    Qos,
     link::State,
     load::{Load, LoadError, Phase, nanos},
     pace::backoff,
-    packet::{self, Hello, Incoming, Publish},
     session::Answer,
     socket,
+};
+use crate::mqtt::wire::{
+    self, Ack, AckKind, DISCONNECT, Frame, Hello, PINGREQ, PublishHead, Qos, ServerKind, Version,
+    Violation,
 };
 
 /// A write gathers at most about so much; the rest waits for the next turn.
 const WRITE_BYTES_MAX: usize = 60 * 1024;
+/// Acknowledgements are a few bytes; a CONNACK with its properties is the longest that is read.
+const PACKET_BYTES_MAX: usize = 4096;
+
+/// What a server said, as far as a vehicle that publishes cares.
+enum Heard {
+    Connack(wire::Connack),
+    Puback(Ack),
+    Pubrec(Ack),
+    Pubcomp(Ack),
+    Pingresp,
+    Disconnect { reason: u8 },
+}
+
+impl Heard {
+    fn read(version: Version, frame: Frame<ServerKind>, packet: &[u8]) -> Result<Self, Violation> {
+        let body = &packet[frame.header..frame.len];
+        Ok(match frame.kind {
+            ServerKind::ConnAck => Self::Connack(wire::read_connack(version, body)?),
+            ServerKind::PubAck => Self::Puback(wire::read_ack(version, body)?),
+            ServerKind::PubRec => Self::Pubrec(wire::read_ack(version, body)?),
+            ServerKind::PubComp => Self::Pubcomp(wire::read_ack(version, body)?),
+            ServerKind::PingResp => Self::Pingresp,
+            ServerKind::Disconnect => {
+                Self::Disconnect { reason: body.first().copied().unwrap_or(0) }
+            }
+        })
+    }
+}
 
 impl Load<'_> {
     /// Starts a connection.
@@ -71,7 +101,7 @@ impl Load<'_> {
             login: login.map(|(user, password)| (user.as_str(), password.as_str())),
         };
         self.output.clear();
-        packet::write_connect(hello, &mut self.output);
+        wire::write_connect(&mut self.output, hello);
         link.state = State::Greeting { since: now };
         link.last_sent = now;
         if let Err(error) = link.send(&self.output) {
@@ -107,16 +137,15 @@ impl Load<'_> {
     }
 
     fn write_publish(&mut self, vehicle: usize, message: u64, id: u16, again: bool) {
-        let Some(payload_bytes) = self.script.payload_len(vehicle, message) else { return };
-        let publish = Publish {
-            version: self.options.version,
+        let Some(payload_len) = self.script.payload_len(vehicle, message) else { return };
+        let head = PublishHead {
             qos: self.options.qos,
-            again,
+            duplicate: again,
             topic: &self.script.parts()[vehicle].topic,
-            id,
-            payload_bytes,
+            packet_id: NonZeroU16::new(id),
+            payload_len,
         };
-        packet::write_publish(publish, &mut self.output);
+        wire::write_publish(&mut self.output, self.options.version, head);
         self.script.append(vehicle, message, &mut self.output);
     }
 
@@ -152,14 +181,19 @@ impl Load<'_> {
             self.output.clear();
             let mut rest = &input[..filled];
             loop {
-                match packet::read(self.options.version, rest) {
-                    Ok(Some((incoming, taken))) => {
-                        rest = &rest[taken..];
-                        self.on_packet(vehicle, incoming, now)?;
+                let heard = match wire::peek_server(rest, PACKET_BYTES_MAX) {
+                    Ok(Some(frame)) => {
+                        let heard = Heard::read(self.options.version, frame, rest);
+                        rest = &rest[frame.len..];
+                        heard.map_err(Into::into)
                     }
                     Ok(None) => break,
+                    Err(error) => Err(error),
+                };
+                match heard {
+                    Ok(heard) => self.on_packet(vehicle, heard, now)?,
                     Err(error) => {
-                        self.lose(vehicle, &error.to_string(), now);
+                        self.lose(vehicle, &format!("the server sent {error}"), now);
                         return Ok(());
                     }
                 }
@@ -175,37 +209,38 @@ impl Load<'_> {
         }
     }
 
-    fn on_packet(&mut self, vehicle: usize, incoming: Incoming, now: u64) -> Result<(), LoadError> {
+    fn on_packet(&mut self, vehicle: usize, heard: Heard, now: u64) -> Result<(), LoadError> {
         let session = &mut self.links[vehicle].session;
-        match incoming {
-            Incoming::Connack { code: 0, receive_maximum } => {
-                self.on_welcome(vehicle, receive_maximum, now);
+        match heard {
+            Heard::Connack(connack) if connack.reason == 0 => {
+                self.on_welcome(vehicle, connack.receive_maximum, now);
                 Ok(())
             }
-            Incoming::Connack { code, .. } => {
-                self.lose(vehicle, &format!("CONNACK with code {code:#04x}"), now);
+            Heard::Connack(connack) => {
+                self.lose(vehicle, &format!("CONNACK with code {:#04x}", connack.reason), now);
                 Ok(())
             }
-            Incoming::Puback { id, code } => {
-                let answer = session.puback(id, code, now);
+            Heard::Puback(Ack { packet_id, reason }) => {
+                let answer = session.puback(packet_id.get(), reason, now);
                 self.counts.open -= u64::from(answer != Answer::Nothing);
                 self.on_answer(vehicle, answer)
             }
-            Incoming::Pubrec { id, code } => {
-                let answer = session.pubrec(id, code, now);
-                if code < 0x80 {
-                    packet::write_pubrel(id, &mut self.output);
+            Heard::Pubrec(Ack { packet_id, reason }) => {
+                let answer = session.pubrec(packet_id.get(), reason, now);
+                if reason < 0x80 {
+                    let version = self.options.version;
+                    wire::write_ack(&mut self.output, version, AckKind::Rel, packet_id, 0);
                 }
                 self.counts.open -= u64::from(answer != Answer::Nothing);
                 self.on_answer(vehicle, answer)
             }
-            Incoming::Pubcomp { id } => {
-                session.pubcomp(id);
+            Heard::Pubcomp(ack) => {
+                session.pubcomp(ack.packet_id.get());
                 Ok(())
             }
-            Incoming::Pingresp => Ok(()),
-            Incoming::Disconnect { code } => {
-                self.lose(vehicle, &format!("DISCONNECT with code {code:#04x}"), now);
+            Heard::Pingresp => Ok(()),
+            Heard::Disconnect { reason } => {
+                self.lose(vehicle, &format!("DISCONNECT with code {reason:#04x}"), now);
                 Ok(())
             }
         }
@@ -249,7 +284,7 @@ impl Load<'_> {
 
     pub(super) fn ping(&mut self, vehicle: usize, now: u64) {
         self.output.clear();
-        packet::write_pingreq(&mut self.output);
+        self.output.extend(PINGREQ);
         self.send_output(vehicle, now);
     }
 
@@ -276,7 +311,7 @@ impl Load<'_> {
     /// DISCONNECT to everyone; whoever does not take it at once is closed without.
     pub(super) fn say_goodbye(&mut self) {
         self.output.clear();
-        packet::write_disconnect(&mut self.output);
+        self.output.extend(DISCONNECT);
         for link in &mut self.links {
             if link.state == State::Live && link.unsent.is_empty() {
                 // A connection that breaks now has nothing left to lose.

@@ -152,7 +152,7 @@ impl Recording<'_> {
 
     fn finish(self) -> Replayed {
         let drives = self.drives.into_iter().map(|(vehicle, track)| {
-            let topic = topic_of(&self.options.topic, &vehicle).into_bytes().into();
+            let topic = topic_of(&self.options.topic, &vehicle).into();
             (Part { vehicle, topic }, track)
         });
         let script = Tracks::recorded(drives.collect());

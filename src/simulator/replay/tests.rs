@@ -79,7 +79,7 @@ fn rows_become_payloads_and_what_cannot_is_counted() {
     assert_eq!(replayed.unused.iter().collect::<Vec<_>>(), ["nonsense"]);
     let names: Vec<_> = replayed.script.parts().iter().map(|part| part.vehicle.as_str()).collect();
     assert_eq!(names, ["V1", "V2", "b"]);
-    assert_eq!(&*replayed.script.parts()[2].topic, b"vehicles/b/telemetry");
+    assert_eq!(&*replayed.script.parts()[2].topic, "vehicles/b/telemetry");
     let mut payload = Vec::new();
     replayed.script.append(2, 0, &mut payload);
     let read: serde_json::Value = serde_json::from_slice(&payload).unwrap();

@@ -64,7 +64,7 @@ pub(crate) fn drives(shape: &Shape, options: &DriveOptions) -> Result<Tracks, Sh
 /// The vehicle of that number.
 pub(super) fn part(number: usize, topic: &str) -> Part {
     let vehicle = format!("FLSIM{number:012}");
-    let topic = topic_of(topic, &vehicle).into_bytes().into();
+    let topic = topic_of(topic, &vehicle).into();
     Part { vehicle, topic }
 }
 

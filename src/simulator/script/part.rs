@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) struct Part {
     /// Its identity, which is also its client id.
     pub(crate) vehicle: String,
-    pub(crate) topic: Box<[u8]>,
+    pub(crate) topic: Box<str>,
 }
 
 /// Everything that a fleet will say, message by message. Vehicles are known by their index among
