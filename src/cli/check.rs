@@ -15,12 +15,13 @@ use crate::{
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  fleetline check --config config/fleetline.toml")]
 pub(in crate::cli) struct Arguments {
-    /// One JSON object: whether all is well, and every problem
+    /// One JSON object: whether all is well, every problem and every warning
     #[arg(long)]
     json: bool,
 }
 
-/// Says what is wrong on standard error, one problem a line, or that nothing is.
+/// Says what is wrong on standard error, one problem a line, or that nothing is. What is allowed
+/// and most likely not meant is a `warning:` line there and no failure.
 pub(in crate::cli) fn run(
     arguments: &Arguments,
     sources: &Sources,
@@ -37,15 +38,24 @@ pub(in crate::cli) fn run(
         }
     };
     let mut mappings = 0;
+    let mut warnings: Vec<String> = Vec::new();
     if let Some(offline) = offline {
         match Plans::load(&offline.mapping) {
-            Ok(plans) => mappings = plans.plans().len(),
-            Err(errors) => problems.extend(schema_problems(&offline.mapping.dir, &errors)),
+            Ok(plans) => {
+                mappings = plans.plans().len();
+                warnings = schema_problems(&offline.mapping.dir, plans.warnings());
+            }
+            Err(errors) => problems.extend(schema_problems(&offline.mapping.dir, &errors.problems)),
         }
+    }
+    if !arguments.json {
+        warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
     }
     if arguments.json {
         let ok = problems.is_empty();
-        output.json(&json!({ "ok": ok, "mappings": mappings, "problems": problems }))?;
+        output.json(
+            &json!({ "ok": ok, "mappings": mappings, "problems": problems, "warnings": warnings }),
+        )?;
     } else if problems.is_empty() {
         output.line(format_args!("all is well: {mappings} mappings"))?;
     } else {

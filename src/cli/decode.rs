@@ -164,6 +164,18 @@ impl<'a> Decoder<'a> {
         if told.points_empty > 0 {
             complain(format_args!("{} points without any field", told.points_empty));
         }
+        if told.points_merged > 0 {
+            complain(format_args!(
+                "{} points merged into others of the same series and time",
+                told.points_merged
+            ));
+        }
+        if told.times_dropped > 0 {
+            complain(format_args!(
+                "{} times that do not fit 64-bit nanoseconds left out",
+                told.times_dropped
+            ));
+        }
         if told.values_dropped > 0 {
             complain(format_args!("{} values that are not finite left out", told.values_dropped));
         }
@@ -197,9 +209,11 @@ impl<'a> Decoder<'a> {
             "mapped": told.mapped,
             "lines": String::from_utf8_lossy(self.lines[0].payload()),
             "points": told.points,
+            "points_merged": told.points_merged,
             "points_filtered": told.points_filtered,
             "points_empty": told.points_empty,
             "values_dropped": told.values_dropped,
+            "times_dropped": told.times_dropped,
             "properties_unknown": told.properties_unknown,
             "failures": failures,
         }))

@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{config::ResolveErrors, mapping::LoadErrors, telemetry::Chain};
+use crate::{config::ResolveErrors, mapping::LoadErrors, schema::Problem, telemetry::Chain};
 
 /// Why a command failed; decides the exit code.
 #[derive(Debug)]
@@ -65,17 +65,19 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(text) => f.write_str(text),
             Self::Configuration(errors) => errors.fmt(f),
-            Self::Schemas(dir, errors) => f.write_str(&schema_problems(dir, errors).join("\n")),
+            Self::Schemas(dir, errors) => {
+                f.write_str(&schema_problems(dir, &errors.problems).join("\n"))
+            }
             Self::Failed(error) => Chain(error.as_ref()).fmt(f),
             Self::Told(_) | Self::Closed => Ok(()),
         }
     }
 }
 
-/// What is wrong in schemas and mappings, each with a path that can be opened from here.
-pub(super) fn schema_problems(dir: &Path, errors: &LoadErrors) -> Vec<String> {
-    errors
-        .problems
+/// What is wrong, or doubtful, in schemas and mappings, each with a path that can be opened from
+/// here.
+pub(super) fn schema_problems(dir: &Path, problems: &[Problem]) -> Vec<String> {
+    problems
         .iter()
         .map(|problem| {
             // A problem of the folder itself names it as it was configured.

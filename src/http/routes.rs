@@ -117,6 +117,7 @@ async fn stats(State(state): State<HttpState>) -> Json<Value> {
             "dead_lettered": points.dead_lettered,
             "damaged": points.damaged,
             "in_spool": points.in_spool,
+            "merged": messages.points_merged,
         },
     }))
 }

@@ -20,6 +20,15 @@
 //!   byte with the content type of a 5.0 message.
 //! - `repeated = "spread"` (default: `name_0`, `name_1`…, `name_key`) or `"json"` (one string).
 //! - `bytes = "base64"` (default) or `"skip"`.
+//! - `duplicates` says what points of one message with equal series and time mean, of which every
+//!   store keeps one: `"merge"` (default: one point with the fields of all, of one key the last
+//!   value), `"keep-last"`, or `"offset-ns"` (points of their own, each at least a nanosecond after
+//!   the one before). What is merged is counted. A mapping whose points must all meet is warned of
+//!   when it is loaded, unless it says `duplicates`. Points without a time of their own never meet:
+//!   each gets its own time of receipt.
+//!
+//! `vehicle` must be one of the `tags`, or all vehicles would share one series; both take the name
+//! of a capture with or without its braces.
 //!
 //! A topic whose mappings all select by something else than the topic, none of which takes a
 //! message, makes it a dead letter `schema-unknown`.
@@ -47,6 +56,6 @@ mod tests;
 pub use decoder::Decoder;
 pub use filter::{Comparison, Filter, Operand};
 pub use layout::{Layout, Place, RecordLayout, SlotIdx};
-pub use plan::{Field, FieldForm, Plan, Select, SlotPlan, Source, Tag, Time};
+pub use plan::{Duplicates, Field, FieldForm, Plan, Select, SlotPlan, Source, Tag, Time};
 pub use plans::{LoadErrors, Options, Plans};
 pub use topic::TopicMatch;

@@ -37,6 +37,31 @@ pub struct Plan {
     pub time: Option<Time>,
     /// In declaration order, nested ones at their place.
     pub fields: Box<[Field]>,
+    /// What points of one message with equal series and time mean.
+    pub duplicates: Duplicates,
+    /// Whether another mapping writes points without a time of their own to the same measurement:
+    /// then those of one message get distinct times over both.
+    pub shares_stamps: bool,
+}
+
+impl Plan {
+    /// Whether points may get the time of receipt.
+    #[must_use]
+    pub const fn may_stamp(&self) -> bool {
+        self.time.is_none()
+    }
+}
+
+/// What points of one message with equal series and time mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// One point with the fields of all; of one key the last value counts.
+    #[default]
+    Merge,
+    /// Points of their own: each gets a time at least a nanosecond after the one before.
+    OffsetNs,
+    /// The last one alone.
+    KeepLast,
 }
 
 /// The slot table of a plan.

@@ -56,6 +56,7 @@ pub struct Plans {
     catalog: Catalog,
     registry: Arc<Registry>,
     dialect: LineDialect,
+    warnings: Vec<Problem>,
 }
 
 impl Plans {
@@ -92,17 +93,21 @@ impl Plans {
             registry: &registry,
             options,
             problems,
+            warnings: Vec::new(),
             plans: Vec::new(),
             topics: TopicTrie::default(),
             catalog: CatalogBuilder::new(options.dialect),
             names: BTreeMap::new(),
         };
         texts.iter().for_each(|text| loader.add(text));
-        let Loader { mut problems, plans, topics, catalog, .. } = loader;
+        let Loader { mut problems, mut warnings, mut plans, topics, catalog, .. } = loader;
         if problems.is_empty() {
+            share_stamps(&mut plans);
+            warnings.sort();
             let catalog = catalog.into_catalog();
             let registry = Arc::new(registry);
-            return Ok(Self { plans, topics, catalog, registry, dialect: options.dialect });
+            let dialect = options.dialect;
+            return Ok(Self { plans, topics, catalog, registry, dialect, warnings });
         }
         problems.sort();
         problems.dedup();
@@ -127,6 +132,12 @@ impl Plans {
         self.dialect
     }
 
+    /// What is allowed and most likely not meant, ordered by file and line.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
     /// All plans, by index.
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
@@ -136,6 +147,17 @@ impl Plans {
     /// Finds the plans of a topic; allocates nothing once `into` has grown.
     pub fn find(&self, topic: &str, into: &mut TopicMatch) {
         self.topics.find(topic, into);
+    }
+}
+
+/// Finds the plans that write points without a time of their own to one measurement.
+fn share_stamps(plans: &mut [Plan]) {
+    let mut writers: BTreeMap<Box<[u8]>, usize> = BTreeMap::new();
+    for plan in plans.iter().filter(|plan| plan.may_stamp()) {
+        *writers.entry(plan.measurement.clone()).or_default() += 1;
+    }
+    for plan in plans.iter_mut().filter(|plan| plan.may_stamp()) {
+        plan.shares_stamps = writers.get(&plan.measurement).is_some_and(|count| *count > 1);
     }
 }
 
@@ -153,6 +175,7 @@ struct Loader<'a> {
     registry: &'a Registry,
     options: &'a Options,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
     plans: Vec<Plan>,
     topics: TopicTrie,
     catalog: CatalogBuilder,
@@ -183,7 +206,15 @@ impl Loader<'_> {
                 let what = "`measurement` has a line break, TAB or NUL, or a backslash before a separator or at its end";
                 return self.tell(text, name.line, what.to_owned());
             }
+            if name.value.contains(['{', '}']) {
+                let what = "`measurement` is one fixed name, so nothing in braces is filled in; make \
+                            the capture a tag";
+                return self.tell(text, name.line, what.to_owned());
+            }
             names::push_measurement(&mut measurement, &name.value);
+        }
+        for (line, what) in compiled.warnings {
+            self.warnings.push(Problem { file: text.file.clone(), line: Some(line), what });
         }
         let index = self.plans.len();
         self.topics.insert(&topic, index);
@@ -200,6 +231,8 @@ impl Loader<'_> {
             tags: compiled.tags.into(),
             time: compiled.time,
             fields: compiled.fields.into(),
+            duplicates: text.duplicates.unwrap_or_default(),
+            shares_stamps: false,
         });
     }
 

@@ -68,7 +68,7 @@ fn keys_and_their_types_are_checked_strictly() {
             "m.toml:11: unknown key `whenn`; did you mean `when`?",
             "m.toml:12: unknown key `foobar`; a mapping has no such key; known are name, topic, \
              format, schema, message, measurement, vehicle, tags, time, points, fields, when, \
-             select, schema-id, content-type, repeated, bytes",
+             select, schema-id, content-type, repeated, bytes, duplicates",
         ],
     );
     check_bad(
@@ -91,6 +91,7 @@ fn keys_and_their_types_are_checked_strictly() {
         "[[mapping]]\nname = \"l\"\ntopic = \"v/{vin}\"\nformat = \"line-protocol\"\n\
          vehicle = \"{vin}\"\nwhen = \"x == 1\"\nschema = \"m.proto\"\n",
         &[
+            "m.toml:5: no tag tells the vehicles apart; add \"vin\" to `tags`",
             "m.toml:6: remove `when`: it has no meaning for line protocol, which is written as sent",
             "m.toml:7: remove `schema`: line protocol has no schema",
         ],
@@ -277,12 +278,16 @@ fn a_filter_is_checked_against_the_types() {
 fn mappings_that_contradict_each_other_are_refused() {
     let first = mapping("Small", "fields.exclude = [\"time\"]");
     check_bad(&format!("{first}{first}"), &["m.toml:12: the name `m` is taken by m.toml:2"]);
-    let second =
-        first.replace("name = \"m\"", "name = \"o\"").replace("tags = [\"vin\"]", "tags = []");
+    let second = first
+        .replace("name = \"m\"", "name = \"o\"")
+        .replace("tags = [\"vin\"]", "tags = [\"id\"]")
+        .replace("{vin}\"\ntags", "id\"\ntags");
     check_bad(
         &format!("{first}{second}"),
         &[
-            "m.toml:17: measurement `m`: its vehicle is the tag none here but `vin` in m.toml:7; name \
+            "m.toml:17: measurement `m`: `id` is a tag here but a field in m.toml:7; rename one with \
+           `fields.rename`",
+            "m.toml:17: measurement `m`: its vehicle is the tag `id` here but `vin` in m.toml:7; name \
            the same in `tags` and `vehicle`",
         ],
     );
@@ -342,4 +347,71 @@ fn the_catalog_says_what_the_store_will_hold() {
 fn a_plan_set_is_shared_between_threads() {
     fn assert_shared<T: Send + Sync>() {}
     assert_shared::<Plans>();
+}
+
+/// The warnings of one mapping file that loads.
+#[track_caller]
+fn check_warned(toml: &str, expect: &[&str]) {
+    let plans = load(&[("m.proto", PROTO), ("m.toml", toml)], LineDialect::Unsigned);
+    let plans = plans.unwrap_or_else(|told| panic!("{told:?}"));
+    let warned: Vec<String> = plans.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(warned, expect, "{toml}");
+}
+
+/// `n1-vehicle-not-a-tag`, and both spellings of a capture at both places.
+#[test]
+fn the_vehicle_is_a_tag_or_the_mapping_is_refused() {
+    let plain = mapping("Plain", "fields.exclude = [\"n\"]");
+    let bad = "m.toml:8: no tag tells the vehicles apart; add \"vin\" to `tags`";
+    check_bad(&plain.replace("tags = [\"vin\"]\n", ""), &[bad]);
+    check_bad(&plain.replace("tags = [\"vin\"]", "tags = [\"model\"]"), &[bad]);
+    for (vehicle, tag) in [("{vin}", "{vin}"), ("vin", "{vin}"), ("vin", "vin")] {
+        let toml = plain
+            .replace("vehicle = \"{vin}\"", &format!("vehicle = \"{vehicle}\""))
+            .replace("[\"vin\"]", &format!("[\"{tag}\"]"));
+        let plans = load(&[("m.proto", PROTO), ("m.toml", &toml)], LineDialect::Signed);
+        let plans = plans.unwrap_or_else(|told| panic!("{told:?}"));
+        assert_eq!(plans.catalog().measurements["m"].vehicle_tag.as_deref(), Some("vin"));
+    }
+    check_bad(
+        &plain.replace("[\"vin\"]", "[\"{vim}\"]"),
+        &["m.toml:9: `tags`: the topic has no capture `{vim}`; it has vin"],
+    );
+}
+
+/// `n2-measurement-with-a-capture`.
+#[test]
+fn a_measurement_is_no_template() {
+    check_bad(
+        &mapping("Plain", "fields.exclude = [\"n\"]").replace("nt = \"m\"", "nt = \"{kind}\""),
+        &[
+            "m.toml:7: `measurement` is one fixed name, so nothing in braces is filled in; make the \
+           capture a tag",
+        ],
+    );
+}
+
+/// `p5-points-share-a-time`: what can only merge is warned of, once.
+#[test]
+fn a_mapping_whose_points_must_merge_is_warned_of() {
+    let points = "points = \"samples\"\nfields.exclude = [\"n\", \"list_0\"]\n";
+    let time = "time = { field = \"at\", unit = \"ms\" }\n";
+    check_warned(
+        &mapping("M", &format!("{points}{time}")),
+        &[
+            "m.toml:10: `points` have the message's time and no tag of the element, so the points of \
+           one message merge into one; name a tag or a time of the element, or say what is meant \
+           with `duplicates` (merge, offset-ns, keep-last)",
+        ],
+    );
+    let tagged = mapping("M", &format!("{points}{time}")).replace("\"vin\"]", "\"vin\", \"who\"]");
+    for toml in [
+        tagged,
+        // Each point gets its own time of receipt.
+        mapping("M", points),
+        mapping("M", &format!("{points}{time}duplicates = \"merge\"")),
+        mapping("M", "fields.exclude = [\"n\", \"list_0\", \"samples\"]"),
+    ] {
+        check_warned(&toml, &[]);
+    }
 }

@@ -93,7 +93,7 @@ struct Term<C> {
     of: fn(&C) -> u64,
 }
 
-const MESSAGES: [Term<MessageCounts>; 7] = [
+const MESSAGES: [Term<MessageCounts>; 8] = [
     counter("messages_received", "Publishes read from vehicles", |c: &MessageCounts| c.received),
     counter("messages_spooled", "Messages settled with durable points", |c| c.spooled),
     counter("messages_dead_lettered", "Messages settled with a durable dead letter", |c| {
@@ -105,6 +105,9 @@ const MESSAGES: [Term<MessageCounts>; 7] = [
     counter("messages_unmapped", "Messages whose topic no mapping matches", |c| c.unmapped),
     counter("messages_refused", "Messages turned away before decoding", |c| c.refused),
     gauge("messages_pending", "Messages received and not settled yet", |c| c.pending),
+    counter("points_merged", "Points merged into others of their message before the spool", |c| {
+        c.points_merged
+    }),
 ];
 
 const POINTS: [Term<PointCounts>; 6] = [

@@ -32,6 +32,8 @@ pub struct MessageCounts {
     pub refused: u64,
     /// Received and not settled yet.
     pub pending: u64,
+    /// Points that were merged into others of their message before the spool; beside the equations.
+    pub points_merged: u64,
 }
 
 impl MessageCounts {
@@ -44,6 +46,7 @@ impl MessageCounts {
         self.unmapped += other.unmapped;
         self.refused += other.refused;
         self.pending += other.pending;
+        self.points_merged += other.points_merged;
     }
 
     /// Whether the first equation of the promise holds.

@@ -106,7 +106,7 @@ metrics! {
 
     /// Messages set aside before they reached the spool, by mapping and cause.
     uplink_failures: By<FailureLabel, Counter> [failures],
-    /// Values and points left out by rule: NaN, empty point, unknown property.
+    /// Values and points left out by rule: NaN, a time out of range, empty point, unknown property.
     uplink_left_out_values: By<ReasonLabel, Counter> [values],
     /// Bytes handed to a lane and not yet durable, by shard.
     uplink_queued_bytes: By<ShardLabel, Gauge> [bytes],

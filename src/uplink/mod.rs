@@ -2,6 +2,7 @@
 
 mod avro;
 pub(crate) mod decode;
+mod duplicates;
 mod filter;
 mod intake;
 mod json;

@@ -1,5 +1,7 @@
 //! One point: filled slots → one line, in the plan's order.
 
+use std::ops::Range;
+
 use crate::{
     mapping::{Field, FieldForm, Plan, SlotIdx, Source, TopicMatch, names},
     model::{Cause, LineDialect, UnixNanos},
@@ -15,22 +17,55 @@ pub(crate) struct Context<'a> {
     pub(crate) topic: &'a str,
     pub(crate) matched: &'a TopicMatch,
     pub(crate) received_at: UnixNanos,
+    /// The time of a point that has none of its own: a time of receipt that no other point of the
+    /// message has.
+    pub(crate) stamp: UnixNanos,
     /// What follows the framing.
     pub(crate) payload: &'a [u8],
+}
+
+/// A line that was appended, as places in its buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) start: usize,
+    /// Behind measurement and tags.
+    pub(crate) series_end: usize,
+    pub(crate) time_start: usize,
+    /// Behind the line's newline.
+    pub(crate) end: usize,
+    pub(crate) time: i64,
+    /// Whether the time is the context's stamp, which is then used up.
+    pub(crate) is_stamped: bool,
+}
+
+impl Line {
+    /// Measurement and tags.
+    pub(crate) const fn series(&self) -> Range<usize> {
+        self.start..self.series_end
+    }
 }
 
 /// What became of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A line was appended.
-    Written,
+    Written(Line),
     /// The filter said no.
     Filtered,
     /// It had no field.
     Empty,
 }
 
-/// Writes the point that the slots hold. `dropped` counts values that line protocol cannot say.
+/// Values that were left out of a message's points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// NaN and infinities, which line protocol cannot say.
+    pub(crate) not_finite: u32,
+    /// Times, not the point's own, that do not fit nanoseconds in 64 bits.
+    pub(crate) times: u32,
+}
+
+/// Writes the point that the slots hold. `left_out` counts values that could not be written.
 ///
 /// # Errors
 /// Why the message becomes a dead letter; what was appended is the caller's to cut back.
@@ -39,7 +74,7 @@ pub(crate) fn write(
     slots: &Slots,
     context: &Context<'_>,
     into: &mut Vec<u8>,
-    dropped: &mut u32,
+    left_out: &mut LeftOut,
 ) -> Result<Outcome, DecodeError> {
     if plan.filter.as_ref().is_some_and(|filter| !filter::passes(filter, slots, context.payload)) {
         return Ok(Outcome::Filtered);
@@ -50,7 +85,7 @@ pub(crate) fn write(
         push_tag(&tag.key, &tag.source, slots, context, into)?;
     }
     let series_end = into.len();
-    let mut writer = FieldWriter { slots, context, into, dropped };
+    let mut writer = FieldWriter { slots, context, into, left_out };
     for field in &plan.fields {
         writer.field(field)?;
     }
@@ -61,21 +96,20 @@ pub(crate) fn write(
     // Each field begins with a comma; the first one's is the space after the series.
     into[series_end] = b' ';
     into.push(b' ');
-    line::push_digits(into, time_of(plan, slots, context)?);
+    let (time, is_stamped) = time_of(plan, slots, context)?;
+    let time_start = into.len();
+    line::push_digits(into, time);
     into.push(b'\n');
-    Ok(Outcome::Written)
+    let end = into.len();
+    Ok(Outcome::Written(Line { start, series_end, time_start, end, time, is_stamped }))
 }
 
-/// The point's time in nanoseconds.
+/// The point's time in nanoseconds, and whether it is the context's stamp.
 ///
 /// # Errors
 /// It is absent, out of range or out of bounds.
-pub(crate) fn time_of(
-    plan: &Plan,
-    slots: &Slots,
-    context: &Context<'_>,
-) -> Result<i64, DecodeError> {
-    let Some(time) = &plan.time else { return Ok(context.received_at.0) };
+fn time_of(plan: &Plan, slots: &Slots, context: &Context<'_>) -> Result<(i64, bool), DecodeError> {
+    let Some(time) = &plan.time else { return Ok((context.stamp.0, true)) };
     let slot = slots.slot(time.slot);
     if slot.is_absent() {
         return Err(DecodeError::new(Cause::TimeInvalid, "it is absent").in_slot(time.slot));
@@ -86,7 +120,7 @@ pub(crate) fn time_of(
             DecodeError::new(Cause::TimeOutOfBounds, "it is out of bounds").in_slot(time.slot)
         );
     }
-    Ok(nanos)
+    Ok((nanos, false))
 }
 
 /// Whether a time lies too far from the time of receipt.
@@ -166,7 +200,7 @@ struct FieldWriter<'a, 'b> {
     slots: &'a Slots,
     context: &'a Context<'a>,
     into: &'b mut Vec<u8>,
-    dropped: &'b mut u32,
+    left_out: &'b mut LeftOut,
 }
 
 impl FieldWriter<'_, '_> {
@@ -190,29 +224,49 @@ impl FieldWriter<'_, '_> {
                 self.into.truncate(mark);
                 return self.spread_map(field, key, scalar);
             }
-            FieldForm::JsonList(scalar) => self.json(None, scalar, field.slot),
-            FieldForm::JsonMap(key, scalar) => self.json(Some(key), scalar, field.slot),
+            FieldForm::JsonList(scalar) => Ok(self.json(None, scalar, field.slot)),
+            FieldForm::JsonMap(key, scalar) => Ok(self.json(Some(key), scalar, field.slot)),
         };
         self.keep(written, mark)
     }
 
-    /// Cuts a value that cannot be said, with its key, and counts it.
+    /// Cuts a value that cannot be said, with its key; whoever found it has counted it.
     #[inline]
     fn keep(&mut self, written: Result<bool, DecodeError>, mark: usize) -> Result<(), DecodeError> {
         if !written? {
             self.into.truncate(mark);
-            *self.dropped = self.dropped.saturating_add(1);
         }
         Ok(())
     }
 
-    /// Appends one value; false if line protocol cannot say it.
+    /// Counts a float that is left out unless it is finite.
+    #[inline]
+    fn finite(&mut self, is_finite: bool) -> bool {
+        self.left_out.not_finite += u32::from(!is_finite);
+        is_finite
+    }
+
+    /// A time that is a field, in nanoseconds; `None`, and counted, if it does not fit: such a time
+    /// costs the point no more than itself.
+    fn nanos(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) -> Option<i64> {
+        let nanos = value::nanos_of(self.slots, at, slot, scalar, Unit::Nanos).ok();
+        self.left_out.times += u32::from(nanos.is_none());
+        nanos
+    }
+
+    /// Appends one value; false, and counted, if line protocol cannot say it.
     #[inline]
     fn value(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) -> Result<bool, DecodeError> {
         let into = &mut *self.into;
         match scalar {
-            Scalar::Float64 => return Ok(line::push_f64(into, value::f64_of(slot))),
-            Scalar::Float32 => return Ok(line::push_f32(into, value::f32_of(slot))),
+            Scalar::Float64 => {
+                let is_finite = line::push_f64(into, value::f64_of(slot));
+                return Ok(self.finite(is_finite));
+            }
+            Scalar::Float32 => {
+                let is_finite = line::push_f32(into, value::f32_of(slot));
+                return Ok(self.finite(is_finite));
+            }
             Scalar::Integer => line::push_integer(into, value::i64_of(slot)),
             Scalar::Unsigned => {
                 let dialect = self.context.dialect;
@@ -241,8 +295,8 @@ impl FieldWriter<'_, '_> {
                 }
             }
             Scalar::Ticks(_) | Scalar::Timestamp | Scalar::Duration => {
-                let nanos = value::nanos_of(self.slots, at, slot, scalar, Unit::Nanos)?;
-                line::push_integer(into, nanos);
+                let Some(nanos) = self.nanos(scalar, slot, at) else { return Ok(false) };
+                line::push_integer(self.into, nanos);
             }
         }
         Ok(true)
@@ -300,12 +354,7 @@ impl FieldWriter<'_, '_> {
 
     /// One JSON array or object, as a string field's value. What stands between its quotes is
     /// written plain and escaped in place, so that no second buffer is needed.
-    fn json(
-        &mut self,
-        key: Option<&Scalar>,
-        scalar: &Scalar,
-        at: SlotIdx,
-    ) -> Result<bool, DecodeError> {
+    fn json(&mut self, key: Option<&Scalar>, scalar: &Scalar, at: SlotIdx) -> bool {
         let start = self.into.len();
         self.into.push(if key.is_some() { b'{' } else { b'[' });
         for (index, item) in self.slots.items(at).enumerate() {
@@ -325,24 +374,30 @@ impl FieldWriter<'_, '_> {
                 }
                 None => {}
             }
-            self.json_value(scalar, item.value, at)?;
+            self.json_value(scalar, item.value, at);
         }
         self.into.push(if key.is_some() { b'}' } else { b']' });
         quote_in_place(self.into, start);
-        Ok(true)
+        true
     }
 
     /// Appends one value as JSON; what JSON cannot say is null, and counted.
-    fn json_value(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) -> Result<(), DecodeError> {
+    fn json_value(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) {
         if slot.is_absent() {
             self.into.extend_from_slice(b"null");
-            return Ok(());
+            return;
         }
         let into = &mut *self.into;
         let bytes = self.slots.bytes_of(self.context.payload, slot);
         let is_said = match scalar {
-            Scalar::Float64 => line::push_f64(into, value::f64_of(slot)),
-            Scalar::Float32 => line::push_f32(into, value::f32_of(slot)),
+            Scalar::Float64 => {
+                let is_finite = line::push_f64(into, value::f64_of(slot));
+                self.finite(is_finite)
+            }
+            Scalar::Float32 => {
+                let is_finite = line::push_f32(into, value::f32_of(slot));
+                self.finite(is_finite)
+            }
             Scalar::String => {
                 line::push_json_string(into, bytes);
                 true
@@ -360,9 +415,8 @@ impl FieldWriter<'_, '_> {
                 true
             }
             Scalar::Ticks(_) | Scalar::Timestamp | Scalar::Duration => {
-                let nanos = value::nanos_of(self.slots, at, slot, scalar, Unit::Nanos)?;
-                line::push_digits(into, nanos);
-                true
+                let nanos = self.nanos(scalar, slot, at);
+                nanos.inspect(|nanos| line::push_digits(self.into, *nanos)).is_some()
             }
             Scalar::Integer | Scalar::Unsigned | Scalar::Boolean => {
                 push_plain(into, scalar, slot);
@@ -370,10 +424,8 @@ impl FieldWriter<'_, '_> {
             }
         };
         if !is_said {
-            into.extend_from_slice(b"null");
-            *self.dropped = self.dropped.saturating_add(1);
+            self.into.extend_from_slice(b"null");
         }
-        Ok(())
     }
 }
 

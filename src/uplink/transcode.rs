@@ -23,8 +23,10 @@ use crate::{
     model::{Cause, ShardCount, ShardId, UnixNanos},
     spool::EntryBuffer,
     uplink::{
-        DecodeError, LastLines, Limits, Slots, decode, lines,
-        point::{self, Context, Outcome},
+        DecodeError, LastLines, Limits, Slots, decode,
+        duplicates::Settler,
+        lines,
+        point::{self, Context, LeftOut, Line, Outcome},
         told,
     },
 };
@@ -49,14 +51,21 @@ pub struct Transcoded {
     pub mapped: bool,
     /// Where the lines went; `Some` exactly if points were written.
     pub shard: Option<ShardId>,
-    /// Points written.
+    /// Points written and not merged into others.
     pub points: u32,
+    /// Points that are no more because a later one has their series and time.
+    pub points_merged: u32,
+    /// How many times of receipt the points without a time of their own have used, from the
+    /// message's on, each a nanosecond after the one before.
+    pub stamps: u32,
     /// Points that a filter said not to store.
     pub points_filtered: u32,
     /// Points left out because no field of theirs had a value.
     pub points_empty: u32,
     /// Values left out because line protocol cannot say them: NaN and infinities.
     pub values_dropped: u32,
+    /// Times, not the points' own, left out because they do not fit nanoseconds in 64 bits.
+    pub times_dropped: u32,
     /// Properties of the payload that its schema does not know (JSON).
     pub properties_unknown: u32,
 }
@@ -82,6 +91,7 @@ pub struct Transcoder {
     slots: Slots,
     matched: TopicMatch,
     line_writer: lines::Writer,
+    settler: Settler,
     failures: Vec<Failure>,
     last_lines: LastLines,
 }
@@ -115,6 +125,7 @@ impl Transcoder {
             slots,
             matched: TopicMatch::default(),
             line_writer: lines::Writer::default(),
+            settler: Settler::default(),
             failures: Vec::new(),
             last_lines: LastLines::default(),
         }
@@ -185,6 +196,7 @@ impl Transcoder {
             place.mark_items = buffer.items;
         }
         let before = progress.transcoded;
+        let stamps = if plan.shares_stamps { before.stamps } else { 0 };
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run {
                 plan,
@@ -196,11 +208,14 @@ impl Transcoder {
                     topic: message.topic,
                     matched: &self.matched,
                     received_at: message.received_at,
+                    stamp: message.received_at.saturating_add(stamps.into()),
                     payload,
                 },
                 lines: &mut *lines,
                 progress: &mut *progress,
+                settler: &mut self.settler,
                 last_lines: &mut self.last_lines,
+                stamps,
                 line: 0..0,
             };
             run.message(&mut self.slots, &mut self.line_writer)
@@ -243,6 +258,7 @@ impl Transcoder {
             topic: message.topic,
             matched: &self.matched,
             received_at: message.received_at,
+            stamp: message.received_at,
             payload,
         }
     }
@@ -284,8 +300,12 @@ struct Run<'a> {
     context: Context<'a>,
     lines: &'a mut [EntryBuffer],
     progress: &'a mut Progress,
+    settler: &'a mut Settler,
     last_lines: &'a mut LastLines,
-    /// The line written last, in the payload of its buffer.
+    /// How many times of receipt the message has used, as far as this mapping must not use them
+    /// again.
+    stamps: u32,
+    /// The line written last, in its buffer.
     line: Range<usize>,
 }
 
@@ -303,9 +323,14 @@ impl Run<'_> {
         }
         decode::message(self.plan, payload, slots, self.limits)?;
         self.find_place(slots)?;
+        self.settler.begin();
         self.points(slots, line_writer)?;
-        if !self.line.is_empty() {
-            self.last_lines.end(self.plan.index, &self.line);
+        self.settle();
+        if let (false, Some(place)) = (self.line.is_empty(), self.progress.place) {
+            // What is noted counts from the payload on.
+            let buffer = &mut self.lines[place.shard.as_usize()];
+            let room = buffer.bytes_mut().len() - buffer.len();
+            self.last_lines.end(self.plan.index, &(self.line.start - room..self.line.end - room));
         }
         Ok(())
     }
@@ -342,19 +367,19 @@ impl Run<'_> {
     ) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
         let mut next = line_writer.begin(self.plan, slots, self.context)?;
-        let mut start = self.lines[place.shard.as_usize()].len();
-        while next.write(self.lines[place.shard.as_usize()].bytes_mut())? {
-            start = self.count_point(place, start)?;
+        loop {
+            let buffer = self.lines[place.shard.as_usize()].bytes_mut();
+            let Some(line) = next.write(buffer, self.context.stamp)? else { return Ok(()) };
+            self.settler.note(line);
+            self.count_point(place, &line)?;
         }
-        Ok(())
     }
 
-    /// Counts a line that has just been appended at `start`, within the message's bounds; gives its
-    /// end.
-    fn count_point(&mut self, place: Place, start: usize) -> Result<usize, DecodeError> {
+    /// Counts a line that has just been appended, within the message's bounds.
+    fn count_point(&mut self, place: Place, line: &Line) -> Result<(), DecodeError> {
         let buffer = &mut self.lines[place.shard.as_usize()];
         let counts = &mut self.progress.transcoded;
-        if buffer.bytes_mut().len() - place.start > self.limits.bytes_max {
+        if line.end - place.start > self.limits.bytes_max {
             let what = "the message's lines are over their bound";
             return Err(DecodeError::new(Cause::TooManyBytes, what));
         }
@@ -364,8 +389,27 @@ impl Run<'_> {
         }
         counts.points += 1;
         buffer.items += 1;
-        self.line = start..buffer.len();
-        Ok(self.line.end)
+        self.line = line.start..line.end;
+        if line.is_stamped {
+            self.stamps += 1;
+            counts.stamps = counts.stamps.max(self.stamps);
+            self.context.stamp = self.context.stamp.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Does what the mapping says with points of equal series and time.
+    fn settle(&mut self) {
+        let Some(place) = self.progress.place else { return };
+        let buffer = &mut self.lines[place.shard.as_usize()];
+        let Some(settled) = self.settler.settle(self.plan.duplicates, buffer.bytes_mut()) else {
+            return;
+        };
+        let counts = &mut self.progress.transcoded;
+        counts.points -= settled.merged;
+        counts.points_merged += settled.merged;
+        buffer.items -= settled.merged;
+        self.line = settled.last;
     }
 
     /// Checks the mapping's vehicle, and finds the message's shard if it has none yet.
@@ -405,17 +449,20 @@ impl Run<'_> {
     /// Writes the point that the slots hold, within the message's bounds.
     fn point(&mut self, slots: &Slots) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
-        let buffer = &mut self.lines[place.shard.as_usize()];
-        let start = buffer.len();
-        let bytes = buffer.bytes_mut();
+        let bytes = self.lines[place.shard.as_usize()].bytes_mut();
+        let mut left_out = LeftOut::default();
+        let outcome = point::write(self.plan, slots, &self.context, bytes, &mut left_out)?;
         let counts = &mut self.progress.transcoded;
-        let outcome =
-            point::write(self.plan, slots, &self.context, bytes, &mut counts.values_dropped)?;
+        counts.values_dropped = counts.values_dropped.saturating_add(left_out.not_finite);
+        counts.times_dropped = counts.times_dropped.saturating_add(left_out.times);
         match outcome {
             Outcome::Filtered => counts.points_filtered += 1,
             Outcome::Empty => counts.points_empty += 1,
-            Outcome::Written => {
-                self.count_point(place, start)?;
+            Outcome::Written(line) => {
+                if self.plan.slots.has_points {
+                    self.settler.note(line);
+                }
+                self.count_point(place, &line)?;
             }
         }
         Ok(())

@@ -87,7 +87,8 @@ fn decode_writes_the_dialect_of_the_configured_store() {
     let schema = "syntax = \"proto3\";\nmessage T { uint64 n = 1; }\n";
     fs::write(schemas.join("a.proto"), schema).unwrap();
     let mapping = "[[mapping]]\nname = \"m\"\ntopic = \"t/{v}\"\nformat = \"protobuf\"\n\
-                   schema = \"a.proto\"\nmessage = \"T\"\nmeasurement = \"m\"\nvehicle = \"{v}\"\n";
+                   schema = \"a.proto\"\nmessage = \"T\"\nmeasurement = \"m\"\nvehicle = \"{v}\"\n\
+                   tags = [\"v\"]\n";
     fs::write(schemas.join("m.toml"), mapping).unwrap();
     let payload = folder.path().join("payload");
     fs::write(&payload, [0x08, 7]).unwrap();
@@ -97,9 +98,9 @@ fn decode_writes_the_dialect_of_the_configured_store() {
         let output = fleetline(folder.path(), &[&at, settings].concat(), &[]);
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(line(&[]), "m n=7i 1795382379000000000\n");
-    assert_eq!(line(&["--set", "store.kind=influxdb1"]), "m n=7i 1795382379000000000\n");
-    assert_eq!(line(&["--set", "store.kind=influxdb2"]), "m n=7u 1795382379000000000\n");
+    assert_eq!(line(&[]), "m,v=V n=7i 1795382379000000000\n");
+    assert_eq!(line(&["--set", "store.kind=influxdb1"]), "m,v=V n=7i 1795382379000000000\n");
+    assert_eq!(line(&["--set", "store.kind=influxdb2"]), "m,v=V n=7u 1795382379000000000\n");
 }
 
 #[test]

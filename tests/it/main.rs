@@ -21,6 +21,7 @@ mod edge;
 mod embedded;
 mod golden;
 mod harness;
+mod payloads;
 mod query;
 mod real;
 mod refusals;

@@ -69,6 +69,7 @@ fn operation() -> Named {
         ("dead_lettered", count("Refused by the store and kept.")),
         ("damaged", count("Refused by a checksum.")),
         ("in_spool", count("Durable and not yet settled by the store.")),
+        ("merged", count("Merged into others of their message before the spool.")),
     ]);
     vec![
         ("Health", object(&[("alive", described("boolean", "True."))])),

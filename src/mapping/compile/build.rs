@@ -29,6 +29,8 @@ pub(crate) struct Compiled {
     pub(crate) tags: Vec<Tag>,
     pub(crate) time: Option<Time>,
     pub(crate) fields: Vec<Field>,
+    /// What is allowed and most likely not meant.
+    pub(crate) warnings: Told,
 }
 
 /// What is wrong: the line of the mapping file and what to tell.
@@ -75,6 +77,12 @@ pub(crate) fn compile(
     }
     let vehicle = vehicle.expect("without a vehicle there is a problem");
     let vehicle_tag = tags.iter().position(|(_, origin)| *origin == vehicle);
+    if vehicle_tag.is_none() {
+        let name = text.vehicle.value.trim_matches(['{', '}']);
+        let what = format!("no tag tells the vehicles apart; add \"{name}\" to `tags`");
+        return Err(vec![(text.vehicle.line, what)]);
+    }
+    let warnings = warnings(text, &tags, time.as_ref().map(|(origin, ..)| origin));
     Ok(Compiled {
         slots: slot_plan(&laid.layout),
         vehicle: vehicle.source(&laid.slots),
@@ -84,7 +92,26 @@ pub(crate) fn compile(
         filter,
         fields,
         layout: laid.layout,
+        warnings,
     })
+}
+
+/// What is allowed and most likely not meant: points of one message that all have one series and
+/// one time.
+fn warnings(text: &MappingText, tags: &[(Tag, Origin)], time: Option<&Path>) -> Told {
+    let (Some(points), None) = (&text.points, text.duplicates) else { return Told::new() };
+    let is_of_element = |path: &Path| path.0 == Side::Element;
+    let has_tag = tags
+        .iter()
+        .any(|(_, origin)| matches!(origin, Origin::Field(path, _) if is_of_element(path)));
+    // Without a time each point gets its own time of receipt.
+    if has_tag || time.is_none_or(is_of_element) {
+        return Told::new();
+    }
+    let what = "`points` have the message's time and no tag of the element, so the points of one \
+                message merge into one; name a tag or a time of the element, or say what is meant \
+                with `duplicates` (merge, offset-ns, keep-last)";
+    vec![(points.line, what.to_owned())]
 }
 
 /// Where a text comes from, before slots are known.
@@ -154,23 +181,6 @@ impl<'a> Build<'a> {
     /// What identifies the vehicle.
     fn vehicle(&mut self) -> Option<Origin> {
         let text = &self.text.vehicle;
-        let capture = text.value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        if let Some(name) = capture {
-            if let Some(level) = self.topic.capture(name) {
-                return Some(Origin::Capture(level));
-            }
-            let known: Vec<&str> = self.topic.captures().collect();
-            let hint = if known.is_empty() {
-                "it has no captures".to_owned()
-            } else {
-                format!("it has {}", known.join(", "))
-            };
-            self.told.push((
-                text.line,
-                format!("`vehicle`: the topic has no capture `{{{name}}}`; {hint}"),
-            ));
-            return None;
-        }
         let origin = self.origin(text, "vehicle", Use::Vehicle)?;
         if let Origin::Field((Side::Element, path), _) = &origin {
             self.told.push((
@@ -192,8 +202,20 @@ impl<'a> Build<'a> {
 
     /// A capture, or a payload field.
     fn origin(&mut self, text: &Placed<String>, key: &str, used: Use) -> Option<Origin> {
-        if let Some(level) = self.topic.capture(&text.value) {
+        let braced = text.value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        if let Some(level) = self.topic.capture(braced.unwrap_or(&text.value)) {
             return Some(Origin::Capture(level));
+        }
+        if let Some(name) = braced {
+            let known: Vec<&str> = self.topic.captures().collect();
+            let hint = if known.is_empty() {
+                "it has no captures".to_owned()
+            } else {
+                format!("it has {}", known.join(", "))
+            };
+            let what = format!("`{key}`: the topic has no capture `{{{name}}}`; {hint}");
+            self.told.push((text.line, what));
+            return None;
         }
         let (path, kind) = self.take(text, key)?;
         let fits = match &kind {
@@ -325,7 +347,7 @@ impl<'a> Build<'a> {
         laid: &Laid,
     ) -> Option<(Tag, Origin)> {
         let name = match &origin {
-            Origin::Capture(_) => text.value.clone(),
+            Origin::Capture(_) => text.value.trim_matches(['{', '}']).to_owned(),
             Origin::Field(path, _) => laid.names.get(path)?.clone(),
         };
         let source = match &origin {

@@ -3,7 +3,10 @@
 use super::table::Table;
 use toml::de::{DeTable, DeValue};
 
-use crate::schema::{Problem, Source, Unit};
+use crate::{
+    mapping::Duplicates,
+    schema::{Problem, Source, Unit},
+};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +90,7 @@ pub(crate) struct MappingText {
     pub(crate) content_type: Option<String>,
     pub(crate) repeated: RepeatedForm,
     pub(crate) bytes: BytesForm,
+    pub(crate) duplicates: Option<Duplicates>,
 }
 
 /// The keys of a `[[mapping]]`.
@@ -108,6 +112,7 @@ const MAPPING_KEYS: &[&str] = &[
     "content-type",
     "repeated",
     "bytes",
+    "duplicates",
 ];
 
 /// Reads one mapping file. What is wrong is added to `problems`; a mapping that lacks something it
@@ -190,6 +195,7 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
             .map(|text| text.value),
         repeated: table.choice("repeated", &REPEATED).map_or(RepeatedForm::Spread, |c| c.value),
         bytes: table.choice("bytes", &BYTES).map_or(BytesForm::Base64, |c| c.value),
+        duplicates: table.choice("duplicates", &DUPLICATES).map(|c| c.value),
         select,
         format,
         name: name?,
@@ -241,3 +247,9 @@ const REPEATED: [(&str, RepeatedForm); 2] =
     [("spread", RepeatedForm::Spread), ("json", RepeatedForm::Json)];
 
 const BYTES: [(&str, BytesForm); 2] = [("base64", BytesForm::Base64), ("skip", BytesForm::Skip)];
+
+const DUPLICATES: [(&str, Duplicates); 3] = [
+    ("merge", Duplicates::Merge),
+    ("offset-ns", Duplicates::OffsetNs),
+    ("keep-last", Duplicates::KeepLast),
+];

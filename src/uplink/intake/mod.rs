@@ -28,8 +28,8 @@
 //!
 //! # Times of receipt are distinct
 //! A store keeps one point for equal series and time, so two messages without a time of their own
-//! must never be stamped alike. The clock is read once a turn and each message gets a stamp of its
-//! own, at least a nanosecond after the one before.
+//! must never be stamped alike, nor two points of one message. The clock is read once a turn and
+//! each message gets a stamp of its own, at least a nanosecond after the last one that a point had.
 
 mod group;
 mod options;

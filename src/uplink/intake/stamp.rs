@@ -26,6 +26,11 @@ impl Stamps {
         self.last
     }
 
+    /// A message has used so many stamps, the one that it was given included.
+    pub(super) fn used(&mut self, stamps: u32) {
+        self.last = self.last.saturating_add(i64::from(stamps.saturating_sub(1)));
+    }
+
     pub(super) fn end_turn(&mut self) {
         self.read = false;
     }
@@ -49,5 +54,9 @@ mod tests {
         stamps.end_turn();
         clock.set_wall(UnixNanos(500));
         assert_eq!(stamps.next(), UnixNanos(500));
+        stamps.used(3);
+        assert_eq!(stamps.next(), UnixNanos(503), "two more points of that message had stamps");
+        stamps.used(0);
+        assert_eq!(stamps.next(), UnixNanos(504));
     }
 }

@@ -92,6 +92,8 @@ impl<T: Clone + PartialEq> Intake<T> {
         let message = Message { topic, payload, content_type, received_at };
         let letters = self.lanes.len() - 1;
         let done = self.transcoder.transcode(&self.current, &message, &mut self.open[..letters]);
+        self.stamps.used(done.stamps);
+        self.counts.points_merged += u64::from(done.points_merged);
         self.tally.left_out(&done);
         let mut taken = Taken { waits: 0, settlement: Settlement::Filtered, crowded: false };
         let bytes = topic.len() + payload.len();

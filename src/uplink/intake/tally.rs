@@ -16,7 +16,8 @@ pub(super) struct Tally {
 }
 
 /// In the order of [`Tally::left_out`].
-const REASONS: [&str; 4] = ["filtered-point", "empty-point", "not-a-number", "unknown-property"];
+const REASONS: [&str; 5] =
+    ["filtered-point", "empty-point", "not-a-number", "time-out-of-range", "unknown-property"];
 
 impl Tally {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
@@ -25,8 +26,13 @@ impl Tally {
 
     /// Adds what one message left out.
     pub(super) fn left_out(&mut self, done: &Transcoded) {
-        let of_message =
-            [done.points_filtered, done.points_empty, done.values_dropped, done.properties_unknown];
+        let of_message = [
+            done.points_filtered,
+            done.points_empty,
+            done.values_dropped,
+            done.times_dropped,
+            done.properties_unknown,
+        ];
         for (sum, count) in self.left_out.iter_mut().zip(of_message) {
             *sum += u64::from(count);
         }

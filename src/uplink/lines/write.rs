@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::parse::{Pair, Parser, Parts};
 use crate::{
     mapping::Plan,
-    model::{Cause, LineDialect},
+    model::{Cause, LineDialect, UnixNanos},
     uplink::{
         DecodeError, Slots, line,
-        point::{self, Context},
+        point::{self, Context, Line},
     },
 };
 
@@ -59,17 +59,23 @@ impl Writer {
 }
 
 impl Next<'_> {
-    /// Appends the next line; false when there is none left.
+    /// Appends the next line; `None` when there is none left. A line without a time gets `stamp`.
     ///
     /// # Errors
     /// Why the message becomes a dead letter; what was appended is the caller's to cut back.
-    pub(crate) fn write(&mut self, into: &mut Vec<u8>) -> Result<bool, DecodeError> {
+    pub(crate) fn write(
+        &mut self,
+        into: &mut Vec<u8>,
+        stamp: UnixNanos,
+    ) -> Result<Option<Line>, DecodeError> {
         if !self.parser.next(&mut self.writer.parts)? {
-            return Ok(false);
+            return Ok(None);
         }
+        let start = into.len();
         let payload = self.context.payload;
         into.extend_from_slice(&payload[self.writer.parts.measurement.clone()]);
         self.push_tags(into)?;
+        let series_end = into.len();
         let parts = &self.writer.parts;
         into.push(b' ');
         for (index, field) in parts.fields.iter().enumerate() {
@@ -91,16 +97,19 @@ impl Next<'_> {
             }
         }
         into.push(b' ');
-        match &parts.time {
+        let (time, is_stamped) = match &parts.time {
             Some((time, start)) if point::is_out_of_bounds(*time, &self.context) => {
                 let what = "the time of a line is out of bounds";
                 return Err(DecodeError::new(Cause::TimeOutOfBounds, what).at(*start));
             }
-            Some((time, _)) => line::push_digits(into, *time),
-            None => line::push_digits(into, self.context.received_at.0),
-        }
+            Some((time, _)) => (*time, false),
+            None => (stamp.0, true),
+        };
+        let time_start = into.len();
+        line::push_digits(into, time);
         into.push(b'\n');
-        Ok(true)
+        let end = into.len();
+        Ok(Some(Line { start, series_end, time_start, end, time, is_stamped }))
     }
 
     /// Appends the sent tags, with the mapping's in place of those of their key, then the others of

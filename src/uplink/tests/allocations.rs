@@ -58,8 +58,9 @@ fn a_protobuf_message_like_the_last_one_allocates_nothing() {
            google.protobuf.StringValue w = 10;
          }",
     );
+    // The samples have one time, so they are settled, and rewritten, in every message.
     let toml = "tags = [\"vin\", \"model\"]\ntime = { field = \"at\", unit = \"ms\" }\n\
-                points = \"samples\"\nwhen = \"v >= 0 and s != 'x'\"\n";
+                points = \"samples\"\nwhen = \"v >= 0 and s != 'x'\"\nduplicates = \"offset-ns\"\n";
     for rest in ["", "repeated = \"json\"\n"] {
         let harness = Harness::new(&proto, &mapping(&format!("{toml}{rest}")));
         let payload = harness.encode(
@@ -137,7 +138,9 @@ fn a_message_of_lines_like_the_last_one_allocates_nothing() {
 fn shipped_telemetry_allocates_nothing_in_any_format() {
     let plans = shipped::plans();
     let values = shipped::full_telemetry();
-    let batch = json!({"samples": [values, values]});
+    let mut later = values.clone();
+    later["sampled_at"] = json!(1_795_382_379_001_i64);
+    let batch = json!({"samples": [values, later]});
     let (file, name) = ("telemetry.proto", "fleet.v1.Telemetry");
     let one = shipped::protobuf(&plans, file, name, &values);
     let two = shipped::protobuf(&plans, file, "fleet.v1.TelemetryBatch", &batch);

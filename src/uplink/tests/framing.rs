@@ -59,7 +59,7 @@ fn a_failing_mapping_leaves_the_points_of_the_others() {
     // The second mapping wants a tag that the payload makes invalid; the first and third do not.
     let proto = proto3("message M { string a = 1; int32 b = 2; }");
     let toml = selected("one", "t.M", "")
-        + &selected("two", "t.M", "tags = [\"a\"]")
+        + &selected("two", "t.M", "tags = [\"vin\", \"a\"]")
         + &selected("three", "t.M", "");
     let mut harness = Harness::new(&proto, &toml);
     let (transcoded, lines) = harness.run("vehicles/V1/m", &[10, 1, b'\n'], None);

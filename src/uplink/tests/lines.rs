@@ -24,6 +24,27 @@ fn check_refused(payload: &str, cause: Cause, detail: &str) {
     assert_eq!(found, (cause, detail.to_owned()), "{payload:?}");
 }
 
+/// Lines without a time get distinct ones; of one series and time every store keeps one.
+#[test]
+fn lines_without_a_time_never_meet_and_others_merge() {
+    let (told, lines) = set(LineDialect::Unsigned).run("vehicles/V1/m", b"m x=1i\nm x=2i\nm x=3i");
+    assert_eq!(
+        lines,
+        "m,vin=V1 x=1i 1795388400000000000\nm,vin=V1 x=2i 1795388400000000001\n\
+         m,vin=V1 x=3i 1795388400000000002\n"
+    );
+    assert_eq!((told.points, told.points_merged, told.stamps), (3, 0, 3));
+    let payload = b"m,a=1,b=2 x=1i,y=2i 1795388400000000005\nm,b=2,a=1 x=3i 1795388400000000005\n\
+                    m,b=2,a=2 x=3i 1795388400000000005\n";
+    let (told, lines) = set(LineDialect::Unsigned).run("vehicles/V1/m", payload);
+    assert_eq!(
+        lines,
+        "m,b=2,a=1,vin=V1 x=3i,y=2i 1795388400000000005\n\
+         m,b=2,a=2,vin=V1 x=3i 1795388400000000005\n"
+    );
+    assert_eq!((told.points, told.points_merged, told.stamps), (2, 1, 0));
+}
+
 #[test]
 fn lines_leave_as_they_came_with_the_vehicles_tag_and_a_time() {
     check("m x=1i", "m,vin=V1 x=1i\n");

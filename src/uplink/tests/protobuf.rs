@@ -122,7 +122,7 @@ fn each_element_of_points_is_a_point_with_the_message_around_it() {
          message H { string id = 1; repeated S samples = 2; int32 after = 3; }
          message M { int32 before = 1; H h = 2; int32 last = 4; }",
     );
-    let toml = "points = \"h.samples\"\ntags = [\"kind\", \"h.id\"]\n\
+    let toml = "points = \"h.samples\"\ntags = [\"vin\", \"kind\", \"h.id\"]\n\
                 time = { field = \"at\", unit = \"s\" }\nwhen = \"v >= 0 and last < 10\"\n\
                 fields = { rename = { \"in.x\" = \"inner\" } }\n";
     let mut harness = Harness::new(&proto, &mapping(toml));
@@ -136,8 +136,8 @@ fn each_element_of_points_is_a_point_with_the_message_around_it() {
     let (transcoded, lines) = harness.run(super::harness::TOPIC, &payload, None);
     assert_eq!(
         lines,
-        "m,kind=k,h_id=a before=1i,v=1,inner=0i,h_after=0i,last=9i 1795388400000000000\n\
-         m,h_id=a before=1i,v=2.5,h_after=0i,last=9i 1795388402000000000\n"
+        "m,vin=V1,kind=k,h_id=a before=1i,v=1,inner=0i,h_after=0i,last=9i 1795388400000000000\n\
+         m,vin=V1,h_id=a before=1i,v=2.5,h_after=0i,last=9i 1795388402000000000\n"
     );
     assert_eq!((transcoded.points, transcoded.points_filtered), (2, 1));
     assert_eq!(harness.payload(&harness.encode("{}")), "", "no element, no point");
@@ -223,7 +223,7 @@ fn what_a_tag_a_time_or_a_vehicle_cannot_be_is_a_dead_letter() {
         let payload = harness.encode(json);
         assert_eq!(harness.failure(&payload), (cause, detail.to_owned()), "{toml} {json}");
     };
-    let tagged = "tags = [\"tag\"]";
+    let tagged = "tags = [\"vin\", \"tag\"]";
     let unwritable = "tag `tag`: a tag holds CR, LF, TAB or NUL, or a backslash before a separator or at its end";
     for text in ["a\\nb", "a\\rb", "a\\u0000b", "a\\tb", "a\\\\", "a\\\\,b", "a\\\\\\\\b"] {
         check(tagged, &format!("{{\"tag\": \"{text}\"}}"), Cause::TagInvalid, unwritable);
@@ -256,7 +256,8 @@ fn what_a_tag_a_time_or_a_vehicle_cannot_be_is_a_dead_letter() {
 fn the_vehicle_may_be_a_field_and_must_be_one_word() {
     let proto = proto3("message M { string id = 1; uint64 number = 2; int32 x = 3; }");
     let by = |field: &str| {
-        mapping("tags = [\"id\"]").replace("vehicle = \"{vin}\"", &format!("vehicle = \"{field}\""))
+        mapping(&format!("tags = [\"{field}\"]"))
+            .replace("vehicle = \"{vin}\"", &format!("vehicle = \"{field}\""))
     };
     let mut harness = Harness::new(&proto, &by("id"));
     let payload = harness.encode(r#"{"id": "V9"}"#);
@@ -266,7 +267,8 @@ fn the_vehicle_may_be_a_field_and_must_be_one_word() {
     assert_eq!(cause, Cause::VehicleInvalid);
     assert_eq!(detail, "tag `id`: the vehicle is absent or empty");
     let mut harness = Harness::new(&proto, &by("number"));
-    assert_eq!(harness.payload(&[0x10, 7]), "m x=0i 1795388400000000000\n");
+    let line = "m,number=7 id=\"\",x=0i 1795388400000000000\n";
+    assert_eq!(harness.payload(&[0x10, 7]), line);
     let (transcoded, _) = Harness::new(&proto, &mapping("")).run("vehicles//m", &[], None);
     assert!(transcoded.mapped && transcoded.points == 0);
 }

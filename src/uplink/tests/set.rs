@@ -9,7 +9,7 @@ use crate::{
     spool::EntryBuffer,
     uplink::{
         Limits, Message, Transcoded, Transcoder,
-        tests::harness::{RECEIVED_AT, TOPIC},
+        tests::harness::{RECEIVED_AT, TOPIC, without_receipt},
     },
 };
 
@@ -18,14 +18,25 @@ pub(super) struct Set {
     pub(super) plans: Plans,
     transcoder: Transcoder,
     lines: Vec<EntryBuffer>,
+    is_hidden: bool,
 }
 
-/// A mapping of `vehicles/{vin}/m` to measurement `m`, its vehicle no tag; `rest` follows.
+/// A mapping of `vehicles/{vin}/m` to measurement `m`; `rest` follows. Without `tags` in it the
+/// vehicle's tag is written all the same, and [`Set::lines`] leaves it out.
 pub(super) fn mapping(format: &str, rest: &str) -> String {
+    let tags = if rest.contains("tags = [") { "" } else { HIDDEN_TAG };
     format!(
         "[[mapping]]\nname = \"m\"\ntopic = \"vehicles/{{vin}}/m\"\nformat = \"{format}\"\n\
-         vehicle = \"{{vin}}\"\n{rest}\n"
+         vehicle = \"{{vin}}\"\n{tags}{rest}\n"
     )
+}
+
+/// The vehicle's tag, where a test does not care for it.
+pub(super) const HIDDEN_TAG: &str = "tags = [\"vin\"] # hidden\n";
+
+/// Lines without the vehicle's tag, if the mapping was made with [`HIDDEN_TAG`].
+pub(super) fn without_hidden(lines: String, is_hidden: bool) -> String {
+    if is_hidden { lines.replace(",vin=V1", "") } else { lines }
 }
 
 impl Set {
@@ -44,7 +55,8 @@ impl Set {
         };
         let shards = ShardCount(NonZeroU16::MIN);
         let lines = shards.ids().map(|_| EntryBuffer::new()).collect();
-        Self { plans, transcoder: Transcoder::new(limits, shards), lines }
+        let is_hidden = files.iter().any(|(_, text)| text.contains(HIDDEN_TAG));
+        Self { plans, transcoder: Transcoder::new(limits, shards), lines, is_hidden }
     }
 
     /// Transcodes one payload; answers what became of it and its lines.
@@ -53,7 +65,8 @@ impl Set {
         let message = Message { topic, payload, content_type: None, received_at: RECEIVED_AT };
         let transcoded = self.transcoder.transcode(&self.plans, &message, &mut self.lines);
         let lines = self.lines[0].payload().to_vec();
-        (transcoded, String::from_utf8(lines).expect("lines are UTF-8"))
+        let lines = String::from_utf8(lines).expect("lines are UTF-8");
+        (transcoded, without_hidden(lines, self.is_hidden))
     }
 
     /// The lines of a payload that must be good; times of receipt are left out.
@@ -61,7 +74,7 @@ impl Set {
     pub(super) fn lines(&mut self, payload: &[u8]) -> String {
         let (_, lines) = self.run(TOPIC, payload);
         assert_eq!(self.transcoder.failures(), []);
-        lines.replace(&format!(" {}\n", RECEIVED_AT.0), "\n")
+        without_receipt(&lines)
     }
 
     /// What became of a payload: its lines, or the cause of its failure.

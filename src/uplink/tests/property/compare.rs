@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a damaged payload may come to; above all not `panic`.
-const ALLOWED: [Cause; 11] = [
+const ALLOWED: [Cause; 10] = [
     Cause::PayloadTruncated,
     Cause::PayloadMalformed,
     Cause::PayloadTooDeep,
@@ -26,7 +26,6 @@ const ALLOWED: [Cause; 11] = [
     Cause::TooManyElements,
     Cause::TooManyBytes,
     Cause::TagInvalid,
-    Cause::TimeInvalid,
     Cause::IntegerOutOfRange,
 ];
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use influxdb_line_protocol::{FieldValue, parse_lines};
 use serde_json::Value;
 
+use crate::uplink::tests::harness::RECEIVED_AT;
+
 /// A field's value; floats by their bits, so that -0.0 is not 0.0.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Field {
@@ -44,7 +46,8 @@ pub(super) fn read(text: &str) -> Vec<Point> {
     for line in parse_lines(text) {
         let line = line.unwrap_or_else(|error| panic!("{error} in {text:?}"));
         assert_eq!(line.series.measurement.as_str(), "m");
-        assert_eq!(line.timestamp, Some(super::super::harness::RECEIVED_AT.0));
+        let time = RECEIVED_AT.saturating_add(points.len().try_into().expect("few points"));
+        assert_eq!(line.timestamp, Some(time.0), "each point has its own time of receipt");
         let tags = line.series.tag_set.iter().flatten();
         let tags = tags.map(|(key, value)| (key.to_string(), value.to_string())).collect();
         let fields = line.field_set.iter().map(|(key, value)| (key.to_string(), field(value)));

@@ -88,7 +88,7 @@ impl Reference<'_> {
                 let kind = entry.map_entry_value_field().kind();
                 self.map(&kind, map, &name, walk);
             }
-            Value::Message(inner) => match well_known(inner, walk) {
+            Value::Message(inner) => match well_known(inner) {
                 Some(Some((kind, value))) => self.scalar(&kind, &value, name, walk),
                 Some(None) => {}
                 None => self.record(inner, &format!("{name}_"), false, walk),
@@ -172,8 +172,8 @@ impl Reference<'_> {
 }
 
 /// The value that a well-known message stands for: `None` if it is no such message, `Some(None)` if
-/// it is a time that does not fit.
-fn well_known(message: &DynamicMessage, walk: &mut Walk) -> Option<Option<(Kind, Value)>> {
+/// it is a time that does not fit, which is left out.
+fn well_known(message: &DynamicMessage) -> Option<Option<(Kind, Value)>> {
     let descriptor = message.descriptor();
     let name = descriptor.full_name().strip_prefix("google.protobuf.")?;
     if !matches!(name, "Timestamp" | "Duration") {
@@ -190,13 +190,8 @@ fn well_known(message: &DynamicMessage, walk: &mut Walk) -> Option<Option<(Kind,
         (-999_999_999..=999_999_999).contains(&nanos) && same_sign
     };
     let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-    match i64::try_from(total) {
-        Ok(total) if is_valid => Some(Some((Kind::Int64, Value::I64(total)))),
-        _ => {
-            walk.causes.push(Cause::TimeInvalid);
-            Some(None)
-        }
-    }
+    let total = i64::try_from(total).ok().filter(|_| is_valid);
+    Some(total.map(|total| (Kind::Int64, Value::I64(total))))
 }
 
 /// Whether a text may be a tag or a key.

@@ -1,0 +1,81 @@
+//! What payloads become in the whole appliance, beyond their lines: counters, acknowledgements,
+//! remarks.
+
+use std::{fs, path::Path, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Appliance, Setup, Vehicle, Version, until};
+
+/// The schemas and mappings of a kept case, on the embedded store.
+fn setup(case: &str) -> Setup {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/decode").join(case);
+    let mut setup = Setup::new();
+    for entry in fs::read_dir(root.join("schemas")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        setup = setup.schema(&name, &fs::read_to_string(&path).unwrap());
+    }
+    setup
+}
+
+/// Publishes a payload; gives the reason that it was acknowledged with.
+fn publish(appliance: &Appliance, topic: &str, payload: &str) -> u8 {
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "payloads");
+    let reason = vehicle.publish_acked(topic, payload.as_bytes(), 1).reason();
+    until("an empty spool", Duration::from_mins(1), || appliance.count("points.in_spool") == 0);
+    reason
+}
+
+fn rows(appliance: &Appliance, text: &str) -> Value {
+    let (status, body) = appliance.query("sql", text, &json!({}));
+    assert_eq!(status, 200, "{text}: {body}");
+    serde_json::from_str::<Value>(&body).unwrap()["rows"].clone()
+}
+
+/// `p5-points-share-a-time`: what is counted as stored is what the store has.
+#[test]
+fn points_that_meet_are_merged_before_the_spool_and_counted() {
+    let appliance = setup("p5-points-share-a-time-no-key").start();
+    let payload = r#"{"samples":[{"num":1},{"num":2},{"num":3}]}"#;
+    assert_eq!(publish(&appliance, "s/VIN1/no-time", payload), 0);
+    assert_eq!(appliance.count("points.stored"), 3);
+    assert_eq!(
+        rows(&appliance, "SELECT num FROM no_time ORDER BY time"),
+        json!([[1.0], [2.0], [3.0]])
+    );
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let payload = json!({
+        "at": u64::try_from(now.as_millis()).unwrap(),
+        "samples": [{"name": "Soc", "num": 71.5}, {"name": "Gear", "text": "D"}],
+    });
+    assert_eq!(publish(&appliance, "s/VIN1/no-key", &payload.to_string()), 0);
+    assert_eq!(appliance.count("points.spooled"), 4);
+    assert_eq!(appliance.count("points.stored"), 4);
+    assert_eq!(appliance.count("points.merged"), 1);
+    assert_eq!(appliance.metric("fleetline_points_merged_total"), Some(1.0));
+    assert_eq!(
+        rows(&appliance, "SELECT name, num, text FROM no_key"),
+        json!([["Gear", 71.5, "D"]])
+    );
+}
+
+#[test]
+fn what_can_only_merge_is_warned_of_and_told_when_it_happens() {
+    let case = "p5-points-share-a-time-no-key";
+    let output = setup(case).command(&["check"]).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let [warning] = told.lines().collect::<Vec<_>>()[..] else { panic!("{told}") };
+    assert!(
+        warning.starts_with("warning: schemas/m.toml:20: `points` have the message's"),
+        "{told}"
+    );
+    let payload = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/decode").join(case);
+    let payload = payload.join("payload");
+    let arguments = ["decode", "--topic", "s/VIN1/no-key", "--received-at", "2026-11-22T21:19:39Z"];
+    let output = setup(case).command(&arguments).arg(&payload).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.ends_with("1 points merged into others of the same series and time\n"), "{told}");
+}
