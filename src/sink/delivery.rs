@@ -76,6 +76,7 @@ pub(super) async fn deliver(
     let lines = letters.screen(lines).await;
     let body = Bytes::from(lines);
     let mut split = Split::whole(body.len());
+    let mut n_refused = 0;
     let mut retry = Retry::new(context.options.retry, rand::random());
     while let Some(part) = split.part() {
         let refused = match context.send(body.slice(part), &mut retry).await {
@@ -86,11 +87,17 @@ pub(super) async fn deliver(
             Decided::Partial(refused) => split.partial(&body, &refused),
             Decided::Rejected(answer, dropped) => split.rejected(&body, &answer, dropped),
         };
+        n_refused += refused.len();
         for line in &refused {
             letters.refused(&body, line).await;
         }
     }
     letters.record().await;
+    // One line alone may well be wrong; of several lines hardly each is by itself.
+    if n_refused > 1 && n_refused == split.lines_count() {
+        context.meters.refused_batch();
+        context.state.saw_refused_batch(n_refused);
+    }
     let dead_lettered = letters.recorded;
     // The client lets go of a body when its connection has written it; copying one that it still
     // holds would cost more than a new buffer.
@@ -102,7 +109,7 @@ impl Context {
     /// Sends one request until the store decides about it, with the same bytes each time (SK-3).
     async fn send(&self, part: Bytes, retry: &mut Retry) -> Decided {
         let bytes = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        let (body, encoding) = self.encode(part).await;
+        let (body, encoding) = self.encode(part.clone()).await;
         let mut again = false;
         loop {
             let in_flight = self.meters.sending();
@@ -129,11 +136,17 @@ impl Context {
                     retry.reset();
                     return Decided::Rejected(answer, dropped);
                 }
+                // Nothing is said about lines, so that one line alone waits.
+                Verdict::TooLarge { reason } if line::lines(&part).nth(1).is_some() => {
+                    note(Health::Ready, Some(&reason));
+                    retry.reset();
+                    return Decided::Rejected(reason, None);
+                }
                 Verdict::Unavailable { reason, retry_after } => {
                     note(Health::Waiting(reason.clone()), Some(&reason));
                     retry.unavailable(retry_after)
                 }
-                Verdict::Halted { reason } => {
+                Verdict::Halted { reason } | Verdict::TooLarge { reason } => {
                     note(Health::Failed(reason.clone()), Some(&reason));
                     retry.halted()
                 }

@@ -17,9 +17,11 @@ pub(super) struct Meters {
     accepted: Counter,
     partial: Counter,
     rejected: Counter,
+    too_large: Counter,
     unavailable: Counter,
     halted: Counter,
     retried: Counter,
+    refused_batches: Counter,
     sent_bytes: Counter,
     in_flight: Gauge,
     seconds: Histogram,
@@ -38,9 +40,11 @@ impl Meters {
             accepted: answered("accepted"),
             partial: answered("partial"),
             rejected: answered("rejected"),
+            too_large: answered("too-large"),
             unavailable: answered("unavailable"),
             halted: answered("halted"),
             retried: metrics.sink_retried_requests.get_or_create_owned(&label),
+            refused_batches: metrics.sink_refused_batches.get_or_create_owned(&label),
             sent_bytes: metrics.sink_sent_bytes.get_or_create_owned(&label),
             in_flight: metrics.sink_in_flight_requests.get_or_create_owned(&label),
             seconds: metrics.sink_request_seconds.get_or_create_owned(&label),
@@ -61,6 +65,7 @@ impl Meters {
             Verdict::Accepted => &self.accepted,
             Verdict::Partial { .. } => &self.partial,
             Verdict::Rejected { .. } => &self.rejected,
+            Verdict::TooLarge { .. } => &self.too_large,
             Verdict::Unavailable { .. } => &self.unavailable,
             Verdict::Halted { .. } => &self.halted,
         }
@@ -68,6 +73,11 @@ impl Meters {
         self.seconds.observe(took.as_secs_f64());
         self.sent_bytes.inc_by(bytes);
         self.retried.inc_by(u64::from(again));
+    }
+
+    /// Not one line of a batch was taken.
+    pub(super) fn refused_batch(&self) {
+        self.refused_batches.inc();
     }
 
     /// Brings the gauges of what waits up to date.

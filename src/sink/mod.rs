@@ -30,7 +30,10 @@
 //! # What a verdict leads to
 //! - *Accepted*: finished. *Partial*: the named lines become dead letters, the rest is finished.
 //! - *Rejected*: halved, down to single lines; a line refused alone becomes a dead letter. Others
-//!   go on meanwhile, in the other slots and for at most [`Options::batches_ahead`] batches.
+//!   go on meanwhile, in the other slots and for at most [`Options::batches_ahead`] batches. Where
+//!   every line of a batch is refused, one alarm says so.
+//! - *Too large*: halved too, but a single line waits like a halted request: what refuses it may
+//!   not be the store.
 //! - *Unavailable*: the same bytes again after a jittered wait of at most ten seconds, or after the
 //!   store's `Retry-After` up to a bound. *Halted*: the same, slowly from the start, and the health
 //!   board says failed.

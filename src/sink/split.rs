@@ -48,6 +48,11 @@ impl Split {
         Some(if self.bounds.is_empty() { 0..self.body_len } else { self.bytes(part) })
     }
 
+    /// How many lines the batch has; 0 before the first refusal.
+    pub(super) fn lines_count(&self) -> usize {
+        self.bounds.len().saturating_sub(1)
+    }
+
     /// The part is stored.
     pub(super) fn accepted(&mut self) {
         self.left.pop();

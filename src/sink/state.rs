@@ -17,6 +17,9 @@ use crate::{
 /// How often a shard logs that it sets points aside.
 const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
+/// How often a shard alarms that the store took nothing of a batch.
+const REFUSED_BATCHES_LOGGED_EVERY: Duration = Duration::from_mins(1);
+
 /// One shard's shipping at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardStatus {
@@ -105,6 +108,7 @@ struct Inner {
     dead_lettered: u64,
     last_error: Option<String>,
     refusals: LogLimit,
+    refused_batches: LogLimit,
 }
 
 impl ShardState {
@@ -127,6 +131,7 @@ impl ShardState {
             dead_lettered: 0,
             last_error: None,
             refusals: LogLimit::new(REFUSALS_LOGGED_EVERY),
+            refused_batches: LogLimit::new(REFUSED_BATCHES_LOGGED_EVERY),
         };
         Self { shard, idx, store, clock, durable, inner: Mutex::new(inner) }
     }
@@ -170,6 +175,22 @@ impl ShardState {
             let answer = inner.last_error.as_deref().unwrap_or_default();
             tracing::warn!(shard, total, answer, "points were set aside as dead letters");
         }
+    }
+
+    /// The store refused every one of a batch's several `lines`: hardly the fault of each line.
+    pub(super) fn saw_refused_batch(&self, lines: usize) {
+        let mut inner = lock(&self.inner);
+        let Some(batches_before) = inner.refused_batches.admit(self.clock.monotonic()) else {
+            return;
+        };
+        let (shard, answer) = (self.shard.0, inner.last_error.as_deref().unwrap_or_default());
+        tracing::error!(
+            shard,
+            lines,
+            batches_before,
+            answer,
+            "the store refused every line of a batch; they are dead letters"
+        );
     }
 
     /// A request of `bytes` ended with the store in this health; `error` is what it met, `again`

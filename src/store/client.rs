@@ -5,7 +5,10 @@ use std::{error::Error, sync::Arc};
 use bytes::Bytes;
 use reqwest::{
     Client, Response, Url,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{
+        AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+        RETRY_AFTER,
+    },
     redirect::Policy,
 };
 
@@ -13,12 +16,13 @@ use crate::{
     env::Clock,
     model::ShardId,
     store::{
+        Answer,
         ask::{AskError, AskLimits, Asker, Table},
         embedded,
         options::{Kind, Options, Target},
         route::{self, Route},
         tdengine::{self, DatabaseCheck, NotReady},
-        verdict::{Answer, Verdict, verdict},
+        verdict::{Verdict, verdict},
     },
 };
 
@@ -193,10 +197,11 @@ impl HttpStore {
 
 /// An answer with its body, up to the bound.
 pub(super) async fn whole(mut response: Response) -> Result<Answer, reqwest::Error> {
-    let retry_after = response.headers().get(RETRY_AFTER);
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let mut answer = Answer {
         status: response.status().as_u16(),
-        retry_after: retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned),
+        retry_after: header(RETRY_AFTER).map(str::to_owned),
+        location: header(LOCATION).and_then(|to| route::shown(response.url(), to)),
         ..Answer::default()
     };
     // A body cut off by the network is an error and not a short body: half a sentence may read

@@ -4,14 +4,18 @@
 //! points are). Neither lists every bad point, so both are refusals of the request as it stands.
 
 use crate::store::{
+    Answer,
     options::{Credentials, InfluxDb1},
     route::{self, Route},
-    verdict::{Answer, Verdict},
+    verdict::Verdict,
 };
 
-/// What a 400 says when it is about the request and not about a line of it.
-const ABOUT_THE_REQUEST: &[&str] =
-    &["invalid precision", "database is required", "gzip", "unexpected EOF", "consistency level"];
+/// How a refusal of lines begins. A `partial write` has stored the rest, unless its reason is again
+/// `unable to parse`.
+const ABOUT_LINES: &[&str] = &["unable to parse '", "partial write: "];
+
+/// All that a request which is larger than `max-body-size` is told.
+const TOO_LARGE: &str = "Request Entity Too Large";
 
 pub(super) fn route(options: &InfluxDb1) -> Route {
     let mut query = vec![("db", options.database.clone())];
@@ -26,9 +30,15 @@ pub(super) fn route(options: &InfluxDb1) -> Route {
     Route { path: &["write"], query, authorization }
 }
 
-/// Reads a 400 or a 422.
-pub(super) fn refusal(answer: &Answer) -> Verdict {
-    answer.refusal_unless(ABOUT_THE_REQUEST)
+/// Reads a refusal of lines; nothing where the answer is anything else.
+pub(super) fn refusal(answer: &Answer) -> Option<Verdict> {
+    let error = answer.error_body().error?;
+    let about_lines = match answer.status {
+        400 | 422 => ABOUT_LINES.iter().any(|words| error.starts_with(words)),
+        413 => error == TOO_LARGE,
+        _ => false,
+    };
+    about_lines.then(|| answer.rejected(&error))
 }
 
 /// Whether a 500 says that a setting names something which is not there.

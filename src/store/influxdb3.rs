@@ -7,14 +7,21 @@
 use serde::Deserialize;
 
 use crate::store::{
+    Answer,
     options::InfluxDb3,
     route::{self, Route},
-    verdict::{Answer, Refusal, Verdict},
+    verdict::{Refusal, Verdict},
 };
 
-/// What a 400 says when it is about the request and not about a line of it.
-const ABOUT_THE_REQUEST: &[&str] =
-    &["precision", "gzip", "query param", "db name", "database name", "mime type"];
+/// How the answer begins where the rest was stored.
+const PARTIAL: &str = "partial write of line protocol occurred";
+
+/// How a refusal of lines begins.
+const ABOUT_LINES: &[&str] =
+    &[PARTIAL, "line protocol parsing error", "parsing failed for write_lp endpoint"];
+
+/// How a listed line's message begins where it is about the database, which has to be made first.
+const ABOUT_THE_DATABASE: &str = "Adding a new database would exceed";
 
 /// The documentation says that a list ends at this many lines: one as long may not be complete, and
 /// a line that is not listed would count as stored.
@@ -34,8 +41,7 @@ pub(super) fn route(options: &InfluxDb3) -> Route {
 }
 
 #[derive(Deserialize)]
-struct Partial {
-    error: String,
+struct Body {
     data: Vec<Listed>,
 }
 
@@ -45,24 +51,33 @@ struct Listed {
     line_number: usize,
 }
 
-/// Reads a 400 or a 422.
-pub(super) fn refusal(answer: &Answer) -> Verdict {
-    match listed(answer) {
-        Some(refused) => Verdict::Partial { refused },
-        None => answer.refusal_unless(ABOUT_THE_REQUEST),
-    }
-}
-
-/// The refused lines, where the answer lists all of them.
-fn listed(answer: &Answer) -> Option<Vec<Refusal>> {
-    let partial: Partial = serde_json::from_slice(answer.whole_body()?).ok()?;
-    let complete = !partial.data.is_empty() && partial.data.len() < LISTED_MAX;
-    if !complete || !partial.error.starts_with("partial write") {
+/// Reads a refusal of lines; nothing where the answer is anything else.
+pub(super) fn refusal(answer: &Answer) -> Option<Verdict> {
+    let error = answer.error_body().error?;
+    let about_lines = matches!(answer.status, 400 | 422)
+        && ABOUT_LINES.iter().any(|words| error.starts_with(words));
+    if !about_lines {
         return None;
     }
+    let listed = listed(answer);
+    let full = listed.iter().find(|line| line.error_message.starts_with(ABOUT_THE_DATABASE));
+    if let Some(full) = full {
+        return Some(Verdict::Halted { reason: answer.quote(&full.error_message) });
+    }
+    let complete = !listed.is_empty() && listed.len() < LISTED_MAX && error.starts_with(PARTIAL);
     let refuse = |listed: &Listed| {
         let line = listed.line_number.checked_sub(1)?;
         Some(Refusal { line, answer: answer.quote(&listed.error_message) })
     };
-    partial.data.iter().map(refuse).collect()
+    let refused = complete.then(|| listed.iter().map(refuse).collect()).flatten();
+    Some(match refused {
+        Some(refused) => Verdict::Partial { refused },
+        None => answer.rejected(&error),
+    })
+}
+
+/// The lines that the answer lists; none where it lists none, or was cut.
+fn listed(answer: &Answer) -> Vec<Listed> {
+    let body = answer.whole_body().and_then(|body| serde_json::from_slice(body).ok());
+    body.map_or(Vec::new(), |Body { data }| data)
 }

@@ -6,8 +6,9 @@
 //!
 //! # What it guarantees
 //! - A verdict is read from body text and codes, not from the status alone.
-//! - A refusal of lines is never confused with a refusal of the request: an unknown precision, a
-//!   body that is no gzip, or a page from a proxy holds everything, and no line is set aside.
+//! - A line is blamed only in words that the configured store is known to use for lines. Whatever
+//!   else refuses (an unknown precision, a gateway's JSON, a proxy's page, a TLS port, a quota, an
+//!   empty body) holds everything and is told; no line is set aside.
 //! - Only 204 is success. A 200 comes from something that is not the store.
 //! - A line that a store would take and then fail on, or mean otherwise, is not sent
 //!   ([`Store::unsendable`]).
@@ -26,11 +27,14 @@
 //! |---|---|
 //! | 204 | accepted |
 //! | 400, 422 with each refused line's number (InfluxDB 3) | partial |
-//! | 400, 422 about lines; 413; InfluxDB 2.0's 500 `partial write` | rejected: halve |
+//! | 400, 422 in the store's words for lines; its own 413; InfluxDB 2.0's 500 | rejected: halve |
 //! | TDengine, by the code in the body | rejected, halted, or else unavailable |
-//! | 400, 422 about the request; 401, 403, 404; InfluxDB 1's 500 for no such policy | halted |
-//! | all else: 429, 5xx, other statuses, network, timeouts, cut bodies | unavailable |
+//! | any other 413 | too large: halve, and hold a single line |
+//! | 408, 425, 429 | unavailable |
+//! | any other 3xx and 4xx; InfluxDB 1's 500 for no such policy | halted |
+//! | all else: 5xx, other statuses, network, timeouts, cut bodies | unavailable |
 
+mod answer;
 mod any;
 mod ask;
 mod client;
@@ -43,6 +47,7 @@ mod route;
 mod tdengine;
 mod verdict;
 
+pub use answer::Answer;
 pub use any::Store;
 pub use ask::{Ask, AskError, AskLimits, Language, Rows, Table};
 pub use client::{Encoding, StoreError};
@@ -52,7 +57,7 @@ pub use options::{
 };
 pub use route::Route;
 pub use tdengine::Unsendable;
-pub use verdict::{Answer, Refusal, Verdict, verdict};
+pub use verdict::{Refusal, Verdict, verdict};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,10 @@ use std::error::Error;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{Url, header::HeaderValue};
 
-use crate::{model::Secret, store::StoreError};
+use crate::{
+    model::Secret,
+    store::{Answer, StoreError},
+};
 
 /// Path, query and authorisation of a store's write request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,21 @@ impl Route {
         }
         Ok(url)
     }
+}
+
+/// Where a redirect of `asked` leads, as it may be shown: without user, password, query and
+/// fragment.
+pub(super) fn shown(asked: &Url, location: &str) -> Option<String> {
+    let mut url = asked.join(location).ok()?;
+    url.set_query(None);
+    url.set_fragment(None);
+    // Neither can fail where there is a host, and an address without one holds no credentials.
+    if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
+        return None;
+    }
+    let mut text = String::from(url);
+    text.truncate(text.floor_char_boundary(Answer::QUOTE_BYTES_MAX));
+    Some(text)
 }
 
 /// `Authorization` for a scheme that sends its token as it is (`Token`, `Bearer`).

@@ -27,6 +27,11 @@ fn check_halted(kind: Kind, status: u16, body: &str, expect: &str) {
 }
 
 #[track_caller]
+fn check_too_large(kind: Kind, body: &str, expect: &str) {
+    assert_eq!(read(kind, 413, body), Verdict::TooLarge { reason: expect.to_owned() });
+}
+
+#[track_caller]
 fn check_unavailable(kind: Kind, status: u16, body: &str, expect: &str) {
     let reason = expect.to_owned();
     assert_eq!(read(kind, status, body), Verdict::Unavailable { reason, retry_after: None });
@@ -36,16 +41,49 @@ fn check_unavailable(kind: Kind, status: u16, body: &str, expect: &str) {
 fn only_204_is_success_for_every_store() {
     for kind in Kind::ALL {
         assert_eq!(read(*kind, 204, ""), Verdict::Accepted);
-        for status in [200, 202, 301, 307, 405, 408, 409, 429, 500, 502, 503, 504] {
+        for status in [200, 202, 408, 425, 429, 500, 502, 503, 504] {
             check_unavailable(*kind, status, "", &format!("HTTP {status}"));
         }
-        for status in [401, 403, 404] {
+        for status in [301, 307, 308, 400, 401, 402, 403, 404, 405, 409, 411, 415, 422, 451] {
             check_halted(*kind, status, "", &format!("HTTP {status}"));
         }
-        check_rejected(*kind, 413, "", "HTTP 413", None);
+        check_too_large(*kind, "", "HTTP 413");
         // What a proxy says is never a refusal of a line, whatever its status.
         let page = "<html><h1>400 Bad Request</h1></html>";
         check_halted(*kind, 400, page, &format!("HTTP 400: {page}"));
+    }
+}
+
+/// What proxies, gateways and others were seen to answer in a store's place, status first; the
+/// first three are those of the case `o01-answers-that-are-not-the-stores`.
+const OTHERS: &[&str] = &[
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/gateway.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/go-tls.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/text.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/apache-tls.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/empty.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/forbidden.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/gateway-code.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/gateway-error.answer"),
+    include_str!(
+        "../../tests/data/o01-answers-that-are-not-the-stores/haproxy-unprocessable.answer"
+    ),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/haproxy.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/nginx-tls.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/nginx-too-large.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/no-such-page.answer"),
+    include_str!("../../tests/data/o01-answers-that-are-not-the-stores/quota.answer"),
+];
+
+#[test]
+fn what_others_answer_in_a_stores_place_blames_no_line() {
+    for kind in Kind::ALL {
+        for answer in OTHERS {
+            let (status, body) = answer.split_once('\n').expect("a status and a body");
+            let verdict = read(*kind, status.parse().expect("a status"), body);
+            let held = matches!(verdict, Verdict::Halted { .. } | Verdict::TooLarge { .. });
+            assert!(held, "{kind}: {body}: {verdict:?}");
+        }
     }
 }
 
@@ -179,7 +217,19 @@ fn influxdb2_answers() {
     let expect = format!("HTTP 413: {large}");
     check_rejected(kind, 413, &body("request too large", large), &expect, None);
     let page = "<html>413</html>";
-    check_rejected(kind, 413, page, &format!("HTTP 413: {page}"), None);
+    check_too_large(kind, page, &format!("HTTP 413: {page}"));
+    // Another database behind this endpoint.
+    let cast = "failed to parse line protocol:errors encountered on line(s):\nerror in line 1: \
+        table: tele, column: speed; cast error from protocol type: STRING to column type: DOUBLE";
+    check_rejected(kind, 400, &body("invalid", cast), &format!("HTTP 400: {cast}"), None);
+    // Words for lines with a code that this store does not use for them, or without any.
+    let words = "unable to parse 'm': missing fields";
+    for other in [body("forbidden", words), format!(r#"{{"message":"{words}"}}"#), words.to_owned()]
+    {
+        check_halted(kind, 400, &other, &format!("HTTP 400: {words}"));
+    }
+    let busy = "partial write: no such shard";
+    check_unavailable(kind, 500, &body("internal error", busy), &format!("HTTP 500: {busy}"));
     let internal = "An internal error has occurred - check server logs";
     let expect = format!("HTTP 500: {internal}");
     check_unavailable(kind, 500, &body("internal error", internal), &expect);
@@ -198,8 +248,8 @@ fn influxdb3_lists_the_refused_lines_by_number() {
                 })
             })
             .collect();
-        serde_json::json!({ "error": "partial write of line protocol occurred", "data": data })
-            .to_string()
+        let data = serde_json::Value::from(data);
+        format!(r#"{{"error":"partial write of line protocol occurred","data":{data}}}"#)
     };
     let refused = |lines: std::ops::RangeInclusive<usize>, status| Verdict::Partial {
         refused: lines
@@ -229,10 +279,21 @@ fn influxdb3_lists_the_refused_lines_by_number() {
     check_rejected(
         kind,
         400,
-        "parsing failed for write_lp endpoint",
+        r#"{"error":"parsing failed for write_lp endpoint","data":{"error_message":"x"}}"#,
         "HTTP 400: parsing failed for write_lp endpoint",
         None,
     );
+    let full = "Adding a new database would exceed limit of 5 databases";
+    check_halted(
+        kind,
+        422,
+        &format!(
+            r#"{{"error":"partial write of line protocol occurred","data":[
+            {{"error_message":"{full}","line_number":1,"original_line":"m"}}]}}"#
+        ),
+        &format!("HTTP 422: {full}"),
+    );
+    check_halted(kind, 400, "incoming write was empty", "HTTP 400: incoming write was empty");
     check_halted(kind, 400, "invalid gzip stream", "HTTP 400: invalid gzip stream");
     check_halted(kind, 403, "", "HTTP 403");
     check_unavailable(kind, 429, "", "HTTP 429");
@@ -262,10 +323,12 @@ fn retry_after_is_read_as_seconds_or_as_a_date() {
 #[test]
 fn what_is_kept_of_an_answer_is_bounded() {
     // InfluxDB 2 repeats a line of any length, here cut inside a character that takes two bytes.
-    let body = serde_json::json!({ "message": "ä".repeat(70_000) }).to_string();
-    let Verdict::Rejected { answer, .. } = read(Kind::InfluxDb2, 400, &body) else {
+    let whole = format!(r#"{{"code":"invalid","message":"unable to parse '{}"#, "ä".repeat(70_000));
+    let body = whole.as_bytes()[..Answer::BODY_BYTES_MAX].to_vec();
+    let answer = Answer { status: 400, body, cut: true, ..Answer::default() };
+    let Verdict::Rejected { answer, .. } = verdict(Kind::InfluxDb2, &answer, NOW) else {
         panic!("a refusal is a refusal at any length")
     };
     assert!(answer.len() <= Answer::QUOTE_BYTES_MAX);
-    assert!(answer.starts_with("HTTP 400: ää"));
+    assert!(answer.starts_with("HTTP 400: unable to parse 'ää"), "{answer}");
 }

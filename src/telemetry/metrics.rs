@@ -134,6 +134,8 @@ metrics! {
     sink_sent_bytes: By<ShardLabel, Counter> [bytes],
     /// Requests sent again after a failure, by shard.
     sink_retried_requests: By<ShardLabel, Counter> [requests],
+    /// Batches of several lines of which the store refused every line, by shard.
+    sink_refused_batches: By<ShardLabel, Counter> [batches],
     /// Entries that are durable and not confirmed by the store, by shard.
     sink_waiting_entries: By<ShardLabel, Gauge> [entries],
     /// How long the oldest of them has been seen to wait, by shard.

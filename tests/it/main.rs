@@ -27,6 +27,7 @@ mod real;
 mod refusals;
 mod schemas;
 mod simulate;
+mod store_answers;
 mod tdengine;
 mod tidy;
 mod vectors;

@@ -90,7 +90,11 @@ async fn damaged_entries_are_counted_and_passed_and_all_others_are_shipped() {
 async fn refused_lines_wait_for_room_in_the_dead_letter_log_and_the_cursor_waits_for_them() {
     let refuse_odd = |request: &super::fake_store::Request| {
         let odd = request.lines().iter().any(|line| line.ends_with("1\n"));
-        if odd { Play::Answer(400, "", "unable to parse") } else { Play::Store }
+        if odd {
+            Play::Answer(400, "", r#"{"code":"invalid","message":"unable to parse 'm': bad"}"#)
+        } else {
+            Play::Store
+        }
     };
     let mut rig = Rig::new(options(), |_| Play::Hang).await;
     // One segment is always granted; it fills up with the letters of one long line after another.
@@ -117,7 +121,11 @@ async fn refused_lines_wait_for_room_in_the_dead_letter_log_and_the_cursor_waits
 #[tokio::test]
 async fn a_halted_dead_letter_log_holds_the_refused_batch_until_a_restart() {
     let mut rig = Rig::new(options(), |request| {
-        if request.holds("V1 ") { Play::Answer(400, "", "unable to parse") } else { Play::Store }
+        if request.holds("V1 ") {
+            Play::Answer(400, "", r#"{"code":"invalid","message":"unable to parse 'm': bad"}"#)
+        } else {
+            Play::Store
+        }
     })
     .await;
     rig.disk.faults.letters.store(true, Ordering::SeqCst);
@@ -152,7 +160,11 @@ async fn whatever_the_store_does_every_good_line_is_stored_and_every_bad_one_set
                 2 => Play::Answer(503, "retry-after: 0", ""),
                 3 => Play::Cut(400, "{"),
                 _ if (0..200).filter(|idx| bad(*idx)).any(|idx| request.holds(&line(idx))) => {
-                    Play::Answer(422, "", "partial write: field type conflict dropped=1")
+                    Play::Answer(
+                        422,
+                        "",
+                        r#"{"code":"unprocessable entity","message":"partial write: x dropped=1"}"#,
+                    )
                 }
                 _ => Play::Store,
             }

@@ -106,9 +106,10 @@ async fn only_the_bad_lines_become_dead_letters_and_their_neighbours_are_stored(
 
 #[tokio::test]
 async fn a_request_that_is_too_large_is_halved_and_a_line_that_is_too_large_set_aside() {
-    let mut rig = Rig::new(options(), |request| {
+    let large = r#"{"code":"request too large","message":"too large"}"#;
+    let mut rig = Rig::new(options(), move |request| {
         let fits = request.lines().len() <= 2 && !request.holds(&line(5));
-        if fits { Play::Store } else { Play::Answer(413, "", "too large") }
+        if fits { Play::Store } else { Play::Answer(413, "", large) }
     })
     .await;
     for entry in each_alone(0..8) {
@@ -120,6 +121,41 @@ async fn a_request_that_is_too_large_is_halved_and_a_line_that_is_too_large_set_
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].vehicle.as_deref(), Some("V5"));
     assert_eq!(letters[0].answer.as_deref(), Some("HTTP 413: too large"));
+}
+
+#[tokio::test]
+async fn a_proxy_that_finds_a_request_too_large_gets_smaller_ones_and_a_single_line_waits() {
+    let page = "<html><h1>413 Request Entity Too Large</h1></html>";
+    let mut rig = Rig::new(options(), move |request| {
+        let fits = request.lines().len() <= 2 && !request.holds(&line(5));
+        if fits { Play::Store } else { Play::Answer(413, "", page) }
+    })
+    .await;
+    for entry in each_alone(0..8) {
+        rig.append(0, &entry);
+    }
+    until("the line is tried again", || rig.status(0).retries >= 2).await;
+    assert_eq!(rig.store_health(), Health::Failed(format!("HTTP 413: {page}")));
+    assert_eq!(rig.letters(), []);
+    rig.store.play(|_| Play::Store);
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set(0..8));
+    assert_eq!(rig.letters(), []);
+}
+
+#[tokio::test]
+async fn where_every_line_of_a_batch_is_refused_the_batch_is_counted_once() {
+    let mut rig = Rig::new(options(), |request| {
+        if request.holds("vin=V2") { Play::Answer(400, "", REFUSED) } else { Play::Store }
+    })
+    .await;
+    rig.append(0, &[20, 21, 22, 23].map(line));
+    rig.append(0, &[24, 0, 1, 25].map(line));
+    rig.append(0, &[26].map(line));
+    rig.shipped(0).await;
+    assert_eq!(rig.letters().len(), 7);
+    let batches = rig.metric("fleetline_sink_refused_batches_total{shard=\"0\"}");
+    assert_eq!(batches.as_deref(), Some("1"));
 }
 
 #[tokio::test]
@@ -150,7 +186,6 @@ async fn a_store_that_fails_is_asked_again_with_the_same_bytes_and_nothing_is_re
         Play::Answer(503, "retry-after: Fri, 31 Dec 2100 23:59:59 GMT", "busy"),
         Play::Answer(429, "retry-after: 0", ""),
         Play::Answer(200, "", "{}"),
-        Play::Answer(302, "location: /elsewhere", ""),
         Play::Cut(400, r#"{"code":"invalid","message":"unable to pa"#),
         Play::Cut(500, "x"),
         Play::Endless(500),

@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::store::{
+    Answer,
     ask::{AskError, Asker},
     client,
     options::TdEngine,
     tdengine::code::{Class, Code, Fault},
-    verdict::{Answer, Verdict},
+    verdict::Verdict,
 };
 
 /// What is known of the database on each server.

@@ -80,7 +80,7 @@ fn a_wrong_setting_halts_and_everything_else_waits() {
         status: 503,
         body: b"\"memory exceeds threshold\"".to_vec(),
         retry_after: Some("120".to_owned()),
-        cut: false,
+        ..Answer::default()
     };
     let Verdict::Unavailable { retry_after, .. } = verdict(Kind::TdEngine, &busy, NOW) else {
         panic!("a busy adapter is waited for")

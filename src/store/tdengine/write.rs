@@ -1,10 +1,11 @@
 //! `POST /influxdb/v1/write`: where lines go, and what a code in the answer means.
 
 use crate::store::{
+    Answer,
     options::{Credentials, TdEngine},
     route::{self, Route},
     tdengine::code::{Class, Code},
-    verdict::{Answer, Verdict},
+    verdict::Verdict,
 };
 
 /// What stands before the code in an answer's raw text. The adapter writes its JSON without

@@ -65,7 +65,7 @@ impl Inner {
             Answer::HangUp => return None,
             Answer::Refuse(status, text) => return Some((status, text.to_owned())),
             Answer::RefuseLinesWith(bad) if is_write && body.contains(bad) => {
-                let text = r#"{"code":"invalid","message":"unable to parse"}"#;
+                let text = r#"{"code":"invalid","message":"unable to parse 'm': bad"}"#;
                 return Some((400, text.to_owned()));
             }
             Answer::Accept | Answer::RefuseLinesWith(_) => {}

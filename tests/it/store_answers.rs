@@ -1,0 +1,67 @@
+//! Answers that are not the store's own: everything is held and said, nothing is set aside.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Answer, Appliance, Sample, Setup, StandIn, Vehicle, Version, until};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// What `readyz` says of the store: its state and its reason.
+fn store(appliance: &Appliance) -> (String, String) {
+    let body: Value = serde_json::from_str(&appliance.get("/readyz").1).unwrap();
+    let parts = body["components"].as_array().unwrap();
+    let store = parts.iter().find(|part| part["name"] == "store").unwrap();
+    let text = |name: &str| store[name].as_str().unwrap_or_default().to_owned();
+    (text("state"), text("reason"))
+}
+
+/// Plays an answer of `o01-answers-that-are-not-the-stores`, then a store.
+fn check_held(answer: &'static str, words: &str) {
+    let (status, body) = answer.split_once('\n').unwrap();
+    let stand_in = StandIn::start(Answer::Refuse(status.parse().unwrap(), body));
+    let appliance = Setup::new().store2(&stand_in.url(), "token").start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    for seq in 0..12 {
+        let id = u16::try_from(seq + 1).unwrap();
+        vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq }.payload(), id);
+    }
+    until("the store to be told as failed", MINUTE, || store(&appliance).0 == "failed");
+    let (_, reason) = store(&appliance);
+    assert!(reason.contains(words), "{reason}");
+    let told = appliance.log().lines().filter(|line| line.contains("failed")).count();
+    assert_eq!(told, 1, "{}", appliance.log());
+    assert!(appliance.log().contains(words), "{}", appliance.log());
+    assert_eq!(appliance.count("points.dead_lettered"), 0);
+    assert_eq!(appliance.count("points.in_spool"), 12);
+
+    stand_in.answers(Answer::Accept);
+    until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
+    assert_eq!(appliance.count("points.dead_lettered"), 0);
+    assert_eq!(stand_in.lines().len(), 12);
+}
+
+#[test]
+fn a_tls_port_that_answers_in_plain_text_holds_everything() {
+    check_held(
+        include_str!("../data/o01-answers-that-are-not-the-stores/go-tls.answer"),
+        "HTTP 400: Client sent an HTTP request to an HTTPS server. (write https:// in store.urls)",
+    );
+}
+
+#[test]
+fn a_gateway_that_answers_in_json_holds_everything() {
+    check_held(
+        include_str!("../data/o01-answers-that-are-not-the-stores/gateway.answer"),
+        "HTTP 400: no Route matched with those values",
+    );
+}
+
+#[test]
+fn a_plain_bad_request_holds_everything() {
+    check_held(
+        include_str!("../data/o01-answers-that-are-not-the-stores/text.answer"),
+        "HTTP 400: Bad Request",
+    );
+}
