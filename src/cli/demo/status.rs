@@ -125,9 +125,9 @@ impl Meter {
         let then = self.marks.front().unwrap_or(&now);
         let span = now.at.saturating_sub(then.at);
         let recent = now.latencies.since(&then.latencies);
-        let millis = |per_100k| {
+        let millis = |share| {
             let found = recent.recorded() > 0;
-            found.then(|| recent.quantile(per_100k).as_secs_f64() * 1000.0)
+            found.then(|| recent.quantile(share).as_secs_f64() * 1000.0)
         };
         let used = now.cpu.saturating_sub(then.cpu).as_secs_f64();
         let status = Status {
@@ -142,8 +142,8 @@ impl Meter {
             stored_a_second: rate(now.stored.saturating_sub(then.stored), span),
             in_spool: self.stats.points.in_spool,
             dead_lettered: self.stats.messages.dead_lettered + self.stats.points.dead_lettered,
-            puback_p50_ms: millis(50_000),
-            puback_p99_ms: millis(99_000),
+            puback_p50_ms: millis(0.5),
+            puback_p99_ms: millis(0.99),
             cpu_percent: (!span.is_zero()).then(|| used / span.as_secs_f64() * 100.0),
             trouble,
             trend: self.trend.iter().copied().collect(),

@@ -51,8 +51,8 @@ impl Summary {
             stored: stats.points.stored,
             dead_lettered: stats.messages.dead_lettered + stats.points.dead_lettered,
             waiting_entries,
-            puback_p50_ms: millis(latencies.quantile(50_000)),
-            puback_p99_ms: millis(latencies.quantile(99_000)),
+            puback_p50_ms: millis(latencies.quantile(0.5)),
+            puback_p99_ms: millis(latencies.quantile(0.99)),
             puback_max_ms: millis(latencies.longest()),
         }
     }

@@ -82,9 +82,9 @@ impl Report {
             messages_per_second: if seconds > 0.0 { count(done) / seconds } else { 0.0 },
             late_max_ms: millis(run.late_max),
             latency_ms: (latencies.recorded() > 0).then(|| LatencyMillis {
-                p50: millis(latencies.quantile(50_000)),
-                p99: millis(latencies.quantile(99_000)),
-                p999: millis(latencies.quantile(99_900)),
+                p50: millis(latencies.quantile(0.5)),
+                p99: millis(latencies.quantile(0.99)),
+                p999: millis(latencies.quantile(0.999)),
                 max: millis(latencies.longest()),
             }),
             replay: None,
