@@ -4,7 +4,7 @@
 //! backwards, so that what they sense becomes payloads ([`shape`]), or recorded drives instead
 //! ([`replay`]); all that each of them will say, message by message ([`script`]); thousands of MQTT
 //! connections that publish it ([`client`]); and afterwards the questions whether all of it is
-//! stored ([`mod@verify`]).
+//! stored ([`verify`]). A [`Plan`] is the first half of that for `simulate`.
 //!
 //! `simulate`, `demo` and the benchmarks let it drive. It stands outside the appliance, as a fleet
 //! does: it knows the protocol and the schemas, and asks for the rest over HTTP. It believes
@@ -12,19 +12,22 @@
 
 mod client;
 mod drive;
+mod plan;
 mod replay;
 mod script;
 mod shape;
+mod target;
 mod verify;
 
-pub(crate) use crate::mqtt::wire::{Qos, Version};
 pub(crate) use client::{
     AckLog, Counts, Latencies, Load, LoadError, LoadOptions, Outcome, Pace, Phase, Watch,
 };
-pub(crate) use replay::{ReplayError, ReplayOptions, Replayed, RowCounts, read as read_recording};
-pub(crate) use script::{DriveOptions, Live, LiveOptions, Script, Tracks, drives};
-pub(crate) use shape::{Files, Format, Shape, ShapeError, read_text};
-pub(crate) use verify::{
-    Appliance as Ledger, Asked, Claim, Stats, StoreQuestion, Vehicles, Verification, VerifyError,
-    verify,
+pub(crate) use plan::{
+    FleetOptions, Plan, PlanOptions, PlanSource, RecordingOptions, ReplayedRows,
 };
+pub(crate) use script::{Live, LiveOptions, Script};
+pub(crate) use shape::{Files, Format, Shape, ShapeError, read_text};
+pub(crate) use target::Target;
+pub(crate) use verify::{Claim, Ledger, Stats, Verification, Verifier, VerifyError, VerifyOptions};
+
+pub(crate) use crate::mqtt::wire::{Qos, Version};

@@ -39,3 +39,20 @@ fn what_was_acknowledged_is_counted_in_the_store_behind_the_appliance() {
         assert_eq!(found["problems"].as_array().unwrap().len(), 0, "{report}");
     }
 }
+
+/// s3-store-addresses, its last row: an appliance and its store are asked directly, as by every
+/// other command, whatever proxy the environment names.
+#[test]
+fn verification_asks_no_proxy_of_the_environment() {
+    let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
+    let appliance = Setup::new().set("schemas.dir", schemas.to_str().unwrap()).start();
+    let (target, url) = (format!("mqtt://{}", appliance.mqtt()), appliance.url());
+    let mut command = appliance.setup().command(&["simulate", "--vehicles", "1", "--rate", "20"]);
+    command.args(["--duration", "1s", "--target", &target, "--verify", &url, "--json"]);
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        // Nobody listens on port 9.
+        command.env(name, "http://127.0.0.1:9");
+    }
+    let output = command.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,8 +1,15 @@
 //! The arguments.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use crate::simulator::{Format, Pace, Qos, Version};
+use crate::{
+    cli::moment,
+    env::disk::Disk,
+    simulator::{
+        Files, FleetOptions, Format, LoadOptions, Pace, PlanOptions, PlanSource, Qos,
+        RecordingOptions, Target, VerifyOptions, Version,
+    },
+};
 
 /// A fleet of vehicles that drive, charge and stop, for load tests and demos.
 ///
@@ -26,7 +33,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, default_value = "1", value_parser = parse_rate)]
     pub(super) rate: Pace,
     /// How long messages are published, such as "30s" or "5m"; a replay ends by itself.
-    #[arg(long, value_parser = parse_duration)]
+    #[arg(long, value_parser = moment::duration)]
     pub(super) duration: Option<Duration>,
     /// How payloads are encoded.
     #[arg(long, value_enum, default_value_t = Format::Protobuf)]
@@ -53,7 +60,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(super) keep_alive: u16,
     /// How long the last acknowledgements are waited for.
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
+    #[arg(long, default_value = "10s", value_parser = moment::duration)]
     pub(super) drain: Duration,
     /// Publishes every recorded drive of a folder: CSV files with a header, one a vehicle.
     #[arg(long, value_name = "DIR")]
@@ -97,11 +104,77 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "FILE", requires = "verify_store")]
     pub(super) verify_token_file: Option<PathBuf>,
     /// How long verification waits for the appliance to have stored everything.
-    #[arg(long, default_value = "30s", value_parser = parse_duration)]
+    #[arg(long, default_value = "30s", value_parser = moment::duration)]
     pub(super) verify_wait: Duration,
     /// Prints the report as one JSON object.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A fleet may take so long to connect, over what the connect rate needs.
+const CONNECT_MAX: Duration = Duration::from_secs(15);
+
+impl Arguments {
+    /// What to publish.
+    pub(super) fn plan(&self, disk: &Arc<dyn Disk>) -> PlanOptions {
+        let files = match &self.schemas {
+            Some(dir) => Files::Folder { disk: Arc::clone(disk), dir: dir.clone() },
+            None => Files::Shipped,
+        };
+        let source = match &self.replay {
+            Some(dir) => PlanSource::Recording(RecordingOptions {
+                dir: dir.clone(),
+                columns: self.columns.clone(),
+                timezone: self.timezone.clone(),
+            }),
+            None => PlanSource::Fleet(FleetOptions {
+                vehicles: self.vehicles,
+                first: self.first_vehicle,
+                seed: self.seed,
+                step: match self.rate {
+                    Pace::Rate(rate) if rate > 0.0 => Duration::from_secs_f64(1.0 / rate),
+                    Pace::Rate(_) | Pace::Recorded { .. } => Duration::from_secs(1),
+                    Pace::Window => Duration::ZERO,
+                },
+                size: self.size.and_then(|size| usize::try_from(size).ok()),
+            }),
+        };
+        let (mapping, topic) = (self.mapping.clone(), self.topic.clone());
+        PlanOptions { files, format: self.format, mapping, topic, source }
+    }
+
+    /// How to publish it.
+    pub(super) fn load(&self, target: Target) -> LoadOptions {
+        LoadOptions {
+            target: target.address,
+            version: self.version,
+            qos: self.qos,
+            window: usize::from(self.window),
+            pace: match (&self.replay, self.speed) {
+                (Some(_), Some(speed)) => Pace::Recorded { speed },
+                (Some(_), None) => Pace::Window,
+                (None, _) => self.rate,
+            },
+            duration: self.duration,
+            connect_rate: f64::from(self.connect_rate),
+            connect_max: CONNECT_MAX,
+            drain_max: self.drain,
+            keep_alive_secs: self.keep_alive,
+            login: target.login,
+            seed: self.seed,
+            backlog: 0,
+        }
+    }
+
+    /// Whom to ask whether it is stored.
+    pub(super) fn verify(&self) -> VerifyOptions {
+        VerifyOptions {
+            appliance: self.verify.clone(),
+            store: self.verify_store.clone(),
+            token_file: self.verify_token_file.clone(),
+            wait: self.verify_wait,
+        }
+    }
 }
 
 /// A million connections need 500 source addresses and 16 GiB; past it somebody mistyped.
@@ -129,12 +202,6 @@ fn parse_factor(text: &str) -> Result<f64, String> {
         Ok(factor) if factor > 0.0 && factor <= 1e6 => Ok(factor),
         _ => Err("expected a number above 0 and up to 1000000".to_owned()),
     }
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>();
-    let positive = parsed.ok().and_then(|duration| Duration::try_from(duration).ok());
-    positive.ok_or_else(|| "expected a duration such as \"30s\" or \"5m\"".to_owned())
 }
 
 fn parse_qos(text: &str) -> Result<Qos, String> {

@@ -8,6 +8,9 @@ pub(crate) enum VerifyError {
     /// An address is not one. Write http://host:port.
     #[error("{url} is not an http:// address{}", because(reason))]
     Url { url: String, reason: &'static str },
+    /// The system gave no HTTP client.
+    #[error("cannot make an HTTP client")]
+    Client(#[source] reqwest::Error),
     /// No answer. Check that the server runs and the address is right.
     #[error("cannot ask {url}")]
     Ask {

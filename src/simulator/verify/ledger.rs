@@ -48,14 +48,14 @@ impl Points {
     }
 }
 
-/// A running appliance.
+/// The account of a running appliance.
 #[derive(Clone, Debug)]
-pub(crate) struct Appliance {
+pub(crate) struct Ledger {
     url: String,
     client: reqwest::Client,
 }
 
-impl Appliance {
+impl Ledger {
     pub(crate) fn new(address: &str, client: reqwest::Client) -> Result<Self, VerifyError> {
         let address = address.trim_end_matches('/');
         if !address.starts_with("http://") && !address.starts_with("https://") {

@@ -13,8 +13,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod verification;
+mod verifier;
 
 pub(crate) use error::VerifyError;
-pub(crate) use ledger::{Appliance, Stats};
-pub(crate) use store::{Asked, StoreQuestion, Vehicles};
-pub(crate) use verification::{Claim, Verification, verify};
+pub(crate) use ledger::{Ledger, Stats};
+use store::StoreQuestion;
+pub(crate) use store::{Asked, Vehicles};
+pub(crate) use verification::{Claim, Verification};
+pub(crate) use verifier::{Verifier, VerifyOptions};

@@ -1,18 +1,10 @@
 //! The judgement.
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Appliance, Asked, Stats, StoreQuestion, VerifyError};
-use crate::env::Clock;
-
-/// The appliance is asked so often while it has not stored everything.
-const ASK_EVERY: Duration = Duration::from_millis(200);
+use super::Stats;
 
 /// What a run claims.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +97,7 @@ impl Verification {
         }
     }
 
+    /// Compares what the store counts with the claim.
     pub(super) fn judge_store(&mut self, counted: u64, claim: Claim) {
         self.in_store = Some(counted);
         if counted < claim.acknowledged {
@@ -112,43 +105,4 @@ impl Verification {
             self.problems.push(format!("{missing} acknowledged messages are not in the store"));
         }
     }
-}
-
-/// Waits until the appliance has nothing left to store, at most `wait`, and judges.
-pub(crate) async fn verify(
-    claim: Claim,
-    appliance: Option<(&Appliance, Stats)>,
-    store: Option<(&StoreQuestion, &reqwest::Client, Option<&str>, &Asked)>,
-    wait: Duration,
-    clock: Arc<dyn Clock>,
-) -> Result<Verification, VerifyError> {
-    let mut found = Verification { acknowledged: claim.acknowledged, ..Verification::default() };
-    let deadline = clock.monotonic() + wait;
-    if let Some((appliance, before)) = appliance {
-        let mut after = appliance.stats().await?;
-        while (after.messages.pending > 0 || after.points.in_spool > 0)
-            && clock.monotonic() < deadline
-        {
-            tokio::time::sleep(ASK_EVERY).await;
-            after = appliance.stats().await?;
-        }
-        found.judge_ledger(before, after, claim);
-    }
-    if let Some((question, client, token, asked)) = store {
-        let mut counted = question.count(client, token, asked).await?;
-        // Without an appliance to ask, the store itself has to be waited for.
-        while counted < claim.acknowledged && clock.monotonic() < deadline {
-            tokio::time::sleep(ASK_EVERY).await;
-            counted = question.count(client, token, asked).await?;
-        }
-        found.judge_store(counted, claim);
-    }
-    if appliance.is_some() && found.received.is_none() && found.in_store.is_none() {
-        found.problems.push(
-            "the appliance was started anew, so that its counters prove nothing: ask the store \
-             with --verify-store"
-                .to_owned(),
-        );
-    }
-    Ok(found)
 }

@@ -1,13 +1,16 @@
-//! What a run has to say at its end.
+//! What is shown: progress while a run goes on, a report at its end.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     time::Duration,
 };
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::simulator::{Outcome, RowCounts, Verification};
+use crate::simulator::{
+    Counts, Latencies, Outcome, Phase, Plan, ReplayedRows, Script, Verification, Watch,
+};
 
 /// The report; as JSON its fields are the keys.
 #[derive(Debug, Serialize)]
@@ -35,7 +38,7 @@ pub(super) struct Report {
     /// The longest that a message of a fixed rate was begun after it was due.
     pub(super) late_max_ms: f64,
     pub(super) latency_ms: Option<LatencyMillis>,
-    pub(super) replay: Option<ReplayReport>,
+    pub(super) replay: Option<ReplayedRows>,
     pub(super) stopped: bool,
     pub(super) last_trouble: Option<String>,
     pub(super) verification: Option<Verification>,
@@ -50,22 +53,19 @@ pub(super) struct LatencyMillis {
     pub(super) max: f64,
 }
 
-/// What a recording held.
-#[derive(Debug, Serialize)]
-pub(super) struct ReplayReport {
-    #[serde(flatten)]
-    pub(super) rows: RowCounts,
-    pub(super) unused_columns: Vec<String>,
-}
-
 impl Report {
-    pub(super) fn new(vehicles: usize, payload_bytes: usize, is_qos0: bool, run: Outcome) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        is_qos0: bool,
+        run: Outcome,
+        verification: Option<Verification>,
+    ) -> Self {
         let counts = run.counts;
         let done = if is_qos0 { counts.published } else { run.acknowledged_in_time };
         let seconds = run.publishing.as_secs_f64();
         let latencies = &run.latencies;
         Self {
-            vehicles,
+            vehicles: plan.script.parts().len(),
             connected: counts.connected,
             connect_failures: counts.connect_failures,
             connections_lost: counts.lost,
@@ -73,7 +73,7 @@ impl Report {
             connect_seconds: run.connecting.as_secs_f64(),
             seconds,
             drain_seconds: run.draining.as_secs_f64(),
-            payload_bytes,
+            payload_bytes: plan.script.payload_bytes_mean(),
             published: counts.published,
             resent: counts.resent,
             acknowledged: (!is_qos0).then_some(counts.acknowledged),
@@ -87,10 +87,10 @@ impl Report {
                 p999: millis(latencies.quantile(0.999)),
                 max: millis(latencies.longest()),
             }),
-            replay: None,
+            replay: plan.replayed.clone(),
             stopped: run.stopped,
             last_trouble: run.last_trouble,
-            verification: None,
+            verification,
         }
     }
 
@@ -145,6 +145,78 @@ impl Report {
             verification.write_table(out)?;
         }
         Ok(())
+    }
+}
+
+/// Progress on standard error: a bar on a terminal, one line a phase elsewhere.
+#[derive(Debug)]
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    vehicles: u64,
+    total: Option<u64>,
+    duration: Option<Duration>,
+}
+
+impl Progress {
+    pub(super) fn new(vehicles: usize, total: Option<u64>, duration: Option<Duration>) -> Self {
+        let vehicles = u64::try_from(vehicles).unwrap_or(u64::MAX);
+        let is_terminal = std::io::stderr().is_terminal();
+        Self { bar: is_terminal.then(|| ProgressBar::new(0)), vehicles, total, duration }
+    }
+
+    /// Takes the bar away, so that the report stands alone.
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(text: &str) {
+        // Whoever does not read standard error misses nothing but this.
+        let _written = writeln!(std::io::stderr(), "{text}");
+    }
+
+    fn style(&self, template: &str) {
+        if let (Some(bar), Ok(style)) = (&self.bar, ProgressStyle::with_template(template)) {
+            bar.set_style(style);
+        }
+    }
+}
+
+impl Watch for Progress {
+    fn phase(&mut self, phase: Phase, counts: &Counts) {
+        let Some(bar) = &self.bar else {
+            Self::line(&match phase {
+                Phase::Connecting => format!("connecting {} vehicles", self.vehicles),
+                Phase::Publishing => format!("publishing, {} vehicles connected", counts.connected),
+                Phase::Draining => format!("waiting for {} acknowledgements", counts.open),
+            });
+            return;
+        };
+        bar.reset();
+        match phase {
+            Phase::Connecting => {
+                bar.set_length(self.vehicles);
+                self.style("connecting {wide_bar} {pos}/{len} vehicles");
+            }
+            Phase::Publishing => {
+                let millis = |duration: Duration| u64::try_from(duration.as_millis()).ok();
+                bar.set_length(self.total.or(self.duration.and_then(millis)).unwrap_or(0));
+                self.style("publishing {wide_bar} {elapsed} {msg}");
+            }
+            Phase::Draining => self.style("draining {wide_bar} {msg}"),
+        }
+    }
+
+    fn tick(&mut self, counts: &Counts, _latencies: &Latencies) {
+        let Some(bar) = &self.bar else { return };
+        if counts.published == 0 {
+            bar.set_position(counts.connected);
+            return;
+        }
+        let elapsed = u64::try_from(bar.elapsed().as_millis()).unwrap_or(u64::MAX);
+        bar.set_position(if self.total.is_some() { counts.acknowledged } else { elapsed });
+        bar.set_message(format!("{} acknowledged, {} live", counts.acknowledged, counts.live));
     }
 }
 

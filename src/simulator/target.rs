@@ -2,19 +2,35 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::SimulateError;
+use thiserror::Error;
 
 /// A broker's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) address: SocketAddr,
-    pub(super) login: Option<(String, String)>,
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    /// User name and password.
+    pub(crate) login: Option<(String, String)>,
+}
+
+/// The address of a broker is none. Write mqtt://host:port.
+#[derive(Debug, Error)]
+#[error("{shown}: {reason}")]
+pub(crate) struct TargetError {
+    /// Without the password.
+    shown: String,
+    reason: String,
 }
 
 impl Target {
     /// Reads `mqtt://[user:password@]host[:port]` and looks the host up.
-    pub(super) fn parse(text: &str) -> Result<Self, SimulateError> {
-        let wrong = |reason| SimulateError::Target { target: text.to_owned(), reason };
+    pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
+        let wrong = |reason: &str| {
+            let shown = match text.rsplit_once('@') {
+                Some((_login, host)) => format!("mqtt://…@{host}"),
+                None => text.to_owned(),
+            };
+            TargetError { shown, reason: reason.to_owned() }
+        };
         let rest = text.strip_prefix("mqtt://").or_else(|| text.strip_prefix("tcp://"));
         let rest = rest.ok_or_else(|| wrong("it does not begin with mqtt://"))?;
         let rest = rest.trim_end_matches('/');
@@ -28,7 +44,8 @@ impl Target {
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let address = if has_port { host.to_owned() } else { format!("{host}:1883") };
         let found = address.to_socket_addrs();
-        let found = found.map_err(|_| wrong("the host cannot be looked up"))?.next();
+        let looked_up = |error| wrong(&format!("the host cannot be looked up: {error}"));
+        let found = found.map_err(looked_up)?.next();
         Ok(Self { address: found.ok_or_else(|| wrong("the host has no address"))?, login })
     }
 }
@@ -49,6 +66,9 @@ mod tests {
         check("mqtt://127.0.0.1/", "127.0.0.1:1883", None);
         check("mqtt://[::1]:2883", "[::1]:2883", None);
         check("mqtt://u:p@w@127.0.0.1", "127.0.0.1:1883", Some(("u", "p@w")));
-        assert!(Target::parse("127.0.0.1:1883").is_err());
+        let error = Target::parse("127.0.0.1:1883").unwrap_err();
+        assert_eq!(error.to_string(), "127.0.0.1:1883: it does not begin with mqtt://");
+        let error = Target::parse("mqtts://u:secret@127.0.0.1").unwrap_err();
+        assert_eq!(error.to_string(), "mqtt://…@127.0.0.1: it does not begin with mqtt://");
     }
 }

@@ -1,0 +1,194 @@
+//! Who publishes what: a fleet that drives or a recording, encoded for a mapping.
+
+use std::{path::PathBuf, time::Duration};
+
+use jiff::tz::TimeZone;
+use thiserror::Error;
+
+use super::{
+    replay::{self, ReplayError, ReplayOptions, Replayed, RowCounts},
+    script::{DriveOptions, Script, Tracks, drives},
+    shape::{Files, Format, Shape, ShapeError},
+    verify::{Asked, Vehicles},
+};
+use crate::env::{Clock, disk::Disk};
+
+/// Encoded rows that are held in memory.
+const REPLAY_BYTES_MAX: usize = 2 << 30;
+const TOPIC_BYTES_MAX: usize = 1024;
+const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+
+/// What is to be published.
+#[derive(Debug)]
+pub(crate) struct PlanOptions {
+    pub(crate) files: Files,
+    pub(crate) format: Format,
+    /// The mapping to encode for; the first of the format where none is named.
+    pub(crate) mapping: Option<String>,
+    /// Where to publish, `{…}` for the vehicle; the mapping's own topic where none is named.
+    pub(crate) topic: Option<String>,
+    pub(crate) source: PlanSource,
+}
+
+/// Where messages come from.
+#[derive(Debug)]
+pub(crate) enum PlanSource {
+    Fleet(FleetOptions),
+    Recording(RecordingOptions),
+}
+
+/// Vehicles that drive.
+#[derive(Debug)]
+pub(crate) struct FleetOptions {
+    pub(crate) vehicles: usize,
+    /// The number of the first vehicle, so that several sources can share a fleet.
+    pub(crate) first: usize,
+    pub(crate) seed: u64,
+    /// From one message of a vehicle to its next.
+    pub(crate) step: Duration,
+    /// The payload size to come close to.
+    pub(crate) size: Option<usize>,
+}
+
+/// A folder of recorded drives.
+#[derive(Debug)]
+pub(crate) struct RecordingOptions {
+    pub(crate) dir: PathBuf,
+    /// Column and field.
+    pub(crate) columns: Vec<(String, String)>,
+    pub(crate) timezone: String,
+}
+
+/// Why there is nothing to publish.
+#[derive(Debug, Error)]
+pub(crate) enum PlanError {
+    /// No time zone is known by the name. Write a name such as Europe/Berlin, or UTC.
+    #[error("{name} is not a time zone")]
+    Zone {
+        name: String,
+        #[source]
+        source: jiff::Error,
+    },
+    /// A topic that is empty, too long, or holds wildcards. Name another.
+    #[error("{topic:?} is not a topic that can be published to")]
+    Topic { topic: String },
+    /// A payload over what is sent at once. Ask for a smaller size, or replay narrower rows.
+    #[error("a payload of {bytes} bytes; at most {bytes_max} are sent at once")]
+    Payload { bytes: usize, bytes_max: usize },
+    /// The schemas and mappings cannot be used to encode.
+    #[error("cannot encode what the fleet publishes")]
+    Shape(#[source] ShapeError),
+    /// The recording cannot be read.
+    #[error("cannot replay")]
+    Replay(#[source] ReplayError),
+}
+
+/// Everything that will be published, and how to ask a store for it afterwards.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) script: Tracks,
+    /// What became of a recording's rows.
+    pub(crate) replayed: Option<ReplayedRows>,
+    measurement: String,
+    vehicle_tag: String,
+    /// Of a recording; a fleet's times depend on how far it came.
+    times: Option<(i64, i64)>,
+}
+
+/// What a recording held.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct ReplayedRows {
+    #[serde(flatten)]
+    pub(crate) rows: RowCounts,
+    pub(crate) unused_columns: Vec<String>,
+}
+
+impl Plan {
+    /// Encodes the drives, or reads and encodes the recording.
+    pub(crate) fn make(
+        options: PlanOptions,
+        disk: &dyn Disk,
+        clock: &dyn Clock,
+    ) -> Result<Self, PlanError> {
+        let shape = Shape::load(&options.files, options.format, options.mapping.as_deref());
+        let shape = shape.map_err(PlanError::Shape)?;
+        let topic = options.topic.unwrap_or_else(|| shape.topic.clone());
+        let plan = match options.source {
+            PlanSource::Fleet(fleet) => Self::fleet(&shape, options.format, topic, &fleet, clock)?,
+            PlanSource::Recording(recording) => Self::recording(&shape, topic, recording, disk)?,
+        };
+        for part in plan.script.parts() {
+            let is_usual = (1..=TOPIC_BYTES_MAX).contains(&part.topic.len());
+            if !is_usual || part.topic.contains(['+', '#', '\0']) {
+                return Err(PlanError::Topic { topic: part.topic.to_string() });
+            }
+        }
+        let (bytes, bytes_max) = (plan.script.payload_bytes_max(), PAYLOAD_BYTES_MAX);
+        if bytes > bytes_max {
+            return Err(PlanError::Payload { bytes, bytes_max });
+        }
+        Ok(plan)
+    }
+
+    fn fleet(
+        shape: &Shape,
+        format: Format,
+        topic: String,
+        fleet: &FleetOptions,
+        clock: &dyn Clock,
+    ) -> Result<Self, PlanError> {
+        let options = DriveOptions {
+            format,
+            topic,
+            vehicles: fleet.vehicles,
+            first: fleet.first,
+            seed: fleet.seed,
+            start_nanos: clock.wall().0,
+            step_nanos: i64::try_from(fleet.step.as_nanos()).unwrap_or(i64::MAX),
+            size: fleet.size,
+        };
+        let script = drives(shape, &options).map_err(PlanError::Shape)?;
+        Ok(Self::of(shape, script, None, None))
+    }
+
+    fn recording(
+        shape: &Shape,
+        topic: String,
+        recording: RecordingOptions,
+        disk: &dyn Disk,
+    ) -> Result<Self, PlanError> {
+        let RecordingOptions { dir, columns, timezone: name } = recording;
+        let zone = TimeZone::get(&name).map_err(|source| PlanError::Zone { name, source })?;
+        let options = ReplayOptions { dir, columns, zone, topic, bytes_max: REPLAY_BYTES_MAX };
+        let replayed = replay::read(disk, shape, &options).map_err(PlanError::Replay)?;
+        let Replayed { script, rows, unused, times } = replayed;
+        let unused_columns = unused.into_iter().collect();
+        Ok(Self::of(shape, script, Some(ReplayedRows { rows, unused_columns }), times))
+    }
+
+    fn of(
+        shape: &Shape,
+        script: Tracks,
+        replayed: Option<ReplayedRows>,
+        times: Option<(i64, i64)>,
+    ) -> Self {
+        let (measurement, vehicle_tag) = (shape.measurement.clone(), shape.vehicle_tag.clone());
+        Self { script, replayed, measurement, vehicle_tag, times }
+    }
+
+    /// What a store has to be asked, after the vehicle that came furthest began so many messages.
+    pub(crate) fn asked(&self, messages_max: u64) -> Asked {
+        let names = || self.script.parts().iter().map(|part| part.vehicle.clone());
+        let vehicles = match (self.replayed.is_some(), names().min(), names().max()) {
+            (false, Some(first), Some(last)) => Vehicles::Range { first, last },
+            _ => Vehicles::These(names().collect()),
+        };
+        let times = self.script.times(messages_max).or(self.times).unwrap_or((0, 0));
+        Asked {
+            measurement: self.measurement.clone(),
+            vehicle_tag: self.vehicle_tag.clone(),
+            vehicles,
+            times,
+        }
+    }
+}
