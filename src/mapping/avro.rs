@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use crate::{
     mapping::{Layout, Place, RecordLayout, SlotIdx},
-    schema::avro::{AvroRecord, Leaf, Type, TypeIdx, Types},
+    schema::{
+        Kind, RecordIdx, Shape,
+        avro::{AvroRecord, Leaf, Type, TypeIdx, Types},
+    },
 };
 
 /// What a payload's bytes do to the slots.
@@ -15,10 +18,19 @@ use crate::{
 pub struct Program {
     /// All types of the schema, for walking over what is not wanted.
     pub types: Arc<Types>,
-    /// The payload's record: its fields in order.
-    pub message: Box<[Op]>,
+    /// The payload's record.
+    pub message: Fields,
     /// One element of `points`.
-    pub element: Option<Box<[Op]>>,
+    pub element: Option<Fields>,
+}
+
+/// What to do with the fields of a record, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    /// One a field.
+    pub ops: Box<[Op]>,
+    /// Their names, for telling what is wrong.
+    pub names: Box<[Box<str>]>,
 }
 
 /// What to do with one value.
@@ -31,7 +43,7 @@ pub enum Op {
     /// Store it.
     Leaf(SlotIdx, Leaf),
     /// Set the presence slot, then do this with its fields in order.
-    Record(SlotIdx, Box<[Op]>),
+    Record(SlotIdx, Fields),
     /// Read a branch's index, then do what that branch says.
     Union(Box<[Op]>),
     /// Push each item.
@@ -46,8 +58,9 @@ impl Program {
     /// Compiles a record for a layout made from its shape.
     #[must_use]
     pub fn compile(record: &AvroRecord, layout: &Layout) -> Self {
-        let mut compiler = Compiler { types: &record.types, layout, element: None };
-        let message = compiler.fields(record.root, &layout.message);
+        let mut compiler =
+            Compiler { types: &record.types, shape: &record.shape, layout, element: None };
+        let message = compiler.fields(record.root, record.shape.root, &layout.message);
         Self { types: Arc::clone(&record.types), message, element: compiler.element }
     }
 }
@@ -55,37 +68,41 @@ impl Program {
 /// The state of one compilation.
 struct Compiler<'a> {
     types: &'a Types,
+    shape: &'a Shape,
     layout: &'a Layout,
-    element: Option<Box<[Op]>>,
+    element: Option<Fields>,
 }
 
 impl Compiler<'_> {
-    /// What to do with the fields of a record.
-    fn fields(&mut self, index: TypeIdx, layout: &RecordLayout) -> Box<[Op]> {
+    /// What to do with the fields of a record, whose shape is `record`.
+    fn fields(&mut self, index: TypeIdx, record: RecordIdx, layout: &RecordLayout) -> Fields {
         let Type::Record(fields) = self.types.get(index) else {
             unreachable!("the shape says record")
         };
-        let ops = fields.iter().enumerate().map(|(member, one)| match layout.place(member) {
-            Some(place) => self.planned(*one, place),
+        let members = &self.shape.records[record.0].members;
+        let ops = fields.iter().zip(members).enumerate();
+        let ops = ops.map(|(at, (one, member))| match layout.place(at) {
+            Some(place) => self.planned(*one, &member.kind, place),
             None => Op::Skip(*one),
         });
-        ops.collect()
+        let ops = ops.collect();
+        Fields { ops, names: members.iter().map(|member| member.name.as_str().into()).collect() }
     }
 
     /// What to do with a value that has a place.
-    fn planned(&mut self, index: TypeIdx, place: &Place) -> Op {
-        match (self.types.get(index), place) {
-            (Type::Union(branches), _) => self.union(branches, place),
-            (Type::Leaf(leaf), Place::Slot(slot, _)) => Op::Leaf(*slot, leaf.clone()),
-            (Type::Record(_), Place::Record(layout)) => {
-                let fields = self.fields(index, layout);
+    fn planned(&mut self, index: TypeIdx, kind: &Kind, place: &Place) -> Op {
+        match (self.types.get(index), kind, place) {
+            (Type::Union(branches), ..) => self.union(branches, kind, place),
+            (Type::Leaf(leaf), _, Place::Slot(slot, _)) => Op::Leaf(*slot, leaf.clone()),
+            (Type::Record(_), Kind::Record(record), Place::Record(layout)) => {
+                let fields = self.fields(index, *record, layout);
                 Op::Record(presence_of(layout), fields)
             }
-            (Type::Array(items), Place::List(slot, _)) => Op::List(*slot, self.leaf(*items)),
-            (Type::Map(values), Place::Map { slot, .. }) => Op::Map(*slot, self.leaf(*values)),
-            (Type::Array(items), Place::Points) => {
+            (Type::Array(items), _, Place::List(slot, _)) => Op::List(*slot, self.leaf(*items)),
+            (Type::Map(values), _, Place::Map { slot, .. }) => Op::Map(*slot, self.leaf(*values)),
+            (Type::Array(items), Kind::Records(record), Place::Points) => {
                 let element = self.layout.element.as_ref().expect("points have an element");
-                self.element = Some(self.fields(*items, element));
+                self.element = Some(self.fields(*items, *record, element));
                 Op::Points(*items)
             }
             _ => unreachable!("a place is made from the shape of its type"),
@@ -93,22 +110,24 @@ impl Compiler<'_> {
     }
 
     /// A union: its one branch beside null has the place itself; of several each has a member.
-    fn union(&mut self, branches: &[TypeIdx], place: &Place) -> Op {
+    fn union(&mut self, branches: &[TypeIdx], kind: &Kind, place: &Place) -> Op {
         let others = branches.iter().filter(|branch| !self.is_null(**branch)).count();
         let mut member = 0;
         let mut ops = Vec::with_capacity(branches.len());
         for branch in branches {
-            ops.push(match place {
+            ops.push(match (kind, place) {
                 _ if self.is_null(*branch) => Op::Nothing,
-                Place::Record(layout) if others > 1 => {
+                (Kind::Record(record), Place::Record(layout)) if others > 1 => {
+                    let named = &self.shape.records[record.0].members[member];
                     let op = match layout.place(member) {
-                        Some(place) => self.planned(*branch, place),
+                        Some(place) => self.planned(*branch, &named.kind, place),
                         None => Op::Skip(*branch),
                     };
                     member += 1;
-                    Op::Record(presence_of(layout), Box::from([op]))
+                    let names = Box::from([named.name.as_str().into()]);
+                    Op::Record(presence_of(layout), Fields { ops: Box::from([op]), names })
                 }
-                _ => self.planned(*branch, place),
+                _ => self.planned(*branch, kind, place),
             });
         }
         Op::Union(ops.into_boxed_slice())

@@ -21,7 +21,7 @@ pub struct Program {
 pub struct Object {
     /// In their order, so that a sender that keeps it is found by looking at the next one.
     pub properties: Box<[Property]>,
-    by_name: HashMap<Box<str>, usize>,
+    by_name: HashMap<Box<[u8]>, usize>,
     /// The bits of all properties that must be there.
     pub required: u128,
 }
@@ -83,9 +83,9 @@ impl Object {
     /// The index of a property; `next` is where a sender that keeps the order would be.
     #[must_use]
     #[inline]
-    pub fn find(&self, name: &str, next: usize) -> Option<usize> {
+    pub fn find(&self, name: &[u8], next: usize) -> Option<usize> {
         match self.properties.get(next) {
-            Some(property) if *property.name == *name => Some(next),
+            Some(property) if *property.name.as_bytes() == *name => Some(next),
             _ => self.by_name.get(name).copied(),
         }
     }
@@ -138,7 +138,9 @@ impl Compiler<'_> {
         }
         let named = properties.iter().enumerate();
         Object {
-            by_name: named.map(|(index, property)| (property.name.clone(), index)).collect(),
+            by_name: named
+                .map(|(index, property)| (property.name.as_bytes().into(), index))
+                .collect(),
             required: properties.iter().fold(0, |all, property| all | property.required),
             properties: properties.into_boxed_slice(),
         }

@@ -29,6 +29,8 @@ pub struct MessageProgram {
     dense: Box<[Op]>,
     /// Actions of the other numbers, ascending.
     sparse: Box<[(u32, Op)]>,
+    /// The names of all fields with an action, by number, for telling what is wrong.
+    names: Box<[(u32, Box<str>)]>,
 }
 
 /// What to do with one field.
@@ -185,8 +187,16 @@ impl MessageProgram {
         Some(&self.sparse[at].1)
     }
 
+    /// The name of a field with an action.
+    #[must_use]
+    pub fn name(&self, number: u32) -> Option<&str> {
+        let at = self.names.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(&self.names[at].1)
+    }
+
     /// Sorts ops into the two tables.
-    fn new(mut ops: Vec<(u32, Op)>) -> Self {
+    fn new(mut ops: Vec<(u32, Op)>, mut names: Vec<(u32, Box<str>)>) -> Self {
+        names.sort();
         ops.sort_by_key(|(number, _)| *number);
         let split = ops.partition_point(|(number, _)| *number < DENSE_NUMBERS_MAX);
         let sparse = ops.split_off(split).into_boxed_slice();
@@ -195,7 +205,7 @@ impl MessageProgram {
             dense.resize(number as usize, Op::skip());
             dense.push(op);
         }
-        Self { dense: dense.into_boxed_slice(), sparse }
+        Self { dense: dense.into_boxed_slice(), sparse, names: names.into_boxed_slice() }
     }
 }
 
@@ -233,6 +243,7 @@ impl Compiler<'_> {
     fn record(&mut self, message: &MessageDescriptor, record: &RecordLayout) -> MessageProgram {
         let fields: Vec<FieldDescriptor> = crate::schema::protobuf::fields(message);
         let mut ops = Vec::new();
+        let mut names = Vec::new();
         for (index, field) in fields.iter().enumerate() {
             let mut op = Op::skip();
             if let Some(place) = record.place(index) {
@@ -241,9 +252,10 @@ impl Compiler<'_> {
             self.fill_clears(&mut op, field, &fields, record);
             if !op.is_skip() {
                 ops.push((field.number(), op));
+                names.push((field.number(), field.name().into()));
             }
         }
-        MessageProgram::new(ops)
+        MessageProgram::new(ops, names)
     }
 
     /// What one planned field does.

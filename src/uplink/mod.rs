@@ -16,6 +16,7 @@ mod settlement;
 mod slots;
 mod told;
 mod transcode;
+mod trouble;
 mod value;
 
 #[cfg(test)]

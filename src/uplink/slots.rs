@@ -19,7 +19,7 @@ use crate::{
     mapping::{SlotIdx, SlotPlan},
     model::Cause,
     schema::Scalar,
-    uplink::Limits,
+    uplink::{Limits, trouble::Trouble},
 };
 
 /// What a slot holds.
@@ -141,6 +141,8 @@ pub struct Slots {
     points_max: usize,
     /// Properties of the payload that the schema does not know, over the whole message (JSON).
     pub unknown: u32,
+    /// What the decoder knows of the message's error, beside the error.
+    pub(crate) trouble: Trouble,
 }
 
 impl Slots {
@@ -156,6 +158,7 @@ impl Slots {
         self.elements.clear();
         self.scratch.clear();
         self.unknown = 0;
+        self.trouble.clear();
         self.items_of_message = 0;
         self.scratch_of_message = 0;
         self.element_start = usize::from(plan.element_start);
@@ -318,6 +321,14 @@ impl Slots {
         }
         let range = start..self.scratch.len();
         Ok(Slot { bits: pack(range), count: 0, state: State::Scratch })
+    }
+
+    /// Forgets a text, if it was the last one made.
+    pub(crate) fn drop_text(&mut self, text: Slot) {
+        let range = text.range();
+        if text.state == State::Scratch && range.end == self.scratch.len() {
+            self.scratch.truncate(range.start);
+        }
     }
 
     /// Notes one element of `points`.

@@ -57,33 +57,37 @@ pub(crate) fn vehicle<'a>(
 /// The field, what is wrong, the byte, the clocks.
 fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError) -> String {
     let mut text = String::new();
-    if let Some(slot) = error.slot {
+    let trouble = &slots.trouble;
+    if let Some(slot) = error.slot.filter(|_| !trouble.has_path()) {
         text.push_str(&subject(plan, slot));
     }
-    text.push_str(error.what);
+    text.push_str(&trouble.told(error.what));
     let mut add = |more: std::fmt::Arguments<'_>| {
         text.write_fmt(more).expect("writing to a string does not fail");
     };
-    if let Some(offset) = error.offset {
-        add(format_args!(" at byte {offset}"));
-    }
     match error.cause {
-        Cause::TimeOutOfBounds => {
-            let nanos = match &plan.time {
-                Some(time) => slots.slot_if(time.slot).and_then(|slot| {
-                    value::nanos_of(slots, time.slot, slot, &time.scalar, time.unit).ok()
-                }),
-                None => digits_at(context.payload, error.offset),
-            };
-            let point = UnixNanos(nanos.unwrap_or_default());
-            let received = context.received_at;
-            add(format_args!(": the point says {point}, it was received {received}"));
-        }
         Cause::TooManyPoints => add(format_args!(" of {}", context.limits.points_max)),
         Cause::TooManyBytes => add(format_args!(" of {} bytes", context.limits.bytes_max)),
         Cause::TooManyElements => add(format_args!(" of {}", context.limits.repeated_max)),
         Cause::PayloadTooDeep => add(format_args!("; the bound is {}", context.limits.depth_max)),
         _ => {}
+    }
+    if let Some(offset) = error.offset {
+        add(format_args!(" at byte {offset}"));
+    }
+    if error.cause == Cause::TimeOutOfBounds {
+        let nanos = match &plan.time {
+            Some(time) => slots.slot_if(time.slot).and_then(|slot| {
+                value::nanos_of(slots, time.slot, slot, &time.scalar, time.unit).ok()
+            }),
+            None => digits_at(context.payload, error.offset),
+        };
+        let point = UnixNanos(nanos.unwrap_or_default());
+        let received = context.received_at;
+        add(format_args!(": the point says {point}, it was received {received}"));
+    }
+    if let Some(value) = trouble.value() {
+        add(format_args!(": {value}"));
     }
     text
 }

@@ -3,6 +3,7 @@
 //! | JSON Schema | in a line |
 //! |---|---|
 //! | `integer` (5.0 counts), `number`, `string`, `boolean` | integer, float, string, boolean |
+//! | `integer` with `format: uint64`, or with `minimum` 0 and `maximum` past 2^63-1 | unsigned integer |
 //! | `object` with `properties` | flattened |
 //! | `object` with only `additionalProperties: {…}` of a scalar | map |
 //! | `array` of a scalar | list |

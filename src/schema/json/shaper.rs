@@ -109,6 +109,7 @@ impl<'a> Shaper<'a> {
                 self.tell("has no `type`; say which".to_owned());
                 return None;
             }
+            ["integer"] if node.is_unsigned() => Kind::Scalar(Scalar::Unsigned),
             ["integer"] => Kind::Scalar(Scalar::Integer),
             ["number"] => Kind::Scalar(Scalar::Float64),
             ["string"] => Kind::Scalar(Scalar::String),

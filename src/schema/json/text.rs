@@ -6,6 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
+use serde_json::Value;
 
 /// A schema: an object, or `true` or `false`.
 #[derive(Debug)]
@@ -40,6 +41,26 @@ pub(super) struct Node {
     #[serde(rename = "$defs")]
     pub(super) defs: Option<Ordered<Text>>,
     pub(super) definitions: Option<Ordered<Text>>,
+    pub(super) format: Value,
+    pub(super) minimum: Value,
+    #[serde(rename = "exclusiveMinimum")]
+    pub(super) above: Value,
+    pub(super) maximum: Value,
+    #[serde(rename = "exclusiveMaximum")]
+    pub(super) below: Value,
+}
+
+impl Node {
+    /// Whether an integer of this schema needs 64 bits without a sign: its `format` says so, or its
+    /// bounds do.
+    pub(super) fn is_unsigned(&self) -> bool {
+        /// 2^63.
+        const SIGNED_END: f64 = 9_223_372_036_854_775_808.0;
+        let at_least = |bound: &Value, least: f64| bound.as_f64().is_some_and(|b| b >= least);
+        let is_positive = at_least(&self.minimum, 0.0) || at_least(&self.above, -1.0);
+        let is_large = at_least(&self.maximum, SIGNED_END) || at_least(&self.below, SIGNED_END);
+        self.format.as_str() == Some("uint64") || (is_positive && is_large)
+    }
 }
 
 /// One word or a list of words.

@@ -6,7 +6,7 @@ use super::text;
 use crate::{
     mapping::{
         SlotIdx,
-        avro::{Op, Program},
+        avro::{Fields, Op, Program},
     },
     model::Cause,
     schema::avro::{Leaf, Type, TypeIdx, Types},
@@ -40,7 +40,7 @@ pub(crate) fn element(
     let types = &program.types;
     let payload = &payload[..range.end];
     let mut walk = Walk { payload, at: range.start, slots, types, depth_max: limits.depth_max };
-    walk.all(program.element.as_deref().unwrap_or_default(), 1)
+    program.element.as_ref().map_or(Ok(()), |element| walk.all(element, 1))
 }
 
 /// One walk over one payload; `at <= payload.len()`.
@@ -62,8 +62,18 @@ struct Block {
 
 impl Walk<'_> {
     /// Does what the ops say, in order.
-    fn all(&mut self, ops: &[Op], depth: u32) -> Result<(), DecodeError> {
-        ops.iter().try_for_each(|op| self.one(op, depth))
+    fn all(&mut self, fields: &Fields, depth: u32) -> Result<(), DecodeError> {
+        for (index, op) in fields.ops.iter().enumerate() {
+            self.one(op, depth).map_err(|error| self.within(fields, index, error))?;
+        }
+        Ok(())
+    }
+
+    /// What is wrong lies in this field of a record.
+    #[cold]
+    fn within(&mut self, fields: &Fields, index: usize, error: DecodeError) -> DecodeError {
+        self.slots.trouble.within(&fields.names[index]);
+        error
     }
 
     /// Does what one op says.

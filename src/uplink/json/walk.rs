@@ -1,31 +1,33 @@
-//! One parse: what the seeds share, and what becomes of an error.
+//! What the plan does with each value of a payload.
 
 use std::ops::Range;
 
-use serde::de::DeserializeSeed;
-use serde_json::error::Category;
-
-use super::seeds::Fields;
+use super::{number::Whole, reader::Reader, words};
 use crate::{
-    mapping::{
-        SlotIdx,
-        json::{Object, Program},
-    },
+    mapping::json::{Nested, Object, Op, Program},
     model::Cause,
+    schema::Scalar,
     uplink::{DecodeError, Limits, Slot, Slots},
 };
 
-/// Parses a message.
+/// Reads a message.
 pub(crate) fn message(
     program: &Program,
     payload: &[u8],
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    parse(&program.message, payload, 0..payload.len(), slots, limits)
+    if let Err(error) = str::from_utf8(payload) {
+        let what = words::of_start(payload).unwrap_or("the payload is not UTF-8");
+        slots.trouble.say(format_args!("{what}"));
+        return Err(DecodeError::new(Cause::PayloadNotUtf8, what).at(error.valid_up_to()));
+    }
+    let mut reader = Reader { text: payload, at: 0, slots, depth_max: limits.depth_max };
+    reader.payload(&program.message)?;
+    reader.end()
 }
 
-/// Parses one element of `points`, whose range an earlier parse has found.
+/// Reads one element of `points`, whose range an earlier walk has found.
 pub(crate) fn element(
     program: &Program,
     payload: &[u8],
@@ -33,116 +35,323 @@ pub(crate) fn element(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    match &program.element {
-        Some(element) => parse(element, payload, range, slots, limits),
-        None => Ok(()),
-    }
+    let Some(object) = &program.element else { return Ok(()) };
+    let text = &payload[..range.end];
+    let mut reader = Reader { text, at: range.start, slots, depth_max: limits.depth_max };
+    reader.object(object, 1)
 }
 
-/// Parses one object of the payload.
-fn parse(
-    object: &Object,
-    payload: &[u8],
-    range: Range<usize>,
-    slots: &mut Slots,
-    limits: &Limits,
-) -> Result<(), DecodeError> {
-    let text = str::from_utf8(&payload[range.clone()]).map_err(|error| {
-        let at = range.start + error.valid_up_to();
-        DecodeError::new(Cause::PayloadNotUtf8, "the payload is not UTF-8").at(at)
-    })?;
-    let mut walk = Walk { payload, slots, depth_max: limits.depth_max, failure: None };
-    let mut parser = serde_json::Deserializer::from_str(text);
-    let result = Fields { walk: &mut walk, object, depth: 1 }
-        .deserialize(&mut parser)
-        .and_then(|()| parser.end());
-    result.map_err(|error| {
-        let at = range.start + offset_of(text, error.line(), error.column());
-        let found = walk.failure.unwrap_or(match error.classify() {
-            Category::Eof => {
-                DecodeError::new(Cause::PayloadTruncated, "the payload ends inside a value")
+impl Reader<'_> {
+    /// The payload's one value.
+    fn payload(&mut self, object: &Object) -> Result<(), DecodeError> {
+        match self.peek()? {
+            b'{' => self.object(object, 1),
+            b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n' => {
+                Err(self.mismatch("an object"))
             }
-            Category::Syntax | Category::Io => {
-                DecodeError::new(Cause::PayloadMalformed, "the payload is not JSON")
-            }
-            Category::Data => {
-                DecodeError::new(Cause::PayloadMismatch, "the payload is not a JSON object")
-            }
-        });
-        if found.offset.is_some() { found } else { found.at(at) }
-    })
-}
-
-/// The byte that a line and column of the parser's mean.
-fn offset_of(text: &str, line: usize, column: usize) -> usize {
-    let before = text.split_inclusive('\n').take(line.saturating_sub(1));
-    let start: usize = before.map(str::len).sum();
-    (start + column.saturating_sub(1)).min(text.len())
-}
-
-/// What all seeds of one parse share.
-pub(super) struct Walk<'a> {
-    pub(super) payload: &'a [u8],
-    pub(super) slots: &'a mut Slots,
-    depth_max: u32,
-    /// Why a seed has stopped the parser; its own error says only where.
-    failure: Option<DecodeError>,
-}
-
-impl Walk<'_> {
-    /// Stops the parser.
-    #[cold]
-    pub(super) fn fail<E: serde::de::Error>(&mut self, error: DecodeError) -> E {
-        self.failure = Some(error);
-        E::custom("stopped")
+            _ => Err(self.malformed()),
+        }
     }
 
-    /// Stops the parser at a value that the schema does not allow there.
-    #[cold]
-    pub(super) fn mismatch<E: serde::de::Error>(
-        &mut self,
-        what: &'static str,
-        slot: Option<SlotIdx>,
-    ) -> E {
-        let error = DecodeError::new(Cause::PayloadMismatch, what);
-        self.fail(match slot {
-            Some(slot) => error.in_slot(slot),
-            None => error,
-        })
+    /// An object with declared properties; we are at its bracket.
+    fn object(&mut self, object: &Object, depth: u32) -> Result<(), DecodeError> {
+        self.enter(depth)?;
+        let mut seen = 0;
+        let mut next = 0;
+        let mut has_more = !self.take(b'}')?;
+        while has_more {
+            let name = self.name()?;
+            let found = object.find(self.slots.bytes_of(self.text, name), next);
+            self.slots.drop_text(name);
+            match found {
+                Some(index) => {
+                    next = index + 1;
+                    let property = &object.properties[index];
+                    let value = self.value(&property.op, depth + 1);
+                    let is_value = value.map_err(|error| self.within(&property.name, error))?;
+                    if is_value || property.nullable {
+                        seen |= property.required;
+                    } else {
+                        seen &= !property.required;
+                    }
+                }
+                None => {
+                    self.slots.unknown = self.slots.unknown.saturating_add(1);
+                    self.skip(depth + 1)?;
+                }
+            }
+            has_more = self.more(b'}')?;
+        }
+        match object.missing(seen) {
+            Some(missing) => Err(self.missing(&missing.name)),
+            None => Ok(()),
+        }
     }
 
-    /// Bounds the depth of what is parsed.
-    pub(super) fn check_depth<E: serde::de::Error>(&mut self, depth: u32) -> Result<(), E> {
-        if depth > self.depth_max {
-            let what = "objects and arrays nest deeper than the bound";
-            return Err(self.fail(DecodeError::new(Cause::PayloadTooDeep, what)));
+    /// The value of a declared property: whether there is one (and not null).
+    #[inline]
+    fn value(&mut self, op: &Op, depth: u32) -> Result<bool, DecodeError> {
+        let first = self.peek()?;
+        match op {
+            Op::Scalar(slot, scalar) => {
+                let value = self.scalar(scalar, first).map_err(|error| error.in_slot(*slot))?;
+                self.slots.set(*slot, value);
+                Ok(!value.is_absent())
+            }
+            Op::Skip => {
+                self.skip(depth)?;
+                Ok(first != b'n')
+            }
+            _ => self.container(op, first, depth),
+        }
+    }
+
+    /// The same for what is no scalar. Of two of one name the last counts, so what the first has
+    /// stored goes.
+    fn container(&mut self, op: &Op, first: u8, depth: u32) -> Result<bool, DecodeError> {
+        self.empty(op);
+        match (op, first) {
+            (_, b'n') => {
+                self.literal(b"null")?;
+                return Ok(false);
+            }
+            (Op::Object(nested), b'{') => {
+                self.slots.set_bits(nested.presence, 1);
+                self.object(&nested.object, depth)?;
+            }
+            (Op::List(slot, scalar), b'[') => {
+                self.enter(depth)?;
+                let mut has_more = !self.take(b']')?;
+                for index in 0_u32.. {
+                    if !has_more {
+                        break;
+                    }
+                    let value = self.item(scalar);
+                    let pushed = value
+                        .and_then(|value| self.slots.push(self.text, *slot, Slot::ABSENT, value));
+                    pushed.map_err(|error| self.within_item(index, error.in_slot(*slot)))?;
+                    has_more = self.more(b']')?;
+                }
+            }
+            (Op::Map(slot, scalar), b'{') => {
+                self.enter(depth)?;
+                let mut has_more = !self.take(b'}')?;
+                while has_more {
+                    let key = self.name()?;
+                    let value = self.item(scalar);
+                    let pushed = value.and_then(|value| match value.is_absent() {
+                        true => Ok(()),
+                        false => self.slots.push(self.text, *slot, key, value),
+                    });
+                    pushed.map_err(|error| self.within_key(key, error.in_slot(*slot)))?;
+                    has_more = self.more(b'}')?;
+                }
+            }
+            (Op::Points, b'[') => self.points(depth)?,
+            (Op::Object(_) | Op::Map(..), _) => return Err(self.mismatch("an object")),
+            (Op::List(..) | Op::Points, _) => return Err(self.mismatch("a list")),
+            (Op::Scalar(..) | Op::Skip, _) => unreachable!("these are no containers"),
+        }
+        Ok(true)
+    }
+
+    /// Notes the range of each element.
+    fn points(&mut self, depth: u32) -> Result<(), DecodeError> {
+        self.enter(depth)?;
+        let mut has_more = !self.take(b']')?;
+        while has_more {
+            if self.peek()? != b'{' {
+                let error = self.mismatch("an object");
+                let index = self.slots.elements_count();
+                self.slots.trouble.within(itoa::Buffer::new().format(index));
+                return Err(error);
+            }
+            let range = self.pass(depth + 1)?;
+            self.slots.push_element(range)?;
+            has_more = self.more(b']')?;
         }
         Ok(())
     }
 
-    /// Where text of the payload lies in it.
-    pub(super) fn range_of(&self, text: &str) -> Range<usize> {
-        let start = text.as_ptr().addr() - self.payload.as_ptr().addr();
-        start..start + text.len()
+    /// A scalar of a list or map; absent for null.
+    fn item(&mut self, scalar: &Scalar) -> Result<Slot, DecodeError> {
+        let first = self.peek()?;
+        self.scalar(scalar, first)
     }
 
-    /// Text that had escapes.
-    pub(super) fn unescaped(&mut self, text: &str) -> Slot {
-        let made = self.slots.make_text(|out| {
-            out.extend_from_slice(text.as_bytes());
-            Ok(())
-        });
-        made.expect("appending does not fail")
+    /// A scalar as it lies in its slot; absent for null.
+    #[inline]
+    fn scalar(&mut self, scalar: &Scalar, first: u8) -> Result<Slot, DecodeError> {
+        let start = self.at;
+        match (scalar, first) {
+            (Scalar::Float64, b'0'..=b'9' | b'-') => match self.float()? {
+                Some(value) => Ok(Slot::bits(value.to_bits())),
+                None => {
+                    let number = String::from_utf8_lossy(&self.text[start..self.at]);
+                    let number = crate::uplink::trouble::shown(number.as_bytes());
+                    self.slots.trouble.say(format_args!("{number} is past the doubles"));
+                    Err(DecodeError::new(Cause::PayloadMismatch, "past the doubles").at(start))
+                }
+            },
+            (Scalar::Integer | Scalar::Unsigned, b'0'..=b'9' | b'-') => {
+                let whole = self.whole()?;
+                self.integer(scalar, whole, start..self.at)
+            }
+            (Scalar::Integer | Scalar::Unsigned, b'"') => self.quoted_integer(scalar),
+            (Scalar::String, b'"') => self.string(),
+            (Scalar::Boolean, b't') => {
+                self.literal(b"true")?;
+                Ok(Slot::bits(1))
+            }
+            (Scalar::Boolean, b'f') => {
+                self.literal(b"false")?;
+                Ok(Slot::bits(0))
+            }
+            (_, b'n') => {
+                self.literal(b"null")?;
+                Ok(Slot::ABSENT)
+            }
+            _ => Err(self.mismatch(expected(scalar))),
+        }
     }
 
-    /// Stores an item of a list or map.
-    pub(super) fn push<E: serde::de::Error>(
+    /// A whole number, if it is one and fits.
+    #[inline]
+    fn integer(
         &mut self,
-        slot: SlotIdx,
-        key: Slot,
-        value: Slot,
-    ) -> Result<(), E> {
-        let pushed = self.slots.push(self.payload, slot, key, value);
-        pushed.map_err(|error| self.fail(error.in_slot(slot)))
+        scalar: &Scalar,
+        whole: Whole,
+        text: Range<usize>,
+    ) -> Result<Slot, DecodeError> {
+        let bits = match (scalar, whole) {
+            (Scalar::Unsigned, Whole::Fits(value)) => u64::try_from(value).ok(),
+            (_, Whole::Fits(value)) => i64::try_from(value).ok().map(i64::cast_unsigned),
+            (_, Whole::TooLarge | Whole::Fraction) => None,
+        };
+        match bits {
+            Some(bits) => Ok(Slot::bits(bits)),
+            None => Err(self.no_integer(scalar, whole, text)),
+        }
+    }
+
+    /// Why a number is no integer of its type.
+    #[cold]
+    fn no_integer(&mut self, scalar: &Scalar, whole: Whole, text: Range<usize>) -> DecodeError {
+        let start = text.start;
+        let number = crate::uplink::trouble::shown(&self.text[text]);
+        if whole == Whole::Fraction {
+            let words = format_args!("{number} is not whole and the schema has an integer");
+            self.slots.trouble.say(words);
+            return DecodeError::new(Cause::PayloadMismatch, "not whole").at(start);
+        }
+        let bounds = match scalar {
+            Scalar::Unsigned => "from 0 to 18446744073709551615",
+            _ => {
+                "an integer has more than 64 bits with its sign; `minimum` 0 and `maximum` \
+                 18446744073709551615 in the schema make it unsigned"
+            }
+        };
+        self.slots.trouble.say(format_args!("{number} is out of range: {bounds}"));
+        DecodeError::new(Cause::IntegerOutOfRange, "an integer is out of range").at(start)
+    }
+
+    /// An integer in quotes, as protobuf's JSON writes those of 64 bits.
+    fn quoted_integer(&mut self, scalar: &Scalar) -> Result<Slot, DecodeError> {
+        let start = self.at;
+        let text = self.string()?;
+        let range = start + 1..self.at.max(start + 2) - 1;
+        let digits = self.slots.bytes_of(self.text, text);
+        let unsigned = digits.strip_prefix(b"-").unwrap_or(digits);
+        if unsigned.is_empty() || !unsigned.iter().all(u8::is_ascii_digit) {
+            self.at = start;
+            return Err(self.mismatch(expected(scalar)));
+        }
+        let whole = super::number::whole(digits);
+        self.slots.drop_text(text);
+        self.integer(scalar, whole, range)
+    }
+
+    /// Forgets what an earlier property of the same name has stored.
+    fn empty(&mut self, op: &Op) {
+        match op {
+            Op::Skip => {}
+            Op::Scalar(slot, _) | Op::List(slot, _) | Op::Map(slot, _) => {
+                self.slots.set(*slot, Slot::ABSENT);
+            }
+            Op::Object(nested) => self.empty_object(nested),
+            Op::Points => self.slots.clear_elements(),
+        }
+    }
+
+    /// The same for all that lies in an object.
+    fn empty_object(&mut self, nested: &Nested) {
+        if self.slots.slot(nested.presence).is_absent() {
+            return;
+        }
+        self.slots.set(nested.presence, Slot::ABSENT);
+        self.slots.clear(nested.slots.clone());
+        if nested.holds_points {
+            self.slots.clear_elements();
+        }
+    }
+
+    /// What stands here is of another type than the schema says, or no JSON at all.
+    #[cold]
+    fn mismatch(&mut self, expected: &str) -> DecodeError {
+        let start = self.at;
+        let found = match self.text.get(start) {
+            Some(b'{') => "an object",
+            Some(b'[') => "a list",
+            Some(b'"') => "a string",
+            Some(b'0'..=b'9' | b'-') => "a number",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => return self.malformed(),
+        };
+        // What only looks like a value is told as what it is.
+        if let Err(error) = self.skip(1) {
+            return error;
+        }
+        self.slots.trouble.say(format_args!("{found} where the schema has {expected}"));
+        let value = self.text.get(start..self.at).unwrap_or_default();
+        self.slots.trouble.show(value);
+        DecodeError::new(Cause::PayloadMismatch, "a value of another type").at(start)
+    }
+
+    /// A property that must be there is not.
+    #[cold]
+    fn missing(&mut self, name: &str) -> DecodeError {
+        self.slots.trouble.say(format_args!("is required and absent"));
+        self.slots.trouble.within(name);
+        DecodeError::new(Cause::PayloadMismatch, "a required property is absent")
+            .at(self.at.saturating_sub(1))
+    }
+
+    /// The error lies in this property.
+    #[cold]
+    fn within(&mut self, name: &str, error: DecodeError) -> DecodeError {
+        self.slots.trouble.within(name);
+        error
+    }
+
+    /// The error lies in this item of a list.
+    #[cold]
+    fn within_item(&mut self, index: u32, error: DecodeError) -> DecodeError {
+        self.within(itoa::Buffer::new().format(index), error)
+    }
+
+    /// The error lies in this entry of a map.
+    #[cold]
+    fn within_key(&mut self, key: Slot, error: DecodeError) -> DecodeError {
+        let key = String::from_utf8_lossy(self.slots.bytes_of(self.text, key)).into_owned();
+        self.within(&key, error)
+    }
+}
+
+/// A scalar in the words of JSON Schema.
+fn expected(scalar: &Scalar) -> &'static str {
+    match scalar {
+        Scalar::Float64 => "a number",
+        other => other.word(),
     }
 }

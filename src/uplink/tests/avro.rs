@@ -388,8 +388,18 @@ fn a_union_of_several_types_has_a_member_a_branch() {
     check(fields, &[2, 4], "m z=2i\n");
     check(fields, &[4, 2, b's', 4], "m u_string=\"s\",z=2i\n");
     check(fields, &[6, 2, 4], "m u_Car_x=1i,z=2i\n");
-    check_refused(fields, &[8], Cause::PayloadMalformed, "a union has no such branch at byte 0");
-    check_refused(fields, &[1], Cause::PayloadMalformed, "an index is negative at byte 0");
+    check_refused(
+        fields,
+        &[8],
+        Cause::PayloadMalformed,
+        "field `u`: a union has no such branch at byte 0",
+    );
+    check_refused(
+        fields,
+        &[1],
+        Cause::PayloadMalformed,
+        "field `u`: an index is negative at byte 0",
+    );
 }
 
 #[test]

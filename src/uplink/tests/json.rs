@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A set with these properties (a JSON object); `more` are further keywords of the root.
-fn set(properties: &str, more: &str, rest: &str) -> Set {
+pub(super) fn set(properties: &str, more: &str, rest: &str) -> Set {
     set_with(properties, more, rest, Limits::default())
 }
 
@@ -35,7 +35,7 @@ fn check_refused(properties: &str, payload: &str, cause: Cause, detail: &str) {
     assert_eq!(found, (cause, detail.to_owned()), "{payload}");
 }
 
-const SCALARS: &str = r#"{"i":{"type":"integer"},"n":{"type":"number"},"s":{"type":"string"},
+pub(super) const SCALARS: &str = r#"{"i":{"type":"integer"},"n":{"type":"number"},"s":{"type":"string"},
     "b":{"type":"boolean"},"z":{"type":["integer","null"]}}"#;
 
 #[test]
@@ -116,23 +116,40 @@ fn properties_that_are_not_declared_are_skipped_and_counted() {
 #[test]
 fn type_and_required_are_checked() {
     let mismatch = Cause::PayloadMismatch;
-    let other = |field: &str, at: usize| {
-        format!("field `{field}`: a value has another type than its schema says at byte {at}")
-    };
-    check_refused(SCALARS, r#"{"i":1.5}"#, mismatch, &other("i", 7));
-    check_refused(SCALARS, r#"{"i":"1"}"#, mismatch, &other("i", 7));
-    check_refused(SCALARS, r#"{"n":"1"}"#, mismatch, &other("n", 7));
-    check_refused(SCALARS, r#"{"s":1}"#, mismatch, &other("s", 5));
-    check_refused(SCALARS, r#"{"b":0}"#, mismatch, &other("b", 5));
-    check_refused(SCALARS, r#"{"s":["x"]}"#, mismatch, &other("s", 5));
-    let range = "field `i`: an integer has more than 64 bits with its sign at byte 23";
-    check_refused(SCALARS, r#"{"i":9223372036854775808}"#, Cause::IntegerOutOfRange, range);
-    assert_eq!(set(SCALARS, "", "").outcome(br#"{"i":1e30}"#), Err(Cause::IntegerOutOfRange));
+    check_refused(
+        SCALARS,
+        r#"{"i":"1x"}"#,
+        mismatch,
+        "field `i`: a string where the schema has an integer at byte 5: \"1x\"",
+    );
+    check_refused(
+        SCALARS,
+        r#"{"n":"1"}"#,
+        mismatch,
+        "field `n`: a string where the schema has a number at byte 5: \"1\"",
+    );
+    check_refused(
+        SCALARS,
+        r#"{"s":1}"#,
+        mismatch,
+        "field `s`: a number where the schema has a string at byte 5: 1",
+    );
+    check_refused(
+        SCALARS,
+        r#"{"b":0}"#,
+        mismatch,
+        "field `b`: a number where the schema has a boolean at byte 5: 0",
+    );
+    check_refused(
+        SCALARS,
+        r#"{"s":["x"]}"#,
+        mismatch,
+        "field `s`: a list where the schema has a string at byte 5: [\"x\"]",
+    );
     let required = ",\"required\":[\"i\",\"z\",\"extra\"]";
     let mut set = set(SCALARS, required, "fields = { exclude = [\"n\"] }");
     assert_eq!(set.lines(br#"{"i":1,"z":null,"extra":{}}"#), "m i=1i\n");
-    let absent =
-        (mismatch, "field `i`: a required property is absent or null at byte 20".to_owned());
+    let absent = (mismatch, "field `i` is required and absent at byte 20".to_owned());
     assert_eq!(set.failure(br#"{"z":null,"extra":{}}"#), absent);
     assert_eq!(set.outcome(br#"{"i":null,"z":1,"extra":1}"#), Err(mismatch));
     assert_eq!(set.outcome(br#"{"i":1,"z":1}"#), Err(mismatch));
@@ -141,7 +158,6 @@ fn type_and_required_are_checked() {
 
 #[test]
 fn what_is_no_json_object_has_a_cause() {
-    let malformed = Cause::PayloadMalformed;
     check_refused(
         SCALARS,
         "",
@@ -152,18 +168,14 @@ fn what_is_no_json_object_has_a_cause() {
         SCALARS,
         "{\"i\":",
         Cause::PayloadTruncated,
-        "the payload ends inside a value at byte 4",
+        "field `i`: the payload ends inside a value at byte 5",
     );
-    check_refused(SCALARS, "{\"i\":1,}", malformed, "the payload is not JSON at byte 7");
-    check_refused(SCALARS, "{\n\"i\":01}", malformed, "the payload is not JSON at byte 7");
-    check_refused(SCALARS, "{} {}", malformed, "the payload is not JSON at byte 3");
     check_refused(
         SCALARS,
         "[]",
         Cause::PayloadMismatch,
-        "the payload is not a JSON object at byte 0",
+        "a list where the schema has an object at byte 0: []",
     );
-    check_refused(SCALARS, "{\"i\":NaN}", malformed, "the payload is not JSON at byte 5");
     let found = set(SCALARS, "", "").failure(b"{\"s\":\"\xff\"}");
     assert_eq!(found, (Cause::PayloadNotUtf8, "the payload is not UTF-8 at byte 6".to_owned()));
     let limits = Limits { depth_max: 8, repeated_max: 2, ..Limits::default() };
@@ -175,6 +187,74 @@ fn what_is_no_json_object_has_a_cause() {
     assert_eq!(set.outcome(deep(8).as_bytes()), Err(Cause::PayloadTooDeep));
     assert_eq!(set.outcome(deep(100_000).as_bytes()), Err(Cause::PayloadTooDeep));
     assert_eq!(set.outcome(br#"{"l":[1,2,3]}"#), Err(Cause::TooManyElements));
+}
+
+/// `j7-integer-rounded`, `j2-large-and-quoted-integers`: exact to 64 bits, or a dead letter.
+#[test]
+fn an_integer_is_never_rounded() {
+    let whole = [
+        ("9007199254740993.0", "9007199254740993"),
+        ("1795161600350000001.0", "1795161600350000001"),
+        ("-9223372036854775808.000", "-9223372036854775808"),
+        ("9.007199254740993e15", "9007199254740993"),
+        ("4503599627370496.5e1", "45035996273704965"),
+        ("\"123456789\"", "123456789"),
+        ("\"-9223372036854775808\"", "-9223372036854775808"),
+        ("\"\\u0037\"", "7"),
+    ];
+    for (payload, expect) in whole {
+        check(SCALARS, &format!("{{\"i\":{payload}}}"), &format!("m i={expect}i\n"));
+    }
+    let fraction = "is not whole and the schema has an integer at byte 5";
+    for payload in ["4503599627370497.5", "9007199254740992.5", "1.00000000000000000001", "5e-1"] {
+        let told = format!("field `i`: {payload} {fraction}");
+        check_refused(SCALARS, &format!("{{\"i\":{payload}}}"), Cause::PayloadMismatch, &told);
+    }
+    let range = "is out of range: an integer has more than 64 bits with its sign; `minimum` 0 and \
+                 `maximum` 18446744073709551615 in the schema make it unsigned at byte 5";
+    for payload in ["9223372036854775808", "13835058055282163713", "1e30"] {
+        let told = format!("field `i`: {payload} {range}");
+        check_refused(SCALARS, &format!("{{\"i\":{payload}}}"), Cause::IntegerOutOfRange, &told);
+    }
+}
+
+/// A time in nanoseconds is as exact (`j7-integer-rounded`).
+#[test]
+fn a_time_is_never_rounded() {
+    let properties = r#"{"t":{"type":"integer"},"n":{"type":"integer"}}"#;
+    let mut set = set(properties, "", "time = { field = \"t\", unit = \"ns\" }");
+    let (_, lines) = set.run(TOPIC, br#"{"t":1795161600350000001.0,"n":1}"#);
+    assert_eq!(lines, "m n=1i 1795161600350000001\n");
+}
+
+/// `j2-large-and-quoted-integers`: the schema's format or bounds say that there is no sign.
+#[test]
+fn an_integer_without_a_sign_is_what_the_schema_says() {
+    let unsigned = [
+        r#"{"key":{"type":"integer","format":"uint64"}}"#,
+        r#"{"key":{"type":"integer","minimum":0,"maximum":18446744073709551615}}"#,
+        r#"{"key":{"type":["integer","null"],"exclusiveMinimum":-1,"exclusiveMaximum":1.8446744073709552e19}}"#,
+    ];
+    for properties in unsigned {
+        let schema = format!("{{\"type\":\"object\",\"properties\":{properties}}}");
+        let toml = mapping("json", "schema = \"m.schema.json\"\nmeasurement = \"m\"");
+        let texts = [("m.schema.json", schema.as_str()), ("m.toml", toml.as_str())];
+        let mut set = Set::with(&texts, LineDialect::Unsigned, Limits::default());
+        for written in
+            ["13835058055282163713", "\"13835058055282163713\"", "13835058055282163713.0"]
+        {
+            let payload = format!("{{\"key\":{written}}}");
+            assert_eq!(set.lines(payload.as_bytes()), "m key=13835058055282163713u\n");
+        }
+        let below = set.outcome(br#"{"key":-1}"#);
+        assert_eq!(below, Err(Cause::IntegerOutOfRange), "{properties}");
+        let mut signed = Set::with(&texts, LineDialect::Signed, Limits::default());
+        assert_eq!(signed.lines(br#"{"key":5}"#), "m key=5i\n");
+        let past = signed.outcome(br#"{"key":13835058055282163713}"#);
+        assert_eq!(past, Err(Cause::IntegerOutOfRange));
+    }
+    let signed = r#"{"key":{"type":"integer","minimum":0,"maximum":100}}"#;
+    check(signed, r#"{"key":7}"#, "m key=7i\n");
 }
 
 /// A type, as the test knows it. Each may be null.

@@ -12,3 +12,4 @@ mod readback;
 mod set;
 mod shipped;
 mod wire;
+mod words;

@@ -89,39 +89,42 @@ fn what_is_cut_or_broken_is_told_with_its_byte() {
     check_cause(
         &[0x08],
         Cause::PayloadTruncated,
-        "field `a`: the payload ends inside a value at byte 1",
+        "field `a` (number 1): the payload ends inside a value at byte 1",
     );
     truncated(&[0xa0], 1);
     truncated(&[0xab, 0x06, 0x08, 1], 4);
     check_cause(
         &[0x49, 1, 2, 3],
         Cause::PayloadTruncated,
-        "field `f`: the payload ends inside a value at byte 4",
+        "field `f` (number 9): the payload ends inside a value at byte 4",
     );
     check_cause(
         &[0x12, 5, b'x'],
         Cause::PayloadTruncated,
-        "field `s`: the payload ends inside a value at byte 3",
+        "field `s` (number 2): the payload ends inside a value at byte 3",
     );
     let malformed = |bytes: &[u8], detail: &str| {
         check_cause(bytes, Cause::PayloadMalformed, detail);
     };
     malformed(
         &[0x1a, 2, 0x08, 0x80, 0x08, 1],
-        "field `n_x`: a value goes on past the end of its message at byte 4",
+        "field `n.x` (number 1): a value goes on past the end of its message at byte 4",
     );
     malformed(&[0x00, 1], "a field number is out of range at byte 0");
     malformed(&[0x0c], "a group ends that was not begun at byte 0");
     malformed(&[0xa6, 0x06, 0], "there is no such wire type at byte 2");
-    malformed(&[0x09, 1], "a field has another wire type than its schema says at byte 1");
+    malformed(
+        &[0x09, 1],
+        "field `a` (number 1): eight bytes where the schema has a varint at byte 0",
+    );
     malformed(
         &[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
-        "field `a`: a varint does not fit 64 bits at byte 1",
+        "field `a` (number 1): a varint does not fit 64 bits at byte 1",
     );
     check_cause(
         &[0x12, 2, b'x', 0xff],
         Cause::PayloadNotUtf8,
-        "field `s`: text is not UTF-8 at byte 2",
+        "field `s` (number 2): text is not UTF-8 at byte 2",
     );
 }
 
@@ -130,7 +133,7 @@ fn every_bound_of_a_message_bites() {
     let groups: Vec<u8> = [0xab, 0x06].repeat(40);
     let (cause, detail) = Harness::new(&proto(), &mapping("")).failure(&groups);
     assert_eq!(cause, Cause::PayloadTooDeep);
-    assert_eq!(detail, "groups nest too deep at byte 66; the bound is 32");
+    assert_eq!(detail, "groups nest too deep; the bound is 32 at byte 66");
 
     let limits = Limits { repeated_max: 2, points_max: 2, bytes_max: 60, ..Limits::default() };
     let check = |proto: &str, toml: &str, bytes: &[u8], cause: Cause, detail: &str| {
@@ -144,12 +147,18 @@ fn every_bound_of_a_message_bites() {
         "",
         &list,
         Cause::TooManyElements,
-        "field `l`: the list is over its bound of 2",
+        "field `l` (number 7): the list is over its bound of 2 at byte 0",
     );
     let points = proto3("message S { int32 v = 1; } message M { repeated S s = 1; }");
     let toml = "points = \"s\"";
     let three = [0x0a, 0, 0x0a, 0, 0x0a, 0];
-    check(&points, toml, &three, Cause::TooManyPoints, "more points than the bound of 2");
+    check(
+        &points,
+        toml,
+        &three,
+        Cause::TooManyPoints,
+        "field `s` (number 1): more points than the bound of 2 at byte 4",
+    );
     let long = [&[0x12, 50][..], &[b'x'; 50]].concat();
     let detail = "the message's lines are over their bound of 60 bytes";
     check(&proto(), "", &long, Cause::TooManyBytes, detail);

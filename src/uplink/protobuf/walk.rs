@@ -1,0 +1,306 @@
+//! What the plan does with each field of a message.
+
+use std::ops::Range;
+
+use super::wire::{GROUP_END, GROUP_START, LENGTH, VARINT, malformed, wire_word};
+use crate::{
+    mapping::{
+        SlotIdx,
+        protobuf::{Action, MapOp, MessageProgram, Nested, Op, Program, Wire},
+    },
+    model::Cause,
+    uplink::{DecodeError, Limits, Slot, Slots},
+};
+
+/// Walks a message.
+pub(crate) fn message(
+    program: &Program,
+    payload: &[u8],
+    slots: &mut Slots,
+    limits: &Limits,
+) -> Result<(), DecodeError> {
+    let mut walk = Walk { payload, slots, depth_max: limits.depth_max };
+    walk.fields(&program.message, Span { at: 0, end: payload.len() }, None)?;
+    Ok(())
+}
+
+/// Walks one element of `points`.
+pub(crate) fn element(
+    program: &Program,
+    payload: &[u8],
+    range: Range<usize>,
+    slots: &mut Slots,
+    limits: &Limits,
+) -> Result<(), DecodeError> {
+    let mut walk = Walk { payload, slots, depth_max: limits.depth_max };
+    if let Some(element) = &program.element {
+        walk.fields(element, Span { at: range.start, end: range.end }, None)?;
+    }
+    Ok(())
+}
+
+/// What is left of a message: `at <= end <= payload.len()`.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub(super) at: usize,
+    pub(super) end: usize,
+}
+
+/// One walk over one payload.
+pub(super) struct Walk<'a> {
+    pub(super) payload: &'a [u8],
+    pub(super) slots: &'a mut Slots,
+    pub(super) depth_max: u32,
+}
+
+impl Walk<'_> {
+    /// Applies a program to the fields of a span; inside a group, up to its end. Answers where it
+    /// stopped.
+    fn fields(
+        &mut self,
+        program: &MessageProgram,
+        mut span: Span,
+        group: Option<u32>,
+    ) -> Result<usize, DecodeError> {
+        while span.at < span.end {
+            let start = span.at;
+            let (number, wire_type) = self.tag(&mut span)?;
+            if wire_type == GROUP_END {
+                if group == Some(number) {
+                    return Ok(span.at);
+                }
+                return Err(malformed("a group ends that was not begun", start));
+            }
+            match program.op(number) {
+                Some(op) => self
+                    .apply(op, number, wire_type, &mut span)
+                    .map_err(|error| self.within(program, number, start, error))?,
+                None => self.skip(number, wire_type, &mut span, 0)?,
+            }
+        }
+        match group {
+            Some(_) => Err(self.overrun(span.end)),
+            None => Ok(span.at),
+        }
+    }
+
+    /// Does what the plan says with one field.
+    #[inline]
+    fn apply(
+        &mut self,
+        op: &Op,
+        number: u32,
+        wire_type: u8,
+        span: &mut Span,
+    ) -> Result<(), DecodeError> {
+        if !op.clears.is_empty() || op.clears_points {
+            self.clear(op);
+        }
+        match &op.action {
+            Action::Scalar(slot, wire) => {
+                self.expect_wire(wire.wire_type(), wire_type)?;
+                let value = self.scalar(*wire, span).map_err(|error| error.in_slot(*slot))?;
+                self.slots.set(*slot, value);
+                Ok(())
+            }
+            Action::Skip => self.skip(number, wire_type, span, 0),
+            Action::SecondsNanos(slot) => {
+                self.expect_wire(LENGTH, wire_type)?;
+                let inner = self.length_delimited(span)?;
+                self.seconds_nanos(*slot, inner).map_err(|error| error.in_slot(*slot))
+            }
+            Action::Wrapper(slot, wire) => {
+                self.expect_wire(LENGTH, wire_type)?;
+                let inner = self.length_delimited(span)?;
+                self.wrapper(*slot, *wire, inner).map_err(|error| error.in_slot(*slot))
+            }
+            Action::Message(nested) => self.nested(nested, number, wire_type, span),
+            Action::List(slot, wire) => {
+                self.list(*slot, *wire, wire_type, span).map_err(|error| error.in_slot(*slot))
+            }
+            Action::Map(map) => {
+                self.expect_wire(LENGTH, wire_type)?;
+                let inner = self.length_delimited(span)?;
+                self.map_entry(map, inner).map_err(|error| error.in_slot(map.slot))
+            }
+            Action::Points { is_group } => self.point(*is_group, number, wire_type, span),
+        }
+    }
+
+    /// Empties what the other members of a oneof had stored.
+    #[cold]
+    fn clear(&mut self, op: &Op) {
+        for range in &op.clears {
+            self.slots.clear(range.clone());
+        }
+        if op.clears_points {
+            self.slots.clear_elements();
+        }
+    }
+
+    /// A nested message: merged into what an earlier copy of it has stored.
+    fn nested(
+        &mut self,
+        nested: &Nested,
+        number: u32,
+        wire_type: u8,
+        span: &mut Span,
+    ) -> Result<(), DecodeError> {
+        if self.slots.slot(nested.presence).is_absent() {
+            self.slots.set_bits(nested.presence, 1);
+            self.slots.set_implicit(&nested.implicit);
+        }
+        if nested.is_group {
+            self.expect_wire(GROUP_START, wire_type)?;
+            span.at = self.fields(&nested.program, *span, Some(number))?;
+            return Ok(());
+        }
+        self.expect_wire(LENGTH, wire_type)?;
+        let inner = self.length_delimited(span)?;
+        self.fields(&nested.program, inner, None)?;
+        Ok(())
+    }
+
+    /// Notes where an element of `points` lies.
+    fn point(
+        &mut self,
+        is_group: bool,
+        number: u32,
+        wire_type: u8,
+        span: &mut Span,
+    ) -> Result<(), DecodeError> {
+        if is_group {
+            self.expect_wire(GROUP_START, wire_type)?;
+            let start = span.at;
+            let end = self.skip_group(number, span, 1)?;
+            return self.slots.push_element(start..end);
+        }
+        self.expect_wire(LENGTH, wire_type)?;
+        let inner = self.length_delimited(span)?;
+        self.slots.push_element(inner.at..inner.end)
+    }
+
+    /// `google.protobuf.Timestamp` or `Duration`.
+    fn seconds_nanos(&mut self, slot: SlotIdx, mut span: Span) -> Result<(), DecodeError> {
+        if self.slots.slot(slot).is_absent() {
+            self.slots.set_bits(slot, 0);
+            self.slots.set_bits(slot.next(), 0);
+        }
+        while span.at < span.end {
+            match self.tag(&mut span)? {
+                (1, wire_type) => {
+                    self.expect_wire(VARINT, wire_type)?;
+                    let seconds = self.scalar(Wire::Int64, &mut span)?;
+                    self.slots.set(slot, seconds);
+                }
+                (2, wire_type) => {
+                    self.expect_wire(VARINT, wire_type)?;
+                    let nanos = self.scalar(Wire::Int32, &mut span)?;
+                    self.slots.set(slot.next(), nanos);
+                }
+                (number, wire_type) => self.skip(number, wire_type, &mut span, 0)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A wrapper: present with its default until its field 1 says otherwise.
+    fn wrapper(&mut self, slot: SlotIdx, wire: Wire, mut span: Span) -> Result<(), DecodeError> {
+        if self.slots.slot(slot).is_absent() {
+            self.slots.set(slot, default_of(wire));
+        }
+        while span.at < span.end {
+            match self.tag(&mut span)? {
+                (1, wire_type) => {
+                    self.expect_wire(wire.wire_type(), wire_type)?;
+                    let value = self.scalar(wire, &mut span)?;
+                    self.slots.set(slot, value);
+                }
+                (number, wire_type) => self.skip(number, wire_type, &mut span, 0)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One element of a repeated scalar, or a packed run of them.
+    fn list(
+        &mut self,
+        slot: SlotIdx,
+        wire: Wire,
+        wire_type: u8,
+        span: &mut Span,
+    ) -> Result<(), DecodeError> {
+        if wire_type == wire.wire_type() {
+            let value = self.scalar(wire, span)?;
+            return self.slots.push(self.payload, slot, Slot::ABSENT, value);
+        }
+        if wire_type != LENGTH {
+            return Err(self.other_wire(wire.wire_type(), wire_type));
+        }
+        let mut packed = self.length_delimited(span)?;
+        while packed.at < packed.end {
+            let value = self.scalar(wire, &mut packed)?;
+            self.slots.push(self.payload, slot, Slot::ABSENT, value)?;
+        }
+        Ok(())
+    }
+
+    /// One entry of a map: absent key and value are the defaults.
+    fn map_entry(&mut self, map: &MapOp, mut span: Span) -> Result<(), DecodeError> {
+        let mut key = default_of(map.key);
+        let mut value = if map.value.is_range() {
+            default_of(map.value)
+        } else {
+            Slot::bits(map.value_default)
+        };
+        while span.at < span.end {
+            match self.tag(&mut span)? {
+                (1, wire_type) => {
+                    self.expect_wire(map.key.wire_type(), wire_type)?;
+                    key = self.scalar(map.key, &mut span)?;
+                }
+                (2, wire_type) => {
+                    self.expect_wire(map.value.wire_type(), wire_type)?;
+                    value = self.scalar(map.value, &mut span)?;
+                }
+                (number, wire_type) => self.skip(number, wire_type, &mut span, 0)?,
+            }
+        }
+        self.slots.push(self.payload, map.slot, key, value)
+    }
+
+    /// A field must have the wire type that its schema says.
+    #[inline]
+    fn expect_wire(&mut self, expected: u8, actual: u8) -> Result<(), DecodeError> {
+        if expected == actual { Ok(()) } else { Err(self.other_wire(expected, actual)) }
+    }
+
+    /// A field has another wire type; where, its message knows.
+    #[cold]
+    fn other_wire(&mut self, expected: u8, actual: u8) -> DecodeError {
+        let [expected, actual] = [wire_word(expected), wire_word(actual)];
+        self.slots.trouble.say(format_args!("{actual} where the schema has {expected}"));
+        let what = "a field has another wire type than its schema says";
+        DecodeError::new(Cause::PayloadMalformed, what)
+    }
+
+    /// What is wrong lies in this field, whose tag stands at `start`.
+    #[cold]
+    fn within(
+        &mut self,
+        program: &MessageProgram,
+        number: u32,
+        start: usize,
+        error: DecodeError,
+    ) -> DecodeError {
+        if let Some(name) = program.name(number) {
+            self.slots.trouble.within_numbered(name, number);
+        }
+        if error.offset.is_some() { error } else { error.at(start) }
+    }
+}
+
+/// The value of an absent key or value of an entry, and of an empty wrapper.
+fn default_of(wire: Wire) -> Slot {
+    if wire.is_range() { Slot::payload(0..0) } else { Slot::bits(0) }
+}
