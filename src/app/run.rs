@@ -182,6 +182,7 @@ impl Appliance {
             catalog: Arc::clone(&catalog),
             presence: Arc::clone(&fleet.presence),
             sessions: Arc::clone(&fleet.roster) as _,
+            dead_letters: Arc::new(letters.handle.clone()),
             clock: Arc::clone(&clock),
         };
         let (operators, address) = runtime.block_on(serve_operators(state, &resolved.http))?;
@@ -189,7 +190,7 @@ impl Appliance {
             plans: Arc::clone(&plans),
             limits: offline.limits.clone(),
             lanes: lanes.handles.clone(),
-            letters: letters.handle.commit_handle(),
+            letters: letters.handle.clone(),
             shards: offline.shards,
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
@@ -239,7 +240,6 @@ impl Appliance {
     fn measure(&mut self) {
         self.lanes.measure(&self.metrics);
         self.sink.state().measure();
-        self.letters.handle.measure();
         self.fleet.measure(&self.metrics);
     }
 

@@ -8,7 +8,7 @@ use crate::{
         problem::{Fault, Place, Problem},
         settings::Settings,
         source,
-        value::{print_duration, print_size},
+        value::{Misfit, print_duration, print_size},
     },
     model::Secret,
     store,
@@ -38,6 +38,7 @@ pub(super) enum Scope {
 /// Checks everything and gathers what is wrong.
 pub(super) fn check(settings: &Settings, scope: Scope, problems: &mut Vec<Problem>) -> Findings {
     let mut findings = Findings::default();
+    check_folders(settings, problems);
     check_log(settings, problems);
     check_store_keys(settings, problems);
     check_sizes(settings, problems);
@@ -46,6 +47,18 @@ pub(super) fn check(settings: &Settings, scope: Scope, problems: &mut Vec<Proble
         check_store(settings, &mut findings, problems);
     }
     findings
+}
+
+/// An empty path is the working directory, which nobody means: it comes of a variable that is not
+/// set, and the next start from elsewhere would find nothing.
+fn check_folders(settings: &Settings, problems: &mut Vec<Problem>) {
+    for key in ["data-dir", "schemas.dir"] {
+        if settings.text(key).trim().is_empty() {
+            let expected = "the path of a folder; \".\" is the working directory".to_owned();
+            let fault = Fault::Misfit { misfit: Misfit::Empty, expected };
+            problems.push(settings.problem(key, fault));
+        }
+    }
 }
 
 fn check_log(settings: &Settings, problems: &mut Vec<Problem>) {
@@ -87,19 +100,6 @@ fn check_sizes(settings: &Settings, problems: &mut Vec<Problem>) {
         remedy: "raise it, or lower spool.segment-size",
     };
     spool.check(u128::from(settings.number(spool.key)), settings, problems);
-
-    let letters = settings.number("dead-letter.segment-size");
-    let dead_letter = Relation {
-        key: "dead-letter.max-size",
-        depends: &["dead-letter.segment-size"],
-        least: u128::from(letters),
-        why: format!(
-            "below dead-letter.segment-size = \"{}\", and one segment is always there",
-            print_size(letters)
-        ),
-        remedy: "raise it, or lower dead-letter.segment-size",
-    };
-    dead_letter.check(u128::from(settings.number(dead_letter.key)), settings, problems);
 
     let min = settings.duration("sink.retry-delay-min");
     let retry = Relation {

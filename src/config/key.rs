@@ -9,6 +9,8 @@ pub(super) enum Kind {
     Duration,
     /// A plain integer.
     Count,
+    /// A part of a whole, from 0 to 1: `0.1`. Kept in millionths.
+    Share,
     /// `true` or `false`.
     Bool,
     /// Any text.
@@ -34,6 +36,7 @@ impl Kind {
             Self::Size => "a size such as \"64MiB\"".to_owned(),
             Self::Duration => "a duration such as \"200ms\"".to_owned(),
             Self::Count => "a whole number".to_owned(),
+            Self::Share => "a share such as 0.1".to_owned(),
             Self::Bool => "true or false".to_owned(),
             Self::Text | Self::Secret => "text".to_owned(),
             Self::Path => "a path".to_owned(),

@@ -8,7 +8,8 @@ use crate::{
         resolve::{Offline, Resolved, SpoolOptions},
         settings::Settings,
     },
-    dead_letter, http, mapping,
+    dead_letter::{self, SinkWhenFull, WhenFull},
+    http, mapping,
     model::{LineDialect, ShardCount},
     mqtt, query,
     sink::{self, RetryOptions},
@@ -210,10 +211,22 @@ fn sink(settings: &Settings) -> sink::Options {
 }
 
 fn dead_letter(settings: &Settings) -> dead_letter::Options {
+    let bytes_max = settings.number("dead-letter.max-size");
+    let share = settings.number("dead-letter.vehicle-share");
+    let vehicle_bytes_max = u128::from(bytes_max) * u128::from(share) / 1_000_000;
     dead_letter::Options {
-        dir: lower_offline(settings).dead_letter_dir(),
-        bytes_max: settings.number("dead-letter.max-size"),
+        bytes_max,
+        vehicle_bytes_max: u64::try_from(vehicle_bytes_max).unwrap_or(u64::MAX),
+        when_full: match settings.text("dead-letter.when-full").as_str() {
+            "drop-oldest" => WhenFull::DropOldest,
+            _ => WhenFull::Block,
+        },
+        sink_when_full: match settings.text("dead-letter.sink-when-full").as_str() {
+            "hold" => SinkWhenFull::Hold,
+            _ => SinkWhenFull::Replace,
+        },
         segment_bytes_max: settings.number("dead-letter.segment-size"),
         commit_interval: settings.duration("dead-letter.commit-interval"),
+        ..dead_letter::Options::new(lower_offline(settings).dead_letter_dir())
     }
 }

@@ -81,6 +81,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Size => "size",
         Kind::Duration => "duration",
         Kind::Count => "whole number",
+        Kind::Share => "share",
         Kind::Bool => "boolean",
         Kind::Text => "text",
         Kind::Path => "path",

@@ -212,6 +212,7 @@ pub(super) fn print(key: &Key, value: &Value) -> Option<String> {
         Value::Number(number) if key.kind == Kind::Size => {
             Some(quoted(&value::print_size(*number)))
         }
+        Value::Number(number) if key.kind == Kind::Share => Some(value::print_share(*number)),
         Value::Number(number) => Some(number.to_string()),
         Value::Duration(duration) => Some(quoted(&value::print_duration(*duration))),
         Value::Bool(flag) => Some(flag.to_string()),

@@ -179,7 +179,7 @@ fn write_text(
 ) {
     let given = value::from_argument(key.kind, text);
     let printed = match key.kind {
-        Kind::Bool | Kind::Count => text.to_owned(),
+        Kind::Bool | Kind::Count | Kind::Share => text.to_owned(),
         _ => toml_edit::Value::from(text).to_string(),
     };
     problems.extend(settings.write(key, given, &printed, place));

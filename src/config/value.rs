@@ -9,7 +9,7 @@ use crate::{config::key::Kind, model::Secret};
 /// A value of the kind that its key says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Of [`Kind::Size`] and [`Kind::Count`].
+    /// Of [`Kind::Size`] and [`Kind::Count`]; of [`Kind::Share`] in millionths.
     Number(u64),
     Duration(Duration),
     Bool(bool),
@@ -54,11 +54,13 @@ pub(super) fn from_toml(kind: Kind, toml: &Toml) -> Result<Value, Misfit> {
         (Kind::Size | Kind::Count, Toml::Integer(number)) => {
             u64::try_from(*number.value()).map(Value::Number).map_err(|_| Misfit::Shape)
         }
+        (Kind::Share, Toml::Float(share)) => self::share(*share.value()),
+        (Kind::Share, Toml::Integer(share)) => from_text(kind, &share.value().to_string()),
         (Kind::Bool, Toml::Boolean(flag)) => Ok(Value::Bool(*flag.value())),
         (Kind::Duration, Toml::Integer(number)) => {
             Err(Misfit::Unit(Some(format!("{}s", number.value()))))
         }
-        (Kind::Count | Kind::Bool, Toml::String(_)) => Err(Misfit::Shape),
+        (Kind::Count | Kind::Share | Kind::Bool, Toml::String(_)) => Err(Misfit::Shape),
         (_, Toml::String(text)) => from_text(kind, text.value()),
         (Kind::Addresses | Kind::Urls, Toml::Array(items)) => {
             let texts: Option<Vec<String>> =
@@ -90,6 +92,7 @@ fn from_text(kind: Kind, text: &str) -> Result<Value, Misfit> {
             scaled(text, &NANOS, |_, _| None).map(Duration::from_nanos).map(Value::Duration)
         }
         Kind::Count => text.parse().map(Value::Number).map_err(|_| Misfit::Shape),
+        Kind::Share => text.parse().map_err(|_| Misfit::Shape).and_then(share),
         Kind::Bool => text.parse().map(Value::Bool).map_err(|_| Misfit::Shape),
         Kind::Text | Kind::Path | Kind::Address => Ok(Value::Text(text.to_owned())),
         Kind::Secret => Ok(Value::Secret(Secret::new(text))),
@@ -101,6 +104,26 @@ fn from_text(kind: Kind, text: &str) -> Result<Value, Misfit> {
             None => Err(Misfit::Word(nearest(text, words.iter().copied()))),
         },
     }
+}
+
+/// A share in millionths.
+fn share(share: f64) -> Result<Value, Misfit> {
+    let millionths = (share * 1e6).round();
+    match (0.0..=1e9).contains(&millionths) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within the range that was asked for"
+        )]
+        true => Ok(Value::Number(millionths as u64)),
+        false => Err(Misfit::Shape),
+    }
+}
+
+/// A share as it would be written.
+pub(super) fn print_share(millionths: u64) -> String {
+    let (whole, part) = (millionths / 1_000_000, millionths % 1_000_000);
+    format!("{whole}.{part:06}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn list(texts: Vec<String>) -> Result<Value, Misfit> {
@@ -185,6 +208,10 @@ mod tests {
             assert_eq!(from_argument(Kind::Duration, text), Ok(Value::Duration(duration)));
             assert_eq!(print_duration(duration), text);
         }
+        for (text, millionths) in [("0.1", 100_000), ("1", 1_000_000), ("0.000001", 1), ("0", 0)] {
+            assert_eq!(from_argument(Kind::Share, text), Ok(Value::Number(millionths)));
+            assert_eq!(print_share(millionths), text);
+        }
         assert_eq!(from_argument(Kind::Size, "4096"), Ok(Value::Number(4096)));
     }
 
@@ -199,6 +226,9 @@ mod tests {
         check_misfit(Kind::Duration, "2w", &Misfit::Unit(None));
         check_misfit(Kind::Bool, "yes", &Misfit::Shape);
         check_misfit(Kind::Count, "1.5", &Misfit::Shape);
+        check_misfit(Kind::Share, "much", &Misfit::Shape);
+        check_misfit(Kind::Share, "-0.1", &Misfit::Shape);
+        check_misfit(Kind::Share, "\"0.1\"", &Misfit::Shape);
         check_misfit(Kind::Addresses, "[]", &Misfit::Empty);
         check_misfit(Kind::Addresses, "[1]", &Misfit::Shape);
         check_misfit(

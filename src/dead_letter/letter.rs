@@ -9,10 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    dead_letter::Id,
-    model::{Cause, DeadLetter, UnixNanos},
-};
+use crate::model::{Cause, DeadLetter, LetterId, UnixNanos};
 
 /// The longest detail that is kept, in bytes.
 pub const DETAIL_BYTES_MAX: usize = 1024;
@@ -91,7 +88,7 @@ pub(super) fn write(letter: &DeadLetter, into: &mut Vec<u8>) {
 
 /// A letter with its id as one line of JSON, without a newline: the form of the contract.
 #[must_use]
-pub fn to_json(id: Id, letter: &DeadLetter) -> String {
+pub fn to_json(id: LetterId, letter: &DeadLetter) -> String {
     serde_json::to_string(&json(Some(id), letter))
         .expect("text and numbers always serialise into memory")
 }
@@ -130,7 +127,22 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, LetterError> {
     })
 }
 
-fn json(id: Option<Id>, letter: &DeadLetter) -> Json<'_> {
+/// Whose the letter in a stored line is, for its share of the log: its vehicle, else its topic; and
+/// nobody's if it is about a point, or cannot be read.
+pub(super) fn owner(line: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Owner<'a> {
+        #[serde(borrow)]
+        vehicle: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        topic: Option<Cow<'a, str>>,
+    }
+    let Owner { vehicle, topic } = serde_json::from_slice(line).ok()?;
+    let topic = topic?;
+    Some(vehicle.unwrap_or(topic).into_owned())
+}
+
+fn json(id: Option<LetterId>, letter: &DeadLetter) -> Json<'_> {
     fn text(text: &Option<String>) -> Option<Cow<'_, str>> {
         text.as_deref().map(Cow::Borrowed)
     }

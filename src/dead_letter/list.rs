@@ -1,42 +1,21 @@
 //! Reads the log without its lock, up to the last whole entry, while another process writes it.
 
-use std::{collections::VecDeque, io, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    path::Path,
+    sync::Arc,
+};
 
 use crate::{
     dead_letter::{
-        Id,
         letter::{self, LetterError},
+        shelf::{self, lines},
     },
     env::disk::Disk,
-    model::{Cause, DeadLetter, Position, UnixNanos},
+    model::{DeadLetter, LetterFilter, LetterId, LetterKind, LetterMark, Position},
     spool::{self, Entries, Stored, SurveyError},
 };
-
-/// Which letters are wanted; all that is `None` is not asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Only this cause.
-    pub cause: Option<Cause>,
-    /// Only this vehicle.
-    pub vehicle: Option<String>,
-    /// Only those set aside at or after this time.
-    pub since: Option<UnixNanos>,
-    /// Only those set aside before this time.
-    pub until: Option<UnixNanos>,
-    /// At most so many, the oldest first.
-    pub limit: Option<usize>,
-}
-
-impl Filter {
-    /// Whether a letter is one of those that are wanted; the limit apart.
-    #[must_use]
-    pub fn matches(&self, letter: &DeadLetter) -> bool {
-        self.cause.is_none_or(|cause| letter.cause == cause)
-            && (self.vehicle.is_none() || letter.vehicle == self.vehicle)
-            && self.since.is_none_or(|since| since <= letter.time)
-            && self.until.is_none_or(|until| letter.time < until)
-    }
-}
 
 /// Why a letter, or the log, cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -52,75 +31,128 @@ pub enum ListError {
     #[error("cannot read dead letter {id}")]
     Letter {
         /// Which.
-        id: Id,
+        id: LetterId,
         /// Why.
         #[source]
         source: LetterError,
     },
 }
 
-/// The letters that match, oldest first. A folder that is not there holds none. Damage at rest is
-/// passed over: verifying the folder as a spool tells it.
+/// The letters that are meant, behind a mark, oldest first. A folder that is not there holds none.
+/// Damage at rest is passed over: verifying the folder as a spool tells it.
 ///
 /// # Errors
 /// If the folder cannot be read, or is of an unknown version.
-pub fn list(disk: Arc<dyn Disk>, dir: &Path, filter: Filter) -> Result<Letters, ListError> {
-    letters_from(disk, dir, filter, Position::ZERO)
+pub fn list(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    filter: LetterFilter,
+    after: LetterMark,
+) -> Result<Letters, ListError> {
+    let filter = Arc::new(filter);
+    let shelf = |kind| Shelf::open(Arc::clone(&disk), dir, kind, &filter, after.of(kind));
+    Ok(Letters { shelves: [shelf(LetterKind::Message)?, shelf(LetterKind::Point)?] })
 }
 
 /// The letter of an id; `None` if there is none.
 ///
 /// # Errors
 /// If the log or the letter cannot be read.
-pub fn find(disk: Arc<dyn Disk>, dir: &Path, id: Id) -> Result<Option<DeadLetter>, ListError> {
-    let letters = letters_from(disk, dir, Filter::default(), id.position)?;
-    for letter in letters {
-        match letter {
-            Ok((other, letter)) if other == id => return Ok(Some(letter)),
-            Ok((other, _)) if other > id => break,
-            Ok(_) => {}
-            Err(ListError::Letter { id: other, .. }) if other != id => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
-}
-
-fn letters_from(
+pub fn find(
     disk: Arc<dyn Disk>,
     dir: &Path,
-    filter: Filter,
-    from: Position,
-) -> Result<Letters, ListError> {
-    let entries = match spool::entries(disk, dir, from) {
-        Ok(entries) => Some(entries),
-        Err(SurveyError::Disk { fault }) if fault.source.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(ListError::Log { source }),
-    };
-    let left = filter.limit.unwrap_or(usize::MAX);
-    Ok(Letters { entries, filter, left, read: VecDeque::new() })
+    id: LetterId,
+) -> Result<Option<DeadLetter>, ListError> {
+    let filter = LetterFilter { ids: vec![id], ..LetterFilter::default() };
+    let mut letters = list(disk, dir, filter, LetterMark::default())?;
+    letters.next().transpose().map(|found| found.map(|(_, letter)| letter))
 }
 
-/// The iterator of [`list()`]; holds one entry at a time.
+type Found = Result<(LetterId, DeadLetter), ListError>;
+
+/// The iterator of [`list()`]; holds one entry of each kind at a time.
 #[derive(Debug)]
 pub struct Letters {
-    /// `None` if there is no log, or nothing more of it can be read.
-    entries: Option<Entries>,
-    filter: Filter,
-    /// How many letters may still come.
-    left: usize,
-    /// Read from one entry, those that match only.
-    read: VecDeque<Result<(Id, DeadLetter), ListError>>,
+    shelves: [Shelf; 2],
 }
 
-impl Letters {
+impl Iterator for Letters {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        let [messages, points] = &mut self.shelves;
+        let is_point_first = match (messages.head(), points.head()) {
+            (Some(Ok((_, message))), Some(Ok((_, point)))) => point.time < message.time,
+            (Some(Ok(_)), Some(Err(_))) | (None, _) => true,
+            _ => false,
+        };
+        let first = if is_point_first { points } else { messages };
+        first.read.pop_front()
+    }
+}
+
+/// The letters of one kind.
+#[derive(Debug)]
+struct Shelf {
+    kind: LetterKind,
+    /// `None` if there is no log, or nothing more of it is meant or can be read.
+    entries: Option<Entries>,
+    filter: Arc<LetterFilter>,
+    /// What was given before.
+    after: Option<LetterId>,
+    /// Nothing behind this entry is meant.
+    last: Option<Position>,
+    /// Read from one entry, those that are meant only.
+    read: VecDeque<Found>,
+}
+
+impl Shelf {
+    fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        kind: LetterKind,
+        filter: &Arc<LetterFilter>,
+        after: Option<LetterId>,
+    ) -> Result<Self, ListError> {
+        let named: BTreeSet<Position> =
+            filter.ids.iter().filter(|id| id.kind == kind).map(|id| id.position).collect();
+        let last = named.last().copied();
+        let is_meant = filter.ids.is_empty() || last.is_some();
+        let from = named.first().copied().max(after.map(|id| id.position));
+        let entries = match is_meant {
+            true => entries(disk, &shelf::dir(dir, kind), from.unwrap_or(Position::ZERO))?,
+            false => None,
+        };
+        let filter = Arc::clone(filter);
+        Ok(Self { kind, entries, filter, after, last, read: VecDeque::new() })
+    }
+
+    /// The next letter that is meant.
+    fn head(&mut self) -> Option<&Found> {
+        while self.read.is_empty() {
+            match self.entries.as_mut()?.next() {
+                Some(Ok(stored)) if self.last.is_none_or(|last| stored.position <= last) => {
+                    self.read_entry(&stored);
+                }
+                Some(Err(source)) => {
+                    self.entries = None;
+                    self.read.push_back(Err(ListError::Log { source }));
+                }
+                Some(Ok(_)) | None => self.entries = None,
+            }
+        }
+        self.read.front()
+    }
+
     fn read_entry(&mut self, stored: &Stored) {
-        let position = stored.position;
-        let lines = stored.payload.split_inclusive(|byte| *byte == b'\n');
-        for (line, index) in lines.zip(0..) {
-            let id = Id { position, index };
+        for (id, line) in lines(self.kind, stored) {
+            if !self.filter.matches_id(id) || self.after.is_some_and(|after| id <= after) {
+                continue;
+            }
             match letter::read(line) {
-                Ok(letter) if self.filter.matches(&letter) => self.read.push_back(Ok((id, letter))),
+                Ok(letter) if self.filter.matches(id, &letter) => {
+                    self.read.push_back(Ok((id, letter)));
+                }
                 Ok(_) => {}
                 Err(source) => self.read.push_back(Err(ListError::Letter { id, source })),
             }
@@ -128,23 +160,12 @@ impl Letters {
     }
 }
 
-impl Iterator for Letters {
-    type Item = Result<(Id, DeadLetter), ListError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.left > 0 {
-            if let Some(letter) = self.read.pop_front() {
-                self.left -= usize::from(letter.is_ok());
-                return Some(letter);
-            }
-            match self.entries.as_mut()?.next()? {
-                Ok(stored) => self.read_entry(&stored),
-                Err(source) => {
-                    self.entries = None;
-                    return Some(Err(ListError::Log { source }));
-                }
-            }
+fn entries(disk: Arc<dyn Disk>, dir: &Path, from: Position) -> Result<Option<Entries>, ListError> {
+    match spool::entries(disk, dir, from) {
+        Ok(entries) => Ok(Some(entries)),
+        Err(SurveyError::Disk { fault }) if fault.source.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
         }
-        None
+        Err(source) => Err(ListError::Log { source }),
     }
 }

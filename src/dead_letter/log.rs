@@ -1,51 +1,49 @@
-//! The log that letters go to: a spool of its own with a commit thread of its own.
+//! The log: opened, written to, asked, closed.
 
-use std::{io, sync::Arc, thread::JoinHandle};
+use std::{io, path::PathBuf, sync::Arc, thread::JoinHandle};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    dead_letter::{Options, letter},
-    env::disk::Disk,
-    model::{DeadLetter, LineDialect},
-    spool::{
-        self, Budget, CommitHandle, CommitOptions, CommitState, Committer, EntryBuffer, Recovery,
-        Reply, Submission,
+    dead_letter::{
+        Options, Submission, find, keeper::Keeper, list, queue::Queue, queue::RemoveOrder,
+        shelf::Shelf, to_json,
     },
-    telemetry::{CauseLabel, CauseName, Critical, Health, HealthBoard, Metrics},
+    env::disk::Disk,
+    model::{
+        DeadLetter, DeadLetters, LetterFilter, LetterId, LetterKind, LetterMark, LetterPage,
+        LettersAnswer, LettersError,
+    },
+    spool,
+    telemetry::{Chain, HealthBoard, Metrics},
 };
 
-/// The part's name on the health board.
-const PART: &str = "dead-letter";
+/// The thread's name, and the log's on the health board.
+pub(super) const NAME: &str = "dead-letter";
 
 /// Bytes of letters after which [`Handle::record`] begins another entry.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
 
-/// Appends a letter to an entry: one line of JSON, and one item more.
-///
-/// Whoever submits the entry counts the letter once it is durable.
-pub fn encode(letter: &DeadLetter, into: &mut EntryBuffer) {
-    letter::write(letter, into.bytes_mut());
-    into.items += 1;
-}
+/// Readers of the log at once; each holds a thread that may read all of it.
+const READERS_MAX: usize = 2;
 
 /// An open dead-letter log.
 #[derive(Debug)]
 pub struct Log {
-    /// What writes to it.
+    /// What writes to it, and asks it.
     pub handle: Handle,
-    /// What was found in the folder.
-    pub recovery: Recovery,
     thread: JoinHandle<()>,
 }
 
-/// Writes to the log; every clone writes to the same.
+/// Writes to the log and asks it; every clone is of the same.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    commit: CommitHandle,
-    metrics: Arc<Metrics>,
-    /// Bytes that the log takes on disk.
-    budget: Arc<Budget>,
+    queue: Arc<Queue>,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// Bytes of letters in one entry of [`Handle::record`].
+    entry_bytes_max: usize,
+    readers: Arc<Semaphore>,
 }
 
 /// Why the log cannot be opened.
@@ -73,8 +71,7 @@ pub enum OpenError {
 #[error("the dead-letter log is halted until a restart")]
 pub struct Halted;
 
-/// Opens the log and starts its thread. Its state is told on the board: waiting when it is full,
-/// failed when it has halted. Critical, because whoever has something to set aside then waits.
+/// Opens the log and starts its thread.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -84,40 +81,33 @@ pub fn open(
     metrics: Arc<Metrics>,
     board: &HealthBoard,
 ) -> Result<Log, OpenError> {
-    let budget = Arc::new(Budget::new(options.bytes_max));
-    let spool = spool::Options {
-        dir: options.dir,
-        // Letters are JSON; the header needs a dialect, and this one is understood everywhere.
-        dialect: LineDialect::Signed,
-        segment_bytes_max: options.segment_bytes_max,
-        budget: Arc::clone(&budget),
+    let messages = Shelf::open(Arc::clone(&disk), &options, LetterKind::Message)?;
+    let points = Shelf::open(Arc::clone(&disk), &options, LetterKind::Point)?;
+    let queue = Arc::new(Queue::default());
+    let half = usize::try_from(options.segment_bytes(LetterKind::Point) / 2);
+    let handle = Handle {
+        queue: Arc::clone(&queue),
+        disk,
+        dir: options.dir.clone(),
+        entry_bytes_max: half.unwrap_or(usize::MAX).min(ENTRY_BYTES_MAX),
+        readers: Arc::new(Semaphore::new(READERS_MAX)),
     };
-    let opened =
-        spool::open(disk, spool).map_err(|source| OpenError::Spool { source: Box::new(source) })?;
-    let cell = board.cell(PART, Critical::Yes);
-    cell.set(Health::Ready);
-    let on_state = Box::new(move |state: &CommitState| {
-        cell.set(match state {
-            CommitState::Running => Health::Ready,
-            CommitState::Full => Health::Waiting("no room for dead letters".to_owned()),
-            CommitState::Halted { reason } => Health::Failed(reason.to_string()),
-        });
-    });
-    let commit = CommitOptions { interval: options.commit_interval, ..CommitOptions::default() };
-    let (commit, thread) = Committer::start(PART, opened.writer, commit, None, on_state)
+    let keeper = Keeper::new(queue, messages, points, options, metrics, board);
+    let thread = std::thread::Builder::new()
+        .name(NAME.to_owned())
+        .spawn(|| keeper.run())
         .map_err(|source| OpenError::Thread { source })?;
-    let handle = Handle { commit, metrics, budget };
-    handle.measure();
-    Ok(Log { handle, recovery: opened.recovery, thread })
+    Ok(Log { handle, thread })
 }
 
 impl Log {
-    /// Makes durable what was submitted, then ends the thread. What is submitted later is refused.
+    /// Makes durable what was submitted, then ends the thread. What waits for room, and what is
+    /// submitted later, never becomes durable.
     ///
     /// # Panics
     /// If the thread panicked.
     pub fn close(self) {
-        self.handle.commit.stop();
+        self.handle.queue.stop();
         if let Err(panic) = self.thread.join() {
             std::panic::resume_unwind(panic);
         }
@@ -131,51 +121,114 @@ impl Log {
 }
 
 impl Handle {
-    /// For whoever gathers entries of letters with [`encode`] and waits for them in its own way.
-    #[must_use]
-    pub fn commit_handle(&self) -> CommitHandle {
-        self.commit.clone()
+    /// Hands letters over. Never blocks; each submission hears for itself, in any order: one that
+    /// waits for room holds up none that has it.
+    pub fn submit(&self, submissions: impl IntoIterator<Item = Submission>) {
+        self.queue.submit(submissions);
     }
 
-    /// Makes letters durable; returns when they are. Waits while the log is full.
+    /// Makes letters about points durable; returns when they are.
     ///
     /// # Errors
     /// [`Halted`] if any of them is not durable and never will be.
     pub async fn record(&self, letters: &[DeadLetter]) -> Result<(), Halted> {
-        let (to, mut settled) = mpsc::unbounded_channel();
-        let submit = |entry, token| {
-            let reply = Reply { to: to.clone(), lane: 0, token };
-            self.commit.submit(Submission { entry, points: 0, reply });
+        let mut heard = Vec::new();
+        let mut submissions = Vec::new();
+        let mut submit = |letters: &mut Vec<DeadLetter>| {
+            let (told, hears) = oneshot::channel();
+            heard.push(hears);
+            submissions.push(Submission {
+                kind: LetterKind::Point,
+                letters: std::mem::take(letters),
+                durable: Box::new(move || {
+                    // Whoever does not wait any more was cut off, and will write them again.
+                    let _gone = told.send(());
+                }),
+            });
         };
-        let mut submitted = 0;
-        let mut entry = EntryBuffer::new();
+        let (mut group, mut bytes) = (Vec::new(), 0);
         for letter in letters {
-            encode(letter, &mut entry);
-            if entry.len() >= ENTRY_BYTES_MAX {
-                submit(std::mem::take(&mut entry), submitted);
-                submitted += 1;
+            bytes += letter.line.as_ref().map_or(0, Vec::len) + 512;
+            group.push(letter.clone());
+            if bytes >= self.entry_bytes_max {
+                submit(&mut group);
+                bytes = 0;
             }
         }
-        if !entry.is_empty() {
-            submit(entry, submitted);
-            submitted += 1;
+        if !group.is_empty() {
+            submit(&mut group);
         }
-        for _ in 0..submitted {
-            if !settled.recv().await.is_some_and(|settled| settled.durable) {
-                return Err(Halted);
-            }
+        self.submit(submissions);
+        for durable in heard {
+            durable.await.map_err(|_dropped| Halted)?;
         }
-        for letter in letters {
-            let label = CauseLabel { cause: CauseName(letter.cause) };
-            self.metrics.dead_letter_written_letters.get_or_create_owned(&label).inc();
-        }
-        self.measure();
         Ok(())
     }
 
-    /// Brings the gauge of bytes on disk up to date.
-    pub fn measure(&self) {
-        let used = i64::try_from(self.budget.used()).unwrap_or(i64::MAX);
-        self.metrics.dead_letter_disk_bytes.set(used);
+    /// Reads the log where that may take its time.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, LettersError> + Send + 'static,
+    ) -> Result<T, LettersError> {
+        let _turn = self.readers.acquire().await.map_err(|_closed| LettersError::Halted)?;
+        let handle = self.clone();
+        match tokio::task::spawn_blocking(move || read(&handle)).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Err(LettersError::Halted),
+            },
+        }
     }
+}
+
+impl DeadLetters for Handle {
+    fn page(
+        &self,
+        filter: LetterFilter,
+        after: LetterMark,
+        limit: usize,
+    ) -> LettersAnswer<'_, LetterPage> {
+        Box::pin(self.read(move |this| {
+            let letters = list(Arc::clone(&this.disk), &this.dir, filter, after);
+            let mut page = LetterPage::default();
+            let mut mark = after;
+            for letter in letters.map_err(|error| unreadable(&error))? {
+                match letter {
+                    Ok(_) if page.letters.len() == limit => {
+                        page.after = Some(mark);
+                        break;
+                    }
+                    Ok((id, letter)) => {
+                        mark.pass(id);
+                        page.letters.push(to_json(id, &letter));
+                    }
+                    // Of another version: shown by that one, and no reason to hide the others.
+                    Err(error @ super::ListError::Letter { .. }) => {
+                        tracing::warn!(error = %Chain(&error), "a dead letter is not shown");
+                    }
+                    Err(error) => return Err(unreadable(&error)),
+                }
+            }
+            Ok(page)
+        }))
+    }
+
+    fn find(&self, id: LetterId) -> LettersAnswer<'_, Option<String>> {
+        Box::pin(self.read(move |this| {
+            let found = find(Arc::clone(&this.disk), &this.dir, id);
+            let found = found.map_err(|error| unreadable(&error))?;
+            Ok(found.map(|letter| to_json(id, &letter)))
+        }))
+    }
+
+    fn remove(&self, filter: LetterFilter) -> LettersAnswer<'_, u64> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.order(RemoveOrder { filter, answer });
+        Box::pin(async { answered.await.unwrap_or(Err(LettersError::Halted)) })
+    }
+}
+
+fn unreadable(error: &super::ListError) -> LettersError {
+    LettersError::Unreadable { reason: Chain(error).to_string() }
 }

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    model::{EdgeSilent, words},
+    model::{EdgeSilent, LettersError, words},
     query::{AskError, QueryError, QuestionError},
 };
 
@@ -30,6 +30,12 @@ words! {
     /// The vehicle has no session, is not remembered, and the store has no point of it in the
     /// range.
     VehicleUnknown = "vehicle-unknown",
+    /// There is no dead letter of that id, or not any more.
+    DeadLetterUnknown = "dead-letter-unknown",
+    /// The dead-letter log cannot be read, or the disk refuses that anything is removed.
+    DeadLettersFailed = "dead-letters-failed",
+    /// The dead-letter log takes nothing until a restart.
+    DeadLettersHalted = "dead-letters-halted",
     /// The vehicle edge did not answer in time; ask again.
     EdgeSilent = "edge-silent",
     /// As many questions run as may, `query.concurrent-max`; ask again.
@@ -108,6 +114,15 @@ pub enum ApiError {
         /// As asked for.
         vehicle: String,
     },
+    /// There is no such dead letter: it was never there, or was removed.
+    #[error("there is no dead letter `{id}`")]
+    DeadLetterUnknown {
+        /// As asked for.
+        id: String,
+    },
+    /// The dead-letter log fails. The operator looks at the disk.
+    #[error(transparent)]
+    DeadLetters(LettersError),
     /// The workers of the vehicle edge are stalled. The operator asks again.
     #[error(transparent)]
     EdgeSilent(EdgeSilent),
@@ -127,6 +142,9 @@ impl ApiError {
             Self::ParameterInvalid { .. } => Code::ParameterInvalid,
             Self::BodyUnread { .. } => Code::BodyUnread,
             Self::VehicleUnknown { .. } => Code::VehicleUnknown,
+            Self::DeadLetterUnknown { .. } => Code::DeadLetterUnknown,
+            Self::DeadLetters(LettersError::Halted) => Code::DeadLettersHalted,
+            Self::DeadLetters(_) => Code::DeadLettersFailed,
             Self::EdgeSilent(_) => Code::EdgeSilent,
             Self::Query(error) => query_code(error),
         }
@@ -136,7 +154,11 @@ impl ApiError {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound { .. } | Self::VehicleUnknown { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound { .. }
+            | Self::VehicleUnknown { .. }
+            | Self::DeadLetterUnknown { .. } => StatusCode::NOT_FOUND,
+            Self::DeadLetters(LettersError::Halted) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DeadLetters(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TimedOut { .. } | Self::EdgeSilent(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ParameterInvalid { .. } => StatusCode::BAD_REQUEST,
@@ -153,7 +175,8 @@ impl ApiError {
             }
             Self::TimedOut { limit_ms } => json!({ "limit_ms": limit_ms }),
             Self::ParameterInvalid { parameter, .. } => json!({ "parameter": parameter }),
-            Self::BodyUnread { .. } => json!({}),
+            Self::BodyUnread { .. } | Self::DeadLetters(_) => json!({}),
+            Self::DeadLetterUnknown { id } => json!({ "id": id }),
             Self::VehicleUnknown { vehicle } => json!({ "vehicle": vehicle }),
             Self::EdgeSilent(EdgeSilent { waited_ms }) => json!({ "waited_ms": waited_ms }),
             Self::Query(error) => query_details(error),

@@ -1,4 +1,4 @@
-//! The operator edge: health, metrics, statistics, questions, vehicles.
+//! The operator edge: health, metrics, statistics, questions, vehicles, dead letters.
 //!
 //! | path | answers |
 //! |---|---|
@@ -9,6 +9,8 @@
 //! | `/api/v1/stats` | the counters of the two equations, as of one moment |
 //! | `/api/v1/telemetry/{measurement}` | a portable question: rows, or a function over windows |
 //! | `/api/v1/query` | a question in one of the store's own languages, posted as JSON |
+//! | `/api/v1/dead-letters` | what was set aside, by filter, in pages; DELETE removes it |
+//! | `/api/v1/dead-letters/{id}` | one of them |
 //! | `/api/v1/vehicles` | vehicles by name, with presence and sessions, in pages |
 //! | `/api/v1/vehicles/{vin}` | one of them, with the last point of each measurement |
 //!
@@ -36,6 +38,7 @@
 //! number of connections.
 
 mod answer;
+mod dead_letters;
 mod error;
 mod last_values;
 mod native;

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::{
     env::Clock,
-    http::{ApiError, Options, native, openapi, telemetry, vehicles},
-    model::{Catalog, Presence, Sessions},
+    http::{ApiError, Options, dead_letters, native, openapi, telemetry, vehicles},
+    model::{Catalog, DeadLetters, Presence, Sessions},
     query::QueryEngine,
     telemetry::{Component, Critical, HealthBoard, Metrics, StatusLabel},
 };
@@ -36,12 +36,14 @@ pub struct HttpState {
     pub presence: Arc<Presence>,
     /// Who asks their sessions.
     pub sessions: Arc<dyn Sessions>,
+    /// Who keeps what was set aside.
+    pub dead_letters: Arc<dyn DeadLetters>,
     /// What time it is, for ranges that end now.
     pub clock: Arc<dyn Clock>,
 }
 
 /// What is at which path; a test holds the API's description to it.
-pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 9] {
+pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 11] {
     [
         ("/healthz", get(healthz)),
         ("/readyz", get(readyz)),
@@ -50,6 +52,8 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 9] {
         ("/api/v1/stats", get(stats)),
         ("/api/v1/telemetry/{measurement}", get(telemetry::ask)),
         ("/api/v1/query", post(native::ask)),
+        ("/api/v1/dead-letters", get(dead_letters::list).delete(dead_letters::delete)),
+        ("/api/v1/dead-letters/{id}", get(dead_letters::one)),
         ("/api/v1/vehicles", get(vehicles::list)),
         ("/api/v1/vehicles/{vin}", get(vehicles::one)),
     ]

@@ -17,7 +17,10 @@ pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
 pub use dialect::LineDialect;
 pub use disposition::Disposition;
-pub use letter::DeadLetter;
+pub use letter::{
+    DeadLetter, DeadLetters, LetterFilter, LetterId, LetterIdError, LetterKind, LetterMark,
+    LetterMarkError, LetterPage, LettersAnswer, LettersError,
+};
 pub use presence::{
     EdgeSilent, Presence, PresenceCounts, PresenceFilter, Protocol, SessionFacts, SessionId,
     SessionQuestion, Sessions, Sighting, Told,

@@ -176,13 +176,7 @@ pub struct Stored {
 /// If the folder cannot be read, or is of an unknown version.
 pub fn entries(disk: Arc<dyn Disk>, dir: &Path, from: Position) -> Result<Entries, SurveyError> {
     let survey = look(disk.as_ref(), dir)?;
-    Ok(Entries {
-        dir: dir.to_owned(),
-        segments: survey.segments.into(),
-        from,
-        place: None,
-        chunk: Chunk::default(),
-    })
+    Ok(Entries { from, ..Entries::of(dir, survey.segments.into()) })
 }
 
 /// The iterator of [`entries`]. Holds one chunk of a file at a time.
@@ -222,6 +216,12 @@ impl Iterator for Entries {
 }
 
 impl Entries {
+    /// All entries of these segments.
+    pub(super) fn of(dir: &Path, segments: VecDeque<Surveyed>) -> Self {
+        let (dir, from) = (dir.to_owned(), Position::ZERO);
+        Self { dir, segments, from, place: None, chunk: Chunk::default() }
+    }
+
     /// The next entry of the first segment; `None` at its end.
     fn read_on(&mut self) -> io::Result<Option<Stored>> {
         let Some(surveyed) = self.segments.front().filter(|s| s.segment.last >= self.from) else {
@@ -299,7 +299,7 @@ fn next_whole(
     Ok(first)
 }
 
-fn span(surveyed: &Surveyed) -> Span {
+pub(super) fn span(surveyed: &Surveyed) -> Span {
     let segment = &surveyed.segment;
     Span {
         first: segment.first,

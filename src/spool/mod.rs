@@ -114,6 +114,11 @@
 //! anywhere, rewritten where they must be. A disk that *fails* reads is not damage: that is a
 //! [`ReadError`], and is tried again.
 //!
+//! # Taking things out of the middle
+//! [`Writer::rewrite`] and [`Writer::remove_segment`] are for a log whose things go one by one, in
+//! any order: that of the dead letters. A sealed segment is written anew beside itself, synced, and
+//! renamed over; positions stay. Whoever uses them reads by [`entries`], not by [`Reader`].
+//!
 //! # Accounting
 //! `recovered + spooled = stored + dead_lettered + damaged + in_spool` must come out. `recovered`
 //! is [`Recovery::items`]: the items of everything past the cursor, from footers where there are
@@ -171,6 +176,7 @@ mod outcome;
 mod quarantine;
 mod reader;
 mod recovery;
+mod rewrite;
 mod scan;
 mod shared;
 mod survey;
@@ -190,6 +196,7 @@ pub use inspect::{
 pub use outcome::{Append, AppendError, SyncError, Synced};
 pub use reader::{Batch, BatchLimits, Damage, ReadError, Reader};
 pub use recovery::{OpenError, Opened, Options, Recovery, open};
+pub use rewrite::{Remainder, SegmentFacts};
 pub use shared::Released;
 pub use survey::{CursorState, SurveyError};
 pub use view::{Backlog, View};

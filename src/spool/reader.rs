@@ -215,6 +215,20 @@ impl Reader {
         self.confirmed = self.confirmed.max(upto);
     }
 
+    /// Moves the cursor, in memory, over durable entries that nobody will read: those of a log out
+    /// of which things are taken otherwise.
+    ///
+    /// # Panics
+    /// If the position is not durable (SP-4).
+    pub fn pass(&mut self, upto: Position) {
+        assert!(upto <= self.shared.durable(), "SP-4: the cursor is not past the data");
+        if upto >= self.next {
+            self.next = upto.next();
+            self.open = None;
+        }
+        self.confirm(upto);
+    }
+
     /// Makes the cursor durable, then deletes the segments that it covers, then makes their
     /// deletion durable; gives their bytes back and wakes a writer that waits for room.
     ///

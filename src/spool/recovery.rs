@@ -15,6 +15,7 @@ use super::{
     outcome::AppendError,
     quarantine,
     reader::Reader,
+    rewrite,
     shared::{Segment, Shared},
     survey::{CursorState, Survey, SurveyError, Surveyed, survey},
     writer::{Active, Writer, try_allocate},
@@ -130,6 +131,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
     let Some(lock) = lock.map_err(disk_error)? else {
         return Err(OpenError::Locked { dir });
     };
+    rewrite::clear_leftovers(disk.as_ref(), &dir).map_err(disk_error)?;
     let mut survey = survey(disk.as_ref(), &dir)
         .map_err(|source| OpenError::Survey { dir: dir.clone(), source })?;
     clear_away(disk.as_ref(), &options, &survey).map_err(disk_error)?;

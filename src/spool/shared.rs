@@ -166,6 +166,29 @@ impl Shared {
         log.flushed = position;
     }
 
+    /// A sealed segment was written anew: its file is another one, under the same name.
+    pub(super) fn replace(&self, fresh: Segment) {
+        let mut log = self.lock();
+        let Some(known) = log.segments.iter_mut().find(|known| known.first == fresh.first) else {
+            return;
+        };
+        let (before, now) = (known.charged, fresh.charged);
+        *known = fresh;
+        drop(log);
+        self.recharge(before, now);
+    }
+
+    /// A segment's file was removed: its room is given back.
+    pub(super) fn forget(&self, first: Position) {
+        let mut log = self.lock();
+        let at = log.segments.iter().position(|known| known.first == first);
+        let gone = at.and_then(|at| log.segments.remove(at));
+        drop(log);
+        if let Some(gone) = gone {
+            self.give_back(gone.charged);
+        }
+    }
+
     /// Deletes the sealed segments that the durable cursor covers (SP-5), oldest first, and gives
     /// their bytes back. What cannot be deleted stays, and is tried again.
     ///

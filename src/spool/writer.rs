@@ -24,7 +24,7 @@ use super::{
 /// The writing half of a spool.
 #[derive(Debug)]
 pub struct Writer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     dialect: LineDialect,
     segment_bytes_max: u64,
     active: Option<Active>,
@@ -152,13 +152,6 @@ impl Writer {
         self.shared.publish(changed, Position(self.next.0 - 1));
     }
 
-    /// Closes the active segment; what follows goes to a fresh one.
-    pub(super) fn retire(&mut self) -> Result<(), AppendError> {
-        self.seal_active()?;
-        self.publish();
-        Ok(())
-    }
-
     /// The position that the next entry gets.
     #[must_use]
     pub fn next_position(&self) -> Position {
@@ -168,6 +161,11 @@ impl Writer {
     /// The budget that this spool shares.
     pub(super) fn budget(&self) -> &Arc<Budget> {
         &self.shared.budget
+    }
+
+    /// Whether there is an active segment without an entry.
+    pub(super) fn is_active_empty(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.segment.end == SEGMENT_HEADER_LEN)
     }
 
     /// Whether an entry and, behind it, the footer fit in the active segment.
@@ -182,7 +180,7 @@ impl Writer {
     /// released.
     fn rotate(&mut self, bytes: u64) -> Result<bool, AppendError> {
         let reserve = self.segment_bytes_max.max(SEGMENT_HEADER_LEN + bytes + FOOTER_LEN);
-        if self.active.as_ref().is_some_and(|active| active.segment.end == SEGMENT_HEADER_LEN) {
+        if self.is_active_empty() {
             return self.extend(reserve);
         }
         if let Some(fresh) = self.reserve(reserve)? {
@@ -315,7 +313,7 @@ impl Writer {
     }
 
     /// Closes the active segment with a footer; everything in it is durable on return.
-    fn seal_active(&mut self) -> Result<(), AppendError> {
+    pub(super) fn seal_active(&mut self) -> Result<(), AppendError> {
         let Some(active) = self.active.take() else {
             return Ok(());
         };

@@ -158,6 +158,18 @@ metrics! {
     dead_letter_written_letters: By<CauseLabel, Counter> [letters],
     /// Bytes of dead letters on disk.
     dead_letter_disk_bytes: Gauge [bytes],
+    /// Bytes that they may take.
+    dead_letter_limit_bytes: Gauge [bytes],
+    /// Dead letters that are kept, by what they are about: a message or a point.
+    dead_letter_kept_letters: By<KindLabel, Gauge> [letters],
+    /// Dead letters that wait for room, in memory; their messages are not acknowledged.
+    dead_letter_waiting_letters: Gauge [letters],
+    /// Bytes of memory that they take.
+    dead_letter_waiting_bytes: Gauge [bytes],
+    /// Dead letters that were dropped for newer ones, by what they were about.
+    dead_letter_replaced_letters: By<KindLabel, Counter> [letters],
+    /// Dead letters that were removed by request, by what they were about.
+    dead_letter_removed_letters: By<KindLabel, Counter> [letters],
 
     /// HTTP requests answered, by status.
     http_requests: By<StatusLabel, Counter> [requests],
@@ -250,6 +262,13 @@ impl From<ShardId> for ShardLabel {
 pub struct ReasonLabel {
     /// Never text that came from outside.
     pub reason: &'static str,
+}
+
+/// What a dead letter is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KindLabel {
+    /// `message` or `point`.
+    pub kind: &'static str,
 }
 
 /// What became of a request.

@@ -121,3 +121,116 @@ fn dead_letters_survive_a_kill() {
     appliance.start_again();
     assert_eq!(listed(&appliance).len(), 1);
 }
+
+/// The schemas of `o07-dead-letters-full`.
+fn buses(setup: Setup) -> Setup {
+    ["bus.proto", "bus.schema.json", "bus.toml"].into_iter().fold(setup, |setup, name| {
+        setup.schema(
+            name,
+            &std::fs::read_to_string(format!("tests/data/o07-dead-letters-full/{name}")).unwrap(),
+        )
+    })
+}
+
+/// What `/readyz` says of the log.
+fn readiness(appliance: &Appliance) -> (u16, String) {
+    let (status, body) = appliance.get("/readyz");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let parts = body["components"].as_array().unwrap();
+    let part = parts.iter().find(|part| part["name"] == "dead-letter").unwrap();
+    (status, part["reason"].as_str().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn one_vehicle_that_sends_rubbish_leaves_the_appliance_ready_and_its_letters_can_be_deleted() {
+    // o07-dead-letters-full
+    let setup = buses(Setup::new())
+        .set("dead-letter.max-size", "64KiB")
+        .set("dead-letter.segment-size", "16KiB");
+    let appliance = setup.start();
+    let rubbish = format!("{{{}", "x".repeat(300));
+    let mut broken = Vehicle::connect(appliance.mqtt(), Version::V5, "broken");
+    for id in 1..=400 {
+        broken.publish("depot/7/json", rubbish.as_bytes(), 1, id);
+    }
+    until("its share is used up", MINUTE, || readiness(&appliance).1.contains("by `7` first"));
+    let (status, reason) = readiness(&appliance);
+    assert_eq!(status, 200, "{reason}");
+    assert!(reason.contains("dead-letter.vehicle-share"), "{reason}");
+    assert!(reason.contains("`fleetline dead-letter delete` makes room"), "{reason}");
+    // Good messages flow, and others' rubbish is set aside.
+    let mut good = Vehicle::connect(appliance.mqtt(), Version::V5, "good");
+    let seq = Sample { seq: 1 };
+    assert_eq!(good.publish_acked(&Sample::topic("VIN"), &seq.payload(), 1).reason(), 0);
+    assert_eq!(good.publish_acked("depot/8/json", rubbish.as_bytes(), 2).reason(), 0x99);
+    settled(&appliance);
+    // The counter counts what was written, and the log blames no spool.
+    let letters = listed(&appliance);
+    let (_, metrics) = appliance.get("/metrics");
+    let written = format!(
+        "fleetline_dead_letter_written_letters_total{{cause=\"payload-malformed\"}} {}\n",
+        letters.len()
+    );
+    assert!(metrics.contains(&written), "{written} in {metrics}");
+    assert!(metrics.contains("fleetline_dead_letter_limit_bytes 65536\n"), "{metrics}");
+    assert!(!appliance.log().contains("in the spool"), "{}", appliance.log());
+
+    // The way out: the share is free, and the same publishes go on.
+    let of_7 = letters.iter().filter(|letter| letter["vehicle"] == "7").count();
+    assert!((5..30).contains(&of_7), "{of_7}");
+    for _ in 0..of_7 {
+        assert_eq!(broken.expect().reason(), 0x99);
+    }
+    let refused = appliance.cli(&["dead-letter", "delete"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let deleted = appliance.cli_ok(&["dead-letter", "delete", "--vehicle", "7"]);
+    assert_eq!(deleted, format!("{of_7} dead letters deleted\n"));
+    for _ in 0..of_7 {
+        assert_eq!(broken.expect().reason(), 0x99);
+    }
+    let json = appliance.cli_ok(&["dead-letter", "delete", "--mapping", "bus-json", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["count"], of_7 + 1, "its next letters, and that of the other");
+    assert_eq!(
+        appliance.cli_ok(&["dead-letter", "delete", "--all"]),
+        format!("{of_7} dead letters deleted\n")
+    );
+}
+
+#[test]
+fn dead_letters_are_listed_and_deleted_over_http_as_on_the_command_line() {
+    let store = StandIn::start(Answer::RefuseLinesWith("seq=77i"));
+    let appliance = Setup::new().store2(&store.url(), "token").start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq: 77 }.payload(), 1);
+    vehicle.publish_acked(&Sample::topic("VIN"), BROKEN, 2);
+    settled(&appliance);
+    let page = |path: &str| -> Value {
+        let (status, body) = appliance.get(path);
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    };
+    let all = page("/api/v1/dead-letters");
+    assert_eq!(all["dead_letters"].as_array().unwrap(), &listed(&appliance));
+    let first = page("/api/v1/dead-letters?limit=1");
+    let after = first["after"].as_str().unwrap();
+    let second = page(&format!("/api/v1/dead-letters?limit=1&after={after}"));
+    assert!(second["after"].is_null());
+    assert_eq!(
+        [&first["dead_letters"][0], &second["dead_letters"][0]],
+        [&all["dead_letters"][0], &all["dead_letters"][1]]
+    );
+    let refused = page("/api/v1/dead-letters?cause=store-refused");
+    let letter = &refused["dead_letters"][0];
+    let id = letter["id"].as_str().unwrap();
+    assert_eq!(&page(&format!("/api/v1/dead-letters/{id}")), letter);
+    // What a person reads: where it came from, and the store's words.
+    let text = appliance.cli_ok(&["dead-letter", "list"]);
+    assert!(text.contains(&Sample::topic("VIN")) && text.contains("unable to parse"), "{text}");
+    let deleted = appliance.cli_ok(&["dead-letter", "delete", "--id", id]);
+    assert_eq!(deleted, "1 dead letters deleted\n");
+    let (status, body) = appliance.get(&format!("/api/v1/dead-letters/{id}"));
+    assert!(status == 404 && body.contains("dead-letter-unknown"), "{body}");
+    let left = page("/api/v1/dead-letters?from=-1h&vehicle=VIN&mapping=sample");
+    assert_eq!(left["dead_letters"].as_array().unwrap().len(), 1);
+}

@@ -125,6 +125,15 @@ impl Appliance {
         self.send(self.client.post(self.url(path)).json(body))
     }
 
+    /// Deletes what is at a path below the root.
+    pub(in crate::cli) fn delete(
+        &self,
+        path: &[&str],
+        parameters: &[(&str, String)],
+    ) -> Result<Answer<'_>, ApplianceError> {
+        self.send(self.client.delete(self.url(path)).query(parameters))
+    }
+
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {

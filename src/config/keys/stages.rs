@@ -269,11 +269,41 @@ const DEAD_LETTER: &[Key] = &[
     key(
         "dead-letter.max-size",
         Kind::Size,
-        "Bytes on disk; past it messages that cannot be decoded wait unacknowledged.",
+        "Bytes on disk. A quarter of them is kept for points that the store refuses, the rest is for \
+         messages that cannot be decoded.",
     )
     .default("1GiB")
-    .min("8KiB", "a letter has to fit"),
-    key("dead-letter.segment-size", Kind::Size, "Bytes of one file of the log.")
+    .min("32KiB", "four files of a letter each have to fit into its quarter"),
+    key(
+        "dead-letter.when-full",
+        Kind::Choice(&["block", "drop-oldest"]),
+        "What becomes of a message that cannot be decoded where the log, or its vehicle's share, is \
+         full: it waits unacknowledged (block), or the oldest go for it (drop-oldest): of its own \
+         vehicle where that has used up its share, else of all.",
+    )
+    .default("block"),
+    key(
+        "dead-letter.vehicle-share",
+        Kind::Share,
+        "The part of the log that the messages of one vehicle may take, so that one bad firmware \
+         leaves room for others. A message whose vehicle cannot be read counts for its topic.",
+    )
+    .default("0.1")
+    .min("0.000001", "a letter has to fit")
+    .max("1", "it is a part of the whole"),
+    key(
+        "dead-letter.sink-when-full",
+        Kind::Choice(&["replace", "hold"]),
+        "What becomes of a point that the store refuses where their quarter of the log is full: it \
+         replaces the oldest of them, which is counted and told (replace), or its shard ships \
+         nothing until letters are removed (hold).",
+    )
+    .default("replace"),
+    key(
+        "dead-letter.segment-size",
+        Kind::Size,
+        "Bytes of one file of the log, at most; a small log has smaller ones.",
+    )
         .default("16MiB")
         .min("4KiB", "a file has a header, a footer and at least one letter")
         .max("4GiB", "it is allocated ahead"),

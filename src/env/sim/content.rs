@@ -4,7 +4,7 @@
 const SECTOR_BYTES: usize = 512;
 
 /// The content of a file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Node {
     pub durable: Vec<u8>,
     pub seen: Vec<u8>,
@@ -12,6 +12,7 @@ pub(super) struct Node {
     pub unsynced: Vec<Change>,
 }
 
+#[derive(Clone)]
 pub(super) enum Change {
     Write { offset: usize, bytes: Vec<u8> },
     Len(usize),

@@ -121,6 +121,23 @@ impl SimDisk {
         self.lock_state().struck
     }
 
+    /// Another disk, as this one is now: to see several futures of one moment. Its locks are free.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let state = self.lock_state();
+        let copy = State {
+            dirs: state.dirs.clone(),
+            names: state.names.clone(),
+            durable_names: state.durable_names.clone(),
+            nodes: state.nodes.clone(),
+            next_node: state.next_node,
+            capacity: state.capacity,
+            cannot_allocate: state.cannot_allocate,
+            ..State::default()
+        };
+        Self(Arc::new(Mutex::new(copy)))
+    }
+
     /// Cuts the power: what was not synced is kept or lost by `seed`. All locks are free then, and
     /// no fault is set.
     pub fn crash(&self, seed: u64) {

@@ -35,6 +35,7 @@ pub(super) fn document() -> Value {
             { "name": "operation", "description": "How the appliance is." },
             { "name": "vehicles", "description": "Who is there, and what was last heard." },
             { "name": "queries", "description": "What the store has." },
+            { "name": "dead-letters", "description": "What was set aside." },
         ],
         "paths": paths(),
         "components": {

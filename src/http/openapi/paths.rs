@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    http::{telemetry, vehicles},
+    http::{dead_letters, telemetry, vehicles},
     query::{Function, QueryRequest},
 };
 
 /// One way to ask one path.
+#[derive(Clone)]
 struct Operation {
     path: &'static str,
     method: &'static str,
@@ -21,7 +22,9 @@ struct Operation {
 
 pub(super) fn paths() -> Value {
     let mut paths = Map::new();
-    for operation in operation_routes().into_iter().chain(vehicle_routes()).chain(query_routes()) {
+    let routes =
+        [operation_routes(), vehicle_routes(), query_routes(), dead_letter_routes()].concat();
+    for operation in routes {
         let Operation { path, method, id, tag, summary, parameters, body, answers } = operation;
         let mut description = json!({
             "operationId": id,
@@ -170,6 +173,74 @@ fn query_routes() -> Vec<Operation> {
             style_parameters(),
             Some("Question"),
         ),
+    ]
+}
+
+fn dead_letter_routes() -> Vec<Operation> {
+    let operation = |path, method, id, summary, parameters, answers| Operation {
+        path,
+        method,
+        id,
+        tag: "dead-letters",
+        summary,
+        parameters,
+        body: None,
+        answers,
+    };
+    let most = dead_letters::LIMIT_MAX;
+    let page = [
+        query("limit", "Letters of the page.", &number(dead_letters::LIMIT, most)),
+        query("after", "As the previous page gave it.", &string()),
+    ];
+    let all = [query(
+        "all",
+        "Wanted where no filter is given: every letter.",
+        &json!({ "type": "string", "enum": ["true"] }),
+    )];
+    vec![
+        operation(
+            "/api/v1/dead-letters",
+            "get",
+            "listDeadLetters",
+            "What could not be decoded, mapped or accepted by the store, oldest first.",
+            [letter_filter(), page.to_vec()].concat(),
+            answer("DeadLetterPage"),
+        ),
+        operation(
+            "/api/v1/dead-letters",
+            "delete",
+            "deleteDeadLetters",
+            "Removes the letters that match, durably, and gives their room back; what is set aside \
+             meanwhile stays.",
+            [letter_filter(), all.to_vec()].concat(),
+            answer("Count"),
+        ),
+        operation(
+            "/api/v1/dead-letters/{id}",
+            "get",
+            "getDeadLetter",
+            "One letter; 404 `dead-letter-unknown` if there is none, or not any more.",
+            vec![in_path("id", "As a list gives it.")],
+            answer("DeadLetter"),
+        ),
+    ]
+}
+
+fn letter_filter() -> Vec<Value> {
+    let any = |name, description, items: Value| {
+        query(name, description, &json!({ "type": "array", "items": items }))
+    };
+    vec![
+        any(
+            "cause",
+            "Only this cause; may come several times.",
+            json!({ "$ref": "#/components/schemas/DeadLetterCause" }),
+        ),
+        any("vehicle", "Only this vehicle; may come several times.", string()),
+        any("mapping", "Only this mapping; may come several times.", string()),
+        query("from", "Only those set aside at or after: a time or relative.", &string()),
+        query("to", "Only those set aside before.", &string()),
+        any("id", "Only this one; may come several times.", string()),
     ]
 }
 

@@ -10,7 +10,8 @@ use crate::{
 
 pub(super) fn schemas() -> Value {
     let mut schemas = Map::new();
-    for (name, schema) in errors().into_iter().chain(operation()).chain(vehicles()).chain(rows()) {
+    let shapes = [errors(), operation(), vehicles(), rows(), dead_letters()].concat();
+    for (name, schema) in shapes {
         schemas.insert(name.to_owned(), schema);
     }
     schemas.into()
@@ -82,6 +83,31 @@ fn operation() -> Named {
         ),
         ("Stats", object(&[("messages", messages), ("points", points)])),
     ]
+}
+
+fn dead_letters() -> Named {
+    let text = |about: &str| json!({ "type": ["string", "null"], "description": about });
+    let mut letter = object(&[
+        ("id", described("string", "Its name, for as long as it exists.")),
+        ("time", timestamp("When the message came, or the store refused the point.")),
+        ("vehicle", text("Where it is known.")),
+        ("topic", text("Of a message.")),
+        ("mapping", text("Of a message: the one that failed.")),
+        ("cause", reference("DeadLetterCause")),
+        ("detail", described("string", "What exactly.")),
+        ("payload", text("Of a message, in base64.")),
+        ("line", text("Of a point, in line protocol.")),
+        ("answer", text("Of a point: what the store said.")),
+    ]);
+    letter["properties"]["content_type"] = described("string", "Of a message, where it had one.");
+    letter["properties"]["line_bytes"] =
+        described("string", "The line in base64, where it is not all UTF-8.");
+    let page = object(&[
+        ("dead_letters", json!({ "type": "array", "items": reference("DeadLetter") })),
+        ("after", json!({ "type": ["string", "null"], "description": "For the next page." })),
+    ]);
+    let count = json!({ "type": "integer", "minimum": 0, "description": "How many." });
+    vec![("DeadLetter", letter), ("DeadLetterPage", page), ("Count", object(&[("count", count)]))]
 }
 
 fn vehicles() -> Named {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::document;
 use crate::{
-    http::{Code, native, routes, telemetry, vehicles},
+    http::{Code, dead_letters, native, routes, telemetry, vehicles},
     model::Cause,
 };
 
@@ -76,6 +76,8 @@ fn each_parameter_that_a_handler_knows_is_described_and_no_other() {
         ("query", native::KNOWN),
         ("listVehicles", vehicles::KNOWN_OF_LIST),
         ("getVehicle", vehicles::KNOWN_OF_ONE),
+        ("listDeadLetters", dead_letters::KNOWN_OF_LIST),
+        ("deleteDeadLetters", dead_letters::KNOWN_OF_DELETE),
     ]
     .into();
     for methods in document["paths"].as_object().unwrap().values() {

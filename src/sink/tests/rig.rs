@@ -12,7 +12,9 @@ use crate::{
         SystemClock,
         disk::{Disk, RealDisk},
     },
-    model::{Catalog, DeadLetter, LineDialect, Measurement, Secret, ShardId},
+    model::{
+        Catalog, DeadLetter, LetterFilter, LetterMark, LineDialect, Measurement, Secret, ShardId,
+    },
     sink::{Drained, Options, Parts, RetryOptions, Shard, ShardStatus, Sink, start},
     spool::{self, Budget, EntryBuffer, Writer},
     store::{self, Credentials, InfluxDb1, InfluxDb2, Kind, Store, Target, TdEngine},
@@ -152,6 +154,7 @@ impl Rig {
         let letters = dead_letter::Options {
             bytes_max: self.letter_bytes_max,
             segment_bytes_max: 64 << 10,
+            sink_when_full: dead_letter::SinkWhenFull::Hold,
             ..dead_letter::Options::new(self.dead_letter_dir())
         };
         let letters = dead_letter::open(disk, letters, Arc::clone(&metrics), &self.board)
@@ -279,8 +282,8 @@ impl Rig {
 
     /// The dead letters, read as the command line does.
     pub(super) fn letters(&self) -> Vec<DeadLetter> {
-        let filter = dead_letter::Filter::default();
-        dead_letter::list(Arc::new(RealDisk), &self.dead_letter_dir(), filter)
+        let (filter, after) = (LetterFilter::default(), LetterMark::default());
+        dead_letter::list(Arc::new(RealDisk), &self.dead_letter_dir(), filter, after)
             .expect("the log can be read")
             .map(|found| found.expect("each letter can be read").1)
             .collect()

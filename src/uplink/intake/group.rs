@@ -31,6 +31,12 @@ pub struct Tickets<T> {
 }
 
 impl<T> Tickets<T> {
+    /// The ticket of a message that gave no lines.
+    pub(super) fn of(lane: u16, run: Run<T>) -> Self {
+        let (last_lines, entry) = (LastLines::default(), EntryBuffer::new());
+        Self { lane, runs: vec![run], last_lines, entry }
+    }
+
     /// The runs, in the order in which they were taken.
     pub fn runs(&self) -> &[Run<T>] {
         &self.runs

@@ -4,8 +4,9 @@
 //! open group of its vehicle's shard; [`Intake::flush`], at the end of a turn of the worker's event
 //! loop, hands each group that gathered something to its lane, once, with nothing per message
 //! crossing a thread; [`Intake::settled`] takes a lane's answer about a group and gives back whose
-//! messages it held. The dead-letter log is one lane more: to a message it makes no difference
-//! which log has to become durable before it may be acknowledged.
+//! messages it held. The dead-letter log is one lane more, which answers for each message by
+//! itself: to a message it makes no difference which log has to become durable before it may be
+//! acknowledged.
 //!
 //! # The life of a message
 //! received (counted, `pending`) → decoded into a group, with a ticket → the group is submitted →
@@ -32,6 +33,7 @@
 //! each message gets a stamp of its own, at least a nanosecond after the last one that a point had.
 
 mod group;
+mod letters;
 mod options;
 mod parts;
 mod stamp;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{Intake, IntakeOptions};
 use crate::{
+    dead_letter,
     env::Clock,
     mapping::Plans,
     model::ShardCount,
@@ -28,7 +29,7 @@ pub struct IntakeParts {
     /// One a shard, in order.
     pub lanes: Vec<CommitHandle>,
     /// The dead-letter log.
-    pub letters: CommitHandle,
+    pub letters: dead_letter::Handle,
     /// How many shards there are.
     pub shards: ShardCount,
     /// Where everything is counted.

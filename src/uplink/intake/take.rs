@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{IntakeOptions, IntakeParts, Tickets, group::Lane, stamp::Stamps, tally::Tally};
+use super::{
+    IntakeOptions, IntakeParts, Tickets, group::Lane, letters::LetterLane, stamp::Stamps,
+    tally::Tally,
+};
 use crate::{
-    dead_letter,
     mapping::Plans,
     model::DeadLetter,
     spool::{EntryBuffer, Settled},
@@ -34,10 +36,11 @@ pub struct Intake<T> {
     /// The plans of this turn.
     current: Arc<Plans>,
     transcoder: Transcoder,
-    /// The open group of each shard, then that of the dead-letter log.
+    /// The open group of each shard.
     open: Vec<EntryBuffer>,
     /// The lanes of the same.
     lanes: Vec<Lane<T>>,
+    letters: LetterLane<T>,
     replies: UnboundedSender<Settled>,
     ledger: Arc<MessageLedger>,
     counts: MessageCounts,
@@ -56,13 +59,14 @@ impl<T: Clone + PartialEq> Intake<T> {
         let lanes: Vec<Lane<T>> = parts
             .lanes
             .iter()
-            .chain([&parts.letters])
             .enumerate()
             .map(|(index, commit)| {
                 Lane::new(u16::try_from(index).unwrap_or(u16::MAX), commit.clone())
             })
             .collect();
+        let index = u16::try_from(lanes.len()).unwrap_or(u16::MAX);
         Self {
+            letters: LetterLane::new(index, parts.letters.clone(), replies.clone()),
             current: parts.plans.load_full(),
             plans: Arc::clone(&parts.plans),
             transcoder: Transcoder::new(parts.limits.clone(), parts.shards),
@@ -90,8 +94,7 @@ impl<T: Clone + PartialEq> Intake<T> {
         let received_at = self.stamps.next();
         self.counts.received += 1;
         let message = Message { topic, payload, content_type, received_at };
-        let letters = self.lanes.len() - 1;
-        let done = self.transcoder.transcode(&self.current, &message, &mut self.open[..letters]);
+        let done = self.transcoder.transcode(&self.current, &message, &mut self.open);
         self.stamps.used(done.stamps);
         self.counts.points_merged += u64::from(done.points_merged);
         self.tally.left_out(&done);
@@ -105,11 +108,14 @@ impl<T: Clone + PartialEq> Intake<T> {
         }
         if !self.transcoder.failures().is_empty() {
             taken.settlement = Settlement::DeadLettered;
-            for failure in self.transcoder.failures() {
+            let failures = self.transcoder.failures().iter();
+            let letters = failures.map(|failure| {
                 self.tally.failed(failure);
-                dead_letter::encode(&letter(&message, failure), &mut self.open[letters]);
-            }
-            self.wait_for(letters, 0, bytes, owner, seq, &mut taken);
+                letter(&message, failure)
+            });
+            self.letters.push(letters.collect(), bytes, owner, seq);
+            taken.waits += 1;
+            taken.crowded |= self.letters.unsettled_bytes() >= self.options.lane_bytes_max;
         }
         self.note(taken);
         taken
@@ -156,6 +162,7 @@ impl<T: Clone + PartialEq> Intake<T> {
         for (lane, open) in self.lanes.iter_mut().zip(&mut self.open) {
             lane.submit(open, &self.replies);
         }
+        self.letters.submit();
         self.stamps.end_turn();
         self.tally.publish();
         self.current = self.plans.load_full();
@@ -169,13 +176,17 @@ impl<T: Clone + PartialEq> Intake<T> {
 
     /// Takes a lane's answer: whose publishes are durable now. Nobody's, if the lane halted (UP-2).
     pub fn settled(&mut self, answer: Settled) -> Tickets<T> {
-        self.lanes[usize::from(answer.lane)].answered(answer)
+        match self.lanes.get_mut(usize::from(answer.lane)) {
+            Some(lane) => lane.answered(answer),
+            None => self.letters.answered(&answer),
+        }
     }
 
     /// Gives what an answered group was made of back for the next.
     pub fn reuse(&mut self, tickets: Tickets<T>) {
-        let lane = usize::from(tickets.lane());
-        self.lanes[lane].reuse(tickets);
+        if let Some(lane) = self.lanes.get_mut(usize::from(tickets.lane())) {
+            lane.reuse(tickets);
+        }
     }
 
     /// Counts a publish that waits for nothing more.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    telemetry::{CauseLabel, CauseName, FailureLabel, Metrics, ReasonLabel},
+    telemetry::{CauseName, FailureLabel, Metrics, ReasonLabel},
     uplink::{Failure, Transcoded},
 };
 
@@ -38,13 +38,12 @@ impl Tally {
         }
     }
 
-    /// Counts one failed mapping, which becomes one dead letter.
+    /// Counts one failed mapping, which becomes one dead letter; the log counts that, once it is
+    /// durable.
     pub(super) fn failed(&self, failure: &Failure) {
         let cause = CauseName(failure.cause);
         let label = FailureLabel { mapping: Arc::clone(&failure.mapping), cause };
         self.metrics.uplink_failures.get_or_create_owned(&label).inc();
-        let label = CauseLabel { cause };
-        self.metrics.dead_letter_written_letters.get_or_create_owned(&label).inc();
     }
 
     /// Tells the sums of a turn.

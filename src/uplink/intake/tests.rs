@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 use crate::{
+    dead_letter,
     env::{
         SystemClock,
         disk::Disk,
@@ -50,7 +51,7 @@ fn rig(disk: &SimDisk, lane_bytes_max: usize) -> Rig {
     let metrics = Arc::new(Metrics::new(HealthBoard::default()));
     let budget = Arc::new(Budget::new(1 << 30));
     let shards = ShardCount(NonZeroU16::new(2).expect("not zero"));
-    let mut handles: Vec<_> = (0..3)
+    let handles: Vec<_> = (0..2)
         .map(|index| {
             let options = spool::Options {
                 dir: PathBuf::from(format!("/spool/{index}")),
@@ -66,7 +67,15 @@ fn rig(disk: &SimDisk, lane_bytes_max: usize) -> Rig {
             Committer::start("lane", opened.writer, commit, Some(ledger), state).expect("starts").0
         })
         .collect();
-    let letters = handles.pop().expect("three were made");
+    let letters = dead_letter::Options {
+        bytes_max: 64 << 10,
+        vehicle_bytes_max: 2000,
+        commit_interval: Duration::ZERO,
+        ..dead_letter::Options::new(PathBuf::from("/dead-letter"))
+    };
+    let board = HealthBoard::default();
+    let letters = dead_letter::open(Arc::new(disk.clone()), letters, Arc::clone(&metrics), &board);
+    let letters = letters.expect("opens").handle;
     let parts = IntakeParts {
         plans: Arc::clone(&plans),
         limits: Limits::default(),
@@ -215,6 +224,23 @@ fn a_broken_message_waits_for_the_dead_letter_log() {
     rig.intake.settle(Settlement::DeadLettered);
     rig.check_balance();
     assert_eq!(rig.metrics.ledgers().messages().dead_lettered, 1);
+}
+
+#[test]
+fn messages_of_a_vehicle_past_its_share_wait_and_the_letters_of_others_are_answered() {
+    // o07-dead-letters-full
+    let mut rig = rig(&SimDisk::new(), 10_000);
+    let long = format!("{{{}", "x".repeat(500));
+    let crowded: Vec<bool> = (0..20).map(|seq| rig.take("v/x", &long, "a", seq).crowded).collect();
+    assert_eq!((crowded[0], crowded[19]), (false, true), "UP-4");
+    rig.take("v/y", "{", "b", 0);
+    rig.intake.flush();
+    let mut answered = Vec::new();
+    while answered.last() != Some(&"b") {
+        answered.extend(rig.answer().into_iter().map(|run| run.owner));
+    }
+    assert!((1..20).contains(&answered.iter().filter(|owner| **owner == "a").count()));
+    rig.check_balance();
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::*;
+use super::super::*;
 use crate::{
     env::{Clock, SystemClock},
     model::{
@@ -30,8 +30,8 @@ use crate::{
     telemetry::{Critical, Health, HealthBoard, MessageCounts, Metrics},
 };
 
-struct Edge {
-    address: SocketAddr,
+pub(super) struct Edge {
+    pub(super) address: SocketAddr,
     server: Server,
     health: HealthBoard,
     metrics: Arc<Metrics>,
@@ -92,7 +92,7 @@ fn queries(
     })
 }
 
-async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
+pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
     let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), ..Options::default() };
     change(&mut options);
     let listener = bind(&options).await.expect("a free port");
@@ -110,6 +110,7 @@ async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
         catalog,
         presence: Arc::clone(&presence),
         sessions: Arc::clone(&sessions) as _,
+        dead_letters: Arc::new(super::letters::Keeper::default()),
         clock,
     };
     let server = serve(listener, state, &options);
@@ -117,7 +118,7 @@ async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
 }
 
 /// Sends raw bytes and reads until the server closes.
-async fn ask(address: SocketAddr, request: &str) -> String {
+pub(super) async fn ask(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -125,7 +126,7 @@ async fn ask(address: SocketAddr, request: &str) -> String {
     answer
 }
 
-async fn get(address: SocketAddr, path: &str) -> String {
+pub(super) async fn get(address: SocketAddr, path: &str) -> String {
     ask(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
 }
 
@@ -475,6 +476,11 @@ async fn answers_are_what_the_description_says() {
         // The store is away.
         ("/api/v1/vehicles/B", "/api/v1/vehicles/{vin}"),
         ("/api/v1/telemetry/telemetri", "/api/v1/telemetry/{measurement}"),
+        ("/api/v1/dead-letters", "/api/v1/dead-letters"),
+        ("/api/v1/dead-letters?limit=1", "/api/v1/dead-letters"),
+        ("/api/v1/dead-letters?cause=none", "/api/v1/dead-letters"),
+        ("/api/v1/dead-letters/1-0", "/api/v1/dead-letters/{id}"),
+        ("/api/v1/dead-letters/9-9", "/api/v1/dead-letters/{id}"),
         // Without any window no store is asked.
         ("/api/v1/telemetry/telemetry?from=1&to=1", "/api/v1/telemetry/{measurement}"),
     ] {

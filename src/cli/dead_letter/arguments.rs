@@ -1,0 +1,140 @@
+//! What may be written behind `dead-letter`.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use reqwest::Url;
+
+use super::{delete, show};
+use crate::{
+    cli::{appliance, failure::Failure, moment, output::Output},
+    config::Sources,
+    model::{Cause, LetterFilter, LetterId, UnixNanos},
+};
+
+/// What could not be decoded, mapped or accepted by the store
+///
+/// `list` and `show` read the data directory without its lock, so an appliance may be running on
+/// it; `delete` asks the running appliance.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  fleetline dead-letter list --cause payload-truncated --from 1h
+  fleetline dead-letter show 17-0 --json
+  fleetline dead-letter delete --vehicle VIN1")]
+pub(in crate::cli) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// All dead letters, oldest first, or those that match
+    ///
+    /// One a line: id, time, cause, vehicle, mapping, topic, what exactly, and what the store said.
+    #[command(after_help = "Example:\n  fleetline dead-letter list --vehicle VIN1 --json")]
+    List(List),
+    /// One dead letter whole, with its payload
+    #[command(after_help = "Example:\n  fleetline dead-letter show 17-0")]
+    Show {
+        /// Its id, as `list` prints it
+        id: LetterId,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes those that match from the running appliance for good, and gives their room back
+    ///
+    /// Prints how many. Look at them with `list` and the same options first.
+    #[command(after_help = "Examples:
+  fleetline dead-letter delete --cause payload-truncated --to 7d
+  fleetline dead-letter delete --id 17-0 --id p3-2
+  fleetline dead-letter delete --all")]
+    Delete(Delete),
+}
+
+/// Which letters; an option that is given several times means any of its values.
+#[derive(clap::Args, Debug)]
+pub(super) struct Wanted {
+    /// Only this cause (may repeat)
+    #[arg(long)]
+    cause: Vec<Cause>,
+    /// Only this vehicle (may repeat)
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    vehicle: Vec<String>,
+    /// Only this mapping (may repeat)
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    mapping: Vec<String>,
+    /// Only those set aside at or after: RFC 3339, or how long ago such as "1h"
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// Only those set aside before
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// Only this one, by its id (may repeat)
+    #[arg(long)]
+    id: Vec<LetterId>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct List {
+    #[command(flatten)]
+    pub(super) wanted: Wanted,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<usize>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Delete {
+    #[command(flatten)]
+    pub(super) wanted: Wanted,
+    /// All of them; wanted where nothing else says which
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Where the appliance is; default: what the data directory's lock file says
+    #[arg(long, value_name = "URL", value_parser = appliance::url)]
+    pub(super) url: Option<Url>,
+    /// How long the answer may take
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = moment::duration)]
+    pub(super) timeout: Duration,
+    /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Wanted {
+    /// As the log reads it.
+    pub(super) fn filter(self, now: UnixNanos) -> Result<LetterFilter, Failure> {
+        let moment = |text: Option<String>| text.map(|text| moment::parse(&text, now)).transpose();
+        let filter = LetterFilter {
+            causes: self.cause,
+            vehicles: self.vehicle,
+            mappings: self.mapping,
+            from: moment(self.from)?,
+            to: moment(self.to)?,
+            ids: self.id,
+        };
+        match (filter.from, filter.to) {
+            (Some(from), Some(to)) if from >= to => {
+                Err(Failure::Usage("--from is not before --to".to_owned()))
+            }
+            _ => Ok(filter),
+        }
+    }
+}
+
+/// Lists, shows or deletes.
+pub(in crate::cli) fn run(
+    arguments: Arguments,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match arguments.what {
+        What::List(list) => show::list(list, sources, output),
+        What::Show { id, json } => show::one(id, json, sources, output),
+        What::Delete(delete) => delete::run(delete, sources, output),
+    }
+}

@@ -1,0 +1,71 @@
+//! Asks the running appliance to remove letters.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::arguments::Delete;
+use crate::{
+    cli::{
+        appliance::{Answer, Appliance, Patience, Place},
+        failure::Failure,
+        output::Output,
+    },
+    config::Sources,
+    env::{Clock as _, SystemClock},
+    model::LetterFilter,
+};
+
+/// What the API answers.
+#[derive(Deserialize)]
+struct Removed {
+    count: u64,
+}
+
+/// Removes, and prints how many.
+pub(super) fn run(
+    arguments: Delete,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let Delete { wanted, all, url, timeout, json } = arguments;
+    let filter = wanted.filter(SystemClock::start().wall())?;
+    let parameters = match (filter.is_all(), all) {
+        (true, true) => vec![("all", "true".to_owned())],
+        (false, false) => parameters(&filter),
+        (true, false) => {
+            let text = "nothing says which dead letters; --all deletes all of them".to_owned();
+            return Err(Failure::Usage(text));
+        }
+        (false, true) => {
+            let text = "--all does not go with an option that says which".to_owned();
+            return Err(Failure::Usage(text));
+        }
+    };
+    let place = Place::find(url.as_ref(), sources)?;
+    let appliance = Appliance::new(place, Patience::Whole(timeout.max(Duration::from_millis(1))));
+    let appliance = appliance.map_err(Failure::failed)?;
+    let answer = appliance.delete(&["api", "v1", "dead-letters"], &parameters);
+    let answer = answer.and_then(Answer::wanted).map_err(Failure::failed)?;
+    let foreign = answer.foreign();
+    let Ok(Removed { count }) = serde_json::from_reader(answer) else {
+        return Err(Failure::failed(foreign));
+    };
+    match json {
+        true => output.json(&json!({ "count": count })),
+        false => output.line(format_args!("{count} dead letters deleted")),
+    }
+}
+
+/// As the API reads a filter.
+fn parameters(filter: &LetterFilter) -> Vec<(&'static str, String)> {
+    let mut parameters = Vec::new();
+    parameters.extend(filter.causes.iter().map(|cause| ("cause", cause.to_string())));
+    parameters.extend(filter.vehicles.iter().map(|vehicle| ("vehicle", vehicle.clone())));
+    parameters.extend(filter.mappings.iter().map(|mapping| ("mapping", mapping.clone())));
+    parameters.extend(filter.from.map(|from| ("from", from.0.to_string())));
+    parameters.extend(filter.to.map(|to| ("to", to.0.to_string())));
+    parameters.extend(filter.ids.iter().map(|id| ("id", id.to_string())));
+    parameters
+}

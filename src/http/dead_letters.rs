@@ -1,0 +1,129 @@
+//! `/api/v1/dead-letters`: what was set aside, in pages, one by one, and away with it.
+
+use std::str::FromStr;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State, rejection::PathRejection},
+    http::{Uri, header},
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::{
+    http::{
+        ApiError, HttpState,
+        parameters::{Parameters, invalid},
+    },
+    model::{Cause, LetterFilter, LetterId, LetterMark, LettersError, UnixNanos},
+    query::{self, QueryError, QuestionError},
+};
+
+pub(super) const KNOWN_OF_LIST: &[&str] =
+    &["cause", "vehicle", "mapping", "from", "to", "id", "limit", "after"];
+pub(super) const KNOWN_OF_DELETE: &[&str] =
+    &["cause", "vehicle", "mapping", "from", "to", "id", "all"];
+
+/// Letters of a page unless said.
+pub(super) const LIMIT: usize = 100;
+/// Letters of a page, at most: a letter may be as large as a message and half of it again.
+pub(super) const LIMIT_MAX: usize = 1000;
+
+pub(super) async fn list(State(state): State<HttpState>, uri: Uri) -> Result<Response, ApiError> {
+    let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
+    let filter = filter(&mut parameters, state.clock.wall())?;
+    let within = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    let limit = parameters.parsed("limit", &format!("a number from 1 to {LIMIT_MAX}"), within)?;
+    let after = parameters.one("after")?;
+    let after = after.map(|after| from_after(&after).ok_or(QuestionError::AfterInvalid));
+    let after = after.transpose().map_err(QueryError::Question)?.unwrap_or_default();
+    let page = state.dead_letters.page(filter, after, limit.unwrap_or(LIMIT)).await?;
+    let after = page.after.map(|mark| URL_SAFE_NO_PAD.encode(mark.to_string()));
+    Ok(as_json(format!(
+        r#"{{"dead_letters":[{}],"after":{}}}"#,
+        page.letters.join(","),
+        json!(after)
+    )))
+}
+
+pub(super) async fn one(
+    State(state): State<HttpState>,
+    id: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    Parameters::read(&uri, &[])?;
+    let Path(text) = id.map_err(|error| invalid("id", error.body_text()))?;
+    let unknown = || ApiError::DeadLetterUnknown { id: text.clone() };
+    let id: LetterId = text.parse().map_err(|_no_id| unknown())?;
+    let letter = state.dead_letters.find(id).await?;
+    letter.map(as_json).ok_or_else(unknown)
+}
+
+pub(super) async fn delete(
+    State(state): State<HttpState>,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    let mut parameters = Parameters::read(&uri, KNOWN_OF_DELETE)?;
+    let filter = filter(&mut parameters, state.clock.wall())?;
+    let all = parameters.parsed("all", "true", |text| (text == "true").then_some(()))?;
+    match (filter.is_all(), all) {
+        (true, None) => {
+            let message = "nothing says which dead letters; `all=true` deletes all of them";
+            return Err(invalid("all", message.to_owned()));
+        }
+        (false, Some(())) => {
+            let message = "`all=true` does not go with a filter";
+            return Err(invalid("all", message.to_owned()));
+        }
+        _ => {}
+    }
+    let count = state.dead_letters.remove(filter).await?;
+    Ok(Json(json!({ "count": count })))
+}
+
+/// Each name may come several times: any of its values is meant. An empty one is refused, because
+/// what was left out by mistake must not mean all.
+fn filter(parameters: &mut Parameters, now: UnixNanos) -> Result<LetterFilter, ApiError> {
+    let mut moment = |name| parameters.parsed(name, query::MOMENT, |text| query::moment(text, now));
+    let (from, to) = (moment("from")?, moment("to")?);
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        return Err(invalid("to", "`to` is not after `from`".to_owned()));
+    }
+    Ok(LetterFilter {
+        causes: values::<Cause>(parameters, "cause")?,
+        vehicles: values(parameters, "vehicle")?,
+        mappings: values(parameters, "mapping")?,
+        from,
+        to,
+        ids: values(parameters, "id")?,
+    })
+}
+
+fn values<T>(parameters: &mut Parameters, name: &str) -> Result<Vec<T>, ApiError>
+where
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let read = |text: String| match text.is_empty() {
+        true => Err(invalid(name, format!("`{name}` is empty"))),
+        false => text.parse().map_err(|error| invalid(name, format!("`{name}`: {error}"))),
+    };
+    parameters.all(name).into_iter().map(read).collect()
+}
+
+fn from_after(after: &str) -> Option<LetterMark> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(after).ok()?).ok()?.parse().ok()
+}
+
+fn as_json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], Body::from(text)).into_response()
+}
+
+impl From<LettersError> for ApiError {
+    fn from(error: LettersError) -> Self {
+        Self::DeadLetters(error)
+    }
+}

@@ -1,0 +1,4 @@
+//! The operator edge over a real socket.
+
+mod edge;
+mod letters;

@@ -1,0 +1,55 @@
+//! Which dead letters are meant.
+
+use crate::model::{Cause, DeadLetter, LetterId, UnixNanos};
+
+/// Which letters are meant: of each list one of it, where it is not empty; and within the times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterFilter {
+    /// Any of these causes.
+    pub causes: Vec<Cause>,
+    /// Any of these vehicles.
+    pub vehicles: Vec<String>,
+    /// Any of these mappings.
+    pub mappings: Vec<String>,
+    /// Set aside at or after this time.
+    pub from: Option<UnixNanos>,
+    /// Set aside before this time.
+    pub to: Option<UnixNanos>,
+    /// Any of these names.
+    pub ids: Vec<LetterId>,
+}
+
+impl LetterFilter {
+    /// Whether every letter is meant.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a letter is meant.
+    #[must_use]
+    pub fn matches(&self, id: LetterId, letter: &DeadLetter) -> bool {
+        let named = |list: &[String], name: &Option<String>| {
+            list.is_empty() || name.as_ref().is_some_and(|name| list.contains(name))
+        };
+        self.matches_id(id)
+            && (self.causes.is_empty() || self.causes.contains(&letter.cause))
+            && named(&self.vehicles, &letter.vehicle)
+            && named(&self.mappings, &letter.mapping)
+            && self.from.is_none_or(|from| from <= letter.time)
+            && self.to.is_none_or(|to| letter.time < to)
+    }
+
+    /// Whether a letter of this name may be meant.
+    #[must_use]
+    pub fn matches_id(&self, id: LetterId) -> bool {
+        self.ids.is_empty() || self.ids.contains(&id)
+    }
+
+    /// Whether a letter of which only the name can be read is meant.
+    #[must_use]
+    pub fn matches_unread(&self, id: LetterId) -> bool {
+        let by_name = Self { ids: self.ids.clone(), ..Self::default() };
+        *self == by_name && self.matches_id(id)
+    }
+}
