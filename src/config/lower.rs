@@ -65,6 +65,9 @@ fn limits(settings: &Settings, kind: Option<store::Kind>) -> uplink::Limits {
         bytes_max: settings.number_usize("uplink.line-bytes-max"),
         depth_max: settings.number_u32("uplink.depth-max"),
         repeated_max: settings.number_u32("uplink.repeated-max"),
+        fields_max: settings.number_u32("uplink.fields-max"),
+        tags_max: settings.number_u32("uplink.tags-max"),
+        steps_max: settings.number("uplink.steps-max"),
         tag_bytes_max: match is_short && !settings.is_written("uplink.tag-bytes-max") {
             true => TdEngine::TAG_BYTES_MAX,
             false => settings.number_usize("uplink.tag-bytes-max"),

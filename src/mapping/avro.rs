@@ -80,13 +80,19 @@ impl Compiler<'_> {
             unreachable!("the shape says record")
         };
         let members = &self.shape.records[record.0].members;
-        let ops = fields.iter().zip(members).enumerate();
-        let ops = ops.map(|(at, (one, member))| match layout.place(at) {
-            Some(place) => self.planned(*one, &member.kind, place),
-            None => Op::Skip(*one),
-        });
-        let ops = ops.collect();
-        Fields { ops, names: members.iter().map(|member| member.name.as_str().into()).collect() }
+        let mut names = Vec::with_capacity(members.len());
+        let mut ops = Vec::with_capacity(members.len());
+        for (at, (one, member)) in fields.iter().zip(members).enumerate() {
+            ops.push(match layout.place(at) {
+                Some(place) => self.planned(*one, &member.kind, place),
+                // What has no bytes and no place costs no step: an element of one byte may have a
+                // thousand such fields.
+                None if self.types.is_empty(*one) => continue,
+                None => Op::Skip(*one),
+            });
+            names.push(member.name.as_str().into());
+        }
+        Fields { ops: ops.into(), names: names.into() }
     }
 
     /// What to do with a value that has a place.

@@ -35,6 +35,19 @@ pub enum Filter {
     },
 }
 
+impl Filter {
+    /// How many comparisons it may take. The depth is bounded by the parser of `when`.
+    #[must_use]
+    pub fn terms(&self) -> usize {
+        match self {
+            Self::And(all) | Self::Or(all) => all.iter().map(Self::terms).sum(),
+            Self::Not(inner) => inner.terms(),
+            Self::Exists(_) | Self::Compare { .. } => 1,
+            Self::In { operands, .. } => operands.len(),
+        }
+    }
+}
+
 /// A relation between two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {

@@ -25,6 +25,13 @@ words! {
     TooManyPoints = "too-many-points",
     /// A repeated field or a map holds more elements than the bound.
     TooManyElements = "too-many-elements",
+    /// A point has more fields than the bound.
+    TooManyFields = "too-many-fields",
+    /// A line of a line-protocol payload has more tags than the bound.
+    TooManyTags = "too-many-tags",
+    /// The message costs more steps than the bound: its points times the fields of the mapping,
+    /// members of a oneof that take turns, properties that come again and again.
+    TooManySteps = "too-many-steps",
     /// The message's points take more bytes than the bound.
     TooManyBytes = "too-many-bytes",
     /// The vehicle's identity is absent, empty or too long.

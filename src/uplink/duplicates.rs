@@ -73,6 +73,8 @@ pub(crate) struct Settled {
     pub(crate) merged: u32,
     /// The last line that is left.
     pub(crate) last: Range<usize>,
+    /// The most fields of a point that others were merged into.
+    pub(crate) fields_most: usize,
 }
 
 impl Settler {
@@ -189,10 +191,10 @@ impl Settler {
     /// Writes what is left in place of all.
     fn rewrite(&mut self, buffer: &mut Vec<u8>) -> Settled {
         let Some(start) = self.points.first().map(|point| point.line.start) else {
-            return Settled { merged: 0, last: 0..0 };
+            return Settled { merged: 0, last: 0..0, fields_most: 0 };
         };
         self.text.clear();
-        let mut settled = Settled { merged: 0, last: start..start };
+        let mut settled = Settled { merged: 0, last: start..start, fields_most: 0 };
         // Where in `order` each point that takes others in stands: it is the last of its group.
         let mut places = std::mem::take(&mut self.order);
         for index in 0..self.points.len() {
@@ -213,6 +215,7 @@ impl Settler {
                     let mut group = places[first..].iter();
                     let len = group.position(|other| *other == index).unwrap_or_default() + 1;
                     self.push_union(&places[first..first + len], buffer);
+                    settled.fields_most = settled.fields_most.max(self.fields.len());
                 }
             }
             settled.last = start + from..start + self.text.len();

@@ -14,6 +14,17 @@ pub struct Limits {
     pub depth_max: u32,
     /// Elements of one repeated field or map. Default: 1,024. Past it: `too-many-elements`.
     pub repeated_max: u32,
+    /// Fields of one point. Default: 8,192, as many values as a mapping can name. Past it:
+    /// `too-many-fields`.
+    pub fields_max: u32,
+    /// Tags of one line of a line-protocol payload, the mapping's included. Default: 128, as many
+    /// as TDengine keeps. Past it: `too-many-tags`.
+    pub tags_max: u32,
+    /// Steps that one message may cost beside those that its bytes pay for, over all its mappings:
+    /// slots emptied or looked at again for each point, elements, keys compared. Default: 16 Mi,
+    /// some 50 ms, which 10,000 points of a mapping of 1,000 fields stay below. Past it:
+    /// `too-many-steps`.
+    pub steps_max: u64,
     /// Bytes of a tag's value, and of a vehicle's identity. Default: 256; with TDengine 100, which
     /// fails on long ones. Past it: `tag-invalid`, `vehicle-invalid`.
     pub tag_bytes_max: usize,
@@ -35,6 +46,9 @@ impl Default for Limits {
             bytes_max: 8 * 1024 * 1024,
             depth_max: 32,
             repeated_max: 1024,
+            fields_max: 8192,
+            tags_max: 128,
+            steps_max: 16 * 1024 * 1024,
             tag_bytes_max: 256,
             time_past: DAY.saturating_mul(10 * 365),
             time_ahead: DAY,

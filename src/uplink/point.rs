@@ -85,9 +85,15 @@ pub(crate) fn write(
         push_tag(&tag.key, &tag.source, slots, context, into)?;
     }
     let series_end = into.len();
-    let mut writer = FieldWriter { slots, context, into, left_out };
+    let mut writer = FieldWriter { slots, context, into, left_out, written: 0 };
     for field in &plan.fields {
         writer.field(field)?;
+    }
+    if writer.written > context.limits.fields_max {
+        return Err(DecodeError::new(
+            Cause::TooManyFields,
+            "a point has more fields than the bound",
+        ));
     }
     if into.len() == series_end {
         into.truncate(start);
@@ -201,6 +207,8 @@ struct FieldWriter<'a, 'b> {
     context: &'a Context<'a>,
     into: &'b mut Vec<u8>,
     left_out: &'b mut LeftOut,
+    /// How many fields the point has so far.
+    written: u32,
 }
 
 impl FieldWriter<'_, '_> {
@@ -233,7 +241,9 @@ impl FieldWriter<'_, '_> {
     /// Cuts a value that cannot be said, with its key; whoever found it has counted it.
     #[inline]
     fn keep(&mut self, written: Result<bool, DecodeError>, mark: usize) -> Result<(), DecodeError> {
-        if !written? {
+        if written? {
+            self.written += 1;
+        } else {
             self.into.truncate(mark);
         }
         Ok(())

@@ -19,7 +19,11 @@ use crate::{
     mapping::{SlotIdx, SlotPlan},
     model::Cause,
     schema::Scalar,
-    uplink::{Limits, trouble::Trouble},
+    uplink::{
+        DecodeError, Limits,
+        key_table::{COMPARED_MAX, KeyTable},
+        trouble::Trouble,
+    },
 };
 
 /// What a slot holds.
@@ -118,6 +122,8 @@ pub struct Item {
     pub value: Slot,
     /// The item after it; [`NO_ITEM`] for the last.
     next: u32,
+    /// The first item of its list.
+    head: u32,
 }
 
 /// No item.
@@ -139,6 +145,16 @@ pub struct Slots {
     element_start: usize,
     repeated_max: u32,
     points_max: usize,
+    /// The entries of maps that have more keys than are compared, each with the head of its list.
+    keys: KeyTable,
+    /// What the message has cost beside what its bytes pay for; the table's own come to it when
+    /// somebody asks.
+    steps: u64,
+    steps_max: u64,
+    /// Slots written since the message began. Each is paid for by at least one byte, which is what
+    /// the tests hold against this.
+    #[cfg(test)]
+    pub(super) writes: usize,
     /// Properties of the payload that the schema does not know, over the whole message (JSON).
     pub unknown: u32,
     /// What the decoder knows of the message's error, beside the error.
@@ -149,12 +165,47 @@ impl Slots {
     /// An empty table that will take at most this many items a list and points a message.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        Self { repeated_max: limits.repeated_max, points_max: limits.points_max, ..Self::default() }
+        Self {
+            repeated_max: limits.repeated_max,
+            points_max: limits.points_max,
+            steps_max: limits.steps_max,
+            ..Self::default()
+        }
+    }
+
+    /// Counts the steps of a new message from 0; each of its mappings adds to them.
+    pub fn begin_steps(&mut self) {
+        #[cfg(test)]
+        (self.writes = 0);
+        self.keys.take_steps();
+        self.steps = 0;
+    }
+
+    /// Steps that the message has cost so far.
+    pub fn steps(&mut self) -> u64 {
+        self.steps = self.steps.saturating_add(self.keys.take_steps());
+        self.steps
+    }
+
+    /// Counts steps before they are taken.
+    ///
+    /// # Errors
+    /// [`Cause::TooManySteps`] past `steps_max`.
+    #[inline]
+    pub fn step(&mut self, count: usize) -> Result<(), DecodeError> {
+        let steps = self.steps.saturating_add(count as u64);
+        if steps > self.steps_max {
+            let what = "the message costs more steps than the bound";
+            return Err(DecodeError::new(Cause::TooManySteps, what));
+        }
+        self.steps = steps;
+        Ok(())
     }
 
     /// Clears the table for a message of this plan and sets the message's implicit defaults.
     pub fn begin_message(&mut self, plan: &SlotPlan) {
         self.items.clear();
+        self.keys.clear();
         self.elements.clear();
         self.scratch.clear();
         self.unknown = 0;
@@ -174,8 +225,12 @@ impl Slots {
             self.items_of_message = self.items.len();
             self.scratch_of_message = self.scratch.len();
         }
+        // The message's lists are complete, so their keys are not looked for again.
+        self.keys.clear();
         self.items.truncate(self.items_of_message);
         self.scratch.truncate(self.scratch_of_message);
+        #[cfg(test)]
+        (self.writes += self.table.len() - self.element_start);
         self.table[self.element_start..].fill(Slot::ABSENT);
         self.set_implicit(&plan.element_implicit);
     }
@@ -183,6 +238,8 @@ impl Slots {
     /// Gives implicit members their defaults; a decoder calls it for a nested record when it sees
     /// the record for the first time.
     pub fn set_implicit(&mut self, implicit: &[(SlotIdx, Scalar)]) {
+        #[cfg(test)]
+        (self.writes += implicit.len());
         for (slot, scalar) in implicit {
             self.table[slot.as_usize()] = Slot::default_of(scalar);
         }
@@ -202,17 +259,29 @@ impl Slots {
 
     /// Stores a value.
     pub fn set(&mut self, slot: SlotIdx, value: Slot) {
+        #[cfg(test)]
+        (self.writes += 1);
         self.table[slot.as_usize()] = value;
     }
 
     /// Stores a number.
     pub fn set_bits(&mut self, slot: SlotIdx, bits: u64) {
+        #[cfg(test)]
+        (self.writes += 1);
         self.table[slot.as_usize()] = Slot::bits(bits);
     }
 
-    /// Empties a range of slots (another member of a oneof has won).
-    pub fn clear(&mut self, slots: Range<u16>) {
+    /// Empties a range of slots (another member of a oneof has won). A payload may ask for it
+    /// again and again with two bytes each time, so each slot is a step.
+    ///
+    /// # Errors
+    /// [`Cause::TooManySteps`].
+    pub fn clear(&mut self, slots: Range<u16>) -> Result<(), DecodeError> {
+        self.step(slots.len())?;
+        #[cfg(test)]
+        (self.writes += slots.len());
         self.table[usize::from(slots.start)..usize::from(slots.end)].fill(Slot::ABSENT);
+        Ok(())
     }
 
     /// Adds an element to a list, or an entry to a map, whose key then replaces an equal one.
@@ -226,9 +295,10 @@ impl Slots {
         key: Slot,
         value: Slot,
     ) -> Result<(), DecodeError> {
+        self.step(1)?;
         let list = self.table[slot.as_usize()];
         if list.state != State::List {
-            let index = self.add_item(key, value);
+            let index = self.add_item(key, value, None);
             self.table[slot.as_usize()] = Slot {
                 bits: u64::from(index) << 32 | u64::from(index),
                 count: 1,
@@ -237,44 +307,85 @@ impl Slots {
             return Ok(());
         }
         let [head, tail] = halves(list.bits);
-        if !key.is_absent() && self.replace(payload, head, key, value) {
+        if !key.is_absent()
+            && let Some(known) = self.entry(payload, head, list.count, key)
+        {
+            self.items[known as usize].value = value;
             return Ok(());
         }
         if list.count >= self.repeated_max {
             return Err(DecodeError::new(Cause::TooManyElements, "the list is over its bound")
                 .in_slot(slot));
         }
-        let index = self.add_item(key, value);
+        let index = self.add_item(key, value, Some(head));
         self.items[tail as usize].next = index;
         self.table[slot.as_usize()] = Slot {
             bits: u64::from(index) << 32 | u64::from(head),
             count: list.count + 1,
             state: State::List,
         };
+        if !key.is_absent() {
+            self.index_key(payload, head, list.count, index);
+        }
         Ok(())
     }
 
-    /// Appends an item that no list names yet.
-    fn add_item(&mut self, key: Slot, value: Slot) -> u32 {
+    /// Appends an item that no list names yet: the next of the list that begins at `head`, or the
+    /// first of a new one.
+    fn add_item(&mut self, key: Slot, value: Slot, head: Option<u32>) -> u32 {
         // Lists are bounded one by one and slots are u16, so items stay far below u32::MAX; the
         // saturated index would be out of range and is never reached.
         let index = u32::try_from(self.items.len()).unwrap_or(NO_ITEM);
-        self.items.push(Item { key, value, next: NO_ITEM });
+        self.items.push(Item { key, value, next: NO_ITEM, head: head.unwrap_or(index) });
         index
     }
 
-    /// Gives the entry of an equal key a new value; false if there is none.
-    fn replace(&mut self, payload: &[u8], head: u32, key: Slot, value: Slot) -> bool {
+    /// The entry of an equal key in the map that begins at `head` and has `count` entries.
+    fn entry(&mut self, payload: &[u8], head: u32, count: u32, key: Slot) -> Option<u32> {
+        if count > COMPARED_MAX {
+            let hash = self.hash(payload, head, key);
+            let mut keys = std::mem::take(&mut self.keys);
+            let found = keys.find(hash, |at| {
+                let item = self.items[at as usize];
+                item.head == head && self.equal(payload, item.key, key)
+            });
+            self.keys = keys;
+            return found;
+        }
         let mut at = head;
         while at != NO_ITEM {
+            self.steps += 1;
             let item = self.items[at as usize];
             if self.equal(payload, item.key, key) {
-                self.items[at as usize].value = value;
-                return true;
+                return Some(at);
             }
             at = item.next;
         }
-        false
+        None
+    }
+
+    /// Makes the entry that has just been added to a map of `count` entries one that is found.
+    fn index_key(&mut self, payload: &[u8], head: u32, count: u32, added: u32) {
+        // With one more than are compared, all of them go to the table, and from then on each.
+        let mut at = match count {
+            ..COMPARED_MAX => return,
+            COMPARED_MAX => head,
+            _ => added,
+        };
+        while at != NO_ITEM {
+            let item = self.items[at as usize];
+            let hash = self.hash(payload, head, item.key);
+            self.keys.add(hash, at);
+            at = item.next;
+        }
+    }
+
+    /// The hash of a key in the map that begins at `head`.
+    fn hash(&self, payload: &[u8], head: u32, key: Slot) -> u32 {
+        match key.state {
+            State::Bits => self.keys.hash((head, key.bits)),
+            _ => self.keys.hash((head, self.bytes_of(payload, key))),
+        }
     }
 
     /// Whether two keys are the same.
@@ -355,46 +466,16 @@ impl Slots {
         self.elements.len()
     }
 
+    /// How many items all lists have that are noted now.
+    #[must_use]
+    pub fn items_count(&self) -> usize {
+        self.items.len()
+    }
+
     /// The byte range of an element.
     #[must_use]
     pub fn element(&self, index: usize) -> Range<usize> {
         let range = &self.elements[index];
         range.start as usize..range.end as usize
-    }
-}
-
-/// Why a payload could not be decoded. Small and `Copy`: nothing is formatted until it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct DecodeError {
-    /// The cause as counted and listed.
-    pub cause: Cause,
-    /// What exactly, in a few words.
-    pub what: &'static str,
-    /// The byte of the payload, where one can be named.
-    pub offset: Option<u32>,
-    /// The slot whose value it was, where one can be named; its field is told to the operator.
-    pub slot: Option<SlotIdx>,
-}
-
-impl DecodeError {
-    /// An error whose place is not known yet.
-    #[must_use]
-    pub const fn new(cause: Cause, what: &'static str) -> Self {
-        Self { cause, what, offset: None, slot: None }
-    }
-
-    /// The same, at a byte of the payload.
-    #[must_use]
-    pub fn at(mut self, offset: usize) -> Self {
-        self.offset = u32::try_from(offset).ok();
-        self
-    }
-
-    /// The same, of a slot's value.
-    #[must_use]
-    pub const fn in_slot(mut self, slot: SlotIdx) -> Self {
-        self.slot = Some(slot);
-        self
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     mapping::{Plan, SlotIdx, Source},
     model::{Cause, UnixNanos},
     schema::Scalar,
-    uplink::{DecodeError, Failure, Slots, point::Context, value},
+    uplink::{DecodeError, Failure, Limits, Slots, point::Context, value},
 };
 
 /// How much of a vehicle's identity is kept; it may be what is wrong.
@@ -65,12 +65,11 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     let mut add = |more: std::fmt::Arguments<'_>| {
         text.write_fmt(more).expect("writing to a string does not fail");
     };
-    match error.cause {
-        Cause::TooManyPoints => add(format_args!(" of {}", context.limits.points_max)),
-        Cause::TooManyBytes => add(format_args!(" of {} bytes", context.limits.bytes_max)),
-        Cause::TooManyElements => add(format_args!(" of {}", context.limits.repeated_max)),
-        Cause::PayloadTooDeep => add(format_args!("; the bound is {}", context.limits.depth_max)),
-        _ => {}
+    if let Some(bound) = bound(error.cause, context.limits) {
+        add(format_args!(" of {bound}"));
+    }
+    if error.cause == Cause::PayloadTooDeep {
+        add(format_args!("; the bound is {}", context.limits.depth_max));
     }
     if let Some(offset) = error.offset {
         add(format_args!(" at byte {offset}"));
@@ -90,6 +89,19 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
         add(format_args!(": {value}"));
     }
     text
+}
+
+/// The bound that was passed, of those that count.
+fn bound(cause: Cause, limits: &Limits) -> Option<String> {
+    Some(match cause {
+        Cause::TooManyPoints => limits.points_max.to_string(),
+        Cause::TooManyBytes => format!("{} bytes", limits.bytes_max),
+        Cause::TooManyElements => limits.repeated_max.to_string(),
+        Cause::TooManyFields => limits.fields_max.to_string(),
+        Cause::TooManyTags => limits.tags_max.to_string(),
+        Cause::TooManySteps => limits.steps_max.to_string(),
+        _ => return None,
+    })
 }
 
 /// The time of a line, which stands in the payload as it is.

@@ -19,13 +19,13 @@ use std::{
 };
 
 use crate::{
-    mapping::{Decoder, Plan, Plans, Select, Source, TopicMatch, names},
+    mapping::{Decoder, Filter, Plan, Plans, Source, TopicMatch, names},
     model::{Cause, ShardCount, ShardId, UnixNanos},
     spool::EntryBuffer,
     uplink::{
         DecodeError, LastLines, Limits, Slots, decode,
         duplicates::Settler,
-        lines,
+        framing, lines,
         point::{self, Context, LeftOut, Line, Outcome},
         told,
     },
@@ -137,6 +137,18 @@ impl Transcoder {
         &self.failures
     }
 
+    /// Steps that the last message has cost beside those that its bytes pay for: what
+    /// [`Limits::steps_max`] bounds.
+    pub fn steps(&mut self) -> u64 {
+        self.slots.steps()
+    }
+
+    /// Slots that the last message has written.
+    #[cfg(test)]
+    pub(super) fn writes(&self) -> usize {
+        self.slots.writes
+    }
+
     /// The last line of the last message that each of its mappings wrote, in the shard's buffer.
     pub(crate) fn last_lines(&self) -> &LastLines {
         &self.last_lines
@@ -152,6 +164,7 @@ impl Transcoder {
     ) -> Transcoded {
         self.failures.clear();
         self.last_lines.clear();
+        self.slots.begin_steps();
         plans.find(message.topic, &mut self.matched);
         let mut progress = Progress::default();
         let Some(first) = self.matched.plans().first().copied() else {
@@ -161,7 +174,7 @@ impl Transcoder {
         let mut is_taken = false;
         for at in 0..self.matched.plans().len() {
             let plan = &plans.plans()[self.matched.plans()[at]];
-            let Some(payload) = selected(plan, message) else { continue };
+            let Some(payload) = framing::selected(plan, message) else { continue };
             is_taken = true;
             self.fenced(plans, plan, message, payload, lines, &mut progress);
         }
@@ -271,27 +284,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.map(|text| format!(": {text}")).unwrap_or_default()
 }
 
-/// The payload behind its framing, if the mapping takes the message.
-fn selected<'a>(plan: &Plan, message: &Message<'a>) -> Option<&'a [u8]> {
-    let payload = message.payload;
-    match &plan.select {
-        Select::Topic => Some(payload),
-        Select::ContentType(wanted) => {
-            (message.content_type == Some(wanted.as_ref())).then_some(payload)
-        }
-        Select::Confluent { schema_id, indexes } => {
-            let rest = payload.strip_prefix(&[0])?.strip_prefix(&schema_id.to_be_bytes())?;
-            if indexes.is_empty() {
-                return Some(rest);
-            }
-            indexes.iter().find_map(|encoding| rest.strip_prefix(encoding.as_ref()))
-        }
-        Select::AvroSingleObject { fingerprint } => {
-            payload.strip_prefix(&[0xc3, 0x01])?.strip_prefix(&fingerprint.to_le_bytes())
-        }
-    }
-}
-
 /// One mapping of one message.
 struct Run<'a> {
     plan: &'a Plan,
@@ -325,7 +317,7 @@ impl Run<'_> {
         self.find_place(slots)?;
         self.settler.begin();
         self.points(slots, line_writer)?;
-        self.settle();
+        self.settle()?;
         if let (false, Some(place)) = (self.line.is_empty(), self.progress.place) {
             // What is noted counts from the payload on.
             let buffer = &mut self.lines[place.shard.as_usize()];
@@ -348,6 +340,7 @@ impl Run<'_> {
         if !self.plan.slots.has_points {
             self.point(slots)?;
         } else {
+            slots.step(self.steps_of_points(slots))?;
             for index in 0..slots.elements_count() {
                 slots.begin_element(&self.plan.slots, index == 0);
                 decode::element(self.plan, payload, slots.element(index), slots, self.limits)?;
@@ -359,17 +352,31 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What the points of a message cost, whatever their bytes: each empties the element's slots
+    /// and looks at every field, tag and term of the filter, and at the items of the message's own
+    /// lists.
+    fn steps_of_points(&self, slots: &Slots) -> usize {
+        let plan = self.plan;
+        let of_plan = usize::from(plan.slots.slots_count - plan.slots.element_start)
+            + plan.fields.len()
+            + plan.tags.len()
+            + plan.filter.as_ref().map_or(0, Filter::terms);
+        slots.elements_count().saturating_mul(of_plan + slots.items_count())
+    }
+
     /// Copies the lines of a line-protocol payload, within the message's bounds.
     fn copy_lines(
         &mut self,
-        slots: &Slots,
+        slots: &mut Slots,
         line_writer: &mut lines::Writer,
     ) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
         let mut next = line_writer.begin(self.plan, slots, self.context)?;
         loop {
             let buffer = self.lines[place.shard.as_usize()].bytes_mut();
-            let Some(line) = next.write(buffer, self.context.stamp)? else { return Ok(()) };
+            let line = next.write(buffer, self.context.stamp);
+            slots.step(next.take_steps())?;
+            let Some(line) = line? else { return Ok(()) };
             self.settler.note(line);
             self.count_point(place, &line)?;
         }
@@ -399,17 +406,22 @@ impl Run<'_> {
     }
 
     /// Does what the mapping says with points of equal series and time.
-    fn settle(&mut self) {
-        let Some(place) = self.progress.place else { return };
+    fn settle(&mut self) -> Result<(), DecodeError> {
+        let Some(place) = self.progress.place else { return Ok(()) };
         let buffer = &mut self.lines[place.shard.as_usize()];
         let Some(settled) = self.settler.settle(self.plan.duplicates, buffer.bytes_mut()) else {
-            return;
+            return Ok(());
         };
+        if settled.fields_most > self.limits.fields_max as usize {
+            let what = "a point has, with those merged into it, more fields than the bound";
+            return Err(DecodeError::new(Cause::TooManyFields, what));
+        }
         let counts = &mut self.progress.transcoded;
         counts.points -= settled.merged;
         counts.points_merged += settled.merged;
         buffer.items -= settled.merged;
         self.line = settled.last;
+        Ok(())
     }
 
     /// Checks the mapping's vehicle, and finds the message's shard if it has none yet.

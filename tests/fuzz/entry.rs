@@ -19,7 +19,67 @@ const SHARDS: ShardCount = ShardCount(NonZeroU16::new(2).unwrap());
 /// 2026-01-01T00:00:00Z.
 const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
 
+/// Of each format a mapping with a map, a list, points, and what one payload may bring again and
+/// again: members of a oneof, properties, entries, keys. Small, so that a payload's cost shows.
+const REPEATED: [(&str, &str); 6] = [
+    (
+        "m.proto",
+        "syntax = \"proto3\"; package t;
+         message E { int32 a = 1; optional string b = 2; }
+         message M { map<string, int32> k = 1; repeated E p = 2; repeated int32 l = 3;
+                     oneof o { E w = 4; int32 c = 5; } map<uint32, bool> n = 6; }",
+    ),
+    (
+        "m.avsc",
+        r#"{"type":"record","name":"R","fields":[
+            {"name":"k","type":{"type":"map","values":"int"}},
+            {"name":"l","type":{"type":"array","items":"boolean"}},
+            {"name":"p","type":{"type":"array","items":{"type":"record","name":"E","fields":[
+                {"name":"a","type":"int"},{"name":"z","type":{"type":"fixed","name":"F","size":0}}]}}}
+        ]}"#,
+    ),
+    (
+        "m.schema.json",
+        r#"{"type":"object","properties":{
+            "k":{"type":"object","additionalProperties":{"type":"integer"}},
+            "l":{"type":"array","items":{"type":["number","null"]}},
+            "o":{"type":"object","properties":{"x":{"type":"string"},"y":{"type":"integer"}}},
+            "p":{"type":"array","items":{"type":"object","properties":{
+                "a":{"type":"integer"},"b":{"type":"string"}},"required":["a"]}}}}"#,
+    ),
+    (
+        "m.toml",
+        "[[mapping]]\nname = \"p\"\ntopic = \"protobuf/{vin}\"\nformat = \"protobuf\"\n\
+         schema = \"m.proto\"\nmessage = \"t.M\"\nmeasurement = \"p\"\nvehicle = \"{vin}\"\n\
+         tags = [\"vin\"]\npoints = \"p\"\n",
+    ),
+    (
+        "n.toml",
+        "[[mapping]]\nname = \"a\"\ntopic = \"avro/{vin}\"\nformat = \"avro\"\n\
+         schema = \"m.avsc\"\nmessage = \"R\"\nmeasurement = \"a\"\nvehicle = \"{vin}\"\n\
+         tags = [\"vin\"]\npoints = \"p\"\n\
+         [[mapping]]\nname = \"j\"\ntopic = \"json/{vin}\"\nformat = \"json\"\n\
+         schema = \"m.schema.json\"\nmeasurement = \"j\"\nvehicle = \"{vin}\"\n\
+         tags = [\"vin\"]\npoints = \"p\"\n",
+    ),
+    (
+        "o.toml",
+        "[[mapping]]\nname = \"l\"\ntopic = \"lines/{vin}\"\nformat = \"line-protocol\"\n\
+         vehicle = \"{vin}\"\ntags = [\"vin\"]\n",
+    ),
+];
+
+/// Steps that a byte may cost with [`REPEATED`]: an element of two bytes looks at some ten values
+/// and at the message's own lists, a key at up to 15 others.
+const STEPS_A_BYTE: u64 = 16;
+
 thread_local! {
+    /// The mappings whose payloads may repeat themselves.
+    static REPEATING: Plans = {
+        let texts = REPEATED.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let options = mapping::Options::new("unused".into(), LineDialect::Signed);
+        Plans::from_sources(&Sources::from_texts(texts), &options).expect("they load")
+    };
     /// The schemas and mappings that are shipped.
     static SHIPPED: Plans = {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -84,6 +144,22 @@ pub fn json(data: &[u8]) {
 /// Line protocol that is as it pleases.
 pub fn line(data: &[u8]) {
     SHIPPED.with(|plans| transcode(plans, "vehicles/VIN/telemetry/lines", data));
+}
+
+/// A payload that is as it pleases, in each format: what it costs stays in proportion to its bytes.
+/// The message's own lists are short here, because each point says them again.
+pub fn steps(data: &[u8]) {
+    let limits = Limits { repeated_max: 16, ..Limits::default() };
+    let mut transcoder = Transcoder::new(limits.clone(), SHARDS);
+    let mut lines = [EntryBuffer::new(), EntryBuffer::new()];
+    for topic in ["protobuf/VIN", "avro/VIN", "json/VIN", "lines/VIN"] {
+        lines.iter_mut().for_each(EntryBuffer::clear);
+        let message = Message { topic, payload: data, content_type: None, received_at: NOW };
+        REPEATING.with(|plans| transcoder.transcode(plans, &message, &mut lines));
+        let most = STEPS_A_BYTE * data.len() as u64 + 64;
+        let steps = transcoder.steps();
+        assert!(steps <= most, "{topic}: {steps} steps for {} bytes", data.len());
+    }
 }
 
 /// A mapping file that is as it pleases, beside a schema: it loads, or every problem is told.

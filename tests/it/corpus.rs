@@ -43,6 +43,7 @@ replay! {
     kept_avro_payloads_do_no_harm: avro,
     kept_json_payloads_do_no_harm: json,
     kept_lines_do_no_harm: line,
+    kept_payloads_cost_what_their_bytes_pay_for: steps,
     kept_mapping_files_do_no_harm: mapping,
     kept_spools_do_no_harm: spool_open,
     kept_configurations_do_no_harm: config,

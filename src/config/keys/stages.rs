@@ -42,10 +42,44 @@ const UPLINK: &[Key] = &[
     .default("32")
     .min("1", "a message is one level")
     .max("100", "each level costs stack"),
-    key("uplink.repeated-max", Kind::Count, "Elements of one repeated field or map.")
-        .default("1024")
-        .min("1", "an empty list needs no bound")
-        .max("65536", "each element is a field of its own in the store"),
+    key(
+        "uplink.repeated-max",
+        Kind::Count,
+        "Elements of one repeated field or map; more is `too-many-elements`.",
+    )
+    .default("1024")
+    .min("1", "an empty list needs no bound")
+    .max("65536", "each element is a field of its own in the store"),
+    key(
+        "uplink.fields-max",
+        Kind::Count,
+        "Fields of one point; more is `too-many-fields`. The default is as many values as a \
+         mapping can name.",
+    )
+    .default("8192")
+    .min("1", "a point without fields says nothing")
+    .max("1000000", "each field is a column of the store"),
+    key(
+        "uplink.tags-max",
+        Kind::Count,
+        "Tags of one line of a line-protocol payload, the mapping's included; more is \
+         `too-many-tags`. The default is as many as TDengine keeps.",
+    )
+    .default("128")
+    .min("1", "the vehicle is a tag")
+    .max("10000", "each tag is part of the key of every series"),
+    key(
+        "uplink.steps-max",
+        Kind::Count,
+        "Steps that one message may cost beside those that its bytes pay for, over all its \
+         mappings: values of the mapping looked at for each point, elements, keys compared, \
+         members of a oneof or properties that replace each other; more is `too-many-steps`. A \
+         step takes some nanoseconds, and meanwhile no other vehicle of the worker is served. \
+         10,000 points of a mapping of 1,000 fields stay below the default.",
+    )
+    .default("16777216")
+    .min("65536", "a message of a wide mapping costs as many")
+    .max("1000000000", "a worker would stand still for seconds"),
     key(
         "uplink.tag-bytes-max",
         Kind::Size,

@@ -110,20 +110,33 @@ impl Leaf {
 pub struct Types {
     all: Vec<Type>,
     empty: Vec<bool>,
+    /// Of each record the fields that have bytes; of other types none.
+    walked: Vec<Box<[TypeIdx]>>,
 }
 
 impl Types {
     /// Takes the arena; indexes count into it.
     pub(super) fn new(all: Vec<Type>) -> Self {
-        let mut types = Self { empty: vec![true; all.len()], all };
+        let mut types = Self { empty: vec![true; all.len()], all, walked: Vec::new() };
         // Types that have bytes make those that hold them have bytes, until nothing changes. What
         // is left holds only itself or nothing.
         loop {
             let found: Vec<bool> = types.all.iter().map(|one| types.has_no_bytes(one)).collect();
             if found == types.empty {
+                types.walked = types.all.iter().map(|one| types.fields_with_bytes(one)).collect();
                 return types;
             }
             types.empty = found;
+        }
+    }
+
+    /// The fields of a record that have bytes.
+    fn fields_with_bytes(&self, one: &Type) -> Box<[TypeIdx]> {
+        match one {
+            Type::Record(fields) => {
+                fields.iter().copied().filter(|field| !self.is_empty(*field)).collect()
+            }
+            _ => Box::default(),
         }
     }
 
@@ -141,6 +154,13 @@ impl Types {
     #[must_use]
     pub fn get(&self, index: TypeIdx) -> &Type {
         &self.all[index.0]
+    }
+
+    /// The fields of a record that a walk over its bytes meets, in their order: those that have
+    /// bytes, so that a walk costs no step without a byte.
+    #[must_use]
+    pub fn walked(&self, record: TypeIdx) -> &[TypeIdx] {
+        &self.walked[record.0]
     }
 
     /// Whether values of a type have no bytes at all.

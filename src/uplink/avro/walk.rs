@@ -162,9 +162,9 @@ impl Walk<'_> {
                     None => Err(malformed("a union has no such branch", start)),
                 }
             }
-            Type::Record(fields) => {
+            Type::Record(_) => {
                 self.check_depth(depth)?;
-                fields.iter().try_for_each(|field| self.skip(*field, depth + 1))
+                types.walked(index).iter().try_for_each(|field| self.skip(*field, depth + 1))
             }
             Type::Array(items) => self.skip_blocks(None, *items, depth),
             Type::Map(values) => self.skip_blocks(Some(&Leaf::String), *values, depth),

@@ -109,7 +109,7 @@ impl Reader<'_> {
     /// The same for what is no scalar. Of two of one name the last counts, so what the first has
     /// stored goes.
     fn container(&mut self, op: &Op, first: u8, depth: u32) -> Result<bool, DecodeError> {
-        self.empty(op);
+        self.empty(op)?;
         match (op, first) {
             (_, b'n') => {
                 self.literal(b"null")?;
@@ -272,27 +272,29 @@ impl Reader<'_> {
     }
 
     /// Forgets what an earlier property of the same name has stored.
-    fn empty(&mut self, op: &Op) {
+    fn empty(&mut self, op: &Op) -> Result<(), DecodeError> {
         match op {
             Op::Skip => {}
             Op::Scalar(slot, _) | Op::List(slot, _) | Op::Map(slot, _) => {
                 self.slots.set(*slot, Slot::ABSENT);
             }
-            Op::Object(nested) => self.empty_object(nested),
+            Op::Object(nested) => self.empty_object(nested)?,
             Op::Points => self.slots.clear_elements(),
         }
+        Ok(())
     }
 
     /// The same for all that lies in an object.
-    fn empty_object(&mut self, nested: &Nested) {
+    fn empty_object(&mut self, nested: &Nested) -> Result<(), DecodeError> {
         if self.slots.slot(nested.presence).is_absent() {
-            return;
+            return Ok(());
         }
         self.slots.set(nested.presence, Slot::ABSENT);
-        self.slots.clear(nested.slots.clone());
+        self.slots.clear(nested.slots.clone()).map_err(|error| error.at(self.at))?;
         if nested.holds_points {
             self.slots.clear_elements();
         }
+        Ok(())
     }
 
     /// What stands here is of another type than the schema says, or no JSON at all.

@@ -2,7 +2,13 @@
 
 use std::ops::Range;
 
-use crate::{model::Cause, uplink::DecodeError};
+use crate::{
+    model::Cause,
+    uplink::{
+        DecodeError, Limits,
+        key_table::{COMPARED_MAX, KeyTable},
+    },
+};
 
 /// The parts of one line as ranges of the payload. Reused: the lists are cleared, not freed.
 #[derive(Debug, Default)]
@@ -12,10 +18,10 @@ pub(super) struct Parts {
     pub(super) tags: Vec<Pair>,
     /// Keys and values, still escaped.
     pub(super) fields: Vec<Pair>,
-    /// What unsigned fields there are, by index.
-    pub(super) unsigned: Vec<usize>,
-    /// Floats such as `1.` and `.5`, which not every database reads, by index.
-    pub(super) loose: Vec<usize>,
+    /// The keys of a line that has many.
+    keys: KeyTable,
+    /// Comparisons of keys, of all lines so far.
+    pub(super) steps: usize,
     /// With the byte where it stands.
     pub(super) time: Option<(i64, usize)>,
 }
@@ -25,6 +31,18 @@ pub(super) struct Parts {
 pub(super) struct Pair {
     pub(super) key: Range<usize>,
     pub(super) value: Range<usize>,
+    pub(super) form: Form,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it was sent.
+    AsSent,
+    /// An unsigned integer, whose suffix depends on the dialect.
+    Unsigned,
+    /// A float such as `1.` and `.5`, which not every database reads.
+    Loose,
 }
 
 /// Goes through a payload line by line.
@@ -32,6 +50,8 @@ pub(super) struct Pair {
 pub(super) struct Parser<'a> {
     text: &'a [u8],
     at: usize,
+    fields_max: usize,
+    tags_max: usize,
 }
 
 /// What ends a text outside of quotes.
@@ -44,8 +64,9 @@ enum Part {
 }
 
 impl<'a> Parser<'a> {
-    pub(super) const fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0 }
+    pub(super) const fn new(text: &'a [u8], limits: &Limits) -> Self {
+        let (fields_max, tags_max) = (limits.fields_max as usize, limits.tags_max as usize);
+        Self { text, at: 0, fields_max, tags_max }
     }
 
     /// Takes the next line apart; false at the end of the payload.
@@ -58,22 +79,28 @@ impl<'a> Parser<'a> {
         }
         parts.tags.clear();
         parts.fields.clear();
-        parts.unsigned.clear();
-        parts.loose.clear();
         parts.time = None;
         parts.measurement = self.word(Part::Measurement)?;
         while self.take(b',') {
             let key = self.word(Part::TagKey)?;
             self.expect(b'=', "a tag has no value")?;
             let value = self.word(Part::TagValue)?;
-            parts.tags.push(Pair { key, value });
+            if parts.tags.len() >= self.tags_max {
+                let what = "a line has more tags than the bound";
+                return Err(DecodeError::new(Cause::TooManyTags, what).at(key.start));
+            }
+            parts.tags.push(Pair { key, value, form: Form::AsSent });
         }
         self.spaces("the fields are missing")?;
         loop {
             let key = self.word(Part::FieldKey)?;
             self.expect(b'=', "a field has no value")?;
-            let value = self.value(parts)?;
-            parts.fields.push(Pair { key, value });
+            let (value, form) = self.value()?;
+            if parts.fields.len() >= self.fields_max {
+                let what = "a line has more fields than the bound";
+                return Err(DecodeError::new(Cause::TooManyFields, what).at(key.start));
+            }
+            parts.fields.push(Pair { key, value, form });
             if !self.take(b',') {
                 break;
             }
@@ -137,10 +164,10 @@ impl<'a> Parser<'a> {
     }
 
     /// A field's value.
-    fn value(&mut self, parts: &mut Parts) -> Result<Range<usize>, DecodeError> {
+    fn value(&mut self) -> Result<(Range<usize>, Form), DecodeError> {
         let start = self.at;
         if self.peek() == Some(b'"') {
-            return self.string();
+            return Ok((self.string()?, Form::AsSent));
         }
         while let Some(byte) = self.peek() {
             if matches!(byte, b',' | b' ' | b'\n' | b'\r') {
@@ -150,26 +177,17 @@ impl<'a> Parser<'a> {
         }
         let text = str::from_utf8(&self.text[start..self.at]).unwrap_or_default();
         let (digits, suffix) = text.split_at(text.len().saturating_sub(1));
-        let error = match suffix {
-            "i" => check_digits(digits, digits.parse::<i64>().is_ok()),
-            "u" => {
-                parts.unsigned.push(parts.fields.len());
-                match digits.starts_with('-') {
-                    true => Some(MALFORMED_VALUE),
-                    false => check_digits(digits, digits.parse::<u64>().is_ok()),
-                }
-            }
-            _ if is_boolean(text) => None,
-            _ if is_float(text) => {
-                if is_loose(text) {
-                    parts.loose.push(parts.fields.len());
-                }
-                None
-            }
-            _ => Some(MALFORMED_VALUE),
+        let (form, error) = match suffix {
+            "i" => (Form::AsSent, check_digits(digits, digits.parse::<i64>().is_ok())),
+            "u" if digits.starts_with('-') => (Form::Unsigned, Some(MALFORMED_VALUE)),
+            "u" => (Form::Unsigned, check_digits(digits, digits.parse::<u64>().is_ok())),
+            _ if is_boolean(text) => (Form::AsSent, None),
+            _ if is_float(text) && is_loose(text) => (Form::Loose, None),
+            _ if is_float(text) => (Form::AsSent, None),
+            _ => (Form::AsSent, Some(MALFORMED_VALUE)),
         };
         match error {
-            None => Ok(start..self.at),
+            None => Ok((start..self.at, form)),
             Some((cause, what)) => Err(DecodeError::new(cause, what).at(start)),
         }
     }
@@ -226,20 +244,56 @@ impl<'a> Parser<'a> {
     }
 
     /// No key may come twice: databases do not agree on which one counts. None may be `time`.
-    fn check_keys(&self, parts: &Parts) -> Result<(), DecodeError> {
-        let mut keys = parts.tags.iter().chain(&parts.fields).map(|pair| &pair.key);
+    fn check_keys(&self, parts: &mut Parts) -> Result<(), DecodeError> {
+        let Parts { tags, fields, keys: table, steps, .. } = parts;
+        let keys = tags.iter().chain(&*fields).map(|pair| &pair.key);
+        if let Some(key) = keys.clone().find(|key| self.text[(*key).clone()] == *b"time") {
+            let what = "a key is `time`, which stores keep for the timestamp";
+            return Err(DecodeError::new(Cause::PayloadMalformed, what).at(key.start));
+        }
+        let count = tags.len() + fields.len();
+        let twice = if count <= COMPARED_MAX as usize {
+            *steps += count * count.saturating_sub(1) / 2;
+            self.compared(keys)
+        } else {
+            *steps += count;
+            self.looked_up(tags, fields, table)
+        };
+        let Some(at) = twice else { return Ok(()) };
+        Err(DecodeError::new(Cause::PayloadMalformed, "a key comes twice in a line").at(at))
+    }
+
+    /// Where a key stands that comes twice, found by comparing each with each.
+    fn compared<'k>(
+        &self,
+        mut keys: impl Iterator<Item = &'k Range<usize>> + Clone,
+    ) -> Option<usize> {
         while let Some(key) = keys.next() {
             let text = &self.text[key.clone()];
-            if text == b"time" {
-                let what = "a key is `time`, which stores keep for the timestamp";
-                return Err(DecodeError::new(Cause::PayloadMalformed, what).at(key.start));
-            }
             if keys.clone().any(|other| self.text[other.clone()] == *text) {
-                let what = "a key comes twice in a line";
-                return Err(DecodeError::new(Cause::PayloadMalformed, what).at(key.start));
+                return Some(key.start);
             }
         }
-        Ok(())
+        None
+    }
+
+    /// The same of many keys, by their hashes.
+    fn looked_up(&self, tags: &[Pair], fields: &[Pair], table: &mut KeyTable) -> Option<usize> {
+        table.clear();
+        let range = |index: usize| match index.checked_sub(tags.len()) {
+            None => tags[index].key.clone(),
+            Some(index) => fields[index].key.clone(),
+        };
+        for index in 0..tags.len() + fields.len() {
+            let text = &self.text[range(index)];
+            let hash = table.hash(text);
+            if let Some(first) = table.find(hash, |at| self.text[range(at as usize)] == *text) {
+                return Some(range(first as usize).start);
+            }
+            // Fields and tags of a line are bounded far below 32 bits.
+            table.add(hash, u32::try_from(index).ok()?);
+        }
+        None
     }
 
     /// The next byte.

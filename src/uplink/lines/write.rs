@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::parse::{Pair, Parser, Parts};
+use super::parse::{Form, Pair, Parser, Parts};
 use crate::{
     mapping::Plan,
     model::{Cause, LineDialect, UnixNanos},
@@ -54,7 +54,12 @@ impl Writer {
             point::push_tag(&tag.key, &tag.source, slots, &context, &mut self.tags)?;
             self.tag_ends.push(self.tags.len());
         }
-        Ok(Next { writer: self, parser: Parser::new(context.payload), plan, context })
+        Ok(Next {
+            writer: self,
+            parser: Parser::new(context.payload, context.limits),
+            plan,
+            context,
+        })
     }
 }
 
@@ -76,6 +81,9 @@ impl Next<'_> {
         into.extend_from_slice(&payload[self.writer.parts.measurement.clone()]);
         self.push_tags(into)?;
         let series_end = into.len();
+        // Each key is compared with those of the mapping's tags.
+        let parts = &mut self.writer.parts;
+        parts.steps += (parts.tags.len() + parts.fields.len()) * self.plan.tags.len();
         let parts = &self.writer.parts;
         into.push(b' ');
         for (index, field) in parts.fields.iter().enumerate() {
@@ -87,13 +95,14 @@ impl Next<'_> {
                 return Err(DecodeError::new(Cause::PayloadMismatch, what).at(field.key.start));
             }
             into.extend_from_slice(&payload[field.key.start..field.value.end]);
-            if parts.unsigned.contains(&index) {
-                self.end_unsigned(field, into)?;
-            }
-            if parts.loose.contains(&index) {
-                into.truncate(into.len() - field.value.len());
-                let text = str::from_utf8(&payload[field.value.clone()]).unwrap_or_default();
-                line::push_f64(into, text.parse().unwrap_or_default());
+            match field.form {
+                Form::AsSent => {}
+                Form::Unsigned => self.end_unsigned(field, into)?,
+                Form::Loose => {
+                    into.truncate(into.len() - field.value.len());
+                    let text = str::from_utf8(&payload[field.value.clone()]).unwrap_or_default();
+                    line::push_f64(into, text.parse().unwrap_or_default());
+                }
             }
         }
         into.push(b' ');
@@ -110,6 +119,11 @@ impl Next<'_> {
         into.push(b'\n');
         let end = into.len();
         Ok(Some(Line { start, series_end, time_start, end, time, is_stamped }))
+    }
+
+    /// Comparisons of keys since this was asked last.
+    pub(crate) fn take_steps(&mut self) -> usize {
+        std::mem::take(&mut self.writer.parts.steps)
     }
 
     /// Appends the sent tags, with the mapping's in place of those of their key, then the others of
@@ -131,6 +145,13 @@ impl Next<'_> {
             }
             into.push(b',');
             into.extend_from_slice(&payload[tag.key.start..tag.value.end]);
+        }
+        let is_added = |ours: usize| !placed[ours] && !self.tag(ours).is_empty();
+        let added = (0..placed.len()).filter(|ours| is_added(*ours)).count();
+        if self.writer.parts.tags.len() + added > self.context.limits.tags_max as usize {
+            let what = "a line has, with those of the mapping, more tags than the bound";
+            let at = self.writer.parts.measurement.start;
+            return Err(DecodeError::new(Cause::TooManyTags, what).at(at));
         }
         for (ours, is_placed) in placed.iter().enumerate() {
             if !is_placed {

@@ -94,7 +94,7 @@ impl Walk<'_> {
         span: &mut Span,
     ) -> Result<(), DecodeError> {
         if !op.clears.is_empty() || op.clears_points {
-            self.clear(op);
+            self.clear(op).map_err(|error| error.at(span.at))?;
         }
         match &op.action {
             Action::Scalar(slot, wire) => {
@@ -129,13 +129,14 @@ impl Walk<'_> {
 
     /// Empties what the other members of a oneof had stored.
     #[cold]
-    fn clear(&mut self, op: &Op) {
+    fn clear(&mut self, op: &Op) -> Result<(), DecodeError> {
         for range in &op.clears {
-            self.slots.clear(range.clone());
+            self.slots.clear(range.clone())?;
         }
         if op.clears_points {
             self.slots.clear_elements();
         }
+        Ok(())
     }
 
     /// A nested message: merged into what an earlier copy of it has stored.

@@ -11,5 +11,6 @@ mod protobuf;
 mod readback;
 mod set;
 mod shipped;
+mod steps;
 mod wire;
 mod words;

@@ -90,6 +90,12 @@ impl Set {
         }
     }
 
+    /// What the last payload has cost beside its bytes: steps, and slots written.
+    pub(super) fn cost(&mut self) -> (usize, usize) {
+        let steps = usize::try_from(self.transcoder.steps()).expect("steps are bounded");
+        (steps, self.transcoder.writes())
+    }
+
     /// The cause and the detail of the one failure of a payload.
     #[track_caller]
     pub(super) fn failure(&mut self, payload: &[u8]) -> (Cause, String) {
