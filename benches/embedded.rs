@@ -40,7 +40,7 @@ use fleetline::{
     env::SystemClock,
     model::{Catalog, ShardId, UnixNanos},
     query::{self, Part, QueryEngine, QueryRequest},
-    store::{self, Embedded, Encoding, Partition, Store, Target, Verdict},
+    store::{self, Embedded, Encoding, Partition, QuestionLimits, Store, Target, Verdict},
     telemetry::{HealthBoard, Metrics},
 };
 use futures_util::{StreamExt as _, future::try_join_all, stream};
@@ -116,6 +116,8 @@ fn open(dir: &Path) -> Outcome<Arc<Store>> {
             retention: None,
             partition: Partition::Month,
             cache_bytes: 64 << 20,
+            questions: QuestionLimits::default(),
+            answerer: None,
         }),
         Vec::new(),
     );

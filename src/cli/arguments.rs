@@ -49,4 +49,7 @@ pub(super) enum Command {
     Spool(spool::Arguments),
     DeadLetter(dead_letter::Arguments),
     Simulate(Box<simulate::Arguments>),
+    /// Answers one native question to the embedded store; started by the appliance
+    #[command(hide = true)]
+    AnswerQuestion,
 }

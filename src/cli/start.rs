@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{
-    arguments::{Arguments, Command},
-    check, dead_letter, decode, demo, health,
-    output::{Output, complain},
-    query, serve, simulate, spool,
+use crate::{
+    cli::{
+        arguments::{Arguments, Command},
+        check, dead_letter, decode, demo, health,
+        output::{Output, complain},
+        query, serve, simulate, spool,
+    },
+    store,
 };
 
 /// Parses the arguments and runs the command they name.
@@ -32,6 +35,7 @@ pub fn run() -> ExitCode {
         Command::Spool(arguments) => spool::run(&arguments, &sources, &mut output),
         Command::DeadLetter(arguments) => dead_letter::run(arguments, &sources, &mut output),
         Command::Simulate(arguments) => simulate::run(&arguments, &mut output),
+        Command::AnswerQuestion => return store::answer_question(),
     };
     match done.and_then(|()| output.flush()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,9 @@
 //! One function a stage: settings that were checked → its options.
 
-use std::num::{NonZeroU16, NonZeroUsize};
+use std::{
+    num::{NonZeroU16, NonZeroUsize},
+    path::{Path, PathBuf},
+};
 
 use crate::{
     config::{
@@ -182,6 +185,8 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
                 _ => store::Partition::Month,
             },
             cache_bytes: settings.number("store.cache-size"),
+            questions: questions(settings),
+            answerer: Some(own_program()),
         }),
     };
     store::Options {
@@ -189,6 +194,30 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
         urls: settings.texts("store.urls"),
         connect_timeout: settings.duration("store.connect-timeout"),
         request_timeout: settings.duration("store.request-timeout"),
+    }
+}
+
+fn questions(settings: &Settings) -> store::QuestionLimits {
+    store::QuestionLimits {
+        at_once: settings.number_usize("store.questions-at-once"),
+        memory_bytes: settings.number("store.question-memory-max"),
+        temporary_bytes: settings.number("store.question-temporary-max"),
+        value_bytes: settings.number_u32("store.question-value-max"),
+        text_bytes: settings.number_u32("store.question-text-max"),
+        columns: settings.number_u32("store.question-columns-max"),
+        depth: settings.number_u32("store.question-depth-max"),
+        compounds: settings.number_u32("store.question-compounds-max"),
+        steps: settings.number("store.question-steps-max"),
+        pattern_bytes: settings.number_u32("store.question-pattern-max"),
+    }
+}
+
+/// The program that runs, also where its file has been replaced meanwhile.
+fn own_program() -> PathBuf {
+    let replaced = Path::new("/proc/self/exe");
+    match std::env::current_exe() {
+        Ok(path) if !cfg!(target_os = "linux") => path,
+        _ => replaced.to_owned(),
     }
 }
 

@@ -64,6 +64,9 @@ words! {
     TooManyBytes = "too-many-bytes",
     /// The answer takes longer than `query.time-max`; ask for less.
     QueryTimedOut = "query-timed-out",
+    /// The native question needs more memory, longer texts or a larger program than a bound of the
+    /// embedded store allows, `store.question-…`; write it smaller.
+    QuestionTooLarge = "question-too-large",
     /// The store's answer cannot be read.
     StoreAnswerBroken = "store-answer-broken",
 }
@@ -206,6 +209,7 @@ const fn query_code(error: &QueryError) -> Code {
             AskError::Rows { .. } => Code::TooManyRows,
             AskError::Bytes { .. } => Code::TooManyBytes,
             AskError::Time { .. } => Code::QueryTimedOut,
+            AskError::TooLarge { .. } => Code::QuestionTooLarge,
             AskError::Broken { .. } => Code::StoreAnswerBroken,
         },
     }
@@ -218,7 +222,9 @@ const fn query_status(error: &QueryError) -> StatusCode {
         QueryError::Question(_) => StatusCode::BAD_REQUEST,
         QueryError::Ask(error) => match error {
             AskError::Language { .. } | AskError::Refused { .. } => StatusCode::BAD_REQUEST,
-            AskError::Rows { .. } | AskError::Bytes { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            AskError::Rows { .. } | AskError::Bytes { .. } | AskError::TooLarge { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             AskError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             AskError::Time { .. } => StatusCode::GATEWAY_TIMEOUT,
             AskError::Halted { .. } | AskError::Broken { .. } => StatusCode::BAD_GATEWAY,
@@ -252,6 +258,7 @@ fn query_details(error: &QueryError) -> Value {
             }
             AskError::Rows { max } | AskError::Bytes { max } => json!({ "max": max }),
             AskError::Time { max_ms } => json!({ "max_ms": max_ms }),
+            AskError::TooLarge { limit, max } => json!({ "key": limit.key(), "max": max }),
             _ => json!({}),
         },
     }

@@ -257,6 +257,7 @@ impl QueryEngine {
                 AskError::Rows { .. } => "rows",
                 AskError::Bytes { .. } => "bytes",
                 AskError::Time { .. } => "time",
+                AskError::TooLarge { .. } => "too-large",
                 AskError::Broken { .. } => "broken",
             },
         };

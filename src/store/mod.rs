@@ -49,11 +49,12 @@ mod verdict;
 
 pub use answer::Answer;
 pub use any::Store;
-pub use ask::{Ask, AskError, AskLimits, Language, Rows, Table};
+pub use ask::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Table};
 pub use client::{Encoding, StoreError};
+pub use embedded::answer_question;
 pub use options::{
     Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind, KindError, Options, Partition,
-    Target, TdEngine,
+    QuestionLimits, Target, TdEngine,
 };
 pub use route::Route;
 pub use tdengine::Unsendable;

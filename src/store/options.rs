@@ -2,7 +2,10 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use crate::model::{LineDialect, Secret};
+use crate::{
+    model::{LineDialect, Secret},
+    store::ask::QuestionLimit,
+};
 
 /// One store as the operator described it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,95 @@ pub struct Embedded {
     pub partition: Partition,
     /// Memory for pages, over all open files.
     pub cache_bytes: u64,
+    /// What native questions may take.
+    pub questions: QuestionLimits,
+    /// The program that answers native questions, `fleetline answer-question`, in a process of its
+    /// own; absent: this process answers them, bounded in all but memory.
+    pub answerer: Option<PathBuf>,
+}
+
+/// What one native question to the embedded store may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuestionLimits {
+    /// Questions that are answered at once. Default: 2.
+    pub at_once: usize,
+    /// Memory of one question, its rows on their way included. Default: 64 MiB.
+    pub memory_bytes: u64,
+    /// Bytes of one temporary file. Default: 256 MiB.
+    pub temporary_bytes: u64,
+    /// Bytes of one text, blob or row. Default: 1 MiB.
+    pub value_bytes: u32,
+    /// Bytes of the question itself. Default: 64 KiB.
+    pub text_bytes: u32,
+    /// Columns of a result, of `GROUP BY` and `ORDER BY`. Default: 2000.
+    pub columns: u32,
+    /// How deep an expression nests. Default: 100.
+    pub depth: u32,
+    /// Parts of a compound `SELECT`; a measurement has one for each of its files. Default: 500.
+    pub compounds: u32,
+    /// Steps of SQLite's machine. Default: 4,000,000,000, some 20 s of a core.
+    pub steps: u64,
+    /// Bytes of a pattern of `LIKE` or `GLOB`. Default: 1000.
+    pub pattern_bytes: u32,
+}
+
+impl QuestionLimits {
+    /// Where a bound stands.
+    pub(super) fn of(&self, limit: QuestionLimit) -> u64 {
+        match limit {
+            QuestionLimit::Memory => self.memory_bytes,
+            QuestionLimit::Temporary => self.temporary_bytes,
+            QuestionLimit::Value => self.value_bytes.into(),
+            QuestionLimit::Text => self.text_bytes.into(),
+            QuestionLimit::Columns => self.columns.into(),
+            QuestionLimit::Depth => self.depth.into(),
+            QuestionLimit::Compounds => self.compounds.into(),
+            QuestionLimit::Steps => self.steps,
+            QuestionLimit::Pattern => self.pattern_bytes.into(),
+        }
+    }
+
+    /// Puts a bound somewhere else; nothing where it cannot be there.
+    pub(super) fn set(&mut self, limit: QuestionLimit, max: u64) -> Option<()> {
+        let large = match limit {
+            QuestionLimit::Memory => Some(&mut self.memory_bytes),
+            QuestionLimit::Temporary => Some(&mut self.temporary_bytes),
+            QuestionLimit::Steps => Some(&mut self.steps),
+            _ => None,
+        };
+        if let Some(large) = large {
+            *large = max;
+            return Some(());
+        }
+        let small = match limit {
+            QuestionLimit::Value => &mut self.value_bytes,
+            QuestionLimit::Text => &mut self.text_bytes,
+            QuestionLimit::Columns => &mut self.columns,
+            QuestionLimit::Depth => &mut self.depth,
+            QuestionLimit::Compounds => &mut self.compounds,
+            QuestionLimit::Pattern => &mut self.pattern_bytes,
+            QuestionLimit::Memory | QuestionLimit::Temporary | QuestionLimit::Steps => return None,
+        };
+        *small = u32::try_from(max).ok()?;
+        Some(())
+    }
+}
+
+impl Default for QuestionLimits {
+    fn default() -> Self {
+        Self {
+            at_once: 2,
+            memory_bytes: 64 << 20,
+            temporary_bytes: 256 << 20,
+            value_bytes: 1 << 20,
+            text_bytes: 64 << 10,
+            columns: 2000,
+            depth: 100,
+            compounds: 500,
+            steps: 4_000_000_000,
+            pattern_bytes: 1000,
+        }
+    }
 }
 
 /// What stretch of time one file of the embedded store holds.

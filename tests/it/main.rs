@@ -23,6 +23,7 @@ mod golden;
 mod harness;
 mod payloads;
 mod query;
+mod question_limits;
 mod real;
 mod refusals;
 mod schemas;

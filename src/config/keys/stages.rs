@@ -192,6 +192,97 @@ const STORE: &[Key] = &[
         .min("8MiB", "eight files may be open")
         .max("64GiB", "it is memory")
         .only_for(EMBEDDED),
+    key(
+        "store.questions-at-once",
+        Kind::Count,
+        "Native questions that are answered at once, each in a process of its own; one more waits \
+         for at most `query.time-max`.",
+    )
+    .default("2")
+    .min("1", "without a turn nobody asks")
+    .max("1024", "each may take store.question-memory-max")
+    .only_for(EMBEDDED),
+    key(
+        "store.question-memory-max",
+        Kind::Size,
+        "Memory of one native question, the rows of its answer on their way included. Past this, \
+         or a bound below, it is refused (`question-too-large`).",
+    )
+    .default("64MiB")
+    .min("8MiB", "SQLite needs some to read at all")
+    .max("64GiB", "it is memory")
+    .only_for(EMBEDDED),
+    key(
+        "store.question-temporary-max",
+        Kind::Size,
+        "Bytes of one temporary file of a native question; sorts and joins that do not fit into \
+         memory write such, in the store's folder.",
+    )
+    .default("256MiB")
+    .min("1MiB", "a sort has to go somewhere")
+    .max("1TiB", "it is disk")
+    .only_for(EMBEDDED),
+    key(
+        "store.question-value-max",
+        Kind::Size,
+        "Bytes of one text, blob or row of a native question.",
+    )
+    .default("1MiB")
+    .min("1KiB", "a row has to fit")
+    .max("1000000000B", "SQLite has no longer ones")
+    .only_for(EMBEDDED),
+    key("store.question-text-max", Kind::Size, "Bytes of a native question itself.")
+        .default("64KiB")
+        .min("1KiB", "a question has words")
+        .max("1MiB", "http.body-bytes-max is no larger by default")
+        .only_for(EMBEDDED),
+    key(
+        "store.question-columns-max",
+        Kind::Count,
+        "Columns of a result, of `GROUP BY` and of `ORDER BY` in a native question.",
+    )
+    .default("2000")
+    .min("100", "the tables have columns of their own")
+    .max("2000", "SQLite has no more")
+    .only_for(EMBEDDED),
+    key(
+        "store.question-depth-max",
+        Kind::Count,
+        "How deep an expression of a native question nests.",
+    )
+    .default("100")
+    .min("10", "a condition has to fit")
+    .max("1000", "SQLite's stack reaches no deeper")
+    .only_for(EMBEDDED),
+    key(
+        "store.question-compounds-max",
+        Kind::Count,
+        "Parts of a compound `SELECT` in a native question; a measurement is one of as many parts \
+         as it has files.",
+    )
+    .default("500")
+    .min("130", "a measurement may lie in 125 files")
+    .max("500", "SQLite takes no more")
+    .only_for(EMBEDDED),
+    key(
+        "store.question-steps-max",
+        Kind::Count,
+        "Steps of SQLite's machine that a native question may take; some 100 to 200 million are a \
+         second of a core.",
+    )
+    .default("4000000000")
+    .min("10000", "it is looked at so often")
+    .only_for(EMBEDDED),
+    key(
+        "store.question-pattern-max",
+        Kind::Size,
+        "Bytes of a pattern of `LIKE` or `GLOB` in a native question: what it costs grows with the \
+         pattern times the text.",
+    )
+    .default("1000B")
+    .min("10B", "a pattern has letters")
+    .max("50000B", "SQLite takes no longer ones")
+    .only_for(EMBEDDED),
     key("store.urls", Kind::Urls, "Base addresses; shards are spread over them. Must be written.")
         .only_for(HTTP),
     key("store.org", Kind::Text, "The organisation's name. Must be written.")

@@ -6,7 +6,7 @@ use crate::{
         dialect::{flux, influxql, sql, tdengine},
         question::Question,
     },
-    store::{Ask, AskError, Kind, Table},
+    store::{Ask, AskError, Author, Kind, Table},
 };
 
 /// Names of columns; one that the answer lacks has only nulls.
@@ -94,6 +94,7 @@ pub(in crate::query) fn translate(
     for part in &mut parts {
         part.ask.measurements = vec![question.measurement.clone()];
         part.ask.range = Some(from..to);
+        part.ask.author = Author::Fleetline;
     }
     Ok(parts)
 }

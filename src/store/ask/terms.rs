@@ -63,10 +63,21 @@ pub struct Ask {
     /// The time that it reads, where the asker knows; a store that keeps days in files of their
     /// own opens only these.
     pub range: Option<Range<UnixNanos>>,
+    /// Who wrote `text`: how far it is trusted not to ask for memory without end.
+    pub author: Author,
+}
+
+/// Who wrote a question's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// Whoever asks natively.
+    Operator,
+    /// This program, from a portable question.
+    Fleetline,
 }
 
 impl Ask {
-    /// A question without parameters and hints.
+    /// An operator's question without parameters and hints.
     #[must_use]
     pub fn new(language: Language, text: impl Into<String>) -> Self {
         Self {
@@ -75,6 +86,7 @@ impl Ask {
             params: Vec::new(),
             measurements: Vec::new(),
             range: None,
+            author: Author::Operator,
         }
     }
 }
@@ -150,6 +162,74 @@ pub struct Table {
     pub columns: Vec<String>,
 }
 
+/// What a native question to the embedded store may have only so much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuestionLimit {
+    /// Memory while it is answered.
+    Memory,
+    /// Bytes of a temporary file.
+    Temporary,
+    /// Bytes of one text, blob or row.
+    Value,
+    /// Bytes of its own text.
+    Text,
+    /// Columns of a result.
+    Columns,
+    /// Nesting of an expression.
+    Depth,
+    /// Parts of a compound `SELECT`.
+    Compounds,
+    /// Steps of SQLite's machine.
+    Steps,
+    /// Bytes of a pattern.
+    Pattern,
+}
+
+impl QuestionLimit {
+    /// Every one.
+    pub(in crate::store) const ALL: &[Self] = &[
+        Self::Memory,
+        Self::Temporary,
+        Self::Value,
+        Self::Text,
+        Self::Columns,
+        Self::Depth,
+        Self::Compounds,
+        Self::Steps,
+        Self::Pattern,
+    ];
+
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Memory => "more memory",
+            Self::Temporary => "larger temporary files",
+            Self::Value => "longer texts, blobs or rows",
+            Self::Text => "to be longer itself",
+            Self::Columns => "more columns",
+            Self::Depth => "deeper expressions",
+            Self::Compounds => "more parts of a compound SELECT",
+            Self::Steps => "more steps of SQLite's machine",
+            Self::Pattern => "longer patterns of LIKE or GLOB",
+        }
+    }
+
+    /// The key that sets it.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Memory => "store.question-memory-max",
+            Self::Temporary => "store.question-temporary-max",
+            Self::Value => "store.question-value-max",
+            Self::Text => "store.question-text-max",
+            Self::Columns => "store.question-columns-max",
+            Self::Depth => "store.question-depth-max",
+            Self::Compounds => "store.question-compounds-max",
+            Self::Steps => "store.question-steps-max",
+            Self::Pattern => "store.question-pattern-max",
+        }
+    }
+}
+
 /// Why a question was not answered, or not to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
@@ -196,6 +276,14 @@ pub enum AskError {
     Time {
         /// The bound, in milliseconds.
         max_ms: u64,
+    },
+    /// The question passes a bound of the embedded store: write it smaller, or raise the key.
+    #[error("the question needs {} than `{}` allows, which is {max}", .limit.what(), .limit.key())]
+    TooLarge {
+        /// Which bound.
+        limit: QuestionLimit,
+        /// Where it stands.
+        max: u64,
     },
     /// What came back is no answer of this kind of store, or ends in the middle: look at what
     /// answers at the store's address.

@@ -23,6 +23,8 @@
 //! - **EM-5** A file is dropped only when every point that it may hold is past the retention; a
 //!   point that arrives past it is refused and not stored to be dropped.
 //! - **EM-6** A question never changes anything and is bounded in rows, bytes and time.
+//! - **EM-7** A native question is bounded in memory (`store.question-memory-max`) and temporary
+//!   files, and what it takes is never the writer's: it has a process of its own.
 //!
 //! # What is refused, line by line
 //! A field of another type (EM-3); a name that SQLite could not tell from another (it ignores case)
@@ -68,8 +70,8 @@ mod writer;
 pub use check::CHECK_TIME_MAX;
 pub use columns::{FIELDS_MAX, TAGS_MAX};
 pub use file::{LOG_PAGES, SERIES_MAX};
-pub use reader::FILES_MAX;
 pub(super) use reader::Reader;
+pub use reader::{FILES_MAX, answer_question};
 pub use thread::{BATCH_BYTES_MAX, OPEN_FILES_MAX};
 pub(super) use writer::Writer;
 pub use writer::{OpenError, REQUESTS_MAX};

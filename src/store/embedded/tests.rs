@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     env::{Clock, SystemClock},
     store::{
-        options::{Embedded, Partition},
+        options::{Embedded, Partition, QuestionLimits},
         verdict::Verdict,
     },
     telemetry::{HealthBoard, Metrics},
@@ -23,6 +23,8 @@ fn options(dir: &Path) -> Embedded {
         retention: None,
         partition: Partition::Month,
         cache_bytes: 8 << 20,
+        questions: QuestionLimits::default(),
+        answerer: None,
     }
 }
 

@@ -353,7 +353,11 @@ fn measurement_of(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{env::sim::SimClock, store::options::Partition, telemetry::HealthBoard};
+    use crate::{
+        env::sim::SimClock,
+        store::options::{Partition, QuestionLimits},
+        telemetry::HealthBoard,
+    };
 
     const DAY: i64 = 86_400_000_000_000;
 
@@ -365,6 +369,8 @@ mod tests {
             retention: None,
             partition: Partition::Day,
             cache_bytes: 8 << 20,
+            questions: QuestionLimits::default(),
+            answerer: None,
         };
         let clock = Arc::new(SimClock::default());
         let metrics = Arc::new(Metrics::new(HealthBoard::default()));

@@ -1,15 +1,23 @@
 //! Rows out of a statement, typed, within their bounds.
 
 use rusqlite::{ErrorCode, Statement, types::ValueRef};
-use tokio::sync::oneshot;
 
 use crate::{
     model::{Column, Row, UnixNanos, Value, ValueType},
-    store::{
-        ask::{AskError, AskLimits, Rows},
-        embedded::reader::question::Chunks,
-    },
+    store::ask::{AskError, AskLimits, QuestionLimit, Rows},
 };
+
+/// Bytes of rows that are handed on together, about; a single row may have more.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Who takes an answer.
+pub(super) trait Deliver {
+    /// Takes the columns; once, before the rows.
+    fn columns(&mut self, columns: Vec<Column>);
+
+    /// Takes rows; false where nobody wants more.
+    fn rows(&mut self, rows: Vec<Row>) -> bool;
+}
 
 /// One answer on its way.
 pub(super) struct Answering<L> {
@@ -28,8 +36,7 @@ impl<L: Fn() -> bool> Answering<L> {
     pub(super) fn run(
         &mut self,
         statement: &mut Statement<'_>,
-        head: &mut Option<oneshot::Sender<Result<Vec<Column>, AskError>>>,
-        chunks: &Chunks,
+        taker: &mut impl Deliver,
     ) -> Result<(), AskError> {
         let declared: Vec<(String, Option<ValueType>)> = statement
             .columns()
@@ -37,6 +44,7 @@ impl<L: Fn() -> bool> Answering<L> {
             .collect();
         let mut rows = statement.raw_query();
         let mut chunk: Vec<Row> = Vec::new();
+        let (mut is_begun, mut bytes_before) = (false, 0);
         loop {
             let next = rows.next().map_err(|error| self.ask_error(&error))?;
             let is_end = next.is_none();
@@ -49,14 +57,17 @@ impl<L: Fn() -> bool> Answering<L> {
                 self.count(&values)?;
                 chunk.push(values);
             }
-            if !is_end && chunk.len() < Rows::CHUNK_ROWS {
+            let is_full =
+                chunk.len() >= Rows::CHUNK_ROWS || self.bytes - bytes_before >= CHUNK_BYTES;
+            if !is_end && !is_full {
                 continue;
             }
-            if let Some(head) = head.take() {
-                // Whoever does not listen any more is found out when the rows are sent.
-                drop(head.send(Ok(columns(&declared, &chunk))));
+            bytes_before = self.bytes;
+            if !is_begun {
+                is_begun = true;
+                taker.columns(columns(&declared, &chunk));
             }
-            if !chunk.is_empty() && chunks.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
+            if !chunk.is_empty() && !taker.rows(std::mem::take(&mut chunk)) {
                 return Ok(());
             }
             if is_end {
@@ -88,8 +99,37 @@ impl<L: Fn() -> bool> Answering<L> {
     }
 }
 
+/// Which bound a question has passed, in SQLite's words: it has one code for most of them.
+fn passed(error: &rusqlite::Error) -> Option<QuestionLimit> {
+    if error.sqlite_error_code() == Some(ErrorCode::TooBig) {
+        return Some(QuestionLimit::Value);
+    }
+    if error.sqlite_error_code() == Some(ErrorCode::OutOfMemory) {
+        return Some(QuestionLimit::Memory);
+    }
+    let message = match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+        rusqlite::Error::SqlInputError { msg, .. } => msg,
+        _ => return None,
+    };
+    let words: [(&str, QuestionLimit); 8] = [
+        ("too many columns", QuestionLimit::Columns),
+        ("too many terms in compound SELECT", QuestionLimit::Compounds),
+        ("too many terms in", QuestionLimit::Columns),
+        ("too many arguments on", QuestionLimit::Columns),
+        ("Expression tree is too large", QuestionLimit::Depth),
+        ("parser stack overflow", QuestionLimit::Depth),
+        ("Recursion limit", QuestionLimit::Depth),
+        ("LIKE or GLOB pattern too complex", QuestionLimit::Pattern),
+    ];
+    words.iter().find(|(words, _)| message.contains(words)).map(|(_, limit)| *limit)
+}
+
 /// What an error of SQLite means to whoever asked.
 pub(super) fn ask_error(error: &rusqlite::Error) -> AskError {
+    if let Some(limit) = passed(error) {
+        return AskError::TooLarge { limit, max: 0 };
+    }
     match error.sqlite_error_code() {
         None | Some(ErrorCode::Unknown | ErrorCode::AuthorizationForStatementDenied) => {
             AskError::refused(error.to_string())
@@ -102,8 +142,7 @@ pub(super) fn ask_error(error: &rusqlite::Error) -> AskError {
             | ErrorCode::DatabaseLocked
             | ErrorCode::DiskFull
             | ErrorCode::CannotOpen
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::OutOfMemory,
+            | ErrorCode::SystemIoFailure,
         ) => AskError::Unavailable { reason: error.to_string() },
         Some(_) => AskError::refused(error.to_string()),
     }

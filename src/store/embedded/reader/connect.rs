@@ -7,14 +7,16 @@ use rusqlite::{
     Connection, OpenFlags, Statement,
     functions::FunctionFlags,
     hooks::{AuthAction, AuthContext, Authorization},
+    limits::Limit,
 };
 
 use crate::{
     env::Clock,
     model::UnixNanos,
     store::{
-        ask::{Ask, AskError},
+        ask::{Ask, AskError, QuestionLimit},
         embedded::{columns::quoted, folder::Found, reader::answer::ask_error},
+        options::QuestionLimits,
     },
 };
 
@@ -22,6 +24,8 @@ use crate::{
 pub const FILES_MAX: usize = 125;
 /// Steps of SQLite's machine between two looks at whether it should go on.
 const STEPS: i32 = 10_000;
+/// Bytes that our own statements may have, such as a view over many files with many columns.
+const OWN_TEXT_BYTES: u32 = 64 << 20;
 /// How long a lock of the writer, or of another process, is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -31,20 +35,44 @@ pub(super) struct Connected {
     /// Every file of the store.
     files: Vec<Found>,
     n_attached: usize,
+    /// Memory for pages over all attached files; absent: SQLite's own for each.
+    cache_bytes: Option<u64>,
+    text_bytes_max: usize,
 }
 
 impl Connected {
     pub(super) fn new(files: Vec<Found>, clock: Arc<dyn Clock>) -> Result<Self, AskError> {
         let connection = open(clock).map_err(|error| ask_error(&error))?;
-        Ok(Self { connection, files, n_attached: 0 })
+        Ok(Self { connection, files, n_attached: 0, cache_bytes: None, text_bytes_max: usize::MAX })
     }
 
-    /// Interrupts the work when it should not go on.
+    /// Interrupts the work when it should not go on; asks after every so many steps.
     pub(super) fn interrupt_when(
         &mut self,
-        should: impl FnMut() -> bool + Send + 'static,
+        mut should: impl FnMut(u64) -> bool + Send + 'static,
     ) -> Result<(), AskError> {
+        let should = move || should(u64::from(STEPS.unsigned_abs()));
         self.connection.progress_handler(STEPS, Some(should)).map_err(|error| ask_error(&error))
+    }
+
+    /// Holds everything that is prepared from here on to these bounds. That of memory is the
+    /// process's, and its own to set.
+    pub(super) fn hold_to(&mut self, bounds: &QuestionLimits) -> Result<(), AskError> {
+        for (limit, max) in [
+            (Limit::SQLITE_LIMIT_LENGTH, bounds.value_bytes),
+            (Limit::SQLITE_LIMIT_SQL_LENGTH, bounds.text_bytes.max(OWN_TEXT_BYTES)),
+            (Limit::SQLITE_LIMIT_COLUMN, bounds.columns),
+            (Limit::SQLITE_LIMIT_EXPR_DEPTH, bounds.depth),
+            (Limit::SQLITE_LIMIT_COMPOUND_SELECT, bounds.compounds),
+            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, bounds.pattern_bytes),
+            (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+        ] {
+            let max = i32::try_from(max).unwrap_or(i32::MAX);
+            self.connection.set_limit(limit, max).map_err(|error| ask_error(&error))?;
+        }
+        self.cache_bytes = Some(bounds.memory_bytes / 8);
+        self.text_bytes_max = bounds.text_bytes as usize;
+        Ok(())
     }
 
     /// Prepares a question, which only reads.
@@ -55,6 +83,9 @@ impl Connected {
     /// Attaches the measurements that a question names, and from here on lets nothing but reading
     /// be prepared.
     pub(super) fn attach_for(&mut self, ask: &Ask) -> Result<(), AskError> {
+        if ask.text.len() > self.text_bytes_max {
+            return Err(AskError::TooLarge { limit: QuestionLimit::Text, max: 0 });
+        }
         loop {
             self.connection.authorizer(Some(only_reads)).map_err(|error| ask_error(&error))?;
             let missing = match self.connection.prepare(&ask.text) {
@@ -107,6 +138,13 @@ impl Connected {
             let uri = format!("file:{}?mode=ro", escaped(&found.path));
             let attached = self.connection.execute(&format!("ATTACH ?1 AS {schema}"), [uri]);
             attached.map_err(|error| ask_error(&error))?;
+            if let Some(bytes) = self.cache_bytes {
+                let kib = bytes / 1024 / files.len() as u64;
+                let sized = self
+                    .connection
+                    .execute_batch(&format!("PRAGMA {schema}.cache_size = -{}", kib.max(16)));
+                sized.map_err(|error| ask_error(&error))?;
+            }
             self.n_attached += 1;
             let columns = self.columns(&schema, &found.measurement);
             let columns = columns.map_err(|error| ask_error(&error))?;

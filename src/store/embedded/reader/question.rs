@@ -1,41 +1,49 @@
 //! One question on a thread of its own.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use rusqlite::{Statement, types::Value as SqlValue};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{
     env::Clock,
     model::{Column, Row, UnixNanos, Value},
     store::{
-        ask::{Ask, AskError, AskLimits, Rows},
+        ask::{Ask, AskError, AskLimits, Author, QuestionLimit, Rows},
         embedded::{
             file,
             folder::{self, Found},
             reader::{
-                answer::Answering,
+                answer::{Answering, Deliver},
                 connect::{self, Connected},
+                parent,
             },
         },
-        options::Embedded,
+        options::{Embedded, QuestionLimits},
     },
 };
 
-/// What is asked.
+/// Who answers questions.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Reader {
     options: Arc<Embedded>,
     clock: Arc<dyn Clock>,
+    /// Turns of native questions.
+    turns: Arc<Semaphore>,
 }
-
-type Head = Result<Vec<Column>, AskError>;
-pub(super) type Chunks = mpsc::Sender<Result<Vec<Row>, AskError>>;
 
 impl Reader {
     /// Reads what the writer of the same options writes.
     pub(in crate::store) fn new(options: Embedded, clock: Arc<dyn Clock>) -> Self {
-        Self { options: Arc::new(options), clock }
+        let turns = Arc::new(Semaphore::new(options.questions.at_once));
+        Self { options: Arc::new(options), clock, turns }
     }
 
     /// Answers with the columns; the rows come as they are read.
@@ -44,18 +52,34 @@ impl Reader {
         ask: Ask,
         limits: AskLimits,
     ) -> Result<Rows, AskError> {
+        match &self.options.answerer {
+            Some(program) if ask.author == Author::Operator => {
+                parent::ask(program, &self.options, &self.turns, ask, limits).await
+            }
+            _ => self.ask_here(ask, limits).await,
+        }
+    }
+
+    async fn ask_here(&self, ask: Ask, limits: AskLimits) -> Result<Rows, AskError> {
         let (chunks, received) = mpsc::channel(Rows::CHUNKS_AHEAD);
         let (head, columns) = oneshot::channel();
         let reader = self.clone();
         let since = self.clock.monotonic();
         // SQLite blocks, on the disk and on a reader that is slow.
         tokio::task::spawn_blocking(move || {
-            let mut head = Some(head);
-            if let Err(error) = reader.answer(&ask, limits, since, &mut head, &chunks) {
+            let listening = chunks.clone();
+            let mut taker = Channels { head: Some(head), chunks };
+            let bounds = (ask.author == Author::Operator).then_some(&reader.options.questions);
+            let answered = reader.files().and_then(|files| {
+                let answering = Question { ask: &ask, limits, bounds, files };
+                let is_unwanted = move || listening.is_closed();
+                answering.answer(&reader.clock, since, is_unwanted, &mut taker)
+            });
+            if let Err(error) = answered {
                 // Whoever does not listen needs no error.
-                match head.take() {
+                match taker.head.take() {
                     Some(head) => drop(head.send(Err(error))),
-                    None => drop(chunks.blocking_send(Err(error))),
+                    None => drop(taker.chunks.blocking_send(Err(error))),
                 }
             }
         });
@@ -93,25 +117,76 @@ impl Reader {
         folder::list(&self.options.dir, self.options.partition)
             .map_err(|error| AskError::Unavailable { reason: error.to_string() })
     }
+}
 
-    fn answer(
-        &self,
-        ask: &Ask,
-        limits: AskLimits,
+/// Hands an answer to a task.
+struct Channels {
+    head: Option<oneshot::Sender<Result<Vec<Column>, AskError>>>,
+    chunks: mpsc::Sender<Result<Vec<Row>, AskError>>,
+}
+
+impl Deliver for Channels {
+    fn columns(&mut self, columns: Vec<Column>) {
+        if let Some(head) = self.head.take() {
+            // Whoever does not listen any more is found out when the rows are sent.
+            drop(head.send(Ok(columns)));
+        }
+    }
+
+    fn rows(&mut self, rows: Vec<Row>) -> bool {
+        self.chunks.blocking_send(Ok(rows)).is_ok()
+    }
+}
+
+/// A question on the thread that answers it.
+pub(super) struct Question<'a> {
+    pub(super) ask: &'a Ask,
+    pub(super) limits: AskLimits,
+    /// Absent: the text is ours.
+    pub(super) bounds: Option<&'a QuestionLimits>,
+    /// Every file of the store.
+    pub(super) files: Vec<Found>,
+}
+
+impl Question<'_> {
+    /// Answers it, unless it is late or unwanted first.
+    pub(super) fn answer(
+        self,
+        clock: &Arc<dyn Clock>,
         since: Duration,
-        head: &mut Option<oneshot::Sender<Head>>,
-        chunks: &Chunks,
+        is_unwanted: impl Fn() -> bool + Send + 'static,
+        taker: &mut impl Deliver,
     ) -> Result<(), AskError> {
-        let (clock, listening) = (Arc::clone(&self.clock), chunks.clone());
-        let is_late = move || clock.monotonic().saturating_sub(since) > limits.time_max;
-        let late = is_late.clone();
-        let mut connected = Connected::new(self.files()?, Arc::clone(&self.clock))?;
-        connected.interrupt_when(move || late() || listening.is_closed())?;
-        connected.attach_for(ask)?;
-        let mut statement = connected.prepare(&ask.text)?;
-        bind(&mut statement, &ask.params)?;
+        let Self { ask, limits, bounds, files } = self;
+        let watched = Arc::clone(clock);
+        let is_late = move || watched.monotonic().saturating_sub(since) > limits.time_max;
+        let steps_max = bounds.map_or(u64::MAX, |bounds| bounds.steps);
+        let steps = Arc::new(AtomicU64::new(0));
+        let (late, counted) = (is_late.clone(), Arc::clone(&steps));
+        let mut connected = Connected::new(files, Arc::clone(clock))?;
+        connected.interrupt_when(move |more| {
+            let steps = counted.fetch_add(more, Ordering::Relaxed) + more;
+            late() || is_unwanted() || steps > steps_max
+        })?;
+        if let Some(bounds) = bounds {
+            connected.hold_to(bounds)?;
+        }
         let mut answering = Answering::new(limits, is_late);
-        answering.run(&mut statement, head, chunks)
+        let answered = connected.attach_for(ask).and_then(|()| {
+            let mut statement = connected.prepare(&ask.text)?;
+            bind(&mut statement, &ask.params)?;
+            answering.run(&mut statement, taker)
+        });
+        answered.map_err(|error| match (error, bounds) {
+            // SQLite says only that it was interrupted.
+            (AskError::Broken { .. }, Some(_)) if steps.load(Ordering::Relaxed) > steps_max => {
+                AskError::TooLarge { limit: QuestionLimit::Steps, max: steps_max }
+            }
+            (AskError::TooLarge { limit, .. }, Some(bounds)) => {
+                AskError::TooLarge { limit, max: bounds.of(limit) }
+            }
+            (error, _) => error,
+        })
     }
 }
 

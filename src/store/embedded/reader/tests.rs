@@ -11,7 +11,7 @@ use crate::{
     store::{
         ask::{Ask, AskError, AskLimits, Language},
         embedded::Writer,
-        options::{Embedded, Partition},
+        options::{Embedded, Partition, QuestionLimits},
         verdict::Verdict,
     },
     telemetry::{HealthBoard, Metrics},
@@ -40,6 +40,8 @@ impl Rig {
             retention: None,
             partition: Partition::Day,
             cache_bytes: 8 << 20,
+            questions: QuestionLimits::default(),
+            answerer: None,
         };
         let metrics = Arc::new(Metrics::new(HealthBoard::default()));
         let clock = || Arc::new(SystemClock::start());
