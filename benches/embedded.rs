@@ -37,7 +37,7 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use fleetline::{
-    env::SystemClock,
+    env::{Supervisor, SystemClock},
     model::{Catalog, ShardId, UnixNanos},
     query::{self, Part, QueryEngine, QueryRequest},
     store::{self, Embedded, Encoding, Partition, QuestionLimits, Store, Target, Verdict},
@@ -122,7 +122,12 @@ fn open(dir: &Path) -> Outcome<Arc<Store>> {
         Vec::new(),
     );
     let metrics = Arc::new(Metrics::new(HealthBoard::default()));
-    Ok(Arc::new(Store::new(&options, Arc::new(SystemClock::start()), metrics)?))
+    Ok(Arc::new(Store::new(
+        &options,
+        Arc::new(SystemClock::start()),
+        metrics,
+        &Supervisor::default(),
+    )?))
 }
 
 /// CPU of a stretch of points.

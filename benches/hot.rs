@@ -23,7 +23,7 @@ use fleetline::{
     mapping::{Options, Plans},
     model::{LineDialect, ShardCount, UnixNanos},
     spool::EntryBuffer,
-    uplink::{Limits, Message, Transcoder},
+    uplink::{Limits, Message, TopicMemo, Transcoder},
 };
 use prost_reflect::{DynamicMessage, prost::Message as _};
 use rustix::time::{ClockId, clock_gettime};
@@ -151,6 +151,7 @@ fn measure(row: &Row, messages: usize) -> Cost {
     let shards = ShardCount(NonZeroU16::new(2).expect("two is not zero"));
     let mut worker = Worker {
         transcoder: Transcoder::new(Limits::default(), shards),
+        memo: TopicMemo::default(),
         lines: shards.ids().map(|_| EntryBuffer::new()).collect(),
     };
     let line_bytes = worker.run(row, BATCH) / BATCH;
@@ -176,6 +177,7 @@ fn cpu_nanos() -> i64 {
 /// What one worker has.
 struct Worker {
     transcoder: Transcoder,
+    memo: TopicMemo,
     lines: Vec<EntryBuffer>,
 }
 
@@ -190,7 +192,8 @@ impl Worker {
                 content_type: None,
                 received_at: RECEIVED_AT,
             };
-            let done = self.transcoder.transcode(&row.plans, &message, &mut self.lines);
+            let done =
+                self.transcoder.transcode(&row.plans, &message, &mut self.memo, &mut self.lines);
             assert_eq!(done.points, 1, "{:?}", self.transcoder.failures());
             if index % BATCH == BATCH - 1 {
                 written = self.lines.iter().map(|lines| lines.payload().len()).sum();

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::{model::Presence, mqtt::Roster, telemetry::Metrics};
+use crate::{model::Presence, mqtt::Workers, telemetry::Metrics};
 
 /// What the vehicle edge fills and the operator edge reads.
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) presence: Arc<Presence>,
-    pub(super) roster: Arc<Roster>,
-    /// Vehicles told to the metrics as forgotten already.
-    told: u64,
+    pub(super) workers: Arc<Workers>,
+    /// Forgotten vehicles that the metrics have counted already.
+    counted: u64,
 }
 
 impl Fleet {
     pub(super) fn new(away_max: usize) -> Self {
-        let (presence, roster) = (Arc::new(Presence::new(away_max)), Arc::default());
-        Self { presence, roster, told: 0 }
+        let (presence, workers) = (Arc::new(Presence::new(away_max)), Arc::default());
+        Self { presence, workers, counted: 0 }
     }
 
     /// Brings the metrics up to what has been counted.
@@ -25,7 +25,7 @@ impl Fleet {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.presence_connected_vehicles.set(gauge(counts.connected));
         metrics.presence_away_vehicles.set(gauge(counts.away));
-        metrics.presence_forgotten_vehicles.inc_by(counts.forgotten - self.told);
-        self.told = counts.forgotten;
+        metrics.presence_forgotten_vehicles.inc_by(counts.forgotten - self.counted);
+        self.counted = counts.forgotten;
     }
 }

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, thread::JoinHandle};
 
 use crate::{
     config::SpoolOptions,
-    env::disk::Disk,
+    env::{Supervisor, disk::Disk},
     model::{ShardCount, ShardId},
     sink,
     spool::{self, Budget, CommitCounters, CommitHandle, CommitState, Committer, Recovery},
@@ -15,8 +15,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Lanes {
     pub(super) handles: Vec<CommitHandle>,
-    /// By the name of what would be dead.
-    pub(super) threads: Vec<(String, JoinHandle<()>)>,
+    /// By their names.
+    threads: Vec<(String, JoinHandle<()>)>,
     budget: Arc<Budget>,
     /// What has been told to the metrics already.
     told: Vec<CommitCounters>,
@@ -52,6 +52,7 @@ pub(super) fn open(
     shards: ShardCount,
     metrics: &Metrics,
     board: &HealthBoard,
+    supervisor: &Supervisor,
 ) -> Result<(Lanes, Vec<sink::Shard>), LaneError> {
     let budget = Arc::new(Budget::new(options.bytes_max));
     metrics.spool_limit_bytes.set(i64::try_from(options.bytes_max).unwrap_or(i64::MAX));
@@ -67,7 +68,7 @@ pub(super) fn open(
         let cell = board.cell(&name, Critical::Yes);
         cell.set(Health::Ready);
         let (handle, thread) = Committer::start(
-            &name,
+            supervisor.guard(&name),
             opened.writer,
             options.commit.clone(),
             Some(Arc::clone(&ledger)),
@@ -115,8 +116,6 @@ impl Lanes {
         for (index, (handle, told)) in self.handles.iter().zip(&mut self.told).enumerate() {
             let shard = ShardLabel::from(ShardId(u16::try_from(index).unwrap_or(u16::MAX)));
             let now = handle.counters();
-            let queued = i64::try_from(handle.queued_bytes()).unwrap_or(i64::MAX);
-            metrics.uplink_queued_bytes.get_or_create_owned(&shard).set(queued);
             let entries = metrics.spool_appended_entries.get_or_create_owned(&shard);
             entries.inc_by(now.entries - told.entries);
             let fulls = metrics.spool_full_appends.get_or_create_owned(&shard);

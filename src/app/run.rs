@@ -9,13 +9,13 @@ use super::{
     fleet::Fleet,
     lanes::{self, LaneError, Lanes},
     layout::{DataDir, DataDirError},
-    watch::{Asked, Requests, Signals, Until, dead_thread},
+    watch::{Asked, Requests, Signals, Until},
 };
 use crate::{
     config::Resolved,
     dead_letter,
     env::{
-        Clock, SystemClock,
+        Clock, Supervisor, SystemClock,
         disk::{Disk, RealDisk},
     },
     http,
@@ -26,7 +26,7 @@ use crate::{
     sink::{self, Sink},
     store::{Store, StoreError},
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
-    uplink::IntakeParts,
+    uplink::{IntakeParts, MemoryBudget},
 };
 
 /// Where the running appliance listens.
@@ -48,7 +48,7 @@ pub enum Stopped {
         /// Entries that wait in the spools for the next start.
         waiting_entries: u64,
     },
-    /// A thread of ours ended by itself; everything acknowledged is in the spools.
+    /// A thread or task of ours ended by itself; everything acknowledged is in the spools.
     ThreadDied {
         /// Which.
         name: String,
@@ -116,7 +116,7 @@ pub fn run(
     on_ready(&appliance.ready);
     let died = runtime.block_on(appliance.watch(&mut requests));
     if let Some(name) = died {
-        tracing::error!(name, "a thread ended by itself; stopping, so that a restart recovers");
+        tracing::error!(name, "this part ended by itself; stopping, so that a restart recovers");
         return Ok(Stopped::ThreadDied { name });
     }
     if let Requests::Signals(signals) = requests {
@@ -136,67 +136,39 @@ struct Appliance {
     edge_health: HealthCell,
     edge: Edge,
     lanes: Lanes,
+    memory: Arc<MemoryBudget>,
     sink: Sink,
     letters: dead_letter::Log,
     operators: http::Server,
     clock: Arc<dyn Clock>,
+    supervisor: Supervisor,
     /// Held until the end.
     _data_dir: DataDir,
 }
 
 impl Appliance {
     fn start(resolved: &Resolved, runtime: &Runtime) -> Result<Self, RunError> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-        let board = HealthBoard::default();
-        let metrics = Arc::new(Metrics::new(board.clone()));
+        let ground = Ground::default();
         let offline = &resolved.offline;
-        let data_dir = DataDir::open(Arc::clone(&disk), &offline.data_dir, offline.shards)
+        let data_dir = DataDir::open(Arc::clone(&ground.disk), &offline.data_dir, offline.shards)
             .map_err(RunError::DataDir)?;
         let plans = Plans::load(&offline.mapping).map_err(RunError::Schemas)?;
         let catalog = Arc::new(ArcSwap::from_pointee(plans.catalog().clone()));
         let plans = Arc::new(ArcSwap::from_pointee(plans));
-        let (lanes, shards) = lanes::open(&disk, &resolved.spool, offline.shards, &metrics, &board)
-            .map_err(RunError::Lane)?;
-        let letters =
-            dead_letter::open(disk, resolved.dead_letter.clone(), Arc::clone(&metrics), &board)
-                .map_err(|error| RunError::DeadLetters(Box::new(error)))?;
-        let store = Store::new(&resolved.store, Arc::clone(&clock), Arc::clone(&metrics));
-        let store = Arc::new(store.map_err(RunError::Store)?);
-        let parts = sink::Parts {
-            options: resolved.sink.clone(),
-            store: Arc::clone(&store),
-            dead_letters: letters.handle.clone(),
-            catalog: Arc::clone(&catalog),
-            clock: Arc::clone(&clock),
-            metrics: Arc::clone(&metrics),
-            health: board.cell("store", Critical::No),
-        };
+        let (lanes, shards) = ground.lanes(resolved)?;
+        let letters = ground.letters(resolved)?;
+        let store = ground.store(resolved)?;
+        let parts = ground.sink(resolved, &store, &letters, &catalog);
         let sink = sink::start(runtime.handle(), parts, shards);
-        let edge_health = board.cell("mqtt", Critical::Yes);
+        let edge_health = ground.board.cell("mqtt", Critical::Yes);
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
-        let state = http::HttpState {
-            health: board,
-            metrics: Arc::clone(&metrics),
-            queries: query_engine(resolved, store, &catalog, &metrics),
-            catalog: Arc::clone(&catalog),
-            presence: Arc::clone(&fleet.presence),
-            sessions: Arc::clone(&fleet.roster) as _,
-            dead_letters: Arc::new(letters.handle.clone()),
-            clock: Arc::clone(&clock),
-        };
-        let (operators, address) = runtime.block_on(serve_operators(state, &resolved.http))?;
-        let parts = IntakeParts {
-            plans: Arc::clone(&plans),
-            limits: offline.limits.clone(),
-            lanes: lanes.handles.clone(),
-            letters: letters.handle.clone(),
-            shards: offline.shards,
-            metrics: Arc::clone(&metrics),
-            clock: Arc::clone(&clock),
-        };
-        let (presence, roster) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.roster));
-        let edge = Edge::start(&resolved.mqtt, &parts, presence, roster).map_err(RunError::Mqtt)?;
+        let state = ground.http(resolved, store, &catalog, &fleet, &letters);
+        let (operators, address) =
+            runtime.block_on(serve_operators(state, &resolved.http, &ground.supervisor))?;
+        let parts = ground.intake(resolved, &plans, &lanes, &letters);
+        let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
+        let edge = Edge::start(&resolved.mqtt, &parts, presence, workers, &ground.supervisor)
+            .map_err(RunError::Mqtt)?;
         edge_health.set(Health::Ready);
         let ready = Ready { mqtt: edge.addresses().to_vec(), http: address };
         data_dir.announce(&announcement(&ready)).map_err(RunError::DataDir)?;
@@ -205,20 +177,23 @@ impl Appliance {
             mapping: offline.mapping.clone(),
             plans,
             catalog,
-            metrics,
             fleet,
             edge_health,
             edge,
             lanes,
+            memory: parts.memory,
             sink,
             letters,
             operators,
-            clock,
+            metrics: ground.metrics,
+            clock: ground.clock,
+            supervisor: ground.supervisor,
             _data_dir: data_dir,
         })
     }
 
-    /// Waits until it is asked to stop (`None`), or until a thread has died (its name).
+    /// Waits until it is asked to stop (`None`), or until a part of it has ended unasked (its
+    /// name).
     async fn watch(&mut self, requests: &mut Requests) -> Option<String> {
         let mut measure = tokio::time::interval(MEASURE);
         loop {
@@ -228,9 +203,7 @@ impl Appliance {
                     Asked::Reload => self.reload(),
                 },
                 _ = measure.tick() => self.measure(),
-                name = dead_thread(&self.lanes.threads, &self.letters, &self.edge) => {
-                    return Some(name);
-                }
+                name = self.supervisor.ended_unasked() => return Some(name),
                 () = self.sink.watch() => return Some("sink".to_owned()),
             }
         }
@@ -239,6 +212,8 @@ impl Appliance {
     /// Brings the metrics up to what the stages have counted.
     fn measure(&mut self) {
         self.lanes.measure(&self.metrics);
+        let used = i64::try_from(self.memory.used()).unwrap_or(i64::MAX);
+        self.metrics.uplink_memory_bytes.set(used);
         self.sink.state().measure();
         self.fleet.measure(&self.metrics);
     }
@@ -260,6 +235,7 @@ impl Appliance {
     /// Stops in the direction of the data.
     fn stop(self, runtime: &Runtime, limit: Duration) -> Stopped {
         tracing::info!("stopping: nothing more is taken in");
+        self.supervisor.stop();
         self.edge_health.set(Health::Waiting("stopping".to_owned()));
         let began = self.clock.monotonic();
         let cut_connections = runtime.block_on(self.edge.drain(limit.mul_f64(EDGE_SHARE)));
@@ -272,6 +248,111 @@ impl Appliance {
         let waiting_entries = drained.waiting_entries;
         tracing::info!(cut_connections, waiting_entries, "stopped");
         Stopped::Asked { cut_connections, waiting_entries }
+    }
+}
+
+/// What every stage stands on, and how each is built from it.
+struct Ground {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    board: HealthBoard,
+    metrics: Arc<Metrics>,
+    supervisor: Supervisor,
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        let board = HealthBoard::default();
+        Self {
+            disk: Arc::new(RealDisk),
+            clock: Arc::new(SystemClock::start()),
+            metrics: Arc::new(Metrics::new(board.clone())),
+            board,
+            supervisor: Supervisor::default(),
+        }
+    }
+}
+
+impl Ground {
+    fn lanes(&self, resolved: &Resolved) -> Result<(Lanes, Vec<sink::Shard>), RunError> {
+        let Self { disk, metrics, board, supervisor, .. } = self;
+        lanes::open(disk, &resolved.spool, resolved.offline.shards, metrics, board, supervisor)
+            .map_err(RunError::Lane)
+    }
+
+    fn letters(&self, resolved: &Resolved) -> Result<dead_letter::Log, RunError> {
+        let (disk, metrics) = (Arc::clone(&self.disk), Arc::clone(&self.metrics));
+        let options = resolved.dead_letter.clone();
+        dead_letter::open(disk, options, metrics, &self.board, &self.supervisor)
+            .map_err(|error| RunError::DeadLetters(Box::new(error)))
+    }
+
+    fn store(&self, resolved: &Resolved) -> Result<Arc<Store>, RunError> {
+        let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.metrics));
+        let store = Store::new(&resolved.store, clock, metrics, &self.supervisor);
+        store.map(Arc::new).map_err(RunError::Store)
+    }
+
+    fn sink(
+        &self,
+        resolved: &Resolved,
+        store: &Arc<Store>,
+        letters: &dead_letter::Log,
+        catalog: &Arc<ArcSwap<Catalog>>,
+    ) -> sink::Parts {
+        sink::Parts {
+            options: resolved.sink.clone(),
+            store: Arc::clone(store),
+            dead_letters: letters.handle.clone(),
+            catalog: Arc::clone(catalog),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+            health: self.board.cell("store", Critical::No),
+        }
+    }
+
+    fn http(
+        &self,
+        resolved: &Resolved,
+        store: Arc<Store>,
+        catalog: &Arc<ArcSwap<Catalog>>,
+        fleet: &Fleet,
+        letters: &dead_letter::Log,
+    ) -> http::HttpState {
+        http::HttpState {
+            health: self.board.clone(),
+            metrics: Arc::clone(&self.metrics),
+            queries: query_engine(resolved, store, catalog, &self.metrics),
+            catalog: Arc::clone(catalog),
+            presence: Arc::clone(&fleet.presence),
+            sessions: Arc::clone(&fleet.workers) as _,
+            dead_letters: Arc::new(letters.handle.clone()),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    fn intake(
+        &self,
+        resolved: &Resolved,
+        plans: &Arc<ArcSwap<Plans>>,
+        lanes: &Lanes,
+        letters: &dead_letter::Log,
+    ) -> IntakeParts {
+        let limits = resolved.offline.limits.clone();
+        let bytes_max = resolved.uplink.memory_max;
+        self.metrics.uplink_memory_limit_bytes.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
+        let memory = MemoryBudget::new(bytes_max, resolved.mqtt.workers, limits.bytes_max);
+        IntakeParts {
+            plans: Arc::clone(plans),
+            limits,
+            lanes: lanes.handles.clone(),
+            letters: letters.handle.clone(),
+            shards: resolved.offline.shards,
+            metrics: Arc::clone(&self.metrics),
+            clock: Arc::clone(&self.clock),
+            memory: Arc::new(memory),
+            group_bytes_max: resolved.uplink.group_bytes_max,
+        }
     }
 }
 
@@ -295,10 +376,11 @@ fn query_engine(
 async fn serve_operators(
     state: http::HttpState,
     options: &http::Options,
+    supervisor: &Supervisor,
 ) -> Result<(http::Server, SocketAddr), RunError> {
     let listener = http::bind(options).await.map_err(RunError::Http)?;
     let address = listener.local_addr().map_err(RunError::Runtime)?;
-    Ok((http::serve(listener, state, options), address))
+    Ok((http::serve(listener, state, options, supervisor), address))
 }
 
 /// What stands in the lock file: where commands on this machine find the appliance.

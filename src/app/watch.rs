@@ -1,13 +1,11 @@
-//! What is looked at while the appliance runs: signals, threads, and the state of the spools.
+//! What the appliance waits for while it runs: a request to stop, or to load anew.
 
-use std::{io, thread::JoinHandle, time::Duration};
+use std::io;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
-
-use crate::{dead_letter, mqtt::Edge};
 
 /// What the appliance runs until.
 #[derive(Debug)]
@@ -79,28 +77,5 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.hangup.recv() => Asked::Reload,
         }
-    }
-}
-
-/// How often threads are looked at.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// Waits until a thread that should run for ever has ended; tells its name.
-pub(super) async fn dead_thread(
-    lanes: &[(String, JoinHandle<()>)],
-    letters: &dead_letter::Log,
-    edge: &Edge,
-) -> String {
-    loop {
-        if let Some((name, _)) = lanes.iter().find(|(_, thread)| thread.is_finished()) {
-            return name.clone();
-        }
-        if !letters.is_alive() {
-            return "dead-letter".to_owned();
-        }
-        if !edge.is_running() {
-            return "mqtt".to_owned();
-        }
-        tokio::time::sleep(LOOK).await;
     }
 }

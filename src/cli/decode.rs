@@ -20,7 +20,7 @@ use crate::{
     mapping::Plans,
     model::{ShardCount, UnixNanos},
     spool::EntryBuffer,
-    uplink::{Message, Transcoded, Transcoder},
+    uplink::{Message, TopicMemo, Transcoded, Transcoder},
 };
 
 /// Dry run: payload files (or standard input) become lines on standard output
@@ -102,6 +102,7 @@ struct Decoder<'a> {
     plans: &'a Plans,
     received_at: UnixNanos,
     transcoder: Transcoder,
+    memo: TopicMemo,
     /// One shard, so that all lines of a message are in one buffer.
     lines: [EntryBuffer; 1],
 }
@@ -115,7 +116,8 @@ impl<'a> Decoder<'a> {
     ) -> Self {
         let shards = ShardCount(NonZeroU16::MIN);
         let transcoder = Transcoder::new(offline.limits.clone(), shards);
-        Self { arguments, plans, received_at, transcoder, lines: [EntryBuffer::new()] }
+        let (memo, lines) = (TopicMemo::default(), [EntryBuffer::new()]);
+        Self { arguments, plans, received_at, transcoder, memo, lines }
     }
 
     /// One message; whether all is well with it.
@@ -132,7 +134,7 @@ impl<'a> Decoder<'a> {
             received_at: self.received_at,
         };
         self.lines[0].clear();
-        let told = self.transcoder.transcode(self.plans, &message, &mut self.lines);
+        let told = self.transcoder.transcode(self.plans, &message, &mut self.memo, &mut self.lines);
         match self.arguments.json {
             true => self.tell_json(file, &told, output)?,
             false => self.tell(file, &told, output)?,

@@ -72,18 +72,20 @@ fn check_log(settings: &Settings, problems: &mut Vec<Problem>) {
 }
 
 fn check_sizes(settings: &Settings, problems: &mut Vec<Problem>) {
-    let group = settings.number("uplink.group-bytes-max");
-    let lane = Relation {
-        key: "uplink.lane-bytes-max",
-        depends: &["uplink.group-bytes-max"],
-        least: u128::from(group),
-        why: format!(
-            "below uplink.group-bytes-max = \"{}\": one group would already stop its sessions",
-            print_size(group)
-        ),
-        remedy: "raise it, or lower uplink.group-bytes-max",
-    };
-    lane.check(u128::from(settings.number(lane.key)), settings, problems);
+    if settings.is_written("uplink.memory-max") {
+        let group = settings.number("uplink.group-bytes-max");
+        let memory = Relation {
+            key: "uplink.memory-max",
+            depends: &["uplink.group-bytes-max"],
+            least: u128::from(group),
+            why: format!(
+                "below uplink.group-bytes-max = \"{}\": one group would already fill it",
+                print_size(group)
+            ),
+            remedy: "raise it, or lower uplink.group-bytes-max",
+        };
+        memory.check(u128::from(settings.number(memory.key)), settings, problems);
+    }
 
     let (shards, segment) =
         (settings.number("spool.shards"), settings.number("spool.segment-size"));

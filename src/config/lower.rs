@@ -12,6 +12,7 @@ use crate::{
         settings::Settings,
     },
     dead_letter::{self, SinkWhenFull, WhenFull},
+    env::control_group_memory,
     http, mapping,
     model::{LineDialect, ShardCount},
     mqtt, query,
@@ -27,6 +28,7 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
     Resolved {
         offline: lower_offline(settings),
         mqtt: mqtt(settings, findings),
+        uplink: uplink(settings),
         http: http(settings, findings),
         query: query(settings),
         spool: spool(settings),
@@ -105,11 +107,22 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         last_line_bytes_max: settings.number_usize("mqtt.last-line-bytes-max"),
         last_lines_bytes_max: settings.number_usize("mqtt.last-lines-bytes-max"),
         away_vehicles_max: settings.number_usize("mqtt.away-vehicles-max"),
-        intake: uplink::IntakeOptions {
-            group_bytes_max: settings.number_usize("uplink.group-bytes-max"),
-            lane_bytes_max: settings.number_usize("uplink.lane-bytes-max"),
-        },
+        silent_max: settings.number_usize("mqtt.admission.silent-max"),
+        silent_per_address_max: settings.number_usize("mqtt.admission.silent-per-address-max"),
     }
+}
+
+fn uplink(settings: &Settings) -> uplink::Options {
+    let memory_max = if settings.is_written("uplink.memory-max") {
+        settings.number_usize("uplink.memory-max")
+    } else {
+        // The rest is for sessions, shippers, queries and the page cache.
+        let quarter = control_group_memory().map_or(u64::MAX, |bytes| bytes / 4);
+        let quarter = usize::try_from(quarter).unwrap_or(usize::MAX);
+        uplink::Options::default().memory_max.min(quarter)
+    };
+    let group_bytes_max = settings.number_usize("uplink.group-bytes-max");
+    uplink::Options { memory_max, group_bytes_max }
 }
 
 fn http(settings: &Settings, findings: &Findings) -> http::Options {

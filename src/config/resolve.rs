@@ -27,6 +27,8 @@ pub struct Resolved {
     pub offline: Offline,
     /// The vehicle edge.
     pub mqtt: mqtt::Options,
+    /// What lies between vehicles and disk.
+    pub uplink: uplink::Options,
     /// The operator edge.
     pub http: http::Options,
     /// The bounds of questions.

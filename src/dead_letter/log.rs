@@ -9,7 +9,7 @@ use crate::{
         Options, Submission, find, keeper::Keeper, list, queue::Queue, queue::RemoveOrder,
         shelf::Shelf, to_json,
     },
-    env::disk::Disk,
+    env::{Supervisor, disk::Disk},
     model::{
         DeadLetter, DeadLetters, LetterFilter, LetterId, LetterKind, LetterMark, LetterPage,
         LettersAnswer, LettersError,
@@ -80,6 +80,7 @@ pub fn open(
     options: Options,
     metrics: Arc<Metrics>,
     board: &HealthBoard,
+    supervisor: &Supervisor,
 ) -> Result<Log, OpenError> {
     let messages = Shelf::open(Arc::clone(&disk), &options, LetterKind::Message)?;
     let points = Shelf::open(Arc::clone(&disk), &options, LetterKind::Point)?;
@@ -93,9 +94,13 @@ pub fn open(
         readers: Arc::new(Semaphore::new(READERS_MAX)),
     };
     let keeper = Keeper::new(queue, messages, points, options, metrics, board);
+    let guard = supervisor.guard(NAME);
     let thread = std::thread::Builder::new()
         .name(NAME.to_owned())
-        .spawn(|| keeper.run())
+        .spawn(move || {
+            let _guard = guard;
+            keeper.run();
+        })
         .map_err(|source| OpenError::Thread { source })?;
     Ok(Log { handle, thread })
 }
@@ -111,12 +116,6 @@ impl Log {
         if let Err(panic) = self.thread.join() {
             std::panic::resume_unwind(panic);
         }
-    }
-
-    /// Whether the thread is there; one that is not has panicked.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
-        !self.thread.is_finished()
     }
 }
 

@@ -5,8 +5,12 @@
 mod clock;
 mod cpu;
 pub mod disk;
+mod memory;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+mod supervisor;
 
 pub use clock::{Clock, SystemClock};
 pub use cpu::{process_cpu, thread_cpu};
+pub use memory::control_group_memory;
+pub use supervisor::{Guard, Supervisor};

@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    env::Supervisor,
     http::{HttpState, Options, routes},
     telemetry::Chain,
 };
@@ -65,11 +66,20 @@ impl Server {
 
 /// Serves on the current runtime until it is stopped.
 #[must_use]
-pub fn serve(listener: TcpListener, state: HttpState, options: &Options) -> Server {
+pub fn serve(
+    listener: TcpListener,
+    state: HttpState,
+    options: &Options,
+    supervisor: &Supervisor,
+) -> Server {
     let (stop, stopped) = watch::channel(false);
     let router = routes::router(state, options);
     let connections = Connections::new(router, options);
-    let task = tokio::spawn(connections.accept(listener, stopped));
+    let guard = supervisor.guard("http");
+    let task = tokio::spawn(async move {
+        let _guard = guard;
+        connections.accept(listener, stopped).await;
+    });
     Server { stop, task }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         last_values::{self, LastValues},
         parameters::{Parameters, invalid},
     },
-    model::{PresenceFilter, SessionFacts, SessionQuestion, Sighting, Told},
+    model::{PresenceFilter, SessionAnswer, SessionFacts, SessionQuestion, Sighting},
     query::{self, QueryError, QuestionError},
 };
 
@@ -34,7 +34,7 @@ pub(super) const FROM: &str = "-7d";
 #[derive(Debug)]
 struct Vehicle {
     sighting: Sighting,
-    answers: Vec<Told>,
+    answers: Vec<SessionAnswer>,
 }
 
 pub(super) async fn list(

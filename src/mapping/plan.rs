@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     mapping::{Decoder, Filter, SlotIdx},
+    model::MappingKey,
     schema::{Scalar, Unit},
 };
 
@@ -15,8 +16,8 @@ use crate::{
 pub struct Plan {
     /// The mapping's `name`.
     pub name: Arc<str>,
-    /// Its place among all plans, in the order of loading: stable until the next reload.
-    pub index: usize,
+    /// What tells it from other mappings, across reloads.
+    pub key: MappingKey,
     /// Which messages of the topic it takes.
     pub select: Select,
     /// How the payload is read.

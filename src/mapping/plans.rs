@@ -1,6 +1,13 @@
 //! All plans in force: immutable, shared by the workers, replaced whole by a reload.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use crate::{
     mapping::{
@@ -11,7 +18,7 @@ use crate::{
         json, names, protobuf,
         topic::{TopicMatch, TopicPattern, TopicTrie},
     },
-    model::{Catalog, LineDialect},
+    model::{Catalog, LineDialect, MappingKey},
     schema::{self, Problem, Registry, Shape, Sources},
 };
 
@@ -48,9 +55,13 @@ fn listed(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// Sets of plans made in this process: what tells one from another, though it be in the same place.
+static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+
 /// The compiled mappings with their schemas.
 #[derive(Debug)]
 pub struct Plans {
+    generation: u64,
     plans: Vec<Plan>,
     topics: TopicTrie,
     catalog: Catalog,
@@ -107,7 +118,8 @@ impl Plans {
             let catalog = catalog.into_catalog();
             let registry = Arc::new(registry);
             let dialect = options.dialect;
-            return Ok(Self { plans, topics, catalog, registry, dialect, warnings });
+            let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
+            return Ok(Self { generation, plans, topics, catalog, registry, dialect, warnings });
         }
         problems.sort();
         problems.dedup();
@@ -142,6 +154,12 @@ impl Plans {
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         &self.plans
+    }
+
+    /// A number that no other set of plans has.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Finds the plans of a topic; allocates nothing once `into` has grown.
@@ -220,7 +238,7 @@ impl Loader<'_> {
         self.topics.insert(&topic, index);
         self.plans.push(Plan {
             name: text.name.value.as_str().into(),
-            index,
+            key: MappingKey::of(&text.name.value),
             select,
             decoder,
             slots: compiled.slots,

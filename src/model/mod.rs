@@ -6,6 +6,7 @@ mod dialect;
 mod disposition;
 mod letter;
 pub mod line;
+mod mapping_key;
 mod presence;
 mod rows;
 mod secret;
@@ -21,9 +22,10 @@ pub use letter::{
     DeadLetter, DeadLetters, LetterFilter, LetterId, LetterIdError, LetterKind, LetterMark,
     LetterMarkError, LetterPage, LettersAnswer, LettersError,
 };
+pub use mapping_key::MappingKey;
 pub use presence::{
-    EdgeSilent, Presence, PresenceCounts, PresenceFilter, Protocol, SessionFacts, SessionId,
-    SessionQuestion, Sessions, Sighting, Told,
+    EdgeSilent, Presence, PresenceCounts, PresenceFilter, Protocol, SessionAnswer, SessionFacts,
+    SessionId, SessionQuestion, Sessions, Sighting,
 };
 pub use rows::{Column, Row, Value, ValueType};
 pub use secret::Secret;

@@ -1,6 +1,9 @@
 //! How a connection ends, and with which word.
 
-use super::{handshake::Connack, wire::Violation};
+use super::{
+    connect::Connack,
+    wire::{Version, Violation},
+};
 
 /// How a connection ends.
 #[derive(Debug)]
@@ -11,8 +14,29 @@ pub(super) enum Close {
     Reason(u8),
     /// With a refused CONNECT.
     Refused(Connack),
-    /// The vehicle said goodbye.
+    /// The client said goodbye.
     Goodbye,
+}
+
+impl Close {
+    /// The last packet: a DISCONNECT with its reason, for a client of a version that has one. A
+    /// refused CONNECT is answered where it is judged.
+    pub(super) fn words(&self, version: Option<Version>) -> Vec<u8> {
+        match self {
+            Self::Reason(reason) if version == Some(Version::V5) => vec![0xe0, 1, *reason],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Why, in a word of a closed list, for the metric of closed connections.
+    pub(super) fn cause(&self) -> &'static str {
+        match self {
+            Self::Silent => "not-mqtt",
+            Self::Reason(_) => "protocol",
+            Self::Refused(_) => "refused",
+            Self::Goodbye => "goodbye",
+        }
+    }
 }
 
 impl From<Violation> for Close {

@@ -1,20 +1,27 @@
 //! The vehicle edge: listeners, sessions, acknowledgements.
 //!
-//! MQTT 3.1.1 and 5.0 on one port. Each worker thread owns its connections; a connection's packets
-//! are handled where they were read, on the bytes of the read buffer; what they take in goes to
-//! [`uplink::Intake`](crate::uplink::Intake), and comes back as acknowledgements when it is
+//! MQTT 3.1, 3.1.1 and 5.0 on one port. Each worker thread owns its sessions; a connection's
+//! packets are handled where they were read, on the bytes of the read buffer; what they take in
+//! goes to [`uplink::Intake`](crate::uplink::Intake), and comes back as acknowledgements when it is
 //! durable.
 //!
+//! ```text
+//!  socket ─▶ listen ─▶ greeting ─▶ live ─▶ session (rules) ─▶ action ─▶ intake ─▶ lanes
+//!                      (waits)    (a turn)      ▲                                  │
+//!                                               └── worker ◀── mailbox ◀── group ──┘
+//! ```
+//!
 //! - `wire`: packets as bytes.
-//! - `handshake`, `control`: CONNECT, SUBSCRIBE and UNSUBSCRIBE, as pure functions.
-//! - `session`: the rules of one session, as a pure state machine.
-//! - `connection`, `close`: the shell around a session and a socket, and how it ends.
-//! - `client`, `carried`: who is at the other end, for which vehicles it speaks, and their last
-//!   lines.
-//! - `roster`: the way from an operator's question to the worker that owns a session.
-//! - `holders`: which session has which client id.
-//! - `worker`: what the connections of one thread share.
-//! - `server`: listeners, start, drain.
+//! - `listen`: sockets, start and drain. `silent`: the bounds on those who say no CONNECT.
+//! - `connect`, `subscribe`: CONNECT, SUBSCRIBE and UNSUBSCRIBE, as pure functions.
+//! - `session`: the rules of one session, as a pure state machine: packets and moments in, answers
+//!   and actions out.
+//! - `greeting`, `live`: the two phases of a connection: until its CONNECT is answered it may wait,
+//!   after that everything happens within one turn. `close`: how it ends.
+//! - `worker`: one thread and its sessions, each in a slot that is named by a small key and may
+//!   outlive its socket.
+//! - `vehicles`: for which vehicles a session speaks, and their last lines.
+//! - `registry`: which session has which client identifier.
 //!
 //! # What a vehicle is promised
 //! - **UP-1** PUBACK and PUBREC leave only after the message is durable, or is one that is counted
@@ -27,51 +34,55 @@
 //!   closed.
 //!
 //! # Which vehicles a session speaks for
-//! Those that the mappings of its messages name, whatever its client id: a session may carry many
-//! vehicles (a gateway), and a vehicle may come over many sessions. A vehicle is present
+//! Those that the mappings of its messages name, whatever its client identifier: a session may
+//! carry many vehicles (a gateway), and a vehicle may come over many sessions. A vehicle is present
 //! ([`Presence`](crate::model::Presence)) from the first line of its that is durable until the last
 //! of its sessions ends; a session that has not published anything that was stored speaks for none.
 //! Of each vehicle and mapping a session keeps the last durable line (PR-2), copied once a group
-//! and not once a message, out of the buffer that the lane gives back; it is parsed when an
-//! operator asks. Of two sessions that carry the same vehicle, the later point counts.
+//! and not once a message, out of the group that its lane gives back; it is parsed when an operator
+//! asks. Of two sessions that carry the same vehicle, the later point counts.
 //!
-//! # Client ids
-//! A client that connects takes its id over: the connection that had it is told 0x8E and closed, on
-//! whichever worker it lives, a moment after the new one was answered. What it had published and
-//! nobody acknowledged stays on its way into the spool and is not acknowledged any more; the
-//! vehicle sends it again. A client without an id is given one that nobody else has.
+//! # Client identifiers
+//! A client that connects takes its identifier over: the connection that had it is told 0x8E and
+//! closed, on whichever worker it lives, a moment after the new one was answered. What it had
+//! published and nobody acknowledged stays on its way into the spool and is not acknowledged any
+//! more; the vehicle sends it again. A client without an identifier is given one that nobody else
+//! has.
 //!
 //! # What is not here yet
 //! Subscriptions (refused with a reason, not with silence), sessions that outlive their connection
 //! (session present 0, session expiry 0), wills and retained messages (accepted, counted, logged
-//! once), TLS, authentication. Quality 2 packet ids live with the connection.
+//! once), TLS, authentication. Packet identifiers of QoS 2 live with the connection.
 //!
 //! # Bounds
 //! Every bound is one of [`Options`]: packet sizes by kind, times from accept to CONNECT and from a
 //! packet's first byte to its last, keep alive at 1.5 times, publishes and bytes unacknowledged a
-//! session, bytes between a worker and a lane, aliases, topic bytes and levels, user properties,
-//! sessions; vehicles a session, bytes of a last line and of all of a session's together, vehicles
-//! remembered that are away. Times are kept by a clock of half a second, one for all connections of
-//! a worker, because a timer a connection would cost more than all else that an idle vehicle costs.
+//! session, aliases, topic bytes and levels, user properties, sessions, silent peers in all and per
+//! address; vehicles a session, bytes of a last line and of all of a session's together, vehicles
+//! remembered that are away. Where the memory for lines is at its bound
+//! ([`MemoryBudget`](crate::uplink::MemoryBudget)) a session is not read until there is room, its
+//! next message still in the socket. Times are kept by a clock of half a second, one for all
+//! connections of a worker.
 //!
 //! # Why not the dispatcher of ntex-mqtt
 //! It costs a task, a queue slot and a wake-up a message: 4 to 17 times what batching by turn and
 //! by group costs; and it holds back PINGRESP behind a pending PUBACK.
 
-mod carried;
-mod client;
+mod clock;
 mod close;
-mod connection;
-mod control;
-mod handshake;
-mod holders;
+mod connect;
+mod greeting;
+mod listen;
+mod live;
 mod options;
-mod roster;
-mod server;
+mod registry;
 mod session;
+mod silent;
+mod subscribe;
+mod vehicles;
 pub(crate) mod wire;
 mod worker;
 
+pub use listen::{Edge, StartError};
 pub use options::Options;
-pub use roster::Roster;
-pub use server::{Edge, StartError};
+pub use worker::Workers;

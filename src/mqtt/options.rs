@@ -2,8 +2,6 @@
 
 use std::{net::SocketAddr, num::NonZeroU16, time::Duration};
 
-use crate::uplink::IntakeOptions;
-
 /// The vehicle edge's options. Defaults are those of the configuration reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -48,8 +46,11 @@ pub struct Options {
     /// Vehicles remembered after their last session has ended: some 180 bytes each. Default:
     /// 1,000,000.
     pub away_vehicles_max: usize,
-    /// What lies between a worker and the lanes.
-    pub intake: IntakeOptions,
+    /// Peers that have connected a second ago and sent no CONNECT; past it the longest silent is
+    /// closed. Default: 20,000.
+    pub silent_max: usize,
+    /// The same of one address. Default: 1,000.
+    pub silent_per_address_max: usize,
 }
 
 impl Default for Options {
@@ -74,7 +75,8 @@ impl Default for Options {
             last_line_bytes_max: 4 * 1024,
             last_lines_bytes_max: 64 * 1024,
             away_vehicles_max: 1_000_000,
-            intake: IntakeOptions::default(),
+            silent_max: 20_000,
+            silent_per_address_max: 1_000,
         }
     }
 }

@@ -185,7 +185,7 @@ mod writer;
 
 pub use budget::Budget;
 pub use commit::{
-    CommitCounters, CommitHandle, CommitOptions, CommitState, Committer, Reply, Settled, Submission,
+    CommitCounters, CommitHandle, CommitOptions, CommitState, Committer, Feed, Submission,
 };
 pub use cursor::CursorError;
 pub use entry::EntryBuffer;

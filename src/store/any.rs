@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    env::Clock,
+    env::{Clock, Supervisor},
     model::{LineDialect, ShardId, UnixNanos},
     store::{
         ask::{Ask, AskError, AskLimits, Language, Rows, Table, guard},
@@ -40,6 +40,7 @@ impl Store {
         options: &Options,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
+        supervisor: &Supervisor,
     ) -> Result<Self, StoreError> {
         let kind = options.target.kind();
         let route = match &options.target {
@@ -49,7 +50,7 @@ impl Store {
             Target::TdEngine(options) => tdengine::route(options),
             Target::Embedded(options) => {
                 let reader = embedded::Reader::new(options.clone(), Arc::clone(&clock));
-                let writer = embedded::Writer::open(options.clone(), clock, metrics)
+                let writer = embedded::Writer::open(options.clone(), clock, metrics, supervisor)
                     .map_err(StoreError::Embedded)?;
                 return Ok(Self { kind, inner: Inner::Embedded { writer, reader } });
             }

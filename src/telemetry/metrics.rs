@@ -94,9 +94,11 @@ metrics! {
     mqtt_paused_reads: Counter [reads],
     /// Retained flags and wills received, which are accepted and not served yet.
     mqtt_unserved_features: By<ReasonLabel, Counter> [features],
+    /// Connections that were accepted a second ago or longer and have sent no CONNECT.
+    mqtt_silent_connections: Gauge [connections],
     /// Last lines that a session did not keep, by the bound they were over; their points are stored
     /// all the same.
-    mqtt_unkept_lines: By<ReasonLabel, Counter> [lines],
+    mqtt_dropped_last_lines: By<ReasonLabel, Counter> [lines],
     /// Vehicles with a live session.
     presence_connected_vehicles: Gauge [vehicles],
     /// Vehicles remembered without a live session.
@@ -108,8 +110,10 @@ metrics! {
     uplink_failures: By<FailureLabel, Counter> [failures],
     /// Values and points left out by rule: NaN, a time out of range, empty point, unknown property.
     uplink_left_out_values: By<ReasonLabel, Counter> [values],
-    /// Bytes handed to a lane and not yet durable, by shard.
-    uplink_queued_bytes: By<ShardLabel, Gauge> [bytes],
+    /// Memory that lines and dead letters take between vehicles and disk.
+    uplink_memory_bytes: Gauge [bytes],
+    /// Bytes past which publishes wait for memory.
+    uplink_memory_limit_bytes: Gauge [bytes],
 
     /// Bytes that the spools hold on disk, dead letters excluded.
     spool_disk_bytes: Gauge [bytes],

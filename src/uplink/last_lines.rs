@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use crate::model::MappingKey;
+
 /// The last lines of one message, or of one group.
 #[derive(Debug, Default)]
 pub(crate) struct LastLines {
@@ -17,7 +19,7 @@ pub(crate) struct LastLines {
 #[derive(Clone, Debug)]
 struct Noted {
     run: u32,
-    plan: u32,
+    mapping: MappingKey,
     /// In `vehicles`.
     vehicle: Range<u32>,
     /// In the payload of the buffer.
@@ -29,8 +31,8 @@ struct Noted {
 pub struct LastLine<'a> {
     /// The run of publishes that it came with, by its index in the group.
     pub run: usize,
-    /// The mapping that wrote it, by its plan's index.
-    pub plan: u32,
+    /// The mapping that wrote it.
+    pub mapping: MappingKey,
     /// The vehicle that the mapping names.
     pub vehicle: &'a [u8],
     /// The line.
@@ -38,6 +40,11 @@ pub struct LastLine<'a> {
 }
 
 impl LastLines {
+    /// Bytes of memory that the notes hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.lines.capacity() * size_of::<Noted>() + self.vehicles.capacity()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.lines.clear();
         self.vehicles.clear();
@@ -50,14 +57,9 @@ impl LastLines {
     }
 
     /// The mapping's last line lies at `line`.
-    pub(crate) fn end(&mut self, plan: usize, line: &Range<usize>) {
+    pub(crate) fn end(&mut self, mapping: MappingKey, line: &Range<usize>) {
         let vehicle = self.noted_vehicles()..self.vehicles.len();
-        self.lines.push(Noted {
-            run: 0,
-            plan: u32::try_from(plan).unwrap_or(u32::MAX),
-            vehicle: narrow(&vehicle),
-            line: narrow(line),
-        });
+        self.lines.push(Noted { run: 0, mapping, vehicle: narrow(&vehicle), line: narrow(line) });
     }
 
     /// Adds a message's lines to its group's: in place of the one before, if that is of the same
@@ -68,7 +70,7 @@ impl LastLines {
             let vehicle = message.vehicle(noted);
             if let Some(last) = self.lines.last()
                 && last.run == run
-                && last.plan == noted.plan
+                && last.mapping == noted.mapping
                 && self.vehicle(last) == vehicle
                 && let Some(last) = self.lines.last_mut()
             {
@@ -86,7 +88,7 @@ impl LastLines {
     pub(crate) fn lines<'a>(&'a self, payload: &'a [u8]) -> impl Iterator<Item = LastLine<'a>> {
         self.lines.iter().map(move |noted| LastLine {
             run: noted.run as usize,
-            plan: noted.plan,
+            mapping: noted.mapping,
             vehicle: self.vehicle(noted),
             line: payload.get(widen(&noted.line)).unwrap_or_default(),
         })
@@ -117,12 +119,16 @@ fn widen(range: &Range<u32>) -> Range<usize> {
 mod tests {
     use super::*;
 
+    fn mapping(number: usize) -> MappingKey {
+        MappingKey::of(&number.to_string())
+    }
+
     fn message(lines: &[(&str, usize, Range<usize>)]) -> LastLines {
         let mut message = LastLines::default();
         for (vehicle, plan, line) in lines {
             message.begin(b"left by a mapping that failed");
             message.begin(vehicle.as_bytes());
-            message.end(*plan, line);
+            message.end(mapping(*plan), line);
         }
         message
     }
@@ -140,17 +146,17 @@ mod tests {
             .lines(b"a.a:b.c.d.e.")
             .map(|it| {
                 let text = |bytes| str::from_utf8(bytes).expect("text");
-                (it.run, it.plan, text(it.vehicle), text(it.line))
+                (it.run, it.mapping, text(it.vehicle), text(it.line))
             })
             .collect();
         assert_eq!(
             found,
             [
-                (0, 0, "A", "a:"),
-                (0, 1, "A", "b."),
-                (0, 1, "B", "c."),
-                (1, 1, "B", "d."),
-                (1, 0, "B", "e.")
+                (0, mapping(0), "A", "a:"),
+                (0, mapping(1), "A", "b."),
+                (0, mapping(1), "B", "c."),
+                (1, mapping(1), "B", "d."),
+                (1, mapping(0), "B", "e.")
             ]
         );
     }

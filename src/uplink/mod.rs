@@ -2,6 +2,7 @@
 
 mod avro;
 pub(crate) mod decode;
+mod destination;
 mod duplicates;
 mod error;
 mod filter;
@@ -13,9 +14,12 @@ mod last_lines;
 mod limits;
 mod line;
 mod lines;
+mod memo;
+mod memory;
+mod options;
+mod outcome;
 mod point;
 mod protobuf;
-mod settlement;
 mod slots;
 mod told;
 mod transcode;
@@ -25,11 +29,15 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use destination::Lines;
 pub use error::DecodeError;
-pub use intake::{Intake, IntakeOptions, IntakeParts, LaneAnswer, Run, Taken, Tickets};
+pub use intake::{Answer, Group, Incoming, Intake, IntakeParts, NoRoom, Reply, Run, Taken};
 pub use last_lines::LastLine;
 pub(crate) use last_lines::LastLines;
 pub use limits::Limits;
-pub use settlement::Settlement;
+pub use memo::TopicMemo;
+pub use memory::MemoryBudget;
+pub use options::Options;
+pub use outcome::MessageOutcome;
 pub use slots::{Item, Slot, Slots, State};
 pub use transcode::{Failure, Message, Transcoded, Transcoder};

@@ -21,9 +21,8 @@ use std::{
 use crate::{
     mapping::{Decoder, Filter, Plan, Plans, Source, TopicMatch, names},
     model::{Cause, ShardCount, ShardId, UnixNanos},
-    spool::EntryBuffer,
     uplink::{
-        DecodeError, LastLines, Limits, Slots, decode,
+        DecodeError, LastLines, Limits, Lines, Slots, TopicMemo, decode,
         duplicates::Settler,
         framing, lines,
         point::{self, Context, LeftOut, Line, Outcome},
@@ -89,19 +88,21 @@ pub struct Transcoder {
     limits: Limits,
     shards: ShardCount,
     slots: Slots,
-    matched: TopicMatch,
     line_writer: lines::Writer,
     settler: Settler,
     failures: Vec<Failure>,
     last_lines: LastLines,
+    /// Where the last message's lines begin.
+    place: Option<Place>,
 }
 
 /// Where a message's lines go, once its vehicle is known.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     shard: ShardId,
-    /// The buffer's length before the message.
+    /// The buffer's length and items before the message.
     start: usize,
+    start_items: u32,
     /// The buffer's length and items before the current mapping: what a failure cuts back to.
     mark: usize,
     mark_items: u32,
@@ -123,11 +124,11 @@ impl Transcoder {
             limits,
             shards,
             slots,
-            matched: TopicMatch::default(),
             line_writer: lines::Writer::default(),
             settler: Settler::default(),
             failures: Vec::new(),
             last_lines: LastLines::default(),
+            place: None,
         }
     }
 
@@ -154,36 +155,51 @@ impl Transcoder {
         &self.last_lines
     }
 
+    /// Takes the lines of the last message back, as if it had never come. Nothing may have been
+    /// appended behind them.
+    pub(crate) fn undo(&mut self, lines: &mut dyn Lines) {
+        if let Some(place) = self.place.take() {
+            let buffer = lines.of(place.shard);
+            buffer.bytes_mut().truncate(place.start);
+            buffer.items = place.start_items;
+        }
+    }
+
     /// Appends the message's lines to its shard's buffer and adds its points to the buffer's items.
-    /// `lines` has one buffer a shard.
+    /// `memo` is that of the message's session.
     pub fn transcode(
         &mut self,
         plans: &Plans,
         message: &Message<'_>,
-        lines: &mut [EntryBuffer],
+        memo: &mut TopicMemo,
+        lines: &mut dyn Lines,
     ) -> Transcoded {
         self.failures.clear();
         self.last_lines.clear();
         self.slots.begin_steps();
-        plans.find(message.topic, &mut self.matched);
+        self.place = None;
+        let matched = memo.find(message.topic, plans);
         let mut progress = Progress::default();
-        let Some(first) = self.matched.plans().first().copied() else {
+        let Some(first) = matched.plans().first().copied() else {
             return progress.transcoded;
         };
         progress.transcoded.mapped = true;
         let mut is_taken = false;
-        for at in 0..self.matched.plans().len() {
-            let plan = &plans.plans()[self.matched.plans()[at]];
+        for &at in matched.plans() {
+            let plan = &plans.plans()[at];
             let Some(payload) = framing::selected(plan, message) else { continue };
             is_taken = true;
-            self.fenced(plans, plan, message, payload, lines, &mut progress);
+            let taken = Taken { plans, message, matched, payload };
+            self.fenced(plan, taken, lines, &mut progress);
         }
+        self.place = progress.place;
         if !is_taken {
             let error = DecodeError::new(Cause::SchemaUnknown, "no mapping takes such a payload");
             let plan = &plans.plans()[first];
             // What an earlier message has left there is not this one's.
             self.slots.begin_message(&plan.slots);
-            let context = self.context(plans, message, message.payload);
+            let taken = Taken { plans, message, matched, payload: message.payload };
+            let context = taken.context(&self.limits, message.received_at);
             let failure = told::failure(plan, &self.slots, &context, error);
             self.failures.push(failure);
         }
@@ -196,34 +212,25 @@ impl Transcoder {
     /// Runs one mapping inside the fence; on a failure cuts back what it wrote.
     fn fenced(
         &mut self,
-        plans: &Plans,
         plan: &Plan,
-        message: &Message<'_>,
-        payload: &[u8],
-        lines: &mut [EntryBuffer],
+        taken: Taken<'_>,
+        lines: &mut dyn Lines,
         progress: &mut Progress,
     ) {
         if let Some(place) = &mut progress.place {
-            let buffer = &mut lines[place.shard.as_usize()];
+            let buffer = lines.of(place.shard);
             place.mark = buffer.bytes_mut().len();
             place.mark_items = buffer.items;
         }
         let before = progress.transcoded;
+        let received_at = taken.message.received_at;
         let stamps = if plan.shares_stamps { before.stamps } else { 0 };
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run {
                 plan,
                 limits: &self.limits,
                 shards: self.shards,
-                context: Context {
-                    limits: &self.limits,
-                    dialect: plans.dialect(),
-                    topic: message.topic,
-                    matched: &self.matched,
-                    received_at: message.received_at,
-                    stamp: message.received_at.saturating_add(stamps.into()),
-                    payload,
-                },
+                context: taken.context(&self.limits, received_at.saturating_add(stamps.into())),
                 lines: &mut *lines,
                 progress: &mut *progress,
                 settler: &mut self.settler,
@@ -236,13 +243,13 @@ impl Transcoder {
         let failure = match ran {
             Ok(Ok(())) => return,
             Ok(Err(error)) => {
-                let context = self.context(plans, message, payload);
+                let context = taken.context(&self.limits, received_at);
                 told::failure(plan, &self.slots, &context, error)
             }
             Err(panic) => {
                 // The slots may be half filled in a way that no walk leaves them.
                 self.slots = Slots::new(&self.limits);
-                let context = self.context(plans, message, payload);
+                let context = taken.context(&self.limits, received_at);
                 let error = DecodeError::new(Cause::Panic, "decoding panicked");
                 let mut failure = told::failure(plan, &self.slots, &context, error);
                 failure.detail.push_str(&panic_text(panic.as_ref()));
@@ -252,27 +259,33 @@ impl Transcoder {
         self.failures.push(failure);
         progress.transcoded = before;
         if let Some(place) = progress.place {
-            let buffer = &mut lines[place.shard.as_usize()];
+            let buffer = lines.of(place.shard);
             buffer.bytes_mut().truncate(place.mark);
             buffer.items = place.mark_items;
         }
     }
+}
 
-    /// What points need of a message.
-    fn context<'a>(
-        &'a self,
-        plans: &Plans,
-        message: &Message<'a>,
-        payload: &'a [u8],
-    ) -> Context<'a> {
+/// A message that a mapping takes, and its payload behind the framing.
+#[derive(Clone, Copy)]
+struct Taken<'a> {
+    plans: &'a Plans,
+    message: &'a Message<'a>,
+    matched: &'a TopicMatch,
+    payload: &'a [u8],
+}
+
+impl<'a> Taken<'a> {
+    /// What points need of it; `stamp` is the time of the first that has none of its own.
+    fn context(&self, limits: &'a Limits, stamp: UnixNanos) -> Context<'a> {
         Context {
-            limits: &self.limits,
-            dialect: plans.dialect(),
-            topic: message.topic,
-            matched: &self.matched,
-            received_at: message.received_at,
-            stamp: message.received_at,
-            payload,
+            limits,
+            dialect: self.plans.dialect(),
+            topic: self.message.topic,
+            matched: self.matched,
+            received_at: self.message.received_at,
+            stamp,
+            payload: self.payload,
         }
     }
 }
@@ -290,7 +303,7 @@ struct Run<'a> {
     limits: &'a Limits,
     shards: ShardCount,
     context: Context<'a>,
-    lines: &'a mut [EntryBuffer],
+    lines: &'a mut dyn Lines,
     progress: &'a mut Progress,
     settler: &'a mut Settler,
     last_lines: &'a mut LastLines,
@@ -320,9 +333,9 @@ impl Run<'_> {
         self.settle()?;
         if let (false, Some(place)) = (self.line.is_empty(), self.progress.place) {
             // What is noted counts from the payload on.
-            let buffer = &mut self.lines[place.shard.as_usize()];
+            let buffer = self.lines.of(place.shard);
             let room = buffer.bytes_mut().len() - buffer.len();
-            self.last_lines.end(self.plan.index, &(self.line.start - room..self.line.end - room));
+            self.last_lines.end(self.plan.key, &(self.line.start - room..self.line.end - room));
         }
         Ok(())
     }
@@ -373,7 +386,7 @@ impl Run<'_> {
         let Some(place) = self.progress.place else { return Ok(()) };
         let mut next = line_writer.begin(self.plan, slots, self.context)?;
         loop {
-            let buffer = self.lines[place.shard.as_usize()].bytes_mut();
+            let buffer = self.lines.of(place.shard).bytes_mut();
             let line = next.write(buffer, self.context.stamp);
             slots.step(next.take_steps())?;
             let Some(line) = line? else { return Ok(()) };
@@ -384,7 +397,7 @@ impl Run<'_> {
 
     /// Counts a line that has just been appended, within the message's bounds.
     fn count_point(&mut self, place: Place, line: &Line) -> Result<(), DecodeError> {
-        let buffer = &mut self.lines[place.shard.as_usize()];
+        let buffer = self.lines.of(place.shard);
         let counts = &mut self.progress.transcoded;
         if line.end - place.start > self.limits.bytes_max {
             let what = "the message's lines are over their bound";
@@ -408,7 +421,7 @@ impl Run<'_> {
     /// Does what the mapping says with points of equal series and time.
     fn settle(&mut self) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
-        let buffer = &mut self.lines[place.shard.as_usize()];
+        let buffer = self.lines.of(place.shard);
         let Some(settled) = self.settler.settle(self.plan.duplicates, buffer.bytes_mut()) else {
             return Ok(());
         };
@@ -451,17 +464,17 @@ impl Run<'_> {
     fn place(&mut self, vehicle: &[u8]) {
         if self.progress.place.is_none() {
             let shard = ShardId::of(vehicle, self.shards);
-            let buffer = &mut self.lines[shard.as_usize()];
-            let start = buffer.bytes_mut().len();
+            let buffer = self.lines.of(shard);
+            let (start, items) = (buffer.bytes_mut().len(), buffer.items);
             self.progress.place =
-                Some(Place { shard, start, mark: start, mark_items: buffer.items });
+                Some(Place { shard, start, start_items: items, mark: start, mark_items: items });
         }
     }
 
     /// Writes the point that the slots hold, within the message's bounds.
     fn point(&mut self, slots: &Slots) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
-        let bytes = self.lines[place.shard.as_usize()].bytes_mut();
+        let bytes = self.lines.of(place.shard).bytes_mut();
         let mut left_out = LeftOut::default();
         let outcome = point::write(self.plan, slots, &self.context, bytes, &mut left_out)?;
         let counts = &mut self.progress.transcoded;

@@ -12,7 +12,7 @@ use fleetline::{
     model::{Cause, LineDialect, ShardCount, UnixNanos},
     schema::Sources,
     spool::{self, BatchLimits, Budget, EntryBuffer},
-    uplink::{Limits, Message, Transcoder},
+    uplink::{Limits, Message, TopicMemo, Transcoder},
 };
 
 const SHARDS: ShardCount = ShardCount(NonZeroU16::new(2).unwrap());
@@ -98,7 +98,7 @@ fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
     let mut transcoder = Transcoder::new(Limits::default(), SHARDS);
     let mut lines = [EntryBuffer::new(), EntryBuffer::new()];
     let message = Message { topic, payload, content_type: None, received_at: NOW };
-    let done = transcoder.transcode(plans, &message, &mut lines);
+    let done = transcoder.transcode(plans, &message, &mut TopicMemo::default(), &mut lines);
     for failure in transcoder.failures() {
         assert_ne!(failure.cause, Cause::Panic, "{}", failure.detail);
     }
@@ -155,7 +155,9 @@ pub fn steps(data: &[u8]) {
     for topic in ["protobuf/VIN", "avro/VIN", "json/VIN", "lines/VIN"] {
         lines.iter_mut().for_each(EntryBuffer::clear);
         let message = Message { topic, payload: data, content_type: None, received_at: NOW };
-        REPEATING.with(|plans| transcoder.transcode(plans, &message, &mut lines));
+        REPEATING.with(|plans| {
+            transcoder.transcode(plans, &message, &mut TopicMemo::default(), &mut lines)
+        });
         let most = STEPS_A_BYTE * data.len() as u64 + 64;
         let steps = transcoder.steps();
         assert!(steps <= most, "{topic}: {steps} steps for {} bytes", data.len());

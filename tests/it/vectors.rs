@@ -186,6 +186,17 @@ impl Case {
     }
 }
 
+/// Whether an answer says of an identifier that nobody holds what 5.0 has a word for: packet
+/// identifier not found (3.6.2.1, 3.7.2.1). Mosquitto says success there.
+fn is_not_found(bytes: &[u8], expected: &[u8]) -> bool {
+    match (expected, bytes) {
+        (&[kind, 2, high, low], &[said, 3, said_high, said_low, 0x92]) => {
+            matches!(kind, 0x62 | 0x70) && (kind, high, low) == (said, said_high, said_low)
+        }
+        _ => false,
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Whole,
@@ -208,7 +219,7 @@ impl Line {
         let is_same = if expected[0] == 0x20 && expected.len() > 4 {
             bytes.first() == Some(&0x20) && body(&bytes).get(..2) == body(expected).get(..2)
         } else {
-            bytes == expected
+            bytes == expected || is_not_found(&bytes, expected)
         };
         if end == End::Whole && is_same {
             return Ok(());

@@ -229,7 +229,7 @@ fn what_is_over_a_bound_is_stored_and_counted_but_not_shown() {
         assert_eq!(told["connected"], connected, "{told}");
     }
     let unkept = until_some("the count", SOON, || {
-        appliance.metric("fleetline_mqtt_unkept_lines_total").filter(|count| *count >= 2.0)
+        appliance.metric("fleetline_mqtt_dropped_last_lines_total").filter(|count| *count >= 2.0)
     });
     assert!((unkept - 2.0).abs() < f64::EPSILON, "{unkept}");
     drop(gateway);

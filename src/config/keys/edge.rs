@@ -85,7 +85,7 @@ const MQTT: &[Key] = &[
         Kind::Count,
         "Vehicles that one session is seen to carry. The messages of more are stored all the same; \
          `GET /vehicles` does not show them as connected \
-         (`fleetline_mqtt_unkept_lines_total{reason=\"vehicles\"}`).",
+         (`fleetline_mqtt_dropped_last_lines_total{reason=\"vehicles\"}`).",
     )
     .default("64")
     .min("1", "a session carries a vehicle")
@@ -117,6 +117,19 @@ const MQTT: &[Key] = &[
     )
     .default("1000000")
     .max("100000000", "each costs memory"),
+    key(
+        "mqtt.admission.silent-max",
+        Kind::Count,
+        "Peers that connected a second ago or longer and have sent no whole CONNECT; past it the \
+         one that has been silent for the longest is closed, never the newcomer.",
+    )
+    .default("20000")
+    .min("1", "a client may be slow to say its CONNECT")
+    .max("10000000", "each costs a descriptor"),
+    key("mqtt.admission.silent-per-address-max", Kind::Count, "The same of one address.")
+        .default("1000")
+        .min("1", "a client may be slow to say its CONNECT")
+        .max("10000000", "each costs a descriptor"),
 ];
 
 const AUTH: &[Key] = &[key(

@@ -115,14 +115,15 @@ const UPLINK: &[Key] = &[
     .min("1KiB", "a hand-over a message would cost more than the message")
     .max("64MiB", "it is one entry, and an entry is held in memory"),
     key(
-        "uplink.lane-bytes-max",
+        "uplink.memory-max",
         Kind::Size,
-        "Bytes that one worker may have between itself and one shard's disk; past it the sessions \
-         that wait there are not read on.",
+        "Bytes of memory for lines and dead letters between vehicles and disk, over all workers \
+         and shards, as they are allocated; past it publishes wait. Dead letters may take an \
+         eighth of it. Absent: the smaller of 512MiB and a quarter of the memory limit of the \
+         control group.",
     )
-    .default("64MiB")
-    .min("1KiB", "a group has to fit")
-    .max("4GiB", "it is memory"),
+    .min("1MiB", "a message has to fit with its lines")
+    .max("1TiB", "it is memory"),
 ];
 
 const SPOOL: &[Key] = &[

@@ -69,7 +69,13 @@ impl Rig {
         let board = HealthBoard::default();
         let metrics = Arc::new(Metrics::new(board.clone()));
         let dir = options.dir.clone();
-        let log = open(Arc::clone(&disk), options, Arc::clone(&metrics), &board);
+        let log = open(
+            Arc::clone(&disk),
+            options,
+            Arc::clone(&metrics),
+            &board,
+            &crate::env::Supervisor::default(),
+        );
         Self { disk, dir, log: log.expect("it opens"), board, metrics }
     }
 

@@ -20,10 +20,10 @@ use tokio::{
 
 use super::super::*;
 use crate::{
-    env::{Clock, SystemClock},
+    env::{Clock, Supervisor, SystemClock},
     model::{
-        Catalog, EdgeSilent, FieldType, Measurement, Presence, Protocol, SessionFacts, SessionId,
-        SessionQuestion, Sessions, Told, UnixNanos,
+        Catalog, EdgeSilent, FieldType, Measurement, Presence, Protocol, SessionAnswer,
+        SessionFacts, SessionId, SessionQuestion, Sessions, UnixNanos,
     },
     query::{self, EngineParts, QueryEngine},
     store::{self, InfluxDb1, Store, Target},
@@ -42,7 +42,7 @@ pub(super) struct Edge {
 /// Sessions that tell what stands here, by vehicle.
 #[derive(Debug, Default)]
 struct Script {
-    told: Mutex<BTreeMap<String, Told>>,
+    told: Mutex<BTreeMap<String, SessionAnswer>>,
     is_silent: AtomicBool,
 }
 
@@ -50,7 +50,8 @@ impl Sessions for Script {
     fn ask(
         &self,
         questions: Vec<SessionQuestion>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<Told>>, EdgeSilent>> + Send + '_>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + '_>>
+    {
         let told = self.told.lock().unwrap();
         let answer = questions.iter().map(|question| told.get(&*question.vehicle).cloned());
         let answer = match self.is_silent.load(Ordering::Relaxed) {
@@ -85,7 +86,10 @@ fn queries(
     let options = store::Options::new(target, vec!["http://127.0.0.1:1".to_owned()]);
     QueryEngine::new(EngineParts {
         options: query::Options::default(),
-        store: Arc::new(Store::new(&options, Arc::clone(clock), Arc::clone(metrics)).unwrap()),
+        store: Arc::new(
+            Store::new(&options, Arc::clone(clock), Arc::clone(metrics), &Supervisor::default())
+                .unwrap(),
+        ),
         bucket: String::new(),
         catalog,
         metrics: Arc::clone(metrics),
@@ -113,7 +117,7 @@ pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
         dead_letters: Arc::new(super::letters::Keeper::default()),
         clock,
     };
-    let server = serve(listener, state, &options);
+    let server = serve(listener, state, &options, &Supervisor::default());
     Edge { address, server, health, metrics, presence, sessions }
 }
 
@@ -340,7 +344,7 @@ fn drive(edge: &Edge, vin: &str, line: &str) {
         keep_alive_seconds: 60,
     };
     let lines = vec![line.as_bytes().to_vec()];
-    let told = Told { facts, last_seen: UnixNanos(2_000_000_000), lines };
+    let told = SessionAnswer { facts, last_seen: UnixNanos(2_000_000_000), lines };
     edge.sessions.told.lock().unwrap().insert(vin.to_owned(), told);
 }
 

@@ -23,5 +23,5 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use sessions::{EdgeSilent, Protocol, SessionFacts, SessionQuestion, Sessions, Told};
+pub use sessions::{EdgeSilent, Protocol, SessionAnswer, SessionFacts, SessionQuestion, Sessions};
 pub use table::{Presence, PresenceCounts, PresenceFilter, SessionId, Sighting};

@@ -7,8 +7,10 @@ use crate::model::{SessionId, UnixNanos};
 /// The protocol that a session speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
+    /// MQTT 3.1.
+    V31,
     /// MQTT 3.1.1.
-    V3,
+    V311,
     /// MQTT 5.0.
     V5,
 }
@@ -18,7 +20,8 @@ impl Protocol {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::V3 => "3.1.1",
+            Self::V31 => "3.1",
+            Self::V311 => "3.1.1",
             Self::V5 => "5.0",
         }
     }
@@ -52,9 +55,9 @@ pub struct SessionQuestion {
     pub with_lines: bool,
 }
 
-/// What a session told.
+/// A session's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct SessionAnswer {
     /// What is known of it.
     pub facts: SessionFacts,
     /// When the vehicle's last message became durable, to half a second.
@@ -79,4 +82,5 @@ pub trait Sessions: fmt::Debug + Send + Sync {
 }
 
 /// Answers on their way. Boxed, so that the trait can be an object.
-type Asking<'a> = Pin<Box<dyn Future<Output = Result<Vec<Option<Told>>, EdgeSilent>> + Send + 'a>>;
+type Asking<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + 'a>>;

@@ -1,12 +1,22 @@
-//! Publishes in, acknowledgements out.
+//! Packets in, answers out.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     num::NonZeroU16,
 };
 
-use crate::mqtt::wire::{AckKind, Publish, Qos, Version, Violation, level_count, write_ack};
-use crate::uplink::Settlement;
+use crate::{
+    mqtt::{
+        clock::Tick,
+        close::{Close, KEEP_ALIVE_TIMEOUT, PACKET_TIMEOUT},
+        subscribe::{Answer, refuse_filters},
+        wire::{
+            AckKind, Frame, Kind, Publish, Qos, Version, Violation, level_count, read_ack,
+            read_disconnect, read_publish, write_ack,
+        },
+    },
+    uplink::MessageOutcome,
+};
 
 /// The bounds that a session holds its vehicle to; the same for all sessions of a listener.
 #[derive(Clone, Copy, Debug)]
@@ -17,17 +27,53 @@ pub(in crate::mqtt) struct SessionLimits {
     pub(in crate::mqtt) topic_bytes_max: usize,
     pub(in crate::mqtt) topic_levels_max: usize,
     pub(in crate::mqtt) user_properties_max: usize,
+    /// From the first byte of a packet to its last, in ticks.
+    pub(in crate::mqtt) packet_ticks: u32,
 }
 
-/// What to do with a publish that breaks no rule.
+/// What a CONNECT that was accepted said about the session.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::mqtt) struct Terms {
+    pub(in crate::mqtt) version: Version,
+    /// Seconds; 0 switches it off.
+    pub(in crate::mqtt) keep_alive: u16,
+    /// Whether it asked for a session that outlives its connection, whatever was granted.
+    pub(in crate::mqtt) asked_to_last: bool,
+}
+
+/// What is left to do for a packet once the rules have had it. Answers that need nobody else are in
+/// the output already.
+#[derive(Debug, PartialEq)]
+pub(in crate::mqtt) enum Action<'a> {
+    /// Nothing.
+    Nothing,
+    /// Take the publish in, then [`Session::queue`] it.
+    Take(Publish<'a>),
+    /// Count the publish as this, without a look at its payload, then [`Session::queue`] it.
+    Refuse(Publish<'a>),
+    /// It clears a retained message: it is no measurement, whatever its topic is mapped to. Count
+    /// it, then [`Session::queue`] it.
+    Clear(Publish<'a>),
+    /// Send an answer.
+    Answer(Answer),
+}
+
+/// Why and with which word a connection ends that has done nothing wrong but be silent.
+pub(in crate::mqtt) struct Overdue {
+    pub(in crate::mqtt) close: Close,
+    pub(in crate::mqtt) cause: &'static str,
+}
+
+/// How far the exchange of a QoS 2 publish is, before its PUBREL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mqtt) enum Admit {
-    /// Take it in, then [`Session::queue`] it.
-    Take,
-    /// Turn it away: queue it as refused, without decoding it.
-    Refuse,
-    /// It was taken before (QoS 2, sent again before its release): nothing to do.
-    Again,
+enum Received {
+    /// Its PUBREC waits for the disk.
+    Waiting,
+    /// Its PUBREC has left.
+    Acknowledged,
+    /// It was sent again, and one more PUBREC waits for its turn: however often it is sent until
+    /// then, there is one.
+    Repeating,
 }
 
 /// One publish between its arrival and its acknowledgement.
@@ -38,15 +84,19 @@ struct Pending {
     exactly_once: bool,
     /// How many lanes (or the dead-letter log) still have to make it durable.
     waits: u8,
-    settlement: Settlement,
+    outcome: MessageOutcome,
     bytes: u32,
 }
 
 /// One live session.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Session {
-    version: Version,
+    terms: Terms,
     limits: SessionLimits,
+    /// When the last whole packet came (at first: when the session began).
+    heard: Tick,
+    /// Since when a part of a packet waits for its rest.
+    partial: Option<Tick>,
     /// In order of arrival; bounded by the limits, because reading stops at them.
     pending: VecDeque<Pending>,
     /// The number of `pending[0]`.
@@ -56,32 +106,134 @@ pub(in crate::mqtt) struct Session {
     pending_unasked: usize,
     /// Publishes of QoS 1 among `pending`.
     pending_once: usize,
-    /// Packet ids of QoS 2 not released yet, and whether their PUBREC has left.
-    unreleased: BTreeMap<NonZeroU16, bool>,
+    /// Answers of lanes that are still to come, for all of `pending`.
+    unanswered: usize,
+    /// Packet identifiers of QoS 2 that are not released yet; bounded by the receive maximum (for
+    /// 3.1.1 by its 65,535 identifiers).
+    unreleased: BTreeMap<NonZeroU16, Received>,
     aliases: Vec<Option<Box<str>>>,
 }
 
 impl Session {
-    pub(in crate::mqtt) fn new(version: Version, limits: SessionLimits) -> Self {
+    pub(in crate::mqtt) fn new(terms: Terms, limits: SessionLimits, now: Tick) -> Self {
         Self {
-            version,
+            terms,
             limits,
+            heard: now,
+            partial: None,
             pending: VecDeque::new(),
             first_seq: 0,
             pending_bytes: 0,
             pending_unasked: 0,
             pending_once: 0,
+            unanswered: 0,
             unreleased: BTreeMap::new(),
             aliases: Vec::new(),
         }
     }
 
-    pub(in crate::mqtt) fn version(&self) -> Version {
-        self.version
+    pub(in crate::mqtt) fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// When its last packet came.
+    pub(in crate::mqtt) fn heard(&self) -> Tick {
+        self.heard
+    }
+
+    /// Handles one whole packet, `header` bytes of fixed header included: appends what can be
+    /// answered at once to `out` and says what is left to do.
+    ///
+    /// # Errors
+    /// How the connection ends.
+    pub(in crate::mqtt) fn on_packet<'a>(
+        &mut self,
+        frame: Frame,
+        packet: &'a [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Action<'a>, Close> {
+        let version = self.terms.version;
+        let body = &packet[frame.header..];
+        match frame.kind {
+            Kind::Publish(flags) => {
+                let publish = read_publish(version, flags, body)?;
+                Ok(self.admit(publish)?)
+            }
+            Kind::PingReq if body.is_empty() => {
+                out.extend([0xd0, 0]);
+                Ok(Action::Nothing)
+            }
+            Kind::PubRel => {
+                self.release(read_ack(version, body)?.packet_id, out);
+                Ok(Action::Nothing)
+            }
+            // Nothing was sent that these could answer; well formed, they harm nobody.
+            Kind::PubAck | Kind::PubComp => {
+                read_ack(version, body)?;
+                Ok(Action::Nothing)
+            }
+            Kind::PubRec => {
+                let ack = read_ack(version, body)?;
+                // A refusal has ended its exchange.
+                if ack.reason < 0x80 {
+                    write_ack(out, version, AckKind::Rel, ack.packet_id, PACKET_ID_NOT_FOUND);
+                }
+                Ok(Action::Nothing)
+            }
+            Kind::Subscribe | Kind::Unsubscribe => {
+                Ok(Action::Answer(refuse_filters(version, packet, frame.header)?))
+            }
+            Kind::Disconnect => {
+                let expiry = read_disconnect(version, body)?;
+                // Not from zero ([MQTT-3.1.2-27] and 3.14.2.2.2 of 5.0): what counts is what the
+                // client asked for in its CONNECT, not what was granted.
+                let raised = expiry.is_some_and(|expiry| expiry != 0);
+                if raised && !self.terms.asked_to_last {
+                    return Err(Violation::Protocol.into());
+                }
+                Err(Close::Goodbye)
+            }
+            Kind::PingReq => Err(Violation::Malformed.into()),
+            // A second CONNECT ([MQTT-3.1.0-2]); AUTH, which was never asked for.
+            Kind::Connect | Kind::Auth => Err(Violation::Protocol.into()),
+        }
+    }
+
+    /// A turn has read what came: whole packets, a part of one, or both.
+    pub(in crate::mqtt) fn read(&mut self, whole: bool, part: bool, now: Tick) {
+        if whole {
+            self.heard = now;
+        }
+        let since = self.partial.filter(|_| !whole);
+        self.partial = part.then(|| since.unwrap_or(now));
+    }
+
+    /// Reading goes on after a pause of ours, in which nothing could be heard.
+    pub(in crate::mqtt) fn resumed(&mut self, now: Tick) {
+        self.heard = now;
+        self.partial = self.partial.map(|_| now);
+    }
+
+    /// What is overdue. The keep alive counts from the end of a packet to the beginning of the next
+    /// one ([MQTT-3.1.2-24] of 3.1.1, [MQTT-3.1.2-22] of 5.0: one and a half times): bytes that
+    /// come are a sign of life, for as long as a packet may take.
+    pub(in crate::mqtt) fn overdue(&self, now: Tick) -> Option<Overdue> {
+        if let Some(since) = self.partial {
+            return (now.since(since) > self.limits.packet_ticks).then(|| Overdue {
+                close: Close::Reason(PACKET_TIMEOUT),
+                cause: "packet-timeout",
+            });
+        }
+        // In ticks of half a second.
+        let keep_alive = u32::from(self.terms.keep_alive) * 3;
+        (keep_alive != 0 && now.since(self.heard) > keep_alive).then(|| Overdue {
+            close: Close::Reason(KEEP_ALIVE_TIMEOUT),
+            cause: "keep-alive-timeout",
+        })
     }
 
     /// Judges a publish before anything is done with it, and remembers its topic alias.
-    pub(in crate::mqtt) fn admit(&mut self, publish: &Publish<'_>) -> Result<Admit, Violation> {
+    pub(super) fn admit<'a>(&mut self, publish: Publish<'a>) -> Result<Action<'a>, Violation> {
         if publish.topic.len() > self.limits.topic_bytes_max
             || level_count(publish.topic) > self.limits.topic_levels_max
         {
@@ -90,38 +242,44 @@ impl Session {
         if publish.user_properties > self.limits.user_properties_max {
             return Err(Violation::QuotaExceeded);
         }
-        self.learn_alias(publish)?;
+        self.learn_alias(&publish)?;
         if let Some(id) = publish.packet_id {
             if publish.qos == Qos::ExactlyOnce
-                && let Some(received) = self.unreleased.get(&id)
+                && let Some(received) = self.unreleased.get_mut(&id)
             {
                 // Sent again: the first one's PUBREC is on its way, or has to be repeated.
-                return Ok(if *received { self.receive_again(publish) } else { Admit::Again });
+                if *received == Received::Acknowledged {
+                    *received = Received::Repeating;
+                    self.repeat(id);
+                }
+                return Ok(Action::Nothing);
             }
             let unfinished = self.pending_once + self.unreleased.len();
-            if self.version == Version::V5 && unfinished >= self.limits.receive_maximum.into() {
+            if self.terms.version == Version::V5 && unfinished >= self.limits.receive_maximum.into()
+            {
                 return Err(Violation::ReceiveMaximumExceeded); // MQ-3
             }
         }
-        let topic = self.topic(publish);
+        let topic = self.topic(&publish);
         // Topics of the server's own are not for clients to write to.
         Ok(if topic.starts_with("$SYS/") || topic.starts_with("$share/") {
-            Admit::Refuse
+            Action::Refuse(publish)
+        } else if publish.retain && publish.payload.is_empty() {
+            Action::Clear(publish)
         } else {
-            Admit::Take
+            Action::Take(publish)
         })
     }
 
-    /// Queues a settled stand-in, so that the repeated PUBREC leaves in its turn.
-    fn receive_again(&mut self, publish: &Publish<'_>) -> Admit {
+    /// Queues a stand-in that waits for nothing, so that the repeated PUBREC leaves in its turn.
+    fn repeat(&mut self, id: NonZeroU16) {
         self.pending.push_back(Pending {
-            packet_id: publish.packet_id,
+            packet_id: Some(id),
             exactly_once: true,
             waits: 0,
-            settlement: Settlement::Spooled,
+            outcome: MessageOutcome::Spooled,
             bytes: 0,
         });
-        Admit::Again
     }
 
     fn learn_alias(&mut self, publish: &Publish<'_>) -> Result<(), Violation> {
@@ -164,42 +322,54 @@ impl Session {
         &mut self,
         publish: &Publish<'_>,
         waits: u8,
-        settlement: Settlement,
+        outcome: MessageOutcome,
     ) {
         let bytes = u32::try_from(publish.payload.len() + publish.topic.len()).unwrap_or(u32::MAX);
         match (publish.packet_id, publish.qos) {
             (Some(id), Qos::ExactlyOnce) => {
-                self.unreleased.insert(id, false);
+                self.unreleased.insert(id, Received::Waiting);
             }
             (Some(_), _) => self.pending_once += 1,
             (None, _) => self.pending_unasked += 1,
         }
         self.pending_bytes += bytes as usize;
+        self.unanswered += usize::from(waits);
         self.pending.push_back(Pending {
             packet_id: publish.packet_id,
             exactly_once: publish.qos == Qos::ExactlyOnce,
             waits,
-            settlement,
+            outcome,
             bytes,
         });
     }
 
     /// One thing that `count` publishes from number `first` on waited for is durable now.
-    /// Calls `settled` for each that waits for nothing more.
+    /// Calls `finished` for each that waits for nothing more.
     pub(in crate::mqtt) fn durable(
         &mut self,
         first: u64,
         count: u32,
-        mut settled: impl FnMut(Settlement),
+        mut finished: impl FnMut(MessageOutcome),
     ) {
+        self.unanswered -= count as usize;
         let start = usize::try_from(first - self.first_seq).expect("MQ-2: numbers only grow");
         for pending in self.pending.range_mut(start..start + count as usize) {
             debug_assert!(pending.waits > 0, "UP-1: answered more often than it waited");
             pending.waits -= 1;
             if pending.waits == 0 {
-                settled(pending.settlement);
+                finished(pending.outcome);
             }
         }
+    }
+
+    /// What `count` publishes waited for will never be durable: they are never acknowledged (UP-2).
+    pub(in crate::mqtt) fn lost(&mut self, count: u32) {
+        self.unanswered -= count as usize;
+    }
+
+    /// Whether no lane has an answer for it any more.
+    pub(in crate::mqtt) fn is_answered(&self) -> bool {
+        self.unanswered == 0
     }
 
     /// Appends the acknowledgements that may leave now (UP-1, MQ-1).
@@ -212,31 +382,32 @@ impl Session {
                 self.pending_unasked -= 1;
                 continue;
             };
-            let reason = reason(pending.settlement);
+            let (version, reason) = (self.terms.version, reason(pending.outcome));
             if pending.exactly_once {
-                write_ack(out, self.version, AckKind::Rec, id, reason);
-                if self.version == Version::V5 && reason >= 0x80 {
+                write_ack(out, version, AckKind::Rec, id, reason);
+                if version == Version::V5 && reason >= 0x80 {
                     self.unreleased.remove(&id); // The exchange ends here, the id is free.
                 } else if let Some(received) = self.unreleased.get_mut(&id) {
-                    *received = true;
+                    *received = Received::Acknowledged;
                 }
             } else {
                 self.pending_once -= 1;
-                write_ack(out, self.version, AckKind::Ack, id, reason);
+                write_ack(out, version, AckKind::Ack, id, reason);
             }
         }
     }
 
-    /// A PUBREL came: the exchange ends, the id is free. An unknown id is answered alike, because
-    /// after a lost PUBCOMP the vehicle can only ask again.
-    pub(in crate::mqtt) fn release(&mut self, id: NonZeroU16, out: &mut Vec<u8>) {
-        self.unreleased.remove(&id);
-        write_ack(out, self.version, AckKind::Comp, id, 0);
+    /// A PUBREL came: the exchange ends, the id is free. One that is not held is not found, which
+    /// 5.0 has a word for (3.7.2.1); in 3.1.1, after a lost PUBCOMP, the vehicle can only ask
+    /// again.
+    pub(super) fn release(&mut self, id: NonZeroU16, out: &mut Vec<u8>) {
+        let reason = if self.unreleased.remove(&id).is_some() { 0 } else { PACKET_ID_NOT_FOUND };
+        write_ack(out, self.terms.version, AckKind::Comp, id, reason);
     }
 
     /// Whether reading stops until something is acknowledged.
     pub(in crate::mqtt) fn is_full(&self) -> bool {
-        let waiting = match self.version {
+        let waiting = match self.terms.version {
             Version::V3 => self.pending.len(),
             // What a 5.0 vehicle may leave unacknowledged it was told; it is held to that (MQ-3)
             // and its pings are answered meanwhile.
@@ -252,12 +423,15 @@ impl Session {
     }
 }
 
+/// Packet identifier not found.
+const PACKET_ID_NOT_FOUND: u8 = 0x92;
+
 /// The reason code with which a publish is acknowledged.
-fn reason(settlement: Settlement) -> u8 {
-    match settlement {
-        Settlement::Spooled | Settlement::Filtered => 0x00,
-        Settlement::Unmapped => 0x10,
-        Settlement::Refused => 0x87,
-        Settlement::DeadLettered => 0x99,
+fn reason(outcome: MessageOutcome) -> u8 {
+    match outcome {
+        MessageOutcome::Spooled | MessageOutcome::Filtered => 0x00,
+        MessageOutcome::Unmapped => 0x10,
+        MessageOutcome::Refused => 0x87,
+        MessageOutcome::DeadLettered => 0x99,
     }
 }

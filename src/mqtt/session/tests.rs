@@ -4,8 +4,12 @@ use std::num::NonZeroU16;
 
 use super::*;
 use crate::{
-    mqtt::wire::{Publish, Qos, Version, Violation},
-    uplink::Settlement,
+    mqtt::{
+        clock::Tick,
+        close::Close,
+        wire::{Publish, Qos, Version, Violation, peek},
+    },
+    uplink::MessageOutcome,
 };
 
 const LIMITS: SessionLimits = SessionLimits {
@@ -15,7 +19,16 @@ const LIMITS: SessionLimits = SessionLimits {
     topic_bytes_max: 40,
     topic_levels_max: 4,
     user_properties_max: 1,
+    packet_ticks: 120,
 };
+
+fn fresh(version: Version) -> Session {
+    session_of(Terms { version, keep_alive: 10, asked_to_last: false })
+}
+
+fn session_of(terms: Terms) -> Session {
+    Session::new(terms, LIMITS, Tick(0))
+}
 
 fn publish(qos: Qos, id: u16) -> Publish<'static> {
     Publish {
@@ -32,9 +45,9 @@ fn publish(qos: Qos, id: u16) -> Publish<'static> {
 
 /// Takes a publish in as the shell does; it waits for one lane.
 fn take(session: &mut Session, publish: &Publish<'_>) -> u64 {
-    assert_eq!(session.admit(publish), Ok(Admit::Take));
+    assert_eq!(session.admit(*publish), Ok(Action::Take(*publish)));
     let seq = session.next_seq();
-    session.queue(publish, 1, Settlement::Spooled);
+    session.queue(publish, 1, MessageOutcome::Spooled);
     seq
 }
 
@@ -47,7 +60,7 @@ fn acknowledged(session: &mut Session) -> Vec<u8> {
 #[test]
 fn nothing_is_acknowledged_before_it_is_durable_and_then_in_order() {
     // UP-1 and MQ-1: the second publish is durable first and waits for the first.
-    let mut session = Session::new(Version::V3, LIMITS);
+    let mut session = fresh(Version::V3);
     let first = take(&mut session, &publish(Qos::AtLeastOnce, 7));
     let second = take(&mut session, &publish(Qos::AtLeastOnce, 8));
     assert_eq!(acknowledged(&mut session), Vec::<u8>::new());
@@ -60,68 +73,85 @@ fn nothing_is_acknowledged_before_it_is_durable_and_then_in_order() {
 
 #[test]
 fn a_message_with_points_and_a_dead_letter_waits_for_both() {
-    let mut session = Session::new(Version::V5, LIMITS);
-    let mut settled = Vec::new();
-    assert_eq!(session.admit(&publish(Qos::AtLeastOnce, 7)), Ok(Admit::Take));
-    session.queue(&publish(Qos::AtLeastOnce, 7), 2, Settlement::DeadLettered);
-    session.durable(0, 1, |settlement| settled.push(settlement));
-    assert_eq!((acknowledged(&mut session), settled.len()), (vec![], 0));
-    session.durable(0, 1, |settlement| settled.push(settlement));
+    let mut session = fresh(Version::V5);
+    let mut finished = Vec::new();
+    assert_eq!(
+        session.admit(publish(Qos::AtLeastOnce, 7)),
+        Ok(Action::Take(publish(Qos::AtLeastOnce, 7)))
+    );
+    session.queue(&publish(Qos::AtLeastOnce, 7), 2, MessageOutcome::DeadLettered);
+    session.durable(0, 1, |outcome| finished.push(outcome));
+    assert_eq!((acknowledged(&mut session), finished.len()), (vec![], 0));
+    session.durable(0, 1, |outcome| finished.push(outcome));
     assert_eq!(acknowledged(&mut session), [0x40, 3, 0, 7, 0x99]);
-    assert_eq!(settled, [Settlement::DeadLettered]);
+    assert_eq!(finished, [MessageOutcome::DeadLettered]);
 }
 
 #[test]
 fn a_repeated_publish_of_qos_2_is_taken_once() {
-    let mut session = Session::new(Version::V3, LIMITS);
+    let mut session = fresh(Version::V3);
     let seq = take(&mut session, &publish(Qos::ExactlyOnce, 7));
-    assert_eq!(session.admit(&publish(Qos::ExactlyOnce, 7)), Ok(Admit::Again));
+    assert_eq!(session.admit(publish(Qos::ExactlyOnce, 7)), Ok(Action::Nothing));
     session.durable(seq, 1, |_| ());
     assert_eq!(acknowledged(&mut session), [0x50, 2, 0, 7]);
-    assert_eq!(session.admit(&publish(Qos::ExactlyOnce, 7)), Ok(Admit::Again));
+    assert_eq!(session.admit(publish(Qos::ExactlyOnce, 7)), Ok(Action::Nothing));
     assert_eq!(acknowledged(&mut session), [0x50, 2, 0, 7]);
     let mut out = Vec::new();
     session.release(NonZeroU16::new(7).expect("not zero"), &mut out);
     assert_eq!(out, [0x70, 2, 0, 7]);
-    assert_eq!(session.admit(&publish(Qos::ExactlyOnce, 7)), Ok(Admit::Take));
+    assert_eq!(
+        session.admit(publish(Qos::ExactlyOnce, 7)),
+        Ok(Action::Take(publish(Qos::ExactlyOnce, 7)))
+    );
 }
 
 #[test]
 fn a_refused_exchange_of_qos_2_frees_its_id_where_the_client_can_know() {
     for (version, free) in [(Version::V5, true), (Version::V3, false)] {
-        let mut session = Session::new(version, LIMITS);
-        assert_eq!(session.admit(&publish(Qos::ExactlyOnce, 7)), Ok(Admit::Take));
-        session.queue(&publish(Qos::ExactlyOnce, 7), 0, Settlement::DeadLettered);
+        let mut session = fresh(version);
+        assert_eq!(
+            session.admit(publish(Qos::ExactlyOnce, 7)),
+            Ok(Action::Take(publish(Qos::ExactlyOnce, 7)))
+        );
+        session.queue(&publish(Qos::ExactlyOnce, 7), 0, MessageOutcome::DeadLettered);
         acknowledged(&mut session);
-        let again = session.admit(&publish(Qos::ExactlyOnce, 7));
-        assert_eq!(again, Ok(if free { Admit::Take } else { Admit::Again }));
+        let again = session.admit(publish(Qos::ExactlyOnce, 7));
+        assert_eq!(
+            again,
+            Ok(if free { Action::Take(publish(Qos::ExactlyOnce, 7)) } else { Action::Nothing })
+        );
     }
 }
 
 #[test]
 fn one_publish_over_the_receive_maximum_ends_a_5_0_session() {
-    let mut session = Session::new(Version::V5, LIMITS);
+    let mut session = fresh(Version::V5);
     take(&mut session, &publish(Qos::AtLeastOnce, 1));
     take(&mut session, &publish(Qos::ExactlyOnce, 2));
     take(&mut session, &publish(Qos::AtLeastOnce, 3));
     assert!(!session.is_full(), "its pings are still read");
-    assert_eq!(session.admit(&publish(Qos::AtMostOnce, 0)), Ok(Admit::Take));
     assert_eq!(
-        session.admit(&publish(Qos::AtLeastOnce, 4)),
-        Err(Violation::ReceiveMaximumExceeded)
+        session.admit(publish(Qos::AtMostOnce, 0)),
+        Ok(Action::Take(publish(Qos::AtMostOnce, 0)))
     );
+    assert_eq!(session.admit(publish(Qos::AtLeastOnce, 4)), Err(Violation::ReceiveMaximumExceeded));
 }
 
 #[test]
 fn a_3_1_1_session_is_read_until_its_bounds() {
-    let mut session = Session::new(Version::V3, LIMITS);
+    let mut session = fresh(Version::V3);
     for id in 1..=3 {
         assert!(!session.is_full());
-        let (qos, id) = if id == 2 { (Qos::AtMostOnce, 0) } else { (Qos::AtLeastOnce, id) };
-        take(&mut session, &publish(qos, id));
+        take(
+            &mut session,
+            &publish(
+                if id == 2 { Qos::AtMostOnce } else { Qos::AtLeastOnce },
+                if id == 2 { 0 } else { id },
+            ),
+        );
     }
     assert!(session.is_full());
-    let mut session = Session::new(Version::V3, LIMITS);
+    let mut session = fresh(Version::V3);
     let payload = [0; 1000];
     take(&mut session, &Publish { payload: &payload, ..publish(Qos::AtMostOnce, 0) });
     assert!(session.is_full());
@@ -132,24 +162,112 @@ fn a_3_1_1_session_is_read_until_its_bounds() {
 
 #[test]
 fn an_alias_stands_for_the_topic_it_came_with() {
-    let mut session = Session::new(Version::V5, LIMITS);
+    let mut session = fresh(Version::V5);
     let named = Publish { topic_alias: Some(2), ..publish(Qos::AtMostOnce, 0) };
     let unnamed = Publish { topic: "", ..named };
-    assert_eq!(session.admit(&unnamed), Err(Violation::Protocol));
-    assert_eq!(session.admit(&named), Ok(Admit::Take));
-    assert_eq!(session.admit(&unnamed), Ok(Admit::Take));
+    assert_eq!(session.admit(unnamed), Err(Violation::Protocol));
+    assert_eq!(session.admit(named), Ok(Action::Take(named)));
+    assert_eq!(session.admit(unnamed), Ok(Action::Take(unnamed)));
     assert_eq!(session.topic(&unnamed), "a/b");
     let over = Publish { topic_alias: Some(3), ..publish(Qos::AtMostOnce, 0) };
-    assert_eq!(session.admit(&over), Err(Violation::TopicAliasInvalid));
+    assert_eq!(session.admit(over), Err(Violation::TopicAliasInvalid));
 }
 
 #[test]
 fn bounds_on_topics_and_properties_are_held() {
-    let mut session = Session::new(Version::V5, LIMITS);
+    let mut session = fresh(Version::V5);
     let deep = Publish { topic: "a/b/c/d/e", ..publish(Qos::AtMostOnce, 0) };
-    assert_eq!(session.admit(&deep), Err(Violation::TopicNameInvalid));
+    assert_eq!(session.admit(deep), Err(Violation::TopicNameInvalid));
     let many = Publish { user_properties: 2, ..publish(Qos::AtMostOnce, 0) };
-    assert_eq!(session.admit(&many), Err(Violation::QuotaExceeded));
+    assert_eq!(session.admit(many), Err(Violation::QuotaExceeded));
     let ours = Publish { topic: "$SYS/x", ..publish(Qos::AtLeastOnce, 1) };
-    assert_eq!(session.admit(&ours), Ok(Admit::Refuse));
+    assert_eq!(session.admit(ours), Ok(Action::Refuse(ours)));
+}
+
+#[test]
+fn however_often_a_qos_2_publish_is_sent_again_one_more_pubrec_waits() {
+    for version in [Version::V3, Version::V5] {
+        let mut session = fresh(version);
+        let seq = take(&mut session, &publish(Qos::ExactlyOnce, 7));
+        session.durable(seq, 1, |_| ());
+        acknowledged(&mut session);
+        for _ in 0..10_000 {
+            assert_eq!(session.admit(publish(Qos::ExactlyOnce, 7)), Ok(Action::Nothing));
+        }
+        assert_eq!(session.next_seq(), 2, "one stand-in");
+        assert_eq!(acknowledged(&mut session), [0x50, 2, 0, 7]);
+        assert_eq!(session.admit(publish(Qos::ExactlyOnce, 7)), Ok(Action::Nothing));
+        assert_eq!(acknowledged(&mut session), [0x50, 2, 0, 7]);
+    }
+}
+
+/// `m4-pubcomp-of-nothing`: 5.0 has a word for an identifier that is not held.
+#[test]
+fn a_pubrel_of_nothing_is_answered_with_what_the_version_can_say() {
+    let answer = |version, packet: &[u8]| {
+        let mut out = Vec::new();
+        let mut session = fresh(version);
+        let action = on_packet(&mut session, packet, &mut out).expect("no rule is broken");
+        assert_eq!(action, Action::Nothing);
+        out
+    };
+    assert_eq!(answer(Version::V5, b"\x62\x02\x00\x07"), [0x70, 3, 0, 7, 0x92]);
+    assert_eq!(answer(Version::V3, b"\x62\x02\x00\x07"), [0x70, 2, 0, 7]);
+    assert_eq!(answer(Version::V5, b"\x50\x02\x00\x07"), [0x62, 3, 0, 7, 0x92]);
+    assert_eq!(answer(Version::V3, b"\x50\x02\x00\x07"), [0x62, 2, 0, 7]);
+}
+
+/// `m2-empty-payload`: a clear is no measurement; an empty payload that is not retained is one.
+#[test]
+fn clearing_a_retained_message_is_told_apart_from_an_empty_measurement() {
+    let mut session = fresh(Version::V3);
+    let empty = Publish { payload: b"", ..publish(Qos::AtLeastOnce, 1) };
+    assert_eq!(session.admit(empty), Ok(Action::Take(empty)));
+    let clear = Publish { retain: true, ..empty };
+    assert_eq!(session.admit(clear), Ok(Action::Clear(clear)));
+    let retained = Publish { payload: b"x", ..clear };
+    assert_eq!(session.admit(retained), Ok(Action::Take(retained)));
+}
+
+/// `m6-disconnect-expiry`: what counts is what the CONNECT asked for.
+#[test]
+fn a_disconnect_may_raise_an_expiry_that_was_not_zero() {
+    let goodbye = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x3c";
+    let ends = |asked_to_last, packet: &[u8]| {
+        let terms = Terms { version: Version::V5, keep_alive: 0, asked_to_last };
+        on_packet(&mut session_of(terms), packet, &mut Vec::new()).map(|_| ())
+    };
+    assert!(matches!(ends(true, goodbye), Err(Close::Goodbye)));
+    assert!(matches!(ends(false, goodbye), Err(Close::Reason(0x82))));
+    let zero = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x00";
+    assert!(matches!(ends(false, zero), Err(Close::Goodbye)));
+}
+
+/// `m5-keep-alive-in-a-packet`: bytes that come are a sign of life, for as long as a packet may
+/// take.
+#[test]
+fn the_keep_alive_counts_between_packets_and_not_in_one() {
+    let cause = |session: &Session, tick| session.overdue(Tick(tick)).map(|overdue| overdue.cause);
+    let mut session = fresh(Version::V3);
+    assert_eq!(cause(&session, 30), None);
+    assert_eq!(cause(&session, 31), Some("keep-alive-timeout"), "15 s");
+    // A part of a packet comes at 10 s, and more of it later.
+    session.read(false, true, Tick(20));
+    session.read(false, true, Tick(100));
+    assert_eq!(cause(&session, 140), None);
+    assert_eq!(cause(&session, 141), Some("packet-timeout"), "60 s after its first byte");
+    session.read(true, false, Tick(130));
+    assert_eq!(cause(&session, 160), None);
+    assert_eq!(cause(&session, 161), Some("keep-alive-timeout"));
+    session.resumed(Tick(200));
+    assert_eq!(cause(&session, 230), None, "a pause of ours is no silence of its");
+}
+
+fn on_packet<'a>(
+    session: &mut Session,
+    packet: &'a [u8],
+    out: &mut Vec<u8>,
+) -> Result<Action<'a>, Close> {
+    let frame = peek(packet, 1000).expect("a packet").expect("whole");
+    session.on_packet(frame, packet, out)
 }

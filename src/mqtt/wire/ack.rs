@@ -64,22 +64,19 @@ pub(crate) fn read_ack(version: Version, body: &[u8]) -> Result<Ack, Violation> 
 /// A client's goodbye, for no particular reason.
 pub(crate) const DISCONNECT: [u8; 2] = [0xe0, 0];
 
-/// Checks the body of a DISCONNECT.
-pub(crate) fn read_disconnect(version: Version, body: &[u8]) -> Result<(), Violation> {
+/// Reads the body of a DISCONNECT: the session expiry that it asks for.
+pub(crate) fn read_disconnect(version: Version, body: &[u8]) -> Result<Option<u32>, Violation> {
     let Some((_reason, mut rest)) = body.split_first() else {
-        return Ok(());
+        return Ok(None);
     };
     if version == Version::V3 {
         return Err(Violation::Malformed);
     }
+    let mut expiry = None;
     if !rest.is_empty() {
-        let properties = check_properties(&mut rest, Packet::Disconnect)?;
-        // Every session here was granted an expiry of 0, which may not be raised ([MQTT-3.1.2-27]).
-        if properties.session_expiry.is_some_and(|expiry| expiry != 0) {
-            return Err(Violation::Protocol);
-        }
+        expiry = check_properties(&mut rest, Packet::Disconnect)?.session_expiry;
     }
-    if rest.is_empty() { Ok(()) } else { Err(Violation::Malformed) }
+    if rest.is_empty() { Ok(expiry) } else { Err(Violation::Malformed) }
 }
 
 #[cfg(test)]

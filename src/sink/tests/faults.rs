@@ -218,7 +218,8 @@ async fn shards_are_spread_over_the_addresses_of_the_store() {
     let options = store::Options::new(target, urls);
     let clock = std::sync::Arc::new(crate::env::SystemClock::start());
     let metrics = Arc::new(Metrics::new(HealthBoard::default()));
-    let client = Store::new(&options, clock, metrics).expect("a store that can be asked");
+    let client = Store::new(&options, clock, metrics, &crate::env::Supervisor::default())
+        .expect("a store that can be asked");
     for shard in 0..3 {
         let body = bytes::Bytes::from(line(usize::from(shard)));
         let verdict = client.write(ShardId(shard), body, Encoding::Identity).await;

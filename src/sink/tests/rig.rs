@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::{
     dead_letter,
     env::{
-        SystemClock,
+        Supervisor, SystemClock,
         disk::{Disk, RealDisk},
     },
     model::{
@@ -157,8 +157,14 @@ impl Rig {
             sink_when_full: dead_letter::SinkWhenFull::Hold,
             ..dead_letter::Options::new(self.dead_letter_dir())
         };
-        let letters = dead_letter::open(disk, letters, Arc::clone(&metrics), &self.board)
-            .expect("a dead-letter log opens");
+        let letters = dead_letter::open(
+            disk,
+            letters,
+            Arc::clone(&metrics),
+            &self.board,
+            &Supervisor::default(),
+        )
+        .expect("a dead-letter log opens");
         let sink = start(
             &Handle::current(),
             Parts {
@@ -200,7 +206,7 @@ impl Rig {
         let mut options = store::Options::new(target, vec![url]);
         options.request_timeout = Duration::from_millis(500);
         let metrics = Arc::new(Metrics::new(self.board.clone()));
-        Store::new(&options, Arc::new(SystemClock::start()), metrics)
+        Store::new(&options, Arc::new(SystemClock::start()), metrics, &Supervisor::default())
             .expect("a store that can be asked")
     }
 

@@ -1,53 +1,19 @@
-//! The side of whoever submits: never blocks, hears once.
+//! What is shared with a commit thread: its state, its feeds, its counters.
 
 use std::{
-    fmt, mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    super::{budget::Budget, entry::EntryBuffer},
-    counters::CommitCounters,
+    super::budget::Budget,
+    feed::{Feed, Pull, Submission},
 };
-
-/// An entry handed over to be made durable.
-#[derive(Debug)]
-pub struct Submission {
-    /// The entry; it comes back with the answer.
-    pub entry: EntryBuffer,
-    /// How many points it holds, as whoever wrote them counted: for the ledger.
-    pub points: u64,
-    /// Where the answer goes.
-    pub reply: Reply,
-}
-
-/// Where an answer goes. The channel is not bounded because each answer was asked for: there are
-/// never more of them than submissions that the receiver waits for.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// The receiver's channel; one that is closed loses its answers.
-    pub to: UnboundedSender<Settled>,
-    /// Given back as it is: which of the receiver's lanes.
-    pub lane: u16,
-    /// Given back as it is: which of the receiver's submissions.
-    pub token: u64,
-}
-
-/// The answer to a submission.
-#[derive(Debug)]
-pub struct Settled {
-    /// From [`Reply::lane`].
-    pub lane: u16,
-    /// From [`Reply::token`].
-    pub token: u64,
-    /// The entry is durable. False: it never will be, and nothing in it may be acknowledged.
-    pub durable: bool,
-    /// The entry as it was handed over, if it is durable: for a last look, and to be cleared and
-    /// used again. Else an empty one.
-    pub entry: EntryBuffer,
-}
 
 /// How a commit thread is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +29,20 @@ pub enum CommitState {
     },
 }
 
-/// Hands entries to a commit thread. Cheap to clone; the thread ends when the last clone is gone.
+/// What a commit thread has done: totals since it started, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitCounters {
+    /// Groups made durable: one sync each.
+    pub syncs: u64,
+    /// Entries made durable.
+    pub entries: u64,
+    /// Time spent in appends and syncs of those groups, from the first write on.
+    pub sync_time: Duration,
+    /// How often the thread began to wait for room.
+    pub fulls: u64,
+}
+
+/// Opens feeds to a commit thread. Cheap to clone; the thread ends when the last clone is gone.
 #[derive(Clone)]
 pub struct CommitHandle {
     inner: Arc<Inner>,
@@ -76,18 +55,10 @@ impl CommitHandle {
         Self { inner, _last: Arc::new(last) }
     }
 
-    /// Hands an entry over. Never blocks; the answer comes to `submission.reply`, once.
-    pub fn submit(&self, submission: Submission) {
-        let mut queue = self.inner.lock();
-        if queue.closed() {
-            drop(queue);
-            refuse(submission);
-            return;
-        }
-        queue.bytes += submission.entry.len();
-        queue.waiting.push(submission);
-        drop(queue);
-        self.inner.arrived.notify_one();
+    /// A way to the thread for one owner. It does not keep the thread running.
+    #[must_use]
+    pub fn feed<S: Submission>(&self) -> Feed<S> {
+        Feed::new(&self.inner)
     }
 
     /// How the thread is doing.
@@ -96,20 +67,14 @@ impl CommitHandle {
         self.inner.lock().state.clone()
     }
 
-    /// Bytes of payload submitted and not settled.
-    #[must_use]
-    pub fn queued_bytes(&self) -> usize {
-        self.inner.lock().bytes
-    }
-
     /// What the thread has done so far.
     #[must_use]
     pub fn counters(&self) -> CommitCounters {
         self.inner.lock().counters
     }
 
-    /// Asks the thread to commit what is queued and to end. What is submitted from now on is
-    /// answered `durable: false`.
+    /// Asks the thread to commit what was handed over and to end. What is handed over from now on
+    /// is committed or refused.
     pub fn stop(&self) {
         self.inner.stop();
     }
@@ -131,73 +96,101 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// What handles and thread share.
-#[derive(Debug)]
+/// What handles, feeds and thread share.
 pub(super) struct Inner {
-    /// A mutex because a whole group is taken at once and the thread sleeps on it; held for a push
-    /// or a swap only.
-    queue: Mutex<Queue>,
-    pub arrived: Condvar,
+    /// A mutex because the thread sleeps on it.
+    shared: Mutex<Shared>,
+    pub woken: Condvar,
+    /// The thread found nothing and sleeps, or is about to: whoever brings something wakes it.
+    /// Atomic, so that bringing something to a busy thread takes no lock and no system call.
+    pub idle: AtomicBool,
+    /// The thread takes nothing more: whoever brings something refuses it.
+    pub closed: AtomicBool,
     /// To wake a thread that waits for room.
     pub budget: Arc<Budget>,
+    /// One an owner, in the order in which they came.
+    feeds: Mutex<Vec<Arc<dyn Pull>>>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("idle", &self.idle).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
-pub(super) struct Queue {
-    /// Bounded by what the submitters leave unanswered.
-    pub waiting: Vec<Submission>,
-    /// Of everything that is not settled.
-    pub bytes: usize,
+pub(super) struct Shared {
+    /// Something was brought to the idle thread.
+    pub signalled: bool,
     pub state: CommitState,
     pub stopping: bool,
     pub counters: CommitCounters,
 }
 
-impl Queue {
-    /// Whether nothing is taken any more.
-    fn closed(&self) -> bool {
-        self.stopping || matches!(self.state, CommitState::Halted { .. })
-    }
-}
-
 impl Inner {
     pub(super) fn new(budget: Arc<Budget>) -> Self {
-        let queue = Mutex::new(Queue {
-            waiting: Vec::new(),
-            bytes: 0,
+        let shared = Mutex::new(Shared {
+            signalled: false,
             state: CommitState::Running,
             stopping: false,
             counters: CommitCounters::default(),
         });
-        Self { queue, arrived: Condvar::new(), budget }
+        Self {
+            shared,
+            woken: Condvar::new(),
+            idle: false.into(),
+            closed: false.into(),
+            budget,
+            feeds: Mutex::default(),
+        }
     }
 
     fn stop(&self) {
         self.lock().stopping = true;
-        self.arrived.notify_all();
+        self.woken.notify_all();
         self.budget.wake();
     }
 
-    /// Takes nothing any more, and gives back what waits, to be refused.
-    pub(super) fn halt(&self, reason: Arc<str>) -> Vec<Submission> {
-        let mut queue = self.lock();
-        queue.state = CommitState::Halted { reason };
-        queue.bytes = 0;
-        mem::take(&mut queue.waiting)
+    /// Wakes the idle thread.
+    pub(super) fn wake(&self) {
+        self.lock().signalled = true;
+        self.woken.notify_one();
     }
 
-    /// The queue is changed in single steps, each of which leaves it whole.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn register(&self, feed: Arc<dyn Pull>) {
+        self.forget_done();
+        self.feeds().push(feed);
     }
-}
 
-/// Answers that an entry will never be durable, and lets go of its memory.
-pub(super) fn refuse(submission: Submission) {
-    settle(submission.reply, false, EntryBuffer::new());
-}
+    /// Lets go of feeds that are empty and have lost their owner.
+    pub(super) fn forget_done(&self) {
+        self.feeds().retain(|feed| !feed.is_done());
+    }
 
-/// Answers; a receiver that is gone has nobody left to acknowledge to.
-pub(super) fn settle(reply: Reply, durable: bool, entry: EntryBuffer) {
-    drop(reply.to.send(Settled { lane: reply.lane, token: reply.token, durable, entry }));
+    /// Takes what lies in all feeds, feed by feed.
+    pub(super) fn pull(&self, into: &mut VecDeque<Box<dyn Submission>>) {
+        self.feeds().iter().for_each(|feed| feed.pull(into));
+    }
+
+    /// Refuses what lies in all feeds.
+    pub(super) fn refuse(&self) {
+        // A copy, because an answer may drop a feed.
+        let feeds = self.feeds().clone();
+        feeds.iter().for_each(|feed| feed.refuse());
+    }
+
+    /// Nothing is taken any more; what lies there, and what still comes, is refused.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.refuse();
+    }
+
+    fn feeds(&self) -> MutexGuard<'_, Vec<Arc<dyn Pull>>> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is shared is changed in single steps, each of which leaves it whole.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

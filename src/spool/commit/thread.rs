@@ -2,21 +2,22 @@
 
 use std::{
     collections::VecDeque,
-    fmt, io, mem,
-    sync::{Arc, PoisonError},
+    fmt, io,
+    sync::{Arc, PoisonError, atomic::Ordering},
     thread,
     time::Duration,
 };
 
 use crate::{
-    env::{Clock, SystemClock},
+    env::{Clock, Guard, SystemClock},
     model::Disposition,
     telemetry::{Chain, PointLedger},
 };
 
 use super::{
     super::{outcome::Append, writer::Writer},
-    handle::{CommitHandle, CommitState, Inner, Submission, refuse, settle},
+    feed::Submission,
+    handle::{CommitHandle, CommitState, Inner},
 };
 
 /// Called by the thread at every change of state.
@@ -56,9 +57,9 @@ pub struct Committer {
     ledger: Option<Arc<PointLedger>>,
     on_state: OnState,
     /// Taken and not appended yet.
-    pending: VecDeque<Submission>,
+    pending: VecDeque<Box<dyn Submission>>,
     /// Appended and not durable yet.
-    group: Vec<Submission>,
+    group: Vec<Box<dyn Submission>>,
     /// When the last sync began.
     synced_at: Option<Duration>,
 }
@@ -80,13 +81,13 @@ enum Ended {
 }
 
 impl Committer {
-    /// Starts the thread. It ends after [`CommitHandle::stop`] (or with the last handle): a thread
-    /// that ends without either has panicked.
+    /// Starts the thread, which bears the guard's name and holds it until it ends: after
+    /// [`CommitHandle::stop`], or with the last handle.
     ///
     /// # Errors
     /// If the machine gives no thread.
     pub fn start(
-        name: &str,
+        guard: Guard,
         writer: Writer,
         options: CommitOptions,
         ledger: Option<Arc<PointLedger>>,
@@ -104,7 +105,10 @@ impl Committer {
             group: Vec::new(),
             synced_at: None,
         };
-        let joined = thread::Builder::new().name(name.to_owned()).spawn(|| committer.run())?;
+        let joined = thread::Builder::new().name(guard.name().to_owned()).spawn(move || {
+            let _guard = guard;
+            committer.run();
+        })?;
         Ok((handle, joined))
     }
 
@@ -118,42 +122,59 @@ impl Committer {
                 Ended::Full => {
                     self.enter(CommitState::Full);
                     if self.inner.lock().stopping {
-                        self.refuse_queue();
-                        return;
+                        break;
                     }
                     self.inner.budget.wait(mark, self.options.recheck);
                 }
                 Ended::Halted(reason) => {
                     self.halt(reason);
-                    return;
+                    break;
                 }
             }
         }
+        self.refuse();
     }
 
     /// Waits for something to commit and takes all of it; false when there is nothing and never
     /// will be.
     fn gather(&mut self) -> bool {
-        let mut queue = self.inner.lock();
-        if self.pending.is_empty() {
-            while queue.waiting.is_empty() && !queue.stopping {
-                queue = self.inner.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            }
-            let due = self.synced_at.map(|at| at + self.options.interval);
-            while !queue.stopping && queue.bytes < self.options.group_bytes_max {
-                let now = self.options.clock.monotonic();
-                let Some(left) = due.and_then(|due| due.checked_sub(now)) else {
-                    break;
-                };
-                if left.is_zero() {
-                    break;
-                }
-                let waited = self.inner.arrived.wait_timeout(queue, left);
-                queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        while self.pending.is_empty() {
+            self.pause();
+            self.inner.pull(&mut self.pending);
+            if self.pending.is_empty() && !self.idle() {
+                self.inner.pull(&mut self.pending);
+                break;
             }
         }
-        self.pending.extend(queue.waiting.drain(..));
         !self.pending.is_empty()
+    }
+
+    /// Lets `interval` pass since the last sync, so that more gathers; a stop cuts it short.
+    fn pause(&self) {
+        let Some(due) = self.synced_at.map(|at| at + self.options.interval) else { return };
+        let mut shared = self.inner.lock();
+        while !shared.stopping {
+            let left = due.saturating_sub(self.options.clock.monotonic());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.inner.woken.wait_timeout(shared, left);
+            shared = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Sleeps until something is brought; false if it is to end instead.
+    fn idle(&mut self) -> bool {
+        self.inner.idle.store(true, Ordering::SeqCst);
+        // Once more, for what was brought before the thread was seen to be idle.
+        self.inner.pull(&mut self.pending);
+        let mut shared = self.inner.lock();
+        while self.pending.is_empty() && !shared.signalled && !shared.stopping {
+            shared = self.inner.woken.wait(shared).unwrap_or_else(PoisonError::into_inner);
+        }
+        shared.signalled = false;
+        self.inner.idle.store(false, Ordering::SeqCst);
+        !shared.stopping
     }
 
     /// Appends one group, makes it durable, counts it, shows it, answers it.
@@ -172,20 +193,18 @@ impl Committer {
             Err(error) => return Ended::Halted(Chain(&error).to_string()),
         };
         // Counted before the reader can see it: the shipper may settle it at once.
-        let points = self.group.iter().map(|submission| submission.points).sum();
+        let points = self.group.iter().map(|submission| submission.points()).sum();
         if let Some(ledger) = &self.ledger {
             ledger.spooled(points, synced.items);
         }
         self.writer.publish();
-        let bytes: usize = self.group.iter().map(|submission| submission.entry.len()).sum();
         let took = self.options.clock.monotonic().saturating_sub(began);
-        let mut queue = self.inner.lock();
-        queue.counters.group(synced.entries, bytes as u64, took);
-        queue.bytes = queue.bytes.saturating_sub(bytes);
-        drop(queue);
-        for submission in self.group.drain(..) {
-            settle(submission.reply, true, submission.entry);
-        }
+        let mut shared = self.inner.lock();
+        shared.counters.syncs += 1;
+        shared.counters.entries += synced.entries;
+        shared.counters.sync_time += took;
+        drop(shared);
+        self.group.drain(..).for_each(|submission| submission.answer(true));
         stopped_at
     }
 
@@ -193,12 +212,12 @@ impl Committer {
     fn append_group(&mut self) -> Ended {
         let mut bytes = 0;
         while let Some(mut submission) = self.pending.pop_front() {
-            bytes += submission.entry.len();
+            bytes += submission.entry().len();
             if !self.group.is_empty() && bytes > self.options.group_bytes_max {
                 self.pending.push_front(submission);
                 break;
             }
-            let error = match self.writer.append_unsynced(&mut submission.entry) {
+            let error = match self.writer.append_unsynced(submission.entry()) {
                 Ok(Append::Done { .. }) => {
                     self.group.push(submission);
                     continue;
@@ -217,8 +236,7 @@ impl Committer {
                 }
                 Disposition::Reject => {
                     tracing::error!(error = %Chain(&error), "an entry is refused");
-                    self.inner.lock().bytes -= submission.entry.len();
-                    refuse(submission);
+                    submission.answer(false);
                 }
                 Disposition::Halt => {
                     self.pending.push_front(submission);
@@ -231,18 +249,18 @@ impl Committer {
 
     /// Tells a change of state.
     fn enter(&mut self, state: CommitState) {
-        let mut queue = self.inner.lock();
-        if queue.state == state {
+        let mut shared = self.inner.lock();
+        if shared.state == state {
             return;
         }
         if state == CommitState::Full {
-            queue.counters.fulls += 1;
+            shared.counters.fulls += 1;
             tracing::warn!("no room in the spool: publishes wait");
         } else {
             tracing::info!("room in the spool again");
         }
-        queue.state = state.clone();
-        drop(queue);
+        shared.state = state.clone();
+        drop(shared);
         (self.on_state)(&state);
     }
 
@@ -250,28 +268,27 @@ impl Committer {
     fn halt(&mut self, reason: String) {
         let reason: Arc<str> = reason.into();
         tracing::error!(%reason, "the spool is halted until a restart: nothing is acknowledged");
-        let waiting = self.inner.halt(Arc::clone(&reason));
-        self.refuse(waiting);
-        (self.on_state)(&CommitState::Halted { reason });
-        let mut queue = self.inner.lock();
-        while !queue.stopping {
-            queue = self.inner.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        let state = CommitState::Halted { reason };
+        self.inner.lock().state = state.clone();
+        (self.on_state)(&state);
+        loop {
+            self.group.drain(..).chain(self.pending.drain(..)).for_each(refuse);
+            if !self.idle() {
+                return;
+            }
+            self.inner.pull(&mut self.pending);
         }
     }
 
-    /// Answers everything, at a stop without room: it will never be durable.
-    fn refuse_queue(&mut self) {
-        let mut queue = self.inner.lock();
-        queue.bytes = 0;
-        let waiting = mem::take(&mut queue.waiting);
-        drop(queue);
-        self.refuse(waiting);
+    /// Answers everything at the end: it will never be durable.
+    fn refuse(&mut self) {
+        self.group.drain(..).chain(self.pending.drain(..)).for_each(refuse);
+        self.inner.close();
     }
+}
 
-    /// Answers what was taken, and then what waited, in order: it will never be durable.
-    fn refuse(&mut self, waiting: Vec<Submission>) {
-        self.group.drain(..).chain(self.pending.drain(..)).chain(waiting).for_each(refuse);
-    }
+fn refuse(submission: Box<dyn Submission>) {
+    submission.answer(false);
 }
 
 /// Nobody may wait for a thread that has panicked.
@@ -280,8 +297,9 @@ struct Fence(Arc<Inner>);
 impl Drop for Fence {
     fn drop(&mut self) {
         if thread::panicking() {
-            let waiting = self.0.halt("the commit thread panicked".into());
-            waiting.into_iter().for_each(refuse);
+            let reason = "the commit thread panicked".into();
+            self.0.lock().state = CommitState::Halted { reason };
+            self.0.close();
         }
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    env::{Clock, SystemClock},
+    env::{Clock, Supervisor, SystemClock},
     store::{
         options::{Embedded, Partition, QuestionLimits},
         verdict::Verdict,
@@ -30,7 +30,7 @@ fn options(dir: &Path) -> Embedded {
 
 fn open(options: &Embedded) -> Result<Writer, OpenError> {
     let metrics = Arc::new(Metrics::new(HealthBoard::default()));
-    Writer::open(options.clone(), Arc::new(SystemClock::start()), metrics)
+    Writer::open(options.clone(), Arc::new(SystemClock::start()), metrics, &Supervisor::default())
 }
 
 /// A store in a folder of its own, and a runtime to ask it with.

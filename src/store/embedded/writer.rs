@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     env::{
-        Clock,
+        Clock, Supervisor,
         disk::{Disk as _, RealDisk},
     },
     store::{
@@ -92,6 +92,7 @@ impl Writer {
         options: Embedded,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
+        supervisor: &Supervisor,
     ) -> Result<Self, OpenError> {
         let dir = options.dir.clone();
         let unusable = |source| OpenError::Unusable { path: dir.clone(), source };
@@ -113,7 +114,12 @@ impl Writer {
         });
         let state = State::new(options, clock, metrics);
         let thread = std::thread::Builder::new().name("embedded".to_owned());
-        let thread = thread.spawn(move || state.run(&queue)).map_err(OpenError::Thread)?;
+        let guard = supervisor.guard("embedded");
+        let thread = thread.spawn(move || {
+            let _guard = guard;
+            state.run(&queue);
+        });
+        let thread = thread.map_err(OpenError::Thread)?;
         let places = Arc::new(Semaphore::new(REQUESTS_MAX));
         Ok(Self { jobs: Some(jobs), places, thread: Some(thread) })
     }

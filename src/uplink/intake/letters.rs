@@ -3,58 +3,43 @@
 //! Unlike a lane the log answers in any order: messages of a vehicle that has used up its share
 //! wait there, those of others do not.
 
-use std::collections::HashMap;
+use std::{fmt, sync::Arc};
 
-use tokio::sync::mpsc::UnboundedSender;
-
-use super::group::{Run, Tickets};
+use super::group::{Group, Reply};
 use crate::{
     dead_letter::{Handle, Submission},
     model::{DeadLetter, LetterKind},
-    spool::{EntryBuffer, Settled},
+    spool,
+    uplink::MemoryBudget,
 };
 
 /// One worker's side of the dead-letter log.
-#[derive(Debug)]
-pub(super) struct LetterLane<T> {
-    index: u16,
+pub(super) struct Letters<K> {
     log: Handle,
-    replies: UnboundedSender<Settled>,
     /// Not handed over yet.
     open: Vec<Submission>,
-    /// Whose message each token stands for, and its bytes.
-    sent: HashMap<u64, (Run<T>, usize)>,
-    next_token: u64,
-    /// Bytes of all that is not durable yet.
-    unsettled_bytes: usize,
+    budget: Arc<MemoryBudget>,
+    reply: Reply<K>,
 }
 
-impl<T: Clone> LetterLane<T> {
-    pub(super) fn new(index: u16, log: Handle, replies: UnboundedSender<Settled>) -> Self {
-        Self {
-            index,
-            log,
-            replies,
-            open: Vec::new(),
-            sent: HashMap::new(),
-            next_token: 0,
-            unsettled_bytes: 0,
-        }
+impl<K> fmt::Debug for Letters<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Letters").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+impl<K: Copy + PartialEq + Send + 'static> Letters<K> {
+    pub(super) fn new(log: Handle, budget: Arc<MemoryBudget>, reply: Reply<K>) -> Self {
+        Self { log, open: Vec::new(), budget, reply }
     }
 
-    /// Takes the letters of one message of so many bytes.
-    pub(super) fn push(&mut self, letters: Vec<DeadLetter>, bytes: usize, owner: &T, seq: u64) {
-        let token = self.next_token;
-        self.next_token += 1;
-        self.unsettled_bytes += bytes;
-        let run = Run { owner: owner.clone(), first: seq, count: 1 };
-        self.sent.insert(token, (run, bytes));
-        let (lane, to) = (self.index, self.replies.clone());
-        let durable = move || {
-            let entry = EntryBuffer::new();
-            // A worker that is gone has nobody left to acknowledge to.
-            drop(to.send(Settled { lane, token, durable: true, entry }));
-        };
+    /// Takes the letters of one message, `owner`'s publish number `seq`.
+    pub(super) fn push(&mut self, letters: Vec<DeadLetter>, owner: K, seq: u64) {
+        let bytes = letters.iter().map(memory).sum();
+        let (budget, reply) = (Arc::clone(&self.budget), Arc::clone(&self.reply));
+        let group = Group::of_letters(budget, reply, owner, seq, bytes);
+        let waiting = Waiting(Some(Box::new(group)));
+        let durable = move || waiting.answer(true);
         let kind = LetterKind::Message;
         self.open.push(Submission { kind, letters, durable: Box::new(durable) });
     }
@@ -65,16 +50,33 @@ impl<T: Clone> LetterLane<T> {
             self.log.submit(self.open.drain(..));
         }
     }
+}
 
-    /// Whose message is durable now.
-    pub(super) fn answered(&mut self, answer: &Settled) -> Tickets<T> {
-        let sent = self.sent.remove(&answer.token);
-        let (run, bytes) = sent.expect("the log answers each submission once");
-        self.unsettled_bytes -= bytes;
-        Tickets::of(self.index, run)
+/// Who waits for letters: answered once, also if the log drops them.
+struct Waiting<K: Copy + PartialEq + Send + 'static>(Option<Box<Group<K>>>);
+
+impl<K: Copy + PartialEq + Send + 'static> Waiting<K> {
+    fn answer(mut self, durable: bool) {
+        self.take(durable);
     }
 
-    pub(super) fn unsettled_bytes(&self) -> usize {
-        self.unsettled_bytes
+    fn take(&mut self, durable: bool) {
+        if let Some(group) = self.0.take() {
+            spool::Submission::answer(group, durable);
+        }
     }
+}
+
+impl<K: Copy + PartialEq + Send + 'static> Drop for Waiting<K> {
+    fn drop(&mut self) {
+        self.take(false);
+    }
+}
+
+/// Bytes of memory that a letter takes, nearly.
+fn memory(letter: &DeadLetter) -> usize {
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let payload = letter.payload.as_ref().map_or(0, Vec::len);
+    let texts = text(&letter.topic) + text(&letter.vehicle) + letter.detail.len();
+    size_of::<DeadLetter>() + texts + payload
 }

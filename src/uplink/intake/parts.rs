@@ -3,21 +3,17 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{Intake, IntakeOptions};
+use super::{Intake, Reply};
 use crate::{
     dead_letter,
     env::Clock,
     mapping::Plans,
     model::ShardCount,
-    spool::{CommitHandle, Settled},
+    spool::CommitHandle,
     telemetry::Metrics,
-    uplink::Limits,
+    uplink::{Limits, MemoryBudget},
 };
-
-/// A lane's answer about a group, for [`Intake::settled`].
-pub type LaneAnswer = Settled;
 
 /// What every worker's intake is made of.
 #[derive(Clone, Debug)]
@@ -36,16 +32,16 @@ pub struct IntakeParts {
     pub metrics: Arc<Metrics>,
     /// The time of receipt.
     pub clock: Arc<dyn Clock>,
+    /// What all groups may take of memory, over all workers and lanes.
+    pub memory: Arc<MemoryBudget>,
+    /// Bytes of lines at which a group is handed over even in the middle of a turn.
+    pub group_bytes_max: usize,
 }
 
 impl IntakeParts {
-    /// One worker's intake with a ledger of its own, and what the lanes answer it.
-    pub fn open<T: Clone + PartialEq>(
-        &self,
-        options: IntakeOptions,
-    ) -> (Intake<T>, UnboundedReceiver<LaneAnswer>) {
-        // Bounded by what sessions may have unsettled: one answer a group that a lane still holds.
-        let (replies, answers) = unbounded_channel();
-        (Intake::new(self, replies, options), answers)
+    /// One worker's intake with a ledger of its own. Each of its groups is answered once, through
+    /// `reply`, on the lane's thread.
+    pub fn open<K: Copy + PartialEq + Send + 'static>(&self, reply: Reply<K>) -> Intake<K> {
+        Intake::new(self, reply)
     }
 }

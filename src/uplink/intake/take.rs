@@ -1,20 +1,17 @@
-//! Takes messages in, hands groups over, takes answers back.
+//! Takes messages in, hands groups over, takes answered groups back.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    IntakeOptions, IntakeParts, Tickets, group::Lane, letters::LetterLane, stamp::Stamps,
-    tally::Tally,
+    Group, IntakeParts, Reply, lanes::Lanes, letters::Letters, stamp::Stamps, tally::Tally,
 };
 use crate::{
     mapping::Plans,
     model::DeadLetter,
-    spool::{EntryBuffer, Settled},
     telemetry::{MessageCounts, MessageLedger},
-    uplink::{Message, Settlement, Transcoder},
+    uplink::{Failure, MemoryBudget, Message, MessageOutcome, TopicMemo, Transcoder},
 };
 
 /// What became of a message for now.
@@ -23,149 +20,157 @@ pub struct Taken {
     /// How many lanes have to make something durable before it may be acknowledged.
     pub waits: u8,
     /// How it ends then.
-    pub settlement: Settlement,
-    /// A lane that it went to holds more than its bound: its session should stop reading until all
-    /// that it waits for is durable.
-    pub crowded: bool,
+    pub outcome: MessageOutcome,
 }
 
-/// One worker's way into the lanes. `T` is whose a ticket is.
+/// There is no memory for the message: it was not taken, and nothing was counted. Bring it again
+/// once [`Intake::has_room`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
+
+/// A publish as its session brings it.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// Its payload, framing included.
+    pub payload: &'a [u8],
+    /// The content type of a 5.0 message.
+    pub content_type: Option<&'a str>,
+}
+
+/// One worker's way into the lanes. `K` is whose a message is.
 #[derive(Debug)]
-pub struct Intake<T> {
+pub struct Intake<K: Copy + PartialEq + Send + 'static> {
     plans: Arc<ArcSwap<Plans>>,
     /// The plans of this turn.
     current: Arc<Plans>,
+    /// Whether this turn has begun.
+    in_turn: bool,
     transcoder: Transcoder,
-    /// The open group of each shard.
-    open: Vec<EntryBuffer>,
-    /// The lanes of the same.
-    lanes: Vec<Lane<T>>,
-    letters: LetterLane<T>,
-    replies: UnboundedSender<Settled>,
+    lanes: Lanes<K>,
+    letters: Letters<K>,
+    memory: Arc<MemoryBudget>,
     ledger: Arc<MessageLedger>,
     counts: MessageCounts,
     tally: Tally,
     stamps: Stamps,
-    options: IntakeOptions,
 }
 
-impl<T: Clone + PartialEq> Intake<T> {
-    /// An intake with nothing in it, whose lanes answer to `replies`.
-    pub(super) fn new(
-        parts: &IntakeParts,
-        replies: UnboundedSender<Settled>,
-        options: IntakeOptions,
-    ) -> Self {
-        let lanes: Vec<Lane<T>> = parts
-            .lanes
-            .iter()
-            .enumerate()
-            .map(|(index, commit)| {
-                Lane::new(u16::try_from(index).unwrap_or(u16::MAX), commit.clone())
-            })
-            .collect();
-        let index = u16::try_from(lanes.len()).unwrap_or(u16::MAX);
+impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
+    /// An intake with nothing in it, whose lanes answer to `reply`.
+    pub(super) fn new(parts: &IntakeParts, reply: Reply<K>) -> Self {
+        let memory = &parts.memory;
+        let letters = Letters::new(parts.letters.clone(), Arc::clone(memory), Arc::clone(&reply));
         Self {
-            letters: LetterLane::new(index, parts.letters.clone(), replies.clone()),
             current: parts.plans.load_full(),
             plans: Arc::clone(&parts.plans),
+            in_turn: false,
             transcoder: Transcoder::new(parts.limits.clone(), parts.shards),
-            open: lanes.iter().map(|_| EntryBuffer::new()).collect(),
-            lanes,
-            replies,
+            lanes: Lanes::new(&parts.lanes, Arc::clone(memory), reply, parts.group_bytes_max),
+            letters,
+            memory: Arc::clone(memory),
             ledger: parts.metrics.ledgers().worker(),
             counts: MessageCounts::default(),
             tally: Tally::new(Arc::clone(&parts.metrics)),
             stamps: Stamps::new(Arc::clone(&parts.clock)),
-            options,
         }
     }
 
-    /// Takes one message in. Its ticket, `owner`'s publish number `seq`, comes back once for each
-    /// of the lanes that it waits for.
+    /// Whether there is memory for one more message. Asked before [`Self::take`].
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.memory.has_room()
+    }
+
+    /// Takes one message in. It comes back as `owner`'s publish number `seq` in the groups of all
+    /// the lanes that it waits for.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if it became a dead letter, and dead letters that wait take their share of the
+    /// memory already.
     pub fn take(
         &mut self,
-        topic: &str,
-        payload: &[u8],
-        content_type: Option<&str>,
-        owner: &T,
+        incoming: &Incoming<'_>,
+        memo: &mut TopicMemo,
+        owner: K,
         seq: u64,
-    ) -> Taken {
-        let received_at = self.stamps.next();
-        self.counts.received += 1;
-        let message = Message { topic, payload, content_type, received_at };
-        let done = self.transcoder.transcode(&self.current, &message, &mut self.open);
+    ) -> Result<Taken, NoRoom> {
+        self.begin_turn();
+        let Incoming { topic, payload, content_type } = *incoming;
+        let message = Message { topic, payload, content_type, received_at: self.stamps.next() };
+        let done = self.transcoder.transcode(&self.current, &message, memo, &mut self.lanes);
+        let failed = !self.transcoder.failures().is_empty();
+        if failed && !self.memory.has_room_for_letters() {
+            self.transcoder.undo(&mut self.lanes);
+            return Err(NoRoom);
+        }
         self.stamps.used(done.stamps);
+        self.counts.received += 1;
         self.counts.points_merged += u64::from(done.points_merged);
         self.tally.left_out(&done);
-        let mut taken = Taken { waits: 0, settlement: Settlement::Filtered, crowded: false };
-        let bytes = topic.len() + payload.len();
+        let mut taken = Taken { waits: 0, outcome: MessageOutcome::Filtered };
         if let Some(shard) = done.shard {
-            taken.settlement = Settlement::Spooled;
-            self.wait_for(shard.as_usize(), u64::from(done.points), bytes, owner, seq, &mut taken);
+            taken = Taken { waits: 1, outcome: MessageOutcome::Spooled };
+            let last_lines = self.transcoder.last_lines();
+            self.lanes.wait(shard.as_usize(), done.points.into(), owner, seq, last_lines);
         } else if !done.mapped {
-            taken.settlement = Settlement::Unmapped;
+            taken.outcome = MessageOutcome::Unmapped;
         }
-        if !self.transcoder.failures().is_empty() {
-            taken.settlement = Settlement::DeadLettered;
+        if failed {
+            taken = Taken { waits: taken.waits + 1, outcome: MessageOutcome::DeadLettered };
             let failures = self.transcoder.failures().iter();
             let letters = failures.map(|failure| {
                 self.tally.failed(failure);
                 letter(&message, failure)
             });
-            self.letters.push(letters.collect(), bytes, owner, seq);
-            taken.waits += 1;
-            taken.crowded |= self.letters.unsettled_bytes() >= self.options.lane_bytes_max;
+            self.letters.push(letters.collect(), owner, seq);
         }
         self.note(taken);
-        taken
+        Ok(taken)
     }
 
-    /// Counts a message that was turned away before decoding.
-    pub fn refuse(&mut self) -> Taken {
+    /// Counts a message that ends without being looked into: one that was turned away, or one that
+    /// is no measurement.
+    pub fn pass(&mut self, outcome: MessageOutcome) -> Taken {
         self.counts.received += 1;
-        let taken = Taken { waits: 0, settlement: Settlement::Refused, crowded: false };
+        let taken = Taken { waits: 0, outcome };
         self.note(taken);
         taken
     }
 
-    fn wait_for(
-        &mut self,
-        lane: usize,
-        points: u64,
-        bytes: usize,
-        owner: &T,
-        seq: u64,
-        taken: &mut Taken,
-    ) {
-        taken.waits += 1;
-        self.lanes[lane].wait(points, bytes, owner, seq);
-        if points > 0 {
-            self.lanes[lane].note(self.transcoder.last_lines());
-        }
-        taken.crowded |= self.lanes[lane].unsettled_bytes() >= self.options.lane_bytes_max;
-        if self.open[lane].len() >= self.options.group_bytes_max {
-            self.lanes[lane].submit(&mut self.open[lane], &self.replies);
+    /// Counts the clear of a retained message: it is no measurement.
+    pub fn clear(&mut self, topic: &str, memo: &mut TopicMemo) -> Taken {
+        self.begin_turn();
+        let is_mapped = !memo.find(topic, &self.current).plans().is_empty();
+        self.pass(if is_mapped { MessageOutcome::Filtered } else { MessageOutcome::Unmapped })
+    }
+
+    /// A turn begins with the plans in force.
+    fn begin_turn(&mut self) {
+        if !std::mem::replace(&mut self.in_turn, true) {
+            let plans = self.plans.load();
+            if !Arc::ptr_eq(&plans, &self.current) {
+                self.current = Arc::clone(&plans);
+            }
         }
     }
 
     fn note(&mut self, taken: Taken) {
         if taken.waits == 0 {
-            count(&mut self.counts, taken.settlement);
+            count(&mut self.counts, taken.outcome);
         } else {
             self.counts.pending += 1;
         }
     }
 
-    /// Hands what gathered to the lanes and publishes the counts: the end of a turn.
+    /// Hands over what gathered and publishes the counts: the end of a turn.
     pub fn flush(&mut self) {
-        for (lane, open) in self.lanes.iter_mut().zip(&mut self.open) {
-            lane.submit(open, &self.replies);
-        }
+        self.lanes.hand_over_all();
         self.letters.submit();
         self.stamps.end_turn();
+        self.in_turn = false;
         self.tally.publish();
-        self.current = self.plans.load_full();
         self.publish();
     }
 
@@ -174,39 +179,29 @@ impl<T: Clone + PartialEq> Intake<T> {
         self.ledger.publish(self.counts);
     }
 
-    /// Takes a lane's answer: whose publishes are durable now. Nobody's, if the lane halted (UP-2).
-    pub fn settled(&mut self, answer: Settled) -> Tickets<T> {
-        match self.lanes.get_mut(usize::from(answer.lane)) {
-            Some(lane) => lane.answered(answer),
-            None => self.letters.answered(&answer),
-        }
-    }
-
-    /// Gives what an answered group was made of back for the next.
-    pub fn reuse(&mut self, tickets: Tickets<T>) {
-        if let Some(lane) = self.lanes.get_mut(usize::from(tickets.lane())) {
-            lane.reuse(tickets);
-        }
+    /// Takes an answered group back, for the next.
+    pub fn reuse(&mut self, group: Box<Group<K>>) {
+        self.lanes.reuse(group);
     }
 
     /// Counts a publish that waits for nothing more.
-    pub fn settle(&mut self, settlement: Settlement) {
+    pub fn finish(&mut self, outcome: MessageOutcome) {
         self.counts.pending -= 1;
-        count(&mut self.counts, settlement);
+        count(&mut self.counts, outcome);
     }
 }
 
-fn count(counts: &mut MessageCounts, settlement: Settlement) {
-    match settlement {
-        Settlement::Spooled => counts.spooled += 1,
-        Settlement::DeadLettered => counts.dead_lettered += 1,
-        Settlement::Filtered => counts.filtered += 1,
-        Settlement::Unmapped => counts.unmapped += 1,
-        Settlement::Refused => counts.refused += 1,
+fn count(counts: &mut MessageCounts, outcome: MessageOutcome) {
+    match outcome {
+        MessageOutcome::Spooled => counts.spooled += 1,
+        MessageOutcome::DeadLettered => counts.dead_lettered += 1,
+        MessageOutcome::Filtered => counts.filtered += 1,
+        MessageOutcome::Unmapped => counts.unmapped += 1,
+        MessageOutcome::Refused => counts.refused += 1,
     }
 }
 
-fn letter(message: &Message<'_>, failure: &crate::uplink::Failure) -> DeadLetter {
+fn letter(message: &Message<'_>, failure: &Failure) -> DeadLetter {
     DeadLetter {
         time: message.received_at,
         vehicle: failure.vehicle.clone(),

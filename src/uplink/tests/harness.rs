@@ -10,7 +10,7 @@ use crate::{
     schema::Sources,
     spool::EntryBuffer,
     uplink::{
-        Failure, Limits, Message, Transcoded, Transcoder,
+        Failure, Limits, Message, TopicMemo, Transcoded, Transcoder,
         tests::set::{HIDDEN_TAG, without_hidden},
     },
 };
@@ -114,7 +114,12 @@ impl Harness {
     ) -> (Transcoded, String) {
         self.lines.iter_mut().for_each(EntryBuffer::clear);
         let message = Message { topic, payload, content_type, received_at: RECEIVED_AT };
-        let transcoded = self.transcoder.transcode(&self.plans, &message, &mut self.lines);
+        let transcoded = self.transcoder.transcode(
+            &self.plans,
+            &message,
+            &mut TopicMemo::default(),
+            &mut self.lines,
+        );
         let items: u32 = self.lines.iter().map(|buffer| buffer.items).sum();
         assert_eq!(items, transcoded.points, "the buffers count what was written");
         let mut text = String::new();

@@ -8,7 +8,7 @@ use crate::{
     schema::Sources,
     spool::EntryBuffer,
     uplink::{
-        Limits, Message, Transcoded, Transcoder,
+        Limits, Message, TopicMemo, Transcoded, Transcoder,
         tests::harness::{RECEIVED_AT, TOPIC, without_receipt},
     },
 };
@@ -63,7 +63,12 @@ impl Set {
     pub(super) fn run(&mut self, topic: &str, payload: &[u8]) -> (Transcoded, String) {
         self.lines.iter_mut().for_each(EntryBuffer::clear);
         let message = Message { topic, payload, content_type: None, received_at: RECEIVED_AT };
-        let transcoded = self.transcoder.transcode(&self.plans, &message, &mut self.lines);
+        let transcoded = self.transcoder.transcode(
+            &self.plans,
+            &message,
+            &mut TopicMemo::default(),
+            &mut self.lines,
+        );
         let lines = self.lines[0].payload().to_vec();
         let lines = String::from_utf8(lines).expect("lines are UTF-8");
         (transcoded, without_hidden(lines, self.is_hidden))

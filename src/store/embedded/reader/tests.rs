@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    env::SystemClock,
+    env::{Supervisor, SystemClock},
     model::{UnixNanos, Value, ValueType},
     store::{
         ask::{Ask, AskError, AskLimits, Language},
@@ -45,7 +45,8 @@ impl Rig {
         };
         let metrics = Arc::new(Metrics::new(HealthBoard::default()));
         let clock = || Arc::new(SystemClock::start());
-        let writer = Writer::open(options.clone(), clock(), metrics).expect("opens");
+        let writer =
+            Writer::open(options.clone(), clock(), metrics, &Supervisor::default()).expect("opens");
         let reader = Reader::new(options, clock());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         Self { _dir: dir, writer, reader, runtime: runtime.expect("a runtime") }

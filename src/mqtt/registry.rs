@@ -1,10 +1,10 @@
-//! Which session holds a client id: never two at once.
+//! The registry of client identifiers: which session has which, never two at once.
 //!
-//! A client that connects takes its id over from whoever had it ([MQTT-3.1.4-2] of 3.1.1,
+//! A client that connects takes its identifier over from whoever had it ([MQTT-3.1.4-2] of 3.1.1,
 //! [MQTT-3.1.4-3] of 5.0): a vehicle that lost its line is back before the server has noticed. The
 //! table is looked at by a CONNECT and when a connection ends, never by a message.
 //!
-//! Bounded by the live sessions, of which each holds one id. The id itself is shared with its
+//! Bounded by the live sessions, of which each has one identifier. It is shared with its
 //! session, so that an entry costs some 70 bytes.
 //!
 //! Why mutexes, and several: sessions of all workers meet here, each for one look-up; a table that
@@ -23,15 +23,15 @@ const PIECES: usize = 16;
 
 type Piece = HashMap<Arc<str>, SessionId>;
 
-/// The holders of all client ids.
+/// The sessions of all client identifiers.
 #[derive(Debug, Default)]
-pub(super) struct Holders {
+pub(super) struct ClientRegistry {
     /// Seeded, so that nobody can choose ids that fall into one piece.
     hasher: RandomState,
     pieces: [Mutex<Piece>; PIECES],
 }
 
-impl Holders {
+impl ClientRegistry {
     /// A session takes an id; gives the session that held it until now.
     pub(super) fn take(&self, client_id: &Arc<str>, session: SessionId) -> Option<SessionId> {
         self.piece(client_id).insert(Arc::clone(client_id), session)
@@ -58,17 +58,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_session_holds_an_id_until_it_ends() {
-        let holders = Holders::default();
+    fn the_latest_session_has_an_identifier_until_it_ends() {
+        let registry = ClientRegistry::default();
         let session = |number| SessionId { worker: 1, number };
         let id: Arc<str> = "v".into();
-        assert_eq!(holders.take(&id, session(1)), None);
-        assert_eq!(holders.take(&"other".into(), session(2)), None);
-        assert_eq!(holders.take(&id, session(3)), Some(session(1)));
+        assert_eq!(registry.take(&id, session(1)), None);
+        assert_eq!(registry.take(&"other".into(), session(2)), None);
+        assert_eq!(registry.take(&id, session(3)), Some(session(1)));
         // The one that was pushed out ends after the other has come.
-        holders.release("v", session(1));
-        assert_eq!(holders.take(&id, session(4)), Some(session(3)));
-        holders.release("v", session(4));
-        assert_eq!(holders.take(&id, session(5)), None);
+        registry.release("v", session(1));
+        assert_eq!(registry.take(&id, session(4)), Some(session(3)));
+        registry.release("v", session(4));
+        assert_eq!(registry.take(&id, session(5)), None);
     }
 }

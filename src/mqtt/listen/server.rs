@@ -1,30 +1,39 @@
 //! The listeners and their workers, started and drained.
 
 use std::{
+    cell::RefCell,
     io,
+    mem::take,
     net::{SocketAddr, TcpListener},
     num::NonZeroU16,
+    rc::Rc,
     sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::Duration,
 };
 
-use ntex::{io::Io, io::IoConfig, service::cfg::SharedCfg, service::fn_service};
-use ntex_bytes::BytePageSize;
-use tokio::sync::{oneshot, watch};
-
-use super::{
-    Options, Roster,
-    carried::CarriedLimits,
-    connection::serve,
-    handshake::Announced,
-    holders::Holders,
-    session::SessionLimits,
-    worker::{Limits, Shared, Worker, ticks},
+use ntex::{
+    io::Io, io::IoConfig, server::ServiceRuntime, service::cfg::SharedCfg, service::fn_service,
 };
+use ntex_bytes::BytePageSize;
+use tokio::sync::oneshot;
+
+use super::socket::Sockets;
 use crate::{
+    env::Supervisor,
     model::Presence,
-    uplink::{IntakeOptions, IntakeParts},
+    mqtt::{
+        Options, Workers,
+        clock::ticks,
+        connect::Announced,
+        greeting::serve,
+        registry::ClientRegistry,
+        session::SessionLimits,
+        silent::SilentPeers,
+        vehicles::VehicleLimits,
+        worker::{Limits, Mail, Shared, start},
+    },
+    uplink::IntakeParts,
 };
 
 /// Why the edge could not start.
@@ -56,14 +65,14 @@ pub struct Edge {
 
 /// Connections that wait to be accepted; what the kernel allows by default.
 const BACKLOG: i32 = 4096;
-/// Read buffers: what one read takes at most, when a buffer is exchanged, how many are kept.
-const READ_BUFFER: (usize, usize, usize) = (8 * 1024, 1024, 256);
+/// Bytes of a connection that wait to be handled, past which its socket is not read; the other two
+/// are for buffers of ntex's own, of which none are kept.
+const READ_BUFFER: (usize, usize, usize) = (16 * 1024, 1024, 0);
 /// How often the drain looks whether the last connection has gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 impl Edge {
-    /// Listens on every address and starts the workers, who fill `presence` and read the mailboxes
-    /// of `roster`.
+    /// Listens on every address and starts the workers, who fill `presence` and join `workers`.
     ///
     /// # Errors
     /// The first address that cannot be listened on.
@@ -71,7 +80,8 @@ impl Edge {
         options: &Options,
         parts: &IntakeParts,
         presence: Arc<Presence>,
-        roster: Arc<Roster>,
+        workers: Arc<Workers>,
+        supervisor: &Supervisor,
     ) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
@@ -85,23 +95,25 @@ impl Edge {
             limits: limits(options),
             metrics: Arc::clone(&parts.metrics),
             clock: Arc::clone(&parts.clock),
+            supervisor: supervisor.clone(),
             presence,
-            holders: Holders::default(),
-            roster,
+            registry: ClientRegistry::default(),
+            silent: SilentPeers::new(options.silent_max, options.silent_per_address_max),
+            workers,
             live: 0.into(),
             assigned: 0.into(),
             told_will: false.into(),
             told_retain: false.into(),
-            draining: watch::Sender::new(false),
         });
         let (stop, stopped) = oneshot::channel();
         let run =
             Run { options: options.clone(), parts: parts.clone(), shared: Arc::clone(&shared) };
+        let guard = supervisor.guard("mqtt");
         let thread = std::thread::Builder::new()
             .name("mqtt".to_owned())
             .spawn(move || {
-                ntex::rt::System::new("mqtt", ntex::rt::DefaultRuntime)
-                    .block_on(run.serve(listeners, stopped))
+                let _guard = guard;
+                ntex::rt::System::new("mqtt", Sockets).block_on(run.serve(listeners, stopped))
             })
             .map_err(StartError::Threads)?;
         Ok(Self { addresses, shared, stop: Some(stop), thread: Some(thread) })
@@ -113,16 +125,10 @@ impl Edge {
         &self.addresses
     }
 
-    /// Whether the workers' thread is still there; false only after a bug of ours.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
-    }
-
     /// Takes nothing more in, and waits until every connection has got its acknowledgements and a
     /// goodbye, or until `limit` has passed. Tells how many connections were cut.
     pub async fn drain(&self, limit: Duration) -> usize {
-        self.shared.draining.send_replace(true);
+        self.shared.workers.send_all(|| Mail::Drain);
         let all_gone = async {
             while self.shared.live.load(Ordering::Relaxed) > 0 {
                 tokio::time::sleep(DRAIN_LOOK).await;
@@ -167,26 +173,37 @@ impl Run {
             // Ours is checked in Worker::admit, where the one too many can be counted.
             .maxconn(usize::MAX / 2)
             .disable_signals();
-        for (index, listener) in listeners.into_iter().enumerate() {
-            let name = format!("mqtt-{index}");
-            let (parts, shared) = (self.parts.clone(), Arc::clone(&self.shared));
-            let intake = self.options.intake;
-            builder = builder.listen(&name, listener, async move |_| {
-                let worker = start_worker(&parts, Arc::clone(&shared), intake);
-                fn_service(move |io: Io| {
-                    let worker = std::rc::Rc::clone(&worker);
-                    async move {
-                        serve(io, worker).await;
-                        Ok::<_, io::Error>(())
+        let names: Vec<String> =
+            (0..listeners.len()).map(|index| format!("mqtt-{index}")).collect();
+        let listeners = RefCell::new(listeners);
+        let (parts, shared) = (self.parts, self.shared);
+        builder = builder
+            .configure(async |config| {
+                for (name, listener) in names.iter().zip(take(&mut *listeners.borrow_mut())) {
+                    config.listen(name, listener).config(name, io_config());
+                }
+                let (names, parts, shared) = (names.clone(), parts.clone(), Arc::clone(&shared));
+                // One worker a thread, whatever the listeners.
+                config.on_worker_start(async move |runtime: ServiceRuntime| {
+                    let worker = start(Arc::clone(&shared), &parts);
+                    for name in &names {
+                        let worker = Rc::clone(&worker);
+                        runtime.service(
+                            name,
+                            fn_service(move |io: Io| {
+                                let worker = Rc::clone(&worker);
+                                async move {
+                                    serve(io, worker).await;
+                                    Ok::<_, io::Error>(())
+                                }
+                            }),
+                        );
                     }
-                })
-            })?;
-            let (most, least, kept) = READ_BUFFER;
-            let io_config = IoConfig::new()
-                .set_read_buf(most, least, kept)
-                .set_write_page_size(BytePageSize::Size4);
-            builder = builder.config(&name, SharedCfg::new("mqtt").add(io_config));
-        }
+                    Ok::<_, io::Error>(())
+                });
+                Ok(())
+            })
+            .await?;
         let server = builder.run();
         // A dropped sender means that the edge was dropped: stop as well.
         stopped.await.unwrap_or_default();
@@ -195,13 +212,11 @@ impl Run {
     }
 }
 
-fn start_worker(
-    parts: &IntakeParts,
-    shared: Arc<Shared>,
-    options: IntakeOptions,
-) -> std::rc::Rc<Worker> {
-    let (intake, answers) = parts.open(options);
-    Worker::start(shared, intake, answers)
+fn io_config() -> SharedCfg {
+    let (most, least, kept) = READ_BUFFER;
+    let config =
+        IoConfig::new().set_read_buf(most, least, kept).set_write_page_size(BytePageSize::Size4);
+    SharedCfg::new("mqtt").add(config).into()
 }
 
 fn limits(options: &Options) -> Limits {
@@ -221,8 +236,9 @@ fn limits(options: &Options) -> Limits {
             topic_bytes_max: options.topic_bytes_max,
             topic_levels_max: options.topic_levels_max,
             user_properties_max: options.user_properties_max,
+            packet_ticks: ticks(options.packet_timeout),
         },
-        carried: CarriedLimits {
+        vehicles: VehicleLimits {
             vehicles_max: options.session_vehicles_max,
             line_bytes_max: options.last_line_bytes_max,
             bytes_max: options.last_lines_bytes_max,
@@ -231,7 +247,6 @@ fn limits(options: &Options) -> Limits {
         control_bytes_max: bytes(options.control_bytes_max),
         packet_bytes_max: bytes(options.packet_bytes_max),
         connect_ticks: ticks(options.connect_timeout),
-        packet_ticks: ticks(options.packet_timeout),
         sessions_max: options.sessions_max,
     }
 }

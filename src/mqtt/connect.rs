@@ -7,6 +7,7 @@ use ntex_codec::Decoder;
 use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
 
 use super::wire::{ConnectFault, Version, Violation, check_connect};
+use crate::model::Protocol;
 
 /// What is announced to a 5.0 vehicle.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,9 @@ pub(super) struct Announced {
 /// A CONNECT that is accepted.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    pub(super) version: Version,
+    pub(super) protocol: Protocol,
+    /// Whether it asked for a session that outlives its connection.
+    pub(super) asked_to_last: bool,
     /// As it was brought, or as it was assigned.
     pub(super) client_id: String,
     /// Seconds; 0 switches it off.
@@ -52,23 +55,77 @@ pub(super) fn accept(
     assigned: impl FnOnce() -> String,
 ) -> Result<Accepted, Option<Connack>> {
     let body = &packet[header..];
-    let fixed = body.first_chunk::<10>().ok_or(None)?;
-    // Protocol name, level, flags, keep alive: the same ten bytes in both versions.
-    let [0, 4, b'M', b'Q', b'T', b'T', level, flags, _, _] = *fixed else {
-        // MQTT 3.1 called itself MQIsdp and knows this answer.
-        return Err(body.starts_with(b"\x00\x06MQIsdp").then(unsupported_v3));
-    };
-    match level {
-        4 => accept_v3(packet, &body[10..], flags, assigned),
-        5 => accept_v5(packet, &body[10..], flags, announced, assigned),
-        0..=3 => Err(Some(unsupported_v3())),
-        _ => Err(Some(refuse_v5(v5::ConnectAckReason::UnsupportedProtocolVersion))),
+    let (protocol, rest) = protocol(body)?;
+    // Flags and keep alive stand behind the level in every version.
+    let (&[flags, _, _], rest) = rest.split_first_chunk::<3>().ok_or(None)?;
+    match protocol {
+        Protocol::V31 | Protocol::V311 => {
+            accept_v3(protocol, &as_v311(body, rest.len() + 3), rest, flags, assigned)
+        }
+        Protocol::V5 => accept_v5(packet, rest, flags, announced, assigned),
     }
+}
+
+/// The bit of the level with which a bridge (mosquitto's, by default) says that it is one. It is
+/// not in the standard; a bridge that is refused with code 1 comes back without it, any other
+/// answer it takes for a fault and tries again for ever.
+const BRIDGE: u8 = 0x80;
+
+/// Which protocol a CONNECT speaks, and what follows the level. A level that is not known is
+/// refused in 3.1.1's words, which are the oldest that all versions know.
+fn protocol(body: &[u8]) -> Result<(Protocol, &[u8]), Option<Connack>> {
+    let known = [&b"\x00\x04MQTT"[..], b"\x00\x06MQIsdp"];
+    let named = known.iter().find_map(|name| Some((name.len() == 6, body.strip_prefix(*name)?)));
+    let (is_current, rest) = named.ok_or(None)?;
+    let (&level, rest) = rest.split_first().ok_or(None)?;
+    let protocol = match (is_current, level) {
+        (true, 5) => Protocol::V5,
+        (true, _) if level & !BRIDGE == 4 => Protocol::V311,
+        (false, _) if level & !BRIDGE == 3 => Protocol::V31,
+        _ => return Err(Some(unsupported_v3())),
+    };
+    Ok((protocol, rest))
+}
+
+/// Whether bytes that have come can still become a CONNECT: what they lack is not known, but what
+/// is there must be its beginning.
+pub(super) fn may_be_connect(bytes: &[u8]) -> bool {
+    let Some((&first, rest)) = bytes.split_first() else { return true };
+    let begins = |body: &[u8]| {
+        [&b"\x00\x04MQTT"[..], b"\x00\x06MQIsdp"].iter().any(|name| {
+            let len = name.len().min(body.len());
+            name[..len] == body[..len]
+        })
+    };
+    // The length ends with a byte below 0x80; four bytes at most.
+    let length = rest.iter().take(4).position(|byte| byte & 0x80 == 0);
+    first == 0x10
+        && match length {
+            Some(last) => begins(&rest[last + 1..]),
+            None => rest.len() < 4,
+        }
+}
+
+/// The body of a CONNECT as a 3.1.1 packet, for the codec, which knows no other name and level: the
+/// last `len` bytes of it are the same.
+fn as_v311(body: &[u8], len: usize) -> Vec<u8> {
+    let same = &body[body.len() - len..];
+    let mut packet = vec![0x10];
+    let mut left = same.len() + 7;
+    while left > 0x7f {
+        packet.push(u8::try_from(left & 0x7f).expect("seven bits") | 0x80);
+        left >>= 7;
+    }
+    packet.push(u8::try_from(left).expect("seven bits"));
+    packet.extend(b"\x00\x04MQTT\x04");
+    packet.extend(same);
+    packet
 }
 
 /// A broken packet closes the connection without a word ([MQTT-3.1.4-1], [MQTT-4.8.0-1]): the codes
 /// of 3.1.1 say only why a good one is not served.
 fn accept_v3(
+    protocol: Protocol,
     packet: &[u8],
     rest: &[u8],
     flags: u8,
@@ -85,8 +142,13 @@ fn accept_v3(
         }
         _ => return Err(None),
     };
+    // 3.1 has no identifiers that the server makes up.
+    if protocol == Protocol::V31 && connect.client_id.is_empty() {
+        return Err(Some(refuse_v3(v3::ConnectAckReason::IdentifierRejected)));
+    }
     Ok(Accepted {
-        version: Version::V3,
+        protocol,
+        asked_to_last: !connect.clean_session,
         client_id: id_or(&connect.client_id, assigned),
         keep_alive: connect.keep_alive,
         has_will: connect.last_will.is_some(),
@@ -126,7 +188,8 @@ fn accept_v5(
     let is_assigned = connect.client_id.is_empty();
     let client_id = id_or(&connect.client_id, assigned);
     Ok(Accepted {
-        version: Version::V5,
+        protocol: Protocol::V5,
+        asked_to_last: connect.session_expiry_interval_secs != 0,
         keep_alive,
         has_will: connect.last_will.is_some(),
         answer_bytes_max: connect.max_packet_size.map_or(0, NonZeroU32::get),
@@ -189,6 +252,51 @@ mod tests {
         packet
     }
 
+    fn mqisdp(level: u8, rest: &[u8]) -> Vec<u8> {
+        let mut packet = b"\x10\x00\x00\x06MQIsdp".to_vec();
+        packet.extend([level, 2, 0, 10]);
+        packet.extend(rest);
+        packet[1] = u8::try_from(packet.len() - 2).expect("short");
+        packet
+    }
+
+    /// `m1-mosquitto-bridge`: 0x84 and 0x83 are how a bridge says 3.1.1 and 3.1.
+    #[test]
+    fn every_version_is_known_by_its_name_and_level_and_a_bridge_by_its_bit() {
+        let protocol = |packet: &[u8]| {
+            let accepted = accept(packet, 2, ANNOUNCED, String::new).expect("accepted");
+            assert_eq!((accepted.client_id.as_str(), accepted.keep_alive), ("p", 10));
+            accepted.protocol
+        };
+        assert_eq!(protocol(&connect(4, 2, b"\x00\x01p")), Protocol::V311);
+        assert_eq!(protocol(&connect(0x84, 2, b"\x00\x01p")), Protocol::V311);
+        assert_eq!(protocol(&mqisdp(3, b"\x00\x01p")), Protocol::V31);
+        assert_eq!(protocol(&mqisdp(0x83, b"\x00\x01p")), Protocol::V31);
+        assert_eq!(protocol(&connect(5, 2, b"\x00\x00\x01p")), Protocol::V5);
+    }
+
+    /// `m8-first-packet`: what cannot become a CONNECT is seen by its first bytes.
+    #[test]
+    fn what_cannot_become_a_connect_is_seen_as_early_as_it_can_be() {
+        for packet in [connect(4, 2, b"\x00\x01p"), mqisdp(3, b"\x00\x01p")] {
+            (0..packet.len()).for_each(|len| assert!(may_be_connect(&packet[..len]), "{len}"));
+        }
+        assert!(may_be_connect(b"\x10\xff\xff\x7f\x00"), "a long one");
+        for probe in [
+            &b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n"[..],
+            b"POST / HTTP/1.1\r\n",
+            b"GET / HTTP/1.1\r\n",
+            b"\x16\x03\x01\x02\x00\x01",
+            b"\xc0\x00",
+            b"\x10\xff\xff\xff\xff",
+            b"\x10\x0c\x00\x04MQTX",
+            b"\x10\x0c\x00\x05",
+        ] {
+            assert!(!may_be_connect(probe), "{probe:02x?}");
+        }
+        assert!(!may_be_connect(b"P"), "one byte is enough");
+    }
+
     fn check_refused(packet: &[u8], expect: Option<Connack>) {
         let refused = accept(packet, 2, ANNOUNCED, String::new).map(|_| ()).expect_err("refused");
         assert_eq!(refused, expect, "{packet:02x?}");
@@ -218,11 +326,15 @@ mod tests {
     fn a_refusal_is_said_in_the_words_of_the_version() {
         let v5 = |reason| Some(refuse_v5(reason));
         check_refused(b"\x10\x03abc", None);
-        check_refused(b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x0a\x00\x01p", Some(unsupported_v3()));
-        check_refused(&connect(3, 2, b"\x00\x01p"), Some(unsupported_v3()));
+        for level in [0, 3, 6, 0x83, 0x85, 0xff] {
+            check_refused(&connect(level, 2, b"\x00\x01p"), Some(unsupported_v3()));
+        }
+        for level in [2, 4, 0x84] {
+            check_refused(&mqisdp(level, b"\x00\x01p"), Some(unsupported_v3()));
+        }
         check_refused(
-            &connect(6, 2, b"\x00\x01p"),
-            v5(v5::ConnectAckReason::UnsupportedProtocolVersion),
+            &mqisdp(3, b"\x00\x00"),
+            Some(refuse_v3(v3::ConnectAckReason::IdentifierRejected)),
         );
         check_refused(&connect(4, 3, b"\x00\x01p"), None);
         check_refused(&connect(4, 0x42, b"\x00\x01p\x00\x01p"), None);

@@ -1,8 +1,8 @@
 //! How a message ends.
 
-/// What became of a message, decided when it is decoded and counted when it settles.
+/// How a message ends: decided when it is decoded, counted when it waits for nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
+pub enum MessageOutcome {
     /// Its points are in the spool.
     Spooled,
     /// At least one of its mappings failed; it is in the dead-letter log, and the points of its

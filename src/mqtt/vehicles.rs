@@ -1,4 +1,4 @@
-//! What one session keeps of the vehicles that it carries: for each the last line of each mapping,
+//! The vehicles that one session carries: for each the last line of each mapping,
 //! as bytes, overwritten in place and parsed only when somebody asks.
 //!
 //! PR-2: a kept line is the latest durable one, or there is none: a line that does not fit takes
@@ -9,11 +9,14 @@
 
 use std::sync::Arc;
 
-use crate::{model::UnixNanos, uplink::LastLine};
+use crate::{
+    model::{MappingKey, UnixNanos},
+    uplink::LastLine,
+};
 
 /// How much one session keeps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CarriedLimits {
+pub(super) struct VehicleLimits {
     pub(super) vehicles_max: usize,
     /// Bytes of one line.
     pub(super) line_bytes_max: usize,
@@ -23,7 +26,7 @@ pub(super) struct CarriedLimits {
 
 /// Why a last line is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unkept {
+pub(super) enum NotKept {
     /// The session carries as many vehicles as it may: the vehicle is not seen at all.
     Vehicles,
     /// The line is over its bound.
@@ -32,7 +35,7 @@ pub(super) enum Unkept {
     Bytes,
 }
 
-impl Unkept {
+impl NotKept {
     pub(super) const ALL: [Self; 3] = [Self::Vehicles, Self::LineBytes, Self::Bytes];
 
     /// The word in the metric.
@@ -47,9 +50,9 @@ impl Unkept {
 
 /// The vehicles of one session.
 #[derive(Debug, Default)]
-pub(super) struct Carried {
+pub(super) struct Vehicles {
     /// In the order of their first message; bounded by `vehicles_max`.
-    vehicles: Vec<Vehicle>,
+    known: Vec<Vehicle>,
     /// Where the next one is looked for first: most sessions carry one vehicle, and a gateway goes
     /// round its own in turn.
     next: usize,
@@ -70,14 +73,14 @@ pub(super) struct Vehicle {
 
 #[derive(Debug)]
 struct Kept {
-    plan: u32,
+    mapping: MappingKey,
     line: Vec<u8>,
 }
 
 /// Lines are allocated in such steps, so that a digit more does not allocate.
 const STEP: usize = 64;
 
-impl Carried {
+impl Vehicles {
     /// Keeps a line in place of the older one of its vehicle and mapping. `enter` makes a vehicle
     /// known that the session has not carried before.
     ///
@@ -87,30 +90,30 @@ impl Carried {
         &mut self,
         last: LastLine<'_>,
         now: UnixNanos,
-        limits: &CarriedLimits,
+        limits: &VehicleLimits,
         enter: impl FnOnce(&str) -> Arc<str>,
-    ) -> Result<(), Unkept> {
+    ) -> Result<(), NotKept> {
         let at = match self.find(last.vehicle) {
             Some(at) => at,
-            None if self.vehicles.len() >= limits.vehicles_max => return Err(Unkept::Vehicles),
+            None if self.known.len() >= limits.vehicles_max => return Err(NotKept::Vehicles),
             None => {
                 let name = enter(&String::from_utf8_lossy(last.vehicle));
-                self.vehicles.reserve_exact(1);
-                self.vehicles.push(Vehicle { name, seen: now, lines: Vec::new() });
-                self.vehicles.len() - 1
+                self.known.reserve_exact(1);
+                self.known.push(Vehicle { name, seen: now, lines: Vec::new() });
+                self.known.len() - 1
             }
         };
         self.next = at;
-        let vehicle = &mut self.vehicles[at];
+        let vehicle = &mut self.known[at];
         vehicle.seen = now;
         let len = last.line.len();
         let room = len.next_multiple_of(STEP);
-        let place = vehicle.lines.iter().position(|kept| kept.plan == last.plan);
+        let place = vehicle.lines.iter().position(|kept| kept.mapping == last.mapping);
         let held = place.map_or(0, |place| vehicle.lines[place].line.capacity());
         let unkept = if len == 0 || len > limits.line_bytes_max {
-            Unkept::LineBytes
+            NotKept::LineBytes
         } else if len > held && self.bytes - held + room > limits.bytes_max {
-            Unkept::Bytes
+            NotKept::Bytes
         } else {
             if len > held {
                 let mut line = Vec::new();
@@ -120,7 +123,7 @@ impl Carried {
                     Some(place) => vehicle.lines[place].line = line,
                     None => {
                         vehicle.lines.reserve_exact(1);
-                        vehicle.lines.push(Kept { plan: last.plan, line });
+                        vehicle.lines.push(Kept { mapping: last.mapping, line });
                     }
                 }
             }
@@ -140,20 +143,20 @@ impl Carried {
 
     /// A vehicle's last lines, and when it was seen; nothing if it is not carried.
     pub(super) fn lines(&self, vehicle: &str) -> Option<(UnixNanos, impl Iterator<Item = &[u8]>)> {
-        let vehicle = self.vehicles.iter().find(|known| *known.name == *vehicle)?;
+        let vehicle = self.known.iter().find(|known| *known.name == *vehicle)?;
         Some((vehicle.seen, vehicle.lines.iter().map(|kept| kept.line.as_slice())))
     }
 
     /// Every vehicle.
-    pub(super) fn vehicles(&self) -> &[Vehicle] {
-        &self.vehicles
+    pub(super) fn known(&self) -> &[Vehicle] {
+        &self.known
     }
 
     /// Where a vehicle is, looked for from the last place on.
     fn find(&self, name: &[u8]) -> Option<usize> {
-        let count = self.vehicles.len();
+        let count = self.known.len();
         let places = (self.next..count).chain(0..self.next.min(count));
-        places.into_iter().find(|at| self.vehicles[*at].name.as_bytes() == name)
+        places.into_iter().find(|at| self.known[*at].name.as_bytes() == name)
     }
 }
 
@@ -161,86 +164,87 @@ impl Carried {
 mod tests {
     use super::*;
 
-    const LIMITS: CarriedLimits =
-        CarriedLimits { vehicles_max: 2, line_bytes_max: 100, bytes_max: 256 };
+    const LIMITS: VehicleLimits =
+        VehicleLimits { vehicles_max: 2, line_bytes_max: 100, bytes_max: 256 };
 
-    fn keep(carried: &mut Carried, vehicle: &str, plan: u32, line: &str) -> Result<(), Unkept> {
-        let last = LastLine { run: 0, plan, vehicle: vehicle.as_bytes(), line: line.as_bytes() };
-        carried.keep(last, UnixNanos(7), &LIMITS, |name| name.into())
+    fn keep(vehicles: &mut Vehicles, vehicle: &str, plan: u32, line: &str) -> Result<(), NotKept> {
+        let mapping = MappingKey::of(&plan.to_string());
+        let last = LastLine { run: 0, mapping, vehicle: vehicle.as_bytes(), line: line.as_bytes() };
+        vehicles.keep(last, UnixNanos(7), &LIMITS, |name| name.into())
     }
 
     #[track_caller]
-    fn check(carried: &Carried, vehicle: &str, expect: &[&str]) {
-        let (seen, lines) = carried.lines(vehicle).expect("it is carried");
+    fn check(vehicles: &Vehicles, vehicle: &str, expect: &[&str]) {
+        let (seen, lines) = vehicles.lines(vehicle).expect("it is carried");
         assert_eq!(seen, UnixNanos(7));
         let lines: Vec<_> = lines.map(|line| str::from_utf8(line).expect("text")).collect();
         assert_eq!(lines, expect, "{vehicle}");
-        let held = carried.vehicles.iter().flat_map(|it| &it.lines).map(|it| it.line.capacity());
-        assert_eq!(held.sum::<usize>(), carried.bytes, "what is counted is what is held");
-        assert!(carried.bytes <= LIMITS.bytes_max);
+        let held = vehicles.known.iter().flat_map(|it| &it.lines).map(|it| it.line.capacity());
+        assert_eq!(held.sum::<usize>(), vehicles.bytes, "what is counted is what is held");
+        assert!(vehicles.bytes <= LIMITS.bytes_max);
     }
 
     #[test]
     fn the_last_line_of_each_mapping_and_vehicle_is_kept() {
-        let mut carried = Carried::default();
+        let mut vehicles = Vehicles::default();
         for (vehicle, plan, line) in
             [("A", 0, "a1"), ("B", 0, "b1"), ("A", 0, "a22"), ("A", 1, "alarm"), ("B", 0, "b2")]
         {
-            assert_eq!(keep(&mut carried, vehicle, plan, line), Ok(()));
+            assert_eq!(keep(&mut vehicles, vehicle, plan, line), Ok(()));
         }
-        check(&carried, "A", &["a22", "alarm"]);
-        check(&carried, "B", &["b2"]);
-        assert!(carried.lines("C").is_none());
-        assert_eq!(carried.vehicles().len(), 2);
+        check(&vehicles, "A", &["a22", "alarm"]);
+        check(&vehicles, "B", &["b2"]);
+        assert!(vehicles.lines("C").is_none());
+        assert_eq!(vehicles.known().len(), 2);
     }
 
     #[test]
     fn one_vehicle_too_many_is_not_seen() {
-        let mut carried = Carried::default();
+        let mut vehicles = Vehicles::default();
         for vehicle in ["A", "B"] {
-            assert_eq!(keep(&mut carried, vehicle, 0, "x"), Ok(()));
+            assert_eq!(keep(&mut vehicles, vehicle, 0, "x"), Ok(()));
         }
-        assert_eq!(keep(&mut carried, "C", 0, "x"), Err(Unkept::Vehicles));
-        assert!(carried.lines("C").is_none());
-        assert_eq!(keep(&mut carried, "A", 0, "y"), Ok(()));
-        check(&carried, "A", &["y"]);
+        assert_eq!(keep(&mut vehicles, "C", 0, "x"), Err(NotKept::Vehicles));
+        assert!(vehicles.lines("C").is_none());
+        assert_eq!(keep(&mut vehicles, "A", 0, "y"), Ok(()));
+        check(&vehicles, "A", &["y"]);
     }
 
     #[test]
     fn a_line_over_its_bound_takes_the_older_one_with_it() {
         // PR-2
-        let mut carried = Carried::default();
-        assert_eq!(keep(&mut carried, "A", 0, "old"), Ok(()));
-        assert_eq!(keep(&mut carried, "A", 0, &"n".repeat(101)), Err(Unkept::LineBytes));
-        check(&carried, "A", &[]);
-        assert_eq!(keep(&mut carried, "A", 0, &"n".repeat(100)), Ok(()));
-        check(&carried, "A", &[&"n".repeat(100)]);
+        let mut vehicles = Vehicles::default();
+        assert_eq!(keep(&mut vehicles, "A", 0, "old"), Ok(()));
+        assert_eq!(keep(&mut vehicles, "A", 0, &"n".repeat(101)), Err(NotKept::LineBytes));
+        check(&vehicles, "A", &[]);
+        assert_eq!(keep(&mut vehicles, "A", 0, &"n".repeat(100)), Ok(()));
+        check(&vehicles, "A", &[&"n".repeat(100)]);
     }
 
     #[test]
     fn the_lines_of_a_session_are_bounded_together() {
-        let mut carried = Carried::default();
+        let mut vehicles = Vehicles::default();
         for plan in 0..3 {
-            assert_eq!(keep(&mut carried, "A", plan, "short"), Ok(()));
+            assert_eq!(keep(&mut vehicles, "A", plan, "short"), Ok(()));
         }
         // 192 bytes are held: one more of 65 to 128 does not fit, one of 64 does.
-        assert_eq!(keep(&mut carried, "A", 0, &"n".repeat(65)), Ok(()));
-        assert_eq!(keep(&mut carried, "B", 0, "x"), Err(Unkept::Bytes));
-        check(&carried, "B", &[]);
-        assert_eq!(keep(&mut carried, "A", 1, &"n".repeat(65)), Err(Unkept::Bytes));
-        check(&carried, "A", &[&"n".repeat(65), "short"]);
-        assert_eq!(keep(&mut carried, "B", 0, "x"), Ok(()));
-        check(&carried, "B", &["x"]);
+        assert_eq!(keep(&mut vehicles, "A", 0, &"n".repeat(65)), Ok(()));
+        assert_eq!(keep(&mut vehicles, "B", 0, "x"), Err(NotKept::Bytes));
+        check(&vehicles, "B", &[]);
+        assert_eq!(keep(&mut vehicles, "A", 1, &"n".repeat(65)), Err(NotKept::Bytes));
+        check(&vehicles, "A", &[&"n".repeat(65), "short"]);
+        assert_eq!(keep(&mut vehicles, "B", 0, "x"), Ok(()));
+        check(&vehicles, "B", &["x"]);
     }
 
     #[test]
     fn nothing_is_allocated_once_a_line_has_found_its_size() {
-        let mut carried = Carried::default();
-        assert_eq!(keep(&mut carried, "A", 0, &"1".repeat(60)), Ok(()));
-        let before = carried.vehicles[0].lines[0].line.as_ptr();
+        let mut vehicles = Vehicles::default();
+        assert_eq!(keep(&mut vehicles, "A", 0, &"1".repeat(60)), Ok(()));
+        let before = vehicles.known[0].lines[0].line.as_ptr();
         for len in [64, 1, 63] {
-            assert_eq!(keep(&mut carried, "A", 0, &"2".repeat(len)), Ok(()));
+            assert_eq!(keep(&mut vehicles, "A", 0, &"2".repeat(len)), Ok(()));
         }
-        assert_eq!(carried.vehicles[0].lines[0].line.as_ptr(), before);
+        assert_eq!(vehicles.known[0].lines[0].line.as_ptr(), before);
     }
 }

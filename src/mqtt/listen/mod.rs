@@ -1,0 +1,6 @@
+//! Listeners: sockets, and the server that accepts them.
+
+mod server;
+mod socket;
+
+pub use server::{Edge, StartError};

@@ -1,0 +1,283 @@
+//! Sockets of vehicles under ntex: one task a socket, one read a wake-up.
+//!
+//! The stock transport reads until the kernel says that there is nothing left, so that each message
+//! of a sparse fleet costs a second, empty read; and it has two tasks a socket. Here a read that
+//! did not fill the buffer is the last one, which tokio notes by itself where it does the reading
+//! (`AsyncRead`), and reading and writing are one task. A read goes through one buffer a thread, so
+//! that a connection holds as many bytes as have come and not a buffer for as many as might.
+//!
+//! It takes effect through [`Sockets`], the runtime that the workers run on: whatever lies on top
+//! of a socket (TLS, WebSocket) sees ntex's own `Io`.
+
+use std::{
+    any::{Any, TypeId},
+    cell::RefCell,
+    fmt,
+    future::poll_fn,
+    io,
+    net::{self, SocketAddr},
+    path::PathBuf,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use ntex::service::cfg::SharedCfg;
+use ntex_bytes::{BytePage, BytesMut};
+use ntex_io::{Handle, Io, IoContext, IoStream, IoTaskStatus, Readiness, types::PeerAddr};
+use ntex_net::{Reactor, channel};
+use ntex_rt::{BlockFuture, Driver, Notify, Runner, Runtime};
+use smallvec::SmallVec;
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+/// What one read takes at most.
+const READ_BYTES_MAX: usize = 16 * 1024;
+/// Pages that one write takes at most.
+const WRITE_PAGES_MAX: usize = 16;
+
+thread_local! {
+    /// Where reads go. A cell a thread, because a read never spans an await.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES_MAX].into());
+}
+
+/// The runtime of the workers: tokio, one thread each, with the sockets of this file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sockets;
+
+impl Runner for Sockets {
+    fn block_on(&self, future: BlockFuture) -> Result<(), Box<dyn Any + Send>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Box::new(error) as Box<dyn Any + Send>)?;
+        let reactor: Box<dyn Reactor> = Box::new(Self);
+        ntex_net::with_reactor(&reactor, || {
+            tokio::task::LocalSet::new().block_on(&runtime, future);
+        });
+        Ok(())
+    }
+}
+
+impl Driver for Sockets {
+    fn handle(&self) -> Box<dyn Notify> {
+        unreachable!("tokio drives this thread, ntex's own driver is never asked")
+    }
+
+    fn run(&self, _: &Runtime) -> io::Result<()> {
+        unreachable!("tokio drives this thread, ntex's own driver is never asked")
+    }
+}
+
+impl Reactor for Sockets {
+    fn tcp_connect(&self, _: SocketAddr, _: SharedCfg) -> channel::Receiver<Io> {
+        channel::Receiver::new(Err(io::ErrorKind::Unsupported.into()))
+    }
+
+    fn unix_connect(&self, _: PathBuf, _: SharedCfg) -> channel::Receiver<Io> {
+        channel::Receiver::new(Err(io::ErrorKind::Unsupported.into()))
+    }
+
+    fn from_tcp_stream(&self, stream: net::TcpStream, config: SharedCfg) -> io::Result<Io> {
+        stream.set_nonblocking(true)?;
+        from_tokio(TcpStream::from_std(stream)?, config)
+    }
+
+    fn from_unix_stream(&self, _: std::os::unix::net::UnixStream, _: SharedCfg) -> io::Result<Io> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+fn from_tokio(stream: TcpStream, config: SharedCfg) -> io::Result<Io> {
+    // A turn's packets leave in one write, so there is nothing to wait for.
+    stream.set_nodelay(true)?;
+    Ok(Io::new(Socket(stream), config))
+}
+
+/// A socket before ntex has it.
+struct Socket(TcpStream);
+
+impl IoStream for Socket {
+    fn start(self, context: IoContext) -> Box<dyn Handle> {
+        let (reader, writer) = self.0.into_split();
+        let writer = Rc::new(writer);
+        let pump = Pump { reader, writer: Rc::clone(&writer), context };
+        tokio::task::spawn_local(pump.run());
+        Box::new(Writer(writer))
+    }
+}
+
+/// What ntex asks of a socket from outside of its task.
+struct Writer(Rc<OwnedWriteHalf>);
+
+impl Handle for Writer {
+    fn query(&self, id: TypeId) -> Option<Box<dyn Any>> {
+        if id != TypeId::of::<PeerAddr>() {
+            return None;
+        }
+        self.0.peer_addr().ok().map(|address| Box::new(PeerAddr(address)) as Box<dyn Any>)
+    }
+
+    fn write(&self, context: &IoContext) {
+        write(&self.0, context);
+    }
+
+    fn notify(&self, _: &IoContext) {}
+}
+
+/// Moves bytes between the socket and ntex's buffers.
+struct Pump {
+    reader: OwnedReadHalf,
+    writer: Rc<OwnedWriteHalf>,
+    context: IoContext,
+}
+
+impl fmt::Debug for Pump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pump").finish_non_exhaustive()
+    }
+}
+
+/// How far the writing side is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    Open,
+    /// What is left is written, if `flush`, and then the socket goes.
+    Closing {
+        flush: bool,
+    },
+    Done,
+}
+
+impl Pump {
+    async fn run(mut self) {
+        let (mut reads, mut writing) = (true, Writing::Open);
+        poll_fn(|cx| {
+            if reads && self.poll_read(cx).is_ready() {
+                reads = false;
+            }
+            if writing == Writing::Open
+                && let Poll::Ready(next) = self.poll_write(cx)
+            {
+                writing = next;
+            }
+            if let Writing::Closing { flush } = writing
+                && self.poll_close(flush, cx).is_ready()
+            {
+                writing = Writing::Done;
+            }
+            if reads || writing != Writing::Done { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        if !self.context.is_stopped() {
+            self.context.stop(None);
+        }
+    }
+
+    /// Reads as long as there is something and ntex wants it; ready when there never will be.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if ready!(self.context.poll_read_ready(cx)) != Readiness::Ready {
+                return Poll::Ready(());
+            }
+            let reader = Pin::new(&mut self.reader);
+            let read = SCRATCH.with_borrow_mut(|scratch| {
+                let mut buffer = ReadBuf::new(scratch);
+                let read = ready!(reader.poll_read(cx, &mut buffer));
+                Poll::Ready(read.map(|()| BytesMut::copy_from_slice(buffer.filled())))
+            });
+            let (bytes, result) = match ready!(read) {
+                Ok(bytes) => {
+                    let len = bytes.len();
+                    if len == 0 {
+                        self.context.stop(None);
+                    }
+                    (bytes, Ok(len))
+                }
+                Err(error) => (BytesMut::new(), Err(error)),
+            };
+            match self.context.update_read_status(bytes, result) {
+                IoTaskStatus::Io => {}
+                IoTaskStatus::Pause => return Poll::Pending,
+                IoTaskStatus::Stop => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Writes as long as there is something and the socket takes it; ready when writing ends.
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<Writing> {
+        loop {
+            match ready!(self.context.poll_write_ready(cx)) {
+                Readiness::Ready => {}
+                Readiness::Shutdown => return Poll::Ready(Writing::Closing { flush: true }),
+                Readiness::Terminate => return Poll::Ready(Writing::Closing { flush: false }),
+            }
+            if let Err(error) = ready!(self.writer.as_ref().as_ref().poll_write_ready(cx)) {
+                self.context.update_write_status(Err(error));
+                return Poll::Ready(Writing::Closing { flush: false });
+            }
+            match write(&self.writer, &self.context) {
+                IoTaskStatus::Io => {}
+                IoTaskStatus::Pause => return Poll::Pending,
+                IoTaskStatus::Stop => return Poll::Ready(Writing::Closing { flush: false }),
+            }
+        }
+    }
+
+    fn poll_close(&self, flush: bool, cx: &mut Context<'_>) -> Poll<()> {
+        if self.context.is_stopped() {
+            return Poll::Ready(());
+        }
+        match ready!(self.writer.as_ref().as_ref().poll_write_ready(cx)) {
+            Ok(()) if write(&self.writer, &self.context) == IoTaskStatus::Stop => Poll::Ready(()),
+            Ok(()) => self.context.shutdown(flush, cx),
+            Err(error) => {
+                self.context.update_write_status(Err(error));
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+/// Writes once, as many pages as one call takes.
+fn write(writer: &OwnedWriteHalf, context: &IoContext) -> IoTaskStatus {
+    let result = context.with_write_buf(|buffer| {
+        let mut pages: SmallVec<[BytePage; WRITE_PAGES_MAX]> = SmallVec::new();
+        while pages.len() < WRITE_PAGES_MAX
+            && let Some(page) = buffer.take()
+        {
+            pages.push(page);
+        }
+        if pages.is_empty() {
+            return Ok(false);
+        }
+        let written = match pages.as_slice() {
+            [page] => writer.try_write(page),
+            pages => {
+                let slices: SmallVec<[io::IoSlice<'_>; WRITE_PAGES_MAX]> =
+                    pages.iter().map(|page| io::IoSlice::new(page)).collect();
+                writer.try_write_vectored(&slices)
+            }
+        };
+        let mut left = match written {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        let wrote = left > 0;
+        for page in &mut pages {
+            let len = page.len().min(left);
+            page.advance_to(len);
+            left -= len;
+        }
+        for page in pages.into_iter().rev().filter(|page| !page.is_empty()) {
+            buffer.prepend(page);
+        }
+        Ok(wrote)
+    });
+    context.update_write_status(result)
+}

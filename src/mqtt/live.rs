@@ -1,0 +1,291 @@
+//! The live phase of a connection: a thin shell that brings a session what its socket reads, and
+//! writes what it answers. It holds no rule.
+//!
+//! All packets that a read brought are handled in one turn, inside the codec call of ntex-io, on
+//! the bytes as they lie in the read buffer; what the turn answers leaves in one write. There is no
+//! task, timer or allocation a message.
+
+use std::{future::poll_fn, rc::Rc, task::Poll};
+
+use ntex::io::Io;
+use ntex_bytes::{Buf, BytesMut};
+use ntex_codec::Decoder;
+use ntex_io::RecvError;
+use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
+
+use super::{
+    close::{Close, SHUTTING_DOWN},
+    session::Action,
+    subscribe::Answer,
+    wire::{Frame, FrameError, Publish, Violation, peek},
+    worker::{Client, Hold, SlotKey, Socket, Worker},
+};
+use crate::uplink::{Incoming, MessageOutcome, NoRoom, Taken};
+
+/// Why reading stopped without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// The session is at its bounds, or there is no memory for its next message.
+    Held,
+    /// The appliance is stopping.
+    Draining,
+    /// The connection was closed from elsewhere.
+    Closed,
+}
+
+/// One live connection.
+pub(super) struct Live {
+    pub(super) worker: Rc<Worker>,
+    pub(super) key: SlotKey,
+}
+
+impl Live {
+    /// Reads until the connection ends; tells why in a word of a closed list.
+    pub(super) async fn run(&self, io: &Io) -> &'static str {
+        loop {
+            match poll_fn(|cx| io.poll_recv(self, cx)).await {
+                Ok(Pause::Held) => {
+                    self.worker.shared().metrics.mqtt_paused_reads.inc();
+                    if !self.resumed(io).await {
+                        return "peer-gone";
+                    }
+                }
+                Ok(Pause::Draining) => return self.drain(io).await,
+                Ok(Pause::Closed) => return "peer-gone",
+                Err(RecvError::Decoder(close)) => {
+                    self.with(|client, socket| {
+                        let words = close.words(Some(client.session.terms().version));
+                        self.worker.write(socket, &words);
+                    });
+                    return close.cause();
+                }
+                // The peer does not read its acknowledgements: neither do we read on.
+                Err(RecvError::WriteBackpressure) => {
+                    if io.flush(false).await.is_err() {
+                        return "peer-gone";
+                    }
+                }
+                Err(RecvError::KeepAlive | RecvError::PeerGone(_)) => return "peer-gone",
+            }
+        }
+    }
+
+    /// The client and its socket, while there are both.
+    fn with<R>(&self, act: impl FnOnce(&mut Client, &mut Socket) -> R) -> Option<R> {
+        let mut slots = self.worker.slots.borrow_mut();
+        let slot = slots.get_mut(self.key)?;
+        Some(act(slot.client.as_mut()?, slot.socket.as_mut()?))
+    }
+
+    /// Waits until it may be read again; false if the peer went away first.
+    async fn resumed(&self, io: &Io) -> bool {
+        let mut gone = std::pin::pin!(io.on_disconnect());
+        let alive = poll_fn(|cx| {
+            if gone.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            let draining = self.worker.is_draining();
+            let held = self.with(|_, socket| {
+                socket.resume.register(cx.waker());
+                socket.hold != Hold::Nothing
+            });
+            match held {
+                Some(true) if !draining => Poll::Pending,
+                Some(_) => Poll::Ready(true),
+                None => Poll::Ready(false),
+            }
+        })
+        .await;
+        self.with(|client, _| client.session.resumed(self.worker.tick()));
+        alive
+    }
+
+    /// Waits until all that was taken in is acknowledged, then says goodbye.
+    async fn drain(&self, io: &Io) -> &'static str {
+        self.with(|_, socket| socket.hold = Hold::Full);
+        let mut gone = std::pin::pin!(io.on_disconnect());
+        poll_fn(|cx| {
+            let idle = self.with(|client, socket| {
+                socket.resume.register(cx.waker());
+                client.session.is_idle()
+            });
+            if idle.unwrap_or(true) || gone.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        })
+        .await;
+        self.with(|client, socket| {
+            let version = Some(client.session.terms().version);
+            self.worker.write(socket, &Close::Reason(SHUTTING_DOWN).words(version));
+        });
+        "shutdown"
+    }
+
+    fn packet_max(&self, first: u8) -> usize {
+        let limits = self.worker.limits();
+        if first >> 4 == 3 { limits.packet_bytes_max } else { limits.control_bytes_max }
+    }
+
+    /// Handles every whole packet in the buffer. Gives how much of it was used.
+    fn packets(
+        &self,
+        client: &mut Client,
+        socket: &mut Socket,
+        source: &[u8],
+        out: &mut Vec<u8>,
+    ) -> (usize, Result<Option<Pause>, Close>) {
+        let mut used = 0;
+        let ended = loop {
+            if self.worker.is_draining() {
+                break Ok(Some(Pause::Draining));
+            }
+            if client.session.is_full() {
+                socket.hold = Hold::Full;
+                break Ok(Some(Pause::Held));
+            }
+            let rest = &source[used..];
+            let Some(&first) = rest.first() else { break Ok(None) };
+            match peek(rest, self.packet_max(first)) {
+                Ok(Some(frame)) => match self.packet(client, socket, frame, rest, out) {
+                    Ok(Ok(())) => used += frame.len,
+                    Ok(Err(NoRoom)) => {
+                        socket.hold = Hold::NoRoom;
+                        break Ok(Some(Pause::Held));
+                    }
+                    Err(close) => {
+                        used += frame.len;
+                        break Err(close);
+                    }
+                },
+                Ok(None) => break Ok(None),
+                Err(error) => break Err(self.misframed(error, first)),
+            }
+        };
+        (used, ended)
+    }
+
+    /// Handles one whole packet, unless there is no memory for it.
+    fn packet(
+        &self,
+        client: &mut Client,
+        socket: &Socket,
+        frame: Frame,
+        rest: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Result<(), NoRoom>, Close> {
+        let worker = &self.worker;
+        let action = client.session.on_packet(frame, &rest[..frame.len], out);
+        let action = action.inspect_err(|_| {
+            // A publish that breaks a rule is refused; any other packet is none.
+            if rest[0] >> 4 == 3 {
+                worker.dirty();
+                worker.intake.borrow_mut().pass(MessageOutcome::Refused);
+            }
+        })?;
+        let (publish, taken) = match action {
+            Action::Nothing => return Ok(Ok(())),
+            Action::Answer(answer) => {
+                // What the turn has answered so far leaves before.
+                worker.write(socket, out);
+                out.clear();
+                self.answer(socket, answer);
+                return Ok(Ok(()));
+            }
+            Action::Refuse(publish) => {
+                (publish, Ok(worker.intake.borrow_mut().pass(MessageOutcome::Refused)))
+            }
+            Action::Clear(publish) => {
+                let topic = client.session.topic(&publish);
+                let taken = worker.intake.borrow_mut().clear(topic, &mut client.memo);
+                (publish, Ok(taken))
+            }
+            Action::Take(publish) => (publish, self.take(client, &publish)),
+        };
+        let Ok(taken) = taken else { return Ok(Err(NoRoom)) };
+        worker.dirty();
+        if publish.retain {
+            worker.unserved("retain", &worker.shared().told_retain);
+        }
+        client.session.queue(&publish, taken.waits, taken.outcome);
+        Ok(Ok(()))
+    }
+
+    /// Takes a publish in, if there is memory for it.
+    fn take(&self, client: &mut Client, publish: &Publish<'_>) -> Result<Taken, NoRoom> {
+        let mut intake = self.worker.intake.borrow_mut();
+        if !intake.has_room() {
+            return Err(NoRoom);
+        }
+        let Client { session, memo, .. } = client;
+        let incoming = Incoming {
+            topic: session.topic(publish),
+            payload: publish.payload,
+            content_type: publish.content_type,
+        };
+        intake.take(&incoming, memo, self.key, session.next_seq())
+    }
+
+    fn answer(&self, socket: &Socket, answer: Answer) {
+        let written = match answer {
+            Answer::V3(answer) => {
+                socket.io.encode(v3::Encoded::Packet(answer), &v3::Codec::new()).is_ok()
+            }
+            Answer::V5(answer) => {
+                socket.io.encode(v5::Encoded::Packet(answer), &v5::Codec::new()).is_ok()
+            }
+        };
+        debug_assert!(written, "an answer of ours is always well formed");
+    }
+
+    fn misframed(&self, error: FrameError, first: u8) -> Close {
+        match error {
+            FrameError::Length => Close::Silent,
+            FrameError::Packet(violation) => violation.into(),
+            FrameError::TooLarge => {
+                if first >> 4 == 3 {
+                    self.worker.dirty();
+                    self.worker.intake.borrow_mut().pass(MessageOutcome::Refused);
+                }
+                Violation::PacketTooLarge.into()
+            }
+        }
+    }
+}
+
+impl Decoder for Live {
+    type Item = Pause;
+    type Error = Close;
+
+    /// The turn of one connection.
+    fn decode(&self, source: &mut BytesMut) -> Result<Option<Pause>, Close> {
+        let worker = &self.worker;
+        let mut slots = worker.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(self.key) else { return Ok(Some(Pause::Closed)) };
+        let (Some(client), Some(socket)) = (slot.client.as_mut(), slot.socket.as_mut()) else {
+            return Ok(Some(Pause::Closed));
+        };
+        if socket.hold != Hold::Nothing {
+            return Ok(Some(Pause::Held));
+        }
+        let ended = worker.with_scratch(|out| {
+            let (used, ended) = self.packets(client, socket, source, out);
+            if used > 0 {
+                worker.read(used);
+                source.advance(used);
+                client.session.acknowledge(out);
+            }
+            client.session.read(used > 0, !source.is_empty(), worker.tick());
+            worker.write(socket, out);
+            ended
+        });
+        if socket.hold == Hold::Full && !client.session.is_full() {
+            // What it was full of needed no disk, and has just been acknowledged.
+            socket.hold = Hold::Nothing;
+        }
+        if socket.hold == Hold::NoRoom {
+            slots.hold(self.key);
+        }
+        ended
+    }
+}

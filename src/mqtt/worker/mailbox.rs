@@ -1,0 +1,205 @@
+//! What reaches a worker from other threads: one queue a worker, one kind of letter a reason.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::{
+    model::{EdgeSilent, SessionAnswer, SessionId, SessionQuestion, Sessions},
+    mqtt::worker::slot::SlotKey,
+    uplink::Answer,
+};
+
+/// Requests of operators that wait for one worker; one more waits outside.
+const REQUESTS_MAX: usize = 64;
+/// How long an answer may take: a worker reads its mailbox once a turn.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// One letter to a worker.
+#[derive(Debug)]
+pub(in crate::mqtt) enum Mail {
+    /// A lane's answer about a group of the worker's.
+    Group(Answer<SlotKey>),
+    /// Questions of an operator.
+    Questions(Questions),
+    /// A client identifier of the worker's has been taken over: that connection ends.
+    TakenOver(SlotKey),
+    /// Too many are silent, and this one has been for the longest: it ends.
+    TooManySilent(SlotKey),
+    /// The appliance is stopping.
+    Drain,
+}
+
+/// The questions of one request to one worker.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Questions {
+    /// In the order of the answers.
+    pub(super) questions: Vec<SessionQuestion>,
+    /// As far as they are answered.
+    pub(super) answers: Vec<Option<SessionAnswer>>,
+    pub(super) reply: oneshot::Sender<Vec<Option<SessionAnswer>>>,
+    /// One of the worker's [`REQUESTS_MAX`], until it is answered.
+    _turn: OwnedSemaphorePermit,
+}
+
+/// The way to one worker. Not bounded as a queue, because each letter is: groups by the memory
+/// budget, requests by [`REQUESTS_MAX`], the rest by the connections, each of which ends once.
+#[derive(Clone, Debug)]
+struct Mailbox {
+    mail: mpsc::UnboundedSender<Mail>,
+    requests: Arc<Semaphore>,
+}
+
+/// The workers, as others reach them. Made before the edge starts, and filled by its workers.
+#[derive(Debug)]
+pub struct Workers {
+    /// By the worker's number. A lock, because workers start while operators ask.
+    mailboxes: RwLock<Vec<Mailbox>>,
+    within: Duration,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { mailboxes: RwLock::default(), within: ANSWER_WITHIN }
+    }
+}
+
+impl Workers {
+    /// A worker starts: its number, and its mail.
+    pub(super) fn join(&self) -> (u16, mpsc::UnboundedSender<Mail>, mpsc::UnboundedReceiver<Mail>) {
+        let (mail, received) = mpsc::unbounded_channel();
+        let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
+        let mut mailboxes = self.mailboxes.write().unwrap_or_else(PoisonError::into_inner);
+        mailboxes.push(Mailbox { mail: mail.clone(), requests });
+        let number = u16::try_from(mailboxes.len() - 1).expect("config bounds workers far below");
+        (number, mail, received)
+    }
+
+    /// Sends a letter about a session to its worker.
+    pub(in crate::mqtt) fn send(&self, session: SessionId, mail: impl FnOnce(SlotKey) -> Mail) {
+        if let Some(mailbox) = self.mailbox(session.worker) {
+            // A worker that has ended has no session left.
+            mailbox.mail.send(mail(SlotKey::of(session.number))).unwrap_or_default();
+        }
+    }
+
+    /// Sends a letter to every worker.
+    pub(in crate::mqtt) fn send_all(&self, mail: impl Fn() -> Mail) {
+        let mailboxes = self.mailboxes.read().unwrap_or_else(PoisonError::into_inner);
+        mailboxes.iter().for_each(|mailbox| mailbox.mail.send(mail()).unwrap_or_default());
+    }
+
+    fn mailbox(&self, worker: u16) -> Option<Mailbox> {
+        let mailboxes = self.mailboxes.read().unwrap_or_else(PoisonError::into_inner);
+        mailboxes.get(usize::from(worker)).cloned()
+    }
+
+    async fn ask_all(&self, questions: Vec<SessionQuestion>) -> Vec<Option<SessionAnswer>> {
+        let mut found: Vec<Option<SessionAnswer>> = questions.iter().map(|_| None).collect();
+        let mut by_worker: Vec<(u16, Vec<usize>, Vec<SessionQuestion>)> = Vec::new();
+        for (place, question) in questions.into_iter().enumerate() {
+            let worker = question.session.worker;
+            let known = by_worker.iter().position(|(known, ..)| *known == worker);
+            let at = known.unwrap_or_else(|| {
+                by_worker.push((worker, Vec::new(), Vec::new()));
+                by_worker.len() - 1
+            });
+            by_worker[at].1.push(place);
+            by_worker[at].2.push(question);
+        }
+        // All are written before the first answer is waited for.
+        let mut replies = Vec::new();
+        for (worker, places, questions) in by_worker {
+            let Some(mailbox) = self.mailbox(worker) else { continue };
+            let Ok(turn) = mailbox.requests.acquire_owned().await else { continue };
+            let (reply, replied) = oneshot::channel();
+            let questions = Questions { questions, answers: Vec::new(), reply, _turn: turn };
+            // A worker that has ended has no session left.
+            if mailbox.mail.send(Mail::Questions(questions)).is_ok() {
+                replies.push((places, replied));
+            }
+        }
+        for (places, replied) in replies {
+            for (place, answer) in places.into_iter().zip(replied.await.unwrap_or_default()) {
+                found[place] = answer;
+            }
+        }
+        found
+    }
+}
+
+impl Sessions for Workers {
+    fn ask(
+        &self,
+        questions: Vec<SessionQuestion>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + '_>>
+    {
+        Box::pin(async move {
+            let found = tokio::time::timeout(self.within, self.ask_all(questions)).await;
+            let waited_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
+            found.map_err(|_| EdgeSilent { waited_ms })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Protocol, SessionFacts, UnixNanos};
+
+    fn question(worker: u16, number: u64) -> SessionQuestion {
+        let session = SessionId { worker, number };
+        SessionQuestion { session, vehicle: "A".into(), with_lines: false }
+    }
+
+    /// A worker whose sessions are called by their numbers; those of odd numbers have ended.
+    async fn answer(mut mail: mpsc::UnboundedReceiver<Mail>) {
+        while let Some(Mail::Questions(Questions { questions, reply, .. })) = mail.recv().await {
+            let answer = |question: &SessionQuestion| {
+                let SessionId { worker, number } = question.session;
+                let facts = SessionFacts {
+                    client_id: format!("{worker}-{number}"),
+                    protocol: Protocol::V5,
+                    address: None,
+                    connected_at: UnixNanos(0),
+                    last_packet_at: UnixNanos(0),
+                    keep_alive_seconds: 0,
+                };
+                let answer = SessionAnswer { facts, last_seen: UnixNanos(0), lines: Vec::new() };
+                (number % 2 == 0).then_some(answer)
+            };
+            drop(reply.send(questions.iter().map(answer).collect()));
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_come_in_the_order_of_the_questions_whoever_gives_them() {
+        let workers = Workers::default();
+        let (zero, one) = (workers.join(), workers.join());
+        assert_eq!((zero.0, one.0), (0, 1));
+        tokio::spawn(answer(zero.2));
+        tokio::spawn(answer(one.2));
+        let asked =
+            [question(1, 2), question(0, 4), question(1, 3), question(7, 0), question(1, 6)];
+        let found = workers.ask(asked.to_vec()).await.expect("all answer");
+        let names: Vec<_> = found
+            .iter()
+            .map(|found| found.as_ref().map(|found| found.facts.client_id.as_str()))
+            .collect();
+        assert_eq!(names, [Some("1-2"), Some("0-4"), None, None, Some("1-6")]);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_has_ended_has_no_session_and_a_stalled_one_is_told() {
+        let workers = Workers { within: Duration::from_millis(20), ..Workers::default() };
+        drop(workers.join());
+        assert_eq!(workers.ask(vec![question(0, 0)]).await, Ok(vec![None]));
+        let _stalled = workers.join();
+        let silent = workers.ask(vec![question(1, 0)]).await;
+        assert_eq!(silent, Err(EdgeSilent { waited_ms: 20 }));
+    }
+}

@@ -1,0 +1,21 @@
+//! One worker thread and what it owns: its sessions, its intake, its clock, its mailbox.
+//!
+//! A session lives in a slot of the worker's slab, beside its socket while there is one; a slot is
+//! named by a [`SlotKey`], which is a number: the groups that go to the lanes, letters between
+//! threads and timers carry it, so a slot outlives its socket for as long as a lane has an answer
+//! for it, and nothing points back at a connection.
+//!
+//! - `slot`: slots, keys, the slab.
+//! - `mailbox`: what reaches a worker from other threads: one queue, one kind of letter a reason.
+//! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
+
+mod mailbox;
+mod slot;
+mod tasks;
+mod thread;
+
+pub(super) use mailbox::Mail;
+pub use mailbox::Workers;
+pub(super) use slot::{Client, Hold, SlotKey, Socket};
+pub(super) use tasks::start;
+pub(super) use thread::{Limits, Shared, Worker};

@@ -1,0 +1,278 @@
+//! The slots of one worker: sessions, and their sockets while they have one.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use ntex::task::LocalWaker;
+use ntex_io::IoRef;
+
+use crate::{
+    model::{
+        Presence, Protocol, SessionAnswer, SessionFacts, SessionId, SessionQuestion, UnixNanos,
+    },
+    mqtt::{
+        clock::Tick,
+        session::Session,
+        vehicles::{NotKept, VehicleLimits, Vehicles},
+    },
+    uplink::{LastLine, TopicMemo},
+};
+
+/// Names a slot of one worker for as long as the slot lives; a number is never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) struct SlotKey {
+    index: u32,
+    generation: u32,
+}
+
+impl SlotKey {
+    /// As others know it: see [`SessionId`].
+    pub(in crate::mqtt) fn number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// Out of a number from [`Self::number`].
+    pub(in crate::mqtt) fn of(number: u64) -> Self {
+        let [index, generation] = [number & u64::from(u32::MAX), number >> 32]
+            .map(|half| u32::try_from(half).expect("32 bits each"));
+        Self { index, generation }
+    }
+}
+
+/// The slots of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Slab {
+    /// Bounded by the connections at once, and by what closed ones have still in the lanes.
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    generation: u32,
+    slot: Option<Slot>,
+}
+
+impl Slab {
+    pub(super) fn insert(&mut self, slot: Slot) -> SlotKey {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry { generation: 0, slot: None });
+            u32::try_from(self.entries.len() - 1).expect("fewer slots than descriptors")
+        });
+        let entry = &mut self.entries[index as usize];
+        entry.slot = Some(slot);
+        SlotKey { index, generation: entry.generation }
+    }
+
+    pub(super) fn get_mut(&mut self, key: SlotKey) -> Option<&mut Slot> {
+        let entry = self.entries.get_mut(key.index as usize)?;
+        entry.slot.as_mut().filter(|_| entry.generation == key.generation)
+    }
+
+    pub(super) fn remove(&mut self, key: SlotKey) -> Option<Slot> {
+        self.get_mut(key)?;
+        let entry = &mut self.entries[key.index as usize];
+        // A number that comes round again after four thousand million slots harms nobody: what was
+        // named by the first one is long gone.
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(key.index);
+        entry.slot.take()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (SlotKey, &mut Slot)> {
+        self.entries.iter_mut().enumerate().filter_map(|(index, entry)| {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let key = SlotKey { index, generation: entry.generation };
+            Some((key, entry.slot.as_mut()?))
+        })
+    }
+}
+
+/// One client of a worker.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Slot {
+    /// `None` once the connection has ended.
+    pub(in crate::mqtt) socket: Option<Socket>,
+    /// `None` until a CONNECT was accepted.
+    pub(in crate::mqtt) client: Option<Box<Client>>,
+}
+
+/// The socket's side of a slot.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Socket {
+    pub(in crate::mqtt) io: IoRef,
+    pub(in crate::mqtt) accepted: Tick,
+    /// Why it is not read, if it is not; the keep-alive clock stands still then.
+    pub(in crate::mqtt) hold: Hold,
+    /// Wakes the task that reads it.
+    pub(in crate::mqtt) resume: LocalWaker,
+}
+
+/// Why a socket is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) enum Hold {
+    /// It is read.
+    Nothing,
+    /// Its session holds as much as it may.
+    Full,
+    /// There is no memory for its next message.
+    NoRoom,
+}
+
+impl Socket {
+    pub(super) fn new(io: IoRef, accepted: Tick) -> Self {
+        Self { io, accepted, hold: Hold::Nothing, resume: LocalWaker::new() }
+    }
+
+    /// Wakes the task that reads it, whatever it waits for.
+    pub(super) fn wake(&self) {
+        self.resume.wake();
+        self.io.notify_dispatcher();
+    }
+}
+
+/// Who is at the other end, from an accepted CONNECT on.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Client {
+    /// Shared with the registry of client identifiers.
+    pub(in crate::mqtt) id: Arc<str>,
+    pub(in crate::mqtt) protocol: Protocol,
+    pub(in crate::mqtt) session: Session,
+    pub(in crate::mqtt) memo: TopicMemo,
+    connected_at: UnixNanos,
+    /// Nothing until something of it is durable: a client that only listens costs nothing here.
+    vehicles: Option<Box<Vehicles>>,
+}
+
+/// Where and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment<'a> {
+    pub(super) session: SessionId,
+    pub(super) now: UnixNanos,
+    pub(super) presence: &'a Presence,
+}
+
+impl Client {
+    pub(in crate::mqtt) fn new(
+        id: Arc<str>,
+        protocol: Protocol,
+        session: Session,
+        connected_at: UnixNanos,
+    ) -> Self {
+        let memo = TopicMemo::default();
+        Self { id, protocol, session, memo, connected_at, vehicles: None }
+    }
+
+    /// Keeps a line that is durable, and makes its vehicle present if it was not.
+    ///
+    /// # Errors
+    /// The bound that it is over.
+    pub(super) fn keep(
+        &mut self,
+        last: LastLine<'_>,
+        limits: &VehicleLimits,
+        moment: Moment<'_>,
+    ) -> Result<(), NotKept> {
+        let Moment { session, now, presence } = moment;
+        let vehicles = self.vehicles.get_or_insert_default();
+        vehicles.keep(last, now, limits, |vehicle| presence.enter(vehicle, session, now))
+    }
+
+    /// Answers an operator's question; nothing if it does not carry the vehicle.
+    pub(super) fn answer(
+        &self,
+        question: &SessionQuestion,
+        address: Option<SocketAddr>,
+        last_packet_at: UnixNanos,
+    ) -> Option<SessionAnswer> {
+        let (last_seen, lines) = self.vehicles.as_ref()?.lines(&question.vehicle)?;
+        let lines = lines.filter(|_| question.with_lines).map(<[u8]>::to_vec).collect();
+        let facts = SessionFacts {
+            client_id: self.id.to_string(),
+            protocol: self.protocol,
+            address,
+            connected_at: self.connected_at,
+            last_packet_at,
+            keep_alive_seconds: self.session.terms().keep_alive.into(),
+        };
+        Some(SessionAnswer { facts, last_seen, lines })
+    }
+
+    /// The connection has ended: its vehicles have one session less (PR-1).
+    pub(super) fn leave(&mut self, session: SessionId, presence: &Presence) {
+        let vehicles = self.vehicles.take();
+        for vehicle in vehicles.iter().flat_map(|vehicles| vehicles.known()) {
+            presence.leave(&vehicle.name, session, vehicle.seen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::MappingKey,
+        mqtt::{
+            session::{SessionLimits, Terms},
+            wire::Version,
+        },
+    };
+
+    const LIMITS: VehicleLimits =
+        VehicleLimits { vehicles_max: 2, line_bytes_max: 100, bytes_max: 1000 };
+
+    fn client() -> Client {
+        let terms = Terms { version: Version::V5, keep_alive: 60, asked_to_last: false };
+        let limits = SessionLimits {
+            receive_maximum: 1,
+            session_bytes_max: 1,
+            topic_alias_max: 0,
+            topic_bytes_max: 1,
+            topic_levels_max: 1,
+            user_properties_max: 0,
+            packet_ticks: 1,
+        };
+        let session = Session::new(terms, limits, Tick(0));
+        Client::new("c".into(), Protocol::V5, session, UnixNanos(1))
+    }
+
+    #[test]
+    fn a_vehicle_is_present_from_its_first_durable_line_to_the_end_of_the_connection() {
+        let presence = Presence::new(10);
+        let session = SessionId { worker: 3, number: 4 };
+        let mut client = client();
+        let moment = |now| Moment { session, now: UnixNanos(now), presence: &presence };
+        let mapping = MappingKey::of("m");
+        let last = |vehicle| LastLine { run: 0, mapping, vehicle, line: b"m x=1i 1\n" };
+        let question = |with_lines| SessionQuestion { session, vehicle: "A".into(), with_lines };
+        assert_eq!(client.answer(&question(true), None, UnixNanos(2)), None);
+        for (vehicle, now) in [(b"A", 5), (b"B", 6), (b"A", 7)] {
+            assert_eq!(client.keep(last(vehicle), &LIMITS, moment(now)), Ok(()));
+        }
+        assert_eq!(client.keep(last(b"C"), &LIMITS, moment(8)), Err(NotKept::Vehicles));
+        let answer = client.answer(&question(true), None, UnixNanos(9)).expect("it is carried");
+        let lines = vec![b"m x=1i 1\n".to_vec()];
+        assert_eq!((answer.last_seen, answer.lines), (UnixNanos(7), lines));
+        assert_eq!(answer.facts.client_id, "c");
+        let answer = client.answer(&question(false), None, UnixNanos(9)).expect("it is carried");
+        assert!(answer.lines.is_empty(), "they were not asked for");
+        assert_eq!(presence.counts().connected, 2);
+        client.leave(session, &presence);
+        let away = presence.find("A").expect("it is remembered");
+        assert_eq!((away.sessions.len(), away.last_seen), (0, UnixNanos(7)));
+        assert_eq!(presence.counts().connected, 0);
+    }
+
+    #[test]
+    fn a_key_names_one_slot_and_no_later_one_in_its_place() {
+        let mut slab = Slab::default();
+        let slot = || Slot { socket: None, client: None };
+        let first = slab.insert(slot());
+        assert_eq!(SlotKey::of(first.number()), first);
+        assert!(slab.remove(first).is_some());
+        let second = slab.insert(slot());
+        assert_ne!(first, second);
+        assert!(slab.get_mut(first).is_none() && slab.remove(first).is_none());
+        assert!(slab.get_mut(second).is_some());
+        assert_eq!(slab.iter_mut().map(|(key, _)| key).collect::<Vec<_>>(), [second]);
+    }
+}

@@ -1,0 +1,169 @@
+//! The three tasks of a worker: its mailbox, the end of its turns, its clock.
+
+use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll};
+
+use ntex::time::Millis;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::{
+    mailbox::{Mail, Questions},
+    slot::{Hold, SlotKey, Socket},
+    thread::{Shared, Worker},
+};
+use crate::{
+    mqtt::{
+        clock::TICK,
+        close::{Close, TAKEN_OVER},
+        vehicles::NotKept,
+    },
+    telemetry::ReasonLabel,
+    uplink::IntakeParts,
+};
+
+/// Starts a worker on the current thread: its tasks run until the thread's runtime ends.
+pub(in crate::mqtt) fn start(shared: Arc<Shared>, parts: &IntakeParts) -> Rc<Worker> {
+    let (worker, mail) = Worker::new(shared, parts);
+    supervise(&worker, "mailbox", read_mail(Rc::clone(&worker), mail));
+    supervise(&worker, "turns", end_turns(Rc::clone(&worker)));
+    supervise(&worker, "clock", tick(Rc::clone(&worker)));
+    worker
+}
+
+/// Runs a task for as long as the appliance does.
+fn supervise(worker: &Worker, what: &str, task: impl Future<Output = ()> + 'static) {
+    let name = format!("mqtt-{}-{what}", worker.number());
+    let guard = worker.shared.supervisor.guard(name);
+    ntex::rt::spawn(async move {
+        let _guard = guard;
+        task.await;
+    });
+}
+
+/// Questions answered before the vehicles have their turn again: each asks the kernel for an
+/// address, so these take some 50 µs.
+const QUESTIONS_A_TURN: usize = 64;
+
+/// Reads the mail, as much as has come, and then publishes the counts once.
+async fn read_mail(worker: Rc<Worker>, mut mail: UnboundedReceiver<Mail>) {
+    let mut silent = Vec::new();
+    while let Some(first) = mail.recv().await {
+        worker.open_letter(first, &mut silent);
+        // Those that are there now: one to itself waits for the next turn.
+        for _ in 0..mail.len() {
+            let Ok(next) = mail.try_recv() else { break };
+            worker.open_letter(next, &mut silent);
+        }
+        worker.release_held();
+        worker.intake.borrow().publish();
+        if !silent.is_empty() {
+            // What they have sent meanwhile is read before.
+            tokio::task::yield_now().await;
+            silent.drain(..).for_each(|key| worker.too_many_silent(key));
+        }
+        // The connections have their turn.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Hands over what gathered, once a turn: it is woken by the first message of a turn and lets the
+/// connections that are ready go first.
+async fn end_turns(worker: Rc<Worker>) {
+    loop {
+        poll_fn(|cx| {
+            if worker.dirty.get() {
+                return Poll::Ready(());
+            }
+            worker.flush.register(cx.waker());
+            Poll::Pending
+        })
+        .await;
+        tokio::task::yield_now().await;
+        worker.dirty.set(false);
+        worker.intake.borrow_mut().flush();
+    }
+}
+
+/// The half-second clock. Late ticks are not made up for: a stalled worker closes nobody.
+async fn tick(worker: Rc<Worker>) {
+    loop {
+        ntex::time::sleep(Millis::from(TICK)).await;
+        worker.ticked();
+    }
+}
+
+impl Worker {
+    fn open_letter(&self, mail: Mail, silent: &mut Vec<SlotKey>) {
+        match mail {
+            Mail::Group(answer) => self.answered(answer),
+            Mail::Questions(questions) => self.questions(questions),
+            Mail::TakenOver(key) => self.close(key, &Close::Reason(TAKEN_OVER), "taken-over"),
+            Mail::TooManySilent(key) => silent.push(key),
+            Mail::Drain => self.drain(),
+        }
+    }
+
+    /// Closes a peer that has said no CONNECT, if it has still not.
+    fn too_many_silent(&self, key: SlotKey) {
+        let said_nothing =
+            self.slots.borrow_mut().get_mut(key).is_some_and(|slot| slot.client.is_none());
+        if said_nothing {
+            self.close(key, &Close::Silent, "silent-max");
+        }
+    }
+
+    /// Answers as many questions as a turn may take, and leaves the rest to the next one.
+    fn questions(&self, mut questions: Questions) {
+        let done = questions.answers.len();
+        let some = questions.questions.iter().skip(done).take(QUESTIONS_A_TURN);
+        questions.answers.extend(some.map(|question| self.answer(question)));
+        if questions.answers.len() < questions.questions.len() {
+            self.mail.send(Mail::Questions(questions)).unwrap_or_default();
+        } else {
+            // An operator who has gone needs no answer.
+            drop(questions.reply.send(questions.answers));
+        }
+    }
+
+    /// Wakes every connection when the appliance begins to stop.
+    fn drain(&self) {
+        self.draining.set(true);
+        let mut slots = self.slots.borrow_mut();
+        slots.slab.iter_mut().filter_map(|(_, slot)| slot.socket.as_ref()).for_each(Socket::wake);
+    }
+
+    /// Half a second has passed: closes what is overdue, and counts.
+    fn ticked(&self) {
+        let now = self.now.get().next();
+        self.now.set(now);
+        self.wall.set(self.shared.clock.wall());
+        let mut overdue = Vec::new();
+        for (key, slot) in self.slots.borrow_mut().slab.iter_mut() {
+            let Some(socket) = slot.socket.as_ref() else { continue };
+            let due = match slot.client.as_mut() {
+                None => (now.since(socket.accepted) > self.limits().connect_ticks)
+                    .then_some((Close::Silent, "connect-timeout")),
+                Some(client) if socket.hold != Hold::Nothing => {
+                    client.session.resumed(now);
+                    None
+                }
+                Some(client) => client.session.overdue(now).map(|due| (due.close, due.cause)),
+            };
+            overdue.extend(due.map(|(close, cause)| (key, close, cause)));
+        }
+        for (key, close, cause) in overdue {
+            self.close(key, &close, cause);
+        }
+        self.release_held();
+        self.close_silent();
+        let metrics = &self.shared.metrics;
+        metrics.mqtt_silent_connections.set(i64::try_from(self.shared.silent.count()).unwrap_or(0));
+        metrics.mqtt_read_bytes.inc_by(self.read.take());
+        metrics.mqtt_written_bytes.inc_by(self.written.take());
+        for (count, why) in self.not_kept.take().into_iter().zip(NotKept::ALL) {
+            if count > 0 {
+                let label = ReasonLabel { reason: why.as_str() };
+                metrics.mqtt_dropped_last_lines.get_or_create_owned(&label).inc_by(count);
+            }
+        }
+    }
+}

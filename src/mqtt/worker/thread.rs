@@ -1,0 +1,414 @@
+//! The worker: what its sessions share, and its three tasks.
+//!
+//! Why cells: everything here is touched by one thread only, by one task at a time, and never
+//! across an await.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    net::IpAddr,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use ntex::task::LocalWaker;
+use ntex_io::{IoRef, types::PeerAddr};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use super::{
+    Workers,
+    mailbox::Mail,
+    slot::{Client, Hold, Moment, Slab, Slot, SlotKey, Socket},
+};
+use crate::{
+    env::{Clock, Supervisor},
+    model::{Presence, SessionAnswer, SessionId, SessionQuestion, UnixNanos},
+    mqtt::{
+        clock::{TICK, Tick},
+        close::Close,
+        connect::Announced,
+        registry::ClientRegistry,
+        session::SessionLimits,
+        silent::{SilentPeers, SilentTicket},
+        vehicles::{NotKept, VehicleLimits},
+    },
+    telemetry::{Metrics, ReasonLabel},
+    uplink::{Answer, Intake, IntakeParts},
+};
+
+/// The bounds of every connection of the edge.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::mqtt) struct Limits {
+    pub(in crate::mqtt) announced: Announced,
+    pub(in crate::mqtt) session: SessionLimits,
+    pub(in crate::mqtt) vehicles: VehicleLimits,
+    pub(in crate::mqtt) connect_bytes_max: usize,
+    pub(in crate::mqtt) control_bytes_max: usize,
+    pub(in crate::mqtt) packet_bytes_max: usize,
+    pub(in crate::mqtt) connect_ticks: u32,
+    pub(in crate::mqtt) sessions_max: usize,
+}
+
+/// What all workers share. Atomics, because each is one number with no other to agree with.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Shared {
+    pub(in crate::mqtt) limits: Limits,
+    pub(in crate::mqtt) metrics: Arc<Metrics>,
+    pub(in crate::mqtt) clock: Arc<dyn Clock>,
+    pub(in crate::mqtt) supervisor: Supervisor,
+    /// Filled by the sessions.
+    pub(in crate::mqtt) presence: Arc<Presence>,
+    /// Which session has which client identifier.
+    pub(in crate::mqtt) registry: ClientRegistry,
+    /// Who has connected and not said its CONNECT.
+    pub(in crate::mqtt) silent: SilentPeers,
+    /// The way to other workers.
+    pub(in crate::mqtt) workers: Arc<Workers>,
+    /// Connections that are open now.
+    pub(in crate::mqtt) live: AtomicUsize,
+    /// Identifiers given to clients that brought none.
+    pub(in crate::mqtt) assigned: AtomicUsize,
+    /// Whether a will, or a retained message, has been logged already.
+    pub(in crate::mqtt) told_will: AtomicBool,
+    pub(in crate::mqtt) told_retain: AtomicBool,
+}
+
+/// One worker's share.
+pub(in crate::mqtt) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    /// Its number among the workers.
+    number: u16,
+    pub(in crate::mqtt) slots: RefCell<Slots>,
+    pub(in crate::mqtt) intake: RefCell<Intake<SlotKey>>,
+    /// Something was taken in since the end of the last turn.
+    pub(super) dirty: Cell<bool>,
+    pub(super) flush: LocalWaker,
+    pub(super) draining: Cell<bool>,
+    pub(super) now: Cell<Tick>,
+    /// The time of day at that tick.
+    pub(super) wall: Cell<UnixNanos>,
+    /// Last lines that were not kept since the last tick, in the order of [`NotKept::ALL`].
+    pub(super) not_kept: Cell<[u64; NotKept::ALL.len()]>,
+    /// Bytes read and written since the last tick.
+    pub(super) read: Cell<u64>,
+    pub(super) written: Cell<u64>,
+    /// Answers on their way into a write buffer; kept to be used again.
+    scratch: Cell<Vec<u8>>,
+    /// To itself, for what has to wait for its next turn.
+    pub(super) mail: UnboundedSender<Mail>,
+}
+
+/// The sessions of a worker.
+#[derive(Debug, Default)]
+pub(in crate::mqtt) struct Slots {
+    pub(super) slab: Slab,
+    /// Those that are not read for want of memory, the longest waiting first.
+    pub(super) held: Vec<SlotKey>,
+}
+
+impl Slots {
+    pub(in crate::mqtt) fn get_mut(&mut self, key: SlotKey) -> Option<&mut Slot> {
+        self.slab.get_mut(key)
+    }
+
+    /// A socket is not read until there is memory.
+    pub(in crate::mqtt) fn hold(&mut self, key: SlotKey) {
+        self.held.push(key);
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// A worker for the current thread, and its mail.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        parts: &IntakeParts,
+    ) -> (Rc<Self>, UnboundedReceiver<Mail>) {
+        let (number, mail, received) = shared.workers.join();
+        let answers = mail.clone();
+        let intake = parts.open(Arc::new(move |answer| {
+            // A worker that has ended acknowledges nobody any more.
+            answers.send(Mail::Group(answer)).unwrap_or_default();
+        }));
+        let worker = Rc::new(Self {
+            number,
+            wall: Cell::new(shared.clock.wall()),
+            not_kept: Cell::default(),
+            shared,
+            slots: RefCell::default(),
+            intake: RefCell::new(intake),
+            dirty: Cell::new(false),
+            flush: LocalWaker::new(),
+            draining: Cell::new(false),
+            now: Cell::new(Tick(0)),
+            read: Cell::new(0),
+            written: Cell::new(0),
+            scratch: Cell::default(),
+            mail,
+        });
+        (worker, received)
+    }
+
+    /// Its number among the workers.
+    pub(super) fn number(&self) -> u16 {
+        self.number
+    }
+
+    pub(in crate::mqtt) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(in crate::mqtt) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(in crate::mqtt) fn tick(&self) -> Tick {
+        self.now.get()
+    }
+
+    /// The time of day, to a tick.
+    pub(in crate::mqtt) fn wall(&self) -> UnixNanos {
+        self.wall.get()
+    }
+
+    /// The time of day at an earlier tick.
+    fn wall_at(&self, tick: Tick) -> UnixNanos {
+        let nanos = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);
+        let ago = nanos.saturating_mul(self.now.get().since(tick).into());
+        self.wall.get().saturating_add(-ago)
+    }
+
+    /// A session of its own, as others know it.
+    pub(in crate::mqtt) fn session_id(&self, key: SlotKey) -> SessionId {
+        SessionId { worker: self.number, number: key.number() }
+    }
+
+    pub(in crate::mqtt) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Gives a new connection its slot; `None` if there are too many, or the appliance is stopping.
+    pub(in crate::mqtt) fn admit(&self, io: IoRef) -> Option<(SlotKey, SilentTicket)> {
+        self.shared.metrics.mqtt_accepted_connections.inc();
+        let before = self.shared.live.fetch_add(1, Ordering::Relaxed);
+        if self.draining.get() || before >= self.limits().sessions_max {
+            self.shared.live.fetch_sub(1, Ordering::Relaxed);
+            self.closing(if self.draining.get() { "shutdown" } else { "sessions-max" });
+            return None;
+        }
+        self.shared.metrics.mqtt_open_sessions.inc();
+        let address = io.query::<PeerAddr>().get().map(|address| address.into_inner().ip());
+        let socket = Some(Socket::new(io, self.now.get()));
+        let key = self.slots.borrow_mut().slab.insert(Slot { socket, client: None });
+        let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        let now = self.shared.clock.monotonic();
+        let ticket = self.shared.silent.arrived(self.session_id(key), address, now);
+        self.close_silent();
+        Some((key, ticket))
+    }
+
+    /// Closes peers that have said no CONNECT, past the bounds on them.
+    pub(super) fn close_silent(&self) {
+        for session in self.shared.silent.excess(self.shared.clock.monotonic()) {
+            self.shared.workers.send(session, Mail::TooManySilent);
+        }
+    }
+
+    /// A CONNECT was accepted: the client has its slot from now on.
+    pub(in crate::mqtt) fn connected(&self, key: SlotKey, client: Client) {
+        let mut slots = self.slots.borrow_mut();
+        // It may have been closed while it was greeted.
+        let Some(slot) = slots.get_mut(key) else { return };
+        let session = self.session_id(key);
+        if let Some(before) = self.shared.registry.take(&client.id, session) {
+            self.shared.workers.send(before, Mail::TakenOver);
+        }
+        slot.client = Some(Box::new(client));
+    }
+
+    /// A connection has ended. Its slot goes once no lane has an answer for it any more.
+    pub(in crate::mqtt) fn closed(&self, key: SlotKey, cause: &'static str) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(key) else { return };
+        if slot.socket.take().is_none() {
+            return; // It was closed before its task noticed.
+        }
+        let session = self.session_id(key);
+        let mut is_done = true;
+        if let Some(client) = slot.client.as_mut() {
+            self.shared.registry.release(&client.id, session);
+            client.leave(session, &self.shared.presence);
+            is_done = client.session.is_answered();
+        }
+        if is_done {
+            slots.slab.remove(key);
+        }
+        self.shared.live.fetch_sub(1, Ordering::Relaxed);
+        self.shared.metrics.mqtt_open_sessions.dec();
+        self.closing(cause);
+    }
+
+    /// Ends a connection at once; its task notices later. What it took in is made durable and
+    /// counted all the same.
+    pub(super) fn close(&self, key: SlotKey, close: &Close, cause: &'static str) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(key) else { return };
+        let Some(socket) = slot.socket.as_ref() else { return };
+        let version = slot.client.as_ref().map(|client| client.session.terms().version);
+        let words = close.words(version);
+        self.write(socket, words.as_ref());
+        socket.io.close();
+        drop(slots);
+        self.closed(key, cause);
+    }
+
+    /// Counts why a connection closes.
+    pub(in crate::mqtt) fn closing(&self, cause: &'static str) {
+        let label = ReasonLabel { reason: cause };
+        self.shared.metrics.mqtt_closed_connections.get_or_create_owned(&label).inc();
+    }
+
+    /// Counts something that is accepted and not served yet, and logs it the first time.
+    pub(in crate::mqtt) fn unserved(&self, feature: &'static str, told: &AtomicBool) {
+        let label = ReasonLabel { reason: feature };
+        self.shared.metrics.mqtt_unserved_features.get_or_create_owned(&label).inc();
+        if !told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                feature,
+                "accepted, but not served by this version; counted from now on"
+            );
+        }
+    }
+
+    /// Counts bytes that were read.
+    pub(in crate::mqtt) fn read(&self, bytes: usize) {
+        self.read.set(self.read.get() + bytes as u64);
+    }
+
+    /// Writes to a socket, in one piece.
+    pub(in crate::mqtt) fn write(&self, socket: &Socket, bytes: &[u8]) {
+        // An error means that the connection is closing: nobody is left to read this.
+        if !bytes.is_empty() && socket.io.encode_slice(bytes).is_ok() {
+            self.written.set(self.written.get() + bytes.len() as u64);
+        }
+    }
+
+    /// An identifier for a client that brought none. The number is this process' own; the rest
+    /// cannot be guessed by somebody who would take the session over.
+    pub(in crate::mqtt) fn assigned_id(&self) -> String {
+        let number = self.shared.assigned.fetch_add(1, Ordering::Relaxed);
+        format!("fleetline-{number}-{:016x}", rand::random::<u64>())
+    }
+
+    /// Gives a cleared buffer to fill.
+    pub(in crate::mqtt) fn with_scratch<R>(&self, fill: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let mut scratch = self.scratch.take();
+        scratch.clear();
+        let result = fill(&mut scratch);
+        self.scratch.set(scratch);
+        result
+    }
+
+    /// Something was taken in: the turn has an end.
+    pub(in crate::mqtt) fn dirty(&self) {
+        if !self.dirty.replace(true) {
+            self.flush.wake();
+        }
+    }
+
+    /// Counts a last line that is not kept.
+    #[cold]
+    fn not_kept(&self, why: NotKept) {
+        let mut not_kept = self.not_kept.get();
+        not_kept[why as usize] += 1;
+        self.not_kept.set(not_kept);
+    }
+
+    /// A group of its own is durable, or never will be.
+    pub(super) fn answered(&self, answer: Answer<SlotKey>) {
+        let Answer { group, durable } = answer;
+        let mut slots = self.slots.borrow_mut();
+        let mut lines = group.last_lines().peekable();
+        for (index, run) in group.runs().iter().enumerate() {
+            let key = run.owner;
+            let Some(slot) = slots.get_mut(key) else {
+                debug_assert!(false, "a slot stays until its lanes have answered");
+                continue;
+            };
+            let Some(client) = slot.client.as_mut() else { continue };
+            if !durable {
+                client.session.lost(run.count); // UP-2
+            } else {
+                let (session, now) = (self.session_id(key), self.wall.get());
+                let moment = Moment { session, now, presence: &self.shared.presence };
+                // Before the acknowledgement, so that whoever has it finds the line. One that has
+                // gone is not present any more, whatever is still made durable.
+                while let Some(last) = lines.next_if(|last| last.run == index) {
+                    if slot.socket.is_some()
+                        && let Err(why) = client.keep(last, &self.limits().vehicles, moment)
+                    {
+                        self.not_kept(why);
+                    }
+                }
+                let mut intake = self.intake.borrow_mut();
+                client.session.durable(run.first, run.count, |outcome| intake.finish(outcome));
+            }
+            match slot.socket.as_mut() {
+                Some(socket) => self.acknowledge(client, socket),
+                None if client.session.is_answered() => {
+                    slots.slab.remove(key);
+                }
+                None => {}
+            }
+        }
+        drop(lines);
+        self.intake.borrow_mut().reuse(group);
+    }
+
+    /// Writes the acknowledgements that are due, in one piece, and reads on if that made room.
+    fn acknowledge(&self, client: &mut Client, socket: &mut Socket) {
+        self.with_scratch(|out| {
+            client.session.acknowledge(out);
+            self.write(socket, out);
+        });
+        if self.draining.get() {
+            socket.resume.wake();
+        }
+        if socket.hold == Hold::Full && !client.session.is_full() {
+            socket.hold = Hold::Nothing;
+            socket.resume.wake();
+        }
+    }
+
+    /// Reads on where there was no memory, if there is now. Each takes its message in a turn of its
+    /// own, and is held again if that was too early.
+    pub(super) fn release_held(&self) {
+        let mut slots = self.slots.borrow_mut();
+        if slots.held.is_empty() || !self.intake.borrow().has_room() {
+            return;
+        }
+        for key in std::mem::take(&mut slots.held) {
+            let socket = slots.get_mut(key).and_then(|slot| slot.socket.as_mut());
+            if let Some(socket) = socket.filter(|socket| socket.hold == Hold::NoRoom) {
+                socket.hold = Hold::Nothing;
+                socket.resume.wake();
+            }
+        }
+    }
+
+    pub(super) fn answer(&self, question: &SessionQuestion) -> Option<SessionAnswer> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(SlotKey::of(question.session.number))?;
+        let (socket, client) = (slot.socket.as_ref()?, slot.client.as_ref()?);
+        let address = socket.io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
+        client.answer(question, address, self.wall_at(client.session.heard()))
+    }
+}
