@@ -178,6 +178,12 @@ impl<'a> Decoder<'a> {
                 told.times_dropped
             ));
         }
+        if told.times_repeated > 0 {
+            complain(format_args!(
+                "{} times lie in an hour that their zone has twice; the first was taken",
+                told.times_repeated
+            ));
+        }
         if told.values_dropped > 0 {
             complain(format_args!("{} values that are not finite left out", told.values_dropped));
         }
@@ -216,6 +222,7 @@ impl<'a> Decoder<'a> {
             "points_empty": told.points_empty,
             "values_dropped": told.values_dropped,
             "times_dropped": told.times_dropped,
+            "times_repeated": told.times_repeated,
             "properties_unknown": told.properties_unknown,
             "failures": failures,
         }))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    mapping::{FieldForm, compile::Compiled, file::MappingText},
+    mapping::{compile::Compiled, convert, file::MappingText},
     model::{Catalog, FieldType, LineDialect, Measurement},
 };
 
@@ -53,18 +53,16 @@ impl CatalogBuilder {
     fn fields(&self, compiled: &Compiled) -> Vec<(String, FieldType)> {
         let mut fields = Vec::new();
         for field in &compiled.fields {
-            let field_type = match &field.form {
-                FieldForm::Scalar(scalar) => scalar.field_type(),
-                FieldForm::JsonList(_) | FieldForm::JsonMap(..) => FieldType::String,
-                // Their names come with the payload.
-                FieldForm::SpreadList(_) | FieldForm::SpreadMap(..) => continue,
-            };
+            // Other names come with the payload.
+            let field_type = convert::field_type(&field.form, field.conversion.as_deref());
+            let Some(field_type) = field_type else { continue };
             let stored = match (field_type, self.dialect) {
                 (FieldType::Unsigned, LineDialect::Signed) => FieldType::Integer,
                 (field_type, _) => field_type,
             };
             fields.push((field.name.to_string(), stored));
         }
+        fields.extend(compiled.constants.types.iter().cloned());
         fields
     }
 }

@@ -33,12 +33,39 @@
 //! A topic whose mappings all select by something else than the topic, none of which takes a
 //! message, makes it a dead letter `schema-unknown`.
 //!
-//! In `fields.exclude` a `*` stands for any run of characters, dots included; excluding a record
-//! excludes all of it. `fields.rename` of a record renames the start of all names below it.
+//! # Time
+//! `time = { field, unit }`: an integer, a number with a fraction (read from its digits) or a
+//! number in quotes counts `s`, `ms`, `us` or `ns`; text is ISO 8601 (`unit = "iso8601"`, which may
+//! be left out for text); timestamps bring their unit. Beside them:
+//! - `zone = "Europe/Berlin"`: where texts without an offset are of; without it they are dead
+//!   letters. Of the hour that autumn has twice the first is taken (and `decode` says so); a time
+//!   that spring skips is a dead letter.
+//! - `plus = { field, unit }`: added, and may be negative: events relative to their message.
+//! - `unset = "received"`: a clock that is not set (absent, empty, or before 1981, because clocks
+//!   begin at 0, 1970 or 1980) means the time of receipt, to which `plus` is then added.
+//!
+//! # Fields
+//! In `fields.include` and `fields.exclude` a `*` stands for any run of characters, dots included;
+//! naming a record names all of it. What is both is excluded. `fields.rename` of a record renames
+//! the start of all names below it; the empty name drops it.
+//!
+//! `convert."path" = { name, factor, offset, as }` changes a field's values, also those of a list or
+//! map: value times `factor` plus `offset`, exact in decimals, which makes a float unless `as` says
+//! `"integer"`; `as` alone makes a `"float"`, `"integer"`, `"boolean"` or `"string"` of what it can,
+//! numbers in text included. An empty text gives nothing; what cannot become the type, an integer
+//! that is not whole among it, is a dead letter. `when` and tags read the value as it came.
+//!
+//! `constant = { tags = { … }, fields = { … } }`: what every point has and no payload brings.
+//!
+//! # Paths
+//! A path's dots lead into records. A name that holds a dot itself may stand as it is wherever
+//! nothing else is named so, and otherwise in double quotes: `tags = ['"veh.id"']`. In `when` a name
+//! with other characters than letters, digits, `_`, `-`, `+`, `$` stands in quotes too.
 
 pub mod avro;
 mod catalog;
 mod compile;
+mod convert;
 mod decoder;
 mod file;
 mod filter;
@@ -48,14 +75,17 @@ pub(crate) mod names;
 mod plan;
 mod plans;
 pub mod protobuf;
+mod time;
 mod topic;
 
 #[cfg(test)]
 mod tests;
 
+pub use convert::{Conversion, Target};
 pub use decoder::Decoder;
 pub use filter::{Comparison, Filter, Operand};
 pub use layout::{Layout, Place, RecordLayout, SlotIdx};
-pub use plan::{Duplicates, Field, FieldForm, Plan, Select, SlotPlan, Source, Tag, Time};
+pub use plan::{Duplicates, Field, FieldForm, Plan, Select, SlotPlan, Source, Tag};
 pub use plans::{LoadErrors, Options, Plans};
+pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS};
 pub use topic::TopicMatch;

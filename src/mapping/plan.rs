@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use crate::{
-    mapping::{Decoder, Filter, SlotIdx},
+    mapping::{Conversion, Decoder, Filter, SlotIdx, Time},
     model::MappingKey,
-    schema::{Scalar, Unit},
+    schema::Scalar,
 };
 
 /// One compiled mapping.
@@ -38,6 +38,8 @@ pub struct Plan {
     pub time: Option<Time>,
     /// In declaration order, nested ones at their place.
     pub fields: Box<[Field]>,
+    /// `,key=value` of each field that every point has behind its others; most plans have none.
+    pub constant_fields: Box<[u8]>,
     /// What points of one message with equal series and time mean.
     pub duplicates: Duplicates,
     /// Whether another mapping writes points without a time of their own to the same measurement:
@@ -49,7 +51,10 @@ impl Plan {
     /// Whether points may get the time of receipt.
     #[must_use]
     pub const fn may_stamp(&self) -> bool {
-        self.time.is_none()
+        match &self.time {
+            None => true,
+            Some(time) => time.unset_is_received && time.plus.is_none(),
+        }
     }
 }
 
@@ -109,6 +114,8 @@ pub enum Source {
     Capture(usize),
     /// A payload field.
     Slot(SlotIdx, Scalar),
+    /// What the mapping says; of a tag only.
+    Constant(Box<str>),
 }
 
 /// One tag.
@@ -122,18 +129,6 @@ pub struct Tag {
     pub source: Source,
 }
 
-/// The payload field that is the point's time.
-#[derive(Clone, Debug)]
-pub struct Time {
-    /// Its slot.
-    pub slot: SlotIdx,
-    /// How it lies there: [`Scalar::Integer`], [`Scalar::Unsigned`], [`Scalar::Ticks`] or
-    /// [`Scalar::Timestamp`].
-    pub scalar: Scalar,
-    /// What an integer counts; not looked at for the others.
-    pub unit: Unit,
-}
-
 /// One field.
 #[derive(Clone, Debug)]
 pub struct Field {
@@ -145,6 +140,8 @@ pub struct Field {
     pub slot: SlotIdx,
     /// What is written.
     pub form: FieldForm,
+    /// What each of its values becomes before.
+    pub conversion: Option<Box<Conversion>>,
 }
 
 /// What a field writes.

@@ -249,6 +249,7 @@ impl Loader<'_> {
             tags: compiled.tags.into(),
             time: compiled.time,
             fields: compiled.fields.into(),
+            constant_fields: compiled.constants.text.into(),
             duplicates: text.duplicates.unwrap_or_default(),
             shares_stamps: false,
         });

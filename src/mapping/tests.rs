@@ -43,7 +43,9 @@ fn load(files: &[(&str, &str)], dialect: LineDialect) -> Result<Plans, Vec<Strin
 /// Checks what is told of one mapping file.
 fn check_bad(toml: &str, expect: &[&str]) {
     let told = load(&[("m.proto", PROTO), ("m.toml", toml)], LineDialect::Unsigned);
-    assert_eq!(told.expect_err("it is wrong"), expect, "{toml}");
+    // Not `expect_err`: plans are too many words for a test's stack.
+    let told = told.err().unwrap_or_default();
+    assert_eq!(told, expect, "{toml}");
 }
 
 /// A mapping of a message: its fixed part is nine lines, `rest` begins at line 10.
@@ -68,7 +70,8 @@ fn keys_and_their_types_are_checked_strictly() {
             "m.toml:11: unknown key `whenn`; did you mean `when`?",
             "m.toml:12: unknown key `foobar`; a mapping has no such key; known are name, topic, \
              format, schema, message, measurement, vehicle, tags, time, points, fields, when, \
-             select, schema-id, content-type, repeated, bytes, duplicates",
+             select, schema-id, content-type, repeated, bytes, duplicates, \
+             convert, constant",
         ],
     );
     check_bad(
@@ -139,12 +142,12 @@ fn paths_are_resolved_and_what_they_name_must_fit() {
         &["m.toml:11: `time`: `ts` is a timestamp and brings its unit; remove `unit`"],
     );
     wrong(
-        "time = { field = \"model\", unit = \"ms\" }",
-        &["m.toml:11: `time`: `model` is a string; it must be an integer or a timestamp"],
+        "time = { field = \"n\", unit = \"ms\" }",
+        &["m.toml:11: `time`: `n` is a record; it must be a number, a text or a timestamp"],
     );
     wrong(
         "time = { field = \"at\", unit = \"min\" }",
-        &["m.toml:11: `unit` cannot be `min`; write one of s, ms, us, ns"],
+        &["m.toml:11: `unit` cannot be `min`; write one of s, ms, us, ns, iso8601"],
     );
     wrong(
         "points = \"model\"",
@@ -208,7 +211,7 @@ fn what_has_no_place_in_a_line_must_be_excluded() {
     );
     check_bad(
         &mapping("Plain", "fields.exclude = [\"*\"]"),
-        &["m.toml:1: no field is left to write; exclude less"],
+        &["m.toml:1: no field is left to write; exclude less, or include more"],
     );
 }
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod cause;
+mod decimal;
 mod dialect;
 mod disposition;
 mod letter;
@@ -16,6 +17,7 @@ mod words;
 
 pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
+pub use decimal::Decimal;
 pub use dialect::LineDialect;
 pub use disposition::Disposition;
 pub use letter::{

@@ -94,6 +94,8 @@ pub enum Kind {
 pub enum Scalar {
     /// `f64::to_bits`. A float.
     Float64,
+    /// Two slots: a JSON number as [`Self::Float64`], then the range of its digits. A float.
+    Digits,
     /// `f32::to_bits`, zero-extended. A float that prints as a 32-bit float does.
     Float32,
     /// An `i64`, two's complement. An integer.
@@ -122,7 +124,7 @@ impl Scalar {
     #[must_use]
     pub const fn slots(&self) -> u16 {
         match self {
-            Self::Timestamp | Self::Duration => 2,
+            Self::Timestamp | Self::Duration | Self::Digits => 2,
             _ => 1,
         }
     }
@@ -131,7 +133,7 @@ impl Scalar {
     #[must_use]
     pub const fn field_type(&self) -> FieldType {
         match self {
-            Self::Float64 | Self::Float32 => FieldType::Float,
+            Self::Float64 | Self::Float32 | Self::Digits => FieldType::Float,
             Self::Integer | Self::Ticks(_) | Self::Timestamp | Self::Duration => FieldType::Integer,
             Self::Unsigned => FieldType::Unsigned,
             Self::Boolean => FieldType::Boolean,
@@ -143,7 +145,7 @@ impl Scalar {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Float64 | Self::Float32 => "a float",
+            Self::Float64 | Self::Float32 | Self::Digits => "a float",
             Self::Integer => "an integer",
             Self::Unsigned => "an unsigned integer",
             Self::Boolean => "a boolean",

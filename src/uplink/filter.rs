@@ -51,7 +51,9 @@ fn compare(
         return None;
     }
     match (scalar, operand) {
-        (Scalar::Float64, Operand::Float(other)) => value::f64_of(slot).partial_cmp(other),
+        (Scalar::Float64 | Scalar::Digits, Operand::Float(other)) => {
+            value::f64_of(slot).partial_cmp(other)
+        }
         (Scalar::Float32, Operand::Float(other)) => {
             // As a 32-bit float, so that `x == 0.1` is true of the nearest one to 0.1.
             value::f32_of(slot).partial_cmp(&narrowed(*other))

@@ -1,6 +1,7 @@
 //! Vehicle → spool: what happens to a message between its arrival and its lines.
 
 mod avro;
+mod convert;
 pub(crate) mod decode;
 mod destination;
 mod duplicates;
@@ -21,6 +22,7 @@ mod outcome;
 mod point;
 mod protobuf;
 mod slots;
+mod time;
 mod told;
 mod transcode;
 mod trouble;

@@ -6,7 +6,7 @@ use crate::{
     mapping::{Field, FieldForm, Plan, SlotIdx, Source, TopicMatch, names},
     model::{Cause, LineDialect, UnixNanos},
     schema::{Scalar, Unit},
-    uplink::{DecodeError, Limits, Slot, Slots, filter, line, value},
+    uplink::{DecodeError, Limits, Slot, Slots, filter, line, time, value},
 };
 
 /// What a point needs beside its plan and its slots.
@@ -56,13 +56,15 @@ pub(crate) enum Outcome {
     Empty,
 }
 
-/// Values that were left out of a message's points.
+/// Values that were left out of a message's points, and what is doubtful about those that are not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
     /// NaN and infinities, which line protocol cannot say.
     pub(crate) not_finite: u32,
     /// Times, not the point's own, that do not fit nanoseconds in 64 bits.
     pub(crate) times: u32,
+    /// No value: points' own times in an hour that their zone has twice.
+    pub(crate) repeated_times: u32,
 }
 
 /// Writes the point that the slots hold. `left_out` counts values that could not be written.
@@ -99,42 +101,23 @@ pub(crate) fn write(
         into.truncate(start);
         return Ok(Outcome::Empty);
     }
+    into.extend_from_slice(&plan.constant_fields);
     // Each field begins with a comma; the first one's is the space after the series.
     into[series_end] = b' ';
     into.push(b' ');
-    let (time, is_stamped) = time_of(plan, slots, context)?;
+    let moment = time::of_point(plan, slots, context)?;
+    left_out.repeated_times += u32::from(moment.is_repeated);
     let time_start = into.len();
-    line::push_digits(into, time);
+    line::push_digits(into, moment.nanos);
     into.push(b'\n');
-    let end = into.len();
-    Ok(Outcome::Written(Line { start, series_end, time_start, end, time, is_stamped }))
-}
-
-/// The point's time in nanoseconds, and whether it is the context's stamp.
-///
-/// # Errors
-/// It is absent, out of range or out of bounds.
-fn time_of(plan: &Plan, slots: &Slots, context: &Context<'_>) -> Result<(i64, bool), DecodeError> {
-    let Some(time) = &plan.time else { return Ok((context.stamp.0, true)) };
-    let slot = slots.slot(time.slot);
-    if slot.is_absent() {
-        return Err(DecodeError::new(Cause::TimeInvalid, "it is absent").in_slot(time.slot));
-    }
-    let nanos = value::nanos_of(slots, time.slot, slot, &time.scalar, time.unit)?;
-    if is_out_of_bounds(nanos, context) {
-        return Err(
-            DecodeError::new(Cause::TimeOutOfBounds, "it is out of bounds").in_slot(time.slot)
-        );
-    }
-    Ok((nanos, false))
-}
-
-/// Whether a time lies too far from the time of receipt.
-pub(crate) fn is_out_of_bounds(nanos: i64, context: &Context<'_>) -> bool {
-    let distance = i128::from(nanos) - i128::from(context.received_at.0);
-    let as_nanos =
-        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
-    distance > as_nanos(context.limits.time_ahead) || -distance > as_nanos(context.limits.time_past)
+    Ok(Outcome::Written(Line {
+        start,
+        series_end,
+        time_start,
+        end: into.len(),
+        time: moment.nanos,
+        is_stamped: moment.is_stamped,
+    }))
 }
 
 /// Appends `,key=value`, or nothing if the value is absent or empty.
@@ -147,6 +130,7 @@ pub(crate) fn push_tag(
     into: &mut Vec<u8>,
 ) -> Result<(), DecodeError> {
     let text = match source {
+        Source::Constant(text) => text.as_bytes(),
         Source::Capture(level) => context.matched.level(context.topic, *level).as_bytes(),
         Source::Slot(slot, Scalar::String) => slots.bytes_of(context.payload, slots.slot(*slot)),
         Source::Slot(slot, scalar) => {
@@ -168,7 +152,7 @@ pub(crate) fn push_tag(
 }
 
 /// Appends a value that is no text, as it stands in a tag or in a key.
-fn push_plain(into: &mut Vec<u8>, scalar: &Scalar, slot: Slot) {
+pub(super) fn push_plain(into: &mut Vec<u8>, scalar: &Scalar, slot: Slot) {
     match scalar {
         Scalar::Boolean => {
             into.extend_from_slice(if slot.to_bits() == 0 { b"false" } else { b"true" });
@@ -197,16 +181,16 @@ fn check_tag(text: &[u8], source: &Source, limits: &Limits) -> Result<(), Decode
     let error = DecodeError::new(Cause::TagInvalid, what);
     Err(match source {
         Source::Slot(slot, _) => error.in_slot(*slot),
-        Source::Capture(_) => error,
+        Source::Capture(_) | Source::Constant(_) => error,
     })
 }
 
 /// Appends fields.
-struct FieldWriter<'a, 'b> {
-    slots: &'a Slots,
-    context: &'a Context<'a>,
-    into: &'b mut Vec<u8>,
-    left_out: &'b mut LeftOut,
+pub(super) struct FieldWriter<'a, 'b> {
+    pub(super) slots: &'a Slots,
+    pub(super) context: &'a Context<'a>,
+    pub(super) into: &'b mut Vec<u8>,
+    pub(super) left_out: &'b mut LeftOut,
     /// How many fields the point has so far.
     written: u32,
 }
@@ -223,7 +207,10 @@ impl FieldWriter<'_, '_> {
         self.into.push(b',');
         self.into.extend_from_slice(&field.key);
         let written = match &field.form {
-            FieldForm::Scalar(scalar) => self.value(scalar, slot, field.slot),
+            FieldForm::Scalar(scalar) => match &field.conversion {
+                None => self.value(scalar, slot, field.slot),
+                Some(conversion) => self.converted(conversion, scalar, slot, field.slot),
+            },
             FieldForm::SpreadList(scalar) => {
                 self.into.truncate(mark);
                 return self.spread_list(field, scalar);
@@ -232,8 +219,8 @@ impl FieldWriter<'_, '_> {
                 self.into.truncate(mark);
                 return self.spread_map(field, key, scalar);
             }
-            FieldForm::JsonList(scalar) => Ok(self.json(None, scalar, field.slot)),
-            FieldForm::JsonMap(key, scalar) => Ok(self.json(Some(key), scalar, field.slot)),
+            FieldForm::JsonList(scalar) => self.json(field, None, scalar),
+            FieldForm::JsonMap(key, scalar) => self.json(field, Some(key), scalar),
         };
         self.keep(written, mark)
     }
@@ -251,7 +238,7 @@ impl FieldWriter<'_, '_> {
 
     /// Counts a float that is left out unless it is finite.
     #[inline]
-    fn finite(&mut self, is_finite: bool) -> bool {
+    pub(super) fn finite(&mut self, is_finite: bool) -> bool {
         self.left_out.not_finite += u32::from(!is_finite);
         is_finite
     }
@@ -264,12 +251,20 @@ impl FieldWriter<'_, '_> {
         nanos
     }
 
+    /// Appends one value of a list or map.
+    fn element(&mut self, field: &Field, scalar: &Scalar, slot: Slot) -> Result<bool, DecodeError> {
+        match &field.conversion {
+            None => self.value(scalar, slot, field.slot),
+            Some(conversion) => self.converted(conversion, scalar, slot, field.slot),
+        }
+    }
+
     /// Appends one value; false, and counted, if line protocol cannot say it.
     #[inline]
     fn value(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) -> Result<bool, DecodeError> {
         let into = &mut *self.into;
         match scalar {
-            Scalar::Float64 => {
+            Scalar::Float64 | Scalar::Digits => {
                 let is_finite = line::push_f64(into, value::f64_of(slot));
                 return Ok(self.finite(is_finite));
             }
@@ -324,7 +319,7 @@ impl FieldWriter<'_, '_> {
             self.into.extend_from_slice(&field.key);
             line::push_digits(self.into, index);
             self.into.push(b'=');
-            let written = self.value(scalar, item.value, field.slot);
+            let written = self.element(field, scalar, item.value);
             self.keep(written, mark)?;
         }
         Ok(())
@@ -356,7 +351,7 @@ impl FieldWriter<'_, '_> {
                 _ => push_plain(self.into, key, item.key),
             }
             self.into.push(b'=');
-            let written = self.value(scalar, item.value, field.slot);
+            let written = self.element(field, scalar, item.value);
             self.keep(written, mark)?;
         }
         Ok(())
@@ -364,7 +359,13 @@ impl FieldWriter<'_, '_> {
 
     /// One JSON array or object, as a string field's value. What stands between its quotes is
     /// written plain and escaped in place, so that no second buffer is needed.
-    fn json(&mut self, key: Option<&Scalar>, scalar: &Scalar, at: SlotIdx) -> bool {
+    fn json(
+        &mut self,
+        field: &Field,
+        key: Option<&Scalar>,
+        scalar: &Scalar,
+    ) -> Result<bool, DecodeError> {
+        let at = field.slot;
         let start = self.into.len();
         self.into.push(if key.is_some() { b'{' } else { b'[' });
         for (index, item) in self.slots.items(at).enumerate() {
@@ -384,11 +385,16 @@ impl FieldWriter<'_, '_> {
                 }
                 None => {}
             }
-            self.json_value(scalar, item.value, at);
+            match &field.conversion {
+                Some(conversion) if !item.value.is_absent() => {
+                    self.json_converted(conversion, scalar, item.value, at)?;
+                }
+                _ => self.json_value(scalar, item.value, at),
+            }
         }
         self.into.push(if key.is_some() { b'}' } else { b']' });
         quote_in_place(self.into, start);
-        true
+        Ok(true)
     }
 
     /// Appends one value as JSON; what JSON cannot say is null, and counted.
@@ -400,7 +406,7 @@ impl FieldWriter<'_, '_> {
         let into = &mut *self.into;
         let bytes = self.slots.bytes_of(self.context.payload, slot);
         let is_said = match scalar {
-            Scalar::Float64 => {
+            Scalar::Float64 | Scalar::Digits => {
                 let is_finite = line::push_f64(into, value::f64_of(slot));
                 self.finite(is_finite)
             }

@@ -6,7 +6,7 @@ use crate::{
     mapping::{Plan, SlotIdx, Source},
     model::{Cause, UnixNanos},
     schema::Scalar,
-    uplink::{DecodeError, Failure, Limits, Slots, point::Context, value},
+    uplink::{DecodeError, Failure, Limits, Slots, point::Context, time, value},
 };
 
 /// How much of a vehicle's identity is kept; it may be what is wrong.
@@ -35,12 +35,13 @@ pub(crate) fn failure(
 
 /// The vehicle's identity; `digits` is where a number is written.
 pub(crate) fn vehicle<'a>(
-    source: &Source,
+    source: &'a Source,
     slots: &'a Slots,
     context: &Context<'a>,
     digits: &'a mut itoa::Buffer,
 ) -> Option<&'a [u8]> {
     match source {
+        Source::Constant(text) => Some(text.as_bytes()),
         Source::Capture(level) => Some(context.matched.level(context.topic, *level).as_bytes()),
         Source::Slot(at, scalar) => {
             // After a panic the table is empty.
@@ -56,6 +57,10 @@ pub(crate) fn vehicle<'a>(
 
 /// The field, what is wrong, the byte, the clocks.
 fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError) -> String {
+    let of_time = plan.time.as_ref().and_then(|time| time::detail(time, slots, context, error));
+    if let Some(text) = of_time {
+        return text;
+    }
     let mut text = String::new();
     let trouble = &slots.trouble;
     if let Some(slot) = error.slot.filter(|_| !trouble.has_path()) {
@@ -75,12 +80,7 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
         add(format_args!(" at byte {offset}"));
     }
     if error.cause == Cause::TimeOutOfBounds {
-        let nanos = match &plan.time {
-            Some(time) => slots.slot_if(time.slot).and_then(|slot| {
-                value::nanos_of(slots, time.slot, slot, &time.scalar, time.unit).ok()
-            }),
-            None => digits_at(context.payload, error.offset),
-        };
+        let nanos = digits_at(context.payload, error.offset);
         let point = UnixNanos(nanos.unwrap_or_default());
         let received = context.received_at;
         add(format_args!(": the point says {point}, it was received {received}"));
@@ -115,7 +115,7 @@ fn digits_at(payload: &[u8], offset: Option<u32>) -> Option<i64> {
 /// Which field a slot is.
 fn subject(plan: &Plan, slot: SlotIdx) -> String {
     let is_slot = |source: &Source| matches!(source, Source::Slot(at, _) if *at == slot);
-    if plan.time.as_ref().is_some_and(|time| time.slot == slot) {
+    if plan.time.as_ref().is_some_and(|time| time.base.slot == slot) {
         return "time: ".to_owned();
     }
     if let Some(tag) = plan.tags.iter().find(|tag| is_slot(&tag.source)) {

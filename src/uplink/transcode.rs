@@ -65,6 +65,8 @@ pub struct Transcoded {
     pub values_dropped: u32,
     /// Times, not the points' own, left out because they do not fit nanoseconds in 64 bits.
     pub times_dropped: u32,
+    /// Points' own times in an hour that their zone has twice, of which the first was taken.
+    pub times_repeated: u32,
     /// Properties of the payload that its schema does not know (JSON).
     pub properties_unknown: u32,
 }
@@ -456,7 +458,7 @@ impl Run<'_> {
         let error = DecodeError::new(Cause::VehicleInvalid, what);
         Err(match self.plan.vehicle {
             Source::Slot(slot, _) => error.in_slot(slot),
-            Source::Capture(_) => error,
+            Source::Capture(_) | Source::Constant(_) => error,
         })
     }
 
@@ -480,6 +482,7 @@ impl Run<'_> {
         let counts = &mut self.progress.transcoded;
         counts.values_dropped = counts.values_dropped.saturating_add(left_out.not_finite);
         counts.times_dropped = counts.times_dropped.saturating_add(left_out.times);
+        counts.times_repeated += left_out.repeated_times;
         match outcome {
             Outcome::Filtered => counts.points_filtered += 1,
             Outcome::Empty => counts.points_empty += 1,

@@ -38,6 +38,7 @@ pub(crate) const fn i64_of(slot: Slot) -> i64 {
 ///
 /// # Errors
 /// [`Cause::TimeInvalid`] if it is out of its range or does not fit.
+#[inline]
 pub(crate) fn nanos_of(
     slots: &Slots,
     at: SlotIdx,
@@ -57,19 +58,43 @@ pub(crate) fn nanos_of(
         }
         _ => i64_of(slot).checked_mul(unit.nanos()),
     };
-    nanos.ok_or_else(|| {
-        let what = "it is no valid time or does not fit 64-bit nanoseconds";
-        DecodeError::new(Cause::TimeInvalid, what).in_slot(at)
-    })
+    nanos.ok_or_else(|| DecodeError::new(Cause::TimeInvalid, UNFIT).in_slot(at))
+}
+
+/// What is told of a time that is past what a line can say; its value stands before it.
+pub(crate) const UNFIT: &str = "does not fit 64-bit nanoseconds";
+
+/// The same, whether it fits or not; `None` if it breaks protobuf's rules.
+pub(crate) fn wide_nanos_of(
+    slots: &Slots,
+    at: SlotIdx,
+    slot: Slot,
+    scalar: &Scalar,
+    unit: Unit,
+) -> Option<i128> {
+    let unit = if let Scalar::Ticks(unit) = scalar { *unit } else { unit };
+    let count = match scalar {
+        Scalar::Timestamp | Scalar::Duration => {
+            let nanos = i64_of(slots.slot(at.next()));
+            return wide_joined(i64_of(slot), nanos, matches!(scalar, Scalar::Timestamp));
+        }
+        Scalar::Unsigned => i128::from(slot.to_bits()),
+        _ => i128::from(i64_of(slot)),
+    };
+    Some(count * i128::from(unit.nanos()))
 }
 
 /// Seconds and nanoseconds as one number; `None` if they break protobuf's rules or do not fit.
 fn joined(seconds: i64, nanos: i64, is_timestamp: bool) -> Option<i64> {
+    i64::try_from(wide_joined(seconds, nanos, is_timestamp)?).ok()
+}
+
+/// The same, whether it fits or not.
+fn wide_joined(seconds: i64, nanos: i64, is_timestamp: bool) -> Option<i128> {
     let is_valid = if is_timestamp {
         TIMESTAMP_SECONDS.contains(&seconds) && (0..NANOS).contains(&nanos)
     } else {
         nanos.abs() < NANOS && seconds.signum() * nanos.signum() >= 0
     };
-    let total = i128::from(seconds) * i128::from(NANOS) + i128::from(nanos);
-    i64::try_from(total).ok().filter(|_| is_valid)
+    is_valid.then(|| i128::from(seconds) * i128::from(NANOS) + i128::from(nanos))
 }

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    constant::Constants,
     lay::{self, Laid, LaidField, Wanted},
     paths::{Found, Path, Paths, Side, is_a},
     unique::Names,
+    warnings,
     when::{self, Expr},
 };
 use crate::{
     mapping::{
-        Field, FieldForm, Layout, SlotIdx, SlotPlan, Source, Tag, Time,
+        Conversion, Field, FieldForm, Layout, SlotIdx, SlotPlan, Source, Tag, Time,
         file::{Format, MappingText, Placed},
         names,
         topic::TopicPattern,
     },
-    schema::{Kind, RecordIdx, Scalar, Shape, Unit},
+    schema::{Kind, RecordIdx, Scalar, Shape},
 };
 
 /// All of a plan that does not depend on the format.
@@ -29,6 +31,7 @@ pub(crate) struct Compiled {
     pub(crate) tags: Vec<Tag>,
     pub(crate) time: Option<Time>,
     pub(crate) fields: Vec<Field>,
+    pub(crate) constants: Constants,
     /// What is allowed and most likely not meant.
     pub(crate) warnings: Told,
 }
@@ -52,6 +55,7 @@ pub(crate) fn compile(
         paths: Paths { shape, points: None },
         wanted: BTreeSet::new(),
         taken: BTreeSet::new(),
+        digits: BTreeSet::new(),
         told: Vec::new(),
     };
     build.paths.points = build.points();
@@ -62,16 +66,20 @@ pub(crate) fn compile(
     let laid = lay::lay(&Wanted {
         text,
         shape,
-        points: build.paths.points,
+        points: build.paths.points.as_ref().map(|(path, record)| (path.as_str(), *record)),
         paths: build.wanted.clone(),
         taken: build.taken.clone(),
+        digits: build.digits.clone(),
         depth_max,
     });
     build.told.extend(laid.problems.iter().cloned());
     let tags = tags.into_iter().filter_map(|(tag, origin)| build.tag_plan(tag, origin?, &laid));
     let tags: Vec<(Tag, Origin)> = tags.collect();
     let filter = when.and_then(|expr| build.filter(&expr, &laid));
-    let fields = build.fields(&laid, &tags);
+    let mut names = Names::default();
+    let fields = build.fields(&laid, &tags, &mut names);
+    let constant_tags = build.constant_tags(&mut names);
+    let constants = build.constants(&mut names);
     if !build.told.is_empty() {
         return Err(build.told);
     }
@@ -82,36 +90,29 @@ pub(crate) fn compile(
         let what = format!("no tag tells the vehicles apart; add \"{name}\" to `tags`");
         return Err(vec![(text.vehicle.line, what)]);
     }
-    let warnings = warnings(text, &tags, time.as_ref().map(|(origin, ..)| origin));
+    let times = time.iter().flat_map(|time| {
+        let plus = time.plus.iter().map(|plus| &plus.path);
+        plus.chain([&time.base.path])
+    });
+    let times: Vec<&Path> = times.collect();
+    let tagged = tags.iter().filter_map(|(_, origin)| match origin {
+        Origin::Field(path, _) => Some(path),
+        Origin::Capture(_) => None,
+    });
+    let warnings = warnings::of_points(text, tagged, &times);
+    let time = time.and_then(|time| time.time(&laid));
     Ok(Compiled {
         slots: slot_plan(&laid.layout),
         vehicle: vehicle.source(&laid.slots),
         vehicle_tag,
-        tags: tags.into_iter().map(|(tag, _)| tag).collect(),
-        time: time.map(|(origin, scalar, unit)| Time { slot: laid.slots[&origin], scalar, unit }),
+        tags: tags.into_iter().map(|(tag, _)| tag).chain(constant_tags).collect(),
+        time,
         filter,
         fields,
+        constants,
         layout: laid.layout,
         warnings,
     })
-}
-
-/// What is allowed and most likely not meant: points of one message that all have one series and
-/// one time.
-fn warnings(text: &MappingText, tags: &[(Tag, Origin)], time: Option<&Path>) -> Told {
-    let (Some(points), None) = (&text.points, text.duplicates) else { return Told::new() };
-    let is_of_element = |path: &Path| path.0 == Side::Element;
-    let has_tag = tags
-        .iter()
-        .any(|(_, origin)| matches!(origin, Origin::Field(path, _) if is_of_element(path)));
-    // Without a time each point gets its own time of receipt.
-    if has_tag || time.is_none_or(is_of_element) {
-        return Told::new();
-    }
-    let what = "`points` have the message's time and no tag of the element, so the points of one \
-                message merge into one; name a tag or a time of the element, or say what is meant \
-                with `duplicates` (merge, offset-ns, keep-last)";
-    vec![(points.line, what.to_owned())]
 }
 
 /// Where a text comes from, before slots are known.
@@ -148,22 +149,25 @@ enum Use {
     Tag,
 }
 
-struct Build<'a> {
-    text: &'a MappingText,
+/// One compilation.
+pub(super) struct Build<'a> {
+    pub(super) text: &'a MappingText,
     topic: &'a TopicPattern,
-    paths: Paths<'a>,
+    pub(super) paths: Paths<'a>,
     wanted: BTreeSet<Path>,
     taken: BTreeSet<Path>,
-    told: Told,
+    /// Numbers of JSON that are wanted with their digits.
+    pub(super) digits: BTreeSet<Path>,
+    pub(super) told: Told,
 }
 
 impl<'a> Build<'a> {
     /// The record that `points` names.
-    fn points(&mut self) -> Option<(&'a str, RecordIdx)> {
+    fn points(&mut self) -> Option<(String, RecordIdx)> {
         let points = self.text.points.as_ref()?;
         match self.paths.find(&points.value) {
-            Ok(Found { member, .. }) => match &member.kind {
-                Kind::Records(record) => return Some((&points.value, *record)),
+            Ok(Found { member, path }) => match &member.kind {
+                Kind::Records(record) => return Some((path.1, *record)),
                 _ => self.told.push((
                     points.line,
                     format!(
@@ -240,7 +244,7 @@ impl<'a> Build<'a> {
     }
 
     /// Resolves a path that is then no field.
-    fn take(&mut self, text: &Placed<String>, key: &str) -> Option<(Path, Kind)> {
+    pub(super) fn take(&mut self, text: &Placed<String>, key: &str) -> Option<(Path, Kind)> {
         match self.paths.find(&text.value) {
             Ok(found) => {
                 self.wanted.insert(found.path.clone());
@@ -250,45 +254,10 @@ impl<'a> Build<'a> {
             Err(what) => {
                 let captures: Vec<&str> = self.topic.captures().collect();
                 let captures = match (key, captures.is_empty()) {
-                    ("time", _) | (_, true) => String::new(),
+                    ("time" | "plus", _) | (_, true) => String::new(),
                     _ => format!(" (captures: {})", captures.join(", ")),
                 };
                 self.told.push((text.line, format!("`{key}`: {what}{captures}")));
-                None
-            }
-        }
-    }
-
-    /// The point's time.
-    fn time(&mut self) -> Option<(Path, Scalar, Unit)> {
-        let time = self.text.time.as_ref()?;
-        let (path, kind) = self.take(&time.field, "time")?;
-        let line = time.field.line;
-        let name = &time.field.value;
-        match (kind, &time.unit) {
-            (Kind::Scalar(scalar @ (Scalar::Integer | Scalar::Unsigned)), Some(unit)) => {
-                Some((path, scalar, unit.value))
-            }
-            (Kind::Scalar(Scalar::Integer | Scalar::Unsigned), None) => {
-                let what = format!(
-                    "`time`: `{name}` is an integer; say what it counts with `unit` (s, ms, us, ns)"
-                );
-                self.told.push((line, what));
-                None
-            }
-            (Kind::Scalar(scalar @ (Scalar::Timestamp | Scalar::Ticks(_))), None) => {
-                Some((path, scalar, Unit::Nanos))
-            }
-            (Kind::Scalar(Scalar::Timestamp | Scalar::Ticks(_)), Some(unit)) => {
-                let what =
-                    format!("`time`: `{name}` is a timestamp and brings its unit; remove `unit`");
-                self.told.push((unit.line, what));
-                None
-            }
-            _ => {
-                let is = self.paths.find(name).map(|found| is_a(found.member)).unwrap_or_default();
-                let what = format!("`time`: `{name}` {is}; it must be an integer or a timestamp");
-                self.told.push((line, what));
                 None
             }
         }
@@ -323,7 +292,7 @@ impl<'a> Build<'a> {
 
     /// The filter over slots.
     fn filter(&mut self, expr: &Expr, laid: &Laid) -> Option<crate::mapping::Filter> {
-        let paths = self.paths;
+        let paths = self.paths.clone();
         let slot = |path: &str| {
             let found = paths.find(path).ok()?;
             let slot = laid.slots.get(&found.path)?;
@@ -354,15 +323,11 @@ impl<'a> Build<'a> {
             Origin::Capture(level) => Source::Capture(*level),
             Origin::Field(path, scalar) => Source::Slot(*laid.slots.get(path)?, scalar.clone()),
         };
-        let mut key = vec![b','];
-        names::push_key(&mut key, &name);
-        key.push(b'=');
-        Some((Tag { key: key.into(), name: name.into(), source }, origin))
+        Some((Tag { key: tag_key(&name), name: name.into(), source }, origin))
     }
 
     /// The fields with their keys, and every check of names against each other.
-    fn fields(&mut self, laid: &Laid, tags: &[(Tag, Origin)]) -> Vec<Field> {
-        let mut names = Names::default();
+    fn fields(&mut self, laid: &Laid, tags: &[(Tag, Origin)], names: &mut Names) -> Vec<Field> {
         for ((tag, _), text) in tags.iter().zip(&self.text.tags) {
             let what = names.add(&tag.name, &format!("the tag `{}`", tag.name));
             self.told.extend(what.map(|what| (text.line, what)));
@@ -375,21 +340,29 @@ impl<'a> Build<'a> {
         }
         let is_mapped = self.text.format.value != Format::LineProtocol;
         if is_mapped && laid.fields.is_empty() && self.told.is_empty() {
-            let what = "no field is left to write; exclude less".to_owned();
+            let what = "no field is left to write; exclude less, or include more".to_owned();
             self.told.push((self.text.line, what));
         }
-        laid.fields.iter().map(field_plan).collect()
+        laid.fields.iter().map(|field| field_plan(field, self.conversion(field))).collect()
     }
 
     /// The line to name for a field: its rename, or the mapping's.
     fn line_of(&self, path: &str) -> u32 {
-        let rename = self.text.rename.iter().find(|(renamed, _)| renamed.value == path);
-        rename.map_or(self.text.line, |(renamed, _)| renamed.line)
+        let rename = self.text.fields.rename.iter().find(|rename| rename.path.value == path);
+        rename.map_or(self.text.line, |rename| rename.path.line)
     }
 }
 
+/// `,key=` of a tag.
+pub(super) fn tag_key(name: &str) -> Box<[u8]> {
+    let mut key = vec![b','];
+    names::push_key(&mut key, name);
+    key.push(b'=');
+    key.into()
+}
+
 /// A field with its key.
-fn field_plan(field: &LaidField) -> Field {
+fn field_plan(field: &LaidField, conversion: Option<Conversion>) -> Field {
     let mut key = Vec::new();
     names::push_key(&mut key, &field.name);
     key.push(match field.form {
@@ -401,6 +374,7 @@ fn field_plan(field: &LaidField) -> Field {
         name: field.name.as_str().into(),
         slot: field.slot,
         form: field.form.clone(),
+        conversion: conversion.map(Box::new),
     }
 }
 

@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::paths::{Path, Side, is_a};
+use super::{
+    paths::{self, Path, Side, is_a},
+    patterns::Patterns,
+};
 use crate::{
     mapping::{
         FieldForm, Layout, Place, RecordLayout, SlotIdx,
         file::{BytesForm, MappingText, RepeatedForm},
-        names,
     },
     schema::{Kind, Member, Presence, RecordIdx, Scalar, Shape},
 };
@@ -27,6 +29,8 @@ pub(super) struct Wanted<'a> {
     pub(super) paths: BTreeSet<Path>,
     /// Paths that are a tag, the time or the vehicle: no fields.
     pub(super) taken: BTreeSet<Path>,
+    /// Numbers of JSON that are wanted with their digits.
+    pub(super) digits: BTreeSet<Path>,
     /// How deep records may nest.
     pub(super) depth_max: usize,
 }
@@ -52,6 +56,8 @@ pub(super) struct LaidField {
     pub(super) name: String,
     pub(super) slot: SlotIdx,
     pub(super) form: FieldForm,
+    /// Its place among the mapping's conversions.
+    pub(super) convert: Option<usize>,
 }
 
 /// The largest slot table: far more than a line's worth, far below what a `u16` counts.
@@ -68,11 +74,11 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
         slots: BTreeMap::new(),
         names: BTreeMap::new(),
         problems: Vec::new(),
-        seen_exclude: BTreeSet::new(),
-        seen_rename: BTreeSet::new(),
+        patterns: Patterns::new(wanted.text, wanted.points.map(|(points, _)| points)),
         ancestors: Vec::new(),
     };
-    let root = Here { path: "", name: "", is_field: true };
+    let is_included = walk.patterns.include_all();
+    let root = Here { path: "", name: "", is_field: true, is_included };
     let message = walk.record(wanted.shape.root, &root, None);
     let element_start = walk.next;
     let mut fields = std::mem::take(&mut walk.fields);
@@ -82,7 +88,7 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
     });
     let at = walk.points_at.min(fields.len());
     fields.splice(at..at, std::mem::take(&mut walk.fields));
-    walk.tell_unused();
+    walk.problems.extend(walk.patterns.problems(&walk.names));
     let layout = Layout {
         message,
         element,
@@ -98,8 +104,10 @@ struct Here<'p> {
     path: &'p str,
     /// The name so far; empty at a root.
     name: &'p str,
-    /// Whether values here become fields unless they are excluded or taken.
+    /// Whether values here become fields if they are included, unless they are excluded or taken.
     is_field: bool,
+    /// Whether all that lies here is included.
+    is_included: bool,
 }
 
 struct Walk<'a> {
@@ -113,9 +121,7 @@ struct Walk<'a> {
     slots: BTreeMap<Path, SlotIdx>,
     names: BTreeMap<Path, String>,
     problems: Vec<(u32, String)>,
-    /// Excluding patterns that matched something, by their place in the file.
-    seen_exclude: BTreeSet<usize>,
-    seen_rename: BTreeSet<usize>,
+    patterns: Patterns<'a>,
     /// Records that the walk is inside of.
     ancestors: Vec<RecordIdx>,
 }
@@ -152,23 +158,31 @@ impl Walk<'_> {
 
     /// Lays one member out, if anything of it is wanted.
     fn member(&mut self, member: &Member, here: &Here<'_>) -> Option<Place> {
-        let path = join(here.path, &member.name, '.');
+        let path = join(here.path, &paths::quoted(&member.name), '.');
         let key = (self.side, path.clone());
-        let name = self.name_of(&path, join(here.name, &member.name, '_'));
+        let name = match self.patterns.name_of(&key) {
+            Some(name) => name.to_owned(),
+            None => join(here.name, &member.name, '_'),
+        };
         if self.is_points(&path) {
             self.points_at = self.fields.len();
             return Some(Place::Points);
         }
-        let is_excluded = self.is_excluded(&path);
-        let is_field = here.is_field && !is_excluded && !self.wanted.taken.contains(&key);
+        let is_included = self.patterns.includes(&key) || here.is_included;
+        let is_excluded = self.patterns.excludes(&key);
+        let may_be = here.is_field && !is_excluded && !self.wanted.taken.contains(&key);
+        let is_field = may_be && is_included;
         let is_wanted = self.wanted.paths.contains(&key);
         self.names.insert(key.clone(), name.clone());
         match &member.kind {
             Kind::Record(inner) => {
-                if !is_field && !is_wanted && !self.is_wanted_below(&path) {
+                let is_inside = self.ancestors.contains(inner);
+                let holds_included = may_be && self.patterns.may_include_below(&key, is_inside);
+                if !is_field && !is_wanted && !holds_included && !self.is_wanted_below(&path) {
                     return None;
                 }
-                self.nested(*inner, &Here { path: &path, name: &name, is_field }, key)
+                let here = Here { path: &path, name: &name, is_field: may_be, is_included };
+                self.nested(*inner, &here, key)
             }
             Kind::Records(_) | Kind::Unsupported(_) if is_field => {
                 self.refuse(&path, member);
@@ -187,7 +201,7 @@ impl Walk<'_> {
     fn nested(&mut self, inner: RecordIdx, here: &Here<'_>, key: Path) -> Option<Place> {
         let line = self.line();
         let record = &self.wanted.shape.records[inner.0].name;
-        if here.is_field && self.ancestors.contains(&inner) {
+        if here.is_field && here.is_included && self.ancestors.contains(&inner) {
             self.problems.push((
                 line,
                 format!(
@@ -224,11 +238,14 @@ impl Walk<'_> {
         if form.is_none() && !is_wanted {
             return None;
         }
+        let with_digits = Kind::Scalar(Scalar::Digits);
+        let kind = if self.wanted.digits.contains(&key) { &with_digits } else { kind };
         let slots = if let Kind::Scalar(scalar) = kind { scalar.slots() } else { 1 };
         let slot = self.take(slots)?;
         self.slots.insert(key.clone(), slot);
         if let Some(form) = form {
-            self.fields.push(LaidField { path: key.1, name, slot, form });
+            let convert = self.patterns.conversion_of(&key);
+            self.fields.push(LaidField { path: key.1, name, slot, form, convert });
         }
         match kind {
             Kind::Scalar(scalar) => Some(Place::Slot(slot, scalar.clone())),
@@ -296,43 +313,6 @@ impl Walk<'_> {
             || self.wanted.paths.iter().any(|(side, other)| *side == self.side && is_below(other))
     }
 
-    /// A path as the mapping may write it: from the element on, or through `points`.
-    fn spellings(&self, path: &str) -> Vec<String> {
-        let points = self.wanted.points.filter(|_| self.side == Side::Element);
-        let through = points.map(|(points, _)| format!("{points}.{path}"));
-        [path.to_owned()].into_iter().chain(through).collect()
-    }
-
-    /// Whether a pattern excludes a path, or all that lies below it.
-    fn is_excluded(&mut self, path: &str) -> bool {
-        let spellings = self.spellings(path);
-        let mut is_excluded = false;
-        for (index, pattern) in self.wanted.text.exclude.iter().enumerate() {
-            let whole = pattern.value.strip_suffix(".*").unwrap_or(&pattern.value);
-            let is_match = spellings
-                .iter()
-                .any(|path| names::matches(&pattern.value, path) || names::matches(whole, path));
-            if is_match {
-                self.seen_exclude.insert(index);
-                is_excluded = true;
-            }
-        }
-        is_excluded
-    }
-
-    /// The name of a path: the one that the mapping gives it, or the joined one.
-    fn name_of(&mut self, path: &str, joined: String) -> String {
-        let spellings = self.spellings(path);
-        let mut renames = self.wanted.text.rename.iter().enumerate();
-        match renames.find(|(_, (renamed, _))| spellings.contains(&renamed.value)) {
-            Some((index, (_, name))) => {
-                self.seen_rename.insert(index);
-                name.clone()
-            }
-            None => joined,
-        }
-    }
-
     /// Tells of a member that has no place in a line.
     fn refuse(&mut self, path: &str, member: &Member) {
         let points = match member.kind {
@@ -343,41 +323,6 @@ impl Walk<'_> {
         };
         let what = format!("`{path}` {}; {points}add \"{path}\" to `fields.exclude`", is_a(member));
         self.problems.push((self.line(), what));
-    }
-
-    /// Tells of patterns and paths that named nothing: most likely a slip.
-    fn tell_unused(&mut self) {
-        let text = self.wanted.text;
-        let known = |names: &BTreeMap<Path, String>, path: &str| {
-            let all = names.keys().map(|(_, known)| known.as_str()).collect::<Vec<_>>();
-            match crate::schema::nearest(path, all) {
-                Some(near) => format!("; did you mean `{near}`?"),
-                None => String::new(),
-            }
-        };
-        for (index, pattern) in text.exclude.iter().enumerate() {
-            if !self.seen_exclude.contains(&index) && !self.is_below_excluded(&pattern.value) {
-                let hint = known(&self.names, &pattern.value);
-                let what = format!("`fields.exclude`: no field is named `{}`{hint}", pattern.value);
-                self.problems.push((pattern.line, what));
-            }
-        }
-        for (index, (path, _)) in text.rename.iter().enumerate() {
-            if !self.seen_rename.contains(&index) {
-                let hint = known(&self.names, &path.value);
-                let what = format!("`fields.rename`: no field is named `{}`{hint}", path.value);
-                self.problems.push((path.line, what));
-            }
-        }
-    }
-
-    /// Whether a pattern names something below what another one excludes whole.
-    fn is_below_excluded(&self, pattern: &str) -> bool {
-        self.seen_exclude.iter().any(|index| {
-            let other = &self.wanted.text.exclude[*index].value;
-            let whole = other.strip_suffix(".*").unwrap_or(other);
-            pattern.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
-        })
     }
 }
 

@@ -8,9 +8,14 @@
 //! - `build`: the plan out of all that.
 
 mod build;
+mod constant;
+mod convert;
 mod lay;
 mod paths;
+mod patterns;
+mod time;
 mod unique;
+mod warnings;
 mod when;
 
 pub(crate) use build::{Compiled, compile};

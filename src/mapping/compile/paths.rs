@@ -1,4 +1,9 @@
 //! Paths of a mapping → places in the shape.
+//!
+//! A path's dots lead into records; a name that holds a dot itself may be written as it is where
+//! nothing else is named so, and otherwise in double quotes: `"veh.id".x`. A quote in such a name is
+//! written twice. Inside the compiler every path is written in the one way that is never ambiguous:
+//! with quotes around the names that need them.
 
 use crate::schema::{Kind, Member, RecordIdx, Shape, nearest};
 
@@ -23,11 +28,11 @@ pub(super) struct Found<'a> {
 pub(super) type Path = (Side, String);
 
 /// Looks paths up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Paths<'a> {
     pub(super) shape: &'a Shape,
     /// The path and the record that `points` names.
-    pub(super) points: Option<(&'a str, RecordIdx)>,
+    pub(super) points: Option<(String, RecordIdx)>,
 }
 
 impl<'a> Paths<'a> {
@@ -37,39 +42,87 @@ impl<'a> Paths<'a> {
     /// # Errors
     /// What to tell the operator.
     pub(super) fn find(&self, path: &str) -> Result<Found<'a>, String> {
-        if let Some((points, element)) = self.points {
-            let through = path.strip_prefix(points).and_then(|rest| rest.strip_prefix('.'));
+        if let Some((points, element)) = &self.points {
+            let plain = unquoted(points);
+            let through = [Some(points.as_str()), plain.as_deref()].into_iter().flatten();
+            let through =
+                through.filter_map(|points| path.strip_prefix(points)?.strip_prefix('.')).next();
             for path in [Some(path), through].into_iter().flatten() {
-                if let Ok(member) = self.member(element, path) {
-                    return Ok(Found { path: (Side::Element, path.to_owned()), member });
+                if let Some((path, member)) = self.member(*element, path)? {
+                    return Ok(Found { path: (Side::Element, path), member });
                 }
             }
         }
-        match self.member(self.shape.root, path) {
-            Ok(member) => Ok(Found { path: (Side::Message, path.to_owned()), member }),
-            Err(unknown) => Err(self.told(path, &unknown)),
+        match self.member(self.shape.root, path)? {
+            Some((path, member)) => Ok(Found { path: (Side::Message, path), member }),
+            None => Err(self.told(path, &self.lost(path))),
         }
     }
 
     /// Finds a path from a record on; only nested records may stand on the way.
-    pub(super) fn member(&self, from: RecordIdx, path: &str) -> Result<&'a Member, Unknown<'a>> {
-        let mut record = from;
-        let mut rest = path;
-        loop {
-            let (name, after) = rest.split_once('.').unwrap_or((rest, ""));
-            let members = &self.shape.records[record.0].members;
-            let Some(member) = members.iter().find(|member| member.name == name) else {
-                return Err(Unknown { record, name: name.to_owned(), holder: None });
-            };
-            if after.is_empty() {
-                return Ok(member);
-            }
-            match &member.kind {
-                Kind::Record(inner) => record = *inner,
-                _ => return Err(Unknown { record, name: name.to_owned(), holder: Some(member) }),
-            }
-            rest = after;
+    ///
+    /// # Errors
+    /// It names two members.
+    fn member(&self, from: RecordIdx, path: &str) -> Result<Option<(String, &'a Member)>, String> {
+        let mut found = Vec::new();
+        self.search(from, &segments(path), "", &mut found);
+        match &found[..] {
+            [(one, _), (other, _), ..] => Err(format!(
+                "`{path}` names both `{one}` and `{other}`; put the name that holds a dot in double \
+                 quotes, and each name of the other one"
+            )),
+            _ => Ok(found.pop()),
         }
+    }
+
+    /// Adds what the segments name from a record on; it stops at the second. It goes no deeper than
+    /// the path is long.
+    fn search(
+        &self,
+        record: RecordIdx,
+        segments: &[Segment],
+        before: &str,
+        found: &mut Vec<(String, &'a Member)>,
+    ) {
+        let members = &self.shape.records[record.0].members;
+        let mut name = String::new();
+        for (index, segment) in segments.iter().enumerate() {
+            if index > 0 {
+                if segment.is_quoted || segments[0].is_quoted {
+                    return;
+                }
+                name.push('.');
+            }
+            name.push_str(&segment.name);
+            let Some(member) = members.iter().find(|member| member.name == name) else { continue };
+            let path = match before {
+                "" => quoted(&name),
+                before => format!("{before}.{}", quoted(&name)),
+            };
+            match (&segments[index + 1..], &member.kind) {
+                ([], _) => found.push((path, member)),
+                (rest, Kind::Record(inner)) => self.search(*inner, rest, &path, found),
+                _ => {}
+            }
+            if found.len() > 1 {
+                return;
+            }
+        }
+    }
+
+    /// Where a path that is found nowhere is lost, read with every dot as a way into a record.
+    fn lost(&self, path: &str) -> Unknown<'a> {
+        let mut record = self.shape.root;
+        let segments = segments(path);
+        for (index, Segment { name, .. }) in segments.iter().enumerate() {
+            let members = &self.shape.records[record.0].members;
+            let member = members.iter().find(|member| member.name == *name);
+            match member.map(|member| &member.kind) {
+                Some(Kind::Record(inner)) if index + 1 < segments.len() => record = *inner,
+                _ => return Unknown { record, name: name.clone(), holder: member },
+            }
+        }
+        Unknown { record, name: path.to_owned(), holder: None }
     }
 
     /// What to tell of a path that was found nowhere.
@@ -82,7 +135,7 @@ impl<'a> Paths<'a> {
             );
         }
         let record = &self.shape.records[unknown.record.0];
-        let element = self.points.map(|(_, element)| &self.shape.records[element.0]);
+        let element = self.points.as_ref().map(|(_, element)| &self.shape.records[element.0]);
         let names = record.members.iter().chain(element.into_iter().flat_map(|e| &e.members));
         let names: Vec<&str> = names.map(|member| member.name.as_str()).collect();
         let hint = match nearest(&unknown.name, names.iter().copied()) {
@@ -95,11 +148,82 @@ impl<'a> Paths<'a> {
 
 /// Where a path was lost.
 #[derive(Clone, Debug)]
-pub(super) struct Unknown<'a> {
+struct Unknown<'a> {
     record: RecordIdx,
     name: String,
     /// A member that was found but holds nothing to go on in.
     holder: Option<&'a Member>,
+}
+
+/// One name of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Segment {
+    name: String,
+    is_quoted: bool,
+}
+
+/// The names of a path.
+fn segments(path: &str) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let mut rest = path;
+    loop {
+        let (segment, after) = match quoted_len(rest) {
+            Some(len) => {
+                let name = rest[1..len - 1].replace("\"\"", "\"");
+                (Segment { name, is_quoted: true }, &rest[len..])
+            }
+            None => {
+                let len = rest.find('.').unwrap_or(rest.len());
+                (Segment { name: rest[..len].to_owned(), is_quoted: false }, &rest[len..])
+            }
+        };
+        segments.push(segment);
+        match after.strip_prefix('.') {
+            Some(after) => rest = after,
+            None => return segments,
+        }
+    }
+}
+
+/// The length of a whole name in double quotes that a path begins with, its quotes included.
+fn quoted_len(path: &str) -> Option<usize> {
+    let len = quote_len(path)?;
+    (path.len() == len || path[len..].starts_with('.')).then_some(len)
+}
+
+/// The length of a text in double quotes, whatever follows it.
+pub(super) fn quote_len(path: &str) -> Option<usize> {
+    let mut rest = path.strip_prefix('"')?;
+    loop {
+        let end = rest.find('"')?;
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('"') {
+            Some(after) => rest = after,
+            None => return Some(path.len() - rest.len()),
+        }
+    }
+}
+
+/// A name as it stands in a path.
+pub(super) fn quoted(name: &str) -> String {
+    if name.contains(['.', '"']) { always_quoted(name) } else { name.to_owned() }
+}
+
+/// A name in double quotes.
+pub(super) fn always_quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A path with every name in double quotes.
+pub(super) fn all_quoted(path: &str) -> String {
+    let names = segments(path).into_iter().map(|segment| always_quoted(&segment.name));
+    names.collect::<Vec<_>>().join(".")
+}
+
+/// A path without its quotes, if it has any.
+pub(super) fn unquoted(path: &str) -> Option<String> {
+    let names = || segments(path).into_iter().map(|segment| segment.name);
+    path.contains('"').then(|| names().collect::<Vec<_>>().join("."))
 }
 
 /// What a member is, for the operator.

@@ -7,8 +7,10 @@
 //!       | path ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) literal
 //!       | path [ "not" ] "in" "[" literal { "," literal } "]"
 //! ```
-//! A literal is a number, a text in single or double quotes, `true` or `false`.
+//! A literal is a number, a text in single or double quotes, `true` or `false`. On the left of an
+//! operator, and in `exists`, a text in quotes is a field's name: `"batt mV" > 0`.
 
+use super::paths;
 use crate::{
     mapping::{Comparison, Filter, Operand, SlotIdx},
     schema::{Kind, Scalar, nearest},
@@ -87,6 +89,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
         if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
             tokens.push(Token::Sign(sign));
             length = sign.len();
+        } else if paths::quote_len(rest).is_some_and(|len| rest[len..].starts_with('.')) {
+            length = path_len(rest);
+            tokens.push(Token::Word(rest[..length].to_owned()));
         } else if first == '"' || first == '\'' {
             let inner = &rest[1..];
             let end = inner
@@ -95,7 +100,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             tokens.push(Token::Literal(Literal::Text(inner[..end].to_owned())));
             length = end + 2;
         } else {
-            length = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+            length = path_len(rest);
             if length == 0 {
                 return Err(unexpected(first));
             }
@@ -104,6 +109,25 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
         rest = rest[length..].trim_start();
     }
     Ok(tokens)
+}
+
+/// The length of a word, which may be a path with names in double quotes.
+fn path_len(text: &str) -> usize {
+    let mut len = 0;
+    loop {
+        let rest = &text[len..];
+        match paths::quote_len(rest) {
+            Some(quoted) if len == 0 || text[..len].ends_with('.') => len += quoted,
+            _ => {
+                let word = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+                len += word;
+                let goes_on = text[..len].ends_with('.') && text[len..].starts_with('"');
+                if word == 0 || !goes_on {
+                    return len;
+                }
+            }
+        }
+    }
 }
 
 /// What to tell of a character that begins nothing.
@@ -208,6 +232,10 @@ impl Parser {
             Some(Token::Word(word)) if !is_keyword(word) => {
                 self.at += 1;
                 Ok(word.clone())
+            }
+            Some(Token::Literal(Literal::Text(name))) => {
+                self.at += 1;
+                Ok(paths::always_quoted(name))
             }
             found => Err(format!("`when`: expected a field, found {}", told(found))),
         }

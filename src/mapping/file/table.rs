@@ -5,8 +5,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::Placed;
-use crate::schema::{Problem, Source, nearest};
+use super::{Placed, fields::ConstantValue};
+use crate::{
+    model::Decimal,
+    schema::{Problem, Source, nearest},
+};
 
 /// A table with its place and the list that problems go to.
 pub(super) struct Table<'a, 'p> {
@@ -90,14 +93,75 @@ impl<'a, 'p> Table<'a, 'p> {
 
     /// A table within, with the keys that it may have.
     pub(super) fn table(&mut self, key: &str, known: &[&str]) -> Option<Table<'a, '_>> {
+        let mut inner = self.open_table(key)?;
+        inner.refuse_unknown(known, &format!("`{key}` has no such key"));
+        Some(inner)
+    }
+
+    /// A table within, whose keys are the operator's own.
+    pub(super) fn open_table(&mut self, key: &str) -> Option<Table<'a, '_>> {
         let value = self.value(key)?;
         let DeValue::Table(inner) = value.get_ref() else {
             self.wrong_type(key, value, "a table, such as { … }");
             return None;
         };
-        let mut inner = Table::new(self.source, inner, value.span().start, self.problems);
-        inner.refuse_unknown(known, &format!("`{key}` has no such key"));
-        Some(inner)
+        Some(Table::new(self.source, inner, value.span().start, self.problems))
+    }
+
+    /// Every key, with its line.
+    pub(super) fn keys(&self) -> Vec<Placed<String>> {
+        let keys = self.table.keys();
+        keys.map(|key| self.placed(key.span().start, key.get_ref().clone().into_owned())).collect()
+    }
+
+    /// A number, as its digits are written.
+    pub(super) fn decimal(&mut self, key: &str) -> Option<Decimal> {
+        let value = self.value(key)?;
+        let digits = match value.get_ref() {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            _ => "",
+        };
+        let number = Decimal::parse(digits.replace('_', "").as_bytes());
+        if number.is_none() {
+            self.wrong_type(key, value, "a finite number in decimals");
+        }
+        number
+    }
+
+    /// A table of values by name; the line is the name's.
+    pub(super) fn values(&mut self, key: &str) -> Vec<(Placed<String>, ConstantValue)> {
+        let Some(mut inner) = self.open_table(key) else { return Vec::new() };
+        let keys = inner.keys();
+        let mut values = Vec::new();
+        for name in keys {
+            if let Some(value) = inner.constant(&name.value) {
+                values.push((name, value));
+            }
+        }
+        values
+    }
+
+    /// One text, number or boolean.
+    fn constant(&mut self, key: &str) -> Option<ConstantValue> {
+        let value = self.value(key)?;
+        let found = match value.get_ref() {
+            DeValue::String(text) => Some(ConstantValue::String(text.clone().into_owned())),
+            DeValue::Boolean(value) => Some(ConstantValue::Boolean(*value)),
+            DeValue::Integer(number) => {
+                let digits = i64::from_str_radix(number.as_str(), number.radix());
+                digits.ok().map(ConstantValue::Integer)
+            }
+            DeValue::Float(number) => {
+                let number: Option<f64> = number.as_str().replace('_', "").parse().ok();
+                number.filter(|number| number.is_finite()).map(ConstantValue::Float)
+            }
+            _ => None,
+        };
+        if found.is_none() {
+            self.wrong_type(key, value, "a text, a finite number of 64 bits or a boolean");
+        }
+        found
     }
 
     /// A text that may be absent.
@@ -136,7 +200,7 @@ impl<'a, 'p> Table<'a, 'p> {
         array.iter().filter_map(|value| self.text_of(key, value)).collect()
     }
 
-    /// A table of texts.
+    /// A table of texts, which may be empty.
     pub(super) fn pairs(&mut self, key: &str) -> Vec<(Placed<String>, String)> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let DeValue::Table(table) = value.get_ref() else {
@@ -145,10 +209,15 @@ impl<'a, 'p> Table<'a, 'p> {
         };
         let mut pairs = Vec::new();
         for (path, name) in table {
-            if let Some(name) = self.text_of(key, name) {
-                let path_text = path.get_ref().clone().into_owned();
-                pairs.push((self.placed(path.span().start, path_text), name.value));
-            }
+            let name = match name.get_ref() {
+                DeValue::String(text) => text.clone().into_owned(),
+                _ => {
+                    self.wrong_type(key, name, "a text in quotes");
+                    continue;
+                }
+            };
+            let path_text = path.get_ref().clone().into_owned();
+            pairs.push((self.placed(path.span().start, path_text), name));
         }
         pairs
     }

@@ -1,6 +1,9 @@
 //! The keys of a mapping, each with its type, read from its table.
 
-use super::table::Table;
+use super::{
+    fields::{ConstantText, ConvertText, FieldsText, read_constant, read_convert, read_fields},
+    table::Table,
+};
 use toml::de::{DeTable, DeValue};
 
 use crate::{
@@ -52,11 +55,29 @@ pub(crate) enum BytesForm {
     Skip,
 }
 
-/// `time = { field, unit }`.
+/// What a field of the time counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeUnit {
+    Count(Unit),
+    /// It is text as ISO 8601 writes it.
+    Iso8601,
+}
+
+/// `{ field, unit }`.
+#[derive(Clone, Debug)]
+pub(crate) struct TimeFieldText {
+    pub(crate) field: Placed<String>,
+    pub(crate) unit: Option<Placed<TimeUnit>>,
+}
+
+/// `time = { field, unit, zone, plus, unset }`.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeText {
-    pub(crate) field: Placed<String>,
-    pub(crate) unit: Option<Placed<Unit>>,
+    pub(crate) base: TimeFieldText,
+    pub(crate) zone: Option<Placed<String>>,
+    pub(crate) plus: Option<TimeFieldText>,
+    /// `unset = "received"`.
+    pub(crate) unset: Option<Placed<()>>,
 }
 
 /// One `[[mapping]]`.
@@ -79,9 +100,9 @@ pub(crate) struct MappingText {
     pub(crate) tags: Vec<Placed<String>>,
     pub(crate) time: Option<TimeText>,
     pub(crate) points: Option<Placed<String>>,
-    pub(crate) exclude: Vec<Placed<String>>,
-    /// Path and new name; the line is the path's.
-    pub(crate) rename: Vec<(Placed<String>, String)>,
+    pub(crate) fields: FieldsText,
+    pub(crate) convert: Vec<ConvertText>,
+    pub(crate) constant: ConstantText,
     pub(crate) when: Option<Placed<String>>,
     pub(crate) select: Placed<SelectBy>,
     /// Given with `select = "confluent"` only.
@@ -113,6 +134,8 @@ const MAPPING_KEYS: &[&str] = &[
     "repeated",
     "bytes",
     "duplicates",
+    "convert",
+    "constant",
 ];
 
 /// Reads one mapping file. What is wrong is added to `problems`; a mapping that lacks something it
@@ -163,7 +186,7 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
     let measurement =
         table.text_if(has_schema, "measurement", "line protocol brings its own measurement");
     if !has_schema {
-        for key in ["time", "points", "fields", "when", "repeated", "bytes"] {
+        for key in ["time", "points", "fields", "when", "repeated", "bytes", "convert"] {
             table.refuse(key, "has no meaning for line protocol, which is written as sent");
         }
     }
@@ -172,7 +195,8 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
         .unwrap_or(Placed { value: SelectBy::Topic, line: table.line });
     let is_complete = (!has_schema || (schema.is_some() && measurement.is_some()))
         && (!has_message || message.is_some());
-    let (exclude, rename) = read_fields(table);
+    let mut fields = read_fields(table);
+    let convert = read_convert(table, &mut fields.rename);
     let text = MappingText {
         file: table.source.path.clone(),
         line: table.line,
@@ -182,8 +206,9 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
         tags: table.texts("tags"),
         time: if has_schema { read_time(table) } else { None },
         points: if has_schema { table.text("points") } else { None },
-        exclude,
-        rename,
+        fields,
+        convert,
+        constant: read_constant(table, has_schema),
         when: if has_schema { table.text("when") } else { None },
         schema_id: table.schema_id(select.value == SelectBy::Confluent),
         content_type: table
@@ -205,25 +230,27 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
     is_complete.then_some(text)
 }
 
-/// `time = { field = "…", unit = "…" }`; nothing if the unit is wrong, so that one mistake is told
-/// once.
+/// `time = { field = "…", unit = "…", zone = "…", plus = { … }, unset = "received" }`; nothing if
+/// part of it is wrong, so that one mistake is told once.
 fn read_time(table: &mut Table<'_, '_>) -> Option<TimeText> {
-    let mut time = table.table("time", &["field", "unit"])?;
-    let unit = time.choice("unit", &UNITS);
-    let field = time.required_text("field")?;
-    (unit.is_some() || !time.has("unit")).then_some(TimeText { field, unit })
+    const KEYS: [&str; 5] = ["field", "unit", "zone", "plus", "unset"];
+    let mut time = table.table("time", &KEYS)?;
+    let base = read_time_field(&mut time);
+    let zone = time.text("zone");
+    let unset = time.choice("unset", &[("received", ())]);
+    let plus = match time.has("plus") {
+        true => Some(read_time_field(&mut time.table("plus", &["field", "unit"])?)?),
+        false => None,
+    };
+    let is_whole = time.has("zone") == zone.is_some() && time.has("unset") == unset.is_some();
+    Some(TimeText { base: base.filter(|_| is_whole)?, zone, plus, unset })
 }
 
-/// Excluded paths and renamed ones.
-type FieldsText = (Vec<Placed<String>>, Vec<(Placed<String>, String)>);
-
-/// `fields = { exclude = […], rename = { path = "name" } }`.
-fn read_fields(table: &mut Table<'_, '_>) -> FieldsText {
-    let Some(mut fields) = table.table("fields", &["exclude", "rename"]) else {
-        return FieldsText::default();
-    };
-    let exclude = fields.texts("exclude");
-    (exclude, fields.pairs("rename"))
+/// `{ field = "…", unit = "…" }`.
+fn read_time_field(table: &mut Table<'_, '_>) -> Option<TimeFieldText> {
+    let unit = table.choice("unit", &UNITS);
+    let field = table.required_text("field")?;
+    (unit.is_some() || !table.has("unit")).then_some(TimeFieldText { field, unit })
 }
 
 const FORMATS: [(&str, Format); 4] = [
@@ -240,8 +267,13 @@ const SELECTS: [(&str, SelectBy); 4] = [
     ("avro-single-object", SelectBy::AvroSingleObject),
 ];
 
-const UNITS: [(&str, Unit); 4] =
-    [("s", Unit::Seconds), ("ms", Unit::Millis), ("us", Unit::Micros), ("ns", Unit::Nanos)];
+const UNITS: [(&str, TimeUnit); 5] = [
+    ("s", TimeUnit::Count(Unit::Seconds)),
+    ("ms", TimeUnit::Count(Unit::Millis)),
+    ("us", TimeUnit::Count(Unit::Micros)),
+    ("ns", TimeUnit::Count(Unit::Nanos)),
+    ("iso8601", TimeUnit::Iso8601),
+];
 
 const REPEATED: [(&str, RepeatedForm); 2] =
     [("spread", RepeatedForm::Spread), ("json", RepeatedForm::Json)];

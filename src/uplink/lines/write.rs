@@ -9,6 +9,7 @@ use crate::{
     uplink::{
         DecodeError, Slots, line,
         point::{self, Context, Line},
+        time,
     },
 };
 
@@ -107,7 +108,7 @@ impl Next<'_> {
         }
         into.push(b' ');
         let (time, is_stamped) = match &parts.time {
-            Some((time, start)) if point::is_out_of_bounds(*time, &self.context) => {
+            Some((time, start)) if time::is_out_of_bounds(*time, &self.context) => {
                 let what = "the time of a line is out of bounds";
                 return Err(DecodeError::new(Cause::TimeOutOfBounds, what).at(*start));
             }

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod avro;
+mod conversions;
 mod framing;
 mod harness;
 mod json;
@@ -12,5 +13,6 @@ mod readback;
 mod set;
 mod shipped;
 mod steps;
+mod times;
 mod wire;
 mod words;

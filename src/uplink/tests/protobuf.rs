@@ -245,7 +245,7 @@ fn what_a_tag_a_time_or_a_vehicle_cannot_be_is_a_dead_letter() {
         "time: it is out of bounds: \
            the point says 2026-11-23T23:00:01Z, it was received 2026-11-22T23:00:00Z",
     );
-    let invalid = "time: it is no valid time or does not fit 64-bit nanoseconds";
+    let invalid = "time: 9223372036854775807 s does not fit 64-bit nanoseconds";
     check(timed, "{\"at\": \"9223372036854775807\"}", Cause::TimeInvalid, invalid);
     let maybe = "time = { field = \"maybe\", unit = \"ns\" }";
     check(maybe, "{}", Cause::TimeInvalid, "time: it is absent");

@@ -109,3 +109,12 @@ impl Set {
         (cause, self.transcoder.failures()[0].detail.clone())
     }
 }
+
+/// What is wrong with these files.
+pub(super) fn refused(files: &[(&str, &str)]) -> Vec<String> {
+    let texts = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+    let options = Options::new(PathBuf::new(), LineDialect::Unsigned);
+    let loaded = Plans::from_sources(&Sources::from_texts(texts), &options);
+    let errors = loaded.err().map(|errors| errors.problems).unwrap_or_default();
+    errors.iter().map(ToString::to_string).collect()
+}

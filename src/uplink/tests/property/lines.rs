@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use influxdb_line_protocol::{FieldValue, parse_lines};
 use serde_json::Value;
 
-use crate::uplink::tests::harness::RECEIVED_AT;
-
 /// A field's value; floats by their bits, so that -0.0 is not 0.0.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Field {
@@ -36,6 +34,7 @@ pub(super) enum Json {
 /// One point, fields by name.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Point {
+    pub(super) time: i64,
     pub(super) tags: Vec<(String, String)>,
     pub(super) fields: Vec<(String, Field)>,
 }
@@ -46,14 +45,13 @@ pub(super) fn read(text: &str) -> Vec<Point> {
     for line in parse_lines(text) {
         let line = line.unwrap_or_else(|error| panic!("{error} in {text:?}"));
         assert_eq!(line.series.measurement.as_str(), "m");
-        let time = RECEIVED_AT.saturating_add(points.len().try_into().expect("few points"));
-        assert_eq!(line.timestamp, Some(time.0), "each point has its own time of receipt");
+        let time = line.timestamp.expect("a time");
         let tags = line.series.tag_set.iter().flatten();
         let tags = tags.map(|(key, value)| (key.to_string(), value.to_string())).collect();
         let fields = line.field_set.iter().map(|(key, value)| (key.to_string(), field(value)));
         let mut fields: Vec<_> = fields.collect();
         fields.sort_by(|one, other| one.0.cmp(&other.0));
-        points.push(Point { tags, fields });
+        points.push(Point { time, tags, fields });
     }
     let lines = crate::model::line::lines(text.as_bytes()).count();
     assert_eq!(lines, points.len(), "our own reader finds as many lines in {text:?}");

@@ -7,7 +7,7 @@ use prost_reflect::{
     prost::encoding::{decode_varint, encode_varint},
 };
 
-use super::dice::Dice;
+use super::{dice::Dice, forms};
 
 /// A message in which most fields are set.
 pub(super) fn generate(descriptor: &MessageDescriptor, dice: &mut Dice) -> DynamicMessage {
@@ -18,6 +18,7 @@ pub(super) fn generate(descriptor: &MessageDescriptor, dice: &mut Dice) -> Dynam
             message.set_field(&field, value);
         }
     }
+    forms::fill(&mut message, dice);
     message
 }
 

@@ -4,10 +4,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage as _, Value};
 
 use super::{
+    forms::{Unknown, converted},
     lines::{Field, Point, of_text},
     schema::Schema,
 };
-use crate::model::{Cause, LineDialect};
+use crate::{
+    model::{Cause, LineDialect},
+    uplink::tests::harness::RECEIVED_AT,
+};
 
 /// What the mapping says, and how.
 pub(super) struct Reference<'a> {
@@ -20,6 +24,7 @@ pub(super) struct Reference<'a> {
 struct Walk {
     fields: Vec<(String, Field)>,
     causes: Vec<Cause>,
+    is_unknown: bool,
 }
 
 impl Reference<'_> {
@@ -27,10 +32,20 @@ impl Reference<'_> {
     ///
     /// # Errors
     /// The causes one of which it must fail with.
-    pub(super) fn points(&self, message: &DynamicMessage) -> Result<Vec<Point>, Vec<Cause>> {
+    pub(super) fn points(
+        &self,
+        message: &DynamicMessage,
+    ) -> Result<Result<Vec<Point>, Vec<Cause>>, Unknown> {
+        if !self.schema.forms.passes(message) {
+            return Ok(Ok(Vec::new()));
+        }
         let mut walk = Walk::default();
         self.record(message, "", true, &mut walk);
-        let Walk { fields: around, mut causes } = walk;
+        if walk.is_unknown {
+            return Err(Unknown);
+        }
+        let time = self.schema.forms.time(message)?;
+        let Walk { fields: around, mut causes, .. } = walk;
         let elements = match message.get_field_by_name("p") {
             Some(value) => value.as_list().expect("a list").to_vec(),
             None => vec![Value::Bool(true)],
@@ -41,6 +56,7 @@ impl Reference<'_> {
             causes.push(Cause::TagInvalid);
         }
         let mut points = Vec::new();
+        let mut stamp = RECEIVED_AT.0;
         for element in &elements {
             let mut walk = Walk::default();
             if let Some(element) = element.as_message() {
@@ -52,21 +68,24 @@ impl Reference<'_> {
             let mut tags = vec![("vin".to_owned(), "V1".to_owned())];
             tags.extend((!id.is_empty()).then(|| ("id".to_owned(), id.clone())));
             if !fields.is_empty() {
-                points.push(Point { tags, fields });
+                let time = time.map_err(|cause| causes.push(cause)).ok().flatten();
+                points.push(Point { time: time.unwrap_or(stamp), tags, fields });
+                stamp += 1;
             }
         }
         // Without an element nothing is written, so nothing of the message can be wrong.
         if elements.is_empty() {
             causes.clear();
         }
-        if causes.is_empty() { Ok(points) } else { Err(causes) }
+        Ok(if causes.is_empty() { Ok(self.schema.forms.settle(points)) } else { Err(causes) })
     }
 
     /// One record's fields.
     fn record(&self, message: &DynamicMessage, prefix: &str, is_root: bool, walk: &mut Walk) {
         for field in message.descriptor().fields() {
             let is_excluded = self.schema.excluded.as_deref() == Some(field.name());
-            if is_root && (is_excluded || matches!(field.name(), "p" | "id")) {
+            let is_taken = self.schema.forms.is_taken(field.name());
+            if is_root && (is_excluded || is_taken || matches!(field.name(), "p" | "id")) {
                 continue;
             }
             if field.supports_presence() && !message.has_field(&field) {
@@ -145,6 +164,17 @@ impl Reference<'_> {
 
     /// One value.
     fn scalar(&self, kind: &Kind, value: &Value, name: String, walk: &mut Walk) {
+        // Elements of the list have its conversion.
+        let origin = if name.starts_with("cl_") { "cl" } else { &name };
+        if let Some(conversion) = self.schema.forms.conversion(origin) {
+            match converted(conversion, value) {
+                Ok(Ok(Some(field))) => walk.fields.push((name, field)),
+                Ok(Ok(None)) => {}
+                Ok(Err(cause)) => walk.causes.push(cause),
+                Err(Unknown) => walk.is_unknown = true,
+            }
+            return;
+        }
         let field = match value {
             Value::F64(value) if value.is_finite() => Field::Float(value.to_bits()),
             Value::F32(value) if value.is_finite() => {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::dice::Dice;
+use super::{
+    dice::Dice,
+    forms::{DECLARED, Forms},
+};
 
 /// What was generated.
 #[derive(Debug)]
@@ -14,6 +17,7 @@ pub(super) struct Schema {
     pub(super) excluded: Option<String>,
     pub(super) is_json: bool,
     pub(super) is_bytes_skipped: bool,
+    pub(super) forms: Forms,
 }
 
 /// A schema whose root has a string `id` (a tag) and, sometimes, repeated `p` (the points).
@@ -24,6 +28,7 @@ pub(super) fn generate(dice: &mut Dice) -> Schema {
     writer.text.push_str("message M {\n");
     let optional = writer.optional();
     writeln!(writer.text, "{optional}string id = 4000;").expect("text");
+    writer.text.push_str(DECLARED);
     let roots = writer.fields(0);
     let has_points = writer.dice.chance(40);
     if has_points {
@@ -57,7 +62,11 @@ pub(super) fn generate(dice: &mut Dice) -> Schema {
     if let Some(name) = &excluded {
         writeln!(rest, "fields = {{ exclude = [\"{name}\"] }}").expect("text");
     }
-    Schema { proto, rest, excluded, is_json, is_bytes_skipped }
+    let forms = Forms::generate(dice, is_json);
+    let (keys, tables) = forms.toml();
+    rest.push_str(&keys);
+    rest.push_str(&tables);
+    Schema { proto, rest, excluded, is_json, is_bytes_skipped, forms }
 }
 
 const SCALARS: [&str; 16] = [

@@ -1,0 +1,86 @@
+//! `constant`: tags and fields that every point has and no payload brings.
+
+use super::{build::Build, unique::Names};
+use crate::{
+    mapping::{Source, Tag, file::ConstantValue, names},
+    model::FieldType,
+};
+
+/// The constant fields of a mapping.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Constants {
+    /// `,key=value` of each, as a line has it.
+    pub(crate) text: Vec<u8>,
+    /// Names and types.
+    pub(crate) types: Vec<(String, FieldType)>,
+}
+
+impl Build<'_> {
+    /// The constant tags.
+    pub(super) fn constant_tags(&mut self, names: &mut Names) -> Vec<Tag> {
+        let mut tags = Vec::new();
+        for (name, value) in &self.text.constant.tags {
+            let key = &name.value;
+            let what = names.add(key, &format!("the constant tag `{key}`"));
+            self.told.extend(what.map(|what| (name.line, what)));
+            if value.is_empty() || !names::is_plain(value.as_bytes()) {
+                let what = format!(
+                    "the constant tag `{key}` is empty, or has a line break, TAB or NUL, or a \
+                     backslash before a separator or at its end"
+                );
+                self.told.push((name.line, what));
+            }
+            tags.push(Tag {
+                key: super::build::tag_key(key),
+                name: key.as_str().into(),
+                source: Source::Constant(value.as_str().into()),
+            });
+        }
+        tags
+    }
+
+    /// The constant fields.
+    pub(super) fn constants(&mut self, names: &mut Names) -> Constants {
+        let mut constants = Constants::default();
+        for (name, value) in &self.text.constant.fields {
+            let key = &name.value;
+            let what = names.add(key, &format!("the constant field `{key}`"));
+            self.told.extend(what.map(|what| (name.line, what)));
+            constants.text.push(b',');
+            names::push_key(&mut constants.text, key);
+            constants.text.push(b'=');
+            let field_type = push(&mut constants.text, value);
+            constants.types.push((key.clone(), field_type));
+        }
+        constants
+    }
+}
+
+/// Appends a value as a line has it; answers its type.
+fn push(into: &mut Vec<u8>, value: &ConstantValue) -> FieldType {
+    match value {
+        ConstantValue::Float(value) => {
+            into.extend_from_slice(value.to_string().as_bytes());
+            FieldType::Float
+        }
+        ConstantValue::Integer(value) => {
+            into.extend_from_slice(format!("{value}i").as_bytes());
+            FieldType::Integer
+        }
+        ConstantValue::Boolean(value) => {
+            into.push(if *value { b't' } else { b'f' });
+            FieldType::Boolean
+        }
+        ConstantValue::String(text) => {
+            into.push(b'"');
+            for byte in text.bytes() {
+                if matches!(byte, b'"' | b'\\') {
+                    into.push(b'\\');
+                }
+                into.push(byte);
+            }
+            into.push(b'"');
+            FieldType::String
+        }
+    }
+}

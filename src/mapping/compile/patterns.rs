@@ -1,0 +1,211 @@
+//! What a mapping says of paths: included, excluded, renamed, converted; and what of it named
+//! nothing, which is most likely a slip.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::paths::{self, Path, Side};
+use crate::{
+    mapping::{file::MappingText, names},
+    schema::nearest,
+};
+
+/// The patterns of one mapping, and which of them have matched.
+#[derive(Debug)]
+pub(super) struct Patterns<'a> {
+    text: &'a MappingText,
+    /// The path of the repeated record of `points`.
+    points: Option<&'a str>,
+    /// By their places in the file: the first path that each has matched.
+    include: BTreeMap<usize, Path>,
+    exclude: BTreeMap<usize, Path>,
+    rename: BTreeMap<usize, Path>,
+    convert: BTreeMap<usize, Path>,
+    /// Patterns without a star that have matched two paths: the line, the key, and all three.
+    doubtful: BTreeSet<(u32, &'static str, String, String, String)>,
+}
+
+impl<'a> Patterns<'a> {
+    pub(super) fn new(text: &'a MappingText, points: Option<&'a str>) -> Self {
+        Self {
+            text,
+            points,
+            include: BTreeMap::new(),
+            exclude: BTreeMap::new(),
+            rename: BTreeMap::new(),
+            convert: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+        }
+    }
+
+    /// Whether everything is included.
+    pub(super) fn include_all(&self) -> bool {
+        self.text.fields.include.is_empty()
+    }
+
+    /// Whether a pattern includes a path, with all that lies below it.
+    pub(super) fn includes(&mut self, path: &Path) -> bool {
+        let spellings = self.spellings(path);
+        let mut is_included = false;
+        for (index, pattern) in self.text.fields.include.iter().enumerate() {
+            if covers(&pattern.value, &spellings) {
+                is_included = true;
+                let seen = self.include.entry(index).or_insert_with(|| path.clone());
+                let found = doubt(seen, path, pattern.line, "fields.include", &pattern.value);
+                self.doubtful.extend(found);
+            }
+        }
+        is_included
+    }
+
+    /// Whether a pattern excludes a path, with all that lies below it.
+    pub(super) fn excludes(&mut self, path: &Path) -> bool {
+        let spellings = self.spellings(path);
+        let mut is_excluded = false;
+        for (index, pattern) in self.text.fields.exclude.iter().enumerate() {
+            if covers(&pattern.value, &spellings) {
+                is_excluded = true;
+                let seen = self.exclude.entry(index).or_insert_with(|| path.clone());
+                let found = doubt(seen, path, pattern.line, "fields.exclude", &pattern.value);
+                self.doubtful.extend(found);
+            }
+        }
+        is_excluded
+    }
+
+    /// Whether something below a record could be included. Where the record holds itself
+    /// (`is_inside`), a `*` does not lead in once more.
+    pub(super) fn may_include_below(&self, path: &Path, is_inside: bool) -> bool {
+        let spellings = self.spellings(path);
+        self.text.fields.include.iter().any(|pattern| {
+            let (start, has_star) = match pattern.value.split_once('*') {
+                Some((start, _)) => (start, true),
+                None => (pattern.value.as_str(), false),
+            };
+            if has_star && is_inside {
+                return false;
+            }
+            spellings.iter().map(|path| format!("{path}.")).any(|path| {
+                start.starts_with(path.as_str()) || (has_star && path.starts_with(start))
+            })
+        })
+    }
+
+    /// The name that the mapping gives a path.
+    pub(super) fn name_of(&mut self, path: &Path) -> Option<&'a str> {
+        let spellings = self.spellings(path);
+        let mut all = self.text.fields.rename.iter().enumerate();
+        let (index, rename) = all.find(|(_, rename)| spellings.contains(&rename.path.value))?;
+        let seen = self.rename.entry(index).or_insert_with(|| path.clone());
+        let found = doubt(seen, path, rename.path.line, rename.key, &rename.path.value);
+        self.doubtful.extend(found);
+        Some(&rename.name)
+    }
+
+    /// The conversion of a field, by its place in the file.
+    pub(super) fn conversion_of(&mut self, path: &Path) -> Option<usize> {
+        let spellings = self.spellings(path);
+        let mut all = self.text.convert.iter();
+        let index = all.position(|convert| spellings.contains(&convert.path.value))?;
+        let text = &self.text.convert[index].path;
+        let seen = self.convert.entry(index).or_insert_with(|| path.clone());
+        self.doubtful.extend(doubt(seen, path, text.line, "convert", &text.value));
+        Some(index)
+    }
+
+    /// A path as the mapping may write it: from the element on or through `points`, with or without
+    /// the quotes around names that hold a dot, or with quotes around every name.
+    fn spellings(&self, path: &Path) -> Vec<String> {
+        let (side, path) = path;
+        let points = self.points.filter(|_| *side == Side::Element);
+        let through = points.map(|points| format!("{points}.{path}"));
+        let mut spellings: Vec<String> = [path.clone()].into_iter().chain(through).collect();
+        let plain: Vec<String> =
+            spellings.iter().filter_map(|path| paths::unquoted(path)).collect();
+        let quoted: Vec<String> = spellings.iter().map(|path| paths::all_quoted(path)).collect();
+        spellings.extend(plain.into_iter().chain(quoted));
+        spellings
+    }
+
+    /// What named nothing, or two; `known` are all paths.
+    pub(super) fn problems(&self, known: &BTreeMap<Path, String>) -> Vec<(u32, String)> {
+        let mut told = Vec::new();
+        let mut tell = |line: u32, key: &str, path: &str| {
+            let all = known.keys().map(|(_, known)| known.as_str());
+            let hint = match nearest(path, all) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => String::new(),
+            };
+            told.push((line, format!("`{key}`: no field is named `{path}`{hint}")));
+        };
+        let fields = &self.text.fields;
+        for (index, pattern) in fields.include.iter().enumerate() {
+            if !self.include.contains_key(&index) {
+                tell(pattern.line, "fields.include", &pattern.value);
+            }
+        }
+        for (index, pattern) in fields.exclude.iter().enumerate() {
+            if !self.exclude.contains_key(&index) && !self.is_below_excluded(&pattern.value) {
+                tell(pattern.line, "fields.exclude", &pattern.value);
+            }
+        }
+        for (index, rename) in fields.rename.iter().enumerate() {
+            // What is to be converted too is told below.
+            if !self.rename.contains_key(&index) && rename.key == "fields.rename" {
+                tell(rename.path.line, rename.key, &rename.path.value);
+            }
+        }
+        let converts = self.text.convert.iter().enumerate();
+        let mut unwritten = Vec::new();
+        for (_, convert) in converts.filter(|(index, _)| !self.convert.contains_key(index)) {
+            let path = &convert.path;
+            let is_there =
+                known.keys().any(|path| self.spellings(path).contains(&convert.path.value));
+            match is_there {
+                true => {
+                    let what = "is no field that is written, so there is nothing to convert";
+                    unwritten.push((path.line, format!("`convert`: `{}` {what}", path.value)));
+                }
+                false => tell(path.line, "convert", &path.value),
+            }
+        }
+        told.extend(unwritten);
+        told.extend(self.doubtful.iter().map(|(line, key, pattern, one, other)| {
+            let what = format!(
+                "`{key}`: `{pattern}` names both `{one}` and `{other}`; put the name that holds a \
+                 dot in double quotes, and each name of the other one"
+            );
+            (*line, what)
+        }));
+        told
+    }
+
+    /// Whether a pattern names something below what another one excludes whole.
+    fn is_below_excluded(&self, pattern: &str) -> bool {
+        self.exclude.keys().any(|index| {
+            let other = &self.text.fields.exclude[*index].value;
+            let whole = other.strip_suffix(".*").unwrap_or(other);
+            pattern.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
+}
+
+/// What is doubtful about a pattern that has matched `seen` first and `path` now.
+fn doubt(
+    seen: &Path,
+    path: &Path,
+    line: u32,
+    key: &'static str,
+    pattern: &str,
+) -> Option<(u32, &'static str, String, String, String)> {
+    let is_meant = pattern.contains('*') || seen.0 != path.0 || seen.1 == path.1;
+    // All that lies below what was excluded whole is no second path.
+    let is_below = path.1.starts_with(&format!("{}.", seen.1));
+    (!is_meant && !is_below)
+        .then(|| (line, key, pattern.to_owned(), seen.1.clone(), path.1.clone()))
+}
+
+/// Whether a pattern covers a path, by one of its spellings, or a record with all below it.
+fn covers(pattern: &str, spellings: &[String]) -> bool {
+    let whole = pattern.strip_suffix(".*").unwrap_or(pattern);
+    spellings.iter().any(|path| names::matches(pattern, path) || names::matches(whole, path))
+}

@@ -1,0 +1,196 @@
+//! Slots → nanoseconds since 1970.
+
+use jiff::fmt::temporal::DateTimeParser;
+
+use crate::{
+    mapping::{Plan, Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS},
+    model::{Cause, Decimal},
+    schema::{Scalar, Unit},
+    uplink::{DecodeError, Slots, point::Context, value},
+};
+
+/// The time of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) nanos: i64,
+    /// Whether it is the context's stamp, which is then used up.
+    pub(crate) is_stamped: bool,
+    /// Whether it lies in an hour that its zone has twice, of which the first was taken.
+    pub(crate) is_repeated: bool,
+}
+
+impl Moment {
+    const fn of(nanos: i64) -> Self {
+        Self { nanos, is_stamped: false, is_repeated: false }
+    }
+}
+
+/// The point's time.
+///
+/// # Errors
+/// It is absent, no time, out of range or out of bounds.
+#[inline]
+pub(crate) fn of_point(
+    plan: &Plan,
+    slots: &Slots,
+    context: &Context<'_>,
+) -> Result<Moment, DecodeError> {
+    let stamped = Moment { is_stamped: true, ..Moment::of(context.stamp.0) };
+    let Some(time) = &plan.time else { return Ok(stamped) };
+    let Some(moment) = of_fields(time, slots, context)? else { return Ok(stamped) };
+    if is_out_of_bounds(moment.nanos, context) {
+        let error = DecodeError::new(Cause::TimeOutOfBounds, "it is out of bounds");
+        return Err(error.in_slot(time.base.slot));
+    }
+    Ok(moment)
+}
+
+/// What the fields say, within the bounds or not; `None` if it is the stamp.
+#[inline]
+pub(super) fn of_fields(
+    time: &Time,
+    slots: &Slots,
+    context: &Context<'_>,
+) -> Result<Option<Moment>, DecodeError> {
+    let base = &time.base;
+    let Some(unit) = time.plain() else { return special(time, slots, context) };
+    let slot = slots.slot(base.slot);
+    if slot.is_absent() {
+        return Err(absent(base));
+    }
+    value::nanos_of(slots, base.slot, slot, &base.scalar, unit).map(|nanos| Some(Moment::of(nanos)))
+}
+
+/// Whether a time lies too far from the time of receipt.
+pub(crate) fn is_out_of_bounds(nanos: i64, context: &Context<'_>) -> bool {
+    let distance = i128::from(nanos) - i128::from(context.received_at.0);
+    let as_nanos =
+        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+    distance > as_nanos(context.limits.time_ahead) || -distance > as_nanos(context.limits.time_past)
+}
+
+/// A time that is not one plain count; `None` if it is the stamp.
+fn special(
+    time: &Time,
+    slots: &Slots,
+    context: &Context<'_>,
+) -> Result<Option<Moment>, DecodeError> {
+    let (mut nanos, mut is_repeated) = (i128::from(context.received_at.0), false);
+    match read(&time.base, slots, context)? {
+        Some(found) if !time.unset_is_received || found.nanos >= UNSET_BEFORE_NANOS => {
+            (nanos, is_repeated) = (found.nanos, found.is_repeated);
+        }
+        None if !time.unset_is_received => return Err(absent(&time.base)),
+        // The clock is not set. What is relative to it is relative to the time of receipt.
+        _ if time.plus.is_none() => return Ok(None),
+        _ => {}
+    }
+    if let Some(plus) = &time.plus {
+        let span = read(plus, slots, context)?.ok_or_else(|| absent(plus))?;
+        nanos = nanos.checked_add(span.nanos).ok_or_else(|| unfit(&time.base))?;
+    }
+    let nanos = i64::try_from(nanos).map_err(|_| unfit(&time.base))?;
+    Ok(Some(Moment { nanos, is_stamped: false, is_repeated }))
+}
+
+/// What one field says.
+struct Read {
+    nanos: i128,
+    is_repeated: bool,
+}
+
+/// Reads one field; `None` if it is absent or empty text.
+fn read(
+    value: &TimeValue,
+    slots: &Slots,
+    context: &Context<'_>,
+) -> Result<Option<Read>, DecodeError> {
+    let slot = slots.slot(value.slot);
+    if slot.is_absent() {
+        return Ok(None);
+    }
+    let invalid = |what| DecodeError::new(Cause::TimeInvalid, what).in_slot(value.slot);
+    let nanos = match &value.reading {
+        TimeReading::Count(unit) => {
+            value::wide_nanos_of(slots, value.slot, slot, &value.scalar, *unit)
+                .ok_or_else(|| unfit(value))?
+        }
+        TimeReading::Decimal(unit) => {
+            let number = match value.scalar {
+                Scalar::Float64 => Decimal::of_f64(value::f64_of(slot)),
+                Scalar::Float32 => Decimal::of_f32(value::f32_of(slot)),
+                _ => {
+                    let text = text_of(value, slots, context);
+                    if text.trim_ascii().is_empty() {
+                        return Ok(None);
+                    }
+                    Decimal::parse(text)
+                }
+            };
+            let number = number.ok_or_else(|| invalid("is no number"))?;
+            number.floor(power_of(*unit)).ok_or_else(|| unfit(value))?
+        }
+        TimeReading::Iso8601(_) => {
+            let text = text_of(value, slots, context);
+            if text.trim_ascii().is_empty() {
+                return Ok(None);
+            }
+            return iso(value, text).map(Some).map_err(invalid);
+        }
+    };
+    Ok(Some(Read { nanos, is_repeated: false }))
+}
+
+/// The text of a field, or the digits of a number.
+pub(super) fn text_of<'a>(value: &TimeValue, slots: &'a Slots, context: &Context<'a>) -> &'a [u8] {
+    let at = if matches!(value.scalar, Scalar::Digits) { value.slot.next() } else { value.slot };
+    slots.slot_if(at).map_or(&[], |slot| slots.bytes_of(context.payload, slot))
+}
+
+/// A text as ISO 8601 writes times.
+fn iso(value: &TimeValue, text: &[u8]) -> Result<Read, &'static str> {
+    const PARSER: DateTimeParser = DateTimeParser::new();
+    let pieces = PARSER.parse_pieces(text.trim_ascii()).map_err(|_| "is no time of ISO 8601")?;
+    let TimeReading::Iso8601(zone) = &value.reading else { return Err("is no text") };
+    let at = pieces.date().to_datetime(pieces.time().unwrap_or(jiff::civil::Time::midnight()));
+    let (found, is_repeated) = match (pieces.to_numeric_offset(), zone) {
+        (Some(offset), _) => (offset.to_timestamp(at), false),
+        (None, _) if pieces.time_zone_annotation().is_some() => {
+            return Err("names a zone and has no offset");
+        }
+        (None, None) => return Err("has no offset, and the mapping names no `zone`"),
+        (None, Some(zone)) => {
+            let found = zone.to_ambiguous_timestamp(at);
+            let offset = found.offset();
+            if matches!(offset, jiff::tz::AmbiguousOffset::Gap { .. }) {
+                return Err("is no time of its zone, whose clocks skip it");
+            }
+            (found.earlier(), matches!(offset, jiff::tz::AmbiguousOffset::Fold { .. }))
+        }
+    };
+    let found = found.map_err(|_| "does not fit 64-bit nanoseconds")?;
+    Ok(Read { nanos: found.as_nanosecond(), is_repeated })
+}
+
+/// The power of ten that makes nanoseconds of a unit.
+pub(super) const fn power_of(unit: Unit) -> i32 {
+    match unit {
+        Unit::Seconds => 9,
+        Unit::Millis => 6,
+        Unit::Micros => 3,
+        Unit::Nanos => 0,
+    }
+}
+
+/// What is told of a field without a value.
+pub(super) const ABSENT: &str = "it is absent";
+
+/// The field has no value.
+fn absent(value: &TimeValue) -> DecodeError {
+    DecodeError::new(Cause::TimeInvalid, ABSENT).in_slot(value.slot)
+}
+
+/// The field's value is past what a line can say.
+fn unfit(value: &TimeValue) -> DecodeError {
+    DecodeError::new(Cause::TimeInvalid, value::UNFIT).in_slot(value.slot)
+}
