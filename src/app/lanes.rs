@@ -1,10 +1,13 @@
 //! The lanes: one spool and one commit thread a shard.
 
-use std::{io, sync::Arc, thread::JoinHandle};
+use std::{io, path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use crate::{
     config::SpoolOptions,
-    env::{Supervisor, disk::Disk},
+    env::{
+        Supervisor,
+        disk::{Disk, RealDisk},
+    },
     model::{ShardCount, ShardId},
     sink,
     spool::{self, Budget, CommitCounters, CommitHandle, CommitState, Committer, Recovery},
@@ -67,12 +70,13 @@ pub(super) fn open(
         let name = format!("spool-{}", shard.0);
         let cell = board.cell(&name, Critical::Yes);
         cell.set(Health::Ready);
+        let room = Room { dir: options.dir.clone(), segment_bytes: options.segment_bytes_max };
         let (handle, thread) = Committer::start(
             supervisor.guard(&name),
             opened.writer,
             options.commit.clone(),
             Some(Arc::clone(&ledger)),
-            Box::new(move |state| show(&cell, state)),
+            Box::new(room.shown_in(cell, Arc::clone(&lanes.budget))),
         )
         .map_err(|source| LaneError::Thread { shard, source })?;
         lanes.handles.push(handle);
@@ -83,12 +87,49 @@ pub(super) fn open(
     Ok((lanes, readers))
 }
 
-fn show(cell: &HealthCell, state: &CommitState) {
-    cell.set(match state {
-        CommitState::Running => Health::Ready,
-        CommitState::Full => Health::Waiting("no room: publishes wait".to_owned()),
-        CommitState::Halted { reason } => Health::Failed(reason.to_string()),
-    });
+/// What is asked for sizes when a lane has no room.
+#[derive(Debug)]
+struct Room {
+    dir: PathBuf,
+    segment_bytes: u64,
+}
+
+impl Room {
+    /// Shows a lane's states; where there is no room, which bound or disk that is, and how large.
+    fn shown_in(self, cell: HealthCell, budget: Arc<Budget>) -> impl FnMut(&CommitState) + Send {
+        move |state| {
+            cell.set(match state {
+                CommitState::Running => Health::Ready,
+                CommitState::Full => Health::Waiting(self.reason(&budget)),
+                CommitState::Halted { reason } => Health::Failed(reason.to_string()),
+            });
+        }
+    }
+
+    fn reason(&self, budget: &Budget) -> String {
+        let (used, most) = (mib(budget.used()), mib(budget.bytes_max()));
+        let wanted = mib(self.segment_bytes);
+        if budget.used() + self.segment_bytes > budget.bytes_max() {
+            return format!(
+                "no room: the spools hold {used}, another {wanted} is past spool.max-size = \
+                 {most}: publishes wait until the store takes what is there"
+            );
+        }
+        let free = RealDisk.free_bytes(&self.dir).map_or_else(|_| "too little".to_owned(), mib);
+        let dir = self.dir.display();
+        format!(
+            "no room on the disk of `{dir}`: {free} is free, {wanted} is wanted for the next \
+             segment: publishes wait"
+        )
+    }
+}
+
+/// Bytes for people.
+fn mib(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib => format!("{mib} MiB"),
+    }
 }
 
 /// Logs what recovery found; loudly, where something is lost.

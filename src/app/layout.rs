@@ -37,11 +37,12 @@ pub enum DataDirError {
         /// The directory.
         path: PathBuf,
     },
-    /// It was made for another number of shards. A vehicle's shard follows from the number, so it
-    /// cannot change while points wait: drain with the old number, then move the directory away.
+    /// It was made for another number of shards. A vehicle's shard follows from the number, so what
+    /// waits in the spools has to be moved for it to change.
     #[error(
         "the data directory {} has {found} shards and the configuration asks for {asked}; set \
-         spool.shards = {found}, or drain it and start with an empty directory", path.display()
+         spool.shards = {found}, or change the directory with `fleetline spool reshard {asked}`, \
+         which keeps all that is in it", path.display()
     )]
     Shards {
         /// The directory.
@@ -64,14 +65,21 @@ impl DataDir {
             let path = at.to_path_buf();
             |source| DataDirError::Unusable { path, source }
         };
-        let spool = path.join("spool");
+        let spool = path.join(SPOOL_DIR);
         disk.create_dirs(&spool).map_err(unusable(&spool))?;
-        let lock_path = path.join("lock");
-        let lock = disk.lock(&lock_path).map_err(unusable(&lock_path))?;
-        let lock = lock.ok_or_else(|| DataDirError::InUse { path: path.to_path_buf() })?;
-        let dir = Self { disk, path: path.to_path_buf(), lock };
+        let dir = Self::hold(disk, path)?;
         dir.hold_shards(&spool, shards)?;
         Ok(dir)
+    }
+
+    /// Takes the lock of a directory that is there, whatever is in it.
+    pub(super) fn hold(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, DataDirError> {
+        let lock_path = path.join("lock");
+        let lock = disk.lock(&lock_path);
+        let lock =
+            lock.map_err(|source| DataDirError::Unusable { path: lock_path.clone(), source })?;
+        let lock = lock.ok_or_else(|| DataDirError::InUse { path: path.to_path_buf() })?;
+        Ok(Self { disk, path: path.to_path_buf(), lock })
     }
 
     /// Tells commands on this machine where the running appliance listens.
@@ -82,21 +90,20 @@ impl DataDir {
     }
 
     fn hold_shards(&self, spool: &Path, asked: ShardCount) -> Result<(), DataDirError> {
+        match shards_of(self.disk.as_ref(), &self.path)? {
+            None => self.set_shards(spool, asked),
+            Some(found) if found == asked.0.get().to_string() => Ok(()),
+            Some(found) => {
+                Err(DataDirError::Shards { path: self.path.clone(), found, asked: asked.0.get() })
+            }
+        }
+    }
+
+    /// From now on the directory has so many shards.
+    pub(super) fn set_shards(&self, spool: &Path, count: ShardCount) -> Result<(), DataDirError> {
         let path = spool.join(SHARDS_FILE);
-        let unusable = |source| DataDirError::Unusable { path: path.clone(), source };
-        let names = self.disk.files(spool).map_err(unusable)?;
-        let wanted = asked.0.get().to_string();
-        if !names.iter().any(|name| name == SHARDS_FILE) {
-            return self.write_shards(spool, &wanted).map_err(unusable);
-        }
-        let file = self.disk.open(&path, Access::Read).map_err(unusable)?;
-        let mut bytes = [0; 16];
-        let len = file.read_at(&mut bytes, 0).map_err(unusable)?;
-        let found = String::from_utf8_lossy(&bytes[..len]).trim().to_owned();
-        if found == wanted {
-            return Ok(());
-        }
-        Err(DataDirError::Shards { path: self.path.clone(), found, asked: asked.0.get() })
+        let written = self.write_shards(spool, &count.0.get().to_string());
+        written.map_err(|source| DataDirError::Unusable { path, source })
     }
 
     /// Written once, under another name first, so that a crash leaves either nothing or all of it.
@@ -112,6 +119,27 @@ impl DataDir {
         self.disk.sync_dir(spool)
     }
 }
+
+/// How many shards a data directory was made for, as it says; nothing if it does not.
+pub(super) fn shards_of(disk: &dyn Disk, path: &Path) -> Result<Option<String>, DataDirError> {
+    let spool = path.join(SPOOL_DIR);
+    let path = spool.join(SHARDS_FILE);
+    let unusable = |source| DataDirError::Unusable { path: path.clone(), source };
+    let read = || -> io::Result<String> {
+        let file = disk.open(&path, Access::Read)?;
+        let mut bytes = [0; 16];
+        let len = file.read_at(&mut bytes, 0)?;
+        Ok(String::from_utf8_lossy(&bytes[..len]).trim().to_owned())
+    };
+    match read() {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unusable(error)),
+    }
+}
+
+/// The folder of the spools.
+const SPOOL_DIR: &str = "spool";
 
 /// Holds the number of shards as text.
 const SHARDS_FILE: &str = "shards";

@@ -22,8 +22,14 @@
 mod fleet;
 mod lanes;
 mod layout;
+mod look;
+mod mappings;
+mod reshard;
 mod run;
 mod watch;
 
+pub use look::look_into;
+pub use mappings::no_mappings;
+pub use reshard::{ReshardError, Resharded, reshard};
 pub use run::{Ready, RunError, Stopped, run};
 pub use watch::Until;

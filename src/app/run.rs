@@ -9,6 +9,7 @@ use super::{
     fleet::Fleet,
     lanes::{self, LaneError, Lanes},
     layout::{DataDir, DataDirError},
+    mappings::Mappings,
     watch::{Asked, Requests, Signals, Until},
 };
 use crate::{
@@ -18,8 +19,7 @@ use crate::{
         Clock, Supervisor, SystemClock,
         disk::{Disk, RealDisk},
     },
-    http,
-    mapping::{self, Plans},
+    http, mapping,
     model::Catalog,
     mqtt::{Edge, StartError},
     query,
@@ -128,9 +128,7 @@ pub fn run(
 /// Everything that runs.
 struct Appliance {
     ready: Ready,
-    mapping: mapping::Options,
-    plans: Arc<ArcSwap<Plans>>,
-    catalog: Arc<ArcSwap<Catalog>>,
+    mappings: Mappings,
     metrics: Arc<Metrics>,
     fleet: Fleet,
     edge_health: HealthCell,
@@ -152,9 +150,8 @@ impl Appliance {
         let offline = &resolved.offline;
         let data_dir = DataDir::open(Arc::clone(&ground.disk), &offline.data_dir, offline.shards)
             .map_err(RunError::DataDir)?;
-        let plans = Plans::load(&offline.mapping).map_err(RunError::Schemas)?;
-        let catalog = Arc::new(ArcSwap::from_pointee(plans.catalog().clone()));
-        let plans = Arc::new(ArcSwap::from_pointee(plans));
+        let mappings = Mappings::load(&offline.mapping).map_err(RunError::Schemas)?;
+        let catalog = Arc::clone(&mappings.catalog);
         let (lanes, shards) = ground.lanes(resolved)?;
         let letters = ground.letters(resolved)?;
         let store = ground.store(resolved)?;
@@ -165,7 +162,7 @@ impl Appliance {
         let state = ground.http(resolved, store, &catalog, &fleet, &letters);
         let (operators, address) =
             runtime.block_on(serve_operators(state, &resolved.http, &ground.supervisor))?;
-        let parts = ground.intake(resolved, &plans, &lanes, &letters);
+        let parts = ground.intake(resolved, &mappings.plans, &lanes, &letters);
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
         let edge = Edge::start(&resolved.mqtt, &parts, presence, workers, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
@@ -174,9 +171,7 @@ impl Appliance {
         data_dir.announce(&announcement(&ready)).map_err(RunError::DataDir)?;
         Ok(Self {
             ready,
-            mapping: offline.mapping.clone(),
-            plans,
-            catalog,
+            mappings,
             fleet,
             edge_health,
             edge,
@@ -200,7 +195,7 @@ impl Appliance {
             tokio::select! {
                 asked = requests.next() => match asked {
                     Asked::Stop => return None,
-                    Asked::Reload => self.reload(),
+                    Asked::Reload => self.mappings.reload(),
                 },
                 _ = measure.tick() => self.measure(),
                 name = self.supervisor.ended_unasked() => return Some(name),
@@ -216,20 +211,6 @@ impl Appliance {
         self.metrics.uplink_memory_bytes.set(used);
         self.sink.state().measure();
         self.fleet.measure(&self.metrics);
-    }
-
-    /// Loads schemas and mappings anew; the old ones stay if anything is wrong.
-    fn reload(&self) {
-        match Plans::load(&self.mapping) {
-            Ok(plans) => {
-                self.catalog.store(Arc::new(plans.catalog().clone()));
-                self.plans.store(Arc::new(plans));
-                tracing::info!("schemas and mappings loaded anew");
-            }
-            Err(errors) => {
-                tracing::error!(%errors, "schemas and mappings not loaded, the old ones stay");
-            }
-        }
     }
 
     /// Stops in the direction of the data.
@@ -334,7 +315,7 @@ impl Ground {
     fn intake(
         &self,
         resolved: &Resolved,
-        plans: &Arc<ArcSwap<Plans>>,
+        plans: &Arc<ArcSwap<mapping::Plans>>,
         lanes: &Lanes,
         letters: &dead_letter::Log,
     ) -> IntakeParts {

@@ -1,25 +1,31 @@
-//! `spool`: what lies on disk, read without the lock.
+//! `spool`: what lies on disk, read without the lock; and another number of shards.
 
-use std::{io::IsTerminal as _, path::Path};
+use std::{io::IsTerminal as _, num::NonZeroU16, path::Path, sync::Arc};
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::{
+    app,
     cli::{
         failure::Failure,
         output::{Output, complain},
     },
-    config::{self, Sources, shard_dir},
-    env::disk::RealDisk,
-    model::ShardId,
+    config::{self, Offline, Sources, shard_dir},
+    env::disk::{Disk, RealDisk},
+    mapping::Plans,
+    model::{ShardCount, ShardId},
     spool::{self, CursorState, DamagedStretch, Progress, Status, Verification},
 };
 
+/// Bytes of a segment of what is moved.
+const SEGMENT_BYTES: u64 = 16 << 20;
+
 /// Positions, lag and damage of the spools
 ///
-/// Reads the data directory without its lock, so an appliance may be running on it.
+/// `status` and `verify` read the data directory without its lock, so an appliance may be running
+/// on it; `reshard` wants it stopped.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline spool status --config config/fleetline.toml
@@ -34,6 +40,19 @@ enum What {
     /// How much each shard holds, and how far the store has confirmed
     #[command(after_help = "Example:\n  fleetline spool status --json")]
     Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Changes the number of shards of a stopped appliance; all that waits in its spools is kept
+    ///
+    /// Set `spool.shards` to the same number before the next start. The embedded store and the dead
+    /// letters are not touched.
+    #[command(after_help = "Example:\n  fleetline spool reshard 4")]
+    Reshard {
+        /// How many shards there are to be
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+        shards: u16,
         /// One JSON object
         #[arg(long)]
         json: bool,
@@ -60,12 +79,41 @@ pub(in crate::cli) fn run(
     sources: &Sources,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let dir = config::load_offline(sources)?.spool_dir();
+    let offline = config::load_offline(sources)?;
+    if let What::Reshard { shards, json } = arguments.what {
+        return reshard(&offline, shards, json, output);
+    }
+    let dir = offline.spool_dir();
     let shards = shards(&dir)?;
     match arguments.what {
+        What::Reshard { .. } => Ok(()),
         What::Status { json } => status(&dir, &shards, json, output),
         What::Verify { json } => verify(&dir, &shards, json, output),
     }
+}
+
+fn reshard(offline: &Offline, shards: u16, json: bool, output: &mut Output) -> Result<(), Failure> {
+    let schemas = &offline.mapping;
+    let plans =
+        Plans::load(schemas).map_err(|errors| Failure::Schemas(schemas.dir.clone(), errors))?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let count = ShardCount(NonZeroU16::new(shards).expect("the argument's minimum is 1"));
+    let done = app::reshard(&disk, &offline.data_dir, plans.catalog(), count, SEGMENT_BYTES);
+    let app::Resharded { from, points, damaged } = done.map_err(Failure::failed)?;
+    if json {
+        let told = json!({ "from": from, "to": shards, "points": points, "damaged": damaged });
+        return output.json(&told);
+    }
+    if damaged > 0 {
+        complain(format_args!("{damaged} points were lost to damage of the spools before"));
+    }
+    output.line(format_args!(
+        "{from} shards before, {shards} now; {points} points that wait were moved"
+    ))?;
+    if offline.shards != count {
+        output.line(format_args!("set spool.shards = {shards} before the next start"))?;
+    }
+    Ok(())
 }
 
 fn shards(dir: &Path) -> Result<Vec<ShardId>, Failure> {
@@ -153,7 +201,7 @@ fn verify(dir: &Path, shards: &[ShardId], json: bool, output: &mut Output) -> Re
             bar.finish_and_clear();
         }
         let found = found.map_err(Failure::failed)?;
-        is_whole &= found.damage.is_empty();
+        is_whole &= found.damage.is_empty() && found.foreign.is_empty();
         match json {
             true => told.push(verification_json(*shard, &found)),
             false => tell(*shard, &found, output)?,
@@ -185,14 +233,23 @@ fn tell(shard: ShardId, found: &Verification, output: &mut Output) -> Result<(),
              start cuts them"
         ))?;
     }
+    for name in &found.foreign {
+        complain(format_args!(
+            "shard {shard}: {name} is no segment of this spool: the next start moves it to \
+             quarantine"
+        ));
+    }
     for stretch in &found.damage {
         let DamagedStretch { segment, offset, bytes, first, entries, items } = stretch;
         let first = first.0;
-        match segment.is_empty() {
-            true => complain(format_args!(
+        match (segment.is_empty(), entries) {
+            (true, _) => complain(format_args!(
                 "shard {shard}: the file with {entries} entries from {first} on is gone"
             )),
-            false => complain(format_args!(
+            (false, 0) => complain(format_args!(
+                "shard {shard}: {segment}: {bytes} bytes at {offset} are damaged; no entry is lost"
+            )),
+            (false, _) => complain(format_args!(
                 "shard {shard}: {segment}: {bytes} bytes at {offset} are damaged: {entries} \
                  entries from {first} on, {items} points"
             )),
@@ -223,6 +280,7 @@ fn verification_json(shard: ShardId, found: &Verification) -> Value {
         "points": found.items,
         "bytes": found.bytes,
         "torn_bytes": found.torn_bytes,
+        "foreign": found.foreign,
         "damage": damage,
     })
 }

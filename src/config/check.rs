@@ -103,6 +103,20 @@ fn check_sizes(settings: &Settings, problems: &mut Vec<Problem>) {
     };
     spool.check(u128::from(settings.number(spool.key)), settings, problems);
 
+    let most = settings.duration("query.time-max");
+    let request = Relation {
+        key: "http.request-timeout",
+        depends: &["query.time-max"],
+        least: most.as_nanos() + 1,
+        why: format!(
+            "not above query.time-max = \"{}\": a question that takes long would be cut off \
+             without being told so",
+            print_duration(most)
+        ),
+        remedy: "raise it, or lower query.time-max",
+    };
+    request.check(settings.duration(request.key).as_nanos(), settings, problems);
+
     let min = settings.duration("sink.retry-delay-min");
     let retry = Relation {
         key: "sink.retry-delay-max",

@@ -69,6 +69,15 @@ pub trait DiskLock: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
+impl RealDisk {
+    /// Bytes that an unprivileged writer may still use on the file system of a path: to be told,
+    /// not to be relied on.
+    pub fn free_bytes(self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
 impl Disk for RealDisk {
     fn create_dirs(&self, path: &Path) -> io::Result<()> {
         if path.as_os_str().is_empty() || path.try_exists()? {

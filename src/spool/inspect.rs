@@ -73,7 +73,7 @@ pub struct DamagedStretch {
     pub bytes: u64,
     /// The first position lost.
     pub first: Position,
-    /// How many positions.
+    /// How many positions; 0 if no entry is lost, as where only a segment's header is damaged.
     pub entries: u64,
     /// Items lost with them, as far as headers and footers tell.
     pub items: u64,
@@ -92,6 +92,9 @@ pub struct Verification {
     pub bytes: u64,
     /// Bytes behind the last entry that the next start will cut.
     pub torn_bytes: u64,
+    /// Files called like segments that are none, or one that is there already: the next start moves
+    /// them to quarantine.
+    pub foreign: Vec<String>,
     /// The damage, in the order of positions.
     pub damage: Vec<DamagedStretch>,
 }
@@ -127,7 +130,11 @@ pub fn verify(
 ) -> Result<Verification, SurveyError> {
     let survey = look(disk, dir)?;
     let bytes_total = survey.segments.iter().map(|surveyed| surveyed.segment.end).sum();
-    let mut found = Verification { torn_bytes: survey.torn_bytes, ..Verification::default() };
+    let mut found = Verification {
+        torn_bytes: survey.torn_bytes,
+        foreign: survey.foreign.clone(),
+        ..Verification::default()
+    };
     let mut chunk = Chunk::default();
     let mut next: Option<Position> = None;
     for surveyed in &survey.segments {
@@ -143,6 +150,16 @@ pub fn verify(
             });
         }
         next = Some(segment.last.next());
+        if surveyed.header_damaged {
+            found.damage.push(DamagedStretch {
+                segment: segment.name.clone(),
+                offset: 0,
+                bytes: SEGMENT_HEADER_LEN,
+                first: segment.first,
+                entries: 0,
+                items: 0,
+            });
+        }
         let path = dir.join(&segment.name);
         let seen = scan(surveyed.file.as_ref(), span(surveyed), Position::ZERO, &mut chunk)
             .map_err(|error| SurveyError::Disk { fault: DiskFault::at("read", &path)(error) })?;

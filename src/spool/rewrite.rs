@@ -156,7 +156,7 @@ impl Writer {
         let opened = self.shared.disk.open(&path, Access::Read);
         let file = opened.map_err(DiskFault::at("open", &path))?;
         let len = segment.end;
-        Ok(Surveyed { segment, torn_bytes: 0, len, file })
+        Ok(Surveyed { segment, header_damaged: false, torn_bytes: 0, len, file })
     }
 
     /// Copies what is damaged in a segment to quarantine.

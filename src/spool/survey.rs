@@ -77,6 +77,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Surveyed {
     pub segment: Segment,
+    /// Its header is not whole; it is read by its name.
+    pub header_damaged: bool,
     /// Bytes behind the last entry that are cut at start.
     pub torn_bytes: u64,
     pub len: u64,
@@ -151,8 +153,9 @@ pub(super) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError>
         match understood {
             Some((segment, torn_bytes)) => {
                 survey.torn_bytes += torn_bytes;
-                let Found { len, file, .. } = found;
-                survey.segments.push(Surveyed { segment, torn_bytes, len, file });
+                let Found { header_damaged, len, file, .. } = found;
+                let surveyed = Surveyed { segment, header_damaged, torn_bytes, len, file };
+                survey.segments.push(surveyed);
             }
             None if found.header_damaged && found.len > SEGMENT_HEADER_LEN => {
                 survey.foreign.push(found.name);

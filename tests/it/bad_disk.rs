@@ -34,7 +34,8 @@ fn a_full_disk_makes_publishes_wait_until_there_is_room() {
     vehicle.ping();
     let (status, body) = appliance.get("/readyz");
     assert_eq!(status, 503, "{body}");
-    assert!(body.contains("no room"), "{body}");
+    assert!(body.contains("no room on the disk of"), "{body}");
+    assert!(body.contains("1 MiB is wanted for the next segment"), "{body}");
 
     fs::remove_file(ballast).unwrap();
     // Those that waited, without anybody's help.

@@ -102,6 +102,11 @@ impl Setup {
         command
     }
 
+    /// The working directory, with the schemas in `schemas`.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Where the appliance keeps its data.
     pub(crate) fn data(&self) -> &Path {
         &self.data

@@ -2,19 +2,31 @@
 
 use serde_json::json;
 
+use super::online;
 use crate::{
+    app,
     cli::{
         failure::{Failure, schema_problems},
         output::{Output, complain},
     },
     config::{self, Problem, Sources},
     mapping::Plans,
+    store::Target,
 };
 
 /// Checks the configuration, the schemas and the mappings, and tells everything that is wrong
+///
+/// Looks into the data directory, too, if there is one: whether it was made for another number of
+/// shards, or by another version.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  fleetline check --config config/fleetline.toml")]
+#[command(after_help = "Examples:
+  fleetline check --config config/fleetline.toml
+  fleetline check --config config/fleetline.toml --online")]
 pub(in crate::cli) struct Arguments {
+    /// Asks the store, too: reachable, authorised, database there; and holds descriptors and disk
+    /// against the configuration
+    #[arg(long)]
+    online: bool,
     /// One JSON object: whether all is well, every problem and every warning
     #[arg(long)]
     json: bool,
@@ -28,25 +40,37 @@ pub(in crate::cli) fn run(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let mut problems: Vec<String> = Vec::new();
+    let mut warnings: Vec<String> = Vec::new();
     // Schemas are looked at even if the appliance could not start, as long as it is known where
     // they are.
     let offline = match config::load(sources) {
-        Ok(resolved) => Some(resolved.offline),
+        Ok(resolved) => {
+            warnings.extend(no_token(&resolved.store.target));
+            if arguments.online {
+                let found = online::look(&resolved);
+                problems.extend(found.problems);
+                warnings.extend(found.warnings);
+            }
+            Some(resolved.offline)
+        }
         Err(errors) => {
             problems.extend(errors.problems().iter().map(Problem::to_string));
             config::load_offline(sources).ok()
         }
     };
     let mut mappings = 0;
-    let mut warnings: Vec<String> = Vec::new();
     if let Some(offline) = offline {
         match Plans::load(&offline.mapping) {
             Ok(plans) => {
                 mappings = plans.plans().len();
-                warnings = schema_problems(&offline.mapping.dir, plans.warnings());
+                warnings.extend(schema_problems(&offline.mapping.dir, plans.warnings()));
+                if mappings == 0 {
+                    warnings.push(app::no_mappings(&offline.mapping.dir));
+                }
             }
             Err(errors) => problems.extend(schema_problems(&offline.mapping.dir, &errors.problems)),
         }
+        problems.extend(app::look_into(&offline));
     }
     if !arguments.json {
         warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
@@ -62,4 +86,11 @@ pub(in crate::cli) fn run(
         problems.iter().for_each(complain);
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::Told(2)) }
+}
+
+/// `InfluxDB` 2 asks everybody for a token.
+fn no_token(target: &Target) -> Option<String> {
+    let is_open = matches!(target, Target::InfluxDb2(options) if options.token.is_none());
+    let text = "store.token: not set, and influxdb2 lets nobody write without one";
+    is_open.then(|| text.to_owned())
 }

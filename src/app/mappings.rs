@@ -1,0 +1,63 @@
+//! Schemas and mappings while the appliance runs: loaded at the start, and anew on SIGHUP.
+
+use std::{path::Path, sync::Arc};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    mapping::{LoadErrors, Options, Plans},
+    model::Catalog,
+};
+
+/// What the operator is told where there is no mapping at all.
+#[must_use]
+pub fn no_mappings(dir: &Path) -> String {
+    format!(
+        "there is no mapping in `{}`: every publish will be acknowledged and dropped as unmapped; \
+         put schemas and mappings (*.toml) there, or name their folder with schemas.dir",
+        dir.display()
+    )
+}
+
+/// The mappings that are in force, and where they come from.
+#[derive(Debug)]
+pub(super) struct Mappings {
+    options: Options,
+    pub(super) plans: Arc<ArcSwap<Plans>>,
+    pub(super) catalog: Arc<ArcSwap<Catalog>>,
+}
+
+impl Mappings {
+    /// Loads them; that there are none is allowed at the start, and told.
+    pub(super) fn load(options: &Options) -> Result<Self, LoadErrors> {
+        let plans = Plans::load(options)?;
+        if plans.plans().is_empty() {
+            tracing::warn!("{}", no_mappings(&options.dir));
+        }
+        let catalog = Arc::new(ArcSwap::from_pointee(plans.catalog().clone()));
+        let plans = Arc::new(ArcSwap::from_pointee(plans));
+        Ok(Self { options: options.clone(), plans, catalog })
+    }
+
+    /// Loads them anew; the old ones stay if anything is wrong, or if none would be left: a folder
+    /// that is suddenly empty is being replaced, or its mount has failed.
+    pub(super) fn reload(&self) {
+        let was = self.plans.load().plans().len();
+        match Plans::load(&self.options) {
+            Ok(plans) if plans.plans().is_empty() && was > 0 => tracing::error!(
+                was,
+                "schemas and mappings not loaded, the old ones stay: {}",
+                no_mappings(&self.options.dir)
+            ),
+            Ok(plans) => {
+                let mappings = plans.plans().len();
+                self.catalog.store(Arc::new(plans.catalog().clone()));
+                self.plans.store(Arc::new(plans));
+                tracing::info!(mappings, was, "schemas and mappings loaded anew");
+            }
+            Err(errors) => {
+                tracing::error!(%errors, "schemas and mappings not loaded, the old ones stay");
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Another number of shards for a data directory on which nothing runs.
+//!
+//! What waits in the spools is written once more, behind what is there, each point into the shard
+//! that its vehicle has by the new number; then the number changes, and then the old copies are
+//! confirmed. A crash in between leaves points twice, never none: they reach the store twice, which
+//! changes nothing there. A vehicle's points keep their order: they all lie in one shard before,
+//! are read in order, and all go to one shard.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::layout::{DataDir, DataDirError, shards_of};
+use crate::{
+    config::shard_dir,
+    env::disk::Disk,
+    model::{Catalog, LineDialect, ShardCount, ShardId, line},
+    spool::{
+        self, Append, AppendError, BatchLimits, Budget, CursorError, EntryBuffer, OpenError,
+        Opened, ReadError, SyncError,
+    },
+};
+
+/// What is read, and written, at once.
+const STEP_BYTES: u64 = 4 << 20;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resharded {
+    /// The number of shards before.
+    pub from: u16,
+    /// Points that were moved.
+    pub points: u64,
+    /// Points that were lost to damage of the spools before.
+    pub damaged: u64,
+}
+
+/// Why the number of shards stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ReshardError {
+    /// It is in use, or cannot be read.
+    #[error("the data directory is not usable")]
+    DataDir(#[source] DataDirError),
+    /// There is nothing to change; the operator names the right `data-dir`.
+    #[error("nothing has ever run on the data directory `{}`: it has no shards", path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Its number of shards cannot be read; the operator puts the file back.
+    #[error("`{found}` in the data directory is not a number of shards")]
+    Unreadable {
+        /// As it stands there.
+        found: String,
+    },
+    /// A spool cannot be opened.
+    #[error("the spool of shard {} cannot be opened", shard.0)]
+    Open {
+        /// Which.
+        shard: ShardId,
+        /// Why.
+        #[source]
+        source: Box<OpenError>,
+    },
+    /// A spool cannot be read.
+    #[error("what waits cannot be read")]
+    Read(#[source] ReadError),
+    /// A spool cannot be written. The number stays, and nothing is lost.
+    #[error("what waits cannot be written once more")]
+    Append(#[source] AppendError),
+    /// The same.
+    #[error("what waits cannot be made durable once more")]
+    Sync(#[source] SyncError),
+    /// The disk has no room for what waits, once more. Nothing is lost; the operator makes room, or
+    /// lets it drain first.
+    #[error(
+        "the disk has no room to write what waits once more: make room, or let the appliance drain \
+         first"
+    )]
+    Room,
+    /// The number has changed, and the old copies are sent once more: a cursor cannot be written.
+    #[error("the number of shards has changed, but what was moved will be sent twice")]
+    Cursor(#[source] CursorError),
+}
+
+/// Changes the number of shards of a data directory. `catalog` tells which tag names a vehicle;
+/// what is moved goes into segments of `segment_bytes`.
+///
+/// # Errors
+/// See [`ReshardError`].
+pub fn reshard(
+    disk: &Arc<dyn Disk>,
+    data_dir: &Path,
+    catalog: &Catalog,
+    to: ShardCount,
+    segment_bytes: u64,
+) -> Result<Resharded, ReshardError> {
+    let found = shards_of(disk.as_ref(), data_dir).map_err(ReshardError::DataDir)?;
+    let found = found.ok_or_else(|| ReshardError::Empty { path: data_dir.to_path_buf() })?;
+    let dir = DataDir::hold(Arc::clone(disk), data_dir).map_err(ReshardError::DataDir)?;
+    let from: u16 = found.parse().map_err(|_no_number| ReshardError::Unreadable { found })?;
+    let mut done = Resharded { from, ..Resharded::default() };
+    if from == to.0.get() {
+        return Ok(done);
+    }
+    let spools = data_dir.join("spool");
+    let mut opened = Vec::new();
+    for shard in (0..from.max(to.0.get())).map(ShardId) {
+        let options = spool::Options {
+            dir: shard_dir(&spools, shard),
+            // Every line may be in it; for a store that knows less, it is rewritten.
+            dialect: LineDialect::Unsigned,
+            segment_bytes_max: segment_bytes,
+            budget: Arc::new(Budget::new(u64::MAX)),
+        };
+        let spool = spool::open(Arc::clone(disk), options)
+            .map_err(|source| ReshardError::Open { shard, source: Box::new(source) })?;
+        opened.push(spool);
+    }
+    let ends: Vec<_> = opened.iter().map(|spool| spool.recovery.last).collect();
+    for old in 0..usize::from(from) {
+        copy(&mut opened, old, catalog, to, &mut done)?;
+    }
+    for spool in &mut opened {
+        spool.writer.sync().map_err(ReshardError::Sync)?;
+    }
+    dir.set_shards(&spools, to).map_err(ReshardError::DataDir)?;
+    for (spool, end) in opened.iter_mut().zip(ends).take(usize::from(from)) {
+        spool.reader.pass(end);
+        spool.reader.flush_cursor().map_err(ReshardError::Cursor)?;
+    }
+    Ok(done)
+}
+
+/// Writes what waits in one shard into the shards that it belongs to.
+fn copy(
+    opened: &mut [Opened],
+    old: usize,
+    catalog: &Catalog,
+    to: ShardCount,
+    done: &mut Resharded,
+) -> Result<(), ReshardError> {
+    let limits = BatchLimits { bytes_max: STEP_BYTES, items_max: u64::MAX };
+    let mut body = Vec::new();
+    // What is written meanwhile is not shown to the reader before it is synced, and so never read.
+    loop {
+        body.clear();
+        let batch = opened[old].reader.read_batch(&mut body, limits).map_err(ReshardError::Read)?;
+        let Some(batch) = batch else { break };
+        done.damaged += batch.damaged.map_or(0, |damage| damage.items);
+        let mut entries: BTreeMap<usize, EntryBuffer> = BTreeMap::new();
+        for line in line::lines(&body) {
+            let entry = entries.entry(shard_of(line, catalog, to).as_usize()).or_default();
+            entry.bytes_mut().extend_from_slice(line);
+            entry.items += 1;
+            done.points += 1;
+        }
+        for (shard, mut entry) in entries {
+            match opened[shard].writer.append_unsynced(&mut entry) {
+                Ok(Append::Done { .. }) => {}
+                Ok(Append::Full) => return Err(ReshardError::Room),
+                Err(error) => return Err(ReshardError::Append(error)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The shard of a line's vehicle. Where no mapping says which tag that is, its series stands for
+/// it, so that at least a series keeps its order.
+fn shard_of(line: &[u8], catalog: &Catalog, to: ShardCount) -> ShardId {
+    let measurement = catalog.measurements.get(&line::measurement(line));
+    let vehicle = measurement.and_then(|found| found.vehicle_tag.as_deref());
+    match vehicle.and_then(|key| line::tag(line, key)) {
+        Some(vehicle) => ShardId::of(vehicle.as_bytes(), to),
+        None => ShardId::of(line::series(line), to),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{env::sim::SimDisk, model::Measurement};
+
+    fn count(n: u16) -> ShardCount {
+        ShardCount(n.try_into().expect("not zero"))
+    }
+
+    fn catalog() -> Catalog {
+        let mut catalog = Catalog::default();
+        let vehicle_tag = Some("vin".to_owned());
+        let measurement = Measurement { vehicle_tag, tags: Vec::new(), fields: Vec::new() };
+        catalog.measurements.insert("m".to_owned(), measurement);
+        catalog
+    }
+
+    fn open(disk: &Arc<dyn Disk>, shard: u16) -> Opened {
+        let options = spool::Options {
+            dir: shard_dir(Path::new("/data/spool"), ShardId(shard)),
+            dialect: LineDialect::Signed,
+            segment_bytes_max: 1 << 16,
+            budget: Arc::new(Budget::new(1 << 30)),
+        };
+        spool::open(Arc::clone(disk), options).expect("it opens")
+    }
+
+    /// What waits in a shard, as lines.
+    fn waiting(disk: &Arc<dyn Disk>, shard: u16) -> Vec<String> {
+        let mut body = Vec::new();
+        let limits = BatchLimits { bytes_max: u64::MAX, items_max: u64::MAX };
+        let mut spool = open(disk, shard);
+        while spool.reader.read_batch(&mut body, limits).expect("it reads").is_some() {}
+        String::from_utf8(body).expect("text").lines().map(str::to_owned).collect()
+    }
+
+    /// 300 lines of ten vehicles over two shards, of which the first of each shard are confirmed.
+    fn filled(disk: &Arc<dyn Disk>) {
+        let path = Path::new("/data");
+        drop(DataDir::open(Arc::clone(disk), path, count(2)).expect("it opens"));
+        for shard in 0..2 {
+            let mut spool = open(disk, shard);
+            for at in 0..300 {
+                let vin = format!("V{}", at % 10);
+                if ShardId::of(vin.as_bytes(), count(2)) == ShardId(shard) {
+                    let mut entry = EntryBuffer::new();
+                    let line = format!("m,vin={vin} x={at}i {at}\n");
+                    entry.bytes_mut().extend_from_slice(line.as_bytes());
+                    entry.items = 1;
+                    spool.writer.append_unsynced(&mut entry).expect("there is room");
+                }
+            }
+            spool.writer.sync().expect("a disk that works");
+            let mut body = Vec::new();
+            let one = BatchLimits { bytes_max: 0, items_max: 0 };
+            let first = spool.reader.read_batch(&mut body, one).expect("it reads");
+            spool.reader.confirm(first.expect("it is there").last);
+            spool.reader.flush_cursor().expect("a disk that works");
+        }
+    }
+
+    fn check(to: u16) {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+        filled(&disk);
+        let mut before: Vec<String> = (0..2).flat_map(|shard| waiting(&disk, shard)).collect();
+        let done =
+            reshard(&disk, Path::new("/data"), &catalog(), count(to), 1 << 16).expect("it can");
+        assert_eq!(done, Resharded { from: 2, points: 298, damaged: 0 });
+        let mut after = Vec::new();
+        for shard in 0..to {
+            let lines = waiting(&disk, shard);
+            let at =
+                |line: &String| line.rsplit_once(' ').and_then(|(_, at)| at.parse::<u64>().ok());
+            for vin in 0..10 {
+                let of: Vec<_> =
+                    lines.iter().filter(|line| line.contains(&format!("vin=V{vin} "))).collect();
+                let is_home =
+                    ShardId::of(format!("V{vin}").as_bytes(), count(to)) == ShardId(shard);
+                assert!(is_home || of.is_empty(), "V{vin} lies in its shard");
+                assert!(of.is_sorted_by_key(|line| at(line)), "V{vin} keeps its order");
+            }
+            after.extend(lines);
+        }
+        before.sort();
+        after.sort();
+        assert_eq!(after, before);
+        let path = Path::new("/data");
+        assert!(DataDir::open(Arc::clone(&disk), path, count(2)).is_err());
+        DataDir::open(disk, path, count(to)).expect("it opens with the new number");
+    }
+
+    #[test]
+    fn what_waits_is_in_the_shards_of_the_new_number_once_and_in_order() {
+        for to in [1, 3, 7] {
+            check(to);
+        }
+    }
+
+    #[test]
+    fn a_power_cut_at_any_moment_loses_nothing() {
+        use crate::env::sim::Fault;
+        for nth in 0.. {
+            let sim = SimDisk::new();
+            let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+            filled(&disk);
+            let mut before: Vec<String> = (0..2).flat_map(|shard| waiting(&disk, shard)).collect();
+            before.sort();
+            let error = std::io::ErrorKind::Other;
+            sim.set_fault(Some(Fault { call: None, nth, error, for_good: true }));
+            let done = reshard(&disk, Path::new("/data"), &catalog(), count(3), 1 << 16);
+            let is_over = !sim.fault_struck();
+            sim.set_fault(None);
+            sim.crash(nth);
+            let shards = shards_of(disk.as_ref(), Path::new("/data")).expect("it can be read");
+            let shards: u16 = shards.expect("it is there").parse().expect("a number");
+            let mut after: Vec<String> =
+                (0..shards).flat_map(|shard| waiting(&disk, shard)).collect();
+            after.sort();
+            after.dedup();
+            assert_eq!(after, before, "{nth}: {done:?}");
+            if is_over {
+                assert!(done.is_ok());
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_where_nothing_ran_or_something_runs() {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+        let path = Path::new("/data");
+        let empty = reshard(&disk, path, &catalog(), count(3), 1 << 16);
+        assert!(matches!(empty, Err(ReshardError::Empty { .. })), "{empty:?}");
+        let held = DataDir::open(Arc::clone(&disk), path, count(2)).expect("it opens");
+        let used = reshard(&disk, path, &catalog(), count(3), 1 << 16);
+        assert!(matches!(used, Err(ReshardError::DataDir(DataDirError::InUse { .. }))), "{used:?}");
+        drop(held);
+        let same = reshard(&disk, path, &catalog(), count(2), 1 << 16).expect("it can");
+        assert_eq!(same, Resharded { from: 2, ..Resharded::default() });
+    }
+}

@@ -1,0 +1,6 @@
+//! `check`: is everything that was written right, and does what it names answer?
+
+mod online;
+mod run;
+
+pub(super) use run::{Arguments, run};

@@ -1,0 +1,125 @@
+//! What `check --online` asks of the store and of the machine.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use rustix::{
+    fs::{Access, access},
+    process::{Resource, getrlimit},
+};
+
+use crate::{
+    config::Resolved,
+    env::{Clock, Supervisor, SystemClock, disk::RealDisk},
+    model::ShardId,
+    store::{Encoding, Kind, Store, Verdict},
+    telemetry::{Chain, HealthBoard, Metrics},
+};
+
+/// How long a store may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Descriptors that are needed for anything else than connections of vehicles.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// What a store answers to a request without any line, once it has let us in and found the
+/// database: besides a success, these words.
+const EMPTY_WORDS: [&str; 4] =
+    ["requires points", "incoming write was empty", "lines is null", "line num is invalid"];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) problems: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Asks the store, and holds the machine against the configuration.
+pub(super) fn look(resolved: &Resolved) -> Found {
+    let mut found = Found::default();
+    store(resolved, &mut found);
+    let dir = &resolved.offline.data_dir;
+    writable(dir, &mut found);
+    room(resolved, dir, &mut found);
+    descriptors(resolved, &mut found);
+    found
+}
+
+/// Whether each server is reachable, lets us in and has the database: a write without lines.
+fn store(resolved: &Resolved, found: &mut Found) {
+    if resolved.store.target.kind() == Kind::Embedded {
+        // It lies in the data directory, and may be open.
+        return;
+    }
+    let mut options = resolved.store.clone();
+    options.request_timeout = options.request_timeout.min(ANSWER_MAX);
+    options.connect_timeout = options.connect_timeout.min(ANSWER_MAX);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return found.problems.push(format!("cannot ask the store: {error}")),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+    let store = match Store::new(&options, clock, metrics, &Supervisor::default()) {
+        Ok(store) => store,
+        Err(error) => return found.problems.push(Chain(&error).to_string()),
+    };
+    for (index, url) in (0..).zip(&options.urls) {
+        let asked = store.write(ShardId(index), Bytes::new(), Encoding::Identity);
+        let reason = match runtime.block_on(asked) {
+            Verdict::Accepted | Verdict::Partial { .. } => continue,
+            Verdict::Rejected { answer, .. } => answer,
+            Verdict::Halted { reason }
+            | Verdict::Unavailable { reason, .. }
+            | Verdict::TooLarge { reason } => reason,
+        };
+        if !EMPTY_WORDS.iter().any(|words| reason.contains(words)) {
+            found.problems.push(format!("store.urls: `{url}` does not take points: {reason}"));
+        }
+    }
+}
+
+/// Whether the data directory, or what it is to be made in, can be written to.
+fn writable(dir: &Path, found: &mut Found) {
+    let existing = existing(dir);
+    if let Err(error) = access(existing, Access::WRITE_OK | Access::EXEC_OK) {
+        found.problems.push(format!(
+            "data-dir: `{}` cannot be written to: {error}; check its owner and its file system",
+            existing.display()
+        ));
+    }
+}
+
+/// Whether the disk has what the configuration may take of it.
+fn room(resolved: &Resolved, dir: &Path, found: &mut Found) {
+    let Ok(free) = RealDisk.free_bytes(existing(dir)) else { return };
+    let may_take = resolved.spool.bytes_max.saturating_add(resolved.dead_letter.bytes_max);
+    if free < may_take {
+        found.warnings.push(format!(
+            "data-dir: {} MiB are free on its disk, and spool.max-size and dead-letter.max-size \
+             may take {} MiB: on a full disk publishes wait earlier",
+            free >> 20,
+            may_take >> 20
+        ));
+    }
+}
+
+/// Whether as many connections as configured can be open.
+fn descriptors(resolved: &Resolved, found: &mut Found) {
+    let Some(most) = getrlimit(Resource::Nofile).maximum else { return };
+    let connections = most.saturating_sub(OTHER_DESCRIPTORS);
+    let wanted = resolved.mqtt.sessions_max as u64;
+    if connections < wanted {
+        found.warnings.push(format!(
+            "mqtt.sessions-max = {wanted}: the limit of descriptors, {most}, allows for about \
+             {connections} connections; raise it (ulimit -Hn, LimitNOFILE) if more are expected"
+        ));
+    }
+}
+
+/// The directory, or the nearest one above it that is there.
+fn existing(dir: &Path) -> &Path {
+    let there = dir.ancestors().find(|path| path.try_exists().unwrap_or(false));
+    there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

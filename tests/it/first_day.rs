@@ -1,0 +1,188 @@
+//! What an operator meets on the first day: an empty folder, a setting that does not fit what lies
+//! there, a check that asks.
+
+use std::{fs, path::Path, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    config::fleetline,
+    harness::{Answer, Sample, Setup, StandIn, Vehicle, Version, until},
+    refusals::LINES,
+};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// `fleetline` in a folder with one mapping: exit code, standard output, standard error.
+fn told(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+    fs::create_dir_all(folder.join("schemas")).unwrap();
+    fs::write(folder.join("schemas/lines.toml"), LINES).unwrap();
+    let output = fleetline(folder, arguments, variables);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn an_empty_data_dir_is_refused() {
+    // o09-empty-data-dir
+    let folder = tempfile::tempdir().unwrap();
+    let set = |argument| told(folder.path(), &["check", "--set", argument], &[]);
+    let empty = "empty; expected the path of a folder";
+    for (code, _, error) in [
+        told(folder.path(), &["check"], &[("FLEETLINE_DATA_DIR", "")]),
+        told(folder.path(), &["dead-letter", "list"], &[("FLEETLINE_DATA_DIR", "")]),
+        set("data-dir="),
+        set("data-dir=\"\""),
+        set("schemas.dir="),
+    ] {
+        assert!(code == 2 && error.contains(empty), "{code} {error}");
+    }
+}
+
+#[test]
+fn no_mappings_at_all_are_told_by_check_and_serve_and_refused_by_a_reload() {
+    // o11-no-mappings
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let (code, out, error) = told(folder.path(), &["check", "--set", "schemas.dir=empty"], &[]);
+    assert_eq!((code, out.as_str()), (0, "all is well: 0 mappings\n"));
+    assert!(error.starts_with("warning: there is no mapping in `empty`: every publish"), "{error}");
+
+    let store = StandIn::start(Answer::Accept);
+    let appliance = Setup::new().store2(&store.url(), "token").start();
+    let schemas = appliance.setup().home().join("schemas");
+    let files: Vec<_> = fs::read_dir(&schemas).unwrap().map(|it| it.unwrap().path()).collect();
+    let texts: Vec<_> = files.iter().map(|file| (file, fs::read(file).unwrap())).collect();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    files.iter().for_each(|file| fs::remove_file(file).unwrap());
+    appliance.signal("HUP");
+    until("it is refused", MINUTE, || appliance.log().contains("the old ones stay"));
+    assert!(appliance.log().contains("there is no mapping in"), "{}", appliance.log());
+    for id in 1..9 {
+        vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq: 1 }.payload(), id);
+    }
+    assert_eq!(appliance.count("messages.unmapped"), 0);
+    texts.iter().for_each(|(file, text)| fs::write(file, text).unwrap());
+    appliance.signal("HUP");
+    until("it is taken", MINUTE, || appliance.log().contains("loaded anew"));
+    let is_counted = |line: &str| line.contains("loaded anew") && line.contains("mappings=1 was=1");
+    assert!(appliance.log().lines().any(is_counted), "{}", appliance.log());
+
+    let setup = Setup::new().store2(&store.url(), "token").set("schemas.dir", "none");
+    fs::create_dir(setup.home().join("none")).unwrap();
+    let appliance = setup.start();
+    assert!(appliance.log().contains("there is no mapping in `none`"), "{}", appliance.log());
+}
+
+#[test]
+fn check_looks_into_the_data_directory_and_reshard_keeps_what_waits() {
+    // o14-check-that-asks-nobody
+    let store = StandIn::start(Answer::Refuse(503, "away"));
+    let mut appliance = Setup::new().store2(&store.url(), "token").start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    for seq in 0..60_u64 {
+        let topic = Sample::topic(&format!("VIN{}", seq % 6));
+        let id = u16::try_from(seq + 1).unwrap();
+        vehicle.publish_acked(&topic, &Sample { seq }.payload(), id);
+    }
+    let running = appliance.cli(&["spool", "reshard", "3"]);
+    let error = String::from_utf8(running.stderr).unwrap();
+    assert!(error.contains("is in use by another process"), "{error}");
+    appliance.terminate(MINUTE);
+    let check = appliance.cli(&["check", "--set", "spool.shards=3"]);
+    let error = String::from_utf8(check.stderr).unwrap();
+    assert_eq!(check.status.code(), Some(2), "{error}");
+    assert!(error.contains("has 2 shards and the configuration asks for 3"), "{error}");
+    assert!(error.contains("`fleetline spool reshard 3`"), "{error}");
+
+    let done = appliance.cli_ok(&["spool", "reshard", "3"]);
+    assert_eq!(
+        done,
+        "2 shards before, 3 now; 60 points that wait were moved\n\
+         set spool.shards = 3 before the next start\n"
+    );
+    let status = appliance.cli_ok(&["spool", "status", "--json"]);
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let points = status["shards"].as_array().unwrap().iter().map(|it| it["points"].as_u64());
+    assert_eq!(points.sum::<Option<u64>>(), Some(60), "{status}");
+    let better = StandIn::start(Answer::Accept);
+    let setup = Setup::new().store2(&better.url(), "token").set("spool.shards", "3");
+    let data = appliance.setup().data().to_path_buf();
+    let after = setup.data_dir(&data).start();
+    until("all is stored", MINUTE, || after.count("points.stored") == 60);
+    assert_eq!(better.lines().len(), 60);
+}
+
+#[test]
+fn check_online_asks_the_store() {
+    // o14-check-that-asks-nobody
+    let folder = tempfile::tempdir().unwrap();
+    let asked = |url: &str| {
+        let urls = format!("store.urls=[\"{url}\"]");
+        let store = ["store.kind=influxdb2", &urls, "store.org=o", "store.bucket=b"];
+        let mut arguments = vec!["check", "--online", "--set", "store.token=t"];
+        arguments.extend(store.iter().flat_map(|argument| ["--set", argument]));
+        told(folder.path(), &arguments, &[])
+    };
+    let (code, out, error) = asked(&StandIn::start(Answer::Accept).url());
+    assert_eq!((code, out.as_str()), (0, "all is well: 1 mappings\n"), "{error}");
+    let refusing = StandIn::start(Answer::Refuse(401, "unauthorized access"));
+    let (code, _, error) = asked(&refusing.url());
+    assert!(code == 2 && error.contains("unauthorized access"), "{error}");
+    assert!(error.contains(&format!("`{}` does not take points", refusing.url())), "{error}");
+    let (code, _, error) = asked("http://127.0.0.1:1");
+    assert!(code == 2 && error.contains("does not take points"), "{error}");
+    // Without being asked: a store that lets nobody in without one.
+    let (_, _, error) = told(
+        folder.path(),
+        &[
+            "check",
+            "--set",
+            "store.kind=influxdb2",
+            "--set",
+            "store.urls=[\"http://127.0.0.1:1\"]",
+            "--set",
+            "store.org=o",
+            "--set",
+            "store.bucket=b",
+        ],
+        &[],
+    );
+    assert!(error.contains("warning: store.token: not set"), "{error}");
+}
+
+#[test]
+fn a_damaged_header_is_told_by_spool_verify() {
+    let store = StandIn::start(Answer::Refuse(503, "away"));
+    let setup = Setup::new().store2(&store.url(), "token").set("spool.shards", "1");
+    let mut appliance = setup.start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq: 1 }.payload(), 1);
+    appliance.kill_9();
+    appliance.cli_ok(&["spool", "verify"]);
+    let segment = appliance.setup().data().join("spool/0/00000000000000000001.seg");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[0] ^= 0xff;
+    fs::write(&segment, &bytes).unwrap();
+    let verified = appliance.cli(&["spool", "verify"]);
+    let error = String::from_utf8(verified.stderr).unwrap();
+    assert_eq!(verified.status.code(), Some(1), "{error}");
+    let name = "00000000000000000001.seg: 32 bytes at 0 are damaged; no entry is lost";
+    assert!(error.contains(name), "{error}");
+    // Nothing in it is whole any more.
+    bytes[..100].fill(0xff);
+    fs::write(&segment, &bytes).unwrap();
+    let verified = appliance.cli(&["spool", "verify"]);
+    let error = String::from_utf8(verified.stderr).unwrap();
+    assert_eq!(verified.status.code(), Some(1), "{error}");
+    assert!(error.contains("is no segment of this spool"), "{error}");
+}
+
+#[test]
+fn a_question_that_may_take_longer_than_a_request_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, error) = told(folder.path(), &["check", "--set", "query.time-max=30s"], &[]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("http.request-timeout"), "{error}");
+    assert!(error.contains("not above query.time-max = \"30s\""), "{error}");
+}
