@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Addresses,
     /// Base addresses of a store.
     Urls,
+    /// Several paths, or none.
+    Paths,
     /// A token or password, never printed.
     Secret,
     /// One word of a list.
@@ -43,6 +45,7 @@ impl Kind {
             Self::Address => "an address such as \"127.0.0.1:8080\"".to_owned(),
             Self::Addresses => "a list of addresses such as [\"127.0.0.1:1883\"]".to_owned(),
             Self::Urls => "a list of addresses such as [\"http://127.0.0.1:8086\"]".to_owned(),
+            Self::Paths => "a list of paths such as [\"vendor/proto\"]".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
     }

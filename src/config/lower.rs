@@ -51,6 +51,12 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
             dir: settings.path("schemas.dir"),
             dialect,
             depth_max: settings.number_usize("uplink.depth-max"),
+            import_roots: settings.texts("schemas.import-roots"),
+            bounds: mapping::Bounds {
+                file_bytes_max: settings.number("schemas.file-size-max"),
+                bytes_max: settings.number("schemas.size-max"),
+                entries_max: settings.number_usize("schemas.entries-max"),
+            },
         },
         limits: limits(settings, kind),
         log: LogOptions {

@@ -88,6 +88,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Address => "IP address and port",
         Kind::Addresses => "list of IP addresses and ports",
         Kind::Urls => "list of addresses",
+        Kind::Paths => "list of paths",
         Kind::Secret => "text, never printed",
         Kind::Choice(_) => "word",
     }

@@ -62,10 +62,10 @@ pub(super) fn from_toml(kind: Kind, toml: &Toml) -> Result<Value, Misfit> {
         }
         (Kind::Count | Kind::Share | Kind::Bool, Toml::String(_)) => Err(Misfit::Shape),
         (_, Toml::String(text)) => from_text(kind, text.value()),
-        (Kind::Addresses | Kind::Urls, Toml::Array(items)) => {
+        (Kind::Addresses | Kind::Urls | Kind::Paths, Toml::Array(items)) => {
             let texts: Option<Vec<String>> =
                 items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-            texts.ok_or(Misfit::Shape).and_then(list)
+            texts.ok_or(Misfit::Shape).and_then(|texts| list(kind, texts))
         }
         _ => Err(Misfit::Shape),
     }
@@ -96,8 +96,8 @@ fn from_text(kind: Kind, text: &str) -> Result<Value, Misfit> {
         Kind::Bool => text.parse().map(Value::Bool).map_err(|_| Misfit::Shape),
         Kind::Text | Kind::Path | Kind::Address => Ok(Value::Text(text.to_owned())),
         Kind::Secret => Ok(Value::Secret(Secret::new(text))),
-        Kind::Addresses | Kind::Urls => {
-            list(text.split(',').map(|part| part.trim().to_owned()).collect())
+        Kind::Addresses | Kind::Urls | Kind::Paths => {
+            list(kind, text.split(',').map(|part| part.trim().to_owned()).collect())
         }
         Kind::Choice(words) => match words.iter().find(|word| **word == text) {
             Some(word) => Ok(Value::Text((*word).to_owned())),
@@ -126,8 +126,8 @@ pub(super) fn print_share(millionths: u64) -> String {
     format!("{whole}.{part:06}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn list(texts: Vec<String>) -> Result<Value, Misfit> {
-    if texts.iter().all(String::is_empty) {
+fn list(kind: Kind, texts: Vec<String>) -> Result<Value, Misfit> {
+    if kind != Kind::Paths && texts.iter().all(String::is_empty) {
         return Err(Misfit::Empty);
     }
     Ok(Value::Texts(texts))

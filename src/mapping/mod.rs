@@ -89,3 +89,5 @@ pub use plan::{Duplicates, Field, FieldForm, Plan, Select, SlotPlan, Source, Tag
 pub use plans::{LoadErrors, Options, Plans};
 pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS};
 pub use topic::TopicMatch;
+
+pub use crate::schema::Bounds;

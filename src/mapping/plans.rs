@@ -7,19 +7,20 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
 };
 
 use crate::{
     mapping::{
         Decoder, Plan, Select, avro,
         catalog::CatalogBuilder,
-        compile::{Compiled, compile},
+        compile::{Compiled, Refused, compile},
         file::{self, Format, MappingText, SelectBy},
         json, names, protobuf,
         topic::{TopicMatch, TopicPattern, TopicTrie},
     },
     model::{Catalog, LineDialect, MappingKey},
-    schema::{self, Problem, Registry, Shape, Sources},
+    schema::{self, Bounds, Missing, Problem, Registry, Shape, Sources},
 };
 
 /// What plans are made from.
@@ -32,13 +33,17 @@ pub struct Options {
     /// How deep a schema's records may nest where a mapping wants values of them. Default: 32, as
     /// for payloads.
     pub depth_max: usize,
+    /// Folders below the directory from which protobuf's imports are looked up too. Default: none.
+    pub import_roots: Vec<String>,
+    /// How much is read.
+    pub bounds: Bounds,
 }
 
 impl Options {
     /// The defaults for a directory and a dialect.
     #[must_use]
     pub fn new(dir: PathBuf, dialect: LineDialect) -> Self {
-        Self { dir, dialect, depth_max: 32 }
+        Self { dir, dialect, depth_max: 32, import_roots: Vec::new(), bounds: Bounds::default() }
     }
 }
 
@@ -70,15 +75,31 @@ pub struct Plans {
     warnings: Vec<Problem>,
 }
 
+/// The stack of the thread that loads: what nests is bounded to use far less.
+const LOAD_STACK_BYTES: usize = 16 << 20;
+
 impl Plans {
     /// Reads and compiles every schema and mapping below the directory.
     ///
     /// # Errors
     /// Everything that is wrong in any file.
     pub fn load(options: &Options) -> Result<Self, LoadErrors> {
-        let mut problems = Vec::new();
-        let sources = Sources::read(&options.dir, &mut problems);
-        Self::compile(&sources, options, problems)
+        let wanted = options.clone();
+        let load = move || {
+            let mut problems = Vec::new();
+            let sources = Sources::read(&wanted.dir, &wanted.bounds, &mut problems);
+            Self::compile(sources, &wanted, problems)
+        };
+        let thread = thread::Builder::new().name("load".to_owned()).stack_size(LOAD_STACK_BYTES);
+        let dir = options.dir.display().to_string();
+        let failed = |what: &str| {
+            let what = format!("its files could not be looked at: {what}");
+            LoadErrors { problems: vec![Problem::of_file(&dir, what)] }
+        };
+        // A thread of its own has a stack of a known size, and a panic in a library that parses
+        // ends that thread only.
+        let started = thread.spawn(load).map_err(|error| failed(&error.to_string()))?;
+        started.join().unwrap_or_else(|_| Err(failed("a parser failed; the log says where")))
     }
 
     /// Compiles texts that are already there: an upload's dry run, a test. `options.dir` is not
@@ -87,24 +108,26 @@ impl Plans {
     /// # Errors
     /// Everything that is wrong in any of them.
     pub fn from_sources(sources: &Sources, options: &Options) -> Result<Self, LoadErrors> {
-        Self::compile(sources, options, Vec::new())
+        Self::compile(sources.clone(), options, Vec::new())
     }
 
     fn compile(
-        sources: &Sources,
+        sources: Sources,
         options: &Options,
         mut problems: Vec<Problem>,
     ) -> Result<Self, LoadErrors> {
-        let registry = Registry::compile(sources, &mut problems);
+        let sources = Arc::new(sources);
+        let registry = Registry::new(&sources, &options.import_roots);
+        let mut warnings: Vec<Problem> = sources.notes().collect();
         let mut texts = Vec::new();
         for source in sources.with_ending(".toml") {
-            texts.extend(file::read(source, &mut problems));
+            texts.extend(file::read(source, &mut problems, &mut warnings));
         }
         let mut loader = Loader {
             registry: &registry,
             options,
             problems,
-            warnings: Vec::new(),
+            warnings,
             plans: Vec::new(),
             topics: TopicTrie::default(),
             catalog: CatalogBuilder::new(options.dialect),
@@ -115,11 +138,15 @@ impl Plans {
         if problems.is_empty() {
             share_stamps(&mut plans);
             warnings.sort();
-            let catalog = catalog.into_catalog();
-            let registry = Arc::new(registry);
-            let dialect = options.dialect;
-            let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
-            return Ok(Self { generation, plans, topics, catalog, registry, dialect, warnings });
+            return Ok(Self {
+                generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+                plans,
+                topics,
+                catalog: catalog.into_catalog(),
+                registry: Arc::new(registry),
+                dialect: options.dialect,
+                warnings,
+            });
         }
         problems.sort();
         problems.dedup();
@@ -279,19 +306,8 @@ impl Loader<'_> {
         topic: &TopicPattern,
     ) -> Option<(Compiled, Decoder, Select)> {
         let (file, name) = text.schema.as_ref().zip(text.message.as_ref())?;
-        let message = match self.registry.protobuf.message(&file.value, &name.value) {
-            Ok(message) => message,
-            Err(told) => {
-                if let Some(what) = told {
-                    self.tell(
-                        text,
-                        if what.contains("no message") { name.line } else { file.line },
-                        what,
-                    );
-                }
-                return None;
-            }
-        };
+        let found = self.registry.protobuf.message(&file.value, &name.value);
+        let message = self.found(text, found)?;
         let shape = schema::protobuf::shape(&message);
         let compiled = self.shaped(text, topic, &shape)?;
         let program = protobuf::Program::compile(&message, &compiled.layout);
@@ -308,18 +324,10 @@ impl Loader<'_> {
         topic: &TopicPattern,
     ) -> Option<(Compiled, Decoder, Select)> {
         let (file, name) = text.schema.as_ref().zip(text.message.as_ref())?;
-        let registry = self.registry;
-        let record = match registry.avro.record(&file.value, &name.value) {
-            Ok(record) => record,
-            Err(told) => {
-                let what = told?;
-                let line = if what.contains("no record") { name.line } else { file.line };
-                self.tell(text, line, what);
-                return None;
-            }
-        };
+        let found = self.registry.avro.record(&file.value, &name.value);
+        let record = self.found(text, found)?;
         let compiled = self.shaped(text, topic, &record.shape)?;
-        let program = avro::Program::compile(record, &compiled.layout);
+        let program = avro::Program::compile(&record, &compiled.layout);
         let fingerprint = Some(record.fingerprint);
         let select = self.select(text, || Framing { fingerprint, ..Framing::default() })?;
         Some((compiled, Decoder::Avro(program), select))
@@ -332,16 +340,10 @@ impl Loader<'_> {
         topic: &TopicPattern,
     ) -> Option<(Compiled, Decoder, Select)> {
         let file = text.schema.as_ref()?;
-        let registry = self.registry;
-        let schema = match registry.json.schema(&file.value) {
-            Ok(schema) => schema,
-            Err(told) => {
-                self.tell(text, file.line, told?);
-                return None;
-            }
-        };
+        let found = self.registry.json.schema(&file.value);
+        let schema = self.found(text, found)?;
         let compiled = self.shaped(text, topic, &schema.shape)?;
-        let program = json::Program::compile(schema, &compiled.layout);
+        let program = json::Program::compile(&schema, &compiled.layout);
         let select = self.select(text, Framing::default)?;
         Some((compiled, Decoder::Json(program), select))
     }
@@ -355,11 +357,34 @@ impl Loader<'_> {
     ) -> Option<Compiled> {
         match compile(text, topic, shape, self.options.depth_max) {
             Ok(compiled) => Some(compiled),
-            Err(told) => {
-                told.into_iter().for_each(|(line, what)| self.tell(text, line, what));
+            Err(Refused { of_mapping, of_schema }) => {
+                of_mapping.into_iter().for_each(|(line, what)| self.tell(text, line, what));
+                let file = text.schema.as_ref().map_or(&text.file, |schema| &schema.value);
+                let of_schema = of_schema.into_iter().map(|(line, what)| Problem {
+                    file: file.clone(),
+                    line: Some(line),
+                    what,
+                });
+                self.problems.extend(of_schema);
                 None
             }
         }
+    }
+
+    /// A schema, or what to tell of it.
+    fn found<T>(&mut self, text: &MappingText, found: Result<T, Missing>) -> Option<T> {
+        let (named, what) = match found {
+            Ok(found) => return Some(found),
+            Err(Missing::Broken(problems)) => {
+                self.problems.extend(problems);
+                return None;
+            }
+            Err(Missing::File(what)) => (&text.schema, what),
+            Err(Missing::Message(what)) => (&text.message, what),
+        };
+        let line = named.as_ref().map_or(text.line, |named| named.line);
+        self.tell(text, line, what);
+        None
     }
 
     /// Which messages of the topic the mapping takes.

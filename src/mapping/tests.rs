@@ -112,15 +112,19 @@ fn schemas_and_messages_that_do_not_exist_are_told_with_the_nearest() {
         &mapping("Plane", ""),
         &["m.toml:6: `m.proto` has no message `t.Plane`; did you mean `t.Plain`?"],
     );
-    let broken = [("b.proto", "syntax = \"proto3\";\nmessage B {\n  strin a = 1;\n}\n")];
+    let names = mapping("M", EXCLUDE).replace("m.proto", "b.proto");
+    let broken = "syntax = \"proto3\";\nmessage B {\n  strin a = 1;\n}\n";
+    let broken = [("b.proto", broken), ("m.toml", &names)];
     let told = load(&broken, LineDialect::Signed).expect_err("it is broken");
     assert_eq!(told, ["b.proto:3: name 'strin' is not defined"]);
-    let imports = [("i.proto", "syntax = \"proto3\";\nimport \"gone.proto\";\n")];
+    let names = mapping("M", EXCLUDE).replace("m.proto", "i.proto");
+    let imports =
+        [("i.proto", "syntax = \"proto3\";\nimport \"gone.proto\";\n"), ("m.toml", &names)];
     let told = load(&imports, LineDialect::Signed).expect_err("it is broken");
     assert_eq!(
         told,
         ["i.proto:2: import 'gone.proto' not found; imports are looked up below the schemas \
-          directory"]
+          directory, below `schemas.import-roots` and in the folders above the importing file"]
     );
 }
 

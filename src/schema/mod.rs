@@ -6,18 +6,23 @@
 
 pub mod avro;
 pub mod json;
+mod missing;
 mod problem;
 pub mod protobuf;
 mod registry;
 mod shape;
 mod shipped;
 mod source;
+mod tree;
 
 pub use avro::AvroSchemas;
 pub use json::JsonSchemas;
+pub use missing::Missing;
 pub use problem::{Problem, nearest};
 pub use protobuf::ProtobufSchemas;
 pub use registry::Registry;
-pub use shape::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Unit};
+pub use shape::{
+    Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Unit, Unsupported,
+};
 pub(crate) use shipped::SHIPPED;
-pub use source::{Source, Sources};
+pub use source::{Bounds, Source, Sources};

@@ -1,9 +1,14 @@
-//! All schemas in force: immutable, replaced whole.
+//! All schemas in force: replaced whole.
+//!
+//! A schema is compiled when it is first asked for, by the name of its file. So a file that nobody
+//! names harms nobody, and two files may define one name.
+
+use std::sync::Arc;
 
 use crate::schema::{AvroSchemas, JsonSchemas, Problem, ProtobufSchemas, Sources};
 
 /// The schemas of every format.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
     /// `*.proto`.
     pub protobuf: ProtobufSchemas,
@@ -14,14 +19,23 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Compiles every schema file. What is wrong is added to `problems`, and the rest is still
-    /// there, so that the mappings can be looked at too.
+    /// Schemas of these sources. `import_roots` are folders below the schemas directory from which
+    /// protobuf's imports are looked up, beside that directory itself.
     #[must_use]
-    pub fn compile(sources: &Sources, problems: &mut Vec<Problem>) -> Self {
+    pub fn new(sources: &Arc<Sources>, import_roots: &[String]) -> Self {
         Self {
-            protobuf: ProtobufSchemas::compile(sources, problems),
-            avro: AvroSchemas::compile(sources, problems),
-            json: JsonSchemas::compile(sources, problems),
+            protobuf: ProtobufSchemas::new(Arc::clone(sources), import_roots),
+            avro: AvroSchemas::new(Arc::clone(sources)),
+            json: JsonSchemas::new(Arc::clone(sources)),
         }
+    }
+
+    /// What is wrong with the files that nobody has asked for so far.
+    #[must_use]
+    pub fn problems_of_unreached(&self) -> Vec<Problem> {
+        let mut problems = self.protobuf.problems_of_unreached();
+        problems.extend(self.avro.problems_of_unreached());
+        problems.extend(self.json.problems_of_unreached());
+        problems
     }
 }

@@ -84,7 +84,24 @@ pub enum Kind {
     Records(RecordIdx),
     /// Something that has no place in a line; a mapping must exclude it, and is told this reason
     /// ("is a map of messages", "is a union of string and int") if it does not.
-    Unsupported(String),
+    Unsupported(Unsupported),
+}
+
+impl Kind {
+    /// Something without a place in a line, whose line in the schema is not known.
+    #[must_use]
+    pub fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported(Unsupported { what: what.into(), line: None })
+    }
+}
+
+/// Why a member has no place in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// "is a map of messages", "has no `type`; say which": follows the member's path.
+    pub what: String,
+    /// The line of the schema file that says so, where it is known.
+    pub line: Option<u32>,
 }
 
 /// How one value lies in its slot, and what it becomes in a line.

@@ -255,3 +255,111 @@ fn damage(folder: &Path, data: &[u8]) {
     }
     fs::write(&segment, bytes).expect("the damage");
 }
+
+/// A schemas directory that was damaged: it loads, or every problem is told; it never hangs, and
+/// never panics. The first byte chooses a folder, the rest are changes of five bytes each: what to
+/// do, in which file, where (two bytes), and how.
+pub fn schemas(data: &[u8]) {
+    let Some((which, changes)) = data.split_first() else { return };
+    let mut files = FOLDERS.with(|folders| folders[usize::from(*which) % folders.len()].clone());
+    let whole = files.clone();
+    for change in changes.chunks_exact(5) {
+        let (kind, file) = (change[0], usize::from(change[1]) % files.len());
+        let at = usize::from(u16::from_be_bytes([change[2], change[3]]));
+        let other = &whole[usize::from(change[4]) % whole.len()].1;
+        damage_text(&mut files[file].1, kind, at, change[4], other);
+    }
+    let texts =
+        files.into_iter().map(|(path, bytes)| (path, String::from_utf8_lossy(&bytes).into_owned()));
+    let options = mapping::Options::new("unused".into(), LineDialect::Signed);
+    match Plans::from_sources(&Sources::from_texts(texts), &options) {
+        Ok(plans) => drop(plans.registry().problems_of_unreached()),
+        Err(errors) => assert!(!errors.problems.is_empty()),
+    }
+}
+
+/// What makes parsers go deep, or round in a circle.
+const TRAPS: [&str; 12] = [
+    "{",
+    "[",
+    "(",
+    "{\"a\":",
+    "not (",
+    "message M { ",
+    "\"$ref\": \"#\", ",
+    "\"items\": {\"$ref\": \"#\"}, ",
+    "\"additionalProperties\": {\"$ref\": \"#\"}, ",
+    "{\"type\": \"array\", \"items\": ",
+    "import \"telemetry.proto\"; ",
+    "\"type\": \"fleet.v1.Telemetry\", ",
+];
+
+/// Changes one file.
+fn damage_text(text: &mut Vec<u8>, kind: u8, at: usize, how: u8, other: &[u8]) {
+    let at = at % (text.len() + 1);
+    let end = (at + usize::from(how)).min(text.len());
+    let insert = |text: &mut Vec<u8>, what: &[u8]| {
+        text.splice(at..at, what.iter().copied());
+    };
+    match kind % 8 {
+        0 => text[at..end].iter_mut().take(1).for_each(|byte| *byte = how),
+        1 => drop(text.drain(at..end)),
+        2 => text.truncate(at),
+        3 => {
+            let piece = text[at..end].repeat(2);
+            insert(text, &piece);
+        }
+        4 => insert(text, TRAPS[usize::from(how) % TRAPS.len()].as_bytes()),
+        5 => insert(text, TRAPS[usize::from(how) % TRAPS.len()].repeat(2_000).as_bytes()),
+        6 => {
+            let from = at.min(other.len());
+            insert(text, &other[from..(from + 200).min(other.len())]);
+        }
+        _ => insert(text, &[how]),
+    }
+}
+
+/// A path below the schemas directory, and what is there.
+type Folder = Vec<(String, Vec<u8>)>;
+
+thread_local! {
+    /// Folders to damage: one of each format out of those that are shipped, and every kept one.
+    static FOLDERS: Vec<Folder> = {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = [dir.to_owned(), dir.join("../..")]
+            .into_iter()
+            .find(|dir| dir.join("schemas/telemetry.toml").is_file())
+            .expect("the product's folder");
+        let shipped = folder(&root.join("schemas"));
+        let mut folders: Vec<Folder> = [".proto", ".avsc", ".schema.json"]
+            .map(|ending| {
+                let of = |path: &str| path.ends_with(ending) || path == "telemetry.toml";
+                shipped.iter().filter(|(path, _)| of(path)).cloned().collect()
+            })
+            .into();
+        let kept = fs::read_dir(root.join("tests/golden/decode")).expect("kept folders");
+        let mut kept: Vec<_> = kept.map(|entry| entry.expect("one").path().join("schemas")).collect();
+        kept.sort();
+        folders.extend(kept.iter().filter(|dir| dir.is_dir()).map(|dir| folder(dir)));
+        folders
+    };
+}
+
+/// Everything below a folder.
+fn folder(dir: &Path) -> Folder {
+    let mut files = Vec::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(dir).expect("below").to_string_lossy().into_owned();
+                files.push((name, fs::read(&path).expect("a file")));
+            }
+        }
+    }
+    files.sort();
+    files
+}

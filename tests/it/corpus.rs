@@ -47,4 +47,5 @@ replay! {
     kept_mapping_files_do_no_harm: mapping,
     kept_spools_do_no_harm: spool_open,
     kept_configurations_do_no_harm: config,
+    kept_schema_folders_do_no_harm: schemas,
 }

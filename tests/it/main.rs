@@ -27,6 +27,7 @@ mod query;
 mod question_limits;
 mod real;
 mod refusals;
+mod schema_folders;
 mod schemas;
 mod simulate;
 mod store_answers;

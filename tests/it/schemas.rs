@@ -53,7 +53,8 @@ fn a_schema_that_does_not_compile_is_told_with_its_line() {
     check(
         &[("a.proto", "syntax = \"proto3\";\nimport \"absent.proto\";\n")],
         "./schemas/a.proto:2: import 'absent.proto' not found; imports are looked up below the \
-         schemas directory",
+         schemas directory, below `schemas.import-roots` and in the folders above the importing \
+         file",
     );
     check(
         &[(

@@ -60,20 +60,25 @@ pub(in crate::cli) fn run(
     };
     let mut mappings = 0;
     if let Some(offline) = offline {
+        let dir = &offline.mapping.dir;
         match Plans::load(&offline.mapping) {
             Ok(plans) => {
                 mappings = plans.plans().len();
-                warnings.extend(schema_problems(&offline.mapping.dir, plans.warnings()));
+                warnings.extend(schema_problems(dir, plans.warnings()));
+                let unreached = plans.registry().problems_of_unreached();
+                // While there is no mapping, nothing says which schemas matter: all are looked at.
                 if mappings == 0 {
-                    warnings.push(app::no_mappings(&offline.mapping.dir));
+                    warnings.push(app::no_mappings(dir));
+                    problems.extend(schema_problems(dir, &unreached));
+                } else {
+                    let told = schema_problems(dir, &unreached).into_iter();
+                    warnings
+                        .extend(told.map(|what| format!("{what} (no mapping needs this file)")));
                 }
             }
-            Err(errors) => problems.extend(schema_problems(&offline.mapping.dir, &errors.problems)),
+            Err(errors) => problems.extend(schema_problems(dir, &errors.problems)),
         }
         problems.extend(app::look_into(&offline));
-    }
-    if !arguments.json {
-        warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
     }
     if arguments.json {
         let ok = problems.is_empty();
@@ -81,6 +86,7 @@ pub(in crate::cli) fn run(
             &json!({ "ok": ok, "mappings": mappings, "problems": problems, "warnings": warnings }),
         )?;
     } else if problems.is_empty() {
+        warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
         output.line(format_args!("all is well: {mappings} mappings"))?;
     } else {
         problems.iter().for_each(complain);

@@ -14,12 +14,45 @@ const ROOT: &[Key] = &[key(
 )
 .default("./fleetline-data")];
 
-const SCHEMAS: &[Key] = &[key(
-    "schemas.dir",
-    Kind::Path,
-    "Schema and mapping files: every *.proto, *.avsc, *.schema.json and *.toml below it.",
-)
-.default("./schemas")];
+const SCHEMAS: &[Key] = &[
+    key(
+        "schemas.dir",
+        Kind::Path,
+        "Schema and mapping files: every *.proto, *.avsc, *.schema.json and *.toml below it. Names \
+         that begin with a dot, backups and editors' leftovers are passed over.",
+    )
+    .default("./schemas"),
+    key(
+        "schemas.import-roots",
+        Kind::Paths,
+        "Folders below `schemas.dir` from which imports of *.proto files are looked up, beside \
+         `schemas.dir` itself and the folders above the importing file.",
+    ),
+    key(
+        "schemas.file-size-max",
+        Kind::Size,
+        "Bytes of one file. A larger mapping file is refused; a larger schema is passed over.",
+    )
+    .default("4MiB")
+    .min("1KiB", "a mapping has to fit")
+    .max("64MiB", "a file is parsed in memory"),
+    key(
+        "schemas.size-max",
+        Kind::Size,
+        "Bytes of all files together; mapping files come first, what does not fit is as above.",
+    )
+    .default("64MiB")
+    .min("1KiB", "a mapping has to fit")
+    .max("1GiB", "files are held in memory"),
+    key(
+        "schemas.entries-max",
+        Kind::Count,
+        "Files and folders below `schemas.dir` that are looked at; more are refused.",
+    )
+    .default("100000")
+    .min("1", "a mapping is a file")
+    .max("10000000", "each name is held in memory"),
+];
 
 const UPLINK: &[Key] = &[
     key("uplink.points-max", Kind::Count, "Points a message; more is `too-many-points`.")

@@ -39,6 +39,15 @@ pub(crate) struct Compiled {
 /// What is wrong: the line of the mapping file and what to tell.
 pub(crate) type Told = Vec<(u32, String)>;
 
+/// Everything that is wrong with a mapping.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// By lines of the mapping file.
+    pub(crate) of_mapping: Told,
+    /// By lines of the schema file: what the mapping wants and no field can hold.
+    pub(crate) of_schema: Told,
+}
+
 /// Compiles a mapping against a shape.
 ///
 /// # Errors
@@ -48,7 +57,7 @@ pub(crate) fn compile(
     topic: &TopicPattern,
     shape: &Shape,
     depth_max: usize,
-) -> Result<Compiled, Told> {
+) -> Result<Compiled, Refused> {
     let mut build = Build {
         text,
         topic,
@@ -80,15 +89,16 @@ pub(crate) fn compile(
     let fields = build.fields(&laid, &tags, &mut names);
     let constant_tags = build.constant_tags(&mut names);
     let constants = build.constants(&mut names);
-    if !build.told.is_empty() {
-        return Err(build.told);
+    if !build.told.is_empty() || !laid.schema_problems.is_empty() {
+        return Err(Refused { of_mapping: build.told, of_schema: laid.schema_problems });
     }
     let vehicle = vehicle.expect("without a vehicle there is a problem");
     let vehicle_tag = tags.iter().position(|(_, origin)| *origin == vehicle);
     if vehicle_tag.is_none() {
         let name = text.vehicle.value.trim_matches(['{', '}']);
         let what = format!("no tag tells the vehicles apart; add \"{name}\" to `tags`");
-        return Err(vec![(text.vehicle.line, what)]);
+        let of_mapping = vec![(text.vehicle.line, what)];
+        return Err(Refused { of_mapping, of_schema: Vec::new() });
     }
     let times = time.iter().flat_map(|time| {
         let plus = time.plus.iter().map(|plus| &plus.path);
@@ -339,7 +349,8 @@ impl<'a> Build<'a> {
             self.told.extend(what.map(|what| (line, what)));
         }
         let is_mapped = self.text.format.value != Format::LineProtocol;
-        if is_mapped && laid.fields.is_empty() && self.told.is_empty() {
+        let is_told = !self.told.is_empty() || !laid.schema_problems.is_empty();
+        if is_mapped && laid.fields.is_empty() && !is_told {
             let what = "no field is left to write; exclude less, or include more".to_owned();
             self.told.push((self.text.line, what));
         }

@@ -15,7 +15,7 @@ use crate::{
         FieldForm, Layout, Place, RecordLayout, SlotIdx,
         file::{BytesForm, MappingText, RepeatedForm},
     },
-    schema::{Kind, Member, Presence, RecordIdx, Scalar, Shape},
+    schema::{Kind, Member, Presence, RecordIdx, Scalar, Shape, Unsupported},
 };
 
 /// What the walk is given.
@@ -47,6 +47,8 @@ pub(super) struct Laid {
     pub(super) names: BTreeMap<Path, String>,
     /// The lines of the mapping file, and what is wrong.
     pub(super) problems: Vec<(u32, String)>,
+    /// The lines of the schema file, and what no field can hold.
+    pub(super) schema_problems: Vec<(u32, String)>,
 }
 
 /// A field to be written.
@@ -63,6 +65,10 @@ pub(super) struct LaidField {
 /// The largest slot table: far more than a line's worth, far below what a `u16` counts.
 pub(super) const SLOTS_MAX: u16 = 8192;
 
+/// How many members are looked at: a schema in which many ways lead to one record has more paths
+/// than anybody can wait for.
+const MEMBERS_MAX: usize = 100_000;
+
 /// Lays a mapping's values out.
 pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
     let mut walk = Walk {
@@ -75,6 +81,8 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
         names: BTreeMap::new(),
         problems: Vec::new(),
         patterns: Patterns::new(wanted.text, wanted.points.map(|(points, _)| points)),
+        schema_problems: Vec::new(),
+        members_count: 0,
         ancestors: Vec::new(),
     };
     let is_included = walk.patterns.include_all();
@@ -95,7 +103,14 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
         element_slots: element_start..walk.next,
         slots_count: walk.next,
     };
-    Laid { layout, fields, slots: walk.slots, names: walk.names, problems: walk.problems }
+    Laid {
+        layout,
+        fields,
+        slots: walk.slots,
+        names: walk.names,
+        problems: walk.problems,
+        schema_problems: walk.schema_problems,
+    }
 }
 
 /// A place in the walk.
@@ -122,6 +137,9 @@ struct Walk<'a> {
     names: BTreeMap<Path, String>,
     problems: Vec<(u32, String)>,
     patterns: Patterns<'a>,
+    schema_problems: Vec<(u32, String)>,
+    /// Members looked at so far.
+    members_count: usize,
     /// Records that the walk is inside of.
     ancestors: Vec<RecordIdx>,
 }
@@ -144,6 +162,9 @@ impl Walk<'_> {
         self.ancestors.push(index);
         let shape = self.wanted.shape;
         for (at, member) in shape.records[index.0].members.iter().enumerate() {
+            if !self.may_go_on() {
+                break;
+            }
             if let Some(place) = self.member(member, here) {
                 if let (Place::Slot(slot, scalar), Presence::Implicit) = (&place, member.presence) {
                     layout.implicit.push((*slot, scalar.clone()));
@@ -154,6 +175,19 @@ impl Walk<'_> {
         self.ancestors.pop();
         layout.slots.end = self.next;
         layout
+    }
+
+    /// Counts a member; false once there are too many, which is told.
+    fn may_go_on(&mut self) -> bool {
+        self.members_count += 1;
+        if self.members_count == MEMBERS_MAX + 1 {
+            let what = format!(
+                "more than {MEMBERS_MAX} paths lead through the schema; exclude the records that \
+                 lead to many others with `fields.exclude`"
+            );
+            self.problems.push((self.line(), what));
+        }
+        self.members_count <= MEMBERS_MAX
     }
 
     /// Lays one member out, if anything of it is wanted.
@@ -321,6 +355,10 @@ impl Walk<'_> {
             }
             _ => String::new(),
         };
+        if let Kind::Unsupported(Unsupported { what, line: Some(line) }) = &member.kind {
+            let what = format!("`{path}` {what}, or add \"{path}\" to `fields.exclude`");
+            return self.schema_problems.push((*line, what));
+        }
         let what = format!("`{path}` {}; {points}add \"{path}\" to `fields.exclude`", is_a(member));
         self.problems.push((self.line(), what));
     }

@@ -234,6 +234,6 @@ pub(super) fn is_a(member: &Member) -> String {
         Kind::List(_) => "is a list".to_owned(),
         Kind::Map { .. } => "is a map".to_owned(),
         Kind::Records(_) => "is a list of records".to_owned(),
-        Kind::Unsupported(why) => why.clone(),
+        Kind::Unsupported(unsupported) => unsupported.what.clone(),
     }
 }

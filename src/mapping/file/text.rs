@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::{
     mapping::Duplicates,
-    schema::{Problem, Source, Unit},
+    schema::{Problem, Source, Unit, nearest},
 };
 
 /// A value and where it stands.
@@ -114,6 +114,9 @@ pub(crate) struct MappingText {
     pub(crate) duplicates: Option<Duplicates>,
 }
 
+/// The keys of a mapping file.
+const ROOT_KEYS: &[&str] = &["mapping"];
+
 /// The keys of a `[[mapping]]`.
 const MAPPING_KEYS: &[&str] = &[
     "name",
@@ -139,8 +142,17 @@ const MAPPING_KEYS: &[&str] = &[
 ];
 
 /// Reads one mapping file. What is wrong is added to `problems`; a mapping that lacks something it
-/// cannot do without is left out of the answer.
-pub(crate) fn read(source: &Source, problems: &mut Vec<Problem>) -> Vec<MappingText> {
+/// cannot do without is left out of the answer. A file of another kind (a `Cargo.toml` that came
+/// with a vendor's repository) is passed over with a warning.
+pub(crate) fn read(
+    source: &Source,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Vec<MappingText> {
+    if let Some(problem) = source.fault() {
+        problems.push(problem);
+        return Vec::new();
+    }
     let (root, errors) = DeTable::parse_recoverable(&source.text);
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
@@ -150,8 +162,15 @@ pub(crate) fn read(source: &Source, problems: &mut Vec<Problem>) -> Vec<MappingT
     if !errors.is_empty() {
         return Vec::new();
     }
-    let mut root_table = Table::new(source, root.get_ref(), root.span().start, problems);
-    root_table.refuse_unknown(&["mapping"], "a mapping file has only [[mapping]] tables");
+    let table = root.get_ref();
+    let is_meant = |key: &str| nearest(key, ROOT_KEYS.iter().copied()).is_some();
+    if !table.keys().any(|key| is_meant(key.get_ref())) {
+        let what = "passed over: it has no [[mapping]], so it is no mapping file";
+        warnings.push(Problem::of_file(&source.path, what));
+        return Vec::new();
+    }
+    let mut root_table = Table::new(source, table, root.span().start, problems);
+    root_table.refuse_unknown(ROOT_KEYS, "a mapping file has only [[mapping]] tables");
     let Some(mappings) = root_table.array("mapping") else { return Vec::new() };
     let mut found = Vec::new();
     for entry in mappings {

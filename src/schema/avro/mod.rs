@@ -23,13 +23,14 @@
 //! | time-millis, time-micros | string, `23:59:59.999`, `23:59:59.999999` |
 //! | duration | string, ISO 8601: `P1M2DT3.004S` |
 //! | uuid | string; of 16 bytes: 32 hex digits with hyphens |
-//! | decimal | float: the nearest double; up to 38 digits |
+//! | decimal | float: the nearest double; a value of more than 38 digits is a dead letter |
 //! | array, map of such scalars | list, map |
 //! | array of records | many points, or excluded |
 //! | all else (big-decimal, arrays of arrays…) | must be excluded |
 //!
 //! A logical type on a type that cannot carry it is ignored, as the specification says.
 
+mod definitions;
 mod fingerprint;
 mod record;
 mod resolve;

@@ -23,14 +23,11 @@ pub struct AvroRecord {
     pub schema: Box<str>,
 }
 
-/// A decimal with more digits cannot be read in 128 bits.
-const DECIMAL_DIGITS_MAX: usize = 38;
-
 impl AvroRecord {
     /// Builds both from a self-contained schema.
     ///
     /// # Errors
-    /// What to tell the operator: it is no record, or a decimal has too many digits.
+    /// What to tell the operator: it is no record.
     pub(super) fn new(parsed: &Schema, schema: &str, fingerprint: u64) -> Result<Self, String> {
         let mut builder = Builder::default();
         let root = builder.schema(parsed)?;
@@ -152,12 +149,6 @@ fn leaf_of(schema: &Schema) -> Result<(Leaf, &'static str), String> {
         Schema::Uuid(UuidSchema::Fixed(_)) => (Leaf::UuidFixed, "fixed"),
         Schema::BigDecimal => (Leaf::BigDecimal, "bytes"),
         Schema::Decimal(decimal) => {
-            if decimal.precision > DECIMAL_DIGITS_MAX {
-                return Err(format!(
-                    "a decimal of {} digits; at most {DECIMAL_DIGITS_MAX} can be read",
-                    decimal.precision
-                ));
-            }
             let fixed = match &decimal.inner {
                 InnerDecimalSchema::Bytes => None,
                 InnerDecimalSchema::Fixed(fixed) => Some(fixed.size),
@@ -222,16 +213,16 @@ impl Shaper<'_> {
     /// What a member holds.
     fn kind(&mut self, index: TypeIdx) -> Kind {
         match &self.builder.types[index.0] {
-            Type::Null => Kind::Unsupported("is always null".to_owned()),
+            Type::Null => Kind::unsupported("is always null"),
             Type::Leaf(leaf) => match leaf.scalar() {
                 Some(scalar) => Kind::Scalar(scalar),
-                None => Kind::Unsupported("is a big-decimal".to_owned()),
+                None => Kind::unsupported("is a big-decimal"),
             },
             Type::Record(_) => Kind::Record(self.record(index)),
             Type::Array(items) => self.array(*items),
             Type::Map(values) => match self.scalar(*values) {
                 Some(value) => Kind::Map { key: Scalar::String, value },
-                None => Kind::Unsupported(format!("is a map of {}s", self.word(*values))),
+                None => Kind::unsupported(format!("is a map of {}s", self.word(*values))),
             },
             Type::Union(branches) => self.union(index, branches),
         }
@@ -243,7 +234,7 @@ impl Shaper<'_> {
             Type::Record(_) => Kind::Records(self.record(items)),
             _ => match self.scalar(items) {
                 Some(scalar) => Kind::List(scalar),
-                None => Kind::Unsupported(format!("is an array of {}s", self.word(items))),
+                None => Kind::unsupported(format!("is an array of {}s", self.word(items))),
             },
         }
     }
@@ -253,7 +244,7 @@ impl Shaper<'_> {
         let others: Vec<TypeIdx> =
             branches.iter().copied().filter(|branch| !self.is_null(*branch)).collect();
         match others.as_slice() {
-            [] => Kind::Unsupported("is always null".to_owned()),
+            [] => Kind::unsupported("is always null"),
             [only] => self.kind(*only),
             many => {
                 let mut names: Vec<String> =
@@ -261,9 +252,7 @@ impl Shaper<'_> {
                 names.sort();
                 names.dedup();
                 if names.len() < many.len() {
-                    return Kind::Unsupported(
-                        "is a union of types that are called alike".to_owned(),
-                    );
+                    return Kind::unsupported("is a union of types that are called alike");
                 }
                 Kind::Record(self.record(index))
             }

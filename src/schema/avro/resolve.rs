@@ -1,243 +1,314 @@
-//! Names: which definition each one means, and schemas that need no other file.
+//! A named type and all that it reaches → one schema that needs no other file, checked on the way.
+//!
+//! Only what decides how bytes are read is kept: what else a schema says (defaults, aliases, docs)
+//! matters to nobody here and is not checked. Everything wrong is collected, each with the file and
+//! the line that it has.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-/// One named definition.
-#[derive(Clone, Debug)]
-struct Definition {
-    file: String,
-    /// The object that defines it.
-    schema: Value,
-    /// The namespace around it.
-    namespace: String,
-}
+use super::definitions::{Definition, Definitions, defines, full_name, full_name_of, namespace_of};
+use crate::schema::{Problem, Sources, nearest, tree};
 
-/// Every named definition of every file, nested ones included, by full name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Definitions {
-    by_name: BTreeMap<String, Vec<Definition>>,
-}
-
-/// The full names that one file defines.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    pub(super) records: Vec<String>,
-    /// Enums and fixeds.
-    pub(super) others: Vec<String>,
-}
-
-/// Why a schema cannot be made self-contained.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ResolveError {
-    /// A name that no file defines. Define it, or mend the spelling.
-    #[error("there is no type `{name}`")]
-    Unknown {
-        /// As it is written.
-        name: String,
-        /// A defined name that is near.
-        near: Option<String>,
-    },
-    /// Several other files define the name, and differ. Keep one of them.
-    #[error("type `{name}` is defined differently in {}; keep one", files.join(" and "))]
-    Ambiguous {
-        /// The full name.
-        name: String,
-        /// Where.
-        files: Vec<String>,
-    },
-    /// One schema defines a name twice. Use the name the second time.
-    #[error("type `{name}` is defined twice; write only its name the second time")]
-    Twice {
-        /// The full name.
-        name: String,
-    },
-    /// A record, enum or fixed without a name.
-    #[error("a {kind} has no `name`; give it one")]
-    Nameless {
-        /// `record`, `enum` or `fixed`.
-        kind: String,
-    },
-}
-
-impl ResolveError {
-    /// The word of the file that it is about, for finding the line.
-    pub(super) fn word(&self) -> Option<&str> {
-        match self {
-            Self::Unknown { name, .. } => Some(name),
-            Self::Ambiguous { name, .. } | Self::Twice { name } => name.rsplit('.').next(),
-            Self::Nameless { .. } => None,
-        }
-    }
-}
+/// How deep types may hold each other: what reads the result does so by recursion.
+const DEPTH_MAX: usize = 64;
 
 /// The names of the types that need no definition.
 const PRIMITIVES: [&str; 8] =
     ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
 
-/// The types that a definition may have.
-fn defines(kind: &str) -> bool {
-    matches!(kind, "record" | "error" | "enum" | "fixed")
-}
-
-/// The full name of a definition.
-fn full_name_of(object: &Map<String, Value>, around: &str) -> Option<String> {
-    let name = object.get("name")?.as_str()?;
-    let namespace = object.get("namespace").and_then(Value::as_str).unwrap_or(around);
-    Some(full_name(name, namespace))
-}
-
-/// A name in a namespace; one with a dot is full already.
-fn full_name(name: &str, namespace: &str) -> String {
-    if name.contains('.') || namespace.is_empty() {
-        return name.to_owned();
+/// The self-contained form of a named type, as a file sees it.
+///
+/// # Errors
+/// Everything that is wrong with what it reaches.
+pub(super) fn self_contained(
+    definitions: &Definitions,
+    sources: &Sources,
+    file: &str,
+    name: &str,
+) -> Result<Value, Vec<Problem>> {
+    let mut resolver = Resolver {
+        definitions,
+        sources,
+        file,
+        here: file,
+        seen: HashSet::new(),
+        depth: 0,
+        problems: BTreeSet::new(),
+    };
+    let found = definitions.find(file, name).ok().flatten();
+    let schema = match found {
+        Some(definition) => resolver.definition(definition),
+        None => Value::Null,
+    };
+    if resolver.problems.is_empty() {
+        return Ok(schema);
     }
-    format!("{namespace}.{name}")
-}
-
-/// The namespace of a full name.
-fn namespace_of(full: &str) -> &str {
-    full.rsplit_once('.').map_or("", |(namespace, _)| namespace)
-}
-
-impl Definitions {
-    /// Adds what a file's schema defines.
-    pub(super) fn add(&mut self, file: &str, schema: &Value) -> Names {
-        let mut names = Names::default();
-        self.collect(file, schema, "", &mut names);
-        names
-    }
-
-    /// Walks one schema.
-    fn collect(&mut self, file: &str, schema: &Value, around: &str, names: &mut Names) {
-        match schema {
-            Value::Array(branches) => {
-                for branch in branches {
-                    self.collect(file, branch, around, names);
-                }
-            }
-            Value::Object(object) => {
-                let kind = object.get("type").and_then(Value::as_str).unwrap_or_default();
-                let mut inside = around.to_owned();
-                if let Some(name) = full_name_of(object, around).filter(|_| defines(kind)) {
-                    namespace_of(&name).clone_into(&mut inside);
-                    match kind {
-                        "record" | "error" => names.records.push(name.clone()),
-                        _ => names.others.push(name.clone()),
-                    }
-                    self.by_name.entry(name).or_default().push(Definition {
-                        file: file.to_owned(),
-                        schema: schema.clone(),
-                        namespace: around.to_owned(),
-                    });
-                }
-                for inner in inner_schemas(object) {
-                    self.collect(file, inner, &inside, names);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The self-contained form of a named type, as a file sees it.
-    pub(super) fn self_contained(&self, file: &str, name: &str) -> Result<Value, ResolveError> {
-        let mut resolver = Resolver { definitions: self, file, seen: HashSet::new() };
-        resolver.named(name, name)
-    }
-
-    /// The definition that a name means in a file.
-    fn find(&self, file: &str, name: &str) -> Result<Option<&Definition>, ResolveError> {
-        let Some(all) = self.by_name.get(name) else { return Ok(None) };
-        if let Some(own) = all.iter().find(|definition| definition.file == file) {
-            return Ok(Some(own));
-        }
-        let first = &all[0];
-        if all.iter().all(|other| other.schema == first.schema) {
-            return Ok(Some(first));
-        }
-        let files = all.iter().map(|definition| definition.file.clone()).collect();
-        Err(ResolveError::Ambiguous { name: name.to_owned(), files })
-    }
-}
-
-/// The schemas directly inside an object.
-fn inner_schemas(object: &Map<String, Value>) -> impl Iterator<Item = &Value> {
-    let fields = object.get("fields").and_then(Value::as_array).into_iter().flatten();
-    let of_fields = fields.filter_map(|field| field.get("type"));
-    ["type", "items", "values"].into_iter().filter_map(|key| object.get(key)).chain(of_fields)
+    Err(resolver.problems.into_iter().collect())
 }
 
 /// One schema on its way to its self-contained form.
 struct Resolver<'a> {
     definitions: &'a Definitions,
+    sources: &'a Sources,
+    /// The file whose names count first.
     file: &'a str,
+    /// The file of the definition where we are.
+    here: &'a str,
     seen: HashSet<String>,
+    depth: usize,
+    problems: BTreeSet<Problem>,
 }
 
-impl Resolver<'_> {
-    /// A type by its full name: its definition the first time, then the name.
-    fn named(&mut self, full: &str, written: &str) -> Result<Value, ResolveError> {
-        if self.seen.contains(full) {
-            return Ok(Value::from(full));
+impl<'a> Resolver<'a> {
+    /// Notes a problem where a value stands.
+    fn tell(&mut self, node: &tree::Node, what: impl Into<String>) {
+        let text = self.sources.find(self.here).map_or("", |source| &source.text);
+        self.problems.insert(Problem::at(self.here, text, node.at, what));
+    }
+
+    /// A definition, in the file that has it.
+    fn definition(&mut self, definition: Definition<'a>) -> Value {
+        let before = std::mem::replace(&mut self.here, definition.file);
+        let schema = self.schema(definition.node, definition.namespace);
+        self.here = before;
+        schema
+    }
+
+    /// A type by its name: its definition the first time, then the name.
+    fn named(&mut self, node: &'a tree::Node, written: &str, around: &str) -> Value {
+        let full = full_name(written, around);
+        if self.seen.contains(&full) {
+            return Value::from(full);
         }
-        match self.definitions.find(self.file, full)? {
-            Some(definition) => self.schema(&definition.schema, &definition.namespace),
-            None => Err(self.unknown(written)),
+        match self.definitions.find(self.file, &full) {
+            Ok(Some(definition)) => self.definition(definition),
+            Ok(None) => {
+                let what = self.unknown(written);
+                self.tell(node, what);
+                Value::Null
+            }
+            Err(files) => {
+                let files = files.join(" and ");
+                self.tell(
+                    node,
+                    format!("type `{full}` is defined differently in {files}; keep one"),
+                );
+                Value::Null
+            }
         }
     }
 
     /// Any schema.
-    fn schema(&mut self, schema: &Value, around: &str) -> Result<Value, ResolveError> {
-        match schema {
-            Value::String(name) if PRIMITIVES.contains(&name.as_str()) => Ok(schema.clone()),
-            Value::String(name) => self.named(&full_name(name, around), name),
-            Value::Array(branches) => {
-                let branches = branches.iter().map(|branch| self.schema(branch, around));
-                Ok(Value::Array(branches.collect::<Result<_, _>>()?))
-            }
-            Value::Object(object) => self.object(object, around),
-            _ => Ok(schema.clone()),
+    fn schema(&mut self, node: &'a tree::Node, around: &str) -> Value {
+        if self.depth == DEPTH_MAX {
+            self.tell(node, format!("types hold each other deeper than {DEPTH_MAX}"));
+            return Value::Null;
         }
+        self.depth += 1;
+        let schema = match &node.value {
+            tree::Value::String(name) if PRIMITIVES.contains(&&**name) => Value::from(&**name),
+            tree::Value::String(name) => self.named(node, name, around),
+            tree::Value::Array(branches) => self.union(node, branches, around),
+            tree::Value::Object(_) => self.object(node, around),
+            _ => {
+                self.tell(node, format!("{} is no type", node.is_a()));
+                Value::Null
+            }
+        };
+        self.depth -= 1;
+        schema
+    }
+
+    /// A union.
+    fn union(&mut self, node: &'a tree::Node, branches: &'a [tree::Node], around: &str) -> Value {
+        let mut made = Vec::with_capacity(branches.len());
+        let mut kinds = BTreeSet::new();
+        if branches.is_empty() {
+            self.tell(node, "a union has no branch; write at least one");
+        }
+        for branch in branches {
+            let schema = self.schema(branch, around);
+            if schema.is_array() {
+                self.tell(branch, "a union is a branch of a union; write its branches instead");
+            } else if !schema.is_null() && !kinds.insert(kind_of(&schema)) {
+                let kind = kind_of(&schema);
+                self.tell(branch, format!("`{kind}` is a branch of this union twice; keep one"));
+            }
+            made.push(schema);
+        }
+        Value::Array(made)
     }
 
     /// A schema with attributes.
-    fn object(&mut self, object: &Map<String, Value>, around: &str) -> Result<Value, ResolveError> {
-        let mut made = object.clone();
-        let kind = object.get("type").and_then(Value::as_str).unwrap_or_default();
-        let mut inside = around.to_owned();
+    fn object(&mut self, node: &'a tree::Node, around: &str) -> Value {
+        let kind = node.get("type").and_then(tree::Node::text).unwrap_or_default();
+        let mut made = Map::new();
         if defines(kind) {
-            let name = full_name_of(object, around)
-                .ok_or_else(|| ResolveError::Nameless { kind: kind.to_owned() })?;
-            namespace_of(&name).clone_into(&mut inside);
-            made.insert("namespace".to_owned(), Value::from(inside.as_str()));
-            made.insert("name".to_owned(), Value::from(name.as_str()));
+            let Some(name) = full_name_of(node, around) else {
+                self.tell(node, format!("a {kind} has no `name`; give it one"));
+                return Value::Null;
+            };
+            if let Some(wrong) = name.split('.').find(|part| !is_name(part)) {
+                let what = format!("`{wrong}` is no name; letters, digits and `_` make one");
+                self.tell(node.get("name").unwrap_or(node), what);
+            }
             if !self.seen.insert(name.clone()) {
-                return Err(ResolveError::Twice { name });
+                let what = "is defined twice; write only its name the second time";
+                self.tell(node.get("name").unwrap_or(node), format!("type `{name}` {what}"));
             }
-        } else if !matches!(kind, "array" | "map") {
-            let inner = object.get("type").unwrap_or(&Value::Null);
-            made.insert("type".to_owned(), self.schema(inner, around)?);
+            made.insert("type".to_owned(), Value::from(kind));
+            made.insert("namespace".to_owned(), Value::from(namespace_of(&name)));
+            made.insert("name".to_owned(), Value::from(name.as_str()));
+            self.defined(node, kind, namespace_of(&name), &mut made);
+        } else if let ("array", key) | ("map", key) =
+            (kind, if kind == "array" { "items" } else { "values" })
+        {
+            made.insert("type".to_owned(), Value::from(kind));
+            made.insert(key.to_owned(), self.inner(node, kind, key, around));
+        } else {
+            made.insert("type".to_owned(), self.inner(node, "a type", "type", around));
         }
-        for key in ["items", "values"] {
-            if let Some(inner) = object.get(key) {
-                made.insert(key.to_owned(), self.schema(inner, &inside)?);
+        for key in ["logicalType", "precision", "scale"] {
+            if let Some(value) = node.get(key).and_then(plain) {
+                made.insert(key.to_owned(), value);
             }
         }
-        if let Some(Value::Array(fields)) = made.get_mut("fields") {
-            for field in fields {
-                if let Some(inner) = field.get_mut("type") {
-                    *inner = self.schema(&inner.clone(), &inside)?;
-                }
-            }
-        }
-        Ok(Value::Object(made))
+        Value::Object(made)
     }
 
-    /// A name that nothing defines.
-    fn unknown(&self, written: &str) -> ResolveError {
-        let known = self.definitions.by_name.keys().map(String::as_str);
-        let near = crate::schema::nearest(written, known.chain(PRIMITIVES));
-        ResolveError::Unknown { name: written.to_owned(), near: near.map(str::to_owned) }
+    /// The schema under a key that must be there.
+    fn inner(&mut self, node: &'a tree::Node, what: &str, key: &str, around: &str) -> Value {
+        if let Some(inner) = node.get(key) {
+            return self.schema(inner, around);
+        }
+        let what = match what {
+            "array" | "map" => format!("this {what} has no `{key}`; say its type"),
+            _ => format!("{what} has no `{key}`"),
+        };
+        self.tell(node, what);
+        Value::Null
     }
+
+    /// What a record, an enum or a fixed is made of.
+    fn defined(
+        &mut self,
+        node: &'a tree::Node,
+        kind: &str,
+        namespace: &str,
+        made: &mut Map<String, Value>,
+    ) {
+        let key = match kind {
+            "enum" => "symbols",
+            "fixed" => "size",
+            _ => "fields",
+        };
+        let value = match (kind, node.get(key)) {
+            ("enum", Some(symbols @ tree::Node { value: tree::Value::Array(_), .. })) => {
+                self.symbols(symbols.items())
+            }
+            ("fixed", Some(size)) if plain(size).is_some_and(|size| size.is_u64()) => {
+                plain(size).unwrap_or_default()
+            }
+            (
+                "record" | "error",
+                Some(fields @ tree::Node { value: tree::Value::Array(_), .. }),
+            ) => self.fields(fields.items(), namespace),
+            (_, found) => {
+                let must = if key == "size" { "a number of bytes" } else { "a list" };
+                let what = match found {
+                    None => format!("this {kind} has no `{key}`; add it"),
+                    Some(found) => format!("`{key}` is {}; it must be {must}", found.is_a()),
+                };
+                self.tell(found.unwrap_or(node), what);
+                Value::Null
+            }
+        };
+        made.insert(key.to_owned(), value);
+    }
+
+    /// The symbols of an enum.
+    fn symbols(&mut self, symbols: &'a [tree::Node]) -> Value {
+        let mut seen = HashSet::new();
+        for symbol in symbols {
+            match symbol.text() {
+                Some(text) if !is_name(text) => {
+                    let what = format!("`{text}` is no symbol; letters, digits and `_` make one");
+                    self.tell(symbol, what);
+                }
+                Some(text) if !seen.insert(text) => {
+                    self.tell(symbol, format!("the symbol `{text}` stands here twice"));
+                }
+                Some(_) => {}
+                None => self.tell(symbol, format!("{} is no symbol", symbol.is_a())),
+            }
+        }
+        Value::Array(symbols.iter().filter_map(plain).collect())
+    }
+
+    /// The fields of a record.
+    fn fields(&mut self, fields: &'a [tree::Node], namespace: &str) -> Value {
+        let mut seen = HashSet::new();
+        let mut made = Vec::with_capacity(fields.len());
+        for field in fields {
+            let Some(name) = field.get("name").and_then(tree::Node::text) else {
+                self.tell(field, "a field has no `name`; give it one");
+                continue;
+            };
+            if !is_name(name) {
+                let what = format!("`{name}` is no name; letters, digits and `_` make one");
+                self.tell(field, what);
+            }
+            if !seen.insert(name) {
+                self.tell(field, format!("the field `{name}` stands here twice"));
+            }
+            let inner = self.inner(field, &format!("the field `{name}`"), "type", namespace);
+            made.push(json!({ "name": name, "type": inner }));
+        }
+        Value::Array(made)
+    }
+
+    /// What to tell of a name that nothing defines.
+    fn unknown(&mut self, written: &str) -> String {
+        if defines(written) || matches!(written, "array" | "map") {
+            return format!(
+                "`{written}` needs a schema of its own here: write `\"type\": {{\"type\": \
+                 \"{written}\", …}}`"
+            );
+        }
+        // It may be in a file that cannot be read, which is then what is wrong.
+        self.problems.extend(self.definitions.broken.values().cloned());
+        match nearest(written, self.definitions.names().chain(PRIMITIVES)) {
+            Some(near) => format!("there is no type `{written}`; did you mean `{near}`?"),
+            None => {
+                format!("there is no type `{written}`; define it in this file or in another one")
+            }
+        }
+    }
+}
+
+/// What a branch of a union is told from others by: its type, or its name.
+fn kind_of(schema: &Value) -> String {
+    let named = schema.get("name").or_else(|| schema.get("type")).unwrap_or(schema);
+    match named {
+        Value::Object(_) => kind_of(named),
+        other => other.as_str().unwrap_or_default().to_owned(),
+    }
+}
+
+/// A text or a number as a value of JSON.
+fn plain(node: &tree::Node) -> Option<Value> {
+    match &node.value {
+        tree::Value::String(text) => Some(Value::from(&**text)),
+        tree::Value::Number(number) => serde_json::from_str(number).ok(),
+        _ => None,
+    }
+}
+
+/// Whether a text is a name as Avro has them.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -1,173 +1,111 @@
 //! All records of all `.avsc` files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use apache_avro::Schema;
-use serde_json::Value;
 
 use super::{
+    definitions::{Definitions, ENDING, File},
     fingerprint::{canonical_form, fingerprint},
     record::AvroRecord,
-    resolve::{Definitions, Names, ResolveError},
+    resolve,
 };
-use crate::schema::{Problem, Sources, nearest};
+use crate::schema::{Missing, Problem, Sources};
 
-/// All record types of the loaded `.avsc` files.
-#[derive(Clone, Debug, Default)]
+/// A record, or what is wrong with it.
+type Compiled = Result<Arc<AvroRecord>, Vec<Problem>>;
+
+/// All record types of the `.avsc` files.
+#[derive(Debug)]
 pub struct AvroSchemas {
-    /// Records by file and full name.
-    files: BTreeMap<String, BTreeMap<String, AvroRecord>>,
-    /// Files, or single records, that did not compile: their problem has been told already.
-    broken: BTreeSet<String>,
+    sources: Arc<Sources>,
+    /// Read when the first record is asked for.
+    definitions: OnceLock<Definitions>,
+    /// What was asked for, by file and full name. A lock, because whoever asks holds the registry
+    /// shared; nobody waits for it but other loads.
+    compiled: Mutex<BTreeMap<(String, String), Compiled>>,
 }
 
 impl AvroSchemas {
-    /// Compiles every `.avsc` file of the sources.
-    pub(crate) fn compile(sources: &Sources, problems: &mut Vec<Problem>) -> Self {
-        let mut all = Self::default();
-        let mut definitions = Definitions::default();
-        let mut parsed: Vec<(&str, &str, Names)> = Vec::new();
-        for source in sources.with_ending(".avsc") {
-            match serde_json::from_str::<Value>(&source.text) {
-                Ok(schema) => {
-                    let names = definitions.add(&source.path, &schema);
-                    parsed.push((&source.path, &source.text, names));
-                }
-                Err(error) => {
-                    problems.push(Problem::of_json(&source.path, &error));
-                    all.broken.insert(source.path.clone());
-                }
-            }
-        }
-        for (file, text, Names { records, others }) in parsed {
-            let mut found = BTreeMap::new();
-            let mut told = BTreeSet::new();
-            if records.is_empty() {
-                told.extend(problems_without_records(&definitions, file, text, &others));
-            }
-            if !told.is_empty() {
-                all.broken.insert(file.to_owned());
-            }
-            for name in records {
-                match compile(&definitions, file, text, &name) {
-                    Ok(record) => {
-                        found.insert(name, record);
-                    }
-                    // A record inside another one has that one's problems.
-                    Err(problem) => {
-                        all.broken.insert(broken_key(file, &name));
-                        told.insert(problem);
-                    }
-                }
-            }
-            problems.extend(told);
-            all.files.insert(file.to_owned(), found);
-        }
-        all
+    /// The files of the sources; none is looked at yet.
+    pub(crate) fn new(sources: Arc<Sources>) -> Self {
+        Self { sources, definitions: OnceLock::new(), compiled: Mutex::default() }
     }
 
     /// A record by the file that declares it and its full name.
     ///
     /// # Errors
-    /// What to tell the operator; `None` if the file's own problem says it already.
-    pub fn record(&self, file: &str, name: &str) -> Result<&AvroRecord, Option<String>> {
-        if self.broken.contains(file) || self.broken.contains(&broken_key(file, name)) {
-            return Err(None);
+    /// What is wrong with the file, what its record reaches, or a name.
+    pub fn record(&self, file: &str, name: &str) -> Result<Arc<AvroRecord>, Missing> {
+        let source = self.sources.find(file).filter(|source| source.path.ends_with(ENDING));
+        let source = source.ok_or_else(|| Missing::file(&self.sources, file, ENDING))?;
+        let definitions = self.definitions();
+        if let Some(problem) = definitions.broken.get(&source.path) {
+            return Err(Missing::Broken(vec![problem.clone()]));
         }
-        let Some(records) = self.files.get(file) else {
-            let known = self.files.keys().map(String::as_str);
-            return Err(Some(match nearest(file, known) {
-                Some(near) => format!("there is no schema `{file}`; did you mean `{near}`?"),
-                None => format!("there is no schema `{file}` below the schemas directory"),
-            }));
+        let found = definitions.file(&source.path);
+        if !found.is_some_and(|found| found.records.iter().any(|record| record == name)) {
+            let known = found.map(|found| found.records.clone()).unwrap_or_default();
+            return Err(Missing::message(file, "record", name, known));
+        }
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = compiled
+            .entry((source.path.clone(), name.to_owned()))
+            .or_insert_with(|| self.compile(&source.path, name).map(Arc::new));
+        record.clone().map_err(Missing::Broken)
+    }
+
+    /// What is wrong with the files of which nobody has asked for a record so far.
+    pub(crate) fn problems_of_unreached(&self) -> Vec<Problem> {
+        let definitions = self.definitions();
+        let reached: Vec<String> = {
+            let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+            compiled.keys().map(|(file, _)| file.clone()).collect()
         };
-        records.get(name).ok_or_else(|| {
-            let known: Vec<&str> = records.keys().map(String::as_str).collect();
-            Some(match nearest(name, known.iter().copied()) {
-                Some(near) => {
-                    format!("`{file}` has no record `{name}`; did you mean `{near}`?")
-                }
-                None if known.is_empty() => format!("`{file}` has no record; a payload is one"),
-                None => format!("`{file}` has no record `{name}`; it has {}", known.join(", ")),
-            })
-        })
-    }
-}
-
-/// How a record that did not compile is remembered.
-fn broken_key(file: &str, name: &str) -> String {
-    format!("{file}\n{name}")
-}
-
-/// What is wrong with a file of which no payload can be: it may define enums and fixeds that others
-/// share, and nothing looks at those but the records that use them.
-fn problems_without_records(
-    definitions: &Definitions,
-    file: &str,
-    text: &str,
-    others: &[String],
-) -> Vec<Problem> {
-    if others.is_empty() {
-        let what = "it defines nothing; write a record, or an enum or fixed that others share";
-        return vec![Problem::of_file(file, what)];
-    }
-    others.iter().filter_map(|name| parse(definitions, file, text, name).err()).collect()
-}
-
-/// Compiles one record.
-fn compile(
-    definitions: &Definitions,
-    file: &str,
-    text: &str,
-    name: &str,
-) -> Result<AvroRecord, Problem> {
-    let (schema, parsed) = parse(definitions, file, text, name)?;
-    let fingerprint = fingerprint(&canonical_form(&schema));
-    AvroRecord::new(&parsed, &schema.to_string(), fingerprint)
-        .map_err(|what| of_name(file, text, name, &what))
-}
-
-/// A named type in its self-contained form, as it is and as apache-avro reads it.
-fn parse(
-    definitions: &Definitions,
-    file: &str,
-    text: &str,
-    name: &str,
-) -> Result<(Value, Schema), Problem> {
-    let schema =
-        definitions.self_contained(file, name).map_err(|error| told(file, text, &error))?;
-    let parsed =
-        Schema::parse(&schema).map_err(|error| of_name(file, text, name, &error.to_string()))?;
-    Ok((schema, parsed))
-}
-
-/// A problem of a named type, at its name.
-fn of_name(file: &str, text: &str, name: &str, what: &str) -> Problem {
-    let what = format!("`{name}`: {what}");
-    match find_word(text, name.rsplit('.').next().unwrap_or(name)) {
-        Some(offset) => Problem::at(file, text, offset, what),
-        None => Problem::of_file(file, what),
-    }
-}
-
-/// What the operator reads of a name that does not resolve.
-fn told(file: &str, text: &str, error: &ResolveError) -> Problem {
-    let what = match error {
-        ResolveError::Unknown { near: Some(near), .. } => {
-            format!("{error}; did you mean `{near}`?")
+        let mut problems: Vec<Problem> = definitions.broken.values().cloned().collect();
+        for source in self.sources.with_ending(ENDING) {
+            let Some(file) = definitions.file(&source.path) else { continue };
+            if !reached.contains(&source.path) {
+                problems.extend(self.problems_of(file));
+            }
         }
-        ResolveError::Unknown { near: None, .. } => {
-            format!("{error}; define it in this file or in another one")
-        }
-        _ => error.to_string(),
-    };
-    match error.word().and_then(|word| find_word(text, word)) {
-        Some(offset) => Problem::at(file, text, offset, what),
-        None => Problem::of_file(file, what),
+        problems.sort();
+        problems.dedup();
+        problems
     }
-}
 
-/// Where a JSON string stands in a file for the first time.
-fn find_word(text: &str, word: &str) -> Option<usize> {
-    text.find(&format!("\"{word}\"")).or_else(|| text.find(word))
+    /// What all files define.
+    fn definitions(&self) -> &Definitions {
+        self.definitions.get_or_init(|| Definitions::of(&self.sources))
+    }
+
+    /// What is wrong with a file: it may define enums and fixeds that others share, and nothing
+    /// looks at those but the records that use them.
+    fn problems_of(&self, file: &File) -> Vec<Problem> {
+        if file.records.is_empty() && file.others.is_empty() {
+            let what = "it defines nothing; write a record, or an enum or fixed that others share";
+            return vec![Problem::of_file(&file.path, what)];
+        }
+        let names = if file.records.is_empty() { &file.others } else { &file.records };
+        names.iter().filter_map(|name| self.parse(&file.path, name).err()).flatten().collect()
+    }
+
+    /// Compiles one record.
+    fn compile(&self, file: &str, name: &str) -> Result<AvroRecord, Vec<Problem>> {
+        let (schema, parsed) = self.parse(file, name)?;
+        let fingerprint = fingerprint(&canonical_form(&schema));
+        AvroRecord::new(&parsed, &schema.to_string(), fingerprint)
+            .map_err(|what| vec![Problem::of_file(file, format!("`{name}`: {what}"))])
+    }
+
+    /// A named type in its self-contained form, as it is and as apache-avro reads it.
+    fn parse(&self, file: &str, name: &str) -> Result<(serde_json::Value, Schema), Vec<Problem>> {
+        let schema = resolve::self_contained(self.definitions(), &self.sources, file, name)?;
+        let parsed = Schema::parse(&schema)
+            .map_err(|error| vec![Problem::of_file(file, format!("`{name}`: {error}"))])?;
+        Ok((schema, parsed))
+    }
 }

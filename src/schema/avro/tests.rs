@@ -1,14 +1,16 @@
 //! Shows that names, fingerprints, shapes and problems of `.avsc` files are as Avro says.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
-use crate::schema::{Kind, Problem, Record, Sources};
+use crate::schema::{Kind, Missing, Problem, Record, Sources};
 
 fn compile(files: &[(&str, &str)]) -> (AvroSchemas, Vec<Problem>) {
     let texts = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
-    let mut problems = Vec::new();
-    let schemas = AvroSchemas::compile(&Sources::from_texts(texts), &mut problems);
+    let schemas = AvroSchemas::new(Arc::new(Sources::from_texts(texts)));
+    let problems = schemas.problems_of_unreached();
     (schemas, problems)
 }
 
@@ -94,7 +96,7 @@ fn tell(shape: &crate::schema::Shape, record: &Record, prefix: &str, text: &mut 
             Kind::Scalar(scalar) => format!("{scalar:?}"),
             Kind::List(scalar) => format!("list of {scalar:?}"),
             Kind::Map { value, .. } => format!("map of {value:?}"),
-            Kind::Unsupported(why) => why.clone(),
+            Kind::Unsupported(unsupported) => unsupported.what.clone(),
             Kind::Records(of) => format!("records {}", shape.records[of.0].name),
             Kind::Record(of) if *of == shape.root => "the root again".to_owned(),
             Kind::Record(of) => {
@@ -173,14 +175,87 @@ fn what_is_wrong_is_told_with_file_line_and_what_to_do() {
         {"name":"q","type":{"type":"fixed","name":"F","size":1}}]}"#;
     check_problem(
         &[("x.avsc", twice)],
-        &["x.avsc:2: type `F` is defined twice; write only its name the second time"],
+        &["x.avsc:3: type `F` is defined twice; write only its name the second time"],
     );
-    let digits = r#"{"type":"record","name":"R","fields":[{"name":"p",
-        "type":{"type":"bytes","logicalType":"decimal","precision":39,"scale":2}}]}"#;
-    check_problem(
-        &[("x.avsc", digits)],
-        &["x.avsc:1: `R`: a decimal of 39 digits; at most 38 can be read"],
+}
+
+/// What decides how bytes are read is checked, all of it at once, each with its line and its file.
+#[test]
+fn all_problems_of_a_record_are_told_at_once() {
+    let other =
+        "{\"type\":\"record\",\"name\":\"O\",\n\"fields\":[{\"name\":\"x-y\",\"type\":\"int\"}]}";
+    let text = r#"{"type":"record","name":"R","fields":[
+        {"name":"a","type":"lng"},
+        {"name":"b","type":"record","fields":[]},
+        {"name":"c","type":{"type":"enum","name":"E","symbols":["A","A","1"]}},
+        {"name":"d","type":{"type":"fixed","name":"F","size":"4"}},
+        {"name":"e","type":{"type":"array"}},
+        {"name":"e","type":["null","int",{"type":"int"},["string"]]},
+        {"name":"f"},
+        {"name":"g","type":"O"}]}"#;
+    let (schemas, _) = compile(&[("o.avsc", other), ("x.avsc", text)]);
+    let Err(Missing::Broken(problems)) = schemas.record("x.avsc", "R") else {
+        panic!("it is wrong")
+    };
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "o.avsc:2: `x-y` is no name; letters, digits and `_` make one",
+            "x.avsc:2: there is no type `lng`; did you mean `long`?",
+            "x.avsc:3: `record` needs a schema of its own here: write `\"type\": {\"type\": \"record\", …}`",
+            "x.avsc:4: `1` is no symbol; letters, digits and `_` make one",
+            "x.avsc:4: the symbol `A` stands here twice",
+            "x.avsc:5: `size` is a text; it must be a number of bytes",
+            "x.avsc:6: this array has no `items`; say its type",
+            "x.avsc:7: `int` is a branch of this union twice; keep one",
+            "x.avsc:7: a union is a branch of a union; write its branches instead",
+            "x.avsc:7: the field `e` stands here twice",
+            "x.avsc:8: the field `f` has no `type`",
+        ]
     );
+}
+
+/// `a1-wrong-default`, `a1-decimal-of-64-digits`: what matters only to readers with another schema
+/// is not looked at, and how many digits a value may have is seen when it comes.
+#[test]
+fn what_does_not_decide_how_bytes_are_read_is_not_held_against_a_schema() {
+    let text = r#"{"type":"record","name":"R","aliases":["not a name"],"fields":[
+        {"name":"a","type":"int","default":"0"},{"name":"b","type":"string","default":null},
+        {"name":"c","type":"boolean","default":"false"},{"name":"d","type":"long","default":0.0},
+        {"name":"e","type":{"type":"enum","name":"E","symbols":["A"],"default":"B"},"default":"C"},
+        {"name":"f","type":{"type":"array","items":"int"},"default":{}},
+        {"name":"g","type":{"type":"map","values":"int"},"default":[]},
+        {"name":"h","type":["null","int"],"default":"null"},
+        {"name":"i","type":{"type":"bytes","logicalType":"decimal","precision":64,"scale":2},"default":0.0}]}"#;
+    let (schemas, problems) = compile(&[("x.avsc", text)]);
+    assert_eq!(problems, []);
+    let expect = "a Integer\nb String\nc Boolean\nd Integer\ne Enum(Symbols { dense: [Some(\"A\")], \
+        sparse: {} })\nf list of Integer\ng map of Integer\nh Integer\ni Float64\n";
+    assert_eq!(told(&schemas, "R"), expect);
+}
+
+/// Types that hold each other through names, as deep as memory holds.
+#[test]
+fn no_chain_of_names_goes_deep() {
+    let mut files: Vec<(String, String)> = (0..5_000)
+        .map(|at| {
+            let text = format!(
+                "{{\"type\":\"record\",\"name\":\"R{at}\",\"fields\":[{{\"name\":\"f\",\"type\":\"R{}\"}}]}}",
+                at + 1
+            );
+            (format!("r{at}.avsc"), text)
+        })
+        .collect();
+    files.push((
+        "x.avsc".to_owned(),
+        "{\"type\":\"fixed\",\"name\":\"R5000\",\"size\":1}".to_owned(),
+    ));
+    let schemas = AvroSchemas::new(Arc::new(Sources::from_texts(files)));
+    let Err(Missing::Broken(problems)) = schemas.record("r0.avsc", "R0") else {
+        panic!("too deep")
+    };
+    assert_eq!(problems[0].what, "types hold each other deeper than 64");
 }
 
 /// A file of shared types has no payload of its own and is no problem; what is wrong in it is told.
@@ -195,10 +270,10 @@ fn a_file_may_define_only_an_enum_or_a_fixed_that_others_use() {
     assert_eq!(problems, []);
     assert!(schemas.record("r.avsc", "v.R").is_ok());
     let told = schemas.record("gear.avsc", "v.Gear").map(|_| ()).unwrap_err();
-    assert_eq!(told.as_deref(), Some("`gear.avsc` has no record; a payload is one"));
+    assert_eq!(told, Missing::Message("`gear.avsc` has no record; a payload is one".to_owned()));
     let (_, problems) = compile(&[("x.avsc", r#"{"type":"enum","name":"E"}"#)]);
     let [problem] = problems.as_slice() else { panic!("{problems:?}") };
-    assert!(problem.to_string().starts_with("x.avsc:1: `E`: "), "{problem}");
+    assert_eq!(problem.to_string(), "x.avsc:1: this enum has no `symbols`; add it");
 }
 
 #[test]
@@ -206,12 +281,12 @@ fn a_record_is_found_by_its_file_and_full_name() {
     let (schemas, _) = compile(&[("x.avsc", r#"{"type":"record","name":"a.R","fields":[]}"#)]);
     let told = |file, name| schemas.record(file, name).map(|_| ()).unwrap_err();
     assert_eq!(
-        told("y.avsc", "a.R").as_deref(),
-        Some("there is no schema `y.avsc`; did you mean `x.avsc`?")
+        told("y.avsc", "a.R"),
+        Missing::File("there is no schema `y.avsc`; did you mean `x.avsc`?".to_owned())
     );
     assert_eq!(
-        told("x.avsc", "a.S").as_deref(),
-        Some("`x.avsc` has no record `a.S`; did you mean `a.R`?")
+        told("x.avsc", "a.S"),
+        Missing::Message("`x.avsc` has no record `a.S`; did you mean `a.R`?".to_owned())
     );
     assert!(schemas.record("x.avsc", "a.R").is_ok());
 }

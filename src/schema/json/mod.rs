@@ -17,9 +17,9 @@
 //! there where it is required. Null counts as absent. Properties that are not declared are skipped
 //! and counted.
 
+mod references;
 mod schemas;
 mod shaper;
-mod text;
 
 #[cfg(test)]
 mod tests;

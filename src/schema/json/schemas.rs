@@ -1,9 +1,12 @@
 //! All `.schema.json` files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use super::{shaper, text::Text};
-use crate::schema::{Problem, RecordIdx, Shape, Sources, nearest};
+use super::shaper;
+use crate::schema::{Missing, Problem, RecordIdx, Shape, Source, Sources, tree::Node};
 
 /// One JSON Schema.
 #[derive(Clone, Debug)]
@@ -31,50 +34,50 @@ impl JsonSchema {
     }
 }
 
-/// All loaded `.schema.json` files.
-#[derive(Clone, Debug, Default)]
+/// All `.schema.json` files.
+#[derive(Debug)]
 pub struct JsonSchemas {
-    files: BTreeMap<String, JsonSchema>,
-    /// Files that did not compile: their problem has been told already.
-    broken: BTreeSet<String>,
+    sources: Arc<Sources>,
+    /// What was asked for. A lock, because whoever asks holds the registry shared; nobody waits
+    /// for it but other loads.
+    compiled: Mutex<BTreeMap<String, Result<Arc<JsonSchema>, Problem>>>,
 }
 
+/// How these files end.
+const ENDING: &str = ".schema.json";
+
 impl JsonSchemas {
-    /// Compiles every `.schema.json` file of the sources.
-    pub(crate) fn compile(sources: &Sources, problems: &mut Vec<Problem>) -> Self {
-        let mut all = Self::default();
-        for source in sources.with_ending(".schema.json") {
-            let compiled = match serde_json::from_str::<Text>(&source.text) {
-                Ok(text) => shaper::compile(source, &text),
-                Err(error) => Err(vec![Problem::of_json(&source.path, &error)]),
-            };
-            match compiled {
-                Ok(schema) => {
-                    all.files.insert(source.path.clone(), schema);
-                }
-                Err(told) => {
-                    all.broken.insert(source.path.clone());
-                    problems.extend(told);
-                }
-            }
-        }
-        all
+    /// The files of the sources; none is looked at yet.
+    pub(crate) fn new(sources: Arc<Sources>) -> Self {
+        Self { sources, compiled: Mutex::default() }
     }
 
     /// The schema of a file.
     ///
     /// # Errors
-    /// What to tell the operator; `None` if the file's own problem says it already.
-    pub fn schema(&self, file: &str) -> Result<&JsonSchema, Option<String>> {
-        if self.broken.contains(file) {
-            return Err(None);
-        }
-        self.files.get(file).ok_or_else(|| {
-            let known = self.files.keys().map(String::as_str);
-            Some(match nearest(file, known) {
-                Some(near) => format!("there is no schema `{file}`; did you mean `{near}`?"),
-                None => format!("there is no schema `{file}` below the schemas directory"),
-            })
-        })
+    /// What is wrong with the file or its name.
+    pub fn schema(&self, file: &str) -> Result<Arc<JsonSchema>, Missing> {
+        let source = self.sources.find(file).filter(|source| source.path.ends_with(ENDING));
+        let source = source.ok_or_else(|| Missing::file(&self.sources, file, ENDING))?;
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let found =
+            compiled.entry(source.path.clone()).or_insert_with(|| compile(source).map(Arc::new));
+        found.clone().map_err(|problem| Missing::Broken(vec![problem]))
     }
+
+    /// What is wrong with the files that nobody has asked for so far.
+    pub(crate) fn problems_of_unreached(&self) -> Vec<Problem> {
+        let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let unreached = self.sources.with_ending(ENDING);
+        let unreached = unreached.filter(|source| !compiled.contains_key(&source.path));
+        unreached.filter_map(|source| compile(source).err()).collect()
+    }
+}
+
+/// Compiles one file.
+fn compile(source: &Source) -> Result<JsonSchema, Problem> {
+    if let Some(problem) = source.fault() {
+        return Err(problem);
+    }
+    shaper::compile(source, &Node::parse(&source.path, &source.text)?)
 }

@@ -1,17 +1,30 @@
 //! A JSON Schema → its shape.
+//!
+//! What a schema says of a property is looked at where the property stands; objects are put off and
+//! looked at one after the other, so that neither a schema that contains itself nor a long chain of
+//! references goes deep. What no field can hold is noted at the member with its line, and is only
+//! held against a mapping that wants that member.
 
 use std::collections::HashMap;
 
 use super::{
+    references::References,
     schemas::{JsonSchema, Rules},
-    text::{Node, Text},
 };
 use crate::schema::{
-    Kind, Member, Presence, Problem, Record, RecordIdx, Scalar, Shape, Source, nearest,
+    Kind, Member, Presence, Problem, Record, RecordIdx, Scalar, Shape, Source, Unsupported,
+    nearest,
+    tree::{Node, Value as Json},
 };
 
-/// How many `$ref` may follow each other.
-const REFERENCES_MAX: usize = 16;
+/// How deep arrays and maps may hold each other without an object between them.
+const NESTING_MAX: usize = 32;
+
+/// How many schemas one `allOf` may join.
+const PARTS_MAX: usize = 64;
+
+/// How many properties all objects may have: `allOf` can give the same ones to many objects.
+const MEMBERS_MAX: usize = 100_000;
 
 /// How many names one object may require: they are marked in the bits of a u128.
 const REQUIRED_MAX: usize = 128;
@@ -20,42 +33,53 @@ const REQUIRED_MAX: usize = 128;
 const TYPES: [&str; 7] = ["integer", "number", "string", "boolean", "object", "array", "null"];
 
 /// Compiles one file.
-pub(super) fn compile(source: &Source, text: &Text) -> Result<JsonSchema, Vec<Problem>> {
+pub(super) fn compile(source: &Source, root: &Node) -> Result<JsonSchema, Problem> {
     let mut shaper = Shaper {
         source,
-        root: text,
+        references: References::new(root),
         records: Vec::new(),
         rules: Vec::new(),
         made: HashMap::new(),
-        problems: Vec::new(),
-        path: Vec::new(),
+        waiting: Vec::new(),
+        inside: Vec::new(),
+        members_count: 0,
     };
-    let root = match shaper.value(text).map(|value| value.kind) {
-        Some(Kind::Record(root)) => root,
-        Some(_) => {
-            shaper.tell("it must be an object with `properties`: a payload is one".to_owned());
-            RecordIdx(0)
+    let at = root.at;
+    let root = match shaper.value(root).kind {
+        Kind::Record(root) => root,
+        Kind::Unsupported(Unsupported { what, line }) => {
+            let what = format!("the payload {what}");
+            return Err(Problem { file: source.path.clone(), line, what });
         }
-        None => RecordIdx(0),
+        _ => {
+            let what = "it must be an object with `properties`: a payload is one";
+            return Err(Problem::at(&source.path, &source.text, at, what));
+        }
     };
-    if shaper.problems.is_empty() {
-        let shape = Shape { records: shaper.records, root };
-        return Ok(JsonSchema { shape, rules: shaper.rules });
+    "the payload".clone_into(&mut shaper.records[root.0].name);
+    while let Some((record, parts)) = shaper.waiting.pop() {
+        shaper.members(record, &parts);
+        if shaper.members_count > MEMBERS_MAX {
+            let what = format!("its objects have more than {MEMBERS_MAX} properties in all");
+            return Err(Problem::of_file(&source.path, what));
+        }
     }
-    Err(shaper.problems)
+    Ok(JsonSchema { shape: Shape { records: shaper.records, root }, rules: shaper.rules })
 }
 
 /// The shape under construction.
 struct Shaper<'a> {
     source: &'a Source,
-    root: &'a Text,
+    references: References<'a>,
     records: Vec<Record>,
     rules: Vec<Rules>,
     /// Objects that have their record already, because they are referred to.
-    made: HashMap<*const Node, RecordIdx>,
-    problems: Vec<Problem>,
-    /// The properties on the way to where we are.
-    path: Vec<String>,
+    made: HashMap<Vec<*const Node>, RecordIdx>,
+    /// Records whose members are still to be looked at, with what declares them.
+    waiting: Vec<(RecordIdx, Vec<&'a Node>)>,
+    /// Arrays and maps that we are inside of.
+    inside: Vec<*const Node>,
+    members_count: usize,
 }
 
 /// What a schema says about a value.
@@ -65,184 +89,292 @@ struct Value {
 }
 
 impl<'a> Shaper<'a> {
-    /// Notes a problem of the property where we are.
-    fn tell(&mut self, what: String) {
-        let mut offset = 0;
-        for name in &self.path {
-            let text = self.source.text.get(offset..).unwrap_or_default();
-            offset += text.find(&format!("\"{name}\"")).unwrap_or_default();
-        }
-        let what = match self.path.is_empty() {
-            true => what,
-            false => format!("`{}` {what}", self.path.join(".")),
-        };
-        let problem = Problem::at(&self.source.path, &self.source.text, offset, what);
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
-        }
+    /// Something that no field can hold, with the line that says so.
+    fn unsupported(&self, node: &Node, what: impl Into<String>) -> Kind {
+        let line = Problem::at(&self.source.path, &self.source.text, node.at, "").line;
+        Kind::Unsupported(Unsupported { what: what.into(), line })
     }
 
-    /// What a schema says; `None` if a problem was told.
-    fn value(&mut self, text: &'a Text) -> Option<Value> {
-        let (node, mut nullable) = self.node(text)?;
-        if node.all_of.is_some() {
-            self.tell("uses `allOf`; write all its properties in one place".to_owned());
-            return None;
+    /// What a schema says.
+    fn value(&mut self, node: &'a Node) -> Value {
+        let mut nullable = false;
+        let kind = match self.resolved(node, &mut nullable) {
+            Ok(parts) => self.kind(&parts, &mut nullable),
+            Err(kind) => kind,
+        };
+        Value { kind, nullable }
+    }
+
+    /// Follows references, unions with null and `allOf` to the schemas that say something: all of
+    /// them hold, and mostly there is one.
+    fn resolved(&mut self, node: &'a Node, nullable: &mut bool) -> Result<Vec<&'a Node>, Kind> {
+        let mut parts: Vec<&'a Node> = Vec::new();
+        let mut ahead = vec![node];
+        let mut seen = Vec::new();
+        let mut is_circular = false;
+        while let Some(node) = ahead.pop() {
+            let key = std::ptr::from_ref(node);
+            if seen.contains(&key) {
+                is_circular = true;
+                continue;
+            }
+            if seen.len() == PARTS_MAX {
+                let what = format!("is put together from more than {PARTS_MAX} schemas");
+                return Err(self.unsupported(node, what));
+            }
+            seen.push(key);
+            if let Some(reference) = node.get("$ref") {
+                let found = self.references.find(reference);
+                ahead.push(found.map_err(|what| self.unsupported(reference, what))?);
+                continue;
+            }
+            let branches = node.get("anyOf").or_else(|| node.get("oneOf"));
+            if let Some(branches) = branches.filter(|_| !says_something(node)) {
+                let (nulls, others): (Vec<_>, Vec<_>) =
+                    branches.items().iter().partition(|branch| is_null(branch));
+                *nullable |= !nulls.is_empty();
+                let [only] = others.as_slice() else {
+                    return Err(self.unsupported(node, UNION));
+                };
+                ahead.push(only);
+                continue;
+            }
+            if says_something(node) || node.get("allOf").is_none() {
+                parts.push(node);
+            }
+            ahead.extend(node.get("allOf").into_iter().flat_map(Node::items).rev());
         }
-        let mut types: Vec<&str> = node.types.0.iter().map(String::as_str).collect();
-        if let Some(word) = types.iter().find(|word| !TYPES.contains(word)) {
-            let hint = nearest(word, TYPES).unwrap_or("integer, number, string or boolean");
-            self.tell(format!("has the type `{word}`, which there is not; did you mean {hint}?"));
-            return None;
+        if parts.is_empty() && is_circular {
+            return Err(self.unsupported(node, "refers to itself"));
         }
-        if types.is_empty() && node.properties.is_some() {
+        if parts.is_empty() {
+            parts.push(node);
+        }
+        // What only describes (a default, a title) says nothing beside what says a type.
+        if parts.iter().any(|part| says_something(part)) {
+            parts.retain(|part| says_something(part));
+        }
+        Ok(parts)
+    }
+
+    /// What schemas that all hold say.
+    fn kind(&mut self, parts: &[&'a Node], nullable: &mut bool) -> Kind {
+        let first = parts[0];
+        let mut types: Vec<&str> = Vec::new();
+        for part in parts {
+            let (listed, single) =
+                part.get("type").map_or((&[][..], None), |node| (node.items(), node.text()));
+            for word in listed.iter().filter_map(Node::text).chain(single) {
+                if !TYPES.contains(&word) {
+                    let hint = nearest(word, TYPES).unwrap_or("integer, number, string or boolean");
+                    let what =
+                        format!("has the type `{word}`, which there is not; did you mean {hint}?");
+                    return self.unsupported(part, what);
+                }
+                if !types.contains(&word) {
+                    types.push(word);
+                }
+            }
+        }
+        if types.is_empty() && parts.iter().any(|part| part.get("properties").is_some()) {
             types.push("object");
         }
-        nullable |= types.contains(&"null");
+        *nullable |= types.contains(&"null");
         types.retain(|word| *word != "null");
         if types.contains(&"number") {
             types.retain(|word| *word != "integer");
         }
-        let kind = match types.as_slice() {
-            [] if nullable => Kind::Unsupported("is always null".to_owned()),
-            [] => {
-                self.tell("has no `type`; say which".to_owned());
-                return None;
-            }
-            ["integer"] if node.is_unsigned() => Kind::Scalar(Scalar::Unsigned),
+        match types.as_slice() {
+            [] if *nullable => self.unsupported(first, "is always null"),
+            [] => self.unsupported(first, "has no `type`; say which"),
+            ["integer"] if is_unsigned(parts) => Kind::Scalar(Scalar::Unsigned),
             ["integer"] => Kind::Scalar(Scalar::Integer),
             ["number"] => Kind::Scalar(Scalar::Float64),
             ["string"] => Kind::Scalar(Scalar::String),
             ["boolean"] => Kind::Scalar(Scalar::Boolean),
-            ["array"] => self.array(node)?,
-            ["object"] => self.object(node)?,
+            ["array"] => self.array(parts),
+            ["object"] => self.object(parts),
             many => {
                 let told = format!(
-                    "is a union of {}; a field has one type, so say one (`null` may stand \
-                     beside it)",
+                    "is a union of {}; a field has one type, so say one (`null` may stand beside it)",
                     many.join(" and ")
                 );
-                self.tell(told);
-                return None;
-            }
-        };
-        Some(Value { kind, nullable })
-    }
-
-    /// Follows references, and unions with null, to the schema that says something.
-    fn node(&mut self, text: &'a Text) -> Option<(&'a Node, bool)> {
-        let mut text = text;
-        let mut nullable = false;
-        for _ in 0..REFERENCES_MAX {
-            let Text::Node(node) = text else {
-                self.tell("has no `type`; say which".to_owned());
-                return None;
-            };
-            if let Some(reference) = &node.reference {
-                let Some(found) = self.find(reference) else {
-                    self.tell(format!(
-                        "refers to `{reference}`, which is not in this file; use `#/$defs/…`"
-                    ));
-                    return None;
-                };
-                text = found;
-            } else if let Some(branches) = node.any_of.as_ref().or(node.one_of.as_ref()) {
-                let (nulls, others): (Vec<_>, Vec<_>) =
-                    branches.iter().partition(|branch| is_null(branch));
-                nullable |= !nulls.is_empty();
-                let [only] = others.as_slice() else {
-                    let what = "is a union; a field has one type, so say one (`null` may stand \
-                                beside it)";
-                    self.tell(what.to_owned());
-                    return None;
-                };
-                text = only;
-            } else {
-                return Some((node, nullable));
+                self.unsupported(first, told)
             }
         }
-        self.tell("refers to itself".to_owned());
-        None
-    }
-
-    /// What a reference points at.
-    fn find(&self, reference: &str) -> Option<&'a Text> {
-        if reference == "#" {
-            return Some(self.root);
-        }
-        let Text::Node(root) = self.root else { return None };
-        let (defs, name) = match reference.strip_prefix("#/$defs/") {
-            Some(name) => (&root.defs, name),
-            None => (&root.definitions, reference.strip_prefix("#/definitions/")?),
-        };
-        defs.as_ref()?.find(name)
     }
 
     /// What an array holds.
-    fn array(&mut self, node: &'a Node) -> Option<Kind> {
-        if node.prefix_items.is_some() {
-            return Some(Kind::Unsupported("is an array with `prefixItems`".to_owned()));
+    fn array(&mut self, parts: &[&'a Node]) -> Kind {
+        let of = |key| parts.iter().find_map(|part| part.get(key));
+        if let Some(tuple) = of("prefixItems") {
+            return self
+                .unsupported(tuple, "is an array with `prefixItems`, a type for each place");
         }
-        let Some(items) = &node.items else {
-            return Some(Kind::Unsupported("is an array that does not say its `items`".to_owned()));
+        let Some(items) = of("items") else {
+            return self.unsupported(parts[0], "is an array that does not say its `items`");
         };
-        Some(match self.value(items)?.kind {
+        if matches!(items.value, Json::Array(_)) {
+            return self
+                .unsupported(items, "is an array with a list of `items`, a type for each place");
+        }
+        let kind = match self.nested(parts[0], items) {
+            Ok(value) => value.kind,
+            Err(kind) => return kind,
+        };
+        match kind {
             Kind::Scalar(scalar) => Kind::List(scalar),
             Kind::Record(record) => Kind::Records(record),
-            Kind::Unsupported(why) => Kind::Unsupported(format!("is an array whose item {why}")),
-            Kind::List(_) | Kind::Records(_) => {
-                Kind::Unsupported("is an array of arrays".to_owned())
-            }
-            Kind::Map { .. } => Kind::Unsupported("is an array of maps".to_owned()),
-        })
+            Kind::Unsupported(Unsupported { what, line }) => Kind::Unsupported(Unsupported {
+                what: format!("is an array whose item {what}"),
+                line,
+            }),
+            Kind::List(_) | Kind::Records(_) => self.unsupported(items, "is an array of arrays"),
+            Kind::Map { .. } => self.unsupported(items, "is an array of maps"),
+        }
     }
 
     /// An object: a record, or a map.
-    fn object(&mut self, node: &'a Node) -> Option<Kind> {
-        let Some(properties) = &node.properties else {
-            return match &node.additional {
-                Some(values @ Text::Node(_)) => Some(match self.value(values)?.kind {
-                    Kind::Scalar(value) => Kind::Map { key: Scalar::String, value },
-                    _ => Kind::Unsupported("is a map of objects or arrays".to_owned()),
-                }),
-                _ => Some(Kind::Unsupported(
-                    "is an object that does not say its `properties`".to_owned(),
-                )),
+    fn object(&mut self, parts: &[&'a Node]) -> Kind {
+        let first = parts[0];
+        if !parts.iter().any(|part| part.get("properties").is_some()) {
+            let values = parts.iter().find_map(|part| part.get("additionalProperties"));
+            let Some(values) = values.filter(|node| matches!(node.value, Json::Object(_))) else {
+                return self.unsupported(first, "is an object that does not say its `properties`");
             };
-        };
-        if let Some(made) = self.made.get(&std::ptr::from_ref(node)) {
-            return Some(Kind::Record(*made));
+            return match self.nested(first, values) {
+                Ok(Value { kind: Kind::Scalar(value), .. }) => {
+                    Kind::Map { key: Scalar::String, value }
+                }
+                Ok(Value { kind: Kind::Unsupported(Unsupported { what, line }), .. }) => {
+                    Kind::Unsupported(Unsupported {
+                        what: format!("is a map whose value {what}"),
+                        line,
+                    })
+                }
+                Ok(_) => self.unsupported(values, "is a map of objects or arrays"),
+                Err(kind) => kind,
+            };
         }
-        if node.required.len() > REQUIRED_MAX {
-            self.tell(format!(
-                "requires {} properties; at most {REQUIRED_MAX} of one object can be checked",
-                node.required.len()
-            ));
+        let key: Vec<_> = parts.iter().map(|part| std::ptr::from_ref(*part)).collect();
+        if let Some(made) = self.made.get(&key) {
+            return Kind::Record(*made);
+        }
+        if let Some(what) = too_many_required(parts) {
+            return self.unsupported(first, what);
         }
         let at = RecordIdx(self.records.len());
-        self.made.insert(std::ptr::from_ref(node), at);
-        let name = self.path.last().cloned().unwrap_or_else(|| "the payload".to_owned());
-        self.records.push(Record { name, members: Vec::new() });
-        self.rules.push(Rules { required: node.required.clone(), nullable: Vec::new() });
-        let mut members = Vec::with_capacity(properties.0.len());
-        let mut nullable = Vec::with_capacity(properties.0.len());
-        for (name, text) in &properties.0 {
-            self.path.push(name.clone());
-            if let Some(value) = self.value(text) {
-                let presence = Presence::Explicit;
-                members.push(Member { name: name.clone(), kind: value.kind, presence });
-                nullable.push(value.nullable);
-            }
-            self.path.pop();
+        self.made.insert(key, at);
+        self.records.push(Record { name: String::new(), members: Vec::new() });
+        self.rules.push(Rules::default());
+        self.waiting.push((at, parts.to_vec()));
+        Kind::Record(at)
+    }
+
+    /// What an array or a map holds, unless that is itself.
+    fn nested(&mut self, holder: &'a Node, held: &'a Node) -> Result<Value, Kind> {
+        let key = std::ptr::from_ref(holder);
+        if self.inside.contains(&key) {
+            return Err(self.unsupported(holder, "contains itself"));
         }
+        if self.inside.len() == NESTING_MAX {
+            let what = format!("holds more than {NESTING_MAX} arrays or maps in each other");
+            return Err(self.unsupported(holder, what));
+        }
+        self.inside.push(key);
+        let value = self.value(held);
+        self.inside.pop();
+        Ok(value)
+    }
+
+    /// Fills a record with the members that its schemas declare.
+    fn members(&mut self, at: RecordIdx, parts: &[&'a Node]) {
+        let mut members: Vec<Member> = Vec::new();
+        let mut rules = Rules::default();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for part in parts {
+            let required = part.get("required").into_iter().flat_map(Node::items);
+            rules.required.extend(required.filter_map(Node::text).map(str::to_owned));
+            for property in part.get("properties").into_iter().flat_map(Node::members) {
+                let Value { kind, nullable } = self.value(&property.node);
+                let name = property.name.to_string();
+                match places.get(&*property.name) {
+                    // Two that agree on a type are one, as where `allOf` says a name again.
+                    Some(place) if is_alike(&members[*place].kind, &kind) => {
+                        rules.nullable[*place] &= nullable;
+                        continue;
+                    }
+                    Some(place) => {
+                        let kind = self.unsupported(&property.node, "is declared twice");
+                        members[*place].kind = kind;
+                        continue;
+                    }
+                    None => places.insert(&property.name, members.len()),
+                };
+                self.call(&kind, &name);
+                members.push(Member { name, kind, presence: Presence::Explicit });
+                rules.nullable.push(nullable);
+            }
+        }
+        self.members_count += members.len();
         self.records[at.0].members = members;
-        self.rules[at.0].nullable = nullable;
-        Some(Kind::Record(at))
+        self.rules[at.0] = rules;
+    }
+
+    /// Calls a record by the first property that holds it.
+    fn call(&mut self, kind: &Kind, property: &str) {
+        let (Kind::Record(record) | Kind::Records(record)) = kind else { return };
+        let name = &mut self.records[record.0].name;
+        if name.is_empty() {
+            property.clone_into(name);
+        }
+    }
+}
+
+/// What is told of a union.
+const UNION: &str = "is a union; a field has one type, so say one (`null` may stand beside it)";
+
+/// What is wrong with the number of names that an object requires.
+fn too_many_required(parts: &[&Node]) -> Option<String> {
+    let required = parts.iter().filter_map(|part| part.get("required"));
+    let count: usize = required.map(|names| names.items().len()).sum();
+    (count > REQUIRED_MAX).then(|| {
+        format!("requires {count} properties; at most {REQUIRED_MAX} of one object can be checked")
+    })
+}
+
+/// Whether a schema says what a value is.
+fn says_something(node: &Node) -> bool {
+    ["type", "properties", "items", "prefixItems"].iter().any(|key| node.get(key).is_some())
+}
+
+/// Whether an integer of these schemas needs 64 bits without a sign: its `format` says so, or its
+/// bounds do.
+fn is_unsigned(parts: &[&Node]) -> bool {
+    /// 2^63.
+    const SIGNED_END: f64 = 9_223_372_036_854_775_808.0;
+    let of = |key: &'static str| parts.iter().filter_map(move |part| part.get(key));
+    let at_least = |key, least: f64| of(key).filter_map(Node::number).any(|bound| bound >= least);
+    let is_positive = at_least("minimum", 0.0) || at_least("exclusiveMinimum", -1.0);
+    let is_large = ["maximum", "exclusiveMaximum"].iter().any(|key| at_least(key, SIGNED_END));
+    of("format").any(|format| format.text() == Some("uint64")) || (is_positive && is_large)
+}
+
+/// Whether two declarations of one name say the same.
+fn is_alike(one: &Kind, other: &Kind) -> bool {
+    match (one, other) {
+        (Kind::Scalar(one), Kind::Scalar(other)) | (Kind::List(one), Kind::List(other)) => {
+            one.word() == other.word()
+        }
+        (Kind::Record(one), Kind::Record(other)) | (Kind::Records(one), Kind::Records(other)) => {
+            one == other
+        }
+        _ => false,
     }
 }
 
 /// Whether a schema says null and nothing else.
-fn is_null(text: &Text) -> bool {
-    let Text::Node(node) = text else { return false };
-    matches!(node.types.0.as_slice(), [word] if word == "null")
+fn is_null(node: &Node) -> bool {
+    let Some(types) = node.get("type") else { return false };
+    types.text() == Some("null") || matches!(types.items(), [only] if only.text() == Some("null"))
 }

@@ -1,0 +1,144 @@
+//! What was read, and what was passed over.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{names, walk::Walk};
+use crate::schema::Problem;
+
+/// One file's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path relative to the schemas directory, with forward slashes: what `schema = "…"` and
+    /// protobuf's `import` name.
+    pub path: String,
+    /// The text, without a byte order mark; U+FFFD stands for what is not UTF-8.
+    pub text: String,
+    /// The first line that is not UTF-8, and what to do.
+    pub(super) fault: Option<(u32, &'static str)>,
+}
+
+impl Source {
+    /// What is wrong with the text itself: it is not UTF-8.
+    #[must_use]
+    pub fn fault(&self) -> Option<Problem> {
+        let (line, what) = self.fault?;
+        let what = format!("line {line} {what}");
+        Some(Problem { file: self.path.clone(), line: Some(line), what })
+    }
+}
+
+/// How much of a schemas directory is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of one file.
+    pub file_bytes_max: u64,
+    /// Bytes of all files.
+    pub bytes_max: u64,
+    /// Files and folders that are looked at.
+    pub entries_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { file_bytes_max: 4 << 20, bytes_max: 64 << 20, entries_max: 100_000 }
+    }
+}
+
+/// All files of a schemas directory that have a known ending, by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    pub(super) files: Vec<Source>,
+    /// Why something was not read, by its path.
+    pub(super) passed_over: BTreeMap<String, String>,
+    /// Where a link leads, by the link's path, if what it leads to is read under another one.
+    pub(super) aliases: BTreeMap<String, String>,
+}
+
+/// How many links one path may go through.
+const ALIASES_MAX: usize = 16;
+
+impl Sources {
+    /// Texts that are already there (an upload, a test).
+    #[must_use]
+    pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut files: Vec<Source> =
+            texts.into_iter().map(|(path, text)| Source { path, text, fault: None }).collect();
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        Self { files, ..Self::default() }
+    }
+
+    /// Reads the directory and its folders. What must not be missing and cannot be read is added to
+    /// `problems`.
+    #[must_use]
+    pub fn read(dir: &Path, bounds: &Bounds, problems: &mut Vec<Problem>) -> Self {
+        let mut sources = Walk::new(bounds, problems).read(dir);
+        sources.files.sort_by(|one, other| one.path.cmp(&other.path));
+        sources
+    }
+
+    /// The files with an ending, in order of their paths.
+    pub fn with_ending<'a>(&'a self, ending: &'a str) -> impl Iterator<Item = &'a Source> {
+        self.files.iter().filter(move |source| source.path.ends_with(ending))
+    }
+
+    /// The file at a path, also at one that leads through links.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<&Source> {
+        let mut path = path.to_owned();
+        for _ in 0..ALIASES_MAX {
+            if let Ok(at) = self.files.binary_search_by(|source| source.path.cmp(&path)) {
+                return Some(&self.files[at]);
+            }
+            path = self.behind_link(&path)?;
+        }
+        None
+    }
+
+    /// A path with its first link followed.
+    fn behind_link(&self, path: &str) -> Option<String> {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        for end in ends {
+            if let Some(target) = self.aliases.get(&path[..end]) {
+                let rest = path[end..].trim_start_matches('/');
+                return Some(match (target.is_empty(), rest.is_empty()) {
+                    (true, _) => rest.to_owned(),
+                    (false, true) => target.clone(),
+                    (false, false) => format!("{target}/{rest}"),
+                });
+            }
+        }
+        None
+    }
+
+    /// Why the file at a path was not read although it is there.
+    #[must_use]
+    pub fn passed_over(&self, path: &str) -> Option<String> {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        for end in ends {
+            if let Some(why) = self.passed_over.get(&path[..end]) {
+                return Some(if end == path.len() {
+                    format!("`{path}` is there, but {why}")
+                } else {
+                    format!("`{path}` is not read, because of its folder `{}`: {why}", &path[..end])
+                });
+            }
+        }
+        let name = path.rsplit('/').next().unwrap_or(path);
+        names::passed_over(name).map(|why| format!("`{path}` is not read: {why}"))
+    }
+
+    /// Everything that was passed over and might have been meant, to be told at a load.
+    pub fn notes(&self) -> impl Iterator<Item = Problem> {
+        self.passed_over.iter().filter_map(|(path, why)| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let is_told = names::passed_over(name).is_none() && is_noted(name, why);
+            is_told.then(|| Problem::of_file(path, format!("passed over: {why}")))
+        })
+    }
+}
+
+/// Whether something that was passed over is worth a word though nothing names it: not the files
+/// that people keep beside schemas.
+fn is_noted(name: &str, why: &str) -> bool {
+    names::is_read(name) || !why.starts_with("only *")
+}
