@@ -14,7 +14,7 @@ use crate::{
     dead_letter::{self, SinkWhenFull, WhenFull},
     env::control_group_memory,
     http, mapping,
-    model::{LineDialect, ShardCount},
+    model::{LineDialect, ShardCount, StoreNames},
     mqtt, query,
     sink::{self, RetryOptions},
     spool,
@@ -43,6 +43,7 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
     let shards = settings.number_u16("spool.shards");
     let kind = settings.text_if_any("store.kind").and_then(|kind| kind.parse().ok());
     let dialect = kind.map_or(LineDialect::Signed, store::Kind::dialect);
+    let store_names = kind.map_or(StoreNames::Any, store::Kind::names);
     Offline {
         data_dir: settings.path("data-dir"),
         shards: ShardCount(NonZeroU16::new(shards).expect("the key's minimum is 1")),
@@ -50,6 +51,7 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
         mapping: mapping::Options {
             dir: settings.path("schemas.dir"),
             dialect,
+            store_names,
             depth_max: settings.number_usize("uplink.depth-max"),
             import_roots: settings.texts("schemas.import-roots"),
             bounds: mapping::Bounds {

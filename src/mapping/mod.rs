@@ -75,6 +75,7 @@ pub(crate) mod names;
 mod plan;
 mod plans;
 pub mod protobuf;
+mod store_names;
 mod time;
 mod topic;
 

@@ -17,9 +17,10 @@ use crate::{
         compile::{Compiled, Refused, compile},
         file::{self, Format, MappingText, SelectBy},
         json, names, protobuf,
+        store_names::TakenNames,
         topic::{TopicMatch, TopicPattern, TopicTrie},
     },
-    model::{Catalog, LineDialect, MappingKey},
+    model::{Catalog, LineDialect, MappingKey, StoreNames},
     schema::{self, Bounds, Missing, Problem, Registry, Shape, Sources},
 };
 
@@ -30,6 +31,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// The dialect of the configured store.
     pub dialect: LineDialect,
+    /// How the configured store takes names. Default: as any store does.
+    pub store_names: StoreNames,
     /// How deep a schema's records may nest where a mapping wants values of them. Default: 32, as
     /// for payloads.
     pub depth_max: usize,
@@ -43,7 +46,14 @@ impl Options {
     /// The defaults for a directory and a dialect.
     #[must_use]
     pub fn new(dir: PathBuf, dialect: LineDialect) -> Self {
-        Self { dir, dialect, depth_max: 32, import_roots: Vec::new(), bounds: Bounds::default() }
+        Self {
+            dir,
+            dialect,
+            store_names: StoreNames::default(),
+            depth_max: 32,
+            import_roots: Vec::new(),
+            bounds: Bounds::default(),
+        }
     }
 }
 
@@ -131,6 +141,7 @@ impl Plans {
             plans: Vec::new(),
             topics: TopicTrie::default(),
             catalog: CatalogBuilder::new(options.dialect),
+            taken_names: TakenNames::new(options.store_names),
             names: BTreeMap::new(),
         };
         texts.iter().for_each(|text| loader.add(text));
@@ -224,6 +235,7 @@ struct Loader<'a> {
     plans: Vec<Plan>,
     topics: TopicTrie,
     catalog: CatalogBuilder,
+    taken_names: TakenNames,
     /// Where each name was first given.
     names: BTreeMap<String, String>,
 }
@@ -241,7 +253,8 @@ impl Loader<'_> {
             Err(what) => return self.tell(text, text.topic.line, format!("`topic`: {what}")),
         };
         let Some((compiled, decoder, select)) = self.compile(text, &topic) else { return };
-        let told = self.catalog.add(text, &compiled);
+        let mut told = self.catalog.add(text, &compiled);
+        told.extend(self.taken_names.add(text, &compiled));
         if !told.is_empty() {
             return told.into_iter().for_each(|(line, what)| self.tell(text, line, what));
         }

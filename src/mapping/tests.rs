@@ -422,3 +422,13 @@ fn a_mapping_whose_points_must_merge_is_warned_of() {
         check_warned(&toml, &[]);
     }
 }
+
+/// The form that a newcomer writes is answered with the keys that there are.
+#[test]
+fn a_text_in_place_of_a_table_is_answered_with_its_keys() {
+    let text = mapping("Plain", "time = \"ts\"");
+    let told = load(&[("m.proto", PROTO), ("m.toml", &text)], LineDialect::Unsigned);
+    let expect = "m.toml:10: `time` is of type string; it must be a table, `time = { field = … }`, \
+                  whose keys are field, unit";
+    assert!(told.expect_err("it is wrong").iter().any(|told| told.starts_with(expect)));
+}

@@ -12,6 +12,7 @@ mod presence;
 mod rows;
 mod secret;
 mod shard;
+mod store_names;
 mod time;
 mod words;
 
@@ -32,5 +33,6 @@ pub use presence::{
 pub use rows::{Column, Row, Value, ValueType};
 pub use secret::Secret;
 pub use shard::{Position, ShardCount, ShardId};
+pub use store_names::{Named, StoreNames};
 pub use time::UnixNanos;
 pub(crate) use words::words;

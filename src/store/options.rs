@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use crate::{
-    model::{LineDialect, Secret},
+    model::{LineDialect, Secret, StoreNames},
     store::ask::QuestionLimit,
 };
 
@@ -313,6 +313,17 @@ impl Kind {
             // SQLite has no unsigned integers.
             Self::InfluxDb1 | Self::Embedded => LineDialect::Signed,
             Self::InfluxDb2 | Self::InfluxDb3 | Self::TdEngine => LineDialect::Unsigned,
+        }
+    }
+
+    /// How the store takes names.
+    #[must_use]
+    pub const fn names(self) -> StoreNames {
+        match self {
+            Self::InfluxDb1 | Self::InfluxDb2 => StoreNames::Influx,
+            Self::InfluxDb3 => StoreNames::Any,
+            Self::TdEngine => StoreNames::TdEngine,
+            Self::Embedded => StoreNames::Embedded,
         }
     }
 }

@@ -49,3 +49,17 @@ replay! {
     kept_configurations_do_no_harm: config,
     kept_schema_folders_do_no_harm: schemas,
 }
+
+/// Damage of every kind to folders of every format, as the fuzz target makes it; a find is told with
+/// the seed that brings it back.
+#[test]
+fn ten_thousand_damaged_schema_folders_do_no_harm() {
+    let mut dice = crate::harness::Dice::new();
+    for folder in 0..10_000 {
+        let changes = 1 + usize::try_from(dice.below(4)).unwrap();
+        let input: Vec<u8> =
+            (0..=5 * changes).map(|_| u8::try_from(dice.below(256)).unwrap()).collect();
+        let done = catch_unwind(AssertUnwindSafe(|| entry::schemas(&input)));
+        assert!(done.is_ok(), "folder {folder}: {input:?}");
+    }
+}

@@ -269,6 +269,35 @@ fn a_folder_without_mappings_is_told_as_that() {
     assert_eq!(folder.check(&[]), (0, "all is well: 0 mappings\n".to_owned(), told.to_owned()));
 }
 
+/// `s4-embedded-names`, `j3-reserved-name`: what the configured store cannot have is refused at
+/// load; InfluxDB has it all.
+#[test]
+fn names_that_the_store_cannot_have_are_refused() {
+    let folder = Checked::new();
+    let field = |name| format!("\"{name}\": {{\"type\": \"number\"}}");
+    let fields = ["Time", "speed", "Speed", "_id", "soc", "rowid"].map(field).join(", ");
+    folder.write("depot.schema.json", format!("{{\"properties\": {{{fields}}}}}"));
+    folder.write(
+        "depot.toml",
+        "[[mapping]]\nname = \"depot\"\ntopic = \"depot/{bus}/names\"\nformat = \"json\"\n\
+         schema = \"depot.schema.json\"\nmeasurement = \"depot\"\nvehicle = \"{bus}\"\n\
+         tags = [\"bus\"]\n",
+    );
+    folder.is_refused(
+        &[],
+        "./schemas/depot.toml:1: the field `Speed` and the field `speed` are one, because the \
+         embedded store takes names without regard to case; rename it with `fields.rename`\n\
+         ./schemas/depot.toml:1: the field `Time` has a name which the embedded store, as it takes \
+         names without case, keeps for the timestamp; rename it with `fields.rename`\n\
+         ./schemas/depot.toml:1: the field `_id` has a name which the embedded store keeps for \
+         itself; rename it with `fields.rename`\n",
+    );
+    let influx = ["store.urls=http://127.0.0.1:1", "store.database=fleet", "store.kind=influxdb1"];
+    let set: Vec<&str> = influx.iter().flat_map(|setting| ["--set", setting]).collect();
+    let output = fleetline(folder.home.path(), &[&["check"], set.as_slice()].concat(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// Writes what used to end the process, or hang it.
 fn write_hostile(dir: &Path, name: &str) {
     let write = |file: &str, text: &str| fs::write(dir.join(file), text).unwrap();

@@ -102,7 +102,12 @@ impl<'a, 'p> Table<'a, 'p> {
     pub(super) fn open_table(&mut self, key: &str) -> Option<Table<'a, '_>> {
         let value = self.value(key)?;
         let DeValue::Table(inner) = value.get_ref() else {
-            self.wrong_type(key, value, "a table, such as { … }");
+            let expected = format!(
+                "a table, `{key} = {{ {} = … }}`, whose keys are {}",
+                known.first().copied().unwrap_or_default(),
+                known.join(", ")
+            );
+            self.wrong_type(key, value, &expected);
             return None;
         };
         Some(Table::new(self.source, inner, value.span().start, self.problems))

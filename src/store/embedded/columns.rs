@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::{model::FieldType, store::embedded::value};
+use crate::{
+    model::{FieldType, Named, StoreNames},
+    store::embedded::value,
+};
 
 /// Fields a measurement may have; one more is refused, because SQLite has at most 2,000 columns.
 pub const FIELDS_MAX: usize = 1000;
@@ -32,7 +35,7 @@ impl KnownColumns {
             Role::Tag => "a tag",
             Role::Field(kind) => value::words(kind),
         };
-        if let Some((known, found)) = self.by_name.get(&column.to_ascii_lowercase()) {
+        if let Some((known, found)) = self.by_name.get(&*StoreNames::Embedded.column_key(column)) {
             if known != column {
                 return Err(format!(
                     "`{column}` differs from the column `{known}` only in case, which SQLite ignores"
@@ -66,7 +69,7 @@ impl KnownColumns {
 
     /// Takes a column that is admitted, or that a file has already.
     pub(super) fn add(&mut self, column: &str, role: Role) {
-        let key = column.to_ascii_lowercase();
+        let key = StoreNames::Embedded.column_key(column).into_owned();
         if self.by_name.insert(key, (column.to_owned(), role)).is_none() {
             match role {
                 Role::Tag => self.n_tags += 1,
@@ -82,12 +85,11 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// Whether SQLite, or a table of ours, keeps the name of a column for itself.
-pub(super) fn is_reserved(column: &str) -> bool {
-    ["time", "_series", "_id", "_key"].iter().any(|name| name.eq_ignore_ascii_case(column))
+fn is_reserved(column: &str) -> bool {
+    StoreNames::Embedded.refuses(Named::Field, column).is_some()
 }
 
 /// Whether a view cannot have the name.
 pub(super) fn is_reserved_view(measurement: &str) -> bool {
-    let small = measurement.to_ascii_lowercase();
-    small.starts_with("sqlite_") || small == "_series" || small == "_points"
+    StoreNames::Embedded.refuses_measurement(measurement).is_some()
 }
