@@ -1,8 +1,8 @@
-//! What the configured store cannot have of the mappings' names: refused at load, because each point
-//! would be refused later.
+//! What the configured store cannot have of the mappings' names: refused at load, because each
+//! point would be refused later.
 //!
-//! Names that only a payload brings (a map's keys behind `name_`, line protocol) are the store's own
-//! matter: it refuses the point.
+//! Names that only a payload brings (a map's keys behind `name_`, line protocol) are the store's
+//! own matter: it refuses the point.
 
 use std::collections::BTreeMap;
 

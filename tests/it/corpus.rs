@@ -50,8 +50,8 @@ replay! {
     kept_schema_folders_do_no_harm: schemas,
 }
 
-/// Damage of every kind to folders of every format, as the fuzz target makes it; a find is told with
-/// the seed that brings it back.
+/// Damage of every kind to folders of every format, as the fuzz target makes it; a find is told
+/// with the seed that brings it back.
 #[test]
 fn ten_thousand_damaged_schema_folders_do_no_harm() {
     let mut dice = crate::harness::Dice::new();

@@ -264,8 +264,9 @@ fn files_that_are_there_and_not_read_are_told_as_that() {
 fn a_folder_without_mappings_is_told_as_that() {
     let folder = Checked::new();
     folder.write("bus.proto", BUS_PROTO);
-    let told = "warning: ./schemas: no mapping: every message is acknowledged and then thrown away as \
-                `unmapped`; write a mapping file (*.toml with [[mapping]]), or set `schemas.dir`\n";
+    let told = "warning: there is no mapping in `./schemas`: every publish will be acknowledged and \
+                dropped as unmapped; put schemas and mappings (*.toml) there, or name their folder \
+                with schemas.dir\n";
     assert_eq!(folder.check(&[]), (0, "all is well: 0 mappings\n".to_owned(), told.to_owned()));
 }
 

@@ -93,21 +93,26 @@ impl<'a, 'p> Table<'a, 'p> {
 
     /// A table within, with the keys that it may have.
     pub(super) fn table(&mut self, key: &str, known: &[&str]) -> Option<Table<'a, '_>> {
-        let mut inner = self.open_table(key)?;
+        let first = known.first().copied().unwrap_or_default();
+        let keys = known.join(", ");
+        let mut inner = self.table_of(
+            key,
+            &format!("a table, `{key} = {{ {first} = … }}`, whose keys are {keys}"),
+        )?;
         inner.refuse_unknown(known, &format!("`{key}` has no such key"));
         Some(inner)
     }
 
     /// A table within, whose keys are the operator's own.
     pub(super) fn open_table(&mut self, key: &str) -> Option<Table<'a, '_>> {
+        self.table_of(key, "a table, such as { … }")
+    }
+
+    /// A table within; `expected` says what it is.
+    fn table_of(&mut self, key: &str, expected: &str) -> Option<Table<'a, '_>> {
         let value = self.value(key)?;
         let DeValue::Table(inner) = value.get_ref() else {
-            let expected = format!(
-                "a table, `{key} = {{ {} = … }}`, whose keys are {}",
-                known.first().copied().unwrap_or_default(),
-                known.join(", ")
-            );
-            self.wrong_type(key, value, &expected);
+            self.wrong_type(key, value, expected);
             return None;
         };
         Some(Table::new(self.source, inner, value.span().start, self.problems))
