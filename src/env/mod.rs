@@ -6,6 +6,7 @@ mod clock;
 mod cpu;
 pub mod disk;
 mod memory;
+mod names;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 mod supervisor;
@@ -13,4 +14,5 @@ mod supervisor;
 pub use clock::{Clock, SystemClock};
 pub use cpu::{process_cpu, thread_cpu};
 pub use memory::control_group_memory;
+pub(crate) use names::{http_client, lookup};
 pub use supervisor::{Guard, Supervisor};

@@ -13,7 +13,7 @@ use reqwest::{
 };
 
 use crate::{
-    env::Clock,
+    env::{Clock, http_client},
     model::ShardId,
     store::{
         Answer,
@@ -106,12 +106,10 @@ impl HttpStore {
         if endpoints.is_empty() {
             return Err(StoreError::NoUrl);
         }
-        // A redirect would repeat credentials and points to whoever it names, and a proxy from the
-        // environment is a setting that nobody wrote into the configuration.
-        let http = Client::builder()
+        // A redirect would repeat credentials and points to whoever it names.
+        let http = http_client()
             .user_agent(concat!("fleetline/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
-            .no_proxy()
             .http1_only()
             .tcp_nodelay(true)
             .connect_timeout(options.connect_timeout)

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tokio::runtime::Runtime;
 
 use super::Place;
+use crate::env::http_client;
 
 /// From the first packet to a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -87,11 +88,10 @@ impl Appliance {
     /// Nothing is sent yet.
     pub(in crate::cli) fn new(place: Place, patience: Patience) -> Result<Self, ApplianceError> {
         let Place { base, addresses, lock } = place;
-        // A redirect or a proxy from the environment would answer for somebody else.
-        let mut builder = Client::builder()
+        // A redirect would answer for somebody else.
+        let mut builder = http_client()
             .user_agent(concat!("fleetline/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .http1_only()
             .connect_timeout(CONNECT_MAX);
         builder = match patience {

@@ -14,6 +14,7 @@ use crate::{
         present,
         query::{self, Sink},
     },
+    env::http_client,
     model::{Column, Row},
 };
 
@@ -71,7 +72,7 @@ const BY_MODEL: &str = "SELECT model, count(DISTINCT vin) AS vehicles, \
 impl Questions {
     /// At an API's address; `program` is how this program was called.
     pub(super) fn new(api: &str, program: String) -> Result<Self, DemoError> {
-        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build();
+        let client = http_client().timeout(TIMEOUT).build();
         let client = client.map_err(DemoError::Client)?;
         Ok(Self { client, api: api.to_owned(), program, questions: questions() })
     }

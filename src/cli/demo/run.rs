@@ -24,7 +24,7 @@ use crate::{
         serve,
     },
     config::{self, Sources},
-    env::{Clock, SystemClock, process_cpu},
+    env::{Clock, SystemClock, http_client, process_cpu},
     simulator::{Ledger, Outcome, Stats},
     telemetry::{Chain, log},
 };
@@ -86,7 +86,7 @@ async fn give(
     let target = target.ok_or_else(|| Failure::Usage("mqtt.listen has no address".to_owned()))?;
     let mut show = Show::new(arguments.json, output);
     show.places(&places)?;
-    let client = reqwest::Client::builder().no_proxy().timeout(STATS_TIMEOUT).build();
+    let client = http_client().timeout(STATS_TIMEOUT).build();
     let client = client.map_err(DemoError::Client)?;
     let ledger = Ledger::new(&places.api, client).map_err(Failure::failed)?;
     let questions = Questions::new(&places.api, program())?;

@@ -1,13 +1,13 @@
 //! The arguments.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     cli::moment,
     env::disk::Disk,
     simulator::{
         Files, FleetOptions, Format, LoadOptions, Pace, PlanOptions, PlanSource, Qos,
-        RecordingOptions, Target, VerifyOptions, Version,
+        RecordingOptions, VerifyOptions, Version,
     },
 };
 
@@ -144,9 +144,9 @@ impl Arguments {
     }
 
     /// How to publish it.
-    pub(super) fn load(&self, target: Target) -> LoadOptions {
+    pub(super) fn load(&self, target: SocketAddr, login: Option<(String, String)>) -> LoadOptions {
         LoadOptions {
-            target: target.address,
+            target,
             version: self.version,
             qos: self.qos,
             window: usize::from(self.window),
@@ -160,7 +160,7 @@ impl Arguments {
             connect_max: CONNECT_MAX,
             drain_max: self.drain,
             keep_alive_secs: self.keep_alive,
-            login: target.login,
+            login,
             seed: self.seed,
             backlog: 0,
         }

@@ -19,8 +19,8 @@ use crate::{
         disk::{Disk, RealDisk},
     },
     simulator::{
-        AckLog, Claim, Load, Outcome, Plan, Qos, Script, Target, Verification, Verifier,
-        VerifyError,
+        AckLog, Claim, Load, LoadOptions, Outcome, Plan, Qos, Script, Target, Verification,
+        Verifier, VerifyError,
     },
     telemetry::Chain,
 };
@@ -29,19 +29,21 @@ use crate::{
 pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let target = Target::parse(&arguments.target);
-    let target = target.map_err(|error| Failure::Usage(format!("--target {error}")))?;
+    let no_target = |error| Failure::Usage(format!("--target {error}"));
+    let target = Target::parse(&arguments.target).map_err(no_target)?;
     let plan = Plan::make(arguments.plan(&disk), disk.as_ref(), clock.as_ref());
     let plan = plan.map_err(|error| Failure::Usage(Chain(&error).to_string()))?;
     let verifier = Verifier::new(&arguments.verify(), disk.as_ref()).map_err(cannot_verify)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(Failure::failed)?;
+    let address = runtime.block_on(target.address()).map_err(no_target)?;
+    let load = arguments.load(address, target.login);
     let before = runtime.block_on(verifier.before()).map_err(cannot_verify)?;
     let stop = Arc::new(AtomicBool::new(false));
     runtime.spawn(stop_on_signal(Arc::clone(&stop)));
 
-    let outcome = publish(arguments, target, &plan, disk.as_ref(), clock.as_ref(), &stop)?;
+    let outcome = publish(arguments, load, &plan, disk.as_ref(), clock.as_ref(), &stop)?;
     let claim =
         Claim { acknowledged: outcome.counts.acknowledged, interrupted: outcome.counts.lost > 0 };
     let asked = plan.asked(outcome.messages_max);
@@ -72,7 +74,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
 
 fn publish(
     arguments: &Arguments,
-    target: Target,
+    load: LoadOptions,
     plan: &Plan,
     disk: &dyn Disk,
     clock: &dyn Clock,
@@ -87,7 +89,7 @@ fn publish(
         };
     let script = &plan.script;
     let mut progress = Progress::new(script.parts().len(), script.total(), arguments.duration);
-    let load = Load::new(arguments.load(target), script, ack_log, clock);
+    let load = Load::new(load, script, ack_log, clock);
     let outcome = load.and_then(|load| load.run(stop, &mut progress));
     progress.finish();
     outcome.map_err(|error| failed("cannot publish", &error))

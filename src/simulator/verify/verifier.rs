@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Asked, Claim, Ledger, Stats, StoreQuestion, Verification, VerifyError};
 use crate::{
-    env::{Clock, disk::Disk},
+    env::{Clock, disk::Disk, http_client},
     simulator::shape::read_text,
 };
 
@@ -39,8 +39,7 @@ pub(crate) struct Verifier {
 impl Verifier {
     /// Checks the addresses and reads the token.
     pub(crate) fn new(options: &VerifyOptions, disk: &dyn Disk) -> Result<Self, VerifyError> {
-        // An appliance and its store are asked directly, whatever proxy the environment names.
-        let client = reqwest::Client::builder().no_proxy().timeout(HTTP_TIMEOUT).build();
+        let client = http_client().timeout(HTTP_TIMEOUT).build();
         let client = client.map_err(VerifyError::Client)?;
         let ledger = match &options.appliance {
             Some(url) => Some(Ledger::new(url, client.clone())?),
