@@ -31,7 +31,8 @@ use crate::{
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline decode --topic vehicles/VIN1/telemetry payload.bin
-  printf '{\"speed_kmh\": 3.5}' | fleetline decode --topic vehicles/VIN1/telemetry/json")]
+  printf '{\"sampled_at\": 1790000000000, \"speed_kmh\": 3.5}' |
+      fleetline decode --topic vehicles/VIN1/telemetry/json")]
 pub(in crate::cli) struct Arguments {
     /// The topic that the messages came with
     #[arg(long)]

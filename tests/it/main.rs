@@ -19,6 +19,7 @@ mod demo;
 mod durability;
 mod edge;
 mod embedded;
+mod examples;
 mod first_day;
 mod golden;
 mod harness;

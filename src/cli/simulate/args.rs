@@ -21,7 +21,7 @@ use crate::{
     disable_version_flag = true,
     after_help = "Examples:
   fleetline simulate --vehicles 1000 --rate 1 --duration 1m
-  fleetline simulate --vehicles 100 --rate max --window 32 --format avro --json
+  fleetline simulate --vehicles 100 --rate max --window 32 --duration 30s --format avro --json
   fleetline simulate --replay drives/ --columns Temperature=ambient_temp \\
       --verify http://127.0.0.1:8080"
 )]

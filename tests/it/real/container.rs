@@ -195,3 +195,41 @@ fn the_compose_file_is_one() {
         assert!(services.contains("fleetline"), "{services}");
     }
 }
+
+/// o16-compose-twice: what the compose file says to type works again on the second day, because the
+/// token that the database keeps with its data is kept as well.
+#[test]
+fn the_commands_of_the_compose_file_give_the_same_token_every_time() {
+    let Some(compose) = program(TEST, "FLEETLINE_TEST_COMPOSE") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("docker")).unwrap();
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docker/compose.yaml"));
+    let text = text.unwrap();
+    fs::write(folder.path().join("docker/compose.yaml"), &text).unwrap();
+    let typed = text.lines().filter_map(|line| line.strip_prefix("#   "));
+    let typed: Vec<_> = typed.filter(|line| !line.starts_with(' ')).collect();
+    assert!(typed.len() >= 3, "{typed:?}");
+    // Without a daemon, what would be started is looked at.
+    let script = typed.join("\n").replace(" up", " config");
+    let script = format!("docker() {{ shift; \"$COMPOSE\" \"$@\"; }}\nset -e\n{script}");
+    let day = || {
+        let output = Command::new("sh")
+            .current_dir(folder.path())
+            .args(["-c", &script])
+            .env("COMPOSE", &compose)
+            .env_remove("INFLUX_TOKEN")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = day();
+    let token = |name: &str| {
+        let line = first.lines().find(|line| line.contains(name)).unwrap();
+        line.split_once(": ").unwrap().1.trim().to_owned()
+    };
+    let brought = token("FLEETLINE_STORE__TOKEN");
+    assert_eq!(brought.len(), 64, "{brought}");
+    assert_eq!(brought, token("DOCKER_INFLUXDB_INIT_ADMIN_TOKEN"));
+    assert_eq!(first, day());
+}
