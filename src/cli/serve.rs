@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     app::{self, Ready, RunError, Stopped, Until},
-    cli::{failure::Failure, moment, output::Output},
+    cli::{check, failure::Failure, moment, output::Output},
     config::{self, Sources},
     telemetry::{Chain, log},
 };
@@ -43,6 +43,9 @@ pub(in crate::cli) fn run(
 ) -> Result<(), Failure> {
     let resolved = config::load(sources)?;
     log::start(&resolved.offline.log).map_err(Failure::failed)?;
+    for variable in &resolved.offline.unknown_variables {
+        tracing::warn!("{}", check::no_key(variable));
+    }
     raise_descriptor_limit();
     let on_ready = |ready: &Ready| {
         if let Err(failure) = announce(ready, output) {

@@ -46,6 +46,7 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
     let store_names = kind.map_or(StoreNames::Any, store::Kind::names);
     Offline {
         data_dir: settings.path("data-dir"),
+        unknown_variables: settings.unknown_variables().to_vec(),
         shards: ShardCount(NonZeroU16::new(shards).expect("the key's minimum is 1")),
         dialect,
         mapping: mapping::Options {

@@ -82,6 +82,8 @@ pub fn shard_dir(spools: &Path, shard: ShardId) -> PathBuf {
 pub struct Offline {
     /// Where everything lies that must survive a restart.
     pub data_dir: PathBuf,
+    /// Environment variables with our prefix that are no keys: allowed, and most likely not meant.
+    pub unknown_variables: Vec<String>,
     /// How many spools the data directory has.
     pub shards: ShardCount,
     /// The dialect that lines are written in: the store's, or the one that every store reads if

@@ -22,6 +22,8 @@ pub(super) struct Settings {
     written: BTreeMap<&'static str, (Value, Place)>,
     /// Keys that were written and refused: what they were meant to be is not known.
     refused: BTreeSet<&'static str>,
+    /// Variables with our prefix that are no keys.
+    unknown_variables: Vec<String>,
 }
 
 impl Settings {
@@ -48,6 +50,15 @@ impl Settings {
         };
         self.refused.insert(key.path);
         Some(refuse(fault))
+    }
+
+    /// Remembers a variable with our prefix that is no key, and not nearly one.
+    pub(super) fn leave_variable(&mut self, name: String) {
+        self.unknown_variables.push(name);
+    }
+
+    pub(super) fn unknown_variables(&self) -> &[String] {
+        &self.unknown_variables
     }
 
     /// Whether none of these was refused, so that it makes sense to check them against others.

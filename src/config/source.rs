@@ -13,6 +13,10 @@ use crate::config::{
     value,
 };
 
+/// The token that commands bring to a running appliance: the one variable of our prefix that is no
+/// key.
+const TOKEN_VARIABLE: &str = "FLEETLINE_TOKEN";
+
 /// Reads the file layer.
 pub(super) fn read_file(path: &Path, settings: &mut Settings, problems: &mut Vec<Problem>) {
     let shown = path.display().to_string();
@@ -110,8 +114,8 @@ impl File<'_> {
 }
 
 /// Reads the environment layer: every variable with our prefix that has two underscores in it or
-/// names a key of the root. Others are left alone, because orchestrators inject variables such as
-/// `FLEETLINE_SERVICE_HOST` for a service of our name.
+/// names a key of the root. Others are no error, because orchestrators inject variables such as
+/// `FLEETLINE_SERVICE_HOST` for a service of our name; but `check` and `serve` name them.
 pub(super) fn read_variables(
     variables: impl Iterator<Item = (String, String)>,
     settings: &mut Settings,
@@ -128,6 +132,8 @@ pub(super) fn read_variables(
                 if rest.contains("__") || near.is_some() {
                     let fault = Fault::Unknown { near };
                     problems.push(Problem { place, key: path, value: None, fault });
+                } else if name != TOKEN_VARIABLE {
+                    settings.leave_variable(name);
                 }
             }
         }

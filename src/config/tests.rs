@@ -72,10 +72,14 @@ fn later_layers_win_file_then_environment_then_arguments() {
 }
 
 #[test]
-fn variables_that_an_orchestrator_injects_are_left_alone() {
+fn variables_that_an_orchestrator_injects_are_no_error_and_are_named() {
     let variables =
         [("FLEETLINE_SERVICE_HOST", "10.0.0.1"), ("FLEETLINE_PORT_1883_TCP_PORT", "1883")];
-    assert!(read_text("f.toml", STORE, &variables, &[]).is_ok());
+    let resolved = read_text("f.toml", STORE, &variables, &[]).expect("nothing is wrong");
+    assert_eq!(resolved.offline.unknown_variables, variables.map(|(name, _)| name));
+    let token = [("FLEETLINE_TOKEN", "t"), ("FLEETLINEAGE", "x")];
+    let resolved = read_text("f.toml", STORE, &token, &[]).expect("nothing is wrong");
+    assert!(resolved.offline.unknown_variables.is_empty());
     check_refused(
         STORE,
         &[("FLEETLINE_STORE_TOKEN", "t")],

@@ -369,3 +369,17 @@ fn wrong_usage_and_wrong_configuration_end_with_2_and_help_with_0() {
     let help = fleetline(folder.path(), &["check", "--help"], &[]);
     assert!(String::from_utf8_lossy(&help.stdout).contains("Example"));
 }
+
+/// A misspelt variable does nothing; whoever wrote it is to hear of that. A service of our name
+/// brings such variables with it, so they are no error.
+#[test]
+fn a_variable_with_our_prefix_that_is_no_key_is_named_and_the_token_is_not() {
+    let variables = [("FLEETLINE_DATADIR", "/data"), ("FLEETLINE_TOKEN", "t")];
+    let output = check(STORE, &variables, &[]);
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "warning: environment variable FLEETLINE_DATADIR is no key of the configuration and is \
+         ignored\n"
+    );
+    assert!(output.status.success());
+}

@@ -3,4 +3,4 @@
 mod online;
 mod run;
 
-pub(super) use run::{Arguments, run};
+pub(super) use run::{Arguments, no_key, run};

@@ -60,6 +60,7 @@ pub(in crate::cli) fn run(
     };
     let mut mappings = 0;
     if let Some(offline) = offline {
+        warnings.extend(offline.unknown_variables.iter().map(|name| no_key(name)));
         let dir = &offline.mapping.dir;
         match Plans::load(&offline.mapping) {
             Ok(plans) => {
@@ -99,4 +100,9 @@ fn no_token(target: &Target) -> Option<String> {
     let is_open = matches!(target, Target::InfluxDb2(options) if options.token.is_none());
     let text = "store.token: not set, and influxdb2 lets nobody write without one";
     is_open.then(|| text.to_owned())
+}
+
+/// What is said about an environment variable with our prefix that is no key.
+pub(in crate::cli) fn no_key(variable: &str) -> String {
+    format!("environment variable {variable} is no key of the configuration and is ignored")
 }
