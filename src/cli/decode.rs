@@ -78,7 +78,7 @@ pub(in crate::cli) fn run(
             .map_err(|source| Failure::failed(PayloadError { file: shown.clone(), source }))?;
         all_well &= decoder.decode(Some(&shown), &payload, output)?;
     }
-    if all_well { Ok(()) } else { Err(Failure::Told(1)) }
+    if all_well { Ok(()) } else { Err(Failure::Reported(1)) }
 }
 
 #[expect(

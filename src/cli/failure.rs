@@ -22,7 +22,7 @@ pub(super) enum Failure {
     Failed(Box<dyn Error + Send + Sync>),
     /// It could not be done, or something is wrong, and standard error or the answer says so
     /// already.
-    Told(u8),
+    Reported(u8),
     /// Nobody reads standard output any more, which is no fault of ours.
     Closed,
 }
@@ -46,7 +46,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::Configuration(_) | Self::Schemas(..) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
-            Self::Told(code) => ExitCode::from(*code),
+            Self::Reported(code) => ExitCode::from(*code),
             Self::Closed => ExitCode::SUCCESS,
         }
     }
@@ -54,7 +54,7 @@ impl Failure {
     /// What standard error should say, if anything.
     pub(super) fn message(&self) -> Option<String> {
         match self {
-            Self::Told(_) | Self::Closed => None,
+            Self::Reported(_) | Self::Closed => None,
             other => Some(other.to_string()),
         }
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Failure {
                 f.write_str(&schema_problems(dir, &errors.problems).join("\n"))
             }
             Self::Failed(error) => Chain(error.as_ref()).fmt(f),
-            Self::Told(_) | Self::Closed => Ok(()),
+            Self::Reported(_) | Self::Closed => Ok(()),
         }
     }
 }

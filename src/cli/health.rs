@@ -86,7 +86,7 @@ pub(in crate::cli) fn run(
         true => Ok(()),
         false => {
             complain(format_args!("not ready: {}", parts.join(", ")));
-            Err(Failure::Told(1))
+            Err(Failure::Reported(1))
         }
     }
 }

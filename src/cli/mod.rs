@@ -5,7 +5,6 @@
 //! went wrong and the log go to standard error. `--config` and `--set` may stand anywhere.
 
 mod appliance;
-mod arguments;
 mod check;
 mod dead_letter;
 mod decode;

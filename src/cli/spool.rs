@@ -210,7 +210,7 @@ fn verify(dir: &Path, shards: &[ShardId], json: bool, output: &mut Output) -> Re
     if json {
         output.json(&json!({ "whole": is_whole, "shards": told }))?;
     }
-    if is_whole { Ok(()) } else { Err(Failure::Told(1)) }
+    if is_whole { Ok(()) } else { Err(Failure::Reported(1)) }
 }
 
 /// On a terminal only.

@@ -92,7 +92,7 @@ pub(in crate::cli) fn run(
     } else {
         problems.iter().for_each(complain);
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::Told(2)) }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::Reported(2)) }
 }
 
 /// `InfluxDB` 2 asks everybody for a token.

@@ -67,7 +67,7 @@ pub(super) fn list(arguments: List, sources: &Sources, output: &mut Output) -> R
             Err(error) => return Err(Failure::failed(error)),
         }
     }
-    if is_whole { Ok(()) } else { Err(Failure::Told(1)) }
+    if is_whole { Ok(()) } else { Err(Failure::Reported(1)) }
 }
 
 /// Id, time, cause, vehicle, mapping, topic, what exactly, and what the store said; control

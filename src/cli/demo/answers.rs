@@ -53,12 +53,12 @@ pub(super) struct Answer {
     pub(super) title: &'static str,
     /// The command, in pieces that stay on one line.
     pieces: Vec<String>,
-    outcome: Result<Told, String>,
+    outcome: Result<Answered, String>,
 }
 
 /// An answer, typed and as it came.
 #[derive(Clone, Debug)]
-struct Told {
+struct Answered {
     columns: Vec<Column>,
     rows: Vec<Row>,
     json: Json,
@@ -91,7 +91,7 @@ impl Questions {
         answers
     }
 
-    async fn answer(&self, request: &Request) -> Result<Told, String> {
+    async fn answer(&self, request: &Request) -> Result<Answered, String> {
         let request = match request {
             Request::Portable(parameters) => {
                 let url = format!("{}/api/v1/telemetry/{MEASUREMENT}", self.api);
@@ -109,7 +109,7 @@ impl Questions {
         if !status.is_success() {
             return Err(format!("{status}: {body}"));
         }
-        Told::read(&body).map_err(|failure| failure.to_string())
+        Answered::read(&body).map_err(|failure| failure.to_string())
     }
 }
 
@@ -175,7 +175,7 @@ impl Sink for Gathered {
     }
 }
 
-impl Told {
+impl Answered {
     fn read(body: &str) -> Result<Self, Failure> {
         let mut gathered = Gathered::default();
         query::read(body.as_bytes(), &mut gathered)?;
@@ -202,8 +202,8 @@ impl Answer {
     /// The table, or why there is none.
     pub(super) fn drawn(&self, columns: usize) -> Vec<String> {
         match &self.outcome {
-            Ok(told) => {
-                let text = present::table(&told.columns, &told.rows, Some(columns)).text;
+            Ok(answered) => {
+                let text = present::table(&answered.columns, &answered.rows, Some(columns)).text;
                 text.lines().map(str::to_owned).collect()
             }
             Err(trouble) => vec![present::visible(trouble)],
@@ -216,7 +216,7 @@ impl Answer {
         let query = query.trim_start_matches("$ ");
         match &self.outcome {
             Err(trouble) => json!({ "query": query, "error": trouble }),
-            Ok(told) => json!({ "query": query, "answer": told.json }),
+            Ok(answered) => json!({ "query": query, "answer": answered.json }),
         }
     }
 }
@@ -253,7 +253,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::cli::arguments::{Arguments, Command};
+    use crate::cli::start::{Arguments, Command};
 
     fn asked() -> Vec<Answer> {
         let answer = |question: &Question| Answer {

@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 
 use super::{
     answers::Answer,
-    places::Places,
+    appliance::Places,
     status::{Doing, Status},
 };
 use crate::cli::present;

@@ -13,7 +13,7 @@
 //!
 //! # The life of a demo
 //! A temporary [`folder`] with the shipped schemas → the [`appliance`] on free ports → its
-//! [`places`], said first → the [`crew`] sets off, each vehicle with what it drove before → looks
+//! addresses, said first → the [`fleet`] starts, each vehicle with what it drove before → looks
 //! ([`status`]) and [`answers`], as [`show`] has it → a signal, or the end of the time: first the
 //! fleet stops and its last acknowledgements come in, then everything is stored, then the appliance
 //! stops as `serve` does, and the folder goes.
@@ -24,14 +24,12 @@ mod answers;
 mod appliance;
 mod args;
 mod board;
-mod crew;
 mod error;
+mod fleet;
 mod folder;
-mod places;
 mod run;
 mod screen;
 mod show;
-mod signals;
 mod status;
 mod summary;
 

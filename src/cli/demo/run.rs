@@ -2,18 +2,19 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Interval, MissedTickBehavior, interval},
+};
 
 use super::{
     answers::Questions,
-    appliance::Appliance,
+    appliance::{Appliance, Places},
     args::Arguments,
-    crew::Crew,
     error::DemoError,
+    fleet::Fleet,
     folder::Folder,
-    places::Places,
     show::Show,
-    signals::Signals,
     status::{Doing, Look, Meter, Status},
     summary::Summary,
 };
@@ -34,8 +35,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The appliance's own account is a matter of microseconds.
 const STATS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the end waits until everything is stored, and how often it looks.
-const SETTLE_MAX: Duration = Duration::from_secs(10);
-const SETTLE_LOOK: Duration = Duration::from_millis(100);
+const STORED_MAX: Duration = Duration::from_secs(10);
+const STORED_LOOK: Duration = Duration::from_millis(100);
 
 /// Gives the demo.
 pub(in crate::cli) fn run(
@@ -90,12 +91,12 @@ async fn give(
     let client = client.map_err(DemoError::Client)?;
     let ledger = Ledger::new(&places.api, client).map_err(Failure::failed)?;
     let questions = Questions::new(&places.api, program())?;
-    let crew = Crew::start(arguments, target)?;
-    (places.protobuf, places.avro) = (crew.protobuf, crew.avro);
+    let fleet = Fleet::start(arguments, target)?;
+    (places.protobuf, places.avro) = (fleet.protobuf, fleet.avro);
     let mut demo = Demo {
         signals,
         appliance,
-        crew,
+        fleet,
         ledger,
         questions,
         meter: Meter::new(u64::from(arguments.vehicles), arguments.backlog()),
@@ -105,7 +106,7 @@ async fn give(
         show,
     };
     let outcome = demo.drive().await?;
-    let stats = demo.settle().await?;
+    let stats = demo.wait_until_stored().await?;
     let Demo { mut signals, appliance, show, meter, .. } = demo;
     // What the appliance says about its own stop is no news.
     let said = folder.log_tail();
@@ -131,14 +132,14 @@ fn program() -> String {
 /// A second signal: whoever sends it does not want to wait.
 fn at_once() -> Failure {
     complain("asked to stop again: ending at once");
-    Failure::Told(1)
+    Failure::Reported(1)
 }
 
 /// Everything that runs, and those who look at it.
 struct Demo<'a> {
     signals: Signals,
     appliance: Appliance,
-    crew: Crew,
+    fleet: Fleet,
     ledger: Ledger,
     questions: Questions,
     meter: Meter,
@@ -161,9 +162,9 @@ impl Demo<'_> {
                         return Err(at_once());
                     }
                     is_stopping = true;
-                    self.crew.stop();
+                    self.fleet.stop();
                 }
-                outcome = self.crew.ended() => return Ok(outcome?),
+                outcome = self.fleet.ended() => return Ok(outcome?),
                 failure = self.appliance.lost() => return Err(failure),
                 _ = looks.tick() => self.look().await?,
             }
@@ -184,24 +185,24 @@ impl Demo<'_> {
         let stats = self.ledger.stats().await;
         self.meter.read(Look {
             at: self.clock.monotonic(),
-            seen: self.crew.seen(),
+            seen: self.fleet.seen(),
             process_cpu: process_cpu(),
             stats: stats.map_err(|error| Chain(&error).to_string()),
         })
     }
 
     /// Waits until all that was acknowledged is stored, and shows answers if none were yet.
-    async fn settle(&mut self) -> Result<Stats, Failure> {
-        let end = self.clock.monotonic() + SETTLE_MAX;
-        let mut looks = every(SETTLE_LOOK);
+    async fn wait_until_stored(&mut self) -> Result<Stats, Failure> {
+        let end = self.clock.monotonic() + STORED_MAX;
+        let mut looks = every(STORED_LOOK);
         loop {
             tokio::select! {
                 () = self.signals.next() => return Err(at_once()),
                 _ = looks.tick() => {}
             }
             let stats = self.ledger.stats().await.map_err(Failure::failed)?;
-            let is_settled = stats.points.in_spool == 0 && stats.messages.pending == 0;
-            if is_settled || self.clock.monotonic() > end {
+            let is_stored = stats.points.in_spool == 0 && stats.messages.pending == 0;
+            if is_stored || self.clock.monotonic() > end {
                 if self.show.owes_answers() {
                     let answers = self.questions.ask().await;
                     self.show.answers(answers)?;
@@ -216,4 +217,35 @@ fn every(period: Duration) -> Interval {
     let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     interval
+}
+
+/// Ctrl-C, `kill`, and a terminal that is closed: none of them may leave the folder behind.
+#[derive(Debug)]
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on; to be called inside a runtime.
+    pub(super) fn listen() -> Result<Self, DemoError> {
+        let on = |kind| {
+            signal(kind).map_err(|source| DemoError::Start { what: "signal handler", source })
+        };
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one; may be dropped and called again.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
 }

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{
     answers::Answer,
+    appliance::Places,
     board::{board, clock, millis, speed},
-    places::Places,
     screen::{Screen, room},
     status::{Doing, Status},
     summary::Summary,
@@ -31,7 +31,7 @@ pub(super) struct Show<'a> {
     looks: usize,
     answers: Vec<Answer>,
     /// Whether the answers are on paper, and not only on the board.
-    told: bool,
+    shown: bool,
 }
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl<'a> Show<'a> {
             (false, true) => Form::Board(None),
             (false, false) => Form::Lines,
         };
-        Self { output, form, looks: 0, answers: Vec::new(), told: false }
+        Self { output, form, looks: 0, answers: Vec::new(), shown: false }
     }
 
     /// Where everything is: before anything else.
@@ -72,7 +72,7 @@ impl<'a> Show<'a> {
             Form::Board(_) => {
                 is_stored && (self.answers.is_empty() || self.looks.is_multiple_of(LOOKS_AN_ANSWER))
             }
-            Form::Lines | Form::Json => is_stored && !self.told,
+            Form::Lines | Form::Json => is_stored && !self.shown,
         }
     }
 
@@ -86,7 +86,7 @@ impl<'a> Show<'a> {
         self.answers = answers;
         match self.form {
             Form::Board(_) => Ok(()),
-            Form::Lines | Form::Json => self.tell_answers(PAPER_COLUMNS, None),
+            Form::Lines | Form::Json => self.show_answers(PAPER_COLUMNS, None),
         }
     }
 
@@ -116,8 +116,8 @@ impl<'a> Show<'a> {
         if let Form::Board(screen) = &mut self.form {
             drop(screen.take());
         }
-        if !self.told {
-            self.tell_answers(room().0, Some(room().0))?;
+        if !self.shown {
+            self.show_answers(room().0, Some(room().0))?;
         }
         match self.form {
             Form::Json => self.output.json(&json!({ "stopped": summary }))?,
@@ -131,8 +131,8 @@ impl<'a> Show<'a> {
     }
 
     /// Tables are drawn within `columns`, commands broken only where there is a `width`.
-    fn tell_answers(&mut self, columns: usize, width: Option<usize>) -> Result<(), Failure> {
-        self.told = true;
+    fn show_answers(&mut self, columns: usize, width: Option<usize>) -> Result<(), Failure> {
+        self.shown = true;
         for answer in &self.answers {
             if matches!(self.form, Form::Json) {
                 self.output.json(&answer.json())?;

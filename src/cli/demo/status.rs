@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use serde::Serialize;
 
-use super::crew::Seen;
+use super::fleet::Seen;
 use crate::simulator::{Latencies, Phase, Stats};
 
 /// Rates and latencies are those of the last so many seconds.

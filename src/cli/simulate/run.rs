@@ -63,11 +63,11 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
     }
     if let Some(problem) = report.verification.as_ref().and_then(Verification::problem) {
         complain(format_args!("not all that was acknowledged is stored: {problem}"));
-        return Err(Failure::Told(1));
+        return Err(Failure::Reported(1));
     }
     if unacknowledged > 0 {
         complain(format_args!("{unacknowledged} messages were never acknowledged"));
-        return Err(Failure::Told(1));
+        return Err(Failure::Reported(1));
     }
     Ok(())
 }

@@ -15,9 +15,8 @@ use thiserror::Error;
 use super::{
     super::{drive::Chance, script::Script},
     AckLog, Counts, Latencies, Outcome, Pace,
-    link::{Link, State},
+    link::{Link, Sources, State, raise_descriptor_limit},
     pace::Slots,
-    socket::{Sources, raise_descriptor_limit},
 };
 use crate::{
     env::Clock,

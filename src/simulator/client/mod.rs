@@ -15,20 +15,15 @@
 //! - A lost connection is opened again after 0.2 s, doubling up to 5 s, with jitter; never faster
 //!   than the connect rate.
 
-mod ack_log;
-mod counts;
-mod latency;
 mod link;
 mod load;
 mod pace;
+mod record;
 mod session;
-mod socket;
 #[cfg(test)]
 mod tests;
 mod turn;
 
-pub(crate) use ack_log::AckLog;
-pub(crate) use counts::{Counts, Outcome};
-pub(crate) use latency::Latencies;
 pub(crate) use load::{Load, LoadError, LoadOptions, Phase, Watch};
 pub(crate) use pace::Pace;
+pub(crate) use record::{AckLog, Counts, Latencies, Outcome};

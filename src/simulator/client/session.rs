@@ -3,7 +3,7 @@
 //! Invariants:
 //! - **SIM-1** a message counts as acknowledged once, when its PUBACK (QoS 1) or PUBREC (QoS 2)
 //!   without a failure code was read, and never because it was sent.
-//! - **SIM-2** at most `window` messages are unsettled; at QoS 1 and 2 an unsettled one is sent
+//! - **SIM-2** at most `window` messages are unfinished; at QoS 1 and 2 an unfinished one is sent
 //!   again after a reconnect, under its old number, before anything new.
 //!
 //! A queue and not a table by packet id: brokers answer in order nearly always, so the search for
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use crate::mqtt::wire::Qos;
 
-/// Unsettled messages behind one whose answer is late; beyond it a session stops, so that packet
+/// Unfinished messages behind one whose answer is late; beyond it a session stops, so that packet
 /// ids cannot meet.
 const QUEUE_MAX: usize = 32_768;
 
@@ -25,7 +25,7 @@ enum Stage {
     /// Exactly once: received, to be released.
     Received,
     /// Answered for good; waits in the queue for those before it.
-    Settled,
+    Done,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ pub(super) enum Answer {
 pub(super) struct Session {
     qos: Qos,
     queue: VecDeque<Exchange>,
-    /// Exchanges in the queue that are not settled.
+    /// Exchanges in the queue that are not done.
     open: usize,
     last_id: u16,
     /// The number of the next new message.
@@ -94,13 +94,13 @@ impl Session {
 
     /// A PUBACK was read.
     pub(super) fn puback(&mut self, id: u16, code: u8, now: u64) -> Answer {
-        self.settle(id, code, now)
+        self.answered(id, code, now)
     }
 
     /// A PUBREC was read; unless it refuses, a PUBREL is due in any case, known or not.
     pub(super) fn pubrec(&mut self, id: u16, code: u8, now: u64) -> Answer {
         if code >= 0x80 {
-            return self.settle(id, code, now);
+            return self.answered(id, code, now);
         }
         match self.find(id) {
             Some(exchange) if exchange.stage == Stage::Sent => {
@@ -133,7 +133,7 @@ impl Session {
         again.collect()
     }
 
-    fn settle(&mut self, id: u16, code: u8, now: u64) -> Answer {
+    fn answered(&mut self, id: u16, code: u8, now: u64) -> Answer {
         let Some(&mut Exchange { message, sent_at, stage: Stage::Sent, .. }) = self.find(id) else {
             return Answer::Nothing;
         };
@@ -145,15 +145,15 @@ impl Session {
     }
 
     fn find(&mut self, id: u16) -> Option<&mut Exchange> {
-        self.queue.iter_mut().find(|exchange| exchange.id == id && exchange.stage != Stage::Settled)
+        self.queue.iter_mut().find(|exchange| exchange.id == id && exchange.stage != Stage::Done)
     }
 
     fn close(&mut self, id: u16) {
         if let Some(exchange) = self.find(id) {
-            exchange.stage = Stage::Settled;
+            exchange.stage = Stage::Done;
             self.open -= 1;
         }
-        while self.queue.front().is_some_and(|exchange| exchange.stage == Stage::Settled) {
+        while self.queue.front().is_some_and(|exchange| exchange.stage == Stage::Done) {
             self.queue.pop_front();
         }
     }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_out_of_order_settle_the_message_they_name() {
+    fn answers_out_of_order_end_the_message_they_name() {
         let mut session = begun(Qos::AtLeastOnce, 3);
         assert!(!session.has_room(3));
         assert_eq!(session.puback(3, 0, 10), Answer::Acknowledged { message: 2, nanos: 8 });

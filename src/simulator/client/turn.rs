@@ -5,11 +5,10 @@ use std::{cmp::Reverse, num::NonZeroU16};
 use mio::{Interest, Token, event::Event};
 
 use super::{
-    link::State,
+    link::{self, State},
     load::{Load, LoadError, Phase, nanos},
     pace::backoff,
     session::Answer,
-    socket,
 };
 use crate::mqtt::wire::{
     self, Ack, AckKind, DISCONNECT, Frame, Hello, PINGREQ, PublishHead, Qos, ServerKind, Version,
@@ -50,7 +49,7 @@ impl Heard {
 impl Load<'_> {
     /// Starts a connection.
     pub(super) fn connect(&mut self, vehicle: usize, now: u64) {
-        let connected = socket::connect(self.options.target, self.sources, vehicle);
+        let connected = link::connect(self.options.target, self.sources, vehicle);
         let registered = connected.and_then(|mut stream| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(vehicle), interest)?;

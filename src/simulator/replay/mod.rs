@@ -15,7 +15,6 @@ mod error;
 mod read;
 #[cfg(test)]
 mod tests;
-mod time;
 
 pub(crate) use error::ReplayError;
 pub(crate) use read::{ReplayOptions, Replayed, RowCounts, read};

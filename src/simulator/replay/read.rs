@@ -9,8 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     ReplayError,
-    columns::{Columns, TimeColumns},
-    time,
+    columns::{Columns, TimeColumns, civil_moment, moment},
 };
 use crate::{
     env::disk::Disk,
@@ -24,7 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ReplayOptions {
     pub(crate) dir: PathBuf,
-    /// Column and field, as told.
+    /// Column and field, as given.
     pub(crate) columns: Vec<(String, String)>,
     pub(crate) zone: TimeZone,
     /// `{…}` stands for the vehicle's identity.
@@ -111,9 +110,9 @@ impl Recording<'_> {
             self.rows.read += 1;
             let cell = |column: usize| row.get(column).unwrap_or_default();
             let at = match columns.time {
-                TimeColumns::Moment(column) => time::moment(cell(column)),
+                TimeColumns::Moment(column) => moment(cell(column)),
                 TimeColumns::DateAndTime { date, time } => {
-                    time::civil_moment(cell(date), cell(time), &self.options.zone)
+                    civil_moment(cell(date), cell(time), &self.options.zone)
                 }
             };
             let Some(at) = at else {

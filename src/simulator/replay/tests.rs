@@ -4,7 +4,10 @@ use std::{io::Read, path::Path};
 
 use jiff::tz::TimeZone;
 
-use super::*;
+use super::{
+    columns::{civil_moment, moment},
+    *,
+};
 use crate::{
     env::disk::{Access, Disk, RealDisk},
     simulator::{Files, Format, Script, Shape},
@@ -47,7 +50,7 @@ fn moments_and_clock_times_are_understood() {
         ("yesterday", None),
         ("", None),
     ] {
-        assert_eq!(time::moment(text), expect, "{text}");
+        assert_eq!(moment(text), expect, "{text}");
     }
     for (date, at, expect) in [
         ("03/29/2021", "11:13:45", Some(1_617_016_425_000_000_000)),
@@ -58,10 +61,10 @@ fn moments_and_clock_times_are_understood() {
         ("03/29/2021", "25:13:45", None),
         ("", "", None),
     ] {
-        assert_eq!(time::civil_moment(date, at, &utc), expect, "{date} {at}");
+        assert_eq!(civil_moment(date, at, &utc), expect, "{date} {at}");
     }
     let berlin = TimeZone::get("Europe/Berlin").unwrap();
-    let local = time::civil_moment("03/29/2021", "13:13:45", &berlin);
+    let local = civil_moment("03/29/2021", "13:13:45", &berlin);
     assert_eq!(local, Some(1_617_016_425_000_000_000));
 }
 

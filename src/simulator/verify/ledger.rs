@@ -36,15 +36,15 @@ pub(crate) struct Points {
 
 impl Messages {
     pub(super) fn balance(&self) -> bool {
-        let settled = self.spooled + self.dead_lettered + self.filtered + self.unmapped;
-        self.received == settled + self.refused + self.pending
+        let accounted = self.spooled + self.dead_lettered + self.filtered + self.unmapped;
+        self.received == accounted + self.refused + self.pending
     }
 }
 
 impl Points {
     pub(super) fn balance(&self) -> bool {
-        let settled = self.stored + self.dead_lettered + self.damaged;
-        self.recovered + self.spooled == settled + self.in_spool
+        let accounted = self.stored + self.dead_lettered + self.damaged;
+        self.recovered + self.spooled == accounted + self.in_spool
     }
 }
 

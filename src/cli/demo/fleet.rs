@@ -43,7 +43,7 @@ pub(super) struct Seen {
 
 /// A fleet under way.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Fleet {
     pub(super) protobuf: usize,
     pub(super) avro: usize,
     stop: Arc<AtomicBool>,
@@ -51,8 +51,8 @@ pub(super) struct Crew {
     ended: oneshot::Receiver<Result<Outcome, LoadError>>,
 }
 
-impl Crew {
-    /// Sets the fleet off. Its first messages are as old as the history that was asked for.
+impl Fleet {
+    /// Starts the fleet. Its first messages are as old as the history that was asked for.
     pub(super) fn start(arguments: &Arguments, target: SocketAddr) -> Result<Self, DemoError> {
         let clock = SystemClock::start();
         let vehicles = usize::try_from(arguments.vehicles).unwrap_or(usize::MAX);
@@ -95,10 +95,10 @@ impl Crew {
             cpu: Duration::ZERO,
         }));
         let (has_ended, ended) = oneshot::channel();
-        let (stopped, mut lookout) = (Arc::clone(&stop), Lookout(Arc::clone(&seen)));
+        let (stopped, mut onlooker) = (Arc::clone(&stop), Onlooker(Arc::clone(&seen)));
         let run = move || {
             let load = Load::new(options, &script, None, &clock);
-            let outcome = load.and_then(|load| load.run(&stopped, &mut lookout));
+            let outcome = load.and_then(|load| load.run(&stopped, &mut onlooker));
             // Nobody listens after a stop at once.
             drop(has_ended.send(outcome));
         };
@@ -111,7 +111,7 @@ impl Crew {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells the vehicles to stop; [`Crew::ended`] tells when the last answer has come.
+    /// Tells the vehicles to stop; [`Fleet::ended`] tells when the last answer has come.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -125,25 +125,25 @@ impl Crew {
     }
 }
 
-/// Tells the board's side what the fleet's side sees.
+/// Keeps for the board what the fleet's thread sees.
 #[derive(Debug)]
-struct Lookout(Arc<Mutex<Seen>>);
+struct Onlooker(Arc<Mutex<Seen>>);
 
-impl Lookout {
-    fn tell(&self, change: impl FnOnce(&mut Seen)) {
+impl Onlooker {
+    fn update(&self, change: impl FnOnce(&mut Seen)) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.cpu = thread_cpu();
         change(&mut seen);
     }
 }
 
-impl Watch for Lookout {
+impl Watch for Onlooker {
     fn phase(&mut self, phase: Phase, counts: &Counts) {
-        self.tell(|seen| (seen.phase, seen.counts) = (phase, *counts));
+        self.update(|seen| (seen.phase, seen.counts) = (phase, *counts));
     }
 
     fn tick(&mut self, counts: &Counts, latencies: &Latencies) {
-        self.tell(|seen| {
+        self.update(|seen| {
             seen.counts = *counts;
             seen.latencies.clone_from(latencies);
         });
