@@ -1,6 +1,7 @@
 //! What only a real server can show. Each test starts its own and skips itself where there is none.
 
 mod answers;
+mod bridge;
 mod container;
 mod drive_answers;
 mod drives;
