@@ -226,7 +226,7 @@ tags = ["vin"]
 time = { field = "sampled_at", unit = "ms" }
 "#;
 
-/// What an example says that needs a database, as long as there is none: questions in languages that
+/// What is said to an example that needs a database, where there is none: to questions in languages
 /// the embedded store does not speak, and the one look that goes to the store.
 fn without_database(example: &str) -> Option<(i32, &'static str)> {
     let begins = |front: &str| example.starts_with(front);
