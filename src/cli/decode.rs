@@ -14,6 +14,7 @@ use crate::{
         failure::Failure,
         moment,
         output::{Output, complain},
+        trial,
     },
     config::{self, Offline, Sources},
     env::{Clock as _, SystemClock},
@@ -73,29 +74,10 @@ pub(in crate::cli) fn run(
         all_well &= decoder.decode(None, &payload, output)?;
     }
     for file in &arguments.files {
-        let shown = file.display().to_string();
-        let payload = read(file)
-            .map_err(|source| Failure::failed(PayloadError { file: shown.clone(), source }))?;
-        all_well &= decoder.decode(Some(&shown), &payload, output)?;
+        let payload = trial::read(file)?;
+        all_well &= decoder.decode(Some(&file.display().to_string()), &payload, output)?;
     }
     if all_well { Ok(()) } else { Err(Failure::Reported(1)) }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a payload file is the user's own, read once, and nothing of it must survive a crash"
-)]
-fn read(file: &std::path::Path) -> io::Result<Vec<u8>> {
-    std::fs::read(file)
-}
-
-/// A payload file cannot be read; the user checks its path.
-#[derive(Debug, thiserror::Error)]
-#[error("reading the payload `{file}`")]
-struct PayloadError {
-    file: String,
-    #[source]
-    source: io::Error,
 }
 
 struct Decoder<'a> {
@@ -136,9 +118,14 @@ impl<'a> Decoder<'a> {
         };
         self.lines[0].clear();
         let told = self.transcoder.transcode(self.plans, &message, &mut self.memo, &mut self.lines);
+        // A mapping that failed says it in its failure.
+        let notes = match self.transcoder.failures() {
+            [] => trial::notes(self.plans, &message),
+            _ => Vec::new(),
+        };
         match self.arguments.json {
-            true => self.tell_json(file, &told, output)?,
-            false => self.tell(file, &told, output)?,
+            true => self.tell_json(file, &told, &notes, output)?,
+            false => self.tell(file, &told, &notes, output)?,
         }
         Ok(told.mapped && self.transcoder.failures().is_empty())
     }
@@ -147,6 +134,7 @@ impl<'a> Decoder<'a> {
         &self,
         file: Option<&str>,
         told: &Transcoded,
+        notes: &[String],
         output: &mut Output,
     ) -> Result<(), Failure> {
         output.bytes(self.lines[0].payload())?;
@@ -161,6 +149,7 @@ impl<'a> Decoder<'a> {
             let (mapping, cause) = (&failure.mapping, failure.cause);
             complain(format_args!("mapping {mapping}: {cause}: {}", failure.detail));
         }
+        notes.iter().for_each(|note| complain(format_args!("warning: {note}")));
         if told.points_filtered > 0 {
             complain(format_args!("{} points filtered", told.points_filtered));
         }
@@ -198,6 +187,7 @@ impl<'a> Decoder<'a> {
         &self,
         file: Option<&str>,
         told: &Transcoded,
+        notes: &[String],
         output: &mut Output,
     ) -> Result<(), Failure> {
         let failures: Vec<_> = self
@@ -226,6 +216,7 @@ impl<'a> Decoder<'a> {
             "times_repeated": told.times_repeated,
             "properties_unknown": told.properties_unknown,
             "failures": failures,
+            "warnings": notes,
         }))
     }
 }

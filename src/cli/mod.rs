@@ -19,5 +19,6 @@ mod serve;
 mod simulate;
 mod spool;
 mod start;
+mod trial;
 
 pub use start::run;

@@ -19,6 +19,9 @@
 //! - `content-type = "application/x-protobuf"` with `select = "content-type"`: compared byte for
 //!   byte with the content type of a 5.0 message.
 //! - `repeated = "spread"` (default: `name_0`, `name_1`…, `name_key`) or `"json"` (one string).
+//! - `framing = "none"` (default), `"delimited"` (each message of the payload behind its length, a
+//!   varint) or `"grpc"` (behind a 0 and its length, four bytes big endian): a payload is then any
+//!   number of messages, each mapped as if it had come alone, all or none.
 //! - `bytes = "base64"` (default) or `"skip"`.
 //! - `duplicates` says what points of one message with equal series and time mean, of which every
 //!   store keeps one: `"merge"` (default: one point with the fields of all, of one key the last
@@ -86,7 +89,7 @@ pub use convert::{Conversion, Target};
 pub use decoder::Decoder;
 pub use filter::{Comparison, Filter, Operand};
 pub use layout::{Layout, Place, RecordLayout, SlotIdx};
-pub use plan::{Duplicates, Field, FieldForm, Plan, Select, SlotPlan, Source, Tag};
+pub use plan::{Duplicates, Field, FieldForm, Framing, Plan, Select, SlotPlan, Source, Tag};
 pub use plans::{LoadErrors, Options, Plans};
 pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS};
 pub use topic::TopicMatch;

@@ -42,6 +42,8 @@ pub struct Plan {
     pub constant_fields: Box<[u8]>,
     /// What points of one message with equal series and time mean.
     pub duplicates: Duplicates,
+    /// How the messages of a payload are told apart.
+    pub framing: Framing,
     /// Whether another mapping writes points without a time of their own to the same measurement:
     /// then those of one message get distinct times over both.
     pub shares_stamps: bool,
@@ -56,6 +58,34 @@ impl Plan {
             Some(time) => time.unset_is_received && time.plus.is_none(),
         }
     }
+
+    /// What each point costs beside its bytes: slots emptied, and every field, tag and term of the
+    /// filter looked at.
+    #[must_use]
+    pub fn steps_a_point(&self) -> usize {
+        usize::from(self.slots.slots_count - self.slots.element_start)
+            + self.fields.len()
+            + self.tags.len()
+            + self.filter.as_ref().map_or(0, Filter::terms)
+    }
+
+    /// What each message costs, its first point included.
+    #[must_use]
+    pub fn steps_a_message(&self) -> usize {
+        usize::from(self.slots.element_start) + self.steps_a_point()
+    }
+}
+
+/// What stands in front of each message of a payload, behind what `select` has looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Nothing: a payload is one message.
+    #[default]
+    None,
+    /// Its length, a varint.
+    Delimited,
+    /// 0 (not compressed) and its length, four bytes big endian.
+    Grpc,
 }
 
 /// What points of one message with equal series and time mean.

@@ -291,6 +291,7 @@ impl Loader<'_> {
             fields: compiled.fields.into(),
             constant_fields: compiled.constants.text.into(),
             duplicates: text.duplicates.unwrap_or_default(),
+            framing: text.framing,
             shares_stamps: false,
         });
     }

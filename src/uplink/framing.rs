@@ -1,8 +1,10 @@
-//! Which mapping takes a message, by what stands in front of its payload or beside it.
+//! What stands in front of a payload, or beside it: which mapping takes the message, and where one
+//! message of the payload ends and the next begins.
 
 use crate::{
-    mapping::{Plan, Select},
-    uplink::Message,
+    mapping::{Framing, Plan, Plans, Select, TopicMatch},
+    model::{Cause, UnixNanos},
+    uplink::{DecodeError, Failure, Limits, Message, look, point::Context},
 };
 
 /// The payload behind its framing, if the mapping takes the message.
@@ -24,4 +26,177 @@ pub(super) fn selected<'a>(plan: &Plan, message: &Message<'a>) -> Option<&'a [u8
             payload.strip_prefix(&[0xc3, 0x01])?.strip_prefix(&fingerprint.to_le_bytes())
         }
     }
+}
+
+/// A message that a mapping takes, and its payload behind the framing.
+#[derive(Clone, Copy)]
+pub(super) struct Taken<'a> {
+    pub(super) plans: &'a Plans,
+    pub(super) message: &'a Message<'a>,
+    pub(super) matched: &'a TopicMatch,
+    pub(super) payload: &'a [u8],
+}
+
+impl<'a> Taken<'a> {
+    /// What points need of it; `stamp` is the time of the first that has none of its own.
+    pub(super) fn context(&self, limits: &'a Limits, stamp: UnixNanos) -> Context<'a> {
+        Context {
+            limits,
+            dialect: self.plans.dialect(),
+            topic: self.message.topic,
+            matched: self.matched,
+            received_at: self.message.received_at,
+            stamp,
+            payload: self.payload,
+        }
+    }
+}
+
+/// One message of a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// From 1; 0 if the payload is one message.
+    number: u32,
+    start: usize,
+    /// `start <= end <= payload.len()`.
+    end: usize,
+}
+
+impl Frame {
+    /// Its bytes.
+    pub(super) fn of(self, payload: &[u8]) -> &[u8] {
+        payload.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// All of a payload.
+    pub(super) const fn whole(payload: &[u8]) -> Self {
+        Self { number: 0, start: 0, end: payload.len() }
+    }
+
+    /// The one behind it, of which nothing is known.
+    pub(super) const fn next(self) -> Self {
+        Self { number: self.number.saturating_add(1), start: self.end, end: self.end }
+    }
+
+    /// Whether nothing of the payload was decoded before.
+    pub(super) const fn is_first(self) -> bool {
+        self.number <= 1
+    }
+
+    /// An error of one of its bytes as one of the payload's.
+    pub(super) fn place(self, error: DecodeError) -> DecodeError {
+        match error.offset {
+            Some(offset) => error.at(self.start + offset as usize),
+            None => error,
+        }
+    }
+
+    /// Adds to what is told of a failure which message it was, and what its bytes look like.
+    #[cold]
+    pub(super) fn tell(self, plan: &Plan, payload: &[u8], failure: &mut Failure) {
+        if self.number > 0 {
+            failure.detail = format!("message {} of the payload: {}", self.number, failure.detail);
+        }
+        if let Some(words) = look::words_of_failure(plan, payload, failure.cause) {
+            // The decoder may have seen the same.
+            if !failure.detail.contains(words.key) {
+                failure.detail.push_str("; ");
+                failure.detail.push_str(&words.text);
+            }
+        }
+    }
+}
+
+/// The messages of a payload, one after the other.
+#[derive(Debug)]
+pub(super) struct Frames<'a> {
+    framing: Framing,
+    payload: &'a [u8],
+    last: Frame,
+    is_done: bool,
+}
+
+impl<'a> Frames<'a> {
+    pub(super) fn new(framing: Framing, payload: &'a [u8]) -> Self {
+        Self { framing, payload, last: Frame::default(), is_done: false }
+    }
+
+    /// The next message behind its header.
+    fn framed(&self) -> Result<Frame, DecodeError> {
+        let at = self.last.end;
+        let rest = &self.payload[at..];
+        let (header, len) = match self.framing {
+            Framing::None => (0, rest.len()),
+            Framing::Delimited => varint(rest, at)?,
+            Framing::Grpc => prefixed(rest, at)?,
+        };
+        let start = at + header;
+        if len > self.payload.len() - start {
+            let what = "the length in front of a message goes past the end of the payload";
+            return Err(DecodeError::new(Cause::PayloadTruncated, what).at(at));
+        }
+        Ok(Frame { number: self.last.number.saturating_add(1), start, end: start + len })
+    }
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Result<Frame, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.framing == Framing::None {
+            let is_first = !std::mem::replace(&mut self.is_done, true);
+            return is_first.then_some(Ok(Frame::whole(self.payload)));
+        }
+        if self.is_done || self.last.end >= self.payload.len() {
+            return None;
+        }
+        let next = self.framed();
+        match &next {
+            Ok(frame) => self.last = *frame,
+            Err(_) => self.is_done = true,
+        }
+        Some(next)
+    }
+}
+
+/// The length of a header and the length that it says: a varint.
+fn varint(rest: &[u8], at: usize) -> Result<(usize, usize), DecodeError> {
+    let mut value = 0_u64;
+    // Five bytes say more than a payload may have.
+    for (index, byte) in rest.iter().take(5).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if *byte < 0x80 {
+            return Ok((index + 1, usize::try_from(value).unwrap_or(usize::MAX)));
+        }
+    }
+    let (cause, what) = match rest.len() {
+        ..5 => (Cause::PayloadTruncated, "the payload ends inside the length of a message"),
+        _ => (Cause::PayloadMalformed, "no length of a message stands here"),
+    };
+    Err(DecodeError::new(cause, what).at(at))
+}
+
+/// The same for gRPC: whether it is compressed, and four bytes.
+fn prefixed(rest: &[u8], at: usize) -> Result<(usize, usize), DecodeError> {
+    let (cause, what) = match rest {
+        [0, a, b, c, d, ..] => {
+            let len = u32::from_be_bytes([*a, *b, *c, *d]);
+            return Ok((5, usize::try_from(len).unwrap_or(usize::MAX)));
+        }
+        [0, ..] => (Cause::PayloadTruncated, "the payload ends inside the header of a message"),
+        [1, ..] => (Cause::PayloadMalformed, "the message is compressed; send it uncompressed"),
+        _ => (Cause::PayloadMalformed, "no gRPC header (0 and a length) stands here"),
+    };
+    Err(DecodeError::new(cause, what).at(at))
+}
+
+/// How many messages a payload holds if each of them stands behind such a header; none if the
+/// lengths do not end where the payload does, or a message is empty.
+pub(super) fn count(framing: Framing, payload: &[u8]) -> Option<u32> {
+    let mut count = 0;
+    for frame in Frames::new(framing, payload) {
+        let frame = frame.ok().filter(|frame| frame.end > frame.start)?;
+        count = frame.number;
+    }
+    (count > 0).then_some(count)
 }

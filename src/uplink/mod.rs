@@ -15,6 +15,7 @@ mod last_lines;
 mod limits;
 mod line;
 mod lines;
+pub(crate) mod look;
 mod memo;
 mod memory;
 mod options;

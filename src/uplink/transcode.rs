@@ -19,12 +19,13 @@ use std::{
 };
 
 use crate::{
-    mapping::{Decoder, Filter, Plan, Plans, Source, TopicMatch, names},
+    mapping::{Decoder, Plan, Plans, Source, TopicMatch, names},
     model::{Cause, ShardCount, ShardId, UnixNanos},
     uplink::{
         DecodeError, LastLines, Limits, Lines, Slots, TopicMemo, decode,
         duplicates::Settler,
-        framing, lines,
+        framing::{self, Frame, Frames, Taken},
+        lines, look,
         point::{self, Context, LeftOut, Line, Outcome},
         told,
     },
@@ -115,6 +116,8 @@ struct Place {
 struct Progress {
     place: Option<Place>,
     transcoded: Transcoded,
+    /// The message of the payload that the current mapping is at.
+    frame: Frame,
 }
 
 impl Transcoder {
@@ -202,7 +205,9 @@ impl Transcoder {
             self.slots.begin_message(&plan.slots);
             let taken = Taken { plans, message, matched, payload: message.payload };
             let context = taken.context(&self.limits, message.received_at);
-            let failure = told::failure(plan, &self.slots, &context, error);
+            let mut failure = told::failure(plan, &self.slots, &context, error);
+            let mapped = matched.plans().iter().map(|at| &plans.plans()[*at]);
+            failure.detail.push_str(&look::unselected(mapped, message));
             self.failures.push(failure);
         }
         if progress.transcoded.points > 0 {
@@ -225,6 +230,7 @@ impl Transcoder {
             place.mark_items = buffer.items;
         }
         let before = progress.transcoded;
+        progress.frame = Frame::whole(taken.payload);
         let received_at = taken.message.received_at;
         let stamps = if plan.shares_stamps { before.stamps } else { 0 };
         let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -245,8 +251,13 @@ impl Transcoder {
         let failure = match ran {
             Ok(Ok(())) => return,
             Ok(Err(error)) => {
-                let context = taken.context(&self.limits, received_at);
-                told::failure(plan, &self.slots, &context, error)
+                let frame = progress.frame;
+                let whole = taken.payload;
+                let framed = Taken { payload: frame.of(whole), ..taken };
+                let context = framed.context(&self.limits, received_at);
+                let mut failure = told::failure(plan, &self.slots, &context, error);
+                frame.tell(plan, whole, &mut failure);
+                failure
             }
             Err(panic) => {
                 // The slots may be half filled in a way that no walk leaves them.
@@ -264,30 +275,6 @@ impl Transcoder {
             let buffer = lines.of(place.shard);
             buffer.bytes_mut().truncate(place.mark);
             buffer.items = place.mark_items;
-        }
-    }
-}
-
-/// A message that a mapping takes, and its payload behind the framing.
-#[derive(Clone, Copy)]
-struct Taken<'a> {
-    plans: &'a Plans,
-    message: &'a Message<'a>,
-    matched: &'a TopicMatch,
-    payload: &'a [u8],
-}
-
-impl<'a> Taken<'a> {
-    /// What points need of it; `stamp` is the time of the first that has none of its own.
-    fn context(&self, limits: &'a Limits, stamp: UnixNanos) -> Context<'a> {
-        Context {
-            limits,
-            dialect: self.plans.dialect(),
-            topic: self.message.topic,
-            matched: self.matched,
-            received_at: self.message.received_at,
-            stamp,
-            payload: self.payload,
         }
     }
 }
@@ -328,10 +315,13 @@ impl Run<'_> {
         if u32::try_from(payload.len()).is_err() {
             return Err(DecodeError::new(Cause::TooManyBytes, "the payload is over 4 GiB"));
         }
-        decode::message(self.plan, payload, slots, self.limits)?;
-        self.find_place(slots)?;
         self.settler.begin();
-        self.points(slots, line_writer)?;
+        for frame in Frames::new(self.plan.framing, payload) {
+            let frame = frame.inspect_err(|_| self.progress.frame = self.progress.frame.next())?;
+            self.progress.frame = frame;
+            self.context.payload = frame.of(payload);
+            self.one(frame, slots, line_writer).map_err(|error| frame.place(error))?;
+        }
         self.settle()?;
         if let (false, Some(place)) = (self.line.is_empty(), self.progress.place) {
             // What is noted counts from the payload on.
@@ -340,6 +330,22 @@ impl Run<'_> {
             self.last_lines.end(self.plan.key, &(self.line.start - room..self.line.end - room));
         }
         Ok(())
+    }
+
+    /// Decodes one of the payload's messages and writes its points.
+    fn one(
+        &mut self,
+        frame: Frame,
+        slots: &mut Slots,
+        line_writer: &mut lines::Writer,
+    ) -> Result<(), DecodeError> {
+        if !frame.is_first() {
+            slots.step(self.plan.steps_a_message())?;
+            slots.begin_message(&self.plan.slots);
+        }
+        decode::message(self.plan, self.context.payload, slots, self.limits)?;
+        self.find_place(slots)?;
+        self.points(slots, line_writer)
     }
 
     /// Writes the message's points.
@@ -355,7 +361,9 @@ impl Run<'_> {
         if !self.plan.slots.has_points {
             self.point(slots)?;
         } else {
-            slots.step(self.steps_of_points(slots))?;
+            // Each point says the items of the message's own lists again.
+            let each = self.plan.steps_a_point() + slots.items_count();
+            slots.step(slots.elements_count().saturating_mul(each))?;
             for index in 0..slots.elements_count() {
                 slots.begin_element(&self.plan.slots, index == 0);
                 decode::element(self.plan, payload, slots.element(index), slots, self.limits)?;
@@ -365,18 +373,6 @@ impl Run<'_> {
         let unknown = &mut self.progress.transcoded.properties_unknown;
         *unknown = unknown.saturating_add(slots.unknown);
         Ok(())
-    }
-
-    /// What the points of a message cost, whatever their bytes: each empties the element's slots
-    /// and looks at every field, tag and term of the filter, and at the items of the message's own
-    /// lists.
-    fn steps_of_points(&self, slots: &Slots) -> usize {
-        let plan = self.plan;
-        let of_plan = usize::from(plan.slots.slots_count - plan.slots.element_start)
-            + plan.fields.len()
-            + plan.tags.len()
-            + plan.filter.as_ref().map_or(0, Filter::terms);
-        slots.elements_count().saturating_mul(of_plan + slots.items_count())
     }
 
     /// Copies the lines of a line-protocol payload, within the message's bounds.

@@ -34,5 +34,6 @@ mod simulate;
 mod store_answers;
 mod tdengine;
 mod tidy;
+mod trial;
 mod vectors;
 mod vehicles;

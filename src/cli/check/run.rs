@@ -1,5 +1,7 @@
 //! `check`: is everything that was written right?
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::online;
@@ -8,10 +10,13 @@ use crate::{
     cli::{
         failure::{Failure, schema_problems},
         output::{Output, complain},
+        trial::{self, Trial},
     },
-    config::{self, Problem, Sources},
+    config::{self, Offline, Problem, Sources},
+    env::{Clock as _, SystemClock},
     mapping::Plans,
     store::Target,
+    uplink::Message,
 };
 
 /// Checks the configuration, the schemas and the mappings, and tells everything that is wrong
@@ -21,12 +26,22 @@ use crate::{
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline check --config config/fleetline.toml
-  fleetline check --config config/fleetline.toml --online")]
+  fleetline check --config config/fleetline.toml --online
+  fleetline check --payload sample.bin --topic vehicles/VIN1/telemetry")]
 pub(in crate::cli) struct Arguments {
     /// Asks the store, too: reachable, authorised, database there; and holds descriptors and disk
     /// against the configuration
     #[arg(long)]
     online: bool,
+    /// Tries a payload file against the mappings (may repeat)
+    #[arg(long, value_name = "FILE", requires = "topic")]
+    payload: Vec<PathBuf>,
+    /// The topic that the payloads came with
+    #[arg(long, requires = "payload")]
+    topic: Option<String>,
+    /// The content type of an MQTT 5.0 message
+    #[arg(long, value_name = "TYPE", requires = "payload")]
+    content_type: Option<String>,
     /// One JSON object: whether all is well, every problem and every warning
     #[arg(long)]
     json: bool,
@@ -59,6 +74,7 @@ pub(in crate::cli) fn run(
         }
     };
     let mut mappings = 0;
+    let mut trials = Vec::new();
     if let Some(offline) = offline {
         warnings.extend(offline.unknown_variables.iter().map(|name| no_key(name)));
         let dir = &offline.mapping.dir;
@@ -76,23 +92,82 @@ pub(in crate::cli) fn run(
                     warnings
                         .extend(told.map(|what| format!("{what} (no mapping needs this file)")));
                 }
+                trials = tried(arguments, &offline, &plans)?;
             }
             Err(errors) => problems.extend(schema_problems(dir, &errors.problems)),
         }
         problems.extend(app::look_into(&offline));
     }
-    if arguments.json {
-        let ok = problems.is_empty();
-        output.json(
-            &json!({ "ok": ok, "mappings": mappings, "problems": problems, "warnings": warnings }),
-        )?;
-    } else if problems.is_empty() {
-        warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
-        output.line(format_args!("all is well: {mappings} mappings"))?;
-    } else {
-        problems.iter().for_each(complain);
+    for (file, trial) in &trials {
+        let told = |text: &String| format!("{file}: {text}");
+        warnings.extend(trial.notes.iter().map(told));
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::Reported(2)) }
+    let payloads_ok = trials.iter().all(|(_, trial)| trial.problems.is_empty());
+    let told = Told { mappings, problems, warnings, trials, payloads_ok };
+    told.tell(arguments, output)?;
+    match (told.problems.is_empty(), payloads_ok) {
+        (false, _) => Err(Failure::Reported(2)),
+        (true, false) => Err(Failure::Reported(1)),
+        (true, true) => Ok(()),
+    }
+}
+
+/// Everything that is told.
+struct Told {
+    mappings: usize,
+    problems: Vec<String>,
+    warnings: Vec<String>,
+    trials: Vec<(String, Trial)>,
+    payloads_ok: bool,
+}
+
+impl Told {
+    fn tell(&self, arguments: &Arguments, output: &mut Output) -> Result<(), Failure> {
+        let Self { mappings, problems, warnings, trials, payloads_ok } = self;
+        if arguments.json {
+            let payloads = trials.iter().map(|(file, trial)| {
+                json!({ "file": file, "points": trial.points, "problems": trial.problems })
+            });
+            output.json(&json!({
+                "ok": problems.is_empty() && *payloads_ok,
+                "mappings": mappings,
+                "problems": problems,
+                "warnings": warnings,
+                "payloads": payloads.collect::<Vec<_>>(),
+            }))?;
+        } else if problems.is_empty() {
+            warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+            output.line(format_args!("all is well: {mappings} mappings"))?;
+            for (file, trial) in trials {
+                let told = |problem: &String| complain(format_args!("{file}: {problem}"));
+                trial.problems.iter().for_each(told);
+                if trial.problems.is_empty() {
+                    output.line(format_args!("{file}: {} points", trial.points))?;
+                }
+            }
+        } else {
+            problems.iter().for_each(complain);
+        }
+        Ok(())
+    }
+}
+
+/// The payloads that are to be tried, each with what became of it.
+fn tried(
+    arguments: &Arguments,
+    offline: &Offline,
+    plans: &Plans,
+) -> Result<Vec<(String, Trial)>, Failure> {
+    let Some(topic) = &arguments.topic else { return Ok(Vec::new()) };
+    let received_at = SystemClock::start().wall();
+    let content_type = arguments.content_type.as_deref();
+    let mut trials = Vec::new();
+    for file in &arguments.payload {
+        let payload = trial::read(file)?;
+        let message = Message { topic, payload: &payload, content_type, received_at };
+        trials.push((file.display().to_string(), trial::run(plans, &offline.limits, &message)));
+    }
+    Ok(trials)
 }
 
 /// `InfluxDB` 2 asks everybody for a token.

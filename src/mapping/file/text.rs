@@ -7,7 +7,7 @@ use super::{
 use toml::de::{DeTable, DeValue};
 
 use crate::{
-    mapping::Duplicates,
+    mapping::{Duplicates, Framing},
     schema::{Problem, Source, Unit, nearest},
 };
 
@@ -112,6 +112,7 @@ pub(crate) struct MappingText {
     pub(crate) repeated: RepeatedForm,
     pub(crate) bytes: BytesForm,
     pub(crate) duplicates: Option<Duplicates>,
+    pub(crate) framing: Framing,
 }
 
 /// The keys of a mapping file.
@@ -139,6 +140,7 @@ const MAPPING_KEYS: &[&str] = &[
     "duplicates",
     "convert",
     "constant",
+    "framing",
 ];
 
 /// Reads one mapping file. What is wrong is added to `problems`; a mapping that lacks something it
@@ -205,7 +207,7 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
     let measurement =
         table.text_if(has_schema, "measurement", "line protocol brings its own measurement");
     if !has_schema {
-        for key in ["time", "points", "fields", "when", "repeated", "bytes", "convert"] {
+        for key in ["time", "points", "fields", "when", "repeated", "bytes", "framing", "convert"] {
             table.refuse(key, "has no meaning for line protocol, which is written as sent");
         }
     }
@@ -240,6 +242,7 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
         repeated: table.choice("repeated", &REPEATED).map_or(RepeatedForm::Spread, |c| c.value),
         bytes: table.choice("bytes", &BYTES).map_or(BytesForm::Base64, |c| c.value),
         duplicates: table.choice("duplicates", &DUPLICATES).map(|c| c.value),
+        framing: table.choice("framing", &FRAMINGS).map_or(Framing::None, |c| c.value),
         select,
         format,
         name: name?,
@@ -304,3 +307,6 @@ const DUPLICATES: [(&str, Duplicates); 3] = [
     ("offset-ns", Duplicates::OffsetNs),
     ("keep-last", Duplicates::KeepLast),
 ];
+
+const FRAMINGS: [(&str, Framing); 3] =
+    [("none", Framing::None), ("delimited", Framing::Delimited), ("grpc", Framing::Grpc)];

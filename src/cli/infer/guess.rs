@@ -1,0 +1,161 @@
+//! What the samples most likely mean.
+
+use super::learned::{Kind, Node};
+
+/// Members that are known to a name and take part in guesses: their path cannot be written in a
+/// mapping otherwise.
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|one| matches!(one, '.' | '*') || one.is_control())
+}
+
+/// The list of objects that is most likely the list of samples: the longest, at most a few levels
+/// down objects.
+pub(super) fn points(root: &Node) -> Option<(String, &Node)> {
+    let mut found: Option<(String, &Node, usize)> = None;
+    let mut open = vec![(String::new(), root)];
+    while let Some((path, node)) = open.pop() {
+        for (name, member) in node.members.iter().filter(|(name, _)| is_plain(name)) {
+            let path = joined(&path, name);
+            let item = member.item.as_deref().filter(|item| item.kind() == Kind::Object);
+            match (member.kind(), item) {
+                (Kind::Object, _) if !is_map(member) => open.push((path, member)),
+                (Kind::List, Some(item)) => {
+                    if found.as_ref().is_none_or(|(.., longest)| member.longest > *longest) {
+                        found = Some((path, item, member.longest));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    found.map(|(path, item, _)| (path, item))
+}
+
+/// Whether an object's names are data: very many, and all of one scalar type.
+pub(super) fn is_map(node: &Node) -> bool {
+    const NAMES_OF_A_RECORD: usize = 64;
+    let Some((_, first)) = node.members.first() else { return false };
+    let kind = first.kind();
+    let is_scalar = matches!(kind, Kind::Boolean | Kind::Integer | Kind::Number | Kind::Text);
+    node.members.len() > NAMES_OF_A_RECORD
+        && is_scalar
+        && node.members.iter().all(|(_, member)| member.kind() == kind)
+}
+
+/// A path with one name more.
+pub(super) fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// A point's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Time {
+    pub(super) path: String,
+    pub(super) unit: &'static str,
+}
+
+/// The member that is most likely the time of what it stands in: it is always there and looks like
+/// a time, and its name says so before others.
+pub(super) fn time(node: &Node, path: &str) -> Option<Time> {
+    let mut best: Option<(u8, Time)> = None;
+    for (name, member) in node.members.iter().filter(|(name, _)| is_plain(name)) {
+        if member.seen < node.objects || member.nulls > 0 {
+            continue;
+        }
+        let Some(unit) = unit(member) else { continue };
+        let Some(rank) = rank(name) else { continue };
+        if best.as_ref().is_none_or(|(known, _)| rank < *known) {
+            best = Some((rank, Time { path: joined(path, name), unit }));
+        }
+    }
+    best.map(|(_, time)| time)
+}
+
+/// How much a name sounds like the time of a measurement; less is more.
+fn rank(name: &str) -> Option<u8> {
+    let name = name.to_ascii_lowercase();
+    let plain = ["ts", "time", "timestamp", "t", "sampled_at", "sampledat", "datetime", "epoch"];
+    if plain.contains(&name.as_str()) {
+        return Some(0);
+    }
+    let parts = ["timestamp", "time", "date", "utc", "_at", "_ts", "clock"];
+    if parts.iter().any(|part| name.contains(part)) || name.ends_with("at") {
+        // The time of sending is not that of measuring.
+        let later = ["sent", "send", "received", "upload", "creat", "server", "start", "end"];
+        return Some(if later.iter().any(|part| name.contains(part)) { 2 } else { 1 });
+    }
+    None
+}
+
+/// What a value counts if it is a time between the years 2000 and 2100.
+fn unit(node: &Node) -> Option<&'static str> {
+    match node.kind() {
+        Kind::Text if node.times == node.strings => Some("iso8601"),
+        Kind::Integer => integer_unit(node.least, node.most),
+        _ => None,
+    }
+}
+
+/// What integers between these count.
+pub(super) fn integer_unit(least: i128, most: i128) -> Option<&'static str> {
+    let units = [("s", 1), ("ms", 1_000), ("us", 1_000_000), ("ns", 1_000_000_000)];
+    let found = units
+        .into_iter()
+        .find(|(_, scale)| least >= 946_684_800 * scale && most <= 4_102_444_800 * scale);
+    found.map(|(unit, _)| unit)
+}
+
+/// The member at a path.
+pub(super) fn at<'n>(root: &'n Node, path: &str) -> Option<&'n Node> {
+    path.split('.').try_fold(root, |node, name| {
+        let (_, member) = node.members.iter().find(|(known, _)| known == name)?;
+        Some(member)
+    })
+}
+
+/// Names under which payloads say which vehicle they are of.
+const IDENTITIES: [&str; 12] = [
+    "vin",
+    "vehicle_id",
+    "vehicleid",
+    "vehicle",
+    "device_id",
+    "deviceid",
+    "device",
+    "imei",
+    "serial",
+    "serial_number",
+    "unit_id",
+    "id",
+];
+
+/// The text or integer of the message that most likely names the vehicle.
+pub(super) fn identity(root: &Node) -> Option<&str> {
+    IDENTITIES.iter().find_map(|wanted| {
+        let found = root.members.iter().find(|(name, member)| {
+            name.eq_ignore_ascii_case(wanted)
+                && member.seen == root.objects
+                && matches!(member.kind(), Kind::Text | Kind::Integer)
+        });
+        found.map(|(name, _)| name.as_str())
+    })
+}
+
+/// The topic pattern of a topic: as it is if it has a capture, else with one in the place of the
+/// level that names the vehicle.
+pub(super) fn pattern(topic: &str, known: &[String]) -> (String, bool) {
+    if topic.contains('{') {
+        return (topic.to_owned(), true);
+    }
+    let levels: Vec<&str> = topic.split('/').collect();
+    let is_name = |level: &str| level.len() >= 3 && level.bytes().any(|b| b.is_ascii_digit());
+    let at = levels
+        .iter()
+        .position(|level| known.iter().any(|name| name == level))
+        .or_else(|| levels.iter().position(|level| *level == "+"))
+        .or_else(|| levels.iter().position(|level| is_name(level)));
+    let Some(at) = at else { return (topic.to_owned(), false) };
+    let mut made = levels;
+    made[at] = "{vin}";
+    (made.join("/"), true)
+}

@@ -1,0 +1,220 @@
+//! What the samples have shown of one place of the payload.
+
+use std::{collections::HashMap, fmt};
+
+use jiff::Timestamp;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// Properties over all objects.
+const NAMES_MAX: usize = 2048;
+
+/// How deep a sample may nest, as for payloads.
+const DEPTH_MAX: usize = 32;
+
+/// How many different texts of a property are kept.
+const TEXTS_MAX: usize = 8;
+
+/// How long a kept text may be.
+const TEXT_CHARS_MAX: usize = 64;
+
+/// One place, over all samples.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// Values of any kind but null.
+    pub(super) seen: usize,
+    pub(super) nulls: usize,
+    pub(super) booleans: usize,
+    pub(super) integers: usize,
+    /// Of the integers.
+    pub(super) least: i128,
+    pub(super) most: i128,
+    /// Numbers with a fraction or an exponent, or past 64 bits.
+    pub(super) floats: usize,
+    pub(super) strings: usize,
+    /// Of the strings, those that are RFC 3339.
+    pub(super) times: usize,
+    /// Of the strings, those that hold nothing but a number.
+    pub(super) quoted: usize,
+    /// The first different ones.
+    pub(super) texts: Vec<String>,
+    pub(super) objects: usize,
+    /// In the order in which they were seen first.
+    pub(super) members: Vec<(String, Node)>,
+    places: HashMap<String, usize>,
+    pub(super) lists: usize,
+    pub(super) longest: usize,
+    pub(super) item: Option<Box<Node>>,
+    /// The latest time among integers and texts, as it stands in the sample.
+    pub(super) latest: Option<Timestamp>,
+}
+
+/// The one type of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Boolean,
+    Integer,
+    Number,
+    Text,
+    Object,
+    List,
+    /// Only null was seen, or nothing.
+    Nothing,
+    /// Several that no schema can join.
+    Mixed,
+}
+
+impl Node {
+    /// Its type.
+    pub(super) fn kind(&self) -> Kind {
+        let numbers = self.integers + self.floats;
+        let counts = [self.booleans, numbers, self.strings, self.objects, self.lists];
+        if counts.iter().filter(|count| **count > 0).count() > 1 {
+            return Kind::Mixed;
+        }
+        match counts.iter().position(|count| *count > 0) {
+            Some(0) => Kind::Boolean,
+            Some(1) if self.floats > 0 => Kind::Number,
+            Some(1) => Kind::Integer,
+            Some(2) => Kind::Text,
+            Some(3) => Kind::Object,
+            Some(_) => Kind::List,
+            None => Kind::Nothing,
+        }
+    }
+
+    /// The place of a member, made if it is new.
+    fn member(&mut self, name: &str) -> &mut Self {
+        let next = self.members.len();
+        let at = *self.places.entry(name.to_owned()).or_insert(next);
+        if at == next {
+            self.members.push((name.to_owned(), Self::default()));
+        }
+        &mut self.members[at].1
+    }
+
+    fn integer(&mut self, value: i128) {
+        (self.least, self.most) = match self.integers {
+            0 => (value, value),
+            _ => (self.least.min(value), self.most.max(value)),
+        };
+        self.integers += 1;
+    }
+
+    fn text(&mut self, text: &str) {
+        self.strings += 1;
+        if let Ok(time) = text.parse::<Timestamp>() {
+            self.times += 1;
+            self.latest = self.latest.max(Some(time));
+        }
+        let is_number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
+        self.quoted += usize::from(is_number(text));
+        let short = text.chars().count() <= TEXT_CHARS_MAX;
+        if short && self.texts.len() < TEXTS_MAX && !self.texts.iter().any(|known| known == text) {
+            self.texts.push(text.to_owned());
+        }
+    }
+}
+
+/// Reads one value into a node.
+pub(super) struct Learn<'n> {
+    pub(super) node: &'n mut Node,
+    /// How many properties there are so far.
+    pub(super) names: &'n mut usize,
+    pub(super) depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Learn<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Learn<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.node.nulls += 1;
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.node.seen += 1;
+        self.node.booleans += 1;
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.node.seen += 1;
+        self.node.integer(value.into());
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.node.seen += 1;
+        self.node.integer(value.into());
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.node.seen += 1;
+        self.node.floats += 1;
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.node.seen += 1;
+        self.node.text(text);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self { node, names, depth } = self;
+        deeper::<A::Error>(depth)?;
+        node.seen += 1;
+        node.lists += 1;
+        let item = node.item.get_or_insert_default();
+        let mut count = 0;
+        loop {
+            let learn = Learn { node: &mut *item, names: &mut *names, depth: depth + 1 };
+            if list.next_element_seed(learn)?.is_none() {
+                break;
+            }
+            count += 1;
+        }
+        node.longest = node.longest.max(count);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { node, names, depth } = self;
+        deeper::<A::Error>(depth)?;
+        node.seen += 1;
+        node.objects += 1;
+        while let Some(name) = map.next_key::<String>()? {
+            let before = node.members.len();
+            let member = node.member(&name);
+            map.next_value_seed(Learn { node: member, names: &mut *names, depth: depth + 1 })?;
+            *names += node.members.len() - before;
+            if *names > NAMES_MAX {
+                return Err(A::Error::custom(format!(
+                    "the samples have more than {NAMES_MAX} different properties"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bounds the depth.
+fn deeper<E: Error>(depth: usize) -> Result<(), E> {
+    if depth >= DEPTH_MAX {
+        return Err(E::custom(format!("it nests deeper than {DEPTH_MAX} levels")));
+    }
+    Ok(())
+}

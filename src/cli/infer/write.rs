@@ -1,0 +1,329 @@
+//! The schema and the mapping as text, with a comment beside each guess.
+
+use std::fmt::Write as _;
+
+use super::{
+    guess::{self, Time, is_plain, joined},
+    learned::{Kind, Node},
+};
+
+/// What the user has said.
+#[derive(Debug)]
+pub(super) struct Wish<'a> {
+    pub(super) name: &'a str,
+    pub(super) topic: Option<&'a str>,
+    /// Whether a time may be guessed.
+    pub(super) with_time: bool,
+}
+
+/// What was made of the samples.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) schema: String,
+    pub(super) mapping: String,
+    /// The topic pattern.
+    pub(super) topic: String,
+    pub(super) time: Option<Time>,
+    /// What the samples leave open.
+    pub(super) doubts: Vec<String>,
+}
+
+/// Why nothing can be made.
+pub(super) const NO_VEHICLE: &str = "neither the topic nor the samples name the vehicle; write the \
+                                     topic with {vin} in the place of its level";
+
+/// Makes both texts.
+///
+/// # Errors
+/// [`NO_VEHICLE`], or that no value is left.
+pub(super) fn draft(root: &Node, wish: &Wish<'_>) -> Result<Draft, &'static str> {
+    let points = guess::points(root);
+    let mut writer = Writer {
+        root,
+        points: points.as_ref().map(|(path, item)| (path.as_str(), *item)),
+        doubts: Vec::new(),
+        excluded: Vec::new(),
+        fields: 0,
+    };
+    let schema = writer.object(root, "", 0).ok_or("the samples hold no value")? + "\n";
+    if writer.fields == 0 {
+        return Err("the samples hold no value that a field can have");
+    }
+    let time = wish.with_time.then(|| writer.time()).flatten();
+    let identity = guess::identity(root);
+    let known = identity.and_then(|name| guess::at(root, name)).map(|node| node.texts.clone());
+    let guessed = format!("vehicles/{{vin}}/{}", wish.name);
+    let asked = wish.topic.unwrap_or(&guessed);
+    let (topic, has_capture) = guess::pattern(asked, &known.unwrap_or_default());
+    let vehicle = if has_capture {
+        let name = topic.split('/').find_map(|level| level.strip_prefix('{')?.strip_suffix('}'));
+        Vehicle::Capture(name.unwrap_or("vin").to_owned())
+    } else {
+        Vehicle::Field(identity.ok_or(NO_VEHICLE)?.to_owned())
+    };
+    let mapping = writer.mapping(wish, &topic, &vehicle, identity, time.as_ref());
+    Ok(Draft { schema, mapping, topic, time, doubts: writer.doubts })
+}
+
+/// What names the vehicle.
+enum Vehicle {
+    Capture(String),
+    Field(String),
+}
+
+struct Writer<'n> {
+    root: &'n Node,
+    points: Option<(&'n str, &'n Node)>,
+    doubts: Vec<String>,
+    /// Paths that are in the schema and cannot be fields, with the reason.
+    excluded: Vec<(String, &'static str)>,
+    fields: usize,
+}
+
+impl<'n> Writer<'n> {
+    fn doubt(&mut self, path: &str, what: &str) {
+        self.doubts.push(format!("`{path}` {what}"));
+    }
+
+    /// The schema of a place; nothing if it is left out, which is a doubt.
+    fn value(&mut self, node: &'n Node, path: &str, depth: usize) -> Option<String> {
+        let word = match node.kind() {
+            Kind::Boolean => "boolean",
+            Kind::Integer if node.most > i128::from(i64::MAX) && node.least < 0 => {
+                self.doubt(path, "holds integers of more than 64 bits; it is a number here");
+                "number"
+            }
+            Kind::Integer => "integer",
+            Kind::Number => "number",
+            Kind::Text => {
+                if node.quoted == node.strings {
+                    self.doubt(path, "is text in every sample, and nothing but numbers");
+                }
+                "string"
+            }
+            Kind::Object => return self.object(node, path, depth),
+            Kind::List => return self.list(node, path, depth),
+            Kind::Nothing => {
+                self.doubt(path, "is null or empty in every sample; it is left out");
+                return None;
+            }
+            Kind::Mixed => {
+                self.doubt(path, "has values of several types; a field has one, so it is left out");
+                return None;
+            }
+        };
+        self.fields += 1;
+        let bounds = match node.kind() {
+            Kind::Integer if word == "integer" && node.most > i128::from(i64::MAX) => {
+                r#", "minimum": 0, "maximum": 18446744073709551615"#
+            }
+            _ => "",
+        };
+        Some(match node.nulls {
+            0 => format!(r#"{{ "type": "{word}"{bounds} }}"#),
+            _ => format!(r#"{{ "type": ["{word}", "null"]{bounds} }}"#),
+        })
+    }
+
+    fn object(&mut self, node: &'n Node, path: &str, depth: usize) -> Option<String> {
+        let word = if node.nulls > 0 { r#"["object", "null"]"# } else { r#""object""# };
+        if guess::is_map(node) {
+            let (_, first) = node.members.first()?;
+            self.doubt(path, "has so many names that they are taken for data: a map");
+            let values = self.value(first, path, depth + 1)?;
+            return Some(format!(r#"{{ "type": {word}, "additionalProperties": {values} }}"#));
+        }
+        let pad = "  ".repeat(depth + 2);
+        let mut properties = Vec::new();
+        for (name, member) in &node.members {
+            let inner = joined(path, name);
+            if !is_plain(name) {
+                self.doubt(&inner, "has a name that no path can say; it is left out");
+                continue;
+            }
+            // A field of the message goes on every point, where the element's has its name.
+            let is_hidden = depth == 0
+                && self.points.is_some_and(|(_, item)| item.members.iter().any(|m| m.0 == *name));
+            if is_hidden {
+                self.doubt(&inner, "has the name of a field of each sample; it is left out");
+                continue;
+            }
+            if let Some(schema) = self.value(member, &inner, depth + 2) {
+                let name = quoted(name);
+                properties.push(format!("{pad}{name}: {schema}"));
+            }
+        }
+        if properties.is_empty() {
+            self.doubt(if path.is_empty() { "the payload" } else { path }, "holds nothing to keep");
+            return None;
+        }
+        let (outer, close) = ("  ".repeat(depth + 1), "  ".repeat(depth));
+        let properties = properties.join(",\n");
+        Some(format!(
+            "{{\n{outer}\"type\": {word},\n{outer}\"properties\": {{\n{properties}\n{outer}}}\n\
+             {close}}}"
+        ))
+    }
+
+    fn list(&mut self, node: &'n Node, path: &str, depth: usize) -> Option<String> {
+        let item = node.item.as_deref()?;
+        let word = if node.nulls > 0 { r#"["array", "null"]"# } else { r#""array""# };
+        match item.kind() {
+            Kind::List => {
+                self.doubt(path, "is a list of lists; it is left out");
+                return None;
+            }
+            Kind::Object if self.points.is_none_or(|(points, _)| points != path) => {
+                let fields = self.fields;
+                let items = self.object(item, path, depth + 1)?;
+                self.fields = fields;
+                self.excluded.push((path.to_owned(), "a list of objects"));
+                self.doubt(
+                    path,
+                    "is one more list of objects; a mapping of its own may have it as `points`",
+                );
+                return Some(format!(r#"{{ "type": {word}, "items": {items} }}"#));
+            }
+            _ => {}
+        }
+        let items = self.value(item, path, depth + 1)?;
+        Some(format!(r#"{{ "type": {word}, "items": {items} }}"#))
+    }
+
+    /// The point's time: that of the element before that of the message.
+    fn time(&mut self) -> Option<Time> {
+        let of_element = self.points.and_then(|(path, item)| guess::time(item, path));
+        let found = of_element.or_else(|| guess::time(self.root, ""));
+        if found.is_none() {
+            self.doubts.push(
+                "no value looks like the time of a point: points get the time of receipt"
+                    .to_owned(),
+            );
+        }
+        found
+    }
+
+    /// The mapping's text.
+    fn mapping(
+        &mut self,
+        wish: &Wish<'_>,
+        topic: &str,
+        vehicle: &Vehicle,
+        identity: Option<&str>,
+        time: Option<&Time>,
+    ) -> String {
+        let name = wish.name;
+        let samples = self.root.objects;
+        let mut text = format!(
+            "# Made by `fleetline infer` from {samples} sample(s): a start, to be read and mended.\n"
+        );
+        for doubt in &self.doubts {
+            // A name of the payload may hold anything, and a comment ends with its line.
+            let doubt: String = doubt.chars().filter(|one| !one.is_control()).collect();
+            writeln!(text, "# doubt: {doubt}").expect("writing to a string");
+        }
+        let mut line = |key: &str, value: &str, why: &str| {
+            let why = if why.is_empty() { String::new() } else { format!("   # {why}") };
+            writeln!(text, "{key:<11} = {value}{why}").expect("writing to a string");
+        };
+        let asked = match wish.topic {
+            None => "a guess; write yours, with {vin} where the vehicle stands",
+            Some(asked) if asked != topic => "{vin} stands where the vehicle did",
+            Some(_) => "",
+        };
+        line("\n[[mapping]]\nname       ", &quoted(name), "");
+        line("topic", &quoted(topic), asked);
+        line("format", "\"json\"", "");
+        line("schema", &quoted(&format!("{name}.schema.json")), "");
+        line("measurement", &quoted(&name.replace('-', "_")), "");
+        let tag = match vehicle {
+            Vehicle::Capture(capture) => {
+                let why = match identity {
+                    Some(field) => format!("the payload has `{field}`, which may name it too"),
+                    None => String::new(),
+                };
+                line("vehicle", &quoted(&format!("{{{capture}}}")), &why);
+                capture
+            }
+            Vehicle::Field(field) => {
+                line("vehicle", &quoted(field), "the topic does not name it");
+                field
+            }
+        };
+        line("tags", &format!("[{}]", quoted(tag)), &self.tag_ideas(tag));
+        if let Some(Time { path, unit }) = time {
+            let value = format!("{{ field = {}, unit = \"{unit}\" }}", quoted(path));
+            line("time", &value, "its values lie between 2000 and 2100 in this unit");
+        }
+        if let Some((path, _)) = self.points {
+            line("points", &quoted(path), "the longest list of objects: a point each");
+        }
+        if let Vehicle::Capture(capture) = vehicle {
+            self.exclude_name(capture);
+        }
+        self.fields_text(&mut text, time);
+        text
+    }
+
+    /// A payload's value cannot have the tag's name.
+    fn exclude_name(&mut self, name: &str) {
+        for (path, node) in [("", self.root)].into_iter().chain(self.points) {
+            if node.members.iter().any(|(member, _)| member == name) {
+                self.excluded.push((joined(path, name), "it has the name of the tag"));
+            }
+        }
+    }
+
+    /// `fields`: what is excluded, and what has a name that stores keep.
+    fn fields_text(&self, text: &mut String, time: Option<&Time>) {
+        let mut all: Vec<String> = Vec::new();
+        if !self.excluded.is_empty() {
+            let paths: Vec<String> = self.excluded.iter().map(|(path, _)| quoted(path)).collect();
+            for (path, why) in &self.excluded {
+                writeln!(text, "# `{path}` is excluded: {why}").expect("writing to a string");
+            }
+            all.push(format!("exclude = [{}]", paths.join(", ")));
+        }
+        let renamed: Vec<String> = [("", self.root)]
+            .into_iter()
+            .chain(self.points)
+            .filter(|(_, node)| node.members.iter().any(|(name, _)| name == "time"))
+            .map(|(path, _)| joined(path, "time"))
+            .filter(|path| time.is_none_or(|time| time.path != *path))
+            .map(|path| format!("{} = \"sent_time\"", quoted(&path)))
+            .collect();
+        if !renamed.is_empty() {
+            all.push(format!("rename = {{ {} }}", renamed.join(", ")));
+        }
+        if !all.is_empty() {
+            writeln!(text, "fields      = {{ {} }}", all.join(", ")).expect("writing to a string");
+        }
+    }
+
+    /// Texts with few values, which may be tags.
+    fn tag_ideas(&self, taken: &str) -> String {
+        const FEW: usize = 4;
+        let is_idea = |node: &Node| {
+            node.kind() == Kind::Text
+                && node.texts.len() <= FEW
+                && node.strings > node.texts.len()
+                && node.times == 0
+                && node.nulls == 0
+        };
+        let members = self.root.members.iter();
+        let ideas: Vec<&str> = members
+            .filter(|(name, node)| name != taken && is_plain(name) && is_idea(node))
+            .map(|(name, _)| name.as_str())
+            .take(FEW)
+            .collect();
+        match ideas.is_empty() {
+            true => String::new(),
+            false => format!("few values, so perhaps tags: {}", ideas.join(", ")),
+        }
+    }
+}
+
+/// A text in quotes, as JSON and TOML both read it.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}

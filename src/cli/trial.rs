@@ -1,0 +1,82 @@
+//! A payload tried against the mappings: what `check --payload` tells of it, and what `decode` notes
+//! beside its lines.
+
+use std::{num::NonZeroU16, path::Path};
+
+use crate::{
+    cli::failure::Failure,
+    mapping::{Plans, TopicMatch},
+    model::ShardCount,
+    spool::EntryBuffer,
+    uplink::{Limits, Message, TopicMemo, Transcoder, look},
+};
+
+/// What became of a payload.
+#[derive(Debug)]
+pub(in crate::cli) struct Trial {
+    /// How many points it gave.
+    pub(in crate::cli) points: u32,
+    /// Why it, or a mapping of it, failed.
+    pub(in crate::cli) problems: Vec<String>,
+    /// What is most likely not meant.
+    pub(in crate::cli) notes: Vec<String>,
+}
+
+/// Tries one payload.
+pub(in crate::cli) fn run(plans: &Plans, limits: &Limits, message: &Message<'_>) -> Trial {
+    let mut transcoder = Transcoder::new(limits.clone(), ShardCount(NonZeroU16::MIN));
+    let mut lines = [EntryBuffer::new()];
+    let done = transcoder.transcode(plans, message, &mut TopicMemo::default(), &mut lines);
+    let mut problems: Vec<String> = transcoder
+        .failures()
+        .iter()
+        .map(|failure| {
+            format!("mapping {}: {}: {}", failure.mapping, failure.cause, failure.detail)
+        })
+        .collect();
+    if !done.mapped {
+        problems.push(format!("no mapping takes the topic `{}`", message.topic));
+    }
+    let mut notes = notes(plans, message);
+    if done.points == 0 && problems.is_empty() {
+        notes.push(format!(
+            "no point: {} filtered, {} without any field",
+            done.points_filtered, done.points_empty
+        ));
+    }
+    Trial { points: done.points, problems, notes }
+}
+
+/// What looks wrong with a payload even where it is taken.
+pub(in crate::cli) fn notes(plans: &Plans, message: &Message<'_>) -> Vec<String> {
+    let mut matched = TopicMatch::default();
+    plans.find(message.topic, &mut matched);
+    let plans = matched.plans().iter().map(|at| &plans.plans()[*at]);
+    let noted = plans.filter_map(|plan| {
+        let words = look::length_prefix(plan, message.payload)?;
+        Some(format!("mapping {}: {}", plan.name, words.text))
+    });
+    noted.collect()
+}
+
+/// The bytes of a payload file.
+///
+/// # Errors
+/// It cannot be read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a payload file is the user's own, read once, and nothing of it must survive a crash"
+)]
+pub(in crate::cli) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let shown = || file.display().to_string();
+    std::fs::read(file).map_err(|source| Failure::failed(PayloadError { file: shown(), source }))
+}
+
+/// A payload file cannot be read; the user checks its path.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the payload `{file}`")]
+struct PayloadError {
+    file: String,
+    #[source]
+    source: std::io::Error,
+}

@@ -1,0 +1,244 @@
+//! What the bytes of a payload look like, for whoever has to find out why they were not taken.
+//!
+//! Guesses, and told as such: they decide nothing. First bytes and lengths are looked at, and at
+//! most one pass over the payload is made.
+
+use crate::{
+    mapping::{Decoder, Framing, Plan, Select},
+    model::Cause,
+    uplink::{Message, framing, trouble::shown},
+};
+
+/// What bytes look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// Where this word has been told, `text` says nothing new.
+    pub(crate) key: &'static str,
+    /// The sentence.
+    pub(crate) text: String,
+}
+
+/// Made of its key and its sentence.
+fn words(key: &'static str, text: impl Into<String>) -> Words {
+    Words { key, text: text.into() }
+}
+
+/// What a payload that was not taken looks like, if the cause may come of that.
+pub(crate) fn words_of_failure(plan: &Plan, payload: &[u8], cause: Cause) -> Option<Words> {
+    let may = matches!(
+        cause,
+        Cause::PayloadTruncated
+            | Cause::PayloadMalformed
+            | Cause::PayloadNotUtf8
+            | Cause::PayloadMismatch
+            | Cause::PayloadTooDeep
+            | Cause::TooManyElements
+            | Cause::TooManyPoints
+            | Cause::TimeInvalid
+            | Cause::TimeOutOfBounds
+            | Cause::VehicleInvalid
+    );
+    may.then(|| as_other(plan, payload).or_else(|| length_prefix(plan, payload))).flatten()
+}
+
+/// The lengths that seem to stand in front of the messages of a payload: also of one that was
+/// taken, because such a length passes for a field now and then.
+pub(crate) fn length_prefix(plan: &Plan, payload: &[u8]) -> Option<Words> {
+    let is_bare = plan.framing == Framing::None && plan.select == Select::Topic;
+    if !is_bare || !matches!(plan.decoder, Decoder::Protobuf(_)) {
+        return None;
+    }
+    let framings = [(Framing::Grpc, "grpc"), (Framing::Delimited, "delimited")];
+    framings.into_iter().find_map(|(one, name)| {
+        let count = framing::count(one, payload).filter(|_| begins_with_field(one, payload))?;
+        let what = match count {
+            1 => "its length stood in front".to_owned(),
+            _ => format!("the lengths of {count} messages stood in front of them"),
+        };
+        Some(words("framing", format!("it looks as if {what}: `framing = \"{name}\"`")))
+    })
+}
+
+/// Whether the first message behind a header begins with the tag of a field.
+fn begins_with_field(framing: Framing, payload: &[u8]) -> bool {
+    let first = framing::Frames::new(framing, payload).next().and_then(Result::ok);
+    let tag = first.and_then(|frame| frame.of(payload).first().copied());
+    tag.is_some_and(|tag| tag >> 3 != 0 && matches!(tag & 7, 0 | 1 | 2 | 3 | 5))
+}
+
+/// What another format than the mapping's a payload looks like.
+fn as_other(plan: &Plan, payload: &[u8]) -> Option<Words> {
+    if payload.is_empty() {
+        return Some(words("empty", "the payload is empty"));
+    }
+    if let Some(name) = compressed(payload) {
+        return Some(words(name, format!("it looks like {name}; send it uncompressed")));
+    }
+    match &plan.decoder {
+        Decoder::Avro(_) => avro_header(payload, plan).or_else(|| as_text(payload)),
+        Decoder::Protobuf(_) => confluent(payload, plan).or_else(|| as_text(payload)),
+        Decoder::Json(_) => confluent(payload, plan)
+            .filter(|_| payload.get(5).is_some_and(|byte| matches!(byte, b'{' | b'[')))
+            .or_else(|| as_binary_json(payload))
+            .or_else(|| as_text(payload).filter(|words| !matches!(words.key, "JSON" | "text"))),
+        Decoder::LineProtocol => {
+            as_text(payload).filter(|words| matches!(words.key, "JSON" | "XML"))
+        }
+    }
+}
+
+/// The name of a compression.
+fn compressed(payload: &[u8]) -> Option<&'static str> {
+    Some(match payload {
+        [0x1f, 0x8b, ..] => "gzip",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        [0x04, 0x22, 0x4d, 0x18, ..] => "lz4",
+        [0xff, 0x06, 0x00, 0x00, b's', b'N', b'a', b'P', b'p', b'Y', ..] => "snappy",
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, ..] => "bzip2",
+        [b'P', b'K', 3, 4, ..] => "a zip archive",
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] if !is_text(payload) => "zlib",
+        _ => return None,
+    })
+}
+
+/// The headers that Avro data may have and this mapping does not expect.
+fn avro_header(payload: &[u8], plan: &Plan) -> Option<Words> {
+    match payload {
+        [b'O', b'b', b'j', 1, ..] => Some(words(
+            "Obj",
+            "it begins with `Obj` 1: an Avro container file; send the datum alone",
+        )),
+        [0xc3, 0x01, rest @ ..] if !matches!(plan.select, Select::AvroSingleObject { .. }) => {
+            let fingerprint = u64::from_le_bytes(*rest.first_chunk()?);
+            Some(words(
+                "C3 01",
+                format!(
+                    "it begins with C3 01 and the fingerprint {fingerprint:016x}: Avro's \
+                     single-object encoding; `select = \"avro-single-object\"`"
+                ),
+            ))
+        }
+        _ => confluent(payload, plan),
+    }
+}
+
+/// Confluent's header, which the mapping does not expect.
+fn confluent(payload: &[u8], plan: &Plan) -> Option<Words> {
+    if matches!(plan.select, Select::Confluent { .. }) || payload.len() < 6 {
+        return None;
+    }
+    let id = confluent_id(payload)?;
+    Some(words(
+        "Confluent",
+        format!(
+            "it begins with 0 and the id {id}: Confluent's framing; `select = \"confluent\"` and \
+             `schema-id = {id}`"
+        ),
+    ))
+}
+
+/// The id of a Confluent header.
+fn confluent_id(payload: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(*payload.strip_prefix(&[0])?.first_chunk()?))
+}
+
+/// Text where bytes are expected.
+fn as_text(payload: &[u8]) -> Option<Words> {
+    if !is_text(payload) {
+        return None;
+    }
+    let text = payload.trim_ascii();
+    let ends = |open: u8, close: u8| text.first() == Some(&open) && text.last() == Some(&close);
+    if ends(b'{', b'}') || ends(b'[', b']') {
+        return Some(words("JSON", "it looks like JSON text"));
+    }
+    if ends(b'<', b'>') {
+        return Some(words("XML", "it looks like XML"));
+    }
+    if text.len() >= 8 && text.len().is_multiple_of(2) && text.iter().all(u8::is_ascii_hexdigit) {
+        return Some(words("hexadecimal", "it looks like hexadecimal digits; send the bytes"));
+    }
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+    let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+    if text.len() >= 8 && text.len().is_multiple_of(4) && digits.iter().all(is_base64) {
+        return Some(words("base64", "it looks like base64; send the bytes"));
+    }
+    (text.len() >= 8).then(|| words("text", "it looks like plain text"))
+}
+
+/// Whether all of it is printable.
+fn is_text(payload: &[u8]) -> bool {
+    str::from_utf8(payload)
+        .is_ok_and(|text| !text.chars().any(|one| one.is_control() && !one.is_ascii_whitespace()))
+}
+
+/// Formats that are taken for JSON by who speaks of it.
+fn as_binary_json(payload: &[u8]) -> Option<Words> {
+    if is_text(payload) {
+        return None;
+    }
+    Some(match payload.first()? {
+        0x80..=0x8f | 0xde | 0xdf => words("MessagePack", "it looks like MessagePack"),
+        0xa0..=0xbf => words("CBOR", "it looks like CBOR"),
+        _ => return None,
+    })
+}
+
+/// What a message has that no mapping of its topic takes, and what they take.
+#[cold]
+pub(crate) fn unselected<'p>(
+    plans: impl Iterator<Item = &'p Plan> + Clone,
+    message: &Message<'_>,
+) -> String {
+    let all = |pick: fn(&Select) -> Option<String>| {
+        let mut all: Vec<String> = plans.clone().filter_map(|plan| pick(&plan.select)).collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    let ids = all(|select| match select {
+        Select::Confluent { schema_id, .. } => Some(schema_id.to_string()),
+        _ => None,
+    });
+    let fingerprints = all(|select| match select {
+        Select::AvroSingleObject { fingerprint } => Some(format!("{fingerprint:016x}")),
+        _ => None,
+    });
+    let types = all(|select| match select {
+        Select::ContentType(wanted) => Some(format!("`{wanted}`")),
+        _ => None,
+    });
+    let single_object = message.payload.strip_prefix(&[0xc3, 0x01]);
+    let fingerprint = single_object.and_then(|rest| rest.first_chunk()).copied();
+    let found = [
+        (ids, confluent_id(message.payload).map(|id| id.to_string()), "schema id", NO_CONFLUENT),
+        (
+            fingerprints,
+            fingerprint.map(|bytes| format!("{:016x}", u64::from_le_bytes(bytes))),
+            "fingerprint",
+            "no single-object header (C3 01 and a fingerprint)",
+        ),
+        (
+            types,
+            message.content_type.map(|found| format!("`{}`", shown(found.as_bytes()))),
+            "content type",
+            "no content type",
+        ),
+    ];
+    let mut told = String::new();
+    for (taken, found, what, absent) in found.into_iter().filter(|found| !found.0.is_empty()) {
+        told.push_str(if told.is_empty() { ": " } else { "; " });
+        let list = taken.join(", ");
+        told.push_str(&match found {
+            Some(found) if taken.contains(&found) => {
+                format!("{what} {found} of another message (its indexes differ)")
+            }
+            Some(found) => format!("{what} {found}; the mappings of this topic take {list}"),
+            None => format!("{absent}; the mappings of this topic take {what} {list}"),
+        });
+    }
+    told
+}
+
+/// What is told of a payload without Confluent's header.
+const NO_CONFLUENT: &str = "no Confluent header (0 and an id)";
