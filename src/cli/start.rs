@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::{
-        check, dead_letter, decode, demo, health,
+        check, dead_letter, decode, demo, health, infer,
         output::{Output, complain},
         query, serve, simulate, spool,
     },
@@ -30,6 +30,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments, &sources, &mut output),
         Command::Check(arguments) => check::run(&arguments, &sources, &mut output),
         Command::Decode(arguments) => decode::run(&arguments, &sources, &mut output),
+        Command::Infer(arguments) => infer::run(&arguments, &sources, &mut output),
         Command::Query(arguments) => query::run(&arguments, &sources, &mut output),
         Command::Health(arguments) => health::run(&arguments, &sources, &mut output),
         Command::Spool(arguments) => spool::run(&arguments, &sources, &mut output),
@@ -83,6 +84,7 @@ pub(super) enum Command {
     Demo(demo::Arguments),
     Check(check::Arguments),
     Decode(decode::Arguments),
+    Infer(infer::Arguments),
     Query(Box<query::Arguments>),
     Health(health::Arguments),
     Spool(spool::Arguments),

@@ -1,5 +1,5 @@
-//! A payload tried against the mappings: what `check --payload` tells of it, and what `decode` notes
-//! beside its lines.
+//! A payload tried against the mappings: what `check --payload` tells of it, and what `decode`
+//! notes beside its lines.
 
 use std::{num::NonZeroU16, path::Path};
 

@@ -41,6 +41,17 @@ pub(crate) fn words_of_failure(plan: &Plan, payload: &[u8], cause: Cause) -> Opt
     may.then(|| as_other(plan, payload).or_else(|| length_prefix(plan, payload))).flatten()
 }
 
+/// What a file looks like that no mapping takes yet and that is not JSON.
+pub(crate) fn bytes(file: &[u8]) -> Option<Words> {
+    if let Some(name) = compressed(file) {
+        return Some(words(name, format!("it looks like {name}")));
+    }
+    if file.starts_with(b"Obj\x01") {
+        return Some(words("Obj", "it begins with `Obj` 1: an Avro container file"));
+    }
+    as_binary_json(file).or_else(|| as_text(file).filter(|words| words.key != "JSON"))
+}
+
 /// The lengths that seem to stand in front of the messages of a payload: also of one that was
 /// taken, because such a length passes for a field now and then.
 pub(crate) fn length_prefix(plan: &Plan, payload: &[u8]) -> Option<Words> {

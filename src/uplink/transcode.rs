@@ -19,7 +19,7 @@ use std::{
 };
 
 use crate::{
-    mapping::{Decoder, Plan, Plans, Source, TopicMatch, names},
+    mapping::{Decoder, Plan, Plans, Source, names},
     model::{Cause, ShardCount, ShardId, UnixNanos},
     uplink::{
         DecodeError, LastLines, Limits, Lines, Slots, TopicMemo, decode,

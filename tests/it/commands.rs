@@ -140,6 +140,7 @@ fn every_command_helps_with_an_example() {
         &["serve"][..],
         &["check"],
         &["decode"],
+        &["infer"],
         &["health"],
         &["query"],
         &["query", "sql"],

@@ -19,10 +19,10 @@ pub(super) fn points(root: &Node) -> Option<(String, &Node)> {
             let item = member.item.as_deref().filter(|item| item.kind() == Kind::Object);
             match (member.kind(), item) {
                 (Kind::Object, _) if !is_map(member) => open.push((path, member)),
-                (Kind::List, Some(item)) => {
-                    if found.as_ref().is_none_or(|(.., longest)| member.longest > *longest) {
-                        found = Some((path, item, member.longest));
-                    }
+                (Kind::List, Some(item))
+                    if found.as_ref().is_none_or(|(.., longest)| member.longest > *longest) =>
+                {
+                    found = Some((path, item, member.longest));
                 }
                 _ => {}
             }
