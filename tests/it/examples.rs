@@ -273,6 +273,12 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
         place.start(&typed, up_to).stop();
         return Ok(());
     }
+    if typed.starts_with("fleetline spool reshard") {
+        // Nobody may be using the data directory, so it has one of its own.
+        let own = "env FLEETLINE_DATA_DIR=./resharded";
+        place.start(&format!("{own} fleetline serve"), "fleetline ready").stop();
+        typed = format!("{own} {typed}");
+    }
     for (usual, here) in [
         ("mqtt://127.0.0.1:1883", format!("mqtt://{mqtt}")),
         ("http://127.0.0.1:8080", format!("http://{http}")),
