@@ -47,6 +47,9 @@ impl Place {
                 }
             }
         }
+        // What the operator brings: a payload of a fleet that no shipped schema knows.
+        fs::write(place.path("sample.json"), r#"{"ts":1790000000000,"kmh":3.5,"on":true}"#)
+            .unwrap();
         place
     }
 
@@ -192,7 +195,8 @@ fn furnish(place: &Place, mqtt: &str) {
         rest >>= 7;
     }
     payload.push(u8::try_from(rest).unwrap());
-    fs::write(place.path("payload.bin"), payload).unwrap();
+    fs::write(place.path("payload.bin"), &payload).unwrap();
+    fs::write(place.path("sample.bin"), payload).unwrap();
     fs::write(place.path("report.sql"), "SELECT vin, soc FROM telemetry").unwrap();
     fs::create_dir(place.path("drives")).unwrap();
     let drive =
@@ -352,12 +356,12 @@ fn the_readme_works_from_its_first_line_to_its_last() {
             }
             appliance = Some(place.start(&typed, "fleetline ready mqtt=127.0.0.1:"));
         } else {
-            let running = appliance.as_ref().expect("the README serves first");
-            let mut typed = typed
-                .replace("127.0.0.1:8080", &running.address("http="))
-                .replace("--duration 1m", "--duration 3s");
-            if typed.starts_with("fleetline simulate") {
-                typed = format!("{typed} --target mqtt://{}", running.address("mqtt="));
+            let mut typed = typed.replace("--duration 1m", "--duration 3s");
+            if let Some(running) = &appliance {
+                typed = typed.replace("127.0.0.1:8080", &running.address("http="));
+                if typed.starts_with("fleetline simulate") {
+                    typed = format!("{typed} --target mqtt://{}", running.address("mqtt="));
+                }
             }
             let output = place.run(&typed);
             let error = String::from_utf8_lossy(&output.stderr);
