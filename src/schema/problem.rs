@@ -20,13 +20,6 @@ impl Problem {
         Self { file: file.to_owned(), line: None, what: what.into() }
     }
 
-    /// A problem at a byte offset of a file's text.
-    #[must_use]
-    pub fn at(file: &str, text: &str, offset: usize, what: impl Into<String>) -> Self {
-        let line = line_of(text, offset);
-        Self { file: file.to_owned(), line: Some(line), what: what.into() }
-    }
-
     /// JSON that does not parse.
     pub(crate) fn of_json(file: &str, error: &serde_json::Error) -> Self {
         let told = error.to_string();
@@ -34,13 +27,6 @@ impl Problem {
         let line = u32::try_from(error.line()).ok().filter(|line| *line > 0);
         Self { file: file.to_owned(), line, what: format!("not the JSON expected here: {what}") }
     }
-}
-
-/// The line, from 1, of a byte offset.
-fn line_of(text: &str, offset: usize) -> u32 {
-    let before = text.as_bytes().iter().take(offset);
-    let newlines = before.filter(|byte| **byte == b'\n').count();
-    u32::try_from(newlines + 1).unwrap_or(u32::MAX)
 }
 
 impl fmt::Display for Problem {

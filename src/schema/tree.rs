@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::schema::Problem;
+use crate::schema::{Problem, Source};
 
 /// How deep values may nest: far more than any schema that people or generators write, far less
 /// than a thread's stack holds.
@@ -70,7 +70,8 @@ impl Node {
     ///
     /// # Errors
     /// It is no JSON, or nests too deep.
-    pub(super) fn parse(file: &str, text: &str) -> Result<Self, Problem> {
+    pub(super) fn parse(source: &Source) -> Result<Self, Problem> {
+        let Source { path: file, text, .. } = source;
         // Whether it is JSON at all serde_json says, which walks without recursion here. Its words
         // for a value are the clearer ones.
         serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| {
@@ -78,7 +79,7 @@ impl Node {
             Problem::of_json(file, &clearer.unwrap_or(error))
         })?;
         let mut reader = Reader { text, at: 0, depth: 0 };
-        reader.value().map_err(|what| Problem::at(file, text, reader.at, what))
+        reader.value().map_err(|what| source.problem(reader.at, what))
     }
 
     /// The members of an object; none of anything else.
@@ -280,11 +281,17 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Sources;
+
+    fn parse(text: &str) -> Result<Node, Problem> {
+        let sources = Sources::from_texts([("x".to_owned(), text.to_owned())]);
+        Node::parse(sources.find("x").unwrap())
+    }
 
     #[test]
     fn values_know_where_they_begin() {
         let text = "{ \"a\\u0062\": [1, -2.5e3, true],\n \"c\":{\"a\":null, \"a\":\"\\\"\"} }";
-        let tree = Node::parse("x", text).unwrap();
+        let tree = parse(text).unwrap();
         let [list, object] = tree.members() else { panic!("{tree:?}") };
         assert_eq!((&*list.name, list.node.at), ("ab", 13));
         assert!(matches!(&list.node.items()[1].value, Value::Number(text) if &**text == "-2.5e3"));
@@ -294,13 +301,13 @@ mod tests {
 
     #[test]
     fn nesting_is_bounded_whatever_nests() {
-        let told = |text: &str| Node::parse("x", text).map(|_| ()).unwrap_err().to_string();
+        let told = |text: &str| parse(text).map(|_| ()).unwrap_err().to_string();
         let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
         assert_eq!(told(&deep), "x:1: nests deeper than 100 objects and lists");
         let deep = format!("{}1{}", "{\"a\":\n".repeat(101), "}".repeat(101));
         assert_eq!(told(&deep), "x:101: nests deeper than 100 objects and lists");
         let fits = format!("{}1{}", "{\"a\":".repeat(100), "}".repeat(100));
-        assert!(Node::parse("x", &fits).is_ok());
+        assert!(parse(&fits).is_ok());
         assert_eq!(told("{\n\"a\" 1}"), "x:2: not the JSON expected here: expected `:`");
     }
 }

@@ -27,19 +27,18 @@ impl<'a, 'p> Table<'a, 'p> {
         offset: usize,
         problems: &'p mut Vec<Problem>,
     ) -> Self {
-        let line = Problem::at(&source.path, &source.text, offset, "").line.unwrap_or(1);
+        let line = source.line(offset);
         Self { source, table, line, problems }
     }
 
     /// Notes a problem at a byte offset.
     fn problem(&mut self, offset: usize, what: impl Into<String>) {
-        self.problems.push(Problem::at(&self.source.path, &self.source.text, offset, what));
+        self.problems.push(self.source.problem(offset, what));
     }
 
     /// A value with its line.
     fn placed<T>(&self, offset: usize, value: T) -> Placed<T> {
-        let line = Problem::at(&self.source.path, &self.source.text, offset, "").line;
-        Placed { value, line: line.unwrap_or(1) }
+        Placed { value, line: self.source.line(offset) }
     }
 
     /// Refuses every key that is not known, naming the nearest one that is.

@@ -115,6 +115,9 @@ pub(crate) struct MappingText {
     pub(crate) framing: Framing,
 }
 
+/// How many faults of TOML are told of one file: past some, each follows from those before.
+const ERRORS_MAX: usize = 100;
+
 /// The keys of a mapping file.
 const ROOT_KEYS: &[&str] = &["mapping"];
 
@@ -156,10 +159,10 @@ pub(crate) fn read(
         return Vec::new();
     }
     let (root, errors) = DeTable::parse_recoverable(&source.text);
-    for error in &errors {
+    for error in errors.iter().take(ERRORS_MAX) {
         let at = error.span().map_or(0, |span| span.start);
         let what = error.message().replace('\n', ", ");
-        problems.push(Problem::at(&source.path, &source.text, at, what));
+        problems.push(source.problem(at, what));
     }
     if !errors.is_empty() {
         return Vec::new();
@@ -182,12 +185,10 @@ pub(crate) fn read(
                 table.refuse_unknown(MAPPING_KEYS, "a mapping has no such key");
                 found.extend(read_mapping(&mut table));
             }
-            _ => problems.push(Problem::at(
-                &source.path,
-                &source.text,
-                entry.span().start,
-                "`mapping` must be tables; write [[mapping]]",
-            )),
+            _ => {
+                let what = "`mapping` must be tables; write [[mapping]]";
+                problems.push(source.problem(entry.span().start, what));
+            }
         }
     }
     found

@@ -146,7 +146,7 @@ impl Definitions {
 fn read(source: &Source) -> Result<Node, Problem> {
     match source.fault() {
         Some(problem) => Err(problem),
-        None => Node::parse(&source.path, &source.text),
+        None => Node::parse(source),
     }
 }
 

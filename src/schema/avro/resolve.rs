@@ -64,8 +64,8 @@ struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     /// Notes a problem where a value stands.
     fn tell(&mut self, node: &tree::Node, what: impl Into<String>) {
-        let text = self.sources.find(self.here).map_or("", |source| &source.text);
-        self.problems.insert(Problem::at(self.here, text, node.at, what));
+        let source = self.sources.find(self.here);
+        self.problems.extend(source.map(|source| source.problem(node.at, what)));
     }
 
     /// A definition, in the file that has it.

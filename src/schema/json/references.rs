@@ -77,13 +77,15 @@ fn unescaped(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Sources;
 
     #[test]
     fn references_go_anywhere_in_the_file() {
         let text = r##"{"$id": "https://x.test/m#", "a": {"b/c~d": [{"x y": true}]},
             "r": ["#", "#/a/b~1c~0d/0/x%20y", "https://x.test/m#/a", "other.json#/a", "#here",
                   "#/a/b~1c~0e", 5, "#/a/%zz"]}"##;
-        let root = Node::parse("m", text).unwrap();
+        let sources = Sources::from_texts([("m".to_owned(), text.to_owned())]);
+        let root = Node::parse(sources.find("m").unwrap()).unwrap();
         let references = References::new(&root);
         let at = |node: &Node| text[node.at..].chars().take(4).collect::<String>();
         let list = root.get("r").unwrap().items();

@@ -79,5 +79,5 @@ fn compile(source: &Source) -> Result<JsonSchema, Problem> {
     if let Some(problem) = source.fault() {
         return Err(problem);
     }
-    shaper::compile(source, &Node::parse(&source.path, &source.text)?)
+    shaper::compile(source, &Node::parse(source)?)
 }

@@ -53,7 +53,7 @@ pub(super) fn compile(source: &Source, root: &Node) -> Result<JsonSchema, Proble
         }
         _ => {
             let what = "it must be an object with `properties`: a payload is one";
-            return Err(Problem::at(&source.path, &source.text, at, what));
+            return Err(source.problem(at, what));
         }
     };
     "the payload".clone_into(&mut shaper.records[root.0].name);
@@ -91,7 +91,7 @@ struct Value {
 impl<'a> Shaper<'a> {
     /// Something that no field can hold, with the line that says so.
     fn unsupported(&self, node: &Node, what: impl Into<String>) -> Kind {
-        let line = Problem::at(&self.source.path, &self.source.text, node.at, "").line;
+        let line = Some(self.source.line(node.at));
         Kind::Unsupported(Unsupported { what: what.into(), line })
     }
 

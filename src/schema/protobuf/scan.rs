@@ -24,7 +24,7 @@ pub(super) struct Import {
 pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
     let mut scan = Scan { text: &source.text, at: 0 };
     let is_in_doubt = source.fault().is_some();
-    let problem = |at, what: &str| Err(Problem::at(&source.path, &source.text, at, what));
+    let problem = |at, what: &str| Err(source.problem(at, what));
     let mut imports = Vec::new();
     let mut depth = 0_usize;
     let mut statement: Vec<Token<'_>> = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
         match token {
             // What is not UTF-8 does no harm in a comment, which this walk goes over.
             Token::Text(text) | Token::Word(text) if is_in_doubt && text.contains('\u{fffd}') => {
-                let line = Problem::at(&source.path, &source.text, at, "").line.unwrap_or(1);
+                let line = source.line(at);
                 return problem(at, &format!("line {line} is not UTF-8; save it as UTF-8"));
             }
             Token::Sign('{' | '[' | '(' | '<') => depth += 1,
@@ -44,7 +44,7 @@ pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
         }
         if token == Token::Sign(';') || token == Token::Sign('}') {
             if let Some(name) = import(&statement) {
-                let line = Problem::at(&source.path, &source.text, at, "").line.unwrap_or(1);
+                let line = source.line(at);
                 imports.push(Import { name, line });
             }
             statement.clear();

@@ -1,6 +1,6 @@
 //! What was read, and what was passed over.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::OnceLock};
 
 use super::{names, walk::Walk};
 use crate::schema::Problem;
@@ -15,9 +15,29 @@ pub struct Source {
     pub text: String,
     /// The first line that is not UTF-8, and what to do.
     pub(super) fault: Option<(u32, &'static str)>,
+    /// Where its lines end, found when the first place is asked for.
+    pub(super) line_ends: OnceLock<Vec<usize>>,
 }
 
 impl Source {
+    pub(super) fn new(path: String, text: String, fault: Option<(u32, &'static str)>) -> Self {
+        Self { path, text, fault, line_ends: OnceLock::new() }
+    }
+
+    /// The line, from 1, of a byte: every value and problem asks, so each answer must be cheap.
+    #[must_use]
+    pub fn line(&self, at: usize) -> u32 {
+        let find = || memchr::memchr_iter(b'\n', self.text.as_bytes()).collect();
+        let before = self.line_ends.get_or_init(find).partition_point(|end| *end < at);
+        u32::try_from(before + 1).unwrap_or(u32::MAX)
+    }
+
+    /// A problem at a byte.
+    #[must_use]
+    pub fn problem(&self, at: usize, what: impl Into<String>) -> Problem {
+        Problem { file: self.path.clone(), line: Some(self.line(at)), what: what.into() }
+    }
+
     /// What is wrong with the text itself: it is not UTF-8.
     #[must_use]
     pub fn fault(&self) -> Option<Problem> {
@@ -62,7 +82,7 @@ impl Sources {
     #[must_use]
     pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut files: Vec<Source> =
-            texts.into_iter().map(|(path, text)| Source { path, text, fault: None }).collect();
+            texts.into_iter().map(|(path, text)| Source::new(path, text, None)).collect();
         files.sort_by(|one, other| one.path.cmp(&other.path));
         Self { files, ..Self::default() }
     }

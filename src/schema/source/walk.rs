@@ -197,7 +197,7 @@ impl<'p> Walk<'p> {
         };
         self.bytes += bytes.len() as u64;
         let text::Decoded { text, fault } = text::decode(&bytes);
-        self.sources.files.push(Source { path: entry.path.clone(), text, fault });
+        self.sources.files.push(Source::new(entry.path.clone(), text, fault));
     }
 
     /// A file's bytes, as far as the bounds allow.
