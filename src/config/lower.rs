@@ -142,6 +142,8 @@ fn http(settings: &Settings, findings: &Findings) -> http::Options {
         header_bytes_max: settings.number_usize("http.header-bytes-max"),
         body_bytes_max: settings.number_usize("http.body-bytes-max"),
         connections_max: settings.number_usize("http.connections-max"),
+        silent_max: settings.number_usize("http.silent-max"),
+        silent_per_address_max: settings.number_usize("http.silent-per-address-max"),
     }
 }
 

@@ -15,8 +15,14 @@ pub struct Options {
     pub header_bytes_max: usize,
     /// Bytes of a request's body. Default: 1 MiB.
     pub body_bytes_max: usize,
-    /// Connections at once; one more waits in the kernel's queue. Default: 1024.
+    /// Connections at once. One more takes the place of the longest silent, or waits in the
+    /// kernel's queue if none is. Default: 1024.
     pub connections_max: usize,
+    /// Peers that connected a second ago and have sent no whole request; past it the longest silent
+    /// is closed. Default: 512.
+    pub silent_max: usize,
+    /// The same of one address. Default: 256.
+    pub silent_per_address_max: usize,
 }
 
 impl Default for Options {
@@ -28,6 +34,8 @@ impl Default for Options {
             header_bytes_max: 16 * 1024,
             body_bytes_max: 1024 * 1024,
             connections_max: 1024,
+            silent_max: 512,
+            silent_per_address_max: 256,
         }
     }
 }

@@ -1,27 +1,39 @@
 //! The listener: connections in, within their bounds, until it is stopped.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    task::{JoinHandle, JoinSet},
+    sync::watch,
+    task::{AbortHandle, JoinError, JoinHandle, JoinSet},
 };
 
 use crate::{
-    env::Supervisor,
+    env::{Clock, Supervisor},
     http::{HttpState, Options, routes},
-    telemetry::Chain,
+    model::{SilentPeers, SilentTicket},
+    telemetry::{Chain, Metrics},
 };
 
 /// How long the listener rests when the kernel has no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often silent peers are looked for.
+const SILENT_LOOK: Duration = Duration::from_millis(250);
 
 /// The operator edge cannot listen. When: at start. The operator frees the address or names another
 /// in `http.listen`.
@@ -73,8 +85,9 @@ pub fn serve(
     supervisor: &Supervisor,
 ) -> Server {
     let (stop, stopped) = watch::channel(false);
+    let (clock, metrics) = (Arc::clone(&state.clock), Arc::clone(&state.metrics));
     let router = routes::router(state, options);
-    let connections = Connections::new(router, options);
+    let connections = Connections::new(router, options, clock, metrics);
     let guard = supervisor.guard("http");
     let task = tokio::spawn(async move {
         let _guard = guard;
@@ -86,53 +99,117 @@ pub fn serve(
 struct Connections {
     http: http1::Builder,
     router: Router,
-    room: Arc<Semaphore>,
-    open: JoinSet<()>,
+    /// By number, to close one that is silent.
+    aborts: HashMap<u64, AbortHandle>,
+    /// Each ends with its number.
+    open: JoinSet<u64>,
+    next: u64,
+    connections_max: usize,
+    /// Shared with the connections, each of which says when it has spoken.
+    silent: Arc<SilentPeers<u64>>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
 }
 
 impl Connections {
-    fn new(router: Router, options: &Options) -> Self {
+    fn new(
+        router: Router,
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(options.header_timeout)
             .max_buf_size(options.header_bytes_max);
-        let room = Arc::new(Semaphore::new(options.connections_max));
-        Self { http, router, room, open: JoinSet::new() }
+        let silent = SilentPeers::new(options.silent_max, options.silent_per_address_max);
+        Self {
+            http,
+            router,
+            aborts: HashMap::new(),
+            open: JoinSet::new(),
+            next: 0,
+            connections_max: options.connections_max,
+            silent: Arc::new(silent),
+            clock,
+            metrics,
+        }
     }
 
     async fn accept(mut self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+        let mut look = tokio::time::interval(SILENT_LOOK);
+        // The newcomer for whom there is no room yet.
+        let mut waiting = None;
         loop {
             tokio::select! {
                 biased;
                 () = stop_asked(&mut stopped) => break,
-                Some(_) = self.open.join_next() => {}
-                accepted = accept_one(&listener, &self.room) => match accepted {
-                    Ok((stream, permit)) => {
-                        let connection = self.serve_one(stream, stopped.clone());
-                        self.open.spawn(async move {
-                            connection.await;
-                            drop(permit);
-                        });
-                    }
+                Some(ended) = self.open.join_next() => self.ended(ended),
+                _ = look.tick() => self.close_silent(),
+                accepted = listener.accept(), if waiting.is_none() => match accepted {
+                    Ok(newcomer) => waiting = Some(newcomer),
                     Err(error) => {
                         tracing::warn!(error = %Chain(&error), "accepting an operator");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
             }
+            if self.open.len() >= self.connections_max && waiting.is_some() {
+                // Its end is noticed above, and makes the room.
+                self.close(self.silent.longest());
+            }
+            if self.open.len() < self.connections_max
+                && let Some((stream, address)) = waiting.take()
+            {
+                self.serve_one(stream, address.ip(), stopped.clone());
+            }
         }
         drop(listener);
         while self.open.join_next().await.is_some() {}
     }
 
+    /// Closes those that have been silent for too long, past the bounds on them.
+    fn close_silent(&mut self) {
+        let excess = self.silent.excess(self.clock.monotonic());
+        self.close(excess);
+    }
+
+    fn close(&mut self, connections: impl IntoIterator<Item = u64>) {
+        for number in connections {
+            if let Some(abort) = self.aborts.get(&number) {
+                self.metrics.http_closed_silent_connections.inc();
+                abort.abort();
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Result<u64, JoinError>) {
+        match ended {
+            Ok(number) => drop(self.aborts.remove(&number)),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => self.aborts.retain(|_, abort| abort.id() != error.id()),
+        }
+    }
+
     fn serve_one(
-        &self,
+        &mut self,
         stream: TcpStream,
+        address: IpAddr,
         mut stopped: watch::Receiver<bool>,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let service = TowerToHyperService::new(self.router.clone());
+    ) {
+        let number = self.next;
+        self.next += 1;
+        let ticket = self.silent.arrived(number, address, self.clock.monotonic());
+        let left = Left { silent: Arc::clone(&self.silent), ticket };
+        let router = TowerToHyperService::new(self.router.clone());
+        let silent = Arc::clone(&self.silent);
+        let service = service_fn(move |request| {
+            silent.left(ticket);
+            router.call(request)
+        });
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
-        async move {
+        let abort = self.open.spawn(async move {
+            let _left = left;
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
@@ -144,21 +221,25 @@ impl Connections {
             if let Err(error) = ended {
                 tracing::debug!(error = %Chain(&error), "a connection of an operator ended");
             }
-        }
+            number
+        });
+        self.aborts.insert(number, abort);
+    }
+}
+
+/// A connection that ends is silent no more.
+struct Left {
+    silent: Arc<SilentPeers<u64>>,
+    ticket: SilentTicket,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.silent.left(self.ticket);
     }
 }
 
 /// Returns when the server is stopped, or its handle is gone, which is a stop too.
 async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
     drop(stopped.wait_for(|stop| *stop).await);
-}
-
-/// The next connection, once there is room for it.
-async fn accept_one(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.expect("the semaphore is never closed");
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
 }

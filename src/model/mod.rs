@@ -12,6 +12,7 @@ mod presence;
 mod rows;
 mod secret;
 mod shard;
+mod silent;
 mod store_names;
 mod time;
 mod words;
@@ -33,6 +34,7 @@ pub use presence::{
 pub use rows::{Column, Row, Value, ValueType};
 pub use secret::Secret;
 pub use shard::{Position, ShardCount, ShardId};
+pub use silent::{SilentPeers, SilentTicket};
 pub use store_names::{Named, StoreNames};
 pub use time::UnixNanos;
 pub(crate) use words::words;

@@ -28,6 +28,17 @@ impl Close {
         }
     }
 
+    /// Why a peer gets no session, for the log.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Refused(Connack::V3(answer)) => format!("{:?}", answer.return_code),
+            Self::Refused(Connack::V5(answer)) => format!("{:?}", answer.reason_code),
+            Self::Silent | Self::Reason(_) | Self::Goodbye => {
+                "it did not begin with a CONNECT that can be read".to_owned()
+            }
+        }
+    }
+
     /// Why, in a word of a closed list, for the metric of closed connections.
     pub(super) fn cause(&self) -> &'static str {
         match self {

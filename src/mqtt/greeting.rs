@@ -26,7 +26,7 @@ pub(super) async fn serve(io: Io, worker: Rc<Worker>) {
     let _guard = worker.shared().supervisor.panic_guard("an MQTT connection");
     let Some((key, silent)) = worker.admit(io.get_ref()) else { return };
     let greeted = greet(&io, &worker, key).await;
-    worker.shared().silent.left(&silent);
+    worker.shared().silent.left(silent);
     let cause = match greeted {
         Ok(()) => Live { worker: Rc::clone(&worker), key }.run(&io).await,
         Err(cause) => cause,
@@ -47,6 +47,7 @@ async fn greet(io: &Io, worker: &Rc<Worker>, key: SlotKey) -> Result<(), &'stati
         Ok(Some(accepted)) => accepted,
         Ok(None) => return Err("shutdown"),
         Err(RecvError::Decoder(close)) => {
+            worker.refused(io, &close.told());
             if let Close::Refused(connack) = &close {
                 let written = write_connack(io, connack, 0);
                 debug_assert!(written, "a refusal of ours is always well formed");

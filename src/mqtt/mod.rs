@@ -12,7 +12,7 @@
 //! ```
 //!
 //! - `wire`: packets as bytes.
-//! - `listen`: sockets, start and drain. `silent`: the bounds on those who say no CONNECT.
+//! - `listen`: sockets, start and drain.
 //! - `connect`, `subscribe`: CONNECT, SUBSCRIBE and UNSUBSCRIBE, as pure functions.
 //! - `session`: the rules of one session, as a pure state machine: packets and moments in, answers
 //!   and actions out.
@@ -77,7 +77,6 @@ mod live;
 mod options;
 mod registry;
 mod session;
-mod silent;
 mod subscribe;
 mod vehicles;
 pub(crate) mod wire;

@@ -106,6 +106,10 @@ metrics! {
     /// Vehicles that are not remembered any more because too many are away.
     presence_forgotten_vehicles: Counter [vehicles],
 
+    /// Connections of operators that were closed because they sent no whole request and there were
+    /// too many of them.
+    http_closed_silent_connections: Counter [connections],
+
     /// Messages set aside before they reached the spool, by mapping and cause.
     uplink_failures: By<FailureLabel, Counter> [failures],
     /// Values and points left out by rule: NaN, a time out of range, empty point, unknown property.

@@ -164,9 +164,27 @@ const HTTP: &[Key] = &[
         .default("1MiB")
         .min("1KiB", "a request has to fit")
         .max("1GiB", "it is held in memory"),
-    key("http.connections-max", Kind::Count, "Connections at once; one more waits.")
-        .default("1024")
-        .min("1", "without a connection there is no answer")
+    key(
+        "http.connections-max",
+        Kind::Count,
+        "Connections at once. One more takes the place of the peer that has been silent for the \
+         longest, or waits if none is silent.",
+    )
+    .default("1024")
+    .min("1", "without a connection there is no answer")
+    .max("65535", "each costs a descriptor"),
+    key(
+        "http.silent-max",
+        Kind::Count,
+        "Peers that connected a second ago or longer and have sent no whole request; past it the \
+         one that has been silent for the longest is closed, never the newcomer.",
+    )
+    .default("512")
+    .min("1", "a client may be slow to ask")
+    .max("65535", "each costs a descriptor"),
+    key("http.silent-per-address-max", Kind::Count, "The same of one address.")
+        .default("256")
+        .min("1", "a client may be slow to ask")
         .max("65535", "each costs a descriptor"),
 ];
 

@@ -231,6 +231,35 @@ async fn one_connection_more_than_the_bound_waits_for_room() {
 }
 
 #[tokio::test]
+async fn half_sent_requests_do_not_keep_an_operator_out() {
+    let edge = edge(|options| {
+        (options.connections_max, options.silent_max, options.silent_per_address_max) = (50, 30, 20)
+    })
+    .await;
+    let mut half = Vec::new();
+    for _ in 0..120 {
+        let mut peer = TcpStream::connect(edge.address).await.unwrap();
+        peer.write_all(b"GET /healthz HT").await.unwrap();
+        half.push(peer);
+    }
+    // At once, while they are all young and fill every place, and once they count as silent.
+    for pause in [Duration::ZERO, Duration::from_millis(1600)] {
+        tokio::time::sleep(pause).await;
+        let answer = tokio::time::timeout(Duration::from_secs(5), get(edge.address, "/healthz"));
+        let answer = answer.await.expect("it has its answer before any of them times out");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let closed = edge.metrics.http_closed_silent_connections.get();
+    assert!(closed >= 100, "of 120 of one address 20 may stay: {closed}");
+    // The newest is one of those that stay.
+    let mut newest = half.pop().unwrap();
+    newest.write_all(b"TP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    newest.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_stop_closes_idle_connections_and_frees_the_port() {
     let edge = edge(|_| {}).await;
     let mut idle = TcpStream::connect(edge.address).await.unwrap();

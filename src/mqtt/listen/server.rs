@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::socket::Sockets;
 use crate::{
     env::Supervisor,
-    model::Presence,
+    model::{Presence, SilentPeers},
     mqtt::{
         Options, Workers,
         clock::ticks,
@@ -29,7 +29,6 @@ use crate::{
         greeting::serve,
         registry::ClientRegistry,
         session::SessionLimits,
-        silent::SilentPeers,
         vehicles::VehicleLimits,
         worker::{Limits, Mail, Shared, start},
     },

@@ -12,6 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use ntex::task::LocalWaker;
@@ -25,17 +26,18 @@ use super::{
 };
 use crate::{
     env::{Clock, Supervisor},
-    model::{Presence, SessionAnswer, SessionId, SessionQuestion, UnixNanos},
+    model::{
+        Presence, SessionAnswer, SessionId, SessionQuestion, SilentPeers, SilentTicket, UnixNanos,
+    },
     mqtt::{
         clock::{TICK, Tick},
         close::Close,
         connect::Announced,
         registry::ClientRegistry,
         session::SessionLimits,
-        silent::{SilentPeers, SilentTicket},
         vehicles::{NotKept, VehicleLimits},
     },
-    telemetry::{Metrics, ReasonLabel},
+    telemetry::{LogLimit, Metrics, ReasonLabel},
     uplink::{Answer, Intake, IntakeParts},
 };
 
@@ -64,7 +66,7 @@ pub(in crate::mqtt) struct Shared {
     /// Which session has which client identifier.
     pub(in crate::mqtt) registry: ClientRegistry,
     /// Who has connected and not said its CONNECT.
-    pub(in crate::mqtt) silent: SilentPeers,
+    pub(in crate::mqtt) silent: SilentPeers<SessionId>,
     /// The way to other workers.
     pub(in crate::mqtt) workers: Arc<Workers>,
     /// Connections that are open now.
@@ -92,6 +94,8 @@ pub(in crate::mqtt) struct Worker {
     pub(super) wall: Cell<UnixNanos>,
     /// Last lines that were not kept since the last tick, in the order of [`NotKept::ALL`].
     pub(super) not_kept: Cell<[u64; NotKept::ALL.len()]>,
+    /// For CONNECTs that are refused, and what is none.
+    refusals: RefCell<LogLimit>,
     /// Bytes read and written since the last tick.
     pub(super) read: Cell<u64>,
     pub(super) written: Cell<u64>,
@@ -119,6 +123,9 @@ impl Slots {
         self.held.push(key);
     }
 }
+
+/// How often a worker tells of refused peers.
+const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,6 +156,7 @@ impl Worker {
             flush: LocalWaker::new(),
             draining: Cell::new(false),
             now: Cell::new(Tick(0)),
+            refusals: RefCell::new(LogLimit::new(REFUSALS_LOGGED_EVERY)),
             read: Cell::new(0),
             written: Cell::new(0),
             scratch: Cell::default(),
@@ -268,6 +276,16 @@ impl Worker {
         socket.io.close();
         drop(slots);
         self.closed(key, cause);
+    }
+
+    /// Tells of a peer that gets no session, with a rate limit, because anybody can provoke it.
+    #[cold]
+    pub(in crate::mqtt) fn refused(&self, io: &IoRef, why: &str) {
+        let now = self.shared.clock.monotonic();
+        if let Some(suppressed) = self.refusals.borrow_mut().admit(now) {
+            let address = io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
+            tracing::warn!(?address, why, suppressed, "a peer gets no session");
+        }
     }
 
     /// Counts why a connection closes.

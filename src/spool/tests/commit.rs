@@ -79,9 +79,7 @@ impl Running {
     }
 
     fn submit_to(&self, feed: &Feed<Numbered>, number: u64) {
-        let mut entry = EntryBuffer::new();
-        entry.bytes_mut().extend_from_slice(&payload(number, 30));
-        entry.items = 1;
+        let entry = entry_of(number);
         feed.offer(Box::new(Numbered { number, entry, to: self.to.clone() }));
     }
 
@@ -266,9 +264,7 @@ fn every_submission_is_answered_once_whatever_the_moment_of_the_halt() {
                 scope.spawn(move || {
                     for number in 0..50 {
                         let number = owner * 50 + number + 1;
-                        let mut entry = EntryBuffer::new();
-                        entry.bytes_mut().extend_from_slice(&payload(number, 30));
-                        entry.items = 1;
+                        let entry = entry_of(number);
                         feed.offer(Box::new(Numbered { number, entry, to: to.clone() }));
                         if (number + seed) % 7 == 0 {
                             std::thread::yield_now();
@@ -286,4 +282,40 @@ fn every_submission_is_answered_once_whatever_the_moment_of_the_halt() {
         running.handle.stop();
         running.thread.join().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_commit_thread_that_panics_is_told_by_its_name_and_leaves_nobody_waiting() {
+    let rig = Rig::new(200, 400);
+    let Opened { writer, .. } = rig.open();
+    let supervisor = Supervisor::default();
+    // It is called when the spool is full.
+    let on_state = Box::new(|_: &CommitState| panic!("on purpose"));
+    let (handle, thread) = Committer::start(
+        supervisor.guard("spool-7"),
+        writer,
+        CommitOptions { interval: Duration::ZERO, ..CommitOptions::default() },
+        None,
+        on_state,
+    )
+    .unwrap();
+    let feed = handle.feed();
+    let (to, answers) = mpsc::channel();
+    for number in 1..=30 {
+        feed.offer(Box::new(Numbered { number, entry: entry_of(number), to: to.clone() }));
+    }
+    assert_eq!(supervisor.ended_unasked().await, "spool-7");
+    assert!(thread.join().is_err());
+    feed.offer(Box::new(Numbered { number: 31, entry: entry_of(31), to: to.clone() }));
+    drop((feed, to));
+    let last = answers.iter().find(|(number, _)| *number == 31);
+    assert_eq!(last, Some((31, false)));
+    assert!(matches!(handle.state(), CommitState::Halted { .. }));
+}
+
+fn entry_of(number: u64) -> EntryBuffer {
+    let mut entry = EntryBuffer::new();
+    entry.bytes_mut().extend_from_slice(&payload(number, 30));
+    entry.items = 1;
+    entry
 }

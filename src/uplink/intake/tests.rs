@@ -136,6 +136,11 @@ impl Rig {
         runs
     }
 
+    fn shard_of(&self, topic: &str) -> ShardId {
+        let shards = ShardCount(NonZeroU16::new(2).expect("not zero"));
+        ShardId::of(&topic.as_bytes()[2..], shards)
+    }
+
     fn check_balance(&self) {
         self.intake.publish();
         let messages = self.metrics.ledgers().messages();
@@ -296,6 +301,49 @@ fn a_halted_lane_acknowledges_nobody_and_holds_no_lines() {
     rig.check_balance();
     assert_eq!(rig.metrics.ledgers().messages().pending, 5);
     assert!(rig.memory.used() < 64 * 1024, "one emptied group is kept: {}", rig.memory.used());
+}
+
+#[test]
+fn a_halt_of_one_lane_stops_no_other_whatever_the_moment() {
+    // Groups go to two lanes while the fsync of one of them fails, at another moment with each
+    // seed: every group is answered once, and those of the other lane all as durable.
+    let mut halts = 0;
+    for seed in 0..24 {
+        let disk = SimDisk::new();
+        let mut rig = rig(&disk, 1 << 20);
+        disk.set_fault(Some(Fault {
+            call: Some(Call::SyncData),
+            nth: seed % 8,
+            error: std::io::ErrorKind::Other,
+            for_good: false,
+        }));
+        // Of these vehicles one is of either shard.
+        let vehicles = ["v/x", "v/y"].map(|topic| (topic, rig.shard_of(topic)));
+        assert_ne!(vehicles[0].1, vehicles[1].1);
+        let mut lost = [0, 0];
+        let mut durable = [0, 0];
+        for seq in 0..60 {
+            for (index, (topic, _)) in vehicles.iter().enumerate() {
+                rig.take(topic, r#"{"v":1}"#, ["x", "y"][index], seq);
+            }
+            if (seq + seed) % 3 != 0 {
+                rig.intake.flush();
+            }
+        }
+        rig.intake.flush();
+        while lost.iter().chain(&durable).sum::<u32>() < 120 {
+            let answer = rig.answers.blocking_recv().expect("the lanes run");
+            for run in answer.group.runs() {
+                let count = if answer.durable { &mut durable } else { &mut lost };
+                count[usize::from(run.owner == "y")] += run.count;
+            }
+            rig.intake.reuse(answer.group);
+        }
+        assert!(lost.contains(&0), "seed {seed}: only one lane has halted: {lost:?} {durable:?}");
+        halts += usize::from(lost.iter().sum::<u32>() > 0);
+    }
+    // Not in every run: what gathers while a lane is busy is one group, and one sync.
+    assert!(halts >= 6, "{halts}");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! The bounds of a connection, and that waiting for the disk or the store never costs a ping.
 
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 use crate::harness::{Answer, Packet, Sample, Setup, StandIn, Vehicle, Version, until};
 
@@ -97,4 +101,113 @@ fn a_wrong_token_holds_everything_and_is_told() {
     store.answers(Answer::Accept);
     until("an empty spool", 2 * MINUTE, || appliance.count("points.in_spool") == 0);
     assert_eq!(store.lines().len(), 1);
+}
+
+#[test]
+fn silent_sockets_do_not_keep_a_vehicle_out_and_the_longest_silent_goes() {
+    let store = StandIn::start(Answer::Accept);
+    let appliance = Setup::new()
+        .store2(&store.url(), "token")
+        .set("mqtt.admission.silent-per-address-max", "50")
+        .start();
+    let mut silent: Vec<TcpStream> = (0..400)
+        .map(|_| {
+            let mut peer = TcpStream::connect(appliance.mqtt()).unwrap();
+            peer.write_all(&[0x10]).unwrap();
+            peer
+        })
+        .collect();
+    let closed = || {
+        let name = "fleetline_mqtt_closed_connections_total{reason=\"silent-max\"}";
+        appliance.metric(name).unwrap_or_default()
+    };
+    until("all but fifty are closed", MINUTE, || closed() >= 350.0);
+    let began = Instant::now();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V3, "honest");
+    vehicle.ping();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // The newest silent one is still there, and can still say its CONNECT.
+    let newest = silent.last_mut().unwrap();
+    newest.write_all(b"\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01p").unwrap();
+    let mut connack = [0; 4];
+    newest.read_exact(&mut connack).unwrap();
+    assert_eq!(connack, [0x20, 2, 0, 0]);
+}
+
+/// `m8-first-packet`: a probe is closed at its first bytes and not held until `connect-timeout`.
+#[test]
+fn what_cannot_become_a_connect_is_closed_at_once() {
+    let store = StandIn::start(Answer::Accept);
+    let appliance =
+        Setup::new().store2(&store.url(), "token").set("mqtt.connect-timeout", "10m").start();
+    for probe in [
+        &b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n"[..],
+        b"POST / HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"\x82\x7f",
+        b"\x10\x0d\x00\x04MQTX",
+    ] {
+        let mut peer = TcpStream::connect(appliance.mqtt()).unwrap();
+        peer.set_read_timeout(Some(MINUTE)).unwrap();
+        peer.write_all(probe).unwrap();
+        let read = peer.read(&mut [0; 8]);
+        // A reset is an end, too: there were bytes that nobody read.
+        let is_closed = match read {
+            Ok(len) => len == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        };
+        assert!(is_closed, "{probe:02x?}");
+    }
+    let name = "fleetline_mqtt_closed_connections_total{reason=\"not-mqtt\"}";
+    until("all are counted", MINUTE, || appliance.metric(name) == Some(6.0));
+    assert!(appliance.log().contains("a peer gets no session"), "told, with a rate limit");
+}
+
+#[test]
+fn under_a_full_spool_memory_stays_within_its_budget_whatever_the_payloads_expand_to() {
+    // Compact points: some two bytes of payload become a line of some eighty. Sixteen workers and
+    // eight shards, a store that is away, and a spool that fills at once.
+    let store = StandIn::start(Answer::Refuse(503, "away"));
+    let appliance = Setup::new()
+        .store2(&store.url(), "token")
+        .schema(
+            "c.schema.json",
+            r#"{"type":"object","properties":{"s":{"type":"array","items":
+                {"type":"object","properties":{"v":{"type":"integer"}}}}}}"#,
+        )
+        .schema(
+            "c.toml",
+            "[[mapping]]\nname = \"compact\"\ntopic = \"c/{vin}\"\nformat = \"json\"\n\
+             schema = \"c.schema.json\"\nmeasurement = \"a_measurement_with_a_long_name\"\n\
+             vehicle = \"{vin}\"\ntags = [\"vin\"]\npoints = \"s\"\n",
+        )
+        .set("mqtt.workers", "16")
+        .set("spool.shards", "8")
+        .set("spool.segment-size", "1MiB")
+        .set("spool.max-size", "16MiB")
+        .set("uplink.memory-max", "64MiB")
+        .start();
+    let elements = vec!["{\"v\":1}"; 2000].join(",");
+    let payload = format!("{{\"s\":[{elements}]}}");
+    let before = appliance.rss_kib();
+    let vehicles: Vec<Vehicle> = (0..100)
+        .map(|number| {
+            let mut vehicle =
+                Vehicle::connect(appliance.mqtt(), Version::V5, &format!("v{number}"));
+            for id in 1..=8 {
+                vehicle.publish(&format!("c/{number}"), payload.as_bytes(), 1, id);
+            }
+            vehicle
+        })
+        .collect();
+    let used = || appliance.metric("fleetline_uplink_memory_bytes").unwrap_or_default();
+    until("the budget is used up to where taking in stops", MINUTE, || {
+        used() >= 0.7 * f64::from(64 << 20)
+    });
+    let grown = appliance.rss_kib().saturating_sub(before);
+    // The lines' budget, a chunk a shard and a megabyte a connection at most of what was read.
+    assert!(used() <= f64::from(64 << 20), "{}", used());
+    assert!(grown < (64 + 8 + 48) * 1024, "{grown} KiB more");
+    drop(vehicles);
 }

@@ -1,12 +1,12 @@
-//! Peers that have connected and not yet sent a whole CONNECT: bounded in all and per address.
+//! Peers of an edge that have connected and said nothing whole yet (no CONNECT, no request):
+//! bounded in all and per address.
 //!
 //! Past a bound the one that has been silent for the longest is closed, never the newcomer: who
-//! attacks and who is honest may share an address, and an honest client says its CONNECT at once.
-//! So a peer counts only from [`GRACE`] after it was accepted; one that is younger is still
-//! connecting.
+//! attacks and who is honest may share an address, and an honest peer speaks at once. So a peer
+//! counts only from [`GRACE`] after it was accepted; one that is younger is still connecting.
 //!
-//! Why a mutex: all workers meet here, each for one entry when a connection begins and when it has
-//! said its CONNECT; never for a message.
+//! Why a mutex: all threads of an edge meet here, each for one entry when a connection begins and
+//! when it has spoken; never for a message.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,67 +15,68 @@ use std::{
     time::Duration,
 };
 
-use crate::model::SessionId;
-
 /// How long after it was accepted a peer counts as silent.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The silent peers of all workers.
+/// The silent peers of one edge; `K` is what it calls a connection.
 #[derive(Debug)]
-pub(in crate::mqtt) struct SilentPeers {
+pub struct SilentPeers<K> {
     max: usize,
     per_address_max: usize,
-    table: Mutex<Table>,
+    table: Mutex<Table<K>>,
 }
 
-#[derive(Debug, Default)]
-struct Table {
+#[derive(Debug)]
+struct Table<K> {
     next: u64,
     /// By arrival. Together they hold the connections without a CONNECT, which the descriptors
     /// bound.
-    young: BTreeMap<u64, Peer>,
-    old: BTreeMap<u64, Peer>,
+    young: BTreeMap<u64, Peer<K>>,
+    old: BTreeMap<u64, Peer<K>>,
     /// Of `old`, by address.
     by_address: HashMap<IpAddr, BTreeSet<u64>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Peer {
-    session: SessionId,
+struct Peer<K> {
+    connection: K,
     address: IpAddr,
     accepted: Duration,
 }
 
 /// One entry, to be taken out again.
-#[derive(Debug)]
-pub(in crate::mqtt) struct SilentTicket(u64);
+#[derive(Clone, Copy, Debug)]
+pub struct SilentTicket(u64);
 
-impl SilentPeers {
-    pub(in crate::mqtt) fn new(max: usize, per_address_max: usize) -> Self {
-        Self { max, per_address_max, table: Mutex::default() }
+impl<K: Copy> SilentPeers<K> {
+    /// None yet, and so many at most, in all and of one address.
+    #[must_use]
+    pub fn new(max: usize, per_address_max: usize) -> Self {
+        let table = Table {
+            next: 0,
+            young: BTreeMap::new(),
+            old: BTreeMap::new(),
+            by_address: HashMap::new(),
+        };
+        Self { max, per_address_max, table: Mutex::new(table) }
     }
 
     /// A peer has connected.
-    pub(in crate::mqtt) fn arrived(
-        &self,
-        session: SessionId,
-        address: IpAddr,
-        now: Duration,
-    ) -> SilentTicket {
+    pub fn arrived(&self, connection: K, address: IpAddr, now: Duration) -> SilentTicket {
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
-        table.young.insert(number, Peer { session, address, accepted: now });
+        table.young.insert(number, Peer { connection, address, accepted: now });
         SilentTicket(number)
     }
 
-    /// A peer has sent its CONNECT, or has gone.
-    pub(in crate::mqtt) fn left(&self, ticket: &SilentTicket) {
+    /// A peer has spoken, or has gone.
+    pub fn left(&self, ticket: SilentTicket) {
         self.table().remove(ticket.0);
     }
 
     /// Whom to close now. They are forgotten here.
-    pub(in crate::mqtt) fn excess(&self, now: Duration) -> Vec<SessionId> {
+    pub fn excess(&self, now: Duration) -> Vec<K> {
         let mut table = self.table();
         let mut excess = Vec::new();
         while let Some((&number, &peer)) = table.young.first_key_value()
@@ -98,21 +99,30 @@ impl SilentPeers {
         excess
     }
 
+    /// The one that has been silent for the longest, however young; it is forgotten here. For an
+    /// edge that has no room left for a newcomer.
+    pub fn longest(&self) -> Option<K> {
+        let mut table = self.table();
+        let first = table.old.first_key_value().or_else(|| table.young.first_key_value());
+        let number = first.map(|(&number, _)| number)?;
+        table.remove(number)
+    }
+
     /// How many are silent now.
-    pub(in crate::mqtt) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.table().old.len()
     }
 
     /// Each change leaves the table whole before anything can panic.
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, Table<K>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
-    fn remove(&mut self, number: u64) -> Option<SessionId> {
+impl<K> Table<K> {
+    fn remove(&mut self, number: u64) -> Option<K> {
         if let Some(peer) = self.young.remove(&number) {
-            return Some(peer.session);
+            return Some(peer.connection);
         }
         let peer = self.old.remove(&number)?;
         if let Some(same) = self.by_address.get_mut(&peer.address) {
@@ -121,17 +131,13 @@ impl Table {
                 self.by_address.remove(&peer.address);
             }
         }
-        Some(peer.session)
+        Some(peer.connection)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn session(number: u64) -> SessionId {
-        SessionId { worker: 0, number }
-    }
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -143,25 +149,26 @@ mod tests {
     #[test]
     fn past_a_bound_the_longest_silent_goes_and_never_the_newcomer() {
         let peers = SilentPeers::new(3, 2);
-        let tickets: Vec<_> = (0..4).map(|it| peers.arrived(session(it), ONE, at(it))).collect();
+        let tickets: Vec<_> = (0..4).map(|it| peers.arrived(it, ONE, at(it))).collect();
         // The last two have only just come.
-        assert_eq!(peers.excess(at(2)), []);
-        assert_eq!(peers.excess(at(4)), [session(0), session(1)], "two of one address");
-        peers.left(&tickets[3]);
-        peers.arrived(session(4), OTHER, at(5));
-        peers.arrived(session(5), OTHER, at(5));
-        assert_eq!(peers.excess(at(6)), []);
+        assert!(peers.excess(at(2)).is_empty());
+        assert_eq!(peers.excess(at(4)), [0, 1], "two of one address");
+        peers.left(tickets[3]);
+        peers.arrived(4, OTHER, at(5));
+        peers.arrived(5, OTHER, at(5));
+        assert!(peers.excess(at(6)).is_empty());
         assert_eq!(peers.count(), 3);
-        peers.arrived(session(6), ONE, at(7));
-        assert_eq!(peers.excess(at(8)), [session(2)], "four in all");
+        peers.arrived(6, ONE, at(7));
+        assert_eq!(peers.excess(at(8)), [2], "four in all");
+        assert_eq!((peers.longest(), peers.longest()), (Some(4), Some(5)));
     }
 
     #[test]
     fn whoever_has_said_its_connect_leaves_nothing_behind() {
         let peers = SilentPeers::new(10, 10);
-        let tickets: Vec<_> = (0..6).map(|it| peers.arrived(session(it), ONE, at(it))).collect();
-        assert_eq!(peers.excess(at(3)), []);
-        tickets.iter().for_each(|ticket| peers.left(ticket));
+        let tickets: Vec<_> = (0..6).map(|it| peers.arrived(it, ONE, at(it))).collect();
+        assert!(peers.excess(at(3)).is_empty());
+        tickets.iter().for_each(|ticket| peers.left(*ticket));
         assert_eq!(peers.count(), 0);
         let table = peers.table();
         assert!(table.young.is_empty() && table.old.is_empty() && table.by_address.is_empty());
