@@ -14,6 +14,8 @@ pub struct Program {
     pub message: Object,
     /// One element of `points`.
     pub element: Option<Object>,
+    /// Whether a value of another type is absent and nothing is required.
+    pub is_lenient: bool,
 }
 
 /// The declared properties of one object at one place.
@@ -46,6 +48,8 @@ pub enum Op {
     Skip,
     /// Store it.
     Scalar(SlotIdx, Scalar),
+    /// Store it as a number, and its digits in the slot after it.
+    Digits(SlotIdx),
     /// Go on inside.
     Object(Box<Nested>),
     /// Push each item.
@@ -72,10 +76,10 @@ pub struct Nested {
 impl Program {
     /// Compiles a schema for a layout made from its shape.
     #[must_use]
-    pub fn compile(schema: &JsonSchema, layout: &Layout) -> Self {
-        let mut compiler = Compiler { schema, layout, element: None };
+    pub fn compile(schema: &JsonSchema, layout: &Layout, is_lenient: bool) -> Self {
+        let mut compiler = Compiler { schema, layout, is_lenient, element: None };
         let message = compiler.object(schema.shape.root, &layout.message);
-        Self { message, element: compiler.element }
+        Self { message, element: compiler.element, is_lenient }
     }
 }
 
@@ -105,6 +109,7 @@ impl Object {
 struct Compiler<'a> {
     schema: &'a JsonSchema,
     layout: &'a Layout,
+    is_lenient: bool,
     element: Option<Object>,
 }
 
@@ -113,7 +118,8 @@ impl Compiler<'_> {
     fn object(&mut self, record: RecordIdx, layout: &RecordLayout) -> Object {
         let members = &self.schema.shape.records[record.0].members;
         let rules = self.schema.rules(record);
-        let required_bit = |name: &str| match rules.required.iter().position(|one| one == name) {
+        let required: &[String] = if self.is_lenient { &[] } else { &rules.required };
+        let required_bit = |name: &str| match required.iter().position(|one| one == name) {
             Some(bit) => 1_u128 << bit,
             None => 0,
         };
@@ -130,7 +136,7 @@ impl Compiler<'_> {
                 op,
             });
         }
-        for name in &rules.required {
+        for name in required {
             if !members.iter().any(|member| member.name == *name) {
                 properties.push(Property {
                     name: name.as_str().into(),
@@ -164,6 +170,7 @@ impl Compiler<'_> {
                 self.element = Some(self.object(*record, element));
                 Op::Points
             }
+            (_, Place::Slot(slot, Scalar::Digits)) => Op::Digits(*slot),
             (_, Place::Slot(slot, scalar)) => Op::Scalar(*slot, scalar.clone()),
             (_, Place::List(slot, scalar)) => Op::List(*slot, scalar.clone()),
             (_, Place::Map { slot, value, .. }) => Op::Map(*slot, value.clone()),

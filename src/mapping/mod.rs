@@ -36,6 +36,11 @@
 //! A topic whose mappings all select by something else than the topic, none of which takes a
 //! message, makes it a dead letter `schema-unknown`.
 //!
+//! # Kinds
+//! Several mappings may serve one topic, each with a `when` for its kind of message. A mapping
+//! whose `when` is false asks nothing more of the payload: it need not suit the schema, and what of
+//! it the schema gives another type is absent for `when`. So it is with each element of `points`.
+//!
 //! # Time
 //! `time = { field, unit }`: an integer, a number with a fraction (read from its digits) or a
 //! number in quotes counts `s`, `ms`, `us` or `ns`; text is ISO 8601 (`unit = "iso8601"`, which may
@@ -89,7 +94,7 @@ pub use convert::{Conversion, Target};
 pub use decoder::Decoder;
 pub use filter::{Comparison, Filter, Operand};
 pub use layout::{Layout, Place, RecordLayout, SlotIdx};
-pub use plan::{Duplicates, Field, FieldForm, Framing, Plan, Select, SlotPlan, Source, Tag};
+pub use plan::{Duplicates, Field, FieldForm, Framing, Plan, Probe, Select, SlotPlan, Source, Tag};
 pub use plans::{LoadErrors, Options, Plans};
 pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS};
 pub use topic::TopicMatch;

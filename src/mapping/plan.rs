@@ -26,6 +26,9 @@ pub struct Plan {
     pub slots: SlotPlan,
     /// Which points are written at all.
     pub filter: Option<Filter>,
+    /// How it is found out that a payload which does not decode is of another kind: one that the
+    /// filter says not to store.
+    pub probe: Option<Box<Probe>>,
     /// The measurement, escaped. Empty for line protocol, which brings its own.
     pub measurement: Box<[u8]>,
     /// What identifies the vehicle.
@@ -98,6 +101,24 @@ pub enum Duplicates {
     OffsetNs,
     /// The last one alone.
     KeepLast,
+}
+
+/// A plan's filter and nothing else: the least that must be read of a payload to decide it.
+///
+/// Several mappings may serve one topic, each with a `when` for its kind of message; what is of
+/// another kind need not suit this one's schema. So when a payload does not decode, or a point of
+/// it cannot be written, the probe reads what the filter asks for, leniently: a value of another
+/// type is absent, and nothing is required.
+#[derive(Debug)]
+pub struct Probe {
+    /// Reads what the filter asks for.
+    pub decoder: Decoder,
+    /// The table of its own.
+    pub slots: SlotPlan,
+    /// The same filter, over that table.
+    pub filter: Filter,
+    /// Whether the filter asks for something of an element of `points`.
+    pub asks_element: bool,
 }
 
 /// The slot table of a plan.

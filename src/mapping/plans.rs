@@ -12,9 +12,9 @@ use std::{
 
 use crate::{
     mapping::{
-        Decoder, Plan, Select, avro,
+        Decoder, Layout, Plan, Probe, Select, avro,
         catalog::CatalogBuilder,
-        compile::{Compiled, Refused, compile},
+        compile::{Compiled, CompiledProbe, Refused, compile},
         file::{self, Format, MappingText, SelectBy},
         json, names, protobuf,
         store_names::TakenNames,
@@ -226,6 +226,21 @@ struct Framing {
     fingerprint: Option<u64>,
 }
 
+/// The decode programs of one mapping.
+struct Decoders {
+    message: Decoder,
+    /// That of its probe, if it has a filter.
+    probe: Option<Decoder>,
+}
+
+impl Decoders {
+    /// Compiles each with `program`, which is given a layout and whether it is to be lenient.
+    fn new(compiled: &Compiled, program: impl Fn(&Layout, bool) -> Decoder) -> Self {
+        let probe = compiled.probe.as_ref().map(|probe| program(&probe.layout, true));
+        Self { message: program(&compiled.layout, false), probe }
+    }
+}
+
 /// The state of one load.
 struct Loader<'a> {
     registry: &'a Registry,
@@ -252,7 +267,7 @@ impl Loader<'_> {
             Ok(topic) => topic,
             Err(what) => return self.tell(text, text.topic.line, format!("`topic`: {what}")),
         };
-        let Some((compiled, decoder, select)) = self.compile(text, &topic) else { return };
+        let Some((compiled, decoders, select)) = self.compile(text, &topic) else { return };
         let mut told = self.catalog.add(text, &compiled);
         told.extend(self.taken_names.add(text, &compiled));
         if !told.is_empty() {
@@ -280,9 +295,13 @@ impl Loader<'_> {
             name: text.name.value.as_str().into(),
             key: MappingKey::of(&text.name.value),
             select,
-            decoder,
+            decoder: decoders.message,
             slots: compiled.slots,
             filter: compiled.filter,
+            probe: decoders.probe.zip(compiled.probe).map(|(decoder, probe)| {
+                let CompiledProbe { slots, filter, asks_element, .. } = probe;
+                Box::new(Probe { decoder, slots, filter, asks_element })
+            }),
             measurement: measurement.into(),
             vehicle: compiled.vehicle,
             vehicle_tag: compiled.vehicle_tag,
@@ -301,14 +320,15 @@ impl Loader<'_> {
         &mut self,
         text: &MappingText,
         topic: &TopicPattern,
-    ) -> Option<(Compiled, Decoder, Select)> {
+    ) -> Option<(Compiled, Decoders, Select)> {
         match text.format.value {
             Format::Protobuf => self.protobuf(text, topic),
             Format::Avro => self.avro(text, topic),
             Format::Json => self.json(text, topic),
             Format::LineProtocol => {
                 let compiled = self.shaped(text, topic, &Shape::of_nothing())?;
-                Some((compiled, Decoder::LineProtocol, self.select(text, Framing::default)?))
+                let decoders = Decoders { message: Decoder::LineProtocol, probe: None };
+                Some((compiled, decoders, self.select(text, Framing::default)?))
             }
         }
     }
@@ -318,17 +338,19 @@ impl Loader<'_> {
         &mut self,
         text: &MappingText,
         topic: &TopicPattern,
-    ) -> Option<(Compiled, Decoder, Select)> {
+    ) -> Option<(Compiled, Decoders, Select)> {
         let (file, name) = text.schema.as_ref().zip(text.message.as_ref())?;
         let found = self.registry.protobuf.message(&file.value, &name.value);
         let message = self.found(text, found)?;
         let shape = schema::protobuf::shape(&message);
         let compiled = self.shaped(text, topic, &shape)?;
-        let program = protobuf::Program::compile(&message, &compiled.layout);
+        let decoders = Decoders::new(&compiled, |layout, is_lenient| {
+            Decoder::Protobuf(protobuf::Program::compile(&message, layout, is_lenient))
+        });
         let framing =
             || Framing { indexes: protobuf::confluent_indexes(&message), fingerprint: None };
         let select = self.select(text, framing)?;
-        Some((compiled, Decoder::Protobuf(program), select))
+        Some((compiled, decoders, select))
     }
 
     /// Compiles an Avro mapping.
@@ -336,15 +358,17 @@ impl Loader<'_> {
         &mut self,
         text: &MappingText,
         topic: &TopicPattern,
-    ) -> Option<(Compiled, Decoder, Select)> {
+    ) -> Option<(Compiled, Decoders, Select)> {
         let (file, name) = text.schema.as_ref().zip(text.message.as_ref())?;
         let found = self.registry.avro.record(&file.value, &name.value);
         let record = self.found(text, found)?;
         let compiled = self.shaped(text, topic, &record.shape)?;
-        let program = avro::Program::compile(&record, &compiled.layout);
+        let decoders = Decoders::new(&compiled, |layout, _| {
+            Decoder::Avro(avro::Program::compile(&record, layout))
+        });
         let fingerprint = Some(record.fingerprint);
         let select = self.select(text, || Framing { fingerprint, ..Framing::default() })?;
-        Some((compiled, Decoder::Avro(program), select))
+        Some((compiled, decoders, select))
     }
 
     /// Compiles a JSON mapping.
@@ -352,14 +376,16 @@ impl Loader<'_> {
         &mut self,
         text: &MappingText,
         topic: &TopicPattern,
-    ) -> Option<(Compiled, Decoder, Select)> {
+    ) -> Option<(Compiled, Decoders, Select)> {
         let file = text.schema.as_ref()?;
         let found = self.registry.json.schema(&file.value);
         let schema = self.found(text, found)?;
         let compiled = self.shaped(text, topic, &schema.shape)?;
-        let program = json::Program::compile(&schema, &compiled.layout);
+        let decoders = Decoders::new(&compiled, |layout, is_lenient| {
+            Decoder::Json(json::Program::compile(&schema, layout, is_lenient))
+        });
         let select = self.select(text, Framing::default)?;
-        Some((compiled, Decoder::Json(program), select))
+        Some((compiled, decoders, select))
     }
 
     /// Compiles what does not depend on the format.

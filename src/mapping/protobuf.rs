@@ -20,6 +20,8 @@ pub struct Program {
     pub message: MessageProgram,
     /// One element of `points`.
     pub element: Option<MessageProgram>,
+    /// Whether a field that does not suit its type is absent.
+    pub is_lenient: bool,
 }
 
 /// The actions of one message type at one place.
@@ -225,10 +227,10 @@ impl Program {
     /// Compiles a message type. Members of the layout's records are the message's fields in the
     /// order of declaration, as [`crate::schema::protobuf`] tells them.
     #[must_use]
-    pub fn compile(message: &MessageDescriptor, layout: &Layout) -> Self {
+    pub fn compile(message: &MessageDescriptor, layout: &Layout, is_lenient: bool) -> Self {
         let mut compiler = Compiler { layout, element: None };
         let message = compiler.record(message, &layout.message);
-        Self { message, element: compiler.element }
+        Self { message, element: compiler.element, is_lenient }
     }
 }
 

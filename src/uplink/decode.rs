@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    mapping::{Decoder, Plan},
+    mapping::Decoder,
     uplink::{DecodeError, Limits, Slots, avro, json, protobuf},
 };
 
@@ -15,12 +15,12 @@ use crate::{
 /// # Errors
 /// The first thing that is malformed or over a bound.
 pub(crate) fn message(
-    plan: &Plan,
+    decoder: &Decoder,
     payload: &[u8],
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    match &plan.decoder {
+    match decoder {
         Decoder::Protobuf(program) => protobuf::message(program, payload, slots, limits),
         Decoder::Avro(program) => avro::message(program, payload, slots, limits),
         Decoder::Json(program) => json::message(program, payload, slots, limits),
@@ -34,13 +34,13 @@ pub(crate) fn message(
 /// # Errors
 /// The first thing that is malformed or over a bound.
 pub(crate) fn element(
-    plan: &Plan,
+    decoder: &Decoder,
     payload: &[u8],
     range: Range<usize>,
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    match &plan.decoder {
+    match decoder {
         Decoder::Protobuf(program) => protobuf::element(program, payload, range, slots, limits),
         Decoder::Avro(program) => avro::element(program, payload, range, slots, limits),
         Decoder::Json(program) => json::element(program, payload, range, slots, limits),

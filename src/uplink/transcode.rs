@@ -15,75 +15,22 @@ use std::{
     any::Any,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 use crate::{
     mapping::{Decoder, Plan, Plans, Source, names},
-    model::{Cause, ShardCount, ShardId, UnixNanos},
+    model::{Cause, ShardCount, ShardId},
     uplink::{
-        DecodeError, LastLines, Limits, Lines, Slots, TopicMemo, decode,
+        DecodeError, Failure, LastLines, Limits, Lines, Message, Slots, TopicMemo, Transcoded,
+        decode,
         duplicates::Settler,
         framing::{self, Frame, Frames, Taken},
+        kinds::Prober,
         lines, look,
         point::{self, Context, LeftOut, Line, Outcome},
         told,
     },
 };
-
-/// One message as it came.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// Its topic.
-    pub topic: &'a str,
-    /// Its payload, framing included.
-    pub payload: &'a [u8],
-    /// The content type of a 5.0 message.
-    pub content_type: Option<&'a str>,
-    /// When it was received: the time of points that bring none, and what `time-bounds` count from.
-    pub received_at: UnixNanos,
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Transcoded {
-    /// Whether any mapping has a topic like it.
-    pub mapped: bool,
-    /// Where the lines went; `Some` exactly if points were written.
-    pub shard: Option<ShardId>,
-    /// Points written and not merged into others.
-    pub points: u32,
-    /// Points that are no more because a later one has their series and time.
-    pub points_merged: u32,
-    /// How many times of receipt the points without a time of their own have used, from the
-    /// message's on, each a nanosecond after the one before.
-    pub stamps: u32,
-    /// Points that a filter said not to store.
-    pub points_filtered: u32,
-    /// Points left out because no field of theirs had a value.
-    pub points_empty: u32,
-    /// Values left out because line protocol cannot say them: NaN and infinities.
-    pub values_dropped: u32,
-    /// Times, not the points' own, left out because they do not fit nanoseconds in 64 bits.
-    pub times_dropped: u32,
-    /// Points' own times in an hour that their zone has twice, of which the first was taken.
-    pub times_repeated: u32,
-    /// Properties of the payload that its schema does not know (JSON).
-    pub properties_unknown: u32,
-}
-
-/// Why one mapping of a message failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The mapping's name.
-    pub mapping: Arc<str>,
-    /// The vehicle, as far as it is known.
-    pub vehicle: Option<String>,
-    /// As counted and listed.
-    pub cause: Cause,
-    /// What exactly: the field, the byte, the bound, the two clocks.
-    pub detail: String,
-}
 
 /// Turns messages into lines. One a worker: it owns all scratch.
 #[derive(Debug)]
@@ -93,6 +40,7 @@ pub struct Transcoder {
     slots: Slots,
     line_writer: lines::Writer,
     settler: Settler,
+    prober: Prober,
     failures: Vec<Failure>,
     last_lines: LastLines,
     /// Where the last message's lines begin.
@@ -126,6 +74,7 @@ impl Transcoder {
     pub fn new(limits: Limits, shards: ShardCount) -> Self {
         let slots = Slots::new(&limits);
         Self {
+            prober: Prober::new(&limits),
             limits,
             shards,
             slots,
@@ -182,6 +131,7 @@ impl Transcoder {
         self.failures.clear();
         self.last_lines.clear();
         self.slots.begin_steps();
+        self.prober.begin_message();
         self.place = None;
         let matched = memo.find(message.topic, plans);
         let mut progress = Progress::default();
@@ -242,6 +192,7 @@ impl Transcoder {
                 lines: &mut *lines,
                 progress: &mut *progress,
                 settler: &mut self.settler,
+                prober: &mut self.prober,
                 last_lines: &mut self.last_lines,
                 stamps,
                 line: 0..0,
@@ -262,6 +213,7 @@ impl Transcoder {
             Err(panic) => {
                 // The slots may be half filled in a way that no walk leaves them.
                 self.slots = Slots::new(&self.limits);
+                self.prober = Prober::new(&self.limits);
                 let context = taken.context(&self.limits, received_at);
                 let error = DecodeError::new(Cause::Panic, "decoding panicked");
                 let mut failure = told::failure(plan, &self.slots, &context, error);
@@ -295,6 +247,7 @@ struct Run<'a> {
     lines: &'a mut dyn Lines,
     progress: &'a mut Progress,
     settler: &'a mut Settler,
+    prober: &'a mut Prober,
     last_lines: &'a mut LastLines,
     /// How many times of receipt the message has used, as far as this mapping must not use them
     /// again.
@@ -320,7 +273,14 @@ impl Run<'_> {
             let frame = frame.inspect_err(|_| self.progress.frame = self.progress.frame.next())?;
             self.progress.frame = frame;
             self.context.payload = frame.of(payload);
-            self.one(frame, slots, line_writer).map_err(|error| frame.place(error))?;
+            if !frame.is_first() {
+                slots.step(self.plan.steps_a_message())?;
+                slots.begin_message(&self.plan.slots);
+            }
+            self.prober.begin();
+            if let Err(error) = self.one(slots, line_writer) {
+                self.skip_message(slots, frame.place(error))?;
+            }
         }
         self.settle()?;
         if let (false, Some(place)) = (self.line.is_empty(), self.progress.place) {
@@ -335,15 +295,10 @@ impl Run<'_> {
     /// Decodes one of the payload's messages and writes its points.
     fn one(
         &mut self,
-        frame: Frame,
         slots: &mut Slots,
         line_writer: &mut lines::Writer,
     ) -> Result<(), DecodeError> {
-        if !frame.is_first() {
-            slots.step(self.plan.steps_a_message())?;
-            slots.begin_message(&self.plan.slots);
-        }
-        decode::message(self.plan, self.context.payload, slots, self.limits)?;
+        decode::message(&self.plan.decoder, self.context.payload, slots, self.limits)?;
         self.find_place(slots)?;
         self.points(slots, line_writer)
     }
@@ -366,12 +321,50 @@ impl Run<'_> {
             slots.step(slots.elements_count().saturating_mul(each))?;
             for index in 0..slots.elements_count() {
                 slots.begin_element(&self.plan.slots, index == 0);
-                decode::element(self.plan, payload, slots.element(index), slots, self.limits)?;
-                self.point(slots)?;
+                let range = slots.element(index);
+                let decoder = &self.plan.decoder;
+                let decoded = decode::element(decoder, payload, range.clone(), slots, self.limits);
+                match decoded {
+                    Ok(()) => self.point(slots)?,
+                    Err(error) => self.skip_element(range, slots, error)?,
+                }
             }
         }
         let unknown = &mut self.progress.transcoded.properties_unknown;
         *unknown = unknown.saturating_add(slots.unknown);
+        Ok(())
+    }
+
+    /// Leaves an element out that does not decode because it is of another kind.
+    #[cold]
+    fn skip_element(
+        &mut self,
+        range: Range<usize>,
+        slots: &mut Slots,
+        error: DecodeError,
+    ) -> Result<(), DecodeError> {
+        let (payload, limits) = (self.context.payload, self.limits);
+        let probe = self.plan.probe.as_ref();
+        let is_other = probe
+            .is_some_and(|probe| self.prober.leaves_out_element(probe, payload, range, limits));
+        if !is_other {
+            return Err(error);
+        }
+        slots.trouble.clear();
+        self.progress.transcoded.points_filtered += 1;
+        Ok(())
+    }
+
+    /// Leaves a message out of which something is wrong because it is of another kind.
+    #[cold]
+    fn skip_message(&mut self, slots: &mut Slots, error: DecodeError) -> Result<(), DecodeError> {
+        let (payload, limits) = (self.context.payload, self.limits);
+        let probe = self.plan.probe.as_ref();
+        if !probe.is_some_and(|probe| self.prober.leaves_out(probe, payload, limits)) {
+            return Err(error);
+        }
+        slots.trouble.clear();
+        self.progress.transcoded.points_filtered += 1;
         Ok(())
     }
 

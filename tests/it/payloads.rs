@@ -79,3 +79,16 @@ fn what_can_only_merge_is_warned_of_and_told_when_it_happens() {
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(told.ends_with("1 points merged into others of the same series and time\n"), "{told}");
 }
+
+/// `j3-kinds-on-one-topic`: no dead letter, and reason 0 to a 5.0 vehicle.
+#[test]
+fn kinds_on_one_topic_are_acknowledged_without_a_dead_letter() {
+    let appliance = setup("j3-kinds-on-one-topic-gps").start();
+    let gps = r#"{"kind":"gps","data":{"lat":52.5,"lon":13.25}}"#;
+    assert_eq!(publish(&appliance, "k/VIN1", gps), 0);
+    assert_eq!(publish(&appliance, "k/VIN1", r#"{"kind":"odo","data":123456}"#), 0);
+    assert_eq!(appliance.count("messages.spooled"), 2);
+    assert_eq!(appliance.count("messages.dead_lettered"), 0);
+    assert_eq!(rows(&appliance, "SELECT data_lat FROM gps"), json!([[52.5]]));
+    assert_eq!(rows(&appliance, "SELECT data FROM odo"), json!([[123_456.0]]));
+}

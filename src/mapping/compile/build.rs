@@ -32,8 +32,19 @@ pub(crate) struct Compiled {
     pub(crate) time: Option<Time>,
     pub(crate) fields: Vec<Field>,
     pub(crate) constants: Constants,
+    /// The filter by itself.
+    pub(crate) probe: Option<CompiledProbe>,
     /// What is allowed and most likely not meant.
     pub(crate) warnings: Told,
+}
+
+/// A filter with a layout of its own.
+#[derive(Debug)]
+pub(crate) struct CompiledProbe {
+    pub(crate) layout: Layout,
+    pub(crate) slots: SlotPlan,
+    pub(crate) filter: crate::mapping::Filter,
+    pub(crate) asks_element: bool,
 }
 
 /// What is wrong: the line of the mapping file and what to tell.
@@ -80,11 +91,12 @@ pub(crate) fn compile(
         taken: build.taken.clone(),
         digits: build.digits.clone(),
         depth_max,
+        is_probe: false,
     });
     build.told.extend(laid.problems.iter().cloned());
     let tags = tags.into_iter().filter_map(|(tag, origin)| build.tag_plan(tag, origin?, &laid));
     let tags: Vec<(Tag, Origin)> = tags.collect();
-    let filter = when.and_then(|expr| build.filter(&expr, &laid));
+    let filter = when.as_ref().and_then(|expr| build.filter(expr, &laid));
     let mut names = Names::default();
     let fields = build.fields(&laid, &tags, &mut names);
     let constant_tags = build.constant_tags(&mut names);
@@ -111,7 +123,9 @@ pub(crate) fn compile(
     });
     let warnings = warnings::of_points(text, tagged, &times);
     let time = time.and_then(|time| time.time(&laid));
+    let probe = when.and_then(|expr| build.probe(&expr, depth_max));
     Ok(Compiled {
+        probe,
         slots: slot_plan(&laid.layout),
         vehicle: vehicle.source(&laid.slots),
         vehicle_tag,
@@ -298,6 +312,32 @@ impl<'a> Build<'a> {
             }
         }
         is_known.then_some(expr)
+    }
+
+    /// The filter by itself.
+    fn probe(&mut self, expr: &Expr, depth_max: usize) -> Option<CompiledProbe> {
+        let mut asked = Vec::new();
+        expr.paths(&mut asked);
+        let found = asked.iter().filter_map(|path| self.paths.find(path).ok());
+        let paths: BTreeSet<Path> = found.map(|found| found.path).collect();
+        let asks_element = paths.iter().any(|(side, _)| *side == Side::Element);
+        let laid = lay::lay(&Wanted {
+            text: self.text,
+            shape: self.paths.shape,
+            points: self.paths.points.as_ref().map(|(path, record)| (path.as_str(), *record)),
+            paths,
+            taken: BTreeSet::new(),
+            digits: BTreeSet::new(),
+            depth_max,
+            is_probe: true,
+        });
+        let filter = self.filter(expr, &laid)?;
+        Some(CompiledProbe {
+            slots: slot_plan(&laid.layout),
+            layout: laid.layout,
+            filter,
+            asks_element,
+        })
     }
 
     /// The filter over slots.

@@ -33,6 +33,8 @@ pub(super) struct Wanted<'a> {
     pub(super) digits: BTreeSet<Path>,
     /// How deep records may nest.
     pub(super) depth_max: usize,
+    /// Whether nothing is a field: only the paths get slots, and nothing is told.
+    pub(super) is_probe: bool,
 }
 
 /// What the walk has found.
@@ -86,7 +88,7 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
         ancestors: Vec::new(),
     };
     let is_included = walk.patterns.include_all();
-    let root = Here { path: "", name: "", is_field: true, is_included };
+    let root = Here { path: "", name: "", is_field: !wanted.is_probe, is_included };
     let message = walk.record(wanted.shape.root, &root, None);
     let element_start = walk.next;
     let mut fields = std::mem::take(&mut walk.fields);

@@ -18,4 +18,4 @@ mod unique;
 mod warnings;
 mod when;
 
-pub(crate) use build::{Compiled, Refused, compile};
+pub(crate) use build::{Compiled, CompiledProbe, Refused, compile};

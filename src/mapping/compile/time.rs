@@ -10,7 +10,7 @@ use super::{
 use crate::{
     mapping::{
         Time, TimeReading, TimeValue,
-        file::{Placed, TimeFieldText, TimeText, TimeUnit},
+        file::{Format, Placed, TimeFieldText, TimeText, TimeUnit},
     },
     schema::{Kind, Scalar, Unit},
 };
@@ -99,7 +99,15 @@ impl Build<'_> {
             return None;
         };
         match reading(&scalar, text.unit.as_ref(), key, zone) {
-            Ok(reading) => Some(Origin { path, scalar, reading }),
+            Ok(reading) => {
+                let is_json = self.text.format.value == Format::Json;
+                let has_digits = is_json && matches!(scalar, Scalar::Float64);
+                if has_digits {
+                    self.digits.insert(path.clone());
+                }
+                let scalar = if has_digits { Scalar::Digits } else { scalar };
+                Some(Origin { path, scalar, reading })
+            }
             Err(Some(what)) => {
                 let line = text.unit.as_ref().map_or(text.field.line, |unit| unit.line);
                 self.told.push((line, format!("`{key}`: `{}` {what}", text.field.value)));

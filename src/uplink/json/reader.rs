@@ -21,6 +21,8 @@ pub(super) struct Reader<'a> {
     pub(super) at: usize,
     pub(super) slots: &'a mut Slots,
     pub(super) depth_max: u32,
+    /// Whether a value of another type is absent.
+    pub(super) is_lenient: bool,
 }
 
 /// 10 to the index, exactly, as far as a double has them.

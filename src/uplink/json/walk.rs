@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use super::{number::Whole, reader::Reader, words};
 use crate::{
-    mapping::json::{Nested, Object, Op, Program},
+    mapping::{
+        SlotIdx,
+        json::{Nested, Object, Op, Program},
+    },
     model::Cause,
     schema::Scalar,
     uplink::{DecodeError, Limits, Slot, Slots},
@@ -22,7 +25,9 @@ pub(crate) fn message(
         slots.trouble.say(format_args!("{what}"));
         return Err(DecodeError::new(Cause::PayloadNotUtf8, what).at(error.valid_up_to()));
     }
-    let mut reader = Reader { text: payload, at: 0, slots, depth_max: limits.depth_max };
+    let is_lenient = program.is_lenient;
+    let mut reader =
+        Reader { text: payload, at: 0, slots, depth_max: limits.depth_max, is_lenient };
     reader.payload(&program.message)?;
     reader.end()
 }
@@ -37,7 +42,9 @@ pub(crate) fn element(
 ) -> Result<(), DecodeError> {
     let Some(object) = &program.element else { return Ok(()) };
     let text = &payload[..range.end];
-    let mut reader = Reader { text, at: range.start, slots, depth_max: limits.depth_max };
+    let is_lenient = program.is_lenient;
+    let mut reader =
+        Reader { text, at: range.start, slots, depth_max: limits.depth_max, is_lenient };
     reader.object(object, 1)
 }
 
@@ -91,6 +98,35 @@ impl Reader<'_> {
     /// The value of a declared property: whether there is one (and not null).
     #[inline]
     fn value(&mut self, op: &Op, depth: u32) -> Result<bool, DecodeError> {
+        let start = self.at;
+        match self.strict_value(op, depth) {
+            Err(error) if self.is_lenient => self.other_value(op, depth, start, error),
+            value => value,
+        }
+    }
+
+    /// Takes a value of another type than the schema says for an absent one.
+    #[cold]
+    fn other_value(
+        &mut self,
+        op: &Op,
+        depth: u32,
+        start: usize,
+        error: DecodeError,
+    ) -> Result<bool, DecodeError> {
+        if !matches!(error.cause, Cause::PayloadMismatch | Cause::IntegerOutOfRange) {
+            return Err(error);
+        }
+        self.slots.trouble.clear();
+        self.empty(op)?;
+        self.at = start;
+        self.skip(depth)?;
+        Ok(false)
+    }
+
+    /// The same where the type must be the schema's.
+    #[inline]
+    fn strict_value(&mut self, op: &Op, depth: u32) -> Result<bool, DecodeError> {
         let first = self.peek()?;
         match op {
             Op::Scalar(slot, scalar) => {
@@ -102,8 +138,19 @@ impl Reader<'_> {
                 self.skip(depth)?;
                 Ok(first != b'n')
             }
+            Op::Digits(slot) => self.digits_of(*slot, first).map_err(|error| error.in_slot(*slot)),
             _ => self.container(op, first, depth),
         }
+    }
+
+    /// A number, with its digits beside it.
+    fn digits_of(&mut self, slot: SlotIdx, first: u8) -> Result<bool, DecodeError> {
+        let start = self.at;
+        let value = self.scalar(&Scalar::Float64, first)?;
+        let digits = if value.is_absent() { value } else { Slot::payload(start..self.at) };
+        self.slots.set(slot, value);
+        self.slots.set(slot.next(), digits);
+        Ok(!value.is_absent())
     }
 
     /// The same for what is no scalar. Of two of one name the last counts, so what the first has
@@ -150,7 +197,9 @@ impl Reader<'_> {
             (Op::Points, b'[') => self.points(depth)?,
             (Op::Object(_) | Op::Map(..), _) => return Err(self.mismatch("an object")),
             (Op::List(..) | Op::Points, _) => return Err(self.mismatch("a list")),
-            (Op::Scalar(..) | Op::Skip, _) => unreachable!("these are no containers"),
+            (Op::Scalar(..) | Op::Digits(_) | Op::Skip, _) => {
+                unreachable!("these are no containers")
+            }
         }
         Ok(true)
     }
@@ -277,6 +326,10 @@ impl Reader<'_> {
             Op::Skip => {}
             Op::Scalar(slot, _) | Op::List(slot, _) | Op::Map(slot, _) => {
                 self.slots.set(*slot, Slot::ABSENT);
+            }
+            Op::Digits(slot) => {
+                self.slots.set(*slot, Slot::ABSENT);
+                self.slots.set(slot.next(), Slot::ABSENT);
             }
             Op::Object(nested) => self.empty_object(nested)?,
             Op::Points => self.slots.clear_elements(),

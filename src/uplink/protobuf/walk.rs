@@ -19,7 +19,8 @@ pub(crate) fn message(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let mut walk = Walk { payload, slots, depth_max: limits.depth_max };
+    let is_lenient = program.is_lenient;
+    let mut walk = Walk { payload, slots, depth_max: limits.depth_max, is_lenient };
     walk.fields(&program.message, Span { at: 0, end: payload.len() }, None)?;
     Ok(())
 }
@@ -32,7 +33,8 @@ pub(crate) fn element(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let mut walk = Walk { payload, slots, depth_max: limits.depth_max };
+    let is_lenient = program.is_lenient;
+    let mut walk = Walk { payload, slots, depth_max: limits.depth_max, is_lenient };
     if let Some(element) = &program.element {
         walk.fields(element, Span { at: range.start, end: range.end }, None)?;
     }
@@ -51,6 +53,8 @@ pub(super) struct Walk<'a> {
     pub(super) payload: &'a [u8],
     pub(super) slots: &'a mut Slots,
     pub(super) depth_max: u32,
+    /// Whether a field that does not suit its type is skipped.
+    is_lenient: bool,
 }
 
 impl Walk<'_> {
@@ -72,9 +76,16 @@ impl Walk<'_> {
                 return Err(malformed("a group ends that was not begun", start));
             }
             match program.op(number) {
-                Some(op) => self
-                    .apply(op, number, wire_type, &mut span)
-                    .map_err(|error| self.within(program, number, start, error))?,
+                Some(op) => {
+                    let before = span;
+                    if let Err(error) = self.apply(op, number, wire_type, &mut span) {
+                        if !self.is_lenient {
+                            return Err(self.within(program, number, start, error));
+                        }
+                        span = before;
+                        self.skip(number, wire_type, &mut span, 0)?;
+                    }
+                }
                 None => self.skip(number, wire_type, &mut span, 0)?,
             }
         }

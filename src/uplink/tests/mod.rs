@@ -6,6 +6,7 @@ mod conversions;
 mod framing;
 mod harness;
 mod json;
+mod kinds;
 mod lines;
 mod property;
 mod protobuf;

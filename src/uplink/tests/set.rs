@@ -101,6 +101,11 @@ impl Set {
         (steps, self.transcoder.writes())
     }
 
+    /// The causes of the last payload's failures.
+    pub(super) fn causes(&self) -> Vec<Cause> {
+        self.transcoder.failures().iter().map(|failure| failure.cause).collect()
+    }
+
     /// The cause and the detail of the one failure of a payload.
     #[track_caller]
     pub(super) fn failure(&mut self, payload: &[u8]) -> (Cause, String) {

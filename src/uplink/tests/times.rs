@@ -121,8 +121,16 @@ fn a_clock_that_is_not_set_means_the_time_of_receipt_where_the_mapping_says_so()
     }
     check_time(&count, r#"{"count": 1795161600}"#, AT);
     let text = unset("field = \"text\"");
-    for text_of in ["", " ", "1970-01-01T00:00:00Z", "1980-01-06T00:00:00Z", "0001-01-01T00:00:00Z"]
-    {
+    for text_of in [
+        "",
+        " ",
+        "0",
+        "0000-00-00 00:00:00",
+        "0000-00-00T00:00:00.000Z",
+        "1970-01-01T00:00:00Z",
+        "1980-01-06T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+    ] {
         check_time(&text, &format!("{{\"text\": \"{text_of}\"}}"), RECEIVED);
     }
     check_time(&unset("field = \"ts\""), r#"{"ts": "0001-01-01T00:00:00Z"}"#, RECEIVED);
@@ -265,15 +273,15 @@ fn what_is_no_time_is_refused_when_the_mapping_is_loaded() {
 
 /// `j7-time-as-text`.
 #[test]
-fn json_numbers_are_times_with_their_fraction() {
+fn json_numbers_are_times_with_all_their_digits() {
     let schema = r#"{"type": "object", "properties": {
         "t": {"type": "number"}, "p": {"type": "number"}, "x": {"type": "integer"}}}"#;
     let rest = "schema = \"m.schema.json\"\nmeasurement = \"m\"\nwhen = \"t > 0.5\"\n\
                 time = { field = \"t\", unit = \"s\", plus = { field = \"p\", unit = \"ms\" } }\n";
     let toml = set::mapping("json", rest);
     let mut set = Set::new(&[("m.schema.json", schema), ("m.toml", &toml)]);
-    let line = set.lines(br#"{"t":1795161600.123456,"x":1,"p":-0.000001}"#);
-    assert_eq!(line, "m x=1i 1795161600123455999\n");
+    let line = set.lines(br#"{"t":1795161600.123456789,"x":1,"p":-0.000001}"#);
+    assert_eq!(line, "m x=1i 1795161600123456788\n");
     assert_eq!(set.lines(br#"{"x":1,"p":5,"t":1.7951616e9}"#), "m x=1i 1795161600005000000\n");
     assert_eq!(set.lines(br#"{"x":1,"p":5,"t":0.25}"#), "", "`when` reads the number");
     let (cause, detail) = set.failure(br#"{"t":1795161600123,"x":1,"p":0}"#);

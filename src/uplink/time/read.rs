@@ -76,7 +76,9 @@ fn special(
     context: &Context<'_>,
 ) -> Result<Option<Moment>, DecodeError> {
     let (mut nanos, mut is_repeated) = (i128::from(context.received_at.0), false);
-    match read(&time.base, slots, context)? {
+    let is_zero = time.unset_is_received && is_zero_text(&time.base, slots, context);
+    let base = if is_zero { None } else { read(&time.base, slots, context)? };
+    match base {
         Some(found) if !time.unset_is_received || found.nanos >= UNSET_BEFORE_NANOS => {
             (nanos, is_repeated) = (found.nanos, found.is_repeated);
         }
@@ -91,6 +93,14 @@ fn special(
     }
     let nanos = i64::try_from(nanos).map_err(|_| unfit(&time.base))?;
     Ok(Some(Moment { nanos, is_stamped: false, is_repeated }))
+}
+
+/// Whether a field is text without any digit but zeros, such as `0000-00-00 00:00:00`: what some
+/// write for none.
+fn is_zero_text(value: &TimeValue, slots: &Slots, context: &Context<'_>) -> bool {
+    let is_of_time =
+        |byte: &u8| matches!(byte, b'0' | b'-' | b':' | b'.' | b'+' | b' ' | b'T' | b'Z');
+    matches!(value.scalar, Scalar::String) && text_of(value, slots, context).iter().all(is_of_time)
 }
 
 /// What one field says.

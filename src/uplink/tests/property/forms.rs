@@ -151,6 +151,7 @@ impl Forms {
             TimeForm::Seconds | TimeForm::Iso => match text(message, "clock") {
                 None => Ok(None),
                 Some(text) if text.trim().is_empty() => Ok(None),
+                Some(text) if self.unset_is_received && is_zero(&text) => Ok(None),
                 Some(text) if self.time == TimeForm::Seconds => seconds(&text)?.map(Some),
                 Some(text) => iso(&text).map(Some),
             },
@@ -328,6 +329,11 @@ fn text(message: &DynamicMessage, name: &str) -> Option<String> {
 fn number(message: &DynamicMessage, name: &str) -> Option<i64> {
     let is_there = message.has_field_by_name(name);
     message.get_field_by_name(name)?.as_i64().filter(|_| is_there)
+}
+
+/// Whether a text is what some write for no time.
+fn is_zero(text: &str) -> bool {
+    text.chars().all(|character| "0-:.+ TZ".contains(character))
 }
 
 /// Seconds with a fraction, digit by digit.
