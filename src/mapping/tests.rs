@@ -71,7 +71,7 @@ fn keys_and_their_types_are_checked_strictly() {
             "m.toml:12: unknown key `foobar`; a mapping has no such key; known are name, topic, \
              format, schema, message, measurement, vehicle, tags, time, points, fields, when, \
              select, schema-id, content-type, repeated, bytes, duplicates, \
-             convert, constant",
+             convert, constant, framing",
         ],
     );
     check_bad(

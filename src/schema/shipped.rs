@@ -29,6 +29,9 @@ mod tests {
     fn every_file_of_the_folder_is_built_in() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
         let built_in: Vec<_> = SHIPPED.iter().map(|(name, _)| *name).collect();
-        assert_eq!(RealDisk.files(&folder).expect("the folder"), built_in);
+        let mut files = RealDisk.files(&folder).expect("the folder");
+        // The page about them is for people.
+        files.retain(|name| name != "README.md");
+        assert_eq!(files, built_in);
     }
 }

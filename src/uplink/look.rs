@@ -25,20 +25,24 @@ fn words(key: &'static str, text: impl Into<String>) -> Words {
 
 /// What a payload that was not taken looks like, if the cause may come of that.
 pub(crate) fn words_of_failure(plan: &Plan, payload: &[u8], cause: Cause) -> Option<Words> {
-    let may = matches!(
-        cause,
+    let may = match cause {
         Cause::PayloadTruncated
-            | Cause::PayloadMalformed
-            | Cause::PayloadNotUtf8
-            | Cause::PayloadMismatch
-            | Cause::PayloadTooDeep
-            | Cause::TooManyElements
-            | Cause::TooManyPoints
-            | Cause::TimeInvalid
-            | Cause::TimeOutOfBounds
-            | Cause::VehicleInvalid
-    );
-    may.then(|| as_other(plan, payload).or_else(|| length_prefix(plan, payload))).flatten()
+        | Cause::PayloadMalformed
+        | Cause::PayloadNotUtf8
+        | Cause::PayloadMismatch
+        | Cause::PayloadTooDeep
+        | Cause::TooManyElements
+        | Cause::TooManyPoints => true,
+        // Bytes of another format pass for values now and then; text that was read is what it is.
+        Cause::TimeInvalid | Cause::TimeOutOfBounds | Cause::VehicleInvalid => {
+            !payload.is_empty() && matches!(plan.decoder, Decoder::Avro(_) | Decoder::Protobuf(_))
+        }
+        _ => false,
+    };
+    // A message whose one field is text is nearly all text.
+    let is_read = matches!(cause, Cause::TimeInvalid | Cause::TimeOutOfBounds);
+    let other = || as_other(plan, payload).filter(|words| !is_read || words.key != "text");
+    may.then(|| other().or_else(|| length_prefix(plan, payload))).flatten()
 }
 
 /// What a file looks like that no mapping takes yet and that is not JSON.

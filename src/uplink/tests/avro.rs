@@ -410,7 +410,7 @@ fn what_the_bytes_may_not_do_has_a_cause() {
         int,
         &[],
         Cause::PayloadTruncated,
-        "field `a`: the payload ends inside a value at byte 0",
+        "field `a`: the payload ends inside a value at byte 0; the payload is empty",
     );
     check_refused(
         int,

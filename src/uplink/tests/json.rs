@@ -162,7 +162,7 @@ fn what_is_no_json_object_has_a_cause() {
         SCALARS,
         "",
         Cause::PayloadTruncated,
-        "the payload ends inside a value at byte 0",
+        "the payload ends inside a value at byte 0; the payload is empty",
     );
     check_refused(
         SCALARS,
