@@ -11,7 +11,7 @@ use crate::{
         value::{Misfit, print_duration, print_size},
     },
     model::Secret,
-    store,
+    store::{self, Authorities},
     telemetry::{Chain, log},
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Findings {
     pub(super) http: Option<SocketAddr>,
     /// By the key of the secret itself, wherever it was written.
     pub(super) secrets: BTreeMap<&'static str, Secret>,
+    /// What `store.ca-file` holds.
+    pub(super) authorities: Option<Authorities>,
 }
 
 /// Which checks apply.
@@ -255,6 +257,7 @@ fn check_store(settings: &Settings, findings: &mut Findings, problems: &mut Vec<
         check_tdengine(settings, findings, problems);
     }
     check_urls(settings, problems);
+    find_authorities(settings, findings, problems);
     check_credentials(settings, findings, problems);
 }
 
@@ -296,23 +299,75 @@ fn check_tdengine(settings: &Settings, findings: &Findings, problems: &mut Vec<P
 
 fn check_urls(settings: &Settings, problems: &mut Vec<Problem>) {
     for text in settings.texts("store.urls") {
+        let shown = store::without_secrets(&text);
+        let mut remedy = "write the base address, such as \"http://127.0.0.1:8086\"".to_owned();
         let reason = match reqwest::Url::parse(&text) {
-            Err(error) => Some(format!("`{text}` is not an address: {error}")),
+            Err(error) => Some(format!("`{shown}` is not an address: {error}")),
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-                Some(format!("`{text}` is neither http nor https"))
+                Some(format!("`{shown}` is neither http nor https"))
             }
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
                 Some("an address with a user in it would be logged".to_owned())
             }
             Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-                Some(format!("`{text}` has a query or fragment, which requests would lose"))
+                Some(format!("`{shown}` has a query or fragment, which requests would lose"))
             }
-            Ok(_) => None,
+            Ok(mut url) => {
+                let split = endpoint_of(url.path()).map(|(base, end)| (base.to_owned(), end));
+                split.map(|(base, endpoint)| {
+                    url.set_path(&base);
+                    let base = url.as_str().trim_end_matches('/');
+                    remedy = format!("write the base address, \"{base}\"");
+                    format!("`{endpoint}` is an endpoint of a store, which is added by itself")
+                })
+            }
         };
         if let Some(reason) = reason {
-            let remedy = "write the base address, such as \"http://127.0.0.1:8086\"".to_owned();
             problems.push(settings.problem("store.urls", Fault::Conflict { reason, remedy }));
         }
+    }
+}
+
+/// Splits a path into what belongs to a base address and the endpoint of some store behind it.
+fn endpoint_of(path: &str) -> Option<(&str, &'static str)> {
+    const ENDPOINTS: &[&str] = &[
+        "/api/v2/write",
+        "/api/v2/query",
+        "/api/v2",
+        "/api/v3/write_lp",
+        "/api/v3/query_sql",
+        "/api/v3",
+        "/influxdb/v1/write",
+        "/rest/sql",
+        "/write",
+        "/query",
+        "/ping",
+        "/health",
+    ];
+    let end = path.trim_end_matches('/');
+    let endpoint = ENDPOINTS.iter().find(|endpoint| end.ends_with(**endpoint))?;
+    Some((&end[..end.len() - endpoint.len()], *endpoint))
+}
+
+/// Reads `store.ca-file`.
+fn find_authorities(settings: &Settings, findings: &mut Findings, problems: &mut Vec<Problem>) {
+    let Some(path) = settings.text_if_any("store.ca-file") else { return };
+    match source::read_text(Path::new(&path)) {
+        Err(source) => {
+            let fault = Fault::Unreadable { what: "the certificates", path, source };
+            problems.push(settings.problem("store.ca-file", fault));
+        }
+        Ok(text) => match Authorities::from_pem(&text) {
+            Ok(authorities) => findings.authorities = Some(authorities),
+            Err(error) => {
+                let fault = Fault::Conflict {
+                    reason: Chain(&error).to_string(),
+                    remedy: "write a file of PEM certificates (-----BEGIN CERTIFICATE-----)"
+                        .to_owned(),
+                };
+                problems.push(settings.problem("store.ca-file", fault));
+            }
+        },
     }
 }
 

@@ -216,6 +216,7 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
     store::Options {
         target,
         urls: settings.texts("store.urls"),
+        authorities: findings.authorities.clone(),
         connect_timeout: settings.duration("store.connect-timeout"),
         request_timeout: settings.duration("store.request-timeout"),
     }

@@ -14,6 +14,7 @@ use crate::{
         value::{self, Misfit, Value},
     },
     model::Secret,
+    store,
 };
 
 /// What was written, checked key by key, over the defaults.
@@ -229,7 +230,11 @@ pub(super) fn print(key: &Key, value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Text(text) => Some(quoted(text)),
         Value::Texts(texts) => {
-            let quoted: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+            let shown = |text: &String| match key.kind {
+                Kind::Urls => quoted(&store::without_secrets(text)),
+                _ => quoted(text),
+            };
+            let quoted: Vec<String> = texts.iter().map(shown).collect();
             Some(format!("[{}]", quoted.join(", ")))
         }
         Value::Secret(_) => None,

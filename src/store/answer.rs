@@ -77,6 +77,12 @@ impl Answer {
         (!self.cut).then_some(self.body.as_slice())
     }
 
+    /// Whether a port that speaks TLS said so to a plain request.
+    pub(super) fn speaks_tls(&self) -> bool {
+        let message = self.message();
+        SPEAKS_TLS.iter().any(|words| message.contains(words))
+    }
+
     /// Whether something between us and the store answered with a page for people.
     pub(super) fn is_page(&self) -> bool {
         self.body.trim_ascii_start().first() == Some(&b'<')
@@ -91,7 +97,7 @@ impl Answer {
                 " (redirected to {location}; redirects are not followed, write the right address \
                  into store.urls)"
             ));
-        } else if SPEAKS_TLS.iter().any(|words| message.contains(words)) {
+        } else if self.speaks_tls() {
             text.push_str(" (write https:// in store.urls)");
         }
         text

@@ -4,7 +4,7 @@ use std::{error::Error, sync::Arc};
 
 use bytes::Bytes;
 use reqwest::{
-    Client, Response, Url,
+    Certificate, Client, Response, Url,
     header::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
         RETRY_AFTER,
@@ -22,7 +22,7 @@ use crate::{
         options::{Kind, Options, Target},
         route::{self, Route},
         tdengine::{self, DatabaseCheck, NotReady},
-        verdict::{Verdict, verdict},
+        verdict::{Verdict, broken_off, verdict},
     },
 };
 
@@ -107,15 +107,20 @@ impl HttpStore {
             return Err(StoreError::NoUrl);
         }
         // A redirect would repeat credentials and points to whoever it names.
-        let http = http_client()
+        let mut http = http_client()
             .user_agent(concat!("fleetline/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .http1_only()
             .tcp_nodelay(true)
             .connect_timeout(options.connect_timeout)
-            .timeout(options.request_timeout)
-            .build()
-            .map_err(|source| StoreError::Client { source })?;
+            .timeout(options.request_timeout);
+        let client = |source| StoreError::Client { source };
+        if let Some(authorities) = &options.authorities {
+            let found: Result<Vec<_>, _> =
+                authorities.certificates().map(Certificate::from_der).collect();
+            http = http.tls_certs_merge(found.map_err(client)?);
+        }
+        let http = http.build().map_err(client)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         if let Some(value) = route::authorization(route.authorization.as_ref())? {
@@ -141,7 +146,8 @@ impl HttpStore {
             return reason.into();
         }
         match self.answer(endpoint, body, encoding).await {
-            Ok(answer) => {
+            Ok((answer, Some(error))) => broken_off(&answer, &describe(&error)),
+            Ok((answer, None)) => {
                 if let Some(database) = &self.database
                     && tdengine::is_database_missing(&answer)
                 {
@@ -183,18 +189,27 @@ impl HttpStore {
         endpoint: usize,
         body: Bytes,
         encoding: Encoding,
-    ) -> Result<Answer, reqwest::Error> {
+    ) -> Result<(Answer, Option<reqwest::Error>), reqwest::Error> {
         let url = self.endpoints[endpoint].clone();
         let mut request = self.http.post(url).headers(self.headers.clone()).body(body);
         if encoding == Encoding::Gzip {
             request = request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        whole(request.send().await?).await
+        Ok(received(request.send().await?).await)
     }
 }
 
-/// An answer with its body, up to the bound.
-pub(super) async fn whole(mut response: Response) -> Result<Answer, reqwest::Error> {
+/// An answer with its body, up to the bound. A body cut off by the network is an error and not a
+/// short body: half a sentence may read as a refusal.
+pub(super) async fn whole(response: Response) -> Result<Answer, reqwest::Error> {
+    match received(response).await {
+        (answer, None) => Ok(answer),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// An answer with what came of its body, up to the bound, and why no more came.
+async fn received(mut response: Response) -> (Answer, Option<reqwest::Error>) {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let mut answer = Answer {
         status: response.status().as_u16(),
@@ -202,18 +217,36 @@ pub(super) async fn whole(mut response: Response) -> Result<Answer, reqwest::Err
         location: header(LOCATION).and_then(|to| route::shown(response.url(), to)),
         ..Answer::default()
     };
-    // A body cut off by the network is an error and not a short body: half a sentence may read
-    // as a refusal. A body without an end is cut here, and its connection closed with it.
-    while let Some(chunk) = response.chunk().await? {
+    // A body without an end is cut here, and its connection closed with it.
+    loop {
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return (answer, None),
+            Err(error) => return (answer, Some(error)),
+        };
         let room = Answer::BODY_BYTES_MAX - answer.body.len();
         answer.cut = chunk.len() > room;
         answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if answer.cut {
-            break;
+            return (answer, None);
         }
     }
-    Ok(answer)
 }
+
+/// What to do about what TLS says, where that is known.
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        "UnknownIssuer",
+        " (an authority that this machine does not trust signed the store's certificate; name the \
+         authority's file in store.ca-file)",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        " (the store's certificate is an authority's own; give the store one that the authority \
+         signed, and name the authority's file in store.ca-file)",
+    ),
+    ("InvalidContentType", " (the store may not speak TLS; try http:// in store.urls)"),
+];
 
 /// The whole chain of an error in one bounded line. Each link of reqwest's chain prints itself
 /// only.
@@ -227,5 +260,10 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
         next = source.source();
     }
     text.truncate(text.floor_char_boundary(Answer::QUOTE_BYTES_MAX));
+    for (words, remedy) in REMEDIES {
+        if text.contains(words) {
+            text.push_str(remedy);
+        }
+    }
     text
 }

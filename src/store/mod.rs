@@ -53,10 +53,10 @@ pub use ask::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, T
 pub use client::{Encoding, StoreError};
 pub use embedded::answer_question;
 pub use options::{
-    Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind, KindError, Options, Partition,
-    QuestionLimits, Target, TdEngine,
+    Authorities, AuthoritiesError, Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind,
+    KindError, Options, Partition, QuestionLimits, Target, TdEngine,
 };
-pub use route::Route;
+pub use route::{Route, without_secrets};
 pub use tdengine::Unsendable;
 pub use verdict::{Refusal, Verdict, verdict};
 

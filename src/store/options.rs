@@ -2,6 +2,14 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
+use rustls::{
+    RootCertStore,
+    pki_types::{
+        CertificateDer,
+        pem::{self, PemObject as _},
+    },
+};
+
 use crate::{
     model::{LineDialect, Secret, StoreNames},
     store::ask::QuestionLimit,
@@ -14,6 +22,8 @@ pub struct Options {
     pub target: Target,
     /// Base addresses (`http` or `https`, a path prefix is kept); shards are spread over them.
     pub urls: Vec<String>,
+    /// Who may sign the store's certificate, beside whom the machine trusts. Default: nobody.
+    pub authorities: Option<Authorities>,
     /// How long a connection may take to be made. Default: 5 s.
     pub connect_timeout: Duration,
     /// How long a request may take from its first byte to the answer's last. Default: 30 s.
@@ -33,9 +43,59 @@ impl Options {
         Self {
             target,
             urls,
+            authorities: None,
             connect_timeout: Self::CONNECT_TIMEOUT,
             request_timeout: Self::REQUEST_TIMEOUT,
         }
+    }
+}
+
+/// Certificate authorities, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorities(Vec<CertificateDer<'static>>);
+
+/// A text that holds no usable certificate authority; name a PEM file of certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthoritiesError {
+    /// It holds no certificate at all.
+    #[error("it holds no certificate")]
+    Empty,
+    /// A block of it cannot be read.
+    #[error("a certificate in it cannot be read")]
+    Block(#[source] pem::Error),
+    /// A certificate of it is none that an authority could have.
+    #[error("certificate {number} in it is not usable as an authority")]
+    Unusable {
+        /// Counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        #[source]
+        source: rustls::Error,
+    },
+}
+
+impl Authorities {
+    /// Reads PEM blocks; others than certificates are passed over.
+    ///
+    /// # Errors
+    /// If there is no certificate, or one that cannot be used.
+    pub fn from_pem(text: &str) -> Result<Self, AuthoritiesError> {
+        let blocks = CertificateDer::pem_slice_iter(text.as_bytes());
+        let found: Vec<_> = blocks.collect::<Result<_, _>>().map_err(AuthoritiesError::Block)?;
+        if found.is_empty() {
+            return Err(AuthoritiesError::Empty);
+        }
+        let mut roots = RootCertStore::empty();
+        for (idx, certificate) in found.iter().enumerate() {
+            let unusable = |source| AuthoritiesError::Unusable { number: idx + 1, source };
+            roots.add(certificate.clone()).map_err(unusable)?;
+        }
+        Ok(Self(found))
+    }
+
+    /// Each certificate, in DER.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
     }
 }
 

@@ -25,7 +25,7 @@ impl Route {
     /// The address below a base address, whose own path is kept.
     pub(super) fn endpoint(&self, base: &str) -> Result<Url, StoreError> {
         let invalid = |source: Box<dyn Error + Send + Sync>| StoreError::UrlInvalid {
-            url: base.to_owned(),
+            url: without_secrets(base),
             source,
         };
         let mut url = Url::parse(base).map_err(|source| invalid(source.into()))?;
@@ -34,11 +34,11 @@ impl Route {
             return Err(StoreError::UrlWithCredentials { host });
         }
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(StoreError::SchemeUnknown { url: base.to_owned() });
+            return Err(StoreError::SchemeUnknown { url: without_secrets(base) });
         }
         match url.path_segments_mut() {
             Ok(mut segments) => segments.pop_if_empty().extend(self.path),
-            Err(()) => return Err(StoreError::SchemeUnknown { url: base.to_owned() }),
+            Err(()) => return Err(StoreError::SchemeUnknown { url: without_secrets(base) }),
         };
         url.set_query(None);
         if !self.query.is_empty() {
@@ -46,6 +46,24 @@ impl Route {
         }
         Ok(url)
     }
+}
+
+/// An address as it may be printed: without what may be a secret, user, password, query, fragment.
+#[must_use]
+pub fn without_secrets(address: &str) -> String {
+    let end = address.find(['?', '#']).unwrap_or(address.len());
+    let (shown, hidden) = address.split_at(end);
+    let start = shown.find("//").map_or(0, |at| at + 2);
+    let host_end = shown[start..].find('/').map_or(shown.len(), |at| start + at);
+    let mut text = match shown[start..host_end].rfind('@') {
+        Some(at) => format!("{}…{}", &shown[..start], &shown[start + at..]),
+        None => shown.to_owned(),
+    };
+    if !hidden.is_empty() {
+        text.push_str(&hidden[..1]);
+        text.push('…');
+    }
+    text
 }
 
 /// Where a redirect of `asked` leads, as it may be shown: without user, password, query and
@@ -147,6 +165,23 @@ mod tests {
             "http://h:6041/influxdb/v1/write?db=d&precision=ns",
             Some("Bearer t"),
         );
+    }
+
+    #[test]
+    fn what_may_be_a_secret_in_an_address_is_not_printed() {
+        let check = |address: &str, expect: &str| assert_eq!(without_secrets(address), expect);
+        check("http://h:8086/influx/", "http://h:8086/influx/");
+        check("http://h:8086/?token=abc", "http://h:8086/?…");
+        check("http://h/#token", "http://h/#…");
+        check("https://u:p@s@h/x@y", "https://…@h/x@y");
+        check("u:hush@h", "…@h");
+        check("http://u:p@h?a=b@c/d", "http://…@h?…");
+        check("", "");
+        let asked = Url::parse("http://h:1/write?u=a&p=b").expect("an address");
+        let to = |location| shown(&asked, location);
+        assert_eq!(to("/x?token=abc#y").as_deref(), Some("http://h:1/x"));
+        assert_eq!(to("https://u:p@g/api/v2/write").as_deref(), Some("https://g/api/v2/write"));
+        assert_eq!(to("mailto:u@h"), None);
     }
 
     #[test]

@@ -98,9 +98,11 @@ where
     .map_err(|source| LogError::Installed { source })
 }
 
-/// What the server library says about its own threads is of no use to an operator. A filter that
-/// names these targets itself counts more.
-const QUIET: &str = "ntex_server=warn,ntex_rt=warn,ntex_net=warn,ntex_io=warn";
+/// What the server library says about its own threads is of no use to an operator, and what the
+/// verifier of certificates says is told with the store's state, in words of ours and not once a
+/// request. A filter that names these targets itself counts more.
+const QUIET: &str = "ntex_server=warn,ntex_rt=warn,ntex_net=warn,ntex_io=warn,\
+                     rustls_platform_verifier=off";
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::builder()

@@ -234,6 +234,59 @@ fn a_store_is_asked_for_whole_and_only_for_what_its_kind_knows() {
     );
 }
 
+/// The case `o04-log-level-that-is-none`.
+#[test]
+fn a_level_of_the_log_that_is_none_is_refused_with_the_nearest() {
+    check_wrong_beside_store(
+        "[telemetry]\nlog = \"warning\"\n",
+        "f.toml:7: telemetry.log = \"warning\": `warning` is no level; did you mean \"warn\"?; write \
+         a level such as \"info\"",
+    );
+}
+
+/// The addresses of `s3-store-addresses`.
+#[test]
+fn an_address_of_a_store_is_a_base_address_and_its_secrets_are_not_repeated() {
+    let with = |url: &str| STORE.replace("http://127.0.0.1:8086", url);
+    check_wrong(
+        &with("http://h:8086/api/v2/write"),
+        "f.toml:3: store.urls = [\"http://h:8086/api/v2/write\"]: `/api/v2/write` is an endpoint of \
+         a store, which is added by itself; write the base address, \"http://h:8086\"",
+    );
+    check_wrong(
+        &with("https://h/influx/write/"),
+        "f.toml:3: store.urls = [\"https://h/influx/write/\"]: `/write` is an endpoint of a store, \
+         which is added by itself; write the base address, \"https://h/influx\"",
+    );
+    check_wrong(
+        &with("http://h:8086/?token=abc"),
+        "f.toml:3: store.urls = [\"http://h:8086/?…\"]: `http://h:8086/?…` has a query or fragment, \
+         which requests would lose; write the base address, such as \"http://127.0.0.1:8086\"",
+    );
+    check_wrong(
+        &with("http://u:hush@h:8086"),
+        "f.toml:3: store.urls = [\"http://…@h:8086\"]: an address with a user in it would be logged; \
+         write the base address, such as \"http://127.0.0.1:8086\"",
+    );
+    assert!(check(&with("https://h/influx/"), &[], &[]).status.success());
+}
+
+/// `o13-store-with-a-private-authority`: what can be seen without the store.
+#[test]
+fn a_file_of_authorities_that_holds_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let text = format!("{STORE}ca-file = \"{}\"\n", path.display());
+    let told = |text: &str| String::from_utf8(check(text, &[], &[]).stderr).unwrap();
+    assert!(told(&text).contains("cannot read the certificates"), "{}", told(&text));
+    fs::write(&path, "no certificate").unwrap();
+    assert!(told(&text).contains("it holds no certificate"), "{}", told(&text));
+    let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    fs::write(&path, block).unwrap();
+    let unusable = told(&text);
+    assert!(unusable.contains("certificate 1 in it is not usable"), "{unusable}");
+}
+
 #[test]
 fn tdengine_is_asked_for_what_only_it_needs() {
     const TDENGINE: &str = "[store]\nkind = \"tdengine\"\nurls = [\"http://127.0.0.1:6041\"]\n";

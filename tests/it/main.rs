@@ -24,6 +24,7 @@ mod first_day;
 mod golden;
 mod harness;
 mod infer;
+mod metrics;
 mod payloads;
 mod query;
 mod question_limits;

@@ -1,6 +1,9 @@
 //! Answers that are not the store's own: everything is held and said, nothing is set aside.
 
-use std::time::Duration;
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -64,4 +67,33 @@ fn a_plain_bad_request_holds_everything() {
         include_str!("../data/o01-answers-that-are-not-the-stores/text.answer"),
         "HTTP 400: Bad Request",
     );
+}
+
+/// Publishes one message, and waits until the log says why the store takes nothing.
+fn check_told(url: &str, words: &str) {
+    let appliance = Setup::new().store2(url, "token").start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq: 1 }.payload(), 1);
+    let since = Instant::now();
+    let told = || {
+        let log = appliance.log();
+        log.lines().any(|line| line.contains("component=\"store\"") && line.contains(words))
+    };
+    until("the log to say it", MINUTE, told);
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    assert_eq!(store(&appliance).0, "waiting");
+}
+
+/// The case `o03-store-that-never-answered`: a port where nobody listens.
+#[test]
+fn a_store_that_was_never_there_is_told_in_the_log() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    check_told(&format!("http://{closed}"), "Connection refused");
+}
+
+/// The same, where somebody listens and says nothing.
+#[test]
+fn a_store_that_never_answers_is_told_in_the_log_long_before_its_request_times_out() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    check_told(&format!("http://{}", silent.local_addr().unwrap()), "no answer within 8 s");
 }

@@ -319,6 +319,14 @@ const STORE: &[Key] = &[
     .only_for(EMBEDDED),
     key("store.urls", Kind::Urls, "Base addresses; shards are spread over them. Must be written.")
         .only_for(HTTP),
+    key(
+        "store.ca-file",
+        Kind::Path,
+        "A PEM file of certificate authorities that may sign the store's certificate, beside those \
+         that the machine trusts (whose file `SSL_CERT_FILE` names, where it is set). For a store \
+         behind a company's own authority.",
+    )
+    .only_for(HTTP),
     key("store.org", Kind::Text, "The organisation's name. Must be written.")
         .min("1", "a name has a letter")
         .only_for(V2),

@@ -174,9 +174,14 @@ async fn stats_and_metrics_show_the_same_equations() {
         r#"{"messages":{"dead_lettered":0,"filtered":0,"pending":1,"received":3,"refused":0,"spooled":2,"unmapped":0},"points":{"damaged":0,"dead_lettered":0,"in_spool":2,"merged":0,"recovered":0,"spooled":2,"stored":0}}"#,
     );
     let metrics = get(edge.address, "/metrics").await;
-    assert!(metrics.contains("application/openmetrics-text"), "{metrics}");
+    assert!(metrics.contains("text/plain; version=0.0.4"), "{metrics}");
     assert!(metrics.contains("fleetline_messages_received_total 3\n"), "{metrics}");
     assert!(metrics.contains("fleetline_http_requests_total{status=\"200\"} 1\n"), "{metrics}");
+    assert!(!metrics.contains("# EOF") && !metrics.contains("# UNIT"), "{metrics}");
+    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\naccept: application/openmetrics-text\r\n\
+                   connection: close\r\n\r\n";
+    let metrics = ask(edge.address, request).await;
+    assert!(metrics.contains("application/openmetrics-text; version=1.0.0"), "{metrics}");
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
 }
 

@@ -123,6 +123,31 @@ async fn a_request_that_is_too_large_is_halved_and_a_line_that_is_too_large_set_
     assert_eq!(letters[0].answer.as_deref(), Some("HTTP 413: too large"));
 }
 
+/// `s3-store-addresses`: a front that redirects.
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_told_with_where_it_leads() {
+    let location = "location: https://u:p@h/api/v2/write?token=abc";
+    let mut rig = Rig::new(options(), move |_| Play::Answer(308, location, "")).await;
+    rig.append(0, &[line(1)]);
+    until("it was tried again", || rig.status(0).retries >= 1).await;
+    let reason = "HTTP 308 (redirected to https://h/api/v2/write; redirects are not followed, write \
+                  the right address into store.urls)";
+    assert_eq!(rig.store_health(), Health::Failed(reason.to_owned()));
+    assert_eq!(rig.status(0).waiting_entries, 1);
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_tls_is_told_though_it_resets_the_connection() {
+    let words = "Client sent an HTTP request to an HTTPS server.";
+    let mut rig = Rig::new(options(), move |_| Play::Cut(400, words)).await;
+    rig.append(0, &[line(1)]);
+    until("it was tried again", || rig.status(0).retries >= 1).await;
+    let Health::Failed(reason) = rig.store_health() else { panic!("{:?}", rig.store_health()) };
+    let told = format!("HTTP 400: {words} (write https:// in store.urls) (the answer broke off: ");
+    assert!(reason.starts_with(&told), "{reason}");
+    assert_eq!(rig.letters(), []);
+}
+
 #[tokio::test]
 async fn a_proxy_that_finds_a_request_too_large_gets_smaller_ones_and_a_single_line_waits() {
     let page = "<html><h1>413 Request Entity Too Large</h1></html>";

@@ -223,6 +223,12 @@ impl Appliance {
         (status, said)
     }
 
+    /// Sets a configuration key for its next start.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        self.setup.settings.retain(|(known, _)| known != key);
+        self.setup.settings.push((key.to_owned(), value.to_owned()));
+    }
+
     /// Starts it again on the same data, on new ports.
     pub(crate) fn start_again(&mut self) {
         assert!(self.running.is_none(), "it still runs");

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -42,6 +42,8 @@ pub(crate) struct Influx {
     program: PathBuf,
     home: TempDir,
     port: u16,
+    /// Certificate and key, where it speaks TLS.
+    tls: Option<(PathBuf, PathBuf)>,
     child: Option<Child>,
 }
 
@@ -55,7 +57,7 @@ impl Influx {
         };
         let program = program(test, variable)?;
         let home = tempfile::tempdir().unwrap();
-        let mut influx = Self { kind, program, home, port: free_port(), child: None };
+        let mut influx = Self { kind, program, home, port: free_port(), tls: None, child: None };
         influx.launch();
         influx.create();
         Some(influx)
@@ -104,6 +106,9 @@ impl Influx {
                     .arg("--sqlite-path")
                     .arg(home.join("s.db"))
                     .args(["--reporting-disabled", "--log-level", "error"]);
+                if let Some((certificate, key)) = &self.tls {
+                    command.arg("--tls-cert").arg(certificate).arg("--tls-key").arg(key);
+                }
             }
         }
         let log = fs::File::create(home.join("log")).unwrap();
@@ -119,8 +124,15 @@ impl Influx {
         until("InfluxDB to answer", Duration::from_mins(1), || {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "InfluxDB ended: {}", self.log());
-            matches!(http::get(&ping, &[], None), Ok((204, _)))
+            // A port that speaks TLS says so to plain HTTP.
+            let expected = if self.tls.is_some() { 400 } else { 204 };
+            matches!(http::get(&ping, &[], None), Ok((status, _)) if status == expected)
         });
+    }
+
+    /// Makes it speak TLS, or plain HTTP again, from its next launch on.
+    pub(crate) fn wrap_in_tls(&mut self, files: Option<(&Path, &Path)>) {
+        self.tls = files.map(|(certificate, key)| (certificate.to_owned(), key.to_owned()));
     }
 
     fn log(&self) -> String {

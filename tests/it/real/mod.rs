@@ -11,4 +11,5 @@ mod refusals;
 mod servers;
 mod shutdown;
 mod simulate;
+mod tls;
 mod vehicles;
