@@ -23,6 +23,7 @@ mod fleet;
 mod lanes;
 mod layout;
 mod look;
+mod machine;
 mod mappings;
 mod reshard;
 mod run;

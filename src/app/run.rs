@@ -9,6 +9,7 @@ use super::{
     fleet::Fleet,
     lanes::{self, LaneError, Lanes},
     layout::{DataDir, DataDirError},
+    machine::Machine,
     mappings::Mappings,
     watch::{Asked, Requests, Signals, Until},
 };
@@ -89,6 +90,8 @@ pub enum RunError {
 const CONTROL_THREADS: usize = 2;
 /// How often the metrics are brought up to what the lanes have counted.
 const MEASURE: Duration = Duration::from_millis(500);
+/// How often the machine is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 /// What is kept of the drain's time for the steps behind the edge.
 const EDGE_SHARE: f64 = 0.5;
 
@@ -131,6 +134,7 @@ struct Appliance {
     mappings: Mappings,
     metrics: Arc<Metrics>,
     fleet: Fleet,
+    machine: Machine,
     edge_health: HealthCell,
     edge: Edge,
     lanes: Lanes,
@@ -173,6 +177,7 @@ impl Appliance {
             ready,
             mappings,
             fleet,
+            machine: Machine::new(Arc::clone(&ground.clock), ground.board),
             edge_health,
             edge,
             lanes,
@@ -191,6 +196,7 @@ impl Appliance {
     /// name).
     async fn watch(&mut self, requests: &mut Requests) -> Option<String> {
         let mut measure = tokio::time::interval(MEASURE);
+        let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 asked = requests.next() => match asked {
@@ -198,6 +204,7 @@ impl Appliance {
                     Asked::Reload => self.mappings.reload(),
                 },
                 _ = measure.tick() => self.measure(),
+                _ = look.tick() => self.machine.look(),
                 name = self.supervisor.ended_unasked() => return Some(name),
                 () = self.sink.watch() => return Some("sink".to_owned()),
             }

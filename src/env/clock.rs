@@ -7,6 +7,9 @@ use std::{
 
 use crate::model::UnixNanos;
 
+/// The month in which this version was made, 2026-11-01: a clock that says less is wrong.
+pub const RELEASED: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
+
 /// Tells the time. Read once per batch, never per message.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The wall clock, which may jump.

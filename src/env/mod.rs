@@ -3,16 +3,16 @@
 //! Only this room touches the clocks, and the disk for anything that must survive a crash.
 
 mod clock;
-mod cpu;
 pub mod disk;
 mod memory;
 mod names;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 mod supervisor;
+mod usage;
 
-pub use clock::{Clock, SystemClock};
-pub use cpu::{process_cpu, thread_cpu};
+pub use clock::{Clock, RELEASED, SystemClock};
 pub use memory::control_group_memory;
 pub(crate) use names::{http_client, lookup};
 pub use supervisor::{Guard, Supervisor};
+pub use usage::{is_descriptor_left, process_cpu, thread_cpu};

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
@@ -18,7 +18,7 @@ use crate::{
     http::{ApiError, Options, dead_letters, native, openapi, telemetry, vehicles},
     model::{Catalog, DeadLetters, Presence, Sessions},
     query::QueryEngine,
-    telemetry::{Component, Critical, HealthBoard, Metrics, StatusLabel},
+    telemetry::{Component, Critical, Exposition, HealthBoard, Metrics, StatusLabel},
 };
 
 /// What the routes read.
@@ -96,9 +96,10 @@ async fn readyz(State(state): State<HttpState>) -> Response {
     (status, Json(json!({ "ready": ready, "components": components }))).into_response()
 }
 
-async fn scrape(State(state): State<HttpState>) -> Response {
-    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPENMETRICS)], state.metrics.encode()).into_response()
+async fn scrape(State(state): State<HttpState>, headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Exposition::accepted(&accepted.collect::<Vec<_>>().join(","));
+    ([(header::CONTENT_TYPE, format.content_type())], state.metrics.encode(format)).into_response()
 }
 
 async fn stats(State(state): State<HttpState>) -> Json<Value> {

@@ -6,6 +6,7 @@
 
 use std::{
     io::{self, Write as _},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -33,6 +34,10 @@ use crate::{
 /// Letters that are made durable together: what a fully refused batch holds in memory beside
 /// itself.
 const LETTERS_MAX: usize = 256;
+
+/// After how long without an answer the operator is told: a store that never answers is known long
+/// before its request times out.
+const SILENCE: Duration = Duration::from_secs(8);
 
 /// What every delivery of a shard needs.
 #[derive(Debug)]
@@ -114,7 +119,14 @@ impl Context {
         loop {
             let in_flight = self.meters.sending();
             let sent = self.clock.monotonic();
-            let verdict = self.store.write(self.shard, body.clone(), encoding).await;
+            let mut writing = pin!(self.store.write(self.shard, body.clone(), encoding));
+            let verdict = match tokio::time::timeout(SILENCE, writing.as_mut()).await {
+                Ok(verdict) => verdict,
+                Err(_elapsed) => {
+                    self.state.saw_silence(SILENCE);
+                    writing.await
+                }
+            };
             let took = self.clock.monotonic().saturating_sub(sent);
             drop(in_flight);
             self.meters.answered(&verdict, took, bytes, again);
@@ -199,6 +211,9 @@ impl Letters<'_> {
     /// The batch without the lines that must not reach the store; nearly always all of it.
     async fn screen(&mut self, lines: Vec<u8>) -> Vec<u8> {
         let store = Arc::clone(&self.context.store);
+        if !store.screens_lines() {
+            return lines;
+        }
         if !line::lines(&lines).any(|line| store.unsendable(line).is_some()) {
             return lines;
         }

@@ -58,7 +58,7 @@ pub(super) struct StoreHealth {
 impl StoreHealth {
     /// Nothing is known of the store before the first request of a shard.
     pub(super) fn new(cell: HealthCell, n_shards: usize) -> Self {
-        cell.set(unknown());
+        cell.set_idle(IDLE);
         Self { cell, shards: Mutex::new(vec![None; n_shards]) }
     }
 
@@ -75,9 +75,11 @@ impl StoreHealth {
     }
 }
 
-/// The health of a store that was not asked anything yet.
+/// The state of a store that was not asked anything yet.
+const IDLE: &str = "nothing shipped yet";
+
 fn unknown() -> Health {
-    Health::Waiting("nothing shipped yet".to_owned())
+    Health::Waiting(IDLE.to_owned())
 }
 
 /// What one shard's shipper and its deliveries write, and anybody reads.
@@ -214,6 +216,16 @@ impl ShardState {
         let hidden = health == Health::Ready && inner.stuck > 0;
         if inner.store != health && !hidden {
             inner.store = health;
+            self.tell(&inner);
+        }
+    }
+
+    /// A request has had no answer for so long; it is still on the way.
+    pub(super) fn saw_silence(&self, silence: Duration) {
+        let mut inner = lock(&self.inner);
+        if inner.store == Health::Ready || inner.store == unknown() {
+            let reason = format!("no answer within {} s", silence.as_secs());
+            inner.store = Health::Waiting(reason);
             self.tell(&inner);
         }
     }

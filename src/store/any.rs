@@ -71,6 +71,13 @@ impl Store {
         self.kind.dialect()
     }
 
+    /// Whether any line can be [`Store::unsendable`], so that none has to be looked at for most
+    /// kinds.
+    #[must_use]
+    pub fn screens_lines(&self) -> bool {
+        self.kind == Kind::TdEngine
+    }
+
     /// Why a line must not be sent to this store, though it would not refuse it; nothing if it may.
     #[must_use]
     pub fn unsendable(&self, line: &[u8]) -> Option<Unsendable> {

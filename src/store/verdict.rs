@@ -91,8 +91,8 @@ pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
     }
 }
 
-/// The verdict on a request whose answer broke off. Half a sentence blames no line, but what came of
-/// it is told: a port that speaks TLS resets the connection behind what it says.
+/// The verdict on a request whose answer broke off. Half a sentence blames no line, but what came
+/// of it is told: a port that speaks TLS resets the connection behind what it says.
 pub(super) fn broken_off(answer: &Answer, why: &str) -> Verdict {
     let mut reason = format!("{} (the answer broke off: {why})", answer.summary());
     reason.truncate(reason.floor_char_boundary(Answer::QUOTE_BYTES_MAX));

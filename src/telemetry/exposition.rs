@@ -1,7 +1,8 @@
 //! Prometheus' text format, version 0.0.4, out of OpenMetrics.
 //!
-//! The two differ in little: there a counter's family is named without its `_total`, there are units
-//! and the kind `info`, and the end is marked. A reader of the older format stops at each of these.
+//! The two differ in little: there a counter's family is named without its `_total`, there are
+//! units and the kind `info`, and the end is marked. A reader of the older format stops at each of
+//! these.
 
 use std::fmt::Write as _;
 
@@ -24,8 +25,8 @@ impl Exposition {
         }
     }
 
-    /// What an `Accept` header asks for: OpenMetrics only where it is named, and not less liked than
-    /// plain text.
+    /// What an `Accept` header asks for: OpenMetrics only where it is named, and not less liked
+    /// than plain text.
     #[must_use]
     pub fn accepted(accept: &str) -> Self {
         let weight = |name: &str| {

@@ -2,15 +2,25 @@
 //!
 //! Each part owns a [`HealthCell`] and writes its own state into it; `readyz` and the metrics read
 //! the whole [`HealthBoard`]. A critical part that is not ready makes the appliance not ready; any
-//! other (the store, which may be away for an hour at no cost but disk) is told and no more.
+//! other (the store, which may be away for an hour at no cost but disk) is shown and no more.
 //!
 //! HB-1: a cell holds the last state that its owner set, and a snapshot is of one moment.
-//! HB-2: a change of kind (ready, waiting, failed) is logged once, here, and nowhere else.
+//! HB-2: the first state of a part and each change of its kind (ready, waiting, failed) are logged
+//! once, here, and nowhere else. A part that stays waiting or failed is logged again, with its
+//! reason as of then, at a slowing pace ([`HealthBoard::repeat`]).
 
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+/// When a part that stays waiting or failed is logged again for the first time; each time after
+/// twice as much passes.
+const REPEATED_AFTER: Duration = Duration::from_secs(30);
+
+/// The longest that passes until it is logged again.
+const REPEATED_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// Whether the appliance is ready without this part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +83,25 @@ impl Component {
     }
 }
 
+/// A part, and what was logged of it.
+#[derive(Debug)]
+struct Entry {
+    component: Component,
+    /// Absent until its first state is logged.
+    logged: Option<Logged>,
+}
+
+/// That the present kind of state was logged, and when it is to be logged again.
+#[derive(Clone, Copy, Debug)]
+struct Logged {
+    /// Absent until the next [`HealthBoard::repeat`].
+    again_at: Option<Duration>,
+    pause: Duration,
+}
+
 /// All parts. Cheap to clone; every clone is the same board.
 #[derive(Clone, Debug, Default)]
-pub struct HealthBoard(Arc<Mutex<Vec<Component>>>);
+pub struct HealthBoard(Arc<Mutex<Vec<Entry>>>);
 
 impl HealthBoard {
     /// Adds a part, waiting to start. A name that is on the board already is taken over.
@@ -83,54 +109,76 @@ impl HealthBoard {
     pub fn cell(&self, name: impl Into<String>, critical: Critical) -> HealthCell {
         let name = name.into();
         let health = Health::Waiting("starting".to_owned());
-        let mut components = lock(&self.0);
-        let index = match components.iter().position(|component| component.name == name) {
-            Some(index) => {
-                components[index] = Component { name, critical, health };
-                index
-            }
-            None => {
-                components.push(Component { name, critical, health });
-                components.len() - 1
-            }
-        };
+        let mut entries = lock(&self.0);
+        let found = entries.iter().position(|entry| entry.component.name == name);
+        let entry = Entry { component: Component { name, critical, health }, logged: None };
+        let index = found.unwrap_or(entries.len());
+        match found {
+            Some(index) => entries[index] = entry,
+            None => entries.push(entry),
+        }
         HealthCell { board: Arc::clone(&self.0), index }
     }
 
     /// Every part, in the order it was added, as of one moment (HB-1).
     #[must_use]
     pub fn snapshot(&self) -> Vec<Component> {
-        lock(&self.0).clone()
+        lock(&self.0).iter().map(|entry| entry.component.clone()).collect()
     }
 
     /// Whether every critical part is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        lock(&self.0).iter().all(Component::allows_ready)
+        lock(&self.0).iter().all(|entry| entry.component.allows_ready())
+    }
+
+    /// Logs again what stays waiting or failed, where that is due; to be called now and then with
+    /// the monotonic time.
+    pub fn repeat(&self, now: Duration) {
+        let mut due = Vec::new();
+        for Entry { component, logged } in lock(&self.0).iter_mut() {
+            let Some(logged) = logged.as_mut().filter(|_| component.health != Health::Ready) else {
+                continue;
+            };
+            let again_at = *logged.again_at.get_or_insert(now + logged.pause);
+            if again_at <= now {
+                logged.pause = (logged.pause * 2).min(REPEATED_AFTER_MAX);
+                logged.again_at = Some(now + logged.pause);
+                due.push(component.clone());
+            }
+        }
+        for Component { name: component, health, .. } in due {
+            match health {
+                Health::Ready => {}
+                Health::Waiting(reason) => tracing::warn!(component, reason, "still waiting"),
+                Health::Failed(reason) => tracing::error!(component, reason, "still failed"),
+            }
+        }
     }
 }
 
 /// One part's place on the board; its owner's only way to write there.
 pub struct HealthCell {
-    board: Arc<Mutex<Vec<Component>>>,
+    board: Arc<Mutex<Vec<Entry>>>,
     index: usize,
 }
 
 impl HealthCell {
     /// Sets the state. Cheap when nothing changes, so a loop may call it every turn.
     pub fn set(&self, health: Health) {
-        let mut components = lock(&self.board);
-        let component = &mut components[self.index];
+        let mut entries = lock(&self.board);
+        let Entry { component, logged } = &mut entries[self.index];
         if component.health == health {
             return;
         }
-        let changed_kind = component.health.as_str() != health.as_str();
+        let is_known = logged.is_some() && component.health.as_str() == health.as_str();
         component.health = health.clone();
-        if !changed_kind {
+        if is_known {
             return;
         }
+        *logged = Some(Logged { again_at: None, pause: REPEATED_AFTER });
         let component = component.name.clone();
-        drop(components);
+        drop(entries);
         match health {
             Health::Ready => tracing::info!(component, "ready"),
             Health::Waiting(reason) => tracing::warn!(component, reason, "waiting"),
@@ -138,16 +186,23 @@ impl HealthCell {
         }
     }
 
+    /// Sets what nobody has to be told of: the part has nothing to do yet.
+    pub fn set_idle(&self, reason: &str) {
+        let mut entries = lock(&self.board);
+        entries[self.index].component.health = Health::Waiting(reason.to_owned());
+        entries[self.index].logged = None;
+    }
+
     /// The state as last set.
     #[must_use]
     pub fn health(&self) -> Health {
-        lock(&self.board)[self.index].health.clone()
+        lock(&self.board)[self.index].component.health.clone()
     }
 }
 
 impl fmt::Debug for HealthCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HealthCell").field(&lock(&self.board)[self.index]).finish()
+        f.debug_tuple("HealthCell").field(&lock(&self.board)[self.index].component).finish()
     }
 }
 
@@ -195,6 +250,58 @@ mod tests {
                 ("store".to_owned(), "waiting", Some("503".to_owned())),
             ]
         );
+    }
+
+    /// What is logged while `act` runs, a line each.
+    fn logged(act: impl FnOnce()) -> Vec<String> {
+        #[derive(Clone, Default)]
+        struct Sink(Arc<Mutex<Vec<u8>>>);
+        impl std::io::Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                lock(&self.0).extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, act);
+        let text = String::from_utf8(lock(&sink.0).clone()).expect("a log is text");
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    /// The case `o03-store-that-never-answered`.
+    #[test]
+    fn the_first_fault_is_logged_and_what_stays_is_logged_again_at_a_slowing_pace() {
+        let board = HealthBoard::default();
+        let store = board.cell("store", Critical::No);
+        let lines = logged(|| {
+            store.set_idle("nothing shipped yet");
+            (0..100).for_each(|second| board.repeat(Duration::from_secs(second)));
+        });
+        assert_eq!(lines, [""; 0], "an idle part is no fault");
+
+        let lines = logged(|| {
+            store.set(Health::Waiting("connection refused".to_owned()));
+            store.set(Health::Waiting("timed out".to_owned()));
+            (100..3_700).for_each(|second| board.repeat(Duration::from_secs(second)));
+            store.set(Health::Ready);
+            (3_700..9_000).for_each(|second| board.repeat(Duration::from_secs(second)));
+        });
+        let again = r#"WARN still waiting component="store" reason="timed out""#;
+        let mut expect = vec![r#"WARN waiting component="store" reason="connection refused""#];
+        // After 30 s, then 60, 120, 240, 480, 960 and 1,920 s later: 3,810 s would be the next.
+        expect.extend([again; 6]);
+        expect.push(r#"INFO ready component="store""#);
+        assert_eq!(lines, expect);
     }
 
     #[test]

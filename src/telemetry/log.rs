@@ -40,6 +40,17 @@ pub enum LogFormat {
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
+    /// A word is no level; the operator mends `telemetry.log`.
+    #[error("`{word}` is no level; {}", match near {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("levels are {}", LEVELS.join(", ")),
+    })]
+    Level {
+        /// As written.
+        word: String,
+        /// The level that looks most like it.
+        near: Option<&'static str>,
+    },
     /// The filter has a fault; the operator mends `telemetry.log`.
     #[error("the log filter `{filter}` cannot be read")]
     Filter {
@@ -98,17 +109,45 @@ where
     .map_err(|source| LogError::Installed { source })
 }
 
-/// What the server library says about its own threads is of no use to an operator, and what the
-/// verifier of certificates says is told with the store's state, in words of ours and not once a
-/// request. A filter that names these targets itself counts more.
+/// What the server library says about its own threads is of no use to an operator. That it cannot
+/// accept, and what the verifier of certificates finds, is said in words of ours, with the state of
+/// descriptors and store, and not once an attempt. A filter that names these targets itself counts
+/// more.
 const QUIET: &str = "ntex_server=warn,ntex_rt=warn,ntex_net=warn,ntex_io=warn,\
-                     rustls_platform_verifier=off";
+                     ntex_server::net::accept=off,rustls_platform_verifier=off";
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
+    for directive in filter.split(',') {
+        check_level(directive)?;
+    }
+    // What a filter names no level for is logged as usual, so that no log is empty by mistake.
+    let usual = LogOptions::default().filter;
     EnvFilter::builder()
-        .parse(format!("{QUIET},{filter}"))
+        .parse(format!("{usual},{QUIET},{filter}"))
         .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })
 }
+
+/// Refuses what the library would take for the name of a target and then log nothing: a word alone
+/// is a level, and what stands behind `=` is one. Spans and fields are left to the library.
+fn check_level(directive: &str) -> Result<(), LogError> {
+    if directive.contains(['[', ']', '{', '}']) {
+        return Ok(());
+    }
+    let word = directive.rsplit_once('=').map_or(directive, |(_, level)| level).trim();
+    let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    if is_level {
+        return Ok(());
+    }
+    let lower = word.to_ascii_lowercase();
+    let near = LEVELS.iter().find(|level| {
+        let begins_alike = lower.starts_with(**level) || level.starts_with(&lower);
+        !lower.is_empty() && (begins_alike || strsim::damerau_levenshtein(level, &lower) <= 1)
+    });
+    Err(LogError::Level { word: word.to_owned(), near: near.copied() })
+}
+
+/// The words for how much is logged.
+const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace", "off"];
 
 /// An error with its sources on one line: `opening the spool: reading the header: not found`.
 ///
@@ -190,8 +229,19 @@ mod tests {
 
     #[test]
     fn a_filter_with_a_fault_is_refused_before_anything_is_installed() {
-        assert!(check_filter("info,fleetline::sink=debug").is_ok());
-        let error = check_filter("fleetline=loud").expect_err("`loud` is no level");
-        assert_eq!(error.to_string(), "the log filter `fleetline=loud` cannot be read");
+        for good in ["info", "WARN", "info,fleetline::sink=debug", "off", "warn,fleetline[x]=debug"]
+        {
+            assert!(check_filter(good).is_ok(), "{good}");
+        }
+        let told = |filter: &str| check_filter(filter).expect_err("it is wrong").to_string();
+        // The first is the case `o04-log-level-that-is-none`.
+        assert_eq!(told("warning"), "`warning` is no level; did you mean \"warn\"?");
+        assert_eq!(told("info,fleetline=err"), "`err` is no level; did you mean \"error\"?");
+        let levels = "levels are error, warn, info, debug, trace, off";
+        for (filter, word) in
+            [("fleetline=loud", "loud"), ("", ""), ("info,", ""), ("hyper", "hyper")]
+        {
+            assert_eq!(told(filter), format!("`{word}` is no level; {levels}"));
+        }
     }
 }

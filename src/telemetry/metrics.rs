@@ -31,7 +31,7 @@ use prometheus_client::{
 
 use crate::{
     model::{Cause, ShardId},
-    telemetry::{HealthBoard, Ledgers, equations::Equations},
+    telemetry::{Exposition, HealthBoard, Ledgers, equations::Equations, exposition},
 };
 
 /// A metric with labels; the handle of one label set comes from `get_or_create_owned`.
@@ -190,13 +190,16 @@ impl Metrics {
         &self.ledgers
     }
 
-    /// Every metric in the OpenMetrics text format, as of one moment for the equations.
+    /// Every metric, as of one moment for the equations.
     #[must_use]
-    pub fn encode(&self) -> String {
+    pub fn encode(&self, format: Exposition) -> String {
         let mut out = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         text::encode(&mut out, &registry).expect("writing to a string does not fail");
-        out
+        match format {
+            Exposition::OpenMetrics => out,
+            Exposition::Text => exposition::text(&out),
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! to each stage, so that two appliances in one process (tests) do not share counters.
 
 mod equations;
+mod exposition;
 mod health;
 mod ledger;
 pub mod log;
@@ -20,6 +21,7 @@ mod metrics;
 mod tests;
 
 pub use equations::Ledgers;
+pub use exposition::Exposition;
 pub use health::{Component, Critical, Health, HealthBoard, HealthCell};
 pub use ledger::{MessageCounts, MessageLedger, PointCounts, PointLedger};
 pub use log::{Chain, LogFormat, LogLimit, LogOptions};

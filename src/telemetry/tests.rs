@@ -19,7 +19,7 @@ fn a_scrape_shows_the_two_equations_from_the_ledgers() {
     shard.recovered(7);
     shard.spooled(3, 3);
     shard.confirmed(4, 0, 0, 4);
-    let text = metrics.encode();
+    let text = metrics.encode(Exposition::OpenMetrics);
     check_line(&text, "fleetline_messages_received_total 6");
     check_line(&text, "fleetline_messages_spooled_total 3");
     check_line(&text, "fleetline_messages_unmapped_total 1");
@@ -42,7 +42,7 @@ fn a_shard_has_one_ledger_however_often_it_is_asked_for() {
 #[test]
 fn every_name_has_the_prefix_and_help_and_no_name_comes_twice() {
     let metrics = Metrics::new(HealthBoard::default());
-    let text = metrics.encode();
+    let text = metrics.encode(Exposition::OpenMetrics);
     let mut names: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     assert!(names.iter().all(|name| name.starts_with("fleetline_")), "{names:?}");
@@ -63,7 +63,7 @@ fn labels_are_written_as_their_stable_names() {
         FailureLabel { mapping: Arc::from("telemetry"), cause: CauseName(Cause::PayloadTruncated) };
     metrics.uplink_failures.get_or_create(&label).inc_by(2);
     metrics.spool_sync_seconds.get_or_create(&ShardId(3).into()).inc_by(0.5);
-    let text = metrics.encode();
+    let text = metrics.encode(Exposition::OpenMetrics);
     check_line(
         &text,
         "fleetline_uplink_failures_total{mapping=\"telemetry\",cause=\"payload-truncated\"} 2",

@@ -6,23 +6,6 @@ use serde_json::Value;
 
 use crate::harness::Setup;
 
-/// `s3-store-addresses`: a proxy of the environment that is not there is not asked.
-#[test]
-fn the_fleet_asks_the_appliance_itself_and_no_proxy_of_the_environment() {
-    let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
-    let appliance = Setup::new().set("schemas.dir", schemas.to_str().unwrap()).start();
-    let (target, url) = (format!("mqtt://{}", appliance.mqtt()), appliance.url());
-    let arguments = format!(
-        "simulate --vehicles 1 --rate 5 --duration 1s --format json --target {target} --verify {url}"
-    );
-    let mut command = appliance.setup().command(&arguments.split(' ').collect::<Vec<_>>());
-    for proxy in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
-        command.env(proxy, "http://127.0.0.1:9");
-    }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// Two fleets on one appliance, so that the count is of the run's vehicles and not of all.
 #[test]
 fn what_was_acknowledged_is_counted_in_the_store_behind_the_appliance() {

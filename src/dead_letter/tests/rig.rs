@@ -14,7 +14,7 @@ use crate::{
         Cause, DeadLetter, DeadLetters as _, LetterFilter, LetterId, LetterKind, LetterMark,
         Position, UnixNanos,
     },
-    telemetry::{Health, HealthBoard, Metrics},
+    telemetry::{Exposition, Health, HealthBoard, Metrics},
 };
 
 pub(super) fn message(vehicle: &str, seconds: i64) -> DeadLetter {
@@ -141,7 +141,7 @@ impl Rig {
 
     /// A metric as it is scraped.
     pub(super) fn metric(&self, name: &str) -> usize {
-        let text = self.metrics.encode();
+        let text = self.metrics.encode(Exposition::Text);
         let line = text.lines().find(|line| line.starts_with(&format!("fleetline_{name} ")));
         let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
         line.rsplit_once(' ').expect("a value").1.parse().expect("a whole number")

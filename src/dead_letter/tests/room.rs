@@ -9,7 +9,7 @@ use super::{
 use crate::{
     env::sim::SimDisk,
     model::{DeadLetter, LetterFilter},
-    telemetry::{Component, HealthBoard},
+    telemetry::{Component, Exposition, HealthBoard},
 };
 
 const KIB: usize = 1024;
@@ -136,7 +136,10 @@ async fn with_hold_points_wait_until_letters_are_removed() {
     }
     recording.await.expect("it ends").expect("a disk that works");
     assert_eq!(removed + rig.all().len(), 500);
-    assert!(!rig.metrics.encode().contains("replaced_letters_total{"), "nothing was replaced");
+    assert!(
+        !rig.metrics.encode(Exposition::Text).contains("replaced_letters_total{"),
+        "nothing was replaced"
+    );
     rig.log.close();
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     http::{dead_letters, telemetry, vehicles},
     query::{Function, QueryRequest},
+    telemetry::Exposition,
 };
 
 /// One way to ask one path.
@@ -56,7 +57,8 @@ fn operation_routes() -> Vec<Operation> {
         body: None,
         answers,
     };
-    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let (plain, openmetrics) =
+        (Exposition::Text.content_type(), Exposition::OpenMetrics.content_type());
     vec![
         get("/healthz", "healthz", "Alive: the process serves at all.", answer("Health")),
         get("/readyz", "readyz", "Ready: every critical part is, each with its reason.", {
@@ -71,8 +73,12 @@ fn operation_routes() -> Vec<Operation> {
             "All metrics. Durations are in seconds, sizes in bytes; a label `cause` is one of \
              `DeadLetterCause`; a vehicle is never a label.",
             json!({ "200": {
-                "description": "OpenMetrics text, as of one moment.",
-                "content": { openmetrics: { "schema": { "type": "string" } } },
+                "description": "Prometheus' text format, or OpenMetrics where `Accept` names it; \
+                                as of one moment.",
+                "content": {
+                    plain: { "schema": { "type": "string" } },
+                    openmetrics: { "schema": { "type": "string" } },
+                },
             } }),
         ),
         get("/openapi.json", "openapi", "This description.", {

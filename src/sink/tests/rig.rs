@@ -18,7 +18,7 @@ use crate::{
     sink::{Drained, Options, Parts, RetryOptions, Shard, ShardStatus, Sink, start},
     spool::{self, Budget, EntryBuffer, Writer},
     store::{self, Credentials, InfluxDb1, InfluxDb2, Kind, Store, Target, TdEngine},
-    telemetry::{Critical, Health, HealthBoard, Metrics, PointCounts},
+    telemetry::{Critical, Exposition, Health, HealthBoard, Metrics, PointCounts},
 };
 
 use super::{
@@ -248,7 +248,7 @@ impl Rig {
     pub(super) fn metric(&self, name: &str) -> Option<String> {
         let running = self.running();
         running.sink.state().measure();
-        let text = running.metrics.encode();
+        let text = running.metrics.encode(Exposition::Text);
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned))
     }
 

@@ -35,7 +35,11 @@ use crate::{
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Files that are open at once; the one that was used longest ago is closed.
 pub const OPEN_FILES_MAX: usize = 8;
-/// How often files past the retention are looked for, and sizes told.
+
+/// How often the size of the files is brought up to date.
+const MEASURE: Duration = Duration::from_secs(5);
+
+/// How often files past the retention are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// What the thread owns.
@@ -54,6 +58,8 @@ pub(super) struct State {
     n_batches_swept: u64,
     /// When the last sweep was, on the monotonic clock.
     swept: Option<Duration>,
+    /// When the files were last measured.
+    measured: Option<Duration>,
 }
 
 /// The lines of one measurement and period in a batch.
@@ -75,6 +81,7 @@ impl State {
             n_batches: 0,
             n_batches_swept: 0,
             swept: None,
+            measured: None,
         }
     }
 
@@ -82,9 +89,10 @@ impl State {
     pub(super) fn run(mut self, queue: &mpsc::Receiver<Job>) {
         loop {
             self.sweep();
+            self.measure();
             let mut requests = Vec::new();
             let mut bytes = 0;
-            let mut next = match queue.recv_timeout(SWEEP) {
+            let mut next = match queue.recv_timeout(MEASURE) {
                 Ok(job) => Some(job),
                 Err(mpsc::RecvTimeoutError::Timeout) => None,
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
@@ -289,7 +297,21 @@ impl State {
         Some(UnixNanos(self.clock.wall().0.saturating_sub(retention)))
     }
 
-    /// Drops files past the retention (EM-5) and tells how large the others are.
+    /// Tells how large the files are.
+    fn measure(&mut self) {
+        let now = self.clock.monotonic();
+        if self.measured.is_some_and(|measured| now.saturating_sub(measured) < MEASURE) {
+            return;
+        }
+        self.measured = Some(now);
+        // A folder that cannot be listed is told by the sweep.
+        if let Ok(files) = self.files() {
+            let bytes: u64 = files.iter().map(|found| folder::bytes(&found.path)).sum();
+            self.metrics.embedded_disk_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Drops files past the retention (EM-5).
     fn sweep(&mut self) {
         let now = self.clock.monotonic();
         if self.swept.is_some_and(|swept| now.saturating_sub(swept) < SWEEP) {
@@ -302,10 +324,8 @@ impl State {
             Ok(files) => files,
             Err(fault) => return tracing::warn!(?fault, "the embedded store's folder"),
         };
-        let mut bytes = 0;
         for Found { measurement, period, path } in files {
             if oldest.is_none_or(|oldest| !period.is_before(oldest)) {
-                bytes += folder::bytes(&path);
                 continue;
             }
             self.open.remove(&path);
@@ -317,7 +337,6 @@ impl State {
                 Err(error) => tracing::warn!(path = %path.display(), %error, "cannot be dropped"),
             }
         }
-        self.metrics.embedded_disk_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }
 

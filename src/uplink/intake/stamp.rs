@@ -1,29 +1,60 @@
 //! Times of receipt: one look at the clock a turn, one distinct stamp a message.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{env::Clock, model::UnixNanos};
 
-/// Hands out stamps that only grow.
+/// How far the clock may lie behind the last stamp without having been set back: messages that came
+/// at once have used so much of what lies ahead.
+const NUDGED_MAX: i64 = 10_000_000;
+
+/// How far it must have run ahead of the last stamp for that one to be remembered.
+const REMEMBERED_FROM: i64 = 10_000_000_000;
+
+/// How many are remembered.
+const REMEMBERED_MAX: usize = 8;
+
+/// Hands out distinct stamps that follow the clock: they grow, but where the clock is set back.
 #[derive(Debug)]
 pub(super) struct Stamps {
     clock: Arc<dyn Clock>,
     last: UnixNanos,
     /// Whether the clock has been read this turn.
     read: bool,
+    /// Last stamps before the clock jumped, newest first: it may come back to just there.
+    left: VecDeque<UnixNanos>,
 }
 
 impl Stamps {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, last: UnixNanos(i64::MIN), read: false }
+        let left = VecDeque::with_capacity(REMEMBERED_MAX + 1);
+        Self { clock, last: UnixNanos(i64::MIN), read: false, left }
     }
 
-    /// A stamp after every earlier one, even if the clock was set back.
+    /// The time of receipt, nudged so that it is no stamp which was handed out.
     pub(super) fn next(&mut self) -> UnixNanos {
         let after = self.last.saturating_add(1);
-        self.last = if self.read { after } else { after.max(self.clock.wall()) };
+        self.last = if self.read { after } else { self.look(after) };
         self.read = true;
         self.last
+    }
+
+    /// The clock's time, or `after` where that lies a little ahead of it.
+    fn look(&mut self, after: UnixNanos) -> UnixNanos {
+        let wall = self.clock.wall();
+        let ahead = wall.0.saturating_sub(after.0);
+        if (-NUDGED_MAX..REMEMBERED_FROM).contains(&ahead) {
+            return after.max(wall);
+        }
+        self.left.push_front(self.last);
+        self.left.truncate(REMEMBERED_MAX);
+        let mut stamp = wall;
+        for left in self.left.iter().rev() {
+            if (0..NUDGED_MAX).contains(&left.0.saturating_sub(stamp.0)) {
+                stamp = left.saturating_add(1);
+            }
+        }
+        stamp
     }
 
     /// A message has used so many stamps, the one that it was given included.
@@ -41,22 +72,49 @@ mod tests {
     use super::*;
     use crate::env::sim::SimClock;
 
+    fn stamps(clock: &SimClock) -> Stamps {
+        Stamps::new(Arc::new(clock.clone()))
+    }
+
+    /// A stamp of a turn that begins at a time.
+    fn at(clock: &SimClock, stamps: &mut Stamps, wall: i64) -> i64 {
+        stamps.end_turn();
+        clock.set_wall(UnixNanos(wall));
+        stamps.next().0
+    }
+
     #[test]
-    fn stamps_only_grow_within_a_turn_and_when_the_clock_is_set_back() {
-        let clock = Arc::new(SimClock::new());
-        clock.set_wall(UnixNanos(100));
-        let mut stamps = Stamps::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let first = [stamps.next(), stamps.next()];
-        assert_eq!(first, [UnixNanos(100), UnixNanos(101)]);
-        stamps.end_turn();
-        clock.set_wall(UnixNanos(50));
-        assert_eq!(stamps.next(), UnixNanos(102));
-        stamps.end_turn();
-        clock.set_wall(UnixNanos(500));
-        assert_eq!(stamps.next(), UnixNanos(500));
+    fn stamps_grow_within_a_turn_and_by_as_many_as_a_message_has_used() {
+        let clock = SimClock::new();
+        let mut stamps = stamps(&clock);
+        assert_eq!(at(&clock, &mut stamps, 100), 100);
+        assert_eq!(stamps.next(), UnixNanos(101));
+        assert_eq!(at(&clock, &mut stamps, 50), 102, "a little behind is no jump");
+        assert_eq!(at(&clock, &mut stamps, 500), 500);
         stamps.used(3);
         assert_eq!(stamps.next(), UnixNanos(503), "two more points of that message had stamps");
         stamps.used(0);
         assert_eq!(stamps.next(), UnixNanos(504));
+    }
+
+    /// The case `o02-clock-that-jumps`.
+    #[test]
+    fn a_clock_that_was_ahead_for_a_moment_is_followed_back_and_no_stamp_comes_twice() {
+        const DAY: i64 = 86_400_000_000_000;
+        const NOW: i64 = 1_795_737_600_000_000_000;
+        let clock = SimClock::new();
+        let mut stamps = stamps(&clock);
+        let mut seen = std::collections::BTreeSet::new();
+        let walls = [NOW, NOW + 1, NOW + DAY, NOW + DAY, NOW + 1, NOW, NOW + 5, NOW + DAY, NOW + 7];
+        for wall in walls {
+            for stamp in [at(&clock, &mut stamps, wall), stamps.next().0] {
+                assert!(seen.insert(stamp), "{stamp} twice");
+                let off = stamp - wall;
+                assert!((0..1_000).contains(&off), "{off} ns off at {}", wall - NOW);
+            }
+        }
+        // Set right by an hour: followed, too.
+        let back = NOW - DAY / 24;
+        assert_eq!(at(&clock, &mut stamps, back), back);
     }
 }

@@ -1,12 +1,15 @@
 //! Slots → nanoseconds since 1970.
 
+use std::time::Duration;
+
 use jiff::fmt::temporal::DateTimeParser;
 
 use crate::{
+    env::RELEASED,
     mapping::{Plan, Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS},
     model::{Cause, Decimal},
     schema::{Scalar, Unit},
-    uplink::{DecodeError, Slots, point::Context, value},
+    uplink::{DecodeError, Limits, Slots, point::Context, value},
 };
 
 /// The time of a point.
@@ -61,12 +64,18 @@ pub(super) fn of_fields(
     value::nanos_of(slots, base.slot, slot, &base.scalar, unit).map(|nanos| Some(Moment::of(nanos)))
 }
 
-/// Whether a time lies too far from the time of receipt.
+/// Whether a time lies too far from the time of receipt. Where that itself cannot be right, being
+/// before this version was made, the time is held against that date, and may lie as far ahead of it
+/// as behind: a machine that boots in 1970 must not set aside what vehicles know better.
 pub(crate) fn is_out_of_bounds(nanos: i64, context: &Context<'_>) -> bool {
-    let distance = i128::from(nanos) - i128::from(context.received_at.0);
-    let as_nanos =
-        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
-    distance > as_nanos(context.limits.time_ahead) || -distance > as_nanos(context.limits.time_past)
+    let Limits { time_past, time_ahead, .. } = context.limits;
+    let (now, ahead) = match context.received_at < RELEASED {
+        true => (RELEASED, *time_ahead.max(time_past)),
+        false => (context.received_at, *time_ahead),
+    };
+    let distance = i128::from(nanos) - i128::from(now.0);
+    let as_nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+    distance > as_nanos(ahead) || -distance > as_nanos(*time_past)
 }
 
 /// A time that is not one plain count; `None` if it is the stamp.

@@ -1,4 +1,4 @@
-//! Processor time, as the kernel accounts for it.
+//! What the process uses: processor time, as the kernel accounts for it, and descriptors.
 
 use std::time::Duration;
 
@@ -20,4 +20,12 @@ pub fn thread_cpu() -> Duration {
 fn duration(time: Timespec) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Whether the process may open one more file or socket; tried, because counting a million of them
+/// takes a while.
+#[must_use]
+pub fn is_descriptor_left() -> bool {
+    let tried = rustix::io::dup(std::io::stderr());
+    !matches!(tried, Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }
