@@ -22,8 +22,20 @@ pub enum Access {
 
 /// A file system as the spool sees it.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Makes a directory and what is missing above it; each new name is durable on return.
-    fn create_dirs(&self, path: &Path) -> io::Result<()>;
+    /// Makes a directory, whose name is not durable yet; false if it is there already.
+    fn create_dir(&self, path: &Path) -> io::Result<bool>;
+    /// Makes a directory and what is missing above it; each of these names is durable on return,
+    /// also one that an earlier process has made and not synced.
+    fn create_dirs(&self, path: &Path) -> io::Result<()> {
+        let Some(parent) = path.parent() else { return Ok(()) };
+        self.create_dirs(parent)?;
+        let is_new = self.create_dir(path)?;
+        match self.sync_dir(parent) {
+            // Nobody made it who could not have synced it.
+            Err(error) if !is_new && is_out_of_reach(&error) => Ok(()),
+            synced => synced,
+        }
+    }
     /// The names of the files (not the folders) in a directory, sorted.
     fn files(&self, path: &Path) -> io::Result<Vec<String>>;
     /// Makes a new empty file; an existing one is an error.
@@ -38,6 +50,17 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Takes the exclusive lock of a file, made if it is missing; `None` if another holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
+}
+
+/// Whether a folder is one of the system's, which we could neither change nor sync.
+fn is_out_of_reach(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::Unsupported
+    )
 }
 
 /// An open file.
@@ -79,16 +102,15 @@ impl RealDisk {
 }
 
 impl Disk for RealDisk {
-    fn create_dirs(&self, path: &Path) -> io::Result<()> {
-        if path.as_os_str().is_empty() || path.try_exists()? {
-            return Ok(());
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        // Asked first: what is there may lie where we may make nothing.
+        if path.try_exists()? {
+            return Ok(false);
         }
-        let parent = path.parent().unwrap_or(Path::new(""));
-        self.create_dirs(parent)?;
         match std::fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
-            Ok(()) => self.sync_dir(parent),
         }
     }
 

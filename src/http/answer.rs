@@ -45,6 +45,11 @@ impl Style {
         })?;
         Ok(Self { format: format.unwrap_or(Format::Json), epoch })
     }
+
+    /// The unit of times, also of those in the question.
+    pub(super) fn epoch(self) -> EpochUnit {
+        self.epoch
+    }
 }
 
 /// Waits for the first part, which decides the status; the rest is written as it comes.

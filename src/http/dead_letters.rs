@@ -1,6 +1,6 @@
 //! `/api/v1/dead-letters`: what was set aside, in pages, one by one, and away with it.
 
-use std::str::FromStr;
+use std::{num::NonZeroI64, str::FromStr};
 
 use axum::{
     Json,
@@ -86,7 +86,9 @@ pub(super) async fn delete(
 /// Each name may come several times: any of its values is meant. An empty one is refused, because
 /// what was left out by mistake must not mean all.
 fn filter(parameters: &mut Parameters, now: UnixNanos) -> Result<LetterFilter, ApiError> {
-    let mut moment = |name| parameters.parsed(name, query::MOMENT, |text| query::moment(text, now));
+    // A letter's own time is told in nanoseconds, so a number is one of these.
+    let nanos = NonZeroI64::new(1);
+    let mut moment = |name| parameters.read_by(name, |text| query::moment(text, now, nanos));
     let (from, to) = (moment("from")?, moment("to")?);
     if let (Some(from), Some(to)) = (from, to)
         && from >= to

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     model::{EdgeSilent, LettersError, words},
-    query::{AskError, QueryError, QuestionError},
+    query::{AskError, QueryError, QueryRequest, QuestionError},
 };
 
 words! {
@@ -46,6 +46,8 @@ words! {
     VehicleUntagged = "vehicle-untagged",
     /// No mapping writes the field.
     FieldUnknown = "field-unknown",
+    /// No mapping writes the tag, and the store has none of the name.
+    TagUnknown = "tag-unknown",
     /// The function does not fit the field's type.
     FunctionUnfit = "function-unfit",
     /// `after` is none that an answer gave.
@@ -67,6 +69,8 @@ words! {
     /// The native question needs more memory, longer texts or a larger program than a bound of the
     /// embedded store allows, `store.question-…`; write it smaller.
     QuestionTooLarge = "question-too-large",
+    /// A sum of integers does not fit into 64 bits; `details` name the field.
+    SumOverflow = "sum-overflow",
     /// The store's answer cannot be read.
     StoreAnswerBroken = "store-answer-broken",
 }
@@ -193,13 +197,19 @@ const fn query_code(error: &QueryError) -> Code {
         QueryError::Question(error) => match error {
             QuestionError::MeasurementUnknown { .. } => Code::MeasurementUnknown,
             QuestionError::VehicleUntagged { .. } => Code::VehicleUntagged,
-            QuestionError::FieldUnknown { .. } => Code::FieldUnknown,
+            QuestionError::FieldUnknown { .. } | QuestionError::FieldIsTag { .. } => {
+                Code::FieldUnknown
+            }
+            QuestionError::TagUnknown { .. } => Code::TagUnknown,
             QuestionError::FunctionUnfit { .. } => Code::FunctionUnfit,
             QuestionError::AfterInvalid => Code::AfterInvalid,
             QuestionError::FieldTwice { .. }
+            | QuestionError::TagTwice { .. }
             | QuestionError::EveryAlone
             | QuestionError::RangeReversed
-            | QuestionError::LimitOutside => Code::ParameterInvalid,
+            | QuestionError::LimitOutside
+            | QuestionError::PageTooLarge { .. }
+            | QuestionError::ValuesTooMany { .. } => Code::ParameterInvalid,
         },
         QueryError::Ask(error) => match error {
             AskError::Language { .. } => Code::LanguageUnsupported,
@@ -210,6 +220,7 @@ const fn query_code(error: &QueryError) -> Code {
             AskError::Bytes { .. } => Code::TooManyBytes,
             AskError::Time { .. } => Code::QueryTimedOut,
             AskError::TooLarge { .. } => Code::QuestionTooLarge,
+            AskError::SumOverflow { .. } => Code::SumOverflow,
             AskError::Broken { .. } => Code::StoreAnswerBroken,
         },
     }
@@ -222,9 +233,10 @@ const fn query_status(error: &QueryError) -> StatusCode {
         QueryError::Question(_) => StatusCode::BAD_REQUEST,
         QueryError::Ask(error) => match error {
             AskError::Language { .. } | AskError::Refused { .. } => StatusCode::BAD_REQUEST,
-            AskError::Rows { .. } | AskError::Bytes { .. } | AskError::TooLarge { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            AskError::Rows { .. }
+            | AskError::Bytes { .. }
+            | AskError::TooLarge { .. }
+            | AskError::SumOverflow { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             AskError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             AskError::Time { .. } => StatusCode::GATEWAY_TIMEOUT,
             AskError::Halted { .. } | AskError::Broken { .. } => StatusCode::BAD_GATEWAY,
@@ -246,10 +258,23 @@ fn query_details(error: &QueryError) -> Value {
             QuestionError::FunctionUnfit { function, field, kind } => {
                 json!({ "fn": function.as_str(), "field": field, "type": kind })
             }
+            QuestionError::FieldIsTag { measurement, tag } => {
+                json!({ "measurement": measurement, "field": tag })
+            }
+            QuestionError::TagUnknown { measurement, tag, nearest } => {
+                json!({ "measurement": measurement, "tag": tag, "nearest": nearest })
+            }
+            QuestionError::TagTwice { tag } => json!({ "parameter": "group-by", "tag": tag }),
             QuestionError::FieldTwice { field } => json!({ "parameter": "fields", "field": field }),
             QuestionError::EveryAlone => json!({ "parameter": "every" }),
             QuestionError::RangeReversed => json!({ "parameter": "to" }),
             QuestionError::LimitOutside => json!({ "parameter": "limit" }),
+            QuestionError::PageTooLarge { limit_max, .. } => {
+                json!({ "parameter": "limit", "max": limit_max })
+            }
+            QuestionError::ValuesTooMany { .. } => {
+                json!({ "parameters": ["vehicle", "tag."], "max": QueryRequest::VALUES_MAX })
+            }
             QuestionError::AfterInvalid => json!({ "parameter": "after" }),
         },
         QueryError::Ask(error) => match error {
@@ -258,6 +283,7 @@ fn query_details(error: &QueryError) -> Value {
             }
             AskError::Rows { max } | AskError::Bytes { max } => json!({ "max": max }),
             AskError::Time { max_ms } => json!({ "max_ms": max_ms }),
+            AskError::SumOverflow { field } => json!({ "field": field }),
             AskError::TooLarge { limit, max } => json!({ "key": limit.key(), "max": max }),
             _ => json!({}),
         },

@@ -8,6 +8,8 @@
 //! | `/openapi.json` | the description of all of this, as OpenAPI 3.1 |
 //! | `/api/v1/stats` | the counters of the two equations, as of one moment |
 //! | `/api/v1/telemetry/{measurement}` | a portable question: rows, or a function over windows |
+//! | `/api/v1/measurements` | what can be asked: measurements of mappings and store |
+//! | `/api/v1/measurements/{measurement}/fields`, `…/tags` | what one of them has, with types |
 //! | `/api/v1/query` | a question in one of the store's own languages, posted as JSON |
 //! | `/api/v1/dead-letters` | what was set aside, by filter, in pages; DELETE removes it |
 //! | `/api/v1/dead-letters/{id}` | one of them |
@@ -41,6 +43,7 @@ mod answer;
 mod dead_letters;
 mod error;
 mod last_values;
+mod measurements;
 mod native;
 mod openapi;
 mod options;

@@ -20,6 +20,9 @@ use crate::{
 
 pub(super) const KNOWN: &[&str] = &["format", "epoch"];
 
+/// Parameters of one question: each is looked for by its name.
+const PARAMS_MAX: usize = 1000;
+
 const MEMBERS: &[&str] = &["language", "text", "params"];
 
 pub(super) async fn ask(
@@ -58,6 +61,11 @@ fn read(body: &[u8]) -> Result<Ask, ApiError> {
     let mut ask = Ask::new(language, text);
     ask.params = match members.remove("params") {
         None | Some(Json::Null) => Vec::new(),
+        Some(Json::Object(params)) if params.len() > PARAMS_MAX => {
+            let message =
+                format!("`params` has {} members and {PARAMS_MAX} are the most", params.len());
+            return Err(invalid("params", message));
+        }
         Some(Json::Object(params)) => {
             params.into_iter().map(|(name, value)| param(name, value)).collect::<Result<_, _>>()?
         }

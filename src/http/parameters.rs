@@ -13,10 +13,21 @@ pub(super) struct Parameters {
 impl Parameters {
     /// Refuses what is not in `known`, with the name that was most likely meant.
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, ApiError> {
+        Self::read_with(uri, known, &[])
+    }
+
+    /// As [`Parameters::read`], with names of which only the beginnings are known.
+    pub(super) fn read_with(
+        uri: &Uri,
+        known: &[&str],
+        beginnings: &[&str],
+    ) -> Result<Self, ApiError> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| invalid("?", error.to_string()))?;
         for (name, _) in &pairs {
-            if !known.contains(&name.as_str()) {
+            let is_begun =
+                |begin: &&str| name.strip_prefix(begin).is_some_and(|rest| !rest.is_empty());
+            if !known.contains(&name.as_str()) && !beginnings.iter().any(is_begun) {
                 return Err(unknown("parameter", name, known));
             }
         }
@@ -27,6 +38,12 @@ impl Parameters {
     pub(super) fn all(&mut self, name: &str) -> Vec<String> {
         let taken = self.pairs.extract_if(.., |(known, _)| known == name);
         taken.map(|(_, value)| value).collect()
+    }
+
+    /// Every parameter whose name begins so: the rest of its name, and its value.
+    pub(super) fn all_behind(&mut self, begin: &str) -> Vec<(String, String)> {
+        let taken = self.pairs.extract_if(.., |(known, _)| known.starts_with(begin));
+        taken.map(|(name, value)| (name[begin.len()..].to_owned(), value)).collect()
     }
 
     /// The value of a parameter that may come once; an empty one is as good as none.
@@ -48,6 +65,20 @@ impl Parameters {
         let Some(text) = self.one(name)? else { return Ok(None) };
         let wrong = || invalid(name, format!("`{name}` is `{text}`; expected {expected}"));
         read(&text).ok_or_else(wrong).map(Some)
+    }
+}
+
+impl Parameters {
+    /// The value of a parameter, read by what tells what is wrong with it.
+    pub(super) fn read_by<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let value =
+            read(&text).map_err(|wrong| invalid(name, format!("`{name}`: `{text}` {wrong}")));
+        value.map(Some)
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     env::Clock,
-    http::{ApiError, Options, dead_letters, native, openapi, telemetry, vehicles},
+    http::{ApiError, Options, dead_letters, measurements, native, openapi, telemetry, vehicles},
     model::{Catalog, DeadLetters, Presence, Sessions},
     query::QueryEngine,
     telemetry::{Component, Critical, Exposition, HealthBoard, Metrics, StatusLabel},
@@ -43,7 +43,7 @@ pub struct HttpState {
 }
 
 /// What is at which path; a test holds the API's description to it.
-pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 11] {
+pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 14] {
     [
         ("/healthz", get(healthz)),
         ("/readyz", get(readyz)),
@@ -51,6 +51,9 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 11] {
         ("/openapi.json", get(openapi::serve)),
         ("/api/v1/stats", get(stats)),
         ("/api/v1/telemetry/{measurement}", get(telemetry::ask)),
+        ("/api/v1/measurements", get(measurements::list)),
+        ("/api/v1/measurements/{measurement}/fields", get(measurements::fields)),
+        ("/api/v1/measurements/{measurement}/tags", get(measurements::tags)),
         ("/api/v1/query", post(native::ask)),
         ("/api/v1/dead-letters", get(dead_letters::list).delete(dead_letters::delete)),
         ("/api/v1/dead-letters/{id}", get(dead_letters::one)),

@@ -16,8 +16,11 @@ use crate::{
 };
 
 pub(super) const KNOWN: &[&str] = &[
-    "vehicle", "fields", "from", "to", "every", "fn", "order", "limit", "after", "format", "epoch",
+    "vehicle", "fields", "from", "to", "every", "fn", "group-by", "order", "limit", "after",
+    "format", "epoch",
 ];
+/// What a filter on a tag begins with; the rest is the tag's name.
+const TAG: &str = "tag.";
 
 /// How far back a range without `from` reaches.
 pub(super) const FROM: &str = "-1h";
@@ -29,30 +32,34 @@ pub(super) async fn ask(
 ) -> Result<Response, ApiError> {
     let Path(measurement) =
         measurement.map_err(|error| invalid("measurement", error.body_text()))?;
-    let mut parameters = Parameters::read(&uri, KNOWN)?;
+    let mut parameters = Parameters::read_with(&uri, KNOWN, &[TAG])?;
     let style = Style::read(&mut parameters)?;
-    let request = request(measurement, &mut parameters, &state)?;
+    let request = request(measurement, &mut parameters, style, &state)?;
     answer::respond(state.queries.portable(request).await?, style).await
 }
 
 fn request(
     measurement: String,
     parameters: &mut Parameters,
+    style: Style,
     state: &HttpState,
 ) -> Result<QueryRequest, ApiError> {
     let now = state.clock.wall();
-    let names = parameters.all("fields");
-    let names = names.iter().flat_map(|names| names.split(',')).map(str::trim);
+    let fields = names(parameters, "fields");
+    let group_by = names(parameters, "group-by");
     let function = |word: &str| Function::ALL.iter().copied().find(|it| it.as_str() == word);
     let functions: Vec<&str> = Function::ALL.iter().map(|it| it.as_str()).collect();
-    let from = parameters.parsed("from", query::MOMENT, |text| query::moment(text, now))?;
+    let moment = |text: &str| query::moment(text, now, style.epoch());
+    let from = parameters.read_by("from", moment)?;
     Ok(QueryRequest {
         measurement,
-        vehicles: parameters.all("vehicle"),
-        fields: names.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-        from: from.or_else(|| query::moment(FROM, now)).unwrap_or(now),
-        to: parameters.parsed("to", query::MOMENT, |text| query::moment(text, now))?.unwrap_or(now),
-        every: parameters.parsed("every", "a length of time like 1m", query::every)?,
+        vehicles: vehicles(parameters)?,
+        tags: tags(parameters),
+        group_by,
+        fields,
+        from: from.or_else(|| moment(FROM).ok()).unwrap_or(now),
+        to: parameters.read_by("to", moment)?.unwrap_or(now),
+        every: parameters.read_by("every", query::every)?,
         function: parameters.parsed("fn", &functions.join(", "), function)?,
         order: parameters
             .parsed("order", "asc or desc", |word| match word {
@@ -66,4 +73,33 @@ fn request(
             .unwrap_or(QueryRequest::LIMIT),
         after: parameters.one("after")?,
     })
+}
+
+/// An empty name would ask for nobody, and most likely a script's variable is empty that should not
+/// be.
+fn vehicles(parameters: &mut Parameters) -> Result<Vec<String>, ApiError> {
+    let names = parameters.all("vehicle");
+    match names.iter().any(String::is_empty) {
+        true => Err(invalid("vehicle", "`vehicle` is empty; leave it out for all".to_owned())),
+        false => Ok(names),
+    }
+}
+
+/// Names with commas between them.
+fn names(parameters: &mut Parameters, name: &str) -> Vec<String> {
+    let lists = parameters.all(name);
+    let names = lists.iter().flat_map(|names| names.split(',')).map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Tags with the values that are wanted of each; an empty one is that of points without the tag.
+fn tags(parameters: &mut Parameters) -> Vec<(String, Vec<String>)> {
+    let mut tags: Vec<(String, Vec<String>)> = Vec::new();
+    for (tag, value) in parameters.all_behind(TAG) {
+        match tags.iter_mut().find(|(known, _)| *known == tag) {
+            Some((_, values)) => values.push(value),
+            None => tags.push((tag, vec![value])),
+        }
+    }
+    tags
 }

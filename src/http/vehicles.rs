@@ -66,8 +66,8 @@ pub(super) async fn one(
     let Path(vin) = vin.map_err(|error| invalid("vin", error.body_text()))?;
     let mut parameters = Parameters::read(&uri, KNOWN_OF_ONE)?;
     let now = state.clock.wall();
-    let from = parameters.parsed("from", query::MOMENT, |text| query::moment(text, now))?;
-    let from = from.or_else(|| query::moment(FROM, now)).unwrap_or(now);
+    let from = parameters.read_by("from", |text| query::moment(text, now, None))?;
+    let from = from.or_else(|| query::moment(FROM, now, None).ok()).unwrap_or(now);
     let seen: Vec<Sighting> = state.presence.find(&vin).into_iter().collect();
     let vehicle = ask(&state, seen, true).await?.pop();
     let mut values = LastValues::default();

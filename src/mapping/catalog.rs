@@ -28,8 +28,12 @@ impl CatalogBuilder {
 
     /// Adds what a mapping says; answers where it contradicts an earlier one.
     pub(crate) fn add(&mut self, text: &MappingText, compiled: &Compiled) -> Vec<(u32, String)> {
-        let Some(name) = &text.measurement else { return Vec::new() };
         let vehicle_tag = compiled.vehicle_tag.map(|tag| compiled.tags[tag].name.to_string());
+        let Some(name) = &text.measurement else {
+            let known = &mut self.catalog.line_vehicle_tags;
+            known.extend(vehicle_tag.filter(|tag| !known.contains(tag)));
+            return Vec::new();
+        };
         let mine = Measurement {
             vehicle_tag,
             tags: compiled.tags.iter().map(|tag| tag.name.to_string()).collect(),

@@ -33,4 +33,6 @@ pub struct Measurement {
 pub struct Catalog {
     /// By name.
     pub measurements: BTreeMap<String, Measurement>,
+    /// Tags that mappings of lines add for the vehicle, whose measurements only payloads name.
+    pub line_vehicle_tags: Vec<String>,
 }

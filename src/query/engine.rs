@@ -12,7 +12,9 @@ use crate::{
         dialect::{self, Known},
         merge::{self, Source},
         options::Options,
-        question::{QueryRequest, Question, QuestionError},
+        question::Question,
+        request::{QueryRequest, QuestionError},
+        stored::Remembered,
     },
     store::{Ask, AskError, AskLimits, Rows, Store},
     telemetry::{Metrics, ReasonLabel},
@@ -38,6 +40,7 @@ pub struct EngineParts {
 pub struct QueryEngine {
     parts: Arc<EngineParts>,
     turns: Arc<Semaphore>,
+    remembered: Arc<Remembered>,
 }
 
 /// An answer on its way. Dropping it cancels the work at the store.
@@ -85,7 +88,7 @@ impl QueryEngine {
     #[must_use]
     pub fn new(parts: EngineParts) -> Self {
         let turns = Arc::new(Semaphore::new(parts.options.concurrent_max));
-        Self { parts: Arc::new(parts), turns }
+        Self { parts: Arc::new(parts), turns, remembered: Arc::default() }
     }
 
     /// Answers a portable question.
@@ -107,8 +110,8 @@ impl QueryEngine {
     }
 
     async fn ask_portable(&self, request: QueryRequest) -> Result<Answer, QueryError> {
-        let question = Question::new(request, &self.parts.catalog.load())?;
         let turn = self.turn().await?;
+        let question = self.question(request).await?;
         let columns = question.columns();
         let endpoints = 0..self.parts.store.endpoints();
         let sources = endpoints.map(|endpoint| self.sources(endpoint, &question));
@@ -215,8 +218,16 @@ impl QueryEngine {
         Ok(())
     }
 
+    pub(super) fn parts(&self) -> &EngineParts {
+        &self.parts
+    }
+
+    pub(super) fn remembered(&self) -> &Remembered {
+        &self.remembered
+    }
+
     /// Waits for a turn.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
         let Options { concurrent_max, time_max, .. } = self.parts.options;
         let turn = Arc::clone(&self.turns).acquire_owned();
         let turn = tokio::time::timeout(time_max.max(Duration::from_millis(1)), turn).await;
@@ -258,6 +269,7 @@ impl QueryEngine {
                 AskError::Bytes { .. } => "bytes",
                 AskError::Time { .. } => "time",
                 AskError::TooLarge { .. } => "too-large",
+                AskError::SumOverflow { .. } => "sum-overflow",
                 AskError::Broken { .. } => "broken",
             },
         };

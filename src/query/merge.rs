@@ -9,7 +9,8 @@ use crate::{
     query::{
         dialect::Layout,
         engine::Part,
-        question::{Order, Question},
+        question::Question,
+        request::Order,
         rows::{Key, Placed, Places},
     },
     store::{AskError, Rows},
@@ -109,16 +110,9 @@ pub(super) async fn merge(
         if moment.is_empty() {
             break;
         }
-        moment.sort_by(|one, other| {
-            let keys = match question.order {
-                Order::Ascending => one.key.cmp(&other.key),
-                Order::Descending => other.key.cmp(&one.key),
-            };
-            keys.then(one.origin.cmp(&other.origin))
-        });
-        moment.dedup_by(|next, row| row.take_in(next));
-        for placed in moment.drain(..) {
-            if !question.is_after(&placed.key) {
+        in_order(question, &mut moment);
+        for mut placed in moment.drain(..) {
+            if !placed.prove(question)? {
                 continue;
             }
             if page.sent == question.limit {
@@ -132,6 +126,26 @@ pub(super) async fn merge(
         }
     }
     page.end(parts, None).await
+}
+
+/// Puts the rows of one moment in order, makes one of the parts of each, and keeps no more than a
+/// page can need: one more tells that there is another page.
+fn in_order(question: &Question, moment: &mut Vec<Placed>) {
+    moment.sort_by(|one, other| {
+        let keys = match question.order {
+            Order::Ascending => one.key.cmp(&other.key),
+            Order::Descending => other.key.cmp(&one.key),
+        };
+        keys.then(one.origin.cmp(&other.origin))
+    });
+    moment.dedup_by(|next, row| row.take_in(next));
+    moment.retain(|placed| question.is_after(&placed.key));
+    moment.truncate(rows_max(question));
+}
+
+/// Rows of one moment that are kept: rows of several servers may have one key.
+fn rows_max(question: &Question) -> usize {
+    question.limit + 1
 }
 
 /// All rows of the next moment that any server has rows of (QY-2).
@@ -153,6 +167,10 @@ async fn next_moment(
     for source in sources {
         while source.head(question).await? == Some(next) {
             moment.extend(source.ready.pop_front());
+            // Without windows all rows are of one moment, and a fleet may have any number.
+            if moment.len() >= 2 * rows_max(question) + Rows::CHUNK_ROWS {
+                in_order(question, moment);
+            }
         }
     }
     Ok(())

@@ -28,8 +28,9 @@
 //!   digits may differ.
 //! - Of two series that have a value at the very first (last) moment InfluxDB 1 and TDengine give
 //!   one or the other: `first` (`last`) keeps no time that could tell them apart.
-//! - A sum of integers that is past 64 bits is refused by the embedded store; InfluxDB wraps it.
-//!   InfluxDB 2 and TDengine add unsigned integers as such, so that theirs may go twice as far.
+//!
+//! A sum of integers past 64 bits, which some stores wrap and others fail on, is refused and names
+//! its field: beside it the same integers are added as floats, which comes near enough to tell.
 //!
 //! # Several servers
 //! Each holds the vehicles of its shards. All are asked at once and their rows merged by key. Where
@@ -47,13 +48,16 @@ mod merge;
 mod moment;
 mod options;
 mod question;
+mod request;
 mod rows;
+mod stored;
 mod text;
 
 pub use engine::{Answer, EngineParts, Part, QueryEngine, QueryError};
-pub use moment::{MOMENT, every, moment};
+pub use moment::{every, moment};
 pub use options::Options;
-pub use question::{Function, Order, QueryRequest, QuestionError};
+pub use request::{Function, Order, QueryRequest, QuestionError, value_type};
+pub use stored::Known;
 pub use text::{EpochUnit, push_csv, push_csv_head, push_json};
 
 pub use crate::store::{Ask, AskError, Language};

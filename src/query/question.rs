@@ -1,179 +1,12 @@
-//! A portable question, from what somebody asks for to what can be asked.
+//! A portable question that can be asked, from what somebody asks for.
 
 use crate::{
     model::{Catalog, Column, FieldType, Measurement, UnixNanos, ValueType},
-    query::rows::Key,
+    query::{
+        request::{Function, Order, QueryRequest, QuestionError, value_type},
+        rows::Key,
+    },
 };
-
-/// What is done to the values of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
-    /// The arithmetic mean, a float.
-    Mean,
-    /// The least.
-    Min,
-    /// The greatest.
-    Max,
-    /// All together.
-    Sum,
-    /// How many, an integer.
-    Count,
-    /// The earliest.
-    First,
-    /// The latest.
-    Last,
-}
-
-impl Function {
-    /// Every function.
-    pub const ALL: &[Self] =
-        &[Self::Mean, Self::Min, Self::Max, Self::Sum, Self::Count, Self::First, Self::Last];
-
-    /// The word in the API, and the function's name in InfluxQL and Flux.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mean => "mean",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Sum => "sum",
-            Self::Count => "count",
-            Self::First => "first",
-            Self::Last => "last",
-        }
-    }
-
-    /// Whether it can be applied to values of this type.
-    const fn fits(self, field: FieldType) -> bool {
-        match self {
-            Self::Count | Self::First | Self::Last => true,
-            Self::Mean | Self::Min | Self::Max | Self::Sum => {
-                matches!(field, FieldType::Float | FieldType::Integer | FieldType::Unsigned)
-            }
-        }
-    }
-
-    const fn answers(self, field: FieldType) -> ValueType {
-        match self {
-            Self::Mean => ValueType::Float,
-            Self::Count => ValueType::Integer,
-            Self::Min | Self::Max | Self::Sum | Self::First | Self::Last => plain(field),
-        }
-    }
-}
-
-/// The type of a field's values in an answer.
-const fn plain(field: FieldType) -> ValueType {
-    match field {
-        FieldType::Float => ValueType::Float,
-        FieldType::Integer | FieldType::Unsigned => ValueType::Integer,
-        FieldType::String => ValueType::String,
-        FieldType::Boolean => ValueType::Boolean,
-    }
-}
-
-/// Which row comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
-    /// The earliest.
-    #[default]
-    Ascending,
-    /// The latest.
-    Descending,
-}
-
-/// What somebody asks for, not yet held against anything.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct QueryRequest {
-    /// The measurement's name.
-    pub measurement: String,
-    /// The vehicles; empty: all.
-    pub vehicles: Vec<String>,
-    /// The fields in the order of their columns; empty: all, in the mapping's order.
-    pub fields: Vec<String>,
-    /// The first moment.
-    pub from: UnixNanos,
-    /// The first moment that is too late.
-    pub to: UnixNanos,
-    /// The length of a window in nanoseconds, at least 1; windows need a function.
-    pub every: Option<i64>,
-    /// What is done to the values; without a window, to all of a vehicle's.
-    pub function: Option<Function>,
-    /// The order of rows.
-    pub order: Order,
-    /// Rows of the answer, from 1 to [`QueryRequest::LIMIT_MAX`].
-    pub limit: usize,
-    /// As the previous page's answer gave it.
-    pub after: Option<String>,
-}
-
-impl QueryRequest {
-    /// Rows of an answer unless said.
-    pub const LIMIT: usize = 1_000;
-    /// Rows of a page, at most: some 20 MB of JSON for 14 fields.
-    pub const LIMIT_MAX: usize = 100_000;
-}
-
-/// Why a request cannot be asked. Each is for the asker to correct.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QuestionError {
-    /// No mapping writes it: look at the mappings' `measurement`.
-    #[error("no mapping writes a measurement `{measurement}`{}", meant(.nearest))]
-    MeasurementUnknown {
-        /// As asked for.
-        measurement: String,
-        /// The most like one, if any is.
-        nearest: Option<String>,
-    },
-    /// Its mapping names no tag as the vehicle: ask natively.
-    #[error("the mapping of `{measurement}` keeps no tag for the vehicle; ask natively")]
-    VehicleUntagged {
-        /// As asked for.
-        measurement: String,
-    },
-    /// No mapping writes such a field.
-    #[error("measurement `{measurement}` has no field `{field}`{}", meant(.nearest))]
-    FieldUnknown {
-        /// As asked for.
-        measurement: String,
-        /// As asked for.
-        field: String,
-        /// The most like one, if any is.
-        nearest: Option<String>,
-    },
-    /// The same column twice.
-    #[error("field `{field}` is asked for twice")]
-    FieldTwice {
-        /// As asked for.
-        field: String,
-    },
-    /// The function is for numbers.
-    #[error("{} does not fit field `{field}`, which is a {kind}", .function.as_str())]
-    FunctionUnfit {
-        /// As asked for.
-        function: Function,
-        /// The field.
-        field: String,
-        /// Its type, as the API names it.
-        kind: &'static str,
-    },
-    /// A window without a function says nothing about its values.
-    #[error("`every` needs a function `fn`")]
-    EveryAlone,
-    /// The range ends before it begins.
-    #[error("`to` lies before `from`")]
-    RangeReversed,
-    /// A page has at least one row, and a bound.
-    #[error("`limit` is from 1 to {}", QueryRequest::LIMIT_MAX)]
-    LimitOutside,
-    /// It is not what an answer gave, or was given for another measurement.
-    #[error("`after` is none that an answer gave")]
-    AfterInvalid,
-}
-
-fn meant(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
-}
 
 /// A field of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,21 +15,40 @@ pub(super) struct Field {
     pub(super) kind: FieldType,
     /// The type of its column.
     pub(super) answers: ValueType,
+    /// What it is asked for.
+    pub(super) purpose: Purpose,
+}
+
+/// What a field of a question is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be answered.
+    Answer,
+    /// To tell whether the sum of the field at this place is past 64 bits: stores wrap it, or fail
+    /// without saying where. Added as floats it comes near the true sum, and what a wrapped one
+    /// differs by is so large that nearness is enough.
+    Proof(usize),
 }
 
 /// A question that can be asked: everything in it exists and fits.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Question {
     pub(super) measurement: String,
-    pub(super) vehicle_tag: String,
-    /// The remaining tags, in the mapping's order.
+    /// The first tag of a row's key: the vehicle's, or the first that is grouped by.
+    pub(super) lead_tag: String,
+    /// The remaining tags of a row's key, in the mapping's order or that of `group-by`.
     pub(super) tags: Vec<String>,
-    pub(super) vehicles: Vec<String>,
+    /// Which of `tags` have columns, by their places.
+    pub(super) shown: Vec<usize>,
+    /// Tags with the values that are wanted of each.
+    pub(super) filters: Vec<(String, Vec<String>)>,
     pub(super) fields: Vec<Field>,
     pub(super) from: UnixNanos,
     pub(super) to: UnixNanos,
     pub(super) every: Option<i64>,
     pub(super) function: Option<Function>,
+    /// Whether integers are taken as floats before they are added.
+    pub(super) as_float: bool,
     pub(super) order: Order,
     pub(super) limit: usize,
     pub(super) after: Option<Key>,
@@ -212,23 +64,11 @@ impl Question {
                 nearest,
             });
         };
-        let Some(vehicle_tag) = known.vehicle_tag.clone() else {
-            return Err(QuestionError::VehicleUntagged { measurement: request.measurement });
-        };
         let fields = fields(&request, known)?;
-        if request.every.is_some() && request.function.is_none() {
-            return Err(QuestionError::EveryAlone);
-        }
-        if request.to < request.from {
-            return Err(QuestionError::RangeReversed);
-        }
-        if !(1..=QueryRequest::LIMIT_MAX).contains(&request.limit) {
-            return Err(QuestionError::LimitOutside);
-        }
-        let is_raw = request.function.is_none();
-        // A function's rows are a vehicle's, so the other tags are no part of their key.
-        let tags: Vec<String> =
-            known.tags.iter().filter(|tag| is_raw && **tag != vehicle_tag).cloned().collect();
+        check_range(&request)?;
+        let filters = filters(&request, known)?;
+        let (lead_tag, tags, shown) = key_tags(&request, known)?;
+        check_page(&request, fields.len() + shown.len() + 2)?;
         let after = match &request.after {
             None => None,
             Some(after) => Some(
@@ -239,27 +79,51 @@ impl Question {
         };
         Ok(Self {
             measurement: request.measurement,
-            vehicle_tag,
+            lead_tag,
             tags,
-            vehicles: request.vehicles,
-            fields,
+            shown,
+            filters,
+            fields: {
+                let mut fields = fields;
+                fields.extend(proofs(&fields, request.function));
+                fields
+            },
             from: request.from,
             to: request.to,
             every: request.every,
             function: request.function,
+            as_float: false,
             order: request.order,
             limit: request.limit,
             after,
         })
     }
 
+    /// The questions that stores are asked, with the places of their fields: for the answer, and
+    /// for its proof.
+    pub(super) fn parts(&self) -> Vec<(Self, Vec<usize>)> {
+        let part = |is_proof: bool| {
+            let is_of_it =
+                |(_, field): &(usize, &Field)| (field.purpose != Purpose::Answer) == is_proof;
+            let fields = self.fields.iter().enumerate().filter(is_of_it);
+            let (places, fields): (Vec<usize>, Vec<Field>) =
+                fields.map(|(place, field)| (place, field.clone())).unzip();
+            (!fields.is_empty())
+                .then(|| (Self { fields, as_float: is_proof, ..self.clone() }, places))
+        };
+        [part(false), part(true)].into_iter().flatten().collect()
+    }
+
     /// The columns of its answer (QY-1).
     pub(super) fn columns(&self) -> Vec<Column> {
-        let fields = self.fields.iter().map(|field| Column::new(&field.name, field.answers));
+        let answered = self.fields.iter().filter(|field| field.purpose == Purpose::Answer);
+        let fields = answered.map(|field| Column::new(&field.name, field.answers));
         let mut columns = vec![
             Column::new("time", ValueType::Timestamp),
-            Column::new(&self.vehicle_tag, ValueType::String),
+            Column::new(&self.lead_tag, ValueType::String),
         ];
+        let shown = self.shown.iter().map(|at| Column::new(&self.tags[*at], ValueType::String));
+        columns.extend(shown);
         columns.extend(fields);
         columns
     }
@@ -301,6 +165,92 @@ impl Question {
     }
 }
 
+fn check_range(request: &QueryRequest) -> Result<(), QuestionError> {
+    if request.every.is_some() && request.function.is_none() {
+        return Err(QuestionError::EveryAlone);
+    }
+    if request.to < request.from {
+        return Err(QuestionError::RangeReversed);
+    }
+    Ok(())
+}
+
+fn check_page(request: &QueryRequest, columns: usize) -> Result<(), QuestionError> {
+    if !(1..=QueryRequest::LIMIT_MAX).contains(&request.limit) {
+        return Err(QuestionError::LimitOutside);
+    }
+    if request.limit * columns > QueryRequest::CELLS_MAX {
+        let limit_max = QueryRequest::CELLS_MAX / columns;
+        return Err(QuestionError::PageTooLarge { columns, limit_max });
+    }
+    Ok(())
+}
+
+/// The tag of a name, or that there is none.
+fn tag(request: &QueryRequest, known: &Measurement, tag: &str) -> Result<String, QuestionError> {
+    if known.tags.iter().any(|known| known == tag) {
+        return Ok(tag.to_owned());
+    }
+    Err(QuestionError::TagUnknown {
+        measurement: request.measurement.clone(),
+        tag: tag.to_owned(),
+        nearest: nearest(tag, known.tags.iter().map(String::as_str)),
+    })
+}
+
+fn filters(
+    request: &QueryRequest,
+    known: &Measurement,
+) -> Result<Vec<(String, Vec<String>)>, QuestionError> {
+    let mut filters = Vec::new();
+    if !request.vehicles.is_empty() {
+        let Some(vehicle_tag) = known.vehicle_tag.clone() else {
+            return Err(QuestionError::VehicleUntagged {
+                measurement: request.measurement.clone(),
+            });
+        };
+        filters.push((vehicle_tag, request.vehicles.clone()));
+    }
+    for (name, values) in &request.tags {
+        filters.push((tag(request, known, name)?, values.clone()));
+    }
+    let given = filters.iter().map(|(_, values)| values.len()).sum();
+    match given > QueryRequest::VALUES_MAX {
+        true => Err(QuestionError::ValuesTooMany { given }),
+        false => Ok(filters),
+    }
+}
+
+/// The tags of a row's key: the first, the others, and which of these have columns.
+fn key_tags(
+    request: &QueryRequest,
+    known: &Measurement,
+) -> Result<(String, Vec<String>, Vec<usize>), QuestionError> {
+    let mut grouped: Vec<String> = Vec::new();
+    for name in &request.group_by {
+        let tag = tag(request, known, name)?;
+        if grouped.contains(&tag) {
+            return Err(QuestionError::TagTwice { tag });
+        }
+        grouped.push(tag);
+    }
+    if request.function.is_some() && !grouped.is_empty() {
+        let lead = grouped.remove(0);
+        let shown = (0..grouped.len()).collect();
+        return Ok((lead, grouped, shown));
+    }
+    let Some(lead) = known.vehicle_tag.clone() else {
+        return Err(QuestionError::VehicleUntagged { measurement: request.measurement.clone() });
+    };
+    // A function's rows are a vehicle's, so the other tags are no part of their key.
+    let is_raw = request.function.is_none();
+    let tags: Vec<String> =
+        known.tags.iter().filter(|tag| is_raw && **tag != lead).cloned().collect();
+    let shown = grouped.iter().filter_map(|tag| tags.iter().position(|known| known == tag));
+    let shown = shown.collect();
+    Ok((lead, tags, shown))
+}
+
 fn fields(request: &QueryRequest, known: &Measurement) -> Result<Vec<Field>, QuestionError> {
     let all: Vec<String> = known.fields.iter().map(|(name, _)| name.clone()).collect();
     let is_all = request.fields.is_empty();
@@ -308,6 +258,10 @@ fn fields(request: &QueryRequest, known: &Measurement) -> Result<Vec<Field>, Que
     let mut fields: Vec<Field> = Vec::new();
     for name in asked {
         let Some((_, kind)) = known.fields.iter().find(|(known, _)| known == name) else {
+            if known.tags.contains(name) {
+                let (measurement, tag) = (request.measurement.clone(), name.clone());
+                return Err(QuestionError::FieldIsTag { measurement, tag });
+            }
             return Err(QuestionError::FieldUnknown {
                 measurement: request.measurement.clone(),
                 field: name.clone(),
@@ -319,22 +273,45 @@ fn fields(request: &QueryRequest, known: &Measurement) -> Result<Vec<Field>, Que
         }
         let (name, kind) = (name.clone(), *kind);
         let answers = match request.function {
-            None => plain(kind),
+            None => value_type(kind),
             Some(function) if function.fits(kind) => function.answers(kind),
             // Nobody named it, so it is only left out.
             Some(_) if is_all => continue,
             Some(function) => {
-                let kind = plain(kind).as_str();
+                let kind = value_type(kind).as_str();
                 return Err(QuestionError::FunctionUnfit { function, field: name, kind });
             }
         };
-        fields.push(Field { name, kind, answers });
+        fields.push(Field { name, kind, answers, purpose: Purpose::Answer });
     }
     Ok(fields)
 }
 
+/// What [`Purpose::Proof`] takes for the sums of integers among the fields.
+fn proofs(fields: &[Field], function: Option<Function>) -> Vec<Field> {
+    let is_sum =
+        |field: &&Field| function == Some(Function::Sum) && field.answers == ValueType::Integer;
+    let sums = fields.iter().enumerate().filter(|(_, field)| is_sum(field));
+    let proofs = sums.map(|(place, field)| Field {
+        answers: ValueType::Float,
+        purpose: Purpose::Proof(place),
+        ..field.clone()
+    });
+    proofs.collect()
+}
+
+/// The name that was most likely meant: nearly the same, whatever the case and whatever joins its
+/// words, or the shortest that it is a part of.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let scored = known.map(|known| (strsim::damerau_levenshtein(name, known), known));
-    let (distance, known) = scored.min()?;
-    (distance <= 1 + name.len() / 4).then(|| known.to_owned())
+    /// Letters of a part that says enough.
+    const PART_LEN: usize = 3;
+    let plain = |name: &str| name.to_lowercase().replace(['.', '-', ' ', '/'], "_");
+    let asked = plain(name);
+    let distance = |known: &str| strsim::damerau_levenshtein(&asked, &plain(known));
+    let all: Vec<&str> = known.collect();
+    let near = all.iter().map(|known| (distance(known), *known)).min();
+    let near = near.filter(|(distance, _)| *distance <= 1 + name.len() / 4);
+    let holds = |known: &&&str| asked.len() >= PART_LEN && plain(known).contains(&asked);
+    let part = || all.iter().filter(holds).min_by_key(|known| known.len()).copied();
+    near.map(|(_, known)| known).or_else(part).map(str::to_owned)
 }

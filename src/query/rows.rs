@@ -7,7 +7,8 @@ use crate::{
     model::{Column, FieldType, Row, UnixNanos, Value, ValueType},
     query::{
         dialect::{self, Layout},
-        question::{Field, Function, Question},
+        question::{Field, Purpose, Question},
+        request::Function,
     },
     store::AskError,
 };
@@ -16,6 +17,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) time: UnixNanos,
+    /// The first tag's value, which is the vehicle where nothing else is grouped by.
     pub(super) vehicle: String,
     /// The remaining tags in the mapping's order; an absent one is empty.
     pub(super) tags: Vec<String>,
@@ -61,6 +63,31 @@ impl Placed {
     }
 }
 
+impl Placed {
+    /// Holds its sums against their proofs, which are no part of the answer; false where nothing of
+    /// it is left to be answered.
+    pub(super) fn prove(&mut self, question: &Question) -> Result<bool, AskError> {
+        /// Half of what a wrapped sum is off by, at least: more than floats are ever off by.
+        const FAR: f64 = 4_611_686_018_427_387_904.0;
+        let before = self.row.len() - question.fields.len();
+        let mut n_answers = question.fields.len();
+        for (at, field) in question.fields.iter().enumerate() {
+            let Purpose::Proof(place) = field.purpose else { continue };
+            n_answers = n_answers.min(at);
+            let is_past = match (&self.row[before + place], &self.row[before + at]) {
+                (Value::Unsigned(_), _) => true,
+                (Value::Integer(sum), Value::Float(near)) => (float(*sum) - near).abs() > FAR,
+                _ => false,
+            };
+            if is_past {
+                return Err(AskError::SumOverflow { field: field.name.clone() });
+            }
+        }
+        self.row.truncate(before + n_answers);
+        Ok(self.row[before..].iter().any(|value| *value != Value::Null))
+    }
+}
+
 /// Where a layout's columns are in an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
@@ -103,6 +130,7 @@ impl Places {
             tags: self.tags.iter().map(|at| text(take(&mut row, *at))).collect(),
         };
         let mut values = vec![Value::Timestamp(time), Value::String(key.vehicle.clone())];
+        values.extend(question.shown.iter().map(|at| Value::String(key.tags[*at].clone())));
         let mut is_there = false;
         for (index, field) in question.fields.iter().enumerate() {
             let mut value = take(&mut row, self.fields[index]);

@@ -8,7 +8,7 @@ use crate::{
     env::{Clock, Supervisor},
     model::{LineDialect, ShardId, UnixNanos},
     store::{
-        ask::{Ask, AskError, AskLimits, Language, Rows, Table, guard},
+        ask::{Ask, AskError, AskLimits, Language, Rows, Stored, Table, guard},
         client::{Encoding, HttpStore, StoreError},
         embedded, influxdb1, influxdb2, influxdb3,
         options::{Kind, Options, Target},
@@ -171,6 +171,28 @@ impl Store {
         match &self.inner {
             Inner::Http(store) => store.table(endpoint, measurement, limits).await,
             Inner::Embedded { .. } => Ok(None),
+        }
+    }
+
+    /// The measurements of the embedded store; nothing where a question of its language tells them.
+    ///
+    /// # Errors
+    /// If the store cannot be looked into.
+    pub async fn measurements(&self) -> Result<Option<Vec<String>>, AskError> {
+        match &self.inner {
+            Inner::Http(_) => Ok(None),
+            Inner::Embedded { reader, .. } => reader.measurements().await.map(Some),
+        }
+    }
+
+    /// What the embedded store has of a measurement; nothing where questions of its language tell.
+    ///
+    /// # Errors
+    /// If the store cannot be looked into.
+    pub async fn stored(&self, measurement: &str) -> Result<Option<Stored>, AskError> {
+        match &self.inner {
+            Inner::Http(_) => Ok(None),
+            Inner::Embedded { reader, .. } => reader.stored(measurement.to_owned()).await.map(Some),
         }
     }
 }

@@ -49,7 +49,7 @@ mod verdict;
 
 pub use answer::Answer;
 pub use any::Store;
-pub use ask::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Table};
+pub use ask::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Stored, Table};
 pub use client::{Encoding, StoreError};
 pub use embedded::answer_question;
 pub use options::{

@@ -53,6 +53,7 @@ macro_rules! metrics {
         pub struct Metrics {
             registry: Mutex<Registry>,
             ledgers: Arc<Ledgers>,
+            health: HealthBoard,
             $($(#[doc = $help])+ pub $name: $kind,)+
         }
 
@@ -64,7 +65,8 @@ macro_rules! metrics {
                 let version = vec![("version", env!("CARGO_PKG_VERSION"))];
                 registry.register("build", "The running version", Info::new(version));
                 let ledgers = Arc::new(Ledgers::default());
-                registry.register_collector(Box::new(Equations::new(Arc::clone(&ledgers), health)));
+                let equations = Equations::new(Arc::clone(&ledgers), health.clone());
+                registry.register_collector(Box::new(equations));
                 $(let $name = <$kind as Fresh>::fresh();)+
                 $(register(
                     &mut registry,
@@ -73,7 +75,7 @@ macro_rules! metrics {
                     concat!($($help),+),
                     $name.clone(),
                 );)+
-                Self { registry: Mutex::new(registry), ledgers, $($name,)+ }
+                Self { registry: Mutex::new(registry), ledgers, health, $($name,)+ }
             }
         }
     };
@@ -153,7 +155,7 @@ metrics! {
     embedded_disk_bytes: Gauge [bytes],
     /// Files that the embedded store dropped because they were past the retention.
     embedded_expired_files: Counter [files],
-    /// Files of the embedded store that a check after a crash found damaged.
+    /// Files of the embedded store that SQLite called damaged and that were set aside.
     embedded_damaged_files: Counter [files],
 
     /// Questions that got their turn.
@@ -188,6 +190,12 @@ impl Metrics {
     #[must_use]
     pub fn ledgers(&self) -> &Arc<Ledgers> {
         &self.ledgers
+    }
+
+    /// The board beside them, for a part that is found to need a place on it late.
+    #[must_use]
+    pub fn health(&self) -> &HealthBoard {
+        &self.health
     }
 
     /// Every metric, as of one moment for the equations.

@@ -33,7 +33,7 @@ use crate::{
     after_help = "Examples:
   fleetline query telemetry --vehicle VIN1 --fields speed_kmh,soc --from -15m
   fleetline query telemetry --from -1d --every 1h --fn max --fields battery_temp
-  fleetline query telemetry --vehicle VIN1 --vehicle VIN2 --from -1h --plot speed_kmh
+  fleetline query telemetry --vehicle VIN1,VIN2 --from -1h --plot speed_kmh
   fleetline query trips --from 2026-01-01T00:00:00Z --all --csv > trips.csv
   fleetline query sql 'SELECT vin, max(speed_kmh) FROM telemetry WHERE soc < $soc GROUP BY vin' \\
       --param soc=20
@@ -58,9 +58,17 @@ pub(super) struct Portable {
     #[arg(long = "measurement", id = "named", value_name = "MEASUREMENT",
         conflicts_with = "measurement", value_parser = NonEmptyStringValueParser::new())]
     named: Option<String>,
-    /// Only this vehicle (may repeat); default: all
-    #[arg(long, value_name = "VEHICLE")]
+    /// Only these vehicles, separated by commas (may repeat); default: all
+    #[arg(long, value_name = "VEHICLES", value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new())]
     vehicle: Vec<String>,
+    /// Only points whose tag has this value (may repeat, for one tag and for several)
+    #[arg(long = "tag", value_name = "TAG=VALUE", value_parser = tag)]
+    tag: Vec<(String, String)>,
+    /// A row for all points that agree in these tags, separated by commas, in place of a vehicle;
+    /// without --fn they are columns of their own
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    group_by: Vec<String>,
     /// These fields in this order, separated by commas; default: all, or the one that is plotted
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     fields: Vec<String>,
@@ -222,11 +230,16 @@ impl Portable {
     }
 
     /// The parameters of the request, `after` aside.
-    pub(super) fn parameters(&self, form: &Form, now: UnixNanos) -> Vec<(&'static str, String)> {
+    pub(super) fn parameters(&self, form: &Form, now: UnixNanos) -> Vec<(String, String)> {
         let is_all = self.is_all(form);
-        let vehicles = self.vehicle.iter().map(|vehicle| ("vehicle", vehicle.clone()));
-        let mut parameters: Vec<(&'static str, String)> = vehicles.collect();
-        let mut add = |name, value: Option<String>| parameters.extend(value.map(|it| (name, it)));
+        let vehicles = self.vehicle.iter().map(|vehicle| ("vehicle".to_owned(), vehicle.clone()));
+        let mut parameters: Vec<(String, String)> = vehicles.collect();
+        parameters
+            .extend(self.tag.iter().map(|(tag, value)| (format!("tag.{tag}"), value.clone())));
+        let mut add = |name: &str, value: Option<String>| {
+            parameters.extend(value.map(|it| (name.to_owned(), it)));
+        };
+        add("group-by", (!self.group_by.is_empty()).then(|| self.group_by.join(",")));
         let plotted = match form {
             Form::Plot { field, .. } => Some(field.clone()),
             _ => None,
@@ -235,7 +248,7 @@ impl Portable {
         add("fields", fields.or(plotted));
         // Pages are asked for one after the other, and must not see the range move meanwhile.
         let moment = |text: &Option<String>, default: &str| {
-            let fixed = query::moment(text.as_deref().unwrap_or(default), now);
+            let fixed = query::moment(text.as_deref().unwrap_or(default), now, None).ok();
             if is_all { fixed.map(|at| at.0.to_string()) } else { text.clone() }
         };
         add("from", moment(&self.from, "-1h"));
@@ -260,6 +273,8 @@ impl Portable {
             ("a measurement", self.measurement.is_some()),
             ("--measurement", self.named.is_some()),
             ("--vehicle", !self.vehicle.is_empty()),
+            ("--tag", !self.tag.is_empty()),
+            ("--group-by", !self.group_by.is_empty()),
             ("--fields", !self.fields.is_empty()),
             ("--from", self.from.is_some()),
             ("--to", self.to.is_some()),
@@ -276,14 +291,20 @@ impl Portable {
 
 /// Held against the rules here, so that a wrong one is wrong usage; the appliance reads it again.
 fn time(text: &str) -> Result<String, String> {
-    const EXPECTED: &str = "expected a time like 2026-01-31T12:00:00Z, nanoseconds since 1970, or \
-                            relative like -1h";
-    query::moment(text, UnixNanos(0)).map(|_| text.to_owned()).ok_or_else(|| EXPECTED.to_owned())
+    // Any moment of ours: what is relative only has to be readable.
+    const NOW: UnixNanos = UnixNanos(1_800_000_000_000_000_000);
+    query::moment(text, NOW, None).map(|_| text.to_owned()).map_err(|wrong| format!("it {wrong}"))
 }
 
 fn every(text: &str) -> Result<String, String> {
-    let expected = || "expected a length of time like 1m".to_owned();
-    query::every(text).map(|_| text.to_owned()).ok_or_else(expected)
+    query::every(text).map(|_| text.to_owned()).map_err(|wrong| format!("it {wrong}"))
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((tag, value)) if !tag.is_empty() => Ok((tag.to_owned(), value.to_owned())),
+        _ => Err("expected TAG=VALUE".to_owned()),
+    }
 }
 
 fn limit(text: &str) -> Result<usize, String> {

@@ -127,8 +127,10 @@ fn ask_portable(
     let mut after = portable.after();
     loop {
         let mut parameters = parameters.clone();
-        parameters.extend(after.map(|after| ("after", after)));
-        let answer = appliance.get(&path, &parameters);
+        parameters.extend(after.map(|after| ("after".to_owned(), after)));
+        let named: Vec<(&str, String)> =
+            parameters.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let answer = appliance.get(&path, &named);
         let page = read(answer.and_then(Answer::wanted).map_err(Failure::failed)?, show)?;
         if page.after.is_none() || !portable.is_all(form) {
             return Ok(page);

@@ -1,15 +1,15 @@
 //! A disk in memory that forgets, fills up and fails.
 //!
-//! - What was not synced may be lost at a [`crash`](SimDisk::crash): names made, renamed or removed
-//!   without [`Disk::sync_dir`], each for itself; bytes and lengths without
-//!   [`DiskFile::sync_data`], each write whole, not at all, or sector by sector.
+//! - What was not synced may be lost at a [`crash`](SimDisk::crash): names of files and folders
+//!   made, renamed or removed without [`Disk::sync_dir`], each for itself, a folder with all that
+//!   is in it; bytes and lengths without [`DiskFile::sync_data`], each write whole, not at all, or
+//!   sector by sector.
 //! - A [`Fault`] makes calls fail: the n-th of a kind, once or from then on. A failed write leaves
 //!   half of its bytes. A failed sync forgets what it should have made durable while reads still
 //!   show it, as kernels do.
 //! - A capacity makes it full; a quota of names is not modelled.
 //! - Bytes at rest can be flipped, and files put, read and removed behind the user's back.
-//!
-//! A handle from before a crash fails every call.
+//! - A handle from before a crash fails every call.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +29,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after the calls of Disk and DiskFile")]
 pub enum Call {
-    CreateDirs,
+    CreateDir,
     Files,
     Create,
     Open,
@@ -70,8 +70,10 @@ impl fmt::Debug for SimDisk {
 
 #[derive(Default)]
 struct State {
-    /// Folders are durable as soon as they are made.
+    /// Folders as they are seen; the root is always there.
     dirs: BTreeSet<PathBuf>,
+    /// Folders whose names a crash keeps for certain.
+    durable_dirs: BTreeSet<PathBuf>,
     /// Names as they are seen.
     names: BTreeMap<PathBuf, u64>,
     /// Names as a crash keeps them for certain.
@@ -115,7 +117,7 @@ impl SimDisk {
         state.calls = 0;
     }
 
-    /// Whether the failure has come.
+    /// Whether it has come.
     #[must_use]
     pub fn fault_struck(&self) -> bool {
         self.lock_state().struck
@@ -127,6 +129,7 @@ impl SimDisk {
         let state = self.lock_state();
         let copy = State {
             dirs: state.dirs.clone(),
+            durable_dirs: state.durable_dirs.clone(),
             names: state.names.clone(),
             durable_names: state.durable_names.clone(),
             nodes: state.nodes.clone(),
@@ -146,6 +149,7 @@ impl SimDisk {
         state.life += 1;
         state.locks.clear();
         state.fault = None;
+        state.lose_dirs(&mut random);
         let State { names, durable_names, nodes, .. } = &mut *state;
         let mut kept = durable_names.clone();
         let changed: BTreeSet<PathBuf> = names
@@ -185,9 +189,13 @@ impl SimDisk {
         state.names.get(path).map(|node| state.nodes[node].seen.clone())
     }
 
-    /// Puts a file, durable at once, whatever was there.
+    /// Puts a file and its folder, durable at once, whatever was there.
     pub fn put(&self, path: &Path, bytes: Vec<u8>) {
         let mut state = self.lock_state();
+        let State { dirs, durable_dirs, .. } = &mut *state;
+        for known in [dirs, durable_dirs] {
+            known.extend(path.ancestors().skip(1).map(Path::to_owned));
+        }
         let node = match state.names.get(path) {
             Some(node) => *node,
             None => state.add_node(),
@@ -252,6 +260,28 @@ impl State {
         self.next_node
     }
 
+    /// Whether a folder is there.
+    fn has_dir(&self, path: &Path) -> bool {
+        path.parent().is_none() || self.dirs.contains(path)
+    }
+
+    /// Loses folders that were not synced, each with what is in it.
+    fn lose_dirs(&mut self, random: &mut Random) {
+        let mut kept: BTreeSet<PathBuf> = BTreeSet::new();
+        fn is_in(path: &Path, kept: &BTreeSet<PathBuf>) -> bool {
+            path.parent().is_none_or(|dir| dir.parent().is_none() || kept.contains(dir))
+        }
+        // Sorted, so that each comes behind the one that it lies in.
+        for dir in &self.dirs {
+            if (self.durable_dirs.contains(dir) || random.coin()) && is_in(dir, &kept) {
+                kept.insert(dir.clone());
+            }
+        }
+        self.names.retain(|path, _| is_in(path, &kept));
+        self.durable_names.retain(|path, _| is_in(path, &kept));
+        (self.durable_dirs, self.dirs) = (kept.clone(), kept);
+    }
+
     /// Counts a call, and fails it if it is its turn.
     fn strike(&mut self, call: Call) -> io::Result<()> {
         let Some(fault) = self.fault.filter(|fault| fault.call.is_none_or(|kind| kind == call))
@@ -288,15 +318,21 @@ impl State {
 }
 
 impl Disk for SimDisk {
-    fn create_dirs(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.call(Call::CreateDirs)?;
-        state.dirs.extend(path.ancestors().map(Path::to_owned));
-        Ok(())
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        let mut state = self.call(Call::CreateDir)?;
+        if state.has_dir(path) {
+            return Ok(false);
+        }
+        if !path.parent().is_some_and(|parent| state.has_dir(parent)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        state.dirs.insert(path.to_owned());
+        Ok(true)
     }
 
     fn files(&self, path: &Path) -> io::Result<Vec<String>> {
         let state = self.call(Call::Files)?;
-        if !state.dirs.contains(path) {
+        if !state.has_dir(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let inside = state.names.keys().filter(|name| name.parent() == Some(path));
@@ -305,7 +341,7 @@ impl Disk for SimDisk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.call(Call::Create)?;
-        if !path.parent().is_some_and(|parent| state.dirs.contains(parent)) {
+        if !path.parent().is_some_and(|parent| state.has_dir(parent)) {
             return Err(io::ErrorKind::NotFound.into());
         }
         if state.names.contains_key(path) {
@@ -336,7 +372,8 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.call(Call::SyncDir)?;
-        let State { names, durable_names, .. } = &mut *state;
+        let State { names, durable_names, dirs, durable_dirs, .. } = &mut *state;
+        durable_dirs.extend(dirs.iter().filter(|dir| dir.parent() == Some(path)).cloned());
         durable_names.retain(|name, _| name.parent() != Some(path));
         let inside = names.iter().filter(|(name, _)| name.parent() == Some(path));
         durable_names.extend(inside.map(|(name, node)| (name.clone(), *node)));
@@ -353,7 +390,7 @@ impl Disk for SimDisk {
     }
 }
 
-/// An open file of a [`SimDisk`].
+/// An open file.
 #[derive(Debug)]
 struct SimFile {
     disk: SimDisk,

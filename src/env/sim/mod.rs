@@ -4,6 +4,8 @@ mod clock;
 mod content;
 mod disk;
 mod random;
+#[cfg(test)]
+mod tests;
 
 pub use clock::SimClock;
 pub use disk::{Call, Fault, SimDisk};

@@ -23,8 +23,14 @@ struct Operation {
 
 pub(super) fn paths() -> Value {
     let mut paths = Map::new();
-    let routes =
-        [operation_routes(), vehicle_routes(), query_routes(), dead_letter_routes()].concat();
+    let routes = [
+        operation_routes(),
+        vehicle_routes(),
+        query_routes(),
+        measurement_routes(),
+        dead_letter_routes(),
+    ]
+    .concat();
     for operation in routes {
         let Operation { path, method, id, tag, summary, parameters, body, answers } = operation;
         let mut description = json!({
@@ -250,6 +256,45 @@ fn letter_filter() -> Vec<Value> {
     ]
 }
 
+fn measurement_routes() -> Vec<Operation> {
+    let get = |path, id, summary, parameters, schema| Operation {
+        path,
+        method: "get",
+        id,
+        tag: "queries",
+        summary,
+        parameters,
+        body: None,
+        answers: answer(schema),
+    };
+    let one = || vec![in_path("measurement", "One of the list.")];
+    vec![
+        get(
+            "/api/v1/measurements",
+            "listMeasurements",
+            "What can be asked: the measurements that mappings write, and those that the store has \
+             beside them.",
+            Vec::new(),
+            "Measurements",
+        ),
+        get(
+            "/api/v1/measurements/{measurement}/fields",
+            "listFields",
+            "Its fields: those of the mappings in their order, then those that only the store knows, \
+             such as members of maps and lists.",
+            one(),
+            "Fields",
+        ),
+        get(
+            "/api/v1/measurements/{measurement}/tags",
+            "listTags",
+            "Its tags, for `tag.NAME=` and `group-by=`.",
+            one(),
+            "Tags",
+        ),
+    ]
+}
+
 fn telemetry_parameters() -> Vec<Value> {
     let functions: Vec<&str> = Function::ALL.iter().map(|function| function.as_str()).collect();
     let moment = |default: &str| json!({ "type": "string", "default": default });
@@ -266,13 +311,30 @@ fn telemetry_parameters() -> Vec<Value> {
              mapping's order.",
             &string(),
         ),
-        query("from", "The first moment: a time or relative.", &moment(telemetry::FROM)),
+        query(
+            "from",
+            "The first moment: a time, relative (`-1h`, `-2d`, `-1mo`), or a number since 1970 in \
+             the unit of `epoch`, by default nanoseconds.",
+            &moment(telemetry::FROM),
+        ),
         query("to", "The first moment that is too late.", &moment("now")),
         query("every", "The length of a window, such as `1m`; needs `fn`.", &string()),
         query(
             "fn",
             "What is done to the values of a vehicle and window.",
             &json!({ "type": "string", "enum": functions }),
+        ),
+        query(
+            "group-by",
+            "Tags with commas between them. With a function: a row a window and values of these, in \
+             place of the vehicle. Without: they have columns beside the vehicle's.",
+            &string(),
+        ),
+        query(
+            "tag.NAME",
+            "Only points whose tag NAME has this value; may come several times, for one tag and for \
+             several. Empty: points without the tag.",
+            &json!({ "type": "array", "items": { "type": "string" } }),
         ),
         query(
             "order",
@@ -299,7 +361,7 @@ fn style_parameters() -> Vec<Value> {
         ),
         query(
             "epoch",
-            "Times as integers of this unit since 1970.",
+            "Times as integers of this unit since 1970, in the answer and in `from` and `to`.",
             &json!({ "type": "string", "enum": ["ns", "us", "ms", "s"] }),
         ),
     ]

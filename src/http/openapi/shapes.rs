@@ -205,7 +205,17 @@ fn rows() -> Named {
         },
         "additionalProperties": false,
     });
+    let named = |more: &[(&str, Value)]| {
+        let name = [("name", described("string", "As it is asked for."))];
+        let mapped = [("mapped", described("boolean", "Whether a mapping names it."))];
+        json!({ "type": "array", "items": object(&[&name[..], more, &mapped[..]].concat()) })
+    };
+    let kind = json!({ "type": "string", "enum": types.map(ValueType::as_str) });
+    let is_vehicle = described("boolean", "Whether `vehicle=` asks by it.");
     vec![
+        ("Measurements", object(&[("measurements", named(&[]))])),
+        ("Fields", object(&[("fields", named(&[("type", kind)]))])),
+        ("Tags", object(&[("tags", named(&[("vehicle", is_vehicle)]))])),
         (
             "Rows",
             object(&[

@@ -307,7 +307,7 @@ async fn a_question_that_cannot_be_asked_says_what_is_wrong_with_it() {
         ("/telemetry/telemetry?limit=x", "400", "`limit` is `x`; expected a whole number"),
         ("/telemetry/telemetry?from=-1h&from=-2h", "400", "`from` is given twice"),
         ("/telemetry/telemetry?from=yesterday", "400", r#""details":{"parameter":"from"}"#),
-        ("/telemetry/telemetry?from=2&to=1", "400", "`to` lies before `from`"),
+        ("/telemetry/telemetry?from=2&to=1&epoch=ns", "400", "`to` lies before `from`"),
         ("/telemetry/telemetry?every=1m", "400", "`every` needs a function `fn`"),
         ("/telemetry/telemetry?every=0s&fn=min", "400", r#""details":{"parameter":"every"}"#),
         ("/telemetry/telemetry?fn=median", "400", r#""details":{"parameter":"fn"}"#),
@@ -520,7 +520,7 @@ async fn answers_are_what_the_description_says() {
         ("/api/v1/dead-letters/1-0", "/api/v1/dead-letters/{id}"),
         ("/api/v1/dead-letters/9-9", "/api/v1/dead-letters/{id}"),
         // Without any window no store is asked.
-        ("/api/v1/telemetry/telemetry?from=1&to=1", "/api/v1/telemetry/{measurement}"),
+        ("/api/v1/telemetry/telemetry?from=1&to=1&epoch=ns", "/api/v1/telemetry/{measurement}"),
     ] {
         let answer = get(edge.address, path).await;
         let status = answer.split(' ').nth(1).unwrap();

@@ -18,10 +18,43 @@ use crate::{
     model::FieldType,
     query::{
         dialect::{Layout, Translated, coded},
-        question::{Field, Function, Order, Question},
+        question::{Field, Question},
+        request::{Function, Order},
     },
     store::{Ask, Language},
 };
+
+/// All of time.
+const EVER: &str = "start: time(v: 0), stop: time(v: 9223372036854775806)";
+
+/// The names of measurements.
+pub(super) fn measurements(bucket: &str) -> String {
+    let bucket = text(bucket);
+    format!(
+        "import \"influxdata/influxdb/schema\"\n\n\
+         schema.measurements(bucket: {bucket}, start: time(v: 0))\n"
+    )
+}
+
+/// The names of a measurement's fields, each with a value, by which its type is known.
+pub(super) fn fields(bucket: &str, measurement: &str) -> String {
+    format!(
+        "from(bucket: {})\n  |> range({EVER})\n  |> filter(fn: (r) => r._measurement == {})\n  \
+         |> last()\n  |> keep(columns: [\"_field\", \"_value\"])\n  |> limit(n: 1)\n",
+        text(bucket),
+        text(measurement)
+    )
+}
+
+/// The names of a measurement's tags, and of the columns that all series have.
+pub(super) fn tags(bucket: &str, measurement: &str) -> String {
+    format!(
+        "import \"influxdata/influxdb/schema\"\n\nschema.measurementTagKeys(bucket: {}, \
+         measurement: {}, start: time(v: 0))\n",
+        text(bucket),
+        text(measurement)
+    )
+}
 
 /// One question for the fields whose values come as they are, and one for texts: a table that has
 /// gone through `map` has its columns in another order, and no function takes both.
@@ -42,10 +75,10 @@ fn is_coded(question: &Question, field: &Field) -> bool {
 
 fn part(question: &Question, bucket: &str, fields: &[&str], coded: bool) -> Translated {
     let is_desc = question.order == Order::Descending;
-    let vehicle = text(&question.vehicle_tag);
+    let group = key_tags(question).join(", ");
     let row_key = match question.function {
         None => r#""_time""#.to_owned(),
-        Some(_) => format!(r#""_time", {vehicle}"#),
+        Some(_) => format!(r#""_time", {group}"#),
     };
     let name = |field: &Field| match fields.contains(&field.name.as_str()) {
         true => field.name.clone(),
@@ -54,7 +87,7 @@ fn part(question: &Question, bucket: &str, fields: &[&str], coded: bool) -> Tran
     };
     let layout = Layout {
         time: (question.function.is_none() || question.every.is_some()).then(|| "_time".to_owned()),
-        vehicle: question.vehicle_tag.clone(),
+        vehicle: question.lead_tag.clone(),
         tags: question.tags.clone(),
         fields: question.fields.iter().map(name).collect(),
         has_coded_texts: coded,
@@ -62,6 +95,7 @@ fn part(question: &Question, bucket: &str, fields: &[&str], coded: bool) -> Tran
     };
     let source = source(question, bucket, fields);
     let mut flux = match coded {
+        false if question.as_float => format!("{source}  |> toFloat()\n{}", stage(question)),
         false => format!("{source}{}", stage(question)),
         true => texts(&source, &stage(question)),
     };
@@ -111,15 +145,21 @@ fn source(question: &Question, bucket: &str, fields: &[&str]) -> String {
         text(&question.measurement)
     );
     any(&mut flux, "\"_field\"", fields.iter().copied());
-    let vehicles = question.vehicles.iter().map(String::as_str);
-    any(&mut flux, &text(&question.vehicle_tag), vehicles);
+    for (tag, values) in &question.filters {
+        any(&mut flux, &text(tag), values.iter().map(String::as_str));
+    }
     flux
 }
 
 /// Points of which `column` has one of some values; all, if there are none to choose from.
 fn any<'a>(flux: &mut String, column: &str, values: impl Iterator<Item = &'a str>) {
-    let is_one: Vec<String> =
-        values.map(|value| format!("r[{column}] == {}", text(value))).collect();
+    let is_one: Vec<String> = values
+        .map(|value| match value {
+            // What is absent is what empty is.
+            "" => format!("not exists r[{column}]"),
+            value => format!("r[{column}] == {}", text(value)),
+        })
+        .collect();
     if !is_one.is_empty() {
         writeln!(flux, "  |> filter(fn: (r) => {})", is_one.join(" or ")).expect("it fits");
     }
@@ -148,8 +188,17 @@ fn stage(question: &Question) -> String {
 
 /// One value a window, vehicle and field.
 fn together(flux: &mut String, function: Function, question: &Question) {
-    let vehicle = text(&question.vehicle_tag);
-    let group = format!("  |> group(columns: [\"_start\", {vehicle}, \"_field\"])\n");
+    let tags = key_tags(question);
+    if !question.tags.is_empty() {
+        // A series that lacks a tag would be grouped, and pivoted, without it.
+        let filled: Vec<String> = tags
+            .iter()
+            .map(|tag| format!("{tag}: if exists r[{tag}] then r[{tag}] else \"\""))
+            .collect();
+        writeln!(flux, "  |> map(fn: (r) => ({{r with {}}}))", filled.join(", ")).expect("it fits");
+    }
+    let group = tags.join(", ");
+    let group = format!("  |> group(columns: [\"_start\", {group}, \"_field\"])\n");
     flux.push_str(&group);
     match function {
         // Of the first of each series the one with the least time, the greatest value first among
@@ -166,6 +215,11 @@ fn together(flux: &mut String, function: Function, question: &Question) {
     }
     .expect("it fits");
     flux.push_str("  |> duplicate(column: \"_start\", as: \"_time\")\n");
+}
+
+/// The tags of a row's key, as literals.
+fn key_tags(question: &Question) -> Vec<String> {
+    std::iter::once(&question.lead_tag).chain(&question.tags).map(|tag| text(tag)).collect()
 }
 
 /// A string literal.

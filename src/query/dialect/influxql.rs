@@ -15,18 +15,26 @@ use crate::{
     model::Value,
     query::{
         dialect::{Layout, Translated},
-        question::{Field, Order, Question},
+        question::{Field, Question},
+        request::Order,
     },
     store::{Ask, Language},
 };
 
 pub(super) fn translate(question: &Question) -> Translated {
-    let vehicle = name(&question.vehicle_tag);
+    let group: Vec<String> =
+        std::iter::once(&question.lead_tag).chain(&question.tags).map(|tag| name(tag)).collect();
+    let group = group.join(", ");
     // A tag that is grouped by comes under its own name, which no other column may have.
-    let letter = if question.vehicle_tag.starts_with('f') { "g" } else { "f" };
+    let is_free = |letter: &char| {
+        !std::iter::once(&question.lead_tag)
+            .chain(&question.tags)
+            .any(|tag| tag.starts_with(*letter))
+    };
+    let letter = ('f'..='z').find(is_free).map_or_else(|| "fleetline_".to_owned(), String::from);
     let mut layout = Layout {
         time: Some("time".to_owned()),
-        vehicle: question.vehicle_tag.clone(),
+        vehicle: question.lead_tag.clone(),
         tags: (1..=question.tags.len()).map(|at| format!("t{at}")).collect(),
         fields: (0..question.fields.len()).map(|at| format!("{letter}{at}")).collect(),
         ..Layout::default()
@@ -41,7 +49,7 @@ pub(super) fn translate(question: &Question) -> Translated {
     let text = match (question.function, question.every) {
         (None, _) => {
             layout.vehicle = "t0".to_owned();
-            let tags = std::iter::once(&question.vehicle_tag).chain(&question.tags);
+            let tags = std::iter::once(&question.lead_tag).chain(&question.tags);
             for (at, tag) in tags.enumerate() {
                 write!(columns, ", {} AS \"t{at}\"", name(tag)).expect("a string takes all");
             }
@@ -49,22 +57,24 @@ pub(super) fn translate(question: &Question) -> Translated {
         }
         (Some(_), Some(every)) => {
             layout.is_unordered = true;
+            layout.tags.clone_from(&question.tags);
             // The page, one row that tells that there are more, and one that lies at `after`.
             let rows = question.limit + 2;
             format!(
-                "SELECT {columns} {from} GROUP BY time({every}ns), {vehicle} fill(none) \
+                "SELECT {columns} {from} GROUP BY time({every}ns), {group} fill(none) \
                  ORDER BY time {order} LIMIT {rows}"
             )
         }
         (Some(_), None) => {
             layout.time = None;
-            format!("SELECT {columns} {from} GROUP BY {vehicle}")
+            layout.tags.clone_from(&question.tags);
+            format!("SELECT {columns} {from} GROUP BY {group}")
         }
     };
     let mut ask = Ask::new(Language::InfluxQl, text);
-    let value =
-        |(at, vehicle): (usize, &String)| (format!("v{at}"), Value::String(vehicle.clone()));
-    ask.params = question.vehicles.iter().enumerate().map(value).collect();
+    let values = question.filters.iter().flat_map(|(_, values)| values).enumerate();
+    ask.params =
+        values.map(|(at, value)| (format!("v{at}"), Value::String(value.clone()))).collect();
     Translated { ask, layout }
 }
 
@@ -73,6 +83,9 @@ fn columns(question: &Question, names: &[String], function: &str) -> String {
         let field = name(&field.name);
         match function {
             "" => format!("{field} AS \"{alias}\""),
+            function if question.as_float => {
+                format!("{function}({field}::float) AS \"{alias}\"")
+            }
             function => format!("{function}({field}) AS \"{alias}\""),
         }
     };
@@ -83,17 +96,19 @@ fn columns(question: &Question, names: &[String], function: &str) -> String {
 fn condition(question: &Question) -> String {
     let (from, to) = question.rest();
     let mut text = format!("WHERE time >= {} AND time < {}", from.0, to.0);
-    if !question.vehicles.is_empty() {
-        let tag = name(&question.vehicle_tag);
-        let is_one = |at: usize| format!("{tag} = $v{at}");
-        let any: Vec<String> = (0..question.vehicles.len()).map(is_one).collect();
+    let mut at = 0;
+    for (tag, values) in &question.filters {
+        let tag = name(tag);
+        let any: Vec<String> =
+            (at..at + values.len()).map(|at| format!("{tag} = $v{at}")).collect();
+        at += values.len();
         write!(text, " AND ({})", any.join(" OR ")).expect("a string takes all");
     }
     text
 }
 
 /// A name in quotes. A type behind it keeps a tag from being taken for a field of its name.
-fn name(name: &str) -> String {
+pub(super) fn name(name: &str) -> String {
     let mut quoted = String::from("\"");
     for c in name.chars() {
         match c {

@@ -9,6 +9,7 @@ mod coded;
 mod flux;
 mod influxql;
 mod sql;
+pub(super) mod stored;
 mod tdengine;
 #[cfg(test)]
 mod tests;

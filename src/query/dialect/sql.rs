@@ -6,10 +6,11 @@
 use std::fmt::Write as _;
 
 use crate::{
-    model::{UnixNanos, Value},
+    model::{UnixNanos, Value, ValueType},
     query::{
         dialect::{Layout, Translated},
-        question::{Field, Function, Order, Question},
+        question::{Field, Question},
+        request::{Function, Order},
     },
     store::{Ask, Language},
 };
@@ -21,6 +22,8 @@ pub(super) struct Dialect {
     moment: fn(i64) -> String,
     /// The start of the window of so many nanoseconds that a point lies in.
     window: fn(i64) -> String,
+    /// The sum of a column of integers; past 64 bits it wraps, as the question expects.
+    sum: fn(&str) -> String,
 }
 
 /// InfluxDB 3: time is a timestamp of nanoseconds.
@@ -29,6 +32,7 @@ pub(super) const INFLUXDB3: Dialect = Dialect {
     window: |every| {
         format!("date_bin(INTERVAL '{every} nanoseconds', \"time\", to_timestamp_nanos(0))")
     },
+    sum: |column| format!("sum({column})"),
 };
 
 /// The embedded store: time is an integer of nanoseconds.
@@ -36,7 +40,28 @@ pub(super) const SQLITE: Dialect = Dialect {
     moment: |nanos| nanos.to_string(),
     // The remainder of a negative number is negative, and a window begins before it all the same.
     window: |every| format!("(\"time\" - ((\"time\" % {every}) + {every}) % {every})"),
+    // SQLite's own fails. Upper and lower halves are added apart, which no number of rows that fits
+    // on a disk brings past 64 bits, and shifting loses what is too much.
+    sum: |column| {
+        let low = format!("sum({column} & 4294967295)");
+        format!("(((sum({column} >> 32) + ({low} >> 32)) << 32) | ({low} & 4294967295))")
+    },
 };
+
+/// The measurements of InfluxDB 3.
+pub(super) const MEASUREMENTS: &str =
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'iox'";
+
+/// The columns of one of them, with their types.
+pub(super) fn typed_columns(measurement: &str) -> Ask {
+    let mut ask = Ask::new(
+        Language::Sql,
+        "SELECT column_name, data_type FROM information_schema.columns \
+         WHERE table_name = $measurement",
+    );
+    ask.params = vec![("measurement".to_owned(), Value::String(measurement.to_owned()))];
+    ask
+}
 
 pub(super) fn known_columns(question: &Question) -> Ask {
     let mut ask = Ask::new(
@@ -125,11 +150,17 @@ impl Writer<'_> {
             moment(from),
             moment(to)
         );
-        if !self.question.vehicles.is_empty() {
-            let vehicles: Vec<String> =
-                self.question.vehicles.iter().map(|vehicle| self.bind(vehicle)).collect();
-            let tag = self.column(&self.question.vehicle_tag);
-            write!(text, " AND {tag} IN ({})", vehicles.join(", ")).expect("it fits");
+        let question = self.question;
+        for (tag, values) in &question.filters {
+            let bound: Vec<String> = values.iter().map(|value| self.bind(value)).collect();
+            // The column itself, by which the store finds series; absent is what empty is.
+            let column = self.column(tag);
+            let absent = match values.iter().any(String::is_empty) {
+                true => format!(" OR {column} IS NULL"),
+                false => String::new(),
+            };
+            let bound = bound.join(", ");
+            write!(text, " AND ({column} IN ({bound}){absent})").expect("it fits");
         }
         let there = |field: &&Field| self.has(&field.name);
         let some: Vec<String> = self
@@ -155,26 +186,38 @@ impl Writer<'_> {
     }
 
     fn vehicle(&self) -> String {
-        self.tag(&self.question.vehicle_tag)
+        self.tag(&self.question.lead_tag)
+    }
+
+    /// The tags of a row's key.
+    fn key_tags(&self) -> Vec<String> {
+        let tags = std::iter::once(&self.question.lead_tag).chain(&self.question.tags);
+        tags.map(|tag| self.tag(tag)).collect()
     }
 
     fn windows(&mut self, function: Function) -> String {
-        let function = match function {
-            Function::Mean => "avg",
-            function => function.as_str(),
-        };
         let mut columns = format!("{} AS t, {} AS t0", self.time(), self.vehicle());
         for (at, field) in self.question.fields.iter().enumerate() {
-            let column = match self.has(&field.name) {
-                true => format!("{function}({})", name(&field.name)),
-                false => "NULL".to_owned(),
+            let column = match function {
+                _ if !self.has(&field.name) => "NULL".to_owned(),
+                Function::Mean => format!("avg({})", name(&field.name)),
+                Function::Sum if self.question.as_float => {
+                    format!("sum(CAST({} AS DOUBLE))", name(&field.name))
+                }
+                Function::Sum if field.answers == ValueType::Integer => {
+                    (self.dialect.sum)(&name(&field.name))
+                }
+                function => format!("{}({})", function.as_str(), name(&field.name)),
             };
             write!(columns, ", {column} AS f{at}").expect("it fits");
         }
-        let (time, vehicle) = (self.time(), self.vehicle());
+        let (time, tags) = (self.time(), self.key_tags());
+        for (at, tag) in tags.iter().enumerate().skip(1) {
+            write!(columns, ", {tag} AS t{at}").expect("it fits");
+        }
         let group = match self.question.every {
-            Some(_) => format!("{time}, {vehicle}"),
-            None => vehicle,
+            Some(_) => format!("{time}, {}", tags.join(", ")),
+            None => tags.join(", "),
         };
         format!("SELECT {columns} {} GROUP BY {group}", self.source())
     }
@@ -183,9 +226,14 @@ impl Writer<'_> {
     fn edges(&mut self) -> String {
         let is_last = self.question.function == Some(Function::Last);
         let direction = if is_last { "DESC" } else { "ASC" };
-        let (time, vehicle) = (self.time(), self.vehicle());
-        let mut columns = format!("{time} AS t, {vehicle} AS t0");
-        let mut picked = String::from("t, t0");
+        let (time, tags) = (self.time(), self.key_tags());
+        let mut columns = format!("{time} AS t");
+        let mut picked = String::from("t");
+        for (at, tag) in tags.iter().enumerate() {
+            write!(columns, ", {tag} AS t{at}").expect("it fits");
+            write!(picked, ", t{at}").expect("it fits");
+        }
+        let vehicle = tags.join(", ");
         for (at, field) in self.question.fields.iter().enumerate() {
             let column = match self.has(&field.name) {
                 true => {

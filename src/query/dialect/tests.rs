@@ -9,7 +9,10 @@ use serde_json::Value as Json;
 use super::{Known, Translated, translate};
 use crate::{
     model::{FieldType, UnixNanos, Value, ValueType},
-    query::question::{Field, Function, Order, Question},
+    query::{
+        question::{Field, Purpose, Question},
+        request::{Function, Order},
+    },
     store::Kind,
 };
 
@@ -51,12 +54,18 @@ impl Named {
     }
 
     fn question(&self, function: Option<Function>, every: Option<i64>) -> Question {
-        let field = |name: &str, kind, answers| Field { name: name.to_owned(), kind, answers };
+        let field = |name: &str, kind, answers| Field {
+            name: name.to_owned(),
+            kind,
+            answers,
+            purpose: Purpose::Answer,
+        };
         Question {
             measurement: self.measurement.clone(),
-            vehicle_tag: self.vehicle_tag.clone(),
-            tags: if function.is_none() { vec![self.tag.clone()] } else { Vec::new() },
-            vehicles: self.vehicles.clone(),
+            lead_tag: self.vehicle_tag.clone(),
+            tags: vec![self.tag.clone()],
+            shown: vec![0],
+            filters: vec![(self.vehicle_tag.clone(), self.vehicles.clone())],
             fields: vec![
                 field(&self.field, FieldType::Float, ValueType::Float),
                 field(&self.note, FieldType::String, ValueType::String),
@@ -65,6 +74,7 @@ impl Named {
             to: UnixNanos(1_000),
             every,
             function,
+            as_float: false,
             order: Order::Ascending,
             limit: 10,
             after: None,

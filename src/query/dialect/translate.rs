@@ -79,8 +79,35 @@ pub(in crate::query) fn translate(
     if is_empty(question) {
         return Ok(Vec::new());
     }
+    let mut parts = Vec::new();
+    for (asked, places) in question.parts() {
+        for mut part in ask_of(kind, bucket, &asked, known)? {
+            let mut names = vec![String::new(); question.fields.len()];
+            for (place, name) in places.iter().zip(part.layout.fields) {
+                names[*place] = name;
+            }
+            part.layout.fields = names;
+            parts.push(part);
+        }
+    }
+    let (from, to) = question.rest();
+    for part in &mut parts {
+        part.ask.measurements = vec![question.measurement.clone()];
+        part.ask.range = Some(from..to);
+        part.ask.author = Author::Fleetline;
+    }
+    Ok(parts)
+}
+
+/// The questions for a part of a question's fields.
+fn ask_of(
+    kind: Kind,
+    bucket: &str,
+    question: &Question,
+    known: &Known,
+) -> Result<Vec<Translated>, AskError> {
     let columns = known.columns.as_deref();
-    let mut parts = match kind {
+    Ok(match kind {
         Kind::InfluxDb1 => vec![influxql::translate(question)],
         Kind::InfluxDb2 => flux::translate(question, bucket),
         Kind::InfluxDb3 => sql::translate(question, sql::INFLUXDB3, columns).into_iter().collect(),
@@ -89,14 +116,7 @@ pub(in crate::query) fn translate(
             Some(table) => tdengine::translate(question, table, known.end)?.into_iter().collect(),
             None => Vec::new(),
         },
-    };
-    let (from, to) = question.rest();
-    for part in &mut parts {
-        part.ask.measurements = vec![question.measurement.clone()];
-        part.ask.range = Some(from..to);
-        part.ask.author = Author::Fleetline;
-    }
-    Ok(parts)
+    })
 }
 
 fn is_empty(question: &Question) -> bool {

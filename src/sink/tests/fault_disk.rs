@@ -49,8 +49,8 @@ fn fail_if(fault: bool) -> io::Result<()> {
 }
 
 impl Disk for FaultDisk {
-    fn create_dirs(&self, path: &Path) -> io::Result<()> {
-        RealDisk.create_dirs(path)
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        RealDisk.create_dir(path)
     }
 
     fn files(&self, path: &Path) -> io::Result<Vec<String>> {

@@ -1,5 +1,7 @@
 //! Bytes of an answer to rows of one shape.
 
+use std::collections::HashMap;
+
 use crate::{
     model::{Column, Row, Value, ValueType},
     store::ask::{
@@ -38,7 +40,7 @@ impl Decoder {
     /// Takes the end, which may come in the middle of something.
     pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), AskError> {
         match self {
-            Self::InfluxQl(rows) => rows.end(),
+            Self::InfluxQl(rows) => rows.end(shape),
             Self::Flux(rows) => rows.end(shape),
             Self::Lines(rows) => rows.end(shape),
             Self::Rest(rows) => rows.end(),
@@ -63,6 +65,11 @@ impl Decoder {
     }
 }
 
+/// Columns that an answer may have.
+const COLUMNS_MAX: usize = 4096;
+/// Values that are kept before the columns are fixed: some 32 MB.
+const CELLS_MAX: usize = 1 << 20;
+
 /// The rows so far, under one list of columns.
 ///
 /// Stores answer in tables that need not have the same columns (InfluxQL series, Flux tables), or
@@ -71,6 +78,8 @@ impl Decoder {
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     columns: Vec<(String, Option<ValueType>)>,
+    /// Where each column is, by name: an answer of many tables names them again in each.
+    places: HashMap<String, usize>,
     is_fixed: bool,
     rows: Vec<Row>,
     count: usize,
@@ -87,7 +96,7 @@ impl Shape {
 
     /// Where one column goes.
     pub(super) fn place(&mut self, name: &str, kind: Option<ValueType>) -> Result<usize, AskError> {
-        if let Some(at) = self.columns.iter().position(|(known, _)| known == name) {
+        if let Some(at) = self.places.get(name).copied() {
             let known = &mut self.columns[at].1;
             if !self.is_fixed {
                 *known = wider(*known, kind);
@@ -100,7 +109,13 @@ impl Shape {
                 Rows::CHUNK_ROWS
             )));
         }
+        if self.columns.len() == COLUMNS_MAX {
+            return Err(AskError::refused(format!(
+                "the answer has more than {COLUMNS_MAX} columns; name those that are wanted"
+            )));
+        }
         self.columns.push((name.to_owned(), kind));
+        self.places.insert(name.to_owned(), self.columns.len() - 1);
         Ok(self.columns.len() - 1)
     }
 
@@ -125,7 +140,8 @@ impl Shape {
 
     /// Fixes the columns once enough rows are there.
     pub(super) fn fix_when_enough(&mut self) {
-        if self.rows.len() >= Rows::CHUNK_ROWS {
+        let n_cells = self.rows.len() * self.columns.len();
+        if self.rows.len() >= Rows::CHUNK_ROWS || n_cells >= CELLS_MAX {
             self.fix();
         }
     }

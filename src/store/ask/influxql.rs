@@ -31,11 +31,17 @@ pub(super) fn asking(options: &InfluxDb1, ask: &Ask) -> Asking {
     Asking { request, decoder: Decoder::InfluxQl(InfluxQlRows::default()) }
 }
 
+/// How long one chunk may be, which is of [`Rows::CHUNK_ROWS`] rows where the server is as asked.
+const CHUNK_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// What of an answer is not rows yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::store) struct InfluxQlRows {
     /// The bytes of a chunk that has not come whole.
     rest: Vec<u8>,
+    /// How long that has to be before it is looked at again: twice what was too short, so that
+    /// reading costs no more than a few times its bytes.
+    wanted: usize,
     /// Whether the last chunk says that another follows.
     is_partial: bool,
 }
@@ -43,6 +49,13 @@ pub(in crate::store) struct InfluxQlRows {
 impl InfluxQlRows {
     pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), AskError> {
         self.rest.extend_from_slice(bytes);
+        if self.rest.len() < self.wanted {
+            return Ok(());
+        }
+        self.read(shape)
+    }
+
+    fn read(&mut self, shape: &mut Shape) -> Result<(), AskError> {
         let mut at = 0;
         loop {
             match packed::first(&self.rest[at..]) {
@@ -55,10 +68,15 @@ impl InfluxQlRows {
             }
         }
         self.rest.drain(..at);
+        if self.rest.len() > CHUNK_BYTES_MAX {
+            return Err(AskError::broken("a chunk does not end"));
+        }
+        self.wanted = 2 * self.rest.len();
         Ok(())
     }
 
-    pub(super) fn end(&self) -> Result<(), AskError> {
+    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), AskError> {
+        self.read(shape)?;
         match (self.rest.is_empty(), self.is_partial) {
             (false, _) => Err(AskError::broken("it ends in the middle of a chunk")),
             // `max-row-limit` of the server, for one.

@@ -44,4 +44,4 @@ mod tdengine;
 mod terms;
 
 pub(in crate::store) use send::Asker;
-pub use terms::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Table};
+pub use terms::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Stored, Table};

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, str::FromStr, time::Duration};
 
 use tokio::sync::mpsc;
 
-use crate::model::{Column, Row, UnixNanos, Value};
+use crate::model::{Column, FieldType, Row, UnixNanos, Value};
 
 /// A query language that some store speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,6 +153,15 @@ impl Rows {
     }
 }
 
+/// What a store has of a measurement, whoever wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its fields, with their types there.
+    pub fields: Vec<(String, FieldType)>,
+}
+
 /// What a store that is not to be asked for what it has not has of a measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -284,6 +293,15 @@ pub enum AskError {
         limit: QuestionLimit,
         /// Where it stands.
         max: u64,
+    },
+    /// A sum of integers does not fit into 64 bits: ask for shorter windows, fewer vehicles, or for
+    /// the mean.
+    #[error(
+        "the sum of field `{field}` does not fit into 64 bits; ask for shorter windows, or its mean"
+    )]
+    SumOverflow {
+        /// The field.
+        field: String,
     },
     /// What came back is no answer of this kind of store, or ends in the middle: look at what
     /// answers at the store's address.

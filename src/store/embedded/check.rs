@@ -36,10 +36,15 @@ pub(super) fn start(
             let since = clock.monotonic();
             let watched = Arc::clone(&clock);
             let is_late = move || watched.monotonic().saturating_sub(since) > CHECK_TIME_MAX;
-            match check(&path, is_late) {
+            let checked = match check(&path, is_late.clone()) {
+                // Seen once, it may have been the memory or the bus.
+                Ok(Some(_)) => check(&path, is_late),
+                checked => checked,
+            };
+            match checked {
                 Ok(None) => tracing::info!(path = %path.display(), "whole after the crash"),
                 Ok(Some(reason)) => {
-                    tracing::error!(path = %path.display(), reason, "damaged; move it away");
+                    tracing::error!(path = %path.display(), reason, "damaged");
                     found(Damaged { path, reason });
                 }
                 Err(error)

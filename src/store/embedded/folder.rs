@@ -7,11 +7,14 @@ use std::{
 
 use crate::{
     env::disk::{Access, Disk as _, RealDisk},
+    model::UnixNanos,
     store::{embedded::period::Period, options::Partition},
 };
 
 /// What the names of files end in.
 const SUFFIX: &str = ".sqlite";
+/// What stands between the name of a file that was set aside and the time of that.
+const ASIDE: &str = ".damaged-";
 /// What SQLite puts beside a file while it is open.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
@@ -81,6 +84,39 @@ pub(super) fn was_open(path: &Path) -> bool {
 pub(super) fn is_there(path: &Path) -> bool {
     let opened = RealDisk.open(path, Access::Read);
     !opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Renames a damaged file, with what is beside it, so that it is no file of the store any more;
+/// durable on return. Nothing of it is lost: under its new name SQLite's tools read what they can.
+pub(super) fn set_aside(path: &Path, now: UnixNanos) -> io::Result<PathBuf> {
+    let mut aside = beside(path, &format!("{ASIDE}{}", now.0 / 1_000_000_000));
+    while is_there(&aside) {
+        aside = beside(&aside, "-again");
+    }
+    // The log first: alone it would be taken for that of a new file.
+    for companion in COMPANIONS {
+        match RealDisk.rename(&beside(path, companion), &beside(&aside, companion)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    RealDisk.rename(path, &aside)?;
+    RealDisk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    Ok(aside)
+}
+
+/// Files that were set aside and are still there.
+pub(super) fn aside(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for folder in folders(dir)? {
+        let folder = dir.join(folder);
+        let files = RealDisk.files(&folder)?.into_iter();
+        let is_aside = |file: &String| {
+            file.contains(ASIDE) && !COMPANIONS.iter().any(|companion| file.ends_with(companion))
+        };
+        found.extend(files.filter(is_aside).map(|file| folder.join(file)));
+    }
+    Ok(found)
 }
 
 /// Removes a file and what is beside it; durable on return.

@@ -45,9 +45,14 @@
 //!
 //! # After a crash
 //! SQLite recovers its write-ahead log when a file is first opened. Files that were open are then
-//! read through by `PRAGMA quick_check`, beside the work and for at most [`CHECK_TIME_MAX`] each. A
-//! damaged file holds the requests that need it (*halted*): everything stays in the spool, and the
-//! operator is told which file to move away. Once it is gone they go on, into a new one.
+//! read through by `PRAGMA quick_check`, beside the work and for at most [`CHECK_TIME_MAX`] each.
+//!
+//! # Damaged files
+//! A file that SQLite calls corrupt, or no database, and calls so again once it was opened anew, is
+//! set aside: renamed to `….sqlite.damaged-<seconds since 1970>` with its log, never deleted, told
+//! in the log and by `readyz` (`embedded-files`) for as long as it lies there. Its measurement goes
+//! on with its other files and, where it was the one to write to, into a new one; what was in it is
+//! not answered meanwhile. No other error sets a file aside.
 //!
 //! # Faults of the disk
 //! A full disk or a failed write rolls the transaction back and is *unavailable*: the same lines

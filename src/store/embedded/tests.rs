@@ -48,6 +48,15 @@ impl Rig {
         Self { dir, writer, runtime }
     }
 
+    /// Closes it, and opens it anew after `meanwhile`.
+    fn reopened(self, meanwhile: impl FnOnce()) -> Self {
+        let Self { dir, writer, runtime } = self;
+        drop(writer);
+        meanwhile();
+        let writer = open(&options(dir.path())).expect("opens");
+        Self { dir, writer, runtime }
+    }
+
     fn write(&self, lines: &str) -> Verdict {
         self.runtime.block_on(self.writer.write(lines.to_owned().into()))
     }
@@ -268,12 +277,12 @@ fn a_file_that_is_not_ours_holds_its_lines_and_no_others() {
     std::fs::write(folder.join("2026-11.sqlite"), "no database at all".repeat(100))
         .expect("a file");
     let line = format!("telemetry,vin=V x=1 {T}\n");
-    match rig.write(&line) {
-        Verdict::Halted { reason } => assert!(reason.contains("not a database"), "{reason}"),
-        other => panic!("not held: {other:?}"),
-    }
+    assert_eq!(rig.write(&line), Verdict::Accepted, "what is no database is set aside");
     assert_eq!(rig.write(&line.replace("telemetry", "trips")), Verdict::Accepted);
-    std::fs::remove_file(folder.join("2026-11.sqlite")).expect("moved away");
+    let rig = rig.reopened(|| {
+        std::fs::remove_dir_all(&folder).expect("moved away");
+        std::fs::create_dir(&folder).expect("a folder");
+    });
     let foreign = Connection::open(folder.join("2026-11.sqlite")).expect("a file");
     foreign.execute_batch("CREATE TABLE mine (x)").expect("a table");
     drop(foreign);
@@ -308,4 +317,61 @@ fn a_vehicle_and_a_range_of_time_are_found_by_the_clustered_key() {
         plan[1].contains("SEARCH p USING PRIMARY KEY (_series=? AND time>? AND time<?)"),
         "{plan:?}"
     );
+}
+
+#[test]
+fn a_corrupt_old_file_is_set_aside_and_its_measurement_goes_on() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let health = HealthBoard::default();
+    let open = || {
+        let metrics = Arc::new(Metrics::new(health.clone()));
+        let clock = Arc::new(SystemClock::start());
+        let options = options(dir.path());
+        Writer::open(options, clock, metrics, &Supervisor::default()).expect("opens")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let month = |n: i64| n * 31 * 86_400_000_000_000;
+    let write = |writer: &Writer, n: i64| {
+        let line = format!("m,vin=V x={n} {}\n", month(n) + 1);
+        runtime.block_on(writer.write(line.into()))
+    };
+    let files = || -> Vec<String> {
+        let read = std::fs::read_dir(dir.path().join("m")).expect("a folder");
+        let mut names: Vec<String> = read
+            .map(|found| found.expect("a name").file_name().into_string().expect("UTF-8"))
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    let writer = open();
+    assert_eq!([write(&writer, 0), write(&writer, 1)], [Verdict::Accepted, Verdict::Accepted]);
+    drop(writer);
+    let old = dir.path().join("m/1970-01.sqlite");
+    let whole = std::fs::read(&old).expect("a file");
+
+    // What only cannot be read is not damaged: it halts, and stays where it is.
+    std::fs::remove_file(&old).expect("removed");
+    std::fs::create_dir(&old).expect("a folder in its place");
+    let writer = open();
+    assert_eq!(write(&writer, 2), Verdict::Accepted, "a folder is no file of the store");
+    drop(writer);
+    std::fs::remove_dir(&old).expect("removed");
+
+    let mut garbage = whole.clone();
+    garbage[..64].fill(0xa5);
+    std::fs::write(&old, &garbage).expect("written");
+    let writer = open();
+    assert_eq!(write(&writer, 3), Verdict::Accepted);
+    let aside: Vec<String> =
+        files().into_iter().filter(|name| name.starts_with("1970-01.sqlite.damaged-")).collect();
+    assert_eq!(aside.len(), 1, "{:?}", files());
+    let kept = std::fs::read(dir.path().join("m").join(&aside[0])).expect("kept");
+    assert!(kept == garbage, "nothing of it is changed");
+    assert!(!files().contains(&"1970-01.sqlite".to_owned()));
+    let told = health.snapshot().into_iter().find(|part| part.name == "embedded-files");
+    let reason = told.expect("told").health.reason().unwrap_or_default().to_owned();
+    assert!(reason.contains(&aside[0]), "{reason}");
+    // The month itself can be written to again.
+    assert_eq!(write(&writer, 0), Verdict::Accepted);
+    assert_eq!(rows(&old, "SELECT x FROM m"), ["Real(0.0)"]);
 }

@@ -28,7 +28,7 @@ use crate::{
         options::Embedded,
         verdict::{Refusal, Verdict},
     },
-    telemetry::Metrics,
+    telemetry::{Critical, Health, HealthCell, Metrics},
 };
 
 /// Bytes of lines that one batch takes; the others wait for the next.
@@ -51,8 +51,6 @@ pub(super) struct State {
     measurements: HashMap<Box<[u8]>, KnownColumns>,
     /// Open files with the batch that used them last.
     open: BTreeMap<PathBuf, (File, u64)>,
-    /// Files that must not be written to, and why.
-    damaged: HashMap<PathBuf, String>,
     n_batches: u64,
     /// Rounds at the last sweep.
     n_batches_swept: u64,
@@ -60,6 +58,8 @@ pub(super) struct State {
     swept: Option<Duration>,
     /// When the files were last measured.
     measured: Option<Duration>,
+    /// Where damaged files are told, once there was one.
+    files_health: Option<HealthCell>,
 }
 
 /// The lines of one measurement and period in a batch.
@@ -77,11 +77,11 @@ impl State {
             metrics,
             measurements: HashMap::new(),
             open: BTreeMap::new(),
-            damaged: HashMap::new(),
             n_batches: 0,
             n_batches_swept: 0,
             swept: None,
             measured: None,
+            files_health: None,
         }
     }
 
@@ -104,9 +104,9 @@ impl State {
                         requests.push((lines, reply));
                     }
                     Job::Damaged(Damaged { path, reason }) => {
-                        self.open.remove(&path);
-                        self.damaged.insert(path, reason);
-                        self.metrics.embedded_damaged_files.inc();
+                        if let Err(fault) = self.set_aside(&path, &reason) {
+                            tracing::error!(?fault, "a damaged file cannot be set aside");
+                        }
                     }
                 }
                 next = if bytes < BATCH_BYTES_MAX { queue.try_recv().ok() } else { None };
@@ -134,7 +134,7 @@ impl State {
                 Err(fault) => {
                     for point in &group.points {
                         let worst = &mut faults[point.request];
-                        if !matches!(worst, Some(Fault::Halted(_))) {
+                        if matches!(worst, None | Some(Fault::Unavailable(_))) {
                             *worst = Some(fault.clone());
                         }
                     }
@@ -148,7 +148,9 @@ impl State {
                 Some(Fault::Unavailable(reason)) => {
                     Verdict::Unavailable { reason, retry_after: None }
                 }
-                Some(Fault::Halted(reason)) => Verdict::Halted { reason },
+                Some(Fault::Halted(reason) | Fault::Corrupt { why: reason, .. }) => {
+                    Verdict::Halted { reason }
+                }
             })
             .collect();
         for Refused { request, line_no: line, why: answer } in refused {
@@ -212,29 +214,83 @@ impl State {
                 ));
             }
         };
-        if let Some(reason) = self.damaged.get(&path) {
-            if folder::is_there(&path) {
-                return Err(Fault::Halted(reason.clone()).at(&path));
+        let mut suspect = None;
+        loop {
+            let stored = self.store_in(group, &path, &name);
+            let Err(Fault::Corrupt { path: corrupt, why }) = stored else { return stored };
+            // Seen once, it may have been the memory or the bus: it is opened anew and seen again.
+            self.open.remove(&corrupt);
+            if suspect.as_ref() == Some(&corrupt) {
+                self.set_aside(&corrupt, &why)?;
+            } else {
+                suspect = Some(corrupt);
             }
-            // Somebody has moved it away, and with it what was known of its columns.
-            self.damaged.remove(&path);
-            self.measurements.remove(&group.measurement);
         }
+    }
+
+    /// Stores a group in its file, as the files of its measurement are now.
+    fn store_in(
+        &mut self,
+        group: &Group<'_>,
+        path: &Path,
+        name: &str,
+    ) -> Result<Vec<Refused>, Fault> {
         let mut known = match self.measurements.remove(&group.measurement) {
             Some(known) => known,
-            None => self.known(&name)?,
+            None => self.known(name)?,
         };
-        if !self.open.contains_key(&path) {
-            self.open_file(&path, &name).map_err(|fault| fault.at(&path))?;
+        if !self.open.contains_key(path) {
+            self.open_file(path, name)?;
         }
-        let (mut file, _) = self.open.remove(&path).expect("it is open now");
-        // On an error the file is dropped, which rolls back, and with it what it and the known
+        let (mut file, _) = self.open.remove(path).expect("it is open now");
+        // On an error the file is dropped, which rolls back, and with it what it and the columns
         // hold in memory: some of it may be gone.
-        let refused = transaction::store(&mut file, &mut known, &name, &group.points)
-            .map_err(|error| Fault::of(&error).at(&path))?;
-        self.open.insert(path, (file, self.n_batches));
+        let refused = transaction::store(&mut file, &mut known, name, &group.points)
+            .map_err(|error| Fault::of(&error, path))?;
+        self.open.insert(path.to_owned(), (file, self.n_batches));
         self.measurements.insert(group.measurement.clone(), known);
         Ok(refused)
+    }
+
+    /// Sets a file aside that SQLite calls corrupt, and with it what is known of its columns.
+    fn set_aside(&mut self, path: &Path, why: &str) -> Result<(), Fault> {
+        self.open.remove(path);
+        self.measurements.clear();
+        let aside = folder::set_aside(path, self.clock.wall())
+            .map_err(|error| Fault::Halted(format!("{why}; it cannot be renamed: {error}")))?;
+        self.metrics.embedded_damaged_files.inc();
+        tracing::error!(
+            path = %path.display(), aside = %aside.display(), why,
+            "SQLite calls the file damaged: set aside, nothing of it is deleted"
+        );
+        self.tell_aside();
+        Ok(())
+    }
+
+    /// Tells which files are set aside, for as long as they are there.
+    fn tell_aside(&mut self) {
+        let aside = match folder::aside(&self.options.dir) {
+            Ok(aside) => aside,
+            Err(error) => return tracing::warn!(%error, "the embedded store's folder"),
+        };
+        if aside.is_empty() && self.files_health.is_none() {
+            return;
+        }
+        let board = self.metrics.health();
+        let cell =
+            self.files_health.get_or_insert_with(|| board.cell("embedded-files", Critical::No));
+        cell.set(match aside.first() {
+            None => Health::Ready,
+            Some(first) => Health::Failed(format!(
+                "{} damaged and set aside, such as {}; its points are not answered: salvage it \
+                 with `sqlite3 FILE .recover`, then move it away",
+                match aside.len() {
+                    1 => "a file is".to_owned(),
+                    n => format!("{n} files are"),
+                },
+                first.display()
+            )),
+        });
     }
 
     /// The columns of a measurement, from all its files.
@@ -242,7 +298,7 @@ impl State {
         let mut known = KnownColumns::default();
         for found in self.files()?.into_iter().filter(|found| found.measurement == name) {
             let columns =
-                file::look(&found.path).map_err(|error| Fault::of(&error).at(&found.path))?;
+                file::look(&found.path).map_err(|error| Fault::of(&error, &found.path))?;
             for (column, role) in columns {
                 known.add(&column, role);
             }
@@ -253,7 +309,7 @@ impl State {
     fn files(&self) -> Result<Vec<Found>, Fault> {
         let dir = &self.options.dir;
         folder::list(dir, self.options.partition)
-            .map_err(|error| Fault::Unavailable(error.to_string()).at(dir))
+            .map_err(|error| Fault::Unavailable(format!("{}: {error}", dir.display())))
     }
 
     fn open_file(&mut self, path: &Path, name: &str) -> Result<(), Fault> {
@@ -263,8 +319,10 @@ impl State {
             self.open.remove(&oldest);
         }
         let folder = path.parent().expect("a file lies in a folder");
-        RealDisk.create_dirs(folder).map_err(|error| Fault::Unavailable(error.to_string()))?;
-        let file = File::open(path, name).map_err(|error| Fault::of(&error))?;
+        RealDisk
+            .create_dirs(folder)
+            .map_err(|error| Fault::Unavailable(format!("{}: {error}", folder.display())))?;
+        let file = File::open(path, name).map_err(|error| Fault::of(&error, path))?;
         self.open.insert(path.to_owned(), (file, self.n_batches));
         self.share_cache();
         Ok(())
@@ -318,6 +376,7 @@ impl State {
             return;
         }
         self.swept = Some(now);
+        self.tell_aside();
         self.close_idle();
         let oldest = self.oldest();
         let files = match self.files() {

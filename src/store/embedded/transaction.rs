@@ -1,6 +1,6 @@
 //! The points of one measurement and period, from several requests, in one transaction.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -42,31 +42,28 @@ pub(super) enum Fault {
     Unavailable(String),
     /// Somebody has to do something.
     Halted(String),
+    /// SQLite calls this file corrupt, or none of its own.
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// In SQLite's words.
+        why: String,
+    },
 }
 
 impl Fault {
-    /// With the path that it is about.
-    pub(super) fn at(self, path: &Path) -> Self {
-        let with_path = |why| format!("{}: {why}", path.display());
-        match self {
-            Self::Unavailable(why) => Self::Unavailable(with_path(why)),
-            Self::Halted(why) => Self::Halted(with_path(why)),
-        }
-    }
-
     /// What an error of a file means for the lines that were to go there.
-    pub(super) fn of(error: &FileError) -> Self {
-        let reason = Chain(error).to_string();
-        let FileError::Sqlite(error) = error else { return Self::Halted(reason) };
+    pub(super) fn of(error: &FileError, path: &Path) -> Self {
+        let why = format!("{}: {}", path.display(), Chain(error));
+        let FileError::Sqlite(error) = error else { return Self::Halted(why) };
         match error.sqlite_error_code() {
-            Some(
-                ErrorCode::NotADatabase
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::ReadOnly
-                | ErrorCode::PermissionDenied
-                | ErrorCode::CannotOpen,
-            ) => Self::Halted(reason),
-            _ => Self::Unavailable(reason),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::Corrupt { path: path.to_owned(), why }
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Self::Halted(why)
+            }
+            _ => Self::Unavailable(why),
         }
     }
 }

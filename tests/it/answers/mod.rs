@@ -8,6 +8,7 @@
 //! real servers in `real::answers`.
 
 mod asked;
+mod blind_spots;
 mod by_hand;
 mod fleet;
 mod hostile;
@@ -20,6 +21,7 @@ mod trial;
 
 use crate::harness::Database;
 
+pub(crate) use blind_spots::check_blind_spots;
 pub(crate) use hostile::check_hostile;
 pub(crate) use limits::check_limits;
 pub(crate) use refused::check_writes_refused;
@@ -43,4 +45,9 @@ fn nothing_that_writes_is_asked_of_the_embedded_store() {
 #[test]
 fn no_question_takes_more_than_its_bounds_of_the_embedded_store() {
     check_limits(&Database::Embedded);
+}
+
+#[test]
+fn what_no_mapping_names_is_asked_of_the_embedded_store() {
+    check_blind_spots(&Database::Embedded);
 }

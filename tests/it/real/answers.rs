@@ -2,7 +2,7 @@
 //! be made to do.
 
 use crate::{
-    answers::{check_hostile, check_limits, check_table, check_writes_refused},
+    answers::{check_blind_spots, check_hostile, check_limits, check_table, check_writes_refused},
     harness::{Database, Kind},
 };
 
@@ -51,4 +51,14 @@ fn no_question_takes_more_than_its_bounds_of_influxdb_1() {
 #[test]
 fn no_question_takes_more_than_its_bounds_of_influxdb_2() {
     check("real::answers (InfluxDB 2)", Kind::Two, 1, &[check_limits]);
+}
+
+#[test]
+fn what_no_mapping_names_is_asked_of_influxdb_1() {
+    check("real::answers (InfluxDB 1)", Kind::One, 1, &[check_blind_spots]);
+}
+
+#[test]
+fn what_no_mapping_names_is_asked_of_influxdb_2() {
+    check("real::answers (InfluxDB 2)", Kind::Two, 1, &[check_blind_spots]);
 }

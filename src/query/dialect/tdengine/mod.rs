@@ -17,4 +17,4 @@
 mod tests;
 mod text;
 
-pub(in crate::query) use text::{page_end, translate};
+pub(in crate::query) use text::{name, page_end, translate};

@@ -6,7 +6,8 @@ use crate::{
     model::{UnixNanos, Value},
     query::{
         dialect::{Layout, Translated},
-        question::{Field, Function, Order, Question},
+        question::{Field, Question},
+        request::{Function, Order},
     },
     store::{Ask, AskError, Language, Table},
 };
@@ -94,8 +95,11 @@ impl<'a> Writer<'a> {
         let Some(time) = table.columns.first() else { return Ok(None) };
         let writer = Self { question, table, time: name(time)?, params: Vec::new() };
         let has_some = question.fields.iter().any(|field| writer.has(&field.name));
-        let has_vehicle = question.vehicles.is_empty() || writer.has(&question.vehicle_tag);
-        Ok((has_some && has_vehicle).then_some(writer))
+        let can_match = |(tag, values): &(String, Vec<String>)| {
+            writer.has(tag) || values.iter().any(String::is_empty)
+        };
+        let has_all = question.filters.iter().all(can_match);
+        Ok((has_some && has_all).then_some(writer))
     }
 
     /// Whether it is a column of the table; the time is none that anybody asks for.
@@ -121,15 +125,18 @@ impl<'a> Writer<'a> {
         let time = self.time.clone();
         let table = name(&self.table.name)?;
         let mut text = format!("FROM {table} WHERE {time} >= {} AND {time} < {}", from.0, to.0);
-        if !question.vehicles.is_empty() {
+        self.params.clear();
+        for (tag, values) in &question.filters {
+            if !self.has(tag) {
+                continue;
+            }
             let mut placeholders = Vec::new();
-            self.params.clear();
-            for vehicle in &question.vehicles {
+            for value in values {
                 let placeholder = format!("p{}", self.params.len());
                 placeholders.push(format!("${placeholder}"));
-                self.params.push((placeholder, Value::String(vehicle.clone())));
+                self.params.push((placeholder, Value::String(value.clone())));
             }
-            let tag = name(&question.vehicle_tag)?;
+            let tag = name(tag)?;
             write!(text, " AND {tag} IN ({})", placeholders.join(", ")).expect("it fits");
         }
         let some: Result<Vec<String>, AskError> = self
@@ -144,7 +151,7 @@ impl<'a> Writer<'a> {
         let question = self.question;
         let source = self.source(from, to)?;
         let mut columns = format!("{} AS {TIME}", self.time);
-        let tags = std::iter::once(&question.vehicle_tag).chain(&question.tags);
+        let tags = std::iter::once(&question.lead_tag).chain(&question.tags);
         for (at, tag) in tags.enumerate().filter(|(_, tag)| self.has(tag)) {
             write!(columns, ", {} AS {}", name(tag)?, tag_alias(at)).expect("it fits");
         }
@@ -176,14 +183,22 @@ impl<'a> Writer<'a> {
         if every.is_some() {
             columns.push(format!("_wstart AS {TIME}"));
         }
-        let tag = &self.question.vehicle_tag;
-        let vehicle = if self.has(tag) { Some(name(tag)?) } else { None };
-        columns.extend(vehicle.iter().map(|vehicle| format!("{vehicle} AS {}", tag_alias(0))));
+        let tags = std::iter::once(&self.question.lead_tag).chain(&self.question.tags).enumerate();
+        let mut partition = Vec::new();
+        for (at, tag) in tags.filter(|(_, tag)| self.has(tag)) {
+            columns.push(format!("{} AS {}", name(tag)?, tag_alias(at)));
+            partition.push(name(tag)?);
+        }
         for (at, field) in self.fields() {
-            columns.push(format!("{function}({}) AS {}", name(&field.name)?, field_alias(at)));
+            let field = name(&field.name)?;
+            let field = if self.question.as_float { format!("{field} * 1.0") } else { field };
+            columns.push(format!("{function}({field}) AS {}", field_alias(at)));
         }
         let columns = columns.join(", ");
-        let partition = vehicle.map(|tag| format!(" PARTITION BY {tag}")).unwrap_or_default();
+        let partition = match partition.is_empty() {
+            true => String::new(),
+            false => format!(" PARTITION BY {}", partition.join(", ")),
+        };
         let order = self.order();
         Ok(match every {
             None => format!("SELECT {columns} {source}{partition}"),
@@ -196,7 +211,7 @@ impl<'a> Writer<'a> {
 }
 
 /// A name between backticks, in which nothing can be escaped.
-fn name(name: &str) -> Result<String, AskError> {
+pub(in crate::query) fn name(name: &str) -> Result<String, AskError> {
     if name.contains(['`', '\0']) {
         let message = format!("TDengine's SQL cannot name `{name}`; ask for other fields");
         return Err(AskError::Refused { message });

@@ -190,8 +190,8 @@ fn write_error(error: &AskError, out: &mut Vec<u8>) {
         AskError::Bytes { max } => (4, "", *max as u64),
         AskError::Time { max_ms } => (5, "", *max_ms),
         AskError::Broken { reason } => (6, reason.as_str(), 0),
-        // The child is not asked for its languages.
-        AskError::Language { .. } => (6, "no language", 0),
+        // The child is asked neither for its languages nor for proofs of sums.
+        AskError::Language { .. } | AskError::SumOverflow { .. } => (6, "not its own", 0),
         AskError::TooLarge { limit, max } => {
             let at = QuestionLimit::ALL.iter().position(|known| known == limit);
             (7 + at.map_or(0, byte), "", *max)

@@ -16,8 +16,9 @@ use crate::{
     env::Clock,
     model::{Column, Row, UnixNanos, Value},
     store::{
-        ask::{Ask, AskError, AskLimits, Author, QuestionLimit, Rows},
+        ask::{Ask, AskError, AskLimits, Author, QuestionLimit, Rows, Stored},
         embedded::{
+            columns::Role,
             file,
             folder::{self, Found},
             reader::{
@@ -109,6 +110,42 @@ impl Reader {
                 }
             }
             Ok(names)
+        });
+        looked.await.map_err(|_gone| AskError::broken("the reader has ended"))?
+    }
+
+    /// The measurements that there are files of.
+    pub(in crate::store) async fn measurements(&self) -> Result<Vec<String>, AskError> {
+        let reader = self.clone();
+        let listed = tokio::task::spawn_blocking(move || {
+            let files = reader.files()?.into_iter();
+            let mut names: Vec<String> = files.map(|found| found.measurement).collect();
+            names.dedup();
+            Ok(names)
+        });
+        listed.await.map_err(|_gone| AskError::broken("the reader has ended"))?
+    }
+
+    /// What all files of a measurement have; nothing where there is none.
+    pub(in crate::store) async fn stored(&self, measurement: String) -> Result<Stored, AskError> {
+        let reader = self.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut stored = Stored::default();
+            let files = reader.files()?.into_iter();
+            for found in files.filter(|found| found.measurement == measurement) {
+                let columns = file::look(&found.path)
+                    .map_err(|error| AskError::Unavailable { reason: error.to_string() })?;
+                for (name, role) in columns {
+                    match role {
+                        Role::Tag if !stored.tags.contains(&name) => stored.tags.push(name),
+                        Role::Field(kind) if !stored.fields.iter().any(|(it, _)| *it == name) => {
+                            stored.fields.push((name, kind));
+                        }
+                        Role::Tag | Role::Field(_) => {}
+                    }
+                }
+            }
+            Ok(stored)
         });
         looked.await.map_err(|_gone| AskError::broken("the reader has ended"))?
     }

@@ -1,0 +1,102 @@
+//! What a store has, whoever wrote it: the questions that tell, and what their answers mean.
+
+use crate::{
+    model::{FieldType, Row, Value},
+    query::dialect::{flux, influxql, sql, tdengine},
+    store::{Ask, AskError, Kind, Language, Stored},
+};
+
+/// The question whose first column are the names of measurements. The embedded store has none: its
+/// folders are looked at.
+pub(in crate::query) fn measurements(kind: Kind, bucket: &str) -> Option<Ask> {
+    Some(match kind {
+        Kind::Embedded => return None,
+        Kind::InfluxDb1 => Ask::new(Language::InfluxQl, "SHOW MEASUREMENTS"),
+        Kind::InfluxDb2 => Ask::new(Language::Flux, flux::measurements(bucket)),
+        Kind::InfluxDb3 => Ask::new(Language::Sql, sql::MEASUREMENTS),
+        Kind::TdEngine => Ask::new(Language::Sql, "SHOW STABLES"),
+    })
+}
+
+/// The questions that tell the fields and tags of a measurement; each answers one row a name.
+///
+/// # Errors
+/// If the store's language has no words for its name.
+pub(in crate::query) fn columns(
+    kind: Kind,
+    bucket: &str,
+    measurement: &str,
+) -> Result<Vec<Ask>, AskError> {
+    Ok(match kind {
+        Kind::Embedded => Vec::new(),
+        Kind::InfluxDb1 => {
+            let name = influxql::name(measurement);
+            let ask = |keys: &str| Ask::new(Language::InfluxQl, format!("SHOW {keys} FROM {name}"));
+            vec![ask("FIELD KEYS"), ask("TAG KEYS")]
+        }
+        Kind::InfluxDb2 => {
+            let texts = [flux::fields(bucket, measurement), flux::tags(bucket, measurement)];
+            texts.map(|text| Ask::new(Language::Flux, text)).to_vec()
+        }
+        Kind::InfluxDb3 => vec![sql::typed_columns(measurement)],
+        Kind::TdEngine => {
+            let text = format!("DESCRIBE {}", tdengine::name(measurement)?);
+            vec![Ask::new(Language::Sql, text)]
+        }
+    })
+}
+
+/// Takes in one row of the answer to the question at this place.
+pub(in crate::query) fn take(kind: Kind, place: usize, row: &Row, stored: &mut Stored) {
+    let text = |at: usize| match row.get(at) {
+        Some(Value::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let name = text(0);
+    let found = match (kind, place) {
+        (Kind::InfluxDb1, 0) => field_of(text(1)),
+        (Kind::InfluxDb2, 0) => Some(row.get(1).map_or(FieldType::String, of_value)),
+        (Kind::InfluxDb1, _) => None,
+        // The columns that every series has.
+        (Kind::InfluxDb2, _) if name.starts_with('_') => return,
+        (Kind::InfluxDb2, _) => None,
+        (Kind::InfluxDb3, _) if text(1).starts_with("Timestamp") => return,
+        (Kind::InfluxDb3, _) if text(1).starts_with("Dictionary") => None,
+        (Kind::TdEngine, _) if text(1) == "TIMESTAMP" => return,
+        (Kind::TdEngine, _) if text(3) == "TAG" => None,
+        (Kind::InfluxDb3 | Kind::TdEngine, _) => field_of(text(1)),
+        (Kind::Embedded, _) => return,
+    };
+    match found {
+        _ if name.is_empty() => {}
+        Some(kind) if !stored.fields.iter().any(|(known, _)| known == name) => {
+            stored.fields.push((name.to_owned(), kind));
+        }
+        None if !stored.tags.iter().any(|known| known == name) => {
+            stored.tags.push(name.to_owned());
+        }
+        Some(_) | None => {}
+    }
+}
+
+fn of_value(value: &Value) -> FieldType {
+    match value {
+        Value::Float(_) => FieldType::Float,
+        Value::Integer(_) => FieldType::Integer,
+        Value::Unsigned(_) => FieldType::Unsigned,
+        Value::Boolean(_) => FieldType::Boolean,
+        // An empty text comes as none.
+        Value::String(_) | Value::Timestamp(_) | Value::Null => FieldType::String,
+    }
+}
+
+/// A type in the words of some store.
+fn field_of(word: &str) -> Option<FieldType> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "float" | "float64" | "double" => FieldType::Float,
+        "integer" | "int64" | "bigint" | "int" => FieldType::Integer,
+        "unsigned" | "uint64" | "bigint unsigned" => FieldType::Unsigned,
+        "boolean" | "bool" => FieldType::Boolean,
+        _ => FieldType::String,
+    })
+}

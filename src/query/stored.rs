@@ -1,0 +1,192 @@
+//! What can be asked: what the mappings say, and what the store has beside it.
+//!
+//! Names that only payloads know (members of maps and lists, measurements of lines, their tags) are
+//! in no mapping. The store is asked for them, and what it said is remembered for a moment, so that
+//! pages of one answer do not ask anew.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    model::{Catalog, Measurement, Row},
+    query::{
+        dialect::stored,
+        engine::{QueryEngine, QueryError},
+        question::Question,
+        request::{QueryRequest, QuestionError},
+    },
+    store::{AskError, Stored},
+};
+
+/// How long what a store has is remembered.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// Measurements of which it is; past it all is forgotten.
+const REMEMBERED_MAX: usize = 1000;
+
+/// What the store was found to have, and when that was.
+#[derive(Debug, Default)]
+pub(super) struct Remembered(Mutex<BTreeMap<String, (tokio::time::Instant, Arc<Stored>)>>);
+
+impl Remembered {
+    fn get(&self, measurement: &str) -> Option<Arc<Stored>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, stored) = known.get(measurement)?;
+        (at.elapsed() < REMEMBERED).then(|| Arc::clone(stored))
+    }
+
+    fn put(&self, measurement: &str, stored: Arc<Stored>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
+        }
+        known.insert(measurement.to_owned(), (tokio::time::Instant::now(), stored));
+    }
+}
+
+/// A measurement that can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What it has.
+    pub measurement: Measurement,
+    /// Which of its fields and tags a mapping names; the others only the store knows.
+    pub is_mapped: BTreeSet<String>,
+}
+
+impl QueryEngine {
+    /// The names of all measurements, each with whether a mapping writes it.
+    ///
+    /// # Errors
+    /// If the store cannot be asked.
+    pub async fn measurements(&self) -> Result<BTreeMap<String, bool>, QueryError> {
+        let _turn = self.turn().await?;
+        let parts = self.parts();
+        let mapped = parts.catalog.load();
+        let mapped = mapped.measurements.keys();
+        let mut names: BTreeMap<String, bool> = mapped.map(|name| (name.clone(), true)).collect();
+        let mut found = parts.store.measurements().await?.unwrap_or_default();
+        if let Some(ask) = stored::measurements(parts.store.kind(), &parts.bucket) {
+            for endpoint in 0..parts.store.endpoints() {
+                let limits = parts.options.limits();
+                let rows = parts.store.ask(endpoint, ask.clone(), limits).await?;
+                found.extend(rows.first_column().await?);
+            }
+        }
+        for name in found {
+            names.entry(name).or_insert(false);
+        }
+        Ok(names)
+    }
+
+    /// What a measurement has, as mappings and store know it; nothing where neither does.
+    ///
+    /// # Errors
+    /// If the store cannot be asked.
+    pub async fn measurement(&self, name: &str) -> Result<Known, QueryError> {
+        let _turn = self.turn().await?;
+        let catalog = self.parts().catalog.load_full();
+        let stored = self.stored(name).await?;
+        let Some(measurement) = joined(&catalog, name, &stored) else {
+            let request = QueryRequest { measurement: name.to_owned(), ..QueryRequest::default() };
+            // It says that there is none, and which was most likely meant.
+            let unknown = Question::new(request, &catalog).err();
+            return Err(unknown.unwrap_or(QuestionError::AfterInvalid).into());
+        };
+        let mapped = catalog.measurements.get(name).into_iter();
+        let is_mapped = mapped.flat_map(|known| {
+            known.tags.iter().cloned().chain(known.fields.iter().map(|(field, _)| field.clone()))
+        });
+        Ok(Known { measurement, is_mapped: is_mapped.collect() })
+    }
+
+    /// The question that was asked for, where the mappings do not know of all that it names, with
+    /// what the store has.
+    pub(super) async fn question(&self, request: QueryRequest) -> Result<Question, QueryError> {
+        let catalog = self.parts().catalog.load_full();
+        let asked = Question::new(request.clone(), &catalog);
+        let is_unknown = matches!(
+            asked,
+            Err(QuestionError::MeasurementUnknown { .. }
+                | QuestionError::FieldUnknown { .. }
+                | QuestionError::TagUnknown { .. })
+        );
+        // Without names all are wanted, and there may be more than the mappings say.
+        let wants_all = asked.is_ok() && request.fields.is_empty();
+        if !is_unknown && !wants_all {
+            return Ok(asked?);
+        }
+        let stored = self.stored(&request.measurement).await;
+        let stored = match stored {
+            Ok(stored) => stored,
+            // As the mappings have it: what they know is asked all the same, and the rest refused.
+            Err(_) => return Ok(asked?),
+        };
+        let Some(measurement) = joined(&catalog, &request.measurement, &stored) else {
+            return Ok(asked?);
+        };
+        let mut catalog = Catalog::clone(&catalog);
+        catalog.measurements.insert(request.measurement.clone(), measurement);
+        Ok(Question::new(request, &catalog)?)
+    }
+
+    /// What all servers have of a measurement.
+    async fn stored(&self, measurement: &str) -> Result<Arc<Stored>, AskError> {
+        let parts = self.parts();
+        if let Some(known) = self.remembered().get(measurement) {
+            return Ok(known);
+        }
+        let mut found = parts.store.stored(measurement).await?.unwrap_or_default();
+        let kind = parts.store.kind();
+        for endpoint in 0..parts.store.endpoints() {
+            let asks = stored::columns(kind, &parts.bucket, measurement)?;
+            for (place, ask) in asks.into_iter().enumerate() {
+                let rows = parts.store.ask(endpoint, ask, parts.options.limits()).await;
+                let mut rows = match rows {
+                    // TDengine refuses to describe a table that nobody has written yet.
+                    Err(AskError::Refused { .. }) => continue,
+                    rows => rows?,
+                };
+                while let Some(chunk) = rows.chunks.recv().await {
+                    chunk?.iter().for_each(|row: &Row| stored::take(kind, place, row, &mut found));
+                }
+            }
+        }
+        found.tags.sort_unstable();
+        found.fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let found = Arc::new(found);
+        self.remembered().put(measurement, Arc::clone(&found));
+        Ok(found)
+    }
+}
+
+/// What the mappings say of a measurement, and behind it what the store has beside that; nothing
+/// where neither knows it.
+fn joined(catalog: &Catalog, name: &str, stored: &Stored) -> Option<Measurement> {
+    let known = catalog.measurements.get(name);
+    if known.is_none() && stored.fields.is_empty() {
+        return None;
+    }
+    let mut measurement = known.cloned().unwrap_or_else(|| Measurement {
+        vehicle_tag: None,
+        tags: Vec::new(),
+        fields: Vec::new(),
+    });
+    for tag in &stored.tags {
+        if !measurement.tags.contains(tag) {
+            measurement.tags.push(tag.clone());
+        }
+    }
+    for (field, kind) in &stored.fields {
+        let is_known = measurement.fields.iter().any(|(known, _)| known == field);
+        if !is_known && !measurement.tags.contains(field) {
+            measurement.fields.push((field.clone(), *kind));
+        }
+    }
+    if measurement.vehicle_tag.is_none() {
+        let mut candidates = catalog.line_vehicle_tags.iter();
+        measurement.vehicle_tag = candidates.find(|tag| measurement.tags.contains(tag)).cloned();
+    }
+    Some(measurement)
+}
