@@ -1,10 +1,10 @@
 //! The simulated fleet: vehicles that drive, and proof of what became of what they said.
 //!
-//! From the road to the wire: vehicles that drive, charge and stop ([`drive`]); a mapping read
-//! backwards, so that what they sense becomes payloads ([`shape`]), or recorded drives instead
-//! ([`replay`]); all that each of them will say, message by message ([`script`]); thousands of MQTT
-//! connections that publish it ([`client`]); and afterwards the questions whether all of it is
-//! stored ([`verify`]). A [`Plan`] is the first half of that for `simulate`.
+//! From the road to the wire: vehicles that drive, charge and stop (`drive`); a mapping read
+//! backwards, so that what they sense becomes payloads (`shape`), or recorded drives instead
+//! (`replay`); all that each of them will say, message by message (`script`); thousands of MQTT
+//! connections that publish it (`client`); and afterwards the questions whether all of it is
+//! stored (`verify`). A `Plan` is the first half of that for `simulate`.
 //!
 //! `simulate`, `demo` and the benchmarks let it drive. It stands outside the appliance, as a fleet
 //! does: it knows the protocol and the schemas, and asks for the rest over HTTP. It believes
