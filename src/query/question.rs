@@ -36,6 +36,8 @@ pub(super) struct Question {
     pub(super) measurement: String,
     /// The first tag of a row's key: the vehicle's, or the first that is grouped by.
     pub(super) lead_tag: String,
+    /// Whether rows are of groups by tags, which a series may lack, and not of vehicles.
+    pub(super) is_grouped: bool,
     /// The remaining tags of a row's key, in the mapping's order or that of `group-by`.
     pub(super) tags: Vec<String>,
     /// Which of `tags` have columns, by their places.
@@ -79,6 +81,7 @@ impl Question {
         };
         Ok(Self {
             measurement: request.measurement,
+            is_grouped: !request.group_by.is_empty() && request.function.is_some(),
             lead_tag,
             tags,
             shown,

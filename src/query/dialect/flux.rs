@@ -189,7 +189,7 @@ fn stage(question: &Question) -> String {
 /// One value a window, vehicle and field.
 fn together(flux: &mut String, function: Function, question: &Question) {
     let tags = key_tags(question);
-    if !question.tags.is_empty() {
+    if question.is_grouped {
         // A series that lacks a tag would be grouped, and pivoted, without it.
         let filled: Vec<String> = tags
             .iter()

@@ -52,10 +52,11 @@ pub(in crate::query) fn take(kind: Kind, place: usize, row: &Row, stored: &mut S
         Some(Value::String(text)) => text.as_str(),
         _ => "",
     };
-    let name = text(0);
+    // Flux leaves columns where they were: the value stands before the field's name.
+    let name = text(usize::from((kind, place) == (Kind::InfluxDb2, 0)));
     let found = match (kind, place) {
         (Kind::InfluxDb1, 0) => field_of(text(1)),
-        (Kind::InfluxDb2, 0) => Some(row.get(1).map_or(FieldType::String, of_value)),
+        (Kind::InfluxDb2, 0) => Some(row.first().map_or(FieldType::String, of_value)),
         (Kind::InfluxDb1, _) => None,
         // The columns that every series has.
         (Kind::InfluxDb2, _) if name.starts_with('_') => return,

@@ -62,6 +62,7 @@ impl Named {
         };
         Question {
             measurement: self.measurement.clone(),
+            is_grouped: false,
             lead_tag: self.vehicle_tag.clone(),
             tags: vec![self.tag.clone()],
             shown: vec![0],
