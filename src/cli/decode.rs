@@ -18,7 +18,7 @@ use crate::{
     },
     config::{self, Offline, Sources},
     env::{Clock as _, SystemClock},
-    mapping::Plans,
+    mapping::{self, Plans},
     model::{ShardCount, UnixNanos},
     spool::EntryBuffer,
     uplink::{Message, TopicMemo, Transcoded, Transcoder},
@@ -150,6 +150,9 @@ impl<'a> Decoder<'a> {
             complain(format_args!("mapping {mapping}: {cause}: {}", failure.detail));
         }
         notes.iter().for_each(|note| complain(format_args!("warning: {note}")));
+        if let Some(words) = self.no_points(told) {
+            complain(format_args!("{words}"));
+        }
         if told.points_filtered > 0 {
             complain(format_args!("{} points filtered", told.points_filtered));
         }
@@ -183,6 +186,25 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// Why there is no point, if the list of them held none.
+    fn no_points(&self, told: &Transcoded) -> Option<String> {
+        let no_points = told.no_points?;
+        let mut plans = self.plans.plans().iter();
+        let plan = plans.find(|plan| plan.key == no_points.mapping)?;
+        let names = plan.slots.levels.iter().map(|level| level.name.as_ref());
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        let list = match names.join(".") {
+            full if full.is_empty() => "the payload".to_owned(),
+            full => format!("`{full}`"),
+        };
+        let is = match (no_points.is_there, &plan.decoder) {
+            (true, _) => "is empty",
+            (false, mapping::Decoder::Protobuf(_)) => "is absent or empty",
+            (false, _) => "is absent",
+        };
+        Some(format!("no points: {list} {is}"))
+    }
+
     fn tell_json(
         &self,
         file: Option<&str>,
@@ -209,6 +231,7 @@ impl<'a> Decoder<'a> {
             "lines": String::from_utf8_lossy(self.lines[0].payload()),
             "points": told.points,
             "points_merged": told.points_merged,
+            "no_points": self.no_points(told),
             "points_filtered": told.points_filtered,
             "points_empty": told.points_empty,
             "values_dropped": told.values_dropped,

@@ -20,8 +20,8 @@ pub struct Program {
     pub types: Arc<Types>,
     /// The payload's record.
     pub message: Fields,
-    /// One element of `points`.
-    pub element: Option<Fields>,
+    /// One element of each list of `points`, outermost first.
+    pub levels: Box<[Fields]>,
 }
 
 /// What to do with the fields of a record, in order.
@@ -52,16 +52,19 @@ pub enum Op {
     Map(SlotIdx, Leaf),
     /// Note the range of each item.
     Points(TypeIdx),
+    /// Note the range of each entry, its key included.
+    PointsMap(TypeIdx),
 }
 
 impl Program {
     /// Compiles a record for a layout made from its shape.
     #[must_use]
     pub fn compile(record: &AvroRecord, layout: &Layout) -> Self {
+        let levels = vec![Fields::default(); layout.levels.len()];
         let mut compiler =
-            Compiler { types: &record.types, shape: &record.shape, layout, element: None };
+            Compiler { types: &record.types, shape: &record.shape, layout, begun: 0, levels };
         let message = compiler.fields(record.root, record.shape.root, &layout.message);
-        Self { types: Arc::clone(&record.types), message, element: compiler.element }
+        Self { types: Arc::clone(&record.types), message, levels: compiler.levels.into() }
     }
 }
 
@@ -70,7 +73,9 @@ struct Compiler<'a> {
     types: &'a Types,
     shape: &'a Shape,
     layout: &'a Layout,
-    element: Option<Fields>,
+    /// Lists of `points` that have been reached.
+    begun: usize,
+    levels: Vec<Fields>,
 }
 
 impl Compiler<'_> {
@@ -107,12 +112,29 @@ impl Compiler<'_> {
             (Type::Array(items), _, Place::List(slot, _)) => Op::List(*slot, self.leaf(*items)),
             (Type::Map(values), _, Place::Map { slot, .. }) => Op::Map(*slot, self.leaf(*values)),
             (Type::Array(items), Kind::Records(record), Place::Points) => {
-                let element = self.layout.element.as_ref().expect("points have an element");
-                self.element = Some(self.fields(*items, *record, element));
+                self.element(*items, *record);
                 Op::Points(*items)
+            }
+            (Type::Map(values), Kind::RecordMap { record, .. }, Place::Points) => {
+                self.element(*values, *record);
+                Op::PointsMap(*values)
             }
             _ => unreachable!("a place is made from the shape of its type"),
         }
+    }
+
+    /// Compiles one element of the next list of `points`: a record, behind its key in a map.
+    fn element(&mut self, index: TypeIdx, record: RecordIdx) {
+        let (at, layout) = (self.begun, self.layout);
+        self.begun += 1;
+        let level = &layout.levels[at];
+        let mut fields = self.fields(index, record, &level.record);
+        if let Some((slot, _)) = level.key {
+            let key = Op::Leaf(slot, Leaf::String);
+            fields.ops = [key].into_iter().chain(fields.ops).collect();
+            fields.names = [Box::from("key")].into_iter().chain(fields.names).collect();
+        }
+        self.levels[at] = fields;
     }
 
     /// A union: its one branch beside null has the place itself; of several each has a member.

@@ -4,18 +4,45 @@ use std::{collections::HashMap, ops::Range};
 
 use crate::{
     mapping::{Layout, Place, RecordLayout, SlotIdx},
-    schema::{Kind, RecordIdx, Scalar, json::JsonSchema},
+    schema::{Kind, RecordIdx, Scalar, Top, json::JsonSchema},
 };
 
 /// What a payload's properties do to the slots.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// The payload's object.
-    pub message: Object,
-    /// One element of `points`.
-    pub element: Option<Object>,
+    /// What the payload is.
+    pub message: Root,
+    /// One element of each list of `points`, outermost first.
+    pub levels: Box<[Element]>,
     /// Whether a value of another type is absent and nothing is required.
     pub is_lenient: bool,
+}
+
+/// What a payload is.
+#[derive(Clone, Debug)]
+pub enum Root {
+    /// An object.
+    Object(Object),
+    /// The outermost list of `points`.
+    Points(List),
+}
+
+/// How the elements of `points` are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// In an array.
+    Array,
+    /// By name in an object.
+    ByName,
+}
+
+/// One element of `points`.
+#[derive(Clone, Debug)]
+pub struct Element {
+    /// Where its name in the object is stored, if it is listed by name.
+    pub key: Option<SlotIdx>,
+    /// What it is.
+    pub object: Object,
 }
 
 /// The declared properties of one object at one place.
@@ -52,12 +79,35 @@ pub enum Op {
     Digits(SlotIdx),
     /// Go on inside.
     Object(Box<Nested>),
+    /// Look at its type, then do what is to be done with that.
+    Union(Box<Union>),
     /// Push each item.
     List(SlotIdx, Scalar),
     /// Push each name and value.
     Map(SlotIdx, Scalar),
     /// Note the range of each item.
-    Points,
+    Points(List),
+}
+
+/// A value of one of several types, each with a place of its own; `None`: the schema has it not.
+#[derive(Clone, Debug)]
+pub struct Union {
+    /// Set when there is a value.
+    pub presence: SlotIdx,
+    /// Emptied before the value is read.
+    pub slots: Range<u16>,
+    /// A number.
+    pub number: Option<Op>,
+    /// A text.
+    pub string: Option<Op>,
+    /// A truth value.
+    pub boolean: Option<Op>,
+    /// An object.
+    pub object: Option<Op>,
+    /// An array.
+    pub array: Option<Op>,
+    /// The types, for telling what is wrong.
+    pub expected: Box<str>,
 }
 
 /// A nested object's place.
@@ -77,9 +127,15 @@ impl Program {
     /// Compiles a schema for a layout made from its shape.
     #[must_use]
     pub fn compile(schema: &JsonSchema, layout: &Layout, is_lenient: bool) -> Self {
-        let mut compiler = Compiler { schema, layout, is_lenient, element: None };
-        let message = compiler.object(schema.shape.root, &layout.message);
-        Self { message, element: compiler.element, is_lenient }
+        let mut compiler = Compiler { schema, layout, is_lenient, begun: 0, levels: Vec::new() };
+        let root = schema.shape.root;
+        let message = match schema.shape.top {
+            Top::Record => Root::Object(compiler.object(root, &layout.message)),
+            Top::Records => Root::Points(compiler.element(root, List::Array)),
+            Top::RecordMap => Root::Points(compiler.element(root, List::ByName)),
+        };
+        let levels = compiler.levels.into_iter().flatten().collect();
+        Self { message, levels, is_lenient }
     }
 }
 
@@ -110,7 +166,9 @@ struct Compiler<'a> {
     schema: &'a JsonSchema,
     layout: &'a Layout,
     is_lenient: bool,
-    element: Option<Object>,
+    /// Lists of `points` that have been reached.
+    begun: usize,
+    levels: Vec<Option<Element>>,
 }
 
 impl Compiler<'_> {
@@ -156,9 +214,55 @@ impl Compiler<'_> {
         }
     }
 
+    /// What to do with each type of a union.
+    fn union(&mut self, record: RecordIdx, layout: &RecordLayout) -> Op {
+        let members = &self.schema.shape.records[record.0].members;
+        let mut branch = |names: &[&str]| {
+            let at = members.iter().position(|member| names.contains(&member.name.as_str()))?;
+            Some(match layout.place(at) {
+                Some(place) => self.op(&members[at].kind, place),
+                None => Op::Skip,
+            })
+        };
+        let [number, string, boolean, object, array] = [
+            branch(&["integer", "number"]),
+            branch(&["string"]),
+            branch(&["boolean"]),
+            branch(&["object"]),
+            branch(&["array"]),
+        ];
+        let words: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        Op::Union(Box::new(Union {
+            presence: layout.presence.expect("a nested record has a presence slot"),
+            slots: layout.slots.clone(),
+            number,
+            string,
+            boolean,
+            object,
+            array,
+            expected: words.join(" or ").into(),
+        }))
+    }
+
+    /// Compiles one element of the next list of `points`; answers how they are listed.
+    fn element(&mut self, record: RecordIdx, list: List) -> List {
+        let (at, layout) = (self.begun, self.layout);
+        self.begun += 1;
+        self.levels.push(None);
+        let level = &layout.levels[at];
+        let key = level.key.as_ref().map(|(slot, _)| *slot);
+        self.levels[at] = Some(Element { key, object: self.object(record, &level.record) });
+        list
+    }
+
     /// What to do with a value that has a place.
     fn op(&mut self, kind: &Kind, place: &Place) -> Op {
         match (kind, place) {
+            (Kind::Record(record), Place::Record(layout))
+                if self.schema.rules(*record).is_union =>
+            {
+                self.union(*record, layout)
+            }
             (Kind::Record(record), Place::Record(layout)) => Op::Object(Box::new(Nested {
                 presence: layout.presence.expect("a nested record has a presence slot"),
                 slots: layout.slots.clone(),
@@ -166,9 +270,10 @@ impl Compiler<'_> {
                 object: self.object(*record, layout),
             })),
             (Kind::Records(record), Place::Points) => {
-                let element = self.layout.element.as_ref().expect("points have an element");
-                self.element = Some(self.object(*record, element));
-                Op::Points
+                Op::Points(self.element(*record, List::Array))
+            }
+            (Kind::RecordMap { record, .. }, Place::Points) => {
+                Op::Points(self.element(*record, List::ByName))
             }
             (_, Place::Slot(slot, Scalar::Digits)) => Op::Digits(*slot),
             (_, Place::Slot(slot, scalar)) => Op::Scalar(*slot, scalar.clone()),

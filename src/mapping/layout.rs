@@ -5,9 +5,8 @@
 //! it, are contiguous, in declaration order, so a record can be cleared or set to its defaults by
 //! copying a range.
 //!
-//! The table has two parts: slots below [`Layout::element_slots`]`.start` belong to the message and
-//! are filled once; the slots of that range belong to one element of `points` and are filled again
-//! for each point.
+//! The table has one part for the message, filled once, and one for each list of `points`,
+//! outermost first, filled again for each of its elements; the last one's for each point.
 
 use std::ops::Range;
 
@@ -36,13 +35,24 @@ impl SlotIdx {
 pub struct Layout {
     /// The payload's root record.
     pub message: RecordLayout,
-    /// One element of the repeated record that `points` names, wherever it lies in the message (its
-    /// place there is [`Place::Points`]).
-    pub element: Option<RecordLayout>,
-    /// The element's slots; empty without `points`.
-    pub element_slots: Range<u16>,
+    /// The lists that `points` leads through, outermost first; the place of each, in the message or
+    /// in the element around it, is [`Place::Points`].
+    pub levels: Vec<Level>,
     /// How many slots the table has.
     pub slots_count: u16,
+}
+
+/// One list of `points`.
+#[derive(Clone, Debug)]
+pub struct Level {
+    /// Its path in what holds it.
+    pub name: String,
+    /// From here on the slots belong to one of its elements and to what lies in it.
+    pub start: u16,
+    /// Where the key of an element is stored, if the list is a map.
+    pub key: Option<(SlotIdx, Scalar)>,
+    /// One element; of a map its value, which has a presence slot then.
+    pub record: RecordLayout,
 }
 
 /// One record's places.
@@ -80,7 +90,8 @@ pub enum Place {
         /// How a value lies in its item.
         value: Scalar,
     },
-    /// Notes the byte range of each element; [`Layout::element`] says what to do with one.
+    /// Notes the byte range of each element; the next of [`Layout::levels`] says what to do with
+    /// one.
     Points,
 }
 

@@ -23,6 +23,17 @@
 //!   varint) or `"grpc"` (behind a 0 and its length, four bytes big endian): a payload is then any
 //!   number of messages, each mapped as if it had come alone, all or none.
 //! - `bytes = "base64"` (default) or `"skip"`.
+//! - `points = "units.signals.samples"`: a point an element of the last of these lists, which may
+//!   lie in each other, also of a map of records. Of lists on the way only what the mapping names
+//!   is written (tags, `when`, `time`, `fields.rename`, `fields.include`, `convert`), under its
+//!   whole path. A JSON payload that is a list, or a map of objects, is the outermost one, and
+//!   `points` may be left out.
+//! - `point-key = "signal"`: what the key of a map of points is called (default: `key`). It is a
+//!   tag, at its place in `tags` or behind them; `point-key = { field = "signal" }` makes it a
+//!   field, and `time = { field = "signal", … }` the time.
+//! - `value-types = "by-name"` (the default): a JSON value of several types becomes a field a type,
+//!   `v_number`, `v_string`…, as an Avro union does.
+//! - `list.0` in any path: an element of a list of scalars, which is then no part of the list.
 //! - `duplicates` says what points of one message with equal series and time mean, of which every
 //!   store keeps one: `"merge"` (default: one point with the fields of all, of one key the last
 //!   value), `"keep-last"`, or `"offset-ns"` (points of their own, each at least a nanosecond after
@@ -57,18 +68,18 @@
 //! naming a record names all of it. What is both is excluded. `fields.rename` of a record renames
 //! the start of all names below it; the empty name drops it.
 //!
-//! `convert."path" = { name, factor, offset, as }` changes a field's values, also those of a list or
-//! map: value times `factor` plus `offset`, exact in decimals, which makes a float unless `as` says
-//! `"integer"`; `as` alone makes a `"float"`, `"integer"`, `"boolean"` or `"string"` of what it can,
-//! numbers in text included. An empty text gives nothing; what cannot become the type, an integer
-//! that is not whole among it, is a dead letter. `when` and tags read the value as it came.
+//! `convert."path" = { name, factor, offset, as }` changes a field's values, also those of a list
+//! or map: value times `factor` plus `offset`, exact in decimals, which makes a float unless `as`
+//! says `"integer"`; `as` alone makes a `"float"`, `"integer"`, `"boolean"` or `"string"` of what
+//! it can, numbers in text included. An empty text gives nothing; what cannot become the type, an
+//! integer that is not whole among it, is a dead letter. `when` and tags read the value as it came.
 //!
 //! `constant = { tags = { … }, fields = { … } }`: what every point has and no payload brings.
 //!
 //! # Paths
 //! A path's dots lead into records. A name that holds a dot itself may stand as it is wherever
-//! nothing else is named so, and otherwise in double quotes: `tags = ['"veh.id"']`. In `when` a name
-//! with other characters than letters, digits, `_`, `-`, `+`, `$` stands in quotes too.
+//! nothing else is named so, and otherwise in double quotes: `tags = ['"veh.id"']`. In `when` a
+//! name with other characters than letters, digits, `_`, `-`, `+`, `$` stands in quotes too.
 
 pub mod avro;
 mod catalog;
@@ -93,8 +104,11 @@ mod tests;
 pub use convert::{Conversion, Target};
 pub use decoder::Decoder;
 pub use filter::{Comparison, Filter, Operand};
-pub use layout::{Layout, Place, RecordLayout, SlotIdx};
-pub use plan::{Duplicates, Field, FieldForm, Framing, Plan, Probe, Select, SlotPlan, Source, Tag};
+pub use layout::{Layout, Level, Place, RecordLayout, SlotIdx};
+pub use plan::{
+    Duplicates, Field, FieldForm, Framing, LevelPlan, Pick, Plan, Probe, Select, SlotPlan, Source,
+    Tag,
+};
 pub use plans::{LoadErrors, Options, Plans};
 pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS};
 pub use topic::TopicMatch;

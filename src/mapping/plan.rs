@@ -117,8 +117,9 @@ pub struct Probe {
     pub slots: SlotPlan,
     /// The same filter, over that table.
     pub filter: Filter,
-    /// Whether the filter asks for something of an element of `points`.
-    pub asks_element: bool,
+    /// How many of the lists of `points` the filter asks for something of, counted from the
+    /// outermost to the innermost that it asks.
+    pub levels_asked: usize,
 }
 
 /// The slot table of a plan.
@@ -126,14 +127,40 @@ pub struct Probe {
 pub struct SlotPlan {
     /// How many slots the table has in all.
     pub slots_count: u16,
-    /// From here on the slots belong to one element of `points`; equal to the count without it.
+    /// From here on the slots belong to elements of `points`; equal to the count without it.
     pub element_start: u16,
     /// The slots that a message, before its first byte, sets to their default.
     pub message_implicit: Box<[(SlotIdx, Scalar)]>,
+    /// The lists on the way that `points` names, outermost first: a message holds many points, one
+    /// an element of the last. Empty: it is one point.
+    pub levels: Box<[LevelPlan]>,
+    /// Elements of the message's own lists that have a slot of their own.
+    pub picks: Box<[Pick]>,
+}
+
+/// One list of `points`.
+#[derive(Clone, Debug)]
+pub struct LevelPlan {
+    /// Its path in the level around it, as the operator is told; empty for a payload that is a
+    /// list.
+    pub name: Box<str>,
+    /// From here on the slots belong to one of its elements and to what lies in it.
+    pub start: u16,
     /// The slots that an element, before its first byte, sets to their default.
-    pub element_implicit: Box<[(SlotIdx, Scalar)]>,
-    /// Whether the message holds many points, one an element. Without it, it is one point.
-    pub has_points: bool,
+    pub implicit: Box<[(SlotIdx, Scalar)]>,
+    /// Elements of lists in the element that have a slot of their own.
+    pub picks: Box<[Pick]>,
+}
+
+/// One element of a list of scalars that the mapping names by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pick {
+    /// The list.
+    pub list: SlotIdx,
+    /// Which element, from 0.
+    pub index: u32,
+    /// Where it is put too.
+    pub slot: SlotIdx,
 }
 
 /// How one of several schemas of a topic is chosen.
@@ -191,8 +218,21 @@ pub struct Field {
     pub slot: SlotIdx,
     /// What is written.
     pub form: FieldForm,
+    /// Of a list: the elements, ascending, that are no part of it here, because they have a name.
+    pub picked: Box<[u32]>,
     /// What each of its values becomes before.
     pub conversion: Option<Box<Conversion>>,
+}
+
+impl Field {
+    /// Whether an element of a list is none here, because it has a name of its own.
+    #[must_use]
+    #[inline]
+    pub fn has_picked(&self, index: usize) -> bool {
+        // Nearly always there are none.
+        !self.picked.is_empty()
+            && u32::try_from(index).is_ok_and(|index| self.picked.binary_search(&index).is_ok())
+    }
 }
 
 /// What a field writes.

@@ -299,8 +299,8 @@ impl Loader<'_> {
             slots: compiled.slots,
             filter: compiled.filter,
             probe: decoders.probe.zip(compiled.probe).map(|(decoder, probe)| {
-                let CompiledProbe { slots, filter, asks_element, .. } = probe;
-                Box::new(Probe { decoder, slots, filter, asks_element })
+                let CompiledProbe { slots, filter, levels_asked, .. } = probe;
+                Box::new(Probe { decoder, slots, filter, levels_asked })
             }),
             measurement: measurement.into(),
             vehicle: compiled.vehicle,

@@ -9,7 +9,7 @@ use std::ops::Range;
 use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::{
-    mapping::{Layout, Place, RecordLayout, SlotIdx},
+    mapping::{Layout, Level, Place, RecordLayout, SlotIdx},
     schema::Scalar,
 };
 
@@ -18,8 +18,8 @@ use crate::{
 pub struct Program {
     /// The message.
     pub message: MessageProgram,
-    /// One element of `points`.
-    pub element: Option<MessageProgram>,
+    /// One element of each list of `points`, outermost first.
+    pub levels: Box<[MessageProgram]>,
     /// Whether a field that does not suit its type is absent.
     pub is_lenient: bool,
 }
@@ -228,16 +228,19 @@ impl Program {
     /// order of declaration, as [`crate::schema::protobuf`] tells them.
     #[must_use]
     pub fn compile(message: &MessageDescriptor, layout: &Layout, is_lenient: bool) -> Self {
-        let mut compiler = Compiler { layout, element: None };
+        let levels = vec![MessageProgram::default(); layout.levels.len()];
+        let mut compiler = Compiler { layout, begun: 0, levels };
         let message = compiler.record(message, &layout.message);
-        Self { message, element: compiler.element, is_lenient }
+        Self { message, levels: compiler.levels.into(), is_lenient }
     }
 }
 
 /// The state of one compilation.
 struct Compiler<'a> {
     layout: &'a Layout,
-    element: Option<MessageProgram>,
+    /// Lists of `points` that have been reached.
+    begun: usize,
+    levels: Vec<MessageProgram>,
 }
 
 impl Compiler<'_> {
@@ -292,11 +295,30 @@ impl Compiler<'_> {
             }
             Place::Points => {
                 let message = kind.as_message().expect("points name a repeated message");
-                let element = self.layout.element.as_ref().expect("points have an element");
-                self.element = Some(self.record(message, element));
+                let (index, layout) = (self.begun, self.layout);
+                self.begun += 1;
+                self.levels[index] = self.element(message, &layout.levels[index]);
                 Action::Points { is_group: field.is_group() }
             }
         }
+    }
+
+    /// The program of one element: a message, or an entry with a key and a message.
+    fn element(&mut self, message: &MessageDescriptor, level: &Level) -> MessageProgram {
+        let Some((slot, _)) = &level.key else { return self.record(message, &level.record) };
+        let value = message.map_entry_value_field();
+        let value_message = value.kind();
+        let value_message = value_message.as_message().expect("points name a map of messages");
+        let plain = |action| Op { action, clears: Box::default(), clears_points: false };
+        let key = plain(Action::Scalar(*slot, wire_of_field(message, 1)));
+        let value = plain(Action::Message(Box::new(Nested {
+            presence: level.record.presence.expect("a map's value has a presence slot"),
+            implicit: Box::default(),
+            is_group: false,
+            program: self.record(value_message, &level.record),
+        })));
+        let names = vec![(1, "key".into()), (2, "value".into())];
+        MessageProgram::new(vec![(1, key), (2, value)], names)
     }
 
     /// What the other members of the field's oneof lose when it comes.

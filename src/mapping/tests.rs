@@ -69,7 +69,8 @@ fn keys_and_their_types_are_checked_strictly() {
         &[
             "m.toml:11: unknown key `whenn`; did you mean `when`?",
             "m.toml:12: unknown key `foobar`; a mapping has no such key; known are name, topic, \
-             format, schema, message, measurement, vehicle, tags, time, points, fields, when, \
+             format, schema, message, measurement, vehicle, tags, time, points, point-key, \
+             value-types, fields, when, \
              select, schema-id, content-type, repeated, bytes, duplicates, \
              convert, constant, framing",
         ],
@@ -155,7 +156,7 @@ fn paths_are_resolved_and_what_they_name_must_fit() {
     );
     wrong(
         "points = \"model\"",
-        &["m.toml:11: `points`: `model` is a string; it must be a list of records"],
+        &["m.toml:11: `points`: `model` is a string; it must be a list or a map of records"],
     );
     wrong(
         "when = \"model.x == 1\"",

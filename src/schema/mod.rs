@@ -22,7 +22,7 @@ pub use problem::{Problem, nearest};
 pub use protobuf::ProtobufSchemas;
 pub use registry::Registry;
 pub use shape::{
-    Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Unit, Unsupported,
+    Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top, Unit, Unsupported,
 };
 pub(crate) use shipped::SHIPPED;
 pub use source::{Bounds, Source, Sources};

@@ -20,8 +20,21 @@ pub struct RecordIdx(pub usize);
 pub struct Shape {
     /// The arena. [`RecordIdx`] counts into it.
     pub records: Vec<Record>,
-    /// The record that a payload is.
+    /// The record that a payload is, or holds many of.
     pub root: RecordIdx,
+    /// Whether a payload is one of it or many.
+    pub top: Top,
+}
+
+/// What a payload is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Top {
+    /// One record.
+    Record,
+    /// Any number of them: JSON may begin with a list.
+    Records,
+    /// Any number of them by key: JSON may be an object whose names say which.
+    RecordMap,
 }
 
 impl Shape {
@@ -29,7 +42,7 @@ impl Shape {
     #[must_use]
     pub fn of_nothing() -> Self {
         let record = Record { name: "the payload".to_owned(), members: Vec::new() };
-        Self { records: vec![record], root: RecordIdx(0) }
+        Self { records: vec![record], root: RecordIdx(0), top: Top::Record }
     }
 }
 
@@ -82,6 +95,13 @@ pub enum Kind {
     },
     /// Any number of records: `points` may name it; otherwise it must be excluded.
     Records(RecordIdx),
+    /// Any number of records by key: as for [`Self::Records`].
+    RecordMap {
+        /// The key, as for [`Self::Map`].
+        key: Scalar,
+        /// The value.
+        record: RecordIdx,
+    },
     /// Something that has no place in a line; a mapping must exclude it, and is told this reason
     /// ("is a map of messages", "is a union of string and int") if it does not.
     Unsupported(Unsupported),

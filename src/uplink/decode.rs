@@ -28,7 +28,7 @@ pub(crate) fn message(
     }
 }
 
-/// Walks one element of `points`, as its range was noted by [`message`], after
+/// Walks one element of a list of `points`, as its range was noted by [`message`], after
 /// [`Slots::begin_element`].
 ///
 /// # Errors
@@ -36,14 +36,17 @@ pub(crate) fn message(
 pub(crate) fn element(
     decoder: &Decoder,
     payload: &[u8],
+    level: usize,
     range: Range<usize>,
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
     match decoder {
-        Decoder::Protobuf(program) => protobuf::element(program, payload, range, slots, limits),
-        Decoder::Avro(program) => avro::element(program, payload, range, slots, limits),
-        Decoder::Json(program) => json::element(program, payload, range, slots, limits),
+        Decoder::Protobuf(program) => {
+            protobuf::element(program, payload, level, range, slots, limits)
+        }
+        Decoder::Avro(program) => avro::element(program, payload, level, range, slots, limits),
+        Decoder::Json(program) => json::element(program, payload, level, range, slots, limits),
         Decoder::LineProtocol => Ok(()),
     }
 }

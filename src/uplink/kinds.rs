@@ -2,14 +2,15 @@
 //!
 //! A mapping whose `when` is false asks nothing more of a payload. So when one does not decode, or
 //! its points cannot be written, the mapping's [`Probe`] reads the little that `when` asks for, and
-//! decides. This is the way of payloads that fail; one that suits its mapping never comes here.
+//! decides. This is the way of payloads that fail; of one that suits its mapping only the place is
+//! kept.
 
 use std::ops::Range;
 
 use crate::{
     mapping::Probe,
     model::Cause,
-    uplink::{DecodeError, Limits, Slots, decode, filter},
+    uplink::{DecodeError, Limits, Slots, decode, filter, slots::Open},
 };
 
 /// The scratch of probing; one a worker.
@@ -17,6 +18,12 @@ use crate::{
 pub(crate) struct Prober {
     slots: Slots,
     state: State,
+    /// The elements that the mapping is in, outermost first.
+    path: Vec<Range<usize>>,
+    /// How many of them have been read behind the message.
+    read_count: usize,
+    /// The lists that they lie in, as far as they have been opened.
+    opened: Vec<Open>,
 }
 
 /// How far the payload at hand has been read.
@@ -26,13 +33,17 @@ enum State {
     /// It cannot be read: nothing is known of its kind.
     Unreadable,
     Read,
-    /// An element has been read behind the message.
-    InElements,
 }
 
 impl Prober {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { slots: Slots::new(limits), state: State::Unread }
+        Self {
+            slots: Slots::new(limits),
+            state: State::Unread,
+            path: Vec::new(),
+            read_count: 0,
+            opened: Vec::new(),
+        }
     }
 
     /// Begins a message, whose probes share one budget of steps.
@@ -43,55 +54,107 @@ impl Prober {
     /// Begins a mapping's payload.
     pub(crate) fn begin(&mut self) {
         self.state = State::Unread;
+        self.path.clear();
+        self.read_count = 0;
+        self.opened.clear();
+    }
+
+    /// Notes that the mapping has come to an element of the list of this level.
+    pub(crate) fn reach(&mut self, level: usize, range: Range<usize>) {
+        self.path.truncate(level);
+        self.path.push(range);
+        self.read_count = self.read_count.min(level);
     }
 
     /// Whether no point of the message passes the filter.
     pub(crate) fn leaves_out(&mut self, probe: &Probe, payload: &[u8], limits: &Limits) -> bool {
-        if !self.read(probe, payload, limits) {
-            return false;
-        }
-        if !probe.asks_element {
-            return !filter::passes(&probe.filter, &self.slots, payload);
-        }
-        let slots = usize::from(probe.slots.slots_count);
-        let steps = self.slots.elements_count().saturating_mul(slots + probe.filter.terms());
-        self.slots.step(steps).is_ok()
-            && (0..self.slots.elements_count()).all(|index| {
-                let range = self.slots.element(index);
-                self.leaves_out_element(probe, payload, range, limits)
-            })
+        self.begin();
+        self.read(probe, payload, 0, limits) && self.all_fail(probe, payload, 0, limits)
     }
 
-    /// Whether one element of `points` does not pass the filter.
+    /// Whether no point of the element that has been reached at this level passes the filter.
     pub(crate) fn leaves_out_element(
         &mut self,
         probe: &Probe,
         payload: &[u8],
-        range: Range<usize>,
+        level: usize,
         limits: &Limits,
     ) -> bool {
-        if !self.read(probe, payload, limits) {
-            return false;
-        }
-        if probe.asks_element {
-            self.slots.begin_element(&probe.slots, self.state == State::Read);
-            self.state = State::InElements;
-            let read = decode::element(&probe.decoder, payload, range, &mut self.slots, limits);
-            if !is_readable(read) {
-                return false;
-            }
-        }
-        !filter::passes(&probe.filter, &self.slots, payload)
+        let count = probe.levels_asked.min(level + 1);
+        self.read(probe, payload, count, limits) && self.all_fail(probe, payload, count, limits)
     }
 
-    /// Reads the message if it has not been; whether that could be done.
-    fn read(&mut self, probe: &Probe, payload: &[u8], limits: &Limits) -> bool {
+    /// Reads the message, and so many of the elements that the mapping is in, if they have not
+    /// been; whether that could be done.
+    fn read(&mut self, probe: &Probe, payload: &[u8], count: usize, limits: &Limits) -> bool {
         if self.state == State::Unread {
             self.slots.begin_message(&probe.slots);
             let read = decode::message(&probe.decoder, payload, &mut self.slots, limits);
+            self.slots.pick(&probe.slots.picks);
             self.state = if is_readable(read) { State::Read } else { State::Unreadable };
         }
-        self.state != State::Unreadable
+        if self.state == State::Unreadable {
+            return false;
+        }
+        while self.read_count < count {
+            let level = self.read_count;
+            while self.opened.len() > level + 1 {
+                self.opened.pop().into_iter().for_each(|open| self.slots.close_list(&open));
+            }
+            if self.opened.len() > level {
+                // What the element before has noted is not this one's.
+                self.slots.clear_elements();
+            } else {
+                self.opened.push(self.slots.open_list());
+            }
+            let range = self.path[level].clone();
+            self.slots.begin_element(&probe.slots.levels[level], &self.opened[level]);
+            if !self.read_element(probe, payload, level, range, limits) {
+                return false;
+            }
+            self.read_count += 1;
+        }
+        true
+    }
+
+    /// Whether no point passes the filter of what lies in the element that has been read last, of
+    /// the list before this level, or in the message.
+    fn all_fail(&mut self, probe: &Probe, payload: &[u8], level: usize, limits: &Limits) -> bool {
+        if level == probe.levels_asked {
+            return !filter::passes(&probe.filter, &self.slots, payload);
+        }
+        let plan = &probe.slots.levels[level];
+        let slots = usize::from(probe.slots.slots_count - plan.start);
+        let steps = self.slots.elements_count().saturating_mul(slots + probe.filter.terms());
+        if self.slots.step(steps).is_err() {
+            return false;
+        }
+        let open = self.slots.open_list();
+        for index in open.elements.clone() {
+            let range = self.slots.element(index);
+            self.slots.begin_element(plan, &open);
+            let is_read = self.read_element(probe, payload, level, range, limits);
+            if !is_read || !self.all_fail(probe, payload, level + 1, limits) {
+                return false;
+            }
+            self.slots.clear_elements();
+        }
+        self.slots.close_list(&open);
+        true
+    }
+
+    /// Reads one element; whether that could be done.
+    fn read_element(
+        &mut self,
+        probe: &Probe,
+        payload: &[u8],
+        level: usize,
+        range: Range<usize>,
+        limits: &Limits,
+    ) -> bool {
+        let read = decode::element(&probe.decoder, payload, level, range, &mut self.slots, limits);
+        self.slots.pick(&probe.slots.levels[level].picks);
+        is_readable(read)
     }
 }
 

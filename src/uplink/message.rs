@@ -1,8 +1,8 @@
-//! A message as the transcoder is given it, and what became of it.
+//! A message on its way through the plans, and what became of it.
 
 use std::sync::Arc;
 
-use crate::model::{Cause, ShardId, UnixNanos};
+use crate::model::{Cause, MappingKey, ShardId, UnixNanos};
 
 /// One message as it came.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +41,20 @@ pub struct Transcoded {
     pub times_dropped: u32,
     /// Points' own times in an hour that their zone has twice, of which the first was taken.
     pub times_repeated: u32,
+    /// The last mapping whose `points` named a list that held nothing.
+    pub no_points: Option<NoPoints>,
     /// Properties of the payload that its schema does not know (JSON).
     pub properties_unknown: u32,
+}
+
+/// A message without points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPoints {
+    /// The mapping.
+    pub mapping: MappingKey,
+    /// Whether the list, or the outermost of several, was there; protobuf cannot know of an empty
+    /// one.
+    pub is_there: bool,
 }
 
 /// Why one mapping of a message failed.

@@ -311,7 +311,7 @@ impl FieldWriter<'_, '_> {
     fn spread_list(&mut self, field: &Field, scalar: &Scalar) -> Result<(), DecodeError> {
         for (index, item) in self.slots.items(field.slot).enumerate() {
             // Null in a JSON list: it keeps its place and writes nothing.
-            if item.value.is_absent() {
+            if item.value.is_absent() || field.has_picked(index) {
                 continue;
             }
             let mark = self.into.len();

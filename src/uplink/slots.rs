@@ -9,140 +9,51 @@
 //!   implicit defaults);
 //! - it marks a nested record's presence slot with bits 1 when it sees the record;
 //! - it checks text to be UTF-8 before it stores it;
-//! - it notes the byte range of each element of `points` with [`Slots::push_element`] and is called
-//!   again for each ([`Slots::begin_element`] goes before);
+//! - it notes that the list of `points` is there ([`Slots::note_list`]; protobuf cannot know) and
+//!   the byte range of each element ([`Slots::push_element`]), and is called again for each
+//!   ([`Slots::begin_element`] goes before);
 //! - it never trusts a length of the wire, and answers anything malformed with a [`DecodeError`].
 
 use std::ops::Range;
 
 use crate::{
-    mapping::{SlotIdx, SlotPlan},
+    mapping::{LevelPlan, Pick, SlotIdx, SlotPlan},
     model::Cause,
     schema::Scalar,
     uplink::{
         DecodeError, Limits,
         key_table::{COMPARED_MAX, KeyTable},
+        slot::{Item, NO_ITEM, Slot, State, halves, pack},
         trouble::Trouble,
     },
 };
 
-/// What a slot holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// Nothing: not on the wire, or null.
-    #[default]
-    Absent,
-    /// 64 bits, as [`Scalar`] says how to read them.
-    Bits,
-    /// A range of the payload: start in the low 32 bits, end in the high ones.
-    Payload,
-    /// A range of `Slots::scratch`, for text that does not stand in the payload as it is
-    /// (unescaped JSON, a formatted decimal). Packed as for `Payload`.
-    Scratch,
-    /// A list of items: head in the low 32 bits, tail in the high ones, both indexes of items.
-    List,
+/// A list of `points` whose elements are being read.
+#[derive(Debug)]
+pub struct Open {
+    /// Its elements, by index.
+    pub elements: Range<usize>,
+    items: usize,
+    scratch: usize,
 }
-
-/// One value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Slot {
-    bits: u64,
-    /// For a list the count of its items, else 0.
-    count: u32,
-    state: State,
-}
-
-impl Slot {
-    /// No value.
-    pub const ABSENT: Self = Self { bits: 0, count: 0, state: State::Absent };
-
-    /// A number, a boolean, an enum's number, ticks.
-    #[must_use]
-    pub const fn bits(bits: u64) -> Self {
-        Self { bits, count: 0, state: State::Bits }
-    }
-
-    /// Text or bytes of the payload. The caller has checked that the payload is below 4 GiB.
-    #[must_use]
-    pub fn payload(range: Range<usize>) -> Self {
-        Self { bits: pack(range), count: 0, state: State::Payload }
-    }
-
-    /// What it holds.
-    #[must_use]
-    pub const fn state(self) -> State {
-        self.state
-    }
-
-    /// Whether it holds nothing.
-    #[must_use]
-    pub const fn is_absent(self) -> bool {
-        matches!(self.state, State::Absent)
-    }
-
-    /// The 64 bits of a [`State::Bits`].
-    #[must_use]
-    pub const fn to_bits(self) -> u64 {
-        self.bits
-    }
-
-    /// The range of a [`State::Payload`] or [`State::Scratch`].
-    fn range(self) -> Range<usize> {
-        let [start, end] = halves(self.bits);
-        start as usize..end as usize
-    }
-
-    /// What an implicit member of this kind has when it is not on the wire.
-    #[must_use]
-    pub fn default_of(scalar: &Scalar) -> Self {
-        match scalar {
-            Scalar::String | Scalar::Bytes => Self::payload(0..0),
-            _ => Self::bits(0),
-        }
-    }
-}
-
-/// Packs a range of a payload that is below 4 GiB.
-fn pack(range: Range<usize>) -> u64 {
-    range.start as u64 | (range.end as u64) << 32
-}
-
-/// The low and the high half.
-#[expect(clippy::cast_possible_truncation, reason = "both casts take exactly one half")]
-const fn halves(bits: u64) -> [u32; 2] {
-    [bits as u32, (bits >> 32) as u32]
-}
-
-/// One element of a list, or one entry of a map.
-#[derive(Clone, Copy, Debug)]
-pub struct Item {
-    /// The key of a map's entry; absent in a list.
-    pub key: Slot,
-    /// The value.
-    pub value: Slot,
-    /// The item after it; [`NO_ITEM`] for the last.
-    next: u32,
-    /// The first item of its list.
-    head: u32,
-}
-
-/// No item.
-const NO_ITEM: u32 = u32::MAX;
 
 /// The table, with what lies beside it.
 #[derive(Debug, Default)]
 pub struct Slots {
     table: Vec<Slot>,
     items: Vec<Item>,
-    /// How many items belong to the message; those past it belong to the current element.
-    items_of_message: usize,
-    /// Byte ranges of the elements of `points`, in the order of the wire.
+    /// Byte ranges of the elements of `points`, in the order of the wire: those of the message's
+    /// list, then those of a list in the current one of them, and so on.
     elements: Vec<Range<u32>>,
+    /// Where the elements of the list at hand begin.
+    list_start: usize,
+    /// How many elements the message has had in all its lists, and may have.
+    elements_seen: usize,
+    elements_max: usize,
+    /// Whether the walk at hand has come to the list of `points`.
+    has_list: bool,
     /// Text that a decoder had to make.
     scratch: Vec<u8>,
-    /// How much of `scratch` belongs to the message.
-    scratch_of_message: usize,
-    element_start: usize,
     repeated_max: u32,
     points_max: usize,
     /// The entries of maps that have more keys than are compared, each with the head of its list.
@@ -210,29 +121,65 @@ impl Slots {
         self.scratch.clear();
         self.unknown = 0;
         self.trouble.clear();
-        self.items_of_message = 0;
-        self.scratch_of_message = 0;
-        self.element_start = usize::from(plan.element_start);
+        self.list_start = 0;
+        self.elements_seen = 0;
+        self.elements_max = self.points_max.saturating_mul(plan.levels.len());
+        self.has_list = false;
         self.table.clear();
         self.table.resize(usize::from(plan.slots_count), Slot::ABSENT);
         self.set_implicit(&plan.message_implicit);
     }
 
-    /// Clears the element's part of the table and sets its implicit defaults; what the message's
-    /// walk has stored stays.
-    pub fn begin_element(&mut self, plan: &SlotPlan, is_first: bool) {
-        if is_first {
-            self.items_of_message = self.items.len();
-            self.scratch_of_message = self.scratch.len();
-        }
-        // The message's lists are complete, so their keys are not looked for again.
+    /// The elements that the walk before has noted, and what the table held then: what comes from
+    /// now on belongs to them.
+    pub fn open_list(&mut self) -> Open {
+        let open = Open {
+            elements: self.list_start..self.elements.len(),
+            items: self.items.len(),
+            scratch: self.scratch.len(),
+        };
+        self.list_start = self.elements.len();
+        open
+    }
+
+    /// Forgets a list's elements.
+    pub fn close_list(&mut self, open: &Open) {
+        self.elements.truncate(open.elements.start);
+        self.list_start = open.elements.start;
+    }
+
+    /// Clears the part of the table that belongs to an element of a list and to what lies in it,
+    /// and sets the element's implicit defaults; what the walks around it have stored stays.
+    pub fn begin_element(&mut self, level: &LevelPlan, open: &Open) {
+        // The lists around the element are complete, so their keys are not looked for again.
         self.keys.clear();
-        self.items.truncate(self.items_of_message);
-        self.scratch.truncate(self.scratch_of_message);
+        self.items.truncate(open.items);
+        self.scratch.truncate(open.scratch);
+        self.has_list = false;
         #[cfg(test)]
-        (self.writes += self.table.len() - self.element_start);
-        self.table[self.element_start..].fill(Slot::ABSENT);
-        self.set_implicit(&plan.element_implicit);
+        (self.writes += self.table.len() - usize::from(level.start));
+        self.table[usize::from(level.start)..].fill(Slot::ABSENT);
+        self.set_implicit(&level.implicit);
+    }
+
+    /// Gives elements of lists their own slots too; picks of one list stand together, ascending.
+    pub fn pick(&mut self, picks: &[Pick]) {
+        let mut list = None;
+        let (mut at, mut index) = (NO_ITEM, 0);
+        for pick in picks {
+            if list != Some(pick.list) {
+                list = Some(pick.list);
+                let slot = self.table[pick.list.as_usize()];
+                at = if slot.state == State::List { halves(slot.bits)[0] } else { NO_ITEM };
+                index = 0;
+            }
+            while let Some(item) = self.items.get(at as usize).filter(|_| index < pick.index) {
+                at = item.next;
+                index += 1;
+            }
+            let item = self.items.get(at as usize);
+            self.table[pick.slot.as_usize()] = item.map_or(Slot::ABSENT, |item| item.value);
+        }
     }
 
     /// Gives implicit members their defaults; a decoder calls it for a nested record when it sees
@@ -442,12 +389,24 @@ impl Slots {
         }
     }
 
-    /// Notes one element of `points`.
+    /// Notes that the list of `points` is there, if only to be empty.
+    pub fn note_list(&mut self) {
+        self.has_list = true;
+    }
+
+    /// Whether the list of `points` was there in the last walk.
+    #[must_use]
+    pub fn has_list(&self) -> bool {
+        self.has_list
+    }
+
+    /// Notes one element of the list of `points`.
     ///
     /// # Errors
-    /// [`Cause::TooManyPoints`] past `points_max`.
+    /// [`Cause::TooManyPoints`] past `points_max` in one list, or in all of one depth.
     pub fn push_element(&mut self, range: Range<usize>) -> Result<(), DecodeError> {
-        if self.elements.len() >= self.points_max {
+        self.elements_seen += 1;
+        if self.elements_count() >= self.points_max || self.elements_seen > self.elements_max {
             return Err(DecodeError::new(Cause::TooManyPoints, "more points than the bound"));
         }
         let [start, end] = halves(pack(range));
@@ -455,15 +414,18 @@ impl Slots {
         Ok(())
     }
 
-    /// Forgets the elements noted so far (a oneof's other member, or a later copy, has won).
+    /// Forgets the elements noted by the walk at hand (a oneof's other member, or a later copy, has
+    /// won).
     pub fn clear_elements(&mut self) {
-        self.elements.clear();
+        self.elements_seen -= self.elements_count();
+        self.elements.truncate(self.list_start);
+        self.has_list = false;
     }
 
-    /// How many elements were noted.
+    /// How many elements the walk at hand has noted.
     #[must_use]
     pub fn elements_count(&self) -> usize {
-        self.elements.len()
+        self.elements.len() - self.list_start
     }
 
     /// How many items all lists have that are noted now.

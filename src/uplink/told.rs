@@ -6,7 +6,7 @@ use crate::{
     mapping::{Plan, SlotIdx, Source},
     model::{Cause, UnixNanos},
     schema::Scalar,
-    uplink::{DecodeError, Failure, Limits, Slots, point::Context, time, value},
+    uplink::{DecodeError, Failure, Limits, Slots, point::Context, time, trouble, value},
 };
 
 /// How much of a vehicle's identity is kept; it may be what is wrong.
@@ -58,11 +58,15 @@ pub(crate) fn vehicle<'a>(
 /// The field, what is wrong, the byte, the clocks.
 fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError) -> String {
     let of_time = plan.time.as_ref().and_then(|time| time::detail(time, slots, context, error));
-    if let Some(text) = of_time {
+    let trouble = &slots.trouble;
+    let elements = trouble.elements().map(|elements| format!(" in element {elements} (from 0),"));
+    if let Some(mut text) = of_time {
+        if let (Some(elements), Some(offset)) = (elements, error.offset) {
+            text.push_str(&format!("{elements} at byte {offset}"));
+        }
         return text;
     }
     let mut text = String::new();
-    let trouble = &slots.trouble;
     if let Some(slot) = error.slot.filter(|_| !trouble.has_path()) {
         text.push_str(&subject(plan, slot));
     }
@@ -76,6 +80,9 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     if error.cause == Cause::PayloadTooDeep {
         add(format_args!("; the bound is {}", context.limits.depth_max));
     }
+    if let Some(elements) = elements {
+        add(format_args!("{elements}"));
+    }
     if let Some(offset) = error.offset {
         add(format_args!(" at byte {offset}"));
     }
@@ -85,7 +92,10 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
         let received = context.received_at;
         add(format_args!(": the point says {point}, it was received {received}"));
     }
-    if let Some(value) = trouble.value() {
+    let tag = error.slot.filter(|_| error.cause == Cause::TagInvalid);
+    let tag = tag.and_then(|slot| slots.slot_if(slot));
+    let tag = tag.map(|slot| trouble::shown(slots.bytes_of(context.payload, slot)));
+    if let Some(value) = trouble.value().or(tag.as_deref()) {
         add(format_args!(": {value}"));
     }
     text

@@ -20,6 +20,8 @@ pub(crate) struct Trouble {
     words: String,
     /// The value, shortened and safe to print.
     value: String,
+    /// In which elements of `points` it lies, outermost first: "2 of `samples`".
+    elements: String,
 }
 
 impl Trouble {
@@ -29,6 +31,7 @@ impl Trouble {
         self.number = None;
         self.words.clear();
         self.value.clear();
+        self.elements.clear();
     }
 
     /// Notes that what is wrong lies in this member of what is being walked: called on the way out,
@@ -60,6 +63,19 @@ impl Trouble {
     /// Shows the value.
     pub(crate) fn show(&mut self, value: &[u8]) {
         self.value = shown(value);
+    }
+
+    /// Notes that what is wrong lies in this element, from 0, of a list of `points`: called on the
+    /// way out, innermost first.
+    pub(crate) fn in_element(&mut self, list: &str, index: usize) {
+        let list = if list.is_empty() { "the payload".to_owned() } else { format!("`{list}`") };
+        let more = if self.elements.is_empty() { "" } else { ", " };
+        self.elements.insert_str(0, &format!("{index} of {list}{more}"));
+    }
+
+    /// In which elements of `points` it lies.
+    pub(crate) fn elements(&self) -> Option<&str> {
+        (!self.elements.is_empty()).then_some(self.elements.as_str())
     }
 
     /// The field and what is wrong with it; `fallback` where nothing was said.

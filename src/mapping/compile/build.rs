@@ -5,19 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     constant::Constants,
     lay::{self, Laid, LaidField, Wanted},
-    paths::{Found, Path, Paths, Side, is_a},
+    paths::{Path, Paths, Side, is_a},
+    time::TimeOrigin,
     unique::Names,
     warnings,
     when::{self, Expr},
 };
 use crate::{
     mapping::{
-        Conversion, Field, FieldForm, Layout, SlotIdx, SlotPlan, Source, Tag, Time,
+        Conversion, Field, FieldForm, Layout, Level, LevelPlan, Pick, SlotIdx, SlotPlan, Source,
+        Tag, Time,
         file::{Format, MappingText, Placed},
         names,
         topic::TopicPattern,
     },
-    schema::{Kind, RecordIdx, Scalar, Shape},
+    schema::{Kind, Scalar, Shape, Top},
 };
 
 /// All of a plan that does not depend on the format.
@@ -44,7 +46,7 @@ pub(crate) struct CompiledProbe {
     pub(crate) layout: Layout,
     pub(crate) slots: SlotPlan,
     pub(crate) filter: crate::mapping::Filter,
-    pub(crate) asks_element: bool,
+    pub(crate) levels_asked: usize,
 }
 
 /// What is wrong: the line of the mapping file and what to tell.
@@ -72,21 +74,27 @@ pub(crate) fn compile(
     let mut build = Build {
         text,
         topic,
-        paths: Paths { shape, points: None },
+        paths: Paths { shape, levels: Vec::new() },
         wanted: BTreeSet::new(),
         taken: BTreeSet::new(),
         digits: BTreeSet::new(),
         told: Vec::new(),
     };
-    build.paths.points = build.points();
+    build.paths.levels = build.points();
     let vehicle = build.vehicle();
-    let tags: Vec<_> = text.tags.iter().map(|tag| (tag, build.tag(tag))).collect();
+    let tags: Vec<_> = text.tags.iter().map(|tag| (tag.clone(), build.tag(tag))).collect();
     let time = build.time();
+    let keys = build.point_keys().into_iter();
+    let keys = keys.map(|(text, path, scalar)| (text, Some(Origin::Field(path, scalar))));
+    let tags: Vec<_> = tags.into_iter().chain(keys).collect();
     let when = build.when();
     let laid = lay::lay(&Wanted {
         text,
         shape,
-        points: build.paths.points.as_ref().map(|(path, record)| (path.as_str(), *record)),
+        levels: &build.paths.levels.clone(),
+        is_top: shape.top != Top::Record,
+        named: build.named(),
+        key_field: build.key_field(),
         paths: build.wanted.clone(),
         taken: build.taken.clone(),
         digits: build.digits.clone(),
@@ -94,11 +102,12 @@ pub(crate) fn compile(
         is_probe: false,
     });
     build.told.extend(laid.problems.iter().cloned());
-    let tags = tags.into_iter().filter_map(|(tag, origin)| build.tag_plan(tag, origin?, &laid));
+    let lines: Vec<u32> = tags.iter().map(|(tag, _)| tag.line).collect();
+    let tags = tags.into_iter().filter_map(|(tag, origin)| build.tag_plan(&tag, origin?, &laid));
     let tags: Vec<(Tag, Origin)> = tags.collect();
     let filter = when.as_ref().and_then(|expr| build.filter(expr, &laid));
     let mut names = Names::default();
-    let fields = build.fields(&laid, &tags, &mut names);
+    let fields = build.fields(&laid, tags.iter().map(|(tag, _)| tag).zip(lines), &mut names);
     let constant_tags = build.constant_tags(&mut names);
     let constants = build.constants(&mut names);
     if !build.told.is_empty() || !laid.schema_problems.is_empty() {
@@ -112,21 +121,12 @@ pub(crate) fn compile(
         let of_mapping = vec![(text.vehicle.line, what)];
         return Err(Refused { of_mapping, of_schema: Vec::new() });
     }
-    let times = time.iter().flat_map(|time| {
-        let plus = time.plus.iter().map(|plus| &plus.path);
-        plus.chain([&time.base.path])
-    });
-    let times: Vec<&Path> = times.collect();
-    let tagged = tags.iter().filter_map(|(_, origin)| match origin {
-        Origin::Field(path, _) => Some(path),
-        Origin::Capture(_) => None,
-    });
-    let warnings = warnings::of_points(text, tagged, &times);
+    let warnings = build.warnings(&tags, time.as_ref(), &laid);
     let time = time.and_then(|time| time.time(&laid));
     let probe = when.and_then(|expr| build.probe(&expr, depth_max));
     Ok(Compiled {
         probe,
-        slots: slot_plan(&laid.layout),
+        slots: slot_plan(&laid),
         vehicle: vehicle.source(&laid.slots),
         vehicle_tag,
         tags: tags.into_iter().map(|(tag, _)| tag).chain(constant_tags).collect(),
@@ -178,39 +178,50 @@ pub(super) struct Build<'a> {
     pub(super) text: &'a MappingText,
     topic: &'a TopicPattern,
     pub(super) paths: Paths<'a>,
-    wanted: BTreeSet<Path>,
-    taken: BTreeSet<Path>,
+    pub(super) wanted: BTreeSet<Path>,
+    pub(super) taken: BTreeSet<Path>,
     /// Numbers of JSON that are wanted with their digits.
     pub(super) digits: BTreeSet<Path>,
     pub(super) told: Told,
 }
 
 impl<'a> Build<'a> {
-    /// The record that `points` names.
-    fn points(&mut self) -> Option<(String, RecordIdx)> {
-        let points = self.text.points.as_ref()?;
-        match self.paths.find(&points.value) {
-            Ok(Found { member, path }) => match &member.kind {
-                Kind::Records(record) => return Some((path.1, *record)),
-                _ => self.told.push((
-                    points.line,
-                    format!(
-                        "`points`: `{}` {}; it must be a list of records",
-                        points.value,
-                        is_a(member)
-                    ),
-                )),
-            },
-            Err(what) => self.told.push((points.line, format!("`points`: {what}"))),
-        }
-        None
+    /// Fields of lists on the way that the mapping gives a name or converts.
+    fn named(&self) -> BTreeSet<Path> {
+        let renames = self.text.fields.rename.iter().map(|rename| &rename.path);
+        let converts = self.text.convert.iter().map(|convert| &convert.path);
+        let included = self.text.fields.include.iter();
+        let all = renames.chain(converts).chain(included);
+        all.filter_map(|path| Some(self.paths.find(&path.value).ok()?.path)).collect()
+    }
+
+    /// The key of a map of points, if it is a field.
+    fn key_field(&self) -> Option<Path> {
+        let key = self.text.point_key.as_ref().filter(|key| key.is_field)?;
+        Some(self.paths.find(&key.name.value).ok()?.path)
+    }
+
+    /// What is allowed and most likely not meant.
+    fn warnings(&self, tags: &[(Tag, Origin)], time: Option<&TimeOrigin>, laid: &Laid) -> Told {
+        let times = time.iter().flat_map(|time| {
+            let plus = time.plus.iter().map(|plus| &plus.path);
+            plus.chain([&time.base.path])
+        });
+        let times: Vec<&Path> = times.collect();
+        let tagged = tags.iter().filter_map(|(_, origin)| match origin {
+            Origin::Field(path, _) => Some(path),
+            Origin::Capture(_) => None,
+        });
+        let mut warnings = warnings::of_points(self.text, tagged, &times, &self.paths.levels);
+        warnings.extend(self.left_out(&laid.left_out));
+        warnings
     }
 
     /// What identifies the vehicle.
     fn vehicle(&mut self) -> Option<Origin> {
         let text = &self.text.vehicle;
         let origin = self.origin(text, "vehicle", Use::Vehicle)?;
-        if let Origin::Field((Side::Element, path), _) = &origin {
+        if let Origin::Field((Side::Element(_), path), _) = &origin {
             self.told.push((
                 text.line,
                 format!(
@@ -258,7 +269,7 @@ impl<'a> Build<'a> {
                     Use::Vehicle => "a string or an integer",
                     Use::Tag => "a string, an enum, an integer or a boolean",
                 };
-                let found = self.paths.find(&text.value).map(|found| is_a(found.member));
+                let found = self.paths.find(&text.value).map(|found| is_a(&found.member));
                 let is = found.unwrap_or_default();
                 self.told
                     .push((text.line, format!("`{key}`: `{}` {is}; it must be {may}", text.value)));
@@ -273,7 +284,7 @@ impl<'a> Build<'a> {
             Ok(found) => {
                 self.wanted.insert(found.path.clone());
                 self.taken.insert(found.path.clone());
-                Some((found.path, found.member.kind.clone()))
+                Some((found.path, found.member.kind))
             }
             Err(what) => {
                 let captures: Vec<&str> = self.topic.captures().collect();
@@ -320,11 +331,18 @@ impl<'a> Build<'a> {
         expr.paths(&mut asked);
         let found = asked.iter().filter_map(|path| self.paths.find(path).ok());
         let paths: BTreeSet<Path> = found.map(|found| found.path).collect();
-        let asks_element = paths.iter().any(|(side, _)| *side == Side::Element);
+        let asked = paths.iter().map(|(side, _)| match side {
+            Side::Message => 0,
+            Side::Element(level) => usize::from(*level) + 1,
+        });
+        let levels_asked = asked.max().unwrap_or(0);
         let laid = lay::lay(&Wanted {
             text: self.text,
             shape: self.paths.shape,
-            points: self.paths.points.as_ref().map(|(path, record)| (path.as_str(), *record)),
+            levels: &self.paths.levels,
+            is_top: self.paths.shape.top != Top::Record,
+            named: BTreeSet::new(),
+            key_field: None,
             paths,
             taken: BTreeSet::new(),
             digits: BTreeSet::new(),
@@ -332,12 +350,7 @@ impl<'a> Build<'a> {
             is_probe: true,
         });
         let filter = self.filter(expr, &laid)?;
-        Some(CompiledProbe {
-            slots: slot_plan(&laid.layout),
-            layout: laid.layout,
-            filter,
-            asks_element,
-        })
+        Some(CompiledProbe { slots: slot_plan(&laid), layout: laid.layout, filter, levels_asked })
     }
 
     /// The filter over slots.
@@ -346,7 +359,7 @@ impl<'a> Build<'a> {
         let slot = |path: &str| {
             let found = paths.find(path).ok()?;
             let slot = laid.slots.get(&found.path)?;
-            Some((*slot, &found.member.kind))
+            Some((*slot, found.member.kind))
         };
         match expr.lower(&slot) {
             Ok(filter) => Some(filter),
@@ -377,10 +390,15 @@ impl<'a> Build<'a> {
     }
 
     /// The fields with their keys, and every check of names against each other.
-    fn fields(&mut self, laid: &Laid, tags: &[(Tag, Origin)], names: &mut Names) -> Vec<Field> {
-        for ((tag, _), text) in tags.iter().zip(&self.text.tags) {
+    fn fields<'t>(
+        &mut self,
+        laid: &Laid,
+        tags: impl Iterator<Item = (&'t Tag, u32)>,
+        names: &mut Names,
+    ) -> Vec<Field> {
+        for (tag, line) in tags {
             let what = names.add(&tag.name, &format!("the tag `{}`", tag.name));
-            self.told.extend(what.map(|what| (text.line, what)));
+            self.told.extend(what.map(|what| (line, what)));
         }
         for field in &laid.fields {
             let who = format!("the field `{}`", field.path);
@@ -426,17 +444,30 @@ fn field_plan(field: &LaidField, conversion: Option<Conversion>) -> Field {
         slot: field.slot,
         form: field.form.clone(),
         conversion: conversion.map(Box::new),
+        picked: field.picked.as_slice().into(),
     }
 }
 
 /// The table's size and what a message and an element start from.
-fn slot_plan(layout: &Layout) -> SlotPlan {
-    let element = layout.element.as_ref();
+fn slot_plan(laid: &Laid) -> SlotPlan {
+    let layout = &laid.layout;
+    let picks = |side: Side| {
+        let mut picks: Vec<Pick> =
+            laid.picks.iter().filter(|(of, _)| *of == side).map(|(_, pick)| *pick).collect();
+        picks.sort();
+        picks.into()
+    };
+    let level = |(index, level): (usize, &Level)| LevelPlan {
+        name: level.name.as_str().into(),
+        start: level.start,
+        implicit: level.record.implicit.clone().into(),
+        picks: picks(Side::of_level(index)),
+    };
     SlotPlan {
         slots_count: layout.slots_count,
-        element_start: layout.element_slots.start,
+        element_start: layout.levels.first().map_or(layout.slots_count, |first| first.start),
         message_implicit: layout.message.implicit.clone().into(),
-        element_implicit: element.map(|e| e.implicit.clone()).unwrap_or_default().into(),
-        has_points: element.is_some(),
+        levels: layout.levels.iter().enumerate().map(level).collect(),
+        picks: picks(Side::Message),
     }
 }

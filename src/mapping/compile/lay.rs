@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     paths::{self, Path, Side, is_a},
     patterns::Patterns,
+    points::PointsLevel,
 };
 use crate::{
     mapping::{
-        FieldForm, Layout, Place, RecordLayout, SlotIdx,
+        FieldForm, Layout, Pick, Place, RecordLayout, SlotIdx,
         file::{BytesForm, MappingText, RepeatedForm},
     },
     schema::{Kind, Member, Presence, RecordIdx, Scalar, Shape, Unsupported},
@@ -23,8 +24,14 @@ use crate::{
 pub(super) struct Wanted<'a> {
     pub(super) text: &'a MappingText,
     pub(super) shape: &'a Shape,
-    /// The repeated record of `points`: its path in the message and its record.
-    pub(super) points: Option<(&'a str, RecordIdx)>,
+    /// The lists that `points` leads through.
+    pub(super) levels: &'a [PointsLevel],
+    /// Whether the payload is the outermost of them.
+    pub(super) is_top: bool,
+    /// Paths of lists on the way that the mapping names as fields.
+    pub(super) named: BTreeSet<Path>,
+    /// The key of a map of points that is a field.
+    pub(super) key_field: Option<Path>,
     /// Paths that need a slot though they are no field, or not only.
     pub(super) paths: BTreeSet<Path>,
     /// Paths that are a tag, the time or the vehicle: no fields.
@@ -51,6 +58,10 @@ pub(super) struct Laid {
     pub(super) problems: Vec<(u32, String)>,
     /// The lines of the schema file, and what no field can hold.
     pub(super) schema_problems: Vec<(u32, String)>,
+    /// Elements of lists that have a slot of their own.
+    pub(super) picks: Vec<(Side, Pick)>,
+    /// Values of lists on the way that are not written.
+    pub(super) left_out: Vec<String>,
 }
 
 /// A field to be written.
@@ -62,6 +73,8 @@ pub(super) struct LaidField {
     pub(super) form: FieldForm,
     /// Its place among the mapping's conversions.
     pub(super) convert: Option<usize>,
+    /// Of a list: the elements that are no part of it here, because they have a name.
+    pub(super) picked: Vec<u32>,
 }
 
 /// The largest slot table: far more than a line's worth, far below what a `u16` counts.
@@ -82,29 +95,36 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
         slots: BTreeMap::new(),
         names: BTreeMap::new(),
         problems: Vec::new(),
-        patterns: Patterns::new(wanted.text, wanted.points.map(|(points, _)| points)),
         schema_problems: Vec::new(),
         members_count: 0,
+        patterns: Patterns::new(wanted.text, wanted.levels),
+        picks: Vec::new(),
+        left_out: Vec::new(),
         ancestors: Vec::new(),
     };
     let is_included = walk.patterns.include_all();
-    let root = Here { path: "", name: "", is_field: !wanted.is_probe, is_included };
-    let message = walk.record(wanted.shape.root, &root, None);
-    let element_start = walk.next;
-    let mut fields = std::mem::take(&mut walk.fields);
-    let element = wanted.points.map(|(_, record)| {
-        walk.side = Side::Element;
-        walk.record(record, &root, None)
-    });
-    let at = walk.points_at.min(fields.len());
-    fields.splice(at..at, std::mem::take(&mut walk.fields));
-    walk.problems.extend(walk.patterns.problems(&walk.names));
-    let layout = Layout {
-        message,
-        element,
-        element_slots: element_start..walk.next,
-        slots_count: walk.next,
+    let is_field = !wanted.is_probe;
+    let root = Here { path: "", name: "", is_field, is_included, is_on_the_way: false };
+    let message = match wanted.is_top {
+        true => RecordLayout { slots: 0..0, presence: None, members: vec![], implicit: vec![] },
+        false => walk.record(wanted.shape.root, &root, None),
     };
+    let mut parts = vec![(std::mem::take(&mut walk.fields), walk.points_at)];
+    let mut levels = Vec::new();
+    for (index, level) in wanted.levels.iter().enumerate() {
+        walk.side = Side::of_level(index);
+        levels.push(walk.level(index, level, is_included));
+        parts.push((std::mem::take(&mut walk.fields), walk.points_at));
+    }
+    // The fields of an element stand where its list does.
+    let mut fields = Vec::new();
+    for (mut around, points_at) in parts.into_iter().rev() {
+        let at = points_at.min(around.len());
+        around.splice(at..at, fields);
+        fields = around;
+    }
+    walk.problems.extend(walk.patterns.problems(&walk.names));
+    let layout = Layout { message, levels, slots_count: walk.next };
     Laid {
         layout,
         fields,
@@ -112,43 +132,50 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
         names: walk.names,
         problems: walk.problems,
         schema_problems: walk.schema_problems,
+        picks: walk.picks,
+        left_out: walk.left_out,
     }
 }
 
 /// A place in the walk.
-struct Here<'p> {
+pub(super) struct Here<'p> {
     /// The path so far; empty at a root.
-    path: &'p str,
+    pub(super) path: &'p str,
     /// The name so far; empty at a root.
-    name: &'p str,
+    pub(super) name: &'p str,
     /// Whether values here become fields if they are included, unless they are excluded or taken.
-    is_field: bool,
+    pub(super) is_field: bool,
     /// Whether all that lies here is included.
-    is_included: bool,
+    pub(super) is_included: bool,
+    /// Whether only what the mapping names is written: an element on the way to the last list.
+    pub(super) is_on_the_way: bool,
 }
 
-struct Walk<'a> {
-    wanted: &'a Wanted<'a>,
-    side: Side,
+pub(super) struct Walk<'a> {
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) side: Side,
     /// The next free slot.
-    next: u16,
-    fields: Vec<LaidField>,
-    /// Where in `fields` the element's stand.
-    points_at: usize,
-    slots: BTreeMap<Path, SlotIdx>,
-    names: BTreeMap<Path, String>,
+    pub(super) next: u16,
+    pub(super) fields: Vec<LaidField>,
+    /// Where in `fields` those of the next list's elements stand.
+    pub(super) points_at: usize,
+    pub(super) slots: BTreeMap<Path, SlotIdx>,
+    pub(super) names: BTreeMap<Path, String>,
     problems: Vec<(u32, String)>,
-    patterns: Patterns<'a>,
     schema_problems: Vec<(u32, String)>,
     /// Members looked at so far.
     members_count: usize,
+    pub(super) patterns: Patterns<'a>,
+    /// Elements of lists that have a slot of their own.
+    pub(super) picks: Vec<(Side, Pick)>,
+    left_out: Vec<String>,
     /// Records that the walk is inside of.
     ancestors: Vec<RecordIdx>,
 }
 
 impl Walk<'_> {
     /// Lays one record out.
-    fn record(
+    pub(super) fn record(
         &mut self,
         index: RecordIdx,
         here: &Here<'_>,
@@ -207,7 +234,7 @@ impl Walk<'_> {
         let is_included = self.patterns.includes(&key) || here.is_included;
         let is_excluded = self.patterns.excludes(&key);
         let may_be = here.is_field && !is_excluded && !self.wanted.taken.contains(&key);
-        let is_field = may_be && is_included;
+        let is_field = may_be && (is_included || self.wanted.named.contains(&key));
         let is_wanted = self.wanted.paths.contains(&key);
         self.names.insert(key.clone(), name.clone());
         match &member.kind {
@@ -217,19 +244,34 @@ impl Walk<'_> {
                 if !is_field && !is_wanted && !holds_included && !self.is_wanted_below(&path) {
                     return None;
                 }
-                let here = Here { path: &path, name: &name, is_field: may_be, is_included };
+                let here = Here {
+                    path: &path,
+                    name: &name,
+                    is_field: may_be,
+                    is_included,
+                    is_on_the_way: here.is_on_the_way,
+                };
                 self.nested(*inner, &here, key)
             }
-            Kind::Records(_) | Kind::Unsupported(_) if is_field => {
+            Kind::Records(_) | Kind::RecordMap { .. } | Kind::Unsupported(_) if is_field => {
                 self.refuse(&path, member);
                 None
             }
-            Kind::Records(_) | Kind::Unsupported(_) => None,
+            Kind::Records(_) | Kind::RecordMap { .. } | Kind::Unsupported(_) => None,
+            Kind::List(scalar) => {
+                let inside = Here { path: &path, name: &name, is_field, ..*here };
+                self.list(scalar, &inside, is_wanted)
+            }
             kind if is_field || is_wanted => {
                 let form = is_field.then(|| self.form(kind)).flatten();
                 self.value(kind, key, name, form, is_wanted)
             }
-            _ => None,
+            _ => {
+                if may_be && here.is_on_the_way {
+                    self.left_out.push(path);
+                }
+                None
+            }
         }
     }
 
@@ -281,7 +323,14 @@ impl Walk<'_> {
         self.slots.insert(key.clone(), slot);
         if let Some(form) = form {
             let convert = self.patterns.conversion_of(&key);
-            self.fields.push(LaidField { path: key.1, name, slot, form, convert });
+            self.fields.push(LaidField {
+                path: key.1,
+                name,
+                slot,
+                form,
+                convert,
+                picked: Vec::new(),
+            });
         }
         match kind {
             Kind::Scalar(scalar) => Some(Place::Slot(slot, scalar.clone())),
@@ -289,12 +338,14 @@ impl Walk<'_> {
             Kind::Map { key, value } => {
                 Some(Place::Map { slot, key: key.clone(), value: value.clone() })
             }
-            Kind::Record(_) | Kind::Records(_) | Kind::Unsupported(_) => None,
+            Kind::Record(_) | Kind::Records(_) | Kind::RecordMap { .. } | Kind::Unsupported(_) => {
+                None
+            }
         }
     }
 
     /// How a value is written; `None` if the mapping leaves it out.
-    fn form(&self, kind: &Kind) -> Option<FieldForm> {
+    pub(super) fn form(&self, kind: &Kind) -> Option<FieldForm> {
         let is_json = self.wanted.text.repeated == RepeatedForm::Json;
         let skips = |scalar: &Scalar| {
             matches!(scalar, Scalar::Bytes) && self.wanted.text.bytes == BytesForm::Skip
@@ -312,12 +363,14 @@ impl Walk<'_> {
                 Some(FieldForm::JsonMap(key.clone(), value.clone()))
             }
             Kind::Map { key, value } => Some(FieldForm::SpreadMap(key.clone(), value.clone())),
-            Kind::Record(_) | Kind::Records(_) | Kind::Unsupported(_) => None,
+            Kind::Record(_) | Kind::Records(_) | Kind::RecordMap { .. } | Kind::Unsupported(_) => {
+                None
+            }
         }
     }
 
     /// Takes the next free slots.
-    fn take(&mut self, count: u16) -> Option<SlotIdx> {
+    pub(super) fn take(&mut self, count: u16) -> Option<SlotIdx> {
         let slot = SlotIdx(self.next);
         if self.next + count > SLOTS_MAX {
             let what = format!("more than {SLOTS_MAX} values; exclude some with `fields.exclude`");
@@ -335,25 +388,38 @@ impl Walk<'_> {
         self.wanted.text.line
     }
 
-    /// Whether a path is the one of `points`.
+    /// The next list of `points`, if it lies in the record that is walked.
+    fn next_level(&self) -> Option<&PointsLevel> {
+        let next = match self.side {
+            Side::Message => 0,
+            Side::Element(level) => usize::from(level) + 1,
+        };
+        self.wanted.levels.get(next)
+    }
+
+    /// Whether a path is that of the next list of `points`.
     fn is_points(&self, path: &str) -> bool {
-        self.side == Side::Message && self.wanted.points.is_some_and(|(points, _)| points == path)
+        self.next_level().is_some_and(|next| next.name == path)
     }
 
     /// Whether something below a path is wanted.
     fn is_wanted_below(&self, path: &str) -> bool {
         let is_below =
             |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        let points = self.wanted.points.filter(|_| self.side == Side::Message);
-        points.is_some_and(|(points, _)| is_below(points))
+        self.next_level().is_some_and(|next| is_below(&next.name))
             || self.wanted.paths.iter().any(|(side, other)| *side == self.side && is_below(other))
     }
 
     /// Tells of a member that has no place in a line.
     fn refuse(&mut self, path: &str, member: &Member) {
+        let full = match self.side {
+            Side::Message => path.to_owned(),
+            Side::Element(level) => join(&self.wanted.levels[usize::from(level)].full, path, '.'),
+        };
         let points = match member.kind {
-            Kind::Records(_) if self.side == Side::Message => {
-                format!("name it in `points = \"{path}\"`, or ")
+            // Beside the lists that `points` names there is no place for another one.
+            Kind::Records(_) | Kind::RecordMap { .. } if self.next_level().is_none() => {
+                format!("name it in `points = \"{full}\"`, or ")
             }
             _ => String::new(),
         };
@@ -367,6 +433,6 @@ impl Walk<'_> {
 }
 
 /// Joins a path or a name.
-fn join(before: &str, name: &str, with: char) -> String {
+pub(super) fn join(before: &str, name: &str, with: char) -> String {
     if before.is_empty() { name.to_owned() } else { format!("{before}{with}{name}") }
 }

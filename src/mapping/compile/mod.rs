@@ -2,6 +2,7 @@
 //!
 //! - `paths`: a path of the mapping → a member of the shape, looked up in the element, then in the
 //!   message;
+//! - `points`: the lists whose elements are points;
 //! - `lay`: the walk that gives each wanted value its slot and each field its name;
 //! - `unique`: no two names of a line are equal;
 //! - `when`: the filter's expression, parsed and typed;
@@ -11,8 +12,10 @@ mod build;
 mod constant;
 mod convert;
 mod lay;
+mod list;
 mod paths;
 mod patterns;
+mod points;
 mod time;
 mod unique;
 mod warnings;

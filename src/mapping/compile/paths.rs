@@ -1,27 +1,28 @@
 //! Paths of a mapping → places in the shape.
 //!
 //! A path's dots lead into records; a name that holds a dot itself may be written as it is where
-//! nothing else is named so, and otherwise in double quotes: `"veh.id".x`. A quote in such a name is
-//! written twice. Inside the compiler every path is written in the one way that is never ambiguous:
-//! with quotes around the names that need them.
+//! nothing else is named so, and otherwise in double quotes: `"veh.id".x`. A quote in such a name
+//! is written twice. Inside the compiler every path is written in the one way that is never
+//! ambiguous: with quotes around the names that need them.
 
-use crate::schema::{Kind, Member, RecordIdx, Shape, nearest};
+use super::points::PointsLevel;
+use crate::schema::{Kind, Member, Presence, RecordIdx, Shape, Top, nearest};
 
 /// Where a path begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Side {
-    /// At the element of `points`.
-    Element,
     /// At the message.
     Message,
+    /// At an element of one of the lists of `points`, counted from the outermost.
+    Element(u8),
 }
 
 /// A member of the shape, found by its path.
 #[derive(Clone, Debug)]
-pub(super) struct Found<'a> {
+pub(super) struct Found {
     /// Where it begins, and the path from there.
     pub(super) path: Path,
-    pub(super) member: &'a Member,
+    pub(super) member: Member,
 }
 
 /// A path from one of its two ends.
@@ -31,39 +32,43 @@ pub(super) type Path = (Side, String);
 #[derive(Clone, Debug)]
 pub(super) struct Paths<'a> {
     pub(super) shape: &'a Shape,
-    /// The path and the record that `points` names.
-    pub(super) points: Option<(String, RecordIdx)>,
+    /// The lists that `points` leads through, outermost first.
+    pub(super) levels: Vec<PointsLevel>,
 }
 
 impl<'a> Paths<'a> {
-    /// Finds a path in the element, then in the message; one that goes through `points` means the
-    /// element's field.
+    /// Finds a path in the innermost element, then in those around it, then in the message; one
+    /// that goes through a list of `points` means a field of its elements.
     ///
     /// # Errors
     /// What to tell the operator.
-    pub(super) fn find(&self, path: &str) -> Result<Found<'a>, String> {
-        if let Some((points, element)) = &self.points {
-            let plain = unquoted(points);
-            let through = [Some(points.as_str()), plain.as_deref()].into_iter().flatten();
-            let through =
-                through.filter_map(|points| path.strip_prefix(points)?.strip_prefix('.')).next();
+    pub(super) fn find(&self, path: &str) -> Result<Found, String> {
+        for (index, level) in self.levels.iter().enumerate().rev() {
+            let through = level.through(path);
             for path in [Some(path), through].into_iter().flatten() {
-                if let Some((path, member)) = self.member(*element, path)? {
-                    return Ok(Found { path: (Side::Element, path), member });
+                let key = level.key.as_ref().filter(|key| quoted(&key.name) == quoted_alone(path));
+                let found = match key {
+                    Some(key) => Some((quoted(&key.name), key.clone())),
+                    None => self.member(level.record, path)?,
+                };
+                if let Some((path, member)) = found {
+                    return Ok(Found { path: (Side::of_level(index), path), member });
                 }
             }
         }
-        match self.member(self.shape.root, path)? {
-            Some((path, member)) => Ok(Found { path: (Side::Message, path), member }),
-            None => Err(self.told(path, &self.lost(path))),
+        if self.shape.top == Top::Record
+            && let Some((path, member)) = self.member(self.shape.root, path)?
+        {
+            return Ok(Found { path: (Side::Message, path), member });
         }
+        Err(self.told(path, &self.lost(path)))
     }
 
     /// Finds a path from a record on; only nested records may stand on the way.
     ///
     /// # Errors
     /// It names two members.
-    fn member(&self, from: RecordIdx, path: &str) -> Result<Option<(String, &'a Member)>, String> {
+    fn member(&self, from: RecordIdx, path: &str) -> Result<Option<(String, Member)>, String> {
         let mut found = Vec::new();
         self.search(from, &segments(path), "", &mut found);
         match &found[..] {
@@ -82,7 +87,7 @@ impl<'a> Paths<'a> {
         record: RecordIdx,
         segments: &[Segment],
         before: &str,
-        found: &mut Vec<(String, &'a Member)>,
+        found: &mut Vec<(String, Member)>,
     ) {
         let members = &self.shape.records[record.0].members;
         let mut name = String::new();
@@ -100,7 +105,13 @@ impl<'a> Paths<'a> {
                 before => format!("{before}.{}", quoted(&name)),
             };
             match (&segments[index + 1..], &member.kind) {
-                ([], _) => found.push((path, member)),
+                ([], _) => found.push((path, member.clone())),
+                ([place], Kind::List(scalar)) if place_of(&place.name).is_some() => {
+                    let kind = Kind::Scalar(scalar.clone());
+                    let (name, presence) = (place.name.clone(), Presence::Explicit);
+                    let path = format!("{path}.{name}");
+                    found.push((path, Member { name, kind, presence }));
+                }
                 (rest, Kind::Record(inner)) => self.search(*inner, rest, &path, found),
                 _ => {}
             }
@@ -135,8 +146,8 @@ impl<'a> Paths<'a> {
             );
         }
         let record = &self.shape.records[unknown.record.0];
-        let element = self.points.as_ref().map(|(_, element)| &self.shape.records[element.0]);
-        let names = record.members.iter().chain(element.into_iter().flat_map(|e| &e.members));
+        let elements = self.levels.iter().rev().map(|level| &self.shape.records[level.record.0]);
+        let names = record.members.iter().chain(elements.flat_map(|element| &element.members));
         let names: Vec<&str> = names.map(|member| member.name.as_str()).collect();
         let hint = match nearest(&unknown.name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -155,15 +166,39 @@ struct Unknown<'a> {
     holder: Option<&'a Member>,
 }
 
+/// How many elements of a list may have a name: the index is below.
+const PLACES_MAX: u32 = 65_536;
+
+/// The place in a list that a name of a path says.
+pub(super) fn place_of(name: &str) -> Option<u32> {
+    let is_plain = name == "0" || !name.starts_with(['0', '+']);
+    name.parse().ok().filter(|place| is_plain && *place < PLACES_MAX)
+}
+
+impl Side {
+    /// The elements of a list of `points`, counted from the outermost.
+    pub(super) fn of_level(index: usize) -> Self {
+        Self::Element(u8::try_from(index).unwrap_or(u8::MAX))
+    }
+}
+
+/// A path that is one name, written as [`quoted`] writes it.
+fn quoted_alone(path: &str) -> String {
+    match quoted_len(path) {
+        Some(len) if len == path.len() => quoted(&path[1..len - 1].replace("\"\"", "\"")),
+        _ => quoted(path),
+    }
+}
+
 /// One name of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Segment {
-    name: String,
-    is_quoted: bool,
+pub(super) struct Segment {
+    pub(super) name: String,
+    pub(super) is_quoted: bool,
 }
 
 /// The names of a path.
-fn segments(path: &str) -> Vec<Segment> {
+pub(super) fn segments(path: &str) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut rest = path;
     loop {
@@ -234,6 +269,7 @@ pub(super) fn is_a(member: &Member) -> String {
         Kind::List(_) => "is a list".to_owned(),
         Kind::Map { .. } => "is a map".to_owned(),
         Kind::Records(_) => "is a list of records".to_owned(),
+        Kind::RecordMap { .. } => "is a map of records".to_owned(),
         Kind::Unsupported(unsupported) => unsupported.what.clone(),
     }
 }

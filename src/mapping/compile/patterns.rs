@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::paths::{self, Path, Side};
+use super::{
+    paths::{self, Path, Side},
+    points::PointsLevel,
+};
 use crate::{
     mapping::{file::MappingText, names},
     schema::nearest,
@@ -13,8 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Patterns<'a> {
     text: &'a MappingText,
-    /// The path of the repeated record of `points`.
-    points: Option<&'a str>,
+    /// The lists that `points` leads through.
+    levels: &'a [PointsLevel],
     /// By their places in the file: the first path that each has matched.
     include: BTreeMap<usize, Path>,
     exclude: BTreeMap<usize, Path>,
@@ -25,10 +28,10 @@ pub(super) struct Patterns<'a> {
 }
 
 impl<'a> Patterns<'a> {
-    pub(super) fn new(text: &'a MappingText, points: Option<&'a str>) -> Self {
+    pub(super) fn new(text: &'a MappingText, levels: &'a [PointsLevel]) -> Self {
         Self {
             text,
-            points,
+            levels,
             include: BTreeMap::new(),
             exclude: BTreeMap::new(),
             rename: BTreeMap::new(),
@@ -112,12 +115,30 @@ impl<'a> Patterns<'a> {
         Some(index)
     }
 
+    /// Places in a list that a pattern or a name is for.
+    pub(super) fn places(&self, list: &Path) -> BTreeSet<u32> {
+        let fields = &self.text.fields;
+        let patterns = fields.include.iter().chain(&fields.exclude);
+        let renames = fields.rename.iter().map(|rename| &rename.path);
+        let all = patterns.chain(renames).chain(self.text.convert.iter().map(|one| &one.path));
+        let spellings = self.spellings(list);
+        let place = |text: &str| {
+            let in_list = |list: &String| text.strip_prefix(list.as_str())?.strip_prefix('.');
+            paths::place_of(spellings.iter().find_map(in_list)?)
+        };
+        all.filter_map(|pattern| place(&pattern.value)).collect()
+    }
+
     /// A path as the mapping may write it: from the element on or through `points`, with or without
     /// the quotes around names that hold a dot, or with quotes around every name.
     fn spellings(&self, path: &Path) -> Vec<String> {
         let (side, path) = path;
-        let points = self.points.filter(|_| *side == Side::Element);
-        let through = points.map(|points| format!("{points}.{path}"));
+        let level = match side {
+            Side::Message => None,
+            Side::Element(level) => self.levels.get(usize::from(*level)),
+        };
+        let level = level.filter(|level| !level.full.is_empty());
+        let through = level.map(|level| format!("{}.{path}", level.full));
         let mut spellings: Vec<String> = [path.clone()].into_iter().chain(through).collect();
         let plain: Vec<String> =
             spellings.iter().filter_map(|path| paths::unquoted(path)).collect();

@@ -122,7 +122,7 @@ impl Build<'_> {
 
     fn tell_no_time(&mut self, field: &Placed<String>, key: &str) {
         let name = &field.value;
-        let is = self.paths.find(name).map(|found| is_a(found.member)).unwrap_or_default();
+        let is = self.paths.find(name).map(|found| is_a(&found.member)).unwrap_or_default();
         let must = match key {
             "time" => "a number, a text or a timestamp",
             _ => "a number, a text or a duration",

@@ -3,6 +3,7 @@
 use super::{
     build::Told,
     paths::{Path, Side},
+    points::PointsLevel,
 };
 use crate::mapping::file::MappingText;
 
@@ -12,9 +13,14 @@ pub(super) fn of_points<'p>(
     text: &MappingText,
     mut tagged: impl Iterator<Item = &'p Path>,
     times: &[&Path],
+    levels: &[PointsLevel],
 ) -> Told {
-    let (Some(points), None) = (&text.points, text.duplicates) else { return Told::new() };
-    let is_of_element = |path: &Path| path.0 == Side::Element;
+    if levels.is_empty() || text.duplicates.is_some() {
+        return Told::new();
+    }
+    let line = text.points.as_ref().map_or(text.line, |points| points.line);
+    let innermost = Side::of_level(levels.len() - 1);
+    let is_of_element = |path: &Path| path.0 == innermost;
     // Without a time each point gets its own time of receipt.
     let is_distinct = times.is_empty()
         || tagged.any(is_of_element)
@@ -25,5 +31,5 @@ pub(super) fn of_points<'p>(
     let what = "`points` have the message's time and no tag of the element, so the points of one \
                 message merge into one; name a tag or a time of the element, or say what is meant \
                 with `duplicates` (merge, offset-ns, keep-last)";
-    vec![(points.line, what.to_owned())]
+    vec![(line, what.to_owned())]
 }

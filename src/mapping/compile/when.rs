@@ -325,15 +325,15 @@ impl Expr {
     ///
     /// # Errors
     /// What to tell the operator: a literal that does not fit the field's type.
-    pub(super) fn lower<'k>(
+    pub(super) fn lower(
         &self,
-        slot: &impl Fn(&str) -> Option<(SlotIdx, &'k Kind)>,
+        slot: &impl Fn(&str) -> Option<(SlotIdx, Kind)>,
     ) -> Result<Filter, String> {
         let all = |all: &[Self]| -> Result<Vec<Filter>, String> {
             all.iter().map(|expr| expr.lower(slot)).collect()
         };
         let scalar_of = |path: &str| match slot(path) {
-            Some((found, Kind::Scalar(scalar))) => Ok((found, scalar.clone())),
+            Some((found, Kind::Scalar(scalar))) => Ok((found, scalar)),
             _ => Err(format!("`when`: `{path}` is not a single value; only `exists` fits it")),
         };
         Ok(match self {

@@ -70,6 +70,16 @@ pub(crate) struct TimeFieldText {
     pub(crate) unit: Option<Placed<TimeUnit>>,
 }
 
+/// `point-key = "name"` or `point-key = { field = "name" }`.
+fn read_point_key(table: &mut Table<'_, '_>) -> Option<PointKeyText> {
+    if table.is_table("point-key") {
+        let name = table.table("point-key", &["field"])?.required_text("field")?;
+        return Some(PointKeyText { name, is_field: true });
+    }
+    let name = table.text("point-key")?;
+    Some(PointKeyText { name, is_field: false })
+}
+
 /// `time = { field, unit, zone, plus, unset }`.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeText {
@@ -78,6 +88,14 @@ pub(crate) struct TimeText {
     pub(crate) plus: Option<TimeFieldText>,
     /// `unset = "received"`.
     pub(crate) unset: Option<Placed<()>>,
+}
+
+/// `point-key = "name"` or `point-key = { field = "name" }`: what the key of a map of points is.
+#[derive(Clone, Debug)]
+pub(crate) struct PointKeyText {
+    pub(crate) name: Placed<String>,
+    /// A field and not a tag.
+    pub(crate) is_field: bool,
 }
 
 /// One `[[mapping]]`.
@@ -100,6 +118,7 @@ pub(crate) struct MappingText {
     pub(crate) tags: Vec<Placed<String>>,
     pub(crate) time: Option<TimeText>,
     pub(crate) points: Option<Placed<String>>,
+    pub(crate) point_key: Option<PointKeyText>,
     pub(crate) fields: FieldsText,
     pub(crate) convert: Vec<ConvertText>,
     pub(crate) constant: ConstantText,
@@ -133,6 +152,8 @@ const MAPPING_KEYS: &[&str] = &[
     "tags",
     "time",
     "points",
+    "point-key",
+    "value-types",
     "fields",
     "when",
     "select",
@@ -144,6 +165,20 @@ const MAPPING_KEYS: &[&str] = &[
     "convert",
     "constant",
     "framing",
+];
+
+/// Those of them that are for payloads with a schema.
+const SCHEMA_KEYS: [&str; 10] = [
+    "time",
+    "points",
+    "point-key",
+    "value-types",
+    "fields",
+    "when",
+    "repeated",
+    "bytes",
+    "framing",
+    "convert",
 ];
 
 /// Reads one mapping file. What is wrong is added to `problems`; a mapping that lacks something it
@@ -208,10 +243,12 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
     let measurement =
         table.text_if(has_schema, "measurement", "line protocol brings its own measurement");
     if !has_schema {
-        for key in ["time", "points", "fields", "when", "repeated", "bytes", "framing", "convert"] {
+        for key in SCHEMA_KEYS {
             table.refuse(key, "has no meaning for line protocol, which is written as sent");
         }
     }
+    // The one way that there is, so that a mapping can say that it means it.
+    table.choice("value-types", &[("by-name", ())]);
     let select = table
         .choice("select", &SELECTS)
         .unwrap_or(Placed { value: SelectBy::Topic, line: table.line });
@@ -228,6 +265,7 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
         tags: table.texts("tags"),
         time: if has_schema { read_time(table) } else { None },
         points: if has_schema { table.text("points") } else { None },
+        point_key: if has_schema { read_point_key(table) } else { None },
         fields,
         convert,
         constant: read_constant(table, has_schema),

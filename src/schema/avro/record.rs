@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use apache_avro::schema::{InnerDecimalSchema, RecordSchema, Schema, UuidSchema};
 
 use super::types::{Leaf, Type, TypeIdx, Types};
-use crate::schema::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Unit};
+use crate::schema::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top, Unit};
 
 /// One record that a payload may be.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl AvroRecord {
         let root = builder.schema(parsed)?;
         let mut shaper = Shaper { builder: &builder, records: Vec::new(), made: HashMap::new() };
         let record = shaper.record(root);
-        let shape = Shape { records: shaper.records, root: record };
+        let shape = Shape { records: shaper.records, root: record, top: Top::Record };
         Ok(Self {
             types: Arc::new(Types::new(builder.types)),
             root,
@@ -220,6 +220,9 @@ impl Shaper<'_> {
             },
             Type::Record(_) => Kind::Record(self.record(index)),
             Type::Array(items) => self.array(*items),
+            Type::Map(values) if matches!(self.builder.types[values.0], Type::Record(_)) => {
+                Kind::RecordMap { key: Scalar::String, record: self.record(*values) }
+            }
             Type::Map(values) => match self.scalar(*values) {
                 Some(value) => Kind::Map { key: Scalar::String, value },
                 None => Kind::unsupported(format!("is a map of {}s", self.word(*values))),

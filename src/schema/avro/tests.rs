@@ -98,6 +98,9 @@ fn tell(shape: &crate::schema::Shape, record: &Record, prefix: &str, text: &mut 
             Kind::Map { value, .. } => format!("map of {value:?}"),
             Kind::Unsupported(unsupported) => unsupported.what.clone(),
             Kind::Records(of) => format!("records {}", shape.records[of.0].name),
+            Kind::RecordMap { record, .. } => {
+                format!("map of records {}", shape.records[record.0].name)
+            }
             Kind::Record(of) if *of == shape.root => "the root again".to_owned(),
             Kind::Record(of) => {
                 tell(shape, &shape.records[of.0], &format!("{name}."), text);
@@ -126,7 +129,7 @@ fn every_type_has_its_place_in_a_shape() {
     let (schemas, problems) = compile(&[("x.avsc", schema)]);
     assert_eq!(problems, []);
     let expect = "a Integer\nb Integer\nc Float32\nd.int Integer\nd.string String\nd.Car.x Float64\n\
-        e records Car\nf list of String\ng map of Float64\nh is a map of records\ni Float64\n\
+        e records Car\nf list of String\ng map of Float64\nh map of records Car\ni Float64\n\
         j String\nk Ticks(Micros)\nl String\nm is always null\nn the root again\no is always null\n\
         p is an array of unions\nq String\nr String\n";
     assert_eq!(told(&schemas, "R"), expect);

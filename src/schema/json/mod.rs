@@ -9,7 +9,9 @@
 //! | `array` of a scalar | list |
 //! | `array` of objects | many points, or excluded |
 //! | a type with `"null"`, also by `anyOf` or `oneOf` | the value, or nothing |
-//! | any other union, `allOf`, no type at all | refused at load |
+//! | any other union | a field a type: `v_number`, `v_string`… |
+//! | `array` of objects, or a map of them, at the top | many points |
+//! | no type at all | refused at load |
 //!
 //! `$ref` may point into the same file (`#/$defs/…`, `#/definitions/…`, `#`). A payload is checked
 //! for `type` and `required`, and for nothing else a schema may say (`enum`, `minimum`, `format`,

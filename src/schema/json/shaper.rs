@@ -12,7 +12,7 @@ use super::{
     schemas::{JsonSchema, Rules},
 };
 use crate::schema::{
-    Kind, Member, Presence, Problem, Record, RecordIdx, Scalar, Shape, Source, Unsupported,
+    Kind, Member, Presence, Problem, Record, RecordIdx, Scalar, Shape, Source, Top, Unsupported,
     nearest,
     tree::{Node, Value as Json},
 };
@@ -45,14 +45,17 @@ pub(super) fn compile(source: &Source, root: &Node) -> Result<JsonSchema, Proble
         members_count: 0,
     };
     let at = root.at;
-    let root = match shaper.value(root).kind {
-        Kind::Record(root) => root,
+    let (root, top) = match shaper.value(root).kind {
+        Kind::Record(root) => (root, Top::Record),
+        Kind::Records(root) => (root, Top::Records),
+        Kind::RecordMap { record, .. } => (record, Top::RecordMap),
         Kind::Unsupported(Unsupported { what, line }) => {
             let what = format!("the payload {what}");
             return Err(Problem { file: source.path.clone(), line, what });
         }
         _ => {
-            let what = "it must be an object with `properties`: a payload is one";
+            let what = "it must be an object with `properties`, or a list or a map of such objects: \
+                        a payload is one";
             return Err(source.problem(at, what));
         }
     };
@@ -64,7 +67,7 @@ pub(super) fn compile(source: &Source, root: &Node) -> Result<JsonSchema, Proble
             return Err(Problem::of_file(&source.path, what));
         }
     }
-    Ok(JsonSchema { shape: Shape { records: shaper.records, root }, rules: shaper.rules })
+    Ok(JsonSchema { shape: Shape { records: shaper.records, root, top }, rules: shaper.rules })
 }
 
 /// The shape under construction.
@@ -134,7 +137,7 @@ impl<'a> Shaper<'a> {
                     branches.items().iter().partition(|branch| is_null(branch));
                 *nullable |= !nulls.is_empty();
                 let [only] = others.as_slice() else {
-                    return Err(self.unsupported(node, UNION));
+                    return Err(self.union_of(node, &others));
                 };
                 ahead.push(only);
                 continue;
@@ -187,21 +190,84 @@ impl<'a> Shaper<'a> {
         match types.as_slice() {
             [] if *nullable => self.unsupported(first, "is always null"),
             [] => self.unsupported(first, "has no `type`; say which"),
-            ["integer"] if is_unsigned(parts) => Kind::Scalar(Scalar::Unsigned),
-            ["integer"] => Kind::Scalar(Scalar::Integer),
-            ["number"] => Kind::Scalar(Scalar::Float64),
-            ["string"] => Kind::Scalar(Scalar::String),
-            ["boolean"] => Kind::Scalar(Scalar::Boolean),
-            ["array"] => self.array(parts),
-            ["object"] => self.object(parts),
+            [only] => self.of_type(only, parts),
             many => {
-                let told = format!(
-                    "is a union of {}; a field has one type, so say one (`null` may stand beside it)",
-                    many.join(" and ")
-                );
-                self.unsupported(first, told)
+                let kinds = many.iter().map(|word| self.of_type(word, parts)).collect();
+                self.union(first, kinds)
             }
         }
+    }
+
+    /// What schemas that all hold say of values of one type.
+    fn of_type(&mut self, word: &str, parts: &[&'a Node]) -> Kind {
+        match word {
+            "integer" if is_unsigned(parts) => Kind::Scalar(Scalar::Unsigned),
+            "integer" => Kind::Scalar(Scalar::Integer),
+            "number" => Kind::Scalar(Scalar::Float64),
+            "string" => Kind::Scalar(Scalar::String),
+            "boolean" => Kind::Scalar(Scalar::Boolean),
+            "array" => self.array(parts),
+            _ => self.object(parts),
+        }
+    }
+
+    /// One of several schemas, each of another type.
+    fn union_of(&mut self, node: &'a Node, branches: &[&'a Node]) -> Kind {
+        let mut kinds = Vec::with_capacity(branches.len());
+        for branch in branches {
+            match self.nested(node, branch) {
+                Ok(value) => kinds.push(value.kind),
+                Err(kind) => return kind,
+            }
+        }
+        self.union(node, kinds)
+    }
+
+    /// A value of one of several types: a record with a member a type, as Avro has it.
+    fn union(&mut self, node: &'a Node, kinds: Vec<Kind>) -> Kind {
+        let mut members: Vec<Member> = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            let name = match &kind {
+                Kind::Scalar(Scalar::Integer | Scalar::Unsigned) => "integer",
+                Kind::Scalar(Scalar::Float64) => "number",
+                Kind::Scalar(Scalar::Boolean) => "boolean",
+                Kind::Scalar(_) => "string",
+                Kind::List(_) | Kind::Records(_) => "array",
+                Kind::Record(record) if self.rules[record.0].is_union => {
+                    return self.unsupported(node, "is a union of unions");
+                }
+                Kind::Record(_) | Kind::Map { .. } | Kind::RecordMap { .. } => "object",
+                Kind::Unsupported(_) => return kind,
+            };
+            let is_number = |name: &str| matches!(name, "integer" | "number");
+            let is_alike = |member: &Member| {
+                member.name == name || (is_number(&member.name) && is_number(name))
+            };
+            match members.iter_mut().find(|member| is_alike(member)) {
+                Some(known) if is_number(name) => {
+                    // A number may be whole, so it holds integers too.
+                    if known.name != name {
+                        "number".clone_into(&mut known.name);
+                        known.kind = Kind::Scalar(Scalar::Float64);
+                    }
+                }
+                Some(known) if matches!(known.kind, Kind::Scalar(_)) => {}
+                Some(_) => return self.unsupported(node, format!("is a union of two {name}s")),
+                None => {
+                    let (name, presence) = (name.to_owned(), Presence::Explicit);
+                    members.push(Member { name, kind, presence });
+                }
+            }
+        }
+        if members.len() == 1 {
+            return members.remove(0).kind;
+        }
+        let at = RecordIdx(self.records.len());
+        self.members_count += members.len();
+        let nullable = vec![true; members.len()];
+        self.records.push(Record { name: String::new(), members });
+        self.rules.push(Rules { required: Vec::new(), nullable, is_union: true });
+        Kind::Record(at)
     }
 
     /// What an array holds.
@@ -230,7 +296,9 @@ impl<'a> Shaper<'a> {
                 line,
             }),
             Kind::List(_) | Kind::Records(_) => self.unsupported(items, "is an array of arrays"),
-            Kind::Map { .. } => self.unsupported(items, "is an array of maps"),
+            Kind::Map { .. } | Kind::RecordMap { .. } => {
+                self.unsupported(items, "is an array of maps")
+            }
         }
     }
 
@@ -246,13 +314,16 @@ impl<'a> Shaper<'a> {
                 Ok(Value { kind: Kind::Scalar(value), .. }) => {
                     Kind::Map { key: Scalar::String, value }
                 }
+                Ok(Value { kind: Kind::Record(record), .. }) => {
+                    Kind::RecordMap { key: Scalar::String, record }
+                }
                 Ok(Value { kind: Kind::Unsupported(Unsupported { what, line }), .. }) => {
                     Kind::Unsupported(Unsupported {
                         what: format!("is a map whose value {what}"),
                         line,
                     })
                 }
-                Ok(_) => self.unsupported(values, "is a map of objects or arrays"),
+                Ok(_) => self.unsupported(values, "is a map of arrays or maps"),
                 Err(kind) => kind,
             };
         }
@@ -323,16 +394,16 @@ impl<'a> Shaper<'a> {
 
     /// Calls a record by the first property that holds it.
     fn call(&mut self, kind: &Kind, property: &str) {
-        let (Kind::Record(record) | Kind::Records(record)) = kind else { return };
+        let (Kind::Record(record) | Kind::Records(record) | Kind::RecordMap { record, .. }) = kind
+        else {
+            return;
+        };
         let name = &mut self.records[record.0].name;
         if name.is_empty() {
             property.clone_into(name);
         }
     }
 }
-
-/// What is told of a union.
-const UNION: &str = "is a union; a field has one type, so say one (`null` may stand beside it)";
 
 /// What is wrong with the number of names that an object requires.
 fn too_many_required(parts: &[&Node]) -> Option<String> {

@@ -39,16 +39,18 @@ fn what_is_wrong_is_told_with_file_line_and_what_to_do() {
         &["x.schema.json:2: not the JSON expected here: expected value"],
     );
     check_problem(
-        "{\"properties\":{\n\"a\":{\"type\":\"int\"},\n\"b\":{},\"c\":{\"properties\":{\n\"d\":{\"type\":[\"string\",\"integer\"]}}}}}",
+        "{\"properties\":{\n\"a\":{\"type\":\"int\"},\n\"b\":{},\"c\":{\"properties\":{\n\"d\":{\"anyOf\":[{\"properties\":{}},{\"properties\":{\"x\":{\"type\":\"string\"}}}]}}}}}",
         &[
             "x.schema.json:2: `a` has the type `int`, which there is not; did you mean integer, number, string or boolean?",
             "x.schema.json:3: `b` has no `type`; say which",
-            "x.schema.json:4: `d` is a union of string and integer; a field has one type, so say one (`null` may stand beside it)",
+            "x.schema.json:4: `d` is a union of two objects",
         ],
     );
     check_problem(
         "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}",
-        &["x.schema.json:1: it must be an object with `properties`: a payload is one"],
+        &[
+            "x.schema.json:1: it must be an object with `properties`, or a list or a map of such objects: a payload is one",
+        ],
     );
     check_problem("[]", &["x.schema.json:1: the payload has no `type`; say which"]);
     check_problem(
@@ -56,10 +58,8 @@ fn what_is_wrong_is_told_with_file_line_and_what_to_do() {
         &["x.schema.json:1: `a` refers to itself", "x.schema.json:1: `b` has no `type`; say which"],
     );
     check_problem(
-        "{\"properties\":{\"a\":{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"number\"}]}}}",
-        &[
-            "x.schema.json:1: `a` is a union; a field has one type, so say one (`null` may stand beside it)",
-        ],
+        "{\"properties\":{\"a\":{\"anyOf\":[{\"properties\":{}},{\"properties\":{\"x\":{\"type\":\"string\"}}}]}}}",
+        &["x.schema.json:1: `a` is a union of two objects"],
     );
     check_problem(
         "{\"properties\":{\"a\":{\"type\":\"string\"},\n\"a\":{\"type\":\"number\"}}}",

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind as ProtoKind, MessageDescriptor};
 
-use crate::schema::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols};
+use crate::schema::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top};
 
 /// A message's fields in the order of declaration, which prost-reflect's own iterator does not
 /// keep.
@@ -23,7 +23,7 @@ pub fn shape(message: &MessageDescriptor) -> Shape {
         let members = fields(&message).iter().map(|field| shaper.member(field)).collect();
         shaper.records[index.0].members = members;
     }
-    Shape { records: shaper.records, root }
+    Shape { records: shaper.records, root, top: Top::Record }
 }
 
 /// The state of turning messages into records.
@@ -79,12 +79,12 @@ impl Shaper {
     fn map(&mut self, kind: &ProtoKind) -> Kind {
         let entry = kind.as_message().expect("a map is a repeated message");
         let value = entry.map_entry_value_field().kind();
-        if value.as_message().is_some() {
-            return Kind::unsupported("is a map of messages");
-        }
-        match (self.scalar(&entry.map_entry_key_field().kind()), self.scalar(&value)) {
-            (Some(key), Some(value)) => Kind::Map { key, value },
-            _ => Kind::unsupported("is a map of messages"),
+        let key = self.scalar(&entry.map_entry_key_field().kind());
+        let key = key.expect("a map's key is a scalar");
+        match (self.scalar(&value), value.as_message()) {
+            (Some(value), None) => Kind::Map { key, value },
+            (None, Some(message)) => Kind::RecordMap { key, record: self.record(message) },
+            _ => Kind::unsupported("is a map of well-known messages"),
         }
     }
 

@@ -29,10 +29,11 @@ pub(crate) fn message(
     Ok(())
 }
 
-/// Walks one element of `points`, whose range an earlier walk has found.
+/// Walks one element of a list of `points`, whose range an earlier walk has found.
 pub(crate) fn element(
     program: &Program,
     payload: &[u8],
+    level: usize,
     range: Range<usize>,
     slots: &mut Slots,
     limits: &Limits,
@@ -40,7 +41,7 @@ pub(crate) fn element(
     let types = &program.types;
     let payload = &payload[..range.end];
     let mut walk = Walk { payload, at: range.start, slots, types, depth_max: limits.depth_max };
-    program.element.as_ref().map_or(Ok(()), |element| walk.all(element, 1))
+    walk.all(&program.levels[level], 1)
 }
 
 /// One walk over one payload; `at <= payload.len()`.
@@ -101,7 +102,8 @@ impl Walk<'_> {
             }
             Op::List(slot, leaf) => self.list(*slot, leaf).map_err(|error| error.in_slot(*slot)),
             Op::Map(slot, leaf) => self.map(*slot, leaf).map_err(|error| error.in_slot(*slot)),
-            Op::Points(items) => self.points(*items, depth),
+            Op::Points(items) => self.points(None, *items, depth),
+            Op::PointsMap(values) => self.points(Some(&Leaf::String), *values, depth),
             Op::Skip(index) => self.skip(*index, depth),
         }
     }
@@ -131,11 +133,20 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Notes where each item lies.
-    fn points(&mut self, items: TypeIdx, depth: u32) -> Result<(), DecodeError> {
+    /// Notes where each item lies, its key included.
+    fn points(
+        &mut self,
+        key: Option<&Leaf>,
+        items: TypeIdx,
+        depth: u32,
+    ) -> Result<(), DecodeError> {
+        self.slots.note_list();
         while let Some(block) = self.block()? {
             for _ in 0..block.items {
                 let start = self.at;
+                if let Some(key) = key {
+                    self.skip_leaf(key)?;
+                }
                 self.skip(items, depth + 1)?;
                 self.slots.push_element(start..self.at)?;
             }

@@ -16,8 +16,14 @@ pub(super) struct Tally {
 }
 
 /// In the order of [`Tally::left_out`].
-const REASONS: [&str; 5] =
-    ["filtered-point", "empty-point", "not-a-number", "time-out-of-range", "unknown-property"];
+const REASONS: [&str; 6] = [
+    "filtered-point",
+    "empty-point",
+    "no-points",
+    "not-a-number",
+    "time-out-of-range",
+    "unknown-property",
+];
 
 impl Tally {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
@@ -29,6 +35,7 @@ impl Tally {
         let of_message = [
             done.points_filtered,
             done.points_empty,
+            u32::from(done.no_points.is_some()),
             done.values_dropped,
             done.times_dropped,
             done.properties_unknown,

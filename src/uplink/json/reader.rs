@@ -276,8 +276,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Walks over an object or array that is read in full later: only its end is looked for.
-    pub(super) fn pass(&mut self, depth: u32) -> Result<Range<usize>, DecodeError> {
-        let start = self.at;
+    pub(super) fn pass(&mut self, depth: u32) -> Result<(), DecodeError> {
         let mut open = 0;
         while let Some(byte) = self.text.get(self.at) {
             match byte {
@@ -291,7 +290,7 @@ impl<'a> Reader<'a> {
                 }
                 b'}' | b']' if open == 1 => {
                     self.at += 1;
-                    return Ok(start..self.at);
+                    return Ok(());
                 }
                 b'}' | b']' => open -= 1,
                 _ => {}

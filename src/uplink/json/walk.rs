@@ -6,7 +6,7 @@ use super::{number::Whole, reader::Reader, words};
 use crate::{
     mapping::{
         SlotIdx,
-        json::{Nested, Object, Op, Program},
+        json::{List, Nested, Object, Op, Program, Root, Union},
     },
     model::Cause,
     schema::Scalar,
@@ -28,35 +28,50 @@ pub(crate) fn message(
     let is_lenient = program.is_lenient;
     let mut reader =
         Reader { text: payload, at: 0, slots, depth_max: limits.depth_max, is_lenient };
-    reader.payload(&program.message)?;
+    match &program.message {
+        Root::Object(object) => reader.root_object(object)?,
+        Root::Points(list) => reader.root_points(*list)?,
+    }
     reader.end()
 }
 
-/// Reads one element of `points`, whose range an earlier walk has found.
+/// Reads one element of a list of `points`, whose range an earlier walk has found.
 pub(crate) fn element(
     program: &Program,
     payload: &[u8],
+    level: usize,
     range: Range<usize>,
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let Some(object) = &program.element else { return Ok(()) };
+    let element = &program.levels[level];
     let text = &payload[..range.end];
     let is_lenient = program.is_lenient;
     let mut reader =
         Reader { text, at: range.start, slots, depth_max: limits.depth_max, is_lenient };
-    reader.object(object, 1)
+    if let Some(slot) = element.key {
+        let key = reader.name()?;
+        reader.slots.set(slot, key);
+        reader.peek()?;
+    }
+    reader.object(&element.object, 1)
 }
 
 impl Reader<'_> {
-    /// The payload's one value.
-    fn payload(&mut self, object: &Object) -> Result<(), DecodeError> {
+    /// A payload that is an object.
+    fn root_object(&mut self, object: &Object) -> Result<(), DecodeError> {
         match self.peek()? {
             b'{' => self.object(object, 1),
-            b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n' => {
-                Err(self.mismatch("an object"))
-            }
-            _ => Err(self.malformed()),
+            _ => Err(self.mismatch("an object")),
+        }
+    }
+
+    /// A payload that is the outermost list of `points`.
+    fn root_points(&mut self, list: List) -> Result<(), DecodeError> {
+        match (self.peek()?, list) {
+            (b'[', List::Array) | (b'{', List::ByName) => self.points(list, 1),
+            (_, List::Array) => Err(self.mismatch("a list")),
+            (_, List::ByName) => Err(self.mismatch("an object")),
         }
     }
 
@@ -166,6 +181,7 @@ impl Reader<'_> {
                 self.slots.set_bits(nested.presence, 1);
                 self.object(&nested.object, depth)?;
             }
+            (Op::Union(union), _) => self.union(union, first, depth)?,
             (Op::List(slot, scalar), b'[') => {
                 self.enter(depth)?;
                 let mut has_more = !self.take(b']')?;
@@ -194,9 +210,13 @@ impl Reader<'_> {
                     has_more = self.more(b'}')?;
                 }
             }
-            (Op::Points, b'[') => self.points(depth)?,
-            (Op::Object(_) | Op::Map(..), _) => return Err(self.mismatch("an object")),
-            (Op::List(..) | Op::Points, _) => return Err(self.mismatch("a list")),
+            (Op::Points(list @ List::Array), b'[') | (Op::Points(list @ List::ByName), b'{') => {
+                self.points(*list, depth)?;
+            }
+            (Op::Object(_) | Op::Map(..) | Op::Points(List::ByName), _) => {
+                return Err(self.mismatch("an object"));
+            }
+            (Op::List(..) | Op::Points(List::Array), _) => return Err(self.mismatch("a list")),
             (Op::Scalar(..) | Op::Digits(_) | Op::Skip, _) => {
                 unreachable!("these are no containers")
             }
@@ -204,20 +224,49 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// Notes the range of each element.
-    fn points(&mut self, depth: u32) -> Result<(), DecodeError> {
+    /// A value of one of several types.
+    fn union(&mut self, union: &Union, first: u8, depth: u32) -> Result<(), DecodeError> {
+        let branch = match first {
+            b'0'..=b'9' | b'-' => &union.number,
+            b'"' => &union.string,
+            b't' | b'f' => &union.boolean,
+            b'{' => &union.object,
+            b'[' => &union.array,
+            _ => &None,
+        };
+        let Some(op) = branch else { return Err(self.mismatch(&union.expected)) };
+        self.slots.set_bits(union.presence, 1);
+        self.value(op, depth).map(drop)
+    }
+
+    /// Notes the range of each element, its name included.
+    fn points(&mut self, list: List, depth: u32) -> Result<(), DecodeError> {
+        let end = if list == List::Array { b']' } else { b'}' };
         self.enter(depth)?;
-        let mut has_more = !self.take(b']')?;
+        self.slots.note_list();
+        let mut has_more = !self.take(end)?;
         while has_more {
+            self.peek()?;
+            let start = self.at;
+            if list == List::ByName {
+                let name = self.name()?;
+                self.slots.drop_text(name);
+            }
             if self.peek()? != b'{' {
+                if self.is_lenient {
+                    // It is of another kind than any point; those behind it count all the same.
+                    self.skip(depth + 1)?;
+                    has_more = self.more(end)?;
+                    continue;
+                }
                 let error = self.mismatch("an object");
                 let index = self.slots.elements_count();
                 self.slots.trouble.within(itoa::Buffer::new().format(index));
                 return Err(error);
             }
-            let range = self.pass(depth + 1)?;
-            self.slots.push_element(range)?;
-            has_more = self.more(b']')?;
+            self.pass(depth + 1)?;
+            self.slots.push_element(start..self.at)?;
+            has_more = self.more(end)?;
         }
         Ok(())
     }
@@ -332,7 +381,11 @@ impl Reader<'_> {
                 self.slots.set(slot.next(), Slot::ABSENT);
             }
             Op::Object(nested) => self.empty_object(nested)?,
-            Op::Points => self.slots.clear_elements(),
+            Op::Union(union) => {
+                self.slots.set(union.presence, Slot::ABSENT);
+                self.slots.clear(union.slots.clone())?;
+            }
+            Op::Points(_) => self.slots.clear_elements(),
         }
         Ok(())
     }

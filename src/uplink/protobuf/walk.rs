@@ -25,19 +25,19 @@ pub(crate) fn message(
     Ok(())
 }
 
-/// Walks one element of `points`.
+/// Walks one element of a list of `points`.
 pub(crate) fn element(
     program: &Program,
     payload: &[u8],
+    level: usize,
     range: Range<usize>,
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
     let is_lenient = program.is_lenient;
     let mut walk = Walk { payload, slots, depth_max: limits.depth_max, is_lenient };
-    if let Some(element) = &program.element {
-        walk.fields(element, Span { at: range.start, end: range.end }, None)?;
-    }
+    let span = Span { at: range.start, end: range.end };
+    walk.fields(&program.levels[level], span, None)?;
     Ok(())
 }
 
@@ -79,7 +79,7 @@ impl Walk<'_> {
                 Some(op) => {
                     let before = span;
                     if let Err(error) = self.apply(op, number, wire_type, &mut span) {
-                        if !self.is_lenient {
+                        if !self.is_lenient || is_bound(error.cause) {
                             return Err(self.within(program, number, start, error));
                         }
                         span = before;
@@ -315,4 +315,9 @@ impl Walk<'_> {
 /// The value of an absent key or value of an entry, and of an empty wrapper.
 fn default_of(wire: Wire) -> Slot {
     if wire.is_range() { Slot::payload(0..0) } else { Slot::bits(0) }
+}
+
+/// Whether a bound was met: what lies behind it has not been read and may be of any kind.
+fn is_bound(cause: Cause) -> bool {
+    matches!(cause, Cause::TooManyPoints | Cause::TooManyElements | Cause::TooManySteps)
 }

@@ -88,6 +88,55 @@ fn elements_of_points_may_be_of_several_kinds() {
     assert!(detail.contains("a string where the schema has a number"), "{detail}");
 }
 
+/// A mapping of samples in units, each with its tag.
+fn samples_in_units(when: &str) -> Set {
+    let schema =
+        "{\"type\": \"object\", \"properties\": {\"units\": {\"type\": \"array\", \"items\":
+        {\"type\": \"object\", \"properties\": {\"u\": {\"type\": \"string\"}, \"samples\":
+        {\"type\": \"array\", \"items\": {\"type\": \"object\", \"properties\":
+        {\"kind\": {\"type\": \"string\"}, \"v\": {\"type\": \"number\"}}}}}}}}}";
+    let rest = format!(
+        "schema = \"m.schema.json\"\nmeasurement = \"m\"\ntags = [\"vin\", \"u\"]\n\
+         points = \"units.samples\"\nwhen = '{when}'\n"
+    );
+    Set::new(&[("m.schema.json", schema), ("m.toml", &set::mapping("json", &rest))])
+}
+
+#[test]
+fn elements_of_lists_in_lists_may_be_of_several_kinds() {
+    let mut set = samples_in_units("kind == \"n\"");
+    // A sample of another kind, a unit that does not suit and holds no other, and one behind it.
+    let payload = br#"{"units":[
+        {"u":"a","samples":[{"kind":"s","v":"x"},{"kind":"n","v":1}]},
+        {"samples":[{"kind":"s","v":"x"},{"kind":"t"}],"u":7},
+        {"u":"b","samples":[{"v":"y","kind":"s"},{"kind":"n","v":2}]}]}"#;
+    assert_eq!(
+        set.lines(payload),
+        "m,vin=V1,units_u=a kind=\"n\",v=1\nm,vin=V1,units_u=b kind=\"n\",v=2\n"
+    );
+    assert_eq!(set.run(TOPIC, payload).0.points_filtered, 3);
+    // Its own kind must suit, and so must all around it.
+    for payload in [
+        r#"{"units":[{"samples":[{"kind":"s"},{"kind":"n","v":1}],"u":7}]}"#,
+        r#"{"units":[{"u":"a","samples":[{"kind":"s","v":"x"},{"kind":"n","v":"y"}]}]}"#,
+        r#"{"units":[7,{"u":"a","samples":[{"kind":"n","v":1}]}]}"#,
+        r#"{"units":[{"u":"a","samples":[7,{"kind":"n","v":1}]}]}"#,
+    ] {
+        assert_eq!(set.failure(payload.as_bytes()).0, Cause::PayloadMismatch, "{payload}");
+    }
+}
+
+#[test]
+fn a_list_around_the_points_may_tell_their_kind() {
+    let mut set = samples_in_units("u == \"a\"");
+    let payload = br#"{"units":[{"u":"b","samples":[{"v":"x"},{"v":"y"}]},
+        {"u":"a","samples":[{"v":1}]},{"u":"b","samples":[{"v":"x"}]}]}"#;
+    assert_eq!(set.lines(payload), "m,vin=V1,units_u=a v=1\n");
+    assert_eq!(set.run(TOPIC, payload).0.points_filtered, 3);
+    let own = br#"{"units":[{"u":"b","samples":[{"v":"x"}]},{"u":"a","samples":[{"v":"y"}]}]}"#;
+    assert_eq!(set.failure(own).0, Cause::PayloadMismatch);
+}
+
 #[test]
 fn protobuf_messages_of_another_type_are_left_out_too() {
     let proto = proto3(

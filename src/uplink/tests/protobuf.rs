@@ -226,10 +226,12 @@ fn what_a_tag_a_time_or_a_vehicle_cannot_be_is_a_dead_letter() {
     let tagged = "tags = [\"vin\", \"tag\"]";
     let unwritable = "tag `tag`: a tag holds CR, LF, TAB or NUL, or a backslash before a separator or at its end";
     for text in ["a\\nb", "a\\rb", "a\\u0000b", "a\\tb", "a\\\\", "a\\\\,b", "a\\\\\\\\b"] {
-        check(tagged, &format!("{{\"tag\": \"{text}\"}}"), Cause::TagInvalid, unwritable);
+        let told = format!("{unwritable}: {}", text.replace("\\u0000", "\\0"));
+        check(tagged, &format!("{{\"tag\": \"{text}\"}}"), Cause::TagInvalid, &told);
     }
     let long = format!("{{\"tag\": \"{}\"}}", "x".repeat(257));
-    check(tagged, &long, Cause::TagInvalid, "tag `tag`: a tag is over its bound");
+    let told = format!("tag `tag`: a tag is over its bound: {}…", "x".repeat(48));
+    check(tagged, &long, Cause::TagInvalid, &told);
     let timed = "time = { field = \"at\", unit = \"s\" }";
     check(
         timed,

@@ -1,0 +1,183 @@
+//! `points` → the lists that it leads through.
+//!
+//! A path may lead through several lists, as from units to their signals to the samples of each: a
+//! point is an element of the last. A payload that is a list itself is the outermost one, and then
+//! `points` may be absent. A map of records is a list whose elements have a key.
+
+use super::{
+    build::{Build, Told},
+    paths::{Path, Paths, Segment, Side, is_a, quoted, segments, unquoted},
+};
+use crate::{
+    mapping::file::Placed,
+    schema::{Kind, Member, Presence, RecordIdx, Scalar, Top},
+};
+
+/// How many lists may lie in each other: each of them is walked over once more.
+const LEVELS_MAX: usize = 8;
+
+/// What the key of a map of points is called unless `point-key` says so.
+const KEY_NAME: &str = "key";
+
+/// One list that `points` leads through.
+#[derive(Clone, Debug)]
+pub(super) struct PointsLevel {
+    /// Its path in the element, or the message, that holds it; empty for the payload itself.
+    pub(super) name: String,
+    /// Its path from the payload on.
+    pub(super) full: String,
+    /// What an element is.
+    pub(super) record: RecordIdx,
+    /// The key of an element, as if it were a member of it.
+    pub(super) key: Option<Member>,
+}
+
+impl PointsLevel {
+    /// What of a path lies in the element, if the path goes through the list.
+    pub(super) fn through<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let plain = unquoted(&self.full);
+        let spelled = [Some(self.full.as_str()), plain.as_deref()].into_iter().flatten();
+        let mut spelled = spelled.filter(|full| !full.is_empty());
+        spelled.find_map(|full| path.strip_prefix(full)?.strip_prefix('.'))
+    }
+}
+
+/// A list found on the way: its path, its record, its key.
+type List = (String, RecordIdx, Option<Scalar>);
+
+impl Build<'_> {
+    /// The lists that `points` leads through.
+    pub(super) fn points(&mut self) -> Vec<PointsLevel> {
+        let shape = self.paths.shape;
+        let mut lists: Vec<List> = Vec::new();
+        match shape.top {
+            Top::Record => {}
+            Top::Records => lists.push((String::new(), shape.root, None)),
+            Top::RecordMap => lists.push((String::new(), shape.root, Some(Scalar::String))),
+        }
+        if let Some(points) = &self.text.points
+            && !self.paths.lists(shape.root, &segments(&points.value), "", &mut lists)
+        {
+            let what = self.no_points(points);
+            self.told.push((points.line, format!("`points`: {what}")));
+            lists.clear();
+        }
+        if let Some(points) = self.text.points.as_ref().filter(|_| lists.len() > LEVELS_MAX) {
+            let what = format!("`points`: it leads through more than {LEVELS_MAX} lists");
+            self.told.push((points.line, what));
+        }
+        let last_map = lists.iter().rposition(|(_, _, key)| key.is_some());
+        if let (Some(key), None) = (&self.text.point_key, last_map) {
+            let what = "remove `point-key`: `points` leads through no map, so there is no key";
+            self.told.push((key.name.line, what.to_owned()));
+        }
+        let mut levels: Vec<PointsLevel> = Vec::new();
+        for (index, (name, record, key)) in lists.into_iter().enumerate() {
+            let full = match levels.last().map_or("", |level| &level.full) {
+                "" => name.clone(),
+                around => format!("{around}.{name}"),
+            };
+            let own = self.text.point_key.as_ref().filter(|_| last_map == Some(index));
+            let key_name = own.map_or(KEY_NAME, |key| &key.name.value);
+            let key = key.map(|scalar| Member {
+                name: key_name.to_owned(),
+                kind: Kind::Scalar(scalar),
+                presence: Presence::Explicit,
+            });
+            levels.push(PointsLevel { name, full, record, key });
+        }
+        levels
+    }
+
+    /// Why `points` names no list.
+    fn no_points(&self, points: &Placed<String>) -> String {
+        let without_points = Paths { shape: self.paths.shape, levels: Vec::new() };
+        match without_points.find(&points.value) {
+            Ok(found) => format!(
+                "`{}` {}; it must be a list or a map of records",
+                points.value,
+                is_a(&found.member)
+            ),
+            Err(what) => what,
+        }
+    }
+
+    /// The keys of maps that nothing else asks for: they are tags, so that points of one time do
+    /// not meet in one series; or one is a field, where the mapping says so.
+    pub(super) fn point_keys(&mut self) -> Vec<(Placed<String>, Path, Scalar)> {
+        let mut tags = Vec::new();
+        let line = self.text.points.as_ref().map_or(self.text.line, |points| points.line);
+        for (index, level) in self.paths.levels.iter().enumerate() {
+            let Some(Member { name, kind: Kind::Scalar(scalar), .. }) = &level.key else {
+                continue;
+            };
+            let path = (Side::of_level(index), quoted(name));
+            let own = self.text.point_key.as_ref().filter(|key| key.name.value == *name);
+            if self.taken.contains(&path) || own.is_some_and(|key| key.is_field) {
+                continue;
+            }
+            let line = own.map_or(line, |key| key.name.line);
+            tags.push((Placed { value: name.clone(), line }, path, scalar.clone()));
+        }
+        for (_, path, _) in &tags {
+            self.wanted.insert(path.clone());
+            self.taken.insert(path.clone());
+        }
+        tags
+    }
+
+    /// Values of lists on the way that are not written, because nothing names them.
+    pub(super) fn left_out(&self, paths: &[String]) -> Told {
+        let line = self.text.points.as_ref().map_or(self.text.line, |points| points.line);
+        let told = paths.iter().map(|path| {
+            let what = format!(
+                "`{path}` lies in a list on the way to `points` and is not written; name it in \
+                 `tags` or in `fields.rename`, or exclude it"
+            );
+            (line, what)
+        });
+        told.collect()
+    }
+}
+
+impl Paths<'_> {
+    /// Adds the lists that lie on a path which ends at one of them; whether it does.
+    fn lists(
+        &self,
+        record: RecordIdx,
+        segments: &[Segment],
+        before: &str,
+        into: &mut Vec<List>,
+    ) -> bool {
+        let members = &self.shape.records[record.0].members;
+        let mut name = String::new();
+        for (index, segment) in segments.iter().enumerate() {
+            if index > 0 {
+                if segment.is_quoted || segments[0].is_quoted {
+                    return false;
+                }
+                name.push('.');
+            }
+            name.push_str(&segment.name);
+            let Some(member) = members.iter().find(|member| member.name == name) else { continue };
+            let path = match before {
+                "" => quoted(&name),
+                before => format!("{before}.{}", quoted(&name)),
+            };
+            let rest = &segments[index + 1..];
+            let (inner, key) = match &member.kind {
+                Kind::Record(inner) if self.lists(*inner, rest, &path, into) => return true,
+                Kind::Records(inner) => (*inner, None),
+                Kind::RecordMap { key, record } => (*record, Some(key.clone())),
+                _ => continue,
+            };
+            let known = into.len();
+            into.push((path, inner, key));
+            if rest.is_empty() || self.lists(inner, rest, "", into) {
+                return true;
+            }
+            into.truncate(known);
+        }
+        false
+    }
+}
