@@ -8,8 +8,8 @@
 //!   the status: every fault is HTTP 500. A code that is not known to be about a line is waited
 //!   out; no line is set aside for it.
 //! - TE-2: no line is sent that the server would take in silence and mean otherwise, or that was
-//!   seen to end it ([`unsendable()`]): a long tag value corrupts its memory, a line that begins with
-//!   `#` is skipped, a time of `0` or none means now, NaN makes every answer that holds it
+//!   seen to end it ([`unsendable()`]): a long tag value corrupts its memory, a line that begins
+//!   with `#` is skipped, a time of `0` or none means now, NaN makes every answer that holds it
 //!   unreadable.
 //! - TE-3: no line is sent into a database of another precision than nanoseconds
 //!   ([`DatabaseCheck`]): its times would be cut, and points of one cut moment overwrite each

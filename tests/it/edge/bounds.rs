@@ -109,6 +109,7 @@ fn silent_sockets_do_not_keep_a_vehicle_out_and_the_longest_silent_goes() {
     let appliance = Setup::new()
         .store2(&store.url(), "token")
         .set("mqtt.admission.silent-per-address-max", "50")
+        .set("mqtt.connect-timeout", "10m")
         .start();
     let mut silent: Vec<TcpStream> = (0..400)
         .map(|_| {
