@@ -110,7 +110,7 @@ impl Vehicles {
         let room = len.next_multiple_of(STEP);
         let place = vehicle.lines.iter().position(|kept| kept.mapping == last.mapping);
         let held = place.map_or(0, |place| vehicle.lines[place].line.capacity());
-        let unkept = if len == 0 || len > limits.line_bytes_max {
+        let not_kept = if len == 0 || len > limits.line_bytes_max {
             NotKept::LineBytes
         } else if len > held && self.bytes - held + room > limits.bytes_max {
             NotKept::Bytes
@@ -138,7 +138,7 @@ impl Vehicles {
             vehicle.lines.swap_remove(place);
             self.bytes -= held;
         }
-        Err(unkept)
+        Err(not_kept)
     }
 
     /// A vehicle's last lines, and when it was seen; nothing if it is not carried.
