@@ -92,3 +92,33 @@ fn kinds_on_one_topic_are_acknowledged_without_a_dead_letter() {
     assert_eq!(rows(&appliance, "SELECT data_lat FROM gps"), json!([[52.5]]));
     assert_eq!(rows(&appliance, "SELECT data FROM odo"), json!([[123_456.0]]));
 }
+
+/// `d3-no-points-no-word`: a list of points that is absent or empty is told, and counted apart from
+/// what a filter left out.
+#[test]
+fn a_message_without_points_is_told_with_the_list_that_it_lacks() {
+    let schema = r#"{"type":"object","properties":{"model":{"type":"string"},"samples":
+        {"type":"array","items":{"type":"object","properties":
+            {"at":{"type":"integer"},"speed":{"type":"number"}}}}}}"#;
+    let mapping = "[[mapping]]\nname = \"q\"\ntopic = \"q/{vin}\"\nformat = \"json\"\n\
+                   schema = \"m.schema.json\"\nmeasurement = \"q\"\nvehicle = \"{vin}\"\n\
+                   tags = [\"vin\"]\npoints = \"samples\"\n\
+                   time = { field = \"at\", unit = \"ms\" }\n";
+    let setup = Setup::new().schema("m.schema.json", schema).schema("m.toml", mapping);
+    let empty = r#"{"model":"x","samples":[]}"#;
+    let absent = r#"{"model":"x","sample":[{"at":1795161600000,"speed":1}]}"#;
+    for (payload, told) in [(empty, "is empty"), (absent, "is absent")] {
+        let file = setup.data().parent().unwrap().join("d3.json");
+        fs::write(&file, payload).unwrap();
+        let decode = ["decode", "--topic", "q/V1", file.to_str().unwrap()];
+        let output = setup.command(&decode).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(&format!("no points: `samples` {told}")), "{error}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{error}");
+    }
+    let appliance = setup.start();
+    publish(&appliance, "q/V1", empty);
+    publish(&appliance, "q/V1", absent);
+    let name = "fleetline_uplink_left_out_values_total{reason=\"no-points\"}";
+    until("both are counted", Duration::from_mins(1), || appliance.metric(name) == Some(2.0));
+}
