@@ -279,7 +279,7 @@ pub fn schemas(data: &[u8]) {
 }
 
 /// What makes parsers go deep, or round in a circle.
-const TRAPS: [&str; 12] = [
+const TRAPS: [&str; 20] = [
     "{",
     "[",
     "(",
@@ -292,6 +292,14 @@ const TRAPS: [&str; 12] = [
     "{\"type\": \"array\", \"items\": ",
     "import \"telemetry.proto\"; ",
     "\"type\": \"fleet.v1.Telemetry\", ",
+    ".a",
+    "option (a).b",
+    "[(a) = {",
+    "not ",
+    "{\"anyOf\": [{\"type\": \"null\"}, ",
+    "\"allOf\": [{\"$ref\": \"#\"}], ",
+    "{\"prefixItems\": [",
+    "optional group A = 1 { ",
 ];
 
 /// Changes one file.

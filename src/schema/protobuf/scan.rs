@@ -7,7 +7,10 @@
 use crate::schema::{Problem, Source};
 
 /// How deep brackets of any kind may nest: messages up to 31, and options within.
-const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = 48;
+
+/// How many parts a name may have: prost-reflect goes down one call a part of an option's name.
+const NAME_PARTS_MAX: usize = 64;
 
 /// One `import`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,7 @@ pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
     let problem = |at, what: &str| Err(source.problem(at, what));
     let mut imports = Vec::new();
     let mut depth = 0_usize;
+    let mut parts = 0;
     let mut statement: Vec<Token<'_>> = Vec::new();
     while let Some((at, token)) = scan.next() {
         match token {
@@ -41,6 +45,15 @@ pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
         }
         if depth > DEPTH_MAX {
             return problem(at, &format!("nests deeper than {DEPTH_MAX} brackets"));
+        }
+        parts = match token {
+            Token::Word(word) => parts + word.split('.').count(),
+            // Those of an extension are part of an option's name.
+            Token::Sign('(' | ')') => parts,
+            Token::Sign(_) | Token::Text(_) => 0,
+        };
+        if parts > NAME_PARTS_MAX {
+            return problem(at, &format!("has a name of more than {NAME_PARTS_MAX} parts"));
         }
         if token == Token::Sign(';') || token == Token::Sign('}') {
             if let Some(name) = import(&statement) {
@@ -180,7 +193,12 @@ mod tests {
     #[test]
     fn what_protox_cannot_be_given_is_told() {
         let deep = format!("message A {{\n{}", "{".repeat(100_000));
-        assert_eq!(scanned(&deep).unwrap_err(), "x.proto:2: nests deeper than 64 brackets");
+        assert_eq!(scanned(&deep).unwrap_err(), "x.proto:2: nests deeper than 48 brackets");
+        let long = "x.proto:2: has a name of more than 64 parts";
+        for name in [format!("(o){}", ".a".repeat(100_000)), "(o).".repeat(100_000)] {
+            let text = format!("message M {{\noption {name} = 1; }}");
+            assert_eq!(scanned(&text).unwrap_err(), long);
+        }
         let edition = scanned("// x\nedition = \"2023\";").unwrap_err();
         assert!(edition.starts_with("x.proto:2: editions of protobuf cannot be read;"));
         let named = "message M { edition edition = 1; }\n";
