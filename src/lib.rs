@@ -22,6 +22,7 @@
 //! - [`sink`]: spool → store: batches, retries, the cursor.
 //! - [`dead_letter`]: what could not be decoded, mapped or accepted.
 //! - [`query`]: a portable question → each store's language → rows.
+//! - [`auth`]: who may come in, and what they may do.
 //! - [`mqtt`]: the vehicle edge.
 //! - [`http`]: the operator edge.
 //! - [`simulator`]: a fleet that drives, for trials, load tests and the demo.
@@ -34,9 +35,10 @@
 //! `telemetry` and `env` take [`model`]; `schema` takes `telemetry`; `mapping` takes `schema`;
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
 //! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
-//! `query` takes `store`; `mqtt` takes `uplink`; `http` takes `telemetry` and `query`; `simulator`
-//! takes `schema`, `mapping` and of `mqtt` only the codec, `wire`; `config` takes every room's
-//! options; `app`, `cli` and `main` take everything.
+//! `query` takes `store`; `auth` takes `telemetry` and `env`; `mqtt` takes `uplink` and `auth`;
+//! `http` takes `telemetry`, `query` and `auth`; `simulator` takes `schema`, `mapping` and of
+//! `mqtt` only the codec, `wire`; `config` takes every room's options; `app`, `cli` and `main` take
+//! everything.
 //!
 //! What is absent is the architecture: `uplink` and `sink` meet only through bytes on disk; `spool`
 //! does not know what an entry means; `mqtt` and `http` know neither each other nor a database;
@@ -53,6 +55,7 @@
 //! | SK-1 to SK-4 | [`sink`] | the cursor, order, requests in flight, what waits |
 //! | AK-1 to AK-4 | [`store`] | a question reads, its parameters are data, it is bounded, never cut |
 //! | QY-1 to QY-4 | [`query`] | types, order, pages and rows of a portable answer |
+//! | AU-1 to AU-3 | [`auth`] | names, refusal where no rule allows, the server's own topics |
 //! | DL-1 to DL-3 | [`dead_letter`] | ids, nothing dropped, bytes kept |
 //! | PR-1, PR-2 | [`model`], [`mqtt`] | a vehicle is there while a session is; last lines are last |
 //! | MQ-1 to MQ-3 | [`mqtt`] | order of acknowledgements, numbering, receive maximum |
@@ -61,6 +64,7 @@
 //! | CF-1 to CF-3 | [`config`] | nothing clamped, nothing ignored, no secret printed |
 
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod dead_letter;

@@ -14,6 +14,7 @@ use super::{
     watch::{Asked, Requests, Signals, Until},
 };
 use crate::{
+    auth::{Access, FileProblems},
     config::Resolved,
     dead_letter,
     env::{
@@ -22,7 +23,7 @@ use crate::{
     },
     http, mapping,
     model::Catalog,
-    mqtt::{Edge, StartError},
+    mqtt::{Edge, Others, StartError},
     query,
     sink::{self, Sink},
     store::{Store, StoreError},
@@ -71,6 +72,9 @@ pub enum RunError {
     /// Something is wrong in the schemas or mappings: the message lists all of it.
     #[error("{0}")]
     Schemas(mapping::LoadErrors),
+    /// Something is wrong in the files of `[auth]`: the message lists all of it.
+    #[error("{0}")]
+    Auth(FileProblems),
     /// The client for the database cannot be built.
     #[error("the store's client cannot be built")]
     Store(#[source] StoreError),
@@ -132,6 +136,7 @@ pub fn run(
 struct Appliance {
     ready: Ready,
     mappings: Mappings,
+    access: Arc<Access>,
     metrics: Arc<Metrics>,
     fleet: Fleet,
     machine: Machine,
@@ -155,6 +160,7 @@ impl Appliance {
         let data_dir = DataDir::open(Arc::clone(&ground.disk), &offline.data_dir, offline.shards)
             .map_err(RunError::DataDir)?;
         let mappings = Mappings::load(&offline.mapping).map_err(RunError::Schemas)?;
+        let access = Arc::new(Access::load(&offline.auth).map_err(RunError::Auth)?);
         let catalog = Arc::clone(&mappings.catalog);
         let (lanes, shards) = ground.lanes(resolved)?;
         let letters = ground.letters(resolved)?;
@@ -168,7 +174,8 @@ impl Appliance {
             runtime.block_on(serve_operators(state, &resolved.http, &ground.supervisor))?;
         let parts = ground.intake(resolved, &mappings.plans, &lanes, &letters);
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
-        let edge = Edge::start(&resolved.mqtt, &parts, presence, workers, &ground.supervisor)
+        let others = Others { presence, workers, access: Arc::clone(&access) };
+        let edge = Edge::start(&resolved.mqtt, &parts, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
         edge_health.set(Health::Ready);
         let ready = Ready { mqtt: edge.addresses().to_vec(), http: address };
@@ -176,6 +183,7 @@ impl Appliance {
         Ok(Self {
             ready,
             mappings,
+            access,
             fleet,
             machine: Machine::new(Arc::clone(&ground.clock), ground.board),
             edge_health,
@@ -201,12 +209,23 @@ impl Appliance {
             tokio::select! {
                 asked = requests.next() => match asked {
                     Asked::Stop => return None,
-                    Asked::Reload => self.mappings.reload(),
+                    Asked::Reload => self.reload(),
                 },
                 _ = measure.tick() => self.measure(),
                 _ = look.tick() => self.machine.look(),
                 name = self.supervisor.ended_unasked() => return Some(name),
                 () = self.sink.watch() => return Some("sink".to_owned()),
+            }
+        }
+    }
+
+    /// Reads anew what the operator may change while we run.
+    fn reload(&self) {
+        self.mappings.reload();
+        match self.access.reload() {
+            Ok(()) => tracing::info!("files of [auth] loaded anew"),
+            Err(problems) => {
+                tracing::error!(%problems, "files of [auth] not loaded, what they said before holds");
             }
         }
     }

@@ -7,7 +7,10 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{config::ResolveErrors, mapping::LoadErrors, schema::Problem, telemetry::Chain};
+use crate::{
+    auth::FileProblems, config::ResolveErrors, mapping::LoadErrors, schema::Problem,
+    telemetry::Chain,
+};
 
 /// Why a command failed; decides the exit code.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(super) enum Failure {
     Configuration(ResolveErrors),
     /// Schemas or mappings below this folder are wrong: exit code 2.
     Schemas(PathBuf, LoadErrors),
+    /// Files that the configuration names are wrong: exit code 2.
+    Files(FileProblems),
     /// It could not be done: exit code 1.
     Failed(Box<dyn Error + Send + Sync>),
     /// It could not be done, or something is wrong, and standard error or the answer says so
@@ -44,7 +49,9 @@ impl Failure {
     /// 0 done, 1 failed, 2 wrong usage or configuration.
     pub(super) fn code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Configuration(_) | Self::Schemas(..) => ExitCode::from(2),
+            Self::Usage(_) | Self::Configuration(_) | Self::Schemas(..) | Self::Files(_) => {
+                ExitCode::from(2)
+            }
             Self::Failed(_) => ExitCode::from(1),
             Self::Reported(code) => ExitCode::from(*code),
             Self::Closed => ExitCode::SUCCESS,
@@ -68,6 +75,7 @@ impl fmt::Display for Failure {
             Self::Schemas(dir, errors) => {
                 f.write_str(&schema_problems(dir, &errors.problems).join("\n"))
             }
+            Self::Files(problems) => problems.fmt(f),
             Self::Failed(error) => Chain(error.as_ref()).fmt(f),
             Self::Reported(_) | Self::Closed => Ok(()),
         }

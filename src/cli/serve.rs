@@ -14,8 +14,8 @@ use crate::{
 /// Runs the appliance: vehicles in, lines out
 ///
 /// Prints one line to standard output when every listener is up; the log goes to standard error.
-/// SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP loads schemas and
-/// mappings anew.
+/// SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP loads schemas,
+/// mappings and the files of `[auth]` anew.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline serve --config config/fleetline.toml
@@ -65,6 +65,7 @@ pub(in crate::cli) fn outcome(
         Ok(Stopped::ThreadDied { name }) => Err(Failure::failed(ThreadDied { name })),
         Ok(asked @ Stopped::Asked { .. }) => Ok(asked),
         Err(RunError::Schemas(errors)) => Err(Failure::Schemas(schemas, errors)),
+        Err(RunError::Auth(problems)) => Err(Failure::Files(problems)),
         Err(error) => Err(Failure::failed(error)),
     }
 }

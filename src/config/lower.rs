@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    auth,
     config::{
         check::Findings,
         resolve::{Offline, Resolved, SpoolOptions},
@@ -61,6 +62,7 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
                 entries_max: settings.number_usize("schemas.entries-max"),
             },
         },
+        auth: auth(settings),
         limits: limits(settings, kind),
         log: LogOptions {
             filter: settings.text("telemetry.log"),
@@ -69,6 +71,14 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
                 _ => LogFormat::Text,
             },
         },
+    }
+}
+
+fn auth(settings: &Settings) -> auth::Options {
+    let file = |key: &str| settings.text_if_any(key).filter(|path| !path.is_empty());
+    auth::Options {
+        rules: file("auth.rules").map(PathBuf::from),
+        file_bytes_max: settings.number("auth.file-size-max"),
     }
 }
 

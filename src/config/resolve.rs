@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    auth,
     config::{
         check::{self, Findings, Scope},
         lower::{lower, lower_offline},
@@ -91,6 +92,8 @@ pub struct Offline {
     pub dialect: LineDialect,
     /// Where schemas and mappings are.
     pub mapping: mapping::Options,
+    /// Who may come in.
+    pub auth: auth::Options,
     /// The bounds of one message.
     pub limits: uplink::Limits,
     /// The log of this process.

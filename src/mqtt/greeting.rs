@@ -19,7 +19,7 @@ use super::{
     wire::{Kind, Version, peek},
     worker::{Client, SlotKey, Worker},
 };
-use crate::model::Protocol;
+use crate::{auth::Identity, model::Protocol};
 
 /// Serves one accepted socket until it ends.
 pub(super) async fn serve(io: Io, worker: Rc<Worker>) {
@@ -70,7 +70,8 @@ async fn greet(io: &Io, worker: &Rc<Worker>, key: SlotKey) -> Result<(), &'stati
     let terms =
         Terms { version, keep_alive: accepted.keep_alive, asked_to_last: accepted.asked_to_last };
     let session = Session::new(terms, worker.limits().session, worker.tick());
-    let client = Client::new(accepted.client_id.into(), accepted.protocol, session, worker.wall());
+    let identity = Identity::anonymous(accepted.client_id.into());
+    let client = Client::new(identity, accepted.protocol, session, worker.wall());
     worker.connected(key, client);
     Ok(())
 }

@@ -195,6 +195,9 @@ impl Live {
             Action::Refuse(publish) => {
                 (publish, Ok(worker.intake.borrow_mut().pass(MessageOutcome::Refused)))
             }
+            Action::Clear(publish) | Action::Take(publish) if !self.may(client, &publish) => {
+                (publish, Ok(worker.intake.borrow_mut().pass(MessageOutcome::Refused)))
+            }
             Action::Clear(publish) => {
                 let topic = client.session.topic(&publish);
                 let taken = worker.intake.borrow_mut().clear(topic, &mut client.memo);
@@ -209,6 +212,13 @@ impl Live {
         }
         client.session.queue(&publish, taken.waits, taken.outcome);
         Ok(Ok(()))
+    }
+
+    /// Whether the rules let it publish that.
+    fn may(&self, client: &mut Client, publish: &Publish<'_>) -> bool {
+        let Client { session, identity, publish_memo, .. } = client;
+        let access = &self.worker.shared().access;
+        publish_memo.may_publish(access, identity, session.topic(publish))
     }
 
     /// Takes a publish in, if there is memory for it.

@@ -82,6 +82,6 @@ mod vehicles;
 pub(crate) mod wire;
 mod worker;
 
-pub use listen::{Edge, StartError};
+pub use listen::{Edge, Others, StartError};
 pub use options::Options;
 pub use worker::Workers;

@@ -9,6 +9,7 @@
     reason = "a test stops at the first surprise, reads files and clocks as it likes, and says so"
 )]
 
+mod access;
 mod answers;
 mod bad_disk;
 mod commands;

@@ -1,6 +1,7 @@
 //! `check`: is everything that was written right, and does what it names answer?
 
 mod online;
+mod rules;
 mod run;
 
 pub(super) use run::{Arguments, no_key, run};

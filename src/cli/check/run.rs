@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::online;
+use super::{online, rules};
 use crate::{
     app,
+    auth::{FileProblem, Rules},
     cli::{
         failure::{Failure, schema_problems},
         output::{Output, complain},
@@ -27,7 +28,8 @@ use crate::{
 #[command(after_help = "Examples:
   fleetline check --config config/fleetline.toml
   fleetline check --config config/fleetline.toml --online
-  fleetline check --payload sample.bin --topic vehicles/VIN1/telemetry")]
+  fleetline check --payload sample.bin --topic vehicles/VIN1/telemetry
+  fleetline check --rules VIN1 subscribe 'vehicles/VIN1/#'")]
 pub(in crate::cli) struct Arguments {
     /// Asks the store, too: reachable, authorised, database there; and holds descriptors and disk
     /// against the configuration
@@ -42,6 +44,14 @@ pub(in crate::cli) struct Arguments {
     /// The content type of an MQTT 5.0 message
     #[arg(long, value_name = "TYPE", requires = "payload")]
     content_type: Option<String>,
+    /// Tells which access rule decides what a user may do, and nothing else: a user name (`-`:
+    /// nobody known), publish or subscribe, and a topic or filter; exit code 1 if it is refused
+    #[arg(long, num_args = 3, value_names = ["USER", "ACTION", "TOPIC"],
+          conflicts_with_all = ["online", "payload"], allow_hyphen_values = true)]
+    rules: Option<Vec<String>>,
+    /// The client identifier for --rules; the user name unless said
+    #[arg(long, value_name = "ID", requires = "rules")]
+    client_id: Option<String>,
     /// One JSON object: whether all is well, every problem and every warning
     #[arg(long)]
     json: bool,
@@ -54,6 +64,10 @@ pub(in crate::cli) fn run(
     sources: &Sources,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    if let Some(question) = &arguments.rules {
+        let client_id = arguments.client_id.as_deref();
+        return rules::explain(question, client_id, sources, arguments.json, output);
+    }
     let mut problems: Vec<String> = Vec::new();
     let mut warnings: Vec<String> = Vec::new();
     // Schemas are looked at even if the appliance could not start, as long as it is known where
@@ -95,6 +109,9 @@ pub(in crate::cli) fn run(
                 trials = tried(arguments, &offline, &plans)?;
             }
             Err(errors) => problems.extend(schema_problems(dir, &errors.problems)),
+        }
+        if let Err(wrong) = Rules::load(&offline.auth) {
+            problems.extend(wrong.0.iter().map(FileProblem::to_string));
         }
         problems.extend(app::look_into(&offline));
     }

@@ -1,5 +1,6 @@
 //! The keys of what listens: vehicles and operators.
 
+use super::auth::AUTH;
 use crate::config::key::{Key, Kind, key};
 
 /// In the order of the reference: mqtt, auth, http, query.
@@ -131,14 +132,6 @@ const MQTT: &[Key] = &[
         .min("1", "a client may be slow to say its CONNECT")
         .max("10000000", "each costs a descriptor"),
 ];
-
-const AUTH: &[Key] = &[key(
-    "auth.anonymous",
-    Kind::Bool,
-    "Lets anyone in, vehicles and operators alike, from everywhere. Without it only loopback \
-     may be listened on.",
-)
-.default("false")];
 
 const HTTP: &[Key] = &[
     key("http.listen", Kind::Address, "Where operators connect; port 0 takes any free one.")

@@ -1,9 +1,10 @@
 //! Every key there is: one table, from which parsing, overrides, bounds and the reference come.
 //!
-//! A key is declared once, in `edge` or `stages`, with its kind, default, bounds and documentation,
-//! and asked for by its path where it is lowered into a stage's options. Adding one is those two
-//! lines. Bounds carry the reason they are there, because a refused value prints it.
+//! A key is declared once, in `edge`, `auth` or `stages`, with its kind, default, bounds and
+//! documentation, and asked for by its path where it is lowered into a stage's options. Adding one
+//! is those two lines. Bounds carry the reason they are there, because a refused value prints it.
 
+mod auth;
 mod edge;
 mod lookup;
 mod stages;

@@ -3,4 +3,4 @@
 mod server;
 mod socket;
 
-pub use server::{Edge, StartError};
+pub use server::{Edge, Others, StartError};

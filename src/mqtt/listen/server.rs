@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use super::socket::Sockets;
 use crate::{
+    auth::Access,
     env::Supervisor,
     model::{Presence, SilentPeers},
     mqtt::{
@@ -62,6 +63,17 @@ pub struct Edge {
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
+/// What the edge shares with the rest of the appliance.
+#[derive(Debug)]
+pub struct Others {
+    /// Filled by the sessions.
+    pub presence: Arc<Presence>,
+    /// Joined by the workers.
+    pub workers: Arc<Workers>,
+    /// Says what sessions may do.
+    pub access: Arc<Access>,
+}
+
 /// Connections that wait to be accepted; what the kernel allows by default.
 const BACKLOG: i32 = 4096;
 /// Bytes of a connection that wait to be handled, past which its socket is not read; the other two
@@ -71,15 +83,14 @@ const READ_BUFFER: (usize, usize, usize) = (16 * 1024, 1024, 0);
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 impl Edge {
-    /// Listens on every address and starts the workers, who fill `presence` and join `workers`.
+    /// Listens on every address and starts the workers.
     ///
     /// # Errors
     /// The first address that cannot be listened on.
     pub fn start(
         options: &Options,
         parts: &IntakeParts,
-        presence: Arc<Presence>,
-        workers: Arc<Workers>,
+        others: Others,
         supervisor: &Supervisor,
     ) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
@@ -95,10 +106,11 @@ impl Edge {
             metrics: Arc::clone(&parts.metrics),
             clock: Arc::clone(&parts.clock),
             supervisor: supervisor.clone(),
-            presence,
+            presence: others.presence,
+            access: others.access,
             registry: ClientRegistry::default(),
             silent: SilentPeers::new(options.silent_max, options.silent_per_address_max),
-            workers,
+            workers: others.workers,
             live: 0.into(),
             assigned: 0.into(),
             told_will: false.into(),

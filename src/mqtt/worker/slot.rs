@@ -6,6 +6,7 @@ use ntex::task::LocalWaker;
 use ntex_io::IoRef;
 
 use crate::{
+    auth::{Identity, PublishMemo},
     model::{
         Presence, Protocol, SessionAnswer, SessionFacts, SessionId, SessionQuestion, UnixNanos,
     },
@@ -135,6 +136,9 @@ impl Socket {
 pub(in crate::mqtt) struct Client {
     /// Shared with the registry of client identifiers.
     pub(in crate::mqtt) id: Arc<str>,
+    /// Who it is; what it may do is asked of `Shared::access`.
+    pub(in crate::mqtt) identity: Identity,
+    pub(in crate::mqtt) publish_memo: PublishMemo,
     pub(in crate::mqtt) protocol: Protocol,
     pub(in crate::mqtt) session: Session,
     pub(in crate::mqtt) memo: TopicMemo,
@@ -153,13 +157,14 @@ pub(super) struct Moment<'a> {
 
 impl Client {
     pub(in crate::mqtt) fn new(
-        id: Arc<str>,
+        identity: Identity,
         protocol: Protocol,
         session: Session,
         connected_at: UnixNanos,
     ) -> Self {
-        let memo = TopicMemo::default();
-        Self { id, protocol, session, memo, connected_at, vehicles: None }
+        let (memo, publish_memo) = Default::default();
+        let id = Arc::clone(identity.client_id());
+        Self { id, identity, publish_memo, protocol, session, memo, connected_at, vehicles: None }
     }
 
     /// Keeps a line that is durable, and makes its vehicle present if it was not.
@@ -232,7 +237,7 @@ mod tests {
             packet_ticks: 1,
         };
         let session = Session::new(terms, limits, Tick(0));
-        Client::new("c".into(), Protocol::V5, session, UnixNanos(1))
+        Client::new(Identity::anonymous("c".into()), Protocol::V5, session, UnixNanos(1))
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::{
     slot::{Client, Hold, Moment, Slab, Slot, SlotKey, Socket},
 };
 use crate::{
+    auth::Access,
     env::{Clock, Supervisor},
     model::{
         Presence, SessionAnswer, SessionId, SessionQuestion, SilentPeers, SilentTicket, UnixNanos,
@@ -63,6 +64,8 @@ pub(in crate::mqtt) struct Shared {
     pub(in crate::mqtt) supervisor: Supervisor,
     /// Filled by the sessions.
     pub(in crate::mqtt) presence: Arc<Presence>,
+    /// Says what sessions may do.
+    pub(in crate::mqtt) access: Arc<Access>,
     /// Which session has which client identifier.
     pub(in crate::mqtt) registry: ClientRegistry,
     /// Who has connected and not said its CONNECT.

@@ -28,5 +28,5 @@ pub(crate) use skip::{program, skip};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use store::{Answer, StandIn};
 pub(crate) use tdengine::TdEngine;
-pub(crate) use vehicle::{Packet, Vehicle, Version};
+pub(crate) use vehicle::{PATIENCE, Packet, Vehicle, Version};
 pub(crate) use wait::{until, until_some};

@@ -1,0 +1,33 @@
+//! Who may come in, and what they may do.
+//!
+//! - `identity`: who is at the other end, as far as it was verified.
+//! - `rules`: which topics an identity may publish on and subscribe to, as pure functions.
+//! - `access`: the rules that are in force, shared by all who ask, and replaced whole by a reload.
+//! - `memo`: what they said of the topics that one session publishes on.
+//! - `text`, `problem`: operators' files, and what is wrong in them.
+//!
+//! # What may be relied on
+//! - **AU-1** A name comes from what was verified, and fills a placeholder only if it is one whole
+//!   level of a topic: a name that is empty or holds `/`, `+`, `#` or NUL fills none.
+//! - **AU-2** What no rule allows is refused; a file that is empty or cannot be read allows nothing
+//!   and replaces nothing.
+//! - **AU-3** Below `$SYS` nobody publishes, whatever the rules say.
+//!
+//! # Why not an index of the rules
+//! A topic is asked once for each session and topic, and remembered with the generation of the
+//! rules ([`PublishMemo`]); what is asked so rarely may walk a list.
+
+mod access;
+mod identity;
+mod memo;
+mod options;
+mod problem;
+mod rules;
+mod text;
+
+pub use access::Access;
+pub use identity::{Identity, is_name};
+pub use memo::PublishMemo;
+pub use options::Options;
+pub use problem::{FileProblem, FileProblems};
+pub use rules::{Action, Decided, Grant, Rules};

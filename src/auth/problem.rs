@@ -1,0 +1,44 @@
+//! What is wrong in an operator's file: all of it at once, each with its line.
+
+use std::{error::Error, fmt};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileProblem {
+    /// As it was configured.
+    pub file: String,
+    /// From 1; `None` where the whole file is meant.
+    pub line: Option<usize>,
+    /// What is wrong, and what to write instead.
+    pub what: String,
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file, self.what),
+            None => write!(f, "{}: {}", self.file, self.what),
+        }
+    }
+}
+
+/// Everything that is wrong in the files of `[auth]`.
+///
+/// When: at start, in `check`, at a reload. The operator mends each line that it prints; at a
+/// reload what was in force stays.
+#[derive(Debug, Default)]
+pub struct FileProblems(pub Vec<FileProblem>);
+
+impl fmt::Display for FileProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for FileProblems {}

@@ -1,0 +1,3 @@
+//! Who may come in, and what they may do, over the real binary.
+
+mod rules;
