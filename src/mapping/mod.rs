@@ -90,13 +90,13 @@ mod file;
 mod filter;
 pub mod json;
 mod layout;
-pub(crate) mod names;
 mod plan;
 mod plans;
 pub mod protobuf;
 mod store_names;
 mod time;
 mod topic;
+mod wildcard;
 
 #[cfg(test)]
 mod tests;

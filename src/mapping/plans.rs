@@ -16,11 +16,11 @@ use crate::{
         catalog::CatalogBuilder,
         compile::{Compiled, CompiledProbe, Refused, compile},
         file::{self, Format, MappingText, SelectBy},
-        json, names, protobuf,
+        json, protobuf,
         store_names::TakenNames,
         topic::{TopicMatch, TopicPattern, TopicTrie},
     },
-    model::{Catalog, LineDialect, MappingKey, StoreNames},
+    model::{Catalog, LineDialect, MappingKey, StoreNames, line},
     schema::{self, Bounds, Missing, Problem, Registry, Shape, Sources},
 };
 
@@ -275,7 +275,7 @@ impl Loader<'_> {
         }
         let mut measurement = Vec::new();
         if let Some(name) = &text.measurement {
-            if !names::is_plain(name.value.as_bytes()) {
+            if !line::is_plain(name.value.as_bytes()) {
                 let what = "`measurement` has a line break, TAB or NUL, or a backslash before a separator or at its end";
                 return self.tell(text, name.line, what.to_owned());
             }
@@ -284,7 +284,7 @@ impl Loader<'_> {
                             the capture a tag";
                 return self.tell(text, name.line, what.to_owned());
             }
-            names::push_measurement(&mut measurement, &name.value);
+            line::push_measurement(&mut measurement, name.value.as_bytes());
         }
         for (line, what) in compiled.warnings {
             self.warnings.push(Problem { file: text.file.clone(), line: Some(line), what });

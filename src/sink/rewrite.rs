@@ -4,6 +4,8 @@
 //! that ends in `u` becomes one that ends in `i`; a line with a value past the largest signed
 //! integer cannot be stored there and is told apart.
 
+use crate::model::line::{self, FieldValue};
+
 /// A line that cannot be said without unsigned integers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("field `{field}` is {value}, past the largest integer of the store")]
@@ -16,68 +18,24 @@ pub(super) struct OutOfRange {
 /// Appends `line` to `into` with signed integers only; on an error `into` is as it was.
 pub(super) fn signed(line: &[u8], into: &mut Vec<u8>) -> Result<(), OutOfRange> {
     let mark = into.len();
-    let mut at = series_len(line);
     let mut copied = 0;
-    while let Some(field) = next_field(line, at) {
-        at = field.end;
-        let value = &line[field.value..field.end];
-        let Some((b'u', digits)) = value.split_last() else { continue };
-        let Some(value) = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok())
-        else {
+    let mut fields = line::fields(line);
+    while let Some((key, value)) = fields.next() {
+        if value.last() != Some(&b'u') {
             continue;
-        };
+        }
+        let Some(FieldValue::Unsigned(value)) = FieldValue::read(value) else { continue };
         if i64::try_from(value).is_err() {
             into.truncate(mark);
-            let key = &line[field.key..field.value.saturating_sub(1)];
             return Err(OutOfRange { field: String::from_utf8_lossy(key).into_owned(), value });
         }
-        into.extend_from_slice(&line[copied..field.end - 1]);
+        let end = line.len() - fields.rest().len();
+        into.extend_from_slice(&line[copied..end - 1]);
         into.push(b'i');
-        copied = field.end;
+        copied = end;
     }
     into.extend_from_slice(&line[copied..]);
     Ok(())
-}
-
-/// Where a field's key and value start, and where its value ends.
-struct Field {
-    key: usize,
-    value: usize,
-    end: usize,
-}
-
-/// The field after the separator at `at`: a space before the first, a comma before the others.
-fn next_field(line: &[u8], at: usize) -> Option<Field> {
-    let first = at == series_len(line);
-    let separator = *line.get(at)?;
-    if separator != b',' && !(first && separator == b' ') {
-        return None;
-    }
-    let key = at + 1;
-    let value = key + find_unescaped(&line[key..], b"=") + 1;
-    if line.get(value) == Some(&b'"') {
-        let end = value + 1 + find_unescaped(line.get(value + 1..)?, b"\"") + 1;
-        return Some(Field { key, value, end: end.min(line.len()) });
-    }
-    let end = value + find_unescaped(line.get(value..)?, b", \n");
-    Some(Field { key, value, end })
-}
-
-fn series_len(line: &[u8]) -> usize {
-    find_unescaped(line, b" ")
-}
-
-/// Where the first of `wanted` stands that no backslash escapes; the length if nowhere.
-fn find_unescaped(text: &[u8], wanted: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            byte if wanted.contains(byte) => return at,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]
@@ -99,6 +57,9 @@ mod tests {
         check_signed(r"m\ 1u,t=\,a\=2u k\=1u\,x=3u 5", r"m\ 1u,t=\,a\=2u k\=1u\,x=3i 5");
         check_signed("m x=9223372036854775807u 5\n", "m x=9223372036854775807i 5\n");
         check_signed("m x=\"\",y=\"u\" 5u\n", "m x=\"\",y=\"u\" 5u\n");
+        // A backslash is a character but before a separator.
+        check_signed("m,t=a\\\\ b x=1u 5\n", "m,t=a\\\\ b x=1i 5\n");
+        check_signed("m,t=a k\\\\\"=1u,y=\"2u\" 5\n", "m,t=a k\\\\\"=1i,y=\"2u\" 5\n");
         for broken in ["", "m", "m ", "m x", "m x=", "m x=\"u", "m x=u 1", "m x=1u,", "m x=1u"] {
             let mut into = Vec::new();
             assert_eq!(signed(broken.as_bytes(), &mut into), Ok(()), "{broken}");

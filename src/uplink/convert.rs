@@ -2,7 +2,7 @@
 
 use crate::{
     mapping::{Conversion, SlotIdx, Target},
-    model::{Cause, Decimal},
+    model::{Cause, Decimal, line::push_string},
     schema::{Scalar, Unit},
     uplink::{
         DecodeError, Slot, Slots, line,
@@ -44,7 +44,7 @@ impl FieldWriter<'_, '_> {
             Converted::Integer(value) => line::push_integer(self.into, value),
             Converted::Boolean(value) => line::push_boolean(self.into, value),
             Converted::Words if matches!(scalar, Scalar::String) => {
-                line::push_string(self.into, self.slots.bytes_of(payload, slot));
+                push_string(self.into, self.slots.bytes_of(payload, slot));
             }
             Converted::Words => {
                 self.into.push(b'"');

@@ -1,7 +1,5 @@
-//! Values → line protocol text, appended to a reused buffer.
-//!
-//! Keys come escaped from the plan; what a payload brings is escaped here, so that no payload can
-//! end a value, a tag or a line by itself.
+//! Values → text, appended to a reused buffer. What needs an escape in a line is written by
+//! [`crate::model::line`].
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -77,13 +75,6 @@ pub(crate) fn push_boolean(into: &mut Vec<u8>, value: bool) {
     into.push(if value { b't' } else { b'f' });
 }
 
-/// Appends a string field's value: quoted, `"` and `\` escaped, line breaks kept.
-pub(crate) fn push_string(into: &mut Vec<u8>, text: &[u8]) {
-    into.push(b'"');
-    push_escaped(into, text, |byte| matches!(byte, b'"' | b'\\'));
-    into.push(b'"');
-}
-
 /// Appends bytes as base64, without quotes: nothing in it needs an escape.
 pub(crate) fn push_base64(into: &mut Vec<u8>, bytes: &[u8]) {
     let start = into.len();
@@ -91,24 +82,6 @@ pub(crate) fn push_base64(into: &mut Vec<u8>, bytes: &[u8]) {
     into.resize(start + bytes.len().div_ceil(3) * 4, b'=');
     let written = STANDARD.encode_slice(bytes, &mut into[start..]);
     debug_assert_eq!(written, Ok(into.len() - start), "the room is exact");
-}
-
-/// Appends a tag's value, or what follows `key_` of a spread map, escaped. The caller has asked
-/// [`crate::mapping::names::is_plain`].
-pub(crate) fn push_tag(into: &mut Vec<u8>, text: &[u8]) {
-    push_escaped(into, text, |byte| matches!(byte, b',' | b'=' | b' '));
-}
-
-/// Appends a text with a backslash before each byte that needs one. Most texts need none.
-#[inline]
-fn push_escaped(into: &mut Vec<u8>, text: &[u8], is_special: impl Fn(u8) -> bool) {
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
-        into.extend_from_slice(&rest[..at]);
-        into.extend_from_slice(&[b'\\', rest[at]]);
-        rest = &rest[at + 1..];
-    }
-    into.extend_from_slice(rest);
 }
 
 /// Appends a JSON string.

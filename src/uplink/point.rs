@@ -3,8 +3,11 @@
 use std::ops::Range;
 
 use crate::{
-    mapping::{Field, FieldForm, Plan, SlotIdx, Source, TopicMatch, names},
-    model::{Cause, LineDialect, UnixNanos},
+    mapping::{Field, FieldForm, Plan, SlotIdx, Source, TopicMatch},
+    model::{
+        Cause, LineDialect, UnixNanos,
+        line::{is_plain, push_key, push_string, quote_in_place},
+    },
     schema::{Scalar, Unit},
     uplink::{DecodeError, Limits, Slot, Slots, filter, line, time, value},
 };
@@ -147,7 +150,7 @@ pub(crate) fn push_tag(
     }
     check_tag(text, source, context.limits)?;
     into.extend_from_slice(key);
-    line::push_tag(into, text);
+    push_key(into, text);
     Ok(())
 }
 
@@ -159,7 +162,7 @@ pub(super) fn push_plain(into: &mut Vec<u8>, scalar: &Scalar, slot: Slot) {
         }
         Scalar::Unsigned => line::push_digits(into, slot.to_bits()),
         Scalar::Enum(symbols) => match symbols.name(value::i64_of(slot)) {
-            Some(name) => line::push_tag(into, name.as_bytes()),
+            Some(name) => push_key(into, name.as_bytes()),
             None => line::push_digits(into, value::i64_of(slot)),
         },
         _ => line::push_digits(into, value::i64_of(slot)),
@@ -173,7 +176,7 @@ pub(super) fn push_plain(into: &mut Vec<u8>, scalar: &Scalar, slot: Slot) {
 fn check_tag(text: &[u8], source: &Source, limits: &Limits) -> Result<(), DecodeError> {
     let what = if text.len() > limits.tag_bytes_max {
         "a tag is over its bound"
-    } else if !names::is_plain(text) {
+    } else if !is_plain(text) {
         "a tag holds CR, LF, TAB or NUL, or a backslash before a separator or at its end"
     } else {
         return Ok(());
@@ -281,7 +284,7 @@ impl FieldWriter<'_, '_> {
             }
             Scalar::Boolean => line::push_boolean(into, slot.to_bits() != 0),
             Scalar::String => {
-                line::push_string(into, self.slots.bytes_of(self.context.payload, slot));
+                push_string(into, self.slots.bytes_of(self.context.payload, slot));
             }
             Scalar::Bytes => {
                 into.push(b'"');
@@ -291,7 +294,7 @@ impl FieldWriter<'_, '_> {
             Scalar::Enum(symbols) => {
                 let number = value::i64_of(slot);
                 match symbols.name(number) {
-                    Some(name) => line::push_string(into, name.as_bytes()),
+                    Some(name) => push_string(into, name.as_bytes()),
                     None => {
                         into.push(b'"');
                         line::push_digits(into, number);
@@ -339,14 +342,14 @@ impl FieldWriter<'_, '_> {
             match key {
                 Scalar::String => {
                     let text = self.slots.bytes_of(self.context.payload, item.key);
-                    if !names::is_plain(text) || text.len() > self.context.limits.tag_bytes_max {
+                    if !is_plain(text) || text.len() > self.context.limits.tag_bytes_max {
                         let what = "a key of the map cannot be a field's key: it holds CR, LF, TAB, \
                                     NUL or a backslash before a separator or at its end, or is \
                                     over the bound of tags";
                         let error = DecodeError::new(Cause::PayloadMismatch, what);
                         return Err(error.in_slot(field.slot));
                     }
-                    line::push_tag(self.into, text);
+                    push_key(self.into, text);
                 }
                 _ => push_plain(self.into, key, item.key),
             }
@@ -443,25 +446,4 @@ impl FieldWriter<'_, '_> {
             self.into.extend_from_slice(b"null");
         }
     }
-}
-
-/// Turns everything from `start` on into a quoted string: from the end backward, so that each byte
-/// is moved once.
-fn quote_in_place(into: &mut Vec<u8>, start: usize) {
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
-    let escapes = into[start..].iter().filter(|byte| is_special(byte)).count();
-    let mut read = into.len();
-    into.resize(read + escapes + 2, b'"');
-    let mut write = into.len() - 1;
-    while read > start {
-        read -= 1;
-        write -= 1;
-        let byte = into[read];
-        into[write] = byte;
-        if is_special(&byte) {
-            write -= 1;
-            into[write] = b'\\';
-        }
-    }
-    into[start] = b'"';
 }

@@ -13,8 +13,8 @@ use super::{
     told,
 };
 use crate::{
-    mapping::{Decoder, Plan, Source, names},
-    model::{Cause, ShardCount, ShardId},
+    mapping::{Decoder, Plan, Source},
+    model::{Cause, ShardCount, ShardId, line::is_plain},
 };
 
 /// Where a message's lines go, once its vehicle is known.
@@ -289,7 +289,7 @@ impl Run<'_> {
             "the vehicle is absent or empty"
         } else if vehicle.len() > self.limits.tag_bytes_max {
             "the vehicle is over its bound"
-        } else if !names::is_plain(vehicle) {
+        } else if !is_plain(vehicle) {
             "the vehicle holds CR, LF, TAB or NUL, or a backslash before a separator or at its end"
         } else {
             self.last_lines.begin(vehicle);

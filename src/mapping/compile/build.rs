@@ -16,9 +16,9 @@ use crate::{
         Conversion, Field, FieldForm, Layout, Level, LevelPlan, Pick, SlotIdx, SlotPlan, Source,
         Tag, Time,
         file::{Format, MappingText, Placed},
-        names,
         topic::TopicPattern,
     },
+    model::line,
     schema::{Kind, Scalar, Shape, Top},
 };
 
@@ -425,7 +425,7 @@ impl<'a> Build<'a> {
 /// `,key=` of a tag.
 pub(super) fn tag_key(name: &str) -> Box<[u8]> {
     let mut key = vec![b','];
-    names::push_key(&mut key, name);
+    line::push_key(&mut key, name.as_bytes());
     key.push(b'=');
     key.into()
 }
@@ -433,7 +433,7 @@ pub(super) fn tag_key(name: &str) -> Box<[u8]> {
 /// A field with its key.
 fn field_plan(field: &LaidField, conversion: Option<Conversion>) -> Field {
     let mut key = Vec::new();
-    names::push_key(&mut key, &field.name);
+    line::push_key(&mut key, field.name.as_bytes());
     key.push(match field.form {
         FieldForm::SpreadList(_) | FieldForm::SpreadMap(..) => b'_',
         FieldForm::Scalar(_) | FieldForm::JsonList(_) | FieldForm::JsonMap(..) => b'=',

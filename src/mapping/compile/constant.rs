@@ -2,8 +2,8 @@
 
 use super::{build::Build, unique::Names};
 use crate::{
-    mapping::{Source, Tag, file::ConstantValue, names},
-    model::FieldType,
+    mapping::{Source, Tag, file::ConstantValue},
+    model::{FieldType, line},
 };
 
 /// The constant fields of a mapping.
@@ -23,7 +23,7 @@ impl Build<'_> {
             let key = &name.value;
             let what = names.add(key, &format!("the constant tag `{key}`"));
             self.told.extend(what.map(|what| (name.line, what)));
-            if value.is_empty() || !names::is_plain(value.as_bytes()) {
+            if value.is_empty() || !line::is_plain(value.as_bytes()) {
                 let what = format!(
                     "the constant tag `{key}` is empty, or has a line break, TAB or NUL, or a \
                      backslash before a separator or at its end"
@@ -47,7 +47,7 @@ impl Build<'_> {
             let what = names.add(key, &format!("the constant field `{key}`"));
             self.told.extend(what.map(|what| (name.line, what)));
             constants.text.push(b',');
-            names::push_key(&mut constants.text, key);
+            line::push_key(&mut constants.text, key.as_bytes());
             constants.text.push(b'=');
             let field_type = push(&mut constants.text, value);
             constants.types.push((key.clone(), field_type));
@@ -72,14 +72,7 @@ fn push(into: &mut Vec<u8>, value: &ConstantValue) -> FieldType {
             FieldType::Boolean
         }
         ConstantValue::String(text) => {
-            into.push(b'"');
-            for byte in text.bytes() {
-                if matches!(byte, b'"' | b'\\') {
-                    into.push(b'\\');
-                }
-                into.push(byte);
-            }
-            into.push(b'"');
+            line::push_string(into, text.as_bytes());
             FieldType::String
         }
     }

@@ -8,7 +8,7 @@ use super::{
     points::PointsLevel,
 };
 use crate::{
-    mapping::{file::MappingText, names},
+    mapping::{file::MappingText, wildcard},
     schema::nearest,
 };
 
@@ -228,5 +228,5 @@ fn doubt(
 /// Whether a pattern covers a path, by one of its spellings, or a record with all below it.
 fn covers(pattern: &str, spellings: &[String]) -> bool {
     let whole = pattern.strip_suffix(".*").unwrap_or(pattern);
-    spellings.iter().any(|path| names::matches(pattern, path) || names::matches(whole, path))
+    spellings.iter().any(|path| wildcard::matches(pattern, path) || wildcard::matches(whole, path))
 }

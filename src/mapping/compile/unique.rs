@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::lay::LaidField;
-use crate::mapping::{FieldForm, names};
+use crate::{mapping::FieldForm, model::line};
 
 /// The names of one line, and who has each.
 #[derive(Default)]
@@ -88,7 +88,7 @@ fn unwritable(name: &str, who: &str) -> Option<String> {
              `fields.rename`, or name it in `time`"
         ));
     }
-    if name.is_empty() || !names::is_plain(name.as_bytes()) {
+    if name.is_empty() || !line::is_plain(name.as_bytes()) {
         return Some(format!(
             "{who} has a name that cannot be written: empty, with a line break, TAB or NUL, or with a \
              backslash before a separator or at its end"

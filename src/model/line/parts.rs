@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use memchr::memchr3;
 
+use crate::model::line::write::is_separator;
+
 /// The series of a line, as written: measurement and tags, up to the first unescaped space.
 #[must_use]
 pub fn series(line: &[u8]) -> &[u8] {
@@ -78,6 +80,12 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// What is left of the line: from the space or comma before the next field.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The line's time, once every field has been taken; `None` if it has none.
     #[must_use]
     pub fn time(&self) -> Option<i64> {
@@ -131,14 +139,9 @@ pub fn unescape(text: &[u8]) -> Cow<'_, str> {
     let mut plain = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(byte) = text.get(at) {
-        let escapes = matches!(text.get(at + 1), Some(b',' | b' ' | b'='));
-        if *byte == b'\\' && escapes {
-            at += 1;
-            plain.push(text[at]);
-        } else {
-            plain.push(*byte);
-        }
-        at += 1;
+        let len = character_len(&text[at..]);
+        plain.push(if len == 2 { text[at + 1] } else { *byte });
+        at += len;
     }
     Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
 }
@@ -159,7 +162,7 @@ pub(super) fn quoted_len(text: &[u8]) -> usize {
 /// The length of one character outside of quotes: 2 if it is escaped. A backslash before anything
 /// but a separator is itself.
 pub(super) fn character_len(text: &[u8]) -> usize {
-    if matches!(text, [b'\\', b',' | b' ' | b'=', ..]) { 2 } else { 1 }
+    if matches!(text, [b'\\', next, ..] if is_separator(*next)) { 2 } else { 1 }
 }
 
 /// Where the first unescaped `wanted` stands; the length if nowhere.

@@ -2,7 +2,7 @@
 
 use crate::model::{
     Catalog, FieldType, UnixNanos, Value,
-    line::{fields, measurement, unescape},
+    line::{FieldValue, fields, measurement, unescape},
 };
 
 /// A point as its line says it.
@@ -31,52 +31,25 @@ pub fn read(line: &[u8], catalog: &Catalog) -> Option<ReadPoint> {
     let mut fields = Vec::new();
     for (key, value) in written.by_ref() {
         let key = unescape(key).into_owned();
-        let value = typed(value_of(value)?, kind(&key));
+        let value = typed(FieldValue::read(value)?, kind(&key));
         fields.push((key, value));
     }
     let time = UnixNanos(written.time()?);
     (!fields.is_empty()).then_some(ReadPoint { measurement, time, fields })
 }
 
-/// A value as it is written.
-fn value_of(written: &[u8]) -> Option<Value> {
-    let text = str::from_utf8(written).ok()?;
-    if let Some(quoted) = text.strip_prefix('"') {
-        return quoted.strip_suffix('"').map(|inner| Value::String(plain(inner)));
-    }
-    if let Some(digits) = text.strip_suffix('i') {
-        return digits.parse().ok().map(Value::Integer);
-    }
-    if let Some(digits) = text.strip_suffix('u') {
-        return digits.parse().ok().map(Value::Unsigned);
-    }
-    match text {
-        "t" | "T" | "true" | "True" | "TRUE" => Some(Value::Boolean(true)),
-        "f" | "F" | "false" | "False" | "FALSE" => Some(Value::Boolean(false)),
-        _ => text.parse().ok().map(Value::Float),
-    }
-}
-
-/// A quoted text without its backslashes.
-fn plain(quoted: &str) -> String {
-    let mut plain = String::with_capacity(quoted.len());
-    let mut rest = quoted.chars().peekable();
-    while let Some(character) = rest.next() {
-        let is_escape = character == '\\';
-        let escaped = rest.next_if(|next| is_escape && matches!(next, '"' | '\\'));
-        plain.push(escaped.unwrap_or(character));
-    }
-    plain
-}
-
 /// Line protocol that a vehicle sent itself may say `5i` for a float, and `5u` for an integer.
-fn typed(value: Value, kind: Option<FieldType>) -> Value {
+fn typed(value: FieldValue<'_>, kind: Option<FieldType>) -> Value {
     match (kind, value) {
-        (Some(FieldType::Float), Value::Integer(value)) => Value::Float(float(value)),
-        (Some(FieldType::Integer), Value::Unsigned(value)) => {
+        (Some(FieldType::Float), FieldValue::Integer(value)) => Value::Float(float(value)),
+        (Some(FieldType::Integer), FieldValue::Unsigned(value)) => {
             i64::try_from(value).map_or(Value::Unsigned(value), Value::Integer)
         }
-        (_, value) => value,
+        (_, FieldValue::Float(value)) => Value::Float(value),
+        (_, FieldValue::Integer(value)) => Value::Integer(value),
+        (_, FieldValue::Unsigned(value)) => Value::Unsigned(value),
+        (_, FieldValue::Boolean(value)) => Value::Boolean(value),
+        (_, FieldValue::String(value)) => Value::String(value.into_owned()),
     }
 }
 

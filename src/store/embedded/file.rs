@@ -5,10 +5,13 @@ use std::{collections::HashMap, path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use crate::{
-    model::{FieldType, line},
+    model::{
+        FieldType,
+        line::{self, FieldValue},
+    },
     store::embedded::{
         columns::{Role, quoted},
-        value::{FieldValue, declared, kind_of},
+        value::{bind, declared, kind_of},
     },
 };
 
@@ -281,7 +284,7 @@ impl File {
             insert.raw_bind_parameter(2, point.time)?;
             for (slot, value) in slots.iter().enumerate() {
                 match value {
-                    Some(value) => value.bind(&mut insert, slot + 3)?,
+                    Some(value) => bind(value, &mut insert, slot + 3)?,
                     None => insert.raw_bind_parameter(slot + 3, rusqlite::types::Null)?,
                 }
             }

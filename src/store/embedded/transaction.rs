@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use crate::{
-    model::line,
+    model::line::{self, FieldValue},
     store::embedded::{
         columns::{KnownColumns, Role},
         file::{File, FileError, Staged},
-        value::FieldValue,
+        value,
     },
     telemetry::Chain,
 };
@@ -133,7 +133,7 @@ impl<'a> Transaction<'_, 'a> {
         let mut next = 0;
         while let Some(field) = self.file.next_field(&mut fields, &mut next) {
             let key = field.key;
-            let Some(value) = FieldValue::read(field.value) else {
+            let Some(value) = value::read(field.value) else {
                 let why = format!("field `{}` holds no value of this store", line::unescape(key));
                 return Err(Wrong::Line(why));
             };

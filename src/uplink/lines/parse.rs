@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    model::Cause,
+    model::{Cause, line::is_separator},
     uplink::{
         DecodeError, Limits,
         key_table::{COMPARED_MAX, KeyTable},
@@ -327,7 +327,7 @@ impl<'a> Parser<'a> {
 
     /// Whether an escapable byte stands there.
     fn is_separator(&self, at: usize) -> bool {
-        matches!(self.text.get(at), Some(b',' | b'=' | b' '))
+        self.text.get(at).is_some_and(|byte| is_separator(*byte))
     }
 
     /// The line breaks the grammar here.
