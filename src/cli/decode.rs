@@ -20,6 +20,7 @@ use crate::{
     env::{Clock as _, SystemClock},
     mapping::{self, Plans},
     model::{ShardCount, UnixNanos},
+    schema::INNER_NAME,
     spool::EntryBuffer,
     uplink::{Message, TopicMemo, Transcoded, Transcoder},
 };
@@ -192,7 +193,7 @@ impl<'a> Decoder<'a> {
         let mut plans = self.plans.plans().iter();
         let plan = plans.find(|plan| plan.key == no_points.mapping)?;
         let names = plan.slots.levels.iter().map(|level| level.name.as_ref());
-        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        let names: Vec<&str> = names.filter(|name| !["", INNER_NAME].contains(name)).collect();
         let list = match names.join(".") {
             full if full.is_empty() => "the payload".to_owned(),
             full => format!("`{full}`"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::{
     mapping::{Layout, Place, RecordLayout, SlotIdx},
     schema::{
-        Kind, RecordIdx, Shape,
+        Form, Kind, Record, RecordIdx, Shape,
         avro::{AvroRecord, Leaf, Type, TypeIdx, Types},
     },
 };
@@ -20,7 +20,8 @@ pub struct Program {
     pub types: Arc<Types>,
     /// The payload's record.
     pub message: Fields,
-    /// One element of each list of `points`, outermost first.
+    /// One element of each list of `points`, outermost first, each with its key and its value as if
+    /// they were fields.
     pub levels: Box<[Fields]>,
 }
 
@@ -46,14 +47,25 @@ pub enum Op {
     Record(SlotIdx, Fields),
     /// Read a branch's index, then do what that branch says.
     Union(Box<[Op]>),
+    /// The same where each is an element of `points`.
+    Element(Box<[Fields]>),
     /// Push each item.
-    List(SlotIdx, Leaf),
+    List(SlotIdx, Item),
     /// Push each key and value.
-    Map(SlotIdx, Leaf),
+    Map(SlotIdx, Item),
     /// Note the range of each item.
     Points(TypeIdx),
     /// Note the range of each entry, its key included.
     PointsMap(TypeIdx),
+}
+
+/// A scalar of a list or map.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// How it is read.
+    pub leaf: Leaf,
+    /// Of a union with null: the branch that it is, and how many there are.
+    pub branch: Option<(usize, usize)>,
 }
 
 impl Program {
@@ -109,8 +121,8 @@ impl Compiler<'_> {
                 let fields = self.fields(index, *record, layout);
                 Op::Record(presence_of(layout), fields)
             }
-            (Type::Array(items), _, Place::List(slot, _)) => Op::List(*slot, self.leaf(*items)),
-            (Type::Map(values), _, Place::Map { slot, .. }) => Op::Map(*slot, self.leaf(*values)),
+            (Type::Array(items), _, Place::List(slot, _)) => Op::List(*slot, self.item(*items)),
+            (Type::Map(values), _, Place::Map { slot, .. }) => Op::Map(*slot, self.item(*values)),
             (Type::Array(items), Kind::Records(record), Place::Points) => {
                 self.element(*items, *record);
                 Op::Points(*items)
@@ -123,18 +135,44 @@ impl Compiler<'_> {
         }
     }
 
-    /// Compiles one element of the next list of `points`: a record, behind its key in a map.
+    /// Compiles one element of the next list of `points`: a record or what stands for one, behind
+    /// its key in a map.
     fn element(&mut self, index: TypeIdx, record: RecordIdx) {
         let (at, layout) = (self.begun, self.layout);
         self.begun += 1;
         let level = &layout.levels[at];
-        let mut fields = self.fields(index, record, &level.record);
+        let mut fields = self.body(index, record, &level.record);
         if let Some((slot, _)) = level.key {
             let key = Op::Leaf(slot, Leaf::String);
             fields.ops = [key].into_iter().chain(fields.ops).collect();
             fields.names = [Box::from("key")].into_iter().chain(fields.names).collect();
         }
         self.levels[at] = fields;
+    }
+
+    /// What an element is.
+    fn body(&mut self, index: TypeIdx, record: RecordIdx, layout: &RecordLayout) -> Fields {
+        let one = |op, name: &str| Fields { ops: Box::from([op]), names: Box::from([name.into()]) };
+        let Record { members, form, .. } = &self.shape.records[record.0];
+        match (self.types.get(index), form) {
+            (Type::Record(_), _) => self.fields(index, record, layout),
+            (Type::Union(branches), Form::Branches) => {
+                let place = Place::Record(layout.clone());
+                one(self.union(branches, &Kind::Record(record), &place), "")
+            }
+            // Beside null there is one branch.
+            (Type::Union(branches), _) => {
+                let ops = branches.iter().map(|branch| match self.is_null(*branch) {
+                    true => Fields::default(),
+                    false => self.body(*branch, record, layout),
+                });
+                one(Op::Element(ops.collect()), "")
+            }
+            _ => match members.first().zip(layout.place(0)) {
+                Some((inner, place)) => one(self.planned(index, &inner.kind, place), ""),
+                None => one(Op::Skip(index), ""),
+            },
+        }
     }
 
     /// A union: its one branch beside null has the place itself; of several each has a member.
@@ -167,9 +205,17 @@ impl Compiler<'_> {
     }
 
     /// The scalar that a list or map holds.
-    fn leaf(&self, index: TypeIdx) -> Leaf {
-        let Type::Leaf(leaf) = self.types.get(index) else { unreachable!("the shape says scalar") };
-        leaf.clone()
+    fn item(&self, index: TypeIdx) -> Item {
+        let (one, branch) = match self.types.get(index) {
+            Type::Union(branches) => {
+                let at = branches.iter().position(|branch| !self.is_null(*branch));
+                let at = at.expect("the shape says scalar");
+                (branches[at], Some((at, branches.len())))
+            }
+            _ => (index, None),
+        };
+        let Type::Leaf(leaf) = self.types.get(one) else { unreachable!("the shape says scalar") };
+        Item { leaf: leaf.clone(), branch }
     }
 }
 

@@ -4,26 +4,28 @@ use std::{collections::HashMap, ops::Range};
 
 use crate::{
     mapping::{Layout, Place, RecordLayout, SlotIdx},
-    schema::{Kind, RecordIdx, Scalar, Top, json::JsonSchema},
+    schema::{Form, Kind, Record, RecordIdx, Scalar, Top, json::JsonSchema},
 };
 
 /// What a payload's properties do to the slots.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// What the payload is.
-    pub message: Root,
+    pub message: Body,
     /// One element of each list of `points`, outermost first.
     pub levels: Box<[Element]>,
     /// Whether a value of another type is absent and nothing is required.
     pub is_lenient: bool,
 }
 
-/// What a payload is.
+/// What a payload is, or an element of `points`.
 #[derive(Clone, Debug)]
-pub enum Root {
+pub enum Body {
     /// An object.
     Object(Object),
-    /// The outermost list of `points`.
+    /// A value of one of several types.
+    Union(Box<Union>),
+    /// A list of `points`.
     Points(List),
 }
 
@@ -42,12 +44,14 @@ pub struct Element {
     /// Where its name in the object is stored, if it is listed by name.
     pub key: Option<SlotIdx>,
     /// What it is.
-    pub object: Object,
+    pub body: Body,
 }
 
 /// The declared properties of one object at one place.
 #[derive(Clone, Debug)]
 pub struct Object {
+    /// Whether it is a list, and its properties are the places of that.
+    pub is_list: bool,
     /// In their order, so that a sender that keeps it is found by looking at the next one.
     pub properties: Box<[Property]>,
     by_name: HashMap<Box<[u8]>, usize>,
@@ -96,6 +100,8 @@ pub struct Union {
     pub presence: SlotIdx,
     /// Emptied before the value is read.
     pub slots: Range<u16>,
+    /// Whether the elements of `points` lie inside.
+    pub holds_points: bool,
     /// A number.
     pub number: Option<Op>,
     /// A text.
@@ -130,16 +136,34 @@ impl Program {
         let mut compiler = Compiler { schema, layout, is_lenient, begun: 0, levels: Vec::new() };
         let root = schema.shape.root;
         let message = match schema.shape.top {
-            Top::Record => Root::Object(compiler.object(root, &layout.message)),
-            Top::Records => Root::Points(compiler.element(root, List::Array)),
-            Top::RecordMap => Root::Points(compiler.element(root, List::ByName)),
+            Top::Record => Body::Object(compiler.object(root, &layout.message)),
+            Top::Records => Body::Points(compiler.element(root, List::Array)),
+            Top::RecordMap => Body::Points(compiler.element(root, List::ByName)),
         };
         let levels = compiler.levels.into_iter().flatten().collect();
         Self { message, levels, is_lenient }
     }
 }
 
+impl List {
+    /// The bracket that it begins with.
+    #[must_use]
+    pub const fn open(self) -> u8 {
+        match self {
+            Self::Array => b'[',
+            Self::ByName => b'{',
+        }
+    }
+}
+
 impl Object {
+    /// The bracket that it begins with.
+    #[must_use]
+    #[inline]
+    pub const fn open(&self) -> u8 {
+        if self.is_list { b'[' } else { b'{' }
+    }
+
     /// The index of a property; `next` is where a sender that keeps the order would be.
     #[must_use]
     #[inline]
@@ -206,6 +230,7 @@ impl Compiler<'_> {
         }
         let named = properties.iter().enumerate();
         Object {
+            is_list: self.schema.shape.records[record.0].form == Form::Places,
             by_name: named
                 .map(|(index, property)| (property.name.as_bytes().into(), index))
                 .collect(),
@@ -215,7 +240,7 @@ impl Compiler<'_> {
     }
 
     /// What to do with each type of a union.
-    fn union(&mut self, record: RecordIdx, layout: &RecordLayout) -> Op {
+    fn union(&mut self, record: RecordIdx, layout: &RecordLayout) -> Union {
         let members = &self.schema.shape.records[record.0].members;
         let mut branch = |names: &[&str]| {
             let at = members.iter().position(|member| names.contains(&member.name.as_str()))?;
@@ -232,16 +257,17 @@ impl Compiler<'_> {
             branch(&["array"]),
         ];
         let words: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
-        Op::Union(Box::new(Union {
+        Union {
             presence: layout.presence.expect("a nested record has a presence slot"),
             slots: layout.slots.clone(),
+            holds_points: holds_points(layout),
             number,
             string,
             boolean,
             object,
             array,
             expected: words.join(" or ").into(),
-        }))
+        }
     }
 
     /// Compiles one element of the next list of `points`; answers how they are listed.
@@ -251,7 +277,16 @@ impl Compiler<'_> {
         self.levels.push(None);
         let level = &layout.levels[at];
         let key = level.key.as_ref().map(|(slot, _)| *slot);
-        self.levels[at] = Some(Element { key, object: self.object(record, &level.record) });
+        let Record { members, form, .. } = &self.schema.shape.records[record.0];
+        let body = match (form, members.first().zip(level.record.place(0))) {
+            (Form::Branches, _) => Body::Union(Box::new(self.union(record, &level.record))),
+            (Form::Inner, Some((inner, place))) => match self.op(&inner.kind, place) {
+                Op::Points(list) => Body::Points(list),
+                _ => unreachable!("an inner record has one list or map of records"),
+            },
+            _ => Body::Object(self.object(record, &level.record)),
+        };
+        self.levels[at] = Some(Element { key, body });
         list
     }
 
@@ -259,9 +294,9 @@ impl Compiler<'_> {
     fn op(&mut self, kind: &Kind, place: &Place) -> Op {
         match (kind, place) {
             (Kind::Record(record), Place::Record(layout))
-                if self.schema.rules(*record).is_union =>
+                if self.schema.shape.records[record.0].form == Form::Branches =>
             {
-                self.union(*record, layout)
+                Op::Union(Box::new(self.union(*record, layout)))
             }
             (Kind::Record(record), Place::Record(layout)) => Op::Object(Box::new(Nested {
                 presence: layout.presence.expect("a nested record has a presence slot"),

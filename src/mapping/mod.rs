@@ -27,7 +27,8 @@
 //!   lie in each other, also of a map of records. Of lists on the way only what the mapping names
 //!   is written (tags, `when`, `time`, `fields.rename`, `fields.include`, `convert`), under its
 //!   whole path. A JSON payload that is a list, or a map of objects, is the outermost one, and
-//!   `points` may be left out.
+//!   `points` may be left out. Lists and maps whose elements are lists or maps themselves are
+//!   gone through without a name between them. Null is no element.
 //! - `point-key = "signal"`: what the key of a map of points is called (default: `key`). It is a
 //!   tag, at its place in `tags` or behind them; `point-key = { field = "signal" }` makes it a
 //!   field, and `time = { field = "signal", … }` the time.

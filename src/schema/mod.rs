@@ -21,8 +21,9 @@ pub use missing::Missing;
 pub use problem::{Problem, nearest};
 pub use protobuf::ProtobufSchemas;
 pub use registry::Registry;
+pub(crate) use shape::INNER_NAME;
 pub use shape::{
-    Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top, Unit, Unsupported,
+    Form, Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top, Unit, Unsupported,
 };
 pub(crate) use shipped::SHIPPED;
 pub use source::{Bounds, Source, Sources};

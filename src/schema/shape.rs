@@ -41,19 +41,39 @@ impl Shape {
     /// One record without members: a payload that no mapping looks into.
     #[must_use]
     pub fn of_nothing() -> Self {
-        let record = Record { name: "the payload".to_owned(), members: Vec::new() };
+        let record =
+            Record { name: "the payload".to_owned(), members: Vec::new(), form: Form::Members };
         Self { records: vec![record], root: RecordIdx(0), top: Top::Record }
     }
 }
 
-/// A protobuf message, an Avro record, a JSON object with declared properties.
+/// A protobuf message, an Avro record, a JSON object with declared properties; or what stands in
+/// the place of one.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// Its full name, for messages to the operator.
     pub name: String,
     /// Members in declaration order; a layout names them by their index here.
     pub members: Vec<Member>,
+    /// What its members are.
+    pub form: Form,
 }
+
+/// What the members of a record are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Any of them may be there, by name.
+    Members,
+    /// One of them is there: a value of one of several types.
+    Branches,
+    /// The places of a list that has a type for each, called 0, 1….
+    Places,
+    /// The one that is there is a list or map of records, which is itself an element of one.
+    Inner,
+}
+
+/// What the member of a record is called that is [`Form::Inner`]; nobody names it.
+pub(crate) const INNER_NAME: &str = "*";
 
 /// One named member of a record.
 #[derive(Clone, Debug)]

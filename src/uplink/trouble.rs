@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::schema::INNER_NAME;
+
 /// How many characters of a value are shown.
 const SHOWN_MAX: usize = 48;
 
@@ -68,7 +70,11 @@ impl Trouble {
     /// Notes that what is wrong lies in this element, from 0, of a list of `points`: called on the
     /// way out, innermost first.
     pub(crate) fn in_element(&mut self, list: &str, index: usize) {
-        let list = if list.is_empty() { "the payload".to_owned() } else { format!("`{list}`") };
+        let list = match list {
+            "" => "the payload".to_owned(),
+            INNER_NAME => "that".to_owned(),
+            list => format!("`{list}`"),
+        };
         let more = if self.elements.is_empty() { "" } else { ", " };
         self.elements.insert_str(0, &format!("{index} of {list}{more}"));
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     mapping::{FieldForm, Level, Pick, Place, SlotIdx},
-    schema::{Kind, Member, Scalar},
+    schema::{Form, INNER_NAME, Kind, Member, Scalar},
 };
 
 impl Walk<'_> {
@@ -30,7 +30,8 @@ impl Walk<'_> {
             is_on_the_way,
         };
         let key = level.key.as_ref().and_then(|key| self.key(key, &here));
-        let presence = key.as_ref().and_then(|_| self.take(1));
+        let has_branches = self.wanted.shape.records[level.record.0].form == Form::Branches;
+        let presence = if key.is_some() || has_branches { self.take(1) } else { None };
         let mut record = self.record(level.record, &here, presence);
         record.implicit.extend(key.clone());
         Level { name: level.name.clone(), start, key, record }
@@ -38,7 +39,8 @@ impl Walk<'_> {
 
     /// What names in an element on the way begin with.
     fn prefix(&self, index: usize) -> String {
-        let names = self.wanted.levels[..=index].iter().flat_map(|level| {
+        let levels = self.wanted.levels[..=index].iter().filter(|level| level.name != INNER_NAME);
+        let names = levels.flat_map(|level| {
             super::paths::segments(&level.name).into_iter().map(|segment| segment.name)
         });
         names.filter(|name| !name.is_empty()).collect::<Vec<_>>().join("_")
@@ -49,8 +51,11 @@ impl Walk<'_> {
         let Kind::Scalar(scalar) = &key.kind else { return None };
         let slot = self.take(1)?;
         let path = (self.side, quoted(&key.name));
+        let own = self.wanted.text.point_key.as_ref();
         let name = match self.patterns.name_of(&path) {
             Some(name) => name.to_owned(),
+            // As the mapping calls it, whatever lies around it.
+            None if own.is_some_and(|own| own.name.value == key.name) => key.name.clone(),
             None => join(here.name, &key.name, '_'),
         };
         self.slots.insert(path.clone(), slot);

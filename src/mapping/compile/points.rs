@@ -2,7 +2,8 @@
 //!
 //! A path may lead through several lists, as from units to their signals to the samples of each: a
 //! point is an element of the last. A payload that is a list itself is the outermost one, and then
-//! `points` may be absent. A map of records is a list whose elements have a key.
+//! `points` may be absent. A map of records is a list whose elements have a key. A list whose
+//! elements are lists or maps themselves leads on into those: they have no name to write.
 
 use super::{
     build::{Build, Told},
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     mapping::file::Placed,
-    schema::{Kind, Member, Presence, RecordIdx, Scalar, Top},
+    schema::{Form, INNER_NAME, Kind, Member, Presence, RecordIdx, Scalar, Top},
 };
 
 /// How many lists may lie in each other: each of them is walked over once more.
@@ -55,8 +56,17 @@ impl Build<'_> {
             Top::Records => lists.push((String::new(), shape.root, None)),
             Top::RecordMap => lists.push((String::new(), shape.root, Some(Scalar::String))),
         }
+        if let Some((_, record, _)) = lists.first() {
+            let root = self.paths.inner(*record, &mut lists);
+            debug_assert_eq!(lists.last().map(|last| last.1), Some(root));
+        }
         if let Some(points) = &self.text.points
-            && !self.paths.lists(shape.root, &segments(&points.value), "", &mut lists)
+            && !self.paths.lists(
+                lists.last().map_or(shape.root, |(_, record, _)| *record),
+                &segments(&points.value),
+                "",
+                &mut lists,
+            )
         {
             let what = self.no_points(points);
             self.told.push((points.line, format!("`points`: {what}")));
@@ -73,9 +83,12 @@ impl Build<'_> {
         }
         let mut levels: Vec<PointsLevel> = Vec::new();
         for (index, (name, record, key)) in lists.into_iter().enumerate() {
-            let full = match levels.last().map_or("", |level| &level.full) {
-                "" => name.clone(),
-                around => format!("{around}.{name}"),
+            let around = levels.last().map_or("", |level| &level.full);
+            let is_inner = levels.last().is_some_and(|level| self.paths.is_inner(level.record));
+            let full = match (around, is_inner) {
+                (around, true) => around.to_owned(),
+                ("", false) => name.clone(),
+                (around, false) => format!("{around}.{name}"),
             };
             let own = self.text.point_key.as_ref().filter(|_| last_map == Some(index));
             let key_name = own.map_or(KEY_NAME, |key| &key.name.value);
@@ -141,6 +154,32 @@ impl Build<'_> {
 }
 
 impl Paths<'_> {
+    /// Whether a record is a list or map that is an element of one.
+    fn is_inner(&self, record: RecordIdx) -> bool {
+        self.shape.records[record.0].form == Form::Inner
+    }
+
+    /// Adds the lists that an element of a list is itself; answers the record within.
+    fn inner(&self, record: RecordIdx, into: &mut Vec<List>) -> RecordIdx {
+        let mut record = record;
+        while self.is_inner(record) {
+            let held = self.shape.records[record.0].members.first().map(|member| &member.kind);
+            let key = match held {
+                Some(Kind::Records(held)) => {
+                    record = *held;
+                    None
+                }
+                Some(Kind::RecordMap { key, record: held }) => {
+                    record = *held;
+                    Some(key.clone())
+                }
+                _ => unreachable!("an inner record has one list or map of records"),
+            };
+            into.push((INNER_NAME.to_owned(), record, key));
+        }
+        record
+    }
+
     /// Adds the lists that lie on a path which ends at one of them; whether it does.
     fn lists(
         &self,
@@ -173,6 +212,7 @@ impl Paths<'_> {
             };
             let known = into.len();
             into.push((path, inner, key));
+            let inner = self.inner(inner, into);
             if rest.is_empty() || self.lists(inner, rest, "", into) {
                 return true;
             }

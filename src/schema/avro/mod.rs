@@ -24,8 +24,8 @@
 //! | duration | string, ISO 8601: `P1M2DT3.004S` |
 //! | uuid | string; of 16 bytes: 32 hex digits with hyphens |
 //! | decimal | float: the nearest double; a value of more than 38 digits is a dead letter |
-//! | array, map of such scalars | list, map |
-//! | array of records | many points, or excluded |
+//! | array, map of such scalars, null among them | list, map |
+//! | array or map of records, of unions, or of such arrays and maps | many points, or excluded |
 //! | all else (big-decimal, arrays of arrays…) | must be excluded |
 //!
 //! A logical type on a type that cannot carry it is ignored, as the specification says.

@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use apache_avro::schema::{InnerDecimalSchema, RecordSchema, Schema, UuidSchema};
 
 use super::types::{Leaf, Type, TypeIdx, Types};
-use crate::schema::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top, Unit};
+use crate::schema::{
+    Form, INNER_NAME, Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top, Unit,
+};
 
 /// One record that a payload may be.
 #[derive(Clone, Debug)]
@@ -164,6 +166,14 @@ fn leaf_of(schema: &Schema) -> Result<(Leaf, &'static str), String> {
     })
 }
 
+/// What an array or a map holds.
+enum Held {
+    Scalar(Scalar),
+    Record(RecordIdx),
+    /// A word for it.
+    Unsupported(&'static str),
+}
+
 /// The shape under construction.
 struct Shaper<'a> {
     builder: &'a Builder,
@@ -179,7 +189,11 @@ impl Shaper<'_> {
         }
         let names = &self.builder.names[index.0];
         let at = RecordIdx(self.records.len());
-        self.records.push(Record { name: names.name.clone(), members: Vec::new() });
+        let form = match self.builder.types[index.0] {
+            Type::Union(_) => Form::Branches,
+            _ => Form::Members,
+        };
+        self.records.push(Record { name: names.name.clone(), members: Vec::new(), form });
         self.made.insert(index, at);
         let named: Vec<(String, TypeIdx)> = match &self.builder.types[index.0] {
             Type::Record(fields) => {
@@ -219,26 +233,34 @@ impl Shaper<'_> {
                 None => Kind::unsupported("is a big-decimal"),
             },
             Type::Record(_) => Kind::Record(self.record(index)),
-            Type::Array(items) => self.array(*items),
-            Type::Map(values) if matches!(self.builder.types[values.0], Type::Record(_)) => {
-                Kind::RecordMap { key: Scalar::String, record: self.record(*values) }
-            }
-            Type::Map(values) => match self.scalar(*values) {
-                Some(value) => Kind::Map { key: Scalar::String, value },
-                None => Kind::unsupported(format!("is a map of {}s", self.word(*values))),
+            Type::Array(items) => match self.held(*items) {
+                Held::Scalar(scalar) => Kind::List(scalar),
+                Held::Record(record) => Kind::Records(record),
+                Held::Unsupported(word) => Kind::unsupported(format!("is an array of {word}s")),
+            },
+            Type::Map(values) => match self.held(*values) {
+                Held::Scalar(value) => Kind::Map { key: Scalar::String, value },
+                Held::Record(record) => Kind::RecordMap { key: Scalar::String, record },
+                Held::Unsupported(word) => Kind::unsupported(format!("is a map of {word}s")),
             },
             Type::Union(branches) => self.union(index, branches),
         }
     }
 
-    /// What an array holds.
-    fn array(&mut self, items: TypeIdx) -> Kind {
-        match &self.builder.types[items.0] {
-            Type::Record(_) => Kind::Records(self.record(items)),
-            _ => match self.scalar(items) {
-                Some(scalar) => Kind::List(scalar),
-                None => Kind::unsupported(format!("is an array of {}s", self.word(items))),
-            },
+    /// What an array or a map holds, beside null.
+    fn held(&mut self, index: TypeIdx) -> Held {
+        let word = self.word(index);
+        match self.kind(index) {
+            Kind::Scalar(scalar) => Held::Scalar(scalar),
+            Kind::Record(record) => Held::Record(record),
+            kind @ (Kind::Records(_) | Kind::RecordMap { .. }) => {
+                let at = RecordIdx(self.records.len());
+                let (name, presence) = (INNER_NAME.to_owned(), Presence::Explicit);
+                let members = vec![Member { name, kind, presence }];
+                self.records.push(Record { name: word.to_owned(), members, form: Form::Inner });
+                Held::Record(at)
+            }
+            _ => Held::Unsupported(word),
         }
     }
 
@@ -259,14 +281,6 @@ impl Shaper<'_> {
                 }
                 Kind::Record(self.record(index))
             }
-        }
-    }
-
-    /// The scalar of a type, if it is one.
-    fn scalar(&self, index: TypeIdx) -> Option<Scalar> {
-        match &self.builder.types[index.0] {
-            Type::Leaf(leaf) => leaf.scalar(),
-            _ => None,
         }
     }
 

@@ -125,13 +125,18 @@ fn every_type_has_its_place_in_a_shape() {
         {"name":"n","type":["null","R"]},{"name":"o","type":["null"]},
         {"name":"p","type":{"type":"array","items":["null","int"]}},
         {"name":"q","type":{"type":"string","logicalType":"no-such"}},
-        {"name":"r","type":{"type":"fixed","name":"D","size":12,"logicalType":"duration"}}]}"#;
+        {"name":"r","type":{"type":"fixed","name":"D","size":12,"logicalType":"duration"}},
+        {"name":"s","type":{"type":"array","items":["null","Car"]}},
+        {"name":"t","type":{"type":"map","values":["int","string"]}},
+        {"name":"u","type":{"type":"map","values":{"type":"array","items":"Car"}}},
+        {"name":"v","type":{"type":"array","items":{"type":"array","items":"int"}}}]}"#;
     let (schemas, problems) = compile(&[("x.avsc", schema)]);
     assert_eq!(problems, []);
     let expect = "a Integer\nb Integer\nc Float32\nd.int Integer\nd.string String\nd.Car.x Float64\n\
         e records Car\nf list of String\ng map of Float64\nh map of records Car\ni Float64\n\
         j String\nk Ticks(Micros)\nl String\nm is always null\nn the root again\no is always null\n\
-        p is an array of unions\nq String\nr String\n";
+        p list of Integer\nq String\nr String\ns records Car\nt map of records union\n\
+        u map of records array\nv is an array of arrays\n";
     assert_eq!(told(&schemas, "R"), expect);
 }
 

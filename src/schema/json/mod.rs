@@ -7,7 +7,8 @@
 //! | `object` with `properties` | flattened |
 //! | `object` with only `additionalProperties: {…}` of a scalar | map |
 //! | `array` of a scalar | list |
-//! | `array` of objects | many points, or excluded |
+//! | `array` of objects, of values of several types, or of such arrays | many points, or excluded |
+//! | `array` with `prefixItems` (or a list of `items`) | flattened, the places called `0`, `1`… |
 //! | a type with `"null"`, also by `anyOf` or `oneOf` | the value, or nothing |
 //! | any other union | a field a type: `v_number`, `v_string`… |
 //! | `array` of objects, or a map of them, at the top | many points |
@@ -20,6 +21,7 @@
 //! and counted.
 
 mod references;
+mod says;
 mod schemas;
 mod shaper;
 

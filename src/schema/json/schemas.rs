@@ -24,8 +24,6 @@ pub struct Rules {
     pub required: Vec<String>,
     /// By member: whether null is one of its types.
     pub nullable: Vec<bool>,
-    /// Whether it is no object but a value of one of several types, a member each.
-    pub is_union: bool,
 }
 
 impl JsonSchema {

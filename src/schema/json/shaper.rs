@@ -9,11 +9,12 @@ use std::collections::HashMap;
 
 use super::{
     references::References,
+    says::{is_alike, is_null, is_unsigned, says_something, too_many_required},
     schemas::{JsonSchema, Rules},
 };
 use crate::schema::{
-    Kind, Member, Presence, Problem, Record, RecordIdx, Scalar, Shape, Source, Top, Unsupported,
-    nearest,
+    Form, INNER_NAME, Kind, Member, Presence, Problem, Record, RecordIdx, Scalar, Shape, Source,
+    Top, Unsupported, nearest,
     tree::{Node, Value as Json},
 };
 
@@ -26,8 +27,8 @@ const PARTS_MAX: usize = 64;
 /// How many properties all objects may have: `allOf` can give the same ones to many objects.
 const MEMBERS_MAX: usize = 100_000;
 
-/// How many names one object may require: they are marked in the bits of a u128.
-const REQUIRED_MAX: usize = 128;
+/// How many schemas are looked at: references can lead to the same ones by very many ways.
+const VALUES_MAX: usize = 200_000;
 
 /// The types that a value may have.
 const TYPES: [&str; 7] = ["integer", "number", "string", "boolean", "object", "array", "null"];
@@ -43,9 +44,15 @@ pub(super) fn compile(source: &Source, root: &Node) -> Result<JsonSchema, Proble
         waiting: Vec::new(),
         inside: Vec::new(),
         members_count: 0,
+        values_count: 0,
     };
     let at = root.at;
     let (root, top) = match shaper.value(root).kind {
+        Kind::Record(root) if shaper.records[root.0].form == Form::Branches => {
+            let what =
+                "the payload is of one of several types; write a schema and a mapping for each";
+            return Err(source.problem(at, what));
+        }
         Kind::Record(root) => (root, Top::Record),
         Kind::Records(root) => (root, Top::Records),
         Kind::RecordMap { record, .. } => (record, Top::RecordMap),
@@ -67,6 +74,10 @@ pub(super) fn compile(source: &Source, root: &Node) -> Result<JsonSchema, Proble
             return Err(Problem::of_file(&source.path, what));
         }
     }
+    if shaper.values_count > VALUES_MAX {
+        let what = format!("its references lead to more than {VALUES_MAX} schemas");
+        return Err(Problem::of_file(&source.path, what));
+    }
     Ok(JsonSchema { shape: Shape { records: shaper.records, root, top }, rules: shaper.rules })
 }
 
@@ -83,6 +94,8 @@ struct Shaper<'a> {
     /// Arrays and maps that we are inside of.
     inside: Vec<*const Node>,
     members_count: usize,
+    /// Schemas that were looked at.
+    values_count: usize,
 }
 
 /// What a schema says about a value.
@@ -101,6 +114,11 @@ impl<'a> Shaper<'a> {
     /// What a schema says.
     fn value(&mut self, node: &'a Node) -> Value {
         let mut nullable = false;
+        self.values_count += 1;
+        if self.values_count > VALUES_MAX {
+            // Told of the file as a whole.
+            return Value { kind: Kind::unsupported("is not looked at"), nullable };
+        }
         let kind = match self.resolved(node, &mut nullable) {
             Ok(parts) => self.kind(&parts, &mut nullable),
             Err(kind) => kind,
@@ -233,9 +251,10 @@ impl<'a> Shaper<'a> {
                 Kind::Scalar(Scalar::Boolean) => "boolean",
                 Kind::Scalar(_) => "string",
                 Kind::List(_) | Kind::Records(_) => "array",
-                Kind::Record(record) if self.rules[record.0].is_union => {
+                Kind::Record(record) if self.records[record.0].form == Form::Branches => {
                     return self.unsupported(node, "is a union of unions");
                 }
+                Kind::Record(record) if self.records[record.0].form == Form::Places => "array",
                 Kind::Record(_) | Kind::Map { .. } | Kind::RecordMap { .. } => "object",
                 Kind::Unsupported(_) => return kind,
             };
@@ -262,27 +281,52 @@ impl<'a> Shaper<'a> {
         if members.len() == 1 {
             return members.remove(0).kind;
         }
+        let nullable = vec![true; members.len()];
+        Kind::Record(self.add(members, nullable, Form::Branches))
+    }
+
+    /// Adds a record that is no object with properties.
+    fn add(&mut self, members: Vec<Member>, nullable: Vec<bool>, form: Form) -> RecordIdx {
         let at = RecordIdx(self.records.len());
         self.members_count += members.len();
-        let nullable = vec![true; members.len()];
-        self.records.push(Record { name: String::new(), members });
-        self.rules.push(Rules { required: Vec::new(), nullable, is_union: true });
-        Kind::Record(at)
+        self.records.push(Record { name: String::new(), members, form });
+        self.rules.push(Rules { required: Vec::new(), nullable });
+        at
+    }
+
+    /// Adds a record for a list or map of records that is itself an element of one.
+    fn inner(&mut self, kind: Kind) -> RecordIdx {
+        let member = Member { name: INNER_NAME.to_owned(), kind, presence: Presence::Explicit };
+        self.add(vec![member], vec![true], Form::Inner)
+    }
+
+    /// An array with a type for each place; what stands behind them is of no type.
+    fn places(&mut self, holder: &'a Node, places: &'a Node) -> Kind {
+        let mut members = Vec::with_capacity(places.items().len());
+        let mut nullable = Vec::with_capacity(places.items().len());
+        for (place, item) in places.items().iter().enumerate() {
+            let value = match self.nested(holder, item) {
+                Ok(value) => value,
+                Err(kind) => return kind,
+            };
+            let (name, presence) = (place.to_string(), Presence::Explicit);
+            members.push(Member { name, kind: value.kind, presence });
+            nullable.push(value.nullable);
+        }
+        Kind::Record(self.add(members, nullable, Form::Places))
     }
 
     /// What an array holds.
     fn array(&mut self, parts: &[&'a Node]) -> Kind {
         let of = |key| parts.iter().find_map(|part| part.get(key));
-        if let Some(tuple) = of("prefixItems") {
-            return self
-                .unsupported(tuple, "is an array with `prefixItems`, a type for each place");
+        if let Some(places) = of("prefixItems") {
+            return self.places(parts[0], places);
         }
         let Some(items) = of("items") else {
             return self.unsupported(parts[0], "is an array that does not say its `items`");
         };
         if matches!(items.value, Json::Array(_)) {
-            return self
-                .unsupported(items, "is an array with a list of `items`, a type for each place");
+            return self.places(parts[0], items);
         }
         let kind = match self.nested(parts[0], items) {
             Ok(value) => value.kind,
@@ -295,10 +339,9 @@ impl<'a> Shaper<'a> {
                 what: format!("is an array whose item {what}"),
                 line,
             }),
-            Kind::List(_) | Kind::Records(_) => self.unsupported(items, "is an array of arrays"),
-            Kind::Map { .. } | Kind::RecordMap { .. } => {
-                self.unsupported(items, "is an array of maps")
-            }
+            Kind::Records(_) | Kind::RecordMap { .. } => Kind::Records(self.inner(kind)),
+            Kind::List(_) => self.unsupported(items, "is an array of arrays"),
+            Kind::Map { .. } => self.unsupported(items, "is an array of maps"),
         }
     }
 
@@ -323,6 +366,9 @@ impl<'a> Shaper<'a> {
                         line,
                     })
                 }
+                Ok(Value { kind: kind @ (Kind::Records(_) | Kind::RecordMap { .. }), .. }) => {
+                    Kind::RecordMap { key: Scalar::String, record: self.inner(kind) }
+                }
                 Ok(_) => self.unsupported(values, "is a map of arrays or maps"),
                 Err(kind) => kind,
             };
@@ -336,7 +382,8 @@ impl<'a> Shaper<'a> {
         }
         let at = RecordIdx(self.records.len());
         self.made.insert(key, at);
-        self.records.push(Record { name: String::new(), members: Vec::new() });
+        let form = Form::Members;
+        self.records.push(Record { name: String::new(), members: Vec::new(), form });
         self.rules.push(Rules::default());
         self.waiting.push((at, parts.to_vec()));
         Kind::Record(at)
@@ -394,58 +441,24 @@ impl<'a> Shaper<'a> {
 
     /// Calls a record by the first property that holds it.
     fn call(&mut self, kind: &Kind, property: &str) {
-        let (Kind::Record(record) | Kind::Records(record) | Kind::RecordMap { record, .. }) = kind
-        else {
-            return;
-        };
-        let name = &mut self.records[record.0].name;
-        if name.is_empty() {
-            property.clone_into(name);
+        let mut next = held(kind);
+        while let Some(record) = next {
+            let Record { name, members, form } = &mut self.records[record.0];
+            if name.is_empty() {
+                property.clone_into(name);
+            }
+            let inner = members.first().filter(|_| *form == Form::Inner);
+            next = inner.and_then(|inner| held(&inner.kind));
         }
     }
 }
 
-/// What is wrong with the number of names that an object requires.
-fn too_many_required(parts: &[&Node]) -> Option<String> {
-    let required = parts.iter().filter_map(|part| part.get("required"));
-    let count: usize = required.map(|names| names.items().len()).sum();
-    (count > REQUIRED_MAX).then(|| {
-        format!("requires {count} properties; at most {REQUIRED_MAX} of one object can be checked")
-    })
-}
-
-/// Whether a schema says what a value is.
-fn says_something(node: &Node) -> bool {
-    ["type", "properties", "items", "prefixItems"].iter().any(|key| node.get(key).is_some())
-}
-
-/// Whether an integer of these schemas needs 64 bits without a sign: its `format` says so, or its
-/// bounds do.
-fn is_unsigned(parts: &[&Node]) -> bool {
-    /// 2^63.
-    const SIGNED_END: f64 = 9_223_372_036_854_775_808.0;
-    let of = |key: &'static str| parts.iter().filter_map(move |part| part.get(key));
-    let at_least = |key, least: f64| of(key).filter_map(Node::number).any(|bound| bound >= least);
-    let is_positive = at_least("minimum", 0.0) || at_least("exclusiveMinimum", -1.0);
-    let is_large = ["maximum", "exclusiveMaximum"].iter().any(|key| at_least(key, SIGNED_END));
-    of("format").any(|format| format.text() == Some("uint64")) || (is_positive && is_large)
-}
-
-/// Whether two declarations of one name say the same.
-fn is_alike(one: &Kind, other: &Kind) -> bool {
-    match (one, other) {
-        (Kind::Scalar(one), Kind::Scalar(other)) | (Kind::List(one), Kind::List(other)) => {
-            one.word() == other.word()
+/// The record that a member is or holds.
+fn held(kind: &Kind) -> Option<RecordIdx> {
+    match kind {
+        Kind::Record(record) | Kind::Records(record) | Kind::RecordMap { record, .. } => {
+            Some(*record)
         }
-        (Kind::Record(one), Kind::Record(other)) | (Kind::Records(one), Kind::Records(other)) => {
-            one == other
-        }
-        _ => false,
+        _ => None,
     }
-}
-
-/// Whether a schema says null and nothing else.
-fn is_null(node: &Node) -> bool {
-    let Some(types) = node.get("type") else { return false };
-    types.text() == Some("null") || matches!(types.items(), [only] if only.text() == Some("null"))
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind as ProtoKind, MessageDescriptor};
 
-use crate::schema::{Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top};
+use crate::schema::{Form, Kind, Member, Presence, Record, RecordIdx, Scalar, Shape, Symbols, Top};
 
 /// A message's fields in the order of declaration, which prost-reflect's own iterator does not
 /// keep.
@@ -43,7 +43,11 @@ impl Shaper {
             return *known;
         }
         let index = RecordIdx(self.records.len());
-        self.records.push(Record { name: message.full_name().to_owned(), members: Vec::new() });
+        self.records.push(Record {
+            name: message.full_name().to_owned(),
+            members: Vec::new(),
+            form: Form::Members,
+        });
         self.by_name.insert(message.full_name().to_owned(), index);
         self.waiting.push((index, message.clone()));
         index

@@ -6,7 +6,7 @@ use super::text;
 use crate::{
     mapping::{
         SlotIdx,
-        avro::{Fields, Op, Program},
+        avro::{Fields, Item, Op, Program},
     },
     model::Cause,
     schema::avro::{Leaf, Type, TypeIdx, Types},
@@ -73,7 +73,10 @@ impl Walk<'_> {
     /// What is wrong lies in this field of a record.
     #[cold]
     fn within(&mut self, fields: &Fields, index: usize, error: DecodeError) -> DecodeError {
-        self.slots.trouble.within(&fields.names[index]);
+        let name = &fields.names[index];
+        if !name.is_empty() {
+            self.slots.trouble.within(name);
+        }
         error
     }
 
@@ -95,13 +98,21 @@ impl Walk<'_> {
                     None => Err(malformed("a union has no such branch", start)),
                 }
             }
+            Op::Element(branches) => {
+                let start = self.at;
+                let branch = self.index()?;
+                match branches.get(branch) {
+                    Some(fields) => self.all(fields, depth),
+                    None => Err(malformed("a union has no such branch", start)),
+                }
+            }
             Op::Record(presence, fields) => {
                 self.check_depth(depth)?;
                 self.slots.set_bits(*presence, 1);
                 self.all(fields, depth + 1)
             }
-            Op::List(slot, leaf) => self.list(*slot, leaf).map_err(|error| error.in_slot(*slot)),
-            Op::Map(slot, leaf) => self.map(*slot, leaf).map_err(|error| error.in_slot(*slot)),
+            Op::List(slot, item) => self.list(*slot, item).map_err(|error| error.in_slot(*slot)),
+            Op::Map(slot, item) => self.map(*slot, item).map_err(|error| error.in_slot(*slot)),
             Op::Points(items) => self.points(None, *items, depth),
             Op::PointsMap(values) => self.points(Some(&Leaf::String), *values, depth),
             Op::Skip(index) => self.skip(*index, depth),
@@ -109,10 +120,10 @@ impl Walk<'_> {
     }
 
     /// Pushes the items of an array.
-    fn list(&mut self, slot: SlotIdx, leaf: &Leaf) -> Result<(), DecodeError> {
+    fn list(&mut self, slot: SlotIdx, item: &Item) -> Result<(), DecodeError> {
         while let Some(block) = self.block()? {
             for _ in 0..block.items {
-                let value = self.leaf(leaf)?;
+                let value = self.item(item)?;
                 self.slots.push(self.payload, slot, Slot::ABSENT, value)?;
             }
             self.end_of(&block)?;
@@ -121,19 +132,32 @@ impl Walk<'_> {
     }
 
     /// Pushes the entries of a map.
-    fn map(&mut self, slot: SlotIdx, leaf: &Leaf) -> Result<(), DecodeError> {
+    fn map(&mut self, slot: SlotIdx, item: &Item) -> Result<(), DecodeError> {
         while let Some(block) = self.block()? {
             for _ in 0..block.items {
                 let key = self.leaf(&Leaf::String)?;
-                let value = self.leaf(leaf)?;
-                self.slots.push(self.payload, slot, key, value)?;
+                let value = self.item(item)?;
+                if !value.is_absent() {
+                    self.slots.push(self.payload, slot, key, value)?;
+                }
             }
             self.end_of(&block)?;
         }
         Ok(())
     }
 
-    /// Notes where each item lies, its key included.
+    /// Reads a scalar of a list or map; absent for null.
+    fn item(&mut self, item: &Item) -> Result<Slot, DecodeError> {
+        let Some((branch, count)) = item.branch else { return self.leaf(&item.leaf) };
+        let start = self.at;
+        match self.index()? {
+            at if at == branch => self.leaf(&item.leaf),
+            at if at < count => Ok(Slot::ABSENT),
+            _ => Err(malformed("a union has no such branch", start)),
+        }
+    }
+
+    /// Notes where each item lies, its key included. Null is none.
     fn points(
         &mut self,
         key: Option<&Leaf>,
@@ -147,12 +171,25 @@ impl Walk<'_> {
                 if let Some(key) = key {
                     self.skip_leaf(key)?;
                 }
+                let is_null = self.is_null_next(items);
                 self.skip(items, depth + 1)?;
-                self.slots.push_element(start..self.at)?;
+                if !is_null {
+                    self.slots.push_element(start..self.at)?;
+                }
             }
             self.end_of(&block)?;
         }
         Ok(())
+    }
+
+    /// Whether the value that comes next is the null of a union.
+    fn is_null_next(&mut self, index: TypeIdx) -> bool {
+        let types = self.types;
+        let Type::Union(branches) = types.get(index) else { return false };
+        let start = self.at;
+        let branch = self.index().ok().and_then(|branch| branches.get(branch));
+        self.at = start;
+        branch.is_some_and(|branch| matches!(types.get(*branch), Type::Null))
     }
 
     /// Walks over a value.

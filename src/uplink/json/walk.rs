@@ -6,7 +6,7 @@ use super::{number::Whole, reader::Reader, words};
 use crate::{
     mapping::{
         SlotIdx,
-        json::{List, Nested, Object, Op, Program, Root, Union},
+        json::{Body, List, Nested, Object, Op, Program, Union},
     },
     model::Cause,
     schema::Scalar,
@@ -28,10 +28,7 @@ pub(crate) fn message(
     let is_lenient = program.is_lenient;
     let mut reader =
         Reader { text: payload, at: 0, slots, depth_max: limits.depth_max, is_lenient };
-    match &program.message {
-        Root::Object(object) => reader.root_object(object)?,
-        Root::Points(list) => reader.root_points(*list)?,
-    }
+    reader.body(&program.message)?;
     reader.end()
 }
 
@@ -54,29 +51,48 @@ pub(crate) fn element(
         reader.slots.set(slot, key);
         reader.peek()?;
     }
-    reader.object(&element.object, 1)
+    reader.body(&element.body)
 }
 
 impl Reader<'_> {
-    /// A payload that is an object.
-    fn root_object(&mut self, object: &Object) -> Result<(), DecodeError> {
-        match self.peek()? {
-            b'{' => self.object(object, 1),
-            _ => Err(self.mismatch("an object")),
+    /// A payload, or an element of `points`.
+    fn body(&mut self, body: &Body) -> Result<(), DecodeError> {
+        let first = self.peek()?;
+        match body {
+            Body::Object(object) if first == object.open() => self.object(object, 1),
+            Body::Object(object) => Err(self.mismatch(opened(object.open()))),
+            Body::Points(list) if first == list.open() => self.points(*list, 1),
+            Body::Points(list) => Err(self.mismatch(opened(list.open()))),
+            Body::Union(union) => self.union(union, first, 1),
         }
     }
 
-    /// A payload that is the outermost list of `points`.
-    fn root_points(&mut self, list: List) -> Result<(), DecodeError> {
-        match (self.peek()?, list) {
-            (b'[', List::Array) | (b'{', List::ByName) => self.points(list, 1),
-            (_, List::Array) => Err(self.mismatch("a list")),
-            (_, List::ByName) => Err(self.mismatch("an object")),
+    /// A list with a type for each place; we are at its bracket.
+    fn places(&mut self, object: &Object, depth: u32) -> Result<(), DecodeError> {
+        self.enter(depth)?;
+        let mut places = object.properties.iter();
+        let mut has_more = !self.take(b']')?;
+        while has_more {
+            match places.next() {
+                Some(place) => {
+                    let value = self.value(&place.op, depth + 1);
+                    value.map_err(|error| self.within(&place.name, error))?;
+                }
+                None => {
+                    self.slots.unknown = self.slots.unknown.saturating_add(1);
+                    self.skip(depth + 1)?;
+                }
+            }
+            has_more = self.more(b']')?;
         }
+        Ok(())
     }
 
     /// An object with declared properties; we are at its bracket.
     fn object(&mut self, object: &Object, depth: u32) -> Result<(), DecodeError> {
+        if object.is_list {
+            return self.places(object, depth);
+        }
         self.enter(depth)?;
         let mut seen = 0;
         let mut next = 0;
@@ -177,7 +193,7 @@ impl Reader<'_> {
                 self.literal(b"null")?;
                 return Ok(false);
             }
-            (Op::Object(nested), b'{') => {
+            (Op::Object(nested), first) if first == nested.object.open() => {
                 self.slots.set_bits(nested.presence, 1);
                 self.object(&nested.object, depth)?;
             }
@@ -210,13 +226,11 @@ impl Reader<'_> {
                     has_more = self.more(b'}')?;
                 }
             }
-            (Op::Points(list @ List::Array), b'[') | (Op::Points(list @ List::ByName), b'{') => {
-                self.points(*list, depth)?;
-            }
-            (Op::Object(_) | Op::Map(..) | Op::Points(List::ByName), _) => {
-                return Err(self.mismatch("an object"));
-            }
-            (Op::List(..) | Op::Points(List::Array), _) => return Err(self.mismatch("a list")),
+            (Op::Points(list), first) if first == list.open() => self.points(*list, depth)?,
+            (Op::Object(nested), _) => return Err(self.mismatch(opened(nested.object.open()))),
+            (Op::Points(list), _) => return Err(self.mismatch(opened(list.open()))),
+            (Op::Map(..), _) => return Err(self.mismatch("an object")),
+            (Op::List(..), _) => return Err(self.mismatch("a list")),
             (Op::Scalar(..) | Op::Digits(_) | Op::Skip, _) => {
                 unreachable!("these are no containers")
             }
@@ -252,19 +266,16 @@ impl Reader<'_> {
                 let name = self.name()?;
                 self.slots.drop_text(name);
             }
-            if self.peek()? != b'{' {
-                if self.is_lenient {
-                    // It is of another kind than any point; those behind it count all the same.
+            match self.peek()? {
+                // Null is no element.
+                b'n' => {
                     self.skip(depth + 1)?;
                     has_more = self.more(end)?;
                     continue;
                 }
-                let error = self.mismatch("an object");
-                let index = self.slots.elements_count();
-                self.slots.trouble.within(itoa::Buffer::new().format(index));
-                return Err(error);
+                b'{' | b'[' => self.pass(depth + 1)?,
+                _ => self.skip(depth + 1)?,
             }
-            self.pass(depth + 1)?;
             self.slots.push_element(start..self.at)?;
             has_more = self.more(end)?;
         }
@@ -384,6 +395,9 @@ impl Reader<'_> {
             Op::Union(union) => {
                 self.slots.set(union.presence, Slot::ABSENT);
                 self.slots.clear(union.slots.clone())?;
+                if union.holds_points {
+                    self.slots.clear_elements();
+                }
             }
             Op::Points(_) => self.slots.clear_elements(),
         }
@@ -454,6 +468,11 @@ impl Reader<'_> {
         let key = String::from_utf8_lossy(self.slots.bytes_of(self.text, key)).into_owned();
         self.within(&key, error)
     }
+}
+
+/// What begins with a bracket.
+const fn opened(bracket: u8) -> &'static str {
+    if bracket == b'[' { "a list" } else { "an object" }
 }
 
 /// A scalar in the words of JSON Schema.

@@ -119,10 +119,20 @@ fn elements_of_lists_in_lists_may_be_of_several_kinds() {
     for payload in [
         r#"{"units":[{"samples":[{"kind":"s"},{"kind":"n","v":1}],"u":7}]}"#,
         r#"{"units":[{"u":"a","samples":[{"kind":"s","v":"x"},{"kind":"n","v":"y"}]}]}"#,
+    ] {
+        assert_eq!(set.failure(payload.as_bytes()).0, Cause::PayloadMismatch, "{payload}");
+    }
+    // What is no object has no kind.
+    for payload in [
         r#"{"units":[7,{"u":"a","samples":[{"kind":"n","v":1}]}]}"#,
         r#"{"units":[{"u":"a","samples":[7,{"kind":"n","v":1}]}]}"#,
     ] {
-        assert_eq!(set.failure(payload.as_bytes()).0, Cause::PayloadMismatch, "{payload}");
+        assert_eq!(
+            set.lines(payload.as_bytes()),
+            "m,vin=V1,units_u=a kind=\"n\",v=1\n",
+            "{payload}"
+        );
+        assert_eq!(set.run(TOPIC, payload.as_bytes()).0.points_filtered, 1, "{payload}");
     }
 }
 
