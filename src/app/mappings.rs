@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use crate::{
     mapping::{LoadErrors, Options, Plans},
     model::Catalog,
+    uplink::NameBook,
 };
 
 /// What the operator is told where there is no mapping at all.
@@ -25,18 +26,20 @@ pub(super) struct Mappings {
     options: Options,
     pub(super) plans: Arc<ArcSwap<Plans>>,
     pub(super) catalog: Arc<ArcSwap<Catalog>>,
+    pub(super) names: Arc<NameBook>,
 }
 
 impl Mappings {
     /// Loads them; that there are none is allowed at the start, and told.
-    pub(super) fn load(options: &Options) -> Result<Self, LoadErrors> {
+    pub(super) fn load(options: &Options, names: Arc<NameBook>) -> Result<Self, LoadErrors> {
         let plans = Plans::load(options)?;
         if plans.plans().is_empty() {
             tracing::warn!("{}", no_mappings(&options.dir));
         }
+        names.know_mapped(plans.catalog());
         let catalog = Arc::new(ArcSwap::from_pointee(plans.catalog().clone()));
         let plans = Arc::new(ArcSwap::from_pointee(plans));
-        Ok(Self { options: options.clone(), plans, catalog })
+        Ok(Self { options: options.clone(), plans, catalog, names })
     }
 
     /// Loads them anew; the old ones stay if anything is wrong, or if none would be left: a folder
@@ -51,6 +54,7 @@ impl Mappings {
             ),
             Ok(plans) => {
                 let mappings = plans.plans().len();
+                self.names.know_mapped(plans.catalog());
                 self.catalog.store(Arc::new(plans.catalog().clone()));
                 self.plans.store(Arc::new(plans));
                 tracing::info!(mappings, was, "schemas and mappings loaded anew");

@@ -25,6 +25,7 @@ mod layout;
 mod look;
 mod machine;
 mod mappings;
+mod names;
 mod reshard;
 mod run;
 mod watch;

@@ -11,6 +11,7 @@ use super::{
     layout::{DataDir, DataDirError},
     machine::Machine,
     mappings::Mappings,
+    names,
     watch::{Asked, Requests, Signals, Until},
 };
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
     sink::{self, Sink},
     store::{Store, StoreError},
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
-    uplink::{IntakeParts, MemoryBudget},
+    uplink::{IntakeParts, MemoryBudget, NameBook, NamesError},
 };
 
 /// Where the running appliance listens.
@@ -69,6 +70,9 @@ pub enum RunError {
     /// The dead-letter log cannot be opened.
     #[error("the dead-letter log cannot be opened")]
     DeadLetters(#[source] Box<dead_letter::OpenError>),
+    /// What is known of the names that payloads bring cannot be read.
+    #[error("the names of payloads cannot be read")]
+    Names(#[source] NamesError),
     /// Something is wrong in the schemas or mappings: the message lists all of it.
     #[error("{0}")]
     Schemas(mapping::LoadErrors),
@@ -159,7 +163,9 @@ impl Appliance {
         let offline = &resolved.offline;
         let data_dir = DataDir::open(Arc::clone(&ground.disk), &offline.data_dir, offline.shards)
             .map_err(RunError::DataDir)?;
-        let mappings = Mappings::load(&offline.mapping).map_err(RunError::Schemas)?;
+        let names = ground.names(resolved)?;
+        let mappings = Mappings::load(&offline.mapping, Arc::clone(&names));
+        let mappings = mappings.map_err(RunError::Schemas)?;
         let access = Arc::new(Access::load(&offline.auth).map_err(RunError::Auth)?);
         let catalog = Arc::clone(&mappings.catalog);
         let (lanes, shards) = ground.lanes(resolved)?;
@@ -170,9 +176,13 @@ impl Appliance {
         let edge_health = ground.board.cell("mqtt", Critical::Yes);
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
         let state = ground.http(resolved, store, &catalog, &fleet, &letters);
+        if !names.has_stored() {
+            let guard = ground.supervisor.panic_guard("names");
+            runtime.spawn(names::learn(state.queries.clone(), Arc::clone(&names), guard));
+        }
         let (operators, address) =
             runtime.block_on(serve_operators(state, &resolved.http, &ground.supervisor))?;
-        let parts = ground.intake(resolved, &mappings.plans, &lanes, &letters);
+        let parts = ground.intake(resolved, &mappings, &lanes, &letters);
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
         let others = Others { presence, workers, access: Arc::clone(&access) };
         let edge = Edge::start(&resolved.mqtt, &parts, others, &ground.supervisor)
@@ -233,6 +243,9 @@ impl Appliance {
     /// Brings the metrics up to what the stages have counted.
     fn measure(&mut self) {
         self.lanes.measure(&self.metrics);
+        self.mappings.names.write();
+        let known = i64::try_from(self.mappings.names.names_count()).unwrap_or(i64::MAX);
+        self.metrics.uplink_known_names.set(known);
         let used = i64::try_from(self.memory.used()).unwrap_or(i64::MAX);
         self.metrics.uplink_memory_bytes.set(used);
         self.sink.state().measure();
@@ -247,6 +260,7 @@ impl Appliance {
         let began = self.clock.monotonic();
         let cut_connections = runtime.block_on(self.edge.drain(limit.mul_f64(EDGE_SHARE)));
         self.edge.stop();
+        self.mappings.names.write();
         self.lanes.close();
         let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(began));
         let drained = runtime.block_on(self.sink.drain(left));
@@ -285,6 +299,12 @@ impl Ground {
         let Self { disk, metrics, board, supervisor, .. } = self;
         lanes::open(disk, &resolved.spool, resolved.offline.shards, metrics, board, supervisor)
             .map_err(RunError::Lane)
+    }
+
+    fn names(&self, resolved: &Resolved) -> Result<Arc<NameBook>, RunError> {
+        let (disk, dir) = (Arc::clone(&self.disk), &resolved.offline.data_dir);
+        let names = NameBook::open(disk, dir, resolved.uplink.names).map_err(RunError::Names)?;
+        Ok(Arc::new(names))
     }
 
     fn letters(&self, resolved: &Resolved) -> Result<dead_letter::Log, RunError> {
@@ -341,7 +361,7 @@ impl Ground {
     fn intake(
         &self,
         resolved: &Resolved,
-        plans: &Arc<ArcSwap<mapping::Plans>>,
+        mappings: &Mappings,
         lanes: &Lanes,
         letters: &dead_letter::Log,
     ) -> IntakeParts {
@@ -350,8 +370,9 @@ impl Ground {
         self.metrics.uplink_memory_limit_bytes.set(i64::try_from(bytes_max).unwrap_or(i64::MAX));
         let memory = MemoryBudget::new(bytes_max, resolved.mqtt.workers, limits.bytes_max);
         IntakeParts {
-            plans: Arc::clone(plans),
+            plans: Arc::clone(&mappings.plans),
             limits,
+            names: Arc::clone(&mappings.names),
             lanes: lanes.handles.clone(),
             letters: letters.handle.clone(),
             shards: resolved.offline.shards,

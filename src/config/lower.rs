@@ -141,7 +141,14 @@ fn uplink(settings: &Settings) -> uplink::Options {
         uplink::Options::default().memory_max.min(quarter)
     };
     let group_bytes_max = settings.number_usize("uplink.group-bytes-max");
-    uplink::Options { memory_max, group_bytes_max }
+    let names = uplink::NameOptions {
+        fields_a_day: settings.number_usize("uplink.new-names.fields-per-day"),
+        tags_a_day: settings.number_usize("uplink.new-names.tags-per-day"),
+        measurements_a_day: settings.number_usize("uplink.new-names.measurements-per-day"),
+        name_bytes_max: settings.number_usize("uplink.new-names.bytes-max"),
+        memory_max: settings.number_usize("uplink.new-names.memory-max"),
+    };
+    uplink::Options { memory_max, group_bytes_max, names }
 }
 
 fn http(settings: &Settings, findings: &Findings) -> http::Options {

@@ -50,6 +50,9 @@ pub struct Plan {
     /// Whether another mapping writes points without a time of their own to the same measurement:
     /// then those of one message get distinct times over both.
     pub shares_stamps: bool,
+    /// Whether payloads bring names of fields, and not only the mapping: members of maps and lists,
+    /// and all of line protocol.
+    pub brings_names: bool,
 }
 
 impl Plan {

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     mapping::{
-        Decoder, Layout, Plan, Probe, Select, avro,
+        Decoder, Field, FieldForm, Layout, Plan, Probe, Select, avro,
         catalog::CatalogBuilder,
         compile::{Compiled, CompiledProbe, Refused, compile},
         file::{self, Format, MappingText, SelectBy},
@@ -289,6 +289,11 @@ impl Loader<'_> {
         for (line, what) in compiled.warnings {
             self.warnings.push(Problem { file: text.file.clone(), line: Some(line), what });
         }
+        let is_spread = |field: &Field| {
+            matches!(field.form, FieldForm::SpreadList(_) | FieldForm::SpreadMap(..))
+        };
+        let brings_names = matches!(decoders.message, Decoder::LineProtocol)
+            || compiled.fields.iter().any(is_spread);
         let index = self.plans.len();
         self.topics.insert(&topic, index);
         self.plans.push(Plan {
@@ -312,6 +317,7 @@ impl Loader<'_> {
             duplicates: text.duplicates.unwrap_or_default(),
             framing: text.framing,
             shares_stamps: false,
+            brings_names,
         });
     }
 

@@ -27,6 +27,8 @@ words! {
     TooManyElements = "too-many-elements",
     /// A point has more fields than the bound.
     TooManyFields = "too-many-fields",
+    /// The message brings more fields, tags or measurements that are new than may be on one day.
+    TooManyNewNames = "too-many-new-names",
     /// A line of a line-protocol payload has more tags than the bound.
     TooManyTags = "too-many-tags",
     /// The message costs more steps than the bound: its points times the fields of the mapping,

@@ -131,12 +131,27 @@ impl QueryEngine {
         Ok(Question::new(request, &catalog)?)
     }
 
-    /// What all servers have of a measurement.
+    /// The fields and tags that the store itself has of a measurement, read now.
+    ///
+    /// # Errors
+    /// If the store cannot be asked.
+    pub async fn stored_now(&self, measurement: &str) -> Result<Stored, QueryError> {
+        let _turn = self.turn().await?;
+        Ok(self.read_stored(measurement).await?)
+    }
+
+    /// What all servers have of a measurement, as it was a moment ago.
     async fn stored(&self, measurement: &str) -> Result<Arc<Stored>, AskError> {
-        let parts = self.parts();
         if let Some(known) = self.remembered().get(measurement) {
             return Ok(known);
         }
+        let found = Arc::new(self.read_stored(measurement).await?);
+        self.remembered().put(measurement, Arc::clone(&found));
+        Ok(found)
+    }
+
+    async fn read_stored(&self, measurement: &str) -> Result<Stored, AskError> {
+        let parts = self.parts();
         let mut found = parts.store.stored(measurement).await?.unwrap_or_default();
         let kind = parts.store.kind();
         for endpoint in 0..parts.store.endpoints() {
@@ -155,8 +170,6 @@ impl QueryEngine {
         }
         found.tags.sort_unstable();
         found.fields.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let found = Arc::new(found);
-        self.remembered().put(measurement, Arc::clone(&found));
         Ok(found)
     }
 }

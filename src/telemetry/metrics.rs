@@ -116,6 +116,8 @@ metrics! {
     uplink_failures: By<FailureLabel, Counter> [failures],
     /// Values and points left out by rule: NaN, a time out of range, empty point, unknown property.
     uplink_left_out_values: By<ReasonLabel, Counter> [values],
+    /// Names of fields and tags that are known, of mappings, payloads and store.
+    uplink_known_names: Gauge [names],
     /// Memory that lines and dead letters take between vehicles and disk.
     uplink_memory_bytes: Gauge [bytes],
     /// Bytes past which publishes wait for memory.

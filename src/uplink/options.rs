@@ -1,5 +1,7 @@
 //! The bounds between vehicles and disk.
 
+use super::NameOptions;
+
 /// The bounds of everything that is gathered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -9,10 +11,16 @@ pub struct Options {
     pub memory_max: usize,
     /// Bytes of lines at which a group is handed over even in the middle of a turn. Default: 1 MiB.
     pub group_bytes_max: usize,
+    /// How many names that payloads bring may be new.
+    pub names: NameOptions,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_max: 512 * 1024 * 1024, group_bytes_max: 1024 * 1024 }
+        Self {
+            memory_max: 512 * 1024 * 1024,
+            group_bytes_max: 1024 * 1024,
+            names: NameOptions::default(),
+        }
     }
 }

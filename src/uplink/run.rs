@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::{
-    DecodeError, LastLines, Limits, Lines, NoPoints, Slots, Transcoded, decode,
+    DecodeError, LastLines, Limits, Lines, NameBook, NoPoints, Slots, Transcoded, decode,
     duplicates::Settler,
     framing::{Frame, Frames},
     kinds::Prober,
     lines,
+    names::TooManyNew,
     point::{self, Context, LeftOut, Line, Outcome},
     slots::Open,
     told,
@@ -36,6 +37,8 @@ pub(super) struct Progress {
     pub(super) transcoded: Transcoded,
     /// The message of the payload that the current mapping is at.
     pub(super) frame: Frame,
+    /// Which names were too many.
+    pub(super) too_many_new: Option<TooManyNew>,
 }
 
 /// One mapping of one message.
@@ -49,6 +52,8 @@ pub(super) struct Run<'a> {
     pub(super) settler: &'a mut Settler,
     pub(super) prober: &'a mut Prober,
     pub(super) last_lines: &'a mut LastLines,
+    /// The names that are known; absent where nothing is stored.
+    pub(super) names: Option<&'a NameBook>,
     /// How many times of receipt the message has used, as far as this mapping must not use them
     /// again.
     pub(super) stamps: u32,
@@ -85,6 +90,7 @@ impl Run<'_> {
             }
         }
         self.settle()?;
+        self.admit_names()?;
         if let (false, Some(place)) = (self.line.is_empty(), self.progress.place) {
             // What is noted counts from the payload on.
             let buffer = self.lines.of(place.shard);
@@ -278,6 +284,17 @@ impl Run<'_> {
         buffer.items -= settled.merged;
         self.line = settled.last;
         Ok(())
+    }
+
+    /// Holds the names that the payload has brought to how many may be new.
+    fn admit_names(&mut self) -> Result<(), DecodeError> {
+        let (true, Some(names)) = (self.plan.brings_names, self.names) else { return Ok(()) };
+        let Some(place) = self.progress.place else { return Ok(()) };
+        let lines = &self.lines.of(place.shard).bytes_mut()[place.mark..];
+        names.admit(lines, self.context.received_at).map_err(|too_many| {
+            self.progress.too_many_new = Some(too_many);
+            DecodeError::new(Cause::TooManyNewNames, "too many names are new")
+        })
     }
 
     /// Checks the mapping's vehicle, and finds the message's shard if it has none yet.

@@ -14,13 +14,15 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use crate::{
     mapping::{Plan, Plans},
     model::{Cause, ShardCount},
     uplink::{
-        DecodeError, Failure, LastLines, Limits, Lines, Message, Slots, TopicMemo, Transcoded,
+        DecodeError, Failure, LastLines, Limits, Lines, Message, NameBook, Slots, TopicMemo,
+        Transcoded,
         duplicates::Settler,
         framing::{self, Frame, Taken},
         kinds::Prober,
@@ -43,6 +45,7 @@ pub struct Transcoder {
     last_lines: LastLines,
     /// Where the last message's lines begin.
     place: Option<Place>,
+    names: Option<Arc<NameBook>>,
 }
 
 impl Transcoder {
@@ -60,7 +63,14 @@ impl Transcoder {
             failures: Vec::new(),
             last_lines: LastLines::default(),
             place: None,
+            names: None,
         }
+    }
+
+    /// The same, whose messages may bring only so many names that are new.
+    #[must_use]
+    pub fn with_names(self, names: Arc<NameBook>) -> Self {
+        Self { names: Some(names), ..self }
     }
 
     /// Why mappings of the last message failed; empty: all went well.
@@ -171,6 +181,7 @@ impl Transcoder {
                 settler: &mut self.settler,
                 prober: &mut self.prober,
                 last_lines: &mut self.last_lines,
+                names: self.names.as_deref(),
                 stamps,
                 line: 0..0,
                 reached: 0,
@@ -186,6 +197,9 @@ impl Transcoder {
                 let context = framed.context(&self.limits, received_at);
                 let mut failure = told::failure(plan, &self.slots, &context, error);
                 frame.tell(plan, whole, &mut failure);
+                if let Some(too_many) = progress.too_many_new.take() {
+                    failure.detail = too_many.to_string();
+                }
                 failure
             }
             Err(panic) => {

@@ -26,6 +26,7 @@ mod golden;
 mod harness;
 mod infer;
 mod metrics;
+mod new_names;
 mod payloads;
 mod query;
 mod question_limits;

@@ -1,6 +1,6 @@
 //! Every key there is: one table, from which parsing, overrides, bounds and the reference come.
 //!
-//! A key is declared once, in `edge`, `auth` or `stages`, with its kind, default, bounds and
+//! A key is declared once, in a file beside this one, with its kind, default, bounds and
 //! documentation, and asked for by its path where it is lowered into a stage's options. Adding one
 //! is those two lines. Bounds carry the reason they are there, because a refused value prints it.
 
@@ -8,5 +8,6 @@ mod auth;
 mod edge;
 mod lookup;
 mod stages;
+mod uplink;
 
 pub(super) use lookup::{all, find, is_table, lookup, nearest};

@@ -15,7 +15,9 @@ mod value;
 mod write;
 
 pub use lines::{Lines, lines};
-pub use parts::{Fields, Tags, fields, fields_behind, measurement, series, tag, tags, unescape};
+pub use parts::{
+    Fields, Tags, fields, fields_behind, measurement, measurement_of, series, tag, tags, unescape,
+};
 pub use read::{ReadPoint, read};
 pub use value::FieldValue;
 pub use write::{is_plain, is_separator, push_key, push_measurement, push_string, quote_in_place};

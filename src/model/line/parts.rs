@@ -23,8 +23,13 @@ pub fn series(line: &[u8]) -> &[u8] {
 /// The measurement of a line, unescaped.
 #[must_use]
 pub fn measurement(line: &[u8]) -> String {
-    let series = series(line);
-    unescape(&series[..unescaped_find(series, b',')]).into_owned()
+    unescape(measurement_of(series(line))).into_owned()
+}
+
+/// The measurement of a [`series`], still escaped.
+#[must_use]
+pub fn measurement_of(series: &[u8]) -> &[u8] {
+    &series[..unescaped_find(series, b',')]
 }
 
 /// The value of a tag of a line, unescaped.

@@ -9,6 +9,8 @@ use crate::{
 
 /// Fields a measurement may have; one more is refused, because SQLite has at most 2,000 columns.
 pub const FIELDS_MAX: usize = 1000;
+/// From so many on the operator is told, before one more is refused.
+const FIELDS_ALARM: usize = FIELDS_MAX / 5 * 4;
 /// Tags a measurement may have; one more is refused.
 pub const TAGS_MAX: usize = 100;
 
@@ -26,9 +28,25 @@ pub(super) struct KnownColumns {
     by_name: HashMap<String, (String, Role)>,
     n_tags: usize,
     n_fields: usize,
+    /// Whether the operator was told that there is little room left.
+    is_told: bool,
 }
 
 impl KnownColumns {
+    /// Tells the operator, once, that little room is left for fields.
+    pub(super) fn tell_room(&mut self, measurement: &str) {
+        let fields = self.n_fields;
+        if fields >= FIELDS_ALARM && !std::mem::replace(&mut self.is_told, true) {
+            tracing::warn!(
+                measurement,
+                fields,
+                fields_max = FIELDS_MAX,
+                "there is little room left for fields: past the bound, points with new ones become \
+                 dead letters; see uplink.new-names, or write maps as one text (repeated = \"json\")"
+            );
+        }
+    }
+
     /// Whether a point may have a column; if not, why.
     pub(super) fn admit(&self, column: &str, role: Role) -> Result<(), String> {
         let kind = |role| match role {

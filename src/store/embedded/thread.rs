@@ -247,6 +247,7 @@ impl State {
         // hold in memory: some of it may be gone.
         let refused = transaction::store(&mut file, &mut known, name, &group.points)
             .map_err(|error| Fault::of(&error, path))?;
+        known.tell_room(name);
         self.open.insert(path.to_owned(), (file, self.n_batches));
         self.measurements.insert(group.measurement.clone(), known);
         Ok(refused)

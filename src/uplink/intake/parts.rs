@@ -12,7 +12,7 @@ use crate::{
     model::ShardCount,
     spool::CommitHandle,
     telemetry::Metrics,
-    uplink::{Limits, MemoryBudget},
+    uplink::{Limits, MemoryBudget, NameBook},
 };
 
 /// What every worker's intake is made of.
@@ -22,6 +22,8 @@ pub struct IntakeParts {
     pub plans: Arc<ArcSwap<Plans>>,
     /// The bounds of one message.
     pub limits: Limits,
+    /// The names that are known.
+    pub names: Arc<NameBook>,
     /// One a shard, in order.
     pub lanes: Vec<CommitHandle>,
     /// The dead-letter log.

@@ -66,7 +66,8 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
             current: parts.plans.load_full(),
             plans: Arc::clone(&parts.plans),
             in_turn: false,
-            transcoder: Transcoder::new(parts.limits.clone(), parts.shards),
+            transcoder: Transcoder::new(parts.limits.clone(), parts.shards)
+                .with_names(Arc::clone(&parts.names)),
             lanes: Lanes::new(&parts.lanes, Arc::clone(memory), reply, parts.group_bytes_max),
             letters,
             memory: Arc::clone(memory),

@@ -1,6 +1,11 @@
 //! An intake between a pretended session and real spools on a simulated disk.
 
-use std::{num::NonZeroU16, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU16,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -18,7 +23,7 @@ use crate::{
     schema::Sources,
     spool::{self, Budget, CommitOptions, Committer},
     telemetry::{HealthBoard, Metrics},
-    uplink::{Limits, MemoryBudget, MessageOutcome, TopicMemo},
+    uplink::{Limits, MemoryBudget, MessageOutcome, NameBook, NameOptions, TopicMemo},
 };
 
 const SCHEMA: &str = r#"{"type":"object","properties":{"v":{"type":"integer"}}}"#;
@@ -95,9 +100,12 @@ fn rig(disk: &SimDisk, memory_max: usize) -> Rig {
     );
     let letters = letters.expect("opens").handle;
     let memory = Arc::new(MemoryBudget::new(memory_max, 1, 64 << 10));
+    let names = NameBook::open(Arc::new(disk.clone()), Path::new("/"), NameOptions::default());
+    let names = names.expect("opens");
     let parts = IntakeParts {
         plans: Arc::clone(&plans),
         limits: Limits::default(),
+        names: Arc::new(names),
         lanes: handles,
         letters,
         shards,
