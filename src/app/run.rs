@@ -176,10 +176,7 @@ impl Appliance {
         let edge_health = ground.board.cell("mqtt", Critical::Yes);
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
         let state = ground.http(resolved, store, &catalog, &fleet, &letters);
-        if !names.has_stored() {
-            let guard = ground.supervisor.panic_guard("names");
-            runtime.spawn(names::learn(state.queries.clone(), Arc::clone(&names), guard));
-        }
+        let queries = state.queries.clone();
         let (operators, address) =
             runtime.block_on(serve_operators(state, &resolved.http, &ground.supervisor))?;
         let parts = ground.intake(resolved, &mappings, &lanes, &letters);
@@ -187,6 +184,10 @@ impl Appliance {
         let others = Others { presence, workers, access: Arc::clone(&access) };
         let edge = Edge::start(&resolved.mqtt, &parts, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
+        if !names.has_stored() {
+            let guard = ground.supervisor.panic_guard("names");
+            runtime.spawn(names::learn(queries, Arc::clone(&names), guard));
+        }
         edge_health.set(Health::Ready);
         let ready = Ready { mqtt: edge.addresses().to_vec(), http: address };
         data_dir.announce(&announcement(&ready)).map_err(RunError::DataDir)?;

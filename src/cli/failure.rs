@@ -48,13 +48,16 @@ impl Failure {
 
     /// 0 done, 1 failed, 2 wrong usage or configuration.
     pub(super) fn code(&self) -> ExitCode {
+        ExitCode::from(self.exit_code())
+    }
+
+    /// The same as a number.
+    pub(super) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Configuration(_) | Self::Schemas(..) | Self::Files(_) => {
-                ExitCode::from(2)
-            }
-            Self::Failed(_) => ExitCode::from(1),
-            Self::Reported(code) => ExitCode::from(*code),
-            Self::Closed => ExitCode::SUCCESS,
+            Self::Usage(_) | Self::Configuration(_) | Self::Schemas(..) | Self::Files(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Reported(code) => *code,
+            Self::Closed => 0,
         }
     }
 

@@ -3,12 +3,19 @@
 use std::{path::PathBuf, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 
 use crate::{
     app::{self, Ready, RunError, Stopped, Until},
-    cli::{check, failure::Failure, moment, output::Output},
+    cli::{
+        check,
+        failure::Failure,
+        moment,
+        output::{Output, complain},
+    },
     config::{self, Sources},
-    telemetry::{Chain, log},
+    env::{Clock as _, SystemClock},
+    telemetry::{Chain, LogFormat, log},
 };
 
 /// Runs the appliance: vehicles in, lines out
@@ -41,6 +48,14 @@ pub(in crate::cli) fn run(
     sources: &Sources,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    let ended = serve(arguments, sources, output);
+    ended.map_err(|failure| match config::log_format(sources) {
+        LogFormat::Text => failure,
+        LogFormat::Json => logged(&failure),
+    })
+}
+
+fn serve(arguments: &Arguments, sources: &Sources, output: &mut Output) -> Result<(), Failure> {
     let resolved = config::load(sources)?;
     log::start(&resolved.offline.log).map_err(Failure::failed)?;
     for variable in &resolved.offline.unknown_variables {
@@ -54,6 +69,20 @@ pub(in crate::cli) fn run(
     };
     let ended = app::run(&resolved, arguments.drain, Until::Signals, on_ready);
     outcome(ended, resolved.offline.mapping.dir).map(drop)
+}
+
+/// A failure as lines of a log in JSON, though there may be no log yet: whoever collects it reads
+/// nothing else. One line a problem, as the others have them.
+fn logged(failure: &Failure) -> Failure {
+    let micros = SystemClock::start().wall().0 / 1000;
+    let timestamp = jiff::Timestamp::from_microsecond(micros).unwrap_or_default().to_string();
+    for message in failure.message().iter().flat_map(|text| text.lines()) {
+        let (level, target) = ("ERROR", module_path!());
+        complain(json!({
+            "timestamp": timestamp, "level": level, "message": message, "target": target,
+        }));
+    }
+    Failure::Reported(failure.exit_code())
 }
 
 /// What the end of an appliance means for the command that ran it; `schemas` is their folder.

@@ -64,13 +64,15 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
         },
         auth: auth(settings),
         limits: limits(settings, kind),
-        log: LogOptions {
-            filter: settings.text("telemetry.log"),
-            format: match settings.text("telemetry.log-format").as_str() {
-                "json" => LogFormat::Json,
-                _ => LogFormat::Text,
-            },
-        },
+        log: LogOptions { filter: settings.text("telemetry.log"), format: log_format(settings) },
+    }
+}
+
+/// The shape of the log.
+pub(super) fn log_format(settings: &Settings) -> LogFormat {
+    match settings.text("telemetry.log-format").as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Text,
     }
 }
 

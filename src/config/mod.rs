@@ -32,4 +32,6 @@ mod value;
 
 pub use problem::{Place, Problem, ResolveErrors};
 pub use reference::reference;
-pub use resolve::{Offline, Resolved, Sources, SpoolOptions, load, load_offline, shard_dir};
+pub use resolve::{
+    Offline, Resolved, Sources, SpoolOptions, load, load_offline, log_format, shard_dir,
+};

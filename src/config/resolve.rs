@@ -9,7 +9,7 @@ use crate::{
     auth,
     config::{
         check::{self, Findings, Scope},
-        lower::{lower, lower_offline},
+        lower::{self, lower, lower_offline},
         problem::{Problem, ResolveErrors},
         settings::Settings,
         source,
@@ -17,7 +17,7 @@ use crate::{
     dead_letter, http, mapping,
     model::{LineDialect, ShardCount, ShardId},
     mqtt, query, sink, spool, store,
-    telemetry::LogOptions,
+    telemetry::{LogFormat, LogOptions},
     uplink,
 };
 
@@ -141,15 +141,29 @@ pub fn load_offline(sources: &Sources) -> Result<Offline, ResolveErrors> {
     Ok(lower_offline(&settings))
 }
 
+/// The shape in which a log was asked for, as far as a configuration that may be wrong says it.
+#[must_use]
+pub fn log_format(sources: &Sources) -> LogFormat {
+    let (mut settings, mut problems) = (Settings::default(), Vec::new());
+    write_layers(sources, &mut settings, &mut problems);
+    lower::log_format(&settings)
+}
+
 fn read(sources: &Sources, scope: Scope) -> Result<(Settings, Findings), ResolveErrors> {
+    let (mut settings, mut problems) = (Settings::default(), Vec::new());
+    write_layers(sources, &mut settings, &mut problems);
+    finish(settings, problems, scope)
+}
+
+/// File, then environment, then arguments.
+fn write_layers(sources: &Sources, settings: &mut Settings, problems: &mut Vec<Problem>) {
+    if let Some(path) = &sources.file {
+        source::read_file(path, settings, problems);
+    }
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut settings = Settings::default();
-    let mut problems = Vec::new();
-    if let Some(path) = &sources.file {
-        source::read_file(path, &mut settings, &mut problems);
-    }
-    finish(settings, problems, variables, &sources.set, scope)
+    source::read_variables(variables, settings, problems);
+    source::read_arguments(&sources.set, settings, problems);
 }
 
 /// The same for a text at hand; `name` stands for the file's path in problems.
@@ -165,20 +179,18 @@ pub(super) fn read_text(
     source::read_toml(name, text, &mut settings, &mut problems);
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let set: Vec<String> = set.iter().map(|&argument| argument.to_owned()).collect();
-    let (settings, findings) = finish(settings, problems, variables, &set, Scope::Appliance)?;
+    source::read_variables(variables, &mut settings, &mut problems);
+    source::read_arguments(&set, &mut settings, &mut problems);
+    let (settings, findings) = finish(settings, problems, Scope::Appliance)?;
     Ok(lower(&settings, &findings))
 }
 
-/// The layers above the file, and the checks.
+/// What no layer can tell by itself.
 fn finish(
-    mut settings: Settings,
+    settings: Settings,
     mut problems: Vec<Problem>,
-    variables: impl Iterator<Item = (String, String)>,
-    set: &[String],
     scope: Scope,
 ) -> Result<(Settings, Findings), ResolveErrors> {
-    source::read_variables(variables, &mut settings, &mut problems);
-    source::read_arguments(set, &mut settings, &mut problems);
     let findings = check::check(&settings, scope, &mut problems);
     if problems.is_empty() { Ok((settings, findings)) } else { Err(ResolveErrors(problems)) }
 }

@@ -64,8 +64,9 @@ fn no_mappings_at_all_are_told_by_check_and_serve_and_refused_by_a_reload() {
     assert_eq!(appliance.count("messages.unmapped"), 0);
     texts.iter().for_each(|(file, text)| fs::write(file, text).unwrap());
     appliance.signal("HUP");
-    until("it is taken", MINUTE, || appliance.log().contains("loaded anew"));
-    let is_counted = |line: &str| line.contains("loaded anew") && line.contains("mappings=1 was=1");
+    until("it is taken", MINUTE, || appliance.log().contains("mappings loaded anew"));
+    let is_counted =
+        |line: &str| line.contains("mappings loaded anew") && line.contains("mappings=1 was=1");
     assert!(appliance.log().lines().any(is_counted), "{}", appliance.log());
 
     let setup = Setup::new().store2(&store.url(), "token").set("schemas.dir", "none");
@@ -185,4 +186,48 @@ fn a_question_that_may_take_longer_than_a_request_is_refused() {
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("http.request-timeout"), "{error}");
     assert!(error.contains("not above query.time-max = \"30s\""), "{error}");
+}
+
+/// Every line of standard error, as who collects the log reads it.
+fn json_lines(error: &str) -> Vec<Value> {
+    error.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+#[test]
+fn what_is_wrong_before_the_start_is_told_in_the_form_of_the_log() {
+    // o04-log-level-that-is-none
+    let folder = tempfile::tempdir().unwrap();
+    let json = [("FLEETLINE_TELEMETRY__LOG_FORMAT", "json")];
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = format!("http.listen={}", busy.local_addr().unwrap());
+    for (set, code, words) in [
+        ("telemetry.log=warning", 2, "did you mean \"warn\"?"),
+        ("no-such.key=1", 2, "no-such"),
+        ("mqtt.listen=[\"0.0.0.0:1883\"]", 2, "auth.anonymous"),
+        ("data-dir=/dev/null/x", 1, "data directory"),
+        (busy.as_str(), 1, "Address already in use"),
+    ] {
+        let listen = "mqtt.listen=[\"127.0.0.1:0\"]";
+        let arguments = ["serve", "--set", listen, "--set", set];
+        let (found, _, error) = told(folder.path(), &arguments, &json);
+        let lines = json_lines(&error);
+        let says = lines.iter().any(|line| {
+            line["level"] == "ERROR"
+                && line["timestamp"].is_string()
+                && line["message"].as_str().unwrap().contains(words)
+        });
+        assert!(found == code && says, "{set}: {found} {error}");
+    }
+    // Also where the format is what was set beside the fault, and where a mapping is wrong.
+    fs::write(folder.path().join("wrong.toml"), "[[mapping]]\n").unwrap();
+    for arguments in [
+        ["serve", "--set", "telemetry.log-format=json", "--set", "sink.batch-lines=x"],
+        ["serve", "--set", "telemetry.log-format=json", "--set", "schemas.dir=."],
+    ] {
+        let (code, _, error) = told(folder.path(), &arguments, &[]);
+        assert_eq!(code, 2, "{error}");
+        assert!(!json_lines(&error).is_empty());
+    }
+    let (_, _, error) = told(folder.path(), &["serve", "--set", "sink.batch-lines=x"], &[]);
+    assert!(error.starts_with("--set: sink.batch-lines"), "{error}");
 }

@@ -152,8 +152,10 @@ impl Told {
                 "warnings": warnings,
                 "payloads": payloads.collect::<Vec<_>>(),
             }))?;
-        } else if problems.is_empty() {
-            warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+            return Ok(());
+        }
+        warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+        if problems.is_empty() {
             output.line(format_args!("all is well: {mappings} mappings"))?;
             for (file, trial) in trials {
                 let told = |problem: &String| complain(format_args!("{file}: {problem}"));
