@@ -15,4 +15,4 @@ pub use clock::{Clock, RELEASED, SystemClock};
 pub use memory::control_group_memory;
 pub(crate) use names::{http_client, lookup};
 pub use supervisor::{Guard, Supervisor};
-pub use usage::{is_descriptor_left, process_cpu, thread_cpu};
+pub use usage::{is_descriptor_left, is_out_of_descriptors, process_cpu, thread_cpu};

@@ -1,8 +1,11 @@
 //! What the process uses: processor time, as the kernel accounts for it, and descriptors.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::{
+    io::Errno,
+    time::{ClockId, Timespec, clock_gettime},
+};
 
 /// What this process has used, user and system, over all its threads.
 #[must_use]
@@ -27,5 +30,12 @@ fn duration(time: Timespec) -> Duration {
 #[must_use]
 pub fn is_descriptor_left() -> bool {
     let tried = rustix::io::dup(std::io::stderr());
-    !matches!(tried, Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
+    !tried.is_err_and(|error| is_out_of_descriptors(&error.into()))
+}
+
+/// Whether something failed because the process, or the machine, has no descriptor left.
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE].iter().any(|out| code == Some(out.raw_os_error()))
 }

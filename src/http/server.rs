@@ -24,14 +24,16 @@ use tokio::{
 };
 
 use crate::{
-    env::{Clock, Supervisor},
+    env::{self, Clock, Supervisor},
     http::{HttpState, Options, routes},
     model::{SilentPeers, SilentTicket},
-    telemetry::{Chain, Metrics},
+    telemetry::{Chain, LogLimit, Metrics},
 };
 
 /// How long the listener rests when the kernel has no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often it is said that nobody can be let in.
+const SAID_EVERY: Duration = Duration::from_mins(1);
 /// How often silent peers are looked for.
 const SILENT_LOOK: Duration = Duration::from_millis(250);
 
@@ -109,6 +111,7 @@ struct Connections {
     silent: Arc<SilentPeers<u64>>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    said: LogLimit,
 }
 
 impl Connections {
@@ -133,6 +136,7 @@ impl Connections {
             silent: Arc::new(silent),
             clock,
             metrics,
+            said: LogLimit::new(SAID_EVERY),
         }
     }
 
@@ -149,7 +153,7 @@ impl Connections {
                 accepted = listener.accept(), if waiting.is_none() => match accepted {
                     Ok(newcomer) => waiting = Some(newcomer),
                     Err(error) => {
-                        tracing::warn!(error = %Chain(&error), "accepting an operator");
+                        self.tell(&error);
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -166,6 +170,17 @@ impl Connections {
         }
         drop(listener);
         while self.open.join_next().await.is_some() {}
+    }
+
+    /// Says why nobody can be let in, once in a while. That no descriptor is left is told with the
+    /// state of the machine, for both edges.
+    fn tell(&mut self, error: &io::Error) {
+        if env::is_out_of_descriptors(error) {
+            return;
+        }
+        if let Some(skipped) = self.said.admit(self.clock.monotonic()) {
+            tracing::warn!(error = %Chain(error), skipped, "accepting an operator");
+        }
     }
 
     /// Closes those that have been silent for too long, past the bounds on them.

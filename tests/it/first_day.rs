@@ -1,7 +1,13 @@
 //! What an operator meets on the first day: an empty folder, a setting that does not fit what lies
 //! there, a check that asks.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -230,4 +236,38 @@ fn what_is_wrong_before_the_start_is_told_in_the_form_of_the_log() {
     }
     let (_, _, error) = told(folder.path(), &["serve", "--set", "sink.batch-lines=x"], &[]);
     assert!(error.starts_with("--set: sink.batch-lines"), "{error}");
+}
+
+/// Connections are made until the kernel has no descriptor left for the appliance.
+#[test]
+fn a_lack_of_descriptors_is_said_once_at_both_edges_and_shown_in_readyz() {
+    let appliance = Setup::new().set("telemetry.log", "info").start();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(appliance.pid()).unwrap()).unwrap();
+    // A connection that is there already, because no new one can ask.
+    let mut operator = TcpStream::connect(appliance.url().trim_start_matches("http://")).unwrap();
+    operator.set_read_timeout(Some(MINUTE)).unwrap();
+    let mut ready = || {
+        operator.write_all(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+        let mut answer = vec![0; 64 * 1024];
+        let len = operator.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..len]).into_owned()
+    };
+    assert!(ready().contains("200 OK"));
+    let open = fs::read_dir(format!("/proc/{}/fd", appliance.pid())).unwrap().count() as u64;
+    let limit = rustix::process::Rlimit { current: Some(open + 4), maximum: Some(open + 4) };
+    rustix::process::prlimit(Some(pid), rustix::process::Resource::Nofile, limit).unwrap();
+    let http = appliance.url().trim_start_matches("http://").to_owned();
+    let mut peers: Vec<TcpStream> =
+        (0..8).map(|_| TcpStream::connect(appliance.mqtt()).unwrap()).collect();
+    peers.extend((0..8).map(|_| TcpStream::connect(&http).unwrap()));
+    until("readyz shows it", MINUTE, || ready().contains("no descriptor is left"));
+    assert!(ready().contains("200 OK"), "the appliance goes on with those who are in");
+    std::thread::sleep(Duration::from_secs(2));
+    let log = appliance.log();
+    assert_eq!(log.matches("no descriptor is left").count(), 1, "{log}");
+    assert!(!log.contains("accepting"), "{log}");
+    assert!(log.lines().count() < 40, "{log}");
+    // With the peers gone it is over.
+    drop(peers);
+    until("it is over", MINUTE, || !ready().contains("no descriptor is left"));
 }

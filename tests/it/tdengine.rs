@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::{
-    answers::check_table,
+    answers::{check_blind_spots, check_table},
     harness::{Appliance, Database, Setup, TdEngine, Vehicle, Version, until},
 };
 
@@ -143,4 +143,10 @@ fn a_name_too_long_for_the_server_is_told_to_the_vehicle() {
     assert_eq!(vehicle.publish_acked(&topic(100), reading.as_bytes(), 2).reason(), 0);
     until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
     assert_eq!(database.rows("readings"), 1);
+}
+
+/// The case o12-portable-blind-spots.
+#[test]
+fn what_no_mapping_names_is_asked_of_tdengine() {
+    check_blind_spots(&Database::TdEngine(TdEngine::start()));
 }

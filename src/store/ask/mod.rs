@@ -38,6 +38,7 @@ pub(in crate::store) mod guard;
 mod influxql;
 mod json_lines;
 mod packed;
+mod refusal;
 mod request;
 mod send;
 mod tdengine;

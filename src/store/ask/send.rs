@@ -15,8 +15,7 @@ use crate::{
         Answer, StoreError,
         ask::{
             decode::Shape,
-            flux, influxql, json_lines,
-            packed::{self, Packed},
+            flux, influxql, json_lines, refusal,
             request::{Asking, Body, Request},
             tdengine,
             terms::{Ask, AskError, AskLimits, Language, Rows, Table},
@@ -171,7 +170,7 @@ impl Answering {
                 let response = response.map_err(|error| unavailable(&error))?;
                 match response.status().as_u16() {
                     200 => Ok(response),
-                    _ => Err(refusal(response).await),
+                    _ => Err(refusal::read(asker.target.kind(), response).await),
                 }
             }
         }
@@ -265,29 +264,4 @@ impl Answering {
 
 fn unavailable(error: &reqwest::Error) -> AskError {
     AskError::Unavailable { reason: client::describe(error) }
-}
-
-/// What an answer that is not 200 means. Its message is in the format that was asked for, or in
-/// JSON, or is a page of something between us and the store.
-async fn refusal(mut response: Response) -> AskError {
-    let mut answer = Answer { status: response.status().as_u16(), ..Answer::default() };
-    while let Ok(Some(piece)) = response.chunk().await {
-        let room = Answer::BODY_BYTES_MAX - answer.body.len();
-        answer.cut = piece.len() > room;
-        answer.body.extend_from_slice(&piece[..piece.len().min(room)]);
-        if answer.cut {
-            break;
-        }
-    }
-    if let Some(error) = tdengine::refusal(&answer.body) {
-        return error;
-    }
-    let packed = packed::first(&answer.body).ok().and_then(|(mut body, _)| body.take("error"));
-    let message = packed.and_then(Packed::into_text).unwrap_or_else(|| answer.message());
-    let reason = answer.quote(&message);
-    match answer.status {
-        400 | 422 if !answer.is_page() => AskError::refused(message),
-        400 | 401 | 403 | 404 | 405 | 422 => AskError::Halted { reason },
-        _ => AskError::Unavailable { reason },
-    }
 }

@@ -85,7 +85,6 @@ impl fmt::Display for Code {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(in crate::store) struct Fault {
     code: i64,
-    #[serde(default)]
     desc: String,
 }
 

@@ -94,7 +94,7 @@ fn points_are_ordered_by_time_and_end_with_their_page() {
         None,
         "SELECT `_ts` AS q_time, `vin` AS q_t0, `model` AS q_t1, `gear` AS q_f0 FROM `telemetry` \
          WHERE `_ts` >= 1795382379000000000 AND `_ts` < 1795382439000000000 \
-         AND `vin` IN ($p0, $p1) AND (`gear` IS NOT NULL) ORDER BY `_ts` ASC",
+         AND (`vin` IN ($p0, $p1)) AND (`gear` IS NOT NULL) ORDER BY `_ts` ASC",
     );
     let translated = translate(Kind::TdEngine, "", &question(some), &known(None));
     let params = one(translated).ask.params;

@@ -137,7 +137,11 @@ impl<'a> Writer<'a> {
                 self.params.push((placeholder, Value::String(value.clone())));
             }
             let tag = name(tag)?;
-            write!(text, " AND {tag} IN ({})", placeholders.join(", ")).expect("it fits");
+            // An absent tag is empty, and has no value there.
+            let has_empty = values.iter().any(String::is_empty);
+            let absent = if has_empty { format!(" OR {tag} IS NULL") } else { String::new() };
+            let placeholders = placeholders.join(", ");
+            write!(text, " AND ({tag} IN ({placeholders}){absent})").expect("it fits");
         }
         let some: Result<Vec<String>, AskError> = self
             .fields()

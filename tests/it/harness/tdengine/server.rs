@@ -90,6 +90,9 @@ impl Inner {
         if let Some(name) = text.strip_prefix("DESCRIBE `") {
             return tables.describe(name.trim_end_matches('`'));
         }
+        if text == "SHOW STABLES" {
+            return answer(&[("stable_name", "VARCHAR")], &tables.names());
+        }
         tables.select(text)
     }
 }

@@ -136,6 +136,11 @@ impl Tables {
         }
     }
 
+    /// A row a table.
+    pub(super) fn names(&self) -> Vec<Vec<Json>> {
+        self.columns.keys().map(|name| vec![json!(name)]).collect()
+    }
+
     pub(super) fn describe(&self, table: &str) -> (u16, String) {
         let Some(columns) = self.columns.get(table) else {
             return told(9826, "Fail to get table info, error: Table does not exist");
