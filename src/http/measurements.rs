@@ -14,7 +14,7 @@ use crate::{
         parameters::{Parameters, invalid},
     },
     model::FieldType,
-    query::{self, Known},
+    query::{self, Known, Seen},
 };
 
 pub(super) const KNOWN: &[&str] = &[];
@@ -25,8 +25,14 @@ pub(super) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     Parameters::read(&uri, KNOWN)?;
     let names = state.queries.measurements().await?;
-    let one = |(name, is_mapped)| json!({ "name": name, "mapped": is_mapped });
-    Ok(Json(json!({ "measurements": names.into_iter().map(one).collect::<Vec<_>>() })))
+    let listed: Vec<String> = names.keys().cloned().collect();
+    let seen = state.queries.seen_measurements(&listed).await;
+    let one = |((name, is_mapped), seen): ((String, bool), Option<Seen>)| {
+        let [first, last] = told(seen);
+        json!({ "name": name, "mapped": is_mapped, "first_seen": first, "last_seen": last })
+    };
+    let list: Vec<Value> = names.into_iter().zip(seen).map(one).collect();
+    Ok(Json(json!({ "measurements": list })))
 }
 
 pub(super) async fn fields(
@@ -35,11 +41,21 @@ pub(super) async fn fields(
     uri: Uri,
 ) -> Result<Json<Value>, ApiError> {
     let known = find(&state, measurement, &uri).await?;
-    let one = |(name, kind): &(String, FieldType)| {
+    let names: Vec<String> =
+        known.measurement.fields.iter().map(|(name, _)| name.clone()).collect();
+    let seen = state.queries.seen_fields(&known.name, &names).await;
+    let one = |((name, kind), seen): (&(String, FieldType), Option<Seen>)| {
         let kind = query::value_type(*kind).as_str();
-        json!({ "name": name, "type": kind, "mapped": known.is_mapped.contains(name) })
+        let [first, last] = told(seen);
+        json!({
+            "name": name,
+            "type": kind,
+            "mapped": known.is_mapped.contains(name),
+            "first_seen": first,
+            "last_seen": last,
+        })
     };
-    let fields: Vec<Value> = known.measurement.fields.iter().map(one).collect();
+    let fields: Vec<Value> = known.measurement.fields.iter().zip(seen).map(one).collect();
     Ok(Json(json!({ "fields": fields })))
 }
 
@@ -59,6 +75,12 @@ pub(super) async fn tags(
     };
     let tags: Vec<Value> = known.measurement.tags.iter().map(one).collect();
     Ok(Json(json!({ "tags": tags })))
+}
+
+/// First and last, in words.
+fn told(seen: Option<Seen>) -> [Option<String>; 2] {
+    let (first, last) = seen.unzip();
+    [first, last].map(|at| at.map(|at| at.to_string()))
 }
 
 async fn find(

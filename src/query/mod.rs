@@ -50,6 +50,7 @@ mod options;
 mod question;
 mod request;
 mod rows;
+mod seen;
 mod stored;
 mod text;
 
@@ -57,6 +58,7 @@ pub use engine::{Answer, EngineParts, Part, QueryEngine, QueryError};
 pub use moment::{every, moment};
 pub use options::Options;
 pub use request::{Function, Order, QueryRequest, QuestionError, value_type};
+pub use seen::Seen;
 pub use stored::Known;
 pub use text::{EpochUnit, push_csv, push_csv_head, push_json};
 

@@ -49,6 +49,8 @@ impl Remembered {
 /// A measurement that can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
+    /// Its name.
+    pub name: String,
     /// What it has.
     pub measurement: Measurement,
     /// Which of its fields and tags a mapping names; the others only the store knows.
@@ -98,7 +100,7 @@ impl QueryEngine {
         let is_mapped = mapped.flat_map(|known| {
             known.tags.iter().cloned().chain(known.fields.iter().map(|(field, _)| field.clone()))
         });
-        Ok(Known { measurement, is_mapped: is_mapped.collect() })
+        Ok(Known { name: name.to_owned(), measurement, is_mapped: is_mapped.collect() })
     }
 
     /// The question that was asked for, where the mappings do not know of all that it names, with

@@ -29,8 +29,11 @@ use crate::{
     subcommand_value_name = "sql|influxql|flux",
     subcommand_help_heading = "In the store's language",
     override_usage = "fleetline query [OPTIONS] <MEASUREMENT>\n       \
+                      fleetline query [OPTIONS] --list [MEASUREMENT]\n       \
                       fleetline query [OPTIONS] <sql|influxql|flux> [--param NAME=VALUE]… <TEXT|->",
     after_help = "Examples:
+  fleetline query --list
+  fleetline query --list telemetry
   fleetline query telemetry --vehicle VIN1 --fields speed_kmh,soc --from -15m
   fleetline query telemetry --from -1d --every 1h --fn max --fields battery_temp
   fleetline query telemetry --vehicle VIN1,VIN2 --from -1h --plot speed_kmh
@@ -52,12 +55,16 @@ pub(in crate::cli) struct Arguments {
 #[derive(Args, Debug)]
 pub(super) struct Portable {
     /// The measurement, as the mappings name it
-    #[arg(required_unless_present = "named", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(required_unless_present_any = ["named", "list"], value_parser = NonEmptyStringValueParser::new())]
     measurement: Option<String>,
     /// The measurement, if it is called like a language
     #[arg(long = "measurement", id = "named", value_name = "MEASUREMENT",
         conflicts_with = "measurement", value_parser = NonEmptyStringValueParser::new())]
     named: Option<String>,
+    /// What there is to ask for: the measurements; with one, its fields and tags
+    #[arg(long, conflicts_with_all = ["vehicle", "tag", "group_by", "fields", "from", "to", "every",
+        "function", "order", "limit", "after", "all"])]
+    pub(super) list: bool,
     /// Only these vehicles, separated by commas (may repeat); default: all
     #[arg(long, value_name = "VEHICLES", value_delimiter = ',',
         value_parser = NonEmptyStringValueParser::new())]
@@ -272,6 +279,7 @@ impl Portable {
         let given = [
             ("a measurement", self.measurement.is_some()),
             ("--measurement", self.named.is_some()),
+            ("--list", self.list),
             ("--vehicle", !self.vehicle.is_empty()),
             ("--tag", !self.tag.is_empty()),
             ("--group-by", !self.group_by.is_empty()),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     arguments::{Arguments, Form, Native, Text},
+    list,
     read::{Page, read},
     show::Show,
 };
@@ -36,6 +37,9 @@ pub(in crate::cli) fn run(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let form = arguments.shown.form(terminal_columns()).map_err(Failure::Usage)?;
+    if arguments.portable.list && matches!(form, Form::Plot { .. }) {
+        return Err(Failure::Usage("--list and --plot exclude each other".to_owned()));
+    }
     // What is wrong with the question is told before anybody is looked for.
     let native = match &arguments.native {
         None => None,
@@ -45,6 +49,14 @@ pub(in crate::cli) fn run(
     let patience = Patience::Silence(arguments.shown.timeout);
     let appliance = Appliance::new(place, patience).map_err(Failure::failed)?;
     let mut show = Show::new(form.clone(), output);
+    if arguments.portable.list {
+        let listed = match arguments.portable.measurement() {
+            "" => list::measurements(&appliance, &mut show),
+            measurement => list::one(&appliance, measurement, &mut show),
+        };
+        show.finish(listed.is_ok())?;
+        return listed;
+    }
     let last = match native {
         Some(request) => ask_native(&appliance, &request, &mut show),
         None => ask_portable(&appliance, arguments, &form, &mut show),

@@ -4,6 +4,8 @@
 //! or the name of a language with a question in it (`POST /api/v1/query`). The languages' names
 //! come first: a measurement called `sql` is asked with `--measurement sql`.
 //!
+//! `--list` shows what there is to ask for (`GET /api/v1/measurements` and what lies below it).
+//!
 //! The life of a question: `arguments` reads it, `ask` sends it and follows the pages, `read` takes
 //! the answer apart row by row as it comes, `show` writes each row. An answer of any size passes
 //! through in bounded memory as CSV and JSON lines; a table is drawn in blocks, a plot holds its
@@ -15,6 +17,7 @@
 
 mod arguments;
 mod ask;
+mod list;
 mod machine;
 mod read;
 mod show;

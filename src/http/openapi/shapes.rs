@@ -210,11 +210,24 @@ fn rows() -> Named {
         let mapped = [("mapped", described("boolean", "Whether a mapping names it."))];
         json!({ "type": "array", "items": object(&[&name[..], more, &mapped[..]].concat()) })
     };
+    let moment = |what: &str| {
+        json!({
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": format!(
+                "The time of the {what} point in the store; null where there is none, where nothing \
+                 says which tag is the vehicle's, or where the list took longer than \
+                 query.time-max."
+            ),
+        })
+    };
+    let seen = [("first_seen", moment("first")), ("last_seen", moment("last"))];
     let kind = json!({ "type": "string", "enum": types.map(ValueType::as_str) });
+    let of_field = [&[("type", kind)][..], &seen[..]].concat();
     let is_vehicle = described("boolean", "Whether `vehicle=` asks by it.");
     vec![
-        ("Measurements", object(&[("measurements", named(&[]))])),
-        ("Fields", object(&[("fields", named(&[("type", kind)]))])),
+        ("Measurements", object(&[("measurements", named(&seen))])),
+        ("Fields", object(&[("fields", named(&of_field))])),
         ("Tags", object(&[("tags", named(&[("vehicle", is_vehicle)]))])),
         (
             "Rows",

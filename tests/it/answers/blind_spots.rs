@@ -65,6 +65,7 @@ pub(crate) fn check_blind_spots(database: &Database) {
     until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
     let mut wrong = Wrong::default();
     listed(&appliance, &mut wrong);
+    seen(&appliance, at, &mut wrong);
     for (path, columns, rows) in questions(at) {
         let (status, body) = get(&appliance, &path);
         let found = names(&body["columns"]);
@@ -101,6 +102,37 @@ fn listed(appliance: &Appliance, wrong: &mut Wrong) {
     let (status, body) = get(appliance, "/measurements/wether/fields");
     let is_told = status == 404 && body["error"]["code"] == "measurement-unknown";
     wrong.expect(is_told, || format!("no measurement: {status} {body}"));
+}
+
+/// First and last points, of measurements and of fields, in the API and on the command line.
+fn seen(appliance: &Appliance, at: i64, wrong: &mut Wrong) {
+    let moment =
+        |nanos: i64| jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap().to_string();
+    let (first, last) = (moment(at), moment(at + 1));
+    let (_, body) = get(appliance, "/measurements");
+    let list = body["measurements"].as_array().cloned().unwrap_or_default();
+    let weather = list.iter().find(|one| one["name"] == "weather").cloned().unwrap_or_default();
+    let is_told = weather["first_seen"] == *first && weather["last_seen"] == *last;
+    wrong.expect(is_told && weather["mapped"] == false, || format!("seen: {body}"));
+    let (_, body) = get(appliance, "/measurements/weather/fields");
+    for (place, name, last) in [(0, "n", &first), (1, "temp", &last), (2, "wet", &first)] {
+        let field = &body["fields"][place];
+        let is_told =
+            field["name"] == name && field["first_seen"] == *first && field["last_seen"] == **last;
+        wrong.expect(is_told, || format!("seen of {name}: {body}"));
+    }
+    let listed = appliance.cli_ok(&["query", "--list", "--json"]);
+    let is_told = listed.lines().any(|line| line.contains("\"weather\"") && line.contains(&last));
+    wrong.expect(is_told, || format!("query --list: {listed}"));
+    let listed = appliance.cli_ok(&["query", "--list", "weather", "--csv"]);
+    let rows = [
+        "name,is,type,mapped,first_seen,last_seen".to_owned(),
+        "bus,vehicle,string,no,,".to_owned(),
+        "model,tag,string,no,,".to_owned(),
+        format!("temp,field,float,no,{first},{last}"),
+    ];
+    let has_all = rows.iter().all(|row| listed.lines().any(|line| line == row));
+    wrong.expect(has_all, || format!("query --list weather: {listed}"));
 }
 
 /// Questions, the names of their columns, and their rows without the times.
