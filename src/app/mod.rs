@@ -16,9 +16,10 @@
 //! part of a process, a word of the others ([`Until`]); or a thread of ours that ended by itself: a
 //! dead lane must not be a silent one, and recovery at the next start is the tested path. A failed
 //! fsync does not end it: that shard is halted, the rest goes on, `readyz` is red.
-//! SIGHUP loads schemas, mappings and the files of `[auth]` anew; if anything is wrong in them, the
-//! old ones stay in force.
+//! SIGHUP loads schemas, mappings, certificates and the files of `[auth]` anew; of what is wrong,
+//! the old stays in force.
 
+mod certificates;
 mod fleet;
 mod lanes;
 mod layout;

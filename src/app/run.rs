@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
 
 use super::{
+    certificates::Certificates,
     fleet::Fleet,
     lanes::{self, LaneError, Lanes},
     layout::{DataDir, DataDirError},
@@ -24,7 +25,7 @@ use crate::{
     },
     http, mapping,
     model::Catalog,
-    mqtt::{Edge, Others, StartError},
+    mqtt::{Edge, Listener, Others, StartError, Transport},
     query,
     sink::{self, Sink},
     store::{Store, StoreError},
@@ -36,9 +37,19 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// For vehicles.
-    pub mqtt: Vec<SocketAddr>,
+    pub mqtt: Vec<Listener>,
     /// For operators.
     pub http: SocketAddr,
+    /// Whether operators speak TLS.
+    pub http_tls: bool,
+}
+
+impl Ready {
+    /// The addresses of one kind of listener, in the order asked for.
+    pub fn addresses(&self, transport: Transport) -> impl Iterator<Item = SocketAddr> {
+        let kind = self.mqtt.iter().filter(move |listener| listener.transport == transport);
+        kind.map(|listener| listener.address)
+    }
 }
 
 /// How it ended.
@@ -141,6 +152,7 @@ struct Appliance {
     ready: Ready,
     mappings: Mappings,
     access: Arc<Access>,
+    certificates: Certificates,
     metrics: Arc<Metrics>,
     fleet: Fleet,
     machine: Machine,
@@ -167,6 +179,8 @@ impl Appliance {
         let mappings = Mappings::load(&offline.mapping, Arc::clone(&names));
         let mappings = mappings.map_err(RunError::Schemas)?;
         let access = Arc::new(Access::load(&offline.auth).map_err(RunError::Auth)?);
+        let certificates =
+            Certificates::load(&resolved.tls, &ground.clock).map_err(RunError::Auth)?;
         let catalog = Arc::clone(&mappings.catalog);
         let (lanes, shards) = ground.lanes(resolved)?;
         let letters = ground.letters(resolved)?;
@@ -178,10 +192,11 @@ impl Appliance {
         let state = ground.http(resolved, store, &catalog, &fleet, &letters);
         let queries = state.queries.clone();
         let (operators, address) =
-            runtime.block_on(serve_operators(state, &resolved.http, &ground.supervisor))?;
+            runtime.block_on(ground.serve_operators(state, resolved, &certificates))?;
         let parts = ground.intake(resolved, &mappings, &lanes, &letters);
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
-        let others = Others { presence, workers, access: Arc::clone(&access) };
+        let tls = certificates.mqtt.clone();
+        let others = Others { presence, workers, access: Arc::clone(&access), tls };
         let edge = Edge::start(&resolved.mqtt, &parts, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
         if !names.has_stored() {
@@ -189,12 +204,14 @@ impl Appliance {
             runtime.spawn(names::learn(queries, Arc::clone(&names), guard));
         }
         edge_health.set(Health::Ready);
-        let ready = Ready { mqtt: edge.addresses().to_vec(), http: address };
+        let http_tls = certificates.http.is_some();
+        let ready = Ready { mqtt: edge.listeners().to_vec(), http: address, http_tls };
         data_dir.announce(&announcement(&ready)).map_err(RunError::DataDir)?;
         Ok(Self {
             ready,
             mappings,
             access,
+            certificates,
             fleet,
             machine: Machine::new(Arc::clone(&ground.clock), ground.board),
             edge_health,
@@ -223,7 +240,10 @@ impl Appliance {
                     Asked::Reload => self.reload(),
                 },
                 _ = measure.tick() => self.measure(),
-                _ = look.tick() => self.machine.look(),
+                _ = look.tick() => {
+                    self.machine.look();
+                    self.certificates.look(&self.metrics);
+                }
                 name = self.supervisor.ended_unasked() => return Some(name),
                 () = self.sink.watch() => return Some("sink".to_owned()),
             }
@@ -233,6 +253,7 @@ impl Appliance {
     /// Reads anew what the operator may change while we run.
     fn reload(&self) {
         self.mappings.reload();
+        self.certificates.reload();
         match self.access.reload() {
             Ok(()) => tracing::info!("files of [auth] loaded anew"),
             Err(problems) => {
@@ -359,6 +380,19 @@ impl Ground {
         }
     }
 
+    /// The operator edge, and where it listens.
+    async fn serve_operators(
+        &self,
+        state: http::HttpState,
+        resolved: &Resolved,
+        certificates: &Certificates,
+    ) -> Result<(http::Server, SocketAddr), RunError> {
+        let listener = http::bind(&resolved.http).await.map_err(RunError::Http)?;
+        let address = listener.local_addr().map_err(RunError::Runtime)?;
+        let tls = certificates.http.clone();
+        Ok((http::serve(listener, state, &resolved.http, tls, &self.supervisor), address))
+    }
+
     fn intake(
         &self,
         resolved: &Resolved,
@@ -401,21 +435,18 @@ fn query_engine(
     })
 }
 
-/// The operator edge, and where it listens.
-async fn serve_operators(
-    state: http::HttpState,
-    options: &http::Options,
-    supervisor: &Supervisor,
-) -> Result<(http::Server, SocketAddr), RunError> {
-    let listener = http::bind(options).await.map_err(RunError::Http)?;
-    let address = listener.local_addr().map_err(RunError::Runtime)?;
-    Ok((http::serve(listener, state, options, supervisor), address))
-}
-
 /// What stands in the lock file: where commands on this machine find the appliance.
 fn announcement(ready: &Ready) -> String {
-    serde_json::json!({ "pid": std::process::id(), "mqtt": ready.mqtt, "http": ready.http })
-        .to_string()
+    let mut text = serde_json::json!({
+        "pid": std::process::id(), "http": ready.http, "http-tls": ready.http_tls,
+    });
+    for transport in Transport::ALL {
+        let addresses: Vec<SocketAddr> = ready.addresses(transport).collect();
+        if !addresses.is_empty() {
+            text[transport.scheme()] = serde_json::json!(addresses);
+        }
+    }
+    text.to_string()
 }
 
 /// A second request to stop ends the process at once; all that was acknowledged is in the spools.

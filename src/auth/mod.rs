@@ -3,6 +3,7 @@
 //! - `identity`: who is at the other end, as far as it was verified.
 //! - `rules`: which topics an identity may publish on and subscribe to, as pure functions.
 //! - `access`: the rules that are in force, shared by all who ask, and replaced whole by a reload.
+//! - `tls`: certificates, of ours and of clients.
 //! - `memo`: what they said of the topics that one session publishes on.
 //! - `text`, `problem`: operators' files, and what is wrong in them.
 //!
@@ -24,6 +25,7 @@ mod options;
 mod problem;
 mod rules;
 mod text;
+mod tls;
 
 pub use access::Access;
 pub use identity::{Identity, is_name};
@@ -31,3 +33,6 @@ pub use memo::PublishMemo;
 pub use options::Options;
 pub use problem::{FileProblem, FileProblems};
 pub use rules::{Action, Decided, Grant, Rules};
+pub use tls::{
+    CertificateName, ClientCertificates, NameFault, ServerTls, Tls, TlsFiles, certificate_name,
+};

@@ -15,6 +15,7 @@ use crate::{
     },
     config::{self, Sources},
     env::{Clock as _, SystemClock},
+    mqtt::Transport,
     telemetry::{Chain, LogFormat, log},
 };
 
@@ -22,7 +23,7 @@ use crate::{
 ///
 /// Prints one line to standard output when every listener is up; the log goes to standard error.
 /// SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP loads schemas,
-/// mappings and the files of `[auth]` anew.
+/// mappings, certificates and the files of `[auth]` anew.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline serve --config config/fleetline.toml
@@ -100,8 +101,14 @@ pub(in crate::cli) fn outcome(
 }
 
 fn announce(ready: &Ready, output: &mut Output) -> Result<(), Failure> {
-    let mqtt: Vec<String> = ready.mqtt.iter().map(ToString::to_string).collect();
-    output.line(format_args!("fleetline ready mqtt={} http={}", mqtt.join(","), ready.http))?;
+    let mut line = "fleetline ready".to_owned();
+    for transport in Transport::ALL {
+        let addresses: Vec<String> = ready.addresses(transport).map(|a| a.to_string()).collect();
+        if !addresses.is_empty() {
+            line.push_str(&format!(" {}={}", transport.scheme(), addresses.join(",")));
+        }
+    }
+    output.line(format_args!("{line} http={}", ready.http))?;
     output.flush()
 }
 

@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use crate::{
     config::{
-        keys,
+        keys, listeners,
         problem::{Fault, Place, Problem},
         settings::Settings,
         source,
         value::{Misfit, print_duration, print_size},
     },
     model::Secret,
+    mqtt,
     store::{self, Authorities},
     telemetry::{Chain, log},
 };
@@ -18,8 +19,10 @@ use crate::{
 /// What [`check`] found out on the way.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// The parsed addresses of `mqtt.listen`.
-    pub(super) mqtt: Vec<SocketAddr>,
+    /// The parsed listeners of `mqtt.listen`.
+    pub(super) mqtt: Vec<mqtt::Listener>,
+    /// What `mqtt.proxy-protocol.from` names.
+    pub(super) proxies: Vec<mqtt::Network>,
     /// That of `http.listen`.
     pub(super) http: Option<SocketAddr>,
     /// By the key of the secret itself, wherever it was written.
@@ -45,7 +48,7 @@ pub(super) fn check(settings: &Settings, scope: Scope, problems: &mut Vec<Proble
     check_store_keys(settings, problems);
     check_sizes(settings, problems);
     if scope == Scope::Appliance {
-        check_listeners(settings, &mut findings, problems);
+        listeners::check(settings, &mut findings, problems);
         check_store(settings, &mut findings, problems);
     }
     findings
@@ -153,49 +156,6 @@ impl Relation {
         let remedy = self.remedy.to_owned();
         let fault = Fault::Conflict { reason: self.why.clone(), remedy };
         problems.push(settings.problem_of(self.key, self.depends, fault));
-    }
-}
-
-fn check_listeners(settings: &Settings, findings: &mut Findings, problems: &mut Vec<Problem>) {
-    let anonymous = settings.flag("auth.anonymous");
-    let mut taken: Vec<(SocketAddr, &str)> = Vec::new();
-    let http = settings.text("http.listen");
-    let addresses = settings
-        .texts("mqtt.listen")
-        .into_iter()
-        .map(|text| ("mqtt.listen", text))
-        .chain([("http.listen", http)]);
-    for (key, text) in addresses {
-        let Ok(address) = text.parse::<SocketAddr>() else {
-            let fault = Fault::Conflict {
-                reason: format!("`{text}` is not an IP address with a port"),
-                remedy: "write it like \"127.0.0.1:1883\" or \"[::1]:1883\"".to_owned(),
-            };
-            problems.push(settings.problem(key, fault));
-            continue;
-        };
-        if let Some((_, other)) = taken.iter().find(|(a, _)| *a == address && a.port() != 0) {
-            let fault = Fault::Conflict {
-                reason: format!("{address} is taken by {other}"),
-                remedy: "give each listener an address of its own".to_owned(),
-            };
-            problems.push(settings.problem(key, fault));
-        }
-        if !address.ip().is_loopback() && !anonymous {
-            let fault = Fault::Conflict {
-                reason: format!(
-                    "{address} can be reached from other machines, and nobody is asked who they are"
-                ),
-                remedy: "listen on 127.0.0.1, or write auth.anonymous = true to allow it"
-                    .to_owned(),
-            };
-            problems.push(settings.problem(key, fault));
-        }
-        taken.push((address, key));
-        match key {
-            "http.listen" => findings.http = Some(address),
-            _ => findings.mqtt.push(address),
-        }
     }
 }
 

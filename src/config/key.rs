@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Urls,
     /// Several paths, or none.
     Paths,
+    /// Several texts, or none.
+    Texts,
     /// A token or password, never printed.
     Secret,
     /// One word of a list.
@@ -46,6 +48,7 @@ impl Kind {
             Self::Addresses => "a list of addresses such as [\"127.0.0.1:1883\"]".to_owned(),
             Self::Urls => "a list of addresses such as [\"http://127.0.0.1:8086\"]".to_owned(),
             Self::Paths => "a list of paths such as [\"vendor/proto\"]".to_owned(),
+            Self::Texts => "a list of texts such as [\"a\", \"b\"]".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
     }

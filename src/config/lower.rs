@@ -6,10 +6,10 @@ use std::{
 };
 
 use crate::{
-    auth,
+    auth::{self, ClientCertificates, TlsFiles},
     config::{
         check::Findings,
-        resolve::{Offline, Resolved, SpoolOptions},
+        resolve::{Offline, Resolved, SpoolOptions, TlsOptions},
         settings::Settings,
     },
     dead_letter::{self, SinkWhenFull, WhenFull},
@@ -29,6 +29,7 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
     Resolved {
         offline: lower_offline(settings),
         mqtt: mqtt(settings, findings),
+        tls: tls(settings, findings),
         uplink: uplink(settings),
         http: http(settings, findings),
         query: query(settings),
@@ -107,6 +108,9 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
     let receive_maximum = settings.number_u16("mqtt.receive-maximum");
     mqtt::Options {
         listen: findings.mqtt.clone(),
+        proxies: findings.proxies.clone(),
+        websocket_origins: settings.texts("mqtt.websocket-origins"),
+        handshakes_max: settings.number_usize("mqtt.admission.handshakes-max"),
         workers: match settings.is_written("mqtt.workers") {
             true => settings.number_usize("mqtt.workers"),
             false => mqtt::Options::default().workers,
@@ -130,6 +134,32 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         away_vehicles_max: settings.number_usize("mqtt.away-vehicles-max"),
         silent_max: settings.number_usize("mqtt.admission.silent-max"),
         silent_per_address_max: settings.number_usize("mqtt.admission.silent-per-address-max"),
+    }
+}
+
+/// The files of TLS, for the listeners that speak it.
+fn tls(settings: &Settings, findings: &Findings) -> TlsOptions {
+    let file_bytes_max = settings.number("auth.file-size-max");
+    let is_asked = findings.mqtt.iter().any(|listener| listener.transport.is_secure());
+    TlsOptions {
+        mqtt: is_asked.then(|| TlsFiles {
+            certificate: settings.path("mqtt.tls.certificate"),
+            key: settings.path("mqtt.tls.key"),
+            client_certificate: match settings.text("mqtt.tls.client-certificate").as_str() {
+                "optional" => ClientCertificates::Optional,
+                "required" => ClientCertificates::Required,
+                _ => ClientCertificates::Off,
+            },
+            client_ca: settings.text_if_any("mqtt.tls.client-ca").map(PathBuf::from),
+            client_crl: settings.texts("mqtt.tls.client-crl").iter().map(PathBuf::from).collect(),
+            file_bytes_max,
+        }),
+        http: settings.is_written("http.tls.certificate").then(|| TlsFiles {
+            certificate: settings.path("http.tls.certificate"),
+            key: settings.path("http.tls.key"),
+            file_bytes_max,
+            ..TlsFiles::default()
+        }),
     }
 }
 

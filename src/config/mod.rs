@@ -20,6 +20,7 @@
 mod check;
 mod key;
 mod keys;
+mod listeners;
 mod lower;
 mod problem;
 mod reference;
@@ -33,5 +34,5 @@ mod value;
 pub use problem::{Place, Problem, ResolveErrors};
 pub use reference::reference;
 pub use resolve::{
-    Offline, Resolved, Sources, SpoolOptions, load, load_offline, log_format, shard_dir,
+    Offline, Resolved, Sources, SpoolOptions, TlsOptions, load, load_offline, log_format, shard_dir,
 };

@@ -86,9 +86,10 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Text => "text",
         Kind::Path => "path",
         Kind::Address => "IP address and port",
-        Kind::Addresses => "list of IP addresses and ports",
+        Kind::Addresses => "list of URLs, or of IP addresses and ports",
         Kind::Urls => "list of addresses",
         Kind::Paths => "list of paths",
+        Kind::Texts => "list of texts",
         Kind::Secret => "text, never printed",
         Kind::Choice(_) => "word",
     }

@@ -28,6 +28,8 @@ pub struct Resolved {
     pub offline: Offline,
     /// The vehicle edge.
     pub mqtt: mqtt::Options,
+    /// What TLS works with.
+    pub tls: TlsOptions,
     /// What lies between vehicles and disk.
     pub uplink: uplink::Options,
     /// The operator edge.
@@ -42,6 +44,15 @@ pub struct Resolved {
     pub sink: sink::Options,
     /// What is set aside.
     pub dead_letter: dead_letter::Options,
+}
+
+/// The files of TLS of both edges; `None` where no listener speaks it.
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    /// For vehicles.
+    pub mqtt: Option<auth::TlsFiles>,
+    /// For operators.
+    pub http: Option<auth::TlsFiles>,
 }
 
 /// What all spools share.

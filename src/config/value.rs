@@ -62,7 +62,7 @@ pub(super) fn from_toml(kind: Kind, toml: &Toml) -> Result<Value, Misfit> {
         }
         (Kind::Count | Kind::Share | Kind::Bool, Toml::String(_)) => Err(Misfit::Shape),
         (_, Toml::String(text)) => from_text(kind, text.value()),
-        (Kind::Addresses | Kind::Urls | Kind::Paths, Toml::Array(items)) => {
+        (Kind::Addresses | Kind::Urls | Kind::Paths | Kind::Texts, Toml::Array(items)) => {
             let texts: Option<Vec<String>> =
                 items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
             texts.ok_or(Misfit::Shape).and_then(|texts| list(kind, texts))
@@ -96,7 +96,7 @@ fn from_text(kind: Kind, text: &str) -> Result<Value, Misfit> {
         Kind::Bool => text.parse().map(Value::Bool).map_err(|_| Misfit::Shape),
         Kind::Text | Kind::Path | Kind::Address => Ok(Value::Text(text.to_owned())),
         Kind::Secret => Ok(Value::Secret(Secret::new(text))),
-        Kind::Addresses | Kind::Urls | Kind::Paths => {
+        Kind::Addresses | Kind::Urls | Kind::Paths | Kind::Texts => {
             list(kind, text.split(',').map(|part| part.trim().to_owned()).collect())
         }
         Kind::Choice(words) => match words.iter().find(|word| **word == text) {
@@ -127,7 +127,7 @@ pub(super) fn print_share(millionths: u64) -> String {
 }
 
 fn list(kind: Kind, texts: Vec<String>) -> Result<Value, Misfit> {
-    if kind != Kind::Paths && texts.iter().all(String::is_empty) {
+    if !matches!(kind, Kind::Paths | Kind::Texts) && texts.iter().all(String::is_empty) {
         return Err(Misfit::Empty);
     }
     Ok(Value::Texts(texts))

@@ -18,12 +18,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{AbortHandle, JoinError, JoinHandle, JoinSet},
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    auth::{ServerTls, Tls},
     env::{self, Clock, Supervisor},
     http::{HttpState, Options, routes},
     model::{SilentPeers, SilentTicket},
@@ -84,12 +87,13 @@ pub fn serve(
     listener: TcpListener,
     state: HttpState,
     options: &Options,
+    tls: Option<Arc<Tls>>,
     supervisor: &Supervisor,
 ) -> Server {
     let (stop, stopped) = watch::channel(false);
     let (clock, metrics) = (Arc::clone(&state.clock), Arc::clone(&state.metrics));
     let router = routes::router(state, options);
-    let connections = Connections::new(router, options, clock, metrics);
+    let connections = Connections { tls, ..Connections::new(router, options, clock, metrics) };
     let guard = supervisor.guard("http");
     let task = tokio::spawn(async move {
         let _guard = guard;
@@ -101,12 +105,16 @@ pub fn serve(
 struct Connections {
     http: http1::Builder,
     router: Router,
+    /// Lies on every connection, if there is one.
+    tls: Option<Arc<Tls>>,
     /// By number, to close one that is silent.
     aborts: HashMap<u64, AbortHandle>,
     /// Each ends with its number.
     open: JoinSet<u64>,
     next: u64,
     connections_max: usize,
+    /// From accepting a connection to the end of its handshake of TLS.
+    handshake_max: Duration,
     /// Shared with the connections, each of which says when it has spoken.
     silent: Arc<SilentPeers<u64>>,
     clock: Arc<dyn Clock>,
@@ -129,10 +137,12 @@ impl Connections {
         Self {
             http,
             router,
+            tls: None,
             aborts: HashMap::new(),
             open: JoinSet::new(),
             next: 0,
             connections_max: options.connections_max,
+            handshake_max: options.header_timeout,
             silent: Arc::new(silent),
             clock,
             metrics,
@@ -222,9 +232,18 @@ impl Connections {
             silent.left(ticket);
             router.call(request)
         });
-        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let (http, tls) = (self.http.clone(), self.tls.as_ref().map(|tls| tls.current()));
+        let handshake_max = self.handshake_max;
         let abort = self.open.spawn(async move {
             let _left = left;
+            let stream = match secured(stream, tls, handshake_max).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::debug!(error = %Chain(&error), "an operator's handshake of TLS failed");
+                    return number;
+                }
+            };
+            let connection = http.serve_connection(TokioIo::new(stream), service);
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
@@ -239,6 +258,24 @@ impl Connections {
             number
         });
         self.aborts.insert(number, abort);
+    }
+}
+
+/// A connection as its bytes are read, whatever lies below.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// The handshake of TLS, where it is spoken.
+async fn secured(
+    stream: TcpStream,
+    tls: Option<Arc<ServerTls>>,
+    handshake_max: Duration,
+) -> io::Result<Box<dyn Stream>> {
+    let Some(tls) = tls else { return Ok(Box::new(stream)) };
+    let handshake = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
+    match tokio::time::timeout(handshake_max, handshake).await {
+        Ok(secured) => Ok(Box::new(secured?)),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 

@@ -1,46 +1,184 @@
 //! The greeting of a connection: from the accepted socket to a session, or to a refusal.
 //!
-//! It may wait (for bytes now; for TLS, a password or a stored session once there are those), and
-//! nothing of it is in the way of live connections.
+//! A PROXY header where one is due, TLS, the upgrade to a WebSocket, then the CONNECT. It may wait,
+//! for `mqtt.connect-timeout` in all, and nothing of it is in the way of live connections.
 
-use std::{future::poll_fn, rc::Rc};
+use std::{future::poll_fn, rc::Rc, sync::Arc};
 
-use ntex::io::Io;
+use ntex::{io::Io, time::Millis};
 use ntex_bytes::{Buf, BytesMut};
 use ntex_codec::Decoder;
-use ntex_io::RecvError;
+use ntex_io::{Filter, IoRef, Layer, RecvError, types::PeerAddr};
 use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
+use ntex_tls::rustls::TlsServerFilter;
 
 use super::{
+    clock::TICK,
     close::Close,
     connect::{Accepted, Connack, accept, may_be_connect},
+    listen::{
+        Door, Header, NoHeader, Proxied, Upgrade, UpgradeFault, WebSocket, parse_proxy_header,
+        read_upgrade,
+    },
     live::Live,
     session::{Session, Terms},
     wire::{Kind, Version, peek},
     worker::{Client, SlotKey, Worker},
 };
-use crate::{auth::Identity, model::Protocol};
+use crate::{
+    auth::Identity,
+    model::{Protocol, SilentTicket},
+};
 
 /// Serves one accepted socket until it ends.
-pub(super) async fn serve(io: Io, worker: Rc<Worker>) {
+pub(super) async fn serve(io: Io, worker: Rc<Worker>, door: Rc<Door>) {
     let _guard = worker.shared().supervisor.panic_guard("an MQTT connection");
     let Some((key, silent)) = worker.admit(io.get_ref()) else { return };
-    let greeted = greet(&io, &worker, key).await;
-    worker.shared().silent.left(silent);
-    let cause = match greeted {
-        Ok(()) => Live { worker: Rc::clone(&worker), key }.run(&io).await,
-        Err(cause) => cause,
-    };
-    worker.closed(key, cause);
-    // An error here means that the peer is gone, which is what was wanted.
-    io.shutdown().await.unwrap_or_default();
+    Visit { worker, key, silent }.begin(io, &door).await;
+}
+
+/// A connection that has said no CONNECT yet.
+struct Visit {
+    worker: Rc<Worker>,
+    key: SlotKey,
+    /// Counts it among the silent.
+    silent: SilentTicket,
+}
+
+impl Visit {
+    /// Reads the PROXY header where one is due, then what lies below MQTT.
+    async fn begin(mut self, io: Io, door: &Door) {
+        let peer = io.query::<PeerAddr>().get().map(|peer| peer.into_inner().ip());
+        if !peer.is_some_and(|peer| door.expects_header(peer)) {
+            return self.open(io, door).await;
+        }
+        let header = match poll_fn(|cx| io.poll_recv(&ProxyHeader, cx)).await {
+            Ok(header) => header,
+            Err(_) => {
+                self.worker.refused(&io, "a PROXY header was due, and none came");
+                return self.over("proxy-header");
+            }
+        };
+        let Some(source) = header.source else { return self.open(io.seal(), door).await };
+        // From now on what it does counts for whom the balancer speaks for.
+        self.worker.shared().silent.left(self.silent);
+        self.silent = self.worker.arrived(self.key, source.ip());
+        self.open(io.add_filter(Proxied(source)).seal(), door).await;
+    }
+
+    /// Lays on the connection what its listener asks for.
+    async fn open<F: Filter>(self, io: Io<F>, door: &Door) {
+        match (door.transport.is_secure(), door.transport.is_web()) {
+            (false, false) => self.speak(io).await,
+            (false, true) => self.open_web(io, door).await,
+            (true, is_web) => match self.secure(io, door).await {
+                Ok(io) if is_web => self.open_web(io.seal(), door).await,
+                Ok(io) => self.speak(io.seal()).await,
+                Err(cause) => self.over(cause),
+            },
+        }
+    }
+
+    /// The handshake of TLS, within the time for the CONNECT.
+    async fn secure<F: Filter>(
+        &self,
+        io: Io<F>,
+        door: &Door,
+    ) -> Result<Io<Layer<TlsServerFilter, F>>, &'static str> {
+        let Some(_place) = door.handshake() else { return Err("handshakes-max") };
+        let Some(tls) = &door.doors.tls else { return Err("tls") };
+        let peer = io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
+        let config = Arc::clone(&tls.current().config);
+        // The clock of the worker ends it, too, with all that it took before.
+        let most = Millis::from(TICK * self.worker.limits().connect_ticks);
+        let secured = Box::pin(TlsServerFilter::create(io, config, most)).await;
+        secured.map_err(|error| {
+            self.worker.refused_from(peer, &format!("no handshake of TLS: {error}"));
+            "tls"
+        })
+    }
+
+    /// The upgrade to a WebSocket.
+    async fn open_web<F: Filter>(self, io: Io<F>, door: &Door) {
+        let request = UpgradeRequest(door);
+        match poll_fn(|cx| io.poll_recv(&request, cx)).await {
+            Ok(upgrade) => {
+                // An error means that the peer has gone, which the next read tells.
+                io.encode_slice(upgrade.answer.as_bytes()).unwrap_or_default();
+                self.speak(io.add_filter(WebSocket::new()).seal()).await;
+            }
+            Err(RecvError::Decoder(fault)) => {
+                self.worker.refused(&io, fault.why());
+                io.encode_slice(fault.answer().as_bytes()).unwrap_or_default();
+                self.over("websocket");
+                io.shutdown().await.unwrap_or_default();
+            }
+            Err(_) => self.over("peer-gone"),
+        }
+    }
+
+    /// MQTT, from the CONNECT to the end.
+    async fn speak<F: Filter>(self, io: Io<F>) {
+        let Self { worker, key, silent } = self;
+        let greeted = greet(&io, &worker, key).await;
+        worker.shared().silent.left(silent);
+        let cause = match greeted {
+            Ok(()) => Live { worker: Rc::clone(&worker), key }.run(&io).await,
+            Err(cause) => cause,
+        };
+        worker.closed(key, cause);
+        // An error here means that the peer is gone, which is what was wanted.
+        io.shutdown().await.unwrap_or_default();
+    }
+
+    /// It ends before its CONNECT.
+    fn over(&self, cause: &'static str) {
+        self.worker.shared().silent.left(self.silent);
+        self.worker.closed(self.key, cause);
+    }
+}
+
+/// Reads the PROXY header, and nothing behind it.
+struct ProxyHeader;
+
+impl Decoder for ProxyHeader {
+    type Item = Header;
+    type Error = NoHeader;
+
+    fn decode(&self, source: &mut BytesMut) -> Result<Option<Header>, NoHeader> {
+        let header = parse_proxy_header(source)?;
+        if let Some(header) = &header {
+            source.advance(header.len);
+        }
+        Ok(header)
+    }
+}
+
+/// Reads the request for a WebSocket, and nothing behind it.
+struct UpgradeRequest<'a>(&'a Door);
+
+impl Decoder for UpgradeRequest<'_> {
+    type Item = Upgrade;
+    type Error = UpgradeFault;
+
+    fn decode(&self, source: &mut BytesMut) -> Result<Option<Upgrade>, UpgradeFault> {
+        let upgrade = read_upgrade(source, &self.0.path, &self.0.doors.origins)?;
+        if let Some(upgrade) = &upgrade {
+            source.advance(upgrade.len);
+        }
+        Ok(upgrade)
+    }
 }
 
 /// Waits for the CONNECT, answers it, and gives the client its slot.
 ///
 /// # Errors
 /// Why the connection ends, in a word of a closed list.
-async fn greet(io: &Io, worker: &Rc<Worker>, key: SlotKey) -> Result<(), &'static str> {
+async fn greet<F: Filter>(
+    io: &Io<F>,
+    worker: &Rc<Worker>,
+    key: SlotKey,
+) -> Result<(), &'static str> {
     let waiting = Greeting { worker: Rc::clone(worker) };
     let received = poll_fn(|cx| io.poll_recv(&waiting, cx)).await;
     let accepted = match received {
@@ -76,7 +214,7 @@ async fn greet(io: &Io, worker: &Rc<Worker>, key: SlotKey) -> Result<(), &'stati
     Ok(())
 }
 
-fn write_connack(io: &Io, connack: &Connack, bytes_max: u32) -> bool {
+fn write_connack(io: &IoRef, connack: &Connack, bytes_max: u32) -> bool {
     match connack {
         Connack::V3(answer) => {
             let packet = v3::Encoded::Packet(v3::Packet::ConnectAck(*answer));

@@ -10,7 +10,7 @@ use std::{future::poll_fn, rc::Rc, task::Poll};
 use ntex::io::Io;
 use ntex_bytes::{Buf, BytesMut};
 use ntex_codec::Decoder;
-use ntex_io::RecvError;
+use ntex_io::{Filter, RecvError};
 use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
 
 use super::{
@@ -41,7 +41,7 @@ pub(super) struct Live {
 
 impl Live {
     /// Reads until the connection ends; tells why in a word of a closed list.
-    pub(super) async fn run(&self, io: &Io) -> &'static str {
+    pub(super) async fn run<F: Filter>(&self, io: &Io<F>) -> &'static str {
         loop {
             match poll_fn(|cx| io.poll_recv(self, cx)).await {
                 Ok(Pause::Held) => {
@@ -78,7 +78,7 @@ impl Live {
     }
 
     /// Waits until it may be read again; false if the peer went away first.
-    async fn resumed(&self, io: &Io) -> bool {
+    async fn resumed<F: Filter>(&self, io: &Io<F>) -> bool {
         let mut gone = std::pin::pin!(io.on_disconnect());
         let alive = poll_fn(|cx| {
             if gone.as_mut().poll(cx).is_ready() {
@@ -101,7 +101,7 @@ impl Live {
     }
 
     /// Waits until all that was taken in is acknowledged, then says goodbye.
-    async fn drain(&self, io: &Io) -> &'static str {
+    async fn drain<F: Filter>(&self, io: &Io<F>) -> &'static str {
         self.with(|_, socket| socket.hold = Hold::Full);
         let mut gone = std::pin::pin!(io.on_disconnect());
         poll_fn(|cx| {

@@ -1,6 +1,6 @@
 //! The vehicle edge: listeners, sessions, acknowledgements.
 //!
-//! MQTT 3.1, 3.1.1 and 5.0 on one port. Each worker thread owns its sessions; a connection's
+//! MQTT 3.1, 3.1.1 and 5.0 on every listener. Each worker thread owns its sessions; a connection's
 //! packets are handled where they were read, on the bytes of the read buffer; what they take in
 //! goes to [`uplink::Intake`](crate::uplink::Intake), and comes back as acknowledgements when it is
 //! durable.
@@ -12,7 +12,7 @@
 //! ```
 //!
 //! - `wire`: packets as bytes.
-//! - `listen`: sockets, start and drain.
+//! - `listen`: sockets and what lies on them (PROXY header, TLS, WebSocket), start and drain.
 //! - `connect`, `subscribe`: CONNECT, SUBSCRIBE and UNSUBSCRIBE, as pure functions.
 //! - `session`: the rules of one session, as a pure state machine: packets and moments in, answers
 //!   and actions out.
@@ -52,7 +52,7 @@
 //! # What is not here yet
 //! Subscriptions (refused with a reason, not with silence), sessions that outlive their connection
 //! (session present 0, session expiry 0), wills and retained messages (accepted, counted, logged
-//! once), TLS, authentication. Packet identifiers of QoS 2 live with the connection.
+//! once), authentication. Packet identifiers of QoS 2 live with the connection.
 //!
 //! # Bounds
 //! Every bound is one of [`Options`]: packet sizes by kind, times from accept to CONNECT and from a
@@ -82,6 +82,6 @@ mod vehicles;
 pub(crate) mod wire;
 mod worker;
 
-pub use listen::{Edge, Others, StartError};
+pub use listen::{Edge, Listener, Network, Others, StartError, Transport};
 pub use options::Options;
 pub use worker::Workers;

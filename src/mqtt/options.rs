@@ -2,11 +2,19 @@
 
 use std::{net::SocketAddr, num::NonZeroU16, time::Duration};
 
+use super::listen::{Listener, Network};
+
 /// The vehicle edge's options. Defaults are those of the configuration reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where to listen; port 0 takes any free one. Default: `127.0.0.1:1883`.
-    pub listen: Vec<SocketAddr>,
+    /// Where to listen; port 0 takes any free one. Default: `mqtt://127.0.0.1:1883`.
+    pub listen: Vec<Listener>,
+    /// Who must send a PROXY header; nobody else may. Default: nobody.
+    pub proxies: Vec<Network>,
+    /// Pages, besides those of this server, that may open a WebSocket; `*`: all. Default: none.
+    pub websocket_origins: Vec<String>,
+    /// TLS handshakes under way; one more is closed. Default: 20,000.
+    pub handshakes_max: usize,
     /// Worker threads. Default: one a core.
     pub workers: usize,
     /// Unacknowledged publishes a session; announced to 5.0 vehicles, for 3.1.1 ones the point
@@ -56,7 +64,10 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 1883))],
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 1883)).into()],
+            proxies: Vec::new(),
+            websocket_origins: Vec::new(),
+            handshakes_max: 20_000,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             receive_maximum: NonZeroU16::new(1024).expect("not zero"),
             packet_bytes_max: 1024 * 1024,

@@ -108,6 +108,9 @@ metrics! {
     /// Vehicles that are not remembered any more because too many are away.
     presence_forgotten_vehicles: Counter [vehicles],
 
+    /// Until the certificate of an edge expires, by edge; below zero: since it has.
+    auth_certificate_left_seconds: By<EdgeLabel, Gauge> [seconds],
+
     /// Connections of operators that were closed because they sent no whole request and there were
     /// too many of them.
     http_closed_silent_connections: Counter [connections],
@@ -283,6 +286,13 @@ impl From<ShardId> for ShardLabel {
 pub struct ReasonLabel {
     /// Never text that came from outside.
     pub reason: &'static str,
+}
+
+/// One of the two edges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EdgeLabel {
+    /// `mqtt` or `http`.
+    pub edge: &'static str,
 }
 
 /// What a dead letter is about.

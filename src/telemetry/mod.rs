@@ -26,6 +26,6 @@ pub use health::{Component, Critical, Health, HealthBoard, HealthCell};
 pub use ledger::{MessageCounts, MessageLedger, PointCounts, PointLedger};
 pub use log::{Chain, LogFormat, LogLimit, LogOptions};
 pub use metrics::{
-    By, CauseLabel, CauseName, FailureLabel, KindLabel, Metrics, ReasonLabel, Seconds, ShardLabel,
-    StatusLabel, VerdictLabel,
+    By, CauseLabel, CauseName, EdgeLabel, FailureLabel, KindLabel, Metrics, ReasonLabel, Seconds,
+    ShardLabel, StatusLabel, VerdictLabel,
 };

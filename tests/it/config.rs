@@ -204,7 +204,7 @@ fn listening_beyond_loopback_has_to_be_allowed() {
     check_wrong_beside_store(
         "[mqtt]\nlisten = [\"localhost:1883\", \"127.0.0.1:8080\"]\n",
         "f.toml:7: mqtt.listen = [\"localhost:1883\", \"127.0.0.1:8080\"]: `localhost:1883` is not \
-         an IP address with a port; write it like \"127.0.0.1:1883\" or \"[::1]:1883\"\n\
+         an IP address with a port; write it like \"mqtt://127.0.0.1:1883\" or \"127.0.0.1:1883\"\n\
          http.listen = \"127.0.0.1:8080\": 127.0.0.1:8080 is taken by mqtt.listen; give each \
          listener an address of its own",
     );

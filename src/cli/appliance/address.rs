@@ -55,6 +55,8 @@ enum AddressError {
 #[derive(Deserialize)]
 struct Announcement {
     http: SocketAddr,
+    #[serde(rename = "http-tls", default)]
+    http_tls: bool,
 }
 
 impl Place {
@@ -77,13 +79,15 @@ impl Place {
             Err(source) => return Err(AddressError::Unreadable { path, source }),
         };
         match serde_json::from_slice(&text) {
-            Ok(Announcement { http }) => Ok(Self { lock: Some(path), ..Self::local(http) }),
+            Ok(Announcement { http, http_tls }) => {
+                Ok(Self { lock: Some(path), ..Self::local(http, http_tls) })
+            }
             Err(_) => Err(AddressError::Unannounced { path }),
         }
     }
 
     /// From this machine to a listener on it.
-    fn local(listener: SocketAddr) -> Self {
+    fn local(listener: SocketAddr, is_secure: bool) -> Self {
         let port = listener.port();
         let (host, addresses) = match listener.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST.to_string(), Vec::new()),
@@ -95,7 +99,8 @@ impl Place {
             IpAddr::V4(ip) => (ip.to_string(), Vec::new()),
             IpAddr::V6(ip) => (format!("[{ip}]"), Vec::new()),
         };
-        let base = format!("http://{host}:{port}");
+        let scheme = if is_secure { "https" } else { "http" };
+        let base = format!("{scheme}://{host}:{port}");
         let base = Url::parse(&base).expect("an address and a port make a URL");
         Self { base, addresses, lock: None }
     }
@@ -127,7 +132,7 @@ mod tests {
     #[test]
     fn a_listener_on_every_address_is_asked_over_loopback() {
         let check = |listener: &str, base: &str, addresses: &[&str]| {
-            let place = Place::local(listener.parse().expect("an address"));
+            let place = Place::local(listener.parse().expect("an address"), false);
             assert_eq!(place.base.as_str(), base);
             let found: Vec<String> = place.addresses.iter().map(ToString::to_string).collect();
             assert_eq!(found, addresses);

@@ -1,20 +1,20 @@
 //! `check`: is everything that was written right?
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::json;
 
 use super::{online, rules};
 use crate::{
     app,
-    auth::{FileProblem, Rules},
+    auth::{FileProblem, Rules, ServerTls},
     cli::{
         failure::{Failure, schema_problems},
         output::{Output, complain},
         trial::{self, Trial},
     },
-    config::{self, Offline, Problem, Sources},
-    env::{Clock as _, SystemClock},
+    config::{self, Offline, Problem, Sources, TlsOptions},
+    env::{Clock, SystemClock},
     mapping::Plans,
     store::Target,
     uplink::Message,
@@ -75,6 +75,7 @@ pub(in crate::cli) fn run(
     let offline = match config::load(sources) {
         Ok(resolved) => {
             warnings.extend(no_token(&resolved.store.target));
+            check_certificates(&resolved.tls, &mut problems, &mut warnings);
             if arguments.online {
                 let found = online::look(&resolved);
                 problems.extend(found.problems);
@@ -187,6 +188,21 @@ fn tried(
         trials.push((file.display().to_string(), trial::run(plans, &offline.limits, &message)));
     }
     Ok(trials)
+}
+
+/// Whether TLS could be spoken with the files that are named.
+fn check_certificates(
+    options: &TlsOptions,
+    problems: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    for files in options.mqtt.iter().chain(&options.http) {
+        match ServerTls::load(files, &clock) {
+            Ok(tls) => warnings.extend(tls.warnings),
+            Err(wrong) => problems.extend(wrong.0.iter().map(FileProblem::to_string)),
+        }
+    }
 }
 
 /// `InfluxDB` 2 asks everybody for a token.

@@ -92,7 +92,7 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new(ready: &Ready, folder: &Path, data: PathBuf) -> Self {
-        let mqtt: Vec<String> = ready.mqtt.iter().map(|at| format!("mqtt://{at}")).collect();
+        let mqtt: Vec<String> = ready.mqtt.iter().map(ToString::to_string).collect();
         Self {
             api: format!("http://{}", ready.http),
             mqtt: mqtt.join(" "),

@@ -218,6 +218,7 @@ mod tests {
         let ready = Ready {
             mqtt: vec!["127.0.0.1:1883".parse().expect("an address")],
             http: "127.0.0.1:8080".parse().expect("an address"),
+            http_tls: false,
         };
         let folder = Path::new("/tmp/fleetline-demo-1");
         Places { protobuf: 25, avro: 25, ..Places::new(&ready, folder, folder.join("data")) }

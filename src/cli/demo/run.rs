@@ -26,6 +26,7 @@ use crate::{
     },
     config::{self, Sources},
     env::{Clock, SystemClock, http_client, process_cpu},
+    mqtt::Transport,
     simulator::{Ledger, Outcome, Stats},
     telemetry::{Chain, log},
 };
@@ -83,8 +84,9 @@ async fn give(
         () = signals.next() => return Ok(()),
     };
     let mut places = Places::new(&appliance.ready, folder.path(), data);
-    let target = appliance.ready.mqtt.first().copied();
-    let target = target.ok_or_else(|| Failure::Usage("mqtt.listen has no address".to_owned()))?;
+    let target = appliance.ready.addresses(Transport::Tcp).next();
+    let none = || Failure::Usage("mqtt.listen has no mqtt:// address".to_owned());
+    let target = target.ok_or_else(none)?;
     let mut show = Show::new(arguments.json, output);
     show.places(&places)?;
     let client = http_client().timeout(STATS_TIMEOUT).build();

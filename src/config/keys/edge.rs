@@ -7,8 +7,54 @@ use crate::config::key::{Key, Kind, key};
 pub(super) const TABLES: [&[Key]; 4] = [MQTT, AUTH, HTTP, QUERY];
 
 const MQTT: &[Key] = &[
-    key("mqtt.listen", Kind::Addresses, "Where vehicles connect; port 0 takes any free one.")
-        .default("127.0.0.1:1883"),
+    key(
+        "mqtt.listen",
+        Kind::Addresses,
+        "Where vehicles connect: `mqtt://`, `mqtts://` (TLS), `ws://` and `wss://` (WebSocket, with a \
+         path, by default `/mqtt`), each with an IP address and a port; a bare address is `mqtt`. \
+         Port 0 takes any free one.",
+    )
+    .default("127.0.0.1:1883"),
+    key(
+        "mqtt.proxy-protocol.from",
+        Kind::Texts,
+        "Addresses or networks (`\"10.0.0.0/8\"`) of load balancers. They must begin each \
+         connection with a PROXY header, version 1 or 2, on every listener; nobody else may.",
+    ),
+    key(
+        "mqtt.websocket-origins",
+        Kind::Texts,
+        "Origins of web pages that may open a WebSocket, such as `\"https://panel.example\"`; \
+         `\"*\"`: all. Pages of the same host and port always may, and so may what is no browser.",
+    ),
+    key(
+        "mqtt.tls.certificate",
+        Kind::Path,
+        "The certificate of `mqtts` and `wss` in PEM, with those between it and its authority behind \
+         it. Read anew on SIGHUP, like every file of this table.",
+    ),
+    key("mqtt.tls.key", Kind::Path, "Its private key in PEM, without a passphrase."),
+    key("mqtt.tls.client-ca", Kind::Path, "The authorities of clients' certificates, in PEM."),
+    key(
+        "mqtt.tls.client-certificate",
+        Kind::Choice(&["off", "optional", "required"]),
+        "Whether clients bring a certificate.",
+    )
+    .default("off"),
+    key(
+        "mqtt.tls.client-crl",
+        Kind::Paths,
+        "Revocation lists of these authorities, in PEM. A list that has expired refuses all clients \
+         of its authority; an authority without a list revokes nobody.",
+    ),
+    key(
+        "mqtt.admission.handshakes-max",
+        Kind::Count,
+        "TLS handshakes under way; one more is closed (reason `handshakes-max`).",
+    )
+    .default("20000")
+    .min("1", "a client has to shake hands")
+    .max("10000000", "each costs memory"),
     key("mqtt.workers", Kind::Count, "Worker threads. Absent: one a core.")
         .min("1", "someone has to read the sockets")
         .max("1024", "a worker is a thread"),
@@ -136,6 +182,13 @@ const MQTT: &[Key] = &[
 const HTTP: &[Key] = &[
     key("http.listen", Kind::Address, "Where operators connect; port 0 takes any free one.")
         .default("127.0.0.1:8080"),
+    key(
+        "http.tls.certificate",
+        Kind::Path,
+        "With it operators connect over TLS: the certificate in PEM, with those between it and its \
+         authority behind it. Read anew on SIGHUP.",
+    ),
+    key("http.tls.key", Kind::Path, "Its private key in PEM, without a passphrase."),
     key(
         "http.header-timeout",
         Kind::Duration,

@@ -117,7 +117,7 @@ pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
         dead_letters: Arc::new(super::letters::Keeper::default()),
         clock,
     };
-    let server = serve(listener, state, &options, &Supervisor::default());
+    let server = serve(listener, state, &options, None, &Supervisor::default());
     Edge { address, server, health, metrics, presence, sessions }
 }
 

@@ -1,6 +1,25 @@
-//! Listeners: sockets, and the server that accepts them.
+//! Listeners: sockets, what lies on them (PROXY header, TLS, WebSocket), and the server that
+//! accepts them.
+//!
+//! - `server`: start and drain. `socket`: sockets under ntex.
+//! - `door`: what one listener asks of who comes in.
+//! - `proxy`: the header of a load balancer, as bytes. `proxied`: its address as the peer's.
+//! - `upgrade`: an HTTP request → a WebSocket. `frames`: its frames, as bytes. `websocket`: both as
+//!   a layer of a connection.
 
+mod door;
+mod frames;
+mod proxied;
+mod proxy;
 mod server;
 mod socket;
+mod upgrade;
+mod websocket;
 
+pub(super) use door::Door;
+pub use door::{Listener, Network, Transport};
+pub(super) use proxied::Proxied;
+pub(super) use proxy::{Header, NoHeader, parse as parse_proxy_header};
 pub use server::{Edge, Others, StartError};
+pub(super) use upgrade::{Upgrade, UpgradeFault, read as read_upgrade};
+pub(super) use websocket::WebSocket;

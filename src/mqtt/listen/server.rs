@@ -18,9 +18,12 @@ use ntex::{
 use ntex_bytes::BytePageSize;
 use tokio::sync::oneshot;
 
-use super::socket::Sockets;
+use super::{
+    door::{Door, Doors, Listener},
+    socket::Sockets,
+};
 use crate::{
-    auth::Access,
+    auth::{Access, Tls},
     env::Supervisor,
     model::{Presence, SilentPeers},
     mqtt::{
@@ -57,7 +60,7 @@ pub enum StartError {
 /// The running edge.
 #[derive(Debug)]
 pub struct Edge {
-    addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -72,6 +75,8 @@ pub struct Others {
     pub workers: Arc<Workers>,
     /// Says what sessions may do.
     pub access: Arc<Access>,
+    /// The TLS of the listeners that speak it.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Connections that wait to be accepted; what the kernel allows by default.
@@ -93,14 +98,23 @@ impl Edge {
         others: Others,
         supervisor: &Supervisor,
     ) -> Result<Self, StartError> {
+        let mut sockets = Vec::new();
         let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for &address in &options.listen {
+        for listener in &options.listen {
+            let address = listener.address;
             let listen = |source| StartError::Listen { address, source };
-            let listener = ntex::server::create_tcp_listener(address, BACKLOG).map_err(listen)?;
-            addresses.push(listener.local_addr().map_err(listen)?);
-            listeners.push(listener);
+            let socket = ntex::server::create_tcp_listener(address, BACKLOG).map_err(listen)?;
+            let address = socket.local_addr().map_err(listen)?;
+            listeners.push(Listener { address, ..listener.clone() });
+            sockets.push(socket);
         }
+        let doors = Arc::new(Doors {
+            tls: others.tls,
+            proxies: options.proxies.clone(),
+            origins: options.websocket_origins.clone(),
+            handshakes_max: options.handshakes_max,
+            handshakes: 0.into(),
+        });
         let shared = Arc::new(Shared {
             limits: limits(options),
             metrics: Arc::clone(&parts.metrics),
@@ -117,23 +131,27 @@ impl Edge {
             told_retain: false.into(),
         });
         let (stop, stopped) = oneshot::channel();
-        let run =
-            Run { options: options.clone(), parts: parts.clone(), shared: Arc::clone(&shared) };
+        let run = Run {
+            options: options.clone(),
+            parts: parts.clone(),
+            shared: Arc::clone(&shared),
+            doors,
+        };
         let guard = supervisor.guard("mqtt");
         let thread = std::thread::Builder::new()
             .name("mqtt".to_owned())
             .spawn(move || {
                 let _guard = guard;
-                ntex::rt::System::new("mqtt", Sockets).block_on(run.serve(listeners, stopped))
+                ntex::rt::System::new("mqtt", Sockets).block_on(run.serve(sockets, stopped))
             })
             .map_err(StartError::Threads)?;
-        Ok(Self { addresses, shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { listeners, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The addresses listened on, in the order asked for, free ports resolved.
+    /// What is listened on, in the order asked for, free ports resolved.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
     }
 
     /// Takes nothing more in, and waits until every connection has got its acknowledgements and a
@@ -170,6 +188,7 @@ struct Run {
     options: Options,
     parts: IntakeParts,
     shared: Arc<Shared>,
+    doors: Arc<Doors>,
 }
 
 impl Run {
@@ -184,27 +203,30 @@ impl Run {
             // Ours is checked in Worker::admit, where the one too many can be counted.
             .maxconn(usize::MAX / 2)
             .disable_signals();
-        let names: Vec<String> =
-            (0..listeners.len()).map(|index| format!("mqtt-{index}")).collect();
+        let doors = self.options.listen.iter().enumerate().map(|(index, listener)| {
+            let Listener { transport, path, .. } = listener.clone();
+            (format!("mqtt-{index}"), Door { transport, path, doors: Arc::clone(&self.doors) })
+        });
+        let doors: Vec<(String, Door)> = doors.collect();
         let listeners = RefCell::new(listeners);
         let (parts, shared) = (self.parts, self.shared);
         builder = builder
             .configure(async |config| {
-                for (name, listener) in names.iter().zip(take(&mut *listeners.borrow_mut())) {
+                for ((name, _), listener) in doors.iter().zip(take(&mut *listeners.borrow_mut())) {
                     config.listen(name, listener).config(name, io_config());
                 }
-                let (names, parts, shared) = (names.clone(), parts.clone(), Arc::clone(&shared));
+                let (doors, parts, shared) = (doors.clone(), parts.clone(), Arc::clone(&shared));
                 // One worker a thread, whatever the listeners.
                 config.on_worker_start(async move |runtime: ServiceRuntime| {
                     let worker = start(Arc::clone(&shared), &parts);
-                    for name in &names {
-                        let worker = Rc::clone(&worker);
+                    for (name, door) in &doors {
+                        let (worker, door) = (Rc::clone(&worker), Rc::new(door.clone()));
                         runtime.service(
                             name,
                             fn_service(move |io: Io| {
-                                let worker = Rc::clone(&worker);
+                                let (worker, door) = (Rc::clone(&worker), Rc::clone(&door));
                                 async move {
-                                    serve(io, worker).await;
+                                    serve(io, worker, door).await;
                                     Ok::<_, io::Error>(())
                                 }
                             }),

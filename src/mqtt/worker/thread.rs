@@ -6,7 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::{
         Arc,
@@ -220,10 +220,15 @@ impl Worker {
         let socket = Some(Socket::new(io, self.now.get()));
         let key = self.slots.borrow_mut().slab.insert(Slot { socket, client: None });
         let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        let now = self.shared.clock.monotonic();
-        let ticket = self.shared.silent.arrived(self.session_id(key), address, now);
+        let ticket = self.arrived(key, address);
         self.close_silent();
         Some((key, ticket))
+    }
+
+    /// A peer is there and has said no CONNECT yet.
+    pub(in crate::mqtt) fn arrived(&self, key: SlotKey, address: IpAddr) -> SilentTicket {
+        let now = self.shared.clock.monotonic();
+        self.shared.silent.arrived(self.session_id(key), address, now)
     }
 
     /// Closes peers that have said no CONNECT, past the bounds on them.
@@ -284,9 +289,14 @@ impl Worker {
     /// Tells of a peer that gets no session, with a rate limit, because anybody can provoke it.
     #[cold]
     pub(in crate::mqtt) fn refused(&self, io: &IoRef, why: &str) {
+        self.refused_from(io.query::<PeerAddr>().get().map(PeerAddr::into_inner), why);
+    }
+
+    /// The same where the connection has gone already.
+    #[cold]
+    pub(in crate::mqtt) fn refused_from(&self, address: Option<SocketAddr>, why: &str) {
         let now = self.shared.clock.monotonic();
         if let Some(suppressed) = self.refusals.borrow_mut().admit(now) {
-            let address = io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
             tracing::warn!(?address, why, suppressed, "a peer gets no session");
         }
     }

@@ -1,3 +1,4 @@
 //! Who may come in, and what they may do, over the real binary.
 
+mod listeners;
 mod rules;

@@ -179,6 +179,14 @@ impl Appliance {
         self.running().mqtt
     }
 
+    /// The first listener of a kind, such as `mqtts`.
+    pub(crate) fn listener(&self, kind: &str) -> SocketAddr {
+        let said = self.running().said.lock().unwrap();
+        let mut words = said[0].split(' ').filter_map(|word| word.split_once('='));
+        let (_, all) = words.find(|(name, _)| *name == kind).unwrap();
+        all.split(',').next().unwrap().parse().unwrap()
+    }
+
     /// The root of the HTTP API.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.running().http)

@@ -1,6 +1,7 @@
 //! What the tests share: the appliance as a process, vehicles, stores, and how to wait.
 
 mod appliance;
+mod certificates;
 mod database;
 mod dice;
 pub(crate) mod http;
@@ -18,6 +19,7 @@ pub(crate) mod vehicle;
 mod wait;
 
 pub(crate) use appliance::{Appliance, Setup};
+pub(crate) use certificates::{Authority, Certified, Secured, secure};
 pub(crate) use database::Database;
 pub(crate) use dice::Dice;
 pub(crate) use http::{get, post};
@@ -28,5 +30,5 @@ pub(crate) use skip::{program, skip};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use store::{Answer, StandIn};
 pub(crate) use tdengine::TdEngine;
-pub(crate) use vehicle::{PATIENCE, Packet, Vehicle, Version};
+pub(crate) use vehicle::{PATIENCE, Packet, Vehicle, Version, connect_packet};
 pub(crate) use wait::{until, until_some};

@@ -1,0 +1,21 @@
+//! TLS as a server: its own certificate, and how those of clients are checked.
+//!
+//! TLS 1.2 and 1.3 by rustls with ring; older versions, and suites without forward secrecy, are not
+//! spoken. Files are read at start and at a reload; what is in force is swapped whole, so that
+//! connections that are open stay, and a file that is wrong changes nothing. Tickets for resumption
+//! are made with a key of each load: who was revoked cannot resume after a reload.
+//!
+//! Our own certificate is for clients to judge: whatever the key signs for is served, also version
+//! 1, an authority's own, or one without a subject alternative name.
+//!
+//! Certificates of clients must lead to one of the authorities and be in force. A revocation list
+//! speaks for its own authority only, so that one list does not lock out the vehicles of another
+//! authority; a list that has expired refuses all of its authority, because nobody knows who was
+//! revoked since.
+
+mod load;
+mod names;
+mod verify;
+
+pub use load::{ClientCertificates, ServerTls, Tls, TlsFiles};
+pub use names::{CertificateName, NameFault, certificate_name};
