@@ -2,12 +2,11 @@
 
 use std::{io::Read as _, time::Duration};
 
-use reqwest::Url;
 use serde::Deserialize;
 
 use crate::{
     cli::{
-        appliance::{self, Appliance, Patience, Place},
+        appliance::{Patience, Reach},
         failure::Failure,
         moment,
         output::{Output, complain},
@@ -30,9 +29,8 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
   fleetline health --set data-dir=/var/lib/fleetline --timeout 2s
   fleetline health --url http://10.0.0.7:8080 --json")]
 pub(in crate::cli) struct Arguments {
-    /// Where the appliance is; default: what the data directory's lock file says
-    #[arg(long, value_name = "URL", value_parser = appliance::url)]
-    url: Option<Url>,
+    #[command(flatten)]
+    reach: Reach,
     /// How long the answer may take
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = moment::duration)]
     timeout: Duration,
@@ -62,9 +60,7 @@ pub(in crate::cli) fn run(
     sources: &Sources,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let place = Place::find(arguments.url.as_ref(), sources)?;
-    let appliance = Appliance::new(place, Patience::Whole(arguments.timeout));
-    let appliance = appliance.map_err(Failure::failed)?;
+    let appliance = arguments.reach.appliance(sources, Patience::Whole(arguments.timeout))?;
     let mut answer = appliance.get(&["readyz"], &[]).map_err(Failure::failed)?;
     let foreign = answer.foreign();
     let mut text = String::new();

@@ -29,6 +29,7 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod token;
 mod value;
 
 pub use problem::{Place, Problem, ResolveErrors};
@@ -36,3 +37,4 @@ pub use reference::reference;
 pub use resolve::{
     Offline, Resolved, Sources, SpoolOptions, TlsOptions, load, load_offline, log_format, shard_dir,
 };
+pub use token::{TokenError, token};

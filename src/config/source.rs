@@ -10,12 +10,8 @@ use crate::config::{
     keys,
     problem::{Fault, Place, Problem},
     settings::Settings,
-    value,
+    token, value,
 };
-
-/// The token that commands bring to a running appliance: the one variable of our prefix that is no
-/// key.
-const TOKEN_VARIABLE: &str = "FLEETLINE_TOKEN";
 
 /// Reads the file layer.
 pub(super) fn read_file(path: &Path, settings: &mut Settings, problems: &mut Vec<Problem>) {
@@ -132,7 +128,7 @@ pub(super) fn read_variables(
                 if rest.contains("__") || near.is_some() {
                     let fault = Fault::Unknown { near };
                     problems.push(Problem { place, key: path, value: None, fault });
-                } else if name != TOKEN_VARIABLE {
+                } else if name != token::VARIABLE {
                     settings.leave_variable(name);
                 }
             }

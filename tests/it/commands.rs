@@ -5,11 +5,12 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Output, Stdio},
+    sync::{Arc, Mutex},
 };
 
 use serde_json::Value;
 
-use crate::config::fleetline;
+use crate::{config::fleetline, harness::Server};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -159,4 +160,52 @@ fn every_command_helps_with_an_example() {
         assert!(help.contains("Example") && output.status.success(), "{arguments:?}: {help}");
         assert!(help.contains("--config") && help.contains("--set"), "{arguments:?}: {help}");
     }
+}
+
+/// Every command that talks to a running appliance brings the token of its file, else that of the
+/// variable, and never prints it.
+#[test]
+fn a_token_is_brought_to_the_appliance() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    let server = Server::start(move |request| {
+        let header = request.headers.iter().find(|header| header.starts_with("authorization:"));
+        hears.lock().unwrap().push(header.cloned().unwrap_or_default());
+        let body = r#"{"error":{"code":"unauthorized","message":"no","details":{}}}"#;
+        Some((401, body.to_owned()))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "of-the-file\n").unwrap();
+    let file = file.to_str().unwrap();
+    let url = server.url();
+    for command in [
+        &["health"][..],
+        &["query", "telemetry"],
+        &["query", "--list"],
+        &["query", "sql", "SELECT 1"],
+        &["dead-letter", "delete", "--all"],
+    ] {
+        for (option, variable, expect) in [
+            (None, None, ""),
+            (None, Some("of-the-variable"), "authorization: bearer of-the-variable"),
+            (Some(file), Some("of-the-variable"), "authorization: bearer of-the-file"),
+            (None, Some(""), ""),
+        ] {
+            let mut arguments = [command, &["--url", &url]].concat();
+            arguments.extend(option.iter().flat_map(|file| ["--token-file", file]));
+            let variables: Vec<_> =
+                variable.map(|text| ("FLEETLINE_TOKEN", text)).into_iter().collect();
+            let output = fleetline(folder.path(), &arguments, &variables);
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(!error.contains("of-the-"), "{error}");
+            let found = heard.lock().unwrap().pop();
+            assert_eq!(found.as_deref(), Some(expect), "{arguments:?}: {error}");
+        }
+    }
+    fs::write(file, " \n").unwrap();
+    let asked = ["health", "--url", &url, "--token-file", file];
+    let error = String::from_utf8(fleetline(folder.path(), &asked, &[]).stderr).unwrap();
+    assert!(error.contains("is empty"), "{error}");
 }

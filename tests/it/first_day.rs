@@ -68,6 +68,12 @@ fn no_mappings_at_all_are_told_by_check_and_serve_and_refused_by_a_reload() {
         vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq: 1 }.payload(), id);
     }
     assert_eq!(appliance.count("messages.unmapped"), 0);
+    // A topic that nobody maps is named, once.
+    for id in 1..4 {
+        vehicle.publish_acked("nobody/maps/this", b"{}", 100 + id);
+    }
+    let log = appliance.log();
+    assert_eq!(log.matches("topic=\"nobody/maps/this\"").count(), 1, "{log}");
     texts.iter().for_each(|(file, text)| fs::write(file, text).unwrap());
     appliance.signal("HUP");
     until("it is taken", MINUTE, || appliance.log().contains("mappings loaded anew"));

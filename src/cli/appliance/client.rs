@@ -8,12 +8,15 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header::CONTENT_TYPE};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+};
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 
 use super::Place;
-use crate::env::http_client;
+use crate::{env::http_client, model::Secret};
 
 /// From the first packet to a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -49,6 +52,9 @@ pub(in crate::cli) enum ApplianceError {
     /// The HTTP client cannot be made.
     #[error("cannot make the HTTP client")]
     Client(#[source] reqwest::Error),
+    /// The token holds a line break, or what is no text: name the right file.
+    #[error("the token holds characters that no token has")]
+    Token,
     /// Nobody listens there, or the way there is closed: start it, or name another.
     #[error("no appliance answers at {url}{}: {reason}", found(.lock.as_ref()))]
     Away {
@@ -86,7 +92,11 @@ fn found(lock: Option<&PathBuf>) -> String {
 
 impl Appliance {
     /// Nothing is sent yet.
-    pub(in crate::cli) fn new(place: Place, patience: Patience) -> Result<Self, ApplianceError> {
+    pub(in crate::cli) fn new(
+        place: Place,
+        patience: Patience,
+        token: Option<&Secret>,
+    ) -> Result<Self, ApplianceError> {
         let Place { base, addresses, lock } = place;
         // A redirect would answer for somebody else.
         let mut builder = http_client()
@@ -100,6 +110,12 @@ impl Appliance {
         };
         if let Some(host) = base.host_str().filter(|_| !addresses.is_empty()) {
             builder = builder.resolve_to_addrs(host, &addresses);
+        }
+        if let Some(token) = token {
+            let bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
+            let mut bearer = bearer.map_err(|_not_text| ApplianceError::Token)?;
+            bearer.set_sensitive(true);
+            builder = builder.default_headers([(AUTHORIZATION, bearer)].into_iter().collect());
         }
         let client = builder.build().map_err(ApplianceError::Client)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

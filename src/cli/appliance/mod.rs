@@ -6,6 +6,8 @@
 
 mod address;
 mod client;
+mod reach;
 
-pub(super) use address::{Place, url};
+use address::{Place, url};
 pub(super) use client::{Answer, Appliance, Patience};
+pub(super) use reach::Reach;

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use reqwest::Url;
 
 use super::{delete, show};
 use crate::{
-    cli::{appliance, failure::Failure, moment, output::Output},
+    cli::{appliance::Reach, failure::Failure, moment, output::Output},
     config::Sources,
     model::{Cause, LetterFilter, LetterId, UnixNanos},
 };
@@ -94,9 +93,8 @@ pub(super) struct Delete {
     /// All of them; wanted where nothing else says which
     #[arg(long)]
     pub(super) all: bool,
-    /// Where the appliance is; default: what the data directory's lock file says
-    #[arg(long, value_name = "URL", value_parser = appliance::url)]
-    pub(super) url: Option<Url>,
+    #[command(flatten)]
+    pub(super) reach: Reach,
     /// How long the answer may take
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = moment::duration)]
     pub(super) timeout: Duration,

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::arguments::Delete;
 use crate::{
     cli::{
-        appliance::{Answer, Appliance, Patience, Place},
+        appliance::{Answer, Patience},
         failure::Failure,
         output::Output,
     },
@@ -29,7 +29,7 @@ pub(super) fn run(
     sources: &Sources,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let Delete { wanted, all, url, timeout, json } = arguments;
+    let Delete { wanted, all, reach, timeout, json } = arguments;
     let filter = wanted.filter(SystemClock::start().wall())?;
     let parameters = match (filter.is_all(), all) {
         (true, true) => vec![("all", "true".to_owned())],
@@ -43,9 +43,8 @@ pub(super) fn run(
             return Err(Failure::Usage(text));
         }
     };
-    let place = Place::find(url.as_ref(), sources)?;
-    let appliance = Appliance::new(place, Patience::Whole(timeout.max(Duration::from_millis(1))));
-    let appliance = appliance.map_err(Failure::failed)?;
+    let patience = Patience::Whole(timeout.max(Duration::from_millis(1)));
+    let appliance = reach.appliance(sources, patience)?;
     let answer = appliance.delete(&["api", "v1", "dead-letters"], &parameters);
     let answer = answer.and_then(Answer::wanted).map_err(Failure::failed)?;
     let foreign = answer.foreign();

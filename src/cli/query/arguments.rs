@@ -3,11 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser, value_parser};
-use reqwest::Url;
 use serde_json::Value as Json;
 
 use crate::{
-    cli::{appliance, moment},
+    cli::{appliance::Reach, moment},
     model::UnixNanos,
     query::{self, Function, Language, QueryRequest},
 };
@@ -180,9 +179,8 @@ pub(super) struct Shown {
     /// Columns of the table or plot; default: the terminal's
     #[arg(long, global = true, value_name = "COLUMNS", value_parser = value_parser!(u16).range(1..))]
     width: Option<u16>,
-    /// Where the appliance is; default: what the data directory's lock file says
-    #[arg(long, global = true, value_name = "URL", value_parser = appliance::url)]
-    pub(super) url: Option<Url>,
+    #[command(flatten)]
+    pub(super) reach: Reach,
     /// How long the appliance may be silent
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s",
         value_parser = moment::duration)]

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cli::{
-        appliance::{Answer, Appliance, Patience, Place},
+        appliance::{Answer, Appliance, Patience},
         failure::Failure,
         output::{Output, complain, terminal_columns},
     },
@@ -45,9 +45,8 @@ pub(in crate::cli) fn run(
         None => None,
         Some(native) => Some(request(native, arguments)?),
     };
-    let place = Place::find(arguments.shown.url.as_ref(), sources)?;
     let patience = Patience::Silence(arguments.shown.timeout);
-    let appliance = Appliance::new(place, patience).map_err(Failure::failed)?;
+    let appliance = arguments.shown.reach.appliance(sources, patience)?;
     let mut show = Show::new(form.clone(), output);
     if arguments.portable.list {
         let listed = match arguments.portable.measurement() {

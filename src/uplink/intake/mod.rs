@@ -43,6 +43,7 @@ mod take;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod unmapped;
 
 pub use group::{Answer, Group, Reply, Run};
 pub use parts::IntakeParts;

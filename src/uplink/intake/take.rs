@@ -6,8 +6,10 @@ use arc_swap::ArcSwap;
 
 use super::{
     Group, IntakeParts, Reply, lanes::Lanes, letters::Letters, stamp::Stamps, tally::Tally,
+    unmapped::Unmapped,
 };
 use crate::{
+    env::Clock,
     mapping::Plans,
     model::DeadLetter,
     telemetry::{MessageCounts, MessageLedger},
@@ -55,6 +57,8 @@ pub struct Intake<K: Copy + PartialEq + Send + 'static> {
     counts: MessageCounts,
     tally: Tally,
     stamps: Stamps,
+    unmapped: Unmapped,
+    clock: Arc<dyn Clock>,
 }
 
 impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
@@ -75,6 +79,8 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
             counts: MessageCounts::default(),
             tally: Tally::new(Arc::clone(&parts.metrics)),
             stamps: Stamps::new(Arc::clone(&parts.clock)),
+            unmapped: Unmapped::default(),
+            clock: Arc::clone(&parts.clock),
         }
     }
 
@@ -117,6 +123,7 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
             self.lanes.wait(shard.as_usize(), done.points.into(), owner, seq, last_lines);
         } else if !done.mapped {
             taken.outcome = MessageOutcome::Unmapped;
+            self.unmapped.tell(topic, || self.clock.monotonic());
         }
         if failed {
             taken = Taken { waits: taken.waits + 1, outcome: MessageOutcome::DeadLettered };

@@ -26,6 +26,7 @@ pub(crate) use http::{get, post};
 pub(crate) use influx::{Influx, Kind, Row};
 pub(crate) use load::Load;
 pub(crate) use sample::{Sample, sample_schemas};
+pub(crate) use server::Server;
 pub(crate) use skip::{program, skip};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use store::{Answer, StandIn};
