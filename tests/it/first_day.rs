@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     config::fleetline,
-    harness::{Answer, Sample, Setup, StandIn, Vehicle, Version, until},
+    harness::{Answer, Sample, Server, Setup, StandIn, Vehicle, Version, until},
     refusals::LINES,
 };
 
@@ -126,6 +126,19 @@ fn check_looks_into_the_data_directory_and_reshard_keeps_what_waits() {
     assert_eq!(better.lines().len(), 60);
 }
 
+const TYPED_SCHEMA: &str = r#"{"type": "object", "properties": {"n": {"type": "integer"}}}"#;
+
+const TYPED_MAPPING: &str = r#"
+[[mapping]]
+name        = "typed"
+topic       = "typed/{vin}"
+format      = "json"
+schema      = "m.schema.json"
+measurement = "typed"
+vehicle     = "{vin}"
+tags        = ["vin"]
+"#;
+
 #[test]
 fn check_online_asks_the_store() {
     // o14-check-that-asks-nobody
@@ -145,6 +158,22 @@ fn check_online_asks_the_store() {
     assert!(error.contains(&format!("`{}` does not take points", refusing.url())), "{error}");
     let (code, _, error) = asked("http://127.0.0.1:1");
     assert!(code == 2 && error.contains("does not take points"), "{error}");
+    // A field that the store has with another type, and one that both have alike.
+    fs::write(folder.path().join("schemas/m.schema.json"), TYPED_SCHEMA).unwrap();
+    fs::write(folder.path().join("schemas/typed.toml"), TYPED_MAPPING).unwrap();
+    let typed = Server::start(|request| {
+        let csv = "#datatype,string,long,double,string\n#group,false,false,false,true\n\
+                   #default,_result,,,\n,result,table,_value,_field\n,,0,1.5,n\n\n";
+        Some(match request.path.starts_with("/api/v2/query") && request.body.contains("last()") {
+            true => (200, csv.to_owned()),
+            false if request.path.starts_with("/api/v2/query") => (200, String::new()),
+            false => (204, String::new()),
+        })
+    });
+    let (code, _, error) = asked(&typed.url());
+    let conflict = "measurement `typed`: field `n` is an integer by the mappings and a float in the \
+                    store";
+    assert!(code == 2 && error.contains(conflict), "{code} {error}");
     // Without being asked: a store that lets nobody in without one.
     let (_, _, error) = told(
         folder.path(),

@@ -3,5 +3,6 @@
 mod online;
 mod rules;
 mod run;
+mod types;
 
 pub(super) use run::{Arguments, no_key, run};

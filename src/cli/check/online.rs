@@ -8,6 +8,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
+use super::types;
 use crate::{
     config::Resolved,
     env::{Clock, Supervisor, SystemClock, disk::RealDisk},
@@ -62,9 +63,10 @@ fn store(resolved: &Resolved, found: &mut Found) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let metrics = Arc::new(Metrics::new(HealthBoard::default()));
     let store = match Store::new(&options, clock, metrics, &Supervisor::default()) {
-        Ok(store) => store,
+        Ok(store) => Arc::new(store),
         Err(error) => return found.problems.push(Chain(&error).to_string()),
     };
+    let before = found.problems.len();
     for (index, url) in (0..).zip(&options.urls) {
         let asked = store.write(ShardId(index), Bytes::new(), Encoding::Identity);
         let reason = match runtime.block_on(asked) {
@@ -77,6 +79,10 @@ fn store(resolved: &Resolved, found: &mut Found) {
         if !EMPTY_WORDS.iter().any(|words| reason.contains(words)) {
             found.problems.push(format!("store.urls: `{url}` does not take points: {reason}"));
         }
+    }
+    // A store that takes nothing is not asked for more.
+    if found.problems.len() == before {
+        runtime.block_on(types::look(resolved, store, found));
     }
 }
 

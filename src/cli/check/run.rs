@@ -31,7 +31,8 @@ use crate::{
   fleetline check --payload sample.bin --topic vehicles/VIN1/telemetry
   fleetline check --rules VIN1 subscribe 'vehicles/VIN1/#'")]
 pub(in crate::cli) struct Arguments {
-    /// Asks the store, too: reachable, authorised, database there; and holds descriptors and disk
+    /// Asks the store, too: reachable, authorised, database there, its field types (not of the
+    /// embedded one) those of the mappings; and holds descriptors and disk
     /// against the configuration
     #[arg(long)]
     online: bool,
