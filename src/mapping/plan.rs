@@ -238,6 +238,20 @@ impl Field {
     }
 }
 
+impl FieldForm {
+    /// What it writes one or many of.
+    #[must_use]
+    pub const fn scalar(&self) -> &Scalar {
+        match self {
+            Self::Scalar(scalar)
+            | Self::SpreadList(scalar)
+            | Self::JsonList(scalar)
+            | Self::SpreadMap(_, scalar)
+            | Self::JsonMap(_, scalar) => scalar,
+        }
+    }
+}
+
 /// What a field writes.
 #[derive(Clone, Debug)]
 pub enum FieldForm {

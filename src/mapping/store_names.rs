@@ -7,7 +7,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    mapping::{FieldForm, compile::Compiled, file::MappingText},
+    mapping::{
+        FieldForm,
+        compile::Compiled,
+        file::{MappingText, Placed},
+    },
     model::{Named, StoreNames},
 };
 
@@ -47,8 +51,10 @@ impl TakenNames {
             !matches!(field.form, FieldForm::SpreadList(_) | FieldForm::SpreadMap(..))
         });
         let fields = fields.map(|field| (&*field.name, Named::Field));
-        for (name, named) in tags.chain(fields) {
-            told.extend(self.column(&key, name, named).map(|what| (text.line, what)));
+        let constants = compiled.constants.types.iter().map(|(name, _)| (&**name, Named::Field));
+        for (name, named) in tags.chain(fields).chain(constants) {
+            let what = self.column(&key, name, named);
+            told.extend(what.map(|what| (line_of(text, named, name), what)));
         }
         told
     }
@@ -66,6 +72,26 @@ impl TakenNames {
             format!("{who} and {other} are one, because {alike}; {}", remedy(named))
         })
     }
+}
+
+/// The line that gives a tag or a field its name; the mapping's, if that is the schema.
+fn line_of(text: &MappingText, named: Named, name: &str) -> u32 {
+    let renamed = text.fields.rename.iter().find(|rename| rename.name == name);
+    let renamed = renamed.map(|rename| rename.path.line);
+    let constant = &text.constant;
+    let own = match named {
+        Named::Tag => {
+            let tag = |tag: &&Placed<String>| tag.value.trim_matches(['{', '}', '"']) == name;
+            let key = text.point_key.as_ref().map(|key| &key.name);
+            let constants = constant.tags.iter().map(|(name, _)| name);
+            text.tags.iter().chain(key).chain(constants).find(tag).map(|tag| tag.line)
+        }
+        Named::Field => {
+            let mut constants = constant.fields.iter().map(|(name, _)| name);
+            constants.find(|field| field.value == name).map(|field| field.line)
+        }
+    };
+    renamed.or(own).unwrap_or(text.line)
 }
 
 /// A tag or a field, for the operator.
@@ -165,5 +191,20 @@ mod tests {
              case, keeps for the timestamp; rename it with `fields.rename`",
             ]
         );
+    }
+    #[test]
+    fn a_refused_name_is_told_at_the_line_that_gives_it() {
+        let mapping = "[[mapping]]\nname = \"m\"\ntopic = \"{Time}/{vin}\"\nformat = \"json\"\n\
+                       schema = \"m.schema.json\"\nmeasurement = \"m\"\nvehicle = \"{vin}\"\n\
+                       tags = [\"vin\",\n\"Time\"]\n[mapping.fields.rename]\nx = \"_id\"\n\
+                       [mapping.constant]\nfields = { VIN = 2 }";
+        let schema = "{\"properties\":{\"x\":{\"type\":\"number\"}}}";
+        let texts = [("m.schema.json", schema), ("m.toml", mapping)];
+        let texts = texts.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let mut options = Options::new(PathBuf::new(), LineDialect::Signed);
+        options.store_names = StoreNames::Embedded;
+        let errors = Plans::from_sources(&Sources::from_texts(texts), &options).unwrap_err();
+        let lines: Vec<_> = errors.problems.iter().map(|problem| problem.line).collect();
+        assert_eq!(lines, [Some(9), Some(11), Some(13)], "{errors}");
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     model::{Cause, Decimal, line::push_string},
     schema::{Scalar, Unit},
     uplink::{
-        DecodeError, Slot, Slots, line,
+        DecodeError, Slot, Slots, State, line,
         point::{FieldWriter, push_plain},
         value,
     },
@@ -132,7 +132,11 @@ fn convert(
     slots: &Slots,
     payload: &[u8],
 ) -> Result<Converted, DecodeError> {
-    let mismatch = |what| DecodeError::new(Cause::PayloadMismatch, what).in_slot(at);
+    let placed = |error: DecodeError| match slot.state() {
+        State::Payload => error.at(slot.range().start).in_slot(at),
+        _ => error.in_slot(at),
+    };
+    let mismatch = |what| placed(DecodeError::new(Cause::PayloadMismatch, what));
     if conversion.target == Target::String {
         return Ok(Converted::Words);
     }
@@ -171,9 +175,9 @@ fn convert(
         // Past 2^53 a double's shortest digits are not its value.
         Ok(number) if conversion.scale.is_none() && conversion.target == Target::Integer => {
             let number = exact(scalar, slot).unwrap_or(number);
-            of_number(conversion, number).map_err(|error| error.in_slot(at))
+            of_number(conversion, number).map_err(placed)
         }
-        Ok(number) => of_number(conversion, number).map_err(|error| error.in_slot(at)),
+        Ok(number) => of_number(conversion, number).map_err(placed),
         Err(float) => Ok(Converted::Float(float)),
     }
 }

@@ -14,13 +14,15 @@ pub struct DecodeError {
     pub offset: Option<u32>,
     /// The slot whose value it was, where one can be named; its field is told to the operator.
     pub slot: Option<SlotIdx>,
+    /// Which item of the slot's list or map it was, from 0.
+    pub item: Option<u32>,
 }
 
 impl DecodeError {
     /// An error whose place is not known yet.
     #[must_use]
     pub const fn new(cause: Cause, what: &'static str) -> Self {
-        Self { cause, what, offset: None, slot: None }
+        Self { cause, what, offset: None, slot: None, item: None }
     }
 
     /// The same, at a byte of the payload.
@@ -34,6 +36,13 @@ impl DecodeError {
     #[must_use]
     pub const fn in_slot(mut self, slot: SlotIdx) -> Self {
         self.slot = Some(slot);
+        self
+    }
+
+    /// The same, of an item of the slot's list or map.
+    #[must_use]
+    pub fn in_item(mut self, index: usize) -> Self {
+        self.item = u32::try_from(index).ok();
         self
     }
 }

@@ -223,6 +223,7 @@ pub(crate) fn unselected<'p>(
         Select::ContentType(wanted) => Some(format!("`{wanted}`")),
         _ => None,
     });
+    let (asks_id, asks_type) = (!ids.is_empty(), !types.is_empty());
     let single_object = message.payload.strip_prefix(&[0xc3, 0x01]);
     let fingerprint = single_object.and_then(|rest| rest.first_chunk()).copied();
     let found = [
@@ -251,6 +252,14 @@ pub(crate) fn unselected<'p>(
             Some(found) => format!("{what} {found}; the mappings of this topic take {list}"),
             None => format!("{absent}; the mappings of this topic take {what} {list}"),
         });
+    }
+    // What nobody asked for may say all the same what it is.
+    let id = confluent_id(message.payload).filter(|_| !asks_id);
+    if let Some(id) = id {
+        told.push_str(&format!("; it begins with 0 and the schema id {id}"));
+    }
+    if let Some(found) = message.content_type.filter(|_| !asks_type) {
+        told.push_str(&format!("; its content type is `{}`", shown(found.as_bytes())));
     }
     told
 }

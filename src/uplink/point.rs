@@ -323,7 +323,7 @@ impl FieldWriter<'_, '_> {
             line::push_digits(self.into, index);
             self.into.push(b'=');
             let written = self.element(field, scalar, item.value);
-            self.keep(written, mark)?;
+            self.keep(written.map_err(|error| error.in_item(index)), mark)?;
         }
         Ok(())
     }
@@ -335,7 +335,7 @@ impl FieldWriter<'_, '_> {
         key: &Scalar,
         scalar: &Scalar,
     ) -> Result<(), DecodeError> {
-        for item in self.slots.items(field.slot) {
+        for (index, item) in self.slots.items(field.slot).enumerate() {
             let mark = self.into.len();
             self.into.push(b',');
             self.into.extend_from_slice(&field.key);
@@ -355,7 +355,7 @@ impl FieldWriter<'_, '_> {
             }
             self.into.push(b'=');
             let written = self.element(field, scalar, item.value);
-            self.keep(written, mark)?;
+            self.keep(written.map_err(|error| error.in_item(index)), mark)?;
         }
         Ok(())
     }
@@ -390,7 +390,8 @@ impl FieldWriter<'_, '_> {
             }
             match &field.conversion {
                 Some(conversion) if !item.value.is_absent() => {
-                    self.json_converted(conversion, scalar, item.value, at)?;
+                    let said = self.json_converted(conversion, scalar, item.value, at);
+                    said.map_err(|error| error.in_item(index))?;
                 }
                 _ => self.json_value(scalar, item.value, at),
             }

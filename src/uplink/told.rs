@@ -6,7 +6,11 @@ use crate::{
     mapping::{Plan, SlotIdx, Source},
     model::{Cause, UnixNanos},
     schema::Scalar,
-    uplink::{DecodeError, Failure, Limits, Slots, point::Context, time, trouble, value},
+    uplink::{
+        DecodeError, Failure, Limits, Slots, State, line,
+        point::{Context, push_plain},
+        time, trouble, value,
+    },
 };
 
 /// How much of a vehicle's identity is kept; it may be what is wrong.
@@ -68,7 +72,7 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     }
     let mut text = String::new();
     if let Some(slot) = error.slot.filter(|_| !trouble.has_path()) {
-        text.push_str(&subject(plan, slot));
+        text.push_str(&subject(plan, slot, item_name(slots, context, error)));
     }
     text.push_str(&trouble.told(error.what));
     let mut add = |more: std::fmt::Arguments<'_>| {
@@ -95,7 +99,8 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     let tag = error.slot.filter(|_| error.cause == Cause::TagInvalid);
     let tag = tag.and_then(|slot| slots.slot_if(slot));
     let tag = tag.map(|slot| trouble::shown(slots.bytes_of(context.payload, slot)));
-    if let Some(value) = trouble.value().or(tag.as_deref()) {
+    let converted = error.slot.and_then(|slot| converted(plan, slot, slots, context, error.item));
+    if let Some(value) = trouble.value().or(tag.as_deref()).or(converted.as_deref()) {
         add(format_args!(": {value}"));
     }
     text
@@ -122,8 +127,45 @@ fn digits_at(payload: &[u8], offset: Option<u32>) -> Option<i64> {
     str::from_utf8(&text[..len]).ok()?.parse().ok()
 }
 
+/// The key or the number of the item of a list or map that was wrong.
+fn item_name(slots: &Slots, context: &Context<'_>, error: DecodeError) -> Option<String> {
+    let (slot, index) = (error.slot?, error.item?);
+    slots.slot_if(slot)?;
+    let item = slots.items(slot).nth(usize::try_from(index).ok()?)?;
+    Some(match item.key.state() {
+        State::Absent => index.to_string(),
+        State::Bits => value::i64_of(item.key).to_string(),
+        _ => trouble::shown(slots.bytes_of(context.payload, item.key)),
+    })
+}
+
+/// The value that could not be converted, as it came.
+fn converted(
+    plan: &Plan,
+    slot: SlotIdx,
+    slots: &Slots,
+    context: &Context<'_>,
+    item: Option<u32>,
+) -> Option<String> {
+    let field = plan.fields.iter().find(|field| field.slot == slot)?;
+    field.conversion.as_ref()?;
+    let whole = slots.slot_if(slot)?;
+    let value = match item {
+        None => whole,
+        Some(index) => slots.items(slot).nth(usize::try_from(index).ok()?)?.value,
+    };
+    let mut text = Vec::new();
+    match field.form.scalar() {
+        Scalar::String => return Some(trouble::shown(slots.bytes_of(context.payload, value))),
+        Scalar::Float64 | Scalar::Digits => drop(line::push_f64(&mut text, value::f64_of(value))),
+        Scalar::Float32 => drop(line::push_f32(&mut text, value::f32_of(value))),
+        scalar => push_plain(&mut text, scalar, value),
+    }
+    Some(trouble::shown(&text))
+}
+
 /// Which field a slot is.
-fn subject(plan: &Plan, slot: SlotIdx) -> String {
+fn subject(plan: &Plan, slot: SlotIdx, item: Option<String>) -> String {
     let is_slot = |source: &Source| matches!(source, Source::Slot(at, _) if *at == slot);
     if plan.time.as_ref().is_some_and(|time| time.base.slot == slot) {
         return "time: ".to_owned();
@@ -132,7 +174,8 @@ fn subject(plan: &Plan, slot: SlotIdx) -> String {
         return format!("tag `{}`: ", tag.name);
     }
     if let Some(field) = plan.fields.iter().find(|field| field.slot == slot) {
-        return format!("field `{}`: ", field.name);
+        let item = item.map(|item| format!(".{item}")).unwrap_or_default();
+        return format!("field `{}{item}`: ", field.name);
     }
     String::new()
 }

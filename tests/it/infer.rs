@@ -115,7 +115,7 @@ fn lists_of_samples_identity_and_doubts_are_found() {
 fn what_cannot_be_read_is_told_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let table: [(&str, &[u8], &str); 5] = [
-        ("list.json", b"[{\"a\":1}]", "a sample is no object"),
+        ("value.json", b"17", "a sample is no object"),
         ("cut.json", b"{\"a\":", "it is not JSON"),
         ("packed.json", &[0x1f, 0x8b, 8, 0], "it looks like gzip"),
         ("empty.json", b"", "it is empty"),
@@ -138,4 +138,46 @@ fn what_cannot_be_read_is_told_and_nothing_is_written() {
     let made = run(dir.path(), &["infer", &file, "--json"]);
     assert_eq!(made.code, Some(0), "{}", made.told);
     assert!(made.said.contains("vehicles/{vin}/ok"), "{}", made.said);
+}
+
+/// Samples as people have them, a line each, and behind each what a line of it must hold.
+const ODD_SAMPLES: &str = include_str!("../golden/infer.txt");
+
+/// Samples as people have them: whatever they hold, what is made of them loads and takes them.
+#[test]
+fn odd_samples_become_what_loads_and_takes_them() {
+    let lines: Vec<&str> = ODD_SAMPLES.lines().collect();
+    let (pairs, rest) = lines.as_chunks::<2>();
+    assert!(rest.is_empty() && pairs.len() >= 14, "{}", pairs.len());
+    for (number, [text, expect]) in pairs.iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = sample(dir.path(), "sample.json", text.as_bytes());
+        let topic = ["--topic", "vehicles/VIN1/state"];
+        let made = run(dir.path(), &["infer", &file, topic[0], topic[1], "--name", "state"]);
+        assert_eq!(made.code, Some(0), "{number}: {}", made.told);
+        let checked = run(dir.path(), &["check"]);
+        assert_eq!(checked.said, "all is well: 1 mappings\n", "{number}: {}", checked.told);
+        assert_eq!(checked.told, "", "{number}");
+        let mut lines = String::new();
+        for one in
+            serde_json::Deserializer::from_str(text).into_iter::<&serde_json::value::RawValue>()
+        {
+            let one = sample(dir.path(), "one.json", one.unwrap().get().as_bytes());
+            let received = ["--received-at", "2026-11-22T21:19:39Z"];
+            let decode = ["decode", topic[0], topic[1], received[0], received[1], &one];
+            lines.push_str(&run(dir.path(), &decode).said);
+        }
+        assert!(lines.contains(expect), "{number}: {lines}");
+    }
+    for (text, expect) in [
+        ("[1, 2]", "lists of something else than objects"),
+        ("{\"a\":1} [{\"a\":1}]", "some samples are objects and some are lists"),
+        ("\u{feff}{\"a\":1}", "begins with a byte order mark"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = sample(dir.path(), "sample.json", text.as_bytes());
+        let made = run(dir.path(), &["infer", &file, "--topic", "t/{vin}", "--name", "state"]);
+        assert_eq!(made.code, Some(1), "{text}");
+        assert!(made.told.contains(expect), "{}", made.told);
+    }
 }

@@ -2,21 +2,42 @@
 
 use super::learned::{Kind, Node};
 
-/// Members that are known to a name and take part in guesses: their path cannot be written in a
-/// mapping otherwise.
+/// Whether a name can stand in a mapping and be one of a line: no pattern, and nothing that ends a
+/// line.
 pub(super) fn is_plain(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(|one| matches!(one, '.' | '*') || one.is_control())
+    !name.is_empty()
+        && !name.ends_with('\\')
+        && !name.chars().any(|one| matches!(one, '*') || one.is_control())
+}
+
+/// The object that a payload is, or holds many of.
+pub(super) fn object(root: &Node) -> &Node {
+    match root.kind() {
+        Kind::List => root.item.as_deref().unwrap_or(root),
+        _ => root,
+    }
 }
 
 /// The list of objects that is most likely the list of samples: the longest, at most a few levels
 /// down objects.
+///
+/// A payload that is a list is that list.
 pub(super) fn points(root: &Node) -> Option<(String, &Node)> {
+    if root.kind() == Kind::List {
+        return Some((String::new(), object(root)));
+    }
+    // Beside a time of the message, a list without one of its own is more likely a detail of it.
+    let is_timed = time(root, "").is_some();
+    let is_likely = |item: &Node| !is_timed || time(item, "").is_some();
     let mut found: Option<(String, &Node, usize)> = None;
     let mut open = vec![(String::new(), root)];
     while let Some((path, node)) = open.pop() {
         for (name, member) in node.members.iter().filter(|(name, _)| is_plain(name)) {
             let path = joined(&path, name);
-            let item = member.item.as_deref().filter(|item| item.kind() == Kind::Object);
+            let item = member
+                .item
+                .as_deref()
+                .filter(|item| item.kind() == Kind::Object && is_likely(item));
             match (member.kind(), item) {
                 (Kind::Object, _) if !is_map(member) => open.push((path, member)),
                 (Kind::List, Some(item))
@@ -44,7 +65,12 @@ pub(super) fn is_map(node: &Node) -> bool {
 
 /// A path with one name more.
 pub(super) fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    // A name that holds a dot stands in quotes.
+    let name = match name.contains(['.', '"']) {
+        true => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => name.to_owned(),
+    };
+    if path.is_empty() { name } else { format!("{path}.{name}") }
 }
 
 /// A point's time.
@@ -91,7 +117,8 @@ fn rank(name: &str) -> Option<u8> {
 fn unit(node: &Node) -> Option<&'static str> {
     match node.kind() {
         Kind::Text if node.times == node.strings => Some("iso8601"),
-        Kind::Integer => integer_unit(node.least, node.most),
+        Kind::Text if node.quoted < node.strings => None,
+        Kind::Integer | Kind::Number | Kind::Text => integer_unit(node.least, node.most),
         _ => None,
     }
 }
@@ -107,10 +134,21 @@ pub(super) fn integer_unit(least: i128, most: i128) -> Option<&'static str> {
 
 /// The member at a path.
 pub(super) fn at<'n>(root: &'n Node, path: &str) -> Option<&'n Node> {
-    path.split('.').try_fold(root, |node, name| {
-        let (_, member) = node.members.iter().find(|(known, _)| known == name)?;
-        Some(member)
-    })
+    let mut node = root;
+    let mut rest = path;
+    loop {
+        let is_its = |name: &str| {
+            let after = rest.strip_prefix(joined("", name).as_str())?;
+            (after.is_empty() || after.starts_with('.')).then_some(after)
+        };
+        let mut all = node.members.iter();
+        let (after, member) = all.find_map(|(name, member)| Some((is_its(name)?, member)))?;
+        node = member;
+        match after.strip_prefix('.') {
+            Some(after) => rest = after,
+            None => return Some(node),
+        }
+    }
 }
 
 /// Names under which payloads say which vehicle they are of.

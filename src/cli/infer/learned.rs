@@ -25,9 +25,10 @@ pub(super) struct Node {
     pub(super) nulls: usize,
     pub(super) booleans: usize,
     pub(super) integers: usize,
-    /// Of the integers.
+    /// Of all numbers, also those in text, without their fractions.
     pub(super) least: i128,
     pub(super) most: i128,
+    has_bounds: bool,
     /// Numbers with a fraction or an exponent, or past 64 bits.
     pub(super) floats: usize,
     pub(super) strings: usize,
@@ -93,11 +94,16 @@ impl Node {
     }
 
     fn integer(&mut self, value: i128) {
-        (self.least, self.most) = match self.integers {
-            0 => (value, value),
-            _ => (self.least.min(value), self.most.max(value)),
-        };
+        self.number(value);
         self.integers += 1;
+    }
+
+    fn number(&mut self, value: i128) {
+        (self.least, self.most) = match self.has_bounds {
+            false => (value, value),
+            true => (self.least.min(value), self.most.max(value)),
+        };
+        self.has_bounds = true;
     }
 
     fn text(&mut self, text: &str) {
@@ -106,8 +112,10 @@ impl Node {
             self.times += 1;
             self.latest = self.latest.max(Some(time));
         }
-        let is_number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
-        self.quoted += usize::from(is_number(text));
+        if let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite()) {
+            self.quoted += 1;
+            self.number(whole(number));
+        }
         let short = text.chars().count() <= TEXT_CHARS_MAX;
         if short && self.texts.len() < TEXTS_MAX && !self.texts.iter().any(|known| known == text) {
             self.texts.push(text.to_owned());
@@ -161,8 +169,9 @@ impl<'de> Visitor<'de> for Learn<'_> {
         Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
         self.node.seen += 1;
+        self.node.number(whole(value));
         self.node.floats += 1;
         Ok(())
     }
@@ -209,6 +218,12 @@ impl<'de> Visitor<'de> for Learn<'_> {
         }
         Ok(())
     }
+}
+
+/// A number without its fraction, as near as 128 bits are.
+#[expect(clippy::cast_possible_truncation, reason = "what does not fit is told by its bound")]
+const fn whole(value: f64) -> i128 {
+    value as i128
 }
 
 /// Bounds the depth.

@@ -23,17 +23,18 @@ use crate::{
     config::{self, Offline, Sources as Configuration},
     env::{Clock as _, SystemClock},
     mapping::Plans,
-    model::UnixNanos,
+    model::{LineDialect, UnixNanos},
     schema::Sources,
     uplink::{Message, look},
 };
 
 /// Sample payloads become a JSON Schema and a mapping to start from
 ///
-/// Each file holds one JSON object, or several, one after the other. What the samples leave open is
-/// told and written into the mapping as comments. Nothing is written over, and nothing is written
-/// that does not pass: the result is loaded, and every sample is decoded with it. For protobuf and
-/// Avro the schema is needed, which a payload does not carry; line protocol needs none.
+/// Each file holds one JSON object or list of objects, or several, one after the other. What the
+/// samples leave open is told and written into the mapping as comments. Nothing is written over,
+/// and nothing is written that does not pass: the result is loaded, and every sample is decoded
+/// with it. For protobuf and Avro the schema is needed, which a payload does not carry; line
+/// protocol needs none.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:
   fleetline infer sample.json --topic vehicles/VIN1/state --name state
@@ -107,7 +108,10 @@ pub(in crate::cli) fn run(
     {
         return Err(Failure::Usage("--name takes letters, digits, `-` and `_`".to_owned()));
     }
-    let wish = Wish { name: &name, topic: arguments.topic.as_deref(), with_time: true };
+    let topic = arguments.topic.as_deref();
+    let store = offline.mapping.store_names;
+    let has_unsigned = offline.mapping.dialect == LineDialect::Unsigned;
+    let wish = Wish { name: &name, topic, with_time: true, store, has_unsigned };
     let draft = passing(&samples, &wish, &offline).map_err(Failure::failed)?;
     if arguments.json {
         return output.json(&json!({
@@ -187,11 +191,11 @@ fn example(level: &str) -> &str {
 /// As if the samples had come when the last of them was made: old ones are no fault of the mapping.
 fn received_at(draft: &Draft, root: &Node) -> UnixNanos {
     let latest = draft.time.as_ref().and_then(|time| {
-        let node = guess::points(root)
-            .and_then(|(path, item)| {
-                guess::at(item, time.path.strip_prefix(&path)?.strip_prefix('.')?)
-            })
-            .or_else(|| guess::at(root, &time.path))?;
+        let of_element = guess::points(root).and_then(|(path, item)| match path.is_empty() {
+            true => guess::at(item, &time.path),
+            false => guess::at(item, time.path.strip_prefix(&path)?.strip_prefix('.')?),
+        });
+        let node = of_element.or_else(|| guess::at(root, &time.path))?;
         let scale = match time.unit {
             "s" => 1_000_000_000,
             "ms" => 1_000_000,
@@ -220,11 +224,14 @@ impl Samples {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(bad(format!("it has more than {FILE_BYTES_MAX} bytes")));
         }
+        if bytes.starts_with(b"\xef\xbb\xbf") {
+            return Err(bad("it begins with a byte order mark; a payload may not".to_owned()));
+        }
         let before = self.payloads.len();
         for one in serde_json::Deserializer::from_slice(&bytes).into_iter::<&RawValue>() {
             let one = one.map_err(|error| bad(not_json(&bytes, &error)))?;
-            if !one.get().starts_with('{') {
-                let what = "a sample is no object; a payload is one, not a list or a bare value";
+            if !one.get().starts_with(['{', '[']) {
+                let what = "a sample is no object and no list of objects; a payload is one of them";
                 return Err(bad(what.to_owned()));
             }
             if self.payloads.len() >= SAMPLES_MAX {

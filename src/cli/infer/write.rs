@@ -1,11 +1,12 @@
 //! The schema and the mapping as text, with a comment beside each guess.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{
     guess::{self, Time, is_plain, joined},
     learned::{Kind, Node},
 };
+use crate::model::{Named, StoreNames};
 
 /// What the user has said.
 #[derive(Debug)]
@@ -14,6 +15,10 @@ pub(super) struct Wish<'a> {
     pub(super) topic: Option<&'a str>,
     /// Whether a time may be guessed.
     pub(super) with_time: bool,
+    /// How the configured store takes names.
+    pub(super) store: StoreNames,
+    /// Whether it has integers without a sign.
+    pub(super) has_unsigned: bool,
 }
 
 /// What was made of the samples.
@@ -32,24 +37,42 @@ pub(super) struct Draft {
 pub(super) const NO_VEHICLE: &str = "neither the topic nor the samples name the vehicle; write the \
                                      topic with {vin} in the place of its level";
 
+/// How many names are tried for a field whose own is taken.
+const NAMES_TRIED_MAX: usize = 32;
+
 /// Makes both texts.
 ///
 /// # Errors
 /// [`NO_VEHICLE`], or that no value is left.
 pub(super) fn draft(root: &Node, wish: &Wish<'_>) -> Result<Draft, &'static str> {
+    match (root.kind(), guess::object(root).kind()) {
+        (Kind::Object, _) | (Kind::List, Kind::Object) => {}
+        (Kind::List, _) => return Err("the samples are lists of something else than objects"),
+        _ => return Err("some samples are objects and some are lists; give one kind at a time"),
+    }
     let points = guess::points(root);
     let mut writer = Writer {
         root,
+        store: wish.store,
+        has_unsigned: wish.has_unsigned,
+        starts: Vec::new(),
+        names: BTreeSet::new(),
+        renamed: Vec::new(),
         points: points.as_ref().map(|(path, item)| (path.as_str(), *item)),
         doubts: Vec::new(),
         excluded: Vec::new(),
         fields: 0,
     };
-    let schema = writer.object(root, "", 0).ok_or("the samples hold no value")? + "\n";
+    let schema = match root.kind() {
+        Kind::List => writer.list(root, "", 0),
+        _ => writer.object(root, "", 0),
+    };
+    let schema = schema.ok_or("the samples hold no value")? + "\n";
     if writer.fields == 0 {
         return Err("the samples hold no value that a field can have");
     }
     let time = wish.with_time.then(|| writer.time()).flatten();
+    // What lies in the elements of a list is of a point and not of the message.
     let identity = guess::identity(root);
     let known = identity.and_then(|name| guess::at(root, name)).map(|node| node.texts.clone());
     let guessed = format!("vehicles/{{vin}}/{}", wish.name);
@@ -73,6 +96,14 @@ enum Vehicle {
 
 struct Writer<'n> {
     root: &'n Node,
+    store: StoreNames,
+    has_unsigned: bool,
+    /// The starts of names that a payload completes: those of lists and maps.
+    starts: Vec<String>,
+    /// The names of fields as the store takes them, as far as there are.
+    names: BTreeSet<String>,
+    /// Paths whose name is taken or the store's own, with another.
+    renamed: Vec<(String, String)>,
     points: Option<(&'n str, &'n Node)>,
     doubts: Vec<String>,
     /// Paths that are in the schema and cannot be fields, with the reason.
@@ -89,7 +120,9 @@ impl<'n> Writer<'n> {
     fn value(&mut self, node: &'n Node, path: &str, depth: usize) -> Option<String> {
         let word = match node.kind() {
             Kind::Boolean => "boolean",
-            Kind::Integer if node.most > i128::from(i64::MAX) && node.least < 0 => {
+            Kind::Integer
+                if node.most > i128::from(i64::MAX) && (node.least < 0 || !self.has_unsigned) =>
+            {
                 self.doubt(path, "holds integers of more than 64 bits; it is a number here");
                 "number"
             }
@@ -107,12 +140,10 @@ impl<'n> Writer<'n> {
                 self.doubt(path, "is null or empty in every sample; it is left out");
                 return None;
             }
-            Kind::Mixed => {
-                self.doubt(path, "has values of several types; a field has one, so it is left out");
-                return None;
-            }
+            Kind::Mixed => return self.mixed(node, path),
         };
         self.fields += 1;
+        self.name(path, false);
         let bounds = match node.kind() {
             Kind::Integer if word == "integer" && node.most > i128::from(i64::MAX) => {
                 r#", "minimum": 0, "maximum": 18446744073709551615"#
@@ -125,12 +156,81 @@ impl<'n> Writer<'n> {
         })
     }
 
+    /// The schema of a place with values of several types: each type is a field.
+    fn mixed(&mut self, node: &Node, path: &str) -> Option<String> {
+        if node.objects > 0 || node.lists > 0 {
+            self.doubt(
+                path,
+                "has values of several types, of which lines hold one; it is left out",
+            );
+            return None;
+        }
+        let is_whole = node.floats == 0 && node.most <= i128::from(i64::MAX);
+        let number = if is_whole { "integer" } else { "number" };
+        let counts = [
+            (node.integers + node.floats, number),
+            (node.strings, "string"),
+            (node.booleans, "boolean"),
+        ];
+        let words = counts.into_iter().filter(|(count, _)| *count > 0).map(|(_, word)| word);
+        let words: Vec<&str> = words.collect();
+        for word in &words {
+            self.fields += 1;
+            self.name(&format!("{path}.{word}"), false);
+        }
+        self.doubt(path, "has values of several types; each becomes a field of its own");
+        let null = if node.nulls > 0 { r#", "null""# } else { "" };
+        Some(format!(r#"{{ "type": ["{}"{null}] }}"#, words.join("\", \"")))
+    }
+
+    /// Whether a name, or one that begins with it, is that of another field.
+    fn is_taken(&self, name: &str, is_many: bool) -> bool {
+        let key = self.store.column_key(name);
+        let start = format!("{key}_");
+        let meets =
+            |other: &String| other == key.as_ref() || (is_many && other.starts_with(&start));
+        self.names.iter().any(meets) || self.starts.iter().any(|start| key.starts_with(start))
+    }
+
+    /// Gives a field another name if its own is taken, or is one that the store needs for itself.
+    fn name(&mut self, path: &str, is_many: bool) {
+        let own = match self.points {
+            Some((points, _)) if !points.is_empty() => {
+                path.strip_prefix(points).and_then(|rest| rest.strip_prefix('.')).unwrap_or(path)
+            }
+            _ => path,
+        };
+        let name = flat(own);
+        let mut free = match name.as_str() {
+            "time" => "sent_time".to_owned(),
+            _ if self.store.refuses(Named::Field, &name).is_some() => format!("value_of_{name}"),
+            _ => name.clone(),
+        };
+        let mut count = 1;
+        // What begins as a list's elements do needs another beginning.
+        while self.is_taken(&free, is_many) && count < NAMES_TRIED_MAX {
+            count += 1;
+            free = match count % 2 {
+                0 => format!("{name}_no_{count}"),
+                _ => format!("no_{count}_{name}"),
+            };
+        }
+        let key = self.store.column_key(&free).into_owned();
+        if is_many {
+            self.starts.push(format!("{key}_"));
+        }
+        self.names.insert(key);
+        if free != name {
+            self.renamed.push((path.to_owned(), free));
+        }
+    }
+
     fn object(&mut self, node: &'n Node, path: &str, depth: usize) -> Option<String> {
         let word = if node.nulls > 0 { r#"["object", "null"]"# } else { r#""object""# };
         if guess::is_map(node) {
             let (_, first) = node.members.first()?;
             self.doubt(path, "has so many names that they are taken for data: a map");
-            let values = self.value(first, path, depth + 1)?;
+            let values = self.many(first, path, depth + 1)?;
             return Some(format!(r#"{{ "type": {word}, "additionalProperties": {values} }}"#));
         }
         let pad = "  ".repeat(depth + 2);
@@ -173,10 +273,17 @@ impl<'n> Writer<'n> {
                 self.doubt(path, "is a list of lists; it is left out");
                 return None;
             }
+            Kind::Mixed => {
+                self.doubt(path, "is a list of values of several types; it is left out");
+                return None;
+            }
             Kind::Object if self.points.is_none_or(|(points, _)| points != path) => {
-                let fields = self.fields;
+                // Its fields are none of this mapping's.
+                let before = (self.fields, self.names.clone(), self.starts.clone());
+                let renamed = self.renamed.len();
                 let items = self.object(item, path, depth + 1)?;
-                self.fields = fields;
+                (self.fields, self.names, self.starts) = before;
+                self.renamed.truncate(renamed);
                 self.excluded.push((path.to_owned(), "a list of objects"));
                 self.doubt(
                     path,
@@ -186,8 +293,21 @@ impl<'n> Writer<'n> {
             }
             _ => {}
         }
-        let items = self.value(item, path, depth + 1)?;
+        let items = match item.kind() {
+            Kind::Object => self.value(item, path, depth + 1)?,
+            _ => self.many(item, path, depth + 1)?,
+        };
         Some(format!(r#"{{ "type": {word}, "items": {items} }}"#))
+    }
+
+    /// The schema of the scalars of a list or map.
+    fn many(&mut self, node: &'n Node, path: &str, depth: usize) -> Option<String> {
+        let before = (self.names.clone(), self.renamed.len());
+        let made = self.value(node, path, depth)?;
+        self.names = before.0;
+        self.renamed.truncate(before.1);
+        self.name(path, true);
+        Some(made)
     }
 
     /// The point's time: that of the element before that of the message.
@@ -213,7 +333,7 @@ impl<'n> Writer<'n> {
         time: Option<&Time>,
     ) -> String {
         let name = wish.name;
-        let samples = self.root.objects;
+        let samples = self.root.seen;
         let mut text = format!(
             "# Made by `fleetline infer` from {samples} sample(s): a start, to be read and mended.\n"
         );
@@ -255,7 +375,7 @@ impl<'n> Writer<'n> {
             let value = format!("{{ field = {}, unit = \"{unit}\" }}", quoted(path));
             line("time", &value, "its values lie between 2000 and 2100 in this unit");
         }
-        if let Some((path, _)) = self.points {
+        if let Some((path, _)) = self.points.filter(|(path, _)| !path.is_empty()) {
             line("points", &quoted(path), "the longest list of objects: a point each");
         }
         if let Vehicle::Capture(capture) = vehicle {
@@ -267,9 +387,14 @@ impl<'n> Writer<'n> {
 
     /// A payload's value cannot have the tag's name.
     fn exclude_name(&mut self, name: &str) {
+        let store = self.store;
+        let is_its = |member: &str| store.column_key(member) == store.column_key(name);
         for (path, node) in [("", self.root)].into_iter().chain(self.points) {
-            if node.members.iter().any(|(member, _)| member == name) {
-                self.excluded.push((joined(path, name), "it has the name of the tag"));
+            let found = node.members.iter().filter(|(member, node)| {
+                is_its(member) && node.kind() != Kind::Nothing && is_plain(member)
+            });
+            for (member, _) in found {
+                self.excluded.push((joined(path, member), "it has the name of the tag"));
             }
         }
     }
@@ -284,14 +409,13 @@ impl<'n> Writer<'n> {
             }
             all.push(format!("exclude = [{}]", paths.join(", ")));
         }
-        let renamed: Vec<String> = [("", self.root)]
-            .into_iter()
-            .chain(self.points)
-            .filter(|(_, node)| node.members.iter().any(|(name, _)| name == "time"))
-            .map(|(path, _)| joined(path, "time"))
-            .filter(|path| time.is_none_or(|time| time.path != *path))
-            .map(|path| format!("{} = \"sent_time\"", quoted(&path)))
-            .collect();
+        let is_field = |path: &str| {
+            time.is_none_or(|time| time.path != path)
+                && !self.excluded.iter().any(|(excluded, _)| excluded == path)
+        };
+        let renamed = self.renamed.iter().filter(|(path, _)| is_field(path));
+        let renamed: Vec<String> =
+            renamed.map(|(path, name)| format!("{} = {}", quoted(path), quoted(name))).collect();
         if !renamed.is_empty() {
             all.push(format!("rename = {{ {} }}", renamed.join(", ")));
         }
@@ -321,6 +445,22 @@ impl<'n> Writer<'n> {
             false => format!("few values, so perhaps tags: {}", ideas.join(", ")),
         }
     }
+}
+
+/// The name that a path has in a line.
+fn flat(path: &str) -> String {
+    let mut name = String::with_capacity(path.len());
+    let mut is_inside = false;
+    let mut signs = path.chars().peekable();
+    while let Some(sign) = signs.next() {
+        match sign {
+            '"' if is_inside && signs.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' => is_inside = !is_inside,
+            '.' if !is_inside => name.push('_'),
+            sign => name.push(sign),
+        }
+    }
+    name
 }
 
 /// A text in quotes, as JSON and TOML both read it.

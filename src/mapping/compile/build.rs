@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     constant::Constants,
     lay::{self, Laid, LaidField, Wanted},
-    paths::{Path, Paths, Side, is_a},
+    paths::{self, Path, Paths, Side},
     time::TimeOrigin,
     unique::Names,
     warnings,
@@ -269,7 +269,8 @@ impl<'a> Build<'a> {
                     Use::Vehicle => "a string or an integer",
                     Use::Tag => "a string, an enum, an integer or a boolean",
                 };
-                let found = self.paths.find(&text.value).map(|found| is_a(&found.member));
+                let found = self.paths.find(&text.value);
+                let found = found.map(|found| self.paths.is_a(&text.value, &found.member));
                 let is = found.unwrap_or_default();
                 self.told
                     .push((text.line, format!("`{key}`: `{}` {is}; it must be {may}", text.value)));
@@ -417,7 +418,10 @@ impl<'a> Build<'a> {
 
     /// The line to name for a field: its rename, or the mapping's.
     fn line_of(&self, path: &str) -> u32 {
-        let rename = self.text.fields.rename.iter().find(|rename| rename.path.value == path);
+        let plain = paths::unquoted(path);
+        let mut all = self.text.fields.rename.iter();
+        let is_its = |written: &str| written == path || plain.as_deref() == Some(written);
+        let rename = all.find(|rename| is_its(&rename.path.value));
         rename.map_or(self.text.line, |rename| rename.path.line)
     }
 }

@@ -6,7 +6,7 @@
 //! ambiguous: with quotes around the names that need them.
 
 use super::points::PointsLevel;
-use crate::schema::{Kind, Member, Presence, RecordIdx, Shape, Top, nearest};
+use crate::schema::{Form, Kind, Member, Presence, RecordIdx, Shape, Top, nearest};
 
 /// Where a path begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,6 +118,21 @@ impl<'a> Paths<'a> {
             if found.len() > 1 {
                 return;
             }
+        }
+    }
+
+    /// What a member is, for the operator.
+    pub(super) fn is_a(&self, path: &str, member: &Member) -> String {
+        let Kind::Record(record) = member.kind else { return is_a(member) };
+        let record = &self.shape.records[record.0];
+        match (record.form, record.members.first()) {
+            (Form::Branches, Some(first)) => {
+                let names: Vec<&str> = record.members.iter().map(|one| one.name.as_str()).collect();
+                let (names, first) = (names.join(" or "), &first.name);
+                format!("is of several types ({names}); name one, as in `{path}.{first}`")
+            }
+            (Form::Places, _) => format!("is a list; name a place, as in `{path}.0`"),
+            _ => is_a(member),
         }
     }
 

@@ -2,11 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::{
-    build::Build,
-    lay::Laid,
-    paths::{Path, is_a},
-};
+use super::{build::Build, lay::Laid, paths::Path};
 use crate::{
     mapping::{
         Time, TimeReading, TimeValue,
@@ -122,7 +118,8 @@ impl Build<'_> {
 
     fn tell_no_time(&mut self, field: &Placed<String>, key: &str) {
         let name = &field.value;
-        let is = self.paths.find(name).map(|found| is_a(&found.member)).unwrap_or_default();
+        let is = self.paths.find(name).map(|found| self.paths.is_a(name, &found.member));
+        let is = is.unwrap_or_default();
         let must = match key {
             "time" => "a number, a text or a timestamp",
             _ => "a number, a text or a duration",

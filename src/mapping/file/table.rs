@@ -17,6 +17,8 @@ pub(super) struct Table<'a, 'p> {
     table: &'a DeTable<'a>,
     /// Where the table begins, from 1.
     pub(super) line: u32,
+    /// What it is, for the operator.
+    what: String,
     problems: &'p mut Vec<Problem>,
 }
 
@@ -28,7 +30,7 @@ impl<'a, 'p> Table<'a, 'p> {
         problems: &'p mut Vec<Problem>,
     ) -> Self {
         let line = source.line(offset);
-        Self { source, table, line, problems }
+        Self { source, table, line, what: "this mapping".to_owned(), problems }
     }
 
     /// Notes a problem at a byte offset.
@@ -119,7 +121,9 @@ impl<'a, 'p> Table<'a, 'p> {
             self.wrong_type(key, value, expected);
             return None;
         };
-        Some(Table::new(self.source, inner, value.span().start, self.problems))
+        let mut inner = Table::new(self.source, inner, value.span().start, self.problems);
+        inner.what = format!("`{key}`");
+        Some(inner)
     }
 
     /// Every key, with its line.
@@ -314,7 +318,7 @@ impl<'a, 'p> Table<'a, 'p> {
 
     /// Tells that a key is not there.
     fn missing(&mut self, key: &str) {
-        let what = format!("this mapping has no `{key}`; add it");
+        let what = format!("{} has no `{key}`; add it", self.what);
         let (file, line) = (self.source.path.clone(), Some(self.line));
         self.problems.push(Problem { file, line, what });
     }

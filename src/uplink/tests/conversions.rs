@@ -104,28 +104,40 @@ fn values_become_the_type_that_the_mapping_says() {
 #[test]
 fn what_is_nothing_of_the_type_is_a_dead_letter() {
     let table = [
-        ("text", "float", r#"{"text": "12,5"}"#, Cause::PayloadMismatch, "a text is no number"),
-        ("text", "boolean", r#"{"text": "maybe"}"#, Cause::PayloadMismatch, "a text is no boolean"),
+        (
+            "text",
+            "float",
+            r#"{"text": "12,5"}"#,
+            Cause::PayloadMismatch,
+            "a text is no number at byte 2: 12,5",
+        ),
+        (
+            "text",
+            "boolean",
+            r#"{"text": "maybe"}"#,
+            Cause::PayloadMismatch,
+            "a text is no boolean at byte 2: maybe",
+        ),
         (
             "d",
             "integer",
             r#"{"d": 71.5}"#,
             Cause::PayloadMismatch,
-            "a number is not whole, and the mapping makes it an integer",
+            "a number is not whole, and the mapping makes it an integer: 71.5",
         ),
         (
             "big",
             "integer",
             r#"{"big": "9223372036854775808"}"#,
             Cause::IntegerOutOfRange,
-            "a number is past 64 bits, and the mapping makes it an integer",
+            "a number is past 64 bits, and the mapping makes it an integer: 9223372036854775808",
         ),
         (
             "d",
             "integer",
             r#"{"d": 1e300}"#,
             Cause::IntegerOutOfRange,
-            "a number is past 64 bits, and the mapping makes it an integer",
+            "a number is past 64 bits, and the mapping makes it an integer: 1e300",
         ),
     ];
     for (field, target, json, cause, what) in table {

@@ -169,7 +169,15 @@ pub(super) fn text_of<'a>(value: &TimeValue, slots: &'a Slots, context: &Context
 /// A text as ISO 8601 writes times.
 fn iso(value: &TimeValue, text: &[u8]) -> Result<Read, &'static str> {
     const PARSER: DateTimeParser = DateTimeParser::new();
-    let pieces = PARSER.parse_pieces(text.trim_ascii()).map_err(|_| "is no time of ISO 8601")?;
+    let text = text.trim_ascii();
+    let mut shorter = [0; ISO_BYTES_MAX];
+    let pieces = match PARSER.parse_pieces(text) {
+        Ok(pieces) => pieces,
+        Err(_) => {
+            let text = to_nanos(text, &mut shorter).ok_or("is no time of ISO 8601")?;
+            PARSER.parse_pieces(text).map_err(|_| "is no time of ISO 8601")?
+        }
+    };
     let TimeReading::Iso8601(zone) = &value.reading else { return Err("is no text") };
     let at = pieces.date().to_datetime(pieces.time().unwrap_or(jiff::civil::Time::midnight()));
     let (found, is_repeated) = match (pieces.to_numeric_offset(), zone) {
@@ -189,6 +197,22 @@ fn iso(value: &TimeValue, text: &[u8]) -> Result<Read, &'static str> {
     };
     let found = found.map_err(|_| "does not fit 64-bit nanoseconds")?;
     Ok(Read { nanos: found.as_nanosecond(), is_repeated })
+}
+
+/// How long a text with a long fraction may be.
+const ISO_BYTES_MAX: usize = 64;
+
+/// A text without the digits of its fraction that come after nanoseconds, as a number's are cut.
+fn to_nanos<'b>(text: &[u8], into: &'b mut [u8; ISO_BYTES_MAX]) -> Option<&'b [u8]> {
+    let point = text.iter().position(|byte| matches!(byte, b'.' | b','))?;
+    let digits = text[point + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (kept, rest) = (point + 10, text.get(point + 1 + digits..)?);
+    if digits < 10 || kept + rest.len() > into.len() {
+        return None;
+    }
+    into[..kept].copy_from_slice(&text[..kept]);
+    into[kept..kept + rest.len()].copy_from_slice(rest);
+    Some(&into[..kept + rest.len()])
 }
 
 /// The power of ten that makes nanoseconds of a unit.
