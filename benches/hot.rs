@@ -151,7 +151,7 @@ fn measure(row: &Row, messages: usize) -> Cost {
     let shards = ShardCount(NonZeroU16::new(2).expect("two is not zero"));
     let mut worker = Worker {
         transcoder: Transcoder::new(Limits::default(), shards),
-        memo: TopicMemo::default(),
+        memo: TopicMemo::<()>::default(),
         lines: shards.ids().map(|_| EntryBuffer::new()).collect(),
     };
     let line_bytes = worker.run(row, BATCH) / BATCH;

@@ -4,7 +4,6 @@
 //! - `rules`: which topics an identity may publish on and subscribe to, as pure functions.
 //! - `access`: the rules that are in force, shared by all who ask, and replaced whole by a reload.
 //! - `tls`: certificates, of ours and of clients.
-//! - `memo`: what they said of the topics that one session publishes on.
 //! - `text`, `problem`: operators' files, and what is wrong in them.
 //!
 //! # What may be relied on
@@ -16,11 +15,10 @@
 //!
 //! # Why not an index of the rules
 //! A topic is asked once for each session and topic, and remembered with the generation of the
-//! rules ([`PublishMemo`]); what is asked so rarely may walk a list.
+//! rules (the edge's memo); what is asked so rarely may walk a list.
 
 mod access;
 mod identity;
-mod memo;
 mod options;
 mod problem;
 mod rules;
@@ -29,7 +27,6 @@ mod tls;
 
 pub use access::Access;
 pub use identity::{Identity, is_name};
-pub use memo::PublishMemo;
 pub use options::Options;
 pub use problem::{FileProblem, FileProblems};
 pub use rules::{Action, Decided, Grant, Rules};

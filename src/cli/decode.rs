@@ -100,7 +100,7 @@ impl<'a> Decoder<'a> {
     ) -> Self {
         let shards = ShardCount(NonZeroU16::MIN);
         let transcoder = Transcoder::new(offline.limits.clone(), shards);
-        let (memo, lines) = (TopicMemo::default(), [EntryBuffer::new()]);
+        let (memo, lines) = (TopicMemo::<()>::default(), [EntryBuffer::new()]);
         Self { arguments, plans, received_at, transcoder, memo, lines }
     }
 

@@ -26,7 +26,7 @@ pub(in crate::cli) struct Trial {
 pub(in crate::cli) fn run(plans: &Plans, limits: &Limits, message: &Message<'_>) -> Trial {
     let mut transcoder = Transcoder::new(limits.clone(), ShardCount(NonZeroU16::MIN));
     let mut lines = [EntryBuffer::new()];
-    let done = transcoder.transcode(plans, message, &mut TopicMemo::default(), &mut lines);
+    let done = transcoder.transcode(plans, message, &mut TopicMemo::<()>::default(), &mut lines);
     let mut problems: Vec<String> = transcoder
         .failures()
         .iter()

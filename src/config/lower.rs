@@ -104,6 +104,22 @@ fn limits(settings: &Settings, kind: Option<store::Kind>) -> uplink::Limits {
     }
 }
 
+fn mqtt_queue(settings: &Settings) -> mqtt::QueueOptions {
+    mqtt::QueueOptions {
+        subscriptions_max: settings.number_usize("mqtt.sessions.subscriptions-max"),
+        in_flight_max: settings.number_u16("mqtt.sessions.in-flight-max"),
+        messages_max: settings.number_usize("mqtt.sessions.queue-messages-max"),
+        bytes_max: settings.number_usize("mqtt.sessions.queue-bytes-max"),
+        memory_max: settings.number_usize("mqtt.sessions.memory-max"),
+        overflow: match settings.text("mqtt.sessions.queue-overflow").as_str() {
+            "drop-oldest" => mqtt::QueueOverflow::DropOldest,
+            "end-session" => mqtt::QueueOverflow::EndSession,
+            _ => mqtt::QueueOverflow::Refuse,
+        },
+        stall_max: settings.duration("mqtt.sessions.queue-stall-max"),
+    }
+}
+
 fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
     let receive_maximum = settings.number_u16("mqtt.receive-maximum");
     mqtt::Options {
@@ -132,6 +148,9 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         last_line_bytes_max: settings.number_usize("mqtt.last-line-bytes-max"),
         last_lines_bytes_max: settings.number_usize("mqtt.last-lines-bytes-max"),
         away_vehicles_max: settings.number_usize("mqtt.away-vehicles-max"),
+        queue: mqtt_queue(settings),
+        retained_count_max: settings.number_usize("mqtt.retained.count-max"),
+        retained_bytes_max: settings.number_usize("mqtt.retained.size-max"),
         silent_max: settings.number_usize("mqtt.admission.silent-max"),
         silent_per_address_max: settings.number_usize("mqtt.admission.silent-per-address-max"),
     }

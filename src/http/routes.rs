@@ -108,6 +108,7 @@ async fn scrape(State(state): State<HttpState>, headers: HeaderMap) -> Response 
 async fn stats(State(state): State<HttpState>) -> Json<Value> {
     let messages = state.metrics.ledgers().messages();
     let points = state.metrics.ledgers().points();
+    let deliveries = state.metrics.ledgers().deliveries();
     Json(json!({
         "messages": {
             "received": messages.received,
@@ -126,6 +127,13 @@ async fn stats(State(state): State<HttpState>) -> Json<Value> {
             "damaged": points.damaged,
             "in_spool": points.in_spool,
             "merged": messages.points_merged,
+        },
+        "deliveries": {
+            "routed": deliveries.routed,
+            "delivered": deliveries.delivered,
+            "queued": deliveries.queued,
+            "dropped": deliveries.dropped,
+            "expired": deliveries.expired,
         },
     }))
 }

@@ -1,8 +1,8 @@
 //! How a connection ends, and with which word.
 
 use super::{
-    connect::Connack,
-    wire::{Version, Violation},
+    connect::Refusal,
+    wire::{Version, Violation, write_disconnect},
 };
 
 /// How a connection ends.
@@ -13,28 +13,30 @@ pub(super) enum Close {
     /// With a reason, for those who can read it.
     Reason(u8),
     /// With a refused CONNECT.
-    Refused(Connack),
-    /// The client said goodbye.
-    Goodbye,
+    Refused(Refusal),
+    /// The client said goodbye, and whether its will is to be published all the same.
+    Goodbye { with_will: bool },
 }
 
 impl Close {
     /// The last packet: a DISCONNECT with its reason, for a client of a version that has one. A
     /// refused CONNECT is answered where it is judged.
     pub(super) fn words(&self, version: Option<Version>) -> Vec<u8> {
-        match self {
-            Self::Reason(reason) if version == Some(Version::V5) => vec![0xe0, 1, *reason],
-            _ => Vec::new(),
+        let mut words = Vec::new();
+        if let Self::Reason(reason) = self
+            && version == Some(Version::V5)
+        {
+            write_disconnect(&mut words, *reason);
         }
+        words
     }
 
     /// Why a peer gets no session, for the log.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn told(&self) -> &'static str {
         match self {
-            Self::Refused(Connack::V3(answer)) => format!("{:?}", answer.return_code),
-            Self::Refused(Connack::V5(answer)) => format!("{:?}", answer.reason_code),
-            Self::Silent | Self::Reason(_) | Self::Goodbye => {
-                "it did not begin with a CONNECT that can be read".to_owned()
+            Self::Refused(refusal) => refusal.words(),
+            Self::Silent | Self::Reason(_) | Self::Goodbye { .. } => {
+                "it did not begin with a CONNECT that can be read"
             }
         }
     }
@@ -45,7 +47,7 @@ impl Close {
             Self::Silent => "not-mqtt",
             Self::Reason(_) => "protocol",
             Self::Refused(_) => "refused",
-            Self::Goodbye => "goodbye",
+            Self::Goodbye { .. } => "goodbye",
         }
     }
 }
@@ -64,3 +66,5 @@ pub(super) const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
 pub(super) const TAKEN_OVER: u8 = 0x8e;
 /// UnspecifiedError: a packet that did not end in time has no code of its own.
 pub(super) const PACKET_TIMEOUT: u8 = 0x80;
+/// QuotaExceeded: a subscriber whose queue stays full, so that publishers wait for it.
+pub(super) const QUEUE_STALLED: u8 = 0x97;

@@ -1,12 +1,11 @@
 //! CONNECT: who comes, in which version, and what both sides may do.
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 
-use ntex_bytes::{ByteString, BytesMut};
-use ntex_codec::Decoder;
-use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
-
-use super::wire::{ConnectFault, Version, Violation, check_connect};
+use super::wire::{
+    ConnackWords, Connect, ConnectFault, ConnectWill, Version, Violation, read_connect,
+    write_connack_v3, write_connack_v5,
+};
 use crate::model::Protocol;
 
 /// What is announced to a 5.0 vehicle.
@@ -21,48 +20,174 @@ pub(super) struct Announced {
 
 /// A CONNECT that is accepted.
 #[derive(Debug)]
-pub(super) struct Accepted {
+pub(super) struct Accepted<W> {
     pub(super) protocol: Protocol,
-    /// Whether it asked for a session that outlives its connection.
-    pub(super) asked_to_last: bool,
+    /// Seconds that its session should outlive its connection; `u32::MAX` is for ever.
+    pub(super) session_expiry: u32,
     /// As it was brought, or as it was assigned.
     pub(super) client_id: String,
+    is_assigned: bool,
     /// Seconds; 0 switches it off.
     pub(super) keep_alive: u16,
-    pub(super) has_will: bool,
-    pub(super) answer: Connack,
-    /// The largest packet that the client takes; 0: any.
-    pub(super) answer_bytes_max: u32,
+    is_imposed: bool,
+    /// Publishes above QoS 0 that it takes at once.
+    pub(super) receive_maximum: u16,
+    /// The largest packet that it takes.
+    pub(super) packet_bytes_max: usize,
+    /// Topic aliases that it takes.
+    pub(super) topic_alias_max: u16,
+    /// Made of what the packet says of a will.
+    pub(super) will: Option<W>,
 }
 
-/// A CONNACK of either version, for its codec.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Connack {
-    V3(v3::ConnectAck),
-    V5(Box<v5::ConnectAck>),
+impl<W> Accepted<W> {
+    pub(super) fn version(&self) -> Version {
+        version(self.protocol)
+    }
+
+    /// Appends the CONNACK; tells whether the client takes a packet of its size
+    /// ([MQTT-3.1.2-24]).
+    pub(super) fn write_connack(&self, announced: Announced, out: &mut Vec<u8>) -> bool {
+        let begin = out.len();
+        match self.version() {
+            Version::V3 => write_connack_v3(out, false, 0),
+            Version::V5 => {
+                let words = ConnackWords {
+                    // Nothing outlives its connection yet.
+                    session_expiry: (self.session_expiry != 0).then_some(0),
+                    receive_maximum: Some(announced.receive_maximum.get()),
+                    packet_bytes_max: Some(announced.packet_bytes_max),
+                    assigned_client_id: self.is_assigned.then_some(self.client_id.as_str()),
+                    topic_alias_max: Some(announced.topic_alias_max),
+                    keep_alive: self.is_imposed.then_some(self.keep_alive),
+                };
+                write_connack_v5(out, false, 0, words);
+            }
+        }
+        out.len() - begin <= self.packet_bytes_max
+    }
+}
+
+/// A CONNACK that says no, in the words of the client's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    V3(u8),
+    V5(u8),
+}
+
+impl Refusal {
+    const VERSION: Self = Self::V3(1);
+    const CLIENT_ID: Self = Self::V3(2);
+
+    /// Appends the CONNACK.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Self::V3(code) => write_connack_v3(out, false, code),
+            Self::V5(reason) => write_connack_v5(out, false, reason, ConnackWords::default()),
+        }
+    }
+
+    /// The specification's name for it.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::V3(1) => "unacceptable protocol version",
+            Self::V3(2) => "identifier rejected",
+            Self::V3(3) => "server unavailable",
+            Self::V3(4) => "bad user name or password",
+            Self::V3(_) => "not authorized",
+            Self::V5(0x81) => "malformed packet",
+            Self::V5(0x82) => "protocol error",
+            Self::V5(0x84) => "unsupported protocol version",
+            Self::V5(0x85) => "client identifier not valid",
+            Self::V5(0x86) => "bad user name or password",
+            Self::V5(0x87) => "not authorized",
+            Self::V5(0x8c) => "bad authentication method",
+            Self::V5(0x90) => "topic name invalid",
+            Self::V5(_) => "unspecified error",
+        }
+    }
+}
+
+fn version(protocol: Protocol) -> Version {
+    match protocol {
+        Protocol::V31 | Protocol::V311 => Version::V3,
+        Protocol::V5 => Version::V5,
+    }
 }
 
 /// Judges the whole CONNECT packet, fixed header included. `assigned` makes an identifier for a
-/// client that brings none.
+/// client that brings none, `will` what is kept of a will.
 ///
 /// # Errors
 /// The refusal to send before closing; `None` where the peer does not speak MQTT at all, or in a
 /// version that has no word for what is wrong.
-pub(super) fn accept(
+pub(super) fn accept<W>(
     packet: &[u8],
     header: usize,
     announced: Announced,
     assigned: impl FnOnce() -> String,
-) -> Result<Accepted, Option<Connack>> {
+    will: impl FnOnce(ConnectWill<'_>) -> Result<W, Violation>,
+) -> Result<Accepted<W>, Option<Refusal>> {
     let body = &packet[header..];
     let (protocol, rest) = protocol(body)?;
     // Flags and keep alive stand behind the level in every version.
-    let (&[flags, _, _], rest) = rest.split_first_chunk::<3>().ok_or(None)?;
+    let (&[flags, high, low], rest) = rest.split_first_chunk::<3>().ok_or(None)?;
+    let version = version(protocol);
+    // 3.1 knows no reserved bit.
+    let flags = if protocol == Protocol::V31 { flags & !1 } else { flags };
+    let connect = read_connect(version, flags, rest).map_err(|fault| broken(version, fault))?;
+    let keep_alive = u16::from_be_bytes([high, low]);
+    judge(protocol, &connect)?;
+    let is_assigned = connect.client_id.is_empty();
+    let imposed = announced.keep_alive_max;
+    let is_imposed =
+        version == Version::V5 && imposed != 0 && (keep_alive == 0 || keep_alive > imposed);
+    let said = connect.properties;
+    let will = connect.will.map(will).transpose();
+    let asked = match version {
+        Version::V3 if connect.clean => 0,
+        Version::V3 => u32::MAX,
+        Version::V5 => said.session_expiry.unwrap_or(0),
+    };
+    Ok(Accepted {
+        protocol,
+        session_expiry: asked,
+        // No two sessions share one ([MQTT-3.1.3-6]).
+        client_id: if is_assigned { assigned() } else { connect.client_id.to_owned() },
+        is_assigned,
+        keep_alive: if is_imposed { imposed } else { keep_alive },
+        is_imposed,
+        receive_maximum: said.receive_maximum.unwrap_or(u16::MAX),
+        packet_bytes_max: said
+            .packet_bytes_max
+            .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX)),
+        topic_alias_max: said.topic_alias_max.unwrap_or(0),
+        will: will.map_err(|fault| broken(version, fault.into()))?,
+    })
+}
+
+/// A broken packet closes a connection of 3.1.1 without a word ([MQTT-3.1.4-1], [MQTT-4.8.0-1]):
+/// its codes say only why a good one is not served.
+fn broken(version: Version, fault: ConnectFault) -> Option<Refusal> {
+    let reason = match fault {
+        ConnectFault::ClientId => 0x85,
+        ConnectFault::Packet(violation) => violation as u8,
+        ConnectFault::Unanswered => return None,
+    };
+    (version == Version::V5).then_some(Refusal::V5(reason))
+}
+
+/// What is well formed and cannot be served.
+fn judge(protocol: Protocol, connect: &Connect<'_>) -> Result<(), Option<Refusal>> {
+    let nameless = connect.client_id.is_empty();
     match protocol {
-        Protocol::V31 | Protocol::V311 => {
-            accept_v3(protocol, &as_v311(body, rest.len() + 3), rest, flags, assigned)
-        }
-        Protocol::V5 => accept_v5(packet, rest, flags, announced, assigned),
+        // 3.1 has no identifiers that the server makes up.
+        Protocol::V31 if nameless => Err(Some(Refusal::CLIENT_ID)),
+        // [MQTT-3.1.3-8]
+        Protocol::V311 if nameless && !connect.clean => Err(Some(Refusal::CLIENT_ID)),
+        // Enhanced authentication: [MQTT-4.12.0-1].
+        Protocol::V5 if connect.properties.authenticates => Err(Some(Refusal::V5(0x8c))),
+        _ => Ok(()),
     }
 }
 
@@ -73,7 +198,7 @@ const BRIDGE: u8 = 0x80;
 
 /// Which protocol a CONNECT speaks, and what follows the level. A level that is not known is
 /// refused in 3.1.1's words, which are the oldest that all versions know.
-fn protocol(body: &[u8]) -> Result<(Protocol, &[u8]), Option<Connack>> {
+fn protocol(body: &[u8]) -> Result<(Protocol, &[u8]), Option<Refusal>> {
     let known = [&b"\x00\x04MQTT"[..], b"\x00\x06MQIsdp"];
     let named = known.iter().find_map(|name| Some((name.len() == 6, body.strip_prefix(*name)?)));
     let (is_current, rest) = named.ok_or(None)?;
@@ -82,7 +207,7 @@ fn protocol(body: &[u8]) -> Result<(Protocol, &[u8]), Option<Connack>> {
         (true, 5) => Protocol::V5,
         (true, _) if level & !BRIDGE == 4 => Protocol::V311,
         (false, _) if level & !BRIDGE == 3 => Protocol::V31,
-        _ => return Err(Some(unsupported_v3())),
+        _ => return Err(Some(Refusal::VERSION)),
     };
     Ok((protocol, rest))
 }
@@ -92,146 +217,19 @@ fn protocol(body: &[u8]) -> Result<(Protocol, &[u8]), Option<Connack>> {
 pub(super) fn may_be_connect(bytes: &[u8]) -> bool {
     let Some((&first, rest)) = bytes.split_first() else { return true };
     let begins = |body: &[u8]| {
-        [&b"\x00\x04MQTT"[..], b"\x00\x06MQIsdp"].iter().any(|name| {
+        [&b"\x00\x06MQIsdp"[..], b"\x00\x04MQTT"].iter().any(|name| {
             let len = name.len().min(body.len());
-            name[..len] == body[..len]
+            // 3.1 has flags in the header that mean nothing.
+            name[..len] == body[..len] && (first == 0x10 || name.len() == 8)
         })
     };
     // The length ends with a byte below 0x80; four bytes at most.
     let length = rest.iter().take(4).position(|byte| byte & 0x80 == 0);
-    first == 0x10
+    first >> 4 == 1
         && match length {
             Some(last) => begins(&rest[last + 1..]),
             None => rest.len() < 4,
         }
-}
-
-/// The body of a CONNECT as a 3.1.1 packet, for the codec, which knows no other name and level: the
-/// last `len` bytes of it are the same.
-fn as_v311(body: &[u8], len: usize) -> Vec<u8> {
-    let same = &body[body.len() - len..];
-    let mut packet = vec![0x10];
-    let mut left = same.len() + 7;
-    while left > 0x7f {
-        packet.push(u8::try_from(left & 0x7f).expect("seven bits") | 0x80);
-        left >>= 7;
-    }
-    packet.push(u8::try_from(left).expect("seven bits"));
-    packet.extend(b"\x00\x04MQTT\x04");
-    packet.extend(same);
-    packet
-}
-
-/// A broken packet closes the connection without a word ([MQTT-3.1.4-1], [MQTT-4.8.0-1]): the codes
-/// of 3.1.1 say only why a good one is not served.
-fn accept_v3(
-    protocol: Protocol,
-    packet: &[u8],
-    rest: &[u8],
-    flags: u8,
-    assigned: impl FnOnce() -> String,
-) -> Result<Accepted, Option<Connack>> {
-    if !flags_agree(flags) || check_connect(Version::V3, flags, rest).is_err() {
-        return Err(None);
-    }
-    let decoded = v3::Codec::new().decode(&mut BytesMut::copy_from_slice(packet));
-    let connect = match decoded {
-        Ok(Some(v3::Decoded::Packet(v3::Packet::Connect(connect), _))) => connect,
-        Err(ntex_mqtt::error::DecodeError::InvalidClientId) => {
-            return Err(Some(refuse_v3(v3::ConnectAckReason::IdentifierRejected)));
-        }
-        _ => return Err(None),
-    };
-    // 3.1 has no identifiers that the server makes up.
-    if protocol == Protocol::V31 && connect.client_id.is_empty() {
-        return Err(Some(refuse_v3(v3::ConnectAckReason::IdentifierRejected)));
-    }
-    Ok(Accepted {
-        protocol,
-        asked_to_last: !connect.clean_session,
-        client_id: id_or(&connect.client_id, assigned),
-        keep_alive: connect.keep_alive,
-        has_will: connect.last_will.is_some(),
-        answer: refuse_v3(v3::ConnectAckReason::ConnectionAccepted),
-        answer_bytes_max: 0,
-    })
-}
-
-fn accept_v5(
-    packet: &[u8],
-    rest: &[u8],
-    flags: u8,
-    announced: Announced,
-    assigned: impl FnOnce() -> String,
-) -> Result<Accepted, Option<Connack>> {
-    let malformed = || Some(refuse_v5(v5::ConnectAckReason::MalformedPacket));
-    if !flags_agree(flags) {
-        return Err(malformed());
-    }
-    check_connect(Version::V5, flags, rest).map_err(|fault| match fault {
-        ConnectFault::ClientId => Some(refuse_v5(v5::ConnectAckReason::ClientIdentifierNotValid)),
-        ConnectFault::Packet(Violation::Protocol) => {
-            Some(refuse_v5(v5::ConnectAckReason::ProtocolError))
-        }
-        ConnectFault::Packet(_) => malformed(),
-    })?;
-    let decoded = v5::Codec::new().decode(&mut BytesMut::copy_from_slice(packet));
-    let Ok(Some(v5::Decoded::Packet(v5::Packet::Connect(connect), _))) = decoded else {
-        return Err(malformed());
-    };
-    if connect.auth_method.is_some() {
-        return Err(Some(refuse_v5(v5::ConnectAckReason::BadAuthenticationMethod)));
-    }
-    let imposed = announced.keep_alive_max;
-    let over = imposed != 0 && (connect.keep_alive == 0 || connect.keep_alive > imposed);
-    let keep_alive = if over { imposed } else { connect.keep_alive };
-    let is_assigned = connect.client_id.is_empty();
-    let client_id = id_or(&connect.client_id, assigned);
-    Ok(Accepted {
-        protocol: Protocol::V5,
-        asked_to_last: connect.session_expiry_interval_secs != 0,
-        keep_alive,
-        has_will: connect.last_will.is_some(),
-        answer_bytes_max: connect.max_packet_size.map_or(0, NonZeroU32::get),
-        answer: Connack::V5(Box::new(v5::ConnectAck {
-            session_expiry_interval_secs: Some(0),
-            receive_max: announced.receive_maximum,
-            max_packet_size: Some(announced.packet_bytes_max),
-            assigned_client_id: is_assigned.then(|| ByteString::from(client_id.as_str())),
-            topic_alias_max: announced.topic_alias_max,
-            wildcard_subscription_available: false,
-            subscription_identifiers_available: false,
-            shared_subscription_available: false,
-            server_keepalive_sec: over.then_some(imposed),
-            ..v5::ConnectAck::default()
-        })),
-        client_id,
-    })
-}
-
-/// The identifier that was brought, or a new one: no two sessions share one ([MQTT-3.1.3-6]).
-fn id_or(brought: &str, assigned: impl FnOnce() -> String) -> String {
-    if brought.is_empty() { assigned() } else { brought.to_owned() }
-}
-
-/// The reserved bit is zero, and the will's bits are zero where there is no will
-/// ([MQTT-3.1.2-3], [MQTT-3.1.2-11] to [MQTT-3.1.2-15]).
-fn flags_agree(flags: u8) -> bool {
-    let (reserved, will, qos, retain) =
-        (flags & 1, flags & 0x04, (flags >> 3) & 0x03, flags & 0x20);
-    reserved == 0 && qos != 3 && (will != 0 || (qos == 0 && retain == 0))
-}
-
-fn unsupported_v3() -> Connack {
-    refuse_v3(v3::ConnectAckReason::UnacceptableProtocolVersion)
-}
-
-fn refuse_v3(return_code: v3::ConnectAckReason) -> Connack {
-    Connack::V3(v3::ConnectAck { return_code, session_present: false })
-}
-
-fn refuse_v5(reason_code: v5::ConnectAckReason) -> Connack {
-    Connack::V5(Box::new(v5::ConnectAck { reason_code, ..v5::ConnectAck::default() }))
 }
 
 #[cfg(test)]
@@ -264,7 +262,7 @@ mod tests {
     #[test]
     fn every_version_is_known_by_its_name_and_level_and_a_bridge_by_its_bit() {
         let protocol = |packet: &[u8]| {
-            let accepted = accept(packet, 2, ANNOUNCED, String::new).expect("accepted");
+            let accepted = judged(packet).expect("accepted");
             assert_eq!((accepted.client_id.as_str(), accepted.keep_alive), ("p", 10));
             accepted.protocol
         };
@@ -297,63 +295,78 @@ mod tests {
         assert!(!may_be_connect(b"P"), "one byte is enough");
     }
 
-    fn check_refused(packet: &[u8], expect: Option<Connack>) {
-        let refused = accept(packet, 2, ANNOUNCED, String::new).map(|_| ()).expect_err("refused");
-        assert_eq!(refused, expect, "{packet:02x?}");
+    fn judged(packet: &[u8]) -> Result<Accepted<String>, Option<Refusal>> {
+        let will = |will: ConnectWill<'_>| Ok(will.topic.to_owned());
+        accept(packet, 2, ANNOUNCED, || "made".to_owned(), will)
+    }
+
+    fn check_refused(packet: &[u8], expect: Option<Refusal>) {
+        assert_eq!(judged(packet).map(|_| ()).expect_err("refused"), expect, "{packet:02x?}");
+    }
+
+    fn connack(accepted: &Accepted<String>) -> Vec<u8> {
+        let mut out = Vec::new();
+        assert!(accepted.write_connack(ANNOUNCED, &mut out));
+        out
     }
 
     #[test]
-    fn both_versions_are_accepted_with_their_keep_alive() {
+    fn every_version_is_accepted_with_its_keep_alive_and_its_will() {
         for (level, rest) in [(4, &b"\x00\x01p"[..]), (5, b"\x00\x00\x01p")] {
-            let accepted =
-                accept(&connect(level, 2, rest), 2, ANNOUNCED, String::new).expect("accepted");
-            assert_eq!(accepted.keep_alive, 10);
-            assert_eq!(accepted.client_id, "p");
-            assert!(!accepted.has_will);
+            let accepted = judged(&connect(level, 2, rest)).expect("accepted");
+            assert_eq!((accepted.keep_alive, accepted.client_id.as_str()), (10, "p"));
+            assert_eq!((accepted.will, accepted.session_expiry), (None, 0));
         }
+        let accepted = judged(&connect(4, 4, b"\x00\x01p\x00\x01w\x00\x00")).expect("accepted");
+        assert_eq!(accepted.will.as_deref(), Some("w"));
+        assert_eq!(accepted.session_expiry, u32::MAX, "3.1.1 without a clean session");
+        assert_eq!(connack(&accepted), [0x20, 2, 0, 0]);
     }
 
     #[test]
-    fn an_empty_identifier_is_given_one_in_5_0() {
-        let accepted = accept(&connect(5, 2, b"\x00\x00\x00"), 2, ANNOUNCED, || "made".to_owned())
-            .expect("accepted");
-        let Connack::V5(answer) = accepted.answer else { panic!("a 5.0 answer") };
-        assert_eq!(answer.assigned_client_id.as_deref(), Some("made"));
+    fn a_client_of_5_0_is_told_what_is_not_as_it_asked() {
+        let accepted = judged(&connect(5, 2, b"\x00\x00\x00")).expect("accepted");
         assert_eq!(accepted.client_id, "made");
+        let expect: &[u8] = b"\x20\x15\0\0\x12\x21\0\x01\x27\0\0\x03\xe8\x22\0\x03\x12\0\x04made";
+        assert_eq!(connack(&accepted), expect);
+        // A session of a minute, packets of eight bytes at most.
+        let properties = b"\x0a\x11\0\0\0\x3c\x27\0\0\0\x08\0\x01p";
+        let accepted = judged(&connect(5, 2, properties)).expect("accepted");
+        assert_eq!((accepted.session_expiry, accepted.packet_bytes_max), (60, 8));
+        let mut out = Vec::new();
+        assert!(!accepted.write_connack(ANNOUNCED, &mut out), "it takes no packet of that size");
+        assert!(out.windows(5).any(|five| five == [0x11, 0, 0, 0, 0]), "no session is kept");
+    }
+
+    #[test]
+    fn a_keep_alive_that_is_too_long_is_replaced_where_that_can_be_said() {
+        let announced = Announced { keep_alive_max: 5, ..ANNOUNCED };
+        for (level, rest, seconds) in [(4, &b"\x00\x01p"[..], 10), (5, b"\x00\x00\x01p", 5)] {
+            let packet = connect(level, 2, rest);
+            let accepted =
+                accept(&packet, 2, announced, String::new, |_| Ok(())).expect("accepted");
+            assert_eq!((accepted.keep_alive, accepted.is_imposed), (seconds, level == 5));
+        }
     }
 
     #[test]
     fn a_refusal_is_said_in_the_words_of_the_version() {
-        let v5 = |reason| Some(refuse_v5(reason));
         check_refused(b"\x10\x03abc", None);
         for level in [0, 3, 6, 0x83, 0x85, 0xff] {
-            check_refused(&connect(level, 2, b"\x00\x01p"), Some(unsupported_v3()));
+            check_refused(&connect(level, 2, b"\x00\x01p"), Some(Refusal::V3(1)));
         }
         for level in [2, 4, 0x84] {
-            check_refused(&mqisdp(level, b"\x00\x01p"), Some(unsupported_v3()));
+            check_refused(&mqisdp(level, b"\x00\x01p"), Some(Refusal::V3(1)));
         }
-        check_refused(
-            &mqisdp(3, b"\x00\x00"),
-            Some(refuse_v3(v3::ConnectAckReason::IdentifierRejected)),
-        );
+        check_refused(&mqisdp(3, b"\x00\x00"), Some(Refusal::V3(2)));
         check_refused(&connect(4, 3, b"\x00\x01p"), None);
         check_refused(&connect(4, 0x42, b"\x00\x01p\x00\x01p"), None);
-        check_refused(
-            &connect(4, 0, b"\x00\x00"),
-            Some(refuse_v3(v3::ConnectAckReason::IdentifierRejected)),
-        );
-        check_refused(&connect(5, 3, b"\x00\x00\x01p"), v5(v5::ConnectAckReason::MalformedPacket));
-        check_refused(
-            &connect(5, 2, b"\x03\x23\x00\x01\x00\x01p"),
-            v5(v5::ConnectAckReason::ProtocolError),
-        );
-        check_refused(
-            &connect(5, 2, b"\x00\x00\x02p\x00"),
-            v5(v5::ConnectAckReason::ClientIdentifierNotValid),
-        );
-        check_refused(
-            &connect(5, 2, b"\x04\x15\x00\x01m\x00\x01p"),
-            v5(v5::ConnectAckReason::BadAuthenticationMethod),
-        );
+        // `f01-session-expiry`: no identifier, and yet a session that is to last.
+        check_refused(&connect(4, 0, b"\x00\x00"), Some(Refusal::V3(2)));
+        check_refused(&connect(5, 3, b"\x00\x00\x01p"), Some(Refusal::V5(0x81)));
+        check_refused(&connect(5, 2, b"\x03\x23\x00\x01\x00\x01p"), Some(Refusal::V5(0x82)));
+        check_refused(&connect(5, 2, b"\x00\x00\x02p\x00"), Some(Refusal::V5(0x85)));
+        let authenticates = b"\x04\x15\x00\x01m\x00\x01p";
+        check_refused(&connect(5, 2, authenticates), Some(Refusal::V5(0x8c)));
     }
 }

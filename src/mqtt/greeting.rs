@@ -9,26 +9,23 @@ use ntex::{io::Io, time::Millis};
 use ntex_bytes::{Buf, BytesMut};
 use ntex_codec::Decoder;
 use ntex_io::{Filter, IoRef, Layer, RecvError, types::PeerAddr};
-use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
 use ntex_tls::rustls::TlsServerFilter;
 
 use super::{
     clock::TICK,
     close::Close,
-    connect::{Accepted, Connack, accept, may_be_connect},
+    connect::{Accepted, accept, may_be_connect},
     listen::{
         Door, Header, NoHeader, Proxied, Upgrade, UpgradeFault, WebSocket, parse_proxy_header,
         read_upgrade,
     },
     live::Live,
-    session::{Session, Terms},
-    wire::{Kind, Version, peek},
+    session::{Session, Takes, Terms},
+    will::Will,
+    wire::{Kind, peek},
     worker::{Client, SlotKey, Worker},
 };
-use crate::{
-    auth::Identity,
-    model::{Protocol, SilentTicket},
-};
+use crate::{auth::Identity, model::SilentTicket};
 
 /// Serves one accepted socket until it ends.
 pub(super) async fn serve(io: Io, worker: Rc<Worker>, door: Rc<Door>) {
@@ -181,52 +178,51 @@ async fn greet<F: Filter>(
 ) -> Result<(), &'static str> {
     let waiting = Greeting { worker: Rc::clone(worker) };
     let received = poll_fn(|cx| io.poll_recv(&waiting, cx)).await;
-    let accepted = match received {
+    let mut accepted = match received {
         Ok(Some(accepted)) => accepted,
         Ok(None) => return Err("shutdown"),
         Err(RecvError::Decoder(close)) => {
-            worker.refused(io, &close.told());
-            if let Close::Refused(connack) = &close {
-                let written = write_connack(io, connack, 0);
-                debug_assert!(written, "a refusal of ours is always well formed");
+            worker.refused(io, close.told());
+            if let Close::Refused(refusal) = &close {
+                let mut connack = Vec::new();
+                refusal.write(&mut connack);
+                write(io, &connack);
             }
             return Err(close.cause());
         }
         Err(_) => return Err("peer-gone"),
     };
-    // [MQTT-3.1.2-24]: not to a client that cannot take a packet of that size.
-    if !write_connack(io, &accepted.answer, accepted.answer_bytes_max) {
+    let limits = worker.limits();
+    let mut connack = Vec::new();
+    if !accepted.write_connack(limits.announced, &mut connack) {
         return Err("not-mqtt");
     }
-    if accepted.has_will {
-        worker.unserved("will", &worker.shared().told_will);
-    }
-    let version = match accepted.protocol {
-        Protocol::V31 | Protocol::V311 => Version::V3,
-        Protocol::V5 => Version::V5,
+    let identity = Identity::anonymous(accepted.client_id.as_str().into());
+    worker.take_over(key, identity.client_id()).await;
+    let terms = Terms {
+        version: accepted.version(),
+        keep_alive: accepted.keep_alive,
+        asked_to_last: accepted.session_expiry != 0,
+        takes: Takes {
+            receive_maximum: accepted.receive_maximum,
+            packet_bytes_max: accepted.packet_bytes_max,
+            topic_alias_max: accepted.topic_alias_max,
+        },
     };
-    let terms =
-        Terms { version, keep_alive: accepted.keep_alive, asked_to_last: accepted.asked_to_last };
-    let session = Session::new(terms, worker.limits().session, worker.tick());
-    let identity = Identity::anonymous(accepted.client_id.into());
-    let client = Client::new(identity, accepted.protocol, session, worker.wall());
-    worker.connected(key, client);
+    let session = Session::new(terms, limits.session, worker.tick());
+    let mut client = Client::new(key, identity, accepted.protocol, session, worker.wall());
+    client.will = accepted.will.take();
+    if !worker.connected(key, client) {
+        return Err("peer-gone");
+    }
+    // In the turn in which it is connected, so that nothing is delivered before.
+    write(io, &connack);
     Ok(())
 }
 
-fn write_connack(io: &IoRef, connack: &Connack, bytes_max: u32) -> bool {
-    match connack {
-        Connack::V3(answer) => {
-            let packet = v3::Encoded::Packet(v3::Packet::ConnectAck(*answer));
-            io.encode(packet, &v3::Codec::new()).is_ok()
-        }
-        Connack::V5(answer) => {
-            let packet = v5::Encoded::Packet(v5::Packet::ConnectAck(answer.clone()));
-            let codec = v5::Codec::new();
-            codec.set_max_outbound_size(bytes_max);
-            io.encode(packet, &codec).is_ok()
-        }
-    }
+fn write(io: &IoRef, packet: &[u8]) {
+    // An error means that the peer is gone, which is noticed where it is read.
+    io.encode_slice(packet).unwrap_or_default();
 }
 
 /// Reads the CONNECT, and nothing behind it.
@@ -236,10 +232,10 @@ struct Greeting {
 
 impl Decoder for Greeting {
     /// `None` if the appliance is stopping.
-    type Item = Option<Accepted>;
+    type Item = Option<Accepted<Box<Will>>>;
     type Error = Close;
 
-    fn decode(&self, source: &mut BytesMut) -> Result<Option<Option<Accepted>>, Close> {
+    fn decode(&self, source: &mut BytesMut) -> Result<Option<Option<Accepted<Box<Will>>>>, Close> {
         let worker = &self.worker;
         if worker.is_draining() {
             return Ok(Some(None));
@@ -255,7 +251,21 @@ impl Decoder for Greeting {
             Ok(Some(_)) | Err(_) => return Err(Close::Silent),
         };
         let packet = &source[..frame.len];
-        let accepted = accept(packet, frame.header, limits.announced, || worker.assigned_id());
+        let session = limits.session;
+        let accepted = accept(
+            packet,
+            frame.header,
+            limits.announced,
+            || worker.assigned_id(),
+            |will| {
+                Will::new(
+                    &will,
+                    session.topic_bytes_max,
+                    session.topic_levels_max,
+                    session.user_properties_max,
+                )
+            },
+        );
         let accepted = accepted.map_err(|refusal| refusal.map_or(Close::Silent, Close::Refused))?;
         worker.read(frame.len);
         source.advance(frame.len);

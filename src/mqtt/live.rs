@@ -5,22 +5,24 @@
 //! the bytes as they lie in the read buffer; what the turn answers leaves in one write. There is no
 //! task, timer or allocation a message.
 
-use std::{future::poll_fn, rc::Rc, task::Poll};
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 use ntex::io::Io;
 use ntex_bytes::{Buf, BytesMut};
 use ntex_codec::Decoder;
 use ntex_io::{Filter, RecvError};
-use ntex_mqtt::{v3::codec as v3, v5::codec as v5};
 
 use super::{
     close::{Close, SHUTTING_DOWN},
-    session::Action,
-    subscribe::Answer,
-    wire::{Frame, FrameError, Publish, Violation, peek},
+    session::{Action, Held},
+    wire::{Frame, FrameError, Violation, peek},
     worker::{Client, Hold, SlotKey, Socket, Worker},
 };
-use crate::uplink::{Incoming, MessageOutcome, NoRoom, Taken};
+use crate::uplink::{MessageOutcome, NoRoom};
 
 /// Why reading stopped without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,11 @@ impl Live {
     /// Reads until the connection ends; tells why in a word of a closed list.
     pub(super) async fn run<F: Filter>(&self, io: &Io<F>) -> &'static str {
         loop {
-            match poll_fn(|cx| io.poll_recv(self, cx)).await {
+            let received = poll_fn(|cx| {
+                self.poll_emptied(io, cx);
+                io.poll_recv(self, cx)
+            });
+            match received.await {
                 Ok(Pause::Held) => {
                     self.worker.shared().metrics.mqtt_paused_reads.inc();
                     if !self.resumed(io).await {
@@ -54,6 +60,9 @@ impl Live {
                 Ok(Pause::Closed) => return "peer-gone",
                 Err(RecvError::Decoder(close)) => {
                     self.with(|client, socket| {
+                        if matches!(close, Close::Goodbye { with_will: false }) {
+                            client.will = None;
+                        }
                         let words = close.words(Some(client.session.terms().version));
                         self.worker.write(socket, &words);
                     });
@@ -77,13 +86,24 @@ impl Live {
         Some(act(slot.client.as_mut()?, slot.socket.as_mut()?))
     }
 
+    /// Lets more be delivered once the write buffer is empty that was as full as it may be.
+    fn poll_emptied<F: Filter>(&self, io: &Io<F>, cx: &mut Context<'_>) {
+        let is_stuffed = self.with(|_, socket| socket.is_stuffed) == Some(true);
+        if is_stuffed && io.poll_flush(cx, true).is_ready() {
+            self.worker.unstuffed(self.key);
+        }
+    }
+
     /// Waits until it may be read again; false if the peer went away first.
     async fn resumed<F: Filter>(&self, io: &Io<F>) -> bool {
         let mut gone = std::pin::pin!(io.on_disconnect());
+        // Nobody who publishes waits for somebody who is not read.
+        self.with(|client, _| self.worker.release_all(client));
         let alive = poll_fn(|cx| {
             if gone.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(false);
             }
+            self.poll_emptied(io, cx);
             let draining = self.worker.is_draining();
             let held = self.with(|_, socket| {
                 socket.resume.register(cx.waker());
@@ -147,7 +167,7 @@ impl Live {
             let rest = &source[used..];
             let Some(&first) = rest.first() else { break Ok(None) };
             match peek(rest, self.packet_max(first)) {
-                Ok(Some(frame)) => match self.packet(client, socket, frame, rest, out) {
+                Ok(Some(frame)) => match self.packet(client, frame, rest, out) {
                     Ok(Ok(())) => used += frame.len,
                     Ok(Err(NoRoom)) => {
                         socket.hold = Hold::NoRoom;
@@ -169,7 +189,6 @@ impl Live {
     fn packet(
         &self,
         client: &mut Client,
-        socket: &Socket,
         frame: Frame,
         rest: &[u8],
         out: &mut Vec<u8>,
@@ -183,69 +202,28 @@ impl Live {
                 worker.intake.borrow_mut().pass(MessageOutcome::Refused);
             }
         })?;
-        let (publish, taken) = match action {
+        let publish = match action {
             Action::Nothing => return Ok(Ok(())),
-            Action::Answer(answer) => {
-                // What the turn has answered so far leaves before.
-                worker.write(socket, out);
-                out.clear();
-                self.answer(socket, answer);
+            Action::Subscribe(asked) => {
+                worker.subscribe(self.key, client, &asked, out)?;
+                return Ok(Ok(()));
+            }
+            Action::Unsubscribe(asked) => {
+                worker.unsubscribe(self.key, client, &asked, out)?;
                 return Ok(Ok(()));
             }
             Action::Refuse(publish) => {
-                (publish, Ok(worker.intake.borrow_mut().pass(MessageOutcome::Refused)))
+                let taken = worker.intake.borrow_mut().pass(MessageOutcome::Refused);
+                worker.dirty();
+                client.session.queue(&publish, Held::of(taken));
+                return Ok(Ok(()));
             }
-            Action::Clear(publish) | Action::Take(publish) if !self.may(client, &publish) => {
-                (publish, Ok(worker.intake.borrow_mut().pass(MessageOutcome::Refused)))
-            }
-            Action::Clear(publish) => {
-                let topic = client.session.topic(&publish);
-                let taken = worker.intake.borrow_mut().clear(topic, &mut client.memo);
-                (publish, Ok(taken))
-            }
-            Action::Take(publish) => (publish, self.take(client, &publish)),
+            Action::Take(publish) => publish,
         };
-        let Ok(taken) = taken else { return Ok(Err(NoRoom)) };
+        let Ok(held) = worker.take(self.key, client, &publish) else { return Ok(Err(NoRoom)) };
         worker.dirty();
-        if publish.retain {
-            worker.unserved("retain", &worker.shared().told_retain);
-        }
-        client.session.queue(&publish, taken.waits, taken.outcome);
+        client.session.queue(&publish, held);
         Ok(Ok(()))
-    }
-
-    /// Whether the rules let it publish that.
-    fn may(&self, client: &mut Client, publish: &Publish<'_>) -> bool {
-        let Client { session, identity, publish_memo, .. } = client;
-        let access = &self.worker.shared().access;
-        publish_memo.may_publish(access, identity, session.topic(publish))
-    }
-
-    /// Takes a publish in, if there is memory for it.
-    fn take(&self, client: &mut Client, publish: &Publish<'_>) -> Result<Taken, NoRoom> {
-        let mut intake = self.worker.intake.borrow_mut();
-        if !intake.has_room() {
-            return Err(NoRoom);
-        }
-        let Client { session, memo, .. } = client;
-        let incoming = Incoming {
-            topic: session.topic(publish),
-            payload: publish.payload,
-            content_type: publish.content_type,
-        };
-        intake.take(&incoming, memo, self.key, session.next_seq())
-    }
-
-    fn answer(&self, socket: &Socket, answer: Answer) {
-        let written = match answer {
-            Answer::V3(answer) => {
-                socket.io.encode(v3::Encoded::Packet(answer), &v3::Codec::new()).is_ok()
-            }
-            Answer::V5(answer) => {
-                socket.io.encode(v5::Encoded::Packet(answer), &v5::Codec::new()).is_ok()
-            }
-        };
-        debug_assert!(written, "an answer of ours is always well formed");
     }
 
     fn misframed(&self, error: FrameError, first: u8) -> Close {
@@ -283,7 +261,7 @@ impl Decoder for Live {
             if used > 0 {
                 worker.read(used);
                 source.advance(used);
-                client.session.acknowledge(out);
+                worker.respond(client, socket, out);
             }
             client.session.read(used > 0, !source.is_empty(), worker.tick());
             worker.write(socket, out);

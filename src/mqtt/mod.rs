@@ -76,12 +76,14 @@ mod listen;
 mod live;
 mod options;
 mod registry;
+mod router;
 mod session;
-mod subscribe;
+mod topic;
 mod vehicles;
+mod will;
 pub(crate) mod wire;
 mod worker;
 
 pub use listen::{Edge, Listener, Network, Others, StartError, Transport};
-pub use options::Options;
+pub use options::{Options, QueueOptions, QueueOverflow};
 pub use worker::Workers;

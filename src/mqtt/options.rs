@@ -36,7 +36,7 @@ pub struct Options {
     pub sessions_max: usize,
     /// Unacknowledged payload bytes a session, past which reading pauses. Default: 1 MiB.
     pub session_bytes_max: usize,
-    /// Topic aliases a 5.0 session. Default: 16.
+    /// Topic aliases a 5.0 session, in each direction. Default: 10.
     pub topic_alias_max: u16,
     /// Bytes of a topic. Default: 1024.
     pub topic_bytes_max: usize,
@@ -54,6 +54,12 @@ pub struct Options {
     /// Vehicles remembered after their last session has ended: some 180 bytes each. Default:
     /// 1,000,000.
     pub away_vehicles_max: usize,
+    /// Bounds on what waits for a subscriber.
+    pub queue: QueueOptions,
+    /// Retained messages. Default: 1,000,000.
+    pub retained_count_max: usize,
+    /// Bytes of retained messages, as they lie in memory. Default: 256 MiB.
+    pub retained_bytes_max: usize,
     /// Peers that have connected a second ago and sent no CONNECT; past it the longest silent is
     /// closed. Default: 20,000.
     pub silent_max: usize,
@@ -78,7 +84,7 @@ impl Default for Options {
             keep_alive_max: Duration::ZERO,
             sessions_max: 1_000_000,
             session_bytes_max: 1024 * 1024,
-            topic_alias_max: 16,
+            topic_alias_max: 10,
             topic_bytes_max: 1024,
             topic_levels_max: 32,
             user_properties_max: 64,
@@ -86,8 +92,58 @@ impl Default for Options {
             last_line_bytes_max: 4 * 1024,
             last_lines_bytes_max: 64 * 1024,
             away_vehicles_max: 1_000_000,
+            queue: QueueOptions::default(),
+            retained_count_max: 1_000_000,
+            retained_bytes_max: 256 * 1024 * 1024,
             silent_max: 20_000,
             silent_per_address_max: 1_000,
         }
     }
+}
+
+/// How much may wait for those who subscribe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueOptions {
+    /// Subscriptions a session. Default: 10,000.
+    pub subscriptions_max: usize,
+    /// Publishes above QoS 0 under way to a client at once, whatever it takes. Default: 1024.
+    pub in_flight_max: u16,
+    /// Messages that wait for a session. Default: 100,000.
+    pub messages_max: usize,
+    /// Bytes that wait for a session. Default: 64 MiB.
+    pub bytes_max: usize,
+    /// Bytes that wait for all sessions; past it, only what can be sent at once is queued. Default:
+    /// 128 MiB.
+    pub memory_max: usize,
+    /// What becomes of a message for whom there is no room, where its publisher does not wait.
+    /// Default: refuse.
+    pub overflow: QueueOverflow,
+    /// How long publishers wait for a subscriber that is full. Default: 10 s.
+    pub stall_max: Duration,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self {
+            subscriptions_max: 10_000,
+            in_flight_max: 1024,
+            messages_max: 100_000,
+            bytes_max: 64 * 1024 * 1024,
+            memory_max: 128 * 1024 * 1024,
+            overflow: QueueOverflow::default(),
+            stall_max: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What becomes of a message for a session whose queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueOverflow {
+    /// It does not get it.
+    #[default]
+    Refuse,
+    /// It gets it, and not the oldest that waits.
+    DropOldest,
+    /// Its session ends.
+    EndSession,
 }

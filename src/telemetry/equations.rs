@@ -1,4 +1,4 @@
-//! The ledgers of the two equations as metrics: one scrape, one moment.
+//! The ledgers of the three equations as metrics: one scrape, one moment.
 
 use std::{
     fmt,
@@ -14,8 +14,8 @@ use prometheus_client::{
 use crate::{
     model::ShardId,
     telemetry::{
-        Component, Critical, Health, HealthBoard, MessageCounts, MessageLedger, PointCounts,
-        PointLedger,
+        Component, Critical, DeliveryCounts, DeliveryLedger, Health, HealthBoard, MessageCounts,
+        MessageLedger, PointCounts, PointLedger,
     },
 };
 
@@ -24,6 +24,7 @@ use crate::{
 pub struct Ledgers {
     messages: Mutex<Vec<Arc<MessageLedger>>>,
     points: Mutex<Vec<(ShardId, Arc<PointLedger>)>>,
+    deliveries: Mutex<Vec<Arc<DeliveryLedger>>>,
 }
 
 impl Ledgers {
@@ -43,6 +44,22 @@ impl Ledgers {
         let ledger = Arc::new(PointLedger::default());
         points.push((shard, Arc::clone(&ledger)));
         ledger
+    }
+
+    /// A new ledger for the deliveries of one worker, counted from now on.
+    pub fn worker_deliveries(&self) -> Arc<DeliveryLedger> {
+        let ledger = Arc::new(DeliveryLedger::default());
+        lock(&self.deliveries).push(Arc::clone(&ledger));
+        ledger
+    }
+
+    /// The sum over all workers.
+    pub fn deliveries(&self) -> DeliveryCounts {
+        let mut sum = DeliveryCounts::default();
+        for ledger in lock(&self.deliveries).iter() {
+            sum.add(&ledger.snapshot());
+        }
+        sum
     }
 
     /// The sum over all workers.
@@ -123,6 +140,20 @@ const POINTS: [Term<PointCounts>; 6] = [
     gauge("points_in_spool", "Points durable and past the cursor: the lag", |c| c.in_spool),
 ];
 
+const DELIVERIES: [Term<DeliveryCounts>; 5] = [
+    counter(
+        "deliveries_routed",
+        "Messages that were to go to a subscriber, once for each",
+        |c: &DeliveryCounts| c.routed,
+    ),
+    counter("deliveries_delivered", "Messages that a subscriber has acknowledged", |c| c.delivered),
+    gauge("deliveries_queued", "Messages that wait for a subscriber, or are on their way", |c| {
+        c.queued
+    }),
+    counter("deliveries_dropped", "Messages that a subscriber did not get", |c| c.dropped),
+    counter("deliveries_expired", "Messages that were too old for their subscriber", |c| c.expired),
+];
+
 const fn counter<C>(name: &'static str, help: &'static str, of: fn(&C) -> u64) -> Term<C> {
     Term { name, help, kind: MetricType::Counter, of }
 }
@@ -134,11 +165,16 @@ const fn gauge<C>(name: &'static str, help: &'static str, of: fn(&C) -> u64) -> 
 impl Collector for Equations {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let messages = self.ledgers.messages();
+        let deliveries = self.ledgers.deliveries();
         let shards = self.ledgers.shards();
         let health = self.health.snapshot();
         for term in &MESSAGES {
             let metric = describe(&mut encoder, term)?;
             number(term.kind, (term.of)(&messages), metric)?;
+        }
+        for term in &DELIVERIES {
+            let metric = describe(&mut encoder, term)?;
+            number(term.kind, (term.of)(&deliveries), metric)?;
         }
         for term in &POINTS {
             let mut family = describe(&mut encoder, term)?;

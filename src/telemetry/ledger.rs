@@ -3,6 +3,7 @@
 //! ```text
 //! messages: received = spooled + dead_lettered + filtered + unmapped + refused + pending
 //! points:   recovered + spooled = stored + dead_lettered + damaged + in_spool
+//! deliveries: routed = delivered + queued + dropped + expired
 //! ```
 //!
 //! Each worker owns one [`MessageLedger`] and publishes its counts once a turn, all fields at once;
@@ -74,6 +75,55 @@ impl MessageLedger {
 
     /// The counts as of the last turn.
     pub fn snapshot(&self) -> MessageCounts {
+        *lock(&self.0)
+    }
+}
+
+/// What became of messages for subscribers. All count from 0 at start but `queued`, which is a
+/// gauge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryCounts {
+    /// Messages that were to go to a session, once for each session.
+    pub routed: u64,
+    /// Acknowledged to the end; at QoS 0 written.
+    pub delivered: u64,
+    /// Waiting, or under way.
+    pub queued: u64,
+    /// Given up: no room, too large, refused, or the session ended.
+    pub dropped: u64,
+    /// Too old by what their publisher said.
+    pub expired: u64,
+}
+
+impl DeliveryCounts {
+    /// Adds another worker's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.routed += other.routed;
+        self.delivered += other.delivered;
+        self.queued += other.queued;
+        self.dropped += other.dropped;
+        self.expired += other.expired;
+    }
+
+    /// Whether the third equation of the promise holds.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.routed == self.delivered + self.queued + self.dropped + self.expired
+    }
+}
+
+/// One worker's delivery counts as last published.
+#[derive(Debug, Default)]
+pub struct DeliveryLedger(Mutex<DeliveryCounts>);
+
+impl DeliveryLedger {
+    /// Publishes the worker's counts at the end of a turn.
+    pub fn publish(&self, counts: DeliveryCounts) {
+        *lock(&self.0) = counts;
+    }
+
+    /// The counts as of the last turn.
+    pub fn snapshot(&self) -> DeliveryCounts {
         *lock(&self.0)
     }
 }

@@ -94,8 +94,20 @@ metrics! {
     mqtt_written_bytes: Counter [bytes],
     /// Times that a session was not read on because of what it had unsettled.
     mqtt_paused_reads: Counter [reads],
-    /// Retained flags and wills received, which are accepted and not served yet.
-    mqtt_unserved_features: By<ReasonLabel, Counter> [features],
+    /// Subscriptions of all sessions.
+    mqtt_subscriptions: Gauge [subscriptions],
+    /// Retained messages.
+    mqtt_retained_messages: Gauge [messages],
+    /// Memory that retained messages take.
+    mqtt_retained_bytes: Gauge [bytes],
+    /// Retained messages for which there was no room.
+    mqtt_refused_retained_messages: Counter [messages],
+    /// Memory that messages take which wait for subscribers, each counted for each who waits.
+    mqtt_queued_bytes: Gauge [bytes],
+    /// Bytes past which only what can be sent at once is queued.
+    mqtt_queued_limit_bytes: Gauge [bytes],
+    /// Deliveries that were given up, by the reason.
+    mqtt_dropped_deliveries: By<ReasonLabel, Counter> [deliveries],
     /// Connections that were accepted a second ago or longer and have sent no CONNECT.
     mqtt_silent_connections: Gauge [connections],
     /// Last lines that a session did not keep, by the bound they were over; their points are stored

@@ -1,8 +1,8 @@
 //! What we tell the operator about ourselves: the counters of the two equations, metrics, health,
 //! the log.
 //!
-//! - [`MessageLedger`] and [`PointLedger`] hold the counters of the promise; [`Ledgers`] gathers
-//!   them.
+//! - [`MessageLedger`], [`PointLedger`] and [`DeliveryLedger`] hold the counters of the promise;
+//!   [`Ledgers`] gathers them.
 //! - [`Metrics`] holds every other metric by name, and writes all of them out.
 //! - [`HealthBoard`] holds which parts are ready; a part writes its [`HealthCell`].
 //! - [`log`] sets up the log, [`Chain`] prints an error with its sources, [`LogLimit`] bounds what
@@ -23,7 +23,9 @@ mod tests;
 pub use equations::Ledgers;
 pub use exposition::Exposition;
 pub use health::{Component, Critical, Health, HealthBoard, HealthCell};
-pub use ledger::{MessageCounts, MessageLedger, PointCounts, PointLedger};
+pub use ledger::{
+    DeliveryCounts, DeliveryLedger, MessageCounts, MessageLedger, PointCounts, PointLedger,
+};
 pub use log::{Chain, LogFormat, LogLimit, LogOptions};
 pub use metrics::{
     By, CauseLabel, CauseName, EdgeLabel, FailureLabel, KindLabel, Metrics, ReasonLabel, Seconds,

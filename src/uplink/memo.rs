@@ -3,56 +3,81 @@
 
 use crate::mapping::{Plans, TopicMatch};
 
-/// The last topics of one session with the plans that they match. Holds for the generation of plans
-/// that it was looked up in.
+/// The last topics of one session with the plans that they match, and whatever else (`R`) its owner
+/// wants to remember of them. What they match holds for the generation of plans that it was looked
+/// up in.
 ///
 /// Sketch of the memory: some 200 bytes for the one topic that most vehicles have.
-#[derive(Debug, Default)]
-pub struct TopicMemo {
+#[derive(Debug)]
+pub struct TopicMemo<R = ()> {
     /// Bounded by [`TOPICS_MAX`]; a session with more topics looks each up anew, into the same
     /// memory.
-    known: Vec<Known>,
+    known: Vec<Known<R>>,
     /// The one that was asked for last.
     last: usize,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Known<R> {
     topic: String,
     generation: u64,
     matched: TopicMatch,
+    more: R,
+}
+
+impl<R> Default for TopicMemo<R> {
+    fn default() -> Self {
+        Self { known: Vec::new(), last: 0 }
+    }
 }
 
 /// Topics that one session's memo holds.
 const TOPICS_MAX: usize = 4;
 
-impl TopicMemo {
+impl<R: Default> TopicMemo<R> {
     /// What a topic matches.
     pub(crate) fn find(&mut self, topic: &str, plans: &Plans) -> &TopicMatch {
-        let is_known = |known: &Known| known.topic == topic;
-        if !self.known.get(self.last).is_some_and(is_known) {
-            self.last = self.known.iter().position(is_known).unwrap_or_else(|| self.replace());
-        }
-        let known = &mut self.known[self.last];
-        if known.topic != topic || known.generation != plans.generation() {
-            known.topic.clear();
-            known.topic.push_str(topic);
+        let known = self.select(topic);
+        if known.generation != plans.generation() {
             known.generation = plans.generation();
             plans.find(topic, &mut known.matched);
         }
         &known.matched
     }
 
+    /// What else is remembered of a topic; at first its default.
+    pub(crate) fn more(&mut self, topic: &str) -> &mut R {
+        &mut self.select(topic).more
+    }
+
+    fn select(&mut self, topic: &str) -> &mut Known<R> {
+        let is_known = |known: &Known<R>| known.topic == topic;
+        if !self.known.get(self.last).is_some_and(is_known) {
+            self.last = self.known.iter().position(is_known).unwrap_or_else(|| self.replace());
+        }
+        let known = &mut self.known[self.last];
+        if known.topic != topic {
+            known.topic.clear();
+            known.topic.push_str(topic);
+            known.generation = NEVER;
+            known.more = R::default();
+        }
+        known
+    }
+
     /// Where the next topic goes: a new place, or in place of the one after the last.
     fn replace(&mut self) -> usize {
         if self.known.len() < TOPICS_MAX {
             self.known.reserve_exact(1);
-            self.known.push(Known::default());
+            self.known.push(Known { generation: NEVER, ..Known::default() });
             return self.known.len() - 1;
         }
         (self.last + 1) % TOPICS_MAX
     }
 }
+
+/// No plans have this generation.
+const NEVER: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -79,9 +104,9 @@ mod tests {
     #[test]
     fn a_topic_is_found_again_and_looked_up_anew_after_a_reload() {
         let (one, other) = (plans("v/{vin}"), plans("w/{vin}"));
-        let mut memo = TopicMemo::default();
+        let mut memo = TopicMemo::<u32>::default();
         let count =
-            |memo: &mut TopicMemo, topic: &str, plans| memo.find(topic, plans).plans().len();
+            |memo: &mut TopicMemo<u32>, topic: &str, plans| memo.find(topic, plans).plans().len();
         for _ in 0..3 {
             for topic in ["v/a", "v/b", "v/c", "v/d", "v/e", "v/f"] {
                 assert_eq!(count(&mut memo, topic, &one), 1, "{topic}");
@@ -93,5 +118,10 @@ mod tests {
         assert_eq!(count(&mut memo, "v/a", &other), 0);
         assert_eq!(count(&mut memo, "v/a", &one), 1);
         assert!(memo.known.len() <= TOPICS_MAX);
+        *memo.more("v/a") = 7;
+        memo.find("v/b", &one);
+        assert_eq!((*memo.more("v/a"), *memo.more("v/b")), (7, 0));
+        (0..TOPICS_MAX).for_each(|number| *memo.more(&format!("x/{number}")) = 1);
+        assert_eq!(*memo.more("v/a"), 0, "another topic took its place");
     }
 }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    mapping::{Plan, Plans},
+    mapping::{Plan, Plans, TopicMatch},
     model::{Cause, ShardCount},
     uplink::{
         DecodeError, Failure, LastLines, Limits, Lines, Message, NameBook, Slots, TopicMemo,
@@ -108,11 +108,21 @@ impl Transcoder {
 
     /// Appends the message's lines to its shard's buffer and adds its points to the buffer's items.
     /// `memo` is that of the message's session.
-    pub fn transcode(
+    pub fn transcode<R: Default>(
         &mut self,
         plans: &Plans,
         message: &Message<'_>,
-        memo: &mut TopicMemo,
+        memo: &mut TopicMemo<R>,
+        lines: &mut dyn Lines,
+    ) -> Transcoded {
+        self.transcode_matched(plans, message, memo.find(message.topic, plans), lines)
+    }
+
+    fn transcode_matched(
+        &mut self,
+        plans: &Plans,
+        message: &Message<'_>,
+        matched: &TopicMatch,
         lines: &mut dyn Lines,
     ) -> Transcoded {
         self.failures.clear();
@@ -120,7 +130,6 @@ impl Transcoder {
         self.slots.begin_steps();
         self.prober.begin_message();
         self.place = None;
-        let matched = memo.find(message.topic, plans);
         let mut progress = Progress::default();
         let Some(first) = matched.plans().first().copied() else {
             return progress.transcoded;

@@ -98,7 +98,7 @@ fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
     let mut transcoder = Transcoder::new(Limits::default(), SHARDS);
     let mut lines = [EntryBuffer::new(), EntryBuffer::new()];
     let message = Message { topic, payload, content_type: None, received_at: NOW };
-    let done = transcoder.transcode(plans, &message, &mut TopicMemo::default(), &mut lines);
+    let done = transcoder.transcode(plans, &message, &mut TopicMemo::<()>::default(), &mut lines);
     for failure in transcoder.failures() {
         assert_ne!(failure.cause, Cause::Panic, "{}", failure.detail);
     }
@@ -156,7 +156,7 @@ pub fn steps(data: &[u8]) {
         lines.iter_mut().for_each(EntryBuffer::clear);
         let message = Message { topic, payload: data, content_type: None, received_at: NOW };
         REPEATING.with(|plans| {
-            transcoder.transcode(plans, &message, &mut TopicMemo::default(), &mut lines)
+            transcoder.transcode(plans, &message, &mut TopicMemo::<()>::default(), &mut lines)
         });
         let most = STEPS_A_BYTE * data.len() as u64 + 64;
         let steps = transcoder.steps();

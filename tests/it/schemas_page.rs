@@ -56,7 +56,7 @@ impl Page {
         let payload = &self.payload;
         let message =
             Message { topic: TOPIC, payload, content_type: None, received_at: RECEIVED_AT };
-        transcoder.transcode(&plans, &message, &mut TopicMemo::default(), &mut lines);
+        transcoder.transcode(&plans, &message, &mut TopicMemo::<()>::default(), &mut lines);
         assert_eq!(transcoder.failures(), [], "{}", self.mapping.1);
         let found = String::from_utf8(lines[0].payload().to_vec()).unwrap();
         assert_eq!(found, expect, "{}", self.mapping.1);

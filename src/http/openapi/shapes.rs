@@ -72,6 +72,13 @@ fn operation() -> Named {
         ("in_spool", count("Durable and not yet settled by the store.")),
         ("merged", count("Merged into others of their message before the spool.")),
     ]);
+    let deliveries = object(&[
+        ("routed", count("That were to go to a subscriber, once for each.")),
+        ("delivered", count("Acknowledged by it; at QoS 0 written.")),
+        ("queued", count("Waiting for it, or on their way.")),
+        ("dropped", count("That it did not get.")),
+        ("expired", count("Too old by what their publisher said.")),
+    ]);
     vec![
         ("Health", object(&[("alive", described("boolean", "True."))])),
         (
@@ -81,7 +88,10 @@ fn operation() -> Named {
                 ("components", json!({ "type": "array", "items": component })),
             ]),
         ),
-        ("Stats", object(&[("messages", messages), ("points", points)])),
+        (
+            "Stats",
+            object(&[("messages", messages), ("points", points), ("deliveries", deliveries)]),
+        ),
     ]
 }
 

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::model::UnixNanos;
 
 /// One session of the running process; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId {
     /// The worker that owns it.
     pub worker: u16,

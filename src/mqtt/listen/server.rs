@@ -32,7 +32,8 @@ use crate::{
         connect::Announced,
         greeting::serve,
         registry::ClientRegistry,
-        session::SessionLimits,
+        router::{RetainedLimits, Router},
+        session::{QueueLimits, SessionLimits},
         vehicles::VehicleLimits,
         worker::{Limits, Mail, Shared, start},
     },
@@ -84,6 +85,9 @@ const BACKLOG: i32 = 4096;
 /// Bytes of a connection that wait to be handled, past which its socket is not read; the other two
 /// are for buffers of ntex's own, of which none are kept.
 const READ_BUFFER: (usize, usize, usize) = (16 * 1024, 1024, 0);
+/// The same of what waits to be written, past which the socket is not read: deliveries stop at half
+/// of it, so that only a peer that does not read its acknowledgements is not read.
+const WRITE_BUFFER: (usize, usize, usize) = (128 * 1024, 1024, 0);
 /// How often the drain looks whether the last connection has gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
@@ -127,8 +131,11 @@ impl Edge {
             workers: others.workers,
             live: 0.into(),
             assigned: 0.into(),
-            told_will: false.into(),
-            told_retain: false.into(),
+            router: Router::new(RetainedLimits {
+                count_max: options.retained_count_max,
+                bytes_max: options.retained_bytes_max,
+            }),
+            queued_bytes: 0.into(),
         });
         let (stop, stopped) = oneshot::channel();
         let run = Run {
@@ -247,8 +254,11 @@ impl Run {
 
 fn io_config() -> SharedCfg {
     let (most, least, kept) = READ_BUFFER;
-    let config =
-        IoConfig::new().set_read_buf(most, least, kept).set_write_page_size(BytePageSize::Size4);
+    let (written_most, written_least, written_kept) = WRITE_BUFFER;
+    let config = IoConfig::new()
+        .set_read_buf(most, least, kept)
+        .set_write_buf(written_most, written_least, written_kept)
+        .set_write_page_size(BytePageSize::Size4);
     SharedCfg::new("mqtt").add(config).into()
 }
 
@@ -270,6 +280,13 @@ fn limits(options: &Options) -> Limits {
             topic_levels_max: options.topic_levels_max,
             user_properties_max: options.user_properties_max,
             packet_ticks: ticks(options.packet_timeout),
+            queue: QueueLimits {
+                messages_max: options.queue.messages_max,
+                bytes_max: options.queue.bytes_max,
+                in_flight_max: options.queue.in_flight_max,
+                subscriptions_max: options.queue.subscriptions_max,
+                topic_alias_max: options.topic_alias_max,
+            },
         },
         vehicles: VehicleLimits {
             vehicles_max: options.session_vehicles_max,
@@ -281,5 +298,8 @@ fn limits(options: &Options) -> Limits {
         packet_bytes_max: bytes(options.packet_bytes_max),
         connect_ticks: ticks(options.connect_timeout),
         sessions_max: options.sessions_max,
+        queue_overflow: options.queue.overflow,
+        queue_stall_ticks: ticks(options.queue.stall_max),
+        queue_memory_max: options.queue.memory_max,
     }
 }

@@ -45,8 +45,20 @@ pub(crate) struct Ack {
     pub(crate) reason: u8,
 }
 
+impl AckKind {
+    /// Whether it may bear a reason (5.0, 3.4.2.1, 3.5.2.1, 3.6.2.1, 3.7.2.1).
+    const fn knows(self, reason: u8) -> bool {
+        match self {
+            Self::Ack | Self::Rec => {
+                matches!(reason, 0 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99)
+            }
+            Self::Rel | Self::Comp => matches!(reason, 0 | 0x92),
+        }
+    }
+}
+
 /// Reads the body of a PUBACK, PUBREC, PUBREL or PUBCOMP.
-pub(crate) fn read_ack(version: Version, body: &[u8]) -> Result<Ack, Violation> {
+pub(crate) fn read_ack(version: Version, kind: AckKind, body: &[u8]) -> Result<Ack, Violation> {
     let mut rest = body;
     let packet_id = NonZeroU16::new(read_u16(&mut rest)?).ok_or(Violation::Protocol)?;
     let mut reason = 0;
@@ -58,25 +70,46 @@ pub(crate) fn read_ack(version: Version, body: &[u8]) -> Result<Ack, Violation> 
             check_properties(&mut rest, Packet::Ack)?;
         }
     }
-    if rest.is_empty() { Ok(Ack { packet_id, reason }) } else { Err(Violation::Malformed) }
+    if !rest.is_empty() {
+        return Err(Violation::Malformed);
+    }
+    if kind.knows(reason) { Ok(Ack { packet_id, reason }) } else { Err(Violation::Protocol) }
 }
 
 /// A client's goodbye, for no particular reason.
 pub(crate) const DISCONNECT: [u8; 2] = [0xe0, 0];
 
-/// Reads the body of a DISCONNECT: the session expiry that it asks for.
-pub(crate) fn read_disconnect(version: Version, body: &[u8]) -> Result<Option<u32>, Violation> {
-    let Some((_reason, mut rest)) = body.split_first() else {
-        return Ok(None);
+/// A DISCONNECT, as it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Disconnect {
+    /// 0 where nothing was said; 4: publish the will.
+    pub(crate) reason: u8,
+    /// The session expiry that it asks for.
+    pub(crate) session_expiry: Option<u32>,
+}
+
+/// Reads the body of a DISCONNECT.
+pub(crate) fn read_disconnect(version: Version, body: &[u8]) -> Result<Disconnect, Violation> {
+    let Some((&reason, mut rest)) = body.split_first() else {
+        return Ok(Disconnect::default());
     };
     if version == Version::V3 {
         return Err(Violation::Malformed);
     }
-    let mut expiry = None;
+    let mut session_expiry = None;
     if !rest.is_empty() {
-        expiry = check_properties(&mut rest, Packet::Disconnect)?.session_expiry;
+        session_expiry = check_properties(&mut rest, Packet::Disconnect)?.session_expiry;
     }
-    if rest.is_empty() { Ok(expiry) } else { Err(Violation::Malformed) }
+    if rest.is_empty() {
+        Ok(Disconnect { reason, session_expiry })
+    } else {
+        Err(Violation::Malformed)
+    }
+}
+
+/// Appends a DISCONNECT of 5.0 with its reason.
+pub(crate) fn write_disconnect(out: &mut Vec<u8>, reason: u8) {
+    out.extend([0xe0, 1, reason]);
 }
 
 #[cfg(test)]
@@ -98,11 +131,17 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_with_anything_left_over_is_malformed() {
-        assert!(read_ack(Version::V3, &[0, 1]).is_ok());
-        assert_eq!(read_ack(Version::V3, &[0, 1, 0]), Err(Violation::Malformed));
-        assert_eq!(read_ack(Version::V3, &[0, 0]), Err(Violation::Protocol));
-        assert!(read_ack(Version::V5, &[0, 1, 0, 0]).is_ok());
-        assert_eq!(read_ack(Version::V5, &[0, 1, 0, 0, 0]), Err(Violation::Malformed));
-        assert_eq!(read_ack(Version::V5, &[0, 1, 0, 2, 1, 0]), Err(Violation::Protocol));
+        assert!(read_ack(Version::V3, AckKind::Ack, &[0, 1]).is_ok());
+        assert_eq!(read_ack(Version::V3, AckKind::Ack, &[0, 1, 0]), Err(Violation::Malformed));
+        assert_eq!(read_ack(Version::V3, AckKind::Ack, &[0, 0]), Err(Violation::Protocol));
+        assert!(read_ack(Version::V5, AckKind::Ack, &[0, 1, 0, 0]).is_ok());
+        assert_eq!(
+            read_ack(Version::V5, AckKind::Ack, &[0, 1, 0, 0, 0]),
+            Err(Violation::Malformed)
+        );
+        assert_eq!(
+            read_ack(Version::V5, AckKind::Ack, &[0, 1, 0, 2, 1, 0]),
+            Err(Violation::Protocol)
+        );
     }
 }

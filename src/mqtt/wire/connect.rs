@@ -1,17 +1,18 @@
 //! CONNECT and CONNACK.
 //!
-//! The server walks a CONNECT behind its first ten bytes to its end before a codec reads it: the
-//! codecs take any UTF-8 for a text, and read no further than the flags tell them to; what follows
-//! they do not see. The client writes its CONNECT and reads the CONNACK here.
+//! The server reads a CONNECT from its flags on and writes the CONNACK; the client writes the one
+//! and reads the other.
 
 use super::{
-    Version, Violation,
-    frame::write_header,
-    properties::{Packet, check_properties},
+    Qos, Version, Violation,
+    frame::{varint_len, write_header, write_varint},
+    properties::{Packet, Read, check_properties},
     text::{read_binary, read_string, utf8, write_binary},
 };
 
+const RESERVED: u8 = 0x01;
 const CLEAN: u8 = 0x02;
+const WILL_RETAIN: u8 = 0x20;
 
 const WILL: u8 = 0x04;
 const PASSWORD: u8 = 0x40;
@@ -22,6 +23,9 @@ const USER_NAME: u8 = 0x80;
 pub(crate) enum ConnectFault {
     /// The identifier is no text; 5.0 has a reason of its own for it.
     ClientId,
+    /// What 5.0 lets a server answer with a reason or without; without, as clients are tested for:
+    /// a will of QoS 3, a user name or password that is not there or no text.
+    Unanswered,
     /// Anything else.
     Packet(Violation),
 }
@@ -32,41 +36,139 @@ impl From<Violation> for ConnectFault {
     }
 }
 
-/// Checks what follows the keep alive: properties, identifier, will, user name, password, each
-/// there exactly if its flag says so, and nothing behind them.
-pub(crate) fn check_connect(version: Version, flags: u8, body: &[u8]) -> Result<(), ConnectFault> {
+/// A CONNECT behind its keep alive, borrowed from the read buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Connect<'a> {
+    /// Clean session (3.1.1) or clean start (5.0).
+    pub(crate) clean: bool,
+    pub(crate) client_id: &'a str,
+    pub(crate) properties: Read<'a>,
+    pub(crate) will: Option<ConnectWill<'a>>,
+    pub(crate) user_name: Option<&'a str>,
+    pub(crate) password: Option<&'a [u8]>,
+}
+
+/// The will of a CONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectWill<'a> {
+    pub(crate) qos: Qos,
+    pub(crate) retain: bool,
+    pub(crate) topic: &'a str,
+    pub(crate) properties: Read<'a>,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Reads flags, properties, identifier, will, user name and password: each is there exactly if its
+/// flag says so, and nothing is behind them. `body` begins behind the keep alive.
+pub(crate) fn read_connect(
+    version: Version,
+    flags: u8,
+    body: &[u8],
+) -> Result<Connect<'_>, ConnectFault> {
     let mut rest = body;
+    let has = |flag| flags & flag != 0;
+    let will_qos = Qos::of((flags >> 3) & 0x03).ok_or(ConnectFault::Unanswered)?;
+    // [MQTT-3.1.2-3]; [MQTT-3.1.2-11] to [MQTT-3.1.2-15]: no bits of a will where there is none.
+    let strays = !has(WILL) && (will_qos != Qos::AtMostOnce || has(WILL_RETAIN));
     // [MQTT-3.1.2-22] of 3.1.1; in 5.0 a password may come alone.
-    if version == Version::V3 && flags & (USER_NAME | PASSWORD) == PASSWORD {
+    let alone = version == Version::V3 && has(PASSWORD) && !has(USER_NAME);
+    if has(RESERVED) || strays || alone {
         return Err(Violation::Malformed.into());
     }
+    let mut connect = Connect { clean: has(CLEAN), ..Connect::default() };
     if version == Version::V5 {
-        check_properties(&mut rest, Packet::Connect)?;
+        connect.properties = check_properties(&mut rest, Packet::Connect)?;
     }
     // [MQTT-3.1.3-4]
-    utf8(read_binary(&mut rest)?).map_err(|_| ConnectFault::ClientId)?;
-    if flags & WILL != 0 {
-        if version == Version::V5 {
-            check_properties(&mut rest, Packet::Will)?;
-        }
-        // [MQTT-3.1.3-10] of 3.1.1, [MQTT-3.1.3-11] of 5.0; a topic: [MQTT-4.7.3-1], [MQTT-3.3.2-2]
-        let topic = read_string(&mut rest)?;
-        if topic.is_empty() || topic.contains(['+', '#']) {
-            return Err(Violation::Malformed.into());
-        }
-        read_binary(&mut rest)?;
+    connect.client_id = utf8(read_binary(&mut rest)?).map_err(|_| ConnectFault::ClientId)?;
+    if has(WILL) {
+        connect.will = Some(read_will(version, will_qos, has(WILL_RETAIN), &mut rest)?);
     }
     // There if the flag is set, [MQTT-3.1.2-19] of 3.1.1 and [MQTT-3.1.2-17] of 5.0, and a text:
     // [MQTT-3.1.3-11] and [MQTT-3.1.3-12].
-    if flags & USER_NAME != 0 {
-        read_string(&mut rest)?;
+    if has(USER_NAME) {
+        let user_name = read_string(&mut rest).map_err(|_| ConnectFault::Unanswered)?;
+        connect.user_name = Some(user_name);
     }
     // [MQTT-3.1.2-21] of 3.1.1, [MQTT-3.1.2-19] of 5.0
-    if flags & PASSWORD != 0 {
-        read_binary(&mut rest)?;
+    if has(PASSWORD) {
+        connect.password = Some(read_binary(&mut rest).map_err(|_| ConnectFault::Unanswered)?);
     }
     // Not there if its flag is not set: [MQTT-3.1.2-18] and [-20] of 3.1.1, [-16] and [-18] of 5.0.
-    if rest.is_empty() { Ok(()) } else { Err(Violation::Malformed.into()) }
+    if rest.is_empty() { Ok(connect) } else { Err(Violation::Malformed.into()) }
+}
+
+fn read_will<'a>(
+    version: Version,
+    qos: Qos,
+    retain: bool,
+    rest: &mut &'a [u8],
+) -> Result<ConnectWill<'a>, Violation> {
+    let properties = match version {
+        Version::V3 => Read::default(),
+        Version::V5 => check_properties(rest, Packet::Will)?,
+    };
+    // [MQTT-3.1.3-10] of 3.1.1, [MQTT-3.1.3-11] of 5.0; a topic: [MQTT-4.7.3-1], [MQTT-3.3.2-2]
+    let topic = read_string(rest)?;
+    if topic.is_empty() || topic.contains(['+', '#']) {
+        return Err(Violation::Malformed);
+    }
+    Ok(ConnectWill { qos, retain, topic, properties, payload: read_binary(rest)? })
+}
+
+/// Appends a CONNACK of 3.1.1.
+pub(crate) fn write_connack_v3(out: &mut Vec<u8>, session_present: bool, code: u8) {
+    out.extend([0x20, 2, u8::from(session_present), code]);
+}
+
+/// What a CONNACK of 5.0 says behind session present and reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ConnackWords<'a> {
+    /// Said only where it is not what was asked for.
+    pub(crate) session_expiry: Option<u32>,
+    pub(crate) receive_maximum: Option<u16>,
+    pub(crate) packet_bytes_max: Option<u32>,
+    pub(crate) assigned_client_id: Option<&'a str>,
+    pub(crate) topic_alias_max: Option<u16>,
+    /// Seconds, imposed.
+    pub(crate) keep_alive: Option<u16>,
+}
+
+/// Appends a CONNACK of 5.0.
+pub(crate) fn write_connack_v5(
+    out: &mut Vec<u8>,
+    session_present: bool,
+    reason: u8,
+    words: ConnackWords<'_>,
+) {
+    let mut block = Vec::with_capacity(32);
+    let mut put = |id: u8, value: &[u8]| {
+        block.push(id);
+        block.extend_from_slice(value);
+    };
+    if let Some(expiry) = words.session_expiry {
+        put(0x11, &expiry.to_be_bytes());
+    }
+    if let Some(maximum) = words.receive_maximum {
+        put(0x21, &maximum.to_be_bytes());
+    }
+    if let Some(bytes) = words.packet_bytes_max {
+        put(0x27, &bytes.to_be_bytes());
+    }
+    if let Some(maximum) = words.topic_alias_max {
+        put(0x22, &maximum.to_be_bytes());
+    }
+    if let Some(seconds) = words.keep_alive {
+        put(0x13, &seconds.to_be_bytes());
+    }
+    if let Some(id) = words.assigned_client_id {
+        block.push(0x12);
+        write_binary(&mut block, id.as_bytes());
+    }
+    write_header(out, 0x20, 2 + varint_len(block.len()) + block.len());
+    out.extend([u8::from(session_present), reason]);
+    write_varint(out, block.len());
+    out.extend_from_slice(&block);
 }
 
 /// Who connects, and how.
@@ -113,7 +215,7 @@ pub(crate) fn read_connack(version: Version, body: &[u8]) -> Result<Connack, Vio
     // A server of 3.1.1 refuses a client of 5.0 in its own words, without properties.
     let properties = match version {
         Version::V5 if !rest.is_empty() => check_properties(&mut rest, Packet::Connack)?,
-        Version::V3 | Version::V5 => super::properties::Read::default(),
+        Version::V3 | Version::V5 => Read::default(),
     };
     if !rest.is_empty() {
         return Err(Violation::Malformed);
@@ -127,18 +229,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connect_that_is_written_stands_the_check() {
+    fn a_connect_that_is_written_is_read_back() {
         let hello =
             Hello { version: Version::V5, client_id: "c", keep_alive_secs: 60, login: None };
         let mut out = Vec::new();
         write_connect(&mut out, hello);
         assert_eq!(out, b"\x10\x0e\0\x04MQTT\x05\x02\0\x3c\0\0\x01c");
-        assert_eq!(check_connect(Version::V5, out[9], &out[12..]), Ok(()));
+        let read = read_connect(Version::V5, out[9], &out[12..]).expect("well formed");
+        assert_eq!((read.client_id, read.clean, read.user_name), ("c", true, None));
         out.clear();
         let login = Some(("u", "p"));
         write_connect(&mut out, Hello { version: Version::V3, login, ..hello });
         assert_eq!(out, b"\x10\x13\0\x04MQTT\x04\xc2\0\x3c\0\x01c\0\x01u\0\x01p");
-        assert_eq!(check_connect(Version::V3, out[9], &out[12..]), Ok(()));
+        let read = read_connect(Version::V3, out[9], &out[12..]).expect("well formed");
+        assert_eq!((read.user_name, read.password), (Some("u"), Some(&b"p"[..])));
     }
 
     #[test]
@@ -160,7 +264,11 @@ mod tests {
     }
 
     fn check(version: Version, flags: u8, body: &[u8], expect: Result<(), ConnectFault>) {
-        assert_eq!(check_connect(version, flags, body), expect, "{flags:02x} {body:02x?}");
+        assert_eq!(
+            read_connect(version, flags, body).map(|_| ()),
+            expect,
+            "{flags:02x} {body:02x?}"
+        );
     }
 
     #[test]
@@ -172,8 +280,8 @@ mod tests {
             check(version, 0x02, &body(b""), Ok(()));
             check(version, 0xc2, &body(b"\x00\x01u\x00\x01\x00"), Ok(()));
             check(version, 0x06, &body(&will), Ok(()));
-            check(version, 0xc2, &body(b"\x00\x01u"), malformed);
-            check(version, 0x82, &body(b""), malformed);
+            check(version, 0xc2, &body(b"\x00\x01u"), Err(ConnectFault::Unanswered));
+            check(version, 0x82, &body(b""), Err(ConnectFault::Unanswered));
             check(version, 0x82, &body(b"\x00\x01u\x00\x01w"), malformed);
             check(version, 0x02, &body(b"\x00\x01u"), malformed);
             check(version, 0x02, &body(b"\x00"), malformed);
@@ -187,8 +295,9 @@ mod tests {
     #[test]
     fn texts_are_texts_and_a_will_has_a_topic_to_publish_to() {
         let malformed = Err(Violation::Malformed.into());
-        check(Version::V3, 0x82, b"\x00\x01p\x00\x02u\x00", malformed);
-        check(Version::V3, 0x82, b"\x00\x01p\x00\x03\xed\xa0\x80", malformed);
+        let unanswered = Err(ConnectFault::Unanswered);
+        check(Version::V3, 0x82, b"\x00\x01p\x00\x02u\x00", unanswered);
+        check(Version::V3, 0x82, b"\x00\x01p\x00\x03\xed\xa0\x80", unanswered);
         check(Version::V3, 0x02, b"\x00\x01\x00", Err(ConnectFault::ClientId));
         for topic in [&b"\x00\x00"[..], b"\x00\x02t\x00", b"\x00\x02t+", b"\x00\x01#"] {
             check(Version::V3, 0x06, &[b"\x00\x01p", topic, b"\x00\x00"].concat(), malformed);

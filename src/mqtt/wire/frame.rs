@@ -45,8 +45,9 @@ pub(crate) struct Frame<K = Kind> {
 /// Why the bytes cannot be a packet from the other side.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum FrameError {
-    /// The length has five bytes: no packet boundary can be found any more.
-    #[error("a packet length of five bytes")]
+    /// The length has five bytes, so that no packet boundary can be found any more, or a packet has
+    /// one that never has.
+    #[error("a packet length that cannot be")]
     Length,
     /// A packet type or flags that the other side may not send.
     #[error(transparent)]
@@ -84,10 +85,17 @@ fn peek_kind<K>(
     let Some((&first, rest)) = buffer.split_first() else {
         return Ok(None);
     };
+    if first >> 4 == 0 {
+        return Err(FrameError::Packet(Violation::Protocol)); // 2.1.2: forbidden.
+    }
     let mut remaining = 0_usize;
     for (index, &byte) in rest.iter().take(4).enumerate() {
         remaining |= usize::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
+            // Neither PINGREQ nor PINGRESP has a body: what has one comes from no client.
+            if matches!(first, 0xc0 | 0xd0) && remaining > 0 {
+                return Err(FrameError::Length);
+            }
             let kind = kind(first)?;
             let header = index + 2;
             let len = header + remaining;
@@ -109,7 +117,8 @@ fn kind(first: u8) -> Result<Kind, FrameError> {
         if flags == wanted { Ok(kind) } else { Err(FrameError::Packet(Violation::Malformed)) }
     };
     match packet {
-        1 => expected(0, Kind::Connect),
+        // In 3.1 its flags mean nothing.
+        1 => Ok(Kind::Connect),
         3 => publish(flags),
         4 => expected(0, Kind::PubAck),
         5 => expected(0, Kind::PubRec),
@@ -119,10 +128,11 @@ fn kind(first: u8) -> Result<Kind, FrameError> {
         10 => expected(2, Kind::Unsubscribe),
         12 => expected(0, Kind::PingReq),
         14 => expected(0, Kind::Disconnect),
-        15 => expected(0, Kind::Auth),
-        0 => Err(FrameError::Packet(Violation::Malformed)),
+        // Nobody asked for it, whatever its flags.
+        15 => Ok(Kind::Auth),
+        2 => Err(FrameError::Packet(Violation::Protocol)),
         // CONNACK, SUBACK, UNSUBACK, PINGRESP: only a server sends these.
-        _ => Err(FrameError::Packet(Violation::Protocol)),
+        _ => expected(0, Kind::PingReq).and(Err(FrameError::Packet(Violation::Protocol))),
     }
 }
 
@@ -134,21 +144,35 @@ fn server_kind(first: u8) -> Result<ServerKind, FrameError> {
         0x70 => ServerKind::PubComp,
         0xd0 => ServerKind::PingResp,
         0xe0 => ServerKind::Disconnect,
-        0x00..=0x0f => return Err(FrameError::Packet(Violation::Malformed)),
         _ => return Err(FrameError::Packet(Violation::Protocol)),
     })
 }
 
 /// Appends a fixed header.
-pub(super) fn write_header(out: &mut Vec<u8>, first: u8, mut len: usize) {
+pub(super) fn write_header(out: &mut Vec<u8>, first: u8, len: usize) {
     out.push(first);
+    write_varint(out, len);
+}
+
+/// Appends a variable byte integer; packets are bounded far below its four bytes.
+pub(super) fn write_varint(out: &mut Vec<u8>, mut value: usize) {
     loop {
-        let low = u8::try_from(len & 0x7f).expect("seven bits");
-        len >>= 7;
-        out.push(if len > 0 { low | 0x80 } else { low });
-        if len == 0 {
+        let low = u8::try_from(value & 0x7f).expect("seven bits");
+        value >>= 7;
+        out.push(if value > 0 { low | 0x80 } else { low });
+        if value == 0 {
             return;
         }
+    }
+}
+
+/// Bytes of a variable byte integer.
+pub(super) fn varint_len(value: usize) -> usize {
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
     }
 }
 
@@ -195,7 +219,10 @@ mod tests {
     #[test]
     fn what_no_client_may_send_is_refused_before_its_length_is_waited_for() {
         check(&[0x20, 0x7f], Err(FrameError::Packet(Violation::Protocol)));
-        check(&[0x00, 2], Err(FrameError::Packet(Violation::Malformed)));
+        check(&[0x00], Err(FrameError::Packet(Violation::Protocol)));
+        check(&[0x21, 0x7f], Err(FrameError::Packet(Violation::Protocol)));
+        check(&[0x91, 0x7f], Err(FrameError::Packet(Violation::Malformed)));
+        check(&[0xc0, 1], Err(FrameError::Length));
         check(&[0xc1, 0], Err(FrameError::Packet(Violation::Malformed)));
         check(&[0x36, 9], Err(FrameError::Packet(Violation::Malformed)));
         check(&[0x38, 9], Err(FrameError::Packet(Violation::Malformed)));

@@ -20,6 +20,17 @@ pub(crate) enum Packet {
     Connack = 256,
 }
 
+impl Packet {
+    /// What a property is that belongs to another packet. The specification has both words for it
+    /// (5.0, 2.2.2.2 and 4.13); these are the ones that clients are tested against.
+    const fn misplaced(self) -> Violation {
+        match self {
+            Self::Subscribe | Self::Unsubscribe => Violation::Malformed,
+            _ => Violation::Protocol,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Shape {
     Flag,
@@ -65,11 +76,40 @@ const fn rule(id: u8) -> Option<(Shape, u16)> {
 /// What is read of a property block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read<'a> {
+    /// The whole block, checked, without its length.
+    pub(crate) block: &'a [u8],
     pub(crate) topic_alias: Option<u16>,
     pub(crate) content_type: Option<&'a str>,
+    /// Seconds.
+    pub(crate) message_expiry: Option<u32>,
+    /// Seconds.
     pub(crate) session_expiry: Option<u32>,
     pub(crate) receive_maximum: Option<u16>,
+    pub(crate) packet_bytes_max: Option<u32>,
+    pub(crate) topic_alias_max: Option<u16>,
+    /// Seconds.
+    pub(crate) will_delay: Option<u32>,
+    pub(crate) subscription_id: Option<u32>,
+    pub(crate) authenticates: bool,
     pub(crate) user_properties: usize,
+}
+
+/// Appends what of a checked block of a PUBLISH, or of a will, goes on to its receivers, in its
+/// order ([MQTT-3.3.2-17]): payload format, content type, response topic, correlation data, user
+/// properties.
+pub(crate) fn forward_properties(mut block: &[u8], out: &mut Vec<u8>) {
+    while let Some((&id, _)) = block.split_first() {
+        let mut rest = &block[1..];
+        let Some((shape, _)) = rule(id) else { return };
+        if take(&mut rest, id, shape, &mut Read::default()).is_err() {
+            return;
+        }
+        let (property, after) = block.split_at(block.len() - rest.len());
+        if matches!(id, 0x01 | 0x03 | 0x08 | 0x09 | 0x26) {
+            out.extend_from_slice(property);
+        }
+        block = after;
+    }
 }
 
 /// Takes a property block from the front and checks it against the packet that it came in.
@@ -80,7 +120,7 @@ pub(crate) fn check_properties<'a>(
     let len = usize::try_from(read_varint(rest)?).map_err(|_| Violation::Malformed)?;
     let (mut block, after) = rest.split_at_checked(len).ok_or(Violation::Malformed)?;
     *rest = after;
-    let mut read = Read::default();
+    let mut read = Read { block, ..Read::default() };
     let mut seen = 0_u64;
     while let Some((&id, value)) = block.split_first() {
         block = value;
@@ -89,10 +129,14 @@ pub(crate) fn check_properties<'a>(
         take(&mut block, id, shape, &mut read)?;
         let again = seen & (1 << id) != 0;
         seen |= 1 << id;
-        if homes & (packet as u16) == 0 || (again && !matches!(shape, Shape::Pair)) {
+        if homes & (packet as u16) == 0 {
+            return Err(packet.misplaced());
+        }
+        if again && !matches!(shape, Shape::Pair) {
             return Err(Violation::Protocol);
         }
     }
+    read.authenticates = seen & (1 << 0x15) != 0;
     // Authentication data without a method (5.0, 3.1.2.11.10).
     if seen & (1 << 0x16) != 0 && seen & (1 << 0x15) == 0 {
         return Err(Violation::Protocol);
@@ -120,6 +164,7 @@ fn take<'a>(
                 // A receive maximum of 0 (5.0, 3.1.2.11.3).
                 0x21 if value == 0 => return Err(Violation::Protocol),
                 0x21 => read.receive_maximum = Some(value),
+                0x22 => read.topic_alias_max = Some(value),
                 0x23 => read.topic_alias = Some(value),
                 _ => {}
             }
@@ -129,16 +174,21 @@ fn take<'a>(
             *block = after;
             let value = u32::from_be_bytes(*value);
             match id {
+                0x02 => read.message_expiry = Some(value),
                 0x11 => read.session_expiry = Some(value),
+                0x18 => read.will_delay = Some(value),
                 // A maximum packet size of 0 (5.0, 3.1.2.11.4).
                 0x27 if value == 0 => return Err(Violation::Protocol),
+                0x27 => read.packet_bytes_max = Some(value),
                 _ => {}
             }
         }
         Shape::Varint => {
-            if read_varint(block)? == 0 {
+            let value = read_varint(block)?;
+            if value == 0 {
                 return Err(Violation::Protocol);
             }
+            read.subscription_id = Some(value);
         }
         Shape::Text => {
             let value = read_string(block)?;
@@ -168,7 +218,16 @@ mod tests {
     use super::*;
 
     fn check(packet: Packet, block: &[u8], expect: Result<Read<'_>, Violation>) {
+        let expect = expect.map(|expect| Read { block: &block[1..], ..expect });
         assert_eq!(check_properties(&mut &*block, packet), expect, "{block:02x?}");
+    }
+
+    #[test]
+    fn receivers_get_what_is_for_them_in_the_order_of_the_sender() {
+        let block = b"\x26\0\x01a\0\x01b\x02\0\0\0\x09\x03\0\x01j\x23\0\x01\x26\0\x01a\0\x01c";
+        let mut out = Vec::new();
+        forward_properties(block, &mut out);
+        assert_eq!(out, b"\x26\0\x01a\0\x01b\x03\0\x01j\x26\0\x01a\0\x01c");
     }
 
     #[test]
@@ -190,7 +249,8 @@ mod tests {
         check(Packet::Connect, &[3, 0x21, 0, 0], Err(Violation::Protocol));
         check(Packet::Connect, &[5, 0x27, 0, 0, 0, 0], Err(Violation::Protocol));
         check(Packet::Connect, &[4, 0x16, 0, 1, 7], Err(Violation::Protocol));
-        check(Packet::Connect, &[8, 0x16, 0, 1, 7, 0x15, 0, 1, b'm'], Ok(Read::default()));
+        let expect = Read { authenticates: true, ..Read::default() };
+        check(Packet::Connect, &[8, 0x16, 0, 1, 7, 0x15, 0, 1, b'm'], Ok(expect));
         check(Packet::Publish, &[3, 0x08, 0, 0], Err(Violation::Protocol));
         check(Packet::Publish, &[4, 0x08, 0, 1, b'#'], Err(Violation::Protocol));
     }

@@ -19,7 +19,11 @@ pub(crate) struct Publish<'a> {
     pub(crate) packet_id: Option<NonZeroU16>,
     pub(crate) topic_alias: Option<u16>,
     pub(crate) content_type: Option<&'a str>,
+    /// Seconds that it is good for.
+    pub(crate) message_expiry: Option<u32>,
     pub(crate) user_properties: usize,
+    /// Its checked property block.
+    pub(crate) properties: &'a [u8],
     pub(crate) payload: &'a [u8],
 }
 
@@ -34,12 +38,7 @@ pub(crate) fn read_publish(
     if topic.bytes().any(|byte| matches!(byte, b'+' | b'#')) {
         return Err(Violation::Malformed); // [MQTT-3.3.2-2]
     }
-    let qos = match (flags >> 1) & 0x03 {
-        0 => Qos::AtMostOnce,
-        1 => Qos::AtLeastOnce,
-        2 => Qos::ExactlyOnce,
-        _ => return Err(Violation::Malformed), // [MQTT-3.3.1-4]
-    };
+    let qos = Qos::of((flags >> 1) & 0x03).ok_or(Violation::Malformed)?; // [MQTT-3.3.1-4]
     let packet_id = match qos {
         Qos::AtMostOnce => None,
         // [MQTT-2.2.1-3]
@@ -61,7 +60,9 @@ pub(crate) fn read_publish(
         packet_id,
         topic_alias: properties.topic_alias,
         content_type: properties.content_type,
+        message_expiry: properties.message_expiry,
         user_properties: properties.user_properties,
+        properties: properties.block,
         payload: rest,
     })
 }

@@ -3,7 +3,7 @@
 use super::Violation;
 
 /// Takes a two-byte integer from the front.
-pub(crate) fn read_u16(rest: &mut &[u8]) -> Result<u16, Violation> {
+pub(super) fn read_u16(rest: &mut &[u8]) -> Result<u16, Violation> {
     let (bytes, after) = rest.split_first_chunk::<2>().ok_or(Violation::Malformed)?;
     *rest = after;
     Ok(u16::from_be_bytes(*bytes))
@@ -30,7 +30,8 @@ pub(super) fn read_varint(rest: &mut &[u8]) -> Result<u32, Violation> {
         *rest = after;
         value |= u32::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            return Ok(value);
+            // [MQTT-1.5.5-1]: as few bytes as can be.
+            return if byte == 0 && shift > 0 { Err(Violation::Malformed) } else { Ok(value) };
         }
     }
     Err(Violation::Malformed)

@@ -13,12 +13,24 @@ pub(crate) enum Version {
 
 /// Quality of service, in the specification's own words.
 #[expect(clippy::enum_variant_names, reason = "so the specification names them")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Qos {
     AtMostOnce = 0,
     AtLeastOnce = 1,
     ExactlyOnce = 2,
+}
+
+impl Qos {
+    /// Out of its number; 3 is none.
+    pub(crate) const fn of(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
 }
 
 /// A reason code of MQTT 5.0 with which a connection ends; a 3.1.1 client only sees it closed.

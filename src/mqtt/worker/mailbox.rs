@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     model::{EdgeSilent, SessionAnswer, SessionId, SessionQuestion, Sessions},
-    mqtt::worker::slot::SlotKey,
+    mqtt::worker::{deliver::Carried, slot::SlotKey},
     uplink::Answer,
 };
 
@@ -27,9 +27,15 @@ pub(in crate::mqtt) enum Mail {
     /// Questions of an operator.
     Questions(Questions),
     /// A client identifier of the worker's has been taken over: that connection ends.
-    TakenOver(SlotKey),
+    TakenOver(SlotKey, oneshot::Sender<()>),
     /// Too many are silent, and this one has been for the longest: it ends.
     TooManySilent(SlotKey),
+    /// Messages for sessions of the worker's.
+    Carried(Vec<Carried>),
+    /// Publishes of the worker's sessions, by their numbers, that are with their receivers.
+    Passed(Vec<(SlotKey, u64)>),
+    /// A session's queue is full, and its connection is to end for it.
+    QueueFull(SlotKey),
     /// The appliance is stopping.
     Drain,
 }
@@ -47,7 +53,8 @@ pub(in crate::mqtt) struct Questions {
 }
 
 /// The way to one worker. Not bounded as a queue, because each letter is: groups by the memory
-/// budget, requests by [`REQUESTS_MAX`], the rest by the connections, each of which ends once.
+/// budget, requests by [`REQUESTS_MAX`], messages for other workers' sessions by what publishers
+/// may leave unacknowledged, the rest by the connections, each of which ends once.
 #[derive(Clone, Debug)]
 struct Mailbox {
     mail: mpsc::UnboundedSender<Mail>,
@@ -84,6 +91,14 @@ impl Workers {
         if let Some(mailbox) = self.mailbox(session.worker) {
             // A worker that has ended has no session left.
             mailbox.mail.send(mail(SlotKey::of(session.number))).unwrap_or_default();
+        }
+    }
+
+    /// Sends a letter to one worker.
+    pub(super) fn send_to(&self, worker: u16, mail: Mail) {
+        if let Some(mailbox) = self.mailbox(worker) {
+            // A worker that has ended has no session left.
+            mailbox.mail.send(mail).unwrap_or_default();
         }
     }
 

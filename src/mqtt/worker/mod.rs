@@ -7,12 +7,20 @@
 //!
 //! - `slot`: slots, keys, the slab.
 //! - `mailbox`: what reaches a worker from other threads: one queue, one kind of letter a reason.
+//! - `publish`, `subscribe`: what publishes and subscriptions of its sessions do; `deliver`:
+//!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
+//!   session ends.
 //! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
 
+mod deliver;
+mod end;
 mod mailbox;
+mod publish;
 mod slot;
+mod subscribe;
 mod tasks;
 mod thread;
+mod write;
 
 pub(super) use mailbox::Mail;
 pub use mailbox::Workers;

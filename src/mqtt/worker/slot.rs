@@ -1,19 +1,22 @@
 //! The slots of one worker: sessions, and their sockets while they have one.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use ntex::task::LocalWaker;
 use ntex_io::IoRef;
 
+use super::deliver::Pass;
 use crate::{
-    auth::{Identity, PublishMemo},
+    auth::Identity,
     model::{
         Presence, Protocol, SessionAnswer, SessionFacts, SessionId, SessionQuestion, UnixNanos,
     },
     mqtt::{
         clock::Tick,
         session::Session,
+        topic::TopicFacts,
         vehicles::{NotKept, VehicleLimits, Vehicles},
+        will::Will,
     },
     uplink::{LastLine, TopicMemo},
 };
@@ -106,6 +109,10 @@ pub(in crate::mqtt) struct Socket {
     pub(in crate::mqtt) hold: Hold,
     /// Wakes the task that reads it.
     pub(in crate::mqtt) resume: LocalWaker,
+    /// It is written to at the end of the turn.
+    pub(super) is_touched: bool,
+    /// Its write buffer is as full as it may be: nothing is delivered until it is empty.
+    pub(in crate::mqtt) is_stuffed: bool,
 }
 
 /// Why a socket is not read.
@@ -121,7 +128,14 @@ pub(in crate::mqtt) enum Hold {
 
 impl Socket {
     pub(super) fn new(io: IoRef, accepted: Tick) -> Self {
-        Self { io, accepted, hold: Hold::Nothing, resume: LocalWaker::new() }
+        Self {
+            io,
+            accepted,
+            hold: Hold::Nothing,
+            resume: LocalWaker::new(),
+            is_touched: false,
+            is_stuffed: false,
+        }
     }
 
     /// Wakes the task that reads it, whatever it waits for.
@@ -138,10 +152,17 @@ pub(in crate::mqtt) struct Client {
     pub(in crate::mqtt) id: Arc<str>,
     /// Who it is; what it may do is asked of `Shared::access`.
     pub(in crate::mqtt) identity: Identity,
-    pub(in crate::mqtt) publish_memo: PublishMemo,
     pub(in crate::mqtt) protocol: Protocol,
     pub(in crate::mqtt) session: Session,
-    pub(in crate::mqtt) memo: TopicMemo,
+    pub(in crate::mqtt) memo: TopicMemo<TopicFacts>,
+    /// Its slot.
+    pub(super) key: SlotKey,
+    pub(in crate::mqtt) will: Option<Box<Will>>,
+    /// Publishers that wait for its queue, and since when it is full.
+    pub(super) passes: Vec<Rc<Pass>>,
+    pub(super) full_since: Option<Tick>,
+    /// Deliveries that it did not get.
+    pub(super) dropped: u64,
     connected_at: UnixNanos,
     /// Nothing until something of it is durable: a client that only listens costs nothing here.
     vehicles: Option<Box<Vehicles>>,
@@ -157,14 +178,26 @@ pub(super) struct Moment<'a> {
 
 impl Client {
     pub(in crate::mqtt) fn new(
+        key: SlotKey,
         identity: Identity,
         protocol: Protocol,
         session: Session,
         connected_at: UnixNanos,
     ) -> Self {
-        let (memo, publish_memo) = Default::default();
-        let id = Arc::clone(identity.client_id());
-        Self { id, identity, publish_memo, protocol, session, memo, connected_at, vehicles: None }
+        Self {
+            id: Arc::clone(identity.client_id()),
+            identity,
+            protocol,
+            session,
+            memo: TopicMemo::default(),
+            key,
+            will: None,
+            passes: Vec::new(),
+            full_since: None,
+            dropped: 0,
+            connected_at,
+            vehicles: None,
+        }
     }
 
     /// Keeps a line that is durable, and makes its vehicle present if it was not.
@@ -217,7 +250,7 @@ mod tests {
     use crate::{
         model::MappingKey,
         mqtt::{
-            session::{SessionLimits, Terms},
+            session::{QueueLimits, SessionLimits, Takes, Terms},
             wire::Version,
         },
     };
@@ -226,7 +259,8 @@ mod tests {
         VehicleLimits { vehicles_max: 2, line_bytes_max: 100, bytes_max: 1000 };
 
     fn client() -> Client {
-        let terms = Terms { version: Version::V5, keep_alive: 60, asked_to_last: false };
+        let takes = Takes { receive_maximum: 1, packet_bytes_max: 1, topic_alias_max: 0 };
+        let terms = Terms { version: Version::V5, keep_alive: 60, asked_to_last: false, takes };
         let limits = SessionLimits {
             receive_maximum: 1,
             session_bytes_max: 1,
@@ -235,9 +269,17 @@ mod tests {
             topic_levels_max: 1,
             user_properties_max: 0,
             packet_ticks: 1,
+            queue: QueueLimits {
+                messages_max: 1,
+                bytes_max: 1,
+                in_flight_max: 1,
+                subscriptions_max: 1,
+                topic_alias_max: 0,
+            },
         };
         let session = Session::new(terms, limits, Tick(0));
-        Client::new(Identity::anonymous("c".into()), Protocol::V5, session, UnixNanos(1))
+        let key = SlotKey { index: 0, generation: 0 };
+        Client::new(key, Identity::anonymous("c".into()), Protocol::V5, session, UnixNanos(1))
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! The three tasks of a worker: its mailbox, the end of its turns, its clock.
 
-use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+};
 
 use ntex::time::Millis;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -38,6 +43,9 @@ fn supervise(worker: &Worker, what: &str, task: impl Future<Output = ()> + 'stat
         task.await;
     });
 }
+
+/// Retained messages that a tick looks at, to forget those that have expired.
+const RETAINED_SWEPT: usize = 10_000;
 
 /// Questions answered before the vehicles have their turn again: each asks the kernel for an
 /// address, so these take some 50 µs.
@@ -79,6 +87,7 @@ async fn end_turns(worker: Rc<Worker>) {
         .await;
         tokio::task::yield_now().await;
         worker.dirty.set(false);
+        worker.deliver();
         worker.intake.borrow_mut().flush();
     }
 }
@@ -96,7 +105,16 @@ impl Worker {
         match mail {
             Mail::Group(answer) => self.answered(answer),
             Mail::Questions(questions) => self.questions(questions),
-            Mail::TakenOver(key) => self.close(key, &Close::Reason(TAKEN_OVER), "taken-over"),
+            Mail::TakenOver(key, ended) => {
+                self.close(key, &Close::Reason(TAKEN_OVER), "taken-over");
+                // Whoever took it over may have gone meanwhile.
+                ended.send(()).unwrap_or_default();
+            }
+            Mail::Carried(mut carried) => self.take_in(&mut carried),
+            Mail::Passed(publishes) => {
+                publishes.into_iter().for_each(|(key, seq)| self.passed(key, seq));
+            }
+            Mail::QueueFull(key) => self.close_stalled(key),
             Mail::TooManySilent(key) => silent.push(key),
             Mail::Drain => self.drain(),
         }
@@ -136,6 +154,7 @@ impl Worker {
         let now = self.now.get().next();
         self.now.set(now);
         self.wall.set(self.shared.clock.wall());
+        self.monotonic.set(self.shared.clock.monotonic());
         let mut overdue = Vec::new();
         for (key, slot) in self.slots.borrow_mut().slab.iter_mut() {
             let Some(socket) = slot.socket.as_ref() else { continue };
@@ -153,8 +172,13 @@ impl Worker {
         for (key, close, cause) in overdue {
             self.close(key, &close, cause);
         }
+        self.stalled(now).into_iter().for_each(|key| self.close_stalled(key));
         self.release_held();
         self.close_silent();
+        self.hold_to_rules();
+        if self.number() == 0 {
+            self.tend_router();
+        }
         let metrics = &self.shared.metrics;
         metrics.mqtt_silent_connections.set(i64::try_from(self.shared.silent.count()).unwrap_or(0));
         metrics.mqtt_read_bytes.inc_by(self.read.take());
@@ -165,5 +189,26 @@ impl Worker {
                 metrics.mqtt_dropped_last_lines.get_or_create_owned(&label).inc_by(count);
             }
         }
+    }
+
+    /// Subscriptions are held to the access rules in force.
+    fn hold_to_rules(&self) {
+        let generation = self.shared.access.generation();
+        if self.rules_generation.replace(generation) != generation {
+            self.ask_rules_anew();
+        }
+    }
+
+    /// Forgets what has expired, and counts what all workers share.
+    fn tend_router(&self) {
+        let Shared { router, metrics, .. } = &*self.shared;
+        router.sweep_retained(RETAINED_SWEPT, self.monotonic());
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let (count, bytes) = router.retained_size();
+        metrics.mqtt_subscriptions.set(gauge(router.subscriptions()));
+        metrics.mqtt_retained_messages.set(gauge(count));
+        metrics.mqtt_retained_bytes.set(gauge(bytes));
+        metrics.mqtt_queued_bytes.set(gauge(self.shared.queued_bytes.load(Ordering::Relaxed)));
+        metrics.mqtt_queued_limit_bytes.set(gauge(self.limits().queue_memory_max));
     }
 }

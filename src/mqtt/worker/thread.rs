@@ -10,17 +10,21 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use ntex::task::LocalWaker;
 use ntex_io::{IoRef, types::PeerAddr};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender},
+    oneshot,
+};
 
 use super::{
     Workers,
+    deliver::Deliveries,
     mailbox::Mail,
     slot::{Client, Hold, Moment, Slab, Slot, SlotKey, Socket},
 };
@@ -32,13 +36,14 @@ use crate::{
     },
     mqtt::{
         clock::{TICK, Tick},
-        close::Close,
         connect::Announced,
+        options::QueueOverflow,
         registry::ClientRegistry,
+        router::Router,
         session::SessionLimits,
         vehicles::{NotKept, VehicleLimits},
     },
-    telemetry::{LogLimit, Metrics, ReasonLabel},
+    telemetry::{DeliveryLedger, LogLimit, Metrics, ReasonLabel},
     uplink::{Answer, Intake, IntakeParts},
 };
 
@@ -53,6 +58,11 @@ pub(in crate::mqtt) struct Limits {
     pub(in crate::mqtt) packet_bytes_max: usize,
     pub(in crate::mqtt) connect_ticks: u32,
     pub(in crate::mqtt) sessions_max: usize,
+    pub(in crate::mqtt) queue_overflow: QueueOverflow,
+    /// How long publishers wait for a subscriber that is full.
+    pub(in crate::mqtt) queue_stall_ticks: u32,
+    /// Bytes that may wait for subscribers, over all sessions.
+    pub(in crate::mqtt) queue_memory_max: usize,
 }
 
 /// What all workers share. Atomics, because each is one number with no other to agree with.
@@ -72,13 +82,14 @@ pub(in crate::mqtt) struct Shared {
     pub(in crate::mqtt) silent: SilentPeers<SessionId>,
     /// The way to other workers.
     pub(in crate::mqtt) workers: Arc<Workers>,
-    /// Connections that are open now.
+    /// Connections that are open now, or whose will is on its way.
     pub(in crate::mqtt) live: AtomicUsize,
     /// Identifiers given to clients that brought none.
     pub(in crate::mqtt) assigned: AtomicUsize,
-    /// Whether a will, or a retained message, has been logged already.
-    pub(in crate::mqtt) told_will: AtomicBool,
-    pub(in crate::mqtt) told_retain: AtomicBool,
+    /// Who gets what.
+    pub(in crate::mqtt) router: Router,
+    /// Bytes that wait for subscribers, over all sessions.
+    pub(in crate::mqtt) queued_bytes: AtomicUsize,
 }
 
 /// One worker's share.
@@ -88,6 +99,8 @@ pub(in crate::mqtt) struct Worker {
     number: u16,
     pub(in crate::mqtt) slots: RefCell<Slots>,
     pub(in crate::mqtt) intake: RefCell<Intake<SlotKey>>,
+    pub(super) deliveries: Deliveries,
+    pub(super) delivery_ledger: Arc<DeliveryLedger>,
     /// Something was taken in since the end of the last turn.
     pub(super) dirty: Cell<bool>,
     pub(super) flush: LocalWaker,
@@ -95,10 +108,16 @@ pub(in crate::mqtt) struct Worker {
     pub(super) now: Cell<Tick>,
     /// The time of day at that tick.
     pub(super) wall: Cell<UnixNanos>,
+    /// The monotonic clock at that tick.
+    pub(super) monotonic: Cell<Duration>,
+    /// The access rules that subscriptions were last held against.
+    pub(super) rules_generation: Cell<u64>,
     /// Last lines that were not kept since the last tick, in the order of [`NotKept::ALL`].
     pub(super) not_kept: Cell<[u64; NotKept::ALL.len()]>,
     /// For CONNECTs that are refused, and what is none.
     refusals: RefCell<LogLimit>,
+    /// For retained messages without room.
+    pub(super) retained_full: RefCell<LogLimit>,
     /// Bytes read and written since the last tick.
     pub(super) read: Cell<u64>,
     pub(super) written: Cell<u64>,
@@ -151,6 +170,11 @@ impl Worker {
         let worker = Rc::new(Self {
             number,
             wall: Cell::new(shared.clock.wall()),
+            monotonic: Cell::new(shared.clock.monotonic()),
+            rules_generation: Cell::new(shared.access.generation()),
+            deliveries: Deliveries::default(),
+            delivery_ledger: parts.metrics.ledgers().worker_deliveries(),
+            retained_full: RefCell::new(LogLimit::new(REFUSALS_LOGGED_EVERY)),
             not_kept: Cell::default(),
             shared,
             slots: RefCell::default(),
@@ -238,52 +262,36 @@ impl Worker {
         }
     }
 
-    /// A CONNECT was accepted: the client has its slot from now on.
-    pub(in crate::mqtt) fn connected(&self, key: SlotKey, client: Client) {
-        let mut slots = self.slots.borrow_mut();
-        // It may have been closed while it was greeted.
-        let Some(slot) = slots.get_mut(key) else { return };
-        let session = self.session_id(key);
-        if let Some(before) = self.shared.registry.take(&client.id, session) {
-            self.shared.workers.send(before, Mail::TakenOver);
+    /// A session takes its client identifier, and waits until whoever had it has ended, its will
+    /// published: what the new one does then comes later.
+    pub(in crate::mqtt) async fn take_over(&self, key: SlotKey, client_id: &Arc<str>) {
+        if let Some(before) = self.shared.registry.take(client_id, self.session_id(key)) {
+            let (ended, has_ended) = oneshot::channel();
+            self.shared.workers.send(before, |key| Mail::TakenOver(key, ended));
+            // A worker that has ended has no session left.
+            has_ended.await.unwrap_or_default();
         }
-        slot.client = Some(Box::new(client));
     }
 
-    /// A connection has ended. Its slot goes once no lane has an answer for it any more.
-    pub(in crate::mqtt) fn closed(&self, key: SlotKey, cause: &'static str) {
+    /// A CONNECT was accepted: the client has its slot from now on. False if it was closed while it
+    /// was greeted.
+    pub(in crate::mqtt) fn connected(&self, key: SlotKey, client: Client) -> bool {
         let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(key) else { return };
-        if slot.socket.take().is_none() {
-            return; // It was closed before its task noticed.
+        match slots.get_mut(key) {
+            Some(slot) if slot.socket.is_some() => {
+                slot.client = Some(Box::new(client));
+                true
+            }
+            _ => {
+                self.shared.registry.release(&client.id, self.session_id(key));
+                false
+            }
         }
-        let session = self.session_id(key);
-        let mut is_done = true;
-        if let Some(client) = slot.client.as_mut() {
-            self.shared.registry.release(&client.id, session);
-            client.leave(session, &self.shared.presence);
-            is_done = client.session.is_answered();
-        }
-        if is_done {
-            slots.slab.remove(key);
-        }
+    }
+
+    /// One connection less is open, with all that it left behind.
+    pub(super) fn left_open(&self) {
         self.shared.live.fetch_sub(1, Ordering::Relaxed);
-        self.shared.metrics.mqtt_open_sessions.dec();
-        self.closing(cause);
-    }
-
-    /// Ends a connection at once; its task notices later. What it took in is made durable and
-    /// counted all the same.
-    pub(super) fn close(&self, key: SlotKey, close: &Close, cause: &'static str) {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(key) else { return };
-        let Some(socket) = slot.socket.as_ref() else { return };
-        let version = slot.client.as_ref().map(|client| client.session.terms().version);
-        let words = close.words(version);
-        self.write(socket, words.as_ref());
-        socket.io.close();
-        drop(slots);
-        self.closed(key, cause);
     }
 
     /// Tells of a peer that gets no session, with a rate limit, because anybody can provoke it.
@@ -305,18 +313,6 @@ impl Worker {
     pub(in crate::mqtt) fn closing(&self, cause: &'static str) {
         let label = ReasonLabel { reason: cause };
         self.shared.metrics.mqtt_closed_connections.get_or_create_owned(&label).inc();
-    }
-
-    /// Counts something that is accepted and not served yet, and logs it the first time.
-    pub(in crate::mqtt) fn unserved(&self, feature: &'static str, told: &AtomicBool) {
-        let label = ReasonLabel { reason: feature };
-        self.shared.metrics.mqtt_unserved_features.get_or_create_owned(&label).inc();
-        if !told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                feature,
-                "accepted, but not served by this version; counted from now on"
-            );
-        }
     }
 
     /// Counts bytes that were read.
@@ -394,10 +390,7 @@ impl Worker {
             }
             match slot.socket.as_mut() {
                 Some(socket) => self.acknowledge(client, socket),
-                None if client.session.is_answered() => {
-                    slots.slab.remove(key);
-                }
-                None => {}
+                None => self.remove_if_done(key, &mut slots),
             }
         }
         drop(lines);
@@ -410,6 +403,11 @@ impl Worker {
             client.session.acknowledge(out);
             self.write(socket, out);
         });
+        self.after_acknowledging(client, socket);
+    }
+
+    /// Reads on if acknowledgements made room.
+    pub(super) fn after_acknowledging(&self, client: &Client, socket: &mut Socket) {
         if self.draining.get() {
             socket.resume.wake();
         }
@@ -427,10 +425,21 @@ impl Worker {
             return;
         }
         for key in std::mem::take(&mut slots.held) {
-            let socket = slots.get_mut(key).and_then(|slot| slot.socket.as_mut());
-            if let Some(socket) = socket.filter(|socket| socket.hold == Hold::NoRoom) {
-                socket.hold = Hold::Nothing;
-                socket.resume.wake();
+            let Some(slot) = slots.get_mut(key) else { continue };
+            match (slot.socket.as_mut(), slot.client.as_mut()) {
+                (Some(socket), _) if socket.hold == Hold::NoRoom => {
+                    socket.hold = Hold::Nothing;
+                    socket.resume.wake();
+                }
+                // Its connection has ended, and its will waits.
+                (None, Some(client)) => {
+                    if self.publish_will(key, client) {
+                        self.remove_if_done(key, &mut slots);
+                    } else {
+                        slots.hold(key);
+                    }
+                }
+                _ => {}
             }
         }
     }

@@ -35,9 +35,9 @@ impl Heard {
         let body = &packet[frame.header..frame.len];
         Ok(match frame.kind {
             ServerKind::ConnAck => Self::Connack(wire::read_connack(version, body)?),
-            ServerKind::PubAck => Self::Puback(wire::read_ack(version, body)?),
-            ServerKind::PubRec => Self::Pubrec(wire::read_ack(version, body)?),
-            ServerKind::PubComp => Self::Pubcomp(wire::read_ack(version, body)?),
+            ServerKind::PubAck => Self::Puback(wire::read_ack(version, AckKind::Ack, body)?),
+            ServerKind::PubRec => Self::Pubrec(wire::read_ack(version, AckKind::Rec, body)?),
+            ServerKind::PubComp => Self::Pubcomp(wire::read_ack(version, AckKind::Comp, body)?),
             ServerKind::PingResp => Self::Pingresp,
             ServerKind::Disconnect => {
                 Self::Disconnect { reason: body.first().copied().unwrap_or(0) }

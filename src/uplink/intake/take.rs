@@ -96,10 +96,10 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
     /// # Errors
     /// [`NoRoom`] if it became a dead letter, and dead letters that wait take their share of the
     /// memory already.
-    pub fn take(
+    pub fn take<R: Default>(
         &mut self,
         incoming: &Incoming<'_>,
-        memo: &mut TopicMemo,
+        memo: &mut TopicMemo<R>,
         owner: K,
         seq: u64,
     ) -> Result<Taken, NoRoom> {
@@ -148,7 +148,7 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
     }
 
     /// Counts the clear of a retained message: it is no measurement.
-    pub fn clear(&mut self, topic: &str, memo: &mut TopicMemo) -> Taken {
+    pub fn clear<R: Default>(&mut self, topic: &str, memo: &mut TopicMemo<R>) -> Taken {
         self.begin_turn();
         let is_mapped = !memo.find(topic, &self.current).plans().is_empty();
         self.pass(if is_mapped { MessageOutcome::Filtered } else { MessageOutcome::Unmapped })

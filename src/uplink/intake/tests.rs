@@ -116,7 +116,7 @@ fn rig(disk: &SimDisk, memory_max: usize) -> Rig {
     };
     let (to, answers) = unbounded_channel();
     let intake = parts.open(Arc::new(move |answer| drop(to.send(answer))));
-    let memo = TopicMemo::default();
+    let memo = TopicMemo::<()>::default();
     Rig { intake, memo, answers, memory, _parts: parts, metrics, plans }
 }
 

@@ -32,7 +32,7 @@ fn check(plans: &Plans, topic: &str, payload: &[u8], points: u32) {
 fn allocations(plans: &Plans, topic: &str, payload: &[u8], points: u32) -> u64 {
     let mut transcoder =
         Transcoder::new(crate::uplink::Limits::default(), ShardCount(NonZeroU16::MIN));
-    let (mut memo, mut lines) = (TopicMemo::default(), [EntryBuffer::new()]);
+    let (mut memo, mut lines) = (TopicMemo::<()>::default(), [EntryBuffer::new()]);
     let mut once = || {
         lines[0].clear();
         let message = Message { topic, payload, content_type: None, received_at: RECEIVED_AT };

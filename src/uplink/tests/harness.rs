@@ -117,7 +117,7 @@ impl Harness {
         let transcoded = self.transcoder.transcode(
             &self.plans,
             &message,
-            &mut TopicMemo::default(),
+            &mut TopicMemo::<()>::default(),
             &mut self.lines,
         );
         let items: u32 = self.lines.iter().map(|buffer| buffer.items).sum();

@@ -66,7 +66,7 @@ impl Set {
         let transcoded = self.transcoder.transcode(
             &self.plans,
             &message,
-            &mut TopicMemo::default(),
+            &mut TopicMemo::<()>::default(),
             &mut self.lines,
         );
         let lines = self.lines[0].payload().to_vec();

@@ -23,7 +23,7 @@ fn lines(plans: &Plans, topic: &str, payload: &[u8]) -> String {
     let mut transcoder = Transcoder::new(Limits::default(), ShardCount(NonZeroU16::MIN));
     let mut buffers = [EntryBuffer::new()];
     let message = Message { topic, payload, content_type: None, received_at: RECEIVED_AT };
-    transcoder.transcode(plans, &message, &mut TopicMemo::default(), &mut buffers);
+    transcoder.transcode(plans, &message, &mut TopicMemo::<()>::default(), &mut buffers);
     assert_eq!(transcoder.failures(), [], "{topic}");
     String::from_utf8(buffers[0].payload().to_vec()).unwrap()
 }

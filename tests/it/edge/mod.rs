@@ -3,4 +3,5 @@
 mod bounds;
 mod connect;
 mod publish;
+mod subscriptions;
 mod takeover;

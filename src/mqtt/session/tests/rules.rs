@@ -2,14 +2,14 @@
 
 use std::num::NonZeroU16;
 
-use super::*;
+use super::super::*;
 use crate::{
     mqtt::{
         clock::Tick,
         close::Close,
         wire::{Publish, Qos, Version, Violation, peek},
     },
-    uplink::MessageOutcome,
+    uplink::{MessageOutcome, Taken},
 };
 
 const LIMITS: SessionLimits = SessionLimits {
@@ -20,10 +20,20 @@ const LIMITS: SessionLimits = SessionLimits {
     topic_levels_max: 4,
     user_properties_max: 1,
     packet_ticks: 120,
+    queue: QueueLimits {
+        messages_max: 5,
+        bytes_max: 10_000,
+        in_flight_max: 3,
+        subscriptions_max: 2,
+        topic_alias_max: 1,
+    },
 };
 
+const TAKES: Takes =
+    Takes { receive_maximum: u16::MAX, packet_bytes_max: usize::MAX, topic_alias_max: 0 };
+
 fn fresh(version: Version) -> Session {
-    session_of(Terms { version, keep_alive: 10, asked_to_last: false })
+    session_of(Terms { version, keep_alive: 10, asked_to_last: false, takes: TAKES })
 }
 
 fn session_of(terms: Terms) -> Session {
@@ -38,7 +48,9 @@ fn publish(qos: Qos, id: u16) -> Publish<'static> {
         packet_id: NonZeroU16::new(id),
         topic_alias: None,
         content_type: None,
+        message_expiry: None,
         user_properties: 0,
+        properties: b"",
         payload: b"payload",
     }
 }
@@ -47,8 +59,12 @@ fn publish(qos: Qos, id: u16) -> Publish<'static> {
 fn take(session: &mut Session, publish: &Publish<'_>) -> u64 {
     assert_eq!(session.admit(*publish), Ok(Action::Take(*publish)));
     let seq = session.next_seq();
-    session.queue(publish, 1, MessageOutcome::Spooled);
+    session.queue(publish, held(1, MessageOutcome::Spooled));
     seq
+}
+
+fn held(waits: u8, outcome: MessageOutcome) -> Held {
+    Held::of(Taken { waits, outcome })
 }
 
 fn acknowledged(session: &mut Session) -> Vec<u8> {
@@ -79,7 +95,7 @@ fn a_message_with_points_and_a_dead_letter_waits_for_both() {
         session.admit(publish(Qos::AtLeastOnce, 7)),
         Ok(Action::Take(publish(Qos::AtLeastOnce, 7)))
     );
-    session.queue(&publish(Qos::AtLeastOnce, 7), 2, MessageOutcome::DeadLettered);
+    session.queue(&publish(Qos::AtLeastOnce, 7), held(2, MessageOutcome::DeadLettered));
     session.durable(0, 1, |outcome| finished.push(outcome));
     assert_eq!((acknowledged(&mut session), finished.len()), (vec![], 0));
     session.durable(0, 1, |outcome| finished.push(outcome));
@@ -113,7 +129,7 @@ fn a_refused_exchange_of_qos_2_frees_its_id_where_the_client_can_know() {
             session.admit(publish(Qos::ExactlyOnce, 7)),
             Ok(Action::Take(publish(Qos::ExactlyOnce, 7)))
         );
-        session.queue(&publish(Qos::ExactlyOnce, 7), 0, MessageOutcome::DeadLettered);
+        session.queue(&publish(Qos::ExactlyOnce, 7), held(0, MessageOutcome::DeadLettered));
         acknowledged(&mut session);
         let again = session.admit(publish(Qos::ExactlyOnce, 7));
         assert_eq!(
@@ -213,20 +229,25 @@ fn a_pubrel_of_nothing_is_answered_with_what_the_version_can_say() {
     };
     assert_eq!(answer(Version::V5, b"\x62\x02\x00\x07"), [0x70, 3, 0, 7, 0x92]);
     assert_eq!(answer(Version::V3, b"\x62\x02\x00\x07"), [0x70, 2, 0, 7]);
-    assert_eq!(answer(Version::V5, b"\x50\x02\x00\x07"), [0x62, 3, 0, 7, 0x92]);
+    assert_eq!(answer(Version::V5, b"\x50\x02\x00\x07"), [0x62, 2, 0, 7]);
     assert_eq!(answer(Version::V3, b"\x50\x02\x00\x07"), [0x62, 2, 0, 7]);
 }
 
-/// `m2-empty-payload`: a clear is no measurement; an empty payload that is not retained is one.
+/// What was published waits for its subscribers' workers as it waits for the disk.
 #[test]
-fn clearing_a_retained_message_is_told_apart_from_an_empty_measurement() {
-    let mut session = fresh(Version::V3);
-    let empty = Publish { payload: b"", ..publish(Qos::AtLeastOnce, 1) };
-    assert_eq!(session.admit(empty), Ok(Action::Take(empty)));
-    let clear = Publish { retain: true, ..empty };
-    assert_eq!(session.admit(clear), Ok(Action::Clear(clear)));
-    let retained = Publish { payload: b"x", ..clear };
-    assert_eq!(session.admit(retained), Ok(Action::Take(retained)));
+fn a_publish_waits_until_every_worker_has_brought_it_to_its_subscribers() {
+    let mut session = fresh(Version::V5);
+    let seq = session.next_seq();
+    let taken = Taken { waits: 1, outcome: MessageOutcome::Spooled };
+    session.queue(&publish(Qos::AtLeastOnce, 7), Held { passes: 2, ..Held::of(taken) });
+    session.durable(seq, 1, |_| ());
+    session.passed(seq);
+    assert_eq!(acknowledged(&mut session), Vec::<u8>::new());
+    session.passed(seq);
+    assert_eq!(acknowledged(&mut session), [0x40, 2, 0, 7]);
+    // Nothing takes it, and nobody subscribes.
+    session.queue(&publish(Qos::AtLeastOnce, 8), held(0, MessageOutcome::Unmapped));
+    assert_eq!(acknowledged(&mut session), [0x40, 3, 0, 8, 0x10]);
 }
 
 /// `m6-disconnect-expiry`: what counts is what the CONNECT asked for.
@@ -234,13 +255,13 @@ fn clearing_a_retained_message_is_told_apart_from_an_empty_measurement() {
 fn a_disconnect_may_raise_an_expiry_that_was_not_zero() {
     let goodbye = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x3c";
     let ends = |asked_to_last, packet: &[u8]| {
-        let terms = Terms { version: Version::V5, keep_alive: 0, asked_to_last };
+        let terms = Terms { version: Version::V5, keep_alive: 0, asked_to_last, takes: TAKES };
         on_packet(&mut session_of(terms), packet, &mut Vec::new()).map(|_| ())
     };
-    assert!(matches!(ends(true, goodbye), Err(Close::Goodbye)));
+    assert!(matches!(ends(true, goodbye), Err(Close::Goodbye { with_will: false })));
     assert!(matches!(ends(false, goodbye), Err(Close::Reason(0x82))));
     let zero = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x00";
-    assert!(matches!(ends(false, zero), Err(Close::Goodbye)));
+    assert!(matches!(ends(false, zero), Err(Close::Goodbye { with_will: false })));
 }
 
 /// `m5-keep-alive-in-a-packet`: bytes that come are a sign of life, for as long as a packet may

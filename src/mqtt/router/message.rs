@@ -1,0 +1,64 @@
+//! A message on its way to its receivers.
+
+use std::time::Duration;
+
+use crate::{
+    model::SessionId,
+    mqtt::wire::{Body, Qos},
+};
+
+/// A message, shared by all who get it.
+///
+/// Sketch of the memory: some 120 bytes, its topic, its properties and its payload, once for all
+/// receivers.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Message {
+    pub(in crate::mqtt) body: Body,
+    /// As it was published; a receiver gets at most this.
+    pub(in crate::mqtt) qos: Qos,
+    /// As it was published.
+    pub(in crate::mqtt) retain: bool,
+    /// How long it is good for.
+    pub(in crate::mqtt) expires: Option<Expiry>,
+    /// Who published it, for those who want no publishes of their own.
+    pub(in crate::mqtt) publisher: Option<SessionId>,
+    /// Its place among the retained messages; 0 if it is none.
+    pub(in crate::mqtt) retained_as: u64,
+}
+
+/// How long a message is good for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::mqtt) struct Expiry {
+    /// On the monotonic clock.
+    at: Duration,
+    /// As its publisher said.
+    seconds: u32,
+}
+
+impl Expiry {
+    /// From now on.
+    pub(in crate::mqtt) fn after(seconds: u32, now: Duration) -> Self {
+        Self { at: now + Duration::from_secs(seconds.into()), seconds }
+    }
+}
+
+impl Message {
+    /// Seconds that are left of it; none if it is good for ever. Rounded up, so that a message that
+    /// is passed on at once says what its publisher said; never more, though clocks are read once a
+    /// tick.
+    pub(in crate::mqtt) fn seconds_left(&self, now: Duration) -> Option<u32> {
+        let Expiry { at, seconds } = self.expires?;
+        let left = at.saturating_sub(now);
+        let rounded = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        Some(u32::try_from(rounded).map_or(seconds, |left| left.min(seconds)))
+    }
+
+    pub(in crate::mqtt) fn is_expired(&self, now: Duration) -> bool {
+        self.expires.is_some_and(|expiry| expiry.at <= now)
+    }
+
+    /// Bytes that it takes in memory.
+    pub(in crate::mqtt) fn memory(&self) -> usize {
+        size_of::<Self>() + 2 * size_of::<usize>() + self.body.len()
+    }
+}

@@ -1,0 +1,277 @@
+//! The subscriptions and retained messages of all workers, and who gets a topic.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    filter::Filter,
+    group::{Group, Load},
+    message::Message,
+    retained::{Retained, RetainedFull, RetainedLimits, RetainedScan},
+    tree::Tree,
+};
+use crate::{model::SessionId, mqtt::wire::Qos};
+
+/// A session's subscription, as the tree holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) struct Subscriber {
+    pub(in crate::mqtt) session: SessionId,
+    /// The highest that it wants.
+    pub(in crate::mqtt) qos: Qos,
+    /// Not its own publishes.
+    pub(in crate::mqtt) no_local: bool,
+    pub(in crate::mqtt) retain_as_published: bool,
+    /// The rules cover the filter, and not all that it matches: they are asked for each message.
+    pub(in crate::mqtt) is_asked: bool,
+    /// Its subscription identifier.
+    pub(in crate::mqtt) id: Option<NonZeroU32>,
+}
+
+/// The subscription identifiers that a delivery bears.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::mqtt) enum SubscriptionIds {
+    #[default]
+    None,
+    One([u32; 1]),
+    Many(Arc<[u32]>),
+}
+
+impl SubscriptionIds {
+    pub(in crate::mqtt) fn of(id: Option<NonZeroU32>) -> Self {
+        id.map_or(Self::None, |id| Self::One([id.get()]))
+    }
+
+    pub(in crate::mqtt) fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// A session that gets a message, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) struct Receiver {
+    pub(in crate::mqtt) session: SessionId,
+    pub(in crate::mqtt) qos: Qos,
+    /// No subscription of it that matches wants its own publishes.
+    pub(in crate::mqtt) no_local: bool,
+    pub(in crate::mqtt) retain_as_published: bool,
+    /// Whether the rules let it have this topic is asked for each message.
+    pub(in crate::mqtt) is_asked: bool,
+    pub(in crate::mqtt) ids: SubscriptionIds,
+}
+
+/// Who gets the messages of one topic.
+#[derive(Debug, Default)]
+pub(in crate::mqtt) struct Route {
+    /// Each session once, in their order, so that those of one worker lie together.
+    pub(in crate::mqtt) receivers: Vec<Receiver>,
+    /// One member of each gets it.
+    pub(in crate::mqtt) groups: Vec<Arc<Group>>,
+}
+
+impl Route {
+    pub(in crate::mqtt) fn is_empty(&self) -> bool {
+        self.receivers.is_empty() && self.groups.is_empty()
+    }
+
+    /// The receivers of one worker.
+    pub(in crate::mqtt) fn of_worker(&self, worker: u16) -> &[Receiver] {
+        let begin = self.receivers.partition_point(|one| one.session.worker < worker);
+        let rest = &self.receivers[begin..];
+        &rest[..rest.partition_point(|one| one.session.worker == worker)]
+    }
+}
+
+/// Subscriptions and retained messages, for all workers.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Router {
+    /// A lock, because every worker asks it, once a topic, and few change it.
+    tree: RwLock<Tree>,
+    /// Counts the changes of the tree: what was asked before the last one is asked anew.
+    generation: AtomicU64,
+    subscriptions: AtomicUsize,
+    retained: Retained,
+}
+
+impl Router {
+    pub(in crate::mqtt) fn new(retained: RetainedLimits) -> Self {
+        Self {
+            tree: RwLock::default(),
+            generation: AtomicU64::new(1),
+            subscriptions: AtomicUsize::new(0),
+            retained: Retained::new(retained),
+        }
+    }
+
+    /// Changes whenever a subscription does; never 0.
+    pub(in crate::mqtt) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// How many subscriptions there are.
+    pub(in crate::mqtt) fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::Relaxed)
+    }
+
+    /// A session subscribes, or changes a subscription of its; tells whether it is new.
+    pub(in crate::mqtt) fn subscribe(
+        &self,
+        filter: Filter<'_>,
+        subscriber: Subscriber,
+        load: &Arc<Load>,
+    ) -> bool {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = tree.insert(filter, subscriber, load);
+        // While the tree is locked: whoever sees the number sees the change.
+        self.generation.fetch_add(1, Ordering::Release);
+        if is_new {
+            self.subscriptions.fetch_add(1, Ordering::Relaxed);
+        }
+        is_new
+    }
+
+    /// A session unsubscribes; tells whether it had that subscription.
+    pub(in crate::mqtt) fn unsubscribe(&self, filter: Filter<'_>, session: SessionId) -> bool {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = tree.remove(filter, session);
+        if removed {
+            self.generation.fetch_add(1, Ordering::Release);
+            self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        }
+        removed
+    }
+
+    /// Who gets a topic, and at which generation.
+    pub(in crate::mqtt) fn route(&self, topic: &str) -> (Route, u64) {
+        let mut route = Route::default();
+        let mut found = Vec::new();
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.generation();
+        tree.find(topic, &mut found, &mut route.groups);
+        drop(tree);
+        route.receivers = merge(found);
+        (route, generation)
+    }
+
+    /// The place of a message that is about to be retained.
+    pub(in crate::mqtt) fn retained_number(&self) -> u64 {
+        self.retained.number()
+    }
+
+    /// Retains a message, or clears its topic.
+    pub(in crate::mqtt) fn retain(&self, message: &Arc<Message>) -> Result<(), RetainedFull> {
+        self.retained.set(message)
+    }
+
+    /// What is retained for a subscription that has just been made.
+    pub(in crate::mqtt) fn retained_for(
+        &self,
+        filter: Filter<'_>,
+        qos: Qos,
+        ids: SubscriptionIds,
+    ) -> RetainedScan {
+        self.retained.begin(filter, qos, ids)
+    }
+
+    /// A piece of it; tells whether it was the last.
+    pub(in crate::mqtt) fn scan_retained(
+        &self,
+        scan: &mut RetainedScan,
+        steps: usize,
+        now: Duration,
+        found: &mut Vec<Arc<Message>>,
+    ) -> bool {
+        self.retained.scan(scan, steps, now, found)
+    }
+
+    /// Forgets retained messages that have expired, a piece at a time.
+    pub(in crate::mqtt) fn sweep_retained(&self, steps: usize, now: Duration) {
+        self.retained.sweep(steps, now);
+    }
+
+    /// Retained messages, and the bytes that they take.
+    pub(in crate::mqtt) fn retained_size(&self) -> (usize, usize) {
+        self.retained.size()
+    }
+}
+
+/// One receiver a session (RT-1), in their order.
+fn merge(mut found: Vec<Subscriber>) -> Vec<Receiver> {
+    found.sort_unstable_by_key(|one| one.session);
+    let mut receivers: Vec<Receiver> = Vec::with_capacity(found.len());
+    for same in found.chunk_by(|one, other| one.session == other.session) {
+        let ids: Vec<u32> = same.iter().filter_map(|one| Some(one.id?.get())).collect();
+        let ids = match *ids.as_slice() {
+            [] => SubscriptionIds::None,
+            [one] => SubscriptionIds::One([one]),
+            _ => SubscriptionIds::Many(ids.into()),
+        };
+        let qos = same.iter().map(|one| one.qos).max().unwrap_or(Qos::AtMostOnce);
+        receivers.push(Receiver {
+            session: same[0].session,
+            qos,
+            no_local: same.iter().all(|one| one.no_local),
+            retain_as_published: same.iter().any(|one| one.retain_as_published),
+            is_asked: same.iter().all(|one| one.is_asked),
+            ids,
+        });
+    }
+    receivers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: RetainedLimits = RetainedLimits { count_max: 10, bytes_max: 10_000 };
+
+    fn subscribe(router: &Router, filter: &str, worker: u16, number: u64, qos: Qos, id: u32) {
+        let subscriber = Subscriber {
+            session: SessionId { worker, number },
+            qos,
+            no_local: id == 1,
+            retain_as_published: id == 2,
+            is_asked: false,
+            id: NonZeroU32::new(id),
+        };
+        router.subscribe(Filter::read(filter).expect("well formed"), subscriber, &Arc::default());
+    }
+
+    #[test]
+    fn overlapping_subscriptions_give_one_delivery_with_all_that_they_say() {
+        let router = Router::new(LIMITS);
+        subscribe(&router, "a/+", 1, 5, Qos::AtMostOnce, 1);
+        subscribe(&router, "a/#", 1, 5, Qos::ExactlyOnce, 2);
+        subscribe(&router, "#", 1, 5, Qos::AtLeastOnce, 0);
+        subscribe(&router, "a/b", 0, 7, Qos::AtLeastOnce, 0);
+        subscribe(&router, "$share/g/a/b", 1, 5, Qos::AtLeastOnce, 0);
+        let (route, generation) = router.route("a/b");
+        assert_eq!((route.receivers.len(), route.groups.len()), (2, 1));
+        assert_eq!(generation, router.generation());
+        let one = &route.of_worker(1)[0];
+        assert_eq!(
+            (one.qos, one.no_local, one.retain_as_published),
+            (Qos::ExactlyOnce, false, true)
+        );
+        let mut ids = one.ids.as_slice().to_vec();
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 2]);
+        assert_eq!(route.of_worker(0).len(), 1);
+        assert!(route.of_worker(2).is_empty());
+        assert_eq!(router.subscriptions(), 5);
+        let session = SessionId { worker: 1, number: 5 };
+        assert!(router.unsubscribe(Filter::read("#").expect("well formed"), session));
+        assert!(!router.unsubscribe(Filter::read("#").expect("well formed"), session));
+        assert_ne!(router.generation(), generation);
+        assert!(router.route("b").0.is_empty());
+    }
+}

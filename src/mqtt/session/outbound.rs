@@ -1,0 +1,438 @@
+//! What one session is to get: its subscriptions, its queue, and what it has not acknowledged.
+//!
+//! Messages above QoS 0 have numbers, in the order in which they came; a packet identifier is its
+//! message's number modulo 65,535, plus 1. So an identifier needs no table, a resend bears the same
+//! one, and one that is held is never given to another message, because at most 65,535 numbers are
+//! under way at once (OU-2).
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    num::NonZeroU16,
+    sync::Arc,
+    time::Duration,
+};
+
+use super::delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes};
+use crate::mqtt::{
+    router::{Filter, Load, RetainedScan},
+    wire::{AckKind, Outgoing, Qos, Version, Violation, write_ack},
+};
+
+/// How far a message above QoS 0 is.
+#[derive(Clone, Debug)]
+enum Entry {
+    /// Not sent yet.
+    Waiting(Delivery),
+    /// Sent, and not acknowledged.
+    Sent(Delivery),
+    /// Its PUBREC came and its PUBREL was sent.
+    Released,
+    /// Done with, and behind one that is not.
+    Done,
+}
+
+/// The outbound side of one session; there from its first subscription on.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Outbound {
+    version: Version,
+    takes: Takes,
+    limits: QueueLimits,
+    /// Bounded by [`QueueLimits::subscriptions_max`].
+    subscriptions: BTreeMap<Box<str>, Subscription>,
+    /// Above QoS 0, in the order in which they came.
+    entries: VecDeque<Entry>,
+    /// The number of `entries[0]`.
+    first: u64,
+    /// How many of `entries`, from the first on, have been sent.
+    sent: usize,
+    /// Of those, how many are under way.
+    in_flight: usize,
+    /// Entries that are not done.
+    open: usize,
+    /// At QoS 0, for the end of the turn or for a socket that has no room.
+    unasked: VecDeque<Delivery>,
+    /// What waits takes of memory.
+    bytes: usize,
+    /// Retained messages that subscriptions still bring.
+    pub(in crate::mqtt) scans: VecDeque<RetainedScan>,
+    /// Topics that have an alias towards the client, in the aliases' order.
+    aliases: Vec<Box<str>>,
+    /// Shared with the groups that it is a member of.
+    load: Arc<Load>,
+    outcomes: Outcomes,
+}
+
+/// Numbers that are under way at once: one less than there are identifiers.
+const WINDOW_MAX: usize = 65_534;
+
+impl Outbound {
+    pub(in crate::mqtt) fn new(version: Version, takes: Takes, limits: QueueLimits) -> Self {
+        Self {
+            version,
+            takes,
+            limits,
+            subscriptions: BTreeMap::new(),
+            entries: VecDeque::new(),
+            first: 0,
+            sent: 0,
+            in_flight: 0,
+            open: 0,
+            unasked: VecDeque::new(),
+            bytes: 0,
+            scans: VecDeque::new(),
+            aliases: Vec::new(),
+            load: Arc::default(),
+            outcomes: Outcomes::default(),
+        }
+    }
+
+    /// Whether one more subscription, or this one anew, is within the bound.
+    pub(in crate::mqtt) fn may_subscribe(&self, filter: &str) -> bool {
+        self.subscriptions.len() < self.limits.subscriptions_max
+            || self.subscriptions.contains_key(filter)
+    }
+
+    /// Keeps a subscription; gives the one that it replaces.
+    pub(in crate::mqtt) fn subscribed(
+        &mut self,
+        filter: &str,
+        subscription: Subscription,
+    ) -> Option<Subscription> {
+        if let Some(known) = self.subscriptions.get_mut(filter) {
+            return Some(std::mem::replace(known, subscription));
+        }
+        self.subscriptions.insert(filter.into(), subscription)
+    }
+
+    /// Forgets a subscription; tells whether there was one.
+    pub(in crate::mqtt) fn unsubscribed(&mut self, filter: &str) -> bool {
+        self.subscriptions.remove(filter).is_some()
+    }
+
+    pub(in crate::mqtt) fn subscriptions(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (&str, &Subscription)> {
+        self.subscriptions.iter().map(|(filter, subscription)| (&**filter, subscription))
+    }
+
+    pub(in crate::mqtt) fn load(&self) -> &Arc<Load> {
+        &self.load
+    }
+
+    /// Messages that wait or are under way.
+    pub(in crate::mqtt) fn len(&self) -> usize {
+        self.open + self.unasked.len()
+    }
+
+    /// Messages that are under way.
+    pub(in crate::mqtt) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Bytes that they take.
+    pub(in crate::mqtt) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there is room for one more, where memory for all sessions is short or not.
+    pub(in crate::mqtt) fn has_room(&self, is_short: bool) -> bool {
+        let waits = self.open - self.in_flight + self.unasked.len();
+        self.len() < self.limits.messages_max
+            && self.bytes < self.limits.bytes_max
+            && (!is_short || waits == 0)
+    }
+
+    /// Queues a message; the bounds are the caller's to ask for.
+    pub(in crate::mqtt) fn push(&mut self, delivery: Delivery) {
+        self.bytes += delivery.memory();
+        if delivery.qos == Qos::AtMostOnce {
+            self.unasked.push_back(delivery);
+        } else {
+            self.entries.push_back(Entry::Waiting(delivery));
+            self.open += 1;
+        }
+        self.weigh();
+    }
+
+    /// Gives up what has not been sent on topics that it may not have any more.
+    pub(in crate::mqtt) fn retain(&mut self, may_have: impl Fn(&str) -> bool) {
+        for place in self.sent..self.entries.len() {
+            if let Entry::Waiting(delivery) = &self.entries[place]
+                && !may_have(delivery.message.body.topic())
+            {
+                self.done(place);
+                self.outcomes.forbidden += 1;
+            }
+        }
+        for delivery in std::mem::take(&mut self.unasked) {
+            if may_have(delivery.message.body.topic()) {
+                self.unasked.push_back(delivery);
+            } else {
+                self.bytes -= delivery.memory();
+                self.outcomes.forbidden += 1;
+            }
+        }
+        self.weigh();
+    }
+
+    /// Gives up the oldest message that has not been sent; tells whether there was one.
+    pub(in crate::mqtt) fn drop_oldest(&mut self) -> bool {
+        let waiting = (self.sent..self.entries.len())
+            .find(|&place| matches!(self.entries[place], Entry::Waiting(_)));
+        let Some(place) = waiting else { return false };
+        self.done(place);
+        self.outcomes.overtaken += 1;
+        true
+    }
+
+    /// Appends what may be sent now, until `out` is `room` bytes long or longer.
+    pub(in crate::mqtt) fn fill(&mut self, out: &mut Vec<u8>, room: usize, now: Duration) {
+        while out.len() < room
+            && let Some(delivery) = self.unasked.pop_front()
+        {
+            self.bytes -= delivery.memory();
+            if self.write(&delivery, None, out, now) {
+                self.outcomes.delivered += 1;
+            }
+        }
+        let window = self.window();
+        while out.len() < room && self.in_flight < window && self.sent < WINDOW_MAX {
+            let Some(entry) = self.entries.get_mut(self.sent) else { break };
+            let Entry::Waiting(delivery) = std::mem::replace(entry, Entry::Done) else {
+                self.sent += 1; // Given up while it waited.
+                continue;
+            };
+            let id = self.id(self.sent);
+            if self.write(&delivery, Some(id), out, now) {
+                self.entries[self.sent] = Entry::Sent(delivery);
+                self.in_flight += 1;
+            } else {
+                self.bytes -= delivery.memory();
+                self.open -= 1;
+            }
+            self.sent += 1;
+        }
+        self.forget_done();
+        self.weigh();
+    }
+
+    /// Whether something could be sent that was not.
+    pub(in crate::mqtt) fn can_send(&self) -> bool {
+        !self.unasked.is_empty()
+            || (self.sent < self.entries.len()
+                && self.in_flight < self.window()
+                && self.sent < WINDOW_MAX)
+    }
+
+    fn window(&self) -> usize {
+        self.takes.receive_maximum.min(self.limits.in_flight_max).into()
+    }
+
+    /// Writes one PUBLISH, unless it has expired or is larger than the client takes.
+    fn write(
+        &mut self,
+        delivery: &Delivery,
+        id: Option<NonZeroU16>,
+        out: &mut Vec<u8>,
+        now: Duration,
+    ) -> bool {
+        let message = &delivery.message;
+        if message.is_expired(now) {
+            self.outcomes.expired += 1;
+            return false;
+        }
+        let mut outgoing = Outgoing {
+            version: self.version,
+            qos: delivery.qos,
+            retain: delivery.retain,
+            duplicate: false,
+            packet_id: id,
+            message_expiry: message.seconds_left(now),
+            subscription_ids: delivery.ids.as_slice(),
+            alias: None,
+            body: &message.body,
+        };
+        if outgoing.len_max() > self.takes.packet_bytes_max {
+            // Nearly too large: measured, and without an alias, which the client may forget.
+            let begin = out.len();
+            outgoing.write(out);
+            if out.len() - begin <= self.takes.packet_bytes_max {
+                return true;
+            }
+            out.truncate(begin);
+            self.outcomes.too_large += 1;
+            return false; // [MQTT-3.1.2-25]
+        }
+        outgoing.alias = self.alias(message.body.topic());
+        outgoing.write(out);
+        true
+    }
+
+    /// The alias of a topic towards this client, and whether it knows it already. The first topics
+    /// get the aliases there are: a client that listens to more has the rest in full.
+    fn alias(&mut self, topic: &str) -> Option<(u16, bool)> {
+        let most = self.takes.topic_alias_max.min(self.limits.topic_alias_max);
+        if most == 0 || self.version == Version::V3 {
+            return None;
+        }
+        let known = self.aliases.iter().position(|known| **known == *topic);
+        let number = |place: usize| u16::try_from(place + 1).expect("at most the maximum");
+        match known {
+            Some(place) => Some((number(place), true)),
+            None if self.aliases.len() < most.into() => {
+                self.aliases.push(topic.into());
+                Some((number(self.aliases.len() - 1), false))
+            }
+            None => None,
+        }
+    }
+
+    /// A PUBACK came.
+    ///
+    /// # Errors
+    /// It answers a message of QoS 2 ([MQTT-4.3.3-1]).
+    pub(super) fn on_puback(&mut self, id: NonZeroU16, reason: u8) -> Result<(), Violation> {
+        let Some(place) = self.place(id) else { return Ok(()) };
+        match &self.entries[place] {
+            Entry::Sent(delivery) if delivery.qos == Qos::AtLeastOnce => {
+                self.answered(place, reason);
+                Ok(())
+            }
+            Entry::Sent(_) | Entry::Released => Err(Violation::Protocol),
+            Entry::Waiting(_) | Entry::Done => Ok(()),
+        }
+    }
+
+    /// A PUBREC came: appends the PUBREL.
+    ///
+    /// # Errors
+    /// It answers a message of QoS 1 ([MQTT-4.3.2-1]).
+    pub(super) fn on_pubrec(
+        &mut self,
+        id: NonZeroU16,
+        reason: u8,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Violation> {
+        if let Some(place) = self.place(id) {
+            match &self.entries[place] {
+                Entry::Sent(delivery) if delivery.qos == Qos::ExactlyOnce => {
+                    if reason >= 0x80 {
+                        self.answered(place, reason); // [MQTT-4.3.3-10]: the exchange is over.
+                        return Ok(());
+                    }
+                    self.bytes -= delivery.memory();
+                    self.entries[place] = Entry::Released;
+                }
+                Entry::Sent(_) => return Err(Violation::Protocol),
+                Entry::Waiting(_) | Entry::Released | Entry::Done => {}
+            }
+        }
+        // What was never sent is released all the same, so that a client that remembers it from
+        // elsewhere comes to an end with it.
+        if reason < 0x80 {
+            write_ack(out, self.version, AckKind::Rel, id, 0);
+        }
+        Ok(())
+    }
+
+    /// A PUBCOMP came.
+    ///
+    /// # Errors
+    /// It answers a message that was not released.
+    pub(super) fn on_pubcomp(&mut self, id: NonZeroU16) -> Result<(), Violation> {
+        let Some(place) = self.place(id) else { return Ok(()) };
+        match self.entries[place] {
+            Entry::Released => {
+                self.answered(place, 0);
+                Ok(())
+            }
+            Entry::Sent(_) => Err(Violation::Protocol),
+            Entry::Waiting(_) | Entry::Done => Ok(()),
+        }
+    }
+
+    /// A message that was sent is done with.
+    fn answered(&mut self, place: usize, reason: u8) {
+        if reason >= 0x80 {
+            self.outcomes.refused += 1;
+        } else {
+            self.outcomes.delivered += 1;
+        }
+        self.in_flight -= 1;
+        self.done(place);
+        self.forget_done();
+        self.weigh();
+    }
+
+    fn done(&mut self, place: usize) {
+        if let Entry::Waiting(delivery) | Entry::Sent(delivery) =
+            std::mem::replace(&mut self.entries[place], Entry::Done)
+        {
+            self.bytes -= delivery.memory();
+        }
+        self.open -= 1;
+    }
+
+    fn forget_done(&mut self) {
+        while self.sent > 0 && matches!(self.entries.front(), Some(Entry::Done)) {
+            self.entries.pop_front();
+            self.first += 1;
+            self.sent -= 1;
+        }
+        // A burst's memory is given back once it is over.
+        if self.entries.is_empty() && self.entries.capacity() > KEPT {
+            self.entries = VecDeque::new();
+        }
+        if self.unasked.is_empty() && self.unasked.capacity() > KEPT {
+            self.unasked = VecDeque::new();
+        }
+    }
+
+    fn weigh(&self) {
+        self.load.set(self.open - self.in_flight + self.unasked.len());
+    }
+
+    /// The identifier of the message at a place.
+    fn id(&self, place: usize) -> NonZeroU16 {
+        let number = (self.first + place as u64) % IDS;
+        let id = u16::try_from(number + 1).expect("at most 65,535");
+        NonZeroU16::new(id).expect("at least 1")
+    }
+
+    /// Where the message with an identifier is, among those that were sent.
+    fn place(&self, id: NonZeroU16) -> Option<usize> {
+        let number = u64::from(id.get()) - 1;
+        let ahead = (number + IDS - self.first % IDS) % IDS;
+        usize::try_from(ahead).ok().filter(|place| *place < self.sent)
+    }
+
+    /// What became of deliveries since it was last asked.
+    pub(in crate::mqtt) fn outcomes(&mut self) -> Outcomes {
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// The session has ended: what is left of its shared subscriptions, for other members. A
+    /// message of QoS 2 that was sent must not go to another ([MQTT-4.8.2-5]).
+    pub(in crate::mqtt) fn left_to_others(&mut self) -> Vec<Delivery> {
+        self.load.away();
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        let queued = entries.filter_map(|entry| match entry {
+            Entry::Waiting(delivery) => Some(delivery),
+            Entry::Sent(delivery) if delivery.qos == Qos::AtLeastOnce => Some(delivery),
+            Entry::Sent(_) | Entry::Released | Entry::Done => None,
+        });
+        let unasked = std::mem::take(&mut self.unasked);
+        queued.chain(unasked).filter(|delivery| delivery.group.is_some()).collect()
+    }
+
+    /// Filters that the router knows of this session.
+    pub(in crate::mqtt) fn filters(&self) -> impl Iterator<Item = Filter<'_>> {
+        self.subscriptions.keys().filter_map(|filter| Filter::read(filter).ok())
+    }
+}
+
+/// Places of a queue that stay allocated when it is empty.
+const KEPT: usize = 64;
+
+/// Packet identifiers: 1 to 65,535.
+const IDS: u64 = 65_535;

@@ -1,0 +1,200 @@
+//! Publishes between their arrival and their acknowledgement.
+
+use std::num::NonZeroU16;
+
+use super::rules::Session;
+use crate::{
+    mqtt::wire::{AckKind, Publish, Qos, Version, write_ack},
+    uplink::{MessageOutcome, Taken},
+};
+
+/// What a publish waits for before it is acknowledged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) struct Held {
+    /// Lanes (or the dead-letter log) that have to make it durable.
+    pub(in crate::mqtt) waits: u8,
+    /// Workers that have to bring it to their subscribers.
+    pub(in crate::mqtt) passes: u16,
+    pub(in crate::mqtt) outcome: MessageOutcome,
+    /// Its reason code in 5.0.
+    pub(in crate::mqtt) reason: u8,
+}
+
+impl Held {
+    /// Of a message that nobody but the uplink had a look at: `0x10` if it took nothing of it.
+    pub(in crate::mqtt) fn of(taken: Taken) -> Self {
+        let Taken { waits, outcome } = taken;
+        Self { waits, passes: 0, outcome, reason: reason(outcome) }
+    }
+}
+
+/// How far the exchange of a QoS 2 publish is, before its PUBREL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// Its PUBREC waits for the disk.
+    Waiting,
+    /// Its PUBREC has left.
+    Acknowledged,
+    /// It was sent again, and one more PUBREC waits for its turn: however often it is sent until
+    /// then, there is one.
+    Repeating,
+}
+
+/// One publish between its arrival and its acknowledgement.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// `None` for QoS 0, which nobody waits for.
+    packet_id: Option<NonZeroU16>,
+    exactly_once: bool,
+    held: Held,
+    bytes: u32,
+}
+
+impl Pending {
+    fn is_due(&self) -> bool {
+        self.held.waits == 0 && self.held.passes == 0
+    }
+}
+
+impl Session {
+    /// The number that the next queued publish gets.
+    pub(in crate::mqtt) fn next_seq(&self) -> u64 {
+        self.first_seq + self.pending.len() as u64
+    }
+
+    /// Remembers a publish until it may be acknowledged.
+    pub(in crate::mqtt) fn queue(&mut self, publish: &Publish<'_>, held: Held) {
+        let bytes = u32::try_from(publish.payload.len() + publish.topic.len()).unwrap_or(u32::MAX);
+        match (publish.packet_id, publish.qos) {
+            (Some(id), Qos::ExactlyOnce) => {
+                self.unreleased.insert(id, Received::Waiting);
+            }
+            (Some(_), _) => self.pending_once += 1,
+            (None, _) => self.pending_unasked += 1,
+        }
+        self.pending_bytes += bytes as usize;
+        self.unanswered += usize::from(held.waits);
+        self.pending.push_back(Pending {
+            packet_id: publish.packet_id,
+            exactly_once: publish.qos == Qos::ExactlyOnce,
+            held,
+            bytes,
+        });
+    }
+
+    /// One thing that `count` publishes from number `first` on waited for is durable now.
+    /// Calls `finished` for each that waits for nothing more.
+    pub(in crate::mqtt) fn durable(
+        &mut self,
+        first: u64,
+        count: u32,
+        mut finished: impl FnMut(MessageOutcome),
+    ) {
+        self.unanswered -= count as usize;
+        let start = usize::try_from(first - self.first_seq).expect("MQ-2: numbers only grow");
+        for Pending { held, .. } in self.pending.range_mut(start..start + count as usize) {
+            debug_assert!(held.waits > 0, "UP-1: answered more often than it waited");
+            held.waits -= 1;
+            if held.waits == 0 {
+                finished(held.outcome);
+            }
+        }
+    }
+
+    /// A worker has brought a publish to its subscribers, or they need not be waited for.
+    pub(in crate::mqtt) fn passed(&mut self, seq: u64) {
+        let place = usize::try_from(seq - self.first_seq).expect("MQ-2: numbers only grow");
+        if let Some(Pending { held, .. }) = self.pending.get_mut(place) {
+            debug_assert!(held.passes > 0, "passed more often than it was brought");
+            held.passes -= 1;
+        }
+    }
+
+    /// What `count` publishes waited for will never be durable: they are never acknowledged (UP-2).
+    pub(in crate::mqtt) fn lost(&mut self, count: u32) {
+        self.unanswered -= count as usize;
+    }
+
+    /// Whether no lane has an answer for it any more.
+    pub(in crate::mqtt) fn is_answered(&self) -> bool {
+        self.unanswered == 0
+    }
+
+    /// Whether the next acknowledgement that may leave is a PUBREC.
+    pub(in crate::mqtt) fn is_receipt_due(&self) -> bool {
+        self.pending.front().is_some_and(|pending| pending.is_due() && pending.exactly_once)
+    }
+
+    /// Appends the acknowledgements that may leave now (UP-1, MQ-1).
+    pub(in crate::mqtt) fn acknowledge(&mut self, out: &mut Vec<u8>) {
+        while self.pending.front().is_some_and(Pending::is_due) {
+            let Some(pending) = self.pending.pop_front() else { break };
+            self.first_seq += 1;
+            self.pending_bytes -= pending.bytes as usize;
+            let Some(id) = pending.packet_id else {
+                self.pending_unasked -= 1;
+                continue;
+            };
+            let (version, reason) = (self.terms.version, pending.held.reason);
+            if pending.exactly_once {
+                write_ack(out, version, AckKind::Rec, id, reason);
+                if version == Version::V5 && reason >= 0x80 {
+                    self.unreleased.remove(&id); // The exchange ends here, the id is free.
+                } else if let Some(received) = self.unreleased.get_mut(&id) {
+                    *received = Received::Acknowledged;
+                }
+            } else {
+                self.pending_once -= 1;
+                write_ack(out, version, AckKind::Ack, id, reason);
+            }
+        }
+    }
+
+    /// A PUBREL came: the exchange ends, the id is free. One that is not held is not found, which
+    /// 5.0 has a word for (3.7.2.1); in 3.1.1, after a lost PUBCOMP, the vehicle can only ask
+    /// again.
+    pub(super) fn release(&mut self, id: NonZeroU16, out: &mut Vec<u8>) {
+        let reason = if self.unreleased.remove(&id).is_some() { 0 } else { PACKET_ID_NOT_FOUND };
+        write_ack(out, self.terms.version, AckKind::Comp, id, reason);
+    }
+
+    /// Whether reading stops until something is acknowledged.
+    pub(in crate::mqtt) fn is_full(&self) -> bool {
+        let waiting = match self.terms.version {
+            Version::V3 => self.pending.len(),
+            // What a 5.0 vehicle may leave unacknowledged it was told; it is held to that (MQ-3)
+            // and its pings are answered meanwhile.
+            Version::V5 => self.pending_unasked,
+        };
+        waiting >= self.limits.receive_maximum.into()
+            || self.pending_bytes >= self.limits.session_bytes_max
+    }
+
+    /// Whether anything waits for its acknowledgement (or, at QoS 0, for the disk).
+    pub(in crate::mqtt) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Queues a stand-in that waits for nothing, so that the repeated PUBREC leaves in its turn.
+    pub(super) fn repeat(&mut self, id: NonZeroU16) {
+        self.pending.push_back(Pending {
+            packet_id: Some(id),
+            exactly_once: true,
+            held: Held { waits: 0, passes: 0, outcome: MessageOutcome::Spooled, reason: 0 },
+            bytes: 0,
+        });
+    }
+}
+
+/// Packet identifier not found.
+const PACKET_ID_NOT_FOUND: u8 = 0x92;
+
+/// The reason code with which a publish is acknowledged.
+fn reason(outcome: MessageOutcome) -> u8 {
+    match outcome {
+        MessageOutcome::Spooled | MessageOutcome::Filtered => 0x00,
+        MessageOutcome::Unmapped => 0x10,
+        MessageOutcome::Refused => 0x87,
+        MessageOutcome::DeadLettered => 0x99,
+    }
+}

@@ -1,0 +1,4 @@
+//! The session's rules, without sockets.
+
+mod outbound;
+mod rules;

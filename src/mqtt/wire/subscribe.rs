@@ -1,0 +1,210 @@
+//! SUBSCRIBE, UNSUBSCRIBE and their answers.
+
+use std::num::NonZeroU16;
+
+use super::{
+    Qos, Version, Violation,
+    frame::write_header,
+    properties::{Packet, check_properties},
+    text::{read_string, read_u16},
+};
+
+/// How a client wants what a filter matches (5.0, 3.8.3.1); 3.1.1 has only the QoS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SubscribeOptions {
+    /// The highest QoS that it is sent with.
+    pub(crate) qos: Qos,
+    /// Not its own publishes.
+    pub(crate) no_local: bool,
+    /// With the retain flag of the publisher.
+    pub(crate) retain_as_published: bool,
+    pub(crate) retain_handling: RetainHandling,
+}
+
+/// Which retained messages a subscription brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetainHandling {
+    Always,
+    IfNew,
+    Never,
+}
+
+/// A SUBSCRIBE, borrowed from the read buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Subscribe<'a> {
+    pub(crate) packet_id: NonZeroU16,
+    pub(crate) id: Option<u32>,
+    /// At least one.
+    pub(crate) filters: Vec<(&'a str, SubscribeOptions)>,
+}
+
+/// An UNSUBSCRIBE, borrowed from the read buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unsubscribe<'a> {
+    pub(crate) packet_id: NonZeroU16,
+    /// At least one.
+    pub(crate) filters: Vec<&'a str>,
+}
+
+/// Reads the body of a SUBSCRIBE; its filters are texts that are not empty, and nothing more is
+/// known of them.
+pub(crate) fn read_subscribe(version: Version, body: &[u8]) -> Result<Subscribe<'_>, Violation> {
+    let (packet_id, id, mut rest) = read_front(version, body, Packet::Subscribe)?;
+    let mut filters = Vec::new();
+    while !rest.is_empty() {
+        let filter = read_filter(&mut rest)?;
+        let (&bits, after) = rest.split_first().ok_or(Violation::Malformed)?;
+        rest = after;
+        filters.push((filter, options(version, bits)?));
+    }
+    // [MQTT-3.8.3-3] of 3.1.1, [MQTT-3.8.3-2] of 5.0
+    if filters.is_empty() {
+        return Err(Violation::Malformed);
+    }
+    Ok(Subscribe { packet_id, id, filters })
+}
+
+/// Reads the body of an UNSUBSCRIBE.
+pub(crate) fn read_unsubscribe(
+    version: Version,
+    body: &[u8],
+) -> Result<Unsubscribe<'_>, Violation> {
+    let (packet_id, _, mut rest) = read_front(version, body, Packet::Unsubscribe)?;
+    let mut filters = Vec::new();
+    while !rest.is_empty() {
+        filters.push(read_filter(&mut rest)?);
+    }
+    // [MQTT-3.10.3-2]
+    if filters.is_empty() {
+        return Err(Violation::Malformed);
+    }
+    Ok(Unsubscribe { packet_id, filters })
+}
+
+/// Packet identifier, subscription identifier, and the filters.
+fn read_front(
+    version: Version,
+    body: &[u8],
+    packet: Packet,
+) -> Result<(NonZeroU16, Option<u32>, &[u8]), Violation> {
+    let mut rest = body;
+    // [MQTT-2.3.1-1] of 3.1.1, [MQTT-2.2.1-3] of 5.0
+    let packet_id = NonZeroU16::new(read_u16(&mut rest)?).ok_or(Violation::Malformed)?;
+    let properties = match version {
+        Version::V3 => super::properties::Read::default(),
+        Version::V5 => check_properties(&mut rest, packet)?,
+    };
+    Ok((packet_id, properties.subscription_id, rest))
+}
+
+/// [MQTT-4.7.3-1]: at least one character.
+fn read_filter<'a>(rest: &mut &'a [u8]) -> Result<&'a str, Violation> {
+    let filter = read_string(rest)?;
+    if filter.is_empty() { Err(Violation::Malformed) } else { Ok(filter) }
+}
+
+/// Bits that are reserved are zero: [MQTT-3.8.3-4] of 3.1.1, [MQTT-3.8.3-5] of 5.0.
+fn options(version: Version, bits: u8) -> Result<SubscribeOptions, Violation> {
+    let reserved = if version == Version::V3 { 0xfc } else { 0xc0 };
+    let qos = Qos::of(bits & 0x03).ok_or(Violation::Malformed)?;
+    let retain_handling = match (bits >> 4) & 0x03 {
+        0 => RetainHandling::Always,
+        1 => RetainHandling::IfNew,
+        2 => RetainHandling::Never,
+        _ => return Err(Violation::Malformed),
+    };
+    if bits & reserved != 0 {
+        return Err(Violation::Malformed);
+    }
+    Ok(SubscribeOptions {
+        qos,
+        no_local: bits & 0x04 != 0,
+        retain_as_published: bits & 0x08 != 0,
+        retain_handling,
+    })
+}
+
+/// Appends a SUBACK.
+pub(crate) fn write_suback(out: &mut Vec<u8>, version: Version, id: NonZeroU16, reasons: &[u8]) {
+    write_answer(out, 0x90, version, id, reasons);
+}
+
+/// Appends an UNSUBACK; 3.1.1 has no reasons in it.
+pub(crate) fn write_unsuback(out: &mut Vec<u8>, version: Version, id: NonZeroU16, reasons: &[u8]) {
+    write_answer(out, 0xb0, version, id, if version == Version::V3 { &[] } else { reasons });
+}
+
+fn write_answer(out: &mut Vec<u8>, first: u8, version: Version, id: NonZeroU16, reasons: &[u8]) {
+    let properties = usize::from(version == Version::V5);
+    write_header(out, first, 2 + properties + reasons.len());
+    out.extend(id.get().to_be_bytes());
+    out.extend(std::iter::repeat_n(0, properties));
+    out.extend_from_slice(reasons);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscribe_is_read_with_its_identifier_and_filters() {
+        let id = NonZeroU16::new(7).expect("not zero");
+        let read = read_subscribe(Version::V3, b"\0\x07\0\x03a/+\x02").expect("well formed");
+        assert_eq!((read.packet_id, read.id, read.filters.len()), (id, None, 1));
+        assert_eq!((read.filters[0].0, read.filters[0].1.qos), ("a/+", Qos::ExactlyOnce));
+        let read = read_subscribe(Version::V5, b"\0\x07\x02\x0b\x05\0\x01a\x01\0\x01b\0");
+        let read = read.expect("well formed");
+        assert_eq!((read.id, read.filters.len()), (Some(5), 2));
+    }
+
+    #[test]
+    fn every_option_of_5_0_is_read_and_reserved_bits_are_refused() {
+        let read = options(Version::V5, 0x2d).expect("known bits");
+        let expect = SubscribeOptions {
+            qos: Qos::AtLeastOnce,
+            no_local: true,
+            retain_as_published: true,
+            retain_handling: RetainHandling::Never,
+        };
+        assert_eq!(read, expect);
+        for (version, bits) in [
+            (Version::V3, 0x03),
+            (Version::V3, 0x04),
+            (Version::V3, 0x10),
+            (Version::V5, 0x30),
+            (Version::V5, 0x40),
+            (Version::V5, 0x80),
+        ] {
+            assert_eq!(options(version, bits), Err(Violation::Malformed), "{bits:02x}");
+        }
+    }
+
+    #[test]
+    fn a_packet_without_a_filter_or_with_half_of_one_is_malformed() {
+        for body in
+            [&b""[..], b"\0", b"\0\x07", b"\0\0\0\x01a\0", b"\0\x07\0\x01a", b"\0\x07\0\0\0"]
+        {
+            assert_eq!(read_subscribe(Version::V3, body), Err(Violation::Malformed), "{body:02x?}");
+        }
+        for body in [&b"\0\x07"[..], b"\0\x07\0\0", b"\0\x07\0\x05a"] {
+            let read = read_unsubscribe(Version::V3, body);
+            assert_eq!(read, Err(Violation::Malformed), "{body:02x?}");
+        }
+        let two = read_unsubscribe(Version::V5, b"\0\x07\0\0\x01a\0\x01b").expect("well formed");
+        assert_eq!(two.filters, ["a", "b"]);
+    }
+
+    #[test]
+    fn answers_are_written_in_the_form_of_the_version() {
+        let id = NonZeroU16::new(0x1234).expect("not zero");
+        let written = |write: fn(&mut Vec<u8>, Version, NonZeroU16, &[u8]), version| {
+            let mut out = Vec::new();
+            write(&mut out, version, id, &[1, 0x80]);
+            out
+        };
+        assert_eq!(written(write_suback, Version::V3), [0x90, 4, 0x12, 0x34, 1, 0x80]);
+        assert_eq!(written(write_suback, Version::V5), [0x90, 5, 0x12, 0x34, 0, 1, 0x80]);
+        assert_eq!(written(write_unsuback, Version::V3), [0xb0, 2, 0x12, 0x34]);
+        assert_eq!(written(write_unsuback, Version::V5), [0xb0, 5, 0x12, 0x34, 0, 1, 0x80]);
+    }
+}

@@ -1,0 +1,342 @@
+//! Bringing messages to the sessions that subscribe to them.
+//!
+//! What a turn publishes goes into the worker's outbox, by the worker of each receiver; at the end
+//! of the turn its own part is queued with the sessions, and the rest leaves as one letter a
+//! worker. Every session that got something is then written to once.
+//!
+//! # What a publisher waits for
+//! A publish is acknowledged once each worker with a receiver has queued it: so what lies in the
+//! mailboxes is bounded by what publishers may leave unacknowledged. Where the queue of a connected
+//! receiver is full, the worker holds its answer back until there is room ([`Pass`]), but on a
+//! mapped topic, at QoS 0, or for a receiver whose own reading is paused, which is never waited
+//! for: there the receiver's overflow rule decides at once. A receiver that stays full for too long
+//! loses its connection.
+
+use std::{
+    cell::{Cell, RefCell},
+    mem::take,
+    rc::Rc,
+    sync::Arc,
+};
+
+use super::{
+    mailbox::Mail,
+    slot::{Client, Hold, Slot, SlotKey, Socket},
+    thread::Worker,
+};
+use crate::{
+    mqtt::{
+        QueueOverflow,
+        router::{Group, Message, Receiver, Route},
+        session::Delivery,
+        wire::Qos,
+    },
+    telemetry::DeliveryCounts,
+};
+
+/// A message on its way to a worker.
+#[derive(Clone, Debug)]
+pub(in crate::mqtt) struct Carried {
+    message: Arc<Message>,
+    to: To,
+    /// Whose publish it is, if that is still to be answered.
+    origin: Option<Origin>,
+    /// Whether its publisher waits for receivers that are full.
+    may_wait: bool,
+    /// It was another member's, and is counted again with this one.
+    is_handed_on: bool,
+}
+
+/// Who gets it.
+#[derive(Clone, Debug)]
+enum To {
+    /// Those of the worker's among these.
+    All(Arc<Route>),
+    /// A member of a shared subscription.
+    Member(Receiver, Arc<Group>),
+}
+
+/// A publish, by its session and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) struct Origin {
+    worker: u16,
+    key: SlotKey,
+    seq: u64,
+}
+
+/// The answer to a publisher, held back for as long as a full receiver holds on to it.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Pass {
+    origin: Origin,
+    passed: Rc<Passed>,
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.passed.push(self.origin);
+    }
+}
+
+/// Publishes that need not wait any longer, since the last end of a turn.
+#[derive(Debug, Default)]
+pub(super) struct Passed(RefCell<Vec<Origin>>);
+
+impl Passed {
+    fn push(&self, origin: Origin) {
+        self.0.borrow_mut().push(origin);
+    }
+}
+
+/// What a worker has to bring, to whom it has to write, and whom it has to answer.
+#[derive(Debug, Default)]
+pub(super) struct Deliveries {
+    /// By the worker's number.
+    outbox: RefCell<Vec<Vec<Carried>>>,
+    /// Sessions that got something, or may send something, in this turn.
+    pub(super) touched: RefCell<Vec<SlotKey>>,
+    /// Those that go on in the next turn.
+    pub(super) later: RefCell<Vec<SlotKey>>,
+    passed: Rc<Passed>,
+    pub(super) counts: Cell<DeliveryCounts>,
+    /// Bytes that queues have grown by since they were last counted for all workers.
+    pub(super) grown: Cell<isize>,
+}
+
+impl Worker {
+    /// Publishes a message to whoever subscribes; gives the number of workers that answer for it.
+    pub(in crate::mqtt) fn publish(
+        &self,
+        message: &Arc<Message>,
+        route: &Arc<Route>,
+        publisher: Option<(SlotKey, u64)>,
+        may_wait: bool,
+    ) -> u16 {
+        let origin = publisher.map(|(key, seq)| Origin { worker: self.number(), key, seq });
+        let carried = |to| {
+            let message = Arc::clone(message);
+            Carried { message, to, origin, may_wait, is_handed_on: false }
+        };
+        let mut count = 0;
+        for same in
+            route.receivers.chunk_by(|one, other| one.session.worker == other.session.worker)
+        {
+            self.carry(same[0].session.worker, carried(To::All(Arc::clone(route))));
+            count += 1;
+        }
+        for group in &route.groups {
+            if let Some(member) = group.choose() {
+                let worker = member.session.worker;
+                self.carry(worker, carried(To::Member(member, Arc::clone(group))));
+                count += 1;
+            }
+        }
+        count
+    }
+
+    fn carry(&self, worker: u16, carried: Carried) {
+        let mut outbox = self.deliveries.outbox.borrow_mut();
+        let worker = usize::from(worker);
+        if outbox.len() <= worker {
+            outbox.resize_with(worker + 1, Vec::new);
+        }
+        outbox[worker].push(carried);
+        self.dirty();
+    }
+
+    pub(super) fn send_outbox(&self) {
+        let own = usize::from(self.number());
+        let mut outbox = self.deliveries.outbox.borrow_mut();
+        let mut mine = Vec::new();
+        for (worker, carried) in outbox.iter_mut().enumerate().filter(|(_, all)| !all.is_empty()) {
+            if worker == own {
+                mine = take(carried);
+            } else {
+                let worker = u16::try_from(worker).expect("it was one");
+                self.shared.workers.send_to(worker, Mail::Carried(take(carried)));
+            }
+        }
+        drop(outbox);
+        self.take_in(&mut mine);
+        mine.clear();
+        let mut outbox = self.deliveries.outbox.borrow_mut();
+        if let Some(place) = outbox.get_mut(own).filter(|place| place.is_empty()) {
+            *place = mine; // Its memory is used again.
+        }
+    }
+
+    /// Queues what has been brought with the sessions.
+    pub(super) fn take_in(&self, all: &mut Vec<Carried>) {
+        for carried in all.drain(..) {
+            let Carried { message, to, origin, may_wait, is_handed_on } = carried;
+            let mut waiting = Waiting { origin: origin.filter(|_| may_wait), pass: None };
+            match &to {
+                To::All(route) => {
+                    for receiver in route.of_worker(self.number()) {
+                        self.queue(&message, receiver, None, &mut waiting);
+                    }
+                }
+                To::Member(receiver, group) => {
+                    if !self.queue(&message, receiver, Some(group), &mut waiting) {
+                        // It has just gone: another member takes its place.
+                        self.choose_another(&message, group, is_handed_on);
+                    }
+                }
+            }
+            if waiting.pass.is_none()
+                && let Some(origin) = origin
+            {
+                self.deliveries.passed.push(origin);
+            }
+        }
+        self.dirty();
+    }
+
+    /// Queues a message with one session; tells whether the session is there.
+    fn queue(
+        &self,
+        message: &Arc<Message>,
+        receiver: &Receiver,
+        group: Option<&Arc<Group>>,
+        waiting: &mut Waiting,
+    ) -> bool {
+        if receiver.no_local && message.publisher == Some(receiver.session) {
+            return true;
+        }
+        let key = SlotKey::of(receiver.session.number);
+        let mut slots = self.slots.borrow_mut();
+        let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
+            return false;
+        };
+        if receiver.is_asked
+            && !self.shared.access.rules().may_receive(&client.identity, message.body.topic())
+        {
+            return true;
+        }
+        let delivery = Delivery {
+            message: Arc::clone(message),
+            qos: message.qos.min(receiver.qos),
+            retain: message.retain && receiver.retain_as_published,
+            ids: receiver.ids.clone(),
+            group: group.cloned(),
+        };
+        self.count(|counts| counts.routed += 1);
+        self.push(client, socket, delivery, waiting);
+        self.touch(key, socket);
+        true
+    }
+
+    /// Puts a delivery into a session's queue, or says what becomes of it where that is full.
+    fn push(
+        &self,
+        client: &mut Client,
+        socket: &mut Socket,
+        delivery: Delivery,
+        waiting: &mut Waiting,
+    ) {
+        let is_short = self.is_short();
+        let outbound = client.session.outbound_or_new();
+        let before = outbound.bytes();
+        if !outbound.has_room(is_short) {
+            if delivery.qos == Qos::AtMostOnce {
+                return self.drop_one(client, "queue-full");
+            }
+            if socket.hold == Hold::Nothing && waiting.origin.is_some() {
+                client.passes.extend(waiting.pass(&self.deliveries.passed));
+                client.full_since.get_or_insert(self.now.get());
+            } else {
+                match self.limits().queue_overflow {
+                    QueueOverflow::Refuse => return self.drop_one(client, "queue-full"),
+                    QueueOverflow::DropOldest if outbound.drop_oldest() => {}
+                    QueueOverflow::DropOldest => return self.drop_one(client, "queue-full"),
+                    QueueOverflow::EndSession => {
+                        self.drop_one(client, "queue-full");
+                        // Within its own turn, because the slots are in use here.
+                        let mail = Mail::QueueFull(client.key);
+                        return self.mail.send(mail).unwrap_or_default();
+                    }
+                }
+            }
+        }
+        let outbound = client.session.outbound_or_new();
+        outbound.push(delivery);
+        self.grown(before, outbound.bytes());
+        self.count(|counts| counts.queued += 1);
+        self.collect(client);
+    }
+
+    /// Counts one delivery that is not even queued.
+    fn drop_one(&self, client: &mut Client, reason: &'static str) {
+        client.dropped += 1;
+        self.count(|counts| counts.dropped += 1);
+        self.dropped(reason, 1);
+    }
+
+    /// Gives a message that was queued with a member that has ended to another one.
+    pub(super) fn hand_on(&self, message: &Arc<Message>, group: &Arc<Group>) {
+        // It leaves this queue, and is routed anew.
+        self.count(|counts| {
+            counts.queued -= 1;
+            counts.routed -= 1;
+        });
+        self.choose_another(message, group, true);
+    }
+
+    fn choose_another(&self, message: &Arc<Message>, group: &Arc<Group>, is_handed_on: bool) {
+        if let Some(member) = group.choose() {
+            let worker = member.session.worker;
+            let (message, to) = (Arc::clone(message), To::Member(member, Arc::clone(group)));
+            let carried = Carried { message, to, origin: None, may_wait: false, is_handed_on };
+            self.carry(worker, carried);
+        } else if is_handed_on {
+            self.count(|counts| {
+                counts.routed += 1;
+                counts.dropped += 1;
+            });
+            self.dropped("session-ended", 1);
+        }
+    }
+
+    /// Tells publishers that their publishes are with their receivers.
+    pub(super) fn answer_passed(&self) {
+        let passed = take(&mut *self.deliveries.passed.0.borrow_mut());
+        let mut others: Vec<(u16, Vec<(SlotKey, u64)>)> = Vec::new();
+        for Origin { worker, key, seq } in passed {
+            if worker == self.number() {
+                self.passed(key, seq);
+                continue;
+            }
+            match others.iter_mut().find(|(known, _)| *known == worker) {
+                Some((_, all)) => all.push((key, seq)),
+                None => others.push((worker, vec![(key, seq)])),
+            }
+        }
+        for (worker, all) in others {
+            self.shared.workers.send_to(worker, Mail::Passed(all));
+        }
+    }
+
+    /// A publish of one of its sessions is with its receivers.
+    pub(super) fn passed(&self, key: SlotKey, seq: u64) {
+        let mut slots = self.slots.borrow_mut();
+        // One that has gone needs no answer.
+        if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) {
+            client.session.passed(seq);
+            self.touch(key, socket);
+        }
+    }
+}
+
+/// The answer that a message's receivers may hold back, made for the first of them that does.
+struct Waiting {
+    /// `None`: nobody waits.
+    origin: Option<Origin>,
+    pass: Option<Rc<Pass>>,
+}
+
+impl Waiting {
+    fn pass(&mut self, passed: &Rc<Passed>) -> Option<Rc<Pass>> {
+        let origin = self.origin?;
+        let new = || Rc::new(Pass { origin, passed: Rc::clone(passed) });
+        Some(Rc::clone(self.pass.get_or_insert_with(new)))
+    }
+}

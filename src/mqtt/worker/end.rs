@@ -1,0 +1,96 @@
+//! The end of a connection, and of its session with it.
+
+use super::{
+    slot::{Client, SlotKey},
+    thread::Worker,
+};
+use crate::mqtt::close::Close;
+
+impl Worker {
+    /// A connection has ended. Its slot goes once no lane has an answer for it any more.
+    pub(in crate::mqtt) fn closed(&self, key: SlotKey, cause: &'static str) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(key) else { return };
+        if slot.socket.take().is_none() {
+            return; // It was closed before its task noticed.
+        }
+        self.shared.metrics.mqtt_open_sessions.dec();
+        self.closing(cause);
+        let Some(client) = slot.client.as_mut() else {
+            slots.slab.remove(key);
+            drop(slots);
+            return self.left_open();
+        };
+        let session = self.session_id(key);
+        self.shared.registry.release(&client.id, session);
+        client.leave(session, &self.shared.presence);
+        self.end_session(key, client);
+        let is_waiting = !self.publish_will(key, client);
+        if is_waiting {
+            slots.hold(key);
+        }
+        self.remove_if_done(key, &mut slots);
+    }
+
+    /// Frees a slot whose connection has ended, once nothing is owed to it or by it.
+    pub(super) fn remove_if_done(&self, key: SlotKey, slots: &mut super::thread::Slots) {
+        let is_done = slots.get_mut(key).is_some_and(|slot| {
+            let is_owed = |client: &Client| client.will.is_some() || !client.session.is_answered();
+            slot.socket.is_none() && !slot.client.as_deref().is_some_and(is_owed)
+        });
+        if is_done {
+            slots.slab.remove(key);
+            self.left_open();
+        }
+    }
+
+    /// Ends what the session has subscribed to; what it leaves of shared subscriptions goes to
+    /// other members.
+    fn end_session(&self, key: SlotKey, client: &mut Client) {
+        self.collect(client);
+        self.release_all(client);
+        let Some(mut outbound) = client.session.outbound.take() else { return };
+        for filter in outbound.filters() {
+            self.shared.router.unsubscribe(filter, self.session_id(key));
+        }
+        self.grown(outbound.bytes(), 0);
+        let queued = outbound.len() as u64;
+        let handed_on = outbound.left_to_others();
+        self.left(queued - handed_on.len() as u64);
+        for delivery in handed_on {
+            if let Some(group) = &delivery.group {
+                self.hand_on(&delivery.message, group);
+            }
+        }
+        // What was counted is published at the end of the turn.
+        self.dirty();
+    }
+
+    /// Publishes a client's will, if it left one; tells whether that is done, or has to wait for
+    /// memory.
+    pub(super) fn publish_will(&self, key: SlotKey, client: &mut Client) -> bool {
+        let Some(will) = client.will.take() else { return true };
+        let publish = will.publish();
+        let Ok(held) = self.take(key, client, &publish) else {
+            client.will = Some(will);
+            return false;
+        };
+        client.session.queue(&publish, held);
+        self.dirty();
+        true
+    }
+
+    /// Ends a connection at once; its task notices later. What it took in is made durable and
+    /// counted all the same.
+    pub(super) fn close(&self, key: SlotKey, close: &Close, cause: &'static str) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(key) else { return };
+        let Some(socket) = slot.socket.as_ref() else { return };
+        let version = slot.client.as_ref().map(|client| client.session.terms().version);
+        let words = close.words(version);
+        self.write(socket, words.as_ref());
+        socket.io.close();
+        drop(slots);
+        self.closed(key, cause);
+    }
+}

@@ -1,0 +1,203 @@
+//! SUBSCRIBE and UNSUBSCRIBE: what a session subscribes to, and what rules that change take away.
+
+use super::{
+    slot::{Client, SlotKey},
+    thread::Worker,
+};
+use crate::{
+    auth::Grant,
+    mqtt::{
+        close::Close,
+        router::{Filter, FilterFault, Subscriber, SubscriptionIds},
+        session::Subscription,
+        wire::{
+            RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, Version, Violation,
+            level_count, write_suback, write_unsuback,
+        },
+    },
+};
+
+/// Not authorized.
+const NOT_AUTHORIZED: u8 = 0x87;
+/// Topic filter invalid.
+const FILTER_INVALID: u8 = 0x8f;
+/// Quota exceeded.
+const QUOTA_EXCEEDED: u8 = 0x97;
+/// No subscription existed.
+const NO_SUBSCRIPTION: u8 = 0x11;
+/// What 3.1.1 has for all of them.
+const FAILURE: u8 = 0x80;
+
+impl Worker {
+    /// Makes the subscriptions that may be made, and appends the SUBACK.
+    ///
+    /// # Errors
+    /// How the connection ends, where a filter breaks the protocol.
+    pub(in crate::mqtt) fn subscribe(
+        &self,
+        key: SlotKey,
+        client: &mut Client,
+        asked: &Subscribe<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Close> {
+        let version = client.session.terms().version;
+        let mut filters = Vec::with_capacity(asked.filters.len());
+        // All are judged before the first takes effect.
+        for (text, options) in &asked.filters {
+            filters.push((*text, *options, judge(text, *options)?));
+        }
+        let mut reasons = Vec::with_capacity(filters.len());
+        for (text, options, filter) in filters {
+            let id = asked.id.and_then(std::num::NonZeroU32::new);
+            let subscription = Subscription { options, id };
+            let made = filter
+                .and_then(|filter| self.subscribe_one(key, client, text, filter, subscription));
+            reasons.push(match made {
+                Ok(()) => options.qos as u8,
+                Err(_) if version == Version::V3 => FAILURE,
+                Err(reason) => reason,
+            });
+        }
+        write_suback(out, version, asked.packet_id, &reasons);
+        Ok(())
+    }
+
+    /// Makes one subscription.
+    ///
+    /// # Errors
+    /// The reason code of 5.0 with which it is refused.
+    fn subscribe_one(
+        &self,
+        key: SlotKey,
+        client: &mut Client,
+        text: &str,
+        filter: Filter<'_>,
+        subscription: Subscription,
+    ) -> Result<(), u8> {
+        let limits = self.limits().session;
+        if text.len() > limits.topic_bytes_max || level_count(text) > limits.topic_levels_max {
+            return Err(FILTER_INVALID);
+        }
+        let grant = self.shared.access.rules().may_subscribe(&client.identity, text);
+        if grant == Grant::Refused {
+            return Err(NOT_AUTHORIZED);
+        }
+        let outbound = client.session.outbound_or_new();
+        if !outbound.may_subscribe(text) {
+            return Err(QUOTA_EXCEEDED);
+        }
+        let before = outbound.subscribed(text, subscription);
+        let subscriber = subscriber(self, key, subscription, grant);
+        self.shared.router.subscribe(filter, subscriber, outbound.load());
+        let SubscribeOptions { qos, retain_handling, .. } = subscription.options;
+        let wants = match retain_handling {
+            RetainHandling::Always => true,
+            RetainHandling::IfNew => before.is_none(),
+            RetainHandling::Never => false,
+        };
+        // 5.0, 4.8.2: a shared subscription brings no retained messages.
+        if wants && filter.group.is_none() {
+            let ids = SubscriptionIds::of(subscription.id);
+            outbound.scans.push_back(self.shared.router.retained_for(filter, qos, ids));
+        }
+        Ok(())
+    }
+
+    /// Ends subscriptions, and appends the UNSUBACK.
+    ///
+    /// # Errors
+    /// How the connection ends, where a filter breaks the protocol.
+    pub(in crate::mqtt) fn unsubscribe(
+        &self,
+        key: SlotKey,
+        client: &mut Client,
+        asked: &Unsubscribe<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Close> {
+        let mut reasons = Vec::with_capacity(asked.filters.len());
+        let broken = |text: &&str| Filter::read(text) == Err(FilterFault::Wildcard);
+        if asked.filters.iter().any(broken) {
+            return Err(Violation::Malformed.into());
+        }
+        for text in &asked.filters {
+            let known = client
+                .session
+                .outbound
+                .as_mut()
+                .is_some_and(|outbound| outbound.unsubscribed(text));
+            if known && let Ok(filter) = Filter::read(text) {
+                self.shared.router.unsubscribe(filter, self.session_id(key));
+            }
+            reasons.push(if known { 0 } else { NO_SUBSCRIPTION });
+        }
+        write_unsuback(out, client.session.terms().version, asked.packet_id, &reasons);
+        Ok(())
+    }
+
+    /// Asks the rules anew for every subscription of the worker's sessions: one that is not allowed
+    /// any more ends, and what waits because of it is not sent.
+    pub(super) fn ask_rules_anew(&self) {
+        let rules = self.shared.access.rules();
+        let mut slots = self.slots.borrow_mut();
+        for (key, slot) in slots.slab.iter_mut() {
+            let Some(client) = slot.client.as_mut() else { continue };
+            let Client { session, identity, .. } = &mut **client;
+            let Some(outbound) = session.outbound.as_mut() else { continue };
+            let known: Vec<(String, Subscription)> = outbound
+                .subscriptions()
+                .map(|(text, subscription)| (text.to_owned(), *subscription))
+                .collect();
+            let mut ended = 0_u32;
+            for (text, subscription) in known {
+                let Ok(filter) = Filter::read(&text) else { continue };
+                match rules.may_subscribe(identity, &text) {
+                    Grant::Refused => {
+                        outbound.unsubscribed(&text);
+                        self.shared.router.unsubscribe(filter, self.session_id(key));
+                        ended += 1;
+                    }
+                    grant => {
+                        let subscriber = subscriber(self, key, subscription, grant);
+                        self.shared.router.subscribe(filter, subscriber, outbound.load());
+                    }
+                }
+            }
+            let before = outbound.bytes();
+            outbound.retain(|topic| rules.may_receive(identity, topic));
+            let after = outbound.bytes();
+            if ended > 0 {
+                tracing::info!(client = %client.id, ended, "subscriptions ended by the access rules");
+            }
+            self.collect(client);
+            self.grown(before, after);
+        }
+    }
+}
+
+fn subscriber(
+    worker: &Worker,
+    key: SlotKey,
+    subscription: Subscription,
+    grant: Grant,
+) -> Subscriber {
+    let Subscription { options, id } = subscription;
+    Subscriber {
+        session: worker.session_id(key),
+        qos: options.qos,
+        no_local: options.no_local,
+        retain_as_published: options.retain_as_published,
+        is_asked: grant == Grant::Asked,
+        id,
+    }
+}
+
+/// Judges a filter by itself: a reason to refuse it, or the end of the connection.
+fn judge(text: &str, options: SubscribeOptions) -> Result<Result<Filter<'_>, u8>, Close> {
+    match Filter::read(text) {
+        // [MQTT-3.8.3-4] of 5.0
+        Ok(filter) if filter.group.is_some() && options.no_local => Err(Violation::Protocol.into()),
+        Ok(filter) => Ok(Ok(filter)),
+        Err(FilterFault::Wildcard) => Err(Violation::Malformed.into()),
+        Err(FilterFault::Share) => Ok(Err(FILTER_INVALID)),
+    }
+}

@@ -1,0 +1,257 @@
+//! The end of a turn: every session that got something is written to once, and what became of
+//! deliveries is counted.
+
+use std::{mem::take, sync::atomic::Ordering, time::Duration};
+
+use super::{
+    slot::{Client, Slot, SlotKey, Socket},
+    thread::Worker,
+};
+use crate::{
+    mqtt::{
+        clock::Tick,
+        close::{Close, QUEUE_STALLED},
+        session::{Delivery, Outcomes},
+    },
+    telemetry::DeliveryCounts,
+};
+
+/// Bytes that a socket's write buffer is filled to; more is written when it is empty.
+const WRITE_BUFFER: usize = 64 * 1024;
+/// Topics that one turn looks at for the retained messages of one subscription.
+const RETAINED_STEPS: usize = 1000;
+
+impl Worker {
+    /// A session has something to send, or may have.
+    pub(in crate::mqtt) fn touch(&self, key: SlotKey, socket: &mut Socket) {
+        if !std::mem::replace(&mut socket.is_touched, true) {
+            self.deliveries.touched.borrow_mut().push(key);
+            self.dirty();
+        }
+    }
+
+    /// The end of a turn: brings what was published, writes, answers.
+    pub(super) fn deliver(&self) {
+        self.send_outbox();
+        // What is written may make room, and so acknowledge, and so be written again.
+        loop {
+            self.answer_passed();
+            let touched = take(&mut *self.deliveries.touched.borrow_mut());
+            if touched.is_empty() {
+                break;
+            }
+            touched.into_iter().for_each(|key| self.write_session(key));
+        }
+        let later = take(&mut *self.deliveries.later.borrow_mut());
+        if !later.is_empty() {
+            self.deliveries.touched.borrow_mut().extend(later);
+            self.dirty();
+        }
+        self.count_queues();
+    }
+
+    /// Deliveries of a session that has ended, which nobody gets any more.
+    pub(super) fn left(&self, count: u64) {
+        self.count(|counts| {
+            counts.queued -= count;
+            counts.dropped += count;
+        });
+        self.dropped("session-ended", count);
+    }
+
+    /// Writes one session's acknowledgements and deliveries, in one piece.
+    fn write_session(&self, key: SlotKey) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
+            return;
+        };
+        socket.is_touched = false;
+        self.with_scratch(|out| {
+            self.respond(client, socket, out);
+            self.write(socket, out);
+        });
+        self.after_acknowledging(client, socket);
+    }
+
+    /// Appends a session's acknowledgements and deliveries. A client that gets its own publish gets
+    /// it before it has its PUBACK, and after its PUBREC: the one ends the exchange, the other
+    /// begins it.
+    pub(in crate::mqtt) fn respond(
+        &self,
+        client: &mut Client,
+        socket: &mut Socket,
+        out: &mut Vec<u8>,
+    ) {
+        if client.session.is_receipt_due() {
+            client.session.acknowledge(out);
+            self.fill(client, socket, out);
+        } else {
+            self.fill(client, socket, out);
+            client.session.acknowledge(out);
+        }
+    }
+
+    /// Appends what a session may be sent, as far as its socket has room.
+    fn fill(&self, client: &mut Client, socket: &mut Socket, out: &mut Vec<u8>) {
+        if client.session.outbound.is_none() || socket.is_stuffed {
+            return;
+        }
+        let key = client.key;
+        let written = socket.io.with_write_buf(|buffer| buffer.len()).unwrap_or(0);
+        let room = WRITE_BUFFER.saturating_sub(written);
+        let scanned = self.bring_retained(client);
+        let Some(outbound) = client.session.outbound.as_mut() else { return };
+        let before = outbound.bytes();
+        outbound.fill(out, room, self.monotonic());
+        self.grown(before, outbound.bytes());
+        let can_send = outbound.can_send();
+        self.collect(client);
+        if can_send {
+            socket.is_stuffed = true;
+            socket.io.notify_dispatcher();
+        } else if !scanned {
+            self.deliveries.later.borrow_mut().push(key);
+        }
+        self.release(client);
+    }
+
+    /// Queues a piece of the retained messages that subscriptions bring; tells whether that was
+    /// all.
+    fn bring_retained(&self, client: &mut Client) -> bool {
+        let is_short = self.is_short();
+        let Some(outbound) = client.session.outbound.as_mut() else { return true };
+        if outbound.scans.is_empty() {
+            return true;
+        }
+        // What waits is sent before more is fetched; the acknowledgements fetch it.
+        if outbound.len() > outbound.in_flight() || !outbound.has_room(is_short) {
+            return true;
+        }
+        let mut found = Vec::new();
+        let Some(mut scan) = outbound.scans.pop_front() else { return true };
+        let done = self.shared.router.scan_retained(
+            &mut scan,
+            RETAINED_STEPS,
+            self.monotonic(),
+            &mut found,
+        );
+        let before = outbound.bytes();
+        let count = found.len() as u64;
+        for message in found {
+            let (qos, ids) = (message.qos.min(scan.qos), scan.ids.clone());
+            // [MQTT-3.3.1-8]: it is a retained one.
+            outbound.push(Delivery { message, qos, retain: true, ids, group: None });
+        }
+        self.grown(before, outbound.bytes());
+        self.count(|counts| {
+            counts.routed += count;
+            counts.queued += count;
+        });
+        if !done {
+            outbound.scans.push_front(scan);
+        }
+        outbound.scans.is_empty()
+    }
+
+    /// Lets publishers go on that waited for this session, if it has room again.
+    pub(in crate::mqtt) fn release(&self, client: &mut Client) {
+        if client.passes.is_empty() {
+            return;
+        }
+        let is_short = self.is_short();
+        let outbound = client.session.outbound.as_ref();
+        if outbound.is_none_or(|outbound| outbound.has_room(is_short)) {
+            self.release_all(client);
+        }
+    }
+
+    /// Lets them go on whatever its room: it is not waited for.
+    pub(in crate::mqtt) fn release_all(&self, client: &mut Client) {
+        client.full_since = None;
+        if !client.passes.is_empty() {
+            client.passes = Vec::new();
+            self.dirty();
+        }
+    }
+
+    /// Its socket has been emptied: more may be written.
+    pub(in crate::mqtt) fn unstuffed(&self, key: SlotKey) {
+        let mut slots = self.slots.borrow_mut();
+        if let Some(socket) = slots.get_mut(key).and_then(|slot| slot.socket.as_mut()) {
+            socket.is_stuffed = false;
+            self.touch(key, socket);
+        }
+    }
+
+    /// Closes receivers that have kept publishers waiting for too long.
+    pub(super) fn stalled(&self, now: Tick) -> Vec<SlotKey> {
+        let most = self.limits().queue_stall_ticks;
+        let mut slots = self.slots.borrow_mut();
+        let stalled = slots.slab.iter_mut().filter(|(_, slot)| {
+            let client = slot.client.as_ref();
+            let since = client.and_then(|client| client.full_since);
+            since.is_some_and(|since| now.since(since) > most)
+        });
+        stalled.map(|(key, _)| key).collect()
+    }
+
+    /// Ends a receiver's connection because it does not take what it is sent.
+    pub(super) fn close_stalled(&self, key: SlotKey) {
+        self.close(key, &Close::Reason(QUEUE_STALLED), "queue-stalled");
+    }
+
+    /// Whether memory for all queues is short.
+    pub(super) fn is_short(&self) -> bool {
+        self.shared.queued_bytes.load(Ordering::Relaxed) >= self.limits().queue_memory_max
+    }
+
+    pub(super) fn grown(&self, before: usize, after: usize) {
+        let grown = after.cast_signed() - before.cast_signed();
+        self.deliveries.grown.set(self.deliveries.grown.get() + grown);
+    }
+
+    fn count_queues(&self) {
+        let grown = self.deliveries.grown.take();
+        if grown > 0 {
+            self.shared.queued_bytes.fetch_add(grown.unsigned_abs(), Ordering::Relaxed);
+        } else if grown < 0 {
+            self.shared.queued_bytes.fetch_sub(grown.unsigned_abs(), Ordering::Relaxed);
+        }
+        self.delivery_ledger.publish(self.deliveries.counts.get());
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut DeliveryCounts)) {
+        let mut counts = self.deliveries.counts.get();
+        change(&mut counts);
+        self.deliveries.counts.set(counts);
+    }
+
+    /// Counts what became of a session's deliveries since it was last asked.
+    pub(in crate::mqtt) fn collect(&self, client: &mut Client) {
+        let Some(outbound) = client.session.outbound.as_mut() else { return };
+        let outcomes = outbound.outcomes();
+        if outcomes == Outcomes::default() {
+            return;
+        }
+        let Outcomes { delivered, expired, too_large, refused, overtaken, forbidden } = outcomes;
+        let dropped = too_large + refused + overtaken + forbidden;
+        client.dropped += dropped;
+        self.count(|counts| {
+            counts.delivered += delivered;
+            counts.expired += expired;
+            counts.dropped += dropped;
+            counts.queued -= delivered + expired + dropped;
+        });
+        if dropped > 0 {
+            self.dropped("packet-too-large", too_large);
+            self.dropped("refused", refused);
+            self.dropped("drop-oldest", overtaken);
+            self.dropped("not-authorized", forbidden);
+        }
+    }
+
+    /// The monotonic clock, to a tick.
+    pub(in crate::mqtt) fn monotonic(&self) -> Duration {
+        self.monotonic.get()
+    }
+}
