@@ -4,7 +4,7 @@
 //! cargo bench --bench hot
 //! ```
 //! The first row is the payload of the budget (design 9): 14 flat fields in 200 bytes, as the other
-//! benchmarks send it; it must reach 1.5 M messages a second and aims for 3 M. The others are one
+//! benchmarks send it; it must reach 2.0 M messages a second and aims for 3 M. The others are one
 //! recorded reading by the schemas that are shipped, the payloads of `tests/golden/decode`.
 //!
 //! Time is the thread's CPU time, so that a busy machine counts no neighbour, and the best of
@@ -41,7 +41,7 @@ const ROUNDS: usize = 9;
 /// 2026-11-22T23:00:00Z.
 const RECEIVED_AT: UnixNanos = UnixNanos(1_795_388_400_000_000_000);
 /// Messages a second a core, of the first row.
-const MUST: f64 = 1.5e6;
+const MUST: f64 = 2.0e6;
 const AIM: f64 = 3.0e6;
 
 /// The payload of the budget, as protobuf's JSON.
