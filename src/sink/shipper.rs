@@ -26,6 +26,9 @@ const READ_PAUSE: Duration = Duration::from_secs(1);
 /// How long a disk without room for the cursor is left alone.
 const CURSOR_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often the durable position is noted while nothing is read, for the age of what waits.
+const NOTE_EVERY: Duration = Duration::from_millis(100);
+
 /// Lines read from the spool and not sent yet.
 #[derive(Debug)]
 struct Lines {
@@ -151,7 +154,15 @@ impl Shipper {
     }
 
     /// Waits until a delivery ends, something becomes durable, a drain begins, or a time comes.
-    async fn wait(&mut self, wake: Option<Instant>) {
+    ///
+    /// That more is durable changes nothing while entries are known that are not read, so no sync
+    /// of the lane wakes a shipper that has a time to look at the spool, or no room for another
+    /// batch.
+    async fn wait(&mut self, mut wake: Option<Instant>) {
+        let looks = !self.pacing.unread && !self.lane_ended;
+        if self.pacing.unread {
+            wake = earlier(wake, Some(Instant::now() + NOTE_EVERY));
+        }
         let alarm = async {
             match wake {
                 Some(at) => sleep_until(at).await,
@@ -161,13 +172,13 @@ impl Shipper {
         let alarm = pin!(alarm);
         tokio::select! {
             Some(done) = self.deliveries.join_next() => self.finish(done),
-            changed = self.durable.changed(), if !self.lane_ended => {
+            changed = self.durable.changed(), if looks => {
                 self.lane_ended = changed.is_err();
                 self.note_durable();
             }
             // A sender that is gone means that nobody will ever drain: then this never fires again.
             Ok(()) = self.drain.changed() => {}
-            () = alarm => {}
+            () = alarm => self.note_durable(),
         }
     }
 
