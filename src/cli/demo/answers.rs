@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::error::DemoError;
+use super::appliance::DemoError;
 use crate::{
     cli::{
         failure::Failure,

@@ -1,23 +1,108 @@
-//! The appliance beside the fleet: `serve` on a thread, stopped by a word; and where it is found.
+//! The appliance beside the fleet: its temporary folder, `serve` on a thread, stopped by a word,
+//! where it is found, and why a demo could not be given.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
 use serde::Serialize;
+use tempfile::TempDir;
+use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::error::DemoError;
 use crate::{
     app::{self, Ready, RunError, Stopped, Until},
     cli::{failure::Failure, serve},
-    config::Resolved,
+    config::{Resolved, Sources},
+    env::disk::{Disk, RealDisk},
+    schema::SHIPPED,
+    simulator::{LoadError, ShapeError, read_text},
 };
 
+const PREFIX: &str = "fleetline-demo-";
+/// Lines of the log that are shown at the end.
+const LOG_LINES_MAX: usize = 20;
+/// An appliance that is stopped at once may still be making files while they are removed.
+const REMOVE_TRIES: usize = 5;
 /// How long its stop may take; the store is a local file.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// A folder of its own, gone when this is.
+#[derive(Debug)]
+pub(super) struct Folder(TempDir);
+
+impl Folder {
+    /// Makes it and writes the shipped schemas, for the appliance to load as it always does.
+    pub(super) fn make() -> Result<Self, DemoError> {
+        let made = tempfile::Builder::new().prefix(PREFIX).tempdir();
+        let folder = Self(made.map_err(DemoError::Folder)?);
+        let schemas = folder.schemas();
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| DemoError::Write { path, source }
+        };
+        RealDisk.create_dirs(&schemas).map_err(failed(&schemas))?;
+        for (name, text) in SHIPPED {
+            let path = schemas.join(name);
+            let written =
+                RealDisk.create(&path).and_then(|file| file.write_all_at(text.as_bytes(), 0));
+            written.map_err(failed(&path))?;
+        }
+        Ok(folder)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Where the log goes.
+    pub(super) fn log(&self) -> PathBuf {
+        self.path().join("demo.log")
+    }
+
+    fn schemas(&self) -> PathBuf {
+        self.path().join("schemas")
+    }
+
+    /// The demo's own configuration below what was set on the command line.
+    pub(super) fn sources(&self, sources: &Sources) -> Sources {
+        let own = [
+            format!("data-dir={}", self.path().join("data").display()),
+            format!("schemas.dir={}", self.schemas().display()),
+            "store.kind=embedded".to_owned(),
+            "mqtt.listen=[\"127.0.0.1:0\"]".to_owned(),
+            "http.listen=127.0.0.1:0".to_owned(),
+            // Enough for a demo, and it takes little of a small /tmp.
+            "spool.segment-size=4MiB".to_owned(),
+            "telemetry.log=warn".to_owned(),
+        ];
+        Sources { file: None, set: own.into_iter().chain(sources.set.iter().cloned()).collect() }
+    }
+
+    /// The last lines of the log, if there are any.
+    pub(super) fn log_tail(&self) -> Vec<String> {
+        let text = read_text(&RealDisk, &self.log()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LOG_LINES_MAX)..];
+        last.iter().map(|line| (*line).to_owned()).collect()
+    }
+
+    /// Removes it with all that is in it.
+    pub(super) fn remove(self) -> io::Result<()> {
+        let path = self.path().to_owned();
+        let mut removed = self.0.close();
+        for _ in 1..REMOVE_TRIES {
+            if removed.is_ok() || !path.try_exists()? {
+                return Ok(());
+            }
+            removed = std::fs::remove_dir_all(&path);
+        }
+        removed
+    }
+}
 
 /// A running appliance.
 #[derive(Debug)]
@@ -127,5 +212,45 @@ impl Places {
             lines.push(format!("  data          {} (kept)", data.display()));
         }
         lines
+    }
+}
+
+/// A demo could not be given, or not go on.
+#[derive(Debug, Error)]
+pub(super) enum DemoError {
+    /// There is no temporary folder to be had. Set TMPDIR to one that can be written.
+    #[error("cannot make a temporary folder")]
+    Folder(#[source] io::Error),
+    /// A schema cannot be written into it.
+    #[error("cannot write {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The system gave no thread, or no signals.
+    #[error("cannot start a {what}")]
+    Start {
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    /// A thread of ours ended without a word, by a panic that standard error tells.
+    #[error("the {what} ended by itself")]
+    Gone { what: &'static str },
+    /// The fleet has nothing to say.
+    #[error("cannot encode what the fleet says")]
+    Shape(#[source] ShapeError),
+    /// The fleet could not publish.
+    #[error("the fleet cannot publish")]
+    Load(#[source] LoadError),
+    /// The client for the appliance's own API cannot be built.
+    #[error("cannot ask the appliance")]
+    Client(#[source] reqwest::Error),
+}
+
+impl From<DemoError> for Failure {
+    fn from(error: DemoError) -> Self {
+        Self::failed(error)
     }
 }

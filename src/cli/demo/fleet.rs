@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{args::Arguments, error::DemoError};
+use super::{appliance::DemoError, args::Arguments};
 use crate::{
     env::{Clock, SystemClock, thread_cpu},
     simulator::{

@@ -12,7 +12,7 @@
 //! appliance's API, and the answers to the questions come over HTTP.
 //!
 //! # The life of a demo
-//! A temporary [`folder`] with the shipped schemas → the [`appliance`] on free ports → its
+//! A temporary folder with the shipped schemas → the [`appliance`] on free ports → its
 //! addresses, said first → the [`fleet`] starts, each vehicle with what it drove before → looks
 //! ([`status`]) and [`answers`], as [`show`] has it → a signal, or the end of the time: first the
 //! fleet stops and its last acknowledgements come in, then everything is stored, then the appliance
@@ -24,14 +24,10 @@ mod answers;
 mod appliance;
 mod args;
 mod board;
-mod error;
 mod fleet;
-mod folder;
 mod run;
-mod screen;
 mod show;
 mod status;
-mod summary;
 
 pub(super) use args::Arguments;
 pub(super) use run::run;

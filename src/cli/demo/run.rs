@@ -9,14 +9,11 @@ use tokio::{
 
 use super::{
     answers::Questions,
-    appliance::{Appliance, Places},
+    appliance::{Appliance, DemoError, Folder, Places},
     args::Arguments,
-    error::DemoError,
     fleet::Fleet,
-    folder::Folder,
     show::Show,
-    status::{Doing, Look, Meter, Status},
-    summary::Summary,
+    status::{Doing, Look, Meter, Status, Summary},
 };
 use crate::{
     cli::{

@@ -1,7 +1,21 @@
 //! What the user sees: a board on a terminal, lines on a pipe, objects for a machine.
+//!
+//! The board is on a second page of the terminal, drawn anew at every look. That page (the
+//! "alternate screen") leaves what was there before untouched, and a resize needs nothing but the
+//! next drawing. Lines are cut at the right and the bottom edge, never wrapped, so that no size of
+//! terminal can tear the board.
 
 use std::io::IsTerminal as _;
 
+use crossterm::{
+    cursor::{self, MoveTo},
+    execute, queue,
+    style::{Print, ResetColor},
+    terminal::{
+        BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap,
+        EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, size,
+    },
+};
 use indicatif::HumanCount;
 use serde_json::json;
 
@@ -9,9 +23,7 @@ use super::{
     answers::Answer,
     appliance::Places,
     board::{board, clock, millis, speed},
-    screen::{Screen, room},
-    status::{Doing, Status},
-    summary::Summary,
+    status::{Doing, Status, Summary},
 };
 use crate::cli::{failure::Failure, output::Output};
 
@@ -20,6 +32,8 @@ const LOOKS_A_LINE: usize = 5;
 /// Looks from one set of answers to the next on a terminal.
 const LOOKS_AN_ANSWER: usize = 5;
 
+/// Where the system does not tell the size.
+const SIZE_USUAL: (u16, u16) = (80, 24);
 /// Columns of a table that is not on a terminal.
 const PAPER_COLUMNS: usize = 120;
 
@@ -180,4 +194,72 @@ fn line(status: &Status) -> String {
         line.push_str(&format!(", trouble: {trouble}"));
     }
     line
+}
+
+/// Columns and rows of the terminal now.
+fn room() -> (usize, usize) {
+    let (columns, rows) = size().unwrap_or(SIZE_USUAL);
+    // Some terminals on serial lines say zero.
+    let (columns, rows) = if columns == 0 || rows == 0 { SIZE_USUAL } else { (columns, rows) };
+    (usize::from(columns), usize::from(rows))
+}
+
+/// A second page on the terminal, closed on drop.
+#[derive(Debug)]
+struct Screen(());
+
+impl Screen {
+    fn open(output: &mut Output) -> Result<Self, Failure> {
+        let mut bytes = Vec::new();
+        queue!(bytes, EnterAlternateScreen, cursor::Hide, DisableLineWrap)
+            .map_err(Failure::output)?;
+        output.bytes(&bytes)?;
+        output.flush()?;
+        Ok(Self(()))
+    }
+
+    /// Shows these lines and nothing else.
+    fn draw(&self, lines: &[String], output: &mut Output) -> Result<(), Failure> {
+        let bytes = drawing(lines, room()).map_err(Failure::output)?;
+        output.bytes(&bytes)?;
+        output.flush()
+    }
+}
+
+impl Drop for Screen {
+    /// Gives the terminal back as it was, whatever the reason.
+    fn drop(&mut self) {
+        let mut out = std::io::stdout().lock();
+        // A terminal that is gone needs nothing back.
+        drop(execute!(out, ResetColor, EnableLineWrap, cursor::Show, LeaveAlternateScreen));
+    }
+}
+
+fn drawing(lines: &[String], (columns, rows): (usize, usize)) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    queue!(bytes, BeginSynchronizedUpdate)?;
+    for (row, line) in (0_u16..).zip(lines.iter().take(rows)) {
+        let line = console::truncate_str(line, columns, "…");
+        queue!(bytes, MoveTo(0, row), Clear(ClearType::CurrentLine), Print(line), ResetColor)?;
+    }
+    if lines.len() < rows {
+        let end = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+        queue!(bytes, MoveTo(0, end), Clear(ClearType::FromCursorDown))?;
+    }
+    queue!(bytes, EndSynchronizedUpdate)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drawing_stays_within_the_terminal() {
+        let lines: Vec<String> = (0..10).map(|n| format!("line {n} is a long one")).collect();
+        let bytes = drawing(&lines, (8, 3)).expect("memory");
+        let text = String::from_utf8(bytes).expect("text");
+        let text = console::strip_ansi_codes(&text).into_owned();
+        assert_eq!(text, "line 0 …line 1 …line 2 …");
+    }
 }

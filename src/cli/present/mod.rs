@@ -11,7 +11,6 @@
 //! - Text from outside reaches a terminal with its control characters made visible.
 
 mod canvas;
-mod fit;
 mod plot;
 mod table;
 mod text;

@@ -2,10 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use super::{
-    fit::{GAP, Want, fit},
-    text::{exact, rounded, shorten, visible, width},
-};
+use super::text::{exact, rounded, shorten, visible, width};
 use crate::model::{Column, Row, Value, ValueType};
 
 /// Columns that a text takes at least before whole columns are left out: what identifies a vehicle
@@ -16,6 +13,8 @@ const NAME_LEAST: usize = 8;
 /// Columns that a text takes at most where nothing else bounds it.
 const TEXT_MOST: usize = 1_000;
 
+/// Blanks between two columns.
+const GAP: usize = 2;
 /// What the line below the names is made of.
 const RULE: char = '─';
 /// The library puts one blank between two columns, and this behind each.
@@ -134,6 +133,33 @@ fn cell(value: &Value, is_bounded: bool) -> String {
         Value::Boolean(value) => value.to_string(),
         Value::String(text) => visible(text),
     }
+}
+
+/// What a column asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Want {
+    /// To show everything.
+    natural: usize,
+    /// Less is of no use.
+    least: usize,
+}
+
+/// The widths of the columns that are shown: as many of the first ones as fit at their least, but
+/// one at least; then the widest that can give way do, until all of them fit.
+fn fit(wants: &[Want], width: usize) -> Vec<usize> {
+    let gaps = |n: usize| GAP * n.saturating_sub(1);
+    let shown = (1..=wants.len())
+        .rev()
+        .find(|n| wants[..*n].iter().map(|want| want.least).sum::<usize>() + gaps(*n) <= width)
+        .unwrap_or(wants.len().min(1));
+    let wants = &wants[..shown];
+    let mut widths: Vec<usize> = wants.iter().map(|want| want.natural).collect();
+    while widths.iter().sum::<usize>() + gaps(shown) > width {
+        let yielding = (0..shown).filter(|at| widths[*at] > wants[*at].least);
+        let Some(widest) = yielding.max_by_key(|at| widths[*at]) else { break };
+        widths[widest] -= 1;
+    }
+    widths
 }
 
 #[cfg(test)]
@@ -285,5 +311,26 @@ time
             note(&["soc", "mode"], true),
             "2 columns do not fit: soc, mode; --csv and --json show everything"
         );
+    }
+
+    #[test]
+    fn the_widest_text_gives_way_first_and_columns_leave_from_the_right() {
+        let fixed = |natural| Want { natural, least: natural };
+        let text = |natural| Want { natural, least: 8 };
+        let check = |wants: &[Want], width: usize, expect: &[usize]| {
+            assert_eq!(fit(wants, width), expect, "{width}");
+        };
+        let wants = [fixed(20), text(17), fixed(5), text(30)];
+        check(&wants, 78, &[20, 17, 5, 30]);
+        check(&wants, 77, &[20, 17, 5, 29]);
+        check(&wants, 61, &[20, 15, 5, 15]);
+        check(&wants, 47, &[20, 8, 5, 8]);
+        // The fourth does not fit at its least, so the others have more room.
+        check(&wants, 46, &[20, 17, 5]);
+        check(&wants, 37, &[20, 8, 5]);
+        check(&wants, 36, &[20, 14]);
+        check(&wants, 20, &[20]);
+        check(&wants, 3, &[20]);
+        check(&[], 10, &[]);
     }
 }
