@@ -163,7 +163,7 @@ impl Stretches {
         }
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let [first, all, last] = self.0.map(|stretch| thousands(stretch.rate()));
         format!("{first} points per CPU second at first, {all} in all, {last} at last")
     }
@@ -202,10 +202,10 @@ fn rates(options: &Options, folder: &Path, dir: &Path) -> Outcome<bool> {
         began.elapsed().as_secs_f64(),
         storing.as_secs_f64()
     ));
-    line(&format!("  embedded   {}", ours.told()));
+    line(&format!("  embedded   {}", ours.summary()));
     if yardstick.is_some() {
         let ratio = |at: usize| ours.0[at].rate() / theirs.0[at].rate();
-        line(&format!("  SQLite     {}", theirs.told()));
+        line(&format!("  SQLite     {}", theirs.summary()));
         line(&format!(
             "  the store reaches {:.2} of SQLite at first, {:.2} in all, {:.2} at last",
             ratio(0),
@@ -281,8 +281,8 @@ fn questions(options: &Options, dir: &Path) -> Outcome<bool> {
         "a vehicle's last hour, {expect} of {} points, {files} file open meanwhile",
         thousands(count(options.points))
     ));
-    line(&format!("  pages not in memory  {}", cold.told()));
-    line(&format!("  in memory            {}, CPU {:.1} ms each", warm.told(), cpu * 1e3));
+    line(&format!("  pages not in memory  {}", cold.summary()));
+    line(&format!("  in memory            {}, CPU {:.1} ms each", warm.summary(), cpu * 1e3));
     let is_met = warm.median < QUESTION_MAX;
     line(&format!("  must {} ms: {}", QUESTION_MAX.as_millis(), met(is_met, false)));
     Ok(is_met)
@@ -385,7 +385,7 @@ impl Spread {
         Self { least, median: all[all.len() / 2], most }
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let ms = |took: Duration| took.as_secs_f64() * 1e3;
         let Self { least, median, most } = self;
         format!("{:.1} ms (from {:.1} to {:.1})", ms(*median), ms(*least), ms(*most))

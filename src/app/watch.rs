@@ -14,14 +14,14 @@ pub enum Until {
     Signals,
     /// Its sender says so, or is gone. For a process that has the appliance inside, and signals of
     /// its own.
-    Told(oneshot::Receiver<()>),
+    Asked(oneshot::Receiver<()>),
 }
 
 /// Where requests come from.
 #[derive(Debug)]
 pub(super) enum Requests {
     Signals(Signals),
-    Told(oneshot::Receiver<()>),
+    Asked(oneshot::Receiver<()>),
 }
 
 impl Requests {
@@ -29,16 +29,16 @@ impl Requests {
     pub(super) fn listen(until: Until) -> io::Result<Self> {
         match until {
             Until::Signals => Signals::listen().map(Self::Signals),
-            Until::Told(told) => Ok(Self::Told(told)),
+            Until::Asked(asked) => Ok(Self::Asked(asked)),
         }
     }
 
     pub(super) async fn next(&mut self) -> Asked {
         match self {
             Self::Signals(signals) => signals.next().await,
-            Self::Told(told) => {
+            Self::Asked(asked) => {
                 // A sender that is gone will never ask, so it has.
-                let _asked = told.await;
+                let _answer = asked.await;
                 Asked::Stop
             }
         }

@@ -324,7 +324,7 @@ pub(super) fn span(surveyed: &Surveyed) -> Span {
         limit: segment.end,
         last: Some(segment.last),
         items: Some(segment.items),
-        settled: None,
+        items_before: None,
     }
 }
 

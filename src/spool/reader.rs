@@ -46,7 +46,7 @@ pub struct Damage {
 pub struct Batch {
     /// The first position.
     pub first: Position,
-    /// The last position: what to confirm when all of it is settled.
+    /// The last position: what to confirm when the store has all of it.
     pub last: Position,
     /// Items of the entries read.
     pub items: u64,
@@ -124,7 +124,7 @@ struct OpenSegment {
     /// The damage in it, once a scan has looked.
     holes: Vec<Hole>,
     /// Items of the entries in it that were read or reported as lost.
-    settled: u64,
+    items_before: u64,
 }
 
 /// A batch while it grows.
@@ -309,15 +309,15 @@ impl Reader {
             file,
             offset: SEGMENT_HEADER_LEN,
             holes: vec![],
-            settled: 0,
+            items_before: 0,
         };
         if self.next > segment.first {
             // Only after a restart in the middle of a segment.
-            let span = span(segment, segment.settled);
+            let span = span(segment, segment.items_before);
             let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
                 .map_err(|error| self.read_error(segment, error))?;
             open.offset = seen.resume;
-            open.settled = segment.settled;
+            open.items_before = segment.items_before;
             open.holes = seen.holes;
         }
         self.open = Some(open);
@@ -362,7 +362,7 @@ impl Reader {
             Err(error) => return Err(self.read_error(segment, error)),
         }
         open.offset += header.entry_bytes() as u64;
-        open.settled += u64::from(header.items);
+        open.items_before += u64::from(header.items);
         self.next = header.position.next();
         batch.entries += 1;
         batch.items += u64::from(header.items);
@@ -376,7 +376,7 @@ impl Reader {
             Some(hole) => hole,
             None => {
                 let open = self.open.as_ref().expect("enter has opened it");
-                let span = span(segment, open.settled);
+                let span = span(segment, open.items_before);
                 let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
                     .map_err(|error| self.read_error(segment, error))?;
                 self.open.as_mut().expect("enter has opened it").holes = seen.holes;
@@ -390,7 +390,7 @@ impl Reader {
         quarantine::set_aside(shared.disk.as_ref(), &shared.dir, file, &segment.name, &hole);
         let end = hole.offset + hole.bytes;
         batch.lose(hole.next().0 - self.next.0, hole.items, end - open.offset);
-        open.settled += hole.items;
+        open.items_before += hole.items;
         open.offset = end;
         self.next = hole.next();
         Ok(())
@@ -414,13 +414,13 @@ impl Reader {
 }
 
 /// A segment's bounds as the writer or recovery left them.
-fn span(segment: &Segment, settled: u64) -> Span {
+fn span(segment: &Segment, items_before: u64) -> Span {
     Span {
         first: segment.first,
         before: segment.last.next(),
         limit: segment.end,
         last: Some(segment.last),
         items: Some(segment.items),
-        settled: Some(settled),
+        items_before: Some(items_before),
     }
 }

@@ -137,7 +137,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
     clear_away(disk.as_ref(), &options, &survey).map_err(disk_error)?;
 
     let mut cursor = CursorFile::new(Arc::clone(&disk), dir.clone(), survey.sequence);
-    settle_cursor(&mut cursor, &survey)
+    write_first_cursor(&mut cursor, &survey)
         .map_err(|source| OpenError::Cursor { dir: dir.clone(), source })?;
     let active = reopen_last(disk.as_ref(), &options, &mut survey).map_err(disk_error)?;
     let recovery = report(&survey);
@@ -195,7 +195,7 @@ fn clear_away(disk: &dyn Disk, options: &Options, survey: &Survey) -> Result<(),
 }
 
 /// Makes the cursor file; replaces a cursor that would skip what is written from now on.
-fn settle_cursor(cursor: &mut CursorFile, survey: &Survey) -> Result<(), CursorError> {
+fn write_first_cursor(cursor: &mut CursorFile, survey: &Survey) -> Result<(), CursorError> {
     match survey.cursor {
         CursorState::Ahead { claimed } => {
             tracing::error!(

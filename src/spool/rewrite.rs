@@ -207,7 +207,7 @@ impl Writer {
         fresh.fill_up_to(segment.last.next()).map_err(failed)?;
         let (end, items) = fresh.close(segment).map_err(failed)?;
         let charged = end + FOOTER_LEN;
-        Ok(Segment { items, settled: 0, end, charged, ..segment.clone() })
+        Ok(Segment { items, items_before: 0, end, charged, ..segment.clone() })
     }
 }
 

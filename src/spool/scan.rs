@@ -31,7 +31,7 @@ pub(super) struct Span {
     pub items: Option<u64>,
     /// Items before the position asked for that were read or reported as lost already, if the asker
     /// has counted them: then only what lies ahead is counted as lost.
-    pub settled: Option<u64>,
+    pub items_before: Option<u64>,
 }
 
 /// A stretch of a segment in which no entry is whole, between whole ones or at a known end.
@@ -156,7 +156,7 @@ struct Scanner<'a> {
     open: Option<Stretch>,
     /// The first hole that lost an entry of unknown items.
     unknown: Option<usize>,
-    /// The hole that the position asked for fell into, if what lies before it was settled: takes
+    /// The hole that the position asked for fell into, if what lies before it was items_before: takes
     /// what is missing to the total where no other hole can.
     straddling: Option<usize>,
     /// Past the last byte that is not zero, as far as was searched.
@@ -220,9 +220,9 @@ impl Scanner<'_> {
 
     /// Notes an entry whose header is whole and whose payload is not.
     fn damaged(&mut self, header: EntryHeader) {
-        let settled = self.span.settled.is_some() && header.position < self.from;
+        let is_before = self.span.items_before.is_some() && header.position < self.from;
         let stretch = self.open_stretch();
-        if settled {
+        if is_before {
             return;
         }
         stretch.credible_entries += 1;
@@ -248,7 +248,7 @@ impl Scanner<'_> {
         if position <= self.from {
             self.seen.resume = offset;
         }
-        let ahead = match self.span.settled {
+        let ahead = match self.span.items_before {
             Some(_) => position.0.saturating_sub(self.expected.0.max(self.from.0)),
             None => entries,
         };
@@ -267,7 +267,7 @@ impl Scanner<'_> {
         });
     }
 
-    /// Settles what lies behind the last whole entry, and the items of what cannot be read.
+    /// Decides about what lies behind the last whole entry, and the items of what cannot be read.
     fn finish(mut self) -> Scanned {
         let last = self.seen.footer.map(|footer| footer.last).or(self.span.last);
         let items = self.seen.footer.map(|footer| footer.items).or(self.span.items);
@@ -285,8 +285,8 @@ impl Scanner<'_> {
             None => self.seen.torn_bytes = self.tail_end.saturating_sub(self.seen.end),
         }
         if let (Some(hole), Some(items)) = (self.unknown.or(self.straddling), items) {
-            let known = match self.span.settled {
-                Some(settled) => settled + self.seen.past_items + self.items_lost_ahead(),
+            let known = match self.span.items_before {
+                Some(items_before) => items_before + self.seen.past_items + self.items_lost_ahead(),
                 None => self.seen.items_with_damage(),
             };
             self.seen.holes[hole].items += items.saturating_sub(known);

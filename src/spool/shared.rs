@@ -30,7 +30,7 @@ pub(super) struct Segment {
     /// Items of all entries, damaged ones included as far as known.
     pub items: u64,
     /// Those at or before the cursor when the spool was opened: they were not recovered.
-    pub settled: u64,
+    pub items_before: u64,
     /// Just past the last entry.
     pub end: u64,
     /// No more entries will follow in it.

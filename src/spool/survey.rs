@@ -224,7 +224,7 @@ fn one(
         dialect: found.dialect,
         last: footer.map_or(Position(before.0 - 1), |footer| footer.last),
         items: footer.map_or(0, |footer| footer.items),
-        settled: 0,
+        items_before: 0,
         end: limit,
         sealed: footer.is_some() || next_first.is_some(),
         charged: found.len,
@@ -243,17 +243,17 @@ fn one(
         limit,
         last: (footer.is_some() || next_first.is_some()).then_some(segment.last),
         items: footer.map(|footer| footer.items),
-        settled: None,
+        items_before: None,
     };
     let path = dir.join(&found.name);
     let scanned = scan(found.file.as_ref(), span, confirmed.next(), chunk)
         .map_err(|error| SurveyError::Disk { fault: DiskFault::at("read", &path)(error) })?;
-    if span.last.is_none() && !settle_end(&mut segment, &scanned) {
+    if span.last.is_none() && !set_end(&mut segment, &scanned) {
         return Ok(None);
     }
     segment.items = footer.map_or(scanned.items_with_damage(), |footer| footer.items);
     segment.end = if segment.sealed { scanned.records_end } else { scanned.end };
-    segment.settled = segment.items.saturating_sub(scanned.past_items);
+    segment.items_before = segment.items.saturating_sub(scanned.past_items);
     seen.items += scanned.past_items;
     for hole in scanned.holes.iter().filter(|hole| hole.next() > confirmed.next()) {
         seen.lost_entries += hole.next().0 - hole.first.0.max(confirmed.next().0);
@@ -263,7 +263,7 @@ fn one(
 }
 
 /// The last entry of the last file, from what the scan met; false if there is none.
-fn settle_end(segment: &mut Segment, scanned: &Scanned) -> bool {
+fn set_end(segment: &mut Segment, scanned: &Scanned) -> bool {
     segment.sealed = scanned.footer.is_some();
     match scanned.footer.map(|footer| footer.last).or(scanned.last) {
         Some(last) => segment.last = last,

@@ -282,7 +282,7 @@ impl Writer {
                     dialect: self.dialect,
                     last: Position(self.next.0 - 1),
                     items: 0,
-                    settled: 0,
+                    items_before: 0,
                     end: SEGMENT_HEADER_LEN,
                     sealed: false,
                     charged: bytes,

@@ -112,8 +112,8 @@ struct Term<C> {
 
 const MESSAGES: [Term<MessageCounts>; 8] = [
     counter("messages_received", "Publishes read from vehicles", |c: &MessageCounts| c.received),
-    counter("messages_spooled", "Messages settled with durable points", |c| c.spooled),
-    counter("messages_dead_lettered", "Messages settled with a durable dead letter", |c| {
+    counter("messages_spooled", "Messages finished with durable points", |c| c.spooled),
+    counter("messages_dead_lettered", "Messages finished with a durable dead letter", |c| {
         c.dead_lettered
     }),
     counter("messages_filtered", "Messages that a mapping's filter said not to store", |c| {
@@ -121,7 +121,7 @@ const MESSAGES: [Term<MessageCounts>; 8] = [
     }),
     counter("messages_unmapped", "Messages whose topic no mapping matches", |c| c.unmapped),
     counter("messages_refused", "Messages turned away before decoding", |c| c.refused),
-    gauge("messages_pending", "Messages received and not settled yet", |c| c.pending),
+    gauge("messages_pending", "Messages received and not finished yet", |c| c.pending),
     counter("points_merged", "Points merged into others of their message before the spool", |c| {
         c.points_merged
     }),

@@ -21,17 +21,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct MessageCounts {
     /// Publishes read from vehicles.
     pub received: u64,
-    /// Settled with points in the spool, durable.
+    /// Finished with points in the spool, durable.
     pub spooled: u64,
-    /// Settled with a dead letter, durable (points of other mappings may be in the spool too).
+    /// Finished with a dead letter, durable (points of other mappings may be in the spool too).
     pub dead_lettered: u64,
-    /// Settled: every mapping's filter said not to store, or no point had a field.
+    /// Finished: every mapping's filter said not to store, or no point had a field.
     pub filtered: u64,
-    /// Settled: no mapping matches the topic.
+    /// Finished: no mapping matches the topic.
     pub unmapped: u64,
     /// Turned away before decoding.
     pub refused: u64,
-    /// Received and not settled yet.
+    /// Received and not finished yet.
     pub pending: u64,
     /// Points that were merged into others of their message before the spool; beside the equations.
     pub points_merged: u64,

@@ -92,7 +92,7 @@ metrics! {
     mqtt_read_bytes: Counter [bytes],
     /// Bytes written to vehicles.
     mqtt_written_bytes: Counter [bytes],
-    /// Times that a session was not read on because of what it had unsettled.
+    /// Times that a session was not read on because of what it had unfinished.
     mqtt_paused_reads: Counter [reads],
     /// Subscriptions of all sessions.
     mqtt_subscriptions: Gauge [subscriptions],

@@ -19,9 +19,9 @@ use crate::{
     uplink::{line, point::Line},
 };
 
-/// The points of one mapping of one message, and the scratch to settle them; one a worker.
+/// The points of one mapping of one message, and the scratch to resolve them; one a worker.
 #[derive(Debug, Default)]
-pub(crate) struct Settler {
+pub(crate) struct EqualPoints {
     points: Vec<Point>,
     /// The time of the last point; meaningless before the first.
     latest: i64,
@@ -66,9 +66,9 @@ struct Field {
     whole: Range<usize>,
 }
 
-/// What settling has done.
+/// What was done about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settled {
+pub(crate) struct Resolved {
     /// How many points are no more.
     pub(crate) merged: u32,
     /// The last line that is left.
@@ -77,7 +77,7 @@ pub(crate) struct Settled {
     pub(crate) fields_most: usize,
 }
 
-impl Settler {
+impl EqualPoints {
     /// Begins a mapping's points.
     pub(crate) fn begin(&mut self) {
         self.points.clear();
@@ -92,12 +92,12 @@ impl Settler {
         self.points.push(Point { line, hash: 0, fate: Fate::Kept });
     }
 
-    /// Settles the noted points in the buffer that holds them at its end; `None` if no two meet.
-    pub(crate) fn settle(
+    /// Resolves the noted points in the buffer that holds them at its end; `None` if no two meet.
+    pub(crate) fn resolve(
         &mut self,
         duplicates: Duplicates,
         buffer: &mut Vec<u8>,
-    ) -> Option<Settled> {
+    ) -> Option<Resolved> {
         if !self.may_meet || !self.decide(duplicates, buffer) {
             return None;
         }
@@ -189,12 +189,12 @@ impl Settler {
     }
 
     /// Writes what is left in place of all.
-    fn rewrite(&mut self, buffer: &mut Vec<u8>) -> Settled {
+    fn rewrite(&mut self, buffer: &mut Vec<u8>) -> Resolved {
         let Some(start) = self.points.first().map(|point| point.line.start) else {
-            return Settled { merged: 0, last: 0..0, fields_most: 0 };
+            return Resolved { merged: 0, last: 0..0, fields_most: 0 };
         };
         self.text.clear();
-        let mut settled = Settled { merged: 0, last: start..start, fields_most: 0 };
+        let mut resolved = Resolved { merged: 0, last: start..start, fields_most: 0 };
         // Where in `order` each point that takes others in stands: it is the last of its group.
         let mut places = std::mem::take(&mut self.order);
         for index in 0..self.points.len() {
@@ -202,7 +202,7 @@ impl Settler {
             let Point { line, fate, .. } = self.points[index];
             match fate {
                 Fate::Gone => {
-                    settled.merged += 1;
+                    resolved.merged += 1;
                     continue;
                 }
                 Fate::Kept => self.text.extend_from_slice(&buffer[line.start..line.end]),
@@ -215,15 +215,15 @@ impl Settler {
                     let mut group = places[first..].iter();
                     let len = group.position(|other| *other == index).unwrap_or_default() + 1;
                     self.push_union(&places[first..first + len], buffer);
-                    settled.fields_most = settled.fields_most.max(self.fields.len());
+                    resolved.fields_most = resolved.fields_most.max(self.fields.len());
                 }
             }
-            settled.last = start + from..start + self.text.len();
+            resolved.last = start + from..start + self.text.len();
         }
         std::mem::swap(&mut self.order, &mut places);
         buffer.truncate(start);
         buffer.extend_from_slice(&self.text);
-        settled
+        resolved
     }
 
     /// Writes one line with the fields of all of these: of equal keys the last one's value, at the
@@ -303,12 +303,12 @@ fn hash_of(series: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Settles lines as if one mapping had written them; what is left, and how many merged.
+    /// Resolves lines as if one mapping had written them; what is left, and how many merged.
     #[track_caller]
     fn check(duplicates: Duplicates, lines: &[&str], expect: &[&str], merged: u32) {
         let mut buffer = b"before x=1 1\n".to_vec();
-        let mut settler = Settler::default();
-        settler.begin();
+        let mut points = EqualPoints::default();
+        points.begin();
         for text in lines {
             let start = buffer.len();
             buffer.extend_from_slice(text.as_bytes());
@@ -317,7 +317,7 @@ mod tests {
             let series_end = start + parts::series(text.as_bytes()).len();
             let time = buffer[time_start..buffer.len() - 1].to_vec();
             let time = String::from_utf8(time).expect("digits").parse().expect("a number");
-            settler.note(Line {
+            points.note(Line {
                 start,
                 series_end,
                 time_start,
@@ -326,12 +326,12 @@ mod tests {
                 is_stamped: false,
             });
         }
-        let settled = settler.settle(duplicates, &mut buffer);
+        let resolved = points.resolve(duplicates, &mut buffer);
         let text = String::from_utf8(buffer.clone()).expect("text");
         let left: Vec<&str> = text.lines().skip(1).collect();
         assert_eq!(left, expect, "{duplicates:?}");
-        assert_eq!(settled.as_ref().map_or(0, |settled| settled.merged), merged);
-        if let Some(Settled { last, .. }) = settled {
+        assert_eq!(resolved.as_ref().map_or(0, |resolved| resolved.merged), merged);
+        if let Some(Resolved { last, .. }) = resolved {
             assert_eq!(&buffer[last], format!("{}\n", expect.last().expect("one")).as_bytes());
         }
     }

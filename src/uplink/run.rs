@@ -3,15 +3,14 @@
 use std::ops::Range;
 
 use super::{
-    DecodeError, LastLines, Limits, Lines, NameBook, NoPoints, Slots, Transcoded, decode,
-    duplicates::Settler,
+    DecodeError, LastLines, Limits, Lines, NameBook, NoPoints, Slots, Transcoded, decode, detail,
+    duplicates::EqualPoints,
     framing::{Frame, Frames},
     kinds::Prober,
     lines,
     names::TooManyNew,
     point::{self, Context, LeftOut, Line, Outcome},
     slots::Open,
-    told,
 };
 use crate::{
     mapping::{Decoder, Plan, Source},
@@ -49,7 +48,7 @@ pub(super) struct Run<'a> {
     pub(super) context: Context<'a>,
     pub(super) lines: &'a mut dyn Lines,
     pub(super) progress: &'a mut Progress,
-    pub(super) settler: &'a mut Settler,
+    pub(super) equal_points: &'a mut EqualPoints,
     pub(super) prober: &'a mut Prober,
     pub(super) last_lines: &'a mut LastLines,
     /// The names that are known; absent where nothing is stored.
@@ -75,7 +74,7 @@ impl Run<'_> {
         if u32::try_from(payload.len()).is_err() {
             return Err(DecodeError::new(Cause::TooManyBytes, "the payload is over 4 GiB"));
         }
-        self.settler.begin();
+        self.equal_points.begin();
         for frame in Frames::new(self.plan.framing, payload) {
             let frame = frame.inspect_err(|_| self.progress.frame = self.progress.frame.next())?;
             self.progress.frame = frame;
@@ -89,7 +88,7 @@ impl Run<'_> {
                 self.skip_message(slots, frame.place(error))?;
             }
         }
-        self.settle()?;
+        self.resolve_equal_points()?;
         self.admit_names()?;
         if let (false, Some(place)) = (self.line.is_empty(), self.progress.place) {
             // What is noted counts from the payload on.
@@ -239,7 +238,7 @@ impl Run<'_> {
             let line = next.write(buffer, self.context.stamp);
             slots.step(next.take_steps())?;
             let Some(line) = line? else { return Ok(()) };
-            self.settler.note(line);
+            self.equal_points.note(line);
             self.count_point(place, &line)?;
         }
     }
@@ -268,21 +267,22 @@ impl Run<'_> {
     }
 
     /// Does what the mapping says with points of equal series and time.
-    fn settle(&mut self) -> Result<(), DecodeError> {
+    fn resolve_equal_points(&mut self) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
         let buffer = self.lines.of(place.shard);
-        let Some(settled) = self.settler.settle(self.plan.duplicates, buffer.bytes_mut()) else {
+        let Some(resolved) = self.equal_points.resolve(self.plan.duplicates, buffer.bytes_mut())
+        else {
             return Ok(());
         };
-        if settled.fields_most > self.limits.fields_max as usize {
+        if resolved.fields_most > self.limits.fields_max as usize {
             let what = "a point has, with those merged into it, more fields than the bound";
             return Err(DecodeError::new(Cause::TooManyFields, what));
         }
         let counts = &mut self.progress.transcoded;
-        counts.points -= settled.merged;
-        counts.points_merged += settled.merged;
-        buffer.items -= settled.merged;
-        self.line = settled.last;
+        counts.points -= resolved.merged;
+        counts.points_merged += resolved.merged;
+        buffer.items -= resolved.merged;
+        self.line = resolved.last;
         Ok(())
     }
 
@@ -300,7 +300,7 @@ impl Run<'_> {
     /// Checks the mapping's vehicle, and finds the message's shard if it has none yet.
     fn find_place(&mut self, slots: &Slots) -> Result<(), DecodeError> {
         let mut digits = itoa::Buffer::new();
-        let vehicle = told::vehicle(&self.plan.vehicle, slots, &self.context, &mut digits);
+        let vehicle = detail::vehicle(&self.plan.vehicle, slots, &self.context, &mut digits);
         let vehicle = vehicle.unwrap_or_default();
         let what = if vehicle.is_empty() {
             "the vehicle is absent or empty"
@@ -346,7 +346,7 @@ impl Run<'_> {
             Outcome::Empty => counts.points_empty += 1,
             Outcome::Written(line) => {
                 if !self.plan.slots.levels.is_empty() {
-                    self.settler.note(line);
+                    self.equal_points.note(line);
                 }
                 self.count_point(place, &line)?;
             }

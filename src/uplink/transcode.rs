@@ -22,13 +22,12 @@ use crate::{
     model::{Cause, ShardCount},
     uplink::{
         DecodeError, Failure, LastLines, Limits, Lines, Message, NameBook, Slots, TopicMemo,
-        Transcoded,
-        duplicates::Settler,
+        Transcoded, detail,
+        duplicates::EqualPoints,
         framing::{self, Frame, Taken},
         kinds::Prober,
         lines, look,
         run::{Place, Progress, Run},
-        told,
     },
 };
 
@@ -39,7 +38,7 @@ pub struct Transcoder {
     shards: ShardCount,
     slots: Slots,
     line_writer: lines::Writer,
-    settler: Settler,
+    equal_points: EqualPoints,
     prober: Prober,
     failures: Vec<Failure>,
     last_lines: LastLines,
@@ -59,7 +58,7 @@ impl Transcoder {
             shards,
             slots,
             line_writer: lines::Writer::default(),
-            settler: Settler::default(),
+            equal_points: EqualPoints::default(),
             failures: Vec::new(),
             last_lines: LastLines::default(),
             place: None,
@@ -151,7 +150,7 @@ impl Transcoder {
             self.slots.begin_message(&plan.slots);
             let taken = Taken { plans, message, matched, payload: message.payload };
             let context = taken.context(&self.limits, message.received_at);
-            let mut failure = told::failure(plan, &self.slots, &context, error);
+            let mut failure = detail::failure(plan, &self.slots, &context, error);
             let mapped = matched.plans().iter().map(|at| &plans.plans()[*at]);
             failure.detail.push_str(&look::unselected(mapped, message));
             self.failures.push(failure);
@@ -187,7 +186,7 @@ impl Transcoder {
                 context: taken.context(&self.limits, received_at.saturating_add(stamps.into())),
                 lines: &mut *lines,
                 progress: &mut *progress,
-                settler: &mut self.settler,
+                equal_points: &mut self.equal_points,
                 prober: &mut self.prober,
                 last_lines: &mut self.last_lines,
                 names: self.names.as_deref(),
@@ -204,7 +203,7 @@ impl Transcoder {
                 let whole = taken.payload;
                 let framed = Taken { payload: frame.of(whole), ..taken };
                 let context = framed.context(&self.limits, received_at);
-                let mut failure = told::failure(plan, &self.slots, &context, error);
+                let mut failure = detail::failure(plan, &self.slots, &context, error);
                 frame.tell(plan, whole, &mut failure);
                 if let Some(too_many) = progress.too_many_new.take() {
                     failure.detail = too_many.to_string();
@@ -217,7 +216,7 @@ impl Transcoder {
                 self.prober = Prober::new(&self.limits);
                 let context = taken.context(&self.limits, received_at);
                 let error = DecodeError::new(Cause::Panic, "decoding panicked");
-                let mut failure = told::failure(plan, &self.slots, &context, error);
+                let mut failure = detail::failure(plan, &self.slots, &context, error);
                 failure.detail.push_str(&panic_text(panic.as_ref()));
                 failure
             }

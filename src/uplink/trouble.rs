@@ -85,7 +85,7 @@ impl Trouble {
     }
 
     /// The field and what is wrong with it; `fallback` where nothing was said.
-    pub(crate) fn told(&self, fallback: &str) -> String {
+    pub(crate) fn describe(&self, fallback: &str) -> String {
         let words = if self.words.is_empty() { fallback } else { &self.words };
         if self.path.is_empty() {
             return words.to_owned();
@@ -153,13 +153,13 @@ mod tests {
     fn a_path_is_built_from_the_inside_out() {
         let mut trouble = Trouble::default();
         trouble.say(format_args!("it is too long"));
-        assert_eq!(trouble.told("x"), "it is too long");
+        assert_eq!(trouble.describe("x"), "it is too long");
         trouble.within_numbered("lat", 1);
         trouble.within_numbered("fix", 7);
-        assert_eq!(trouble.told("x"), "field `fix.lat` (number 1): it is too long");
+        assert_eq!(trouble.describe("x"), "field `fix.lat` (number 1): it is too long");
         trouble.clear();
         trouble.within("serial");
         trouble.say(format_args!("is required and absent"));
-        assert_eq!(trouble.told("x"), "field `serial` is required and absent");
+        assert_eq!(trouble.describe("x"), "field `serial` is required and absent");
     }
 }

@@ -117,12 +117,12 @@ impl Appliance {
     /// Starts it, and waits until it takes messages and questions.
     pub(super) async fn start(resolved: Resolved) -> Result<Self, Failure> {
         let schemas = resolved.offline.mapping.dir.clone();
-        let (stop, told) = oneshot::channel();
+        let (stop, asked) = oneshot::channel();
         let (is_ready, ready) = oneshot::channel();
         let (has_ended, mut ended) = oneshot::channel();
         let run = move || {
             let on_ready = |ready: &Ready| drop(is_ready.send(ready.clone()));
-            let outcome = app::run(&resolved, DRAIN, Until::Told(told), on_ready);
+            let outcome = app::run(&resolved, DRAIN, Until::Asked(asked), on_ready);
             // Nobody listens after a stop at once.
             drop(has_ended.send(outcome));
         };

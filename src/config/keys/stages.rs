@@ -321,10 +321,10 @@ const SINK: &[Key] = &[
     key(
         "sink.batches-ahead-max",
         Kind::Count,
-        "Batches that may be settled before the oldest one is.",
+        "Batches that may be finished before the oldest one is.",
     )
     .default("1024")
-    .min("1", "a batch has to be settled before it is confirmed")
+    .min("1", "a batch has to be finished before it is confirmed")
     .max("1000000", "each is remembered"),
 ];
 

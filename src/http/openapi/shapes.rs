@@ -61,7 +61,7 @@ fn operation() -> Named {
         ("filtered", count("That a filter said not to store, or without any field.")),
         ("unmapped", count("Whose topic no mapping has.")),
         ("refused", count("Turned away before decoding.")),
-        ("pending", count("Received and not settled yet.")),
+        ("pending", count("Received and not finished yet.")),
     ]);
     let points = object(&[
         ("recovered", count("Past the cursors at the start.")),
@@ -69,7 +69,7 @@ fn operation() -> Named {
         ("stored", count("Accepted by the store.")),
         ("dead_lettered", count("Refused by the store and kept.")),
         ("damaged", count("Refused by a checksum.")),
-        ("in_spool", count("Durable and not yet settled by the store.")),
+        ("in_spool", count("Durable and not yet confirmed by the store.")),
         ("merged", count("Merged into others of their message before the spool.")),
     ]);
     let deliveries = object(&[

@@ -72,8 +72,8 @@ impl fmt::Debug for Committer {
 
 /// How a group ended.
 enum Ended {
-    /// All of it is settled.
-    Settled,
+    /// All of it is answered.
+    Done,
     /// The rest waits for room.
     Full,
     /// A write or sync failed.
@@ -118,7 +118,7 @@ impl Committer {
             // Before the attempt, so that room freed during it is not missed.
             let mark = self.inner.budget.mark();
             match self.commit() {
-                Ended::Settled => self.enter(CommitState::Running),
+                Ended::Done => self.enter(CommitState::Running),
                 Ended::Full => {
                     self.enter(CommitState::Full);
                     if self.inner.lock().stopping {
@@ -192,7 +192,7 @@ impl Committer {
             Ok(synced) => synced,
             Err(error) => return Ended::Halted(Chain(&error).to_string()),
         };
-        // Counted before the reader can see it: the shipper may settle it at once.
+        // Counted before the reader can see it: it may be confirmed at once.
         let points = self.group.iter().map(|submission| submission.points()).sum();
         if let Some(ledger) = &self.ledger {
             ledger.spooled(points, synced.items);
@@ -244,7 +244,7 @@ impl Committer {
                 }
             }
         }
-        Ended::Settled
+        Ended::Done
     }
 
     /// Tells a change of state.

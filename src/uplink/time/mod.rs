@@ -4,8 +4,8 @@
 //! relative to another field; and a clock that is not set may mean the time of receipt. Fractions
 //! are read from their digits, so no time is rounded by a double on its way.
 
+mod detail;
 mod read;
-mod told;
 
+pub(crate) use detail::detail;
 pub(crate) use read::{is_out_of_bounds, of_point};
-pub(crate) use told::detail;

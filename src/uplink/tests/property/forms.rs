@@ -175,7 +175,7 @@ impl Forms {
     }
 
     /// What is left of points that meet.
-    pub(super) fn settle(&self, points: Vec<Point>) -> Vec<Point> {
+    pub(super) fn resolve_equal(&self, points: Vec<Point>) -> Vec<Point> {
         let same = |one: &Point, other: &Point| one.tags == other.tags && one.time == other.time;
         let mut left: Vec<Point> = Vec::new();
         for (index, point) in points.iter().enumerate() {

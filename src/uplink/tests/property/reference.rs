@@ -77,7 +77,11 @@ impl Reference<'_> {
         if elements.is_empty() {
             causes.clear();
         }
-        Ok(if causes.is_empty() { Ok(self.schema.forms.settle(points)) } else { Err(causes) })
+        Ok(if causes.is_empty() {
+            Ok(self.schema.forms.resolve_equal(points))
+        } else {
+            Err(causes)
+        })
     }
 
     /// One record's fields.

@@ -74,7 +74,7 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     if let Some(slot) = error.slot.filter(|_| !trouble.has_path()) {
         text.push_str(&subject(plan, slot, item_name(slots, context, error)));
     }
-    text.push_str(&trouble.told(error.what));
+    text.push_str(&trouble.describe(error.what));
     let mut add = |more: std::fmt::Arguments<'_>| {
         text.write_fmt(more).expect("writing to a string does not fail");
     };
