@@ -374,6 +374,30 @@ mod json {
     }
 
     #[test]
+    fn lists_in_lists_tuples_and_unions_cost_their_bytes_or_are_bounded() {
+        let tuple = r#"{"type":"array","prefixItems":[{"type":"integer"},{"type":"string"}]}"#;
+        let union = r#"{"type":["number","string","boolean"]}"#;
+        let limits = || Limits { points_max: 1 << 20, ..wide() };
+        for (item, piece) in [(tuple, "[1],"), (tuple, r#"[1,"a",[],{}],"#), (union, "1,")] {
+            let list = format!(r#""p":{{"type":"array","items":{item}}}"#);
+            let filled = filled(r#"{"p":["#, "]}", |_| piece.to_owned());
+            check(&mut set(&list, "points = \"p\"", limits()), &filled, Ok(()));
+            let refused = Err(Cause::TooManySteps);
+            check(&mut set(&list, "points = \"p\"", few_steps()), &filled, refused);
+        }
+        // Empty lists within have no point, and cost what their bytes pay for; null costs nothing.
+        let lists = format!(r#""p":{{"type":"array","items":{{"type":"array","items":{union}}}}}"#);
+        for piece in ["[],", "null,", "[null],"] {
+            let filled = filled(r#"{"p":["#, "]}", |_| piece.to_owned());
+            check(&mut set(&lists, "points = \"p\"", limits()), &filled, Ok(()));
+        }
+        // A tuple again and again in one object: the last counts.
+        let place = format!(r#""t":{tuple}"#);
+        let again = filled("{", "}", |_| r#""t":[1,"a"],"#.to_owned());
+        check(&mut set(&place, "", wide()), &again, Ok(()));
+    }
+
+    #[test]
     fn points_times_fields_are_bounded() {
         let properties = format!(r#""p":{{"type":"array","items":{}}}"#, wide_object(1_000));
         let batch = filled(r#"{"p":["#, "]}", |_| r#"{"a0":1},"#.to_owned());
