@@ -156,8 +156,8 @@ struct Scanner<'a> {
     open: Option<Stretch>,
     /// The first hole that lost an entry of unknown items.
     unknown: Option<usize>,
-    /// The hole that the position asked for fell into, if what lies before it was items_before: takes
-    /// what is missing to the total where no other hole can.
+    /// The hole that the position asked for fell into, if what lies before it was items_before:
+    /// takes what is missing to the total where no other hole can.
     straddling: Option<usize>,
     /// Past the last byte that is not zero, as far as was searched.
     tail_end: u64,

@@ -188,7 +188,6 @@ impl Worker {
                 self.deliveries.passed.push(origin);
             }
         }
-        self.dirty();
     }
 
     /// Queues a message with one session; tells whether the session is there.

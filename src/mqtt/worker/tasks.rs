@@ -110,7 +110,10 @@ impl Worker {
                 // Whoever took it over may have gone meanwhile.
                 ended.send(()).unwrap_or_default();
             }
-            Mail::Carried(mut carried) => self.take_in(&mut carried),
+            Mail::Carried(mut carried) => {
+                self.take_in(&mut carried);
+                self.dirty();
+            }
             Mail::Passed(publishes) => {
                 publishes.into_iter().for_each(|(key, seq)| self.passed(key, seq));
             }

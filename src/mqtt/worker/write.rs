@@ -233,6 +233,8 @@ impl Worker {
         if outcomes == Outcomes::default() {
             return;
         }
+        // The end of the turn publishes it.
+        self.dirty();
         let Outcomes { delivered, expired, too_large, refused, overtaken, forbidden } = outcomes;
         let dropped = too_large + refused + overtaken + forbidden;
         client.dropped += dropped;
