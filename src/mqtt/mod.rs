@@ -13,7 +13,10 @@
 //!
 //! - `wire`: packets as bytes.
 //! - `listen`: sockets and what lies on them (PROXY header, TLS, WebSocket), start and drain.
-//! - `connect`, `subscribe`: CONNECT, SUBSCRIBE and UNSUBSCRIBE, as pure functions.
+//! - `connect`: CONNECT, as a pure function; `will`: what is published for who goes without a
+//!   goodbye.
+//! - `router`: who gets what: subscriptions and retained messages of all sessions. `topic`: what a
+//!   topic means to one session.
 //! - `session`: the rules of one session, as a pure state machine: packets and moments in, answers
 //!   and actions out.
 //! - `greeting`, `live`: the two phases of a connection: until its CONNECT is answered it may wait,
@@ -50,9 +53,8 @@
 //! has.
 //!
 //! # What is not here yet
-//! Subscriptions (refused with a reason, not with silence), sessions that outlive their connection
-//! (session present 0, session expiry 0), wills and retained messages (accepted, counted, logged
-//! once), authentication. Packet identifiers of QoS 2 live with the connection.
+//! Sessions that outlive their connection (session present 0, session expiry 0): subscriptions,
+//! queues and packet identifiers live with the connection, retained messages with the process.
 //!
 //! # Bounds
 //! Every bound is one of [`Options`]: packet sizes by kind, times from accept to CONNECT and from a
