@@ -122,7 +122,10 @@ impl Live {
 
     /// Waits until all that was taken in is acknowledged, then says goodbye.
     async fn drain<F: Filter>(&self, io: &Io<F>) -> &'static str {
-        self.with(|_, socket| socket.hold = Hold::Full);
+        self.with(|client, socket| {
+            socket.hold = Hold::Full;
+            self.worker.release_all(client);
+        });
         let mut gone = std::pin::pin!(io.on_disconnect());
         poll_fn(|cx| {
             let idle = self.with(|client, socket| {

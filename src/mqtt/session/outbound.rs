@@ -124,11 +124,6 @@ impl Outbound {
         self.open + self.unasked.len()
     }
 
-    /// Messages that are under way.
-    pub(in crate::mqtt) fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
     /// Bytes that they take.
     pub(in crate::mqtt) fn bytes(&self) -> usize {
         self.bytes
@@ -214,6 +209,17 @@ impl Outbound {
         }
         self.forget_done();
         self.weigh();
+    }
+
+    /// Whether there is nothing to send, and nothing that [`Self::outcomes`] has not told.
+    pub(in crate::mqtt) fn is_idle(&self) -> bool {
+        self.len() == 0 && self.scans.is_empty() && self.outcomes == Outcomes::default()
+    }
+
+    /// Whether the next piece of its retained messages is to be fetched: what waits is sent before,
+    /// and its acknowledgements fetch more.
+    pub(in crate::mqtt) fn wants_retained(&self, is_short: bool) -> bool {
+        !self.scans.is_empty() && self.len() == self.in_flight && self.has_room(is_short)
     }
 
     /// Whether something could be sent that was not.

@@ -25,8 +25,11 @@ impl Worker {
         self.shared.registry.release(&client.id, session);
         client.leave(session, &self.shared.presence);
         self.end_session(key, client);
-        let is_waiting = !self.publish_will(key, client);
-        if is_waiting {
+        client.keeps_open = client.will.is_some();
+        if !client.keeps_open {
+            self.left_open();
+        }
+        if !self.publish_will(key, client) {
             slots.hold(key);
         }
         self.remove_if_done(key, &mut slots);
@@ -34,12 +37,15 @@ impl Worker {
 
     /// Frees a slot whose connection has ended, once nothing is owed to it or by it.
     pub(super) fn remove_if_done(&self, key: SlotKey, slots: &mut super::thread::Slots) {
+        let is_owed = |client: &Client| client.will.is_some() || !client.session.is_answered();
         let is_done = slots.get_mut(key).is_some_and(|slot| {
-            let is_owed = |client: &Client| client.will.is_some() || !client.session.is_answered();
             slot.socket.is_none() && !slot.client.as_deref().is_some_and(is_owed)
         });
-        if is_done {
-            slots.slab.remove(key);
+        if !is_done {
+            return;
+        }
+        let client = slots.slab.remove(key).and_then(|slot| slot.client);
+        if client.is_some_and(|client| client.keeps_open) {
             self.left_open();
         }
     }

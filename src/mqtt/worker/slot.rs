@@ -158,6 +158,8 @@ pub(in crate::mqtt) struct Client {
     /// Its slot.
     pub(super) key: SlotKey,
     pub(in crate::mqtt) will: Option<Box<Will>>,
+    /// Its connection has ended, and counts as open until its will is durable.
+    pub(super) keeps_open: bool,
     /// Publishers that wait for its queue, and since when it is full.
     pub(super) passes: Vec<Rc<Pass>>,
     pub(super) full_since: Option<Tick>,
@@ -192,6 +194,7 @@ impl Client {
             memo: TopicMemo::default(),
             key,
             will: None,
+            keeps_open: false,
             passes: Vec::new(),
             full_since: None,
             dropped: 0,

@@ -93,48 +93,40 @@ impl Worker {
 
     /// Appends what a session may be sent, as far as its socket has room.
     fn fill(&self, client: &mut Client, socket: &mut Socket, out: &mut Vec<u8>) {
-        if client.session.outbound.is_none() || socket.is_stuffed {
+        let is_idle = client.session.outbound.as_ref().is_none_or(|outbound| outbound.is_idle());
+        if is_idle || socket.is_stuffed {
             return;
         }
         let key = client.key;
         let written = socket.io.with_write_buf(|buffer| buffer.len()).unwrap_or(0);
         let room = WRITE_BUFFER.saturating_sub(written);
-        let scanned = self.bring_retained(client);
+        self.bring_retained(client);
         let Some(outbound) = client.session.outbound.as_mut() else { return };
         let before = outbound.bytes();
         outbound.fill(out, room, self.monotonic());
         self.grown(before, outbound.bytes());
-        let can_send = outbound.can_send();
-        self.collect(client);
-        if can_send {
+        if outbound.can_send() {
             socket.is_stuffed = true;
             socket.io.notify_dispatcher();
-        } else if !scanned {
+        } else if outbound.wants_retained(self.is_short()) {
             self.deliveries.later.borrow_mut().push(key);
         }
+        self.collect(client);
         self.release(client);
     }
 
-    /// Queues a piece of the retained messages that subscriptions bring; tells whether that was
-    /// all.
-    fn bring_retained(&self, client: &mut Client) -> bool {
+    /// Queues a piece of the retained messages that subscriptions bring.
+    fn bring_retained(&self, client: &mut Client) {
         let is_short = self.is_short();
-        let Some(outbound) = client.session.outbound.as_mut() else { return true };
-        if outbound.scans.is_empty() {
-            return true;
+        let Some(outbound) = client.session.outbound.as_mut() else { return };
+        if !outbound.wants_retained(is_short) {
+            return;
         }
-        // What waits is sent before more is fetched; the acknowledgements fetch it.
-        if outbound.len() > outbound.in_flight() || !outbound.has_room(is_short) {
-            return true;
-        }
+        let Some(mut scan) = outbound.scans.pop_front() else { return };
         let mut found = Vec::new();
-        let Some(mut scan) = outbound.scans.pop_front() else { return true };
-        let done = self.shared.router.scan_retained(
-            &mut scan,
-            RETAINED_STEPS,
-            self.monotonic(),
-            &mut found,
-        );
+        let now = self.monotonic();
+        let router = &self.shared.router;
+        let done = router.scan_retained(&mut scan, RETAINED_STEPS, now, &mut found);
         let before = outbound.bytes();
         let count = found.len() as u64;
         for message in found {
@@ -150,7 +142,6 @@ impl Worker {
         if !done {
             outbound.scans.push_front(scan);
         }
-        outbound.scans.is_empty()
     }
 
     /// Lets publishers go on that waited for this session, if it has room again.

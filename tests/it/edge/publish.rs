@@ -170,3 +170,39 @@ fn a_malformed_publish_ends_the_connection_and_harms_nobody_else() {
         other.ping();
     }
 }
+
+/// `m2-empty-payload`: clearing a retained message is no measurement in any format, and the clear
+/// reaches who subscribes; an empty payload that is not retained is what its schema says.
+#[test]
+fn clearing_a_retained_message_is_no_measurement() {
+    let store = StandIn::start(Answer::Accept);
+    let mut setup = Setup::new().store2(&store.url(), "token");
+    for name in ["bus.proto", "bus.schema.json", "bus.toml"] {
+        let text = std::fs::read_to_string(format!("tests/data/m2-empty-payload/{name}")).unwrap();
+        setup = setup.schema(name, &text);
+    }
+    let appliance = setup.start();
+    let mut reader = Vehicle::connect(appliance.mqtt(), Version::V3, "reader");
+    reader.send(&[&[0x82, 12, 0, 1, 0, 7][..], b"depot/#", &[0]].concat());
+    assert_eq!(reader.expect(), Packet::Whole(0x90, vec![0, 1, 0]));
+    for (version, name) in [(Version::V3, "old"), (Version::V5, "new")] {
+        let mut bus = Vehicle::connect(appliance.mqtt(), version, name);
+        for (topic, retain, id) in
+            [("depot/7/state", 1, 1), ("depot/7/json", 1, 2), ("depot/7/state", 0, 3)]
+        {
+            let mut packet = publish_packet(version, topic, b"", 1, id, &[]);
+            packet[0] |= retain;
+            bus.send(&packet);
+            let answer = bus.expect();
+            assert_eq!((answer.id(), answer.reason()), (id, 0), "{topic}");
+            assert!(matches!(reader.expect(), Packet::Whole(0x30, _)), "{topic}");
+        }
+    }
+    until("the points of zeros", Duration::from_mins(1), || store.lines().len() >= 2);
+    let lines = store.lines();
+    assert!(lines.iter().all(|line| line.contains("kmh=0")), "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let stats = appliance.stats();
+    assert_eq!(stats["messages"]["filtered"], 4, "{stats}");
+    assert_eq!(stats["messages"]["dead_lettered"], 0, "{stats}");
+}

@@ -316,3 +316,41 @@ fn rules_decide_what_may_be_subscribed_to_and_take_it_away_when_they_change() {
     let topics: Vec<&[u8]> = got.iter().map(|body| &body[..3]).collect();
     assert!(topics.ends_with(&[b"\0\x01b"]), "{got:02x?}");
 }
+
+/// More than fits into a write buffer, and more retained messages than one look brings.
+#[test]
+fn what_does_not_fit_into_a_socket_comes_when_it_is_read() {
+    let (_store, appliance) = start(|setup| setup);
+    let payload = vec![b'x'; 50_000];
+    let mut slow = Vehicle::connect(appliance.mqtt(), Version::V3, "slow");
+    assert_eq!(subscribe(&mut slow, Version::V3, "big/#", 1), 1);
+    let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V3, "pub");
+    for id in 1..=300 {
+        publisher.publish_acked("big/one", &payload, id);
+    }
+    for id in 1..=300_u16 {
+        let Packet::Whole(0x32, body) = slow.expect() else { panic!("message {id} is missing") };
+        assert_eq!(body.len(), 2 + 7 + 2 + payload.len());
+        slow.send(&[&[0x40, 2][..], &id.to_be_bytes()].concat());
+    }
+    let mut retain = |topic: &str| {
+        let mut packet = publish_packet(Version::V3, topic, b"x", 0, 0, &[]);
+        packet[0] |= 1;
+        publisher.send(&packet);
+    };
+    for number in 0..2500 {
+        retain(&format!("many/{number:04}"));
+    }
+    publisher.ping();
+    slow.send(&packet(0x82, &[&[0, 9][..], &text("many/+"), &[0], &text("many/#"), &[1]].concat()));
+    assert_eq!(slow.expect(), Packet::Whole(0x90, vec![0, 9, 0, 1]));
+    for number in 0..5000 {
+        let (flags, topic, _) = message(&mut slow);
+        assert_eq!((flags & 1, topic), (1, format!("many/{:04}", number % 2500)));
+    }
+    slow.ping();
+    until("the books balance", MINUTE, || {
+        let count = |name: &str| appliance.count(&format!("deliveries.{name}"));
+        count("routed") == 5300 && count("delivered") == 5300 && count("queued") == 0
+    });
+}
