@@ -27,5 +27,6 @@ mod rules;
 mod tests;
 
 pub(super) use delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes};
+pub(super) use outbound::Outbound;
 pub(super) use pending::Held;
 pub(super) use rules::{Action, Session, SessionLimits, Terms};

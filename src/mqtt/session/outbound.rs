@@ -53,6 +53,8 @@ pub(in crate::mqtt) struct Outbound {
     unasked: VecDeque<Delivery>,
     /// What waits takes of memory.
     bytes: usize,
+    /// Of that, what [`Self::grown`] has told.
+    bytes_told: usize,
     /// Retained messages that subscriptions still bring.
     pub(in crate::mqtt) scans: VecDeque<RetainedScan>,
     /// Topics that have an alias towards the client, in the aliases' order.
@@ -79,6 +81,7 @@ impl Outbound {
             open: 0,
             unasked: VecDeque::new(),
             bytes: 0,
+            bytes_told: 0,
             scans: VecDeque::new(),
             aliases: Vec::new(),
             load: Arc::default(),
@@ -124,9 +127,16 @@ impl Outbound {
         self.open + self.unasked.len()
     }
 
-    /// Bytes that they take.
-    pub(in crate::mqtt) fn bytes(&self) -> usize {
+    /// Bytes that what waits takes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes that its queue has grown by since it was last asked.
+    pub(in crate::mqtt) fn grown(&mut self) -> isize {
+        let before = std::mem::replace(&mut self.bytes_told, self.bytes);
+        self.bytes.cast_signed() - before.cast_signed()
     }
 
     /// Whether there is room for one more, where memory for all sessions is short or not.
@@ -428,6 +438,7 @@ impl Outbound {
             Entry::Sent(_) | Entry::Released | Entry::Done => None,
         });
         let unasked = std::mem::take(&mut self.unasked);
+        self.bytes = 0;
         queued.chain(unasked).filter(|delivery| delivery.group.is_some()).collect()
     }
 

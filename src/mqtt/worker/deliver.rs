@@ -234,7 +234,6 @@ impl Worker {
     ) {
         let is_short = self.is_short();
         let outbound = client.session.outbound_or_new();
-        let before = outbound.bytes();
         if !outbound.has_room(is_short) {
             if delivery.qos == Qos::AtMostOnce {
                 return self.drop_one(client, "queue-full");
@@ -258,7 +257,6 @@ impl Worker {
         }
         let outbound = client.session.outbound_or_new();
         outbound.push(delivery);
-        self.grown(before, outbound.bytes());
         self.count(|counts| counts.queued += 1);
         self.collect(client);
     }

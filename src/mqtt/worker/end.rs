@@ -59,9 +59,9 @@ impl Worker {
         for filter in outbound.filters() {
             self.shared.router.unsubscribe(filter, self.session_id(key));
         }
-        self.grown(outbound.bytes(), 0);
         let queued = outbound.len() as u64;
         let handed_on = outbound.left_to_others();
+        self.weigh(&mut outbound);
         self.left(queued - handed_on.len() as u64);
         for delivery in handed_on {
             if let Some(group) = &delivery.group {

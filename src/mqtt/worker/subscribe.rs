@@ -162,14 +162,11 @@ impl Worker {
                     }
                 }
             }
-            let before = outbound.bytes();
             outbound.retain(|topic| rules.may_receive(identity, topic));
-            let after = outbound.bytes();
             if ended > 0 {
                 tracing::info!(client = %client.id, ended, "subscriptions ended by the access rules");
             }
             self.collect(client);
-            self.grown(before, after);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     mqtt::{
         clock::Tick,
         close::{Close, QUEUE_STALLED},
-        session::{Delivery, Outcomes},
+        session::{Delivery, Outbound, Outcomes},
     },
     telemetry::DeliveryCounts,
 };
@@ -102,9 +102,7 @@ impl Worker {
         let room = WRITE_BUFFER.saturating_sub(written);
         self.bring_retained(client);
         let Some(outbound) = client.session.outbound.as_mut() else { return };
-        let before = outbound.bytes();
         outbound.fill(out, room, self.monotonic());
-        self.grown(before, outbound.bytes());
         if outbound.can_send() {
             socket.is_stuffed = true;
             socket.io.notify_dispatcher();
@@ -127,14 +125,12 @@ impl Worker {
         let now = self.monotonic();
         let router = &self.shared.router;
         let done = router.scan_retained(&mut scan, RETAINED_STEPS, now, &mut found);
-        let before = outbound.bytes();
         let count = found.len() as u64;
         for message in found {
             let (qos, ids) = (message.qos.min(scan.qos), scan.ids.clone());
             // [MQTT-3.3.1-8]: it is a retained one.
             outbound.push(Delivery { message, qos, retain: true, ids, group: None });
         }
-        self.grown(before, outbound.bytes());
         self.count(|counts| {
             counts.routed += count;
             counts.queued += count;
@@ -196,9 +192,9 @@ impl Worker {
         self.shared.queued_bytes.load(Ordering::Relaxed) >= self.limits().queue_memory_max
     }
 
-    pub(super) fn grown(&self, before: usize, after: usize) {
-        let grown = after.cast_signed() - before.cast_signed();
-        self.deliveries.grown.set(self.deliveries.grown.get() + grown);
+    /// Counts what a queue has grown by, towards the bound on all of them.
+    pub(super) fn weigh(&self, outbound: &mut Outbound) {
+        self.deliveries.grown.set(self.deliveries.grown.get() + outbound.grown());
     }
 
     fn count_queues(&self) {
@@ -217,9 +213,11 @@ impl Worker {
         self.deliveries.counts.set(counts);
     }
 
-    /// Counts what became of a session's deliveries since it was last asked.
+    /// Counts what a session's queue has grown by, and what became of its deliveries, since it was
+    /// last asked.
     pub(in crate::mqtt) fn collect(&self, client: &mut Client) {
         let Some(outbound) = client.session.outbound.as_mut() else { return };
+        self.weigh(outbound);
         let outcomes = outbound.outcomes();
         if outcomes == Outcomes::default() {
             return;

@@ -283,6 +283,45 @@ fn a_subscriber_that_does_not_read_holds_publishers_up_and_then_loses_its_connec
     assert_eq!(appliance.metric(cause), Some(1.0));
 }
 
+#[test]
+fn what_was_acknowledged_weighs_nothing_any_more() {
+    let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.memory-max", "64KiB"));
+    let mut client = Vehicle::connect(appliance.mqtt(), Version::V5, "client");
+    assert_eq!(subscribe(&mut client, Version::V5, "a", 2), 2);
+    let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V5, "pub");
+    let payload = [b'x'; 1000];
+    // More than the bound, one after another, by every way that an exchange ends.
+    for id in 1..=200_u16 {
+        let qos = if id % 2 == 0 { 1 } else { 2 };
+        publisher.publish("a", &payload, qos, id);
+        let came = client.expect();
+        let Packet::Whole(first, body) = came else { panic!("{came:02x?}") };
+        assert_eq!((first >> 1) & 3, qos, "{first:02x}");
+        let sent = u16::from_be_bytes([body[3], body[4]]); // Behind the topic.
+        let reason: &[u8] = if id % 5 == 0 { &[0x80] } else { &[] };
+        let ack = |kind: u8, id: u16, reason: &[u8]| {
+            packet(kind, &[&id.to_be_bytes()[..], reason].concat())
+        };
+        match qos {
+            1 => client.send(&ack(0x40, sent, reason)),
+            _ if reason.is_empty() => {
+                client.send(&ack(0x50, sent, reason));
+                assert!(matches!(client.expect(), Packet::Whole(0x62, _)));
+                client.send(&ack(0x70, sent, &[]));
+            }
+            _ => client.send(&ack(0x50, sent, reason)),
+        }
+        let answer = publisher.expect();
+        assert_eq!(answer.id(), id);
+        if qos == 2 {
+            publisher.send(&ack(0x62, id, &[]));
+            assert_eq!(publisher.expect().id(), id);
+        }
+    }
+    until("nothing waits", MINUTE, || appliance.metric("fleetline_mqtt_queued_bytes") == Some(0.0));
+    assert_eq!(appliance.count("deliveries.dropped"), 20 + 20);
+}
+
 /// `f11-rules-that-change`, as far as rules and subscriptions go.
 #[test]
 fn rules_decide_what_may_be_subscribed_to_and_take_it_away_when_they_change() {
