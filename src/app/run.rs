@@ -375,6 +375,7 @@ impl Ground {
             catalog: Arc::clone(catalog),
             presence: Arc::clone(&fleet.presence),
             sessions: Arc::clone(&fleet.workers) as _,
+            board: Arc::clone(&fleet.workers) as _,
             dead_letters: Arc::new(letters.handle.clone()),
             clock: Arc::clone(&self.clock),
         }

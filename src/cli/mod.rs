@@ -17,6 +17,7 @@ mod output;
 mod present;
 mod query;
 mod serve;
+mod session;
 mod simulate;
 mod spool;
 mod start;

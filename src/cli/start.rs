@@ -8,7 +8,7 @@ use crate::{
     cli::{
         check, dead_letter, decode, demo, health, infer,
         output::{Output, complain},
-        query, serve, simulate, spool,
+        query, serve, session, simulate, spool,
     },
     config::Sources,
     store,
@@ -34,6 +34,7 @@ pub fn run() -> ExitCode {
         Command::Query(arguments) => query::run(&arguments, &sources, &mut output),
         Command::Health(arguments) => health::run(&arguments, &sources, &mut output),
         Command::Spool(arguments) => spool::run(&arguments, &sources, &mut output),
+        Command::Session(arguments) => session::run(arguments, &sources, &mut output),
         Command::DeadLetter(arguments) => dead_letter::run(arguments, &sources, &mut output),
         Command::Simulate(arguments) => simulate::run(&arguments, &mut output),
         Command::AnswerQuestion => return store::answer_question(),
@@ -88,6 +89,7 @@ pub(super) enum Command {
     Query(Box<query::Arguments>),
     Health(health::Arguments),
     Spool(spool::Arguments),
+    Session(session::Arguments),
     DeadLetter(dead_letter::Arguments),
     Simulate(Box<simulate::Arguments>),
     /// Answers one native question to the embedded store; started by the appliance

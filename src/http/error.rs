@@ -30,6 +30,10 @@ words! {
     /// The vehicle has no session, is not remembered, and the store has no point of it in the
     /// range.
     VehicleUnknown = "vehicle-unknown",
+    /// There is no session of that client identifier, or not any more.
+    SessionUnknown = "session-unknown",
+    /// Several users have a session of that client identifier; `user` says whose.
+    SessionAmbiguous = "session-ambiguous",
     /// There is no dead letter of that id, or not any more.
     DeadLetterUnknown = "dead-letter-unknown",
     /// The dead-letter log cannot be read, or the disk refuses that anything is removed.
@@ -121,6 +125,20 @@ pub enum ApiError {
         /// As asked for.
         vehicle: String,
     },
+    /// No session has the client identifier. The operator lists them.
+    #[error("no session has the client identifier `{client_id}`")]
+    SessionUnknown {
+        /// As asked for.
+        client_id: String,
+    },
+    /// Several users have a session of the client identifier. The operator says whose.
+    #[error("several users have a session `{client_id}`: name one of them with `user`")]
+    SessionAmbiguous {
+        /// As asked for.
+        client_id: String,
+        /// Who has one; `None`: nobody who was verified.
+        users: Vec<Option<String>>,
+    },
     /// There is no such dead letter: it was never there, or was removed.
     #[error("there is no dead letter `{id}`")]
     DeadLetterUnknown {
@@ -149,6 +167,8 @@ impl ApiError {
             Self::ParameterInvalid { .. } => Code::ParameterInvalid,
             Self::BodyUnread { .. } => Code::BodyUnread,
             Self::VehicleUnknown { .. } => Code::VehicleUnknown,
+            Self::SessionUnknown { .. } => Code::SessionUnknown,
+            Self::SessionAmbiguous { .. } => Code::SessionAmbiguous,
             Self::DeadLetterUnknown { .. } => Code::DeadLetterUnknown,
             Self::DeadLetters(LettersError::Halted) => Code::DeadLettersHalted,
             Self::DeadLetters(_) => Code::DeadLettersFailed,
@@ -163,9 +183,11 @@ impl ApiError {
         match self {
             Self::NotFound { .. }
             | Self::VehicleUnknown { .. }
+            | Self::SessionUnknown { .. }
             | Self::DeadLetterUnknown { .. } => StatusCode::NOT_FOUND,
             Self::DeadLetters(LettersError::Halted) => StatusCode::SERVICE_UNAVAILABLE,
             Self::DeadLetters(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::SessionAmbiguous { .. } => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TimedOut { .. } | Self::EdgeSilent(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ParameterInvalid { .. } => StatusCode::BAD_REQUEST,
@@ -184,6 +206,10 @@ impl ApiError {
             Self::ParameterInvalid { parameter, .. } => json!({ "parameter": parameter }),
             Self::BodyUnread { .. } | Self::DeadLetters(_) => json!({}),
             Self::DeadLetterUnknown { id } => json!({ "id": id }),
+            Self::SessionUnknown { client_id } => json!({ "client_id": client_id }),
+            Self::SessionAmbiguous { client_id, users } => {
+                json!({ "client_id": client_id, "users": users })
+            }
             Self::VehicleUnknown { vehicle } => json!({ "vehicle": vehicle }),
             Self::EdgeSilent(EdgeSilent { waited_ms }) => json!({ "waited_ms": waited_ms }),
             Self::Query(error) => query_details(error),

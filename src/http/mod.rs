@@ -13,6 +13,8 @@
 //! | `/api/v1/query` | a question in one of the store's own languages, posted as JSON |
 //! | `/api/v1/dead-letters` | what was set aside, by filter, in pages; DELETE removes it |
 //! | `/api/v1/dead-letters/{id}` | one of them |
+//! | `/api/v1/sessions` | MQTT sessions by client identifier, with filters, in pages |
+//! | `/api/v1/sessions/{client-id}` | one of them; DELETE ends it |
 //! | `/api/v1/vehicles` | vehicles by name, with presence and sessions, in pages |
 //! | `/api/v1/vehicles/{vin}` | one of them, with the last point of each measurement |
 //!
@@ -50,6 +52,7 @@ mod options;
 mod parameters;
 mod routes;
 mod server;
+mod sessions;
 mod telemetry;
 #[cfg(test)]
 mod tests;

@@ -15,8 +15,11 @@ use serde_json::{Value, json};
 
 use crate::{
     env::Clock,
-    http::{ApiError, Options, dead_letters, measurements, native, openapi, telemetry, vehicles},
-    model::{Catalog, DeadLetters, Presence, Sessions},
+    http::{
+        ApiError, Options, dead_letters, measurements, native, openapi, sessions, telemetry,
+        vehicles,
+    },
+    model::{Catalog, DeadLetters, Presence, SessionBoard, Sessions},
     query::QueryEngine,
     telemetry::{Component, Critical, Exposition, HealthBoard, Metrics, StatusLabel},
 };
@@ -36,6 +39,8 @@ pub struct HttpState {
     pub presence: Arc<Presence>,
     /// Who asks their sessions.
     pub sessions: Arc<dyn Sessions>,
+    /// Who tells of all sessions, and ends them.
+    pub board: Arc<dyn SessionBoard>,
     /// Who keeps what was set aside.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// What time it is, for ranges that end now.
@@ -43,7 +48,7 @@ pub struct HttpState {
 }
 
 /// What is at which path; a test holds the API's description to it.
-pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 14] {
+pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 16] {
     [
         ("/healthz", get(healthz)),
         ("/readyz", get(readyz)),
@@ -57,6 +62,8 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 14] {
         ("/api/v1/query", post(native::ask)),
         ("/api/v1/dead-letters", get(dead_letters::list).delete(dead_letters::delete)),
         ("/api/v1/dead-letters/{id}", get(dead_letters::one)),
+        ("/api/v1/sessions", get(sessions::list)),
+        ("/api/v1/sessions/{client-id}", get(sessions::one).delete(sessions::end)),
         ("/api/v1/vehicles", get(vehicles::list)),
         ("/api/v1/vehicles/{vin}", get(vehicles::one)),
     ]

@@ -11,6 +11,7 @@ mod mapping_key;
 mod presence;
 mod rows;
 mod secret;
+mod session_board;
 mod shard;
 mod silent;
 mod store_names;
@@ -33,6 +34,10 @@ pub use presence::{
 };
 pub use rows::{Column, Row, Value, ValueType};
 pub use secret::Secret;
+pub use session_board::{
+    ConnectionView, SessionBoard, SessionFilter, SessionMark, SessionPage, SessionView,
+    SubscriptionView, Telling,
+};
 pub use shard::{Position, ShardCount, ShardId};
 pub use silent::{SilentPeers, SilentTicket};
 pub use store_names::{Named, StoreNames};

@@ -66,5 +66,7 @@ pub(super) const KEEP_ALIVE_TIMEOUT: u8 = 0x8d;
 pub(super) const TAKEN_OVER: u8 = 0x8e;
 /// UnspecifiedError: a packet that did not end in time has no code of its own.
 pub(super) const PACKET_TIMEOUT: u8 = 0x80;
+/// AdministrativeAction: an operator ended the session.
+pub(super) const ADMINISTRATIVE_ACTION: u8 = 0x98;
 /// QuotaExceeded: a subscriber whose queue stays full, so that publishers wait for it.
 pub(super) const QUEUE_STALLED: u8 = 0x97;

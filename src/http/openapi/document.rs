@@ -34,6 +34,7 @@ pub(super) fn document() -> Value {
         "tags": [
             { "name": "operation", "description": "How the appliance is." },
             { "name": "vehicles", "description": "Who is there, and what was last heard." },
+            { "name": "sessions", "description": "MQTT sessions." },
             { "name": "queries", "description": "What the store has." },
             { "name": "dead-letters", "description": "What was set aside." },
         ],

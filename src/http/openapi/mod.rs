@@ -11,6 +11,7 @@
 
 mod document;
 mod paths;
+mod sessions;
 mod shapes;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::sessions;
 use crate::{
     http::{dead_letters, telemetry, vehicles},
     query::{Function, QueryRequest},
@@ -10,15 +11,15 @@ use crate::{
 
 /// One way to ask one path.
 #[derive(Clone)]
-struct Operation {
-    path: &'static str,
-    method: &'static str,
-    id: &'static str,
-    tag: &'static str,
-    summary: &'static str,
-    parameters: Vec<Value>,
-    body: Option<&'static str>,
-    answers: Value,
+pub(super) struct Operation {
+    pub(super) path: &'static str,
+    pub(super) method: &'static str,
+    pub(super) id: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) parameters: Vec<Value>,
+    pub(super) body: Option<&'static str>,
+    pub(super) answers: Value,
 }
 
 pub(super) fn paths() -> Value {
@@ -29,6 +30,7 @@ pub(super) fn paths() -> Value {
         query_routes(),
         measurement_routes(),
         dead_letter_routes(),
+        sessions::routes(),
     ]
     .concat();
     for operation in routes {
@@ -367,11 +369,11 @@ fn style_parameters() -> Vec<Value> {
     ]
 }
 
-fn query(name: &str, description: &str, schema: &Value) -> Value {
+pub(super) fn query(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "description": description, "schema": schema })
 }
 
-fn in_path(name: &str, description: &str) -> Value {
+pub(super) fn in_path(name: &str, description: &str) -> Value {
     json!({
         "name": name,
         "in": "path",
@@ -381,19 +383,19 @@ fn in_path(name: &str, description: &str) -> Value {
     })
 }
 
-fn string() -> Value {
+pub(super) fn string() -> Value {
     json!({ "type": "string" })
 }
 
-fn boolean() -> Value {
+pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })
 }
 
-fn number(default: usize, maximum: usize) -> Value {
+pub(super) fn number(default: usize, maximum: usize) -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": maximum, "default": default })
 }
 
-fn answer(schema: &str) -> Value {
+pub(super) fn answer(schema: &str) -> Value {
     json!({ "200": { "description": "As asked.", "content": content(schema) } })
 }
 

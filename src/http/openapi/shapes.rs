@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::sessions;
 use crate::{
     http::Code,
     model::{Cause, ValueType},
@@ -10,14 +11,15 @@ use crate::{
 
 pub(super) fn schemas() -> Value {
     let mut schemas = Map::new();
-    let shapes = [errors(), operation(), vehicles(), rows(), dead_letters()].concat();
+    let shapes =
+        [errors(), operation(), vehicles(), rows(), dead_letters(), sessions::shapes()].concat();
     for (name, schema) in shapes {
         schemas.insert(name.to_owned(), schema);
     }
     schemas.into()
 }
 
-type Named = Vec<(&'static str, Value)>;
+pub(super) type Named = Vec<(&'static str, Value)>;
 
 fn errors() -> Named {
     let codes = Code::ALL.iter().map(|code| constant(code.as_str(), code.explain()));
@@ -261,7 +263,7 @@ fn rows() -> Named {
 }
 
 /// An object with exactly these members.
-fn object(members: &[(&str, Value)]) -> Value {
+pub(super) fn object(members: &[(&str, Value)]) -> Value {
     let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
     let properties = members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone()));
     json!({
@@ -271,11 +273,11 @@ fn object(members: &[(&str, Value)]) -> Value {
     })
 }
 
-fn reference(schema: &str) -> Value {
+pub(super) fn reference(schema: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{schema}") })
 }
 
-fn described(kind: &str, about: &str) -> Value {
+pub(super) fn described(kind: &str, about: &str) -> Value {
     json!({ "type": kind, "description": about })
 }
 
@@ -283,7 +285,7 @@ fn timestamp(about: &str) -> Value {
     json!({ "type": "string", "format": "date-time", "description": about })
 }
 
-fn after() -> Value {
+pub(super) fn after() -> Value {
     json!({
         "type": ["string", "null"],
         "description": "Asks for the next page; null: this was the last.",

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::document;
 use crate::{
-    http::{Code, dead_letters, native, routes, telemetry, vehicles},
+    http::{Code, dead_letters, native, routes, sessions, telemetry, vehicles},
     model::Cause,
 };
 
@@ -78,6 +78,9 @@ fn each_parameter_that_a_handler_knows_is_described_and_no_other() {
         ("getVehicle", vehicles::KNOWN_OF_ONE),
         ("listDeadLetters", dead_letters::KNOWN_OF_LIST),
         ("deleteDeadLetters", dead_letters::KNOWN_OF_DELETE),
+        ("listSessions", sessions::KNOWN_OF_LIST),
+        ("getSession", sessions::KNOWN_OF_ONE),
+        ("endSession", sessions::KNOWN_OF_ONE),
     ]
     .into();
     for methods in document["paths"].as_object().unwrap().values() {

@@ -114,6 +114,7 @@ pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
         catalog,
         presence: Arc::clone(&presence),
         sessions: Arc::clone(&sessions) as _,
+        board: Arc::new(super::sessions::Board::default()),
         dead_letters: Arc::new(super::letters::Keeper::default()),
         clock,
     };
@@ -519,6 +520,11 @@ async fn answers_are_what_the_description_says() {
         ("/api/v1/dead-letters?cause=none", "/api/v1/dead-letters"),
         ("/api/v1/dead-letters/1-0", "/api/v1/dead-letters/{id}"),
         ("/api/v1/dead-letters/9-9", "/api/v1/dead-letters/{id}"),
+        ("/api/v1/sessions", "/api/v1/sessions"),
+        ("/api/v1/sessions?limit=2&connected=true", "/api/v1/sessions"),
+        ("/api/v1/sessions/one", "/api/v1/sessions/{client-id}"),
+        ("/api/v1/sessions/twice", "/api/v1/sessions/{client-id}"),
+        ("/api/v1/sessions/nobody", "/api/v1/sessions/{client-id}"),
         // Without any window no store is asked.
         ("/api/v1/telemetry/telemetry?from=1&to=1&epoch=ns", "/api/v1/telemetry/{measurement}"),
     ] {

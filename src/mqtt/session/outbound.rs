@@ -127,9 +127,13 @@ impl Outbound {
         self.open + self.unasked.len()
     }
 
+    /// Of them, those above QoS 0 that are under way.
+    pub(in crate::mqtt) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
     /// Bytes that what waits takes.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::mqtt) fn bytes(&self) -> usize {
         self.bytes
     }
 

@@ -62,6 +62,11 @@ impl Session {
         self.first_seq + self.pending.len() as u64
     }
 
+    /// Publishes of the client that are not acknowledged yet.
+    pub(in crate::mqtt) fn unacknowledged(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Remembers a publish until it may be acknowledged.
     pub(in crate::mqtt) fn queue(&mut self, publish: &Publish<'_>, held: Held) {
         let bytes = u32::try_from(publish.payload.len() + publish.topic.len()).unwrap_or(u32::MAX);

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     model::{EdgeSilent, SessionAnswer, SessionId, SessionQuestion, Sessions},
-    mqtt::worker::{deliver::Carried, slot::SlotKey},
+    mqtt::worker::{deliver::Carried, slot::SlotKey, survey::Survey},
     uplink::Answer,
 };
 
@@ -24,8 +24,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 pub(in crate::mqtt) enum Mail {
     /// A lane's answer about a group of the worker's.
     Group(Answer<SlotKey>),
-    /// Questions of an operator.
+    /// Questions of an operator about vehicles.
     Questions(Questions),
+    /// A question of an operator about sessions.
+    Survey(Survey),
     /// A client identifier of the worker's has been taken over: that connection ends.
     TakenOver(SlotKey, oneshot::Sender<()>),
     /// Too many are silent, and this one has been for the longest: it ends.
@@ -56,9 +58,9 @@ pub(in crate::mqtt) struct Questions {
 /// budget, requests by [`REQUESTS_MAX`], messages for other workers' sessions by what publishers
 /// may leave unacknowledged, the rest by the connections, each of which ends once.
 #[derive(Clone, Debug)]
-struct Mailbox {
-    mail: mpsc::UnboundedSender<Mail>,
-    requests: Arc<Semaphore>,
+pub(super) struct Mailbox {
+    pub(super) mail: mpsc::UnboundedSender<Mail>,
+    pub(super) requests: Arc<Semaphore>,
 }
 
 /// The workers, as others reach them. Made before the edge starts, and filled by its workers.
@@ -108,6 +110,20 @@ impl Workers {
         mailboxes.iter().for_each(|mailbox| mailbox.mail.send(mail()).unwrap_or_default());
     }
 
+    /// The ways to all workers.
+    pub(super) fn all(&self) -> Vec<Mailbox> {
+        self.mailboxes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for workers' answers, for as long as they may take.
+    ///
+    /// # Errors
+    /// They took longer.
+    pub(super) async fn in_time<T>(&self, said: impl Future<Output = T>) -> Result<T, EdgeSilent> {
+        let waited_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
+        tokio::time::timeout(self.within, said).await.map_err(|_| EdgeSilent { waited_ms })
+    }
+
     fn mailbox(&self, worker: u16) -> Option<Mailbox> {
         let mailboxes = self.mailboxes.read().unwrap_or_else(PoisonError::into_inner);
         mailboxes.get(usize::from(worker)).cloned()
@@ -153,11 +169,7 @@ impl Sessions for Workers {
         questions: Vec<SessionQuestion>,
     ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + '_>>
     {
-        Box::pin(async move {
-            let found = tokio::time::timeout(self.within, self.ask_all(questions)).await;
-            let waited_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
-            found.map_err(|_| EdgeSilent { waited_ms })
-        })
+        Box::pin(self.in_time(self.ask_all(questions)))
     }
 }
 

@@ -10,6 +10,7 @@
 //! - `publish`, `subscribe`: what publishes and subscriptions of its sessions do; `deliver`:
 //!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
 //!   session ends.
+//! - `survey`: operators' questions about sessions.
 //! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
 
 mod deliver;
@@ -18,6 +19,7 @@ mod mailbox;
 mod publish;
 mod slot;
 mod subscribe;
+mod survey;
 mod tasks;
 mod thread;
 mod write;

@@ -82,6 +82,20 @@ impl Slab {
         entry.slot.take()
     }
 
+    /// The slots at the `count` places from `from` on; `None` where there is no such place.
+    pub(super) fn piece(
+        &self,
+        from: usize,
+        count: usize,
+    ) -> Option<impl Iterator<Item = (SlotKey, &Slot)>> {
+        let piece = self.entries.get(from..).filter(|rest| !rest.is_empty())?;
+        Some((from..).zip(piece.iter().take(count)).filter_map(|(index, entry)| {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let key = SlotKey { index, generation: entry.generation };
+            Some((key, entry.slot.as_ref()?))
+        }))
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (SlotKey, &mut Slot)> {
         self.entries.iter_mut().enumerate().filter_map(|(index, entry)| {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -165,9 +179,9 @@ pub(in crate::mqtt) struct Client {
     pub(super) full_since: Option<Tick>,
     /// Deliveries that it did not get.
     pub(super) dropped: u64,
-    connected_at: UnixNanos,
+    pub(super) connected_at: UnixNanos,
     /// Nothing until something of it is durable: a client that only listens costs nothing here.
-    vehicles: Option<Box<Vehicles>>,
+    pub(super) vehicles: Option<Box<Vehicles>>,
 }
 
 /// Where and when.

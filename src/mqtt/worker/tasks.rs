@@ -105,6 +105,7 @@ impl Worker {
         match mail {
             Mail::Group(answer) => self.answered(answer),
             Mail::Questions(questions) => self.questions(questions),
+            Mail::Survey(survey) => self.survey(survey),
             Mail::TakenOver(key, ended) => {
                 self.close(key, &Close::Reason(TAKEN_OVER), "taken-over");
                 // Whoever took it over may have gone meanwhile.

@@ -215,7 +215,7 @@ impl Worker {
     }
 
     /// The time of day at an earlier tick.
-    fn wall_at(&self, tick: Tick) -> UnixNanos {
+    pub(super) fn wall_at(&self, tick: Tick) -> UnixNanos {
         let nanos = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);
         let ago = nanos.saturating_mul(self.now.get().since(tick).into());
         self.wall.get().saturating_add(-ago)

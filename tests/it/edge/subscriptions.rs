@@ -1,54 +1,10 @@
 //! Subscriptions, retained messages, wills and shared subscriptions, packet by packet.
 
-use std::time::Duration;
-
+use super::client::{MINUTE, MOMENT, message, start, subscribe, subscribe_as};
 use crate::harness::{
-    Answer, Appliance, Setup, StandIn, until,
+    until,
     vehicle::{Packet, Vehicle, Version, connect_packet, packet, publish_packet, text},
 };
-
-const MINUTE: Duration = Duration::from_secs(60);
-const MOMENT: Duration = Duration::from_millis(300);
-
-fn start(configure: impl FnOnce(Setup) -> Setup) -> (StandIn, Appliance) {
-    let store = StandIn::start(Answer::Accept);
-    let appliance = configure(Setup::new().store2(&store.url(), "token")).start();
-    (store, appliance)
-}
-
-/// Subscribes to one filter; gives its reason code.
-fn subscribe(client: &mut Vehicle, version: Version, filter: &str, options: u8) -> u8 {
-    subscribe_as(client, version, filter, options, &[])
-}
-
-fn subscribe_as(
-    client: &mut Vehicle,
-    version: Version,
-    filter: &str,
-    options: u8,
-    properties: &[u8],
-) -> u8 {
-    let mut body = vec![0, 9];
-    if version == Version::V5 {
-        body.push(u8::try_from(properties.len()).unwrap());
-        body.extend(properties);
-    }
-    body.extend(text(filter));
-    body.push(options);
-    client.send(&packet(0x82, &body));
-    let Packet::Whole(0x90, body) = client.expect() else { panic!("no SUBACK") };
-    body[body.len() - 1]
-}
-
-/// The next packet, which must be a PUBLISH of 3.1.1 at QoS 0: its flags, topic and payload.
-fn message(client: &mut Vehicle) -> (u8, String, String) {
-    let Packet::Whole(first, body) = client.expect() else { panic!("nothing came") };
-    assert_eq!(first >> 4, 3, "{first:02x} {body:02x?}");
-    let len = usize::from(u16::from_be_bytes([body[0], body[1]]));
-    let at = 2 + len + if first & 6 == 0 { 0 } else { 2 };
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (first & 0x0f, text(&body[2..2 + len]), text(&body[at..]))
-}
 
 #[test]
 fn a_subscriber_gets_what_its_filters_match_once() {

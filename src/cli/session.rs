@@ -1,0 +1,257 @@
+//! `session`: the MQTT sessions of the running appliance.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value as Json, json};
+
+use crate::{
+    cli::{
+        appliance::{Answer, Appliance, Patience, Reach},
+        failure::Failure,
+        moment,
+        output::{Output, complain, terminal_columns},
+        present::{table, visible},
+    },
+    config::Sources,
+    model::{Column, Row, Value, ValueType},
+};
+
+/// Sessions that one request asks for.
+const PAGE: usize = 1000;
+
+/// MQTT sessions of the running appliance: who, where, what waits for them, what they did not get
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  fleetline session list --backlog
+  fleetline session show VIN1 --json
+  fleetline session kick VIN1")]
+pub(in crate::cli) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    reach: Reach,
+    /// How long each answer may take
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = moment::duration)]
+    timeout: Duration,
+    /// JSON: one object a session
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// All sessions by client identifier, or those that match
+    #[command(after_help = "Examples:
+  fleetline session list --search 10.1.2.
+  fleetline session list --backlog 1000 --json
+  fleetline session list --drops")]
+    List(List),
+    /// One session whole, with its subscriptions
+    #[command(after_help = "Example:\n  fleetline session show VIN1")]
+    Show(One),
+    /// Ends a session and forgets it: connection, subscriptions, and what waits for it
+    ///
+    /// A 5.0 client is told 0x98, administrative action. Its will is published. Nothing keeps it
+    /// from coming back: that is what users and rules are for.
+    #[command(after_help = "Example:\n  fleetline session kick VIN1 --user depot7")]
+    Kick(One),
+}
+
+#[derive(clap::Args, Debug)]
+struct List {
+    /// Only those for which at least N messages wait (without N: 1)
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    backlog: Option<u64>,
+    /// Only those that at least N deliveries did not reach (without N: 1)
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    drops: Option<u64>,
+    /// Only those with this in client identifier, user, vehicle or address
+    #[arg(long, value_name = "S")]
+    search: Option<String>,
+    /// Only those that speak for this vehicle, or carry it
+    #[arg(long)]
+    vehicle: Option<String>,
+    /// Only those of this user
+    #[arg(long)]
+    user: Option<String>,
+    /// Only those with a connection
+    #[arg(long, conflicts_with = "away")]
+    connected: bool,
+    /// Only those without a connection
+    #[arg(long)]
+    away: bool,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    limit: usize,
+}
+
+#[derive(clap::Args, Debug)]
+struct One {
+    /// Its client identifier, as `list` prints it
+    client_id: String,
+    /// Whose session, where several users have one of this client identifier
+    #[arg(long)]
+    user: Option<String>,
+}
+
+/// Lists, shows or ends.
+pub(in crate::cli) fn run(
+    arguments: Arguments,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let Arguments { what, reach, timeout, json } = arguments;
+    let patience = Patience::Whole(timeout.max(Duration::from_millis(1)));
+    let appliance = reach.appliance(sources, patience)?;
+    match what {
+        What::List(wanted) => list(&appliance, wanted, json, output),
+        What::Show(one) => show(&appliance, one, json, output),
+        What::Kick(one) => kick(&appliance, one, json, output),
+    }
+}
+
+fn list(
+    appliance: &Appliance,
+    wanted: List,
+    is_json: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let limit = wanted.limit;
+    let parameters = wanted.parameters();
+    let (mut found, mut after) = (Vec::new(), None);
+    while found.len() < limit {
+        let mut asked = parameters.clone();
+        asked.push(("limit", PAGE.min(limit - found.len()).to_string()));
+        asked.extend(after.take().map(|after| ("after", after)));
+        let answer = appliance.get(&["api", "v1", "sessions"], &asked);
+        let mut page = read(answer.and_then(Answer::wanted).map_err(Failure::failed)?)?;
+        after = page["after"].as_str().map(ToOwned::to_owned);
+        if let Json::Array(sessions) = page["sessions"].take() {
+            found.extend(sessions);
+        }
+        if after.is_none() {
+            break;
+        }
+    }
+    if is_json {
+        return found.iter().try_for_each(|session| output.json(session));
+    }
+    let rows: Vec<Row> = found.iter().map(row).collect();
+    let drawn = table(&columns(), &rows, terminal_columns());
+    output.bytes(drawn.text.as_bytes())?;
+    if let Some(note) = drawn.note() {
+        complain(note.replace("--csv and --json show", "--json shows"));
+    }
+    if after.is_some() {
+        complain(format_args!("there are more than {limit}: --limit shows more of them"));
+    }
+    Ok(())
+}
+
+impl List {
+    /// As the API reads them.
+    fn parameters(self) -> Vec<(&'static str, String)> {
+        let Self { backlog, drops, search, vehicle, user, connected, away, limit: _ } = self;
+        let mut parameters = Vec::new();
+        parameters.extend(backlog.map(|least| ("backlog", least.to_string())));
+        parameters.extend(drops.map(|least| ("drops", least.to_string())));
+        parameters.extend(search.map(|search| ("search", search)));
+        parameters.extend(vehicle.map(|vehicle| ("vehicle", vehicle)));
+        parameters.extend(user.map(|user| ("user", user)));
+        parameters.extend((connected || away).then(|| ("connected", connected.to_string())));
+        parameters
+    }
+}
+
+/// Names of the table's columns, which are those of the answer's members.
+const TEXTS: [&str; 5] = ["client_id", "user", "vehicle", "address", "since"];
+const NUMBERS: [&str; 4] = ["subscriptions", "queued", "in_flight", "dropped"];
+
+fn columns() -> Vec<Column> {
+    let texts = TEXTS.iter().map(|name| Column::new(*name, ValueType::String));
+    texts.chain(NUMBERS.iter().map(|name| Column::new(*name, ValueType::Integer))).collect()
+}
+
+fn row(session: &Json) -> Row {
+    let text = |name: &str| match (name, session["connected"] == true) {
+        // Since when it is there, or away.
+        ("since", true) => session["connected_at"].as_str(),
+        ("since", false) => session["away_since"].as_str(),
+        ("address", false) => Some("away"),
+        _ => session[name].as_str(),
+    };
+    let texts =
+        TEXTS.iter().map(|name| text(name).map_or(Value::Null, |it| Value::String(it.into())));
+    let number = |name: &&str| session[*name].as_i64().map_or(Value::Null, Value::Integer);
+    texts.chain(NUMBERS.iter().map(number)).collect()
+}
+
+fn show(
+    appliance: &Appliance,
+    one: One,
+    is_json: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let (path, parameters) = one.place();
+    let answer = appliance.get(&path.each_ref().map(String::as_str), &parameters);
+    let session = read(answer.and_then(Answer::wanted).map_err(Failure::failed)?)?;
+    if is_json {
+        return output.json(&session);
+    }
+    let Json::Object(members) = &session else { return Ok(()) };
+    for (name, value) in members {
+        let text = match value {
+            Json::Null => continue,
+            Json::Array(items) if name == "vehicles" => {
+                items.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(" ")
+            }
+            Json::Array(_) => continue,
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        output.line(format_args!("{name:<20}{}", visible(&text)))?;
+    }
+    for filter in session["filters"].as_array().into_iter().flatten() {
+        let flag = |name: &str, text: &'static str| if filter[name] == true { text } else { "" };
+        let id = filter["id"].as_i64().map(|id| format!(" id {id}")).unwrap_or_default();
+        output.line(format_args!(
+            "  {}  qos {}{}{}{id}",
+            visible(filter["filter"].as_str().unwrap_or_default()),
+            filter["qos"],
+            flag("no_local", " no-local"),
+            flag("retain_as_published", " retain-as-published"),
+        ))?;
+    }
+    Ok(())
+}
+
+fn kick(
+    appliance: &Appliance,
+    one: One,
+    is_json: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let (path, parameters) = one.place();
+    let answer = appliance.delete(&path.each_ref().map(String::as_str), &parameters);
+    let ended = read(answer.and_then(Answer::wanted).map_err(Failure::failed)?)?;
+    match is_json {
+        true => output.json(&json!({ "count": ended["count"] })),
+        false => output.line(format_args!("{} session ended", ended["count"])),
+    }
+}
+
+impl One {
+    fn place(self) -> ([String; 4], Vec<(&'static str, String)>) {
+        let path = ["api", "v1", "sessions"].map(ToOwned::to_owned);
+        let [api, v1, sessions] = path;
+        let parameters = self.user.map(|user| ("user", user)).into_iter().collect();
+        ([api, v1, sessions, self.client_id], parameters)
+    }
+}
+
+fn read(answer: Answer<'_>) -> Result<Json, Failure> {
+    let foreign = answer.foreign();
+    let read = serde_json::from_reader(answer).ok().filter(Json::is_object);
+    read.ok_or_else(|| Failure::failed(foreign))
+}
