@@ -178,7 +178,7 @@ impl Appliance {
         let names = ground.names(resolved)?;
         let mappings = Mappings::load(&offline.mapping, Arc::clone(&names));
         let mappings = mappings.map_err(RunError::Schemas)?;
-        let access = Arc::new(Access::load(&offline.auth).map_err(RunError::Auth)?);
+        let access = ground.access(resolved)?;
         let certificates =
             Certificates::load(&resolved.tls, &ground.clock).map_err(RunError::Auth)?;
         let catalog = Arc::clone(&mappings.catalog);
@@ -317,6 +317,12 @@ impl Default for Ground {
 }
 
 impl Ground {
+    fn access(&self, resolved: &Resolved) -> Result<Arc<Access>, RunError> {
+        let Self { clock, metrics, supervisor, .. } = self;
+        let access = Access::load(&resolved.offline.auth, clock, metrics, supervisor);
+        access.map(Arc::new).map_err(RunError::Auth)
+    }
+
     fn lanes(&self, resolved: &Resolved) -> Result<(Lanes, Vec<sink::Shard>), RunError> {
         let Self { disk, metrics, board, supervisor, .. } = self;
         lanes::open(disk, &resolved.spool, resolved.offline.shards, metrics, board, supervisor)

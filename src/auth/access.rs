@@ -1,4 +1,4 @@
-//! The access rules that are in force, shared by all who ask.
+//! Users and access rules that are in force, shared by all who ask.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -7,7 +7,16 @@ use std::sync::{
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::{Options, problem::FileProblems, rules::Rules};
+use super::{
+    Options,
+    problem::{FileProblem, FileProblems},
+    rules::Rules,
+    users::{Users, Verifier, VerifyLimits},
+};
+use crate::{
+    env::{Clock, Supervisor},
+    telemetry::Metrics,
+};
 
 /// What is in force. A reload replaces it whole; nobody who asks waits for it.
 #[derive(Debug)]
@@ -15,6 +24,9 @@ pub struct Access {
     options: Options,
     /// Swapped, because every worker reads it and a reload must stop none of them.
     rules: ArcSwap<Rules>,
+    users: ArcSwap<Option<Users>>,
+    /// `None` where no password is asked for.
+    verifier: Option<Verifier>,
     /// Counts the replacements, from 1. A number beside the rules, so that a memo compares one load
     /// and takes no reference.
     generation: AtomicU64,
@@ -22,14 +34,56 @@ pub struct Access {
     replacing: Mutex<()>,
 }
 
+fn read_users(options: &Options) -> Result<Option<Users>, FileProblems> {
+    options.users.as_ref().map(|path| Users::load(path, options.file_bytes_max)).transpose()
+}
+
+/// What is wrong in the files that the options name, without anything being started.
+#[must_use]
+pub fn check_files(options: &Options) -> Vec<FileProblem> {
+    let wrong = [read_users(options).err(), Rules::load(options).err()];
+    wrong.into_iter().flatten().flat_map(|problems| problems.0).collect()
+}
+
+fn verifier(
+    options: &Options,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+    supervisor: &Supervisor,
+) -> Result<Verifier, FileProblems> {
+    let limits = VerifyLimits {
+        cores: options.verify_cores,
+        waiting_max: options.verify_waiting_max,
+        per_address_max: options.verify_waiting_per_address_max,
+        remembered_for: options.verify_remembered_for,
+    };
+    let started = Verifier::start(limits, Arc::clone(clock), Arc::clone(metrics), supervisor);
+    started.map_err(|error| {
+        let what = format!("cannot start the threads that verify passwords: {error}");
+        FileProblems(vec![FileProblem { file: "auth.verify-cores".into(), line: None, what }])
+    })
+}
+
 impl Access {
     /// Reads the files that the options name.
     ///
     /// # Errors
     /// Everything that is wrong in them.
-    pub fn load(options: &Options) -> Result<Self, FileProblems> {
+    pub fn load(
+        options: &Options,
+        clock: &Arc<dyn Clock>,
+        metrics: &Arc<Metrics>,
+        supervisor: &Supervisor,
+    ) -> Result<Self, FileProblems> {
+        let users = read_users(options)?;
+        let verifier = match &users {
+            None => None,
+            Some(_) => Some(verifier(options, clock, metrics, supervisor)?),
+        };
         Ok(Self {
             rules: ArcSwap::from_pointee(Rules::load(options)?),
+            verifier,
+            users: ArcSwap::from_pointee(users),
             options: options.clone(),
             generation: AtomicU64::new(1),
             replacing: Mutex::new(()),
@@ -42,21 +96,38 @@ impl Access {
         self.rules.load()
     }
 
-    /// Changes whenever an answer of [`Self::rules`] might. Asked before the rules are, so that
-    /// what is remembered under it is never newer than it says.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn users(&self) -> Arc<Option<Users>> {
+        self.users.load_full()
+    }
+
+    pub(super) fn verifier(&self) -> Option<&Verifier> {
+        self.verifier.as_ref()
+    }
+
+    /// Changes whenever an answer of [`Self::rules`] or [`Self::is_known`] might. Asked before the
+    /// rules are, so that what is remembered under it is never newer than it says.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Reads the files anew; if anything is wrong in them, what was in force stays.
+    /// Reads the files anew; if anything is wrong in any of them, what was in force stays.
+    /// Passwords that were right are forgotten.
     ///
     /// # Errors
     /// Everything that is wrong in them.
     pub fn reload(&self) -> Result<(), FileProblems> {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let rules = Rules::load(&self.options)?;
+        let (users, rules) = (read_users(&self.options)?, Rules::load(&self.options)?);
         let topics = self.rules.load().command_topics().to_vec();
+        self.users.store(Arc::new(users));
+        if let Some(verifier) = &self.verifier {
+            verifier.forget();
+        }
         self.replace(rules.with_command_topics(topics));
         Ok(())
     }

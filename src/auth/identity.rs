@@ -2,12 +2,27 @@
 
 use std::sync::Arc;
 
+/// What verified a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Nothing: the session is anonymous.
+    Nothing,
+    /// A password of a user.
+    Password,
+    /// A certificate.
+    Certificate,
+}
+
 /// Who a session is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     username: Option<Arc<str>>,
     vehicle: Option<Arc<str>>,
     client_id: Arc<str>,
+    proof: Proof,
+    /// What its sessions are known by: equal client identifiers of different identities do not
+    /// meet.
+    key: Arc<str>,
 }
 
 impl Identity {
@@ -15,15 +30,35 @@ impl Identity {
     #[must_use]
     pub fn anonymous(client_id: Arc<str>) -> Self {
         let vehicle = is_name(&client_id).then(|| Arc::clone(&client_id));
-        Self { username: None, vehicle, client_id }
+        let key = Arc::clone(&client_id);
+        Self { username: None, vehicle, client_id, proof: Proof::Nothing, key }
     }
 
     /// Somebody whose name was verified; `vehicle` is the vehicle that it speaks for, if that is
     /// verified, too.
     #[must_use]
-    pub fn verified(username: Arc<str>, vehicle: Option<Arc<str>>, client_id: Arc<str>) -> Self {
+    pub fn verified(
+        username: Arc<str>,
+        vehicle: Option<Arc<str>>,
+        client_id: Arc<str>,
+        proof: Proof,
+    ) -> Self {
         let vehicle = vehicle.filter(|vehicle| is_name(vehicle));
-        Self { username: Some(username), vehicle, client_id }
+        // NUL stands in no text of MQTT, so that no two pairs give one key.
+        let key = format!("{username}\0{client_id}").into();
+        Self { username: Some(username), vehicle, client_id, proof, key }
+    }
+
+    /// What verified its name.
+    #[must_use]
+    pub fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    /// Names the session of this client identifier and this identity, and no other.
+    #[must_use]
+    pub fn session_key(&self) -> &Arc<str> {
+        &self.key
     }
 
     /// The verified name; `None` for an anonymous session.

@@ -1,6 +1,8 @@
 //! Who may come in, and what they may do.
 //!
 //! - `identity`: who is at the other end, as far as it was verified.
+//! - `identify`: what a CONNECT brings → an identity. `users`: passwords, verified on threads of
+//!   their own.
 //! - `rules`: which topics an identity may publish on and subscribe to, as pure functions.
 //! - `access`: the rules that are in force, shared by all who ask, and replaced whole by a reload.
 //! - `tls`: certificates, of ours and of clients.
@@ -11,6 +13,8 @@
 //!   level of a topic: a name that is empty or holds `/`, `+`, `#` or NUL fills none.
 //! - **AU-2** What no rule allows is refused; a file that is empty or cannot be read allows nothing
 //!   and replaces nothing.
+//! - **AU-4** Equal client identifiers of different identities are different sessions
+//!   ([`Identity::session_key`]).
 //! - **AU-3** Below `$SYS` nobody publishes, whatever the rules say.
 //!
 //! # Why not an index of the rules
@@ -18,18 +22,22 @@
 //! rules (the edge's memo); what is asked so rarely may walk a list.
 
 mod access;
+mod identify;
 mod identity;
 mod options;
 mod problem;
 mod rules;
 mod text;
 mod tls;
+mod users;
 
-pub use access::Access;
-pub use identity::{Identity, is_name};
-pub use options::Options;
+pub use access::{Access, check_files};
+pub use identify::{Claim, IdentityFault};
+pub use identity::{Identity, Proof, is_name};
+pub use options::{Options, VehicleName};
 pub use problem::{FileProblem, FileProblems};
 pub use rules::{Action, Decided, Grant, Rules};
 pub use tls::{
     CertificateName, ClientCertificates, NameFault, ServerTls, Tls, TlsFiles, certificate_name,
 };
+pub use users::{NewHash, new_hash};

@@ -16,11 +16,13 @@ mod moment;
 mod output;
 mod present;
 mod query;
+mod records;
 mod serve;
 mod session;
 mod simulate;
 mod spool;
 mod start;
 mod trial;
+mod user;
 
 pub use start::run;

@@ -68,6 +68,8 @@ fn check_addresses(
     problems: &mut Vec<Problem>,
 ) {
     let anonymous = settings.flag("auth.anonymous");
+    let knows_vehicles = settings.text_if_any("auth.users").is_some_and(|file| !file.is_empty())
+        || settings.text("mqtt.tls.client-certificate") != "off";
     for (index, &(address, key)) in addresses.iter().enumerate() {
         let before = &addresses[..index];
         if let Some((_, other)) = before.iter().find(|(a, _)| *a == address && a.port() != 0) {
@@ -75,11 +77,18 @@ fn check_addresses(
             let remedy = "give each listener an address of its own";
             refuse(settings, key, reason, remedy, problems);
         }
-        if !address.ip().is_loopback() && !anonymous {
+        let is_asked = anonymous || (key == "mqtt.listen" && knows_vehicles);
+        if !address.ip().is_loopback() && !is_asked {
             let reason = format!(
                 "{address} can be reached from other machines, and nobody is asked who they are"
             );
-            let remedy = "listen on 127.0.0.1, or write auth.anonymous = true to allow it";
+            let remedy = match key {
+                "mqtt.listen" => {
+                    "listen on 127.0.0.1, say with auth.users or certificates who may come in, or \
+                     write auth.anonymous = true to allow everybody"
+                }
+                _ => "listen on 127.0.0.1, or write auth.anonymous = true to allow it",
+            };
             refuse(settings, key, reason, remedy, problems);
         }
     }
@@ -104,7 +113,12 @@ fn check_tls(settings: &Settings, findings: &Findings, problems: &mut Vec<Proble
         }
     }
     let wanted = settings.text("mqtt.tls.client-certificate");
-    if wanted != "off" && !settings.is_written("mqtt.tls.client-ca") {
+    if wanted != "off" && !is_asked && findings.proxies.is_empty() {
+        let reason = "no listener speaks TLS, and no load balancer that could is named".to_owned();
+        let remedy = "listen on mqtts:// or wss://, or name it with mqtt.proxy-protocol.from";
+        refuse(settings, "mqtt.tls.client-certificate", reason, remedy, problems);
+    }
+    if wanted != "off" && is_asked && !settings.is_written("mqtt.tls.client-ca") {
         let reason = "nothing says which authorities sign certificates of clients".to_owned();
         let remedy = "name them with mqtt.tls.client-ca";
         refuse(settings, "mqtt.tls.client-certificate", reason, remedy, problems);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    auth::{self, ClientCertificates, TlsFiles},
+    auth::{self, CertificateName, ClientCertificates, TlsFiles, VehicleName},
     config::{
         check::Findings,
         resolve::{Offline, Resolved, SpoolOptions, TlsOptions},
@@ -80,7 +80,26 @@ pub(super) fn log_format(settings: &Settings) -> LogFormat {
 fn auth(settings: &Settings) -> auth::Options {
     let file = |key: &str| settings.text_if_any(key).filter(|path| !path.is_empty());
     auth::Options {
+        anonymous: settings.flag("auth.anonymous"),
+        users: file("auth.users").map(PathBuf::from),
         rules: file("auth.rules").map(PathBuf::from),
+        vehicle: match settings.text("auth.vehicle").as_str() {
+            "client-id" => VehicleName::ClientId,
+            "certificate" => VehicleName::Certificate,
+            _ => VehicleName::Username,
+        },
+        verify_cores: settings.number_usize("auth.verify-cores"),
+        verify_waiting_max: settings.number_usize("auth.verify-waiting-max"),
+        verify_waiting_per_address_max: settings
+            .number_usize("auth.verify-waiting-per-address-max"),
+        verify_remembered_for: settings.duration("auth.verify-remember"),
+        client_certificates: settings.text("mqtt.tls.client-certificate") != "off",
+        certificate_name: match settings.text("auth.certificate.vehicle").as_str() {
+            "san-dns" => CertificateName::SanDns,
+            "san-uri" => CertificateName::SanUri,
+            _ => CertificateName::Cn,
+        },
+        name_bytes_max: settings.number_usize("uplink.tag-bytes-max"),
         file_bytes_max: settings.number("auth.file-size-max"),
     }
 }

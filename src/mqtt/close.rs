@@ -58,6 +58,8 @@ impl From<Violation> for Close {
     }
 }
 
+/// NotAuthorized.
+pub(super) const NOT_AUTHORIZED: u8 = 0x87;
 /// ServerShuttingDown.
 pub(super) const SHUTTING_DOWN: u8 = 0x8b;
 /// KeepAliveTimeout.

@@ -1,12 +1,12 @@
 //! CONNECT: who comes, in which version, and what both sides may do.
 
-use std::num::NonZeroU16;
+use std::{fmt, num::NonZeroU16};
 
 use super::wire::{
     ConnackWords, Connect, ConnectFault, ConnectWill, Version, Violation, read_connect,
     write_connack_v3, write_connack_v5,
 };
-use crate::model::Protocol;
+use crate::{auth::IdentityFault, model::Protocol};
 
 /// What is announced to a 5.0 vehicle.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,20 @@ pub(super) struct Announced {
     pub(super) keep_alive_max: u16,
 }
 
-/// A CONNECT that is accepted.
+/// What a client says of who it is.
+#[derive(Default)]
+pub(super) struct Credentials {
+    pub(super) username: Option<Box<str>>,
+    pub(super) password: Option<Box<[u8]>>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// A CONNECT that is in order. Whether its client may come in is not asked yet.
 #[derive(Debug)]
 pub(super) struct Accepted<W> {
     pub(super) protocol: Protocol,
@@ -27,6 +40,7 @@ pub(super) struct Accepted<W> {
     /// As it was brought, or as it was assigned.
     pub(super) client_id: String,
     is_assigned: bool,
+    pub(super) credentials: Credentials,
     /// Seconds; 0 switches it off.
     pub(super) keep_alive: u16,
     is_imposed: bool,
@@ -79,6 +93,23 @@ impl Refusal {
     const VERSION: Self = Self::V3(1);
     const CLIENT_ID: Self = Self::V3(2);
 
+    /// The answer to a CONNECT in order, of somebody who does not come in.
+    pub(super) fn of(version: Version, fault: IdentityFault) -> Self {
+        let (v3, v5) = match fault {
+            IdentityFault::Credentials => (4, 0x86),
+            IdentityFault::Busy => (3, 0x89),
+            IdentityFault::Nothing
+            | IdentityFault::Certificate(_)
+            | IdentityFault::OtherName
+            | IdentityFault::OtherClientId
+            | IdentityFault::Removed => (5, 0x87),
+        };
+        match version {
+            Version::V3 => Self::V3(v3),
+            Version::V5 => Self::V5(v5),
+        }
+    }
+
     /// Appends the CONNACK.
     pub(super) fn write(self, out: &mut Vec<u8>) {
         match self {
@@ -101,6 +132,7 @@ impl Refusal {
             Self::V5(0x85) => "client identifier not valid",
             Self::V5(0x86) => "bad user name or password",
             Self::V5(0x87) => "not authorized",
+            Self::V5(0x89) => "server busy",
             Self::V5(0x8c) => "bad authentication method",
             Self::V5(0x90) => "topic name invalid",
             Self::V5(_) => "unspecified error",
@@ -155,6 +187,10 @@ pub(super) fn accept<W>(
         // No two sessions share one ([MQTT-3.1.3-6]).
         client_id: if is_assigned { assigned() } else { connect.client_id.to_owned() },
         is_assigned,
+        credentials: Credentials {
+            username: connect.user_name.map(Box::from),
+            password: connect.password.map(Box::from),
+        },
         keep_alive: if is_imposed { imposed } else { keep_alive },
         is_imposed,
         receive_maximum: said.receive_maximum.unwrap_or(u16::MAX),

@@ -3,29 +3,33 @@
 //! A PROXY header where one is due, TLS, the upgrade to a WebSocket, then the CONNECT. It may wait,
 //! for `mqtt.connect-timeout` in all, and nothing of it is in the way of live connections.
 
-use std::{future::poll_fn, rc::Rc, sync::Arc};
+use std::{future::poll_fn, net::Ipv4Addr, pin::pin, rc::Rc, sync::Arc};
 
+use futures_util::future::{Either, select};
 use ntex::{io::Io, time::Millis};
 use ntex_bytes::{Buf, BytesMut};
 use ntex_codec::Decoder;
 use ntex_io::{Filter, IoRef, Layer, RecvError, types::PeerAddr};
-use ntex_tls::rustls::TlsServerFilter;
+use ntex_tls::rustls::{PeerCert, TlsServerFilter};
 
 use super::{
     clock::TICK,
     close::Close,
-    connect::{Accepted, accept, may_be_connect},
+    connect::{Accepted, Refusal, accept, may_be_connect},
     listen::{
-        Door, Header, NoHeader, Proxied, Upgrade, UpgradeFault, WebSocket, parse_proxy_header,
-        read_upgrade,
+        Door, Header, NoHeader, Proxied, ProxiedName, Upgrade, UpgradeFault, WebSocket,
+        parse_proxy_header, read_upgrade,
     },
     live::Live,
     session::{Session, Takes, Terms},
     will::Will,
-    wire::{Kind, peek},
+    wire::{Kind, Version, peek},
     worker::{Client, SlotKey, Worker},
 };
-use crate::{auth::Identity, model::SilentTicket};
+use crate::{
+    auth::{Claim, Identity, IdentityFault},
+    model::SilentTicket,
+};
 
 /// Serves one accepted socket until it ends.
 pub(super) async fn serve(io: Io, worker: Rc<Worker>, door: Rc<Door>) {
@@ -60,7 +64,8 @@ impl Visit {
         // From now on what it does counts for whom the balancer speaks for.
         self.worker.shared().silent.left(self.silent);
         self.silent = self.worker.arrived(self.key, source.ip());
-        self.open(io.add_filter(Proxied(source)).seal(), door).await;
+        let proxied = Proxied { source, common_name: header.common_name };
+        self.open(io.add_filter(proxied).seal(), door).await;
     }
 
     /// Lays on the connection what its listener asks for.
@@ -117,8 +122,7 @@ impl Visit {
     /// MQTT, from the CONNECT to the end.
     async fn speak<F: Filter>(self, io: Io<F>) {
         let Self { worker, key, silent } = self;
-        let greeted = greet(&io, &worker, key).await;
-        worker.shared().silent.left(silent);
+        let greeted = greet(&io, &worker, key, silent).await;
         let cause = match greeted {
             Ok(()) => Live { worker: Rc::clone(&worker), key }.run(&io).await,
             Err(cause) => cause,
@@ -175,9 +179,12 @@ async fn greet<F: Filter>(
     io: &Io<F>,
     worker: &Rc<Worker>,
     key: SlotKey,
+    silent: SilentTicket,
 ) -> Result<(), &'static str> {
     let waiting = Greeting { worker: Rc::clone(worker) };
     let received = poll_fn(|cx| io.poll_recv(&waiting, cx)).await;
+    worker.shared().silent.left(silent);
+    worker.said_connect(key);
     let mut accepted = match received {
         Ok(Some(accepted)) => accepted,
         Ok(None) => return Err("shutdown"),
@@ -197,8 +204,12 @@ async fn greet<F: Filter>(
     if !accepted.write_connack(limits.announced, &mut connack) {
         return Err("not-mqtt");
     }
-    let identity = Identity::anonymous(accepted.client_id.as_str().into());
-    worker.take_over(key, identity.client_id()).await;
+    let identity = identify(io, worker, &accepted).await?;
+    worker.take_over(key, identity.session_key()).await;
+    if !worker.shared().access.is_known(&identity) {
+        worker.give_up(key, identity.session_key());
+        return Err(refuse(io, worker, accepted.version(), IdentityFault::Removed));
+    }
     let terms = Terms {
         version: accepted.version(),
         keep_alive: accepted.keep_alive,
@@ -218,6 +229,44 @@ async fn greet<F: Filter>(
     // In the turn in which it is connected, so that nothing is delivered before.
     write(io, &connack);
     Ok(())
+}
+
+/// Who it is. May wait for a password to be verified; a client that goes meanwhile costs nothing.
+///
+/// # Errors
+/// Why the connection ends; the client has been told.
+async fn identify<F: Filter, W>(
+    io: &Io<F>,
+    worker: &Worker,
+    accepted: &Accepted<W>,
+) -> Result<Identity, &'static str> {
+    let certificate = io.query::<PeerCert<'static>>();
+    let proxied_name = io.query::<ProxiedName>();
+    let peer = io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
+    let claim = Claim {
+        address: peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip()),
+        client_id: accepted.client_id.as_str().into(),
+        username: accepted.credentials.username.as_deref(),
+        password: accepted.credentials.password.as_deref(),
+        certificate: certificate.as_ref().map(|PeerCert(der)| &**der),
+        proxied_name: proxied_name.as_ref().map(|ProxiedName(name)| &**name),
+    };
+    let identified = Box::pin(worker.shared().access.identify(claim));
+    match select(identified, pin!(io.on_disconnect())).await {
+        Either::Right(_) => Err("peer-gone"),
+        Either::Left((_, _)) if worker.is_draining() => Err("shutdown"),
+        Either::Left((Ok(identity), _)) => Ok(identity),
+        Either::Left((Err(fault), _)) => Err(refuse(io, worker, accepted.version(), fault)),
+    }
+}
+
+/// Tells a client that it does not come in, and gives the word for why.
+fn refuse(io: &IoRef, worker: &Worker, version: Version, fault: IdentityFault) -> &'static str {
+    worker.refused(io, &fault.to_string());
+    let mut connack = Vec::new();
+    Refusal::of(version, fault).write(&mut connack);
+    write(io, &connack);
+    fault.cause()
 }
 
 fn write(io: &IoRef, packet: &[u8]) {

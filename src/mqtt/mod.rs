@@ -46,8 +46,9 @@
 //! asks. Of two sessions that carry the same vehicle, the later point counts.
 //!
 //! # Client identifiers
-//! A client that connects takes its identifier over: the connection that had it is told 0x8E and
-//! closed, on whichever worker it lives, a moment after the new one was answered. What it had
+//! A client that connects takes over the session of its identity and client identifier: the
+//! connection that had it is told 0x8E and closed, on whichever worker it lives, before the new one
+//! is answered. Equal identifiers of different identities are different sessions. What it had
 //! published and nobody acknowledged stays on its way into the spool and is not acknowledged any
 //! more; the vehicle sends it again. A client without an identifier is given one that nobody else
 //! has.

@@ -1,10 +1,11 @@
-//! The registry of client identifiers: which session has which, never two at once.
+//! The registry of session keys (an identity and its client identifier): which session has which,
+//! never two at once.
 //!
-//! A client that connects takes its identifier over from whoever had it ([MQTT-3.1.4-2] of 3.1.1,
+//! A client that connects takes its key over from whoever had it ([MQTT-3.1.4-2] of 3.1.1,
 //! [MQTT-3.1.4-3] of 5.0): a vehicle that lost its line is back before the server has noticed. The
 //! table is looked at by a CONNECT and when a connection ends, never by a message.
 //!
-//! Bounded by the live sessions, of which each has one identifier. It is shared with its
+//! Bounded by the live sessions, of which each has one key. It is shared with its
 //! session, so that an entry costs some 70 bytes.
 //!
 //! Why mutexes, and several: sessions of all workers meet here, each for one look-up; a table that
@@ -23,7 +24,7 @@ const PIECES: usize = 16;
 
 type Piece = HashMap<Arc<str>, SessionId>;
 
-/// The sessions of all client identifiers.
+/// The sessions of all keys.
 #[derive(Debug, Default)]
 pub(super) struct ClientRegistry {
     /// Seeded, so that nobody can choose ids that fall into one piece.
@@ -32,22 +33,22 @@ pub(super) struct ClientRegistry {
 }
 
 impl ClientRegistry {
-    /// A session takes an id; gives the session that held it until now.
-    pub(super) fn take(&self, client_id: &Arc<str>, session: SessionId) -> Option<SessionId> {
-        self.piece(client_id).insert(Arc::clone(client_id), session)
+    /// A session takes a key; gives the session that held it until now.
+    pub(super) fn take(&self, key: &Arc<str>, session: SessionId) -> Option<SessionId> {
+        self.piece(key).insert(Arc::clone(key), session)
     }
 
-    /// A session has ended; the id is free unless another session has taken it over.
-    pub(super) fn release(&self, client_id: &str, session: SessionId) {
-        let mut piece = self.piece(client_id);
-        if piece.get(client_id) == Some(&session) {
-            piece.remove(client_id);
+    /// A session has ended; the key is free unless another session has taken it over.
+    pub(super) fn release(&self, key: &str, session: SessionId) {
+        let mut piece = self.piece(key);
+        if piece.get(key) == Some(&session) {
+            piece.remove(key);
         }
     }
 
     /// Each change leaves the piece whole before anything can panic.
-    fn piece(&self, client_id: &str) -> MutexGuard<'_, Piece> {
-        let hash = self.hasher.hash_one(client_id);
+    fn piece(&self, key: &str) -> MutexGuard<'_, Piece> {
+        let hash = self.hasher.hash_one(key);
         let at = usize::from(hash.to_le_bytes()[0]) % PIECES;
         self.pieces[at].lock().unwrap_or_else(PoisonError::into_inner)
     }

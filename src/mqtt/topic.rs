@@ -56,16 +56,20 @@ mod tests {
     use super::*;
     use crate::{
         auth::Options,
+        env::{Clock, Supervisor, SystemClock},
         model::SessionId,
         mqtt::{
             router::{Filter, RetainedLimits, Subscriber},
             wire::Qos,
         },
+        telemetry::{HealthBoard, Metrics},
     };
 
     #[test]
     fn what_is_remembered_is_forgotten_when_rules_or_subscriptions_change() {
-        let access = Access::load(&Options { rules: None, file_bytes_max: 1000 });
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+        let access = Access::load(&Options::default(), &clock, &metrics, &Supervisor::default());
         let access = access.expect("no file is read");
         let identity = Identity::anonymous("c".into());
         let router = Router::new(RetainedLimits { count_max: 1, bytes_max: 1 });

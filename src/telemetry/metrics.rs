@@ -123,6 +123,12 @@ metrics! {
     /// Until the certificate of an edge expires, by edge; below zero: since it has.
     auth_certificate_left_seconds: By<EdgeLabel, Gauge> [seconds],
 
+    /// Passwords of clients, by what became of them: `right`, `wrong`, `remembered` as right, or
+    /// `full`: too many waited.
+    auth_verified_passwords: By<ReasonLabel, Counter> [passwords],
+    /// Passwords that wait to be verified.
+    auth_waiting_verifications: Gauge [verifications],
+
     /// Connections of operators that were closed because they sent no whole request and there were
     /// too many of them.
     http_closed_silent_connections: Counter [connections],

@@ -193,8 +193,9 @@ fn listening_beyond_loopback_has_to_be_allowed() {
     check_wrong_beside_store(
         "[mqtt]\nlisten = [\"127.0.0.1:1883\", \"0.0.0.0:1884\"]\n[http]\nlisten = \"[::]:8080\"\n",
         "f.toml:7: mqtt.listen = [\"127.0.0.1:1883\", \"0.0.0.0:1884\"]: 0.0.0.0:1884 can be \
-         reached from other machines, and nobody is asked who they are; listen on 127.0.0.1, or \
-         write auth.anonymous = true to allow it\n\
+         reached from other machines, and nobody is asked who they are; listen on 127.0.0.1, \
+         say with auth.users or certificates who may come in, or write auth.anonymous = true to \
+         allow everybody\n\
          f.toml:9: http.listen = \"[::]:8080\": [::]:8080 can be reached from other machines, and \
          nobody is asked who they are; listen on 127.0.0.1, or write auth.anonymous = true to \
          allow it",

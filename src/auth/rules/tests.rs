@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Action, Decided, Grant, Rules, file};
-use crate::auth::Identity;
+use crate::auth::{Identity, Proof};
 
 const FLEET: &str = r##"
 [[rule]]
@@ -39,7 +39,7 @@ fn identity(who: &str) -> Identity {
     let (name, vehicle) = who.split_once(" as ").unwrap_or((who, who));
     match name {
         "-" => Identity::anonymous(client_id),
-        _ => Identity::verified(name.into(), Some(vehicle.into()), client_id),
+        _ => Identity::verified(name.into(), Some(vehicle.into()), client_id, Proof::Password),
     }
 }
 
@@ -173,7 +173,7 @@ topics = ["#", "+/x", "{vehicle}/#"]
 fn a_name_that_is_no_level_of_a_topic_fills_no_placeholder() {
     let rules = rules(FLEET);
     for name in ["", "+", "#", "V1/x", "V1/../V2", "V1\0evil"] {
-        let who = Identity::verified("u".into(), Some(name.into()), name.into());
+        let who = Identity::verified("u".into(), Some(name.into()), name.into(), Proof::Password);
         assert_eq!(who.vehicle(), None, "{name:?}");
         for topic in [format!("vehicles/{name}/x"), format!("clients/{name}")] {
             assert!(!rules.may_publish(&who, &topic), "{topic:?}");

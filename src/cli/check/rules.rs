@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use serde_json::json;
 
 use crate::{
-    auth::{Action, Decided, Grant, Identity, Rules},
+    auth::{Action, Decided, Grant, Identity, Proof, Rules},
     cli::{failure::Failure, output::Output},
     config::{self, Sources},
 };
@@ -37,7 +37,7 @@ pub(super) fn explain(
     let client_id: Arc<str> = client_id.unwrap_or(user).into();
     let identity = match user.as_str() {
         ANONYMOUS => Identity::anonymous(client_id),
-        user => Identity::verified(user.into(), Some(user.into()), client_id),
+        user => Identity::verified(user.into(), Some(user.into()), client_id, Proof::Password),
     };
     let (grant, decided) = rules.explain(&identity, action, topic);
     let by = place(decided, options.rules.as_deref());

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{online, rules};
 use crate::{
     app,
-    auth::{FileProblem, Rules, ServerTls},
+    auth::{FileProblem, ServerTls, check_files},
     cli::{
         failure::{Failure, schema_problems},
         output::{Output, complain},
@@ -112,8 +112,8 @@ pub(in crate::cli) fn run(
             }
             Err(errors) => problems.extend(schema_problems(dir, &errors.problems)),
         }
-        if let Err(wrong) = Rules::load(&offline.auth) {
-            problems.extend(wrong.0.iter().map(FileProblem::to_string));
+        for wrong in check_files(&offline.auth) {
+            problems.push(wrong.to_string());
         }
         problems.extend(app::look_into(&offline));
     }

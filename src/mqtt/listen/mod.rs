@@ -18,7 +18,7 @@ mod websocket;
 
 pub(super) use door::Door;
 pub use door::{Listener, Network, Transport};
-pub(super) use proxied::Proxied;
+pub(super) use proxied::{Proxied, ProxiedName};
 pub(super) use proxy::{Header, NoHeader, parse as parse_proxy_header};
 pub use server::{Edge, Others, StartError};
 pub(super) use upgrade::{Upgrade, UpgradeFault, read as read_upgrade};

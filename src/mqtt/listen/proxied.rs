@@ -1,4 +1,4 @@
-//! The address that a load balancer named, as the peer's.
+//! The address that a load balancer named, as the peer's, and the name that it verified.
 
 use std::{
     any::{Any, TypeId},
@@ -10,11 +10,23 @@ use ntex_io::{FilterBuf, FilterLayer, types::PeerAddr};
 
 /// A layer that changes no byte: who asks for the peer's address is told the one of the header.
 #[derive(Debug)]
-pub(in crate::mqtt) struct Proxied(pub(in crate::mqtt) SocketAddr);
+pub(in crate::mqtt) struct Proxied {
+    pub(in crate::mqtt) source: SocketAddr,
+    /// The common name of the client's certificate.
+    pub(in crate::mqtt) common_name: Option<Vec<u8>>,
+}
+
+/// What is asked for to learn the common name of a certificate that the balancer has verified.
+#[derive(Debug)]
+pub(in crate::mqtt) struct ProxiedName(pub(in crate::mqtt) Vec<u8>);
 
 impl FilterLayer for Proxied {
     fn query(&self, id: TypeId) -> Option<Box<dyn Any>> {
-        (id == TypeId::of::<PeerAddr>()).then(|| Box::new(PeerAddr(self.0)) as Box<dyn Any>)
+        if id == TypeId::of::<PeerAddr>() {
+            return Some(Box::new(PeerAddr(self.source)));
+        }
+        let name = self.common_name.as_ref().filter(|_| id == TypeId::of::<ProxiedName>())?;
+        Some(Box::new(ProxiedName(name.clone())))
     }
 
     fn process_read_buf(&self, buffers: &FilterBuf<'_>) -> io::Result<()> {

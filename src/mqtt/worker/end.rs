@@ -22,7 +22,7 @@ impl Worker {
             return self.left_open();
         };
         let session = self.session_id(key);
-        self.shared.registry.release(&client.id, session);
+        self.shared.registry.release(client.identity.session_key(), session);
         client.leave(session, &self.shared.presence);
         self.end_session(key, client);
         client.keeps_open = client.will.is_some();

@@ -119,6 +119,8 @@ pub(in crate::mqtt) struct Slot {
 pub(in crate::mqtt) struct Socket {
     pub(in crate::mqtt) io: IoRef,
     pub(in crate::mqtt) accepted: Tick,
+    /// Its whole CONNECT has come: the clock that waits for it stands still.
+    pub(super) has_said_connect: bool,
     /// Why it is not read, if it is not; the keep-alive clock stands still then.
     pub(in crate::mqtt) hold: Hold,
     /// Wakes the task that reads it.
@@ -145,6 +147,7 @@ impl Socket {
         Self {
             io,
             accepted,
+            has_said_connect: false,
             hold: Hold::Nothing,
             resume: LocalWaker::new(),
             is_touched: false,
@@ -162,7 +165,7 @@ impl Socket {
 /// Who is at the other end, from an accepted CONNECT on.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Client {
-    /// Shared with the registry of client identifiers.
+    /// Its client identifier.
     pub(in crate::mqtt) id: Arc<str>,
     /// Who it is; what it may do is asked of `Shared::access`.
     pub(in crate::mqtt) identity: Identity,

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     auth::Grant,
     mqtt::{
-        close::Close,
+        close::{Close, NOT_AUTHORIZED},
         router::{Filter, FilterFault, Subscriber, SubscriptionIds},
         session::Subscription,
         wire::{
@@ -17,8 +17,6 @@ use crate::{
     },
 };
 
-/// Not authorized.
-const NOT_AUTHORIZED: u8 = 0x87;
 /// Topic filter invalid.
 const FILTER_INVALID: u8 = 0x8f;
 /// Quota exceeded.

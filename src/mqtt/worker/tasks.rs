@@ -12,13 +12,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
     mailbox::{Mail, Questions},
-    slot::{Hold, SlotKey, Socket},
+    slot::{Client, Hold, SlotKey, Socket},
     thread::{Shared, Worker},
 };
 use crate::{
     mqtt::{
         clock::TICK,
-        close::{Close, TAKEN_OVER},
+        close::{Close, NOT_AUTHORIZED, TAKEN_OVER},
         vehicles::NotKept,
     },
     telemetry::ReasonLabel,
@@ -126,8 +126,9 @@ impl Worker {
 
     /// Closes a peer that has said no CONNECT, if it has still not.
     fn too_many_silent(&self, key: SlotKey) {
-        let said_nothing =
-            self.slots.borrow_mut().get_mut(key).is_some_and(|slot| slot.client.is_none());
+        let said_nothing = self.slots.borrow_mut().get_mut(key).is_some_and(|slot| {
+            slot.socket.as_ref().is_some_and(|socket| !socket.has_said_connect)
+        });
         if said_nothing {
             self.close(key, &Close::Silent, "silent-max");
         }
@@ -163,6 +164,7 @@ impl Worker {
         for (key, slot) in self.slots.borrow_mut().slab.iter_mut() {
             let Some(socket) = slot.socket.as_ref() else { continue };
             let due = match slot.client.as_mut() {
+                None if socket.has_said_connect => None,
                 None => (now.since(socket.accepted) > self.limits().connect_ticks)
                     .then_some((Close::Silent, "connect-timeout")),
                 Some(client) if socket.hold != Hold::Nothing => {
@@ -195,11 +197,26 @@ impl Worker {
         }
     }
 
-    /// Subscriptions are held to the access rules in force.
+    /// Sessions are held to the users and access rules in force.
     fn hold_to_rules(&self) {
         let generation = self.shared.access.generation();
         if self.rules_generation.replace(generation) != generation {
+            self.close_unknown();
             self.ask_rules_anew();
+        }
+    }
+
+    /// Closes connections of those who would not be let in any more.
+    fn close_unknown(&self) {
+        let is_known = |client: &Client| self.shared.access.is_known(&client.identity);
+        let mut unknown = Vec::new();
+        for (key, slot) in self.slots.borrow_mut().slab.iter_mut() {
+            if slot.client.as_deref().is_some_and(|client| !is_known(client)) {
+                unknown.push(key);
+            }
+        }
+        for key in unknown {
+            self.close(key, &Close::Reason(NOT_AUTHORIZED), "not-authorized");
         }
     }
 

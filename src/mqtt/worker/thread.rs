@@ -262,10 +262,23 @@ impl Worker {
         }
     }
 
-    /// A session takes its client identifier, and waits until whoever had it has ended, its will
-    /// published: what the new one does then comes later.
-    pub(in crate::mqtt) async fn take_over(&self, key: SlotKey, client_id: &Arc<str>) {
-        if let Some(before) = self.shared.registry.take(client_id, self.session_id(key)) {
+    /// A whole CONNECT has come.
+    pub(in crate::mqtt) fn said_connect(&self, key: SlotKey) {
+        let mut slots = self.slots.borrow_mut();
+        if let Some(socket) = slots.get_mut(key).and_then(|slot| slot.socket.as_mut()) {
+            socket.has_said_connect = true;
+        }
+    }
+
+    /// A client that took its session over does not come in after all.
+    pub(in crate::mqtt) fn give_up(&self, key: SlotKey, session_key: &str) {
+        self.shared.registry.release(session_key, self.session_id(key));
+    }
+
+    /// A session takes its identity and client identifier, and waits until whoever had them has
+    /// ended, its will published: what the new one does then comes later.
+    pub(in crate::mqtt) async fn take_over(&self, key: SlotKey, session_key: &Arc<str>) {
+        if let Some(before) = self.shared.registry.take(session_key, self.session_id(key)) {
             let (ended, has_ended) = oneshot::channel();
             self.shared.workers.send(before, |key| Mail::TakenOver(key, ended));
             // A worker that has ended has no session left.
@@ -283,7 +296,7 @@ impl Worker {
                 true
             }
             _ => {
-                self.shared.registry.release(&client.id, self.session_id(key));
+                self.give_up(key, client.identity.session_key());
                 false
             }
         }

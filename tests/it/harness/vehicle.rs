@@ -92,6 +92,22 @@ impl Vehicle {
         matches!(vehicle.receive(PATIENCE), Packet::Whole(0x20, _)).then_some(vehicle)
     }
 
+    /// Connects with a user name and a password, each if any; gives the reason of the CONNACK.
+    #[track_caller]
+    pub(crate) fn enter(
+        address: SocketAddr,
+        version: Version,
+        client_id: &str,
+        username: Option<&str>,
+        password: Option<&str>,
+    ) -> (Self, u8) {
+        let mut vehicle = Self::dial(address, version).unwrap();
+        match vehicle.greet(&connect_as(version, client_id, username, password)) {
+            Packet::Whole(0x20, body) => (vehicle, body[1]),
+            other => panic!("no CONNACK: {other:02x?}"),
+        }
+    }
+
     /// Sends a first packet and gives the answer to it.
     pub(crate) fn greet(&mut self, packet: &[u8]) -> Packet {
         self.send(packet);
@@ -263,6 +279,26 @@ pub(crate) fn connect_packet(
         body.extend(properties);
     }
     body.extend(text(client_id));
+    packet(0x10, &body)
+}
+
+/// A CONNECT of a clean session with a user name and a password, each if any.
+pub(crate) fn connect_as(
+    version: Version,
+    client_id: &str,
+    username: Option<&str>,
+    password: Option<&str>,
+) -> Vec<u8> {
+    let flag = |part: Option<&str>, flag| if part.is_some() { flag } else { 0 };
+    let flags = 2 | flag(username, 0x80) | flag(password, 0x40);
+    let level = if version == Version::V5 { 5 } else { 4 };
+    let mut body = [&text("MQTT")[..], &[level, flags, 0, 60]].concat();
+    if version == Version::V5 {
+        body.push(0);
+    }
+    for part in [Some(client_id), username, password].into_iter().flatten() {
+        body.extend(text(part));
+    }
     packet(0x10, &body)
 }
 

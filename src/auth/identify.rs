@@ -1,0 +1,164 @@
+//! Who somebody is who says a CONNECT.
+
+use std::{net::IpAddr, sync::Arc};
+
+use super::{
+    Access,
+    identity::{Identity, Proof, is_name},
+    options::VehicleName,
+    tls::{CertificateName, NameFault, certificate_name},
+    users::Verdict,
+};
+use crate::model::Secret;
+
+/// What a client brings, none of it believed yet but the certificate, which TLS has verified.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// As it says.
+    pub client_id: Arc<str>,
+    /// As it says.
+    pub username: Option<&'a str>,
+    /// As it came.
+    pub password: Option<&'a [u8]>,
+    /// Its certificate, in DER.
+    pub certificate: Option<&'a [u8]>,
+    /// The common name of the certificate that a load balancer has verified.
+    pub proxied_name: Option<&'a [u8]>,
+}
+
+/// Why somebody does not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityFault {
+    /// The password is wrong, or there is no such user; which of both nobody is told.
+    #[error("the user name or the password is wrong")]
+    Credentials,
+    /// It brought nothing, and must.
+    #[error("it brought neither a password nor a certificate")]
+    Nothing,
+    /// The certificate names nobody.
+    #[error("{0}")]
+    Certificate(NameFault),
+    /// The user name says otherwise than the certificate.
+    #[error("its user name is not the name in its certificate")]
+    OtherName,
+    /// `auth.vehicle = "client-id"`, and the client identifier is not the verified name.
+    #[error("its client identifier is not its verified name")]
+    OtherClientId,
+    /// Too many passwords wait to be verified.
+    #[error("too many passwords wait to be verified")]
+    Busy,
+    /// Its user was removed while it came in.
+    #[error("the user has been removed")]
+    Removed,
+}
+
+impl IdentityFault {
+    /// A word for metrics.
+    #[must_use]
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Self::Credentials => "bad-credentials",
+            Self::Busy => "verification-full",
+            Self::Nothing
+            | Self::Certificate(_)
+            | Self::OtherName
+            | Self::OtherClientId
+            | Self::Removed => "not-authorized",
+        }
+    }
+}
+
+impl Access {
+    /// Says who it is. May wait for a password to be verified, on a thread of its own.
+    ///
+    /// # Errors
+    /// Why it does not come in.
+    pub async fn identify(&self, claim: Claim<'_>) -> Result<Identity, IdentityFault> {
+        let options = self.options();
+        if let Some(name) = self.certified(&claim)? {
+            if claim.username.is_some_and(|username| username != name) {
+                return Err(IdentityFault::OtherName);
+            }
+            return self.named(&name, claim.client_id, Proof::Certificate);
+        }
+        match (claim.username, claim.password) {
+            _ if !options.knows_anybody() => Ok(Identity::anonymous(claim.client_id)),
+            (None, None) if options.anonymous => Ok(Identity::anonymous(claim.client_id)),
+            (None, None) => Err(IdentityFault::Nothing),
+            (Some(username), Some(password)) => {
+                let password = std::str::from_utf8(password);
+                let password = password.map_err(|_| IdentityFault::Credentials)?;
+                self.ask_password(username, Secret::new(password), claim.address).await?;
+                self.named(username, claim.client_id, Proof::Password)
+            }
+            _ => Err(IdentityFault::Credentials),
+        }
+    }
+
+    /// The name that its certificate gives it, where it brought one.
+    fn certified(&self, claim: &Claim<'_>) -> Result<Option<String>, IdentityFault> {
+        let options = self.options();
+        let (which, bytes_max) = (options.certificate_name, options.name_bytes_max);
+        let name = match (claim.certificate, claim.proxied_name) {
+            (Some(der), _) => certificate_name(der, which, bytes_max),
+            (None, Some(name)) if which == CertificateName::Cn => proxied_name(name, bytes_max),
+            (None, Some(_)) => Err(NameFault::Absent),
+            (None, None) => return Ok(None),
+        };
+        name.map(Some).map_err(IdentityFault::Certificate)
+    }
+
+    async fn ask_password(
+        &self,
+        username: &str,
+        password: Secret,
+        address: IpAddr,
+    ) -> Result<(), IdentityFault> {
+        let users = self.users();
+        let (Some(users), Some(verifier)) = (&*users, self.verifier()) else {
+            return Err(IdentityFault::Credentials);
+        };
+        match verifier.password(users, username, password, address).await {
+            Verdict::Right => Ok(()),
+            Verdict::Wrong => Err(IdentityFault::Credentials),
+            Verdict::Busy => Err(IdentityFault::Busy),
+        }
+    }
+
+    fn named(
+        &self,
+        name: &str,
+        client_id: Arc<str>,
+        proof: Proof,
+    ) -> Result<Identity, IdentityFault> {
+        let vehicle = match self.options().vehicle {
+            VehicleName::Username => Some(name.into()),
+            VehicleName::ClientId if *client_id == *name => Some(name.into()),
+            VehicleName::ClientId => return Err(IdentityFault::OtherClientId),
+            VehicleName::Certificate => (proof == Proof::Certificate).then(|| name.into()),
+        };
+        Ok(Identity::verified(name.into(), vehicle, client_id, proof))
+    }
+
+    /// Whether it would still be let in: not if its user has been removed.
+    #[must_use]
+    pub fn is_known(&self, identity: &Identity) -> bool {
+        match (identity.proof(), identity.username()) {
+            (Proof::Password, Some(name)) => {
+                self.users().as_ref().as_ref().is_some_and(|users| users.contains(name))
+            }
+            _ => true,
+        }
+    }
+}
+
+/// A name out of a PROXY header.
+fn proxied_name(name: &[u8], bytes_max: usize) -> Result<String, NameFault> {
+    let name = std::str::from_utf8(name).map_err(|_| NameFault::Encoding)?;
+    if !is_name(name) {
+        return Err(NameFault::NotALevel);
+    }
+    if name.len() > bytes_max { Err(NameFault::Long) } else { Ok(name.to_owned()) }
+}
