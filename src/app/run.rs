@@ -189,7 +189,7 @@ impl Appliance {
         let sink = sink::start(runtime.handle(), parts, shards);
         let edge_health = ground.board.cell("mqtt", Critical::Yes);
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
-        let state = ground.http(resolved, store, &catalog, &fleet, &letters);
+        let state = ground.http(resolved, store, &catalog, &fleet, &letters, Arc::clone(&access));
         let queries = state.queries.clone();
         let (operators, address) =
             runtime.block_on(ground.serve_operators(state, resolved, &certificates))?;
@@ -373,6 +373,7 @@ impl Ground {
         catalog: &Arc<ArcSwap<Catalog>>,
         fleet: &Fleet,
         letters: &dead_letter::Log,
+        access: Arc<Access>,
     ) -> http::HttpState {
         http::HttpState {
             health: self.board.clone(),
@@ -383,6 +384,7 @@ impl Ground {
             sessions: Arc::clone(&fleet.workers) as _,
             board: Arc::clone(&fleet.workers) as _,
             dead_letters: Arc::new(letters.handle.clone()),
+            access,
             clock: Arc::clone(&self.clock),
         }
     }
@@ -397,6 +399,12 @@ impl Ground {
         let listener = http::bind(&resolved.http).await.map_err(RunError::Http)?;
         let address = listener.local_addr().map_err(RunError::Runtime)?;
         let tls = certificates.http.clone();
+        if !address.ip().is_loopback() && resolved.offline.auth.tokens.is_none() {
+            tracing::warn!(
+                %address,
+                "auth.anonymous lets everybody ask and change everything here; auth.tokens would not"
+            );
+        }
         Ok((http::serve(listener, state, &resolved.http, tls, &self.supervisor), address))
     }
 

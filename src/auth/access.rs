@@ -1,4 +1,4 @@
-//! Users and access rules that are in force, shared by all who ask.
+//! Users, tokens and access rules that are in force, shared by all who ask.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -11,10 +11,12 @@ use super::{
     Options,
     problem::{FileProblem, FileProblems},
     rules::Rules,
+    tokens::{Caller, TokenFault, Tokens},
     users::{Users, Verifier, VerifyLimits},
 };
 use crate::{
     env::{Clock, Supervisor},
+    model::UnixNanos,
     telemetry::Metrics,
 };
 
@@ -25,6 +27,7 @@ pub struct Access {
     /// Swapped, because every worker reads it and a reload must stop none of them.
     rules: ArcSwap<Rules>,
     users: ArcSwap<Option<Users>>,
+    tokens: ArcSwap<Option<Tokens>>,
     /// `None` where no password is asked for.
     verifier: Option<Verifier>,
     /// Counts the replacements, from 1. A number beside the rules, so that a memo compares one load
@@ -38,10 +41,14 @@ fn read_users(options: &Options) -> Result<Option<Users>, FileProblems> {
     options.users.as_ref().map(|path| Users::load(path, options.file_bytes_max)).transpose()
 }
 
+fn read_tokens(options: &Options) -> Result<Option<Tokens>, FileProblems> {
+    options.tokens.as_ref().map(|path| Tokens::load(path, options.file_bytes_max)).transpose()
+}
+
 /// What is wrong in the files that the options name, without anything being started.
 #[must_use]
 pub fn check_files(options: &Options) -> Vec<FileProblem> {
-    let wrong = [read_users(options).err(), Rules::load(options).err()];
+    let wrong = [read_users(options).err(), read_tokens(options).err(), Rules::load(options).err()];
     wrong.into_iter().flatten().flat_map(|problems| problems.0).collect()
 }
 
@@ -84,6 +91,7 @@ impl Access {
             rules: ArcSwap::from_pointee(Rules::load(options)?),
             verifier,
             users: ArcSwap::from_pointee(users),
+            tokens: ArcSwap::from_pointee(read_tokens(options)?),
             options: options.clone(),
             generation: AtomicU64::new(1),
             replacing: Mutex::new(()),
@@ -94,6 +102,17 @@ impl Access {
     #[must_use]
     pub fn rules(&self) -> Guard<Arc<Rules>> {
         self.rules.load()
+    }
+
+    /// Who is behind a token, or whoever comes where none is asked for.
+    ///
+    /// # Errors
+    /// Why it opens nothing.
+    pub fn caller(&self, token: Option<&str>, now: UnixNanos) -> Result<Caller, TokenFault> {
+        match &**self.tokens.load() {
+            None => Ok(Caller::anybody()),
+            Some(tokens) => tokens.caller(token, now),
+        }
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -123,8 +142,10 @@ impl Access {
     pub fn reload(&self) -> Result<(), FileProblems> {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let (users, rules) = (read_users(&self.options)?, Rules::load(&self.options)?);
+        let tokens = read_tokens(&self.options)?;
         let topics = self.rules.load().command_topics().to_vec();
         self.users.store(Arc::new(users));
+        self.tokens.store(Arc::new(tokens));
         if let Some(verifier) = &self.verifier {
             verifier.forget();
         }

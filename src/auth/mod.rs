@@ -3,6 +3,7 @@
 //! - `identity`: who is at the other end, as far as it was verified.
 //! - `identify`: what a CONNECT brings → an identity. `users`: passwords, verified on threads of
 //!   their own.
+//! - `tokens`: who asks the operator edge.
 //! - `rules`: which topics an identity may publish on and subscribe to, as pure functions.
 //! - `access`: the rules that are in force, shared by all who ask, and replaced whole by a reload.
 //! - `tls`: certificates, of ours and of clients.
@@ -29,6 +30,7 @@ mod problem;
 mod rules;
 mod text;
 mod tls;
+mod tokens;
 mod users;
 
 pub use access::{Access, check_files};
@@ -40,4 +42,5 @@ pub use rules::{Action, Decided, Grant, Rules};
 pub use tls::{
     CertificateName, ClientCertificates, NameFault, ServerTls, Tls, TlsFiles, certificate_name,
 };
+pub use tokens::{Caller, Role, TokenFault, TokenRecord, new_token};
 pub use users::{NewHash, new_hash};

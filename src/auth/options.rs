@@ -23,6 +23,8 @@ pub struct Options {
     pub anonymous: bool,
     /// The file of users; `None`: no password is asked for.
     pub users: Option<PathBuf>,
+    /// The file of operators' tokens; `None`: none is asked for.
+    pub tokens: Option<PathBuf>,
     /// The file of access rules; `None`: a vehicle's own topics only.
     pub rules: Option<PathBuf>,
     /// What names the vehicle of a session.

@@ -22,6 +22,7 @@ mod session;
 mod simulate;
 mod spool;
 mod start;
+mod token;
 mod trial;
 mod user;
 

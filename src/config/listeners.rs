@@ -68,8 +68,10 @@ fn check_addresses(
     problems: &mut Vec<Problem>,
 ) {
     let anonymous = settings.flag("auth.anonymous");
-    let knows_vehicles = settings.text_if_any("auth.users").is_some_and(|file| !file.is_empty())
-        || settings.text("mqtt.tls.client-certificate") != "off";
+    let is_named = |key| settings.text_if_any(key).is_some_and(|file| !file.is_empty());
+    let knows_operators = is_named("auth.tokens");
+    let knows_vehicles =
+        is_named("auth.users") || settings.text("mqtt.tls.client-certificate") != "off";
     for (index, &(address, key)) in addresses.iter().enumerate() {
         let before = &addresses[..index];
         if let Some((_, other)) = before.iter().find(|(a, _)| *a == address && a.port() != 0) {
@@ -77,7 +79,8 @@ fn check_addresses(
             let remedy = "give each listener an address of its own";
             refuse(settings, key, reason, remedy, problems);
         }
-        let is_asked = anonymous || (key == "mqtt.listen" && knows_vehicles);
+        let is_asked =
+            anonymous || if key == "mqtt.listen" { knows_vehicles } else { knows_operators };
         if !address.ip().is_loopback() && !is_asked {
             let reason = format!(
                 "{address} can be reached from other machines, and nobody is asked who they are"
@@ -87,7 +90,10 @@ fn check_addresses(
                     "listen on 127.0.0.1, say with auth.users or certificates who may come in, or \
                      write auth.anonymous = true to allow everybody"
                 }
-                _ => "listen on 127.0.0.1, or write auth.anonymous = true to allow it",
+                _ => {
+                    "listen on 127.0.0.1, name tokens of operators with auth.tokens, or write \
+                     auth.anonymous = true to allow everybody"
+                }
             };
             refuse(settings, key, reason, remedy, problems);
         }

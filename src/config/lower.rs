@@ -82,6 +82,7 @@ fn auth(settings: &Settings) -> auth::Options {
     auth::Options {
         anonymous: settings.flag("auth.anonymous"),
         users: file("auth.users").map(PathBuf::from),
+        tokens: file("auth.tokens").map(PathBuf::from),
         rules: file("auth.rules").map(PathBuf::from),
         vehicle: match settings.text("auth.vehicle").as_str() {
             "client-id" => VehicleName::ClientId,
@@ -224,6 +225,7 @@ fn uplink(settings: &Settings) -> uplink::Options {
 fn http(settings: &Settings, findings: &Findings) -> http::Options {
     http::Options {
         listen: findings.http.expect("the check parsed it"),
+        hosts: settings.texts("http.hosts"),
         header_timeout: settings.duration("http.header-timeout"),
         request_timeout: settings.duration("http.request-timeout"),
         header_bytes_max: settings.number_usize("http.header-bytes-max"),

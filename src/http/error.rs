@@ -2,11 +2,12 @@
 
 use axum::{
     Json,
-    http::{Method, StatusCode},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
 
+use super::Refused;
 use crate::{
     model::{EdgeSilent, LettersError, words},
     query::{AskError, QueryError, QueryRequest, QuestionError},
@@ -21,6 +22,14 @@ words! {
     NotFound = "not-found",
     /// The path exists, but not for this method.
     MethodNotAllowed = "method-not-allowed",
+    /// A token is asked for, and none was given, or one that is unknown or has expired.
+    Unauthorized = "unauthorized",
+    /// The token's role or vehicles do not reach so far.
+    Forbidden = "forbidden",
+    /// No token is asked for, and the `Host` of what changes something is none of this server's.
+    HostRefused = "host-refused",
+    /// What changes something is not sent as `application/json`.
+    ContentTypeRefused = "content-type-refused",
     /// No answer within `http.request-timeout`.
     TimedOut = "timed-out",
     /// A parameter or a member of the body is unknown, missing or no value of its kind.
@@ -96,6 +105,9 @@ pub enum ApiError {
         /// As asked with.
         method: Method,
     },
+    /// Who asks is not let in.
+    #[error(transparent)]
+    Refused(Refused),
     /// No answer within `http.request-timeout`. The operator asks for less, or raises it.
     #[error("no answer within {limit_ms} ms")]
     TimedOut {
@@ -163,6 +175,7 @@ impl ApiError {
         match self {
             Self::NotFound { .. } => Code::NotFound,
             Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
+            Self::Refused(refused) => refused.code(),
             Self::TimedOut { .. } => Code::TimedOut,
             Self::ParameterInvalid { .. } => Code::ParameterInvalid,
             Self::BodyUnread { .. } => Code::BodyUnread,
@@ -190,6 +203,7 @@ impl ApiError {
             Self::SessionAmbiguous { .. } => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TimedOut { .. } | Self::EdgeSilent(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(refused) => refused.status(),
             Self::ParameterInvalid { .. } => StatusCode::BAD_REQUEST,
             Self::BodyUnread { status, .. } => *status,
             Self::Query(error) => query_status(error),
@@ -202,6 +216,7 @@ impl ApiError {
             Self::MethodNotAllowed { path, method } => {
                 json!({ "path": path, "method": method.as_str() })
             }
+            Self::Refused(refused) => refused.details(),
             Self::TimedOut { limit_ms } => json!({ "limit_ms": limit_ms }),
             Self::ParameterInvalid { parameter, .. } => json!({ "parameter": parameter }),
             Self::BodyUnread { .. } | Self::DeadLetters(_) => json!({}),
@@ -323,6 +338,11 @@ impl IntoResponse for ApiError {
             "message": self.to_string(),
             "details": self.details(),
         }});
-        (self.status(), Json(body)).into_response()
+        let mut response = (self.status(), Json(body)).into_response();
+        if self.status() == StatusCode::UNAUTHORIZED {
+            let how = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
+        response
     }
 }

@@ -34,6 +34,12 @@
 //! board, the metrics, the query engine, the presence of vehicles, the way to
 //! their sessions. Errors have one shape ([`ApiError`]).
 //!
+//! # Who may ask
+//! Where `auth.tokens` names a file, every path below `/api/v1` wants a bearer token, whose role
+//! says what it may do and whose vehicles what it may see (`guard`); a handler of vehicles asks
+//! its [`Caller`](crate::auth::Caller). Where none is asked for, what changes something has to name
+//! this server as its host, so that no page of somebody else can make a browser do it.
+//!
 //! Bounds: the head of a request in bytes and time, its body in bytes, the answer in time, the
 //! connections at once; each is an [`Options`] field. HT-1: a request past a bound is answered with
 //! its status or the connection is closed; it never takes memory or a task without end.
@@ -44,12 +50,14 @@
 mod answer;
 mod dead_letters;
 mod error;
+mod guard;
 mod last_values;
 mod measurements;
 mod native;
 mod openapi;
 mod options;
 mod parameters;
+mod refused;
 mod routes;
 mod server;
 mod sessions;
@@ -60,5 +68,6 @@ mod vehicles;
 
 pub use error::{ApiError, Code};
 pub use options::Options;
+pub use refused::Refused;
 pub use routes::HttpState;
 pub use server::{BindError, Server, bind, serve};

@@ -7,6 +7,8 @@ use std::{net::SocketAddr, time::Duration};
 pub struct Options {
     /// Where to listen; port 0 takes any free one. Default: `127.0.0.1:8080`.
     pub listen: SocketAddr,
+    /// Names under which it is reached, besides addresses and loopback names. Default: none.
+    pub hosts: Vec<String>,
     /// From accepting a connection, or the last answer on it, to a whole head. Default: 10 s.
     pub header_timeout: Duration,
     /// From a request's head to its answer. Default: 30 s.
@@ -29,6 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            hosts: Vec::new(),
             header_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             header_bytes_max: 16 * 1024,

@@ -14,10 +14,12 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
+    auth::{Access, Role},
     env::Clock,
     http::{
-        ApiError, Options, dead_letters, measurements, native, openapi, sessions, telemetry,
-        vehicles,
+        ApiError, Options, dead_letters,
+        guard::{Guard, Needs, Reach},
+        measurements, native, openapi, sessions, telemetry, vehicles,
     },
     model::{Catalog, DeadLetters, Presence, SessionBoard, Sessions},
     query::QueryEngine,
@@ -43,29 +45,35 @@ pub struct HttpState {
     pub board: Arc<dyn SessionBoard>,
     /// Who keeps what was set aside.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// Who may ask.
+    pub access: Arc<Access>,
     /// What time it is, for ranges that end now.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What is at which path; a test holds the API's description to it.
-pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 16] {
-    [
-        ("/healthz", get(healthz)),
-        ("/readyz", get(readyz)),
-        ("/metrics", get(scrape)),
-        ("/openapi.json", get(openapi::serve)),
-        ("/api/v1/stats", get(stats)),
-        ("/api/v1/telemetry/{measurement}", get(telemetry::ask)),
-        ("/api/v1/measurements", get(measurements::list)),
-        ("/api/v1/measurements/{measurement}/fields", get(measurements::fields)),
-        ("/api/v1/measurements/{measurement}/tags", get(measurements::tags)),
-        ("/api/v1/query", post(native::ask)),
-        ("/api/v1/dead-letters", get(dead_letters::list).delete(dead_letters::delete)),
-        ("/api/v1/dead-letters/{id}", get(dead_letters::one)),
-        ("/api/v1/sessions", get(sessions::list)),
-        ("/api/v1/sessions/{client-id}", get(sessions::one).delete(sessions::end)),
-        ("/api/v1/vehicles", get(vehicles::list)),
-        ("/api/v1/vehicles/{vin}", get(vehicles::one)),
+/// What is at which path, and what it asks of who comes; a test holds the API's description to it.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<HttpState>, Needs)> {
+    const READ: Needs = Needs::Read(Reach::Fleet);
+    const READ_VEHICLES: Needs = Needs::Read(Reach::Vehicles);
+    const ADMIN: Needs = Needs::Change(Role::Admin, Reach::Fleet);
+    const NATIVE: Needs = Needs::Question(Role::Admin, Reach::Fleet);
+    vec![
+        ("/healthz", get(healthz), Needs::Nothing),
+        ("/readyz", get(readyz), Needs::Nothing),
+        ("/metrics", get(scrape), Needs::Nothing),
+        ("/openapi.json", get(openapi::serve), Needs::Nothing),
+        ("/api/v1/stats", get(stats), READ),
+        ("/api/v1/telemetry/{measurement}", get(telemetry::ask), READ_VEHICLES),
+        ("/api/v1/measurements", get(measurements::list), READ_VEHICLES),
+        ("/api/v1/measurements/{measurement}/fields", get(measurements::fields), READ_VEHICLES),
+        ("/api/v1/measurements/{measurement}/tags", get(measurements::tags), READ_VEHICLES),
+        ("/api/v1/query", post(native::ask), NATIVE),
+        ("/api/v1/dead-letters", get(dead_letters::list).delete(dead_letters::delete), ADMIN),
+        ("/api/v1/dead-letters/{id}", get(dead_letters::one), READ),
+        ("/api/v1/sessions", get(sessions::list), READ),
+        ("/api/v1/sessions/{client-id}", get(sessions::one).delete(sessions::end), ADMIN),
+        ("/api/v1/vehicles", get(vehicles::list), READ_VEHICLES),
+        ("/api/v1/vehicles/{vin}", get(vehicles::one), READ_VEHICLES),
     ]
 }
 
@@ -73,9 +81,22 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<HttpState>); 16] {
 pub(super) fn router(state: HttpState, options: &Options) -> Router {
     let limit = options.request_timeout;
     let metrics = Arc::clone(&state.metrics);
-    let routes = routes().into_iter();
-    routes
-        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+    let HttpState { access, clock, .. } = &state;
+    let (access, clock) = (Arc::clone(access), Arc::clone(clock));
+    let guard = Guard::new(access, options.hosts.clone(), clock, Arc::clone(&metrics));
+    let guard = Arc::new(guard);
+    let guarded = |methods: MethodRouter<HttpState>, needs| {
+        let guard = Arc::clone(&guard);
+        methods.layer(middleware::from_fn(move |request, next| {
+            let guard = Arc::clone(&guard);
+            async move { guard.pass(needs, request, next).await }
+        }))
+    };
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods, needs)| {
+            router.route(path, guarded(methods, needs))
+        })
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)

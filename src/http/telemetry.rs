@@ -7,9 +7,11 @@ use axum::{
 };
 
 use crate::{
+    auth::Caller,
     http::{
         ApiError, HttpState,
         answer::{self, Style},
+        guard::vehicles_of,
         parameters::{Parameters, invalid},
     },
     query::{self, Function, Order, QueryRequest},
@@ -27,6 +29,7 @@ pub(super) const FROM: &str = "-1h";
 
 pub(super) async fn ask(
     State(state): State<HttpState>,
+    caller: Caller,
     measurement: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
@@ -34,7 +37,8 @@ pub(super) async fn ask(
         measurement.map_err(|error| invalid("measurement", error.body_text()))?;
     let mut parameters = Parameters::read_with(&uri, KNOWN, &[TAG])?;
     let style = Style::read(&mut parameters)?;
-    let request = request(measurement, &mut parameters, style, &state)?;
+    let mut request = request(measurement, &mut parameters, style, &state)?;
+    request.vehicles = vehicles_of(&caller, request.vehicles)?;
     answer::respond(state.queries.portable(request).await?, style).await
 }
 

@@ -11,8 +11,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value as JsonValue, json};
 
 use crate::{
+    auth::Caller,
     http::{
         ApiError, HttpState,
+        guard::vehicles_of,
         last_values::{self, LastValues},
         parameters::{Parameters, invalid},
     },
@@ -39,12 +41,14 @@ struct Vehicle {
 
 pub(super) async fn list(
     State(state): State<HttpState>,
+    caller: Caller,
     uri: Uri,
 ) -> Result<Json<JsonValue>, ApiError> {
     let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
     let filter = PresenceFilter {
         connected: parameters.parsed("connected", "true or false", |text| text.parse().ok())?,
         prefix: parameters.one("prefix")?.unwrap_or_default(),
+        names: caller.vehicles().cloned(),
     };
     let within = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
     let limit = parameters.parsed("limit", &format!("a number from 1 to {LIMIT_MAX}"), within)?;
@@ -60,10 +64,12 @@ pub(super) async fn list(
 
 pub(super) async fn one(
     State(state): State<HttpState>,
+    caller: Caller,
     vin: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Result<Json<JsonValue>, ApiError> {
     let Path(vin) = vin.map_err(|error| invalid("vin", error.body_text()))?;
+    let vin = vehicles_of(&caller, vec![vin])?.swap_remove(0);
     let mut parameters = Parameters::read(&uri, KNOWN_OF_ONE)?;
     let now = state.clock.wall();
     let from = parameters.read_by("from", |text| query::moment(text, now, None))?;

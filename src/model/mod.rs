@@ -8,6 +8,7 @@ mod disposition;
 mod letter;
 pub mod line;
 mod mapping_key;
+mod name_pattern;
 mod presence;
 mod rows;
 mod secret;
@@ -28,6 +29,7 @@ pub use letter::{
     LetterMarkError, LetterPage, LettersAnswer, LettersError,
 };
 pub use mapping_key::MappingKey;
+pub use name_pattern::NamePattern;
 pub use presence::{
     EdgeSilent, Presence, PresenceCounts, PresenceFilter, Protocol, SessionAnswer, SessionFacts,
     SessionId, SessionQuestion, Sessions, Sighting,

@@ -204,6 +204,8 @@ metrics! {
     /// Dead letters that were removed by request, by what they were about.
     dead_letter_removed_letters: By<KindLabel, Counter> [letters],
 
+    /// HTTP requests that were not let in, by the reason.
+    http_refused_requests: By<ReasonLabel, Counter> [requests],
     /// HTTP requests answered, by status.
     http_requests: By<StatusLabel, Counter> [requests],
 }

@@ -197,8 +197,8 @@ fn listening_beyond_loopback_has_to_be_allowed() {
          say with auth.users or certificates who may come in, or write auth.anonymous = true to \
          allow everybody\n\
          f.toml:9: http.listen = \"[::]:8080\": [::]:8080 can be reached from other machines, and \
-         nobody is asked who they are; listen on 127.0.0.1, or write auth.anonymous = true to \
-         allow it",
+         nobody is asked who they are; listen on 127.0.0.1, name tokens of operators with \
+         auth.tokens, or write auth.anonymous = true to allow everybody",
     );
     let allowed = format!("{STORE}[auth]\nanonymous = true\n[mqtt]\nlisten = [\"0.0.0.0:1883\"]\n");
     assert!(check(&allowed, &[], &[]).status.success());

@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use super::{file, pattern::Pattern};
-use crate::auth::{FileProblems, Identity, Options, text};
+use crate::{
+    auth::{FileProblems, Identity, Options, text},
+    model::NamePattern,
+};
 
 /// What somebody wants to do with a topic or filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +30,11 @@ pub(super) struct Rule {
     /// Where it begins in its file, from 1.
     pub(super) line: usize,
     /// `None`: everybody.
-    pub(super) who: Option<Box<[Name]>>,
+    pub(super) who: Option<Box<[NamePattern]>>,
     pub(super) effect: Effect,
     pub(super) publish: bool,
     pub(super) subscribe: bool,
     pub(super) topics: Box<[Pattern]>,
-}
-
-/// A user name, or the beginning of some.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    Whole(Box<str>),
-    Beginning(Box<str>),
 }
 
 impl Rule {
@@ -50,10 +46,7 @@ impl Rule {
         does && match (&self.who, identity.username()) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(names), Some(user)) => names.iter().any(|name| match name {
-                Name::Whole(name) => **name == *user,
-                Name::Beginning(beginning) => user.starts_with(&**beginning),
-            }),
+            (Some(names), Some(user)) => names.iter().any(|name| name.matches(user)),
         }
     }
 

@@ -3,12 +3,15 @@
 use toml_edit::{Document, Item, Table, TableLike, Value};
 
 use super::{
-    decide::{Effect, Name, Rule},
+    decide::{Effect, Rule},
     pattern::Pattern,
 };
-use crate::auth::{
-    problem::{FileProblem, FileProblems},
-    text::line_of,
+use crate::{
+    auth::{
+        problem::{FileProblem, FileProblems},
+        text::line_of,
+    },
+    model::NamePattern,
 };
 
 /// Reads the text of a file; `name` is what problems call it.
@@ -75,7 +78,9 @@ impl File<'_> {
                 self.problem(start(table, key, item), what);
             }
         }
-        let who = table.contains_key("who").then(|| self.texts(table, "who", Self::name));
+        let who = table
+            .contains_key("who")
+            .then(|| self.texts(table, "who", |_, text| NamePattern::parse(text)));
         let topics = self.texts(table, "topics", |_, text| Pattern::parse(text));
         if !table.contains_key("topics") {
             self.problem(at, "a rule without topics; write topics = [\"…\"]");
@@ -135,21 +140,6 @@ impl File<'_> {
             }
         }
         parsed
-    }
-
-    fn name(&self, text: &str) -> Result<Name, String> {
-        let (name, is_beginning) = match text.strip_suffix('*') {
-            Some(beginning) => (beginning, true),
-            None => (text, false),
-        };
-        if name.contains('*') {
-            return Err(format!("`{text}`: a * may only stand at the end of a name"));
-        }
-        match is_beginning {
-            true => Ok(Name::Beginning(name.into())),
-            false if name.is_empty() => Err("an empty name; leave `who` out for everybody".into()),
-            false => Ok(Name::Whole(name.into())),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ pub(super) const AUTH: &[Key] = &[
         Kind::Bool,
         "Lets anyone in who brings no password and no certificate, from everywhere, vehicles and \
          operators alike. Without it vehicles come from other machines only if `auth.users` or \
-         certificates say who they are, and operators only from this machine.",
+         certificates say who they are, and operators only if `auth.tokens` does.",
     )
     .default("false"),
     key(
@@ -66,6 +66,13 @@ pub(super) const AUTH: &[Key] = &[
          topic, is refused.",
     )
     .default("cn"),
+    key(
+        "auth.tokens",
+        Kind::Path,
+        "The file of tokens of operators, as `fleetline token create` writes it. With it every \
+         request below `/api/v1` brings one (`Authorization: Bearer`), also with \
+         `auth.anonymous`. Read anew on SIGHUP.",
+    ),
     key(
         "auth.rules",
         Kind::Path,

@@ -252,6 +252,13 @@ const HTTP: &[Key] = &[
         "With it operators connect over TLS: the certificate in PEM, with those between it and its \
          authority behind it. Read anew on SIGHUP.",
     ),
+    key(
+        "http.hosts",
+        Kind::Texts,
+        "Names under which operators reach it, besides addresses and loopback names. Where no token \
+         is asked for, what changes something must name one of them as its `Host`, so that no page \
+         of somebody else can make a browser do it.",
+    ),
     key("http.tls.key", Kind::Path, "Its private key in PEM, without a passphrase."),
     key(
         "http.header-timeout",

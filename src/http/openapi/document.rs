@@ -13,7 +13,12 @@ Times are RFC 3339 in UTC with as many decimals as they have, where no parameter
 Lists come in pages of `limit`; `after` of one answer asks for the next and is opaque. Errors have \
 one shape, `{\"error\":{\"code\",\"message\",\"details\"}}`, and codes are stable. An answer is \
 either whole or an error; one that fails after its first bytes ends by closing the connection in \
-the middle of its body. An unknown parameter is refused.";
+the middle of its body. An unknown parameter is refused.
+
+Where tokens are asked for, each has a role, of which `x-role` of an operation names the least: \
+`read` asks, `command` also sends commands, `admin` does everything. A token that is limited to \
+vehicles sees and addresses those only; operations with `x-fleet` are not for it. What changes \
+something is sent as `application/json`.";
 
 /// `GET /openapi.json`.
 pub(in crate::http) async fn serve() -> Json<Value> {
@@ -39,7 +44,16 @@ pub(super) fn document() -> Value {
             { "name": "dead-letters", "description": "What was set aside." },
         ],
         "paths": paths(),
+        "security": [{ "token": [] }],
         "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Asked for where `auth.tokens` names a file; `fleetline token \
+                                    create` makes one.",
+                },
+            },
             "schemas": schemas(),
             "responses": {
                 "Error": {

@@ -1,10 +1,11 @@
 //! What is at which path, and with which parameters.
 
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::sessions;
 use crate::{
-    http::{dead_letters, telemetry, vehicles},
+    http::{dead_letters, routes, telemetry, vehicles},
     query::{Function, QueryRequest},
     telemetry::Exposition,
 };
@@ -45,6 +46,7 @@ pub(super) fn paths() -> Value {
         for range in ["4XX", "5XX"] {
             description["responses"][range] = json!({ "$ref": "#/components/responses/Error" });
         }
+        describe_role(path, method, &mut description);
         if let Some(schema) = body {
             description["requestBody"] = json!({ "required": true, "content": content(schema) });
         }
@@ -52,6 +54,20 @@ pub(super) fn paths() -> Value {
         methods[method] = description;
     }
     paths.into()
+}
+
+/// Says which role a request wants, as the router asks for it.
+fn describe_role(path: &str, method: &str, description: &mut Value) {
+    let method = method.to_uppercase().parse().unwrap_or(Method::GET);
+    let needs = routes::routes().into_iter().find(|(known, ..)| *known == path);
+    let Some(needs) = needs.map(|(_, _, needs)| needs) else { return };
+    match needs.role(&method) {
+        Some(role) => description["x-role"] = json!(role),
+        None => description["security"] = json!([]),
+    }
+    if needs.is_for_fleet() {
+        description["x-fleet"] = json!(true);
+    }
 }
 
 fn operation_routes() -> Vec<Operation> {

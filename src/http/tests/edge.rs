@@ -20,6 +20,7 @@ use tokio::{
 
 use super::super::*;
 use crate::{
+    auth::{self, Access},
     env::{Clock, Supervisor, SystemClock},
     model::{
         Catalog, EdgeSilent, FieldType, Measurement, Presence, Protocol, SessionAnswer,
@@ -96,6 +97,15 @@ fn queries(
     })
 }
 
+/// Who may ask: everybody.
+fn access() -> Arc<Access> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+    let options = auth::Options::default();
+    let access = Access::load(&options, &clock, &metrics, &Supervisor::default());
+    Arc::new(access.expect("no file is read"))
+}
+
 pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
     let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), ..Options::default() };
     change(&mut options);
@@ -116,6 +126,7 @@ pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
         sessions: Arc::clone(&sessions) as _,
         board: Arc::new(super::sessions::Board::default()),
         dead_letters: Arc::new(super::letters::Keeper::default()),
+        access: access(),
         clock,
     };
     let server = serve(listener, state, &options, None, &Supervisor::default());
@@ -132,7 +143,8 @@ pub(super) async fn ask(address: SocketAddr, request: &str) -> String {
 }
 
 pub(super) async fn get(address: SocketAddr, path: &str) -> String {
-    ask(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+    ask(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
+        .await
 }
 
 fn check(answer: &str, status: &str, body: &str) {
@@ -179,7 +191,7 @@ async fn stats_and_metrics_show_the_same_equations() {
     assert!(metrics.contains("fleetline_messages_received_total 3\n"), "{metrics}");
     assert!(metrics.contains("fleetline_http_requests_total{status=\"200\"} 1\n"), "{metrics}");
     assert!(!metrics.contains("# EOF") && !metrics.contains("# UNIT"), "{metrics}");
-    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\naccept: application/openmetrics-text\r\n\
+    let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\naccept: application/openmetrics-text\r\n\
                    connection: close\r\n\r\n";
     let metrics = ask(edge.address, request).await;
     assert!(metrics.contains("application/openmetrics-text; version=1.0.0"), "{metrics}");
@@ -194,7 +206,7 @@ async fn an_unknown_path_and_a_wrong_method_are_told_in_one_shape() {
         "404",
         r#"{"error":{"code":"not-found","details":{"path":"/api/v1/nothing"},"message":"there is nothing at /api/v1/nothing"}}"#,
     );
-    let request = "DELETE /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = "DELETE /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     check(
         &ask(edge.address, request).await,
         "405",
@@ -210,7 +222,7 @@ async fn a_head_that_is_too_large_or_too_slow_ends_the_connection() {
     })
     .await;
     let long = "a".repeat(32 * 1024);
-    let request = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n\r\n");
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: {long}\r\n\r\n");
     let mut stream = TcpStream::connect(edge.address).await.unwrap();
     // The server may close before all of it is sent.
     let sent = stream.write_all(request.as_bytes()).await;
@@ -228,7 +240,7 @@ async fn a_head_that_is_too_large_or_too_slow_ends_the_connection() {
 async fn one_connection_more_than_the_bound_waits_for_room() {
     let edge = edge(|options| options.connections_max = 1).await;
     let mut first = TcpStream::connect(edge.address).await.unwrap();
-    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut byte = [0];
     first.read_exact(&mut byte).await.unwrap();
     let second = tokio::spawn(get(edge.address, "/healthz"));
@@ -259,7 +271,7 @@ async fn half_sent_requests_do_not_keep_an_operator_out() {
     assert!(closed >= 100, "of 120 of one address 20 may stay: {closed}");
     // The newest is one of those that stay.
     let mut newest = half.pop().unwrap();
-    newest.write_all(b"TP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    newest.write_all(b"TP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     newest.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -269,7 +281,7 @@ async fn half_sent_requests_do_not_keep_an_operator_out() {
 async fn a_stop_closes_idle_connections_and_frees_the_port() {
     let edge = edge(|_| {}).await;
     let mut idle = TcpStream::connect(edge.address).await.unwrap();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut byte = [0];
     idle.read_exact(&mut byte).await.unwrap();
     edge.server.stop(Duration::from_secs(10)).await;
@@ -358,7 +370,7 @@ async fn a_native_question_is_read_strictly_and_only_reads() {
         ),
     ] {
         let request = format!(
-            "POST /api/v1/query HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /api/v1/query HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         let answer = ask(edge.address, &request).await;
@@ -558,7 +570,7 @@ async fn each_path_takes_the_methods_that_are_described_and_no_other() {
         for method in ["get", "put", "post", "delete", "patch"] {
             let line = format!("{} {path}", method.to_uppercase()).replace(['{', '}'], "");
             let request = format!(
-                "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+                "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             );
             let answer = ask(edge.address, &request).await;
             let is_taken = !answer.starts_with("HTTP/1.1 405 ");

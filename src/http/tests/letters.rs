@@ -99,7 +99,8 @@ async fn deleting_answers_how_many_and_wants_a_filter_or_all() {
     let edge = edge(|_| {}).await;
     let delete = async |query: &str| {
         let path = format!("/api/v1/dead-letters{query}");
-        let request = format!("DELETE {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("DELETE {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         body(&ask(edge.address, &request).await)
     };
     for refused in ["", "?vehicle=", "?all=false", "?all=true&vehicle=A", "?everything=true"] {

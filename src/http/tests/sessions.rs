@@ -142,7 +142,7 @@ async fn one_session_is_shown_and_ended_by_its_client_identifier() {
     assert_eq!((&session["connected"], &session["address"]), (&Json::Bool(false), &Json::Null));
     assert_eq!(session["filters"][0]["filter"], "a/+");
     let end = async |path: &str| {
-        let line = format!("DELETE /api/v1/sessions/{path} HTTP/1.1\r\nhost: x\r\n");
+        let line = format!("DELETE /api/v1/sessions/{path} HTTP/1.1\r\nhost: localhost\r\n");
         ask(edge.address, &format!("{line}connection: close\r\n\r\n")).await
     };
     assert_eq!(json(&end("away").await), serde_json::json!({ "count": 1 }));

@@ -11,7 +11,7 @@ use std::{
 
 use smallvec::SmallVec;
 
-use crate::model::UnixNanos;
+use crate::model::{NamePattern, UnixNanos};
 
 /// One session of the running process; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,14 @@ pub struct PresenceFilter {
     pub connected: Option<bool>,
     /// Only those whose name begins so.
     pub prefix: String,
+    /// Only these; `None`: all.
+    pub names: Option<Arc<[NamePattern]>>,
+}
+
+impl PresenceFilter {
+    fn is_named(&self, name: &str) -> bool {
+        self.names.as_ref().is_none_or(|names| names.iter().any(|one| one.matches(name)))
+    }
 }
 
 /// A vehicle as of one moment.
@@ -165,7 +173,9 @@ impl Presence {
                     return (found, false);
                 }
                 let is_connected = !entry.sessions.is_empty();
-                if filter.connected.is_none_or(|wanted| wanted == is_connected) {
+                if filter.connected.is_none_or(|wanted| wanted == is_connected)
+                    && filter.is_named(name)
+                {
                     if found.len() == limit {
                         return (found, true);
                     }

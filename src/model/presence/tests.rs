@@ -102,7 +102,7 @@ fn joined_pages_are_all_vehicles_in_order() {
         (None, "W", 0),
         (None, "A", 0),
     ] {
-        let filter = PresenceFilter { connected, prefix: prefix.to_owned() };
+        let filter = PresenceFilter { connected, prefix: prefix.to_owned(), names: None };
         let mut seen: Vec<String> = Vec::new();
         loop {
             let after = seen.last().cloned();

@@ -3,3 +3,4 @@
 mod identity;
 mod listeners;
 mod rules;
+mod tokens;

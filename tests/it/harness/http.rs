@@ -35,6 +35,15 @@ pub(crate) fn get(url: &str, parameters: &[(&str, &str)], token: Option<&str>) -
     RUNTIME.block_on(finish(request))
 }
 
+/// Any request, with headers of its own.
+pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answered {
+    let mut request = CLIENT.request(method.parse().unwrap(), url).body(body.to_owned());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    RUNTIME.block_on(finish(request))
+}
+
 /// POST with a body, query parameters and, where there is a token, its header.
 pub(crate) fn post(
     url: &str,
