@@ -80,6 +80,12 @@ fn text_is_read_as_iso_8601_with_its_offset_or_in_the_zone() {
         ("2026-11-20 03:00:00,5-0500", AT + 500_000_000),
         ("20261120T080000Z", AT),
         ("2026-11-20t08:00z", AT),
+        ("2026-11-20T08:00:00.0000000009Z", AT),
+        ("2026-11-20 08:00:00 Z", AT),
+        ("2026-11-20 09:00:00 +0100", AT),
+        ("2026-11-19T24:00:00-08:00", AT),
+        ("20261119T24-0800", AT),
+        ("2026-11-19T24:00:00.000 -08:00", AT),
     ];
     for (text, expect) in table {
         let json = format!("{{\"text\": \"{text}\"}}");
@@ -87,6 +93,13 @@ fn text_is_read_as_iso_8601_with_its_offset_or_in_the_zone() {
         check_time(berlin, &json, expect);
     }
     check_time(berlin, r#"{"text": "2026-11-20T09:00:00"}"#, AT);
+    check_time(berlin, r#"{"text": "2026-11-19T24:00"}"#, AT - 9 * 3_600_000_000_000);
+    let fixed = |zone: &str| format!("time = {{ field = \"text\", zone = \"{zone}\" }}");
+    for zone in ["+01:00", "+0100", "+01", "Etc/GMT-1"] {
+        check_time(&fixed(zone), r#"{"text": "2026-11-20T09:00:00"}"#, AT);
+    }
+    check_time(&fixed("Z"), r#"{"text": "2026-11-20T08:00:00"}"#, AT);
+    check_time(&fixed("-03:30"), r#"{"text": "2026-11-20T04:30:00"}"#, AT);
     check_time(berlin, r#"{"text": "2026-06-20T08:00:00"}"#, 1_781_935_200_000_000_000);
     // The hour that autumn has twice: the first one is meant, in summer time.
     check_time(berlin, r#"{"text": "2026-10-25T02:30:00"}"#, 1_792_888_200_000_000_000);
@@ -102,7 +115,22 @@ fn text_is_read_as_iso_8601_with_its_offset_or_in_the_zone() {
     wrong(plain, "2026-11-20", "has no offset, and the mapping names no `zone`");
     wrong(berlin, "2026-03-29T02:30:00", "is no time of its zone, whose clocks skip it");
     wrong(berlin, "2026-11-20T08:00:00[Asia/Tokyo]", "names a zone and has no offset");
-    wrong(plain, "20.11.2026 08:00", "is no time of ISO 8601");
+    let day = "is no date of ISO 8601, which is written as 2026-11-22";
+    let month = "is written with the name of a month, as RFC 2822 and HTTP do; ISO 8601 is read";
+    let zone = "names its zone; ISO 8601 has `Z` or an offset such as +01:00";
+    wrong(plain, "20.11.2026 08:00", day);
+    wrong(plain, "2026/11/20 08:00:00", day);
+    wrong(plain, "Fri, 20 Nov 2026 08:00:00 GMT", month);
+    wrong(plain, "Fri Nov 20 08:00:00 2026", month);
+    wrong(plain, "2026-11-20 08:00:00 UTC", zone);
+    wrong(plain, "2026-11-20T08:00:00CET", zone);
+    wrong(plain, "2026-W47-5T08:00Z", "is a date by its week; write year, month and day");
+    let ordinal = "is a date by its day of the year; write year, month and day";
+    wrong(plain, "2026-324T08:00Z", ordinal);
+    for text in ["2026-11-20T24:00:01Z", "2026-11-20T25:00:00Z", "2026-02-30T08:00:00Z", "soon"] {
+        wrong(plain, text, "is no time of ISO 8601");
+    }
+    wrong(plain, "2026-11-20T08:00:00+25:00", "has an offset of a day or more");
     wrong(
         plain,
         "1795161600250",
@@ -251,7 +279,8 @@ fn what_is_no_time_is_refused_when_the_mapping_is_loaded() {
     );
     refused(
         "time = { field = \"text\", zone = \"Europe/Berlim\" }",
-        "`zone`: there is no time zone `Europe/Berlim`; write a name such as Europe/Berlin",
+        "`zone`: there is no time zone `Europe/Berlim`; write a name such as Europe/Berlin, or an \
+         offset such as +01:00",
     );
     refused(
         "time = { field = \"ts\", plus = { field = \"ts\" } }",

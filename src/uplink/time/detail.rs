@@ -14,13 +14,15 @@ use crate::{
 /// How much of a text is shown.
 const TEXT_CHARS_MAX: usize = 64;
 
-/// What is wrong with the point's time, if it is one of its fields that the error is about.
+/// What is wrong with the point's time, if it is one of its fields that the error is about; `place`
+/// is where it lies, with a space in front.
 #[cold]
 pub(crate) fn detail(
     time: &Time,
     slots: &Slots,
     context: &Context<'_>,
     error: DecodeError,
+    place: &str,
 ) -> Option<String> {
     if !matches!(error.cause, Cause::TimeInvalid | Cause::TimeOutOfBounds) {
         return None;
@@ -39,11 +41,11 @@ pub(crate) fn detail(
             let point = of_fields(time, slots, context).ok().flatten();
             let point = point.map_or(0, |moment| moment.nanos);
             let (point, received) = (UnixNanos(point), context.received_at);
-            text.push_str(error.what);
+            add(&mut text, format_args!("{}{place}", error.what));
             add(&mut text, format_args!(": the point says {point}, it was received {received}"));
         }
-        _ if error.what == ABSENT => text.push_str(error.what),
-        _ => add(&mut text, format_args!("{shown} {}", error.what)),
+        _ if error.what == ABSENT => add(&mut text, format_args!("{ABSENT}{place}")),
+        _ => add(&mut text, format_args!("{shown} {}{place}", error.what)),
     }
     if let (true, Some((unit, meant))) = (is_base, meant(value, slots, context)) {
         add(&mut text, format_args!("; in {} it would be {meant}", word_of(unit)));

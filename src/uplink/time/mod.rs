@@ -5,6 +5,7 @@
 //! are read from their digits, so no time is rounded by a double on its way.
 
 mod detail;
+mod iso;
 mod read;
 
 pub(crate) use detail::detail;

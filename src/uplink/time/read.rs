@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::fmt::temporal::DateTimeParser;
-
+use super::iso;
 use crate::{
     env::RELEASED,
     mapping::{Plan, Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS},
@@ -113,9 +112,10 @@ fn is_zero_text(value: &TimeValue, slots: &Slots, context: &Context<'_>) -> bool
 }
 
 /// What one field says.
-struct Read {
-    nanos: i128,
-    is_repeated: bool,
+pub(super) struct Read {
+    pub(super) nanos: i128,
+    /// Whether it lies in an hour that its zone has twice.
+    pub(super) is_repeated: bool,
 }
 
 /// Reads one field; `None` if it is absent or empty text.
@@ -149,12 +149,12 @@ fn read(
             let number = number.ok_or_else(|| invalid("is no number"))?;
             number.floor(power_of(*unit)).ok_or_else(|| unfit(value))?
         }
-        TimeReading::Iso8601(_) => {
+        TimeReading::Iso8601(zone) => {
             let text = text_of(value, slots, context);
             if text.trim_ascii().is_empty() {
                 return Ok(None);
             }
-            return iso(value, text).map(Some).map_err(invalid);
+            return iso::read(zone.as_ref(), text).map(Some).map_err(invalid);
         }
     };
     Ok(Some(Read { nanos, is_repeated: false }))
@@ -164,55 +164,6 @@ fn read(
 pub(super) fn text_of<'a>(value: &TimeValue, slots: &'a Slots, context: &Context<'a>) -> &'a [u8] {
     let at = if matches!(value.scalar, Scalar::Digits) { value.slot.next() } else { value.slot };
     slots.slot_if(at).map_or(&[], |slot| slots.bytes_of(context.payload, slot))
-}
-
-/// A text as ISO 8601 writes times.
-fn iso(value: &TimeValue, text: &[u8]) -> Result<Read, &'static str> {
-    const PARSER: DateTimeParser = DateTimeParser::new();
-    let text = text.trim_ascii();
-    let mut shorter = [0; ISO_BYTES_MAX];
-    let pieces = match PARSER.parse_pieces(text) {
-        Ok(pieces) => pieces,
-        Err(_) => {
-            let text = to_nanos(text, &mut shorter).ok_or("is no time of ISO 8601")?;
-            PARSER.parse_pieces(text).map_err(|_| "is no time of ISO 8601")?
-        }
-    };
-    let TimeReading::Iso8601(zone) = &value.reading else { return Err("is no text") };
-    let at = pieces.date().to_datetime(pieces.time().unwrap_or(jiff::civil::Time::midnight()));
-    let (found, is_repeated) = match (pieces.to_numeric_offset(), zone) {
-        (Some(offset), _) => (offset.to_timestamp(at), false),
-        (None, _) if pieces.time_zone_annotation().is_some() => {
-            return Err("names a zone and has no offset");
-        }
-        (None, None) => return Err("has no offset, and the mapping names no `zone`"),
-        (None, Some(zone)) => {
-            let found = zone.to_ambiguous_timestamp(at);
-            let offset = found.offset();
-            if matches!(offset, jiff::tz::AmbiguousOffset::Gap { .. }) {
-                return Err("is no time of its zone, whose clocks skip it");
-            }
-            (found.earlier(), matches!(offset, jiff::tz::AmbiguousOffset::Fold { .. }))
-        }
-    };
-    let found = found.map_err(|_| "does not fit 64-bit nanoseconds")?;
-    Ok(Read { nanos: found.as_nanosecond(), is_repeated })
-}
-
-/// How long a text with a long fraction may be.
-const ISO_BYTES_MAX: usize = 64;
-
-/// A text without the digits of its fraction that come after nanoseconds, as a number's are cut.
-fn to_nanos<'b>(text: &[u8], into: &'b mut [u8; ISO_BYTES_MAX]) -> Option<&'b [u8]> {
-    let point = text.iter().position(|byte| matches!(byte, b'.' | b','))?;
-    let digits = text[point + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (kept, rest) = (point + 10, text.get(point + 1 + digits..)?);
-    if digits < 10 || kept + rest.len() > into.len() {
-        return None;
-    }
-    into[..kept].copy_from_slice(&text[..kept]);
-    into[kept..kept + rest.len()].copy_from_slice(rest);
-    Some(&into[..kept + rest.len()])
 }
 
 /// The power of ten that makes nanoseconds of a unit.
