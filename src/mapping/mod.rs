@@ -21,7 +21,8 @@
 //! - `repeated = "spread"` (default: `name_0`, `name_1`…, `name_key`) or `"json"` (one string).
 //! - `framing = "none"` (default), `"delimited"` (each message of the payload behind its length, a
 //!   varint) or `"grpc"` (behind a 0 and its length, four bytes big endian): a payload is then any
-//!   number of messages, each mapped as if it had come alone, all or none.
+//!   number of messages, each mapped as if it had come alone, all or none; `duplicates`
+//!   holds for the points of all of them.
 //! - `bytes = "base64"` (default) or `"skip"`.
 //! - `points = "units.signals.samples"`: a point an element of the last of these lists, which may
 //!   lie in each other, also of a map of records. Of lists on the way only what the mapping names
@@ -57,9 +58,9 @@
 //! `time = { field, unit }`: an integer, a number with a fraction (read from its digits) or a
 //! number in quotes counts `s`, `ms`, `us` or `ns`; text is ISO 8601 (`unit = "iso8601"`, which may
 //! be left out for text); timestamps bring their unit. Beside them:
-//! - `zone = "Europe/Berlin"`: where texts without an offset are of; without it they are dead
-//!   letters. Of the hour that autumn has twice the first is taken (and `decode` says so); a time
-//!   that spring skips is a dead letter.
+//! - `zone = "Europe/Berlin"`, or an offset such as `"+01:00"`: where texts without an offset are
+//!   of; without it they are dead letters. Of the hour that autumn has twice the first is taken
+//!   (and `decode` says so); a time that spring skips is a dead letter.
 //! - `plus = { field, unit }`: added, and may be negative: events relative to their message.
 //! - `unset = "received"`: a clock that is not set (absent, empty, or before 1981, because clocks
 //!   begin at 0, 1970 or 1980) means the time of receipt, to which `plus` is then added.

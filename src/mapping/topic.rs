@@ -28,6 +28,10 @@ impl TopicPattern {
     /// # Errors
     /// What to tell the operator.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("$share/") {
+            let what = "`$share/…` is for who subscribes; write the topic that is published to";
+            return Err(what.to_owned());
+        }
         let mut levels = Vec::new();
         let count = text.split('/').count();
         for (index, part) in text.split('/').enumerate() {

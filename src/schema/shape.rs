@@ -128,16 +128,26 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// A value that is never there, and whose line in the schema is not known.
+    #[must_use]
+    pub fn always_null() -> Self {
+        let what = "is always null".to_owned();
+        Self::Unsupported(Unsupported { is_always_null: true, what, line: None })
+    }
+
     /// Something without a place in a line, whose line in the schema is not known.
     #[must_use]
     pub fn unsupported(what: impl Into<String>) -> Self {
-        Self::Unsupported(Unsupported { what: what.into(), line: None })
+        let what = what.into();
+        Self::Unsupported(Unsupported { is_always_null: false, what, line: None })
     }
 }
 
 /// Why a member has no place in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
+    /// Whether it never has a value: then nothing is lost where a mapping does not exclude it.
+    pub is_always_null: bool,
     /// "is a map of messages", "has no `type`; say which": follows the member's path.
     pub what: String,
     /// The line of the schema file that says so, where it is known.

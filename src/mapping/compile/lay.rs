@@ -101,6 +101,7 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
         picks: Vec::new(),
         left_out: Vec::new(),
         ancestors: Vec::new(),
+        is_too_deep: false,
     };
     let is_included = walk.patterns.include_all();
     let is_field = !wanted.is_probe;
@@ -171,6 +172,8 @@ pub(super) struct Walk<'a> {
     left_out: Vec<String>,
     /// Records that the walk is inside of.
     ancestors: Vec<RecordIdx>,
+    /// Whether a record that lies too deep has been told.
+    is_too_deep: bool,
 }
 
 impl Walk<'_> {
@@ -253,6 +256,7 @@ impl Walk<'_> {
                 };
                 self.nested(*inner, &here, key)
             }
+            Kind::Unsupported(unsupported) if unsupported.is_always_null => None,
             Kind::Records(_) | Kind::RecordMap { .. } | Kind::Unsupported(_) if is_field => {
                 self.refuse(&path, member);
                 None
@@ -267,7 +271,7 @@ impl Walk<'_> {
                 self.value(kind, key, name, form, is_wanted)
             }
             _ => {
-                if may_be && here.is_on_the_way {
+                if may_be && here.is_on_the_way && self.patterns.include_all() {
                     self.left_out.push(path);
                 }
                 None
@@ -290,6 +294,10 @@ impl Walk<'_> {
             return None;
         }
         if self.ancestors.len() >= self.wanted.depth_max {
+            // One that goes too deep has many neighbours that do.
+            if std::mem::replace(&mut self.is_too_deep, true) {
+                return None;
+            }
             self.problems.push((
                 line,
                 format!(
@@ -412,6 +420,11 @@ impl Walk<'_> {
 
     /// Tells of a member that has no place in a line.
     fn refuse(&mut self, path: &str, member: &Member) {
+        // Which lists are in the way is not known before `points` is right.
+        let is_list = matches!(member.kind, Kind::Records(_) | Kind::RecordMap { .. });
+        if is_list && self.wanted.text.points.is_some() && self.wanted.levels.is_empty() {
+            return;
+        }
         let full = match self.side {
             Side::Message => path.to_owned(),
             Side::Element(level) => join(&self.wanted.levels[usize::from(level)].full, path, '.'),
@@ -423,8 +436,14 @@ impl Walk<'_> {
             }
             _ => String::new(),
         };
-        if let Kind::Unsupported(Unsupported { what, line: Some(line) }) = &member.kind {
-            let what = format!("`{path}` {what}, or add \"{path}\" to `fields.exclude`");
+        if let Kind::Unsupported(Unsupported { what, line: Some(line), .. }) = &member.kind {
+            // Some reasons say already what to do, and excluding is the other way.
+            let or = match what.ends_with('?') {
+                true => " Or",
+                false if what.contains("; ") => ", or",
+                false => ";",
+            };
+            let what = format!("`{path}` {what}{or} add \"{path}\" to `fields.exclude`");
             return self.schema_problems.push((*line, what));
         }
         let what = format!("`{path}` {}; {points}add \"{path}\" to `fields.exclude`", is_a(member));

@@ -5,7 +5,9 @@
 //! is written twice. Inside the compiler every path is written in the one way that is never
 //! ambiguous: with quotes around the names that need them.
 
-use super::points::PointsLevel;
+use std::collections::VecDeque;
+
+use super::{lay::join, points::PointsLevel};
 use crate::schema::{Form, Kind, Member, Presence, RecordIdx, Shape, Top, nearest};
 
 /// Where a path begins.
@@ -61,7 +63,7 @@ impl<'a> Paths<'a> {
         {
             return Ok(Found { path: (Side::Message, path), member });
         }
-        Err(self.told(path, &self.lost(path)))
+        Err(self.told(path, &self.lost(path, false)))
     }
 
     /// Finds a path from a record on; only nested records may stand on the way.
@@ -136,8 +138,9 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Where a path that is found nowhere is lost, read with every dot as a way into a record.
-    fn lost(&self, path: &str) -> Unknown<'a> {
+    /// Where a path that is found nowhere is lost, read with every dot as a way into a record, or
+    /// into the elements of a list.
+    pub(super) fn lost(&self, path: &str, through_lists: bool) -> Unknown<'a> {
         let mut record = self.shape.root;
         let segments = segments(path);
         for (index, Segment { name, .. }) in segments.iter().enumerate() {
@@ -145,14 +148,44 @@ impl<'a> Paths<'a> {
             let member = members.iter().find(|member| member.name == *name);
             match member.map(|member| &member.kind) {
                 Some(Kind::Record(inner)) if index + 1 < segments.len() => record = *inner,
+                Some(Kind::Records(inner) | Kind::RecordMap { record: inner, .. })
+                    if through_lists && index + 1 < segments.len() =>
+                {
+                    record = *inner;
+                }
                 _ => return Unknown { record, name: name.clone(), holder: member },
             }
         }
         Unknown { record, name: path.to_owned(), holder: None }
     }
 
+    /// The first path that ends as this one does: somebody has left out what lies around it.
+    fn longer(&self, path: &str) -> Option<String> {
+        let mut seen = vec![self.shape.root];
+        let mut ahead = VecDeque::from([(self.shape.root, String::new())]);
+        while let Some((record, before)) = ahead.pop_front() {
+            for member in &self.shape.records[record.0].members {
+                let found = join(&before, &quoted(&member.name), '.');
+                if found.strip_suffix(path).is_some_and(|around| around.ends_with('.')) {
+                    return Some(found);
+                }
+                let (Kind::Record(inner)
+                | Kind::Records(inner)
+                | Kind::RecordMap { record: inner, .. }) = member.kind
+                else {
+                    continue;
+                };
+                if !seen.contains(&inner) && seen.len() < LOOKED_AT_MAX {
+                    seen.push(inner);
+                    ahead.push_back((inner, found));
+                }
+            }
+        }
+        None
+    }
+
     /// What to tell of a path that was found nowhere.
-    fn told(&self, path: &str, unknown: &Unknown<'_>) -> String {
+    pub(super) fn told(&self, path: &str, unknown: &Unknown<'_>) -> String {
         if let Some(member) = unknown.holder {
             return format!(
                 "`{path}`: `{}` {}, so nothing lies below it",
@@ -164,7 +197,8 @@ impl<'a> Paths<'a> {
         let elements = self.levels.iter().rev().map(|level| &self.shape.records[level.record.0]);
         let names = record.members.iter().chain(elements.flat_map(|element| &element.members));
         let names: Vec<&str> = names.map(|member| member.name.as_str()).collect();
-        let hint = match nearest(&unknown.name, names.iter().copied()) {
+        let near = nearest(&unknown.name, names.iter().copied()).map(str::to_owned);
+        let hint = match self.longer(path).or(near) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it has {}", names.join(", ")),
         };
@@ -172,9 +206,12 @@ impl<'a> Paths<'a> {
     }
 }
 
+/// How many records are looked at for a path that somebody has cut short.
+const LOOKED_AT_MAX: usize = 1_000;
+
 /// Where a path was lost.
 #[derive(Clone, Debug)]
-struct Unknown<'a> {
+pub(super) struct Unknown<'a> {
     record: RecordIdx,
     name: String,
     /// A member that was found but holds nothing to go on in.

@@ -12,6 +12,9 @@ use crate::{
     schema::nearest,
 };
 
+/// How many paths a hint names.
+const HINTS_MAX: usize = 4;
+
 /// The patterns of one mapping, and which of them have matched.
 #[derive(Debug)]
 pub(super) struct Patterns<'a> {
@@ -181,7 +184,19 @@ impl<'a> Patterns<'a> {
             let path = &convert.path;
             let is_there =
                 known.keys().any(|path| self.spellings(path).contains(&convert.path.value));
+            let below = known.keys().filter(|known| {
+                let is_below = |one: &String| one.starts_with(&format!("{}.", path.value));
+                self.spellings(known).iter().any(is_below)
+            });
+            let below: Vec<String> =
+                below.take(HINTS_MAX).map(|(_, path)| format!("`{path}`")).collect();
             match is_there {
+                true if !below.is_empty() => {
+                    let what = "holds several values, and each is converted by itself";
+                    let (path, all) = (&convert.path, below.join(", "));
+                    unwritten
+                        .push((path.line, format!("`convert`: `{}` {what}: {all}", path.value)));
+                }
                 true => {
                     let what = "is no field that is written, so there is nothing to convert";
                     unwritten.push((path.line, format!("`convert`: `{}` {what}", path.value)));

@@ -111,7 +111,7 @@ impl Build<'_> {
                 points.value,
                 is_a(&found.member)
             ),
-            Err(what) => what,
+            Err(_) => without_points.told(&points.value, &without_points.lost(&points.value, true)),
         }
     }
 

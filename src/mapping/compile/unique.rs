@@ -9,8 +9,29 @@ use crate::{mapping::FieldForm, model::line};
 #[derive(Default)]
 pub(super) struct Names {
     exact: BTreeMap<String, String>,
-    /// Starts of names that a payload completes: `name_`, who, and whether only digits follow.
-    spread: Vec<(String, String, bool)>,
+    spread: Vec<Spread>,
+}
+
+/// The start of names that a payload completes.
+struct Spread {
+    /// `name_`.
+    start: String,
+    who: String,
+    /// Whether only the index of an element follows, as of a list.
+    is_list: bool,
+    /// The elements that have a name of their own: the list never writes them.
+    picked: Vec<u32>,
+}
+
+impl Spread {
+    /// Whether a name could be the start and an element's index or key.
+    fn completes(&self, name: &str) -> bool {
+        name.strip_prefix(&self.start).is_some_and(|rest| {
+            let is_index = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+            let is_picked = || rest.parse().is_ok_and(|index| self.picked.contains(&index));
+            !self.is_list || (is_index && !is_picked())
+        })
+    }
 }
 
 impl Names {
@@ -25,9 +46,8 @@ impl Names {
                  exclude it"
             ));
         }
-        let clash = self.spread.iter().find(|(start, _, digits)| completes(start, *digits, name));
-        if let Some((_, other, _)) = clash {
-            return Some(clash_told(who, other, name));
+        if let Some(spread) = self.spread.iter().find(|spread| spread.completes(name)) {
+            return Some(clash_told(who, &spread.who, name));
         }
         self.exact.insert(name.to_owned(), who.to_owned());
         None
@@ -35,7 +55,7 @@ impl Names {
 
     /// Adds a field's name, or the names that its elements will have.
     pub(super) fn add_field(&mut self, field: &LaidField, who: &str) -> Option<String> {
-        let digits = match field.form {
+        let is_list = match field.form {
             FieldForm::SpreadList(_) => true,
             FieldForm::SpreadMap(..) => false,
             FieldForm::Scalar(_) | FieldForm::JsonList(_) | FieldForm::JsonMap(..) => {
@@ -45,22 +65,26 @@ impl Names {
         if let Some(what) = unwritable(&field.name, who) {
             return Some(what);
         }
-        let start = format!("{}_", field.name);
-        if let Some((name, other)) = self.exact.iter().find(|(n, _)| completes(&start, digits, n)) {
+        let spread = Spread {
+            start: format!("{}_", field.name),
+            who: who.to_owned(),
+            is_list,
+            picked: field.picked.clone(),
+        };
+        if let Some((name, other)) = self.exact.iter().find(|(name, _)| spread.completes(name)) {
             return Some(clash_told(other, who, name));
         }
-        let overlaps = |(other, _, _): &&(String, String, bool)| {
-            other.starts_with(&start) || start.starts_with(other.as_str())
+        let overlaps = |other: &&Spread| {
+            other.start.starts_with(&spread.start) || spread.start.starts_with(&other.start)
         };
         // Two lists clash only if their names are equal: digits never end in `_`.
-        let found = self
-            .spread
-            .iter()
-            .find(|spread| overlaps(spread) && (!(digits && spread.2) || spread.0 == start));
-        if let Some((_, other, _)) = found {
-            return Some(clash_told(who, other, &start));
+        let both_lists = |other: &&Spread| is_list && other.is_list;
+        let found = self.spread.iter().filter(overlaps);
+        let mut found = found.filter(|other| !both_lists(other) || other.start == spread.start);
+        if let Some(other) = found.next() {
+            return Some(clash_told(who, &other.who, &spread.start));
         }
-        self.spread.push((start, who.to_owned(), digits));
+        self.spread.push(spread);
         None
     }
 }
@@ -71,13 +95,6 @@ fn clash_told(who: &str, other: &str, name: &str) -> String {
         "{who} and an element of {other} could both be named `{name}`; rename one with \
          `fields.rename`, or write `repeated = \"json\"`"
     )
-}
-
-/// Whether a name could be the start and an element's index or key.
-fn completes(start: &str, digits: bool, name: &str) -> bool {
-    name.strip_prefix(start).is_some_and(|rest| {
-        !digits || (!rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
-    })
 }
 
 /// What is wrong with a name by itself.

@@ -334,6 +334,9 @@ impl Expr {
         };
         let scalar_of = |path: &str| match slot(path) {
             Some((found, Kind::Scalar(scalar))) => Ok((found, scalar)),
+            Some((_, Kind::Record(_))) => Err(format!(
+                "`when`: `{path}` holds several values; name one (`{path}.…`), or ask `exists({path})`"
+            )),
             _ => Err(format!("`when`: `{path}` is not a single value; only `exists` fits it")),
         };
         Ok(match self {

@@ -71,7 +71,14 @@ pub(super) fn read_convert(
             continue;
         };
         let name = one.text("name");
+        if one.keys().is_empty() {
+            all.refuse(&path.value, "says nothing without `name`, `factor`, `offset` or `as`");
+            continue;
+        }
         let factor = one.decimal("factor");
+        if factor == Some(Decimal::ZERO) {
+            one.refuse("factor", "is 0, which makes one value of all");
+        }
         let offset = one.decimal("offset");
         let target = one.choice("as", &TARGETS).map(|target| target.value);
         if let Some(name) = name {

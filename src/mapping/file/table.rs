@@ -93,7 +93,9 @@ impl<'a, 'p> Table<'a, 'p> {
         if let DeValue::Array(array) = value.get_ref() {
             return Some(array);
         }
-        self.wrong_type(key, value, "an array");
+        let is_one = matches!(value.get_ref(), DeValue::Table(_)) && key == "mapping";
+        let expected = if is_one { "an array of tables; write [[mapping]]" } else { "an array" };
+        self.wrong_type(key, value, expected);
         None
     }
 

@@ -227,7 +227,7 @@ impl Shaper<'_> {
     /// What a member holds.
     fn kind(&mut self, index: TypeIdx) -> Kind {
         match &self.builder.types[index.0] {
-            Type::Null => Kind::unsupported("is always null"),
+            Type::Null => Kind::always_null(),
             Type::Leaf(leaf) => match leaf.scalar() {
                 Some(scalar) => Kind::Scalar(scalar),
                 None => Kind::unsupported("is a big-decimal"),
@@ -269,7 +269,7 @@ impl Shaper<'_> {
         let others: Vec<TypeIdx> =
             branches.iter().copied().filter(|branch| !self.is_null(*branch)).collect();
         match others.as_slice() {
-            [] => Kind::unsupported("is always null"),
+            [] => Kind::always_null(),
             [only] => self.kind(*only),
             many => {
                 let mut names: Vec<String> =

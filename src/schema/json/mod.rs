@@ -5,13 +5,14 @@
 //! | `integer` (5.0 counts), `number`, `string`, `boolean` | integer, float, string, boolean |
 //! | `integer` with `format: uint64`, or with `minimum` 0 and `maximum` past 2^63-1 | unsigned integer |
 //! | `object` with `properties` | flattened |
-//! | `object` with only `additionalProperties: {…}` of a scalar | map |
+//! | `object` with only `additionalProperties: {…}`, or one pattern, of a scalar | map |
 //! | `array` of a scalar | list |
 //! | `array` of objects, of values of several types, or of such arrays | many points, or excluded |
 //! | `array` with `prefixItems` (or a list of `items`) | flattened, the places called `0`, `1`… |
 //! | a type with `"null"`, also by `anyOf` or `oneOf` | the value, or nothing |
 //! | any other union | a field a type: `v_number`, `v_string`… |
 //! | `array` of objects, or a map of them, at the top | many points |
+//! | `null` alone | nothing |
 //! | no type at all | refused at load |
 //!
 //! `$ref` may point into the same file (`#/$defs/…`, `#/definitions/…`, `#`). A payload is checked
@@ -20,6 +21,7 @@
 //! there where it is required. Null counts as absent. Properties that are not declared are skipped
 //! and counted.
 
+mod containers;
 mod references;
 mod says;
 mod schemas;

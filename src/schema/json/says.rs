@@ -16,7 +16,8 @@ pub(super) fn too_many_required(parts: &[&Node]) -> Option<String> {
 
 /// Whether a schema says what a value is.
 pub(super) fn says_something(node: &Node) -> bool {
-    ["type", "properties", "items", "prefixItems"].iter().any(|key| node.get(key).is_some())
+    const WORDS: [&str; 5] = ["type", "properties", "items", "prefixItems", "patternProperties"];
+    WORDS.iter().any(|key| node.get(key).is_some())
 }
 
 /// Whether an integer of these schemas needs 64 bits without a sign: its `format` says so, or its

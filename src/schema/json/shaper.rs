@@ -9,17 +9,13 @@ use std::collections::HashMap;
 
 use super::{
     references::References,
-    says::{is_alike, is_null, is_unsigned, says_something, too_many_required},
+    says::{is_null, is_unsigned, says_something},
     schemas::{JsonSchema, Rules},
 };
 use crate::schema::{
-    Form, INNER_NAME, Kind, Member, Presence, Problem, Record, RecordIdx, Scalar, Shape, Source,
-    Top, Unsupported, nearest,
-    tree::{Node, Value as Json},
+    Form, Kind, Member, Presence, Problem, Record, RecordIdx, Scalar, Shape, Source, Top,
+    Unsupported, nearest, tree::Node,
 };
-
-/// How deep arrays and maps may hold each other without an object between them.
-const NESTING_MAX: usize = 32;
 
 /// How many schemas one `allOf` may join.
 const PARTS_MAX: usize = 64;
@@ -56,7 +52,7 @@ pub(super) fn compile(source: &Source, root: &Node) -> Result<JsonSchema, Proble
         Kind::Record(root) => (root, Top::Record),
         Kind::Records(root) => (root, Top::Records),
         Kind::RecordMap { record, .. } => (record, Top::RecordMap),
-        Kind::Unsupported(Unsupported { what, line }) => {
+        Kind::Unsupported(Unsupported { what, line, .. }) => {
             let what = format!("the payload {what}");
             return Err(Problem { file: source.path.clone(), line, what });
         }
@@ -82,37 +78,45 @@ pub(super) fn compile(source: &Source, root: &Node) -> Result<JsonSchema, Proble
 }
 
 /// The shape under construction.
-struct Shaper<'a> {
-    source: &'a Source,
-    references: References<'a>,
-    records: Vec<Record>,
-    rules: Vec<Rules>,
+pub(super) struct Shaper<'a> {
+    pub(super) source: &'a Source,
+    pub(super) references: References<'a>,
+    pub(super) records: Vec<Record>,
+    pub(super) rules: Vec<Rules>,
     /// Objects that have their record already, because they are referred to.
-    made: HashMap<Vec<*const Node>, RecordIdx>,
+    pub(super) made: HashMap<Vec<*const Node>, RecordIdx>,
     /// Records whose members are still to be looked at, with what declares them.
-    waiting: Vec<(RecordIdx, Vec<&'a Node>)>,
+    pub(super) waiting: Vec<(RecordIdx, Vec<&'a Node>)>,
     /// Arrays and maps that we are inside of.
-    inside: Vec<*const Node>,
-    members_count: usize,
+    pub(super) inside: Vec<*const Node>,
+    pub(super) members_count: usize,
     /// Schemas that were looked at.
     values_count: usize,
 }
 
 /// What a schema says about a value.
-struct Value {
-    kind: Kind,
-    nullable: bool,
+pub(super) struct Value {
+    pub(super) kind: Kind,
+    pub(super) nullable: bool,
 }
 
 impl<'a> Shaper<'a> {
     /// Something that no field can hold, with the line that says so.
-    fn unsupported(&self, node: &Node, what: impl Into<String>) -> Kind {
+    pub(super) fn unsupported(&self, node: &Node, what: impl Into<String>) -> Kind {
         let line = Some(self.source.line(node.at));
-        Kind::Unsupported(Unsupported { what: what.into(), line })
+        Kind::Unsupported(Unsupported { is_always_null: false, what: what.into(), line })
+    }
+
+    /// A value that is never there: writers of schemas that look at samples say so of what was null
+    /// in all of them.
+    fn always_null(&self, node: &Node) -> Kind {
+        let line = Some(self.source.line(node.at));
+        let what = "is always null".to_owned();
+        Kind::Unsupported(Unsupported { is_always_null: true, what, line })
     }
 
     /// What a schema says.
-    fn value(&mut self, node: &'a Node) -> Value {
+    pub(super) fn value(&mut self, node: &'a Node) -> Value {
         let mut nullable = false;
         self.values_count += 1;
         if self.values_count > VALUES_MAX {
@@ -197,8 +201,10 @@ impl<'a> Shaper<'a> {
                 }
             }
         }
-        if types.is_empty() && parts.iter().any(|part| part.get("properties").is_some()) {
-            types.push("object");
+        if types.is_empty() {
+            let has = |key| parts.iter().any(|part| part.get(key).is_some());
+            types.extend(has("properties").then_some("object"));
+            types.extend((has("items") || has("prefixItems")).then_some("array"));
         }
         *nullable |= types.contains(&"null");
         types.retain(|word| *word != "null");
@@ -206,7 +212,7 @@ impl<'a> Shaper<'a> {
             types.retain(|word| *word != "integer");
         }
         match types.as_slice() {
-            [] if *nullable => self.unsupported(first, "is always null"),
+            [] if *nullable => self.always_null(first),
             [] => self.unsupported(first, "has no `type`; say which"),
             [only] => self.of_type(only, parts),
             many => {
@@ -283,182 +289,5 @@ impl<'a> Shaper<'a> {
         }
         let nullable = vec![true; members.len()];
         Kind::Record(self.add(members, nullable, Form::Branches))
-    }
-
-    /// Adds a record that is no object with properties.
-    fn add(&mut self, members: Vec<Member>, nullable: Vec<bool>, form: Form) -> RecordIdx {
-        let at = RecordIdx(self.records.len());
-        self.members_count += members.len();
-        self.records.push(Record { name: String::new(), members, form });
-        self.rules.push(Rules { required: Vec::new(), nullable });
-        at
-    }
-
-    /// Adds a record for a list or map of records that is itself an element of one.
-    fn inner(&mut self, kind: Kind) -> RecordIdx {
-        let member = Member { name: INNER_NAME.to_owned(), kind, presence: Presence::Explicit };
-        self.add(vec![member], vec![true], Form::Inner)
-    }
-
-    /// An array with a type for each place; what stands behind them is of no type.
-    fn places(&mut self, holder: &'a Node, places: &'a Node) -> Kind {
-        let mut members = Vec::with_capacity(places.items().len());
-        let mut nullable = Vec::with_capacity(places.items().len());
-        for (place, item) in places.items().iter().enumerate() {
-            let value = match self.nested(holder, item) {
-                Ok(value) => value,
-                Err(kind) => return kind,
-            };
-            let (name, presence) = (place.to_string(), Presence::Explicit);
-            members.push(Member { name, kind: value.kind, presence });
-            nullable.push(value.nullable);
-        }
-        Kind::Record(self.add(members, nullable, Form::Places))
-    }
-
-    /// What an array holds.
-    fn array(&mut self, parts: &[&'a Node]) -> Kind {
-        let of = |key| parts.iter().find_map(|part| part.get(key));
-        if let Some(places) = of("prefixItems") {
-            return self.places(parts[0], places);
-        }
-        let Some(items) = of("items") else {
-            return self.unsupported(parts[0], "is an array that does not say its `items`");
-        };
-        if matches!(items.value, Json::Array(_)) {
-            return self.places(parts[0], items);
-        }
-        let kind = match self.nested(parts[0], items) {
-            Ok(value) => value.kind,
-            Err(kind) => return kind,
-        };
-        match kind {
-            Kind::Scalar(scalar) => Kind::List(scalar),
-            Kind::Record(record) => Kind::Records(record),
-            Kind::Unsupported(Unsupported { what, line }) => Kind::Unsupported(Unsupported {
-                what: format!("is an array whose item {what}"),
-                line,
-            }),
-            Kind::Records(_) | Kind::RecordMap { .. } => Kind::Records(self.inner(kind)),
-            Kind::List(_) => self.unsupported(items, "is an array of arrays"),
-            Kind::Map { .. } => self.unsupported(items, "is an array of maps"),
-        }
-    }
-
-    /// An object: a record, or a map.
-    fn object(&mut self, parts: &[&'a Node]) -> Kind {
-        let first = parts[0];
-        if !parts.iter().any(|part| part.get("properties").is_some()) {
-            let values = parts.iter().find_map(|part| part.get("additionalProperties"));
-            let Some(values) = values.filter(|node| matches!(node.value, Json::Object(_))) else {
-                return self.unsupported(first, "is an object that does not say its `properties`");
-            };
-            return match self.nested(first, values) {
-                Ok(Value { kind: Kind::Scalar(value), .. }) => {
-                    Kind::Map { key: Scalar::String, value }
-                }
-                Ok(Value { kind: Kind::Record(record), .. }) => {
-                    Kind::RecordMap { key: Scalar::String, record }
-                }
-                Ok(Value { kind: Kind::Unsupported(Unsupported { what, line }), .. }) => {
-                    Kind::Unsupported(Unsupported {
-                        what: format!("is a map whose value {what}"),
-                        line,
-                    })
-                }
-                Ok(Value { kind: kind @ (Kind::Records(_) | Kind::RecordMap { .. }), .. }) => {
-                    Kind::RecordMap { key: Scalar::String, record: self.inner(kind) }
-                }
-                Ok(_) => self.unsupported(values, "is a map of arrays or maps"),
-                Err(kind) => kind,
-            };
-        }
-        let key: Vec<_> = parts.iter().map(|part| std::ptr::from_ref(*part)).collect();
-        if let Some(made) = self.made.get(&key) {
-            return Kind::Record(*made);
-        }
-        if let Some(what) = too_many_required(parts) {
-            return self.unsupported(first, what);
-        }
-        let at = RecordIdx(self.records.len());
-        self.made.insert(key, at);
-        let form = Form::Members;
-        self.records.push(Record { name: String::new(), members: Vec::new(), form });
-        self.rules.push(Rules::default());
-        self.waiting.push((at, parts.to_vec()));
-        Kind::Record(at)
-    }
-
-    /// What an array or a map holds, unless that is itself.
-    fn nested(&mut self, holder: &'a Node, held: &'a Node) -> Result<Value, Kind> {
-        let key = std::ptr::from_ref(holder);
-        if self.inside.contains(&key) {
-            return Err(self.unsupported(holder, "contains itself"));
-        }
-        if self.inside.len() == NESTING_MAX {
-            let what = format!("holds more than {NESTING_MAX} arrays or maps in each other");
-            return Err(self.unsupported(holder, what));
-        }
-        self.inside.push(key);
-        let value = self.value(held);
-        self.inside.pop();
-        Ok(value)
-    }
-
-    /// Fills a record with the members that its schemas declare.
-    fn members(&mut self, at: RecordIdx, parts: &[&'a Node]) {
-        let mut members: Vec<Member> = Vec::new();
-        let mut rules = Rules::default();
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        for part in parts {
-            let required = part.get("required").into_iter().flat_map(Node::items);
-            rules.required.extend(required.filter_map(Node::text).map(str::to_owned));
-            for property in part.get("properties").into_iter().flat_map(Node::members) {
-                let Value { kind, nullable } = self.value(&property.node);
-                let name = property.name.to_string();
-                match places.get(&*property.name) {
-                    // Two that agree on a type are one, as where `allOf` says a name again.
-                    Some(place) if is_alike(&members[*place].kind, &kind) => {
-                        rules.nullable[*place] &= nullable;
-                        continue;
-                    }
-                    Some(place) => {
-                        let kind = self.unsupported(&property.node, "is declared twice");
-                        members[*place].kind = kind;
-                        continue;
-                    }
-                    None => places.insert(&property.name, members.len()),
-                };
-                self.call(&kind, &name);
-                members.push(Member { name, kind, presence: Presence::Explicit });
-                rules.nullable.push(nullable);
-            }
-        }
-        self.members_count += members.len();
-        self.records[at.0].members = members;
-        self.rules[at.0] = rules;
-    }
-
-    /// Calls a record by the first property that holds it.
-    fn call(&mut self, kind: &Kind, property: &str) {
-        let mut next = held(kind);
-        while let Some(record) = next {
-            let Record { name, members, form } = &mut self.records[record.0];
-            if name.is_empty() {
-                property.clone_into(name);
-            }
-            let inner = members.first().filter(|_| *form == Form::Inner);
-            next = inner.and_then(|inner| held(&inner.kind));
-        }
-    }
-}
-
-/// The record that a member is or holds.
-fn held(kind: &Kind) -> Option<RecordIdx> {
-    match kind {
-        Kind::Record(record) | Kind::Records(record) | Kind::RecordMap { record, .. } => {
-            Some(*record)
-        }
-        _ => None,
     }
 }

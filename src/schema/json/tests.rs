@@ -13,7 +13,8 @@ fn compile(text: &str) -> (Option<Arc<JsonSchema>>, Vec<String>) {
         Ok(schema) => {
             let mut told = Vec::new();
             for member in schema.shape.records.iter().flat_map(|record| &record.members) {
-                if let Kind::Unsupported(Unsupported { what, line: Some(line) }) = &member.kind {
+                if let Kind::Unsupported(Unsupported { what, line: Some(line), .. }) = &member.kind
+                {
                     told.push(format!("x.schema.json:{line}: `{}` {what}", member.name));
                 }
             }

@@ -26,6 +26,10 @@ pub(super) struct Import {
 /// What protox cannot be given.
 pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
     let mut scan = Scan { text: &source.text, at: 0 };
+    // Nothing of it could be read.
+    if let Some(fault) = source.fault().filter(|_| source.text.is_empty()) {
+        return Err(fault);
+    }
     let is_in_doubt = source.fault().is_some();
     let problem = |at, what: &str| Err(source.problem(at, what));
     let mut imports = Vec::new();
