@@ -168,7 +168,7 @@ impl<'a> Decoder<'a> {
         }
         if told.times_dropped > 0 {
             complain(format_args!(
-                "{} times that do not fit 64-bit nanoseconds left out",
+                "{} times that are out of their range left out",
                 told.times_dropped
             ));
         }
@@ -189,7 +189,13 @@ impl<'a> Decoder<'a> {
 
     /// Why there is no point, if the list of them held none.
     fn no_points(&self, told: &Transcoded) -> Option<String> {
-        let no_points = told.no_points?;
+        let Some(no_points) = told.no_points else {
+            let is_silent = told.mapped
+                && self.transcoder.failures().is_empty()
+                && told.points + told.points_filtered + told.points_empty == 0;
+            let what = "no points: the payload holds no message, or no line";
+            return is_silent.then(|| what.to_owned());
+        };
         let mut plans = self.plans.plans().iter();
         let plan = plans.find(|plan| plan.key == no_points.mapping)?;
         let names = plan.slots.levels.iter().map(|level| level.name.as_ref());

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::{
-    mapping::{Plan, SlotIdx, Source},
+    mapping::{Decoder, Plan, SlotIdx, Source},
     model::{Cause, UnixNanos},
     schema::Scalar,
     uplink::{
         DecodeError, Failure, Limits, Slots, State, line,
+        lines::words,
         point::{Context, push_plain},
         time, trouble, value,
     },
@@ -61,16 +62,22 @@ pub(crate) fn vehicle<'a>(
 
 /// The field, what is wrong, the byte, the clocks.
 fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError) -> String {
-    let of_time = plan.time.as_ref().and_then(|time| time::detail(time, slots, context, error));
     let trouble = &slots.trouble;
     let elements = trouble.elements().map(|elements| format!(" in element {elements} (from 0),"));
-    if let Some(mut text) = of_time {
-        if let (Some(elements), Some(offset)) = (elements, error.offset) {
-            text.push_str(&format!("{elements} at byte {offset}"));
-        }
+    let place = match (&elements, error.offset) {
+        (Some(elements), Some(offset)) => format!("{elements} at byte {offset}"),
+        _ => String::new(),
+    };
+    let of_time = |time| time::detail(time, slots, context, error, &place);
+    if let Some(text) = plan.time.as_ref().and_then(of_time) {
         return text;
     }
     let mut text = String::new();
+    let line = match (&plan.decoder, error.offset) {
+        (Decoder::LineProtocol, Some(offset)) => words::at(context.payload, offset as usize),
+        _ => words::Place::default(),
+    };
+    text.push_str(&line.subject());
     if let Some(slot) = error.slot.filter(|_| !trouble.has_path()) {
         text.push_str(&subject(plan, slot, item_name(slots, context, error)));
     }
@@ -99,8 +106,9 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     let tag = error.slot.filter(|_| error.cause == Cause::TagInvalid);
     let tag = tag.and_then(|slot| slots.slot_if(slot));
     let tag = tag.map(|slot| trouble::shown(slots.bytes_of(context.payload, slot)));
-    let converted = error.slot.and_then(|slot| converted(plan, slot, slots, context, error.item));
-    if let Some(value) = trouble.value().or(tag.as_deref()).or(converted.as_deref()) {
+    let of_field = error.slot.and_then(|slot| value_of_field(plan, slot, slots, context, error));
+    let found = trouble.value().or(tag.as_deref()).or(of_field.as_deref());
+    if let Some(value) = found.or(line.value()) {
         add(format_args!(": {value}"));
     }
     text
@@ -139,18 +147,21 @@ fn item_name(slots: &Slots, context: &Context<'_>, error: DecodeError) -> Option
     })
 }
 
-/// The value that could not be converted, as it came.
-fn converted(
+/// The value of a field that could not be converted, or that the store has no integer for, as it
+/// came.
+fn value_of_field(
     plan: &Plan,
     slot: SlotIdx,
     slots: &Slots,
     context: &Context<'_>,
-    item: Option<u32>,
+    error: DecodeError,
 ) -> Option<String> {
     let field = plan.fields.iter().find(|field| field.slot == slot)?;
-    field.conversion.as_ref()?;
-    let whole = slots.slot_if(slot)?;
-    let value = match item {
+    if field.conversion.is_none() && error.cause != Cause::IntegerOutOfRange {
+        return None;
+    }
+    let whole = slots.slot_if(slot).filter(|slot| !slot.is_absent())?;
+    let value = match error.item {
         None => whole,
         Some(index) => slots.items(slot).nth(usize::try_from(index).ok()?)?.value,
     };

@@ -24,6 +24,8 @@ pub(crate) struct Prober {
     read_count: usize,
     /// The lists that they lie in, as far as they have been opened.
     opened: Vec<Open>,
+    /// What breaks the payload, where it cannot be read.
+    broken: Option<DecodeError>,
 }
 
 /// How far the payload at hand has been read.
@@ -43,6 +45,7 @@ impl Prober {
             path: Vec::new(),
             read_count: 0,
             opened: Vec::new(),
+            broken: None,
         }
     }
 
@@ -57,6 +60,7 @@ impl Prober {
         self.path.clear();
         self.read_count = 0;
         self.opened.clear();
+        self.broken = None;
     }
 
     /// Notes that the mapping has come to an element of the list of this level.
@@ -84,6 +88,17 @@ impl Prober {
         self.read(probe, payload, count, limits) && self.all_fail(probe, payload, count, limits)
     }
 
+    /// What to tell of a payload that is not left out. A value of another type says little where
+    /// the payload is broken further on: its kind is not known, and may be another mapping's.
+    #[cold]
+    pub(crate) fn broken(&mut self, error: DecodeError, slots: &mut Slots) -> DecodeError {
+        let is_of_type = matches!(error.cause, Cause::PayloadMismatch | Cause::IntegerOutOfRange);
+        let Some(broken) = self.broken.take().filter(|_| is_of_type) else { return error };
+        std::mem::swap(&mut slots.trouble, &mut self.slots.trouble);
+        // Slots of the probe are not those of the mapping.
+        DecodeError { slot: None, item: None, ..broken }
+    }
+
     /// Reads the message, and so many of the elements that the mapping is in, if they have not
     /// been; whether that could be done.
     fn read(&mut self, probe: &Probe, payload: &[u8], count: usize, limits: &Limits) -> bool {
@@ -91,6 +106,7 @@ impl Prober {
             self.slots.begin_message(&probe.slots);
             let read = decode::message(&probe.decoder, payload, &mut self.slots, limits);
             self.slots.pick(&probe.slots.picks);
+            self.broken = read.err().filter(|_| !is_readable(read));
             self.state = if is_readable(read) { State::Read } else { State::Unreadable };
         }
         if self.state == State::Unreadable {

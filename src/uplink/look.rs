@@ -64,14 +64,23 @@ pub(crate) fn length_prefix(plan: &Plan, payload: &[u8]) -> Option<Words> {
         return None;
     }
     let framings = [(Framing::Grpc, "grpc"), (Framing::Delimited, "delimited")];
-    framings.into_iter().find_map(|(one, name)| {
-        let count = framing::count(one, payload).filter(|_| begins_with_field(one, payload))?;
-        let what = match count {
-            1 => "its length stood in front".to_owned(),
-            _ => format!("the lengths of {count} messages stood in front of them"),
-        };
-        Some(words("framing", format!("it looks as if {what}: `framing = \"{name}\"`")))
-    })
+    framings.into_iter().find_map(|(one, name)| framed(one, name, payload))
+}
+
+/// The same of gRPC's header only.
+fn grpc(plan: &Plan, payload: &[u8]) -> Option<Words> {
+    let is_bare = plan.framing == Framing::None && plan.select == Select::Topic;
+    framed(Framing::Grpc, "grpc", payload).filter(|_| is_bare)
+}
+
+/// What to tell if each message of a payload seems to stand behind such a header.
+fn framed(framing: Framing, name: &str, payload: &[u8]) -> Option<Words> {
+    let count = framing::count(framing, payload).filter(|_| begins_with_field(framing, payload))?;
+    let what = match count {
+        1 => "its length stood in front".to_owned(),
+        _ => format!("the lengths of {count} messages stood in front of them"),
+    };
+    Some(words("framing", format!("it looks as if {what}: `framing = \"{name}\"`")))
 }
 
 /// Whether the first message behind a header begins with the tag of a field.
@@ -91,7 +100,10 @@ fn as_other(plan: &Plan, payload: &[u8]) -> Option<Words> {
     }
     match &plan.decoder {
         Decoder::Avro(_) => avro_header(payload, plan).or_else(|| as_text(payload)),
-        Decoder::Protobuf(_) => confluent(payload, plan).or_else(|| as_text(payload)),
+        // gRPC's header is Confluent's too, for who looks at the first byte only.
+        Decoder::Protobuf(_) => {
+            grpc(plan, payload).or_else(|| confluent(payload, plan)).or_else(|| as_text(payload))
+        }
         Decoder::Json(_) => confluent(payload, plan)
             .filter(|_| payload.get(5).is_some_and(|byte| matches!(byte, b'{' | b'[')))
             .or_else(|| as_binary_json(payload))
@@ -139,7 +151,9 @@ fn avro_header(payload: &[u8], plan: &Plan) -> Option<Words> {
 
 /// Confluent's header, which the mapping does not expect.
 fn confluent(payload: &[u8], plan: &Plan) -> Option<Words> {
-    if matches!(plan.select, Select::Confluent { .. }) || payload.len() < 6 {
+    let is_framed =
+        plan.framing == Framing::Grpc || matches!(plan.select, Select::Confluent { .. });
+    if is_framed || payload.len() < 6 {
         return None;
     }
     let id = confluent_id(payload)?;
@@ -152,9 +166,11 @@ fn confluent(payload: &[u8], plan: &Plan) -> Option<Words> {
     ))
 }
 
-/// The id of a Confluent header.
+/// The id of a Confluent header. Registries count from 1, and a payload that begins with many zeros
+/// is most likely none.
 fn confluent_id(payload: &[u8]) -> Option<u32> {
-    Some(u32::from_be_bytes(*payload.strip_prefix(&[0])?.first_chunk()?))
+    let id = u32::from_be_bytes(*payload.strip_prefix(&[0])?.first_chunk()?);
+    (id != 0).then_some(id)
 }
 
 /// Text where bytes are expected.
@@ -162,7 +178,7 @@ fn as_text(payload: &[u8]) -> Option<Words> {
     if !is_text(payload) {
         return None;
     }
-    let text = payload.trim_ascii();
+    let text = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload).trim_ascii();
     let ends = |open: u8, close: u8| text.first() == Some(&open) && text.last() == Some(&close);
     if ends(b'{', b'}') || ends(b'[', b']') {
         return Some(words("JSON", "it looks like JSON text"));

@@ -13,7 +13,7 @@ use super::{
     slots::Open,
 };
 use crate::{
-    mapping::{Decoder, Plan, Source},
+    mapping::{Decoder, Framing, Plan, Source},
     model::{Cause, ShardCount, ShardId, line::is_plain},
 };
 
@@ -130,8 +130,9 @@ impl Run<'_> {
                 self.progress.transcoded.no_points = Some(no_points);
             }
         }
-        let unknown = &mut self.progress.transcoded.properties_unknown;
-        *unknown = unknown.saturating_add(slots.unknown);
+        let counts = &mut self.progress.transcoded;
+        counts.properties_unknown = counts.properties_unknown.saturating_add(slots.unknown);
+        counts.times_dropped = counts.times_dropped.saturating_add(slots.times_unfit);
         Ok(())
     }
 
@@ -218,7 +219,7 @@ impl Run<'_> {
         let (payload, limits) = (self.context.payload, self.limits);
         let probe = self.plan.probe.as_ref();
         if !probe.is_some_and(|probe| self.prober.leaves_out(probe, payload, limits)) {
-            return Err(error);
+            return Err(self.prober.broken(error, slots));
         }
         slots.trouble.clear();
         self.progress.transcoded.points_filtered += 1;
@@ -345,7 +346,7 @@ impl Run<'_> {
             Outcome::Filtered => counts.points_filtered += 1,
             Outcome::Empty => counts.points_empty += 1,
             Outcome::Written(line) => {
-                if !self.plan.slots.levels.is_empty() {
+                if !self.plan.slots.levels.is_empty() || self.plan.framing != Framing::None {
                     self.equal_points.note(line);
                 }
                 self.count_point(place, &line)?;

@@ -68,6 +68,8 @@ pub struct Slots {
     pub(super) writes: usize,
     /// Properties of the payload that the schema does not know, over the whole message (JSON).
     pub unknown: u32,
+    /// Dates and times of day that are none, over the whole message (Avro).
+    pub times_unfit: u32,
     /// What the decoder knows of the message's error, beside the error.
     pub(crate) trouble: Trouble,
 }
@@ -120,6 +122,7 @@ impl Slots {
         self.elements.clear();
         self.scratch.clear();
         self.unknown = 0;
+        self.times_unfit = 0;
         self.trouble.clear();
         self.list_start = 0;
         self.elements_seen = 0;

@@ -1,4 +1,8 @@
-//! `fleetline decode` on kept payloads: byte for byte the kept lines, or the kept cause.
+//! `fleetline decode` on kept payloads: byte for byte the kept lines, or the kept cause; and
+//! `fleetline check` on kept schemas.
+//!
+//! A case of `check` is a folder of `tests/golden/check`: `schemas/`, `store` where another kind
+//! than InfluxDB 2 matters, and `told`, what standard error must say, warnings included.
 //!
 //! A case is a folder of `tests/golden/decode`: `schemas/` (else those that are shipped), `topic`,
 //! `content-type` where one matters, `payload`, and `lines`, what standard output must be, or
@@ -26,6 +30,14 @@ fn root() -> PathBuf {
 
 fn golden() -> PathBuf {
     root().join("tests/golden/decode")
+}
+
+/// The folders below one, by name.
+fn cases(folder: &Path) -> Vec<PathBuf> {
+    let mut cases: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
 }
 
 /// One reading, as the formats that an encoder of somebody else's can write.
@@ -86,12 +98,33 @@ fn kept_payloads_become_their_lines_byte_for_byte() {
     if env::var_os("UPDATE").is_some() {
         update();
     }
-    let mut cases: Vec<_> =
-        fs::read_dir(golden()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    assert!(cases.len() >= 21, "{} cases", cases.len());
+    let cases = cases(&golden());
+    assert!(cases.len() >= 200, "{} cases", cases.len());
     for case in cases {
         check_case(&case);
+    }
+}
+
+/// Schemas and mappings as `check` finds them: word for word what it tells, and whether it refuses.
+#[test]
+fn kept_schemas_are_told_of_word_for_word() {
+    let cases = cases(&root().join("tests/golden/check"));
+    assert!(cases.len() >= 20, "{} cases", cases.len());
+    for case in cases {
+        let schemas = case.join("schemas");
+        let setup = match fs::read_to_string(case.join("store")) {
+            Ok(kind) => Setup::new().set("store.kind", kind.trim()),
+            Err(_) => Setup::new().store2("http://127.0.0.1:1", "token"),
+        };
+        let setup = setup.set("schemas.dir", schemas.to_str().unwrap());
+        let output = setup.command(&["check"]).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let told = told.replace(&format!("{}/", schemas.display()), "");
+        let expect = fs::read_to_string(case.join("told")).unwrap();
+        assert_eq!(told, expect, "{}", case.display());
+        let is_refused = expect.lines().any(|line| !line.starts_with("warning: "));
+        let code = if is_refused { 2 } else { 0 };
+        assert_eq!(output.status.code(), Some(code), "{}: {told}", case.display());
     }
 }
 

@@ -9,6 +9,7 @@
 //!   bounded, so a block's count of 2^63 costs no more than the bytes that follow it; what is
 //!   walked over is bounded in depth.
 
+mod bytes;
 mod text;
 mod walk;
 

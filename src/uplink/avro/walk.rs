@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::text;
+use super::{bytes::malformed, text};
 use crate::{
     mapping::{
         SlotIdx,
@@ -45,20 +45,12 @@ pub(crate) fn element(
 }
 
 /// One walk over one payload; `at <= payload.len()`.
-struct Walk<'a> {
-    payload: &'a [u8],
-    at: usize,
-    slots: &'a mut Slots,
+pub(super) struct Walk<'a> {
+    pub(super) payload: &'a [u8],
+    pub(super) at: usize,
+    pub(super) slots: &'a mut Slots,
     types: &'a Types,
     depth_max: u32,
-}
-
-/// One block of an array or map.
-struct Block {
-    /// How many items it says it has; nothing is believed of it.
-    items: u64,
-    /// Where it ends, if it says so.
-    end: Option<usize>,
 }
 
 impl Walk<'_> {
@@ -95,7 +87,7 @@ impl Walk<'_> {
                 let branch = self.index()?;
                 match branches.get(branch) {
                     Some(op) => self.one(op, depth),
-                    None => Err(malformed("a union has no such branch", start)),
+                    None => Err(self.no_branch(branch, branches.len(), start)),
                 }
             }
             Op::Element(branches) => {
@@ -103,7 +95,7 @@ impl Walk<'_> {
                 let branch = self.index()?;
                 match branches.get(branch) {
                     Some(fields) => self.all(fields, depth),
-                    None => Err(malformed("a union has no such branch", start)),
+                    None => Err(self.no_branch(branch, branches.len(), start)),
                 }
             }
             Op::Record(presence, fields) => {
@@ -123,12 +115,31 @@ impl Walk<'_> {
     fn list(&mut self, slot: SlotIdx, item: &Item) -> Result<(), DecodeError> {
         while let Some(block) = self.block()? {
             for _ in 0..block.items {
-                let value = self.item(item)?;
-                self.slots.push(self.payload, slot, Slot::ABSENT, value)?;
+                let value = self.item(item);
+                let pushed = value.and_then(|value| {
+                    self.slots.push(self.payload, slot, Slot::ABSENT, value).map(|()| value)
+                });
+                pushed.map_err(|error| self.within_item(slot, error))?;
             }
             self.end_of(&block)?;
         }
         Ok(())
+    }
+
+    /// What is wrong lies in the item of a list that comes next.
+    #[cold]
+    fn within_item(&mut self, slot: SlotIdx, error: DecodeError) -> DecodeError {
+        let index = self.slots.items(slot).count();
+        self.slots.trouble.within(itoa::Buffer::new().format(index));
+        error
+    }
+
+    /// What is wrong lies in the value of this key of a map.
+    #[cold]
+    fn within_key(&mut self, key: Slot, error: DecodeError) -> DecodeError {
+        let key = String::from_utf8_lossy(self.slots.bytes_of(self.payload, key)).into_owned();
+        self.slots.trouble.within(&key);
+        error
     }
 
     /// Pushes the entries of a map.
@@ -136,7 +147,7 @@ impl Walk<'_> {
         while let Some(block) = self.block()? {
             for _ in 0..block.items {
                 let key = self.leaf(&Leaf::String)?;
-                let value = self.item(item)?;
+                let value = self.item(item).map_err(|error| self.within_key(key, error))?;
                 if !value.is_absent() {
                     self.slots.push(self.payload, slot, key, value)?;
                 }
@@ -153,7 +164,7 @@ impl Walk<'_> {
         match self.index()? {
             at if at == branch => self.leaf(&item.leaf),
             at if at < count => Ok(Slot::ABSENT),
-            _ => Err(malformed("a union has no such branch", start)),
+            at => Err(self.no_branch(at, count, start)),
         }
     }
 
@@ -207,7 +218,7 @@ impl Walk<'_> {
                 self.check_depth(depth)?;
                 match branches.get(branch) {
                     Some(one) => self.skip(*one, depth + 1),
-                    None => Err(malformed("a union has no such branch", start)),
+                    None => Err(self.no_branch(branch, branches.len(), start)),
                 }
             }
             Type::Record(_) => {
@@ -276,7 +287,11 @@ impl Walk<'_> {
         Ok(match leaf {
             Leaf::Boolean => match self.array::<1>()? {
                 [byte @ 0..=1] => Slot::bits(u64::from(byte)),
-                _ => return Err(malformed("a boolean is neither 0 nor 1", start)),
+                [byte] => {
+                    let words = format_args!("a boolean is {byte}, neither 0 nor 1");
+                    self.slots.trouble.say(words);
+                    return Err(malformed("a boolean is neither 0 nor 1", start));
+                }
             },
             Leaf::Int => Slot::bits(self.int()?.cast_unsigned()),
             Leaf::Long | Leaf::Ticks(_) => Slot::bits(self.long()?.cast_unsigned()),
@@ -295,6 +310,9 @@ impl Walk<'_> {
             Leaf::Enum(_, count) => {
                 let symbol = self.index()?;
                 if symbol >= *count {
+                    let last = count.saturating_sub(1);
+                    let words = format_args!("an enum has no symbol {symbol}, only 0 to {last}");
+                    self.slots.trouble.say(words);
                     return Err(malformed("an enum has no such symbol", start));
                 }
                 Slot::bits(symbol as u64)
@@ -318,15 +336,15 @@ impl Walk<'_> {
             }
             Leaf::Date => {
                 let days = self.int()?;
-                self.slots.make_text(|out| text::date(days, out))
+                self.made_or_left_out(|out| text::date(days, out))
             }
             Leaf::TimeMillis => {
                 let millis = self.int()?;
-                self.slots.make_text(|out| text::time(millis, 3, out))
+                self.made_or_left_out(|out| text::time(millis, 3, out))
             }
             Leaf::TimeMicros => {
                 let micros = self.long()?;
-                self.slots.make_text(|out| text::time(micros, 6, out))
+                self.made_or_left_out(|out| text::time(micros, 6, out))
             }
             Leaf::Duration => {
                 let bytes = self.array()?;
@@ -348,120 +366,27 @@ impl Walk<'_> {
         }
     }
 
-    /// The next block; none at the end of the array or map.
-    fn block(&mut self) -> Result<Option<Block>, DecodeError> {
-        let count = self.long()?;
-        if count == 0 {
-            return Ok(None);
-        }
-        let mut block = Block { items: count.unsigned_abs(), end: None };
-        if count < 0 {
-            block.end = Some(self.sized_at()?.end);
-        }
-        Ok(Some(block))
-    }
-
-    /// Checks that a block ends where it said.
-    fn end_of(&self, block: &Block) -> Result<(), DecodeError> {
-        match block.end {
-            Some(end) if end != self.at => {
-                Err(malformed("a block has another size than it says", self.at))
+    /// A date or a time of day as text. One that is none costs the point no more than itself, as a
+    /// time does that does not fit.
+    fn made_or_left_out(
+        &mut self,
+        make: impl FnOnce(&mut Vec<u8>) -> Result<(), DecodeError>,
+    ) -> Result<Slot, DecodeError> {
+        self.slots.make_text(make).or_else(|error| match error.cause {
+            Cause::PayloadMismatch => {
+                self.slots.times_unfit = self.slots.times_unfit.saturating_add(1);
+                Ok(Slot::ABSENT)
             }
-            _ => Ok(()),
-        }
+            _ => Err(error),
+        })
     }
 
-    /// A length and as many bytes.
-    fn sized(&mut self) -> Result<Range<usize>, DecodeError> {
-        let range = self.sized_at()?;
-        self.at = range.end;
-        Ok(range)
-    }
-
-    /// A length; the bytes that it spans are there, and not taken yet.
-    #[inline]
-    fn sized_at(&mut self) -> Result<Range<usize>, DecodeError> {
-        let start = self.at;
-        let len = self.long()?;
-        let Ok(len) = usize::try_from(len) else {
-            return Err(malformed("a length is negative", start));
-        };
-        if len > self.payload.len() - self.at {
-            return Err(self.truncated());
-        }
-        Ok(self.at..self.at + len)
-    }
-
-    /// So many bytes.
-    #[inline]
-    fn take(&mut self, len: usize) -> Result<Range<usize>, DecodeError> {
-        if len > self.payload.len() - self.at {
-            return Err(self.truncated());
-        }
-        let start = self.at;
-        self.at += len;
-        Ok(start..self.at)
-    }
-
-    /// So many bytes, by value.
-    #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        match self.payload[self.at..].first_chunk() {
-            Some(bytes) => {
-                self.at += N;
-                Ok(*bytes)
-            }
-            None => Err(self.truncated()),
-        }
-    }
-
-    /// The index of a branch or symbol.
-    #[inline]
-    fn index(&mut self) -> Result<usize, DecodeError> {
-        let start = self.at;
-        usize::try_from(self.long()?).map_err(|_| malformed("an index is negative", start))
-    }
-
-    /// A zigzag varint of 32 bits.
-    #[inline]
-    fn int(&mut self) -> Result<i64, DecodeError> {
-        let start = self.at;
-        let value = self.long()?;
-        if i32::try_from(value).is_err() {
-            return Err(malformed("an int has more than 32 bits", start));
-        }
-        Ok(value)
-    }
-
-    /// A zigzag varint.
-    #[inline]
-    fn long(&mut self) -> Result<i64, DecodeError> {
-        let zigzag = match self.payload.get(self.at) {
-            Some(byte @ 0..=0x7f) => {
-                self.at += 1;
-                u64::from(*byte)
-            }
-            _ => self.long_varint()?,
-        };
-        Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
-    }
-
-    /// A varint of any length.
-    fn long_varint(&mut self) -> Result<u64, DecodeError> {
-        let start = self.at;
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.array()?;
-            // The tenth byte has room for one bit.
-            if shift == 63 && byte > 1 {
-                break;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(malformed("a number has more than 64 bits", start))
+    /// A union has not so many branches.
+    #[cold]
+    fn no_branch(&mut self, branch: usize, count: usize, at: usize) -> DecodeError {
+        let last = count.saturating_sub(1);
+        self.slots.trouble.say(format_args!("a union has no branch {branch}, only 0 to {last}"));
+        malformed("a union has no such branch", at)
     }
 
     /// Bounds the depth of what is walked.
@@ -472,17 +397,4 @@ impl Walk<'_> {
         }
         Ok(())
     }
-
-    /// The payload ends too early.
-    #[cold]
-    fn truncated(&self) -> DecodeError {
-        let what = "the payload ends inside a value";
-        DecodeError::new(Cause::PayloadTruncated, what).at(self.payload.len())
-    }
-}
-
-/// The payload breaks the rules.
-#[cold]
-fn malformed(what: &'static str, at: usize) -> DecodeError {
-    DecodeError::new(Cause::PayloadMalformed, what).at(at)
 }

@@ -7,7 +7,7 @@ pub(super) fn after(rest: &[u8]) -> &'static str {
     match rest {
         [0, ..] => "a NUL byte follows the JSON text",
         [b'{' | b'[' | b'"' | b'0'..=b'9' | b'-', ..] => {
-            "a second value follows the JSON text; a message is one"
+            "a second value follows the JSON text (a message is one)"
         }
         [b',', ..] => "a comma follows the JSON text",
         [b'}' | b']', ..] => "a bracket closes that was not opened",
@@ -17,7 +17,8 @@ pub(super) fn after(rest: &[u8]) -> &'static str {
 
 /// What is wrong with a text at a byte, if it is one of the known mistakes.
 pub(super) fn of(text: &[u8], at: usize) -> Option<String> {
-    if let Some(what) = of_start(text).filter(|_| at == 0) {
+    let is_utf16 = || at == 1 && text.get(1) == Some(&0);
+    if let Some(what) = of_start(text).filter(|_| at == 0 || is_utf16()) {
         return Some(what.to_owned());
     }
     let rest = text.get(at..).unwrap_or_default();
@@ -29,6 +30,7 @@ pub(super) fn of(text: &[u8], at: usize) -> Option<String> {
         [b'}' | b']', ..] if last_byte(text, at) == Some(b',') => {
             "a comma stands before the closing bracket"
         }
+        [b'}' | b']' | b',', ..] if is_in_number(text, at) => "a number ends in its middle",
         [b'}' | b']', ..] => "a bracket closes where a value is expected",
         [b',', ..] => "a comma stands where a value is expected",
         [b'\'', ..] => "a single quote: JSON has double ones",
@@ -36,6 +38,15 @@ pub(super) fn of(text: &[u8], at: usize) -> Option<String> {
         [b'\\', b'u', ..] if hex(text, at + 2).is_some_and(is_surrogate) => "half a surrogate pair",
         [b'\\', ..] => "an escape that JSON has not",
         [b'+', ..] => "a number begins with a plus",
+        [b'-', ..] if last_byte(text, at) == Some(b'-') => "a number has two signs",
+        [b'0'..=b'9', ..] if last_byte(text, at) == Some(b',') && is_after_digit(text, at) => {
+            "a comma in a number: JSON has a point (or a name is missing)"
+        }
+        [b'0'..=b'9' | b'"' | b'{' | b'[', ..] if last_byte(text, at) == Some(b'"') => {
+            "a colon is missing"
+        }
+        [b';', ..] => "a semicolon where a comma is expected",
+        [0xe2, 0x80, 0x98..=0x9f, ..] => "a typographic quote: JSON has straight ones",
         [b'.', ..] if !follows_digit(text, at) => "a number begins with its point",
         [b'0'..=b'9', ..] if last_byte(text, at) == Some(b'0') => "a number begins with a zero",
         [b'.' | b'x' | b'X', ..] if follows_digit(text, at) => {
@@ -71,11 +82,11 @@ const WORDS: [&str; 11] = [
 /// What is wrong with the first bytes of a payload.
 pub(super) fn of_start(text: &[u8]) -> Option<&'static str> {
     Some(match text {
-        [0xef, 0xbb, 0xbf, ..] => "begins with a byte order mark; send the text without it",
+        [0xef, 0xbb, 0xbf, ..] => "begins with a byte order mark (send the text without it)",
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, b'{' | b'[', ..] | [b'{' | b'[', 0, ..] => {
-            "is UTF-16; JSON payloads are UTF-8"
+            "is UTF-16 (JSON payloads are UTF-8)"
         }
-        [0x1f, 0x8b, ..] => "is gzip; send it uncompressed",
+        [0x1f, 0x8b, ..] => "is gzip (send it uncompressed)",
         [0, ..] => "begins with a NUL byte",
         _ => return None,
     })
@@ -89,6 +100,20 @@ fn is_surrogate(code: u32) -> bool {
 /// The last byte before `at` that is no white space.
 fn last_byte(text: &[u8], at: usize) -> Option<u8> {
     text.get(..at)?.iter().rev().copied().find(|byte| !byte.is_ascii_whitespace())
+}
+
+/// Whether a number stands right before that has not ended: at its sign, its point, its exponent.
+fn is_in_number(text: &[u8], at: usize) -> bool {
+    match text[..at].last() {
+        Some(b'-' | b'.' | b'+') => true,
+        Some(b'e' | b'E') => at >= 2 && text[at - 2].is_ascii_digit(),
+        _ => false,
+    }
+}
+
+/// Whether a digit stands before the comma that stands before.
+fn is_after_digit(text: &[u8], at: usize) -> bool {
+    at >= 2 && text[at - 1] == b',' && text[at - 2].is_ascii_digit()
 }
 
 /// Whether a digit stands right before.

@@ -21,6 +21,7 @@
 //!   comes once a line, not both as tag and field, and is not `time`, which stores keep.
 
 mod parse;
+pub(crate) mod words;
 mod write;
 
 pub(crate) use write::Writer;

@@ -392,7 +392,7 @@ fn a_union_of_several_types_has_a_member_a_branch() {
         fields,
         &[8],
         Cause::PayloadMalformed,
-        "field `u`: a union has no such branch at byte 0",
+        "field `u`: a union has no branch 4, only 0 to 3 at byte 0",
     );
     check_refused(
         fields,
@@ -419,14 +419,19 @@ fn what_the_bytes_may_not_do_has_a_cause() {
         "field `a`: the payload ends inside a value at byte 1",
     );
     check_refused(int, &[2, 2], malformed, "bytes are left after the record at byte 1");
-    let wide = "field `a`: an int has more than 32 bits at byte 0";
+    let wide = "field `a`: an int has more than 32 bits: it is 2147483648 at byte 0";
     check_refused(int, &[0x80, 0x80, 0x80, 0x80, 0x10], malformed, wide);
     let ten = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
     check_refused(int, &ten, malformed, "field `a`: a number has more than 64 bits at byte 0");
     let boolean = r#"[{"name":"a","type":"boolean"}]"#;
-    check_refused(boolean, &[2], malformed, "field `a`: a boolean is neither 0 nor 1 at byte 0");
+    check_refused(boolean, &[2], malformed, "field `a`: a boolean is 2, neither 0 nor 1 at byte 0");
     let symbol = r#"[{"name":"a","type":{"type":"enum","name":"E","symbols":["X"]}}]"#;
-    check_refused(symbol, &[2], malformed, "field `a`: an enum has no such symbol at byte 0");
+    check_refused(
+        symbol,
+        &[2],
+        malformed,
+        "field `a`: an enum has no symbol 1, only 0 to 0 at byte 0",
+    );
     let text = r#"[{"name":"a","type":"string"}]"#;
     check_refused(
         text,
@@ -442,20 +447,11 @@ fn what_the_bytes_may_not_do_has_a_cause() {
         "field `a`: the payload ends inside a value at byte 2",
     );
     let time = r#"[{"name":"a","type":{"type":"int","logicalType":"time-millis"}}]"#;
-    check_refused(
-        time,
-        &[1],
-        Cause::PayloadMismatch,
-        "field `a`: a time of day lies outside the day at byte 0",
-    );
+    // A time that is none costs the point no more than itself.
+    check(time, &[1], "");
     let date = r#"[{"name":"a","type":{"type":"int","logicalType":"date"}}]"#;
     let far = [0xfe, 0xff, 0xff, 0xff, 0x0f];
-    check_refused(
-        date,
-        &far,
-        Cause::PayloadMismatch,
-        "field `a`: a date lies outside the years -9999 to 9999 at byte 0",
-    );
+    check(date, &far, "");
     let decimal = r#"[{"name":"a","type":{"type":"bytes","logicalType":"decimal","precision":9}}]"#;
     let mut long = vec![34];
     long.extend([1; 17]);

@@ -52,7 +52,8 @@ fn a_mapping_whose_filter_is_false_asks_nothing_more_of_the_payload() {
     let (cause, _) = set.failure(br#"{"kind":"gps","id":"a","data":7}"#);
     assert_eq!(cause, Cause::PayloadMismatch);
     let (_, lines) = set.run(TOPIC, br#"{"kind":"odo","data":7"#);
-    let causes = vec![Cause::PayloadMismatch, Cause::PayloadTruncated];
+    // What it breaks off for is told by both, and not the type that only the other kind has.
+    let causes = vec![Cause::PayloadTruncated; 2];
     assert_eq!((lines.as_str(), set.causes()), ("", causes));
 }
 

@@ -20,8 +20,10 @@ fn check(payload: &str, expect: &str) {
 
 #[track_caller]
 fn check_refused(payload: &str, cause: Cause, detail: &str) {
-    let found = set(LineDialect::Unsigned).failure(payload.as_bytes());
-    assert_eq!(found, (cause, detail.to_owned()), "{payload:?}");
+    let (found, told) = set(LineDialect::Unsigned).failure(payload.as_bytes());
+    assert_eq!(found, cause, "{payload:?}");
+    // Behind the line, and mostly before what stands there.
+    assert!(told.starts_with("line ") && told.contains(detail), "{payload:?}: {told}");
 }
 
 /// Lines without a time get distinct ones; of one series and time every store keeps one.
@@ -87,7 +89,11 @@ fn unsigned_integers_speak_the_stores_dialect() {
     );
     let (cause, detail) = signed.failure(b"m x=1i\nm x=9223372036854775808u");
     assert_eq!(cause, Cause::IntegerOutOfRange);
-    assert_eq!(detail, "an unsigned integer is past the store's integers at byte 11");
+    assert_eq!(
+        detail,
+        "line 2: `x`: an unsigned integer is past the store's integers at byte 11: \
+         9223372036854775808u"
+    );
 }
 
 #[test]
@@ -150,7 +156,10 @@ fn one_bad_line_makes_the_message_a_dead_letter() {
          it was received 2026-11-22T23:00:00Z",
     );
     let found = set(LineDialect::Unsigned).failure(b"m x=\"\xff\"");
-    assert_eq!(found, (Cause::PayloadNotUtf8, "the payload is not UTF-8 at byte 5".to_owned()));
+    assert_eq!(
+        found,
+        (Cause::PayloadNotUtf8, "line 1: the payload is not UTF-8 at byte 5".to_owned())
+    );
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn an_unsigned_value_follows_the_dialect() {
     let payload = harness.encode(r#"{"u": "9223372036854775808"}"#);
     let (cause, detail) = harness.failure(&payload);
     assert_eq!(cause, Cause::IntegerOutOfRange);
-    assert_eq!(detail, "field `u`: it is past the store's integers");
+    assert_eq!(detail, "field `u`: it is past the store's integers: 9223372036854775808");
 }
 
 #[test]
