@@ -175,7 +175,8 @@ fn typed(field: &Field, function: Option<Function>, value: Value) -> Result<Valu
         // What no store has a value for is none of it.
         (ValueType::Integer, Value::Null) if function == Some(Function::Count) => Value::Integer(0),
         (_, Value::Null) => Value::Null,
-        (ValueType::Float, Value::Float(value)) => Value::Float(value),
+        // Some stores keep the sign of zero and others do not: none is answered.
+        (ValueType::Float, Value::Float(value)) => Value::Float(value + 0.0),
         (ValueType::Float, Value::Integer(value)) => Value::Float(float(value)),
         (ValueType::Float, Value::Unsigned(value)) => match i64::try_from(value) {
             Ok(value) => Value::Float(float(value)),

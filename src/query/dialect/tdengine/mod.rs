@@ -8,6 +8,8 @@
 //!   ends is asked for before it ([`page_end`]).
 //! - `INTERVAL` in days or weeks begins at midnight of the server's time zone; in nanoseconds
 //!   (`b`) it begins at multiples of itself since the epoch.
+//! - The order stands at the select of the windows itself: 3.3.6.6 drops that of a select around
+//!   it, and backwards it then gives parts of windows.
 //! - Arithmetic answers in floats, which hold no nanoseconds: there is none in here.
 //! - `FIRST` and `LAST` take each column's first or last value, nulls left out. Of two series of a
 //!   vehicle with a value at that very moment they take either, where other stores answer with the

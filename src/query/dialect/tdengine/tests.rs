@@ -170,8 +170,8 @@ fn windows_are_of_nanoseconds_whatever_they_are_called() {
             daily,
             None,
             &format!(
-                "SELECT * FROM (SELECT _wstart AS q_time, {columns} {source} \
-                 INTERVAL(86400000000000b)) ORDER BY q_time DESC"
+                "SELECT _wstart AS q_time, {columns} {source} \
+                 INTERVAL(86400000000000b) ORDER BY q_time DESC"
             ),
         );
     }

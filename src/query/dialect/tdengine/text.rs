@@ -207,8 +207,7 @@ impl<'a> Writer<'a> {
         Ok(match every {
             None => format!("SELECT {columns} {source}{partition}"),
             Some(every) => format!(
-                "SELECT * FROM (SELECT {columns} {source}{partition} INTERVAL({every}b)) \
-                 ORDER BY {TIME} {order}"
+                "SELECT {columns} {source}{partition} INTERVAL({every}b) ORDER BY {TIME} {order}"
             ),
         })
     }
