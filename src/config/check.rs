@@ -230,19 +230,15 @@ fn check_tdengine(settings: &Settings, findings: &Findings, problems: &mut Vec<P
     if let Some(database) = settings.text_if_any("store.database") {
         let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
         let is_name = database.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit());
+        if store::TdEngine::is_reserved(&database) {
+            let reason = "a word of TDengine's language, of which it refuses each write".to_owned();
+            refuse("store.database", &[], reason, "choose another name, such as \"fleet\"");
+        }
         if !is_name || !database.bytes().next().is_some_and(is_letter) || database.len() > 64 {
             let reason = "TDengine folds or refuses such a name".to_owned();
             let remedy = "use a-z, 0-9 and _, a letter first, at most 64 of them";
             refuse("store.database", &[], reason, remedy);
         }
-    }
-    let bytes = settings.number("uplink.tag-bytes-max");
-    let bytes_max = store::TdEngine::TAG_BYTES_MAX;
-    let is_long = settings.is_written("uplink.tag-bytes-max") && bytes > bytes_max as u64;
-    if is_long && settings.are_usable(&["uplink.tag-bytes-max"]) {
-        let most = print_size(bytes_max as u64);
-        let reason = format!("above \"{most}\", past which TDengine's server was seen to fail");
-        refuse("uplink.tag-bytes-max", &["store.kind"], reason, "lower it, or leave it out");
     }
     let written = |key: &str| settings.is_written(key);
     let any = ["store.username", "store.token", "store.token-file", "store.password"];

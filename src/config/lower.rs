@@ -19,7 +19,7 @@ use crate::{
     mqtt, query,
     sink::{self, RetryOptions},
     spool,
-    store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Target, TdEngine},
+    store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Newlines, Target, TdEngine},
     telemetry::{LogFormat, LogOptions},
     uplink,
 };
@@ -64,7 +64,7 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
             },
         },
         auth: auth(settings),
-        limits: limits(settings, kind),
+        limits: limits(settings),
         log: LogOptions { filter: settings.text("telemetry.log"), format: log_format(settings) },
     }
 }
@@ -105,8 +105,7 @@ fn auth(settings: &Settings) -> auth::Options {
     }
 }
 
-fn limits(settings: &Settings, kind: Option<store::Kind>) -> uplink::Limits {
-    let is_short = kind == Some(store::Kind::TdEngine);
+fn limits(settings: &Settings) -> uplink::Limits {
     uplink::Limits {
         points_max: settings.number_usize("uplink.points-max"),
         bytes_max: settings.number_usize("uplink.line-bytes-max"),
@@ -115,10 +114,7 @@ fn limits(settings: &Settings, kind: Option<store::Kind>) -> uplink::Limits {
         fields_max: settings.number_u32("uplink.fields-max"),
         tags_max: settings.number_u32("uplink.tags-max"),
         steps_max: settings.number("uplink.steps-max"),
-        tag_bytes_max: match is_short && !settings.is_written("uplink.tag-bytes-max") {
-            true => TdEngine::TAG_BYTES_MAX,
-            false => settings.number_usize("uplink.tag-bytes-max"),
-        },
+        tag_bytes_max: settings.number_usize("uplink.tag-bytes-max"),
         time_past: settings.duration("uplink.time-bounds.past"),
         time_ahead: settings.duration("uplink.time-bounds.ahead"),
     }
@@ -287,6 +283,11 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
             database: settings.text("store.database"),
             credentials: credentials.expect("the check asked for them"),
             create: settings.flag("store.create"),
+            newlines: match settings.text("store.newlines").as_str() {
+                "space" => Newlines::Space,
+                _ => Newlines::Refuse,
+            },
+            string_bytes_max: settings.number_usize("store.string-size-max"),
         }),
         store::Kind::Embedded => Target::Embedded(store::Embedded {
             dir: settings.path("data-dir").join("embedded"),
@@ -353,6 +354,7 @@ fn sink(settings: &Settings) -> sink::Options {
         cursor_age: settings.duration("sink.cursor-age"),
         cursor_bytes: settings.number("sink.cursor-bytes-max"),
         batches_ahead: count("sink.batches-ahead-max"),
+        unknown_code_patience: settings.duration("sink.unknown-code-patience"),
     }
 }
 

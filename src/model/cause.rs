@@ -48,6 +48,8 @@ words! {
     IntegerOutOfRange = "integer-out-of-range",
     /// Decoding panicked: a bug of ours; the payload is kept so that it can be mended and replayed.
     Panic = "panic",
+    /// A field has another type in the store, or a tag's name there.
+    TypeConflict = "type-conflict",
     /// The store refused the point; its answer is kept.
     StoreRefused = "store-refused",
 }

@@ -4,40 +4,38 @@
 //! the batch's bytes and nothing more: the parts of a halved batch are slices of it, and a retry
 //! sends the same bytes (SK-3).
 
-use std::{
-    io::{self, Write as _},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
 
 use crate::{
     dead_letter,
     env::Clock,
-    model::{Catalog, Cause, DeadLetter, LineDialect, ShardId, line},
+    model::{Catalog, LineDialect, ShardId},
     sink::{
         Options,
+        letters::Letters,
         meters::Meters,
         retry::Retry,
-        rewrite,
-        split::{Refused, Split},
+        send::{Decided, LastAccepted, Manner},
+        split::{Split, by_measurement},
         state::ShardState,
     },
-    store::{Encoding, Refusal, Store, Unsendable, Verdict},
-    telemetry::Health,
+    store::Store,
 };
 
-/// Letters that are made durable together: what a fully refused batch holds in memory beside
-/// itself.
-const LETTERS_MAX: usize = 256;
+/// How often a batch that is refused is looked at anew by what was learned meanwhile.
+const LOOKS_MAX: u32 = 8;
 
-/// After how long without an answer the operator is told: a store that never answers is known long
-/// before its request times out.
-const SILENCE: Duration = Duration::from_secs(8);
+/// How long doubted lines are left alone before they are sent again; twice that before the next
+/// time, and so on up to 32 times.
+const ROUND_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a line that is refused alone is sent again where the refusal is doubted: where its
+/// words are those of bad lines too, and where hardly anything but a race has them.
+const ROUNDS_MAX: u32 = 3;
+const RACE_ROUNDS_MAX: u32 = 9;
 
 /// What every delivery of a shard needs.
 #[derive(Debug)]
@@ -51,6 +49,8 @@ pub(super) struct Context {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) state: ShardState,
     pub(super) meters: Meters,
+    /// Shared by all shards.
+    pub(super) accepted: Arc<LastAccepted>,
 }
 
 /// What became of a batch, and its memory.
@@ -62,211 +62,149 @@ pub(super) struct Delivered {
     pub(super) spare: Option<Vec<u8>>,
 }
 
-/// A verdict that decides about the lines it is about.
-enum Decided {
-    Accepted,
-    Partial(Vec<Refusal>),
-    Rejected(String, Option<usize>),
-}
-
 /// Delivers a batch of lines written in `dialect`, however long that takes.
 pub(super) async fn deliver(
     context: Arc<Context>,
     lines: Vec<u8>,
     dialect: LineDialect,
 ) -> Delivered {
-    let mut letters = Letters { context: &context, gathered: Vec::new(), recorded: 0 };
+    let mut letters = Letters::new(&context);
     let rewrite = dialect == LineDialect::Unsigned && context.store.dialect() != dialect;
     let lines = if rewrite { letters.rewrite(&lines).await } else { lines };
-    let lines = letters.screen(lines).await;
-    let body = Bytes::from(lines);
-    let mut split = Split::whole(body.len());
-    let mut n_refused = 0;
-    let mut retry = Retry::new(context.options.retry, rand::random());
-    while let Some(part) = split.part() {
-        let refused = match context.send(body.slice(part), &mut retry).await {
-            Decided::Accepted => {
-                split.accepted();
-                continue;
-            }
-            Decided::Partial(refused) => split.partial(&body, &refused),
-            Decided::Rejected(answer, dropped) => split.rejected(&body, &answer, dropped),
-        };
-        n_refused += refused.len();
-        for line in &refused {
-            letters.refused(&body, line).await;
-        }
-    }
-    letters.record().await;
+    let mut work = Work {
+        context: &context,
+        letters,
+        body: Bytes::new(),
+        split: Split::whole(0, 0),
+        manner: Manner::default(),
+        version: 0,
+        looks: 0,
+        n_refused: 0,
+        has_stored: false,
+    };
+    work.screen(lines).await;
+    work.run().await;
+    work.letters.record().await;
     // One line alone may well be wrong; of several lines hardly each is by itself.
-    if n_refused > 1 && n_refused == split.lines_count() {
+    if work.n_refused > 1 && !work.has_stored {
         context.meters.refused_batch();
-        context.state.saw_refused_batch(n_refused);
+        context.state.saw_refused_batch(work.n_refused);
     }
-    let dead_lettered = letters.recorded;
+    let Work { letters, body, .. } = work;
     // The client lets go of a body when its connection has written it; copying one that it still
     // holds would cost more than a new buffer.
     let spare = body.is_unique().then(|| Vec::from(body));
-    Delivered { dead_lettered, spare }
+    Delivered { dead_lettered: letters.recorded, spare }
 }
 
-impl Context {
-    /// Sends one request until the store decides about it, with the same bytes each time (SK-3).
-    async fn send(&self, part: Bytes, retry: &mut Retry) -> Decided {
-        let bytes = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        let (body, encoding) = self.encode(part.clone()).await;
-        let mut again = false;
-        loop {
-            let in_flight = self.meters.sending();
-            let sent = self.clock.monotonic();
-            let mut writing = pin!(self.store.write(self.shard, body.clone(), encoding));
-            let verdict = match tokio::time::timeout(SILENCE, writing.as_mut()).await {
-                Ok(verdict) => verdict,
-                Err(_elapsed) => {
-                    self.state.saw_silence(SILENCE);
-                    writing.await
-                }
-            };
-            let took = self.clock.monotonic().saturating_sub(sent);
-            drop(in_flight);
-            self.meters.answered(&verdict, took, bytes, again);
-            let note = |health, error| self.state.saw_verdict(health, bytes, again, error);
-            let wait: Duration = match verdict {
-                Verdict::Accepted => {
-                    note(Health::Ready, None);
-                    retry.reset();
-                    return Decided::Accepted;
-                }
-                Verdict::Partial { refused } => {
-                    let first = refused.first().map(|refusal| refusal.answer.as_str());
-                    note(Health::Ready, first);
-                    retry.reset();
-                    return Decided::Partial(refused);
-                }
-                Verdict::Rejected { answer, dropped } => {
-                    note(Health::Ready, Some(&answer));
-                    retry.reset();
-                    return Decided::Rejected(answer, dropped);
-                }
-                // Nothing is said about lines, so that one line alone waits.
-                Verdict::TooLarge { reason } if line::lines(&part).nth(1).is_some() => {
-                    note(Health::Ready, Some(&reason));
-                    retry.reset();
-                    return Decided::Rejected(reason, None);
-                }
-                Verdict::Unavailable { reason, retry_after } => {
-                    note(Health::Waiting(reason.clone()), Some(&reason));
-                    retry.unavailable(retry_after)
-                }
-                Verdict::Halted { reason } | Verdict::TooLarge { reason } => {
-                    note(Health::Failed(reason.clone()), Some(&reason));
-                    retry.halted()
-                }
-            };
-            again = true;
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// The body as it is sent: compressed once, however often it is sent.
-    async fn encode(&self, part: Bytes) -> (Bytes, Encoding) {
-        if !self.options.gzip {
-            return (part, Encoding::Identity);
-        }
-        // A full batch takes tens of milliseconds, far too long for a thread that also serves
-        // requests.
-        let compressed = tokio::task::spawn_blocking(move || gzip(&part)).await;
-        (compressed.expect("compression does not panic"), Encoding::Gzip)
-    }
-}
-
-/// Compresses as fast as possible: lines are so repetitive that more effort gains little.
-fn gzip(part: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(part.len() / 4), Compression::fast());
-    let written: io::Result<Vec<u8>> = encoder.write_all(part).and_then(|()| encoder.finish());
-    Bytes::from(written.expect("writing into memory does not fail"))
-}
-
-/// The dead letters of one batch on their way into the log.
-struct Letters<'a> {
+/// A batch on its way.
+struct Work<'a> {
     context: &'a Context,
-    /// At most [`LETTERS_MAX`].
-    gathered: Vec<DeadLetter>,
-    /// Letters that are durable.
-    recorded: u64,
+    letters: Letters<'a>,
+    /// What is left of the batch since it was last looked at.
+    body: Bytes,
+    split: Split,
+    manner: Manner,
+    /// How much was known of the store when the batch was last looked at.
+    version: u64,
+    looks: u32,
+    /// Lines that are set aside because of a refusal.
+    n_refused: usize,
+    has_stored: bool,
 }
 
-impl Letters<'_> {
-    /// The batch for a store without unsigned integers; what cannot be said there is set aside.
-    async fn rewrite(&mut self, lines: &[u8]) -> Vec<u8> {
-        let mut signed = Vec::with_capacity(lines.len());
-        for line in line::lines(lines) {
-            if let Err(error) = rewrite::signed(line, &mut signed) {
-                self.push(line, Cause::IntegerOutOfRange, error.to_string(), None).await;
+impl Work<'_> {
+    /// Takes out what must not be sent; the rest is to be sent as a whole.
+    async fn screen(&mut self, lines: Vec<u8>) {
+        let Context { store, shard, .. } = self.context;
+        self.version = store.version(*shard);
+        let mut screened = store.screen(*shard, lines).await;
+        self.body = Bytes::from(std::mem::take(&mut screened.lines));
+        let rounds = if screened.races { RACE_ROUNDS_MAX } else { ROUNDS_MAX };
+        self.split = Split::whole(self.body.len(), rounds);
+        let refused = std::mem::take(&mut screened.refused);
+        if self.looks > 0 {
+            self.n_refused += refused.len();
+        }
+        self.manner.screened = screened;
+        self.letters.unsendable(refused).await;
+    }
+
+    /// Sends until nothing is left.
+    async fn run(&mut self) {
+        let mut retry = Retry::new(self.context.options.retry, rand::random());
+        loop {
+            let Some(part) = self.split.part() else {
+                let Some(round) = self.split.next_round() else { return };
+                let pause = ROUND_PAUSE * 2_u32.pow(round.saturating_sub(1).min(5));
+                tokio::time::sleep(pause.mul_f64(rand::random_range(1.0..2.0))).await;
+                continue;
+            };
+            let text = self.body.slice(part);
+            match self.context.send(text.clone(), &mut self.manner, &mut retry).await {
+                Decided::Accepted => {
+                    self.has_stored = true;
+                    self.split.accepted();
+                }
+                Decided::Outdated => self.screen(self.split.rest(&self.body)).await,
+                decided => {
+                    if self.looks_anew(&decided, &text).await {
+                        continue;
+                    }
+                    self.refused(decided).await;
+                }
             }
         }
-        signed
     }
 
-    /// The batch without the lines that must not reach the store; nearly always all of it.
-    async fn screen(&mut self, lines: Vec<u8>) -> Vec<u8> {
-        let store = Arc::clone(&self.context.store);
-        if !store.screens_lines() {
-            return lines;
+    /// Splits the part that was refused, and sets aside what is known to be bad.
+    async fn refused(&mut self, decided: Decided) {
+        let (split, body) = (&mut self.split, &self.body);
+        let refused = match decided {
+            Decided::Partial(refused) => {
+                self.has_stored = true;
+                split.partial(body, &refused)
+            }
+            Decided::Rejected(answer, dropped) => split.rejected(body, &answer, dropped),
+            Decided::MeasurementRejected(answer) => split.measurement_rejected(body, &answer),
+            Decided::Doubtful(answer) => {
+                // Whatever was thought to be known of the tables: from now on it is learned anew.
+                self.manner.screened.grows = true;
+                split.doubtful(body, &answer)
+            }
+            Decided::Accepted | Decided::Outdated => return,
+        };
+        self.n_refused += refused.len();
+        for line in &refused {
+            self.letters.refused(&self.body, line).await;
         }
-        if !line::lines(&lines).any(|line| store.unsendable(line).is_some()) {
-            return lines;
+    }
+
+    /// Whether what is left is looked at anew instead of being halved: the store tells more of its
+    /// tables than was known, or lines of several measurements can be sorted.
+    async fn looks_anew(&mut self, decided: &Decided, text: &[u8]) -> bool {
+        let is_told = matches!(decided, Decided::Rejected(..) | Decided::MeasurementRejected(_));
+        if !is_told || self.looks >= LOOKS_MAX {
+            return false;
         }
-        let mut fit = Vec::with_capacity(lines.len());
-        for line in line::lines(&lines) {
-            match store.unsendable(line) {
-                None => fit.extend_from_slice(line),
-                Some(Unsendable { cause, detail }) => self.push(line, cause, detail, None).await,
+        let Context { store, shard, .. } = self.context;
+        let is_first = self.split.lines_count() == 0;
+        let is_newer = store.relearn(*shard, text, self.version).await;
+        let rest = self.split.rest(&self.body);
+        let sorted = if is_first && store.refuses_whole() { by_measurement(&rest) } else { None };
+        match (sorted, is_newer) {
+            (None, false) => return false,
+            (Some(sorted), false) => {
+                // In another order the same part is refused again, and is halved where it should
+                // be; nobody has to be asked for that.
+                self.body = Bytes::from(sorted);
+                return false;
+            }
+            (sorted, true) => {
+                self.looks += 1;
+                self.screen(sorted.unwrap_or(rest)).await;
             }
         }
-        fit
-    }
-
-    async fn refused(&mut self, body: &[u8], refused: &Refused) {
-        let line = &body[refused.bytes.clone()];
-        let answer = Some(refused.answer.clone());
-        self.push(line, Cause::StoreRefused, "the store refused the point".to_owned(), answer)
-            .await;
-    }
-
-    async fn push(&mut self, line: &[u8], cause: Cause, detail: String, answer: Option<String>) {
-        let catalog = self.context.catalog.load();
-        let measurement = catalog.measurements.get(&line::measurement(line));
-        let vehicle_tag = measurement.and_then(|found| found.vehicle_tag.as_deref());
-        self.gathered.push(DeadLetter {
-            time: self.context.clock.wall(),
-            vehicle: vehicle_tag.and_then(|key| line::tag(line, key)),
-            topic: None,
-            mapping: None,
-            cause,
-            detail,
-            payload: None,
-            content_type: None,
-            line: Some(line.strip_suffix(b"\n").unwrap_or(line).to_vec()),
-            answer,
-        });
-        if self.gathered.len() >= LETTERS_MAX {
-            self.record().await;
-        }
-    }
-
-    /// Makes the letters durable. If the log has halted it takes none until a restart, and neither
-    /// is the batch ever finished then: the cursor stays before it, and the restart sends it again.
-    async fn record(&mut self) {
-        if self.gathered.is_empty() {
-            return;
-        }
-        let n_letters = self.gathered.len() as u64;
-        if let Err(halted) = self.context.dead_letters.record(&self.gathered).await {
-            self.context.state.saw_disk(Some(halted.to_string()));
-            std::future::pending::<()>().await;
-        }
-        self.gathered.clear();
-        self.recorded += n_letters;
+        true
     }
 }

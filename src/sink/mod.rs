@@ -31,7 +31,13 @@
 //! - *Accepted*: finished. *Partial*: the named lines become dead letters, the rest is finished.
 //! - *Rejected*: halved, down to single lines; a line refused alone becomes a dead letter. Others
 //!   go on meanwhile, in the other slots and for at most [`Options::batches_ahead`] batches. Where
-//!   every line of a batch is refused, one alarm says so.
+//!   every line of a batch is refused, one alarm says so. A measurement that is refused whole is
+//!   parted from the others.
+//! - *Doubtful*: sent again, as a whole, then after all other lines and alone; set aside after
+//!   some times.
+//! - *Unclear*: the same bytes again as for an unavailable store, for at most
+//!   [`Options::unknown_code_patience`]; then halved. A line refused alone becomes a dead letter
+//!   only if the store accepted something else within that time.
 //! - *Too large*: halved too, but a single line waits like a halted request: what refuses it may
 //!   not be the store.
 //! - *Unavailable*: the same bytes again after a jittered wait of at most ten seconds, or after the
@@ -39,8 +45,10 @@
 //!   board says failed.
 //! - A dead-letter log that has halted holds the batch until a restart, which sends it again.
 //!
-//! - A line that the store would take and then fail on is not sent ([`crate::store::Unsendable`]):
-//!   it becomes a dead letter before the request is made.
+//! - A line that the store would take and then fail on, or must refuse by what is known of its
+//!   tables, is not sent ([`Store::screen`](crate::store::Store::screen)): it becomes a dead letter
+//!   before the request is made. What is learned from a refusal is held against the rest of its
+//!   batch before that is halved.
 //!
 //! # What is counted
 //! Points are counted as stored or dead-lettered when the cursor in memory passes them, from what
@@ -53,11 +61,13 @@
 
 mod delivery;
 mod lag;
+mod letters;
 mod meters;
 mod options;
 mod pacing;
 mod retry;
 mod rewrite;
+mod send;
 mod sent;
 mod shipper;
 mod split;

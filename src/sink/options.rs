@@ -30,6 +30,9 @@ pub struct Options {
     /// Batches that may be finished before the oldest one is: those behind one that is being
     /// halved. Each costs some 100 bytes. Default: 1,024.
     pub batches_ahead: NonZeroUsize,
+    /// How long a request is sent again that is refused in words that are in no list. Default:
+    /// 60 s.
+    pub unknown_code_patience: Duration,
 }
 
 impl Default for Options {
@@ -47,6 +50,7 @@ impl Default for Options {
             cursor_age: Duration::from_secs(1),
             cursor_bytes: 32 << 20,
             batches_ahead: count(1024),
+            unknown_code_patience: Duration::from_mins(1),
         }
     }
 }

@@ -5,12 +5,22 @@
 //! the store says that it dropped every point) is set aside, so good neighbours are always stored:
 //! writing a line again that an earlier, larger request already stored changes nothing.
 //!
-//! Cost: `k` bad lines of `n` take about `2 k log2(n / k)` more requests; parts leave in the
-//! order of their lines.
+//! Where a part holds several measurements it is halved between two of them, as far as its order
+//! allows: a measurement that is refused whole is known after few requests, and its neighbours do
+//! not wait for it.
+//!
+//! A refusal that proves nothing, as where two writers met, is doubted: the part is sent again
+//! after all others, a line up to [`Split::rounds_max`] times.
+//!
+//! Cost: `k` bad lines of `n` take about `2 k log2(n / k)` more requests, and with doubts
+//! [`Split::rounds_max`] more for each; parts leave in the order of their lines.
 
 use std::ops::Range;
 
-use crate::{model::line::lines, store::Refusal};
+use crate::{
+    model::line::{self, lines},
+    store::Refusal,
+};
 
 /// What is left to send of one batch, and what was refused of the rest.
 #[derive(Debug)]
@@ -20,7 +30,21 @@ pub(super) struct Split {
     /// refusal: nearly no batch is refused, and finding the lines reads every byte.
     bounds: Vec<usize>,
     /// What is left, the next part last. Before the first refusal it is the whole, as one part.
-    left: Vec<Range<usize>>,
+    left: Vec<Part>,
+    /// Doubted parts, to be sent again when nothing else is left, the first one first.
+    doubted: Vec<Part>,
+    /// The batch was sent again once as a whole.
+    is_repeated: bool,
+    /// How often a line that was refused alone is sent again where the refusal is doubted.
+    rounds_max: u32,
+}
+
+/// Lines of the batch that leave together.
+#[derive(Clone, Debug)]
+struct Part {
+    lines: Range<usize>,
+    /// How often it was refused in words that prove nothing.
+    doubts: u32,
 }
 
 /// A line that no request will get stored.
@@ -34,23 +58,43 @@ pub(super) struct Refused {
 
 impl Split {
     /// The whole of a body of `body_len` bytes; nothing is left of an empty one.
-    pub(super) fn whole(body_len: usize) -> Self {
+    pub(super) fn whole(body_len: usize, rounds_max: u32) -> Self {
         let mut left = Vec::new();
         if body_len > 0 {
-            left.push(0..1);
+            left.push(Part { lines: 0..1, doubts: 0 });
         }
-        Self { body_len, bounds: Vec::new(), left }
+        let (bounds, doubted) = (Vec::new(), Vec::new());
+        Self { body_len, bounds, left, doubted, is_repeated: false, rounds_max }
     }
 
-    /// The bytes to send next; `None` when every line is stored or refused.
+    /// The bytes to send next; `None` when every other line is stored, refused or doubted.
     pub(super) fn part(&self) -> Option<Range<usize>> {
         let part = self.left.last()?;
-        Some(if self.bounds.is_empty() { 0..self.body_len } else { self.bytes(part) })
+        Some(if self.bounds.is_empty() { 0..self.body_len } else { self.bytes(&part.lines) })
+    }
+
+    /// Begins to send again what is doubted, when nothing else is left; which round it is, from 1.
+    pub(super) fn next_round(&mut self) -> Option<u32> {
+        if !self.left.is_empty() || self.doubted.is_empty() {
+            return None;
+        }
+        self.left.extend(self.doubted.drain(..).rev());
+        self.left.iter().map(|part| part.doubts).max()
     }
 
     /// How many lines the batch has; 0 before the first refusal.
     pub(super) fn lines_count(&self) -> usize {
         self.bounds.len().saturating_sub(1)
+    }
+
+    /// The lines that are neither stored nor refused, in their order.
+    pub(super) fn rest(&self, body: &[u8]) -> Vec<u8> {
+        if self.bounds.is_empty() {
+            return body.to_vec();
+        }
+        let mut parts: Vec<&Part> = self.left.iter().chain(&self.doubted).collect();
+        parts.sort_by_key(|part| part.lines.start);
+        parts.iter().flat_map(|part| &body[self.bytes(&part.lines)]).copied().collect()
     }
 
     /// The part is stored.
@@ -62,25 +106,26 @@ impl Split {
     /// part's lines, the part counts as rejected: a line is never guessed.
     pub(super) fn partial(&mut self, body: &[u8], refused: &[Refusal]) -> Vec<Refused> {
         let Some(part) = self.next_part(body) else { return Vec::new() };
-        let bytes = self.bytes(&part);
+        let lines = part.lines.clone();
+        let bytes = self.bytes(&lines);
         // A line feed inside a string: whether the store counts it as a line's end is unknown.
         let newlines = body[bytes].iter().filter(|byte| **byte == b'\n').count();
-        let countable = newlines == part.len();
+        let countable = newlines == lines.len();
         let mut named: Vec<usize> = refused.iter().map(|refusal| refusal.line).collect();
         named.sort_unstable();
         named.dedup();
-        if !countable || named.last().is_none_or(|line| *line >= part.len()) {
+        if !countable || named.last().is_none_or(|line| *line >= lines.len()) {
             let answer = refused.first().map_or("", |refusal| refusal.answer.as_str());
-            return self.halve_or_refuse(part, answer, None);
+            return self.halve_or_refuse(body, &part, answer, None);
         }
         let refuse = |refusal: &Refusal| Refused {
-            bytes: self.bytes(&(part.start + refusal.line..part.start + refusal.line + 1)),
+            bytes: self.bytes(&(lines.start + refusal.line..lines.start + refusal.line + 1)),
             answer: refusal.answer.clone(),
         };
-        let mut lines: Vec<Refused> = refused.iter().map(refuse).collect();
-        lines.sort_by_key(|line| line.bytes.start);
-        lines.dedup_by_key(|line| line.bytes.start);
-        lines
+        let mut found: Vec<Refused> = refused.iter().map(refuse).collect();
+        found.sort_by_key(|line| line.bytes.start);
+        found.dedup_by_key(|line| line.bytes.start);
+        found
     }
 
     /// The part was refused as it stands: its halves take its place, or, where nothing is left to
@@ -92,30 +137,74 @@ impl Split {
         dropped: Option<usize>,
     ) -> Vec<Refused> {
         match self.next_part(body) {
-            Some(part) => self.halve_or_refuse(part, answer, dropped),
+            Some(part) => self.halve_or_refuse(body, &part, answer, dropped),
             None => Vec::new(),
         }
     }
 
-    fn halve_or_refuse(
-        &mut self,
-        part: Range<usize>,
-        answer: &str,
-        dropped: Option<usize>,
-    ) -> Vec<Refused> {
-        if part.len() == 1 || dropped == Some(part.len()) {
-            let refuse =
-                |line| Refused { bytes: self.bytes(&(line..line + 1)), answer: answer.to_owned() };
-            return part.map(refuse).collect();
+    /// No line of a measurement of this part is ever taken: all are refused where there is only
+    /// one.
+    pub(super) fn measurement_rejected(&mut self, body: &[u8], answer: &str) -> Vec<Refused> {
+        let Some(part) = self.next_part(body) else { return Vec::new() };
+        match self.between_measurements(body, &part.lines) {
+            None => self.refuse(&part.lines, answer),
+            Some(_) => self.halve_or_refuse(body, &part, answer, None),
         }
-        let middle = part.start + part.len() / 2;
-        self.left.push(middle..part.end);
-        self.left.push(part.start..middle);
+    }
+
+    /// The part was refused, which may mean nothing: it is sent again later, in halves once it was
+    /// sent again whole; a line that was doubted often enough is returned as refused.
+    pub(super) fn doubtful(&mut self, body: &[u8], answer: &str) -> Vec<Refused> {
+        let Some(mut part) = self.next_part(body) else { return Vec::new() };
+        let is_lone = part.lines.len() == 1;
+        if part.doubts >= self.rounds_max || (!is_lone && self.is_repeated) {
+            return self.halve_or_refuse(body, &part, answer, None);
+        }
+        self.is_repeated |= !is_lone;
+        part.doubts += 1;
+        self.doubted.push(part);
         Vec::new()
     }
 
+    fn halve_or_refuse(
+        &mut self,
+        body: &[u8],
+        part: &Part,
+        answer: &str,
+        dropped: Option<usize>,
+    ) -> Vec<Refused> {
+        let lines = &part.lines;
+        if lines.len() == 1 || dropped == Some(lines.len()) {
+            return self.refuse(lines, answer);
+        }
+        let between = self.between_measurements(body, lines);
+        let middle = between.unwrap_or(lines.start + lines.len() / 2);
+        let half = |lines: Range<usize>| Part { lines, doubts: 0 };
+        self.left.push(half(middle..lines.end));
+        self.left.push(half(lines.start..middle));
+        Vec::new()
+    }
+
+    fn refuse(&self, lines: &Range<usize>, answer: &str) -> Vec<Refused> {
+        let refuse =
+            |line| Refused { bytes: self.bytes(&(line..line + 1)), answer: answer.to_owned() };
+        lines.clone().map(refuse).collect()
+    }
+
+    /// Where one measurement ends and another begins, next to the middle; nothing where all lines
+    /// are of one.
+    fn between_measurements(&self, body: &[u8], lines: &Range<usize>) -> Option<usize> {
+        let measurement = |at: usize| {
+            line::measurement_of(line::series(&body[self.bounds[at]..self.bounds[at + 1]]))
+        };
+        let is_change = |at: &usize| measurement(*at) != measurement(*at - 1);
+        let middle = lines.start + lines.len() / 2;
+        let changes = (lines.start + 1..lines.end).filter(is_change);
+        changes.min_by_key(|at| at.abs_diff(middle))
+    }
+
     /// Takes the next part, as lines.
-    fn next_part(&mut self, body: &[u8]) -> Option<Range<usize>> {
+    fn next_part(&mut self, body: &[u8]) -> Option<Part> {
         assert_eq!(body.len(), self.body_len, "a batch does not change while it is split");
         let part = self.left.pop()?;
         if !self.bounds.is_empty() {
@@ -127,12 +216,32 @@ impl Split {
             end += line.len();
             self.bounds.push(end);
         }
-        Some(0..self.bounds.len() - 1)
+        Some(Part { lines: 0..self.bounds.len() - 1, ..part })
     }
 
-    fn bytes(&self, part: &Range<usize>) -> Range<usize> {
-        self.bounds[part.start]..self.bounds[part.end]
+    fn bytes(&self, lines: &Range<usize>) -> Range<usize> {
+        self.bounds[lines.start]..self.bounds[lines.end]
     }
+}
+
+/// The lines of a batch with those of each measurement together, in the order in which they first
+/// come; nothing where they are already. What a measurement's lines say stays in order.
+pub(super) fn by_measurement(body: &[u8]) -> Option<Vec<u8>> {
+    let mut groups: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    let mut at: std::collections::HashMap<&[u8], usize> = std::collections::HashMap::new();
+    let mut last = None;
+    let mut is_mixed = false;
+    for line in lines(body) {
+        let measurement = line::measurement_of(line::series(line));
+        let group = *at.entry(measurement).or_insert_with(|| {
+            groups.push((measurement, Vec::new()));
+            groups.len() - 1
+        });
+        is_mixed |= last.is_some_and(|last| group < last);
+        last = Some(group);
+        groups[group].1.extend_from_slice(line);
+    }
+    is_mixed.then(|| groups.into_iter().flat_map(|(_, lines)| lines).collect())
 }
 
 #[cfg(test)]
@@ -177,7 +286,7 @@ mod tests {
     ) -> (BTreeSet<usize>, Vec<usize>) {
         let idx_of = |line: &[u8]| each.iter().position(|one| one == line).expect("a whole line");
         let (mut stored, mut refused) = (BTreeSet::new(), Vec::new());
-        let mut split = Split::whole(body.len());
+        let mut split = Split::whole(body.len(), 0);
         let mut requests = 0;
         while let Some(part) = split.part() {
             requests += 1;
@@ -236,7 +345,7 @@ mod tests {
     fn one_bad_line_of_ten_thousand_takes_few_requests() {
         let (body, _) = body(&[false; 10_000]);
         let bad = b"m,vin=V7777 ";
-        let mut split = Split::whole(body.len());
+        let mut split = Split::whole(body.len(), 0);
         let (mut requests, mut refused) = (0, Vec::new());
         while let Some(part) = split.part() {
             requests += 1;
@@ -257,7 +366,7 @@ mod tests {
         for named in [vec![], vec![2], vec![0, 7]] {
             let named: Vec<Refusal> =
                 named.into_iter().map(|line| Refusal { line, answer: String::new() }).collect();
-            let mut split = Split::whole(body.len());
+            let mut split = Split::whole(body.len(), 0);
             assert_eq!(split.partial(&body, &named), []);
             assert_eq!(split.part(), Some(0..each[0].len()));
         }
@@ -265,6 +374,6 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_of_an_empty_batch() {
-        assert_eq!(Split::whole(0).part(), None);
+        assert_eq!(Split::whole(0, 0).part(), None);
     }
 }

@@ -96,6 +96,7 @@ pub struct Drained {
 /// Starts one shipper a shard on a runtime. Nothing is sent before something is in a spool.
 #[must_use]
 pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
+    let accepted = Arc::default();
     let health = Arc::new(StoreHealth::new(parts.health, shards.len()));
     let (drain, drains) = watch::channel(None);
     let mut shippers = JoinSet::new();
@@ -120,6 +121,7 @@ pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
             ),
             clock,
             meters: Meters::new(&parts.metrics, id),
+            accepted: Arc::clone(&accepted),
         });
         contexts.push(Arc::clone(&context));
         let shipper = Shipper::new(context, ledger, reader, drains.clone());

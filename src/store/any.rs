@@ -11,8 +11,9 @@ use crate::{
         ask::{Ask, AskError, AskLimits, Language, Rows, Stored, Table, guard},
         client::{Encoding, HttpStore, StoreError},
         embedded, influxdb1, influxdb2, influxdb3,
+        ledger::{Screened, Turn},
         options::{Kind, Options, Target},
-        tdengine::{self, Unsendable},
+        tdengine,
         verdict::Verdict,
     },
     telemetry::Metrics,
@@ -71,19 +72,77 @@ impl Store {
         self.kind.dialect()
     }
 
-    /// Whether any line can be [`Store::unsendable`], so that none has to be looked at for most
-    /// kinds.
+    /// Takes out of a batch what must not be sent to this store: what it would take and then fail
+    /// on, and what it must refuse by what is known of it. Most stores take any line.
+    pub async fn screen(&self, shard: ShardId, lines: Vec<u8>) -> Screened {
+        match &self.inner {
+            Inner::Http(store) => store.screen(shard, lines).await,
+            Inner::Embedded { .. } => Screened { lines, ..Screened::default() },
+        }
+    }
+
+    /// Whether what a batch was held to holds no more: its server turned out to be an old one.
     #[must_use]
-    pub fn screens_lines(&self) -> bool {
+    pub fn is_outdated(&self, shard: ShardId, screened: &Screened) -> bool {
+        let Inner::Http(store) = &self.inner else { return false };
+        store.rules(shard).is_some_and(|rules| rules != screened.rules)
+    }
+
+    /// How much was learned of what the shard's server has, to be compared.
+    #[must_use]
+    pub fn version(&self, shard: ShardId) -> u64 {
+        match &self.inner {
+            Inner::Http(store) => store.version(shard),
+            Inner::Embedded { .. } => 0,
+        }
+    }
+
+    /// Looks what the server has of the measurements of refused lines; whether more is known now
+    /// than at `version`, so that lines that were not refused yet are worth another look.
+    pub async fn relearn(&self, shard: ShardId, lines: &[u8], version: u64) -> bool {
+        match &self.inner {
+            Inner::Http(store) => store.relearn(shard, lines, version).await,
+            Inner::Embedded { .. } => false,
+        }
+    }
+
+    /// Whether it refuses a request whole for one bad line.
+    #[must_use]
+    pub fn refuses_whole(&self) -> bool {
         self.kind == Kind::TdEngine
     }
 
-    /// Why a line must not be sent to this store, though it would not refuse it; nothing if it may.
-    #[must_use]
-    pub fn unsendable(&self, line: &[u8]) -> Option<Unsendable> {
-        match self.kind {
-            Kind::TdEngine => tdengine::unsendable(line),
-            Kind::InfluxDb1 | Kind::InfluxDb2 | Kind::InfluxDb3 | Kind::Embedded => None,
+    /// Waits until no other request adds columns to the measurements that these lines add columns
+    /// to. To be taken for lines of which [`Screened::grows`] says so.
+    pub async fn turn(&self, shard: ShardId, lines: &[u8]) -> Turn {
+        match &self.inner {
+            Inner::Http(store) => store.turn(shard, lines).await,
+            Inner::Embedded { .. } => Turn::default(),
+        }
+    }
+
+    /// Learns from lines that were accepted in a turn.
+    pub fn learn(&self, shard: ShardId, lines: &[u8]) {
+        if let Inner::Http(store) = &self.inner {
+            store.learn(shard, lines);
+        }
+    }
+
+    /// Forgets what is known of the measurements of lines that were refused as in a race.
+    pub fn forget(&self, shard: ShardId, lines: &[u8]) {
+        if let Inner::Http(store) = &self.inner {
+            store.forget(shard, lines);
+        }
+    }
+
+    /// Makes sure that points may be written at all; to be asked before each write.
+    ///
+    /// # Errors
+    /// The verdict on whatever would be written now.
+    pub async fn ready(&self, shard: ShardId) -> Result<(), Verdict> {
+        match &self.inner {
+            Inner::Http(store) => store.ready(shard).await,
+            Inner::Embedded { .. } => Ok(()),
         }
     }
 
@@ -134,7 +193,7 @@ impl Store {
         }
         guard::check(self.kind, &ask)?;
         match &self.inner {
-            Inner::Http(store) => store.asker().ask(endpoint, &ask, limits).await,
+            Inner::Http(store) => store.ask(endpoint, &ask, limits).await,
             Inner::Embedded { reader, .. } => reader.ask(ask, limits).await,
         }
     }

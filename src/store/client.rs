@@ -17,11 +17,12 @@ use crate::{
     model::ShardId,
     store::{
         Answer,
-        ask::{AskError, AskLimits, Asker, Table},
+        ask::{Ask, AskError, AskLimits, Asker, Rows, Table},
         embedded,
+        ledger::{Column, Ledger, Screened, Turn},
         options::{Kind, Options, Target},
         route::{self, Route},
-        tdengine::{self, DatabaseCheck, NotReady},
+        tdengine::{self, DatabaseCheck, LineRules, NotReady},
         verdict::{Verdict, broken_off, verdict},
     },
 };
@@ -46,6 +47,9 @@ pub(super) struct HttpStore {
     asker: Asker,
     /// Whether TDengine's database is there and of the right precision.
     database: Option<DatabaseCheck>,
+    /// What lines are held to where the store has rules for them, and what each server has.
+    rules: Option<LineRules>,
+    ledgers: Vec<Ledger>,
     clock: Arc<dyn Clock>,
 }
 
@@ -127,11 +131,118 @@ impl HttpStore {
             headers.insert(AUTHORIZATION, value);
         }
         let asker = Asker::new(options, http.clone(), route.authorization.as_ref())?;
-        let database = match &options.target {
-            Target::TdEngine(options) => Some(DatabaseCheck::new(options, endpoints.len())),
-            _ => None,
+        let (database, rules) = match &options.target {
+            Target::TdEngine(options) => {
+                let rules = LineRules {
+                    newlines: options.newlines,
+                    string_bytes_max: options.string_bytes_max,
+                    is_old: false,
+                };
+                (Some(DatabaseCheck::new(options, endpoints.len())), Some(rules))
+            }
+            _ => (None, None),
         };
-        Ok(Self { kind, http, endpoints, headers, asker, database, clock })
+        let ledgers = endpoints.iter().map(|_| Ledger::default()).collect();
+        Ok(Self { kind, http, endpoints, headers, asker, database, rules, ledgers, clock })
+    }
+
+    fn endpoint(&self, shard: ShardId) -> usize {
+        shard.as_usize() % self.endpoints.len()
+    }
+
+    /// What lines of a shard are held to as far as its server is known; nothing where no store is
+    /// asked to hold them to anything.
+    pub(super) fn rules(&self, shard: ShardId) -> Option<LineRules> {
+        let (rules, database) = (self.rules?, self.database.as_ref()?);
+        Some(LineRules { is_old: database.is_old(self.endpoint(shard)), ..rules })
+    }
+
+    /// Holds a batch against the rules and against what the server has.
+    pub(super) async fn screen(&self, shard: ShardId, lines: Vec<u8>) -> Screened {
+        let Some(rules) = self.rules(shard) else {
+            return Screened { lines, ..Screened::default() };
+        };
+        let (endpoint, now) = (self.endpoint(shard), self.clock.monotonic());
+        let ledger = &self.ledgers[endpoint];
+        let mut pass = ledger.screen(&lines, rules, now);
+        if !pass.doubted.is_empty() {
+            for table in &pass.doubted {
+                self.read_table(endpoint, table).await;
+            }
+            pass = ledger.screen(&lines, rules, self.clock.monotonic());
+        }
+        let lines = pass.kept.unwrap_or(lines);
+        let (refused, grows) = (pass.refused, pass.grows);
+        // Newer servers find words for each bad line.
+        Screened { lines, refused, grows, races: !rules.is_old, rules }
+    }
+
+    /// Asks the server what it has of the measurements of refused lines, each at most once a
+    /// moment; whether anything is known now that was not at `version`.
+    pub(super) async fn relearn(&self, shard: ShardId, lines: &[u8], version: u64) -> bool {
+        /// Measurements of one refusal that are asked for; the others wait for the next.
+        const ASKED_MAX: usize = 16;
+        if self.rules.is_none() {
+            return false;
+        }
+        let endpoint = self.endpoint(shard);
+        let ledger = &self.ledgers[endpoint];
+        for table in ledger.tables_of(lines).iter().take(ASKED_MAX) {
+            self.read_table(endpoint, table).await;
+        }
+        ledger.version() != version
+    }
+
+    /// Reads one table into the ledger; a server that does not let itself be read is no fault.
+    async fn read_table(&self, endpoint: usize, table: &str) {
+        let limits = AskLimits {
+            rows_max: 10_000,
+            bytes_max: 4 << 20,
+            time_max: std::time::Duration::from_secs(2),
+        };
+        let ledger = &self.ledgers[endpoint];
+        if !ledger.asks(table, self.clock.monotonic()) {
+            return;
+        }
+        match self.asker.described(endpoint, table, limits).await {
+            Ok(found) => {
+                let columns = found.map(|(_, rows)| {
+                    let column = |(name, kind, note): (String, String, String)| {
+                        (name, Column::of_tdengine(&kind, &note))
+                    };
+                    rows.into_iter().skip(1).map(column).collect()
+                });
+                ledger.read(table, columns, self.clock.monotonic());
+            }
+            Err(error) => tracing::debug!(table, %error, "a table cannot be looked at"),
+        }
+    }
+
+    /// How often something was learned of what a shard's server has.
+    pub(super) fn version(&self, shard: ShardId) -> u64 {
+        self.ledgers[self.endpoint(shard)].version()
+    }
+
+    /// Waits for leave to send lines that may add columns.
+    pub(super) async fn turn(&self, shard: ShardId, lines: &[u8]) -> Turn {
+        self.ledgers[self.endpoint(shard)].turn(lines).await
+    }
+
+    /// Lines that took a turn were accepted.
+    pub(super) fn learn(&self, shard: ShardId, lines: &[u8]) {
+        self.ledgers[self.endpoint(shard)].accepted(lines, self.clock.monotonic());
+    }
+
+    /// A refusal of these lines looks as if somebody else changed what they are written to.
+    pub(super) fn forget(&self, shard: ShardId, lines: &[u8]) {
+        self.ledgers[self.endpoint(shard)].forget(lines);
+    }
+
+    /// Makes sure that points may be written at all, before any is.
+    pub(super) async fn ready(&self, shard: ShardId) -> Result<(), Verdict> {
+        let Some(database) = &self.database else { return Ok(()) };
+        let ensured = database.ensure(&self.asker, self.endpoint(shard), true).await;
+        ensured.map_err(Verdict::from)
     }
 
     /// Writes one request of lines and says what became of it. Every fault on the way is a verdict
@@ -139,12 +250,7 @@ impl HttpStore {
     ///
     /// The body is not copied; whoever keeps a clone of it can send the same bytes again.
     pub(super) async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
-        let endpoint = shard.as_usize() % self.endpoints.len();
-        if let Some(database) = &self.database
-            && let Err(reason) = database.ensure(&self.asker, endpoint, true).await
-        {
-            return reason.into();
-        }
+        let endpoint = self.endpoint(shard);
         match self.answer(endpoint, body, encoding).await {
             Ok((answer, Some(error))) => broken_off(&answer, &describe(&error)),
             Ok((answer, None)) => {
@@ -156,6 +262,20 @@ impl HttpStore {
                 verdict(self.kind, &answer, self.clock.wall())
             }
             Err(error) => Verdict::Unavailable { reason: describe(&error), retry_after: None },
+        }
+    }
+
+    /// Asks a server. One that waits for its first write, which will make the database, has
+    /// nothing.
+    pub(super) async fn ask(
+        &self,
+        endpoint: usize,
+        ask: &Ask,
+        limits: AskLimits,
+    ) -> Result<Rows, AskError> {
+        match (self.asker.ask(endpoint, ask, limits).await, &self.database) {
+            (Err(error), Some(database)) if database.will_be_made(&error) => Ok(Rows::none()),
+            (answered, _) => answered,
         }
     }
 

@@ -10,8 +10,8 @@
 //!   else refuses (an unknown precision, a gateway's JSON, a proxy's page, a TLS port, a quota, an
 //!   empty body) holds everything and is told; no line is set aside.
 //! - Only 204 is success. A 200 comes from something that is not the store.
-//! - A line that a store would take and then fail on, or mean otherwise, is not sent
-//!   ([`Store::unsendable`]).
+//! - A line that a store would take and then fail on, or mean otherwise, or that it must refuse, is
+//!   not sent ([`Store::screen`]).
 //! - What is kept of an answer is bounded ([`Answer::BODY_BYTES_MAX`],
 //!   [`Answer::QUOTE_BYTES_MAX`]): stores repeat whole lines in what they say.
 //! - Redirects are not followed and proxies are not taken from the environment.
@@ -28,7 +28,7 @@
 //! | 204 | accepted |
 //! | 400, 422 with each refused line's number (InfluxDB 3) | partial |
 //! | 400, 422 in the store's words for lines; its own 413; InfluxDB 2.0's 500 | rejected: halve |
-//! | TDengine, by the code in the body | rejected, halted, or else unavailable |
+//! | TDengine, by the code in the body | rejected, doubtful, halted, unavailable, or else unclear |
 //! | any other 413 | too large: halve, and hold a single line |
 //! | 408, 425, 429 | unavailable |
 //! | any other 3xx and 4xx; InfluxDB 1's 500 for no such policy | halted |
@@ -42,6 +42,7 @@ pub mod embedded;
 mod influxdb1;
 mod influxdb2;
 mod influxdb3;
+mod ledger;
 mod options;
 mod route;
 mod tdengine;
@@ -52,9 +53,10 @@ pub use any::Store;
 pub use ask::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Stored, Table};
 pub use client::{Encoding, StoreError};
 pub use embedded::answer_question;
+pub use ledger::{Screened, Turn};
 pub use options::{
     Authorities, AuthoritiesError, Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind,
-    KindError, Options, Partition, QuestionLimits, Target, TdEngine,
+    KindError, Newlines, Options, Partition, QuestionLimits, Target, TdEngine,
 };
 pub use route::{Route, without_secrets};
 pub use tdengine::Unsendable;

@@ -291,12 +291,30 @@ pub struct TdEngine {
     /// Whether to create the database, with `PRECISION 'ns'` and `WAL_LEVEL 2`, if it is missing.
     /// Default: no.
     pub create: bool,
+    /// What becomes of a line feed in a string.
+    pub newlines: Newlines,
+    /// Bytes of one string. Default: 4 KiB.
+    pub string_bytes_max: usize,
 }
 
 impl TdEngine {
-    /// Bytes of a tag's value. Values of 100 characters did no harm in any run; 100 and then 500 in
-    /// one database corrupted the server's memory, and one of 4,090 ended it at once.
-    pub const TAG_BYTES_MAX: usize = 100;
+    /// [`TdEngine::string_bytes_max`] unless said: all columns of a table share 64 KiB, and a
+    /// column is never made shorter, so that one vehicle's long strings would use them up for all.
+    pub const STRING_BYTES_MAX: usize = 4096;
+    /// Bytes of a tag's value on servers before 3.3. Values of 100 characters did no harm in any
+    /// run; 100 and then 500 in one database corrupted the server's memory, and one of 4,090 ended
+    /// it at once.
+    pub const OLD_TAG_BYTES_MAX: usize = 100;
+}
+
+/// What becomes of a line feed in a string, which TDengine refuses with all of its request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Newlines {
+    /// The point becomes a dead letter.
+    #[default]
+    Refuse,
+    /// A space is written for it.
+    Space,
 }
 
 /// The two ways into InfluxDB 1 and TDengine.
@@ -442,6 +460,8 @@ mod tests {
             database: "d".to_owned(),
             credentials: Credentials::Token(secret()),
             create: false,
+            newlines: Newlines::Refuse,
+            string_bytes_max: TdEngine::STRING_BYTES_MAX,
         };
         let all = [
             Target::InfluxDb1(one),

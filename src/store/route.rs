@@ -151,7 +151,13 @@ mod tests {
              ?db=d&precision=nanosecond&accept_partial=true&no_sync=false",
             None,
         );
-        let taos = |credentials| TdEngine { database: "d".to_owned(), credentials, create: false };
+        let taos = |credentials| TdEngine {
+            database: "d".to_owned(),
+            credentials,
+            create: false,
+            newlines: crate::store::Newlines::Refuse,
+            string_bytes_max: TdEngine::STRING_BYTES_MAX,
+        };
         let basic = Credentials::Basic { user: "root".to_owned(), password: Secret::new("t:d") };
         check_route(
             "http://h:6041",

@@ -29,6 +29,25 @@ pub enum Verdict {
         /// How many points the store says that it dropped, where it says so.
         dropped: Option<usize>,
     },
+    /// Refused as bad lines are, but good ones are refused so too where two writers meet: the same
+    /// bytes, sent again, may be taken.
+    Doubtful {
+        /// What the store said, bounded.
+        answer: String,
+    },
+    /// Whatever lines of a measurement of this request say, the store takes none of them.
+    MeasurementRejected {
+        /// What the store said, bounded.
+        answer: String,
+    },
+    /// The store refused in words that are in no list: it may be away, or may never take these
+    /// lines. Wait as for one that is unavailable, but not for ever.
+    Unclear {
+        /// Why, for the operator: the words without what they repeat of lines, bounded.
+        reason: String,
+        /// All that the store said, bounded.
+        answer: String,
+    },
     /// Something on the way does not take a request of this size: send less at once. It says
     /// nothing about lines, so a single line is kept.
     TooLarge {

@@ -68,11 +68,20 @@ fn store(resolved: &Resolved, found: &mut Found) {
     };
     let before = found.problems.len();
     for (index, url) in (0..).zip(&options.urls) {
-        let asked = store.write(ShardId(index), Bytes::new(), Encoding::Identity);
+        let shard = ShardId(index);
+        let asked = async {
+            match store.ready(shard).await {
+                Ok(()) => store.write(shard, Bytes::new(), Encoding::Identity).await,
+                Err(verdict) => verdict,
+            }
+        };
         let reason = match runtime.block_on(asked) {
             Verdict::Accepted | Verdict::Partial { .. } => continue,
-            Verdict::Rejected { answer, .. } => answer,
+            Verdict::Rejected { answer, .. }
+            | Verdict::Doubtful { answer }
+            | Verdict::MeasurementRejected { answer } => answer,
             Verdict::Halted { reason }
+            | Verdict::Unclear { reason, .. }
             | Verdict::Unavailable { reason, .. }
             | Verdict::TooLarge { reason } => reason,
         };

@@ -235,11 +235,32 @@ const STORE: &[Key] = &[
     key(
         "store.create",
         Kind::Bool,
-        "Whether to create the database if it is missing, with PRECISION 'ns' and WAL_LEVEL 2 (the \
-         server then syncs its log each WAL_FSYNC_PERIOD, 3 s unless altered). A database of \
-         another precision is not written to either way.",
+        "Whether to create the database if it is missing, with PRECISION 'ns' and WAL_LEVEL 2: the \
+         server then syncs its log each WAL_FSYNC_PERIOD, 3 s unless altered, so that a power cut \
+         takes what it confirmed since. A database of another precision is not written to either \
+         way. Tables are best left to Fleetline: made by hand, they fit only with NCHAR tags and \
+         with columns of BIGINT, BIGINT UNSIGNED, DOUBLE, VARCHAR and BOOL.",
     )
     .default("false")
+    .only_for(TAOS),
+    key(
+        "store.newlines",
+        Kind::Choice(&["refuse", "space"]),
+        "What becomes of a line feed in a string, which TDengine refuses together with the whole \
+         request: the point is a dead letter (refuse), or a space is written for it (space).",
+    )
+    .default("refuse")
+    .only_for(TAOS),
+    key(
+        "store.string-size-max",
+        Kind::Size,
+        "Bytes of one string field; a point with a longer one is a dead letter. All columns of a \
+         TDengine table share 64 KiB, and a column is as wide as the longest string that it ever \
+         held: without this bound one vehicle could use up the row for all.",
+    )
+    .default("4KiB")
+    .min("16B", "a gear has a name")
+    .max("65517B", "TDengine has no longer ones")
     .only_for(TAOS),
     key(
         "store.retention-policy",
@@ -326,6 +347,16 @@ const SINK: &[Key] = &[
     .default("1024")
     .min("1", "a batch has to be finished before it is confirmed")
     .max("1000000", "each is remembered"),
+    key(
+        "sink.unknown-code-patience",
+        Kind::Duration,
+        "How long a request is sent again that TDengine refuses with a code in no list. Then it is \
+         halved, and a line that is refused alone becomes a dead letter, if the store accepted \
+         anything else within that time.",
+    )
+    .default("60s")
+    .min("1s", "a store that is starting says odd things for a moment")
+    .max("1h", "the vehicles of the shard wait meanwhile"),
 ];
 
 const DEAD_LETTER: &[Key] = &[

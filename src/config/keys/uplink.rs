@@ -65,8 +65,8 @@ pub(super) const KEYS: &[Key] = &[
         "uplink.tag-bytes-max",
         Kind::Size,
         "Bytes of a tag's value and of a vehicle's identity; more is `tag-invalid` or \
-         `vehicle-invalid`. With `store.kind` tdengine at most, and unless written, 100B: its \
-         server fails on long ones.",
+         `vehicle-invalid`. With `store.kind` tdengine and a server that reports a version before \
+         3.3, points with a tag of more than 100B are not sent, as such a server fails on them.",
     )
     .default("256B")
     .min("17B", "a VIN has 17 characters")

@@ -17,7 +17,7 @@ use crate::{
     },
     sink::{Drained, Options, Parts, RetryOptions, Shard, ShardStatus, Sink, start},
     spool::{self, Budget, EntryBuffer, Writer},
-    store::{self, Credentials, InfluxDb1, InfluxDb2, Kind, Store, Target, TdEngine},
+    store::{self, Credentials, InfluxDb1, InfluxDb2, Kind, Newlines, Store, Target, TdEngine},
     telemetry::{Critical, Exposition, Health, HealthBoard, Metrics, PointCounts},
 };
 
@@ -195,6 +195,8 @@ impl Rig {
                     password: Secret::new("hush"),
                 },
                 create: true,
+                newlines: Newlines::Refuse,
+                string_bytes_max: TdEngine::STRING_BYTES_MAX,
             }),
             _ => Target::InfluxDb2(InfluxDb2 {
                 org: "o".to_owned(),

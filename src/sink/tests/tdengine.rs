@@ -2,14 +2,17 @@
 
 use std::{
     collections::BTreeSet,
+    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
     model::{Cause, LineDialect},
+    sink::Options,
     store::Kind,
     telemetry::Health,
 };
@@ -22,6 +25,10 @@ use super::{
 const OTHER: &str = r#"{"code":0,"column_meta":[["name","VARCHAR",64],["precision","VARCHAR",2]],"data":[["fleet","ms"]],"rows":1}"#;
 const THERE: &str = r#"{"code":0,"column_meta":[["name","VARCHAR",64],["precision","VARCHAR",2]],"data":[["fleet","ns"]],"rows":1}"#;
 const MISSING: &str = r#"{"code":0,"column_meta":[["name","VARCHAR",64],["precision","VARCHAR",2]],"data":[],"rows":0}"#;
+const VERSION: &str =
+    r#"{"code":0,"column_meta":[["server_version()","VARCHAR",7]],"data":[["3.3.6.6"]],"rows":1}"#;
+const OLD_VERSION: &str =
+    r#"{"code":0,"column_meta":[["server_version()","VARCHAR",7]],"data":[["3.0.2.4"]],"rows":1}"#;
 const DONE: &str = r#"{"code":0,"column_meta":[["affected_rows","INT",4]],"data":[[0]],"rows":1}"#;
 const EXISTS: &str = r#"{"code":897,"desc":"Database already exists"}"#;
 const REFUSED: &str = r#"{"code":"internal error","message":"[0x203] Invalid value in client"}"#;
@@ -34,6 +41,7 @@ fn with_database(
     write: impl Fn(&Request) -> Play + Send + Sync + 'static,
 ) -> impl Fn(&Request) -> Play + Send + Sync + 'static {
     move |request| match request.target.starts_with("/rest/sql") {
+        true if request.holds("server_version") => Play::Answer(200, "", VERSION),
         true => Play::Answer(200, "", THERE),
         false => write(request),
     }
@@ -53,8 +61,9 @@ async fn the_database_is_looked_at_once_and_lines_go_to_the_adapter() {
     assert_eq!(rig.store.stored(), line_set(1..20));
     let (asked, written): (Vec<Request>, Vec<Request>) =
         rig.store.requests().into_iter().partition(|request| request.target == "/rest/sql");
-    assert!(!asked.is_empty() && asked.len() <= 2, "once a slot at most: {asked:?}");
-    assert!(asked[0].holds("information_schema.ins_databases where name = 'fleet'"));
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[0].holds("select server_version()"));
+    assert!(asked[1].holds("information_schema.ins_databases where name = 'fleet'"));
     for request in &written {
         assert_eq!(request.target, "/influxdb/v1/write?db=fleet&precision=ns");
         assert!(request.head.contains("authorization: basic cm9vddpodxno"), "{}", request.head);
@@ -135,6 +144,74 @@ async fn one_bad_line_among_many_is_found_and_an_outage_sets_nothing_aside() {
     assert_eq!(letters[0].cause, Cause::StoreRefused);
     assert_eq!(letters[0].vehicle.as_deref(), Some("V13"));
     assert_eq!(letters[0].answer.as_deref(), Some("HTTP 500: [0x203] Invalid value in client"));
+    let alone = |request: &Request| request.lines().len() == 1 && request.holds("V13 ");
+    let sent = rig.store.requests().iter().filter(|request| alone(request)).count();
+    assert_eq!(sent, 10, "words that prove nothing are doubted, but not for ever");
+}
+
+#[tokio::test]
+async fn a_good_line_that_is_refused_as_in_a_race_is_stored() {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&refused);
+    let race = r#"{"code":"internal error","message":"[0x3002] Invalid data format"}"#;
+    let mut rig = rig(with_database(move |request| {
+        let is_it = request.holds("V13 ") && seen.fetch_add(1, Ordering::SeqCst) < 4;
+        if is_it { Play::Answer(500, "", race) } else { Play::Store }
+    }))
+    .await;
+    rig.append(0, &(10..17).map(line).collect::<Vec<_>>());
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set(10..17));
+    assert_eq!(rig.letters(), []);
+    assert!(refused.load(Ordering::SeqCst) > 4, "it was sent again");
+}
+
+#[tokio::test]
+async fn a_code_in_no_list_holds_its_shard_for_a_bounded_time() {
+    let new = r#"{"code":"internal error","message":"[0x7777] Something new"}"#;
+    let poison = move |request: &Request| match request.holds("V2 ") {
+        true => Play::Answer(500, "", new),
+        false => Play::Store,
+    };
+    let patience = Duration::from_millis(300);
+    let options = Options { unknown_code_patience: patience, ..options() };
+    let script = with_database(move |_| Play::Answer(500, "", new));
+    let mut rig = Rig::with(options, Kind::TdEngine, LineDialect::Unsigned, 2, script).await;
+    rig.append(0, &(1..4).map(line).collect::<Vec<_>>());
+    rig.append(1, &[line(9)]);
+    until("it was tried beyond the patience", || rig.status(1).retries >= 12).await;
+    tokio::time::sleep(patience).await;
+    assert_eq!(rig.letters(), [], "a store that accepts nothing blames no line");
+    assert!(matches!(rig.store_health(), Health::Waiting(_)));
+    rig.store.play(with_database(poison));
+    rig.shipped(0).await;
+    rig.shipped(1).await;
+    assert_eq!(rig.store.stored(), line_set([1, 3, 9]));
+    let letters = rig.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0].answer.as_deref(), Some("HTTP 500: [0x7777] Something new"));
+    assert_eq!(rig.store_health(), Health::Ready);
+}
+
+#[tokio::test]
+async fn a_measurement_that_is_refused_whole_is_parted_from_the_others() {
+    let made = r#"{"code":"internal error","message":"[0x603] Table already exists"}"#;
+    let options = Options { batch_lines: NonZeroUsize::new(1_000).expect("some"), ..options() };
+    let script = with_database(move |request| match request.holds("n,vin") {
+        true => Play::Answer(500, "", made),
+        false => Play::Store,
+    });
+    let mut rig = Rig::with(options, Kind::TdEngine, LineDialect::Unsigned, 1, script).await;
+    let other = |idx: usize| format!("n{}", &line(idx)[1..]);
+    let lines: Vec<String> =
+        (1..=200).map(|idx| if idx % 2 == 0 { line(idx) } else { other(idx) }).collect();
+    rig.append(0, &lines);
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set((1..=200).filter(|idx| idx % 2 == 0)));
+    assert_eq!(rig.letters().len(), 100);
+    let is_write = |request: &&Request| !request.target.starts_with("/rest/sql");
+    let written = rig.store.requests().iter().filter(is_write).count();
+    assert!(written <= 5, "{written} requests");
 }
 
 #[tokio::test]
@@ -148,7 +225,12 @@ async fn what_would_kill_the_server_never_reaches_it() {
         "m,vin=V5 x=1i\n".to_owned(),
         "#m,vin=V5 x=1i 5\n".to_owned(),
     ];
-    let mut rig = rig(with_database(|_| Play::Store)).await;
+    let mut rig = rig(|request: &Request| match request.holds("server_version") {
+        true => Play::Answer(200, "", OLD_VERSION),
+        false if request.target.starts_with("/rest/sql") => Play::Answer(200, "", THERE),
+        false => Play::Store,
+    })
+    .await;
     let mut lines: Vec<String> = (1..4).map(line).collect();
     lines.extend(fatal.clone());
     lines.push(line(9));

@@ -10,7 +10,7 @@ use reqwest::{
 use tokio::{sync::mpsc, time::Sleep};
 
 use crate::{
-    model::{Column, Row, Secret},
+    model::{Column, Row, Secret, Value},
     store::{
         Answer, StoreError,
         ask::{
@@ -105,13 +105,34 @@ impl Asker {
         measurement: &str,
         limits: AskLimits,
     ) -> Result<Option<Table>, AskError> {
+        let Some((name, rows)) = self.described(endpoint, measurement, limits).await? else {
+            return Ok(None);
+        };
+        let columns = rows.into_iter().map(|(column, ..)| column).collect();
+        Ok(Some(Table { name, columns }))
+    }
+
+    /// What TDengine says of the table of `measurement`: its name, and for each column, the time
+    /// first, its name, its type and a note.
+    pub(in crate::store) async fn described(
+        &self,
+        endpoint: usize,
+        measurement: &str,
+        limits: AskLimits,
+    ) -> Result<Option<(String, Vec<(String, String, String)>)>, AskError> {
         for name in tdengine::table_names(measurement) {
             let ask = Ask::new(Language::Sql, tdengine::describe(&name)?);
             let rows = match self.ask(endpoint, &ask, limits).await {
                 Err(error) if tdengine::is_table_missing(&error) => continue,
                 rows => rows?,
             };
-            return Ok(Some(Table { columns: rows.first_column().await?, name }));
+            let text = |row: &Row, at: usize| match row.get(at) {
+                Some(Value::String(text)) => text.clone(),
+                _ => String::new(),
+            };
+            let rows = rows.all().await?;
+            let rows = rows.iter().map(|row| (text(row, 0), text(row, 1), text(row, 3)));
+            return Ok(Some((name, rows.collect())));
         }
         Ok(None)
     }

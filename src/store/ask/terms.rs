@@ -124,6 +124,12 @@ impl Rows {
 }
 
 impl Rows {
+    /// An answer of no columns and no rows.
+    pub(in crate::store) fn none() -> Self {
+        // Whose sender is gone has come to its end.
+        Self { columns: Vec::new(), chunks: mpsc::channel(1).1 }
+    }
+
     /// The first moment of the first column.
     ///
     /// # Errors
@@ -134,6 +140,18 @@ impl Rows {
             Some(Value::Timestamp(at)) => Some(at),
             _ => None,
         }))
+    }
+
+    /// All rows at once.
+    ///
+    /// # Errors
+    /// If the answer does not come to its end.
+    pub async fn all(mut self) -> Result<Vec<Row>, AskError> {
+        let mut rows = Vec::new();
+        while let Some(chunk) = self.chunks.recv().await {
+            rows.extend(chunk?);
+        }
+        Ok(rows)
     }
 
     /// All texts of the first column.

@@ -8,11 +8,27 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Code(pub(in crate::store) u32);
 
-/// Who has to do something about a code.
+/// Who has to do something about the code of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Class {
     /// Whoever wrote the line: it will never be stored as it is.
     Line,
+    /// Nobody, perhaps: a good line is refused so too where two writers add columns to one table at
+    /// once, and is taken when it is sent again.
+    Race,
+    /// Whoever made the table: no line of its measurement will ever be stored.
+    Measurement,
+    /// The operator: a setting, ours or the server's.
+    Setting,
+    /// Nobody: the server is away, busy or starting.
+    Wait,
+    /// The code is in no list: it may be about anything.
+    Unknown,
+}
+
+/// Who has to do something about the code of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Asked {
     /// Whoever wrote the question.
     Question,
     /// The operator: a setting, ours or the server's.
@@ -24,33 +40,55 @@ pub(in crate::store) enum Class {
 impl Code {
     /// `Database not exist`.
     pub(in crate::store) const DATABASE_MISSING: Self = Self(0x388);
+    /// `Database not specified`: what a table in a missing database is answered with.
+    pub(in crate::store) const DATABASE_UNSPECIFIED: Self = Self(0x2616);
     /// `Database already exists`.
     pub(in crate::store) const DATABASE_EXISTS: Self = Self(0x381);
+    /// `Database in creating status`: another connection makes it, for about 100 ms.
+    pub(in crate::store) const DATABASE_CREATING: Self = Self(0x396);
 
-    /// What a write that ends so means. Each of the codes was seen for a bad line; all others,
-    /// `0x20` (some vnode out of service) and `0x61b` (a race between writers) among them, wait.
-    pub(in crate::store) const fn of_write(self) -> Class {
-        match self.0 {
-            // Line, value, type within one body, time, time of storage, name given twice.
-            0x3002 | 0x203 | 0x3004 | 0x127 | 0x60b | 0x220
+    /// What a write that ends so, in these words behind the code, means. Each code was seen.
+    pub(in crate::store) fn of_write(self, words: &str) -> Class {
+        match (self.0, words.trim()) {
+            // Without further words the client library lost a race between writers, or a server
+            // before 3.3 says that a line is bad.
+            (0x3002 | 0x200, "Invalid data format") | (0x203, "Invalid value in client") => {
+                Class::Race
+            }
+            (0x61b, _) => Class::Race,
+            // Syntax and type, value, type within one body, characters, time, time of storage.
+            (0x3002 | 0x203 | 0x3004 | 0x200 | 0x127 | 0x60b
+            // A name given twice, also as tag and field, or `_ts`.
+            | 0x220 | 0x263c
             // Table's name, column's name, columns, length, tags, no line at all.
-            | 0x20a | 0x21f | 0x2640 | 0x2642 | 0x2643 | 0x70f => Class::Line,
+            | 0x20a | 0x21f | 0x2640 | 0x2642 | 0x2643 | 0x70f
+            // Tags too long, row too long, one column or tag more than a table can have.
+            | 0x263d | 0x263e | 0x115, _) => Class::Line,
+            // A normal table has the name, the stable has a primary key, the database takes one
+            // stable only.
+            (0x603 | 0x3006 | 0x3c5, _) => Class::Measurement,
+            // `use` of a database whose name is a word of the language.
+            (0x2600, _) => Class::Setting,
             _ if self.is_setting() => Class::Setting,
-            _ => Class::Wait,
+            _ if self.is_outage() => Class::Wait,
+            _ => Class::Unknown,
         }
     }
 
     /// What a statement that ends so means.
-    pub(in crate::store) const fn of_question(self) -> Class {
+    pub(in crate::store) const fn of_question(self) -> Asked {
         match self.0 {
-            // The adapter's own list of what is the asker's fault.
-            0x216 | 0x21b | 0x224 | 0x60b
+            _ if self.is_setting() => Asked::Setting,
+            // The adapter's own list of what is the asker's fault, and whatever else the client
+            // library finds wrong with a statement.
+            0x200..=0x2ff | 0x60b
             // No such stable, no such table.
             | 0x362 | 0x618
+            // No such function.
+            | 0x370..=0x37f
             // The parser, the planner and the functions.
-            | 0x2600..=0x2fff => Class::Question,
-            _ if self.is_setting() => Class::Setting,
-            _ => Class::Wait,
+            | 0x2600..=0x2fff => Asked::Question,
+            _ => Asked::Wait,
         }
     }
 
@@ -68,9 +106,24 @@ impl Code {
         matches!(
             self.0,
             // Passwords and users, no such database.
-            0x350..=0x357 | 0x334 | 0x388
+            0x350..=0x357 | 0x334 | 0x388 | 0x2616
             // The adapter's own: no or wrong authorisation.
             | 0x1105 | 0x1122..=0x1125
+        )
+    }
+
+    /// Whether it is the server or the way to it that is away, and not the request that is wrong.
+    pub(in crate::store) const fn is_outage(self) -> bool {
+        matches!(
+            self.0,
+            // The way to the server; `0xb` and `0x20` are what a server that is down gives.
+            0x1..=0x2f
+            // Memory and disk of the server, the server itself starting or stopping.
+            | 0x102 | 0x129..=0x131
+            // The database is being made or dropped.
+            | 0x396 | 0x397
+            // A part of the server (vnode) and its copies, `0x914` while it starts.
+            | 0x500..=0x5ff | 0x900..=0x9ff
         )
     }
 }

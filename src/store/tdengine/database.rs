@@ -3,8 +3,13 @@
 //! `information_schema.ins_databases` tells the precision. A user who may not read it, and a server
 //! that answers in another way, are no reason to stop: then the write itself tells what is wrong.
 //! A database that is there with another precision is.
+//!
+//! What version a server reports is asked for at the same time: before 3.3 it fails on long tags.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -14,7 +19,7 @@ use crate::store::{
     ask::{AskError, Asker},
     client,
     options::TdEngine,
-    tdengine::code::{Class, Code, Fault},
+    tdengine::code::{Asked, Code, Fault},
     verdict::Verdict,
 };
 
@@ -23,10 +28,24 @@ use crate::store::{
 pub(in crate::store) struct DatabaseCheck {
     database: String,
     create: bool,
-    /// Which servers have a database of the right precision, as far as is known. Atomic, since
-    /// requests of several shards look at once; to look twice does no harm.
-    checked: Vec<AtomicBool>,
+    servers: Vec<Server>,
 }
+
+/// What is known of one server.
+#[derive(Debug, Default)]
+struct Server {
+    /// It has a database of the right precision. Atomic, since requests of several shards look at
+    /// once; to look twice does no harm.
+    is_checked: AtomicBool,
+    /// It reports a version before 3.3.
+    is_old: AtomicBool,
+    /// Why a mutex: to make a database twice at once fails for the second (`0x396`).
+    making: tokio::sync::Mutex<()>,
+}
+
+/// How long another connection that makes the database is waited for, and how often it is looked.
+const CREATING_MAX: Duration = Duration::from_secs(5);
+const CREATING_EVERY: Duration = Duration::from_millis(50);
 
 /// Why nothing may be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +77,17 @@ enum Found {
 
 impl DatabaseCheck {
     pub(in crate::store) fn new(options: &TdEngine, endpoints: usize) -> Self {
-        let checked = (0..endpoints).map(|_| AtomicBool::new(false)).collect();
-        Self { database: options.database.clone(), create: options.create, checked }
+        let servers = (0..endpoints).map(|_| Server::default()).collect();
+        Self { database: options.database.clone(), create: options.create, servers }
+    }
+
+    fn server(&self, endpoint: usize) -> &Server {
+        &self.servers[endpoint % self.servers.len()]
+    }
+
+    /// Whether a server reported a version that fails on long tags.
+    pub(in crate::store) fn is_old(&self, endpoint: usize) -> bool {
+        self.server(endpoint).is_old.load(Ordering::Relaxed)
     }
 
     /// Looks, unless that was done, and makes the database where it is missing and `may_create`.
@@ -69,9 +97,17 @@ impl DatabaseCheck {
         endpoint: usize,
         may_create: bool,
     ) -> Result<(), NotReady> {
-        let checked = &self.checked[endpoint % self.checked.len()];
-        if checked.load(Ordering::Relaxed) {
+        let server = self.server(endpoint);
+        if server.is_checked.load(Ordering::Relaxed) {
             return Ok(());
+        }
+        // Those who came first may have looked meanwhile.
+        let _making = server.making.lock().await;
+        if server.is_checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if let Ok(body) = self.ask(asker, endpoint, "select server_version()").await? {
+            server.is_old.store(is_before_3_3(&body), Ordering::Relaxed);
         }
         let text = format!(
             "select * from information_schema.ins_databases where name = '{}'",
@@ -87,36 +123,47 @@ impl DatabaseCheck {
             // No right to look.
             Err(_fault) => return Ok(()),
         }
-        checked.store(true, Ordering::Relaxed);
+        server.is_checked.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Whether a question failed for a database that the first write will make.
     pub(in crate::store) fn will_be_made(&self, error: &AskError) -> bool {
         let AskError::Halted { reason } = error else { return false };
-        self.create && reason.contains("Database not exist")
+        let missing = [Code::DATABASE_MISSING, Code::DATABASE_UNSPECIFIED];
+        let is_missing = missing.iter().any(|code| reason.starts_with(&code.to_string()));
+        self.create && (is_missing || reason.contains("Database not exist"))
     }
 
     /// Looks again before the next write: the database was there and is not any more.
     pub(in crate::store) fn forget(&self, endpoint: usize) {
-        self.checked[endpoint % self.checked.len()].store(false, Ordering::Relaxed);
+        self.server(endpoint).is_checked.store(false, Ordering::Relaxed);
     }
 
     async fn make(&self, asker: &Asker, endpoint: usize) -> Result<(), NotReady> {
         let text = format!("create database `{}` precision 'ns' wal_level 2", self.database);
-        match self.ask(asker, endpoint, &text).await? {
-            Ok(_) => {
-                tracing::info!(database = %self.database, endpoint, "created the database");
-                Ok(())
-            }
-            // Another shard was faster, or it is there and we may not see it.
-            Err(fault) if fault.code() == Code::DATABASE_EXISTS => Ok(()),
-            Err(fault) => {
-                let text = fault.text();
-                Err(NotReady::Setting(format!(
-                    "cannot create database `{}`: {text}",
-                    self.database
-                )))
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.ask(asker, endpoint, &text).await? {
+                Ok(_) => {
+                    tracing::info!(database = %self.database, endpoint, "created the database");
+                    return Ok(());
+                }
+                // Somebody else was faster, or it is there and we may not see it.
+                Err(fault) if fault.code() == Code::DATABASE_EXISTS => return Ok(()),
+                Err(fault) if fault.code() == Code::DATABASE_CREATING && waited < CREATING_MAX => {
+                    tokio::time::sleep(CREATING_EVERY).await;
+                    waited += CREATING_EVERY;
+                }
+                Err(fault) if fault.code() == Code::DATABASE_CREATING => {
+                    return Err(NotReady::Away(fault.text()));
+                }
+                Err(fault) => {
+                    let (database, text) = (&self.database, fault.text());
+                    return Err(NotReady::Setting(format!(
+                        "cannot create database `{database}`: {text}"
+                    )));
+                }
             }
         }
     }
@@ -140,12 +187,12 @@ impl DatabaseCheck {
                 _ => Err(NotReady::Away(answer.quote(&answer.message()))),
             };
         };
-        // 11: no connection to the server; 0x20: parts of it are away; 2324: it is starting.
-        let is_outage = matches!(fault.code().0, 0xb | 0x20 | 0x914);
         let quote = answer.quote(&fault.text());
+        let is_creating = fault.code() == Code::DATABASE_CREATING;
         match fault.code().of_question() {
-            Class::Setting => Err(NotReady::Setting(quote)),
-            _ if is_outage || answer.status >= 500 => Err(NotReady::Away(quote)),
+            Asked::Setting => Err(NotReady::Setting(quote)),
+            _ if is_creating => Ok(Err(fault)),
+            _ if fault.code().is_outage() || answer.status >= 500 => Err(NotReady::Away(quote)),
             _ => Ok(Err(fault)),
         }
     }
@@ -166,6 +213,19 @@ impl DatabaseCheck {
 struct Body {
     column_meta: Vec<Vec<Json>>,
     data: Vec<Vec<Json>>,
+}
+
+/// Whether the one value of an answer is a version before 3.3, such as `3.0.2.4`.
+fn is_before_3_3(body: &[u8]) -> bool {
+    let body = serde_json::from_slice::<Body>(body).ok();
+    let row = body.and_then(|body| body.data.into_iter().next());
+    let value = row.and_then(|row| row.into_iter().next());
+    let Some(version) = value.as_ref().and_then(Json::as_str) else { return false };
+    let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    match (parts.next(), parts.next()) {
+        (Some(major), Some(minor)) => (major, minor) < (3, 3),
+        _ => false,
+    }
 }
 
 /// Whether the database is there, and in which precision. The column is found by its name: there
@@ -201,5 +261,26 @@ mod tests {
         let other = br#"{"code":0,"column_meta":[["name","VARCHAR",64]],"data":[["x"]],"rows":1}"#;
         assert_eq!(found(other), Found::Unclear);
         assert_eq!(found(b"OK"), Found::Unclear);
+    }
+
+    #[test]
+    fn only_a_version_that_is_told_and_before_3_3_is_old() {
+        let body = |version: &str| {
+            let meta = r#"[["server_version()","VARCHAR",7]]"#;
+            format!(r#"{{"code":0,"column_meta":{meta},"data":[["{version}"]],"rows":1}}"#)
+        };
+        for (version, is_old) in [
+            ("3.0.2.4", true),
+            ("2.6.0.34", true),
+            ("3.2.3.0", true),
+            ("3.3.0.0", false),
+            ("3.3.6.6.alpha", false),
+            ("4.0.0.0", false),
+            ("", false),
+            ("unknown", false),
+        ] {
+            assert_eq!(is_before_3_3(body(version).as_bytes()), is_old, "{version}");
+        }
+        assert!(!is_before_3_3(b"OK"));
     }
 }

@@ -20,8 +20,15 @@ fn fault(message: &str) -> String {
 #[test]
 fn a_bad_line_is_known_by_its_code_alone() {
     for message in [
-        "[0x3002] Invalid data format",
-        "[0x203] Invalid value in client",
+        "[0x3002] SML line cols is empty",
+        "[0x3002] SML:0x7f, smlGenerateSchemaAction point type and db type mismatch, db \
+         type:BIGINT, point type:DOUBLE, key:x=1.5 1",
+        "[0x203] invalid data:abc 1",
+        "[0x200] Invalid or incomplete multibyte or wide character",
+        "[0x263c] Duplicated column names",
+        "[0x263d] Tags length exceeds max length",
+        "[0x263e] Row length exceeds max length",
+        "[0x115] Invalid message",
         "[0x127] Invalid timestamp format",
         "[0x3002] lines is null",
         "[0x70f] invalid input",
@@ -34,11 +41,46 @@ fn a_bad_line_is_known_by_its_code_alone() {
         "[0x2642] Invalid binary/nchar column length",
         "[0x2643] Too many tags",
         // With the sign that the adapter cuts off elsewhere.
-        "[0x80003002] Invalid data format",
+        "[0x8000263c] Duplicated column names",
     ] {
         let answer = format!("HTTP 500: {message}");
         let rejected = Verdict::Rejected { answer, dropped: None };
         assert_eq!(read(500, &fault(message)), rejected);
+    }
+}
+
+#[test]
+fn words_that_a_race_has_too_prove_nothing() {
+    for message in [
+        "[0x3002] Invalid data format",
+        "[0x200] Invalid data format",
+        "[0x203] Invalid value in client",
+        "[0x61b] Table schema is old",
+        "[0x8000061b] Table schema is old",
+    ] {
+        let answer = format!("HTTP 500: {message}");
+        assert_eq!(read(500, &fault(message)), Verdict::Doubtful { answer });
+    }
+}
+
+#[test]
+fn a_table_that_somebody_made_refuses_its_measurement() {
+    for message in [
+        "[0x603] Table already exists",
+        "[0x3006] Can not insert data into table with primary key",
+        "[0x3c5] Database is single stable mode",
+    ] {
+        let answer = format!("HTTP 500: {message}");
+        assert_eq!(read(500, &fault(message)), Verdict::MeasurementRejected { answer });
+    }
+}
+
+#[test]
+fn a_code_in_no_list_is_told_from_an_outage() {
+    for message in ["[0x7777] Something new", "[0x2603] Table does not exist"] {
+        let told = format!("HTTP 500: {message}");
+        let unclear = Verdict::Unclear { reason: told.clone(), answer: told };
+        assert_eq!(read(500, &fault(message)), unclear);
     }
 }
 
@@ -49,17 +91,16 @@ fn a_wrong_setting_halts_and_everything_else_waits() {
         "[0x351] Invalid user",
         "[0x388] Database not exist",
         "[0x334] Invalid database name",
+        "[0x2616] Database not specified",
     ] {
         let reason = format!("HTTP 500: {message}");
         assert_eq!(read(500, &fault(message)), Verdict::Halted { reason });
     }
     for message in [
         "[0x20] some vnode/qnode/mnode(s) out of service",
-        "[0x61b] Table schema is old",
+        "[0xb] Unable to establish connection",
+        "[0x396] Database in creating status",
         "[0x914] Sync is restoring",
-        // Not known, so nobody's line is set aside for it.
-        "[0x2603] Table does not exist",
-        "[0x1] Something new",
         "[0x] no code",
         "[0x3002 no end",
         "no code at all: unable to parse, partial write: x dropped=1",
@@ -101,4 +142,29 @@ fn nothing_that_a_line_says_is_taken_for_a_code_or_a_count() {
     };
     assert_eq!(dropped, None);
     assert!(answer.len() <= Answer::QUOTE_BYTES_MAX);
+}
+
+/// What newer servers repeat of a body may be lines of other vehicles.
+#[test]
+fn what_a_message_repeats_of_lines_is_not_told_to_the_operator() {
+    let told = |message: &str| match read(500, &fault(message)) {
+        Verdict::Unclear { reason, .. }
+        | Verdict::Halted { reason }
+        | Verdict::Unavailable { reason, .. } => reason,
+        verdict => panic!("{message}: {verdict:?}"),
+    };
+    for (message, expect) in [
+        ("[0x7777] Something new", "[0x7777] Something new"),
+        ("[0x7777] SML line odd value:\"a\nm,vin=SECRET x=1i 5", "[0x7777] SML line odd…"),
+        ("[0x7777] no such thing:abc,vin=SECRET", "[0x7777] no such…"),
+        (
+            "[0x7777] SML:0x7f1e, db type:BIGINT, point type:DOUBLE, key:x=1.5 5\nm,vin=SECRET",
+            "[0x7777] SML:0x7f1e, db type:BIGINT, point type:DOUBLE,…",
+        ),
+        ("[0x20] out[m,vin=SECRET] of service", "[0x20]…"),
+        ("[0x2600] syntax error near \"tags\"", "[0x2600] syntax error near…"),
+    ] {
+        assert_eq!(told(message), format!("HTTP 500: {expect}"));
+    }
+    assert!(told(&format!("[0x7777] {}", "word ".repeat(1_000))).len() < 200);
 }

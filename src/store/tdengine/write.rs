@@ -27,14 +27,50 @@ pub(in crate::store) fn route(options: &TdEngine) -> Route {
 
 /// What an answer with a code means, whatever its status; nothing where it has none.
 pub(in crate::store) fn read(answer: &Answer) -> Option<Verdict> {
-    let class = code(answer)?.of_write();
-    let quote = answer.quote(&answer.message());
+    let code = code(answer)?;
+    let message = answer.message();
+    let words = message.split_once(']').map_or("", |(_, words)| words);
+    let class = code.of_write(words);
+    let quote = answer.quote(&message);
+    // What a message repeats of lines is for the dead letter of that line, and for nobody else.
+    let told = || answer.quote(&first_words(&message));
     Some(match class {
         // Never with a count: what a message repeats of a line must not be taken for one.
         Class::Line => Verdict::Rejected { answer: quote, dropped: None },
-        Class::Setting => Verdict::Halted { reason: quote },
-        Class::Question | Class::Wait => Verdict::Unavailable { reason: quote, retry_after: None },
+        Class::Race => Verdict::Doubtful { answer: quote },
+        Class::Measurement => Verdict::MeasurementRejected { answer: quote },
+        Class::Setting => Verdict::Halted { reason: told() },
+        Class::Wait => Verdict::Unavailable { reason: told(), retry_after: None },
+        Class::Unknown => Verdict::Unclear { reason: told(), answer: quote },
     })
+}
+
+/// The words of a message up to where it repeats what it was sent: newer servers quote up to 512
+/// bytes from the fault on, which may be lines of other vehicles.
+pub(in crate::store) fn first_words(message: &str) -> String {
+    const BYTES_MAX: usize = 160;
+    let is_plain = |word: &&str| {
+        let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || b"[]().,:/_-'".contains(&byte);
+        let (_, behind) = word.rsplit_once(':').unwrap_or(("", ""));
+        // `type:BIGINT,` and `SML:0x1f,` are the server's own; `key:x=1.5` and `data:abc` are not.
+        let is_told = behind.bytes().all(|byte| !byte.is_ascii_lowercase())
+            || behind.strip_prefix("0x").is_some_and(|hex| hex.len() <= 20);
+        let is_value = word.contains('[') && !word.starts_with("[0x");
+        word.bytes().all(is_ours) && is_told && !is_value
+    };
+    let mut words = String::new();
+    let mut rest = message.split(' ');
+    for word in rest.by_ref().take_while(|word| is_plain(word)) {
+        if words.len() + word.len() >= BYTES_MAX {
+            break;
+        }
+        words.push_str(if words.is_empty() { "" } else { " " });
+        words.push_str(word);
+    }
+    if words.len() < message.len() {
+        words.push('…');
+    }
+    words
 }
 
 /// Whether a write ended because there is no such database.

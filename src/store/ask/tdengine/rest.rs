@@ -13,7 +13,7 @@ use crate::{
             terms::{Ask, AskError},
         },
         options::TdEngine,
-        tdengine::{Class, Code, Fault},
+        tdengine::{Asked, Code, Fault},
     },
 };
 
@@ -53,9 +53,9 @@ fn error(fault: &Fault) -> AskError {
     match fault.code().of_question() {
         // `Fail to get table info, error: Database not exist`.
         _ if reason.contains("Database not exist") => AskError::Halted { reason },
-        Class::Setting => AskError::Halted { reason },
-        Class::Question => AskError::refused(reason),
-        Class::Line | Class::Wait => AskError::Unavailable { reason },
+        Asked::Setting => AskError::Halted { reason },
+        Asked::Question => AskError::refused(reason),
+        Asked::Wait => AskError::Unavailable { reason },
     }
 }
 

@@ -1,0 +1,88 @@
+//! What of a batch is set aside, made durable before the cursor passes it.
+
+use crate::{
+    model::{Cause, DeadLetter, line},
+    sink::{delivery::Context, rewrite, split::Refused},
+    store::Unsendable,
+};
+
+/// Letters that are made durable together: what a fully refused batch holds in memory beside
+/// itself.
+const LETTERS_MAX: usize = 256;
+
+/// The dead letters of one batch on their way into the log.
+pub(super) struct Letters<'a> {
+    context: &'a Context,
+    /// At most [`LETTERS_MAX`].
+    gathered: Vec<DeadLetter>,
+    /// Letters that are durable.
+    pub(super) recorded: u64,
+}
+
+impl<'a> Letters<'a> {
+    pub(super) fn new(context: &'a Context) -> Self {
+        Self { context, gathered: Vec::new(), recorded: 0 }
+    }
+
+    /// The batch for a store without unsigned integers; what cannot be said there is set aside.
+    pub(super) async fn rewrite(&mut self, lines: &[u8]) -> Vec<u8> {
+        let mut signed = Vec::with_capacity(lines.len());
+        for line in line::lines(lines) {
+            if let Err(error) = rewrite::signed(line, &mut signed) {
+                self.push(line, Cause::IntegerOutOfRange, error.to_string(), None).await;
+            }
+        }
+        signed
+    }
+
+    /// Lines that must not be sent.
+    pub(super) async fn unsendable(&mut self, lines: Vec<(Vec<u8>, Unsendable)>) {
+        for (line, Unsendable { cause, detail }) in lines {
+            self.push(&line, cause, detail, None).await;
+        }
+    }
+
+    /// A line that the store refused.
+    pub(super) async fn refused(&mut self, body: &[u8], refused: &Refused) {
+        let line = &body[refused.bytes.clone()];
+        let answer = Some(refused.answer.clone());
+        self.push(line, Cause::StoreRefused, "the store refused the point".to_owned(), answer)
+            .await;
+    }
+
+    async fn push(&mut self, line: &[u8], cause: Cause, detail: String, answer: Option<String>) {
+        let catalog = self.context.catalog.load();
+        let measurement = catalog.measurements.get(&line::measurement(line));
+        let vehicle_tag = measurement.and_then(|found| found.vehicle_tag.as_deref());
+        self.gathered.push(DeadLetter {
+            time: self.context.clock.wall(),
+            vehicle: vehicle_tag.and_then(|key| line::tag(line, key)),
+            topic: None,
+            mapping: None,
+            cause,
+            detail,
+            payload: None,
+            content_type: None,
+            line: Some(line.strip_suffix(b"\n").unwrap_or(line).to_vec()),
+            answer,
+        });
+        if self.gathered.len() >= LETTERS_MAX {
+            self.record().await;
+        }
+    }
+
+    /// Makes the letters durable. If the log has halted it takes none until a restart, and neither
+    /// is the batch ever finished then: the cursor stays before it, and the restart sends it again.
+    pub(super) async fn record(&mut self) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let n_letters = self.gathered.len() as u64;
+        if let Err(halted) = self.context.dead_letters.record(&self.gathered).await {
+            self.context.state.saw_disk(Some(halted.to_string()));
+            std::future::pending::<()>().await;
+        }
+        self.gathered.clear();
+        self.recorded += n_letters;
+    }
+}

@@ -1,0 +1,218 @@
+//! One request until the store decides about it: sent, and sent again.
+
+use std::{
+    io::{self, Write as _},
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+
+use crate::{
+    model::line,
+    sink::{delivery::Context, retry::Retry},
+    store::{Encoding, Refusal, Screened, Verdict},
+    telemetry::Health,
+};
+
+/// After how long without an answer the operator is told: a store that never answers is known long
+/// before its request times out.
+const SILENCE: Duration = Duration::from_secs(8);
+
+/// A verdict that decides about the lines it is about.
+pub(super) enum Decided {
+    Accepted,
+    Partial(Vec<Refusal>),
+    Rejected(String, Option<usize>),
+    MeasurementRejected(String),
+    Doubtful(String),
+    /// Nothing was sent: the lines are to be held to other rules first.
+    Outdated,
+}
+
+/// How the requests of a batch are sent.
+#[derive(Debug, Default)]
+pub(super) struct Manner {
+    /// What the batch was held to; its lines are not here any more.
+    pub(super) screened: Screened,
+    /// Words in no list were waited out for long enough.
+    pub(super) is_impatient: bool,
+}
+
+/// When the store last accepted anything, of any shard.
+#[derive(Debug, Default)]
+pub(super) struct LastAccepted(AtomicU64);
+
+impl LastAccepted {
+    fn note(&self, now: Duration) {
+        let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.0.fetch_max(nanos, Ordering::Relaxed);
+    }
+
+    /// Whether that was less than `within` before `now`.
+    fn is_within(&self, within: Duration, now: Duration) -> bool {
+        let nanos = self.0.load(Ordering::Relaxed);
+        nanos > 0 && now.saturating_sub(Duration::from_nanos(nanos)) <= within
+    }
+}
+
+impl Context {
+    /// Sends one request until the store decides about it, with the same bytes each time (SK-3).
+    pub(super) async fn send(
+        &self,
+        part: Bytes,
+        manner: &mut Manner,
+        retry: &mut Retry,
+    ) -> Decided {
+        let bytes = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        let (body, encoding) = self.encode(part.clone()).await;
+        let mut again = false;
+        // Since when it is refused in the same words that are in no list.
+        let mut unclear: Option<(String, Duration)> = None;
+        loop {
+            let Some(verdict) = self.attempt(&part, &body, encoding, manner, again).await else {
+                return Decided::Outdated;
+            };
+            let is_lone = line::lines(&part).nth(1).is_none();
+            let note = |health, error| self.state.saw_verdict(health, bytes, again, error);
+            if !matches!(verdict, Verdict::Unclear { .. }) {
+                unclear = None;
+            }
+            let wait: Duration = match verdict {
+                Verdict::Unclear { reason, answer } => {
+                    let now = self.clock.monotonic();
+                    let since = match &unclear {
+                        Some((words, since)) if *words == reason => *since,
+                        _ => now,
+                    };
+                    let patience = self.options.unknown_code_patience;
+                    let is_over = manner.is_impatient || now.saturating_sub(since) >= patience;
+                    if is_over && (!is_lone || self.accepted.is_within(patience, now)) {
+                        note(Health::Ready, Some(&reason));
+                        manner.is_impatient = true;
+                        return Decided::Rejected(answer, None);
+                    }
+                    note(Health::Waiting(reason.clone()), Some(&reason));
+                    unclear = Some((reason, since));
+                    retry.unavailable(None)
+                }
+                Verdict::Unavailable { reason, retry_after } => {
+                    note(Health::Waiting(reason.clone()), Some(&reason));
+                    retry.unavailable(retry_after)
+                }
+                Verdict::Halted { reason } => {
+                    note(Health::Failed(reason.clone()), Some(&reason));
+                    retry.halted()
+                }
+                // Nothing is said about lines, so that one line alone waits.
+                Verdict::TooLarge { reason } if is_lone => {
+                    note(Health::Failed(reason.clone()), Some(&reason));
+                    retry.halted()
+                }
+                verdict => {
+                    let decided = decided(verdict);
+                    note(Health::Ready, decided.first_words());
+                    retry.reset();
+                    return decided;
+                }
+            };
+            again = true;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Sends it once; nothing where it is not to be sent as it is.
+    async fn attempt(
+        &self,
+        part: &Bytes,
+        body: &Bytes,
+        encoding: Encoding,
+        manner: &Manner,
+        again: bool,
+    ) -> Option<Verdict> {
+        let grows = manner.screened.grows;
+        let turn = if grows { Some(self.store.turn(self.shard, part).await) } else { None };
+        let in_flight = self.meters.sending();
+        let sent = self.clock.monotonic();
+        let mut writing = pin!(async {
+            if let Err(verdict) = self.store.ready(self.shard).await {
+                return Some(verdict);
+            }
+            if self.store.is_outdated(self.shard, &manner.screened) {
+                return None;
+            }
+            Some(self.store.write(self.shard, body.clone(), encoding).await)
+        });
+        let verdict = match tokio::time::timeout(SILENCE, writing.as_mut()).await {
+            Ok(verdict) => verdict,
+            Err(_elapsed) => {
+                self.state.saw_silence(SILENCE);
+                writing.await
+            }
+        }?;
+        let now = self.clock.monotonic();
+        drop(in_flight);
+        let bytes = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        self.meters.answered(&verdict, now.saturating_sub(sent), bytes, again);
+        match &verdict {
+            Verdict::Accepted => {
+                self.accepted.note(now);
+                if turn.is_some_and(|turn| turn.grows()) {
+                    self.store.learn(self.shard, part);
+                }
+            }
+            Verdict::Doubtful { .. } => self.store.forget(self.shard, part),
+            _ => {}
+        }
+        Some(verdict)
+    }
+
+    /// The body as it is sent: compressed once, however often it is sent.
+    async fn encode(&self, part: Bytes) -> (Bytes, Encoding) {
+        if !self.options.gzip {
+            return (part, Encoding::Identity);
+        }
+        // A full batch takes tens of milliseconds, far too long for a thread that also serves
+        // requests.
+        let compressed = tokio::task::spawn_blocking(move || gzip(&part)).await;
+        (compressed.expect("compression does not panic"), Encoding::Gzip)
+    }
+}
+
+/// What a verdict that decides decides.
+fn decided(verdict: Verdict) -> Decided {
+    match verdict {
+        Verdict::Accepted => Decided::Accepted,
+        Verdict::Partial { refused } => Decided::Partial(refused),
+        Verdict::Rejected { answer, dropped } => Decided::Rejected(answer, dropped),
+        Verdict::MeasurementRejected { answer } => Decided::MeasurementRejected(answer),
+        Verdict::Doubtful { answer } => Decided::Doubtful(answer),
+        // Less at once; the others wait where they came from.
+        Verdict::TooLarge { reason }
+        | Verdict::Unclear { reason, .. }
+        | Verdict::Unavailable { reason, .. }
+        | Verdict::Halted { reason } => Decided::Rejected(reason, None),
+    }
+}
+
+impl Decided {
+    /// What the store said, where it refused something.
+    fn first_words(&self) -> Option<&str> {
+        match self {
+            Self::Accepted | Self::Outdated => None,
+            Self::Partial(refused) => refused.first().map(|refusal| refusal.answer.as_str()),
+            Self::Rejected(answer, _)
+            | Self::MeasurementRejected(answer)
+            | Self::Doubtful(answer) => Some(answer),
+        }
+    }
+}
+
+/// Compresses as fast as possible: lines are so repetitive that more effort gains little.
+fn gzip(part: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(part.len() / 4), Compression::fast());
+    let written: io::Result<Vec<u8>> = encoder.write_all(part).and_then(|()| encoder.finish());
+    Bytes::from(written.expect("writing into memory does not fail"))
+}

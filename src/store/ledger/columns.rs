@@ -1,0 +1,84 @@
+//! One column, and the type that a written value has.
+
+use crate::model::FieldType;
+
+/// A column as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Column {
+    /// A tag, as lines make it.
+    Tag,
+    /// A field of a type that lines have.
+    Field(FieldType),
+    /// One that no line fits, in the store's word for its type: somebody else made it.
+    Other(String),
+}
+
+impl Column {
+    /// A column as TDengine describes it. Lines write no other types than these, and a column of
+    /// another one refuses them whatever they say.
+    pub(in crate::store) fn of_tdengine(kind: &str, note: &str) -> Self {
+        match (kind, note) {
+            ("NCHAR", "TAG") => Self::Tag,
+            (_, "TAG") => Self::Other(format!("a tag of type {kind}")),
+            ("DOUBLE", _) => Self::Field(FieldType::Float),
+            ("BIGINT", _) => Self::Field(FieldType::Integer),
+            ("BIGINT UNSIGNED", _) => Self::Field(FieldType::Unsigned),
+            ("VARCHAR" | "BINARY", _) => Self::Field(FieldType::String),
+            ("BOOL", _) => Self::Field(FieldType::Boolean),
+            _ => Self::Other(format!("a field of type {kind}")),
+        }
+    }
+}
+
+/// The type that a field's value is written with; that of one that is no value is of no matter.
+pub(in crate::store) fn kind_of(value: &[u8]) -> FieldType {
+    match value {
+        [b'"', ..] => FieldType::String,
+        [b't' | b'T' | b'f' | b'F', ..] => FieldType::Boolean,
+        [.., b'i'] => FieldType::Integer,
+        [.., b'u'] => FieldType::Unsigned,
+        _ => FieldType::Float,
+    }
+}
+
+/// A letter for a type, for shapes.
+pub(super) const fn letter(kind: FieldType) -> u8 {
+    match kind {
+        FieldType::Float => b'f',
+        FieldType::Integer => b'i',
+        FieldType::Unsigned => b'u',
+        FieldType::String => b's',
+        FieldType::Boolean => b'b',
+    }
+}
+
+/// What an operator calls a type.
+pub(super) const fn words(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Float => "a float",
+        FieldType::Integer => "an integer",
+        FieldType::Unsigned => "an unsigned integer",
+        FieldType::String => "a string",
+        FieldType::Boolean => "a boolean",
+    }
+}
+
+/// A value of one type written in another, where that loses nothing.
+pub(super) fn cast(value: &[u8], from: FieldType, to: FieldType) -> Option<Vec<u8>> {
+    /// The largest integer up to which a float holds every one.
+    const EXACT_MAX: u64 = 1 << 53;
+    let digits = str::from_utf8(value.get(..value.len() - 1)?).ok()?;
+    let is_exact = || digits.parse::<i128>().is_ok_and(|n| n.unsigned_abs() <= EXACT_MAX.into());
+    match (from, to) {
+        (FieldType::Integer | FieldType::Unsigned, FieldType::Float) if is_exact() => {
+            Some(digits.as_bytes().to_vec())
+        }
+        (FieldType::Unsigned, FieldType::Integer) if digits.parse::<i64>().is_ok() => {
+            Some(format!("{digits}i").into_bytes())
+        }
+        (FieldType::Integer, FieldType::Unsigned) if digits.parse::<u64>().is_ok() => {
+            Some(format!("{digits}u").into_bytes())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,178 @@
+//! A batch of lines held against the rules of its store and against the ledger.
+
+use std::{collections::BTreeSet, sync::PoisonError, time::Duration};
+
+use super::{
+    Ledger,
+    compare::{Compared, compare, without_line_feeds},
+    table::{Tables, table_of},
+};
+use crate::{
+    model::line::lines,
+    store::{
+        Unsendable,
+        tdengine::{LineRules, Looked},
+    },
+};
+
+/// A batch as it may be sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Screened {
+    /// The lines that may be sent, some perhaps written anew.
+    pub lines: Vec<u8>,
+    /// The others, each with why.
+    pub refused: Vec<(Vec<u8>, Unsendable)>,
+    /// Whether some of the lines bring columns that are not known: such requests take turns.
+    pub grows: bool,
+    /// Whether a refusal without words is a race, and hardly ever a bad line.
+    pub races: bool,
+    /// By which rules it was looked at.
+    pub(in crate::store) rules: LineRules,
+}
+
+/// What a pass over a batch found.
+pub(in crate::store) struct Pass {
+    /// The lines that may be sent; nothing where all may be as they are.
+    pub(in crate::store) kept: Option<Vec<u8>>,
+    pub(in crate::store) refused: Vec<(Vec<u8>, Unsendable)>,
+    pub(in crate::store) grows: bool,
+    /// Tables that lines conflict with, and of which it is too long ago that the store said so.
+    pub(in crate::store) doubted: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// Looks at every line once.
+    pub(in crate::store) fn screen(&self, body: &[u8], rules: LineRules, now: Duration) -> Pass {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let mut walk = Walk {
+            tables: &tables,
+            rules,
+            now,
+            shape: Vec::new(),
+            known_shape: Vec::new(),
+            new_shapes: Vec::new(),
+            doubted: BTreeSet::new(),
+            grows: false,
+        };
+        let mut kept: Option<Vec<u8>> = None;
+        let mut refused = Vec::new();
+        let mut passed = 0;
+        for line in lines(body) {
+            let found = walk.line(line);
+            if !matches!(found, Found::AsIs) && kept.is_none() {
+                kept = Some(body[..passed].to_vec());
+            }
+            passed += line.len();
+            match (found, &mut kept) {
+                (Found::AsIs, Some(kept)) => kept.extend_from_slice(line),
+                (Found::AsIs, None) => {}
+                (Found::Written(anew), Some(kept)) => kept.extend_from_slice(&anew),
+                (Found::Unsendable(why), _) => refused.push((line.to_vec(), why)),
+                (Found::Written(_), None) => unreachable!("what deviates is kept apart"),
+            }
+        }
+        let Walk { new_shapes, doubted, grows, .. } = walk;
+        drop(tables);
+        if !new_shapes.is_empty() {
+            let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+            for (name, shape) in new_shapes {
+                tables.entry(&name).remember(shape);
+            }
+        }
+        Pass { kept, refused, grows, doubted }
+    }
+
+    /// The tables to which these lines bring something that is not known.
+    pub(super) fn growing(&self, body: &[u8]) -> BTreeSet<String> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let mut growing = BTreeSet::new();
+        for line in lines(body) {
+            let name = table_of(line);
+            if growing.contains(&name) {
+                continue;
+            }
+            if !matches!(compare(line, tables.get(&name)), Compared::Fits) {
+                growing.insert(name);
+            }
+        }
+        growing
+    }
+}
+
+enum Found {
+    AsIs,
+    Written(Vec<u8>),
+    Unsendable(Unsendable),
+}
+
+struct Walk<'a> {
+    tables: &'a Tables,
+    rules: LineRules,
+    now: Duration,
+    /// The shape of the line that is looked at, and of the last one that is known to fit.
+    shape: Vec<u8>,
+    known_shape: Vec<u8>,
+    /// Shapes that turned out to fit.
+    new_shapes: Vec<(String, Box<[u8]>)>,
+    doubted: BTreeSet<String>,
+    grows: bool,
+}
+
+impl Walk<'_> {
+    fn line(&mut self, line: &[u8]) -> Found {
+        match self.rules.look(line, &mut self.shape) {
+            Err(why) => Found::Unsendable(why),
+            Ok(Looked::Fit) => self.compared(line),
+            Ok(Looked::HasLineFeeds) => {
+                let spaced = without_line_feeds(line);
+                match self.compared(&spaced) {
+                    Found::AsIs => Found::Written(spaced),
+                    found => found,
+                }
+            }
+        }
+    }
+
+    fn compared(&mut self, line: &[u8]) -> Found {
+        if self.shape == self.known_shape {
+            return Found::AsIs;
+        }
+        let name = table_of(line);
+        let table = self.tables.get(&name);
+        if table.is_some_and(|table| table.shapes.contains(self.shape.as_slice())) {
+            self.known_shape.clone_from(&self.shape);
+            return Found::AsIs;
+        }
+        if let Some(why) = self.rules.refuses_names(line) {
+            return Found::Unsendable(why);
+        }
+        match compare(line, table) {
+            Compared::Fits => {
+                self.known_shape.clone_from(&self.shape);
+                self.new_shapes.push((name, self.shape.clone().into()));
+                Found::AsIs
+            }
+            Compared::Grows => {
+                self.grows = true;
+                Found::AsIs
+            }
+            Compared::Refused(why) => Found::Unsendable(why),
+            Compared::Conflicts(why) if table.is_some_and(|known| known.is_trusted(self.now)) => {
+                Found::Unsendable(why)
+            }
+            Compared::Conflicts(_) => {
+                self.doubted.insert(name);
+                self.grows = true;
+                Found::AsIs
+            }
+            Compared::Casts(anew) => {
+                if !table.is_some_and(|known| known.is_trusted(self.now)) {
+                    self.doubted.insert(name);
+                }
+                // Perhaps it brings something beside that; a turn too many does no harm.
+                self.grows = true;
+                Found::Written(anew)
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The tables that are known, and how they come to be known.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{Column, columns, turns::Turns};
+use crate::model::{
+    StoreNames,
+    line::{self, lines},
+};
+
+/// How old what is known of a table may be for a line to be held back for it.
+const TRUST: Duration = Duration::from_secs(10);
+/// Measurements that are known at once.
+pub(super) const TABLES_MAX: usize = 10_000;
+/// Columns that are known at once, over all measurements.
+const COLUMNS_MAX: usize = 500_000;
+/// Shapes that are known at once of one measurement: optional fields make many.
+const SHAPES_MAX: usize = 1_000;
+
+/// What is known of one store's measurements. See the module.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Ledger {
+    /// Why a lock: deliveries of all shards look at once; it is held for one pass over a batch.
+    pub(super) tables: RwLock<Tables>,
+    /// Moves with everything that is learned.
+    version: AtomicU64,
+    pub(super) turns: Turns,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    known: HashMap<String, Table>,
+    columns_count: usize,
+}
+
+/// One measurement's table.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) columns: HashMap<String, Column>,
+    /// Lines of such a shape fit.
+    pub(super) shapes: HashSet<Box<[u8]>>,
+    /// When the store last confirmed it, by the clock that does not jump.
+    confirmed_at: Option<Duration>,
+    /// When it was last asked for, whatever came of it.
+    asked_at: Option<Duration>,
+}
+
+impl Table {
+    /// Whether lines may be held back for what is known of it.
+    pub(super) fn is_trusted(&self, now: Duration) -> bool {
+        self.confirmed_at.is_some_and(|at| now.saturating_sub(at) < TRUST)
+    }
+
+    pub(super) fn remember(&mut self, shape: Box<[u8]>) {
+        if self.shapes.len() >= SHAPES_MAX {
+            self.shapes.clear();
+        }
+        self.shapes.insert(shape);
+    }
+}
+
+impl Tables {
+    pub(super) fn get(&self, name: &str) -> Option<&Table> {
+        self.known.get(name)
+    }
+
+    /// The table of this name, known from now on; all others are forgotten where there are too
+    /// many.
+    pub(super) fn entry(&mut self, name: &str) -> &mut Table {
+        let is_new = !self.known.contains_key(name);
+        if self.columns_count >= COLUMNS_MAX || (is_new && self.known.len() >= TABLES_MAX) {
+            self.known.clear();
+            self.columns_count = 0;
+        }
+        self.known.entry(name.to_owned()).or_default()
+    }
+}
+
+/// The name by which the table of a line is known: names that share a table share what is known.
+pub(super) fn table_of(line: &[u8]) -> String {
+    StoreNames::TdEngine.measurement_key(&line::measurement(line)).into_owned()
+}
+
+impl Ledger {
+    /// How often something was learned.
+    pub(in crate::store) fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    fn learned(&self) {
+        self.version.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The store accepted these lines.
+    pub(in crate::store) fn accepted(&self, text: &[u8], now: Duration) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let mut n_new = 0;
+        for line in lines(text) {
+            let table = tables.entry(&table_of(line));
+            table.confirmed_at = Some(now);
+            let before = table.columns.len();
+            let mut shape = Vec::new();
+            shape.extend_from_slice(line::measurement_of(line::series(line)));
+            for (key, _) in line::tags(line) {
+                columns_insert(table, key, Column::Tag);
+                push_tag(&mut shape, key);
+            }
+            for (key, value) in line::fields(line) {
+                let kind = columns::kind_of(value);
+                columns_insert(table, key, Column::Field(kind));
+                push_field(&mut shape, key, kind);
+            }
+            table.remember(shape.into());
+            n_new += table.columns.len() - before;
+        }
+        tables.columns_count += n_new;
+        drop(tables);
+        if n_new > 0 {
+            self.learned();
+        }
+    }
+
+    /// What the store itself said that it has of a measurement; nothing where it has no such table.
+    pub(in crate::store) fn read(
+        &self,
+        name: &str,
+        found: Option<BTreeMap<String, Column>>,
+        now: Duration,
+    ) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let table = tables.entry(name);
+        let found: HashMap<String, Column> = found.unwrap_or_default().into_iter().collect();
+        (table.confirmed_at, table.asked_at) = (Some(now), Some(now));
+        if table.columns == found {
+            return;
+        }
+        let (before, after) = (table.columns.len(), found.len());
+        table.columns = found;
+        table.shapes.clear();
+        tables.columns_count = (tables.columns_count + after).saturating_sub(before);
+        drop(tables);
+        self.learned();
+    }
+
+    /// Whether the store is to be asked for a table now: not where it was a moment ago.
+    pub(in crate::store) fn asks(&self, name: &str, now: Duration) -> bool {
+        /// How long an answer, or none, is not asked for again.
+        const AGAIN_AFTER: Duration = Duration::from_secs(1);
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let table = tables.entry(name);
+        let is_recent =
+            |at: Option<Duration>| at.is_some_and(|at| now.saturating_sub(at) < AGAIN_AFTER);
+        let asks = !is_recent(table.asked_at) && !is_recent(table.confirmed_at);
+        if asks {
+            table.asked_at = Some(now);
+        }
+        asks
+    }
+
+    /// The tables that lines belong to.
+    pub(in crate::store) fn tables_of(&self, text: &[u8]) -> BTreeSet<String> {
+        lines(text).map(table_of).collect()
+    }
+
+    /// A good line of these was refused as one that grows its table is: what is known of their
+    /// measurements may be wrong.
+    pub(in crate::store) fn forget(&self, text: &[u8]) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        for line in lines(text) {
+            if let Some(table) = tables.known.remove(&table_of(line)) {
+                tables.columns_count = tables.columns_count.saturating_sub(table.columns.len());
+            }
+        }
+    }
+}
+
+fn columns_insert(table: &mut Table, key: &[u8], column: Column) {
+    let key = line::unescape(key);
+    if !table.columns.contains_key(&*key) {
+        table.columns.insert(key.into_owned(), column);
+    }
+}
+
+/// Adds a tag to a shape; a zero byte stands in no key.
+pub(in crate::store) fn push_tag(shape: &mut Vec<u8>, key: &[u8]) {
+    shape.push(0);
+    shape.extend_from_slice(key);
+}
+
+/// Adds a field to a shape.
+pub(in crate::store) fn push_field(shape: &mut Vec<u8>, key: &[u8], kind: crate::model::FieldType) {
+    shape.extend_from_slice(&[0, columns::letter(kind), 0]);
+    shape.extend_from_slice(key);
+}
