@@ -309,17 +309,21 @@ fn tdengine_is_asked_for_what_only_it_needs() {
          store.password-file",
     );
     let whole = with("database = \"fleet\"\nusername = \"root\"\npassword = \"p\"\n");
-    check_wrong(
-        &format!("{whole}[uplink]\ntag-bytes-max = \"256B\"\n"),
-        "f.toml:8: uplink.tag-bytes-max = \"256B\": above \"100B\", past which TDengine's server \
-         was seen to fail; lower it, or leave it out",
-    );
+    for word in ["tags", "table", "database"] {
+        check_wrong(
+            &format!("{TDENGINE}database = \"{word}\"\nusername = \"root\"\npassword = \"p\"\n"),
+            &format!(
+                "f.toml:4: store.database = \"{word}\": a word of TDengine's language, of which it \
+                 refuses each write; choose another name, such as \"fleet\""
+            ),
+        );
+    }
     check_wrong_beside_store(
         "create = true\n",
         "f.toml:6: store.create = true: a setting of tdengine, and store.kind is influxdb2; \
          remove it or change the kind",
     );
-    for more in ["create = true\n", "[uplink]\ntag-bytes-max = \"64B\"\n"] {
+    for more in ["create = true\n", "[uplink]\ntag-bytes-max = \"1KiB\"\n"] {
         let output = check(&format!("{whole}{more}"), &[], &[]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }

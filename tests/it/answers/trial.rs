@@ -73,11 +73,12 @@ pub(crate) fn check_table(database: &Database) {
 
     let mut points = fleet::early();
     publish(appliance, &points);
+    points = as_kept(database, points);
     check_all(appliance, &table::early(), &points, sure, &mut wrong);
 
     let later = fleet::later();
     publish(appliance, &later);
-    points.extend(later);
+    points.extend(as_kept(database, later));
     let mut whole = table::whole();
     if database.servers_count() > 1 {
         // How rows of several servers come together does not depend on every question.
@@ -86,7 +87,7 @@ pub(crate) fn check_table(database: &Database) {
     check_all(appliance, &whole, &points, sure, &mut wrong);
     check_shared(database, &mut wrong);
     pages::check(appliance, &points, sure, &mut wrong);
-    by_hand::check(appliance, sure, &mut wrong);
+    by_hand::check(appliance, database, &mut wrong);
 
     let recent = fleet::recent(fleet::now());
     publish(appliance, &recent);
@@ -98,6 +99,18 @@ pub(crate) fn check_table(database: &Database) {
     check_overflow(appliance, &mut wrong);
     check_huge(database, appliance, &mut wrong);
     wrong.none();
+}
+
+/// Points as the database has them.
+fn as_kept(database: &Database, mut points: Vec<Point>) -> Vec<Point> {
+    if !database.keeps_line_feeds() {
+        for value in points.iter_mut().flat_map(|point| point.fields.values_mut()) {
+            if let serde_json::Value::String(text) = value {
+                *text = text.replace('\n', " ");
+            }
+        }
+    }
+    points
 }
 
 fn check_all(

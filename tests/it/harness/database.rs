@@ -29,7 +29,7 @@ impl Database {
     pub(crate) fn serves(&self, setup: Setup) -> Setup {
         match self {
             Self::Embedded => setup,
-            Self::TdEngine(server) => setup.tdengine(&server.url()),
+            Self::TdEngine(server) => setup.tdengine(&server.url()).set("store.newlines", "space"),
             Self::Servers(servers) => {
                 let urls: Vec<String> =
                     servers.iter().map(|server| format!("\"{}\"", server.url())).collect();
@@ -67,6 +67,11 @@ impl Database {
     /// give any.
     pub(crate) fn breaks_ties(&self) -> bool {
         !matches!(self, Self::TdEngine(_)) && self.language() != "influxql"
+    }
+
+    /// Whether a text keeps its line feeds; into a TDengine a space is written for each.
+    pub(crate) fn keeps_line_feeds(&self) -> bool {
+        !matches!(self, Self::TdEngine(_))
     }
 
     /// All that it holds of a vehicle, asked behind the appliance's back.

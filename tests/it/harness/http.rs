@@ -36,8 +36,13 @@ pub(crate) fn get(url: &str, parameters: &[(&str, &str)], token: Option<&str>) -
 }
 
 /// Any request, with headers of its own.
-pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answered {
-    let mut request = CLIENT.request(method.parse().unwrap(), url).body(body.to_owned());
+pub(crate) fn send(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Vec<u8>>,
+) -> Answered {
+    let mut request = CLIENT.request(method.parse().unwrap(), url).body(body.into());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

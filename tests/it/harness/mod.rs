@@ -13,7 +13,7 @@ mod skip;
 mod small_disk;
 pub(crate) mod sqlite;
 mod store;
-mod tdengine;
+pub(crate) mod tdengine;
 pub(crate) mod twizy;
 pub(crate) mod vehicle;
 mod wait;

@@ -18,6 +18,8 @@ pub(crate) struct Request {
     /// The headers, a line each, in small letters.
     pub(crate) headers: Vec<String>,
     pub(crate) body: String,
+    /// The body as it came, where it need be no text.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Status and body; `None` closes the connection without a word.
@@ -100,5 +102,6 @@ fn request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { path, headers, body: String::from_utf8(body).ok()? })
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Some(Request { path, headers, body: text, bytes: body })
 }

@@ -1,20 +1,56 @@
 //! The adapter: what it answers to a write and to a statement, over HTTP.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    io::Read as _,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
 
-use serde_json::{Value as Json, json};
+use flate2::read::GzDecoder;
+use serde_json::json;
 
-use super::tables::{Fault, Tables};
+use super::{
+    lines::{self, Fault},
+    schema::Column,
+    select::{answer, told},
+    tables::Tables,
+};
 use crate::harness::server::{Reply, Request, Server};
 
 /// `root:taosdata`.
 const AUTHORIZATION: &str = "authorization: basic cm9vddp0yw9zzgf0yq==";
+/// `root:…` with another password, in the beginning of the header's value.
+const ROOT: &str = "authorization: basic cm9vd";
+
+/// How long a schema change takes, within which others meet it.
+const EXTENDING: Duration = Duration::from_millis(10);
+/// How long a database is being made.
+const CREATING: Duration = Duration::from_millis(100);
+
+/// What the server behind the adapter does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Running,
+    /// Killed: a write fails after a while, which was 10.3 s.
+    Dead(Duration),
+    /// Stopped by a signal: it answers nothing.
+    Frozen,
+}
 
 #[derive(Debug)]
 struct Inner {
     tables: Mutex<Tables>,
+    condition: Mutex<Condition>,
+    thawed: Condvar,
+    /// A server of 2023, which says less and fails on long tags.
+    is_old: bool,
     /// Statements as they came, in order.
     asked: Mutex<Vec<String>>,
+    /// How many lines each write had, in order.
+    written: Mutex<Vec<usize>>,
+    /// Answers that come before all others, to writes whose body holds a text.
+    refusals: Mutex<Vec<(String, Fault)>>,
 }
 
 /// A server without a database, on a free port, for as long as it lives.
@@ -26,7 +62,24 @@ pub(crate) struct TdEngine {
 
 impl TdEngine {
     pub(crate) fn start() -> Self {
-        let inner = Arc::new(Inner { tables: Mutex::new(Tables::new()), asked: Mutex::default() });
+        Self::of(false)
+    }
+
+    /// A 3.0.2.4.
+    pub(crate) fn start_old() -> Self {
+        Self::of(true)
+    }
+
+    fn of(is_old: bool) -> Self {
+        let inner = Arc::new(Inner {
+            tables: Mutex::new(Tables::new()),
+            condition: Mutex::new(Condition::Running),
+            thawed: Condvar::new(),
+            is_old,
+            asked: Mutex::default(),
+            written: Mutex::default(),
+            refusals: Mutex::default(),
+        });
         let adapter = Arc::clone(&inner);
         Self { server: Server::start(move |request| adapter.reply(request)), inner }
     }
@@ -40,52 +93,217 @@ impl TdEngine {
         self.inner.asked.lock().unwrap().clone()
     }
 
+    /// How many lines each write had that came so far.
+    pub(crate) fn written(&self) -> Vec<usize> {
+        self.inner.written.lock().unwrap().clone()
+    }
+
     /// How many rows a table has.
     pub(crate) fn rows(&self, table: &str) -> i64 {
+        self.count(table, "1 = 1")
+    }
+
+    /// How many rows of a table a condition holds for.
+    pub(crate) fn count(&self, table: &str, condition: &str) -> i64 {
         let tables = self.inner.tables.lock().unwrap();
-        let text = format!("SELECT count(*) FROM `{table}`");
+        let text = format!("SELECT count(*) FROM `{table}` WHERE {condition}");
         tables.sqlite.query_row(&text, [], |row| row.get(0)).unwrap_or(0)
+    }
+
+    /// Makes the database, as `create database` does.
+    pub(crate) fn create(&self) {
+        self.inner.tables.lock().unwrap().created =
+            Some(Instant::now().checked_sub(CREATING).unwrap());
+    }
+
+    /// Drops the database.
+    pub(crate) fn drop_database(&self) {
+        *self.inner.tables.lock().unwrap() = Tables::new();
+    }
+
+    /// Makes a stable by hand.
+    pub(crate) fn make_stable(&self, name: &str, columns: &[Column]) {
+        self.inner.tables.lock().unwrap().make(name, columns, false, false);
+    }
+
+    /// Makes a normal table by hand.
+    pub(crate) fn make_table(&self, name: &str, columns: &[Column]) {
+        self.inner.tables.lock().unwrap().make(name, columns, true, false);
+    }
+
+    /// Makes a stable with a primary key by hand.
+    pub(crate) fn make_keyed(&self, name: &str, columns: &[Column]) {
+        self.inner.tables.lock().unwrap().make(name, columns, false, true);
+    }
+
+    /// The database takes no second stable.
+    pub(crate) fn be_single_stable(&self) {
+        self.inner.tables.lock().unwrap().is_single_stable = true;
+    }
+
+    /// Answers writes that hold a text with a fault, whatever else they are.
+    pub(crate) fn refuse(&self, text: &str, code: u32, words: &str) {
+        let refusal = (text.to_owned(), (code, words.to_owned()));
+        self.inner.refusals.lock().unwrap().push(refusal);
+    }
+
+    pub(crate) fn be(&self, condition: Condition) {
+        *self.inner.condition.lock().unwrap() = condition;
+        self.inner.thawed.notify_all();
+    }
+}
+
+impl Drop for TdEngine {
+    fn drop(&mut self) {
+        self.be(Condition::Running);
     }
 }
 
 impl Inner {
-    fn reply(&self, Request { path, headers, body }: &Request) -> Reply {
-        let is_known = headers.iter().any(|header| header == AUTHORIZATION);
-        Some(match path.split('?').next().unwrap() {
-            "/influxdb/v1/write" if is_known => self.write(path, body),
-            "/influxdb/v1/write" => fault((0x357, "Authentication failure")),
-            "/rest/sql" | "/rest/sql/fleet" if is_known => self.ask(body),
-            "/rest/sql" | "/rest/sql/fleet" => told(855, "Authentication failure"),
+    fn reply(&self, request: &Request) -> Reply {
+        let has = |begin: &str| request.headers.iter().any(|header| header.starts_with(begin));
+        let is_known = request.headers.iter().any(|header| header == AUTHORIZATION);
+        let path = request.path.split('?').next().unwrap();
+        let is_write = path == "/influxdb/v1/write";
+        Some(match path {
+            "/-/ping" => (200, String::new()),
+            "/influxdb/v1/write" | "/rest/sql" | "/rest/sql/fleet" => {
+                if is_known {
+                    return Some(if is_write { self.write(request) } else { self.ask(request) });
+                }
+                match (is_write, has("authorization: basic "), has(ROOT)) {
+                    (true, true, true) => fault(&(0x357, "Authentication failure".to_owned())),
+                    (true, true, false) => fault(&(0x351, "Invalid user".to_owned())),
+                    (true, false, _) => {
+                        (401, r#"{"code":"forbidden","message":"get auth error"}"#.to_owned())
+                    }
+                    (false, true, true) => told(855, "Authentication failure"),
+                    (false, true, false) => told(849, "Invalid user"),
+                    (false, false, _) if has("authorization: bearer ") => {
+                        (401, told(4386, "invalid type of Authorization").1)
+                    }
+                    (false, false, _) => (401, told(4357, "no auth info input").1),
+                }
+            }
             _ => (404, "404 page not found".to_owned()),
         })
     }
 
-    fn write(&self, path: &str, body: &str) -> (u16, String) {
-        assert!(path.ends_with("?db=fleet&precision=ns"), "{path}");
-        let mut tables = self.tables.lock().unwrap();
-        match tables.write(body) {
+    /// Waits while the server is frozen; whether it lives.
+    fn is_alive(&self, is_write: bool) -> bool {
+        let mut condition = self.condition.lock().unwrap();
+        while *condition == Condition::Frozen {
+            condition = self.thawed.wait(condition).unwrap();
+        }
+        let Condition::Dead(after) = *condition else { return true };
+        drop(condition);
+        if is_write {
+            thread::sleep(after);
+        }
+        false
+    }
+
+    fn write(&self, request: &Request) -> (u16, String) {
+        let query = request.path.split_once('?').map_or("", |(_, query)| query);
+        let database = query.split('&').find_map(|pair| pair.strip_prefix("db="));
+        let Some(database) = database.filter(|name| !name.is_empty()) else {
+            let words = "db required";
+            let body = json!({
+                "code": "not found", "message": words, "op": "get db query", "err": words, "line": 0
+            });
+            return (400, body.to_string());
+        };
+        let is_zipped = request.headers.iter().any(|header| header == "content-encoding: gzip");
+        let mut body = Vec::new();
+        if !is_zipped {
+            body.clone_from(&request.bytes);
+        } else if GzDecoder::new(request.bytes.as_slice()).read_to_end(&mut body).is_err() {
+            return (400, String::new());
+        }
+        let n_lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        self.written.lock().unwrap().push(n_lines);
+        if !self.is_alive(true) {
+            return fault(&(0xb, "Unable to establish connection".to_owned()));
+        }
+        match self.stored(database, query, &body) {
             Ok(()) => (204, String::new()),
-            Err(found) => fault(found),
+            Err(found) => fault(&found),
         }
     }
 
-    fn ask(&self, text: &str) -> (u16, String) {
+    fn stored(&self, database: &str, query: &str, body: &[u8]) -> Result<(), Fault> {
+        if matches!(database, "tags" | "table") {
+            return Err((0x2600, format!("syntax error near \"{database}\"")));
+        }
+        assert!(query.ends_with("db=fleet&precision=ns"), "{query}");
+        match self.tables.lock().unwrap().created {
+            None => return Err((0x388, "Database not exist".to_owned())),
+            Some(at) if at.elapsed() < CREATING => {
+                return Err((0x396, "Database in creating status".to_owned()));
+            }
+            Some(_) => {}
+        }
+        let text = String::from_utf8_lossy(body);
+        let refusals = self.refusals.lock().unwrap().clone();
+        if let Some((_, found)) = refusals.iter().find(|(part, _)| text.contains(part)) {
+            return Err(found.clone());
+        }
+        let lines = lines::read(body, self.is_old)?;
+        if self.is_old {
+            let tags = lines.iter().flat_map(|line| &line.tags);
+            for (key, value) in tags {
+                assert!(value.chars().count() <= 100, "a tag `{key}` that would kill a TDengine");
+            }
+        }
+        let extending = self.tables.lock().unwrap().extend(&lines)?;
+        if extending.is_slow {
+            thread::sleep(EXTENDING);
+        }
+        self.tables.lock().unwrap().store(&lines, &extending)
+    }
+
+    fn ask(&self, request: &Request) -> (u16, String) {
+        let text = request.body.as_str();
         self.asked.lock().unwrap().push(text.to_owned());
+        let small = text.trim().to_ascii_lowercase();
+        if small.is_empty() {
+            return (400, told(4358, "request is empty").1);
+        }
+        // Constants need no server.
+        let is_constant = small.starts_with("select ") && !small.contains(" from ");
+        if is_constant && small.contains("server_version()") && self.is_old {
+            return answer(&[("server_version()", "VARCHAR")], &[vec![json!("3.0.2.4")]]);
+        }
+        if is_constant {
+            return self.tables.lock().unwrap().select(text);
+        }
+        if !self.is_alive(false) {
+            return told(11, "Unable to establish connection");
+        }
         let mut tables = self.tables.lock().unwrap();
-        if text.starts_with("create database `fleet` precision 'ns'") {
-            let is_new = !std::mem::replace(&mut tables.is_created, true);
-            return match is_new {
-                true => answer(&[("affected_rows", "INT")], &[vec![json!(0)]]),
-                false => told(897, "Database already exists"),
+        if small.starts_with("create database `fleet` precision 'ns'") {
+            return match tables.created {
+                None => {
+                    tables.created = Some(Instant::now());
+                    drop(tables);
+                    thread::sleep(CREATING);
+                    answer(&[("affected_rows", "INT")], &[vec![json!(0)]])
+                }
+                Some(at) if at.elapsed() < CREATING => told(918, "Database in creating status"),
+                Some(_) => told(897, "Database already exists"),
             };
         }
-        if text.contains("information_schema.ins_databases") {
+        if small.contains("information_schema.ins_databases") {
             let rows = [vec![json!("fleet"), json!("ns")]];
-            let rows = if tables.is_created { &rows[..] } else { &[] };
+            let is_there = tables.created.is_some_and(|at| at.elapsed() >= CREATING);
+            let rows = if is_there { &rows[..] } else { &[] };
             return answer(&[("name", "VARCHAR"), ("precision", "VARCHAR")], rows);
         }
-        if !tables.is_created {
-            return told(904, "Database not exist");
+        if tables.created.is_none() {
+            return match small.contains("fleet.") {
+                true => told(904, "Fail to get table info, error: Database not exist"),
+                false => told(9750, "Database not specified"),
+            };
         }
         if let Some(name) = text.strip_prefix("DESCRIBE `") {
             return tables.describe(name.trim_end_matches('`'));
@@ -98,19 +316,7 @@ impl Inner {
 }
 
 /// A fault of a write: HTTP 500, whatever it is.
-fn fault((code, words): Fault) -> (u16, String) {
+fn fault((code, words): &Fault) -> (u16, String) {
     let message = format!("[{code:#x}] {words}");
     (500, json!({ "code": "internal error", "message": message }).to_string())
-}
-
-/// A fault of a statement: HTTP 200, whatever it is.
-pub(super) fn told(code: u32, desc: &str) -> (u16, String) {
-    (200, json!({ "code": code, "desc": desc }).to_string())
-}
-
-pub(super) fn answer(columns: &[(&str, &str)], rows: &[Vec<Json>]) -> (u16, String) {
-    let meta: Vec<Json> = columns.iter().map(|(name, kind)| json!([name, kind, 8])).collect();
-    let (meta, data) = (json!(meta), json!(rows));
-    let count = rows.len();
-    (200, format!(r#"{{"code":0,"column_meta":{meta},"data":{data},"rows":{count}}}"#))
 }

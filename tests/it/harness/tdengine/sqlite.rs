@@ -1,7 +1,5 @@
 //! What SQLite has to be told of TDengine's SQL.
 
-use std::fmt::Write as _;
-
 use rusqlite::{
     Connection,
     functions::{Aggregate, Context, FunctionFlags},
@@ -12,6 +10,14 @@ use rusqlite::{
 pub(super) fn add_functions(sqlite: &Connection) {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     sqlite.create_aggregate_function("td_sum", 1, flags, Sum).unwrap();
+    sqlite
+        .create_scalar_function("td_vgroup", 1, flags, |context| {
+            Ok(super::tables::vgroup(&context.get::<String>(0)?))
+        })
+        .unwrap();
+    sqlite
+        .create_scalar_function("server_version", 0, flags, |_| Ok("3.3.6.6.alpha".to_owned()))
+        .unwrap();
     for (name, is_last) in [("td_first", false), ("td_last", true)] {
         sqlite.create_aggregate_function(name, 2, flags, Edge { is_last }).unwrap();
     }
@@ -45,15 +51,37 @@ pub(super) fn translate(text: &str) -> String {
     if let Some((before, after)) = plain.clone().split_once(" INTERVAL(") {
         let (every, after) = after.split_once("b)").expect("nanoseconds");
         let start = format!("(`_ts` - ((`_ts` % {every}) + {every}) % {every})");
-        plain = before.replace("_wstart", &start);
-        write!(
-            plain,
-            "{} q_time{after}",
-            if before.contains("PARTITION BY") { "," } else { " GROUP BY" }
-        )
-        .unwrap();
+        let is_parted = before.contains("PARTITION BY");
+        let group = if is_parted { "," } else { " GROUP BY" };
+        let before = before.replace("_wstart", &start);
+        plain = match after.strip_prefix(')') {
+            // A windowed subquery: its rows come partition by partition, as the planner drops the
+            // outer order; backwards, what two vgroups have of a window is not merged.
+            Some(order) if is_parted => match order.contains("DESC") {
+                true => format!("{before}{group} td_vgroup(series), q_time)"),
+                false => format!("{before}{group} q_time)"),
+            },
+            _ => format!("{before}{group} q_time{after}"),
+        };
     }
     plain.replace("PARTITION BY", "GROUP BY")
+}
+
+/// The least float below zero stands for -0.0, which SQLite does not keep.
+const NEGATIVE_ZERO: f64 = -5e-324;
+
+/// A float as it is kept. What is no number is kept as infinite, as SQLite has no NaN.
+pub(super) fn float(value: f64) -> Value {
+    Value::Real(match value {
+        _ if value.is_nan() => f64::INFINITY,
+        _ if value == 0.0 && value.is_sign_negative() => NEGATIVE_ZERO,
+        _ => value,
+    })
+}
+
+/// A float as it was written.
+pub(super) fn read_float(value: f64) -> f64 {
+    if value == NEGATIVE_ZERO { -0.0 } else { value }
 }
 
 /// An unsigned integer; SQLite has none past `i64::MAX`, so those are their digits in a blob.

@@ -1,211 +1,313 @@
-//! The tables: made and widened by the lines that come, read by statements.
+//! The tables: made and widened by the lines that come, and filled with their rows.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
-use influxdb_line_protocol::{FieldValue, ParsedLine, parse_lines};
-use rusqlite::{Connection, ToSql, types::Value};
+use rusqlite::{Connection, ToSql, types};
 use serde_json::{Value as Json, json};
 
 use super::{
-    server::{answer, told},
+    lines::{Fault, Line, Value},
+    schema::{Column, Kind, Schema},
+    select::{answer, told},
     sqlite,
 };
 
-/// A fault of a write: the code and its words.
-pub(super) type Fault = (u32, &'static str);
+/// How long the database keeps points, by default.
+const KEEP_DAYS: i64 = 3_650;
+/// Columns of a table in SQLite, beside those of every row.
+const SQLITE_COLUMNS_MAX: usize = 1_990;
+const DAY_NANOS: i64 = 86_400_000_000_000;
 
 /// The tables of the one database.
 #[derive(Debug)]
 pub(super) struct Tables {
     pub(super) sqlite: Connection,
-    pub(super) is_created: bool,
-    /// By table: columns with their types, the time first, and whether they are tags.
-    columns: BTreeMap<String, Vec<(String, &'static str, bool)>>,
+    /// When the database was made; nothing while it is missing.
+    pub(super) created: Option<std::time::Instant>,
+    pub(super) is_single_stable: bool,
+    schemas: BTreeMap<String, Schema>,
+    /// Tables to which requests are adding columns at this moment, with those.
+    extending: Vec<(u64, String, BTreeSet<String>)>,
+    requests: u64,
+    /// How often two requests have met at a table that was not there.
+    meetings: u32,
+}
+
+/// A request whose schema changes are under way.
+pub(super) struct Extending {
+    id: u64,
+    changes: Vec<(String, Schema)>,
+    /// It takes a while: columns are added.
+    pub(super) is_slow: bool,
+}
+
+/// The vgroup that a child table's rows lie in.
+pub(super) fn vgroup(series: &str) -> i64 {
+    let mut hasher = DefaultHasher::new();
+    series.hash(&mut hasher);
+    i64::try_from(hasher.finish() % 2).unwrap()
 }
 
 impl Tables {
     pub(super) fn new() -> Self {
         let sqlite = Connection::open_in_memory().unwrap();
         sqlite::add_functions(&sqlite);
-        Self { sqlite, is_created: false, columns: BTreeMap::new() }
+        Self {
+            sqlite,
+            created: None,
+            is_single_stable: false,
+            schemas: BTreeMap::new(),
+            extending: Vec::new(),
+            requests: 0,
+            meetings: 0,
+        }
     }
 
-    /// All lines or, where one is bad, none.
-    pub(super) fn write(&mut self, body: &str) -> Result<(), Fault> {
-        if !self.is_created {
-            return Err((0x388, "Database not exist"));
+    /// Begins the schema changes that lines need; whether there are any.
+    pub(super) fn extend(&mut self, lines: &[Line]) -> Result<Extending, Fault> {
+        let mut next: BTreeMap<&str, Schema> = BTreeMap::new();
+        // In the order in which the tables come; those before a conflict stay changed.
+        let mut order: Vec<&str> = Vec::new();
+        for line in lines {
+            if !order.contains(&line.table.as_str()) {
+                order.push(&line.table);
+            }
         }
-        self.sqlite.execute_batch("BEGIN").unwrap();
-        let lines: Vec<_> = parse_lines(body).collect();
-        let written = match lines.is_empty() {
-            true => Err((0x3002, "lines is null")),
-            false => lines.into_iter().try_for_each(|line| match line {
-                Ok(line) => self.line(&line),
-                Err(_) => Err((0x3002, "Invalid data format")),
-            }),
-        };
-        let end = if written.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        self.sqlite.execute_batch(end).unwrap();
-        if written.is_err() {
-            // What was added to the schema goes with it here; a real one keeps it.
-            self.columns.retain(|table, known| {
-                let text = format!("SELECT name FROM pragma_table_info('{table}')");
-                let mut statement = self.sqlite.prepare(&text).unwrap();
-                let names = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-                let names: Vec<String> = names.map(Result::unwrap).collect();
-                known.retain(|(name, ..)| names.contains(name));
-                !known.is_empty()
-            });
-        }
-        written
-    }
-
-    fn line(&mut self, line: &ParsedLine<'_>) -> Result<(), Fault> {
-        let table = line.series.measurement.as_str().to_owned();
-        let time = line.timestamp.expect("each line has its time");
-        let mut tags: Vec<(String, String)> = line
-            .series
-            .tag_set
-            .iter()
-            .flatten()
-            .map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()))
-            .collect();
-        tags.sort();
-        for (key, value) in &tags {
-            assert!(value.chars().count() <= 100, "a tag `{key}` that would kill a TDengine");
-        }
-        let series = json!(tags).to_string();
-        let mut names = vec!["series".to_owned(), "_ts".to_owned()];
-        let mut values: Vec<Value> = vec![Value::Text(series), Value::Integer(time)];
-        for (key, value) in tags {
-            self.column(&table, &key, "NCHAR", true)?;
-            names.push(key);
-            values.push(Value::Text(value));
-        }
-        for (key, value) in &line.field_set {
-            let (kind, value) = match value {
-                FieldValue::I64(value) => ("BIGINT", Value::Integer(*value)),
-                FieldValue::U64(value) => ("BIGINT UNSIGNED", sqlite::unsigned(*value)),
-                FieldValue::F64(value) => ("DOUBLE", Value::Real(*value)),
-                FieldValue::String(text) => ("VARCHAR", Value::Text(text.as_str().to_owned())),
-                FieldValue::Boolean(value) => ("BOOL", Value::Integer(i64::from(*value))),
+        let mut changes = Vec::new();
+        for table in order {
+            let known = self.schemas.get(table);
+            match known {
+                Some(known) if known.is_normal => {
+                    return self.fail(changes, (0x603, "Table already exists".to_owned()));
+                }
+                Some(known) if known.has_primary_key => {
+                    let words = "Can not insert data into table with primary key".to_owned();
+                    return self.fail(changes, (0x3006, words));
+                }
+                None if self.is_single_stable && !self.schemas.is_empty() => {
+                    let words = "Database is single stable mode".to_owned();
+                    return self.fail(changes, (0x3c5, words));
+                }
+                _ => {}
+            }
+            let (base, is_new) = (known.cloned().unwrap_or_default(), known.is_none());
+            let of_table = lines.iter().filter(|line| line.table == table);
+            let schema = match base.grown(of_table, is_new) {
+                Ok(schema) => schema,
+                Err(fault) => return self.fail(changes, fault),
             };
-            self.column(&table, key.as_str(), kind, false)?;
-            names.push(key.as_str().to_owned());
-            values.push(value);
+            next.insert(table, schema.clone());
+            let added: BTreeSet<String> = schema
+                .columns
+                .iter()
+                .filter(|column| base.find(&column.name).is_none())
+                .map(|column| column.name.clone())
+                .collect();
+            let others: BTreeSet<String> = self
+                .extending
+                .iter()
+                .filter(|(_, name, _)| name == table)
+                .flat_map(|(.., columns)| columns.iter().cloned())
+                .collect();
+            let meets = !others.is_empty() && !added.is_empty() && added != others;
+            if meets {
+                // Tables that are made at once fail seldom, those that are extended always.
+                self.meetings += 1;
+                if !is_new {
+                    return self.fail(changes, (0x3002, "Invalid data format".to_owned()));
+                }
+                if self.meetings.is_multiple_of(16) {
+                    return self.fail(changes, (0x200, "Invalid data format".to_owned()));
+                }
+            }
+            changes.push((table.to_owned(), schema, added));
+        }
+        let changes: Vec<(String, Schema, BTreeSet<String>)> =
+            changes.into_iter().filter(|(table, ..)| self.differs(table, &next)).collect();
+        self.requests += 1;
+        let id = self.requests;
+        let mut is_slow = false;
+        for (table, _, added) in &changes {
+            if !added.is_empty() {
+                self.extending.push((id, table.clone(), added.clone()));
+                is_slow = true;
+            }
+        }
+        let changes = changes.into_iter().map(|(table, schema, _)| (table, schema)).collect();
+        Ok(Extending { id, changes, is_slow })
+    }
+
+    fn differs(&self, table: &str, next: &BTreeMap<&str, Schema>) -> bool {
+        let known = self.schemas.get(table);
+        let (known, next) = (known.map(|it| &it.columns), &next[table].columns);
+        known.is_none_or(|known| {
+            known.len() != next.len()
+                || known.iter().zip(next).any(|(one, other)| one.width != other.width)
+        })
+    }
+
+    /// A conflict behind tables that were changed already.
+    fn fail(
+        &mut self,
+        changes: Vec<(String, Schema, BTreeSet<String>)>,
+        fault: Fault,
+    ) -> Result<Extending, Fault> {
+        for (table, schema, _) in changes {
+            self.declare(&table, &schema);
+        }
+        Err(fault)
+    }
+
+    /// Ends the schema changes, and stores the rows.
+    pub(super) fn store(&mut self, lines: &[Line], extending: &Extending) -> Result<(), Fault> {
+        for (table, schema) in &extending.changes {
+            // Another request may have added others meanwhile.
+            let mut joined = self.schemas.get(table).cloned().unwrap_or_default();
+            for column in &schema.columns {
+                match joined.columns.iter_mut().find(|known| known.name == column.name) {
+                    Some(known) => known.width = known.width.max(column.width),
+                    None => joined.columns.push(column.clone()),
+                }
+            }
+            self.declare(table, &joined);
+        }
+        self.extending.retain(|(id, ..)| *id != extending.id);
+        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap();
+        let is_out = |line: &Line| line.time < now - KEEP_DAYS * DAY_NANOS || line.time == i64::MAX;
+        let bad: BTreeSet<i64> =
+            lines.iter().filter(|line| is_out(line)).map(|line| vgroup(&series(line))).collect();
+        self.sqlite.execute_batch("BEGIN").unwrap();
+        for line in lines {
+            // Shown in the storage only: what lies in the other vgroup is stored all the same.
+            if !bad.contains(&vgroup(&series(line))) {
+                self.insert(line);
+            }
+        }
+        self.sqlite.execute_batch("COMMIT").unwrap();
+        match bad.is_empty() {
+            true => Ok(()),
+            false => Err((0x60b, "Timestamp data out of range".to_owned())),
+        }
+    }
+
+    /// Makes or widens a table.
+    pub(super) fn declare(&mut self, table: &str, schema: &Schema) {
+        let quoted = table.replace('`', "");
+        let known = self.schemas.entry(table.to_owned()).or_default();
+        // SQLite has a bound of 2,000 columns: what it does not hold cannot be asked for here, and
+        // is declared all the same.
+        let room = SQLITE_COLUMNS_MAX.saturating_sub(known.columns.len());
+        let added = schema.columns.iter().filter(|column| known.find(&column.name).is_none());
+        let added = added.take(room).map(|it| format!("`{}` {}", it.name, it.kind.word()));
+        let added: Vec<String> = added.collect();
+        if known.columns.is_empty() {
+            let columns: String = added.iter().map(|column| format!("{column}, ")).collect();
+            let text = format!(
+                "CREATE TABLE IF NOT EXISTS `{quoted}` (series TEXT, _ts TIMESTAMP, {columns} \
+                 PRIMARY KEY (series, _ts))"
+            );
+            self.sqlite.execute_batch(&text).unwrap();
+        } else {
+            for column in added {
+                let text = format!("ALTER TABLE `{quoted}` ADD COLUMN {column}");
+                self.sqlite.execute_batch(&text).unwrap();
+            }
+        }
+        *known = schema.clone();
+    }
+
+    fn insert(&self, line: &Line) {
+        let mut names = vec!["series".to_owned(), "_ts".to_owned()];
+        let mut values: Vec<types::Value> =
+            vec![types::Value::Text(series(line)), types::Value::Integer(line.time)];
+        for (key, value) in &line.tags {
+            names.push(key.clone());
+            values.push(types::Value::Text(value.clone()));
+        }
+        for (key, value, _) in &line.fields {
+            names.push(key.clone());
+            values.push(stored(value));
         }
         let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let places = vec!["?"; names.len()].join(", ");
         let again: Vec<String> =
             quoted[2..].iter().map(|name| format!("{name} = excluded.{name}")).collect();
+        let table = &line.table;
         let text = format!(
             "INSERT INTO `{table}` ({}) VALUES ({places}) ON CONFLICT (series, _ts) DO UPDATE SET {}",
             quoted.join(", "),
             again.join(", ")
         );
         let values: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
-        self.sqlite.execute(&text, values.as_slice()).unwrap();
-        Ok(())
-    }
-
-    /// Adds a column that is new; one of another type is a conflict.
-    fn column(
-        &mut self,
-        table: &str,
-        name: &str,
-        kind: &'static str,
-        tag: bool,
-    ) -> Result<(), Fault> {
-        if !self.columns.contains_key(table) {
-            let text = format!(
-                "CREATE TABLE `{table}` (series TEXT, _ts TIMESTAMP, PRIMARY KEY (series, _ts))"
-            );
-            self.sqlite.execute_batch(&text).unwrap();
-            self.columns.insert(table.to_owned(), vec![("_ts".to_owned(), "TIMESTAMP", false)]);
-        }
-        let columns = self.columns.get_mut(table).unwrap();
-        match columns.iter().find(|(known, ..)| known == name) {
-            Some((_, known, _)) if *known == kind => Ok(()),
-            Some(_) => Err((0x203, "Invalid value in client")),
-            None => {
-                let text = format!("ALTER TABLE `{table}` ADD COLUMN `{name}` {kind}");
-                self.sqlite.execute_batch(&text).unwrap();
-                columns.push((name.to_owned(), kind, tag));
-                Ok(())
+        match self.sqlite.execute(&text, values.as_slice()) {
+            Ok(_) => {}
+            // A table that is wider than SQLite's: only that there is a row is known of it.
+            Err(_) => {
+                let text = format!("INSERT OR IGNORE INTO `{table}` (series, _ts) VALUES (?, ?)");
+                self.sqlite.execute(&text, &values[..2]).unwrap();
             }
         }
     }
 
     /// A row a table.
     pub(super) fn names(&self) -> Vec<Vec<Json>> {
-        self.columns.keys().map(|name| vec![json!(name)]).collect()
+        self.schemas.keys().map(|name| vec![json!(name)]).collect()
     }
 
     pub(super) fn describe(&self, table: &str) -> (u16, String) {
-        let Some(columns) = self.columns.get(table) else {
-            return told(9826, "Fail to get table info, error: Table does not exist");
+        let Some(schema) = self.schemas.get(table) else {
+            return told(9731, "Table does not exist");
         };
-        let meta =
-            [("field", "VARCHAR"), ("type", "VARCHAR"), ("length", "INT"), ("note", "VARCHAR")];
-        let (fields, tags): (Vec<_>, Vec<_>) = columns.iter().partition(|(.., tag)| !tag);
-        let rows: Vec<Vec<Json>> = fields
-            .into_iter()
-            .chain(tags)
-            .map(|(name, kind, tag)| {
-                vec![json!(name), json!(kind), json!(8), json!(if *tag { "TAG" } else { "" })]
-            })
-            .collect();
+        let meta = ["field", "type", "length", "note", "encode", "compress", "level"]
+            .map(|name| (name, if name == "length" { "INT" } else { "VARCHAR" }));
+        let row = |name: &str, kind: &str, width: usize, note: &str| {
+            let length = if width == 0 { 8 } else { width };
+            json!([name, kind, length, note, "delta-i", "lz4", "medium"])
+        };
+        let mut rows = vec![row("_ts", "TIMESTAMP", 8, "")];
+        for is_tag in [false, true] {
+            for column in schema.columns.iter().filter(|column| column.is_tag == is_tag) {
+                let note = if is_tag { "TAG" } else { "" };
+                rows.push(row(&column.name, column.kind.word(), column.width, note));
+            }
+        }
+        let rows: Vec<Vec<Json>> =
+            rows.into_iter().map(|row| row.as_array().unwrap().clone()).collect();
         answer(&meta, &rows)
     }
 
-    pub(super) fn select(&self, text: &str) -> (u16, String) {
-        let mut statement = match self.sqlite.prepare(&sqlite::translate(text)) {
-            Ok(statement) => statement,
-            Err(error) => return told(9728, &format!("syntax error: {error}")),
-        };
-        let declared: Vec<(String, Option<String>)> = statement
-            .columns()
-            .map(|column| (column.name().to_owned(), column.decl_type().map(str::to_owned)))
-            .collect();
-        let count = declared.len();
-        let values = statement.query_map([], |row| {
-            (0..count).map(|at| row.get::<_, Value>(at)).collect::<Result<Vec<_>, _>>()
-        });
-        let rows: Vec<Vec<Value>> = values.unwrap().map(Result::unwrap).collect();
-        let kind = |(at, (name, declared)): (usize, &(String, Option<String>))| {
-            let seen = rows.iter().find_map(|row| match &row[at] {
-                Value::Integer(_) => Some("BIGINT"),
-                Value::Real(_) => Some("DOUBLE"),
-                Value::Text(_) => Some("VARCHAR"),
-                Value::Blob(_) => Some("BIGINT UNSIGNED"),
-                Value::Null => None,
-            });
-            let kind = match (name.as_str(), declared) {
-                ("q_time", _) => "TIMESTAMP".to_owned(),
-                (_, Some(declared)) => declared.clone(),
-                (_, None) => seen.unwrap_or("BIGINT").to_owned(),
-            };
-            (name.clone(), kind)
-        };
-        let columns: Vec<(String, String)> = declared.iter().enumerate().map(kind).collect();
-        let json = |(value, (_, kind)): (&Value, &(String, String))| match (value, kind.as_str()) {
-            (Value::Integer(nanos), "TIMESTAMP") => {
-                let at = jiff::Timestamp::from_nanosecond(i128::from(*nanos)).unwrap();
-                json!(format!("{at:.9}"))
-            }
-            (Value::Integer(value), "BOOL") => json!(*value == 1),
-            (Value::Integer(value), _) => json!(value),
-            (Value::Real(value), _) => json!(value),
-            (Value::Text(text), _) => json!(text),
-            (Value::Blob(digits), _) => {
-                json!(str::from_utf8(digits).unwrap().parse::<u64>().unwrap())
-            }
-            (Value::Null, _) => Json::Null,
-        };
-        let data: Vec<Vec<Json>> =
-            rows.iter().map(|row| row.iter().zip(&columns).map(json).collect()).collect();
-        let meta: Vec<(&str, &str)> =
-            columns.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
-        answer(&meta, &data)
+    /// Makes a table as somebody does by hand.
+    pub(super) fn make(&mut self, table: &str, columns: &[Column], is_normal: bool, key: bool) {
+        let schema = Schema { columns: columns.to_vec(), is_normal, has_primary_key: key };
+        self.declare(table, &schema);
+    }
+}
+
+fn series(line: &Line) -> String {
+    let mut tags = line.tags.clone();
+    tags.sort();
+    json!(tags).to_string()
+}
+
+fn stored(value: &Value) -> types::Value {
+    match value {
+        Value::Integer(value) => types::Value::Integer(*value),
+        Value::Unsigned(value) => sqlite::unsigned(*value),
+        Value::Float(value) => sqlite::float(*value),
+        Value::Text(text) => types::Value::Text(String::from_utf8_lossy(text).into_owned()),
+        Value::Boolean(value) => types::Value::Integer(i64::from(*value)),
+    }
+}
+
+impl Column {
+    pub(crate) fn field(name: &str, kind: Kind) -> Self {
+        Self { name: name.to_owned(), kind, is_tag: false, width: 16 }
+    }
+
+    pub(crate) fn tag(name: &str, kind: Kind) -> Self {
+        Self { name: name.to_owned(), kind, is_tag: true, width: 16 }
     }
 }

@@ -1,7 +1,11 @@
 //! TDengine as a store: what vehicles send lies there once, and every portable question has the
 //! answer that the embedded store gives to it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod delivery;
+mod poison;
+mod rows;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -96,10 +100,13 @@ fn native_sql_is_bound_as_literals_and_only_reads() {
     let database = TdEngine::start();
     let appliance = setup().tdengine(&database.url()).start();
     let ask = |text: &str, params: &Value| appliance.query("sql", text, params);
-    // Asked before anything is written: told, and not created.
-    let (status, told) = ask("SELECT 1", &json!({}));
-    assert_eq!(status, 502, "{told}");
-    assert!(told.contains("Database not exist"), "{told}");
+    // Asked before anything is written: there is nothing yet, and it is not created.
+    for text in ["SELECT * FROM `readings`", "SELECT * FROM fleet.`readings`"] {
+        let (status, told) = ask(text, &json!({}));
+        assert_eq!(status, 200, "{told}");
+        assert!(told.contains("\"rows\":[]"), "{told}");
+    }
+    assert_eq!(appliance.get("/api/v1/vehicles/A").0, 404);
     let start = start_nanos();
     publish(&appliance, &readings(start));
 
@@ -128,21 +135,51 @@ fn native_sql_is_bound_as_literals_and_only_reads() {
         assert_eq!(status, 400, "{text}: {told}");
     }
     assert_eq!(database.asked().len(), before, "none of it was sent");
-    let (status, told) = ask("SELECT nothing FROM `readings`", &json!({}));
-    assert_eq!(status, 400, "{told}");
+    for wrong in ["SELECT nothing FROM `readings`", "SELECT sleep(5)", "SELECT * FROM nothing"] {
+        let (status, told) = ask(wrong, &json!({}));
+        assert_eq!(status, 400, "{wrong}: {told}");
+    }
 }
 
 #[test]
-fn a_name_too_long_for_the_server_is_told_to_the_vehicle() {
+fn a_question_before_the_database_is_there_is_told_where_nobody_makes_it() {
     let database = TdEngine::start();
-    let appliance = setup().tdengine(&database.url()).start();
-    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
-    let reading = json!({ "at": start_nanos(), "speed": 1.5 }).to_string();
-    let topic = |len: usize| format!("vehicles/{}/readings", "a".repeat(len));
-    assert_eq!(vehicle.publish_acked(&topic(101), reading.as_bytes(), 1).reason(), 0x99);
-    assert_eq!(vehicle.publish_acked(&topic(100), reading.as_bytes(), 2).reason(), 0);
-    until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
-    assert_eq!(database.rows("readings"), 1);
+    let appliance = setup().tdengine(&database.url()).set("store.create", "false").start();
+    let (status, told) = appliance.query("sql", "SELECT * FROM `readings`", &json!({}));
+    assert_eq!(status, 502, "{told}");
+    assert!(told.contains("store-halted") && told.contains("0x2616"), "{told}");
+    for path in ["/api/v1/telemetry/readings", "/api/v1/vehicles/A"] {
+        let (status, told) = appliance.get(path);
+        assert_eq!((status, told.contains("store-halted")), (502, true), "{path}: {told}");
+    }
+}
+
+#[test]
+fn long_names_reach_a_server_that_can_have_them_and_no_other() {
+    for (database, rows) in [(TdEngine::start(), 2), (TdEngine::start_old(), 1)] {
+        let appliance = setup().tdengine(&database.url()).start();
+        let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+        let reading = json!({ "at": start_nanos(), "speed": 1.5 }).to_string();
+        for (id, len) in [(1, 101), (2, 100)] {
+            let topic = format!("vehicles/{}/readings", "a".repeat(len));
+            assert_eq!(vehicle.publish_acked(&topic, reading.as_bytes(), id).reason(), 0);
+        }
+        until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
+        assert_eq!(database.rows("readings"), rows);
+        assert_eq!(appliance.count("points.dead_lettered"), u64::try_from(2 - rows).unwrap());
+    }
+}
+
+#[test]
+fn two_shards_that_come_first_make_the_database_once() {
+    let database = TdEngine::start();
+    let appliance = setup().tdengine(&database.url()).set("spool.shards", "4").start();
+    let begun = Instant::now();
+    publish(&appliance, &readings(start_nanos()));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let creates = database.asked().iter().filter(|text| text.starts_with("create")).count();
+    assert_eq!(creates, 1);
+    assert!(!appliance.log().contains("ERROR"), "{}", appliance.log());
 }
 
 /// The case o12-portable-blind-spots.
