@@ -31,7 +31,9 @@ use std::{
 };
 
 use rig::{
-    Outcome, fault,
+    Outcome,
+    budget::{Selection, finish},
+    fault,
     fleet::{self, Load, Run},
     process::{cpu_seconds, resident_bytes, start_self},
     server::{self, Server},
@@ -99,70 +101,34 @@ const CONNECTION_KIB_AIM: f64 = 8.0;
 /// Memory of a connection at rest.
 const IDLE_KIB_MUST: f64 = 5.0;
 
-/// What a budget says, and whether it was met.
-struct Finding {
-    is_met: bool,
-}
-
 fn main() -> ExitCode {
-    let arguments: Vec<String> =
-        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments = rig::arguments();
     rig::hidden_mode(&arguments).unwrap_or_else(|| rig::exit(measure(&arguments)))
 }
 
-struct Options {
-    rows: Vec<String>,
-    seconds: u32,
-}
-
-impl Options {
-    fn parse(arguments: &[String]) -> Outcome<Self> {
-        let mut options = Self { rows: Vec::new(), seconds: 15 };
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            let value = rest.next().ok_or_else(|| fault(format!("{argument} needs a value")))?;
-            match argument.as_str() {
-                "--row" => options.rows.push(value.clone()),
-                "--seconds" => options.seconds = value.parse()?,
-                _ => return Err(fault(format!("{argument} is neither --row nor --seconds"))),
-            }
-        }
-        Ok(options)
-    }
-
-    fn wants(&self, row: &str) -> bool {
-        self.rows.is_empty() || self.rows.iter().any(|wanted| wanted == row)
-    }
-}
-
 fn measure(arguments: &[String]) -> Outcome {
-    let options = Options::parse(arguments)?;
+    let selection = Selection::parse(arguments, 15)?;
     let mut findings = Vec::new();
-    for row in ROWS.iter().filter(|row| options.wants(row.name)) {
-        findings.push(rate_row(row, options.seconds)?);
+    for row in ROWS.iter().filter(|row| selection.wants(row.name)) {
+        findings.push(rate_row(row, selection.seconds)?);
     }
-    if options.wants("embedded") {
-        findings.push(embedded_row(options.seconds)?);
+    if selection.wants("embedded") {
+        findings.push(embedded_row(selection.seconds)?);
     }
-    if options.wants("latency") {
-        findings.push(latency_row(options.seconds)?);
+    if selection.wants("latency") {
+        findings.push(latency_row(selection.seconds)?);
     }
-    if options.wants("idle") {
+    if selection.wants("idle") {
         findings.push(idle_row()?);
     }
-    if options.wants("restart") {
+    if selection.wants("restart") {
         findings.push(restart_row()?);
     }
-    let missed = findings.iter().filter(|finding| !finding.is_met).count();
-    match (findings.len(), missed) {
-        (0, _) => Err(fault("no such row")),
-        (_, 0) => Ok(()),
-        (all, missed) => Err(fault(format!("{missed} of {all} budgets were missed"))),
-    }
+    finish(&findings)
 }
 
 /// Messages per CPU second, beside the bare loop under the same load.
-fn rate_row(row: &Row, seconds: u32) -> Outcome<Finding> {
+fn rate_row(row: &Row, seconds: u32) -> Outcome<bool> {
     let load = Load { vehicles: row.vehicles, rate: row.rate, window: row.window, seconds };
     let (run, cpu, base) = fleetline(load)?;
     let (bare_run, bare_cpu) = bare(load)?;
@@ -206,14 +172,14 @@ fn rate_row(row: &Row, seconds: u32) -> Outcome<Finding> {
         over_base.max(0.0),
     ));
     if row.name != "sparse" {
-        return Ok(Finding { is_met });
+        return Ok(is_met);
     }
     let (must, aim) = (CONNECTION_KIB_MUST, CONNECTION_KIB_AIM);
     line(&format!(
         "  must {must} KiB, aim {aim} KiB: {}",
         met(over_base <= must, over_base <= aim)
     ));
-    Ok(Finding { is_met: is_met && over_base <= must })
+    Ok(is_met && over_base <= must)
 }
 
 fn offered(row: &Row) -> String {
@@ -261,7 +227,7 @@ fn bare(load: Load) -> Outcome<(Run, f64)> {
 }
 
 /// Messages per CPU second with nothing but Fleetline: every one a point of its own, stored.
-fn embedded_row(seconds: u32) -> Outcome<Finding> {
+fn embedded_row(seconds: u32) -> Outcome<bool> {
     const MUST: f64 = 75e3;
     const AIM: f64 = 110e3;
     let load = Load { vehicles: 100, rate: None, window: 32, seconds };
@@ -302,7 +268,7 @@ fn embedded_row(seconds: u32) -> Outcome<Finding> {
         resident_max / KIB / KIB,
         count(bytes) / count(points)
     ));
-    Ok(Finding { is_met })
+    Ok(is_met)
 }
 
 /// The points in the files of an embedded store that is closed.
@@ -321,7 +287,7 @@ fn points_below(dir: &Path) -> Outcome<u64> {
 }
 
 /// How long an acknowledgement takes at 20,000 messages a second on 1,000 connections.
-fn latency_row(seconds: u32) -> Outcome<Finding> {
+fn latency_row(seconds: u32) -> Outcome<bool> {
     let load = Load { vehicles: 1000, rate: Some(20.0), window: 32, seconds };
     let (run, _, _) = fleetline(load)?;
     let (bare_run, _) = bare(load)?;
@@ -336,11 +302,11 @@ fn latency_row(seconds: u32) -> Outcome<Finding> {
         met(is_met, false)
     ));
     line(&format!("  bare loop p50 {:.2} ms, p99 {:.2} ms", bare_latency.p50, bare_latency.p99));
-    Ok(Finding { is_met })
+    Ok(is_met)
 }
 
 /// What a connection at rest holds.
-fn idle_row() -> Outcome<Finding> {
+fn idle_row() -> Outcome<bool> {
     let load = Load { vehicles: 10_000, rate: Some(0.0), window: 32, seconds: 5 };
     let (run, _, base) = fleetline(load)?;
     let each = (run.resident_max - base) / f64::from(load.vehicles) / KIB;
@@ -352,11 +318,11 @@ fn idle_row() -> Outcome<Finding> {
         base / KIB / KIB,
         met(each <= IDLE_KIB_MUST, false)
     ));
-    Ok(Finding { is_met: each <= IDLE_KIB_MUST })
+    Ok(each <= IDLE_KIB_MUST)
 }
 
 /// How long a start takes after a kill -9 with 1 GiB in the spool.
-fn restart_row() -> Outcome<Finding> {
+fn restart_row() -> Outcome<bool> {
     let folder = server::folder()?;
     // Nobody listens there, so everything stays in the spool.
     let nowhere = rig::process::free_port()?;
@@ -376,7 +342,7 @@ fn restart_row() -> Outcome<Finding> {
         "  accepts again after {seconds:.2} s; must 2 s: {}",
         met(seconds <= 2.0, false)
     ));
-    Ok(Finding { is_met: seconds <= 2.0 })
+    Ok(seconds <= 2.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

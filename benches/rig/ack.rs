@@ -11,9 +11,8 @@ use mio::{
     Events, Interest, Poll, Token,
     net::{TcpListener, TcpStream},
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::Outcome;
+use super::{Outcome, frame::frame, process::raise_descriptors};
 
 const LISTENER: Token = Token(usize::MAX);
 const READ_BYTES: usize = 64 * 1024;
@@ -26,8 +25,7 @@ struct Connection {
 
 /// Serves for ever.
 pub(crate) fn serve(port: &str) -> Outcome {
-    let limit = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit })?;
+    raise_descriptors()?;
     let address: SocketAddr = format!("127.0.0.1:{port}").parse()?;
     let mut listener = listen(address)?;
     let mut poll = Poll::new()?;
@@ -55,7 +53,7 @@ pub(crate) fn serve(port: &str) -> Outcome {
 }
 
 /// With a backlog that a fleet's connecting does not overrun.
-fn listen(address: SocketAddr) -> Outcome<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> Outcome<TcpListener> {
     use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
@@ -131,17 +129,4 @@ fn acknowledge<'a>(mut bytes: &'a [u8], output: &mut Vec<u8>) -> &'a [u8] {
         bytes = &bytes[head + length..];
     }
     bytes
-}
-
-/// How long the head and the body of the first packet are.
-fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut length = 0;
-    for idx in 1..5 {
-        let byte = *bytes.get(idx)?;
-        length |= usize::from(byte & 0x7f) << (7 * (idx - 1));
-        if byte & 0x80 == 0 {
-            return Some((idx + 1, length));
-        }
-    }
-    None
 }

@@ -1,14 +1,20 @@
 //! What the benchmarks of whole processes share: the store stub, the bare loop that only
-//! acknowledges, the processes under measurement and their account by the kernel.
+//! acknowledges and the one that only delivers, the load sources, the processes under measurement
+//! and their account by the kernel.
 //!
 //! Everything that is measured is a process of its own: the server, the load source (`fleetline
-//! simulate`), the stub and the bare loop; the last two are hidden modes of the benchmark's own
-//! binary (`stub`, `ack`). CPU is what `/proc/PID/stat` says.
+//! simulate`, or clients that publish to each other), the stub and the bare loops; what is not
+//! Fleetline is a hidden mode of the benchmark's own binary (`stub`, `ack`, `deliver`,
+//! `audience`). CPU is what `/proc/PID/stat` says.
 
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
 pub(crate) mod ack;
+pub(crate) mod audience;
+pub(crate) mod budget;
+pub(crate) mod deliver;
 pub(crate) mod fleet;
+pub(crate) mod frame;
 pub(crate) mod points;
 pub(crate) mod process;
 pub(crate) mod server;
@@ -26,11 +32,20 @@ pub(crate) fn fault(text: impl Into<String>) -> Box<dyn Error> {
     text.into().into()
 }
 
+/// What the command line says, without what cargo adds.
+pub(crate) fn arguments() -> Vec<String> {
+    std::env::args().skip(1).filter(|argument| argument != "--bench").collect()
+}
+
 /// Runs one of the hidden modes if the arguments name one.
 pub(crate) fn hidden_mode(arguments: &[String]) -> Option<ExitCode> {
     let done = match arguments {
         [mode, port] if mode == "stub" => stub::serve(port),
         [mode, port] if mode == "ack" => ack::serve(port),
+        [mode, port] if mode == "deliver" => deliver::serve(port),
+        [mode, port, seconds, audience] if mode == "audience" => {
+            audience::serve(port, seconds, audience)
+        }
         _ => return None,
     };
     Some(exit(done))

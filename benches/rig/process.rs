@@ -113,3 +113,10 @@ pub(crate) fn resident_bytes(id: u32) -> Outcome<f64> {
 pub(crate) fn piped(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())
 }
+
+/// Lets this process have as many descriptors as it may.
+pub(crate) fn raise_descriptors() -> Outcome {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit })?)
+}
