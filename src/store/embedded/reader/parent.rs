@@ -48,6 +48,8 @@ pub(super) async fn ask(
         // It needs nothing of ours, least of all a token.
         .env_clear()
         .env("SQLITE_TMPDIR", ".")
+        // The allocator's reserve is no memory of the question until it is used.
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .current_dir(&options.dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
