@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::{
     Options,
+    jwt::JwtKeys,
     problem::{FileProblem, FileProblems},
     rules::Rules,
     tokens::{Caller, TokenFault, Tokens},
@@ -28,6 +29,8 @@ pub struct Access {
     rules: ArcSwap<Rules>,
     users: ArcSwap<Option<Users>>,
     tokens: ArcSwap<Option<Tokens>>,
+    jwt_keys: ArcSwap<Option<JwtKeys>>,
+    clock: Arc<dyn Clock>,
     /// `None` where no password is asked for.
     verifier: Option<Verifier>,
     /// Counts the replacements, from 1. A number beside the rules, so that a memo compares one load
@@ -45,10 +48,19 @@ fn read_tokens(options: &Options) -> Result<Option<Tokens>, FileProblems> {
     options.tokens.as_ref().map(|path| Tokens::load(path, options.file_bytes_max)).transpose()
 }
 
+fn read_jwt_keys(options: &Options) -> Result<Option<JwtKeys>, FileProblems> {
+    options.jwt_keys.as_ref().map(|path| JwtKeys::load(path, options.file_bytes_max)).transpose()
+}
+
 /// What is wrong in the files that the options name, without anything being started.
 #[must_use]
 pub fn check_files(options: &Options) -> Vec<FileProblem> {
-    let wrong = [read_users(options).err(), read_tokens(options).err(), Rules::load(options).err()];
+    let wrong = [
+        read_users(options).err(),
+        read_jwt_keys(options).err(),
+        read_tokens(options).err(),
+        Rules::load(options).err(),
+    ];
     wrong.into_iter().flatten().flat_map(|problems| problems.0).collect()
 }
 
@@ -83,15 +95,18 @@ impl Access {
         supervisor: &Supervisor,
     ) -> Result<Self, FileProblems> {
         let users = read_users(options)?;
-        let verifier = match &users {
-            None => None,
-            Some(_) => Some(verifier(options, clock, metrics, supervisor)?),
+        let jwt_keys = read_jwt_keys(options)?;
+        let verifier = match users.is_some() || jwt_keys.is_some() {
+            true => Some(verifier(options, clock, metrics, supervisor)?),
+            false => None,
         };
         Ok(Self {
             rules: ArcSwap::from_pointee(Rules::load(options)?),
             verifier,
             users: ArcSwap::from_pointee(users),
             tokens: ArcSwap::from_pointee(read_tokens(options)?),
+            jwt_keys: ArcSwap::from_pointee(jwt_keys),
+            clock: Arc::clone(clock),
             options: options.clone(),
             generation: AtomicU64::new(1),
             replacing: Mutex::new(()),
@@ -123,6 +138,14 @@ impl Access {
         self.users.load_full()
     }
 
+    pub(super) fn jwt_keys(&self) -> Arc<Option<JwtKeys>> {
+        self.jwt_keys.load_full()
+    }
+
+    pub(super) fn now(&self) -> UnixNanos {
+        self.clock.wall()
+    }
+
     pub(super) fn verifier(&self) -> Option<&Verifier> {
         self.verifier.as_ref()
     }
@@ -142,10 +165,11 @@ impl Access {
     pub fn reload(&self) -> Result<(), FileProblems> {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let (users, rules) = (read_users(&self.options)?, Rules::load(&self.options)?);
-        let tokens = read_tokens(&self.options)?;
+        let (tokens, jwt_keys) = (read_tokens(&self.options)?, read_jwt_keys(&self.options)?);
         let topics = self.rules.load().command_topics().to_vec();
         self.users.store(Arc::new(users));
         self.tokens.store(Arc::new(tokens));
+        self.jwt_keys.store(Arc::new(jwt_keys));
         if let Some(verifier) = &self.verifier {
             verifier.forget();
         }

@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{
     Access,
     identity::{Identity, Proof, is_name},
+    jwt::{Jwt, JwtTerms, is_jwt},
     options::VehicleName,
     tls::{CertificateName, NameFault, certificate_name},
     users::Verdict,
@@ -40,8 +41,11 @@ pub enum IdentityFault {
     /// The certificate names nobody.
     #[error("{0}")]
     Certificate(NameFault),
-    /// The user name says otherwise than the certificate.
-    #[error("its user name is not the name in its certificate")]
+    /// The name in the token is empty, too long, or no level of a topic.
+    #[error("the name in its token is empty, too long, or holds a slash, a wildcard or NUL")]
+    TokenName,
+    /// The user name says otherwise than the certificate, or the token.
+    #[error("its user name is not the name in its certificate or token")]
     OtherName,
     /// `auth.vehicle = "client-id"`, and the client identifier is not the verified name.
     #[error("its client identifier is not its verified name")]
@@ -49,13 +53,32 @@ pub enum IdentityFault {
     /// Too many passwords wait to be verified.
     #[error("too many passwords wait to be verified")]
     Busy,
+    /// Its will is on a topic on which it may not publish.
+    #[error("it may not publish on the topic of its will")]
+    Will,
     /// Its user was removed while it came in.
     #[error("the user has been removed")]
     Removed,
 }
 
 impl IdentityFault {
-    /// A word for metrics.
+    /// Which of them, in a word of a closed list.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Nothing => "nothing-brought",
+            Self::Certificate(_) => "certificate-name",
+            Self::TokenName => "token-name",
+            Self::OtherName => "other-name",
+            Self::OtherClientId => "other-client-id",
+            Self::Busy => "verification-full",
+            Self::Will => "will",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// Why the connection ends, in a word of the list of closed connections.
     #[must_use]
     pub const fn cause(self) -> &'static str {
         match self {
@@ -65,6 +88,8 @@ impl IdentityFault {
             | Self::Certificate(_)
             | Self::OtherName
             | Self::OtherClientId
+            | Self::TokenName
+            | Self::Will
             | Self::Removed => "not-authorized",
         }
     }
@@ -87,13 +112,21 @@ impl Access {
             _ if !options.knows_anybody() => Ok(Identity::anonymous(claim.client_id)),
             (None, None) if options.anonymous => Ok(Identity::anonymous(claim.client_id)),
             (None, None) => Err(IdentityFault::Nothing),
-            (Some(username), Some(password)) => {
+            (username, Some(password)) => {
                 let password = std::str::from_utf8(password);
                 let password = password.map_err(|_| IdentityFault::Credentials)?;
+                if options.jwt_keys.is_some() && is_jwt(password) {
+                    let (name, proof) = self.ask_token(password, claim.address).await?;
+                    if username.is_some_and(|username| !username.is_empty() && username != name) {
+                        return Err(IdentityFault::OtherName);
+                    }
+                    return self.named(&name, claim.client_id, proof);
+                }
+                let username = username.ok_or(IdentityFault::Credentials)?;
                 self.ask_password(username, Secret::new(password), claim.address).await?;
                 self.named(username, claim.client_id, Proof::Password)
             }
-            _ => Err(IdentityFault::Credentials),
+            (Some(_), None) => Err(IdentityFault::Credentials),
         }
     }
 
@@ -121,7 +154,33 @@ impl Access {
             return Err(IdentityFault::Credentials);
         };
         match verifier.password(users, username, password, address).await {
-            Verdict::Right => Ok(()),
+            Verdict::Right { .. } => Ok(()),
+            Verdict::Wrong => Err(IdentityFault::Credentials),
+            Verdict::Busy => Err(IdentityFault::Busy),
+        }
+    }
+
+    async fn ask_token(
+        &self,
+        token: &str,
+        address: IpAddr,
+    ) -> Result<(String, Proof), IdentityFault> {
+        let keys = self.jwt_keys();
+        let (Some(keys), Some(verifier)) = (&*keys, self.verifier()) else {
+            return Err(IdentityFault::Credentials);
+        };
+        let options = self.options();
+        let terms = JwtTerms {
+            audience: options.jwt_audience.clone(),
+            name_claim: options.jwt_name_claim.clone(),
+        };
+        let jwt = Jwt::read(token, keys, &terms, self.now()).ok_or(IdentityFault::Credentials)?;
+        if !is_name(&jwt.name) || jwt.name.len() > options.name_bytes_max {
+            return Err(IdentityFault::TokenName);
+        }
+        let (name, expires) = (jwt.name.clone(), jwt.expires);
+        match verifier.token(jwt, token, address).await {
+            Verdict::Right { key } => Ok((name, Proof::Token { key, expires })),
             Verdict::Wrong => Err(IdentityFault::Credentials),
             Verdict::Busy => Err(IdentityFault::Busy),
         }
@@ -142,14 +201,17 @@ impl Access {
         Ok(Identity::verified(name.into(), vehicle, client_id, proof))
     }
 
-    /// Whether it would still be let in: not if its user has been removed.
+    /// Whether it would still be let in: not if its user has been removed, or the key of its token.
     #[must_use]
     pub fn is_known(&self, identity: &Identity) -> bool {
         match (identity.proof(), identity.username()) {
             (Proof::Password, Some(name)) => {
                 self.users().as_ref().as_ref().is_some_and(|users| users.contains(name))
             }
-            _ => true,
+            (Proof::Token { key, .. }, _) => {
+                self.jwt_keys().as_ref().as_ref().is_some_and(|keys| keys.has(key))
+            }
+            (Proof::Password | Proof::Nothing | Proof::Certificate, _) => true,
         }
     }
 }

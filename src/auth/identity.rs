@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::model::UnixNanos;
+
 /// What verified a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -11,6 +13,13 @@ pub enum Proof {
     Password,
     /// A certificate.
     Certificate,
+    /// A token.
+    Token {
+        /// The fingerprint of the key that signed it.
+        key: u64,
+        /// When it ends, and the session with it.
+        expires: UnixNanos,
+    },
 }
 
 /// Who a session is.
@@ -53,6 +62,15 @@ impl Identity {
     #[must_use]
     pub fn proof(&self) -> Proof {
         self.proof
+    }
+
+    /// When its session ends, if it does by itself.
+    #[must_use]
+    pub fn expires(&self) -> Option<UnixNanos> {
+        match self.proof {
+            Proof::Token { expires, .. } => Some(expires),
+            Proof::Nothing | Proof::Password | Proof::Certificate => None,
+        }
     }
 
     /// Names the session of this client identifier and this identity, and no other.

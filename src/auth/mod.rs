@@ -2,7 +2,7 @@
 //!
 //! - `identity`: who is at the other end, as far as it was verified.
 //! - `identify`: what a CONNECT brings → an identity. `users`: passwords, verified on threads of
-//!   their own.
+//!   their own; `jwt`: tokens as passwords.
 //! - `tokens`: who asks the operator edge.
 //! - `rules`: which topics an identity may publish on and subscribe to, as pure functions.
 //! - `access`: the rules that are in force, shared by all who ask, and replaced whole by a reload.
@@ -25,6 +25,7 @@
 mod access;
 mod identify;
 mod identity;
+mod jwt;
 mod options;
 mod problem;
 mod rules;

@@ -29,6 +29,12 @@ pub struct Options {
     pub rules: Option<PathBuf>,
     /// What names the vehicle of a session.
     pub vehicle: VehicleName,
+    /// The key set of tokens that come as passwords; `None`: none do.
+    pub jwt_keys: Option<PathBuf>,
+    /// The audience that a token has to name; empty: any.
+    pub jwt_audience: String,
+    /// The claim that is the name.
+    pub jwt_name_claim: String,
     /// Passwords verified at once.
     pub verify_cores: usize,
     /// Passwords that wait for it.
@@ -51,6 +57,6 @@ impl Options {
     /// Whether anything says who somebody is; without it everybody is anonymous.
     #[must_use]
     pub fn knows_anybody(&self) -> bool {
-        self.users.is_some() || self.client_certificates
+        self.users.is_some() || self.jwt_keys.is_some() || self.client_certificates
     }
 }

@@ -70,8 +70,9 @@ fn check_addresses(
     let anonymous = settings.flag("auth.anonymous");
     let is_named = |key| settings.text_if_any(key).is_some_and(|file| !file.is_empty());
     let knows_operators = is_named("auth.tokens");
-    let knows_vehicles =
-        is_named("auth.users") || settings.text("mqtt.tls.client-certificate") != "off";
+    let knows_vehicles = is_named("auth.users")
+        || is_named("auth.jwt.keys")
+        || settings.text("mqtt.tls.client-certificate") != "off";
     for (index, &(address, key)) in addresses.iter().enumerate() {
         let before = &addresses[..index];
         if let Some((_, other)) = before.iter().find(|(a, _)| *a == address && a.port() != 0) {

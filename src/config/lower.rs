@@ -89,6 +89,9 @@ fn auth(settings: &Settings) -> auth::Options {
             "certificate" => VehicleName::Certificate,
             _ => VehicleName::Username,
         },
+        jwt_keys: file("auth.jwt.keys").map(PathBuf::from),
+        jwt_audience: settings.text("auth.jwt.audience"),
+        jwt_name_claim: settings.text("auth.jwt.vehicle-claim"),
         verify_cores: settings.number_usize("auth.verify-cores"),
         verify_waiting_max: settings.number_usize("auth.verify-waiting-max"),
         verify_waiting_per_address_max: settings
@@ -142,6 +145,9 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         listen: findings.mqtt.clone(),
         proxies: findings.proxies.clone(),
         websocket_origins: settings.texts("mqtt.websocket-origins"),
+        accepts_a_second: settings.number_u32("mqtt.admission.accepts-per-second"),
+        messages_a_second: settings.number_u32("mqtt.rates.messages-per-second"),
+        bytes_a_second: settings.number("mqtt.rates.bytes-per-second"),
         handshakes_max: settings.number_usize("mqtt.admission.handshakes-max"),
         workers: match settings.is_written("mqtt.workers") {
             true => settings.number_usize("mqtt.workers"),

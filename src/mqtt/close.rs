@@ -58,6 +58,8 @@ impl From<Violation> for Close {
     }
 }
 
+/// MaximumConnectTime: the token is over, and the session with it.
+pub(super) const MAXIMUM_CONNECT_TIME: u8 = 0xa0;
 /// NotAuthorized.
 pub(super) const NOT_AUTHORIZED: u8 = 0x87;
 /// ServerShuttingDown.

@@ -102,6 +102,8 @@ impl Refusal {
             | IdentityFault::Certificate(_)
             | IdentityFault::OtherName
             | IdentityFault::OtherClientId
+            | IdentityFault::TokenName
+            | IdentityFault::Will
             | IdentityFault::Removed => (5, 0x87),
         };
         match version {

@@ -17,13 +17,14 @@ use super::{
     close::Close,
     connect::{Accepted, Refusal, accept, may_be_connect},
     listen::{
-        Door, Header, NoHeader, Proxied, ProxiedName, Upgrade, UpgradeFault, WebSocket,
+        Door, Header, NoHeader, Proxied, ProxiedName, Turn, Upgrade, UpgradeFault, WebSocket,
         parse_proxy_header, read_upgrade,
     },
     live::Live,
+    rate::Rate,
     session::{Session, Takes, Terms},
     will::Will,
-    wire::{Kind, Version, peek},
+    wire::{Kind, peek},
     worker::{Client, SlotKey, Worker},
 };
 use crate::{
@@ -49,6 +50,11 @@ struct Visit {
 impl Visit {
     /// Reads the PROXY header where one is due, then what lies below MQTT.
     async fn begin(mut self, io: Io, door: &Door) {
+        match door.doors.accepts.turn(self.worker.shared().clock.monotonic()) {
+            Turn::Now => {}
+            Turn::In(wait) => ntex::time::sleep(wait).await,
+            Turn::Never => return self.over("accepts-per-second"),
+        }
         let peer = io.query::<PeerAddr>().get().map(|peer| peer.into_inner().ip());
         if !peer.is_some_and(|peer| door.expects_header(peer)) {
             return self.open(io, door).await;
@@ -205,10 +211,15 @@ async fn greet<F: Filter>(
         return Err("not-mqtt");
     }
     let identity = identify(io, worker, &accepted).await?;
+    if let Some(will) = &accepted.will
+        && !worker.may_will(&identity, will.topic())
+    {
+        return Err(refuse(io, worker, &accepted, IdentityFault::Will));
+    }
     worker.take_over(key, identity.session_key()).await;
     if !worker.shared().access.is_known(&identity) {
         worker.give_up(key, identity.session_key());
-        return Err(refuse(io, worker, accepted.version(), IdentityFault::Removed));
+        return Err(refuse(io, worker, &accepted, IdentityFault::Removed));
     }
     let terms = Terms {
         version: accepted.version(),
@@ -223,6 +234,7 @@ async fn greet<F: Filter>(
     let session = Session::new(terms, limits.session, worker.tick());
     let mut client = Client::new(key, identity, accepted.protocol, session, worker.wall());
     client.will = accepted.will.take();
+    client.rate = Rate::new(limits.rates);
     if !worker.connected(key, client) {
         return Err("peer-gone");
     }
@@ -256,15 +268,21 @@ async fn identify<F: Filter, W>(
         Either::Right(_) => Err("peer-gone"),
         Either::Left((_, _)) if worker.is_draining() => Err("shutdown"),
         Either::Left((Ok(identity), _)) => Ok(identity),
-        Either::Left((Err(fault), _)) => Err(refuse(io, worker, accepted.version(), fault)),
+        Either::Left((Err(fault), _)) => Err(refuse(io, worker, accepted, fault)),
     }
 }
 
 /// Tells a client that it does not come in, and gives the word for why.
-fn refuse(io: &IoRef, worker: &Worker, version: Version, fault: IdentityFault) -> &'static str {
-    worker.refused(io, &fault.to_string());
+fn refuse<W>(
+    io: &IoRef,
+    worker: &Worker,
+    accepted: &Accepted<W>,
+    fault: IdentityFault,
+) -> &'static str {
+    let username = accepted.credentials.username.as_deref();
+    worker.refused_client(io, &accepted.client_id, username, fault);
     let mut connack = Vec::new();
-    Refusal::of(version, fault).write(&mut connack);
+    Refusal::of(accepted.version(), fault).write(&mut connack);
     write(io, &connack);
     fault.cause()
 }

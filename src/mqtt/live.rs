@@ -158,6 +158,7 @@ impl Live {
         source: &[u8],
         out: &mut Vec<u8>,
     ) -> (usize, Result<Option<Pause>, Close>) {
+        let rates = self.worker.limits().rates;
         let mut used = 0;
         let ended = loop {
             if self.worker.is_draining() {
@@ -169,9 +170,20 @@ impl Live {
             }
             let rest = &source[used..];
             let Some(&first) = rest.first() else { break Ok(None) };
+            let is_publish = first >> 4 == 3;
+            if is_publish && client.rate.is_spent(rates) {
+                self.worker.shared().metrics.mqtt_slowed_reads.inc();
+                socket.hold = Hold::Rate;
+                break Ok(Some(Pause::Held));
+            }
             match peek(rest, self.packet_max(first)) {
                 Ok(Some(frame)) => match self.packet(client, frame, rest, out) {
-                    Ok(Ok(())) => used += frame.len,
+                    Ok(Ok(())) => {
+                        used += frame.len;
+                        if is_publish {
+                            client.rate.spend(frame.len);
+                        }
+                    }
                     Ok(Err(NoRoom)) => {
                         socket.hold = Hold::NoRoom;
                         break Ok(Some(Pause::Held));

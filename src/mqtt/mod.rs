@@ -24,6 +24,7 @@
 //! - `worker`: one thread and its sessions, each in a slot that is named by a small key and may
 //!   outlive its socket.
 //! - `vehicles`: for which vehicles a session speaks, and their last lines.
+//! - `rate`: how fast one client may publish.
 //! - `registry`: which session has which client identifier.
 //!
 //! # What a vehicle is promised
@@ -78,6 +79,7 @@ mod greeting;
 mod listen;
 mod live;
 mod options;
+mod rate;
 mod registry;
 mod router;
 mod session;

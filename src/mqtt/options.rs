@@ -13,6 +13,13 @@ pub struct Options {
     pub proxies: Vec<Network>,
     /// Pages, besides those of this server, that may open a WebSocket; `*`: all. Default: none.
     pub websocket_origins: Vec<String>,
+    /// Connections a second that come in; one more waits for its turn, a second at most. Default:
+    /// 50,000.
+    pub accepts_a_second: u32,
+    /// Publishes a second of one client, past which it is read no faster; 0: no bound. Default: 0.
+    pub messages_a_second: u32,
+    /// Bytes of publishes a second of one client; 0: no bound. Default: 0.
+    pub bytes_a_second: u64,
     /// TLS handshakes under way; one more is closed. Default: 20,000.
     pub handshakes_max: usize,
     /// Worker threads. Default: one a core.
@@ -73,6 +80,9 @@ impl Default for Options {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 1883)).into()],
             proxies: Vec::new(),
             websocket_origins: Vec::new(),
+            accepts_a_second: 50_000,
+            messages_a_second: 0,
+            bytes_a_second: 0,
             handshakes_max: 20_000,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             receive_maximum: NonZeroU16::new(1024).expect("not zero"),

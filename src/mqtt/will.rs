@@ -46,6 +46,11 @@ impl Will {
         }))
     }
 
+    /// Where it will be published.
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// As a publish that nobody waits for.
     pub(super) fn publish(&self) -> Publish<'_> {
         Publish {

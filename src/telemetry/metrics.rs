@@ -94,6 +94,8 @@ metrics! {
     mqtt_written_bytes: Counter [bytes],
     /// Times that a session was not read on because of what it had unfinished.
     mqtt_paused_reads: Counter [reads],
+    /// Times that a session was not read on because it was over its rate.
+    mqtt_slowed_reads: Counter [reads],
     /// Subscriptions of all sessions.
     mqtt_subscriptions: Gauge [subscriptions],
     /// Retained messages.
@@ -123,6 +125,11 @@ metrics! {
     /// Until the certificate of an edge expires, by edge; below zero: since it has.
     auth_certificate_left_seconds: By<EdgeLabel, Gauge> [seconds],
 
+    /// CONNECTs in order of clients that do not come in, by the reason.
+    auth_refused_connects: By<ReasonLabel, Counter> [connects],
+    /// What a client may not do by the access rules, by what it tried: `publish`, `subscribe`, or
+    /// `receive` after a change.
+    auth_refused_operations: By<ReasonLabel, Counter> [operations],
     /// Passwords of clients, by what became of them: `right`, `wrong`, `remembered` as right, or
     /// `full`: too many waited.
     auth_verified_passwords: By<ReasonLabel, Counter> [passwords],

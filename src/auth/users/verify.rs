@@ -13,16 +13,25 @@ use tokio::sync::oneshot;
 
 use super::{file::Users, turns::Turns};
 use crate::{
+    auth::jwt::Jwt,
     env::{Clock, Supervisor},
     model::Secret,
     telemetry::{Metrics, ReasonLabel},
 };
 
+/// Passwords and tokens remembered as right; each costs some 70 bytes.
+const REMEMBERED_MAX: usize = 1_000_000;
+/// A token is verified again after this, at the latest: that is cheap.
+const TOKEN_REMEMBERED_MAX: Duration = Duration::from_mins(10);
+
 /// What became of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::auth) enum Verdict {
     /// It is the user's.
-    Right,
+    Right {
+        /// The fingerprint of the key that signed a token; 0 for a password.
+        key: u64,
+    },
     /// It is not, or there is no such user.
     Wrong,
     /// Too many wait: come again.
@@ -48,9 +57,16 @@ pub(in crate::auth) struct Verifier {
     key: hmac::Key,
     clock: Arc<dyn Clock>,
     remembered_for: Duration,
-    /// Digests of what was right, and until when that is believed: one a user, since the stored
-    /// hash is part of it.
-    remembered: Mutex<HashMap<[u8; 32], Duration>>,
+    /// Digests of what was right. A password is one a user, since the stored hash is part of it;
+    /// of tokens a client may have many.
+    remembered: Mutex<HashMap<[u8; 32], Remembered>>,
+}
+
+/// What was right.
+#[derive(Clone, Copy)]
+struct Remembered {
+    until: Duration,
+    key: u64,
 }
 
 struct Shared {
@@ -64,10 +80,13 @@ struct Waiting {
     stopped: bool,
 }
 
+/// The fingerprint of the key that says yes.
+type Check = Box<dyn FnOnce() -> Option<u64> + Send>;
+
 struct Job {
     /// Takes its time.
-    check: Box<dyn FnOnce() -> bool + Send>,
-    reply: oneshot::Sender<bool>,
+    check: Check,
+    reply: oneshot::Sender<Option<u64>>,
 }
 
 impl fmt::Debug for Verifier {
@@ -114,42 +133,63 @@ impl Verifier {
         let known = users.hash(name);
         let Some(hash) = known.or_else(|| users.decoy()) else { return self.tell(Verdict::Wrong) };
         let digest = self.digest(&[name.as_bytes(), hash.bytes(), password.expose().as_bytes()]);
-        if known.is_some() && self.remembers(&digest) {
-            self.count("remembered");
-            return Verdict::Right;
+        if known.is_some()
+            && let Some(right) = self.remembers(&digest)
+        {
+            return right;
         }
         if known.is_some() && hash.is_cheap() {
             // Cheaper than its way to a thread.
-            let is_right = hash.is_of(password.expose().as_bytes());
-            return self.tell(if is_right { Verdict::Right } else { Verdict::Wrong });
+            return self.tell(match hash.is_of(password.expose().as_bytes()) {
+                true => Verdict::Right { key: 0 },
+                false => Verdict::Wrong,
+            });
         }
         // The time is spent for a name that nobody has, too.
         let (hash, is_known) = (Arc::clone(hash), known.is_some());
-        let check = move || hash.is_of(password.expose().as_bytes()) && is_known;
-        let verdict = self.queue(address, name, is_known, check).await;
-        if verdict == Verdict::Right {
-            let until = self.clock.monotonic() + self.remembered_for;
-            self.remembered().insert(digest, until);
-        }
+        let check = move || {
+            let is_right = hash.is_of(password.expose().as_bytes()) && is_known;
+            is_right.then_some(0)
+        };
+        let verdict = self.queue(address, name, is_known, Box::new(check)).await;
+        self.remember(digest, verdict, self.remembered_for);
         verdict
     }
 
+    /// Whether a key of ours signed a token. Who came from `address` waits its turn among others.
+    pub(in crate::auth) async fn token(&self, jwt: Jwt, token: &str, address: IpAddr) -> Verdict {
+        let digest = self.digest(&[token.as_bytes()]);
+        if let Some(right) = self.remembers(&digest) {
+            return right;
+        }
+        let name = jwt.name.clone();
+        let verdict = self.queue(address, &name, true, Box::new(move || jwt.signed_by())).await;
+        self.remember(digest, verdict, self.remembered_for.min(TOKEN_REMEMBERED_MAX));
+        verdict
+    }
+
+    fn remember(&self, digest: [u8; 32], verdict: Verdict, time: Duration) {
+        let Verdict::Right { key } = verdict else { return };
+        let now = self.clock.monotonic();
+        let mut remembered = self.remembered();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.retain(|_, known| known.until > now);
+        }
+        if remembered.len() < REMEMBERED_MAX {
+            remembered.insert(digest, Remembered { until: now + time, key });
+        }
+    }
+
     /// Runs a check on one of the threads, when its turn comes.
-    async fn queue(
-        &self,
-        address: IpAddr,
-        name: &str,
-        is_known: bool,
-        check: impl FnOnce() -> bool + Send + 'static,
-    ) -> Verdict {
+    async fn queue(&self, address: IpAddr, name: &str, is_known: bool, check: Check) -> Verdict {
         let (reply, answer) = oneshot::channel();
-        let job = Job { check: Box::new(check), reply };
+        let job = Job { check, reply };
         if !self.shared.push(address, name, is_known, job) {
             return self.tell(Verdict::Busy);
         }
         self.tell(match answer.await {
-            Ok(true) => Verdict::Right,
-            Ok(false) => Verdict::Wrong,
+            Ok(Some(key)) => Verdict::Right { key },
+            Ok(None) => Verdict::Wrong,
             // It made room for another.
             Err(_) => Verdict::Busy,
         })
@@ -162,7 +202,7 @@ impl Verifier {
 
     fn tell(&self, verdict: Verdict) -> Verdict {
         self.count(match verdict {
-            Verdict::Right => "right",
+            Verdict::Right { .. } => "right",
             Verdict::Wrong => "wrong",
             Verdict::Busy => "full",
         });
@@ -184,13 +224,15 @@ impl Verifier {
         context.sign().as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 
-    fn remembered(&self) -> MutexGuard<'_, HashMap<[u8; 32], Duration>> {
+    fn remembered(&self) -> MutexGuard<'_, HashMap<[u8; 32], Remembered>> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remembers(&self, digest: &[u8; 32]) -> bool {
+    fn remembers(&self, digest: &[u8; 32]) -> Option<Verdict> {
         let now = self.clock.monotonic();
-        self.remembered().get(digest).is_some_and(|until| *until > now)
+        let known = self.remembered().get(digest).copied().filter(|known| known.until > now)?;
+        self.count("remembered");
+        Some(Verdict::Right { key: known.key })
     }
 }
 
@@ -278,15 +320,15 @@ mod tests {
             metrics.auth_verified_passwords.get_or_create_owned(&ReasonLabel { reason }).get()
         };
         let (old, new) = (users(10), users(11));
-        assert_eq!(ask(&old, "V1", "secret"), Verdict::Right);
-        assert_eq!(ask(&old, "V1", "secret"), Verdict::Right);
+        assert_eq!(ask(&old, "V1", "secret"), Verdict::Right { key: 0 });
+        assert_eq!(ask(&old, "V1", "secret"), Verdict::Right { key: 0 });
         assert_eq!((counted("right"), counted("remembered")), (1, 1));
         assert_eq!(ask(&old, "V1", "Secret"), Verdict::Wrong);
         assert_eq!(ask(&old, "nobody", "secret"), Verdict::Wrong);
-        assert_eq!(ask(&new, "V1", "secret"), Verdict::Right);
+        assert_eq!(ask(&new, "V1", "secret"), Verdict::Right { key: 0 });
         assert_eq!((counted("right"), counted("remembered")), (2, 1), "another hash");
         verifier.forget();
-        assert_eq!(ask(&old, "V1", "secret"), Verdict::Right);
+        assert_eq!(ask(&old, "V1", "secret"), Verdict::Right { key: 0 });
         assert_eq!((counted("right"), counted("wrong")), (3, 2));
     }
 
@@ -308,7 +350,8 @@ mod tests {
         runtime.block_on(async {
             let check = || {
                 let runs = Arc::clone(&runs);
-                move || runs.fetch_add(1, Ordering::Relaxed) == 0
+                let check = move || (runs.fetch_add(1, Ordering::Relaxed) == 0).then_some(0_u64);
+                Box::new(check) as Check
             };
             let address = IpAddr::from([127, 0, 0, 1]);
             let mut gone = Box::pin(verifier.queue(address, "V1", true, check()));
@@ -320,7 +363,7 @@ mod tests {
             drop(gone);
             let shared = Arc::clone(&verifier.shared);
             let thread = std::thread::spawn(move || shared.verify());
-            assert_eq!(stays.await, Verdict::Right);
+            assert_eq!(stays.await, Verdict::Right { key: 0 });
             drop(verifier);
             thread.join().expect("it ends with the verifier");
         });

@@ -20,6 +20,18 @@ pub(super) const AUTH: &[Key] = &[
          disconnected.",
     ),
     key(
+        "auth.jwt.keys",
+        Kind::Path,
+        "The keys of JSON web tokens that clients bring as their password: a JWKS file with secrets \
+         (HS256), RSA keys (RS256) and keys on P-256 (ES256); the algorithm is the key's. A token \
+         says when it ends (`exp`), and a session ends with its token (0xA0). Read anew on SIGHUP; \
+         sessions of a key that is not in it any more end.",
+    ),
+    key("auth.jwt.audience", Kind::Text, "Who a token has to be for (`aud`). Empty: anybody.")
+        .default(""),
+    key("auth.jwt.vehicle-claim", Kind::Text, "The claim of a token that is the client's name.")
+        .default("sub"),
+    key(
         "auth.vehicle",
         Kind::Choice(&["username", "client-id", "certificate"]),
         "What names the vehicle of a session: its verified name; its client identifier, which must \

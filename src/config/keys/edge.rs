@@ -48,6 +48,30 @@ const MQTT: &[Key] = &[
          of its authority; an authority without a list revokes nobody.",
     ),
     key(
+        "mqtt.rates.messages-per-second",
+        Kind::Count,
+        "Publishes a second of one client, on average; past it the client is read no faster \
+         (`fleetline_mqtt_slowed_reads_total`), and nothing is dropped. 0: no bound.",
+    )
+    .default("0")
+    .max("10000000", "nobody sends more"),
+    key(
+        "mqtt.rates.bytes-per-second",
+        Kind::Size,
+        "The same in bytes of publishes. 0: no bound.",
+    )
+    .default("0B"),
+    key(
+        "mqtt.admission.accepts-per-second",
+        Kind::Count,
+        "Connections a second that come in, before anything is read of them; one more waits for \
+         its turn, and is closed where that is more than a second away (reason \
+         `accepts-per-second`).",
+    )
+    .default("50000")
+    .min("1", "somebody has to come in")
+    .max("10000000", "no machine accepts more"),
+    key(
         "mqtt.admission.handshakes-max",
         Kind::Count,
         "TLS handshakes under way; one more is closed (reason `handshakes-max`).",

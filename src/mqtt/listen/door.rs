@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use super::accepts::Accepts;
 use crate::auth::Tls;
 
 /// What is spoken on a listener below MQTT.
@@ -159,6 +160,8 @@ pub(in crate::mqtt) struct Doors {
     pub(in crate::mqtt) proxies: Vec<Network>,
     /// Pages that may open a WebSocket, besides those of this server; `*`: all.
     pub(in crate::mqtt) origins: Vec<String>,
+    /// How many a second come in.
+    pub(in crate::mqtt) accepts: Accepts,
     pub(in crate::mqtt) handshakes_max: usize,
     /// TLS handshakes under way.
     pub(in crate::mqtt) handshakes: AtomicUsize,

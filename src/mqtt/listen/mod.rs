@@ -3,10 +3,12 @@
 //!
 //! - `server`: start and drain. `socket`: sockets under ntex.
 //! - `door`: what one listener asks of who comes in.
+//! - `accepts`: how many a second come in.
 //! - `proxy`: the header of a load balancer, as bytes. `proxied`: its address as the peer's.
 //! - `upgrade`: an HTTP request → a WebSocket. `frames`: its frames, as bytes. `websocket`: both as
 //!   a layer of a connection.
 
+mod accepts;
 mod door;
 mod frames;
 mod proxied;
@@ -16,6 +18,7 @@ mod socket;
 mod upgrade;
 mod websocket;
 
+pub(super) use accepts::Turn;
 pub(super) use door::Door;
 pub use door::{Listener, Network, Transport};
 pub(super) use proxied::{Proxied, ProxiedName};

@@ -19,6 +19,7 @@ use ntex_bytes::BytePageSize;
 use tokio::sync::oneshot;
 
 use super::{
+    accepts::Accepts,
     door::{Door, Doors, Listener},
     socket::Sockets,
 };
@@ -31,6 +32,7 @@ use crate::{
         clock::ticks,
         connect::Announced,
         greeting::serve,
+        rate::RateLimits,
         registry::ClientRegistry,
         router::{RetainedLimits, Router},
         session::{QueueLimits, SessionLimits},
@@ -116,6 +118,7 @@ impl Edge {
             tls: others.tls,
             proxies: options.proxies.clone(),
             origins: options.websocket_origins.clone(),
+            accepts: Accepts::new(options.accepts_a_second),
             handshakes_max: options.handshakes_max,
             handshakes: 0.into(),
         });
@@ -298,6 +301,7 @@ fn limits(options: &Options) -> Limits {
         packet_bytes_max: bytes(options.packet_bytes_max),
         connect_ticks: ticks(options.connect_timeout),
         sessions_max: options.sessions_max,
+        rates: RateLimits { messages: options.messages_a_second, bytes: options.bytes_a_second },
         queue_overflow: options.queue.overflow,
         queue_stall_ticks: ticks(options.queue.stall_max),
         queue_memory_max: options.queue.memory_max,

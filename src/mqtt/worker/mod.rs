@@ -17,6 +17,7 @@ mod deliver;
 mod end;
 mod mailbox;
 mod publish;
+mod refusals;
 mod slot;
 mod subscribe;
 mod survey;

@@ -37,6 +37,7 @@ impl Worker {
         let topic = session.topic(publish);
         let facts = memo.more(topic);
         if !facts.may_publish(&self.shared.access, identity, topic) {
+            self.refused_operation("publish", identity, topic);
             let taken = self.intake.borrow_mut().pass(MessageOutcome::Refused);
             return Ok(Held::of(taken));
         }

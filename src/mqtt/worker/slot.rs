@@ -13,6 +13,7 @@ use crate::{
     },
     mqtt::{
         clock::Tick,
+        rate::{Rate, RateLimits},
         session::Session,
         topic::TopicFacts,
         vehicles::{NotKept, VehicleLimits, Vehicles},
@@ -140,6 +141,8 @@ pub(in crate::mqtt) enum Hold {
     Full,
     /// There is no memory for its next message.
     NoRoom,
+    /// It has published as much as a second allows.
+    Rate,
 }
 
 impl Socket {
@@ -182,6 +185,8 @@ pub(in crate::mqtt) struct Client {
     pub(super) full_since: Option<Tick>,
     /// Deliveries that it did not get.
     pub(super) dropped: u64,
+    /// What it may still publish.
+    pub(in crate::mqtt) rate: Rate,
     pub(super) connected_at: UnixNanos,
     /// Nothing until something of it is durable: a client that only listens costs nothing here.
     pub(super) vehicles: Option<Box<Vehicles>>,
@@ -215,6 +220,7 @@ impl Client {
             passes: Vec::new(),
             full_since: None,
             dropped: 0,
+            rate: Rate::new(RateLimits::default()),
             connected_at,
             vehicles: None,
         }

@@ -78,6 +78,7 @@ impl Worker {
         }
         let grant = self.shared.access.rules().may_subscribe(&client.identity, text);
         if grant == Grant::Refused {
+            self.refused_operation("subscribe", &client.identity, text);
             return Err(NOT_AUTHORIZED);
         }
         let outbound = client.session.outbound_or_new();
@@ -162,7 +163,7 @@ impl Worker {
             }
             outbound.retain(|topic| rules.may_receive(identity, topic));
             if ended > 0 {
-                tracing::info!(client = %client.id, ended, "subscriptions ended by the access rules");
+                self.refused_receiving(client, ended);
             }
             self.collect(client);
         }

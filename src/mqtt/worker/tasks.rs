@@ -18,7 +18,7 @@ use super::{
 use crate::{
     mqtt::{
         clock::TICK,
-        close::{Close, NOT_AUTHORIZED, TAKEN_OVER},
+        close::{Close, MAXIMUM_CONNECT_TIME, NOT_AUTHORIZED, TAKEN_OVER},
         vehicles::NotKept,
     },
     telemetry::ReasonLabel,
@@ -160,18 +160,31 @@ impl Worker {
         self.now.set(now);
         self.wall.set(self.shared.clock.wall());
         self.monotonic.set(self.shared.clock.monotonic());
+        let (wall, rates) = (self.wall.get(), self.limits().rates);
         let mut overdue = Vec::new();
         for (key, slot) in self.slots.borrow_mut().slab.iter_mut() {
-            let Some(socket) = slot.socket.as_ref() else { continue };
+            let Some(socket) = slot.socket.as_mut() else { continue };
             let due = match slot.client.as_mut() {
                 None if socket.has_said_connect => None,
                 None => (now.since(socket.accepted) > self.limits().connect_ticks)
                     .then_some((Close::Silent, "connect-timeout")),
-                Some(client) if socket.hold != Hold::Nothing => {
-                    client.session.resumed(now);
-                    None
+                Some(client) if client.identity.expires().is_some_and(|at| at <= wall) => {
+                    Some((Close::Reason(MAXIMUM_CONNECT_TIME), "token-expired"))
                 }
-                Some(client) => client.session.overdue(now).map(|due| (due.close, due.cause)),
+                Some(client) => {
+                    client.rate.refill(rates);
+                    if socket.hold == Hold::Rate && !client.rate.is_spent(rates) {
+                        socket.hold = Hold::Nothing;
+                        socket.resume.wake();
+                        client.session.resumed(now);
+                    }
+                    if socket.hold == Hold::Nothing {
+                        client.session.overdue(now).map(|due| (due.close, due.cause))
+                    } else {
+                        client.session.resumed(now);
+                        None
+                    }
+                }
             };
             overdue.extend(due.map(|(close, cause)| (key, close, cause)));
         }

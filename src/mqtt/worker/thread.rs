@@ -6,7 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -26,6 +26,7 @@ use super::{
     Workers,
     deliver::Deliveries,
     mailbox::Mail,
+    refusals::Refusals,
     slot::{Client, Hold, Moment, Slab, Slot, SlotKey, Socket},
 };
 use crate::{
@@ -38,6 +39,7 @@ use crate::{
         clock::{TICK, Tick},
         connect::Announced,
         options::QueueOverflow,
+        rate::RateLimits,
         registry::ClientRegistry,
         router::Router,
         session::SessionLimits,
@@ -59,6 +61,8 @@ pub(in crate::mqtt) struct Limits {
     pub(in crate::mqtt) connect_ticks: u32,
     pub(in crate::mqtt) sessions_max: usize,
     pub(in crate::mqtt) queue_overflow: QueueOverflow,
+    /// How fast a client may publish.
+    pub(in crate::mqtt) rates: RateLimits,
     /// How long publishers wait for a subscriber that is full.
     pub(in crate::mqtt) queue_stall_ticks: u32,
     /// Bytes that may wait for subscribers, over all sessions.
@@ -114,8 +118,7 @@ pub(in crate::mqtt) struct Worker {
     pub(super) rules_generation: Cell<u64>,
     /// Last lines that were not kept since the last tick, in the order of [`NotKept::ALL`].
     pub(super) not_kept: Cell<[u64; NotKept::ALL.len()]>,
-    /// For CONNECTs that are refused, and what is none.
-    refusals: RefCell<LogLimit>,
+    pub(super) refusals: Refusals,
     /// For retained messages without room.
     pub(super) retained_full: RefCell<LogLimit>,
     /// Bytes read and written since the last tick.
@@ -146,8 +149,8 @@ impl Slots {
     }
 }
 
-/// How often a worker tells of refused peers.
-const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
+/// How often a worker tells that there is no room for retained messages.
+const RETAINED_FULL_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,7 +177,7 @@ impl Worker {
             rules_generation: Cell::new(shared.access.generation()),
             deliveries: Deliveries::default(),
             delivery_ledger: parts.metrics.ledgers().worker_deliveries(),
-            retained_full: RefCell::new(LogLimit::new(REFUSALS_LOGGED_EVERY)),
+            retained_full: RefCell::new(LogLimit::new(RETAINED_FULL_TOLD_EVERY)),
             not_kept: Cell::default(),
             shared,
             slots: RefCell::default(),
@@ -183,7 +186,7 @@ impl Worker {
             flush: LocalWaker::new(),
             draining: Cell::new(false),
             now: Cell::new(Tick(0)),
-            refusals: RefCell::new(LogLimit::new(REFUSALS_LOGGED_EVERY)),
+            refusals: Refusals::default(),
             read: Cell::new(0),
             written: Cell::new(0),
             scratch: Cell::default(),
@@ -305,21 +308,6 @@ impl Worker {
     /// One connection less is open, with all that it left behind.
     pub(super) fn left_open(&self) {
         self.shared.live.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Tells of a peer that gets no session, with a rate limit, because anybody can provoke it.
-    #[cold]
-    pub(in crate::mqtt) fn refused(&self, io: &IoRef, why: &str) {
-        self.refused_from(io.query::<PeerAddr>().get().map(PeerAddr::into_inner), why);
-    }
-
-    /// The same where the connection has gone already.
-    #[cold]
-    pub(in crate::mqtt) fn refused_from(&self, address: Option<SocketAddr>, why: &str) {
-        let now = self.shared.clock.monotonic();
-        if let Some(suppressed) = self.refusals.borrow_mut().admit(now) {
-            tracing::warn!(?address, why, suppressed, "a peer gets no session");
-        }
     }
 
     /// Counts why a connection closes.

@@ -31,5 +31,7 @@ pub(crate) use skip::{program, skip};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use store::{Answer, StandIn};
 pub(crate) use tdengine::TdEngine;
-pub(crate) use vehicle::{PATIENCE, Packet, Vehicle, Version, connect_as, connect_packet};
+pub(crate) use vehicle::{
+    PATIENCE, Packet, Vehicle, Version, connect_as, connect_packet, packet, text,
+};
 pub(crate) use wait::{until, until_some};
