@@ -245,7 +245,6 @@ impl Appliance {
                     self.certificates.look(&self.metrics);
                 }
                 name = self.supervisor.ended_unasked() => return Some(name),
-                () = self.sink.watch() => return Some("sink".to_owned()),
             }
         }
     }
@@ -362,6 +361,7 @@ impl Ground {
             catalog: Arc::clone(catalog),
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
+            supervisor: self.supervisor.clone(),
             health: self.board.cell("store", Critical::No),
         }
     }

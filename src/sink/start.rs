@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     dead_letter,
-    env::Clock,
+    env::{Clock, Supervisor},
     model::{Catalog, ShardId},
     sink::{
         Options, ShardStatus,
@@ -55,6 +55,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
+    /// Watches the shippers, each by the name `sink-` and its shard.
+    pub supervisor: Supervisor,
     /// The store's place on the health board; not critical, as a store may be away.
     pub health: HealthCell,
 }
@@ -125,7 +127,12 @@ pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
         });
         contexts.push(Arc::clone(&context));
         let shipper = Shipper::new(context, ledger, reader, drains.clone());
-        shippers.spawn_on(shipper.run(), runtime);
+        let guard = parts.supervisor.guard(format!("sink-{}", id.0));
+        let run = async move {
+            let _guard = guard;
+            shipper.run().await
+        };
+        shippers.spawn_on(run, runtime);
     }
     Sink { shards: SinkState(contexts.into()), shippers, drain }
 }
@@ -135,15 +142,6 @@ impl Sink {
     #[must_use]
     pub fn state(&self) -> SinkState {
         self.shards.clone()
-    }
-
-    /// Never returns while all is well: a shipper ends by itself only by a panic, which is passed
-    /// on, so that a dead shipper is not a silent one. To be polled beside the app's other waits.
-    pub async fn watch(&mut self) {
-        match self.shippers.join_next().await {
-            Some(ended) => drop(passed_on(ended)),
-            None => std::future::pending().await,
-        }
     }
 
     /// Ships what the store takes within a time, without waiting for batches to fill; then writes

@@ -16,6 +16,7 @@ use super::{
     thread::{Shared, Worker},
 };
 use crate::{
+    env::Supervisor,
     mqtt::{
         clock::TICK,
         close::{Close, MAXIMUM_CONNECT_TIME, NOT_AUTHORIZED, TAKEN_OVER},
@@ -28,16 +29,17 @@ use crate::{
 /// Starts a worker on the current thread: its tasks run until the thread's runtime ends.
 pub(in crate::mqtt) fn start(shared: Arc<Shared>, parts: &IntakeParts) -> Rc<Worker> {
     let (worker, mail) = Worker::new(shared, parts);
-    supervise(&worker, "mailbox", read_mail(Rc::clone(&worker), mail));
-    supervise(&worker, "turns", end_turns(Rc::clone(&worker)));
-    supervise(&worker, "clock", tick(Rc::clone(&worker)));
+    let name = |what: &str| format!("mqtt-{}-{what}", worker.number());
+    let supervisor = &worker.shared.supervisor;
+    supervise(supervisor, name("mailbox"), read_mail(Rc::clone(&worker), mail));
+    supervise(supervisor, name("turns"), end_turns(Rc::clone(&worker)));
+    supervise(supervisor, name("clock"), tick(Rc::clone(&worker)));
     worker
 }
 
 /// Runs a task for as long as the appliance does.
-fn supervise(worker: &Worker, what: &str, task: impl Future<Output = ()> + 'static) {
-    let name = format!("mqtt-{}-{what}", worker.number());
-    let guard = worker.shared.supervisor.guard(name);
+fn supervise(supervisor: &Supervisor, name: String, task: impl Future<Output = ()> + 'static) {
+    let guard = supervisor.guard(name);
     ntex::rt::spawn(async move {
         let _guard = guard;
         task.await;
@@ -244,5 +246,28 @@ impl Worker {
         metrics.mqtt_retained_bytes.set(gauge(bytes));
         metrics.mqtt_queued_bytes.set(gauge(self.shared.queued_bytes.load(Ordering::Relaxed)));
         metrics.mqtt_queued_limit_bytes.set(gauge(self.limits().queue_memory_max));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_of_a_worker_that_panics_is_told_by_its_name_and_the_others_go_on() {
+        let supervisor = Supervisor::default();
+        let tasks = tokio::task::LocalSet::new();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        tasks
+            .run_until(async {
+                supervise(&supervisor, "mqtt-3-turns".to_owned(), async { panic!("on purpose") });
+                supervise(&supervisor, "mqtt-3-clock".to_owned(), async {
+                    sender.send(()).expect("somebody waits");
+                    std::future::pending().await
+                });
+                assert_eq!(supervisor.ended_unasked().await, "mqtt-3-turns");
+                receiver.await.expect("the clock goes on");
+            })
+            .await;
     }
 }

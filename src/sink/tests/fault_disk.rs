@@ -16,6 +16,8 @@ use crate::env::disk::{Access, Disk, DiskFile, DiskLock, RealDisk};
 pub(super) struct Faults {
     /// Reads of segments.
     pub(super) reads: AtomicBool,
+    /// Reads of segments, by a panic.
+    pub(super) panics: AtomicBool,
     /// Syncs of cursor files.
     pub(super) cursors: AtomicBool,
     /// Syncs of segments of the dead-letter log.
@@ -84,6 +86,7 @@ impl Disk for FaultDisk {
 
 impl DiskFile for FaultFile {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        assert!(!(self.is_segment && self.faults.panics.load(Ordering::SeqCst)), "on purpose");
         fail_if(self.is_segment && self.faults.reads.load(Ordering::SeqCst))?;
         self.file.read_at(into, offset)
     }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     env::disk::{Access, Disk as _, RealDisk},
-    model::ShardId,
+    model::{LineDialect, ShardId},
     sink::Options,
     store::{self, Encoding, InfluxDb3, Store, Target, Verdict},
     telemetry::{Health, HealthBoard, Metrics},
@@ -34,6 +34,21 @@ async fn a_disk_that_cannot_be_read_delays_and_loses_nothing() {
     rig.shipped(0).await;
     until("the fault is over", || rig.store_health() == Health::Ready).await;
     assert_eq!(rig.store.stored(), line_set(1..2));
+}
+
+#[tokio::test]
+async fn a_shipper_that_panics_is_told_by_its_name_and_another_goes_on() {
+    let unsigned = LineDialect::Unsigned;
+    let mut rig = Rig::with(options(), store::Kind::InfluxDb2, unsigned, 2, |_| Play::Store).await;
+    rig.append(0, &[line(1)]);
+    rig.shipped(0).await;
+    rig.disk.faults.panics.store(true, Ordering::SeqCst);
+    rig.append(1, &[line(2)]);
+    assert_eq!(rig.supervisor.ended_unasked().await, "sink-1");
+    rig.disk.faults.panics.store(false, Ordering::SeqCst);
+    rig.append(0, &[line(3)]);
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set([1, 3]));
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ pub(super) struct Rig {
     /// Bytes that dead letters may take.
     letter_bytes_max: u64,
     board: HealthBoard,
+    pub(super) supervisor: Supervisor,
     running: Option<Running>,
 }
 
@@ -110,6 +111,7 @@ impl Rig {
             disk: Arc::default(),
             letter_bytes_max: 1 << 30,
             board: HealthBoard::default(),
+            supervisor: Supervisor::default(),
             running: None,
         };
         rig.start();
@@ -174,6 +176,7 @@ impl Rig {
                 catalog: Arc::new(ArcSwap::from_pointee(catalog())),
                 clock: Arc::new(SystemClock::start()),
                 metrics: Arc::clone(&metrics),
+                supervisor: self.supervisor.clone(),
                 health: self.board.cell("store", Critical::No),
             },
             shards,
