@@ -175,6 +175,7 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         retained_bytes_max: settings.number_usize("mqtt.retained.size-max"),
         silent_max: settings.number_usize("mqtt.admission.silent-max"),
         silent_per_address_max: settings.number_usize("mqtt.admission.silent-per-address-max"),
+        sys_interval: settings.duration("telemetry.sys-interval"),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     connect::Refusal,
-    wire::{Version, Violation, write_disconnect},
+    session::Terms,
+    wire::{Version, Violation, write_disconnect, write_disconnect_told},
 };
 
 /// How a connection ends.
@@ -21,12 +22,14 @@ pub(super) enum Close {
 impl Close {
     /// The last packet: a DISCONNECT with its reason, for a client of a version that has one. A
     /// refused CONNECT is answered where it is judged.
-    pub(super) fn words(&self, version: Option<Version>) -> Vec<u8> {
+    pub(super) fn words(&self, terms: Option<Terms>) -> Vec<u8> {
         let mut words = Vec::new();
-        if let Self::Reason(reason) = self
-            && version == Some(Version::V5)
-        {
-            write_disconnect(&mut words, *reason);
+        match (self, terms.filter(|terms| terms.version == Version::V5)) {
+            (Self::Reason(reason), Some(terms)) if terms.wants_reasons => {
+                write_disconnect_told(&mut words, *reason, terms.takes.packet_bytes_max);
+            }
+            (Self::Reason(reason), Some(_)) => write_disconnect(&mut words, *reason),
+            _ => {}
         }
         words
     }

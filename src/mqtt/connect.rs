@@ -50,6 +50,8 @@ pub(super) struct Accepted<W> {
     pub(super) packet_bytes_max: usize,
     /// Topic aliases that it takes.
     pub(super) topic_alias_max: u16,
+    /// It wants reasons as text, too.
+    pub(super) wants_reasons: bool,
     /// Made of what the packet says of a will.
     pub(super) will: Option<W>,
 }
@@ -200,6 +202,7 @@ pub(super) fn accept<W>(
             .packet_bytes_max
             .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX)),
         topic_alias_max: said.topic_alias_max.unwrap_or(0),
+        wants_reasons: said.wants_reasons,
         will: will.map_err(|fault| broken(version, fault.into()))?,
     })
 }

@@ -225,6 +225,7 @@ async fn greet<F: Filter>(
         version: accepted.version(),
         keep_alive: accepted.keep_alive,
         asked_to_last: accepted.session_expiry != 0,
+        wants_reasons: accepted.wants_reasons,
         takes: Takes {
             receive_maximum: accepted.receive_maximum,
             packet_bytes_max: accepted.packet_bytes_max,

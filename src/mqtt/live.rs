@@ -20,7 +20,7 @@ use super::{
     close::{Close, SHUTTING_DOWN},
     session::{Action, Held},
     wire::{Frame, FrameError, Violation, peek},
-    worker::{Client, Hold, SlotKey, Socket, Worker},
+    worker::{Client, Hold, SlotKey, Socket, Traffic, Worker},
 };
 use crate::uplink::{MessageOutcome, NoRoom};
 
@@ -63,7 +63,7 @@ impl Live {
                         if matches!(close, Close::Goodbye { with_will: false }) {
                             client.will = None;
                         }
-                        let words = close.words(Some(client.session.terms().version));
+                        let words = close.words(Some(client.session.terms()));
                         self.worker.write(socket, &words);
                     });
                     return close.cause();
@@ -139,8 +139,8 @@ impl Live {
         })
         .await;
         self.with(|client, socket| {
-            let version = Some(client.session.terms().version);
-            self.worker.write(socket, &Close::Reason(SHUTTING_DOWN).words(version));
+            let terms = Some(client.session.terms());
+            self.worker.write(socket, &Close::Reason(SHUTTING_DOWN).words(terms));
         });
         "shutdown"
     }
@@ -160,7 +160,9 @@ impl Live {
     ) -> (usize, Result<Option<Pause>, Close>) {
         let rates = self.worker.limits().rates;
         let mut used = 0;
+        let mut traffic = Traffic::default();
         let ended = loop {
+            let answered = out.len();
             if self.worker.is_draining() {
                 break Ok(Some(Pause::Draining));
             }
@@ -180,6 +182,8 @@ impl Live {
                 Ok(Some(frame)) => match self.packet(client, frame, rest, out) {
                     Ok(Ok(())) => {
                         used += frame.len;
+                        traffic.packets_read += 1;
+                        traffic.packets_written += u64::from(out.len() > answered);
                         if is_publish {
                             client.rate.spend(frame.len);
                         }
@@ -190,6 +194,7 @@ impl Live {
                     }
                     Err(close) => {
                         used += frame.len;
+                        traffic.packets_read += 1;
                         break Err(close);
                     }
                 },
@@ -197,6 +202,10 @@ impl Live {
                 Err(error) => break Err(self.misframed(error, first)),
             }
         };
+        self.worker.traffic(|all| {
+            all.packets_read += traffic.packets_read;
+            all.packets_written += traffic.packets_written;
+        });
         (used, ended)
     }
 

@@ -25,6 +25,7 @@
 //!   outlive its socket.
 //! - `vehicles`: for which vehicles a session speaks, and their last lines.
 //! - `rate`: how fast one client may publish.
+//! - `sys`: what `$SYS/broker/…` tells.
 //! - `registry`: which session has which client identifier.
 //!
 //! # What a vehicle is promised
@@ -83,6 +84,7 @@ mod rate;
 mod registry;
 mod router;
 mod session;
+mod sys;
 mod topic;
 mod vehicles;
 mod will;

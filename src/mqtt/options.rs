@@ -72,6 +72,8 @@ pub struct Options {
     pub silent_max: usize,
     /// The same of one address. Default: 1,000.
     pub silent_per_address_max: usize,
+    /// How often `$SYS/broker/…` is told; zero: never. Default: 10 s.
+    pub sys_interval: Duration,
 }
 
 impl Default for Options {
@@ -107,6 +109,7 @@ impl Default for Options {
             retained_bytes_max: 256 * 1024 * 1024,
             silent_max: 20_000,
             silent_per_address_max: 1_000,
+            sys_interval: Duration::from_secs(10),
         }
     }
 }

@@ -20,7 +20,8 @@ mod target;
 mod verify;
 
 pub(crate) use client::{
-    AckLog, Counts, Latencies, Load, LoadError, LoadOptions, Outcome, Pace, Phase, Watch,
+    AckLog, AudienceOptions, Counts, Deliveries, Latencies, Load, LoadError, LoadOptions, Outcome,
+    Pace, Phase, Watch,
 };
 pub(crate) use plan::{
     FleetOptions, Plan, PlanOptions, PlanSource, RecordingOptions, ReplayedRows,

@@ -104,6 +104,23 @@ pub(crate) struct ReplayedRows {
 }
 
 impl Plan {
+    /// A topic filter that matches every topic that is published to: a level in which they differ
+    /// is a wildcard.
+    pub(crate) fn topics(&self) -> String {
+        let mut topics = self.script.parts().iter().map(|part| part.topic.split('/'));
+        let mut levels: Vec<&str> = topics.next().into_iter().flatten().collect();
+        for topic in topics {
+            let topic: Vec<&str> = topic.collect();
+            if topic.len() != levels.len() {
+                return "#".to_owned();
+            }
+            for (level, other) in levels.iter_mut().zip(topic) {
+                *level = if *level == other { *level } else { "+" };
+            }
+        }
+        levels.join("/")
+    }
+
     /// Encodes the drives, or reads and encodes the recording.
     pub(crate) fn make(
         options: PlanOptions,

@@ -82,8 +82,12 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Vehicles that are connected now.
+    /// Connections that are open now, before and after their CONNECT.
     mqtt_open_sessions: Gauge [sessions],
+    /// Connections past which one more is closed at once.
+    mqtt_open_limit_sessions: Gauge [sessions],
+    /// CONNECTs that were accepted.
+    mqtt_begun_sessions: Counter [sessions],
     /// Connections accepted, before anything was read from them.
     mqtt_accepted_connections: Counter [connections],
     /// Connections that ended, by the reason.
@@ -92,26 +96,50 @@ metrics! {
     mqtt_read_bytes: Counter [bytes],
     /// Bytes written to vehicles.
     mqtt_written_bytes: Counter [bytes],
+    /// Packets of any kind read from clients.
+    mqtt_read_packets: Counter [packets],
+    /// Packets of any kind written to clients.
+    mqtt_written_packets: Counter [packets],
+    /// Bytes of the payloads of publishes that were read.
+    mqtt_read_payload_bytes: Counter [bytes],
+    /// Publishes written to subscribers, those that were sent again included.
+    mqtt_written_publishes: Counter [publishes],
+    /// Bytes of their payloads.
+    mqtt_written_payload_bytes: Counter [bytes],
     /// Times that a session was not read on because of what it had unfinished.
     mqtt_paused_reads: Counter [reads],
     /// Times that a session was not read on because it was over its rate.
     mqtt_slowed_reads: Counter [reads],
     /// Subscriptions of all sessions.
     mqtt_subscriptions: Gauge [subscriptions],
+    /// Subscriptions that were refused, by the reason.
+    mqtt_refused_subscriptions: By<ReasonLabel, Counter> [subscriptions],
     /// Retained messages.
     mqtt_retained_messages: Gauge [messages],
     /// Memory that retained messages take.
     mqtt_retained_bytes: Gauge [bytes],
+    /// Retained messages past which none is added.
+    mqtt_retained_limit_messages: Gauge [messages],
+    /// Bytes past which no retained message is added.
+    mqtt_retained_limit_bytes: Gauge [bytes],
     /// Retained messages for which there was no room.
     mqtt_refused_retained_messages: Counter [messages],
     /// Memory that messages take which wait for subscribers, each counted for each who waits.
     mqtt_queued_bytes: Gauge [bytes],
     /// Bytes past which only what can be sent at once is queued.
     mqtt_queued_limit_bytes: Gauge [bytes],
+    /// Queues that are full, so that publishers wait for them.
+    mqtt_full_queues: Gauge [queues],
     /// Deliveries that were given up, by the reason.
     mqtt_dropped_deliveries: By<ReasonLabel, Counter> [deliveries],
     /// Connections that were accepted a second ago or longer and have sent no CONNECT.
     mqtt_silent_connections: Gauge [connections],
+    /// How many of them may be, before the longest silent is closed.
+    mqtt_silent_limit_connections: Gauge [connections],
+    /// TLS handshakes under way.
+    mqtt_open_handshakes: Gauge [handshakes],
+    /// How many may be; one more is closed.
+    mqtt_open_limit_handshakes: Gauge [handshakes],
     /// Last lines that a session did not keep, by the bound they were over; their points are stored
     /// all the same.
     mqtt_dropped_last_lines: By<ReasonLabel, Counter> [lines],

@@ -56,3 +56,46 @@ fn verification_asks_no_proxy_of_the_environment() {
     let output = command.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Subscribers beside the fleet: what is acknowledged reaches each of them, or one of those that
+/// share a subscription, in its order.
+#[test]
+fn subscribers_get_what_is_acknowledged_once_and_in_its_order() {
+    let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
+    let appliance = Setup::new().set("schemas.dir", schemas.to_str().unwrap()).start();
+    let target = format!("mqtt://{}", appliance.mqtt());
+    for (version, qos, more, subscribers, expect) in [
+        ("3.1.1", "1", &[][..], "5", 5 * 80),
+        ("5", "2", &[], "2", 2 * 80),
+        ("3.1.1", "0", &[], "3", 3 * 80),
+        ("5", "1", &["--shared", "g"], "3", 80),
+        ("3.1.1", "1", &["--filter", "vehicles/{vin}/#"], "4", 80),
+    ] {
+        let mut arguments = vec!["simulate", "--vehicles", "4", "--rate", "20", "--duration", "1s"];
+        arguments.extend(["--version", version, "--qos", qos, "--target", &target, "--json"]);
+        arguments.extend(["--subscribers", subscribers]);
+        arguments.extend(more);
+        let report: Value = serde_json::from_str(&appliance.cli_ok(&arguments)).unwrap();
+        let found = &report["deliveries"];
+        assert_eq!(found["delivered"], expect, "{report}");
+        for none in ["lost", "disordered", "unexpected", "connections_lost"] {
+            assert_eq!(found[none], 0, "{none}: {report}");
+        }
+        assert!(found["latency_ms"]["p99"].as_f64().unwrap() > 0.0, "{report}");
+    }
+    let said = appliance.cli_ok(&[
+        "simulate",
+        "--vehicles",
+        "1",
+        "--rate",
+        "10",
+        "--duration",
+        "1s",
+        "--target",
+        &target,
+        "--subscribers",
+        "1",
+    ]);
+    assert!(said.contains("subscribed      1 of 1; 0 lost"), "{said}");
+    assert!(said.contains("0 lost, 0 out of order, 0 unexpected"), "{said}");
+}

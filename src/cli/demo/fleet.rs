@@ -86,6 +86,7 @@ impl Fleet {
             login: None,
             seed: SEED,
             backlog,
+            audience: None,
         };
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(Seen {

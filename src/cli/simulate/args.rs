@@ -6,8 +6,8 @@ use crate::{
     cli::moment,
     env::disk::Disk,
     simulator::{
-        Files, FleetOptions, Format, LoadOptions, Pace, PlanOptions, PlanSource, Qos,
-        RecordingOptions, VerifyOptions, Version,
+        AudienceOptions, Files, FleetOptions, Format, LoadOptions, Pace, PlanOptions, PlanSource,
+        Qos, RecordingOptions, VerifyOptions, Version,
     },
 };
 
@@ -22,6 +22,7 @@ use crate::{
     after_help = "Examples:
   fleetline simulate --vehicles 1000 --rate 1 --duration 1m
   fleetline simulate --vehicles 100 --rate max --window 32 --duration 30s --format avro --json
+  fleetline simulate --vehicles 10 --rate max --subscribers 100 --duration 10s
   fleetline simulate --replay drives/ --columns Temperature=ambient_temp \\
       --verify http://127.0.0.1:8080"
 )]
@@ -50,6 +51,16 @@ pub(in crate::cli) struct Arguments {
     /// Messages of one vehicle that may be unacknowledged.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) window: u16,
+    /// How many subscribe to what the vehicles publish, each with a connection of its own.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(super) subscribers: u32,
+    /// What they subscribe to; "{vin}" is a vehicle, another one for each subscriber. Default: the
+    /// topics of all vehicles.
+    #[arg(long, value_name = "FILTER", requires = "subscribers")]
+    pub(super) filter: Option<String>,
+    /// Lets them share one subscription of this name, so that each message goes to one of them.
+    #[arg(long, value_name = "NAME", requires = "subscribers", value_parser = parse_share)]
+    pub(super) shared: Option<String>,
     /// The payload size to come close to; by default what the readings take.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(16..=60_000))]
     pub(super) size: Option<u32>,
@@ -144,7 +155,17 @@ impl Arguments {
     }
 
     /// How to publish it.
-    pub(super) fn load(&self, target: SocketAddr, login: Option<(String, String)>) -> LoadOptions {
+    pub(super) fn load(
+        &self,
+        target: SocketAddr,
+        login: Option<(String, String)>,
+        topics: &str,
+    ) -> LoadOptions {
+        let audience = AudienceOptions {
+            subscribers: usize::try_from(self.subscribers).unwrap_or(usize::MAX),
+            filter: self.filter.clone().unwrap_or_else(|| topics.to_owned()),
+            shared: self.shared.clone(),
+        };
         LoadOptions {
             target,
             version: self.version,
@@ -163,6 +184,7 @@ impl Arguments {
             login,
             seed: self.seed,
             backlog: 0,
+            audience: (audience.subscribers > 0).then_some(audience),
         }
     }
 
@@ -210,6 +232,13 @@ fn parse_qos(text: &str) -> Result<Qos, String> {
         "1" => Ok(Qos::AtLeastOnce),
         "2" => Ok(Qos::ExactlyOnce),
         _ => Err("expected 0, 1 or 2".to_owned()),
+    }
+}
+
+fn parse_share(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains(['/', '+', '#']) {
+        true => Err("expected a name without /, + and #".to_owned()),
+        false => Ok(text.to_owned()),
     }
 }
 
@@ -269,6 +298,10 @@ mod tests {
             "--columns a=b",
             "--replay d --columns a",
             "--replay d --speed 0",
+            "--filter a/#",
+            "--shared g",
+            "--subscribers 1 --shared g/h",
+            "--subscribers -1",
         ] {
             let line = format!("simulate {wrong}");
             assert!(Line::try_parse_from(line.split_whitespace()).is_err(), "{wrong}");

@@ -38,7 +38,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(Failure::failed)?;
     let address = runtime.block_on(target.address()).map_err(no_target)?;
-    let load = arguments.load(address, target.login);
+    let load = arguments.load(address, target.login, &plan.topics());
     let before = runtime.block_on(verifier.before()).map_err(cannot_verify)?;
     let stop = Arc::new(AtomicBool::new(false));
     runtime.spawn(stop_on_signal(Arc::clone(&stop)));
@@ -53,7 +53,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
     runtime.shutdown_background();
 
     let is_qos0 = arguments.qos == Qos::AtMostOnce;
-    let report = Report::new(&plan, is_qos0, outcome, verification);
+    let report = Report::new(&plan, arguments.subscribers, is_qos0, outcome, verification);
     if arguments.json {
         output.json(&report)?;
     } else {
@@ -63,6 +63,10 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
     }
     if let Some(problem) = report.verification.as_ref().and_then(Verification::problem) {
         complain(format_args!("not all that was acknowledged is stored: {problem}"));
+        return Err(Failure::Reported(1));
+    }
+    if let Some(lost) = report.lost().filter(|_| !is_qos0) {
+        complain(format_args!("{lost} deliveries of acknowledged messages did not come"));
         return Err(Failure::Reported(1));
     }
     if unacknowledged > 0 {

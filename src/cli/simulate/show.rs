@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::simulator::{
-    Counts, Latencies, Outcome, Phase, Plan, ReplayedRows, Script, Verification, Watch,
+    Counts, Deliveries, Latencies, Outcome, Phase, Plan, ReplayedRows, Script, Verification, Watch,
 };
 
 /// The report; as JSON its fields are the keys.
@@ -38,13 +38,33 @@ pub(super) struct Report {
     /// The longest that a message of a fixed rate was begun after it was due.
     pub(super) late_max_ms: f64,
     pub(super) latency_ms: Option<LatencyMillis>,
+    /// What reached subscribers, where there were any.
+    pub(super) deliveries: Option<Delivered>,
     pub(super) replay: Option<ReplayedRows>,
     pub(super) stopped: bool,
     pub(super) last_trouble: Option<String>,
     pub(super) verification: Option<Verification>,
 }
 
-/// From a publish to its acknowledgement.
+/// What reached subscribers.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Delivered {
+    subscribers: u32,
+    /// Whose subscription was made.
+    subscribed: u64,
+    connections_lost: u64,
+    delivered: u64,
+    /// Acknowledged (at QoS 0: published), and never came.
+    lost: u64,
+    /// Came after a later one of the same vehicle.
+    disordered: u64,
+    /// Came again, or were none of the fleet's.
+    unexpected: u64,
+    per_second: f64,
+    latency_ms: Option<LatencyMillis>,
+}
+
+/// From a publish to its acknowledgement, or its delivery.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct LatencyMillis {
     pub(super) p50: f64,
@@ -53,9 +73,60 @@ pub(super) struct LatencyMillis {
     pub(super) max: f64,
 }
 
+impl LatencyMillis {
+    fn of(latencies: &Latencies) -> Option<Self> {
+        (latencies.recorded() > 0).then(|| Self {
+            p50: millis(latencies.quantile(0.5)),
+            p99: millis(latencies.quantile(0.99)),
+            p999: millis(latencies.quantile(0.999)),
+            max: millis(latencies.longest()),
+        })
+    }
+
+    fn text(self) -> String {
+        let Self { p50, p99, p999, max } = self;
+        format!("p50 {p50:.2} ms, p99 {p99:.2} ms, p99.9 {p999:.2} ms, max {max:.2} ms")
+    }
+}
+
+impl Delivered {
+    fn new(subscribers: u32, deliveries: &Deliveries, seconds: f64) -> Self {
+        let Deliveries { subscribed, connections_lost, delivered, lost, .. } = *deliveries;
+        Self {
+            subscribers,
+            subscribed,
+            connections_lost,
+            delivered,
+            lost,
+            disordered: deliveries.disordered,
+            unexpected: deliveries.unexpected,
+            per_second: if seconds > 0.0 { count(delivered) / seconds } else { 0.0 },
+            latency_ms: LatencyMillis::of(&deliveries.latencies),
+        }
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let Self { subscribers, subscribed, connections_lost, delivered, .. } = *self;
+        let Self { lost, disordered, unexpected, per_second, .. } = *self;
+        let mut rows = vec![
+            ("subscribed", format!("{subscribed} of {subscribers}; {connections_lost} lost")),
+            (
+                "delivered",
+                format!(
+                    "{delivered}, {per_second:.0} a second; {lost} lost, {disordered} out of \
+                     order, {unexpected} unexpected"
+                ),
+            ),
+        ];
+        rows.extend(self.latency_ms.map(|latency| ("until delivered", latency.text())));
+        rows
+    }
+}
+
 impl Report {
     pub(super) fn new(
         plan: &Plan,
+        subscribers: u32,
         is_qos0: bool,
         run: Outcome,
         verification: Option<Verification>,
@@ -63,7 +134,6 @@ impl Report {
         let counts = run.counts;
         let done = if is_qos0 { counts.published } else { run.acknowledged_in_time };
         let seconds = run.publishing.as_secs_f64();
-        let latencies = &run.latencies;
         Self {
             vehicles: plan.script.parts().len(),
             connected: counts.connected,
@@ -81,17 +151,21 @@ impl Report {
             unacknowledged: counts.open,
             messages_per_second: if seconds > 0.0 { count(done) / seconds } else { 0.0 },
             late_max_ms: millis(run.late_max),
-            latency_ms: (latencies.recorded() > 0).then(|| LatencyMillis {
-                p50: millis(latencies.quantile(0.5)),
-                p99: millis(latencies.quantile(0.99)),
-                p999: millis(latencies.quantile(0.999)),
-                max: millis(latencies.longest()),
-            }),
+            latency_ms: LatencyMillis::of(&run.latencies),
+            deliveries: run
+                .deliveries
+                .as_ref()
+                .map(|all| Delivered::new(subscribers, all, seconds + run.draining.as_secs_f64())),
             replay: plan.replayed.clone(),
             stopped: run.stopped,
             last_trouble: run.last_trouble,
             verification,
         }
+    }
+
+    /// Deliveries that did not come, if any.
+    pub(super) fn lost(&self) -> Option<u64> {
+        self.deliveries.map(|deliveries| deliveries.lost).filter(|lost| *lost > 0)
     }
 
     pub(super) fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -130,11 +204,8 @@ impl Report {
         let rate =
             format!("{:.0} a second over {:.1} s; {late}", self.messages_per_second, self.seconds);
         rows.push(("rate", rate));
-        if let Some(LatencyMillis { p50, p99, p999, max }) = self.latency_ms {
-            let text =
-                format!("p50 {p50:.2} ms, p99 {p99:.2} ms, p99.9 {p999:.2} ms, max {max:.2} ms");
-            rows.push(("latency", text));
-        }
+        rows.extend(self.latency_ms.map(|latency| ("latency", latency.text())));
+        rows.extend(self.deliveries.iter().flat_map(Delivered::rows));
         if let Some(trouble) = &self.last_trouble {
             rows.push(("last trouble", trouble.clone()));
         }

@@ -420,4 +420,12 @@ const TELEMETRY: &[Key] = &[
     .default("info"),
     key("telemetry.log-format", Kind::Choice(&["text", "json"]), "For people or for machines.")
         .default("text"),
+    key(
+        "telemetry.sys-interval",
+        Kind::Duration,
+        "How often the topics below `$SYS/broker/` are told to who subscribes to them, under the \
+         names that dashboards know from mosquitto; \"0s\" tells none.",
+    )
+    .default("10s")
+    .max("1h", "a dashboard should see the day"),
 ];

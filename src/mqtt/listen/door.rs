@@ -4,11 +4,10 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
+
+use prometheus_client::metrics::gauge::Gauge;
 
 use super::accepts::Accepts;
 use crate::auth::Tls;
@@ -163,8 +162,8 @@ pub(in crate::mqtt) struct Doors {
     /// How many a second come in.
     pub(in crate::mqtt) accepts: Accepts,
     pub(in crate::mqtt) handshakes_max: usize,
-    /// TLS handshakes under way.
-    pub(in crate::mqtt) handshakes: AtomicUsize,
+    /// TLS handshakes under way: the metric is the count.
+    pub(in crate::mqtt) handshakes: Gauge,
 }
 
 /// One listener.
@@ -184,7 +183,7 @@ impl Door {
     /// A place among the handshakes under way, if there is one.
     pub(in crate::mqtt) fn handshake(&self) -> Option<Handshake> {
         let doors = Arc::clone(&self.doors);
-        let before = doors.handshakes.fetch_add(1, Ordering::Relaxed);
+        let before = usize::try_from(doors.handshakes.inc()).unwrap_or(0);
         let place = Handshake(doors);
         (before < self.doors.handshakes_max).then_some(place)
     }
@@ -195,7 +194,7 @@ pub(in crate::mqtt) struct Handshake(Arc<Doors>);
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.0.handshakes.fetch_sub(1, Ordering::Relaxed);
+        self.0.handshakes.dec();
     }
 }
 

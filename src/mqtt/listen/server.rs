@@ -39,6 +39,7 @@ use crate::{
         vehicles::VehicleLimits,
         worker::{Limits, Mail, Shared, start},
     },
+    telemetry::Metrics,
     uplink::IntakeParts,
 };
 
@@ -114,13 +115,14 @@ impl Edge {
             listeners.push(Listener { address, ..listener.clone() });
             sockets.push(socket);
         }
+        tell_limits(options, &parts.metrics);
         let doors = Arc::new(Doors {
             tls: others.tls,
             proxies: options.proxies.clone(),
             origins: options.websocket_origins.clone(),
             accepts: Accepts::new(options.accepts_a_second),
             handshakes_max: options.handshakes_max,
-            handshakes: 0.into(),
+            handshakes: parts.metrics.mqtt_open_handshakes.clone(),
         });
         let shared = Arc::new(Shared {
             limits: limits(options),
@@ -139,6 +141,8 @@ impl Edge {
                 bytes_max: options.retained_bytes_max,
             }),
             queued_bytes: 0.into(),
+            sys_interval: options.sys_interval,
+            started: parts.clock.monotonic(),
         });
         let (stop, stopped) = oneshot::channel();
         let run = Run {
@@ -263,6 +267,17 @@ fn io_config() -> SharedCfg {
         .set_write_buf(written_most, written_least, written_kept)
         .set_write_page_size(BytePageSize::Size4);
     SharedCfg::new("mqtt").add(config).into()
+}
+
+/// Shows the bounds beside what is counted against them.
+fn tell_limits(options: &Options, metrics: &Metrics) {
+    let gauge = |max: usize| i64::try_from(max).unwrap_or(i64::MAX);
+    metrics.mqtt_open_limit_sessions.set(gauge(options.sessions_max));
+    metrics.mqtt_retained_limit_messages.set(gauge(options.retained_count_max));
+    metrics.mqtt_retained_limit_bytes.set(gauge(options.retained_bytes_max));
+    metrics.mqtt_queued_limit_bytes.set(gauge(options.queue.memory_max));
+    metrics.mqtt_silent_limit_connections.set(gauge(options.silent_max));
+    metrics.mqtt_open_limit_handshakes.set(gauge(options.handshakes_max));
 }
 
 fn limits(options: &Options) -> Limits {

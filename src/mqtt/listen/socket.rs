@@ -6,12 +6,18 @@
 //! (`AsyncRead`), and reading and writing are one task. A read goes through one buffer a thread, so
 //! that a connection holds as many bytes as have come and not a buffer for as many as might.
 //!
+//! # The last packet arrives
+//! A socket that is closed while the peer still sends is reset by the kernel, and the peer may
+//! never read why. So what was said last is followed by the end of our side, and what the peer
+//! still sends is read and thrown away until it ends its side too: for [`LINGER`] at most, and for
+//! [`LINGERING_MAX`] sockets of a thread at once; one more is closed as it is.
+//!
 //! It takes effect through [`Sockets`], the runtime that the workers run on: whatever lies on top
 //! of a socket (TLS, WebSocket) sees ntex's own `Io`.
 
 use std::{
     any::{Any, TypeId},
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     future::poll_fn,
     io,
@@ -20,6 +26,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use ntex::service::cfg::SharedCfg;
@@ -38,12 +45,18 @@ use tokio::{
 
 /// What one read takes at most.
 const READ_BYTES_MAX: usize = 16 * 1024;
+/// How long a socket is read whose last packet was written.
+const LINGER: Duration = Duration::from_secs(1);
+/// Sockets of a thread of which that holds at once: each is a descriptor more.
+const LINGERING_MAX: usize = 256;
 /// Pages that one write takes at most.
 const WRITE_PAGES_MAX: usize = 16;
 
 thread_local! {
     /// Where reads go. A cell a thread, because a read never spans an await.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES_MAX].into());
+    /// Sockets that linger.
+    static LINGERING: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The runtime of the workers: tokio, one thread each, with the sockets of this file.
@@ -104,7 +117,7 @@ impl IoStream for Socket {
     fn start(self, context: IoContext) -> Box<dyn Handle> {
         let (reader, writer) = self.0.into_split();
         let writer = Rc::new(writer);
-        let pump = Pump { reader, writer: Rc::clone(&writer), context };
+        let pump = Pump { reader, writer: Rc::clone(&writer), context, is_over: false };
         tokio::task::spawn_local(pump.run());
         Box::new(Writer(writer))
     }
@@ -133,6 +146,8 @@ struct Pump {
     reader: OwnedReadHalf,
     writer: Rc<OwnedWriteHalf>,
     context: IoContext,
+    /// The peer has ended its side, or the socket is broken.
+    is_over: bool,
 }
 
 impl fmt::Debug for Pump {
@@ -175,6 +190,11 @@ impl Pump {
         if !self.context.is_stopped() {
             self.context.stop(None);
         }
+        let Self { reader, writer, context, is_over } = self;
+        drop(context);
+        if !is_over {
+            linger(reader, &writer).await;
+        }
     }
 
     /// Reads as long as there is something and ntex wants it; ready when there never will be.
@@ -193,11 +213,15 @@ impl Pump {
                 Ok(bytes) => {
                     let len = bytes.len();
                     if len == 0 {
+                        self.is_over = true;
                         self.context.stop(None);
                     }
                     (bytes, Ok(len))
                 }
-                Err(error) => (BytesMut::new(), Err(error)),
+                Err(error) => {
+                    self.is_over = true;
+                    (BytesMut::new(), Err(error))
+                }
             };
             match self.context.update_read_status(bytes, result) {
                 IoTaskStatus::Io => {}
@@ -208,7 +232,7 @@ impl Pump {
     }
 
     /// Writes as long as there is something and the socket takes it; ready when writing ends.
-    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<Writing> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Writing> {
         loop {
             match ready!(self.context.poll_write_ready(cx)) {
                 Readiness::Ready => {}
@@ -216,6 +240,7 @@ impl Pump {
                 Readiness::Terminate => return Poll::Ready(Writing::Closing { flush: false }),
             }
             if let Err(error) = ready!(self.writer.as_ref().as_ref().poll_write_ready(cx)) {
+                self.is_over = true;
                 self.context.update_write_status(Err(error));
                 return Poll::Ready(Writing::Closing { flush: false });
             }
@@ -227,7 +252,7 @@ impl Pump {
         }
     }
 
-    fn poll_close(&self, flush: bool, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_close(&mut self, flush: bool, cx: &mut Context<'_>) -> Poll<()> {
         if self.context.is_stopped() {
             return Poll::Ready(());
         }
@@ -235,11 +260,38 @@ impl Pump {
             Ok(()) if write(&self.writer, &self.context) == IoTaskStatus::Stop => Poll::Ready(()),
             Ok(()) => self.context.shutdown(flush, cx),
             Err(error) => {
+                self.is_over = true;
                 self.context.update_write_status(Err(error));
                 Poll::Ready(())
             }
         }
     }
+}
+
+/// Ends our side of a socket, and reads the other one to its end.
+async fn linger(mut reader: OwnedReadHalf, writer: &OwnedWriteHalf) {
+    let stream: &TcpStream = writer.as_ref();
+    if LINGERING.get() == LINGERING_MAX
+        || rustix::net::shutdown(stream, rustix::net::Shutdown::Write).is_err()
+    {
+        return;
+    }
+    LINGERING.set(LINGERING.get() + 1);
+    let end = poll_fn(|cx| {
+        loop {
+            let read = SCRATCH.with_borrow_mut(|scratch| {
+                let mut buffer = ReadBuf::new(scratch);
+                let read = ready!(Pin::new(&mut reader).poll_read(cx, &mut buffer));
+                Poll::Ready(read.map(|()| buffer.filled().len()))
+            });
+            if !matches!(ready!(read), Ok(1..)) {
+                return Poll::Ready(());
+            }
+        }
+    });
+    // Whoever still sends after that has heard nothing, and never will.
+    drop(tokio::time::timeout(LINGER, end).await);
+    LINGERING.set(LINGERING.get() - 1);
 }
 
 /// Writes once, as many pages as one call takes.

@@ -96,6 +96,12 @@ pub(in crate::mqtt) struct RetainedScan {
     after: Option<Arc<Message>>,
 }
 
+impl RetainedScan {
+    pub(super) fn levels(&self) -> &str {
+        &self.levels
+    }
+}
+
 /// Bytes of one entry of the table, besides its message.
 const ENTRY_BYTES: usize = 16;
 

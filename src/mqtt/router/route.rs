@@ -16,7 +16,10 @@ use super::{
     retained::{Retained, RetainedFull, RetainedLimits, RetainedScan},
     tree::Tree,
 };
-use crate::{model::SessionId, mqtt::wire::Qos};
+use crate::{
+    model::SessionId,
+    mqtt::wire::{Body, Qos},
+};
 
 /// A session's subscription, as the tree holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +102,11 @@ pub(in crate::mqtt) struct Router {
     /// Counts the changes of the tree: what was asked before the last one is asked anew.
     generation: AtomicU64,
     subscriptions: AtomicUsize,
+    /// Of them, members of shared subscriptions.
+    shared: AtomicUsize,
     retained: Retained,
+    /// The server's own topics, apart from the bounds on what clients retain.
+    system: Retained,
 }
 
 impl Router {
@@ -108,7 +115,9 @@ impl Router {
             tree: RwLock::default(),
             generation: AtomicU64::new(1),
             subscriptions: AtomicUsize::new(0),
+            shared: AtomicUsize::new(0),
             retained: Retained::new(retained),
+            system: Retained::new(SYSTEM),
         }
     }
 
@@ -120,6 +129,11 @@ impl Router {
     /// How many subscriptions there are.
     pub(in crate::mqtt) fn subscriptions(&self) -> usize {
         self.subscriptions.load(Ordering::Relaxed)
+    }
+
+    /// Of them, how many are members of shared subscriptions.
+    pub(in crate::mqtt) fn shared_subscriptions(&self) -> usize {
+        self.shared.load(Ordering::Relaxed)
     }
 
     /// A session subscribes, or changes a subscription of its; tells whether it is new.
@@ -135,6 +149,7 @@ impl Router {
         self.generation.fetch_add(1, Ordering::Release);
         if is_new {
             self.subscriptions.fetch_add(1, Ordering::Relaxed);
+            self.shared.fetch_add(usize::from(filter.group.is_some()), Ordering::Relaxed);
         }
         is_new
     }
@@ -146,6 +161,7 @@ impl Router {
         if removed {
             self.generation.fetch_add(1, Ordering::Release);
             self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+            self.shared.fetch_sub(usize::from(filter.group.is_some()), Ordering::Relaxed);
         }
         removed
     }
@@ -172,6 +188,21 @@ impl Router {
         self.retained.set(message)
     }
 
+    /// Retains what the server tells of itself on a topic of its own.
+    pub(in crate::mqtt) fn tell(&self, topic: &str, text: &str) -> Arc<Message> {
+        let message = Arc::new(Message {
+            body: Body::new(topic, &[], text.as_bytes()),
+            qos: Qos::AtMostOnce,
+            retain: true,
+            expires: None,
+            publisher: None,
+            retained_as: self.system.number(),
+        });
+        let retained = self.system.set(&message);
+        debug_assert!(retained.is_ok(), "a few dozen topics");
+        message
+    }
+
     /// What is retained for a subscription that has just been made.
     pub(in crate::mqtt) fn retained_for(
         &self,
@@ -179,7 +210,7 @@ impl Router {
         qos: Qos,
         ids: SubscriptionIds,
     ) -> RetainedScan {
-        self.retained.begin(filter, qos, ids)
+        self.retained_below(filter.levels).begin(filter, qos, ids)
     }
 
     /// A piece of it; tells whether it was the last.
@@ -190,7 +221,12 @@ impl Router {
         now: Duration,
         found: &mut Vec<Arc<Message>>,
     ) -> bool {
-        self.retained.scan(scan, steps, now, found)
+        self.retained_below(scan.levels()).scan(scan, steps, now, found)
+    }
+
+    /// Where a filter looks: one that begins with a wildcard matches none of the server's topics.
+    fn retained_below(&self, levels: &str) -> &Retained {
+        if levels.starts_with("$SYS/") { &self.system } else { &self.retained }
     }
 
     /// Forgets retained messages that have expired, a piece at a time.
@@ -203,6 +239,9 @@ impl Router {
         self.retained.size()
     }
 }
+
+/// The server's own topics are a closed list of short texts.
+const SYSTEM: RetainedLimits = RetainedLimits { count_max: 1000, bytes_max: 1024 * 1024 };
 
 /// One receiver a session (RT-1), in their order.
 fn merge(mut found: Vec<Subscriber>) -> Vec<Receiver> {

@@ -55,6 +55,9 @@ impl Delivery {
 pub(in crate::mqtt) struct Outcomes {
     /// Acknowledged to the end; at QoS 0 written.
     pub(in crate::mqtt) delivered: u64,
+    /// PUBLISH packets written, and the bytes of their payloads.
+    pub(in crate::mqtt) sent: u64,
+    pub(in crate::mqtt) sent_bytes: u64,
     pub(in crate::mqtt) expired: u64,
     /// Larger than the client takes.
     pub(in crate::mqtt) too_large: u64,

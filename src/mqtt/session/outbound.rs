@@ -14,7 +14,7 @@ use std::{
 
 use super::delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes};
 use crate::mqtt::{
-    router::{Filter, Load, RetainedScan},
+    router::{Filter, Load, Message, RetainedScan},
     wire::{AckKind, Outgoing, Qos, Version, Violation, write_ack},
 };
 
@@ -277,6 +277,7 @@ impl Outbound {
             let begin = out.len();
             outgoing.write(out);
             if out.len() - begin <= self.takes.packet_bytes_max {
+                self.count_sent(message);
                 return true;
             }
             out.truncate(begin);
@@ -285,7 +286,13 @@ impl Outbound {
         }
         outgoing.alias = self.alias(message.body.topic());
         outgoing.write(out);
+        self.count_sent(message);
         true
+    }
+
+    fn count_sent(&mut self, message: &Message) {
+        self.outcomes.sent += 1;
+        self.outcomes.sent_bytes += message.body.payload().len() as u64;
     }
 
     /// The alias of a topic towards this client, and whether it knows it already. The first topics

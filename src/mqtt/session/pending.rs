@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU16;
 
-use super::rules::Session;
+use super::rules::{Session, Terms};
 use crate::{
-    mqtt::wire::{AckKind, Publish, Qos, Version, write_ack},
+    mqtt::wire::{AckKind, Publish, Qos, Version, write_ack, write_ack_told},
     uplink::{MessageOutcome, Taken},
 };
 
@@ -130,8 +130,9 @@ impl Session {
         self.pending.front().is_some_and(|pending| pending.is_due() && pending.exactly_once)
     }
 
-    /// Appends the acknowledgements that may leave now (UP-1, MQ-1).
-    pub(in crate::mqtt) fn acknowledge(&mut self, out: &mut Vec<u8>) {
+    /// Appends the acknowledgements that may leave now (UP-1, MQ-1); tells how many.
+    pub(in crate::mqtt) fn acknowledge(&mut self, out: &mut Vec<u8>) -> u64 {
+        let mut count = 0;
         while self.pending.front().is_some_and(Pending::is_due) {
             let Some(pending) = self.pending.pop_front() else { break };
             self.first_seq += 1;
@@ -141,8 +142,9 @@ impl Session {
                 continue;
             };
             let (version, reason) = (self.terms.version, pending.held.reason);
+            count += 1;
             if pending.exactly_once {
-                write_ack(out, version, AckKind::Rec, id, reason);
+                self.answer(AckKind::Rec, id, reason, out);
                 if version == Version::V5 && reason >= 0x80 {
                     self.unreleased.remove(&id); // The exchange ends here, the id is free.
                 } else if let Some(received) = self.unreleased.get_mut(&id) {
@@ -150,9 +152,10 @@ impl Session {
                 }
             } else {
                 self.pending_once -= 1;
-                write_ack(out, version, AckKind::Ack, id, reason);
+                self.answer(AckKind::Ack, id, reason, out);
             }
         }
+        count
     }
 
     /// A PUBREL came: the exchange ends, the id is free. One that is not held is not found, which
@@ -160,7 +163,16 @@ impl Session {
     /// again.
     pub(super) fn release(&mut self, id: NonZeroU16, out: &mut Vec<u8>) {
         let reason = if self.unreleased.remove(&id).is_some() { 0 } else { PACKET_ID_NOT_FOUND };
-        write_ack(out, self.terms.version, AckKind::Comp, id, reason);
+        self.answer(AckKind::Comp, id, reason, out);
+    }
+
+    fn answer(&self, kind: AckKind, id: NonZeroU16, reason: u8, out: &mut Vec<u8>) {
+        let Terms { version, wants_reasons, takes, .. } = self.terms;
+        if reason >= 0x80 && wants_reasons {
+            write_ack_told(out, kind, id, reason, takes.packet_bytes_max);
+        } else {
+            write_ack(out, version, kind, id, reason);
+        }
     }
 
     /// Whether reading stops until something is acknowledged.

@@ -42,6 +42,8 @@ pub(in crate::mqtt) struct Terms {
     pub(in crate::mqtt) keep_alive: u16,
     /// Whether it asked for a session that outlives its connection, whatever was granted.
     pub(in crate::mqtt) asked_to_last: bool,
+    /// Whether it wants reasons as text, too.
+    pub(in crate::mqtt) wants_reasons: bool,
     pub(in crate::mqtt) takes: Takes,
 }
 

@@ -5,7 +5,8 @@ use std::num::NonZeroU16;
 use super::{
     Version, Violation,
     properties::{Packet, check_properties},
-    text::read_u16,
+    text::{read_u16, write_binary},
+    words::reason_text,
 };
 
 /// The acknowledgements, by their first byte.
@@ -112,6 +113,56 @@ pub(crate) fn write_disconnect(out: &mut Vec<u8>, reason: u8) {
     out.extend([0xe0, 1, reason]);
 }
 
+/// Appends an acknowledgement of 5.0 with its reason in words; without them where the packet would
+/// be larger than the client takes ([MQTT-3.4.2-2]).
+pub(crate) fn write_ack_told(
+    out: &mut Vec<u8>,
+    kind: AckKind,
+    packet_id: NonZeroU16,
+    reason: u8,
+    packet_bytes_max: usize,
+) {
+    let [high, low] = packet_id.get().to_be_bytes();
+    if !write_told(out, kind as u8, &[high, low, reason], reason, packet_bytes_max) {
+        write_ack(out, Version::V5, kind, packet_id, reason);
+    }
+}
+
+/// The same for a DISCONNECT ([MQTT-3.14.2-3]).
+pub(crate) fn write_disconnect_told(out: &mut Vec<u8>, reason: u8, packet_bytes_max: usize) {
+    if !write_told(out, 0xe0, &[reason], reason, packet_bytes_max) {
+        write_disconnect(out, reason);
+    }
+}
+
+/// Appends a packet whose only property is its reason in words, if it is not too large.
+fn write_told(
+    out: &mut Vec<u8>,
+    first: u8,
+    head: &[u8],
+    reason: u8,
+    packet_bytes_max: usize,
+) -> bool {
+    let mut block = vec![REASON_STRING];
+    write_binary(&mut block, reason_text(reason).as_bytes());
+    let remaining = head.len() + 1 + block.len();
+    let (Ok(len), Ok(remaining)) = (u8::try_from(block.len()), u8::try_from(remaining)) else {
+        return false;
+    };
+    // Both lengths are one byte: the words are short.
+    if remaining > 0x7f || usize::from(remaining) + 2 > packet_bytes_max {
+        return false;
+    }
+    out.extend([first, remaining]);
+    out.extend_from_slice(head);
+    out.push(len);
+    out.extend(block);
+    true
+}
+
+/// The property of a reason in words.
+pub(super) const REASON_STRING: u8 = 0x1f;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +178,28 @@ mod tests {
         assert_eq!(written(Version::V3, 0x99), [0x40, 2, 0x12, 0x34]);
         assert_eq!(written(Version::V5, 0), [0x40, 2, 0x12, 0x34]);
         assert_eq!(written(Version::V5, 0x99), [0x40, 3, 0x12, 0x34, 0x99]);
+    }
+
+    #[test]
+    fn a_reason_is_told_in_words_if_they_fit() {
+        let id = NonZeroU16::new(7).expect("not zero");
+        let mut out = Vec::new();
+        write_ack_told(&mut out, AckKind::Ack, id, 0x87, 100);
+        assert_eq!(out, b"\x40\x15\0\x07\x87\x11\x1f\0\x0enot authorized");
+        let len = out.len();
+        out.clear();
+        write_ack_told(&mut out, AckKind::Ack, id, 0x87, len - 1);
+        assert_eq!(out, b"\x40\x03\0\x07\x87");
+        let mut out = Vec::new();
+        for reason in 0x80..=0xff {
+            out.clear();
+            write_disconnect_told(&mut out, reason, usize::MAX);
+            assert_eq!((out[0], usize::from(out[1]), out[2]), (0xe0, out.len() - 2, reason));
+            assert!(read_disconnect(Version::V5, &out[2..]).is_ok(), "{out:02x?}");
+        }
+        out.clear();
+        write_disconnect_told(&mut out, 0x82, 10);
+        assert_eq!(out, [0xe0, 1, 0x82]);
     }
 
     #[test]

@@ -21,13 +21,17 @@ pub(crate) enum Kind {
     Auth,
 }
 
-/// The packets that a server may send to a client that only publishes.
+/// The packets that a server may send to a client that publishes and subscribes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerKind {
     ConnAck,
     PubAck,
     PubRec,
     PubComp,
+    /// With its flags.
+    Publish(u8),
+    PubRel,
+    SubAck,
     PingResp,
     Disconnect,
 }
@@ -138,6 +142,12 @@ fn kind(first: u8) -> Result<Kind, FrameError> {
 
 fn server_kind(first: u8) -> Result<ServerKind, FrameError> {
     Ok(match first {
+        0x30..=0x3f => match publish(first & 0x0f)? {
+            Kind::Publish(flags) => ServerKind::Publish(flags),
+            _ => return Err(FrameError::Packet(Violation::Malformed)),
+        },
+        0x62 => ServerKind::PubRel,
+        0x90 => ServerKind::SubAck,
         0x20 => ServerKind::ConnAck,
         0x40 => ServerKind::PubAck,
         0x50 => ServerKind::PubRec,
@@ -203,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_sees_what_a_server_sends_to_who_publishes() {
+    fn a_client_sees_what_a_server_sends() {
         let check = |bytes: &[u8], expect| {
             let found = peek_server(bytes, 100);
             assert_eq!(found.map(|frame| frame.map(|frame| frame.kind)), expect, "{bytes:02x?}");
@@ -211,7 +221,10 @@ mod tests {
         check(&[0x20, 2, 0, 0], Ok(Some(ServerKind::ConnAck)));
         check(&[0x40, 2, 0], Ok(None));
         check(&[0xd0, 0, 0x40], Ok(Some(ServerKind::PingResp)));
-        check(&[0x30, 0], Err(FrameError::Packet(Violation::Protocol)));
+        check(&[0x3a, 0], Ok(Some(ServerKind::Publish(0x0a))));
+        check(&[0x36, 0], Err(FrameError::Packet(Violation::Malformed)));
+        check(&[0x90, 0], Ok(Some(ServerKind::SubAck)));
+        check(&[0xb0, 0], Err(FrameError::Packet(Violation::Protocol)));
         check(&[0x40, 0xff, 0x7f], Err(FrameError::TooLarge));
         check(&[0x40, 0xff, 0xff, 0xff, 0xff, 1], Err(FrameError::Length));
     }

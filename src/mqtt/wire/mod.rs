@@ -4,9 +4,10 @@
 //! - What a server reads: [`peek`], then [`read_connect`], [`read_publish`], [`read_ack`],
 //!   [`read_subscribe`], [`read_unsubscribe`], [`read_disconnect`]; what it writes:
 //!   [`write_connack_v3`], [`write_connack_v5`], [`write_suback`], [`write_unsuback`],
-//!   [`Outgoing::write`].
-//! - What a client reads: [`peek_server`], then [`read_connack`], [`read_publish`], [`read_ack`];
-//!   what it writes: [`write_connect`], [`write_publish`], [`PINGREQ`], [`DISCONNECT`].
+//!   [`Outgoing::write`]; with a reason in words, [`write_ack_told`], [`write_disconnect_told`].
+//! - What a client reads: [`peek_server`], then [`read_connack`], [`read_publish`], [`read_ack`],
+//!   [`read_suback`]; what it writes: [`write_connect`], [`write_publish`], [`write_subscribe`],
+//!   [`PINGREQ`], [`DISCONNECT`].
 //! - What both write: [`write_ack`].
 //!
 //! PUBLISH and the packets of its exchange are the hot path: a topic and a payload are borrowed
@@ -25,7 +26,8 @@ mod text;
 mod words;
 
 pub(crate) use ack::{
-    Ack, AckKind, DISCONNECT, read_ack, read_disconnect, write_ack, write_disconnect,
+    Ack, AckKind, DISCONNECT, read_ack, read_disconnect, write_ack, write_ack_told,
+    write_disconnect, write_disconnect_told,
 };
 pub(crate) use connect::{
     Connack, ConnackWords, Connect, ConnectFault, ConnectWill, Hello, read_connack, read_connect,
@@ -35,8 +37,8 @@ pub(crate) use frame::{Frame, FrameError, Kind, PINGREQ, ServerKind, peek, peek_
 pub(crate) use outgoing::{Body, Outgoing};
 pub(crate) use publish::{Publish, PublishHead, read_publish, write_publish};
 pub(crate) use subscribe::{
-    RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, read_subscribe, read_unsubscribe,
-    write_suback, write_unsuback,
+    RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, read_suback, read_subscribe,
+    read_unsubscribe, write_suback, write_suback_told, write_subscribe, write_unsuback,
 };
 pub(crate) use text::level_count;
 pub(crate) use words::{Qos, Version, Violation};

@@ -91,6 +91,8 @@ pub(crate) struct Read<'a> {
     pub(crate) will_delay: Option<u32>,
     pub(crate) subscription_id: Option<u32>,
     pub(crate) authenticates: bool,
+    /// Problem information was asked for in so many words.
+    pub(crate) wants_reasons: bool,
     pub(crate) user_properties: usize,
 }
 
@@ -157,6 +159,7 @@ fn take<'a>(
             if value > 1 {
                 return Err(Violation::Protocol);
             }
+            read.wants_reasons |= id == 0x17 && value == 1;
         }
         Shape::Two => {
             let value = read_u16(block)?;

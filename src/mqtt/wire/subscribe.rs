@@ -4,9 +4,11 @@ use std::num::NonZeroU16;
 
 use super::{
     Qos, Version, Violation,
-    frame::write_header,
+    ack::REASON_STRING,
+    frame::{varint_len, write_header, write_varint},
     properties::{Packet, check_properties},
-    text::{read_string, read_u16},
+    text::{read_string, read_u16, write_binary},
+    words::reason_text,
 };
 
 /// How a client wants what a filter matches (5.0, 3.8.3.1); 3.1.1 has only the QoS.
@@ -126,25 +128,110 @@ fn options(version: Version, bits: u8) -> Result<SubscribeOptions, Violation> {
 
 /// Appends a SUBACK.
 pub(crate) fn write_suback(out: &mut Vec<u8>, version: Version, id: NonZeroU16, reasons: &[u8]) {
-    write_answer(out, 0x90, version, id, reasons);
+    write_answer(out, 0x90, version, id, reasons, &[]);
+}
+
+/// Appends a SUBACK of 5.0 with the first refusal in words; without them where it would be larger
+/// than the client takes ([MQTT-3.9.2-1]).
+pub(crate) fn write_suback_told(
+    out: &mut Vec<u8>,
+    id: NonZeroU16,
+    reasons: &[u8],
+    packet_bytes_max: usize,
+) {
+    let begin = out.len();
+    if let Some(refusal) = reasons.iter().find(|reason| **reason >= 0x80) {
+        let mut block = vec![REASON_STRING];
+        write_binary(&mut block, reason_text(*refusal).as_bytes());
+        write_answer(out, 0x90, Version::V5, id, reasons, &block);
+        if out.len() - begin <= packet_bytes_max {
+            return;
+        }
+        out.truncate(begin);
+    }
+    write_suback(out, Version::V5, id, reasons);
+}
+
+/// Appends a SUBSCRIBE to one filter.
+pub(crate) fn write_subscribe(
+    out: &mut Vec<u8>,
+    version: Version,
+    id: NonZeroU16,
+    filter: &str,
+    qos: Qos,
+) {
+    let properties = usize::from(version == Version::V5);
+    write_header(out, 0x82, 2 + properties + 2 + filter.len() + 1);
+    out.extend(id.get().to_be_bytes());
+    out.extend(std::iter::repeat_n(0, properties));
+    write_binary(out, filter.as_bytes());
+    out.push(qos as u8);
+}
+
+/// Reads the body of a SUBACK: a reason for each filter.
+pub(crate) fn read_suback(version: Version, body: &[u8]) -> Result<&[u8], Violation> {
+    let mut rest = body;
+    read_u16(&mut rest)?;
+    if version == Version::V5 {
+        check_properties(&mut rest, Packet::Ack)?;
+    }
+    if rest.is_empty() { Err(Violation::Malformed) } else { Ok(rest) }
 }
 
 /// Appends an UNSUBACK; 3.1.1 has no reasons in it.
 pub(crate) fn write_unsuback(out: &mut Vec<u8>, version: Version, id: NonZeroU16, reasons: &[u8]) {
-    write_answer(out, 0xb0, version, id, if version == Version::V3 { &[] } else { reasons });
+    let reasons = if version == Version::V3 { &[] } else { reasons };
+    write_answer(out, 0xb0, version, id, reasons, &[]);
 }
 
-fn write_answer(out: &mut Vec<u8>, first: u8, version: Version, id: NonZeroU16, reasons: &[u8]) {
-    let properties = usize::from(version == Version::V5);
+/// `block` holds the properties of 5.0.
+fn write_answer(
+    out: &mut Vec<u8>,
+    first: u8,
+    version: Version,
+    id: NonZeroU16,
+    reasons: &[u8],
+    block: &[u8],
+) {
+    let properties = match version {
+        Version::V3 => 0,
+        Version::V5 => varint_len(block.len()) + block.len(),
+    };
     write_header(out, first, 2 + properties + reasons.len());
     out.extend(id.get().to_be_bytes());
-    out.extend(std::iter::repeat_n(0, properties));
+    if version == Version::V5 {
+        write_varint(out, block.len());
+        out.extend_from_slice(block);
+    }
     out.extend_from_slice(reasons);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subscribe_that_is_written_is_read_back_and_so_is_its_answer() {
+        let id = NonZeroU16::new(7).expect("not zero");
+        for version in [Version::V3, Version::V5] {
+            let mut out = Vec::new();
+            write_subscribe(&mut out, version, id, "a/+", Qos::AtLeastOnce);
+            let read = read_subscribe(version, &out[2..]).expect("well formed");
+            assert_eq!((read.packet_id, read.filters[0].0), (id, "a/+"));
+            out.clear();
+            write_suback(&mut out, version, id, &[1, 0x80]);
+            assert_eq!(read_suback(version, &out[2..]), Ok(&[1, 0x80][..]));
+        }
+        let mut told = Vec::new();
+        write_suback_told(&mut told, id, &[0, 0x87], 100);
+        assert_eq!(read_suback(Version::V5, &told[2..]), Ok(&[0, 0x87][..]));
+        assert!(told.ends_with(b"\x11\x1f\0\x0enot authorized\0\x87"), "{told:02x?}");
+        let len = told.len();
+        told.clear();
+        write_suback_told(&mut told, id, &[0, 0x87], len - 1);
+        assert_eq!(told, b"\x90\x05\0\x07\0\0\x87");
+        assert_eq!(read_suback(Version::V3, &[0, 7]), Err(Violation::Malformed));
+    }
 
     #[test]
     fn a_subscribe_is_read_with_its_identifier_and_filters() {

@@ -59,3 +59,25 @@ pub(crate) enum Violation {
     #[error("more user properties than allowed")]
     QuotaExceeded = 0x97,
 }
+
+/// What a reason code of 0x80 or more means, for a client that asks for words.
+pub(crate) const fn reason_text(reason: u8) -> &'static str {
+    match reason {
+        0x81 => "the packet is malformed",
+        0x82 => "the packet breaks the protocol",
+        0x87 => "not authorized",
+        0x8b => "the server is shutting down",
+        0x8d => "nothing came within one and a half times the keep alive",
+        0x8e => "another connection has taken the session over",
+        0x8f => "the topic filter is invalid or over a bound",
+        0x90 => "the topic name is invalid or over a bound",
+        0x92 => "no exchange has this packet identifier",
+        0x93 => "more unacknowledged publishes than the receive maximum",
+        0x94 => "the topic alias is unknown or over the announced maximum",
+        0x95 => "the packet is larger than the announced maximum",
+        0x97 => "a quota is used up",
+        0x98 => "ended by an operator",
+        0x99 => "the payload cannot be decoded and is kept as a dead letter",
+        _ => "unspecified error",
+    }
+}

@@ -92,8 +92,8 @@ impl Worker {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(key) else { return };
         let Some(socket) = slot.socket.as_ref() else { return };
-        let version = slot.client.as_ref().map(|client| client.session.terms().version);
-        let words = close.words(version);
+        let terms = slot.client.as_ref().map(|client| client.session.terms());
+        let words = close.words(terms);
         self.write(socket, words.as_ref());
         socket.io.close();
         drop(slots);

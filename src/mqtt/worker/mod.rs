@@ -11,6 +11,7 @@
 //!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
 //!   session ends.
 //! - `survey`: operators' questions about sessions.
+//! - `tell`: what a worker counts, and `$SYS`.
 //! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
 
 mod deliver;
@@ -22,6 +23,7 @@ mod slot;
 mod subscribe;
 mod survey;
 mod tasks;
+mod tell;
 mod thread;
 mod write;
 
@@ -29,4 +31,5 @@ pub(super) use mailbox::Mail;
 pub use mailbox::Workers;
 pub(super) use slot::{Client, Hold, SlotKey, Socket};
 pub(super) use tasks::start;
+pub(super) use tell::Traffic;
 pub(super) use thread::{Limits, Shared, Worker};

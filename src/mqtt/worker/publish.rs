@@ -33,6 +33,7 @@ impl Worker {
         client: &mut Client,
         publish: &Publish<'_>,
     ) -> Result<Held, NoRoom> {
+        self.traffic(|traffic| traffic.payload_read += publish.payload.len() as u64);
         let Client { session, memo, identity, .. } = client;
         let topic = session.topic(publish);
         let facts = memo.more(topic);

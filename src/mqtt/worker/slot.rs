@@ -286,7 +286,13 @@ mod tests {
 
     fn client() -> Client {
         let takes = Takes { receive_maximum: 1, packet_bytes_max: 1, topic_alias_max: 0 };
-        let terms = Terms { version: Version::V5, keep_alive: 60, asked_to_last: false, takes };
+        let terms = Terms {
+            version: Version::V5,
+            keep_alive: 60,
+            asked_to_last: false,
+            wants_reasons: false,
+            takes,
+        };
         let limits = SessionLimits {
             receive_maximum: 1,
             session_bytes_max: 1,

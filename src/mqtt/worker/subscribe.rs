@@ -12,9 +12,10 @@ use crate::{
         session::Subscription,
         wire::{
             RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, Version, Violation,
-            level_count, write_suback, write_unsuback,
+            level_count, write_suback, write_suback_told, write_unsuback,
         },
     },
+    telemetry::ReasonLabel,
 };
 
 /// Topic filter invalid.
@@ -50,14 +51,32 @@ impl Worker {
             let subscription = Subscription { options, id };
             let made = filter
                 .and_then(|filter| self.subscribe_one(key, client, text, filter, subscription));
+            if let Err(reason) = made {
+                self.refused_subscription(reason);
+            }
             reasons.push(match made {
                 Ok(()) => options.qos as u8,
                 Err(_) if version == Version::V3 => FAILURE,
                 Err(reason) => reason,
             });
         }
-        write_suback(out, version, asked.packet_id, &reasons);
+        let terms = client.session.terms();
+        if terms.wants_reasons {
+            write_suback_told(out, asked.packet_id, &reasons, terms.takes.packet_bytes_max);
+        } else {
+            write_suback(out, version, asked.packet_id, &reasons);
+        }
         Ok(())
+    }
+
+    fn refused_subscription(&self, reason: u8) {
+        let reason = match reason {
+            NOT_AUTHORIZED => "not-authorized",
+            QUOTA_EXCEEDED => "subscriptions-max",
+            _ => "filter-invalid",
+        };
+        let refused = &self.shared.metrics.mqtt_refused_subscriptions;
+        refused.get_or_create_owned(&ReasonLabel { reason }).inc();
     }
 
     /// Makes one subscription.

@@ -1,11 +1,6 @@
 //! The three tasks of a worker: its mailbox, the end of its turns, its clock.
 
-use std::{
-    future::poll_fn,
-    rc::Rc,
-    sync::{Arc, atomic::Ordering},
-    task::Poll,
-};
+use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll};
 
 use ntex::time::Millis;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -20,9 +15,7 @@ use crate::{
     mqtt::{
         clock::TICK,
         close::{Close, MAXIMUM_CONNECT_TIME, NOT_AUTHORIZED, TAKEN_OVER},
-        vehicles::NotKept,
     },
-    telemetry::ReasonLabel,
     uplink::IntakeParts,
 };
 
@@ -198,18 +191,9 @@ impl Worker {
         self.close_silent();
         self.hold_to_rules();
         if self.number() == 0 {
-            self.tend_router();
+            self.shared.router.sweep_retained(RETAINED_SWEPT, self.monotonic());
         }
-        let metrics = &self.shared.metrics;
-        metrics.mqtt_silent_connections.set(i64::try_from(self.shared.silent.count()).unwrap_or(0));
-        metrics.mqtt_read_bytes.inc_by(self.read.take());
-        metrics.mqtt_written_bytes.inc_by(self.written.take());
-        for (count, why) in self.not_kept.take().into_iter().zip(NotKept::ALL) {
-            if count > 0 {
-                let label = ReasonLabel { reason: why.as_str() };
-                metrics.mqtt_dropped_last_lines.get_or_create_owned(&label).inc_by(count);
-            }
-        }
+        self.tell();
     }
 
     /// Sessions are held to the users and access rules in force.
@@ -233,19 +217,6 @@ impl Worker {
         for key in unknown {
             self.close(key, &Close::Reason(NOT_AUTHORIZED), "not-authorized");
         }
-    }
-
-    /// Forgets what has expired, and counts what all workers share.
-    fn tend_router(&self) {
-        let Shared { router, metrics, .. } = &*self.shared;
-        router.sweep_retained(RETAINED_SWEPT, self.monotonic());
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let (count, bytes) = router.retained_size();
-        metrics.mqtt_subscriptions.set(gauge(router.subscriptions()));
-        metrics.mqtt_retained_messages.set(gauge(count));
-        metrics.mqtt_retained_bytes.set(gauge(bytes));
-        metrics.mqtt_queued_bytes.set(gauge(self.shared.queued_bytes.load(Ordering::Relaxed)));
-        metrics.mqtt_queued_limit_bytes.set(gauge(self.limits().queue_memory_max));
     }
 }
 

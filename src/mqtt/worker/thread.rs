@@ -28,6 +28,7 @@ use super::{
     mailbox::Mail,
     refusals::Refusals,
     slot::{Client, Hold, Moment, Slab, Slot, SlotKey, Socket},
+    tell::Traffic,
 };
 use crate::{
     auth::Access,
@@ -43,6 +44,7 @@ use crate::{
         registry::ClientRegistry,
         router::Router,
         session::SessionLimits,
+        sys::SysTopics,
         vehicles::{NotKept, VehicleLimits},
     },
     telemetry::{DeliveryLedger, LogLimit, Metrics, ReasonLabel},
@@ -94,6 +96,10 @@ pub(in crate::mqtt) struct Shared {
     pub(in crate::mqtt) router: Router,
     /// Bytes that wait for subscribers, over all sessions.
     pub(in crate::mqtt) queued_bytes: AtomicUsize,
+    /// How often `$SYS` is told; zero: never.
+    pub(in crate::mqtt) sys_interval: Duration,
+    /// When the edge started, on the monotonic clock.
+    pub(in crate::mqtt) started: Duration,
 }
 
 /// One worker's share.
@@ -124,6 +130,12 @@ pub(in crate::mqtt) struct Worker {
     /// Bytes read and written since the last tick.
     pub(super) read: Cell<u64>,
     pub(super) written: Cell<u64>,
+    /// Packets since the last tick.
+    pub(super) traffic: Cell<Traffic>,
+    /// Full queues, as they were counted last.
+    pub(super) full_queues: Cell<i64>,
+    /// What the first worker tells of all of them.
+    pub(super) sys: RefCell<SysTopics>,
     /// Answers on their way into a write buffer; kept to be used again.
     scratch: Cell<Vec<u8>>,
     /// To itself, for what has to wait for its next turn.
@@ -170,6 +182,7 @@ impl Worker {
             // A worker that has ended acknowledges nobody any more.
             answers.send(Mail::Group(answer)).unwrap_or_default();
         }));
+        let sys = SysTopics::new(shared.sys_interval);
         let worker = Rc::new(Self {
             number,
             wall: Cell::new(shared.clock.wall()),
@@ -189,6 +202,9 @@ impl Worker {
             refusals: Refusals::default(),
             read: Cell::new(0),
             written: Cell::new(0),
+            traffic: Cell::default(),
+            full_queues: Cell::new(0),
+            sys: RefCell::new(sys),
             scratch: Cell::default(),
             mail,
         });
@@ -295,6 +311,12 @@ impl Worker {
         let mut slots = self.slots.borrow_mut();
         match slots.get_mut(key) {
             Some(slot) if slot.socket.is_some() => {
+                self.shared.metrics.mqtt_begun_sessions.inc();
+                // Its CONNECT, and the CONNACK that follows.
+                self.traffic(|traffic| {
+                    traffic.packets_read += 1;
+                    traffic.packets_written += 1;
+                });
                 slot.client = Some(Box::new(client));
                 true
             }
@@ -401,10 +423,16 @@ impl Worker {
     /// Writes the acknowledgements that are due, in one piece, and reads on if that made room.
     fn acknowledge(&self, client: &mut Client, socket: &mut Socket) {
         self.with_scratch(|out| {
-            client.session.acknowledge(out);
+            self.acknowledge_into(client, out);
             self.write(socket, out);
         });
         self.after_acknowledging(client, socket);
+    }
+
+    /// Appends the acknowledgements that are due.
+    pub(super) fn acknowledge_into(&self, client: &mut Client, out: &mut Vec<u8>) {
+        let count = client.session.acknowledge(out);
+        self.traffic(|traffic| traffic.packets_written += count);
     }
 
     /// Reads on if acknowledgements made room.

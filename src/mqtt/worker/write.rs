@@ -83,11 +83,11 @@ impl Worker {
         out: &mut Vec<u8>,
     ) {
         if client.session.is_receipt_due() {
-            client.session.acknowledge(out);
+            self.acknowledge_into(client, out);
             self.fill(client, socket, out);
         } else {
             self.fill(client, socket, out);
-            client.session.acknowledge(out);
+            self.acknowledge_into(client, out);
         }
     }
 
@@ -174,12 +174,19 @@ impl Worker {
     pub(super) fn stalled(&self, now: Tick) -> Vec<SlotKey> {
         let most = self.limits().queue_stall_ticks;
         let mut slots = self.slots.borrow_mut();
-        let stalled = slots.slab.iter_mut().filter(|(_, slot)| {
-            let client = slot.client.as_ref();
-            let since = client.and_then(|client| client.full_since);
-            since.is_some_and(|since| now.since(since) > most)
-        });
-        stalled.map(|(key, _)| key).collect()
+        let mut stalled = Vec::new();
+        let mut full = 0;
+        for (key, slot) in slots.slab.iter_mut() {
+            let Some(since) = slot.client.as_ref().and_then(|client| client.full_since) else {
+                continue;
+            };
+            full += 1;
+            if now.since(since) > most {
+                stalled.push(key);
+            }
+        }
+        self.shared.metrics.mqtt_full_queues.inc_by(full - self.full_queues.replace(full));
+        stalled
     }
 
     /// Ends a receiver's connection because it does not take what it is sent.
@@ -224,7 +231,13 @@ impl Worker {
         }
         // The end of the turn publishes it.
         self.dirty();
-        let Outcomes { delivered, expired, too_large, refused, overtaken, forbidden } = outcomes;
+        let Outcomes { delivered, sent, sent_bytes, expired, too_large, refused, .. } = outcomes;
+        let Outcomes { overtaken, forbidden, .. } = outcomes;
+        self.traffic(|traffic| {
+            traffic.packets_written += sent;
+            traffic.publishes_written += sent;
+            traffic.payload_written += sent_bytes;
+        });
         let dropped = too_large + refused + overtaken + forbidden;
         client.dropped += dropped;
         self.count(|counts| {

@@ -14,7 +14,8 @@ use thiserror::Error;
 
 use super::{
     super::{drive::Chance, script::Script},
-    AckLog, Counts, Latencies, Outcome, Pace,
+    AckLog, AudienceOptions, Counts, Latencies, Outcome, Pace,
+    audience::Audience,
     link::{Link, Sources, State, raise_descriptor_limit},
     pace::Slots,
 };
@@ -31,6 +32,10 @@ const TURN_MAX: Duration = Duration::from_millis(100);
 const SLOTS_A_TURN: usize = 4096;
 /// A handshake that takes longer has failed.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// What one read takes; the largest packet that a subscriber gets is smaller.
+pub(super) const INPUT_BYTES: usize = 64 * 1024;
+/// Deliveries that have not come so long after the last one do not come any more.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// Descriptors that are not connections.
 const DESCRIPTORS_SPARE: u64 = 64;
 
@@ -56,6 +61,8 @@ pub(crate) struct LoadOptions {
     pub(crate) seed: u64,
     /// Messages of each vehicle that are due before those of the rate: what it has kept so far.
     pub(crate) backlog: u64,
+    /// Who listens, besides.
+    pub(crate) audience: Option<AudienceOptions>,
 }
 
 /// What a run is doing.
@@ -80,9 +87,10 @@ pub(crate) enum LoadError {
     /// The system gave no epoll instance.
     #[error("cannot wait for connections")]
     Poll(#[source] io::Error),
-    /// More vehicles than descriptors. Raise the limit (`ulimit -n`) or start several sources.
-    #[error("{vehicles} connections need more descriptors than the {limit} that are allowed")]
-    Descriptors { vehicles: usize, limit: u64 },
+    /// More vehicles and subscribers than descriptors. Raise the limit (`ulimit -n`) or start
+    /// several sources.
+    #[error("{connections} connections need more descriptors than the {limit} that are allowed")]
+    Descriptors { connections: usize, limit: u64 },
     /// No vehicle could connect. Check the address, and that the server runs.
     #[error("no vehicle could connect to {target}: {trouble}")]
     NobodyConnected { target: SocketAddr, trouble: String },
@@ -98,7 +106,9 @@ pub(crate) struct Load<'a> {
     pub(super) script: &'a dyn Script,
     pub(super) clock: &'a dyn Clock,
     pub(super) poll: Poll,
+    /// Those of the vehicles, then those of the audience.
     pub(super) links: Vec<Link>,
+    pub(super) audience: Option<Audience>,
     pub(super) sources: Sources,
     pub(super) counts: Counts,
     pub(super) latencies: Latencies,
@@ -132,22 +142,28 @@ impl<'a> Load<'a> {
         clock: &'a dyn Clock,
     ) -> Result<Self, LoadError> {
         let vehicles = script.parts().len();
+        let audience = options.audience.clone();
+        let is_unasked = options.qos == Qos::AtMostOnce;
+        let audience = audience.map(|who| Audience::new(who, script.parts(), is_unasked));
+        let connections = vehicles + audience.as_ref().map_or(0, Audience::subscribers);
         let limit = raise_descriptor_limit();
-        if u64::try_from(vehicles).unwrap_or(u64::MAX).saturating_add(DESCRIPTORS_SPARE) > limit {
-            return Err(LoadError::Descriptors { vehicles, limit });
+        let needed = u64::try_from(connections).unwrap_or(u64::MAX);
+        if needed.saturating_add(DESCRIPTORS_SPARE) > limit {
+            return Err(LoadError::Descriptors { connections, limit });
         }
         let rate = if let Pace::Rate(rate) = options.pace { rate } else { 0.0 };
         Ok(Self {
             poll: Poll::new().map_err(LoadError::Poll)?,
-            links: (0..vehicles).map(|_| Link::new(options.qos)).collect(),
-            sources: Sources::for_target(options.target, vehicles),
+            links: (0..connections).map(|_| Link::new(options.qos)).collect(),
+            audience,
+            sources: Sources::for_target(options.target, connections),
             counts: Counts::default(),
             latencies: Latencies::new(),
             ack_log,
             phase: Phase::Connecting,
             started: 0,
             slots: Slots::new(vehicles, rate),
-            calls: (0..vehicles).map(|vehicle| Reverse((0, vehicle))).collect(),
+            calls: (0..connections).map(|vehicle| Reverse((0, vehicle))).collect(),
             credit: 1.0,
             credited: 0,
             unfinished: Vec::new(),
@@ -155,7 +171,7 @@ impl<'a> Load<'a> {
             late_max: 0,
             chance: Chance::new(options.seed, 1 << 63),
             trouble: None,
-            input: vec![0; 64 * 1024],
+            input: vec![0; INPUT_BYTES],
             output: Vec::with_capacity(64 * 1024),
             swept: 0,
             ticked: 0,
@@ -210,6 +226,7 @@ impl<'a> Load<'a> {
             self.turn(&mut events, watch)?;
         }
         let drained = self.now();
+        let deliveries = self.audience.take().map(Audience::finish);
         self.say_goodbye();
         if let Some(log) = &mut self.ack_log {
             log.flush().map_err(LoadError::AckLog)?;
@@ -224,6 +241,7 @@ impl<'a> Load<'a> {
             late_max: Duration::from_nanos(self.late_max),
             messages_max: self.links.iter().map(|link| link.session.begun()).max().unwrap_or(0),
             stopped,
+            deliveries,
             last_trouble: self.trouble,
         })
     }
@@ -375,7 +393,11 @@ impl<'a> Load<'a> {
     }
 
     fn is_drained(&self) -> bool {
-        self.counts.open == 0 && self.links.iter().all(|link| link.unsent.is_empty())
+        let is_settled =
+            |audience: &Audience| audience.is_settled(self.now(), nanos(SETTLED_AFTER));
+        self.counts.open == 0
+            && self.links.iter().all(|link| link.unsent.is_empty())
+            && self.audience.as_ref().is_none_or(is_settled)
     }
 
     fn connect_nanos_max(&self) -> u64 {

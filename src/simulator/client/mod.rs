@@ -8,6 +8,8 @@
 //! mio and not tokio: a task, a waker and a timer a connection would cost the source more than its
 //! system calls do, and the source shares the machine with what it measures.
 //!
+//! - Subscribers, where there are any, have connections of the same loop behind those of the fleet;
+//!   `audience` tells what reaches them.
 //! - Packets are those of [`mqtt::wire`](crate::mqtt::wire); `session` is the exchanges of one
 //!   vehicle (SIM-1, SIM-2), `link` one connection, `pace` who is due when, `load` the loop.
 //! - Rates are open-loop: a message that is due while a vehicle is away or its window is full is
@@ -15,7 +17,9 @@
 //! - A lost connection is opened again after 0.2 s, doubling up to 5 s, with jitter; never faster
 //!   than the connect rate.
 
+mod audience;
 mod link;
+mod listen;
 mod load;
 mod pace;
 mod record;
@@ -24,6 +28,7 @@ mod session;
 mod tests;
 mod turn;
 
+pub(crate) use audience::{AudienceOptions, Deliveries};
 pub(crate) use load::{Load, LoadError, LoadOptions, Phase, Watch};
 pub(crate) use pace::Pace;
 pub(crate) use record::{AckLog, Counts, Latencies, Outcome};

@@ -4,6 +4,7 @@ use std::{io, io::Write, path::Path, time::Duration};
 
 use hdrhistogram::Histogram;
 
+use super::Deliveries;
 use crate::env::disk::{Disk, DiskFile};
 
 /// Counts of a run so far.
@@ -50,6 +51,8 @@ pub(crate) struct Outcome {
     pub(crate) messages_max: u64,
     /// It was stopped before its time.
     pub(crate) stopped: bool,
+    /// What reached subscribers, where there were any.
+    pub(crate) deliveries: Option<Deliveries>,
     /// The last thing that went wrong with a connection.
     pub(crate) last_trouble: Option<String>,
 }

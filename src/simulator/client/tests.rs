@@ -150,6 +150,7 @@ fn options(target: SocketAddr) -> LoadOptions {
         login: None,
         seed: 1,
         backlog: 0,
+        audience: None,
     }
 }
 

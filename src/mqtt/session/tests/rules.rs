@@ -32,8 +32,16 @@ const LIMITS: SessionLimits = SessionLimits {
 const TAKES: Takes =
     Takes { receive_maximum: u16::MAX, packet_bytes_max: usize::MAX, topic_alias_max: 0 };
 
+const TERMS: Terms = Terms {
+    version: Version::V5,
+    keep_alive: 10,
+    asked_to_last: false,
+    wants_reasons: false,
+    takes: TAKES,
+};
+
 fn fresh(version: Version) -> Session {
-    session_of(Terms { version, keep_alive: 10, asked_to_last: false, takes: TAKES })
+    session_of(Terms { version, ..TERMS })
 }
 
 fn session_of(terms: Terms) -> Session {
@@ -255,7 +263,7 @@ fn a_publish_waits_until_every_worker_has_brought_it_to_its_subscribers() {
 fn a_disconnect_may_raise_an_expiry_that_was_not_zero() {
     let goodbye = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x3c";
     let ends = |asked_to_last, packet: &[u8]| {
-        let terms = Terms { version: Version::V5, keep_alive: 0, asked_to_last, takes: TAKES };
+        let terms = Terms { keep_alive: 0, asked_to_last, ..TERMS };
         on_packet(&mut session_of(terms), packet, &mut Vec::new()).map(|_| ())
     };
     assert!(matches!(ends(true, goodbye), Err(Close::Goodbye { with_will: false })));

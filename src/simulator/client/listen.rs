@@ -1,0 +1,65 @@
+//! What a subscriber's connection does when it is its turn.
+
+use std::num::NonZeroU16;
+
+use super::load::{Load, Phase};
+use crate::mqtt::wire::{self, AckKind, Publish, Qos};
+
+/// The identifier of a subscriber's one SUBSCRIBE.
+const SUBSCRIBE_ID: NonZeroU16 = NonZeroU16::MIN;
+
+impl Load<'_> {
+    /// Which subscriber a connection is of, if it is not a vehicle's.
+    pub(super) fn subscriber(&self, link: usize) -> Option<usize> {
+        link.checked_sub(self.script.parts().len())
+    }
+
+    pub(super) fn client_id(&self, link: usize) -> String {
+        match self.script.parts().get(link) {
+            Some(part) => part.vehicle.clone(),
+            // Of this process, so that several sources do not take each other's over.
+            None => {
+                let (process, number) = (std::process::id(), link - self.script.parts().len());
+                format!("subscriber-{process}-{number}")
+            }
+        }
+    }
+
+    /// Appends the SUBSCRIBE of a subscriber that is welcome.
+    pub(super) fn subscribe(&mut self, subscriber: usize) {
+        let Some(audience) = &self.audience else { return };
+        let filter = audience.subscription(self.script.parts(), subscriber);
+        let (version, qos) = (self.options.version, self.options.qos);
+        wire::write_subscribe(&mut self.output, version, SUBSCRIBE_ID, &filter, qos);
+    }
+
+    /// A subscriber's filter was answered.
+    pub(super) fn on_subscribed(&mut self, link: usize, reason: u8, now: u64) {
+        let (Some(subscriber), Some(audience)) = (self.subscriber(link), &mut self.audience) else {
+            return;
+        };
+        if reason >= 0x80 {
+            let trouble = format!("SUBACK with code {reason:#04x}");
+            return self.lose(link, &trouble, now);
+        }
+        let is_first = audience.subscribed(subscriber);
+        let link = &mut self.links[link];
+        link.was_live = true;
+        self.tried += usize::from(is_first && self.phase == Phase::Connecting);
+    }
+
+    /// A message came: appends its acknowledgement.
+    pub(super) fn on_delivery(&mut self, link: usize, publish: &Publish<'_>, now: u64) {
+        let (Some(subscriber), Some(audience)) = (self.subscriber(link), &mut self.audience) else {
+            return;
+        };
+        audience.heard(subscriber, publish.topic, publish.payload, now);
+        let kind = match publish.qos {
+            Qos::AtMostOnce | Qos::AtLeastOnce => AckKind::Ack,
+            Qos::ExactlyOnce => AckKind::Rec,
+        };
+        if let Some(id) = publish.packet_id {
+            wire::write_ack(&mut self.output, self.options.version, kind, id, 0);
+        }
+    }
+}
