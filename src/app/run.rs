@@ -189,6 +189,7 @@ impl Appliance {
         let sink = sink::start(runtime.handle(), parts, shards);
         let edge_health = ground.board.cell("mqtt", Critical::Yes);
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
+        let known = (Arc::clone(&store), Arc::clone(&catalog));
         let state = ground.http(resolved, store, &catalog, &fleet, &letters, Arc::clone(&access));
         let queries = state.queries.clone();
         let (operators, address) =
@@ -199,10 +200,8 @@ impl Appliance {
         let others = Others { presence, workers, access: Arc::clone(&access), tls };
         let edge = Edge::start(&resolved.mqtt, &parts, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
-        if !names.has_stored() {
-            let guard = ground.supervisor.panic_guard("names");
-            runtime.spawn(names::learn(queries, Arc::clone(&names), guard));
-        }
+        let guard = ground.supervisor.panic_guard("names");
+        runtime.spawn(names::learn(queries, Arc::clone(&names), known, guard));
         edge_health.set(Health::Ready);
         let http_tls = certificates.http.is_some();
         let ready = Ready { mqtt: edge.listeners().to_vec(), http: address, http_tls };

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How often a batch that is refused is looked at anew by what was learned meanwhile.
-const LOOKS_MAX: u32 = 8;
+const LOOKS_MAX: u32 = 32;
 
 /// How long doubted lines are left alone before they are sent again; twice that before the next
 /// time, and so on up to 32 times.
@@ -121,7 +121,10 @@ impl Work<'_> {
         let mut screened = store.screen(*shard, lines).await;
         self.body = Bytes::from(std::mem::take(&mut screened.lines));
         let rounds = if screened.races { RACE_ROUNDS_MAX } else { ROUNDS_MAX };
-        self.split = Split::whole(self.body.len(), rounds);
+        self.split = match screened.suspects_from {
+            None => Split::whole(self.body.len(), rounds),
+            Some(at) => Split::parted(&self.body, at, rounds),
+        };
         let refused = std::mem::take(&mut screened.refused);
         if self.looks > 0 {
             self.n_refused += refused.len();
@@ -183,13 +186,15 @@ impl Work<'_> {
     /// Whether what is left is looked at anew instead of being halved: the store tells more of its
     /// tables than was known, or lines of several measurements can be sorted.
     async fn looks_anew(&mut self, decided: &Decided, text: &[u8]) -> bool {
-        let is_told = matches!(decided, Decided::Rejected(..) | Decided::MeasurementRejected(_));
-        if !is_told || self.looks >= LOOKS_MAX {
+        let (Decided::Rejected(answer, _) | Decided::MeasurementRejected(answer)) = decided else {
+            return false;
+        };
+        if self.looks >= LOOKS_MAX {
             return false;
         }
         let Context { store, shard, .. } = self.context;
         let is_first = self.split.lines_count() == 0;
-        let is_newer = store.relearn(*shard, text, self.version).await;
+        let is_newer = store.relearn(*shard, text, answer, self.version).await;
         let rest = self.split.rest(&self.body);
         let sorted = if is_first && store.refuses_whole() { by_measurement(&rest) } else { None };
         match (sorted, is_newer) {

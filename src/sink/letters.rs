@@ -3,12 +3,12 @@
 use crate::{
     model::{Cause, DeadLetter, line},
     sink::{delivery::Context, rewrite, split::Refused},
-    store::Unsendable,
+    store::{Store, Unsendable},
 };
 
 /// Letters that are made durable together: what a fully refused batch holds in memory beside
 /// itself.
-const LETTERS_MAX: usize = 256;
+const LETTERS_MAX: usize = 2_048;
 
 /// The dead letters of one batch on their way into the log.
 pub(super) struct Letters<'a> {
@@ -46,8 +46,8 @@ impl<'a> Letters<'a> {
     pub(super) async fn refused(&mut self, body: &[u8], refused: &Refused) {
         let line = &body[refused.bytes.clone()];
         let answer = Some(refused.answer.clone());
-        self.push(line, Cause::StoreRefused, "the store refused the point".to_owned(), answer)
-            .await;
+        let cause = Store::cause_of(&refused.answer);
+        self.push(line, cause, "the store refused the point".to_owned(), answer).await;
     }
 
     async fn push(&mut self, line: &[u8], cause: Cause, detail: String, answer: Option<String>) {

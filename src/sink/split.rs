@@ -67,6 +67,19 @@ impl Split {
         Self { body_len, bounds, left, doubted, is_repeated: false, rounds_max }
     }
 
+    /// Two parts from the first: what is before a line and what is from it on.
+    pub(super) fn parted(body: &[u8], at: usize, rounds_max: u32) -> Self {
+        let mut split = Self::whole(body.len(), rounds_max);
+        let Some(whole) = split.next_part(body) else { return split };
+        let middle = split.bounds.partition_point(|bound| *bound < at);
+        for lines in [middle..whole.lines.end, 0..middle] {
+            if !lines.is_empty() {
+                split.left.push(Part { lines, doubts: 0 });
+            }
+        }
+        split
+    }
+
     /// The bytes to send next; `None` when every other line is stored, refused or doubted.
     pub(super) fn part(&self) -> Option<Range<usize>> {
         let part = self.left.last()?;

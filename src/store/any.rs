@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use crate::{
     env::{Clock, Supervisor},
-    model::{LineDialect, ShardId, UnixNanos},
+    model::{Cause, FieldType, LineDialect, ShardId, UnixNanos},
     store::{
         ask::{Ask, AskError, AskLimits, Language, Rows, Stored, Table, guard},
         client::{Encoding, HttpStore, StoreError},
-        embedded, influxdb1, influxdb2, influxdb3,
+        conflict, embedded, influxdb1, influxdb2, influxdb3,
         ledger::{Screened, Turn},
         options::{Kind, Options, Target},
         tdengine,
@@ -97,12 +97,31 @@ impl Store {
         }
     }
 
-    /// Looks what the server has of the measurements of refused lines; whether more is known now
-    /// than at `version`, so that lines that were not refused yet are worth another look.
-    pub async fn relearn(&self, shard: ShardId, lines: &[u8], version: u64) -> bool {
+    /// Learns from a refusal of lines, and looks what the server has of their measurements; whether
+    /// more is known now than at `version`, so that lines that were not refused yet are worth
+    /// another look.
+    pub async fn relearn(&self, shard: ShardId, lines: &[u8], answer: &str, version: u64) -> bool {
         match &self.inner {
-            Inner::Http(store) => store.relearn(shard, lines, version).await,
+            Inner::Http(store) => store.relearn(shard, lines, answer, version).await,
             Inner::Embedded { .. } => false,
+        }
+    }
+
+    /// A field of the store has another type than the mappings write.
+    pub fn told(&self, measurement: &str, field: &str, kind: FieldType) {
+        match (&self.inner, self.kind) {
+            // A table of TDengine is read whole where a line is refused.
+            (Inner::Http(_), Kind::TdEngine) | (Inner::Embedded { .. }, _) => {}
+            (Inner::Http(store), _) => store.told(measurement, field, kind),
+        }
+    }
+
+    /// The cause of a refusal in the store's own words.
+    #[must_use]
+    pub fn cause_of(answer: &str) -> Cause {
+        match conflict::is_told(answer) {
+            true => Cause::TypeConflict,
+            false => Cause::StoreRefused,
         }
     }
 

@@ -14,10 +14,11 @@ use reqwest::{
 
 use crate::{
     env::{Clock, http_client},
-    model::ShardId,
+    model::{FieldType, ShardId},
     store::{
         Answer,
         ask::{Ask, AskError, AskLimits, Asker, Rows, Table},
+        conflict::{self, TypeConflict},
         embedded,
         ledger::{Column, Ledger, Screened, Turn},
         options::{Kind, Options, Target},
@@ -142,7 +143,7 @@ impl HttpStore {
             }
             _ => (None, None),
         };
-        let ledgers = endpoints.iter().map(|_| Ledger::default()).collect();
+        let ledgers = endpoints.iter().map(|_| Ledger::new(kind.names())).collect();
         Ok(Self { kind, http, endpoints, headers, asker, database, rules, ledgers, clock })
     }
 
@@ -160,7 +161,13 @@ impl HttpStore {
     /// Holds a batch against the rules and against what the server has.
     pub(super) async fn screen(&self, shard: ShardId, lines: Vec<u8>) -> Screened {
         let Some(rules) = self.rules(shard) else {
-            return Screened { lines, ..Screened::default() };
+            return match self.ledgers[self.endpoint(shard)].parted(&lines) {
+                None => Screened { lines, ..Screened::default() },
+                Some((lines, at)) => {
+                    let suspects_from = (at < lines.len()).then_some(at);
+                    Screened { lines, suspects_from, ..Screened::default() }
+                }
+            };
         };
         let (endpoint, now) = (self.endpoint(shard), self.clock.monotonic());
         let ledger = &self.ledgers[endpoint];
@@ -174,19 +181,28 @@ impl HttpStore {
         let lines = pass.kept.unwrap_or(lines);
         let (refused, grows) = (pass.refused, pass.grows);
         // Newer servers find words for each bad line.
-        Screened { lines, refused, grows, races: !rules.is_old, rules }
+        Screened { lines, refused, grows, races: !rules.is_old, suspects_from: None, rules }
     }
 
     /// Asks the server what it has of the measurements of refused lines, each at most once a
     /// moment; whether anything is known now that was not at `version`.
-    pub(super) async fn relearn(&self, shard: ShardId, lines: &[u8], version: u64) -> bool {
+    pub(super) async fn relearn(
+        &self,
+        shard: ShardId,
+        lines: &[u8],
+        answer: &str,
+        version: u64,
+    ) -> bool {
         /// Measurements of one refusal that are asked for; the others wait for the next.
         const ASKED_MAX: usize = 16;
-        if self.rules.is_none() {
-            return false;
-        }
         let endpoint = self.endpoint(shard);
         let ledger = &self.ledgers[endpoint];
+        if self.rules.is_none() {
+            if let Some(TypeConflict { measurement, field, kind }) = conflict::read(answer) {
+                ledger.told(&measurement, &field, kind);
+            }
+            return ledger.version() != version;
+        }
         for table in ledger.tables_of(lines).iter().take(ASKED_MAX) {
             self.read_table(endpoint, table).await;
         }
@@ -215,6 +231,13 @@ impl HttpStore {
                 ledger.read(table, columns, self.clock.monotonic());
             }
             Err(error) => tracing::debug!(table, %error, "a table cannot be looked at"),
+        }
+    }
+
+    /// Every server has a field of another type than the mappings write.
+    pub(super) fn told(&self, measurement: &str, field: &str, kind: FieldType) {
+        for ledger in &self.ledgers {
+            ledger.told(measurement, field, kind);
         }
     }
 

@@ -38,6 +38,7 @@ mod answer;
 mod any;
 mod ask;
 mod client;
+mod conflict;
 pub mod embedded;
 mod influxdb1;
 mod influxdb2;

@@ -68,7 +68,7 @@ pub(crate) fn check_conflict(database: &Database, told: &str) {
         expected.iter().map(String::as_str).collect::<BTreeSet<_>>()
     );
     for letter in &letters {
-        assert_eq!(letter["cause"], "store-refused");
+        assert_eq!(letter["cause"], "type-conflict");
         assert_eq!(letter["vehicle"], "VIN");
         assert!(letter["answer"].as_str().unwrap().contains(told), "{letter}");
         assert!(letter["payload"].is_null() && letter["topic"].is_null(), "{letter}");

@@ -8,7 +8,7 @@ use super::{
     table::{Tables, table_of},
 };
 use crate::{
-    model::line::lines,
+    model::{StoreNames, line::lines},
     store::{
         Unsendable,
         tdengine::{LineRules, Looked},
@@ -26,6 +26,9 @@ pub struct Screened {
     pub grows: bool,
     /// Whether a refusal without words is a race, and hardly ever a bad line.
     pub races: bool,
+    /// From which byte on the lines are such as the store refused before. Their types may be right
+    /// in another stretch of time, so they are sent, in a request of their own.
+    pub suspects_from: Option<usize>,
     /// By which rules it was looked at.
     pub(in crate::store) rules: LineRules,
 }
@@ -45,6 +48,7 @@ impl Ledger {
     pub(in crate::store) fn screen(&self, body: &[u8], rules: LineRules, now: Duration) -> Pass {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         let mut walk = Walk {
+            names: self.names,
             tables: &tables,
             rules,
             now,
@@ -82,12 +86,45 @@ impl Ledger {
         Pass { kept, refused, grows, doubted }
     }
 
+    /// The lines with those last that conflict with what is known, and where these begin; values
+    /// are written in the store's type where that loses nothing. Nothing where all is as it is.
+    pub(in crate::store) fn parted(&self, body: &[u8]) -> Option<(Vec<u8>, usize)> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        if tables.is_empty() {
+            return None;
+        }
+        let (mut fit, mut suspect) = (Vec::with_capacity(body.len()), Vec::new());
+        let mut has_cast = false;
+        for line in lines(body) {
+            let Some(table) = tables.get(&table_of(self.names, line)) else {
+                fit.extend_from_slice(line);
+                continue;
+            };
+            match compare(line, Some(table)) {
+                Compared::Conflicts(_) => suspect.extend_from_slice(line),
+                Compared::Casts(anew) => {
+                    has_cast = true;
+                    fit.extend_from_slice(&anew);
+                }
+                Compared::Fits | Compared::Grows | Compared::Refused(_) => {
+                    fit.extend_from_slice(line);
+                }
+            }
+        }
+        if suspect.is_empty() && !has_cast {
+            return None;
+        }
+        let at = fit.len();
+        fit.append(&mut suspect);
+        Some((fit, at))
+    }
+
     /// The tables to which these lines bring something that is not known.
     pub(super) fn growing(&self, body: &[u8]) -> BTreeSet<String> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         let mut growing = BTreeSet::new();
         for line in lines(body) {
-            let name = table_of(line);
+            let name = table_of(self.names, line);
             if growing.contains(&name) {
                 continue;
             }
@@ -106,6 +143,7 @@ enum Found {
 }
 
 struct Walk<'a> {
+    names: StoreNames,
     tables: &'a Tables,
     rules: LineRules,
     now: Duration,
@@ -137,7 +175,7 @@ impl Walk<'_> {
         if self.shape == self.known_shape {
             return Found::AsIs;
         }
-        let name = table_of(line);
+        let name = table_of(self.names, line);
         let table = self.tables.get(&name);
         if table.is_some_and(|table| table.shapes.contains(self.shape.as_slice())) {
             self.known_shape.clone_from(&self.shape);

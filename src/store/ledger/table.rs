@@ -11,7 +11,7 @@ use std::{
 
 use super::{Column, columns, turns::Turns};
 use crate::model::{
-    StoreNames,
+    FieldType, StoreNames,
     line::{self, lines},
 };
 
@@ -25,8 +25,10 @@ const COLUMNS_MAX: usize = 500_000;
 const SHAPES_MAX: usize = 1_000;
 
 /// What is known of one store's measurements. See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::store) struct Ledger {
+    /// Which measurements share a table.
+    pub(super) names: StoreNames,
     /// Why a lock: deliveries of all shards look at once; it is held for one pass over a batch.
     pub(super) tables: RwLock<Tables>,
     /// Moves with everything that is learned.
@@ -67,6 +69,10 @@ impl Table {
 }
 
 impl Tables {
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Table> {
         self.known.get(name)
     }
@@ -84,11 +90,32 @@ impl Tables {
 }
 
 /// The name by which the table of a line is known: names that share a table share what is known.
-pub(super) fn table_of(line: &[u8]) -> String {
-    StoreNames::TdEngine.measurement_key(&line::measurement(line)).into_owned()
+pub(super) fn table_of(names: StoreNames, line: &[u8]) -> String {
+    names.measurement_key(&line::measurement(line)).into_owned()
 }
 
 impl Ledger {
+    /// Nothing is known yet of a store that takes names so.
+    pub(in crate::store) fn new(names: StoreNames) -> Self {
+        let (tables, turns) = (RwLock::default(), Turns::default());
+        Self { names, tables, version: AtomicU64::new(0), turns }
+    }
+
+    /// The store says that it has a field of another type than a line; of what else the measurement
+    /// has nothing is said.
+    pub(in crate::store) fn told(&self, measurement: &str, field: &str, kind: FieldType) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let table = tables.entry(&self.names.measurement_key(measurement));
+        let before = table.columns.insert(field.to_owned(), Column::Field(kind));
+        if before.is_none() {
+            tables.columns_count += 1;
+        }
+        drop(tables);
+        if before != Some(Column::Field(kind)) {
+            self.learned();
+        }
+    }
+
     /// How often something was learned.
     pub(in crate::store) fn version(&self) -> u64 {
         self.version.load(Ordering::Relaxed)
@@ -103,7 +130,7 @@ impl Ledger {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         let mut n_new = 0;
         for line in lines(text) {
-            let table = tables.entry(&table_of(line));
+            let table = tables.entry(&table_of(self.names, line));
             table.confirmed_at = Some(now);
             let before = table.columns.len();
             let mut shape = Vec::new();
@@ -166,7 +193,7 @@ impl Ledger {
 
     /// The tables that lines belong to.
     pub(in crate::store) fn tables_of(&self, text: &[u8]) -> BTreeSet<String> {
-        lines(text).map(table_of).collect()
+        lines(text).map(|line| table_of(self.names, line)).collect()
     }
 
     /// A good line of these was refused as one that grows its table is: what is known of their
@@ -174,7 +201,7 @@ impl Ledger {
     pub(in crate::store) fn forget(&self, text: &[u8]) {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         for line in lines(text) {
-            if let Some(table) = tables.known.remove(&table_of(line)) {
+            if let Some(table) = tables.known.remove(&table_of(self.names, line)) {
                 tables.columns_count = tables.columns_count.saturating_sub(table.columns.len());
             }
         }
@@ -195,7 +222,7 @@ pub(in crate::store) fn push_tag(shape: &mut Vec<u8>, key: &[u8]) {
 }
 
 /// Adds a field to a shape.
-pub(in crate::store) fn push_field(shape: &mut Vec<u8>, key: &[u8], kind: crate::model::FieldType) {
+pub(in crate::store) fn push_field(shape: &mut Vec<u8>, key: &[u8], kind: FieldType) {
     shape.extend_from_slice(&[0, columns::letter(kind), 0]);
     shape.extend_from_slice(key);
 }

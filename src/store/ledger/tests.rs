@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Column, Ledger, Screened, table::TABLES_MAX};
 use crate::{
-    model::{Cause, FieldType},
+    model::{Cause, FieldType, StoreNames},
     store::{
         options::{Newlines, TdEngine},
         tdengine::LineRules,
@@ -22,7 +22,8 @@ fn screen_at(ledger: &Ledger, text: &str, now: Duration) -> (Screened, usize) {
     let pass = ledger.screen(text.as_bytes(), rules(), now);
     let lines = pass.kept.unwrap_or_else(|| text.as_bytes().to_vec());
     let (refused, grows) = (pass.refused, pass.grows);
-    let screened = Screened { lines, refused, grows, races: true, rules: rules() };
+    let screened =
+        Screened { lines, refused, grows, races: true, suspects_from: None, rules: rules() };
     (screened, pass.doubted.len())
 }
 
@@ -36,7 +37,7 @@ fn table(columns: &[(&str, Column)]) -> Option<BTreeMap<String, Column>> {
 
 #[test]
 fn what_was_accepted_is_new_no_more() {
-    let ledger = Ledger::default();
+    let ledger = Ledger::new(StoreNames::TdEngine);
     assert!(screen(&ledger, "m,vin=A x=1i 1\n").grows);
     let version = ledger.version();
     ledger.accepted(b"m,vin=A x=1i 1\n", NOW);
@@ -53,7 +54,7 @@ fn what_was_accepted_is_new_no_more() {
 
 #[test]
 fn a_conflict_is_held_back_only_while_the_store_said_so_lately() {
-    let ledger = Ledger::default();
+    let ledger = Ledger::new(StoreNames::TdEngine);
     let columns = table(&[
         ("vin", Column::Tag),
         ("x", Column::Field(FieldType::Integer)),
@@ -84,7 +85,7 @@ fn a_conflict_is_held_back_only_while_the_store_said_so_lately() {
 
 #[test]
 fn a_value_is_written_in_the_stores_type_where_that_loses_nothing() {
-    let ledger = Ledger::default();
+    let ledger = Ledger::new(StoreNames::TdEngine);
     let columns = table(&[
         ("f", Column::Field(FieldType::Float)),
         ("i", Column::Field(FieldType::Integer)),
@@ -107,7 +108,7 @@ fn a_value_is_written_in_the_stores_type_where_that_loses_nothing() {
 
 #[test]
 fn names_that_share_a_table_share_what_is_known() {
-    let ledger = Ledger::default();
+    let ledger = Ledger::new(StoreNames::TdEngine);
     ledger.accepted(b"a.b,vin=A x=1i 1\n", NOW);
     assert!(!screen(&ledger, "a_b,vin=A x=1i 1\n").grows);
     assert_eq!(screen(&ledger, "a_b,vin=A x=1.5 1\n").refused.len(), 1);
@@ -117,7 +118,7 @@ fn names_that_share_a_table_share_what_is_known() {
 
 #[test]
 fn a_ledger_is_bounded() {
-    let ledger = Ledger::default();
+    let ledger = Ledger::new(StoreNames::TdEngine);
     for at in 0..=TABLES_MAX {
         ledger.accepted(format!("m{at} x=1i 1\n").as_bytes(), NOW);
     }
@@ -127,7 +128,7 @@ fn a_ledger_is_bounded() {
 
 #[tokio::test]
 async fn requests_that_grow_one_measurement_take_turns() {
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(StoreNames::TdEngine));
     let first = ledger.turn(b"m x=1i 1\nn x=1i 1\n").await;
     assert!(first.grows());
     let (waiting, other) = (Arc::clone(&ledger), ledger.turn(b"o x=1i 1\n").await);
@@ -141,4 +142,20 @@ async fn requests_that_grow_one_measurement_take_turns() {
     // What another brought meanwhile is new no more.
     let known = ledger.turn(b"m x=2i 2\n").await;
     assert!(!known.grows());
+}
+
+#[test]
+fn lines_that_conflict_with_what_was_told_stand_behind_the_others() {
+    let ledger = Ledger::new(StoreNames::Influx);
+    let body = "m,vin=A x=1i 1\nm,vin=B x=1.5 2\nn,vin=C x=\"s\" 3\nm,vin=D y=1,x=t 4\n";
+    assert_eq!(ledger.parted(body.as_bytes()), None, "nothing is known");
+    ledger.told("m", "x", FieldType::Integer);
+    let fit = "m,vin=A x=1i 1\nn,vin=C x=\"s\" 3\n";
+    let parted = format!("{fit}m,vin=B x=1.5 2\nm,vin=D y=1,x=t 4\n");
+    assert_eq!(ledger.parted(body.as_bytes()), Some((parted.into_bytes(), fit.len())));
+    assert_eq!(ledger.parted(fit.as_bytes()), None);
+    ledger.told("m", "x", FieldType::Float);
+    let cast = b"m,vin=A x=1 1\n".to_vec();
+    let len = cast.len();
+    assert_eq!(ledger.parted(b"m,vin=A x=1i 1\n"), Some((cast, len)));
 }
