@@ -23,6 +23,7 @@
 //! - [`dead_letter`]: what could not be decoded, mapped or accepted.
 //! - [`query`]: a portable question → each store's language → rows.
 //! - [`auth`]: who may come in, and what they may do.
+//! - [`sessions`]: what MQTT sessions leave behind: queues, retained messages, wills.
 //! - [`mqtt`]: the vehicle edge.
 //! - [`http`]: the operator edge.
 //! - [`simulator`]: a fleet that drives, for trials, load tests and the demo.
@@ -35,8 +36,8 @@
 //! `telemetry` and `env` take [`model`]; `schema` takes `telemetry`; `mapping` takes `schema`;
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
 //! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
-//! `query` takes `store`; `auth` takes `telemetry` and `env`; `mqtt` takes `uplink` and `auth`;
-//! `http` takes `telemetry`, `query` and `auth`; `simulator` takes `schema`, `mapping` and of
+//! `query` takes `store`; `auth` takes `telemetry` and `env`; `sessions` takes `spool`; `mqtt` takes
+//! `uplink`, `auth` and `sessions`; `http` takes `telemetry`, `query` and `auth`; `simulator` takes `schema`, `mapping` and of
 //! `mqtt` only the codec, `wire`; `config` takes every room's options; `app`, `cli` and `main` take
 //! everything.
 //!
@@ -57,6 +58,7 @@
 //! | QY-1 to QY-4 | [`query`] | types, order, pages and rows of a portable answer |
 //! | AU-1 to AU-3 | [`auth`] | names, refusal where no rule allows, the server's own topics |
 //! | DL-1 to DL-3 | [`dead_letter`] | ids, nothing dropped, bytes kept |
+//! | SE-1 to SE-5 | [`sessions`] | durable before answered, numbers, decided once, files, wills |
 //! | PR-1, PR-2 | [`model`], [`mqtt`] | a vehicle is there while a session is; last lines are last |
 //! | MQ-1 to MQ-3 | [`mqtt`] | order of acknowledgements, numbering, receive maximum |
 //! | HB-1, HB-2 | [`telemetry`] | a health snapshot is of one moment; changes are logged once |
@@ -75,6 +77,7 @@ pub mod model;
 pub mod mqtt;
 pub mod query;
 pub mod schema;
+pub mod sessions;
 pub mod simulator;
 pub mod sink;
 pub mod spool;

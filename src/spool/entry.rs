@@ -40,6 +40,11 @@ impl EntryBuffer {
         self.bytes.get(ENTRY_HEADER_BYTES..).unwrap_or(&[])
     }
 
+    /// What was appended, to be changed in place.
+    pub fn payload_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(ENTRY_HEADER_BYTES..).unwrap_or(&mut [])
+    }
+
     /// Bytes of the payload.
     #[must_use]
     pub fn len(&self) -> usize {

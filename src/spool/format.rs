@@ -199,7 +199,7 @@ impl CursorSlot {
 
 /// The file name of the segment that begins at a position: as wide as the largest, so that the
 /// order of names is the order of positions.
-pub(super) fn segment_name(first: Position) -> String {
+pub fn segment_name(first: Position) -> String {
     format!("{:020}.seg", first.0)
 }
 

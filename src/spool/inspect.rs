@@ -19,6 +19,7 @@ use super::{
     chunk::Chunk,
     fault::DiskFault,
     format::{ENTRY_HEADER_BYTES, EntryHeader, SEGMENT_HEADER_LEN},
+    outcome::Place,
     scan::{Hole, Span, scan, scan_with},
     survey::{CursorState, Survey, SurveyError, Surveyed, survey},
 };
@@ -178,6 +179,8 @@ pub fn verify(
 pub struct Stored {
     /// Its number.
     pub position: Position,
+    /// Where its payload lies.
+    pub place: Place,
     /// The count that was stored with it.
     pub items: u32,
     /// What its lines are written in.
@@ -267,8 +270,10 @@ impl Entries {
                 {
                     self.place = Some(place + header.entry_bytes() as u64);
                     self.from = header.position.next();
+                    let offset = place + ENTRY_HEADER_BYTES as u64;
                     return Ok(Some(Stored {
                         position: header.position,
+                        place: Place { segment: segment.first, offset },
                         items: header.items,
                         dialect: segment.dialect,
                         payload: payload.to_vec(),

@@ -119,6 +119,10 @@
 //! any order: that of the dead letters. A sealed segment is written anew beside itself, synced, and
 //! renamed over; positions stay. Whoever uses them reads by [`entries`], not by [`Reader`].
 //!
+//! # A file of its own
+//! [`write_file`] and [`read_file`] keep a table in the same frames, in one file beside the
+//! segments that is replaced whole: the session journal's.
+//!
 //! # Accounting
 //! `recovered + spooled = stored + dead_lettered + damaged + in_spool` must come out. `recovered`
 //! is [`Recovery::items`]: the items of everything past the cursor, from footers where there are
@@ -171,6 +175,7 @@ mod cursor;
 mod entry;
 mod fault;
 mod format;
+mod fresh;
 mod inspect;
 mod outcome;
 mod quarantine;
@@ -185,15 +190,17 @@ mod writer;
 
 pub use budget::Budget;
 pub use commit::{
-    CommitCounters, CommitHandle, CommitOptions, CommitState, Committer, Feed, Submission,
+    CommitCounters, CommitHandle, CommitOptions, CommitState, Committer, Feed, Submission, Tend,
 };
 pub use cursor::CursorError;
 pub use entry::EntryBuffer;
 pub use fault::DiskFault;
+pub use format::segment_name;
+pub use fresh::{read_file, write_file};
 pub use inspect::{
     DamagedStretch, Entries, Progress, Status, Stored, Verification, entries, status, verify,
 };
-pub use outcome::{Append, AppendError, SyncError, Synced};
+pub use outcome::{Append, AppendError, Place, SyncError, Synced};
 pub use reader::{Batch, BatchLimits, Damage, ReadError, Reader};
 pub use recovery::{OpenError, Opened, Options, Recovery, open};
 pub use rewrite::{Remainder, SegmentFacts};

@@ -18,6 +18,15 @@ pub enum Append {
     Full,
 }
 
+/// Where an entry's payload lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The position of its segment's first entry, which names the file.
+    pub segment: Position,
+    /// The offset of the first byte of payload in that file.
+    pub offset: u64,
+}
+
 /// What a sync made durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Synced {

@@ -12,15 +12,15 @@
 use std::{collections::VecDeque, io};
 
 use crate::{
-    env::disk::{Access, Disk, DiskFile},
+    env::disk::{Access, Disk},
     model::Position,
 };
 
 use super::{
     chunk::Chunk,
-    entry::EntryBuffer,
     fault::DiskFault,
-    format::{FOOTER_LEN, Footer, SEGMENT_HEADER_LEN, SegmentHeader},
+    format::FOOTER_LEN,
+    fresh::Fresh,
     inspect::{Entries, Stored, span},
     outcome::AppendError,
     quarantine,
@@ -32,9 +32,6 @@ use super::{
 
 /// What a file is called until it takes a segment's place.
 pub(super) const FRESH_SUFFIX: &str = ".new";
-
-/// Bytes gathered for one write.
-const WRITE_BYTES: usize = 1 << 20;
 
 /// A segment, as far as it is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +157,16 @@ impl Writer {
     }
 
     /// Copies what is damaged in a segment to quarantine.
+    ///
+    /// # Errors
+    /// If its file cannot be read.
+    pub fn set_damage_aside(&self, first: Position) -> Result<(), DiskFault> {
+        match self.find(first) {
+            Some(segment) => self.keep_damage(&segment),
+            None => Ok(()),
+        }
+    }
+
     fn keep_damage(&self, segment: &Segment) -> Result<(), DiskFault> {
         let path = self.shared.dir.join(&segment.name);
         let surveyed = self.survey(segment.clone())?;
@@ -182,15 +189,9 @@ impl Writer {
     ) -> Result<Segment, DiskFault> {
         remove_if_there(self.shared.disk.as_ref(), path)?;
         let created = self.shared.disk.create(path);
-        let mut fresh = Fresh {
-            file: created.map_err(DiskFault::at("create", path))?,
-            pending: Vec::new(),
-            end: 0,
-            next: segment.first,
-            items: 0,
-        };
+        let file = created.map_err(DiskFault::at("create", path))?;
+        let mut fresh = Fresh::new(file, segment.first, segment.dialect);
         let failed = |error| DiskFault::at("write", path)(error);
-        fresh.push(&SegmentHeader { first: segment.first, dialect: segment.dialect }.encode());
         for stored in self.read_segment(segment.first)? {
             let stored = stored.map_err(|error| match error {
                 super::SurveyError::Disk { fault } => fault,
@@ -205,64 +206,9 @@ impl Writer {
             fresh.entry(payload, items).map_err(failed)?;
         }
         fresh.fill_up_to(segment.last.next()).map_err(failed)?;
-        let (end, items) = fresh.close(segment).map_err(failed)?;
+        let (end, items) = fresh.close().map_err(failed)?;
         let charged = end + FOOTER_LEN;
         Ok(Segment { items, items_before: 0, end, charged, ..segment.clone() })
-    }
-}
-
-/// A segment's file while it is written anew.
-struct Fresh {
-    file: Box<dyn DiskFile>,
-    /// Not written yet.
-    pending: Vec<u8>,
-    /// Bytes written.
-    end: u64,
-    /// The position of the next entry.
-    next: Position,
-    items: u64,
-}
-
-impl Fresh {
-    fn push(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
-    }
-
-    fn entry(&mut self, payload: &[u8], items: u32) -> io::Result<()> {
-        let mut entry = EntryBuffer::new();
-        entry.bytes_mut().extend_from_slice(payload);
-        entry.items = items;
-        let sealed = entry.seal(self.next).expect("what was stored is within the format's bound");
-        self.pending.extend_from_slice(sealed);
-        self.items += u64::from(items);
-        self.next = self.next.next();
-        if self.pending.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
-    }
-
-    /// Empty entries in the place of those that are damaged.
-    fn fill_up_to(&mut self, position: Position) -> io::Result<()> {
-        while self.next < position {
-            self.entry(&[], 0)?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        self.file.write_all_at(&self.pending, self.end)?;
-        self.end += self.pending.len() as u64;
-        self.pending.clear();
-        Ok(())
-    }
-
-    /// Where the entries end, and their items; all of it is durable.
-    fn close(mut self, segment: &Segment) -> io::Result<(u64, u64)> {
-        let end = self.end + self.pending.len() as u64;
-        debug_assert!(end >= SEGMENT_HEADER_LEN, "the header was pushed first");
-        let footer = Footer { first: segment.first, last: segment.last, items: self.items };
-        self.push(&footer.encode());
-        self.write()?;
-        self.file.sync_data()?;
-        Ok((end, self.items))
     }
 }
 
@@ -275,7 +221,7 @@ pub(super) fn clear_leftovers(disk: &dyn Disk, dir: &std::path::Path) -> Result<
     Ok(())
 }
 
-fn remove_if_there(disk: &dyn Disk, path: &std::path::Path) -> Result<(), DiskFault> {
+pub(super) fn remove_if_there(disk: &dyn Disk, path: &std::path::Path) -> Result<(), DiskFault> {
     match disk.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(DiskFault::at("remove", path)(error))

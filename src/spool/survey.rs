@@ -316,6 +316,36 @@ fn list(disk: &dyn Disk, dir: &Path) -> Result<(Vec<Found>, Vec<String>), Survey
     Ok((kept, foreign))
 }
 
+/// Looks at one file of entries that is no segment of a spool, and tells how many entries there
+/// were if that is known; `None` if there is no such file.
+pub(super) fn survey_file(
+    disk: &dyn Disk,
+    dir: &Path,
+    name: &str,
+) -> Result<Option<(Surveyed, Option<u64>)>, SurveyError> {
+    let path = dir.join(name);
+    let found = match examine(disk, &path, name.to_owned(), Position(1)) {
+        Ok(Ok(found)) => found,
+        Ok(Err(version)) => return Err(SurveyError::Version { path, version }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(SurveyError::Disk { fault: DiskFault::at("read", &path)(error) }),
+    };
+    let Found { name, first, dialect, header_damaged, len, footer, file } = found;
+    let count = footer.map(|footer| footer.last.next().0.saturating_sub(first.0));
+    let segment = Segment {
+        first,
+        name,
+        dialect,
+        last: footer.map_or(Position(u64::MAX - 1), |footer| footer.last),
+        items: footer.map_or(0, |footer| footer.items),
+        items_before: 0,
+        end: len.saturating_sub(if footer.is_some() { FOOTER_LEN } else { 0 }),
+        sealed: true,
+        charged: 0,
+    };
+    Ok(Some((Surveyed { segment, header_damaged, torn_bytes: 0, len, file }, count)))
+}
+
 /// Reads header and footer of one file; the inner error is an unknown version.
 fn examine(
     disk: &dyn Disk,

@@ -15,9 +15,10 @@ use super::{
     entry::EntryBuffer,
     fault::{DiskFault, is_no_room},
     format::{
-        FOOTER_LEN, Footer, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_LEN, SegmentHeader, segment_name,
+        ENTRY_HEADER_BYTES, FOOTER_LEN, Footer, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_LEN,
+        SegmentHeader, segment_name,
     },
-    outcome::{Append, AppendError, SyncError, Synced},
+    outcome::{Append, AppendError, Place, SyncError, Synced},
     shared::{Segment, Shared},
 };
 
@@ -32,6 +33,8 @@ pub struct Writer {
     sealed: Vec<Segment>,
     /// The position of the next entry (SP-1).
     next: Position,
+    /// Where the last entry went.
+    appended: Place,
     /// What was appended since the last sync.
     unsynced: Synced,
     /// A write or sync failed; no call touches the disk any more.
@@ -70,6 +73,7 @@ impl Writer {
             active,
             sealed: Vec::new(),
             next,
+            appended: Place { segment: Position::ZERO, offset: 0 },
             unsynced: Synced::default(),
             poisoned: false,
             leftover: false,
@@ -107,6 +111,10 @@ impl Writer {
             return Err(AppendError::Write { position, fault });
         }
         active.dirty = true;
+        self.appended = Place {
+            segment: active.segment.first,
+            offset: active.segment.end + ENTRY_HEADER_BYTES as u64,
+        };
         active.segment.last = position;
         active.segment.end += bytes;
         active.segment.items += items;
@@ -150,6 +158,12 @@ impl Writer {
         let active = self.active.as_ref().map(|active| active.segment.clone());
         let changed = self.sealed.drain(..).chain(active);
         self.shared.publish(changed, Position(self.next.0 - 1));
+    }
+
+    /// Where the payload of the last entry lies that was appended.
+    #[must_use]
+    pub fn last_place(&self) -> Place {
+        self.appended
     }
 
     /// The position that the next entry gets.

@@ -130,6 +130,22 @@ metrics! {
     mqtt_queued_limit_bytes: Gauge [bytes],
     /// Queues that are full, so that publishers wait for them.
     mqtt_full_queues: Gauge [queues],
+    /// Sessions that last, with or without a connection.
+    sessions_stored_sessions: Gauge [sessions],
+    /// Messages above QoS 0 that wait for sessions that last, or are under way to them.
+    sessions_queued_messages: Gauge [messages],
+    /// What the session journal takes on disk.
+    sessions_disk_bytes: Gauge [bytes],
+    /// What it may take; a sixteenth is kept for what makes room.
+    sessions_limit_bytes: Gauge [bytes],
+    /// Times that the table of sessions was written down.
+    sessions_snapshots: Counter [snapshots],
+    /// Files of the session journal that were emptied because little of them was wanted.
+    sessions_moved_segments: Counter [segments],
+    /// Frames of the session journal that were found damaged at a start.
+    sessions_damaged_frames: Counter [frames],
+    /// Messages of the session journal that were found damaged.
+    sessions_damaged_messages: Counter [messages],
     /// Deliveries that were given up, by the reason.
     mqtt_dropped_deliveries: By<ReasonLabel, Counter> [deliveries],
     /// Connections that were accepted a second ago or longer and have sent no CONNECT.

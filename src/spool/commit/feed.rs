@@ -13,7 +13,10 @@ use std::{
     },
 };
 
-use super::{super::entry::EntryBuffer, handle::Inner};
+use super::{
+    super::{entry::EntryBuffer, outcome::Place},
+    handle::Inner,
+};
 
 /// What is to be made durable, and whoever waits for it: one thing, so that an answer needs no
 /// look-up and may come in any order.
@@ -23,6 +26,13 @@ pub trait Submission: Send + 'static {
 
     /// How many points it holds, as whoever wrote them counted: for the ledger.
     fn points(&self) -> u64;
+
+    /// Called once by the thread, before the entry is appended: what depends on the order of
+    /// submissions is decided here, and written into the entry.
+    fn decide(&mut self) {}
+
+    /// The entry was appended, and its payload lies there; nothing of it is durable yet.
+    fn appended(&mut self, _place: Place) {}
 
     /// Called once, on whichever thread finds out. `durable` is false if the entry never will be:
     /// then nothing in it may be acknowledged.

@@ -23,6 +23,29 @@ use super::{
 /// Called by the thread at every change of state.
 pub type OnState = Box<dyn FnMut(&CommitState) + Send>;
 
+/// What else is done in the thread that owns a writer, between its groups.
+pub trait Tend: Send {
+    /// A group has ended: all that was appended is durable and answered.
+    ///
+    /// # Errors
+    /// Why nothing may be written any more.
+    fn tend(&mut self, writer: &mut Writer) -> Result<(), String>;
+
+    /// The thread is about to end, as asked: all that was appended is durable.
+    fn close(&mut self, writer: &mut Writer);
+}
+
+/// Nothing else is done.
+struct Nothing;
+
+impl Tend for Nothing {
+    fn tend(&mut self, _writer: &mut Writer) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn close(&mut self, _writer: &mut Writer) {}
+}
+
 /// How a commit thread works.
 #[derive(Clone, Debug)]
 pub struct CommitOptions {
@@ -56,8 +79,11 @@ pub struct Committer {
     options: CommitOptions,
     ledger: Option<Arc<PointLedger>>,
     on_state: OnState,
+    tend: Box<dyn Tend>,
     /// Taken and not appended yet.
     pending: VecDeque<Box<dyn Submission>>,
+    /// The first of them has been told to decide.
+    is_decided: bool,
     /// Appended and not durable yet.
     group: Vec<Box<dyn Submission>>,
     /// When the last sync began.
@@ -93,6 +119,21 @@ impl Committer {
         ledger: Option<Arc<PointLedger>>,
         on_state: OnState,
     ) -> io::Result<(CommitHandle, thread::JoinHandle<()>)> {
+        Self::start_tending(guard, writer, options, ledger, on_state, Box::new(Nothing))
+    }
+
+    /// The same for a writer that has more to do than to append.
+    ///
+    /// # Errors
+    /// If the machine gives no thread.
+    pub fn start_tending(
+        guard: Guard,
+        writer: Writer,
+        options: CommitOptions,
+        ledger: Option<Arc<PointLedger>>,
+        on_state: OnState,
+        tend: Box<dyn Tend>,
+    ) -> io::Result<(CommitHandle, thread::JoinHandle<()>)> {
         let inner = Arc::new(Inner::new(Arc::clone(writer.budget())));
         let handle = CommitHandle::new(Arc::clone(&inner));
         let committer = Self {
@@ -101,7 +142,9 @@ impl Committer {
             options,
             ledger,
             on_state,
+            tend,
             pending: VecDeque::new(),
+            is_decided: false,
             group: Vec::new(),
             synced_at: None,
         };
@@ -117,7 +160,7 @@ impl Committer {
         while self.gather() {
             // Before the attempt, so that room freed during it is not missed.
             let mark = self.inner.budget.mark();
-            match self.commit() {
+            match self.commit_and_tend() {
                 Ended::Done => self.enter(CommitState::Running),
                 Ended::Full => {
                     self.enter(CommitState::Full);
@@ -128,11 +171,23 @@ impl Committer {
                 }
                 Ended::Halted(reason) => {
                     self.halt(reason);
-                    break;
+                    return self.refuse();
                 }
             }
         }
+        self.tend.close(&mut self.writer);
         self.refuse();
+    }
+
+    fn commit_and_tend(&mut self) -> Ended {
+        let ended = self.commit();
+        if matches!(ended, Ended::Halted(_)) {
+            return ended;
+        }
+        match self.tend.tend(&mut self.writer) {
+            Ok(()) => ended,
+            Err(reason) => Ended::Halted(reason),
+        }
     }
 
     /// Waits for something to commit and takes all of it; false when there is nothing and never
@@ -217,8 +272,13 @@ impl Committer {
                 self.pending.push_front(submission);
                 break;
             }
+            if !std::mem::replace(&mut self.is_decided, true) {
+                submission.decide();
+            }
             let error = match self.writer.append_unsynced(submission.entry()) {
                 Ok(Append::Done { .. }) => {
+                    self.is_decided = false;
+                    submission.appended(self.writer.last_place());
                     self.group.push(submission);
                     continue;
                 }
@@ -236,6 +296,7 @@ impl Committer {
                 }
                 Disposition::Reject => {
                     tracing::error!(error = %Chain(&error), "an entry is refused");
+                    self.is_decided = false;
                     submission.answer(false);
                 }
                 Disposition::Halt => {

@@ -1,0 +1,182 @@
+//! What a worker has to make durable: records, and whoever waits for each.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    journal::Shared,
+    record::{
+        self, Closing, Open, Publish, Terms, VERSION, write_close, write_completed, write_done,
+        write_end, write_forget, write_open, write_publish, write_released, write_subscribe,
+        write_unsubscribe,
+    },
+    table::{Applied, Outcome},
+};
+use crate::{
+    model::UnixNanos,
+    spool::{EntryBuffer, Place, Submission},
+};
+
+/// Called once with what became of a change, on the journal's thread.
+pub type Told<T> = Arc<dyn Fn(Answered<T>) + Send + Sync>;
+
+/// Records that become durable together, in the order in which they are written here. A ticket is
+/// given back with what became of its record.
+pub struct Change<T> {
+    shared: Arc<Shared>,
+    entry: EntryBuffer,
+    tickets: Vec<(u32, T)>,
+    applied: Applied,
+    told: Told<T>,
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// Whether it is durable; if not it never will be, and nothing of it may be acknowledged.
+    pub durable: bool,
+    /// Each with what became of its record; meaningless unless it is durable.
+    pub tickets: Vec<(T, Outcome)>,
+}
+
+impl<T> Change<T> {
+    pub(super) fn new(shared: Arc<Shared>, told: Told<T>) -> Self {
+        let mut entry = EntryBuffer::new();
+        entry.bytes_mut().push(VERSION);
+        Self { shared, entry, tickets: Vec::new(), applied: Applied::default(), told }
+    }
+
+    /// Bytes of its records.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entry.len()
+    }
+
+    /// Whether there is no record in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entry.items == 0
+    }
+
+    /// Whether somebody waits for it.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        !self.tickets.is_empty()
+    }
+
+    fn record(&mut self, ticket: Option<T>, write: impl FnOnce(&mut Vec<u8>)) {
+        write(self.entry.bytes_mut());
+        self.tickets.extend(ticket.map(|ticket| (self.entry.items, ticket)));
+        self.entry.items += 1;
+    }
+
+    /// A client comes: [`Outcome::Opened`].
+    pub fn open(&mut self, open: &Open<'_>, ticket: T) {
+        self.record(Some(ticket), |out| write_open(out, open));
+    }
+
+    /// A connection has ended: [`Outcome::Ended`] if its session ended with it.
+    pub fn close(&mut self, closing: &Closing, ticket: T) {
+        self.record(Some(ticket), |out| write_close(out, closing));
+    }
+
+    /// A session ends: [`Outcome::Ended`].
+    pub fn end(&mut self, session: u64, at: UnixNanos, ticket: T) {
+        self.record(Some(ticket), |out| write_end(out, session, at));
+    }
+
+    /// A session subscribes, or changes a subscription.
+    pub fn subscribe(&mut self, session: u64, filter: &str, terms: Terms) {
+        self.record(None, |out| write_subscribe(out, session, filter, terms));
+    }
+
+    /// A session unsubscribes.
+    pub fn unsubscribe(&mut self, session: u64, filter: &str) {
+        self.record(None, |out| write_unsubscribe(out, session, filter));
+    }
+
+    /// A message comes: [`Outcome::Published`].
+    pub fn publish(&mut self, publish: &Publish<'_>, ticket: Option<T>) {
+        self.record(ticket, |out| write_publish(out, publish));
+    }
+
+    /// A publish whose record was written before ([`record_of`]).
+    pub fn publish_record(&mut self, record: &[u8], ticket: Option<T>) {
+        self.record(ticket, |out| out.extend_from_slice(record));
+    }
+
+    /// A queued message is done with.
+    pub fn done(&mut self, session: u64, number: u64) {
+        self.record(None, |out| write_done(out, session, number));
+    }
+
+    /// The PUBREC of a queued message came.
+    pub fn released(&mut self, session: u64, number: u64, ticket: T) {
+        self.record(Some(ticket), |out| write_released(out, session, number));
+    }
+
+    /// The PUBREL of a message that a session sent came.
+    pub fn completed(&mut self, session: u64, packet_id: u16, ticket: T) {
+        self.record(Some(ticket), |out| write_completed(out, session, packet_id));
+    }
+
+    /// A retained message has expired.
+    pub fn forget(&mut self, topic: &str, retained_as: u64) {
+        self.record(None, |out| write_forget(out, topic, retained_as));
+    }
+
+    /// Nothing but an answer once all before it is durable.
+    pub fn wait(&mut self, ticket: T) {
+        self.record(Some(ticket), |out| record::write_done(out, 0, 0));
+    }
+}
+
+/// The record of a publish, to be brought to [`Change::publish_record`] later.
+#[must_use]
+pub fn record_of(publish: &Publish<'_>) -> Vec<u8> {
+    let mut record = Vec::new();
+    write_publish(&mut record, publish);
+    record
+}
+
+#[cfg(test)]
+impl<T> Change<T> {
+    /// What was decided about its records.
+    pub(super) fn outcomes(&self) -> &[Outcome] {
+        &self.applied.outcomes
+    }
+}
+
+impl<T: Send + 'static> Submission for Change<T> {
+    fn entry(&mut self) -> &mut EntryBuffer {
+        &mut self.entry
+    }
+
+    fn points(&self) -> u64 {
+        0
+    }
+
+    fn decide(&mut self) {
+        self.applied = self.shared.table().apply(self.entry.payload_mut());
+    }
+
+    fn appended(&mut self, place: Place) {
+        self.shared.table().place(&self.applied, place);
+    }
+
+    fn answer(self: Box<Self>, durable: bool) {
+        let Self { tickets, applied, told, .. } = *self;
+        let mut outcomes = applied.outcomes;
+        let mut tell = |record: u32| match outcomes.get_mut(record as usize) {
+            Some(outcome) => std::mem::replace(outcome, Outcome::Done),
+            None => Outcome::Done,
+        };
+        let tickets = tickets.into_iter().map(|(record, ticket)| (ticket, tell(record)));
+        told(Answered { durable, tickets: tickets.collect() });
+    }
+}
+
+impl<T> fmt::Debug for Change<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change").field("bytes", &self.len()).finish_non_exhaustive()
+    }
+}

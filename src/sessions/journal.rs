@@ -1,0 +1,263 @@
+//! The journal: opened, written to, asked, closed.
+
+use std::{
+    io, mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+};
+
+use super::{
+    change::{Change, Told},
+    fetch::{self, Ask, DueWill, Piece, Wanted},
+    keeper::Keeper,
+    options::Options,
+    recovery::{OpenError, Recovery, recover},
+    table::{Facts, Table},
+};
+use crate::{
+    env::{Supervisor, disk::Disk},
+    model::{SessionId, UnixNanos},
+    spool::{CommitHandle, CommitState, Committer, Feed},
+    telemetry::{Critical, Health, HealthBoard, Metrics},
+};
+
+/// The snapshot's name in the journal's folder.
+pub(super) const TABLE_NAME: &str = "table";
+/// The journal's name on the health board, and its thread's.
+const NAME: &str = "sessions";
+
+/// What all who use the journal share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Changed by the journal's thread alone, but for what is given out; a mutex because others
+    /// look, each for a moment.
+    table: Mutex<Table>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) options: Options,
+    pub(super) metrics: Arc<Metrics>,
+    is_halted: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(
+        table: Table,
+        disk: Arc<dyn Disk>,
+        options: Options,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { table: Mutex::new(table), disk, options, metrics, is_halted: false.into() }
+    }
+
+    /// Each change leaves the table whole.
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    /// What uses it.
+    pub sessions: Sessions,
+    /// What was found.
+    pub recovery: Recovery,
+    commit: CommitHandle,
+    threads: [JoinHandle<()>; 2],
+}
+
+/// The sessions that last; every clone is of the same.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    pub(super) shared: Arc<Shared>,
+    commit: CommitHandle,
+    asks: mpsc::Sender<Ask>,
+}
+
+/// Opens the journal and starts its threads.
+///
+/// # Errors
+/// See [`OpenError`]: in use, of another version, or the disk does not work.
+pub fn open(
+    disk: Arc<dyn Disk>,
+    options: Options,
+    now: UnixNanos,
+    metrics: Arc<Metrics>,
+    board: &HealthBoard,
+    supervisor: &Supervisor,
+) -> Result<Journal, OpenError> {
+    let recovered = recover(&disk, &options, now)?;
+    let recovery = recovered.recovery;
+    recovery.tell();
+    let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    metrics.sessions_limit_bytes.set(gauge(options.bytes_max));
+    metrics.sessions_damaged_frames.inc_by(recovery.damaged_frames);
+    let segment_bytes = options.segment_bytes();
+    let commit_options = options.commit.clone();
+    let shared = Arc::new(Shared::new(recovered.table, disk, options, metrics));
+    let budget = Arc::clone(&recovered.budget);
+    let keeper = Keeper::new(Arc::clone(&shared), budget, segment_bytes, recovered.upto);
+    let cell = board.cell(NAME, Critical::Yes);
+    cell.set(Health::Ready);
+    let told = Arc::clone(&shared);
+    let on_state = move |state: &CommitState| {
+        cell.set(match state {
+            CommitState::Running => Health::Ready,
+            CommitState::Full => Health::Waiting(
+                "no room for the session journal: what changes sessions waits".to_owned(),
+            ),
+            CommitState::Halted { reason } => {
+                told.is_halted.store(true, Ordering::SeqCst);
+                Health::Failed(reason.to_string())
+            }
+        });
+    };
+    let thread_error = |source| OpenError::Thread { source };
+    let (commit, committing) = Committer::start_tending(
+        supervisor.guard(NAME),
+        recovered.writer,
+        commit_options,
+        None,
+        Box::new(on_state),
+        Box::new(keeper),
+    )
+    .map_err(thread_error)?;
+    let (asks, asked) = mpsc::channel();
+    let serving = Arc::clone(&shared);
+    let guard = supervisor.guard("sessions-read");
+    let fetching = std::thread::Builder::new().name("sessions-read".to_owned()).spawn(move || {
+        let _guard = guard;
+        fetch::serve(&serving, &asked);
+    });
+    let threads = [committing, fetching.map_err(thread_error)?];
+    let sessions = Sessions { shared, commit: commit.clone(), asks };
+    Ok(Journal { sessions, recovery, commit, threads })
+}
+
+impl Journal {
+    /// Makes durable what was handed over, writes the table down, and ends the threads.
+    ///
+    /// # Panics
+    /// If a thread of it panicked.
+    pub fn close(self) {
+        self.commit.stop();
+        // One that has ended by itself needs no word.
+        drop(self.sessions.asks.send(Ask::Stop));
+        for thread in self.threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Sessions {
+    /// A way to the journal. What all workers hand over becomes durable in the order in which they
+    /// do, so they share one.
+    #[must_use]
+    pub fn feed<T: Send + 'static>(&self) -> Feed<Change<T>> {
+        self.commit.feed()
+    }
+
+    /// A change without records.
+    #[must_use]
+    pub fn change<T>(&self, told: &Told<T>) -> Box<Change<T>> {
+        Box::new(Change::new(Arc::clone(&self.shared), Arc::clone(told)))
+    }
+
+    /// Whether nothing becomes durable until a restart.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.shared.is_halted.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing new is taken that can be refused.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.shared.table().is_full
+    }
+
+    /// The bounds that it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Whether a session of the client is stored.
+    #[must_use]
+    pub fn has(&self, identity: &str, client_id: &str) -> bool {
+        self.shared.table().find(identity, client_id).is_some()
+    }
+
+    /// Where a session is reached, if it is.
+    #[must_use]
+    pub fn live(&self, session: u64) -> Option<SessionId> {
+        self.shared.table().live(session)
+    }
+
+    /// Reads a piece of a queue; the answer comes on a thread of the journal.
+    pub fn fetch(&self, wanted: Wanted, answer: impl FnOnce(Piece) + Send + 'static) {
+        // A journal that is closed answers nobody.
+        drop(self.asks.send(Ask::Queue(wanted, Box::new(answer))));
+    }
+
+    /// Takes wills that are due, if there are any: each is given out once in the life of the
+    /// process. False if there are none.
+    pub fn fetch_wills(
+        &self,
+        now: UnixNanos,
+        answer: impl FnOnce(Vec<DueWill>) + Send + 'static,
+    ) -> bool {
+        self.shared.table().has_due(now)
+            && self.asks.send(Ask::Wills(now, Box::new(answer))).is_ok()
+    }
+
+    /// Sessions that have outlived their last connection by more than they may, of the next
+    /// `steps` sessions.
+    pub fn expired(&self, sweep: &mut Sweep, steps: usize, now: UnixNanos) -> Vec<u64> {
+        let behind = mem::take(&mut sweep.0);
+        let (found, last) = self.shared.table().expired(behind.as_ref(), steps, now);
+        sweep.0 = last;
+        found
+    }
+
+    /// One session, for an operator.
+    #[must_use]
+    pub fn facts(&self, identity: &str, client_id: &str) -> Option<Facts> {
+        let table = self.shared.table();
+        let session = table.find(identity, client_id)?;
+        table.facts(session)
+    }
+
+    /// The next sessions behind one, in the order of identities and client identifiers.
+    #[must_use]
+    pub fn page(&self, behind: Option<&Facts>, most: usize) -> Vec<Facts> {
+        let behind = behind.map(|facts| format!("{}\0{}", facts.identity, facts.client_id));
+        self.shared.table().page(behind.as_deref(), most)
+    }
+
+    /// Sessions, and the messages that wait for them or are under way.
+    #[must_use]
+    pub fn counts(&self) -> (usize, u64) {
+        self.shared.table().counts()
+    }
+}
+
+/// How far a sweep for expired sessions has come.
+#[derive(Debug, Default)]
+pub struct Sweep(Option<Arc<str>>);
+
+impl Sessions {
+    /// Every retained message, in any order: its place among them, and its bytes for
+    /// [`StoredMessage::read`](super::StoredMessage::read). What cannot be read is counted and
+    /// passed over.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn retained(&self, visit: &mut dyn FnMut(u64, Vec<u8>)) -> io::Result<()> {
+        super::recovery::retained(&self.shared, visit)
+    }
+}

@@ -1,0 +1,68 @@
+//! What the room is opened with.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::spool::CommitOptions;
+
+/// The bounds of sessions that last. Defaults are those of the configuration reference.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The journal's folder.
+    pub dir: PathBuf,
+    /// Bytes of all sessions on disk. Default: 4 GiB.
+    pub bytes_max: u64,
+    /// How long a session lasts at most without a connection. Default: 7 days.
+    pub expiry_max: Duration,
+    /// Sessions. Default: 1,000,000.
+    pub count_max: usize,
+    /// Sessions of one identity; not of anonymous ones. Default: 10.
+    pub per_identity_max: usize,
+    /// Messages that wait for one session. Default: 100,000.
+    pub queue_messages_max: usize,
+    /// The same in bytes, as they lie on disk. Default: 64 MiB.
+    pub queue_bytes_max: u64,
+    /// What becomes of a message for whom there is no room. Default: refuse.
+    pub overflow: QueueOverflow,
+    /// How the journal's thread works.
+    pub commit: CommitOptions,
+}
+
+impl Options {
+    /// The defaults, in a folder.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            bytes_max: 4 << 30,
+            expiry_max: Duration::from_secs(7 * 24 * 60 * 60),
+            count_max: 1_000_000,
+            per_identity_max: 10,
+            queue_messages_max: 100_000,
+            queue_bytes_max: 64 << 20,
+            overflow: QueueOverflow::default(),
+            commit: CommitOptions::default(),
+        }
+    }
+
+    /// Bytes of one file: at least some sixty make the whole, so that each that goes gives room.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        (self.bytes_max / 64).clamp(4 << 10, 64 << 20)
+    }
+
+    /// Bytes past which nothing new is queued: a sixteenth is kept for what makes room.
+    pub(super) fn full_bytes(&self) -> u64 {
+        self.bytes_max - self.bytes_max / 16
+    }
+}
+
+/// What becomes of a message for a session whose queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueOverflow {
+    /// It does not get it.
+    #[default]
+    Refuse,
+    /// It gets it, and not the oldest that waits.
+    DropOldest,
+    /// Its session ends.
+    EndSession,
+}

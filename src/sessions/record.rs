@@ -1,0 +1,261 @@
+//! The records of the journal: what changes, in the order in which it changes.
+//!
+//! A frame of the journal is [`VERSION`] and then records, each a byte that says its kind and what
+//! the functions of this file put behind it. What depends on the order of all changes (numbers of
+//! messages, ids of sessions, what a full queue refuses) is left zero by whoever writes a record,
+//! and filled in when its turn comes; so a record says what became of it, and reading it again
+//! after a restart decides nothing.
+//!
+//! # Warning
+//! Every byte here is a promise to files that exist. Do not reorder, resize or reuse anything:
+//! write a new [`VERSION`].
+
+use crate::model::{SessionId, UnixNanos};
+
+use super::{
+    bytes::{Reader, len32, put_text},
+    message::StoredMessage,
+};
+
+/// The version of records that this build writes, and the only one that it reads.
+pub(super) const VERSION: u8 = 1;
+
+/// A client comes: its session is made, or goes on.
+pub(super) const OPEN: u8 = 1;
+/// A connection has ended.
+pub(super) const CLOSE: u8 = 2;
+/// A session ends.
+pub(super) const END: u8 = 3;
+pub(super) const SUBSCRIBE: u8 = 4;
+pub(super) const UNSUBSCRIBE: u8 = 5;
+/// A message: to queues, retained, or a will that is published; and the identifier that it came
+/// with.
+pub(super) const PUBLISH: u8 = 6;
+/// A queued message is done with.
+pub(super) const DONE: u8 = 7;
+/// The PUBREC of a queued message came.
+pub(super) const RELEASED: u8 = 8;
+/// The PUBREL of a received message came.
+pub(super) const COMPLETED: u8 = 9;
+/// A retained message has expired.
+pub(super) const FORGET: u8 = 10;
+/// A message that was moved out of an older segment: a snapshot knows of it, or nobody does.
+pub(super) const MOVED: u8 = 11;
+
+/// How a session takes what a subscription brings it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The options byte of SUBSCRIBE in 5.0.
+    pub options: u8,
+    /// The subscription identifier; 0 for none.
+    pub id: u32,
+}
+
+/// A CONNECT of a session that lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Open<'a> {
+    /// Whose session it is.
+    pub identity: &'a str,
+    /// Its name among those of the identity.
+    pub client_id: &'a str,
+    /// Whether an older session is forgotten.
+    pub is_clean: bool,
+    /// Whether the identity is nobody's: the bound on sessions of one does not count then.
+    pub is_anonymous: bool,
+    /// Seconds that it lasts without a connection.
+    pub expiry: u32,
+    /// Now.
+    pub at: UnixNanos,
+    /// Where the client is reached.
+    pub live: SessionId,
+    /// What is published for it if it goes without a goodbye, and after how many seconds.
+    pub will: Option<(StoredMessage<'a>, u32)>,
+}
+
+pub(super) const IS_CLEAN: u8 = 1;
+pub(super) const IS_ANONYMOUS: u8 = 2;
+pub(super) const HAS_WILL: u8 = 4;
+
+pub(super) fn write_open(out: &mut Vec<u8>, open: &Open<'_>) {
+    out.push(OPEN);
+    // Filled in: the session, its epoch, the session that it ended, its will.
+    out.extend([0; 8 + 8 + 8 + 8]);
+    let flags = if open.is_clean { IS_CLEAN } else { 0 }
+        | if open.is_anonymous { IS_ANONYMOUS } else { 0 }
+        | if open.will.is_some() { HAS_WILL } else { 0 };
+    out.push(flags);
+    out.extend(open.expiry.to_le_bytes());
+    out.extend(open.at.0.to_le_bytes());
+    out.extend(open.live.worker.to_le_bytes());
+    out.extend(open.live.number.to_le_bytes());
+    put_text(out, open.identity);
+    put_text(out, open.client_id);
+    if let Some((message, delay)) = &open.will {
+        out.extend(delay.to_le_bytes());
+        message.write(out);
+    }
+}
+
+/// What becomes of a will when its connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WillFate {
+    /// It is not published.
+    Forgotten = 0,
+    /// It is, after its delay or with the end of its session.
+    Delayed = 1,
+    /// Whoever writes this publishes it.
+    UnderWay = 2,
+}
+
+/// The end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Closing {
+    /// The session.
+    pub session: u64,
+    /// Of the connection, as [`Opened`](super::Opened) said.
+    pub epoch: u64,
+    /// Now.
+    pub at: UnixNanos,
+    /// Seconds that it lasts from now on.
+    pub expiry: u32,
+    /// What becomes of its will.
+    pub will: WillFate,
+    /// Messages with lower numbers may have been sent.
+    pub sent: u64,
+}
+
+pub(super) fn write_close(out: &mut Vec<u8>, closing: &Closing) {
+    out.push(CLOSE);
+    out.extend(closing.session.to_le_bytes());
+    out.extend(closing.epoch.to_le_bytes());
+    out.extend(closing.at.0.to_le_bytes());
+    out.extend(closing.expiry.to_le_bytes());
+    out.push(closing.will as u8);
+    out.extend(closing.sent.to_le_bytes());
+}
+
+pub(super) fn write_end(out: &mut Vec<u8>, session: u64, at: UnixNanos) {
+    out.push(END);
+    out.extend(session.to_le_bytes());
+    out.extend(at.0.to_le_bytes());
+}
+
+pub(super) fn write_subscribe(out: &mut Vec<u8>, session: u64, filter: &str, terms: Terms) {
+    out.push(SUBSCRIBE);
+    out.extend(session.to_le_bytes());
+    out.push(terms.options);
+    out.extend(terms.id.to_le_bytes());
+    put_text(out, filter);
+}
+
+pub(super) fn write_unsubscribe(out: &mut Vec<u8>, session: u64, filter: &str) {
+    out.push(UNSUBSCRIBE);
+    out.extend(session.to_le_bytes());
+    put_text(out, filter);
+}
+
+/// A message on its way to one session.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// The session.
+    pub session: u64,
+    /// At which it gets it: 1 or 2.
+    pub qos: u8,
+    /// Whether it comes as a retained one.
+    pub retain: bool,
+    /// Its publisher waits for a full queue of who is there.
+    pub may_wait: bool,
+    /// The subscription identifiers that it bears.
+    pub ids: &'a [u32],
+}
+
+/// What one publish changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Publish<'a> {
+    /// The message; none where only identifiers change.
+    pub message: Option<StoredMessage<'a>>,
+    /// Its place among the retained messages, if it is one; an empty one clears its topic.
+    pub retained_as: u64,
+    /// The session that sent it at QoS 2, and the packet identifier.
+    pub received: Option<(u64, u16)>,
+    /// The will that it is; 0 for none.
+    pub will: u64,
+    /// Who gets it.
+    pub deliveries: &'a [Delivery<'a>],
+}
+
+pub(super) const DELIVERY_QOS: u8 = 3;
+pub(super) const DELIVERY_RETAIN: u8 = 4;
+pub(super) const DELIVERY_MAY_WAIT: u8 = 8;
+
+/// A delivery's number if it was refused.
+pub(super) const REFUSED: u64 = 0;
+/// A delivery's number if its session ended because its queue was full.
+pub(super) const ENDED: u64 = u64::MAX;
+
+pub(super) fn write_publish(out: &mut Vec<u8>, publish: &Publish<'_>) {
+    out.push(PUBLISH);
+    out.extend(publish.retained_as.to_le_bytes());
+    let (session, packet_id) = publish.received.unwrap_or_default();
+    out.extend(session.to_le_bytes());
+    out.extend(packet_id.to_le_bytes());
+    out.extend(publish.will.to_le_bytes());
+    out.extend(len32(publish.deliveries.len()).to_le_bytes());
+    for delivery in publish.deliveries {
+        out.extend(delivery.session.to_le_bytes());
+        // Filled in: its number, and that of the one that it takes the place of.
+        out.extend([0; 8 + 8]);
+        out.push(
+            delivery.qos
+                | if delivery.retain { DELIVERY_RETAIN } else { 0 }
+                | if delivery.may_wait { DELIVERY_MAY_WAIT } else { 0 },
+        );
+        let ids = &delivery.ids[..delivery.ids.len().min(u16::MAX.into())];
+        out.extend(u16::try_from(ids.len()).unwrap_or(u16::MAX).to_le_bytes());
+        ids.iter().for_each(|id| out.extend(id.to_le_bytes()));
+    }
+    match &publish.message {
+        Some(message) => message.write(out),
+        None => out.extend([0; 4]),
+    }
+}
+
+pub(super) fn write_done(out: &mut Vec<u8>, session: u64, number: u64) {
+    out.push(DONE);
+    out.extend(session.to_le_bytes());
+    out.extend(number.to_le_bytes());
+}
+
+pub(super) fn write_released(out: &mut Vec<u8>, session: u64, number: u64) {
+    out.push(RELEASED);
+    out.extend(session.to_le_bytes());
+    out.extend(number.to_le_bytes());
+}
+
+pub(super) fn write_completed(out: &mut Vec<u8>, session: u64, packet_id: u16) {
+    out.push(COMPLETED);
+    out.extend(session.to_le_bytes());
+    out.extend(packet_id.to_le_bytes());
+}
+
+pub(super) fn write_forget(out: &mut Vec<u8>, topic: &str, retained_as: u64) {
+    out.push(FORGET);
+    out.extend(retained_as.to_le_bytes());
+    put_text(out, topic);
+}
+
+/// Appends a moved message; gives where in `out` its block begins.
+pub(super) fn write_moved(out: &mut Vec<u8>, block: &[u8]) -> usize {
+    out.push(MOVED);
+    out.extend(len32(block.len()).to_le_bytes());
+    let begin = out.len();
+    out.extend_from_slice(block);
+    begin
+}
+
+/// The block of a message that follows: where in the frame, and its bytes.
+pub(super) fn read_block<'a>(reader: &mut Reader<'a>) -> Option<(usize, &'a [u8])> {
+    let len = usize::try_from(reader.u32()?).ok()?;
+    let at = reader.at();
+    Some((at, reader.take(len)?))
+}

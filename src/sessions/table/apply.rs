@@ -1,0 +1,532 @@
+//! A frame of records: live, where what depends on order is decided and filled in, or read again.
+
+use std::sync::Arc;
+
+use super::{
+    session::{Connection, Session},
+    state::{Ended, Table, Will, key},
+};
+use crate::{
+    model::{SessionId, UnixNanos},
+    sessions::{
+        QueueOverflow,
+        bytes::Reader,
+        message::StoredMessage,
+        record::{
+            CLOSE, COMPLETED, DELIVERY_MAY_WAIT, DONE, END, ENDED, FORGET, HAS_WILL, IS_ANONYMOUS,
+            IS_CLEAN, MOVED, OPEN, PUBLISH, REFUSED, RELEASED, SUBSCRIBE, Terms, UNSUBSCRIBE,
+            VERSION, read_block,
+        },
+    },
+    spool::Place,
+};
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What it says.
+    Done,
+    /// Of a CONNECT.
+    Opened(Box<Opened>),
+    /// Of a publish.
+    Published(Published),
+    /// A session has ended.
+    Ended(Box<Ended>),
+}
+
+/// A session as a CONNECT found it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Its id; 0 if there are too many, and it was not made.
+    pub session: u64,
+    /// Of this connection.
+    pub epoch: u64,
+    /// Whether it was there before.
+    pub is_present: bool,
+    /// The will of this connection; 0 for none.
+    pub will: u64,
+    /// An older one that it took the place of.
+    pub ended: Option<Ended>,
+    /// What it is subscribed to.
+    pub subscriptions: Vec<(Box<str>, Terms)>,
+    /// Packet identifiers of QoS 2 that it sent and has not released.
+    pub received: Vec<u16>,
+    /// The number of the oldest message that waits for it or is under way.
+    pub first: u64,
+    /// Messages with lower numbers may have been sent.
+    pub sent: u64,
+    /// The number of the next message for it.
+    pub next: u64,
+}
+
+/// What became of a publish.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// In the order of its deliveries.
+    pub deliveries: Vec<Placed>,
+    /// Sessions that ended because their queues were full.
+    pub ended: Vec<Ended>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The session.
+    pub session: u64,
+    /// The message's number in its queue; `None` if there was no room, or no session.
+    pub number: Option<u64>,
+    /// The oldest that waited was given up for it.
+    pub has_overtaken: bool,
+    /// Where the session is reached, if it is.
+    pub live: Option<SessionId>,
+}
+
+/// How a frame is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Live,
+    Again,
+}
+
+/// What a frame has done.
+#[derive(Debug, Default)]
+pub(in crate::sessions) struct Applied {
+    /// One a record.
+    pub(in crate::sessions) outcomes: Vec<Outcome>,
+    /// Messages of the frame, to be placed once it is appended.
+    fresh: Vec<u32>,
+    /// What is to be filled in: where, and what.
+    patches: Vec<(usize, u64)>,
+}
+
+/// A frame that this build cannot read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sessions) enum Broken {
+    /// Of another version.
+    Version(u8),
+    /// Not what anybody wrote.
+    Damaged,
+}
+
+impl Table {
+    /// Takes a new frame in: decides, and fills in what was decided.
+    pub(in crate::sessions) fn apply(&mut self, frame: &mut [u8]) -> Applied {
+        let mut applied = Applied::default();
+        let read = self.read(frame, Mode::Live, &mut applied);
+        debug_assert_eq!(read, Ok(()), "a frame of our own");
+        for (at, value) in applied.patches.drain(..) {
+            frame[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        applied
+    }
+
+    /// Reads a frame again after a restart.
+    ///
+    /// # Errors
+    /// How it is broken. What was whole of it has been done.
+    pub(in crate::sessions) fn apply_again(
+        &mut self,
+        frame: &[u8],
+        place: Place,
+    ) -> Result<(), Broken> {
+        let mut applied = Applied::default();
+        let read = self.read(frame, Mode::Again, &mut applied);
+        self.place(&applied, place);
+        read
+    }
+
+    /// The frame was appended.
+    pub(in crate::sessions) fn place(&mut self, applied: &Applied, place: Place) {
+        for message in &applied.fresh {
+            self.messages.place(*message, place);
+        }
+    }
+
+    fn read(&mut self, frame: &[u8], mode: Mode, applied: &mut Applied) -> Result<(), Broken> {
+        let mut reader = Reader::new(frame);
+        match reader.u8() {
+            Some(VERSION) => {}
+            Some(version) => return Err(Broken::Version(version)),
+            None => return Ok(()),
+        }
+        while !reader.is_at_end() {
+            let outcome = self.record(&mut reader, mode, applied).ok_or(Broken::Damaged)?;
+            applied.outcomes.push(outcome);
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        reader: &mut Reader<'_>,
+        mode: Mode,
+        applied: &mut Applied,
+    ) -> Option<Outcome> {
+        match reader.u8()? {
+            OPEN => self.open(reader, mode, applied),
+            CLOSE => self.read_close(reader),
+            END => {
+                let (id, at) = (reader.u64()?, UnixNanos(reader.i64()?));
+                Some(ended(self.end(id, at)))
+            }
+            SUBSCRIBE => {
+                let id = reader.u64()?;
+                let terms = Terms { options: reader.u8()?, id: reader.u32()? };
+                let filter = reader.text()?;
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.subscribe(filter, terms);
+                }
+                Some(Outcome::Done)
+            }
+            UNSUBSCRIBE => {
+                let (id, filter) = (reader.u64()?, reader.text()?);
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.unsubscribe(filter);
+                }
+                Some(Outcome::Done)
+            }
+            PUBLISH => self.publish(reader, mode, applied),
+            DONE => {
+                let (id, number) = (reader.u64()?, reader.u64()?);
+                self.done(id, number);
+                Some(Outcome::Done)
+            }
+            RELEASED => {
+                let (id, number) = (reader.u64()?, reader.u64()?);
+                self.released(id, number);
+                Some(Outcome::Done)
+            }
+            COMPLETED => {
+                let (id, packet_id) = (reader.u64()?, reader.u16()?);
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.complete(packet_id);
+                }
+                Some(Outcome::Done)
+            }
+            FORGET => {
+                let number = reader.u64()?;
+                self.retain(reader.text()?, None, number);
+                Some(Outcome::Done)
+            }
+            MOVED => read_block(reader).map(|_| Outcome::Done),
+            _ => None,
+        }
+    }
+
+    fn open(
+        &mut self,
+        reader: &mut Reader<'_>,
+        mode: Mode,
+        applied: &mut Applied,
+    ) -> Option<Outcome> {
+        let patched = reader.at();
+        let (id, epoch) = (reader.u64()?, reader.u64()?);
+        let (ended, will_id) = (reader.u64()?, reader.u64()?);
+        let flags = reader.u8()?;
+        let (expiry, at) = (reader.u32()?, UnixNanos(reader.i64()?));
+        let live = SessionId { worker: reader.u16()?, number: reader.u64()? };
+        let (identity, client_id) = (reader.text()?, reader.text()?);
+        let will = match flags & HAS_WILL {
+            0 => None,
+            _ => Some((reader.u32()?, read_block(reader)?)),
+        };
+        let known = self.find(identity, client_id);
+        let mut opened = Opened::default();
+        let (id, epoch, will_id) = match mode {
+            Mode::Live => {
+                let is_stale = |session: &Session| flags & IS_CLEAN != 0 || session.is_expired(at);
+                let old = known.filter(|id| self.sessions.get(id).is_some_and(is_stale));
+                opened.ended = old.and_then(|id| self.end(id, at));
+                let kept = known.filter(|id| self.sessions.contains_key(id));
+                let is_anonymous = flags & IS_ANONYMOUS != 0;
+                let has_room = self.sessions.len() < self.limits.count_max
+                    && (is_anonymous || self.count_of(identity) < self.limits.per_identity_max);
+                let id = match kept {
+                    Some(id) => id,
+                    None if has_room => self.next_session,
+                    None => 0,
+                };
+                let epoch = self.sessions.get(&id).map_or(1, |session| session.epoch + 1);
+                let will_id = if id != 0 && will.is_some() { self.next_will } else { 0 };
+                let ended = opened.ended.as_ref().map_or(0, |ended| ended.session);
+                for (place, value) in [id, epoch, ended, will_id].into_iter().enumerate() {
+                    applied.patches.push((patched + 8 * place, value));
+                }
+                (id, epoch, will_id)
+            }
+            Mode::Again => {
+                // Also one of the same name that damage has left behind.
+                for old in [Some(ended), known.filter(|known| *known != id)].into_iter().flatten() {
+                    self.end(old, at);
+                }
+                (id, epoch, will_id)
+            }
+        };
+        if id == 0 {
+            return Some(Outcome::Opened(Box::new(opened)));
+        }
+        self.resume(id, &key(identity, client_id), (live, at), &mut opened);
+        if let Some((delay, (offset, block))) = will.filter(|_| will_id != 0) {
+            let message = self.fresh(offset, block, applied);
+            self.messages.want(message);
+            self.next_will = self.next_will.max(will_id.saturating_add(1));
+            let key = Arc::clone(&self.sessions.get(&id)?.key);
+            self.wills.insert(will_id, Will { message, delay, due: None, key });
+        }
+        let session = self.sessions.get_mut(&id)?;
+        session.epoch = epoch;
+        session.expiry = expiry;
+        session.will = will_id;
+        opened.epoch = epoch;
+        opened.will = will_id;
+        Some(Outcome::Opened(Box::new(opened)))
+    }
+
+    /// Brings a session to life, made if it is not there, and tells what it holds.
+    fn resume(
+        &mut self,
+        id: u64,
+        key: &str,
+        (live, at): (SessionId, UnixNanos),
+        opened: &mut Opened,
+    ) {
+        opened.is_present = self.sessions.contains_key(&id);
+        if !opened.is_present {
+            self.insert(id, Session::new(key.into(), Connection::Here(live)));
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.connection = Connection::Here(live);
+        opened.session = id;
+        opened.subscriptions = session.subscriptions().to_vec();
+        opened.received = session.received().collect();
+        opened.first = session.first();
+        opened.sent = session.sent();
+        opened.next = session.next;
+        // It is back before its will was due ([MQTT-3.1.3-9]).
+        let will = session.will;
+        if self.wills.get(&will).is_some_and(|will| will.due.is_some_and(|due| due > at)) {
+            self.forget_will(will);
+        }
+    }
+
+    fn read_close(&mut self, reader: &mut Reader<'_>) -> Option<Outcome> {
+        let (id, epoch) = (reader.u64()?, reader.u64()?);
+        let (at, expiry) = (UnixNanos(reader.i64()?), reader.u32()?);
+        let (with_will, sent) = (reader.u8()?, reader.u64()?);
+        let Some(session) = self.sessions.get(&id).filter(|session| session.epoch == epoch) else {
+            return Some(Outcome::Done);
+        };
+        let will = session.will;
+        self.close(id, at, expiry, sent);
+        match with_will {
+            0 => self.forget_will(will),
+            1 => self.delay_will(id, at),
+            _ => {}
+        }
+        Some(if expiry == 0 {
+            ended(self.end_without_will(id, at, with_will))
+        } else {
+            Outcome::Done
+        })
+    }
+
+    /// Ends a session, and leaves a will alone that somebody is about to publish.
+    fn end_without_will(&mut self, id: u64, at: UnixNanos, with_will: u8) -> Option<Ended> {
+        if with_will > 1
+            && let Some(session) = self.sessions.get_mut(&id)
+        {
+            session.will = 0;
+        }
+        self.end(id, at)
+    }
+
+    fn fresh(&mut self, offset: usize, block: &[u8], applied: &mut Applied) -> u32 {
+        let [offset, len] = [offset, block.len()]
+            .map(|number| u32::try_from(number).expect("a frame has at most 1 GiB"));
+        let message = self.messages.add(offset, len);
+        applied.fresh.push(message);
+        message
+    }
+
+    fn publish(
+        &mut self,
+        reader: &mut Reader<'_>,
+        mode: Mode,
+        applied: &mut Applied,
+    ) -> Option<Outcome> {
+        let retained_as = reader.u64()?;
+        let (from, packet_id) = (reader.u64()?, reader.u16()?);
+        let will = reader.u64()?;
+        // The message stands behind its deliveries: they are gone through twice.
+        let count = reader.u32()?;
+        let mut deliveries = *reader;
+        for _ in 0..count {
+            reader.skip(8 + 8 + 8 + 1)?;
+            let ids = reader.u16()?;
+            reader.skip(4 * usize::from(ids))?;
+        }
+        let (offset, block) = read_block(reader)?;
+        if let Some(session) = self.sessions.get_mut(&from).filter(|_| packet_id != 0) {
+            session.receive(packet_id);
+        }
+        self.forget_will(will);
+        let mut published = Published::default();
+        if block.is_empty() {
+            return (count == 0).then_some(Outcome::Published(published));
+        }
+        let message = self.fresh(offset, block, applied);
+        if retained_as != 0 {
+            let topic = StoredMessage::topic_of(block)?;
+            let is_clear = StoredMessage::read(block)?.payload.is_empty();
+            self.retain(topic, (!is_clear).then_some(message), retained_as);
+        }
+        let len = u32::try_from(block.len()).ok()?;
+        published.deliveries.reserve(count as usize);
+        for _ in 0..count {
+            let record = read_delivery(&mut deliveries)?;
+            match mode {
+                Mode::Live => self.deliver(&record, message, len, applied, &mut published),
+                Mode::Again => self.deliver_again(&record, message, len),
+            }
+        }
+        Some(Outcome::Published(published))
+    }
+
+    /// Queues a message, or decides what becomes of it.
+    fn deliver(
+        &mut self,
+        record: &DeliveryRecord<'_>,
+        message: u32,
+        len: u32,
+        applied: &mut Applied,
+        published: &mut Published,
+    ) {
+        let decided = self.decide(record, len);
+        let number = decided.number();
+        applied.patches.push((record.patched, number));
+        let mut placed =
+            Placed { session: record.session, number: None, has_overtaken: false, live: None };
+        match decided {
+            Decided::Refused => {}
+            Decided::Ended => {
+                // Its connection has ended long ago.
+                let now = self.sessions.get(&record.session).map(|session| session.connection);
+                let at = match now {
+                    Some(Connection::Away(since)) => since,
+                    Some(Connection::Here(_)) | None => UnixNanos(0),
+                };
+                published.ended.extend(self.end(record.session, at));
+            }
+            Decided::Queued { overtaking, .. } => {
+                placed.number = Some(number);
+                placed.live = self.live(record.session);
+                if let Some(oldest) = overtaking {
+                    placed.has_overtaken = true;
+                    applied.patches.push((record.patched + 8, oldest));
+                    self.done(record.session, oldest);
+                }
+                self.queue(record, number, message, len);
+            }
+        }
+        published.deliveries.push(placed);
+    }
+
+    /// What becomes of a delivery now.
+    fn decide(&self, record: &DeliveryRecord<'_>, len: u32) -> Decided {
+        let Some(session) = self.sessions.get(&record.session) else { return Decided::Refused };
+        if self.is_full {
+            return Decided::Refused;
+        }
+        let (count, bytes) = session.waiting();
+        let queued = |overtaking| Decided::Queued { number: session.next, overtaking };
+        let has_room = count < self.limits.queue_messages_max
+            && bytes + u64::from(len) <= self.limits.queue_bytes_max;
+        // Whoever publishes to it waits until there is room.
+        let waits = matches!(session.connection, Connection::Here(_))
+            && record.flags & DELIVERY_MAY_WAIT != 0;
+        if has_room || waits {
+            return queued(None);
+        }
+        let is_away = matches!(session.connection, Connection::Away(_));
+        match self.limits.overflow {
+            QueueOverflow::EndSession if is_away => Decided::Ended,
+            QueueOverflow::Refuse | QueueOverflow::EndSession => Decided::Refused,
+            QueueOverflow::DropOldest => match session.oldest_waiting() {
+                Some(oldest) => queued(Some(oldest)),
+                None => Decided::Refused,
+            },
+        }
+    }
+
+    fn deliver_again(&mut self, record: &DeliveryRecord<'_>, message: u32, len: u32) {
+        match record.number {
+            REFUSED => {}
+            ENDED => drop(self.end(record.session, UnixNanos(0))),
+            number => {
+                if record.overtaking != 0 {
+                    self.done(record.session, record.overtaking);
+                }
+                self.queue(record, number, message, len);
+            }
+        }
+    }
+
+    fn queue(&mut self, record: &DeliveryRecord<'_>, number: u64, message: u32, len: u32) {
+        let Some(session) = self.sessions.get_mut(&record.session) else { return };
+        if session.can_be_next(number) {
+            session.push(number, message, len, record.flags, &record.ids());
+            self.messages.want(message);
+            self.queued += 1;
+        }
+    }
+}
+
+/// What becomes of a delivery.
+enum Decided {
+    Refused,
+    Ended,
+    Queued { number: u64, overtaking: Option<u64> },
+}
+
+impl Decided {
+    /// As its record says it.
+    fn number(&self) -> u64 {
+        match self {
+            Self::Refused => REFUSED,
+            Self::Ended => ENDED,
+            Self::Queued { number, .. } => *number,
+        }
+    }
+}
+
+/// A delivery as it was written.
+struct DeliveryRecord<'a> {
+    session: u64,
+    /// Where its number is filled in, and behind it the one that it takes the place of.
+    patched: usize,
+    number: u64,
+    overtaking: u64,
+    flags: u8,
+    ids: &'a [u8],
+}
+
+impl DeliveryRecord<'_> {
+    fn ids(&self) -> Vec<u32> {
+        let (ids, _) = self.ids.as_chunks::<4>();
+        ids.iter().map(|id| u32::from_le_bytes(*id)).collect()
+    }
+}
+
+fn read_delivery<'a>(reader: &mut Reader<'a>) -> Option<DeliveryRecord<'a>> {
+    let session = reader.u64()?;
+    let patched = reader.at();
+    let (number, overtaking) = (reader.u64()?, reader.u64()?);
+    let flags = reader.u8()?;
+    let ids = reader.u16()?;
+    let ids = reader.take(4 * usize::from(ids))?;
+    Some(DeliveryRecord { session, patched, number, overtaking, flags, ids })
+}
+
+fn ended(ended: Option<Ended>) -> Outcome {
+    ended.map_or(Outcome::Done, |ended| Outcome::Ended(Box::new(ended)))
+}

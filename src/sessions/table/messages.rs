@@ -1,0 +1,154 @@
+//! Which messages are wanted, by how many, and where in the journal they lie.
+
+use std::collections::BTreeMap;
+
+use crate::{model::Position, spool::Place};
+
+/// Where the block of a message lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::sessions) struct Block {
+    /// The position that names its segment; 0 for a frame that is not appended yet.
+    pub(in crate::sessions) segment: u64,
+    /// Its offset in that file; before that, in the frame's payload.
+    pub(in crate::sessions) offset: u32,
+    pub(in crate::sessions) len: u32,
+}
+
+/// A message that is wanted.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    block: Block,
+    /// Queues, retained messages and wills that want it.
+    wanted: u32,
+}
+
+/// How much of a segment is still wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::sessions) struct Wanted {
+    pub(in crate::sessions) messages: u64,
+    pub(in crate::sessions) bytes: u64,
+}
+
+/// The messages of all queues, by numbers that are used again.
+#[derive(Debug, Default)]
+pub(in crate::sessions) struct Messages {
+    slots: Vec<Stored>,
+    free: Vec<u32>,
+    segments: BTreeMap<u64, Wanted>,
+    bytes: u64,
+}
+
+impl Messages {
+    /// A message of a frame that is about to be appended, wanted by nobody yet.
+    pub(super) fn add(&mut self, offset: u32, len: u32) -> u32 {
+        self.insert(Stored { block: Block { segment: 0, offset, len }, wanted: 0 })
+    }
+
+    /// A message that lies on disk already, wanted by nobody yet.
+    pub(super) fn add_placed(&mut self, block: Block) -> u32 {
+        let message = self.insert(Stored { block, wanted: 0 });
+        self.count(block, true);
+        message
+    }
+
+    fn insert(&mut self, stored: Stored) -> u32 {
+        if let Some(free) = self.free.pop() {
+            self.slots[free as usize] = stored;
+            return free;
+        }
+        self.slots.push(stored);
+        u32::try_from(self.slots.len() - 1).expect("fewer messages than the disk has bytes / 28")
+    }
+
+    /// Forgets those on disk that nobody wants, after a table was read.
+    pub(in crate::sessions) fn drop_unwanted(&mut self) {
+        for message in 0..self.slots.len() {
+            let Stored { block, wanted } = self.slots[message];
+            if wanted == 0 && block.segment != 0 {
+                self.slots[message].block.segment = 0;
+                self.count(block, false);
+                self.free.push(u32::try_from(message).expect("it is one of them"));
+            }
+        }
+    }
+
+    /// The frame of a message was appended: that is where it lies, if anybody wants it.
+    pub(super) fn place(&mut self, message: u32, place: Place) {
+        let stored = &mut self.slots[message as usize];
+        if stored.wanted == 0 {
+            self.free.push(message);
+            return;
+        }
+        let begin = u32::try_from(place.offset).expect("segments are bounded far below 4 GiB");
+        stored.block.segment = place.segment.0;
+        stored.block.offset += begin;
+        let block = stored.block;
+        self.count(block, true);
+    }
+
+    /// Moves a message to another place.
+    pub(in crate::sessions) fn relocate(&mut self, message: u32, block: Block) {
+        let old = std::mem::replace(&mut self.slots[message as usize].block, block);
+        self.count(old, false);
+        self.count(block, true);
+    }
+
+    pub(super) fn want(&mut self, message: u32) {
+        self.slots[message as usize].wanted += 1;
+    }
+
+    /// One who wanted it does not any more.
+    pub(super) fn let_go(&mut self, message: u32) {
+        let stored = &mut self.slots[message as usize];
+        stored.wanted -= 1;
+        // One that is not appended yet is forgotten when it is.
+        if stored.wanted == 0 && stored.block.segment != 0 {
+            let block = stored.block;
+            stored.block.segment = 0;
+            self.count(block, false);
+            self.free.push(message);
+        }
+    }
+
+    pub(in crate::sessions) fn block(&self, message: u32) -> Block {
+        self.slots[message as usize].block
+    }
+
+    fn count(&mut self, block: Block, is_there: bool) {
+        let wanted = self.segments.entry(block.segment).or_default();
+        let bytes = u64::from(block.len);
+        if is_there {
+            wanted.messages += 1;
+            wanted.bytes += bytes;
+            self.bytes += bytes;
+            return;
+        }
+        wanted.messages -= 1;
+        wanted.bytes -= bytes;
+        self.bytes -= bytes;
+        if wanted.messages == 0 {
+            self.segments.remove(&block.segment);
+        }
+    }
+
+    /// What is wanted of a segment.
+    pub(in crate::sessions) fn wanted_of(&self, segment: Position) -> Wanted {
+        self.segments.get(&segment.0).copied().unwrap_or_default()
+    }
+
+    /// Bytes of all messages that are wanted.
+    pub(in crate::sessions) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The wanted messages of a segment, in the order in which they lie there.
+    pub(in crate::sessions) fn of_segment(&self, segment: Position) -> Vec<(u32, Block)> {
+        let all = self.slots.iter().zip(0_u32..);
+        let inside =
+            all.filter(|(stored, _)| stored.wanted > 0 && stored.block.segment == segment.0);
+        let mut found: Vec<(u32, Block)> =
+            inside.map(|(stored, message)| (message, stored.block)).collect();
+        found.sort_unstable_by_key(|(_, block)| *block);
+        found
+    }
+}

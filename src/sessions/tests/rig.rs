@@ -1,0 +1,110 @@
+//! One life of a journal without its threads: what they do, step by step.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::super::{
+    Answered, Change, Outcome, Piece, Wanted,
+    blocks::Blocks,
+    fetch,
+    journal::Shared,
+    keeper::Keeper,
+    options::Options,
+    recovery::{OpenError, Recovery, recover},
+};
+use crate::{
+    env::{disk::Disk, sim::SimDisk},
+    model::{SessionId, UnixNanos},
+    spool::{Append, Submission, Tend, Writer},
+    telemetry::{HealthBoard, Metrics},
+};
+
+pub(super) type Told = Arc<std::sync::Mutex<Vec<Answered<u32>>>>;
+
+/// A journal that is open.
+pub(super) struct Life {
+    pub(super) shared: Arc<Shared>,
+    pub(super) keeper: Keeper,
+    pub(super) writer: Writer,
+    pub(super) recovery: Recovery,
+    pub(super) told: Told,
+}
+
+/// A small journal: rotation, snapshots and moving happen all the time.
+pub(super) fn options(bytes_max: u64) -> Options {
+    Options {
+        bytes_max,
+        queue_messages_max: 12,
+        queue_bytes_max: 2000,
+        per_identity_max: 3,
+        count_max: 8,
+        ..Options::new(PathBuf::from("/data/sessions"))
+    }
+}
+
+/// A second of a test's life.
+pub(super) fn second(number: u64) -> UnixNanos {
+    UnixNanos(i64::try_from(number).unwrap() * 1_000_000_000)
+}
+
+pub(super) fn live(number: u64) -> SessionId {
+    SessionId { worker: 0, number }
+}
+
+impl Life {
+    pub(super) fn begin(
+        disk: &SimDisk,
+        options: &Options,
+        now: UnixNanos,
+    ) -> Result<Self, OpenError> {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let recovered = recover(&disk, options, now)?;
+        let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+        let shared = Arc::new(Shared::new(recovered.table, disk, options.clone(), metrics));
+        let keeper = Keeper::new(
+            Arc::clone(&shared),
+            recovered.budget,
+            options.segment_bytes(),
+            recovered.upto,
+        );
+        let (writer, recovery) = (recovered.writer, recovered.recovery);
+        Ok(Self { shared, keeper, writer, recovery, told: Told::default() })
+    }
+
+    pub(super) fn change(&self) -> Box<Change<u32>> {
+        let told = Arc::clone(&self.told);
+        let tell = Arc::new(move |answered| told.lock().unwrap().push(answered));
+        Box::new(Change::new(Arc::clone(&self.shared), tell))
+    }
+
+    /// Decides, and appends; false if there is no room, `None` if the journal halts.
+    pub(super) fn append(&mut self, change: &mut Change<u32>, is_decided: bool) -> Option<bool> {
+        if !is_decided {
+            change.decide();
+        }
+        match self.writer.append_unsynced(change.entry()) {
+            Ok(Append::Done { .. }) => {
+                change.appended(self.writer.last_place());
+                Some(true)
+            }
+            Ok(Append::Full) => Some(false),
+            Err(error) if error.disposition() == crate::model::Disposition::Retry => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    /// Appends, syncs and answers one change; what became of its records.
+    pub(super) fn commit(&mut self, mut change: Box<Change<u32>>) -> Vec<Outcome> {
+        assert_eq!(self.append(&mut change, false), Some(true), "there is room");
+        self.writer.sync().unwrap();
+        change.answer(true);
+        self.keeper.tend(&mut self.writer).unwrap();
+        let answered = self.told.lock().unwrap().pop().unwrap();
+        answered.tickets.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    /// A piece of a session's queue.
+    pub(super) fn fetch(&self, session: u64, from: u64, upto: u64, bytes_max: usize) -> Piece {
+        let mut blocks = Blocks::new(Arc::clone(&self.shared.disk), &self.shared.options.dir);
+        fetch::piece(&self.shared, &mut blocks, &Wanted { session, from, upto, bytes_max })
+    }
+}
