@@ -26,7 +26,7 @@ use crate::{
     http, mapping,
     model::Catalog,
     mqtt::{Edge, Listener, Others, StartError, Transport},
-    query,
+    query, sessions,
     sink::{self, Sink},
     store::{Store, StoreError},
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
@@ -75,6 +75,9 @@ pub enum RunError {
     /// It cannot be used, is in use, or was made for another number of shards.
     #[error("the data directory is not usable")]
     DataDir(#[source] DataDirError),
+    /// The session journal cannot be opened.
+    #[error("the sessions that last cannot be opened")]
+    Sessions(#[source] sessions::OpenError),
     /// Its spool cannot be opened, or its thread not started.
     #[error("a lane cannot be opened")]
     Lane(#[source] LaneError),
@@ -162,6 +165,7 @@ struct Appliance {
     memory: Arc<MemoryBudget>,
     sink: Sink,
     letters: dead_letter::Log,
+    journal: sessions::Journal,
     operators: http::Server,
     clock: Arc<dyn Clock>,
     supervisor: Supervisor,
@@ -184,6 +188,7 @@ impl Appliance {
         let catalog = Arc::clone(&mappings.catalog);
         let (lanes, shards) = ground.lanes(resolved)?;
         let letters = ground.letters(resolved)?;
+        let journal = ground.journal(resolved)?;
         let store = ground.store(resolved)?;
         let parts = ground.sink(resolved, &store, &letters, &catalog);
         let sink = sink::start(runtime.handle(), parts, shards);
@@ -219,6 +224,7 @@ impl Appliance {
             memory: parts.memory,
             sink,
             letters,
+            journal,
             operators,
             metrics: ground.metrics,
             clock: ground.clock,
@@ -282,6 +288,7 @@ impl Appliance {
         self.edge.stop();
         self.mappings.names.write();
         self.lanes.close();
+        self.journal.close();
         let left = limit.saturating_sub(self.clock.monotonic().saturating_sub(began));
         let drained = runtime.block_on(self.sink.drain(left));
         self.letters.close();
@@ -338,6 +345,13 @@ impl Ground {
         let options = resolved.dead_letter.clone();
         dead_letter::open(disk, options, metrics, &self.board, &self.supervisor)
             .map_err(|error| RunError::DeadLetters(Box::new(error)))
+    }
+
+    fn journal(&self, resolved: &Resolved) -> Result<sessions::Journal, RunError> {
+        let (disk, metrics) = (Arc::clone(&self.disk), Arc::clone(&self.metrics));
+        let (options, now) = (resolved.sessions.clone(), self.clock.wall());
+        sessions::open(disk, options, now, metrics, &self.board, &self.supervisor)
+            .map_err(RunError::Sessions)
     }
 
     fn store(&self, resolved: &Resolved) -> Result<Arc<Store>, RunError> {

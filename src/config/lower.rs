@@ -17,6 +17,7 @@ use crate::{
     http, mapping,
     model::{LineDialect, ShardCount, StoreNames},
     mqtt, query,
+    sessions::{self, QueueOverflow},
     sink::{self, RetryOptions},
     spool,
     store::{self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Newlines, Target, TdEngine},
@@ -30,6 +31,7 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
         offline: lower_offline(settings),
         mqtt: mqtt(settings, findings),
         tls: tls(settings, findings),
+        sessions: sessions(settings),
         uplink: uplink(settings),
         http: http(settings, findings),
         query: query(settings),
@@ -123,17 +125,33 @@ fn limits(settings: &Settings) -> uplink::Limits {
     }
 }
 
+fn sessions(settings: &Settings) -> sessions::Options {
+    let queue = mqtt_queue(settings);
+    sessions::Options {
+        bytes_max: settings.number("mqtt.sessions.max-size"),
+        expiry_max: settings.duration("mqtt.sessions.expiry-max"),
+        count_max: settings.number_usize("mqtt.sessions.count-max"),
+        per_identity_max: settings.number_usize("mqtt.sessions.per-identity-max"),
+        queue_messages_max: queue.messages_max,
+        queue_bytes_max: queue.bytes_max as u64,
+        overflow: queue.overflow,
+        commit: spool(settings).commit,
+        ..sessions::Options::new(lower_offline(settings).data_dir.join("sessions"))
+    }
+}
+
 fn mqtt_queue(settings: &Settings) -> mqtt::QueueOptions {
     mqtt::QueueOptions {
         subscriptions_max: settings.number_usize("mqtt.sessions.subscriptions-max"),
         in_flight_max: settings.number_u16("mqtt.sessions.in-flight-max"),
         messages_max: settings.number_usize("mqtt.sessions.queue-messages-max"),
         bytes_max: settings.number_usize("mqtt.sessions.queue-bytes-max"),
+        session_memory_max: settings.number_usize("mqtt.sessions.queue-memory-max"),
         memory_max: settings.number_usize("mqtt.sessions.memory-max"),
         overflow: match settings.text("mqtt.sessions.queue-overflow").as_str() {
-            "drop-oldest" => mqtt::QueueOverflow::DropOldest,
-            "end-session" => mqtt::QueueOverflow::EndSession,
-            _ => mqtt::QueueOverflow::Refuse,
+            "drop-oldest" => QueueOverflow::DropOldest,
+            "end-session" => QueueOverflow::EndSession,
+            _ => QueueOverflow::Refuse,
         },
         stall_max: settings.duration("mqtt.sessions.queue-stall-max"),
     }

@@ -16,7 +16,7 @@ use crate::{
     },
     dead_letter, http, mapping,
     model::{LineDialect, ShardCount, ShardId},
-    mqtt, query, sink, spool, store,
+    mqtt, query, sessions, sink, spool, store,
     telemetry::{LogFormat, LogOptions},
     uplink,
 };
@@ -34,6 +34,8 @@ pub struct Resolved {
     pub uplink: uplink::Options,
     /// The operator edge.
     pub http: http::Options,
+    /// What outlives connections.
+    pub sessions: sessions::Options,
     /// The bounds of questions.
     pub query: query::Options,
     /// The spools.

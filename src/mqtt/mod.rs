@@ -92,5 +92,5 @@ pub(crate) mod wire;
 mod worker;
 
 pub use listen::{Edge, Listener, Network, Others, StartError, Transport};
-pub use options::{Options, QueueOptions, QueueOverflow};
+pub use options::{Options, QueueOptions};
 pub use worker::Workers;

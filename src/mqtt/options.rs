@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, num::NonZeroU16, time::Duration};
 
 use super::listen::{Listener, Network};
+use crate::sessions::QueueOverflow;
 
 /// The vehicle edge's options. Defaults are those of the configuration reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +126,9 @@ pub struct QueueOptions {
     pub messages_max: usize,
     /// Bytes that wait for a session. Default: 64 MiB.
     pub bytes_max: usize,
+    /// Bytes of the queue of a session that lasts in memory; the rest is on disk only. Default:
+    /// 64 KiB.
+    pub session_memory_max: usize,
     /// Bytes that wait for all sessions; past it, only what can be sent at once is queued. Default:
     /// 128 MiB.
     pub memory_max: usize,
@@ -142,21 +146,10 @@ impl Default for QueueOptions {
             in_flight_max: 1024,
             messages_max: 100_000,
             bytes_max: 64 * 1024 * 1024,
+            session_memory_max: 64 * 1024,
             memory_max: 128 * 1024 * 1024,
             overflow: QueueOverflow::default(),
             stall_max: Duration::from_secs(10),
         }
     }
-}
-
-/// What becomes of a message for a session whose queue is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueOverflow {
-    /// It does not get it.
-    #[default]
-    Refuse,
-    /// It gets it, and not the oldest that waits.
-    DropOldest,
-    /// Its session ends.
-    EndSession,
 }

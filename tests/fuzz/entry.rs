@@ -7,11 +7,13 @@ use std::{fs, num::NonZeroU16, path::Path, sync::Arc};
 
 use fleetline::{
     config,
-    env::disk::RealDisk,
+    env::{Supervisor, disk::RealDisk},
     mapping::{self, Plans},
-    model::{Cause, LineDialect, ShardCount, UnixNanos},
+    model::{Cause, LineDialect, SessionId, ShardCount, UnixNanos},
     schema::Sources,
+    sessions,
     spool::{self, BatchLimits, Budget, EntryBuffer},
+    telemetry::{HealthBoard, Metrics},
     uplink::{Limits, Message, TopicMemo, Transcoder},
 };
 
@@ -231,6 +233,88 @@ pub fn spool_open(data: &[u8]) {
         }
     }
     panic!("the spool never ends");
+}
+
+/// A session journal. Even first byte: the rest are patches of its largest file, two bytes of
+/// offset and one of value each; odd: the rest is a frame of records behind those that are there,
+/// whole by its checksum. It opens or says why not; what it holds can be asked for.
+pub fn sessions_open(data: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = || sessions::Options {
+        bytes_max: 1 << 20,
+        ..sessions::Options::new(folder.path().to_owned())
+    };
+    let (board, supervisor) = (HealthBoard::default(), Supervisor::default());
+    let metrics = Arc::new(Metrics::new(board.clone()));
+    let open = || {
+        let metrics = Arc::clone(&metrics);
+        sessions::open(Arc::new(RealDisk), options(), NOW, metrics, &board, &supervisor)
+    };
+    let journal = open().expect("a new journal");
+    let told: sessions::Told<()> = Arc::new(|_| {});
+    let mut change = journal.sessions.change(&told);
+    let message = sessions::StoredMessage {
+        qos: 1,
+        retain: true,
+        expires: None,
+        topic: "t",
+        properties: b"",
+        payload: b"payload",
+    };
+    let live = SessionId { worker: 0, number: 0 };
+    let (client_id, will) = ("c", Some((message, 5)));
+    let opened = sessions::Open {
+        identity: "",
+        client_id,
+        is_clean: false,
+        is_anonymous: true,
+        expiry: 60,
+        at: NOW,
+        live,
+        will,
+    };
+    change.open(&opened, ());
+    let to = sessions::Delivery { session: 1, qos: 1, retain: false, may_wait: false, ids: &[] };
+    let publish = sessions::Publish {
+        message: Some(message),
+        retained_as: 1,
+        received: Some((1, 7)),
+        will: 0,
+        deliveries: &[to],
+    };
+    change.publish(&publish, None);
+    journal.sessions.feed().offer(change);
+    journal.close();
+    match data.split_first() {
+        Some((first, frame)) if first % 2 == 1 => append_frame(folder.path(), frame),
+        _ => damage(folder.path(), data),
+    }
+    let Ok(journal) = open() else { return };
+    for facts in journal.sessions.page(None, 100) {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let session = facts.session;
+        let wanted = sessions::Wanted { session, from: 0, upto: u64::MAX, bytes_max: 1 << 20 };
+        journal.sessions.fetch(wanted, move |piece| answer.send(piece).expect("it waits"));
+        let piece = answered.recv().expect("an answer");
+        assert!(piece.entries.len() as u64 <= facts.queued);
+    }
+    journal.sessions.retained(&mut |_, _| {}).unwrap_or_default();
+    journal.close();
+}
+
+/// Appends a frame of records to a session journal.
+fn append_frame(folder: &Path, frame: &[u8]) {
+    let options = spool::Options {
+        dir: folder.to_owned(),
+        dialect: LineDialect::Signed,
+        segment_bytes_max: 64 * 1024,
+        budget: Arc::new(Budget::new(1 << 20)),
+    };
+    let mut opened = spool::open(Arc::new(RealDisk), options).expect("it was closed");
+    let mut entry = EntryBuffer::new();
+    entry.bytes_mut().extend_from_slice(frame);
+    opened.writer.append_unsynced(&mut entry).expect("room");
+    opened.writer.sync().expect("a sync");
 }
 
 /// Changes the largest file of a folder.

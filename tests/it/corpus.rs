@@ -46,6 +46,7 @@ replay! {
     kept_payloads_cost_what_their_bytes_pay_for: steps,
     kept_mapping_files_do_no_harm: mapping,
     kept_spools_do_no_harm: spool_open,
+    kept_session_journals_do_no_harm: sessions_open,
     kept_configurations_do_no_harm: config,
     kept_schema_folders_do_no_harm: schemas,
 }

@@ -1,10 +1,10 @@
 //! The keys of what listens: vehicles and operators.
 
-use super::auth::AUTH;
+use super::{auth::AUTH, sessions::SESSIONS};
 use crate::config::key::{Key, Kind, key};
 
 /// In the order of the reference: mqtt, auth, http, query.
-pub(super) const TABLES: [&[Key]; 4] = [MQTT, AUTH, HTTP, QUERY];
+pub(super) const TABLES: [&[Key]; 6] = [MQTT, SESSIONS, MQTT_ADMISSION, AUTH, HTTP, QUERY];
 
 const MQTT: &[Key] = &[
     key(
@@ -192,66 +192,9 @@ const MQTT: &[Key] = &[
     )
     .default("1000000")
     .max("100000000", "each costs memory"),
-    key("mqtt.sessions.subscriptions-max", Kind::Count, "Subscriptions a session.")
-        .default("10000")
-        .max("1000000", "each costs some 300 bytes"),
-    key(
-        "mqtt.sessions.in-flight-max",
-        Kind::Count,
-        "Publishes above QoS 0 that are under way to a subscriber at once, whatever it takes.",
-    )
-    .default("1024")
-    .min("1", "one has to be acknowledged before the next")
-    .max("65534", "MQTT has 65,535 packet identifiers"),
-    key(
-        "mqtt.sessions.queue-messages-max",
-        Kind::Count,
-        "Messages that wait for a session. On a topic without a mapping their publishers wait for \
-         room, above QoS 0; else `mqtt.sessions.queue-overflow` decides.",
-    )
-    .default("100000")
-    .min("1", "a message has to fit"),
-    key("mqtt.sessions.queue-bytes-max", Kind::Size, "The same in bytes, as they lie in memory.")
-        .default("64MiB")
-        .min("1KiB", "a message has to fit"),
-    key(
-        "mqtt.sessions.memory-max",
-        Kind::Size,
-        "Bytes that wait for all sessions; past it, a session only gets what can be sent to it at \
-         once.",
-    )
-    .default("128MiB")
-    .min("64KiB", "messages have to fit"),
-    key(
-        "mqtt.sessions.queue-overflow",
-        Kind::Choice(&["refuse", "drop-oldest", "end-session"]),
-        "What becomes of a message for a session whose queue is full, where its publisher does not \
-         wait: the session does not get it (refuse), or the oldest goes for it (drop-oldest), or \
-         the session ends (end-session). Each is counted \
-         (`fleetline_mqtt_dropped_deliveries_total`).",
-    )
-    .default("refuse"),
-    key(
-        "mqtt.sessions.queue-stall-max",
-        Kind::Duration,
-        "How long publishers wait for a subscriber whose queue is full; then its connection ends \
-         (0x97).",
-    )
-    .default("10s")
-    .min("1s", "a radio link needs a moment")
-    .max("10m", "publishers wait so long"),
-    key(
-        "mqtt.retained.count-max",
-        Kind::Count,
-        "Retained messages; one more is not retained \
-         (`fleetline_mqtt_refused_retained_messages_total`), and what was retained on its topic is \
-         still.",
-    )
-    .default("1000000")
-    .max("100000000", "each costs memory"),
-    key("mqtt.retained.size-max", Kind::Size, "The same in bytes, as they lie in memory.")
-        .default("256MiB")
-        .min("64KiB", "a message has to fit"),
+];
+
+const MQTT_ADMISSION: &[Key] = &[
     key(
         "mqtt.admission.silent-max",
         Kind::Count,

@@ -5,10 +5,9 @@ use crate::config::{key::Key, keys, value};
 /// Every key, in the order of the reference.
 pub(in crate::config) fn all() -> impl Iterator<Item = &'static Key> {
     let [root, schemas, uplink, spool, store, sink, dead_letter, telemetry] = keys::stages::TABLES;
-    let [mqtt, auth, http, query] = keys::edge::TABLES;
-    [root, mqtt, auth, http, query, schemas, uplink, spool, store, sink, dead_letter, telemetry]
-        .into_iter()
-        .flatten()
+    let edge = keys::edge::TABLES.into_iter();
+    let stages = [schemas, uplink, spool, store, sink, dead_letter, telemetry];
+    std::iter::once(root).chain(edge).chain(stages).flatten()
 }
 
 /// The tables, the root left out, in the order of the reference.

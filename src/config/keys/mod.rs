@@ -7,6 +7,7 @@
 mod auth;
 mod edge;
 mod lookup;
+mod sessions;
 mod stages;
 mod uplink;
 

@@ -26,11 +26,11 @@ use super::{
 };
 use crate::{
     mqtt::{
-        QueueOverflow,
         router::{Group, Message, Receiver, Route},
         session::Delivery,
         wire::Qos,
     },
+    sessions::QueueOverflow,
     telemetry::DeliveryCounts,
 };
 

@@ -39,7 +39,6 @@ use crate::{
     mqtt::{
         clock::{TICK, Tick},
         connect::Announced,
-        options::QueueOverflow,
         rate::RateLimits,
         registry::ClientRegistry,
         router::Router,
@@ -47,6 +46,7 @@ use crate::{
         sys::SysTopics,
         vehicles::{NotKept, VehicleLimits},
     },
+    sessions::QueueOverflow,
     telemetry::{DeliveryLedger, LogLimit, Metrics, ReasonLabel},
     uplink::{Answer, Intake, IntakeParts},
 };
