@@ -10,8 +10,8 @@
 //! A publish that somebody absent is to get becomes one record: the message, who gets it, whether
 //! it is retained, the packet identifier that it came with. When its turn comes in the journal's
 //! thread, each receiver's queue gives it a number (or refuses it, by the bounds and
-//! [`QueueOverflow`]), the numbers are filled into the record, the frame is appended and synced with
-//! all that came beside it, and then the publisher is acknowledged. The message's bytes stay where
+//! [`QueueOverflow`]), the numbers are filled into the record, the frame is appended and synced
+//! with all that came beside it, and then the publisher is acknowledged. The message's bytes stay where
 //! they are, on disk; the table keeps where. The session that comes back fetches them in pieces
 //! ([`Sessions::fetch`]), each under its number, which is also what its packet identifier follows
 //! from, and says of each that it is done.
@@ -56,8 +56,8 @@
 //! subscribed to.
 //!
 //! # Why not a database
-//! A durable record costs 0.45 µs here, 2 µs and more in fjall, redb or SQLite, whose trees have to
-//! be written as well; and none of them says what a full disk means.
+//! A durable record costs 0.45 µs here, 2 µs and more in fjall, redb or SQLite, whose trees have
+//! to be written as well; and none of them says what a full disk means.
 
 mod blocks;
 mod bytes;

@@ -9,13 +9,10 @@ use super::{
 use crate::{
     model::{SessionId, UnixNanos},
     sessions::{
-        QueueOverflow,
         bytes::Reader,
-        message::StoredMessage,
         record::{
-            CLOSE, COMPLETED, DELIVERY_MAY_WAIT, DONE, END, ENDED, FORGET, HAS_WILL, IS_ANONYMOUS,
-            IS_CLEAN, MOVED, OPEN, PUBLISH, REFUSED, RELEASED, SUBSCRIBE, Terms, UNSUBSCRIBE,
-            VERSION, read_block,
+            CLOSE, COMPLETED, DONE, END, FORGET, HAS_WILL, IS_ANONYMOUS, IS_CLEAN, MOVED, OPEN,
+            PUBLISH, RELEASED, SUBSCRIBE, Terms, UNSUBSCRIBE, VERSION, read_block,
         },
     },
     spool::Place,
@@ -83,7 +80,7 @@ pub struct Placed {
 
 /// How a frame is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     Live,
     Again,
 }
@@ -96,7 +93,7 @@ pub(in crate::sessions) struct Applied {
     /// Messages of the frame, to be placed once it is appended.
     fresh: Vec<u32>,
     /// What is to be filled in: where, and what.
-    patches: Vec<(usize, u64)>,
+    pub(super) patches: Vec<(usize, u64)>,
 }
 
 /// A frame that this build cannot read to its end.
@@ -340,191 +337,14 @@ impl Table {
         self.end(id, at)
     }
 
-    fn fresh(&mut self, offset: usize, block: &[u8], applied: &mut Applied) -> u32 {
+    /// The message whose block stands there in the frame.
+    pub(super) fn fresh(&mut self, offset: usize, block: &[u8], applied: &mut Applied) -> u32 {
         let [offset, len] = [offset, block.len()]
             .map(|number| u32::try_from(number).expect("a frame has at most 1 GiB"));
         let message = self.messages.add(offset, len);
         applied.fresh.push(message);
         message
     }
-
-    fn publish(
-        &mut self,
-        reader: &mut Reader<'_>,
-        mode: Mode,
-        applied: &mut Applied,
-    ) -> Option<Outcome> {
-        let retained_as = reader.u64()?;
-        let (from, packet_id) = (reader.u64()?, reader.u16()?);
-        let will = reader.u64()?;
-        // The message stands behind its deliveries: they are gone through twice.
-        let count = reader.u32()?;
-        let mut deliveries = *reader;
-        for _ in 0..count {
-            reader.skip(8 + 8 + 8 + 1)?;
-            let ids = reader.u16()?;
-            reader.skip(4 * usize::from(ids))?;
-        }
-        let (offset, block) = read_block(reader)?;
-        if let Some(session) = self.sessions.get_mut(&from).filter(|_| packet_id != 0) {
-            session.receive(packet_id);
-        }
-        self.forget_will(will);
-        let mut published = Published::default();
-        if block.is_empty() {
-            return (count == 0).then_some(Outcome::Published(published));
-        }
-        let message = self.fresh(offset, block, applied);
-        if retained_as != 0 {
-            let topic = StoredMessage::topic_of(block)?;
-            let is_clear = StoredMessage::read(block)?.payload.is_empty();
-            self.retain(topic, (!is_clear).then_some(message), retained_as);
-        }
-        let len = u32::try_from(block.len()).ok()?;
-        published.deliveries.reserve(count as usize);
-        for _ in 0..count {
-            let record = read_delivery(&mut deliveries)?;
-            match mode {
-                Mode::Live => self.deliver(&record, message, len, applied, &mut published),
-                Mode::Again => self.deliver_again(&record, message, len),
-            }
-        }
-        Some(Outcome::Published(published))
-    }
-
-    /// Queues a message, or decides what becomes of it.
-    fn deliver(
-        &mut self,
-        record: &DeliveryRecord<'_>,
-        message: u32,
-        len: u32,
-        applied: &mut Applied,
-        published: &mut Published,
-    ) {
-        let decided = self.decide(record, len);
-        let number = decided.number();
-        applied.patches.push((record.patched, number));
-        let mut placed =
-            Placed { session: record.session, number: None, has_overtaken: false, live: None };
-        match decided {
-            Decided::Refused => {}
-            Decided::Ended => {
-                // Its connection has ended long ago.
-                let now = self.sessions.get(&record.session).map(|session| session.connection);
-                let at = match now {
-                    Some(Connection::Away(since)) => since,
-                    Some(Connection::Here(_)) | None => UnixNanos(0),
-                };
-                published.ended.extend(self.end(record.session, at));
-            }
-            Decided::Queued { overtaking, .. } => {
-                placed.number = Some(number);
-                placed.live = self.live(record.session);
-                if let Some(oldest) = overtaking {
-                    placed.has_overtaken = true;
-                    applied.patches.push((record.patched + 8, oldest));
-                    self.done(record.session, oldest);
-                }
-                self.queue(record, number, message, len);
-            }
-        }
-        published.deliveries.push(placed);
-    }
-
-    /// What becomes of a delivery now.
-    fn decide(&self, record: &DeliveryRecord<'_>, len: u32) -> Decided {
-        let Some(session) = self.sessions.get(&record.session) else { return Decided::Refused };
-        if self.is_full {
-            return Decided::Refused;
-        }
-        let (count, bytes) = session.waiting();
-        let queued = |overtaking| Decided::Queued { number: session.next, overtaking };
-        let has_room = count < self.limits.queue_messages_max
-            && bytes + u64::from(len) <= self.limits.queue_bytes_max;
-        // Whoever publishes to it waits until there is room.
-        let waits = matches!(session.connection, Connection::Here(_))
-            && record.flags & DELIVERY_MAY_WAIT != 0;
-        if has_room || waits {
-            return queued(None);
-        }
-        let is_away = matches!(session.connection, Connection::Away(_));
-        match self.limits.overflow {
-            QueueOverflow::EndSession if is_away => Decided::Ended,
-            QueueOverflow::Refuse | QueueOverflow::EndSession => Decided::Refused,
-            QueueOverflow::DropOldest => match session.oldest_waiting() {
-                Some(oldest) => queued(Some(oldest)),
-                None => Decided::Refused,
-            },
-        }
-    }
-
-    fn deliver_again(&mut self, record: &DeliveryRecord<'_>, message: u32, len: u32) {
-        match record.number {
-            REFUSED => {}
-            ENDED => drop(self.end(record.session, UnixNanos(0))),
-            number => {
-                if record.overtaking != 0 {
-                    self.done(record.session, record.overtaking);
-                }
-                self.queue(record, number, message, len);
-            }
-        }
-    }
-
-    fn queue(&mut self, record: &DeliveryRecord<'_>, number: u64, message: u32, len: u32) {
-        let Some(session) = self.sessions.get_mut(&record.session) else { return };
-        if session.can_be_next(number) {
-            session.push(number, message, len, record.flags, &record.ids());
-            self.messages.want(message);
-            self.queued += 1;
-        }
-    }
-}
-
-/// What becomes of a delivery.
-enum Decided {
-    Refused,
-    Ended,
-    Queued { number: u64, overtaking: Option<u64> },
-}
-
-impl Decided {
-    /// As its record says it.
-    fn number(&self) -> u64 {
-        match self {
-            Self::Refused => REFUSED,
-            Self::Ended => ENDED,
-            Self::Queued { number, .. } => *number,
-        }
-    }
-}
-
-/// A delivery as it was written.
-struct DeliveryRecord<'a> {
-    session: u64,
-    /// Where its number is filled in, and behind it the one that it takes the place of.
-    patched: usize,
-    number: u64,
-    overtaking: u64,
-    flags: u8,
-    ids: &'a [u8],
-}
-
-impl DeliveryRecord<'_> {
-    fn ids(&self) -> Vec<u32> {
-        let (ids, _) = self.ids.as_chunks::<4>();
-        ids.iter().map(|id| u32::from_le_bytes(*id)).collect()
-    }
-}
-
-fn read_delivery<'a>(reader: &mut Reader<'a>) -> Option<DeliveryRecord<'a>> {
-    let session = reader.u64()?;
-    let patched = reader.at();
-    let (number, overtaking) = (reader.u64()?, reader.u64()?);
-    let flags = reader.u8()?;
-    let ids = reader.u16()?;
-    let ids = reader.take(4 * usize::from(ids))?;
-    Some(DeliveryRecord { session, patched, number, overtaking, flags, ids })
 }
 
 fn ended(ended: Option<Ended>) -> Outcome {

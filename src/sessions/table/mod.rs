@@ -2,7 +2,7 @@
 //!
 //! - `state`: the table and the single steps by which it changes. `session`: one session and its
 //!   queue. `messages`: which messages are wanted, and where in the journal they lie.
-//! - `apply`: a frame of records, live or read again.
+//! - `apply`: a frame of records, live or read again. `deliver`: its publishes.
 //! - `snapshot`: the table as entries of a file, and back.
 //!
 //! # Memory
@@ -11,6 +11,7 @@
 //! some 300 bytes.
 
 mod apply;
+mod deliver;
 mod messages;
 mod session;
 mod snapshot;
