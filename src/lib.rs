@@ -36,10 +36,10 @@
 //! `telemetry` and `env` take [`model`]; `schema` takes `telemetry`; `mapping` takes `schema`;
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
 //! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
-//! `query` takes `store`; `auth` takes `telemetry` and `env`; `sessions` takes `spool`; `mqtt` takes
-//! `uplink`, `auth` and `sessions`; `http` takes `telemetry`, `query` and `auth`; `simulator` takes `schema`, `mapping` and of
-//! `mqtt` only the codec, `wire`; `config` takes every room's options; `app`, `cli` and `main` take
-//! everything.
+//! `query` takes `store`; `auth` takes `telemetry` and `env`; `sessions` takes `spool`; `mqtt`
+//! takes `uplink`, `auth` and `sessions`; `http` takes `telemetry`, `query` and `auth`; `simulator`
+//! takes `schema`, `mapping` and of `mqtt` only the codec, `wire`; `config` takes every room's
+//! options; `app`, `cli` and `main` take everything.
 //!
 //! What is absent is the architecture: `uplink` and `sink` meet only through bytes on disk; `spool`
 //! does not know what an entry means; `mqtt` and `http` know neither each other nor a database;

@@ -11,10 +11,10 @@
 //! it is retained, the packet identifier that it came with. When its turn comes in the journal's
 //! thread, each receiver's queue gives it a number (or refuses it, by the bounds and
 //! [`QueueOverflow`]), the numbers are filled into the record, the frame is appended and synced
-//! with all that came beside it, and then the publisher is acknowledged. The message's bytes stay where
-//! they are, on disk; the table keeps where. The session that comes back fetches them in pieces
-//! ([`Sessions::fetch`]), each under its number, which is also what its packet identifier follows
-//! from, and says of each that it is done.
+//! with all that came beside it, and then the publisher is acknowledged. The message's bytes stay
+//! where they are, on disk; the table keeps where. The session that comes back fetches them in
+//! pieces ([`Sessions::fetch`]), each under its number, which is also what its packet identifier
+//! follows from, and says of each that it is done.
 //!
 //! # Files
 //! ```text
