@@ -30,7 +30,7 @@ use crate::{
     sink::{self, Sink},
     store::{Store, StoreError},
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
-    uplink::{IntakeParts, MemoryBudget, NameBook, NamesError},
+    uplink::{IntakeParts, MemoryBudget, NameBook, NamesError, Replayer},
 };
 
 /// Where the running appliance listens.
@@ -195,15 +195,15 @@ impl Appliance {
         let edge_health = ground.board.cell("mqtt", Critical::Yes);
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
         let known = (Arc::clone(&store), Arc::clone(&catalog));
-        let state = ground.http(resolved, store, &catalog, &fleet, &letters, Arc::clone(&access));
+        let intake = ground.intake(resolved, &mappings, &lanes, &letters);
+        let state = ground.http(resolved, store, &catalog, &fleet, &intake, Arc::clone(&access));
         let queries = state.queries.clone();
         let (operators, address) =
             runtime.block_on(ground.serve_operators(state, resolved, &certificates))?;
-        let parts = ground.intake(resolved, &mappings, &lanes, &letters);
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
         let tls = certificates.mqtt.clone();
         let others = Others { presence, workers, access: Arc::clone(&access), tls };
-        let edge = Edge::start(&resolved.mqtt, &parts, others, &ground.supervisor)
+        let edge = Edge::start(&resolved.mqtt, &intake, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
         let guard = ground.supervisor.panic_guard("names");
         runtime.spawn(names::learn(queries, Arc::clone(&names), known, guard));
@@ -221,7 +221,7 @@ impl Appliance {
             edge_health,
             edge,
             lanes,
-            memory: parts.memory,
+            memory: intake.memory,
             sink,
             letters,
             journal,
@@ -385,7 +385,7 @@ impl Ground {
         store: Arc<Store>,
         catalog: &Arc<ArcSwap<Catalog>>,
         fleet: &Fleet,
-        letters: &dead_letter::Log,
+        intake: &IntakeParts,
         access: Arc<Access>,
     ) -> http::HttpState {
         http::HttpState {
@@ -396,7 +396,8 @@ impl Ground {
             presence: Arc::clone(&fleet.presence),
             sessions: Arc::clone(&fleet.workers) as _,
             board: Arc::clone(&fleet.workers) as _,
-            dead_letters: Arc::new(letters.handle.clone()),
+            dead_letters: Arc::new(intake.letters.clone()),
+            replay: Arc::new(Replayer::new(intake.clone())),
             access,
             clock: Arc::clone(&self.clock),
         }

@@ -4,10 +4,11 @@ use std::{sync::Arc, thread, time::Duration};
 
 use crate::{
     dead_letter::{
-        Options, Submission, letter,
+        Options, Submission,
+        change::Change,
+        letter,
         queue::Queue,
-        removal::Removal,
-        shelf::{Gone, Shelf, lines},
+        shelf::{Share, Shelf, lines},
         signs::Signs,
         usage::Usage,
         waiting::Waiting,
@@ -50,7 +51,7 @@ pub(super) struct Keeper {
     pub(super) waiting: Waiting,
     /// Written, and not durable yet.
     pub(super) group: Vec<Pending>,
-    pub(super) removal: Option<Removal>,
+    pub(super) change: Option<Change>,
     pub(super) signs: Signs,
     clock: Arc<dyn Clock>,
     /// When the last sync began.
@@ -75,7 +76,7 @@ impl Keeper {
             usage: Usage::new(),
             waiting: Waiting::default(),
             group: Vec::new(),
-            removal: None,
+            change: None,
             signs,
             clock: Arc::new(SystemClock::start()),
             synced_at: None,
@@ -92,7 +93,7 @@ impl Keeper {
             self.queue.close();
             self.waiting = Waiting::default();
             self.group.clear();
-            self.removal = None;
+            self.change = None;
             // A thread that has ended means a panic or a stop.
             while !self.queue.wait(None).stopping {}
         }
@@ -119,7 +120,7 @@ impl Keeper {
 
     /// Waits for something to do, and takes what has come.
     fn take(&mut self) -> (Vec<Submission>, bool) {
-        let at_most = if self.removal.is_some() {
+        let at_most = if self.change.is_some() {
             Some(Duration::ZERO)
         } else {
             self.waiting.is_for_disk().then_some(self.options.recheck)
@@ -127,14 +128,14 @@ impl Keeper {
         drop(self.queue.wait(at_most));
         let due = self.synced_at.map(|at| at + self.options.commit_interval);
         let left = due.map(|due| due.saturating_sub(self.clock.monotonic())).unwrap_or_default();
-        if !left.is_zero() && self.removal.is_none() {
+        if !left.is_zero() && self.change.is_none() {
             self.queue.gather(left);
         }
         let mut inner = self.queue.wait(Some(Duration::ZERO));
-        if self.removal.is_none()
+        if self.change.is_none()
             && let Some(order) = inner.orders.pop_front()
         {
-            self.removal = Some(Removal::begin(order, &self.messages, &self.points));
+            self.change = Some(Change::begin(order, &self.messages, &self.points));
         }
         (std::mem::take(&mut inner.arrivals), inner.stopping)
     }
@@ -167,10 +168,19 @@ impl Keeper {
     }
 
     /// These letters of vehicles are not on disk any more.
-    pub(super) fn forget(&mut self, gone: &[Gone]) {
-        for Gone { owner, bytes } in gone {
+    pub(super) fn forget(&mut self, gone: &[Share]) {
+        for Share { owner, bytes } in gone {
             if let Some(owner) = owner {
                 self.usage.subtract(owner, *bytes);
+            }
+        }
+    }
+
+    /// These are there instead.
+    pub(super) fn remember(&mut self, come: &[Share]) {
+        for Share { owner, bytes } in come {
+            if let Some(owner) = owner {
+                self.usage.add(owner, *bytes);
             }
         }
     }

@@ -63,7 +63,7 @@ pub fn find(
     dir: &Path,
     id: LetterId,
 ) -> Result<Option<DeadLetter>, ListError> {
-    let filter = LetterFilter { ids: vec![id], ..LetterFilter::default() };
+    let filter = LetterFilter { ids: [id].into(), ..LetterFilter::default() };
     let mut letters = list(disk, dir, filter, LetterMark::default())?;
     letters.next().transpose().map(|found| found.map(|(_, letter)| letter))
 }

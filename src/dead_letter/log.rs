@@ -1,13 +1,17 @@
 //! The log: opened, written to, asked, closed.
 
-use std::{io, path::PathBuf, sync::Arc, thread::JoinHandle};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     dead_letter::{
-        Options, Submission, find, keeper::Keeper, list, queue::Queue, queue::RemoveOrder,
-        shelf::Shelf, to_json,
+        Letters, ListError, Options, Submission, find,
+        keeper::Keeper,
+        list,
+        queue::{Order, Queue, What},
+        shelf::Shelf,
+        to_json,
     },
     env::{Supervisor, disk::Disk},
     model::{
@@ -164,6 +168,32 @@ impl Handle {
         Ok(())
     }
 
+    /// The letters that are meant, behind a mark, oldest first. Blocks while it reads.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn letters(&self, filter: LetterFilter, after: LetterMark) -> Result<Letters, ListError> {
+        list(Arc::clone(&self.disk), &self.dir, filter, after)
+    }
+
+    /// Lets letters become others under their names, or removes them, durably; says how many it has
+    /// removed. Those that are not there any more are passed over.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::remove`]: what was changed before stays so.
+    pub async fn change(
+        &self,
+        changes: BTreeMap<LetterId, Option<DeadLetter>>,
+    ) -> Result<u64, LettersError> {
+        self.order(What::Change(changes)).await
+    }
+
+    async fn order(&self, what: What) -> Result<u64, LettersError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.order(Order { what, answer });
+        answered.await.unwrap_or(Err(LettersError::Halted))
+    }
+
     /// Reads the log where that may take its time.
     async fn read<T: Send + 'static>(
         &self,
@@ -189,7 +219,7 @@ impl DeadLetters for Handle {
         limit: usize,
     ) -> LettersAnswer<'_, LetterPage> {
         Box::pin(self.read(move |this| {
-            let letters = list(Arc::clone(&this.disk), &this.dir, filter, after);
+            let letters = this.letters(filter, after);
             let mut page = LetterPage::default();
             let mut mark = after;
             for letter in letters.map_err(|error| unreadable(&error))? {
@@ -203,7 +233,7 @@ impl DeadLetters for Handle {
                         page.letters.push(to_json(id, &letter));
                     }
                     // Of another version: shown by that one, and no reason to hide the others.
-                    Err(error @ super::ListError::Letter { .. }) => {
+                    Err(error @ ListError::Letter { .. }) => {
                         tracing::warn!(error = %Chain(&error), "a dead letter is not shown");
                     }
                     Err(error) => return Err(unreadable(&error)),
@@ -222,12 +252,10 @@ impl DeadLetters for Handle {
     }
 
     fn remove(&self, filter: LetterFilter) -> LettersAnswer<'_, u64> {
-        let (answer, answered) = oneshot::channel();
-        self.queue.order(RemoveOrder { filter, answer });
-        Box::pin(async { answered.await.unwrap_or(Err(LettersError::Halted)) })
+        Box::pin(self.order(What::Remove(filter)))
     }
 }
 
-fn unreadable(error: &super::ListError) -> LettersError {
+fn unreadable(error: &ListError) -> LettersError {
     LettersError::Unreadable { reason: Chain(error).to_string() }
 }

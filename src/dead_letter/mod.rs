@@ -9,7 +9,7 @@
 //! ```text
 //!  uplink ── Handle::submit ──▶ thread ─▶ spool `dead-letter/`         ─▶ list, find
 //!  sink ──── Handle::record ──▶        ─▶ spool `dead-letter/points/`  ─▶
-//!  API ───── remove ──────────▶   (rewrites segments)
+//!  API ───── remove, change ──▶   (rewrites segments)
 //! ```
 //!
 //! # What it guarantees
@@ -30,24 +30,25 @@
 //! its topic. The counts are read from the log at the start and kept in a sketch of fixed size, so
 //! a million vehicles with one letter each cost no more than one.
 //!
-//! # Removing
-//! A segment out of which letters go is written anew beside itself and renamed over; an empty line
-//! keeps the place of a letter that is gone, so the names of the others stay. Segments without
-//! letters go whole. The oldest go by whole segments, a quarter of a part at most. A log of the
-//! version that had one spool for both kinds opens as that of the messages.
+//! # Removing and changing
+//! A segment out of which letters go, or in which they become others, is written anew beside itself
+//! and renamed over; an empty line keeps the place of a letter that is gone, so the names of the
+//! others stay. A letter that was replayed and failed again bears its new cause under its old name.
+//! Segments without letters go whole. The oldest go by whole segments, a quarter of a part at most.
+//! A log of the version that had one spool for both kinds opens as that of the messages.
 //!
 //! # What it does not do
-//! It does not replay or interpret letters.
+//! It does not interpret letters: [`uplink`](crate::uplink) replays them.
 //!
 //! [`LetterId`]: crate::model::LetterId
 
+mod change;
 mod keeper;
 mod letter;
 mod list;
 mod log;
 mod options;
 mod queue;
-mod removal;
 mod room;
 mod shelf;
 mod signs;

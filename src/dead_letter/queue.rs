@@ -1,7 +1,7 @@
 //! What is handed to the log's thread, and how.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fmt,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::model::{DeadLetter, LetterFilter, LetterKind, LettersError};
+use crate::model::{DeadLetter, LetterFilter, LetterId, LetterKind, LettersError};
 
 /// Letters to be made durable together, all of one kind.
 pub struct Submission {
@@ -28,11 +28,20 @@ impl fmt::Debug for Submission {
     }
 }
 
-/// Letters to be removed.
+/// Letters to be removed or changed.
 #[derive(Debug)]
-pub(super) struct RemoveOrder {
-    pub(super) filter: LetterFilter,
+pub(super) struct Order {
+    pub(super) what: What,
     pub(super) answer: oneshot::Sender<Result<u64, LettersError>>,
+}
+
+/// Which letters, and what becomes of them.
+#[derive(Debug)]
+pub(super) enum What {
+    /// Those that are meant go.
+    Remove(LetterFilter),
+    /// These become others, or go.
+    Change(BTreeMap<LetterId, Option<DeadLetter>>),
 }
 
 /// What handles and thread share.
@@ -49,7 +58,7 @@ pub(super) struct Inner {
     /// Bounded by what sessions and shards leave unanswered.
     pub(super) arrivals: Vec<Submission>,
     /// Bounded by the requests that wait for them.
-    pub(super) orders: VecDeque<RemoveOrder>,
+    pub(super) orders: VecDeque<Order>,
     /// Nothing more comes.
     pub(super) stopping: bool,
     /// The thread takes nothing any more.
@@ -68,7 +77,7 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    pub(super) fn order(&self, order: RemoveOrder) {
+    pub(super) fn order(&self, order: Order) {
         let mut inner = self.lock();
         if inner.stopping || inner.closed {
             return;

@@ -4,7 +4,7 @@ use crate::{
     dead_letter::{
         SinkWhenFull, WhenFull,
         keeper::{Halt, Keeper, Pending},
-        shelf::RemoveError,
+        shelf::{Changed, Fate, RemoveError},
         waiting::Waits,
     },
     model::{Disposition, LetterKind},
@@ -119,8 +119,8 @@ impl Keeper {
             if left == 0 {
                 break;
             }
-            let removed = self.messages.remove(segment.first, &mut |_, letter| {
-                let Ok(letter) = letter else { return false };
+            let removed = self.messages.change(segment.first, &mut |_, letter| {
+                let Ok(letter) = letter else { return Fate::Stays };
                 let of = letter.vehicle.as_ref().or(letter.topic.as_ref());
                 let is_wanted =
                     left > 0 && letter.topic.is_some() && of.is_some_and(|of| of == owner);
@@ -128,9 +128,9 @@ impl Keeper {
                     let size = letter.payload.as_ref().map_or(0, Vec::len) as u64;
                     left = left.saturating_sub(size.max(1));
                 }
-                is_wanted
+                if is_wanted { Fate::Goes } else { Fate::Stays }
             });
-            let Some(gone) = self.tolerated(removed)? else { break };
+            let Some(Changed { gone, .. }) = self.tolerated(removed)? else { break };
             letters += gone.len() as u64;
             self.forget(&gone);
         }

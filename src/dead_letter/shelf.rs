@@ -41,13 +41,19 @@ pub(super) struct Shelf {
     segment_bytes: u64,
 }
 
-/// A letter that was taken out.
+/// What a letter takes of its vehicle's share.
 #[derive(Debug)]
-pub(super) struct Gone {
-    /// Whose it was, for its share.
+pub(super) struct Share {
+    /// Whose it is.
     pub(super) owner: Option<String>,
-    /// What it took.
+    /// What it takes.
     pub(super) bytes: u64,
+}
+
+impl Share {
+    fn of(line: &[u8]) -> Self {
+        Self { owner: letter::owner(line), bytes: line.len() as u64 }
+    }
 }
 
 /// Why letters cannot be taken out.
@@ -67,8 +73,25 @@ pub(super) enum RemoveError {
     Fatal(#[from] AppendError),
 }
 
-/// Whether a letter is to be taken out; one that cannot be read comes as an error.
-pub(super) type Wanted<'a> = &'a mut dyn FnMut(LetterId, Result<&DeadLetter, &LetterError>) -> bool;
+/// What becomes of a letter.
+pub(super) enum Fate {
+    Stays,
+    Goes,
+    /// It becomes another one, under the same name.
+    Becomes(Box<DeadLetter>),
+}
+
+/// Says what becomes of a letter; one that cannot be read comes as an error.
+pub(super) type Judge<'a> = &'a mut dyn FnMut(LetterId, Result<&DeadLetter, &LetterError>) -> Fate;
+
+/// What a change of one segment came to.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// Letters that were taken out, or were what they are no more.
+    pub(super) gone: Vec<Share>,
+    /// What letters have become.
+    pub(super) come: Vec<Share>,
+}
 
 impl Shelf {
     pub(super) fn open(
@@ -131,51 +154,56 @@ impl Shelf {
         Ok(())
     }
 
-    /// Takes letters out of one segment. All that was appended has to be synced.
-    pub(super) fn remove(
+    /// Takes letters out of one segment, or changes them. All that was appended has to be synced.
+    pub(super) fn change(
         &mut self,
         first: Position,
-        wanted: Wanted<'_>,
-    ) -> Result<Vec<Gone>, RemoveError> {
-        let mut gone = Vec::new();
-        let mut indices: BTreeMap<Position, Vec<usize>> = BTreeMap::new();
+        judge: Judge<'_>,
+    ) -> Result<Changed, RemoveError> {
+        let mut changed = Changed::default();
+        let mut lines_of: BTreeMap<Position, BTreeMap<usize, Vec<u8>>> = BTreeMap::new();
         let kind = self.kind;
         self.read(first, &mut |stored| {
             for (id, line) in lines(kind, stored) {
                 let letter = letter::read(line);
-                if wanted(id, letter.as_ref()) {
-                    gone.push(Gone { owner: letter::owner(line), bytes: line.len() as u64 });
-                    indices.entry(id.position).or_default().push(id.index as usize);
+                let mut new = Vec::new();
+                match judge(id, letter.as_ref()) {
+                    Fate::Stays => continue,
+                    Fate::Goes => {}
+                    Fate::Becomes(letter) => {
+                        letter::write(&letter, &mut new);
+                        changed.come.push(Share::of(&new));
+                    }
                 }
+                changed.gone.push(Share::of(line));
+                lines_of.entry(id.position).or_default().insert(id.index as usize, new);
             }
         })?;
-        if gone.is_empty() {
-            return Ok(gone);
+        if changed.gone.is_empty() {
+            return Ok(changed);
         }
         let facts = self.segments().into_iter().find(|segment| segment.first == first);
-        let left = facts.map_or(0, |facts| facts.items).saturating_sub(gone.len() as u64);
+        let removed = changed.gone.len() - changed.come.len();
+        let left = facts.map_or(0, |facts| facts.items).saturating_sub(removed as u64);
         if facts.is_some_and(|facts| !facts.sealed) {
             self.writer.retire()?;
         }
         if left > 0 || !self.drop_whole(first)? {
             self.writer.rewrite(first, &mut |stored| {
-                indices.get(&stored.position).map(|indices| without(stored, indices))
+                lines_of.get(&stored.position).map(|changes| with(stored, changes))
             })?;
         }
         self.release_empty()?;
-        Ok(gone)
+        Ok(changed)
     }
 
     /// Lets the oldest segment go with all that is in it; the letters that it held, or nothing if
     /// there is none. All that was appended has to be synced.
-    pub(super) fn drop_oldest(&mut self) -> Result<Option<Vec<Gone>>, RemoveError> {
+    pub(super) fn drop_oldest(&mut self) -> Result<Option<Vec<Share>>, RemoveError> {
         let Some(oldest) = self.segments().first().copied() else { return Ok(None) };
         let (mut gone, kind) = (Vec::new(), self.kind);
         self.read(oldest.first, &mut |stored| {
-            gone.extend(
-                lines(kind, stored)
-                    .map(|(_, line)| Gone { owner: letter::owner(line), bytes: line.len() as u64 }),
-            );
+            gone.extend(lines(kind, stored).map(|(_, line)| Share::of(line)));
         })?;
         if !oldest.sealed {
             self.writer.retire()?;
@@ -220,12 +248,14 @@ pub(super) fn lines(kind: LetterKind, stored: &Stored) -> impl Iterator<Item = (
     named.map(move |(line, index)| (LetterId { kind, position, index }, line))
 }
 
-/// The entry without these letters: empty lines keep the places of those before others.
-fn without(stored: &Stored, indices: &[usize]) -> Remainder {
+/// The entry with these lines instead of its own: an empty one takes a letter out. Empty lines keep
+/// the places of those before others.
+fn with(stored: &Stored, changes: &BTreeMap<usize, Vec<u8>>) -> Remainder {
     let mut left = Remainder::default();
     let mut end = 0;
-    for (index, line) in stored.payload.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if line == b"\n" || indices.binary_search(&index).is_ok() {
+    for (index, own) in stored.payload.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let line = changes.get(&index).map_or(own, Vec::as_slice);
+        if line.is_empty() || line == b"\n" {
             left.payload.push(b'\n');
             continue;
         }

@@ -1,11 +1,15 @@
-//! `/api/v1/dead-letters`: what was set aside, in pages, one by one, and away with it.
+//! `/api/v1/dead-letters`: what was set aside, in pages or one by one; on its way again; away with
+//! it.
 
 use std::{num::NonZeroI64, str::FromStr};
 
 use axum::{
     Json,
-    body::Body,
-    extract::{Path, State, rejection::PathRejection},
+    body::{Body, Bytes},
+    extract::{
+        Path, State,
+        rejection::{BytesRejection, PathRejection},
+    },
     http::{Uri, header},
     response::{IntoResponse as _, Response},
 };
@@ -17,7 +21,7 @@ use crate::{
         ApiError, HttpState,
         parameters::{Parameters, invalid},
     },
-    model::{Cause, LetterFilter, LetterId, LetterMark, LettersError, UnixNanos},
+    model::{Cause, LetterFilter, LetterId, LetterMark, LettersError, Replayed, UnixNanos},
     query::{self, QueryError, QuestionError},
 };
 
@@ -36,9 +40,7 @@ pub(super) async fn list(State(state): State<HttpState>, uri: Uri) -> Result<Res
     let filter = filter(&mut parameters, state.clock.wall())?;
     let within = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
     let limit = parameters.parsed("limit", &format!("a number from 1 to {LIMIT_MAX}"), within)?;
-    let after = parameters.one("after")?;
-    let after = after.map(|after| from_after(&after).ok_or(QuestionError::AfterInvalid));
-    let after = after.transpose().map_err(QueryError::Question)?.unwrap_or_default();
+    let after = after(&mut parameters)?;
     let page = state.dead_letters.page(filter, after, limit.unwrap_or(LIMIT)).await?;
     let after = page.after.map(|mark| URL_SAFE_NO_PAD.encode(mark.to_string()));
     Ok(as_json(format!(
@@ -68,19 +70,50 @@ pub(super) async fn delete(
     let mut parameters = Parameters::read(&uri, KNOWN_OF_DELETE)?;
     let filter = filter(&mut parameters, state.clock.wall())?;
     let all = parameters.parsed("all", "true", |text| (text == "true").then_some(()))?;
-    match (filter.is_all(), all) {
-        (true, None) => {
-            let message = "nothing says which dead letters; `all=true` deletes all of them";
-            return Err(invalid("all", message.to_owned()));
-        }
-        (false, Some(())) => {
-            let message = "`all=true` does not go with a filter";
-            return Err(invalid("all", message.to_owned()));
-        }
-        _ => {}
-    }
+    says_which(&filter, all.is_some())?;
     let count = state.dead_letters.remove(filter).await?;
     Ok(Json(json!({ "count": count })))
+}
+
+/// The members of a request to replay: those of a filter, as texts or lists of texts.
+pub(super) const KNOWN_OF_REPLAY: &[&str] =
+    &["cause", "vehicle", "mapping", "from", "to", "id", "all", "limit", "after"];
+
+pub(super) async fn replay(
+    State(state): State<HttpState>,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    Parameters::read(&uri, &[])?;
+    let body = body.map_err(ApiError::body_unread)?;
+    let mut parameters = Parameters::of_json(&body, KNOWN_OF_REPLAY)?;
+    let filter = filter(&mut parameters, state.clock.wall())?;
+    let all = parameters.parsed("all", "true", |text| (text == "true").then_some(()))?;
+    says_which(&filter, all.is_some())?;
+    let limit = parameters
+        .parsed("limit", "a number from 1", |text| text.parse().ok().filter(|limit| *limit > 0))?;
+    let after = after(&mut parameters)?;
+    let replayed = state.replay.replay(filter, after, limit.unwrap_or(usize::MAX)).await?;
+    let Replayed { count, failed, after } = replayed;
+    let after = after.map(|mark| URL_SAFE_NO_PAD.encode(mark.to_string()));
+    Ok(Json(json!({ "count": count, "failed": failed, "after": after })))
+}
+
+/// All letters are meant only where that is said.
+fn says_which(filter: &LetterFilter, all: bool) -> Result<(), ApiError> {
+    let message = match (filter.is_all(), all) {
+        (true, false) => "nothing says which dead letters; `all=true` means all of them",
+        (false, true) => "`all=true` does not go with a filter",
+        _ => return Ok(()),
+    };
+    Err(invalid("all", message.to_owned()))
+}
+
+/// Where a list goes on.
+fn after(parameters: &mut Parameters) -> Result<LetterMark, ApiError> {
+    let after = parameters.one("after")?;
+    let after = after.map(|after| from_after(&after).ok_or(QuestionError::AfterInvalid));
+    Ok(after.transpose().map_err(QueryError::Question)?.unwrap_or_default())
 }
 
 /// Each name may come several times: any of its values is meant. An empty one is refused, because
@@ -101,7 +134,7 @@ fn filter(parameters: &mut Parameters, now: UnixNanos) -> Result<LetterFilter, A
         mappings: values(parameters, "mapping")?,
         from,
         to,
-        ids: values(parameters, "id")?,
+        ids: values(parameters, "id")?.into_iter().collect(),
     })
 }
 

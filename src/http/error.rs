@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    extract::rejection::BytesRejection,
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -169,6 +170,11 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// A body that did not come whole, or is too large.
+    pub(super) fn body_unread(error: BytesRejection) -> Self {
+        Self::BodyUnread { reason: error.body_text(), status: error.status() }
+    }
+
     /// The stable word for programs.
     #[must_use]
     pub const fn code(&self) -> Code {

@@ -13,6 +13,7 @@
 //! | `/api/v1/query` | a question in one of the store's own languages, posted as JSON |
 //! | `/api/v1/dead-letters` | what was set aside, by filter, in pages; DELETE removes it |
 //! | `/api/v1/dead-letters/{id}` | one of them |
+//! | `/api/v1/dead-letters/replay` | POST sends those of a filter through today's mappings |
 //! | `/api/v1/sessions` | MQTT sessions by client identifier, with filters, in pages |
 //! | `/api/v1/sessions/{client-id}` | one of them; DELETE ends it |
 //! | `/api/v1/vehicles` | vehicles by name, with presence and sessions, in pages |

@@ -12,7 +12,7 @@ use crate::{
     http::{
         ApiError, HttpState,
         answer::{self, Style},
-        parameters::{Parameters, invalid, unknown},
+        parameters::{Parameters, invalid, json_members},
     },
     model::Value,
     query::{Ask, Language},
@@ -30,24 +30,14 @@ pub(super) async fn ask(
     uri: Uri,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(|error| ApiError::BodyUnread {
-        reason: error.body_text(),
-        status: error.status(),
-    })?;
+    let body = body.map_err(ApiError::body_unread)?;
     let mut parameters = Parameters::read(&uri, KNOWN)?;
     let style = Style::read(&mut parameters)?;
     answer::respond(state.queries.native(read(&body)?).await?, style).await
 }
 
 fn read(body: &[u8]) -> Result<Ask, ApiError> {
-    let body: Json = serde_json::from_slice(body)
-        .map_err(|error| invalid("body", format!("the body is no JSON: {error}")))?;
-    let Json::Object(mut members) = body else {
-        return Err(invalid("body", "the body is no JSON object".to_owned()));
-    };
-    if let Some(name) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
-        return Err(unknown("member", name, MEMBERS));
-    }
+    let mut members = json_members(body, MEMBERS)?;
     let mut text = |name: &str| match members.remove(name) {
         Some(Json::String(text)) => Ok(text),
         _ => Err(invalid(name, format!("`{name}` is missing, or no text"))),

@@ -1,6 +1,7 @@
 //! The parameters of a request: known by name, each read once, the rest refused.
 
 use axum::{extract::Query, http::Uri};
+use serde_json::{Map, Value as Json};
 
 use crate::http::ApiError;
 
@@ -29,6 +30,32 @@ impl Parameters {
                 |begin: &&str| name.strip_prefix(begin).is_some_and(|rest| !rest.is_empty());
             if !known.contains(&name.as_str()) && !beginnings.iter().any(is_begun) {
                 return Err(unknown("parameter", name, known));
+            }
+        }
+        Ok(Self { pairs })
+    }
+
+    /// The members of a JSON object, each a text, a number, `true`, or a list of these: the same
+    /// names with the same meaning as behind a `?`.
+    pub(super) fn of_json(body: &[u8], known: &[&str]) -> Result<Self, ApiError> {
+        let members = json_members(body, known)?;
+        let mut pairs = Vec::new();
+        for (name, value) in members {
+            let values = match value {
+                Json::Null => Vec::new(),
+                Json::Array(values) => values,
+                value => vec![value],
+            };
+            for value in values {
+                let text = match value {
+                    Json::String(text) => text,
+                    Json::Number(_) | Json::Bool(true) => value.to_string(),
+                    _ => {
+                        let message = format!("`{name}` is neither text nor a list of texts");
+                        return Err(invalid(&name, message));
+                    }
+                };
+                pairs.push((name.clone(), text));
             }
         }
         Ok(Self { pairs })
@@ -79,6 +106,19 @@ impl Parameters {
         let value =
             read(&text).map_err(|wrong| invalid(name, format!("`{name}`: `{text}` {wrong}")));
         value.map(Some)
+    }
+}
+
+/// The members of the JSON object in a body, all of them known.
+pub(super) fn json_members(body: &[u8], known: &[&str]) -> Result<Map<String, Json>, ApiError> {
+    let body: Json = serde_json::from_slice(body)
+        .map_err(|error| invalid("body", format!("the body is no JSON: {error}")))?;
+    let Json::Object(members) = body else {
+        return Err(invalid("body", "the body is no JSON object".to_owned()));
+    };
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(unknown("member", name, known)),
+        None => Ok(members),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
         guard::{Guard, Needs, Reach},
         measurements, native, openapi, sessions, telemetry, vehicles,
     },
-    model::{Catalog, DeadLetters, Presence, SessionBoard, Sessions},
+    model::{Catalog, DeadLetters, LetterReplay, Presence, SessionBoard, Sessions},
     query::QueryEngine,
     telemetry::{Component, Critical, Exposition, HealthBoard, Metrics, StatusLabel},
 };
@@ -45,6 +45,8 @@ pub struct HttpState {
     pub board: Arc<dyn SessionBoard>,
     /// Who keeps what was set aside.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// Who sends it on its way again.
+    pub replay: Arc<dyn LetterReplay>,
     /// Who may ask.
     pub access: Arc<Access>,
     /// What time it is, for ranges that end now.
@@ -69,6 +71,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<HttpState>, Needs)> {
         ("/api/v1/measurements/{measurement}/tags", get(measurements::tags), READ_VEHICLES),
         ("/api/v1/query", post(native::ask), NATIVE),
         ("/api/v1/dead-letters", get(dead_letters::list).delete(dead_letters::delete), ADMIN),
+        ("/api/v1/dead-letters/replay", post(dead_letters::replay), ADMIN),
         ("/api/v1/dead-letters/{id}", get(dead_letters::one), READ),
         ("/api/v1/sessions", get(sessions::list), READ),
         ("/api/v1/sessions/{client-id}", get(sessions::one).delete(sessions::end), ADMIN),

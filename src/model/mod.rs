@@ -26,7 +26,7 @@ pub use dialect::LineDialect;
 pub use disposition::Disposition;
 pub use letter::{
     DeadLetter, DeadLetters, LetterFilter, LetterId, LetterIdError, LetterKind, LetterMark,
-    LetterMarkError, LetterPage, LettersAnswer, LettersError,
+    LetterMarkError, LetterPage, LetterReplay, LettersAnswer, LettersError, Replayed,
 };
 pub use mapping_key::MappingKey;
 pub use name_pattern::NamePattern;

@@ -234,3 +234,112 @@ fn dead_letters_are_listed_and_deleted_over_http_as_on_the_command_line() {
     let left = page("/api/v1/dead-letters?from=-1h&vehicle=VIN&mapping=sample");
     assert_eq!(left["dead_letters"].as_array().unwrap().len(), 1);
 }
+
+/// A mapping of JSON whose points have the time of receipt, with a schema.
+const TRIPS: &str = r#"
+[[mapping]]
+name        = "trips"
+topic       = "trips/{vin}"
+format      = "json"
+schema      = "trips.schema.json"
+measurement = "trips"
+vehicle     = "{vin}"
+tags        = ["vin"]
+"#;
+
+fn trip_schema(kind: &str) -> String {
+    format!(r#"{{"type":"object","properties":{{"km":{{"type":"{kind}"}}}}}}"#)
+}
+
+/// The schema is mended while the appliance runs; a second one is not what it needs.
+#[test]
+fn a_mended_schema_heals_old_messages_as_of_when_they_came() {
+    let store = StandIn::start(Answer::Accept);
+    let setup = Setup::new()
+        .store2(&store.url(), "token")
+        .schema("trips.toml", TRIPS)
+        .schema("trips.schema.json", &trip_schema("boolean"));
+    let mut appliance = setup.start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    for (id, payload) in [(1, &br#"{"km":7}"#[..]), (2, br#"{"km":"far"}"#), (3, br#"{"km":8}"#)] {
+        assert_eq!(vehicle.publish_acked("trips/A", payload, id).reason(), 0x99);
+    }
+    let before = listed(&appliance);
+    let nothing = appliance.cli_ok(&["dead-letter", "replay", "--all"]);
+    assert_eq!(nothing, "0 dead letters replayed, 3 stay because they failed again\n");
+    assert_eq!(listed(&appliance), before, "nothing is new about them");
+    let schema = appliance.setup().home().join("schemas/trips.schema.json");
+    std::fs::write(schema, trip_schema("integer")).unwrap();
+    appliance.signal("HUP");
+    until("the mended schema", MINUTE, || appliance.log().contains("loaded anew"));
+    let replayed = appliance.cli_ok(&["dead-letter", "replay", "--mapping", "trips", "--json"]);
+    let replayed: Value = serde_json::from_str(&replayed).unwrap();
+    assert_eq!(replayed, serde_json::json!({ "count": 2, "failed": 1 }));
+    settled(&appliance);
+    let line = |letter: &Value, km: u32| {
+        let time: jiff::Timestamp = letter["time"].as_str().unwrap().parse().unwrap();
+        format!("trips,vin=A km={km}i {}", time.as_nanosecond())
+    };
+    let mut lines = store.lines();
+    lines.sort();
+    let mut expected = vec![line(&before[0], 7), line(&before[2], 8)];
+    expected.sort();
+    assert_eq!(lines, expected);
+    // What failed again bears its old name, its old time and its new cause.
+    let after = listed(&appliance);
+    assert_eq!(after.len(), 1, "{after:?}");
+    for (key, value) in before[1].as_object().unwrap() {
+        assert_eq!(key == "detail", &after[0][key] != value, "{key}: {after:?}");
+    }
+    assert!(after[0]["detail"].as_str().unwrap().contains("integer"), "{after:?}");
+    let stats = appliance.stats();
+    assert_eq!(stats["messages"]["received"], 5, "{stats}");
+    assert_eq!(stats["messages"]["spooled"], 2, "{stats}");
+    // And so it is after a restart.
+    appliance.kill_9();
+    appliance.start_again();
+    assert_eq!(listed(&appliance), after);
+}
+
+#[test]
+fn a_point_that_the_store_takes_now_is_replayed_and_one_that_it_refuses_again_comes_back() {
+    let store = StandIn::start(Answer::RefuseLinesWith("seq=7"));
+    let appliance = Setup::new().store2(&store.url(), "token").start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    for seq in [70, 71, 80] {
+        let id = u16::try_from(seq).unwrap();
+        vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq }.payload(), id);
+    }
+    settled(&appliance);
+    assert_eq!((listed(&appliance).len(), store.lines().len()), (2, 1));
+    store.answers(Answer::RefuseLinesWith("seq=71i"));
+    let replayed = appliance.cli_ok(&["dead-letter", "replay", "--cause", "store-refused"]);
+    assert_eq!(replayed, "2 dead letters replayed, 0 stay because they failed again\n");
+    settled(&appliance);
+    assert_eq!(store.lines().len(), 2);
+    let left = listed(&appliance);
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0]["line"].as_str().unwrap().contains("seq=71i"), "{left:?}");
+    let stats = appliance.stats();
+    let of = |name: &str| stats["points"][name].as_u64().unwrap();
+    assert_eq!(of("spooled"), of("stored") + of("dead_lettered"), "{stats}");
+}
+
+#[test]
+fn an_export_is_what_a_list_says_and_overwrites_nothing() {
+    let store = StandIn::start(Answer::Accept);
+    let appliance = Setup::new().store2(&store.url(), "token").start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    vehicle.publish_acked(&Sample::topic("VIN"), BROKEN, 1);
+    let listed = appliance.cli_ok(&["dead-letter", "list", "--json"]);
+    assert_eq!(appliance.cli_ok(&["dead-letter", "export"]), listed);
+    let file = appliance.setup().home().join("letters.jsonl");
+    let arguments =
+        ["dead-letter", "export", "--vehicle", "VIN", "--output", file.to_str().unwrap()];
+    let told = appliance.cli_ok(&arguments);
+    assert!(told.starts_with("1 dead letters exported to "), "{told}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), listed);
+    let again = appliance.cli(&arguments);
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), listed);
+}

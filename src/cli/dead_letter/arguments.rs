@@ -1,24 +1,26 @@
 //! What may be written behind `dead-letter`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 
-use super::{delete, show};
+use super::{delete, replay, show};
 use crate::{
     cli::{appliance::Reach, failure::Failure, moment, output::Output},
     config::Sources,
+    env::{Clock as _, SystemClock},
     model::{Cause, LetterFilter, LetterId, UnixNanos},
 };
 
 /// What could not be decoded, mapped or accepted by the store
 ///
-/// `list` and `show` read the data directory without its lock, so an appliance may be running on
-/// it; `delete` asks the running appliance.
+/// `list`, `show` and `export` read the data directory without its lock, so an appliance may be
+/// running on it; `replay` and `delete` ask the running appliance.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline dead-letter list --cause payload-truncated --from 1h
   fleetline dead-letter show 17-0 --json
+  fleetline dead-letter replay --mapping telemetry
   fleetline dead-letter delete --vehicle VIN1")]
 pub(in crate::cli) struct Arguments {
     #[command(subcommand)]
@@ -41,6 +43,26 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Those that match as JSON lines, for other programs
+    #[command(after_help = "Example:
+  fleetline dead-letter export --cause time-invalid --output letters.jsonl")]
+    Export {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Into this file, which must not be there yet, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Sends those that match on their way again, through today's schemas and mappings
+    ///
+    /// For when a schema or mapping has been mended. Messages are decoded as of when they were
+    /// received; points that the store refused go as they are. What succeeds leaves the log once it
+    /// is durable; what fails again stays, with its new cause. Prints how many.
+    #[command(after_help = "Examples:
+  fleetline dead-letter replay --mapping telemetry --from 1d
+  fleetline dead-letter replay --id 17-0
+  fleetline dead-letter replay --all")]
+    Replay(Change),
     /// Removes those that match from the running appliance for good, and gives their room back
     ///
     /// Prints how many. Look at them with `list` and the same options first.
@@ -48,7 +70,7 @@ enum What {
   fleetline dead-letter delete --cause payload-truncated --to 7d
   fleetline dead-letter delete --id 17-0 --id p3-2
   fleetline dead-letter delete --all")]
-    Delete(Delete),
+    Delete(Change),
 }
 
 /// Which letters; an option that is given several times means any of its values.
@@ -87,7 +109,7 @@ pub(super) struct List {
 }
 
 #[derive(clap::Args, Debug)]
-pub(super) struct Delete {
+pub(super) struct Change {
     #[command(flatten)]
     pub(super) wanted: Wanted,
     /// All of them; wanted where nothing else says which
@@ -113,7 +135,7 @@ impl Wanted {
             mappings: self.mapping,
             from: moment(self.from)?,
             to: moment(self.to)?,
-            ids: self.id,
+            ids: self.id.into_iter().collect(),
         };
         match (filter.from, filter.to) {
             (Some(from), Some(to)) if from >= to => {
@@ -124,7 +146,20 @@ impl Wanted {
     }
 }
 
-/// Lists, shows or deletes.
+impl Change {
+    /// As the log reads it; all letters only where that is said.
+    pub(super) fn filter(wanted: Wanted, all: bool) -> Result<LetterFilter, Failure> {
+        let filter = wanted.filter(SystemClock::start().wall())?;
+        let text = match (filter.is_all(), all) {
+            (true, false) => "nothing says which dead letters; --all means all of them",
+            (false, true) => "--all does not go with an option that says which",
+            _ => return Ok(filter),
+        };
+        Err(Failure::Usage(text.to_owned()))
+    }
+}
+
+/// Does what is asked for.
 pub(in crate::cli) fn run(
     arguments: Arguments,
     sources: &Sources,
@@ -133,6 +168,8 @@ pub(in crate::cli) fn run(
     match arguments.what {
         What::List(list) => show::list(list, sources, output),
         What::Show { id, json } => show::one(id, json, sources, output),
+        What::Export { wanted, output: file } => show::export(wanted, file, sources, output),
+        What::Replay(replay) => replay::run(replay, sources, output),
         What::Delete(delete) => delete::run(delete, sources, output),
     }
 }

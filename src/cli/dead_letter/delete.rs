@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::arguments::Delete;
+use super::arguments::Change;
 use crate::{
     cli::{
         appliance::{Answer, Patience},
@@ -13,7 +13,6 @@ use crate::{
         output::Output,
     },
     config::Sources,
-    env::{Clock as _, SystemClock},
     model::LetterFilter,
 };
 
@@ -25,23 +24,15 @@ struct Removed {
 
 /// Removes, and prints how many.
 pub(super) fn run(
-    arguments: Delete,
+    arguments: Change,
     sources: &Sources,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let Delete { wanted, all, reach, timeout, json } = arguments;
-    let filter = wanted.filter(SystemClock::start().wall())?;
-    let parameters = match (filter.is_all(), all) {
-        (true, true) => vec![("all", "true".to_owned())],
-        (false, false) => parameters(&filter),
-        (true, false) => {
-            let text = "nothing says which dead letters; --all deletes all of them".to_owned();
-            return Err(Failure::Usage(text));
-        }
-        (false, true) => {
-            let text = "--all does not go with an option that says which".to_owned();
-            return Err(Failure::Usage(text));
-        }
+    let Change { wanted, all, reach, timeout, json } = arguments;
+    let filter = Change::filter(wanted, all)?;
+    let parameters = match all {
+        true => vec![("all", "true".to_owned())],
+        false => parameters(&filter),
     };
     let patience = Patience::Whole(timeout.max(Duration::from_millis(1)));
     let appliance = reach.appliance(sources, patience)?;
@@ -58,7 +49,7 @@ pub(super) fn run(
 }
 
 /// As the API reads a filter.
-fn parameters(filter: &LetterFilter) -> Vec<(&'static str, String)> {
+pub(super) fn parameters(filter: &LetterFilter) -> Vec<(&'static str, String)> {
     let mut parameters = Vec::new();
     parameters.extend(filter.causes.iter().map(|cause| ("cause", cause.to_string())));
     parameters.extend(filter.vehicles.iter().map(|vehicle| ("vehicle", vehicle.clone())));

@@ -1,8 +1,13 @@
 //! Lists and shows letters, read without the lock.
 
-use std::sync::Arc;
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use super::arguments::List;
+use super::arguments::{List, Wanted};
 use crate::{
     cli::{
         failure::Failure,
@@ -43,22 +48,75 @@ pub(super) fn one(
     }
 }
 
+/// Those that match, as JSON lines, to standard output or into a new file.
+pub(super) fn export(
+    wanted: Wanted,
+    file: Option<PathBuf>,
+    sources: &Sources,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let Some(path) = file else {
+        return list(List { wanted, limit: None, json: true }, sources, output);
+    };
+    let failed = |source| Failure::failed(ExportError { path: path.clone(), source });
+    let file = File::create_new(&path).map_err(failed)?;
+    let mut written = BufWriter::new(file);
+    let mut count = 0;
+    let is_whole = each(wanted, sources, &mut |id, letter| {
+        count += 1;
+        writeln!(written, "{}", dead_letter::to_json(id, letter)).map_err(failed)?;
+        Ok(true)
+    })?;
+    let file = written.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)?;
+    output.line(format_args!("{count} dead letters exported to {}", path.display()))?;
+    if is_whole { Ok(()) } else { Err(Failure::Reported(1)) }
+}
+
+/// The file of an export cannot be written; the operator names another.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`", path.display())]
+struct ExportError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
 /// Those that match, one a line.
 pub(super) fn list(arguments: List, sources: &Sources, output: &mut Output) -> Result<(), Failure> {
     let List { wanted, limit, json } = arguments;
+    let mut left = limit.unwrap_or(usize::MAX);
+    let is_whole = each(wanted, sources, &mut |id, letter| {
+        if left == 0 {
+            return Ok(false);
+        }
+        left -= 1;
+        match json {
+            true => output.line(dead_letter::to_json(id, letter))?,
+            false => output.line(row(id, letter))?,
+        }
+        Ok(true)
+    })?;
+    if is_whole { Ok(()) } else { Err(Failure::Reported(1)) }
+}
+
+/// Gives those that match as long as they are wanted; tells whether all could be read.
+fn each(
+    wanted: Wanted,
+    sources: &Sources,
+    give: &mut dyn FnMut(LetterId, &DeadLetter) -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
     let filter = wanted.filter(SystemClock::start().wall())?;
     let dir = config::load_offline(sources)?.dead_letter_dir();
     let letters = dead_letter::list(Arc::new(RealDisk), &dir, filter, LetterMark::default());
-    let mut left = limit.unwrap_or(usize::MAX);
     let mut is_whole = true;
     for found in letters.map_err(Failure::failed)? {
-        if left == 0 {
-            break;
-        }
-        left -= usize::from(found.is_ok());
         match found {
-            Ok((id, letter)) if json => output.line(dead_letter::to_json(id, &letter))?,
-            Ok((id, letter)) => output.line(row(id, &letter))?,
+            Ok((id, letter)) => {
+                if !give(id, &letter)? {
+                    break;
+                }
+            }
             // The letters behind it still come.
             Err(error @ ListError::Letter { .. }) => {
                 is_whole = false;
@@ -67,7 +125,7 @@ pub(super) fn list(arguments: List, sources: &Sources, output: &mut Output) -> R
             Err(error) => return Err(Failure::failed(error)),
         }
     }
-    if is_whole { Ok(()) } else { Err(Failure::Reported(1)) }
+    Ok(is_whole)
 }
 
 /// Id, time, cause, vehicle, mapping, topic, what exactly, and what the store said; control

@@ -79,8 +79,8 @@ async fn a_filter_chooses_by_cause_vehicle_mapping_time_and_id() {
     check(LetterFilter { mappings: vec!["other".to_owned()], ..none() }, &["2-0"]);
     check(LetterFilter { from: at(2), ..none() }, &["2-0", "3-0"]);
     check(LetterFilter { from: at(1), to: at(3), ..none() }, &["1-0", "2-0"]);
-    check(LetterFilter { ids: vec![id(3, 0), point_id(1, 0)], ..none() }, &["p1-0", "3-0"]);
-    check(LetterFilter { ids: vec![id(3, 0)], from: at(4), ..none() }, &[]);
+    check(LetterFilter { ids: [id(3, 0), point_id(1, 0)].into(), ..none() }, &["p1-0", "3-0"]);
+    check(LetterFilter { ids: [id(3, 0)].into(), from: at(4), ..none() }, &[]);
 }
 
 #[tokio::test]

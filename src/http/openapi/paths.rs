@@ -245,6 +245,20 @@ fn dead_letter_routes() -> Vec<Operation> {
             [letter_filter(), all.to_vec()].concat(),
             answer("Count"),
         ),
+        Operation {
+            body: Some("ReplayRequest"),
+            ..operation(
+                "/api/v1/dead-letters/replay",
+                "post",
+                "replayDeadLetters",
+                "Sends the letters that match through today's schemas and mappings, oldest first, as \
+                 of when they were received; points that the store refused go as they are. What \
+                 succeeds leaves the log once it is durable, what fails again stays under its new \
+                 cause.",
+                Vec::new(),
+                answer("Replayed"),
+            )
+        },
         operation(
             "/api/v1/dead-letters/{id}",
             "get",

@@ -119,7 +119,19 @@ fn dead_letters() -> Named {
         ("after", json!({ "type": ["string", "null"], "description": "For the next page." })),
     ]);
     let count = json!({ "type": "integer", "minimum": 0, "description": "How many." });
-    vec![("DeadLetter", letter), ("DeadLetterPage", page), ("Count", object(&[("count", count)]))]
+    let failed = json!({ "type": "integer", "minimum": 0, "description": "How many stay." });
+    let replayed = object(&[
+        ("count", count.clone()),
+        ("failed", failed),
+        ("after", json!({ "type": ["string", "null"], "description": "Where to go on." })),
+    ]);
+    vec![
+        ("DeadLetter", letter),
+        ("DeadLetterPage", page),
+        ("Count", object(&[("count", count)])),
+        ("Replayed", replayed),
+        ("ReplayRequest", replay_request()),
+    ]
 }
 
 fn vehicles() -> Named {
@@ -295,4 +307,29 @@ pub(super) fn after() -> Value {
 /// One of a closed list.
 fn constant(name: &str, about: &str) -> Value {
     json!({ "const": name, "description": about })
+}
+
+/// The filter of a list, as the members of an object.
+fn replay_request() -> Value {
+    let texts = |description: &str| {
+        let text = json!({ "type": "string" });
+        let texts = json!({ "type": "array", "items": text });
+        json!({ "description": description, "oneOf": [text, texts] })
+    };
+    let time = |description: &str| described("string", description);
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "cause": texts("Any of these causes."),
+            "vehicle": texts("Any of these vehicles."),
+            "mapping": texts("Any of these mappings."),
+            "id": texts("Any of these letters."),
+            "from": time("Set aside at or after this time, as in a list."),
+            "to": time("Set aside before this time."),
+            "all": described("boolean", "Wanted, and true, where no filter is given."),
+            "limit": json!({ "type": "integer", "minimum": 1, "description": "Letters at most." }),
+            "after": described("string", "Where the previous answer said to go on."),
+        },
+    })
 }

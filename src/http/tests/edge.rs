@@ -126,6 +126,7 @@ pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
         sessions: Arc::clone(&sessions) as _,
         board: Arc::new(super::sessions::Board::default()),
         dead_letters: Arc::new(super::letters::Keeper::default()),
+        replay: Arc::new(super::letters::Keeper::default()),
         access: access(),
         clock,
     };

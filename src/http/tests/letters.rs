@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 
 use super::edge::{ask, edge, get};
 use crate::model::{
-    DeadLetters, LetterFilter, LetterId, LetterMark, LetterPage, LettersAnswer, LettersError,
+    DeadLetters, LetterFilter, LetterId, LetterMark, LetterPage, LetterReplay, LettersAnswer,
+    LettersError, Replayed,
 };
 
 const LETTERS: [(&str, &str); 2] = [
@@ -58,6 +59,22 @@ impl DeadLetters for Keeper {
         let count = self.removed.fetch_add(1, Ordering::Relaxed) + 2;
         let answer = if count < 4 { Ok(count) } else { Err(LettersError::Halted) };
         Box::pin(std::future::ready(answer))
+    }
+}
+
+impl LetterReplay for Keeper {
+    fn replay(
+        &self,
+        filter: LetterFilter,
+        after: LetterMark,
+        limit: usize,
+    ) -> LettersAnswer<'_, Replayed> {
+        let mut mark = after;
+        mark.pass(LETTERS[0].0.parse().unwrap());
+        let count = filter.ids.len() as u64 + filter.causes.len() as u64;
+        let failed = u64::from(filter.is_all());
+        let after = (limit == 1).then_some(mark);
+        Box::pin(std::future::ready(Ok(Replayed { count, failed, after })))
     }
 }
 
@@ -110,4 +127,37 @@ async fn deleting_answers_how_many_and_wants_a_filter_or_all() {
     let some = "?cause=store-refused&cause=panic&vehicle=A&mapping=m&from=1&to=2&id=1-0&id=p1-0";
     assert_eq!(delete(some).await, serde_json::json!({ "count": 3 }));
     assert_eq!(delete("?all=true").await["error"]["code"], "dead-letters-halted");
+}
+
+#[tokio::test]
+async fn a_replay_wants_a_filter_or_all_and_says_where_to_go_on() {
+    let edge = edge(|_| {}).await;
+    let replay = async |text: &str| {
+        let head = "POST /api/v1/dead-letters/replay HTTP/1.1\r\nhost: localhost\r\n\
+                    content-type: application/json\r\nconnection: close\r\n";
+        let request = format!("{head}content-length: {}\r\n\r\n{text}", text.len());
+        body(&ask(edge.address, &request).await)
+    };
+    for refused in [
+        "",
+        "[]",
+        "{}",
+        r#"{"vehicle":""}"#,
+        r#"{"vehicle":{}}"#,
+        r#"{"all":false}"#,
+        r#"{"all":true,"vehicle":"A"}"#,
+        r#"{"cause":"what"}"#,
+        r#"{"vehicles":"A"}"#,
+        r#"{"all":true,"limit":0}"#,
+    ] {
+        assert_eq!(replay(refused).await["error"]["code"], "parameter-invalid", "{refused}");
+    }
+    let some = r#"{"cause":["store-refused","panic"],"id":"1-0","from":"-1h","mapping":null}"#;
+    let answer = serde_json::json!({ "count": 3, "failed": 0, "after": null });
+    assert_eq!(replay(some).await, answer);
+    let first = replay(r#"{"all":true,"limit":1}"#).await;
+    assert_eq!((&first["count"], &first["failed"]), (&0.into(), &1.into()));
+    let after = first["after"].as_str().unwrap();
+    let next = replay(&format!(r#"{{"all":true,"after":"{after}"}}"#)).await;
+    assert!(next["after"].is_null(), "{next}");
 }

@@ -1,5 +1,7 @@
 //! Which dead letters are meant.
 
+use std::collections::BTreeSet;
+
 use crate::model::{Cause, DeadLetter, LetterId, UnixNanos};
 
 /// Which letters are meant: of each list one of it, where it is not empty; and within the times.
@@ -16,7 +18,7 @@ pub struct LetterFilter {
     /// Set aside before this time.
     pub to: Option<UnixNanos>,
     /// Any of these names.
-    pub ids: Vec<LetterId>,
+    pub ids: BTreeSet<LetterId>,
 }
 
 impl LetterFilter {

@@ -115,6 +115,30 @@ pub trait DeadLetters: fmt::Debug + Send + Sync {
     fn remove(&self, filter: LetterFilter) -> LettersAnswer<'_, u64>;
 }
 
+/// What a replay came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Letters that have left the log: their points are in the spool, or a filter says not to store
+    /// them.
+    pub count: u64,
+    /// Letters that stay, those that failed again under their new cause.
+    pub failed: u64,
+    /// Where to go on, if more letters are meant.
+    pub after: Option<LetterMark>,
+}
+
+/// Who sends dead letters on their way again.
+pub trait LetterReplay: fmt::Debug + Send + Sync {
+    /// Replays at most `limit` of the letters that are meant, oldest first, behind a mark, through
+    /// the schemas and mappings in force. Goes on to its end if nobody waits for it any more.
+    fn replay(
+        &self,
+        filter: LetterFilter,
+        after: LetterMark,
+        limit: usize,
+    ) -> LettersAnswer<'_, Replayed>;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

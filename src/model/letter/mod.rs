@@ -9,6 +9,7 @@ mod letter;
 pub use filter::LetterFilter;
 pub use id::{LetterId, LetterIdError, LetterKind};
 pub use keeper::{
-    DeadLetters, LetterMark, LetterMarkError, LetterPage, LettersAnswer, LettersError,
+    DeadLetters, LetterMark, LetterMarkError, LetterPage, LetterReplay, LettersAnswer,
+    LettersError, Replayed,
 };
 pub use letter::DeadLetter;

@@ -11,9 +11,12 @@ use super::{
 use crate::{
     env::Clock,
     mapping::Plans,
-    model::DeadLetter,
+    model::{DeadLetter, ShardId},
     telemetry::{MessageCounts, MessageLedger},
-    uplink::{Failure, MemoryBudget, Message, MessageOutcome, TopicMemo, Transcoder},
+    uplink::{
+        Failure, LastLines, Lines as _, MemoryBudget, Message, MessageOutcome, TopicMemo,
+        Transcoded, Transcoder,
+    },
 };
 
 /// What became of a message for now.
@@ -113,16 +116,8 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
             return Err(NoRoom);
         }
         self.stamps.used(done.stamps);
-        self.counts.received += 1;
-        self.counts.points_merged += u64::from(done.points_merged);
-        self.tally.left_out(&done);
-        let mut taken = Taken { waits: 0, outcome: MessageOutcome::Filtered };
-        if let Some(shard) = done.shard {
-            taken = Taken { waits: 1, outcome: MessageOutcome::Spooled };
-            let last_lines = self.transcoder.last_lines();
-            self.lanes.wait(shard.as_usize(), done.points.into(), owner, seq, last_lines);
-        } else if !done.mapped {
-            taken.outcome = MessageOutcome::Unmapped;
+        let mut taken = self.received(&done, owner, seq);
+        if taken.outcome == MessageOutcome::Unmapped {
             self.unmapped.tell(topic, || self.clock.monotonic());
         }
         if failed {
@@ -136,6 +131,57 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         }
         self.note(taken);
         Ok(taken)
+    }
+
+    /// Takes a message of an earlier time in again, as of when it was received then. It is counted
+    /// only if `is_good` says so of what came of it; else it is as if it had never come, and its
+    /// failures are given back: they become no dead letters.
+    ///
+    /// # Errors
+    /// The failures, none if no mapping takes it, or nothing of it failed.
+    pub(in crate::uplink) fn take_again<R: Default>(
+        &mut self,
+        message: &Message<'_>,
+        memo: &mut TopicMemo<R>,
+        owner: K,
+        seq: u64,
+        is_good: impl FnOnce(&Transcoded, &[Failure]) -> bool,
+    ) -> Result<Taken, Vec<Failure>> {
+        self.begin_turn();
+        let done = self.transcoder.transcode(&self.current, message, memo, &mut self.lanes);
+        if !is_good(&done, self.transcoder.failures()) {
+            self.transcoder.undo(&mut self.lanes);
+            return Err(self.transcoder.failures().to_vec());
+        }
+        let taken = self.received(&done, owner, seq);
+        self.note(taken);
+        Ok(taken)
+    }
+
+    /// Counts what was made of a message, and lets it wait for its lines.
+    fn received(&mut self, done: &Transcoded, owner: K, seq: u64) -> Taken {
+        self.counts.received += 1;
+        self.counts.points_merged += u64::from(done.points_merged);
+        self.tally.left_out(done);
+        let Some(shard) = done.shard else {
+            let outcome =
+                if done.mapped { MessageOutcome::Filtered } else { MessageOutcome::Unmapped };
+            return Taken { waits: 0, outcome };
+        };
+        let last_lines = self.transcoder.last_lines();
+        self.lanes.wait(shard.as_usize(), done.points.into(), owner, seq, last_lines);
+        Taken { waits: 1, outcome: MessageOutcome::Spooled }
+    }
+
+    /// Takes a point in again that its store refused, as it was written.
+    pub(in crate::uplink) fn take_line(&mut self, line: &[u8], shard: ShardId, owner: K, seq: u64) {
+        let buffer = self.lanes.of(shard);
+        buffer.bytes_mut().extend_from_slice(line);
+        buffer.bytes_mut().push(b'\n');
+        buffer.items += 1;
+        self.lanes.wait(shard.as_usize(), 1, owner, seq, &LastLines::default());
+        self.counts.received += 1;
+        self.note(Taken { waits: 1, outcome: MessageOutcome::Spooled });
     }
 
     /// Counts a message that ends without being looked into: one that was turned away, or one that

@@ -1,6 +1,6 @@
 //! Letters are removed one by one, and their room comes back.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     super::Options,
@@ -26,12 +26,34 @@ fn filter(of: impl FnOnce(&mut LetterFilter)) -> LetterFilter {
 }
 
 #[tokio::test]
+async fn a_letter_becomes_another_under_its_name_beside_those_that_go() {
+    let disk = Arc::new(SimDisk::new());
+    let rig = Rig::open(Arc::clone(&disk) as _, options());
+    rig.keep(&[message("A", 1), message("B", 2), message("C", 3)]).await;
+    let other = DeadLetter { cause: Cause::TimeInvalid, vehicle: None, ..message("A", 1) };
+    let changes = BTreeMap::from([
+        (id(1, 0), Some(other.clone())),
+        (id(2, 0), None),
+        // There is none of that name any more.
+        (id(9, 0), Some(message("D", 9))),
+    ]);
+    assert_eq!(rig.log.handle.change(changes.clone()).await, Ok(1));
+    assert_eq!(rig.all(), [(id(1, 0), other.clone()), (id(3, 0), message("C", 3))]);
+    // Again, and after a restart, it is the same.
+    assert_eq!(rig.log.handle.change(changes).await, Ok(0));
+    rig.log.close();
+    let rig = Rig::open(disk, options());
+    assert_eq!(rig.all(), [(id(1, 0), other), (id(3, 0), message("C", 3))]);
+    rig.log.close();
+}
+
+#[tokio::test]
 async fn what_is_removed_is_gone_and_all_else_keeps_its_name() {
     let disk = Arc::new(SimDisk::new());
     let rig = Rig::open(Arc::clone(&disk) as _, options());
     rig.keep(&[message("A", 1), message("B", 2), message("A", 3)]).await;
     rig.record(&[point(b"m x=1i 1"), point(b"m x=2i 2"), point(b"m x=3i 3")]).await;
-    assert_eq!(rig.remove(filter(|it| it.ids = vec![point_id(1, 1), id(9, 9)])).await, 1);
+    assert_eq!(rig.remove(filter(|it| it.ids = [point_id(1, 1), id(9, 9)].into())).await, 1);
     assert_eq!(rig.ids(), ["p1-0", "p1-2", "1-0", "2-0", "3-0"]);
     assert_eq!(rig.remove(filter(|it| it.vehicles = vec!["A".to_owned()])).await, 2);
     assert_eq!(rig.ids(), ["p1-0", "p1-2", "2-0"]);
@@ -118,7 +140,7 @@ async fn a_log_that_held_both_kinds_in_one_spool_opens_and_its_letters_can_be_re
     let rig = Rig::open(disk, options());
     assert_eq!(rig.all().len(), 200);
     assert_eq!(rig.remove(filter(|it| it.causes = vec![Cause::StoreRefused])).await, 100);
-    assert_eq!(rig.remove(filter(|it| it.ids = vec![id(50, 0), id(51, 1)])).await, 1);
+    assert_eq!(rig.remove(filter(|it| it.ids = [id(50, 0), id(51, 1)].into())).await, 1);
     let left = rig.all();
     assert_eq!(left.len(), 99);
     assert!(left.iter().all(|(id, _)| id.index == 0));
