@@ -44,4 +44,4 @@ pub use tls::{
     CertificateName, ClientCertificates, NameFault, ServerTls, Tls, TlsFiles, certificate_name,
 };
 pub use tokens::{Caller, Role, TokenFault, TokenRecord, new_token};
-pub use users::{NewHash, new_hash};
+pub use users::{NewHash, check_user_line, new_hash};

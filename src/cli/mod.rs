@@ -11,6 +11,7 @@ mod decode;
 mod demo;
 mod failure;
 mod health;
+mod import;
 mod infer;
 mod moment;
 mod output;

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::{
-        check, dead_letter, decode, demo, health, infer,
+        check, dead_letter, decode, demo, health, import, infer,
         output::{Output, complain},
         query, serve, session, simulate, spool, token, user,
     },
@@ -31,6 +31,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, &sources, &mut output),
         Command::Decode(arguments) => decode::run(&arguments, &sources, &mut output),
         Command::Infer(arguments) => infer::run(&arguments, &sources, &mut output),
+        Command::Import(arguments) => import::run(&arguments, &mut output),
         Command::Query(arguments) => query::run(&arguments, &sources, &mut output),
         Command::Health(arguments) => health::run(&arguments, &sources, &mut output),
         Command::Token(arguments) => token::run(&arguments, &sources, &mut output),
@@ -88,6 +89,7 @@ pub(super) enum Command {
     Check(check::Arguments),
     Decode(decode::Arguments),
     Infer(infer::Arguments),
+    Import(import::Arguments),
     Query(Box<query::Arguments>),
     Health(health::Arguments),
     Token(token::Arguments),

@@ -91,6 +91,6 @@ mod will;
 pub(crate) mod wire;
 mod worker;
 
-pub use listen::{Edge, Listener, Network, Others, StartError, Transport};
+pub use listen::{Edge, Listener, Network, Others, StartError, Transport, hold_framing};
 pub use options::{Options, QueueOptions};
 pub use worker::Workers;

@@ -449,3 +449,9 @@ fn folder(dir: &Path) -> Folder {
     files.sort();
     files
 }
+
+/// What lies below MQTT (PROXY headers, upgrades to a WebSocket, its frames): what comes of bytes
+/// does not depend on how they are cut into pieces.
+pub fn framing(input: &[u8]) {
+    fleetline::mqtt::hold_framing(input);
+}

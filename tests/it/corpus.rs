@@ -38,6 +38,7 @@ macro_rules! replay {
 }
 
 replay! {
+    kept_framing_does_no_harm: framing,
     kept_topics_do_no_harm: topic,
     kept_protobuf_payloads_do_no_harm: protobuf,
     kept_avro_payloads_do_no_harm: avro,

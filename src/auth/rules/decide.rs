@@ -128,6 +128,14 @@ impl Rules {
         Ok(Self::new(Some(file::read(&path.display().to_string(), &text)?)))
     }
 
+    /// Whether a topic may stand in a rule.
+    ///
+    /// # Errors
+    /// What to tell the operator.
+    pub fn check_topic(text: &str) -> Result<(), String> {
+        Pattern::parse(text).map(drop)
+    }
+
     pub(super) fn new(list: Option<Vec<Rule>>) -> Self {
         Self {
             list: list.map(Arc::from),

@@ -9,6 +9,20 @@ use crate::auth::{
     text,
 };
 
+/// Whether a line may stand in a users file.
+///
+/// # Errors
+/// What to tell the operator; never any of the hash.
+pub fn check_user_line(line: &str) -> Result<(), String> {
+    match Users::parse("", line) {
+        Ok(_) => Ok(()),
+        Err(problems) => {
+            let first = problems.0.into_iter().next().map(|problem| problem.what);
+            Err(first.unwrap_or_default())
+        }
+    }
+}
+
 /// All users, by name.
 #[derive(Clone, Debug, Default)]
 pub(in crate::auth) struct Users {

@@ -12,5 +12,6 @@ mod turns;
 mod verify;
 
 pub(super) use file::Users;
+pub use file::check_user_line;
 pub use hash::{NewHash, new_hash};
 pub(super) use verify::{Verdict, Verifier, VerifyLimits};

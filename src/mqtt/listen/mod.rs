@@ -5,12 +5,14 @@
 //! - `door`: what one listener asks of who comes in.
 //! - `accepts`: how many a second come in.
 //! - `proxy`: the header of a load balancer, as bytes. `proxied`: its address as the peer's.
+//! - `hold`: what all of it is held to, whatever comes.
 //! - `upgrade`: an HTTP request → a WebSocket. `frames`: its frames, as bytes. `websocket`: both as
 //!   a layer of a connection.
 
 mod accepts;
 mod door;
 mod frames;
+mod hold;
 mod proxied;
 mod proxy;
 mod server;
@@ -21,6 +23,7 @@ mod websocket;
 pub(super) use accepts::Turn;
 pub(super) use door::Door;
 pub use door::{Listener, Network, Transport};
+pub use hold::hold_framing;
 pub(super) use proxied::{Proxied, ProxiedName};
 pub(super) use proxy::{Header, NoHeader, parse as parse_proxy_header};
 pub use server::{Edge, Others, StartError};

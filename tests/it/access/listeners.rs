@@ -32,7 +32,7 @@ fn start(authority: &Authority, settings: &[(&str, &str)]) -> Appliance {
     setup.start()
 }
 
-fn dial(address: SocketAddr) -> TcpStream {
+pub(super) fn dial(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -51,17 +51,17 @@ fn is_greeted_as(stream: &mut (impl Read + Write), client_id: &str) -> bool {
     answered.is_ok() && answer == [0x20, 2, 0, 0]
 }
 
-fn handshake(path: &str, headers: &str) -> String {
+pub(super) fn handshake(path: &str, headers: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: fleet\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
     )
 }
 
-const MQTT: &str = "Sec-WebSocket-Protocol: mqtt\r\n";
+pub(super) const MQTT: &str = "Sec-WebSocket-Protocol: mqtt\r\n";
 
 /// The head of the answer to an upgrade.
-fn upgrade(stream: &mut (impl Read + Write), request: &str) -> String {
+pub(super) fn upgrade(stream: &mut (impl Read + Write), request: &str) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -72,7 +72,7 @@ fn upgrade(stream: &mut (impl Read + Write), request: &str) -> String {
     String::from_utf8(head).unwrap()
 }
 
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let len = u8::try_from(payload.len()).unwrap();
     let mut bytes = vec![first, 0x80 | len, 1, 2, 3, 4];
     bytes.extend(payload.iter().zip([1, 2, 3, 4].iter().cycle()).map(|(byte, key)| byte ^ key));
@@ -80,7 +80,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The next frame of the server.
-fn next(stream: &mut impl Read) -> (u8, Vec<u8>) {
+pub(super) fn next(stream: &mut impl Read) -> (u8, Vec<u8>) {
     let mut head = [0; 2];
     stream.read_exact(&mut head).unwrap();
     let mut payload = vec![0; head[1].into()];

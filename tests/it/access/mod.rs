@@ -2,7 +2,10 @@
 
 mod admission;
 mod identity;
+mod import;
 mod jwt;
 mod listeners;
+mod names;
 mod rules;
 mod tokens;
+mod websocket;

@@ -51,12 +51,17 @@ impl Authority {
 
     /// A certificate that is in force from one year to another.
     pub(crate) fn certify(&self, name: &str, serial: u64, years: (i32, i32)) -> Certified {
-        let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.serial_number = Some(SerialNumber::from(serial));
         params.not_before = date_time_ymd(years.0, 1, 1);
         params.not_after = date_time_ymd(years.1, 1, 1);
+        self.sign(&params)
+    }
+
+    /// A certificate as the test wants it.
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Certified {
+        let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Certified { certificate, key: key.serialize_pem() }
     }
