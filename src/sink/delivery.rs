@@ -22,7 +22,7 @@ use crate::{
         split::{Split, by_measurement},
         state::ShardState,
     },
-    store::Store,
+    store::{Screened, Store},
 };
 
 /// How often a batch that is refused is looked at anew by what was learned meanwhile.
@@ -118,7 +118,12 @@ impl Work<'_> {
     async fn screen(&mut self, lines: Vec<u8>) {
         let Context { store, shard, .. } = self.context;
         self.version = store.version(*shard);
-        let mut screened = store.screen(*shard, lines).await;
+        let screened = store.screen(*shard, lines).await;
+        self.adopt(screened).await;
+    }
+
+    /// Goes on with what may be sent, as a whole.
+    async fn adopt(&mut self, mut screened: Screened) {
         self.body = Bytes::from(std::mem::take(&mut screened.lines));
         let rounds = if screened.races { RACE_ROUNDS_MAX } else { ROUNDS_MAX };
         self.split = match screened.suspects_from {
@@ -195,21 +200,29 @@ impl Work<'_> {
         let Context { store, shard, .. } = self.context;
         let is_first = self.split.lines_count() == 0;
         let is_newer = store.relearn(*shard, text, answer, self.version).await;
+        let may_sort = is_first && store.refuses_whole();
+        if !may_sort && !is_newer {
+            return false;
+        }
         let rest = self.split.rest(&self.body);
-        let sorted = if is_first && store.refuses_whole() { by_measurement(&rest) } else { None };
-        match (sorted, is_newer) {
-            (None, false) => return false,
-            (Some(sorted), false) => {
-                // In another order the same part is refused again, and is halved where it should
-                // be; nobody has to be asked for that.
-                self.body = Bytes::from(sorted);
-                return false;
-            }
-            (sorted, true) => {
+        let sorted = if may_sort { by_measurement(&rest) } else { None };
+        let is_sorted = sorted.is_some();
+        let rest = sorted.unwrap_or(rest);
+        if is_newer {
+            self.version = store.version(*shard);
+            let screened = store.screen(*shard, rest.clone()).await;
+            let is_same = screened.refused.is_empty() && screened.suspects_from.is_none();
+            if !is_same || screened.lines != rest {
                 self.looks += 1;
-                self.screen(sorted.unwrap_or(rest)).await;
+                self.adopt(screened).await;
+                return true;
             }
         }
-        true
+        if is_sorted {
+            // In another order the same part is refused again, and is halved where it should be;
+            // nobody has to be asked for that.
+            self.body = Bytes::from(rest);
+        }
+        false
     }
 }

@@ -15,6 +15,8 @@ use crate::harness::{
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
+/// For a spool of poison on a busy machine.
+const LONG: Duration = Duration::from_mins(4);
 
 const MAPPING: &str = r#"
 [[mapping]]
@@ -50,7 +52,7 @@ pub(super) fn publish(vehicle: &mut Vehicle, vin: &str, lines: &str) {
 
 #[track_caller]
 pub(super) fn shipped(appliance: &Appliance) {
-    until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
+    until("an empty spool", LONG, || appliance.count("points.in_spool") == 0);
 }
 
 pub(super) fn letters(appliance: &Appliance) -> Vec<Value> {

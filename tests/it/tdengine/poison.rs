@@ -142,5 +142,5 @@ fn any_mix_of_good_lines_poison_and_races_ends() {
     }
 }
 
-/// Rounds of the mix; FLEETLINE_TEST_ROUNDS asks for more.
-const ROUNDS: usize = 6;
+/// Rounds of the mix.
+const ROUNDS: usize = 4;
