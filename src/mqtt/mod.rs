@@ -25,6 +25,7 @@
 //!   outlive its socket.
 //! - `vehicles`: for which vehicles a session speaks, and their last lines.
 //! - `rate`: how fast one client may publish.
+//! - `fuzz`: what the fuzz targets hold against all of it.
 //! - `sys`: what `$SYS/broker/…` tells.
 //! - `registry`: which session has which client identifier.
 //!
@@ -76,6 +77,8 @@
 mod clock;
 mod close;
 mod connect;
+#[doc(hidden)]
+pub mod fuzz;
 mod greeting;
 mod listen;
 mod live;

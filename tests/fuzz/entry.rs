@@ -10,6 +10,7 @@ use fleetline::{
     env::{Supervisor, disk::RealDisk},
     mapping::{self, Plans},
     model::{Cause, LineDialect, SessionId, ShardCount, UnixNanos},
+    mqtt::fuzz,
     schema::Sources,
     sessions,
     spool::{self, BatchLimits, Budget, EntryBuffer},
@@ -120,6 +121,21 @@ fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
 pub fn topic(data: &[u8]) {
     let topic = String::from_utf8_lossy(data);
     SHIPPED.with(|plans| transcode(plans, &topic, b""));
+}
+
+/// Bytes of MQTT that are as they please, as a client and as a server sends them.
+pub fn mqtt_codec(data: &[u8]) {
+    fuzz::codec(data);
+}
+
+/// The packets of one MQTT client that are as they please.
+pub fn mqtt_session(data: &[u8]) {
+    fuzz::session(data);
+}
+
+/// Subscriptions that are made and ended as they please.
+pub fn mqtt_tree(data: &[u8]) {
+    fuzz::tree(data);
 }
 
 /// A protobuf payload that is as it pleases: one message, and a batch.

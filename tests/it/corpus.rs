@@ -43,6 +43,9 @@ replay! {
     kept_protobuf_payloads_do_no_harm: protobuf,
     kept_avro_payloads_do_no_harm: avro,
     kept_json_payloads_do_no_harm: json,
+    kept_mqtt_bytes_do_no_harm: mqtt_codec,
+    kept_mqtt_clients_do_no_harm: mqtt_session,
+    kept_subscriptions_are_found: mqtt_tree,
     kept_lines_do_no_harm: line,
     kept_payloads_cost_what_their_bytes_pay_for: steps,
     kept_mapping_files_do_no_harm: mapping,
@@ -63,5 +66,47 @@ fn ten_thousand_damaged_schema_folders_do_no_harm() {
             (0..=5 * changes).map(|_| u8::try_from(dice.below(256)).unwrap()).collect();
         let done = catch_unwind(AssertUnwindSafe(|| entry::schemas(&input)));
         assert!(done.is_ok(), "folder {folder}: {input:?}");
+    }
+}
+
+/// What a fuzz target does with its input.
+type Target = fn(&[u8]);
+
+/// Kept inputs of MQTT with bytes changed, cut, doubled and put together anew; a find is told with
+/// the input.
+#[test]
+fn changed_mqtt_inputs_do_no_harm() {
+    let mut dice = crate::harness::Dice::new();
+    let targets: [(&str, Target); 3] = [
+        ("mqtt_codec", entry::mqtt_codec),
+        ("mqtt_session", entry::mqtt_session),
+        ("mqtt_tree", entry::mqtt_tree),
+    ];
+    for (target, run) in targets {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+        let files = fs::read_dir(&folder).unwrap();
+        let kept: Vec<Vec<u8>> =
+            files.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
+        let mut below = |end: usize| usize::try_from(dice.below(end as u64)).unwrap();
+        for _ in 0..3000 {
+            let mut input = kept[below(kept.len())].clone();
+            for _ in 0..=below(4) {
+                let at = below(input.len() + 1);
+                let other = &kept[below(kept.len())];
+                match below(4) {
+                    0 => input.truncate(at),
+                    1 => drop(input.splice(at..at, other.iter().copied())),
+                    2 => input.insert(at, u8::try_from(below(256)).unwrap()),
+                    _ => {
+                        if let Some(byte) = input.get_mut(at) {
+                            *byte = u8::try_from(below(256)).unwrap();
+                        }
+                    }
+                }
+                input.truncate(5000);
+            }
+            let done = catch_unwind(AssertUnwindSafe(|| run(&input)));
+            assert!(done.is_ok(), "{target}: {input:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use super::route::{Receiver, Subscriber, SubscriptionIds};
+use super::route::{Own, Receiver, Subscriber, SubscriptionIds};
 use crate::model::SessionId;
 
 /// How much waits for a session, as others see it. An atomic, because it is one number, and a
@@ -112,7 +112,7 @@ impl Group {
         Some(Receiver {
             session: subscriber.session,
             qos: subscriber.qos,
-            no_local: false,
+            own: Own::Too,
             retain_as_published: subscriber.retain_as_published,
             is_asked: subscriber.is_asked,
             ids: SubscriptionIds::of(subscriber.id),

@@ -14,8 +14,8 @@
 //!
 //! # Invariants
 //! - **RT-1** a session gets a message once, however many of its filters match, with the highest of
-//!   their QoS and all of their identifiers ([MQTT-3.3.5-1]); through each shared subscription of
-//!   its own once more.
+//!   their QoS and all of their identifiers ([MQTT-3.3.5-1]), its own without those that are no
+//!   local; through each shared subscription of its own once more.
 //! - **RT-2** a wildcard at the front of a filter matches no topic that begins with `$`
 //!   ([MQTT-4.7.2-1]).
 //! - **RT-3** a node of the tree is there exactly as long as a subscription lies at it or below it.

@@ -59,13 +59,34 @@ impl SubscriptionIds {
     }
 }
 
+/// Which of the messages of a topic a receiver stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) enum Own {
+    /// All, those that the session itself publishes too.
+    Too,
+    /// All but those: each subscription that matches, or another one beside them, is no local.
+    Not,
+    /// Those only, by the subscriptions that are not no local.
+    Only,
+}
+
+impl Own {
+    /// Whether a message is not meant; `is_own` tells whether the session published it.
+    pub(in crate::mqtt) fn leaves_out(self, is_own: impl FnOnce() -> bool) -> bool {
+        match self {
+            Self::Too => false,
+            Self::Not => is_own(),
+            Self::Only => !is_own(),
+        }
+    }
+}
+
 /// A session that gets a message, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Receiver {
     pub(in crate::mqtt) session: SessionId,
     pub(in crate::mqtt) qos: Qos,
-    /// No subscription of it that matches wants its own publishes.
-    pub(in crate::mqtt) no_local: bool,
+    pub(in crate::mqtt) own: Own,
     pub(in crate::mqtt) retain_as_published: bool,
     /// Whether the rules let it have this topic is asked for each message.
     pub(in crate::mqtt) is_asked: bool,
@@ -243,28 +264,42 @@ impl Router {
 /// The server's own topics are a closed list of short texts.
 const SYSTEM: RetainedLimits = RetainedLimits { count_max: 1000, bytes_max: 1024 * 1024 };
 
-/// One receiver a session (RT-1), in their order.
+/// One receiver a session (RT-1), in their order; two where some of its subscriptions are no local
+/// and others are not: then its own publishes come by the others alone ([MQTT-3.8.3-3]).
 fn merge(mut found: Vec<Subscriber>) -> Vec<Receiver> {
     found.sort_unstable_by_key(|one| one.session);
     let mut receivers: Vec<Receiver> = Vec::with_capacity(found.len());
     for same in found.chunk_by(|one, other| one.session == other.session) {
-        let ids: Vec<u32> = same.iter().filter_map(|one| Some(one.id?.get())).collect();
-        let ids = match *ids.as_slice() {
-            [] => SubscriptionIds::None,
-            [one] => SubscriptionIds::One([one]),
-            _ => SubscriptionIds::Many(ids.into()),
-        };
-        let qos = same.iter().map(|one| one.qos).max().unwrap_or(Qos::AtMostOnce);
-        receivers.push(Receiver {
-            session: same[0].session,
-            qos,
-            no_local: same.iter().all(|one| one.no_local),
-            retain_as_published: same.iter().any(|one| one.retain_as_published),
-            is_asked: same.iter().all(|one| one.is_asked),
-            ids,
-        });
+        if same.iter().any(|one| one.no_local) {
+            receivers.push(receiver(same.iter(), Own::Not));
+            let others = || same.iter().filter(|one| !one.no_local);
+            if others().next().is_some() {
+                receivers.push(receiver(others(), Own::Only));
+            }
+        } else {
+            receivers.push(receiver(same.iter(), Own::Too));
+        }
     }
     receivers
+}
+
+/// What subscriptions of one session come to.
+fn receiver<'a>(same: impl Iterator<Item = &'a Subscriber> + Clone, own: Own) -> Receiver {
+    let ids: Vec<u32> = same.clone().filter_map(|one| Some(one.id?.get())).collect();
+    let ids = match *ids.as_slice() {
+        [] => SubscriptionIds::None,
+        [one] => SubscriptionIds::One([one]),
+        _ => SubscriptionIds::Many(ids.into()),
+    };
+    let first = same.clone().next().expect("a receiver has a subscription");
+    Receiver {
+        session: first.session,
+        qos: same.clone().map(|one| one.qos).max().unwrap_or(Qos::AtMostOnce),
+        own,
+        retain_as_published: same.clone().any(|one| one.retain_as_published),
+        is_asked: same.clone().all(|one| one.is_asked),
+        ids,
+    }
 }
 
 #[cfg(test)]
@@ -294,17 +329,17 @@ mod tests {
         subscribe(&router, "a/b", 0, 7, Qos::AtLeastOnce, 0);
         subscribe(&router, "$share/g/a/b", 1, 5, Qos::AtLeastOnce, 0);
         let (route, generation) = router.route("a/b");
-        assert_eq!((route.receivers.len(), route.groups.len()), (2, 1));
+        assert_eq!((route.receivers.len(), route.groups.len()), (3, 1));
         assert_eq!(generation, router.generation());
         let one = &route.of_worker(1)[0];
-        assert_eq!(
-            (one.qos, one.no_local, one.retain_as_published),
-            (Qos::ExactlyOnce, false, true)
-        );
+        assert_eq!((one.qos, one.own, one.retain_as_published), (Qos::ExactlyOnce, Own::Not, true));
+        // What it publishes itself comes by the two that are not no local.
+        let own = &route.of_worker(1)[1];
+        assert_eq!((own.qos, own.own, own.ids.as_slice()), (Qos::ExactlyOnce, Own::Only, &[2][..]));
         let mut ids = one.ids.as_slice().to_vec();
         ids.sort_unstable();
         assert_eq!(ids, [1, 2]);
-        assert_eq!(route.of_worker(0).len(), 1);
+        assert_eq!((route.of_worker(0).len(), route.of_worker(0)[0].own), (1, Own::Too));
         assert!(route.of_worker(2).is_empty());
         assert_eq!(router.subscriptions(), 5);
         let session = SessionId { worker: 1, number: 5 };

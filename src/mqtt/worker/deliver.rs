@@ -4,6 +4,9 @@
 //! of the turn its own part is queued with the sessions, and the rest leaves as one letter a
 //! worker. Every session that got something is then written to once.
 //!
+//! A message may have no publisher: so come those of `$SYS`, and so would come the deliveries of
+//! another node, to [`Worker::publish`] of any worker, which brings them to all.
+//!
 //! # What a publisher waits for
 //! A publish is acknowledged once each worker with a receiver has queued it: so what lies in the
 //! mailboxes is bounded by what publishers may leave unacknowledged. Where the queue of a connected
@@ -198,7 +201,7 @@ impl Worker {
         group: Option<&Arc<Group>>,
         waiting: &mut Waiting,
     ) -> bool {
-        if receiver.no_local && message.publisher == Some(receiver.session) {
+        if receiver.own.leaves_out(|| message.publisher == Some(receiver.session)) {
             return true;
         }
         let key = SlotKey::of(receiver.session.number);

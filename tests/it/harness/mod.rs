@@ -34,4 +34,4 @@ pub(crate) use tdengine::TdEngine;
 pub(crate) use vehicle::{
     PATIENCE, Packet, Vehicle, Version, connect_as, connect_packet, packet, text,
 };
-pub(crate) use wait::{until, until_some};
+pub(crate) use wait::{pause, until, until_some};

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bridge;
+mod clients;
 mod container;
 mod drive_answers;
 mod drives;
