@@ -24,6 +24,7 @@
 //! - [`query`]: a portable question → each store's language → rows.
 //! - [`auth`]: who may come in, and what they may do.
 //! - [`sessions`]: what MQTT sessions leave behind: queues, retained messages, wills.
+//! - [`downlink`]: commands to vehicles, and the truth about each.
 //! - [`mqtt`]: the vehicle edge.
 //! - [`http`]: the operator edge.
 //! - [`simulator`]: a fleet that drives, for trials, load tests and the demo.
@@ -37,9 +38,10 @@
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
 //! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
 //! `query` takes `store`; `auth` takes `telemetry` and `env`; `sessions` takes `spool`; `mqtt`
-//! takes `uplink`, `auth` and `sessions`; `http` takes `telemetry`, `query` and `auth`; `simulator`
-//! takes `schema`, `mapping` and of `mqtt` only the codec, `wire`; `config` takes every room's
-//! options; `app`, `cli` and `main` take everything.
+//! takes `uplink`, `auth` and `sessions`; `downlink` takes `mapping` and `query`; `http` takes
+//! `telemetry`, `query`, `auth` and `downlink`; `simulator` takes `schema`, `mapping` and of `mqtt`
+//! only the codec, `wire`; `config` takes every room's options; `app`, `cli` and `main` take
+//! everything.
 //!
 //! What is absent is the architecture: `uplink` and `sink` meet only through bytes on disk; `spool`
 //! does not know what an entry means; `mqtt` and `http` know neither each other nor a database;
@@ -56,9 +58,10 @@
 //! | SK-1 to SK-4 | [`sink`] | the cursor, order, requests in flight, what waits |
 //! | AK-1 to AK-4 | [`store`] | a question reads, its parameters are data, it is bounded, never cut |
 //! | QY-1 to QY-4 | [`query`] | types, order, pages and rows of a portable answer |
-//! | AU-1 to AU-3 | [`auth`] | names, refusal where no rule allows, the server's own topics |
+//! | AU-1 to AU-5 | [`auth`] | names, refusal where no rule allows, whose topics the server's are |
 //! | DL-1 to DL-3 | [`dead_letter`] | ids, nothing dropped, bytes kept |
 //! | SE-1 to SE-5 | [`sessions`] | durable before answered, numbers, decided once, files, wills |
+//! | DN-1 to DN-5 | [`downlink`] | to whom, when, forward only, durable before, never a lie |
 //! | PR-1, PR-2 | [`model`], [`mqtt`] | a vehicle is there while a session is; last lines are last |
 //! | MQ-1 to MQ-3 | [`mqtt`] | order of acknowledgements, numbering, receive maximum |
 //! | HB-1, HB-2 | [`telemetry`] | a health snapshot is of one moment; changes are logged once |
@@ -70,6 +73,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod dead_letter;
+pub mod downlink;
 pub mod env;
 pub mod http;
 pub mod mapping;

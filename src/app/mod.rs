@@ -20,6 +20,7 @@
 //! the old stays in force.
 
 mod certificates;
+mod commands;
 mod fleet;
 mod lanes;
 mod layout;

@@ -7,6 +7,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     certificates::Certificates,
+    commands,
     fleet::Fleet,
     lanes::{self, LaneError, Lanes},
     layout::{DataDir, DataDirError},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     auth::{Access, FileProblems},
     config::Resolved,
-    dead_letter,
+    dead_letter, downlink,
     env::{
         Clock, Supervisor, SystemClock,
         disk::{Disk, RealDisk},
@@ -93,6 +94,9 @@ pub enum RunError {
     /// Something is wrong in the files of `[auth]`: the message lists all of it.
     #[error("{0}")]
     Auth(FileProblems),
+    /// The file of commands cannot be used.
+    #[error("the commands cannot be read")]
+    Downlink(#[source] downlink::OpenError),
     /// The client for the database cannot be built.
     #[error("the store's client cannot be built")]
     Store(#[source] StoreError),
@@ -166,6 +170,7 @@ struct Appliance {
     sink: Sink,
     letters: dead_letter::Log,
     journal: sessions::Journal,
+    downlink: downlink::Running,
     operators: http::Server,
     clock: Arc<dyn Clock>,
     supervisor: Supervisor,
@@ -196,13 +201,17 @@ impl Appliance {
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
         let known = (Arc::clone(&store), Arc::clone(&catalog));
         let intake = ground.intake(resolved, &mappings, &lanes, &letters);
-        let state = ground.http(resolved, store, &catalog, &fleet, &intake, Arc::clone(&access));
-        let queries = state.queries.clone();
+        let queries = query_engine(resolved, store, &catalog, &ground.metrics);
+        let edge = Arc::clone(&fleet.workers);
+        let around = (&mappings, &*access, edge as _, queries.clone());
+        let downlink = commands::start(&ground, &resolved.downlink, around, runtime.handle())?;
+        let state = ground.http(&queries, &catalog, &fleet, &intake, &access, &downlink.downlink);
         let (operators, address) =
             runtime.block_on(ground.serve_operators(state, resolved, &certificates))?;
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
         let tls = certificates.mqtt.clone();
-        let others = Others { presence, workers, access: Arc::clone(&access), tls };
+        let desk = Arc::new(downlink.downlink.clone());
+        let others = Others { presence, workers, access: Arc::clone(&access), desk, tls };
         let edge = Edge::start(&resolved.mqtt, &intake, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
         let guard = ground.supervisor.panic_guard("names");
@@ -225,6 +234,7 @@ impl Appliance {
             sink,
             letters,
             journal,
+            downlink,
             operators,
             metrics: ground.metrics,
             clock: ground.clock,
@@ -257,6 +267,7 @@ impl Appliance {
     /// Reads anew what the operator may change while we run.
     fn reload(&self) {
         self.mappings.reload();
+        commands::declare(&self.downlink.downlink, &self.mappings, &self.access);
         self.certificates.reload();
         match self.access.reload() {
             Ok(()) => tracing::info!("files of [auth] loaded anew"),
@@ -286,6 +297,7 @@ impl Appliance {
         let began = self.clock.monotonic();
         let cut_connections = runtime.block_on(self.edge.drain(limit.mul_f64(EDGE_SHARE)));
         self.edge.stop();
+        self.downlink.stop();
         self.mappings.names.write();
         self.lanes.close();
         self.journal.close();
@@ -300,12 +312,12 @@ impl Appliance {
 }
 
 /// What every stage stands on, and how each is built from it.
-struct Ground {
+pub(super) struct Ground {
     disk: Arc<dyn Disk>,
-    clock: Arc<dyn Clock>,
-    board: HealthBoard,
-    metrics: Arc<Metrics>,
-    supervisor: Supervisor,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) board: HealthBoard,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) supervisor: Supervisor,
 }
 
 impl Default for Ground {
@@ -381,24 +393,25 @@ impl Ground {
 
     fn http(
         &self,
-        resolved: &Resolved,
-        store: Arc<Store>,
+        queries: &query::QueryEngine,
         catalog: &Arc<ArcSwap<Catalog>>,
         fleet: &Fleet,
         intake: &IntakeParts,
-        access: Arc<Access>,
+        access: &Arc<Access>,
+        downlink: &downlink::Downlink,
     ) -> http::HttpState {
         http::HttpState {
             health: self.board.clone(),
             metrics: Arc::clone(&self.metrics),
-            queries: query_engine(resolved, store, catalog, &self.metrics),
+            queries: queries.clone(),
             catalog: Arc::clone(catalog),
             presence: Arc::clone(&fleet.presence),
             sessions: Arc::clone(&fleet.workers) as _,
             board: Arc::clone(&fleet.workers) as _,
             dead_letters: Arc::new(intake.letters.clone()),
             replay: Arc::new(Replayer::new(intake.clone())),
-            access,
+            access: Arc::clone(access),
+            downlink: downlink.clone(),
             clock: Arc::clone(&self.clock),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{
 use arc_swap::{ArcSwap, Guard};
 
 use super::{
-    Options,
+    Identity, Options,
     jwt::JwtKeys,
     problem::{FileProblem, FileProblems},
     rules::Rules,
@@ -119,6 +119,13 @@ impl Access {
         self.rules.load()
     }
 
+    /// Whether somebody may receive commands for other vehicles, and answer for them.
+    #[must_use]
+    pub fn is_gateway(&self, identity: &Identity) -> bool {
+        let user = identity.username();
+        user.is_some_and(|user| self.options.gateways.iter().any(|known| known == user))
+    }
+
     /// Who is behind a token, or whoever comes where none is asked for.
     ///
     /// # Errors
@@ -177,8 +184,7 @@ impl Access {
         Ok(())
     }
 
-    /// Says on which topics commands leave, as filters of MQTT: nobody anonymous publishes there
-    /// without a rule that allows it.
+    /// Says on which topics commands leave, as filters of MQTT: no client publishes there (AU-5).
     pub fn set_command_topics(&self, filters: Vec<String>) {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let rules = Rules::clone(&self.rules.load());

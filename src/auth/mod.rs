@@ -17,6 +17,7 @@
 //! - **AU-4** Equal client identifiers of different identities are different sessions
 //!   ([`Identity::session_key`]).
 //! - **AU-3** Below `$SYS` nobody publishes, whatever the rules say.
+//! - **AU-5** On topics of commands no client publishes, whatever the rules say.
 //!
 //! # Why not an index of the rules
 //! A topic is asked once for each session and topic, and remembered with the generation of the

@@ -35,6 +35,8 @@ pub struct Options {
     pub jwt_audience: String,
     /// The claim that is the name.
     pub jwt_name_claim: String,
+    /// Users that may receive commands for other vehicles, and answer for them.
+    pub gateways: Vec<String>,
     /// Passwords verified at once.
     pub verify_cores: usize,
     /// Passwords that wait for it.

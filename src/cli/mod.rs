@@ -6,6 +6,7 @@
 
 mod appliance;
 mod check;
+mod command;
 mod dead_letter;
 mod decode;
 mod demo;

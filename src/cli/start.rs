@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::{
-        check, dead_letter, decode, demo, health, import, infer,
+        check, command, dead_letter, decode, demo, health, import, infer,
         output::{Output, complain},
         query, serve, session, simulate, spool, token, user,
     },
@@ -37,6 +37,7 @@ pub fn run() -> ExitCode {
         Command::Token(arguments) => token::run(&arguments, &sources, &mut output),
         Command::User(arguments) => user::run(&arguments, &sources, &mut output),
         Command::Spool(arguments) => spool::run(&arguments, &sources, &mut output),
+        Command::Downlink(arguments) => command::run(arguments, &sources, &mut output),
         Command::Session(arguments) => session::run(arguments, &sources, &mut output),
         Command::DeadLetter(arguments) => dead_letter::run(arguments, &sources, &mut output),
         Command::Simulate(arguments) => simulate::run(&arguments, &mut output),
@@ -95,6 +96,8 @@ pub(super) enum Command {
     Token(token::Arguments),
     User(user::Arguments),
     Spool(spool::Arguments),
+    #[command(name = "command")]
+    Downlink(command::Arguments),
     Session(session::Arguments),
     DeadLetter(dead_letter::Arguments),
     Simulate(Box<simulate::Arguments>),

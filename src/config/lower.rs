@@ -13,6 +13,7 @@ use crate::{
         settings::Settings,
     },
     dead_letter::{self, SinkWhenFull, WhenFull},
+    downlink,
     env::control_group_memory,
     http, mapping,
     model::{LineDialect, ShardCount, StoreNames},
@@ -39,6 +40,7 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
         store: store(settings, findings),
         sink: sink(settings),
         dead_letter: dead_letter(settings),
+        downlink: downlink(settings),
     }
 }
 
@@ -94,6 +96,7 @@ fn auth(settings: &Settings) -> auth::Options {
         jwt_keys: file("auth.jwt.keys").map(PathBuf::from),
         jwt_audience: settings.text("auth.jwt.audience"),
         jwt_name_claim: settings.text("auth.jwt.vehicle-claim"),
+        gateways: settings.texts("auth.gateways"),
         verify_cores: settings.number_usize("auth.verify-cores"),
         verify_waiting_max: settings.number_usize("auth.verify-waiting-max"),
         verify_waiting_per_address_max: settings
@@ -401,5 +404,20 @@ fn dead_letter(settings: &Settings) -> dead_letter::Options {
         segment_bytes_max: settings.number("dead-letter.segment-size"),
         commit_interval: settings.duration("dead-letter.commit-interval"),
         ..dead_letter::Options::new(lower_offline(settings).dead_letter_dir())
+    }
+}
+
+fn downlink(settings: &Settings) -> downlink::Options {
+    downlink::Options {
+        dir: lower_offline(settings).downlink_dir(),
+        open_max: settings.number_usize("downlink.open-max"),
+        total_open_max: settings.number_usize("downlink.total-open-max"),
+        payload_bytes_max: settings.number_usize("mqtt.max-packet-size"),
+        expires_in: settings.duration("downlink.expires-in"),
+        keep: settings.duration("downlink.keep"),
+        audit_keep: settings.duration("downlink.audit-keep"),
+        still_interval: settings.duration("downlink.still-interval"),
+        webhook: settings.text_if_any("downlink.webhook").filter(|url| !url.is_empty()),
+        webhook_timeout: settings.duration("downlink.webhook-timeout"),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         settings::Settings,
         source,
     },
-    dead_letter, http, mapping,
+    dead_letter, downlink, http, mapping,
     model::{LineDialect, ShardCount, ShardId},
     mqtt, query, sessions, sink, spool, store,
     telemetry::{LogFormat, LogOptions},
@@ -46,6 +46,8 @@ pub struct Resolved {
     pub sink: sink::Options,
     /// What is set aside.
     pub dead_letter: dead_letter::Options,
+    /// Commands to vehicles.
+    pub downlink: downlink::Options,
 }
 
 /// The files of TLS of both edges; `None` where no listener speaks it.
@@ -124,6 +126,12 @@ impl Offline {
     #[must_use]
     pub fn dead_letter_dir(&self) -> PathBuf {
         self.data_dir.join("dead-letter")
+    }
+
+    /// Where the commands lie.
+    #[must_use]
+    pub fn downlink_dir(&self) -> PathBuf {
+        self.data_dir.join("downlink")
     }
 }
 

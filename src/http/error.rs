@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Refused;
 use crate::{
+    http::CommandError,
     model::{EdgeSilent, LettersError, words},
     query::{AskError, QueryError, QueryRequest, QuestionError},
 };
@@ -50,6 +51,29 @@ words! {
     DeadLettersFailed = "dead-letters-failed",
     /// The dead-letter log takes nothing until a restart.
     DeadLettersHalted = "dead-letters-halted",
+    /// No `[[command]]` of the name is declared.
+    CommandUndeclared = "command-undeclared",
+    /// A field of a command is unknown, missing or of another kind; `details` name it.
+    FieldInvalid = "field-invalid",
+    /// The payload of a command is larger than `mqtt.max-packet-size`.
+    PayloadTooLarge = "payload-too-large",
+    /// There is no command of that id, or not any more.
+    CommandUnknown = "command-unknown",
+    /// As many commands have not ended as may, `downlink.open-max` of one vehicle or
+    /// `downlink.total-open-max` of all.
+    TooManyOpen = "too-many-open",
+    /// The idempotency key has made another command; `details` name it.
+    IdempotencyKeyTaken = "idempotency-key-taken",
+    /// The vehicle has the command already: it is not taken back.
+    AlreadyDelivered = "already-delivered",
+    /// The command has ended otherwise; `details` say how.
+    AlreadyEnded = "already-ended",
+    /// The disk takes no commands for now; ask again.
+    CommandsUnavailable = "commands-unavailable",
+    /// The disk has failed: no commands are taken until a restart.
+    CommandsHalted = "commands-halted",
+    /// The file of commands cannot be read.
+    CommandsFailed = "commands-failed",
     /// The vehicle edge did not answer in time; ask again.
     EdgeSilent = "edge-silent",
     /// As many questions run as may, `query.concurrent-max`; ask again.
@@ -164,6 +188,9 @@ pub enum ApiError {
     /// The workers of the vehicle edge are stalled. The operator asks again.
     #[error(transparent)]
     EdgeSilent(EdgeSilent),
+    /// A command that is not sent, found or taken back.
+    #[error(transparent)]
+    Command(CommandError),
     /// A question that is not answered.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -192,6 +219,7 @@ impl ApiError {
             Self::DeadLetters(LettersError::Halted) => Code::DeadLettersHalted,
             Self::DeadLetters(_) => Code::DeadLettersFailed,
             Self::EdgeSilent(_) => Code::EdgeSilent,
+            Self::Command(error) => error.code(),
             Self::Query(error) => query_code(error),
         }
     }
@@ -212,6 +240,7 @@ impl ApiError {
             Self::Refused(refused) => refused.status(),
             Self::ParameterInvalid { .. } => StatusCode::BAD_REQUEST,
             Self::BodyUnread { status, .. } => *status,
+            Self::Command(error) => error.status(),
             Self::Query(error) => query_status(error),
         }
     }
@@ -233,6 +262,7 @@ impl ApiError {
             }
             Self::VehicleUnknown { vehicle } => json!({ "vehicle": vehicle }),
             Self::EdgeSilent(EdgeSilent { waited_ms }) => json!({ "waited_ms": waited_ms }),
+            Self::Command(error) => error.details(),
             Self::Query(error) => query_details(error),
         }
     }
@@ -337,14 +367,20 @@ fn query_details(error: &QueryError) -> Value {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let body = json!({ "error": {
+impl ApiError {
+    /// As it is told.
+    pub(super) fn json(&self) -> Value {
+        json!({ "error": {
             "code": self.code().as_str(),
             "message": self.to_string(),
             "details": self.details(),
-        }});
-        let mut response = (self.status(), Json(body)).into_response();
+        }})
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), Json(self.json())).into_response();
         if self.status() == StatusCode::UNAUTHORIZED {
             let how = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, how);

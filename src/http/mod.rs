@@ -16,6 +16,11 @@
 //! | `/api/v1/dead-letters/replay` | POST sends those of a filter through today's mappings |
 //! | `/api/v1/sessions` | MQTT sessions by client identifier, with filters, in pages |
 //! | `/api/v1/sessions/{client-id}` | one of them; DELETE ends it |
+//! | `/api/v1/vehicles/{vin}/commands` | POST sends a command |
+//! | `/api/v1/commands` | commands by filter, in pages; POST sends one to many vehicles |
+//! | `/api/v1/commands/{id}` | one of them; DELETE takes it back |
+//! | `/api/v1/commands/events` | every change, by a durable cursor: pages, or server-sent events |
+//! | `/api/v1/audit` | who sent what to whom |
 //! | `/api/v1/vehicles` | vehicles by name, with presence and sessions, in pages |
 //! | `/api/v1/vehicles/{vin}` | one of them, with the last point of each measurement |
 //!
@@ -49,6 +54,7 @@
 //! number of connections.
 
 mod answer;
+mod commands;
 mod dead_letters;
 mod error;
 mod guard;
@@ -67,6 +73,7 @@ mod telemetry;
 mod tests;
 mod vehicles;
 
+pub use commands::CommandError;
 pub use error::{ApiError, Code};
 pub use options::Options;
 pub use refused::Refused;

@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 
 use crate::{
     auth::{Access, Role},
+    downlink::Downlink,
     env::Clock,
     http::{
-        ApiError, Options, dead_letters,
+        ApiError, Options, commands, dead_letters,
         guard::{Guard, Needs, Reach},
         measurements, native, openapi, sessions, telemetry, vehicles,
     },
@@ -49,6 +50,8 @@ pub struct HttpState {
     pub replay: Arc<dyn LetterReplay>,
     /// Who may ask.
     pub access: Arc<Access>,
+    /// The commands.
+    pub downlink: Downlink,
     /// What time it is, for ranges that end now.
     pub clock: Arc<dyn Clock>,
 }
@@ -58,6 +61,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<HttpState>, Needs)> {
     const READ: Needs = Needs::Read(Reach::Fleet);
     const READ_VEHICLES: Needs = Needs::Read(Reach::Vehicles);
     const ADMIN: Needs = Needs::Change(Role::Admin, Reach::Fleet);
+    const COMMAND: Needs = Needs::Change(Role::Command, Reach::Vehicles);
     const NATIVE: Needs = Needs::Question(Role::Admin, Reach::Fleet);
     vec![
         ("/healthz", get(healthz), Needs::Nothing),
@@ -75,7 +79,12 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<HttpState>, Needs)> {
         ("/api/v1/dead-letters/{id}", get(dead_letters::one), READ),
         ("/api/v1/sessions", get(sessions::list), READ),
         ("/api/v1/sessions/{client-id}", get(sessions::one).delete(sessions::end), ADMIN),
+        ("/api/v1/commands", get(commands::list).post(commands::send_many), COMMAND),
+        ("/api/v1/commands/events", get(commands::feed), READ),
+        ("/api/v1/commands/{id}", get(commands::one).delete(commands::cancel), COMMAND),
+        ("/api/v1/audit", get(commands::audit), READ),
         ("/api/v1/vehicles", get(vehicles::list), READ_VEHICLES),
+        ("/api/v1/vehicles/{vin}/commands", post(commands::send), COMMAND),
         ("/api/v1/vehicles/{vin}", get(vehicles::one), READ_VEHICLES),
     ]
 }

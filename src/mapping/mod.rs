@@ -85,6 +85,7 @@
 
 pub mod avro;
 mod catalog;
+mod command;
 mod compile;
 mod convert;
 mod decoder;
@@ -103,6 +104,8 @@ mod wildcard;
 #[cfg(test)]
 mod tests;
 
+pub use command::{Command, Commands, FieldError, Order, ReceiptRule, ReceiptText, ReceiptVerdict};
+pub use compile::Condition;
 pub use convert::{Conversion, Target};
 pub use decoder::Decoder;
 pub use filter::{Comparison, Filter, Operand};

@@ -12,8 +12,9 @@ use std::{
 
 use crate::{
     mapping::{
-        Decoder, Field, FieldForm, Layout, Plan, Probe, Select, avro,
+        Commands, Decoder, Field, FieldForm, Layout, Plan, Probe, Select, avro,
         catalog::CatalogBuilder,
+        command,
         compile::{Compiled, CompiledProbe, Refused, compile},
         file::{self, Format, MappingText, SelectBy},
         json, protobuf,
@@ -80,6 +81,7 @@ pub struct Plans {
     plans: Vec<Plan>,
     topics: TopicTrie,
     catalog: Catalog,
+    commands: Arc<Commands>,
     registry: Arc<Registry>,
     dialect: LineDialect,
     warnings: Vec<Problem>,
@@ -129,10 +131,13 @@ impl Plans {
         let sources = Arc::new(sources);
         let registry = Registry::new(&sources, &options.import_roots);
         let mut warnings: Vec<Problem> = sources.notes().collect();
-        let mut texts = Vec::new();
+        let (mut texts, mut commands) = (Vec::new(), Vec::new());
         for source in sources.with_ending(".toml") {
-            texts.extend(file::read(source, &mut problems, &mut warnings));
+            let found = file::read(source, &mut problems, &mut warnings);
+            texts.extend(found.mappings);
+            commands.extend(found.commands);
         }
+        let commands = command::compile(&commands, &registry, &mut problems);
         let mut loader = Loader {
             registry: &registry,
             options,
@@ -154,6 +159,7 @@ impl Plans {
                 plans,
                 topics,
                 catalog: catalog.into_catalog(),
+                commands: Arc::new(commands),
                 registry: Arc::new(registry),
                 dialect: options.dialect,
                 warnings,
@@ -168,6 +174,12 @@ impl Plans {
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The commands that may be sent.
+    #[must_use]
+    pub fn commands(&self) -> &Arc<Commands> {
+        &self.commands
     }
 
     /// The schemas, for whoever encodes (commands, `simulate`).

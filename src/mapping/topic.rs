@@ -53,6 +53,42 @@ impl TopicPattern {
         self.levels.iter().position(|level| matches!(level, Level::Capture(known) if known == name))
     }
 
+    /// Whether a level stands for any text and has no name.
+    pub(crate) fn has_wildcard(&self) -> bool {
+        self.levels.iter().any(|level| matches!(level, Level::One | Level::Rest))
+    }
+
+    /// The topic whose captures are all this text; wildcards stay.
+    pub(crate) fn filled(&self, text: &str) -> String {
+        let levels = self.levels.iter().map(|level| match level {
+            Level::Literal(literal) => literal,
+            Level::Capture(_) => text,
+            Level::One => "+",
+            Level::Rest => "#",
+        });
+        levels.collect::<Vec<_>>().join("/")
+    }
+
+    /// As MQTT writes it.
+    pub(crate) fn filter(&self) -> String {
+        self.filled("+")
+    }
+
+    /// Whether a topic is one of these, where there is no wildcard; and its captured level.
+    pub(crate) fn captured<'t>(&self, topic: &'t str) -> Option<Option<&'t str>> {
+        let mut parts = topic.split('/');
+        let mut captured = None;
+        for level in &self.levels {
+            let part = parts.next()?;
+            match level {
+                Level::Literal(literal) if literal != part => return None,
+                Level::Literal(_) => {}
+                _ => captured = Some(part),
+            }
+        }
+        parts.next().is_none().then_some(captured)
+    }
+
     /// The names of all captures.
     pub(crate) fn captures(&self) -> impl Iterator<Item = &str> {
         self.levels.iter().filter_map(|level| match level {

@@ -2,9 +2,11 @@
 
 mod catalog;
 mod cause;
+mod command;
 mod decimal;
 mod dialect;
 mod disposition;
+mod duration;
 mod letter;
 pub mod line;
 mod mapping_key;
@@ -21,9 +23,14 @@ mod words;
 
 pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
+pub use command::{
+    CommandDesk, CommandEdge, CommandId, CommandIdError, CommandOutcome, CommandReport,
+    IncomingReceipt, Parcel, Reach, ReceiptTicket,
+};
 pub use decimal::Decimal;
 pub use dialect::LineDialect;
 pub use disposition::Disposition;
+pub use duration::parse_duration;
 pub use letter::{
     DeadLetter, DeadLetters, LetterFilter, LetterId, LetterIdError, LetterKind, LetterMark,
     LetterMarkError, LetterPage, LetterReplay, LettersAnswer, LettersError, Replayed,

@@ -217,6 +217,7 @@ fn act(session: &mut Session, action: Action<'_>, waiting: &mut Option<u64>) {
                     expires: None,
                     publisher: None,
                     retained_as: 0,
+                    command: None,
                 };
                 let (qos, ids) = (publish.qos, SubscriptionIds::default());
                 let message = Arc::new(message);

@@ -27,6 +27,7 @@
 //! - `rate`: how fast one client may publish.
 //! - `fuzz`: what the fuzz targets hold against all of it.
 //! - `sys`: what `$SYS/broker/…` tells.
+//! - `commands`: which sessions a command may go to, and the way there.
 //! - `registry`: which session has which client identifier.
 //!
 //! # What a vehicle is promised
@@ -47,6 +48,14 @@
 //! Of each vehicle and mapping a session keeps the last durable line (PR-2), copied once a group
 //! and not once a message, out of the group that its lane gives back; it is parsed when an operator
 //! asks. Of two sessions that carry the same vehicle, the later point counts.
+//!
+//! # Commands
+//! A command goes to one session, never by routing: the latest that speaks for its vehicle and
+//! subscribes to its topic by itself at its QoS or above, or a gateway that carries the vehicle. It
+//! stands in that session's queue as a message that bears which command it is; what becomes of it
+//! there is told to [`CommandDesk`](crate::model::CommandDesk): its PUBACK or PUBCOMP, its refusal,
+//! or that the session ended without one. A publish that brings a receipt is acknowledged when the
+//! receipt is durable.
 //!
 //! # Client identifiers
 //! A client that connects takes over the session of its identity and client identifier: the
@@ -76,6 +85,7 @@
 
 mod clock;
 mod close;
+mod commands;
 mod connect;
 #[doc(hidden)]
 pub mod fuzz;

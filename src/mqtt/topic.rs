@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::router::{Route, Router};
-use crate::auth::{Access, Identity};
+use crate::{
+    auth::{Access, Identity},
+    model::CommandDesk,
+};
 
 /// What is remembered of one topic that a session publishes on: each part with the generation that
 /// it holds for, 0 for none.
@@ -14,6 +17,8 @@ pub(super) struct TopicFacts {
     route_generation: u64,
     /// Nothing where nobody subscribes.
     route: Option<Arc<Route>>,
+    receipt_generation: u64,
+    is_receipt: bool,
 }
 
 /// Receivers of a route that a session remembers. A longer one is looked up for each message: that
@@ -30,6 +35,16 @@ impl TopicFacts {
             self.access_generation = generation;
         }
         self.may_publish
+    }
+
+    /// Whether receipts of commands are published on the topic.
+    pub(super) fn is_receipt(&mut self, desk: &dyn CommandDesk, topic: &str) -> bool {
+        let generation = desk.generation();
+        if self.receipt_generation != generation {
+            self.is_receipt = desk.is_receipt_topic(topic);
+            self.receipt_generation = generation;
+        }
+        self.is_receipt
     }
 
     /// Who gets what is published on the topic; nothing if nobody does.

@@ -1,12 +1,13 @@
 //! The schemas and mappings that ship with the program, built into it.
 
 /// Every file of `schemas/`, by its name.
-pub(crate) const SHIPPED: [(&str, &str); 14] = [
+pub(crate) const SHIPPED: [(&str, &str); 15] = [
     ("alarm.avsc", include_str!("../../schemas/alarm.avsc")),
     ("alarm.proto", include_str!("../../schemas/alarm.proto")),
     ("alarms.toml", include_str!("../../schemas/alarms.toml")),
     ("command.avsc", include_str!("../../schemas/command.avsc")),
     ("command.proto", include_str!("../../schemas/command.proto")),
+    ("commands.toml", include_str!("../../schemas/commands.toml")),
     ("position.avsc", include_str!("../../schemas/position.avsc")),
     ("position.proto", include_str!("../../schemas/position.proto")),
     ("telemetry.avsc", include_str!("../../schemas/telemetry.avsc")),

@@ -255,6 +255,16 @@ metrics! {
     /// Dead letters that were removed by request, by what they were about.
     dead_letter_removed_letters: By<KindLabel, Counter> [letters],
 
+    /// Commands that have not ended.
+    downlink_open_commands: Gauge [commands],
+    /// Changes of commands, by the state that they are in then.
+    downlink_changed_commands: By<ReasonLabel, Counter> [commands],
+    /// Receipts, by what they say, or why they count for nothing: `unknown` and `without-id` (about
+    /// no command that there is), `forged` (not from its vehicle), `undecodable`, `unknown-status`.
+    downlink_receipts: By<ReasonLabel, Counter> [receipts],
+    /// Requests of the webhook that failed, and are made again.
+    downlink_failed_webhook_requests: Counter [requests],
+
     /// HTTP requests that were not let in, by the reason.
     http_refused_requests: By<ReasonLabel, Counter> [requests],
     /// HTTP requests answered, by status.

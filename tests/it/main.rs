@@ -17,6 +17,7 @@ mod config;
 mod corpus;
 mod dead_letters;
 mod demo;
+mod downlink;
 mod durability;
 mod edge;
 mod embedded;

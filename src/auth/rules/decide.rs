@@ -84,6 +84,8 @@ pub enum Decided {
     Anonymous,
     /// `$SYS` is the server's.
     ServerTopic,
+    /// Commands leave there: whoever could publish there could forge one.
+    CommandTopic,
     /// `$share` without a name or a filter behind it.
     NotShared,
 }
@@ -100,6 +102,9 @@ impl fmt::Display for Decided {
                 "there are no rules, so that an anonymous client may do everything but publish \
                  below $SYS and on topics of commands",
             ),
+            Self::CommandTopic => {
+                f.write_str("commands leave there, so that no client publishes there")
+            }
             Self::ServerTopic => f.write_str("nobody publishes below $SYS"),
             Self::NotShared => f.write_str("a shared filter is `$share/NAME/FILTER`"),
         }
@@ -191,12 +196,14 @@ impl Rules {
         if topic == "$SYS" || topic.starts_with("$SYS/") {
             return (false, Decided::ServerTopic); // AU-3
         }
+        if self.commands.iter().any(|command| command.covers(topic, identity)) {
+            return (false, Decided::CommandTopic); // AU-5
+        }
         let Some(list) = &self.list else {
-            if !identity.is_anonymous() {
-                return (self.own.covers(topic, identity), Decided::OwnTopics);
-            }
-            let is_command = self.commands.iter().any(|command| command.covers(topic, identity));
-            return (!is_command, Decided::Anonymous);
+            return match identity.is_anonymous() {
+                true => (true, Decided::Anonymous),
+                false => (self.own.covers(topic, identity), Decided::OwnTopics),
+            };
         };
         let mut rules = list.iter().filter(|rule| rule.concerns(identity, Action::Publish));
         match rules.find(|rule| rule.covers(topic, identity)) {

@@ -192,12 +192,24 @@ fn a_name_that_is_no_level_of_a_topic_fills_no_placeholder() {
 
 #[test]
 fn without_a_file_a_vehicle_has_its_own_topics_and_the_anonymous_all_but_commands() {
-    let rules = Rules::new(None).with_command_topics(vec!["vehicles/+/commands/stop".to_owned()]);
+    let stop = || vec!["vehicles/+/commands/stop".to_owned()];
+    let all = "[[rule]]\nallow = [\"publish\"]\ntopics = [\"#\"]\n";
+    let with_a_rule = self::rules(all).with_command_topics(stop());
+    check(
+        &with_a_rule,
+        &[
+            ("V1", "publish", "vehicles/V2/commands/stop", "no"),
+            ("V1", "publish", "vehicles/V2/commands/go", "yes"),
+        ],
+    );
+    let rules = Rules::new(None).with_command_topics(stop());
     check(
         &rules,
         &[
             ("V1", "publish", "vehicles/V1/x", "yes"),
             ("V1", "publish", "vehicles/V2/x", "no"),
+            // AU-5: not even its own.
+            ("V1", "publish", "vehicles/V1/commands/stop", "no"),
             ("V1", "subscribe", "vehicles/V1/#", "yes"),
             ("V1", "subscribe", "#", "no"),
             ("-", "publish", "any/thing", "yes"),

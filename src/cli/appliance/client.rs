@@ -138,7 +138,17 @@ impl Appliance {
         path: &[&str],
         body: &serde_json::Value,
     ) -> Result<Answer<'_>, ApplianceError> {
-        self.send(self.client.post(self.url(path)).json(body))
+        self.post_with(path, &[], body)
+    }
+
+    /// Posts JSON with parameters to a path below the root.
+    pub(in crate::cli) fn post_with(
+        &self,
+        path: &[&str],
+        parameters: &[(&str, String)],
+        body: &serde_json::Value,
+    ) -> Result<Answer<'_>, ApplianceError> {
+        self.send(self.client.post(self.url(path)).query(parameters).json(body))
     }
 
     /// Deletes what is at a path below the root.

@@ -9,5 +9,5 @@ mod client;
 mod reach;
 
 use address::{Place, url};
-pub(super) use client::{Answer, Appliance, Patience};
+pub(super) use client::{Answer, Appliance, ApplianceError, Patience};
 pub(super) use reach::Reach;

@@ -39,6 +39,12 @@ pub(super) const AUTH: &[Key] = &[
     )
     .default("username"),
     key(
+        "auth.gateways",
+        Kind::Texts,
+        "Users whose sessions may receive commands for the vehicles that they carry (those whose \
+         stored messages came over them), and send their receipts.",
+    ),
+    key(
         "auth.verify-cores",
         Kind::Count,
         "Passwords verified at once, each on a thread of its own. One takes some 50 ms and, with \

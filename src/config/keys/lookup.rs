@@ -4,9 +4,10 @@ use crate::config::{key::Key, keys, value};
 
 /// Every key, in the order of the reference.
 pub(in crate::config) fn all() -> impl Iterator<Item = &'static Key> {
-    let [root, schemas, uplink, spool, store, sink, dead_letter, telemetry] = keys::stages::TABLES;
+    let [root, schemas, uplink, spool, store, sink, dead_letter, downlink, telemetry] =
+        keys::stages::TABLES;
     let edge = keys::edge::TABLES.into_iter();
-    let stages = [schemas, uplink, spool, store, sink, dead_letter, telemetry];
+    let stages = [schemas, uplink, spool, store, sink, dead_letter, downlink, telemetry];
     std::iter::once(root).chain(edge).chain(stages).flatten()
 }
 

@@ -5,6 +5,7 @@
 //! is those two lines. Bounds carry the reason they are there, because a refused value prints it.
 
 mod auth;
+mod downlink;
 mod edge;
 mod lookup;
 mod sessions;

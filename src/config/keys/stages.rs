@@ -1,12 +1,12 @@
 //! The keys of what lies behind the listeners: decoding, spool, sink, store, dead letters, log.
 
-use super::uplink;
+use super::{downlink, uplink};
 use crate::config::key::{Key, Kind, key};
 
 /// In the order of the reference: root, schemas, uplink, spool, store, sink, dead-letter,
-/// telemetry.
-pub(super) const TABLES: [&[Key]; 8] =
-    [ROOT, SCHEMAS, uplink::KEYS, SPOOL, STORE, SINK, DEAD_LETTER, TELEMETRY];
+/// downlink, telemetry.
+pub(super) const TABLES: [&[Key]; 9] =
+    [ROOT, SCHEMAS, uplink::KEYS, SPOOL, STORE, SINK, DEAD_LETTER, downlink::KEYS, TELEMETRY];
 
 const ROOT: &[Key] = &[key(
     "data-dir",

@@ -40,6 +40,7 @@ pub(super) fn document() -> Value {
             { "name": "operation", "description": "How the appliance is." },
             { "name": "vehicles", "description": "Who is there, and what was last heard." },
             { "name": "sessions", "description": "MQTT sessions." },
+            { "name": "commands", "description": "What vehicles are told, and what became of it." },
             { "name": "queries", "description": "What the store has." },
             { "name": "dead-letters", "description": "What was set aside." },
         ],

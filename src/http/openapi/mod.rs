@@ -9,6 +9,7 @@
 //! Why by hand and not from annotations (utoipa): answers are written as they come, not from
 //! structs that could be annotated, so annotations would be the same text in another place.
 
+mod commands;
 mod document;
 mod paths;
 mod sessions;

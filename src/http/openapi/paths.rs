@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::sessions;
+use super::{commands, sessions};
 use crate::{
     http::{dead_letters, routes, telemetry, vehicles},
     query::{Function, QueryRequest},
@@ -32,6 +32,7 @@ pub(super) fn paths() -> Value {
         measurement_routes(),
         dead_letter_routes(),
         sessions::routes(),
+        commands::routes(),
     ]
     .concat();
     for operation in routes {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::sessions;
+use super::{commands, sessions};
 use crate::{
     http::Code,
     model::{Cause, ValueType},
@@ -13,6 +13,7 @@ pub(super) fn schemas() -> Value {
     let mut schemas = Map::new();
     let shapes =
         [errors(), operation(), vehicles(), rows(), dead_letters(), sessions::shapes()].concat();
+    let shapes = [shapes, commands::shapes()].concat();
     for (name, schema) in shapes {
         schemas.insert(name.to_owned(), schema);
     }
@@ -293,7 +294,7 @@ pub(super) fn described(kind: &str, about: &str) -> Value {
     json!({ "type": kind, "description": about })
 }
 
-fn timestamp(about: &str) -> Value {
+pub(super) fn timestamp(about: &str) -> Value {
     json!({ "type": "string", "format": "date-time", "description": about })
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::document;
 use crate::{
-    http::{Code, dead_letters, native, routes, sessions, telemetry, vehicles},
+    http::{Code, commands, dead_letters, native, routes, sessions, telemetry, vehicles},
     model::Cause,
 };
 
@@ -78,6 +78,10 @@ fn each_parameter_that_a_handler_knows_is_described_and_no_other() {
         ("getVehicle", vehicles::KNOWN_OF_ONE),
         ("listDeadLetters", dead_letters::KNOWN_OF_LIST),
         ("deleteDeadLetters", dead_letters::KNOWN_OF_DELETE),
+        ("listCommands", commands::KNOWN_OF_LIST),
+        ("sendCommand", commands::KNOWN_OF_SEND),
+        ("listCommandEvents", commands::KNOWN_OF_FEED),
+        ("listAudit", commands::KNOWN_OF_AUDIT),
         ("listSessions", sessions::KNOWN_OF_LIST),
         ("getSession", sessions::KNOWN_OF_ONE),
         ("endSession", sessions::KNOWN_OF_ONE),

@@ -38,6 +38,7 @@ pub(super) struct Edge {
     metrics: Arc<Metrics>,
     presence: Arc<Presence>,
     sessions: Arc<Script>,
+    _commands: super::commands::CommandRoom,
 }
 
 /// Sessions that tell what stands here, by vehicle.
@@ -117,10 +118,12 @@ pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let catalog = catalog();
     let presence = Arc::new(Presence::new(10));
+    let queries = queries(&metrics, &clock, Arc::clone(&catalog));
+    let (downlink, commands) = super::commands::downlink(&queries, &clock, &metrics);
     let state = HttpState {
         health: health.clone(),
         metrics: Arc::clone(&metrics),
-        queries: queries(&metrics, &clock, Arc::clone(&catalog)),
+        queries,
         catalog,
         presence: Arc::clone(&presence),
         sessions: Arc::clone(&sessions) as _,
@@ -128,10 +131,11 @@ pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
         dead_letters: Arc::new(super::letters::Keeper::default()),
         replay: Arc::new(super::letters::Keeper::default()),
         access: access(),
+        downlink,
         clock,
     };
     let server = serve(listener, state, &options, None, &Supervisor::default());
-    Edge { address, server, health, metrics, presence, sessions }
+    Edge { address, server, health, metrics, presence, sessions, _commands: commands }
 }
 
 /// Sends raw bytes and reads until the server closes.

@@ -1,5 +1,6 @@
 //! The operator edge over a real socket.
 
+mod commands;
 mod edge;
 mod letters;
 mod sessions;

@@ -5,10 +5,11 @@
 //! - `points`: the lists whose elements are points;
 //! - `lay`: the walk that gives each wanted value its slot and each field its name;
 //! - `unique`: no two names of a line are equal;
-//! - `when`: the filter's expression, parsed and typed;
+//! - `when`: the filter's expression, parsed and typed; `condition`: the same over named values;
 //! - `build`: the plan out of all that.
 
 mod build;
+mod condition;
 mod constant;
 mod convert;
 mod lay;
@@ -20,5 +21,7 @@ mod time;
 mod unique;
 mod warnings;
 mod when;
+
+pub use condition::Condition;
 
 pub(crate) use build::{Compiled, CompiledProbe, Refused, compile};

@@ -3,10 +3,12 @@
 //! This layer knows which keys there are and what type each has, and what belongs together
 //! (`schema-id` with `select = "confluent"`); it resolves nothing.
 
+mod command;
 mod fields;
 mod table;
 mod text;
 
+pub(crate) use command::{CommandText, PayloadKeys, ReceiptKeys};
 pub(crate) use fields::{ConstantValue, ConvertText};
 pub(crate) use text::{
     BytesForm, Format, MappingText, Placed, RepeatedForm, SelectBy, TimeFieldText, TimeText,

@@ -33,6 +33,12 @@ impl<'a, 'p> Table<'a, 'p> {
         Self { source, table, line, what: "this mapping".to_owned(), problems }
     }
 
+    /// The same of something else than a mapping.
+    pub(super) fn called(mut self, what: &str) -> Self {
+        what.clone_into(&mut self.what);
+        self
+    }
+
     /// Notes a problem at a byte offset.
     fn problem(&mut self, offset: usize, what: impl Into<String>) {
         self.problems.push(self.source.problem(offset, what));
@@ -147,6 +153,36 @@ impl<'a, 'p> Table<'a, 'p> {
             self.wrong_type(key, value, "a finite number in decimals");
         }
         number
+    }
+
+    /// A text that is read by `read`.
+    pub(super) fn text_as<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Placed<T>> {
+        let text = self.text(key)?;
+        if let Some(value) = read(&text.value) {
+            return Some(Placed { value, line: text.line });
+        }
+        let what = format!("`{key}` cannot be `{}`; write {expected}", text.value);
+        self.problems.push(Problem { file: self.source.path.clone(), line: Some(text.line), what });
+        None
+    }
+
+    /// One of a few numbers.
+    pub(super) fn number_of(&mut self, key: &str, of: &[u8]) -> Option<Placed<u8>> {
+        let value = self.value(key)?;
+        let number = value.get_ref().as_integer();
+        let number =
+            number.and_then(|number| u8::from_str_radix(number.as_str(), number.radix()).ok());
+        if let Some(number) = number.filter(|number| of.contains(number)) {
+            return Some(self.placed(value.span().start, number));
+        }
+        let known = of.iter().map(u8::to_string).collect::<Vec<_>>().join(" or ");
+        self.problem(value.span().start, format!("`{key}` must be {known}"));
+        None
     }
 
     /// A table of values by name; the line is the name's.

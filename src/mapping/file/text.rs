@@ -1,10 +1,14 @@
 //! The keys of a mapping, each with its type, read from its table.
 
 use super::{
+    command::{COMMAND_KEYS, CommandText, read_command},
     fields::{ConstantText, ConvertText, FieldsText, read_constant, read_convert, read_fields},
     table::Table,
 };
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use crate::{
     mapping::{Duplicates, Framing},
@@ -138,7 +142,14 @@ pub(crate) struct MappingText {
 const ERRORS_MAX: usize = 100;
 
 /// The keys of a mapping file.
-const ROOT_KEYS: &[&str] = &["mapping"];
+const ROOT_KEYS: &[&str] = &["mapping", "command"];
+
+/// What one file declares.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts {
+    pub(crate) mappings: Vec<MappingText>,
+    pub(crate) commands: Vec<CommandText>,
+}
 
 /// The keys of a `[[mapping]]`.
 const MAPPING_KEYS: &[&str] = &[
@@ -188,10 +199,11 @@ pub(crate) fn read(
     source: &Source,
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
-) -> Vec<MappingText> {
+) -> Texts {
+    let mut found = Texts::default();
     if let Some(problem) = source.fault() {
         problems.push(problem);
-        return Vec::new();
+        return found;
     }
     let (root, errors) = DeTable::parse_recoverable(&source.text);
     for error in errors.iter().take(ERRORS_MAX) {
@@ -200,33 +212,51 @@ pub(crate) fn read(
         problems.push(source.problem(at, what));
     }
     if !errors.is_empty() {
-        return Vec::new();
+        return found;
     }
     let table = root.get_ref();
     let is_meant = |key: &str| nearest(key, ROOT_KEYS.iter().copied()).is_some();
     if !table.keys().any(|key| is_meant(key.get_ref())) {
-        let what = "passed over: it has no [[mapping]], so it is no mapping file";
+        let what = "passed over: it has no [[mapping]] or [[command]], so it is no mapping file";
         warnings.push(Problem::of_file(&source.path, what));
-        return Vec::new();
+        return found;
     }
     let mut root_table = Table::new(source, table, root.span().start, problems);
-    root_table.refuse_unknown(ROOT_KEYS, "a mapping file has only [[mapping]] tables");
-    let Some(mappings) = root_table.array("mapping") else { return Vec::new() };
-    let mut found = Vec::new();
+    root_table
+        .refuse_unknown(ROOT_KEYS, "a mapping file has only [[mapping]] and [[command]] tables");
+    let mappings = root_table.array("mapping").unwrap_or_default();
+    let commands = root_table.array("command").unwrap_or_default();
     for entry in mappings {
-        match entry.get_ref() {
-            DeValue::Table(table) => {
-                let mut table = Table::new(source, table, entry.span().start, problems);
-                table.refuse_unknown(MAPPING_KEYS, "a mapping has no such key");
-                found.extend(read_mapping(&mut table));
-            }
-            _ => {
-                let what = "`mapping` must be tables; write [[mapping]]";
-                problems.push(source.problem(entry.span().start, what));
-            }
-        }
+        let Some(table) = table_of(entry, "mapping", source, problems) else { continue };
+        let mut table = Table::new(source, table, entry.span().start, problems);
+        table.refuse_unknown(MAPPING_KEYS, "a mapping has no such key");
+        found.mappings.extend(read_mapping(&mut table));
+    }
+    for entry in commands {
+        let Some(table) = table_of(entry, "command", source, problems) else { continue };
+        let table = Table::new(source, table, entry.span().start, problems);
+        let mut table = table.called("this command");
+        table.refuse_unknown(COMMAND_KEYS, "a command has no such key");
+        found.commands.extend(read_command(&mut table));
     }
     found
+}
+
+/// One of `[[name]]`.
+fn table_of<'a>(
+    entry: &'a Spanned<DeValue<'a>>,
+    name: &str,
+    source: &Source,
+    problems: &mut Vec<Problem>,
+) -> Option<&'a DeTable<'a>> {
+    match entry.get_ref() {
+        DeValue::Table(table) => Some(table),
+        _ => {
+            let what = format!("`{name}` must be tables; write [[{name}]]");
+            problems.push(source.problem(entry.span().start, what));
+            None
+        }
+    }
 }
 
 /// Reads one mapping's keys.
@@ -314,7 +344,7 @@ fn read_time_field(table: &mut Table<'_, '_>) -> Option<TimeFieldText> {
     (unit.is_some() || !table.has("unit")).then_some(TimeFieldText { field, unit })
 }
 
-const FORMATS: [(&str, Format); 4] = [
+pub(super) const FORMATS: [(&str, Format); 4] = [
     ("protobuf", Format::Protobuf),
     ("avro", Format::Avro),
     ("json", Format::Json),

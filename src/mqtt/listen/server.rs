@@ -26,10 +26,11 @@ use super::{
 use crate::{
     auth::{Access, Tls},
     env::Supervisor,
-    model::{Presence, SilentPeers},
+    model::{CommandDesk, Presence, SilentPeers},
     mqtt::{
         Options, Workers,
         clock::ticks,
+        commands::VehicleSessions,
         connect::Announced,
         greeting::serve,
         rate::RateLimits,
@@ -79,6 +80,8 @@ pub struct Others {
     pub workers: Arc<Workers>,
     /// Says what sessions may do.
     pub access: Arc<Access>,
+    /// Told of commands and receipts.
+    pub desk: Arc<dyn CommandDesk>,
     /// The TLS of the listeners that speak it.
     pub tls: Option<Arc<Tls>>,
 }
@@ -124,6 +127,12 @@ impl Edge {
             handshakes_max: options.handshakes_max,
             handshakes: parts.metrics.mqtt_open_handshakes.clone(),
         });
+        let router = Arc::new(Router::new(RetainedLimits {
+            count_max: options.retained_count_max,
+            bytes_max: options.retained_bytes_max,
+        }));
+        let vehicles = Arc::new(VehicleSessions::default());
+        others.workers.route_commands(&router, &vehicles, &others.presence);
         let shared = Arc::new(Shared {
             limits: limits(options),
             metrics: Arc::clone(&parts.metrics),
@@ -136,10 +145,9 @@ impl Edge {
             workers: others.workers,
             live: 0.into(),
             assigned: 0.into(),
-            router: Router::new(RetainedLimits {
-                count_max: options.retained_count_max,
-                bytes_max: options.retained_bytes_max,
-            }),
+            router,
+            vehicles,
+            desk: others.desk,
             queued_bytes: 0.into(),
             sys_interval: options.sys_interval,
             started: parts.clock.monotonic(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    model::SessionId,
+    model::{CommandId, SessionId},
     mqtt::wire::{Body, Qos},
 };
 
@@ -24,6 +24,17 @@ pub(in crate::mqtt) struct Message {
     pub(in crate::mqtt) publisher: Option<SessionId>,
     /// Its place among the retained messages; 0 if it is none.
     pub(in crate::mqtt) retained_as: u64,
+    /// The command that it is, which goes to one session and is reported on.
+    pub(in crate::mqtt) command: Option<CommandTag>,
+}
+
+/// Which command a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) struct CommandTag {
+    pub(in crate::mqtt) id: CommandId,
+    pub(in crate::mqtt) attempt: u32,
+    /// It has left before, for a session that has ended.
+    pub(in crate::mqtt) is_repeat: bool,
 }
 
 /// How long a message is good for.
@@ -39,6 +50,14 @@ impl Expiry {
     /// From now on.
     pub(in crate::mqtt) fn after(seconds: u32, now: Duration) -> Self {
         Self { at: now + Duration::from_secs(seconds.into()), seconds }
+    }
+}
+
+impl Expiry {
+    /// For so long from now on; told rounded up to seconds.
+    pub(in crate::mqtt) fn within(left: Duration, now: Duration) -> Self {
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        Self { at: now + left, seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
     }
 }
 

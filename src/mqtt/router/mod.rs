@@ -30,6 +30,6 @@ mod tree;
 
 pub(super) use filter::{Filter, FilterFault};
 pub(super) use group::{Group, Load};
-pub(super) use message::{Expiry, Message};
+pub(super) use message::{CommandTag, Expiry, Message};
 pub(super) use retained::{RetainedLimits, RetainedScan};
 pub(super) use route::{Receiver, Route, Router, Subscriber, SubscriptionIds};

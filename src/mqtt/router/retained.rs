@@ -246,6 +246,7 @@ mod tests {
             expires: expires.map(|seconds| Expiry::after(seconds, Duration::ZERO)),
             publisher: None,
             retained_as: retained.number(),
+            command: None,
         };
         retained.set(&Arc::new(message))
     }

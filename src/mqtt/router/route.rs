@@ -218,6 +218,7 @@ impl Router {
             expires: None,
             publisher: None,
             retained_as: self.system.number(),
+            command: None,
         });
         let retained = self.system.set(&message);
         debug_assert!(retained.is_ok(), "a few dozen topics");

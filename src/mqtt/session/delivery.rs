@@ -2,9 +2,12 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use crate::mqtt::{
-    router::{Group, Message, SubscriptionIds},
-    wire::{Qos, SubscribeOptions},
+use crate::{
+    model::{CommandOutcome, CommandReport},
+    mqtt::{
+        router::{CommandTag, Group, Message, SubscriptionIds},
+        wire::{Qos, SubscribeOptions},
+    },
 };
 
 /// How a client takes what it is sent, as its CONNECT said.
@@ -74,4 +77,13 @@ pub(in crate::mqtt) struct Outcomes {
 pub(in crate::mqtt) struct Subscription {
     pub(in crate::mqtt) options: SubscribeOptions,
     pub(in crate::mqtt) id: Option<NonZeroU32>,
+}
+
+/// What is told of a message, if it is a command.
+pub(super) fn report(
+    command: Option<CommandTag>,
+    outcome: CommandOutcome,
+) -> Option<CommandReport> {
+    let CommandTag { id, attempt, .. } = command?;
+    Some(CommandReport { command: id, attempt, outcome })
 }

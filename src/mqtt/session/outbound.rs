@@ -12,10 +12,13 @@ use std::{
     time::Duration,
 };
 
-use super::delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes};
-use crate::mqtt::{
-    router::{Filter, Load, Message, RetainedScan},
-    wire::{AckKind, Outgoing, Qos, Version, Violation, write_ack},
+use super::delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes, report};
+use crate::{
+    model::{CommandOutcome, CommandReport},
+    mqtt::{
+        router::{CommandTag, Filter, Load, Message, RetainedScan},
+        wire::{AckKind, Outgoing, Qos, Version, Violation, write_ack},
+    },
 };
 
 /// How far a message above QoS 0 is.
@@ -26,7 +29,7 @@ enum Entry {
     /// Sent, and not acknowledged.
     Sent(Delivery),
     /// Its PUBREC came and its PUBREL was sent.
-    Released,
+    Released(Option<CommandTag>),
     /// Done with, and behind one that is not.
     Done,
 }
@@ -62,6 +65,8 @@ pub(in crate::mqtt) struct Outbound {
     /// Shared with the groups that it is a member of.
     load: Arc<Load>,
     outcomes: Outcomes,
+    /// What became of commands since it was last asked.
+    reports: Vec<CommandReport>,
 }
 
 /// Numbers that are under way at once: one less than there are identifiers.
@@ -86,6 +91,7 @@ impl Outbound {
             aliases: Vec::new(),
             load: Arc::default(),
             outcomes: Outcomes::default(),
+            reports: Vec::new(),
         }
     }
 
@@ -169,6 +175,7 @@ impl Outbound {
             if let Entry::Waiting(delivery) = &self.entries[place]
                 && !may_have(delivery.message.body.topic())
             {
+                self.reports.extend(report(delivery.message.command, CommandOutcome::Forbidden));
                 self.done(place);
                 self.outcomes.forbidden += 1;
             }
@@ -186,8 +193,12 @@ impl Outbound {
 
     /// Gives up the oldest message that has not been sent; tells whether there was one.
     pub(in crate::mqtt) fn drop_oldest(&mut self) -> bool {
-        let waiting = (self.sent..self.entries.len())
-            .find(|&place| matches!(self.entries[place], Entry::Waiting(_)));
+        // A command is not ours to give up: it has its own end.
+        let is_message = |place: &usize| match &self.entries[*place] {
+            Entry::Waiting(delivery) => delivery.message.command.is_none(),
+            _ => false,
+        };
+        let waiting = (self.sent..self.entries.len()).find(is_message);
         let Some(place) = waiting else { return false };
         self.done(place);
         self.outcomes.overtaken += 1;
@@ -258,6 +269,7 @@ impl Outbound {
     ) -> bool {
         let message = &delivery.message;
         if message.is_expired(now) {
+            self.reports.extend(report(message.command, CommandOutcome::Expired));
             self.outcomes.expired += 1;
             return false;
         }
@@ -265,7 +277,7 @@ impl Outbound {
             version: self.version,
             qos: delivery.qos,
             retain: delivery.retain,
-            duplicate: false,
+            duplicate: message.command.is_some_and(|command| command.is_repeat),
             packet_id: id,
             message_expiry: message.seconds_left(now),
             subscription_ids: delivery.ids.as_slice(),
@@ -281,6 +293,7 @@ impl Outbound {
                 return true;
             }
             out.truncate(begin);
+            self.reports.extend(report(message.command, CommandOutcome::TooLarge));
             self.outcomes.too_large += 1;
             return false; // [MQTT-3.1.2-25]
         }
@@ -322,10 +335,11 @@ impl Outbound {
         let Some(place) = self.place(id) else { return Ok(()) };
         match &self.entries[place] {
             Entry::Sent(delivery) if delivery.qos == Qos::AtLeastOnce => {
-                self.answered(place, reason);
+                let command = delivery.message.command;
+                self.answered(place, reason, command);
                 Ok(())
             }
-            Entry::Sent(_) | Entry::Released => Err(Violation::Protocol),
+            Entry::Sent(_) | Entry::Released(_) => Err(Violation::Protocol),
             Entry::Waiting(_) | Entry::Done => Ok(()),
         }
     }
@@ -343,15 +357,17 @@ impl Outbound {
         if let Some(place) = self.place(id) {
             match &self.entries[place] {
                 Entry::Sent(delivery) if delivery.qos == Qos::ExactlyOnce => {
+                    let command = delivery.message.command;
                     if reason >= 0x80 {
-                        self.answered(place, reason); // [MQTT-4.3.3-10]: the exchange is over.
+                        // [MQTT-4.3.3-10]: the exchange is over.
+                        self.answered(place, reason, command);
                         return Ok(());
                     }
                     self.bytes -= delivery.memory();
-                    self.entries[place] = Entry::Released;
+                    self.entries[place] = Entry::Released(command);
                 }
                 Entry::Sent(_) => return Err(Violation::Protocol),
-                Entry::Waiting(_) | Entry::Released | Entry::Done => {}
+                Entry::Waiting(_) | Entry::Released(_) | Entry::Done => {}
             }
         }
         // What was never sent is released all the same, so that a client that remembers it from
@@ -369,8 +385,8 @@ impl Outbound {
     pub(super) fn on_pubcomp(&mut self, id: NonZeroU16) -> Result<(), Violation> {
         let Some(place) = self.place(id) else { return Ok(()) };
         match self.entries[place] {
-            Entry::Released => {
-                self.answered(place, 0);
+            Entry::Released(command) => {
+                self.answered(place, 0, command);
                 Ok(())
             }
             Entry::Sent(_) => Err(Violation::Protocol),
@@ -379,7 +395,12 @@ impl Outbound {
     }
 
     /// A message that was sent is done with.
-    fn answered(&mut self, place: usize, reason: u8) {
+    fn answered(&mut self, place: usize, reason: u8, command: Option<CommandTag>) {
+        let outcome = match reason {
+            0x80.. => CommandOutcome::Refused(reason),
+            _ => CommandOutcome::Acknowledged,
+        };
+        self.reports.extend(report(command, outcome));
         if reason >= 0x80 {
             self.outcomes.refused += 1;
         } else {
@@ -438,15 +459,28 @@ impl Outbound {
         std::mem::take(&mut self.outcomes)
     }
 
+    /// What became of commands since it was last asked.
+    pub(in crate::mqtt) fn reports(&mut self) -> Vec<CommandReport> {
+        std::mem::take(&mut self.reports)
+    }
+
     /// The session has ended: what is left of its shared subscriptions, for other members. A
     /// message of QoS 2 that was sent must not go to another ([MQTT-4.8.2-5]).
     pub(in crate::mqtt) fn left_to_others(&mut self) -> Vec<Delivery> {
         self.load.away();
-        let entries = std::mem::take(&mut self.entries).into_iter();
+        let entries = std::mem::take(&mut self.entries);
+        let commands = entries.iter().filter_map(|entry| match entry {
+            Entry::Waiting(delivery) | Entry::Sent(delivery) => delivery.message.command,
+            Entry::Released(command) => *command,
+            Entry::Done => None,
+        });
+        let left = commands.flat_map(|command| report(Some(command), CommandOutcome::Left));
+        self.reports.extend(left);
+        let entries = entries.into_iter();
         let queued = entries.filter_map(|entry| match entry {
             Entry::Waiting(delivery) => Some(delivery),
             Entry::Sent(delivery) if delivery.qos == Qos::AtLeastOnce => Some(delivery),
-            Entry::Sent(_) | Entry::Released | Entry::Done => None,
+            Entry::Sent(_) | Entry::Released(_) | Entry::Done => None,
         });
         let unasked = std::mem::take(&mut self.unasked);
         self.bytes = 0;

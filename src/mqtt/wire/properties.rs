@@ -2,7 +2,7 @@
 
 use super::{
     Violation,
-    text::{read_binary, read_string, read_u16, read_varint},
+    text::{read_binary, read_string, read_u16, read_varint, write_binary},
 };
 
 /// The packets (and the will) that carry properties, one bit each.
@@ -112,6 +112,33 @@ pub(crate) fn forward_properties(mut block: &[u8], out: &mut Vec<u8>) {
         }
         block = after;
     }
+}
+
+/// The properties of a command, as those of a PUBLISH that it came with: where it is answered, and
+/// under which name.
+pub(crate) fn command_properties(response_topic: Option<&str>, correlation: &str) -> Vec<u8> {
+    let mut block = Vec::new();
+    if let Some(topic) = response_topic {
+        block.push(0x08);
+        write_binary(&mut block, topic.as_bytes());
+    }
+    block.push(0x09);
+    write_binary(&mut block, correlation.as_bytes());
+    block
+}
+
+/// The correlation data in a checked block of a PUBLISH.
+pub(crate) fn correlation_data(mut block: &[u8]) -> Option<&[u8]> {
+    while let Some((&id, rest)) = block.split_first() {
+        let mut rest = rest;
+        if id == 0x09 {
+            return read_binary(&mut rest).ok();
+        }
+        let (shape, _) = rule(id)?;
+        take(&mut rest, id, shape, &mut Read::default()).ok()?;
+        block = rest;
+    }
+    None
 }
 
 /// Takes a property block from the front and checks it against the packet that it came in.
@@ -231,6 +258,14 @@ mod tests {
         let mut out = Vec::new();
         forward_properties(block, &mut out);
         assert_eq!(out, b"\x26\0\x01a\0\x01b\x03\0\x01j\x26\0\x01a\0\x01c");
+    }
+
+    #[test]
+    fn correlation_data_are_found_wherever_they_stand() {
+        let block = b"\x03\0\x01j\x02\0\0\0\x09\x09\0\x02id\x26\0\x01a\0\x01c";
+        assert_eq!(correlation_data(block), Some(&b"id"[..]));
+        assert_eq!(correlation_data(&block[..4]), None);
+        assert_eq!(correlation_data(b""), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ impl Worker {
         let session = self.session_id(key);
         self.shared.registry.release(client.identity.session_key(), session);
         client.leave(session, &self.shared.presence);
+        self.speaks_no_more(key, client);
         self.end_session(key, client);
         client.keeps_open = client.will.is_some();
         if !client.keeps_open {
@@ -61,6 +62,7 @@ impl Worker {
         }
         let queued = outbound.len() as u64;
         let handed_on = outbound.left_to_others();
+        self.report(outbound.reports());
         self.weigh(&mut outbound);
         self.left(queued - handed_on.len() as u64);
         for delivery in handed_on {

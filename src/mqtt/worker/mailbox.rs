@@ -2,15 +2,19 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
-    model::{EdgeSilent, SessionAnswer, SessionId, SessionQuestion, Sessions},
-    mqtt::worker::{deliver::Carried, slot::SlotKey, survey::Survey},
+    model::{EdgeSilent, Parcel, Presence, SessionAnswer, SessionId, SessionQuestion, Sessions},
+    mqtt::{
+        commands::{CommandRoutes, VehicleSessions},
+        router::Router,
+        worker::{deliver::Carried, slot::SlotKey, survey::Survey},
+    },
     uplink::Answer,
 };
 
@@ -38,6 +42,8 @@ pub(in crate::mqtt) enum Mail {
     Passed(Vec<(SlotKey, u64)>),
     /// A session's queue is full, and its connection is to end for it.
     QueueFull(SlotKey),
+    /// A command for a session of the worker's.
+    Command(SlotKey, Box<Parcel>),
     /// The appliance is stopping.
     Drain,
 }
@@ -69,11 +75,17 @@ pub struct Workers {
     /// By the worker's number. A lock, because workers start while operators ask.
     mailboxes: RwLock<Vec<Mailbox>>,
     within: Duration,
+    /// Set when the edge starts.
+    command_routes: OnceLock<CommandRoutes>,
 }
 
 impl Default for Workers {
     fn default() -> Self {
-        Self { mailboxes: RwLock::default(), within: ANSWER_WITHIN }
+        Self {
+            mailboxes: RwLock::default(),
+            within: ANSWER_WITHIN,
+            command_routes: OnceLock::new(),
+        }
     }
 }
 
@@ -86,6 +98,22 @@ impl Workers {
         mailboxes.push(Mailbox { mail: mail.clone(), requests });
         let number = u16::try_from(mailboxes.len() - 1).expect("config bounds workers far below");
         (number, mail, received)
+    }
+
+    /// Where commands find their sessions.
+    pub(in crate::mqtt) fn route_commands(
+        &self,
+        router: &Arc<Router>,
+        vehicles: &Arc<VehicleSessions>,
+        presence: &Arc<Presence>,
+    ) {
+        let (router, vehicles) = (Arc::clone(router), Arc::clone(vehicles));
+        let presence = Arc::clone(presence);
+        self.command_routes.get_or_init(|| CommandRoutes { router, vehicles, presence });
+    }
+
+    pub(in crate::mqtt) fn command_routes(&self) -> Option<&CommandRoutes> {
+        self.command_routes.get()
     }
 
     /// Sends a letter about a session to its worker.

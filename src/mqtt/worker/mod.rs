@@ -7,6 +7,7 @@
 //!
 //! - `slot`: slots, keys, the slab.
 //! - `mailbox`: what reaches a worker from other threads: one queue, one kind of letter a reason.
+//! - `command`: commands to its sessions, and receipts from them.
 //! - `publish`, `subscribe`: what publishes and subscriptions of its sessions do; `deliver`:
 //!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
 //!   session ends.
@@ -14,6 +15,7 @@
 //! - `tell`: what a worker counts, and `$SYS`.
 //! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
 
+mod command;
 mod deliver;
 mod end;
 mod mailbox;

@@ -42,6 +42,7 @@ impl Worker {
             let taken = self.intake.borrow_mut().pass(MessageOutcome::Refused);
             return Ok(Held::of(taken));
         }
+        let is_receipt = facts.is_receipt(&*self.shared.desk, topic);
         let route = facts.route(&self.shared.router, topic);
         let mut intake = self.intake.borrow_mut();
         let taken = if publish.retain && publish.payload.is_empty() {
@@ -61,6 +62,13 @@ impl Worker {
             // 0x10 may be said).
             held.reason = 0;
         }
+        if is_receipt {
+            self.bring_receipt(key, identity, session.next_seq(), topic, publish);
+            held.passes = 1;
+            if held.reason == NO_SUBSCRIBERS {
+                held.reason = 0;
+            }
+        }
         if route.is_none() && !publish.retain {
             return Ok(held);
         }
@@ -73,7 +81,8 @@ impl Worker {
         if let Some(route) = route {
             let may_wait = !is_mapped && publish.qos > Qos::AtMostOnce;
             let publisher = (key, session.next_seq());
-            held.passes = self.publish(&message, &route, Some(publisher), may_wait);
+            let passes = self.publish(&message, &route, Some(publisher), may_wait);
+            held.passes += passes;
             is_taken |= held.passes > 0;
         }
         if held.reason == NO_SUBSCRIBERS && held.passes > 0 {
@@ -94,6 +103,7 @@ impl Worker {
             expires: publish.message_expiry.map(|seconds| Expiry::after(seconds, now)),
             publisher: Some(self.session_id(key)),
             retained_as: retained_as.unwrap_or(0),
+            command: None,
         }
     }
 

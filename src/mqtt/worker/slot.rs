@@ -9,7 +9,8 @@ use super::deliver::Pass;
 use crate::{
     auth::Identity,
     model::{
-        Presence, Protocol, SessionAnswer, SessionFacts, SessionId, SessionQuestion, UnixNanos,
+        CommandDesk, Presence, Protocol, SessionAnswer, SessionFacts, SessionId, SessionQuestion,
+        UnixNanos,
     },
     mqtt::{
         clock::Tick,
@@ -198,6 +199,8 @@ pub(super) struct Moment<'a> {
     pub(super) session: SessionId,
     pub(super) now: UnixNanos,
     pub(super) presence: &'a Presence,
+    /// Who is told that a vehicle is there, where the session takes commands for what it carries.
+    pub(super) desk: Option<&'a dyn CommandDesk>,
 }
 
 impl Client {
@@ -236,9 +239,15 @@ impl Client {
         limits: &VehicleLimits,
         moment: Moment<'_>,
     ) -> Result<(), NotKept> {
-        let Moment { session, now, presence } = moment;
+        let Moment { session, now, presence, desk } = moment;
         let vehicles = self.vehicles.get_or_insert_default();
-        vehicles.keep(last, now, limits, |vehicle| presence.enter(vehicle, session, now))
+        vehicles.keep(last, now, limits, |vehicle| {
+            let name = presence.enter(vehicle, session, now);
+            if let Some(desk) = desk {
+                desk.here(vehicle);
+            }
+            name
+        })
     }
 
     /// Answers an operator's question; nothing if it does not carry the vehicle.
@@ -319,7 +328,7 @@ mod tests {
         let presence = Presence::new(10);
         let session = SessionId { worker: 3, number: 4 };
         let mut client = client();
-        let moment = |now| Moment { session, now: UnixNanos(now), presence: &presence };
+        let moment = |now| Moment { session, now: UnixNanos(now), presence: &presence, desk: None };
         let mapping = MappingKey::of("m");
         let last = |vehicle| LastLine { run: 0, mapping, vehicle, line: b"m x=1i 1\n" };
         let question = |with_lines| SessionQuestion { session, vehicle: "A".into(), with_lines };

@@ -107,6 +107,9 @@ impl Worker {
         let before = outbound.subscribed(text, subscription);
         let subscriber = subscriber(self, key, subscription, grant);
         self.shared.router.subscribe(filter, subscriber, outbound.load());
+        if let Some(vehicle) = client.identity.vehicle() {
+            self.shared.desk.here(vehicle);
+        }
         let SubscribeOptions { qos, retain_handling, .. } = subscription.options;
         let wants = match retain_handling {
             RetainHandling::Always => true,

@@ -113,6 +113,7 @@ impl Worker {
             Mail::Passed(publishes) => {
                 publishes.into_iter().for_each(|(key, seq)| self.passed(key, seq));
             }
+            Mail::Command(key, parcel) => self.send_command(key, *parcel),
             Mail::QueueFull(key) => self.close_stalled(key),
             Mail::TooManySilent(key) => silent.push(key),
             Mail::Drain => self.drain(),

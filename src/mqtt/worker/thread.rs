@@ -34,10 +34,12 @@ use crate::{
     auth::Access,
     env::{Clock, Supervisor},
     model::{
-        Presence, SessionAnswer, SessionId, SessionQuestion, SilentPeers, SilentTicket, UnixNanos,
+        CommandDesk, Presence, SessionAnswer, SessionId, SessionQuestion, SilentPeers,
+        SilentTicket, UnixNanos,
     },
     mqtt::{
         clock::{TICK, Tick},
+        commands::VehicleSessions,
         connect::Announced,
         rate::RateLimits,
         registry::ClientRegistry,
@@ -93,7 +95,11 @@ pub(in crate::mqtt) struct Shared {
     /// Identifiers given to clients that brought none.
     pub(in crate::mqtt) assigned: AtomicUsize,
     /// Who gets what.
-    pub(in crate::mqtt) router: Router,
+    pub(in crate::mqtt) router: Arc<Router>,
+    /// Which sessions speak for which vehicle.
+    pub(in crate::mqtt) vehicles: Arc<VehicleSessions>,
+    /// Who is told of commands and receipts.
+    pub(in crate::mqtt) desk: Arc<dyn CommandDesk>,
     /// Bytes that wait for subscribers, over all sessions.
     pub(in crate::mqtt) queued_bytes: AtomicUsize,
     /// How often `$SYS` is told; zero: never.
@@ -317,6 +323,7 @@ impl Worker {
                     traffic.packets_read += 1;
                     traffic.packets_written += 1;
                 });
+                self.speaks_for(key, &client);
                 slot.client = Some(Box::new(client));
                 true
             }
@@ -398,7 +405,9 @@ impl Worker {
                 client.session.lost(run.count); // UP-2
             } else {
                 let (session, now) = (self.session_id(key), self.wall.get());
-                let moment = Moment { session, now, presence: &self.shared.presence };
+                let is_gateway = self.shared.access.is_gateway(&client.identity);
+                let desk = is_gateway.then_some(&*self.shared.desk);
+                let moment = Moment { session, now, presence: &self.shared.presence, desk };
                 // Before the acknowledgement, so that whoever has it finds the line. One that has
                 // gone is not present any more, whatever is still made durable.
                 while let Some(last) = lines.next_if(|last| last.run == index) {

@@ -225,6 +225,7 @@ impl Worker {
     pub(in crate::mqtt) fn collect(&self, client: &mut Client) {
         let Some(outbound) = client.session.outbound.as_mut() else { return };
         self.weigh(outbound);
+        self.report(outbound.reports());
         let outcomes = outbound.outcomes();
         if outcomes == Outcomes::default() {
             return;

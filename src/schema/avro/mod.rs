@@ -42,5 +42,6 @@ mod tests;
 
 pub use fingerprint::{canonical_form, fingerprint};
 pub use record::AvroRecord;
+pub(crate) use resolve::DEFAULT;
 pub use schemas::AvroSchemas;
 pub use types::{Leaf, Type, TypeIdx, Types};

@@ -1,7 +1,8 @@
 //! A named type and all that it reaches → one schema that needs no other file, checked on the way.
 //!
-//! Only what decides how bytes are read is kept: what else a schema says (defaults, aliases, docs)
-//! matters to nobody here and is not checked. Everything wrong is collected, each with the file and
+//! Only what decides how bytes are read is kept, and defaults, for who writes, under a name that
+//! nothing checks ([`DEFAULT`]): what else a schema says (aliases, docs) matters to nobody here.
+//! Everything wrong is collected, each with the file and
 //! the line that it has.
 
 use std::collections::{BTreeSet, HashSet};
@@ -13,6 +14,9 @@ use crate::schema::{Problem, Sources, nearest, tree};
 
 /// How deep types may hold each other: what reads the result does so by recursion.
 const DEPTH_MAX: usize = 64;
+
+/// Where a field's default is kept.
+pub(crate) const DEFAULT: &str = "fleetline.default";
 
 /// The names of the types that need no definition.
 const PRIMITIVES: [&str; 8] =
@@ -264,7 +268,11 @@ impl<'a> Resolver<'a> {
                 self.tell(field, format!("the field `{name}` stands here twice"));
             }
             let inner = self.inner(field, &format!("the field `{name}`"), "type", namespace);
-            made.push(json!({ "name": name, "type": inner }));
+            let mut one = json!({ "name": name, "type": inner });
+            if let Some(default) = field.get("default") {
+                one[DEFAULT] = value_of(default);
+            }
+            made.push(one);
         }
         Value::Array(made)
     }
@@ -294,6 +302,22 @@ fn kind_of(schema: &Value) -> String {
     match named {
         Value::Object(_) => kind_of(named),
         other => other.as_str().unwrap_or_default().to_owned(),
+    }
+}
+
+/// A tree as a value of JSON. Trees are bounded in depth.
+fn value_of(node: &tree::Node) -> Value {
+    match &node.value {
+        tree::Value::Null => Value::Null,
+        tree::Value::Boolean(value) => Value::Bool(*value),
+        tree::Value::String(text) => Value::from(&**text),
+        tree::Value::Number(number) => serde_json::from_str(number).unwrap_or_default(),
+        tree::Value::Array(items) => items.iter().map(value_of).collect(),
+        tree::Value::Object(_) => {
+            let members = node.members().iter();
+            let members = members.map(|one| (one.name.to_string(), value_of(&one.node)));
+            members.collect::<Map<_, _>>().into()
+        }
     }
 }
 

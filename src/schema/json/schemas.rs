@@ -65,6 +65,13 @@ impl JsonSchemas {
         found.clone().map_err(|problem| Missing::Broken(vec![problem]))
     }
 
+    /// The text of a file, for who checks values whole.
+    #[must_use]
+    pub fn text(&self, file: &str) -> Option<&str> {
+        let source = self.sources.find(file).filter(|source| source.path.ends_with(ENDING));
+        source.map(|source| source.text.as_str())
+    }
+
     /// What is wrong with the files that nobody has asked for so far.
     pub(crate) fn problems_of_unreached(&self) -> Vec<Problem> {
         let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);

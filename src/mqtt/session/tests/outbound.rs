@@ -30,6 +30,7 @@ fn delivery(qos: Qos, payload: &str, expires: Option<u32>) -> Delivery {
         expires: expires.map(|seconds| Expiry::after(seconds, Duration::ZERO)),
         publisher: None,
         retained_as: 0,
+        command: None,
     };
     Delivery {
         message: Arc::new(message),

@@ -1,0 +1,303 @@
+//! Commands to vehicles: from the POST to the vehicle's hand, and how many a CPU second makes
+//! durable, and brings and sees acknowledged.
+//!
+//! ```text
+//! POST ──▶ fleetline serve (SQLite, fsync) ──MQTT──▶ a client of this process, QoS 1
+//! POST of 1,000 vehicles that are away ──▶ fleetline serve: durable, no more
+//! POST of 1,000 vehicles that are here ──▶ fleetline serve ──MQTT──▶ clients, PUBACK
+//! ```
+//!
+//! Each row starts an appliance of its own. CPU is that of the appliance, user and system. A row in
+//! which a command is missing fails, whatever its rate.
+//!
+//! ```text
+//! cargo bench --bench downlink -- [--row latency|created|delivered]… [--commands N]
+//! ```
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine as it is")]
+
+#[path = "rig/mod.rs"]
+mod rig;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rig::{
+    Outcome, fault,
+    process::cpu_seconds,
+    server::{self, Server},
+    table::{line, met, thousands},
+};
+
+/// Vehicles of one request.
+const TOGETHER: usize = 1000;
+/// Vehicles that are connected in the row of deliveries.
+const CONNECTED: usize = 200;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    rig::exit(measure(&arguments))
+}
+
+fn measure(arguments: &[String]) -> Outcome {
+    let (mut rows, mut commands) = (Vec::new(), 100_000_usize);
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let value = rest.next().ok_or_else(|| fault(format!("{argument} wants a value")))?;
+        match argument.as_str() {
+            "--row" => rows.push(value.clone()),
+            "--commands" => commands = value.parse()?,
+            _ => return Err(fault(format!("there is no {argument}"))),
+        }
+    }
+    let wants = |row: &str| rows.is_empty() || rows.iter().any(|wanted| wanted == row);
+    if wants("latency") {
+        latency_row()?;
+    }
+    if wants("created") {
+        created_row(commands)?;
+    }
+    if wants("delivered") {
+        delivered_row(commands)?;
+    }
+    Ok(())
+}
+
+/// One connection to the operator edge.
+struct Operator {
+    stream: TcpStream,
+    answer: Vec<u8>,
+}
+
+impl Operator {
+    fn connect(server: &Server) -> Outcome<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", server.http_port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, answer: Vec::new() })
+    }
+
+    /// Posts, and reads the answer whole.
+    fn post(&mut self, path: &str, body: &str) -> Outcome<String> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.stream.write_all(request.as_bytes())?;
+        self.answer.clear();
+        let mut chunk = [0; 65536];
+        loop {
+            let count = self.stream.read(&mut chunk)?;
+            if count == 0 {
+                return Err(fault("the appliance closed the connection"));
+            }
+            self.answer.extend_from_slice(&chunk[..count]);
+            let Some(head) = self.answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&self.answer[..head]).to_lowercase();
+            let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.ok_or_else(|| fault(text.clone()))?.trim().parse()?;
+            if self.answer.len() >= head + 4 + length {
+                let body = String::from_utf8_lossy(&self.answer[head + 4..]).into_owned();
+                return if text.starts_with("http/1.1 20") { Ok(body) } else { Err(fault(body)) };
+            }
+        }
+    }
+}
+
+/// A vehicle that subscribes to its commands at QoS 1.
+struct Vehicle {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Vehicle {
+    fn connect(server: &Server, vin: &str) -> Outcome<Self> {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.mqtt_port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let text = |text: &str| -> Outcome<Vec<u8>> {
+            let mut bytes = u16::try_from(text.len())?.to_be_bytes().to_vec();
+            bytes.extend(text.as_bytes());
+            Ok(bytes)
+        };
+        let packet = |first: u8, body: Vec<u8>| -> Outcome<Vec<u8>> {
+            let mut bytes = vec![first, u8::try_from(body.len())?];
+            bytes.extend(body);
+            Ok(bytes)
+        };
+        let hello = [text("MQTT")?, vec![4, 2, 0, 0], text(vin)?].concat();
+        stream.write_all(&packet(0x10, hello)?)?;
+        let filter = [vec![0, 1], text(&format!("c/{vin}"))?, vec![1]].concat();
+        stream.write_all(&packet(0x82, filter)?)?;
+        let mut said = [0; 9];
+        stream.read_exact(&mut said)?;
+        if said[..4] != *b"\x20\x02\0\0" || said[8] != 1 {
+            return Err(fault(format!("not welcome: {said:02x?}")));
+        }
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    /// Reads what there is and acknowledges it; tells how many commands that were.
+    fn take(&mut self) -> Outcome<usize> {
+        let mut chunk = [0; 16384];
+        let count = self.stream.read(&mut chunk)?;
+        if count == 0 {
+            return Err(fault("the appliance closed the connection"));
+        }
+        self.buffer.extend_from_slice(&chunk[..count]);
+        let (mut taken, mut at, mut answer) = (0, 0, Vec::new());
+        while let [first, length, rest @ ..] = &self.buffer[at..] {
+            let length = usize::from(*length);
+            if length > 127 {
+                return Err(fault("a packet is longer than those of this benchmark"));
+            }
+            if length > rest.len() {
+                break;
+            }
+            if first >> 4 == 3 {
+                let topic = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+                answer.extend([0x40, 2, rest[2 + topic], rest[3 + topic]]);
+                taken += 1;
+            }
+            at += 2 + length;
+        }
+        self.buffer.drain(..at);
+        self.stream.write_all(&answer)?;
+        Ok(taken)
+    }
+}
+
+fn latency_row() -> Outcome {
+    const COUNT: usize = 2000;
+    let folder = server::folder()?;
+    let server = Server::start_embedded(folder.path())?;
+    let mut vehicle = Vehicle::connect(&server, "V")?;
+    let mut operator = Operator::connect(&server)?;
+    let (tell, told) = mpsc::channel();
+    let taking = thread::spawn(move || {
+        for _ in 0..COUNT {
+            // Its error is told by what then is missing.
+            if vehicle.take().is_err() || tell.send(Instant::now()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut took = Vec::with_capacity(COUNT);
+    for _ in 0..COUNT {
+        let began = Instant::now();
+        operator.post("/api/v1/vehicles/V/commands", r#"{"topic":"c/V","payload":"AAAA"}"#)?;
+        took.push(told.recv_timeout(PATIENCE)?.saturating_duration_since(began));
+        // So that its PUBACK is through, and the next one is not held up by this one.
+        thread::sleep(Duration::from_millis(3));
+    }
+    drop(taking.join());
+    took.sort_unstable();
+    let ms = |share: usize| took[COUNT * share / 100].as_secs_f64() * 1e3;
+    let (p50, p99) = (ms(50), ms(99));
+    let is_met = p50 <= 2.0 && p99 <= 10.0;
+    let is_aim_met = p50 <= 1.5 && p99 <= 4.0;
+    line(&format!(
+        "latency    POST to the vehicle's hand, durable in between: p50 {p50:.2} ms, p99 {p99:.2} ms \
+         (2 and 10, aim 1.5 and 4)  {}",
+        met(is_met, is_aim_met)
+    ));
+    server.process.stop()
+}
+
+/// Posts a command for each vehicle of a list.
+fn post_list(operator: &mut Operator, vehicles: &[String], topic: &str) -> Outcome {
+    let body = serde_json::json!({
+        "vehicles": vehicles, "topic": topic, "payload": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    });
+    let answer = operator.post("/api/v1/commands", &body.to_string())?;
+    let made = answer.matches("\"created\":").count();
+    if made == vehicles.len() { Ok(()) } else { Err(fault(format!("{made} commands were made"))) }
+}
+
+fn created_row(commands: usize) -> Outcome {
+    let folder = server::folder()?;
+    let server = Server::start_embedded(folder.path())?;
+    let mut operator = Operator::connect(&server)?;
+    let vehicles: Vec<String> = (0..commands).map(|it| format!("WVWZZZ1JZXW{it:06}")).collect();
+    let (began, cpu) = (Instant::now(), cpu_seconds(server.id())?);
+    for vehicles in vehicles.chunks(TOGETHER) {
+        post_list(&mut operator, vehicles, "vehicles/WVWZZZ1JZXW000000/commands/limit-charge")?;
+    }
+    let (took, cpu) = (began.elapsed(), cpu_seconds(server.id())? - cpu);
+    let bytes = server::bytes_below(&server::data_dir(folder.path()).join("downlink"))?;
+    let count = f64::from(u32::try_from(commands)?);
+    let rate = count / cpu;
+    line(&format!(
+        "created    {} a CPU second (20,000, aim 40,000)  {}",
+        thousands(rate),
+        met(rate >= 20e3, rate >= 40e3)
+    ));
+    let seconds = took.as_secs_f64() * 100e3 / count;
+    line(&format!(
+        "           100,000 vehicles that are away: durable within {seconds:.1} s (10, aim 3)  {}",
+        met(seconds <= 10.0, seconds <= 3.0)
+    ));
+    #[expect(clippy::cast_precision_loss, reason = "bytes of a file")]
+    let each = bytes as f64 / count;
+    line(&format!(
+        "           {each:.0} bytes each on disk, the log of SQLite included (1,024)  {}",
+        met(each <= 1024.0, each <= 1024.0)
+    ));
+    server.process.stop()
+}
+
+fn delivered_row(commands: usize) -> Outcome {
+    let folder = server::folder()?;
+    let server = Server::start_embedded(folder.path())?;
+    let names: Vec<String> = (0..CONNECTED).map(|it| format!("V{it:04}")).collect();
+    let vehicles = names.iter().map(|name| Vehicle::connect(&server, name));
+    let vehicles: Vec<Vehicle> = vehicles.collect::<Outcome<_>>()?;
+    let mut operator = Operator::connect(&server)?;
+    let rounds = commands.min(20_000) / CONNECTED;
+    let (tell, told) = mpsc::channel();
+    for mut vehicle in vehicles {
+        let tell = tell.clone();
+        thread::spawn(move || {
+            while let Ok(taken) = vehicle.take() {
+                if tell.send(taken).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let (began, cpu) = (Instant::now(), cpu_seconds(server.id())?);
+    let mut taken = 0;
+    for _ in 0..rounds {
+        for name in &names {
+            let body = serde_json::json!({ "topic": format!("c/{name}"), "payload": "AAAA" });
+            let path = format!("/api/v1/vehicles/{name}/commands");
+            operator.post(&path, &body.to_string())?;
+        }
+        while taken < CONNECTED {
+            taken += told.recv_timeout(PATIENCE)?;
+        }
+        taken -= CONNECTED;
+    }
+    let (took, cpu) = (began.elapsed(), cpu_seconds(server.id())? - cpu);
+    let count = f64::from(u32::try_from(rounds * CONNECTED)?);
+    let rate = count / cpu;
+    line(&format!(
+        "delivered  and acknowledged, each with a POST of its own: {} a CPU second (10,000, aim \
+         20,000), {} a second  {}",
+        thousands(rate),
+        thousands(count / took.as_secs_f64()),
+        met(rate >= 10e3, rate >= 20e3)
+    ));
+    server.process.stop()
+}

@@ -1,0 +1,48 @@
+//! Commands, between the operator edge, the vehicle edge and the mappings.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::{
+    mappings::Mappings,
+    run::{Ground, RunError},
+};
+use crate::{
+    auth::Access,
+    downlink::{self, Downlink},
+    model::CommandEdge,
+    query::QueryEngine,
+    telemetry::Critical,
+};
+
+/// What it reads and asks: what is declared, who may publish, the vehicles, the store.
+type Around<'a> = (&'a Mappings, &'a Access, Arc<dyn CommandEdge>, QueryEngine);
+
+/// Starts it, with the commands that are declared.
+pub(super) fn start(
+    ground: &Ground,
+    options: &downlink::Options,
+    (mappings, access, edge, queries): Around<'_>,
+    runtime: &Handle,
+) -> Result<downlink::Running, RunError> {
+    let commands = Arc::clone(mappings.plans.load().commands());
+    access.set_command_topics(commands.topic_filters());
+    let parts = downlink::Parts {
+        options: options.clone(),
+        edge,
+        commands,
+        queries,
+        clock: Arc::clone(&ground.clock),
+        metrics: Arc::clone(&ground.metrics),
+        health: ground.board.cell("downlink", Critical::Yes),
+    };
+    downlink::start(parts, runtime, &ground.supervisor).map_err(RunError::Downlink)
+}
+
+/// Takes what the mapping files declare now.
+pub(super) fn declare(downlink: &Downlink, mappings: &Mappings, access: &Access) {
+    let commands = Arc::clone(mappings.plans.load().commands());
+    access.set_command_topics(commands.topic_filters());
+    downlink.declare(commands);
+}

@@ -1,0 +1,61 @@
+//! The keys of commands to vehicles.
+
+use crate::config::key::{Key, Kind, key};
+
+pub(super) const KEYS: &[Key] = &[
+    key(
+        "downlink.open-max",
+        Kind::Count,
+        "Commands of one vehicle that have not ended; one more is refused (429).",
+    )
+    .default("100")
+    .min("1", "a command has to fit")
+    .max("100000", "each is looked at when the vehicle comes"),
+    key(
+        "downlink.total-open-max",
+        Kind::Count,
+        "Commands of all vehicles that have not ended; each takes some 300 bytes of memory.",
+    )
+    .default("1000000")
+    .min("1", "a command has to fit")
+    .max("100000000", "they are held in memory"),
+    key(
+        "downlink.expires-in",
+        Kind::Duration,
+        "How long a command waits for its vehicle where neither it nor its declaration says so.",
+    )
+    .default("24h")
+    .min("1ms", "a command has to leave")
+    .max("365d", "somebody should know by then"),
+    key(
+        "downlink.keep",
+        Kind::Duration,
+        "How long commands are kept that have ended, with their changes and idempotency keys.",
+    )
+    .default("30d")
+    .min("1m", "their senders ask for them")
+    .max("36500d", "nanoseconds since 1970 reach no further"),
+    key("downlink.audit-keep", Kind::Duration, "How long the audit of commands is kept.")
+        .default("400d")
+        .min("1m", "somebody has to read it")
+        .max("36500d", "nanoseconds since 1970 reach no further"),
+    key(
+        "downlink.still-interval",
+        Kind::Duration,
+        "How often the `still` of a waiting command is asked again, of which no value is young \
+         enough.",
+    )
+    .default("5s")
+    .min("10ms", "the store is asked each time")
+    .max("1h", "the command waits meanwhile"),
+    key(
+        "downlink.webhook",
+        Kind::Text,
+        "An address (http:// or https://) to which every change of a command is posted, as \
+         `/commands/events` tells it, at least once and in order. Absent or empty: none.",
+    ),
+    key("downlink.webhook-timeout", Kind::Duration, "How long the webhook may take to answer.")
+        .default("10s")
+        .min("10ms", "it has to be reached")
+        .max("5m", "the next changes wait meanwhile"),
+];

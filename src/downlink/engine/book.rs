@@ -1,0 +1,202 @@
+//! What is held in memory of commands that have not ended: by id, by vehicle in order, by the time
+//! when something is due.
+//!
+//! Sketch of the memory: some 300 bytes a command, its topic and names included; payloads stay on
+//! disk until they leave.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    downlink::{
+        lifecycle::State,
+        store::{OpenRow, Update},
+    },
+    mapping::Order,
+    model::CommandId,
+};
+
+/// A command that has not ended.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) row: OpenRow,
+    pub(super) maybe_received: bool,
+    pub(super) ended_ms: Option<i64>,
+    pub(super) flight: Flight,
+    /// How often it has left.
+    pub(super) attempts: u32,
+}
+
+/// Where a command is, for as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flight {
+    /// Here.
+    Home,
+    /// Here, and its `still` is being asked.
+    Asking,
+    /// Here, and its `still` holds: it may leave.
+    Cleared,
+    /// Here, until its `still` is asked again.
+    Unclear,
+    /// With a session.
+    With(u32),
+}
+
+impl Open {
+    pub(super) fn new(row: OpenRow) -> Self {
+        Self { row, maybe_received: false, ended_ms: None, flight: Flight::Home, attempts: 0 }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.row.state.is_final(self.row.execute_within_ms.is_some())
+    }
+
+    /// When its next time is over.
+    pub(super) fn deadline(&self) -> Option<i64> {
+        match self.row.state {
+            State::Queued | State::Sent => Some(self.row.expires_ms),
+            State::Delivered => self.row.due_ms,
+            _ => None,
+        }
+    }
+
+    /// Whether the vehicle's next command has to wait for this one.
+    pub(super) fn blocks(&self) -> bool {
+        match (self.row.order, self.row.state) {
+            (Order::AtOnce, _) => false,
+            (_, State::Queued | State::Sent) => true,
+            (Order::AfterReceipt, State::Delivered) => !self.has_ended(),
+            (Order::AfterDelivery | Order::AfterReceipt, _) => false,
+        }
+    }
+
+    pub(super) fn update(&self) -> Update {
+        let row = &self.row;
+        Update {
+            seq: row.seq,
+            state: row.state,
+            cause: row.cause.clone(),
+            due_ms: row.due_ms,
+            cancel_requested: row.cancel_requested,
+            maybe_received: self.maybe_received,
+            ended_ms: self.ended_ms,
+        }
+    }
+}
+
+/// Vehicles with a command that has not ended: the vehicle edge looks here before it says that one
+/// is there. A lock, because workers look while the thread of commands writes.
+#[derive(Debug, Default)]
+pub(in crate::downlink) struct Awaited(Mutex<HashSet<Arc<str>>>);
+
+impl Awaited {
+    fn lock(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::downlink) fn contains(&self, vehicle: &str) -> bool {
+        self.lock().contains(vehicle)
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    open: HashMap<i64, Open>,
+    ids: HashMap<CommandId, i64>,
+    /// In the order of creation.
+    vehicles: HashMap<Arc<str>, Vec<i64>>,
+    deadlines: BTreeSet<(i64, i64)>,
+    /// When an unclear `still` is asked again.
+    retries: BTreeSet<(i64, i64)>,
+    pub(super) awaited: Arc<Awaited>,
+}
+
+impl Book {
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn add(&mut self, open: Open) {
+        let seq = open.row.seq;
+        if let Some(deadline) = open.deadline() {
+            self.deadlines.insert((deadline, seq));
+        }
+        self.ids.insert(open.row.id, seq);
+        let queue = self.vehicles.entry(Arc::clone(&open.row.vehicle)).or_default();
+        if queue.is_empty() {
+            self.awaited.lock().insert(Arc::clone(&open.row.vehicle));
+        }
+        queue.push(seq);
+        self.open.insert(seq, open);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.awaited.lock().clear();
+        *self = Self { awaited: Arc::clone(&self.awaited), ..Self::default() };
+    }
+
+    pub(super) fn get(&self, seq: i64) -> Option<&Open> {
+        self.open.get(&seq)
+    }
+
+    pub(super) fn by_id(&self, id: CommandId) -> Option<i64> {
+        self.ids.get(&id).copied()
+    }
+
+    /// A vehicle's commands in their order, ended ones of this turn included.
+    pub(super) fn queue(&self, vehicle: &str) -> &[i64] {
+        self.vehicles.get(vehicle).map_or(&[], Vec::as_slice)
+    }
+
+    /// Changes a command, and when it is due with it.
+    pub(super) fn change<R>(&mut self, seq: i64, change: impl FnOnce(&mut Open) -> R) -> Option<R> {
+        let open = self.open.get_mut(&seq)?;
+        let before = open.deadline();
+        let result = change(open);
+        let after = open.deadline();
+        if before != after {
+            before.map(|at| self.deadlines.remove(&(at, seq)));
+            after.map(|at| self.deadlines.insert((at, seq)));
+        }
+        Some(result)
+    }
+
+    /// Forgets a command that has ended.
+    pub(super) fn remove(&mut self, seq: i64) {
+        let Some(open) = self.open.remove(&seq) else { return };
+        self.ids.remove(&open.row.id);
+        if let Some(deadline) = open.deadline() {
+            self.deadlines.remove(&(deadline, seq));
+        }
+        let Some(queue) = self.vehicles.get_mut(&open.row.vehicle) else { return };
+        queue.retain(|other| *other != seq);
+        if queue.is_empty() {
+            self.vehicles.remove(&open.row.vehicle);
+            self.awaited.lock().remove(&open.row.vehicle);
+        }
+    }
+
+    pub(super) fn ask_again(&mut self, seq: i64, at_ms: i64) {
+        self.retries.insert((at_ms, seq));
+    }
+
+    /// Commands whose time is over.
+    pub(super) fn overdue(&self, now_ms: i64) -> Vec<i64> {
+        self.deadlines.range(..=(now_ms, i64::MAX)).map(|(_, seq)| *seq).collect()
+    }
+
+    /// Commands whose condition is to be asked again.
+    pub(super) fn due_again(&mut self, now_ms: i64) -> Vec<i64> {
+        let later = self.retries.split_off(&(now_ms + 1, i64::MIN));
+        std::mem::replace(&mut self.retries, later).into_iter().map(|(_, seq)| seq).collect()
+    }
+
+    /// When the next time is over.
+    pub(super) fn next_ms(&self) -> Option<i64> {
+        let first = |set: &BTreeSet<(i64, i64)>| set.first().map(|(at, _)| *at);
+        [first(&self.deadlines), first(&self.retries)].into_iter().flatten().min()
+    }
+}

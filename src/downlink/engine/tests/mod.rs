@@ -1,0 +1,5 @@
+//! The engine against a vehicle edge that is played, on a real file.
+
+mod order;
+mod property;
+mod rig;

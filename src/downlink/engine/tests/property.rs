@@ -1,0 +1,210 @@
+//! Whatever happens, in whatever order: states move forward only, nothing is delivered that the
+//! vehicle did not acknowledge, and what an answer said is still true after a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::rig::Rig;
+use crate::{
+    downlink::{
+        lifecycle::State,
+        record::{Record, What},
+    },
+    mapping::Order,
+    model::{CommandId, CommandOutcome, Parcel, Reach},
+};
+
+const VEHICLES: [&str; 2] = ["A", "B"];
+
+#[derive(Clone, Debug)]
+enum Op {
+    Create {
+        vehicle: usize,
+        order: usize,
+        expires_ms: u64,
+        receipt: bool,
+        supersede: bool,
+    },
+    Cancel(usize),
+    Comes(usize),
+    ComesUnsubscribed(usize),
+    Goes(usize),
+    /// An acknowledgement of one of those that left, now or long ago.
+    Acknowledges(usize),
+    Refuses(usize),
+    Passes(i64),
+    Crash,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let vehicle = 0..VEHICLES.len();
+    prop_oneof![
+        4 => (vehicle.clone(), 0..3_usize, 1..20_000_u64, any::<bool>(), any::<bool>()).prop_map(
+            |(vehicle, order, expires_ms, receipt, supersede)| {
+                Op::Create { vehicle, order, expires_ms, receipt, supersede }
+            }
+        ),
+        1 => any::<usize>().prop_map(Op::Cancel),
+        2 => vehicle.clone().prop_map(Op::Comes),
+        1 => vehicle.clone().prop_map(Op::ComesUnsubscribed),
+        1 => vehicle.prop_map(Op::Goes),
+        3 => any::<usize>().prop_map(Op::Acknowledges),
+        1 => any::<usize>().prop_map(Op::Refuses),
+        2 => (1..10_000_i64).prop_map(Op::Passes),
+        1 => Just(Op::Crash),
+    ]
+}
+
+fn rank(state: State) -> u8 {
+    match state {
+        State::Queued => 0,
+        State::Sent => 1,
+        State::Delivered => 2,
+        _ => 3,
+    }
+}
+
+#[derive(Default)]
+struct Model {
+    made: Vec<CommandId>,
+    /// What left, whose session still lives.
+    held: BTreeMap<usize, Vec<Parcel>>,
+    /// All that ever left.
+    left: Vec<(usize, Parcel)>,
+    acknowledged: BTreeSet<CommandId>,
+    seen: BTreeMap<CommandId, State>,
+}
+
+impl Model {
+    fn play(&mut self, rig: &mut Rig, op: &Op) {
+        match *op {
+            Op::Create { vehicle, order, expires_ms, receipt, supersede } => {
+                let mut request = rig.request(VEHICLES[vehicle]);
+                request.order = Order::ALL[order].1;
+                request.expires_in_ms = expires_ms;
+                request.execute_within_ms = receipt.then_some(3_000);
+                request.supersede = supersede.then(|| "k".into());
+                if let Ok(placed) = rig.create(request) {
+                    self.made.push(placed.record.request.id);
+                }
+            }
+            Op::Cancel(which) if !self.made.is_empty() => {
+                let id = self.made[which % self.made.len()];
+                // A refusal is one of the answers that there are.
+                drop(rig.cancel(id));
+            }
+            Op::Comes(vehicle) => self.comes(rig, vehicle, Reach::Session),
+            Op::ComesUnsubscribed(vehicle) => self.comes(rig, vehicle, |_| Reach::NotSubscribed),
+            Op::Goes(vehicle) => {
+                let held = self.held.remove(&vehicle).unwrap_or_default();
+                rig.goes(VEHICLES[vehicle], &held);
+            }
+            Op::Acknowledges(which) if !self.left.is_empty() => {
+                let (vehicle, parcel) = self.left[which % self.left.len()].clone();
+                self.acknowledged.insert(parcel.command);
+                self.held.entry(vehicle).or_default().retain(|held| *held != parcel);
+                rig.report(&parcel, CommandOutcome::Acknowledged);
+            }
+            Op::Refuses(which) if !self.left.is_empty() => {
+                let (vehicle, parcel) = self.left[which % self.left.len()].clone();
+                self.held.entry(vehicle).or_default().retain(|held| *held != parcel);
+                rig.report(&parcel, CommandOutcome::Refused(0x80));
+            }
+            Op::Passes(ms) => rig.passes(ms),
+            Op::Crash => {
+                self.held.clear();
+                rig.restart();
+            }
+            Op::Cancel(_) | Op::Acknowledges(_) | Op::Refuses(_) => {}
+        }
+        for parcel in rig.sent() {
+            let vehicle =
+                VEHICLES.iter().position(|vehicle| parcel.topic.contains(&format!("/{vehicle}/")));
+            let vehicle = vehicle.expect("it goes to one of them");
+            // DN-4: that it leaves is on disk. DN-2: it has not expired.
+            let record = rig.record(parcel.command);
+            assert!(rank(record.state) >= 1, "it left as {:?}", record.state);
+            assert!(record.expires_ms() > rig.now_ms, "an expired one left");
+            assert_eq!(
+                parcel.is_repeat,
+                self.left.iter().any(|(_, it)| it.command == parcel.command)
+            );
+            self.held.entry(vehicle).or_default().push(parcel.clone());
+            self.left.push((vehicle, parcel));
+        }
+        self.check(rig);
+    }
+
+    fn comes(
+        &mut self,
+        rig: &mut Rig,
+        vehicle: usize,
+        reach: impl FnOnce(crate::model::SessionId) -> Reach,
+    ) {
+        // A session that was there is taken over, and ends before.
+        let held = self.held.remove(&vehicle).unwrap_or_default();
+        rig.goes(VEHICLES[vehicle], &held);
+        rig.comes(VEHICLES[vehicle], reach);
+    }
+
+    fn check(&mut self, rig: &Rig) {
+        for id in &self.made {
+            let record = rig.record(*id);
+            let before = self.seen.insert(*id, record.state);
+            let is_same = before == Some(record.state);
+            assert!(is_same || before.is_none_or(|it| rank(record.state) > rank(it)), "DN-3");
+            check_history(&record);
+            let was_delivered =
+                record.history.iter().any(|it| it.what == What::State(State::Delivered));
+            // DN-5
+            assert!(!was_delivered || self.acknowledged.contains(id), "{:?}", record.history);
+            if record.state == State::Expired {
+                assert!(record.expires_ms() <= rig.now_ms);
+            }
+        }
+    }
+}
+
+fn check_history(record: &Record) {
+    let states: Vec<State> = record
+        .history
+        .iter()
+        .filter_map(|change| match change.what {
+            What::State(state) => Some(state),
+            What::Note(_) => None,
+        })
+        .collect();
+    assert_eq!(states.first(), Some(&State::Queued));
+    assert_eq!(states.last(), Some(&record.state));
+    assert!(states.windows(2).all(|two| rank(two[1]) > rank(two[0])), "{states:?}");
+    assert!(record.history.windows(2).all(|two| two[1].number > two[0].number));
+    let was_sent = states.contains(&State::Sent);
+    let bears = matches!(record.state, State::Expired | State::Cancelled | State::Superseded);
+    assert_eq!(record.maybe_received, was_sent && bears, "{states:?}");
+}
+
+proptest! {
+    // A case is some thirty commits; PROPTEST_CASES makes more of them.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases / 5,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn states_move_forward_and_are_true_through_every_crash(
+        ops in prop::collection::vec(op(), 1..40)
+    ) {
+        let mut rig = Rig::new();
+        let mut model = Model::default();
+        for op in &ops {
+            model.play(&mut rig, op);
+        }
+        // In the end each has its end, or waits for it.
+        rig.passes(60_000);
+        model.check(&rig);
+        for id in &model.made {
+            prop_assert!(rig.record(*id).has_ended());
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! An engine, a played edge, and a clock that is set by hand.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::super::{Cancelling, Engine, Job, Placed, Refused};
+use crate::{
+    downlink::{
+        Options,
+        lifecycle::State,
+        record::{Idempotency, Record, Request},
+        store::{Reader, Writer},
+    },
+    mapping::{Commands, Order},
+    model::{
+        CommandEdge, CommandId, CommandOutcome, CommandReport, Parcel, Reach, ReceiptTicket,
+        SessionId, UnixNanos,
+    },
+    telemetry::{HealthBoard, Metrics},
+};
+
+/// A played edge: vehicles have at most one session, which subscribes or not.
+#[derive(Debug, Default)]
+pub(super) struct PlayedEdge {
+    reaches: Mutex<BTreeMap<String, Reach>>,
+    /// What left, in its order.
+    sent: Mutex<Vec<(SessionId, Parcel)>>,
+}
+
+impl CommandEdge for PlayedEdge {
+    fn reach(&self, vehicle: &str, _topic: &str, _qos: u8) -> Reach {
+        self.reaches.lock().unwrap().get(vehicle).copied().unwrap_or(Reach::Away)
+    }
+
+    fn send(&self, session: SessionId, parcel: Parcel) {
+        self.sent.lock().unwrap().push((session, parcel));
+    }
+
+    fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
+}
+
+pub(super) struct Rig {
+    dir: TempDir,
+    pub(super) edge: Arc<PlayedEdge>,
+    pub(super) engine: Engine,
+    pub(super) now_ms: i64,
+    next_id: u64,
+    next_session: u64,
+}
+
+pub(super) const START_MS: i64 = 1_795_382_378_000;
+
+fn engine(dir: &TempDir, edge: &Arc<PlayedEdge>) -> Engine {
+    let hour = Duration::from_hours(1);
+    let options = Options {
+        dir: dir.path().to_owned(),
+        open_max: 4,
+        total_open_max: 1000,
+        payload_bytes_max: 1000,
+        expires_in: hour,
+        keep: hour,
+        audit_keep: hour,
+        still_interval: Duration::from_secs(5),
+        webhook: None,
+        webhook_timeout: hour,
+    };
+    let writer = Writer::open(dir.path()).expect("a new file");
+    let metrics = Arc::new(Metrics::new(HealthBoard::default()));
+    let declared = Arc::new(ArcSwap::from_pointee(Commands::default()));
+    Engine::new(options, writer, Arc::clone(edge) as _, metrics, declared).expect("it is read")
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        let dir = TempDir::new().expect("a folder");
+        let edge = Arc::default();
+        let engine = engine(&dir, &edge);
+        Self { dir, edge, engine, now_ms: START_MS, next_id: 1, next_session: 1 }
+    }
+
+    /// The process ends at once, and another one begins: no session is left.
+    pub(super) fn restart(&mut self) {
+        self.edge.reaches.lock().unwrap().clear();
+        self.edge.sent.lock().unwrap().clear();
+        self.engine = engine(&self.dir, &self.edge);
+        self.turn(vec![]);
+    }
+
+    pub(super) fn turn(&mut self, mut jobs: Vec<Job>) {
+        self.engine.turn(&mut jobs, self.now_ms).expect("the disk is well");
+    }
+
+    pub(super) fn request(&mut self, vehicle: &str) -> Request {
+        let mut rest = [0; 10];
+        rest[2..].copy_from_slice(&self.next_id.to_be_bytes());
+        self.next_id += 1;
+        Request {
+            id: CommandId::new(UnixNanos(self.now_ms * 1_000_000), rest),
+            vehicle: vehicle.into(),
+            name: Some("x".into()),
+            fields: Some("{}".into()),
+            topic: format!("vehicles/{vehicle}/commands/x").into(),
+            payload: b"p".as_slice().into(),
+            qos: 1,
+            expires_in_ms: 60_000,
+            execute_within_ms: None,
+            order: Order::AfterDelivery,
+            response_topic: None,
+            supersede: None,
+            still: None,
+            idempotency: None,
+            who: "tests".into(),
+        }
+    }
+
+    pub(super) fn keyed(&mut self, vehicle: &str, key: &str, digest: u8) -> Request {
+        let idempotency = Some(Idempotency { key: key.into(), digest: [digest; 16] });
+        Request { idempotency, ..self.request(vehicle) }
+    }
+
+    pub(super) fn create(&mut self, request: Request) -> Result<Placed, Refused> {
+        let (reply, mut replied) = oneshot::channel();
+        self.turn(vec![Job::Create(vec![Arc::new(request)], Some(reply))]);
+        replied.try_recv().expect("it is answered").remove(0)
+    }
+
+    /// Creates a command as it is asked for, and gives its id.
+    pub(super) fn made(&mut self, change: impl FnOnce(&mut Request)) -> CommandId {
+        let mut request = self.request("A");
+        change(&mut request);
+        self.create(request).expect("it is made").record.request.id
+    }
+
+    pub(super) fn cancel(&mut self, id: CommandId) -> Result<Cancelling, Refused> {
+        let (reply, mut replied) = oneshot::channel();
+        self.turn(vec![Job::Cancel(id, "tests".into(), Some(reply))]);
+        replied.try_recv().expect("it is answered")
+    }
+
+    /// A vehicle connects, and subscribes if that is its reach.
+    pub(super) fn comes(&mut self, vehicle: &str, reach: impl FnOnce(SessionId) -> Reach) {
+        let session = SessionId { worker: 0, number: self.next_session };
+        self.next_session += 1;
+        self.edge.reaches.lock().unwrap().insert(vehicle.to_owned(), reach(session));
+        self.turn(vec![Job::Here(vehicle.into())]);
+    }
+
+    /// Its session ends; what it had is reported.
+    pub(super) fn goes(&mut self, vehicle: &str, held: &[Parcel]) {
+        self.edge.reaches.lock().unwrap().remove(vehicle);
+        let left = |parcel: &Parcel| CommandReport {
+            command: parcel.command,
+            attempt: parcel.attempt,
+            outcome: CommandOutcome::Left,
+        };
+        self.turn(vec![Job::Reports(held.iter().map(left).collect())]);
+    }
+
+    pub(super) fn report(&mut self, parcel: &Parcel, outcome: CommandOutcome) {
+        let (command, attempt) = (parcel.command, parcel.attempt);
+        self.turn(vec![Job::Reports(vec![CommandReport { command, attempt, outcome }])]);
+    }
+
+    /// What left since it was last asked.
+    pub(super) fn sent(&mut self) -> Vec<Parcel> {
+        let sent = std::mem::take(&mut *self.edge.sent.lock().unwrap());
+        sent.into_iter().map(|(_, parcel)| parcel).collect()
+    }
+
+    pub(super) fn record(&self, id: CommandId) -> Record {
+        let reader = Reader::new(self.dir.path());
+        reader.command(id).expect("it is read").expect("it is there")
+    }
+
+    pub(super) fn state(&self, id: CommandId) -> (State, Option<String>) {
+        let record = self.record(id);
+        (record.state, record.cause.map(|cause| cause.to_string()))
+    }
+
+    pub(super) fn reader(&self) -> Reader {
+        Reader::new(self.dir.path())
+    }
+
+    pub(super) fn passes(&mut self, ms: i64) {
+        self.now_ms += ms;
+        self.turn(vec![]);
+    }
+}

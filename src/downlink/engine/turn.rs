@@ -1,0 +1,445 @@
+//! One turn: jobs are done in memory, what they change is committed, and only then does anything
+//! leave (DN-4).
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    book::{Book, Flight, Open},
+    job::{Job, Placed, Refused},
+};
+use crate::{
+    downlink::{
+        Options,
+        lifecycle::{Happening, Note, State, Step, step},
+        record::{Change, Record, Request, What},
+        store::{AuditRow, ChangeRow, Created, Group, Writer},
+    },
+    mapping::Commands,
+    model::{CommandEdge, Parcel, ReceiptTicket, SessionId},
+    telemetry::{Metrics, ReasonLabel},
+};
+
+use arc_swap::ArcSwap;
+
+/// What a thread of commands works with.
+#[derive(Debug)]
+pub(in crate::downlink) struct Engine {
+    pub(super) options: Options,
+    pub(super) edge: Arc<dyn CommandEdge>,
+    pub(super) metrics: Arc<Metrics>,
+    /// For receipts.
+    pub(super) declared: Arc<ArcSwap<Commands>>,
+    pub(super) writer: Writer,
+    pub(super) book: Book,
+    pub(super) now_ms: i64,
+    next_seq: i64,
+    next_number: i64,
+    turn: Turn,
+    waiters: HashMap<i64, Vec<oneshot::Sender<()>>>,
+}
+
+/// What one turn has gathered.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    created: HashMap<i64, (Arc<Request>, i64)>,
+    dirty: BTreeSet<i64>,
+    changes: Vec<ChangeRow>,
+    audit: Vec<AuditRow>,
+    ended: Vec<i64>,
+    pub(super) webhook_cursor: Option<i64>,
+    /// Vehicles whose next command may be able to leave.
+    pub(super) walks: BTreeSet<Arc<str>>,
+    sends: Vec<(SessionId, Parcel)>,
+    pub(super) settles: Vec<ReceiptTicket>,
+    pub(super) questions: Vec<Question>,
+    pub(super) replies: Vec<Reply>,
+}
+
+/// Whether a condition holds for a vehicle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::downlink) struct Question {
+    pub(in crate::downlink) seq: i64,
+    pub(in crate::downlink) vehicle: Arc<str>,
+    pub(in crate::downlink) still: Arc<str>,
+}
+
+/// An answer that waits for the commit.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Create(Vec<Result<Place, Refused>>, oneshot::Sender<Vec<Result<Placed, Refused>>>),
+    Cancel(
+        Result<super::job::Cancelling, Refused>,
+        oneshot::Sender<Result<super::job::Cancelling, Refused>>,
+    ),
+    Wait(oneshot::Sender<()>),
+}
+
+/// Where the command of an answer is.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Made in this turn.
+    New(i64),
+    /// Made in this turn by the same key.
+    Again(i64),
+    /// On disk.
+    Known(Box<Record>),
+}
+
+/// What a turn leaves to do once it is durable, beside what the engine does itself.
+#[derive(Debug, Default)]
+pub(in crate::downlink) struct Done {
+    /// Conditions to ask.
+    pub(in crate::downlink) questions: Vec<Question>,
+    /// The last change there is.
+    pub(in crate::downlink) last_change: i64,
+}
+
+impl Engine {
+    /// Reads what is open. Whatever was with a session when the process ended is here again.
+    pub(in crate::downlink) fn new(
+        options: Options,
+        writer: Writer,
+        edge: Arc<dyn CommandEdge>,
+        metrics: Arc<Metrics>,
+        declared: Arc<ArcSwap<Commands>>,
+    ) -> rusqlite::Result<Self> {
+        let mut engine = Self {
+            options,
+            edge,
+            metrics,
+            declared,
+            writer,
+            book: Book::default(),
+            now_ms: 0,
+            next_seq: 0,
+            next_number: 0,
+            turn: Turn::default(),
+            waiters: HashMap::new(),
+        };
+        engine.reload()?;
+        Ok(engine)
+    }
+
+    /// Forgets what was not committed.
+    pub(in crate::downlink) fn reload(&mut self) -> rusqlite::Result<()> {
+        self.turn = Turn::default();
+        let rows = self.writer.open_commands()?;
+        let (seq, number) = self.writer.numbers()?;
+        (self.next_seq, self.next_number) = (seq + 1, number + 1);
+        // What is with a session stays there: it would be sent twice.
+        let flights: HashMap<i64, (Flight, u32)> = rows
+            .iter()
+            .filter_map(|row| self.book.get(row.seq))
+            .map(|open| (open.row.seq, (open.flight, open.attempts)))
+            .collect();
+        self.book.clear();
+        for row in rows {
+            let mut open = Open::new(row);
+            match flights.get(&open.row.seq) {
+                Some((flight @ Flight::With(_), attempts)) if open.row.state == State::Sent => {
+                    (open.flight, open.attempts) = (*flight, *attempts);
+                }
+                Some((_, attempts)) => open.attempts = *attempts,
+                None => {}
+            }
+            self.book.add(open);
+        }
+        Ok(())
+    }
+
+    pub(in crate::downlink) fn awaited(&self) -> Arc<super::Awaited> {
+        Arc::clone(&self.book.awaited)
+    }
+
+    pub(in crate::downlink) fn last_change(&self) -> i64 {
+        self.next_number - 1
+    }
+
+    pub(in crate::downlink) fn webhook_cursor(&self) -> rusqlite::Result<i64> {
+        self.writer.webhook_cursor()
+    }
+
+    pub(in crate::downlink) fn open_count(&self) -> usize {
+        self.book.len()
+    }
+
+    /// Does jobs, commits, and lets leave what may.
+    ///
+    /// # Errors
+    /// What SQLite says; nothing of the turn has happened then, and its jobs are still there.
+    pub(in crate::downlink) fn turn(
+        &mut self,
+        jobs: &mut [Job],
+        now_ms: i64,
+    ) -> rusqlite::Result<Done> {
+        self.now_ms = now_ms;
+        for job in jobs.iter_mut() {
+            self.take(job)?;
+        }
+        self.times_over();
+        for seq in self.book.due_again(now_ms) {
+            self.ask_again(seq);
+        }
+        while let Some(vehicle) = self.turn.walks.pop_first() {
+            self.walk(&vehicle)?;
+        }
+        self.commit()?;
+        Ok(self.let_leave())
+    }
+
+    /// How long there is nothing to do.
+    pub(in crate::downlink) fn rest(&self, now_ms: i64, most: Duration) -> Duration {
+        let next = self.book.next_ms().map(|at| at.saturating_sub(now_ms).max(0));
+        let next = next.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        next.map_or(most, |next| next.min(most))
+    }
+
+    /// Deletes some of what is kept no longer; tells whether there may be more.
+    pub(in crate::downlink) fn sweep(&mut self, now_ms: i64) -> rusqlite::Result<bool> {
+        let ago = |keep: Duration| {
+            now_ms.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
+        };
+        self.writer.sweep(ago(self.options.keep), ago(self.options.audit_keep))
+    }
+
+    pub(super) fn gathered(&mut self) -> &mut Turn {
+        &mut self.turn
+    }
+
+    /// Adds a new command; its first change is the caller's to make.
+    pub(super) fn add_new(&mut self, request: &Arc<Request>) -> i64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let wait = i64::try_from(request.expires_in_ms).unwrap_or(i64::MAX);
+        self.book.add(Open::new(crate::downlink::store::OpenRow {
+            seq,
+            id: request.id,
+            vehicle: Arc::clone(&request.vehicle),
+            name: request.name.clone(),
+            topic: Arc::clone(&request.topic),
+            qos: request.qos,
+            expires_ms: self.now_ms.saturating_add(wait),
+            execute_within_ms: request
+                .execute_within_ms
+                .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+            due_ms: None,
+            order: request.order,
+            supersede: request.supersede.clone(),
+            still: request.still.clone(),
+            state: State::Queued,
+            cause: None,
+            cancel_requested: false,
+        }));
+        self.turn.created.insert(seq, (Arc::clone(request), self.now_ms));
+        seq
+    }
+
+    /// The request of a command that was made in this turn.
+    pub(super) fn new_request(&self, seq: i64) -> Option<&Arc<Request>> {
+        self.turn.created.get(&seq).map(|(request, _)| request)
+    }
+
+    pub(super) fn mark(&mut self, seq: i64) {
+        self.turn.dirty.insert(seq);
+    }
+
+    pub(super) fn audit(&mut self, row: AuditRow) {
+        self.turn.audit.push(row);
+    }
+
+    /// Notes a change.
+    pub(super) fn note(
+        &mut self,
+        command: i64,
+        what: What,
+        cause: Option<Arc<str>>,
+        detail: Option<Arc<str>>,
+    ) {
+        let number = self.next_number;
+        self.next_number += 1;
+        let change = Change { number, at_ms: self.now_ms, what, cause, detail };
+        self.turn.changes.push(ChangeRow { command, change });
+    }
+
+    /// Puts a command into a state, whose place in the lifecycle was asked before.
+    pub(super) fn becomes(
+        &mut self,
+        seq: i64,
+        state: State,
+        cause: Option<Arc<str>>,
+        detail: Option<Arc<str>>,
+    ) {
+        let now_ms = self.now_ms;
+        let changed = self.book.change(seq, |open| {
+            let was_sent = open.row.state == State::Sent;
+            open.row.state = state;
+            open.row.cause.clone_from(&cause);
+            if state == State::Delivered {
+                let within = open.row.execute_within_ms;
+                open.row.due_ms = within.map(|within| now_ms.saturating_add(within));
+            }
+            open.maybe_received =
+                was_sent && matches!(state, State::Expired | State::Cancelled | State::Superseded);
+            if open.has_ended() {
+                open.ended_ms = Some(now_ms);
+            }
+            (open.has_ended(), Arc::clone(&open.row.vehicle))
+        });
+        let Some((has_ended, vehicle)) = changed else { return };
+        self.note(seq, What::State(state), cause, detail);
+        self.mark(seq);
+        let label = ReasonLabel { reason: state.as_str() };
+        self.metrics.downlink_changed_commands.get_or_create_owned(&label).inc();
+        if has_ended {
+            self.turn.ended.push(seq);
+        }
+        self.turn.walks.insert(vehicle);
+    }
+
+    /// Something happens to an open command; tells what came of it.
+    pub(super) fn happens(
+        &mut self,
+        seq: i64,
+        happening: Happening,
+        cause: Option<&str>,
+        detail: Option<Arc<str>>,
+    ) -> Step {
+        let Some(open) = self.book.get(seq) else { return Step::Stays };
+        let cause = cause.map(Arc::from);
+        let step = step(open.row.state, happening);
+        match step {
+            Step::Becomes(state) => self.becomes(seq, state, cause, detail),
+            Step::DeliveredThen(state) => {
+                self.becomes(seq, State::Delivered, Some("receipt".into()), None);
+                if self.book.get(seq).is_some_and(|open| !open.has_ended()) {
+                    self.becomes(seq, state, cause, detail);
+                }
+            }
+            Step::DeliveredNoting(note) => {
+                self.becomes(seq, State::Delivered, Some("receipt".into()), None);
+                self.note(seq, What::Note(note), cause, detail);
+            }
+            Step::Notes(note) => self.note(seq, What::Note(note), cause, detail),
+            Step::Stays => {}
+        }
+        step
+    }
+
+    /// The same for a command that may have ended long ago.
+    pub(super) fn happens_late(
+        &mut self,
+        seq: i64,
+        state: State,
+        happening: Happening,
+        cause: &str,
+        detail: Option<Arc<str>>,
+    ) {
+        if let Step::Notes(Note::Late) = step(state, happening) {
+            self.note(seq, What::Note(Note::Late), Some(cause.into()), detail);
+        }
+    }
+
+    pub(super) fn send(&mut self, session: SessionId, parcel: Parcel) {
+        self.turn.sends.push((session, parcel));
+    }
+
+    pub(super) fn wait(&mut self, seq: i64, reply: oneshot::Sender<()>) {
+        self.waiters.entry(seq).or_default().push(reply);
+    }
+
+    /// Makes the turn durable.
+    fn commit(&mut self) -> rusqlite::Result<()> {
+        let update = |seq: &i64| self.book.get(*seq).map(Open::update);
+        let created = &self.turn.created;
+        let mut group = Group {
+            created: created
+                .iter()
+                .filter_map(|(seq, (request, created_ms))| {
+                    let (request, created_ms) = (Arc::clone(request), *created_ms);
+                    Some(Created { request, created_ms, update: update(seq)? })
+                })
+                .collect(),
+            updated: self
+                .turn
+                .dirty
+                .iter()
+                .filter(|seq| !created.contains_key(seq))
+                .filter_map(update)
+                .collect(),
+            changes: Vec::new(),
+            audit: std::mem::take(&mut self.turn.audit),
+            webhook_cursor: self.turn.webhook_cursor.take(),
+        };
+        group.created.sort_unstable_by_key(|created| created.update.seq);
+        group.changes.append(&mut self.turn.changes);
+        let is_empty = group.created.is_empty()
+            && group.updated.is_empty()
+            && group.changes.is_empty()
+            && group.audit.is_empty()
+            && group.webhook_cursor.is_none();
+        if !is_empty {
+            self.writer.write(&group)?;
+        }
+        self.turn.changes = group.changes;
+        Ok(())
+    }
+
+    /// The turn is durable: commands leave, answers are given, and what has ended is forgotten.
+    fn let_leave(&mut self) -> Done {
+        let mut turn = std::mem::take(&mut self.turn);
+        for (session, parcel) in turn.sends.drain(..) {
+            self.edge.send(session, parcel);
+        }
+        if !turn.settles.is_empty() {
+            self.edge.settle(std::mem::take(&mut turn.settles));
+        }
+        for reply in std::mem::take(&mut turn.replies) {
+            // Whoever has gone needs no answer.
+            match reply {
+                Reply::Create(places, reply) => {
+                    let placed = places.into_iter();
+                    let placed = placed.map(|place| place.map(|place| self.placed(place, &turn)));
+                    drop(reply.send(placed.collect()));
+                }
+                Reply::Cancel(answer, reply) => drop(reply.send(answer)),
+                Reply::Wait(reply) => reply.send(()).unwrap_or_default(),
+            }
+        }
+        for seq in turn.ended {
+            self.book.remove(seq);
+            for waiter in self.waiters.remove(&seq).into_iter().flatten() {
+                waiter.send(()).unwrap_or_default();
+            }
+        }
+        Done { questions: turn.questions, last_change: self.next_number - 1 }
+    }
+
+    fn placed(&self, place: Place, turn: &Turn) -> Placed {
+        let (seq, is_repeat) = match place {
+            Place::New(seq) => (seq, false),
+            Place::Again(seq) => (seq, true),
+            Place::Known(record) => return Placed { record: *record, is_repeat: true },
+        };
+        let (request, created_ms) = &turn.created[&seq];
+        let update = self.book.get(seq).expect("it is forgotten after its answer").update();
+        let changes = turn.changes.iter();
+        let history = changes.filter(|row| row.command == seq).map(|row| row.change.clone());
+        let record = Record {
+            seq,
+            request: Request::clone(request),
+            created_ms: *created_ms,
+            state: update.state,
+            cause: update.cause,
+            cancel_requested: update.cancel_requested,
+            maybe_received: update.maybe_received,
+            history: history.collect(),
+        };
+        Placed { record, is_repeat }
+    }
+}

@@ -1,0 +1,110 @@
+//! What of a vehicle may leave now, in its order.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    book::Flight,
+    turn::{Engine, Question},
+};
+use crate::{
+    downlink::{
+        lifecycle::{Happening, State},
+        record::What,
+    },
+    model::{Parcel, Reach, SessionId},
+};
+
+impl Engine {
+    /// Lets a vehicle's commands leave, the oldest first, until one of them holds up the rest.
+    pub(super) fn walk(&mut self, vehicle: &str) -> rusqlite::Result<()> {
+        let mut is_held_up = false;
+        for seq in self.book.queue(vehicle).to_vec() {
+            if is_held_up {
+                self.waits(seq, "order");
+                continue;
+            }
+            self.leave(seq)?;
+            is_held_up = self.book.get(seq).is_some_and(super::book::Open::blocks);
+        }
+        Ok(())
+    }
+
+    /// Lets one leave, if it is here and there is a session for it.
+    fn leave(&mut self, seq: i64) -> rusqlite::Result<()> {
+        let Some(open) = self.book.get(seq) else { return Ok(()) };
+        let is_open = matches!(open.row.state, State::Queued | State::Sent);
+        // DN-2
+        if !is_open || open.row.expires_ms <= self.now_ms || open.row.cancel_requested {
+            return Ok(());
+        }
+        let flight = open.flight;
+        if !matches!(flight, Flight::Home | Flight::Cleared) {
+            return Ok(());
+        }
+        let row = &open.row;
+        let session = match self.edge.reach(&row.vehicle, &row.topic, row.qos) {
+            Reach::Session(session) => session,
+            cause => {
+                self.waits(seq, cause_of(cause));
+                if flight == Flight::Cleared {
+                    // What held for a while need not hold when it leaves.
+                    self.book.change(seq, |open| open.flight = Flight::Home);
+                }
+                return Ok(());
+            }
+        };
+        if let (State::Queued, Flight::Home, Some(still)) = (row.state, flight, &row.still) {
+            let (vehicle, still) = (Arc::clone(&row.vehicle), Arc::clone(still));
+            self.gathered().questions.push(Question { seq, vehicle, still });
+            self.waits(seq, "still");
+            self.book.change(seq, |open| open.flight = Flight::Asking);
+            return Ok(());
+        }
+        self.send_to(seq, session)
+    }
+
+    /// It leaves, once that is durable.
+    fn send_to(&mut self, seq: i64, session: SessionId) -> rusqlite::Result<()> {
+        let (payload, response_topic) = match self.new_request(seq) {
+            Some(request) => (Arc::clone(&request.payload), request.response_topic.clone()),
+            None => self.writer.payload(seq)?,
+        };
+        let now_ms = self.now_ms;
+        let is_new = self.new_request(seq).is_some();
+        let parcel = self.book.change(seq, |open| {
+            open.attempts += 1;
+            open.flight = Flight::With(open.attempts);
+            let left = u64::try_from(open.row.expires_ms.saturating_sub(now_ms)).unwrap_or(0);
+            let has_no_cause = open.row.cause.is_none();
+            let parcel = Parcel {
+                command: open.row.id,
+                attempt: open.attempts,
+                // One that was sent by a process that has ended has left before.
+                is_repeat: open.row.state == State::Sent,
+                topic: Arc::clone(&open.row.topic),
+                qos: open.row.qos,
+                payload,
+                response_topic,
+                expires_in: Duration::from_millis(left),
+            };
+            (parcel, has_no_cause)
+        });
+        let Some((parcel, has_no_cause)) = parcel else { return Ok(()) };
+        if is_new && has_no_cause {
+            self.note(seq, What::State(State::Queued), None, None);
+        }
+        self.happens(seq, Happening::Leaves, None, None);
+        self.send(session, parcel);
+        Ok(())
+    }
+}
+
+/// Why a command waits.
+fn cause_of(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Session(_) => "session",
+        Reach::Away => "away",
+        Reach::NotSubscribed => "not-subscribed",
+        Reach::SubscriptionQos => "subscription-qos",
+    }
+}

@@ -1,0 +1,161 @@
+//! The way to the commands, for the operator edge and the vehicle edge.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+    mpsc,
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    Options,
+    engine::{Awaited, Cancelling, Failure, Job, Placed, Refused},
+    record::{FeedEntry, Record, Request},
+    store::{AuditEntry, CommandFilter, ReadError, Reader},
+};
+use crate::{
+    env::Clock,
+    mapping::Commands,
+    model::{CommandDesk, CommandId, CommandReport, IncomingReceipt},
+};
+
+/// Downlink, as others see it; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Downlink {
+    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) awaited: Arc<Awaited>,
+    pub(super) failure: Arc<Failure>,
+    pub(super) reader: Arc<Reader>,
+    pub(super) changes: watch::Receiver<i64>,
+    pub(super) declared: Arc<ArcSwap<Commands>>,
+    /// Counts the sets of declared commands.
+    pub(super) generation: Arc<AtomicU64>,
+    pub(super) options: Arc<Options>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Downlink {
+    /// Creates commands; each is answered when it is durable, in their order.
+    pub async fn create(&self, requests: Vec<Arc<Request>>) -> Vec<Result<Placed, Refused>> {
+        let count = requests.len();
+        let (reply, replied) = oneshot::channel();
+        self.ask(Job::Create(requests, Some(reply)));
+        match replied.await {
+            Ok(placed) => placed,
+            Err(_) => (0..count).map(|_| Err(self.failure.told())).collect(),
+        }
+    }
+
+    /// Takes a command back, if it is not delivered.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn cancel(&self, id: CommandId, who: Arc<str>) -> Result<Cancelling, Refused> {
+        let (reply, replied) = oneshot::channel();
+        self.ask(Job::Cancel(id, who, Some(reply)));
+        replied.await.unwrap_or_else(|_| Err(self.failure.told()))
+    }
+
+    /// Waits until a command has ended.
+    pub async fn ended(&self, id: CommandId) {
+        let (reply, replied) = oneshot::channel();
+        self.ask(Job::Wait(id, Some(reply)));
+        // Where the disk has failed there is nothing to wait for.
+        replied.await.unwrap_or_default();
+    }
+
+    /// One command, with its history.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn command(&self, id: CommandId) -> Result<Option<Record>, ReadError> {
+        self.read(move |reader| reader.command(id)).await
+    }
+
+    /// Commands, newest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn page(
+        &self,
+        filter: CommandFilter,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        self.read(move |reader| reader.page(&filter, after, limit)).await
+    }
+
+    /// Changes behind a place, oldest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn feed(&self, after: i64, limit: usize) -> Result<Vec<FeedEntry>, ReadError> {
+        self.read(move |reader| reader.feed(after, limit)).await
+    }
+
+    /// Who asked for what, behind a place, oldest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub async fn audit(&self, after: i64, limit: usize) -> Result<Vec<AuditEntry>, ReadError> {
+        self.read(move |reader| reader.audit(after, limit)).await
+    }
+
+    /// Tells the number of the last change, whenever there is a new one.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<i64> {
+        self.changes.clone()
+    }
+
+    /// The commands that may be sent by their names.
+    #[must_use]
+    pub fn declared(&self) -> Arc<Commands> {
+        self.declared.load_full()
+    }
+
+    /// Other commands are declared from now on.
+    pub fn declare(&self, commands: Arc<Commands>) {
+        self.declared.store(commands);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn ask(&self, job: Job) {
+        // A thread that has ended answers nobody: whoever waits is told why.
+        self.jobs.send(job).unwrap_or_default();
+    }
+
+    async fn read<R: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Reader) -> Result<R, ReadError> + Send + 'static,
+    ) -> Result<R, ReadError> {
+        let reader = Arc::clone(&self.reader);
+        let read = tokio::task::spawn_blocking(move || ask(&reader));
+        read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+}
+
+impl CommandDesk for Downlink {
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn is_receipt_topic(&self, topic: &str) -> bool {
+        self.declared.load().receipts(topic).next().is_some()
+    }
+
+    fn receipt(&self, receipt: IncomingReceipt) {
+        self.ask(Job::Receipt(receipt));
+    }
+
+    fn here(&self, vehicle: &str) {
+        if self.awaited.contains(vehicle) {
+            self.ask(Job::Here(vehicle.into()));
+        }
+    }
+
+    fn reported(&self, reports: Vec<CommandReport>) {
+        self.ask(Job::Reports(reports));
+    }
+}

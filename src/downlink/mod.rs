@@ -1,0 +1,63 @@
+//! Commands to vehicles, and the truth about each.
+//!
+//! A command is durable before its sender has the 202, waits here and not in an MQTT queue, leaves
+//! for one session when the vehicle is there and subscribes, and its state says what is known: no
+//! more.
+//!
+//! ```text
+//!  http ─▶ Downlink (handle) ─▶ engine, one thread ─▶ store (SQLite, a transaction a turn)
+//!            ▲                    │        ▲
+//!            └── answers ─────────┤        │ reports, receipts, "a vehicle is here"
+//!                                 ▼        │
+//!                          CommandEdge   CommandDesk   (traits in `model`; `mqtt` is behind them)
+//! ```
+//!
+//! # The life of a command
+//! `queued` → `sent` → `delivered` → `done`, `failed`, `rejected` or `timed-out`; before it is
+//! delivered it may also become `expired`, `cancelled`, `superseded` or `skipped`
+//! ([`State`]). A turn of the engine takes the jobs that wait, changes what is in memory, commits,
+//! and only then lets commands leave and answers go.
+//!
+//! # Invariants
+//! - **DN-1** A command is sent only to a session whose verified vehicle is its own, or to a
+//!   configured gateway that speaks for it.
+//! - **DN-2** An expired command is never sent.
+//! - **DN-3** States move forward only, through crashes too.
+//! - **DN-4** Nothing leaves, and nobody is answered, before what led to it is durable.
+//! - **DN-5** `delivered` is said only of what the vehicle acknowledged: by PUBACK, PUBCOMP or
+//!   receipt.
+//!
+//! # What a crash does
+//! What was committed is there. A command that was `sent` is sent again when its vehicle is there,
+//! with DUP; its id tells the vehicle so. An acknowledgement that was not committed comes again
+//! from the vehicle, or with the answer to the second sending.
+//!
+//! # Bounds
+//! Open commands a vehicle (`downlink.open-max`) and in all (`downlink.total-open-max`), bytes of a
+//! payload, some 2,048 commands and reports a turn. Ended commands are deleted after
+//! `downlink.keep`. Where the disk takes nothing, operators are refused and the publishes that
+//! brought receipts wait; where it fails, until a restart.
+//!
+//! # Why SQLite
+//! Commands are few beside telemetry, and are looked for by vehicle, state and time: a table with
+//! indices, one transaction a group, is that; the spool's log would need them built beside it.
+
+mod engine;
+mod handle;
+mod lifecycle;
+mod options;
+mod prepare;
+mod record;
+mod start;
+mod still;
+mod store;
+mod webhook;
+
+pub use engine::{Cancelling, Placed, Refused};
+pub use handle::Downlink;
+pub use lifecycle::{Happening, Note, State, Step, Verdict, step};
+pub use options::Options;
+pub use prepare::{Ask, AskError, Still};
+pub use record::{Change, FeedEntry, Idempotency, Record, Request, What, moment};
+pub use start::{Parts, Running, start};
+pub use store::{AuditEntry, CommandFilter, OpenError, ReadError, Reader};

@@ -1,0 +1,318 @@
+//! What an operator asks for → a command, checked and encoded.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    Downlink,
+    record::{Idempotency, Request},
+};
+use crate::{
+    mapping::{Command, Condition, Order},
+    model::{CommandId, parse_duration},
+};
+
+/// Bytes of a vehicle's name, of a key, of a topic.
+const NAME_MAX: usize = 256;
+const TOPIC_MAX: usize = 4096;
+/// The longest that a command may wait.
+const WAIT_MAX: Duration = Duration::from_hours(24 * 365);
+/// How long a receipt may take where nothing is said.
+const EXECUTE_WITHIN: Duration = Duration::from_mins(5);
+
+/// A command as it is asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Ask {
+    /// A declared one.
+    pub command: Option<String>,
+    /// Its fields.
+    pub fields: Option<Map<String, Value>>,
+    /// Raw: where it leaves.
+    pub topic: Option<String>,
+    /// Raw: what the vehicle reads, in base64.
+    pub payload: Option<String>,
+    /// Raw: 1 or 2.
+    pub qos: Option<u8>,
+    /// How long it waits for the vehicle.
+    pub expires_in: Option<String>,
+    /// How long the receipt may take.
+    pub execute_within: Option<String>,
+    /// The same key with the same content makes no second command.
+    pub idempotency_key: Option<String>,
+    /// Of those with the same key only the newest counts.
+    pub supersede: Option<String>,
+    /// What must still hold when it leaves.
+    pub still: Option<Still>,
+}
+
+/// A condition on the vehicle's last known values.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Still {
+    /// Where the values are.
+    pub measurement: String,
+    /// What must hold.
+    pub when: String,
+    /// How old they may be.
+    pub fresh: String,
+}
+
+impl Still {
+    pub(super) fn fresh(&self) -> Option<Duration> {
+        parse_duration(&self.fresh).filter(|fresh| !fresh.is_zero())
+    }
+}
+
+/// Why a command cannot be asked for like this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// A member is missing, or is no value of its kind. The operator corrects it.
+    #[error("{message}")]
+    Member {
+        /// Its name.
+        member: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// No `[[command]]` of this name is declared. The operator corrects it, or declares it.
+    #[error("no command `{name}` is declared{hint}")]
+    Undeclared {
+        /// As asked for.
+        name: String,
+        /// What was most likely meant.
+        hint: String,
+    },
+    /// A field of the command is unknown, missing, or of another kind. The operator corrects it.
+    #[error("field `{field}` {what}")]
+    Field {
+        /// Its path, with dots.
+        field: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The payload is larger than a message may be. The operator sends less.
+    #[error("the payload has {bytes} bytes; at most {max} may be sent")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
+}
+
+fn wrong(member: &str, message: impl Into<String>) -> AskError {
+    AskError::Member { member: member.to_owned(), message: message.into() }
+}
+
+/// What differs between a declared command and a raw one.
+struct Content {
+    name: Option<Arc<str>>,
+    fields: Option<Arc<str>>,
+    topic: String,
+    payload: Vec<u8>,
+    qos: u8,
+    expires_in: Option<Duration>,
+    execute_within: Option<Duration>,
+    order: Order,
+    response_topic: Option<String>,
+}
+
+impl Downlink {
+    /// Makes a command for one vehicle of what was asked for.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn prepare(&self, ask: &Ask, vehicle: &str, who: &Arc<str>) -> Result<Request, AskError> {
+        let is_name = !vehicle.is_empty() && !vehicle.contains(['/', '+', '#', '\0']);
+        if !is_name || vehicle.len() > NAME_MAX {
+            let message = format!("`{vehicle}` is no vehicle: none of / + # may be in its name");
+            return Err(wrong("vehicle", message));
+        }
+        let id = CommandId::random(self.clock.wall());
+        let content = match (&ask.command, &ask.topic) {
+            (Some(name), None) => self.declared_content(ask, name, vehicle, id)?,
+            (None, Some(topic)) => raw_content(ask, topic)?,
+            (Some(_), Some(_)) => {
+                return Err(wrong("topic", "`topic` is for a raw command, without `command`"));
+            }
+            (None, None) => {
+                let message = "nothing says what to send: `command` with `fields`, or `topic` with \
+                               `payload`";
+                return Err(wrong("command", message));
+            }
+        };
+        let max = self.options.payload_bytes_max;
+        if content.payload.len() > max {
+            return Err(AskError::TooLarge { bytes: content.payload.len(), max });
+        }
+        let expires_in = duration("expires-in", ask.expires_in.as_deref())?
+            .or(content.expires_in)
+            .unwrap_or(self.options.expires_in);
+        let within = duration("execute-within", ask.execute_within.as_deref())?;
+        let execute_within = match &content.response_topic {
+            Some(_) => Some(within.or(content.execute_within).unwrap_or(EXECUTE_WITHIN)),
+            None if within.is_some() => {
+                let message = "`execute-within` is the time for a receipt, and none is declared";
+                return Err(wrong("execute-within", message));
+            }
+            None => None,
+        };
+        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        Ok(Request {
+            id,
+            vehicle: vehicle.into(),
+            name: content.name,
+            fields: content.fields,
+            topic: content.topic.into(),
+            payload: content.payload.into(),
+            qos: content.qos,
+            expires_in_ms: millis(expires_in),
+            execute_within_ms: execute_within.map(millis),
+            order: content.order,
+            response_topic: content.response_topic.map(Arc::from),
+            supersede: key("supersede", ask.supersede.as_deref())?,
+            still: ask.still.as_ref().map(still).transpose()?,
+            idempotency: key("idempotency-key", ask.idempotency_key.as_deref())?
+                .map(|key| Idempotency { digest: digest(ask), key }),
+            who: Arc::clone(who),
+        })
+    }
+
+    fn declared_content(
+        &self,
+        ask: &Ask,
+        name: &str,
+        vehicle: &str,
+        id: CommandId,
+    ) -> Result<Content, AskError> {
+        for (member, is_there) in [("payload", ask.payload.is_some()), ("qos", ask.qos.is_some())] {
+            if is_there {
+                let message = format!("`{member}` is for a raw command, with `topic`");
+                return Err(wrong(member, message));
+            }
+        }
+        let declared = self.declared();
+        let Some(command) = declared.find(name) else {
+            let hint = match declared.nearest(name) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None if declared.iter().len() == 0 => "; none is".to_owned(),
+                None => {
+                    let names: Vec<&str> = declared.iter().map(|it| &**it.name()).collect();
+                    format!("; declared are {}", names.join(", "))
+                }
+            };
+            return Err(AskError::Undeclared { name: name.to_owned(), hint });
+        };
+        content(command, ask, vehicle, id)
+    }
+}
+
+fn content(
+    command: &Command,
+    ask: &Ask,
+    vehicle: &str,
+    id: CommandId,
+) -> Result<Content, AskError> {
+    let fields = ask.fields.clone().unwrap_or_default();
+    let payload = command
+        .encode(&fields, id)
+        .map_err(|error| AskError::Field { field: error.field, what: error.what })?;
+    Ok(Content {
+        name: Some(Arc::clone(command.name())),
+        fields: Some(Value::from(fields).to_string().into()),
+        topic: command.topic(vehicle),
+        payload,
+        qos: command.qos(),
+        expires_in: command.expires_in(),
+        execute_within: command.execute_within(),
+        order: command.order(),
+        response_topic: command.response_topic(vehicle),
+    })
+}
+
+fn raw_content(ask: &Ask, topic: &str) -> Result<Content, AskError> {
+    if ask.fields.is_some() {
+        return Err(wrong(
+            "fields",
+            "`fields` are for a declared command; a raw one has `payload`",
+        ));
+    }
+    let is_topic = !topic.is_empty()
+        && topic.len() <= TOPIC_MAX
+        && !topic.starts_with('$')
+        && !topic.contains(['+', '#', '\0']);
+    if !is_topic {
+        let message = format!("`{topic}` is no topic to publish on");
+        return Err(wrong("topic", message));
+    }
+    let payload = ask.payload.as_deref().unwrap_or_default();
+    let payload = STANDARD
+        .decode(payload)
+        .map_err(|error| wrong("payload", format!("`payload` is no base64: {error}")))?;
+    let qos = ask.qos.unwrap_or(1);
+    if !matches!(qos, 1 | 2) {
+        let message = "`qos` must be 1 or 2: at 0 nothing tells that it arrived";
+        return Err(wrong("qos", message));
+    }
+    Ok(Content {
+        name: None,
+        fields: None,
+        topic: topic.to_owned(),
+        payload,
+        qos,
+        expires_in: None,
+        execute_within: None,
+        order: Order::default(),
+        response_topic: None,
+    })
+}
+
+fn duration(member: &str, text: Option<&str>) -> Result<Option<Duration>, AskError> {
+    let Some(text) = text else { return Ok(None) };
+    let read = parse_duration(text).filter(|it| !it.is_zero() && *it <= WAIT_MAX);
+    let message = || format!("`{member}` is `{text}`; expected a duration from 1ms to 365d");
+    read.map(Some).ok_or_else(|| wrong(member, message()))
+}
+
+fn key(member: &str, text: Option<&str>) -> Result<Option<Arc<str>>, AskError> {
+    match text {
+        None => Ok(None),
+        Some(text) if !text.is_empty() && text.len() <= NAME_MAX => Ok(Some(text.into())),
+        Some(_) => {
+            let message = format!("`{member}` must have from 1 to {NAME_MAX} bytes");
+            Err(wrong(member, message))
+        }
+    }
+}
+
+fn still(still: &Still) -> Result<Arc<str>, AskError> {
+    Condition::parse(&still.when).map_err(|what| wrong("still", format!("`still`: {what}")))?;
+    if still.fresh().is_none() {
+        let message = format!("`still`: `fresh` is `{}`; expected a duration", still.fresh);
+        return Err(wrong("still", message));
+    }
+    Ok(serde_json::to_string(still).unwrap_or_default().into())
+}
+
+/// Of all that makes a command what it is.
+fn digest(ask: &Ask) -> [u8; 16] {
+    let content = serde_json::json!([
+        ask.command,
+        ask.fields,
+        ask.topic,
+        ask.payload,
+        ask.qos,
+        ask.expires_in,
+        ask.execute_within,
+        ask.supersede,
+        ask.still,
+    ]);
+    let digest = ring::digest::digest(&ring::digest::SHA256, content.to_string().as_bytes());
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest.as_ref()[..16]);
+    half
+}

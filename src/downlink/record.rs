@@ -1,0 +1,224 @@
+//! A command as it is kept and told, and its changes.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::lifecycle::{Note, State};
+use crate::{
+    mapping::Order,
+    model::{CommandId, UnixNanos},
+};
+
+/// What an operator asks for, encoded and checked.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its id, which may be in its payload.
+    pub id: CommandId,
+    /// Who is to do it.
+    pub vehicle: Arc<str>,
+    /// What it is; nothing for a raw one.
+    pub name: Option<Arc<str>>,
+    /// Its fields, as JSON; nothing for a raw one.
+    pub fields: Option<Arc<str>>,
+    /// Where it leaves.
+    pub topic: Arc<str>,
+    /// What the vehicle reads.
+    pub payload: Arc<[u8]>,
+    /// 1 or 2.
+    pub qos: u8,
+    /// How long it waits for the vehicle.
+    pub expires_in_ms: u64,
+    /// From delivered to its receipt; nothing where none is expected.
+    pub execute_within_ms: Option<u64>,
+    /// When the vehicle's next one may leave.
+    pub order: Order,
+    /// Where its receipt is expected.
+    pub response_topic: Option<Arc<str>>,
+    /// Of those of one vehicle with the same key only the newest counts.
+    pub supersede: Option<Arc<str>>,
+    /// What must still hold when it leaves, as JSON.
+    pub still: Option<Arc<str>>,
+    /// The same key with the same content makes no second command.
+    pub idempotency: Option<Idempotency>,
+    /// Who asks.
+    pub who: Arc<str>,
+}
+
+/// What tells a repeated request from a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// As the operator chose it.
+    pub key: Arc<str>,
+    /// Of everything else in the request.
+    pub digest: [u8; 16],
+}
+
+/// One command.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its place in the order of creation.
+    pub seq: i64,
+    /// As it was asked for.
+    pub request: Request,
+    /// When it was created, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// How far it is.
+    pub state: State,
+    /// Why it is where it is.
+    pub cause: Option<Arc<str>>,
+    /// An operator wants it back, and its acknowledgement decides.
+    pub cancel_requested: bool,
+    /// It has ended and may have reached the vehicle.
+    pub maybe_received: bool,
+    /// Its changes, oldest first.
+    pub history: Vec<Change>,
+}
+
+/// One change of a command, or what was noted of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its place among all changes.
+    pub number: i64,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What changed.
+    pub what: What,
+    /// Why.
+    pub cause: Option<Arc<str>>,
+    /// What the vehicle said to it.
+    pub detail: Option<Arc<str>>,
+}
+
+/// What a change is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It is in this state now.
+    State(State),
+    /// This was noted.
+    Note(Note),
+}
+
+impl What {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::State(state) => state.code(),
+            Self::Note(note) => NOTES + note as u8,
+        }
+    }
+
+    pub(super) fn of_code(code: u8) -> Option<Self> {
+        match code.checked_sub(NOTES) {
+            Some(note) => Note::ALL.get(usize::from(note)).copied().map(Self::Note),
+            None => State::of_code(code).map(Self::State),
+        }
+    }
+}
+
+/// Codes of notes begin here.
+const NOTES: u8 = 100;
+
+/// A change with the command that it is of, as the feed tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedEntry {
+    /// The change.
+    pub change: Change,
+    /// Of which command.
+    pub id: CommandId,
+    /// Of which vehicle.
+    pub vehicle: Arc<str>,
+    /// What it is.
+    pub name: Option<Arc<str>>,
+}
+
+/// Milliseconds since 1970 as RFC 3339.
+#[must_use]
+pub fn moment(ms: i64) -> String {
+    UnixNanos(ms.saturating_mul(1_000_000)).to_string()
+}
+
+/// Text that is JSON already.
+fn raw(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+impl Change {
+    /// As it is told.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let mut told = match self.what {
+            What::State(state) => json!({ "state": state.as_str() }),
+            What::Note(note) => json!({ "note": note.as_str() }),
+        };
+        told["at"] = json!(moment(self.at_ms));
+        if let Some(cause) = &self.cause {
+            told["cause"] = json!(&**cause);
+        }
+        if let Some(detail) = &self.detail {
+            told["detail"] = json!(&**detail);
+        }
+        told
+    }
+}
+
+impl FeedEntry {
+    /// As the feed and the webhook tell it.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let mut told = self.change.json();
+        told["cursor"] = json!(self.change.number.to_string());
+        told["id"] = json!(self.id.to_string());
+        told["vehicle"] = json!(&*self.vehicle);
+        told["command"] = json!(self.name.as_deref());
+        told
+    }
+}
+
+impl Record {
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state.is_final(self.request.execute_within_ms.is_some())
+    }
+
+    /// As it is told.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let request = &self.request;
+        let raw_payload = request.name.is_none();
+        let payload =
+            base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &*request.payload);
+        json!({
+            "id": request.id.to_string(),
+            "vehicle": &*request.vehicle,
+            "command": request.name.as_deref(),
+            "fields": request.fields.as_deref().map(raw),
+            "topic": &*request.topic,
+            "payload": payload,
+            "raw": raw_payload,
+            "qos": request.qos,
+            "state": self.state.as_str(),
+            "cause": self.cause.as_deref(),
+            "history": self.history.iter().map(Change::json).collect::<Vec<_>>(),
+            "created": moment(self.created_ms),
+            "expires": moment(self.expires_ms()),
+            "execute-within": request.execute_within_ms.map(|ms| format!("{ms}ms")),
+            "order": request.order.as_str(),
+            "supersede": request.supersede.as_deref(),
+            "still": request.still.as_deref().map(raw),
+            "idempotency-key": request.idempotency.as_ref().map(|it| &*it.key),
+            "cancel-requested": self.cancel_requested,
+            "maybe-received": self.maybe_received,
+            "by": &*request.who,
+            "push": null,
+            "evidence": null,
+        })
+    }
+
+    /// When it expires, in milliseconds since 1970.
+    #[must_use]
+    pub fn expires_ms(&self) -> i64 {
+        let wait = i64::try_from(self.request.expires_in_ms).unwrap_or(i64::MAX);
+        self.created_ms.saturating_add(wait)
+    }
+}

@@ -1,0 +1,126 @@
+//! How downlink begins and ends.
+
+use std::{
+    sync::{Arc, atomic::AtomicU64, mpsc},
+    thread::JoinHandle,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc::unbounded_channel, watch},
+};
+
+use super::{
+    Downlink, Options,
+    engine::{Engine, Failure, Job, Thread},
+    still,
+    store::{OpenError, Reader, Writer},
+    webhook,
+};
+use crate::{
+    env::{Clock, Supervisor},
+    mapping::Commands,
+    model::CommandEdge,
+    query::QueryEngine,
+    telemetry::{HealthCell, Metrics},
+};
+
+/// What it is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Its bounds.
+    pub options: Options,
+    /// The way to the vehicles.
+    pub edge: Arc<dyn CommandEdge>,
+    /// What may be sent.
+    pub commands: Arc<Commands>,
+    /// Who is asked whether a condition holds.
+    pub queries: QueryEngine,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What it counts in.
+    pub metrics: Arc<Metrics>,
+    /// Where it tells how it is.
+    pub health: HealthCell,
+}
+
+/// Downlink while it runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The way to it.
+    pub downlink: Downlink,
+    thread: JoinHandle<()>,
+}
+
+/// Opens the file of commands and starts the thread; what waits runs on the runtime.
+///
+/// # Errors
+/// If the file cannot be used.
+pub fn start(
+    parts: Parts,
+    runtime: &Handle,
+    supervisor: &Supervisor,
+) -> Result<Running, OpenError> {
+    let Parts { options, edge, commands, queries, clock, metrics, health } = parts;
+    let dir = options.dir.clone();
+    let unread = |source| OpenError::Sqlite { path: dir.clone(), source };
+    let writer = Writer::open(&dir)?;
+    let declared = Arc::new(ArcSwap::new(commands));
+    let engine =
+        Engine::new(options.clone(), writer, edge, Arc::clone(&metrics), Arc::clone(&declared));
+    let engine = engine.map_err(unread)?;
+    let told = engine.webhook_cursor().map_err(unread)?;
+    let (jobs, waiting) = mpsc::channel();
+    let (changes, changed) = watch::channel(engine.last_change());
+    let (questions, asked) = unbounded_channel();
+    let failure = Arc::new(Failure::default());
+    let downlink = Downlink {
+        jobs,
+        awaited: engine.awaited(),
+        failure: Arc::clone(&failure),
+        reader: Arc::new(Reader::new(&dir)),
+        changes: changed,
+        declared,
+        generation: Arc::new(AtomicU64::new(1)),
+        options: Arc::new(options),
+        clock: Arc::clone(&clock),
+    };
+    let guard = supervisor.guard("downlink");
+    let thread = Thread {
+        engine,
+        jobs: waiting,
+        clock,
+        metrics: Arc::clone(&metrics),
+        health,
+        failure,
+        changes,
+        questions,
+        guard,
+    };
+    let thread = std::thread::Builder::new()
+        .name("downlink".to_owned())
+        .spawn(move || thread.run())
+        .map_err(OpenError::Thread)?;
+    runtime.spawn(still::answer(
+        downlink.clone(),
+        queries,
+        asked,
+        supervisor.panic_guard("downlink-still"),
+    ));
+    if let Some(url) = downlink.options.webhook.clone() {
+        let guard = supervisor.panic_guard("downlink-webhook");
+        runtime.spawn(webhook::tell(downlink.clone(), url, told, metrics, guard));
+    }
+    Ok(Running { downlink, thread })
+}
+
+impl Running {
+    /// Commits what waits and ends the thread. Blocks until it has ended.
+    pub fn stop(self) {
+        self.downlink.ask(Job::Stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread of commands ended with a panic");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Opening the file, and what is in it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::env::disk::{Disk as _, RealDisk};
+
+/// `FLD1`: whose file it is.
+const APPLICATION_ID: i32 = 0x464C_4431;
+/// The layout of the tables.
+const VERSION: i32 = 1;
+/// How long another process that reads the file may hold a lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes that the log keeps on disk once its pages are moved into the file.
+const LOG_BYTES_KEPT: u32 = 16 << 20;
+/// Memory of the writer for pages, in KiB: the inner pages of some millions of commands.
+const CACHE_KIB: i64 = 64 << 10;
+
+const TABLES: &str = "
+    CREATE TABLE command (
+        seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, vehicle TEXT NOT NULL, name TEXT,
+        fields TEXT, topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL,
+        created INTEGER NOT NULL, expires INTEGER NOT NULL, execute_within INTEGER,
+        ordering TEXT NOT NULL, response_topic TEXT, supersede TEXT, still TEXT,
+        idempotency TEXT, digest BLOB, who TEXT NOT NULL,
+        state INTEGER NOT NULL, cause TEXT, due INTEGER, cancel_requested INTEGER NOT NULL,
+        maybe_received INTEGER NOT NULL, ended INTEGER);
+    CREATE INDEX command_vehicle ON command (vehicle, seq);
+    CREATE INDEX command_state ON command (state, seq);
+    CREATE UNIQUE INDEX command_idempotency ON command (vehicle, idempotency)
+        WHERE idempotency IS NOT NULL;
+    CREATE INDEX command_ended ON command (ended) WHERE ended IS NOT NULL;
+    CREATE TABLE change (
+        number INTEGER PRIMARY KEY, command INTEGER NOT NULL, at INTEGER NOT NULL,
+        what INTEGER NOT NULL, cause TEXT, detail TEXT);
+    CREATE INDEX change_command ON change (command, number);
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
+        id BLOB NOT NULL, vehicle TEXT NOT NULL, name TEXT);
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// Why the file of commands cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its folder cannot be made. The operator looks at the data directory.
+    #[error("the folder `{}` cannot be made", dir.display())]
+    Folder {
+        /// Which.
+        dir: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// SQLite cannot open or read it. The operator looks at the disk.
+    #[error("`{}` cannot be read", path.display())]
+    Sqlite {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// It is no file of ours. The operator moves it away.
+    #[error("`{}` is not a file of commands", path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A later Fleetline wrote it. The operator runs that one.
+    #[error("`{}` has version {found} and this Fleetline knows version {VERSION}", path.display())]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// As the file says.
+        found: i32,
+    },
+    /// The machine gives no thread.
+    #[error("the thread of commands cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+/// The name of the file.
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join("commands.sqlite")
+}
+
+/// Opens the file for writing, and makes it where there is none.
+pub(super) fn open(dir: &Path) -> Result<Connection, OpenError> {
+    RealDisk
+        .create_dirs(dir)
+        .map_err(|source| OpenError::Folder { dir: dir.to_owned(), source })?;
+    let path = path(dir);
+    let failed = |source| OpenError::Sqlite { path: path.clone(), source };
+    let connection = Connection::open(&path).map_err(failed)?;
+    let is_new = prepare(&connection).map_err(failed)?;
+    let number = |name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed)
+    };
+    if is_new {
+        let text = format!(
+            "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};
+             {TABLES} COMMIT;"
+        );
+        connection.execute_batch(&text).map_err(failed)?;
+    } else if number("application_id")? != APPLICATION_ID {
+        return Err(OpenError::Foreign { path });
+    } else {
+        let found = number("user_version")?;
+        if found != VERSION {
+            return Err(OpenError::Version { path, found });
+        }
+    }
+    Ok(connection)
+}
+
+/// Sets how it is written; tells whether it is empty.
+fn prepare(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    Ok(tables == 0)
+}
+
+/// Opens the file for reading.
+pub(super) fn open_to_read(dir: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path(dir), flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}

@@ -1,0 +1,108 @@
+//! Why a command is not sent, found or taken back.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    downlink::{AskError, ReadError, Refused},
+    http::{ApiError, Code},
+};
+
+/// Why a request about commands was not answered as it hoped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// It cannot be asked for like this. The operator corrects it.
+    #[error(transparent)]
+    Ask(AskError),
+    /// It is not created, or not taken back.
+    #[error(transparent)]
+    Refused(Refused),
+    /// There is no such command, or not any more.
+    #[error("there is no command `{id}`")]
+    Unknown {
+        /// As asked for.
+        id: String,
+    },
+    /// The file of commands cannot be read. The operator looks at the disk.
+    #[error("{reason}")]
+    Failed {
+        /// What SQLite said.
+        reason: String,
+    },
+}
+
+impl CommandError {
+    pub(in crate::http) const fn code(&self) -> Code {
+        match self {
+            Self::Ask(AskError::Member { .. }) => Code::ParameterInvalid,
+            Self::Ask(AskError::Undeclared { .. }) => Code::CommandUndeclared,
+            Self::Ask(AskError::Field { .. }) => Code::FieldInvalid,
+            Self::Ask(AskError::TooLarge { .. }) => Code::PayloadTooLarge,
+            Self::Refused(Refused::TooManyOpen { .. } | Refused::TooManyOpenInAll { .. }) => {
+                Code::TooManyOpen
+            }
+            Self::Refused(Refused::KeyTaken { .. }) => Code::IdempotencyKeyTaken,
+            Self::Refused(Refused::AlreadyDelivered(_)) => Code::AlreadyDelivered,
+            Self::Refused(Refused::AlreadyEnded { .. }) => Code::AlreadyEnded,
+            Self::Refused(Refused::Unavailable { .. }) => Code::CommandsUnavailable,
+            Self::Refused(Refused::Halted { .. }) => Code::CommandsHalted,
+            Self::Refused(Refused::Unknown(_)) | Self::Unknown { .. } => Code::CommandUnknown,
+            Self::Failed { .. } => Code::CommandsFailed,
+        }
+    }
+
+    pub(in crate::http) const fn status(&self) -> StatusCode {
+        match self.code() {
+            Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::TooManyOpen => StatusCode::TOO_MANY_REQUESTS,
+            Code::IdempotencyKeyTaken | Code::AlreadyDelivered | Code::AlreadyEnded => {
+                StatusCode::CONFLICT
+            }
+            Code::CommandsUnavailable | Code::CommandsHalted => StatusCode::SERVICE_UNAVAILABLE,
+            Code::CommandUnknown => StatusCode::NOT_FOUND,
+            Code::CommandsFailed => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(in crate::http) fn details(&self) -> Value {
+        match self {
+            Self::Ask(AskError::Member { member, .. }) => json!({ "parameter": member }),
+            Self::Ask(AskError::Undeclared { name, .. }) => json!({ "command": name }),
+            Self::Ask(AskError::Field { field, .. }) => json!({ "field": field }),
+            Self::Ask(AskError::TooLarge { bytes, max }) => json!({ "bytes": bytes, "max": max }),
+            Self::Refused(Refused::TooManyOpen { vehicle, max }) => {
+                json!({ "vehicle": &**vehicle, "max": max })
+            }
+            Self::Refused(Refused::TooManyOpenInAll { max }) => json!({ "max": max }),
+            Self::Refused(Refused::KeyTaken { id, .. })
+            | Self::Refused(Refused::AlreadyDelivered(id) | Refused::Unknown(id)) => {
+                json!({ "id": id.to_string() })
+            }
+            Self::Refused(Refused::AlreadyEnded { id, state }) => {
+                json!({ "id": id.to_string(), "state": state })
+            }
+            Self::Unknown { id } => json!({ "id": id }),
+            Self::Refused(Refused::Unavailable { .. } | Refused::Halted { .. })
+            | Self::Failed { .. } => json!({}),
+        }
+    }
+}
+
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        Self::Command(CommandError::Ask(error))
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        Self::Command(CommandError::Refused(refused))
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        Self::Command(CommandError::Failed { reason: error.to_string() })
+    }
+}

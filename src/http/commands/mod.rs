@@ -1,0 +1,17 @@
+//! `/api/v1/commands` and what belongs to it: send, follow, take back; the feed; the audit.
+
+mod error;
+mod feed;
+mod list;
+mod send;
+
+pub use error::CommandError;
+pub(super) use feed::{FEED_MAX, audit, feed};
+#[cfg(test)]
+pub(super) use feed::{KNOWN_OF_AUDIT, KNOWN_OF_FEED};
+#[cfg(test)]
+pub(super) use list::KNOWN_OF_LIST;
+pub(super) use list::{LIMIT, LIMIT_MAX, cancel, list, one};
+#[cfg(test)]
+pub(super) use send::KNOWN_OF_SEND;
+pub(super) use send::{VEHICLES_MAX, WAIT_MAX, send, send_many};

@@ -1,0 +1,146 @@
+//! `POST /api/v1/vehicles/{vin}/commands` and `POST /api/v1/commands`.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection, rejection::PathRejection},
+    http::{StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    auth::Caller,
+    downlink::{Ask, AskError, Placed, Record},
+    http::{
+        ApiError, HttpState, Refused,
+        guard::vehicles_of,
+        parameters::{Parameters, invalid},
+    },
+    model::parse_duration,
+};
+
+pub(in crate::http) const KNOWN_OF_SEND: &[&str] = &["wait"];
+
+/// How long an answer may wait for the command's end.
+pub(in crate::http) const WAIT_MAX: Duration = Duration::from_secs(25);
+/// Vehicles of one request.
+pub(in crate::http) const VEHICLES_MAX: usize = 100_000;
+/// Commands that are made durable together; more would hold up everybody else's.
+const TOGETHER: usize = 1000;
+
+pub(in crate::http) async fn send(
+    State(state): State<HttpState>,
+    caller: Caller,
+    vin: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let Path(vin) = vin.map_err(|error| invalid("vin", error.body_text()))?;
+    let mut parameters = Parameters::read(&uri, KNOWN_OF_SEND)?;
+    let within = |text: &str| parse_duration(text).filter(|wait| *wait <= WAIT_MAX);
+    let wait = parameters.parsed("wait", "a duration of at most 25s", within)?;
+    let vin = vehicles_of(&caller, vec![vin])?.swap_remove(0);
+    let ask = ask(members(body)?, &caller)?;
+    let request = state.downlink.prepare(&ask, &vin, &who(&caller))?;
+    let id = request.id;
+    let placed = state.downlink.create(vec![Arc::new(request)]).await.pop();
+    let Placed { mut record, is_repeat } =
+        placed.unwrap_or(Err(crate::downlink::Refused::Unknown(id)))?;
+    if let Some(wait) = wait
+        && !record.has_ended()
+    {
+        let id = record.request.id;
+        // What is told then is how far it is, whether or not that is its end.
+        drop(tokio::time::timeout(wait, state.downlink.ended(id)).await);
+        record = state.downlink.command(id).await?.unwrap_or(record);
+    }
+    let is_told = is_repeat || record.has_ended();
+    let status = if is_told { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(record.json())).into_response())
+}
+
+pub(in crate::http) async fn send_many(
+    State(state): State<HttpState>,
+    caller: Caller,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    Parameters::read(&uri, &[])?;
+    let mut members = members(body)?;
+    let vehicles = members.remove("vehicles");
+    let vehicles: Option<Vec<String>> =
+        vehicles.and_then(|vehicles| serde_json::from_value(vehicles).ok());
+    let vehicles = vehicles.filter(|vehicles| (1..=VEHICLES_MAX).contains(&vehicles.len()));
+    let Some(vehicles) = vehicles else {
+        let message = format!("`vehicles` must be a list of 1 to {VEHICLES_MAX} names");
+        return Err(invalid("vehicles", message));
+    };
+    let vehicles = vehicles_of(&caller, vehicles)?;
+    let ask = ask(members, &caller)?;
+    let who = who(&caller);
+    let mut told = Vec::with_capacity(vehicles.len());
+    for vehicles in vehicles.chunks(TOGETHER) {
+        let mut requests = Vec::with_capacity(vehicles.len());
+        let mut errors = Vec::new();
+        for vehicle in vehicles {
+            match state.downlink.prepare(&ask, vehicle, &who) {
+                Ok(request) => {
+                    requests.push(Arc::new(request));
+                    errors.push(None);
+                }
+                Err(AskError::Member { member, message }) if member == "vehicle" => {
+                    errors.push(Some(ApiError::from(AskError::Member { member, message })));
+                }
+                // It is wrong for all of them.
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut placed = state.downlink.create(requests).await.into_iter();
+        for error in errors {
+            let placed = match error {
+                Some(error) => Err(error),
+                None => placed.next().expect("each request has its answer").map_err(ApiError::from),
+            };
+            told.push(match placed {
+                Ok(Placed { record, .. }) => Record::json(&record),
+                Err(error) => error.json(),
+            });
+        }
+    }
+    Ok((StatusCode::ACCEPTED, Json(json!({ "commands": told }))).into_response())
+}
+
+/// Who asks, for the audit.
+pub(super) fn who(caller: &Caller) -> Arc<str> {
+    caller.name().unwrap_or("anonymous").into()
+}
+
+/// The members of a body that is one object.
+fn members(body: Result<Bytes, BytesRejection>) -> Result<Map<String, Value>, ApiError> {
+    let body = body.map_err(|error| ApiError::BodyUnread {
+        reason: error.body_text(),
+        status: error.status(),
+    })?;
+    match serde_json::from_slice(&body) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(invalid("body", "the body is no JSON object".to_owned())),
+        Err(error) => Err(invalid("body", format!("the body is no JSON: {error}"))),
+    }
+}
+
+/// A token that is limited to vehicles sends no raw command: its topic may be anybody's.
+fn ask(members: Map<String, Value>, caller: &Caller) -> Result<Ask, ApiError> {
+    let ask: Ask = serde_json::from_value(Value::Object(members)).map_err(|error| {
+        let message = error.to_string();
+        // `unknown field `x`, expected …`: which member it is stands in the message.
+        let member = message.split('`').nth(1).unwrap_or("body").to_owned();
+        invalid(&member, message)
+    })?;
+    match ask.topic.is_some() && caller.vehicles().is_some() {
+        true => Err(ApiError::Refused(Refused::Fleet)),
+        false => Ok(ask),
+    }
+}

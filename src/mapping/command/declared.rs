@@ -1,0 +1,199 @@
+//! The commands in force.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{
+    payload::{FieldError, Form, id_value},
+    receipt::ReceiptRule,
+};
+use crate::{mapping::topic::TopicPattern, model::CommandId, schema::nearest};
+
+/// When the vehicle's next command may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// When this one has left.
+    AtOnce,
+    /// When this one is delivered, or has ended.
+    #[default]
+    AfterDelivery,
+    /// When this one has ended.
+    AfterReceipt,
+}
+
+impl Order {
+    /// All, as they are written.
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("at-once", Self::AtOnce),
+        ("after-delivery", Self::AfterDelivery),
+        ("after-receipt", Self::AfterReceipt),
+    ];
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AtOnce => "at-once",
+            Self::AfterDelivery => "after-delivery",
+            Self::AfterReceipt => "after-receipt",
+        }
+    }
+}
+
+/// All of them; made anew with the mappings.
+#[derive(Debug, Default)]
+pub struct Commands {
+    pub(super) all: Vec<Command>,
+}
+
+impl Commands {
+    /// One by its name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Command> {
+        self.all.iter().find(|command| &*command.name == name)
+    }
+
+    /// All of them, in the order of the files.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Command> {
+        self.all.iter()
+    }
+
+    /// The name that was most likely meant.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.all.iter().map(|command| &*command.name))
+    }
+
+    /// The rules of receipts that are published on a topic.
+    pub fn receipts(&self, topic: &str) -> impl Iterator<Item = &ReceiptRule> {
+        let rules = self.all.iter().filter_map(|command| command.receipt.as_ref());
+        rules.filter(move |rule| rule.is_on(topic))
+    }
+
+    /// Where commands leave, as filters of MQTT.
+    #[must_use]
+    pub fn topic_filters(&self) -> Vec<String> {
+        self.all.iter().map(|command| command.topic.filter()).collect()
+    }
+}
+
+/// One declared command.
+#[derive(Debug)]
+pub struct Command {
+    pub(super) name: Arc<str>,
+    pub(super) topic: TopicPattern,
+    pub(super) form: Form,
+    /// Its path, and whether it is bytes.
+    pub(super) id: Option<(Box<str>, bool)>,
+    pub(super) fixed: Vec<(Box<str>, Value)>,
+    pub(super) qos: u8,
+    pub(super) expires_in: Option<Duration>,
+    pub(super) execute_within: Option<Duration>,
+    pub(super) order: Order,
+    pub(super) receipt: Option<ReceiptRule>,
+}
+
+impl Command {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// 1 or 2.
+    #[must_use]
+    pub fn qos(&self) -> u8 {
+        self.qos
+    }
+
+    /// How long it waits for the vehicle, if the declaration says so.
+    #[must_use]
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.expires_in
+    }
+
+    /// How long a receipt may take, if the declaration says so.
+    #[must_use]
+    pub fn execute_within(&self) -> Option<Duration> {
+        self.execute_within
+    }
+
+    /// When the vehicle's next one may leave.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Whether a receipt is expected.
+    #[must_use]
+    pub fn expects_receipt(&self) -> bool {
+        self.receipt.is_some()
+    }
+
+    /// Where it leaves for a vehicle.
+    #[must_use]
+    pub fn topic(&self, vehicle: &str) -> String {
+        self.topic.filled(vehicle)
+    }
+
+    /// Where the vehicle's receipt is expected.
+    #[must_use]
+    pub fn response_topic(&self, vehicle: &str) -> Option<String> {
+        self.receipt.as_ref().map(|receipt| receipt.topic.filled(vehicle))
+    }
+
+    /// The payload of one with these fields.
+    ///
+    /// # Errors
+    /// The first field that is wrong.
+    pub fn encode(
+        &self,
+        fields: &Map<String, Value>,
+        id: CommandId,
+    ) -> Result<Vec<u8>, FieldError> {
+        let mut all = fields.clone();
+        let taken = |field: &str, why: &str| FieldError {
+            field: field.to_owned(),
+            what: format!("is not the caller's to give: {why}"),
+        };
+        for (path, value) in &self.fixed {
+            if !put(&mut all, path, value.clone()) {
+                return Err(taken(path, "the command fixes it"));
+            }
+        }
+        if let Some((path, is_bytes)) = &self.id
+            && !put(&mut all, path, id_value(id, *is_bytes))
+        {
+            return Err(taken(path, "it takes the command's id"));
+        }
+        self.form.encode(&all, false)
+    }
+
+    /// Holds what the declaration gives by itself against the schema.
+    pub(super) fn check(&self) -> Result<(), FieldError> {
+        let mut all = Map::new();
+        for (path, value) in &self.fixed {
+            put(&mut all, path, value.clone());
+        }
+        if let Some((path, is_bytes)) = &self.id {
+            put(&mut all, path, id_value(CommandId([0; 16]), *is_bytes));
+        }
+        self.form.encode(&all, true).map(drop)
+    }
+}
+
+/// Puts a value at a path; tells whether nothing was there.
+fn put(into: &mut Map<String, Value>, path: &str, value: Value) -> bool {
+    match path.split_once('.') {
+        None => into.insert(path.to_owned(), value).is_none(),
+        Some((first, rest)) => {
+            let inner = into.entry(first).or_insert_with(|| Map::new().into());
+            match inner {
+                Value::Object(inner) => put(inner, rest, value),
+                // What is there is no record: its own error is told.
+                _ => true,
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Payloads of commands and receipts: JSON → bytes that a schema describes, and what single fields
+//! of such bytes say.
+//!
+//! This is the slow way, a value at a time: commands are few beside telemetry.
+
+mod avro;
+mod avro_read;
+mod form;
+mod json;
+mod protobuf;
+
+pub use form::FieldError;
+pub(super) use form::{Form, Leaf, Said, id_value};

@@ -1,0 +1,196 @@
+//! Which sessions a command may go to, and the way there.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::RandomState},
+    hash::BuildHasher as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use smallvec::SmallVec;
+
+use super::{
+    router::Router,
+    wire::Qos,
+    worker::{Mail, Workers},
+};
+use crate::model::{CommandEdge, Parcel, Presence, Reach, ReceiptTicket, SessionId};
+
+/// Pieces of the table, so that one that grows holds up few.
+const PIECES: usize = 16;
+
+/// The connected sessions that speak for a vehicle, the latest last. Inline for the one that nearly
+/// every vehicle has.
+type Piece = HashMap<Arc<str>, SmallVec<[SessionId; 1]>>;
+
+/// The sessions of all vehicles; some 90 bytes a connected vehicle. A session is here from its
+/// CONNECT until its connection ends.
+///
+/// Why mutexes: it is looked at by a CONNECT, when a connection ends, and when a command may leave.
+#[derive(Debug, Default)]
+pub(super) struct VehicleSessions {
+    /// Seeded, so that nobody can choose names that fall into one piece.
+    hasher: RandomState,
+    pieces: [Mutex<Piece>; PIECES],
+    /// Sessions that may take commands for whatever they carry.
+    gateways: Mutex<HashSet<SessionId>>,
+}
+
+impl VehicleSessions {
+    /// A session that speaks for a vehicle is connected.
+    pub(super) fn enter(&self, vehicle: &str, session: SessionId) {
+        let mut piece = self.piece(vehicle);
+        match piece.get_mut(vehicle) {
+            Some(sessions) => sessions.push(session),
+            None => {
+                piece.insert(vehicle.into(), SmallVec::from_buf([session]));
+            }
+        }
+    }
+
+    /// It is not any more.
+    pub(super) fn leave(&self, vehicle: &str, session: SessionId) {
+        let mut piece = self.piece(vehicle);
+        let Some(sessions) = piece.get_mut(vehicle) else { return };
+        sessions.retain(|other| *other != session);
+        if sessions.is_empty() {
+            piece.remove(vehicle);
+        }
+    }
+
+    /// A gateway is connected.
+    pub(super) fn enter_gateway(&self, session: SessionId) {
+        self.gateways.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
+    }
+
+    /// A session has gone that may have been one.
+    pub(super) fn leave_gateway(&self, session: SessionId) {
+        self.gateways.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+    }
+
+    /// The gateways that carry a vehicle, the latest last.
+    fn gateways_of(&self, vehicle: &str, presence: &Presence) -> SmallVec<[SessionId; 1]> {
+        let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        let carrying = match gateways.is_empty() {
+            true => None,
+            false => presence.find(vehicle),
+        };
+        let sessions = carrying.into_iter().flat_map(|sighting| sighting.sessions);
+        sessions.filter(|session| gateways.contains(session)).collect()
+    }
+
+    fn of(&self, vehicle: &str) -> SmallVec<[SessionId; 1]> {
+        self.piece(vehicle).get(vehicle).cloned().unwrap_or_default()
+    }
+
+    /// Each change leaves the piece whole before anything can panic.
+    fn piece(&self, vehicle: &str) -> MutexGuard<'_, Piece> {
+        let hash = self.hasher.hash_one(vehicle);
+        let at = usize::from(hash.to_le_bytes()[0]) % PIECES;
+        self.pieces[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is looked at to find the session of a command.
+#[derive(Debug)]
+pub(super) struct CommandRoutes {
+    pub(super) router: Arc<Router>,
+    pub(super) vehicles: Arc<VehicleSessions>,
+    pub(super) presence: Arc<Presence>,
+}
+
+impl CommandRoutes {
+    fn reach(&self, vehicle: &str, topic: &str, qos: u8) -> Reach {
+        // Its own sessions come before those of gateways.
+        let mut sessions = self.vehicles.gateways_of(vehicle, &self.presence);
+        sessions.extend(self.vehicles.of(vehicle));
+        if sessions.is_empty() {
+            return Reach::Away;
+        }
+        let (route, _) = self.router.route(topic);
+        let mut reach = Reach::NotSubscribed;
+        for session in sessions.iter().rev() {
+            let found = route.receivers.binary_search_by_key(session, |one| one.session);
+            let Ok(place) = found else { continue };
+            if Qos::of(qos).is_some_and(|wanted| route.receivers[place].qos >= wanted) {
+                return Reach::Session(*session);
+            }
+            reach = Reach::SubscriptionQos;
+        }
+        reach
+    }
+}
+
+impl CommandEdge for Workers {
+    fn reach(&self, vehicle: &str, topic: &str, qos: u8) -> Reach {
+        self.command_routes().map_or(Reach::Away, |routes| routes.reach(vehicle, topic, qos))
+    }
+
+    fn send(&self, session: SessionId, parcel: Parcel) {
+        Self::send(self, session, |key| Mail::Command(key, Box::new(parcel)));
+    }
+
+    fn settle(&self, receipts: Vec<ReceiptTicket>) {
+        for ReceiptTicket { session, seq } in receipts {
+            Self::send(self, session, |key| Mail::Passed(vec![(key, seq)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::router::{Filter, RetainedLimits, Subscriber};
+
+    #[test]
+    fn a_command_goes_to_the_latest_session_of_its_vehicle_that_takes_it() {
+        let router = Arc::new(Router::new(RetainedLimits { count_max: 1, bytes_max: 1 }));
+        let vehicles = Arc::new(VehicleSessions::default());
+        let presence = Arc::new(Presence::new(1));
+        let routes = CommandRoutes {
+            router: Arc::clone(&router),
+            vehicles: Arc::clone(&vehicles),
+            presence: Arc::clone(&presence),
+        };
+        let session = |number| SessionId { worker: 1, number };
+        let subscribe = |number, filter: &str, qos| {
+            let subscriber = Subscriber {
+                session: session(number),
+                qos,
+                no_local: false,
+                retain_as_published: false,
+                is_asked: false,
+                id: None,
+            };
+            let filter = Filter::read(filter).expect("well formed");
+            router.subscribe(filter, subscriber, &Arc::default());
+        };
+        let reach = |qos| routes.reach("A", "vehicles/A/commands/x", qos);
+        assert_eq!(reach(1), Reach::Away);
+        // Whoever else subscribes is not the vehicle.
+        subscribe(9, "#", Qos::ExactlyOnce);
+        assert_eq!(reach(1), Reach::Away);
+        vehicles.enter("A", session(3));
+        assert_eq!(reach(1), Reach::NotSubscribed);
+        subscribe(3, "vehicles/A/#", Qos::AtMostOnce);
+        assert_eq!(reach(1), Reach::SubscriptionQos);
+        subscribe(3, "vehicles/+/commands/x", Qos::AtLeastOnce);
+        assert_eq!((reach(1), reach(2)), (Reach::Session(session(3)), Reach::SubscriptionQos));
+        vehicles.enter("A", session(1));
+        assert_eq!(reach(1), Reach::Session(session(3)), "the later one does not subscribe");
+        // A share may give its message to any of its members: it is no way to one vehicle.
+        subscribe(1, "$share/g/vehicles/A/commands/x", Qos::ExactlyOnce);
+        assert_eq!(reach(1), Reach::Session(session(3)));
+        subscribe(1, "vehicles/A/commands/+", Qos::ExactlyOnce);
+        assert_eq!(reach(2), Reach::Session(session(1)));
+        vehicles.leave("A", session(1));
+        vehicles.leave("A", session(3));
+        assert_eq!(reach(1), Reach::Away);
+        // Session 9 subscribes to everything: it gets what it carries, once it is a gateway.
+        presence.enter("A", session(9), crate::model::UnixNanos(0));
+        assert_eq!(reach(1), Reach::Away);
+        vehicles.enter_gateway(session(9));
+        assert_eq!(reach(1), Reach::Session(session(9)));
+        vehicles.leave_gateway(session(9));
+        assert_eq!(reach(1), Reach::Away);
+    }
+}

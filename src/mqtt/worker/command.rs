@@ -1,0 +1,122 @@
+//! Commands to sessions, and receipts from them.
+
+use std::sync::Arc;
+
+use super::{
+    slot::{Client, Slot, SlotKey},
+    thread::Worker,
+};
+use crate::{
+    auth::Identity,
+    model::{CommandOutcome, CommandReport, IncomingReceipt, Parcel, ReceiptTicket},
+    mqtt::{
+        router::{CommandTag, Expiry, Message},
+        session::Delivery,
+        wire::{Body, Publish, Qos, command_properties, correlation_data},
+    },
+};
+
+impl Worker {
+    /// A client is connected: what waits for its vehicle, or for what it carries, may leave.
+    pub(super) fn speaks_for(&self, key: SlotKey, client: &Client) {
+        let session = self.session_id(key);
+        if self.shared.access.is_gateway(&client.identity) {
+            self.shared.vehicles.enter_gateway(session);
+        }
+        if let Some(vehicle) = client.identity.vehicle() {
+            self.shared.vehicles.enter(vehicle, session);
+            self.shared.desk.here(vehicle);
+        }
+    }
+
+    /// Its connection has ended.
+    pub(super) fn speaks_no_more(&self, key: SlotKey, client: &Client) {
+        let session = self.session_id(key);
+        self.shared.vehicles.leave_gateway(session);
+        if let Some(vehicle) = client.identity.vehicle() {
+            self.shared.vehicles.leave(vehicle, session);
+        }
+    }
+
+    /// Queues a command with its session, or says at once why not. Its bound is that of the
+    /// commands that a vehicle may have open, not the queue's.
+    pub(super) fn send_command(&self, key: SlotKey, parcel: Parcel) {
+        let Parcel { command, attempt, .. } = parcel;
+        if let Err(outcome) = self.queue_command(key, parcel) {
+            self.report(vec![CommandReport { command, attempt, outcome }]);
+        }
+    }
+
+    fn queue_command(&self, key: SlotKey, parcel: Parcel) -> Result<(), CommandOutcome> {
+        let mut slots = self.slots.borrow_mut();
+        let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
+            return Err(CommandOutcome::Left);
+        };
+        let session = self.session_id(key);
+        let (route, _) = self.shared.router.route(&parcel.topic);
+        let found = route.receivers.iter().find(|one| one.session == session);
+        // It has just unsubscribed.
+        let receiver = found.ok_or(CommandOutcome::Left)?;
+        if receiver.is_asked
+            && !self.shared.access.rules().may_receive(&client.identity, &parcel.topic)
+        {
+            return Err(CommandOutcome::Forbidden);
+        }
+        let qos = Qos::of(parcel.qos).unwrap_or(Qos::AtLeastOnce);
+        let message = Arc::new(self.command_message(&parcel, qos));
+        let ids = receiver.ids.clone();
+        let outbound = client.session.outbound_or_new();
+        outbound.push(Delivery { message, qos, retain: false, ids, group: None });
+        self.count(|counts| {
+            counts.routed += 1;
+            counts.queued += 1;
+        });
+        self.collect(client);
+        self.touch(key, socket);
+        Ok(())
+    }
+
+    fn command_message(&self, parcel: &Parcel, qos: Qos) -> Message {
+        let correlation = parcel.command.to_string();
+        let properties = command_properties(parcel.response_topic.as_deref(), &correlation);
+        Message {
+            body: Body::new(&parcel.topic, &properties, &parcel.payload),
+            qos,
+            retain: false,
+            expires: Some(Expiry::within(parcel.expires_in, self.monotonic())),
+            publisher: None,
+            retained_as: 0,
+            command: Some(CommandTag {
+                id: parcel.command,
+                attempt: parcel.attempt,
+                is_repeat: parcel.is_repeat,
+            }),
+        }
+    }
+
+    /// Tells what became of commands.
+    pub(super) fn report(&self, reports: Vec<CommandReport>) {
+        if !reports.is_empty() {
+            self.shared.desk.reported(reports);
+        }
+    }
+
+    /// Brings a receipt to who waits for it; its publish is acknowledged when it is durable.
+    pub(super) fn bring_receipt(
+        &self,
+        key: SlotKey,
+        identity: &Identity,
+        seq: u64,
+        topic: &str,
+        publish: &Publish<'_>,
+    ) {
+        self.shared.desk.receipt(IncomingReceipt {
+            ticket: ReceiptTicket { session: self.session_id(key), seq },
+            vehicle: identity.vehicle().map(Arc::from),
+            is_gateway: self.shared.access.is_gateway(identity),
+            topic: topic.into(),
+            correlation: correlation_data(publish.properties).map(Into::into),
+            payload: publish.payload.into(),
+        });
+    }
+}

@@ -1,0 +1,9 @@
+//! Commands to vehicles, over real sockets: what leaves, what is said of it, what a crash keeps.
+
+mod complaints;
+mod conditions;
+mod crash;
+mod delivery;
+mod fleet;
+mod receipts;
+mod who;

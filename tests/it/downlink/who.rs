@@ -1,0 +1,112 @@
+//! Gateways, which take commands for what they carry; tokens, which are limited in what they send.
+
+use std::{io::Write as _, process::Stdio};
+
+use serde_json::json;
+
+use super::fleet::{Car, MINUTE, history, sent, setup, state};
+use crate::harness::{
+    Sample, Setup, http, until,
+    vehicle::{Vehicle, Version},
+};
+
+const RULES: &str = r##"
+[[rule]]
+who = ["depot"]
+allow = ["publish", "subscribe"]
+topics = ["#"]
+[[rule]]
+allow = ["publish", "subscribe"]
+topics = ["vehicles/{vehicle}/#"]
+"##;
+
+fn with_user(setup: &Setup, name: &str) {
+    let mut adding = setup
+        .command(&["user", "add", name, "--file", "users"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    adding.stdin.take().unwrap().write_all(b"secret\n").unwrap();
+    assert!(adding.wait().unwrap().success());
+}
+
+#[test]
+fn a_gateway_takes_commands_for_the_vehicles_that_it_carries_and_answers_for_them() {
+    let setup = setup().set("auth.gateways", r#"["depot"]"#);
+    std::fs::write(setup.home().join("rules.toml"), RULES).unwrap();
+    with_user(&setup, "depot");
+    with_user(&setup, "V9");
+    let appliance = setup.set("auth.users", "users").set("auth.rules", "rules.toml").start();
+    let enter = |client: &str, user: &str| {
+        let (line, reason) =
+            Vehicle::enter(appliance.mqtt(), Version::V3, client, Some(user), Some("secret"));
+        assert_eq!(reason, 0);
+        Car::of(line, Version::V3, "V1")
+    };
+    let mut gateway = enter("gateway", "depot");
+    assert_eq!(gateway.subscribe("vehicles/+/commands/+", 1), 1);
+    let id = sent(&appliance, "V1", "limit-charge");
+    gateway.takes_nothing();
+    assert_eq!(state(&appliance, &id), "queued");
+    // From its first stored message on, the vehicle is the gateway's.
+    gateway.line.publish(&Sample::topic("V1"), &Sample { seq: 1 }.payload(), 1, 1);
+    // Its PUBACK and the command come in any order.
+    let taken = gateway.take_among_acknowledgements();
+    assert_eq!(taken.command(), id);
+    gateway.acknowledge(taken.id, 0);
+    until("it is delivered", MINUTE, || state(&appliance, &id) == "delivered");
+    assert_eq!(gateway.receipt(&id, "DONE"), 0);
+    assert_eq!(history(&appliance, &id), ["queued", "sent", "delivered", "done"]);
+    // One who carries it and is no gateway gets nothing.
+    let mut other = enter("other", "V9");
+    assert_eq!(other.subscribe("vehicles/V9/commands/+", 1), 1);
+    let id = sent(&appliance, "V2", "limit-charge");
+    other.takes_nothing();
+    gateway.takes_nothing();
+    assert_eq!(state(&appliance, &id), "queued");
+}
+
+#[test]
+fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() {
+    let setup = setup();
+    let token = |arguments: &[&str]| {
+        let all = [&["token", "create"], arguments, &["--file", "tokens"]].concat();
+        let output = setup.command(&all).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let reader = token(&["reader", "--role", "read"]);
+    let depot = token(&["depot", "--role", "command", "--vehicles", "V1"]);
+    let admin = token(&["boss", "--role", "admin"]);
+    let appliance = setup.set("auth.tokens", "tokens").start();
+    let ask = |method: &str, path: &str, token: &str, body: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+        let url = format!("{}/api/v1{path}", appliance.url());
+        let (status, text) = http::send(method, &url, &headers, body).unwrap();
+        (status, serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default())
+    };
+    let horn = r#"{"command":"horn"}"#;
+    assert_eq!(ask("POST", "/vehicles/V1/commands", &reader, horn).0, 403);
+    assert_eq!(ask("POST", "/vehicles/V2/commands", &depot, horn).0, 403);
+    let raw = r#"{"topic":"a/b"}"#;
+    assert_eq!(
+        ask("POST", "/vehicles/V1/commands", &depot, raw).0,
+        403,
+        "a topic may be anybody's"
+    );
+    let (status, sent) = ask("POST", "/vehicles/V1/commands", &depot, horn);
+    assert_eq!((status, &sent["by"]), (202, &json!("depot")));
+    let (_, other) = ask("POST", "/vehicles/V2/commands", &admin, horn);
+    let path =
+        |command: &serde_json::Value| format!("/commands/{}", command["id"].as_str().unwrap());
+    assert_eq!(ask("GET", &path(&sent), &depot, "").0, 200);
+    assert_eq!(ask("GET", &path(&other), &depot, "").0, 403);
+    assert_eq!(ask("DELETE", &path(&other), &depot, "").0, 403);
+    assert_eq!(ask("GET", "/commands", &depot, "").1["commands"].as_array().unwrap().len(), 1);
+    assert_eq!(ask("GET", "/commands/events", &depot, "").0, 403);
+    let (_, audit) = ask("GET", "/audit", &reader, "");
+    let who: Vec<_> = audit["audit"].as_array().unwrap().iter().map(|it| &it["by"]).collect();
+    assert_eq!(who, ["depot", "boss"]);
+}
