@@ -288,6 +288,9 @@ fn a_lack_of_descriptors_is_said_once_at_both_edges_and_shown_in_readyz() {
         String::from_utf8_lossy(&answer[..len]).into_owned()
     };
     assert!(ready().contains("200 OK"));
+    // Accepted and answered by every worker: all of them have what they need.
+    let vehicles = ["a", "b", "c", "d"]
+        .map(|client_id| Vehicle::connect(appliance.mqtt(), Version::V5, client_id));
     let open = fs::read_dir(format!("/proc/{}/fd", appliance.pid())).unwrap().count() as u64;
     let limit = rustix::process::Rlimit { current: Some(open + 4), maximum: Some(open + 4) };
     rustix::process::prlimit(Some(pid), rustix::process::Resource::Nofile, limit).unwrap();
@@ -303,6 +306,6 @@ fn a_lack_of_descriptors_is_said_once_at_both_edges_and_shown_in_readyz() {
     assert!(!log.contains("accepting"), "{log}");
     assert!(log.lines().count() < 40, "{log}");
     // With the peers gone it is over.
-    drop(peers);
+    drop((peers, vehicles));
     until("it is over", MINUTE, || !ready().contains("no descriptor is left"));
 }
