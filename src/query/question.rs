@@ -305,7 +305,7 @@ fn proofs(fields: &[Field], function: Option<Function>) -> Vec<Field> {
 
 /// The name that was most likely meant: nearly the same, whatever the case and whatever joins its
 /// words, or the shortest that it is a part of.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     /// Letters of a part that says enough.
     const PART_LEN: usize = 3;
     let plain = |name: &str| name.to_lowercase().replace(['.', '-', ' ', '/'], "_");

@@ -15,7 +15,7 @@ use crate::{
     query::{
         dialect::stored,
         engine::{QueryEngine, QueryError},
-        question::Question,
+        question::{Question, nearest},
         request::{QueryRequest, QuestionError},
     },
     store::{AskError, Stored},
@@ -64,6 +64,11 @@ impl QueryEngine {
     /// If the store cannot be asked.
     pub async fn measurements(&self) -> Result<BTreeMap<String, bool>, QueryError> {
         let _turn = self.turn().await?;
+        self.names().await
+    }
+
+    /// The same, within a turn.
+    async fn names(&self) -> Result<BTreeMap<String, bool>, QueryError> {
         let parts = self.parts();
         let mapped = parts.catalog.load();
         let mapped = mapped.measurements.keys();
@@ -91,10 +96,7 @@ impl QueryEngine {
         let catalog = self.parts().catalog.load_full();
         let stored = self.stored(name).await?;
         let Some(measurement) = joined(&catalog, name, &stored) else {
-            let request = QueryRequest { measurement: name.to_owned(), ..QueryRequest::default() };
-            // It says that there is none, and which was most likely meant.
-            let unknown = Question::new(request, &catalog).err();
-            return Err(unknown.unwrap_or(QuestionError::AfterInvalid).into());
+            return Err(self.unknown(name).await.into());
         };
         let mapped = catalog.measurements.get(name).into_iter();
         let is_mapped = mapped.flat_map(|known| {
@@ -126,11 +128,18 @@ impl QueryEngine {
             Err(_) => return Ok(asked?),
         };
         let Some(measurement) = joined(&catalog, &request.measurement, &stored) else {
-            return Ok(asked?);
+            return Err(self.unknown(&request.measurement).await.into());
         };
         let mut catalog = Catalog::clone(&catalog);
         catalog.measurements.insert(request.measurement.clone(), measurement);
         Ok(Question::new(request, &catalog)?)
+    }
+
+    /// Neither mappings nor store know a measurement; tells which of theirs was most likely meant.
+    async fn unknown(&self, measurement: &str) -> QuestionError {
+        let names = self.names().await.unwrap_or_default();
+        let nearest = nearest(measurement, names.keys().map(String::as_str));
+        QuestionError::MeasurementUnknown { measurement: measurement.to_owned(), nearest }
     }
 
     /// The fields and tags that the store itself has of a measurement, read now.

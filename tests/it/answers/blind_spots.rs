@@ -210,6 +210,7 @@ fn refused(appliance: &Appliance, wrong: &mut Wrong) {
         ("/telemetry/weather?tag.modle=x", "tag-unknown", "did you mean `model`"),
         ("/telemetry/weather?vehicle=", "parameter-invalid", "`vehicle` is empty"),
         ("/telemetry/whether", "measurement-unknown", "no mapping writes"),
+        ("/telemetry/weathr", "measurement-unknown", "did you mean `weather`"),
         ("/telemetry/weather?from=1774648800", "parameter-invalid", "epoch=s"),
         ("/telemetry/weather?from=-1h%20ago", "parameter-invalid", "is no time"),
         ("/telemetry/weather?every=1mo&fn=max", "parameter-invalid", "30d"),
