@@ -121,7 +121,7 @@ impl Visit {
                 self.over("websocket");
                 io.shutdown().await.unwrap_or_default();
             }
-            Err(_) => self.over("peer-gone"),
+            Err(_) => self.over(GONE_EARLY),
         }
     }
 
@@ -177,6 +177,9 @@ impl Decoder for UpgradeRequest<'_> {
     }
 }
 
+/// Why a connection ends that went before it was in: a probe, mostly, and no vehicle that vanished.
+const GONE_EARLY: &str = "gone-before-connect";
+
 /// Waits for the CONNECT, answers it, and gives the client its slot.
 ///
 /// # Errors
@@ -199,16 +202,17 @@ async fn greet<F: Filter>(
             if let Close::Refused(refusal) = &close {
                 let mut connack = Vec::new();
                 refusal.write(&mut connack);
-                write(io, &connack);
+                write(io, worker, &connack);
             }
             return Err(close.cause());
         }
-        Err(_) => return Err("peer-gone"),
+        Err(_) => return Err(GONE_EARLY),
     };
     let limits = worker.limits();
     let mut connack = Vec::new();
     if !accepted.write_connack(limits.announced, &mut connack) {
-        return Err("not-mqtt");
+        worker.refused(io, "its maximum packet size is below that of its CONNACK");
+        return Err("packet-size");
     }
     let identity = identify(io, worker, &accepted).await?;
     if let Some(will) = &accepted.will
@@ -237,10 +241,10 @@ async fn greet<F: Filter>(
     client.will = accepted.will.take();
     client.rate = Rate::new(limits.rates);
     if !worker.connected(key, client) {
-        return Err("peer-gone");
+        return Err(GONE_EARLY);
     }
     // In the turn in which it is connected, so that nothing is delivered before.
-    write(io, &connack);
+    write(io, worker, &connack);
     Ok(())
 }
 
@@ -266,7 +270,7 @@ async fn identify<F: Filter, W>(
     };
     let identified = Box::pin(worker.shared().access.identify(claim));
     match select(identified, pin!(io.on_disconnect())).await {
-        Either::Right(_) => Err("peer-gone"),
+        Either::Right(_) => Err(GONE_EARLY),
         Either::Left((_, _)) if worker.is_draining() => Err("shutdown"),
         Either::Left((Ok(identity), _)) => Ok(identity),
         Either::Left((Err(fault), _)) => Err(refuse(io, worker, accepted, fault)),
@@ -284,13 +288,15 @@ fn refuse<W>(
     worker.refused_client(io, &accepted.client_id, username, fault);
     let mut connack = Vec::new();
     Refusal::of(accepted.version(), fault).write(&mut connack);
-    write(io, &connack);
+    write(io, worker, &connack);
     fault.cause()
 }
 
-fn write(io: &IoRef, packet: &[u8]) {
+fn write(io: &IoRef, worker: &Worker, packet: &[u8]) {
     // An error means that the peer is gone, which is noticed where it is read.
-    io.encode_slice(packet).unwrap_or_default();
+    if io.encode_slice(packet).is_ok() {
+        worker.wrote(packet.len());
+    }
 }
 
 /// Reads the CONNECT, and nothing behind it.

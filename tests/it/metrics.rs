@@ -1,7 +1,8 @@
 //! `/metrics` as others read it: the case `o08-metrics-for-others`.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
+    net::TcpStream,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -34,5 +35,27 @@ fn the_size_of_the_embedded_store_is_at_most_some_seconds_old() {
     vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq: 1 }.payload(), 1);
     until("its size in the metrics", Duration::from_secs(15), || {
         appliance.metric("fleetline_embedded_disk_bytes").is_some_and(|bytes| bytes > 0.0)
+    });
+}
+
+/// Also of `o08-metrics-for-others`: the CONNACK is written too, and a probe that goes before its
+/// CONNECT is not counted as a vehicle that vanished, nor a client that takes only small packets as
+/// one that speaks no MQTT.
+#[test]
+fn what_ends_before_it_has_begun_has_words_of_its_own() {
+    let appliance = Setup::new().start();
+    let connect = b"\x10\x13\x00\x04MQTT\x05\x02\x00\x0a\x05\x27\x00\x00\x00\x0a\x00\x01s";
+    let mut small = TcpStream::connect(appliance.mqtt()).unwrap();
+    small.write_all(connect).unwrap();
+    small.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    assert_eq!(small.read(&mut [0; 8]).unwrap(), 0, "closed without a packet that it cannot take");
+    drop(TcpStream::connect(appliance.mqtt()).unwrap());
+    for reason in ["packet-size", "gone-before-connect"] {
+        let name = format!("fleetline_mqtt_closed_connections_total{{reason=\"{reason}\"}}");
+        until(reason, Duration::from_mins(1), || appliance.metric(&name) == Some(1.0));
+    }
+    let _vehicle = Vehicle::connect(appliance.mqtt(), Version::V3, "v");
+    until("the CONNACK", Duration::from_mins(1), || {
+        appliance.metric("fleetline_mqtt_written_bytes_total") == Some(4.0)
     });
 }

@@ -354,8 +354,13 @@ impl Worker {
     pub(in crate::mqtt) fn write(&self, socket: &Socket, bytes: &[u8]) {
         // An error means that the connection is closing: nobody is left to read this.
         if !bytes.is_empty() && socket.io.encode_slice(bytes).is_ok() {
-            self.written.set(self.written.get() + bytes.len() as u64);
+            self.wrote(bytes.len());
         }
+    }
+
+    /// Counts bytes that were written.
+    pub(in crate::mqtt) fn wrote(&self, bytes: usize) {
+        self.written.set(self.written.get() + bytes as u64);
     }
 
     /// An identifier for a client that brought none. The number is this process' own; the rest
