@@ -1,6 +1,8 @@
 //! What is wrong in an operator's file: all of it at once, each with its line.
 
-use std::{error::Error, fmt};
+use std::fmt;
+
+use crate::model::Listed;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +28,6 @@ impl fmt::Display for FileProblem {
 ///
 /// When: at start, in `check`, at a reload. The operator mends each line that it prints; at a
 /// reload what was in force stays.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, thiserror::Error)]
+#[error("{}", Listed(.0))]
 pub struct FileProblems(pub Vec<FileProblem>);
-
-impl fmt::Display for FileProblems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            problem.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for FileProblems {}

@@ -1,8 +1,8 @@
 //! What is wrong with a configuration: all of it at once, each with place, value, reason, remedy.
 
-use std::{error::Error, fmt};
+use std::fmt;
 
-use crate::config::value::Misfit;
+use crate::{config::value::Misfit, model::Listed};
 
 /// Where a value was written. Later ones win over earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,7 +142,8 @@ fn fmt_misfit(f: &mut fmt::Formatter<'_>, misfit: &Misfit, expected: &str) -> fm
 /// Everything that is wrong with a configuration, in the order it was found.
 ///
 /// When: at start and in `check`. The operator mends each line it prints; exit code 2.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}", Listed(.0))]
 pub struct ResolveErrors(pub(super) Vec<Problem>);
 
 impl ResolveErrors {
@@ -152,17 +153,3 @@ impl ResolveErrors {
         &self.0
     }
 }
-
-impl fmt::Display for ResolveErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            problem.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for ResolveErrors {}

@@ -21,7 +21,7 @@ use crate::{
         store_names::TakenNames,
         topic::{TopicMatch, TopicPattern, TopicTrie},
     },
-    model::{Catalog, LineDialect, MappingKey, StoreNames, line},
+    model::{Catalog, LineDialect, Listed, MappingKey, StoreNames, line},
     schema::{self, Bounds, Missing, Problem, Registry, Shape, Sources},
 };
 
@@ -60,15 +60,10 @@ impl Options {
 
 /// Everything that is wrong in the schemas directory. The set in force stays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", listed(.problems))]
+#[error("{}", Listed(.problems))]
 pub struct LoadErrors {
     /// Ordered by file and line; never empty.
     pub problems: Vec<Problem>,
-}
-
-/// One problem a line.
-fn listed(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Sets of plans made in this process: what tells one from another, though it be in the same place.

@@ -9,6 +9,7 @@ mod disposition;
 mod duration;
 mod letter;
 pub mod line;
+mod listed;
 mod mapping_key;
 mod name_pattern;
 mod presence;
@@ -35,6 +36,7 @@ pub use letter::{
     DeadLetter, DeadLetters, LetterFilter, LetterId, LetterIdError, LetterKind, LetterMark,
     LetterMarkError, LetterPage, LetterReplay, LettersAnswer, LettersError, Replayed,
 };
+pub use listed::Listed;
 pub use mapping_key::MappingKey;
 pub use name_pattern::NamePattern;
 pub use presence::{

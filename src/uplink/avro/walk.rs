@@ -20,8 +20,7 @@ pub(crate) fn message(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let types = &program.types;
-    let mut walk = Walk { payload, at: 0, slots, types, depth_max: limits.depth_max };
+    let mut walk = Walk::new(program, payload, 0..payload.len(), slots, limits);
     walk.all(&program.message, 1)?;
     if walk.at < payload.len() {
         return Err(malformed("bytes are left after the record", walk.at));
@@ -38,10 +37,7 @@ pub(crate) fn element(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let types = &program.types;
-    let payload = &payload[..range.end];
-    let mut walk = Walk { payload, at: range.start, slots, types, depth_max: limits.depth_max };
-    walk.all(&program.levels[level], 1)
+    Walk::new(program, payload, range, slots, limits).all(&program.levels[level], 1)
 }
 
 /// One walk over one payload; `at <= payload.len()`.
@@ -53,7 +49,19 @@ pub(super) struct Walk<'a> {
     depth_max: u32,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// A walk over a part of the payload.
+    fn new(
+        program: &'a Program,
+        payload: &'a [u8],
+        range: Range<usize>,
+        slots: &'a mut Slots,
+        limits: &Limits,
+    ) -> Self {
+        let (types, depth_max) = (&program.types, limits.depth_max);
+        Self { payload: &payload[..range.end], at: range.start, slots, types, depth_max }
+    }
+
     /// Does what the ops say, in order.
     fn all(&mut self, fields: &Fields, depth: u32) -> Result<(), DecodeError> {
         for (index, op) in fields.ops.iter().enumerate() {

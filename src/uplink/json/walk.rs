@@ -25,9 +25,7 @@ pub(crate) fn message(
         slots.trouble.say(format_args!("{what}"));
         return Err(DecodeError::new(Cause::PayloadNotUtf8, what).at(error.valid_up_to()));
     }
-    let is_lenient = program.is_lenient;
-    let mut reader =
-        Reader { text: payload, at: 0, slots, depth_max: limits.depth_max, is_lenient };
+    let mut reader = reader(program, payload, 0..payload.len(), slots, limits);
     reader.body(&program.message)?;
     reader.end()
 }
@@ -42,16 +40,25 @@ pub(crate) fn element(
     limits: &Limits,
 ) -> Result<(), DecodeError> {
     let element = &program.levels[level];
-    let text = &payload[..range.end];
-    let is_lenient = program.is_lenient;
-    let mut reader =
-        Reader { text, at: range.start, slots, depth_max: limits.depth_max, is_lenient };
+    let mut reader = reader(program, payload, range, slots, limits);
     if let Some(slot) = element.key {
         let key = reader.name()?;
         reader.slots.set(slot, key);
         reader.peek()?;
     }
     reader.body(&element.body)
+}
+
+/// Reads a part of the payload.
+fn reader<'a>(
+    program: &Program,
+    payload: &'a [u8],
+    range: Range<usize>,
+    slots: &'a mut Slots,
+    limits: &Limits,
+) -> Reader<'a> {
+    let (depth_max, is_lenient) = (limits.depth_max, program.is_lenient);
+    Reader { text: &payload[..range.end], at: range.start, slots, depth_max, is_lenient }
 }
 
 impl Reader<'_> {

@@ -19,10 +19,8 @@ pub(crate) fn message(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let is_lenient = program.is_lenient;
-    let mut walk = Walk { payload, slots, depth_max: limits.depth_max, is_lenient };
-    walk.fields(&program.message, Span { at: 0, end: payload.len() }, None)?;
-    Ok(())
+    let span = Span { at: 0, end: payload.len() };
+    Walk::new(program, payload, slots, limits).fields(&program.message, span, None).map(drop)
 }
 
 /// Walks one element of a list of `points`.
@@ -34,11 +32,8 @@ pub(crate) fn element(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let is_lenient = program.is_lenient;
-    let mut walk = Walk { payload, slots, depth_max: limits.depth_max, is_lenient };
     let span = Span { at: range.start, end: range.end };
-    walk.fields(&program.levels[level], span, None)?;
-    Ok(())
+    Walk::new(program, payload, slots, limits).fields(&program.levels[level], span, None).map(drop)
 }
 
 /// What is left of a message: `at <= end <= payload.len()`.
@@ -57,7 +52,12 @@ pub(super) struct Walk<'a> {
     is_lenient: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(program: &Program, payload: &'a [u8], slots: &'a mut Slots, limits: &Limits) -> Self {
+        let (depth_max, is_lenient) = (limits.depth_max, program.is_lenient);
+        Self { payload, slots, depth_max, is_lenient }
+    }
+
     /// Applies a program to the fields of a span; inside a group, up to its end. Answers where it
     /// stopped.
     fn fields(
