@@ -76,7 +76,43 @@ const REPEATED: [(&str, &str); 6] = [
 /// and at the message's own lists, a key at up to 15 others.
 const STEPS_A_BYTE: u64 = 16;
 
+/// A kept case of `decode`: mappings and a payload.
+struct Case {
+    plans: Plans,
+    topic: String,
+    content_type: Option<String>,
+    payload: Vec<u8>,
+}
+
+impl Case {
+    /// The cases that have schemas of their own.
+    fn all() -> Vec<Self> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let dirs = [dir.join("tests/golden/decode"), dir.join("../golden/decode")];
+        let dir = dirs.into_iter().find(|dir| dir.is_dir()).expect("the kept cases");
+        let folders = fs::read_dir(dir).expect("the kept cases");
+        let mut folders: Vec<_> = folders.map(|folder| folder.expect("a case").path()).collect();
+        folders.sort();
+        folders.retain(|folder| folder.join("schemas").is_dir());
+        folders.iter().map(|folder| Self::read(folder)).collect()
+    }
+
+    fn read(folder: &Path) -> Self {
+        let options = mapping::Options::new(folder.join("schemas"), LineDialect::Unsigned);
+        let text = |name: &str| fs::read_to_string(folder.join(name)).ok();
+        let trimmed = |text: String| text.trim().to_owned();
+        Self {
+            plans: Plans::load(&options).expect("its schemas load"),
+            topic: text("topic").map(trimmed).expect("its topic"),
+            content_type: text("content-type").map(trimmed),
+            payload: fs::read(folder.join("payload")).expect("its payload"),
+        }
+    }
+}
+
 thread_local! {
+    /// Every shape that a payload may have.
+    static CASES: Vec<Case> = Case::all();
     /// The mappings whose payloads may repeat themselves.
     static REPEATING: Plans = {
         let texts = REPEATED.map(|(path, text)| (path.to_owned(), text.to_owned()));
@@ -98,10 +134,14 @@ thread_local! {
 /// A message becomes lines that another's parser reads, as many as are counted, or fails with a
 /// cause, and never with ours: a panic.
 fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
+    transcode_message(plans, &Message { topic, payload, content_type: None, received_at: NOW });
+}
+
+/// The same with all that comes with a payload.
+fn transcode_message(plans: &Plans, message: &Message<'_>) {
     let mut transcoder = Transcoder::new(Limits::default(), SHARDS);
     let mut lines = [EntryBuffer::new(), EntryBuffer::new()];
-    let message = Message { topic, payload, content_type: None, received_at: NOW };
-    let done = transcoder.transcode(plans, &message, &mut TopicMemo::<()>::default(), &mut lines);
+    let done = transcoder.transcode(plans, message, &mut TopicMemo::<()>::default(), &mut lines);
     for failure in transcoder.failures() {
         assert_ne!(failure.cause, Cause::Panic, "{}", failure.detail);
     }
@@ -180,6 +220,26 @@ pub fn steps(data: &[u8]) {
         let steps = transcoder.steps();
         assert!(steps <= most, "{topic}: {steps} steps for {} bytes", data.len());
     }
+}
+
+/// A kept payload of `decode` that was damaged, of every shape that there is. The first two bytes
+/// choose the case, the rest are changes of four bytes each: what to do, where (two bytes), how.
+pub fn cases(data: &[u8]) {
+    /// 2026-11-22T21:19:39Z, as the cases have it.
+    const RECEIVED_AT: UnixNanos = UnixNanos(1_795_382_379_000_000_000);
+    let Some((which, changes)) = data.split_first_chunk() else { return };
+    CASES.with(|cases| {
+        let case = &cases[usize::from(u16::from_be_bytes(*which)) % cases.len()];
+        let mut payload = case.payload.clone();
+        for change in changes.chunks_exact(4) {
+            let at = usize::from(u16::from_be_bytes([change[1], change[2]]));
+            let other = &cases[usize::from(change[3]) % cases.len()].payload;
+            damage_text(&mut payload, change[0], at, change[3], other);
+        }
+        let (topic, content_type) = (case.topic.as_str(), case.content_type.as_deref());
+        let message = Message { topic, payload: &payload, content_type, received_at: RECEIVED_AT };
+        transcode_message(&case.plans, &message);
+    });
 }
 
 /// A mapping file that is as it pleases, beside a schema: it loads, or every problem is told.

@@ -48,6 +48,7 @@ replay! {
     kept_subscriptions_are_found: mqtt_tree,
     kept_lines_do_no_harm: line,
     kept_payloads_cost_what_their_bytes_pay_for: steps,
+    kept_damage_to_kept_cases_does_no_harm: cases,
     kept_mapping_files_do_no_harm: mapping,
     kept_spools_do_no_harm: spool_open,
     kept_session_journals_do_no_harm: sessions_open,
@@ -108,5 +109,20 @@ fn changed_mqtt_inputs_do_no_harm() {
             let done = catch_unwind(AssertUnwindSafe(|| run(&input)));
             assert!(done.is_ok(), "{target}: {input:?}");
         }
+    }
+}
+
+/// The same of the kept payloads of `decode`: tuples, lists in lists, unions, conversions, times as
+/// text, framed messages, each damaged some fifty times.
+#[test]
+fn ten_thousand_damaged_payloads_of_every_shape_do_no_harm() {
+    let mut dice = crate::harness::Dice::new();
+    for number in 0..10_000_u16 {
+        let changes = usize::try_from(dice.below(4)).unwrap();
+        let [high, low] = number.to_be_bytes();
+        let changes = (0..4 * changes).map(|_| u8::try_from(dice.below(256)).unwrap());
+        let input: Vec<u8> = [high, low].into_iter().chain(changes).collect();
+        let done = catch_unwind(AssertUnwindSafe(|| entry::cases(&input)));
+        assert!(done.is_ok(), "payload {number}: {input:?}");
     }
 }

@@ -82,5 +82,5 @@ fn every_payload_of_the_page_becomes_its_lines() {
             .collect();
         page.block(language, what, &block);
     }
-    assert!(page.compared >= 11, "{} compared", page.compared);
+    assert!(page.compared >= 20, "{} compared", page.compared);
 }

@@ -126,6 +126,76 @@ fn a_json_message_like_the_last_one_allocates_nothing() {
     }
 }
 
+/// Shapes beside plain objects, values that are converted, times as text: none of it needs more than
+/// the buffers.
+#[test]
+fn a_message_of_any_shape_like_the_last_one_allocates_nothing() {
+    let tuple = r#"{"type":"array","prefixItems":[{"type":"integer"},{"type":"string"},
+        {"type":"number"}]}"#;
+    let union = r#"{"type":["number","string","boolean"]}"#;
+    let object =
+        |properties: &str| format!("{{\"type\":\"object\",\"properties\":{{{properties}}}}}");
+    let list = |items: &str| format!("{{\"type\":\"array\",\"items\":{items}}}");
+    let map = |values: &str| format!("{{\"type\":\"object\",\"additionalProperties\":{values}}}");
+    let sample = r#"{"type":"object","properties":{"at":{"type":"string"},"v":{"type":"number"}}}"#;
+    let iso = "time = { field = \"at\", zone = \"Europe/Berlin\", unset = \"received\" }\n";
+    let cases = [
+        (
+            list(tuple),
+            "time = { field = \"0\", unit = \"s\" }",
+            r#"[[1795388400,"a",1.5],[1795388401,"b"]]"#,
+            2,
+        ),
+        (object(&format!("\"t\":{tuple}")), "", r#"{"t":[1,"a",2.5,true]}"#, 1),
+        (list(&list(union)), "", r#"[[1,"a"],[],[true,2.5]]"#, 4),
+        (
+            object(&format!("\"v\":{union}")),
+            "when = \"v.number > 1 or exists(v.string)\"",
+            r#"{"v":"x"}"#,
+            1,
+        ),
+        (
+            map(&list(sample)),
+            iso,
+            r#"{"a":[{"at":"2026-11-22T23:00:00","v":1}],"b":[{"v":2},{"at":"2026-11-22T24:00:00 +01:00","v":3}]}"#,
+            3,
+        ),
+        (
+            object(
+                r#""a":{"type":"string"},"b":{"type":"integer"},"c":{"type":"number"},
+                "l":{"type":"array","items":{"type":"integer"}}"#,
+            ),
+            "fields.rename = { \"l.0\" = \"first\" }\n[mapping.convert]\na = { as = \"float\" }\n\
+             b = { factor = 1e-7 }\nc = { as = \"string\" }\nl = { factor = 0.1, offset = -40 }",
+            r#"{"a":"71.5","b":525000000,"c":1.25,"l":[1,2,3]}"#,
+            1,
+        ),
+    ];
+    for (schema, rest, payload, points) in cases {
+        let head = "schema = \"m.schema.json\"\nmeasurement = \"m\"\ntags = [\"vin\"]\n";
+        let toml = set::mapping("json", &format!("{head}{rest}\n"));
+        let set = Set::new(&[("m.schema.json", &schema), ("m.toml", &toml)]);
+        check(&set.plans, TOPIC, payload.as_bytes(), points);
+    }
+}
+
+/// Several messages a payload, each behind its length.
+#[test]
+fn framed_messages_like_the_last_ones_allocate_nothing() {
+    let proto = proto3("message M { int64 at = 1; sint32 plus = 2; double v = 3; }");
+    let toml = "framing = \"delimited\"\n\
+                time = { field = \"at\", unit = \"s\", plus = { field = \"plus\", unit = \"ms\" } }\n";
+    let harness = Harness::new(&proto, &mapping(&format!("tags = [\"vin\"]\n{toml}")));
+    let framed = |json: &str| {
+        let message = harness.encode(json);
+        let len = u8::try_from(message.len()).expect("a short message");
+        [vec![len], message].concat()
+    };
+    let one = framed(r#"{"at": "1795388400", "plus": -5, "v": 1.5}"#);
+    let two = framed(r#"{"at": "1795388400", "plus": 5, "v": 2.5}"#);
+    check(&harness.plans, TOPIC, &[one, two].concat(), 2);
+}
+
 #[test]
 fn a_message_of_lines_like_the_last_one_allocates_nothing() {
     let set = Set::new(&[("m.toml", &set::mapping("line-protocol", "tags = [\"vin\"]"))]);

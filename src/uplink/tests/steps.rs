@@ -215,6 +215,32 @@ mod protobuf {
         check(&mut set, &payload.repeat(2), Err(Cause::TooManySteps));
     }
 
+    /// What does not suit its schema is read once more for `when`, and not more often than that.
+    #[test]
+    fn a_payload_of_another_kind_costs_its_bytes_once_more() {
+        let schema = "message E { int32 a = 1; }
+                      message M { string kind = 1; repeated E p = 2; int32 x = 3;
+                                  oneof o { E w = 4; int32 c = 5; } }";
+        let rest = "points = \"p\"\nwhen = \"kind == 'a' and a > 0 and c != 7\"";
+        let limits = || Limits { points_max: 1 << 20, ..wide() };
+        // `x` is bytes here; every element is asked, and `kind` is not there.
+        let other = packed(|_| vec![0x12, 2, 0x08, 1, 0x1a, 0]);
+        check(&mut set(schema, rest, limits()), &other, Ok(()));
+        // Of its own kind it is broken, whatever its many elements hold; and members take turns.
+        let kind: &[u8] = &[0x0a, 1, b'a'];
+        for piece in [[0x12, 2, 0x08, 1, 0x1a, 0], [0x22, 0, 0x28, 1, 0x1a, 0]] {
+            let own = [packed(|_| piece.to_vec())[..PACKET_BYTES - 8].to_vec(), kind.to_vec()];
+            let end = own[0].len() / 6 * 6;
+            let own = [&own[0][..end], &[0x12, 2, 0x08, 1], kind].concat();
+            check(&mut set(schema, rest, limits()), &own, Err(Cause::PayloadMalformed));
+        }
+        // The elements are of another type, each of them.
+        let elements = packed(|_| vec![0x12, 2, 0x0a, 0]);
+        let own = [kind, &elements[..PACKET_BYTES - 8]].concat();
+        check(&mut set(schema, rest, limits()), &own, Ok(()));
+        check(&mut set(schema, rest, few_steps()), &other, Err(Cause::PayloadMalformed));
+    }
+
     #[test]
     fn everything_that_repeats_or_is_skipped_costs_its_bytes() {
         let schema = "message N { int32 x = 1; string s = 2; }
@@ -395,6 +421,42 @@ mod json {
         let place = format!(r#""t":{tuple}"#);
         let again = filled("{", "}", |_| r#""t":[1,"a"],"#.to_owned());
         check(&mut set(&place, "", wide()), &again, Ok(()));
+    }
+
+    /// What a conversion or a time reads is read once, however long it was made.
+    #[test]
+    fn conversions_and_times_as_text_cost_their_bytes() {
+        let text = r#""t":{"type":"string"}"#;
+        let long = |start: &str, fill: &str, end: &str| {
+            let fill = fill.repeat((PACKET_BYTES - 256) / fill.len());
+            format!("{{\"t\":\"{start}{fill}{end}\"}}").into_bytes()
+        };
+        let iso =
+            "fields = { exclude = [] }\ntime = { field = \"t\" }\nconstant.fields = { x = 1 }";
+        for payload in [
+            long("2026-11-22T23:00:00.", "0", "Z"),
+            long("", "2026-11-22 ", ""),
+            long("", "-", "Z"),
+            long("2026-11-22T24", ":00", "Z"),
+        ] {
+            check(&mut set(text, iso, wide()), &payload, Err(Cause::TimeInvalid));
+        }
+        let as_float = "[mapping.convert]\nt = { as = \"float\", factor = 1e-7 }";
+        for payload in [long("1.", "0", ""), long("", "0", "1"), long("1e", "0", "5")] {
+            check(&mut set(text, as_float, wide()), &payload, Ok(()));
+        }
+        for payload in [long("", "9", ""), long("1", "e5", ""), long("", ".", "")] {
+            check(&mut set(text, as_float, wide()), &payload, Err(Cause::PayloadMismatch));
+        }
+        let list = r#""l":{"type":"array","items":{"type":"string"}}"#;
+        let each = "[mapping.convert]\nl = { as = \"integer\" }";
+        let many = filled(r#"{"l":["#, "]}", |_| r#""1e3","#.to_owned());
+        check(&mut set(list, each, wide()), &many, Ok(()));
+        let points = r#""p":{"type":"array","items":{"type":"object","properties":{
+            "t":{"type":"string"},"v":{"type":"number"}}}}"#;
+        let rest = "points = \"p\"\ntime = { field = \"t\", zone = \"Europe/Berlin\" }";
+        let batch = filled(r#"{"p":["#, "]}", |_| r#"{"t":"2026-11-22T23:00","v":1},"#.to_owned());
+        check(&mut set(points, rest, wide()), &batch, Ok(()));
     }
 
     #[test]
