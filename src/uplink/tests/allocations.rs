@@ -126,8 +126,8 @@ fn a_json_message_like_the_last_one_allocates_nothing() {
     }
 }
 
-/// Shapes beside plain objects, values that are converted, times as text: none of it needs more than
-/// the buffers.
+/// Shapes beside plain objects, values that are converted, times as text: none of it needs more
+/// than the buffers.
 #[test]
 fn a_message_of_any_shape_like_the_last_one_allocates_nothing() {
     let tuple = r#"{"type":"array","prefixItems":[{"type":"integer"},{"type":"string"},
