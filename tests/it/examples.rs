@@ -301,6 +301,12 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
     if typed.contains("17-0") {
         typed = typed.replace("17-0", &dead_letter(place, mqtt));
     }
+    const COMMAND: &str = "01a20548-f1c4-7fff-bfff-ffffffffffff";
+    if typed.contains(COMMAND) {
+        let sent = place.run("fleetline command send VIN1 identify");
+        let sent = String::from_utf8(sent.stdout).unwrap();
+        typed = typed.replace(COMMAND, sent.split(' ').next().unwrap());
+    }
     if typed.starts_with("fleetline simulate") {
         typed = format!("{typed} --target mqtt://{mqtt}");
     }
