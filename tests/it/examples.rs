@@ -48,6 +48,17 @@ impl Place {
             }
         }
         fs::write(place.path("secret"), "correct horse battery staple\n").unwrap();
+        // Another broker's files.
+        fs::create_dir(place.path("mosquitto")).unwrap();
+        for folder in ["mosquitto/", ""] {
+            let file = |name: &str| place.path(&format!("{folder}{name}"));
+            fs::write(file("acl"), "user VIN1\ntopic readwrite cars/VIN1/#\n").unwrap();
+            fs::write(file("passwd"), "").unwrap();
+        }
+        let conf = "listener 1883\nallow_anonymous false\npassword_file passwd\nacl_file acl\n";
+        fs::write(place.path("mosquitto/mosquitto.conf"), conf).unwrap();
+        fs::write(place.path("acl.conf"), "{allow, all, all, [\"cars/${username}/#\"]}.\n")
+            .unwrap();
         // What the operator brings: a payload of a fleet that no shipped schema knows.
         fs::write(place.path("sample.json"), r#"{"ts":1790000000000,"kmh":3.5,"on":true}"#)
             .unwrap();
@@ -297,6 +308,10 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
         ("--duration 30s", "--duration 1s".to_owned()),
     ] {
         typed = typed.replace(usual, &here);
+    }
+    if typed.starts_with("fleetline import") {
+        typed = typed.replace("/etc/mosquitto --out /etc/fleetline", "./mosquitto");
+        typed = format!("{typed} --out \"$(mktemp -d)\"");
     }
     if typed.contains("17-0") {
         typed = typed.replace("17-0", &dead_letter(place, mqtt));
