@@ -45,7 +45,7 @@ pub(in crate::cli) struct Arguments {
 enum What {
     /// Sends a declared command to a vehicle, online or not
     ///
-    /// A VALUE is JSON where it is such (60, true, [1,2]), else a text; FIELD may be a path
+    /// A VALUE is JSON where it is such (60, true, `[1,2]`), else a text; FIELD may be a path
     /// (inner.step=3). What it prints is how far the command is: only `delivered` and `done` say
     /// that the vehicle has it. With --wait the exit code is 1 if it ended otherwise.
     #[command(after_help = "Examples:

@@ -7,9 +7,8 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.sessions.expiry-max",
         Kind::Duration,
         "How long a session lasts at most without a connection, which a 5.0 client is told; \
-         3.1.1's \
-         clean session 0 gets all of it. \"0s\": none outlives its connection. Not in force yet: \
-         no session outlives its connection.",
+         3.1.1's clean session 0 gets all of it. \"0s\": none outlives its connection. Not in \
+         force yet: no session outlives its connection.",
     )
     .default("7d")
     .max("4294967295s", "it is a 32-bit number of seconds in MQTT 5.0"),
@@ -17,10 +16,9 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.sessions.max-size",
         Kind::Size,
         "Bytes that sessions that last, what waits for them, and retained messages take on disk, \
-         in \
-         `sessions/` of the data directory. Past fifteen sixteenths of it nothing more is queued \
-         (`mqtt.sessions.queue-overflow`) and no subscription is made; the rest is for what makes \
-         room. Not in force yet: no session outlives its connection.",
+         in `sessions/` of the data directory. Past fifteen sixteenths of it nothing more is \
+         queued (`mqtt.sessions.queue-overflow`) and no subscription is made; the rest is for what \
+         makes room. Not in force yet: no session outlives its connection.",
     )
     .default("4GiB")
     .min("1MiB", "sixty files have to fit"),
@@ -66,8 +64,7 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.sessions.queue-memory-max",
         Kind::Size,
         "Bytes of a session's queue in memory; what lies behind them is read from disk when its \
-         turn \
-         comes. For sessions that last. Not in force yet: no session outlives its connection.",
+         turn comes. For sessions that last. Not in force yet: no session outlives its connection.",
     )
     .default("64KiB")
     .min("1KiB", "a message has to fit")

@@ -4,7 +4,7 @@
 //! What this room knows was observed on 3.0.2.4 and 3.3.6.6.
 //!
 //! # What it guarantees
-//! - TE-1: a refusal is told from an outage by the `[0x…]` code in the body ([`Class`]), never by
+//! - TE-1: a refusal is told from an outage by the `[0x…]` code in the body (`Class`), never by
 //!   the status: every fault is HTTP 500. A code in no list is waited out for a bounded time
 //!   ([`crate::store::Verdict::Unclear`]), as it may be about a line after all.
 //! - TE-2: no line is sent that the server would take in silence and mean otherwise, that fails
