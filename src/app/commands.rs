@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{
-    mappings::Mappings,
-    run::{Ground, RunError},
-};
+use super::{mappings::Mappings, problem::RunError, run::Ground};
 use crate::{
     auth::Access,
     downlink::{self, Downlink},

@@ -28,12 +28,14 @@ mod look;
 mod machine;
 mod mappings;
 mod names;
+mod problem;
 mod reshard;
 mod run;
 mod watch;
 
 pub use look::look_into;
 pub use mappings::no_mappings;
+pub use problem::RunError;
 pub use reshard::{ReshardError, Resharded, reshard};
-pub use run::{Ready, RunError, Stopped, run};
+pub use run::{Ready, Stopped, run};
 pub use watch::Until;

@@ -1,6 +1,6 @@
 //! The appliance, from its first lock to its last goodbye.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
@@ -9,29 +9,30 @@ use super::{
     certificates::Certificates,
     commands,
     fleet::Fleet,
-    lanes::{self, LaneError, Lanes},
-    layout::{DataDir, DataDirError},
+    lanes::{self, Lanes},
+    layout::DataDir,
     machine::Machine,
     mappings::Mappings,
     names,
+    problem::RunError,
     watch::{Asked, Requests, Signals, Until},
 };
 use crate::{
-    auth::{Access, FileProblems},
+    auth::Access,
     config::Resolved,
     dead_letter, downlink,
     env::{
         Clock, Supervisor, SystemClock,
         disk::{Disk, RealDisk},
     },
-    http, mapping,
+    http,
     model::Catalog,
-    mqtt::{Edge, Listener, Others, StartError, Transport},
+    mqtt::{Edge, Listener, Others, Transport},
     query, sessions,
     sink::{self, Sink},
-    store::{Store, StoreError},
+    store::Store,
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
-    uplink::{IntakeParts, MemoryBudget, NameBook, NamesError, Replayer},
+    uplink::{IntakeParts, MemoryBudget, NameBook, Replayer},
 };
 
 /// Where the running appliance listens.
@@ -68,47 +69,6 @@ pub enum Stopped {
         /// Which.
         name: String,
     },
-}
-
-/// Why the appliance cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// It cannot be used, is in use, or was made for another number of shards.
-    #[error("the data directory is not usable")]
-    DataDir(#[source] DataDirError),
-    /// The session journal cannot be opened.
-    #[error("the sessions that last cannot be opened")]
-    Sessions(#[source] sessions::OpenError),
-    /// Its spool cannot be opened, or its thread not started.
-    #[error("a lane cannot be opened")]
-    Lane(#[source] LaneError),
-    /// The dead-letter log cannot be opened.
-    #[error("the dead-letter log cannot be opened")]
-    DeadLetters(#[source] Box<dead_letter::OpenError>),
-    /// What is known of the names that payloads bring cannot be read.
-    #[error("the names of payloads cannot be read")]
-    Names(#[source] NamesError),
-    /// Something is wrong in the schemas or mappings: the message lists all of it.
-    #[error("{0}")]
-    Schemas(mapping::LoadErrors),
-    /// Something is wrong in the files of `[auth]`: the message lists all of it.
-    #[error("{0}")]
-    Auth(FileProblems),
-    /// The file of commands cannot be used.
-    #[error("the commands cannot be read")]
-    Downlink(#[source] downlink::OpenError),
-    /// The client for the database cannot be built.
-    #[error("the store's client cannot be built")]
-    Store(#[source] StoreError),
-    /// The machine gives no threads, or no signals.
-    #[error("the control runtime cannot be started")]
-    Runtime(#[source] io::Error),
-    /// The operators' address cannot be listened on.
-    #[error("the operator edge cannot start")]
-    Http(#[source] http::BindError),
-    /// A vehicles' address cannot be listened on.
-    #[error("the vehicle edge cannot start")]
-    Mqtt(#[source] StartError),
 }
 
 /// Threads of the control runtime: shippers and the operator edge; a heavy query never stalls an
@@ -211,7 +171,9 @@ impl Appliance {
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
         let tls = certificates.mqtt.clone();
         let desk = Arc::new(downlink.downlink.clone());
-        let others = Others { presence, workers, access: Arc::clone(&access), desk, tls };
+        let sessions = journal.sessions.clone();
+        let access_of = Arc::clone(&access);
+        let others = Others { presence, workers, access: access_of, desk, sessions, tls };
         let edge = Edge::start(&resolved.mqtt, &intake, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
         let guard = ground.supervisor.panic_guard("names");

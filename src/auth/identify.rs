@@ -201,6 +201,29 @@ impl Access {
         Ok(Identity::verified(name.into(), vehicle, client_id, proof))
     }
 
+    /// Who a session was whose client is away: what verified it is not known any more.
+    #[must_use]
+    pub fn absent(&self, username: &str, client_id: Arc<str>) -> Identity {
+        if username.is_empty() {
+            return Identity::anonymous(client_id);
+        }
+        let known = self.named(username, Arc::clone(&client_id), Proof::Certificate);
+        known.unwrap_or_else(|_| {
+            Identity::verified(username.into(), None, client_id, Proof::Certificate)
+        })
+    }
+
+    /// Whether somebody of that name may come back: not if only passwords are asked for, and its
+    /// user has been removed.
+    #[must_use]
+    pub fn may_return(&self, identity: &Identity) -> bool {
+        let users = self.users();
+        match (identity.username(), users.as_ref()) {
+            (Some(name), Some(users)) if self.options().knows_users_only() => users.contains(name),
+            _ => true,
+        }
+    }
+
     /// Whether it would still be let in: not if its user has been removed, or the key of its token.
     #[must_use]
     pub fn is_known(&self, identity: &Identity) -> bool {

@@ -61,4 +61,10 @@ impl Options {
     pub fn knows_anybody(&self) -> bool {
         self.users.is_some() || self.jwt_keys.is_some() || self.client_certificates
     }
+
+    /// Whether a name is that of a user, and of nobody else.
+    #[must_use]
+    pub fn knows_users_only(&self) -> bool {
+        self.users.is_some() && self.jwt_keys.is_none() && !self.client_certificates
+    }
 }

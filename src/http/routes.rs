@@ -169,6 +169,7 @@ async fn stats(State(state): State<HttpState>) -> Json<Value> {
             "merged": messages.points_merged,
         },
         "deliveries": {
+            "recovered": deliveries.recovered,
             "routed": deliveries.routed,
             "delivered": deliveries.delivered,
             "queued": deliveries.queued,

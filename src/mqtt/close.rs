@@ -15,8 +15,9 @@ pub(super) enum Close {
     Reason(u8),
     /// With a refused CONNECT.
     Refused(Refusal),
-    /// The client said goodbye, and whether its will is to be published all the same.
-    Goodbye { with_will: bool },
+    /// The client said goodbye, whether its will is to be published all the same, and for how many
+    /// seconds its session is to last if that changes.
+    Goodbye { with_will: bool, expiry: Option<u32> },
 }
 
 impl Close {

@@ -1,7 +1,7 @@
 //! Which sessions a command may go to, and the way there.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::RandomState},
+    collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -18,9 +18,16 @@ use crate::model::{CommandEdge, Parcel, Presence, Reach, ReceiptTicket, SessionI
 /// Pieces of the table, so that one that grows holds up few.
 const PIECES: usize = 16;
 
+/// A connected session, and what the router knows it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Speaker {
+    pub(super) session: SessionId,
+    pub(super) routed: SessionId,
+}
+
 /// The connected sessions that speak for a vehicle, the latest last. Inline for the one that nearly
 /// every vehicle has.
-type Piece = HashMap<Arc<str>, SmallVec<[SessionId; 1]>>;
+type Piece = HashMap<Arc<str>, SmallVec<[Speaker; 1]>>;
 
 /// The sessions of all vehicles; some 90 bytes a connected vehicle. A session is here from its
 /// CONNECT until its connection ends.
@@ -32,12 +39,12 @@ pub(super) struct VehicleSessions {
     hasher: RandomState,
     pieces: [Mutex<Piece>; PIECES],
     /// Sessions that may take commands for whatever they carry.
-    gateways: Mutex<HashSet<SessionId>>,
+    gateways: Mutex<HashMap<SessionId, SessionId>>,
 }
 
 impl VehicleSessions {
     /// A session that speaks for a vehicle is connected.
-    pub(super) fn enter(&self, vehicle: &str, session: SessionId) {
+    pub(super) fn enter(&self, vehicle: &str, session: Speaker) {
         let mut piece = self.piece(vehicle);
         match piece.get_mut(vehicle) {
             Some(sessions) => sessions.push(session),
@@ -51,15 +58,16 @@ impl VehicleSessions {
     pub(super) fn leave(&self, vehicle: &str, session: SessionId) {
         let mut piece = self.piece(vehicle);
         let Some(sessions) = piece.get_mut(vehicle) else { return };
-        sessions.retain(|other| *other != session);
+        sessions.retain(|other| other.session != session);
         if sessions.is_empty() {
             piece.remove(vehicle);
         }
     }
 
     /// A gateway is connected.
-    pub(super) fn enter_gateway(&self, session: SessionId) {
-        self.gateways.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
+    pub(super) fn enter_gateway(&self, speaker: Speaker) {
+        let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        gateways.insert(speaker.session, speaker.routed);
     }
 
     /// A session has gone that may have been one.
@@ -68,17 +76,18 @@ impl VehicleSessions {
     }
 
     /// The gateways that carry a vehicle, the latest last.
-    fn gateways_of(&self, vehicle: &str, presence: &Presence) -> SmallVec<[SessionId; 1]> {
+    fn gateways_of(&self, vehicle: &str, presence: &Presence) -> SmallVec<[Speaker; 1]> {
         let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         let carrying = match gateways.is_empty() {
             true => None,
             false => presence.find(vehicle),
         };
         let sessions = carrying.into_iter().flat_map(|sighting| sighting.sessions);
-        sessions.filter(|session| gateways.contains(session)).collect()
+        let speaker = |session| Some(Speaker { session, routed: *gateways.get(&session)? });
+        sessions.filter_map(speaker).collect()
     }
 
-    fn of(&self, vehicle: &str) -> SmallVec<[SessionId; 1]> {
+    fn of(&self, vehicle: &str) -> SmallVec<[Speaker; 1]> {
         self.piece(vehicle).get(vehicle).cloned().unwrap_or_default()
     }
 
@@ -108,11 +117,11 @@ impl CommandRoutes {
         }
         let (route, _) = self.router.route(topic);
         let mut reach = Reach::NotSubscribed;
-        for session in sessions.iter().rev() {
-            let found = route.receivers.binary_search_by_key(session, |one| one.session);
+        for speaker in sessions.iter().rev() {
+            let found = route.receivers.binary_search_by_key(&speaker.routed, |one| one.session);
             let Ok(place) = found else { continue };
             if Qos::of(qos).is_some_and(|wanted| route.receivers[place].qos >= wanted) {
-                return Reach::Session(*session);
+                return Reach::Session(speaker.session);
             }
             reach = Reach::SubscriptionQos;
         }
@@ -152,6 +161,7 @@ mod tests {
             presence: Arc::clone(&presence),
         };
         let session = |number| SessionId { worker: 1, number };
+        let speaker = |number| Speaker { session: session(number), routed: session(number) };
         let subscribe = |number, filter: &str, qos| {
             let subscriber = Subscriber {
                 session: session(number),
@@ -169,13 +179,13 @@ mod tests {
         // Whoever else subscribes is not the vehicle.
         subscribe(9, "#", Qos::ExactlyOnce);
         assert_eq!(reach(1), Reach::Away);
-        vehicles.enter("A", session(3));
+        vehicles.enter("A", speaker(3));
         assert_eq!(reach(1), Reach::NotSubscribed);
         subscribe(3, "vehicles/A/#", Qos::AtMostOnce);
         assert_eq!(reach(1), Reach::SubscriptionQos);
         subscribe(3, "vehicles/+/commands/x", Qos::AtLeastOnce);
         assert_eq!((reach(1), reach(2)), (Reach::Session(session(3)), Reach::SubscriptionQos));
-        vehicles.enter("A", session(1));
+        vehicles.enter("A", speaker(1));
         assert_eq!(reach(1), Reach::Session(session(3)), "the later one does not subscribe");
         // A share may give its message to any of its members: it is no way to one vehicle.
         subscribe(1, "$share/g/vehicles/A/commands/x", Qos::ExactlyOnce);
@@ -188,7 +198,7 @@ mod tests {
         // Session 9 subscribes to everything: it gets what it carries, once it is a gateway.
         presence.enter("A", session(9), crate::model::UnixNanos(0));
         assert_eq!(reach(1), Reach::Away);
-        vehicles.enter_gateway(session(9));
+        vehicles.enter_gateway(speaker(9));
         assert_eq!(reach(1), Reach::Session(session(9)));
         vehicles.leave_gateway(session(9));
         assert_eq!(reach(1), Reach::Away);

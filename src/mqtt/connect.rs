@@ -18,6 +18,15 @@ pub(super) struct Announced {
     pub(super) keep_alive_max: u16,
 }
 
+/// What a client is told of its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Granted {
+    /// It goes on from where it was.
+    pub(super) is_present: bool,
+    /// Seconds that it outlives its connection.
+    pub(super) expiry: u32,
+}
+
 /// What a client says of who it is.
 #[derive(Default)]
 pub(super) struct Credentials {
@@ -35,6 +44,8 @@ impl fmt::Debug for Credentials {
 #[derive(Debug)]
 pub(super) struct Accepted<W> {
     pub(super) protocol: Protocol,
+    /// Whether a session that is there is not to go on.
+    pub(super) is_clean: bool,
     /// Seconds that its session should outlive its connection; `u32::MAX` is for ever.
     pub(super) session_expiry: u32,
     /// As it was brought, or as it was assigned.
@@ -63,21 +74,26 @@ impl<W> Accepted<W> {
 
     /// Appends the CONNACK; tells whether the client takes a packet of its size
     /// ([MQTT-3.1.2-24]).
-    pub(super) fn write_connack(&self, announced: Announced, out: &mut Vec<u8>) -> bool {
+    pub(super) fn write_connack(
+        &self,
+        announced: Announced,
+        granted: Granted,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let begin = out.len();
+        let Granted { is_present, expiry } = granted;
         match self.version() {
-            Version::V3 => write_connack_v3(out, false, 0),
+            Version::V3 => write_connack_v3(out, is_present, 0),
             Version::V5 => {
                 let words = ConnackWords {
-                    // Nothing outlives its connection yet.
-                    session_expiry: (self.session_expiry != 0).then_some(0),
+                    session_expiry: (self.session_expiry != expiry).then_some(expiry),
                     receive_maximum: Some(announced.receive_maximum.get()),
                     packet_bytes_max: Some(announced.packet_bytes_max),
                     assigned_client_id: self.is_assigned.then_some(self.client_id.as_str()),
                     topic_alias_max: Some(announced.topic_alias_max),
                     keep_alive: self.is_imposed.then_some(self.keep_alive),
                 };
-                write_connack_v5(out, false, 0, words);
+                write_connack_v5(out, is_present, 0, words);
             }
         }
         out.len() - begin <= self.packet_bytes_max
@@ -187,6 +203,7 @@ pub(super) fn accept<W>(
     };
     Ok(Accepted {
         protocol,
+        is_clean: connect.clean,
         session_expiry: asked,
         // No two sessions share one ([MQTT-3.1.3-6]).
         client_id: if is_assigned { assigned() } else { connect.client_id.to_owned() },
@@ -347,7 +364,7 @@ mod tests {
 
     fn connack(accepted: &Accepted<String>) -> Vec<u8> {
         let mut out = Vec::new();
-        assert!(accepted.write_connack(ANNOUNCED, &mut out));
+        assert!(accepted.write_connack(ANNOUNCED, Granted::default(), &mut out));
         out
     }
 
@@ -375,7 +392,10 @@ mod tests {
         let accepted = judged(&connect(5, 2, properties)).expect("accepted");
         assert_eq!((accepted.session_expiry, accepted.packet_bytes_max), (60, 8));
         let mut out = Vec::new();
-        assert!(!accepted.write_connack(ANNOUNCED, &mut out), "it takes no packet of that size");
+        assert!(
+            !accepted.write_connack(ANNOUNCED, Granted::default(), &mut out),
+            "it takes no packet of that size"
+        );
         assert!(out.windows(5).any(|five| five == [0x11, 0, 0, 0, 0]), "no session is kept");
     }
 

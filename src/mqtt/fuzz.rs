@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     clock::Tick,
-    connect::{Announced, accept},
+    connect::{Announced, Granted, accept},
     router::{Filter, Message, RetainedLimits, Router, Subscriber, SubscriptionIds},
     session::{
         Action, Delivery, Held, QueueLimits, Session, SessionLimits, Subscription, Takes, Terms,
@@ -73,7 +73,7 @@ fn of_client(version: Version, kind: Kind, packet: &[u8], header: usize) {
                 accept(packet, header, announced, || "assigned".to_owned(), |_will| Ok(()))
             {
                 let mut connack = Vec::new();
-                if accepted.write_connack(announced, &mut connack) {
+                if accepted.write_connack(announced, Granted::default(), &mut connack) {
                     let frame = peek_server(&connack, PACKET_MAX).expect("our own");
                     let frame = frame.expect("it is whole");
                     let read = read_connack(accepted.version(), &connack[frame.header..]);
@@ -200,7 +200,8 @@ fn act(session: &mut Session, action: Action<'_>, waiting: &mut Option<u64>) {
         session.durable(seq, 1, |_| {});
     }
     match action {
-        Action::Nothing => {}
+        // Complete: only in a session that lasts, which none is here.
+        Action::Nothing | Action::Complete(_) => {}
         Action::Take(publish) | Action::Refuse(publish) => {
             let topic = session.topic(&publish).to_owned();
             let seq = session.next_seq();

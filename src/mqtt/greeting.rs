@@ -15,7 +15,7 @@ use ntex_tls::rustls::{PeerCert, TlsServerFilter};
 use super::{
     clock::TICK,
     close::Close,
-    connect::{Accepted, Refusal, accept, may_be_connect},
+    connect::{Accepted, Granted, Refusal, accept, may_be_connect},
     listen::{
         Door, Header, NoHeader, Proxied, ProxiedName, Turn, Upgrade, UpgradeFault, WebSocket,
         parse_proxy_header, read_upgrade,
@@ -208,9 +208,8 @@ async fn greet<F: Filter>(
         }
         Err(_) => return Err(GONE_EARLY),
     };
-    let limits = worker.limits();
-    let mut connack = Vec::new();
-    if !accepted.write_connack(limits.announced, &mut connack) {
+    let (limits, mut connack) = (worker.limits(), Vec::new());
+    if !accepted.write_connack(limits.announced, Granted::default(), &mut connack) {
         worker.refused(io, "its maximum packet size is below that of its CONNACK");
         return Err("packet-size");
     }
@@ -225,6 +224,13 @@ async fn greet<F: Filter>(
         worker.give_up(key, identity.session_key());
         return Err(refuse(io, worker, &accepted, IdentityFault::Removed));
     }
+    let opened = worker.open(key, &identity, &accepted).await;
+    let granted = opened.as_ref().map_or_else(Granted::default, |opened| Granted {
+        is_present: opened.is_present,
+        expiry: worker.granted(accepted.session_expiry),
+    });
+    connack.clear();
+    accepted.write_connack(limits.announced, granted, &mut connack);
     let terms = Terms {
         version: accepted.version(),
         keep_alive: accepted.keep_alive,
@@ -240,11 +246,15 @@ async fn greet<F: Filter>(
     let mut client = Client::new(key, identity, accepted.protocol, session, worker.wall());
     client.will = accepted.will.take();
     client.rate = Rate::new(limits.rates);
+    if let Some(opened) = &opened {
+        worker.resume(&mut client, opened, granted.expiry);
+    }
     if !worker.connected(key, client) {
         return Err(GONE_EARLY);
     }
     // In the turn in which it is connected, so that nothing is delivered before.
     write(io, worker, &connack);
+    worker.begin(key);
     Ok(())
 }
 

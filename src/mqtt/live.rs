@@ -60,8 +60,9 @@ impl Live {
                 Ok(Pause::Closed) => return "peer-gone",
                 Err(RecvError::Decoder(close)) => {
                     self.with(|client, socket| {
-                        if matches!(close, Close::Goodbye { with_will: false }) {
-                            client.will = None;
+                        if let Close::Goodbye { with_will, expiry } = close {
+                            client
+                                .said_goodbye(with_will, expiry.map(|it| self.worker.granted(it)));
                         }
                         let words = close.words(Some(client.session.terms()));
                         self.worker.write(socket, &words);
@@ -236,6 +237,10 @@ impl Live {
                 worker.unsubscribe(self.key, client, &asked, out)?;
                 return Ok(Ok(()));
             }
+            Action::Complete(id) => {
+                worker.complete(self.key, client, id);
+                return Ok(Ok(()));
+            }
             Action::Refuse(publish) => {
                 let taken = worker.intake.borrow_mut().pass(MessageOutcome::Refused);
                 worker.dirty();
@@ -244,7 +249,7 @@ impl Live {
             }
             Action::Take(publish) => publish,
         };
-        let Ok(held) = worker.take(self.key, client, &publish) else { return Ok(Err(NoRoom)) };
+        let Ok(held) = worker.take(self.key, client, &publish, 0) else { return Ok(Err(NoRoom)) };
         worker.dirty();
         client.session.queue(&publish, held);
         Ok(Ok(()))

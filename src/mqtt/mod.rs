@@ -29,6 +29,8 @@
 //! - `sys`: what `$SYS/broker/…` tells.
 //! - `commands`: which sessions a command may go to, and the way there.
 //! - `registry`: which session has which client identifier.
+//! - `lasting`: the way to the journal, and messages as they lie there; `restore`: what a start
+//!   takes up of it.
 //!
 //! # What a vehicle is promised
 //! - **UP-1** PUBACK and PUBREC leave only after the message is durable, or is one that is counted
@@ -65,9 +67,18 @@
 //! more; the vehicle sends it again. A client without an identifier is given one that nobody else
 //! has.
 //!
-//! # What is not here yet
-//! Sessions that outlive their connection (session present 0, session expiry 0): subscriptions,
-//! queues and packet identifiers live with the connection, retained messages with the process.
+//! # Sessions that last
+//! A 5.0 session with an expiry, and one of 3.1.1 without clean session, lie in the journal of
+//! [`sessions`](crate::sessions). The router knows them by the journal's number and not by a
+//! connection, so that nothing changes for a publisher when they come and go. A publish above QoS 0
+//! for such a session, connected or not, is one record with all that it changes beside: the queues,
+//! the retained message, the identifier that it came with; it is acknowledged, and goes on to who
+//! is there, when that is durable. Its number in the queue is what its packet identifier follows
+//! from. The front of a queue is in memory too, the rest is fetched when its turn comes. A publish
+//! that changes nothing of that writes nothing.
+//!
+//! A command takes the next number of its session's queue, and leaves it with the connection: it is
+//! told that it has left, and sent again as a new message with DUP.
 //!
 //! # Bounds
 //! Every bound is one of [`Options`]: packet sizes by kind, times from accept to CONNECT and from a
@@ -90,11 +101,13 @@ mod connect;
 #[doc(hidden)]
 pub mod fuzz;
 mod greeting;
+mod lasting;
 mod listen;
 mod live;
 mod options;
 mod rate;
 mod registry;
+mod restore;
 mod router;
 mod session;
 mod sys;

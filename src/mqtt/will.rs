@@ -1,6 +1,7 @@
 //! The will of a client: what is published for it if it goes without a goodbye.
 
-use super::wire::{ConnectWill, Publish, Qos, Violation, level_count};
+use super::wire::{ConnectWill, Publish, Qos, Violation, content_type, level_count};
+use crate::{model::UnixNanos, sessions::StoredMessage};
 
 /// A will, as its CONNECT said it.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Will {
     user_properties: usize,
     properties: Box<[u8]>,
     payload: Box<[u8]>,
+    /// Seconds after the end of its connection.
+    delay: u32,
 }
 
 impl Will {
@@ -43,6 +46,40 @@ impl Will {
             user_properties: properties.user_properties,
             properties: properties.block.into(),
             payload: payload.into(),
+            delay: properties.will_delay.unwrap_or(0),
+        }))
+    }
+
+    /// Seconds between the end of its connection and its publication.
+    pub(super) fn delay(&self) -> u32 {
+        self.delay
+    }
+
+    /// As it is kept beside its session. When it is published it is as fresh as it is now.
+    pub(super) fn stored(&self) -> StoredMessage<'_> {
+        StoredMessage {
+            qos: self.qos as u8,
+            retain: self.retain,
+            expires: self.message_expiry.map(|seconds| (UnixNanos(i64::MAX), seconds)),
+            topic: &self.topic,
+            properties: &self.properties,
+            payload: &self.payload,
+        }
+    }
+
+    /// As it was kept.
+    pub(super) fn of_stored(stored: &StoredMessage<'_>) -> Option<Box<Self>> {
+        let StoredMessage { qos, retain, expires, topic, properties, payload } = *stored;
+        Some(Box::new(Self {
+            qos: Qos::of(qos)?,
+            retain,
+            topic: topic.into(),
+            content_type: content_type(properties).map(Into::into),
+            message_expiry: expires.map(|(_, seconds)| seconds),
+            user_properties: 0,
+            properties: properties.into(),
+            payload: payload.into(),
+            delay: 0,
         }))
     }
 

@@ -99,6 +99,11 @@ impl<T> Change<T> {
         self.record(ticket, |out| write_publish(out, publish));
     }
 
+    /// Somebody waits for the record that was written last.
+    pub fn wait_for_last(&mut self, ticket: T) {
+        self.tickets.extend(self.entry.items.checked_sub(1).map(|record| (record, ticket)));
+    }
+
     /// A publish whose record was written before ([`record_of`]).
     pub fn publish_record(&mut self, record: &[u8], ticket: Option<T>) {
         self.record(ticket, |out| out.extend_from_slice(record));

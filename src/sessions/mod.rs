@@ -73,6 +73,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use crate::spool::Feed;
 pub use change::{Answered, Change, Told, record_of};
 pub use fetch::{Content, DueWill, Fetched, Piece, Wanted};
 pub use journal::{Journal, Sessions, Sweep, open};

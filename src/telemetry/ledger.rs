@@ -3,7 +3,7 @@
 //! ```text
 //! messages: received = spooled + dead_lettered + filtered + unmapped + refused + pending
 //! points:   recovered + spooled = stored + dead_lettered + damaged + in_spool
-//! deliveries: routed = delivered + queued + dropped + expired
+//! deliveries: recovered + routed = delivered + queued + dropped + expired
 //! ```
 //!
 //! Each worker owns one [`MessageLedger`] and publishes its counts once a turn, all fields at once;
@@ -83,11 +83,14 @@ impl MessageLedger {
 /// gauge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryCounts {
+    /// Lay in the queues of sessions at start.
+    pub recovered: u64,
     /// Messages that were to go to a session, once for each session.
     pub routed: u64,
     /// Acknowledged to the end; at QoS 0 written.
     pub delivered: u64,
-    /// Waiting, or under way.
+    /// Waiting, or under way. One worker queues what another delivers, so that the count of one
+    /// may lie below zero: it wraps around, and the sum is right.
     pub queued: u64,
     /// Given up: no room, too large, refused, or the session ended.
     pub dropped: u64,
@@ -98,9 +101,10 @@ pub struct DeliveryCounts {
 impl DeliveryCounts {
     /// Adds another worker's counts.
     pub fn add(&mut self, other: &Self) {
+        self.recovered += other.recovered;
         self.routed += other.routed;
         self.delivered += other.delivered;
-        self.queued += other.queued;
+        self.queued = self.queued.wrapping_add(other.queued);
         self.dropped += other.dropped;
         self.expired += other.expired;
     }
@@ -108,7 +112,9 @@ impl DeliveryCounts {
     /// Whether the third equation of the promise holds.
     #[must_use]
     pub fn balances(&self) -> bool {
-        self.routed == self.delivered + self.queued + self.dropped + self.expired
+        let waiting = self.queued.cast_signed();
+        let settled = self.delivered + self.dropped + self.expired;
+        (self.recovered + self.routed).checked_add_signed(-waiting) == Some(settled)
     }
 }
 

@@ -7,8 +7,7 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.sessions.expiry-max",
         Kind::Duration,
         "How long a session lasts at most without a connection, which a 5.0 client is told; \
-         3.1.1's clean session 0 gets all of it. \"0s\": none outlives its connection. Not in \
-         force yet: no session outlives its connection.",
+         3.1.1's clean session 0 gets all of it. \"0s\": none outlives its connection.",
     )
     .default("7d")
     .max("4294967295s", "it is a 32-bit number of seconds in MQTT 5.0"),
@@ -18,7 +17,7 @@ pub(super) const SESSIONS: &[Key] = &[
         "Bytes that sessions that last, what waits for them, and retained messages take on disk, \
          in `sessions/` of the data directory. Past fifteen sixteenths of it nothing more is \
          queued (`mqtt.sessions.queue-overflow`) and no subscription is made; the rest is for what \
-         makes room. Not in force yet: no session outlives its connection.",
+         makes room.",
     )
     .default("4GiB")
     .min("1MiB", "sixty files have to fit"),
@@ -26,15 +25,14 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.sessions.count-max",
         Kind::Count,
         "Sessions that last; one more does not outlive its connection, which a 5.0 client is \
-         told. Not in force yet: no session outlives its connection.",
+         told.",
     )
     .default("1000000")
     .max("100000000", "each costs some 300 bytes of memory"),
     key(
         "mqtt.sessions.per-identity-max",
         Kind::Count,
-        "The same of one identity; it does not count for anonymous ones. Not in force yet: no \
-         session outlives its connection.",
+        "The same of one identity; it does not count for anonymous ones.",
     )
     .default("10")
     .min("1", "a vehicle has one"),
@@ -64,7 +62,7 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.sessions.queue-memory-max",
         Kind::Size,
         "Bytes of a session's queue in memory; what lies behind them is read from disk when its \
-         turn comes. For sessions that last. Not in force yet: no session outlives its connection.",
+         turn comes. For sessions that last.",
     )
     .default("64KiB")
     .min("1KiB", "a message has to fit")

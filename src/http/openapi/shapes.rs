@@ -76,6 +76,7 @@ fn operation() -> Named {
         ("merged", count("Merged into others of their message before the spool.")),
     ]);
     let deliveries = object(&[
+        ("recovered", count("That lay in the queues of sessions at start.")),
         ("routed", count("That were to go to a subscriber, once for each.")),
         ("delivered", count("Acknowledged by it; at QoS 0 written.")),
         ("queued", count("Waiting for it, or on their way.")),

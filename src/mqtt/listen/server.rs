@@ -33,13 +33,16 @@ use crate::{
         commands::VehicleSessions,
         connect::Announced,
         greeting::serve,
+        lasting::{Lasting, Moments},
         rate::RateLimits,
         registry::ClientRegistry,
+        restore::restore,
         router::{RetainedLimits, Router},
         session::{QueueLimits, SessionLimits},
         vehicles::VehicleLimits,
         worker::{Limits, Mail, Shared, start},
     },
+    sessions::Sessions,
     telemetry::Metrics,
     uplink::IntakeParts,
 };
@@ -57,6 +60,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// What sessions left behind cannot be read: the disk fails.
+    #[error("cannot read the session journal")]
+    Sessions(#[source] io::Error),
     /// The thread for the workers could not be started: the machine is out of threads or memory.
     #[error("cannot start the worker threads")]
     Threads(#[source] io::Error),
@@ -82,6 +88,8 @@ pub struct Others {
     pub access: Arc<Access>,
     /// Told of commands and receipts.
     pub desk: Arc<dyn CommandDesk>,
+    /// What sessions leave behind.
+    pub sessions: Sessions,
     /// The TLS of the listeners that speak it.
     pub tls: Option<Arc<Tls>>,
 }
@@ -131,6 +139,9 @@ impl Edge {
             count_max: options.retained_count_max,
             bytes_max: options.retained_bytes_max,
         }));
+        let lasting = Lasting::new(others.sessions);
+        let now = Moments { monotonic: parts.clock.monotonic(), wall: parts.clock.wall() };
+        restore(&lasting, &router, &parts.metrics, now).map_err(StartError::Sessions)?;
         let vehicles = Arc::new(VehicleSessions::default());
         others.workers.route_commands(&router, &vehicles, &others.presence);
         let shared = Arc::new(Shared {
@@ -146,6 +157,7 @@ impl Edge {
             live: 0.into(),
             assigned: 0.into(),
             router,
+            lasting,
             vehicles,
             desk: others.desk,
             queued_bytes: 0.into(),
@@ -328,5 +340,6 @@ fn limits(options: &Options) -> Limits {
         queue_overflow: options.queue.overflow,
         queue_stall_ticks: ticks(options.queue.stall_max),
         queue_memory_max: options.queue.memory_max,
+        session_memory_max: options.queue.session_memory_max,
     }
 }

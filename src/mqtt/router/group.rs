@@ -67,7 +67,8 @@ impl Group {
         let members = &mut self.lock().members;
         match members.iter_mut().find(|member| member.subscriber.session == subscriber.session) {
             Some(member) => {
-                member.subscriber = subscriber;
+                // It may have come back with another connection.
+                (member.subscriber, member.load) = (subscriber, Arc::clone(load));
                 false
             }
             None => {

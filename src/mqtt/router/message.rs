@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    model::{CommandId, SessionId},
+    model::{CommandId, SessionId, UnixNanos},
     mqtt::wire::{Body, Qos},
 };
 
@@ -54,6 +54,20 @@ impl Expiry {
 }
 
 impl Expiry {
+    /// As it is kept where clocks start anew: by the time of day, and the publisher's seconds.
+    pub(in crate::mqtt) fn kept(self, now: Duration, wall: UnixNanos) -> (UnixNanos, u32) {
+        let left = self.at.saturating_sub(now).as_nanos();
+        let left = i64::try_from(left).unwrap_or(i64::MAX);
+        (wall.saturating_add(left), self.seconds)
+    }
+
+    /// As it was kept.
+    pub(in crate::mqtt) fn of_kept(kept: (UnixNanos, u32), now: Duration, wall: UnixNanos) -> Self {
+        let (at, seconds) = kept;
+        let left = u64::try_from(at.0.saturating_sub(wall.0)).unwrap_or(0);
+        Self { at: now.saturating_add(Duration::from_nanos(left)), seconds }
+    }
+
     /// For so long from now on; told rounded up to seconds.
     pub(in crate::mqtt) fn within(left: Duration, now: Duration) -> Self {
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);

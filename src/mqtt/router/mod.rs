@@ -32,4 +32,4 @@ pub(super) use filter::{Filter, FilterFault};
 pub(super) use group::{Group, Load};
 pub(super) use message::{CommandTag, Expiry, Message};
 pub(super) use retained::{RetainedLimits, RetainedScan};
-pub(super) use route::{Receiver, Route, Router, Subscriber, SubscriptionIds};
+pub(super) use route::{Own, Receiver, Route, Router, Subscriber, SubscriptionIds};

@@ -115,6 +115,11 @@ impl Retained {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Numbers from now on are higher than that of a message of an earlier life.
+    pub(super) fn number_behind(&self, number: u64) {
+        self.numbers.fetch_max(number.saturating_add(1), Ordering::Relaxed);
+    }
+
     /// Retains a message in place of the one before it; an empty one clears its topic
     /// ([MQTT-3.3.1-6]).
     pub(super) fn set(&self, message: &Arc<Message>) -> Result<(), RetainedFull> {
@@ -191,7 +196,7 @@ impl Retained {
     }
 
     /// Forgets what has expired among the next `steps` topics.
-    pub(super) fn sweep(&self, steps: usize, now: Duration) {
+    pub(super) fn sweep(&self, steps: usize, now: Duration) -> Vec<Arc<Message>> {
         let mut table = self.lock();
         let from = match &table.swept {
             Some(last) => Bound::Excluded(last.body.topic()),
@@ -199,11 +204,14 @@ impl Retained {
         };
         let next = table.topics.range::<str, _>((from, Bound::Unbounded)).take(steps);
         let looked: Vec<Arc<Message>> = next.map(|entry| Arc::clone(&entry.0)).collect();
-        for message in looked.iter().filter(|message| message.is_expired(now)) {
+        let expired = looked.iter().filter(|message| message.is_expired(now));
+        let expired: Vec<Arc<Message>> = expired.cloned().collect();
+        for message in &expired {
             table.topics.remove(message.body.topic());
             table.bytes -= memory(message);
         }
         table.swept = (looked.len() == steps).then(|| looked.into_iter().next_back()).flatten();
+        expired
     }
 
     /// How many there are, and the bytes that they take.

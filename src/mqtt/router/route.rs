@@ -204,6 +204,15 @@ impl Router {
         self.retained.number()
     }
 
+    /// Retains a message of an earlier life of the process.
+    pub(in crate::mqtt) fn restore_retained(
+        &self,
+        message: &Arc<Message>,
+    ) -> Result<(), RetainedFull> {
+        self.retained.number_behind(message.retained_as);
+        self.retained.set(message)
+    }
+
     /// Retains a message, or clears its topic.
     pub(in crate::mqtt) fn retain(&self, message: &Arc<Message>) -> Result<(), RetainedFull> {
         self.retained.set(message)
@@ -251,9 +260,9 @@ impl Router {
         if levels.starts_with("$SYS/") { &self.system } else { &self.retained }
     }
 
-    /// Forgets retained messages that have expired, a piece at a time.
-    pub(in crate::mqtt) fn sweep_retained(&self, steps: usize, now: Duration) {
-        self.retained.sweep(steps, now);
+    /// Forgets retained messages that have expired, a piece at a time; gives them.
+    pub(in crate::mqtt) fn sweep_retained(&self, steps: usize, now: Duration) -> Vec<Arc<Message>> {
+        self.retained.sweep(steps, now)
     }
 
     /// Retained messages, and the bytes that they take.

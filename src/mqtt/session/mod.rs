@@ -1,7 +1,8 @@
 //! The rules of one session, without sockets or clocks: packets in, answers and actions out.
 //!
 //! - `rules`: packets. `pending`: what the client published and waits for. `outbound`: what it
-//!   subscribed to, and what it is to get (`delivery`).
+//!   subscribed to, and what it is to get (`delivery`); `answers`: what its client says to that;
+//!   `stored`: its queue where it lasts.
 //!
 //! # Invariants
 //! - **UP-1** an acknowledgement is written only for a publish that waits for nothing any more.
@@ -19,14 +20,17 @@
 //! - **OU-3** messages of one publisher, topic and QoS leave in the order in which they came
 //!   ([MQTT-4.6.0-6]).
 
+mod answers;
 mod delivery;
 mod outbound;
 mod pending;
 mod rules;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 pub(super) use delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes};
 pub(super) use outbound::Outbound;
-pub(super) use pending::Held;
+pub(super) use pending::{Held, QUOTA_EXCEEDED};
 pub(super) use rules::{Action, Session, SessionLimits, Terms};
+pub(super) use stored::{Found, Resume, What};

@@ -12,18 +12,21 @@ use std::{
     time::Duration,
 };
 
-use super::delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes, report};
+use super::{
+    delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes, report},
+    stored::Stored,
+};
 use crate::{
     model::{CommandOutcome, CommandReport},
     mqtt::{
         router::{CommandTag, Filter, Load, Message, RetainedScan},
-        wire::{AckKind, Outgoing, Qos, Version, Violation, write_ack},
+        wire::{Outgoing, Qos, Version},
     },
 };
 
 /// How far a message above QoS 0 is.
 #[derive(Clone, Debug)]
-enum Entry {
+pub(super) enum Entry {
     /// Not sent yet.
     Waiting(Delivery),
     /// Sent, and not acknowledged.
@@ -37,25 +40,25 @@ enum Entry {
 /// The outbound side of one session; there from its first subscription on.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Outbound {
-    version: Version,
+    pub(super) version: Version,
     takes: Takes,
-    limits: QueueLimits,
+    pub(super) limits: QueueLimits,
     /// Bounded by [`QueueLimits::subscriptions_max`].
     subscriptions: BTreeMap<Box<str>, Subscription>,
     /// Above QoS 0, in the order in which they came.
-    entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<Entry>,
     /// The number of `entries[0]`.
-    first: u64,
+    pub(super) first: u64,
     /// How many of `entries`, from the first on, have been sent.
-    sent: usize,
+    pub(super) sent: usize,
     /// Of those, how many are under way.
-    in_flight: usize,
+    pub(super) in_flight: usize,
     /// Entries that are not done.
-    open: usize,
+    pub(super) open: usize,
     /// At QoS 0, for the end of the turn or for a socket that has no room.
-    unasked: VecDeque<Delivery>,
+    pub(super) unasked: VecDeque<Delivery>,
     /// What waits takes of memory.
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Of that, what [`Self::grown`] has told.
     bytes_told: usize,
     /// Retained messages that subscriptions still bring.
@@ -63,10 +66,12 @@ pub(in crate::mqtt) struct Outbound {
     /// Topics that have an alias towards the client, in the aliases' order.
     aliases: Vec<Box<str>>,
     /// Shared with the groups that it is a member of.
-    load: Arc<Load>,
-    outcomes: Outcomes,
+    pub(super) load: Arc<Load>,
+    pub(super) outcomes: Outcomes,
+    /// Of a session that lasts.
+    pub(super) stored: Option<Box<Stored>>,
     /// What became of commands since it was last asked.
-    reports: Vec<CommandReport>,
+    pub(super) reports: Vec<CommandReport>,
 }
 
 /// Numbers that are under way at once: one less than there are identifiers.
@@ -91,6 +96,7 @@ impl Outbound {
             aliases: Vec::new(),
             load: Arc::default(),
             outcomes: Outcomes::default(),
+            stored: None,
             reports: Vec::new(),
         }
     }
@@ -130,7 +136,7 @@ impl Outbound {
 
     /// Messages that wait or are under way.
     pub(in crate::mqtt) fn len(&self) -> usize {
-        self.open + self.unasked.len()
+        self.open + self.unasked.len() + self.on_disk()
     }
 
     /// Of them, those above QoS 0 that are under way.
@@ -151,7 +157,7 @@ impl Outbound {
 
     /// Whether there is room for one more, where memory for all sessions is short or not.
     pub(in crate::mqtt) fn has_room(&self, is_short: bool) -> bool {
-        let waits = self.open - self.in_flight + self.unasked.len();
+        let waits = self.len() - self.in_flight;
         self.len() < self.limits.messages_max
             && self.bytes < self.limits.bytes_max
             && (!is_short || waits == 0)
@@ -211,24 +217,29 @@ impl Outbound {
             && let Some(delivery) = self.unasked.pop_front()
         {
             self.bytes -= delivery.memory();
-            if self.write(&delivery, None, out, now) {
+            if self.write(&delivery, None, false, out, now) {
                 self.outcomes.delivered += 1;
             }
         }
         let window = self.window();
         while out.len() < room && self.in_flight < window && self.sent < WINDOW_MAX {
             let Some(entry) = self.entries.get_mut(self.sent) else { break };
+            if let Entry::Released(_) = entry {
+                self.release_again(out);
+                continue;
+            }
             let Entry::Waiting(delivery) = std::mem::replace(entry, Entry::Done) else {
                 self.sent += 1; // Given up while it waited.
                 continue;
             };
-            let id = self.id(self.sent);
-            if self.write(&delivery, Some(id), out, now) {
+            let (id, is_repeat) = (self.id(self.sent), self.may_have_been_sent(self.sent));
+            if self.write(&delivery, Some(id), is_repeat, out, now) {
                 self.entries[self.sent] = Entry::Sent(delivery);
                 self.in_flight += 1;
             } else {
                 self.bytes -= delivery.memory();
                 self.open -= 1;
+                self.finished(self.sent);
             }
             self.sent += 1;
         }
@@ -244,7 +255,10 @@ impl Outbound {
     /// Whether the next piece of its retained messages is to be fetched: what waits is sent before,
     /// and its acknowledgements fetch more.
     pub(in crate::mqtt) fn wants_retained(&self, is_short: bool) -> bool {
-        !self.scans.is_empty() && self.len() == self.in_flight && self.has_room(is_short)
+        !self.scans.is_empty()
+            && self.len() == self.in_flight
+            && !self.is_storing()
+            && self.has_room(is_short)
     }
 
     /// Whether something could be sent that was not.
@@ -264,6 +278,7 @@ impl Outbound {
         &mut self,
         delivery: &Delivery,
         id: Option<NonZeroU16>,
+        is_repeat: bool,
         out: &mut Vec<u8>,
         now: Duration,
     ) -> bool {
@@ -277,7 +292,7 @@ impl Outbound {
             version: self.version,
             qos: delivery.qos,
             retain: delivery.retain,
-            duplicate: message.command.is_some_and(|command| command.is_repeat),
+            duplicate: is_repeat || message.command.is_some_and(|command| command.is_repeat),
             packet_id: id,
             message_expiry: message.seconds_left(now),
             subscription_ids: delivery.ids.as_slice(),
@@ -327,92 +342,8 @@ impl Outbound {
         }
     }
 
-    /// A PUBACK came.
-    ///
-    /// # Errors
-    /// It answers a message of QoS 2 ([MQTT-4.3.3-1]).
-    pub(super) fn on_puback(&mut self, id: NonZeroU16, reason: u8) -> Result<(), Violation> {
-        let Some(place) = self.place(id) else { return Ok(()) };
-        match &self.entries[place] {
-            Entry::Sent(delivery) if delivery.qos == Qos::AtLeastOnce => {
-                let command = delivery.message.command;
-                self.answered(place, reason, command);
-                Ok(())
-            }
-            Entry::Sent(_) | Entry::Released(_) => Err(Violation::Protocol),
-            Entry::Waiting(_) | Entry::Done => Ok(()),
-        }
-    }
-
-    /// A PUBREC came: appends the PUBREL.
-    ///
-    /// # Errors
-    /// It answers a message of QoS 1 ([MQTT-4.3.2-1]).
-    pub(super) fn on_pubrec(
-        &mut self,
-        id: NonZeroU16,
-        reason: u8,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Violation> {
-        if let Some(place) = self.place(id) {
-            match &self.entries[place] {
-                Entry::Sent(delivery) if delivery.qos == Qos::ExactlyOnce => {
-                    let command = delivery.message.command;
-                    if reason >= 0x80 {
-                        // [MQTT-4.3.3-10]: the exchange is over.
-                        self.answered(place, reason, command);
-                        return Ok(());
-                    }
-                    self.bytes -= delivery.memory();
-                    self.entries[place] = Entry::Released(command);
-                }
-                Entry::Sent(_) => return Err(Violation::Protocol),
-                Entry::Waiting(_) | Entry::Released(_) | Entry::Done => {}
-            }
-        }
-        // What was never sent is released all the same, so that a client that remembers it from
-        // elsewhere comes to an end with it.
-        if reason < 0x80 {
-            write_ack(out, self.version, AckKind::Rel, id, 0);
-        }
-        Ok(())
-    }
-
-    /// A PUBCOMP came.
-    ///
-    /// # Errors
-    /// It answers a message that was not released.
-    pub(super) fn on_pubcomp(&mut self, id: NonZeroU16) -> Result<(), Violation> {
-        let Some(place) = self.place(id) else { return Ok(()) };
-        match self.entries[place] {
-            Entry::Released(command) => {
-                self.answered(place, 0, command);
-                Ok(())
-            }
-            Entry::Sent(_) => Err(Violation::Protocol),
-            Entry::Waiting(_) | Entry::Done => Ok(()),
-        }
-    }
-
-    /// A message that was sent is done with.
-    fn answered(&mut self, place: usize, reason: u8, command: Option<CommandTag>) {
-        let outcome = match reason {
-            0x80.. => CommandOutcome::Refused(reason),
-            _ => CommandOutcome::Acknowledged,
-        };
-        self.reports.extend(report(command, outcome));
-        if reason >= 0x80 {
-            self.outcomes.refused += 1;
-        } else {
-            self.outcomes.delivered += 1;
-        }
-        self.in_flight -= 1;
-        self.done(place);
-        self.forget_done();
-        self.weigh();
-    }
-
-    fn done(&mut self, place: usize) {
+    pub(super) fn done(&mut self, place: usize) {
+        self.finished(place);
         if let Entry::Waiting(delivery) | Entry::Sent(delivery) =
             std::mem::replace(&mut self.entries[place], Entry::Done)
         {
@@ -421,7 +352,7 @@ impl Outbound {
         self.open -= 1;
     }
 
-    fn forget_done(&mut self) {
+    pub(super) fn forget_done(&mut self) {
         while self.sent > 0 && matches!(self.entries.front(), Some(Entry::Done)) {
             self.entries.pop_front();
             self.first += 1;
@@ -436,19 +367,19 @@ impl Outbound {
         }
     }
 
-    fn weigh(&self) {
-        self.load.set(self.open - self.in_flight + self.unasked.len());
+    pub(super) fn weigh(&self) {
+        self.load.set(self.len() - self.in_flight);
     }
 
     /// The identifier of the message at a place.
-    fn id(&self, place: usize) -> NonZeroU16 {
+    pub(super) fn id(&self, place: usize) -> NonZeroU16 {
         let number = (self.first + place as u64) % IDS;
         let id = u16::try_from(number + 1).expect("at most 65,535");
         NonZeroU16::new(id).expect("at least 1")
     }
 
     /// Where the message with an identifier is, among those that were sent.
-    fn place(&self, id: NonZeroU16) -> Option<usize> {
+    pub(super) fn place(&self, id: NonZeroU16) -> Option<usize> {
         let number = u64::from(id.get()) - 1;
         let ahead = (number + IDS - self.first % IDS) % IDS;
         usize::try_from(ahead).ok().filter(|place| *place < self.sent)
@@ -462,29 +393,6 @@ impl Outbound {
     /// What became of commands since it was last asked.
     pub(in crate::mqtt) fn reports(&mut self) -> Vec<CommandReport> {
         std::mem::take(&mut self.reports)
-    }
-
-    /// The session has ended: what is left of its shared subscriptions, for other members. A
-    /// message of QoS 2 that was sent must not go to another ([MQTT-4.8.2-5]).
-    pub(in crate::mqtt) fn left_to_others(&mut self) -> Vec<Delivery> {
-        self.load.away();
-        let entries = std::mem::take(&mut self.entries);
-        let commands = entries.iter().filter_map(|entry| match entry {
-            Entry::Waiting(delivery) | Entry::Sent(delivery) => delivery.message.command,
-            Entry::Released(command) => *command,
-            Entry::Done => None,
-        });
-        let left = commands.flat_map(|command| report(Some(command), CommandOutcome::Left));
-        self.reports.extend(left);
-        let entries = entries.into_iter();
-        let queued = entries.filter_map(|entry| match entry {
-            Entry::Waiting(delivery) => Some(delivery),
-            Entry::Sent(delivery) if delivery.qos == Qos::AtLeastOnce => Some(delivery),
-            Entry::Sent(_) | Entry::Released(_) | Entry::Done => None,
-        });
-        let unasked = std::mem::take(&mut self.unasked);
-        self.bytes = 0;
-        queued.chain(unasked).filter(|delivery| delivery.group.is_some()).collect()
     }
 
     /// Filters that the router knows of this session.

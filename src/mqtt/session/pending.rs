@@ -115,6 +115,28 @@ impl Session {
         }
     }
 
+    /// A publish is brought to so many workers more.
+    pub(in crate::mqtt) fn brought(&mut self, seq: u64, workers: u16) {
+        let place = seq.checked_sub(self.first_seq).and_then(|place| usize::try_from(place).ok());
+        if let Some(pending) = place.and_then(|place| self.pending.get_mut(place)) {
+            pending.held.passes += workers;
+        }
+    }
+
+    /// Nothing and nobody took a publish.
+    pub(in crate::mqtt) fn not_taken(&mut self, seq: u64) {
+        let place = seq.checked_sub(self.first_seq).and_then(|place| usize::try_from(place).ok());
+        if let Some(pending) = place.and_then(|place| self.pending.get_mut(place)) {
+            pending.held.reason = QUOTA_EXCEEDED;
+        }
+    }
+
+    /// Whether a publish waits for no lane any more.
+    pub(in crate::mqtt) fn is_spooled(&self, seq: u64) -> bool {
+        let place = seq.checked_sub(self.first_seq).and_then(|place| usize::try_from(place).ok());
+        place.is_none_or(|place| self.pending.get(place).is_none_or(|one| one.held.waits == 0))
+    }
+
     /// What `count` publishes waited for will never be durable: they are never acknowledged (UP-2).
     pub(in crate::mqtt) fn lost(&mut self, count: u32) {
         self.unanswered -= count as usize;
@@ -203,6 +225,8 @@ impl Session {
     }
 }
 
+/// Quota exceeded: a message that nothing and nobody took.
+pub(in crate::mqtt) const QUOTA_EXCEEDED: u8 = 0x97;
 /// Packet identifier not found.
 const PACKET_ID_NOT_FOUND: u8 = 0x92;
 

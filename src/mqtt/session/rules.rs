@@ -9,6 +9,7 @@ use super::{
     delivery::{QueueLimits, Takes},
     outbound::Outbound,
     pending::{Pending, Received},
+    stored::Resume,
 };
 use crate::mqtt::{
     clock::Tick,
@@ -61,6 +62,8 @@ pub(in crate::mqtt) enum Action<'a> {
     Subscribe(Subscribe<'a>),
     /// End subscriptions, and answer.
     Unsubscribe(Unsubscribe<'a>),
+    /// End the exchange of a publish, and answer with PUBCOMP once that is durable.
+    Complete(NonZeroU16),
 }
 
 /// Why and with which word a connection ends that has done nothing wrong but be silent.
@@ -93,6 +96,8 @@ pub(in crate::mqtt) struct Session {
     /// 3.1.1 by its 65,535 identifiers).
     pub(super) unreleased: BTreeMap<NonZeroU16, Received>,
     aliases: Vec<Option<Box<str>>>,
+    /// Of a session that lasts.
+    resume: Option<Box<Resume>>,
     /// There from the first subscription on: a vehicle that only publishes pays a pointer for it.
     pub(in crate::mqtt) outbound: Option<Box<Outbound>>,
 }
@@ -112,6 +117,7 @@ impl Session {
             unanswered: 0,
             unreleased: BTreeMap::new(),
             aliases: Vec::new(),
+            resume: None,
             outbound: None,
         }
     }
@@ -119,8 +125,25 @@ impl Session {
     /// The outbound side, made if it is not there.
     pub(in crate::mqtt) fn outbound_or_new(&mut self) -> &mut Outbound {
         let (terms, limits) = (self.terms, self.limits.queue);
-        self.outbound
-            .get_or_insert_with(|| Box::new(Outbound::new(terms.version, terms.takes, limits)))
+        let resume = self.resume.as_deref().copied();
+        self.outbound.get_or_insert_with(|| {
+            let mut outbound = Outbound::new(terms.version, terms.takes, limits);
+            if let Some(resume) = resume {
+                outbound.resume(resume);
+            }
+            Box::new(outbound)
+        })
+    }
+
+    /// The session lasts, and goes on from where it was: its queue, and publishes of QoS 2 that it
+    /// sent and has not released.
+    pub(in crate::mqtt) fn lasts(&mut self, resume: Resume, received: &[u16]) {
+        self.resume = Some(Box::new(resume));
+        let received = received.iter().filter_map(|id| NonZeroU16::new(*id));
+        self.unreleased.extend(received.map(|id| (id, Received::Acknowledged)));
+        if resume.first != resume.next {
+            self.outbound_or_new();
+        }
     }
 
     pub(in crate::mqtt) fn terms(&self) -> Terms {
@@ -155,7 +178,11 @@ impl Session {
                 Ok(Action::Nothing)
             }
             Kind::PubRel => {
-                self.release(read_ack(version, AckKind::Rel, body)?.packet_id, out);
+                let id = read_ack(version, AckKind::Rel, body)?.packet_id;
+                if self.resume.is_some() && self.unreleased.remove(&id).is_some() {
+                    return Ok(Action::Complete(id));
+                }
+                self.release(id, out);
                 Ok(Action::Nothing)
             }
             // What was never sent cannot be answered; well formed, it harms nobody.
@@ -194,7 +221,10 @@ impl Session {
                     return Err(Violation::Protocol.into());
                 }
                 // [MQTT-3.14.4-3]
-                Err(Close::Goodbye { with_will: goodbye.reason != 0 })
+                Err(Close::Goodbye {
+                    with_will: goodbye.reason != 0,
+                    expiry: goodbye.session_expiry,
+                })
             }
             // No DISCONNECT: it may come from something else than a client.
             Kind::PingReq => Err(Close::Silent),

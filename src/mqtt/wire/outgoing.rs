@@ -44,7 +44,7 @@ impl Body {
         std::str::from_utf8(&self.topic_field()[2..]).expect("copied from a text")
     }
 
-    fn properties(&self) -> &[u8] {
+    pub(crate) fn properties(&self) -> &[u8] {
         &self.bytes[self.topic_end as usize..self.properties_end as usize]
     }
 

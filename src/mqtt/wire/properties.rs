@@ -141,6 +141,17 @@ pub(crate) fn correlation_data(mut block: &[u8]) -> Option<&[u8]> {
     None
 }
 
+/// The content type in a checked block.
+pub(crate) fn content_type(mut block: &[u8]) -> Option<&str> {
+    let mut read = Read::default();
+    while let Some((&id, mut rest)) = block.split_first() {
+        let (shape, _) = rule(id)?;
+        take(&mut rest, id, shape, &mut read).ok()?;
+        block = rest;
+    }
+    read.content_type
+}
+
 /// Takes a property block from the front and checks it against the packet that it came in.
 pub(crate) fn check_properties<'a>(
     rest: &mut &'a [u8],

@@ -31,6 +31,24 @@ pub(crate) enum RetainHandling {
     Never,
 }
 
+impl SubscribeOptions {
+    /// As 5.0 writes them.
+    pub(crate) fn byte(self) -> u8 {
+        let handling: u8 = match self.retain_handling {
+            RetainHandling::Always => 0,
+            RetainHandling::IfNew => 1,
+            RetainHandling::Never => 2,
+        };
+        let (no_local, as_published) = (self.no_local, self.retain_as_published);
+        self.qos as u8 | u8::from(no_local) << 2 | u8::from(as_published) << 3 | handling << 4
+    }
+
+    /// Out of a byte that was written so.
+    pub(crate) fn of(byte: u8) -> Option<Self> {
+        options(Version::V5, byte).ok()
+    }
+}
+
 /// A SUBSCRIBE, borrowed from the read buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Subscribe<'a> {
@@ -247,6 +265,7 @@ mod tests {
     #[test]
     fn every_option_of_5_0_is_read_and_reserved_bits_are_refused() {
         let read = options(Version::V5, 0x2d).expect("known bits");
+        assert_eq!((read.byte(), SubscribeOptions::of(0x2d)), (0x2d, Some(read)));
         let expect = SubscribeOptions {
             qos: Qos::AtLeastOnce,
             no_local: true,

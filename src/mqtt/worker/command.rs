@@ -10,7 +10,9 @@ use crate::{
     auth::Identity,
     model::{CommandOutcome, CommandReport, IncomingReceipt, Parcel, ReceiptTicket},
     mqtt::{
-        router::{CommandTag, Expiry, Message},
+        commands::Speaker,
+        lasting::stored_id,
+        router::{CommandTag, Expiry, Message, Receiver},
         session::Delivery,
         wire::{Body, Publish, Qos, command_properties, correlation_data},
     },
@@ -20,11 +22,12 @@ impl Worker {
     /// A client is connected: what waits for its vehicle, or for what it carries, may leave.
     pub(super) fn speaks_for(&self, key: SlotKey, client: &Client) {
         let session = self.session_id(key);
+        let speaker = Speaker { session, routed: client.routed(session) };
         if self.shared.access.is_gateway(&client.identity) {
-            self.shared.vehicles.enter_gateway(session);
+            self.shared.vehicles.enter_gateway(speaker);
         }
         if let Some(vehicle) = client.identity.vehicle() {
-            self.shared.vehicles.enter(vehicle, session);
+            self.shared.vehicles.enter(vehicle, speaker);
             self.shared.desk.here(vehicle);
         }
     }
@@ -52,7 +55,7 @@ impl Worker {
         let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
             return Err(CommandOutcome::Left);
         };
-        let session = self.session_id(key);
+        let session = client.routed(self.session_id(key));
         let (route, _) = self.shared.router.route(&parcel.topic);
         let found = route.receivers.iter().find(|one| one.session == session);
         // It has just unsubscribed.
@@ -64,12 +67,19 @@ impl Worker {
         }
         let qos = Qos::of(parcel.qos).unwrap_or(Qos::AtLeastOnce);
         let message = Arc::new(self.command_message(&parcel, qos));
+        if let Some(lasting) = &client.lasting {
+            // It takes the next number of the session's queue.
+            let receiver = Receiver { qos, retain_as_published: false, ..receiver.clone() };
+            debug_assert_eq!(receiver.session, stored_id(lasting.session));
+            self.store_for(&message, vec![receiver]);
+            return Ok(());
+        }
         let ids = receiver.ids.clone();
         let outbound = client.session.outbound_or_new();
         outbound.push(Delivery { message, qos, retain: false, ids, group: None });
         self.count(|counts| {
             counts.routed += 1;
-            counts.queued += 1;
+            counts.queued = counts.queued.wrapping_add(1);
         });
         self.collect(client);
         self.touch(key, socket);

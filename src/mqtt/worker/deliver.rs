@@ -28,8 +28,10 @@ use super::{
     thread::Worker,
 };
 use crate::{
+    model::SessionId,
     mqtt::{
-        router::{Group, Message, Receiver, Route},
+        lasting::STORED,
+        router::{Group, Message, Own, Receiver, Route},
         session::Delivery,
         wire::Qos,
     },
@@ -57,6 +59,34 @@ enum To {
     All(Arc<Route>),
     /// A member of a shared subscription.
     Member(Receiver, Arc<Group>),
+    /// A session that lasts, at QoS 0.
+    Unasked(Receiver),
+    /// A session that lasts, which has it in its queue.
+    Stored(Box<StoredDelivery>),
+}
+
+/// A message that is durable in the queue of a session that is there.
+#[derive(Clone, Debug)]
+pub(super) struct StoredDelivery {
+    /// As the journal knows it.
+    pub(super) session: u64,
+    pub(super) live: SessionId,
+    pub(super) number: u64,
+    /// The number of the one that was given up for it.
+    pub(super) overtaken: Option<u64>,
+    pub(super) delivery: Delivery,
+}
+
+impl Carried {
+    pub(super) fn stored(stored: StoredDelivery, origin: Option<Origin>) -> Self {
+        Self {
+            message: Arc::clone(&stored.delivery.message),
+            to: To::Stored(Box::new(stored)),
+            origin,
+            may_wait: origin.is_some(),
+            is_handed_on: false,
+        }
+    }
 }
 
 /// A publish, by its session and its number there.
@@ -107,14 +137,16 @@ pub(super) struct Deliveries {
 
 impl Worker {
     /// Publishes a message to whoever subscribes; gives the number of workers that answer for it.
+    /// Those whose queues lie in the journal are added to `stored`.
     pub(in crate::mqtt) fn publish(
         &self,
         message: &Arc<Message>,
         route: &Arc<Route>,
         publisher: Option<(SlotKey, u64)>,
         may_wait: bool,
+        stored: &mut Vec<Receiver>,
     ) -> u16 {
-        let origin = publisher.map(|(key, seq)| Origin { worker: self.number(), key, seq });
+        let origin = self.origin(publisher);
         let carried = |to| {
             let message = Arc::clone(message);
             Carried { message, to, origin, may_wait, is_handed_on: false }
@@ -123,11 +155,19 @@ impl Worker {
         for same in
             route.receivers.chunk_by(|one, other| one.session.worker == other.session.worker)
         {
+            if same[0].session.worker == STORED {
+                same.iter().for_each(|receiver| self.to_stored(message, receiver.clone(), stored));
+                continue;
+            }
             self.carry(same[0].session.worker, carried(To::All(Arc::clone(route))));
             count += 1;
         }
         for group in &route.groups {
             if let Some(member) = group.choose() {
+                if member.session.worker == STORED {
+                    self.to_stored(message, member, stored);
+                    continue;
+                }
                 let worker = member.session.worker;
                 self.carry(worker, carried(To::Member(member, Arc::clone(group))));
                 count += 1;
@@ -136,7 +176,30 @@ impl Worker {
         count
     }
 
-    fn carry(&self, worker: u16, carried: Carried) {
+    /// Whose publish it is, as other workers know it.
+    pub(super) fn origin(&self, publisher: Option<(SlotKey, u64)>) -> Option<Origin> {
+        publisher.map(|(key, seq)| Origin { worker: self.number(), key, seq })
+    }
+
+    /// A receiver whose session lasts: above QoS 0 its queue comes first, at QoS 0 it gets the
+    /// message if it is there.
+    fn to_stored(&self, message: &Arc<Message>, receiver: Receiver, stored: &mut Vec<Receiver>) {
+        if receiver.own.leaves_out(|| message.publisher == Some(receiver.session)) {
+            return;
+        }
+        if message.qos.min(receiver.qos) > Qos::AtMostOnce {
+            return stored.push(receiver);
+        }
+        if let Some(session) = self.shared.lasting.sessions.live(receiver.session.number) {
+            let worker = session.worker;
+            let to = To::Unasked(Receiver { session, own: Own::Too, ..receiver });
+            let message = Arc::clone(message);
+            let (origin, may_wait, is_handed_on) = (None, false, false);
+            self.carry(worker, Carried { message, to, origin, may_wait, is_handed_on });
+        }
+    }
+
+    pub(super) fn carry(&self, worker: u16, carried: Carried) {
         let mut outbox = self.deliveries.outbox.borrow_mut();
         let worker = usize::from(worker);
         if outbox.len() <= worker {
@@ -178,6 +241,10 @@ impl Worker {
                         self.queue(&message, receiver, None, &mut waiting);
                     }
                 }
+                To::Unasked(receiver) => {
+                    self.queue(&message, receiver, None, &mut waiting);
+                }
+                To::Stored(stored) => self.queue_stored(stored, &mut waiting),
                 To::Member(receiver, group) => {
                     if !self.queue(&message, receiver, Some(group), &mut waiting) {
                         // It has just gone: another member takes its place.
@@ -227,6 +294,44 @@ impl Worker {
         true
     }
 
+    /// A message is durable in the queue of a session that lasts: it is sent when its turn comes.
+    fn queue_stored(&self, stored: &StoredDelivery, waiting: &mut Waiting) {
+        let StoredDelivery { session, live, number, overtaken, delivery } = stored;
+        let key = SlotKey::of(live.number);
+        let is_short = self.is_short();
+        let mut slots = self.slots.borrow_mut();
+        match slots.get_mut(key) {
+            Some(Slot { client: None, socket: Some(socket) }) => {
+                socket.stored_upto = socket.stored_upto.max(number + 1);
+            }
+            Some(Slot { client: Some(client), socket: Some(socket) })
+                if client.lasting.as_ref().is_some_and(|it| it.session == *session) =>
+            {
+                let topic = delivery.message.body.topic();
+                let is_asked = client.lasting.as_ref().is_some_and(|lasting| lasting.is_asked);
+                let is_forbidden =
+                    is_asked && !self.shared.access.rules().may_receive(&client.identity, topic);
+                let outbound = client.session.outbound_or_new();
+                if let Some(overtaken) = overtaken {
+                    outbound.overtaken(*overtaken);
+                }
+                if waiting.origin.is_some()
+                    && socket.hold == Hold::Nothing
+                    && !outbound.has_room(is_short)
+                {
+                    client.passes.extend(waiting.pass(&self.deliveries.passed));
+                    client.full_since.get_or_insert(self.now.get());
+                }
+                let outbound = client.session.outbound_or_new();
+                outbound.push_stored(*number, delivery.clone(), is_short, is_forbidden);
+                self.collect(client);
+                self.touch(key, socket);
+            }
+            // It has gone: the message waits for it.
+            _ => {}
+        }
+    }
+
     /// Puts a delivery into a session's queue, or says what becomes of it where that is full.
     fn push(
         &self,
@@ -260,7 +365,7 @@ impl Worker {
         }
         let outbound = client.session.outbound_or_new();
         outbound.push(delivery);
-        self.count(|counts| counts.queued += 1);
+        self.count(|counts| counts.queued = counts.queued.wrapping_add(1));
         self.collect(client);
     }
 
@@ -275,7 +380,7 @@ impl Worker {
     pub(super) fn hand_on(&self, message: &Arc<Message>, group: &Arc<Group>) {
         // It leaves this queue, and is routed anew.
         self.count(|counts| {
-            counts.queued -= 1;
+            counts.queued = counts.queued.wrapping_sub(1);
             counts.routed -= 1;
         });
         self.choose_another(message, group, true);
@@ -284,6 +389,11 @@ impl Worker {
     fn choose_another(&self, message: &Arc<Message>, group: &Arc<Group>, is_handed_on: bool) {
         if let Some(member) = group.choose() {
             let worker = member.session.worker;
+            if worker == STORED {
+                let mut stored = Vec::new();
+                self.to_stored(message, member, &mut stored);
+                return self.store_for(message, stored);
+            }
             let (message, to) = (Arc::clone(message), To::Member(member, Arc::clone(group)));
             let carried = Carried { message, to, origin: None, may_wait: false, is_handed_on };
             self.carry(worker, carried);

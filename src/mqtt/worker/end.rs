@@ -1,5 +1,7 @@
 //! The end of a connection, and of its session with it.
 
+use std::sync::Arc;
+
 use super::{
     slot::{Client, SlotKey},
     thread::Worker,
@@ -22,10 +24,14 @@ impl Worker {
             return self.left_open();
         };
         let session = self.session_id(key);
-        self.shared.registry.release(client.identity.session_key(), session);
+        let session_key = Arc::clone(client.identity.session_key());
         client.leave(session, &self.shared.presence);
         self.speaks_no_more(key, client);
-        self.end_session(key, client);
+        if client.lasting.is_some() {
+            self.suspend(client);
+        } else {
+            self.end_session(key, client);
+        }
         client.keeps_open = client.will.is_some();
         if !client.keeps_open {
             self.left_open();
@@ -34,6 +40,10 @@ impl Worker {
             slots.hold(key);
         }
         self.remove_if_done(key, &mut slots);
+        drop(slots);
+        self.hand_over();
+        // Who comes next finds what this one left.
+        self.shared.registry.release(&session_key, session);
     }
 
     /// Frees a slot whose connection has ended, once nothing is owed to it or by it.
@@ -79,7 +89,7 @@ impl Worker {
     pub(super) fn publish_will(&self, key: SlotKey, client: &mut Client) -> bool {
         let Some(will) = client.will.take() else { return true };
         let publish = will.publish();
-        let Ok(held) = self.take(key, client, &publish) else {
+        let Ok(held) = self.take(key, client, &publish, client.will_id) else {
             client.will = Some(will);
             return false;
         };

@@ -12,9 +12,11 @@ use crate::{
     model::{EdgeSilent, Parcel, Presence, SessionAnswer, SessionId, SessionQuestion, Sessions},
     mqtt::{
         commands::{CommandRoutes, VehicleSessions},
+        lasting::Ticket,
         router::Router,
         worker::{deliver::Carried, slot::SlotKey, survey::Survey},
     },
+    sessions::{Answered, DueWill, Piece},
     uplink::Answer,
 };
 
@@ -44,6 +46,12 @@ pub(in crate::mqtt) enum Mail {
     QueueFull(SlotKey),
     /// A command for a session of the worker's.
     Command(SlotKey, Box<Parcel>),
+    /// What became of the worker's records.
+    Journaled(Answered<Ticket>),
+    /// A piece of the queue of a session that lasts.
+    Fetched(SlotKey, Piece),
+    /// Wills that are to be published; somebody may wait for that.
+    DueWills(Vec<DueWill>, Option<oneshot::Sender<()>>),
     /// The appliance is stopping.
     Drain,
 }

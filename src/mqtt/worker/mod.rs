@@ -11,16 +11,22 @@
 //! - `publish`, `subscribe`: what publishes and subscriptions of its sessions do; `deliver`:
 //!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
 //!   session ends.
+//! - `arrive`: connections that come. `resume`: sessions that last go on, and stay behind;
+//!   `journal`: their records; `away`: what becomes of those that nobody comes back to.
 //! - `survey`: operators' questions about sessions.
 //! - `tell`: what a worker counts, and `$SYS`.
 //! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
 
+mod arrive;
+mod away;
 mod command;
 mod deliver;
 mod end;
+mod journal;
 mod mailbox;
 mod publish;
 mod refusals;
+mod resume;
 mod slot;
 mod subscribe;
 mod survey;

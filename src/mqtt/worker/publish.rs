@@ -4,21 +4,21 @@
 use std::sync::Arc;
 
 use super::{
+    journal::Marks,
     slot::{Client, SlotKey},
     thread::Worker,
 };
 use crate::{
     mqtt::{
-        router::{Expiry, Message},
-        session::Held,
-        wire::{Body, Publish, Qos},
+        lasting::Bringing,
+        router::{Expiry, Message, Route},
+        session::{Held, QUOTA_EXCEEDED},
+        wire::{Body, Publish, Qos, Version},
     },
     telemetry::ReasonLabel,
     uplink::{Incoming, MessageOutcome, NoRoom},
 };
 
-/// Quota exceeded: a message that nothing and nobody took.
-const QUOTA_EXCEEDED: u8 = 0x97;
 /// No matching subscribers.
 const NO_SUBSCRIBERS: u8 = 0x10;
 
@@ -32,6 +32,7 @@ impl Worker {
         key: SlotKey,
         client: &mut Client,
         publish: &Publish<'_>,
+        will: u64,
     ) -> Result<Held, NoRoom> {
         self.traffic(|traffic| traffic.payload_read += publish.payload.len() as u64);
         let Client { session, memo, identity, .. } = client;
@@ -40,6 +41,7 @@ impl Worker {
         if !facts.may_publish(&self.shared.access, identity, topic) {
             self.refused_operation("publish", identity, topic);
             let taken = self.intake.borrow_mut().pass(MessageOutcome::Refused);
+            self.forget_will(will);
             return Ok(Held::of(taken));
         }
         let is_receipt = facts.is_receipt(&*self.shared.desk, topic);
@@ -69,31 +71,75 @@ impl Worker {
                 held.reason = 0;
             }
         }
-        if route.is_none() && !publish.retain {
+        let keeps_id = publish.qos == Qos::ExactlyOnce && client.lasting.is_some();
+        if route.is_none() && !publish.retain && !keeps_id && will == 0 {
             return Ok(held);
         }
-        let message = Arc::new(self.message(key, topic, publish));
         let is_mapped = taken.outcome != MessageOutcome::Unmapped;
-        let mut is_taken = is_mapped;
-        if publish.retain {
-            is_taken |= self.retain(&message);
-        }
-        if let Some(route) = route {
-            let may_wait = !is_mapped && publish.qos > Qos::AtMostOnce;
-            let publisher = (key, session.next_seq());
-            let passes = self.publish(&message, &route, Some(publisher), may_wait);
-            held.passes += passes;
-            is_taken |= held.passes > 0;
-        }
-        if held.reason == NO_SUBSCRIBERS && held.passes > 0 {
-            held.reason = 0;
-        } else if !is_taken {
-            held.reason = QUOTA_EXCEEDED;
-        }
-        Ok(held)
+        let marks = Marks { will, ..Marks::default() };
+        Ok(self.pass_on(key, client, publish, route.as_ref(), (held, is_mapped), marks))
     }
 
-    fn message(&self, key: SlotKey, topic: &str, publish: &Publish<'_>) -> Message {
+    /// Brings a publish to whoever else is concerned: subscribers, the retained messages, the
+    /// journal.
+    fn pass_on(
+        &self,
+        key: SlotKey,
+        client: &mut Client,
+        publish: &Publish<'_>,
+        route: Option<&Arc<Route>>,
+        (mut held, is_mapped): (Held, bool),
+        mut marks: Marks,
+    ) -> Held {
+        let seq = client.session.next_seq();
+        let message = (route.is_some() || publish.retain)
+            .then(|| Arc::new(self.message(key, client, publish)));
+        if let Some(message) = message.as_ref().filter(|_| publish.retain)
+            && self.retain(message)
+        {
+            marks.retained_as = message.retained_as;
+        }
+        let may_wait = !is_mapped && publish.qos > Qos::AtMostOnce;
+        let mut receivers = Vec::new();
+        if let (Some(route), Some(message)) = (route, &message) {
+            held.passes += self.publish(message, route, Some((key, seq)), may_wait, &mut receivers);
+        }
+        let is_taken = is_mapped || marks.retained_as != 0 || held.passes > 0;
+        if held.reason == NO_SUBSCRIBERS && (held.passes > 0 || !receivers.is_empty()) {
+            held.reason = 0;
+        } else if !is_taken && receivers.is_empty() && message.is_some() {
+            held.reason = QUOTA_EXCEEDED;
+        }
+        marks.received = received(client, publish, held.reason);
+        let bringing = Bringing {
+            publisher: publish.packet_id.map(|_| (key, seq)),
+            may_wait,
+            message,
+            receivers,
+            scan_of: None,
+            is_sole: !is_taken,
+        };
+        self.keep(client, held, bringing, marks)
+    }
+
+    /// Writes what a publish changes that lasts, if it changes anything; its acknowledgement waits
+    /// for that.
+    fn keep(&self, client: &mut Client, mut held: Held, bringing: Bringing, marks: Marks) -> Held {
+        if bringing.receivers.is_empty() && marks == Marks::default() {
+            return held;
+        }
+        held.passes += u16::from(bringing.publisher.is_some());
+        if marks.received.is_some() && held.waits > 0 {
+            let seq = client.session.next_seq();
+            self.store_later(client, seq, bringing, marks);
+        } else {
+            self.store(bringing, marks);
+        }
+        held
+    }
+
+    fn message(&self, key: SlotKey, client: &Client, publish: &Publish<'_>) -> Message {
+        let topic = client.session.topic(publish);
         let now = self.monotonic();
         let retained_as = publish.retain.then(|| self.shared.router.retained_number());
         Message {
@@ -101,7 +147,7 @@ impl Worker {
             qos: publish.qos,
             retain: publish.retain,
             expires: publish.message_expiry.map(|seconds| Expiry::after(seconds, now)),
-            publisher: Some(self.session_id(key)),
+            publisher: Some(client.routed(self.session_id(key))),
             retained_as: retained_as.unwrap_or(0),
             command: None,
         }
@@ -128,4 +174,12 @@ impl Worker {
             self.shared.metrics.mqtt_dropped_deliveries.get_or_create_owned(&label).inc_by(count);
         }
     }
+}
+
+/// The exchange that a publish of QoS 2 begins, of a session that lasts; none if it ends at once.
+fn received(client: &Client, publish: &Publish<'_>, reason: u8) -> Option<(u64, u16)> {
+    let ends = reason >= 0x80 && client.session.terms().version == Version::V5;
+    let begins = publish.qos == Qos::ExactlyOnce && !ends;
+    let lasting = client.lasting.as_ref().filter(|_| begins)?;
+    Some((lasting.session, publish.packet_id?.get()))
 }

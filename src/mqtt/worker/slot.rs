@@ -1,6 +1,6 @@
 //! The slots of one worker: sessions, and their sockets while they have one.
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, rc::Rc, sync::Arc};
 
 use ntex::task::LocalWaker;
 use ntex_io::IoRef;
@@ -14,6 +14,7 @@ use crate::{
     },
     mqtt::{
         clock::Tick,
+        lasting::{Ticket, stored_id},
         rate::{Rate, RateLimits},
         session::Session,
         topic::TopicFacts,
@@ -131,6 +132,8 @@ pub(in crate::mqtt) struct Socket {
     pub(super) is_touched: bool,
     /// Its write buffer is as full as it may be: nothing is delivered until it is empty.
     pub(in crate::mqtt) is_stuffed: bool,
+    /// While its session is opened: messages with lower numbers are durable.
+    pub(super) stored_upto: u64,
 }
 
 /// Why a socket is not read.
@@ -156,6 +159,7 @@ impl Socket {
             resume: LocalWaker::new(),
             is_touched: false,
             is_stuffed: false,
+            stored_upto: 0,
         }
     }
 
@@ -179,6 +183,10 @@ pub(in crate::mqtt) struct Client {
     /// Its slot.
     pub(super) key: SlotKey,
     pub(in crate::mqtt) will: Option<Box<Will>>,
+    /// Its session lasts.
+    pub(in crate::mqtt) lasting: Option<Box<LastingClient>>,
+    /// The will that it is to publish, as the journal knows it; 0 for one that it does not know.
+    pub(super) will_id: u64,
     /// Its connection has ended, and counts as open until its will is durable.
     pub(super) keeps_open: bool,
     /// Publishers that wait for its queue, and since when it is full.
@@ -191,6 +199,30 @@ pub(in crate::mqtt) struct Client {
     pub(super) connected_at: UnixNanos,
     /// Nothing until something of it is durable: a client that only listens costs nothing here.
     pub(super) vehicles: Option<Box<Vehicles>>,
+}
+
+/// What is known of a session that lasts beside what it may do.
+#[derive(Debug)]
+pub(in crate::mqtt) struct LastingClient {
+    /// As the journal knows it.
+    pub(in crate::mqtt) session: u64,
+    /// Of this connection.
+    pub(in crate::mqtt) epoch: u64,
+    /// Seconds that it outlives its connection.
+    pub(in crate::mqtt) expiry: u32,
+    /// The rules are asked for what it gets.
+    pub(in crate::mqtt) is_asked: bool,
+    /// Publishes of QoS 2 whose lanes come first, in their order.
+    pub(super) deferred: VecDeque<Deferred>,
+}
+
+/// A record that waits until its publish is spooled: else a vehicle that sends it again after a
+/// crash would be taken for one that repeats itself.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    pub(super) seq: u64,
+    pub(super) record: Vec<u8>,
+    pub(super) ticket: Ticket,
 }
 
 /// Where and when.
@@ -219,6 +251,8 @@ impl Client {
             memo: TopicMemo::default(),
             key,
             will: None,
+            lasting: None,
+            will_id: 0,
             keeps_open: false,
             passes: Vec::new(),
             full_since: None,
@@ -227,6 +261,21 @@ impl Client {
             connected_at,
             vehicles: None,
         }
+    }
+
+    /// It goes, with its will or without, and says how long its session is to last.
+    pub(in crate::mqtt) fn said_goodbye(&mut self, with_will: bool, expiry: Option<u32>) {
+        if !with_will {
+            self.will = None;
+        }
+        if let (Some(lasting), Some(expiry)) = (self.lasting.as_mut(), expiry) {
+            lasting.expiry = expiry;
+        }
+    }
+
+    /// What the router knows its session by.
+    pub(super) fn routed(&self, session: SessionId) -> SessionId {
+        self.lasting.as_ref().map_or(session, |lasting| stored_id(lasting.session))
     }
 
     /// Keeps a line that is durable, and makes its vehicle present if it was not.

@@ -6,22 +6,23 @@ use super::{
 };
 use crate::{
     auth::Grant,
+    model::SessionId,
     mqtt::{
         close::{Close, NOT_AUTHORIZED},
+        lasting::Ticket,
         router::{Filter, FilterFault, Subscriber, SubscriptionIds},
-        session::Subscription,
+        session::{QUOTA_EXCEEDED, Subscription},
         wire::{
             RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, Version, Violation,
             level_count, write_suback, write_suback_told, write_unsuback,
         },
     },
+    sessions::Terms,
     telemetry::ReasonLabel,
 };
 
 /// Topic filter invalid.
 const FILTER_INVALID: u8 = 0x8f;
-/// Quota exceeded.
-const QUOTA_EXCEEDED: u8 = 0x97;
 /// No subscription existed.
 const NO_SUBSCRIPTION: u8 = 0x11;
 /// What 3.1.1 has for all of them.
@@ -46,11 +47,21 @@ impl Worker {
             filters.push((*text, *options, judge(text, *options)?));
         }
         let mut reasons = Vec::with_capacity(filters.len());
+        let lasting = client.lasting.as_ref().map(|lasting| lasting.session);
+        // What is on disk cannot grow any more; what a session has already may change.
+        let is_full = lasting.is_some() && self.shared.lasting.sessions.is_full();
+        let mut is_stored = false;
         for (text, options, filter) in filters {
             let id = asked.id.and_then(std::num::NonZeroU32::new);
             let subscription = Subscription { options, id };
+            let filter = filter.and_then(|it| if is_full { Err(QUOTA_EXCEEDED) } else { Ok(it) });
             let made = filter
                 .and_then(|filter| self.subscribe_one(key, client, text, filter, subscription));
+            if let (Some(session), Ok(())) = (lasting, made) {
+                is_stored = true;
+                let terms = Terms { options: options.byte(), id: asked.id.unwrap_or(0) };
+                self.journal(|change| change.subscribe(session, text, terms));
+            }
             if let Err(reason) = made {
                 self.refused_subscription(reason);
             }
@@ -61,12 +72,23 @@ impl Worker {
             });
         }
         let terms = client.session.terms();
+        let mut packet = Vec::new();
         if terms.wants_reasons {
-            write_suback_told(out, asked.packet_id, &reasons, terms.takes.packet_bytes_max);
+            write_suback_told(&mut packet, asked.packet_id, &reasons, terms.takes.packet_bytes_max);
         } else {
-            write_suback(out, version, asked.packet_id, &reasons);
+            write_suback(&mut packet, version, asked.packet_id, &reasons);
         }
+        self.answer_later(key, packet, is_stored, out);
         Ok(())
+    }
+
+    /// Answers, once it is durable where something of it lasts.
+    fn answer_later(&self, key: SlotKey, packet: Vec<u8>, is_stored: bool, out: &mut Vec<u8>) {
+        if is_stored {
+            self.journal(|change| change.wait(Ticket::Answer(key, packet)));
+        } else {
+            out.extend(packet);
+        }
     }
 
     fn refused_subscription(&self, reason: u8) {
@@ -100,12 +122,16 @@ impl Worker {
             self.refused_operation("subscribe", &client.identity, text);
             return Err(NOT_AUTHORIZED);
         }
+        let routed = client.routed(self.session_id(key));
+        if let Some(lasting) = client.lasting.as_mut() {
+            lasting.is_asked |= grant == Grant::Asked;
+        }
         let outbound = client.session.outbound_or_new();
         if !outbound.may_subscribe(text) {
             return Err(QUOTA_EXCEEDED);
         }
         let before = outbound.subscribed(text, subscription);
-        let subscriber = subscriber(self, key, subscription, grant);
+        let subscriber = subscriber(routed, subscription, grant);
         self.shared.router.subscribe(filter, subscriber, outbound.load());
         if let Some(vehicle) = client.identity.vehicle() {
             self.shared.desk.here(vehicle);
@@ -140,6 +166,8 @@ impl Worker {
         if asked.filters.iter().any(broken) {
             return Err(Violation::Malformed.into());
         }
+        let lasting = client.lasting.as_ref().map(|lasting| lasting.session);
+        let mut is_stored = false;
         for text in &asked.filters {
             let known = client
                 .session
@@ -147,11 +175,17 @@ impl Worker {
                 .as_mut()
                 .is_some_and(|outbound| outbound.unsubscribed(text));
             if known && let Ok(filter) = Filter::read(text) {
-                self.shared.router.unsubscribe(filter, self.session_id(key));
+                self.shared.router.unsubscribe(filter, client.routed(self.session_id(key)));
+            }
+            if let Some(session) = lasting.filter(|_| known) {
+                is_stored = true;
+                self.journal(|change| change.unsubscribe(session, text));
             }
             reasons.push(if known { 0 } else { NO_SUBSCRIPTION });
         }
-        write_unsuback(out, client.session.terms().version, asked.packet_id, &reasons);
+        let mut packet = Vec::new();
+        write_unsuback(&mut packet, client.session.terms().version, asked.packet_id, &reasons);
+        self.answer_later(key, packet, is_stored, out);
         Ok(())
     }
 
@@ -162,7 +196,8 @@ impl Worker {
         let mut slots = self.slots.borrow_mut();
         for (key, slot) in slots.slab.iter_mut() {
             let Some(client) = slot.client.as_mut() else { continue };
-            let Client { session, identity, .. } = &mut **client;
+            let routed = client.routed(self.session_id(key));
+            let Client { session, identity, lasting, .. } = &mut **client;
             let Some(outbound) = session.outbound.as_mut() else { continue };
             let known: Vec<(String, Subscription)> = outbound
                 .subscriptions()
@@ -174,11 +209,17 @@ impl Worker {
                 match rules.may_subscribe(identity, &text) {
                     Grant::Refused => {
                         outbound.unsubscribed(&text);
-                        self.shared.router.unsubscribe(filter, self.session_id(key));
+                        self.shared.router.unsubscribe(filter, routed);
+                        if let Some(lasting) = lasting {
+                            self.journal(|change| change.unsubscribe(lasting.session, &text));
+                        }
                         ended += 1;
                     }
                     grant => {
-                        let subscriber = subscriber(self, key, subscription, grant);
+                        if let Some(lasting) = lasting {
+                            lasting.is_asked |= grant == Grant::Asked;
+                        }
+                        let subscriber = subscriber(routed, subscription, grant);
                         self.shared.router.subscribe(filter, subscriber, outbound.load());
                     }
                 }
@@ -192,15 +233,15 @@ impl Worker {
     }
 }
 
-fn subscriber(
-    worker: &Worker,
-    key: SlotKey,
+/// A subscription as the router has it.
+pub(super) fn subscriber(
+    session: SessionId,
     subscription: Subscription,
     grant: Grant,
 ) -> Subscriber {
     let Subscription { options, id } = subscription;
     Subscriber {
-        session: worker.session_id(key),
+        session,
         qos: options.qos,
         no_local: options.no_local,
         retain_as_published: options.retain_as_published,

@@ -140,6 +140,12 @@ impl Worker {
                 .is_some()
         });
         if is_there {
+            // It is forgotten with all that it would leave.
+            if let Some(client) =
+                self.slots.borrow_mut().get_mut(key).and_then(|slot| slot.client.as_mut())
+            {
+                client.said_goodbye(true, Some(0));
+            }
             self.close(key, &Close::Reason(ADMINISTRATIVE_ACTION), "administrative-action");
         }
         is_there
@@ -174,7 +180,7 @@ impl Worker {
                 is_paused: socket.hold != Hold::Nothing,
             }),
             away_since: None,
-            expiry_seconds: 0,
+            expiry_seconds: client.lasting.as_ref().map_or(0, |lasting| lasting.expiry),
             subscriptions: outbound.map_or(0, |outbound| outbound.subscriptions().len()),
             filters: filters.take(SessionView::FILTERS_MAX).collect(),
             queued: outbound.map_or(0, |outbound| outbound.len()),

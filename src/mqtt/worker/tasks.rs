@@ -3,7 +3,7 @@
 use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll};
 
 use ntex::time::Millis;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
 use super::{
     mailbox::{Mail, Questions},
@@ -39,29 +39,28 @@ fn supervise(supervisor: &Supervisor, name: String, task: impl Future<Output = (
     });
 }
 
-/// Retained messages that a tick looks at, to forget those that have expired.
-const RETAINED_SWEPT: usize = 10_000;
-
 /// Questions answered before the vehicles have their turn again: each asks the kernel for an
 /// address, so these take some 50 µs.
 const QUESTIONS_A_TURN: usize = 64;
 
 /// Reads the mail, as much as has come, and then publishes the counts once.
 async fn read_mail(worker: Rc<Worker>, mut mail: UnboundedReceiver<Mail>) {
-    let mut silent = Vec::new();
+    let mut late = Late::default();
     while let Some(first) = mail.recv().await {
-        worker.open_letter(first, &mut silent);
+        worker.open_letter(first, &mut late);
         // Those that are there now: one to itself waits for the next turn.
         for _ in 0..mail.len() {
             let Ok(next) = mail.try_recv() else { break };
-            worker.open_letter(next, &mut silent);
+            worker.open_letter(next, &mut late);
         }
         worker.release_held();
         worker.intake.borrow().publish();
-        if !silent.is_empty() {
-            // What they have sent meanwhile is read before.
+        if !late.silent.is_empty() || !late.taken_over.is_empty() {
+            // What they have sent meanwhile is read before: a CONNECT, or a goodbye.
             tokio::task::yield_now().await;
-            silent.drain(..).for_each(|key| worker.too_many_silent(key));
+            tokio::task::yield_now().await;
+            late.silent.drain(..).for_each(|key| worker.too_many_silent(key));
+            late.taken_over.drain(..).for_each(|(key, ended)| worker.taken_over(key, ended));
         }
         // The connections have their turn.
         tokio::task::yield_now().await;
@@ -84,6 +83,7 @@ async fn end_turns(worker: Rc<Worker>) {
         worker.dirty.set(false);
         worker.deliver();
         worker.intake.borrow_mut().flush();
+        worker.hand_over();
     }
 }
 
@@ -95,17 +95,29 @@ async fn tick(worker: Rc<Worker>) {
     }
 }
 
+/// Connections that are to end once what they have sent is read.
+#[derive(Default)]
+struct Late {
+    silent: Vec<SlotKey>,
+    taken_over: Vec<(SlotKey, oneshot::Sender<()>)>,
+}
+
 impl Worker {
-    fn open_letter(&self, mail: Mail, silent: &mut Vec<SlotKey>) {
+    fn taken_over(&self, key: SlotKey, ended: oneshot::Sender<()>) {
+        self.close(key, &Close::Reason(TAKEN_OVER), "taken-over");
+        // Whoever took it over may have gone meanwhile.
+        ended.send(()).unwrap_or_default();
+    }
+
+    fn open_letter(&self, mail: Mail, late: &mut Late) {
         match mail {
             Mail::Group(answer) => self.answered(answer),
             Mail::Questions(questions) => self.questions(questions),
             Mail::Survey(survey) => self.survey(survey),
-            Mail::TakenOver(key, ended) => {
-                self.close(key, &Close::Reason(TAKEN_OVER), "taken-over");
-                // Whoever took it over may have gone meanwhile.
-                ended.send(()).unwrap_or_default();
-            }
+            Mail::TakenOver(key, ended) => late.taken_over.push((key, ended)),
+            Mail::Journaled(answered) => self.journaled(answered),
+            Mail::Fetched(key, piece) => self.fetched(key, piece),
+            Mail::DueWills(wills, waiting) => self.publish_wills(wills, waiting),
             Mail::Carried(mut carried) => {
                 self.take_in(&mut carried);
                 self.dirty();
@@ -115,7 +127,7 @@ impl Worker {
             }
             Mail::Command(key, parcel) => self.send_command(key, *parcel),
             Mail::QueueFull(key) => self.close_stalled(key),
-            Mail::TooManySilent(key) => silent.push(key),
+            Mail::TooManySilent(key) => late.silent.push(key),
             Mail::Drain => self.drain(),
         }
     }
@@ -192,7 +204,7 @@ impl Worker {
         self.close_silent();
         self.hold_to_rules();
         if self.number() == 0 {
-            self.shared.router.sweep_retained(RETAINED_SWEPT, self.monotonic());
+            self.sweep();
         }
         self.tell();
     }
@@ -203,6 +215,9 @@ impl Worker {
         if self.rules_generation.replace(generation) != generation {
             self.close_unknown();
             self.ask_rules_anew();
+            if self.number() == 0 {
+                self.end_unknown();
+            }
         }
     }
 

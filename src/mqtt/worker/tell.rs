@@ -72,7 +72,8 @@ impl Worker {
             let message = self.shared.router.tell(&topic, &text);
             let (route, _) = self.shared.router.route(&topic);
             if !route.is_empty() {
-                self.publish(&message, &Arc::new(route), None, false);
+                // At QoS 0, so that no queue of the journal is among its receivers.
+                self.publish(&message, &Arc::new(route), None, false, &mut Vec::new());
             }
         }
     }

@@ -6,7 +6,6 @@
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -16,11 +15,8 @@ use std::{
 };
 
 use ntex::task::LocalWaker;
-use ntex_io::{IoRef, types::PeerAddr};
-use tokio::sync::{
-    mpsc::{UnboundedReceiver, UnboundedSender},
-    oneshot,
-};
+use ntex_io::types::PeerAddr;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{
     Workers,
@@ -34,13 +30,13 @@ use crate::{
     auth::Access,
     env::{Clock, Supervisor},
     model::{
-        CommandDesk, Presence, SessionAnswer, SessionId, SessionQuestion, SilentPeers,
-        SilentTicket, UnixNanos,
+        CommandDesk, Presence, SessionAnswer, SessionId, SessionQuestion, SilentPeers, UnixNanos,
     },
     mqtt::{
         clock::{TICK, Tick},
         commands::VehicleSessions,
         connect::Announced,
+        lasting::{Lasting, Ticket},
         rate::RateLimits,
         registry::ClientRegistry,
         router::Router,
@@ -48,7 +44,7 @@ use crate::{
         sys::SysTopics,
         vehicles::{NotKept, VehicleLimits},
     },
-    sessions::QueueOverflow,
+    sessions::{Change, QueueOverflow, Sweep, Told},
     telemetry::{DeliveryLedger, LogLimit, Metrics, ReasonLabel},
     uplink::{Answer, Intake, IntakeParts},
 };
@@ -71,6 +67,8 @@ pub(in crate::mqtt) struct Limits {
     pub(in crate::mqtt) queue_stall_ticks: u32,
     /// Bytes that may wait for subscribers, over all sessions.
     pub(in crate::mqtt) queue_memory_max: usize,
+    /// Of the queue of one session that lasts; the rest is on disk only.
+    pub(in crate::mqtt) session_memory_max: usize,
 }
 
 /// What all workers share. Atomics, because each is one number with no other to agree with.
@@ -96,6 +94,8 @@ pub(in crate::mqtt) struct Shared {
     pub(in crate::mqtt) assigned: AtomicUsize,
     /// Who gets what.
     pub(in crate::mqtt) router: Arc<Router>,
+    /// What sessions leave behind.
+    pub(in crate::mqtt) lasting: Lasting,
     /// Which sessions speak for which vehicle.
     pub(in crate::mqtt) vehicles: Arc<VehicleSessions>,
     /// Who is told of commands and receipts.
@@ -144,6 +144,12 @@ pub(in crate::mqtt) struct Worker {
     pub(super) sys: RefCell<SysTopics>,
     /// Answers on their way into a write buffer; kept to be used again.
     scratch: Cell<Vec<u8>>,
+    /// Records for the journal, until the end of the turn.
+    pub(super) change: Cell<Option<Box<Change<Ticket>>>>,
+    /// Told what became of them.
+    pub(super) told: Told<Ticket>,
+    /// How far the first worker is in looking for sessions that have outlived their time.
+    pub(super) sweep: RefCell<Sweep>,
     /// To itself, for what has to wait for its next turn.
     pub(super) mail: UnboundedSender<Mail>,
 }
@@ -188,6 +194,10 @@ impl Worker {
             // A worker that has ended acknowledges nobody any more.
             answers.send(Mail::Group(answer)).unwrap_or_default();
         }));
+        let journaled = mail.clone();
+        let told: Told<Ticket> = Arc::new(move |answered| {
+            journaled.send(Mail::Journaled(answered)).unwrap_or_default();
+        });
         let sys = SysTopics::new(shared.sys_interval);
         let worker = Rc::new(Self {
             number,
@@ -212,6 +222,9 @@ impl Worker {
             full_queues: Cell::new(0),
             sys: RefCell::new(sys),
             scratch: Cell::default(),
+            change: Cell::default(),
+            told,
+            sweep: RefCell::default(),
             mail,
         });
         (worker, received)
@@ -255,85 +268,6 @@ impl Worker {
         self.draining.get()
     }
 
-    /// Gives a new connection its slot; `None` if there are too many, or the appliance is stopping.
-    pub(in crate::mqtt) fn admit(&self, io: IoRef) -> Option<(SlotKey, SilentTicket)> {
-        self.shared.metrics.mqtt_accepted_connections.inc();
-        let before = self.shared.live.fetch_add(1, Ordering::Relaxed);
-        if self.draining.get() || before >= self.limits().sessions_max {
-            self.shared.live.fetch_sub(1, Ordering::Relaxed);
-            self.closing(if self.draining.get() { "shutdown" } else { "sessions-max" });
-            return None;
-        }
-        self.shared.metrics.mqtt_open_sessions.inc();
-        let address = io.query::<PeerAddr>().get().map(|address| address.into_inner().ip());
-        let socket = Some(Socket::new(io, self.now.get()));
-        let key = self.slots.borrow_mut().slab.insert(Slot { socket, client: None });
-        let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        let ticket = self.arrived(key, address);
-        self.close_silent();
-        Some((key, ticket))
-    }
-
-    /// A peer is there and has said no CONNECT yet.
-    pub(in crate::mqtt) fn arrived(&self, key: SlotKey, address: IpAddr) -> SilentTicket {
-        let now = self.shared.clock.monotonic();
-        self.shared.silent.arrived(self.session_id(key), address, now)
-    }
-
-    /// Closes peers that have said no CONNECT, past the bounds on them.
-    pub(super) fn close_silent(&self) {
-        for session in self.shared.silent.excess(self.shared.clock.monotonic()) {
-            self.shared.workers.send(session, Mail::TooManySilent);
-        }
-    }
-
-    /// A whole CONNECT has come.
-    pub(in crate::mqtt) fn said_connect(&self, key: SlotKey) {
-        let mut slots = self.slots.borrow_mut();
-        if let Some(socket) = slots.get_mut(key).and_then(|slot| slot.socket.as_mut()) {
-            socket.has_said_connect = true;
-        }
-    }
-
-    /// A client that took its session over does not come in after all.
-    pub(in crate::mqtt) fn give_up(&self, key: SlotKey, session_key: &str) {
-        self.shared.registry.release(session_key, self.session_id(key));
-    }
-
-    /// A session takes its identity and client identifier, and waits until whoever had them has
-    /// ended, its will published: what the new one does then comes later.
-    pub(in crate::mqtt) async fn take_over(&self, key: SlotKey, session_key: &Arc<str>) {
-        if let Some(before) = self.shared.registry.take(session_key, self.session_id(key)) {
-            let (ended, has_ended) = oneshot::channel();
-            self.shared.workers.send(before, |key| Mail::TakenOver(key, ended));
-            // A worker that has ended has no session left.
-            has_ended.await.unwrap_or_default();
-        }
-    }
-
-    /// A CONNECT was accepted: the client has its slot from now on. False if it was closed while it
-    /// was greeted.
-    pub(in crate::mqtt) fn connected(&self, key: SlotKey, client: Client) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        match slots.get_mut(key) {
-            Some(slot) if slot.socket.is_some() => {
-                self.shared.metrics.mqtt_begun_sessions.inc();
-                // Its CONNECT, and the CONNACK that follows.
-                self.traffic(|traffic| {
-                    traffic.packets_read += 1;
-                    traffic.packets_written += 1;
-                });
-                self.speaks_for(key, &client);
-                slot.client = Some(Box::new(client));
-                true
-            }
-            _ => {
-                self.give_up(key, client.identity.session_key());
-                false
-            }
-        }
-    }
-
     /// One connection less is open, with all that it left behind.
     pub(super) fn left_open(&self) {
         self.shared.live.fetch_sub(1, Ordering::Relaxed);
@@ -361,13 +295,6 @@ impl Worker {
     /// Counts bytes that were written.
     pub(in crate::mqtt) fn wrote(&self, bytes: usize) {
         self.written.set(self.written.get() + bytes as u64);
-    }
-
-    /// An identifier for a client that brought none. The number is this process' own; the rest
-    /// cannot be guessed by somebody who would take the session over.
-    pub(in crate::mqtt) fn assigned_id(&self) -> String {
-        let number = self.shared.assigned.fetch_add(1, Ordering::Relaxed);
-        format!("fleetline-{number}-{:016x}", rand::random::<u64>())
     }
 
     /// Gives a cleared buffer to fill.
@@ -424,6 +351,8 @@ impl Worker {
                 }
                 let mut intake = self.intake.borrow_mut();
                 client.session.durable(run.first, run.count, |outcome| intake.finish(outcome));
+                drop(intake);
+                self.store_deferred(client);
             }
             match slot.socket.as_mut() {
                 Some(socket) => self.acknowledge(client, socket),

@@ -12,6 +12,7 @@ use crate::{
         clock::Tick,
         close::{Close, QUEUE_STALLED},
         session::{Delivery, Outbound, Outcomes},
+        wire::Qos,
     },
     telemetry::DeliveryCounts,
 };
@@ -53,7 +54,7 @@ impl Worker {
     /// Deliveries of a session that has ended, which nobody gets any more.
     pub(super) fn left(&self, count: u64) {
         self.count(|counts| {
-            counts.queued -= count;
+            counts.queued = counts.queued.wrapping_sub(count);
             counts.dropped += count;
         });
         self.dropped("session-ended", count);
@@ -109,6 +110,7 @@ impl Worker {
         } else if outbound.wants_retained(self.is_short()) {
             self.deliveries.later.borrow_mut().push(key);
         }
+        self.fetch(client);
         self.collect(client);
         self.release(client);
     }
@@ -125,15 +127,25 @@ impl Worker {
         let now = self.monotonic();
         let router = &self.shared.router;
         let done = router.scan_retained(&mut scan, RETAINED_STEPS, now, &mut found);
-        let count = found.len() as u64;
+        let mut count = 0;
         for message in found {
             let (qos, ids) = (message.qos.min(scan.qos), scan.ids.clone());
-            // [MQTT-3.3.1-8]: it is a retained one.
-            outbound.push(Delivery { message, qos, retain: true, ids, group: None });
+            match &client.lasting {
+                Some(lasting) if qos > Qos::AtMostOnce => {
+                    // The disk comes first.
+                    outbound.set_storing(true);
+                    self.store_retained(client.key, lasting.session, &message, &scan);
+                }
+                _ => {
+                    count += 1;
+                    // [MQTT-3.3.1-8]: it is a retained one.
+                    outbound.push(Delivery { message, qos, retain: true, ids, group: None });
+                }
+            }
         }
         self.count(|counts| {
             counts.routed += count;
-            counts.queued += count;
+            counts.queued = counts.queued.wrapping_add(count);
         });
         if !done {
             outbound.scans.push_front(scan);
@@ -226,6 +238,8 @@ impl Worker {
         let Some(outbound) = client.session.outbound.as_mut() else { return };
         self.weigh(outbound);
         self.report(outbound.reports());
+        self.tell_journal(client);
+        let Some(outbound) = client.session.outbound.as_mut() else { return };
         let outcomes = outbound.outcomes();
         if outcomes == Outcomes::default() {
             return;
@@ -245,7 +259,7 @@ impl Worker {
             counts.delivered += delivered;
             counts.expired += expired;
             counts.dropped += dropped;
-            counts.queued -= delivered + expired + dropped;
+            counts.queued = counts.queued.wrapping_sub(delivered + expired + dropped);
         });
         if dropped > 0 {
             self.dropped("packet-too-large", too_large);

@@ -72,8 +72,8 @@ pub struct Placed {
     pub session: u64,
     /// The message's number in its queue; `None` if there was no room, or no session.
     pub number: Option<u64>,
-    /// The oldest that waited was given up for it.
-    pub has_overtaken: bool,
+    /// The number of the oldest that waited, which was given up for it.
+    pub overtaken: Option<u64>,
     /// Where the session is reached, if it is.
     pub live: Option<SessionId>,
 }

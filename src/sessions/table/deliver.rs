@@ -72,10 +72,10 @@ impl Table {
         let decided = self.decide(record, len);
         let number = decided.number();
         applied.patches.push((record.patched, number));
-        let mut placed =
-            Placed { session: record.session, number: None, has_overtaken: false, live: None };
+        let live = self.live(record.session);
+        let mut placed = Placed { session: record.session, number: None, overtaken: None, live };
         match decided {
-            Decided::Refused => {}
+            Decided::Refused => self.count_dropped(record.session),
             Decided::Ended => {
                 // Its connection has ended long ago.
                 let now = self.sessions.get(&record.session).map(|session| session.connection);
@@ -87,9 +87,9 @@ impl Table {
             }
             Decided::Queued { overtaking, .. } => {
                 placed.number = Some(number);
-                placed.live = self.live(record.session);
+                placed.overtaken = overtaking;
                 if let Some(oldest) = overtaking {
-                    placed.has_overtaken = true;
+                    self.count_dropped(record.session);
                     applied.patches.push((record.patched + 8, oldest));
                     self.done(record.session, oldest);
                 }
@@ -97,6 +97,12 @@ impl Table {
             }
         }
         published.deliveries.push(placed);
+    }
+
+    fn count_dropped(&mut self, id: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.dropped += 1;
+        }
     }
 
     /// What becomes of a delivery now.

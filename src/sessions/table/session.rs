@@ -39,6 +39,8 @@ pub(in crate::sessions) struct Session {
     pub(in crate::sessions) will: u64,
     /// The number of the next message for it.
     pub(in crate::sessions) next: u64,
+    /// Messages that it did not get for want of room, in this life of the process.
+    pub(in crate::sessions) dropped: u64,
 }
 
 /// Messages that wait for a session or are under way to it.
@@ -100,6 +102,7 @@ impl Session {
             received: BTreeSet::new(),
             will: 0,
             next: 1,
+            dropped: 0,
         }
     }
 

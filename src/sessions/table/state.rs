@@ -109,6 +109,8 @@ pub struct Facts {
     pub queued: u64,
     /// Their bytes on disk.
     pub queued_bytes: u64,
+    /// Messages that it did not get for want of room, since the process started.
+    pub dropped: u64,
 }
 
 /// The key of a session. Neither part holds a NUL.
@@ -377,6 +379,7 @@ impl Table {
             subscriptions: session.subscriptions().to_vec(),
             queued: queued as u64,
             queued_bytes,
+            dropped: session.dropped,
         })
     }
 

@@ -123,10 +123,11 @@ impl Reference {
                 for (placed, (session, may_wait)) in published.deliveries.iter().zip(to) {
                     assert_eq!(placed.session, *session);
                     so_far.check(placed.number, *session, *may_wait, options, is_full);
-                    let overtaken = placed.has_overtaken.then(|| {
+                    let overtaken = placed.overtaken.inspect(|overtaken| {
                         let known = &so_far.sessions[session];
                         let mut waiting = known.queue.range(known.first_waiting()..);
-                        *waiting.find(|(_, message)| message.is_some()).unwrap().0
+                        let oldest = waiting.find(|(_, message)| message.is_some()).unwrap().0;
+                        assert_eq!(oldest, overtaken);
                     });
                     let known = so_far.sessions.get_mut(session);
                     if let (Some(known), Some(number)) = (known, placed.number) {

@@ -39,27 +39,27 @@ fn a_connack_announces_the_bounds_and_what_is_not_as_asked() {
     let (_store, appliance) =
         start(|setup| setup.set("mqtt.receive-maximum", "77").set("mqtt.max-packet-size", "9KiB"));
     let mut vehicle = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
-    // Asks for a session of an hour.
-    let asks = [0x11, 0, 0, 0x0e, 0x10];
+    // Asks for a session of eight days: it gets seven.
+    let asks = [0x11, 0, 0x0a, 0x8c, 0];
     let connack = vehicle.greet(&connect_packet(Version::V5, "v", 60, &asks));
     assert!(matches!(&connack, Packet::Whole(0x20, body) if body[..2] == [0, 0]), "{connack:02x?}");
     assert_eq!(property(&connack, 0x21), Some(77), "receive maximum");
     assert_eq!(property(&connack, 0x27), Some(9 * 1024), "maximum packet size");
-    assert_eq!(property(&connack, 0x11), Some(0), "session expiry");
+    assert_eq!(property(&connack, 0x11), Some(7 * 24 * 60 * 60), "session expiry");
     for served in [0x28, 0x29, 0x2a] {
         assert_eq!(property(&connack, served), None, "subscriptions of every kind are served");
     }
 }
 
 #[test]
-fn a_session_is_never_present() {
+fn a_session_is_present_once_it_has_been_made() {
     let (_store, appliance) = start(|setup| setup);
-    for _ in 0..2 {
+    for is_present in [0, 1] {
         let mut vehicle = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
         let mut connect = connect_packet(Version::V3, "v", 60, &[]);
         // Clean session: no.
         connect[9] = 0;
-        assert_eq!(vehicle.greet(&connect), Packet::Whole(0x20, vec![0, 0]));
+        assert_eq!(vehicle.greet(&connect), Packet::Whole(0x20, vec![is_present, 0]));
         vehicle.send(&[0xe0, 0]);
         assert_eq!(vehicle.expect_close(), []);
     }

@@ -5,6 +5,8 @@ mod bounds;
 mod client;
 mod connect;
 mod farewell;
+mod lasting;
+mod lasting_wills;
 mod model;
 mod neighbours;
 mod publish;

@@ -266,10 +266,10 @@ fn a_disconnect_may_raise_an_expiry_that_was_not_zero() {
         let terms = Terms { keep_alive: 0, asked_to_last, ..TERMS };
         on_packet(&mut session_of(terms), packet, &mut Vec::new()).map(|_| ())
     };
-    assert!(matches!(ends(true, goodbye), Err(Close::Goodbye { with_will: false })));
+    assert!(matches!(ends(true, goodbye), Err(Close::Goodbye { with_will: false, .. })));
     assert!(matches!(ends(false, goodbye), Err(Close::Reason(0x82))));
     let zero = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x00";
-    assert!(matches!(ends(false, zero), Err(Close::Goodbye { with_will: false })));
+    assert!(matches!(ends(false, zero), Err(Close::Goodbye { with_will: false, .. })));
 }
 
 /// `m5-keep-alive-in-a-packet`: bytes that come are a sign of life, for as long as a packet may

@@ -1,0 +1,135 @@
+//! Sessions that last: the way of all workers to their journal, and messages as they lie there.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{
+    router::{CommandTag, Expiry, Message, Receiver},
+    wire::{Body, Qos},
+    worker::SlotKey,
+};
+use crate::{
+    model::{CommandId, SessionId, UnixNanos},
+    sessions::{Change, Feed, Opened, Sessions, StoredMessage},
+};
+
+/// What the router knows sessions that last by, whether they are there or not: as those of a worker
+/// that there is not.
+pub(super) const STORED: u16 = u16::MAX;
+
+/// The session of the journal as the router knows it.
+pub(super) fn stored_id(session: u64) -> SessionId {
+    SessionId { worker: STORED, number: session }
+}
+
+/// The journal, and the one way there: what all workers hand over becomes durable in its order.
+#[derive(Debug)]
+pub(super) struct Lasting {
+    pub(super) sessions: Sessions,
+    feed: Feed<Change<Ticket>>,
+}
+
+impl Lasting {
+    pub(super) fn new(sessions: Sessions) -> Self {
+        let feed = sessions.feed();
+        Self { sessions, feed }
+    }
+
+    /// Hands records over.
+    pub(super) fn offer(&self, change: Box<Change<Ticket>>) {
+        self.feed.offer(change);
+    }
+}
+
+/// Who waits for a record.
+#[derive(Debug)]
+pub(super) enum Ticket {
+    /// A greeting.
+    Opened(oneshot::Sender<Opened>),
+    /// A message goes on to its receivers.
+    Published(Box<Bringing>),
+    /// A client gets its answer.
+    Answer(SlotKey, Vec<u8>),
+    /// A session may have ended: it is to be forgotten.
+    Ended,
+}
+
+/// A message that goes on to its receivers once it is durable.
+#[derive(Debug)]
+pub(super) struct Bringing {
+    /// Whose publish it is, by its session and its number there, if that waits.
+    pub(super) publisher: Option<(SlotKey, u64)>,
+    pub(super) may_wait: bool,
+    pub(super) message: Option<Arc<Message>>,
+    /// In the order of its record's deliveries.
+    pub(super) receivers: Vec<Receiver>,
+    /// The session whose subscription it is a retained message for.
+    pub(super) scan_of: Option<SlotKey>,
+    /// Nothing and nobody else takes it.
+    pub(super) is_sole: bool,
+}
+
+/// What the clocks say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moments {
+    pub(super) monotonic: Duration,
+    pub(super) wall: UnixNanos,
+}
+
+/// Before the properties of a message that is a command: no property has this identifier.
+const COMMAND: u8 = 0xff;
+
+/// The properties of a message as they are kept, the tag of a command before them.
+pub(super) fn kept_properties(message: &Message) -> Cow<'_, [u8]> {
+    let properties = message.body.properties();
+    match message.command {
+        None => properties.into(),
+        Some(CommandTag { id, attempt, .. }) => {
+            let mut kept = vec![COMMAND];
+            kept.extend(id.0);
+            kept.extend(attempt.to_le_bytes());
+            kept.extend_from_slice(properties);
+            kept.into()
+        }
+    }
+}
+
+/// A message as it is kept; `properties` are its [`kept_properties`].
+pub(super) fn stored<'a>(
+    message: &'a Message,
+    properties: &'a [u8],
+    now: Moments,
+) -> StoredMessage<'a> {
+    StoredMessage {
+        qos: message.qos as u8,
+        retain: message.retain,
+        expires: message.expires.map(|expiry| expiry.kept(now.monotonic, now.wall)),
+        topic: message.body.topic(),
+        properties,
+        payload: message.body.payload(),
+    }
+}
+
+/// A message out of the journal.
+pub(super) fn restored(bytes: &[u8], retained_as: u64, now: Moments) -> Option<Message> {
+    let stored = StoredMessage::read(bytes)?;
+    let (command, properties) = match stored.properties.split_first() {
+        Some((&COMMAND, rest)) => {
+            let (id, rest) = rest.split_first_chunk::<16>()?;
+            let (attempt, rest) = rest.split_first_chunk::<4>()?;
+            let attempt = u32::from_le_bytes(*attempt);
+            (Some(CommandTag { id: CommandId(*id), attempt, is_repeat: false }), rest)
+        }
+        _ => (None, stored.properties),
+    };
+    Some(Message {
+        body: Body::new(stored.topic, properties, stored.payload),
+        qos: Qos::of(stored.qos)?,
+        retain: stored.retain,
+        expires: stored.expires.map(|kept| Expiry::of_kept(kept, now.monotonic, now.wall)),
+        publisher: None,
+        retained_as,
+        command,
+    })
+}

@@ -1,0 +1,291 @@
+//! The outbound side of a session that lasts: its queue above QoS 0 lies in the journal, and the
+//! front of it in memory, too.
+//!
+//! A number of the queue is in memory (`first..tail`), on disk only (`tail..upto`), or not durable
+//! yet. What is told of as durable is taken into memory if it is the next one and there is room;
+//! what lies on disk only is fetched in pieces when its turn comes.
+
+use std::{num::NonZeroU16, sync::Arc};
+
+use super::{
+    delivery::{Delivery, report},
+    outbound::{Entry, Outbound},
+};
+use crate::{
+    model::CommandOutcome,
+    mqtt::{
+        router::{Load, Message, SubscriptionIds},
+        wire::{AckKind, Qos, write_ack},
+    },
+};
+
+/// Where the queue of a session stands that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mqtt) struct Resume {
+    /// The number of its oldest message.
+    pub(in crate::mqtt) first: u64,
+    /// Messages with lower numbers may have been sent.
+    pub(in crate::mqtt) sent: u64,
+    /// The number of the next message.
+    pub(in crate::mqtt) next: u64,
+    /// Bytes of its queue in memory; the rest is on disk only.
+    pub(in crate::mqtt) memory_max: usize,
+}
+
+/// What an outbound side knows of its queue in the journal.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Stored {
+    /// Numbers below are durable.
+    upto: u64,
+    /// Numbers below may have been sent on an earlier connection.
+    maybe_sent: u64,
+    memory_max: usize,
+    /// A piece is on its way from the disk.
+    is_fetching: bool,
+    /// Retained messages are on their way through the journal.
+    is_storing: bool,
+    /// Done with since it was last asked.
+    finished: Vec<u64>,
+    /// Their PUBREC came since it was last asked.
+    released: Vec<(u64, NonZeroU16)>,
+}
+
+/// A message of the queue, as it was fetched.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Found {
+    pub(in crate::mqtt) number: u64,
+    pub(in crate::mqtt) qos: Qos,
+    pub(in crate::mqtt) retain: bool,
+    pub(in crate::mqtt) ids: SubscriptionIds,
+    pub(in crate::mqtt) what: What,
+}
+
+/// What a message is that was fetched.
+#[derive(Debug)]
+pub(in crate::mqtt) enum What {
+    Message(Arc<Message>),
+    /// Its PUBREC came.
+    Released,
+    /// It cannot be read any more.
+    Lost,
+    /// The rules do not let the session have it any more.
+    Forbidden,
+}
+
+impl Outbound {
+    /// Takes the queue up where the journal says that it stands.
+    pub(in crate::mqtt) fn resume(&mut self, resume: Resume) {
+        let Resume { first, sent, next, memory_max } = resume;
+        self.first = first;
+        self.stored = Some(Box::new(Stored {
+            upto: next,
+            maybe_sent: sent,
+            memory_max,
+            is_fetching: false,
+            is_storing: false,
+            finished: Vec::new(),
+            released: Vec::new(),
+        }));
+        self.weigh();
+    }
+
+    /// The number behind the last one in memory.
+    fn tail(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// Messages that lie on disk only.
+    pub(super) fn on_disk(&self) -> usize {
+        let upto = self.stored.as_ref().map_or(0, |stored| stored.upto);
+        usize::try_from(upto.saturating_sub(self.tail())).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn is_storing(&self) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.is_storing)
+    }
+
+    /// Retained messages go through the journal, or have come out of it.
+    pub(in crate::mqtt) fn set_storing(&mut self, is_storing: bool) {
+        if let Some(stored) = self.stored.as_mut() {
+            stored.is_storing = is_storing;
+        }
+    }
+
+    /// Messages with lower numbers are durable.
+    pub(in crate::mqtt) fn durable_upto(&mut self, upto: u64) {
+        if let Some(stored) = self.stored.as_mut() {
+            stored.upto = stored.upto.max(upto);
+        }
+        self.weigh();
+    }
+
+    /// A message is durable under its number. It is kept in memory if it is the next one and there
+    /// is room.
+    pub(in crate::mqtt) fn push_stored(
+        &mut self,
+        number: u64,
+        delivery: Delivery,
+        is_short: bool,
+        is_forbidden: bool,
+    ) {
+        let (tail, bytes) = (self.tail(), self.bytes);
+        let Some(stored) = self.stored.as_mut() else { return };
+        stored.upto = stored.upto.max(number + 1);
+        if is_forbidden && number == tail && !stored.is_fetching {
+            self.entries.push_back(Entry::Done);
+            self.finished(self.entries.len() - 1);
+            self.outcomes.forbidden += 1;
+        } else if number == tail && !stored.is_fetching && !is_short && bytes < stored.memory_max {
+            self.bytes += delivery.memory();
+            self.entries.push_back(Entry::Waiting(delivery));
+            self.open += 1;
+        }
+        self.weigh();
+    }
+
+    /// The journal gave a message up for a newer one.
+    pub(in crate::mqtt) fn overtaken(&mut self, number: u64) {
+        let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        let Some(place) = place else { return };
+        if place < self.entries.len() {
+            if matches!(self.entries[place], Entry::Waiting(_)) {
+                self.done(place);
+                self.outcomes.overtaken += 1;
+                self.weigh();
+            }
+        } else {
+            // It is not found when its turn comes.
+            self.outcomes.overtaken += 1;
+        }
+    }
+
+    /// What is to be fetched next: the first number, the one behind the last, and how many bytes.
+    pub(in crate::mqtt) fn wants_fetch(&mut self, is_short: bool) -> Option<(u64, u64, usize)> {
+        let (tail, bytes, waits) = (self.tail(), self.bytes, self.entries.len() > self.sent);
+        let stored = self.stored.as_mut()?;
+        let has_room = bytes < stored.memory_max.div_ceil(2) && (!is_short || !waits);
+        if stored.is_fetching || tail >= stored.upto || !has_room {
+            return None;
+        }
+        stored.is_fetching = true;
+        let most = if is_short { 1 } else { stored.memory_max - bytes };
+        Some((tail, stored.upto, most))
+    }
+
+    /// A piece has been fetched: those between its messages are done. Gives how many are lost.
+    pub(in crate::mqtt) fn fetched(&mut self, found: Vec<Found>, next: u64) -> u64 {
+        let mut lost = 0;
+        for Found { number, qos, retain, ids, what } in found {
+            if number < self.tail() {
+                continue;
+            }
+            self.skip_to(number);
+            match what {
+                What::Message(message) => {
+                    let delivery = Delivery { message, qos, retain, ids, group: None };
+                    self.bytes += delivery.memory();
+                    self.entries.push_back(Entry::Waiting(delivery));
+                    self.open += 1;
+                }
+                What::Released => {
+                    self.entries.push_back(Entry::Released(None));
+                    self.open += 1;
+                }
+                What::Lost | What::Forbidden => {
+                    self.entries.push_back(Entry::Done);
+                    self.finished(self.entries.len() - 1);
+                    match what {
+                        What::Forbidden => self.outcomes.forbidden += 1,
+                        _ => lost += 1,
+                    }
+                }
+            }
+        }
+        self.skip_to(next);
+        if let Some(stored) = self.stored.as_mut() {
+            stored.is_fetching = false;
+        }
+        self.weigh();
+        lost
+    }
+
+    /// Numbers up to this one are done.
+    fn skip_to(&mut self, number: u64) {
+        if self.entries.is_empty() {
+            self.first = self.first.max(number);
+            self.sent = 0;
+        }
+        while self.tail() < number {
+            self.entries.push_back(Entry::Done);
+        }
+    }
+
+    /// Whether a message may have been sent on an earlier connection.
+    pub(super) fn may_have_been_sent(&self, place: usize) -> bool {
+        let number = self.first + place as u64;
+        self.stored.as_ref().is_some_and(|stored| number < stored.maybe_sent)
+    }
+
+    /// Sends the PUBREL of the next entry again.
+    pub(super) fn release_again(&mut self, out: &mut Vec<u8>) {
+        write_ack(out, self.version, AckKind::Rel, self.id(self.sent), 0);
+        self.sent += 1;
+        self.in_flight += 1;
+    }
+
+    /// A message is done with, which the journal is to know.
+    pub(super) fn finished(&mut self, place: usize) {
+        let number = self.first + place as u64;
+        if let Some(stored) = self.stored.as_mut() {
+            stored.finished.push(number);
+        }
+    }
+
+    /// Whether the PUBREL of a message leaves when the journal knows of its PUBREC.
+    pub(super) fn releases_later(&mut self, place: usize) -> bool {
+        let (number, id) = (self.first + place as u64, self.id(place));
+        let Some(stored) = self.stored.as_mut() else { return false };
+        stored.released.push((number, id));
+        true
+    }
+
+    /// What the journal is to know: messages that are done with, and those whose PUBREC came.
+    pub(in crate::mqtt) fn take_settled(&mut self) -> (Vec<u64>, Vec<(u64, NonZeroU16)>) {
+        let Some(stored) = self.stored.as_mut() else { return Default::default() };
+        (std::mem::take(&mut stored.finished), std::mem::take(&mut stored.released))
+    }
+
+    /// The connection has ended, and its session has not: what is sent next begins anew. Gives the
+    /// number of the first message that was not sent, and how many of QoS 0 nobody gets any more.
+    pub(in crate::mqtt) fn suspend(&mut self) -> (u64, u64) {
+        self.load.away();
+        let unasked = self.unasked.len() as u64;
+        self.bytes = 0;
+        (self.first + self.sent as u64, unasked)
+    }
+
+    /// The connection has ended: its commands are their sender's again. Gives how many these are.
+    pub(in crate::mqtt) fn leave_commands(&mut self) -> u64 {
+        let mut count = 0;
+        for place in 0..self.entries.len() {
+            let command = match &self.entries[place] {
+                Entry::Waiting(delivery) | Entry::Sent(delivery) => delivery.message.command,
+                Entry::Released(command) => *command,
+                Entry::Done => None,
+            };
+            if command.is_some() {
+                self.reports.extend(report(command, CommandOutcome::Left));
+                self.done(place);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Shows how much waits for the session to the groups that it is a member of.
+    pub(in crate::mqtt) fn absent_load() -> Arc<Load> {
+        let load = Arc::<Load>::default();
+        load.away();
+        load
+    }
+}

@@ -1,0 +1,113 @@
+//! Connections that come: their slots, their names, and who had these before.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use ntex_io::{IoRef, types::PeerAddr};
+use tokio::sync::oneshot;
+
+use super::{
+    mailbox::Mail,
+    slot::{Client, Slot, SlotKey, Socket},
+    thread::Worker,
+};
+use crate::model::SilentTicket;
+
+impl Worker {
+    /// Gives a new connection its slot; `None` if there are too many, or the appliance is stopping.
+    pub(in crate::mqtt) fn admit(&self, io: IoRef) -> Option<(SlotKey, SilentTicket)> {
+        self.shared.metrics.mqtt_accepted_connections.inc();
+        let before = self.shared.live.fetch_add(1, Ordering::Relaxed);
+        if self.draining.get() || before >= self.limits().sessions_max {
+            self.shared.live.fetch_sub(1, Ordering::Relaxed);
+            self.closing(if self.draining.get() { "shutdown" } else { "sessions-max" });
+            return None;
+        }
+        self.shared.metrics.mqtt_open_sessions.inc();
+        let address = io.query::<PeerAddr>().get().map(|address| address.into_inner().ip());
+        let socket = Some(Socket::new(io, self.now.get()));
+        let key = self.slots.borrow_mut().slab.insert(Slot { socket, client: None });
+        let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        let ticket = self.arrived(key, address);
+        self.close_silent();
+        Some((key, ticket))
+    }
+
+    /// A peer is there and has said no CONNECT yet.
+    pub(in crate::mqtt) fn arrived(&self, key: SlotKey, address: IpAddr) -> SilentTicket {
+        let now = self.shared.clock.monotonic();
+        self.shared.silent.arrived(self.session_id(key), address, now)
+    }
+
+    /// Closes peers that have said no CONNECT, past the bounds on them.
+    pub(super) fn close_silent(&self) {
+        for session in self.shared.silent.excess(self.shared.clock.monotonic()) {
+            self.shared.workers.send(session, Mail::TooManySilent);
+        }
+    }
+
+    /// A whole CONNECT has come.
+    pub(in crate::mqtt) fn said_connect(&self, key: SlotKey) {
+        let mut slots = self.slots.borrow_mut();
+        if let Some(socket) = slots.get_mut(key).and_then(|slot| slot.socket.as_mut()) {
+            socket.has_said_connect = true;
+        }
+    }
+
+    /// A client that took its session over does not come in after all.
+    pub(in crate::mqtt) fn give_up(&self, key: SlotKey, session_key: &str) {
+        self.shared.registry.release(session_key, self.session_id(key));
+    }
+
+    /// A session takes its identity and client identifier, and waits until whoever had them has
+    /// ended, its will published: what the new one does then comes later.
+    pub(in crate::mqtt) async fn take_over(&self, key: SlotKey, session_key: &Arc<str>) {
+        if let Some(before) = self.shared.registry.take(session_key, self.session_id(key)) {
+            let (ended, has_ended) = oneshot::channel();
+            self.shared.workers.send(before, |key| Mail::TakenOver(key, ended));
+            // A worker that has ended has no session left.
+            has_ended.await.unwrap_or_default();
+        }
+    }
+
+    /// A CONNECT was accepted: the client has its slot from now on. False if it was closed while it
+    /// was greeted.
+    pub(in crate::mqtt) fn connected(&self, key: SlotKey, mut client: Client) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        match slots.get_mut(key) {
+            Some(slot) if slot.socket.is_some() => {
+                self.shared.metrics.mqtt_begun_sessions.inc();
+                // Its CONNECT, and the CONNACK that follows.
+                self.traffic(|traffic| {
+                    traffic.packets_read += 1;
+                    traffic.packets_written += 1;
+                });
+                self.speaks_for(key, &client);
+                if let Some(socket) = slot.socket.as_mut()
+                    && socket.stored_upto > 0
+                {
+                    // What became durable for it while it was greeted.
+                    client.session.outbound_or_new().durable_upto(socket.stored_upto);
+                    self.touch(key, socket);
+                }
+                slot.client = Some(Box::new(client));
+                true
+            }
+            _ => {
+                self.give_up(key, client.identity.session_key());
+                client.will = None; // It was never told that it is connected.
+                self.close_stored(&client, None);
+                false
+            }
+        }
+    }
+
+    /// An identifier for a client that brought none. The number is this process' own; the rest
+    /// cannot be guessed by somebody who would take the session over.
+    pub(in crate::mqtt) fn assigned_id(&self) -> String {
+        let number = self.shared.assigned.fetch_add(1, Ordering::Relaxed);
+        format!("fleetline-{number}-{:016x}", rand::random::<u64>())
+    }
+}

@@ -1,0 +1,121 @@
+//! Sessions that nobody comes back to: the first worker ends them for all, and publishes wills when
+//! they are due.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{
+    mailbox::Mail,
+    slot::{Client, Slot},
+    thread::Worker,
+};
+use crate::{
+    auth::Identity,
+    model::Protocol,
+    mqtt::{
+        lasting::Ticket,
+        session::{Session, Takes, Terms},
+        will::Will,
+        wire::Version,
+    },
+    sessions::{DueWill, StoredMessage},
+};
+
+/// Retained messages that a tick looks at, to forget those that have expired.
+const RETAINED_SWEPT: usize = 10_000;
+/// Sessions that a tick looks at, to end those that have outlived their time.
+const SESSIONS_SWEPT: usize = 10_000;
+
+impl Worker {
+    /// What is to be looked at for all workers once a tick.
+    pub(super) fn sweep(&self) {
+        let expired = self.shared.router.sweep_retained(RETAINED_SWEPT, self.monotonic());
+        self.forget_retained(&expired);
+        let now = self.wall.get();
+        let sessions = &self.shared.lasting.sessions;
+        for session in sessions.expired(&mut self.sweep.borrow_mut(), SESSIONS_SWEPT, now) {
+            self.journal(|change| change.end(session, now, Ticket::Ended));
+        }
+        self.fetch_wills(None);
+    }
+
+    /// Fetches wills that are due; somebody may wait until they are published. False if there are
+    /// none.
+    pub(super) fn fetch_wills(&self, waiting: Option<oneshot::Sender<()>>) -> bool {
+        let mail = self.mail.clone();
+        self.shared.lasting.sessions.fetch_wills(self.wall.get(), move |wills| {
+            mail.send(Mail::DueWills(wills, waiting)).unwrap_or_default();
+        })
+    }
+
+    /// Publishes wills as those whose they are would have.
+    pub(super) fn publish_wills(&self, wills: Vec<DueWill>, waiting: Option<oneshot::Sender<()>>) {
+        for DueWill { will, identity, client_id, message } in wills {
+            let message = message.as_deref().and_then(StoredMessage::read);
+            let Some(message) = message.and_then(|message| Will::of_stored(&message)) else {
+                self.forget_will(will);
+                continue;
+            };
+            self.publish_due(will, self.shared.access.absent(&identity, client_id.into()), message);
+        }
+        // Whoever waited may have gone.
+        waiting.map(|waiting| waiting.send(()));
+    }
+
+    /// Publishes a will in a slot of its own, which goes once its lanes have answered.
+    fn publish_due(&self, will_id: u64, identity: Identity, will: Box<Will>) {
+        let takes = Takes { receive_maximum: 1, packet_bytes_max: 0, topic_alias_max: 0 };
+        let terms = Terms {
+            version: Version::V5,
+            keep_alive: 0,
+            asked_to_last: false,
+            wants_reasons: false,
+            takes,
+        };
+        let session = Session::new(terms, self.limits().session, self.tick());
+        let mut slots = self.slots.borrow_mut();
+        let key = slots.slab.insert(Slot { socket: None, client: None });
+        let mut client = Client::new(key, identity, Protocol::V5, session, self.wall.get());
+        (client.will, client.will_id) = (Some(will), will_id);
+        let Some(slot) = slots.get_mut(key) else { return };
+        let client = slot.client.insert(Box::new(client));
+        if !self.publish_will(key, client) {
+            slots.hold(key);
+        }
+        self.remove_if_done(key, &mut slots);
+    }
+
+    /// A will is not to be published any more.
+    pub(super) fn forget_will(&self, will: u64) {
+        if will != 0 {
+            let publish = crate::sessions::Publish {
+                message: None,
+                retained_as: 0,
+                received: None,
+                will,
+                deliveries: &[],
+            };
+            self.journal(|change| change.publish(&publish, None));
+        }
+    }
+
+    /// Ends the sessions of those who would not be let in any more.
+    pub(super) fn end_unknown(&self) {
+        let mut last = None;
+        loop {
+            let page = self.shared.lasting.sessions.page(last.as_ref(), 1000);
+            for facts in page.iter().filter(|facts| facts.live.is_err()) {
+                let id: Arc<str> = facts.client_id.as_str().into();
+                if !self.shared.access.may_return(&self.shared.access.absent(&facts.identity, id)) {
+                    let now = self.wall.get();
+                    self.journal(|change| change.end(facts.session, now, Ticket::Ended));
+                }
+            }
+            match page.into_iter().next_back() {
+                Some(facts) => last = Some(facts),
+                None => return,
+            }
+        }
+    }
+}

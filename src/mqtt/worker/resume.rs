@@ -1,0 +1,245 @@
+//! Sessions that last: opened by a CONNECT, resumed, and left behind when their connection ends.
+
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc};
+
+use tokio::sync::oneshot;
+
+use super::{
+    mailbox::Mail,
+    slot::{Client, LastingClient, Slot, SlotKey},
+    subscribe::subscriber,
+    thread::Worker,
+};
+use crate::{
+    auth::{Grant, Identity},
+    model::{CommandOutcome, CommandReport},
+    mqtt::{
+        connect::Accepted,
+        lasting::{Ticket, restored, stored_id},
+        router::{CommandTag, Filter, SubscriptionIds},
+        session::{Found, Resume, Subscription, What},
+        will::Will,
+        wire::{Qos, SubscribeOptions},
+    },
+    sessions::{Closing, Content, Fetched, Open, Opened, Piece, Terms, Wanted, WillFate},
+};
+
+impl Worker {
+    /// Opens the session of a client in the journal, if it is to outlive its connection or one is
+    /// there. `None` if it does not last: it was not asked for, there is no room, or the journal is
+    /// halted.
+    pub(in crate::mqtt) async fn open(
+        &self,
+        key: SlotKey,
+        identity: &Identity,
+        accepted: &Accepted<Box<Will>>,
+    ) -> Option<Opened> {
+        let sessions = &self.shared.lasting.sessions;
+        let expiry = self.granted(accepted.session_expiry);
+        let (user, client_id) = (identity.username().unwrap_or_default(), identity.client_id());
+        if sessions.is_halted() || (expiry == 0 && !sessions.has(user, client_id)) {
+            return None;
+        }
+        let (reply, opened) = oneshot::channel();
+        let will = accepted.will.as_ref().map(|will| (will.stored(), will.delay()));
+        let open = Open {
+            identity: user,
+            client_id,
+            is_clean: accepted.is_clean,
+            is_anonymous: identity.is_anonymous(),
+            expiry,
+            at: self.wall.get(),
+            live: self.session_id(key),
+            will,
+        };
+        self.journal(|change| change.open(&open, Ticket::Opened(reply)));
+        self.hand_over();
+        // Never answered where the journal is halted meanwhile.
+        let mut opened = opened.await.ok()?;
+        if let Some(ended) = opened.ended.take() {
+            self.session_ended(&ended);
+            // Its will comes before whatever the new one publishes.
+            let (done, published) = oneshot::channel();
+            if self.fetch_wills(Some(done)) {
+                published.await.unwrap_or_default();
+            }
+        }
+        (opened.session != 0).then_some(opened)
+    }
+
+    /// Seconds that a session lasts that is to last so many.
+    pub(in crate::mqtt) fn granted(&self, asked: u32) -> u32 {
+        let most = self.shared.lasting.sessions.options().expiry_max.as_secs();
+        asked.min(u32::try_from(most).unwrap_or(u32::MAX))
+    }
+
+    /// Gives a client its session as the journal has it.
+    pub(in crate::mqtt) fn resume(&self, client: &mut Client, opened: &Opened, expiry: u32) {
+        let Opened { session, epoch, will, first, sent, next, .. } = *opened;
+        let memory_max = self.limits().session_memory_max;
+        client.session.lasts(Resume { first, sent, next, memory_max }, &opened.received);
+        client.will_id = will;
+        client.lasting = Some(Box::new(LastingClient {
+            session,
+            epoch,
+            expiry,
+            is_asked: false,
+            deferred: VecDeque::new(),
+        }));
+        for (text, terms) in &opened.subscriptions {
+            self.resume_subscription(client, text, *terms);
+        }
+    }
+
+    fn resume_subscription(&self, client: &mut Client, text: &str, terms: Terms) {
+        let Client { session, lasting: Some(lasting), identity, .. } = client else { return };
+        let routed = stored_id(lasting.session);
+        let (Ok(filter), Some(options)) = (Filter::read(text), SubscribeOptions::of(terms.options))
+        else {
+            return;
+        };
+        let grant = self.shared.access.rules().may_subscribe(identity, text);
+        if grant == Grant::Refused {
+            self.shared.router.unsubscribe(filter, routed);
+            return self.journal(|change| change.unsubscribe(lasting.session, text));
+        }
+        lasting.is_asked |= grant == Grant::Asked;
+        let subscription = Subscription { options, id: NonZeroU32::new(terms.id) };
+        let outbound = session.outbound_or_new();
+        outbound.subscribed(text, subscription);
+        let subscriber = subscriber(routed, subscription, grant);
+        self.shared.router.subscribe(filter, subscriber, outbound.load());
+    }
+
+    /// Begins with what waits for a client that is connected now.
+    pub(in crate::mqtt) fn begin(&self, key: SlotKey) {
+        let mut slots = self.slots.borrow_mut();
+        if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key)
+            && client.session.outbound.as_ref().is_some_and(|outbound| outbound.len() > 0)
+        {
+            self.touch(key, socket);
+        }
+    }
+
+    /// Fetches the next piece of a queue, if it is wanted.
+    pub(super) fn fetch(&self, client: &mut Client) {
+        let is_short = self.is_short();
+        let Client { session, lasting: Some(lasting), key, .. } = client else { return };
+        let wanted = session.outbound.as_mut().and_then(|outbound| outbound.wants_fetch(is_short));
+        let Some((from, upto, bytes_max)) = wanted else { return };
+        let wanted = Wanted { session: lasting.session, from, upto, bytes_max };
+        let (mail, key) = (self.mail.clone(), *key);
+        self.shared.lasting.sessions.fetch(wanted, move |piece| {
+            mail.send(Mail::Fetched(key, piece)).unwrap_or_default();
+        });
+    }
+
+    /// A piece of a queue has come from the disk.
+    pub(super) fn fetched(&self, key: SlotKey, piece: Piece) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
+            return;
+        };
+        let mut reports = Vec::new();
+        let found = piece.entries.into_iter();
+        let found = found.filter_map(|one| self.found(client, one, &mut reports)).collect();
+        if let Some(outbound) = client.session.outbound.as_mut() {
+            let lost = outbound.fetched(found, piece.next);
+            self.left(lost);
+        }
+        self.collect(client);
+        self.report(reports);
+        self.touch(key, socket);
+    }
+
+    fn found(
+        &self,
+        client: &Client,
+        fetched: Fetched,
+        reports: &mut Vec<CommandReport>,
+    ) -> Option<Found> {
+        let Fetched { number, qos, retain, ids, content } = fetched;
+        let is_asked = client.lasting.as_ref().is_some_and(|lasting| lasting.is_asked);
+        let what = match content {
+            Content::Released => What::Released,
+            Content::Lost => What::Lost,
+            Content::Message(bytes) => match restored(&bytes, 0, self.moments()) {
+                None => What::Lost,
+                // A command is its sender's to send again.
+                Some(message) if message.command.is_some() => {
+                    let CommandTag { id, attempt, .. } = message.command?;
+                    let outcome = CommandOutcome::Left;
+                    reports.push(CommandReport { command: id, attempt, outcome });
+                    What::Lost
+                }
+                Some(message) => {
+                    let topic = message.body.topic();
+                    let rules = self.shared.access.rules();
+                    match is_asked && !rules.may_receive(&client.identity, topic) {
+                        true => What::Forbidden,
+                        false => What::Message(Arc::new(message)),
+                    }
+                }
+            },
+        };
+        let ids = match *ids.as_slice() {
+            [] => SubscriptionIds::None,
+            [one] => SubscriptionIds::One([one]),
+            _ => SubscriptionIds::Many(ids.into()),
+        };
+        Some(Found { number, qos: Qos::of(qos)?, retain, ids, what })
+    }
+
+    /// The connection of a session that lasts has ended: its queue stays in the journal.
+    pub(super) fn suspend(&self, client: &mut Client) {
+        self.collect(client);
+        self.release_all(client);
+        let sent = client.session.outbound.take().map(|mut outbound| {
+            let (sent, unasked) = outbound.suspend();
+            self.left(outbound.leave_commands());
+            self.report(outbound.reports());
+            let (finished, _) = outbound.take_settled();
+            if let Some(lasting) = client.lasting.as_ref() {
+                self.journal(|change| {
+                    finished.iter().for_each(|number| change.done(lasting.session, *number));
+                });
+            }
+            self.left(unasked);
+            self.weigh(&mut outbound);
+            sent
+        });
+        self.close_stored(client, sent);
+        if let Some(lasting) = client.lasting.as_mut() {
+            // They have no PUBREC, and are sent again.
+            lasting.deferred.clear();
+        }
+        if let Some(lasting) = client.lasting.as_ref()
+            && client.will.as_ref().is_some_and(|will| will.delay().min(lasting.expiry) > 0)
+        {
+            client.will = None; // The journal gives it out when it is due.
+        }
+        self.dirty();
+    }
+
+    /// Tells the journal that a connection has ended. `sent` is the number of the first message
+    /// that was not sent; without it none was.
+    pub(super) fn close_stored(&self, client: &Client, sent: Option<u64>) {
+        let Some(lasting) = client.lasting.as_ref() else { return };
+        let will = match &client.will {
+            None => WillFate::Forgotten,
+            Some(will) if will.delay().min(lasting.expiry) > 0 => WillFate::Delayed,
+            Some(_) => WillFate::UnderWay,
+        };
+        let closing = Closing {
+            session: lasting.session,
+            epoch: lasting.epoch,
+            at: self.wall.get(),
+            expiry: lasting.expiry,
+            will,
+            sent: sent.unwrap_or(0),
+        };
+        self.journal(|change| change.close(&closing, Ticket::Ended));
+        // Before whoever takes the session over opens it.
+        self.hand_over();
+    }
+}
