@@ -15,7 +15,7 @@ use crate::{
         ApiError, HttpState,
         parameters::{Parameters, invalid},
     },
-    model::{SessionFilter, SessionMark, SessionView, SubscriptionView},
+    model::{Protocol, SessionFilter, SessionMark, SessionView, SubscriptionView},
     query::{QueryError, QuestionError},
 };
 
@@ -137,7 +137,7 @@ fn session(view: &SessionView) -> Value {
         "user": view.mark.user.as_deref(),
         "vehicle": view.vehicle.as_deref(),
         "vehicles": view.vehicles.iter().map(|vehicle| &**vehicle).collect::<Vec<_>>(),
-        "protocol": view.protocol.as_str(),
+        "protocol": view.protocol.map(Protocol::as_str),
         "connected": connection.is_some(),
         "address": connection.and_then(|it| it.address).map(|address| address.to_string()),
         "connected_at": connection.map(|it| it.connected_at.to_string()),

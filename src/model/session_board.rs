@@ -43,8 +43,8 @@ pub struct SessionView {
     pub vehicle: Option<Arc<str>>,
     /// Vehicles that its messages named.
     pub vehicles: Vec<Arc<str>>,
-    /// The protocol that it spoke last.
-    pub protocol: Protocol,
+    /// The protocol that it speaks; `None`: it is away.
+    pub protocol: Option<Protocol>,
     /// Its connection; `None`: it is away.
     pub connection: Option<ConnectionView>,
     /// Since when it is away.

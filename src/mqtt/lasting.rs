@@ -1,6 +1,10 @@
 //! Sessions that last: the way of all workers to their journal, and messages as they lie there.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
 
@@ -28,12 +32,14 @@ pub(super) fn stored_id(session: u64) -> SessionId {
 pub(super) struct Lasting {
     pub(super) sessions: Sessions,
     feed: Feed<Change<Ticket>>,
+    /// Sessions that are connected. One number with no other to agree with.
+    pub(super) connected: AtomicUsize,
 }
 
 impl Lasting {
     pub(super) fn new(sessions: Sessions) -> Self {
         let feed = sessions.feed();
-        Self { sessions, feed }
+        Self { sessions, feed, connected: AtomicUsize::new(0) }
     }
 
     /// Hands records over.

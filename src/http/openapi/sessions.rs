@@ -89,7 +89,7 @@ pub(super) fn shapes() -> Named {
                 "description": "Vehicles that its stored messages named.",
             }),
         ),
-        ("protocol", json!({ "type": "string", "enum": ["3.1", "3.1.1", "5.0"] })),
+        ("protocol", json!({ "type": ["string", "null"], "enum": ["3.1", "3.1.1", "5.0", null] })),
         ("connected", described("boolean", "Whether it has a connection.")),
         ("address", text("IP address and port of its connection.")),
         ("connected_at", time("When its CONNECT was accepted; null while it is away.")),

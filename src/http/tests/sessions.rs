@@ -34,7 +34,7 @@ fn view(client_id: &str, user: Option<&str>) -> SessionView {
         mark: SessionMark { client_id: client_id.into(), user: user.map(Into::into) },
         vehicle: Some("A".into()),
         vehicles: vec!["A".into(), "B".into()],
-        protocol: Protocol::V5,
+        protocol: Some(Protocol::V5),
         connection: (!is_away).then_some(ConnectionView {
             address: Some("10.0.0.1:2".parse().unwrap()),
             connected_at: UnixNanos(1_000_000_000),

@@ -40,7 +40,7 @@ use crate::{
         router::{RetainedLimits, Router},
         session::{QueueLimits, SessionLimits},
         vehicles::VehicleLimits,
-        worker::{Limits, Mail, Shared, start},
+        worker::{Absent, Limits, Mail, Shared, start},
     },
     sessions::Sessions,
     telemetry::Metrics,
@@ -139,6 +139,9 @@ impl Edge {
             count_max: options.retained_count_max,
             bytes_max: options.retained_bytes_max,
         }));
+        let absent =
+            Absent { sessions: others.sessions.clone(), access: Arc::clone(&others.access) };
+        others.workers.look_for_absent(absent);
         let lasting = Lasting::new(others.sessions);
         let now = Moments { monotonic: parts.clock.monotonic(), wall: parts.clock.wall() };
         restore(&lasting, &router, &parts.metrics, now).map_err(StartError::Sessions)?;

@@ -85,6 +85,9 @@ impl Worker {
                     traffic.packets_written += 1;
                 });
                 self.speaks_for(key, &client);
+                if client.lasting.is_some() {
+                    self.shared.lasting.connected.fetch_add(1, Ordering::Relaxed);
+                }
                 if let Some(socket) = slot.socket.as_mut()
                     && socket.stored_upto > 0
                 {

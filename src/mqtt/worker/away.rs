@@ -100,6 +100,12 @@ impl Worker {
         }
     }
 
+    /// Ends a session that is away because an operator says so.
+    pub(super) fn end_absent(&self, session: u64) {
+        let now = self.wall.get();
+        self.journal(|change| change.end(session, now, Ticket::Ended));
+    }
+
     /// Ends the sessions of those who would not be let in any more.
     pub(super) fn end_unknown(&self) {
         let mut last = None;

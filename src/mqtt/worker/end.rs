@@ -1,6 +1,6 @@
 //! The end of a connection, and of its session with it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{
     slot::{Client, SlotKey},
@@ -28,6 +28,7 @@ impl Worker {
         client.leave(session, &self.shared.presence);
         self.speaks_no_more(key, client);
         if client.lasting.is_some() {
+            self.shared.lasting.connected.fetch_sub(1, Ordering::Relaxed);
             self.suspend(client);
         } else {
             self.end_session(key, client);

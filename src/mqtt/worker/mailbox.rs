@@ -14,7 +14,7 @@ use crate::{
         commands::{CommandRoutes, VehicleSessions},
         lasting::Ticket,
         router::Router,
-        worker::{deliver::Carried, slot::SlotKey, survey::Survey},
+        worker::{absent::Absent, deliver::Carried, slot::SlotKey, survey::Survey},
     },
     sessions::{Answered, DueWill, Piece},
     uplink::Answer,
@@ -52,6 +52,8 @@ pub(in crate::mqtt) enum Mail {
     Fetched(SlotKey, Piece),
     /// Wills that are to be published; somebody may wait for that.
     DueWills(Vec<DueWill>, Option<oneshot::Sender<()>>),
+    /// An operator ends a session that is away.
+    EndAbsent(u64),
     /// The appliance is stopping.
     Drain,
 }
@@ -85,6 +87,8 @@ pub struct Workers {
     within: Duration,
     /// Set when the edge starts.
     command_routes: OnceLock<CommandRoutes>,
+    /// The same.
+    absent: OnceLock<Absent>,
 }
 
 impl Default for Workers {
@@ -93,6 +97,7 @@ impl Default for Workers {
             mailboxes: RwLock::default(),
             within: ANSWER_WITHIN,
             command_routes: OnceLock::new(),
+            absent: OnceLock::new(),
         }
     }
 }
@@ -118,6 +123,15 @@ impl Workers {
         let (router, vehicles) = (Arc::clone(router), Arc::clone(vehicles));
         let presence = Arc::clone(presence);
         self.command_routes.get_or_init(|| CommandRoutes { router, vehicles, presence });
+    }
+
+    /// Where sessions are looked for that are away.
+    pub(in crate::mqtt) fn look_for_absent(&self, absent: Absent) {
+        self.absent.get_or_init(|| absent);
+    }
+
+    pub(super) fn absent(&self) -> Option<&Absent> {
+        self.absent.get()
     }
 
     pub(in crate::mqtt) fn command_routes(&self) -> Option<&CommandRoutes> {

@@ -13,10 +13,11 @@
 //!   session ends.
 //! - `arrive`: connections that come. `resume`: sessions that last go on, and stay behind;
 //!   `journal`: their records; `away`: what becomes of those that nobody comes back to.
-//! - `survey`: operators' questions about sessions.
+//! - `survey`: operators' questions about sessions; `absent`: about those that are away.
 //! - `tell`: what a worker counts, and `$SYS`.
 //! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
 
+mod absent;
 mod arrive;
 mod away;
 mod command;
@@ -35,6 +36,7 @@ mod tell;
 mod thread;
 mod write;
 
+pub(super) use absent::Absent;
 pub(super) use mailbox::Mail;
 pub use mailbox::Workers;
 pub(super) use slot::{Client, Hold, SlotKey, Socket};

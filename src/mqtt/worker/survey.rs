@@ -171,7 +171,7 @@ impl Worker {
             mark: mark(client),
             vehicle: identity.vehicle().map(Into::into),
             vehicles: vehicles.map(|vehicle| Arc::clone(&vehicle.name)).collect(),
-            protocol: *protocol,
+            protocol: Some(*protocol),
             connection: Some(ConnectionView {
                 address: socket.io.query::<PeerAddr>().get().map(PeerAddr::into_inner),
                 connected_at: *connected_at,
@@ -253,11 +253,28 @@ impl Workers {
             all.page.sessions.extend(page.sessions);
             all.ended += ended;
         }
+        self.survey_absent(&wanted, &mut all).await;
         let SessionPage { sessions, is_more } = &mut all.page;
         sessions.sort_unstable_by(|one, other| one.mark.cmp(&other.mark));
         *is_more |= sessions.len() > wanted.limit;
         sessions.truncate(wanted.limit);
         all
+    }
+
+    /// Adds those that are away.
+    async fn survey_absent(&self, wanted: &Wanted, all: &mut Surveyed) {
+        let Some(absent) = self.absent() else { return };
+        let Wanted { filter, after, limit, purpose } = wanted;
+        let mut found = absent.find(filter, after.as_ref(), *limit).await;
+        if *purpose == Purpose::End {
+            found.truncate(limit.saturating_sub(all.ended));
+            self.end_absent(&found);
+            all.ended += found.len();
+        } else {
+            let views =
+                found.iter().map(|(_, facts)| absent.view(facts, *purpose == Purpose::Show));
+            all.page.sessions.extend(views);
+        }
     }
 
     async fn surveyed(&self, wanted: Wanted) -> Result<Surveyed, EdgeSilent> {

@@ -128,6 +128,7 @@ impl Worker {
             Mail::Command(key, parcel) => self.send_command(key, *parcel),
             Mail::QueueFull(key) => self.close_stalled(key),
             Mail::TooManySilent(key) => late.silent.push(key),
+            Mail::EndAbsent(session) => self.end_absent(session),
             Mail::Drain => self.drain(),
         }
     }

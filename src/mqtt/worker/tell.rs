@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::thread::{Shared, Worker};
 use crate::{
-    mqtt::{sys::Snapshot, vehicles::NotKept},
+    mqtt::{lasting::Lasting, sys::Snapshot, vehicles::NotKept},
     telemetry::ReasonLabel,
 };
 
@@ -82,6 +82,12 @@ impl Worker {
         self.monotonic().saturating_sub(self.shared.started)
     }
 
+    /// Sessions that last and are not connected.
+    fn away(&self) -> u64 {
+        let Lasting { sessions, connected, .. } = &self.shared.lasting;
+        sessions.counts().0.saturating_sub(connected.load(Ordering::Relaxed)) as u64
+    }
+
     fn snapshot(&self) -> Snapshot {
         let Shared { router, metrics, .. } = &*self.shared;
         let deliveries = metrics.ledgers().deliveries();
@@ -91,8 +97,7 @@ impl Worker {
         Snapshot {
             uptime: self.uptime(),
             connected: metrics.mqtt_open_sessions.get().unsigned_abs(),
-            // Every session ends with its connection.
-            away: 0,
+            away: self.away(),
             expired: 0,
             subscriptions: router.subscriptions().saturating_sub(shared_subscriptions) as u64,
             shared_subscriptions: shared_subscriptions as u64,

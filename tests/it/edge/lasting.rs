@@ -88,7 +88,7 @@ fn publisher(appliance: &Appliance) -> Vehicle {
 const GOODBYE: [u8; 2] = [0xe0, 0];
 
 fn away(appliance: &Appliance) {
-    let log = || appliance.cli_ok(&["session", "list"]);
+    let log = || appliance.cli_ok(&["session", "list", "--connected"]);
     until("it is away", MINUTE, || !log().contains("subscriber"));
 }
 
@@ -332,4 +332,37 @@ fn who_asks_for_no_session_gets_none_and_a_keep_alive_packet_is_no_matter() {
     until("nothing is stored", MINUTE, || {
         appliance.metric("fleetline_sessions_stored_sessions") == Some(0.0)
     });
+}
+
+#[test]
+fn sessions_that_are_away_are_listed_shown_and_ended() {
+    let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.queue-messages-max", "3"));
+    let (mut subscriber, _) = back(&appliance, "subscriber");
+    assert_eq!(subscribe(&mut subscriber, Version::V3, "a/+", 1), 1);
+    subscriber.send(&GOODBYE);
+    subscriber.expect_close();
+    let mut publisher = publisher(&appliance);
+    for number in 0..5 {
+        publisher.publish_acked("a/b", b"x", number + 1);
+    }
+    let list = |arguments: &[&str]| {
+        let arguments = [&["session", "list", "--json"][..], arguments].concat();
+        appliance.cli_ok(&arguments)
+    };
+    let one = |text: String| -> serde_json::Value { serde_json::from_str(text.trim()).unwrap() };
+    let seen = one(list(&["--away"]));
+    assert_eq!((&seen["client_id"], &seen["connected"]), (&"subscriber".into(), &false.into()));
+    assert_eq!((&seen["queued"], &seen["dropped"]), (&3.into(), &2.into()), "{seen}");
+    assert_eq!(seen["expiry_seconds"], 7 * 24 * 60 * 60);
+    assert!(seen["away_since"].is_string() && seen["queued_bytes"].as_u64() > Some(20), "{seen}");
+    assert_eq!(one(list(&["--backlog", "3"])), seen);
+    assert_eq!(list(&["--backlog", "4"]), "");
+    let whole = one(appliance.cli_ok(&["session", "show", "subscriber", "--json"]));
+    assert_eq!(whole["filters"][0]["filter"], "a/+");
+    appliance.cli_ok(&["session", "kick", "subscriber"]);
+    until("it is gone", MINUTE, || list(&["--away"]).is_empty());
+    until("what it left is dropped", MINUTE, || appliance.count("deliveries.dropped") == 5);
+    let (_, is_present) = back(&appliance, "subscriber");
+    assert!(!is_present);
+    appliance.stats();
 }

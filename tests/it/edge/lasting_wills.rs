@@ -106,7 +106,7 @@ fn wills_outlive_the_server() {
     let (_store, mut appliance) = start(|setup| setup);
     let connect = |name: &str| {
         let topic = format!("status/{name}");
-        connect5(name, WILL, 60, &will(&topic, name, 2))
+        connect5(name, WILL, 60, &will(&topic, name, 8))
     };
     let (_gone, ..) = come(&appliance, Version::V5, &connect("gone"));
     let (_returns, ..) = come(&appliance, Version::V5, &connect("returns"));

@@ -1,0 +1,124 @@
+//! Sessions that are away, as an operator sees them: looked for in the journal, piece by piece.
+
+use std::{collections::BTreeMap, num::NonZero, sync::Arc};
+
+use super::mailbox::{Mail, Workers};
+use crate::{
+    auth::{Access, Identity},
+    model::{SessionFilter, SessionMark, SessionView, SubscriptionView},
+    mqtt::wire::SubscribeOptions,
+    sessions::{Facts, Sessions, Terms},
+};
+
+/// Sessions that are looked at under one lock.
+const LOOKED_AT_ONCE: usize = 1000;
+
+/// Where sessions are looked for that are away.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Absent {
+    pub(in crate::mqtt) sessions: Sessions,
+    /// Says who they are.
+    pub(in crate::mqtt) access: Arc<Access>,
+}
+
+impl Absent {
+    /// The first that match behind a place, and one more to tell that there are more.
+    pub(super) async fn find(
+        &self,
+        filter: &SessionFilter,
+        after: Option<&SessionMark>,
+        limit: usize,
+    ) -> Vec<(SessionMark, Facts)> {
+        let mut found = BTreeMap::new();
+        if filter.connected == Some(true) {
+            return Vec::new();
+        }
+        let mut last = None;
+        loop {
+            let page = self.sessions.page(last.as_ref(), LOOKED_AT_ONCE);
+            for facts in page.iter().filter(|facts| facts.live.is_err()) {
+                let identity = self.identity(facts);
+                let mark = mark(&identity);
+                if after.is_none_or(|after| mark > *after) && matches(filter, &identity, facts) {
+                    found.insert(mark, facts.clone());
+                    if found.len() > limit + 1 {
+                        found.pop_last();
+                    }
+                }
+            }
+            match page.into_iter().next_back() {
+                Some(facts) => last = Some(facts),
+                None => return found.into_iter().collect(),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One of them, with its subscriptions where they are asked for.
+    pub(super) fn view(&self, facts: &Facts, with_filters: bool) -> SessionView {
+        let identity = self.identity(facts);
+        let filters = facts.subscriptions.iter().filter(|_| with_filters);
+        let filters = filters.filter_map(|(text, terms)| subscription(text, *terms));
+        SessionView {
+            mark: mark(&identity),
+            vehicle: identity.vehicle().map(Into::into),
+            vehicles: Vec::new(),
+            protocol: None,
+            connection: None,
+            away_since: facts.live.err(),
+            expiry_seconds: facts.expiry,
+            subscriptions: facts.subscriptions.len(),
+            filters: filters.take(SessionView::FILTERS_MAX).collect(),
+            queued: usize::try_from(facts.queued).unwrap_or(usize::MAX),
+            queued_bytes: usize::try_from(facts.queued_bytes).unwrap_or(usize::MAX),
+            in_flight: 0,
+            unacknowledged: 0,
+            dropped: facts.dropped,
+        }
+    }
+
+    fn identity(&self, facts: &Facts) -> Identity {
+        self.access.absent(&facts.identity, facts.client_id.as_str().into())
+    }
+}
+
+impl Workers {
+    /// Ends sessions that are away.
+    pub(super) fn end_absent(&self, found: &[(SessionMark, Facts)]) {
+        for (mark, facts) in found {
+            tracing::info!(client = %mark.client_id, "a session is ended by an operator");
+            self.send_to(0, Mail::EndAbsent(facts.session));
+        }
+    }
+}
+
+fn mark(identity: &Identity) -> SessionMark {
+    let user = identity.username().map(Into::into);
+    SessionMark { client_id: Arc::clone(identity.client_id()), user }
+}
+
+fn matches(filter: &SessionFilter, identity: &Identity, facts: &Facts) -> bool {
+    let SessionFilter { client, user, vehicle, connected: _, .. } = filter;
+    let SessionFilter { backlog_min, dropped_min, search, .. } = filter;
+    let has = |text: &str, search: &str| text.to_ascii_lowercase().contains(search);
+    client.as_ref().is_none_or(|client| **client == **identity.client_id())
+        && user.as_ref().is_none_or(|user| user.as_deref() == identity.username())
+        && vehicle.as_ref().is_none_or(|vehicle| identity.vehicle() == Some(vehicle))
+        && facts.queued >= *backlog_min
+        && facts.dropped >= *dropped_min
+        && search.as_ref().is_none_or(|search| {
+            let parts = [Some(&**identity.client_id()), identity.username(), identity.vehicle()];
+            parts.into_iter().flatten().any(|part| has(part, search))
+        })
+}
+
+fn subscription(text: &str, terms: Terms) -> Option<SubscriptionView> {
+    let options = SubscribeOptions::of(terms.options)?;
+    Some(SubscriptionView {
+        filter: text.to_owned(),
+        qos: options.qos as u8,
+        no_local: options.no_local,
+        retain_as_published: options.retain_as_published,
+        id: NonZero::new(terms.id).map(NonZero::get),
+    })
+}

@@ -1,0 +1,197 @@
+//! kill -9 at random moments, with QoS 1 and 2 both ways under way, retained messages changing and
+//! wills due: nothing acknowledged is lost, nothing of QoS 2 comes twice, the order holds.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    client::{MINUTE, start, subscribe},
+    lasting::{ack, back, came, connect3, read},
+};
+use crate::harness::{
+    Dice, pause, until,
+    vehicle::{Packet, Vehicle, Version, publish_packet},
+};
+
+/// What the clients share: where the appliance is, and when they stop.
+#[derive(Default)]
+struct World {
+    address: Mutex<Option<SocketAddr>>,
+    /// Publishers stop; then, once all has come, the subscriber.
+    is_over: AtomicBool,
+    is_empty: AtomicBool,
+    progress: AtomicU64,
+}
+
+impl World {
+    fn address(&self) -> Option<SocketAddr> {
+        *self.address.lock().unwrap()
+    }
+
+    /// Connects with a session that lasts; gives whether it was there. `None` if the appliance is
+    /// not there now.
+    fn connect(&self, client: &str) -> Option<(Vehicle, bool)> {
+        let mut vehicle = Vehicle::dial(self.address()?, Version::V3).ok()?;
+        vehicle.try_send(&connect3(client, 0)).ok()?;
+        match vehicle.receive(MINUTE) {
+            Packet::Whole(0x20, body) => Some((vehicle, body[0] == 1)),
+            _ => None,
+        }
+    }
+}
+
+/// Publishes numbers, one at a time, and remembers the last one that was acknowledged to its end.
+fn publish(world: &World, client: &str, topic: &str, qos: u8, retain: bool) -> u64 {
+    let (mut number, mut is_released, mut is_known) = (1_u64, false, false);
+    while !world.is_over.load(Ordering::SeqCst) {
+        let Some((mut vehicle, is_present)) = world.connect(client) else {
+            pause();
+            continue;
+        };
+        assert!(is_present || !is_known, "the session of {client} is lost");
+        is_known = true;
+        loop {
+            let id = u16::try_from(number % 60_000 + 1).unwrap();
+            let [high, low] = id.to_be_bytes();
+            let packet = if is_released {
+                vec![0x62, 2, high, low]
+            } else {
+                let payload = number.to_string();
+                let mut packet =
+                    publish_packet(Version::V3, topic, payload.as_bytes(), qos, id, &[]);
+                packet[0] |= u8::from(retain);
+                packet
+            };
+            if vehicle.try_send(&packet).is_err() {
+                break;
+            }
+            match (vehicle.receive(MINUTE), qos) {
+                (Packet::Whole(0x50, _), 2) => {
+                    is_released = true;
+                    continue;
+                }
+                (Packet::Whole(0x40, _), 1) | (Packet::Whole(0x70, _), 2) => {}
+                (Packet::Closed, _) => break,
+                (other, _) => panic!("{client}: {other:02x?}"),
+            }
+            is_released = false;
+            number += 1;
+            world.progress.fetch_add(1, Ordering::SeqCst);
+            if world.is_over.load(Ordering::SeqCst) {
+                return number - 1;
+            }
+        }
+    }
+    number - 1
+}
+
+/// Takes what comes, acknowledges it most of the time, and remembers it.
+fn take(world: &World) -> (Vec<u64>, Vec<u64>) {
+    let (mut once, mut exactly) = (Vec::new(), Vec::new());
+    let mut held = BTreeSet::new();
+    while !world.is_empty.load(Ordering::SeqCst) {
+        let Some((mut vehicle, is_present)) = world.connect("subscriber") else {
+            pause();
+            continue;
+        };
+        assert!(is_present, "the session of the subscriber is lost");
+        loop {
+            let packet = vehicle.receive(Duration::from_millis(100));
+            let answer = match &packet {
+                Packet::Nothing if world.is_empty.load(Ordering::SeqCst) => break,
+                Packet::Nothing => continue,
+                Packet::Closed => break,
+                Packet::Whole(0x62, _) => {
+                    held.remove(&packet.id());
+                    (0x70, packet.id())
+                }
+                Packet::Whole(..) => {
+                    let came = read(&packet);
+                    let number = came.payload.parse().unwrap();
+                    match came.qos {
+                        1 => once.push(number),
+                        _ if held.insert(came.id) => exactly.push(number),
+                        _ => assert!(came.dup, "another message under {}", came.id),
+                    }
+                    (if came.qos == 1 { 0x40 } else { 0x50 }, came.id)
+                }
+            };
+            let [high, low] = answer.1.to_be_bytes();
+            if vehicle.try_send(&[answer.0, 2, high, low]).is_err() {
+                break;
+            }
+        }
+    }
+    (once, exactly)
+}
+
+/// Each for the first time in its order, and all of them up to the last one.
+fn check_all(came: &[u64], last: u64, what: &str) {
+    let mut next = 1;
+    for number in came {
+        assert!(*number <= next, "{what}: {number} came before {next}");
+        next = next.max(number + 1);
+    }
+    assert!(next > last, "{what}: {last} was acknowledged, {} is the last that came", next - 1);
+}
+
+fn check_kills(rounds: u64) {
+    let (_store, mut appliance) = start(|setup| setup.set("mqtt.sessions.max-size", "1MiB"));
+    let (mut subscriber, _) = back(&appliance, "subscriber");
+    assert_eq!(subscribe(&mut subscriber, Version::V3, "q/+", 2), 2);
+    drop(subscriber);
+    let world = World::default();
+    *world.address.lock().unwrap() = Some(appliance.mqtt());
+    let mut dice = Dice::new();
+    std::thread::scope(|scope| {
+        let one = scope.spawn(|| publish(&world, "one", "q/1", 1, false));
+        let two = scope.spawn(|| publish(&world, "two", "q/2", 2, false));
+        let kept = scope.spawn(|| publish(&world, "kept", "kept", 1, true));
+        let taken = scope.spawn(|| take(&world));
+        for round in 0..rounds {
+            let (before, more) = (world.progress.load(Ordering::SeqCst), 1 + dice.below(200));
+            until("progress", MINUTE, || world.progress.load(Ordering::SeqCst) >= before + more);
+            appliance.kill_9();
+            if dice.below(3) == 0 {
+                appliance.start_and_kill_9_after(Duration::from_millis(dice.below(150)));
+            }
+            appliance.start_again();
+            *world.address.lock().unwrap() = Some(appliance.mqtt());
+            let stats = appliance.stats();
+            assert_eq!(
+                appliance.metric("fleetline_sessions_damaged_frames_total"),
+                Some(0.0),
+                "round {round}: {stats}"
+            );
+        }
+        let before = world.progress.load(Ordering::SeqCst);
+        until("progress", MINUTE, || world.progress.load(Ordering::SeqCst) >= before + 50);
+        world.is_over.store(true, Ordering::SeqCst);
+        let (one, two, kept) = (one.join().unwrap(), two.join().unwrap(), kept.join().unwrap());
+        until("all to have come", MINUTE, || appliance.count("deliveries.queued") == 0);
+        world.is_empty.store(true, Ordering::SeqCst);
+        let (once, exactly) = taken.join().unwrap();
+        check_all(&once, one, "QoS 1");
+        check_all(&exactly, two, "QoS 2");
+        let unique: BTreeSet<&u64> = exactly.iter().collect();
+        assert_eq!(unique.len(), exactly.len(), "of QoS 2 nothing comes twice");
+        let mut late = Vehicle::connect(appliance.mqtt(), Version::V3, "late");
+        assert_eq!(subscribe(&mut late, Version::V3, "kept", 1), 1);
+        let last = came(&mut late);
+        ack(&mut late, 0x40, last.id);
+        assert!(last.payload.parse::<u64>().unwrap() >= kept, "{last:?}: {kept} was acknowledged");
+    });
+    appliance.stats();
+}
+
+#[test]
+fn thirty_kills_lose_nothing_acknowledged_and_repeat_nothing_of_qos_2() {
+    check_kills(30);
+}
