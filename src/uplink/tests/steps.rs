@@ -229,9 +229,10 @@ mod protobuf {
         // Of its own kind it is broken, whatever its many elements hold; and members take turns.
         let kind: &[u8] = &[0x0a, 1, b'a'];
         for piece in [[0x12, 2, 0x08, 1, 0x1a, 0], [0x22, 0, 0x28, 1, 0x1a, 0]] {
-            let own = [packed(|_| piece.to_vec())[..PACKET_BYTES - 8].to_vec(), kind.to_vec()];
-            let end = own[0].len() / 6 * 6;
-            let own = [&own[0][..end], &[0x12, 2, 0x08, 1], kind].concat();
+            let pieces = packed(|_| piece.to_vec());
+            let end = (PACKET_BYTES - 16) / 6 * 6;
+            // A comparison with a member that is not there would be false.
+            let own = [&pieces[..end], &[0x12, 2, 0x08, 1, 0x28, 1], kind].concat();
             check(&mut set(schema, rest, limits()), &own, Err(Cause::PayloadMalformed));
         }
         // The elements are of another type, each of them.
@@ -431,15 +432,17 @@ mod json {
             let fill = fill.repeat((PACKET_BYTES - 256) / fill.len());
             format!("{{\"t\":\"{start}{fill}{end}\"}}").into_bytes()
         };
-        let iso =
-            "fields = { exclude = [] }\ntime = { field = \"t\" }\nconstant.fields = { x = 1 }";
-        for payload in [
-            long("2026-11-22T23:00:00.", "0", "Z"),
-            long("", "2026-11-22 ", ""),
-            long("", "-", "Z"),
-            long("2026-11-22T24", ":00", "Z"),
+        let timed = r#""t":{"type":"string"},"v":{"type":"number"}"#;
+        let iso = "time = { field = \"t\" }\nconstant.fields = { x = 1 }";
+        // Digits past the nanosecond are cut, however many.
+        for (payload, expect) in [
+            (long("2026-11-22T23:00:00.", "0", "Z"), Ok(())),
+            (long("", "2026-11-22 ", ""), Err(Cause::TimeInvalid)),
+            (long("", "-", "Z"), Err(Cause::TimeInvalid)),
+            (long("2026-11-22T24", ":00", "Z"), Err(Cause::TimeInvalid)),
         ] {
-            check(&mut set(text, iso, wide()), &payload, Err(Cause::TimeInvalid));
+            let payload = [br#"{"v":1,"#, &payload[1..]].concat();
+            check(&mut set(timed, iso, wide()), &payload, expect);
         }
         let as_float = "[mapping.convert]\nt = { as = \"float\", factor = 1e-7 }";
         for payload in [long("1.", "0", ""), long("", "0", "1"), long("1e", "0", "5")] {
@@ -455,7 +458,9 @@ mod json {
         let points = r#""p":{"type":"array","items":{"type":"object","properties":{
             "t":{"type":"string"},"v":{"type":"number"}}}}"#;
         let rest = "points = \"p\"\ntime = { field = \"t\", zone = \"Europe/Berlin\" }";
-        let batch = filled(r#"{"p":["#, "]}", |_| r#"{"t":"2026-11-22T23:00","v":1},"#.to_owned());
+        let piece = r#"{"t":"2026-11-22T23:00","v":1}"#;
+        let pieces = vec![piece; (PACKET_BYTES - 256) / (piece.len() + 1)].join(",");
+        let batch = format!("{{\"p\":[{pieces}]}}").into_bytes();
         check(&mut set(points, rest, wide()), &batch, Ok(()));
     }
 
