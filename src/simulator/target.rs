@@ -4,15 +4,49 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 
+use super::client::WebPlace;
 use crate::env::lookup;
 
-const PORT_USUAL: u16 = 1883;
+/// What is spoken to a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Tls,
+    WebSocket,
+    SecureWebSocket,
+}
+
+/// Each scheme with its usual port.
+const SCHEMES: [(&str, Transport, u16); 6] = [
+    ("mqtt", Transport::Tcp, 1883),
+    ("tcp", Transport::Tcp, 1883),
+    ("mqtts", Transport::Tls, 8883),
+    ("ssl", Transport::Tls, 8883),
+    ("ws", Transport::WebSocket, 80),
+    ("wss", Transport::SecureWebSocket, 443),
+];
+
+/// Where a broker speaks WebSocket, as brokers mostly do.
+const PATH_USUAL: &str = "/mqtt";
+
+impl Transport {
+    pub(crate) const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::SecureWebSocket)
+    }
+
+    const fn is_web(self) -> bool {
+        matches!(self, Self::WebSocket | Self::SecureWebSocket)
+    }
+}
 
 /// A broker's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    host: String,
+    pub(crate) transport: Transport,
+    pub(crate) host: String,
     port: u16,
+    /// Of a WebSocket.
+    path: String,
     /// User name and password.
     pub(crate) login: Option<(String, String)>,
 }
@@ -27,43 +61,62 @@ pub(crate) struct TargetError {
 }
 
 impl Target {
-    /// Reads `mqtt://[user:password@]host[:port]`.
+    /// Reads `mqtt://[user:password@]host[:port]`, and the same with `mqtts`, `ws` and `wss`, the
+    /// last two with a path.
     pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let wrong = |reason: &str| {
-            let shown = match text.rsplit_once('@') {
-                Some((_login, host)) => format!("mqtt://…@{host}"),
+            let shown = match rest.rsplit_once('@') {
+                Some((_login, host)) => format!("{scheme}://…@{host}"),
                 None => text.to_owned(),
             };
             TargetError { shown, reason: reason.to_owned() }
         };
-        let rest = text.strip_prefix("mqtt://").or_else(|| text.strip_prefix("tcp://"));
-        let rest = rest.ok_or_else(|| wrong("it does not begin with mqtt://"))?;
-        let rest = rest.trim_end_matches('/');
-        let (login, place) = match rest.rsplit_once('@') {
-            Some((login, place)) => {
+        let known = SCHEMES.iter().find(|(name, ..)| *name == scheme);
+        let unknown = "it does not begin with mqtt://, mqtts://, ws:// or wss://";
+        let &(_, transport, port_usual) = known.ok_or_else(|| wrong(unknown))?;
+        // A password may hold a slash, a host does not.
+        let (login, rest) = match rest.rsplit_once('@') {
+            Some((login, rest)) => {
                 let login = login.split_once(':').unwrap_or((login, ""));
-                (Some((login.0.to_owned(), login.1.to_owned())), place)
+                (Some((login.0.to_owned(), login.1.to_owned())), rest)
             }
             None => (None, rest),
         };
+        let (place, path) = match rest.find('/') {
+            Some(at) => (&rest[..at], &rest[at..]),
+            None => (rest, ""),
+        };
+        if !transport.is_web() && !path.trim_matches('/').is_empty() {
+            return Err(wrong("only ws:// and wss:// have a path"));
+        }
+        let path = if path.trim_matches('/').is_empty() { PATH_USUAL } else { path };
         // The colons of an IPv6 address stand in brackets.
         let (host, port) = match place.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
             Some((host, port)) => {
                 let wrong = |_| wrong(&format!("{port:?} is not a port from 0 to 65535"));
                 (host, port.parse().map_err(wrong)?)
             }
-            None => (place, PORT_USUAL),
+            None => (place, port_usual),
         };
         if host.is_empty() {
             return Err(wrong("it names no host"));
         }
-        Ok(Self { host: host.to_owned(), port, login })
+        let (host, path) = (host.to_owned(), path.to_owned());
+        Ok(Self { transport, host, port, path, login })
+    }
+
+    /// Where it speaks WebSocket, if it does.
+    pub(crate) fn web(&self) -> Option<WebPlace> {
+        let place =
+            || WebPlace { host: format!("{}:{}", self.host, self.port), path: self.path.clone() };
+        self.transport.is_web().then(place)
     }
 
     /// Looks the host up.
     pub(crate) async fn address(&self) -> Result<SocketAddr, TargetError> {
         let wrong = |reason: &dyn std::fmt::Display| TargetError {
-            shown: format!("mqtt://{}:{}", self.host, self.port),
+            shown: format!("{}:{}", self.host, self.port),
             reason: format!("the host cannot be looked up: {reason}"),
         };
         let found = lookup(&self.host, self.port).await.map_err(|error| wrong(&error))?;
@@ -76,18 +129,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_with_and_without_port_and_login() {
-        let check = |text: &str, host: &str, port: u16, login: Option<(&str, &str)>| {
+    fn addresses_with_and_without_port_path_and_login() {
+        let check = |text: &str, transport, place: (&str, u16), login: Option<(&str, &str)>| {
+            let target = Target::parse(text).expect(text);
             let login = login.map(|(user, password)| (user.to_owned(), password.to_owned()));
-            let expect = Target { host: host.to_owned(), port, login };
-            assert_eq!(Target::parse(text).expect(text), expect);
+            assert_eq!((target.transport, target.login), (transport, login), "{text}");
+            assert_eq!((target.host.as_str(), target.port), place, "{text}");
         };
-        check("mqtt://127.0.0.1:2883", "127.0.0.1", 2883, None);
-        check("mqtt://127.0.0.1/", "127.0.0.1", 1883, None);
-        check("mqtt://fleet_edge", "fleet_edge", 1883, None);
-        check("mqtt://[::1]:2883", "[::1]", 2883, None);
-        check("tcp://[::1]", "[::1]", 1883, None);
-        check("mqtt://u:p@w@127.0.0.1", "127.0.0.1", 1883, Some(("u", "p@w")));
+        check("mqtt://127.0.0.1:2883", Transport::Tcp, ("127.0.0.1", 2883), None);
+        check("mqtt://127.0.0.1/", Transport::Tcp, ("127.0.0.1", 1883), None);
+        check("mqtt://fleet_edge", Transport::Tcp, ("fleet_edge", 1883), None);
+        check("mqtt://[::1]:2883", Transport::Tcp, ("[::1]", 2883), None);
+        check("tcp://[::1]", Transport::Tcp, ("[::1]", 1883), None);
+        let login = Some(("u", "p@/w"));
+        check("mqtt://u:p@/w@127.0.0.1", Transport::Tcp, ("127.0.0.1", 1883), login);
+        check("mqtts://fleet", Transport::Tls, ("fleet", 8883), None);
+        check("ssl://fleet:1", Transport::Tls, ("fleet", 1), None);
+        let web = |text: &str| Target::parse(text).expect(text).web().expect("a WebSocket");
+        let place =
+            |host: &str, path: &str| WebPlace { host: host.to_owned(), path: path.to_owned() };
+        assert_eq!(web("ws://fleet"), place("fleet:80", "/mqtt"));
+        assert_eq!(web("ws://fleet:8083/"), place("fleet:8083", "/mqtt"));
+        assert_eq!(web("wss://u:p@fleet/a/b?t=1"), place("fleet:443", "/a/b?t=1"));
+        assert_eq!(Target::parse("mqtts://fleet").expect("one").web(), None);
     }
 
     #[test]
@@ -95,10 +159,12 @@ mod tests {
         let check = |text: &str, expect: &str| {
             assert_eq!(Target::parse(text).expect_err(text).to_string(), expect);
         };
-        check("127.0.0.1:1883", "127.0.0.1:1883: it does not begin with mqtt://");
-        check("mqtts://u:secret@h", "mqtt://…@h: it does not begin with mqtt://");
+        let unknown = "it does not begin with mqtt://, mqtts://, ws:// or wss://";
+        check("127.0.0.1:1883", &format!("127.0.0.1:1883: {unknown}"));
+        check("http://u:secret@h", &format!("http://…@h: {unknown}"));
         check("mqtt://h:mqtt", "mqtt://h:mqtt: \"mqtt\" is not a port from 0 to 65535");
         check("mqtt://:1883", "mqtt://:1883: it names no host");
+        check("mqtts://h/x", "mqtts://h/x: only ws:// and wss:// have a path");
     }
 
     #[tokio::test]

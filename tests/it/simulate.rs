@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::Setup;
+use crate::harness::{Authority, Setup};
 
 /// Two fleets on one appliance, so that the count is of the run's vehicles and not of all.
 #[test]
@@ -55,6 +55,85 @@ fn verification_asks_no_proxy_of_the_environment() {
     }
     let output = command.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The fleet over TLS and both WebSockets: each vehicle with its own password or certificate, below
+/// topics of its own; and what a wrong one is told.
+#[test]
+fn vehicles_come_over_every_transport_each_as_itself() {
+    let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
+    let authority = Authority::new("Fleet CA");
+    let setup = Setup::new().set("schemas.dir", schemas.to_str().unwrap());
+    let home = setup.home().to_owned();
+    authority.certify("server", 1, (2020, 2090)).write(&home, "server");
+    fs::write(home.join("ca.pem"), authority.pem()).unwrap();
+    let mut passwords = String::from("# of the fleet\n");
+    for number in 1..=3 {
+        let vin = format!("FLSIM{number:012}");
+        authority.certify(&vin, number, (2020, 2090)).write(&home, &vin);
+        let secret = format!("0123456789012345678901234567890{number}");
+        fs::write(home.join("secret"), &secret).unwrap();
+        let mut add = setup.command(&["user", "add", &vin, "--long-secret", "--file", "users"]);
+        assert!(add.args(["--password-file", "secret"]).status().unwrap().success());
+        passwords += &format!("{vin}:{secret}\n");
+    }
+    fs::write(home.join("passwords"), &passwords).unwrap();
+    fs::write(home.join("short"), "FLSIM000000000002:x\n").unwrap();
+    let appliance = setup
+        .set(
+            "mqtt.listen",
+            r#"["127.0.0.1:0", "mqtts://127.0.0.1:0", "ws://127.0.0.1:0", "wss://127.0.0.1:0"]"#,
+        )
+        .set("mqtt.tls.certificate", "server.pem")
+        .set("mqtt.tls.key", "server.key")
+        .set("mqtt.tls.client-certificate", "optional")
+        .set("mqtt.tls.client-ca", "ca.pem")
+        .set("auth.users", "users")
+        .start();
+    let target =
+        |scheme: &str| format!("{scheme}://localhost:{}", appliance.listener(scheme).port());
+    let simulate = |target: &str, more: &[&str]| {
+        let run = ["simulate", "--vehicles", "3", "--rate", "10", "--duration", "1s", "--json"];
+        appliance.cli(&[&run[..], &["--target", target], more].concat())
+    };
+    let (users, ca) = (["--users", "passwords"], ["--ca", "ca.pem"]);
+    let own = ["--cert", "{vin}.pem", "--key", "{vin}.key"];
+    for (scheme, more) in [
+        ("mqtt", &users[..]),
+        ("ws", &users),
+        ("mqtts", &[&users[..], &ca].concat()),
+        ("wss", &[&users[..], &ca].concat()),
+        ("mqtts", &[&own[..], &ca].concat()),
+        ("wss", &[&own[..], &ca].concat()),
+    ] {
+        let output = simulate(&target(scheme), more);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{scheme} {more:?}: {error}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["acknowledged"], 30, "{scheme}: {report}");
+        assert_eq!(report["refused"], 0, "{scheme}: {report}");
+    }
+    let plain = target("mqtt");
+    for (target, more, code, told) in [
+        (target("mqtts"), &users[..], 1, "name the server's authority with --ca"),
+        (target("wss") + "/x", &[&users[..], &ca].concat(), 1, "answered 404"),
+        (plain.clone(), &[], 1, "CONNACK with code 0x05"),
+        (plain.clone(), &["--users", "none"], 2, "--users none: cannot be read"),
+        (
+            plain.clone(),
+            &["--users", "short"],
+            2,
+            "2 vehicles have no line in it, the first is FLSIM",
+        ),
+        (plain, &ca, 2, "for a --target with mqtts:// or wss://"),
+        (target("mqtts"), &["--ca", "server.key"], 2, "server.key holds no certificate in PEM"),
+    ] {
+        let output = simulate(&target, more);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{target} {more:?}: {error}");
+        assert!(error.contains(told), "{target} {more:?}: {error}");
+        assert!(!error.contains("0123456789"), "{error}");
+    }
 }
 
 /// Subscribers beside the fleet: what is acknowledged reaches each of them, or one of those that

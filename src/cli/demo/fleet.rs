@@ -16,8 +16,8 @@ use super::{appliance::DemoError, args::Arguments};
 use crate::{
     env::{Clock, SystemClock, thread_cpu},
     simulator::{
-        Counts, Files, Format, Latencies, Live, LiveOptions, Load, LoadError, LoadOptions, Outcome,
-        Pace, Phase, Qos, Shape, Version, Watch,
+        Counts, Files, Format, Latencies, Layers, Live, LiveOptions, Load, LoadError, LoadOptions,
+        Logins, Outcome, Pace, Phase, Qos, Shape, Version, Watch,
     },
 };
 
@@ -83,7 +83,8 @@ impl Fleet {
             connect_max: PATIENCE,
             drain_max: PATIENCE,
             keep_alive_secs: KEEP_ALIVE_SECS,
-            login: None,
+            logins: Logins::default(),
+            layers: Layers::default(),
             seed: SEED,
             backlog,
             audience: None,

@@ -6,8 +6,8 @@ use crate::{
     cli::moment,
     env::disk::Disk,
     simulator::{
-        AudienceOptions, Files, FleetOptions, Format, LoadOptions, Pace, PlanOptions, PlanSource,
-        Qos, RecordingOptions, VerifyOptions, Version,
+        AudienceOptions, Files, FleetOptions, Format, Layers, LoadOptions, Logins, Pace,
+        PlanOptions, PlanSource, Qos, RecordingOptions, TlsOptions, VerifyOptions, Version,
     },
 };
 
@@ -23,6 +23,8 @@ use crate::{
   fleetline simulate --vehicles 1000 --rate 1 --duration 1m
   fleetline simulate --vehicles 100 --rate max --window 32 --duration 30s --format avro --json
   fleetline simulate --vehicles 10 --rate max --subscribers 100 --duration 10s
+  fleetline simulate --target wss://fleet.example/mqtt --ca ca.pem --users passwords
+  fleetline simulate --target mqtts://fleet.example --cert c/{vin}.pem --key c/{vin}.key
   fleetline simulate --replay drives/ --columns Temperature=ambient_temp \\
       --verify http://127.0.0.1:8080"
 )]
@@ -42,9 +44,24 @@ pub(in crate::cli) struct Arguments {
     /// Quality of service of every message.
     #[arg(long, default_value = "1", value_parser = parse_qos)]
     pub(super) qos: Qos,
-    /// Where to: `mqtt://host:port`, with `user:password@` before the host where one is asked for.
+    /// Where to: `mqtt://host:port`, `mqtts://` (TLS), `ws://` or `wss://` (WebSocket, with a path,
+    /// by default /mqtt), with `user:password@` before the host where one is asked for.
     #[arg(long, default_value = "mqtt://127.0.0.1:1883", value_name = "URL")]
     pub(super) target: String,
+    /// The authority of the server's certificate, in PEM; by default those of the machine.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+    /// The certificate that every vehicle brings, in PEM; "{vin}" is the vehicle: each its own.
+    #[arg(long, value_name = "FILE")]
+    pub(super) cert: Option<String>,
+    /// The key of that certificate, in PEM; by default it is in the same file.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(super) key: Option<String>,
+    /// A file with a line NAME:PASSWORD for each vehicle, so that each comes as itself. Vehicles are
+    /// named FLSIM000000000001 and so on; a password may be a token; subscribers come as `--target`
+    /// says.
+    #[arg(long, value_name = "FILE")]
+    pub(super) users: Option<PathBuf>,
     /// MQTT version: 3.1.1 or 5.
     #[arg(long, default_value = "3.1.1", value_parser = parse_version)]
     pub(super) version: Version,
@@ -158,7 +175,8 @@ impl Arguments {
     pub(super) fn load(
         &self,
         target: SocketAddr,
-        login: Option<(String, String)>,
+        logins: Logins,
+        layers: Layers,
         topics: &str,
     ) -> LoadOptions {
         let audience = AudienceOptions {
@@ -181,11 +199,18 @@ impl Arguments {
             connect_max: CONNECT_MAX,
             drain_max: self.drain,
             keep_alive_secs: self.keep_alive,
-            login,
+            logins,
+            layers,
             seed: self.seed,
             backlog: 0,
             audience: (audience.subscribers > 0).then_some(audience),
         }
+    }
+
+    /// The files of TLS.
+    pub(super) fn tls(&self) -> TlsOptions {
+        let Self { ca, cert: certificate, key, .. } = self.clone();
+        TlsOptions { ca, certificate, key }
     }
 
     /// Whom to ask whether it is stored.
@@ -302,6 +327,7 @@ mod tests {
             "--shared g",
             "--subscribers 1 --shared g/h",
             "--subscribers -1",
+            "--key k.pem",
         ] {
             let line = format!("simulate {wrong}");
             assert!(Line::try_parse_from(line.split_whitespace()).is_err(), "{wrong}");

@@ -19,8 +19,8 @@ use crate::{
         disk::{Disk, RealDisk},
     },
     simulator::{
-        AckLog, Claim, Load, LoadOptions, Outcome, Plan, Qos, Script, Target, Verification,
-        Verifier, VerifyError,
+        AckLog, Claim, Layers, Load, LoadOptions, Logins, Outcome, Plan, Qos, Script, Target,
+        TlsClients, Verification, Verifier, VerifyError,
     },
     telemetry::Chain,
 };
@@ -38,7 +38,15 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(Failure::failed)?;
     let address = runtime.block_on(target.address()).map_err(no_target)?;
-    let load = arguments.load(address, target.login, &plan.topics());
+    let layers = layers(arguments, &target, &plan, disk.as_ref())?;
+    let mut logins = Logins::of_all(target.login);
+    if let Some(path) = &arguments.users {
+        let parts = plan.script.parts();
+        logins = logins.read(disk.as_ref(), path, parts).map_err(|error| {
+            Failure::Usage(format!("--users {}: {}", path.display(), Chain(&error)))
+        })?;
+    }
+    let load = arguments.load(address, logins, layers, &plan.topics());
     let before = runtime.block_on(verifier.before()).map_err(cannot_verify)?;
     let stop = Arc::new(AtomicBool::new(false));
     runtime.spawn(stop_on_signal(Arc::clone(&stop)));
@@ -74,6 +82,28 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
         return Err(Failure::Reported(1));
     }
     Ok(())
+}
+
+/// What lies on TCP, as the target says.
+fn layers(
+    arguments: &Arguments,
+    target: &Target,
+    plan: &Plan,
+    disk: &dyn Disk,
+) -> Result<Layers, Failure> {
+    let options = arguments.tls();
+    let tls = match target.transport.is_secure() {
+        true => {
+            let clients = TlsClients::load(&options, &target.host, plan.script.parts(), disk);
+            Some(Arc::new(clients.map_err(|error| Failure::Usage(Chain(&error).to_string()))?))
+        }
+        false if options.ca.is_some() || options.certificate.is_some() => {
+            let what = "--ca and --cert are for a --target with mqtts:// or wss://";
+            return Err(Failure::Usage(what.to_owned()));
+        }
+        false => None,
+    };
+    Ok(Layers { tls, web: target.web() })
 }
 
 fn publish(

@@ -2,7 +2,7 @@
 //! of them are opened without running out of ports.
 
 use std::{
-    io::{self, Read, Write},
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
@@ -12,7 +12,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-use super::session::Session;
+use super::{session::Session, stream::Stream};
 use crate::mqtt::wire::Qos;
 
 /// How far a connection is.
@@ -32,7 +32,7 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) state: State,
-    pub(super) stream: Option<TcpStream>,
+    pub(super) stream: Option<Stream>,
     pub(super) session: Session,
     /// What the socket did not take yet; nothing else may be written before it.
     pub(super) unsent: Vec<u8>,
@@ -72,6 +72,19 @@ impl Link {
         self.partial = Vec::new();
     }
 
+    /// Whether something waits for its socket.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty() || self.stream.as_ref().is_some_and(Stream::has_unsent)
+    }
+
+    /// Closes with the last word of what lies on the connection.
+    pub(super) fn end(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.end();
+        }
+        self.close();
+    }
+
     /// Writes what the socket takes and keeps the rest.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.unsent.is_empty() {
@@ -87,6 +100,9 @@ impl Link {
 
     /// Writes on what was kept.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        if let Some(stream) = &mut self.stream {
+            stream.flush()?;
+        }
         if self.unsent.is_empty() {
             return Ok(());
         }
@@ -103,6 +119,7 @@ impl Link {
     /// included, and whether more may be waiting. `None`: nothing to read.
     pub(super) fn receive(&mut self, into: &mut [u8]) -> io::Result<Option<(usize, bool)>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
+        let is_layered = stream.is_layered();
         let kept = self.partial.len();
         into[..kept].copy_from_slice(&self.partial);
         loop {
@@ -110,7 +127,7 @@ impl Link {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(n) => {
                     self.partial.clear();
-                    return Ok(Some((kept + n, kept + n == into.len())));
+                    return Ok(Some((kept + n, is_layered || kept + n == into.len())));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -120,16 +137,7 @@ impl Link {
     }
 
     fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(stream) = &mut self.stream else { return Ok(bytes.len()) };
-        loop {
-            #[expect(clippy::disallowed_methods, reason = "the rest is kept by the callers")]
-            match stream.write(bytes) {
-                Ok(n) => return Ok(n),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.stream.as_mut().map_or(Ok(bytes.len()), |stream| stream.write(bytes))
     }
 }
 

@@ -13,11 +13,12 @@ use mio::{Events, Poll};
 use thiserror::Error;
 
 use super::{
-    super::{drive::Chance, script::Script},
+    super::{Logins, drive::Chance, script::Script},
     AckLog, AudienceOptions, Counts, Latencies, Outcome, Pace,
     audience::Audience,
     link::{Link, Sources, State, raise_descriptor_limit},
     pace::Slots,
+    stream::Layers,
 };
 use crate::{
     env::Clock,
@@ -57,7 +58,9 @@ pub(crate) struct LoadOptions {
     /// How long the last answers are waited for.
     pub(crate) drain_max: Duration,
     pub(crate) keep_alive_secs: u16,
-    pub(crate) login: Option<(String, String)>,
+    pub(crate) logins: Logins,
+    /// What lies on TCP.
+    pub(crate) layers: Layers,
     pub(crate) seed: u64,
     /// Messages of each vehicle that are due before those of the rate: what it has kept so far.
     pub(crate) backlog: u64,
@@ -396,7 +399,7 @@ impl<'a> Load<'a> {
         let is_settled =
             |audience: &Audience| audience.is_settled(self.now(), nanos(SETTLED_AFTER));
         self.counts.open == 0
-            && self.links.iter().all(|link| link.unsent.is_empty())
+            && self.links.iter().all(|link| !link.has_unsent())
             && self.audience.as_ref().is_none_or(is_settled)
     }
 

@@ -11,7 +11,8 @@
 //! - Subscribers, where there are any, have connections of the same loop behind those of the fleet;
 //!   `audience` tells what reaches them.
 //! - Packets are those of [`mqtt::wire`](crate::mqtt::wire); `session` is the exchanges of one
-//!   vehicle (SIM-1, SIM-2), `link` one connection, `pace` who is due when, `load` the loop.
+//!   vehicle (SIM-1, SIM-2), `link` one connection, `stream` what lies on TCP there (TLS, and
+//!   WebSocket: `web`), `pace` who is due when, `load` the loop.
 //! - Rates are open-loop: a message that is due while a vehicle is away or its window is full is
 //!   published later, not skipped, and the report says how late the latest was.
 //! - A lost connection is opened again after 0.2 s, doubling up to 5 s, with jitter; never faster
@@ -24,11 +25,15 @@ mod load;
 mod pace;
 mod record;
 mod session;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod web;
 
 pub(crate) use audience::{AudienceOptions, Deliveries};
 pub(crate) use load::{Load, LoadError, LoadOptions, Phase, Watch};
 pub(crate) use pace::Pace;
 pub(crate) use record::{AckLog, Counts, Latencies, Outcome};
+pub(crate) use stream::Layers;
+pub(crate) use web::WebPlace;

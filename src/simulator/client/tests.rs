@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     super::{
+        Logins,
         script::{DriveOptions, Script, Tracks, drives},
         shape::{Files, Format, Shape},
     },
@@ -147,7 +148,8 @@ fn options(target: SocketAddr) -> LoadOptions {
         connect_max: Duration::from_secs(10),
         drain_max: Duration::from_secs(10),
         keep_alive_secs: 60,
-        login: None,
+        logins: Logins::default(),
+        layers: Layers::default(),
         seed: 1,
         backlog: 0,
         audience: None,

@@ -9,6 +9,7 @@ use super::{
     load::{INPUT_BYTES, Load, LoadError, Phase, nanos},
     pace::backoff,
     session::Answer,
+    stream::Stream,
 };
 use crate::mqtt::wire::{
     self, Ack, AckKind, DISCONNECT, Frame, Hello, PINGREQ, Publish, PublishHead, Qos, ServerKind,
@@ -72,7 +73,7 @@ impl Load<'_> {
         let registered = connected.and_then(|mut stream| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(vehicle), interest)?;
-            Ok(stream)
+            Stream::open(stream, &self.options.layers, vehicle)
         });
         match registered {
             Ok(stream) => {
@@ -105,19 +106,19 @@ impl Load<'_> {
         let client_id = self.client_id(vehicle);
         let link = &mut self.links[vehicle];
         let Some(stream) = &link.stream else { return };
-        match stream.take_error() {
+        match stream.tcp.take_error() {
             Ok(None) => {}
             Ok(Some(error)) | Err(error) => return self.lose(vehicle, &error.to_string(), now),
         }
-        if stream.peer_addr().is_err() {
+        if stream.tcp.peer_addr().is_err() {
             return;
         }
-        let login = self.options.login.as_ref();
+        let vehicle_name = self.script.parts().get(vehicle).map(|part| part.vehicle.as_str());
         let hello = Hello {
             version: self.options.version,
             client_id: &client_id,
             keep_alive_secs: self.options.keep_alive_secs,
-            login: login.map(|(user, password)| (user.as_str(), password.as_str())),
+            login: self.options.logins.of(vehicle_name),
         };
         self.output.clear();
         wire::write_connect(&mut self.output, hello);
@@ -133,7 +134,7 @@ impl Load<'_> {
         let link = &self.links[vehicle];
         if self.phase != Phase::Publishing
             || link.state != State::Live
-            || !link.unsent.is_empty()
+            || link.has_unsent()
             || self.subscriber(vehicle).is_some()
         {
             return;
@@ -372,11 +373,11 @@ impl Load<'_> {
         self.output.clear();
         self.output.extend(DISCONNECT);
         for link in &mut self.links {
-            if link.state == State::Live && link.unsent.is_empty() {
+            if link.state == State::Live && !link.has_unsent() {
                 // A connection that breaks now has nothing left to lose.
                 let _sent = link.send(&self.output);
             }
-            link.close();
+            link.end();
         }
     }
 }
