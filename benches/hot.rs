@@ -23,7 +23,7 @@ use fleetline::{
     mapping::{Options, Plans},
     model::{LineDialect, ShardCount, UnixNanos},
     spool::EntryBuffer,
-    uplink::{Limits, Message, TopicMemo, Transcoder},
+    uplink::{Limits, Message, Sender, TopicMemo, Transcoder},
 };
 use prost_reflect::{DynamicMessage, prost::Message as _};
 use rustix::time::{ClockId, clock_gettime};
@@ -190,6 +190,7 @@ impl Worker {
                 topic: &row.topic,
                 payload: black_box(&row.payload),
                 content_type: None,
+                sender: Sender::Unasked,
                 received_at: RECEIVED_AT,
             };
             let done =

@@ -22,7 +22,7 @@ use crate::{
     model::{ShardCount, UnixNanos},
     schema::INNER_NAME,
     spool::EntryBuffer,
-    uplink::{Message, TopicMemo, Transcoded, Transcoder},
+    uplink::{Message, Sender, TopicMemo, Transcoded, Transcoder},
 };
 
 /// Dry run: payload files (or standard input) become lines on standard output
@@ -115,6 +115,7 @@ impl<'a> Decoder<'a> {
             topic: &self.arguments.topic,
             payload,
             content_type: self.arguments.content_type.as_deref(),
+            sender: Sender::Unasked,
             received_at: self.received_at,
         };
         self.lines[0].clear();

@@ -23,6 +23,10 @@
 //!   varint) or `"grpc"` (behind a 0 and its length, four bytes big endian): a payload is then any
 //!   number of messages, each mapped as if it had come alone, all or none; `duplicates`
 //!   holds for the points of all of them.
+//! - `identity = "required"` (default `"any"`): the vehicle must be the one that was verified for
+//!   the session that publishes; else the whole message is refused (0x87), and an anonymous session
+//!   has none. A capture is looked at before the payload is. Dry runs (`decode`, `check
+//!   --payload`) have no session and do not ask.
 //! - `bytes = "base64"` (default) or `"skip"`.
 //! - `points = "units.signals.samples"`: a point an element of the last of these lists, which may
 //!   lie in each other, also of a map of records. Of lists on the way only what the mapping names

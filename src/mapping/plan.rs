@@ -47,6 +47,8 @@ pub struct Plan {
     pub duplicates: Duplicates,
     /// How the messages of a payload are told apart.
     pub framing: Framing,
+    /// Whether the vehicle has to be the one that was verified for the session that sends it.
+    pub identity_required: bool,
     /// Whether another mapping writes points without a time of their own to the same measurement:
     /// then those of one message get distinct times over both.
     pub shares_stamps: bool,

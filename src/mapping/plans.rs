@@ -323,6 +323,7 @@ impl Loader<'_> {
             constant_fields: compiled.constants.text.into(),
             duplicates: text.duplicates.unwrap_or_default(),
             framing: text.framing,
+            identity_required: text.identity_required,
             shares_stamps: false,
             brings_names,
         });

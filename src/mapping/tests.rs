@@ -72,7 +72,7 @@ fn keys_and_their_types_are_checked_strictly() {
              format, schema, message, measurement, vehicle, tags, time, points, point-key, \
              value-types, fields, when, \
              select, schema-id, content-type, repeated, bytes, duplicates, \
-             convert, constant, framing",
+             convert, constant, framing, identity",
         ],
     );
     check_bad(

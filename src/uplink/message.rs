@@ -13,8 +13,19 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
     /// The content type of a 5.0 message.
     pub content_type: Option<&'a str>,
+    /// Who sent it, for mappings that want to know.
+    pub sender: Sender<'a>,
     /// When it was received: the time of points that bring none, and what `time-bounds` count from.
     pub received_at: UnixNanos,
+}
+
+/// What is known of who sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender<'a> {
+    /// Nobody asks: a dry run.
+    Unasked,
+    /// A session, with the vehicle that was verified for it, if one was.
+    Session(Option<&'a str>),
 }
 
 /// What became of a message.
@@ -22,6 +33,9 @@ pub struct Message<'a> {
 pub struct Transcoded {
     /// Whether any mapping has a topic like it.
     pub mapped: bool,
+    /// Whether it is of another vehicle than its sender's, and a mapping does not take that:
+    /// nothing of it was written.
+    pub is_foreign: bool,
     /// Where the lines went; `Some` exactly if points were written.
     pub shard: Option<ShardId>,
     /// Points written and not merged into others.

@@ -46,7 +46,7 @@ pub(crate) use last_lines::LastLines;
 pub use limits::Limits;
 pub use memo::TopicMemo;
 pub use memory::MemoryBudget;
-pub use message::{Failure, Message, NoPoints, Transcoded};
+pub use message::{Failure, Message, NoPoints, Sender, Transcoded};
 pub use names::{NameBook, NameOptions, NamesError};
 pub use options::Options;
 pub use outcome::MessageOutcome;

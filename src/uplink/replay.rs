@@ -25,7 +25,8 @@ use crate::{
     },
     telemetry::Chain,
     uplink::{
-        Answer, Failure, Intake, IntakeParts, Message, MessageOutcome, TopicMemo, Transcoded,
+        Answer, Failure, Intake, IntakeParts, Message, MessageOutcome, Sender, TopicMemo,
+        Transcoded,
     },
 };
 
@@ -173,7 +174,10 @@ impl<'a> Replay<'a> {
         let seq = self.way.seq;
         if let (Some(topic), Some(payload)) = (&letter.topic, &letter.payload) {
             let content_type = letter.content_type.as_deref();
-            let message = Message { topic, payload, content_type, received_at: letter.time };
+            // Of mappings that ask, letters name the sender's vehicle.
+            let sender = Sender::Session(letter.vehicle.as_deref());
+            let received_at = letter.time;
+            let message = Message { topic, payload, content_type, sender, received_at };
             let own = letter.mapping.as_deref();
             let is_known = self.is_mapping(own);
             let is_good = |done: &Transcoded, failures: &[Failure]| {

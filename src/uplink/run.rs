@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    DecodeError, LastLines, Limits, Lines, NameBook, NoPoints, Slots, Transcoded, decode, detail,
+    DecodeError, LastLines, Limits, Lines, NameBook, NoPoints, Sender, Slots, Transcoded, decode,
+    detail,
     duplicates::EqualPoints,
     framing::{Frame, Frames},
     kinds::Prober,
@@ -36,6 +37,8 @@ pub(super) struct Progress {
     pub(super) transcoded: Transcoded,
     /// The message of the payload that the current mapping is at.
     pub(super) frame: Frame,
+    /// The vehicle is not the sender's own, and a mapping wants it to be.
+    pub(super) is_foreign: bool,
     /// Which names were too many.
     pub(super) too_many_new: Option<TooManyNew>,
 }
@@ -43,6 +46,7 @@ pub(super) struct Progress {
 /// One mapping of one message.
 pub(super) struct Run<'a> {
     pub(super) plan: &'a Plan,
+    pub(super) sender: Sender<'a>,
     pub(super) limits: &'a Limits,
     pub(super) shards: ShardCount,
     pub(super) context: Context<'a>,
@@ -74,6 +78,7 @@ impl Run<'_> {
         if u32::try_from(payload.len()).is_err() {
             return Err(DecodeError::new(Cause::TooManyBytes, "the payload is over 4 GiB"));
         }
+        self.look_at_sender(slots)?;
         self.equal_points.begin();
         for frame in Frames::new(self.plan.framing, payload) {
             let frame = frame.inspect_err(|_| self.progress.frame = self.progress.frame.next())?;
@@ -310,6 +315,7 @@ impl Run<'_> {
         } else if !is_plain(vehicle) {
             "the vehicle holds CR, LF, TAB or NUL, or a backslash before a separator or at its end"
         } else {
+            self.hold_to_sender(Some(vehicle))?;
             self.last_lines.begin(vehicle);
             self.place(vehicle);
             return Ok(());
@@ -319,6 +325,34 @@ impl Run<'_> {
             Source::Slot(slot, _) => error.in_slot(slot),
             Source::Capture(_) | Source::Constant(_) => error,
         })
+    }
+
+    /// Looks whose vehicle it may be before the payload is read, where that is known by then.
+    fn look_at_sender(&mut self, slots: &Slots) -> Result<(), DecodeError> {
+        if !self.plan.identity_required {
+            return Ok(());
+        }
+        let mut digits = itoa::Buffer::new();
+        let vehicle = match &self.plan.vehicle {
+            Source::Slot(..) => None,
+            known => detail::vehicle(known, slots, &self.context, &mut digits),
+        };
+        self.hold_to_sender(vehicle)
+    }
+
+    /// Ends a message of another vehicle than its sender's, where the mapping wants it to be that.
+    fn hold_to_sender(&mut self, vehicle: Option<&[u8]>) -> Result<(), DecodeError> {
+        let is_own = match self.sender {
+            Sender::Unasked => true,
+            Sender::Session(None) => false,
+            Sender::Session(Some(own)) => vehicle.is_none_or(|it| it == own.as_bytes()),
+        };
+        if is_own || !self.plan.identity_required {
+            return Ok(());
+        }
+        self.progress.is_foreign = true;
+        let what = "the vehicle is not the one of the session that sent it";
+        Err(DecodeError::new(Cause::VehicleInvalid, what))
     }
 
     /// Opens the message's place at its vehicle's shard, if none is open.

@@ -21,8 +21,8 @@ use crate::{
     mapping::{Plan, Plans, TopicMatch},
     model::{Cause, ShardCount},
     uplink::{
-        DecodeError, Failure, LastLines, Limits, Lines, Message, NameBook, Slots, TopicMemo,
-        Transcoded, detail,
+        DecodeError, Failure, LastLines, Limits, Lines, Message, NameBook, Sender, Slots,
+        TopicMemo, Transcoded, detail,
         duplicates::EqualPoints,
         framing::{self, Frame, Taken},
         kinds::Prober,
@@ -141,8 +141,14 @@ impl Transcoder {
             is_taken = true;
             let taken = Taken { plans, message, matched, payload };
             self.fenced(plan, taken, lines, &mut progress);
+            if progress.is_foreign {
+                return self.give_back(progress.place, lines);
+            }
         }
         self.place = progress.place;
+        if !self.failures.is_empty() {
+            self.name_sender(plans, matched, message);
+        }
         if !is_taken {
             let error = DecodeError::new(Cause::SchemaUnknown, "no mapping takes such a payload");
             let plan = &plans.plans()[first];
@@ -159,6 +165,28 @@ impl Transcoder {
             progress.transcoded.shard = progress.place.map(|place| place.shard);
         }
         progress.transcoded
+    }
+
+    /// Takes back what was written of a message that is refused; its one failure says why.
+    #[cold]
+    fn give_back(&mut self, place: Option<Place>, lines: &mut dyn Lines) -> Transcoded {
+        self.place = place;
+        self.undo(lines);
+        self.last_lines.clear();
+        self.failures.drain(..self.failures.len().saturating_sub(1));
+        Transcoded { mapped: true, is_foreign: true, ..Transcoded::default() }
+    }
+
+    /// What failed is told as its sender's, where a mapping wants to know the sender: whoever
+    /// replays it later asks that one again.
+    #[cold]
+    fn name_sender(&mut self, plans: &Plans, matched: &TopicMatch, message: &Message<'_>) {
+        let wants = |at: &usize| plans.plans()[*at].identity_required;
+        if let Sender::Session(Some(own)) = message.sender
+            && matched.plans().iter().any(wants)
+        {
+            self.failures.iter_mut().for_each(|failure| failure.vehicle = Some(own.to_owned()));
+        }
     }
 
     /// Runs one mapping inside the fence; on a failure cuts back what it wrote.
@@ -181,6 +209,7 @@ impl Transcoder {
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run {
                 plan,
+                sender: taken.message.sender,
                 limits: &self.limits,
                 shards: self.shards,
                 context: taken.context(&self.limits, received_at.saturating_add(stamps.into())),

@@ -15,7 +15,7 @@ use fleetline::{
     sessions,
     spool::{self, BatchLimits, Budget, EntryBuffer},
     telemetry::{HealthBoard, Metrics},
-    uplink::{Limits, Message, TopicMemo, Transcoder},
+    uplink::{Limits, Message, Sender, TopicMemo, Transcoder},
 };
 
 const SHARDS: ShardCount = ShardCount(NonZeroU16::new(2).unwrap());
@@ -134,7 +134,10 @@ thread_local! {
 /// A message becomes lines that another's parser reads, as many as are counted, or fails with a
 /// cause, and never with ours: a panic.
 fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
-    transcode_message(plans, &Message { topic, payload, content_type: None, received_at: NOW });
+    transcode_message(
+        plans,
+        &Message { topic, payload, content_type: None, sender: Sender::Unasked, received_at: NOW },
+    );
 }
 
 /// The same with all that comes with a payload.
@@ -212,7 +215,13 @@ pub fn steps(data: &[u8]) {
     let mut lines = [EntryBuffer::new(), EntryBuffer::new()];
     for topic in ["protobuf/VIN", "avro/VIN", "json/VIN", "lines/VIN"] {
         lines.iter_mut().for_each(EntryBuffer::clear);
-        let message = Message { topic, payload: data, content_type: None, received_at: NOW };
+        let message = Message {
+            topic,
+            payload: data,
+            content_type: None,
+            sender: Sender::Unasked,
+            received_at: NOW,
+        };
         REPEATING.with(|plans| {
             transcoder.transcode(plans, &message, &mut TopicMemo::<()>::default(), &mut lines)
         });
@@ -237,7 +246,13 @@ pub fn cases(data: &[u8]) {
             damage_text(&mut payload, change[0], at, change[3], other);
         }
         let (topic, content_type) = (case.topic.as_str(), case.content_type.as_deref());
-        let message = Message { topic, payload: &payload, content_type, received_at: RECEIVED_AT };
+        let message = Message {
+            topic,
+            payload: &payload,
+            content_type,
+            sender: Sender::Unasked,
+            received_at: RECEIVED_AT,
+        };
         transcode_message(&case.plans, &message);
     });
 }

@@ -11,7 +11,7 @@ use fleetline::{
     model::{LineDialect, ShardCount, UnixNanos},
     schema::Sources,
     spool::EntryBuffer,
-    uplink::{Limits, Message, TopicMemo, Transcoder},
+    uplink::{Limits, Message, Sender, TopicMemo, Transcoder},
 };
 
 const TOPIC: &str = "vehicles/VIN1/state";
@@ -54,8 +54,13 @@ impl Page {
             Transcoder::new(Limits::default(), ShardCount(NonZeroU16::new(1).unwrap()));
         let mut lines = [EntryBuffer::new()];
         let payload = &self.payload;
-        let message =
-            Message { topic: TOPIC, payload, content_type: None, received_at: RECEIVED_AT };
+        let message = Message {
+            topic: TOPIC,
+            payload,
+            content_type: None,
+            sender: Sender::Unasked,
+            received_at: RECEIVED_AT,
+        };
         transcoder.transcode(&plans, &message, &mut TopicMemo::<()>::default(), &mut lines);
         assert_eq!(transcoder.failures(), [], "{}", self.mapping.1);
         let found = String::from_utf8(lines[0].payload().to_vec()).unwrap();

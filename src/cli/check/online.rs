@@ -124,10 +124,10 @@ fn room(resolved: &Resolved, dir: &Path, found: &mut Found) {
 fn descriptors(resolved: &Resolved, found: &mut Found) {
     let Some(most) = getrlimit(Resource::Nofile).maximum else { return };
     let connections = most.saturating_sub(OTHER_DESCRIPTORS);
-    let wanted = resolved.mqtt.sessions_max as u64;
+    let wanted = resolved.mqtt.connections_max as u64;
     if connections < wanted {
         found.warnings.push(format!(
-            "mqtt.sessions-max = {wanted}: the limit of descriptors, {most}, allows for about \
+            "mqtt.connections-max = {wanted}: the limit of descriptors, {most}, allows for about \
              {connections} connections; raise it (ulimit -Hn, LimitNOFILE) if more are expected"
         ));
     }

@@ -17,7 +17,7 @@ use crate::{
     env::{Clock, SystemClock},
     mapping::Plans,
     store::Target,
-    uplink::Message,
+    uplink::{Message, Sender},
 };
 
 /// Checks the configuration, the schemas and the mappings, and tells everything that is wrong
@@ -185,7 +185,13 @@ fn tried(
     let mut trials = Vec::new();
     for file in &arguments.payload {
         let payload = trial::read(file)?;
-        let message = Message { topic, payload: &payload, content_type, received_at };
+        let message = Message {
+            topic,
+            payload: &payload,
+            content_type,
+            sender: Sender::Unasked,
+            received_at,
+        };
         trials.push((file.display().to_string(), trial::run(plans, &offline.limits, &message)));
     }
     Ok(trials)

@@ -25,7 +25,7 @@ use crate::{
     mapping::Plans,
     model::{LineDialect, UnixNanos},
     schema::Sources,
-    uplink::{Message, look},
+    uplink::{Message, Sender, look},
 };
 
 /// Sample payloads become a JSON Schema and a mapping to start from
@@ -174,7 +174,13 @@ fn try_out(
     };
     let received_at = received_at(draft, &samples.root);
     for (index, payload) in samples.payloads.iter().enumerate() {
-        let message = Message { topic: &topic, payload, content_type: None, received_at };
+        let message = Message {
+            topic: &topic,
+            payload,
+            content_type: None,
+            sender: Sender::Unasked,
+            received_at,
+        };
         let trial = trial::run(&plans, &offline.limits, &message);
         if let Some(problem) = trial.problems.first() {
             return Err(format!("sample {}: {problem}", index + 1));

@@ -136,6 +136,8 @@ pub(crate) struct MappingText {
     pub(crate) bytes: BytesForm,
     pub(crate) duplicates: Option<Duplicates>,
     pub(crate) framing: Framing,
+    /// `identity = "required"`.
+    pub(crate) identity_required: bool,
 }
 
 /// How many faults of TOML are told of one file: past some, each follows from those before.
@@ -176,6 +178,7 @@ const MAPPING_KEYS: &[&str] = &[
     "convert",
     "constant",
     "framing",
+    "identity",
 ];
 
 /// Those of them that are for payloads with a schema.
@@ -312,6 +315,7 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
         bytes: table.choice("bytes", &BYTES).map_or(BytesForm::Base64, |c| c.value),
         duplicates: table.choice("duplicates", &DUPLICATES).map(|c| c.value),
         framing: table.choice("framing", &FRAMINGS).map_or(Framing::None, |c| c.value),
+        identity_required: table.choice("identity", &IDENTITIES).is_some_and(|c| c.value),
         select,
         format,
         name: name?,
@@ -376,6 +380,8 @@ const DUPLICATES: [(&str, Duplicates); 3] = [
     ("offset-ns", Duplicates::OffsetNs),
     ("keep-last", Duplicates::KeepLast),
 ];
+
+const IDENTITIES: [(&str, bool); 2] = [("any", false), ("required", true)];
 
 const FRAMINGS: [(&str, Framing); 3] =
     [("none", Framing::None), ("delimited", Framing::Delimited), ("grpc", Framing::Grpc)];

@@ -16,7 +16,7 @@ use crate::{
         wire::{Body, Publish, Qos, Version},
     },
     telemetry::ReasonLabel,
-    uplink::{Incoming, MessageOutcome, NoRoom},
+    uplink::{Incoming, MessageOutcome, NoRoom, Sender},
 };
 
 /// No matching subscribers.
@@ -52,13 +52,20 @@ impl Worker {
             intake.clear(topic, memo)
         } else if intake.has_room() {
             let Publish { payload, content_type, .. } = *publish;
-            let incoming = Incoming { topic, payload, content_type };
+            // Who is anonymous has nothing verified.
+            let own = identity.vehicle().filter(|_| !identity.is_anonymous());
+            let sender = Sender::Session(own);
+            let incoming = Incoming { topic, payload, content_type, sender };
             intake.take(&incoming, memo, key, session.next_seq())?
         } else {
             return Err(NoRoom);
         };
         drop(intake);
         let mut held = Held::of(taken);
+        if taken.outcome == MessageOutcome::Refused {
+            self.refused_operation("publish-for-another", identity, topic);
+            return Ok(held);
+        }
         if publish.qos == Qos::ExactlyOnce && held.reason == NO_SUBSCRIBERS {
             // Its exchange only begins: who subscribes until it ends is not known (5.0, 3.5.2.1:
             // 0x10 may be said).

@@ -86,7 +86,8 @@ impl Worker {
             ?username,
             ?topic,
             suppressed,
-            "the access rules refuse to {operation}"
+            "the access rules refuse to {}",
+            operation.replace('-', " ")
         );
     }
 

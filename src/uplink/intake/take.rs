@@ -14,7 +14,7 @@ use crate::{
     model::{DeadLetter, ShardId},
     telemetry::{MessageCounts, MessageLedger},
     uplink::{
-        Failure, LastLines, Lines as _, MemoryBudget, Message, MessageOutcome, TopicMemo,
+        Failure, LastLines, Lines as _, MemoryBudget, Message, MessageOutcome, Sender, TopicMemo,
         Transcoded, Transcoder,
     },
 };
@@ -42,6 +42,8 @@ pub struct Incoming<'a> {
     pub payload: &'a [u8],
     /// The content type of a 5.0 message.
     pub content_type: Option<&'a str>,
+    /// Whose session it is.
+    pub sender: Sender<'a>,
 }
 
 /// One worker's way into the lanes. `K` is whose a message is.
@@ -107,9 +109,13 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         seq: u64,
     ) -> Result<Taken, NoRoom> {
         self.begin_turn();
-        let Incoming { topic, payload, content_type } = *incoming;
-        let message = Message { topic, payload, content_type, received_at: self.stamps.next() };
+        let Incoming { topic, payload, content_type, sender } = *incoming;
+        let received_at = self.stamps.next();
+        let message = Message { topic, payload, content_type, sender, received_at };
         let done = self.transcoder.transcode(&self.current, &message, memo, &mut self.lanes);
+        if done.is_foreign {
+            return Ok(self.pass(MessageOutcome::Refused));
+        }
         let failed = !self.transcoder.failures().is_empty();
         if failed && !self.memory.has_room_for_letters() {
             self.transcoder.undo(&mut self.lanes);
@@ -149,7 +155,7 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
     ) -> Result<Taken, Vec<Failure>> {
         self.begin_turn();
         let done = self.transcoder.transcode(&self.current, message, memo, &mut self.lanes);
-        if !is_good(&done, self.transcoder.failures()) {
+        if done.is_foreign || !is_good(&done, self.transcoder.failures()) {
             self.transcoder.undo(&mut self.lanes);
             return Err(self.transcoder.failures().to_vec());
         }

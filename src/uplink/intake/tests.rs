@@ -23,7 +23,7 @@ use crate::{
     schema::Sources,
     spool::{self, Budget, CommitOptions, Committer},
     telemetry::{HealthBoard, Metrics},
-    uplink::{Limits, MemoryBudget, MessageOutcome, NameBook, NameOptions, TopicMemo},
+    uplink::{Limits, MemoryBudget, MessageOutcome, NameBook, NameOptions, Sender, TopicMemo},
 };
 
 const SCHEMA: &str = r#"{"type":"object","properties":{"v":{"type":"integer"}}}"#;
@@ -132,7 +132,12 @@ impl Rig {
         owner: &'static str,
         seq: u64,
     ) -> Result<Taken, NoRoom> {
-        let incoming = Incoming { topic, payload: payload.as_bytes(), content_type: None };
+        let incoming = Incoming {
+            topic,
+            payload: payload.as_bytes(),
+            content_type: None,
+            sender: Sender::Unasked,
+        };
         self.intake.take(&incoming, &mut self.memo, owner, seq)
     }
 

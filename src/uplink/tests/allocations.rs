@@ -18,7 +18,7 @@ use crate::{
     mapping::Plans,
     model::ShardCount,
     spool::EntryBuffer,
-    uplink::{Message, TopicMemo, Transcoder},
+    uplink::{Message, Sender, TopicMemo, Transcoder},
 };
 
 /// A message like the last one, of which so many points are written, costs no allocation.
@@ -36,7 +36,13 @@ fn allocations(plans: &Plans, topic: &str, payload: &[u8], points: u32) -> u64 {
     let (mut memo, mut lines) = (TopicMemo::<()>::default(), [EntryBuffer::new()]);
     let mut once = || {
         lines[0].clear();
-        let message = Message { topic, payload, content_type: None, received_at: RECEIVED_AT };
+        let message = Message {
+            topic,
+            payload,
+            content_type: None,
+            sender: Sender::Unasked,
+            received_at: RECEIVED_AT,
+        };
         let done = transcoder.transcode(plans, &message, &mut memo, &mut lines);
         assert_eq!(transcoder.failures(), []);
         assert_eq!(done.points, points);

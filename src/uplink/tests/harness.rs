@@ -10,7 +10,7 @@ use crate::{
     schema::Sources,
     spool::EntryBuffer,
     uplink::{
-        Failure, Limits, Message, TopicMemo, Transcoded, Transcoder,
+        Failure, Limits, Message, Sender, TopicMemo, Transcoded, Transcoder,
         tests::set::{HIDDEN_TAG, without_hidden},
     },
 };
@@ -113,7 +113,13 @@ impl Harness {
         content_type: Option<&str>,
     ) -> (Transcoded, String) {
         self.lines.iter_mut().for_each(EntryBuffer::clear);
-        let message = Message { topic, payload, content_type, received_at: RECEIVED_AT };
+        let message = Message {
+            topic,
+            payload,
+            content_type,
+            sender: Sender::Unasked,
+            received_at: RECEIVED_AT,
+        };
         let transcoded = self.transcoder.transcode(
             &self.plans,
             &message,

@@ -8,7 +8,7 @@ use crate::{
     schema::Sources,
     spool::EntryBuffer,
     uplink::{
-        Limits, Message, TopicMemo, Transcoded, Transcoder,
+        Limits, Message, Sender, TopicMemo, Transcoded, Transcoder,
         tests::harness::{RECEIVED_AT, TOPIC, without_receipt},
     },
 };
@@ -62,7 +62,13 @@ impl Set {
     /// Transcodes one payload; answers what became of it and its lines.
     pub(super) fn run(&mut self, topic: &str, payload: &[u8]) -> (Transcoded, String) {
         self.lines.iter_mut().for_each(EntryBuffer::clear);
-        let message = Message { topic, payload, content_type: None, received_at: RECEIVED_AT };
+        let message = Message {
+            topic,
+            payload,
+            content_type: None,
+            sender: Sender::Unasked,
+            received_at: RECEIVED_AT,
+        };
         let transcoded = self.transcoder.transcode(
             &self.plans,
             &message,

@@ -10,7 +10,7 @@ use crate::{
     mapping::{Options, Plans},
     model::{FieldType, LineDialect, ShardCount},
     spool::EntryBuffer,
-    uplink::{Limits, Message, TopicMemo, Transcoder, tests::harness::RECEIVED_AT},
+    uplink::{Limits, Message, Sender, TopicMemo, Transcoder, tests::harness::RECEIVED_AT},
 };
 
 pub(super) fn plans() -> Plans {
@@ -22,7 +22,13 @@ pub(super) fn plans() -> Plans {
 fn lines(plans: &Plans, topic: &str, payload: &[u8]) -> String {
     let mut transcoder = Transcoder::new(Limits::default(), ShardCount(NonZeroU16::MIN));
     let mut buffers = [EntryBuffer::new()];
-    let message = Message { topic, payload, content_type: None, received_at: RECEIVED_AT };
+    let message = Message {
+        topic,
+        payload,
+        content_type: None,
+        sender: Sender::Unasked,
+        received_at: RECEIVED_AT,
+    };
     transcoder.transcode(plans, &message, &mut TopicMemo::<()>::default(), &mut buffers);
     assert_eq!(transcoder.failures(), [], "{topic}");
     String::from_utf8(buffers[0].payload().to_vec()).unwrap()

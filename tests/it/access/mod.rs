@@ -6,6 +6,8 @@ mod import;
 mod jwt;
 mod listeners;
 mod names;
+mod payloads;
+mod revoked;
 mod rules;
 mod tokens;
 mod websocket;
