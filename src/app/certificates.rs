@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    auth::{FileProblems, Tls, TlsFiles},
+    auth::{Access, FileProblems, Tls, TlsFiles},
     config::TlsOptions,
     env::Clock,
     telemetry::{EdgeLabel, LogLimit, Metrics},
@@ -45,12 +45,16 @@ impl Certificates {
         }
     }
 
-    /// Reads the files anew; those of an edge that are wrong change nothing there.
-    pub(super) fn reload(&self) {
+    /// Reads the files anew; those of an edge that are wrong change nothing there. Sessions of
+    /// certificates that are revoked now end.
+    pub(super) fn reload(&self, access: &Access) {
         self.each(|edge, tls| match tls.reload() {
             Ok(()) => {
                 tracing::info!(edge, "certificates loaded anew");
                 warn(tls);
+                if edge == "mqtt" {
+                    access.set_revoked(Arc::clone(&tls.current().revoked));
+                }
             }
             Err(problems) => {
                 tracing::error!(edge, %problems, "certificates not loaded, the old ones stay");

@@ -90,7 +90,7 @@ impl Machine {
             return;
         }
         let reason = "no descriptor is left for another connection or file; raise the limit \
-                      (ulimit -n, LimitNOFILE) or lower mqtt.sessions-max";
+                      (ulimit -n, LimitNOFILE) or lower mqtt.connections-max";
         let health = Health::Waiting(reason.to_owned());
         if let Some(cell) = cell(&mut self.descriptors_cell, &self.health, "descriptors", &health) {
             cell.set_idle(reason);

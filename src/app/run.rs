@@ -230,7 +230,7 @@ impl Appliance {
     fn reload(&self) {
         self.mappings.reload();
         commands::declare(&self.downlink.downlink, &self.mappings, &self.access);
-        self.certificates.reload();
+        self.certificates.reload(&self.access);
         match self.access.reload() {
             Ok(()) => tracing::info!("files of [auth] loaded anew"),
             Err(problems) => {

@@ -1,8 +1,11 @@
 //! Users, tokens and access rules that are in force, shared by all who ask.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -12,6 +15,7 @@ use super::{
     jwt::JwtKeys,
     problem::{FileProblem, FileProblems},
     rules::Rules,
+    tls::CertificateId,
     tokens::{Caller, TokenFault, Tokens},
     users::{Users, Verifier, VerifyLimits},
 };
@@ -30,6 +34,7 @@ pub struct Access {
     users: ArcSwap<Option<Users>>,
     tokens: ArcSwap<Option<Tokens>>,
     jwt_keys: ArcSwap<Option<JwtKeys>>,
+    revoked: ArcSwap<HashSet<CertificateId>>,
     clock: Arc<dyn Clock>,
     /// `None` where no password is asked for.
     verifier: Option<Verifier>,
@@ -106,6 +111,7 @@ impl Access {
             users: ArcSwap::from_pointee(users),
             tokens: ArcSwap::from_pointee(read_tokens(options)?),
             jwt_keys: ArcSwap::from_pointee(jwt_keys),
+            revoked: ArcSwap::default(),
             clock: Arc::clone(clock),
             options: options.clone(),
             generation: AtomicU64::new(1),
@@ -182,6 +188,17 @@ impl Access {
         }
         self.replace(rules.with_command_topics(topics));
         Ok(())
+    }
+
+    /// Says which certificates of clients are revoked: sessions of theirs end.
+    pub fn set_revoked(&self, revoked: Arc<HashSet<CertificateId>>) {
+        let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.revoked.store(revoked);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn is_revoked(&self, certificate: CertificateId) -> bool {
+        self.revoked.load().contains(&certificate)
     }
 
     /// Says on which topics commands leave, as filters of MQTT: no client publishes there (AU-5).

@@ -7,7 +7,7 @@ use super::{
     identity::{Identity, Proof, is_name},
     jwt::{Jwt, JwtTerms, is_jwt},
     options::VehicleName,
-    tls::{CertificateName, NameFault, certificate_name},
+    tls::{CertificateId, CertificateName, NameFault, certificate_name},
     users::Verdict,
 };
 use crate::model::Secret;
@@ -106,7 +106,8 @@ impl Access {
             if claim.username.is_some_and(|username| username != name) {
                 return Err(IdentityFault::OtherName);
             }
-            return self.named(&name, claim.client_id, Proof::Certificate);
+            let id = claim.certificate.and_then(CertificateId::of);
+            return self.named(&name, claim.client_id, Proof::Certificate(id));
         }
         match (claim.username, claim.password) {
             _ if !options.knows_anybody() => Ok(Identity::anonymous(claim.client_id)),
@@ -196,7 +197,7 @@ impl Access {
             VehicleName::Username => Some(name.into()),
             VehicleName::ClientId if *client_id == *name => Some(name.into()),
             VehicleName::ClientId => return Err(IdentityFault::OtherClientId),
-            VehicleName::Certificate => (proof == Proof::Certificate).then(|| name.into()),
+            VehicleName::Certificate => matches!(proof, Proof::Certificate(_)).then(|| name.into()),
         };
         Ok(Identity::verified(name.into(), vehicle, client_id, proof))
     }
@@ -207,9 +208,9 @@ impl Access {
         if username.is_empty() {
             return Identity::anonymous(client_id);
         }
-        let known = self.named(username, Arc::clone(&client_id), Proof::Certificate);
+        let known = self.named(username, Arc::clone(&client_id), Proof::Certificate(None));
         known.unwrap_or_else(|_| {
-            Identity::verified(username.into(), None, client_id, Proof::Certificate)
+            Identity::verified(username.into(), None, client_id, Proof::Certificate(None))
         })
     }
 
@@ -224,7 +225,8 @@ impl Access {
         }
     }
 
-    /// Whether it would still be let in: not if its user has been removed, or the key of its token.
+    /// Whether it would still be let in: not if its user has been removed, or the key of its token,
+    /// or if its certificate has been revoked.
     #[must_use]
     pub fn is_known(&self, identity: &Identity) -> bool {
         match (identity.proof(), identity.username()) {
@@ -234,7 +236,8 @@ impl Access {
             (Proof::Token { key, .. }, _) => {
                 self.jwt_keys().as_ref().as_ref().is_some_and(|keys| keys.has(key))
             }
-            (Proof::Password | Proof::Nothing | Proof::Certificate, _) => true,
+            (Proof::Certificate(Some(id)), _) => !self.is_revoked(id),
+            (Proof::Password | Proof::Nothing | Proof::Certificate(None), _) => true,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::tls::CertificateId;
 use crate::model::UnixNanos;
 
 /// What verified a name.
@@ -11,8 +12,8 @@ pub enum Proof {
     Nothing,
     /// A password of a user.
     Password,
-    /// A certificate.
-    Certificate,
+    /// A certificate: which, if it was seen, and not only named by a load balancer.
+    Certificate(Option<CertificateId>),
     /// A token.
     Token {
         /// The fingerprint of the key that signed it.
@@ -69,7 +70,7 @@ impl Identity {
     pub fn expires(&self) -> Option<UnixNanos> {
         match self.proof {
             Proof::Token { expires, .. } => Some(expires),
-            Proof::Nothing | Proof::Password | Proof::Certificate => None,
+            Proof::Nothing | Proof::Password | Proof::Certificate(_) => None,
         }
     }
 

@@ -165,7 +165,7 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
     mqtt::Options {
         listen: findings.mqtt.clone(),
         proxies: findings.proxies.clone(),
-        websocket_origins: settings.texts("mqtt.websocket-origins"),
+        websocket_origins: settings.texts("mqtt.ws-origins"),
         accepts_a_second: settings.number_u32("mqtt.admission.accepts-per-second"),
         messages_a_second: settings.number_u32("mqtt.rates.messages-per-second"),
         bytes_a_second: settings.number("mqtt.rates.bytes-per-second"),
@@ -181,7 +181,8 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         connect_timeout: settings.duration("mqtt.connect-timeout"),
         packet_timeout: settings.duration("mqtt.packet-timeout"),
         keep_alive_max: settings.duration("mqtt.keep-alive-max"),
-        sessions_max: settings.number_usize("mqtt.sessions-max"),
+        idle_max: settings.duration("mqtt.idle-max"),
+        connections_max: settings.number_usize("mqtt.connections-max"),
         session_bytes_max: settings.number_usize("mqtt.session-bytes-max"),
         topic_alias_max: settings.number_u16("mqtt.topic-alias-max"),
         topic_bytes_max: settings.number_usize("mqtt.topic-bytes-max"),

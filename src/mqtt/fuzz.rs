@@ -144,6 +144,7 @@ const LIMITS: SessionLimits = SessionLimits {
     topic_levels_max: 8,
     user_properties_max: 4,
     packet_ticks: 10,
+    idle_ticks: 0,
     queue: QueueLimits {
         messages_max: 8,
         bytes_max: 10_000,

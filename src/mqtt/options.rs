@@ -40,8 +40,11 @@ pub struct Options {
     pub packet_timeout: Duration,
     /// The longest keep alive, imposed on 5.0 vehicles; zero imposes none. Default: zero.
     pub keep_alive_max: Duration,
+    /// How long a client may say nothing that asked for a longer keep alive, or none; zero: as it
+    /// likes. Default: zero.
+    pub idle_max: Duration,
     /// Connections at once; one more is closed at once. Default: 1,000,000.
-    pub sessions_max: usize,
+    pub connections_max: usize,
     /// Unacknowledged payload bytes a session, past which reading pauses. Default: 1 MiB.
     pub session_bytes_max: usize,
     /// Topic aliases a 5.0 session, in each direction. Default: 10.
@@ -95,7 +98,8 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(10),
             packet_timeout: Duration::from_secs(60),
             keep_alive_max: Duration::ZERO,
-            sessions_max: 1_000_000,
+            idle_max: Duration::ZERO,
+            connections_max: 1_000_000,
             session_bytes_max: 1024 * 1024,
             topic_alias_max: 10,
             topic_bytes_max: 1024,

@@ -1,6 +1,7 @@
 //! Files → what a TLS server works with.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,7 +20,7 @@ use rustls::{
 };
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
-use super::verify::TellingVerifier;
+use super::{CertificateId, verify::TellingVerifier};
 use crate::{
     auth::{
         problem::{FileProblem, FileProblems},
@@ -64,6 +65,8 @@ pub struct TlsFiles {
 pub struct ServerTls {
     /// For each new connection.
     pub config: Arc<ServerConfig>,
+    /// Certificates of clients that are revoked.
+    pub revoked: Arc<HashSet<CertificateId>>,
     /// Until when its certificate is in force.
     pub not_after: UnixNanos,
     /// What is allowed and most likely not meant.
@@ -111,7 +114,8 @@ impl ServerTls {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn load(files: &TlsFiles, clock: &Arc<dyn Clock>) -> Result<Self, FileProblems> {
-        let mut reader = Reader { files, problems: Vec::new(), warnings: Vec::new() };
+        let mut reader =
+            Reader { files, problems: Vec::new(), warnings: Vec::new(), revoked: HashSet::new() };
         let provider = Arc::new(ring::default_provider());
         let certified = reader.certified(&provider);
         let verifier = match files.client_certificate {
@@ -137,7 +141,8 @@ impl ServerTls {
             let file = files.certificate.display();
             reader.warnings.push(format!("{file}: the certificate has expired at {not_after}"));
         }
-        Ok(Self { config: Arc::new(config), not_after, warnings: reader.warnings })
+        let (revoked, warnings) = (Arc::new(reader.revoked), reader.warnings);
+        Ok(Self { config: Arc::new(config), revoked, not_after, warnings })
     }
 }
 
@@ -146,6 +151,7 @@ struct Reader<'a> {
     files: &'a TlsFiles,
     problems: Vec<FileProblem>,
     warnings: Vec<String>,
+    revoked: HashSet<CertificateId>,
 }
 
 impl Reader<'_> {
@@ -284,6 +290,10 @@ impl Reader<'_> {
                 self.problem(file, "holds a revocation list that cannot be read");
                 continue;
             };
+            let issuer = parsed.issuer().as_raw();
+            let revoked = parsed.iter_revoked_certificates();
+            let ids = revoked.map(|it| CertificateId::of_parts(issuer, it.raw_serial()));
+            self.revoked.extend(ids);
             let until = parsed.next_update().map(|time| nanos(time.timestamp()));
             if let Some(until) = until.filter(|until| *until < now) {
                 self.warnings.push(format!(

@@ -11,11 +11,12 @@
 //! Certificates of clients must lead to one of the authorities and be in force. A revocation list
 //! speaks for its own authority only, so that one list does not lock out the vehicles of another
 //! authority; a list that has expired refuses all of its authority, because nobody knows who was
-//! revoked since.
+//! revoked since. A list that is loaded anew ends the open sessions of the certificates on it;
+//! those whose intermediate authority is on it are refused when they come back.
 
 mod load;
 mod names;
 mod verify;
 
 pub use load::{ClientCertificates, ServerTls, Tls, TlsFiles};
-pub use names::{CertificateName, NameFault, certificate_name};
+pub use names::{CertificateId, CertificateName, NameFault, certificate_name};

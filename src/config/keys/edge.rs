@@ -22,7 +22,7 @@ const MQTT: &[Key] = &[
          connection with a PROXY header, version 1 or 2, on every listener; nobody else may.",
     ),
     key(
-        "mqtt.websocket-origins",
+        "mqtt.ws-origins",
         Kind::Texts,
         "Origins of web pages that may open a WebSocket, such as `\"https://panel.example\"`; \
          `\"*\"`: all. Pages of the same host and port always may, and so may what is no browser.",
@@ -126,9 +126,17 @@ const MQTT: &[Key] = &[
     )
     .default("0s")
     .max("65535s", "it is a 16-bit number of seconds in MQTT"),
-    key("mqtt.sessions-max", Kind::Count, "Connections at once; one more is closed at once.")
+    key(
+        "mqtt.idle-max",
+        Kind::Duration,
+        "How long a client may say nothing that asked for a longer keep alive, or for none; then \
+         its connection ends (0x8D). \"0s\": as long as it likes.",
+    )
+    .default("0s")
+    .max("24h", "past it, it is no bound"),
+    key("mqtt.connections-max", Kind::Count, "Connections at once; one more is closed at once.")
         .default("1000000")
-        .min("1", "without a session there is no work"),
+        .min("1", "without a connection there is no work"),
     key(
         "mqtt.session-bytes-max",
         Kind::Size,

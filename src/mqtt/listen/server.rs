@@ -295,7 +295,7 @@ fn io_config() -> SharedCfg {
 /// Shows the bounds beside what is counted against them.
 fn tell_limits(options: &Options, metrics: &Metrics) {
     let gauge = |max: usize| i64::try_from(max).unwrap_or(i64::MAX);
-    metrics.mqtt_open_limit_sessions.set(gauge(options.sessions_max));
+    metrics.mqtt_open_limit_sessions.set(gauge(options.connections_max));
     metrics.mqtt_retained_limit_messages.set(gauge(options.retained_count_max));
     metrics.mqtt_retained_limit_bytes.set(gauge(options.retained_bytes_max));
     metrics.mqtt_queued_limit_bytes.set(gauge(options.queue.memory_max));
@@ -321,6 +321,7 @@ fn limits(options: &Options) -> Limits {
             topic_levels_max: options.topic_levels_max,
             user_properties_max: options.user_properties_max,
             packet_ticks: ticks(options.packet_timeout),
+            idle_ticks: ticks(options.idle_max),
             queue: QueueLimits {
                 messages_max: options.queue.messages_max,
                 bytes_max: options.queue.bytes_max,
@@ -338,7 +339,7 @@ fn limits(options: &Options) -> Limits {
         control_bytes_max: bytes(options.control_bytes_max),
         packet_bytes_max: bytes(options.packet_bytes_max),
         connect_ticks: ticks(options.connect_timeout),
-        sessions_max: options.sessions_max,
+        connections_max: options.connections_max,
         rates: RateLimits { messages: options.messages_a_second, bytes: options.bytes_a_second },
         queue_overflow: options.queue.overflow,
         queue_stall_ticks: ticks(options.queue.stall_max),

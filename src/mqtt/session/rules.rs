@@ -32,6 +32,8 @@ pub(in crate::mqtt) struct SessionLimits {
     pub(in crate::mqtt) user_properties_max: usize,
     /// From the first byte of a packet to its last, in ticks.
     pub(in crate::mqtt) packet_ticks: u32,
+    /// How long a longer keep alive, or none, may last; 0: as it likes.
+    pub(in crate::mqtt) idle_ticks: u32,
     pub(in crate::mqtt) queue: QueueLimits,
 }
 
@@ -260,10 +262,13 @@ impl Session {
         }
         // In ticks of half a second.
         let keep_alive = u32::from(self.terms.keep_alive) * 3;
-        (keep_alive != 0 && now.since(self.heard) > keep_alive).then_some(Overdue {
-            close: Close::Reason(KEEP_ALIVE_TIMEOUT),
-            cause: "keep-alive-timeout",
-        })
+        let idle = self.limits.idle_ticks;
+        let (most, cause) = match keep_alive == 0 || keep_alive > idle {
+            true if idle != 0 => (idle, "idle-max"),
+            _ => (keep_alive, "keep-alive-timeout"),
+        };
+        (most != 0 && now.since(self.heard) > most)
+            .then_some(Overdue { close: Close::Reason(KEEP_ALIVE_TIMEOUT), cause })
     }
 
     /// Judges a publish before anything is done with it, and remembers its topic alias.

@@ -20,9 +20,9 @@ impl Worker {
     pub(in crate::mqtt) fn admit(&self, io: IoRef) -> Option<(SlotKey, SilentTicket)> {
         self.shared.metrics.mqtt_accepted_connections.inc();
         let before = self.shared.live.fetch_add(1, Ordering::Relaxed);
-        if self.draining.get() || before >= self.limits().sessions_max {
+        if self.draining.get() || before >= self.limits().connections_max {
             self.shared.live.fetch_sub(1, Ordering::Relaxed);
-            self.closing(if self.draining.get() { "shutdown" } else { "sessions-max" });
+            self.closing(if self.draining.get() { "shutdown" } else { "connections-max" });
             return None;
         }
         self.shared.metrics.mqtt_open_sessions.inc();

@@ -359,6 +359,7 @@ mod tests {
             topic_levels_max: 1,
             user_properties_max: 0,
             packet_ticks: 1,
+            idle_ticks: 0,
             queue: QueueLimits {
                 messages_max: 1,
                 bytes_max: 1,

@@ -59,7 +59,7 @@ pub(in crate::mqtt) struct Limits {
     pub(in crate::mqtt) control_bytes_max: usize,
     pub(in crate::mqtt) packet_bytes_max: usize,
     pub(in crate::mqtt) connect_ticks: u32,
-    pub(in crate::mqtt) sessions_max: usize,
+    pub(in crate::mqtt) connections_max: usize,
     pub(in crate::mqtt) queue_overflow: QueueOverflow,
     /// How fast a client may publish.
     pub(in crate::mqtt) rates: RateLimits,

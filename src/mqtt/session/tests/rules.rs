@@ -20,6 +20,7 @@ const LIMITS: SessionLimits = SessionLimits {
     topic_levels_max: 4,
     user_properties_max: 1,
     packet_ticks: 120,
+    idle_ticks: 0,
     queue: QueueLimits {
         messages_max: 5,
         bytes_max: 10_000,
@@ -290,6 +291,23 @@ fn the_keep_alive_counts_between_packets_and_not_in_one() {
     assert_eq!(cause(&session, 161), Some("keep-alive-timeout"));
     session.resumed(Tick(200));
     assert_eq!(cause(&session, 230), None, "a pause of ours is no silence of its");
+}
+
+/// `mqtt.idle-max` bounds a keep alive that is longer, or none, and no shorter one.
+#[test]
+fn who_asked_for_a_long_keep_alive_or_none_may_be_idle_for_so_long() {
+    let limits = SessionLimits { idle_ticks: 20, ..LIMITS };
+    for (keep_alive, last, cause) in [
+        (0, 20, "idle-max"),
+        (60, 20, "idle-max"),
+        (7, 20, "idle-max"),
+        (6, 18, "keep-alive-timeout"),
+    ] {
+        let session = Session::new(Terms { keep_alive, ..TERMS }, limits, Tick(0));
+        assert!(session.overdue(Tick(last)).is_none(), "{keep_alive}");
+        let overdue = session.overdue(Tick(last + 1)).expect("overdue");
+        assert_eq!(overdue.cause, cause, "{keep_alive}");
+    }
 }
 
 fn on_packet<'a>(
