@@ -57,20 +57,15 @@ fn verification_asks_no_proxy_of_the_environment() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The fleet over TLS and both WebSockets: each vehicle with its own password or certificate, below
-/// topics of its own; and what a wrong one is told.
-#[test]
-fn vehicles_come_over_every_transport_each_as_itself() {
-    let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
-    let authority = Authority::new("Fleet CA");
-    let setup = Setup::new().set("schemas.dir", schemas.to_str().unwrap());
-    let home = setup.home().to_owned();
-    authority.certify("server", 1, (2020, 2090)).write(&home, "server");
+/// Certificates of a server and of three vehicles, and a password of each vehicle.
+fn certify_fleet(setup: &Setup, authority: &Authority) {
+    let home = setup.home();
+    authority.certify("server", 1, (2020, 2090)).write(home, "server");
     fs::write(home.join("ca.pem"), authority.pem()).unwrap();
     let mut passwords = String::from("# of the fleet\n");
     for number in 1..=3 {
         let vin = format!("FLSIM{number:012}");
-        authority.certify(&vin, number, (2020, 2090)).write(&home, &vin);
+        authority.certify(&vin, number, (2020, 2090)).write(home, &vin);
         let secret = format!("0123456789012345678901234567890{number}");
         fs::write(home.join("secret"), &secret).unwrap();
         let mut add = setup.command(&["user", "add", &vin, "--long-secret", "--file", "users"]);
@@ -79,6 +74,16 @@ fn vehicles_come_over_every_transport_each_as_itself() {
     }
     fs::write(home.join("passwords"), &passwords).unwrap();
     fs::write(home.join("short"), "FLSIM000000000002:x\n").unwrap();
+}
+
+/// The fleet over TLS and both WebSockets: each vehicle with its own password or certificate, below
+/// topics of its own; and what a wrong one is told.
+#[test]
+fn vehicles_come_over_every_transport_each_as_itself() {
+    let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
+    let authority = Authority::new("Fleet CA");
+    let setup = Setup::new().set("schemas.dir", schemas.to_str().unwrap());
+    certify_fleet(&setup, &authority);
     let appliance = setup
         .set(
             "mqtt.listen",

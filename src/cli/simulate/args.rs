@@ -57,9 +57,9 @@ pub(in crate::cli) struct Arguments {
     /// The key of that certificate, in PEM; by default it is in the same file.
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(super) key: Option<String>,
-    /// A file with a line NAME:PASSWORD for each vehicle, so that each comes as itself. Vehicles are
-    /// named FLSIM000000000001 and so on; a password may be a token; subscribers come as `--target`
-    /// says.
+    /// A file with a line NAME:PASSWORD for each vehicle, so that each comes as itself. Vehicles
+    /// are named FLSIM000000000001 and so on; a password may be a token; subscribers come as
+    /// `--target` says.
     #[arg(long, value_name = "FILE")]
     pub(super) users: Option<PathBuf>,
     /// MQTT version: 3.1.1 or 5.
