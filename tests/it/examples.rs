@@ -243,8 +243,8 @@ time = { field = "sampled_at", unit = "ms" }
 "#;
 
 /// What is said to an example that needs a database, where there is none (questions in languages
-/// the embedded store does not speak, and the one look that goes to the store), or a user, where
-/// everybody is anonymous.
+/// the embedded store does not speak, and the one look that goes to the store), a user, where
+/// everybody is anonymous, or somebody else's server with its certificates.
 fn refused_here(example: &str) -> Option<(i32, &'static str)> {
     let begins = |front: &str| example.starts_with(front);
     if begins("fleetline query influxql") || begins("fleetline query flux") {
@@ -252,6 +252,9 @@ fn refused_here(example: &str) -> Option<(i32, &'static str)> {
     }
     if begins("fleetline session kick") && example.contains("--user") {
         return Some((1, "session-unknown"));
+    }
+    if begins("fleetline simulate") && example.contains("fleet.example") {
+        return Some((2, "cannot read ca.pem"));
     }
     (begins("fleetline check") && example.contains("--online")).then_some((2, "127.0.0.1:8086"))
 }
@@ -322,7 +325,7 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
         let sent = String::from_utf8(sent.stdout).unwrap();
         typed = typed.replace(COMMAND, sent.split(' ').next().unwrap());
     }
-    if typed.starts_with("fleetline simulate") {
+    if typed.starts_with("fleetline simulate") && !typed.contains("--target") {
         typed = format!("{typed} --target mqtt://{mqtt}");
     }
     // A session to look at, or to end.

@@ -24,7 +24,7 @@ use crate::{
   fleetline simulate --vehicles 100 --rate max --window 32 --duration 30s --format avro --json
   fleetline simulate --vehicles 10 --rate max --subscribers 100 --duration 10s
   fleetline simulate --target wss://fleet.example/mqtt --ca ca.pem --users passwords
-  fleetline simulate --target mqtts://fleet.example --cert c/{vin}.pem --key c/{vin}.key
+  fleetline simulate --target mqtts://fleet.example --ca ca.pem --cert {vin}.pem
   fleetline simulate --replay drives/ --columns Temperature=ambient_temp \\
       --verify http://127.0.0.1:8080"
 )]

@@ -34,18 +34,18 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
     let plan = Plan::make(arguments.plan(&disk), disk.as_ref(), clock.as_ref());
     let plan = plan.map_err(|error| Failure::Usage(Chain(&error).to_string()))?;
     let verifier = Verifier::new(&arguments.verify(), disk.as_ref()).map_err(cannot_verify)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(Failure::failed)?;
-    let address = runtime.block_on(target.address()).map_err(no_target)?;
     let layers = layers(arguments, &target, &plan, disk.as_ref())?;
-    let mut logins = Logins::of_all(target.login);
+    let mut logins = Logins::of_all(target.login.clone());
     if let Some(path) = &arguments.users {
         let parts = plan.script.parts();
         logins = logins.read(disk.as_ref(), path, parts).map_err(|error| {
             Failure::Usage(format!("--users {}: {}", path.display(), Chain(&error)))
         })?;
     }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(Failure::failed)?;
+    let address = runtime.block_on(target.address()).map_err(no_target)?;
     let load = arguments.load(address, logins, layers, &plan.topics());
     let before = runtime.block_on(verifier.before()).map_err(cannot_verify)?;
     let stop = Arc::new(AtomicBool::new(false));

@@ -29,9 +29,10 @@ fn files_of_mosquitto_come_in_and_hold() {
         command.status().is_ok_and(|status| status.success())
     };
     if !made {
-        let mut command = setup.command(&["user", "add", "V1", "--password-file", "p", "--file"]);
+        let file = ["--file", passwords.to_str().unwrap()];
+        let add = ["user", "add", "V1", "--password-file", "p"];
         fs::write(setup.home().join("p"), "secret\n").unwrap();
-        assert!(command.arg(&passwords).status().unwrap().success());
+        assert!(setup.command(&[&add[..], &file].concat()).status().unwrap().success());
     }
     let import = || setup.command(&["import", "mosquitto", "mosquitto"]).output().unwrap();
     let output = import();
