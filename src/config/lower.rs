@@ -335,6 +335,7 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
     store::Options {
         target,
         urls: settings.texts("store.urls"),
+        shards: lower_offline(settings).shards,
         authorities: findings.authorities.clone(),
         connect_timeout: settings.duration("store.connect-timeout"),
         request_timeout: settings.duration("store.request-timeout"),

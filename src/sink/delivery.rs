@@ -15,6 +15,7 @@ use crate::{
     model::{Catalog, LineDialect, ShardId},
     sink::{
         Options,
+        circuit::Circuit,
         letters::Letters,
         meters::Meters,
         retry::Retry,
@@ -51,6 +52,8 @@ pub(super) struct Context {
     pub(super) meters: Meters,
     /// Shared by all shards.
     pub(super) accepted: Arc<LastAccepted>,
+    /// That of the server that the shard is written to.
+    pub(super) circuit: Arc<Circuit>,
 }
 
 /// What became of a batch, and its memory.

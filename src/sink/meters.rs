@@ -27,6 +27,7 @@ pub(super) struct Meters {
     sent_bytes: Counter,
     in_flight: Gauge,
     seconds: Histogram,
+    open_circuits: Gauge,
     waiting_entries: Gauge,
     waiting_seconds: Gauge,
 }
@@ -52,6 +53,7 @@ impl Meters {
             sent_bytes: metrics.sink_sent_bytes.get_or_create_owned(&label),
             in_flight: metrics.sink_in_flight_requests.get_or_create_owned(&label),
             seconds: metrics.sink_request_seconds.get_or_create_owned(&label),
+            open_circuits: metrics.sink_open_circuits.get_or_create_owned(&label),
             waiting_entries: metrics.sink_waiting_entries.get_or_create_owned(&label),
             waiting_seconds: metrics.sink_waiting_seconds.get_or_create_owned(&label),
         }
@@ -86,8 +88,10 @@ impl Meters {
         self.refused_batches.inc();
     }
 
-    /// Brings the gauges of what waits up to date.
-    pub(super) fn measure(&self, status: &ShardStatus) {
+    /// Brings the gauges of what waits up to date, and whether the circuit of the shard's server is
+    /// open.
+    pub(super) fn measure(&self, status: &ShardStatus, is_open: bool) {
+        self.open_circuits.set(i64::from(is_open));
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.waiting_entries.set(gauge(status.waiting_entries));
         self.waiting_seconds.set(gauge(status.waiting_time.as_secs()));

@@ -43,6 +43,9 @@
 //! - *Unavailable*: the same bytes again after a jittered wait of at most ten seconds, or after the
 //!   store's `Retry-After` up to a bound. *Halted*: the same, slowly from the start, and the health
 //!   board says failed.
+//! - While a server of the store is unavailable or halted its [`circuit`](self) is open: one
+//!   request at a time, of all shards that are written to it. Shards of other servers do not
+//!   notice.
 //! - A dead-letter log that has halted holds the batch until a restart, which sends it again.
 //!
 //! - A line that the store would take and then fail on, or must refuse by what is known of its
@@ -59,6 +62,7 @@
 //! reads each. A shard's memory is at most `(requests_in_flight + 2) × batch_bytes`, 16 MiB at the
 //! defaults.
 
+mod circuit;
 mod delivery;
 mod lag;
 mod letters;

@@ -41,6 +41,23 @@ pub(super) struct Manner {
     pub(super) is_impatient: bool,
 }
 
+/// In which words that are in no list a request is refused, and since when.
+#[derive(Debug, Default)]
+struct Unclear(Option<(String, Duration)>);
+
+impl Unclear {
+    /// Since when in these words: since now, where they are others.
+    fn since(&mut self, reason: &str, now: Duration) -> Duration {
+        match &self.0 {
+            Some((words, since)) if words == reason => *since,
+            _ => {
+                self.0 = Some((reason.to_owned(), now));
+                now
+            }
+        }
+    }
+}
+
 /// When the store last accepted anything, of any shard.
 #[derive(Debug, Default)]
 pub(super) struct LastAccepted(AtomicU64);
@@ -69,49 +86,49 @@ impl Context {
         let bytes = u64::try_from(part.len()).unwrap_or(u64::MAX);
         let (body, encoding) = self.encode(part.clone()).await;
         let mut again = false;
-        // Since when it is refused in the same words that are in no list.
-        let mut unclear: Option<(String, Duration)> = None;
+        let mut unclear = Unclear::default();
         loop {
+            let leave = self.circuit.enter(again).await;
             let Some(verdict) = self.attempt(&part, &body, encoding, manner, again).await else {
                 return Decided::Outdated;
             };
             let is_lone = line::lines(&part).nth(1).is_none();
             let note = |health, error| self.state.saw_verdict(health, bytes, again, error);
             if !matches!(verdict, Verdict::Unclear { .. }) {
-                unclear = None;
+                unclear = Unclear::default();
             }
-            let wait: Duration = match verdict {
+            let wait = match verdict {
                 Verdict::Unclear { reason, answer } => {
+                    // It may be about the lines: nothing is said about the server.
+                    drop(leave);
                     let now = self.clock.monotonic();
-                    let since = match &unclear {
-                        Some((words, since)) if *words == reason => *since,
-                        _ => now,
-                    };
                     let patience = self.options.unknown_code_patience;
-                    let is_over = manner.is_impatient || now.saturating_sub(since) >= patience;
+                    let waited = now.saturating_sub(unclear.since(&reason, now));
+                    let is_over = manner.is_impatient || waited >= patience;
                     if is_over && (!is_lone || self.accepted.is_within(patience, now)) {
                         note(Health::Ready, Some(&reason));
                         manner.is_impatient = true;
                         return Decided::Rejected(answer, None);
                     }
                     note(Health::Waiting(reason.clone()), Some(&reason));
-                    unclear = Some((reason, since));
                     retry.unavailable(None)
                 }
                 Verdict::Unavailable { reason, retry_after } => {
                     note(Health::Waiting(reason.clone()), Some(&reason));
-                    retry.unavailable(retry_after)
+                    leave.failed(retry.unavailable(retry_after))
                 }
                 Verdict::Halted { reason } => {
                     note(Health::Failed(reason.clone()), Some(&reason));
-                    retry.halted()
+                    leave.failed(retry.halted())
                 }
                 // Nothing is said about lines, so that one line alone waits.
                 Verdict::TooLarge { reason } if is_lone => {
                     note(Health::Failed(reason.clone()), Some(&reason));
+                    leave.answered();
                     retry.halted()
                 }
                 verdict => {
+                    leave.answered();
                     let decided = decided(verdict);
                     note(Health::Ready, decided.first_words());
                     retry.reset();
@@ -119,7 +136,7 @@ impl Context {
                 }
             };
             again = true;
-            tokio::time::sleep(wait).await;
+            self.circuit.pause(wait).await;
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     model::{Catalog, ShardId},
     sink::{
         Options, ShardStatus,
+        circuit::Circuit,
         delivery::Context,
         meters::Meters,
         shipper::Shipper,
@@ -83,7 +84,7 @@ impl SinkState {
     /// Brings the gauges of what waits up to date; to be called before a scrape, or now and then.
     pub fn measure(&self) {
         for context in self.0.iter() {
-            context.meters.measure(&context.state.status());
+            context.meters.measure(&context.state.status(), context.circuit.is_open());
         }
     }
 }
@@ -101,6 +102,8 @@ pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
     let accepted = Arc::default();
     let health = Arc::new(StoreHealth::new(parts.health, shards.len()));
     let (drain, drains) = watch::channel(None);
+    let circuits: Vec<Arc<Circuit>> =
+        (0..parts.store.endpoints()).map(|endpoint| Arc::new(Circuit::new(endpoint))).collect();
     let mut shippers = JoinSet::new();
     let mut contexts = Vec::with_capacity(shards.len());
     for (idx, shard) in shards.into_iter().enumerate() {
@@ -124,6 +127,7 @@ pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
             clock,
             meters: Meters::new(&parts.metrics, id),
             accepted: Arc::clone(&accepted),
+            circuit: Arc::clone(&circuits[parts.store.endpoint(id)]),
         });
         contexts.push(Arc::clone(&context));
         let shipper = Shipper::new(context, ledger, reader, drains.clone());

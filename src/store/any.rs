@@ -160,7 +160,7 @@ impl Store {
     /// The verdict on whatever would be written now.
     pub async fn ready(&self, shard: ShardId) -> Result<(), Verdict> {
         match &self.inner {
-            Inner::Http(store) => store.ready(shard).await,
+            Inner::Http(store) => store.ready(store.endpoint(shard)).await,
             Inner::Embedded { .. } => Ok(()),
         }
     }
@@ -172,8 +172,27 @@ impl Store {
     /// embedded store takes no compressed body: there is no network to spare.
     pub async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
         match &self.inner {
-            Inner::Http(store) => store.write(shard, body, encoding).await,
+            Inner::Http(store) => store.write(store.endpoint(shard), body, encoding).await,
             Inner::Embedded { writer, .. } => writer.write(body).await,
+        }
+    }
+
+    /// Writes nothing to a server (from 0, below [`Store::endpoints`]): what it says shows whether
+    /// it is there, lets us in, and has the database.
+    pub async fn try_out(&self, endpoint: usize) -> Verdict {
+        let Inner::Http(store) = &self.inner else { return Verdict::Accepted };
+        match store.ready(endpoint).await {
+            Ok(()) => store.write(endpoint, Bytes::new(), Encoding::Identity).await,
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// Which server a shard is written to, from 0.
+    #[must_use]
+    pub fn endpoint(&self, shard: ShardId) -> usize {
+        match &self.inner {
+            Inner::Http(store) => store.endpoint(shard),
+            Inner::Embedded { .. } => 0,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::{
         embedded,
         ledger::{Column, Ledger, Screened, Turn},
         options::{Kind, Options, Target},
+        placement::Placement,
         route::{self, Route},
         tdengine::{self, DatabaseCheck, LineRules, NotReady},
         verdict::{Verdict, broken_off, verdict},
@@ -44,6 +45,7 @@ pub(super) struct HttpStore {
     http: Client,
     /// Where to write, one for each base address; never empty.
     endpoints: Vec<Url>,
+    placement: Placement,
     headers: HeaderMap,
     asker: Asker,
     /// Whether TDengine's database is there and of the right precision.
@@ -144,11 +146,24 @@ impl HttpStore {
             _ => (None, None),
         };
         let ledgers = endpoints.iter().map(|_| Ledger::new(kind.names())).collect();
-        Ok(Self { kind, http, endpoints, headers, asker, database, rules, ledgers, clock })
+        let placement = Placement::new(&options.urls, options.shards);
+        Ok(Self {
+            kind,
+            http,
+            endpoints,
+            placement,
+            headers,
+            asker,
+            database,
+            rules,
+            ledgers,
+            clock,
+        })
     }
 
-    fn endpoint(&self, shard: ShardId) -> usize {
-        shard.as_usize() % self.endpoints.len()
+    /// Which server a shard is written to.
+    pub(super) fn endpoint(&self, shard: ShardId) -> usize {
+        self.placement.endpoint(shard)
     }
 
     /// What lines of a shard are held to as far as its server is known; nothing where no store is
@@ -262,9 +277,9 @@ impl HttpStore {
     }
 
     /// Makes sure that points may be written at all, before any is.
-    pub(super) async fn ready(&self, shard: ShardId) -> Result<(), Verdict> {
+    pub(super) async fn ready(&self, endpoint: usize) -> Result<(), Verdict> {
         let Some(database) = &self.database else { return Ok(()) };
-        let ensured = database.ensure(&self.asker, self.endpoint(shard), true).await;
+        let ensured = database.ensure(&self.asker, endpoint, true).await;
         ensured.map_err(Verdict::from)
     }
 
@@ -272,8 +287,7 @@ impl HttpStore {
     /// too: whoever calls this has nothing to decide but what the verdict says.
     ///
     /// The body is not copied; whoever keeps a clone of it can send the same bytes again.
-    pub(super) async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
-        let endpoint = self.endpoint(shard);
+    pub(super) async fn write(&self, endpoint: usize, body: Bytes, encoding: Encoding) -> Verdict {
         match self.answer(endpoint, body, encoding).await {
             Ok((answer, Some(error))) => broken_off(&answer, &describe(&error)),
             Ok((answer, None)) => {

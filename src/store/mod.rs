@@ -45,6 +45,7 @@ mod influxdb2;
 mod influxdb3;
 mod ledger;
 mod options;
+mod placement;
 mod route;
 mod tdengine;
 mod verdict;

@@ -1,6 +1,6 @@
 //! Which store, where it is, and how to be let in.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use rustls::{
     RootCertStore,
@@ -11,7 +11,7 @@ use rustls::{
 };
 
 use crate::{
-    model::{LineDialect, Secret, StoreNames},
+    model::{LineDialect, Secret, ShardCount, StoreNames},
     store::ask::QuestionLimit,
 };
 
@@ -22,6 +22,8 @@ pub struct Options {
     pub target: Target,
     /// Base addresses (`http` or `https`, a path prefix is kept); shards are spread over them.
     pub urls: Vec<String>,
+    /// How many shards there are to be spread. Default: 2.
+    pub shards: ShardCount,
     /// Who may sign the store's certificate, beside whom the machine trusts. Default: nobody.
     pub authorities: Option<Authorities>,
     /// How long a connection may take to be made. Default: 5 s.
@@ -43,6 +45,7 @@ impl Options {
         Self {
             target,
             urls,
+            shards: ShardCount(NonZeroU16::new(2).expect("two is not zero")),
             authorities: None,
             connect_timeout: Self::CONNECT_TIMEOUT,
             request_timeout: Self::REQUEST_TIMEOUT,

@@ -220,6 +220,9 @@ metrics! {
     sink_retried_requests: By<ShardLabel, Counter> [requests],
     /// Batches of several lines of which the store refused every line, by shard.
     sink_refused_batches: By<ShardLabel, Counter> [batches],
+    /// 1 while the server that the shard is written to is sent one request at a time because it
+    /// fails, by shard.
+    sink_open_circuits: By<ShardLabel, Gauge> [circuits],
     /// Entries that are durable and not confirmed by the store, by shard.
     sink_waiting_entries: By<ShardLabel, Gauge> [entries],
     /// How long the oldest of them has been seen to wait, by shard.

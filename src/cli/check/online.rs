@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use rustix::{
     fs::{Access, access},
     process::{Resource, getrlimit},
@@ -12,8 +11,7 @@ use super::types;
 use crate::{
     config::Resolved,
     env::{Clock, Supervisor, SystemClock, disk::RealDisk},
-    model::ShardId,
-    store::{Encoding, Kind, Store, Verdict},
+    store::{Kind, Store, Verdict},
     telemetry::{Chain, HealthBoard, Metrics},
 };
 
@@ -67,15 +65,8 @@ fn store(resolved: &Resolved, found: &mut Found) {
         Err(error) => return found.problems.push(Chain(&error).to_string()),
     };
     let before = found.problems.len();
-    for (index, url) in (0..).zip(&options.urls) {
-        let shard = ShardId(index);
-        let asked = async {
-            match store.ready(shard).await {
-                Ok(()) => store.write(shard, Bytes::new(), Encoding::Identity).await,
-                Err(verdict) => verdict,
-            }
-        };
-        let reason = match runtime.block_on(asked) {
+    for (endpoint, url) in options.urls.iter().enumerate() {
+        let reason = match runtime.block_on(store.try_out(endpoint)) {
             Verdict::Accepted | Verdict::Partial { .. } => continue,
             Verdict::Rejected { answer, .. }
             | Verdict::Doubtful { answer }

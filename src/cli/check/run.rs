@@ -16,7 +16,7 @@ use crate::{
     config::{self, Offline, Problem, Sources, TlsOptions},
     env::{Clock, SystemClock},
     mapping::Plans,
-    store::Target,
+    store::{self, Target},
     uplink::{Message, Sender},
 };
 
@@ -76,6 +76,7 @@ pub(in crate::cli) fn run(
     let offline = match config::load(sources) {
         Ok(resolved) => {
             warnings.extend(no_token(&resolved.store.target));
+            warnings.extend(idle_servers(&resolved.store));
             check_certificates(&resolved.tls, &mut problems, &mut warnings);
             if arguments.online {
                 let found = online::look(&resolved);
@@ -217,6 +218,17 @@ fn no_token(target: &Target) -> Option<String> {
     let is_open = matches!(target, Target::InfluxDb2(options) if options.token.is_none());
     let text = "store.token: not set, and influxdb2 lets nobody write without one";
     is_open.then(|| text.to_owned())
+}
+
+/// Servers beyond the shards get nothing to store.
+fn idle_servers(store: &store::Options) -> Option<String> {
+    let (n_urls, n_shards) = (store.urls.len(), store.shards.as_usize());
+    let text = format!(
+        "store.urls: {n_urls} addresses and spool.shards = {n_shards}: a shard goes to one of them, \
+         so that {} get no points",
+        n_urls.saturating_sub(n_shards)
+    );
+    (n_urls > n_shards).then_some(text)
 }
 
 /// What is said about an environment variable with our prefix that is no key.

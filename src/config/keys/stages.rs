@@ -213,8 +213,14 @@ const STORE: &[Key] = &[
     .min("10B", "a pattern has letters")
     .max("50000B", "SQLite takes no longer ones")
     .only_for(EMBEDDED),
-    key("store.urls", Kind::Urls, "Base addresses; shards are spread over them. Must be written.")
-        .only_for(HTTP),
+    key(
+        "store.urls",
+        Kind::Urls,
+        "Base addresses. Of several each takes an equal share of the shards, by rendezvous hashing, \
+         and one that fails holds up its own shards only; questions go to all of them. Must be \
+         written.",
+    )
+    .only_for(HTTP),
     key(
         "store.ca-file",
         Kind::Path,

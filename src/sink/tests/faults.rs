@@ -2,23 +2,20 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use crate::{
     env::disk::{Access, Disk as _, RealDisk},
-    model::{LineDialect, ShardId},
+    model::LineDialect,
     sink::Options,
-    store::{self, Encoding, InfluxDb3, Store, Target, Verdict},
-    telemetry::{Health, HealthBoard, Metrics},
+    store,
+    telemetry::Health,
 };
 
 use super::{
-    fake_store::{FakeStore, Play},
+    fake_store::Play,
     rig::{Rig, line, line_set, options, until},
 };
 
@@ -222,24 +219,4 @@ async fn what_waits_is_told_in_a_scrape() {
     rig.store.play(|_| Play::Store);
     rig.shipped(0).await;
     assert_eq!(rig.metric(name).as_deref(), Some("0"));
-}
-
-#[tokio::test]
-async fn shards_are_spread_over_the_addresses_of_the_store() {
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    let stores = [FakeStore::start(|_| Play::Store).await, FakeStore::start(|_| Play::Store).await];
-    let target = Target::InfluxDb3(InfluxDb3 { database: "d".to_owned(), token: None });
-    let urls = stores.iter().map(|store| format!("http://{}", store.address)).collect();
-    let options = store::Options::new(target, urls);
-    let clock = std::sync::Arc::new(crate::env::SystemClock::start());
-    let metrics = Arc::new(Metrics::new(HealthBoard::default()));
-    let client = Store::new(&options, clock, metrics, &crate::env::Supervisor::default())
-        .expect("a store that can be asked");
-    for shard in 0..3 {
-        let body = bytes::Bytes::from(line(usize::from(shard)));
-        let verdict = client.write(ShardId(shard), body, Encoding::Identity).await;
-        assert_eq!(verdict, Verdict::Accepted);
-    }
-    assert_eq!(stores[0].stored(), line_set([0, 2]));
-    assert_eq!(stores[1].stored(), line_set([1]));
 }

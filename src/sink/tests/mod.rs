@@ -1,5 +1,6 @@
 //! Shipping against a scripted store, on real files in a temporary folder.
 
+mod endpoints;
 mod fake_store;
 mod fault_disk;
 mod faults;

@@ -13,7 +13,8 @@ use crate::{
         disk::{Disk, RealDisk},
     },
     model::{
-        Catalog, DeadLetter, LetterFilter, LetterMark, LineDialect, Measurement, Secret, ShardId,
+        Catalog, DeadLetter, LetterFilter, LetterMark, LineDialect, Measurement, Secret,
+        ShardCount, ShardId,
     },
     sink::{Drained, Options, Parts, RetryOptions, Shard, ShardStatus, Sink, start},
     spool::{self, Budget, EntryBuffer, Writer},
@@ -68,6 +69,8 @@ pub(super) struct Rig {
     dialect: LineDialect,
     n_shards: u16,
     pub(super) store: FakeStore,
+    /// Servers beside that one, over which the shards are spread.
+    others: Vec<FakeStore>,
     pub(super) disk: Arc<FaultDisk>,
     /// Bytes that dead letters may take.
     letter_bytes_max: u64,
@@ -99,6 +102,18 @@ impl Rig {
         n_shards: u16,
         script: impl Fn(&Request) -> Play + Send + Sync + 'static,
     ) -> Self {
+        let store = FakeStore::start(script).await;
+        Self::over(options, (kind, dialect), n_shards, store, Vec::new())
+    }
+
+    /// Shards that are spread over several servers.
+    pub(super) fn over(
+        options: Options,
+        (kind, dialect): (Kind, LineDialect),
+        n_shards: u16,
+        store: FakeStore,
+        others: Vec<FakeStore>,
+    ) -> Self {
         // Another test of this process may have been first.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let mut rig = Self {
@@ -107,7 +122,8 @@ impl Rig {
             kind,
             dialect,
             n_shards,
-            store: FakeStore::start(script).await,
+            store,
+            others,
             disk: Arc::default(),
             letter_bytes_max: 1 << 30,
             board: HealthBoard::default(),
@@ -207,8 +223,10 @@ impl Rig {
                 token: Some(Secret::new("hush")),
             }),
         };
-        let url = format!("http://{}", self.store.address);
-        let mut options = store::Options::new(target, vec![url]);
+        let servers = std::iter::once(&self.store).chain(&self.others);
+        let urls = servers.map(|server| format!("http://{}", server.address)).collect();
+        let mut options = store::Options::new(target, urls);
+        options.shards = ShardCount(self.n_shards.try_into().expect("not zero"));
         options.request_timeout = Duration::from_millis(500);
         let metrics = Arc::new(Metrics::new(self.board.clone()));
         Store::new(&options, Arc::new(SystemClock::start()), metrics, &Supervisor::default())
