@@ -23,7 +23,7 @@ const AUTHORIZATION: &str = "authorization: basic cm9vddp0yw9zzgf0yq==";
 /// `root:…` with another password, in the beginning of the header's value.
 const ROOT: &str = "authorization: basic cm9vd";
 
-/// How long a schema change takes, within which others meet it, unless said.
+/// How long a schema change takes, within which others meet it.
 const EXTENDING: Duration = Duration::from_millis(10);
 /// How long a database is being made.
 const CREATING: Duration = Duration::from_millis(100);
@@ -43,7 +43,11 @@ struct Inner {
     tables: Mutex<Tables>,
     condition: Mutex<Condition>,
     thawed: Condvar,
-    extending: Mutex<Duration>,
+    /// Whether a schema change waits until another request has come.
+    has_company: Mutex<bool>,
+    /// Requests whose lines were held against the tables.
+    came: Mutex<u64>,
+    comes: Condvar,
     /// A server of 2023, which says less and fails on long tags.
     is_old: bool,
     /// Statements as they came, in order.
@@ -76,7 +80,9 @@ impl TdEngine {
             tables: Mutex::new(Tables::new()),
             condition: Mutex::new(Condition::Running),
             thawed: Condvar::new(),
-            extending: Mutex::new(EXTENDING),
+            has_company: Mutex::default(),
+            came: Mutex::default(),
+            comes: Condvar::new(),
             is_old,
             asked: Mutex::default(),
             written: Mutex::default(),
@@ -149,9 +155,10 @@ impl TdEngine {
         self.inner.refusals.lock().unwrap().push(refusal);
     }
 
-    /// Makes schema changes take so long, so that whoever comes within it meets them.
-    pub(crate) fn extend_within(&self, time: Duration) {
-        *self.inner.extending.lock().unwrap() = time;
+    /// From now on a schema change takes until another request has come, which so meets it for
+    /// sure; or, again, a moment.
+    pub(crate) fn have_company(&self, has_company: bool) {
+        *self.inner.has_company.lock().unwrap() = has_company;
     }
 
     pub(crate) fn be(&self, condition: Condition) {
@@ -262,10 +269,22 @@ impl Inner {
                 assert!(value.chars().count() <= 100, "a tag `{key}` that would kill a TDengine");
             }
         }
-        let extending = self.tables.lock().unwrap().extend(&lines)?;
-        if extending.is_slow {
-            let extending = *self.extending.lock().unwrap();
-            thread::sleep(extending);
+        let (begun, number) = {
+            let mut tables = self.tables.lock().unwrap();
+            let mut came = self.came.lock().unwrap();
+            *came += 1;
+            self.comes.notify_all();
+            (tables.extend(&lines), *came)
+        };
+        let extending = begun?;
+        if extending.is_slow && !extending.has_met && *self.has_company.lock().unwrap() {
+            let came = self.came.lock().unwrap();
+            let patience = Duration::from_mins(1);
+            let (_came, waited) =
+                self.comes.wait_timeout_while(came, patience, |came| *came == number).unwrap();
+            assert!(!waited.timed_out(), "nobody came");
+        } else if extending.is_slow {
+            thread::sleep(EXTENDING);
         }
         self.tables.lock().unwrap().store(&lines, &extending)
     }

@@ -42,6 +42,8 @@ pub(super) struct Extending {
     changes: Vec<(String, Schema)>,
     /// It takes a while: columns are added.
     pub(super) is_slow: bool,
+    /// Another request was changing one of its tables.
+    pub(super) has_met: bool,
 }
 
 /// The vgroup that a child table's rows lie in.
@@ -77,6 +79,7 @@ impl Tables {
             }
         }
         let mut changes = Vec::new();
+        let mut has_met = false;
         for table in order {
             let known = self.schemas.get(table);
             match known {
@@ -112,6 +115,7 @@ impl Tables {
                 .filter(|(_, name, _)| name == table)
                 .flat_map(|(.., columns)| columns.iter().cloned())
                 .collect();
+            has_met |= !others.is_empty();
             let meets = !others.is_empty() && !added.is_empty() && added != others;
             if meets {
                 // Tables that are made at once fail seldom, those that are extended always.
@@ -137,7 +141,7 @@ impl Tables {
             }
         }
         let changes = changes.into_iter().map(|(table, schema, _)| (table, schema)).collect();
-        Ok(Extending { id, changes, is_slow })
+        Ok(Extending { id, changes, is_slow, has_met })
     }
 
     fn differs(&self, table: &str, next: &BTreeMap<&str, Schema>) -> bool {

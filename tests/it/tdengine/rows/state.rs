@@ -112,16 +112,17 @@ fn check_server(sent: &str, client: &Client) -> bool {
 /// Two requests at once.
 fn check_meetings(client: &Client, sent: &str) -> bool {
     let meet = |one: String, other: String| {
-        thread::scope(|scope| {
+        client.0.have_company(true);
+        let mut both = thread::scope(|scope| {
             let first = scope.spawn(|| client.write(&one));
             let second = client.write(&other);
-            let mut both = [first.join().unwrap(), second];
-            both.sort();
-            both
-        })
+            [first.join().unwrap(), second]
+        });
+        client.0.have_company(false);
+        both.sort();
+        both
     };
     client.stores(at("m,vin=a x=1i T"));
-    client.0.extend_within(Duration::from_millis(700));
     let pair = |first: &str, second: &str| {
         for number in 0..3 {
             let line = |text: &str| at(&text.replace('N', &number.to_string()));
