@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, sync::Arc, thread::JoinHandle};
 use crate::{
     config::SpoolOptions,
     env::{
-        Supervisor,
+        Clock, Supervisor,
         disk::{Disk, RealDisk},
     },
     model::{ShardCount, ShardId},
@@ -23,6 +23,8 @@ pub(super) struct Lanes {
     budget: Arc<Budget>,
     /// What has been told to the metrics already.
     told: Vec<CommitCounters>,
+    /// The same of held segments that gave way.
+    told_yielded: u64,
 }
 
 /// Why a lane cannot be opened.
@@ -56,10 +58,13 @@ pub(super) fn open(
     metrics: &Metrics,
     board: &HealthBoard,
     supervisor: &Supervisor,
+    clock: &Arc<dyn Clock>,
 ) -> Result<(Lanes, Vec<sink::Shard>), LaneError> {
-    let budget = Arc::new(Budget::new(options.bytes_max));
+    let budget = Budget::new(options.bytes_max).holding(options.hold, Arc::clone(clock));
+    let budget = Arc::new(budget);
     metrics.spool_limit_bytes.set(i64::try_from(options.bytes_max).unwrap_or(i64::MAX));
-    let mut lanes = Lanes { handles: Vec::new(), threads: Vec::new(), budget, told: Vec::new() };
+    let (handles, threads, told) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lanes = Lanes { handles, threads, budget, told, told_yielded: 0 };
     let mut readers = Vec::new();
     for shard in shards.ids() {
         let opened = spool::open(Arc::clone(disk), options.shard(shard, Arc::clone(&lanes.budget)))
@@ -153,7 +158,13 @@ fn tell(shard: ShardId, recovery: &Recovery) {
 impl Lanes {
     /// Brings the metrics up to what the commit threads have counted.
     pub(super) fn measure(&mut self, metrics: &Metrics) {
+        self.budget.expire_held();
         metrics.spool_disk_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        let held = self.budget.held_status();
+        metrics.spool_held_bytes.set(i64::try_from(held.bytes).unwrap_or(i64::MAX));
+        let yielded = &metrics.spool_yielded_segments;
+        yielded.inc_by(held.yielded_segments - self.told_yielded);
+        self.told_yielded = held.yielded_segments;
         for (index, (handle, told)) in self.handles.iter().zip(&mut self.told).enumerate() {
             let shard = ShardLabel::from(ShardId(u16::try_from(index).unwrap_or(u16::MAX)));
             let now = handle.counters();

@@ -303,8 +303,9 @@ impl Ground {
     }
 
     fn lanes(&self, resolved: &Resolved) -> Result<(Lanes, Vec<sink::Shard>), RunError> {
-        let Self { disk, metrics, board, supervisor, .. } = self;
-        lanes::open(disk, &resolved.spool, resolved.offline.shards, metrics, board, supervisor)
+        let Self { disk, metrics, board, supervisor, clock } = self;
+        let shards = resolved.offline.shards;
+        lanes::open(disk, &resolved.spool, shards, metrics, board, supervisor, clock)
             .map_err(RunError::Lane)
     }
 

@@ -10,13 +10,17 @@ use crate::{
     app,
     cli::{
         failure::Failure,
+        moment,
         output::{Output, complain},
     },
     config::{self, Offline, Sources, shard_dir},
-    env::disk::{Disk, RealDisk},
+    env::{
+        Clock as _, SystemClock,
+        disk::{Disk, RealDisk},
+    },
     mapping::Plans,
     model::{ShardCount, ShardId},
-    spool::{self, CursorState, DamagedStretch, Progress, Status, Verification},
+    spool::{self, CursorState, DamagedStretch, Progress, Replayed, Status, Verification},
 };
 
 /// Bytes of a segment of what is moved.
@@ -25,7 +29,7 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 /// Positions, lag and damage of the spools
 ///
 /// `status` and `verify` read the data directory without its lock, so an appliance may be running
-/// on it; `reshard` wants it stopped.
+/// on it; `reshard` and `replay` want it stopped.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline spool status --config config/fleetline.toml
@@ -57,6 +61,22 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Sends again what the store has confirmed since a moment, at the next start of a stopped
+    /// appliance
+    ///
+    /// For a store that lost what it had confirmed, as after a power cut. Only what `store.hold`
+    /// has kept is still there; points that the store has already are written once more, which
+    /// changes nothing. Whole files are sent, so it may be some more than asked for.
+    #[command(after_help = "Example:\n  fleetline spool replay --from 2026-01-31T12:00:00Z\n  \
+                            fleetline spool replay --from 10m")]
+    Replay {
+        /// When: RFC 3339, nanoseconds since 1970, or how long ago (10m)
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+        from: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Reads every entry and checks every checksum; exit code 1 if any is damaged
     #[command(after_help = "Example:\n  fleetline spool verify")]
     Verify {
@@ -83,10 +103,13 @@ pub(in crate::cli) fn run(
     if let What::Reshard { shards, json } = arguments.what {
         return reshard(&offline, shards, json, output);
     }
+    if let What::Replay { from, json } = &arguments.what {
+        return replay(&offline, from, *json, output);
+    }
     let dir = offline.spool_dir();
     let shards = shards(&dir)?;
     match arguments.what {
-        What::Reshard { .. } => Ok(()),
+        What::Reshard { .. } | What::Replay { .. } => Ok(()),
         What::Status { json } => status(&dir, &shards, json, output),
         What::Verify { json } => verify(&dir, &shards, json, output),
     }
@@ -113,6 +136,30 @@ fn reshard(offline: &Offline, shards: u16, json: bool, output: &mut Output) -> R
     if offline.shards != count {
         output.line(format_args!("set spool.shards = {shards} before the next start"))?;
     }
+    Ok(())
+}
+
+fn replay(offline: &Offline, from: &str, json: bool, output: &mut Output) -> Result<(), Failure> {
+    let from = moment::parse(from, SystemClock::start().wall())?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_prefix("shards"));
+    let told = |done: u16, of: u16| {
+        if let Some(bar) = &bar {
+            bar.set_length(of.into());
+            bar.set_position(done.into());
+        }
+    };
+    let done = app::replay(&disk, &offline.data_dir, from, told);
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    let Replayed { segments, items } = done.map_err(Failure::failed)?;
+    if json {
+        return output.json(&json!({ "segments": segments, "points": items }));
+    }
+    output.line(format_args!(
+        "{items} points will be sent again at the next start, of {segments} files that were held"
+    ))?;
     Ok(())
 }
 

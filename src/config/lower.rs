@@ -3,6 +3,7 @@
 use std::{
     num::{NonZeroU16, NonZeroUsize},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
@@ -277,6 +278,11 @@ fn spool(settings: &Settings) -> SpoolOptions {
         dialect: offline.dialect,
         segment_bytes_max: settings.number("spool.segment-size"),
         bytes_max: settings.number("spool.max-size"),
+        hold: match settings.text_if_any("store.kind").as_deref() {
+            // It says yes when its disk has it.
+            None | Some("embedded") => Duration::ZERO,
+            Some(_) => settings.duration("store.hold"),
+        },
         commit: spool::CommitOptions {
             interval: settings.duration("spool.commit-interval"),
             group_bytes_max: settings.number_usize("spool.commit-bytes-max"),

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
@@ -70,6 +71,8 @@ pub struct SpoolOptions {
     pub segment_bytes_max: u64,
     /// Bytes on disk over all shards, for [`spool::Budget::new`].
     pub bytes_max: u64,
+    /// How long confirmed segments are held, for [`spool::Budget::holding`].
+    pub hold: Duration,
     /// How each shard's commit thread works.
     pub commit: spool::CommitOptions,
 }

@@ -1,9 +1,13 @@
 //! The bound on bytes on disk, shared by all spools of the appliance.
 
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    path::Path,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use super::hold::{HeldStatus, Holding};
+use crate::env::Clock;
 
 /// Bytes that the segments of all spools may take together (SP-6).
 ///
@@ -18,6 +22,8 @@ pub struct Budget {
     bytes_max: u64,
     room: Mutex<Room>,
     freed: Condvar,
+    /// Segments that are kept although they are confirmed; `None` where nothing is said about it.
+    holding: Option<Holding>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +37,50 @@ impl Budget {
     /// A budget of `bytes_max` bytes, none used.
     #[must_use]
     pub fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, room: Mutex::default(), freed: Condvar::new() }
+        Self { bytes_max, room: Mutex::default(), freed: Condvar::new(), holding: None }
+    }
+
+    /// The same, where confirmed segments are held for a time, or, if that is zero, what an earlier
+    /// process held is deleted.
+    #[must_use]
+    pub fn holding(self, time: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { holding: Some(Holding::new(time, clock)), ..self }
+    }
+
+    /// What is held; nothing where no time is told.
+    pub(super) fn held(&self) -> Option<&Holding> {
+        self.holding.as_ref()
+    }
+
+    /// What is held, and what gave way.
+    #[must_use]
+    pub fn held_status(&self) -> HeldStatus {
+        self.holding.as_ref().map(Holding::status).unwrap_or_default()
+    }
+
+    /// Deletes what was held for long enough.
+    pub fn expire_held(&self) {
+        let freed = self.holding.as_ref().map_or(0, Holding::expire);
+        if freed > 0 {
+            self.give_back(freed);
+        }
+    }
+
+    /// Deletes the oldest segment that is held, for room; false where none is.
+    pub(super) fn take_from_held(&self) -> bool {
+        let freed = self.holding.as_ref().and_then(Holding::give_way);
+        if let Some(bytes) = freed {
+            self.give_back(bytes);
+        }
+        freed.is_some()
+    }
+
+    /// A spool is closed: what it holds counts no more.
+    pub(super) fn forget_held(&self, dir: &Path) {
+        let bytes = self.holding.as_ref().map_or(0, |holding| holding.forget(dir));
+        if bytes > 0 {
+            self.give_back(bytes);
+        }
     }
 
     /// The bound.
@@ -46,8 +95,10 @@ impl Budget {
         self.lock().used
     }
 
-    /// Takes `bytes` if they fit, or if the asker has no other segment.
+    /// Takes `bytes` if they fit, or if the asker has no other segment and nothing is held that
+    /// could give way first.
     pub(super) fn take(&self, bytes: u64, only: bool) -> bool {
+        let only = only && self.held_status().bytes == 0;
         let mut room = self.lock();
         let after = room.used.saturating_add(bytes);
         let granted = only || after <= self.bytes_max;

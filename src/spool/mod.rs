@@ -20,6 +20,8 @@
 //! DIR/cursor                      two slots of 32 bytes, 4096 apart, written in turn
 //! DIR/00000000000000000001.seg    a segment, named by the position of its first entry
 //! DIR/00000000000000004711.seg    the next one: the last is being written, all others are sealed
+//! DIR/00000000000000000001.held.1795382379000000000
+//!                                 a segment that was confirmed then and is held (`store.hold`)
 //! DIR/quarantine/                 damaged bytes, set aside; for a human to look at and delete
 //!
 //! segment = header entry* [footer]       all integers little-endian, CRC-32 (IEEE) throughout
@@ -114,6 +116,10 @@
 //! anywhere, rewritten where they must be. A disk that *fails* reads is not damage: that is a
 //! [`ReadError`], and is tried again.
 //!
+//! # Holding
+//! Where the [`Budget`] says so, a confirmed segment is renamed instead of deleted, and kept for a
+//! time (`hold.rs`). It is in the budget and gives way first. [`replay`] puts it back.
+//!
 //! # Taking things out of the middle
 //! [`Writer::rewrite`] and [`Writer::remove_segment`] are for a log whose things go one by one, in
 //! any order: that of the dead letters. A sealed segment is written anew beside itself, synced, and
@@ -148,9 +154,10 @@
 //! - **SP-2** after `sync` returns, a crash at any later instant keeps every entry before it.
 //! - **SP-3** recovery yields everything that was synced and, of what was not, whole entries only;
 //!   a torn tail is cut, never guessed.
-//! - **SP-4** the cursor never moves backward, and never passes the last durable entry.
+//! - **SP-4** the cursor never moves backward (but by [`replay`], while nobody has it open), and
+//!   never passes the last durable entry.
 //! - **SP-5** a segment is deleted only when every entry in it is durably confirmed.
-//! - **SP-6** bytes on disk ≤ budget + one segment a spool.
+//! - **SP-6** bytes on disk, held segments included, ≤ budget + one segment a spool.
 //! - **SP-7** bytes damaged at rest lose only the entries they hold, and those are reported; no
 //!   other segment becomes unreadable.
 //! - **SP-8** one writer and one reader, across processes too; [`status`], [`verify`] and
@@ -176,6 +183,7 @@ mod entry;
 mod fault;
 mod format;
 mod fresh;
+mod hold;
 mod inspect;
 mod outcome;
 mod quarantine;
@@ -197,6 +205,7 @@ pub use entry::EntryBuffer;
 pub use fault::DiskFault;
 pub use format::segment_name;
 pub use fresh::{read_file, write_file};
+pub use hold::{HeldStatus, ReplayError, Replayed, replay};
 pub use inspect::{
     DamagedStretch, Entries, Progress, Status, Stored, Verification, entries, status, verify,
 };

@@ -12,6 +12,7 @@ use super::{
     budget::Budget,
     cursor::{CursorError, CursorFile},
     fault::{DiskFault, is_no_room},
+    hold,
     outcome::AppendError,
     quarantine,
     reader::Reader,
@@ -22,7 +23,7 @@ use super::{
 };
 
 /// The lock file's name in the spool's folder.
-const LOCK_NAME: &str = "lock";
+pub(super) const LOCK_NAME: &str = "lock";
 
 /// What a spool is opened with.
 #[derive(Clone, Debug)]
@@ -153,6 +154,10 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
         survey.confirmed,
         durable,
     ));
+    if let Some(holding) = options.budget.held() {
+        let held = hold::adopt(holding, &disk, &dir).map_err(disk_error)?;
+        options.budget.adopt(held);
+    }
     // A crash may have come between the cursor and the deletion of what it covers.
     if let Err(error) = shared.release() {
         tracing::warn!(spool = %dir.display(), %error, "confirmed segments stay for now");

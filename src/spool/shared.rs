@@ -42,7 +42,7 @@ pub(super) struct Segment {
 /// What a release gave back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Released {
-    /// Segments deleted.
+    /// Segments deleted, or held from now on.
     pub segments: u64,
     /// Bytes given back to the budget.
     pub bytes: u64,
@@ -190,7 +190,8 @@ impl Shared {
     }
 
     /// Deletes the sealed segments that the durable cursor covers (SP-5), oldest first, and gives
-    /// their bytes back. What cannot be deleted stays, and is tried again.
+    /// their bytes back; or holds them, where that was asked for. What cannot be deleted stays, and
+    /// is tried again.
     ///
     /// The folder is synced after each, so that a crash cannot leave an older segment without a
     /// newer one: what remains always reaches up to the cursor.
@@ -198,17 +199,27 @@ impl Shared {
         let mut released = Released::default();
         while let Some(segment) = self.pop_confirmed() {
             let path = self.dir.join(&segment.name);
-            match self.disk.remove(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let holding = self.budget.held().filter(|holding| holding.is_on());
+            let held = holding.map(|holding| (holding, holding.name(segment.first)));
+            let (action, done) = match &held {
+                Some((_, name)) => ("hold", self.disk.rename(&path, &self.dir.join(name))),
+                None => ("remove", self.disk.remove(&path)),
+            };
+            match (done, held) {
+                (Err(error), _) if error.kind() != io::ErrorKind::NotFound => {
                     self.lock().segments.push_front(segment);
-                    return Err(DiskFault::at("remove", &path)(error));
+                    return Err(DiskFault::at(action, &path)(error));
                 }
-                Ok(()) | Err(_) => {
-                    released.segments += 1;
+                (Ok(()), Some((holding, name))) => {
+                    self.lock().charged -= segment.charged;
+                    holding.keep(&self.disk, &self.dir, name, segment.charged);
+                }
+                (Ok(()) | Err(_), _) => {
                     released.bytes += segment.charged;
                     self.give_back(segment.charged);
                 }
             }
+            released.segments += 1;
             self.disk.sync_dir(&self.dir).map_err(DiskFault::at("sync", &self.dir))?;
         }
         Ok(released)
@@ -235,5 +246,6 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let charged = self.lock().charged;
         self.budget.give_back(charged);
+        self.budget.forget_held(&self.dir);
     }
 }

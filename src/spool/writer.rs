@@ -189,10 +189,22 @@ impl Writer {
             .is_some_and(|active| active.segment.end + bytes + FOOTER_LEN <= active.reserved)
     }
 
+    /// Makes room for an entry of `bytes`. What is held gives way for it.
+    fn rotate(&mut self, bytes: u64) -> Result<bool, AppendError> {
+        loop {
+            if self.try_rotate(bytes)? {
+                return Ok(true);
+            }
+            if !self.shared.budget.take_from_held() {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Makes room for an entry of `bytes`: reserves a fresh segment, then seals the active one.
     /// False if there is no room; the active segment is sealed then as well, so that it can be
     /// released.
-    fn rotate(&mut self, bytes: u64) -> Result<bool, AppendError> {
+    fn try_rotate(&mut self, bytes: u64) -> Result<bool, AppendError> {
         let reserve = self.segment_bytes_max.max(SEGMENT_HEADER_LEN + bytes + FOOTER_LEN);
         if self.is_active_empty() {
             return self.extend(reserve);

@@ -199,6 +199,10 @@ metrics! {
     spool_disk_bytes: Gauge [bytes],
     /// Bytes past which publishes wait.
     spool_limit_bytes: Gauge [bytes],
+    /// Bytes of them that the store has confirmed and that are held all the same (`store.hold`).
+    spool_held_bytes: Gauge [bytes],
+    /// Held segments that were deleted before their time, for room.
+    spool_yielded_segments: Counter [segments],
     /// Groups made durable, one sync each, by shard.
     spool_synced_groups: By<ShardLabel, Counter> [groups],
     /// Time from a group's first write to the end of its sync, in all, by shard.

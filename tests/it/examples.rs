@@ -296,9 +296,14 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
         place.start(&typed, up_to).stop();
         return Ok(());
     }
-    if typed.starts_with("fleetline spool reshard") {
+    for (front, dir) in
+        [("fleetline spool reshard", "resharded"), ("fleetline spool replay", "replayed")]
+    {
+        if !typed.starts_with(front) {
+            continue;
+        }
         // Nobody may be using the data directory, so it has one of its own.
-        let own = "env FLEETLINE_DATA_DIR=./resharded";
+        let own = format!("env FLEETLINE_DATA_DIR=./{dir}");
         place.start(&format!("{own} fleetline serve"), "fleetline ready").stop();
         typed = format!("{own} {typed}");
     }

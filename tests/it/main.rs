@@ -25,6 +25,7 @@ mod examples;
 mod first_day;
 mod golden;
 mod harness;
+mod hold;
 mod infer;
 mod metrics;
 mod new_names;

@@ -269,6 +269,18 @@ const STORE: &[Key] = &[
     .max("65517B", "TDengine has no longer ones")
     .only_for(TAOS),
     key(
+        "store.hold",
+        Kind::Duration,
+        "How long points are kept in the spool after the store has confirmed them, for stores \
+         whose yes comes before their own disk has it (TDengine syncs its log each 3 s, or never). \
+         After a power cut of the store `fleetline spool replay --from TIME` sends them again. \
+         They count in `spool.max-size` and are the first to give way when the spool needs room. \
+         \"0s\": not at all.",
+    )
+    .default("0s")
+    .max("30d", "it is disk")
+    .only_for(HTTP),
+    key(
         "store.retention-policy",
         Kind::Text,
         "The retention policy written to. Absent: the database's default one.",

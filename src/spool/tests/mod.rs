@@ -3,6 +3,7 @@
 mod basic;
 mod commit;
 mod damage;
+mod hold;
 mod invariants;
 mod model;
 mod rig;

@@ -51,6 +51,11 @@ impl StandIn {
         *self.inner.answer.lock().unwrap() = answer;
     }
 
+    /// Loses all that it accepted.
+    pub(crate) fn forget(&self) {
+        self.inner.lines.lock().unwrap().clear();
+    }
+
     /// The distinct lines that were accepted, sorted.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.inner.lines.lock().unwrap().keys().cloned().collect()
