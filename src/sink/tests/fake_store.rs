@@ -6,6 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use flate2::read::GzDecoder;
@@ -43,6 +44,8 @@ pub(super) enum Play {
     Store,
     /// Stores every line, then resets the connection.
     StoreThenReset,
+    /// Stores these lines, waits a moment, and answers with a status and a body.
+    Told(Vec<String>, Duration, u16, String),
     /// Stores nothing and answers with a status, a header line (or none) and a body.
     Answer(u16, &'static str, &'static str),
     /// Answers with a status and a body that ends before its announced length.
@@ -121,6 +124,16 @@ impl FakeStore {
                 self.inner.stored.lock().expect("no test panics here").extend(request.lines());
             }
             match play {
+                Play::Told(stored, wait, status, body) => {
+                    tokio::time::sleep(wait).await;
+                    self.inner.stored.lock().expect("no test panics here").extend(stored);
+                    let len = body.len();
+                    let answer = match status {
+                        204 => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+                        _ => format!("HTTP/1.1 {status} x\r\ncontent-length: {len}\r\n\r\n{body}"),
+                    };
+                    stream.write_all(answer.as_bytes()).await?;
+                }
                 Play::Store => {
                     stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await?;
                 }

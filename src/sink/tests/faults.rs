@@ -1,10 +1,6 @@
 //! What shipping does when our own side fails: disk, damage, a dead-letter log without room.
 
-use std::{
-    collections::BTreeSet,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use crate::{
     env::disk::{Access, Disk as _, RealDisk},
@@ -154,56 +150,6 @@ async fn a_halted_dead_letter_log_holds_the_refused_batch_until_a_restart() {
     rig.shipped(0).await;
     assert_eq!(rig.letters().len(), 1);
     assert_eq!((rig.points().recovered, rig.points().dead_lettered), (19, 1));
-}
-
-#[tokio::test]
-async fn whatever_the_store_does_every_good_line_is_stored_and_every_bad_one_set_aside() {
-    // Each request meets the next of a list of faults in a scrambled order; every eleventh line is
-    // bad. In the middle everything is killed and started again.
-    let bad = |idx: usize| idx.is_multiple_of(11);
-    for seed in 0..4_usize {
-        let requests = AtomicUsize::new(seed);
-        let mut rig = Rig::new(options(), move |request| {
-            let number = requests.fetch_add(1, Ordering::SeqCst);
-            match number.wrapping_mul(2_654_435_761) >> 7 & 7 {
-                0 => Play::Reset,
-                1 => Play::StoreThenReset,
-                2 => Play::Answer(503, "retry-after: 0", ""),
-                3 => Play::Cut(400, "{"),
-                _ if (0..200).filter(|idx| bad(*idx)).any(|idx| request.holds(&line(idx))) => {
-                    Play::Answer(
-                        422,
-                        "",
-                        r#"{"code":"unprocessable entity","message":"partial write: x dropped=1"}"#,
-                    )
-                }
-                _ => Play::Store,
-            }
-        })
-        .await;
-        for idx in 0..100 {
-            rig.append(0, &[line(idx)]);
-        }
-        until("half is on its way", || rig.store.stored().len() > 30).await;
-        rig.kill().await;
-        rig.start();
-        for idx in 100..200 {
-            rig.append(0, &[line(idx)]);
-        }
-        rig.shipped(0).await;
-        let stored = rig.store.stored();
-        assert!(stored.is_superset(&line_set((0..200).filter(|idx| !bad(*idx)))), "seed {seed}");
-        // A letter may be there twice if the kill came between it and the cursor.
-        let letters: BTreeSet<_> =
-            rig.letters().into_iter().filter_map(|letter| letter.line).collect();
-        let expect: BTreeSet<_> = (0..200)
-            .filter(|idx| bad(*idx))
-            .map(|idx| line(idx).trim_end().as_bytes().to_vec())
-            .collect();
-        assert_eq!(letters, expect, "seed {seed}");
-        let points = rig.points();
-        assert_eq!(points.in_spool, 0, "seed {seed}");
-    }
 }
 
 #[tokio::test]

@@ -5,5 +5,6 @@ mod fake_store;
 mod fault_disk;
 mod faults;
 mod rig;
+mod seeds;
 mod shipping;
 mod tdengine;

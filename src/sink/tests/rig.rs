@@ -18,7 +18,9 @@ use crate::{
     },
     sink::{Drained, Options, Parts, RetryOptions, Shard, ShardStatus, Sink, start},
     spool::{self, Budget, EntryBuffer, Writer},
-    store::{self, Credentials, InfluxDb1, InfluxDb2, Kind, Newlines, Store, Target, TdEngine},
+    store::{
+        self, Credentials, InfluxDb1, InfluxDb2, InfluxDb3, Kind, Newlines, Store, Target, TdEngine,
+    },
     telemetry::{Critical, Exposition, Health, HealthBoard, Metrics, PointCounts},
 };
 
@@ -207,6 +209,9 @@ impl Rig {
                 retention_policy: None,
                 credentials: None,
             }),
+            Kind::InfluxDb3 => {
+                Target::InfluxDb3(InfluxDb3 { database: "d".to_owned(), token: None })
+            }
             Kind::TdEngine => Target::TdEngine(TdEngine {
                 database: "fleet".to_owned(),
                 credentials: Credentials::Basic {
