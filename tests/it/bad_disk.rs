@@ -1,18 +1,12 @@
 //! A disk that is full, and one whose fsync fails: nobody is told a lie (UP-1), nobody is thrown
 //! out, and what is not concerned goes on.
 
-use std::{
-    fs,
-    num::NonZeroU16,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{fs, num::NonZeroU16, time::Duration};
 
 use fleetline::model::{ShardCount, ShardId};
 
 use crate::harness::{
-    Answer, Appliance, Packet, Sample, Setup, SmallDisk, StandIn, Vehicle, Version, program, until,
+    Answer, FaultyFile, Packet, Sample, Setup, SmallDisk, StandIn, Vehicle, Version, program, until,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -57,56 +51,6 @@ fn vin_of(shard: u16) -> String {
         .unwrap()
 }
 
-/// The newest segment of a shard's spool.
-fn segment(appliance: &Appliance, shard: u16) -> PathBuf {
-    let folder = appliance.setup().data().join("spool").join(shard.to_string());
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| fs::metadata(path).unwrap().len() >= 64 * 1024)
-        .collect();
-    files.sort();
-    files.pop().expect("a segment")
-}
-
-/// Makes every fsync of a file fail, for as long as it lives.
-struct FailingSync(Child);
-
-impl FailingSync {
-    fn attach(strace: &Path, appliance: &Appliance, file: &Path) -> Self {
-        let log = appliance.setup().data().with_file_name("strace.log");
-        let child = Command::new(strace)
-            .args(["-f", "-p", &appliance.pid().to_string(), "-P"])
-            .arg(file)
-            .args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"])
-            .stdin(Stdio::null())
-            .stderr(fs::File::create(log).unwrap())
-            .spawn()
-            .unwrap();
-        let status = format!("/proc/{}/status", appliance.pid());
-        until("strace to hold the process", MINUTE, || {
-            let text = fs::read_to_string(&status).unwrap();
-            text.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
-        });
-        until("strace to hold every thread", MINUTE, || {
-            let tasks = fs::read_dir(format!("/proc/{}/task", appliance.pid())).unwrap();
-            tasks.into_iter().all(|task| {
-                let text = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
-                text.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
-            })
-        });
-        Self(child)
-    }
-}
-
-impl Drop for FailingSync {
-    fn drop(&mut self) {
-        // SIGTERM lets it detach, so that the appliance goes on untraced.
-        drop(Command::new("kill").arg(self.0.id().to_string()).status());
-        drop(self.0.wait());
-    }
-}
-
 #[test]
 fn a_failed_fsync_halts_its_shard_and_nothing_else() {
     let Some(strace) = program("bad_disk, failed fsync", "FLEETLINE_TEST_STRACE") else { return };
@@ -119,7 +63,13 @@ fn a_failed_fsync_halts_its_shard_and_nothing_else() {
     struck.publish_acked(&Sample::topic(&struck_vin), &payload(1), 1);
     sound.publish_acked(&Sample::topic(&sound_vin), &payload(1), 1);
 
-    let failing = FailingSync::attach(&strace, &appliance, &segment(&appliance, 0));
+    let failing = FaultyFile::attach(
+        &strace,
+        &appliance,
+        &appliance.segment(0),
+        "fsync,fdatasync",
+        "error=EIO",
+    );
     struck.publish(&Sample::topic(&struck_vin), &payload(2), 1, 2);
     until("an appliance that is not ready", MINUTE, || appliance.get("/readyz").0 == 503);
     drop(failing);

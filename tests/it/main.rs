@@ -27,6 +27,7 @@ mod golden;
 mod harness;
 mod hold;
 mod infer;
+mod judge;
 mod metrics;
 mod new_names;
 mod payloads;

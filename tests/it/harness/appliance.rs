@@ -202,6 +202,23 @@ impl Appliance {
         &self.setup
     }
 
+    /// The folder of a shard's spool.
+    pub(crate) fn spool(&self, shard: u16) -> PathBuf {
+        self.setup.data.join("spool").join(shard.to_string())
+    }
+
+    /// The newest segment of a shard's spool.
+    pub(crate) fn segment(&self, shard: u16) -> PathBuf {
+        let folder = self.spool(shard);
+        let mut files: Vec<_> = fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|suffix| suffix == "seg"))
+            .collect();
+        files.sort();
+        files.pop().expect("a segment")
+    }
+
     /// Its log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.setup.log()).unwrap()

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::server::{Reply, Request, Server};
@@ -18,11 +21,17 @@ pub(crate) enum Answer {
     RefuseLinesWith(&'static str),
     /// The connection is closed without an answer.
     HangUp,
+    /// The lines are kept, and the connection is closed without an answer.
+    AcceptAndHangUp,
+    /// Nothing is answered until this changes; then the connection is closed.
+    Stall,
 }
 
 #[derive(Debug)]
 struct Inner {
     answer: Mutex<Answer>,
+    changed: Condvar,
+    writes: AtomicU64,
     /// Each distinct line and how often it was accepted.
     lines: Mutex<BTreeMap<String, u64>>,
 }
@@ -36,8 +45,12 @@ pub(crate) struct StandIn {
 
 impl StandIn {
     pub(crate) fn start(answer: Answer) -> Self {
-        let inner =
-            Arc::new(Inner { answer: Mutex::new(answer), lines: Mutex::new(BTreeMap::new()) });
+        let inner = Arc::new(Inner {
+            answer: Mutex::new(answer),
+            changed: Condvar::new(),
+            writes: AtomicU64::new(0),
+            lines: Mutex::new(BTreeMap::new()),
+        });
         let asked = Arc::clone(&inner);
         Self { server: Server::start(move |request| asked.reply(request)), inner }
     }
@@ -49,6 +62,12 @@ impl StandIn {
     /// Changes the answer to requests from now on.
     pub(crate) fn answers(&self, answer: Answer) {
         *self.inner.answer.lock().unwrap() = answer;
+        self.inner.changed.notify_all();
+    }
+
+    /// How many writes came so far.
+    pub(crate) fn writes(&self) -> u64 {
+        self.inner.writes.load(Ordering::Relaxed)
     }
 
     /// Loses all that it accepted.
@@ -65,15 +84,21 @@ impl StandIn {
 impl Inner {
     fn reply(&self, Request { path, body, .. }: &Request) -> Reply {
         let is_write = path.contains("/write");
+        self.writes.fetch_add(u64::from(is_write), Ordering::Relaxed);
         let answer = self.answer.lock().unwrap().clone();
         match answer {
+            Answer::Stall => {
+                let stalled = self.answer.lock().unwrap();
+                drop(self.changed.wait_while(stalled, |answer| *answer == Answer::Stall));
+                return None;
+            }
             Answer::HangUp => return None,
             Answer::Refuse(status, text) => return Some((status, text.to_owned())),
             Answer::RefuseLinesWith(bad) if is_write && body.contains(bad) => {
                 let text = r#"{"code":"invalid","message":"unable to parse 'm': bad"}"#;
                 return Some((400, text.to_owned()));
             }
-            Answer::Accept | Answer::RefuseLinesWith(_) => {}
+            Answer::Accept | Answer::AcceptAndHangUp | Answer::RefuseLinesWith(_) => {}
         }
         if is_write {
             let mut lines = self.lines.lock().unwrap();
@@ -81,6 +106,6 @@ impl Inner {
                 *lines.entry(line.to_owned()).or_default() += 1;
             }
         }
-        Some((204, String::new()))
+        (answer != Answer::AcceptAndHangUp).then(|| (204, String::new()))
     }
 }
