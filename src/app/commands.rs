@@ -4,32 +4,32 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{mappings::Mappings, problem::RunError, run::Ground};
+use super::{fleet::Fleet, mappings::Mappings, problem::RunError, run::Ground};
 use crate::{
     auth::Access,
     downlink::{self, Downlink},
-    model::CommandEdge,
     query::QueryEngine,
     telemetry::Critical,
 };
 
 /// What it reads and asks: what is declared, who may publish, the vehicles, the store.
-type Around<'a> = (&'a Mappings, &'a Access, Arc<dyn CommandEdge>, QueryEngine);
+type Around<'a> = (&'a Mappings, &'a Access, &'a Fleet, QueryEngine);
 
 /// Starts it, with the commands that are declared.
 pub(super) fn start(
     ground: &Ground,
     options: &downlink::Options,
-    (mappings, access, edge, queries): Around<'_>,
+    (mappings, access, fleet, queries): Around<'_>,
     runtime: &Handle,
 ) -> Result<downlink::Running, RunError> {
     let commands = Arc::clone(mappings.plans.load().commands());
     access.set_command_topics(commands.topic_filters());
     let parts = downlink::Parts {
         options: options.clone(),
-        edge,
+        edge: Arc::clone(&fleet.workers) as _,
         commands,
         queries,
+        presence: Arc::clone(&fleet.presence),
         clock: Arc::clone(&ground.clock),
         metrics: Arc::clone(&ground.metrics),
         health: ground.board.cell("downlink", Critical::Yes),

@@ -162,8 +162,7 @@ impl Appliance {
         let known = (Arc::clone(&store), Arc::clone(&catalog));
         let intake = ground.intake(resolved, &mappings, &lanes, &letters);
         let queries = query_engine(resolved, store, &catalog, &ground.metrics);
-        let edge = Arc::clone(&fleet.workers);
-        let around = (&mappings, &*access, edge as _, queries.clone());
+        let around = (&mappings, &*access, &fleet, queries.clone());
         let downlink = commands::start(&ground, &resolved.downlink, around, runtime.handle())?;
         let state = ground.http(&queries, &catalog, &fleet, &intake, &access, &downlink.downlink);
         let (operators, address) =

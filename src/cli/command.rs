@@ -313,7 +313,8 @@ fn present(command: &Json, is_json: bool, output: &mut Output) -> Result<(), Fai
     Ok(())
 }
 
-fn read(answer: Result<Answer<'_>, ApplianceError>) -> Result<Json, Failure> {
+/// The object that an answer is.
+pub(super) fn read(answer: Result<Answer<'_>, ApplianceError>) -> Result<Json, Failure> {
     let answer = answer.and_then(Answer::wanted).map_err(Failure::failed)?;
     let foreign = answer.foreign();
     let read = serde_json::from_reader(answer).ok().filter(Json::is_object);

@@ -17,6 +17,7 @@ mod infer;
 mod moment;
 mod output;
 mod present;
+mod push;
 mod query;
 mod records;
 mod serve;

@@ -8,7 +8,7 @@ use crate::{
     cli::{
         check, command, dead_letter, decode, demo, health, import, infer,
         output::{Output, complain},
-        query, serve, session, simulate, spool, token, user,
+        push, query, serve, session, simulate, spool, token, user,
     },
     config::Sources,
     store,
@@ -38,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::User(arguments) => user::run(&arguments, &sources, &mut output),
         Command::Spool(arguments) => spool::run(&arguments, &sources, &mut output),
         Command::Downlink(arguments) => command::run(arguments, &sources, &mut output),
+        Command::Push(arguments) => push::run(*arguments, &sources, &mut output),
         Command::Session(arguments) => session::run(arguments, &sources, &mut output),
         Command::DeadLetter(arguments) => dead_letter::run(arguments, &sources, &mut output),
         Command::Simulate(arguments) => simulate::run(&arguments, &mut output),
@@ -98,6 +99,7 @@ pub(super) enum Command {
     Spool(spool::Arguments),
     #[command(name = "command")]
     Downlink(command::Arguments),
+    Push(Box<push::Arguments>),
     Session(session::Arguments),
     DeadLetter(dead_letter::Arguments),
     Simulate(Box<simulate::Arguments>),

@@ -11,14 +11,15 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     Options,
-    engine::{Awaited, Cancelling, Failure, Job, Placed, Refused},
+    engine::{Asked, Awaited, Cancelling, Failure, Job, Placed, PushJob, Refused},
     record::{FeedEntry, Record, Request},
     store::{AuditEntry, CommandFilter, ReadError, Reader},
 };
 use crate::{
-    env::Clock,
+    env::{Clock, Supervisor},
     mapping::Commands,
-    model::{CommandDesk, CommandId, CommandReport, IncomingReceipt},
+    model::{CommandDesk, CommandEdge, CommandId, CommandReport, IncomingReceipt, Presence},
+    query::QueryEngine,
 };
 
 /// Downlink, as others see it; cheap to clone.
@@ -34,6 +35,14 @@ pub struct Downlink {
     pub(super) generation: Arc<AtomicU64>,
     pub(super) options: Arc<Options>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) queries: QueryEngine,
+    pub(super) presence: Arc<Presence>,
+    pub(super) edge: Arc<dyn CommandEdge>,
+    /// Held from looking who was told to telling: two pushes at once must not tell a vehicle twice.
+    pub(super) freezing: Arc<tokio::sync::Mutex<()>>,
+    /// Counts what operators do to pushes.
+    pub(super) pushes_changed: watch::Sender<u64>,
+    pub(super) supervisor: Supervisor,
 }
 
 impl Downlink {
@@ -55,6 +64,13 @@ impl Downlink {
     pub async fn cancel(&self, id: CommandId, who: Arc<str>) -> Result<Cancelling, Refused> {
         let (reply, replied) = oneshot::channel();
         self.ask(Job::Cancel(id, who, Some(reply)));
+        replied.await.unwrap_or_else(|_| Err(self.failure.told()))
+    }
+
+    /// Does something for a push; answered when it is durable.
+    pub(super) async fn ask_push(&self, job: PushJob) -> Result<Asked, Refused> {
+        let (reply, replied) = oneshot::channel();
+        self.ask(Job::Push(Box::new(job), Some(reply)));
         replied.await.unwrap_or_else(|_| Err(self.failure.told()))
     }
 
@@ -126,7 +142,7 @@ impl Downlink {
         self.jobs.send(job).unwrap_or_default();
     }
 
-    async fn read<R: Send + 'static>(
+    pub(super) async fn read<R: Send + 'static>(
         &self,
         ask: impl FnOnce(&Reader) -> Result<R, ReadError> + Send + 'static,
     ) -> Result<R, ReadError> {

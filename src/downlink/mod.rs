@@ -27,6 +27,9 @@
 //! - **DN-5** `delivered` is said only of what the vehicle acknowledged: by PUBACK, PUBCOMP or
 //!   receipt.
 //!
+//! # Pushes
+//! A question's rows become commands: `push`.
+//!
 //! # What a crash does
 //! What was committed is there. A command that was `sent` is sent again when its vehicle is there,
 //! with DUP; its id tells the vehicle so. An acknowledgement that was not committed comes again
@@ -47,6 +50,7 @@ mod handle;
 mod lifecycle;
 mod options;
 mod prepare;
+mod push;
 mod record;
 mod start;
 mod still;
@@ -58,6 +62,10 @@ pub use handle::Downlink;
 pub use lifecycle::{Happening, Note, State, Step, Verdict, step};
 pub use options::Options;
 pub use prepare::{Ask, AskError, Still};
-pub use record::{Change, FeedEntry, Idempotency, Record, Request, What, moment};
+pub use push::{
+    PushError, PushMade, PushRecord, PushRequest, PushState, Report, RunRecord, RunState, Sender,
+    Verified,
+};
+pub use record::{Change, Evidence, FeedEntry, Idempotency, Origin, Record, Request, What, moment};
 pub use start::{Parts, Running, start};
 pub use store::{AuditEntry, CommandFilter, OpenError, ReadError, Reader};

@@ -104,7 +104,7 @@ pub enum AskError {
     },
 }
 
-fn wrong(member: &str, message: impl Into<String>) -> AskError {
+pub(super) fn wrong(member: &str, message: impl Into<String>) -> AskError {
     AskError::Member { member: member.to_owned(), message: message.into() }
 }
 
@@ -127,12 +127,21 @@ impl Downlink {
     /// # Errors
     /// What is wrong with it.
     pub fn prepare(&self, ask: &Ask, vehicle: &str, who: &Arc<str>) -> Result<Request, AskError> {
-        let is_name = !vehicle.is_empty() && !vehicle.contains(['/', '+', '#', '\0']);
-        if !is_name || vehicle.len() > NAME_MAX {
+        self.prepare_as(ask, vehicle, who, CommandId::random(self.clock.wall()))
+    }
+
+    /// The same, with the id that it is to have.
+    pub(super) fn prepare_as(
+        &self,
+        ask: &Ask,
+        vehicle: &str,
+        who: &Arc<str>,
+        id: CommandId,
+    ) -> Result<Request, AskError> {
+        if !is_vehicle(vehicle) {
             let message = format!("`{vehicle}` is no vehicle: none of / + # may be in its name");
             return Err(wrong("vehicle", message));
         }
-        let id = CommandId::random(self.clock.wall());
         let content = match (&ask.command, &ask.topic) {
             (Some(name), None) => self.declared_content(ask, name, vehicle, id)?,
             (None, Some(topic)) => raw_content(ask, topic)?,
@@ -179,6 +188,7 @@ impl Downlink {
             idempotency: key("idempotency-key", ask.idempotency_key.as_deref())?
                 .map(|key| Idempotency { digest: digest(ask), key }),
             who: Arc::clone(who),
+            origin: None,
         })
     }
 
@@ -271,14 +281,19 @@ fn raw_content(ask: &Ask, topic: &str) -> Result<Content, AskError> {
     })
 }
 
-fn duration(member: &str, text: Option<&str>) -> Result<Option<Duration>, AskError> {
+/// Whether a vehicle may be called so: its name is one level of a topic.
+pub(super) fn is_vehicle(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_MAX && !name.contains(['/', '+', '#', '\0'])
+}
+
+pub(super) fn duration(member: &str, text: Option<&str>) -> Result<Option<Duration>, AskError> {
     let Some(text) = text else { return Ok(None) };
     let read = parse_duration(text).filter(|it| !it.is_zero() && *it <= WAIT_MAX);
     let message = || format!("`{member}` is `{text}`; expected a duration from 1ms to 365d");
     read.map(Some).ok_or_else(|| wrong(member, message()))
 }
 
-fn key(member: &str, text: Option<&str>) -> Result<Option<Arc<str>>, AskError> {
+pub(super) fn key(member: &str, text: Option<&str>) -> Result<Option<Arc<str>>, AskError> {
     match text {
         None => Ok(None),
         Some(text) if !text.is_empty() && text.len() <= NAME_MAX => Ok(Some(text.into())),
@@ -289,7 +304,7 @@ fn key(member: &str, text: Option<&str>) -> Result<Option<Arc<str>>, AskError> {
     }
 }
 
-fn still(still: &Still) -> Result<Arc<str>, AskError> {
+pub(super) fn still(still: &Still) -> Result<Arc<str>, AskError> {
     Condition::parse(&still.when).map_err(|what| wrong("still", format!("`still`: {what}")))?;
     if still.fresh().is_none() {
         let message = format!("`still`: `fresh` is `{}`; expected a duration", still.fresh);

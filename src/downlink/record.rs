@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::lifecycle::{Note, State};
+use super::{
+    lifecycle::{Note, State},
+    push::Verified,
+};
 use crate::{
     mapping::Order,
     model::{CommandId, UnixNanos},
@@ -43,6 +46,28 @@ pub struct Request {
     pub idempotency: Option<Idempotency>,
     /// Who asks.
     pub who: Arc<str>,
+    /// Why a push asks for it.
+    pub origin: Option<Origin>,
+}
+
+/// What a push made a command of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The row, as a JSON object.
+    pub row: Arc<str>,
+    /// Why the row makes no command that could be sent: the command fails with it.
+    pub failure: Option<Arc<str>>,
+}
+
+/// Which run of which push made a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The push.
+    pub push: CommandId,
+    /// The query as it was asked, as JSON.
+    pub query: Arc<str>,
+    /// When it was asked, in milliseconds since 1970.
+    pub at_ms: i64,
 }
 
 /// What tells a repeated request from a new one.
@@ -73,6 +98,10 @@ pub struct Record {
     pub maybe_received: bool,
     /// Its changes, oldest first.
     pub history: Vec<Change>,
+    /// The push that made it, while that is remembered.
+    pub evidence: Option<Evidence>,
+    /// Whether its effect was seen, where its push looks for it.
+    pub verified: Option<Verified>,
 }
 
 /// One change of a command, or what was noted of it.
@@ -138,7 +167,7 @@ pub fn moment(ms: i64) -> String {
 }
 
 /// Text that is JSON already.
-fn raw(text: &str) -> Value {
+pub(super) fn raw(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
 }
 
@@ -210,8 +239,13 @@ impl Record {
             "cancel-requested": self.cancel_requested,
             "maybe-received": self.maybe_received,
             "by": &*request.who,
-            "push": null,
-            "evidence": null,
+            "push": self.evidence.as_ref().map(|it| it.push.to_string()),
+            "evidence": self.evidence.as_ref().map(|it| json!({
+                "row": request.origin.as_ref().map(|origin| raw(&origin.row)),
+                "query": raw(&it.query),
+                "at": moment(it.at_ms),
+            })),
+            "verified": self.verified.map(Verified::as_str),
         })
     }
 

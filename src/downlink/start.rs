@@ -14,14 +14,14 @@ use tokio::{
 use super::{
     Downlink, Options,
     engine::{Engine, Failure, Job, Thread},
-    still,
+    push, still,
     store::{OpenError, Reader, Writer},
     webhook,
 };
 use crate::{
     env::{Clock, Supervisor},
     mapping::Commands,
-    model::CommandEdge,
+    model::{CommandEdge, Presence},
     query::QueryEngine,
     telemetry::{HealthCell, Metrics},
 };
@@ -37,6 +37,8 @@ pub struct Parts {
     pub commands: Arc<Commands>,
     /// Who is asked whether a condition holds.
     pub queries: QueryEngine,
+    /// Which vehicles are there.
+    pub presence: Arc<Presence>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What it counts in.
@@ -62,14 +64,21 @@ pub fn start(
     runtime: &Handle,
     supervisor: &Supervisor,
 ) -> Result<Running, OpenError> {
-    let Parts { options, edge, commands, queries, clock, metrics, health } = parts;
+    let Parts { options, edge, commands, queries, presence, clock, metrics, health } = parts;
     let dir = options.dir.clone();
     let unread = |source| OpenError::Sqlite { path: dir.clone(), source };
     let writer = Writer::open(&dir)?;
     let declared = Arc::new(ArcSwap::new(commands));
-    let engine =
-        Engine::new(options.clone(), writer, edge, Arc::clone(&metrics), Arc::clone(&declared));
-    let engine = engine.map_err(unread)?;
+    let engine = Engine::new(
+        options.clone(),
+        writer,
+        Arc::clone(&edge),
+        Arc::clone(&metrics),
+        Arc::clone(&declared),
+    );
+    let mut engine = engine.map_err(unread)?;
+    let now_ms = clock.wall().0.div_euclid(1_000_000);
+    engine.give_up_interrupted(now_ms).map_err(unread)?;
     let told = engine.webhook_cursor().map_err(unread)?;
     let (jobs, waiting) = mpsc::channel();
     let (changes, changed) = watch::channel(engine.last_change());
@@ -85,6 +94,12 @@ pub fn start(
         generation: Arc::new(AtomicU64::new(1)),
         options: Arc::new(options),
         clock: Arc::clone(&clock),
+        queries: queries.clone(),
+        presence,
+        edge,
+        freezing: Arc::default(),
+        pushes_changed: watch::Sender::new(0),
+        supervisor: supervisor.clone(),
     };
     let guard = supervisor.guard("downlink");
     let thread = Thread {
@@ -108,6 +123,8 @@ pub fn start(
         asked,
         supervisor.panic_guard("downlink-still"),
     ));
+    runtime.spawn(push::resume(downlink.clone(), supervisor.panic_guard("downlink-pushes")));
+    runtime.spawn(push::verify(downlink.clone(), supervisor.panic_guard("downlink-verify")));
     if let Some(url) = downlink.options.webhook.clone() {
         let guard = supervisor.panic_guard("downlink-webhook");
         runtime.spawn(webhook::tell(downlink.clone(), url, told, metrics, guard));

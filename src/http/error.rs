@@ -62,12 +62,18 @@ words! {
     /// As many commands have not ended as may, `downlink.open-max` of one vehicle or
     /// `downlink.total-open-max` of all.
     TooManyOpen = "too-many-open",
-    /// The idempotency key has made another command; `details` name it.
+    /// The idempotency key has made another command, or another push; `details` name it.
     IdempotencyKeyTaken = "idempotency-key-taken",
     /// The vehicle has the command already: it is not taken back.
     AlreadyDelivered = "already-delivered",
-    /// The command has ended otherwise; `details` say how.
+    /// The command, or the push, has ended otherwise; `details` say how.
     AlreadyEnded = "already-ended",
+    /// A push would reach more vehicles than its `guard` allows; `details` say how many.
+    GuardExceeded = "guard-exceeded",
+    /// There is no push of that id, or not any more.
+    PushUnknown = "push-unknown",
+    /// The push goes on, or one of its commands does: it is not forgotten.
+    PushOpen = "push-open",
     /// The disk takes no commands for now; ask again.
     CommandsUnavailable = "commands-unavailable",
     /// The disk has failed: no commands are taken until a restart.

@@ -20,6 +20,10 @@
 //! | `/api/v1/commands` | commands by filter, in pages; POST sends one to many vehicles |
 //! | `/api/v1/commands/{id}` | one of them; DELETE takes it back |
 //! | `/api/v1/commands/events` | every change, by a durable cursor: pages, or server-sent events |
+//! | `/api/v1/pushes` | pushes, in pages; POST makes one of a question's rows, or tries it |
+//! | `/api/v1/pushes/{id}` | one of them with its report; DELETE forgets one that has ended |
+//! | `/api/v1/pushes/{id}/pause`, `…/resume`, `…/abort` | POST does so |
+//! | `/api/v1/pushes/{id}/commands`, `…/runs` | what it sent, and when it did |
 //! | `/api/v1/audit` | who sent what to whom |
 //! | `/api/v1/vehicles` | vehicles by name, with presence and sessions, in pages |
 //! | `/api/v1/vehicles/{vin}` | one of them, with the last point of each measurement |
@@ -64,6 +68,7 @@ mod native;
 mod openapi;
 mod options;
 mod parameters;
+mod pushes;
 mod refused;
 mod routes;
 mod server;

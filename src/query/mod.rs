@@ -53,6 +53,7 @@ mod rows;
 mod seen;
 mod stored;
 mod text;
+mod with_points;
 
 pub use engine::{Answer, EngineParts, Part, QueryEngine, QueryError};
 pub use moment::{every, moment};

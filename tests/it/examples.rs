@@ -59,6 +59,14 @@ impl Place {
         fs::write(place.path("mosquitto/mosquitto.conf"), conf).unwrap();
         fs::write(place.path("acl.conf"), "{allow, all, all, [\"cars/${username}/#\"]}.\n")
             .unwrap();
+        let push = r#"{ "query": { "measurement": "telemetry", "fields": ["speed_kmh"], "fn": "max",
+            "having": "speed_kmh > 1" }, "command": "identify", "expires-in": "1s" }"#;
+        fs::write(place.path("cool-down.json"), push).unwrap();
+        // One that goes on for as long as examples speak of it.
+        let push = r#"{ "query": { "language": "sql",
+            "text": "SELECT 'VIN1' AS v UNION ALL SELECT 'VIN2'" }, "vehicle": "v",
+            "command": "identify", "waves": { "first": 1, "every": "1h" } }"#;
+        fs::write(place.path("slow.json"), push).unwrap();
         // What the operator brings: a payload of a fleet that no shipped schema knows.
         fs::write(place.path("sample.json"), r#"{"ts":1790000000000,"kmh":3.5,"on":true}"#)
             .unwrap();
@@ -325,7 +333,11 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
         typed = typed.replace("17-0", &dead_letter(place, mqtt));
     }
     const COMMAND: &str = "01a20548-f1c4-7fff-bfff-ffffffffffff";
-    if typed.contains(COMMAND) {
+    if typed.contains(COMMAND) && typed.starts_with("fleetline push") {
+        let pushed = place.run("fleetline push slow.json --json");
+        let pushed: Value = serde_json::from_slice(&pushed.stdout).unwrap();
+        typed = typed.replace(COMMAND, pushed["id"].as_str().unwrap());
+    } else if typed.contains(COMMAND) {
         let sent = place.run("fleetline command send VIN1 identify");
         let sent = String::from_utf8(sent.stdout).unwrap();
         typed = typed.replace(COMMAND, sent.split(' ').next().unwrap());

@@ -12,6 +12,7 @@ use std::{
 use crate::{
     downlink::{
         lifecycle::State,
+        push::Verified,
         store::{OpenRow, Update},
     },
     mapping::Order,
@@ -27,6 +28,8 @@ pub(super) struct Open {
     pub(super) flight: Flight,
     /// How often it has left.
     pub(super) attempts: u32,
+    /// Whether its effect is looked for, once it is delivered in this process.
+    pub(super) verified: Option<Verified>,
 }
 
 /// Where a command is, for as long as the process lives.
@@ -46,7 +49,14 @@ pub(super) enum Flight {
 
 impl Open {
     pub(super) fn new(row: OpenRow) -> Self {
-        Self { row, maybe_received: false, ended_ms: None, flight: Flight::Home, attempts: 0 }
+        Self {
+            row,
+            maybe_received: false,
+            ended_ms: None,
+            flight: Flight::Home,
+            attempts: 0,
+            verified: None,
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -56,6 +66,8 @@ impl Open {
     /// When its next time is over.
     pub(super) fn deadline(&self) -> Option<i64> {
         match self.row.state {
+            // Its time begins when its push lets it go.
+            State::Queued if self.row.held_ms.is_some() => None,
             State::Queued | State::Sent => Some(self.row.expires_ms),
             State::Delivered => self.row.due_ms,
             _ => None,
@@ -82,6 +94,9 @@ impl Open {
             cancel_requested: row.cancel_requested,
             maybe_received: self.maybe_received,
             ended_ms: self.ended_ms,
+            expires_ms: row.expires_ms,
+            held_ms: row.held_ms,
+            verified: self.verified,
         }
     }
 }
@@ -140,6 +155,11 @@ impl Book {
 
     pub(super) fn get(&self, seq: i64) -> Option<&Open> {
         self.open.get(&seq)
+    }
+
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Open> {
+        self.open.values()
     }
 
     pub(super) fn by_id(&self, id: CommandId) -> Option<i64> {

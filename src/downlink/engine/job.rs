@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::pushes::{Asked, PushJob};
 use crate::{
-    downlink::record::{Record, Request},
+    downlink::{
+        push::Verified,
+        record::{Record, Request},
+    },
     model::{CommandId, CommandReport, IncomingReceipt},
 };
 
@@ -48,6 +52,28 @@ pub enum Refused {
         /// How it ended.
         state: &'static str,
     },
+    /// The key was used for another push. The operator takes another one.
+    #[error("the idempotency key `{key}` was used for another push, {id}")]
+    PushKeyTaken {
+        /// The key.
+        key: Arc<str>,
+        /// Whose it is.
+        id: CommandId,
+    },
+    /// There is no such push, or not any more.
+    #[error("there is no push `{0}`")]
+    PushUnknown(CommandId),
+    /// It has ended, and is neither paused, resumed nor stopped.
+    #[error("push `{id}` has ended already: it is {state}")]
+    PushEnded {
+        /// Which.
+        id: CommandId,
+        /// How it ended.
+        state: &'static str,
+    },
+    /// It goes on, and is not forgotten. The operator aborts it first.
+    #[error("push `{0}` has not ended: abort it first, and wait for what is on its way")]
+    PushOpen(CommandId),
     /// The disk takes nothing now. The operator makes room and asks again.
     #[error("commands cannot be made durable now: {reason}")]
     Unavailable {
@@ -87,6 +113,10 @@ pub(in crate::downlink) enum Job {
     Create(Vec<Arc<Request>>, Option<oneshot::Sender<Vec<Result<Placed, Refused>>>>),
     /// Take one back.
     Cancel(CommandId, Arc<str>, Option<oneshot::Sender<Result<Cancelling, Refused>>>),
+    /// Do something for a push.
+    Push(Box<PushJob>, Option<oneshot::Sender<Result<Asked, Refused>>>),
+    /// The effect of commands was seen, or was not in time.
+    Verified(Vec<(i64, Verified)>),
     /// Tell when it has ended, or at once if it has.
     Wait(CommandId, Option<oneshot::Sender<()>>),
     /// What became of commands that left.
@@ -109,6 +139,8 @@ impl Job {
         match self {
             Self::Create(requests, _) => requests.len(),
             Self::Reports(reports) => reports.len(),
+            Self::Push(job, _) => job.weight(),
+            Self::Verified(all) => all.len(),
             _ => 1,
         }
     }

@@ -1,13 +1,16 @@
 //! The thread of commands: all that happens to commands happens here, in turns.
 //!
 //! - `job`: what it is asked to do. `take`: what each job does. `walk`: what of a vehicle may
-//!   leave. `receipts`: what vehicles answer.
+//!   leave. `receipts`: what vehicles answer. `pushes`: what pushes ask for; `runs`: their runs,
+//!   in memory.
 //! - `book`: what is open, in memory. `turn`: a turn and its commit.
 //! - `thread`: takes the jobs that wait, and sleeps until one comes or a time is over.
 
 mod book;
 mod job;
+mod pushes;
 mod receipts;
+mod runs;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -18,5 +21,6 @@ mod walk;
 pub(super) use book::Awaited;
 pub(super) use job::Job;
 pub use job::{Cancelling, Placed, Refused};
+pub(super) use pushes::{Asked, NewPush, NewRun, PushJob};
 pub(super) use thread::{Failure, Thread};
 pub(super) use turn::{Engine, Question};

@@ -32,6 +32,12 @@ impl Engine {
                     self.gathered().replies.push(Reply::Cancel(answer, reply));
                 }
             }
+            Job::Push(push, reply) => {
+                let answer = self.push(push)?;
+                if let Some(reply) = reply.take() {
+                    self.gathered().replies.push(Reply::Push(answer, reply));
+                }
+            }
             Job::Wait(id, reply) => {
                 let Some(reply) = reply.take() else { return Ok(()) };
                 let open = self
@@ -53,6 +59,7 @@ impl Engine {
                 self.gathered().walks.insert(Arc::clone(vehicle));
             }
             Job::Still(seq, holds) => self.answered(*seq, *holds),
+            Job::Verified(all) => self.gathered().verified.append(all),
             Job::Told(number) => self.gathered().webhook_cursor = Some(*number),
             Job::Stop => {}
         }
@@ -64,22 +71,8 @@ impl Engine {
         if let Some(found) = self.repeated(request)? {
             return Ok(found);
         }
-        let queue = self.book.queue(&request.vehicle);
-        let replaced: Vec<i64> = match &request.supersede {
-            None => Vec::new(),
-            Some(key) => {
-                let is_older = |seq: &i64| {
-                    let open = self.book.get(*seq);
-                    open.is_some_and(|open| open.row.supersede.as_ref() == Some(key))
-                };
-                queue.iter().copied().filter(is_older).collect()
-            }
-        };
-        let open = queue.iter().filter(|seq| {
-            let open = self.book.get(**seq);
-            !replaced.contains(seq) && open.is_some_and(|open| !open.has_ended())
-        });
-        if open.count() >= self.options.open_max {
+        let replaced = self.replaced(request);
+        if self.is_crowded(&request.vehicle, &replaced) {
             let (vehicle, max) = (Arc::clone(&request.vehicle), self.options.open_max);
             return Ok(Err(Refused::TooManyOpen { vehicle, max }));
         }
@@ -89,7 +82,7 @@ impl Engine {
         for older in replaced {
             self.happens(older, Happening::Superseded, Some(&format!("by {}", request.id)), None);
         }
-        let seq = self.add_new(request);
+        let seq = self.add_new(request, None);
         self.audit(AuditRow {
             at_ms: self.now_ms,
             who: Arc::clone(&request.who),
@@ -101,6 +94,25 @@ impl Engine {
         // The cause of its first state is known when it was tried to leave.
         self.walk(&request.vehicle)?;
         Ok(Ok(Place::New(seq)))
+    }
+
+    /// The commands of its vehicle whose place it takes.
+    pub(super) fn replaced(&self, request: &Request) -> Vec<i64> {
+        let Some(key) = &request.supersede else { return Vec::new() };
+        let is_older = |seq: &i64| {
+            let open = self.book.get(*seq);
+            open.is_some_and(|open| open.row.supersede.as_ref() == Some(key))
+        };
+        self.book.queue(&request.vehicle).iter().copied().filter(is_older).collect()
+    }
+
+    /// Whether a vehicle has as many open commands as it may, beside those that are replaced.
+    pub(super) fn is_crowded(&self, vehicle: &str, replaced: &[i64]) -> bool {
+        let open = self.book.queue(vehicle).iter().filter(|seq| {
+            let open = self.book.get(**seq);
+            !replaced.contains(seq) && open.is_some_and(|open| !open.has_ended())
+        });
+        open.count() >= self.options.open_max
     }
 
     /// The command that was made under the same key before.

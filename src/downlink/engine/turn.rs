@@ -12,11 +12,14 @@ use tokio::sync::oneshot;
 use super::{
     book::{Book, Flight, Open},
     job::{Job, Placed, Refused},
+    pushes::Asked,
+    runs::Runs,
 };
 use crate::{
     downlink::{
         Options,
         lifecycle::{Happening, Note, State, Step, step},
+        push::Verified,
         record::{Change, Record, Request, What},
         store::{AuditRow, ChangeRow, Created, Group, Writer},
     },
@@ -37,6 +40,7 @@ pub(in crate::downlink) struct Engine {
     pub(super) declared: Arc<ArcSwap<Commands>>,
     pub(super) writer: Writer,
     pub(super) book: Book,
+    pub(super) runs: Runs,
     pub(super) now_ms: i64,
     next_seq: i64,
     next_number: i64,
@@ -47,7 +51,7 @@ pub(in crate::downlink) struct Engine {
 /// What one turn has gathered.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    created: HashMap<i64, (Arc<Request>, i64)>,
+    created: HashMap<i64, NewCommand>,
     dirty: BTreeSet<i64>,
     changes: Vec<ChangeRow>,
     audit: Vec<AuditRow>,
@@ -59,6 +63,17 @@ pub(super) struct Turn {
     pub(super) settles: Vec<ReceiptTicket>,
     pub(super) questions: Vec<Question>,
     pub(super) replies: Vec<Reply>,
+    /// Pushes that are forgotten.
+    pub(super) forgotten: Vec<i64>,
+    /// Commands whose effect was seen, or was not.
+    pub(super) verified: Vec<(i64, Verified)>,
+}
+
+/// A command that was made in this turn.
+#[derive(Debug)]
+pub(super) struct NewCommand {
+    request: Arc<Request>,
+    created_ms: i64,
 }
 
 /// Whether a condition holds for a vehicle.
@@ -77,6 +92,7 @@ pub(super) enum Reply {
         Result<super::job::Cancelling, Refused>,
         oneshot::Sender<Result<super::job::Cancelling, Refused>>,
     ),
+    Push(Result<Asked, Refused>, oneshot::Sender<Result<Asked, Refused>>),
     Wait(oneshot::Sender<()>),
 }
 
@@ -116,6 +132,7 @@ impl Engine {
             declared,
             writer,
             book: Book::default(),
+            runs: Runs::default(),
             now_ms: 0,
             next_seq: 0,
             next_number: 0,
@@ -150,7 +167,14 @@ impl Engine {
             }
             self.book.add(open);
         }
+        self.runs = Runs::load(&self.writer, &self.book)?;
         Ok(())
+    }
+
+    /// Makes durable that runs which a process before this one did not freeze are none (PU-2).
+    pub(in crate::downlink) fn give_up_interrupted(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        self.now_ms = now_ms;
+        self.commit()
     }
 
     pub(in crate::downlink) fn awaited(&self) -> Arc<super::Awaited> {
@@ -186,6 +210,7 @@ impl Engine {
         for seq in self.book.due_again(now_ms) {
             self.ask_again(seq);
         }
+        self.take_back();
         while let Some(vehicle) = self.turn.walks.pop_first() {
             self.walk(&vehicle)?;
         }
@@ -195,6 +220,9 @@ impl Engine {
 
     /// How long there is nothing to do.
     pub(in crate::downlink) fn rest(&self, now_ms: i64, most: Duration) -> Duration {
+        if self.runs.is_taking_back() {
+            return Duration::ZERO;
+        }
         let next = self.book.next_ms().map(|at| at.saturating_sub(now_ms).max(0));
         let next = next.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
         next.map_or(most, |next| next.min(most))
@@ -212,8 +240,9 @@ impl Engine {
         &mut self.turn
     }
 
-    /// Adds a new command; its first change is the caller's to make.
-    pub(super) fn add_new(&mut self, request: &Arc<Request>) -> i64 {
+    /// Adds a new command; its first change is the caller's to make. One of a run is held until
+    /// the run lets it go.
+    pub(super) fn add_new(&mut self, request: &Arc<Request>, run: Option<i64>) -> i64 {
         let seq = self.next_seq;
         self.next_seq += 1;
         let wait = i64::try_from(request.expires_in_ms).unwrap_or(i64::MAX);
@@ -235,14 +264,17 @@ impl Engine {
             state: State::Queued,
             cause: None,
             cancel_requested: false,
+            run,
+            held_ms: run.map(|_| wait),
         }));
-        self.turn.created.insert(seq, (Arc::clone(request), self.now_ms));
+        let new = NewCommand { request: Arc::clone(request), created_ms: self.now_ms };
+        self.turn.created.insert(seq, new);
         seq
     }
 
     /// The request of a command that was made in this turn.
     pub(super) fn new_request(&self, seq: i64) -> Option<&Arc<Request>> {
-        self.turn.created.get(&seq).map(|(request, _)| request)
+        self.turn.created.get(&seq).map(|new| &new.request)
     }
 
     pub(super) fn mark(&mut self, seq: i64) {
@@ -276,6 +308,8 @@ impl Engine {
         detail: Option<Arc<str>>,
     ) {
         let now_ms = self.now_ms;
+        let run = self.book.get(seq).and_then(|open| open.row.run);
+        let is_verified = run.is_some_and(|run| self.runs.verifies(run));
         let changed = self.book.change(seq, |open| {
             let was_sent = open.row.state == State::Sent;
             open.row.state = state;
@@ -283,6 +317,7 @@ impl Engine {
             if state == State::Delivered {
                 let within = open.row.execute_within_ms;
                 open.row.due_ms = within.map(|within| now_ms.saturating_add(within));
+                open.verified = is_verified.then_some(Verified::Open);
             }
             open.maybe_received =
                 was_sent && matches!(state, State::Expired | State::Cancelled | State::Superseded);
@@ -298,6 +333,9 @@ impl Engine {
         self.metrics.downlink_changed_commands.get_or_create_owned(&label).inc();
         if has_ended {
             self.turn.ended.push(seq);
+            if let Some(run) = run {
+                self.ended_of_run(run, seq, state);
+            }
         }
         self.turn.walks.insert(vehicle);
     }
@@ -360,9 +398,11 @@ impl Engine {
         let mut group = Group {
             created: created
                 .iter()
-                .filter_map(|(seq, (request, created_ms))| {
+                .filter_map(|(seq, new)| {
+                    let NewCommand { request, created_ms } = new;
                     let (request, created_ms) = (Arc::clone(request), *created_ms);
-                    Some(Created { request, created_ms, update: update(seq)? })
+                    let run = self.book.get(*seq)?.row.run;
+                    Some(Created { request, created_ms, run, update: update(seq)? })
                 })
                 .collect(),
             updated: self
@@ -375,6 +415,10 @@ impl Engine {
             changes: Vec::new(),
             audit: std::mem::take(&mut self.turn.audit),
             webhook_cursor: self.turn.webhook_cursor.take(),
+            pushes: self.runs.changed_pushes(),
+            runs: self.runs.changed_runs(),
+            forgotten: std::mem::take(&mut self.turn.forgotten),
+            verified: std::mem::take(&mut self.turn.verified),
         };
         group.created.sort_unstable_by_key(|created| created.update.seq);
         group.changes.append(&mut self.turn.changes);
@@ -382,6 +426,10 @@ impl Engine {
             && group.updated.is_empty()
             && group.changes.is_empty()
             && group.audit.is_empty()
+            && group.pushes.is_empty()
+            && group.runs.is_empty()
+            && group.forgotten.is_empty()
+            && group.verified.is_empty()
             && group.webhook_cursor.is_none();
         if !is_empty {
             self.writer.write(&group)?;
@@ -408,6 +456,7 @@ impl Engine {
                     drop(reply.send(placed.collect()));
                 }
                 Reply::Cancel(answer, reply) => drop(reply.send(answer)),
+                Reply::Push(answer, reply) => drop(reply.send(answer)),
                 Reply::Wait(reply) => reply.send(()).unwrap_or_default(),
             }
         }
@@ -417,6 +466,7 @@ impl Engine {
                 waiter.send(()).unwrap_or_default();
             }
         }
+        self.runs.forget_ended();
         Done { questions: turn.questions, last_change: self.next_number - 1 }
     }
 
@@ -426,7 +476,7 @@ impl Engine {
             Place::Again(seq) => (seq, true),
             Place::Known(record) => return Placed { record: *record, is_repeat: true },
         };
-        let (request, created_ms) = &turn.created[&seq];
+        let NewCommand { request, created_ms } = &turn.created[&seq];
         let update = self.book.get(seq).expect("it is forgotten after its answer").update();
         let changes = turn.changes.iter();
         let history = changes.filter(|row| row.command == seq).map(|row| row.change.clone());
@@ -439,6 +489,8 @@ impl Engine {
             cancel_requested: update.cancel_requested,
             maybe_received: update.maybe_received,
             history: history.collect(),
+            evidence: None,
+            verified: None,
         };
         Placed { record, is_repeat }
     }

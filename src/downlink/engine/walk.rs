@@ -19,6 +19,9 @@ impl Engine {
     pub(super) fn walk(&mut self, vehicle: &str) -> rusqlite::Result<()> {
         let mut is_held_up = false;
         for seq in self.book.queue(vehicle).to_vec() {
+            if self.is_held(seq) {
+                continue;
+            }
             if is_held_up {
                 self.waits(seq, "order");
                 continue;

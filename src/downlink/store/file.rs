@@ -13,7 +13,7 @@ use crate::env::disk::{Disk as _, RealDisk};
 /// `FLD1`: whose file it is.
 const APPLICATION_ID: i32 = 0x464C_4431;
 /// The layout of the tables.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// How long another process that reads the file may hold a lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that the log keeps on disk once its pages are moved into the file.
@@ -43,6 +43,30 @@ const TABLES: &str = "
         number INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
         id BLOB NOT NULL, vehicle TEXT NOT NULL, name TEXT);
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// What version 2 adds to version 1: pushes.
+const PUSHES: &str = "
+    ALTER TABLE command ADD COLUMN run INTEGER;
+    ALTER TABLE command ADD COLUMN held INTEGER;
+    ALTER TABLE command ADD COLUMN evidence TEXT;
+    ALTER TABLE command ADD COLUMN verified INTEGER;
+    CREATE INDEX command_run ON command (run, state) WHERE run IS NOT NULL;
+    CREATE INDEX command_verified ON command (verified, run) WHERE verified = 0;
+    CREATE TABLE push (
+        seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, name TEXT NOT NULL, spec TEXT NOT NULL,
+        who TEXT NOT NULL, vehicles TEXT, created INTEGER NOT NULL, state INTEGER NOT NULL,
+        idempotency TEXT, digest BLOB, ended INTEGER, past TEXT);
+    CREATE UNIQUE INDEX push_idempotency ON push (idempotency) WHERE idempotency IS NOT NULL;
+    CREATE INDEX push_name ON push (name);
+    CREATE TABLE run (
+        seq INTEGER PRIMARY KEY, push INTEGER NOT NULL, at INTEGER NOT NULL,
+        state INTEGER NOT NULL, cause TEXT, query TEXT NOT NULL, rows INTEGER NOT NULL,
+        unknown INTEGER NOT NULL, duplicate INTEGER NOT NULL, once_per INTEGER NOT NULL,
+        open_max INTEGER NOT NULL, not_allowed INTEGER NOT NULL, targeted INTEGER NOT NULL,
+        abort_above REAL, wave INTEGER NOT NULL, wave_at INTEGER, ended INTEGER);
+    CREATE INDEX run_push ON run (push, seq);
+    CREATE INDEX run_state ON run (state);
 ";
 
 /// Why the file of commands cannot be used.
@@ -105,15 +129,19 @@ pub(super) fn open(dir: &Path) -> Result<Connection, OpenError> {
     if is_new {
         let text = format!(
             "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};
-             {TABLES} COMMIT;"
+             {TABLES} {PUSHES} COMMIT;"
         );
         connection.execute_batch(&text).map_err(failed)?;
     } else if number("application_id")? != APPLICATION_ID {
         return Err(OpenError::Foreign { path });
     } else {
-        let found = number("user_version")?;
-        if found != VERSION {
-            return Err(OpenError::Version { path, found });
+        match number("user_version")? {
+            VERSION => {}
+            1 => {
+                let text = format!("BEGIN; PRAGMA user_version = {VERSION}; {PUSHES} COMMIT;");
+                connection.execute_batch(&text).map_err(failed)?;
+            }
+            found => return Err(OpenError::Version { path, found }),
         }
     }
     Ok(connection)

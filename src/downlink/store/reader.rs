@@ -30,6 +30,8 @@ pub struct CommandFilter {
     pub states: Vec<State>,
     /// Of these names.
     pub names: Vec<String>,
+    /// Of this push.
+    pub push: Option<CommandId>,
 }
 
 /// Who asked for what.
@@ -41,13 +43,13 @@ pub struct AuditEntry {
     pub at_ms: i64,
     /// Who.
     pub who: Arc<str>,
-    /// `send` or `cancel`.
+    /// `send` or `cancel` of a command; `push`, `pause`, `resume`, `abort` or `forget` of a push.
     pub action: String,
-    /// Which command.
+    /// Which command, or which push.
     pub id: CommandId,
-    /// Of which vehicle.
+    /// Of which vehicle; empty: it is a push.
     pub vehicle: Arc<str>,
-    /// What it is.
+    /// The command's, or the push's.
     pub name: Option<Arc<str>>,
 }
 
@@ -60,7 +62,7 @@ impl AuditEntry {
             "by": &*self.who,
             "action": self.action,
             "id": self.id.to_string(),
-            "vehicle": &*self.vehicle,
+            "vehicle": Some(&*self.vehicle).filter(|vehicle| !vehicle.is_empty()),
             "command": self.name.as_deref(),
         })
     }
@@ -82,7 +84,7 @@ impl Reader {
         Self { dir: dir.to_owned(), idle: Mutex::default() }
     }
 
-    fn with<R>(
+    pub(super) fn with<R>(
         &self,
         ask: impl FnOnce(&Connection) -> rusqlite::Result<R>,
     ) -> Result<R, ReadError> {
@@ -139,6 +141,13 @@ impl Reader {
         let states = filter.states.iter().map(|state| Value::from(i64::from(state.code())));
         any_of("state", states.collect());
         any_of("name", filter.names.iter().cloned().map(Value::from).collect());
+        if let Some(push) = filter.push {
+            text.push_str(
+                " AND run IN (SELECT run.seq FROM run JOIN push ON push.seq = run.push
+                      WHERE push.id = ?)",
+            );
+            values.push(Value::Blob(push.0.to_vec()));
+        }
         text.push_str(" ORDER BY seq DESC LIMIT ?");
         values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
         self.with(|connection| {

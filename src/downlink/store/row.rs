@@ -7,7 +7,8 @@ use rusqlite::{Row, types::Type};
 use crate::{
     downlink::{
         lifecycle::State,
-        record::{Change, Idempotency, Record, Request, What},
+        push::Verified,
+        record::{Change, Evidence, Idempotency, Origin, Record, Request, What},
     },
     mapping::Order,
     model::CommandId,
@@ -16,9 +17,12 @@ use crate::{
 /// The columns of [`record`], in its order.
 pub(super) const COMMAND: &str = "seq, id, vehicle, name, fields, topic, payload, qos, created, \
      expires, execute_within, ordering, response_topic, supersede, still, idempotency, digest, \
-     who, state, cause, cancel_requested, maybe_received";
+     who, state, cause, cancel_requested, maybe_received, evidence, \
+     (SELECT push.id FROM run JOIN push ON push.seq = run.push WHERE run.seq = command.run), \
+     (SELECT run.query FROM run WHERE run.seq = command.run), \
+     (SELECT run.at FROM run WHERE run.seq = command.run), verified";
 
-fn broken(column: usize, what: &str) -> rusqlite::Error {
+pub(super) fn broken(column: usize, what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, what.to_owned().into())
 }
 
@@ -32,7 +36,7 @@ pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
     State::of_code(row.get(column)?).ok_or_else(|| broken(column, "no such state"))
 }
 
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<str>>> {
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<str>>> {
     Ok(row.get::<_, Option<String>>(column)?.map(Arc::from))
 }
 
@@ -72,6 +76,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
             still: text(row, 14)?,
             idempotency,
             who: required(row, 17)?,
+            origin: text(row, 22)?.map(|row| Origin { row, failure: None }),
         },
         created_ms: created,
         state: state(row, 18)?,
@@ -79,7 +84,17 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         cancel_requested: row.get(20)?,
         maybe_received: row.get(21)?,
         history: Vec::new(),
+        evidence: evidence(row)?,
+        verified: row.get::<_, Option<u8>>(26)?.and_then(Verified::of_code),
     })
+}
+
+/// Which push made a command, while it is remembered.
+fn evidence(row: &Row<'_>) -> rusqlite::Result<Option<Evidence>> {
+    if row.get_ref(23)? == rusqlite::types::ValueRef::Null {
+        return Ok(None);
+    }
+    Ok(Some(Evidence { push: id(row, 23)?, query: required(row, 24)?, at_ms: row.get(25)? }))
 }
 
 /// The columns of [`change`], in its order.

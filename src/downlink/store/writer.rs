@@ -4,10 +4,15 @@ use std::{path::Path, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{file, row};
+use super::{
+    file,
+    pushes::{self, PushRow, RunRow},
+    row,
+};
 use crate::{
     downlink::{
         lifecycle::State,
+        push::Verified,
         record::{Change, Record, Request},
         store::OpenError,
     },
@@ -21,7 +26,7 @@ const SWEPT: i64 = 2_000;
 /// The connection that writes.
 #[derive(Debug)]
 pub(in crate::downlink) struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// All that one transaction writes.
@@ -34,6 +39,13 @@ pub(in crate::downlink) struct Group {
     pub(in crate::downlink) changes: Vec<ChangeRow>,
     pub(in crate::downlink) audit: Vec<AuditRow>,
     pub(in crate::downlink) webhook_cursor: Option<i64>,
+    /// Pushes that are new or have changed.
+    pub(in crate::downlink) pushes: Vec<PushRow>,
+    pub(in crate::downlink) runs: Vec<RunRow>,
+    /// Pushes that are forgotten.
+    pub(in crate::downlink) forgotten: Vec<i64>,
+    /// Commands whose effect was seen, or was not.
+    pub(in crate::downlink) verified: Vec<(i64, Verified)>,
 }
 
 /// A new command.
@@ -41,6 +53,8 @@ pub(in crate::downlink) struct Group {
 pub(in crate::downlink) struct Created {
     pub(in crate::downlink) request: Arc<Request>,
     pub(in crate::downlink) created_ms: i64,
+    /// The run of a push that makes it.
+    pub(in crate::downlink) run: Option<i64>,
     pub(in crate::downlink) update: Update,
 }
 
@@ -55,6 +69,11 @@ pub(in crate::downlink) struct Update {
     pub(in crate::downlink) cancel_requested: bool,
     pub(in crate::downlink) maybe_received: bool,
     pub(in crate::downlink) ended_ms: Option<i64>,
+    pub(in crate::downlink) expires_ms: i64,
+    /// How long it will wait for its vehicle once its push lets it leave.
+    pub(in crate::downlink) held_ms: Option<i64>,
+    /// Whether its effect was seen; nothing where nobody looks.
+    pub(in crate::downlink) verified: Option<Verified>,
 }
 
 /// A change of one command.
@@ -93,6 +112,10 @@ pub(in crate::downlink) struct OpenRow {
     pub(in crate::downlink) state: State,
     pub(in crate::downlink) cause: Option<Arc<str>>,
     pub(in crate::downlink) cancel_requested: bool,
+    /// The run of a push that made it.
+    pub(in crate::downlink) run: Option<i64>,
+    /// How long it will wait for its vehicle once its push lets it leave.
+    pub(in crate::downlink) held_ms: Option<i64>,
 }
 
 /// What is asked of a command that is not in memory any more.
@@ -116,7 +139,7 @@ impl Writer {
     pub(in crate::downlink) fn open_commands(&self) -> rusqlite::Result<Vec<OpenRow>> {
         let mut ask = self.connection.prepare(
             "SELECT seq, id, vehicle, name, topic, qos, expires, execute_within, due, ordering,
-                 supersede, still, state, cause, cancel_requested
+                 supersede, still, state, cause, cancel_requested, run, held
              FROM command WHERE state <= 2 AND ended IS NULL ORDER BY seq",
         )?;
         let rows = ask.query_map([], |row| {
@@ -136,6 +159,8 @@ impl Writer {
                 state: row::state(row, 12)?,
                 cause: row::optional(row, 13)?,
                 cancel_requested: row.get(14)?,
+                run: row.get(15)?,
+                held_ms: row.get(16)?,
             })
         })?;
         rows.collect()
@@ -161,7 +186,8 @@ impl Writer {
             transaction
                 .prepare_cached(
                     "UPDATE command SET state = ?2, cause = ?3, due = ?4, cancel_requested = ?5,
-                         maybe_received = ?6, ended = ?7 WHERE seq = ?1",
+                         maybe_received = ?6, ended = ?7, expires = ?8, held = ?9,
+                         verified = coalesce(?10, verified) WHERE seq = ?1",
                 )?
                 .execute(params![
                     update.seq,
@@ -171,6 +197,9 @@ impl Writer {
                     update.cancel_requested,
                     update.maybe_received,
                     update.ended_ms,
+                    update.expires_ms,
+                    update.held_ms,
+                    update.verified.map(Verified::code),
                 ])?;
         }
         for ChangeRow { command, change } in &group.changes {
@@ -200,6 +229,7 @@ impl Writer {
                     audit.name,
                 ])?;
         }
+        pushes::write(&transaction, group)?;
         if let Some(cursor) = group.webhook_cursor {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('webhook', ?1)")?
@@ -256,8 +286,9 @@ impl Writer {
         audit_before_ms: i64,
     ) -> rusqlite::Result<bool> {
         let transaction = self.connection.transaction()?;
+        pushes::sweep(&transaction, ended_before_ms)?;
         let old = "SELECT seq FROM command WHERE ended < ?1
-                 AND seq < (SELECT max(seq) FROM command) ORDER BY ended LIMIT ?2";
+                 AND (run IS NULL OR run NOT IN (SELECT seq FROM run)) AND seq < (SELECT max(seq) FROM command) ORDER BY ended LIMIT ?2";
         transaction.execute(
             &format!(
                 "DELETE FROM change WHERE command IN ({old})
@@ -281,13 +312,13 @@ impl Writer {
 }
 
 fn insert(connection: &Connection, created: &Created) -> rusqlite::Result<()> {
-    let Created { request, created_ms, update } = created;
-    let wait = i64::try_from(request.expires_in_ms).unwrap_or(i64::MAX);
+    let Created { request, created_ms, run, update } = created;
+    let row = request.origin.as_ref().map(|origin| &origin.row);
     let within = request.execute_within_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
     connection
         .prepare_cached(
             "INSERT INTO command VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-                 ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+                 ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)",
         )?
         .execute(params![
             update.seq,
@@ -299,7 +330,7 @@ fn insert(connection: &Connection, created: &Created) -> rusqlite::Result<()> {
             &*request.payload,
             request.qos,
             created_ms,
-            created_ms.saturating_add(wait),
+            update.expires_ms,
             within,
             request.order.as_str(),
             request.response_topic,
@@ -314,6 +345,10 @@ fn insert(connection: &Connection, created: &Created) -> rusqlite::Result<()> {
             update.cancel_requested,
             update.maybe_received,
             update.ended_ms,
+            run,
+            update.held_ms,
+            row,
+            update.verified.map(Verified::code),
         ])?;
     Ok(())
 }

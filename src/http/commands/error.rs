@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    downlink::{AskError, ReadError, Refused},
+    downlink::{AskError, PushError, ReadError, Refused},
     http::{ApiError, Code},
 };
 
@@ -17,6 +17,24 @@ pub enum CommandError {
     /// It is not created, or not taken back.
     #[error(transparent)]
     Refused(Refused),
+    /// A push would reach more vehicles than its guard allows. The operator looks at a dry run.
+    #[error("{message}")]
+    Guard {
+        /// What to tell the operator.
+        message: String,
+        /// How many it would reach.
+        targeted: u64,
+        /// How many it may.
+        max: u64,
+        /// How many vehicles are known, where the bound is a share of them.
+        known: Option<u64>,
+    },
+    /// There is no such push, or not any more.
+    #[error("there is no push `{id}`")]
+    PushUnknown {
+        /// As asked for.
+        id: String,
+    },
     /// There is no such command, or not any more.
     #[error("there is no command `{id}`")]
     Unknown {
@@ -41,9 +59,16 @@ impl CommandError {
             Self::Refused(Refused::TooManyOpen { .. } | Refused::TooManyOpenInAll { .. }) => {
                 Code::TooManyOpen
             }
-            Self::Refused(Refused::KeyTaken { .. }) => Code::IdempotencyKeyTaken,
+            Self::Refused(Refused::KeyTaken { .. } | Refused::PushKeyTaken { .. }) => {
+                Code::IdempotencyKeyTaken
+            }
+            Self::Guard { .. } => Code::GuardExceeded,
+            Self::Refused(Refused::PushUnknown(_)) | Self::PushUnknown { .. } => Code::PushUnknown,
+            Self::Refused(Refused::PushOpen(_)) => Code::PushOpen,
             Self::Refused(Refused::AlreadyDelivered(_)) => Code::AlreadyDelivered,
-            Self::Refused(Refused::AlreadyEnded { .. }) => Code::AlreadyEnded,
+            Self::Refused(Refused::AlreadyEnded { .. } | Refused::PushEnded { .. }) => {
+                Code::AlreadyEnded
+            }
             Self::Refused(Refused::Unavailable { .. }) => Code::CommandsUnavailable,
             Self::Refused(Refused::Halted { .. }) => Code::CommandsHalted,
             Self::Refused(Refused::Unknown(_)) | Self::Unknown { .. } => Code::CommandUnknown,
@@ -55,11 +80,13 @@ impl CommandError {
         match self.code() {
             Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::TooManyOpen => StatusCode::TOO_MANY_REQUESTS,
-            Code::IdempotencyKeyTaken | Code::AlreadyDelivered | Code::AlreadyEnded => {
-                StatusCode::CONFLICT
-            }
+            Code::IdempotencyKeyTaken
+            | Code::AlreadyDelivered
+            | Code::AlreadyEnded
+            | Code::GuardExceeded
+            | Code::PushOpen => StatusCode::CONFLICT,
             Code::CommandsUnavailable | Code::CommandsHalted => StatusCode::SERVICE_UNAVAILABLE,
-            Code::CommandUnknown => StatusCode::NOT_FOUND,
+            Code::CommandUnknown | Code::PushUnknown => StatusCode::NOT_FOUND,
             Code::CommandsFailed => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -75,14 +102,23 @@ impl CommandError {
                 json!({ "vehicle": &**vehicle, "max": max })
             }
             Self::Refused(Refused::TooManyOpenInAll { max }) => json!({ "max": max }),
-            Self::Refused(Refused::KeyTaken { id, .. })
-            | Self::Refused(Refused::AlreadyDelivered(id) | Refused::Unknown(id)) => {
-                json!({ "id": id.to_string() })
+            Self::Refused(
+                Refused::KeyTaken { id, .. }
+                | Refused::PushKeyTaken { id, .. }
+                | Refused::AlreadyDelivered(id)
+                | Refused::Unknown(id)
+                | Refused::PushUnknown(id)
+                | Refused::PushOpen(id),
+            ) => json!({ "id": id.to_string() }),
+            Self::Guard { targeted, max, known, .. } => {
+                json!({ "targeted": targeted, "max": max, "known": known })
             }
-            Self::Refused(Refused::AlreadyEnded { id, state }) => {
+            Self::Refused(
+                Refused::AlreadyEnded { id, state } | Refused::PushEnded { id, state },
+            ) => {
                 json!({ "id": id.to_string(), "state": state })
             }
-            Self::Unknown { id } => json!({ "id": id }),
+            Self::Unknown { id } | Self::PushUnknown { id } => json!({ "id": id }),
             Self::Refused(Refused::Unavailable { .. } | Refused::Halted { .. })
             | Self::Failed { .. } => json!({}),
         }
@@ -98,6 +134,21 @@ impl From<AskError> for ApiError {
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         Self::Command(CommandError::Refused(refused))
+    }
+}
+
+impl From<PushError> for ApiError {
+    fn from(error: PushError) -> Self {
+        let message = error.to_string();
+        match error {
+            PushError::Ask(error) => error.into(),
+            PushError::Query(error) => Self::Query(error),
+            PushError::Refused(refused) => refused.into(),
+            PushError::Read { reason } => Self::Command(CommandError::Failed { reason }),
+            PushError::Guard { targeted, max, known } => {
+                Self::Command(CommandError::Guard { message, targeted, max, known })
+            }
+        }
     }
 }
 

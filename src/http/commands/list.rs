@@ -21,7 +21,8 @@ use crate::{
     query::{QueryError, QuestionError},
 };
 
-pub(in crate::http) const KNOWN_OF_LIST: &[&str] = &["vehicle", "state", "name", "limit", "after"];
+pub(in crate::http) const KNOWN_OF_LIST: &[&str] =
+    &["vehicle", "state", "name", "push", "limit", "after"];
 
 /// Commands of a page unless said.
 pub(in crate::http) const LIMIT: usize = 100;
@@ -34,6 +35,18 @@ pub(in crate::http) async fn list(
     uri: Uri,
 ) -> Result<Json<Value>, ApiError> {
     let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
+    let push = parameters.one("push")?;
+    let push = push.map(|text| super::super::pushes::id(&text)).transpose()?;
+    page_of(&state, &caller, parameters, push).await
+}
+
+/// A page of commands; of one push, where one is named.
+pub(in crate::http) async fn page_of(
+    state: &HttpState,
+    caller: &Caller,
+    mut parameters: Parameters,
+    push: Option<CommandId>,
+) -> Result<Json<Value>, ApiError> {
     let states = parameters.all("state").into_iter().map(|name| {
         let wrong = || {
             let known: Vec<&str> = CommandState::ALL.iter().map(|it| it.as_str()).collect();
@@ -43,8 +56,9 @@ pub(in crate::http) async fn list(
     });
     let filter = CommandFilter {
         states: states.collect::<Result<_, _>>()?,
-        vehicles: vehicles_of(&caller, parameters.all("vehicle"))?,
+        vehicles: vehicles_of(caller, parameters.all("vehicle"))?,
         names: parameters.all("name"),
+        push,
     };
     let limit = limit(&mut parameters, LIMIT_MAX)?.unwrap_or(LIMIT);
     let after = parameters.one("after")?.map(|after| from_after(&after)).transpose()?;
@@ -56,12 +70,15 @@ pub(in crate::http) async fn list(
     Ok(Json(json!({ "commands": commands, "after": after })))
 }
 
-pub(super) fn limit(parameters: &mut Parameters, max: usize) -> Result<Option<usize>, ApiError> {
+pub(in crate::http) fn limit(
+    parameters: &mut Parameters,
+    max: usize,
+) -> Result<Option<usize>, ApiError> {
     let within = |text: &str| text.parse().ok().filter(|limit| (1..=max).contains(limit));
     parameters.parsed("limit", &format!("a number from 1 to {max}"), within)
 }
 
-pub(super) fn from_after(after: &str) -> Result<i64, ApiError> {
+pub(in crate::http) fn from_after(after: &str) -> Result<i64, ApiError> {
     let read = after.parse().ok().filter(|number: &i64| *number >= 0);
     read.ok_or_else(|| QueryError::Question(QuestionError::AfterInvalid).into())
 }

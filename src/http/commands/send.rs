@@ -114,12 +114,14 @@ pub(in crate::http) async fn send_many(
 }
 
 /// Who asks, for the audit.
-pub(super) fn who(caller: &Caller) -> Arc<str> {
+pub(in crate::http) fn who(caller: &Caller) -> Arc<str> {
     caller.name().unwrap_or("anonymous").into()
 }
 
 /// The members of a body that is one object.
-fn members(body: Result<Bytes, BytesRejection>) -> Result<Map<String, Value>, ApiError> {
+pub(in crate::http) fn members(
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Map<String, Value>, ApiError> {
     let body = body.map_err(|error| ApiError::BodyUnread {
         reason: error.body_text(),
         status: error.status(),

@@ -11,7 +11,7 @@ use crate::{
     http::commands,
 };
 
-fn operation(
+pub(super) fn operation(
     path: &'static str,
     method: &'static str,
     id: &'static str,
@@ -23,7 +23,7 @@ fn operation(
 }
 
 /// 202 beside what is answered with 200.
-fn accepted(schema: &str, about: &str) -> Value {
+pub(super) fn accepted(schema: &str, about: &str) -> Value {
     let mut answers = answer(schema);
     answers["202"] = answers["200"].clone();
     answers["202"]["description"] = json!(about);
@@ -77,6 +77,7 @@ fn following() -> Vec<Operation> {
                 query("vehicle", "Of this vehicle.", &string()),
                 query("state", "In this state.", &reference("CommandState")),
                 query("name", "Of this name.", &string()),
+                query("push", "Of this push.", &string()),
                 limit(commands::LIMIT_MAX),
                 after(),
             ],
@@ -128,7 +129,7 @@ fn following() -> Vec<Operation> {
     ]
 }
 
-fn text(about: &str) -> Value {
+pub(super) fn text(about: &str) -> Value {
     json!({ "type": ["string", "null"], "description": about })
 }
 
@@ -224,10 +225,16 @@ pub(super) fn shapes() -> Named {
     let audit = object(&[
         ("at", timestamp("When.")),
         ("by", described("string", "Who.")),
-        ("action", json!({ "type": "string", "enum": ["send", "cancel"] })),
-        ("id", described("string", "Which command.")),
-        ("vehicle", described("string", "To whom.")),
-        ("command", text("Its name; null for a raw one.")),
+        (
+            "action",
+            json!({
+                "type": "string",
+                "enum": ["send", "cancel", "push", "pause", "resume", "abort", "forget"],
+            }),
+        ),
+        ("id", described("string", "Which command, or which push.")),
+        ("vehicle", text("To whom; null for a push.")),
+        ("command", text("Its name, or the push's; null for a raw one.")),
     ]);
     let last = described("string", "The cursor behind the page, also where it is empty.");
     let mut named = vec![
@@ -243,6 +250,17 @@ pub(super) fn shapes() -> Named {
     ];
     named.extend(requests());
     named
+}
+
+/// What a push made a command of.
+fn evidence() -> Value {
+    let mut evidence = object(&[
+        ("row", described("object", "The row, by its columns.")),
+        ("query", described("object", "The question as it was asked.")),
+        ("at", timestamp("When it was asked.")),
+    ]);
+    evidence["type"] = json!(["object", "null"]);
+    evidence
 }
 
 fn command() -> Value {
@@ -279,7 +297,8 @@ fn command() -> Value {
         ("cancel-requested", flag("An operator wants it back; its acknowledgement decides.")),
         ("maybe-received", flag("It has ended without an answer, and may have arrived.")),
         ("by", described("string", "Who asked for it.")),
-        ("push", json!({ "type": "null", "description": "The push that made it." })),
-        ("evidence", json!({ "type": "null", "description": "The row that a push made it of." })),
+        ("push", text("The push that made it, while that is remembered.")),
+        ("evidence", evidence()),
+        ("verified", text("Whether its effect was seen: open, yes or no; null: nobody looks.")),
     ])
 }

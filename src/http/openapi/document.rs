@@ -41,6 +41,7 @@ pub(super) fn document() -> Value {
             { "name": "vehicles", "description": "Who is there, and what was last heard." },
             { "name": "sessions", "description": "MQTT sessions." },
             { "name": "commands", "description": "What vehicles are told, and what became of it." },
+            { "name": "pushes", "description": "What a question's rows told vehicles." },
             { "name": "queries", "description": "What the store has." },
             { "name": "dead-letters", "description": "What was set aside." },
         ],

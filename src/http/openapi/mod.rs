@@ -12,6 +12,7 @@
 mod commands;
 mod document;
 mod paths;
+mod pushes;
 mod sessions;
 mod shapes;
 #[cfg(test)]

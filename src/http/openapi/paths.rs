@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{commands, sessions};
+use super::{commands, pushes, sessions};
 use crate::{
     http::{dead_letters, routes, telemetry, vehicles},
     query::{Function, QueryRequest},
@@ -33,6 +33,7 @@ pub(super) fn paths() -> Value {
         dead_letter_routes(),
         sessions::routes(),
         commands::routes(),
+        pushes::routes(),
     ]
     .concat();
     for operation in routes {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{commands, sessions};
+use super::{commands, pushes, sessions};
 use crate::{
     http::Code,
     model::{Cause, ValueType},
@@ -13,7 +13,7 @@ pub(super) fn schemas() -> Value {
     let mut schemas = Map::new();
     let shapes =
         [errors(), operation(), vehicles(), rows(), dead_letters(), sessions::shapes()].concat();
-    let shapes = [shapes, commands::shapes()].concat();
+    let shapes = [shapes, commands::shapes(), pushes::shapes()].concat();
     for (name, schema) in shapes {
         schemas.insert(name.to_owned(), schema);
     }

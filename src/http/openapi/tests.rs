@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::document;
 use crate::{
-    http::{Code, commands, dead_letters, native, routes, sessions, telemetry, vehicles},
+    http::{Code, commands, dead_letters, native, pushes, routes, sessions, telemetry, vehicles},
     model::Cause,
 };
 
@@ -80,6 +80,9 @@ fn each_parameter_that_a_handler_knows_is_described_and_no_other() {
         ("deleteDeadLetters", dead_letters::KNOWN_OF_DELETE),
         ("listCommands", commands::KNOWN_OF_LIST),
         ("sendCommand", commands::KNOWN_OF_SEND),
+        ("listPushes", pushes::KNOWN_OF_LIST),
+        ("listPushRuns", pushes::KNOWN_OF_LIST),
+        ("listPushCommands", pushes::KNOWN_OF_COMMANDS),
         ("listCommandEvents", commands::KNOWN_OF_FEED),
         ("listAudit", commands::KNOWN_OF_AUDIT),
         ("listSessions", sessions::KNOWN_OF_LIST),

@@ -5,5 +5,7 @@ mod conditions;
 mod crash;
 mod delivery;
 mod fleet;
+mod push_crash;
+mod pushes;
 mod receipts;
 mod who;

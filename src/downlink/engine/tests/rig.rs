@@ -117,6 +117,7 @@ impl Rig {
             still: None,
             idempotency: None,
             who: "tests".into(),
+            origin: None,
         }
     }
 

@@ -1,0 +1,185 @@
+//! Lets the commands of a run go: wave by wave, at a rate, not while it is paused.
+//!
+//! What was let go is durable with its command, and a wave with its run: a task that begins anew
+//! after a restart goes on where the last one was.
+
+use std::time::Duration;
+
+use super::{RunState, plan::Plan};
+use crate::{
+    downlink::{
+        Downlink, Refused,
+        engine::{Asked, PushJob},
+        push::PushState,
+    },
+    env::Guard,
+    model::CommandId,
+};
+
+/// Commands that are let go together; more would hold up everybody else's.
+const TOGETHER: usize = 1000;
+/// How often a rate lets some go.
+const TICKS_PER_SECOND: u32 = 10;
+/// How long after a commit that failed the next one is tried.
+const RETRY: Duration = Duration::from_secs(1);
+/// Runs of one page when they are looked for after a start.
+const PAGE: usize = 1000;
+
+/// A run whose commands are to be let go.
+#[derive(Clone, Debug)]
+pub(super) struct Driven {
+    pub(super) push: CommandId,
+    pub(super) run: i64,
+    pub(super) plan: Plan,
+}
+
+/// Waves of a run that have begun, and when the last one did.
+#[derive(Clone, Copy, Debug, Default)]
+struct Begun {
+    waves: u32,
+    last_ms: Option<i64>,
+}
+
+/// Begins to let the commands of a run go, if there are any.
+pub(super) fn start(downlink: &Downlink, driven: Driven, held: usize) {
+    if held > 0 {
+        spawn(downlink, driven, Begun::default());
+    }
+}
+
+fn spawn(downlink: &Downlink, driven: Driven, begun: Begun) {
+    let guard = downlink.supervisor.panic_guard("downlink-push");
+    let downlink = downlink.clone();
+    tokio::spawn(async move { drive(downlink, driven, begun, guard).await });
+}
+
+/// Goes on with the runs that a process before this one left.
+pub(in crate::downlink) async fn resume(downlink: Downlink, _guard: Guard) {
+    let mut after = None;
+    loop {
+        let page = downlink.push_page(None, after, PAGE).await;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return tracing::error!(%error, "pushes cannot be gone on with"),
+        };
+        let Some(last) = page.last().map(super::PushRecord::seq) else { return };
+        for found in page {
+            let Some(run) = found.latest.as_ref().map(|latest| &latest.run) else { continue };
+            if found.push.state.is_final() || run.state != RunState::Running {
+                continue;
+            }
+            let Some(plan) = Plan::kept(&found.push.spec, &downlink.options) else {
+                tracing::error!(push = %found.push.id, "it was kept by another version");
+                continue;
+            };
+            let begun = Begun { waves: run.wave, last_ms: run.wave_ms };
+            let driven = Driven { push: found.push.id, run: run.seq, plan };
+            spawn(&downlink, driven, begun);
+        }
+        after = Some(last);
+    }
+}
+
+async fn drive(downlink: Downlink, driven: Driven, mut begun: Begun, _guard: Guard) {
+    let Driven { push, run, plan } = driven;
+    let mut changed = downlink.pushes_changed.subscribe();
+    loop {
+        changed.borrow_and_update();
+        let (count, is_wave, pause) = match quota(&downlink, &plan, run, &begun).await {
+            Ok(Quota::Over) => return,
+            Ok(Quota::Some { count, is_wave }) => {
+                let count = rated(&plan, count);
+                (count, is_wave, pause_after(&plan, count))
+            }
+            Ok(Quota::NotBefore(wait)) => {
+                // What an operator does may end the wait.
+                drop(tokio::time::timeout(wait, changed.changed()).await);
+                continue;
+            }
+            Err(refused) => {
+                if is_over(&refused) {
+                    return;
+                }
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+        };
+        match downlink.ask_push(PushJob::Release { run, count, is_wave }).await {
+            Ok(Asked { state: PushState::Paused, .. }) => {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+            Ok(Asked { state: PushState::Running, held, .. }) if held > 0 => {
+                if is_wave {
+                    begun.waves += 1;
+                    begun.last_ms = Some(downlink.clock.wall().0.div_euclid(1_000_000));
+                }
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            Ok(_) => return tracing::debug!(%push, "the run is over"),
+            Err(refused) if is_over(&refused) => return,
+            Err(_) => tokio::time::sleep(RETRY).await,
+        }
+    }
+}
+
+/// Whether nothing will ever be let go.
+fn is_over(refused: &Refused) -> bool {
+    !matches!(refused, Refused::Unavailable { .. })
+}
+
+/// What may be let go now.
+enum Quota {
+    Some { count: usize, is_wave: bool },
+    NotBefore(Duration),
+    Over,
+}
+
+async fn quota(
+    downlink: &Downlink,
+    plan: &Plan,
+    run: i64,
+    begun: &Begun,
+) -> Result<Quota, Refused> {
+    let Some(waves) = &plan.waves else {
+        return Ok(Quota::Some { count: TOGETHER, is_wave: false });
+    };
+    // Nothing is let go by this; it tells how many are held.
+    let progress = downlink.read(move |reader| reader.progress(run)).await;
+    let Ok(progress) = progress else { return Ok(Quota::NotBefore(RETRY)) };
+    let Some((all, held)) = progress else { return Ok(Quota::Over) };
+    let let_go = all.saturating_sub(held);
+    let left = waves.sum(begun.waves).saturating_sub(let_go);
+    if left > 0 {
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(TOGETHER);
+        return Ok(Quota::Some { count, is_wave: false });
+    }
+    let now_ms = downlink.clock.wall().0.div_euclid(1_000_000);
+    let every_ms = i64::try_from(waves.every.as_millis()).unwrap_or(i64::MAX);
+    let due_ms = begun.last_ms.map_or(now_ms, |last| last.saturating_add(every_ms));
+    if due_ms > now_ms {
+        // A clock that is set back makes nobody wait longer than a wave.
+        let wait = due_ms.saturating_sub(now_ms).min(every_ms);
+        let wait = u64::try_from(wait).unwrap_or(0);
+        return Ok(Quota::NotBefore(Duration::from_millis(wait)));
+    }
+    let next = waves.sum(begun.waves + 1).saturating_sub(let_go);
+    let count = usize::try_from(next).unwrap_or(usize::MAX).min(TOGETHER);
+    Ok(Quota::Some { count, is_wave: true })
+}
+
+/// As many as the rate lets go at once.
+fn rated(plan: &Plan, count: usize) -> usize {
+    let Some(rate) = plan.rate else { return count };
+    let tick = rate.div_ceil(TICKS_PER_SECOND);
+    count.min(usize::try_from(tick).unwrap_or(usize::MAX))
+}
+
+fn pause_after(plan: &Plan, count: usize) -> Duration {
+    let Some(rate) = plan.rate else { return Duration::ZERO };
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    Duration::from_secs(1).saturating_mul(count) / rate.max(1)
+}

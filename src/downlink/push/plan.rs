@@ -1,0 +1,323 @@
+//! A push, checked: what does not depend on the answer to its question.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    request::{Guard, NativeRequest, PortableRequest, PushRequest},
+    template::Template,
+};
+use crate::{
+    downlink::{
+        Options,
+        prepare::{Ask, AskError, duration, key, still, wrong},
+    },
+    mapping::Condition,
+    model::{UnixNanos, Value},
+    query::{self, Function, Language, Order, QueryRequest},
+};
+
+/// How far back a range without `from` reaches.
+const FROM: &str = "-1h";
+/// Any moment: relative ranges are checked at it.
+const CHECKED_AT: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
+/// The most commands a second; past it there is no rate.
+const RATE_MAX: u32 = 1_000_000;
+
+/// A push, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) name: Arc<str>,
+    pub(super) question: Question,
+    pub(super) having: Option<Condition>,
+    pub(super) vehicle: Option<String>,
+    pub(super) template: Template,
+    /// What every command has, but for its fields.
+    pub(super) ask: Ask,
+    pub(super) once_per: Option<Duration>,
+    pub(super) guard: Guard,
+    pub(super) waves: Option<Waves>,
+    pub(super) rate: Option<u32>,
+    pub(super) verify: Option<Verify>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Question {
+    Portable(Box<Portable>),
+    Native(query::Ask),
+}
+
+/// A portable question whose range is relative to its run.
+#[derive(Clone, Debug)]
+pub(super) struct Portable {
+    request: QueryRequest,
+    from: String,
+    to: String,
+    /// As it was asked for.
+    told: Json,
+}
+
+impl Portable {
+    /// The question of one run, and how it is told.
+    pub(super) fn at(&self, now: UnixNanos) -> Result<(QueryRequest, Json), AskError> {
+        let moment = |member: &str, text: &str| {
+            query::moment(text, now, None)
+                .map_err(|what| wrong("query", format!("`{member}`: `{text}` {what}")))
+        };
+        let (from, to) = (moment("from", &self.from)?, moment("to", &self.to)?);
+        let mut told = self.told.clone();
+        told["from"] = json!(from.to_string());
+        told["to"] = json!(to.to_string());
+        Ok((QueryRequest { from, to, ..self.request.clone() }, told))
+    }
+}
+
+/// Waves, checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waves {
+    first: u64,
+    factor: f64,
+    pub(super) every: Duration,
+    pub(super) abort_above: Option<f64>,
+}
+
+impl Waves {
+    /// Vehicles of the first `count` waves together.
+    pub(super) fn sum(&self, count: u32) -> u64 {
+        #[expect(clippy::cast_precision_loss, reason = "a wave has less than 2^53 vehicles")]
+        let (mut size, mut sum) = (self.first as f64, 0_u64);
+        for _ in 0..count {
+            // Past this it is all of them.
+            if size >= 1e15 {
+                return u64::MAX;
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is from 1 to 1e15"
+            )]
+            let whole = size.ceil() as u64;
+            sum = sum.saturating_add(whole);
+            size *= self.factor;
+        }
+        sum
+    }
+}
+
+/// `verify`, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Verify {
+    pub(super) measurement: String,
+    pub(super) when: Condition,
+    pub(super) within: Duration,
+}
+
+impl Plan {
+    /// Checks a request.
+    pub(super) fn new(request: &PushRequest, options: &Options) -> Result<Self, AskError> {
+        let (question, having) = question(&request.query)?;
+        if matches!(question, Question::Native(_)) && request.vehicle.is_none() {
+            let what = "a native `query` needs `vehicle`, the column that names the vehicle";
+            return Err(wrong("vehicle", what));
+        }
+        let template = Template::parse(&request.fields)
+            .map_err(|(field, what)| AskError::Field { field, what })?;
+        duration("expires-in", request.expires_in.as_deref())?;
+        duration("execute-within", request.execute_within.as_deref())?;
+        key("supersede", request.supersede.as_deref())?;
+        key("idempotency-key", request.idempotency_key.as_deref())?;
+        request.still.as_ref().map(still).transpose()?;
+        let once_per = duration("once-per", request.once_per.as_deref())?;
+        if once_per.is_some_and(|once| once > options.keep) {
+            let what = "`once-per` is longer than commands are remembered (downlink.keep)";
+            return Err(wrong("once-per", what));
+        }
+        let name = request.name.as_deref().unwrap_or(&request.command);
+        let name = key("name", Some(name))?.unwrap_or_default();
+        if request.rate.is_some_and(|rate| !(1..=RATE_MAX).contains(&rate)) {
+            return Err(wrong("rate", format!("`rate` is from 1 to {RATE_MAX} commands a second")));
+        }
+        Ok(Self {
+            name,
+            question,
+            having,
+            vehicle: request.vehicle.clone(),
+            template,
+            ask: Ask {
+                command: Some(request.command.clone()),
+                expires_in: request.expires_in.clone(),
+                execute_within: request.execute_within.clone(),
+                supersede: request.supersede.clone(),
+                still: request.still.clone(),
+                ..Ask::default()
+            },
+            once_per,
+            guard: guard(request)?,
+            waves: waves(request)?,
+            rate: request.rate,
+            verify: verify(request)?,
+        })
+    }
+
+    /// Out of what was kept of it.
+    pub(super) fn kept(spec: &str, options: &Options) -> Option<Self> {
+        let request: PushRequest = serde_json::from_str(spec).ok()?;
+        Self::new(&request, options).ok()
+    }
+
+    pub(super) fn is_native(&self) -> bool {
+        matches!(self.question, Question::Native(_))
+    }
+}
+
+fn guard(request: &PushRequest) -> Result<Guard, AskError> {
+    let guard = request.guard.unwrap_or_default();
+    match guard.share_max {
+        Some(share) if !(share > 0.0 && share <= 1.0) => {
+            Err(wrong("guard", "`guard`: `share-max` is above 0 and at most 1"))
+        }
+        _ => Ok(guard),
+    }
+}
+
+fn waves(request: &PushRequest) -> Result<Option<Waves>, AskError> {
+    let Some(waves) = &request.waves else { return Ok(None) };
+    let told = |what: String| Err(wrong("waves", format!("`waves`: {what}")));
+    if waves.first == 0 || waves.first > 1_000_000_000 {
+        return told("`first` is at least 1 vehicle".to_owned());
+    }
+    if !(1.0..=1000.0).contains(&waves.factor) {
+        return told("`factor` is from 1 to 1000".to_owned());
+    }
+    if waves.abort_above.is_some_and(|share| !(0.0..1.0).contains(&share)) {
+        return told("`abort-above` is a share, at least 0 and below 1".to_owned());
+    }
+    let every = duration("waves", Some(&waves.every))?.unwrap_or_default();
+    let (first, factor, abort_above) = (waves.first, waves.factor, waves.abort_above);
+    Ok(Some(Waves { first, factor, every, abort_above }))
+}
+
+fn verify(request: &PushRequest) -> Result<Option<Verify>, AskError> {
+    let Some(verify) = &request.verify else { return Ok(None) };
+    let when = Condition::parse(&verify.when)
+        .map_err(|what| wrong("verify", format!("`verify`: {what}")))?;
+    let within = duration("verify", Some(&verify.within))?.unwrap_or_default();
+    Ok(Some(Verify { measurement: verify.measurement.clone(), when, within }))
+}
+
+/// The members of `query`.
+fn read<T: DeserializeOwned>(query: &Json) -> Result<T, AskError> {
+    serde_json::from_value(query.clone())
+        .map_err(|error| wrong("query", format!("`query`: {error}")))
+}
+
+fn question(query: &Json) -> Result<(Question, Option<Condition>), AskError> {
+    let (question, having) =
+        if query.get("language").is_some() { native(query)? } else { portable(query)? };
+    let having = having.map(|text| {
+        let read = Condition::parse(&text);
+        read.map_err(|what| wrong("query", format!("`having`: {}", what.replace("`when`: ", ""))))
+    });
+    Ok((question, having.transpose()?))
+}
+
+fn native(query: &Json) -> Result<(Question, Option<String>), AskError> {
+    let NativeRequest { language, text, params, having } = read(query)?;
+    let spoken: Language = language.parse().map_err(|()| {
+        let words: Vec<&str> = Language::ALL.iter().map(|it| it.as_str()).collect();
+        wrong("query", format!("`language` is `{language}`; expected {}", words.join(", ")))
+    })?;
+    let mut ask = query::Ask::new(spoken, text);
+    for (name, value) in params {
+        let value = match value {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Boolean(value),
+            Json::String(text) => Value::String(text),
+            Json::Number(ref number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+                (Some(number), ..) => Value::Integer(number),
+                (_, Some(number), _) => Value::Unsigned(number),
+                (.., Some(number)) => Value::Float(number),
+                _ => return Err(wrong("query", format!("parameter `{name}` is no number"))),
+            },
+            Json::Array(_) | Json::Object(_) => {
+                return Err(wrong("query", format!("parameter `{name}` is no single value")));
+            }
+        };
+        ask.params.push((name, value));
+    }
+    Ok((Question::Native(ask), having))
+}
+
+fn portable(query: &Json) -> Result<(Question, Option<String>), AskError> {
+    let asked: PortableRequest = read(query)?;
+    let told = |member: &str, text: &str, expected: &str| {
+        wrong("query", format!("`{member}` is `{text}`; expected {expected}"))
+    };
+    let function = asked.function.as_deref().map(|word| {
+        let known = Function::ALL.iter().copied().find(|it| it.as_str() == word);
+        let words: Vec<&str> = Function::ALL.iter().map(|it| it.as_str()).collect();
+        known.ok_or_else(|| told("fn", word, &words.join(", ")))
+    });
+    let order = match asked.order.as_deref() {
+        None | Some("asc") => Order::Ascending,
+        Some("desc") => Order::Descending,
+        Some(other) => return Err(told("order", other, "asc or desc")),
+    };
+    let every = asked.every.as_deref().map(|text| {
+        query::every(text).map_err(|what| wrong("query", format!("`every`: `{text}` {what}")))
+    });
+    let request = QueryRequest {
+        measurement: asked.measurement,
+        vehicles: asked.vehicles,
+        tags: tags(asked.tags)?,
+        fields: asked.fields,
+        every: every.transpose()?,
+        function: function.transpose()?,
+        order,
+        limit: QueryRequest::LIMIT_MAX,
+        ..QueryRequest::default()
+    };
+    let portable = Portable {
+        request,
+        from: asked.from.unwrap_or_else(|| FROM.to_owned()),
+        to: asked.to.unwrap_or_else(|| "now".to_owned()),
+        told: query.clone(),
+    };
+    // A word that is no time is told before anything is asked.
+    portable.at(CHECKED_AT)?;
+    Ok((Question::Portable(Box::new(portable)), asked.having))
+}
+
+fn tags(tags: Map<String, Json>) -> Result<Vec<(String, Vec<String>)>, AskError> {
+    let mut read = Vec::new();
+    for (tag, values) in tags {
+        let values = match values {
+            Json::String(value) => vec![value],
+            values => serde_json::from_value(values).map_err(|_no_texts| {
+                wrong("query", format!("`tags`: `{tag}` is neither a text nor a list of texts"))
+            })?,
+        };
+        read.push((tag, values));
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waves_grow_by_their_factor_and_never_overflow() {
+        let waves =
+            Waves { first: 10, factor: 2.0, every: Duration::from_mins(1), abort_above: None };
+        assert_eq!([0, 1, 2, 3].map(|count| waves.sum(count)), [0, 10, 30, 70]);
+        assert_eq!(waves.sum(u32::MAX), u64::MAX);
+        let waves = Waves { factor: 1.5, first: 1, ..waves };
+        assert_eq!([1, 2, 3].map(|count| waves.sum(count)), [1, 3, 6]);
+        let waves = Waves { factor: 1.0, ..waves };
+        assert_eq!(waves.sum(1000), 1000);
+    }
+}

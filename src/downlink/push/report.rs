@@ -1,0 +1,283 @@
+//! How far a push is, and what its runs have come to.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    downlink::{
+        lifecycle::State,
+        record::{moment, raw},
+        store::{PushRow, RunRow},
+    },
+    model::words,
+};
+
+words! {
+    /// How far a push is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum PushState;
+
+    /// Its commands are on their way, at its rate and in its waves.
+    Running = "running",
+    /// None of its commands leaves until it is resumed.
+    Paused = "paused",
+    /// All of its commands have been let go; some may not have ended.
+    Done = "done",
+    /// It was stopped, by an operator or by its own bound; what was not delivered is taken back.
+    Aborted = "aborted",
+    /// Its run could not be made; its cause says why.
+    Failed = "failed",
+}
+
+words! {
+    /// How far a run is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum RunState;
+
+    /// Its rows are being made durable; nothing leaves.
+    Freezing = "freezing",
+    /// Its commands are on their way.
+    Running = "running",
+    /// All of its commands have been let go.
+    Done = "done",
+    /// It was stopped.
+    Aborted = "aborted",
+    /// It could not be made; its cause says why.
+    Failed = "failed",
+}
+
+words! {
+    /// Whether the effect of a command was seen in what its vehicle sends.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Verified;
+
+    /// Not yet.
+    Open = "open",
+    /// It was seen.
+    Yes = "yes",
+    /// It was not seen in time.
+    No = "no",
+}
+
+macro_rules! coded {
+    ($($List:ident),+) => {
+        $(impl $List {
+            /// As it is stored.
+            pub(in crate::downlink) fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// Out of what was stored.
+            pub(in crate::downlink) fn of_code(code: u8) -> Option<Self> {
+                Self::ALL.get(usize::from(code)).copied()
+            }
+        })+
+    };
+}
+coded!(PushState, RunState, Verified);
+
+impl PushState {
+    /// Whether nothing of it begins any more.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Aborted | Self::Failed)
+    }
+}
+
+/// What became of the rows of a run. All but `rows` add up to `rows`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows of the answer for which `having` holds.
+    pub rows: u64,
+    /// Of no vehicle that is known.
+    pub unknown: u64,
+    /// Of a vehicle that had a row before.
+    pub duplicate: u64,
+    /// Of a vehicle that was told within `once-per`.
+    pub once_per: u64,
+    /// Of a vehicle that has `downlink.open-max` open commands.
+    pub open_max: u64,
+    /// Of a vehicle that the sender's token is not for.
+    pub not_allowed: u64,
+    /// Each makes a command.
+    pub targeted: u64,
+}
+
+/// What a run, or all runs of a push, have come to, in vehicles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What became of the rows.
+    pub counts: Counts,
+    /// Commands by their states, in the order of [`State::ALL`]; they sum to `targeted`.
+    pub states: [u64; State::ALL.len()],
+    /// Commands by whether their effect was seen, in the order of [`Verified::ALL`].
+    pub verified: [u64; Verified::ALL.len()],
+}
+
+impl Report {
+    pub(in crate::downlink) fn count(
+        &mut self,
+        state: State,
+        verified: Option<Verified>,
+        count: u64,
+    ) {
+        self.states[usize::from(state.code())] += count;
+        if let Some(verified) = verified {
+            self.verified[usize::from(verified.code())] += count;
+        }
+    }
+
+    /// What has no command yet, or never had one because the run was not frozen.
+    pub(in crate::downlink) fn count_unmade(&mut self, is_over: bool) {
+        let made: u64 = self.states.iter().sum();
+        let state = if is_over { State::Cancelled } else { State::Queued };
+        self.count(state, None, self.counts.targeted.saturating_sub(made));
+    }
+
+    /// Takes another one in.
+    pub(in crate::downlink) fn add(&mut self, other: &Self) {
+        let (own, others) = (&mut self.counts, &other.counts);
+        own.rows += others.rows;
+        own.unknown += others.unknown;
+        own.duplicate += others.duplicate;
+        own.once_per += others.once_per;
+        own.open_max += others.open_max;
+        own.not_allowed += others.not_allowed;
+        own.targeted += others.targeted;
+        for (own, others) in self.states.iter_mut().zip(other.states) {
+            *own += others;
+        }
+        for (own, others) in self.verified.iter_mut().zip(other.verified) {
+            *own += others;
+        }
+    }
+
+    /// As it is told.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let states = State::ALL.iter().zip(self.states);
+        let states: Map<String, Value> =
+            states.map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
+        let verified = Verified::ALL.iter().zip(self.verified);
+        let verified: Map<String, Value> =
+            verified.map(|(it, count)| (it.as_str().to_owned(), json!(count))).collect();
+        let counts = &self.counts;
+        json!({
+            "rows": counts.rows,
+            "unknown": counts.unknown,
+            "left-out": {
+                "duplicate": counts.duplicate,
+                "once-per": counts.once_per,
+                "open-max": counts.open_max,
+                "not-allowed": counts.not_allowed,
+            },
+            "targeted": counts.targeted,
+            "states": states,
+            "verified": verified,
+        })
+    }
+
+    /// Out of what [`Report::json`] gave.
+    pub(in crate::downlink) fn of_json(told: &Value) -> Self {
+        let count = |value: &Value| value.as_u64().unwrap_or(0);
+        let mut report = Self::default();
+        let counts = &mut report.counts;
+        counts.rows = count(&told["rows"]);
+        counts.unknown = count(&told["unknown"]);
+        counts.duplicate = count(&told["left-out"]["duplicate"]);
+        counts.once_per = count(&told["left-out"]["once-per"]);
+        counts.open_max = count(&told["left-out"]["open-max"]);
+        counts.not_allowed = count(&told["left-out"]["not-allowed"]);
+        counts.targeted = count(&told["targeted"]);
+        for (own, state) in report.states.iter_mut().zip(State::ALL) {
+            *own = count(&told["states"][state.as_str()]);
+        }
+        for (own, verified) in report.verified.iter_mut().zip(Verified::ALL) {
+            *own = count(&told["verified"][verified.as_str()]);
+        }
+        report
+    }
+}
+
+/// A push with what it has come to.
+#[derive(Clone, Debug)]
+pub struct PushRecord {
+    pub(in crate::downlink) push: PushRow,
+    pub(in crate::downlink) latest: Option<RunRecord>,
+    pub(in crate::downlink) sums: Report,
+    /// Commands that have not ended.
+    pub(in crate::downlink) open: u64,
+}
+
+impl PushRecord {
+    /// Its place in the order of creation.
+    #[must_use]
+    pub fn seq(&self) -> i64 {
+        self.push.seq
+    }
+
+    /// Who asked for it.
+    #[must_use]
+    pub fn who(&self) -> &str {
+        &self.push.who
+    }
+
+    /// Whether nothing of it goes on.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.push.state.is_final() && self.open == 0
+    }
+
+    /// As it is told.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let push = &self.push;
+        let latest = self.latest.as_ref();
+        let spec = raw(&push.spec);
+        json!({
+            "id": push.id.to_string(),
+            "name": &*push.name,
+            "state": push.state.as_str(),
+            "cause": latest.and_then(|run| run.run.cause.as_deref()),
+            "created": moment(push.created_ms),
+            "by": &*push.who,
+            "request": spec,
+            "run": latest.map(|run| moment(run.run.at_ms)),
+            "report": latest.map(|run| run.report.json()).unwrap_or(Report::default().json()),
+            "sums": self.sums.json(),
+            "open": self.open,
+            "ended": push.ended_ms.map(moment),
+        })
+    }
+}
+
+/// A run with what it has come to.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    pub(in crate::downlink) run: RunRow,
+    pub(in crate::downlink) report: Report,
+    pub(in crate::downlink) open: u64,
+}
+
+impl RunRecord {
+    /// Its place among all runs.
+    #[must_use]
+    pub fn seq(&self) -> i64 {
+        self.run.seq
+    }
+
+    /// As it is told.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let run = &self.run;
+        json!({
+            "at": moment(run.at_ms),
+            "state": run.state.as_str(),
+            "cause": run.cause.as_deref(),
+            "query": raw(&run.query),
+            "waves": run.wave,
+            "report": self.report.json(),
+            "open": self.open,
+            "ended": run.ended_ms.map(moment),
+        })
+    }
+}

@@ -1,0 +1,336 @@
+//! The rows of a run, and what becomes of each.
+
+use std::{collections::HashSet, sync::Arc};
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    Counts, PushError, Sender,
+    plan::{Plan, Question},
+    template,
+};
+use crate::{
+    downlink::{
+        Downlink,
+        prepare::{is_vehicle, wrong},
+    },
+    model::{PresenceFilter, Reach, UnixNanos, Value},
+    query::{AskError as StoreError, Part, QueryError},
+};
+
+/// How far back a vehicle's points make it a known one, for a share of all that are known.
+const KNOWN_SINCE_NANOS: i64 = 7 * 86_400_000_000_000;
+/// Vehicles of one page of presence.
+const PAGE: usize = 10_000;
+
+/// The first row of a vehicle, and what becomes of it.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) vehicle: String,
+    pub(super) row: Map<String, Json>,
+    /// The row's command's fields.
+    pub(super) fields: Map<String, Json>,
+    pub(super) fate: Fate,
+    pub(super) is_online: bool,
+}
+
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It makes a command.
+    Target,
+    Unknown,
+    NotAllowed,
+    OncePer,
+    OpenMax,
+}
+
+impl Fate {
+    /// Why it makes none.
+    pub(super) const fn left_out(self) -> Option<&'static str> {
+        match self {
+            Self::Target | Self::Unknown => None,
+            Self::NotAllowed => Some("not-allowed"),
+            Self::OncePer => Some("once-per"),
+            Self::OpenMax => Some("open-max"),
+        }
+    }
+}
+
+/// All of them, in the order of the answer.
+#[derive(Debug)]
+pub(super) struct Selection {
+    pub(super) choices: Vec<Choice>,
+    pub(super) counts: Counts,
+    /// The question as it was asked.
+    pub(super) query: Json,
+}
+
+/// Gathers rows as they come.
+struct Gathering<'p> {
+    plan: &'p Plan,
+    places: Option<Result<Places, PushError>>,
+    counts: Counts,
+    seen: HashSet<String>,
+    choices: Vec<Choice>,
+}
+
+/// Where the columns are.
+struct Places {
+    names: Vec<String>,
+    vehicle: usize,
+}
+
+impl Gathering<'_> {
+    /// The columns are known; what they lack is told.
+    fn columns(&mut self, names: &[String]) {
+        if self.places.is_some() {
+            return;
+        }
+        let lacks = |member: &str, name: &str| {
+            let message = format!(
+                "`{member}` names `{name}`, and the answer's columns are {}",
+                names.join(", ")
+            );
+            PushError::Ask(wrong(member, message))
+        };
+        let missing = |wanted: &str| !names.iter().any(|known| known == wanted);
+        let having = self.plan.having.iter().flat_map(|having| having.paths());
+        let having = having.into_iter().find(|path| missing(path));
+        let field = self.plan.template.columns().into_iter().find(|column| missing(column));
+        // A portable answer's second column is its vehicle.
+        let vehicle = match &self.plan.vehicle {
+            None => Ok(1),
+            Some(name) => {
+                names.iter().position(|known| known == name).ok_or_else(|| lacks("vehicle", name))
+            }
+        };
+        self.places = Some(match (having, field, vehicle) {
+            (Some(path), ..) => Err(lacks("having", &path)),
+            (_, Some(column), _) => Err(lacks("fields", column)),
+            (.., Err(error)) => Err(error),
+            (.., Ok(vehicle)) => Ok(Places { names: names.to_vec(), vehicle }),
+        });
+    }
+
+    fn row(&mut self, names: &[String], row: Vec<Value>) {
+        self.columns(names);
+        let Some(Ok(places)) = &self.places else { return };
+        let value = |name: &str| {
+            let at = places.names.iter().position(|known| known == name)?;
+            row.get(at).filter(|value| **value != Value::Null)
+        };
+        if self.plan.having.as_ref().is_some_and(|having| !having.holds(value)) {
+            return;
+        }
+        self.counts.rows += 1;
+        let vehicle = match row.get(places.vehicle) {
+            Some(Value::String(name)) => name.clone(),
+            Some(Value::Integer(number)) => number.to_string(),
+            Some(Value::Unsigned(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        if !self.seen.insert(vehicle.clone()) {
+            self.counts.duplicate += 1;
+            return;
+        }
+        let fate = if is_vehicle(&vehicle) { Fate::Target } else { Fate::Unknown };
+        let fields = self.plan.template.fill(&value);
+        let names = places.names.iter().cloned();
+        let row = names.zip(row.iter().map(template::json)).collect();
+        self.choices.push(Choice { vehicle, row, fields, fate, is_online: false });
+    }
+}
+
+impl Downlink {
+    /// Asks a push's question and says what becomes of each row.
+    pub(super) async fn select(
+        &self,
+        plan: &Plan,
+        sender: &Sender,
+        at: UnixNanos,
+    ) -> Result<Selection, PushError> {
+        let mut gathering = Gathering {
+            plan,
+            places: None,
+            counts: Counts::default(),
+            seen: HashSet::new(),
+            choices: Vec::new(),
+        };
+        let query = self.gather(&mut gathering, at).await?;
+        let Gathering { places, counts, choices, .. } = gathering;
+        if let Some(Err(error)) = places {
+            return Err(error);
+        }
+        let mut selection = Selection { choices, counts, query };
+        self.look_for(plan, &mut selection, at).await?;
+        self.leave_out(plan, sender, &mut selection, at).await?;
+        for choice in &selection.choices {
+            let counts = &mut selection.counts;
+            *match choice.fate {
+                Fate::Target => &mut counts.targeted,
+                Fate::Unknown => &mut counts.unknown,
+                Fate::NotAllowed => &mut counts.not_allowed,
+                Fate::OncePer => &mut counts.once_per,
+                Fate::OpenMax => &mut counts.open_max,
+            } += 1;
+        }
+        Ok(selection)
+    }
+
+    async fn gather(
+        &self,
+        gathering: &mut Gathering<'_>,
+        at: UnixNanos,
+    ) -> Result<Json, PushError> {
+        match &gathering.plan.question {
+            Question::Portable(portable) => {
+                let (request, told) = portable.at(at)?;
+                let asked = self.queries.every_row(request, |names, row| gathering.row(names, row));
+                let names = asked.await?;
+                gathering.columns(&names);
+                Ok(told)
+            }
+            Question::Native(ask) => {
+                let told = json!({ "language": ask.language.as_str(), "text": ask.text });
+                let mut answer = self.queries.native(ask.clone()).await?;
+                let names: Vec<String> =
+                    answer.columns.iter().map(|column| column.name.clone()).collect();
+                // Some stores name no columns where there is no row.
+                if !names.is_empty() {
+                    gathering.columns(&names);
+                }
+                loop {
+                    match answer.parts.recv().await {
+                        None => {
+                            let reason = "the answer was cut off".to_owned();
+                            return Err(QueryError::Ask(StoreError::Broken { reason }).into());
+                        }
+                        Some(part) => match part.map_err(QueryError::Ask)? {
+                            Part::Rows(rows) => {
+                                rows.into_iter().for_each(|row| gathering.row(&names, row));
+                            }
+                            Part::End { .. } => return Ok(told),
+                        },
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who of them is connected, and who is known at all. A row of a portable answer is a stored
+    /// point of its vehicle.
+    async fn look_for(
+        &self,
+        plan: &Plan,
+        selection: &mut Selection,
+        at: UnixNanos,
+    ) -> Result<(), PushError> {
+        let declared = self.declared();
+        let command = plan.ask.command.as_deref().and_then(|name| declared.find(name));
+        let mut unseen = Vec::new();
+        for choice in &mut selection.choices {
+            let sighting = self.presence.find(&choice.vehicle);
+            // One that has sent nothing yet has its session all the same.
+            let is_reached = command.is_some_and(|command| {
+                let topic = command.topic(&choice.vehicle);
+                self.edge.reach(&choice.vehicle, &topic, command.qos()) != Reach::Away
+            });
+            choice.is_online =
+                is_reached || sighting.as_ref().is_some_and(|seen| !seen.sessions.is_empty());
+            if sighting.is_none() && !is_reached && choice.fate == Fate::Target && plan.is_native()
+            {
+                unseen.push(choice.vehicle.clone());
+            }
+        }
+        if unseen.is_empty() {
+            return Ok(());
+        }
+        let (from, to) = (UnixNanos(0), UnixNanos(i64::MAX - 1).min(at.saturating_add(DAY_NANOS)));
+        let known = self.queries.vehicles_with_points(Some(&unseen), from, to).await?;
+        let unknown: HashSet<&String> =
+            unseen.iter().filter(|vehicle| !known.contains(*vehicle)).collect();
+        for choice in &mut selection.choices {
+            if unknown.contains(&choice.vehicle) {
+                choice.fate = Fate::Unknown;
+            }
+        }
+        Ok(())
+    }
+
+    async fn leave_out(
+        &self,
+        plan: &Plan,
+        sender: &Sender,
+        selection: &mut Selection,
+        at: UnixNanos,
+    ) -> Result<(), PushError> {
+        let told = match plan.once_per {
+            None => HashSet::new(),
+            Some(once_per) => {
+                let before = i64::try_from(once_per.as_millis()).unwrap_or(i64::MAX);
+                let since_ms = at.0.div_euclid(1_000_000).saturating_sub(before);
+                let name = Arc::clone(&plan.name);
+                self.read(move |reader| reader.told_since(&name, since_ms)).await?
+            }
+        };
+        let (open_max, supersede) = (self.options.open_max, plan.ask.supersede.clone());
+        let crowded =
+            self.read(move |reader| reader.crowded(open_max, supersede.as_deref())).await?;
+        for choice in &mut selection.choices {
+            if choice.fate != Fate::Target {
+                continue;
+            }
+            if !sender.may_address(&choice.vehicle) {
+                choice.fate = Fate::NotAllowed;
+            } else if told.contains(&choice.vehicle) {
+                choice.fate = Fate::OncePer;
+            } else if crowded.contains(&choice.vehicle) {
+                choice.fate = Fate::OpenMax;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a run that would reach more than it may.
+    pub(super) async fn guard(
+        &self,
+        plan: &Plan,
+        targeted: u64,
+        at: UnixNanos,
+    ) -> Result<(), PushError> {
+        if let Some(max) = plan.guard.vehicles_max
+            && targeted > max
+        {
+            return Err(PushError::Guard { targeted, max, known: None });
+        }
+        let Some(share) = plan.guard.share_max.filter(|_| targeted > 0) else { return Ok(()) };
+        let (from, to) = (at.saturating_add(-KNOWN_SINCE_NANOS), at.saturating_add(DAY_NANOS));
+        let mut known = self.queries.vehicles_with_points(None, from, to).await?;
+        let (filter, mut after) = (PresenceFilter::default(), None::<String>);
+        loop {
+            let (page, is_more) = self.presence.page(&filter, after.as_deref(), PAGE);
+            after = page.last().map(|last| last.vehicle.to_string());
+            known.extend(page.into_iter().map(|sighting| sighting.vehicle.to_string()));
+            if !is_more {
+                break;
+            }
+        }
+        let known = known.len() as u64;
+        #[expect(clippy::cast_precision_loss, reason = "counts of vehicles are far below 2^53")]
+        let most = share * known as f64;
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts of vehicles are far below 2^53"
+        )]
+        match targeted as f64 > most {
+            true => Err(PushError::Guard { targeted, max: most as u64, known: Some(known) }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Clocks of vehicles are ahead at times.
+const DAY_NANOS: i64 = 86_400_000_000_000;

@@ -1,0 +1,189 @@
+//! `/api/v1/pushes` and what belongs to it.
+//!
+//! A token that is limited to vehicles asks portable questions only, its rows of other vehicles are
+//! left out (`not-allowed`), and it sees its own pushes only.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection, rejection::PathRejection},
+    http::{StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    auth::{Caller, Role},
+    downlink::{PushMade, PushRecord, PushRequest, Refused, RunRecord, Sender},
+    http::{
+        ApiError, CommandError, HttpState, Refused as NotLetIn,
+        commands::{self, LIMIT, LIMIT_MAX, from_after, limit, members, who},
+        parameters::{Parameters, invalid},
+    },
+    model::CommandId,
+};
+
+pub(super) const KNOWN_OF_LIST: &[&str] = &["limit", "after"];
+/// The filters of commands, but for that of the push.
+pub(super) const KNOWN_OF_COMMANDS: &[&str] = &["vehicle", "state", "name", "limit", "after"];
+
+type PushPath = Result<Path<String>, PathRejection>;
+
+pub(super) async fn send(
+    State(state): State<HttpState>,
+    caller: Caller,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    Parameters::read(&uri, &[])?;
+    let members = members(body)?;
+    let request: PushRequest = serde_json::from_value(Value::Object(members)).map_err(|error| {
+        let message = error.to_string();
+        // `unknown field `x`, expected …`: which member it is stands in the message.
+        let member = message.split('`').nth(1).unwrap_or("body").to_owned();
+        invalid(&member, message)
+    })?;
+    if request.query.get("language").is_some() {
+        if caller.role() < Role::Admin {
+            return Err(ApiError::Refused(NotLetIn::Role { role: Role::Admin }));
+        }
+        if caller.vehicles().is_some() {
+            return Err(ApiError::Refused(NotLetIn::Fleet));
+        }
+    }
+    let sender = Sender { who: who(&caller), vehicles: caller.vehicles().cloned() };
+    if request.dry_run {
+        return Ok(Json(state.downlink.try_push(&request, &sender).await?).into_response());
+    }
+    let PushMade { record, is_repeat } = state.downlink.push(request, sender).await?;
+    let status = if is_repeat { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(record.json())).into_response())
+}
+
+pub(super) async fn list(
+    State(state): State<HttpState>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
+    let limit = limit(&mut parameters, LIMIT_MAX)?.unwrap_or(LIMIT);
+    let after = parameters.one("after")?.map(|after| from_after(&after)).transpose()?;
+    let own = caller.vehicles().map(|_| who(&caller).to_string());
+    let mut page = state.downlink.push_page(own, after, limit + 1).await?;
+    let is_more = page.len() > limit;
+    page.truncate(limit);
+    let after = page.last().filter(|_| is_more).map(|last| last.seq().to_string());
+    let pushes: Vec<Value> = page.iter().map(PushRecord::json).collect();
+    Ok(Json(json!({ "pushes": pushes, "after": after })))
+}
+
+/// A push's id out of a text.
+pub(super) fn id(text: &str) -> Result<CommandId, ApiError> {
+    let unknown = |_| ApiError::Command(CommandError::PushUnknown { id: text.to_owned() });
+    text.parse().map_err(unknown)
+}
+
+/// A push that the caller may see.
+async fn its_own(
+    state: &HttpState,
+    caller: &Caller,
+    path: PushPath,
+) -> Result<(CommandId, PushRecord), ApiError> {
+    let Path(text) = path.map_err(|error| invalid("id", error.body_text()))?;
+    let id = id(&text)?;
+    let found = state.downlink.push_record(id).await?;
+    let is_its = |push: &PushRecord| caller.vehicles().is_none() || push.who() == &*who(caller);
+    found.filter(is_its).map(|push| (id, push)).ok_or_else(|| Refused::PushUnknown(id).into())
+}
+
+pub(super) async fn one(
+    State(state): State<HttpState>,
+    caller: Caller,
+    path: PushPath,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    Parameters::read(&uri, &[])?;
+    Ok(Json(its_own(&state, &caller, path).await?.1.json()))
+}
+
+pub(super) async fn forget(
+    State(state): State<HttpState>,
+    caller: Caller,
+    path: PushPath,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    Parameters::read(&uri, &[])?;
+    let (id, record) = its_own(&state, &caller, path).await?;
+    state.downlink.forget_push(id, who(&caller)).await?;
+    Ok(Json(record.json()))
+}
+
+pub(super) async fn pause(
+    State(state): State<HttpState>,
+    caller: Caller,
+    path: PushPath,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    Parameters::read(&uri, &[])?;
+    let (id, _) = its_own(&state, &caller, path).await?;
+    state.downlink.pause_push(id, who(&caller)).await?;
+    told(&state, id).await
+}
+
+pub(super) async fn resume(
+    State(state): State<HttpState>,
+    caller: Caller,
+    path: PushPath,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    Parameters::read(&uri, &[])?;
+    let (id, _) = its_own(&state, &caller, path).await?;
+    state.downlink.resume_push(id, who(&caller)).await?;
+    told(&state, id).await
+}
+
+pub(super) async fn abort(
+    State(state): State<HttpState>,
+    caller: Caller,
+    path: PushPath,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    Parameters::read(&uri, &[])?;
+    let (id, _) = its_own(&state, &caller, path).await?;
+    state.downlink.abort_push(id, who(&caller)).await?;
+    told(&state, id).await
+}
+
+async fn told(state: &HttpState, id: CommandId) -> Result<Json<Value>, ApiError> {
+    let record = state.downlink.push_record(id).await?.ok_or(Refused::PushUnknown(id))?;
+    Ok(Json(record.json()))
+}
+
+pub(super) async fn its_commands(
+    State(state): State<HttpState>,
+    caller: Caller,
+    path: PushPath,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    let parameters = Parameters::read(&uri, KNOWN_OF_COMMANDS)?;
+    let (id, _) = its_own(&state, &caller, path).await?;
+    commands::page_of(&state, &caller, parameters, Some(id)).await
+}
+
+pub(super) async fn runs(
+    State(state): State<HttpState>,
+    caller: Caller,
+    path: PushPath,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
+    let limit = limit(&mut parameters, LIMIT_MAX)?.unwrap_or(LIMIT);
+    let after = parameters.one("after")?.map(|after| from_after(&after)).transpose()?;
+    let (_, push) = its_own(&state, &caller, path).await?;
+    let mut page = state.downlink.run_page(push.seq(), after, limit + 1).await?;
+    let is_more = page.len() > limit;
+    page.truncate(limit);
+    let after = page.last().filter(|_| is_more).map(|last| last.seq().to_string());
+    let runs: Vec<Value> = page.iter().map(RunRecord::json).collect();
+    Ok(Json(json!({ "runs": runs, "after": after })))
+}

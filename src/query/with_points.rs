@@ -1,0 +1,111 @@
+//! Which vehicles have points at all.
+
+use std::collections::HashSet;
+
+use crate::{
+    model::{UnixNanos, Value},
+    query::{Function, Part, QueryEngine, QueryError, QueryRequest, QuestionError},
+    store::AskError,
+};
+
+impl QueryEngine {
+    /// Rows of one answer, at most.
+    #[must_use]
+    pub fn rows_max(&self) -> usize {
+        self.parts().options.rows_max
+    }
+
+    /// Calls `see` with each row of a portable question, however many pages they take, up to
+    /// [`QueryEngine::rows_max`]; gives the names of its columns. `see` has them too.
+    ///
+    /// # Errors
+    /// If it cannot be asked, or the store fails.
+    pub async fn every_row(
+        &self,
+        mut request: QueryRequest,
+        mut see: impl FnMut(&[String], Vec<Value>),
+    ) -> Result<Vec<String>, QueryError> {
+        let mut seen = 0;
+        loop {
+            let mut answer = match self.portable(request.clone()).await {
+                // It has more columns than a page of so many rows may have.
+                Err(QueryError::Question(QuestionError::PageTooLarge { limit_max, .. }))
+                    if limit_max > 0 && limit_max < request.limit =>
+                {
+                    request.limit = limit_max;
+                    continue;
+                }
+                answer => answer?,
+            };
+            let columns: Vec<String> =
+                answer.columns.iter().map(|column| column.name.clone()).collect();
+            let next = loop {
+                match answer.parts.recv().await {
+                    None => {
+                        let reason = "the answer was cut off".to_owned();
+                        return Err(AskError::Broken { reason }.into());
+                    }
+                    Some(part) => match part? {
+                        Part::Rows(rows) => {
+                            seen += rows.len();
+                            if seen > self.rows_max() {
+                                return Err(AskError::Rows { max: self.rows_max() }.into());
+                            }
+                            rows.into_iter().for_each(|row| see(&columns, row));
+                        }
+                        Part::End { after } => break after,
+                    },
+                }
+            };
+            match next {
+                Some(after) => request.after = Some(after),
+                None => return Ok(columns),
+            }
+        }
+    }
+
+    /// Those of these vehicles, or of all, that have a point of any mapped measurement since then.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn vehicles_with_points(
+        &self,
+        names: Option<&[String]>,
+        from: UnixNanos,
+        to: UnixNanos,
+    ) -> Result<HashSet<String>, QueryError> {
+        let catalog = self.parts().catalog.load_full();
+        let all = catalog.measurements.iter();
+        let measurements: Vec<&String> = all
+            .filter(|(_, known)| known.vehicle_tag.is_some() && !known.fields.is_empty())
+            .map(|(name, _)| name)
+            .collect();
+        let parts: Vec<Vec<String>> = match names {
+            None => vec![Vec::new()],
+            Some(names) => names.chunks(QueryRequest::VALUES_MAX).map(<[String]>::to_vec).collect(),
+        };
+        let mut found = HashSet::new();
+        for measurement in measurements {
+            for vehicles in &parts {
+                let request = QueryRequest {
+                    measurement: measurement.clone(),
+                    vehicles: vehicles.clone(),
+                    from,
+                    to,
+                    function: Some(Function::Count),
+                    limit: QueryRequest::LIMIT_MAX,
+                    ..QueryRequest::default()
+                };
+                self.every_row(request, |_, mut row| {
+                    if row.len() > 1
+                        && let Value::String(vehicle) = row.swap_remove(1)
+                    {
+                        found.insert(vehicle);
+                    }
+                })
+                .await?;
+            }
+        }
+        Ok(found)
+    }
+}
