@@ -24,6 +24,8 @@ pub(crate) struct Load {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Report {
     pub(crate) connected: u64,
+    /// Until all had connected.
+    pub(crate) connect_seconds: f64,
     pub(crate) connections_lost: u64,
     pub(crate) acknowledged: u64,
     pub(crate) refused: u64,
@@ -53,6 +55,11 @@ pub(crate) struct Run {
 
 /// Lets a fleet publish 200-byte protobuf payloads at QoS 1 to a port; `servers` take them.
 pub(crate) fn run(load: Load, port: u16, servers: &[u32]) -> Outcome<Run> {
+    run_to(load, &format!("mqtt://127.0.0.1:{port}"), &[], servers)
+}
+
+/// The same to any address, with more arguments.
+pub(crate) fn run_to(load: Load, target: &str, more: &[String], servers: &[u32]) -> Outcome<Run> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetline"));
     let rate = load.rate.map_or_else(|| "max".to_owned(), |rate| rate.to_string());
     command.args(["simulate", "--json", "--qos", "1", "--size", "200", "--format", "protobuf"]);
@@ -60,7 +67,7 @@ pub(crate) fn run(load: Load, port: u16, servers: &[u32]) -> Outcome<Run> {
     command.args(["--vehicles", &load.vehicles.to_string(), "--rate", &rate]);
     command.args(["--window", &load.window.to_string()]);
     command.args(["--duration", &format!("{}s", load.seconds)]);
-    command.args(["--target", &format!("mqtt://127.0.0.1:{port}")]);
+    command.args(["--target", target]).args(more);
     let mut fleet = Process::start(piped(&mut command))?;
     let mut complaints = Vec::new();
     let mut stderr = fleet.stderr()?;

@@ -20,6 +20,7 @@ pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod stub;
 pub(crate) mod table;
+pub(crate) mod tls;
 pub(crate) mod yardstick;
 
 use std::{error::Error, process::ExitCode};

@@ -18,6 +18,8 @@ use super::{Outcome, fault, process::Process};
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) mqtt_port: u16,
+    /// 0 where it does not speak TLS.
+    pub(crate) mqtts_port: u16,
     pub(crate) http_port: u16,
     /// From the start of the process until it said that it was ready.
     pub(crate) ready_after: Duration,
@@ -42,26 +44,34 @@ pub(crate) fn schemas() -> PathBuf {
 impl Server {
     /// Starts it with a store at that port.
     pub(crate) fn start(folder: &Path, store_port: u16) -> Outcome<Self> {
-        Self::launch(
-            folder,
-            &format!(
-                "kind = \"influxdb2\"\nurls = [\"http://127.0.0.1:{store_port}\"]\n\
-                 org = \"fleet\"\nbucket = \"telemetry\"\ntoken = \"bench\"\n"
-            ),
-        )
+        Self::start_with(folder, store_port, "\"127.0.0.1:0\"", "")
+    }
+
+    /// The same with listeners, and more tables of its configuration.
+    pub(crate) fn start_with(
+        folder: &Path,
+        store_port: u16,
+        listen: &str,
+        more: &str,
+    ) -> Outcome<Self> {
+        let store = format!(
+            "kind = \"influxdb2\"\nurls = [\"http://127.0.0.1:{store_port}\"]\n\
+             org = \"fleet\"\nbucket = \"telemetry\"\ntoken = \"bench\"\n{more}"
+        );
+        Self::launch(folder, listen, &store)
     }
 
     /// Starts it with the store that it brings along.
     pub(crate) fn start_embedded(folder: &Path) -> Outcome<Self> {
-        Self::launch(folder, "kind = \"embedded\"\n")
+        Self::launch(folder, "\"127.0.0.1:0\"", "kind = \"embedded\"\n")
     }
 
-    fn launch(folder: &Path, store: &str) -> Outcome<Self> {
+    fn launch(folder: &Path, listen: &str, store: &str) -> Outcome<Self> {
         let config = folder.join("fleetline.toml");
         let schemas = schemas();
         let text = format!(
             "data-dir = {data:?}\n\
-             [mqtt]\nlisten = [\"127.0.0.1:0\"]\n\
+             [mqtt]\nlisten = [{listen}]\n\
              [http]\nlisten = \"127.0.0.1:0\"\n\
              [schemas]\ndir = {schemas:?}\n\
              [store]\n{store}",
@@ -86,7 +96,8 @@ impl Server {
             let log = fs::read_to_string(folder.join("log"))?;
             return Err(fault(format!("fleetline did not get ready ({ready:?}): {log}")));
         };
-        Ok(Self { process, mqtt_port, http_port, ready_after })
+        let mqtts_port = port("mqtts").unwrap_or(0);
+        Ok(Self { process, mqtt_port, mqtts_port, http_port, ready_after })
     }
 
     /// Points stored since the start, as its own account says.
