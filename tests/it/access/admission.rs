@@ -4,9 +4,12 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::identity::add;
 use crate::harness::{
@@ -254,23 +257,106 @@ fn operators_speak_no_http_2() {
     assert!(head.is_empty() || head.starts_with("HTTP/1.1 4"), "{head:?}");
 }
 
-/// Attack A12: a reload for which there is no descriptor changes nothing.
+/// Attack A12: a reload without a descriptor, or whose file is a folder, changes nothing.
 #[test]
-fn a_reload_without_a_descriptor_changes_nothing() {
+fn a_reload_that_cannot_read_its_files_changes_nothing() {
     let setup = Setup::new();
     add(&setup, "V1", "secret");
     let appliance = setup.set("auth.users", "users").start();
     let (mut vehicle, _) =
         Vehicle::enter(appliance.mqtt(), Version::V5, "c", Some("V1"), Some("secret"));
+    let reload = |told: &str| {
+        let before = appliance.log().matches(told).count();
+        appliance.signal("HUP");
+        until(told, PATIENCE, || appliance.log().matches(told).count() > before);
+    };
+    let pid = Pid::from_raw(appliance.pid().try_into().unwrap()).unwrap();
+    // Fewer than are open: nothing more can be.
+    let few = Rlimit { current: Some(3), maximum: getrlimit(Resource::Nofile).maximum };
+    let before = prlimit(Some(pid), Resource::Nofile, few).unwrap();
+    reload("Too many open files");
+    vehicle.ping();
+    prlimit(Some(pid), Resource::Nofile, before).unwrap();
+    let enter =
+        |id| Vehicle::enter(appliance.mqtt(), Version::V5, id, Some("V1"), Some("secret")).1;
+    assert_eq!(enter("d"), 0, "the users are those of before");
+    assert!(appliance.log().contains("not loaded"), "{}", appliance.log());
     let file = appliance.setup().home().join("users");
     let text = fs::read_to_string(&file).unwrap();
-    // A folder in its place cannot be read, whoever asks.
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    appliance.signal("HUP");
-    until("it is told", PATIENCE, || appliance.log().contains("users: cannot be read"));
+    reload("users: cannot be read");
     vehicle.ping();
     fs::remove_dir(&file).unwrap();
     fs::write(&file, text).unwrap();
-    assert_eq!(Vehicle::enter(appliance.mqtt(), Version::V5, "d", Some("V1"), Some("secret")).1, 0);
+    assert_eq!(enter("e"), 0);
+}
+
+/// Guesses of one thread.
+const GUESSES: u64 = 20_000;
+
+/// Attack A15: guesses from many addresses, as fast as two threads can make them, none waiting for
+/// its answer. A vehicle that is there goes on, one that is known comes in, and one that is not
+/// known comes in when it is its address's turn.
+#[test]
+fn a_flood_of_guesses_costs_honest_vehicles_a_bounded_delay() {
+    let setup = Setup::new();
+    add(&setup, "V1", "secret");
+    add(&setup, "V2", "other");
+    let appliance = setup
+        .set("mqtt.proxy-protocol.from", r#"["127.0.0.0/8"]"#)
+        .set("auth.users", "users")
+        .start();
+    let address = appliance.mqtt();
+    let enter = |from: &str, id: &str, username: &str, password: &str| {
+        let mut vehicle = Vehicle::dial(address, Version::V5).unwrap();
+        vehicle.send(format!("PROXY TCP4 {from} 127.0.0.1 4711 1883\r\n").as_bytes());
+        let connect = crate::harness::connect_as(Version::V5, id, Some(username), Some(password));
+        match vehicle.greet(&connect) {
+            Packet::Whole(0x20, body) => (vehicle, body[1]),
+            other => panic!("no CONNACK: {other:02x?}"),
+        }
+    };
+    let (mut steady, told) = enter("192.0.2.2", "steady", "V2", "other");
+    assert_eq!(told, 0);
+    let (stop, guesses) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for guesser in 0..2 {
+            let (stop, guesses) = (&stop, &guesses);
+            scope.spawn(move || {
+                for number in 0_u64.. {
+                    if number == GUESSES || stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let from = format!("198.51.{guesser}.{}", number % 250);
+                    let Ok(mut stream) = TcpStream::connect(address) else { continue };
+                    let mut bytes =
+                        format!("PROXY TCP4 {from} 127.0.0.1 4711 1883\r\n").into_bytes();
+                    let (id, name) = (format!("g{number}"), format!("guess{}", number % 7));
+                    bytes.extend(crate::harness::connect_as(
+                        Version::V5,
+                        &id,
+                        Some(&name),
+                        Some("wrong"),
+                    ));
+                    if stream.write_all(&bytes).is_ok() {
+                        guesses.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        until("the flood has begun", PATIENCE, || guesses.load(Ordering::Relaxed) > 500);
+        // How long each takes is the machine's matter, which guesses as fast as it answers; that
+        // it comes within a test's patience is ours.
+        for id in 1..=5 {
+            steady.publish_acked("vehicles/V2/x", b"{}", id);
+        }
+        assert_eq!(enter("192.0.2.3", "known", "V2", "other").1, 0);
+        assert_eq!(enter("192.0.2.1", "new", "V1", "secret").1, 0);
+        stop.store(true, Ordering::Relaxed);
+    });
+    // Those who have gone are not verified; those who wait are answered, or told that it is busy.
+    until("nobody waits", 3 * PATIENCE, || {
+        appliance.metric("fleetline_auth_waiting_verifications") == Some(0.0)
+    });
 }

@@ -1,32 +1,20 @@
 //! JSON web tokens as passwords, and sessions that end with them.
 
-use std::{
-    fs,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fs, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Setup, Vehicle, Version, until};
+use crate::harness::{
+    PATIENCE, Setup, Vehicle, Version,
+    jwt::{self, in_seconds, keys},
+    skip, until,
+};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 fn token(claims: &Value) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&json!({ "alg": "HS256", "kid": "1" })), part(claims));
-    let signed = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), message.as_bytes());
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signed))
-}
-
-fn in_seconds(seconds: u64) -> u64 {
-    (SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(seconds)).as_secs()
-}
-
-fn keys(id: &str, secret: &[u8]) -> String {
-    let key = json!({ "kty": "oct", "kid": id, "k": URL_SAFE_NO_PAD.encode(secret) });
-    json!({ "keys": [key] }).to_string()
+    jwt::token(claims, SECRET)
 }
 
 #[test]
@@ -88,4 +76,56 @@ fn a_token_names_the_vehicle_and_the_session_ends_with_it() {
     appliance.signal("HUP");
     assert!(stays.expect_close().iter().any(|told| told.reason() == 0x87));
     assert_eq!(enter(Version::V5, None, &token(&good)).1, 0x86);
+}
+
+/// RS256 with a key of OpenSSL's, and attack C5: what is public of it is no secret of HS256.
+#[test]
+fn a_token_that_is_signed_with_rsa_is_verified_with_the_public_key() {
+    let test = "a_token_that_is_signed_with_rsa_is_verified_with_the_public_key";
+    let setup = Setup::new();
+    let openssl = |arguments: &str| {
+        let mut command = Command::new("openssl");
+        command.args(arguments.split(' ')).current_dir(setup.home()).output()
+    };
+    if openssl("version").is_err() {
+        return skip(test, "there is no openssl");
+    }
+    let made =
+        openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem").unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let said = openssl("rsa -in key.pem -noout -modulus").unwrap().stdout;
+    let said = String::from_utf8(said).unwrap();
+    let digits = said.trim().strip_prefix("Modulus=").unwrap();
+    let modulus: Vec<u8> = (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+        .collect();
+    let n = URL_SAFE_NO_PAD.encode(&modulus);
+    let key = json!({ "kty": "RSA", "kid": "r", "alg": "RS256", "n": n, "e": "AQAB" });
+    fs::write(setup.home().join("keys.json"), json!({ "keys": [key] }).to_string()).unwrap();
+    let claims = json!({ "sub": "V1", "exp": in_seconds(3600) });
+    let sign = |algorithm: &str| {
+        let message = jwt::message(&json!({ "alg": algorithm, "kid": "r" }), &claims);
+        fs::write(setup.home().join("message"), &message).unwrap();
+        let signed = openssl("dgst -sha256 -sign key.pem message").unwrap().stdout;
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signed))
+    };
+    let (good, other) = (sign("RS256"), sign("RS512"));
+    let confused = jwt::token(&claims, n.as_bytes());
+    let appliance = setup.set("auth.jwt.keys", "keys.json").start();
+    let enter = |token: &str| Vehicle::enter(appliance.mqtt(), Version::V5, "c", None, Some(token));
+    let (mut vehicle, told) = enter(&good);
+    assert_eq!(told, 0);
+    vehicle.publish("vehicles/V1/x", b"{}", 1, 1);
+    assert_eq!(vehicle.expect().reason(), 0x10);
+    let (front, signature) = good.rsplit_once('.').unwrap();
+    for wrong in [
+        other,
+        confused,
+        format!("{front}."),
+        format!("{front}.{}", &signature[4..]),
+        good.replacen("eyJ", "eyK", 1),
+    ] {
+        assert_ne!(enter(&wrong).1, 0, "{wrong}");
+    }
 }

@@ -1,10 +1,12 @@
 //! Who may come in, and what they may do, over the real binary.
 
 mod admission;
+mod connectivity;
 mod identity;
 mod import;
 mod jwt;
 mod listeners;
+mod matrix;
 mod names;
 mod payloads;
 mod revoked;

@@ -58,7 +58,8 @@ fn reason(vehicle: &mut Vehicle, topic: &str, payload: &str, id: u16) -> u8 {
 }
 
 fn settled(appliance: &Appliance, name: &str, count: u64) {
-    until(name, PATIENCE, || appliance.count(name) == count);
+    let shown = || format!("{name}: {}", appliance.stats());
+    until(&shown(), PATIENCE, || appliance.count(name) == count);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod dice;
 mod faulty_file;
 pub(crate) mod http;
 mod influx;
+pub(crate) mod jwt;
 mod load;
 mod sample;
 mod server;

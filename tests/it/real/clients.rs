@@ -39,7 +39,7 @@ fn start() -> (StandIn, Appliance) {
 
 /// What a client must have said by its end: the order of messages of different QoS is open.
 #[track_caller]
-fn check(version: &str, name: &str, said: &str) {
+pub(super) fn check(version: &str, name: &str, said: &str) {
     let refused = if version == "5" { 0x87 } else { 0x80 };
     assert!(said.contains(&format!("granted 2 {refused}\n")), "{version}: {said}");
     for qos in 0..3 {
@@ -48,11 +48,24 @@ fn check(version: &str, name: &str, said: &str) {
     }
 }
 
+/// The script of a client that plays the scenario, with the module that it needs.
+pub(super) fn script(name: &str, module: &Path) -> Command {
+    if name == "paho" {
+        // Debian's own: another Python does not have Debian's modules.
+        let mut python = Command::new("/usr/bin/python3");
+        python.arg(data("scenario.py"));
+        return python;
+    }
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", module.parent().and_then(Path::parent).unwrap());
+    node.arg(data("scenario.js"));
+    node
+}
+
 /// Runs a script that plays the scenario.
-fn play(command: &mut Command, appliance: &Appliance, version: &str, name: &str) -> String {
-    let (host, port) = (appliance.mqtt().ip().to_string(), appliance.mqtt().port().to_string());
+pub(super) fn play(command: &mut Command, url: &str, version: &str, name: &str) -> String {
     let child = command
-        .args([&host, &port, version, name])
+        .args([url, version, name])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -60,8 +73,9 @@ fn play(command: &mut Command, appliance: &Appliance, version: &str, name: &str)
         .unwrap();
     let output = finished(child).wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{version}: {error}");
-    String::from_utf8(output.stdout).unwrap()
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{url}, {version}: {said}{error}");
+    said
 }
 
 /// Waits for a program's end, and ends it where it has none. What it says is little.
@@ -78,10 +92,9 @@ fn data(name: &str) -> PathBuf {
 fn paho_for_python_is_served_in_both_versions() {
     let Some(_module) = program("real::clients (paho)", "FLEETLINE_TEST_PAHO") else { return };
     let (_store, appliance) = start();
+    let url = format!("mqtt://{}", appliance.mqtt());
     for version in VERSIONS {
-        // Debian's own: another Python does not have Debian's modules.
-        let mut python = Command::new("/usr/bin/python3");
-        let said = play(python.arg(data("scenario.py")), &appliance, version, "paho");
+        let said = play(&mut script("paho", Path::new("")), &url, version, "paho");
         check(version, "paho", &said);
     }
 }
@@ -90,11 +103,10 @@ fn paho_for_python_is_served_in_both_versions() {
 fn mqtt_js_is_served_in_both_versions() {
     let Some(module) = program("real::clients (MQTT.js)", "FLEETLINE_TEST_MQTTJS") else { return };
     let (_store, appliance) = start();
-    let modules = module.parent().and_then(Path::parent).unwrap();
+    let url = format!("mqtt://{}", appliance.mqtt());
     for version in VERSIONS {
-        let mut node = Command::new("node");
-        node.env("NODE_PATH", modules).arg(data("scenario.js"));
-        check(version, "mqttjs", &play(&mut node, &appliance, version, "mqttjs"));
+        let said = play(&mut script("mqttjs", &module), &url, version, "mqttjs");
+        check(version, "mqttjs", &said);
     }
 }
 

@@ -13,4 +13,5 @@ mod servers;
 mod shutdown;
 mod simulate;
 mod tls;
+mod transports;
 mod vehicles;
