@@ -10,7 +10,7 @@ use crate::{
         source,
         value::{Misfit, print_duration, print_size},
     },
-    model::Secret,
+    model::{Secret, line},
     mqtt,
     store::{self, Authorities},
     telemetry::{Chain, log},
@@ -47,11 +47,24 @@ pub(super) fn check(settings: &Settings, scope: Scope, problems: &mut Vec<Proble
     check_log(settings, problems);
     check_store_keys(settings, problems);
     check_sizes(settings, problems);
+    check_connectivity(settings, problems);
     if scope == Scope::Appliance {
         listeners::check(settings, &mut findings, problems);
         check_store(settings, &mut findings, problems);
     }
     findings
+}
+
+/// A measurement that no line can hold would never be written.
+fn check_connectivity(settings: &Settings, problems: &mut Vec<Problem>) {
+    let key = "mqtt.connectivity.measurement";
+    let is_fit = |name: &String| line::is_plain(name.as_bytes()) && !name.contains(['{', '}']);
+    if settings.text_if_any(key).is_some_and(|name| !is_fit(&name)) {
+        let why = "a measurement has no braces, line break, TAB or NUL, and no backslash before a \
+                   separator or at its end";
+        let remedy = "write another name".to_owned();
+        problems.push(settings.problem(key, Fault::Conflict { reason: why.to_owned(), remedy }));
+    }
 }
 
 /// An empty path is the working directory, which nobody means: it comes of a variable that is not

@@ -62,6 +62,7 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
             store_names,
             depth_max: settings.number_usize("uplink.depth-max"),
             import_roots: settings.texts("schemas.import-roots"),
+            connectivity: settings.text_if_any("mqtt.connectivity.measurement"),
             bounds: mapping::Bounds {
                 file_bytes_max: settings.number("schemas.file-size-max"),
                 bytes_max: settings.number("schemas.size-max"),
@@ -199,6 +200,7 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         silent_max: settings.number_usize("mqtt.admission.silent-max"),
         silent_per_address_max: settings.number_usize("mqtt.admission.silent-per-address-max"),
         sys_interval: settings.duration("telemetry.sys-interval"),
+        connectivity: settings.text_if_any("mqtt.connectivity.measurement"),
     }
 }
 

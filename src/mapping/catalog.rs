@@ -17,8 +17,15 @@ pub(crate) struct CatalogBuilder {
 }
 
 impl CatalogBuilder {
-    pub(crate) fn new(dialect: LineDialect) -> Self {
-        Self { dialect, catalog: Catalog::default(), places: BTreeMap::new() }
+    /// A catalog that knows the measurement of connects and disconnects, if there is one.
+    pub(crate) fn new(dialect: LineDialect, connectivity: Option<&str>) -> Self {
+        let mut builder = Self { dialect, catalog: Catalog::default(), places: BTreeMap::new() };
+        if let Some(name) = connectivity {
+            builder.catalog.measurements.insert(name.to_owned(), Measurement::of_connectivity());
+            let place = "mqtt.connectivity.measurement".to_owned();
+            builder.places.insert(name.to_owned(), place);
+        }
+        builder
     }
 
     /// The catalog.

@@ -39,6 +39,9 @@ pub struct Options {
     pub depth_max: usize,
     /// Folders below the directory from which protobuf's imports are looked up too. Default: none.
     pub import_roots: Vec<String>,
+    /// The measurement of connects and disconnects, which no mapping may take for something else.
+    /// Default: none.
+    pub connectivity: Option<String>,
     /// How much is read.
     pub bounds: Bounds,
 }
@@ -53,6 +56,7 @@ impl Options {
             store_names: StoreNames::default(),
             depth_max: 32,
             import_roots: Vec::new(),
+            connectivity: None,
             bounds: Bounds::default(),
         }
     }
@@ -140,7 +144,7 @@ impl Plans {
             warnings,
             plans: Vec::new(),
             topics: TopicTrie::default(),
-            catalog: CatalogBuilder::new(options.dialect),
+            catalog: CatalogBuilder::new(options.dialect, options.connectivity.as_deref()),
             taken_names: TakenNames::new(options.store_names),
             names: BTreeMap::new(),
         };

@@ -28,6 +28,24 @@ pub struct Measurement {
     pub fields: Vec<(String, FieldType)>,
 }
 
+impl Measurement {
+    /// That of connects and disconnects: `event` says which, `reason` and `seconds` (how long the
+    /// connection lasted) are those of a disconnect.
+    #[must_use]
+    pub fn of_connectivity() -> Self {
+        let field = |name: &str, field_type| (name.to_owned(), field_type);
+        Self {
+            vehicle_tag: Some("vehicle".to_owned()),
+            tags: vec!["vehicle".to_owned(), "event".to_owned()],
+            fields: vec![
+                field("client", FieldType::String),
+                field("reason", FieldType::String),
+                field("seconds", FieldType::Float),
+            ],
+        }
+    }
+}
+
 /// Measurement name → what is known of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {

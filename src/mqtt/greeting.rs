@@ -252,6 +252,7 @@ async fn greet<F: Filter>(
     if !worker.connected(key, client) {
         return Err(GONE_EARLY);
     }
+    worker.tell_connected(key);
     // In the turn in which it is connected, so that nothing is delivered before.
     write(io, worker, &connack);
     worker.begin(key);

@@ -78,6 +78,8 @@ pub struct Options {
     pub silent_per_address_max: usize,
     /// How often `$SYS/broker/…` is told; zero: never. Default: 10 s.
     pub sys_interval: Duration,
+    /// The measurement of connects and disconnects. Default: none.
+    pub connectivity: Option<String>,
 }
 
 impl Default for Options {
@@ -115,6 +117,7 @@ impl Default for Options {
             silent_max: 20_000,
             silent_per_address_max: 1_000,
             sys_interval: Duration::from_secs(10),
+            connectivity: None,
         }
     }
 }

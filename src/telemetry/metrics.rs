@@ -124,6 +124,9 @@ metrics! {
     mqtt_retained_limit_bytes: Gauge [bytes],
     /// Retained messages for which there was no room.
     mqtt_refused_retained_messages: Counter [messages],
+    /// Points of connects and disconnects that were not written, for want of memory or because no
+    /// line can hold the vehicle's name.
+    mqtt_dropped_connectivity_points: Counter [points],
     /// Memory that messages take which wait for subscribers, each counted for each who waits.
     mqtt_queued_bytes: Gauge [bytes],
     /// Bytes past which only what can be sent at once is queued.

@@ -79,6 +79,14 @@ const MQTT: &[Key] = &[
     .default("20000")
     .min("1", "a client has to shake hands")
     .max("10000000", "each costs memory"),
+    key(
+        "mqtt.connectivity.measurement",
+        Kind::Text,
+        "The measurement whose points tell when sessions that speak for a vehicle connect and \
+         disconnect: tags `vehicle` and `event` (`connect`, `disconnect`), fields `client` and, of \
+         a disconnect, `reason` (as in `fleetline_mqtt_closed_connections_total`) and `seconds`, \
+         how long it lasted. They go the way of telemetry. Absent: none are written.",
+    ),
     key("mqtt.workers", Kind::Count, "Worker threads. Absent: one a core.")
         .min("1", "someone has to read the sockets")
         .max("1024", "a worker is a thread"),

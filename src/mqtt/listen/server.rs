@@ -165,6 +165,7 @@ impl Edge {
             desk: others.desk,
             queued_bytes: 0.into(),
             sys_interval: options.sys_interval,
+            connectivity: options.connectivity.as_deref().map(Into::into),
             started: parts.clock.monotonic(),
         });
         let (stop, stopped) = oneshot::channel();

@@ -26,6 +26,7 @@ impl Worker {
         let session = self.session_id(key);
         let session_key = Arc::clone(client.identity.session_key());
         client.leave(session, &self.shared.presence);
+        self.tell_disconnected(client, cause);
         self.speaks_no_more(key, client);
         if client.lasting.is_some() {
             self.shared.lasting.connected.fetch_sub(1, Ordering::Relaxed);

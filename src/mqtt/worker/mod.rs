@@ -21,6 +21,7 @@ mod absent;
 mod arrive;
 mod away;
 mod command;
+mod connectivity;
 mod deliver;
 mod end;
 mod journal;

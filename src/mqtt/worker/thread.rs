@@ -104,6 +104,8 @@ pub(in crate::mqtt) struct Shared {
     pub(in crate::mqtt) queued_bytes: AtomicUsize,
     /// How often `$SYS` is told; zero: never.
     pub(in crate::mqtt) sys_interval: Duration,
+    /// The measurement of connects and disconnects.
+    pub(in crate::mqtt) connectivity: Option<Box<str>>,
     /// When the edge started, on the monotonic clock.
     pub(in crate::mqtt) started: Duration,
 }

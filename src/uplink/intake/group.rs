@@ -94,9 +94,9 @@ impl<K: Copy + PartialEq> Group<K> {
         self.last_lines.lines(self.entry.payload())
     }
 
-    /// Whether nobody waits for it.
+    /// Whether nobody waits for it, and nothing is in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.runs.is_empty() && self.points == 0
     }
 
     /// Bytes of lines.
@@ -119,6 +119,12 @@ impl<K: Copy + PartialEq> Group<K> {
             _ => self.runs.push(Run { owner, first: seq, count: 1 }),
         }
         self.last_lines.add(last_lines, self.runs.len().saturating_sub(1));
+        self.weigh();
+    }
+
+    /// Notes points for which nobody waits.
+    pub(super) fn add(&mut self, points: u64) {
+        self.points += points;
         self.weigh();
     }
 

@@ -78,6 +78,11 @@ impl<K: Copy + PartialEq + Send + 'static> Lanes<K> {
         }
     }
 
+    /// Notes points, just appended to a lane's open group, for which nobody waits.
+    pub(super) fn add(&mut self, lane: usize, points: u64) {
+        self.open(lane).add(points);
+    }
+
     /// Puts every open group where its lane finds it.
     pub(super) fn hand_over_all(&mut self) {
         (0..self.lanes.len()).for_each(|lane| self.hand_over(lane));

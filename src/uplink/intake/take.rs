@@ -11,7 +11,7 @@ use super::{
 use crate::{
     env::Clock,
     mapping::Plans,
-    model::{DeadLetter, ShardId},
+    model::{DeadLetter, ShardCount, ShardId, UnixNanos},
     telemetry::{MessageCounts, MessageLedger},
     uplink::{
         Failure, LastLines, Lines as _, MemoryBudget, Message, MessageOutcome, Sender, TopicMemo,
@@ -64,6 +64,7 @@ pub struct Intake<K: Copy + PartialEq + Send + 'static> {
     stamps: Stamps,
     unmapped: Unmapped,
     clock: Arc<dyn Clock>,
+    shards: ShardCount,
 }
 
 impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
@@ -86,6 +87,7 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
             stamps: Stamps::new(Arc::clone(&parts.clock)),
             unmapped: Unmapped::default(),
             clock: Arc::clone(&parts.clock),
+            shards: parts.shards,
         }
     }
 
@@ -188,6 +190,29 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         self.lanes.wait(shard.as_usize(), 1, owner, seq, &LastLines::default());
         self.counts.received += 1;
         self.note(Taken { waits: 1, outcome: MessageOutcome::Spooled });
+    }
+
+    /// Takes a point in that no message brought: `write` appends its line without the line feed, at
+    /// the time that it is given. Nobody waits for it, and it counts as a point only.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if there is no memory for it: nothing was written.
+    pub fn take_own(
+        &mut self,
+        vehicle: &[u8],
+        write: impl FnOnce(&mut Vec<u8>, UnixNanos),
+    ) -> Result<(), NoRoom> {
+        if !self.has_room() {
+            return Err(NoRoom);
+        }
+        self.begin_turn();
+        let shard = ShardId::of(vehicle, self.shards);
+        let buffer = self.lanes.of(shard);
+        write(buffer.bytes_mut(), self.stamps.next());
+        buffer.bytes_mut().push(b'\n');
+        buffer.items += 1;
+        self.lanes.add(shard.as_usize(), 1);
+        Ok(())
     }
 
     /// Counts a message that ends without being looked into: one that was turned away, or one that
