@@ -68,7 +68,7 @@ fn certify_fleet(setup: &Setup, authority: &Authority) {
         authority.certify(&vin, number, (2020, 2090)).write(home, &vin);
         let secret = format!("0123456789012345678901234567890{number}");
         fs::write(home.join("secret"), &secret).unwrap();
-        let mut add = setup.command(&["user", "add", &vin, "--long-secret", "--file", "users"]);
+        let mut add = setup.command(&["user", "add", &vin, "--file", "users"]);
         assert!(add.args(["--password-file", "secret"]).status().unwrap().success());
         passwords += &format!("{vin}:{secret}\n");
     }
