@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{cli::failure::Failure, model::UnixNanos};
+use crate::{
+    cli::failure::Failure,
+    model::{UnixNanos, parse_duration},
+};
 
 /// RFC 3339, nanoseconds since 1970, or how long ago: `1h`, `-90s`, `2d 4h`.
 pub(super) fn parse(text: &str, now: UnixNanos) -> Result<UnixNanos, Failure> {
@@ -36,9 +39,10 @@ fn ago(text: &str) -> Option<i64> {
 
 /// A length of time as an option's value.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<SignedDuration>()
-        .ok()
-        .and_then(|duration| Duration::try_from(duration).ok())
+    // What the configuration reads, and beside it "1h 30m" and ISO 8601.
+    let signed = || text.parse::<SignedDuration>().ok();
+    parse_duration(text)
+        .or_else(|| signed().and_then(|duration| Duration::try_from(duration).ok()))
         .ok_or_else(|| "expected a duration such as \"10s\"".to_owned())
 }
 

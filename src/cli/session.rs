@@ -203,7 +203,7 @@ fn show(
     for (name, value) in members {
         let text = match value {
             Json::Null => continue,
-            Json::Array(items) if name == "vehicles" => {
+            Json::Array(items) if name == "vehicles" && !items.is_empty() => {
                 items.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(" ")
             }
             Json::Array(_) => continue,

@@ -83,13 +83,9 @@ impl From<RoleName> for Role {
     }
 }
 
-/// A length of time, days among its units.
+/// A length of time that does not end at once.
 fn lifetime(text: &str) -> Result<Duration, String> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
-    let time = match days {
-        Some(days) => Duration::from_hours(u64::from(days) * 24),
-        None => moment::duration(text)?,
-    };
+    let time = moment::duration(text)?;
     if time.is_zero() { Err("it would end at once".to_owned()) } else { Ok(time) }
 }
 

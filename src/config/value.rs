@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use toml_edit::Value as Toml;
 
-use crate::{config::key::Kind, model::Secret};
+use crate::{
+    config::key::Kind,
+    model::{DURATION_UNITS, Secret},
+};
 
 /// A value of the kind that its key says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,16 +40,6 @@ pub(super) enum Misfit {
 
 const SIZES: [(&str, u64); 5] =
     [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
-
-const NANOS: [(&str, u64); 7] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
-];
 
 /// Reads what stands in a TOML file.
 pub(super) fn from_toml(kind: Kind, toml: &Toml) -> Result<Value, Misfit> {
@@ -88,9 +81,9 @@ pub(super) fn from_argument(kind: Kind, text: &str) -> Result<Value, Misfit> {
 fn from_text(kind: Kind, text: &str) -> Result<Value, Misfit> {
     match kind {
         Kind::Size => scaled(text, &SIZES, size_hint).map(Value::Number),
-        Kind::Duration => {
-            scaled(text, &NANOS, |_, _| None).map(Duration::from_nanos).map(Value::Duration)
-        }
+        Kind::Duration => scaled(text, &DURATION_UNITS, |_, _| None)
+            .map(Duration::from_nanos)
+            .map(Value::Duration),
         Kind::Count => text.parse().map(Value::Number).map_err(|_| Misfit::Shape),
         Kind::Share => text.parse().map_err(|_| Misfit::Shape).and_then(share),
         Kind::Bool => text.parse().map(Value::Bool).map_err(|_| Misfit::Shape),
@@ -179,7 +172,7 @@ pub(super) fn print_size(bytes: u64) -> String {
 
 /// A duration in the largest unit that divides it.
 pub(super) fn print_duration(duration: Duration) -> String {
-    print_scaled(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), &NANOS)
+    print_scaled(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), &DURATION_UNITS)
 }
 
 fn print_scaled(number: u64, units: &[(&str, u64)]) -> String {

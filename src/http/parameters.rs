@@ -111,14 +111,19 @@ impl Parameters {
 
 /// The members of the JSON object in a body, all of them known.
 pub(super) fn json_members(body: &[u8], known: &[&str]) -> Result<Map<String, Json>, ApiError> {
-    let body: Json = serde_json::from_slice(body)
-        .map_err(|error| invalid("body", format!("the body is no JSON: {error}")))?;
-    let Json::Object(members) = body else {
-        return Err(invalid("body", "the body is no JSON object".to_owned()));
-    };
+    let members = json_object(body)?;
     match members.keys().find(|name| !known.contains(&name.as_str())) {
         Some(name) => Err(unknown("member", name, known)),
         None => Ok(members),
+    }
+}
+
+/// The members of the JSON object in a body.
+pub(super) fn json_object(body: &[u8]) -> Result<Map<String, Json>, ApiError> {
+    match serde_json::from_slice(body) {
+        Ok(Json::Object(members)) => Ok(members),
+        Ok(_) => Err(invalid("body", "the body is no JSON object".to_owned())),
+        Err(error) => Err(invalid("body", format!("the body is no JSON: {error}"))),
     }
 }
 

@@ -17,8 +17,8 @@ use crate::{
     downlink::{PushMade, PushRecord, PushRequest, Refused, RunRecord, Sender},
     http::{
         ApiError, CommandError, HttpState, Refused as NotLetIn,
-        commands::{self, LIMIT, LIMIT_MAX, from_after, limit, members, who},
-        parameters::{Parameters, invalid},
+        commands::{self, LIMIT, LIMIT_MAX, from_after, limit, who},
+        parameters::{Parameters, invalid, json_object},
     },
     model::CommandId,
 };
@@ -36,7 +36,7 @@ pub(super) async fn send(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     Parameters::read(&uri, &[])?;
-    let members = members(body)?;
+    let members = json_object(&body.map_err(ApiError::body_unread)?)?;
     let request: PushRequest = serde_json::from_value(Value::Object(members)).map_err(|error| {
         let message = error.to_string();
         // `unknown field `x`, expected …`: which member it is stands in the message.

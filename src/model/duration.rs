@@ -2,18 +2,25 @@
 
 use std::time::Duration;
 
-/// Units, the longest name first where one ends like another.
-const UNITS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+/// The units of a length of time, in nanoseconds.
+pub const DURATION_UNITS: [(&str, u64); 7] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
 
-/// Reads `250ms`, `30s`, `5m`, `1h`, `7d`: a whole number and its unit.
+/// Reads `250ms`, `30s`, `5m`, `1h`, `7d`: a whole number and its unit, at most some 584 years.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;
-    let (_, millis) = UNITS.iter().find(|(known, _)| *known == unit)?;
-    Some(Duration::from_millis(number.checked_mul(*millis)?))
+    let (_, nanos) = DURATION_UNITS.iter().find(|(known, _)| *known == unit)?;
+    Some(Duration::from_nanos(number.checked_mul(*nanos)?))
 }
 
 #[cfg(test)]

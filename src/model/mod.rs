@@ -31,7 +31,7 @@ pub use command::{
 pub use decimal::Decimal;
 pub use dialect::LineDialect;
 pub use disposition::Disposition;
-pub use duration::parse_duration;
+pub use duration::{DURATION_UNITS, parse_duration};
 pub use letter::{
     DeadLetter, DeadLetters, LetterFilter, LetterId, LetterIdError, LetterKind, LetterMark,
     LetterMarkError, LetterPage, LetterReplay, LettersAnswer, LettersError, Replayed,

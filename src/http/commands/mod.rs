@@ -14,4 +14,4 @@ pub(super) use list::KNOWN_OF_LIST;
 pub(super) use list::{LIMIT, LIMIT_MAX, cancel, from_after, limit, list, one, page_of};
 #[cfg(test)]
 pub(super) use send::KNOWN_OF_SEND;
-pub(super) use send::{VEHICLES_MAX, WAIT_MAX, members, send, send_many, who};
+pub(super) use send::{VEHICLES_MAX, WAIT_MAX, send, send_many, who};

@@ -17,7 +17,7 @@ use crate::{
     http::{
         ApiError, HttpState, Refused,
         guard::vehicles_of,
-        parameters::{Parameters, invalid},
+        parameters::{Parameters, invalid, json_object},
     },
     model::parse_duration,
 };
@@ -43,7 +43,7 @@ pub(in crate::http) async fn send(
     let within = |text: &str| parse_duration(text).filter(|wait| *wait <= WAIT_MAX);
     let wait = parameters.parsed("wait", "a duration of at most 25s", within)?;
     let vin = vehicles_of(&caller, vec![vin])?.swap_remove(0);
-    let ask = ask(members(body)?, &caller)?;
+    let ask = ask(json_object(&body.map_err(ApiError::body_unread)?)?, &caller)?;
     let request = state.downlink.prepare(&ask, &vin, &who(&caller))?;
     let id = request.id;
     let placed = state.downlink.create(vec![Arc::new(request)]).await.pop();
@@ -69,7 +69,7 @@ pub(in crate::http) async fn send_many(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     Parameters::read(&uri, &[])?;
-    let mut members = members(body)?;
+    let mut members = json_object(&body.map_err(ApiError::body_unread)?)?;
     let vehicles = members.remove("vehicles");
     let vehicles: Option<Vec<String>> =
         vehicles.and_then(|vehicles| serde_json::from_value(vehicles).ok());
@@ -116,21 +116,6 @@ pub(in crate::http) async fn send_many(
 /// Who asks, for the audit.
 pub(in crate::http) fn who(caller: &Caller) -> Arc<str> {
     caller.name().unwrap_or("anonymous").into()
-}
-
-/// The members of a body that is one object.
-pub(in crate::http) fn members(
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Map<String, Value>, ApiError> {
-    let body = body.map_err(|error| ApiError::BodyUnread {
-        reason: error.body_text(),
-        status: error.status(),
-    })?;
-    match serde_json::from_slice(&body) {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err(invalid("body", "the body is no JSON object".to_owned())),
-        Err(error) => Err(invalid("body", format!("the body is no JSON: {error}"))),
-    }
 }
 
 /// A token that is limited to vehicles sends no raw command: its topic may be anybody's.

@@ -34,13 +34,13 @@ impl Worker {
         publish: &Publish<'_>,
         will: u64,
     ) -> Result<Held, NoRoom> {
-        self.traffic(|traffic| traffic.payload_read += publish.payload.len() as u64);
         let Client { session, memo, identity, .. } = client;
         let topic = session.topic(publish);
         let facts = memo.more(topic);
         if !facts.may_publish(&self.shared.access, identity, topic) {
             self.refused_operation("publish", identity, topic);
             let taken = self.intake.borrow_mut().pass(MessageOutcome::Refused);
+            self.read_payload(publish);
             self.forget_will(will);
             return Ok(Held::of(taken));
         }
@@ -61,9 +61,11 @@ impl Worker {
             return Err(NoRoom);
         };
         drop(intake);
+        self.read_payload(publish);
         let mut held = Held::of(taken);
         if taken.outcome == MessageOutcome::Refused {
             self.refused_operation("publish-for-another", identity, topic);
+            self.forget_will(will);
             return Ok(held);
         }
         if publish.qos == Qos::ExactlyOnce && held.reason == NO_SUBSCRIBERS {
@@ -143,6 +145,11 @@ impl Worker {
             self.store(bringing, marks);
         }
         held
+    }
+
+    /// Counts the payload of a publish that was taken; one without room comes again.
+    fn read_payload(&self, publish: &Publish<'_>) {
+        self.traffic(|traffic| traffic.payload_read += publish.payload.len() as u64);
     }
 
     fn message(&self, key: SlotKey, client: &Client, publish: &Publish<'_>) -> Message {

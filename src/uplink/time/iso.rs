@@ -20,14 +20,9 @@ use super::read::Read;
 pub(super) fn read(zone: Option<&TimeZone>, text: &[u8]) -> Result<Read, &'static str> {
     let text = text.trim_ascii();
     let mut tidy = [0; BYTES_MAX];
-    let (pieces, is_next_day) = match parse(text) {
-        Some(pieces) => (pieces, false),
-        None => {
-            let tidied = tidied(text, &mut tidy);
-            let tidied = tidied.and_then(|(text, is_next_day)| Some((parse(text)?, is_next_day)));
-            tidied.ok_or_else(|| why(text))?
-        }
-    };
+    // Before the parser sees it: what it refuses costs an allocation.
+    let (text, is_next_day) = tidied(text, &mut tidy).unwrap_or((text, false));
+    let pieces = parse(text).ok_or_else(|| why(text))?;
     let date = match is_next_day {
         true => pieces.date().tomorrow().map_err(|_| UNFIT)?,
         false => pieces.date(),
@@ -72,8 +67,9 @@ const BYTES_MAX: usize = 64;
 /// How many digits nanoseconds have.
 const NANO_DIGITS: usize = 9;
 
-/// A text in the form that the parser takes, and whether a day is to be added: 24:00 is the 0:00 of
-/// the next one. Digits past the nanosecond are cut, as a number's are.
+/// A text that is not quite as the parser takes it, in the form that it takes, and whether a day is
+/// to be added: 24:00 is the 0:00 of the next one. Digits past the nanosecond are cut, as a
+/// number's are.
 fn tidied<'b>(text: &[u8], into: &'b mut [u8; BYTES_MAX]) -> Option<(&'b [u8], bool)> {
     let time = time_start(text)?;
     let clock_len = text[time..].iter().take_while(|byte| is_of_clock(**byte)).count();
@@ -83,6 +79,9 @@ fn tidied<'b>(text: &[u8], into: &'b mut [u8; BYTES_MAX]) -> Option<(&'b [u8], b
         .is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b'0' | b':' | b'.' | b',')));
     let point = clock.iter().position(|byte| matches!(byte, b'.' | b','));
     let kept = point.map_or(clock.len(), |point| clock.len().min(point + 1 + NANO_DIGITS));
+    if !is_next_day && kept == clock_len && rest.trim_ascii_start().len() == rest.len() {
+        return None;
+    }
     let clock = if is_next_day { &clock[2..kept] } else { &clock[..kept] };
     let hour: &[u8] = if is_next_day { b"00" } else { b"" };
     let parts = [&text[..time], hour, clock, rest.trim_ascii_start()];
