@@ -168,3 +168,31 @@ pub(super) fn open_to_read(dir: &Path) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_version_1_is_taken_over_and_a_later_one_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let old = Connection::open(path(dir.path())).expect("a new file");
+        let text = format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; {TABLES}
+             INSERT INTO audit VALUES (1, 2, 'tests', 'send', x'00', 'V', NULL);"
+        );
+        old.execute_batch(&text).expect("the tables of version 1");
+        drop(old);
+        let new = open(dir.path()).expect("it is taken over");
+        let count = |table: &str| -> i64 {
+            let text = format!("SELECT count(*) FROM {table}");
+            new.query_row(&text, [], |row| row.get(0)).expect("a table")
+        };
+        assert_eq!((count("audit"), count("push"), count("run")), (1, 0, 0));
+        new.query_row("SELECT count(run) FROM command", [], |row| row.get::<_, i64>(0))
+            .expect("its new columns");
+        new.pragma_update(None, "user_version", 3).expect("a later one");
+        drop(new);
+        assert!(matches!(open(dir.path()), Err(OpenError::Version { found: 3, .. })));
+    }
+}

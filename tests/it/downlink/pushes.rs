@@ -300,3 +300,37 @@ fn a_push_goes_in_waves_can_be_paused_and_stops_where_too_many_end_badly() {
         (&json!(2), &json!("aborted"))
     );
 }
+
+/// Points later than the delivery say whether a command had its effect.
+#[test]
+fn the_effect_of_a_push_is_looked_for_in_what_arrives_afterwards() {
+    let appliance = setup().start();
+    store(&appliance, 2);
+    let mut cars: Vec<Car> =
+        ["V000", "V001"].iter().map(|vin| Car::ready(appliance.mqtt(), Version::V5, vin)).collect();
+    let mut verified = |when: &str, within: &str| {
+        let body = json!({
+            "query": { "measurement": "sample", "from": "-2h", "fn": "last" }, "command": "horn",
+            "verify": { "measurement": "sample", "when": when, "within": within },
+        });
+        let id = pushed(&appliance, &body);
+        for car in &mut cars {
+            let taken = car.take();
+            car.acknowledge(taken.id, 0);
+        }
+        until("both have it", MINUTE, || state(&appliance, &id, "delivered") == 2);
+        id
+    };
+    let seen = verified("seq > 3000000000", "10m");
+    let missed = verified("seq < 0", "1s");
+    let told = |id: &str| push(&appliance, id)["report"]["verified"].clone();
+    assert_eq!(told(&seen), json!({ "open": 2, "yes": 0, "no": 0 }));
+    // Its time is a hundred seconds ahead.
+    let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "later");
+    line.publish_acked(&Sample::topic("V001"), &Sample { seq: 3_700_000_000 }.payload(), 1);
+    until("it is seen", MINUTE, || told(&seen)["yes"] == 1);
+    assert_eq!(told(&seen), json!({ "open": 1, "yes": 1, "no": 0 }));
+    until("its time is over", MINUTE, || told(&missed)["no"] == 2);
+    let page = get(&appliance, &format!("/pushes/{seen}/commands?vehicle=V001"));
+    assert_eq!(page["commands"][0]["verified"], "yes");
+}
