@@ -183,6 +183,7 @@ impl Manner {
                 org: "o".to_owned(),
                 bucket: "b".to_owned(),
                 token: None,
+                create: false,
             }),
             Self::Described | Self::Opaque => Target::TdEngine(TdEngine {
                 database: "fleet".to_owned(),

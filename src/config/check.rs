@@ -186,6 +186,28 @@ fn check_store_keys(settings: &Settings, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Buckets are made by a crate that a build may lack, and that knows no path in front of the API.
+fn check_create(settings: &Settings, kind: &str, problems: &mut Vec<Problem>) {
+    if kind != store::Kind::InfluxDb2.as_str() || !settings.flag("store.create") {
+        return;
+    }
+    let has_path = |url: &String| {
+        url.split_once("://").is_some_and(|(_, rest)| rest.trim_end_matches('/').contains('/'))
+    };
+    let (reason, remedy) = if !cfg!(feature = "influxdb2") {
+        (
+            "this build cannot create buckets",
+            "build it with `--features influxdb2`, or create the bucket yourself",
+        )
+    } else if settings.texts("store.urls").iter().any(has_path) {
+        ("buckets are not created behind an address with a path", "create the bucket yourself")
+    } else {
+        return;
+    };
+    let fault = Fault::Conflict { reason: reason.to_owned(), remedy: remedy.to_owned() };
+    problems.push(settings.problem_of("store.create", &["store.kind"], fault));
+}
+
 fn check_store(settings: &Settings, findings: &mut Findings, problems: &mut Vec<Problem>) {
     let missing = |key: &str, remedy: &str, problems: &mut Vec<Problem>| {
         let fault = Fault::Missing { remedy: remedy.to_owned() };
@@ -210,6 +232,7 @@ fn check_store(settings: &Settings, findings: &mut Findings, problems: &mut Vec<
         }
         return;
     }
+    check_create(settings, &kind, problems);
     if settings.texts("store.urls").is_empty() && settings.are_usable(&["store.urls"]) {
         let remedy = "write where the store is, such as urls = [\"http://127.0.0.1:8086\"]";
         missing("store.urls", remedy, problems);

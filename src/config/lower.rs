@@ -311,6 +311,7 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
             org: settings.text("store.org"),
             bucket: settings.text("store.bucket"),
             token: secret("store.token"),
+            create: settings.flag("store.create"),
         }),
         store::Kind::InfluxDb3 => Target::InfluxDb3(InfluxDb3 {
             database: settings.text("store.database"),

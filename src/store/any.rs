@@ -187,6 +187,18 @@ impl Store {
         }
     }
 
+    /// What a server of `InfluxDB` 2 tells of itself and of the bucket; nothing of other stores.
+    ///
+    /// # Errors
+    /// Why it cannot be looked at, for the operator.
+    #[cfg(feature = "influxdb2")]
+    pub async fn look(&self, endpoint: usize) -> Result<Option<super::Looked>, String> {
+        match &self.inner {
+            Inner::Http(store) => store.look(endpoint).await,
+            Inner::Embedded { .. } => Ok(None),
+        }
+    }
+
     /// Which server a shard is written to, from 0.
     #[must_use]
     pub fn endpoint(&self, shard: ShardId) -> usize {

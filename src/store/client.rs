@@ -50,6 +50,9 @@ pub(super) struct HttpStore {
     asker: Asker,
     /// Whether TDengine's database is there and of the right precision.
     database: Option<DatabaseCheck>,
+    /// Whether InfluxDB 2's bucket is there.
+    #[cfg(feature = "influxdb2")]
+    admin: Option<super::influxdb2_admin::Admin>,
     /// What lines are held to where the store has rules for them, and what each server has.
     rules: Option<LineRules>,
     ledgers: Vec<Ledger>,
@@ -89,6 +92,14 @@ pub enum StoreError {
     /// The embedded store cannot be opened.
     #[error("cannot open the embedded store")]
     Embedded(#[source] embedded::OpenError),
+    /// The client that creates organisation and bucket cannot be made.
+    #[cfg(feature = "influxdb2")]
+    #[error("cannot make the client that creates the bucket")]
+    Admin {
+        /// What it said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The HTTP client cannot be made, for instance because the machine has no usable certificates.
     #[error("cannot make the HTTP client")]
     Client {
@@ -146,6 +157,8 @@ impl HttpStore {
             _ => (None, None),
         };
         let ledgers = endpoints.iter().map(|_| Ledger::new(kind.names())).collect();
+        #[cfg(feature = "influxdb2")]
+        let admin = super::influxdb2_admin::Admin::of(options)?;
         let placement = Placement::new(&options.urls, options.shards);
         Ok(Self {
             kind,
@@ -155,6 +168,8 @@ impl HttpStore {
             headers,
             asker,
             database,
+            #[cfg(feature = "influxdb2")]
+            admin,
             rules,
             ledgers,
             clock,
@@ -278,6 +293,10 @@ impl HttpStore {
 
     /// Makes sure that points may be written at all, before any is.
     pub(super) async fn ready(&self, endpoint: usize) -> Result<(), Verdict> {
+        #[cfg(feature = "influxdb2")]
+        if let Some(admin) = &self.admin {
+            admin.ensure(endpoint).await.map_err(Verdict::from)?;
+        }
         let Some(database) = &self.database else { return Ok(()) };
         let ensured = database.ensure(&self.asker, endpoint, true).await;
         ensured.map_err(Verdict::from)
@@ -296,10 +315,25 @@ impl HttpStore {
                 {
                     database.forget(endpoint);
                 }
+                #[cfg(feature = "influxdb2")]
+                if let Some(admin) = &self.admin
+                    && answer.status == 404
+                {
+                    admin.forget(endpoint);
+                }
                 verdict(self.kind, &answer, self.clock.wall())
             }
             Err(error) => Verdict::Unavailable { reason: describe(&error), retry_after: None },
         }
+    }
+
+    /// What a server of InfluxDB 2 tells of itself and of the bucket.
+    #[cfg(feature = "influxdb2")]
+    pub(super) async fn look(&self, endpoint: usize) -> Result<Option<super::Looked>, String> {
+        let Some(admin) = &self.admin else { return Ok(None) };
+        admin.look(endpoint).await.map(Some).map_err(|why| match why {
+            NotReady::Setting(reason) | NotReady::Away(reason) => reason,
+        })
     }
 
     /// Asks a server. One that waits for its first write, which will make the database, has

@@ -42,6 +42,8 @@ mod conflict;
 pub mod embedded;
 mod influxdb1;
 mod influxdb2;
+#[cfg(feature = "influxdb2")]
+mod influxdb2_admin;
 mod influxdb3;
 mod ledger;
 mod options;
@@ -55,6 +57,8 @@ pub use any::Store;
 pub use ask::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Stored, Table};
 pub use client::{Encoding, StoreError};
 pub use embedded::answer_question;
+#[cfg(feature = "influxdb2")]
+pub use influxdb2_admin::Looked;
 pub use ledger::{Screened, Turn};
 pub use options::{
     Authorities, AuthoritiesError, Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind,

@@ -269,10 +269,13 @@ pub struct InfluxDb1 {
 pub struct InfluxDb2 {
     /// The organisation's name.
     pub org: String,
-    /// The bucket's name; it must exist.
+    /// The bucket's name; it must exist, or be created.
     pub bucket: String,
     /// A token that may write the bucket.
     pub token: Option<Secret>,
+    /// Whether to create organisation and bucket if they are missing, for which the token has to
+    /// suffice; only with the cargo feature `influxdb2`. Default: no.
+    pub create: bool,
 }
 
 /// Settings of InfluxDB 3.
@@ -457,7 +460,12 @@ mod tests {
             retention_policy: None,
             credentials: Some(credentials),
         };
-        let two = InfluxDb2 { org: "o".to_owned(), bucket: "b".to_owned(), token: Some(secret()) };
+        let two = InfluxDb2 {
+            org: "o".to_owned(),
+            bucket: "b".to_owned(),
+            token: Some(secret()),
+            create: false,
+        };
         let three = InfluxDb3 { database: "d".to_owned(), token: Some(secret()) };
         let four = TdEngine {
             database: "d".to_owned(),

@@ -140,7 +140,12 @@ mod tests {
         let (org, bucket) = ("fleet".to_owned(), "telemetry".to_owned());
         check_route(
             "http://h:8086/",
-            &influxdb2::route(&InfluxDb2 { org, bucket, token: Some(Secret::new("t")) }),
+            &influxdb2::route(&InfluxDb2 {
+                org,
+                bucket,
+                token: Some(Secret::new("t")),
+                create: false,
+            }),
             "http://h:8086/api/v2/write?org=fleet&bucket=telemetry&precision=ns",
             Some("Token t"),
         );

@@ -319,8 +319,8 @@ fn tdengine_is_asked_for_what_only_it_needs() {
         );
     }
     check_wrong_beside_store(
-        "create = true\n",
-        "f.toml:6: store.create = true: a setting of tdengine, and store.kind is influxdb2; \
+        "newlines = \"space\"\n",
+        "f.toml:6: store.newlines = \"space\": a setting of tdengine, and store.kind is influxdb2; \
          remove it or change the kind",
     );
     for more in ["create = true\n", "[uplink]\ntag-bytes-max = \"1KiB\"\n"] {

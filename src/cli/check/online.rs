@@ -80,9 +80,41 @@ fn store(resolved: &Resolved, found: &mut Found) {
             found.problems.push(format!("store.urls: `{url}` does not take points: {reason}"));
         }
     }
+    #[cfg(feature = "influxdb2")]
+    for (endpoint, url) in options.urls.iter().enumerate() {
+        let looked = runtime.block_on(store.look(endpoint));
+        administered(url, looked, resolved.offline.limits.time_past, found);
+    }
     // A store that takes nothing is not asked for more.
     if found.problems.len() == before {
         runtime.block_on(types::look(resolved, store, found));
+    }
+}
+
+/// What a server tells of its health, and of how long it keeps points.
+#[cfg(feature = "influxdb2")]
+fn administered(
+    url: &str,
+    looked: Result<Option<crate::store::Looked>, String>,
+    time_past: Duration,
+    found: &mut Found,
+) {
+    let looked = match looked {
+        Ok(Some(looked)) => looked,
+        Ok(None) => return,
+        // A token that may only write does not let itself be looked at.
+        Err(why) => return found.warnings.push(format!("store.urls: `{url}`: {why}")),
+    };
+    if let Some(fault) = looked.fault {
+        found.problems.push(format!("store.urls: `{url}` says that it is not well: {fault}"));
+    }
+    if let Some(kept) = looked.retention.filter(|kept| *kept < time_past) {
+        found.warnings.push(format!(
+            "store.bucket: it keeps points for {} h and refuses older ones, and \
+             uplink.time-bounds.past takes them from {} h ago on",
+            kept.as_secs() / 3_600,
+            time_past.as_secs() / 3_600
+        ));
     }
 }
 

@@ -89,6 +89,7 @@ const EMBEDDED: &[&str] = &["embedded"];
 const HTTP: &[&str] = &["influxdb1", "influxdb2", "influxdb3", "tdengine"];
 const V1: &[&str] = &["influxdb1"];
 const V2: &[&str] = &["influxdb2"];
+const V2_TAOS: &[&str] = &["influxdb2", "tdengine"];
 const TAOS: &[&str] = &["tdengine"];
 const V1_TAOS: &[&str] = &["influxdb1", "tdengine"];
 const DATABASE: &[&str] = &["influxdb1", "influxdb3", "tdengine"];
@@ -232,7 +233,7 @@ const STORE: &[Key] = &[
     key("store.org", Kind::Text, "The organisation's name. Must be written.")
         .min("1", "a name has a letter")
         .only_for(V2),
-    key("store.bucket", Kind::Text, "The bucket's name; it must exist. Must be written.")
+    key("store.bucket", Kind::Text, "The bucket's name. Must be written.")
         .min("1", "a name has a letter")
         .only_for(V2),
     key("store.database", Kind::Text, "The database's name. Must be written.")
@@ -241,14 +242,16 @@ const STORE: &[Key] = &[
     key(
         "store.create",
         Kind::Bool,
-        "Whether to create the database if it is missing, with PRECISION 'ns' and WAL_LEVEL 2: the \
+        "InfluxDB 2: whether to create organisation and bucket if they are missing; the token has \
+         to suffice, and the build to have the cargo feature `influxdb2`. TDengine: whether to \
+         create the database if it is missing, with PRECISION 'ns' and WAL_LEVEL 2: the \
          server then syncs its log each WAL_FSYNC_PERIOD, 3 s unless altered, so that a power cut \
          takes what it confirmed since. A database of another precision is not written to either \
          way. Tables are best left to Fleetline: made by hand, they fit only with NCHAR tags and \
          with columns of BIGINT, BIGINT UNSIGNED, DOUBLE, VARCHAR and BOOL.",
     )
     .default("false")
-    .only_for(TAOS),
+    .only_for(V2_TAOS),
     key(
         "store.newlines",
         Kind::Choice(&["refuse", "space"]),

@@ -1,5 +1,7 @@
 //! Shipping against a scripted store, on real files in a temporary folder.
 
+#[cfg(feature = "influxdb2")]
+mod bucket;
 mod endpoints;
 mod fake_store;
 mod fault_disk;

@@ -226,6 +226,7 @@ impl Rig {
                 org: "o".to_owned(),
                 bucket: "b".to_owned(),
                 token: Some(Secret::new("hush")),
+                create: false,
             }),
         };
         let servers = std::iter::once(&self.store).chain(&self.others);

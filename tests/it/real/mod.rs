@@ -4,6 +4,8 @@ mod answers;
 mod bridge;
 mod clients;
 mod container;
+#[cfg(feature = "influxdb2")]
+mod create;
 mod drive_answers;
 mod drives;
 mod durability;
