@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    router::{CommandTag, Expiry, Message, Receiver},
+    router::{CommandTag, Expiry, Group, Message, Receiver},
     wire::{Body, Qos},
     worker::SlotKey,
 };
@@ -61,6 +61,20 @@ pub(super) enum Ticket {
     Ended,
 }
 
+/// Somebody whose queue lies in the journal.
+#[derive(Clone, Debug)]
+pub(super) struct StoredReceiver {
+    pub(super) receiver: Receiver,
+    /// The shared subscription that it is a member of.
+    pub(super) group: Option<Arc<Group>>,
+}
+
+impl From<Receiver> for StoredReceiver {
+    fn from(receiver: Receiver) -> Self {
+        Self { receiver, group: None }
+    }
+}
+
 /// A message that goes on to its receivers once it is durable.
 #[derive(Debug)]
 pub(super) struct Bringing {
@@ -69,7 +83,7 @@ pub(super) struct Bringing {
     pub(super) may_wait: bool,
     pub(super) message: Option<Arc<Message>>,
     /// In the order of its record's deliveries.
-    pub(super) receivers: Vec<Receiver>,
+    pub(super) receivers: Vec<StoredReceiver>,
     /// The session whose subscription it is a retained message for.
     pub(super) scan_of: Option<SlotKey>,
     /// Nothing and nobody else takes it.

@@ -63,7 +63,8 @@ impl Ledgers {
         // A worker may have told of what it delivered after the one that queued it was looked at:
         // then less than nothing is queued, and the next look is past it.
         const LOOKS: usize = 100;
-        let is_whole = |sum: &DeliveryCounts| !sum.queued.cast_signed().is_negative();
+        let is_negative = |count: u64| count.cast_signed().is_negative();
+        let is_whole = |sum: &DeliveryCounts| !is_negative(sum.queued) && !is_negative(sum.routed);
         (0..LOOKS).map(|_| look()).find(is_whole).unwrap_or_else(look)
     }
 

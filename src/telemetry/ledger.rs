@@ -85,7 +85,7 @@ impl MessageLedger {
 pub struct DeliveryCounts {
     /// Lay in the queues of sessions at start.
     pub recovered: u64,
-    /// Messages that were to go to a session, once for each session.
+    /// Messages that were to go to a session, once for each session; wraps around as `queued` does.
     pub routed: u64,
     /// Acknowledged to the end; at QoS 0 written.
     pub delivered: u64,
@@ -102,7 +102,7 @@ impl DeliveryCounts {
     /// Adds another worker's counts.
     pub fn add(&mut self, other: &Self) {
         self.recovered += other.recovered;
-        self.routed += other.routed;
+        self.routed = self.routed.wrapping_add(other.routed);
         self.delivered += other.delivered;
         self.queued = self.queued.wrapping_add(other.queued);
         self.dropped += other.dropped;
@@ -112,9 +112,8 @@ impl DeliveryCounts {
     /// Whether the third equation of the promise holds.
     #[must_use]
     pub fn balances(&self) -> bool {
-        let waiting = self.queued.cast_signed();
         let settled = self.delivered + self.dropped + self.expired;
-        (self.recovered + self.routed).checked_add_signed(-waiting) == Some(settled)
+        self.recovered.wrapping_add(self.routed) == self.queued.wrapping_add(settled)
     }
 }
 

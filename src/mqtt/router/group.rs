@@ -89,6 +89,11 @@ impl Group {
         self.lock().members.is_empty()
     }
 
+    /// Whether a member is there.
+    pub(in crate::mqtt) fn is_anybody_there(&self) -> bool {
+        self.lock().members.iter().any(|member| member.load.get() != Load::AWAY)
+    }
+
     /// Who gets the next message: in turn, the first for whom nothing waits; else the one for whom
     /// the least waits. A member that is away, or full, gets one only if all are. `None` if nobody
     /// is left.

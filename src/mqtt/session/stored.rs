@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::CommandOutcome,
     mqtt::{
-        router::{Load, Message, SubscriptionIds},
+        router::{Group, Load, Message, SubscriptionIds},
         wire::{AckKind, Qos, write_ack},
     },
 };
@@ -262,6 +262,26 @@ impl Outbound {
         let unasked = self.unasked.len() as u64;
         self.bytes = 0;
         (self.first + self.sent as u64, unasked)
+    }
+
+    /// The connection has ended: messages of shared subscriptions that another member is there for.
+    /// One of QoS 2 that was sent must not go to another ([MQTT-4.8.2-5]).
+    pub(in crate::mqtt) fn leave_to_others(&mut self) -> Vec<(Arc<Message>, Arc<Group>)> {
+        self.load.away();
+        let mut left = Vec::new();
+        for place in 0..self.entries.len() {
+            let delivery = match &self.entries[place] {
+                Entry::Waiting(delivery) => delivery,
+                Entry::Sent(delivery) if delivery.qos == Qos::AtLeastOnce => delivery,
+                Entry::Sent(_) | Entry::Released(_) | Entry::Done => continue,
+            };
+            let group = delivery.group.as_ref().filter(|group| group.is_anybody_there());
+            if let Some(group) = group.map(Arc::clone) {
+                left.push((Arc::clone(&delivery.message), group));
+                self.done(place);
+            }
+        }
+        left
     }
 
     /// The connection has ended: its commands are their sender's again. Gives how many these are.

@@ -24,6 +24,8 @@ use crate::{
 
 /// Retained messages that a tick looks at, to forget those that have expired.
 const RETAINED_SWEPT: usize = 10_000;
+/// Sessions that a tick looks at after users have changed: each is copied.
+const UNKNOWN_SWEPT: usize = 5_000;
 /// Sessions that a tick looks at, to end those that have outlived their time.
 const SESSIONS_SWEPT: usize = 10_000;
 
@@ -37,6 +39,7 @@ impl Worker {
         for session in sessions.expired(&mut self.sweep.borrow_mut(), SESSIONS_SWEPT, now) {
             self.journal(|change| change.end(session, now, Ticket::Ended));
         }
+        self.end_unknown();
         self.fetch_wills(None);
     }
 
@@ -106,22 +109,22 @@ impl Worker {
         self.journal(|change| change.end(session, now, Ticket::Ended));
     }
 
-    /// Ends the sessions of those who would not be let in any more.
-    pub(super) fn end_unknown(&self) {
-        let mut last = None;
-        loop {
-            let page = self.shared.lasting.sessions.page(last.as_ref(), 1000);
-            for facts in page.iter().filter(|facts| facts.live.is_err()) {
-                let id: Arc<str> = facts.client_id.as_str().into();
-                if !self.shared.access.may_return(&self.shared.access.absent(&facts.identity, id)) {
-                    let now = self.wall.get();
-                    self.journal(|change| change.end(facts.session, now, Ticket::Ended));
-                }
-            }
-            match page.into_iter().next_back() {
-                Some(facts) => last = Some(facts),
-                None => return,
+    /// Rules or users have changed: all sessions are looked at anew, a piece a tick.
+    pub(super) fn look_for_unknown(&self) {
+        *self.unknown.borrow_mut() = Some(None);
+    }
+
+    /// Ends the next sessions that are away of those who would not be let in any more.
+    fn end_unknown(&self) {
+        let mut unknown = self.unknown.borrow_mut();
+        let Some(last) = unknown.as_ref() else { return };
+        let page = self.shared.lasting.sessions.page(last.as_ref(), UNKNOWN_SWEPT);
+        for facts in page.iter().filter(|facts| facts.live.is_err()) {
+            let id: Arc<str> = facts.client_id.as_str().into();
+            if !self.shared.access.may_return(&self.shared.access.absent(&facts.identity, id)) {
+                self.end_absent(facts.session);
             }
         }
+        *unknown = page.into_iter().next_back().map(Some);
     }
 }

@@ -71,14 +71,14 @@ impl Worker {
             // It takes the next number of the session's queue.
             let receiver = Receiver { qos, retain_as_published: false, ..receiver.clone() };
             debug_assert_eq!(receiver.session, stored_id(lasting.session));
-            self.store_for(&message, vec![receiver]);
+            self.store_for(&message, vec![receiver.into()]);
             return Ok(());
         }
         let ids = receiver.ids.clone();
         let outbound = client.session.outbound_or_new();
         outbound.push(Delivery { message, qos, retain: false, ids, group: None });
         self.count(|counts| {
-            counts.routed += 1;
+            counts.routed = counts.routed.wrapping_add(1);
             counts.queued = counts.queued.wrapping_add(1);
         });
         self.collect(client);

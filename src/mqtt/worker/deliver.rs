@@ -30,7 +30,7 @@ use super::{
 use crate::{
     model::SessionId,
     mqtt::{
-        lasting::STORED,
+        lasting::{STORED, StoredReceiver},
         router::{Group, Message, Own, Receiver, Route},
         session::Delivery,
         wire::Qos,
@@ -144,7 +144,7 @@ impl Worker {
         route: &Arc<Route>,
         publisher: Option<(SlotKey, u64)>,
         may_wait: bool,
-        stored: &mut Vec<Receiver>,
+        stored: &mut Vec<StoredReceiver>,
     ) -> u16 {
         let origin = self.origin(publisher);
         let carried = |to| {
@@ -156,7 +156,9 @@ impl Worker {
             route.receivers.chunk_by(|one, other| one.session.worker == other.session.worker)
         {
             if same[0].session.worker == STORED {
-                same.iter().for_each(|receiver| self.to_stored(message, receiver.clone(), stored));
+                for receiver in same {
+                    self.to_stored(message, receiver.clone().into(), stored);
+                }
                 continue;
             }
             self.carry(same[0].session.worker, carried(To::All(Arc::clone(route))));
@@ -165,6 +167,8 @@ impl Worker {
         for group in &route.groups {
             if let Some(member) = group.choose() {
                 if member.session.worker == STORED {
+                    let group = Some(Arc::clone(group));
+                    let member = StoredReceiver { receiver: member, group };
                     self.to_stored(message, member, stored);
                     continue;
                 }
@@ -183,16 +187,22 @@ impl Worker {
 
     /// A receiver whose session lasts: above QoS 0 its queue comes first, at QoS 0 it gets the
     /// message if it is there.
-    fn to_stored(&self, message: &Arc<Message>, receiver: Receiver, stored: &mut Vec<Receiver>) {
+    fn to_stored(
+        &self,
+        message: &Arc<Message>,
+        to: StoredReceiver,
+        stored: &mut Vec<StoredReceiver>,
+    ) {
+        let receiver = &to.receiver;
         if receiver.own.leaves_out(|| message.publisher == Some(receiver.session)) {
             return;
         }
         if message.qos.min(receiver.qos) > Qos::AtMostOnce {
-            return stored.push(receiver);
+            return stored.push(to);
         }
         if let Some(session) = self.shared.lasting.sessions.live(receiver.session.number) {
             let worker = session.worker;
-            let to = To::Unasked(Receiver { session, own: Own::Too, ..receiver });
+            let to = To::Unasked(Receiver { session, own: Own::Too, ..to.receiver });
             let message = Arc::clone(message);
             let (origin, may_wait, is_handed_on) = (None, false, false);
             self.carry(worker, Carried { message, to, origin, may_wait, is_handed_on });
@@ -288,7 +298,7 @@ impl Worker {
             ids: receiver.ids.clone(),
             group: group.cloned(),
         };
-        self.count(|counts| counts.routed += 1);
+        self.count(|counts| counts.routed = counts.routed.wrapping_add(1));
         self.push(client, socket, delivery, waiting);
         self.touch(key, socket);
         true
@@ -381,7 +391,7 @@ impl Worker {
         // It leaves this queue, and is routed anew.
         self.count(|counts| {
             counts.queued = counts.queued.wrapping_sub(1);
-            counts.routed -= 1;
+            counts.routed = counts.routed.wrapping_sub(1);
         });
         self.choose_another(message, group, true);
     }
@@ -391,6 +401,8 @@ impl Worker {
             let worker = member.session.worker;
             if worker == STORED {
                 let mut stored = Vec::new();
+                let group = Some(Arc::clone(group));
+                let member = StoredReceiver { receiver: member, group };
                 self.to_stored(message, member, &mut stored);
                 return self.store_for(message, stored);
             }
@@ -399,7 +411,7 @@ impl Worker {
             self.carry(worker, carried);
         } else if is_handed_on {
             self.count(|counts| {
-                counts.routed += 1;
+                counts.routed = counts.routed.wrapping_add(1);
                 counts.dropped += 1;
             });
             self.dropped("session-ended", 1);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     mqtt::{
-        lasting::{Bringing, Moments, Ticket, kept_properties, stored, stored_id},
+        lasting::{Bringing, Moments, StoredReceiver, Ticket, kept_properties, stored, stored_id},
         router::{Filter, Message, Own, Receiver, RetainedScan},
         session::Delivery,
         wire::{AckKind, write_ack},
@@ -75,16 +75,14 @@ impl Worker {
     ) {
         let record = self.with_record(&bringing, marks, record_of);
         let ticket = Ticket::Published(Box::new(bringing));
-        if let Some(lasting) = client.lasting.as_mut() {
-            lasting.deferred.push_back(Deferred { seq, record, ticket });
-        }
+        client.deferred.push_back(Deferred { seq, record, ticket });
     }
 
     /// Writes the records of publishes whose lanes have answered.
     pub(super) fn store_deferred(&self, client: &mut Client) {
-        let Client { lasting: Some(lasting), session, .. } = client else { return };
+        let Client { deferred, session, .. } = client;
         let is_due = |first: &mut Deferred| session.is_spooled(first.seq);
-        while let Some(Deferred { record, ticket, .. }) = lasting.deferred.pop_front_if(is_due) {
+        while let Some(Deferred { record, ticket, .. }) = deferred.pop_front_if(is_due) {
             self.journal(|change| change.publish_record(&record, Some(ticket)));
         }
     }
@@ -101,13 +99,14 @@ impl Worker {
         let retain = |receiver: &Receiver| {
             receiver.retain_as_published && message.is_some_and(|it| it.retain)
         };
-        let deliveries = bringing.receivers.iter().map(|receiver| sessions::Delivery {
-            session: receiver.session.number,
-            qos: qos(receiver) as u8,
-            retain: retain(receiver),
-            may_wait: bringing.may_wait,
-            ids: receiver.ids.as_slice(),
-        });
+        let deliveries =
+            bringing.receivers.iter().map(|StoredReceiver { receiver, .. }| sessions::Delivery {
+                session: receiver.session.number,
+                qos: qos(receiver) as u8,
+                retain: retain(receiver),
+                may_wait: bringing.may_wait,
+                ids: receiver.ids.as_slice(),
+            });
         let deliveries: Vec<_> = deliveries.collect();
         write(&sessions::Publish {
             message: message.map(|message| stored(message, &properties, self.moments())),
@@ -144,7 +143,8 @@ impl Worker {
         published.ended.iter().for_each(|ended| self.session_ended(ended));
         let mut brought = 0;
         let (mut queued, mut dropped) = (0_u64, 0_u64);
-        for (placed, receiver) in published.deliveries.iter().zip(receivers) {
+        for (placed, to) in published.deliveries.iter().zip(receivers) {
+            let StoredReceiver { receiver, group } = to;
             let Some(number) = placed.number else {
                 dropped += 1;
                 if let Some(live) = placed.live
@@ -165,7 +165,7 @@ impl Worker {
                 qos: message.qos.min(receiver.qos),
                 retain: message.retain && receiver.retain_as_published,
                 ids: receiver.ids,
-                group: None,
+                group,
             };
             let session = placed.session;
             let overtaken = placed.overtaken;
@@ -175,7 +175,7 @@ impl Worker {
         }
         let is_taken = queued > 0 || !is_sole;
         self.count(|counts| {
-            counts.routed += queued + dropped;
+            counts.routed = counts.routed.wrapping_add(queued + dropped);
             counts.queued = counts.queued.wrapping_add(queued);
             counts.dropped += dropped;
         });
@@ -297,7 +297,7 @@ impl Worker {
             publisher: None,
             may_wait: false,
             message: Some(Arc::clone(message)),
-            receivers: vec![receiver],
+            receivers: vec![receiver.into()],
             scan_of: Some(key),
             is_sole: false,
         };
@@ -305,7 +305,7 @@ impl Worker {
     }
 
     /// Receivers whose queues lie in the journal get a message that nobody waits for.
-    pub(super) fn store_for(&self, message: &Arc<Message>, receivers: Vec<Receiver>) {
+    pub(super) fn store_for(&self, message: &Arc<Message>, receivers: Vec<StoredReceiver>) {
         if receivers.is_empty() {
             return;
         }

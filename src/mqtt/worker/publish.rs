@@ -120,13 +120,14 @@ impl Worker {
             held.reason = QUOTA_EXCEEDED;
         }
         marks.received = received(client, publish, held.reason);
+        let is_sole = !is_taken && !receivers.is_empty();
         let bringing = Bringing {
             publisher: publish.packet_id.map(|_| (key, seq)),
             may_wait,
             message,
             receivers,
             scan_of: None,
-            is_sole: !is_taken,
+            is_sole,
         };
         self.keep(client, held, bringing, marks)
     }
@@ -138,7 +139,7 @@ impl Worker {
             return held;
         }
         held.passes += u16::from(bringing.publisher.is_some());
-        if marks.received.is_some() && held.waits > 0 {
+        if (marks.received.is_some() || marks.will != 0) && held.waits > 0 {
             let seq = client.session.next_seq();
             self.store_later(client, seq, bringing, marks);
         } else {

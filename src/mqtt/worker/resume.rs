@@ -1,6 +1,6 @@
 //! Sessions that last: opened by a CONNECT, resumed, and left behind when their connection ends.
 
-use std::{collections::VecDeque, num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -79,13 +79,7 @@ impl Worker {
         let memory_max = self.limits().session_memory_max;
         client.session.lasts(Resume { first, sent, next, memory_max }, &opened.received);
         client.will_id = will;
-        client.lasting = Some(Box::new(LastingClient {
-            session,
-            epoch,
-            expiry,
-            is_asked: false,
-            deferred: VecDeque::new(),
-        }));
+        client.lasting = Some(Box::new(LastingClient { session, epoch, expiry, is_asked: false }));
         for (text, terms) in &opened.subscriptions {
             self.resume_subscription(client, text, *terms);
         }
@@ -195,6 +189,9 @@ impl Worker {
         self.collect(client);
         self.release_all(client);
         let sent = client.session.outbound.take().map(|mut outbound| {
+            for (message, group) in outbound.leave_to_others() {
+                self.hand_on(&message, &group);
+            }
             let (sent, unasked) = outbound.suspend();
             self.left(outbound.leave_commands());
             self.report(outbound.reports());
@@ -209,10 +206,8 @@ impl Worker {
             sent
         });
         self.close_stored(client, sent);
-        if let Some(lasting) = client.lasting.as_mut() {
-            // They have no PUBREC, and are sent again.
-            lasting.deferred.clear();
-        }
+        // They have no PUBREC, and are sent again.
+        client.deferred.clear();
         if let Some(lasting) = client.lasting.as_ref()
             && client.will.as_ref().is_some_and(|will| will.delay().min(lasting.expiry) > 0)
         {

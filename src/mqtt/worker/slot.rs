@@ -185,6 +185,8 @@ pub(in crate::mqtt) struct Client {
     pub(in crate::mqtt) will: Option<Box<Will>>,
     /// Its session lasts.
     pub(in crate::mqtt) lasting: Option<Box<LastingClient>>,
+    /// Publishes whose lanes come first, in their order.
+    pub(super) deferred: VecDeque<Deferred>,
     /// The will that it is to publish, as the journal knows it; 0 for one that it does not know.
     pub(super) will_id: u64,
     /// Its connection has ended, and counts as open until its will is durable.
@@ -212,12 +214,11 @@ pub(in crate::mqtt) struct LastingClient {
     pub(in crate::mqtt) expiry: u32,
     /// The rules are asked for what it gets.
     pub(in crate::mqtt) is_asked: bool,
-    /// Publishes of QoS 2 whose lanes come first, in their order.
-    pub(super) deferred: VecDeque<Deferred>,
 }
 
 /// A record that waits until its publish is spooled: else a vehicle that sends it again after a
-/// crash would be taken for one that repeats itself.
+/// crash would be taken for one that repeats itself, and a will would be done with that is not
+/// stored.
 #[derive(Debug)]
 pub(super) struct Deferred {
     pub(super) seq: u64,
@@ -252,6 +253,7 @@ impl Client {
             key,
             will: None,
             lasting: None,
+            deferred: VecDeque::new(),
             will_id: 0,
             keeps_open: false,
             passes: Vec::new(),

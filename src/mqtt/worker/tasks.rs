@@ -217,7 +217,7 @@ impl Worker {
             self.close_unknown();
             self.ask_rules_anew();
             if self.number() == 0 {
-                self.end_unknown();
+                self.look_for_unknown();
             }
         }
     }

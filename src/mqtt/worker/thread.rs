@@ -44,7 +44,7 @@ use crate::{
         sys::SysTopics,
         vehicles::{NotKept, VehicleLimits},
     },
-    sessions::{Change, QueueOverflow, Sweep, Told},
+    sessions::{Change, Facts, QueueOverflow, Sweep, Told},
     telemetry::{DeliveryLedger, LogLimit, Metrics, ReasonLabel},
     uplink::{Answer, Intake, IntakeParts},
 };
@@ -152,6 +152,8 @@ pub(in crate::mqtt) struct Worker {
     pub(super) told: Told<Ticket>,
     /// How far the first worker is in looking for sessions that have outlived their time.
     pub(super) sweep: RefCell<Sweep>,
+    /// The session behind which it looks on for those of users who have been removed.
+    pub(super) unknown: RefCell<Option<Option<Facts>>>,
     /// To itself, for what has to wait for its next turn.
     pub(super) mail: UnboundedSender<Mail>,
 }
@@ -227,6 +229,8 @@ impl Worker {
             change: Cell::default(),
             told,
             sweep: RefCell::default(),
+            // Users may have been removed while nobody was here.
+            unknown: RefCell::new(Some(None)),
             mail,
         });
         (worker, received)

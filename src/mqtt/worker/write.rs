@@ -144,7 +144,7 @@ impl Worker {
             }
         }
         self.count(|counts| {
-            counts.routed += count;
+            counts.routed = counts.routed.wrapping_add(count);
             counts.queued = counts.queued.wrapping_add(count);
         });
         if !done {

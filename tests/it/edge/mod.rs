@@ -6,6 +6,7 @@ mod client;
 mod connect;
 mod farewell;
 mod lasting;
+mod lasting_bounds;
 mod lasting_kills;
 mod lasting_wills;
 mod model;

@@ -1,0 +1,199 @@
+//! The bounds of sessions that last, and what becomes of them when their users go.
+
+use std::fs;
+
+use super::{
+    client::{MINUTE, MOMENT, start, subscribe},
+    lasting::{ack, back, came, come, connect5},
+};
+use crate::harness::{
+    Appliance, until,
+    vehicle::{Packet, Vehicle, Version, connect_as},
+};
+
+/// A session that is away, subscribed to `a`, for which three messages may wait, after five came.
+fn overflown(overflow: &str) -> (Appliance, Vec<u8>) {
+    let (_store, appliance) = start(|setup| {
+        setup
+            .set("mqtt.sessions.queue-messages-max", "3")
+            .set("mqtt.sessions.queue-overflow", overflow)
+    });
+    let (mut subscriber, _) = back(&appliance, "subscriber");
+    assert_eq!(subscribe(&mut subscriber, Version::V3, "a", 1), 1);
+    subscriber.send(&[0xe0, 0]);
+    subscriber.expect_close();
+    let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V5, "publisher");
+    let reasons = (1..=5).map(|number: u16| {
+        publisher.publish_acked("a", number.to_string().as_bytes(), number).reason()
+    });
+    (appliance, reasons.collect())
+}
+
+fn payloads(appliance: &Appliance) -> (bool, Vec<String>) {
+    let (mut subscriber, is_present) = back(appliance, "subscriber");
+    let mut payloads = Vec::new();
+    loop {
+        match subscriber.receive(MOMENT) {
+            Packet::Nothing => return (is_present, payloads),
+            packet => {
+                let came = super::lasting::read(&packet);
+                ack(&mut subscriber, 0x40, came.id);
+                payloads.push(came.payload);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_queue_that_is_full_refuses_and_says_so_to_who_publishes_for_nobody_else() {
+    let (appliance, reasons) = overflown("refuse");
+    assert_eq!(reasons, [0, 0, 0, 0x97, 0x97]);
+    assert_eq!(payloads(&appliance), (true, vec!["1".into(), "2".into(), "3".into()]));
+    assert_eq!(appliance.count("deliveries.dropped"), 2);
+    appliance.stats();
+}
+
+#[test]
+fn a_queue_that_is_full_gives_up_its_oldest() {
+    let (appliance, reasons) = overflown("drop-oldest");
+    assert_eq!(reasons, [0; 5]);
+    assert_eq!(payloads(&appliance), (true, vec!["3".into(), "4".into(), "5".into()]));
+    assert_eq!(appliance.count("deliveries.dropped"), 2);
+    appliance.stats();
+}
+
+#[test]
+fn a_queue_that_is_full_ends_its_session() {
+    let (appliance, reasons) = overflown("end-session");
+    assert_eq!(reasons, [0, 0, 0, 0x97, 0x10], "the fourth ends it, then nobody subscribes");
+    assert_eq!(payloads(&appliance), (false, Vec::new()));
+    assert_eq!(appliance.count("deliveries.dropped"), 4);
+    appliance.stats();
+}
+
+#[test]
+fn one_session_too_many_does_not_last_and_is_told_so() {
+    let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.count-max", "1"));
+    let (_first, _) = back(&appliance, "first");
+    let (_, is_present, connack) = come(&appliance, Version::V5, &connect5("second", 0, 3600, &[]));
+    assert!(!is_present);
+    assert!(connack.windows(5).any(|five| five == [0x11, 0, 0, 0, 0]), "{connack:02x?}");
+    let (_, is_present) = back(&appliance, "first");
+    assert!(is_present);
+}
+
+#[test]
+fn a_full_journal_refuses_what_is_new_and_empties_by_itself() {
+    let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.max-size", "1MiB"));
+    let (mut subscriber, _) = back(&appliance, "subscriber");
+    assert_eq!(subscribe(&mut subscriber, Version::V3, "a", 1), 1);
+    subscriber.send(&[0xe0, 0]);
+    subscriber.expect_close();
+    let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V5, "publisher");
+    let mut taken = 0;
+    let payload = "x".repeat(4000);
+    for number in 1..=1000 {
+        if publisher.publish_acked("a", payload.as_bytes(), number).reason() == 0x97 {
+            break;
+        }
+        taken += 1;
+    }
+    assert!((100..400).contains(&taken), "{taken} of 4,000 bytes in 1 MiB");
+    let (mut other, _) = back(&appliance, "other");
+    assert_eq!(subscribe(&mut other, Version::V3, "b", 1), 0x80, "nothing new");
+    assert_eq!(publisher.publish_acked("c", b"x", 1).reason(), 0x10, "others go on");
+    // What waits is taken, and there is room again.
+    let (mut subscriber, is_present) = back(&appliance, "subscriber");
+    assert!(is_present);
+    for _ in 0..taken {
+        let came = came(&mut subscriber);
+        assert_eq!(came.payload, payload);
+        ack(&mut subscriber, 0x40, came.id);
+    }
+    until("room for a subscription", MINUTE, || subscribe(&mut other, Version::V3, "b", 1) == 1);
+    until("room for a message", MINUTE, || publisher.publish_acked("b", b"y", 1).reason() == 0);
+    assert_eq!(came(&mut other).payload, "y");
+    appliance.stats();
+}
+
+#[test]
+fn what_a_member_left_goes_to_another_and_waits_where_there_is_none() {
+    let (_store, appliance) = start(|setup| setup);
+    let (mut first, _) = back(&appliance, "first");
+    let (mut second, _) = back(&appliance, "second");
+    for member in [&mut first, &mut second] {
+        assert_eq!(subscribe(member, Version::V3, "$share/g/a", 1), 1);
+    }
+    let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V3, "publisher");
+    for number in 1..=2 {
+        publisher.publish_acked("a", number.to_string().as_bytes(), number);
+    }
+    let mut got = came(&mut first).payload;
+    let other = came(&mut second);
+    ack(&mut second, 0x40, other.id);
+    // It goes without an acknowledgement: the other one gets it.
+    drop(first);
+    let handed_on = came(&mut second);
+    assert_eq!(handed_on.payload, got);
+    got = handed_on.payload;
+    assert_ne!(other.payload, got);
+    ack(&mut second, 0x40, handed_on.id);
+    // Who is away is passed over, and waited for where all are.
+    for number in 3..=6 {
+        publisher.publish_acked("a", number.to_string().as_bytes(), number);
+        let came = came(&mut second);
+        ack(&mut second, 0x40, came.id);
+    }
+    drop(second);
+    until("both are away", MINUTE, || {
+        appliance.metric("fleetline_mqtt_open_sessions") == Some(1.0)
+    });
+    publisher.publish_acked("a", b"7", 7);
+    until("it waits", MINUTE, || appliance.count("deliveries.queued") == 1);
+    let (mut first, _) = back(&appliance, "first");
+    let (mut second, _) = back(&appliance, "second");
+    let came = [first.receive(MOMENT), second.receive(MOMENT)];
+    let count = came.iter().filter(|packet| matches!(packet, Packet::Whole(0x32, _))).count();
+    assert_eq!(count, 1, "{came:02x?}");
+    appliance.stats();
+}
+
+#[test]
+fn the_session_of_a_user_that_was_removed_goes() {
+    let (_store, appliance) = start(|setup| {
+        fs::write(setup.home().join("password"), "secret\n").unwrap();
+        for name in ["anna", "bert"] {
+            let user = ["user", "add", name, "--password-file", "password", "--file", "users"];
+            assert!(setup.command(&user).output().unwrap().status.success());
+        }
+        setup.set("auth.users", "users")
+    });
+    let mut connect = connect_as(Version::V3, "anna-1", Some("anna"), Some("secret"));
+    connect[9] &= !2; // Not clean.
+    let mut anna = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
+    assert_eq!(anna.greet(&connect), Packet::Whole(0x20, vec![0, 0]));
+    drop(anna);
+    let stored = || appliance.metric("fleetline_sessions_stored_sessions");
+    until("her session is stored", MINUTE, || stored() == Some(1.0));
+    appliance.cli_ok(&["user", "remove", "anna"]);
+    appliance.signal("HUP");
+    until("it is gone", MINUTE, || stored() == Some(0.0));
+}
+
+/// `f03-wills`, F: a will on a mapped topic is a point, also when it waited for its delay; one on a
+/// topic that its sender may not publish to is counted and not published.
+#[test]
+fn a_will_that_waited_is_a_publish_like_any_other() {
+    let (store, appliance) = start(|setup| setup);
+    let sample = crate::harness::Sample { seq: 1 };
+    let topic = crate::harness::Sample::topic("VIN1");
+    let mut will = vec![5, 0x18, 0, 0, 0, 1];
+    will.extend(crate::harness::vehicle::text(&topic));
+    let payload = sample.payload();
+    will.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+    will.extend(&payload);
+    let (vehicle, ..) = come(&appliance, Version::V5, &connect5("v", 0x0c, 60, &will));
+    drop(vehicle);
+    until("its point is in the store", MINUTE, || store.lines().len() == 1);
+    appliance.stats();
+}
