@@ -105,10 +105,11 @@ pub(super) fn kept_properties(message: &Message) -> Cow<'_, [u8]> {
     let properties = message.body.properties();
     match message.command {
         None => properties.into(),
-        Some(CommandTag { id, attempt, .. }) => {
+        Some(CommandTag { id, attempt, is_repeat }) => {
             let mut kept = vec![COMMAND];
             kept.extend(id.0);
             kept.extend(attempt.to_le_bytes());
+            kept.push(u8::from(is_repeat));
             kept.extend_from_slice(properties);
             kept.into()
         }
@@ -138,8 +139,9 @@ pub(super) fn restored(bytes: &[u8], retained_as: u64, now: Moments) -> Option<M
         Some((&COMMAND, rest)) => {
             let (id, rest) = rest.split_first_chunk::<16>()?;
             let (attempt, rest) = rest.split_first_chunk::<4>()?;
-            let attempt = u32::from_le_bytes(*attempt);
-            (Some(CommandTag { id: CommandId(*id), attempt, is_repeat: false }), rest)
+            let (is_repeat, rest) = rest.split_first()?;
+            let (attempt, is_repeat) = (u32::from_le_bytes(*attempt), *is_repeat != 0);
+            (Some(CommandTag { id: CommandId(*id), attempt, is_repeat }), rest)
         }
         _ => (None, stored.properties),
     };

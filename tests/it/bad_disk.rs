@@ -146,8 +146,7 @@ fn a_failed_fsync_of_the_journal_halts_what_lasts_and_nothing_else() {
     publisher.publish_acked("a", b"1", 1);
 
     let file = journal(&appliance);
-    let failing =
-        FaultyFile::attach(&strace, &appliance, &file, "fsync,fdatasync", "error=EIO");
+    let failing = FaultyFile::attach(&strace, &appliance, &file, "fsync,fdatasync", "error=EIO");
     publisher.publish("a", b"2", 1, 2);
     until("an appliance that is not ready", MINUTE, || appliance.get("/readyz").0 == 503);
     drop(failing);

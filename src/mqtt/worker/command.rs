@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    slot::{Client, Slot, SlotKey},
+    slot::{Client, LastingClient, Slot, SlotKey},
     thread::Worker,
 };
 use crate::{
@@ -67,7 +67,10 @@ impl Worker {
         }
         let qos = Qos::of(parcel.qos).unwrap_or(Qos::AtLeastOnce);
         let message = Arc::new(self.command_message(&parcel, qos));
-        if let Some(lasting) = &client.lasting {
+        if let Some(lasting) = &mut client.lasting {
+            let Parcel { command, attempt, .. } = parcel;
+            let outcome = CommandOutcome::Left;
+            lasting.commands.push(CommandReport { command, attempt, outcome });
             // It takes the next number of the session's queue.
             let receiver = Receiver { qos, retain_as_published: false, ..receiver.clone() };
             debug_assert_eq!(receiver.session, stored_id(lasting.session));
@@ -102,6 +105,22 @@ impl Worker {
                 is_repeat: parcel.is_repeat,
             }),
         }
+    }
+
+    /// Tells what became of commands of a client, which is not told again when it goes.
+    pub(super) fn report_of(
+        &self,
+        lasting: Option<&mut LastingClient>,
+        reports: Vec<CommandReport>,
+    ) {
+        if let Some(lasting) = lasting.filter(|_| !reports.is_empty()) {
+            let is_told = |left: &CommandReport| {
+                let mut told = reports.iter();
+                told.any(|one| (one.command, one.attempt) == (left.command, left.attempt))
+            };
+            lasting.commands.retain(|left| !is_told(left));
+        }
+        self.report(reports);
     }
 
     /// Tells what became of commands.

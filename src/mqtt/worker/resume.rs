@@ -12,11 +12,10 @@ use super::{
 };
 use crate::{
     auth::{Grant, Identity},
-    model::{CommandOutcome, CommandReport},
     mqtt::{
         connect::Accepted,
         lasting::{Ticket, restored, stored_id},
-        router::{CommandTag, Filter, SubscriptionIds},
+        router::{Filter, SubscriptionIds},
         session::{Found, Resume, Subscription, What},
         will::Will,
         wire::{Qos, SubscribeOptions},
@@ -79,7 +78,14 @@ impl Worker {
         let memory_max = self.limits().session_memory_max;
         client.session.lasts(Resume { first, sent, next, memory_max }, &opened.received);
         client.will_id = will;
-        client.lasting = Some(Box::new(LastingClient { session, epoch, expiry, is_asked: false }));
+        client.lasting = Some(Box::new(LastingClient {
+            session,
+            epoch,
+            expiry,
+            is_asked: false,
+            since: next,
+            commands: Vec::new(),
+        }));
         for (text, terms) in &opened.subscriptions {
             self.resume_subscription(client, text, *terms);
         }
@@ -134,38 +140,27 @@ impl Worker {
         let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
             return;
         };
-        let mut reports = Vec::new();
         let found = piece.entries.into_iter();
-        let found = found.filter_map(|one| self.found(client, one, &mut reports)).collect();
+        let found = found.filter_map(|one| self.found(client, one)).collect();
         if let Some(outbound) = client.session.outbound.as_mut() {
             let lost = outbound.fetched(found, piece.next);
             self.left(lost);
         }
         self.collect(client);
-        self.report(reports);
         self.touch(key, socket);
     }
 
-    fn found(
-        &self,
-        client: &Client,
-        fetched: Fetched,
-        reports: &mut Vec<CommandReport>,
-    ) -> Option<Found> {
+    fn found(&self, client: &Client, fetched: Fetched) -> Option<Found> {
         let Fetched { number, qos, retain, ids, content } = fetched;
-        let is_asked = client.lasting.as_ref().is_some_and(|lasting| lasting.is_asked);
+        let lasting = client.lasting.as_ref()?;
+        let (is_asked, since) = (lasting.is_asked, lasting.since);
         let what = match content {
             Content::Released => What::Released,
             Content::Lost => What::Lost,
             Content::Message(bytes) => match restored(&bytes, 0, self.moments()) {
                 None => What::Lost,
-                // A command is its sender's to send again.
-                Some(message) if message.command.is_some() => {
-                    let CommandTag { id, attempt, .. } = message.command?;
-                    let outcome = CommandOutcome::Left;
-                    reports.push(CommandReport { command: id, attempt, outcome });
-                    What::Lost
-                }
+                // Of an earlier connection: it is its sender's to send again.
+                Some(message) if message.command.is_some() && number < since => What::Lost,
                 Some(message) => {
                     let topic = message.body.topic();
                     let rules = self.shared.access.rules();
@@ -192,9 +187,9 @@ impl Worker {
             for (message, group) in outbound.leave_to_others() {
                 self.hand_on(&message, &group);
             }
-            let (sent, unasked) = outbound.suspend();
             self.left(outbound.leave_commands());
-            self.report(outbound.reports());
+            let (sent, unasked) = outbound.suspend();
+            self.report_of(client.lasting.as_deref_mut(), outbound.reports());
             let (finished, _) = outbound.take_settled();
             if let Some(lasting) = client.lasting.as_ref() {
                 self.journal(|change| {
@@ -205,6 +200,10 @@ impl Worker {
             self.weigh(&mut outbound);
             sent
         });
+        if let Some(lasting) = client.lasting.as_mut() {
+            // Those that lie on disk only, or are on their way there.
+            self.report(std::mem::take(&mut lasting.commands));
+        }
         self.close_stored(client, sent);
         // They have no PUBREC, and are sent again.
         client.deferred.clear();

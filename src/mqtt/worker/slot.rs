@@ -9,8 +9,8 @@ use super::deliver::Pass;
 use crate::{
     auth::Identity,
     model::{
-        CommandDesk, Presence, Protocol, SessionAnswer, SessionFacts, SessionId, SessionQuestion,
-        UnixNanos,
+        CommandDesk, CommandReport, Presence, Protocol, SessionAnswer, SessionFacts, SessionId,
+        SessionQuestion, UnixNanos,
     },
     mqtt::{
         clock::Tick,
@@ -214,6 +214,11 @@ pub(in crate::mqtt) struct LastingClient {
     pub(in crate::mqtt) expiry: u32,
     /// The rules are asked for what it gets.
     pub(in crate::mqtt) is_asked: bool,
+    /// The number of the first message that came into its queue on this connection.
+    pub(super) since: u64,
+    /// Commands that are in its queue, of which nothing was told yet; bounded by what a vehicle may
+    /// have open.
+    pub(super) commands: Vec<CommandReport>,
 }
 
 /// A record that waits until its publish is spooled: else a vehicle that sends it again after a

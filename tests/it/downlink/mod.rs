@@ -5,6 +5,7 @@ mod conditions;
 mod crash;
 mod delivery;
 mod fleet;
+mod lasting;
 mod push_crash;
 mod pushes;
 mod receipts;
