@@ -211,7 +211,12 @@ impl Worker {
     /// A client gets an answer that waited for the disk.
     fn say(&self, key: SlotKey, packet: &[u8]) {
         let mut slots = self.slots.borrow_mut();
-        if let Some(Slot { client: Some(_), socket: Some(socket) }) = slots.get_mut(key) {
+        if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) {
+            if let Some(lasting) = client.lasting.as_mut()
+                && matches!(packet.first(), Some(0x90 | 0xb0))
+            {
+                lasting.awaited = lasting.awaited.saturating_sub(1);
+            }
             self.traffic(|traffic| traffic.packets_written += 1);
             self.write(socket, packet);
         }

@@ -122,7 +122,8 @@ impl Worker {
         marks.received = received(client, publish, held.reason);
         let is_sole = !is_taken && !receivers.is_empty();
         let bringing = Bringing {
-            publisher: publish.packet_id.map(|_| (key, seq)),
+            // At QoS 0 too, so that a session holds no more than it may while the disk has no room.
+            publisher: Some((key, seq)),
             may_wait,
             message,
             receivers,

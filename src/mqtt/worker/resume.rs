@@ -84,6 +84,7 @@ impl Worker {
             expiry,
             is_asked: false,
             since: next,
+            awaited: 0,
             commands: Vec::new(),
         }));
         for (text, terms) in &opened.subscriptions {

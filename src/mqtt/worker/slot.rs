@@ -216,6 +216,8 @@ pub(in crate::mqtt) struct LastingClient {
     pub(in crate::mqtt) is_asked: bool,
     /// The number of the first message that came into its queue on this connection.
     pub(super) since: u64,
+    /// SUBACKs and UNSUBACKs that wait for the disk.
+    pub(super) awaited: usize,
     /// Commands that are in its queue, of which nothing was told yet; bounded by what a vehicle may
     /// have open.
     pub(super) commands: Vec<CommandReport>,

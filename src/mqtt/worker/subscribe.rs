@@ -23,6 +23,8 @@ use crate::{
 
 /// Topic filter invalid.
 const FILTER_INVALID: u8 = 0x8f;
+/// SUBACKs and UNSUBACKs that may wait for the disk at once.
+const AWAITED_MAX: usize = 1024;
 /// No subscription existed.
 const NO_SUBSCRIPTION: u8 = 0x11;
 /// What 3.1.1 has for all of them.
@@ -40,6 +42,7 @@ impl Worker {
         asked: &Subscribe<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Close> {
+        Self::may_wait(client)?;
         let version = client.session.terms().version;
         let mut filters = Vec::with_capacity(asked.filters.len());
         // All are judged before the first takes effect.
@@ -78,13 +81,33 @@ impl Worker {
         } else {
             write_suback(&mut packet, version, asked.packet_id, &reasons);
         }
-        self.answer_later(key, packet, is_stored, out);
+        self.answer_later(client, packet, is_stored, out);
         Ok(())
     }
 
+    /// Whether a client may subscribe or unsubscribe once more: not for ever while the disk has no
+    /// room for what it asked for already.
+    ///
+    /// # Errors
+    /// Its connection ends.
+    fn may_wait(client: &Client) -> Result<(), Close> {
+        let awaited = client.lasting.as_ref().map_or(0, |lasting| lasting.awaited);
+        if awaited < AWAITED_MAX { Ok(()) } else { Err(Close::Reason(QUOTA_EXCEEDED)) }
+    }
+
     /// Answers, once it is durable where something of it lasts.
-    fn answer_later(&self, key: SlotKey, packet: Vec<u8>, is_stored: bool, out: &mut Vec<u8>) {
+    fn answer_later(
+        &self,
+        client: &mut Client,
+        packet: Vec<u8>,
+        is_stored: bool,
+        out: &mut Vec<u8>,
+    ) {
         if is_stored {
+            let key = client.key;
+            if let Some(lasting) = client.lasting.as_mut() {
+                lasting.awaited += 1;
+            }
             self.journal(|change| change.wait(Ticket::Answer(key, packet)));
         } else {
             out.extend(packet);
@@ -161,6 +184,7 @@ impl Worker {
         asked: &Unsubscribe<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Close> {
+        Self::may_wait(client)?;
         let mut reasons = Vec::with_capacity(asked.filters.len());
         let broken = |text: &&str| Filter::read(text) == Err(FilterFault::Wildcard);
         if asked.filters.iter().any(broken) {
@@ -185,7 +209,7 @@ impl Worker {
         }
         let mut packet = Vec::new();
         write_unsuback(&mut packet, client.session.terms().version, asked.packet_id, &reasons);
-        self.answer_later(key, packet, is_stored, out);
+        self.answer_later(client, packet, is_stored, out);
         Ok(())
     }
 

@@ -208,7 +208,10 @@ impl Worker {
 
     /// Whether memory for all queues is short.
     pub(super) fn is_short(&self) -> bool {
-        self.shared.queued_bytes.load(Ordering::Relaxed) >= self.limits().queue_memory_max
+        // With what this turn has added: one letter may bring more than there is room for.
+        let counted = self.shared.queued_bytes.load(Ordering::Relaxed);
+        let queued = counted.saturating_add_signed(self.deliveries.grown.get());
+        queued >= self.limits().queue_memory_max
     }
 
     /// Counts what a queue has grown by, towards the bound on all of them.
