@@ -83,7 +83,8 @@ impl<W> Accepted<W> {
         let begin = out.len();
         let Granted { is_present, expiry } = granted;
         match self.version() {
-            Version::V3 => write_connack_v3(out, is_present, 0),
+            // 3.1 (3.2) has no such flag: its byte is reserved.
+            Version::V3 => write_connack_v3(out, is_present && self.protocol != Protocol::V31, 0),
             Version::V5 => {
                 let words = ConnackWords {
                     session_expiry: (self.session_expiry != expiry).then_some(expiry),
@@ -379,6 +380,17 @@ mod tests {
         assert_eq!(accepted.will.as_deref(), Some("w"));
         assert_eq!(accepted.session_expiry, u32::MAX, "3.1.1 without a clean session");
         assert_eq!(connack(&accepted), [0x20, 2, 0, 0]);
+    }
+
+    #[test]
+    fn a_session_that_is_there_is_told_to_3_1_1_and_not_to_3_1() {
+        for (protocol, expect) in [(Protocol::V31, 0), (Protocol::V311, 1)] {
+            let accepted = judged(&connect(4, 0, b"\x00\x01p")).expect("accepted");
+            let accepted = Accepted { protocol, ..accepted };
+            let (granted, mut out) = (Granted { is_present: true, expiry: 0 }, Vec::new());
+            assert!(accepted.write_connack(ANNOUNCED, granted, &mut out));
+            assert_eq!(out, [0x20, 2, expect, 0], "{protocol:?}");
+        }
     }
 
     #[test]
