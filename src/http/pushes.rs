@@ -10,14 +10,14 @@ use axum::{
     http::{StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     auth::{Caller, Role},
     downlink::{PushMade, PushRecord, PushRequest, Refused, RunRecord, Sender},
     http::{
         ApiError, CommandError, HttpState, Refused as NotLetIn,
-        commands::{self, LIMIT, LIMIT_MAX, from_after, limit, who},
+        commands::{self, Paging, who},
         parameters::{Parameters, invalid, json_object},
     },
     model::CommandId,
@@ -66,15 +66,10 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Json<Value>, ApiError> {
     let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
-    let limit = limit(&mut parameters, LIMIT_MAX)?.unwrap_or(LIMIT);
-    let after = parameters.one("after")?.map(|after| from_after(&after)).transpose()?;
+    let paging = Paging::read(&mut parameters)?;
     let own = caller.vehicles().map(|_| who(&caller).to_string());
-    let mut page = state.downlink.push_page(own, after, limit + 1).await?;
-    let is_more = page.len() > limit;
-    page.truncate(limit);
-    let after = page.last().filter(|_| is_more).map(|last| last.seq().to_string());
-    let pushes: Vec<Value> = page.iter().map(PushRecord::json).collect();
-    Ok(Json(json!({ "pushes": pushes, "after": after })))
+    let page = state.downlink.push_page(own, paging.after, paging.wanted()).await?;
+    Ok(paging.answer("pushes", &page, PushRecord::json, PushRecord::seq))
 }
 
 /// A push's id out of a text.
@@ -177,13 +172,8 @@ pub(super) async fn runs(
     uri: Uri,
 ) -> Result<Json<Value>, ApiError> {
     let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
-    let limit = limit(&mut parameters, LIMIT_MAX)?.unwrap_or(LIMIT);
-    let after = parameters.one("after")?.map(|after| from_after(&after)).transpose()?;
+    let paging = Paging::read(&mut parameters)?;
     let (_, push) = its_own(&state, &caller, path).await?;
-    let mut page = state.downlink.run_page(push.seq(), after, limit + 1).await?;
-    let is_more = page.len() > limit;
-    page.truncate(limit);
-    let after = page.last().filter(|_| is_more).map(|last| last.seq().to_string());
-    let runs: Vec<Value> = page.iter().map(RunRecord::json).collect();
-    Ok(Json(json!({ "runs": runs, "after": after })))
+    let page = state.downlink.run_page(push.seq(), paging.after, paging.wanted()).await?;
+    Ok(paging.answer("runs", &page, RunRecord::json, RunRecord::seq))
 }

@@ -197,14 +197,7 @@ impl Engine {
                 run.held.insert(seq);
                 run.open.insert(seq);
             });
-            self.audit(AuditRow {
-                at_ms: self.now_ms,
-                who: Arc::clone(&request.who),
-                action: "send",
-                id: request.id,
-                vehicle: Arc::clone(&request.vehicle),
-                name: request.name.clone(),
-            });
+            self.audit_sent(request);
             let failure = request.origin.as_ref().and_then(|origin| origin.failure.clone());
             if failure.is_some() {
                 self.becomes(seq, State::Failed, Some(ROW.into()), failure);

@@ -83,6 +83,14 @@ impl Engine {
             self.happens(older, Happening::Superseded, Some(&format!("by {}", request.id)), None);
         }
         let seq = self.add_new(request, None);
+        self.audit_sent(request);
+        // The cause of its first state is known when it was tried to leave.
+        self.walk(&request.vehicle)?;
+        Ok(Ok(Place::New(seq)))
+    }
+
+    /// Who sent which command to whom.
+    pub(super) fn audit_sent(&mut self, request: &Request) {
         self.audit(AuditRow {
             at_ms: self.now_ms,
             who: Arc::clone(&request.who),
@@ -91,9 +99,6 @@ impl Engine {
             vehicle: Arc::clone(&request.vehicle),
             name: request.name.clone(),
         });
-        // The cause of its first state is known when it was tried to leave.
-        self.walk(&request.vehicle)?;
-        Ok(Ok(Place::New(seq)))
     }
 
     /// The commands of its vehicle whose place it takes.

@@ -13,7 +13,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::list::{LIMIT, LIMIT_MAX, from_after, limit};
+use super::list::{LIMIT, Paging, from_after, limit};
 use crate::{
     downlink::{AuditEntry, Downlink, FeedEntry},
     http::{ApiError, HttpState, parameters::Parameters},
@@ -96,12 +96,7 @@ pub(in crate::http) async fn audit(
     uri: Uri,
 ) -> Result<Json<Value>, ApiError> {
     let mut parameters = Parameters::read(&uri, KNOWN_OF_AUDIT)?;
-    let after = parameters.one("after")?.map(|after| from_after(&after)).transpose()?;
-    let limit = limit(&mut parameters, LIMIT_MAX)?.unwrap_or(LIMIT);
-    let mut page = state.downlink.audit(after.unwrap_or(0), limit + 1).await?;
-    let is_more = page.len() > limit;
-    page.truncate(limit);
-    let after = page.last().filter(|_| is_more).map(|last| last.number.to_string());
-    let audit: Vec<Value> = page.iter().map(AuditEntry::json).collect();
-    Ok(Json(json!({ "audit": audit, "after": after })))
+    let paging = Paging::read(&mut parameters)?;
+    let page = state.downlink.audit(paging.after.unwrap_or(0), paging.wanted()).await?;
+    Ok(paging.answer("audit", &page, AuditEntry::json, |last| last.number))
 }

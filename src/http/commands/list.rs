@@ -60,25 +60,52 @@ pub(in crate::http) async fn page_of(
         names: parameters.all("name"),
         push,
     };
-    let limit = limit(&mut parameters, LIMIT_MAX)?.unwrap_or(LIMIT);
-    let after = parameters.one("after")?.map(|after| from_after(&after)).transpose()?;
-    let mut page = state.downlink.page(filter, after, limit + 1).await?;
-    let is_more = page.len() > limit;
-    page.truncate(limit);
-    let after = page.last().filter(|_| is_more).map(|last| last.seq.to_string());
-    let commands: Vec<Value> = page.iter().map(Record::json).collect();
-    Ok(Json(json!({ "commands": commands, "after": after })))
+    let paging = Paging::read(&mut parameters)?;
+    let page = state.downlink.page(filter, paging.after, paging.wanted()).await?;
+    Ok(paging.answer("commands", &page, Record::json, |last| last.seq))
 }
 
-pub(in crate::http) fn limit(
-    parameters: &mut Parameters,
-    max: usize,
-) -> Result<Option<usize>, ApiError> {
+/// What part of a list that is ordered by a number is asked for: `limit` and `after`.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Paging {
+    pub(in crate::http) after: Option<i64>,
+    limit: usize,
+}
+
+impl Paging {
+    pub(in crate::http) fn read(parameters: &mut Parameters) -> Result<Self, ApiError> {
+        let limit = limit(parameters, LIMIT_MAX)?.unwrap_or(LIMIT);
+        let after = parameters.one("after")?.map(|after| from_after(&after)).transpose()?;
+        Ok(Self { after, limit })
+    }
+
+    /// How many to fetch: one more than is answered tells that there are more.
+    pub(in crate::http) fn wanted(self) -> usize {
+        self.limit + 1
+    }
+
+    /// The page with its list's name, out of as many as were wanted.
+    pub(in crate::http) fn answer<T>(
+        self,
+        name: &str,
+        found: &[T],
+        json: impl Fn(&T) -> Value,
+        number: impl Fn(&T) -> i64,
+    ) -> Json<Value> {
+        let page = &found[..found.len().min(self.limit)];
+        let last = page.last().filter(|_| found.len() > self.limit);
+        let after = last.map(|last| number(last).to_string());
+        let page: Vec<Value> = page.iter().map(json).collect();
+        Json(json!({ name: page, "after": after }))
+    }
+}
+
+pub(super) fn limit(parameters: &mut Parameters, max: usize) -> Result<Option<usize>, ApiError> {
     let within = |text: &str| text.parse().ok().filter(|limit| (1..=max).contains(limit));
     parameters.parsed("limit", &format!("a number from 1 to {max}"), within)
 }
 
-pub(in crate::http) fn from_after(after: &str) -> Result<i64, ApiError> {
+pub(super) fn from_after(after: &str) -> Result<i64, ApiError> {
     let read = after.parse().ok().filter(|number: &i64| *number >= 0);
     read.ok_or_else(|| QueryError::Question(QuestionError::AfterInvalid).into())
 }
