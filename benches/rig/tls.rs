@@ -30,7 +30,9 @@ use super::{
 const KNOCKERS: u8 = 8;
 /// Threads of the bare acceptor.
 const ACCEPTORS: usize = 8;
-const CONNECT: &[u8] = b"\x10\x0e\0\x04MQTT\x04\x02\0\x3c\0\x02me";
+/// The CONNECT of the first knocker. The last byte of the client identifier is each one's own: one
+/// of the same name would end its connection.
+const CONNECT: [u8; 16] = *b"\x10\x0e\0\x04MQTT\x04\x02\0\x3c\0\x02ma";
 
 /// Writes `ca.pem`, and `server.pem` with its key `server.key`, into a folder.
 pub(crate) fn certify(folder: &Path) -> Outcome {
@@ -102,10 +104,9 @@ pub(crate) fn serve_knock(ca: &str, port: &str, seconds: &str, how: &str) -> Out
             let roots = roots.clone();
             thread::spawn(move || {
                 let config = client_config(roots, resumes);
-                let source = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2 + number), 0));
                 let (mut connects, mut resumed) = (0, 0);
                 while Instant::now() < deadline {
-                    let kind = knock_once(&config, source, port).map_err(|it| it.to_string())?;
+                    let kind = knock_once(&config, number, port).map_err(|it| it.to_string())?;
                     connects += 1;
                     resumed += u64::from(kind == Some(HandshakeKind::Resumed));
                 }
@@ -137,13 +138,16 @@ fn client_config(roots: RootCertStore, resumes: bool) -> Arc<ClientConfig> {
 
 fn knock_once(
     config: &Arc<ClientConfig>,
-    source: SocketAddr,
+    knocker: u8,
     port: u16,
 ) -> Outcome<Option<HandshakeKind>> {
+    let source = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2 + knocker), 0));
     let name = "localhost".try_into()?;
     let session = ClientConnection::new(Arc::clone(config), name)?;
     let mut stream = StreamOwned::new(session, dial(source, port)?);
-    stream.write_all(CONNECT)?;
+    let mut connect = CONNECT;
+    connect[CONNECT.len() - 1] += knocker;
+    stream.write_all(&connect)?;
     let mut connack = [0; 4];
     stream.read_exact(&mut connack)?;
     stream.write_all(b"\xe0\0")?;
