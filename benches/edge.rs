@@ -10,11 +10,16 @@
 //! their own. CPU counts from when all have subscribed until the last delivery. A row in which a
 //! delivery is missing, comes twice or out of order fails, whatever its rate.
 //!
+//! Of sessions that last: `absent` fills the queues of a thousand that are away with payloads of 250
+//! bytes, kills the server, and lets them come back; `absent-restart` is a start after a kill, with
+//! 100,000 sessions, a million queued messages and 100,000 retained ones.
+//!
 //! ```text
 //! cargo bench --bench edge -- [--row NAME]… [--seconds N]
 //! ```
-//! Rows: `fan-0`, `fan-1`, `in`, `shared`, `one`, `one-paced`, `fan-15000`, `storm`; all of them by
-//! default. The subscriptions' own costs are `cargo bench --bench router`.
+//! Rows: `fan-0`, `fan-1`, `in`, `shared`, `one`, `one-paced`, `fan-15000`, `storm`, `absent`,
+//! `absent-restart`; all of them by default. The subscriptions' own costs are `cargo bench --bench
+//! router`.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine as it is")]
 
@@ -25,14 +30,17 @@ use std::process::ExitCode;
 
 use rig::{
     Outcome,
+    absent::{self, Absence},
     audience::{Audience, Running, Shape},
     budget::{DeliveryRow, Must, Selection, delivery_row, finish},
     fault,
     process::{cpu_seconds, resident_bytes},
     server::{self, Server},
     stub::Stub,
-    table::{line, met},
+    table::{line, met, thousands},
 };
+
+const KIB: f64 = 1024.0;
 
 const ROWS: [DeliveryRow; 7] = [
     DeliveryRow {
@@ -144,12 +152,17 @@ fn measure(arguments: &[String]) -> Outcome {
     if selection.wants("storm") {
         findings.push(storm_row()?);
     }
+    if selection.wants("absent") {
+        findings.push(absent_row()?);
+    }
+    if selection.wants("absent-restart") {
+        findings.push(absent_restart_row()?);
+    }
     finish(&findings)
 }
 
 /// A fleet that connects at once, each client with three filters.
 fn storm_row() -> Outcome<bool> {
-    const KIB: f64 = 1024.0;
     let stub = Stub::start()?;
     let folder = server::folder()?;
     let server = Server::start(folder.path(), stub.port)?;
@@ -179,4 +192,99 @@ fn storm_row() -> Outcome<bool> {
     drop(clients);
     server.process.stop().map_err(|error| fault(error.to_string()))?;
     Ok(is_met)
+}
+
+/// Queues of sessions that are away: filled, kept through a kill, and delivered.
+fn absent_row() -> Outcome<bool> {
+    const EACH: u32 = 100;
+    let stub = Stub::start()?;
+    let folder = server::folder()?;
+    let server = Server::start(folder.path(), stub.port)?;
+    let absence = Absence { sessions: 1000, publishers: 10, window: 100 };
+    let mut clients = absent::Running::start(&absence)?;
+    clients.leave(server.mqtt_port)?;
+    let (cpu, resident) = (cpu_seconds(server.id())?, resident_bytes(server.id())?);
+    let filled = clients.fill(server.mqtt_port, EACH)?;
+    let queued = count(filled.count);
+    let fill_rate = queued / (cpu_seconds(server.id())? - cpu);
+    let each_bytes = (resident_bytes(server.id())? - resident) / queued;
+    drop(server);
+    let server = Server::start(folder.path(), stub.port)?;
+    let cpu = cpu_seconds(server.id())?;
+    let came = clients.come_back(server.mqtt_port, absence.sessions)?;
+    let return_rate = count(came.count) / (cpu_seconds(server.id())? - cpu);
+    if came.missing + came.twice > 0 || came.count != filled.count {
+        return Err(fault(format!("{filled:?} were acknowledged before a kill, then {came:?}")));
+    }
+    line("absent: 1,000 sessions that are away, 100 messages of 250 bytes each, killed in between");
+    let mut is_met = true;
+    let mut row = |what: &str, rate: f64, seconds: f64, aim: f64| {
+        const MUST: f64 = 150e3;
+        is_met &= rate >= MUST;
+        line(&format!(
+            "  {what} {} per CPU second ({seconds:.2} s); must {}, aim {}: {}",
+            thousands(rate),
+            thousands(MUST),
+            thousands(aim),
+            met(rate >= MUST, rate >= aim)
+        ));
+    };
+    row("queued   ", fill_rate, filled.seconds, 400e3);
+    row("delivered", return_rate, came.seconds, 500e3);
+    line(&format!(
+        "  {each_bytes:.0} bytes of memory a queued message; must 400, aim 100: {}",
+        met(each_bytes <= 400.0, each_bytes <= 100.0)
+    ));
+    server.process.stop()?;
+    Ok(is_met && each_bytes <= 400.0)
+}
+
+/// How long a start takes after a kill -9 with a whole fleet away, and what its sessions hold.
+fn absent_restart_row() -> Outcome<bool> {
+    const SESSIONS: u32 = 100_000;
+    const RETAINED: u32 = 100_000;
+    const BACK: u32 = 1000;
+    let stub = Stub::start()?;
+    let (folder, empty) = (server::folder()?, server::folder()?);
+    let absence = Absence { sessions: SESSIONS, publishers: 10, window: 100 };
+    let mut clients = absent::Running::start(&absence)?;
+    let server = Server::start(folder.path(), stub.port)?;
+    clients.leave(server.mqtt_port)?;
+    server.process.stop()?;
+    // A start of its own shows what the sessions hold, and not what their connections have left.
+    let base = Server::start(empty.path(), stub.port)?;
+    let server = Server::start(folder.path(), stub.port)?;
+    let grown = resident_bytes(server.id())? - resident_bytes(base.id())?;
+    let each_bytes = grown / f64::from(SESSIONS);
+    drop(base);
+    let queued = clients.fill(server.mqtt_port, 10)?.count;
+    clients.retain(server.mqtt_port, RETAINED)?;
+    drop(server);
+    let server = Server::start(folder.path(), stub.port)?;
+    server::is_welcome(server.mqtt_port)?;
+    let seconds = server.ready_after.as_secs_f64();
+    let resident = resident_bytes(server.id())? / KIB / KIB;
+    let came = clients.come_back(server.mqtt_port, BACK)?;
+    if came.missing + came.twice > 0 || came.count != u64::from(BACK) * 10 {
+        return Err(fault(format!("{BACK} sessions with 10 messages each got {came:?}")));
+    }
+    let is_met = seconds <= 2.0 && each_bytes <= KIB;
+    line(&format!(
+        "absent-restart: 100,000 sessions, {queued} queued messages, 100,000 retained, killed"
+    ));
+    line(&format!(
+        "  accepts again after {seconds:.2} s, with {resident:.0} MiB; must 2 s: {}",
+        met(seconds <= 2.0, false)
+    ));
+    line(&format!(
+        "  {each_bytes:.0} bytes of memory a session with a subscription; must 1024, aim 300: {}",
+        met(each_bytes <= KIB, each_bytes <= 300.0)
+    ));
+    server.process.stop()?;
+    Ok(is_met)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn count(count: u64) -> f64 {
+    count as f64
 }

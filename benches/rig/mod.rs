@@ -5,13 +5,15 @@
 //! Everything that is measured is a process of its own: the server, the load source (`fleetline
 //! simulate`, or clients that publish to each other), the stub and the bare loops; what is not
 //! Fleetline is a hidden mode of the benchmark's own binary (`stub`, `ack`, `deliver`,
-//! `audience`). CPU is what `/proc/PID/stat` says.
+//! `audience`, `absent`). CPU is what `/proc/PID/stat` says.
 
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
+pub(crate) mod absent;
 pub(crate) mod ack;
 pub(crate) mod audience;
 pub(crate) mod budget;
+pub(crate) mod crowd;
 pub(crate) mod deliver;
 pub(crate) mod fleet;
 pub(crate) mod frame;
@@ -43,6 +45,7 @@ pub(crate) fn hidden_mode(arguments: &[String]) -> Option<ExitCode> {
     let done = match arguments {
         [mode, port] if mode == "stub" => stub::serve(port),
         [mode, port] if mode == "ack" => ack::serve(port),
+        [mode, absence] if mode == "absent" => absent::serve(absence),
         [mode, port] if mode == "deliver" => deliver::serve(port),
         [mode, port, seconds, audience] if mode == "audience" => {
             audience::serve(port, seconds, audience)

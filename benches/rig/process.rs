@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Lines},
+    io::{self, BufRead, BufReader, Lines, Write},
     net::TcpListener,
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
     thread,
@@ -69,6 +69,42 @@ pub(crate) fn start_self(mode: &str) -> Outcome<(Process, u16)> {
     let process = Process::start(Command::new(own).args([mode, &port.to_string()]))?;
     wait_for_port(port, Duration::from_secs(10))?;
     Ok((process, port))
+}
+
+/// A hidden mode of this binary that says a line for each that it is told. It ends when this goes.
+#[derive(Debug)]
+pub(crate) struct Partner {
+    process: Process,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Partner {
+    pub(crate) fn start(arguments: &[&str]) -> Outcome<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        piped(command.args(arguments)).stdin(Stdio::piped()).stderr(Stdio::inherit());
+        let mut process = Process::start(&mut command)?;
+        let lines = process.stdout()?;
+        Ok(Self { process, lines })
+    }
+
+    /// Tells it something, and waits for what it says.
+    pub(crate) fn ask(&mut self, line: &str) -> Outcome<String> {
+        let input = self.process.child.stdin.as_mut().ok_or_else(|| fault("no pipe"))?;
+        writeln!(input, "{line}")?;
+        self.line()
+    }
+
+    /// Waits for what it says.
+    pub(crate) fn line(&mut self) -> Outcome<String> {
+        Ok(self.lines.next().ok_or_else(|| fault("the clients have ended"))??)
+    }
+}
+
+/// Says a line to whoever started this process.
+pub(crate) fn say(line: &str) -> Outcome {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
 }
 
 /// A port that nobody listens on; it may be taken by another between here and its use.
