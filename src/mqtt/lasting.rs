@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    num::NonZeroU16,
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
@@ -57,6 +58,8 @@ pub(super) enum Ticket {
     Published(Box<Bringing>),
     /// A client gets its answer.
     Answer(SlotKey, Vec<u8>),
+    /// A client gets the PUBCOMP of its publish.
+    Completed(SlotKey, NonZeroU16),
     /// A session may have ended: it is to be forgotten.
     Ended,
 }

@@ -38,6 +38,8 @@ pub(super) enum Received {
     /// It was sent again, and one more PUBREC waits for its turn: however often it is sent until
     /// then, there is one.
     Repeating,
+    /// Its PUBREL came, and the PUBCOMP waits for the disk.
+    Completing,
 }
 
 /// One publish between its arrival and its acknowledgement.
@@ -180,12 +182,33 @@ impl Session {
         count
     }
 
-    /// A PUBREL came: the exchange ends, the id is free. One that is not held is not found, which
-    /// 5.0 has a word for (3.7.2.1); in 3.1.1, after a lost PUBCOMP, the vehicle can only ask
-    /// again.
-    pub(super) fn release(&mut self, id: NonZeroU16, out: &mut Vec<u8>) {
-        let reason = if self.unreleased.remove(&id).is_some() { 0 } else { PACKET_ID_NOT_FOUND };
-        self.answer(AckKind::Comp, id, reason, out);
+    /// A PUBREL came: the exchange ends, the id is free; of a session that lasts, once that is
+    /// durable, which is left to do if this is true. One that is not held is not found, which 5.0
+    /// has a word for (3.7.2.1); in 3.1.1, after a lost PUBCOMP, the vehicle can only ask again.
+    pub(super) fn release(&mut self, id: NonZeroU16, lasts: bool, out: &mut Vec<u8>) -> bool {
+        match self.unreleased.get_mut(&id) {
+            // However often it is asked for until it leaves, there is one.
+            Some(Received::Completing) => false,
+            Some(received) if lasts => {
+                *received = Received::Completing;
+                true
+            }
+            held => {
+                let reason = if held.is_some() { 0 } else { PACKET_ID_NOT_FOUND };
+                self.unreleased.remove(&id);
+                self.answer(AckKind::Comp, id, reason, out);
+                false
+            }
+        }
+    }
+
+    /// The end of an exchange is durable: its PUBCOMP leaves, and its id is free.
+    pub(in crate::mqtt) fn completed(&mut self, id: NonZeroU16, out: &mut Vec<u8>) {
+        // Whoever has begun another one meanwhile did not wait for it.
+        if self.unreleased.get(&id) == Some(&Received::Completing) {
+            self.unreleased.remove(&id);
+        }
+        self.answer(AckKind::Comp, id, 0, out);
     }
 
     fn answer(&self, kind: AckKind, id: NonZeroU16, reason: u8, out: &mut Vec<u8>) {

@@ -181,11 +181,8 @@ impl Session {
             }
             Kind::PubRel => {
                 let id = read_ack(version, AckKind::Rel, body)?.packet_id;
-                if self.resume.is_some() && self.unreleased.remove(&id).is_some() {
-                    return Ok(Action::Complete(id));
-                }
-                self.release(id, out);
-                Ok(Action::Nothing)
+                let is_left = self.release(id, self.resume.is_some(), out);
+                Ok(if is_left { Action::Complete(id) } else { Action::Nothing })
             }
             // What was never sent cannot be answered; well formed, it harms nobody.
             Kind::PubAck => {
@@ -285,6 +282,7 @@ impl Session {
         if let Some(id) = publish.packet_id {
             if publish.qos == Qos::ExactlyOnce
                 && let Some(received) = self.unreleased.get_mut(&id)
+                && *received != Received::Completing
             {
                 // Sent again: the first one's PUBREC is on its way, or has to be repeated
                 // ([MQTT-4.3.3-10]: however often).

@@ -129,6 +129,7 @@ impl Worker {
                     self.bring(*bringing, &published);
                 }
                 (Ticket::Answer(key, packet), _) => self.say(key, &packet),
+                (Ticket::Completed(key, id), _) => self.completed(key, id),
                 (Ticket::Ended, Outcome::Ended(ended)) => self.session_ended(&ended),
                 _ => {}
             }
@@ -222,6 +223,18 @@ impl Worker {
         }
     }
 
+    /// The exchange of a publish of QoS 2 has ended, durably.
+    fn completed(&self, key: SlotKey, id: NonZeroU16) {
+        let mut slots = self.slots.borrow_mut();
+        if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) {
+            self.with_scratch(|out| {
+                client.session.completed(id, out);
+                self.write(socket, out);
+            });
+            self.traffic(|traffic| traffic.packets_written += 1);
+        }
+    }
+
     /// A session has ended with all that it left.
     pub(super) fn session_ended(&self, ended: &Ended) {
         let session = stored_id(ended.session);
@@ -237,9 +250,7 @@ impl Worker {
     /// The exchange of a publish of QoS 2 ends, once that is durable.
     pub(in crate::mqtt) fn complete(&self, key: SlotKey, client: &Client, id: NonZeroU16) {
         if let Some(lasting) = &client.lasting {
-            let mut packet = Vec::new();
-            write_ack(&mut packet, client.session.terms().version, AckKind::Comp, id, 0);
-            let ticket = Ticket::Answer(key, packet);
+            let ticket = Ticket::Completed(key, id);
             self.journal(|change| change.completed(lasting.session, id.get(), ticket));
         }
     }

@@ -64,6 +64,10 @@ fn publish(qos: Qos, id: u16) -> Publish<'static> {
     }
 }
 
+fn id(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).expect("not zero")
+}
+
 /// Takes a publish in as the shell does; it waits for one lane.
 fn take(session: &mut Session, publish: &Publish<'_>) -> u64 {
     assert_eq!(session.admit(*publish), Ok(Action::Take(*publish)));
@@ -122,12 +126,34 @@ fn a_repeated_publish_of_qos_2_is_taken_once() {
     assert_eq!(session.admit(publish(Qos::ExactlyOnce, 7)), Ok(Action::Nothing));
     assert_eq!(acknowledged(&mut session), [0x50, 2, 0, 7]);
     let mut out = Vec::new();
-    session.release(NonZeroU16::new(7).expect("not zero"), &mut out);
+    assert!(!session.release(id(7), false, &mut out));
     assert_eq!(out, [0x70, 2, 0, 7]);
     assert_eq!(
         session.admit(publish(Qos::ExactlyOnce, 7)),
         Ok(Action::Take(publish(Qos::ExactlyOnce, 7)))
     );
+}
+
+#[test]
+fn a_pubrel_that_is_repeated_has_one_pubcomp_and_no_earlier_one_than_the_disk() {
+    let mut session = fresh(Version::V3);
+    session.lasts(Resume { first: 1, sent: 1, next: 1, memory_max: 100 }, &[7]);
+    let mut out = Vec::new();
+    assert!(session.release(id(7), true, &mut out), "the journal is to be told");
+    assert!(!session.release(id(7), true, &mut out), "once");
+    assert_eq!(out, Vec::<u8>::new());
+    session.completed(id(7), &mut out);
+    assert_eq!(out, [0x70, 2, 0, 7]);
+    // The PUBCOMP was lost.
+    out.clear();
+    assert!(!session.release(id(7), true, &mut out));
+    assert_eq!(out, [0x70, 2, 0, 7]);
+    // An identifier that is used again before its PUBCOMP has left begins another exchange.
+    session.lasts(Resume { first: 1, sent: 1, next: 1, memory_max: 100 }, &[8]);
+    assert!(session.release(id(8), true, &mut out));
+    take(&mut session, &publish(Qos::ExactlyOnce, 8));
+    session.completed(id(8), &mut out);
+    assert_eq!(session.admit(publish(Qos::ExactlyOnce, 8)), Ok(Action::Nothing));
 }
 
 #[test]
