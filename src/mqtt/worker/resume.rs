@@ -100,11 +100,12 @@ impl Worker {
             return;
         };
         let grant = self.shared.access.rules().may_subscribe(identity, text);
+        // Also for what a subscription brought that is not allowed any more.
+        lasting.is_asked |= grant != Grant::Whole;
         if grant == Grant::Refused {
             self.shared.router.unsubscribe(filter, routed);
             return self.journal(|change| change.unsubscribe(lasting.session, text));
         }
-        lasting.is_asked |= grant == Grant::Asked;
         let subscription = Subscription { options, id: NonZeroU32::new(terms.id) };
         let outbound = session.outbound_or_new();
         outbound.subscribed(text, subscription);

@@ -230,7 +230,12 @@ impl Worker {
             let mut ended = 0_u32;
             for (text, subscription) in known {
                 let Ok(filter) = Filter::read(&text) else { continue };
-                match rules.may_subscribe(identity, &text) {
+                let grant = rules.may_subscribe(identity, &text);
+                if let Some(lasting) = lasting {
+                    // Also for what lies on disk only.
+                    lasting.is_asked |= grant != Grant::Whole;
+                }
+                match grant {
                     Grant::Refused => {
                         outbound.unsubscribed(&text);
                         self.shared.router.unsubscribe(filter, routed);
@@ -239,10 +244,7 @@ impl Worker {
                         }
                         ended += 1;
                     }
-                    grant => {
-                        if let Some(lasting) = lasting {
-                            lasting.is_asked |= grant == Grant::Asked;
-                        }
+                    _ => {
                         let subscriber = subscriber(routed, subscription, grant);
                         self.shared.router.subscribe(filter, subscriber, outbound.load());
                     }
