@@ -30,7 +30,7 @@ pub(super) fn restore(
     loop {
         let page = sessions.page(last.as_ref(), PAGE);
         for facts in &page {
-            for (text, terms) in &facts.subscriptions {
+            for (text, terms) in &sessions.subscriptions(facts.session) {
                 let (Ok(filter), Some(options)) =
                     (Filter::read(text), SubscribeOptions::of(terms.options))
                 else {

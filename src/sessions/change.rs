@@ -161,7 +161,10 @@ impl<T: Send + 'static> Submission for Change<T> {
     }
 
     fn decide(&mut self) {
-        self.applied = self.shared.table().apply(self.entry.payload_mut());
+        let is_full = self.shared.is_full();
+        let mut table = self.shared.table();
+        table.is_full = is_full;
+        self.applied = table.apply(self.entry.payload_mut());
     }
 
     fn appended(&mut self, place: Place) {

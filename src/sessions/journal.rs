@@ -15,13 +15,14 @@ use super::{
     fetch::{self, Ask, DueWill, Piece, Wanted},
     keeper::Keeper,
     options::Options,
+    record::Terms,
     recovery::{OpenError, Recovery, recover},
     table::{Facts, Table},
 };
 use crate::{
     env::{Supervisor, disk::Disk},
     model::{SessionId, UnixNanos},
-    spool::{CommitHandle, CommitState, Committer, Feed},
+    spool::{Budget, CommitHandle, CommitState, Committer, Feed},
     telemetry::{Critical, Health, HealthBoard, Metrics},
 };
 
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     table: Mutex<Table>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) options: Options,
+    pub(super) budget: Arc<Budget>,
     pub(super) metrics: Arc<Metrics>,
     is_halted: AtomicBool,
 }
@@ -47,9 +49,15 @@ impl Shared {
         table: Table,
         disk: Arc<dyn Disk>,
         options: Options,
+        budget: Arc<Budget>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { table: Mutex::new(table), disk, options, metrics, is_halted: false.into() }
+        Self { table: Mutex::new(table), disk, options, budget, metrics, is_halted: false.into() }
+    }
+
+    /// Whether there is no room on disk for what can be refused.
+    pub(super) fn is_full(&self) -> bool {
+        self.budget.used() > self.options.full_bytes()
     }
 
     /// Each change leaves the table whole.
@@ -97,9 +105,9 @@ pub fn open(
     metrics.sessions_damaged_frames.inc_by(recovery.damaged_frames);
     let segment_bytes = options.segment_bytes();
     let commit_options = options.commit.clone();
-    let shared = Arc::new(Shared::new(recovered.table, disk, options, metrics));
-    let budget = Arc::clone(&recovered.budget);
-    let keeper = Keeper::new(Arc::clone(&shared), budget, segment_bytes, recovered.upto);
+    let budget = recovered.budget;
+    let shared = Arc::new(Shared::new(recovered.table, disk, options, budget, metrics));
+    let keeper = Keeper::new(Arc::clone(&shared), segment_bytes, recovered.upto);
     let cell = board.cell(NAME, Critical::Yes);
     cell.set(Health::Ready);
     let told = Arc::clone(&shared);
@@ -177,7 +185,7 @@ impl Sessions {
     /// Whether nothing new is taken that can be refused.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.shared.table().is_full
+        self.shared.is_full()
     }
 
     /// The bounds that it was opened with.
@@ -230,6 +238,12 @@ impl Sessions {
         let table = self.shared.table();
         let session = table.find(identity, client_id)?;
         table.facts(session)
+    }
+
+    /// What a session is subscribed to.
+    #[must_use]
+    pub fn subscriptions(&self, session: u64) -> Vec<(Box<str>, Terms)> {
+        self.shared.table().subscriptions(session)
     }
 
     /// The next sessions behind one, in the order of identities and client identifiers.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::Position,
-    spool::{Append, Budget, EntryBuffer, SegmentFacts, Tend, Writer, write_file},
+    spool::{Append, EntryBuffer, SegmentFacts, Tend, Writer, write_file},
     telemetry::Chain,
 };
 
@@ -22,7 +22,6 @@ const MOVED_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Keeper {
     shared: Arc<Shared>,
-    budget: Arc<Budget>,
     blocks: Blocks,
     segment_bytes: u64,
     /// What is replayed begins behind this position.
@@ -33,31 +32,28 @@ pub(super) struct Keeper {
     not_before: Option<Position>,
     /// Segments that cannot be read, and so stay.
     unreadable: BTreeSet<Position>,
+    /// What was told last about the room that is left.
+    is_full: bool,
 }
 
 impl Keeper {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        budget: Arc<Budget>,
-        segment_bytes: u64,
-        upto: Position,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, segment_bytes: u64, upto: Position) -> Self {
         let blocks = Blocks::new(Arc::clone(&shared.disk), &shared.options.dir);
         Self {
             shared,
-            budget,
             blocks,
             segment_bytes,
             upto,
             snapshot_bytes: 0,
             not_before: None,
             unreadable: BTreeSet::new(),
+            is_full: false,
         }
     }
 
     /// Whether little room is left.
     fn is_tight(&self) -> bool {
-        self.budget.used() > self.budget.bytes_max() / 4 * 3
+        self.shared.budget.used() > self.shared.budget.bytes_max() / 4 * 3
     }
 
     /// Bytes of sealed segments of which nothing is wanted.
@@ -177,16 +173,14 @@ impl Keeper {
     }
 
     /// Says whether there is room for what can be refused, and how much is there.
-    fn show(&self) {
-        let used = self.budget.used();
-        let is_full = used > self.shared.options.full_bytes();
-        let mut table = self.shared.table();
-        if table.is_full != is_full {
-            table.is_full = is_full;
+    fn show(&mut self) {
+        let used = self.shared.budget.used();
+        let is_full = self.shared.is_full();
+        if std::mem::replace(&mut self.is_full, is_full) != is_full {
             if is_full {
                 tracing::warn!(
                     used,
-                    max = self.budget.bytes_max(),
+                    max = self.shared.budget.bytes_max(),
                     "the session journal is full: sessions get nothing new until they take what \
                      waits, or mqtt.sessions.max-size is raised"
                 );
@@ -194,8 +188,7 @@ impl Keeper {
                 tracing::info!("room in the session journal again");
             }
         }
-        let (sessions, queued) = table.counts();
-        drop(table);
+        let (sessions, queued) = self.shared.table().counts();
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let metrics = &self.shared.metrics;
         metrics.sessions_stored_sessions.set(gauge(sessions as u64));

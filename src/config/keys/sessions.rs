@@ -16,8 +16,8 @@ pub(super) const SESSIONS: &[Key] = &[
         Kind::Size,
         "Bytes that sessions that last, what waits for them, and retained messages take on disk, \
          in `sessions/` of the data directory. Past fifteen sixteenths of it nothing more is \
-         queued (`mqtt.sessions.queue-overflow`) and no subscription is made; the rest is for what \
-         makes room.",
+         queued (`mqtt.sessions.queue-overflow`), nothing new is retained, and no subscription is \
+         made; the rest is for what makes room.",
     )
     .default("4GiB")
     .min("1MiB", "sixty files have to fit"),
@@ -62,7 +62,8 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.sessions.queue-memory-max",
         Kind::Size,
         "Bytes of a session's queue in memory; what lies behind them is read from disk when its \
-         turn comes. For sessions that last.",
+         turn comes. For sessions that last. When a member of a shared subscription goes, what it \
+         has in memory and left unacknowledged goes to another; what lies on disk waits for it.",
     )
     .default("64KiB")
     .min("1KiB", "a message has to fit")

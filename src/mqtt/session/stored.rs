@@ -4,6 +4,12 @@
 //! A number of the queue is in memory (`first..tail`), on disk only (`tail..upto`), or not durable
 //! yet. What is told of as durable is taken into memory if it is the next one and there is room;
 //! what lies on disk only is fetched in pieces when its turn comes.
+//!
+//! # Why what lies on disk only is not handed on
+//! When a member of a shared subscription goes, another gets what it left (5.0, 4.8.2, lets it wait
+//! as well). What lies on disk only waits for its member: to hand it on, it would have to be read
+//! and written once more for each connection that ends, most of all when a whole fleet goes at
+//! once; and a member that has so much in its queue is passed over long before.
 
 use std::{num::NonZeroU16, sync::Arc};
 

@@ -29,7 +29,7 @@ impl Absent {
         after: Option<&SessionMark>,
         limit: usize,
     ) -> Vec<(SessionMark, Facts)> {
-        let mut found = BTreeMap::new();
+        let mut found = BTreeMap::<_, Facts>::new();
         if filter.connected == Some(true) {
             return Vec::new();
         }
@@ -39,11 +39,17 @@ impl Absent {
             for facts in page.iter().filter(|facts| facts.live.is_err()) {
                 let identity = self.identity(facts);
                 let mark = mark(&identity);
-                if after.is_none_or(|after| mark > *after) && matches(filter, &identity, facts) {
-                    found.insert(mark, facts.clone());
-                    if found.len() > limit + 1 {
-                        found.pop_last();
-                    }
+                let is_full = found.len() > limit;
+                let is_last = || found.last_key_value().is_some_and(|(last, _)| mark > *last);
+                if after.is_some_and(|after| mark <= *after)
+                    || (is_full && is_last())
+                    || !matches(filter, &identity, facts)
+                {
+                    continue;
+                }
+                found.insert(mark, facts.clone());
+                if is_full {
+                    found.pop_last();
                 }
             }
             match page.into_iter().next_back() {
@@ -57,8 +63,11 @@ impl Absent {
     /// One of them, with its subscriptions where they are asked for.
     pub(super) fn view(&self, facts: &Facts, with_filters: bool) -> SessionView {
         let identity = self.identity(facts);
-        let filters = facts.subscriptions.iter().filter(|_| with_filters);
-        let filters = filters.filter_map(|(text, terms)| subscription(text, *terms));
+        let known = match with_filters {
+            true => self.sessions.subscriptions(facts.session),
+            false => Vec::new(),
+        };
+        let filters = known.iter().filter_map(|(text, terms)| subscription(text, *terms));
         SessionView {
             mark: mark(&identity),
             vehicle: identity.vehicle().map(Into::into),
@@ -67,7 +76,7 @@ impl Absent {
             connection: None,
             away_since: facts.live.err(),
             expiry_seconds: facts.expiry,
-            subscriptions: facts.subscriptions.len(),
+            subscriptions: facts.subscriptions,
             filters: filters.take(SessionView::FILTERS_MAX).collect(),
             queued: usize::try_from(facts.queued).unwrap_or(usize::MAX),
             queued_bytes: usize::try_from(facts.queued_bytes).unwrap_or(usize::MAX),

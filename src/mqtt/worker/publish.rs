@@ -169,10 +169,12 @@ impl Worker {
         }
     }
 
-    /// Retains a message, or counts that there is no room for it.
+    /// Retains a message, or counts that there is no room for it, in memory or on disk.
     fn retain(&self, message: &Arc<Message>) -> bool {
-        let retained = self.shared.router.retain(message);
-        if retained.is_err() {
+        let is_clear = message.body.payload().is_empty();
+        let has_room = is_clear || !self.shared.lasting.sessions.is_full();
+        let is_retained = has_room && self.shared.router.retain(message).is_ok();
+        if !is_retained {
             self.shared.metrics.mqtt_refused_retained_messages.inc();
             let now = self.shared.clock.monotonic();
             if let Some(suppressed) = self.retained_full.borrow_mut().admit(now) {
@@ -180,7 +182,7 @@ impl Worker {
                 tracing::warn!(topic, suppressed, "no room for one more retained message");
             }
         }
-        retained.is_ok()
+        is_retained
     }
 
     /// Counts deliveries that were given up.

@@ -103,8 +103,10 @@ pub struct Facts {
     pub live: Result<SessionId, UnixNanos>,
     /// Seconds that it lasts without a connection.
     pub expiry: u32,
-    /// What it is subscribed to.
-    pub subscriptions: Vec<(Box<str>, Terms)>,
+    /// How many filters it is subscribed to; [`Sessions::subscriptions`] says to which.
+    ///
+    /// [`Sessions::subscriptions`]: crate::sessions::Sessions::subscriptions
+    pub subscriptions: usize,
     /// Messages that wait for it or are under way.
     pub queued: u64,
     /// Their bytes on disk.
@@ -376,11 +378,16 @@ impl Table {
                 Connection::Away(since) => Err(since),
             },
             expiry: session.expiry,
-            subscriptions: session.subscriptions().to_vec(),
+            subscriptions: session.subscriptions().len(),
             queued: queued as u64,
             queued_bytes,
             dropped: session.dropped,
         })
+    }
+
+    /// What a session is subscribed to.
+    pub(in crate::sessions) fn subscriptions(&self, id: u64) -> Vec<(Box<str>, Terms)> {
+        self.sessions.get(&id).map_or_else(Vec::new, |session| session.subscriptions().to_vec())
     }
 
     /// The sessions behind a key, at most so many.

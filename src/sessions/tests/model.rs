@@ -133,7 +133,7 @@ impl World {
             for (ticket, step) in (0..).zip(&steps) {
                 write(&mut change, step, self.now, ticket);
             }
-            let is_full = self.life.shared.table().is_full;
+            let is_full = self.life.shared.is_full();
             change.decide();
             let outcomes = change.outcomes().to_vec();
             let mut frame = Vec::new();
@@ -286,7 +286,7 @@ impl World {
             });
             let queue: BTreeMap<u64, Option<u64>> = queue.collect();
             assert_eq!(queue.len() as u64, facts.queued);
-            let subscriptions = facts.subscriptions.iter();
+            let subscriptions = session.subscriptions().iter();
             found.sessions.insert(
                 id,
                 Known {

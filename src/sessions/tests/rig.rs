@@ -59,13 +59,9 @@ impl Life {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let recovered = recover(&disk, options, now)?;
         let metrics = Arc::new(Metrics::new(HealthBoard::default()));
-        let shared = Arc::new(Shared::new(recovered.table, disk, options.clone(), metrics));
-        let keeper = Keeper::new(
-            Arc::clone(&shared),
-            recovered.budget,
-            options.segment_bytes(),
-            recovered.upto,
-        );
+        let (table, budget) = (recovered.table, recovered.budget);
+        let shared = Arc::new(Shared::new(table, disk, options.clone(), budget, metrics));
+        let keeper = Keeper::new(Arc::clone(&shared), options.segment_bytes(), recovered.upto);
         let (writer, recovery) = (recovered.writer, recovered.recovery);
         Ok(Self { shared, keeper, writer, recovery, told: Told::default() })
     }

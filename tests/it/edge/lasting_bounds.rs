@@ -8,7 +8,7 @@ use super::{
 };
 use crate::harness::{
     Appliance, until,
-    vehicle::{Packet, Vehicle, Version, connect_as},
+    vehicle::{Packet, Vehicle, Version, connect_as, publish_packet},
 };
 
 /// A session that is away, subscribed to `a`, for which three messages may wait, after five came.
@@ -178,6 +178,87 @@ fn the_session_of_a_user_that_was_removed_goes() {
     appliance.cli_ok(&["user", "remove", "anna"]);
     appliance.signal("HUP");
     until("it is gone", MINUTE, || stored() == Some(0.0));
+}
+
+/// A CONNECT of 5.0 of a user whose session is to last.
+fn connect_as_user(client: &str, user: &str) -> Vec<u8> {
+    let mut rest = crate::harness::vehicle::text(user);
+    rest.extend(crate::harness::vehicle::text("secret"));
+    connect5(client, 0xc0, 3600, &rest)
+}
+
+#[test]
+fn one_identity_has_so_many_sessions_that_last_and_no_more() {
+    let (_store, appliance) = start(|setup| {
+        fs::write(setup.home().join("password"), "secret\n").unwrap();
+        for name in ["anna", "bert"] {
+            let user = ["user", "add", name, "--password-file", "password", "--file", "users"];
+            assert!(setup.command(&user).output().unwrap().status.success());
+        }
+        setup.set("auth.users", "users").set("mqtt.sessions.per-identity-max", "2")
+    });
+    let expires_at_once =
+        |connack: &[u8]| connack.windows(5).any(|five| five == [0x11, 0, 0, 0, 0]);
+    let comes = |client: &str, user: &str| {
+        let (mut vehicle, is_present, connack) =
+            come(&appliance, Version::V5, &connect_as_user(client, user));
+        vehicle.send(&[0xe0, 0]);
+        vehicle.expect_close();
+        (is_present, expires_at_once(&connack))
+    };
+    assert_eq!(comes("a-1", "anna"), (false, false));
+    assert_eq!(comes("a-2", "anna"), (false, false));
+    assert_eq!(comes("a-3", "anna"), (false, true), "it is told that it does not last");
+    assert_eq!(comes("b-1", "bert"), (false, false), "others are not concerned");
+    assert_eq!(comes("a-1", "anna"), (true, false), "who is there already stays");
+    assert_eq!(comes("a-3", "anna"), (false, true));
+    // One that is ended makes room.
+    appliance.cli_ok(&["session", "kick", "a-2"]);
+    until("there is room", MINUTE, || !comes("a-3", "anna").1);
+    appliance.stats();
+}
+
+#[test]
+fn retained_messages_leave_a_full_journal_room_to_empty() {
+    let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.max-size", "1MiB"));
+    let (mut subscriber, _) = back(&appliance, "subscriber");
+    assert_eq!(subscribe(&mut subscriber, Version::V3, "a", 1), 1);
+    subscriber.send(&[0xe0, 0]);
+    subscriber.expect_close();
+    let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V5, "publisher");
+    for number in 1..=10 {
+        assert_eq!(publisher.publish_acked("a", b"x", number).reason(), 0);
+    }
+    let retain = |publisher: &mut Vehicle, topic: &str, payload: &[u8]| {
+        let mut packet = publish_packet(Version::V5, topic, payload, 1, 1, &[]);
+        packet[0] |= 1;
+        publisher.send(&packet);
+        publisher.expect().reason()
+    };
+    let payload = [b'r'; 4000];
+    let refused =
+        (0..1000).find(|number| retain(&mut publisher, &format!("r/{number}"), &payload) == 0x97);
+    let refused = refused.expect("the journal is full at some time");
+    assert!((100..400).contains(&refused), "{refused} of 4,000 bytes in 1 MiB");
+    assert_eq!(retain(&mut publisher, "r/0", b"new"), 0x97, "what was retained there is still");
+    assert_eq!(publisher.publish_acked("a", b"x", 1).reason(), 0x97, "nothing is queued, too");
+    // What waits can be taken.
+    let (mut subscriber, is_present) = back(&appliance, "subscriber");
+    assert!(is_present);
+    for _ in 0..10 {
+        let came = came(&mut subscriber);
+        ack(&mut subscriber, 0x40, came.id);
+    }
+    until("nothing waits", MINUTE, || appliance.count("deliveries.queued") == 0);
+    let mut late = Vehicle::connect(appliance.mqtt(), Version::V3, "late");
+    assert_eq!(subscribe(&mut late, Version::V3, "r/0", 1), 1);
+    assert_eq!(came(&mut late).payload.len(), 4000);
+    // And what is cleared makes room.
+    for number in 0..50 {
+        assert_ne!(retain(&mut publisher, &format!("r/{number}"), b""), 0x97);
+    }
+    until("room for one more", MINUTE, || retain(&mut publisher, "r/0", b"new") != 0x97);
+    appliance.stats();
 }
 
 /// `f03-wills`, F: a will on a mapped topic is a point, also when it waited for its delay; one on a
