@@ -42,7 +42,7 @@ struct Got {
 type Retained = BTreeMap<&'static str, (String, u8)>;
 
 /// Section 4.7, level by level.
-fn matches(filter: &str, topic: &str) -> bool {
+pub(super) fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
     }
