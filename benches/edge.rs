@@ -12,21 +12,22 @@
 //!
 //! Of sessions that last: `absent` fills the queues of a thousand that are away with payloads of
 //! 250 bytes, kills the server, and lets them come back; `absent-restart` is a start after a kill,
-//! with 100,000 sessions, a million queued messages and 100,000 retained ones.
+//! with 100,000 sessions, a million queued messages and 100,000 retained ones; `lasting-uplink` is
+//! what the uplink costs of vehicles whose sessions last, beside those whose do not.
 //!
 //! ```text
 //! cargo bench --bench edge -- [--row NAME]… [--seconds N]
 //! ```
 //! Rows: `fan-0`, `fan-1`, `in`, `shared`, `one`, `one-paced`, `fan-15000`, `storm`, `absent`,
-//! `absent-restart`; all of them by default. The subscriptions' own costs are `cargo bench --bench
-//! router`.
+//! `lasting-uplink`, `absent-restart`; all of them by default. The subscriptions' own costs are
+//! `cargo bench --bench router`.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine as it is")]
 
 #[path = "rig/mod.rs"]
 mod rig;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use rig::{
     Outcome,
@@ -41,6 +42,8 @@ use rig::{
 };
 
 const KIB: f64 = 1024.0;
+/// How long the store may take for what the spool holds.
+const STORE_WAIT: Duration = Duration::from_secs(60);
 
 const ROWS: [DeliveryRow; 7] = [
     DeliveryRow {
@@ -155,6 +158,9 @@ fn measure(arguments: &[String]) -> Outcome {
     if selection.wants("absent") {
         findings.push(absent_row()?);
     }
+    if selection.wants("lasting-uplink") {
+        findings.push(lasting_uplink_row()?);
+    }
     if selection.wants("absent-restart") {
         findings.push(absent_restart_row()?);
     }
@@ -237,6 +243,45 @@ fn absent_row() -> Outcome<bool> {
     ));
     server.process.stop()?;
     Ok(is_met && each_bytes <= 400.0)
+}
+
+/// The uplink of sessions that last and subscribe to nothing that changes: it costs what it costs
+/// where they do not last.
+fn lasting_uplink_row() -> Outcome<bool> {
+    const MESSAGES: u32 = 300_000;
+    const MUST: f64 = 0.9;
+    const AIM: f64 = 0.97;
+    let stub = Stub::start()?;
+    let folder = server::folder()?;
+    let server = Server::start(folder.path(), stub.port)?;
+    let mut clients =
+        absent::Running::start(&Absence { sessions: 0, publishers: 100, window: 32 })?;
+    let (mut cpu, mut stored) = ([0.0; 2], 0);
+    // In turns, so that whatever else the machine does meets both.
+    for _ in 0..4 {
+        for (is_clean, cpu) in [true, false].into_iter().zip(&mut cpu) {
+            let before = cpu_seconds(server.id())?;
+            stored += clients.uplink(server.mqtt_port, MESSAGES, is_clean)?.count;
+            let arrived = stub.wait_for(stored, STORE_WAIT)?;
+            if arrived < stored {
+                return Err(fault(format!("{} messages are not stored", stored - arrived)));
+            }
+            *cpu += cpu_seconds(server.id())? - before;
+        }
+    }
+    let [clean, lasting] = cpu;
+    let share = clean / lasting;
+    let rate = |cpu: f64| thousands(4.0 * f64::from(MESSAGES) / cpu);
+    line("lasting-uplink: 100 vehicles, window 32, QoS 1, decoded and stored");
+    line(&format!(
+        "  {} messages per CPU second in sessions that last, {} in others: {share:.2}; must {MUST}, \
+         aim {AIM}: {}",
+        rate(lasting),
+        rate(clean),
+        met(share >= MUST, share >= AIM)
+    ));
+    server.process.stop()?;
+    Ok(share >= MUST)
 }
 
 /// How long a start takes after a kill -9 with a whole fleet away, and what its sessions hold.

@@ -7,7 +7,7 @@
 use std::{
     io::{self, BufRead},
     net::SocketAddr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,11 @@ impl Running {
         self.ask("retain", port, count)
     }
 
+    /// Vehicles whose sessions last, or do not, publish so many messages that a mapping takes.
+    pub(crate) fn uplink(&mut self, port: u16, count: u32, is_clean: bool) -> Outcome<Report> {
+        self.ask(if is_clean { "uplink-clean" } else { "uplink" }, port, count)
+    }
+
     /// So many sessions come back and take what waits for them.
     pub(crate) fn come_back(&mut self, port: u16, sessions: u32) -> Outcome<Report> {
         self.ask("return", port, sessions)
@@ -96,6 +101,8 @@ pub(crate) fn serve(absence: &str) -> Outcome {
             "leave" => away.leave(address)?,
             "fill" => away.fill(address, count)?,
             "retain" => away.retain(address, count)?,
+            "uplink" => away.uplink(address, count, false)?,
+            "uplink-clean" => away.uplink(address, count, true)?,
             "return" => away.come_back(address, count)?,
             _ => return Err(fault(line)),
         };
@@ -157,33 +164,42 @@ impl Away {
         self.each += each;
         // Round by round, so that each session gets its messages in their order from one publisher.
         let own = u64::from(sessions / publishers);
-        self.publish(address, total, 0x32, &|publisher, count| {
+        self.publish(address, total, (0x32, true), &|publisher, count| {
             let session = (count % own) * u64::from(publishers) + u64::from(publisher);
             let number = u64::from(before) + count / own + 1;
-            (format!("v/{session}/cmd"), number)
+            (format!("v/{session}/cmd"), numbered(number))
         })
     }
 
     fn retain(&self, address: SocketAddr, count: u32) -> Outcome<Report> {
-        self.publish(address, count.into(), 0x33, &|publisher, count| {
-            (format!("r/{publisher}/{count}"), count)
+        self.publish(address, count.into(), (0x33, true), &|publisher, count| {
+            (format!("r/{publisher}/{count}"), numbered(count))
         })
     }
 
-    /// All publishers together publish so many messages, whose topics and numbers follow from the
+    fn uplink(&self, address: SocketAddr, count: u32, is_clean: bool) -> Outcome<Report> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        let now = u64::try_from(now)?;
+        self.publish(address, count.into(), (0x32, is_clean), &|publisher, count| {
+            let speed = f64::from(publisher) + 0.5;
+            (format!("vehicles/FL{publisher:015}/telemetry"), telemetry(now + count, speed))
+        })
+    }
+
+    /// All publishers together publish so many messages, whose topics and payloads follow from the
     /// publisher and its count; all are acknowledged.
     fn publish(
         &self,
         address: SocketAddr,
         total: u64,
-        first: u8,
-        message: &dyn Fn(u32, u64) -> (String, u64),
+        (first, is_clean): (u8, bool),
+        message: &dyn Fn(u32, u64) -> (String, Vec<u8>),
     ) -> Outcome<Report> {
         let Absence { publishers, window, sessions } = self.absence;
         let each = total / u64::from(publishers);
         let mut crowd = Crowd::new()?;
         for idx in 0..publishers {
-            crowd.enter((sessions + idx) as usize, address, true)?;
+            crowd.enter((sessions + idx) as usize, address, is_clean)?;
         }
         let mut all = vec![Publisher::default(); publishers as usize];
         let (mut ready, mut acknowledged) = (0, 0);
@@ -192,19 +208,17 @@ impl Away {
             for (publisher, state) in (0..publishers).zip(&mut all).filter(|_| ready == publishers)
             {
                 while state.unacknowledged < window && state.count < each {
-                    let (topic, number) = message(publisher, state.count);
+                    let (topic, payload) = message(publisher, state.count);
                     state.count += 1;
                     state.unacknowledged += 1;
                     let id = u16::try_from(state.count % 60_000 + 1)?.to_be_bytes();
-                    let mut payload = [b'x'; PAYLOAD_BYTES];
-                    payload[..8].copy_from_slice(&number.to_be_bytes());
                     let body: [&[u8]; 3] = [&frame::with_length(&topic), &id, &payload];
                     crowd.write((sessions + publisher) as usize, first, &body);
                 }
             }
             crowd.turn(Some(Duration::from_millis(1)), &mut |idx, first, body, _| {
                 match first >> 4 {
-                    2 if body == [0, 0] => ready += 1,
+                    2 if body[1] == 0 => ready += 1,
                     4 => {
                         acknowledged += 1;
                         all[idx - sessions as usize].unacknowledged -= 1;
@@ -257,4 +271,31 @@ impl Away {
         }
         Ok(report)
     }
+}
+
+/// A payload that says its number.
+fn numbered(number: u64) -> Vec<u8> {
+    let mut payload = number.to_be_bytes().to_vec();
+    payload.resize(PAYLOAD_BYTES, b'x');
+    payload
+}
+
+/// A payload of `telemetry.proto`, of 200 bytes: its time in milliseconds, a firmware, and a speed.
+fn telemetry(time: u64, speed: f64) -> Vec<u8> {
+    const FIRMWARE_BYTES: u8 = 127;
+    const TRIP_BYTES: u8 = 53;
+    let mut payload = vec![0x08];
+    let mut rest = time;
+    while rest >= 0x80 {
+        payload.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
+    }
+    payload.push(rest.to_le_bytes()[0]);
+    for (tag, bytes) in [(0x1a, FIRMWARE_BYTES), (0x22, TRIP_BYTES)] {
+        payload.extend([tag, bytes]);
+        payload.resize(payload.len() + usize::from(bytes), b'x');
+    }
+    payload.push(0x29);
+    payload.extend(speed.to_le_bytes());
+    payload
 }
