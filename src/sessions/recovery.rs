@@ -1,6 +1,6 @@
 //! What a restart does: the last snapshot, then every frame behind it.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use super::{
     blocks::Blocks,
@@ -8,14 +8,14 @@ use super::{
     message::StoredMessage,
     options::Options,
     record::{Closing, VERSION, WillFate, write_close},
-    table::{Broken, Limits, SnapshotError, Table, load},
+    table::{Broken, Limits, Pieces, SnapshotError, Table, load},
 };
 use crate::{
     env::disk::Disk,
     model::{LineDialect, Position, UnixNanos},
     spool::{
         self, Append, AppendError, Budget, DiskFault, EntryBuffer, SurveyError, SyncError, Writer,
-        read_file,
+        read_file, write_file,
     },
 };
 
@@ -104,6 +104,13 @@ pub enum OpenError {
         #[source]
         fault: DiskFault,
     },
+    /// The table cannot be written anew, where it knows of what the journal has lost.
+    #[error("cannot write the table of sessions")]
+    Rewrite {
+        /// Why.
+        #[source]
+        fault: DiskFault,
+    },
     /// The machine gives no thread; raise its limit.
     #[error("cannot start a thread of the session journal")]
     Thread {
@@ -149,6 +156,7 @@ pub(super) fn recover(
         recovery: Recovery::default(),
     };
     recovered.read_table(disk.as_ref(), options)?;
+    recovered.forget_lost_end(disk, options)?;
     recovered.replay(disk, options)?;
     recovered.table.messages.drop_unwanted();
     recovered.end_earlier_life(now)?;
@@ -186,6 +194,45 @@ impl Recovered {
         // Without its end it is not known how many there were.
         let lost = count.map_or(1, |count| count.saturating_sub(seen));
         self.recovery.damaged_frames += lost + broken;
+        Ok(())
+    }
+
+    /// The table may know of frames that the journal has lost at its end, where the disk did not
+    /// keep what it had synced. Their positions and their places are given to others from now on:
+    /// a table that does not claim them has to be durable first.
+    fn forget_lost_end(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        options: &Options,
+    ) -> Result<(), OpenError> {
+        let last = Position(self.writer.next_position().0 - 1);
+        if self.upto <= last {
+            return Ok(());
+        }
+        let lost = self.upto.0 - last.0;
+        self.recovery.damaged_frames = self.recovery.damaged_frames.saturating_add(lost);
+        self.upto = last;
+        let survey = |source| OpenError::Survey { source };
+        let segments = self.writer.segments();
+        let mut ends: BTreeMap<u64, u64> =
+            segments.iter().map(|segment| (segment.first.0, u64::MAX)).collect();
+        if let Some(open) = segments.iter().find(|segment| !segment.sealed) {
+            ends.insert(open.first.0, 0);
+            let entries = spool::entries(Arc::clone(disk), &options.dir, open.first);
+            for stored in entries.map_err(survey)? {
+                let stored = stored.map_err(survey)?;
+                let end = stored.place.offset + stored.payload.len() as u64;
+                ends.insert(stored.place.segment.0, end);
+            }
+        }
+        self.table.messages.lose(|block| {
+            let end = u64::from(block.offset) + u64::from(block.len);
+            ends.get(&block.segment).is_none_or(|known| end > *known)
+        });
+        let mut pieces = Pieces::new(last);
+        let mut fill = |entry: &mut EntryBuffer| pieces.next(&self.table, entry.bytes_mut());
+        write_file(disk.as_ref(), &options.dir, TABLE_NAME, &mut fill)
+            .map_err(|fault| OpenError::Rewrite { fault })?;
         Ok(())
     }
 

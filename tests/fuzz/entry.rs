@@ -328,7 +328,8 @@ pub fn spool_open(data: &[u8]) {
 
 /// A session journal. Even first byte: the rest are patches of its largest file, two bytes of
 /// offset and one of value each; odd: the rest is a frame of records behind those that are there,
-/// whole by its checksum. It opens or says why not; what it holds can be asked for.
+/// or, where the byte's last two bits are set, the one entry of its table, whole by its checksum.
+/// It opens or says why not; what it holds can be asked for.
 pub fn sessions_open(data: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder");
     let options = || sessions::Options {
@@ -377,6 +378,7 @@ pub fn sessions_open(data: &[u8]) {
     journal.sessions.feed().offer(change);
     journal.close();
     match data.split_first() {
+        Some((first, entry)) if first % 4 == 3 => replace_table(folder.path(), entry),
         Some((first, frame)) if first % 2 == 1 => append_frame(folder.path(), frame),
         _ => damage(folder.path(), data),
     }
@@ -391,6 +393,17 @@ pub fn sessions_open(data: &[u8]) {
     }
     journal.sessions.retained(&mut |_, _| {}).unwrap_or_default();
     journal.close();
+}
+
+/// Puts another table into a session journal.
+fn replace_table(folder: &Path, entry: &[u8]) {
+    let mut left = Some(entry);
+    let mut fill = |out: &mut EntryBuffer| {
+        let entry = left.take();
+        out.bytes_mut().extend(entry.into_iter().flatten());
+        entry.is_some()
+    };
+    spool::write_file(&RealDisk, folder, "table", &mut fill).expect("it is written");
 }
 
 /// Appends a frame of records to a session journal.

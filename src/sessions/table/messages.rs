@@ -14,6 +14,9 @@ pub(in crate::sessions) struct Block {
     pub(in crate::sessions) len: u32,
 }
 
+/// Names no segment: there is none with so high a position.
+const LOST: u64 = u64::MAX;
+
 /// A message that is wanted.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
@@ -91,6 +94,17 @@ impl Messages {
         let old = std::mem::replace(&mut self.slots[message as usize].block, block);
         self.count(old, false);
         self.count(block, true);
+    }
+
+    /// Where some of them lay there is something else now, or nothing.
+    pub(in crate::sessions) fn lose(&mut self, is_lost: impl Fn(Block) -> bool) {
+        for message in 0..self.slots.len() {
+            let Stored { block, wanted } = self.slots[message];
+            if wanted > 0 && is_lost(block) {
+                let message = u32::try_from(message).expect("it is one of them");
+                self.relocate(message, Block { segment: LOST, offset: 0, len: block.len });
+            }
+        }
     }
 
     pub(super) fn want(&mut self, message: u32) {

@@ -4,7 +4,7 @@ use super::{
     super::{Closing, Content, Delivery, Open, Outcome, Publish, StoredMessage, Terms, WillFate},
     rig::{Life, live, options, second},
 };
-use crate::env::sim::SimDisk;
+use crate::{env::sim::SimDisk, spool::Tend};
 
 fn open<'a>(client_id: &'a str, at: u64) -> Open<'a> {
     Open {
@@ -127,6 +127,44 @@ fn a_damaged_frame_costs_what_it_holds_and_is_counted() {
     fill(&mut life, session, 1);
     let piece = life.fetch(session, 7, 8, usize::MAX);
     assert_eq!(piece.entries.len(), 1);
+}
+
+/// The disk did not keep what it had synced, and the table knows of it: what comes next gets
+/// positions and places that the table has heard of already.
+#[test]
+fn a_journal_that_lost_its_end_keeps_what_comes_behind_it_and_gives_out_nothing_else() {
+    let disk = SimDisk::new();
+    let options = options(1 << 20);
+    let mut life = Life::begin(&disk, &options, second(1)).unwrap();
+    let mut change = life.change();
+    change.open(&open("c", 1), 0);
+    let session = opened(&life.commit(change)).session;
+    fill(&mut life, session, 3);
+    let block_of = |life: &Life, number: u64| {
+        let table = life.shared.table();
+        let queued = table.queued_from(session, number).next().unwrap();
+        table.messages.block(queued.message)
+    };
+    let place = block_of(&life, 3);
+    life.keeper.close(&mut life.writer);
+    drop(life);
+    let name = crate::spool::segment_name(crate::model::Position(place.segment));
+    disk.flip(&options.dir.join(name), place.offset as usize + 20, 1);
+    let mut life = Life::begin(&disk, &options, second(3)).unwrap();
+    assert_eq!((life.recovery.queued, life.recovery.damaged_frames), (3, 1));
+    // Two more, as large as the lost one.
+    fill(&mut life, session, 2);
+    drop(life);
+    disk.crash(7);
+    let life = Life::begin(&disk, &options, second(4)).unwrap();
+    assert_eq!((life.recovery.queued, life.recovery.damaged_frames), (5, 0));
+    let piece = life.fetch(session, 1, 6, usize::MAX);
+    let payloads = piece.entries.iter().map(|fetched| match &fetched.content {
+        Content::Message(bytes) => Some(StoredMessage::read(bytes).unwrap().payload[0]),
+        _ => None,
+    });
+    let payloads: Vec<Option<u8>> = payloads.collect();
+    assert_eq!(payloads, [Some(0), Some(1), None, Some(0), Some(1)]);
 }
 
 #[test]
