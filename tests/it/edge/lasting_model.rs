@@ -132,7 +132,9 @@ impl Client {
         let retain = first & 1 == 1;
         let is_it =
             |due: &Due| (due.topic, &*due.payload, due.retain) == (&*topic, &*payload, retain);
-        let place = session.due.iter().position(|due| is_it(due) && !due.is_held);
+        // Of two that are alike, the one that must come.
+        let places = session.due.iter().enumerate().filter(|(_, due)| is_it(due) && !due.is_held);
+        let place = places.max_by_key(|(_, due)| due.is_sure).map(|(place, _)| place);
         let Some(place) = place else {
             // A will that was published between a restart and its subscription.
             let is_late = fired.contains(&payload) && session.once.insert(payload.clone());
