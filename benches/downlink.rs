@@ -5,13 +5,16 @@
 //! POST ──▶ fleetline serve (SQLite, fsync) ──MQTT──▶ a client of this process, QoS 1
 //! POST of 1,000 vehicles that are away ──▶ fleetline serve: durable, no more
 //! POST of 1,000 vehicles that are here ──▶ fleetline serve ──MQTT──▶ clients, PUBACK
+//! POST of a push over all that is stored ──▶ fleetline serve: frozen, durable, to all here
+//! a message that raises an alarm ──MQTT──▶ fleetline serve ──MQTT──▶ its vehicle
 //! ```
 //!
 //! Each row starts an appliance of its own. CPU is that of the appliance, user and system. A row in
 //! which a command is missing fails, whatever its rate.
 //!
 //! ```text
-//! cargo bench --bench downlink -- [--row latency|created|delivered]… [--commands N]
+//! cargo bench --bench downlink -- [--row latency|created|delivered|push|frozen|alarm]…
+//!     [--commands N]
 //! ```
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine as it is")]
@@ -20,8 +23,10 @@
 mod rig;
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpStream,
+    path::Path,
     process::ExitCode,
     sync::mpsc,
     thread,
@@ -67,6 +72,15 @@ fn measure(arguments: &[String]) -> Outcome {
     }
     if wants("delivered") {
         delivered_row(commands)?;
+    }
+    if wants("push") {
+        push_row()?;
+    }
+    if wants("frozen") {
+        frozen_row()?;
+    }
+    if wants("alarm") {
+        alarm_row()?;
     }
     Ok(())
 }
@@ -298,6 +312,172 @@ fn delivered_row(commands: usize) -> Outcome {
         thousands(rate),
         thousands(count / took.as_secs_f64()),
         met(rate >= 10e3, rate >= 20e3)
+    ));
+    server.process.stop()
+}
+
+/// What pushes and alarms need: a mapping, a command, and an alarm that most messages do not raise.
+const DECLARED: &str = r#"
+[[mapping]]
+name = "state"
+topic = "s/{vin}"
+format = "json"
+schema = "state.schema.json"
+measurement = "state"
+vehicle = "{vin}"
+tags = ["vin"]
+[[command]]
+name = "limit"
+topic = "c/{vin}"
+format = "json"
+schema = "limit.schema.json"
+[[alarm]]
+name = "hot"
+mapping = "state"
+when = "temp > 60"
+command = "limit"
+fields = { percent = "{temp}" }
+once-per = "1ms"
+"#;
+const STATE: &str = r#"{"type": "object", "properties": {"temp": {"type": "integer"}}}"#;
+const LIMIT: &str = r#"{"type": "object", "properties": {"percent": {"type": "integer"}}}"#;
+
+/// An appliance with these, in a folder.
+fn start_declared(folder: &Path) -> Outcome<Server> {
+    let schemas = folder.join("schemas");
+    fs::create_dir(&schemas)?;
+    fs::write(schemas.join("m.toml"), DECLARED)?;
+    fs::write(schemas.join("state.schema.json"), STATE)?;
+    fs::write(schemas.join("limit.schema.json"), LIMIT)?;
+    Server::start_embedded_with(folder, &schemas, "[query]\nrows-max = 1000000\n")
+}
+
+/// Publishes one point of each vehicle, and waits until all are stored.
+fn store_points(server: &Server, vehicles: usize) -> Outcome {
+    let mut line = Vehicle::connect(server, "filler")?;
+    for some in (0..vehicles).collect::<Vec<_>>().chunks(TOGETHER) {
+        let mut packets = Vec::new();
+        for (place, vehicle) in some.iter().enumerate() {
+            packets.extend(state(&format!("V{vehicle:06}"), 50, u16::try_from(place + 1)?)?);
+        }
+        line.stream.write_all(&packets)?;
+        let mut answers = vec![0; 4 * some.len()];
+        line.stream.read_exact(&mut answers)?;
+    }
+    let began = Instant::now();
+    while server.stored()? < u64::try_from(vehicles)? {
+        if began.elapsed() > PATIENCE {
+            return Err(fault("the points are not stored"));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// A publish of QoS 1.
+fn state(vin: &str, temp: u32, id: u16) -> Outcome<Vec<u8>> {
+    let (topic, payload) = (format!("s/{vin}"), format!("{{\"temp\":{temp}}}"));
+    let mut packet = vec![0x32, u8::try_from(2 + topic.len() + 2 + payload.len())?];
+    packet.extend(u16::try_from(topic.len())?.to_be_bytes());
+    packet.extend(topic.as_bytes());
+    packet.extend(id.to_be_bytes());
+    packet.extend(payload.as_bytes());
+    Ok(packet)
+}
+
+/// A push to every vehicle that has a point.
+const PUSH: &str = r#"{"query": {"measurement": "state", "fields": ["temp"], "from": "-1h",
+    "fn": "last"}, "command": "limit", "fields": {"percent": "{temp}"}}"#;
+
+fn push_row() -> Outcome {
+    const COUNT: usize = 10_000;
+    let folder = server::folder()?;
+    let server = start_declared(folder.path())?;
+    store_points(&server, COUNT)?;
+    let vehicles = (0..COUNT).map(|it| Vehicle::connect(&server, &format!("V{it:06}")));
+    let mut vehicles: Vec<Vehicle> = vehicles.collect::<Outcome<_>>()?;
+    for vehicle in &vehicles {
+        vehicle.stream.set_nonblocking(true)?;
+    }
+    let mut operator = Operator::connect(&server)?;
+    let began = Instant::now();
+    let posting = thread::spawn(move || {
+        let posted = operator.post("/api/v1/pushes", PUSH).map_err(|error| error.to_string());
+        (posted, began.elapsed())
+    });
+    let mut taken = 0;
+    while !vehicles.is_empty() {
+        if began.elapsed() > PATIENCE {
+            return Err(fault(format!("{taken} of {COUNT} vehicles have their command")));
+        }
+        let mut waiting = Vec::with_capacity(vehicles.len());
+        for mut vehicle in vehicles {
+            match vehicle.take() {
+                Ok(0) => waiting.push(vehicle),
+                Ok(count) => taken += count,
+                Err(error) if is_nothing_yet(error.as_ref()) => waiting.push(vehicle),
+                Err(error) => return Err(error),
+            }
+        }
+        vehicles = waiting;
+    }
+    let took = began.elapsed().as_secs_f64();
+    let (posted, answered) = posting.join().map_err(|_| fault("the operator died"))?;
+    posted.map_err(fault)?;
+    line(&format!(
+        "push       one to 10,000 vehicles that are here: the last has it after {took:.2} s (2), \
+         the 202 came after {:.2} s  {}",
+        answered.as_secs_f64(),
+        met(took <= 2.0, took <= 2.0)
+    ));
+    server.process.stop()
+}
+
+fn is_nothing_yet(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+fn frozen_row() -> Outcome {
+    const COUNT: usize = 100_000;
+    let folder = server::folder()?;
+    let server = start_declared(folder.path())?;
+    store_points(&server, COUNT)?;
+    let mut operator = Operator::connect(&server)?;
+    let began = Instant::now();
+    let answer = operator.post("/api/v1/pushes", PUSH)?;
+    let took = began.elapsed().as_secs_f64();
+    if !answer.contains("\"targeted\":100000") {
+        return Err(fault(answer));
+    }
+    line(&format!(
+        "frozen     a push to 100,000, frozen and durable within {took:.1} s (10, aim 3)  {}",
+        met(took <= 10.0, took <= 3.0)
+    ));
+    server.process.stop()
+}
+
+fn alarm_row() -> Outcome {
+    const COUNT: u16 = 2000;
+    let folder = server::folder()?;
+    let server = start_declared(folder.path())?;
+    let mut vehicle = Vehicle::connect(&server, "V")?;
+    let mut took = Vec::with_capacity(COUNT.into());
+    for id in 1..=COUNT {
+        let packet = state("V", 61 + u32::from(id), id)?;
+        let began = Instant::now();
+        vehicle.stream.write_all(&packet)?;
+        while vehicle.take()? == 0 {}
+        took.push(began.elapsed());
+        thread::sleep(Duration::from_millis(3));
+    }
+    took.sort_unstable();
+    let ms = |share: usize| took[took.len() * share / 100].as_secs_f64() * 1e3;
+    let (p50, p99) = (ms(50), ms(99));
+    line(&format!(
+        "alarm      publish to the command in the vehicle's hand, both durable in between: p50 \
+         {p50:.2} ms, p99 {p99:.2} ms (p99 10)  {}",
+        met(p99 <= 10.0, p99 <= 10.0)
     ));
     server.process.stop()
 }

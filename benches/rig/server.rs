@@ -58,17 +58,22 @@ impl Server {
             "kind = \"influxdb2\"\nurls = [\"http://127.0.0.1:{store_port}\"]\n\
              org = \"fleet\"\nbucket = \"telemetry\"\ntoken = \"bench\"\n{more}"
         );
-        Self::launch(folder, listen, &store)
+        Self::launch(folder, &schemas(), listen, &store)
     }
 
     /// Starts it with the store that it brings along.
     pub(crate) fn start_embedded(folder: &Path) -> Outcome<Self> {
-        Self::launch(folder, "\"127.0.0.1:0\"", "kind = \"embedded\"\n")
+        Self::start_embedded_with(folder, &schemas(), "")
     }
 
-    fn launch(folder: &Path, listen: &str, store: &str) -> Outcome<Self> {
+    /// The same with schemas and mappings of another folder, and more tables of its configuration.
+    pub(crate) fn start_embedded_with(folder: &Path, schemas: &Path, more: &str) -> Outcome<Self> {
+        let store = format!("kind = \"embedded\"\n{more}");
+        Self::launch(folder, schemas, "\"127.0.0.1:0\"", &store)
+    }
+
+    fn launch(folder: &Path, schemas: &Path, listen: &str, store: &str) -> Outcome<Self> {
         let config = folder.join("fleetline.toml");
-        let schemas = schemas();
         let text = format!(
             "data-dir = {data:?}\n\
              [mqtt]\nlisten = [{listen}]\n\

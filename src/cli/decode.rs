@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::{
     cli::{
@@ -18,18 +18,18 @@ use crate::{
     },
     config::{self, Offline, Sources},
     env::{Clock as _, SystemClock},
-    mapping::{self, Plans},
+    mapping::{self, AlarmAction, Plans},
     model::{ShardCount, UnixNanos},
     schema::INNER_NAME,
     spool::EntryBuffer,
-    uplink::{Message, Sender, TopicMemo, Transcoded, Transcoder},
+    uplink::{Message, RaiseRefusal, Raised, Sender, TopicMemo, Transcoded, Transcoder},
 };
 
 /// Dry run: payload files (or standard input) become lines on standard output
 ///
 /// Each file is one message as it would come over MQTT, framing included. The lines are in the
 /// dialect of the configured store. What cannot be decoded is told on standard error with its
-/// cause.
+/// cause, and which alarms ([[alarm]]) the message would raise.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline decode --topic vehicles/VIN1/telemetry payload.bin
@@ -155,6 +155,9 @@ impl<'a> Decoder<'a> {
         if let Some(words) = self.no_points(told) {
             complain(format_args!("{words}"));
         }
+        for raised in self.transcoder.raised() {
+            complain(format_args!("alarm {}: {}", raised.alarm, self.would(raised)));
+        }
         if told.points_filtered > 0 {
             complain(format_args!("{} points filtered", told.points_filtered));
         }
@@ -186,6 +189,30 @@ impl<'a> Decoder<'a> {
             complain(format_args!("{} unknown properties skipped", told.properties_unknown));
         }
         Ok(())
+    }
+
+    /// What an alarm that the message raises would do.
+    fn would(&self, raised: &Raised) -> String {
+        let (vehicle, at) = (&raised.vehicle, raised.time);
+        match (raised.refusal, self.plans.commands().alarms().find(&raised.alarm)) {
+            (Some(RaiseRefusal::TooOld), _) => {
+                format!("would be raised, but the point of {at} is older than its `max-age`")
+            }
+            (Some(RaiseRefusal::TooLarge), _) | (None, None) => {
+                "would be raised, but what it says of the message is too large".to_owned()
+            }
+            (None, Some(alarm)) => {
+                let fields = Json::from(alarm.fields(&raised.values));
+                match &alarm.action {
+                    AlarmAction::Command(command) => {
+                        format!("would send {} to {vehicle}: {fields}", command.name)
+                    }
+                    AlarmAction::Publish { topic, .. } => {
+                        format!("would publish on {}: {fields}", topic.of(vehicle))
+                    }
+                }
+            }
+        }
     }
 
     /// Why there is no point, if the list of them held none.
@@ -233,8 +260,19 @@ impl<'a> Decoder<'a> {
                 })
             })
             .collect();
+        let alarms = self.transcoder.raised().iter().map(|raised| {
+            let alarm = self.plans.commands().alarms().find(&raised.alarm);
+            json!({
+                "alarm": &*raised.alarm,
+                "vehicle": &*raised.vehicle,
+                "time": raised.time.to_string(),
+                "fields": alarm.map(|alarm| alarm.fields(&raised.values)),
+                "refused": raised.refusal.map(RaiseRefusal::as_str),
+            })
+        });
         output.json(&json!({
             "file": file,
+            "alarms": alarms.collect::<Vec<_>>(),
             "mapped": told.mapped,
             "lines": String::from_utf8_lossy(self.lines[0].payload()),
             "points": told.points,

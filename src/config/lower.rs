@@ -428,6 +428,7 @@ fn downlink(settings: &Settings) -> downlink::Options {
         keep: settings.duration("downlink.keep"),
         audit_keep: settings.duration("downlink.audit-keep"),
         still_interval: settings.duration("downlink.still-interval"),
+        alarms_waiting_max: settings.number_usize("downlink.alarms-waiting-max"),
         webhook: settings.text_if_any("downlink.webhook").filter(|url| !url.is_empty()),
         webhook_timeout: settings.duration("downlink.webhook-timeout"),
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
     mpsc,
 };
 
@@ -11,14 +11,17 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     Options,
-    engine::{Asked, Awaited, Cancelling, Failure, Job, Placed, PushJob, Refused},
+    engine::{Asked, Awaited, Cancelling, Failure, Job, Placed, PushJob, Quiet, Refused},
     record::{FeedEntry, Record, Request},
     store::{AuditEntry, CommandFilter, ReadError, Reader},
 };
 use crate::{
     env::{Clock, Supervisor},
     mapping::Commands,
-    model::{CommandDesk, CommandEdge, CommandId, CommandReport, IncomingReceipt, Presence},
+    model::{
+        AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandReport,
+        IncomingReceipt, Presence, RaisedAlarm,
+    },
     query::QueryEngine,
 };
 
@@ -27,6 +30,9 @@ use crate::{
 pub struct Downlink {
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) awaited: Arc<Awaited>,
+    pub(super) quiet: Arc<Quiet>,
+    /// Alarms that wait for their command.
+    pub(super) alarms: Arc<AtomicUsize>,
     pub(super) failure: Arc<Failure>,
     pub(super) reader: Arc<Reader>,
     pub(super) changes: watch::Receiver<i64>,
@@ -134,6 +140,7 @@ impl Downlink {
     /// Other commands are declared from now on.
     pub fn declare(&self, commands: Arc<Commands>) {
         self.declared.store(commands);
+        self.quiet.clear();
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -163,6 +170,19 @@ impl CommandDesk for Downlink {
 
     fn receipt(&self, receipt: IncomingReceipt) {
         self.ask(Job::Receipt(receipt));
+    }
+
+    fn admit_alarm(&self, alarm: &str, vehicle: &str) -> Result<AlarmPlace, AlarmRefusal> {
+        let now_ms = self.clock.wall().0.div_euclid(1_000_000);
+        if self.quiet.holds(alarm, vehicle, now_ms) {
+            return Err(AlarmRefusal::OncePer);
+        }
+        let place = AlarmPlace::take(&self.alarms, self.options.alarms_waiting_max);
+        place.ok_or(AlarmRefusal::Full)
+    }
+
+    fn alarm(&self, raised: RaisedAlarm) {
+        self.ask(Job::Alarm(Box::new(raised)));
     }
 
     fn here(&self, vehicle: &str) {

@@ -30,6 +30,23 @@
 //! # Pushes
 //! A question's rows become commands: `push`.
 //!
+//! # Alarms
+//! A message that fires one ([`crate::mapping`], `[[alarm]]`) is made durable by its lane first;
+//! then its alarm comes here ([`CommandDesk`](crate::model::CommandDesk)), and the command and the
+//! note that the vehicle was told are one transaction; then the command leaves, and then the
+//! message is acknowledged. So at whatever moment the process ends:
+//! - before the lane: nothing is left, and the vehicle sends its message again;
+//! - between lane and transaction: the points are stored, nobody was told; the vehicle sends its
+//!   message again, which stores the same points and raises the alarm;
+//! - behind the transaction: the message may come again, and is known by its topic, payload and
+//!   time: no second command. One whose points have no time of their own is known for `once-per`
+//!   only.
+//!
+//! What an alarm publishes is noted in the same way, leaves then, and its message waits until it is
+//! durable with its receivers. A message that comes again after a crash publishes it again, because
+//! nobody knows who has it: at least once, and once more at most. At QoS 0 nobody sends a message
+//! again: what a crash takes with it was never promised.
+//!
 //! # What a crash does
 //! What was committed is there. A command that was `sent` is sent again when its vehicle is there,
 //! with DUP; its id tells the vehicle so. An acknowledgement that was not committed comes again
@@ -37,9 +54,10 @@
 //!
 //! # Bounds
 //! Open commands a vehicle (`downlink.open-max`) and in all (`downlink.total-open-max`), bytes of a
-//! payload, some 2,048 commands and reports a turn. Ended commands are deleted after
-//! `downlink.keep`. Where the disk takes nothing, operators are refused and the publishes that
-//! brought receipts wait; where it fails, until a restart.
+//! payload, some 2,048 commands and reports a turn, alarms that wait
+//! (`downlink.alarms-waiting-max`; one more is counted, and its message goes on without). Ended
+//! commands are deleted after `downlink.keep`. Where the disk takes nothing, operators are refused
+//! and the publishes that brought receipts or raised alarms wait; where it fails, until a restart.
 //!
 //! # Why SQLite
 //! Commands are few beside telemetry, and are looked for by vehicle, state and time: a table with

@@ -21,6 +21,8 @@ pub struct Options {
     pub audit_keep: Duration,
     /// How often a condition is asked again that nothing is known about.
     pub still_interval: Duration,
+    /// Alarms that wait for their command.
+    pub alarms_waiting_max: usize,
     /// Who is told of every change.
     pub webhook: Option<String>,
     /// How long it may take to answer.

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Downlink,
+    Downlink, Options,
     record::{Idempotency, Request},
 };
 use crate::{
-    mapping::{Command, Condition, Order},
+    mapping::{Command, Commands, Condition, Order},
     model::{CommandId, parse_duration},
 };
 
@@ -138,87 +138,97 @@ impl Downlink {
         who: &Arc<str>,
         id: CommandId,
     ) -> Result<Request, AskError> {
-        if !is_vehicle(vehicle) {
-            let message = format!("`{vehicle}` is no vehicle: none of / + # may be in its name");
-            return Err(wrong("vehicle", message));
-        }
-        let content = match (&ask.command, &ask.topic) {
-            (Some(name), None) => self.declared_content(ask, name, vehicle, id)?,
-            (None, Some(topic)) => raw_content(ask, topic)?,
-            (Some(_), Some(_)) => {
-                return Err(wrong("topic", "`topic` is for a raw command, without `command`"));
-            }
-            (None, None) => {
-                let message = "nothing says what to send: `command` with `fields`, or `topic` with \
-                               `payload`";
-                return Err(wrong("command", message));
-            }
-        };
-        let max = self.options.payload_bytes_max;
-        if content.payload.len() > max {
-            return Err(AskError::TooLarge { bytes: content.payload.len(), max });
-        }
-        let expires_in = duration("expires-in", ask.expires_in.as_deref())?
-            .or(content.expires_in)
-            .unwrap_or(self.options.expires_in);
-        let within = duration("execute-within", ask.execute_within.as_deref())?;
-        let execute_within = match &content.response_topic {
-            Some(_) => Some(within.or(content.execute_within).unwrap_or(EXECUTE_WITHIN)),
-            None if within.is_some() => {
-                let message = "`execute-within` is the time for a receipt, and none is declared";
-                return Err(wrong("execute-within", message));
-            }
-            None => None,
-        };
-        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
-        Ok(Request {
-            id,
-            vehicle: vehicle.into(),
-            name: content.name,
-            fields: content.fields,
-            topic: content.topic.into(),
-            payload: content.payload.into(),
-            qos: content.qos,
-            expires_in_ms: millis(expires_in),
-            execute_within_ms: execute_within.map(millis),
-            order: content.order,
-            response_topic: content.response_topic.map(Arc::from),
-            supersede: key("supersede", ask.supersede.as_deref())?,
-            still: ask.still.as_ref().map(still).transpose()?,
-            idempotency: key("idempotency-key", ask.idempotency_key.as_deref())?
-                .map(|key| Idempotency { digest: digest(ask), key }),
-            who: Arc::clone(who),
-            origin: None,
-        })
+        prepare(&self.declared(), &self.options, ask, vehicle, (who, id))
     }
+}
 
-    fn declared_content(
-        &self,
-        ask: &Ask,
-        name: &str,
-        vehicle: &str,
-        id: CommandId,
-    ) -> Result<Content, AskError> {
-        for (member, is_there) in [("payload", ask.payload.is_some()), ("qos", ask.qos.is_some())] {
-            if is_there {
-                let message = format!("`{member}` is for a raw command, with `topic`");
-                return Err(wrong(member, message));
-            }
-        }
-        let declared = self.declared();
-        let Some(command) = declared.find(name) else {
-            let hint = match declared.nearest(name) {
-                Some(near) => format!("; did you mean `{near}`?"),
-                None if declared.iter().len() == 0 => "; none is".to_owned(),
-                None => {
-                    let names: Vec<&str> = declared.iter().map(|it| &**it.name()).collect();
-                    format!("; declared are {}", names.join(", "))
-                }
-            };
-            return Err(AskError::Undeclared { name: name.to_owned(), hint });
-        };
-        content(command, ask, vehicle, id)
+/// Makes a command of what was asked for, with the id that it is to have.
+pub(super) fn prepare(
+    declared: &Commands,
+    options: &Options,
+    ask: &Ask,
+    vehicle: &str,
+    (who, id): (&Arc<str>, CommandId),
+) -> Result<Request, AskError> {
+    if !is_vehicle(vehicle) {
+        let message = format!("`{vehicle}` is no vehicle: none of / + # may be in its name");
+        return Err(wrong("vehicle", message));
     }
+    let content = match (&ask.command, &ask.topic) {
+        (Some(name), None) => declared_content(declared, ask, name, vehicle, id)?,
+        (None, Some(topic)) => raw_content(ask, topic)?,
+        (Some(_), Some(_)) => {
+            return Err(wrong("topic", "`topic` is for a raw command, without `command`"));
+        }
+        (None, None) => {
+            let message = "nothing says what to send: `command` with `fields`, or `topic` with \
+                               `payload`";
+            return Err(wrong("command", message));
+        }
+    };
+    let max = options.payload_bytes_max;
+    if content.payload.len() > max {
+        return Err(AskError::TooLarge { bytes: content.payload.len(), max });
+    }
+    let expires_in = duration("expires-in", ask.expires_in.as_deref())?
+        .or(content.expires_in)
+        .unwrap_or(options.expires_in);
+    let within = duration("execute-within", ask.execute_within.as_deref())?;
+    let execute_within = match &content.response_topic {
+        Some(_) => Some(within.or(content.execute_within).unwrap_or(EXECUTE_WITHIN)),
+        None if within.is_some() => {
+            let message = "`execute-within` is the time for a receipt, and none is declared";
+            return Err(wrong("execute-within", message));
+        }
+        None => None,
+    };
+    let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+    Ok(Request {
+        id,
+        vehicle: vehicle.into(),
+        name: content.name,
+        fields: content.fields,
+        topic: content.topic.into(),
+        payload: content.payload.into(),
+        qos: content.qos,
+        expires_in_ms: millis(expires_in),
+        execute_within_ms: execute_within.map(millis),
+        order: content.order,
+        response_topic: content.response_topic.map(Arc::from),
+        supersede: key("supersede", ask.supersede.as_deref())?,
+        still: ask.still.as_ref().map(still).transpose()?,
+        idempotency: key("idempotency-key", ask.idempotency_key.as_deref())?
+            .map(|key| Idempotency { digest: digest(ask), key }),
+        who: Arc::clone(who),
+        origin: None,
+    })
+}
+
+fn declared_content(
+    declared: &Commands,
+    ask: &Ask,
+    name: &str,
+    vehicle: &str,
+    id: CommandId,
+) -> Result<Content, AskError> {
+    for (member, is_there) in [("payload", ask.payload.is_some()), ("qos", ask.qos.is_some())] {
+        if is_there {
+            let message = format!("`{member}` is for a raw command, with `topic`");
+            return Err(wrong(member, message));
+        }
+    }
+    let Some(command) = declared.find(name) else {
+        let hint = match declared.nearest(name) {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None if declared.iter().len() == 0 => "; none is".to_owned(),
+            None => {
+                let names: Vec<&str> = declared.iter().map(|it| &**it.name()).collect();
+                format!("; declared are {}", names.join(", "))
+            }
+        };
+        return Err(AskError::Undeclared { name: name.to_owned(), hint });
+    };
+    content(command, ask, vehicle, id)
 }
 
 fn content(

@@ -46,14 +46,14 @@ pub struct Request {
     pub idempotency: Option<Idempotency>,
     /// Who asks.
     pub who: Arc<str>,
-    /// Why a push asks for it.
+    /// Why a push or an alarm asks for it.
     pub origin: Option<Origin>,
 }
 
-/// What a push made a command of.
+/// What a push, or an alarm, made a command of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The row, as a JSON object.
+    /// The row, or what the message said, as a JSON object.
     pub row: Arc<str>,
     /// Why the row makes no command that could be sent: the command fails with it.
     pub failure: Option<Arc<str>>,
@@ -240,10 +240,10 @@ impl Record {
             "maybe-received": self.maybe_received,
             "by": &*request.who,
             "push": self.evidence.as_ref().map(|it| it.push.to_string()),
-            "evidence": self.evidence.as_ref().map(|it| json!({
-                "row": request.origin.as_ref().map(|origin| raw(&origin.row)),
-                "query": raw(&it.query),
-                "at": moment(it.at_ms),
+            "evidence": request.origin.as_ref().map(|origin| json!({
+                "row": raw(&origin.row),
+                "query": self.evidence.as_ref().map(|it| raw(&it.query)),
+                "at": moment(self.evidence.as_ref().map_or(self.created_ms, |it| it.at_ms)),
             })),
             "verified": self.verified.map(Verified::as_str),
         })

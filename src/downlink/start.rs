@@ -84,9 +84,12 @@ pub fn start(
     let (changes, changed) = watch::channel(engine.last_change());
     let (questions, asked) = unbounded_channel();
     let failure = Arc::new(Failure::default());
+    let alarms = Arc::default();
     let downlink = Downlink {
         jobs,
         awaited: engine.awaited(),
+        quiet: engine.quiet(),
+        alarms: Arc::clone(&alarms),
         failure: Arc::clone(&failure),
         reader: Arc::new(Reader::new(&dir)),
         changes: changed,
@@ -111,6 +114,7 @@ pub fn start(
         failure,
         changes,
         questions,
+        alarms,
         guard,
     };
     let thread = std::thread::Builder::new()

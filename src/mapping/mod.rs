@@ -87,6 +87,7 @@
 //! nothing else is named so, and otherwise in double quotes: `tags = ['"veh.id"']`. In `when` a
 //! name with other characters than letters, digits, `_`, `-`, `+`, `$` stands in quotes too.
 
+mod alarm;
 pub mod avro;
 mod catalog;
 mod command;
@@ -101,6 +102,7 @@ mod plan;
 mod plans;
 pub mod protobuf;
 mod store_names;
+mod template;
 mod time;
 mod topic;
 mod wildcard;
@@ -108,17 +110,20 @@ mod wildcard;
 #[cfg(test)]
 mod tests;
 
+pub use alarm::{Alarm, AlarmAction, AlarmCommand, AlarmTopic, Alarms};
 pub use command::{Command, Commands, FieldError, Order, ReceiptRule, ReceiptText, ReceiptVerdict};
 pub use compile::Condition;
 pub use convert::{Conversion, Target};
 pub use decoder::Decoder;
+pub use file::ONCE_PER_MAX;
 pub use filter::{Comparison, Filter, Operand};
 pub use layout::{Layout, Level, Place, RecordLayout, SlotIdx};
 pub use plan::{
-    Duplicates, Field, FieldForm, Framing, LevelPlan, Pick, Plan, Probe, Select, SlotPlan, Source,
-    Tag,
+    Duplicates, Field, FieldForm, Framing, LevelPlan, Pick, Plan, PlanAlarm, Probe, Select,
+    SlotPlan, Source, Tag,
 };
 pub use plans::{LoadErrors, Options, Plans};
+pub use template::{Template, json_of};
 pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS};
 pub use topic::TopicMatch;
 

@@ -29,6 +29,8 @@ pub struct Plan {
     /// How it is found out that a payload which does not decode is of another kind: one that the
     /// filter says not to store.
     pub probe: Option<Box<Probe>>,
+    /// What is asked of each point that is written.
+    pub alarms: Box<[PlanAlarm]>,
     /// The measurement, escaped. Empty for line protocol, which brings its own.
     pub measurement: Box<[u8]>,
     /// What identifies the vehicle.
@@ -75,6 +77,7 @@ impl Plan {
             + self.fields.len()
             + self.tags.len()
             + self.filter.as_ref().map_or(0, Filter::terms)
+            + self.alarms.iter().map(|alarm| alarm.filter.terms()).sum::<usize>()
     }
 
     /// What each message costs, its first point included.
@@ -82,6 +85,19 @@ impl Plan {
     pub fn steps_a_message(&self) -> usize {
         usize::from(self.slots.element_start) + self.steps_a_point()
     }
+}
+
+/// An alarm, as far as it is about the payload; what it leads to is declared under its name.
+#[derive(Clone, Debug)]
+pub struct PlanAlarm {
+    /// The alarm's name.
+    pub name: Arc<str>,
+    /// What raises it.
+    pub filter: Filter,
+    /// How old a point may be that does.
+    pub max_age_nanos: i64,
+    /// What its action says of the message, by the names that it has there.
+    pub values: Box<[(Arc<str>, Source)]>,
 }
 
 /// What stands in front of each message of a payload, behind what `select` has looked at.

@@ -12,7 +12,9 @@ use std::{
 
 use crate::{
     mapping::{
-        Commands, Decoder, Field, FieldForm, Layout, Plan, Probe, Select, avro,
+        Commands, Decoder, Field, FieldForm, Layout, Plan, Probe, Select,
+        alarm::Drafts,
+        avro,
         catalog::CatalogBuilder,
         command,
         compile::{Compiled, CompiledProbe, Refused, compile},
@@ -130,13 +132,15 @@ impl Plans {
         let sources = Arc::new(sources);
         let registry = Registry::new(&sources, &options.import_roots);
         let mut warnings: Vec<Problem> = sources.notes().collect();
-        let (mut texts, mut commands) = (Vec::new(), Vec::new());
+        let (mut texts, mut commands, mut alarms) = (Vec::new(), Vec::new(), Vec::new());
         for source in sources.with_ending(".toml") {
             let found = file::read(source, &mut problems, &mut warnings);
             texts.extend(found.mappings);
             commands.extend(found.commands);
+            alarms.extend(found.alarms);
         }
-        let commands = command::compile(&commands, &registry, &mut problems);
+        let mut commands = command::compile(&commands, &registry, &mut problems);
+        let alarms = Drafts::read(&alarms, &commands, &mut problems);
         let mut loader = Loader {
             registry: &registry,
             options,
@@ -147,9 +151,12 @@ impl Plans {
             catalog: CatalogBuilder::new(options.dialect, options.connectivity.as_deref()),
             taken_names: TakenNames::new(options.store_names),
             names: BTreeMap::new(),
+            alarms,
         };
         texts.iter().for_each(|text| loader.add(text));
-        let Loader { mut problems, mut warnings, mut plans, topics, catalog, .. } = loader;
+        let Loader { mut problems, mut warnings, mut plans, topics, catalog, alarms, .. } = loader;
+        let names = texts.iter().map(|text| text.name.value.as_str());
+        commands.alarms = alarms.finish(names, &mut problems);
         if problems.is_empty() {
             share_stamps(&mut plans);
             warnings.sort();
@@ -264,6 +271,7 @@ struct Loader<'a> {
     taken_names: TakenNames,
     /// Where each name was first given.
     names: BTreeMap<String, String>,
+    alarms: Drafts<'a>,
 }
 
 impl Loader<'_> {
@@ -297,6 +305,8 @@ impl Loader<'_> {
             }
             line::push_measurement(&mut measurement, name.value.as_bytes());
         }
+        let (problems, warnings) = (&mut self.problems, &mut self.warnings);
+        self.alarms.declare(text, (&compiled.alarms, &compiled.vehicle), problems, warnings);
         for (line, what) in compiled.warnings {
             self.warnings.push(Problem { file: text.file.clone(), line: Some(line), what });
         }
@@ -318,6 +328,7 @@ impl Loader<'_> {
                 let CompiledProbe { slots, filter, levels_asked, .. } = probe;
                 Box::new(Probe { decoder, slots, filter, levels_asked })
             }),
+            alarms: compiled.alarms.into(),
             measurement: measurement.into(),
             vehicle: compiled.vehicle,
             vehicle_tag: compiled.vehicle_tag,
@@ -413,9 +424,11 @@ impl Loader<'_> {
         topic: &TopicPattern,
         shape: &schema::Shape,
     ) -> Option<Compiled> {
-        match compile(text, topic, shape, self.options.depth_max) {
+        let alarms = self.alarms.of(&text.name.value);
+        match compile(text, topic, shape, self.options.depth_max, alarms) {
             Ok(compiled) => Some(compiled),
-            Err(Refused { of_mapping, of_schema }) => {
+            Err(Refused { of_mapping, of_schema, of_alarms }) => {
+                self.problems.extend(of_alarms);
                 of_mapping.into_iter().for_each(|(line, what)| self.tell(text, line, what));
                 let file = text.schema.as_ref().map_or(&text.file, |schema| &schema.value);
                 let of_schema = of_schema.into_iter().map(|(line, what)| Problem {

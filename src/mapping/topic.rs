@@ -89,6 +89,16 @@ impl TopicPattern {
         parts.next().is_none().then_some(captured)
     }
 
+    /// Whether a topic may be one of these and one of those, where neither has a wildcard.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let mut pairs = self.levels.iter().zip(&other.levels);
+        self.levels.len() == other.levels.len()
+            && pairs.all(|pair| match pair {
+                (Level::Literal(one), Level::Literal(other)) => one == other,
+                _ => true,
+            })
+    }
+
     /// The names of all captures.
     pub(crate) fn captures(&self) -> impl Iterator<Item = &str> {
         self.levels.iter().filter_map(|level| match level {

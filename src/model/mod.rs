@@ -25,8 +25,8 @@ mod words;
 pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
 pub use command::{
-    CommandDesk, CommandEdge, CommandId, CommandIdError, CommandOutcome, CommandReport,
-    IncomingReceipt, Parcel, Reach, ReceiptTicket,
+    AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandIdError, CommandOutcome,
+    CommandReport, IncomingReceipt, Parcel, Publication, RaisedAlarm, Reach, ReceiptTicket,
 };
 pub use decimal::Decimal;
 pub use dialect::LineDialect;

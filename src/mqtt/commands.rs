@@ -13,7 +13,7 @@ use super::{
     wire::Qos,
     worker::{Mail, Workers},
 };
-use crate::model::{CommandEdge, Parcel, Presence, Reach, ReceiptTicket, SessionId};
+use crate::model::{CommandEdge, Parcel, Presence, Publication, Reach, ReceiptTicket, SessionId};
 
 /// Pieces of the table, so that one that grows holds up few.
 const PIECES: usize = 16;
@@ -136,6 +136,11 @@ impl CommandEdge for Workers {
 
     fn send(&self, session: SessionId, parcel: Parcel) {
         Self::send(self, session, |key| Mail::Command(key, Box::new(parcel)));
+    }
+
+    fn publish(&self, publication: Publication) {
+        let session = publication.ticket.session;
+        Self::send(self, session, |_| Mail::Alarm(Box::new(publication)));
     }
 
     fn settle(&self, receipts: Vec<ReceiptTicket>) {

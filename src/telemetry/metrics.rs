@@ -272,6 +272,13 @@ metrics! {
     /// Receipts, by what they say, or why they count for nothing: `unknown` and `without-id` (about
     /// no command that there is), `forged` (not from its vehicle), `undecodable`, `unknown-status`.
     downlink_receipts: By<ReasonLabel, Counter> [receipts],
+    /// Alarms whose condition held, by name and by what came of them: `raised`, or why not:
+    /// `once-per` (told lately), `repeated` (the same message again), `too-old` (`max-age`),
+    /// `too-large`, `full` (`downlink.alarms-waiting-max`), `open-max`, `invalid` (the command does
+    /// not take its fields, or the vehicle's name is none), `unknown` (removed meanwhile).
+    downlink_alarms: By<AlarmLabel, Counter> [alarms],
+    /// Alarms that wait for their command, or for their message to be durable.
+    downlink_waiting_alarms: Gauge [alarms],
     /// Requests of the webhook that failed, and are made again.
     downlink_failed_webhook_requests: Counter [requests],
 
@@ -414,6 +421,15 @@ pub struct StatusLabel {
 pub struct CauseLabel {
     /// The cause.
     pub cause: CauseName,
+}
+
+/// What came of an alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AlarmLabel {
+    /// The alarm's name, of which there are as many as the operator wrote.
+    pub alarm: Arc<str>,
+    /// What came of it.
+    pub outcome: &'static str,
 }
 
 /// A failure of one mapping.

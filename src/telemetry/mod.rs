@@ -28,6 +28,6 @@ pub use ledger::{
 };
 pub use log::{Chain, LogFormat, LogLimit, LogOptions};
 pub use metrics::{
-    By, CauseLabel, CauseName, EdgeLabel, FailureLabel, KindLabel, Metrics, ReasonLabel, Seconds,
-    ShardLabel, StatusLabel, VerdictLabel,
+    AlarmLabel, By, CauseLabel, CauseName, EdgeLabel, FailureLabel, KindLabel, Metrics,
+    ReasonLabel, Seconds, ShardLabel, StatusLabel, VerdictLabel,
 };

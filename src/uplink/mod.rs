@@ -1,5 +1,6 @@
 //! Vehicle → spool: what happens to a message between its arrival and its lines.
 
+mod alarm;
 mod avro;
 mod convert;
 pub(crate) mod decode;
@@ -38,6 +39,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use alarm::{RaiseRefusal, Raised};
 pub use destination::Lines;
 pub use error::DecodeError;
 pub use intake::{Answer, Group, Incoming, Intake, IntakeParts, NoRoom, Reply, Run, Taken};

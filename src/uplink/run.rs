@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    DecodeError, LastLines, Limits, Lines, NameBook, NoPoints, Sender, Slots, Transcoded, decode,
-    detail,
+    DecodeError, LastLines, Limits, Lines, NameBook, NoPoints, Raised, Sender, Slots, Transcoded,
+    alarm, decode, detail,
     duplicates::EqualPoints,
     framing::{Frame, Frames},
     kinds::Prober,
@@ -55,6 +55,9 @@ pub(super) struct Run<'a> {
     pub(super) equal_points: &'a mut EqualPoints,
     pub(super) prober: &'a mut Prober,
     pub(super) last_lines: &'a mut LastLines,
+    /// Alarms that the message raises, and how many of them other mappings have raised.
+    pub(super) raised: &'a mut Vec<Raised>,
+    pub(super) raised_before: usize,
     /// The names that are known; absent where nothing is stored.
     pub(super) names: Option<&'a NameBook>,
     /// How many times of receipt the message has used, as far as this mapping must not use them
@@ -384,6 +387,10 @@ impl Run<'_> {
                     self.equal_points.note(line);
                 }
                 self.count_point(place, &line)?;
+                if !self.plan.alarms.is_empty() {
+                    let raised = (&mut *self.raised, self.raised_before);
+                    alarm::ask(self.plan, slots, &self.context, &line, raised);
+                }
             }
         }
         Ok(())

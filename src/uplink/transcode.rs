@@ -21,7 +21,7 @@ use crate::{
     mapping::{Plan, Plans, TopicMatch},
     model::{Cause, ShardCount},
     uplink::{
-        DecodeError, Failure, LastLines, Limits, Lines, Message, NameBook, Sender, Slots,
+        DecodeError, Failure, LastLines, Limits, Lines, Message, NameBook, Raised, Sender, Slots,
         TopicMemo, Transcoded, detail,
         duplicates::EqualPoints,
         framing::{self, Frame, Taken},
@@ -42,6 +42,7 @@ pub struct Transcoder {
     prober: Prober,
     failures: Vec<Failure>,
     last_lines: LastLines,
+    raised: Vec<Raised>,
     /// Where the last message's lines begin.
     place: Option<Place>,
     names: Option<Arc<NameBook>>,
@@ -61,6 +62,7 @@ impl Transcoder {
             equal_points: EqualPoints::default(),
             failures: Vec::new(),
             last_lines: LastLines::default(),
+            raised: Vec::new(),
             place: None,
             names: None,
         }
@@ -95,9 +97,21 @@ impl Transcoder {
         &self.last_lines
     }
 
+    /// Alarms that the last message raises.
+    #[must_use]
+    pub fn raised(&self) -> &[Raised] {
+        &self.raised
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn take_raised(&mut self) -> Vec<Raised> {
+        std::mem::take(&mut self.raised)
+    }
+
     /// Takes the lines of the last message back, as if it had never come. Nothing may have been
     /// appended behind them.
     pub(crate) fn undo(&mut self, lines: &mut dyn Lines) {
+        self.raised.clear();
         if let Some(place) = self.place.take() {
             let buffer = lines.of(place.shard);
             buffer.bytes_mut().truncate(place.start);
@@ -126,6 +140,7 @@ impl Transcoder {
     ) -> Transcoded {
         self.failures.clear();
         self.last_lines.clear();
+        self.raised.clear();
         self.slots.begin_steps();
         self.prober.begin_message();
         self.place = None;
@@ -203,6 +218,7 @@ impl Transcoder {
             place.mark_items = buffer.items;
         }
         let before = progress.transcoded;
+        let raised_before = self.raised.len();
         progress.frame = Frame::whole(taken.payload);
         let received_at = taken.message.received_at;
         let stamps = if plan.shares_stamps { before.stamps } else { 0 };
@@ -218,6 +234,8 @@ impl Transcoder {
                 equal_points: &mut self.equal_points,
                 prober: &mut self.prober,
                 last_lines: &mut self.last_lines,
+                raised: &mut self.raised,
+                raised_before,
                 names: self.names.as_deref(),
                 stamps,
                 line: 0..0,
@@ -251,6 +269,7 @@ impl Transcoder {
             }
         };
         self.failures.push(failure);
+        self.raised.truncate(raised_before);
         progress.transcoded = before;
         if let Some(place) = progress.place {
             let buffer = lines.of(place.shard);

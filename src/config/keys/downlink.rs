@@ -49,6 +49,15 @@ pub(super) const KEYS: &[Key] = &[
     .min("10ms", "the store is asked each time")
     .max("1h", "the command waits meanwhile"),
     key(
+        "downlink.alarms-waiting-max",
+        Kind::Count,
+        "Alarms ([[alarm]]) that wait for their command; one more is counted and raises none, so \
+         that no message waits for it. Each takes at most some 16KiB of memory, mostly far less.",
+    )
+    .default("10000")
+    .min("1", "an alarm has to fit")
+    .max("1000000", "they are held in memory"),
+    key(
         "downlink.webhook",
         Kind::Text,
         "An address (http:// or https://) to which every change of a command is posted, as \

@@ -10,7 +10,7 @@ use crate::{
         push::Verified,
         record::{Record, Request},
     },
-    model::{CommandId, CommandReport, IncomingReceipt},
+    model::{CommandId, CommandReport, IncomingReceipt, RaisedAlarm},
 };
 
 /// Why a command is not created, or not taken back.
@@ -123,6 +123,8 @@ pub(in crate::downlink) enum Job {
     Reports(Vec<CommandReport>),
     /// A receipt came.
     Receipt(IncomingReceipt),
+    /// A message has raised an alarm.
+    Alarm(Box<RaisedAlarm>),
     /// A vehicle is there.
     Here(Arc<str>),
     /// What became of a question whether a `still` holds.
@@ -148,6 +150,6 @@ impl Job {
     /// Whether it came from a vehicle, and must not be lost where the disk takes nothing for a
     /// while.
     pub(super) fn is_of_a_vehicle(&self) -> bool {
-        matches!(self, Self::Reports(_) | Self::Receipt(_))
+        matches!(self, Self::Reports(_) | Self::Receipt(_) | Self::Alarm(_))
     }
 }

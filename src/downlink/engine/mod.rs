@@ -3,13 +3,17 @@
 //! - `job`: what it is asked to do. `take`: what each job does. `walk`: what of a vehicle may
 //!   leave. `receipts`: what vehicles answer. `pushes`: what pushes ask for; `runs`: their runs,
 //!   in memory.
-//! - `book`: what is open, in memory. `turn`: a turn and its commit.
+//! - `alarms`: what messages raise; `quiet`: which of them need not be brought now.
+//! - `book`: what is open, in memory. `turn`: a turn and its commit; `reply`: answers behind it.
 //! - `thread`: takes the jobs that wait, and sleeps until one comes or a time is over.
 
+mod alarms;
 mod book;
 mod job;
 mod pushes;
+mod quiet;
 mod receipts;
+mod reply;
 mod runs;
 mod take;
 #[cfg(test)]
@@ -22,5 +26,6 @@ pub(super) use book::Awaited;
 pub(super) use job::Job;
 pub use job::{Cancelling, Placed, Refused};
 pub(super) use pushes::{Asked, NewPush, NewRun, PushJob};
+pub(super) use quiet::Quiet;
 pub(super) use thread::{Failure, Thread};
 pub(super) use turn::{Engine, Question};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{
     book::Flight,
     job::{Cancelling, Job, Refused},
-    turn::{Engine, Place, Reply},
+    reply::{Place, Reply},
+    turn::Engine,
 };
 use crate::{
     downlink::{
@@ -55,6 +56,7 @@ impl Engine {
                 }
             }
             Job::Receipt(receipt) => self.receipt(receipt)?,
+            Job::Alarm(raised) => self.alarm(raised)?,
             Job::Here(vehicle) => {
                 self.gathered().walks.insert(Arc::clone(vehicle));
             }
@@ -67,7 +69,10 @@ impl Engine {
     }
 
     /// Creates one command, unless it is there already or over a bound.
-    fn create(&mut self, request: &Arc<Request>) -> rusqlite::Result<Result<Place, Refused>> {
+    pub(super) fn create(
+        &mut self,
+        request: &Arc<Request>,
+    ) -> rusqlite::Result<Result<Place, Refused>> {
         if let Some(found) = self.repeated(request)? {
             return Ok(found);
         }

@@ -3,6 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     time::Duration,
@@ -55,6 +56,8 @@ pub(in crate::downlink) struct Thread {
     /// Told the number of the last change.
     pub(in crate::downlink) changes: watch::Sender<i64>,
     pub(in crate::downlink) questions: UnboundedSender<Question>,
+    /// Alarms that wait.
+    pub(in crate::downlink) alarms: Arc<AtomicUsize>,
     pub(in crate::downlink) guard: Guard,
 }
 
@@ -124,6 +127,9 @@ impl Thread {
                 }
                 let open = i64::try_from(self.engine.open_count()).unwrap_or(i64::MAX);
                 self.metrics.downlink_open_commands.set(open);
+                let waiting = self.alarms.load(Ordering::Relaxed);
+                let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+                self.metrics.downlink_waiting_alarms.set(waiting);
                 return true;
             }
             Err(error) => error,

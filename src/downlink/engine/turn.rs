@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 
 use super::{
     book::{Book, Flight, Open},
-    job::{Job, Placed, Refused},
-    pushes::Asked,
+    job::Job,
+    quiet::Quiet,
+    reply::Reply,
     runs::Runs,
 };
 use crate::{
@@ -20,11 +21,11 @@ use crate::{
         Options,
         lifecycle::{Happening, Note, State, Step, step},
         push::Verified,
-        record::{Change, Record, Request, What},
-        store::{AuditRow, ChangeRow, Created, Group, Writer},
+        record::{Change, Request, What},
+        store::{AlarmRow, AuditRow, ChangeRow, Created, Group, Writer},
     },
-    mapping::Commands,
-    model::{CommandEdge, Parcel, ReceiptTicket, SessionId},
+    mapping::{Commands, ONCE_PER_MAX},
+    model::{CommandEdge, Parcel, Publication, ReceiptTicket, SessionId},
     telemetry::{Metrics, ReasonLabel},
 };
 
@@ -41,6 +42,7 @@ pub(in crate::downlink) struct Engine {
     pub(super) writer: Writer,
     pub(super) book: Book,
     pub(super) runs: Runs,
+    pub(super) quiet: Arc<Quiet>,
     pub(super) now_ms: i64,
     next_seq: i64,
     next_number: i64,
@@ -51,9 +53,9 @@ pub(in crate::downlink) struct Engine {
 /// What one turn has gathered.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    created: HashMap<i64, NewCommand>,
+    pub(super) created: HashMap<i64, NewCommand>,
     dirty: BTreeSet<i64>,
-    changes: Vec<ChangeRow>,
+    pub(super) changes: Vec<ChangeRow>,
     audit: Vec<AuditRow>,
     ended: Vec<i64>,
     pub(super) webhook_cursor: Option<i64>,
@@ -61,6 +63,10 @@ pub(super) struct Turn {
     pub(super) walks: BTreeSet<Arc<str>>,
     sends: Vec<(SessionId, Parcel)>,
     pub(super) settles: Vec<ReceiptTicket>,
+    /// What alarms publish.
+    pub(super) publications: Vec<Publication>,
+    /// Who was told of alarms.
+    pub(super) alarms: Vec<AlarmRow>,
     pub(super) questions: Vec<Question>,
     pub(super) replies: Vec<Reply>,
     /// Pushes that are forgotten.
@@ -72,8 +78,8 @@ pub(super) struct Turn {
 /// A command that was made in this turn.
 #[derive(Debug)]
 pub(super) struct NewCommand {
-    request: Arc<Request>,
-    created_ms: i64,
+    pub(super) request: Arc<Request>,
+    pub(super) created_ms: i64,
 }
 
 /// Whether a condition holds for a vehicle.
@@ -82,29 +88,6 @@ pub(in crate::downlink) struct Question {
     pub(in crate::downlink) seq: i64,
     pub(in crate::downlink) vehicle: Arc<str>,
     pub(in crate::downlink) still: Arc<str>,
-}
-
-/// An answer that waits for the commit.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Create(Vec<Result<Place, Refused>>, oneshot::Sender<Vec<Result<Placed, Refused>>>),
-    Cancel(
-        Result<super::job::Cancelling, Refused>,
-        oneshot::Sender<Result<super::job::Cancelling, Refused>>,
-    ),
-    Push(Result<Asked, Refused>, oneshot::Sender<Result<Asked, Refused>>),
-    Wait(oneshot::Sender<()>),
-}
-
-/// Where the command of an answer is.
-#[derive(Debug)]
-pub(super) enum Place {
-    /// Made in this turn.
-    New(i64),
-    /// Made in this turn by the same key.
-    Again(i64),
-    /// On disk.
-    Known(Box<Record>),
 }
 
 /// What a turn leaves to do once it is durable, beside what the engine does itself.
@@ -133,6 +116,7 @@ impl Engine {
             writer,
             book: Book::default(),
             runs: Runs::default(),
+            quiet: Arc::default(),
             now_ms: 0,
             next_seq: 0,
             next_number: 0,
@@ -146,6 +130,7 @@ impl Engine {
     /// Forgets what was not committed.
     pub(in crate::downlink) fn reload(&mut self) -> rusqlite::Result<()> {
         self.turn = Turn::default();
+        self.quiet.clear();
         let rows = self.writer.open_commands()?;
         let (seq, number) = self.writer.numbers()?;
         (self.next_seq, self.next_number) = (seq + 1, number + 1);
@@ -179,6 +164,10 @@ impl Engine {
 
     pub(in crate::downlink) fn awaited(&self) -> Arc<super::Awaited> {
         Arc::clone(&self.book.awaited)
+    }
+
+    pub(in crate::downlink) fn quiet(&self) -> Arc<Quiet> {
+        Arc::clone(&self.quiet)
     }
 
     pub(in crate::downlink) fn last_change(&self) -> i64 {
@@ -233,7 +222,8 @@ impl Engine {
         let ago = |keep: Duration| {
             now_ms.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
         };
-        self.writer.sweep(ago(self.options.keep), ago(self.options.audit_keep))
+        self.quiet.sweep(now_ms);
+        self.writer.sweep(ago(self.options.keep), ago(self.options.audit_keep), ago(ONCE_PER_MAX))
     }
 
     pub(super) fn gathered(&mut self) -> &mut Turn {
@@ -419,6 +409,7 @@ impl Engine {
             runs: self.runs.changed_runs(),
             forgotten: std::mem::take(&mut self.turn.forgotten),
             verified: std::mem::take(&mut self.turn.verified),
+            alarms: std::mem::take(&mut self.turn.alarms),
         };
         group.created.sort_unstable_by_key(|created| created.update.seq);
         group.changes.append(&mut self.turn.changes);
@@ -430,6 +421,7 @@ impl Engine {
             && group.runs.is_empty()
             && group.forgotten.is_empty()
             && group.verified.is_empty()
+            && group.alarms.is_empty()
             && group.webhook_cursor.is_none();
         if !is_empty {
             self.writer.write(&group)?;
@@ -444,21 +436,12 @@ impl Engine {
         for (session, parcel) in turn.sends.drain(..) {
             self.edge.send(session, parcel);
         }
+        turn.publications.drain(..).for_each(|publication| self.edge.publish(publication));
         if !turn.settles.is_empty() {
             self.edge.settle(std::mem::take(&mut turn.settles));
         }
         for reply in std::mem::take(&mut turn.replies) {
-            // Whoever has gone needs no answer.
-            match reply {
-                Reply::Create(places, reply) => {
-                    let placed = places.into_iter();
-                    let placed = placed.map(|place| place.map(|place| self.placed(place, &turn)));
-                    drop(reply.send(placed.collect()));
-                }
-                Reply::Cancel(answer, reply) => drop(reply.send(answer)),
-                Reply::Push(answer, reply) => drop(reply.send(answer)),
-                Reply::Wait(reply) => reply.send(()).unwrap_or_default(),
-            }
+            self.answer(reply, &turn);
         }
         for seq in turn.ended {
             self.book.remove(seq);
@@ -468,30 +451,5 @@ impl Engine {
         }
         self.runs.forget_ended();
         Done { questions: turn.questions, last_change: self.next_number - 1 }
-    }
-
-    fn placed(&self, place: Place, turn: &Turn) -> Placed {
-        let (seq, is_repeat) = match place {
-            Place::New(seq) => (seq, false),
-            Place::Again(seq) => (seq, true),
-            Place::Known(record) => return Placed { record: *record, is_repeat: true },
-        };
-        let NewCommand { request, created_ms } = &turn.created[&seq];
-        let update = self.book.get(seq).expect("it is forgotten after its answer").update();
-        let changes = turn.changes.iter();
-        let history = changes.filter(|row| row.command == seq).map(|row| row.change.clone());
-        let record = Record {
-            seq,
-            request: Request::clone(request),
-            created_ms: *created_ms,
-            state: update.state,
-            cause: update.cause,
-            cancel_requested: update.cancel_requested,
-            maybe_received: update.maybe_received,
-            history: history.collect(),
-            evidence: None,
-            verified: None,
-        };
-        Placed { record, is_repeat }
     }
 }

@@ -7,7 +7,7 @@
 //!                      guard     the 202                       verify, report
 //! ```
 //!
-//! - `request`: what is asked for; `plan`: the same, checked. `template`: fields with placeholders.
+//! - `request`: what is asked for; `plan`: the same, checked.
 //! - `select`: asks the question and says what becomes of each row. `submit`: makes the commands.
 //! - `drive`: lets them go. `verify`: looks for their effect. `report`: what has become of them.
 //!
@@ -43,7 +43,6 @@ mod report;
 mod request;
 mod select;
 mod submit;
-mod template;
 mod verify;
 
 pub(super) use drive::resume;

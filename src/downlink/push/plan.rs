@@ -5,16 +5,13 @@ use std::{sync::Arc, time::Duration};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
 
-use super::{
-    request::{Guard, NativeRequest, PortableRequest, PushRequest},
-    template::Template,
-};
+use super::request::{Guard, NativeRequest, PortableRequest, PushRequest};
 use crate::{
     downlink::{
         Options,
         prepare::{Ask, AskError, duration, key, still, wrong},
     },
-    mapping::Condition,
+    mapping::{Condition, Template},
     model::{UnixNanos, Value},
     query::{self, Function, Language, Order, QueryRequest},
 };

@@ -7,13 +7,13 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     Counts, PushError, Sender,
     plan::{Plan, Question},
-    template,
 };
 use crate::{
     downlink::{
         Downlink,
         prepare::{is_vehicle, wrong},
     },
+    mapping::json_of,
     model::{PresenceFilter, Reach, UnixNanos, Value},
     query::{AskError as StoreError, Part, QueryError},
 };
@@ -137,7 +137,7 @@ impl Gathering<'_> {
         let fate = if is_vehicle(&vehicle) { Fate::Target } else { Fate::Unknown };
         let fields = self.plan.template.fill(&value);
         let names = places.names.iter().cloned();
-        let row = names.zip(row.iter().map(template::json)).collect();
+        let row = names.zip(row.iter().map(json_of)).collect();
         self.choices.push(Choice { vehicle, row, fields, fate, is_online: false });
     }
 }

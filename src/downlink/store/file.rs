@@ -13,7 +13,7 @@ use crate::env::disk::{Disk as _, RealDisk};
 /// `FLD1`: whose file it is.
 const APPLICATION_ID: i32 = 0x464C_4431;
 /// The layout of the tables.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 /// How long another process that reads the file may hold a lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that the log keeps on disk once its pages are moved into the file.
@@ -68,6 +68,17 @@ const PUSHES: &str = "
     CREATE INDEX run_push ON run (push, seq);
     CREATE INDEX run_state ON run (state);
 ";
+
+/// What version 3 adds to version 2: who was told of alarms.
+const ALARMS: &str = "
+    CREATE TABLE alarm (
+        name TEXT NOT NULL, vehicle TEXT NOT NULL, at INTEGER NOT NULL, key BLOB NOT NULL,
+        PRIMARY KEY (name, vehicle)) WITHOUT ROWID;
+    CREATE INDEX alarm_at ON alarm (at);
+";
+
+/// What each version has added to the one before, from the first on.
+const STEPS: [&str; 3] = [TABLES, PUSHES, ALARMS];
 
 /// Why the file of commands cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -127,24 +138,28 @@ pub(super) fn open(dir: &Path) -> Result<Connection, OpenError> {
         connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed)
     };
     if is_new {
-        let text = format!(
-            "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};
-             {TABLES} {PUSHES} COMMIT;"
-        );
-        connection.execute_batch(&text).map_err(failed)?;
+        let id = format!("PRAGMA application_id = {APPLICATION_ID};");
+        take_over(&connection, 0, &id).map_err(failed)?;
     } else if number("application_id")? != APPLICATION_ID {
         return Err(OpenError::Foreign { path });
     } else {
         match number("user_version")? {
-            VERSION => {}
-            1 => {
-                let text = format!("BEGIN; PRAGMA user_version = {VERSION}; {PUSHES} COMMIT;");
-                connection.execute_batch(&text).map_err(failed)?;
-            }
+            found @ 1..=VERSION => take_over(&connection, found, "").map_err(failed)?,
             found => return Err(OpenError::Version { path, found }),
         }
     }
     Ok(connection)
+}
+
+/// Adds what a file of an earlier version lacks; one of version 0 is empty.
+fn take_over(connection: &Connection, found: i32, first: &str) -> rusqlite::Result<()> {
+    let done = usize::try_from(found).unwrap_or(0);
+    if done < STEPS.len() {
+        let steps = STEPS[done..].concat();
+        let text = format!("BEGIN; {first} PRAGMA user_version = {VERSION}; {steps} COMMIT;");
+        connection.execute_batch(&text)?;
+    }
+    Ok(())
 }
 
 /// Sets how it is written; tells whether it is empty.
@@ -174,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_version_1_is_taken_over_and_a_later_one_is_refused() {
+    fn a_file_of_an_earlier_version_is_taken_over_and_a_later_one_is_refused() {
         let dir = tempfile::tempdir().expect("a folder");
         let old = Connection::open(path(dir.path())).expect("a new file");
         let text = format!(
@@ -188,11 +203,13 @@ mod tests {
             let text = format!("SELECT count(*) FROM {table}");
             new.query_row(&text, [], |row| row.get(0)).expect("a table")
         };
-        assert_eq!((count("audit"), count("push"), count("run")), (1, 0, 0));
+        let all = ["audit", "push", "run", "alarm"].map(count);
+        assert_eq!(all, [1, 0, 0, 0]);
         new.query_row("SELECT count(run) FROM command", [], |row| row.get::<_, i64>(0))
             .expect("its new columns");
-        new.pragma_update(None, "user_version", 3).expect("a later one");
+        new.pragma_update(None, "user_version", VERSION + 1).expect("a later one");
         drop(new);
-        assert!(matches!(open(dir.path()), Err(OpenError::Version { found: 3, .. })));
+        let refused = open(dir.path());
+        assert!(matches!(refused, Err(OpenError::Version { found: later, .. }) if later > VERSION));
     }
 }

@@ -7,6 +7,7 @@
 //! | `audit` | who asked for what, append-only |
 //! | `push` | a row a push: what was asked for, and how far it is |
 //! | `run` | a row a run of a push: its question and its counts; its commands name it |
+//! | `alarm` | when a vehicle was told of an alarm last, and by which message |
 //! | `meta` | how far the webhook is |
 //!
 //! A group of changes is one transaction, and on disk when it is committed (`synchronous = FULL`).
@@ -23,4 +24,4 @@ mod writer;
 pub use file::OpenError;
 pub(super) use pushes::{PushRow, RunRow};
 pub use reader::{AuditEntry, CommandFilter, ReadError, Reader};
-pub(super) use writer::{AuditRow, ChangeRow, Created, Group, OpenRow, Update, Writer};
+pub(super) use writer::{AlarmRow, AuditRow, ChangeRow, Created, Group, OpenRow, Update, Writer};

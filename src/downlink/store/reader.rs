@@ -43,7 +43,8 @@ pub struct AuditEntry {
     pub at_ms: i64,
     /// Who.
     pub who: Arc<str>,
-    /// `send` or `cancel` of a command; `push`, `pause`, `resume`, `abort` or `forget` of a push.
+    /// `send` or `cancel` of a command; `push`, `pause`, `resume`, `abort` or `forget` of a push;
+    /// `publish` of an alarm.
     pub action: String,
     /// Which command, or which push.
     pub id: CommandId,

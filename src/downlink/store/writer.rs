@@ -46,6 +46,17 @@ pub(in crate::downlink) struct Group {
     pub(in crate::downlink) forgotten: Vec<i64>,
     /// Commands whose effect was seen, or was not.
     pub(in crate::downlink) verified: Vec<(i64, Verified)>,
+    pub(in crate::downlink) alarms: Vec<AlarmRow>,
+}
+
+/// A vehicle was told of an alarm.
+#[derive(Debug)]
+pub(in crate::downlink) struct AlarmRow {
+    pub(in crate::downlink) alarm: Arc<str>,
+    pub(in crate::downlink) vehicle: Arc<str>,
+    pub(in crate::downlink) at_ms: i64,
+    /// Of the message that raised it.
+    pub(in crate::downlink) key: [u8; 16],
 }
 
 /// A new command.
@@ -230,6 +241,11 @@ impl Writer {
                 ])?;
         }
         pushes::write(&transaction, group)?;
+        for AlarmRow { alarm, vehicle, at_ms, key } in &group.alarms {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO alarm VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![alarm, vehicle, at_ms, key])?;
+        }
         if let Some(cursor) = group.webhook_cursor {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('webhook', ?1)")?
@@ -271,6 +287,18 @@ impl Writer {
         self.connection.prepare_cached(&text)?.query_row([vehicle, key], row::record).optional()
     }
 
+    /// When a vehicle was told of an alarm last, and by which message.
+    pub(in crate::downlink) fn told_of_alarm(
+        &self,
+        alarm: &str,
+        vehicle: &str,
+    ) -> rusqlite::Result<Option<(i64, [u8; 16])>> {
+        self.connection
+            .prepare_cached("SELECT at, key FROM alarm WHERE name = ?1 AND vehicle = ?2")?
+            .query_row([alarm, vehicle], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+    }
+
     /// How far the webhook is.
     pub(in crate::downlink) fn webhook_cursor(&self) -> rusqlite::Result<i64> {
         let found =
@@ -284,6 +312,7 @@ impl Writer {
         &mut self,
         ended_before_ms: i64,
         audit_before_ms: i64,
+        told_before_ms: i64,
     ) -> rusqlite::Result<bool> {
         let transaction = self.connection.transaction()?;
         pushes::sweep(&transaction, ended_before_ms)?;
@@ -305,9 +334,14 @@ impl Writer {
                  (SELECT max(number) FROM audit) ORDER BY number LIMIT ?2) AND at < ?1",
             [audit_before_ms, SWEPT],
         )?;
+        let told = transaction.execute(
+            "DELETE FROM alarm WHERE (name, vehicle) IN
+                 (SELECT name, vehicle FROM alarm WHERE at < ?1 LIMIT ?2)",
+            [told_before_ms, SWEPT],
+        )?;
         transaction.commit()?;
         let most = usize::try_from(SWEPT).unwrap_or(usize::MAX);
-        Ok(commands >= most || audit >= most)
+        Ok(commands >= most || audit >= most || told >= most)
     }
 }
 

@@ -224,17 +224,17 @@ pub(super) fn shapes() -> Named {
     } });
     let audit = object(&[
         ("at", timestamp("When.")),
-        ("by", described("string", "Who.")),
+        ("by", described("string", "Who; `alarm NAME` for an alarm of a mapping file.")),
         (
             "action",
             json!({
                 "type": "string",
-                "enum": ["send", "cancel", "push", "pause", "resume", "abort", "forget"],
+                "enum": ["send", "cancel", "push", "pause", "resume", "abort", "forget", "publish"],
             }),
         ),
-        ("id", described("string", "Which command, or which push.")),
+        ("id", described("string", "Which command, or which push; of a publish its own.")),
         ("vehicle", text("To whom; null for a push.")),
-        ("command", text("Its name, or the push's; null for a raw one.")),
+        ("command", text("Its name, or the push's, or the alarm's; null for a raw one.")),
     ]);
     let last = described("string", "The cursor behind the page, also where it is empty.");
     let mut named = vec![
@@ -252,12 +252,24 @@ pub(super) fn shapes() -> Named {
     named
 }
 
-/// What a push made a command of.
+/// What a push or an alarm made a command of.
 fn evidence() -> Value {
     let mut evidence = object(&[
-        ("row", described("object", "The row, by its columns.")),
-        ("query", described("object", "The question as it was asked.")),
-        ("at", timestamp("When it was asked.")),
+        (
+            "row",
+            described(
+                "object",
+                "The row by its columns, or what the message said that raised an alarm.",
+            ),
+        ),
+        (
+            "query",
+            json!({
+                "type": ["object", "null"],
+                "description": "The push's question as it was asked; null for an alarm.",
+            }),
+        ),
+        ("at", timestamp("When it was asked, or the command made.")),
     ]);
     evidence["type"] = json!(["object", "null"]);
     evidence
@@ -296,7 +308,7 @@ fn command() -> Value {
         ("idempotency-key", text("As it was asked for.")),
         ("cancel-requested", flag("An operator wants it back; its acknowledgement decides.")),
         ("maybe-received", flag("It has ended without an answer, and may have arrived.")),
-        ("by", described("string", "Who asked for it.")),
+        ("by", described("string", "Who asked for it; `alarm NAME` for an alarm.")),
         ("push", text("The push that made it, while that is remembered.")),
         ("evidence", evidence()),
         ("verified", text("Whether its effect was seen: open, yes or no; null: nobody looks.")),

@@ -11,7 +11,9 @@ use crate::{
     downlink::{self, Downlink, Running},
     env::{Clock, Supervisor},
     mapping::{Options as MappingOptions, Plans},
-    model::{CommandEdge, LineDialect, Parcel, Presence, Reach, ReceiptTicket, SessionId},
+    model::{
+        CommandEdge, LineDialect, Parcel, Presence, Publication, Reach, ReceiptTicket, SessionId,
+    },
     query::QueryEngine,
     schema::{Bounds, Sources},
     telemetry::{Critical, HealthBoard, Metrics},
@@ -26,6 +28,7 @@ impl CommandEdge for Empty {
         Reach::Away
     }
     fn send(&self, _session: SessionId, _parcel: Parcel) {}
+    fn publish(&self, _publication: Publication) {}
     fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
 }
 
@@ -69,6 +72,7 @@ pub(super) fn downlink(
             keep: hour,
             audit_keep: hour,
             still_interval: hour,
+            alarms_waiting_max: 10,
             webhook: None,
             webhook_timeout: hour,
         },

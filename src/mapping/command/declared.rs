@@ -5,10 +5,14 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    payload::{FieldError, Form, id_value},
+    payload::{FieldError, Form, Leaf, id_value},
     receipt::ReceiptRule,
 };
-use crate::{mapping::topic::TopicPattern, model::CommandId, schema::nearest};
+use crate::{
+    mapping::{Alarms, topic::TopicPattern},
+    model::CommandId,
+    schema::nearest,
+};
 
 /// When the vehicle's next command may leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +49,8 @@ impl Order {
 #[derive(Debug, Default)]
 pub struct Commands {
     pub(super) all: Vec<Command>,
+    /// What leads to them by itself.
+    pub(in crate::mapping) alarms: Alarms,
 }
 
 impl Commands {
@@ -57,6 +63,12 @@ impl Commands {
     /// All of them, in the order of the files.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Command> {
         self.all.iter()
+    }
+
+    /// The alarms, which lead to commands by themselves.
+    #[must_use]
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// The name that was most likely meant.
@@ -152,6 +164,36 @@ impl Command {
         fields: &Map<String, Value>,
         id: CommandId,
     ) -> Result<Vec<u8>, FieldError> {
+        self.form.encode(&self.whole(fields, id)?, false)
+    }
+
+    /// Holds some of its fields against the schema; others may come yet.
+    pub(in crate::mapping) fn check_with(
+        &self,
+        fields: &Map<String, Value>,
+    ) -> Result<(), FieldError> {
+        self.form.encode(&self.whole(fields, CommandId([0; 16]))?, true).map(drop)
+    }
+
+    /// What a field may say, where it is one of a few names.
+    pub(in crate::mapping) fn names_of(&self, field: &str) -> Vec<String> {
+        match self.form.leaf(field) {
+            Ok(Leaf::Enum(names)) => names,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether it may leave on a topic of the pattern.
+    pub(in crate::mapping) fn may_leave_on(&self, topic: &TopicPattern) -> bool {
+        self.topic.meets(topic)
+    }
+
+    /// The caller's fields with those that the declaration gives.
+    fn whole(
+        &self,
+        fields: &Map<String, Value>,
+        id: CommandId,
+    ) -> Result<Map<String, Value>, FieldError> {
         let mut all = fields.clone();
         let taken = |field: &str, why: &str| FieldError {
             field: field.to_owned(),
@@ -167,19 +209,12 @@ impl Command {
         {
             return Err(taken(path, "it takes the command's id"));
         }
-        self.form.encode(&all, false)
+        Ok(all)
     }
 
     /// Holds what the declaration gives by itself against the schema.
     pub(super) fn check(&self) -> Result<(), FieldError> {
-        let mut all = Map::new();
-        for (path, value) in &self.fixed {
-            put(&mut all, path, value.clone());
-        }
-        if let Some((path, is_bytes)) = &self.id {
-            put(&mut all, path, id_value(CommandId([0; 16]), *is_bytes));
-        }
-        self.form.encode(&all, true).map(drop)
+        self.check_with(&Map::new())
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    alarm::AlarmDraft,
     constant::Constants,
     lay::{self, Laid, LaidField, Wanted},
     paths::{self, Path, Paths, Side},
+    slots::slot_plan,
     time::TimeOrigin,
     unique::Names,
     warnings,
@@ -13,13 +15,13 @@ use super::{
 };
 use crate::{
     mapping::{
-        Conversion, Field, FieldForm, Layout, Level, LevelPlan, Pick, SlotIdx, SlotPlan, Source,
-        Tag, Time,
+        Conversion, Field, FieldForm, Filter, Layout, PlanAlarm, SlotIdx, SlotPlan, Source, Tag,
+        Time,
         file::{Format, MappingText, Placed},
         topic::TopicPattern,
     },
     model::line,
-    schema::{Kind, Scalar, Shape, Top},
+    schema::{Kind, Problem, Scalar, Shape, Top},
 };
 
 /// All of a plan that does not depend on the format.
@@ -27,13 +29,14 @@ use crate::{
 pub(crate) struct Compiled {
     pub(crate) layout: Layout,
     pub(crate) slots: SlotPlan,
-    pub(crate) filter: Option<crate::mapping::Filter>,
+    pub(crate) filter: Option<Filter>,
     pub(crate) vehicle: Source,
     pub(crate) vehicle_tag: Option<usize>,
     pub(crate) tags: Vec<Tag>,
     pub(crate) time: Option<Time>,
     pub(crate) fields: Vec<Field>,
     pub(crate) constants: Constants,
+    pub(crate) alarms: Vec<PlanAlarm>,
     /// The filter by itself.
     pub(crate) probe: Option<CompiledProbe>,
     /// What is allowed and most likely not meant.
@@ -45,7 +48,7 @@ pub(crate) struct Compiled {
 pub(crate) struct CompiledProbe {
     pub(crate) layout: Layout,
     pub(crate) slots: SlotPlan,
-    pub(crate) filter: crate::mapping::Filter,
+    pub(crate) filter: Filter,
     pub(crate) levels_asked: usize,
 }
 
@@ -53,12 +56,14 @@ pub(crate) struct CompiledProbe {
 pub(crate) type Told = Vec<(u32, String)>;
 
 /// Everything that is wrong with a mapping.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Refused {
     /// By lines of the mapping file.
     pub(crate) of_mapping: Told,
     /// By lines of the schema file: what the mapping wants and no field can hold.
     pub(crate) of_schema: Told,
+    /// Of its alarms, which may stand in other files.
+    pub(crate) of_alarms: Vec<Problem>,
 }
 
 /// Compiles a mapping against a shape.
@@ -70,6 +75,7 @@ pub(crate) fn compile(
     topic: &TopicPattern,
     shape: &Shape,
     depth_max: usize,
+    alarms: &[AlarmDraft<'_>],
 ) -> Result<Compiled, Refused> {
     let mut build = Build {
         text,
@@ -79,6 +85,7 @@ pub(crate) fn compile(
         taken: BTreeSet::new(),
         digits: BTreeSet::new(),
         told: Vec::new(),
+        told_of_alarms: Vec::new(),
     };
     build.paths.levels = build.points();
     let vehicle = build.vehicle();
@@ -88,6 +95,7 @@ pub(crate) fn compile(
     let keys = keys.map(|(text, path, scalar)| (text, Some(Origin::Field(path, scalar))));
     let tags: Vec<_> = tags.into_iter().chain(keys).collect();
     let when = build.when();
+    build.want_alarms(alarms);
     let laid = lay::lay(&Wanted {
         text,
         shape,
@@ -106,12 +114,13 @@ pub(crate) fn compile(
     let tags = tags.into_iter().filter_map(|(tag, origin)| build.tag_plan(&tag, origin?, &laid));
     let tags: Vec<(Tag, Origin)> = tags.collect();
     let filter = when.as_ref().and_then(|expr| build.filter(expr, &laid));
+    let alarms = build.alarms(alarms, &laid);
     let mut names = Names::default();
     let fields = build.fields(&laid, tags.iter().map(|(tag, _)| tag).zip(lines), &mut names);
     let constant_tags = build.constant_tags(&mut names);
     let constants = build.constants(&mut names);
-    if !build.told.is_empty() || !laid.schema_problems.is_empty() {
-        return Err(Refused { of_mapping: build.told, of_schema: laid.schema_problems });
+    if let Some(refused) = build.refused(&laid) {
+        return Err(refused);
     }
     let vehicle = vehicle.expect("without a vehicle there is a problem");
     let vehicle_tag = tags.iter().position(|(_, origin)| *origin == vehicle);
@@ -119,7 +128,7 @@ pub(crate) fn compile(
         let name = text.vehicle.value.trim_matches(['{', '}']);
         let what = format!("no tag tells the vehicles apart; add \"{name}\" to `tags`");
         let of_mapping = vec![(text.vehicle.line, what)];
-        return Err(Refused { of_mapping, of_schema: Vec::new() });
+        return Err(Refused { of_mapping, ..Refused::default() });
     }
     let warnings = build.warnings(&tags, time.as_ref(), &laid);
     let time = time.and_then(|time| time.time(&laid));
@@ -134,6 +143,7 @@ pub(crate) fn compile(
         filter,
         fields,
         constants,
+        alarms,
         layout: laid.layout,
         warnings,
     })
@@ -176,16 +186,28 @@ enum Use {
 /// One compilation.
 pub(super) struct Build<'a> {
     pub(super) text: &'a MappingText,
-    topic: &'a TopicPattern,
+    pub(super) topic: &'a TopicPattern,
     pub(super) paths: Paths<'a>,
     pub(super) wanted: BTreeSet<Path>,
     pub(super) taken: BTreeSet<Path>,
     /// Numbers of JSON that are wanted with their digits.
     pub(super) digits: BTreeSet<Path>,
     pub(super) told: Told,
+    pub(super) told_of_alarms: Vec<Problem>,
 }
 
 impl<'a> Build<'a> {
+    /// What was found to be wrong, if anything was.
+    fn refused(&mut self, laid: &Laid) -> Option<Refused> {
+        let of_schema = laid.schema_problems.clone();
+        let of_mapping = std::mem::take(&mut self.told);
+        let of_alarms = std::mem::take(&mut self.told_of_alarms);
+        let refused = Refused { of_mapping, of_schema, of_alarms };
+        let Refused { of_mapping, of_schema, of_alarms } = &refused;
+        let is_right = of_mapping.is_empty() && of_schema.is_empty() && of_alarms.is_empty();
+        (!is_right).then_some(refused)
+    }
+
     /// Fields of lists on the way that the mapping gives a name or converts.
     fn named(&self) -> BTreeSet<Path> {
         let renames = self.text.fields.rename.iter().map(|rename| &rename.path);
@@ -355,14 +377,8 @@ impl<'a> Build<'a> {
     }
 
     /// The filter over slots.
-    fn filter(&mut self, expr: &Expr, laid: &Laid) -> Option<crate::mapping::Filter> {
-        let paths = self.paths.clone();
-        let slot = |path: &str| {
-            let found = paths.find(path).ok()?;
-            let slot = laid.slots.get(&found.path)?;
-            Some((*slot, found.member.kind))
-        };
-        match expr.lower(&slot) {
+    fn filter(&mut self, expr: &Expr, laid: &Laid) -> Option<Filter> {
+        match self.lower(expr, laid) {
             Ok(filter) => Some(filter),
             Err(what) => {
                 let line = self.text.when.as_ref().map_or(self.text.line, |when| when.line);
@@ -370,6 +386,18 @@ impl<'a> Build<'a> {
                 None
             }
         }
+    }
+
+    /// An expression over slots.
+    ///
+    /// # Errors
+    /// What to tell the operator.
+    pub(super) fn lower(&self, expr: &Expr, laid: &Laid) -> Result<Filter, String> {
+        expr.lower(&|path: &str| {
+            let found = self.paths.find(path).ok()?;
+            let slot = laid.slots.get(&found.path)?;
+            Some((*slot, found.member.kind))
+        })
     }
 
     /// A tag with its key.
@@ -449,29 +477,5 @@ fn field_plan(field: &LaidField, conversion: Option<Conversion>) -> Field {
         form: field.form.clone(),
         conversion: conversion.map(Box::new),
         picked: field.picked.as_slice().into(),
-    }
-}
-
-/// The table's size and what a message and an element start from.
-fn slot_plan(laid: &Laid) -> SlotPlan {
-    let layout = &laid.layout;
-    let picks = |side: Side| {
-        let mut picks: Vec<Pick> =
-            laid.picks.iter().filter(|(of, _)| *of == side).map(|(_, pick)| *pick).collect();
-        picks.sort();
-        picks.into()
-    };
-    let level = |(index, level): (usize, &Level)| LevelPlan {
-        name: level.name.as_str().into(),
-        start: level.start,
-        implicit: level.record.implicit.clone().into(),
-        picks: picks(Side::of_level(index)),
-    };
-    SlotPlan {
-        slots_count: layout.slots_count,
-        element_start: layout.levels.first().map_or(layout.slots_count, |first| first.start),
-        message_implicit: layout.message.implicit.clone().into(),
-        levels: layout.levels.iter().enumerate().map(level).collect(),
-        picks: picks(Side::Message),
     }
 }

@@ -4,10 +4,13 @@
 //!   message;
 //! - `points`: the lists whose elements are points;
 //! - `lay`: the walk that gives each wanted value its slot and each field its name;
+//! - `slots`: the table that it makes;
 //! - `unique`: no two names of a line are equal;
 //! - `when`: the filter's expression, parsed and typed; `condition`: the same over named values;
+//! - `alarm`: what alarms ask of a mapping's points;
 //! - `build`: the plan out of all that.
 
+mod alarm;
 mod build;
 mod condition;
 mod constant;
@@ -17,6 +20,7 @@ mod list;
 mod paths;
 mod patterns;
 mod points;
+mod slots;
 mod time;
 mod unique;
 mod warnings;
@@ -24,4 +28,5 @@ mod when;
 
 pub use condition::Condition;
 
+pub(crate) use alarm::AlarmDraft;
 pub(crate) use build::{Compiled, CompiledProbe, Refused, compile};

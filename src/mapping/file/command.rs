@@ -68,7 +68,7 @@ const RECEIPT_KEYS: &[&str] = &[
     "progress", "detail",
 ];
 
-const A_DURATION: &str = "a duration such as 30s, 5m, 1h or 7d, at least 1ms";
+pub(super) const A_DURATION: &str = "a duration such as 30s, 5m, 1h or 7d, at least 1ms";
 
 /// Reads one command's keys.
 pub(super) fn read_command(table: &mut Table<'_, '_>) -> Option<CommandText> {

@@ -3,11 +3,14 @@
 //! This layer knows which keys there are and what type each has, and what belongs together
 //! (`schema-id` with `select = "confluent"`); it resolves nothing.
 
+mod alarm;
 mod command;
 mod fields;
 mod table;
 mod text;
 
+pub use alarm::ONCE_PER_MAX;
+pub(crate) use alarm::{ActionText, AlarmText, CommandAction};
 pub(crate) use command::{CommandText, PayloadKeys, ReceiptKeys};
 pub(crate) use fields::{ConstantValue, ConvertText};
 pub(crate) use text::{

@@ -5,7 +5,9 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Placed, fields::ConstantValue};
+use serde_json::{Map, Value as Json};
+
+use super::{Placed, alarm, fields::ConstantValue};
 use crate::{
     model::Decimal,
     schema::{Problem, Source, nearest},
@@ -198,6 +200,18 @@ impl<'a, 'p> Table<'a, 'p> {
         values
     }
 
+    /// A table of values of any depth, as JSON.
+    pub(super) fn objects(&mut self, key: &str) -> Option<Placed<Map<String, Json>>> {
+        let value = self.value(key)?;
+        if let Some(Json::Object(object)) = alarm::json(value, 0) {
+            return Some(self.placed(value.span().start, object));
+        }
+        let expected =
+            "a table, such as { … }, of texts, finite numbers, booleans, lists and tables";
+        self.wrong_type(key, value, expected);
+        None
+    }
+
     /// One text, number or boolean.
     fn constant(&mut self, key: &str) -> Option<ConstantValue> {
         let value = self.value(key)?;
@@ -355,7 +369,7 @@ impl<'a, 'p> Table<'a, 'p> {
     }
 
     /// Tells that a key is not there.
-    fn missing(&mut self, key: &str) {
+    pub(super) fn missing(&mut self, key: &str) {
         let what = format!("{} has no `{key}`; add it", self.what);
         let (file, line) = (self.source.path.clone(), Some(self.line));
         self.problems.push(Problem { file, line, what });

@@ -1,6 +1,7 @@
 //! The keys of a mapping, each with its type, read from its table.
 
 use super::{
+    alarm::{ALARM_KEYS, AlarmText, read_alarm},
     command::{COMMAND_KEYS, CommandText, read_command},
     fields::{ConstantText, ConvertText, FieldsText, read_constant, read_convert, read_fields},
     table::Table,
@@ -144,13 +145,14 @@ pub(crate) struct MappingText {
 const ERRORS_MAX: usize = 100;
 
 /// The keys of a mapping file.
-const ROOT_KEYS: &[&str] = &["mapping", "command"];
+const ROOT_KEYS: &[&str] = &["mapping", "command", "alarm"];
 
 /// What one file declares.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Texts {
     pub(crate) mappings: Vec<MappingText>,
     pub(crate) commands: Vec<CommandText>,
+    pub(crate) alarms: Vec<AlarmText>,
 }
 
 /// The keys of a `[[mapping]]`.
@@ -220,15 +222,17 @@ pub(crate) fn read(
     let table = root.get_ref();
     let is_meant = |key: &str| nearest(key, ROOT_KEYS.iter().copied()).is_some();
     if !table.keys().any(|key| is_meant(key.get_ref())) {
-        let what = "passed over: it has no [[mapping]] or [[command]], so it is no mapping file";
+        let what = "passed over: it has no [[mapping]], [[command]] or [[alarm]], so it is no \
+                    mapping file";
         warnings.push(Problem::of_file(&source.path, what));
         return found;
     }
     let mut root_table = Table::new(source, table, root.span().start, problems);
-    root_table
-        .refuse_unknown(ROOT_KEYS, "a mapping file has only [[mapping]] and [[command]] tables");
+    let what = "a mapping file has only [[mapping]], [[command]] and [[alarm]] tables";
+    root_table.refuse_unknown(ROOT_KEYS, what);
     let mappings = root_table.array("mapping").unwrap_or_default();
     let commands = root_table.array("command").unwrap_or_default();
+    let alarms = root_table.array("alarm").unwrap_or_default();
     for entry in mappings {
         let Some(table) = table_of(entry, "mapping", source, problems) else { continue };
         let mut table = Table::new(source, table, entry.span().start, problems);
@@ -241,6 +245,13 @@ pub(crate) fn read(
         let mut table = table.called("this command");
         table.refuse_unknown(COMMAND_KEYS, "a command has no such key");
         found.commands.extend(read_command(&mut table));
+    }
+    for entry in alarms {
+        let Some(table) = table_of(entry, "alarm", source, problems) else { continue };
+        let table = Table::new(source, table, entry.span().start, problems);
+        let mut table = table.called("this alarm");
+        table.refuse_unknown(ALARM_KEYS, "an alarm has no such key");
+        found.alarms.extend(read_alarm(&mut table));
     }
     found
 }

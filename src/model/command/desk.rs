@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::CommandReport;
+use super::{AlarmPlace, AlarmRefusal, CommandReport, RaisedAlarm};
 use crate::model::SessionId;
 
-/// The publish that brought a receipt: it is acknowledged when the receipt is durable.
+/// The publish that brought a receipt, or raised an alarm: it is acknowledged when that is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptTicket {
     /// Whose it is.
@@ -39,6 +39,13 @@ pub trait CommandDesk: fmt::Debug + Send + Sync {
     fn is_receipt_topic(&self, topic: &str) -> bool;
     /// A receipt came.
     fn receipt(&self, receipt: IncomingReceipt);
+    /// Whether an alarm of a vehicle is to be brought, and its place among those that wait.
+    ///
+    /// # Errors
+    /// Why not: its message goes on without.
+    fn admit_alarm(&self, alarm: &str, vehicle: &str) -> Result<AlarmPlace, AlarmRefusal>;
+    /// A message has raised an alarm, and is durable.
+    fn alarm(&self, raised: RaisedAlarm);
     /// A session that speaks for a vehicle has come, or has subscribed to something.
     fn here(&self, vehicle: &str);
     /// What became of commands.

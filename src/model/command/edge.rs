@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{CommandId, ReceiptTicket};
+use super::{CommandId, Publication, ReceiptTicket};
 use crate::model::SessionId;
 
 /// Where a command may go.
@@ -73,6 +73,8 @@ pub trait CommandEdge: fmt::Debug + Send + Sync {
     fn reach(&self, vehicle: &str, topic: &str, qos: u8) -> Reach;
     /// Sends a command; its report follows.
     fn send(&self, session: SessionId, parcel: Parcel);
+    /// Publishes what an alarm says; its message is acknowledged when that is durable.
+    fn publish(&self, publication: Publication);
     /// These receipts are durable, or need not be: their publishes may be acknowledged.
     fn settle(&self, receipts: Vec<ReceiptTicket>);
 }

@@ -149,6 +149,11 @@ impl Session {
         self.unanswered == 0
     }
 
+    /// Whether nothing that was published waits for anything any more.
+    pub(in crate::mqtt) fn is_settled(&self) -> bool {
+        self.pending.iter().all(Pending::is_due)
+    }
+
     /// Whether the next acknowledgement that may leave is a PUBREC.
     pub(in crate::mqtt) fn is_receipt_due(&self) -> bool {
         self.pending.front().is_some_and(|pending| pending.is_due() && pending.exactly_once)

@@ -35,7 +35,7 @@ pub(crate) use connect::{
 };
 pub(crate) use frame::{Frame, FrameError, Kind, PINGREQ, ServerKind, peek, peek_server};
 pub(crate) use outgoing::{Body, Outgoing};
-pub(crate) use properties::{command_properties, content_type, correlation_data};
+pub(crate) use properties::{JSON_PROPERTIES, command_properties, content_type, correlation_data};
 pub(crate) use publish::{Publish, PublishHead, read_publish, write_publish};
 pub(crate) use subscribe::{
     RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, read_suback, read_subscribe,

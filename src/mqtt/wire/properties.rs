@@ -127,6 +127,9 @@ pub(crate) fn command_properties(response_topic: Option<&str>, correlation: &str
     block
 }
 
+/// The properties of a PUBLISH of JSON: its payload is text, and of which type.
+pub(crate) const JSON_PROPERTIES: &[u8] = b"\x01\x01\x03\x00\x10application/json";
+
 /// The correlation data in a checked block of a PUBLISH.
 pub(crate) fn correlation_data(mut block: &[u8]) -> Option<&[u8]> {
     while let Some((&id, rest)) = block.split_first() {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     auth::Identity,
-    model::Protocol,
+    model::{Protocol, ReceiptTicket},
     mqtt::{
         lasting::Ticket,
         session::{Session, Takes, Terms},
@@ -60,14 +60,21 @@ impl Worker {
                 self.forget_will(will);
                 continue;
             };
-            self.publish_due(will, self.shared.access.absent(&identity, client_id.into()), message);
+            let identity = self.shared.access.absent(&identity, client_id.into());
+            self.publish_apart((will, None), identity, message);
         }
         // Whoever waited may have gone.
         waiting.map(|waiting| waiting.send(()));
     }
 
-    /// Publishes a will in a slot of its own, which goes once its lanes have answered.
-    fn publish_due(&self, will_id: u64, identity: Identity, will: Box<Will>) {
+    /// Publishes a will, or what an alarm says as one, in a slot of its own, which goes once
+    /// nothing is waited for.
+    pub(super) fn publish_apart(
+        &self,
+        (will_id, alarm): (u64, Option<ReceiptTicket>),
+        identity: Identity,
+        will: Box<Will>,
+    ) {
         let takes = Takes { receive_maximum: 1, packet_bytes_max: 0, topic_alias_max: 0 };
         let terms = Terms {
             version: Version::V5,
@@ -80,7 +87,7 @@ impl Worker {
         let mut slots = self.slots.borrow_mut();
         let key = slots.slab.insert(Slot { socket: None, client: None });
         let mut client = Client::new(key, identity, Protocol::V5, session, self.wall.get());
-        (client.will, client.will_id) = (Some(will), will_id);
+        (client.will, client.will_id, client.alarm) = (Some(will), will_id, alarm);
         let Some(slot) = slots.get_mut(key) else { return };
         let client = slot.client.insert(Box::new(client));
         if !self.publish_will(key, client) {

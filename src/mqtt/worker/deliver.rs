@@ -441,9 +441,17 @@ impl Worker {
     pub(super) fn passed(&self, key: SlotKey, seq: u64) {
         let mut slots = self.slots.borrow_mut();
         // One that has gone needs no answer.
-        if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) {
-            client.session.passed(seq);
-            self.touch(key, socket);
+        match slots.get_mut(key) {
+            Some(Slot { client: Some(client), socket: Some(socket) }) => {
+                client.session.passed(seq);
+                self.touch(key, socket);
+            }
+            // What an alarm publishes is waited for without a socket.
+            Some(Slot { client: Some(client), socket: None }) if client.alarm.is_some() => {
+                client.session.passed(seq);
+                self.remove_if_done(key, &mut slots);
+            }
+            _ => {}
         }
     }
 }

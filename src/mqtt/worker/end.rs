@@ -3,10 +3,11 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::{
+    mailbox::Mail,
     slot::{Client, SlotKey},
     thread::Worker,
 };
-use crate::mqtt::close::Close;
+use crate::{model::ReceiptTicket, mqtt::close::Close};
 
 impl Worker {
     /// A connection has ended. Its slot goes once no lane has an answer for it any more.
@@ -50,7 +51,10 @@ impl Worker {
 
     /// Frees a slot whose connection has ended, once nothing is owed to it or by it.
     pub(super) fn remove_if_done(&self, key: SlotKey, slots: &mut super::thread::Slots) {
-        let is_owed = |client: &Client| client.will.is_some() || !client.session.is_answered();
+        let is_owed = |client: &Client| {
+            let is_awaited = client.alarm.is_some() && !client.session.is_settled();
+            client.will.is_some() || is_awaited || !client.session.is_answered()
+        };
         let is_done = slots.get_mut(key).is_some_and(|slot| {
             slot.socket.is_none() && !slot.client.as_deref().is_some_and(is_owed)
         });
@@ -58,8 +62,12 @@ impl Worker {
             return;
         }
         let client = slots.slab.remove(key).and_then(|slot| slot.client);
-        if client.is_some_and(|client| client.keeps_open) {
+        let Some(client) = client else { return };
+        if client.keeps_open {
             self.left_open();
+        }
+        if let Some(ReceiptTicket { session, seq }) = client.alarm {
+            self.shared.workers.send(session, |key| Mail::Passed(vec![(key, seq)]));
         }
     }
 

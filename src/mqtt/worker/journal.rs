@@ -5,7 +5,7 @@ use std::{num::NonZeroU16, sync::Arc};
 use super::{
     deliver::{Carried, StoredDelivery},
     mailbox::Mail,
-    slot::{Client, Deferred, Slot, SlotKey},
+    slot::{Client, Deferred, Later, Slot, SlotKey},
     thread::Worker,
 };
 use crate::{
@@ -75,15 +75,20 @@ impl Worker {
     ) {
         let record = self.with_record(&bringing, marks, record_of);
         let ticket = Ticket::Published(Box::new(bringing));
-        client.deferred.push_back(Deferred { seq, record, ticket });
+        client.deferred.push_back(Deferred { seq, later: Later::Record(record, ticket) });
     }
 
-    /// Writes the records of publishes whose lanes have answered.
-    pub(super) fn store_deferred(&self, client: &mut Client) {
+    /// Does what waited for publishes whose lanes have answered.
+    pub(super) fn do_deferred(&self, client: &mut Client) {
         let Client { deferred, session, .. } = client;
         let is_due = |first: &mut Deferred| session.is_spooled(first.seq);
-        while let Some(Deferred { record, ticket, .. }) = deferred.pop_front_if(is_due) {
-            self.journal(|change| change.publish_record(&record, Some(ticket)));
+        while let Some(Deferred { later, .. }) = deferred.pop_front_if(is_due) {
+            match later {
+                Later::Record(record, ticket) => {
+                    self.journal(|change| change.publish_record(&record, Some(ticket)));
+                }
+                Later::Alarm(raised) => self.shared.desk.alarm(*raised),
+            }
         }
     }
 

@@ -9,7 +9,10 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
-    model::{EdgeSilent, Parcel, Presence, SessionAnswer, SessionId, SessionQuestion, Sessions},
+    model::{
+        EdgeSilent, Parcel, Presence, Publication, SessionAnswer, SessionId, SessionQuestion,
+        Sessions,
+    },
     mqtt::{
         commands::{CommandRoutes, VehicleSessions},
         lasting::Ticket,
@@ -46,6 +49,8 @@ pub(in crate::mqtt) enum Mail {
     QueueFull(SlotKey),
     /// A command for a session of the worker's.
     Command(SlotKey, Box<Parcel>),
+    /// What an alarm publishes.
+    Alarm(Box<Publication>),
     /// What became of the worker's records.
     Journaled(Answered<Ticket>),
     /// A piece of the queue of a session that lasts.

@@ -7,7 +7,7 @@
 //!
 //! - `slot`: slots, keys, the slab.
 //! - `mailbox`: what reaches a worker from other threads: one queue, one kind of letter a reason.
-//! - `command`: commands to its sessions, and receipts from them.
+//! - `command`: commands to its sessions, and receipts from them. `alarm`: what its messages raise.
 //! - `publish`, `subscribe`: what publishes and subscriptions of its sessions do; `deliver`:
 //!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
 //!   session ends.
@@ -18,6 +18,7 @@
 //! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
 
 mod absent;
+mod alarm;
 mod arrive;
 mod away;
 mod command;

@@ -37,7 +37,9 @@ impl Worker {
         let Client { session, memo, identity, .. } = client;
         let topic = session.topic(publish);
         let facts = memo.more(topic);
-        if !facts.may_publish(&self.shared.access, identity, topic) {
+        // Where it publishes, an alarm's mapping file says; and nothing of it raises another.
+        let is_own = client.alarm.is_some();
+        if !is_own && !facts.may_publish(&self.shared.access, identity, topic) {
             self.refused_operation("publish", identity, topic);
             let taken = self.intake.borrow_mut().pass(MessageOutcome::Refused);
             self.read_payload(publish);
@@ -54,12 +56,13 @@ impl Worker {
             let Publish { payload, content_type, .. } = *publish;
             // Who is anonymous has nothing verified.
             let own = identity.vehicle().filter(|_| !identity.is_anonymous());
-            let sender = Sender::Session(own);
+            let sender = if is_own { Sender::Unasked } else { Sender::Session(own) };
             let incoming = Incoming { topic, payload, content_type, sender };
             intake.take(&incoming, memo, key, session.next_seq())?
         } else {
             return Err(NoRoom);
         };
+        let raised = intake.take_raised();
         drop(intake);
         self.read_payload(publish);
         let mut held = Held::of(taken);
@@ -79,6 +82,9 @@ impl Worker {
             if held.reason == NO_SUBSCRIBERS {
                 held.reason = 0;
             }
+        }
+        if !raised.is_empty() && !is_own {
+            held.passes += self.raise(key, client, publish, raised);
         }
         let keeps_id = publish.qos == Qos::ExactlyOnce && client.lasting.is_some();
         if route.is_none() && !publish.retain && !keeps_id && will == 0 {

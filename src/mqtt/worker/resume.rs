@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     mailbox::Mail,
-    slot::{Client, LastingClient, Slot, SlotKey},
+    slot::{Client, LastingClient, Later, Slot, SlotKey},
     subscribe::subscriber,
     thread::Worker,
 };
@@ -207,8 +207,8 @@ impl Worker {
             self.report(std::mem::take(&mut lasting.commands));
         }
         self.close_stored(client, sent);
-        // They have no PUBREC, and are sent again.
-        client.deferred.clear();
+        // They have no PUBREC, and are sent again. What was raised is told all the same.
+        client.deferred.retain(|deferred| matches!(deferred.later, Later::Alarm(_)));
         if let Some(lasting) = client.lasting.as_ref()
             && client.will.as_ref().is_some_and(|will| will.delay().min(lasting.expiry) > 0)
         {

@@ -9,8 +9,8 @@ use super::deliver::Pass;
 use crate::{
     auth::Identity,
     model::{
-        CommandDesk, CommandReport, Presence, Protocol, SessionAnswer, SessionFacts, SessionId,
-        SessionQuestion, UnixNanos,
+        CommandDesk, CommandReport, Presence, Protocol, RaisedAlarm, ReceiptTicket, SessionAnswer,
+        SessionFacts, SessionId, SessionQuestion, UnixNanos,
     },
     mqtt::{
         clock::Tick,
@@ -189,6 +189,8 @@ pub(in crate::mqtt) struct Client {
     pub(super) deferred: VecDeque<Deferred>,
     /// The will that it is to publish, as the journal knows it; 0 for one that it does not know.
     pub(super) will_id: u64,
+    /// It is no client, and its will what an alarm publishes: whose message waits for it.
+    pub(super) alarm: Option<ReceiptTicket>,
     /// Its connection has ended, and counts as open until its will is durable.
     pub(super) keeps_open: bool,
     /// Publishers that wait for its queue, and since when it is full.
@@ -223,14 +225,20 @@ pub(in crate::mqtt) struct LastingClient {
     pub(super) commands: Vec<CommandReport>,
 }
 
-/// A record that waits until its publish is spooled: else a vehicle that sends it again after a
-/// crash would be taken for one that repeats itself, and a will would be done with that is not
-/// stored.
+/// What waits until a publish is spooled.
 #[derive(Debug)]
 pub(super) struct Deferred {
     pub(super) seq: u64,
-    pub(super) record: Vec<u8>,
-    pub(super) ticket: Ticket,
+    pub(super) later: Later,
+}
+
+#[derive(Debug)]
+pub(super) enum Later {
+    /// A record: else a vehicle that sends it again after a crash would be taken for one that
+    /// repeats itself, and a will would be done with that is not stored.
+    Record(Vec<u8>, Ticket),
+    /// An alarm that it raises: no vehicle is told of a message that nobody acknowledges.
+    Alarm(Box<RaisedAlarm>),
 }
 
 /// Where and when.
@@ -262,6 +270,7 @@ impl Client {
             lasting: None,
             deferred: VecDeque::new(),
             will_id: 0,
+            alarm: None,
             keeps_open: false,
             passes: Vec::new(),
             full_since: None,

@@ -126,6 +126,7 @@ impl Worker {
                 publishes.into_iter().for_each(|(key, seq)| self.passed(key, seq));
             }
             Mail::Command(key, parcel) => self.send_command(key, *parcel),
+            Mail::Alarm(publication) => self.publish_alarm(*publication),
             Mail::QueueFull(key) => self.close_stalled(key),
             Mail::TooManySilent(key) => late.silent.push(key),
             Mail::EndAbsent(session) => self.end_absent(session),

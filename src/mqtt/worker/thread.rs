@@ -358,7 +358,7 @@ impl Worker {
                 let mut intake = self.intake.borrow_mut();
                 client.session.durable(run.first, run.count, |outcome| intake.finish(outcome));
                 drop(intake);
-                self.store_deferred(client);
+                self.do_deferred(client);
             }
             match slot.socket.as_mut() {
                 Some(socket) => self.acknowledge(client, socket),

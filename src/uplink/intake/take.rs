@@ -14,8 +14,8 @@ use crate::{
     model::{DeadLetter, ShardCount, ShardId, UnixNanos},
     telemetry::{MessageCounts, MessageLedger},
     uplink::{
-        Failure, LastLines, Lines as _, MemoryBudget, Message, MessageOutcome, Sender, TopicMemo,
-        Transcoded, Transcoder,
+        Failure, LastLines, Lines as _, MemoryBudget, Message, MessageOutcome, Raised, Sender,
+        TopicMemo, Transcoded, Transcoder,
     },
 };
 
@@ -139,6 +139,11 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         }
         self.note(taken);
         Ok(taken)
+    }
+
+    /// Alarms that the message raises which was taken last; asked before the next one.
+    pub fn take_raised(&mut self) -> Vec<Raised> {
+        self.transcoder.take_raised()
     }
 
     /// Takes a message of an earlier time in again, as of when it was received then. It is counted

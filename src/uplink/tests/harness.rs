@@ -10,7 +10,7 @@ use crate::{
     schema::Sources,
     spool::EntryBuffer,
     uplink::{
-        Failure, Limits, Message, Sender, TopicMemo, Transcoded, Transcoder,
+        Failure, Limits, Message, Raised, Sender, TopicMemo, Transcoded, Transcoder,
         tests::set::{HIDDEN_TAG, without_hidden},
     },
 };
@@ -135,6 +135,11 @@ impl Harness {
             text.push_str(std::str::from_utf8(buffer.payload()).expect("lines are UTF-8"));
         }
         (transcoded, without_hidden(text, self.is_hidden))
+    }
+
+    /// The alarms that the last message raises.
+    pub(super) fn raised(&self) -> &[Raised] {
+        self.transcoder.raised()
     }
 
     /// Why mappings failed.

@@ -1,5 +1,6 @@
 //! Messages through plans: schema and mapping in, lines or failures out.
 
+mod alarms;
 mod allocations;
 mod avro;
 mod conversions;

@@ -1,5 +1,6 @@
 //! Commands to vehicles, over real sockets: what leaves, what is said of it, what a crash keeps.
 
+mod alarms;
 mod complaints;
 mod conditions;
 mod crash;

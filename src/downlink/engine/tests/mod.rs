@@ -1,5 +1,6 @@
 //! The engine against a vehicle edge that is played, on a real file.
 
+mod alarms;
 mod order;
 mod property;
 mod rig;

@@ -20,8 +20,8 @@ use crate::{
     },
     mapping::{Commands, Order},
     model::{
-        CommandEdge, CommandId, CommandOutcome, CommandReport, Parcel, Reach, ReceiptTicket,
-        SessionId, UnixNanos,
+        CommandEdge, CommandId, CommandOutcome, CommandReport, Parcel, Publication, Reach,
+        ReceiptTicket, SessionId, UnixNanos,
     },
     telemetry::{HealthBoard, Metrics},
 };
@@ -32,6 +32,10 @@ pub(super) struct PlayedEdge {
     reaches: Mutex<BTreeMap<String, Reach>>,
     /// What left, in its order.
     sent: Mutex<Vec<(SessionId, Parcel)>>,
+    /// What alarms published.
+    published: Mutex<Vec<Publication>>,
+    /// Publishes that may be acknowledged.
+    settled: Mutex<Vec<ReceiptTicket>>,
 }
 
 impl CommandEdge for PlayedEdge {
@@ -43,7 +47,13 @@ impl CommandEdge for PlayedEdge {
         self.sent.lock().unwrap().push((session, parcel));
     }
 
-    fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
+    fn publish(&self, publication: Publication) {
+        self.published.lock().unwrap().push(publication);
+    }
+
+    fn settle(&self, receipts: Vec<ReceiptTicket>) {
+        self.settled.lock().unwrap().extend(receipts);
+    }
 }
 
 pub(super) struct Rig {
@@ -53,11 +63,12 @@ pub(super) struct Rig {
     pub(super) now_ms: i64,
     next_id: u64,
     next_session: u64,
+    declared: Arc<ArcSwap<Commands>>,
 }
 
 pub(super) const START_MS: i64 = 1_795_382_378_000;
 
-fn engine(dir: &TempDir, edge: &Arc<PlayedEdge>) -> Engine {
+fn engine(dir: &TempDir, edge: &Arc<PlayedEdge>, declared: &Arc<ArcSwap<Commands>>) -> Engine {
     let hour = Duration::from_hours(1);
     let options = Options {
         dir: dir.path().to_owned(),
@@ -68,28 +79,42 @@ fn engine(dir: &TempDir, edge: &Arc<PlayedEdge>) -> Engine {
         keep: hour,
         audit_keep: hour,
         still_interval: Duration::from_secs(5),
+        alarms_waiting_max: 10,
         webhook: None,
         webhook_timeout: hour,
     };
     let writer = Writer::open(dir.path()).expect("a new file");
     let metrics = Arc::new(Metrics::new(HealthBoard::default()));
-    let declared = Arc::new(ArcSwap::from_pointee(Commands::default()));
-    Engine::new(options, writer, Arc::clone(edge) as _, metrics, declared).expect("it is read")
+    let (edge, declared) = (Arc::clone(edge) as _, Arc::clone(declared));
+    Engine::new(options, writer, edge, metrics, declared).expect("it is read")
 }
 
 impl Rig {
     pub(super) fn new() -> Self {
+        Self::declaring(Arc::default())
+    }
+
+    /// One with what mapping files declare.
+    pub(super) fn declaring(commands: Arc<Commands>) -> Self {
         let dir = TempDir::new().expect("a folder");
         let edge = Arc::default();
-        let engine = engine(&dir, &edge);
-        Self { dir, edge, engine, now_ms: START_MS, next_id: 1, next_session: 1 }
+        let declared = Arc::new(ArcSwap::new(commands));
+        let engine = engine(&dir, &edge, &declared);
+        Self { dir, edge, engine, now_ms: START_MS, next_id: 1, next_session: 1, declared }
+    }
+
+    /// Other mapping files are in force.
+    pub(super) fn declare(&mut self, commands: Arc<Commands>) {
+        self.declared.store(commands);
     }
 
     /// The process ends at once, and another one begins: no session is left.
     pub(super) fn restart(&mut self) {
         self.edge.reaches.lock().unwrap().clear();
         self.edge.sent.lock().unwrap().clear();
-        self.engine = engine(&self.dir, &self.edge);
+        self.edge.published.lock().unwrap().clear();
+        self.edge.settled.lock().unwrap().clear();
+        self.engine = engine(&self.dir, &self.edge, &self.declared);
         self.turn(vec![]);
     }
 
@@ -173,6 +198,17 @@ impl Rig {
     pub(super) fn sent(&mut self) -> Vec<Parcel> {
         let sent = std::mem::take(&mut *self.edge.sent.lock().unwrap());
         sent.into_iter().map(|(_, parcel)| parcel).collect()
+    }
+
+    /// What alarms published since it was last asked.
+    pub(super) fn published(&mut self) -> Vec<Publication> {
+        std::mem::take(&mut *self.edge.published.lock().unwrap())
+    }
+
+    /// Numbers of publishes that may be acknowledged since it was last asked.
+    pub(super) fn settled(&mut self) -> Vec<u64> {
+        let settled = std::mem::take(&mut *self.edge.settled.lock().unwrap());
+        settled.into_iter().map(|ticket| ticket.seq).collect()
     }
 
     pub(super) fn record(&self, id: CommandId) -> Record {

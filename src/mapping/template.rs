@@ -1,4 +1,5 @@
-//! Fields with placeholders → the fields of one row's command (PU-4).
+//! Fields with placeholders → the fields of one command: of a push's row, or of a message that
+//! raises an alarm (PU-4).
 //!
 //! `"{column}"` alone stands for the value with its type; within a text the value is written into
 //! it. `{{` and `}}` are braces. A value that is absent leaves its field out, and nothing in a
@@ -9,8 +10,8 @@ use serde_json::{Map, Number, Value as Json};
 use crate::model::Value;
 
 /// Fields whose texts are parsed.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Template(Vec<(String, Part)>);
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Template(Vec<(String, Part)>);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
@@ -34,12 +35,23 @@ impl Template {
     ///
     /// # Errors
     /// The path of the field, and what is wrong with its text.
-    pub(super) fn parse(fields: &Map<String, Json>) -> Result<Self, (String, String)> {
+    pub fn parse(fields: &Map<String, Json>) -> Result<Self, (String, String)> {
         members(fields, "").map(Self)
     }
 
+    /// One that takes columns as they are, each under its own name.
+    pub(super) fn of_columns<'a>(columns: impl Iterator<Item = &'a str>) -> Self {
+        Self(columns.map(|name| (name.to_owned(), Part::Column(name.to_owned()))).collect())
+    }
+
+    /// Each field with a template of its own.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&str, Self)> {
+        self.0.iter().map(|one| (one.0.as_str(), Self(vec![one.clone()])))
+    }
+
     /// The columns that it asks for, each once.
-    pub(super) fn columns(&self) -> Vec<&str> {
+    #[must_use]
+    pub fn columns(&self) -> Vec<&str> {
         let mut columns = Vec::new();
         for (_, part) in &self.0 {
             part.columns(&mut columns);
@@ -50,7 +62,8 @@ impl Template {
     }
 
     /// The fields of a row.
-    pub(super) fn fill<'v>(&self, value: &dyn Fn(&str) -> Option<&'v Value>) -> Map<String, Json> {
+    #[must_use]
+    pub fn fill<'v>(&self, value: &dyn Fn(&str) -> Option<&'v Value>) -> Map<String, Json> {
         object(&self.0, value)
     }
 }
@@ -139,13 +152,13 @@ impl Part {
     fn fill<'v>(&self, value: &dyn Fn(&str) -> Option<&'v Value>) -> Option<Json> {
         Some(match self {
             Self::Fixed(fixed) => fixed.clone(),
-            Self::Column(column) => value(column).map(json).filter(|json| !json.is_null())?,
+            Self::Column(column) => value(column).map(json_of).filter(|json| !json.is_null())?,
             Self::Text(pieces) => {
                 let mut text = String::new();
                 for piece in pieces {
                     match piece {
                         Piece::Text(plain) => text.push_str(plain),
-                        Piece::Column(column) => match value(column).map(json) {
+                        Piece::Column(column) => match value(column).map(json_of) {
                             None | Some(Json::Null) => {}
                             Some(Json::String(value)) => text.push_str(&value),
                             Some(other) => text.push_str(&other.to_string()),
@@ -171,7 +184,8 @@ fn object<'v>(
 }
 
 /// A row's value as JSON; what no number of JSON is, is null.
-pub(super) fn json(value: &Value) -> Json {
+#[must_use]
+pub fn json_of(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Timestamp(at) => Json::String(at.to_string()),

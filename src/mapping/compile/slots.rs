@@ -1,0 +1,28 @@
+//! The slot table of a plan, out of the walk that laid it.
+
+use super::{lay::Laid, paths::Side};
+use crate::mapping::{Level, LevelPlan, Pick, SlotPlan};
+
+/// The table's size and what a message and an element start from.
+pub(super) fn slot_plan(laid: &Laid) -> SlotPlan {
+    let layout = &laid.layout;
+    let picks = |side: Side| {
+        let mut picks: Vec<Pick> =
+            laid.picks.iter().filter(|(of, _)| *of == side).map(|(_, pick)| *pick).collect();
+        picks.sort();
+        picks.into()
+    };
+    let level = |(index, level): (usize, &Level)| LevelPlan {
+        name: level.name.as_str().into(),
+        start: level.start,
+        implicit: level.record.implicit.clone().into(),
+        picks: picks(Side::of_level(index)),
+    };
+    SlotPlan {
+        slots_count: layout.slots_count,
+        element_start: layout.levels.first().map_or(layout.slots_count, |first| first.start),
+        message_implicit: layout.message.implicit.clone().into(),
+        levels: layout.levels.iter().enumerate().map(level).collect(),
+        picks: picks(Side::Message),
+    }
+}
