@@ -3,7 +3,7 @@
 //! A PROXY header where one is due, TLS, the upgrade to a WebSocket, then the CONNECT. It may wait,
 //! for `mqtt.connect-timeout` in all, and nothing of it is in the way of live connections.
 
-use std::{future::poll_fn, net::Ipv4Addr, pin::pin, rc::Rc, sync::Arc};
+use std::{convert::Infallible, future::poll_fn, net::Ipv4Addr, pin::pin, rc::Rc, sync::Arc};
 
 use futures_util::future::{Either, select};
 use ntex::{io::Io, time::Millis};
@@ -18,33 +18,30 @@ use super::{
     connect::{Accepted, Granted, Refusal, accept, may_be_connect},
     listen::{
         Door, Header, NoHeader, Proxied, ProxiedName, Turn, Upgrade, UpgradeFault, WebSocket,
-        parse_proxy_header, read_upgrade,
+        has_client_hello, parse_proxy_header, read_upgrade,
     },
     live::Live,
     rate::Rate,
     session::{Session, Takes, Terms},
     will::Will,
     wire::{Kind, peek},
-    worker::{Client, SlotKey, Worker},
+    worker::{Client, Early, SlotKey, Worker},
 };
-use crate::{
-    auth::{Claim, Identity, IdentityFault},
-    model::SilentTicket,
-};
+use crate::auth::{Claim, Identity, IdentityFault};
 
 /// Serves one accepted socket until it ends.
 pub(super) async fn serve(io: Io, worker: Rc<Worker>, door: Rc<Door>) {
     let _guard = worker.shared().supervisor.panic_guard("an MQTT connection");
-    let Some((key, silent)) = worker.admit(io.get_ref()) else { return };
-    Visit { worker, key, silent }.begin(io, &door).await;
+    let Some((key, early)) = worker.admit(io.get_ref()) else { return };
+    Visit { worker, key, early }.begin(io, &door).await;
 }
 
 /// A connection that has said no CONNECT yet.
 struct Visit {
     worker: Rc<Worker>,
     key: SlotKey,
-    /// Counts it among the silent.
-    silent: SilentTicket,
+    /// How far it is, and where it is counted.
+    early: Early,
 }
 
 impl Visit {
@@ -68,14 +65,14 @@ impl Visit {
         };
         let Some(source) = header.source else { return self.open(io.seal(), door).await };
         // From now on what it does counts for whom the balancer speaks for.
-        self.worker.shared().silent.left(self.silent);
-        self.silent = self.worker.arrived(self.key, source.ip());
+        self.worker.spoke(self.early);
+        self.early = self.worker.arrived(self.key, source.ip());
         let proxied = Proxied { source, common_name: header.common_name };
         self.open(io.add_filter(proxied).seal(), door).await;
     }
 
     /// Lays on the connection what its listener asks for.
-    async fn open<F: Filter>(self, io: Io<F>, door: &Door) {
+    async fn open<F: Filter>(mut self, io: Io<F>, door: &Door) {
         match (door.transport.is_secure(), door.transport.is_web()) {
             (false, false) => self.speak(io).await,
             (false, true) => self.open_web(io, door).await,
@@ -87,13 +84,17 @@ impl Visit {
         }
     }
 
-    /// The handshake of TLS, within the time for the CONNECT.
+    /// The handshake of TLS, within the time for the CONNECT. Its ClientHello, which costs most of
+    /// it, has its turn.
     async fn secure<F: Filter>(
-        &self,
+        &mut self,
         io: Io<F>,
         door: &Door,
     ) -> Result<Io<Layer<TlsServerFilter, F>>, &'static str> {
-        let Some(_place) = door.handshake() else { return Err("handshakes-max") };
+        poll_fn(|cx| io.poll_recv(&ClientHello, cx)).await.map_err(|_| GONE_EARLY)?;
+        self.early = self.worker.said_hello(self.key, self.early, &io);
+        let _under_way = door.handshake();
+        self.worker.greeting_turn().await;
         let Some(tls) = &door.doors.tls else { return Err("tls") };
         let peer = io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
         let config = Arc::clone(&tls.current().config);
@@ -127,8 +128,8 @@ impl Visit {
 
     /// MQTT, from the CONNECT to the end.
     async fn speak<F: Filter>(self, io: Io<F>) {
-        let Self { worker, key, silent } = self;
-        let greeted = greet(&io, &worker, key, silent).await;
+        let Self { worker, key, early } = self;
+        let greeted = greet(&io, &worker, key, early).await;
         let cause = match greeted {
             Ok(()) => Live { worker: Rc::clone(&worker), key }.run(&io).await,
             Err(cause) => cause,
@@ -140,7 +141,7 @@ impl Visit {
 
     /// It ends before its CONNECT.
     fn over(&self, cause: &'static str) {
-        self.worker.shared().silent.left(self.silent);
+        self.worker.spoke(self.early);
         self.worker.closed(self.key, cause);
     }
 }
@@ -158,6 +159,18 @@ impl Decoder for ProxyHeader {
             source.advance(header.len);
         }
         Ok(header)
+    }
+}
+
+/// Waits for a ClientHello, and leaves it to TLS.
+struct ClientHello;
+
+impl Decoder for ClientHello {
+    type Item = ();
+    type Error = Infallible;
+
+    fn decode(&self, source: &mut BytesMut) -> Result<Option<()>, Infallible> {
+        Ok(has_client_hello(source).then_some(()))
     }
 }
 
@@ -188,11 +201,11 @@ async fn greet<F: Filter>(
     io: &Io<F>,
     worker: &Rc<Worker>,
     key: SlotKey,
-    silent: SilentTicket,
+    early: Early,
 ) -> Result<(), &'static str> {
     let waiting = Greeting { worker: Rc::clone(worker) };
     let received = poll_fn(|cx| io.poll_recv(&waiting, cx)).await;
-    worker.shared().silent.left(silent);
+    worker.spoke(early);
     worker.said_connect(key);
     let mut accepted = match received {
         Ok(Some(accepted)) => accepted,
@@ -208,6 +221,7 @@ async fn greet<F: Filter>(
         }
         Err(_) => return Err(GONE_EARLY),
     };
+    worker.greeting_turn().await;
     let (limits, mut connack) = (worker.limits(), Vec::new());
     if !accepted.write_connack(limits.announced, Granted::default(), &mut connack) {
         worker.refused(io, "its maximum packet size is below that of its CONNACK");

@@ -21,7 +21,8 @@ pub struct Options {
     pub messages_a_second: u32,
     /// Bytes of publishes a second of one client; 0: no bound. Default: 0.
     pub bytes_a_second: u64,
-    /// TLS handshakes under way; one more is closed. Default: 20,000.
+    /// Peers that have said a ClientHello a second ago and no CONNECT; past it the one that has
+    /// waited for the longest is closed. Default: 20,000.
     pub handshakes_max: usize,
     /// Worker threads. Default: one a core.
     pub workers: usize,

@@ -74,7 +74,9 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.admission.handshakes-max",
         Kind::Count,
-        "TLS handshakes under way; one more is closed (reason `handshakes-max`).",
+        "Connections over TLS that began with their handshake more than a second ago and have said \
+         no CONNECT; past it the one that has waited for the longest is closed, never the newcomer \
+         (reason `handshakes-max`).",
     )
     .default("20000")
     .min("1", "a client has to shake hands")

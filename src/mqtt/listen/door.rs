@@ -161,8 +161,7 @@ pub(in crate::mqtt) struct Doors {
     pub(in crate::mqtt) origins: Vec<String>,
     /// How many a second come in.
     pub(in crate::mqtt) accepts: Accepts,
-    pub(in crate::mqtt) handshakes_max: usize,
-    /// TLS handshakes under way: the metric is the count.
+    /// TLS handshakes under way.
     pub(in crate::mqtt) handshakes: Gauge,
 }
 
@@ -180,12 +179,10 @@ impl Door {
         self.doors.proxies.iter().any(|network| network.contains(peer))
     }
 
-    /// A place among the handshakes under way, if there is one.
-    pub(in crate::mqtt) fn handshake(&self) -> Option<Handshake> {
-        let doors = Arc::clone(&self.doors);
-        let before = usize::try_from(doors.handshakes.inc()).unwrap_or(0);
-        let place = Handshake(doors);
-        (before < self.doors.handshakes_max).then_some(place)
+    /// Counts a handshake for as long as it is under way.
+    pub(in crate::mqtt) fn handshake(&self) -> Handshake {
+        self.doors.handshakes.inc();
+        Handshake(Arc::clone(&self.doors))
     }
 }
 

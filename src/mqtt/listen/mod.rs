@@ -5,6 +5,7 @@
 //! - `door`: what one listener asks of who comes in.
 //! - `accepts`: how many a second come in.
 //! - `proxy`: the header of a load balancer, as bytes. `proxied`: its address as the peer's.
+//! - `hello`: whether a whole ClientHello of TLS has come.
 //! - `hold`: what all of it is held to, whatever comes.
 //! - `upgrade`: an HTTP request → a WebSocket. `frames`: its frames, as bytes. `websocket`: both as
 //!   a layer of a connection.
@@ -12,6 +13,7 @@
 mod accepts;
 mod door;
 mod frames;
+mod hello;
 mod hold;
 mod proxied;
 mod proxy;
@@ -23,6 +25,7 @@ mod websocket;
 pub(super) use accepts::Turn;
 pub(super) use door::Door;
 pub use door::{Listener, Network, Transport};
+pub(super) use hello::has_client_hello;
 pub use hold::hold_framing;
 pub(super) use proxied::{Proxied, ProxiedName};
 pub(super) use proxy::{Header, NoHeader, parse as parse_proxy_header};

@@ -132,7 +132,6 @@ impl Edge {
             proxies: options.proxies.clone(),
             origins: options.websocket_origins.clone(),
             accepts: Accepts::new(options.accepts_a_second),
-            handshakes_max: options.handshakes_max,
             handshakes: parts.metrics.mqtt_open_handshakes.clone(),
         });
         let router = Arc::new(Router::new(RetainedLimits {
@@ -156,6 +155,7 @@ impl Edge {
             access: others.access,
             registry: ClientRegistry::default(),
             silent: SilentPeers::new(options.silent_max, options.silent_per_address_max),
+            handshakes: SilentPeers::new(options.handshakes_max, options.handshakes_max),
             workers: others.workers,
             live: 0.into(),
             assigned: 0.into(),

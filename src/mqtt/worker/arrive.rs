@@ -1,23 +1,20 @@
 //! Connections that come: their slots, their names, and who had these before.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use ntex_io::{IoRef, types::PeerAddr};
+use ntex_io::IoRef;
 use tokio::sync::oneshot;
 
 use super::{
+    early::{Early, address_of},
     mailbox::Mail,
     slot::{Client, Slot, SlotKey, Socket},
     thread::Worker,
 };
-use crate::model::SilentTicket;
 
 impl Worker {
     /// Gives a new connection its slot; `None` if there are too many, or the appliance is stopping.
-    pub(in crate::mqtt) fn admit(&self, io: IoRef) -> Option<(SlotKey, SilentTicket)> {
+    pub(in crate::mqtt) fn admit(&self, io: IoRef) -> Option<(SlotKey, Early)> {
         self.shared.metrics.mqtt_accepted_connections.inc();
         let before = self.shared.live.fetch_add(1, Ordering::Relaxed);
         if self.draining.get() || before >= self.limits().connections_max {
@@ -26,34 +23,12 @@ impl Worker {
             return None;
         }
         self.shared.metrics.mqtt_open_sessions.inc();
-        let address = io.query::<PeerAddr>().get().map(|address| address.into_inner().ip());
+        let address = address_of(&io);
         let socket = Some(Socket::new(io, self.now.get()));
         let key = self.slots.borrow_mut().slab.insert(Slot { socket, client: None });
-        let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        let ticket = self.arrived(key, address);
-        self.close_silent();
-        Some((key, ticket))
-    }
-
-    /// A peer is there and has said no CONNECT yet.
-    pub(in crate::mqtt) fn arrived(&self, key: SlotKey, address: IpAddr) -> SilentTicket {
-        let now = self.shared.clock.monotonic();
-        self.shared.silent.arrived(self.session_id(key), address, now)
-    }
-
-    /// Closes peers that have said no CONNECT, past the bounds on them.
-    pub(super) fn close_silent(&self) {
-        for session in self.shared.silent.excess(self.shared.clock.monotonic()) {
-            self.shared.workers.send(session, Mail::TooManySilent);
-        }
-    }
-
-    /// A whole CONNECT has come.
-    pub(in crate::mqtt) fn said_connect(&self, key: SlotKey) {
-        let mut slots = self.slots.borrow_mut();
-        if let Some(socket) = slots.get_mut(key).and_then(|slot| slot.socket.as_mut()) {
-            socket.has_said_connect = true;
-        }
+        let early = self.arrived(key, address);
+        self.close_early();
+        Some((key, early))
     }
 
     /// A client that took its session over does not come in after all.

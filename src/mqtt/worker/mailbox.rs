@@ -39,8 +39,9 @@ pub(in crate::mqtt) enum Mail {
     Survey(Survey),
     /// A client identifier of the worker's has been taken over: that connection ends.
     TakenOver(SlotKey, oneshot::Sender<()>),
-    /// Too many are silent, and this one has been for the longest: it ends.
-    TooManySilent(SlotKey),
+    /// Too many have said no CONNECT yet, and this one waits for the longest: it ends, for the cause
+    /// that is given.
+    TooEarly(SlotKey, &'static str),
     /// Messages for sessions of the worker's.
     Carried(Vec<Carried>),
     /// Publishes of the worker's sessions, by their numbers, that are with their receivers.

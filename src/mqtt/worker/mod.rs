@@ -11,11 +11,11 @@
 //! - `publish`, `subscribe`: what publishes and subscriptions of its sessions do; `deliver`:
 //!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
 //!   session ends.
-//! - `arrive`: connections that come. `resume`: sessions that last go on, and stay behind;
+//! - `arrive`: connections that come; `early`: those that have said no CONNECT yet. `resume`: sessions that last go on, and stay behind;
 //!   `journal`: their records; `away`: what becomes of those that nobody comes back to.
 //! - `survey`: operators' questions about sessions; `absent`: about those that are away.
 //! - `tell`: what a worker counts, and `$SYS`.
-//! - `thread`: the worker itself. `tasks`: its three tasks: mailbox, end of turn, clock.
+//! - `thread`: the worker itself. `tasks`: its tasks: mailbox, end of turn, clock.
 
 mod absent;
 mod alarm;
@@ -24,6 +24,7 @@ mod away;
 mod command;
 mod connectivity;
 mod deliver;
+mod early;
 mod end;
 mod journal;
 mod mailbox;
@@ -39,6 +40,7 @@ mod thread;
 mod write;
 
 pub(super) use absent::Absent;
+pub(super) use early::Early;
 pub(super) use mailbox::Mail;
 pub use mailbox::Workers;
 pub(super) use slot::{Client, Hold, SlotKey, Socket};

@@ -1,4 +1,4 @@
-//! The three tasks of a worker: its mailbox, the end of its turns, its clock.
+//! The tasks of a worker: its mailbox, the end of its turns, the turns of greetings, its clock.
 
 use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll};
 
@@ -6,6 +6,7 @@ use ntex::time::Millis;
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
 use super::{
+    early::give_greeting_turns,
     mailbox::{Mail, Questions},
     slot::{Client, Hold, SlotKey, Socket},
     thread::{Shared, Worker},
@@ -26,6 +27,7 @@ pub(in crate::mqtt) fn start(shared: Arc<Shared>, parts: &IntakeParts) -> Rc<Wor
     let supervisor = &worker.shared.supervisor;
     supervise(supervisor, name("mailbox"), read_mail(Rc::clone(&worker), mail));
     supervise(supervisor, name("turns"), end_turns(Rc::clone(&worker)));
+    supervise(supervisor, name("greetings"), give_greeting_turns(Rc::clone(&worker)));
     supervise(supervisor, name("clock"), tick(Rc::clone(&worker)));
     worker
 }
@@ -55,11 +57,11 @@ async fn read_mail(worker: Rc<Worker>, mut mail: UnboundedReceiver<Mail>) {
         }
         worker.release_held();
         worker.intake.borrow().publish();
-        if !late.silent.is_empty() || !late.taken_over.is_empty() {
+        if !late.early.is_empty() || !late.taken_over.is_empty() {
             // What they have sent meanwhile is read before: a CONNECT, or a goodbye.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            late.silent.drain(..).for_each(|key| worker.too_many_silent(key));
+            late.early.drain(..).for_each(|(key, cause)| worker.too_early(key, cause));
             late.taken_over.drain(..).for_each(|(key, ended)| worker.taken_over(key, ended));
         }
         // The connections have their turn.
@@ -98,7 +100,7 @@ async fn tick(worker: Rc<Worker>) {
 /// Connections that are to end once what they have sent is read.
 #[derive(Default)]
 struct Late {
-    silent: Vec<SlotKey>,
+    early: Vec<(SlotKey, &'static str)>,
     taken_over: Vec<(SlotKey, oneshot::Sender<()>)>,
 }
 
@@ -128,19 +130,9 @@ impl Worker {
             Mail::Command(key, parcel) => self.send_command(key, *parcel),
             Mail::Alarm(publication) => self.publish_alarm(*publication),
             Mail::QueueFull(key) => self.close_stalled(key),
-            Mail::TooManySilent(key) => late.silent.push(key),
+            Mail::TooEarly(key, cause) => late.early.push((key, cause)),
             Mail::EndAbsent(session) => self.end_absent(session),
             Mail::Drain => self.drain(),
-        }
-    }
-
-    /// Closes a peer that has said no CONNECT, if it has still not.
-    fn too_many_silent(&self, key: SlotKey) {
-        let said_nothing = self.slots.borrow_mut().get_mut(key).is_some_and(|slot| {
-            slot.socket.as_ref().is_some_and(|socket| !socket.has_said_connect)
-        });
-        if said_nothing {
-            self.close(key, &Close::Silent, "silent-max");
         }
     }
 
@@ -203,7 +195,7 @@ impl Worker {
         }
         self.stalled(now).into_iter().for_each(|key| self.close_stalled(key));
         self.release_held();
-        self.close_silent();
+        self.close_early();
         self.hold_to_rules();
         if self.number() == 0 {
             self.sweep();

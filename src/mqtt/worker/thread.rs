@@ -21,6 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::{
     Workers,
     deliver::Deliveries,
+    early::GreetingTurns,
     mailbox::Mail,
     refusals::Refusals,
     slot::{Client, Hold, Moment, Slab, Slot, SlotKey, Socket},
@@ -84,8 +85,10 @@ pub(in crate::mqtt) struct Shared {
     pub(in crate::mqtt) access: Arc<Access>,
     /// Which session has which client identifier.
     pub(in crate::mqtt) registry: ClientRegistry,
-    /// Who has connected and not said its CONNECT.
+    /// Who has connected and said nothing whole.
     pub(in crate::mqtt) silent: SilentPeers<SessionId>,
+    /// Who has begun with TLS and not said its CONNECT.
+    pub(in crate::mqtt) handshakes: SilentPeers<SessionId>,
     /// The way to other workers.
     pub(in crate::mqtt) workers: Arc<Workers>,
     /// Connections that are open now, or whose will is on its way.
@@ -154,6 +157,8 @@ pub(in crate::mqtt) struct Worker {
     pub(super) sweep: RefCell<Sweep>,
     /// The session behind which it looks on for those of users who have been removed.
     pub(super) unknown: RefCell<Option<Option<Facts>>>,
+    /// Live connections go before greetings.
+    pub(super) greeting_turns: GreetingTurns,
     /// To itself, for what has to wait for its next turn.
     pub(super) mail: UnboundedSender<Mail>,
 }
@@ -231,6 +236,7 @@ impl Worker {
             sweep: RefCell::default(),
             // Users may have been removed while nobody was here.
             unknown: RefCell::new(Some(None)),
+            greeting_turns: GreetingTurns::default(),
             mail,
         });
         (worker, received)

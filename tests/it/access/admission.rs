@@ -13,7 +13,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::identity::add;
 use crate::harness::{
-    Authority, PATIENCE, Packet, Setup, Vehicle, Version, packet, secure, text, until,
+    Authority, PATIENCE, Packet, Secured, Setup, Vehicle, Version, packet, say_hello, secure, text,
+    until,
 };
 
 /// Reason of the one filter that a client subscribes to.
@@ -240,6 +241,55 @@ fn broken_handshakes_end_alone_and_in_time() {
         drop(stream.read_to_end(&mut Vec::new()));
     }
     assert!(secure(address, &authority, None).is_ok(), "others come in");
+}
+
+/// Who begins with TLS is not silent, however many of one address do so at once; and past
+/// `handshakes-max` the one that has waited for the longest goes, never the newcomer.
+#[test]
+fn a_fleet_that_shakes_hands_from_one_address_is_not_silent() {
+    let authority = Authority::new("Fleet CA");
+    let setup = Setup::new();
+    let (certificate, key) = authority.certify("server", 1, (2020, 2090)).write(setup.home(), "s");
+    let appliance = setup
+        .set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
+        .set("mqtt.tls.certificate", certificate.to_str().unwrap())
+        .set("mqtt.tls.key", key.to_str().unwrap())
+        .set("mqtt.admission.silent-per-address-max", "10")
+        .set("mqtt.admission.handshakes-max", "60")
+        .set("mqtt.connect-timeout", "10m")
+        .start();
+    let address = appliance.listener("mqtts");
+    let closed = |reason: &str| {
+        let name = format!("fleetline_mqtt_closed_connections_total{{reason=\"{reason}\"}}");
+        appliance.metric(&name).unwrap_or_default()
+    };
+    let fleet: Vec<_> =
+        (0..50).map(|_| say_hello(address, &authority, None).expect("a socket")).collect();
+    // Of those who have said nothing whole, ten may stay: the others have had their time.
+    let silent: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut peer = TcpStream::connect(address).unwrap();
+            peer.write_all(b"\x16\x03\x01\x02\x00").unwrap();
+            peer
+        })
+        .collect();
+    until("ten silent ones are closed", PATIENCE, || closed("silent-max") >= 10.0);
+    let greet = |mut stream: Secured| {
+        stream.write_all(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01p").unwrap();
+        let mut connack = [0; 4];
+        stream.read_exact(&mut connack).map(|()| connack)
+    };
+    for hello in fleet {
+        let stream = hello.finish().expect("nobody was closed who had said hello");
+        assert_eq!(greet(stream).expect("a CONNACK"), [0x20, 2, 0, 0]);
+    }
+    let stuck: Vec<_> =
+        (0..100).map(|_| say_hello(address, &authority, None).expect("a socket")).collect();
+    until("forty are closed", PATIENCE, || closed("handshakes-max") >= 40.0);
+    let newcomer = secure(address, &authority, None).expect("a newcomer has its place");
+    assert_eq!(greet(newcomer).expect("a CONNACK"), [0x20, 2, 0, 0]);
+    assert_eq!((closed("silent-max"), closed("handshakes-max")), (10.0, 40.0));
+    drop((silent, stuck));
 }
 
 /// Attack C6: only HTTP/1.1 is spoken to operators.

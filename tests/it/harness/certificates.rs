@@ -102,6 +102,32 @@ pub(crate) fn secure(
     authority: &Authority,
     client: Option<&Certified>,
 ) -> std::io::Result<Secured> {
+    say_hello(address, authority, client)?.finish()
+}
+
+/// A handshake of TLS of which the ClientHello has been sent.
+pub(crate) struct Hello {
+    session: ClientConnection,
+    stream: TcpStream,
+}
+
+impl Hello {
+    /// The rest of the handshake.
+    pub(crate) fn finish(self) -> std::io::Result<Secured> {
+        let Self { mut session, mut stream } = self;
+        while session.is_handshaking() {
+            session.complete_io(&mut stream)?;
+        }
+        Ok(StreamOwned::new(session, stream))
+    }
+}
+
+/// Begins a handshake.
+pub(crate) fn say_hello(
+    address: SocketAddr,
+    authority: &Authority,
+    client: Option<&Certified>,
+) -> std::io::Result<Hello> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -118,13 +144,10 @@ pub(crate) fn secure(
         }
     };
     let name = "localhost".try_into().unwrap();
-    let session = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut session = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut session = session;
-    while session.is_handshaking() {
-        session.complete_io(&mut stream)?;
-    }
-    Ok(StreamOwned::new(session, stream))
+    session.write_tls(&mut stream)?;
+    Ok(Hello { session, stream })
 }

@@ -21,7 +21,7 @@ pub(crate) mod vehicle;
 mod wait;
 
 pub(crate) use appliance::{Appliance, Setup};
-pub(crate) use certificates::{Authority, Certified, Secured, secure};
+pub(crate) use certificates::{Authority, Certified, Secured, say_hello, secure};
 pub(crate) use database::{Database, Stored, check_promise};
 pub(crate) use dice::Dice;
 pub(crate) use faulty_file::FaultyFile;

@@ -1,0 +1,76 @@
+//! Whether a whole ClientHello of TLS has come, which is what a client of TLS is no longer silent by.
+
+/// Bytes of a record before its payload: kind, version, length (RFC 8446, 5.1).
+const RECORD: usize = 5;
+/// Bytes of a message of the handshake before its body: kind, length (RFC 8446, 4).
+const MESSAGE: usize = 4;
+/// The kind of the records of a handshake.
+const HANDSHAKE: u8 = 22;
+/// A larger one is not waited for here; TLS itself takes up to 64 KiB.
+const BYTES_MAX: usize = 8 * 1024;
+
+/// Whether TLS should look at what has come: a whole ClientHello, or what is none.
+pub(in crate::mqtt) fn has_client_hello(source: &[u8]) -> bool {
+    let (mut rest, mut have, mut need) = (source, 0, None);
+    loop {
+        if rest.first().is_some_and(|kind| *kind != HANDSHAKE) {
+            return true;
+        }
+        let Some((head, behind)) = rest.split_at_checked(RECORD) else { return false };
+        let len = usize::from(u16::from_be_bytes([head[3], head[4]]));
+        let payload = &behind[..len.min(behind.len())];
+        need = need.or_else(|| {
+            let message = payload.first_chunk::<MESSAGE>()?;
+            let body = u32::from_be_bytes([0, message[1], message[2], message[3]]);
+            Some(MESSAGE + usize::try_from(body).unwrap_or(usize::MAX / 2))
+        });
+        have += payload.len();
+        match need {
+            Some(need) if have >= need || need > BYTES_MAX => return true,
+            // Its first record is too short to say how long it is.
+            None if payload.len() == len => return true,
+            _ if payload.len() < len => return false,
+            _ => rest = &behind[len..],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ClientHello with so many bytes of body, in records of so many.
+    fn hello(body: u16, record: usize) -> Vec<u8> {
+        let [high, low] = body.to_be_bytes();
+        let mut message = vec![1, 0, high, low];
+        message.resize(MESSAGE + usize::from(body), 7);
+        let mut bytes = Vec::new();
+        for part in message.chunks(record) {
+            let [high, low] = u16::try_from(part.len()).expect("16 bits").to_be_bytes();
+            bytes.extend([HANDSHAKE, 3, 1, high, low]);
+            bytes.extend(part);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_hello_is_waited_for_to_its_last_byte_in_whatever_records() {
+        for record in [4, 5, 100, 600] {
+            let whole = hello(500, record);
+            for len in 0..whole.len() {
+                assert!(!has_client_hello(&whole[..len]), "{len} in records of {record}");
+            }
+            assert!(has_client_hello(&whole));
+            assert!(has_client_hello(&[&whole[..], b"more"].concat()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_hello_or_too_large_a_one_is_left_to_tls() {
+        for bytes in [&b"\x15\x03\x03\x00\x02\x01\x00"[..], b"\x10", b"\x16\x03\x01\x00\x00"] {
+            assert!(has_client_hello(bytes), "{bytes:x?}");
+        }
+        assert!(has_client_hello(&hello(9_000, 4_000)[..20]));
+        assert!(!has_client_hello(b"") && !has_client_hello(b"\x16\x03"));
+    }
+}
