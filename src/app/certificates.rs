@@ -25,7 +25,11 @@ pub(super) struct Certificates {
 
 impl Certificates {
     /// Reads the files.
-    pub(super) fn load(options: &TlsOptions, clock: &Arc<dyn Clock>) -> Result<Self, FileProblems> {
+    pub(super) fn load(
+        options: &TlsOptions,
+        access: &Access,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, FileProblems> {
         let load = |files: &Option<TlsFiles>| {
             let files = files.clone();
             files.map(|files| Tls::load(files, Arc::clone(clock)).map(Arc::new)).transpose()
@@ -34,6 +38,7 @@ impl Certificates {
         let clock = Arc::clone(clock);
         let certificates = Self { mqtt, http, clock, told: LogLimit::new(TOLD_EVERY) };
         certificates.each(|_, tls| warn(tls));
+        certificates.tell(access);
         Ok(certificates)
     }
 
@@ -45,21 +50,26 @@ impl Certificates {
         }
     }
 
-    /// Reads the files anew; those of an edge that are wrong change nothing there. Sessions of
-    /// certificates that are revoked now end.
+    /// Says what certificates of clients rest on.
+    fn tell(&self, access: &Access) {
+        if let Some(tls) = &self.mqtt {
+            access.set_trusted(Arc::clone(&tls.current().trusted));
+        }
+    }
+
+    /// Reads the files anew; those of an edge that are wrong change nothing there. Sessions whose
+    /// certificates rest on nothing that is trusted now end.
     pub(super) fn reload(&self, access: &Access) {
         self.each(|edge, tls| match tls.reload() {
             Ok(()) => {
                 tracing::info!(edge, "certificates loaded anew");
                 warn(tls);
-                if edge == "mqtt" {
-                    access.set_revoked(Arc::clone(&tls.current().revoked));
-                }
             }
             Err(problems) => {
                 tracing::error!(edge, %problems, "certificates not loaded, the old ones stay");
             }
         });
+        self.tell(access);
     }
 
     /// Measures how long the certificates are still in force, and tells it when that is short.

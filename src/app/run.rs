@@ -149,7 +149,7 @@ impl Appliance {
         let mappings = mappings.map_err(RunError::Schemas)?;
         let access = ground.access(resolved)?;
         let certificates =
-            Certificates::load(&resolved.tls, &ground.clock).map_err(RunError::Auth)?;
+            Certificates::load(&resolved.tls, &access, &ground.clock).map_err(RunError::Auth)?;
         let catalog = Arc::clone(&mappings.catalog);
         let (lanes, shards) = ground.lanes(resolved)?;
         let letters = ground.letters(resolved)?;

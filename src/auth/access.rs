@@ -1,11 +1,8 @@
 //! Users, tokens and access rules that are in force, shared by all who ask.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -15,7 +12,7 @@ use super::{
     jwt::JwtKeys,
     problem::{FileProblem, FileProblems},
     rules::Rules,
-    tls::CertificateId,
+    tls::Trusted,
     tokens::{Caller, TokenFault, Tokens},
     users::{Users, Verifier, VerifyLimits},
 };
@@ -34,7 +31,7 @@ pub struct Access {
     users: ArcSwap<Option<Users>>,
     tokens: ArcSwap<Option<Tokens>>,
     jwt_keys: ArcSwap<Option<JwtKeys>>,
-    revoked: ArcSwap<HashSet<CertificateId>>,
+    trusted: ArcSwap<Trusted>,
     clock: Arc<dyn Clock>,
     /// `None` where no password is asked for.
     verifier: Option<Verifier>,
@@ -111,7 +108,7 @@ impl Access {
             users: ArcSwap::from_pointee(users),
             tokens: ArcSwap::from_pointee(read_tokens(options)?),
             jwt_keys: ArcSwap::from_pointee(jwt_keys),
-            revoked: ArcSwap::default(),
+            trusted: ArcSwap::default(),
             clock: Arc::clone(clock),
             options: options.clone(),
             generation: AtomicU64::new(1),
@@ -190,15 +187,15 @@ impl Access {
         Ok(())
     }
 
-    /// Says which certificates of clients are revoked: sessions of theirs end.
-    pub fn set_revoked(&self, revoked: Arc<HashSet<CertificateId>>) {
+    /// Says what certificates of clients rest on: sessions that rest on anything else end.
+    pub fn set_trusted(&self, trusted: Arc<Trusted>) {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.revoked.store(revoked);
+        self.trusted.store(trusted);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    pub(super) fn is_revoked(&self, certificate: CertificateId) -> bool {
-        self.revoked.load().contains(&certificate)
+    pub(super) fn trusted(&self) -> Guard<Arc<Trusted>> {
+        self.trusted.load()
     }
 
     /// Says on which topics commands leave, as filters of MQTT: no client publishes there (AU-5).

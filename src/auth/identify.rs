@@ -2,12 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use rustls::pki_types::CertificateDer;
+
 use super::{
     Access,
     identity::{Identity, Proof, is_name},
     jwt::{Jwt, JwtTerms, is_jwt},
     options::VehicleName,
-    tls::{CertificateId, CertificateName, NameFault, certificate_name},
+    tls::{CertificateName, NameFault, certificate_name},
     users::Verdict,
 };
 use crate::model::Secret;
@@ -23,8 +25,8 @@ pub struct Claim<'a> {
     pub username: Option<&'a str>,
     /// As it came.
     pub password: Option<&'a [u8]>,
-    /// Its certificate, in DER.
-    pub certificate: Option<&'a [u8]>,
+    /// Its certificate and those behind it, as it sent them; none: empty.
+    pub certificates: &'a [CertificateDer<'static>],
     /// The common name of the certificate that a load balancer has verified.
     pub proxied_name: Option<&'a [u8]>,
 }
@@ -106,8 +108,8 @@ impl Access {
             if claim.username.is_some_and(|username| username != name) {
                 return Err(IdentityFault::OtherName);
             }
-            let id = claim.certificate.and_then(CertificateId::of);
-            return self.named(&name, claim.client_id, Proof::Certificate(id));
+            let path = self.trusted().path(claim.certificates).map(Arc::new);
+            return self.named(&name, claim.client_id, Proof::Certificate(path));
         }
         match (claim.username, claim.password) {
             _ if !options.knows_anybody() => Ok(Identity::anonymous(claim.client_id)),
@@ -135,7 +137,7 @@ impl Access {
     fn certified(&self, claim: &Claim<'_>) -> Result<Option<String>, IdentityFault> {
         let options = self.options();
         let (which, bytes_max) = (options.certificate_name, options.name_bytes_max);
-        let name = match (claim.certificate, claim.proxied_name) {
+        let name = match (claim.certificates.first(), claim.proxied_name) {
             (Some(der), _) => certificate_name(der, which, bytes_max),
             (None, Some(name)) if which == CertificateName::Cn => proxied_name(name, bytes_max),
             (None, Some(_)) => Err(NameFault::Absent),
@@ -226,7 +228,7 @@ impl Access {
     }
 
     /// Whether it would still be let in: not if its user has been removed, or the key of its token,
-    /// or if its certificate has been revoked.
+    /// or if its certificate rests on nothing that is trusted any more.
     #[must_use]
     pub fn is_known(&self, identity: &Identity) -> bool {
         match (identity.proof(), identity.username()) {
@@ -234,9 +236,9 @@ impl Access {
                 self.users().as_ref().as_ref().is_some_and(|users| users.contains(name))
             }
             (Proof::Token { key, .. }, _) => {
-                self.jwt_keys().as_ref().as_ref().is_some_and(|keys| keys.has(key))
+                self.jwt_keys().as_ref().as_ref().is_some_and(|keys| keys.has(*key))
             }
-            (Proof::Certificate(Some(id)), _) => !self.is_revoked(id),
+            (Proof::Certificate(Some(path)), _) => self.trusted().holds(path),
             (Proof::Password | Proof::Nothing | Proof::Certificate(None), _) => true,
         }
     }

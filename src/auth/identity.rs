@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use super::tls::CertificateId;
+use super::tls::CertificatePath;
 use crate::model::UnixNanos;
 
 /// What verified a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Nothing: the session is anonymous.
     Nothing,
     /// A password of a user.
     Password,
-    /// A certificate: which, if it was seen, and not only named by a load balancer.
-    Certificate(Option<CertificateId>),
+    /// A certificate: on what it rests, if it was seen, and not only named by a load balancer. Behind
+    /// a pointer, because few sessions have one and each has room for it.
+    Certificate(Option<Arc<CertificatePath>>),
     /// A token.
     Token {
         /// The fingerprint of the key that signed it.
@@ -61,8 +62,8 @@ impl Identity {
 
     /// What verified its name.
     #[must_use]
-    pub fn proof(&self) -> Proof {
-        self.proof
+    pub fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// When its session ends, if it does by itself.

@@ -42,8 +42,8 @@ pub use options::{Options, VehicleName};
 pub use problem::{FileProblem, FileProblems};
 pub use rules::{Action, Decided, Grant, Rules};
 pub use tls::{
-    CertificateId, CertificateName, ClientCertificates, NameFault, ServerTls, Tls, TlsFiles,
-    certificate_name,
+    CertificateName, CertificatePath, ClientCertificates, NameFault, ServerTls, Tls, TlsFiles,
+    Trusted, certificate_name,
 };
 pub use tokens::{Caller, Role, TokenFault, TokenRecord, new_token};
 pub use users::{NewHash, check_user_line, new_hash};

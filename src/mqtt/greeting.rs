@@ -10,7 +10,7 @@ use ntex::{io::Io, time::Millis};
 use ntex_bytes::{Buf, BytesMut};
 use ntex_codec::Decoder;
 use ntex_io::{Filter, IoRef, Layer, RecvError, types::PeerAddr};
-use ntex_tls::rustls::{PeerCert, TlsServerFilter};
+use ntex_tls::rustls::{PeerCertChain, TlsServerFilter};
 
 use super::{
     clock::TICK,
@@ -282,7 +282,7 @@ async fn identify<F: Filter, W>(
     worker: &Worker,
     accepted: &Accepted<W>,
 ) -> Result<Identity, &'static str> {
-    let certificate = io.query::<PeerCert<'static>>();
+    let chain = io.query::<PeerCertChain<'static>>();
     let proxied_name = io.query::<ProxiedName>();
     let peer = io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
     let claim = Claim {
@@ -290,7 +290,7 @@ async fn identify<F: Filter, W>(
         client_id: accepted.client_id.as_str().into(),
         username: accepted.credentials.username.as_deref(),
         password: accepted.credentials.password.as_deref(),
-        certificate: certificate.as_ref().map(|PeerCert(der)| &**der),
+        certificates: chain.as_ref().map_or(&[], |PeerCertChain(chain)| chain.as_slice()),
         proxied_name: proxied_name.as_ref().map(|ProxiedName(name)| &**name),
     };
     let identified = Box::pin(worker.shared().access.identify(claim));

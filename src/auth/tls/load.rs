@@ -1,7 +1,6 @@
 //! Files → what a TLS server works with.
 
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,7 +19,10 @@ use rustls::{
 };
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
-use super::{CertificateId, verify::TellingVerifier};
+use super::{
+    trusted::{CertificateId, Trusted},
+    verify::TellingVerifier,
+};
 use crate::{
     auth::{
         problem::{FileProblem, FileProblems},
@@ -65,8 +67,8 @@ pub struct TlsFiles {
 pub struct ServerTls {
     /// For each new connection.
     pub config: Arc<ServerConfig>,
-    /// Certificates of clients that are revoked.
-    pub revoked: Arc<HashSet<CertificateId>>,
+    /// What certificates of clients rest on.
+    pub trusted: Arc<Trusted>,
     /// Until when its certificate is in force.
     pub not_after: UnixNanos,
     /// What is allowed and most likely not meant.
@@ -114,8 +116,12 @@ impl ServerTls {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn load(files: &TlsFiles, clock: &Arc<dyn Clock>) -> Result<Self, FileProblems> {
-        let mut reader =
-            Reader { files, problems: Vec::new(), warnings: Vec::new(), revoked: HashSet::new() };
+        let mut reader = Reader {
+            files,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            trusted: Trusted::default(),
+        };
         let provider = Arc::new(ring::default_provider());
         let certified = reader.certified(&provider);
         let verifier = match files.client_certificate {
@@ -141,8 +147,8 @@ impl ServerTls {
             let file = files.certificate.display();
             reader.warnings.push(format!("{file}: the certificate has expired at {not_after}"));
         }
-        let (revoked, warnings) = (Arc::new(reader.revoked), reader.warnings);
-        Ok(Self { config: Arc::new(config), revoked, not_after, warnings })
+        let (trusted, warnings) = (Arc::new(reader.trusted), reader.warnings);
+        Ok(Self { config: Arc::new(config), trusted, not_after, warnings })
     }
 }
 
@@ -151,7 +157,7 @@ struct Reader<'a> {
     files: &'a TlsFiles,
     problems: Vec<FileProblem>,
     warnings: Vec<String>,
-    revoked: HashSet<CertificateId>,
+    trusted: Trusted,
 }
 
 impl Reader<'_> {
@@ -253,6 +259,7 @@ impl Reader<'_> {
         let mut roots = RootCertStore::empty();
         let found = self.blocks::<CertificateDer<'static>>(&file, &text, "certificate")?;
         for (index, authority) in found.into_iter().enumerate() {
+            self.trusted.add_authority(&authority);
             if let Err(error) = roots.add(authority) {
                 let number = index + 1;
                 self.problem(&file, format!("certificate {number} is no authority: {error}"));
@@ -293,7 +300,7 @@ impl Reader<'_> {
             let issuer = parsed.issuer().as_raw();
             let revoked = parsed.iter_revoked_certificates();
             let ids = revoked.map(|it| CertificateId::of_parts(issuer, it.raw_serial()));
-            self.revoked.extend(ids);
+            self.trusted.revoke(ids);
             let until = parsed.next_update().map(|time| nanos(time.timestamp()));
             if let Some(until) = until.filter(|until| *until < now) {
                 self.warnings.push(format!(

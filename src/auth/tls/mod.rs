@@ -11,12 +11,14 @@
 //! Certificates of clients must lead to one of the authorities and be in force. A revocation list
 //! speaks for its own authority only, so that one list does not lock out the vehicles of another
 //! authority; a list that has expired refuses all of its authority, because nobody knows who was
-//! revoked since. A list that is loaded anew ends the open sessions of the certificates on it;
-//! those whose intermediate authority is on it are refused when they come back.
+//! revoked since. A reload ends the open sessions that no longer stand: their certificate, or one
+//! between it and its authority, is on a list now, or their authority is not trusted any more.
 
 mod load;
 mod names;
+mod trusted;
 mod verify;
 
 pub use load::{ClientCertificates, ServerTls, Tls, TlsFiles};
-pub use names::{CertificateId, CertificateName, NameFault, certificate_name};
+pub use names::{CertificateName, NameFault, certificate_name};
+pub use trusted::{CertificatePath, Trusted};

@@ -1,6 +1,5 @@
 //! The name that a verified certificate gives its client.
 
-use ring::digest;
 use x509_parser::{
     der_parser::asn1_rs::Tag,
     extensions::{GeneralName, ParsedExtension},
@@ -8,30 +7,6 @@ use x509_parser::{
 };
 
 use crate::auth::is_name;
-
-/// Which certificate: a fingerprint of its issuer and its serial number, as revocation lists name
-/// it. Eight bytes, because each session keeps one: of a million sessions and a list of a million
-/// one ends that should not once in 18 million reloads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CertificateId(u64);
-
-impl CertificateId {
-    /// Of a certificate in DER, if it is one.
-    pub(in crate::auth) fn of(der: &[u8]) -> Option<Self> {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        Some(Self::of_parts(certificate.issuer().as_raw(), certificate.raw_serial()))
-    }
-
-    /// Of the issuer in DER and the serial number as its bytes.
-    pub(super) fn of_parts(issuer: &[u8], serial: &[u8]) -> Self {
-        let mut hash = digest::Context::new(&digest::SHA256);
-        hash.update(&(issuer.len() as u64).to_be_bytes());
-        hash.update(issuer);
-        hash.update(serial);
-        let hashed = hash.finish();
-        Self(u64::from_be_bytes(*hashed.as_ref().first_chunk().expect("32 bytes")))
-    }
-}
 
 /// Which part of a certificate names the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Certificates that are revoked while their sessions are open.
+//! Certificates that are revoked, or whose authority goes, while their sessions are open.
 
 use std::{
     fs,
@@ -68,4 +68,38 @@ fn sessions_of_a_certificate_end_when_it_is_revoked() {
     appliance.signal("HUP");
     until("it is told", PATIENCE, || appliance.log().contains("the old ones stay"));
     assert!(is_alive(&mut stays) && is_alive(&mut theirs));
+}
+
+/// An authority that is not trusted any more takes its sessions with it, and no others.
+#[test]
+fn sessions_end_with_the_authority_of_their_certificate() {
+    let (ours, other) = (Authority::new("Fleet CA"), Authority::new("Other CA"));
+    let setup = Setup::new();
+    let (certificate, key) = ours.certify("server", 1, (2020, 2090)).write(setup.home(), "s");
+    let authorities = setup.home().join("ca.pem");
+    fs::write(&authorities, format!("{}{}", ours.pem(), other.pem())).unwrap();
+    let appliance = setup
+        .set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
+        .set("mqtt.tls.certificate", certificate.to_str().unwrap())
+        .set("mqtt.tls.key", key.to_str().unwrap())
+        .set("mqtt.tls.client-certificate", "required")
+        .set("mqtt.tls.client-ca", "ca.pem")
+        .start();
+    let open = |client: &Certified, id: &str| {
+        let mut stream = secure(appliance.listener("mqtts"), &ours, Some(client)).unwrap();
+        assert_eq!(enter(&mut stream, id), 0);
+        stream
+    };
+    let mut stays = open(&ours.certify("V1", 2, (2020, 2090)), "a");
+    let mut ends = open(&other.certify("V2", 2, (2020, 2090)), "b");
+    appliance.signal("HUP");
+    until("a reload", PATIENCE, || appliance.log().contains("certificates loaded anew"));
+    assert!(is_alive(&mut stays) && is_alive(&mut ends), "nothing has changed");
+    fs::write(&authorities, ours.pem()).unwrap();
+    appliance.signal("HUP");
+    let mut last = Vec::new();
+    // A reset is an end, too.
+    drop(ends.read_to_end(&mut last));
+    assert!(last.starts_with(&[0xe0]) && last.contains(&0x87), "{last:02x?}");
+    assert!(is_alive(&mut stays));
 }
