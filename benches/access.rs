@@ -14,8 +14,8 @@
 //! ```
 //! Rows: `full` and `resumed` (connects per CPU second), `uplink` (QoS 1, window 32, over TLS and
 //! plain), `idle` (memory of an idle connection), `storm` and `storm-tls` (15,000 vehicles, each
-//! with a password of its own, come back at once beside one that publishes on); all of them by
-//! default.
+//! with a password of its own, come back at once beside one that publishes on), `guesses` (wrong
+//! passwords from many addresses beside one that publishes on); all of them by default.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine as it is")]
 
@@ -30,6 +30,7 @@ use rig::{
     budget::{Selection, finish},
     fault,
     fleet::{self, Load},
+    guess,
     process::{cpu_seconds, resident_bytes},
     server::{self, Server},
     stub::Stub,
@@ -43,6 +44,8 @@ const STORM_VEHICLES: u32 = 15_000;
 const IDLE_VEHICLES: u32 = 5_000;
 /// The first vehicle that publishes on while others come back.
 const STEADY: u32 = 900_001;
+/// Wrong passwords a second.
+const GUESSES: u32 = 10_000;
 
 fn main() -> ExitCode {
     let arguments = rig::arguments();
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
             Some(tls::serve_knock(ca, port, seconds, how))
         }
         [mode, folder, port] if mode == "acceptor" => Some(tls::serve_acceptor(folder, port)),
+        [mode, port, seconds, rate] if mode == "guess" => Some(guess::serve(port, seconds, rate)),
         _ => None,
     };
     match hidden {
@@ -72,6 +76,7 @@ fn measure(arguments: &[String]) -> Outcome {
         ("idle", idle_row),
         ("storm", |_| storm_row(false)),
         ("storm-tls", |_| storm_row(true)),
+        ("guesses", guesses_row),
     ] {
         if selection.wants(name) {
             findings.push(row(selection.seconds)?);
@@ -224,6 +229,40 @@ fn storm_row(is_secure: bool) -> Outcome<bool> {
         "  {seconds:.2} s until all are back, {cpu:.2} s of CPU; must {must}; PUBACK p99 of a \
          steady vehicle {:.1} ms, must 100: {}",
         steady.p99,
+        met(is_met, false)
+    ));
+    server.process.stop()?;
+    Ok(is_met)
+}
+
+/// Wrong passwords as fast as an attacker makes them, beside a vehicle that publishes on.
+fn guesses_row(seconds: u32) -> Outcome<bool> {
+    let (stub, folder) = (Stub::start()?, server::folder()?);
+    let passwords = write_users(folder.path())?;
+    let users = folder.path().join("users");
+    let more = format!(
+        "[auth]\nusers = {users:?}\n[mqtt.proxy-protocol]\nfrom = [\"{}\"]\n",
+        guess::BALANCER
+    );
+    let server = start(folder.path(), stub.port, &more)?;
+    let plain = format!("mqtt://127.0.0.1:{}", server.mqtt_port);
+    let own = ["--users", &passwords, "--first-vehicle", &STEADY.to_string()].map(str::to_owned);
+    let steady = Load { vehicles: 1, rate: Some(50.0), window: 1000, seconds: seconds + 2 };
+    let steady = thread::spawn(move || {
+        fleet::run_to(steady, &plain, &own, &[]).map_err(|error| error.to_string())
+    });
+    let before = cpu_seconds(server.id())?;
+    let rate = guess::guess(server.mqtt_port, seconds, GUESSES)?;
+    let cpu = cpu_seconds(server.id())? - before;
+    let steady = steady.join().map_err(|_| fault("the steady vehicle panicked"))?;
+    let report = steady.map_err(fault)?.report;
+    let latency = report.latency_ms.ok_or_else(|| fault("no latency"))?;
+    let is_met = latency.p99 < 100.0 && report.connections_lost == 0 && report.unacknowledged == 0;
+    line(&format!("guesses: {GUESSES} wrong passwords a second wanted, {rate:.0} made"));
+    line(&format!(
+        "  {:.0} µs of CPU each; PUBACK p99 of a steady vehicle {:.1} ms, must 100: {}",
+        1e6 * cpu / (rate * f64::from(seconds)),
+        latency.p99,
         met(is_met, false)
     ));
     server.process.stop()?;

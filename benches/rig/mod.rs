@@ -17,6 +17,7 @@ pub(crate) mod crowd;
 pub(crate) mod deliver;
 pub(crate) mod fleet;
 pub(crate) mod frame;
+pub(crate) mod guess;
 pub(crate) mod points;
 pub(crate) mod process;
 pub(crate) mod server;

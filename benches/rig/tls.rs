@@ -157,7 +157,7 @@ fn knock_once(
 }
 
 /// From an address of its own, so that ports last.
-fn dial(source: SocketAddr, port: u16) -> Outcome<TcpStream> {
+pub(crate) fn dial(source: SocketAddr, port: u16) -> Outcome<TcpStream> {
     use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
     let socket =
         net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;

@@ -217,7 +217,15 @@ impl Case {
             };
         }
         line.send(&[0xc0, 0]);
-        line.expect(&[0xd0, 0])
+        line.expect(&[0xd0, 0])?;
+        // Its subscriptions end with it, and not in the middle of the next case.
+        line.send(&[0xe0, 0]);
+        match line.receive() {
+            (_, End::Closed) => Ok(()),
+            (bytes, end) => {
+                Err(format!("not closed after its DISCONNECT but {bytes:02x?} {end:?}"))
+            }
+        }
     }
 
     /// Clean session, keep alive 60 s; in 5.0 also receive maximum 20.
