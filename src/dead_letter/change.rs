@@ -93,10 +93,8 @@ impl Keeper {
         match changed {
             Ok(changed) => {
                 let letters = (changed.gone.len() - changed.come.len()) as u64;
-                if kind == LetterKind::Message {
-                    self.forget(&changed.gone);
-                    self.remember(&changed.come);
-                }
+                self.forget(&changed.gone);
+                self.remember(&changed.come);
                 self.signs.removed(kind, letters);
                 change.removed += letters;
                 self.change = Some(change);

@@ -1,6 +1,6 @@
 //! The log's thread: sole owner of what lies on disk.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
 
 use crate::{
     dead_letter::{
@@ -25,7 +25,8 @@ pub(super) struct Pending {
     pub(super) entry: EntryBuffer,
     /// Whose, and how many bytes of each; of messages only.
     pub(super) owners: Vec<(String, u64)>,
-    causes: Vec<Cause>,
+    /// How many of each cause, and in what words the last of them.
+    pub(super) causes: BTreeMap<Cause, (u64, String)>,
     durable: Box<dyn FnOnce() + Send>,
 }
 
@@ -85,7 +86,7 @@ impl Keeper {
 
     pub(super) fn run(mut self) {
         let _fence = Fence(Arc::clone(&self.queue));
-        self.count_usage();
+        self.count_kept();
         self.show();
         if let Err(Halt(reason)) = self.serve() {
             tracing::error!(%reason, "the dead-letter log is halted until a restart");
@@ -167,38 +168,40 @@ impl Keeper {
         }
     }
 
-    /// These letters of vehicles are not on disk any more.
+    /// These letters are not on disk any more.
     pub(super) fn forget(&mut self, gone: &[Share]) {
-        for Share { owner, bytes } in gone {
+        for Share { owner, cause, bytes } in gone {
             if let Some(owner) = owner {
                 self.usage.subtract(owner, *bytes);
             }
+            self.signs.kept(*cause, -1);
         }
     }
 
     /// These are there instead.
     pub(super) fn remember(&mut self, come: &[Share]) {
-        for Share { owner, bytes } in come {
+        for Share { owner, cause, bytes } in come {
             if let Some(owner) = owner {
                 self.usage.add(owner, *bytes);
             }
+            self.signs.kept(*cause, 1);
         }
     }
 
-    /// Reads all messages once, at the start: how much each vehicle has.
-    fn count_usage(&mut self) {
-        for segment in self.messages.segments() {
-            let usage = &mut self.usage;
-            let read = self.messages.read(segment.first, &mut |stored| {
-                for (_, line) in lines(LetterKind::Message, stored) {
-                    if let Some(owner) = letter::owner(line) {
-                        usage.add(&owner, line.len() as u64);
-                    }
+    /// Reads all letters once, at the start: how much each vehicle has, and how many each cause.
+    fn count_kept(&mut self) {
+        for kind in LetterKind::ALL {
+            for segment in self.shelf(kind).segments() {
+                let mut shares = Vec::new();
+                let read = self.shelf(kind).read(segment.first, &mut |stored| {
+                    shares.extend(lines(kind, stored).map(|(_, line)| Share::of(line)));
+                });
+                self.remember(&shares);
+                if let Err(error) = read {
+                    // What is not counted may be too much for its share; it is there all the same.
+                    let error = Chain(&error);
+                    tracing::error!(%error, "a part of the dead letters is not counted");
                 }
-            });
-            if let Err(error) = read {
-                // What is not counted may be too much for its share; it is there all the same.
-                tracing::error!(error = %Chain(&error), "a part of the dead letters is not counted");
             }
         }
     }
@@ -213,16 +216,19 @@ impl From<Submission> for Pending {
         let Submission { kind, letters, durable } = submission;
         let mut entry = EntryBuffer::new();
         let mut owners = Vec::new();
+        let mut causes = BTreeMap::new();
         for one in &letters {
             let before = entry.len();
             letter::write(one, entry.bytes_mut());
             entry.items += 1;
+            let words = one.answer.as_ref().filter(|_| one.detail.is_empty());
+            let of_cause = causes.entry(one.cause).or_insert((0, String::new()));
+            *of_cause = (of_cause.0 + 1, words.unwrap_or(&one.detail).clone());
             let owner = one.vehicle.as_ref().or(one.topic.as_ref());
             if let (LetterKind::Message, Some(owner)) = (kind, owner) {
                 owners.push((owner.clone(), (entry.len() - before) as u64));
             }
         }
-        let causes = letters.iter().map(|letter| letter.cause).collect();
         Self { kind, entry, owners, causes, durable }
     }
 }

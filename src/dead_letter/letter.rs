@@ -127,19 +127,24 @@ pub(super) fn read(line: &[u8]) -> Result<DeadLetter, LetterError> {
     })
 }
 
-/// Whose the letter in a stored line is, for its share of the log: its vehicle, else its topic; and
-/// nobody's if it is about a point, or cannot be read.
-pub(super) fn owner(line: &[u8]) -> Option<String> {
+/// Whose the letter in a stored line is, for its share of the log, and its cause.
+///
+/// It is its vehicle's, else its topic's; and nobody's if it is about a point, or cannot be read.
+pub(super) fn about(line: &[u8]) -> (Option<String>, Option<Cause>) {
     #[derive(Deserialize)]
-    struct Owner<'a> {
+    struct About<'a> {
         #[serde(borrow)]
         vehicle: Option<Cow<'a, str>>,
         #[serde(borrow)]
         topic: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        cause: Cow<'a, str>,
     }
-    let Owner { vehicle, topic } = serde_json::from_slice(line).ok()?;
-    let topic = topic?;
-    Some(vehicle.unwrap_or(topic).into_owned())
+    let Ok(About { vehicle, topic, cause }) = serde_json::from_slice(line) else {
+        return (None, None);
+    };
+    let owner = topic.map(|topic| vehicle.unwrap_or(topic).into_owned());
+    (owner, cause.parse().ok())
 }
 
 fn json(id: Option<LetterId>, letter: &DeadLetter) -> Json<'_> {
@@ -164,6 +169,7 @@ fn json(id: Option<LetterId>, letter: &DeadLetter) -> Json<'_> {
     }
 }
 
-fn bounded(text: &str, bytes_max: usize) -> &str {
+/// As much of a text as a bound lets, whole characters only.
+pub(super) fn bounded(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }

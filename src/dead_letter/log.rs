@@ -11,7 +11,7 @@ use crate::{
         list,
         queue::{Order, Queue, What},
         shelf::Shelf,
-        to_json,
+        summarize, to_json,
     },
     env::{Supervisor, disk::Disk},
     model::{
@@ -199,9 +199,15 @@ impl Handle {
         &self,
         read: impl FnOnce(&Self) -> Result<T, LettersError> + Send + 'static,
     ) -> Result<T, LettersError> {
-        let _turn = self.readers.acquire().await.map_err(|_closed| LettersError::Halted)?;
+        let turn = Arc::clone(&self.readers).acquire_owned().await;
+        let turn = turn.map_err(|_closed| LettersError::Halted)?;
         let handle = self.clone();
-        match tokio::task::spawn_blocking(move || read(&handle)).await {
+        let task = move || {
+            // Reading goes on where nobody waits for it any more, and so does its turn.
+            let _turn = turn;
+            read(&handle)
+        };
+        match tokio::task::spawn_blocking(task).await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -248,6 +254,16 @@ impl DeadLetters for Handle {
             let found = find(Arc::clone(&this.disk), &this.dir, id);
             let found = found.map_err(|error| unreadable(&error))?;
             Ok(found.map(|letter| to_json(id, &letter)))
+        }))
+    }
+
+    fn summary(&self, filter: LetterFilter, vehicles_max: usize) -> LettersAnswer<'_, String> {
+        Box::pin(self.read(move |this| {
+            let letters = this.letters(filter, LetterMark::default());
+            let summary = letters.and_then(|letters| summarize(letters, vehicles_max));
+            let summary = summary.map_err(|error| unreadable(&error))?;
+            Ok(serde_json::to_string(&summary)
+                .expect("text and numbers always serialise into memory"))
         }))
     }
 

@@ -52,6 +52,7 @@ mod queue;
 mod room;
 mod shelf;
 mod signs;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -62,3 +63,4 @@ pub use list::{Letters, ListError, find, list};
 pub use log::{Halted, Handle, Log, OpenError, open};
 pub use options::{Options, SinkWhenFull, WhenFull};
 pub use queue::Submission;
+pub use summary::{CauseSummary, Remedy, Summary, VehicleSummary, summarize};

@@ -5,6 +5,7 @@ use crate::{
         SinkWhenFull, WhenFull,
         keeper::{Halt, Keeper, Pending},
         shelf::{Changed, Fate, RemoveError},
+        signs::gauge,
         waiting::Waits,
     },
     model::{Disposition, LetterKind},
@@ -25,6 +26,9 @@ impl Keeper {
         }
         for (owner, bytes) in &pending.owners {
             self.usage.add(owner, *bytes);
+        }
+        for (cause, (letters, _)) in &pending.causes {
+            self.signs.kept(Some(*cause), gauge(*letters));
         }
         self.group.push(pending);
         Ok(())
@@ -83,9 +87,7 @@ impl Keeper {
         self.sync()?;
         let dropped = self.shelf(kind).drop_oldest();
         let Some(gone) = self.tolerated(dropped)?.flatten() else { return Ok(false) };
-        if kind == LetterKind::Message {
-            self.forget(&gone);
-        }
+        self.forget(&gone);
         self.signs.replaced(kind, gone.len() as u64);
         Ok(true)
     }

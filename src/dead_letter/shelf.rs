@@ -13,7 +13,7 @@ use crate::{
         log::OpenError,
     },
     env::disk::Disk,
-    model::{DeadLetter, LetterId, LetterKind, LineDialect, Position},
+    model::{Cause, DeadLetter, LetterId, LetterKind, LineDialect, Position},
     spool::{
         self, Append, AppendError, Budget, CursorError, DiskFault, EntryBuffer, Reader, Remainder,
         SegmentFacts, Stored, SurveyError, SyncError, Writer,
@@ -46,13 +46,16 @@ pub(super) struct Shelf {
 pub(super) struct Share {
     /// Whose it is.
     pub(super) owner: Option<String>,
+    /// Why it was set aside, if this version knows that.
+    pub(super) cause: Option<Cause>,
     /// What it takes.
     pub(super) bytes: u64,
 }
 
 impl Share {
-    fn of(line: &[u8]) -> Self {
-        Self { owner: letter::owner(line), bytes: line.len() as u64 }
+    pub(super) fn of(line: &[u8]) -> Self {
+        let (owner, cause) = letter::about(line);
+        Self { owner, cause, bytes: line.len() as u64 }
     }
 }
 

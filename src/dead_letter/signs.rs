@@ -1,12 +1,14 @@
 //! What the log shows: metrics, and its places on the health board.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     dead_letter::{
         Options,
+        letter::bounded,
         log::NAME,
         shelf::Shelf,
+        summary::Remedy,
         waiting::{Waiting, Waits},
     },
     env::{Clock as _, SystemClock},
@@ -20,6 +22,12 @@ use crate::{
 /// How often it is logged that letters were replaced.
 const REPLACED_LOGGED_EVERY: Duration = Duration::from_mins(1);
 
+/// How often it is logged that letters of a cause were written.
+const WRITTEN_LOGGED_EVERY: Duration = Duration::from_mins(1);
+
+/// The longest words of a letter that are logged, in bytes.
+const WORDS_LOGGED_BYTES_MAX: usize = 256;
+
 /// What the log shows.
 pub(super) struct Signs {
     metrics: Arc<Metrics>,
@@ -32,6 +40,8 @@ pub(super) struct Signs {
     replaced: [u64; 2],
     clock: SystemClock,
     told: LogLimit,
+    /// Of each cause that was met: when it was told, and the letters that were not.
+    untold: BTreeMap<Cause, (LogLimit, u64)>,
 }
 
 impl Signs {
@@ -46,6 +56,7 @@ impl Signs {
             replaced: [0; 2],
             clock: SystemClock::start(),
             told: LogLimit::new(REPLACED_LOGGED_EVERY),
+            untold: BTreeMap::new(),
         }
     }
 
@@ -54,10 +65,30 @@ impl Signs {
         self.disk.set(Health::Failed(reason));
     }
 
-    pub(super) fn written(&self, causes: &[Cause]) {
-        for cause in causes {
+    /// Letters became durable: so many of each cause, the last of them in these words.
+    pub(super) fn written(&mut self, causes: &BTreeMap<Cause, (u64, String)>) {
+        for (cause, (letters, words)) in causes {
             let label = CauseLabel { cause: CauseName(*cause) };
-            self.metrics.dead_letter_written_letters.get_or_create_owned(&label).inc();
+            self.metrics.dead_letter_written_letters.get_or_create_owned(&label).inc_by(*letters);
+            let fresh = || (LogLimit::new(WRITTEN_LOGGED_EVERY), 0);
+            let (limit, untold) = self.untold.entry(*cause).or_insert_with(fresh);
+            *untold += letters;
+            if limit.admit(self.clock.monotonic()).is_none() {
+                continue;
+            }
+            let letters = std::mem::take(untold);
+            let Remedy { mend, show, heal } = Remedy::of(*cause);
+            let cause = cause.as_str();
+            let last = bounded(words, WORDS_LOGGED_BYTES_MAX);
+            tracing::warn!(cause, letters, last, mend, show, heal, "dead letters were set aside");
+        }
+    }
+
+    /// So many letters of a cause are on disk, more or, below 0, fewer.
+    pub(super) fn kept(&self, cause: Option<Cause>, letters: i64) {
+        if let Some(cause) = cause {
+            let label = CauseLabel { cause: CauseName(cause) };
+            self.metrics.dead_letter_cause_letters.get_or_create_owned(&label).inc_by(letters);
         }
     }
 
@@ -142,6 +173,6 @@ impl Signs {
     }
 }
 
-fn gauge(value: u64) -> i64 {
+pub(super) fn gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

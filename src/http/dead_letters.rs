@@ -30,6 +30,12 @@ pub(super) const KNOWN_OF_LIST: &[&str] =
 pub(super) const KNOWN_OF_DELETE: &[&str] =
     &["cause", "vehicle", "mapping", "from", "to", "id", "all"];
 
+pub(super) const KNOWN_OF_SUMMARY: &[&str] =
+    &["cause", "vehicle", "mapping", "from", "to", "id", "limit"];
+
+/// Vehicles that a summary names of each cause, unless said.
+pub(super) const VEHICLES: usize = 10;
+
 /// Letters of a page unless said.
 pub(super) const LIMIT: usize = 100;
 /// Letters of a page, at most: a letter may be as large as a message and half of it again.
@@ -38,8 +44,7 @@ pub(super) const LIMIT_MAX: usize = 1000;
 pub(super) async fn list(State(state): State<HttpState>, uri: Uri) -> Result<Response, ApiError> {
     let mut parameters = Parameters::read(&uri, KNOWN_OF_LIST)?;
     let filter = filter(&mut parameters, state.clock.wall())?;
-    let within = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-    let limit = parameters.parsed("limit", &format!("a number from 1 to {LIMIT_MAX}"), within)?;
+    let limit = limit(&mut parameters)?;
     let after = after(&mut parameters)?;
     let page = state.dead_letters.page(filter, after, limit.unwrap_or(LIMIT)).await?;
     let after = page.after.map(|mark| URL_SAFE_NO_PAD.encode(mark.to_string()));
@@ -48,6 +53,16 @@ pub(super) async fn list(State(state): State<HttpState>, uri: Uri) -> Result<Res
         page.letters.join(","),
         json!(after)
     )))
+}
+
+pub(super) async fn summary(
+    State(state): State<HttpState>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let mut parameters = Parameters::read(&uri, KNOWN_OF_SUMMARY)?;
+    let filter = filter(&mut parameters, state.clock.wall())?;
+    let vehicles = limit(&mut parameters)?.unwrap_or(VEHICLES);
+    Ok(as_json(state.dead_letters.summary(filter, vehicles).await?))
 }
 
 pub(super) async fn one(
@@ -107,6 +122,11 @@ fn says_which(filter: &LetterFilter, all: bool) -> Result<(), ApiError> {
         _ => return Ok(()),
     };
     Err(invalid("all", message.to_owned()))
+}
+
+fn limit(parameters: &mut Parameters) -> Result<Option<usize>, ApiError> {
+    let within = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    parameters.parsed("limit", &format!("a number from 1 to {LIMIT_MAX}"), within)
 }
 
 /// Where a list goes on.

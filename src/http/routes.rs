@@ -76,6 +76,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<HttpState>, Needs)> {
         ("/api/v1/query", post(native::ask), NATIVE),
         ("/api/v1/dead-letters", get(dead_letters::list).delete(dead_letters::delete), ADMIN),
         ("/api/v1/dead-letters/replay", post(dead_letters::replay), ADMIN),
+        ("/api/v1/dead-letters/summary", get(dead_letters::summary), READ),
         ("/api/v1/dead-letters/{id}", get(dead_letters::one), READ),
         ("/api/v1/sessions", get(sessions::list), READ),
         ("/api/v1/sessions/{client-id}", get(sessions::one).delete(sessions::end), ADMIN),

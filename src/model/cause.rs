@@ -54,6 +54,46 @@ words! {
     StoreRefused = "store-refused",
 }
 
+impl Cause {
+    /// What the operator does about it, before what was set aside is replayed.
+    #[must_use]
+    pub const fn mend(self) -> &'static str {
+        match self {
+            Self::PayloadTruncated | Self::PayloadMalformed | Self::PayloadNotUtf8 => {
+                "let the mapping name the format, schema and framing that vehicles send, or mend \
+                 the vehicles"
+            }
+            Self::PayloadTooDeep => "raise uplink.depth-max",
+            Self::PayloadMismatch => "let the schema say what vehicles send",
+            Self::SchemaUnknown => "add the schema that payloads name",
+            Self::TooManyPoints => "raise uplink.points-max",
+            Self::TooManyElements => "raise uplink.repeated-max",
+            Self::TooManyFields => "exclude fields in the mapping, or raise uplink.fields-max",
+            Self::TooManyNewNames => {
+                "exclude fields in the mapping, or raise the bounds of [uplink.new-names]"
+            }
+            Self::TooManyTags => "raise uplink.tags-max",
+            Self::TooManySteps => "exclude fields in the mapping, or raise uplink.steps-max",
+            Self::TooManyBytes => "exclude fields in the mapping, or raise uplink.line-bytes-max",
+            Self::VehicleInvalid => {
+                "let `vehicle` of the mapping name what every message has, or mend the vehicles"
+            }
+            Self::TagInvalid => {
+                "leave the tag out of the mapping, raise uplink.tag-bytes-max, or mend the vehicles"
+            }
+            Self::TimeInvalid => "let `time` of the mapping name a time and its unit",
+            Self::TimeOutOfBounds => "set the vehicles' clocks, or widen [uplink.time-bounds]",
+            Self::IntegerOutOfRange => "convert the field to a float or a string in the mapping",
+            Self::Panic => "report it with its payload, and replay it with a mended version",
+            Self::TypeConflict => {
+                "convert the field in the mapping to the store's type, for what comes; change the \
+                 field's type in the store, for what is kept here"
+            }
+            Self::StoreRefused => "mend what the store's answer names",
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

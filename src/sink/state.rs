@@ -14,9 +14,6 @@ use crate::{
     telemetry::{Health, HealthCell, LogLimit},
 };
 
-/// How often a shard logs that it sets points aside.
-const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
-
 /// How often a shard alarms that the store took nothing of a batch.
 const REFUSED_BATCHES_LOGGED_EVERY: Duration = Duration::from_mins(1);
 
@@ -109,7 +106,6 @@ struct Inner {
     sent_bytes: u64,
     dead_lettered: u64,
     last_error: Option<String>,
-    refusals: LogLimit,
     refused_batches: LogLimit,
 }
 
@@ -132,7 +128,6 @@ impl ShardState {
             sent_bytes: 0,
             dead_lettered: 0,
             last_error: None,
-            refusals: LogLimit::new(REFUSALS_LOGGED_EVERY),
             refused_batches: LogLimit::new(REFUSED_BATCHES_LOGGED_EVERY),
         };
         Self { shard, idx, store, clock, durable, inner: Mutex::new(inner) }
@@ -168,15 +163,7 @@ impl ShardState {
     pub(super) fn saw_confirmed(&self, position: Position, dead_lettered: u64) {
         let mut inner = lock(&self.inner);
         inner.lag.saw_confirmed(position);
-        if dead_lettered == 0 {
-            return;
-        }
         inner.dead_lettered += dead_lettered;
-        if inner.refusals.admit(self.clock.monotonic()).is_some() {
-            let (shard, total) = (self.shard.0, inner.dead_lettered);
-            let answer = inner.last_error.as_deref().unwrap_or_default();
-            tracing::warn!(shard, total, answer, "points were set aside as dead letters");
-        }
     }
 
     /// The store refused every one of a batch's several `lines`: hardly the fault of each line.

@@ -256,6 +256,8 @@ metrics! {
     dead_letter_limit_bytes: Gauge [bytes],
     /// Dead letters that are kept, by what they are about: a message or a point.
     dead_letter_kept_letters: By<KindLabel, Gauge> [letters],
+    /// Dead letters that are kept, by cause; `fleetline dead-letter summary` says what to do.
+    dead_letter_cause_letters: By<CauseLabel, Gauge> [letters],
     /// Dead letters that wait for room, in memory; their messages are not acknowledged.
     dead_letter_waiting_letters: Gauge [letters],
     /// Bytes of memory that they take.

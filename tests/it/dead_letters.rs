@@ -235,6 +235,50 @@ fn dead_letters_are_listed_and_deleted_over_http_as_on_the_command_line() {
     assert_eq!(left["dead_letters"].as_array().unwrap().len(), 1);
 }
 
+#[test]
+fn letters_are_summed_up_by_cause_and_vehicle_with_what_shows_and_what_heals_them() {
+    let store = StandIn::start(Answer::RefuseLinesWith("seq=77i"));
+    let appliance = Setup::new().store2(&store.url(), "token").start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    for (id, vin) in (1..).zip(["A", "A", "B"]) {
+        vehicle.publish_acked(&Sample::topic(vin), BROKEN, id);
+    }
+    vehicle.publish_acked(&Sample::topic("A"), &Sample { seq: 77 }.payload(), 9);
+    settled(&appliance);
+    let (status, body) = appliance.get("/api/v1/dead-letters/summary?limit=1");
+    assert_eq!(status, 200, "{body}");
+    let summary: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&summary["letters"], &summary["unread"]), (&4.into(), &0.into()));
+    let [broken, refused] = summary["causes"].as_array().unwrap().as_slice() else {
+        panic!("{summary}")
+    };
+    assert_eq!((&broken["cause"], &broken["letters"]), (&"payload-truncated".into(), &3.into()));
+    assert_eq!(broken["vehicles"], serde_json::json!([{ "vehicle": "A", "letters": 2 }]));
+    assert_eq!(broken["other_vehicles"], 1);
+    assert_eq!((&refused["cause"], &refused["letters"]), (&"store-refused".into(), &1.into()));
+    let cli = appliance.cli_ok(&["dead-letter", "summary", "--vehicles", "1", "--json"]);
+    assert_eq!(cli.trim_end(), body);
+    let text = appliance.cli_ok(&["dead-letter", "summary"]);
+    assert!(text.starts_with("4 dead letters\n"), "{text}");
+    assert!(text.contains("vehicles  A 2, B 1\n"), "{text}");
+    for told in ["show", "heal"] {
+        let command = broken[told].as_str().unwrap();
+        assert!(text.contains(command), "{text}");
+        // The log says it, too; and what is told can be typed.
+        assert!(appliance.log().contains(command), "{}", appliance.log());
+        let typed: Vec<&str> = command.split(' ').skip(1).collect();
+        appliance.cli_ok(&typed);
+    }
+    let kept = |cause: &str, letters: u64| {
+        let (_, metrics) = appliance.get("/metrics");
+        let line = format!("fleetline_dead_letter_cause_letters{{cause=\"{cause}\"}} {letters}\n");
+        metrics.contains(&line)
+    };
+    assert!(kept("payload-truncated", 3) && kept("store-refused", 1));
+    appliance.cli_ok(&["dead-letter", "delete", "--cause", "payload-truncated"]);
+    assert!(kept("payload-truncated", 0) && kept("store-refused", 1));
+}
+
 /// A mapping of JSON whose points have the time of receipt, with a schema.
 const TRIPS: &str = r#"
 [[mapping]]

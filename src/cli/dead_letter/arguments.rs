@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 
-use super::{delete, replay, show};
+use super::{delete, replay, show, summary};
 use crate::{
     cli::{appliance::Reach, failure::Failure, moment, output::Output},
     config::Sources,
@@ -14,10 +14,11 @@ use crate::{
 
 /// What could not be decoded, mapped or accepted by the store
 ///
-/// `list`, `show` and `export` read the data directory without its lock, so an appliance may be
-/// running on it; `replay` and `delete` ask the running appliance.
+/// `list`, `summary`, `show` and `export` read the data directory without its lock, so an appliance
+/// may be running on it; `replay` and `delete` ask the running appliance.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
+  fleetline dead-letter summary
   fleetline dead-letter list --cause payload-truncated --from 1h
   fleetline dead-letter show 17-0 --json
   fleetline dead-letter replay --mapping telemetry
@@ -34,6 +35,11 @@ enum What {
     /// One a line: id, time, cause, vehicle, mapping, topic, what exactly, and what the store said.
     #[command(after_help = "Example:\n  fleetline dead-letter list --vehicle VIN1 --json")]
     List(List),
+    /// How many there are by cause and vehicle, and what to do about each cause
+    #[command(after_help = "Examples:
+  fleetline dead-letter summary
+  fleetline dead-letter summary --from 1d --vehicles 100 --json")]
+    Summary(Summary),
     /// One dead letter whole, with its payload
     #[command(after_help = "Example:\n  fleetline dead-letter show 17-0")]
     Show {
@@ -109,6 +115,18 @@ pub(super) struct List {
 }
 
 #[derive(clap::Args, Debug)]
+pub(super) struct Summary {
+    #[command(flatten)]
+    pub(super) wanted: Wanted,
+    /// How many vehicles are named of each cause, those with the most letters first
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(super) vehicles: usize,
+    /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(clap::Args, Debug)]
 pub(super) struct Change {
     #[command(flatten)]
     pub(super) wanted: Wanted,
@@ -167,6 +185,7 @@ pub(in crate::cli) fn run(
 ) -> Result<(), Failure> {
     match arguments.what {
         What::List(list) => show::list(list, sources, output),
+        What::Summary(summary) => summary::run(summary, sources, output),
         What::Show { id, json } => show::one(id, json, sources, output),
         What::Export { wanted, output: file } => show::export(wanted, file, sources, output),
         What::Replay(replay) => replay::run(replay, sources, output),

@@ -5,5 +5,6 @@ mod arguments;
 mod delete;
 mod replay;
 mod show;
+mod summary;
 
 pub(super) use arguments::{Arguments, run};

@@ -15,7 +15,7 @@ use crate::{
         present::visible,
     },
     config::{self, Sources},
-    dead_letter::{self, ListError},
+    dead_letter::{self, Letters, ListError},
     env::{Clock as _, SystemClock, disk::RealDisk},
     model::{DeadLetter, LetterId, LetterMark},
     telemetry::Chain,
@@ -106,11 +106,9 @@ fn each(
     sources: &Sources,
     give: &mut dyn FnMut(LetterId, &DeadLetter) -> Result<bool, Failure>,
 ) -> Result<bool, Failure> {
-    let filter = wanted.filter(SystemClock::start().wall())?;
-    let dir = config::load_offline(sources)?.dead_letter_dir();
-    let letters = dead_letter::list(Arc::new(RealDisk), &dir, filter, LetterMark::default());
+    let letters = read(wanted, sources)?;
     let mut is_whole = true;
-    for found in letters.map_err(Failure::failed)? {
+    for found in letters {
         match found {
             Ok((id, letter)) => {
                 if !give(id, &letter)? {
@@ -126,6 +124,14 @@ fn each(
         }
     }
     Ok(is_whole)
+}
+
+/// Those that match, read without the lock.
+pub(super) fn read(wanted: Wanted, sources: &Sources) -> Result<Letters, Failure> {
+    let filter = wanted.filter(SystemClock::start().wall())?;
+    let dir = config::load_offline(sources)?.dead_letter_dir();
+    dead_letter::list(Arc::new(RealDisk), &dir, filter, LetterMark::default())
+        .map_err(Failure::failed)
 }
 
 /// Id, time, cause, vehicle, mapping, topic, what exactly, and what the store said; control

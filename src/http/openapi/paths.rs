@@ -224,11 +224,10 @@ fn dead_letter_routes() -> Vec<Operation> {
         query("limit", "Letters of the page.", &number(dead_letters::LIMIT, most)),
         query("after", "As the previous page gave it.", &string()),
     ];
-    let all = [query(
-        "all",
-        "Wanted where no filter is given: every letter.",
-        &json!({ "type": "string", "enum": ["true"] }),
-    )];
+    let vehicles = number(dead_letters::VEHICLES, most);
+    let vehicles = query("limit", "Vehicles of a cause that are named, at most.", &vehicles);
+    let yes = json!({ "type": "string", "enum": ["true"] });
+    let all = [query("all", "Wanted where no filter is given: every letter.", &yes)];
     vec![
         operation(
             "/api/v1/dead-letters",
@@ -261,6 +260,14 @@ fn dead_letter_routes() -> Vec<Operation> {
                 answer("Replayed"),
             )
         },
+        operation(
+            "/api/v1/dead-letters/summary",
+            "get",
+            "summarizeDeadLetters",
+            "How many letters match, by cause and vehicle, and what to do about each cause.",
+            [letter_filter(), vec![vehicles]].concat(),
+            answer("DeadLetterSummary"),
+        ),
         operation(
             "/api/v1/dead-letters/{id}",
             "get",

@@ -99,6 +99,33 @@ fn operation() -> Named {
     ]
 }
 
+fn dead_letter_summary() -> Value {
+    let count = |about: &str| json!({ "type": "integer", "minimum": 0, "description": about });
+    let text = |about| described("string", about);
+    let vehicle = object(&[
+        ("vehicle", text("Which.")),
+        ("letters", count("How many; at least so many where very many vehicles have some.")),
+    ]);
+    let cause = object(&[
+        ("cause", reference("DeadLetterCause")),
+        ("means", text("What the cause means.")),
+        ("letters", count("The sum of `vehicles`, `other_vehicles` and `without_vehicle`.")),
+        ("first", timestamp("When the first of them was set aside.")),
+        ("last", timestamp("When the last was.")),
+        ("vehicles", json!({ "type": "array", "items": vehicle })),
+        ("other_vehicles", count("Letters of vehicles that are not named here.")),
+        ("without_vehicle", count("Letters whose vehicle is not known.")),
+        ("mend", text("What to mend.")),
+        ("show", text("The command that shows the letters.")),
+        ("heal", text("The command that heals them, once that is mended.")),
+    ]);
+    object(&[
+        ("letters", count("How many there are.")),
+        ("unread", count("How many more a newer version wrote, which this one cannot read.")),
+        ("causes", json!({ "type": "array", "items": cause, "description": "Most first." })),
+    ])
+}
+
 fn dead_letters() -> Named {
     let text = |about: &str| json!({ "type": ["string", "null"], "description": about });
     let mut letter = object(&[
@@ -130,6 +157,7 @@ fn dead_letters() -> Named {
     vec![
         ("DeadLetter", letter),
         ("DeadLetterPage", page),
+        ("DeadLetterSummary", dead_letter_summary()),
         ("Count", object(&[("count", count)])),
         ("Replayed", replayed),
         ("ReplayRequest", replay_request()),

@@ -77,6 +77,7 @@ fn each_parameter_that_a_handler_knows_is_described_and_no_other() {
         ("listVehicles", vehicles::KNOWN_OF_LIST),
         ("getVehicle", vehicles::KNOWN_OF_ONE),
         ("listDeadLetters", dead_letters::KNOWN_OF_LIST),
+        ("summarizeDeadLetters", dead_letters::KNOWN_OF_SUMMARY),
         ("deleteDeadLetters", dead_letters::KNOWN_OF_DELETE),
         ("listCommands", commands::KNOWN_OF_LIST),
         ("sendCommand", commands::KNOWN_OF_SEND),

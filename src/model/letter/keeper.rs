@@ -111,6 +111,10 @@ pub trait DeadLetters: fmt::Debug + Send + Sync {
     /// One letter as a JSON object; nothing if there is none of that name.
     fn find(&self, id: LetterId) -> LettersAnswer<'_, Option<String>>;
 
+    /// How many of the letters that are meant there are, by cause and, of each cause, by at most so
+    /// many vehicles; as a JSON object, in the contract's form.
+    fn summary(&self, filter: LetterFilter, vehicles_max: usize) -> LettersAnswer<'_, String>;
+
     /// Removes the letters that are meant, durably, and says how many.
     fn remove(&self, filter: LetterFilter) -> LettersAnswer<'_, u64>;
 }
