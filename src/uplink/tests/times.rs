@@ -127,6 +127,9 @@ fn text_is_read_as_iso_8601_with_its_offset_or_in_the_zone() {
     wrong(plain, "2026-W47-5T08:00Z", "is a date by its week; write year, month and day");
     let ordinal = "is a date by its day of the year; write year, month and day";
     wrong(plain, "2026-324T08:00Z", ordinal);
+    // A seed of `property::compare`: what stands between digits parts them.
+    wrong(plain, "2026-11-20T08:00:4 1.5Z", "is no time of ISO 8601");
+    wrong(berlin, "2026-11-20T08:00:4 1.5", "is no time of ISO 8601");
     for text in ["2026-11-20T24:00:01Z", "2026-11-20T25:00:00Z", "2026-02-30T08:00:00Z", "soon"] {
         wrong(plain, text, "is no time of ISO 8601");
     }

@@ -74,17 +74,23 @@ fn tidied<'b>(text: &[u8], into: &'b mut [u8; BYTES_MAX]) -> Option<(&'b [u8], b
     let time = time_start(text)?;
     let clock_len = text[time..].iter().take_while(|byte| is_of_clock(**byte)).count();
     let (clock, rest) = text[time..].split_at(clock_len);
+    let offset = rest.trim_ascii_start();
+    let has_space = offset.len() < rest.len();
+    if has_space && !matches!(offset, [b'+' | b'-' | b'Z' | b'z', ..]) {
+        // White space stands in front of an offset only: between digits it is no part of a time.
+        return None;
+    }
     let is_next_day = clock
         .strip_prefix(b"24")
         .is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b'0' | b':' | b'.' | b',')));
     let point = clock.iter().position(|byte| matches!(byte, b'.' | b','));
     let kept = point.map_or(clock.len(), |point| clock.len().min(point + 1 + NANO_DIGITS));
-    if !is_next_day && kept == clock_len && rest.trim_ascii_start().len() == rest.len() {
+    if !is_next_day && kept == clock_len && !has_space {
         return None;
     }
     let clock = if is_next_day { &clock[2..kept] } else { &clock[..kept] };
     let hour: &[u8] = if is_next_day { b"00" } else { b"" };
-    let parts = [&text[..time], hour, clock, rest.trim_ascii_start()];
+    let parts = [&text[..time], hour, clock, offset];
     let mut len = 0;
     for part in parts {
         into.get_mut(len..len + part.len())?.copy_from_slice(part);
