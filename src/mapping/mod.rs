@@ -111,7 +111,10 @@ mod wildcard;
 mod tests;
 
 pub use alarm::{Alarm, AlarmAction, AlarmCommand, AlarmTopic, Alarms};
-pub use command::{Command, Commands, FieldError, Order, ReceiptRule, ReceiptText, ReceiptVerdict};
+pub use command::{
+    Command, Commands, FieldError, Order, ReadCommand, ReceiptRule, ReceiptText, ReceiptVerdict,
+    ReceiptWords,
+};
 pub use compile::Condition;
 pub use convert::{Conversion, Target};
 pub use decoder::Decoder;

@@ -5,7 +5,7 @@
 //! (`replay`); all that each of them will say, message by message (`script`); thousands of MQTT
 //! connections that publish it (`client`), over TLS and WebSocket where that is asked for (`tls`,
 //! `logins`); and afterwards the questions whether all of it is
-//! stored (`verify`). A `Plan` is the first half of that for `simulate`.
+//! stored (`verify`). Commands that reach a vehicle are obeyed (`obey`). A `Plan` is the first half of that for `simulate`.
 //!
 //! `simulate`, `demo` and the benchmarks let it drive. It stands outside the appliance, as a fleet
 //! does: it knows the protocol and the schemas, and asks for the rest over HTTP. It believes
@@ -14,6 +14,7 @@
 mod client;
 mod drive;
 mod logins;
+mod obey;
 mod plan;
 mod replay;
 mod script;
@@ -27,6 +28,7 @@ pub(crate) use client::{
     Outcome, Pace, Phase, Watch,
 };
 pub(crate) use logins::Logins;
+pub(crate) use obey::{CommandCounts, Repertoire};
 pub(crate) use plan::{
     FleetOptions, Plan, PlanOptions, PlanSource, RecordingOptions, ReplayedRows,
 };

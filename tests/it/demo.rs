@@ -166,9 +166,21 @@ fn an_interrupt_ends_it_in_order_and_until_then_its_api_answers() {
         assert!(output.status.success(), "{typed}: {answer}");
         assert!(answer.lines().count() > 2, "{typed}: {answer}");
     }
+    // So is the command, and a vehicle obeys it; one that drives as it senses limits its charge.
+    let at = demo.seen.iter().position(|line| line.contains("command send")).expect("a command");
+    let typed = [&*demo.seen[at], &*demo.seen[at + 1]].join("\n");
+    let typed = typed.split_once("fleetline").expect("the program").1;
+    for typed in [typed.to_owned(), typed.replace("identify", "limit-charge limit_percent=60")] {
+        let typed = format!("{}{typed}", env!("CARGO_BIN_EXE_fleetline"));
+        let output = Command::new("sh").args(["-c", &typed]).output().unwrap();
+        let answer = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && answer.contains("done"), "{typed}: {answer}");
+    }
     demo.signal("INT");
     let (status, said, complaints) = demo.end();
     assert_eq!(status.code(), Some(0), "{said:#?}\n{complaints}");
+    let told = said.iter().find(|line| line.contains(" were told ")).expect("what they were told");
+    assert_eq!((number(told, " commands"), number(told, " done")), (2, 2), "{told}");
     assert_eq!(complaints, "");
     let sum = said.iter().find(|line| line.contains(" vehicles drove ")).expect("a summary");
     assert_eq!(number(sum, " stored"), number(sum, " acknowledged"), "{sum}");

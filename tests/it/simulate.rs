@@ -1,8 +1,8 @@
 //! The fleet's own proof: what it saw acknowledged, against the ledger and against the store.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Authority, Setup};
 
@@ -182,4 +182,58 @@ fn subscribers_get_what_is_acknowledged_once_and_in_its_order() {
     ]);
     assert!(said.contains("subscribed      1 of 1; 0 lost"), "{said}");
     assert!(said.contains("0 lost, 0 out of order, 0 unexpected"), "{said}");
+}
+
+/// What an operator sees of commands to vehicles that drive: done, rejected with the reason,
+/// delivered; and what the fleet says of them.
+#[test]
+fn vehicles_obey_what_they_can_and_say_why_they_do_not() {
+    let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
+    let appliance = Setup::new().set("schemas.dir", schemas.to_str().unwrap()).start();
+    let target = format!("mqtt://{}", appliance.mqtt());
+    for (version, first) in [("3.1.1", "1"), ("5", "3")] {
+        let fleet = ["simulate", "--vehicles", "2", "--rate", "5", "--json", "--target", &target];
+        let mut fleet = appliance.setup().command(&fleet);
+        fleet.args(["--version", version, "--first-vehicle", first]).stdout(Stdio::piped());
+        let fleet = fleet.spawn().unwrap();
+        let vin = format!("FLSIM00000000000{first}");
+        // It need not have subscribed yet.
+        let send = |name: &str, fields: &[&str]| {
+            let command = ["command", "send", &vin, name, "--wait", "25s", "--json"];
+            let output = appliance.cli(&[&command[..], fields].concat());
+            let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let states = answer["history"].as_array().unwrap().iter();
+            let state = states.last().unwrap()["state"].as_str().unwrap().to_owned();
+            (state, answer)
+        };
+        let (state, answer) = send("identify", &["seconds=1"]);
+        assert_eq!(state, "done", "{answer}");
+        for (name, fields, why) in [
+            ("identify", "seconds=61", "`seconds` is from 1 to 60"),
+            ("limit-charge", "limit_percent=60", "recorded before"),
+            ("lock", "locked=true", "knows no lock"),
+        ] {
+            let (state, answer) = send(name, &[fields]);
+            assert_eq!(state, "rejected", "{answer}");
+            assert!(answer.to_string().contains(why), "{answer}");
+        }
+        let (state, answer) = send("precondition", &[]);
+        assert_eq!(state, "delivered", "{answer}");
+        interrupt(fleet.id());
+        let said = fleet.wait_with_output().unwrap();
+        let report: Value = serde_json::from_slice(&said.stdout).unwrap();
+        assert_eq!(report["commands"], json!({ "received": 5, "done": 1, "rejected": 3 }));
+        assert_eq!(report["unacknowledged"], 0, "{report}");
+    }
+    // Whoever does not want that hears nothing.
+    let deaf = ["--duration", "1s", "--no-commands", "--vehicles", "1", "--target", &target];
+    let deaf = appliance.setup().command(&["simulate", "--json"]).args(deaf).output().unwrap();
+    let report: Value = serde_json::from_slice(&deaf.stdout).unwrap();
+    assert_eq!(report["commands"]["received"], 0);
+}
+
+fn interrupt(process: u32) {
+    let kill =
+        std::process::Command::new("kill").args(["-s", "INT", &process.to_string()]).status();
+    assert!(kill.unwrap().success());
 }

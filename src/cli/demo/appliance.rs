@@ -18,6 +18,7 @@ use crate::{
     cli::{failure::Failure, serve},
     config::{Resolved, Sources},
     env::disk::{Disk, RealDisk},
+    mapping::LoadErrors,
     schema::SHIPPED,
     simulator::{LoadError, ShapeError, read_text},
 };
@@ -206,6 +207,8 @@ impl Places {
             format!("                {api}/api/v1/telemetry/telemetry?fn=last&from=-1m"),
             format!("                {api}/metrics"),
             format!("  MQTT          {mqtt}"),
+            "  command       fleetline command send FLSIM000000000001 identify \\".to_owned(),
+            format!("                    --wait 15s --url {api}"),
             format!("  folder        {} (removed at the end)", folder.display()),
         ];
         if !data.starts_with(folder) {
@@ -241,6 +244,9 @@ pub(super) enum DemoError {
     /// The fleet has nothing to say.
     #[error("cannot encode what the fleet says")]
     Shape(#[source] ShapeError),
+    /// The commands of the shipped files cannot be read.
+    #[error("cannot tell what the fleet obeys")]
+    Commands(#[source] LoadErrors),
     /// The fleet could not publish.
     #[error("the fleet cannot publish")]
     Load(#[source] LoadError),

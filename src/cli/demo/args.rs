@@ -11,9 +11,10 @@ use crate::cli::moment;
 /// Runs `serve` on the embedded store in a temporary folder, on free ports, and lets simulated
 /// vehicles publish to it over MQTT, half of them in protobuf and half in Avro. Each begins with
 /// what it drove before it had a connection. The addresses come first; then a terminal shows a
-/// board and what three queries answer, and a pipe gets a line every few seconds. Ctrl-C, or the
-/// end of --duration, stops the fleet, waits until everything is stored, removes the folder and
-/// exits with 0; a second Ctrl-C stops at once.
+/// board and what three queries answer, and a pipe gets a line every few seconds. Vehicles obey the
+/// commands `identify` and `limit-charge`; one to type is among the addresses. Ctrl-C, or the end of
+/// --duration, stops the fleet, waits until everything is stored, removes the folder and exits with
+/// 0; a second Ctrl-C stops at once.
 ///
 /// Keys may be set with --set over the demo's own, and a data-dir of yours is kept at the end;
 /// --config is refused. The log (from `warn` on) goes to `demo.log` in the temporary folder, and
@@ -37,6 +38,9 @@ pub(in crate::cli) struct Arguments {
     /// How long each vehicle has driven before it connects: what it sends first
     #[arg(long, default_value = "10m", value_parser = history)]
     pub(super) history: Duration,
+    /// Vehicles do not subscribe to their commands
+    #[arg(long)]
+    pub(super) no_commands: bool,
     /// Prints one JSON object a line instead of text
     #[arg(long)]
     pub(super) json: bool,

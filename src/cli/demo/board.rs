@@ -10,7 +10,7 @@ use super::{
     appliance::Places,
     status::{Doing, Status},
 };
-use crate::cli::present;
+use crate::{cli::present, simulator::CommandCounts};
 
 /// Lower than this, there are no empty lines in the head.
 const ROWS_AIRY: usize = 30;
@@ -85,6 +85,12 @@ fn figures(status: &Status, places: &Places) -> Vec<String> {
             String::new(),
         ),
     ];
+    let CommandCounts { received, done, rejected } = status.commands;
+    if received > 0 {
+        let about =
+            format!("received: {} done, {} rejected", HumanCount(done), HumanCount(rejected));
+        lines.push(figure("commands", plain(HumanCount(received).to_string()), about));
+    }
     if let Some(cpu) = status.cpu_percent {
         let percent = plain(format!("{cpu:.1} %"));
         lines.push(figure("processor", percent, "of one core, the fleet left out".to_owned()));
@@ -202,6 +208,7 @@ mod tests {
             acknowledged: 31_745,
             acknowledged_a_second: 49.8,
             refused: 0,
+            commands: CommandCounts::default(),
             stored: 31_739,
             stored_a_second: 1049.6,
             in_spool: 6,
@@ -260,6 +267,7 @@ Fleetline demo  the vehicles drive                         1:23   Ctrl-C ends it
     fn what_is_wrong_is_on_the_board() {
         let status = Status {
             refused: 3,
+            commands: CommandCounts { received: 3, done: 1, rejected: 1 },
             dead_lettered: 7,
             trouble: Some("no answer".to_owned()),
             ..status()
@@ -267,6 +275,7 @@ Fleetline demo  the vehicles drive                         1:23   Ctrl-C ends it
         let text = drawn(&status, &[], (80, 40), 0);
         for line in [
             "  dead letters            7",
+            "  commands                3   received: 1 done, 1 rejected",
             "  refused                 3   messages that a PUBACK said no to",
             "  trouble                     no answer",
         ] {

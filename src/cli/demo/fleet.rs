@@ -17,7 +17,7 @@ use crate::{
     env::{Clock, SystemClock, thread_cpu},
     simulator::{
         Counts, Files, Format, Latencies, Layers, Live, LiveOptions, Load, LoadError, LoadOptions,
-        Logins, Outcome, Pace, Phase, Qos, Shape, Version, Watch,
+        Logins, Outcome, Pace, Phase, Qos, Repertoire, Shape, Version, Watch,
     },
 };
 
@@ -71,6 +71,12 @@ impl Fleet {
             let shape = Shape::load(&Files::Shipped, format, None).map_err(DemoError::Shape)?;
             script.add(shape, count).map_err(DemoError::Shape)?;
         }
+        let commands = match arguments.no_commands {
+            true => None,
+            false => {
+                Some(Arc::new(Repertoire::load(&Files::Shipped).map_err(DemoError::Commands)?))
+            }
+        };
         let options = LoadOptions {
             target,
             // Its acknowledgements say no where 3.1.1 has only one word.
@@ -88,6 +94,7 @@ impl Fleet {
             seed: SEED,
             backlog,
             audience: None,
+            commands,
         };
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(Seen {

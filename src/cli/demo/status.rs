@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{board::clock, fleet::Seen};
 use crate::{
     app::Stopped,
-    simulator::{Latencies, Outcome, Phase, Stats},
+    simulator::{CommandCounts, Latencies, Outcome, Phase, Stats},
 };
 
 /// Rates and latencies are those of the last so many seconds.
@@ -29,6 +29,8 @@ pub(super) struct Status {
     pub(super) acknowledged_a_second: f64,
     /// Messages that a PUBACK said no to.
     pub(super) refused: u64,
+    /// What vehicles were told.
+    pub(super) commands: CommandCounts,
     pub(super) stored: u64,
     pub(super) stored_a_second: f64,
     /// Durable points that the store has not confirmed yet.
@@ -142,6 +144,7 @@ impl Meter {
             acknowledged: counts.acknowledged,
             acknowledged_a_second: rate(now.acknowledged - then.acknowledged, span),
             refused: counts.refused,
+            commands: counts.commands,
             stored: now.stored,
             stored_a_second: rate(now.stored.saturating_sub(then.stored), span),
             in_spool: self.stats.points.in_spool,
@@ -189,6 +192,7 @@ pub(super) struct Summary {
     published: u64,
     acknowledged: u64,
     refused: u64,
+    commands: CommandCounts,
     stored: u64,
     dead_lettered: u64,
     /// Durable entries that the store did not take before the end.
@@ -218,6 +222,7 @@ impl Summary {
             published: outcome.counts.published,
             acknowledged: outcome.counts.acknowledged,
             refused: outcome.counts.refused,
+            commands: outcome.counts.commands,
             stored: stats.points.stored,
             dead_lettered: stats.messages.dead_lettered + stats.points.dead_lettered,
             waiting_entries,
@@ -246,6 +251,15 @@ impl Summary {
                 self.puback_p50_ms, self.puback_p99_ms, self.puback_max_ms
             ),
         ];
+        let CommandCounts { received, done, rejected } = self.commands;
+        if received > 0 {
+            lines.push(format!(
+                "The vehicles were told {} commands: {} done, {} rejected.",
+                HumanCount(received),
+                HumanCount(done),
+                HumanCount(rejected)
+            ));
+        }
         if self.refused > 0 {
             lines.push(format!("{} messages were refused.", HumanCount(self.refused)));
         }

@@ -5,9 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     cli::moment,
     env::disk::Disk,
+    mapping::LoadErrors,
     simulator::{
         AudienceOptions, Files, FleetOptions, Format, Layers, LoadOptions, Logins, Pace,
-        PlanOptions, PlanSource, Qos, RecordingOptions, TlsOptions, VerifyOptions, Version,
+        PlanOptions, PlanSource, Qos, RecordingOptions, Repertoire, TlsOptions, VerifyOptions,
+        Version,
     },
 };
 
@@ -102,6 +104,10 @@ pub(in crate::cli) struct Arguments {
     /// Replays at so many times the recorded pace; by default as fast as the window allows.
     #[arg(long, value_parser = parse_factor, requires = "replay")]
     pub(super) speed: Option<f64>,
+    /// Vehicles do not subscribe to their commands. Without it they identify themselves when they are
+    /// told to, and reject everything else that the mapping files declare.
+    #[arg(long)]
+    pub(super) no_commands: bool,
     /// The folder of schemas and mappings; by default those that ship with the program.
     #[arg(long, value_name = "DIR")]
     pub(super) schemas: Option<PathBuf>,
@@ -143,12 +149,28 @@ pub(in crate::cli) struct Arguments {
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 
 impl Arguments {
-    /// What to publish.
-    pub(super) fn plan(&self, disk: &Arc<dyn Disk>) -> PlanOptions {
-        let files = match &self.schemas {
+    /// Where schemas, mappings and commands are declared.
+    fn files(&self, disk: &Arc<dyn Disk>) -> Files {
+        match &self.schemas {
             Some(dir) => Files::Folder { disk: Arc::clone(disk), dir: dir.clone() },
             None => Files::Shipped,
-        };
+        }
+    }
+
+    /// What vehicles do when they are told to.
+    pub(super) fn commands(
+        &self,
+        disk: &Arc<dyn Disk>,
+    ) -> Result<Option<Arc<Repertoire>>, LoadErrors> {
+        match self.no_commands {
+            true => Ok(None),
+            false => Repertoire::load(&self.files(disk)).map(|all| Some(Arc::new(all))),
+        }
+    }
+
+    /// What to publish.
+    pub(super) fn plan(&self, disk: &Arc<dyn Disk>) -> PlanOptions {
+        let files = self.files(disk);
         let source = match &self.replay {
             Some(dir) => PlanSource::Recording(RecordingOptions {
                 dir: dir.clone(),
@@ -178,6 +200,7 @@ impl Arguments {
         logins: Logins,
         layers: Layers,
         topics: &str,
+        commands: Option<Arc<Repertoire>>,
     ) -> LoadOptions {
         let audience = AudienceOptions {
             subscribers: usize::try_from(self.subscribers).unwrap_or(usize::MAX),
@@ -204,6 +227,7 @@ impl Arguments {
             seed: self.seed,
             backlog: 0,
             audience: (audience.subscribers > 0).then_some(audience),
+            commands,
         }
     }
 

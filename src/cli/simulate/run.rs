@@ -33,6 +33,15 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
     let target = Target::parse(&arguments.target).map_err(no_target)?;
     let plan = Plan::make(arguments.plan(&disk), disk.as_ref(), clock.as_ref());
     let plan = plan.map_err(|error| Failure::Usage(Chain(&error).to_string()))?;
+    let commands = arguments.commands(&disk).map_err(|errors| {
+        let what = "cannot tell what vehicles obey; --no-commands goes without";
+        Failure::Usage(format!("{what}: {errors}"))
+    })?;
+    for (name, error) in commands.iter().flat_map(|all| &all.left_out) {
+        complain(format_args!(
+            "vehicles do not subscribe to {name}: its receipt needs more: {error}"
+        ));
+    }
     let verifier = Verifier::new(&arguments.verify(), disk.as_ref()).map_err(cannot_verify)?;
     let layers = layers(arguments, &target, &plan, disk.as_ref())?;
     let mut logins = Logins::of_all(target.login.clone());
@@ -46,7 +55,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(Failure::failed)?;
     let address = runtime.block_on(target.address()).map_err(no_target)?;
-    let load = arguments.load(address, logins, layers, &plan.topics());
+    let load = arguments.load(address, logins, layers, &plan.topics(), commands);
     let before = runtime.block_on(verifier.before()).map_err(cannot_verify)?;
     let stop = Arc::new(AtomicBool::new(false));
     runtime.spawn(stop_on_signal(Arc::clone(&stop)));

@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::simulator::{
-    Counts, Deliveries, Latencies, Outcome, Phase, Plan, ReplayedRows, Script, Verification, Watch,
+    CommandCounts, Counts, Deliveries, Latencies, Outcome, Phase, Plan, ReplayedRows, Script,
+    Verification, Watch,
 };
 
 /// The report; as JSON its fields are the keys.
@@ -38,6 +39,8 @@ pub(super) struct Report {
     /// The longest that a message of a fixed rate was begun after it was due.
     pub(super) late_max_ms: f64,
     pub(super) latency_ms: Option<LatencyMillis>,
+    /// What vehicles were told.
+    pub(super) commands: CommandCounts,
     /// What reached subscribers, where there were any.
     pub(super) deliveries: Option<Delivered>,
     pub(super) replay: Option<ReplayedRows>,
@@ -152,6 +155,7 @@ impl Report {
             messages_per_second: if seconds > 0.0 { count(done) / seconds } else { 0.0 },
             late_max_ms: millis(run.late_max),
             latency_ms: LatencyMillis::of(&run.latencies),
+            commands: counts.commands,
             deliveries: run
                 .deliveries
                 .as_ref()
@@ -205,6 +209,11 @@ impl Report {
             format!("{:.0} a second over {:.1} s; {late}", self.messages_per_second, self.seconds);
         rows.push(("rate", rate));
         rows.extend(self.latency_ms.map(|latency| ("latency", latency.text())));
+        let CommandCounts { received, done, rejected } = self.commands;
+        if received > 0 {
+            let text = format!("{received} received; {done} done, {rejected} rejected");
+            rows.push(("commands", text));
+        }
         rows.extend(self.deliveries.iter().flat_map(Delivered::rows));
         if let Some(trouble) = &self.last_trouble {
             rows.push(("last trouble", trouble.clone()));

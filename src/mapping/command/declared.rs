@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    payload::{FieldError, Form, Leaf, id_value},
+    payload::{FieldError, Form, Leaf, Said, id_value},
     receipt::ReceiptRule,
 };
 use crate::{
-    mapping::{Alarms, topic::TopicPattern},
+    mapping::{Alarms, LoadErrors, file, topic::TopicPattern},
     model::CommandId,
-    schema::nearest,
+    schema::{Registry, Sources, nearest},
 };
 
 /// When the vehicle's next command may leave.
@@ -54,6 +54,24 @@ pub struct Commands {
 }
 
 impl Commands {
+    /// Those of the files, without their mappings: what a vehicle's side needs.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the files.
+    pub fn from_sources(sources: &Sources) -> Result<Self, LoadErrors> {
+        let (mut problems, mut warnings, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        for source in sources.with_ending(".toml") {
+            texts.extend(file::read(source, &mut problems, &mut warnings).commands);
+        }
+        let registry = Registry::new(&Arc::new(sources.clone()), &[]);
+        let commands = super::compile(&texts, &registry, &mut problems);
+        if problems.is_empty() {
+            return Ok(commands);
+        }
+        problems.sort();
+        Err(LoadErrors { problems })
+    }
+
     /// One by its name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Command> {
@@ -88,6 +106,15 @@ impl Commands {
     pub fn topic_filters(&self) -> Vec<String> {
         self.all.iter().map(|command| command.topic.filter()).collect()
     }
+}
+
+/// One command, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadCommand {
+    /// Its id as the payload has it.
+    pub id: Option<Vec<u8>>,
+    /// What the fields that were asked for say; nothing where one is absent.
+    pub fields: Vec<Option<String>>,
 }
 
 /// One declared command.
@@ -135,6 +162,12 @@ impl Command {
     #[must_use]
     pub fn order(&self) -> Order {
         self.order
+    }
+
+    /// How its receipts are written, if one is expected.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&ReceiptRule> {
+        self.receipt.as_ref()
     }
 
     /// Whether a receipt is expected.
@@ -212,14 +245,47 @@ impl Command {
         Ok(all)
     }
 
+    /// Reads a payload from its topic, as the vehicle does: the command's id and what these fields
+    /// say. Nothing if it is another command's, because a fixed field has another value.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn read(&self, payload: &[u8], fields: &[&str]) -> Result<Option<ReadCommand>, String> {
+        let fixed = self.fixed.iter().map(|(path, _)| &**path);
+        let id = self.id.iter().map(|(path, _)| &**path);
+        let paths: Vec<&str> = fixed.chain(id).chain(fields.iter().copied()).collect();
+        let mut said = self.form.read(payload, &paths)?.into_iter();
+        for (_, value) in &self.fixed {
+            let said = said.next().flatten().map(Said::into_text);
+            if !said.is_some_and(|said| is_same(value, &said)) {
+                return Ok(None);
+            }
+        }
+        let id = self.id.as_ref().and_then(|_| said.next().flatten());
+        let fields = said.map(|said| said.map(Said::into_text)).collect();
+        Ok(Some(ReadCommand { id: id.map(Said::into_bytes), fields }))
+    }
+
     /// Holds what the declaration gives by itself against the schema.
     pub(super) fn check(&self) -> Result<(), FieldError> {
         self.check_with(&Map::new())
     }
 }
 
+/// Whether a fixed value is what a field says. A number may stand for the name of an enum's value,
+/// which is what the field says then.
+fn is_same(value: &Value, said: &str) -> bool {
+    match value {
+        Value::String(text) => text == said,
+        Value::Number(number) => {
+            said.parse().map_or(true, |said: f64| number.as_f64() == Some(said))
+        }
+        other => serde_json::from_str(said).is_ok_and(|said: Value| said == *other),
+    }
+}
+
 /// Puts a value at a path; tells whether nothing was there.
-fn put(into: &mut Map<String, Value>, path: &str, value: Value) -> bool {
+pub(super) fn put(into: &mut Map<String, Value>, path: &str, value: Value) -> bool {
     match path.split_once('.') {
         None => into.insert(path.to_owned(), value).is_none(),
         Some((first, rest)) => {

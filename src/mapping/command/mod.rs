@@ -40,6 +40,6 @@ mod receipt;
 mod tests;
 
 pub(super) use compile::compile;
-pub use declared::{Command, Commands, Order};
+pub use declared::{Command, Commands, Order, ReadCommand};
 pub use payload::FieldError;
-pub use receipt::{ReceiptRule, ReceiptText, ReceiptVerdict};
+pub use receipt::{ReceiptRule, ReceiptText, ReceiptVerdict, ReceiptWords};

@@ -1,11 +1,16 @@
-//! What a vehicle's receipt says.
+//! What a vehicle's receipt says, and how a vehicle says it.
 
 use std::sync::Arc;
 
-use super::payload::{Form, Said};
+use serde_json::{Map, Value};
+
+use super::{
+    declared::put,
+    payload::{FieldError, Form, Leaf, Said, bytes_value},
+};
 use crate::mapping::{file::ReceiptKeys, topic::TopicPattern};
 
-/// How receipts of one command are read.
+/// How receipts of one command are read and written.
 #[derive(Debug)]
 pub struct ReceiptRule {
     command: Arc<str>,
@@ -38,6 +43,19 @@ pub struct ReceiptText {
     pub verdict: Option<ReceiptVerdict>,
     /// What the vehicle says to it.
     pub detail: Option<String>,
+}
+
+/// One receipt, to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiptWords<'a> {
+    /// The command's id as its payload had it.
+    pub id: Option<&'a [u8]>,
+    /// What its status means.
+    pub verdict: ReceiptVerdict,
+    /// What the vehicle says to it.
+    pub detail: Option<&'a str>,
+    /// What else a receipt may hold; passed over where the schema has no such field.
+    pub more: &'a [(&'a str, Value)],
 }
 
 impl ReceiptRule {
@@ -97,5 +115,46 @@ impl ReceiptRule {
             verdict: word.map(|(_, verdict)| *verdict),
             detail: detail.map(Said::into_text).filter(|detail| !detail.is_empty()),
         })
+    }
+
+    /// Where a vehicle sends them.
+    #[must_use]
+    pub fn topic(&self, vehicle: &str) -> String {
+        self.topic.filled(vehicle)
+    }
+
+    /// Writes a receipt, as the vehicle does; nothing where the declaration has no word for it.
+    ///
+    /// # Errors
+    /// A field that the schema wants and nothing gives.
+    pub fn write(&self, words: &ReceiptWords<'_>) -> Result<Option<Vec<u8>>, FieldError> {
+        let word = self.words.iter().find(|(_, verdict)| *verdict == words.verdict);
+        let Some((word, _)) = word else { return Ok(None) };
+        let [status, id, detail] = &self.paths;
+        let mut fields = Map::new();
+        if let Some(path) = status {
+            let value = match self.form.leaf(path) {
+                // `true` of a boolean is no text.
+                Ok(Leaf::Other) => serde_json::from_str(word).ok(),
+                _ => None,
+            };
+            put(&mut fields, path, value.unwrap_or_else(|| Value::from(&**word)));
+        }
+        if let (Some(path), Some(bytes)) = (id, words.id) {
+            let value = match self.form.leaf(path) {
+                Ok(Leaf::Bytes) => bytes_value(bytes),
+                _ => Value::from(String::from_utf8_lossy(bytes)),
+            };
+            put(&mut fields, path, value);
+        }
+        if let (Some(path), Some(text)) = (detail, words.detail) {
+            put(&mut fields, path, Value::from(text));
+        }
+        for (path, value) in words.more {
+            if self.form.leaf(path).is_ok() {
+                put(&mut fields, path, value.clone());
+            }
+        }
+        self.form.encode(&fields, false).map(Some)
     }
 }

@@ -114,16 +114,16 @@ pub(crate) fn forward_properties(mut block: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The properties of a command, as those of a PUBLISH that it came with: where it is answered, and
-/// under which name.
-pub(crate) fn command_properties(response_topic: Option<&str>, correlation: &str) -> Vec<u8> {
+/// The properties of a command, or of its receipt, as those of a PUBLISH that it came with: where it
+/// is answered, and under which name.
+pub(crate) fn command_properties(response_topic: Option<&str>, correlation: &[u8]) -> Vec<u8> {
     let mut block = Vec::new();
     if let Some(topic) = response_topic {
         block.push(0x08);
         write_binary(&mut block, topic.as_bytes());
     }
     block.push(0x09);
-    write_binary(&mut block, correlation.as_bytes());
+    write_binary(&mut block, correlation);
     block
 }
 

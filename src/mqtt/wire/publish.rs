@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use super::{
     Qos, Version, Violation,
-    frame::write_header,
+    frame::{varint_len, write_header, write_varint},
     properties::{Packet, check_properties},
     text::{read_string, read_u16, write_binary},
 };
@@ -76,22 +76,29 @@ pub(crate) struct PublishHead<'a> {
     pub(crate) topic: &'a str,
     /// There from QoS 1 on.
     pub(crate) packet_id: Option<NonZeroU16>,
+    /// A block of properties; only 5.0 has them.
+    pub(crate) properties: &'a [u8],
     pub(crate) payload_len: usize,
 }
 
-/// Appends the front of a PUBLISH without properties; `payload_len` bytes have to follow.
+/// Appends the front of a PUBLISH; `payload_len` bytes have to follow.
 pub(crate) fn write_publish(out: &mut Vec<u8>, version: Version, head: PublishHead<'_>) {
     debug_assert_eq!(head.packet_id.is_some(), head.qos != Qos::AtMostOnce, "[MQTT-2.2.1-2]");
     let duplicate = head.duplicate && head.qos != Qos::AtMostOnce; // [MQTT-3.3.1-2]
     let front = 2 + head.topic.len() + 2 * usize::from(head.packet_id.is_some());
-    let len = front + usize::from(version == Version::V5) + head.payload_len;
+    let properties = match version {
+        Version::V3 => 0,
+        Version::V5 => varint_len(head.properties.len()) + head.properties.len(),
+    };
+    let len = front + properties + head.payload_len;
     write_header(out, 0x30 | (u8::from(duplicate) << 3) | ((head.qos as u8) << 1), len);
     write_binary(out, head.topic.as_bytes());
     if let Some(packet_id) = head.packet_id {
         out.extend(packet_id.get().to_be_bytes());
     }
     if version == Version::V5 {
-        out.push(0);
+        write_varint(out, head.properties.len());
+        out.extend_from_slice(head.properties);
     }
 }
 
@@ -103,7 +110,9 @@ mod tests {
     fn a_publish_is_written_as_the_specification_lays_it_out_and_read_back() {
         let check = |version, qos, duplicate, expect: &[u8]| {
             let packet_id = (qos != Qos::AtMostOnce).then_some(NonZeroU16::new(0x0102)).flatten();
-            let head = PublishHead { qos, duplicate, topic: "v/a", packet_id, payload_len: 1 };
+            let properties = if duplicate { &[][..] } else { b"\x09\0\x01c" };
+            let topic = "v/a";
+            let head = PublishHead { qos, duplicate, topic, packet_id, properties, payload_len: 1 };
             let mut packet = Vec::new();
             write_publish(&mut packet, version, head);
             assert_eq!(packet, expect);
@@ -116,7 +125,8 @@ mod tests {
         check(v3, Qos::AtMostOnce, true, b"\x30\x06\0\x03v/a");
         check(v3, Qos::AtLeastOnce, false, b"\x32\x08\0\x03v/a\x01\x02");
         check(v3, Qos::AtLeastOnce, true, b"\x3a\x08\0\x03v/a\x01\x02");
-        check(v5, Qos::ExactlyOnce, false, b"\x34\x09\0\x03v/a\x01\x02\0");
+        check(v5, Qos::ExactlyOnce, true, b"\x3c\x09\0\x03v/a\x01\x02\0");
+        check(v5, Qos::ExactlyOnce, false, b"\x34\x0d\0\x03v/a\x01\x02\x04\x09\0\x01c");
     }
 
     #[test]

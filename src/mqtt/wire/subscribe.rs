@@ -170,20 +170,24 @@ pub(crate) fn write_suback_told(
     write_suback(out, Version::V5, id, reasons);
 }
 
-/// Appends a SUBSCRIBE to one filter.
+/// Appends a SUBSCRIBE to filters, of which there is at least one.
 pub(crate) fn write_subscribe(
     out: &mut Vec<u8>,
     version: Version,
     id: NonZeroU16,
-    filter: &str,
+    filters: &[impl AsRef<str>],
     qos: Qos,
 ) {
     let properties = usize::from(version == Version::V5);
-    write_header(out, 0x82, 2 + properties + 2 + filter.len() + 1);
+    let filters = filters.iter().map(AsRef::as_ref);
+    let len = filters.clone().map(|filter| 2 + filter.len() + 1).sum::<usize>();
+    write_header(out, 0x82, 2 + properties + len);
     out.extend(id.get().to_be_bytes());
     out.extend(std::iter::repeat_n(0, properties));
-    write_binary(out, filter.as_bytes());
-    out.push(qos as u8);
+    for filter in filters {
+        write_binary(out, filter.as_bytes());
+        out.push(qos as u8);
+    }
 }
 
 /// Reads the body of a SUBACK: a reason for each filter.
@@ -233,9 +237,10 @@ mod tests {
         let id = NonZeroU16::new(7).expect("not zero");
         for version in [Version::V3, Version::V5] {
             let mut out = Vec::new();
-            write_subscribe(&mut out, version, id, "a/+", Qos::AtLeastOnce);
+            write_subscribe(&mut out, version, id, &["a/+", "b"], Qos::AtLeastOnce);
             let read = read_subscribe(version, &out[2..]).expect("well formed");
-            assert_eq!((read.packet_id, read.filters[0].0), (id, "a/+"));
+            let filters: Vec<_> = read.filters.iter().map(|(filter, _)| *filter).collect();
+            assert_eq!((read.packet_id, &*filters), (id, &["a/+", "b"][..]));
             out.clear();
             write_suback(&mut out, version, id, &[1, 0x80]);
             assert_eq!(read_suback(version, &out[2..]), Ok(&[1, 0x80][..]));

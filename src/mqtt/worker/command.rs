@@ -91,7 +91,8 @@ impl Worker {
 
     fn command_message(&self, parcel: &Parcel, qos: Qos) -> Message {
         let correlation = parcel.command.to_string();
-        let properties = command_properties(parcel.response_topic.as_deref(), &correlation);
+        let properties =
+            command_properties(parcel.response_topic.as_deref(), correlation.as_bytes());
         Message {
             body: Body::new(&parcel.topic, &properties, &parcel.payload),
             qos,

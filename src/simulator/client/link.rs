@@ -12,7 +12,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-use super::{session::Session, stream::Stream};
+use super::{super::obey::Agenda, session::Session, stream::Stream};
 use crate::mqtt::wire::Qos;
 
 /// How far a connection is.
@@ -34,6 +34,8 @@ pub(super) struct Link {
     pub(super) state: State,
     pub(super) stream: Option<Stream>,
     pub(super) session: Session,
+    /// What the vehicle was told, from its first command on.
+    pub(super) agenda: Option<Box<Agenda>>,
     /// What the socket did not take yet; nothing else may be written before it.
     pub(super) unsent: Vec<u8>,
     /// The front of a packet whose rest has not arrived.
@@ -54,6 +56,7 @@ impl Link {
             state: State::Away,
             stream: None,
             session: Session::new(qos),
+            agenda: None,
             unsent: Vec::new(),
             partial: Vec::new(),
             window: 0,
@@ -70,11 +73,25 @@ impl Link {
         self.stream = None;
         self.unsent = Vec::new();
         self.partial = Vec::new();
+        if let Some(agenda) = &mut self.agenda {
+            agenda.lost();
+        }
+    }
+
+    /// Whether another message may be begun: a receipt in flight takes one of the window's places.
+    pub(super) fn has_room(&self) -> bool {
+        let receipts = self.agenda.as_ref().is_some_and(|agenda| agenda.is_in_flight());
+        self.session.has_room(self.window.saturating_sub(usize::from(receipts)))
     }
 
     /// Whether something waits for its socket.
     pub(super) fn has_unsent(&self) -> bool {
         !self.unsent.is_empty() || self.stream.as_ref().is_some_and(Stream::has_unsent)
+    }
+
+    /// Whether a receipt is not acknowledged.
+    pub(super) fn owes_receipts(&self) -> bool {
+        self.agenda.as_ref().is_some_and(|agenda| !agenda.is_settled())
     }
 
     /// Closes with the last word of what lies on the connection.

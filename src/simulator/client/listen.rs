@@ -1,4 +1,4 @@
-//! What a subscriber's connection does when it is its turn.
+//! What a connection does with what was subscribed to, above all a subscriber's.
 
 use std::num::NonZeroU16;
 
@@ -30,14 +30,15 @@ impl Load<'_> {
         let Some(audience) = &self.audience else { return };
         let filter = audience.subscription(self.script.parts(), subscriber);
         let (version, qos) = (self.options.version, self.options.qos);
-        wire::write_subscribe(&mut self.output, version, SUBSCRIBE_ID, &filter, qos);
+        wire::write_subscribe(&mut self.output, version, SUBSCRIBE_ID, &[filter], qos);
     }
 
-    /// A subscriber's filter was answered.
-    pub(super) fn on_subscribed(&mut self, link: usize, reason: u8, now: u64) {
+    /// A subscriber's filter, or a vehicle's topics of commands were answered.
+    pub(super) fn on_subscribed(&mut self, link: usize, reasons: &[u8], now: u64) {
         let (Some(subscriber), Some(audience)) = (self.subscriber(link), &mut self.audience) else {
-            return;
+            return self.on_commands_subscribed(reasons);
         };
+        let reason = reasons.first().copied().unwrap_or(0x80);
         if reason >= 0x80 {
             let trouble = format!("SUBACK with code {reason:#04x}");
             return self.lose(link, &trouble, now);
@@ -50,10 +51,12 @@ impl Load<'_> {
 
     /// A message came: appends its acknowledgement.
     pub(super) fn on_delivery(&mut self, link: usize, publish: &Publish<'_>, now: u64) {
-        let (Some(subscriber), Some(audience)) = (self.subscriber(link), &mut self.audience) else {
-            return;
-        };
-        audience.heard(subscriber, publish.topic, publish.payload, now);
+        match (self.subscriber(link), &mut self.audience) {
+            (Some(subscriber), Some(audience)) => {
+                audience.heard(subscriber, publish.topic, publish.payload, now);
+            }
+            _ => self.on_command(link, publish, now),
+        }
         let kind = match publish.qos {
             Qos::AtMostOnce | Qos::AtLeastOnce => AckKind::Ack,
             Qos::ExactlyOnce => AckKind::Rec,

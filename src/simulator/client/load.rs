@@ -5,7 +5,10 @@ use std::{
     collections::BinaryHeap,
     io,
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,7 @@ use mio::{Events, Poll};
 use thiserror::Error;
 
 use super::{
-    super::{Logins, drive::Chance, script::Script},
+    super::{Logins, drive::Chance, obey::Repertoire, script::Script},
     AckLog, AudienceOptions, Counts, Latencies, Outcome, Pace,
     audience::Audience,
     link::{Link, Sources, State, raise_descriptor_limit},
@@ -66,6 +69,8 @@ pub(crate) struct LoadOptions {
     pub(crate) backlog: u64,
     /// Who listens, besides.
     pub(crate) audience: Option<AudienceOptions>,
+    /// What vehicles do when they are told to; without it they hear nothing.
+    pub(crate) commands: Option<Arc<Repertoire>>,
 }
 
 /// What a run is doing.
@@ -122,6 +127,8 @@ pub(crate) struct Load<'a> {
     slots: Slots,
     /// When which vehicle is to connect.
     pub(super) calls: BinaryHeap<Reverse<(u64, usize)>>,
+    /// When which vehicle has done what it was told.
+    pub(super) errands: BinaryHeap<Reverse<(u64, usize)>>,
     /// Connections that may be begun by now, as a fraction of one.
     credit: f64,
     credited: u64,
@@ -167,6 +174,7 @@ impl<'a> Load<'a> {
             started: 0,
             slots: Slots::new(vehicles, rate),
             calls: (0..connections).map(|vehicle| Reverse((0, vehicle))).collect(),
+            errands: BinaryHeap::new(),
             credit: 1.0,
             credited: 0,
             unfinished: Vec::new(),
@@ -256,6 +264,7 @@ impl<'a> Load<'a> {
     fn turn(&mut self, events: &mut Events, watch: &mut dyn Watch) -> Result<(), LoadError> {
         let now = self.now();
         self.connect_due(now);
+        self.run_errands(now);
         self.publish_due(now)?;
         if now - self.swept >= 1_000_000_000 {
             self.swept = now;
@@ -289,6 +298,9 @@ impl<'a> Load<'a> {
             due = due.min(*at);
         } else if !self.calls.is_empty() {
             due = due.min(now + 1_000_000);
+        }
+        if let Some(Reverse((at, _))) = self.errands.peek() {
+            due = due.min(*at);
         }
         if self.phase == Phase::Publishing {
             match self.options.pace {
@@ -399,7 +411,7 @@ impl<'a> Load<'a> {
         let is_settled =
             |audience: &Audience| audience.is_settled(self.now(), nanos(SETTLED_AFTER));
         self.counts.open == 0
-            && self.links.iter().all(|link| !link.has_unsent())
+            && self.links.iter().all(|link| !link.has_unsent() && !link.owes_receipts())
             && self.audience.as_ref().is_none_or(is_settled)
     }
 

@@ -10,6 +10,7 @@
 //!
 //! - Subscribers, where there are any, have connections of the same loop behind those of the fleet;
 //!   `audience` tells what reaches them.
+//! - Vehicles subscribe to their commands and obey them, where that is asked for (`obey`).
 //! - Packets are those of [`mqtt::wire`](crate::mqtt::wire); `session` is the exchanges of one
 //!   vehicle (SIM-1, SIM-2), `link` one connection, `stream` what lies on TCP there (TLS, and
 //!   WebSocket: `web`), `pace` who is due when, `load` the loop.
@@ -22,6 +23,7 @@ mod audience;
 mod link;
 mod listen;
 mod load;
+mod obey;
 mod pace;
 mod record;
 mod session;

@@ -4,7 +4,7 @@ use std::{io, io::Write, path::Path, time::Duration};
 
 use hdrhistogram::Histogram;
 
-use super::Deliveries;
+use super::{super::obey::CommandCounts, Deliveries};
 use crate::env::disk::{Disk, DiskFile};
 
 /// Counts of a run so far.
@@ -30,6 +30,8 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     /// Messages that wait for their answer.
     pub(crate) open: u64,
+    /// What vehicles were told.
+    pub(crate) commands: CommandCounts,
 }
 
 /// A run that has ended.

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 
 use crate::mqtt::wire::Qos;
 
+/// The largest packet identifier of a message; those above are of what else a client sends.
+pub(super) const MESSAGE_ID_MAX: u16 = 65_000;
 /// Unfinished messages behind one whose answer is late; beyond it a session stops, so that packet
 /// ids cannot meet.
 const QUEUE_MAX: usize = 32_768;
@@ -81,7 +83,7 @@ impl Session {
         if self.qos == Qos::AtMostOnce {
             return 0;
         }
-        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+        self.last_id = self.last_id % MESSAGE_ID_MAX + 1;
         self.queue.push_back(Exchange {
             message,
             sent_at: now,
@@ -224,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn packet_ids_go_round_without_zero() {
+    fn packet_ids_go_round_without_zero_and_those_of_receipts() {
         let mut session = Session::new(Qos::AtLeastOnce);
         for at in 0..200_000 {
             let id = session.begin(at);
-            assert_ne!(id, 0);
+            assert!((1..=MESSAGE_ID_MAX).contains(&id));
             assert!(matches!(session.puback(id, 0, at), Answer::Acknowledged { .. }));
         }
     }

@@ -153,6 +153,7 @@ fn options(target: SocketAddr) -> LoadOptions {
         seed: 1,
         backlog: 0,
         audience: None,
+        commands: None,
     }
 }
 

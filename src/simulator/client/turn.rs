@@ -7,6 +7,7 @@ use mio::{Interest, Token, event::Event};
 use super::{
     link::{self, State},
     load::{INPUT_BYTES, Load, LoadError, Phase, nanos},
+    obey::RECEIPT_ID,
     pace::backoff,
     session::Answer,
     stream::Stream,
@@ -30,9 +31,9 @@ enum Heard<'a> {
     /// A message for a subscriber.
     Publish(Publish<'a>),
     Pubrel(Ack),
-    /// The answer to a subscriber's one filter.
+    /// The answer to the filters of the connection's one SUBSCRIBE.
     Suback {
-        reason: u8,
+        reasons: &'a [u8],
     },
     Pingresp,
     Disconnect {
@@ -54,10 +55,7 @@ impl<'a> Heard<'a> {
             ServerKind::PubComp => Self::Pubcomp(wire::read_ack(version, AckKind::Comp, body)?),
             ServerKind::Publish(flags) => Self::Publish(wire::read_publish(version, flags, body)?),
             ServerKind::PubRel => Self::Pubrel(wire::read_ack(version, AckKind::Rel, body)?),
-            ServerKind::SubAck => {
-                let reasons = wire::read_suback(version, body)?;
-                Self::Suback { reason: reasons.first().copied().unwrap_or(0x80) }
-            }
+            ServerKind::SubAck => Self::Suback { reasons: wire::read_suback(version, body)? },
             ServerKind::PingResp => Self::Pingresp,
             ServerKind::Disconnect => {
                 Self::Disconnect { reason: body.first().copied().unwrap_or(0) }
@@ -140,9 +138,7 @@ impl Load<'_> {
             return;
         }
         self.output.clear();
-        while self.links[vehicle].session.has_room(self.links[vehicle].window)
-            && self.is_due(vehicle, now)
-        {
+        while self.links[vehicle].has_room() && self.is_due(vehicle, now) {
             let message = self.links[vehicle].session.begun();
             let Some(payload_bytes) = self.script.payload_len(vehicle, message) else { break };
             if self.output.len() + payload_bytes > WRITE_BYTES_MAX && !self.output.is_empty() {
@@ -171,6 +167,7 @@ impl Load<'_> {
             duplicate: again,
             topic: &self.script.parts()[vehicle].topic,
             packet_id: NonZeroU16::new(id),
+            properties: &[],
             payload_len,
         };
         wire::write_publish(&mut self.output, self.options.version, head);
@@ -179,7 +176,7 @@ impl Load<'_> {
         begin
     }
 
-    fn send_output(&mut self, vehicle: usize, now: u64) {
+    pub(super) fn send_output(&mut self, vehicle: usize, now: u64) {
         if self.output.is_empty() {
             return;
         }
@@ -232,6 +229,7 @@ impl Load<'_> {
                 }
             }
             self.links[vehicle].partial.extend_from_slice(rest);
+            self.answer_commands(vehicle);
             self.send_output(vehicle, now);
             if !more {
                 return Ok(());
@@ -248,6 +246,10 @@ impl Load<'_> {
             }
             Heard::Connack(connack) => {
                 self.lose(vehicle, &format!("CONNACK with code {:#04x}", connack.reason), now);
+                Ok(())
+            }
+            Heard::Puback(Ack { packet_id: RECEIPT_ID, reason }) => {
+                self.on_receipt_acknowledged(vehicle, reason);
                 Ok(())
             }
             Heard::Puback(Ack { packet_id, reason }) => {
@@ -277,8 +279,8 @@ impl Load<'_> {
                 wire::write_ack(&mut self.output, version, AckKind::Comp, ack.packet_id, 0);
                 Ok(())
             }
-            Heard::Suback { reason } => {
-                self.on_subscribed(vehicle, reason, now);
+            Heard::Suback { reasons } => {
+                self.on_subscribed(vehicle, reasons, now);
                 Ok(())
             }
             Heard::Pingresp => Ok(()),
@@ -331,7 +333,8 @@ impl Load<'_> {
             self.counts.connected += 1;
             self.tried += usize::from(self.phase == Phase::Connecting);
         }
-        for (message, id) in link.session.reconnected(now) {
+        self.subscribe_to_commands(vehicle);
+        for (message, id) in self.links[vehicle].session.reconnected(now) {
             let _begin = self.write_publish(vehicle, message, id, true);
             self.counts.resent += 1;
         }

@@ -61,6 +61,8 @@ pub(crate) struct Vehicle {
     haste: f64,
     /// Seconds until the light turns green.
     red_s: f64,
+    /// What it was told to charge to at most, in percent.
+    charge_limit: f64,
 }
 
 impl Vehicle {
@@ -94,6 +96,7 @@ impl Vehicle {
             wind_kmh: weather.wind_kmh,
             haste: chance.between(0.92, 1.04),
             red_s: 0.0,
+            charge_limit: 100.0,
             town,
             heading,
             place,
@@ -110,6 +113,11 @@ impl Vehicle {
             left -= STEP_MAX_S;
         }
         self.step_once(left);
+    }
+
+    /// Charges no further than to so many percent from now on.
+    pub(crate) fn limit_charge(&mut self, percent: u8) {
+        self.charge_limit = f64::from(percent);
     }
 
     pub(super) fn model(&self) -> &'static str {
@@ -235,7 +243,7 @@ impl Vehicle {
     }
 
     fn charge(&mut self, until_soc: f64, seconds: f64) -> f64 {
-        if self.soc >= until_soc {
+        if self.soc >= until_soc.min(self.charge_limit) {
             self.doing = Doing::Charged { left_s: self.chance.between(30.0, 600.0) };
             return 0.0;
         }
@@ -322,6 +330,21 @@ mod tests {
             let mean_kmh = km * 3600.0 / f64::from(seconds);
             assert!((12.0..90.0).contains(&mean_kmh), "{mean_kmh} km/h, {vehicle:?}");
         }
+    }
+
+    #[test]
+    fn charging_stops_at_the_limit_that_it_was_told() {
+        let mut vehicle = Vehicle::new(2, 5);
+        vehicle.soc = 40.0;
+        vehicle.doing = Doing::Charging { until_soc: 90.0 };
+        vehicle.limit_charge(60);
+        let mut seconds = 0;
+        while !matches!(vehicle.doing, Doing::Charged { .. }) {
+            vehicle.step(1.0);
+            seconds += 1;
+            assert!(seconds < 20_000, "it charges for ever: {vehicle:?}");
+        }
+        assert!((60.0..60.2).contains(&vehicle.soc), "{vehicle:?}");
     }
 
     #[test]

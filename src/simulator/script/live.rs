@@ -48,6 +48,8 @@ struct Driver {
     /// How many messages the vehicle has come to; the kept ones are the last of them.
     reached: u64,
     kept: VecDeque<Vec<u8>>,
+    /// From which message on it charges to how many percent at most; in order.
+    limits: Vec<(u64, u8)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +110,12 @@ impl Script for Live {
         None
     }
 
+    fn limit_charge(&self, part: usize, percent: u8) -> bool {
+        let Some(driver) = self.drivers.get(part) else { return false };
+        driver.borrow_mut().limit_charge(percent);
+        true
+    }
+
     fn time_nanos(&self, part: usize, message: u64) -> i64 {
         self.drivers.get(part).map_or(0, |driver| {
             let timing = driver.borrow().timing;
@@ -131,6 +139,7 @@ impl Driver {
             start,
             reached: 0,
             kept: VecDeque::with_capacity(KEPT_MAX),
+            limits: Vec::new(),
         };
         driver.message(0)?;
         Ok(driver)
@@ -150,8 +159,20 @@ impl Driver {
         Ok(&self.kept[usize::try_from(idx).expect("below what is kept")])
     }
 
+    /// From the next message on.
+    fn limit_charge(&mut self, percent: u8) {
+        match self.limits.last_mut() {
+            Some((_, last)) if *last == percent => {}
+            Some((from, last)) if *from == self.reached => *last = percent,
+            _ => self.limits.push((self.reached, percent)),
+        }
+    }
+
     /// To the next message.
     fn go_on(&mut self) -> Result<(), ShapeError> {
+        if let Ok(at) = self.limits.binary_search_by_key(&self.reached, |(from, _)| *from) {
+            self.vehicle.limit_charge(self.limits[at].1);
+        }
         if self.reached > 0 {
             let step_nanos = u64::try_from(self.timing.step_nanos).unwrap_or(0);
             self.vehicle.step(std::time::Duration::from_nanos(step_nanos).as_secs_f64());
@@ -193,6 +214,10 @@ mod tests {
         live
     }
 
+    fn to_usize(message: u64) -> usize {
+        usize::try_from(message).unwrap()
+    }
+
     fn said(live: &Live, part: usize, message: u64) -> Vec<u8> {
         let mut payload = Vec::new();
         live.append(part, message, &mut payload);
@@ -207,11 +232,34 @@ mod tests {
             let first: Vec<_> = (0..200).map(|message| said(&live, part, message)).collect();
             // Kept, then long gone, then ahead of where the other is.
             for message in [199, 150, 3, 0, 199] {
-                assert_eq!(said(&live, part, message), first[usize::try_from(message).unwrap()]);
-                assert_eq!(said(&other, part, message), first[usize::try_from(message).unwrap()]);
+                assert_eq!(said(&live, part, message), first[to_usize(message)]);
+                assert_eq!(said(&other, part, message), first[to_usize(message)]);
             }
             assert_eq!(first.iter().collect::<std::collections::BTreeSet<_>>().len(), 200);
         }
+    }
+
+    /// FL-1 with a limit in between: what is driven to once more charges no further either.
+    #[test]
+    fn a_limit_of_charge_holds_from_its_message_on_whenever_that_is_asked_for() {
+        // A message a minute, so that there is much charging in few of them.
+        let minutes = || {
+            let step_nanos = 60_000_000_000;
+            let mut live =
+                Live::new(LiveOptions { vehicles: 1, seed: 1, start_nanos: START, step_nanos });
+            live.add(Shape::load(&Files::Shipped, Format::Protobuf, None).unwrap(), 1).unwrap();
+            live
+        };
+        let (limited, free) = (minutes(), minutes());
+        let mut expect: Vec<_> = (0..100).map(|message| said(&limited, 0, message)).collect();
+        assert!(limited.limit_charge(0, 30) && !limited.limit_charge(1, 30));
+        expect.extend((100..800).map(|message| said(&limited, 0, message)));
+        assert!((0..100).all(|message| said(&free, 0, message) == expect[to_usize(message)]));
+        assert_ne!(said(&free, 0, 799), expect[799], "it charged less");
+        for message in [799, 101, 99, 400] {
+            assert_eq!(said(&limited, 0, message), expect[to_usize(message)]);
+        }
+        assert_eq!(limited.drivers[0].borrow().limits, [(100, 30)]);
     }
 
     #[test]

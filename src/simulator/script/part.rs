@@ -24,6 +24,9 @@ pub(crate) trait Script: fmt::Debug {
     /// When the n-th message was recorded, nanoseconds from the vehicle's first; `None` past its
     /// last or where nothing was recorded.
     fn recorded_at(&self, part: usize, message: u64) -> Option<u64>;
+    /// Lets a vehicle charge no further than to so many percent; tells whether it does, which one
+    /// that was encoded beforehand cannot.
+    fn limit_charge(&self, part: usize, percent: u8) -> bool;
     /// The time of a vehicle's n-th message, nanoseconds since the Unix epoch; 0 past its last.
     fn time_nanos(&self, part: usize, message: u64) -> i64;
 }

@@ -161,6 +161,10 @@ impl Script for Tracks {
         Some(u64::try_from(at - first).unwrap_or(0))
     }
 
+    fn limit_charge(&self, _part: usize, _percent: u8) -> bool {
+        false
+    }
+
     fn time_nanos(&self, part: usize, message: u64) -> i64 {
         if let Some(timing) = self.timing {
             return timing.at(message).saturating_mul(timing.unit_nanos);

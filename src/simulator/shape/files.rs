@@ -9,7 +9,7 @@ use std::{
 use super::ShapeError;
 use crate::{
     env::disk::{Access, Disk},
-    schema::SHIPPED,
+    schema::{Bounds, Problem, SHIPPED, Sources},
 };
 
 /// A set of schema and mapping files.
@@ -20,6 +20,16 @@ pub(crate) enum Files {
 }
 
 impl Files {
+    /// All of them, as the appliance reads them.
+    pub(in crate::simulator) fn sources(&self, problems: &mut Vec<Problem>) -> Sources {
+        match self {
+            Self::Shipped => Sources::from_texts(
+                SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
+            ),
+            Self::Folder { dir, .. } => Sources::read(dir, &Bounds::default(), problems),
+        }
+    }
+
     /// For messages: which set this is.
     pub(super) fn place(&self) -> String {
         match self {

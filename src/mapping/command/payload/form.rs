@@ -157,7 +157,12 @@ impl Form {
 
 /// A command's id as the value of a field.
 pub(in crate::mapping::command) fn id_value(id: CommandId, is_bytes: bool) -> Value {
-    Value::from(if is_bytes { STANDARD.encode(id.0) } else { id.to_string() })
+    if is_bytes { bytes_value(&id.0) } else { Value::from(id.to_string()) }
+}
+
+/// Bytes as the value of a field.
+pub(in crate::mapping::command) fn bytes_value(bytes: &[u8]) -> Value {
+    Value::from(STANDARD.encode(bytes))
 }
 
 /// Bytes out of base64.
