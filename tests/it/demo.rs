@@ -176,11 +176,15 @@ fn an_interrupt_ends_it_in_order_and_until_then_its_api_answers() {
         let answer = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && answer.contains("done"), "{typed}: {answer}");
     }
+    // The fourth of the fleet charges, and is hot.
+    demo.hear("push", |line| line.contains(", push to 1: 1 done"));
     demo.signal("INT");
     let (status, said, complaints) = demo.end();
     assert_eq!(status.code(), Some(0), "{said:#?}\n{complaints}");
     let told = said.iter().find(|line| line.contains(" were told ")).expect("what they were told");
-    assert_eq!((number(told, " commands"), number(told, " done")), (2, 2), "{told}");
+    assert_eq!((number(told, " commands"), number(told, " done")), (3, 3), "{told}");
+    let pushed = said.iter().find(|line| line.starts_with("A push told ")).expect("its report");
+    assert_eq!((number(pushed, " vehicles"), number(pushed, " done")), (1, 1), "{pushed}");
     assert_eq!(complaints, "");
     let sum = said.iter().find(|line| line.contains(" vehicles drove ")).expect("a summary");
     assert_eq!(number(sum, " stored"), number(sum, " acknowledged"), "{sum}");

@@ -8,6 +8,7 @@ use indicatif::HumanCount;
 use super::{
     answers::Answer,
     appliance::Places,
+    push::Heard,
     status::{Doing, Status},
 };
 use crate::{cli::present, simulator::CommandCounts};
@@ -90,6 +91,19 @@ fn figures(status: &Status, places: &Places) -> Vec<String> {
         let about =
             format!("received: {} done, {} rejected", HumanCount(done), HumanCount(rejected));
         lines.push(figure("commands", plain(HumanCount(received).to_string()), about));
+    }
+    match &status.push {
+        Some(Heard::Pushed(pushed)) => {
+            let count = plain(HumanCount(pushed.targeted()).to_string());
+            let about = "charged at over 25 °C and were told to stop at 60 %";
+            lines.push(figure("push", count, about.to_owned()));
+            let about = format!("{}; they stopped: {}", pushed.states(), pushed.verified());
+            lines.push(figure("", plain(String::new()), about));
+        }
+        Some(Heard::Refused { refused }) => {
+            lines.push(figure("push", good(String::new(), false), present::visible(refused)));
+        }
+        None => {}
     }
     if let Some(cpu) = status.cpu_percent {
         let percent = plain(format!("{cpu:.1} %"));
@@ -197,7 +211,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::app::Ready;
+    use crate::{app::Ready, cli::demo::push::pushed};
 
     fn status() -> Status {
         Status {
@@ -215,6 +229,7 @@ mod tests {
             dead_lettered: 0,
             puback_p50_ms: Some(2.25),
             puback_p99_ms: None,
+            push: None,
             cpu_percent: Some(8.31),
             trouble: None,
             trend: vec![0.0, 25.0, 50.0, 100.0],
@@ -268,6 +283,7 @@ Fleetline demo  the vehicles drive                         1:23   Ctrl-C ends it
         let status = Status {
             refused: 3,
             commands: CommandCounts { received: 3, done: 1, rejected: 1 },
+            push: Some(Heard::Pushed(pushed(7))),
             dead_lettered: 7,
             trouble: Some("no answer".to_owned()),
             ..status()
@@ -276,6 +292,8 @@ Fleetline demo  the vehicles drive                         1:23   Ctrl-C ends it
         for line in [
             "  dead letters            7",
             "  commands                3   received: 1 done, 1 rejected",
+            "  push                    7   charged at over 25 °C and were told to stop at 60 %",
+            "                              6 done, 1 sent; they stopped: 5 yes, 1 open",
             "  refused                 3   messages that a PUBACK said no to",
             "  trouble                     no answer",
         ] {

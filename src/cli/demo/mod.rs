@@ -25,6 +25,7 @@ mod appliance;
 mod args;
 mod board;
 mod fleet;
+mod push;
 mod run;
 mod show;
 mod status;

@@ -12,6 +12,7 @@ use super::{
     appliance::{Appliance, DemoError, Folder, Places},
     args::Arguments,
     fleet::Fleet,
+    push::Push,
     show::Show,
     status::{Doing, Look, Meter, Status, Summary},
 };
@@ -90,6 +91,10 @@ async fn give(
     let client = client.map_err(DemoError::Client)?;
     let ledger = Ledger::new(&places.api, client).map_err(Failure::failed)?;
     let questions = Questions::new(&places.api, program())?;
+    let push = match arguments.no_commands {
+        true => None,
+        false => Some(Push::new(&places.api)?),
+    };
     let fleet = Fleet::start(arguments, target)?;
     (places.protobuf, places.avro) = (fleet.protobuf, fleet.avro);
     let mut demo = Demo {
@@ -98,6 +103,7 @@ async fn give(
         fleet,
         ledger,
         questions,
+        push,
         meter: Meter::new(u64::from(arguments.vehicles), arguments.backlog()),
         backlog: u64::from(arguments.vehicles).saturating_mul(arguments.backlog()),
         clock: SystemClock::start(),
@@ -106,7 +112,7 @@ async fn give(
     };
     let outcome = demo.drive().await?;
     let stats = demo.wait_until_stored().await?;
-    let Demo { mut signals, appliance, show, meter, .. } = demo;
+    let Demo { mut signals, appliance, show, meter, push, .. } = demo;
     // What the appliance says about its own stop is no news.
     let said = folder.log_tail();
     let stopped = tokio::select! {
@@ -114,7 +120,8 @@ async fn give(
         () = signals.next() => return Err(at_once()),
     };
     let latencies = meter.driving(&outcome.latencies);
-    show.summary(&Summary::new(&outcome, &latencies, &stats, &stopped))?;
+    let pushed = push.and_then(|push| push.heard?.pushed().cloned());
+    show.summary(&Summary::new(&outcome, &latencies, &stats, &stopped, pushed))?;
     said.iter().for_each(complain);
     Ok(())
 }
@@ -141,6 +148,7 @@ struct Demo<'a> {
     fleet: Fleet,
     ledger: Ledger,
     questions: Questions,
+    push: Option<Push>,
     meter: Meter,
     /// Messages of the whole fleet that are older than the demo.
     backlog: u64,
@@ -171,8 +179,12 @@ impl Demo<'_> {
     }
 
     async fn look(&mut self) -> Result<(), Failure> {
-        let status = self.status().await;
+        let mut status = self.status().await;
         let is_stored = status.doing == Doing::Driving && status.stored > self.backlog;
+        if let Some(push) = self.push.as_mut().filter(|push| is_stored || push.heard.is_some()) {
+            push.look().await;
+            status.push.clone_from(&push.heard);
+        }
         if self.show.wants_answers(is_stored) {
             let answers = self.questions.ask().await;
             self.show.answers(answers)?;

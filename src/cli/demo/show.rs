@@ -23,6 +23,7 @@ use super::{
     answers::Answer,
     appliance::Places,
     board::{board, clock, millis, speed},
+    push::Heard,
     status::{Doing, Status, Summary},
 };
 use crate::cli::{failure::Failure, output::Output};
@@ -187,6 +188,9 @@ fn line(status: &Status) -> String {
         millis(status.puback_p99_ms),
         HumanCount(status.dead_lettered),
     );
+    if let Some(pushed) = status.push.as_ref().and_then(Heard::pushed) {
+        line.push_str(&format!(", push to {}: {}", pushed.targeted(), pushed.states()));
+    }
     if let Some(cpu) = status.cpu_percent {
         line.push_str(&format!(", {cpu:.1} % of a core"));
     }

@@ -5,7 +5,11 @@ use std::{collections::VecDeque, time::Duration};
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::{board::clock, fleet::Seen};
+use super::{
+    board::clock,
+    fleet::Seen,
+    push::{Heard, Pushed},
+};
 use crate::{
     app::Stopped,
     simulator::{CommandCounts, Latencies, Outcome, Phase, Stats},
@@ -31,6 +35,9 @@ pub(super) struct Status {
     pub(super) refused: u64,
     /// What vehicles were told.
     pub(super) commands: CommandCounts,
+    /// The push to those that charge too hot, or why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) push: Option<Heard>,
     pub(super) stored: u64,
     pub(super) stored_a_second: f64,
     /// Durable points that the store has not confirmed yet.
@@ -145,6 +152,7 @@ impl Meter {
             acknowledged_a_second: rate(now.acknowledged - then.acknowledged, span),
             refused: counts.refused,
             commands: counts.commands,
+            push: None,
             stored: now.stored,
             stored_a_second: rate(now.stored.saturating_sub(then.stored), span),
             in_spool: self.stats.points.in_spool,
@@ -193,6 +201,8 @@ pub(super) struct Summary {
     acknowledged: u64,
     refused: u64,
     commands: CommandCounts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push: Option<Pushed>,
     stored: u64,
     dead_lettered: u64,
     /// Durable entries that the store did not take before the end.
@@ -210,6 +220,7 @@ impl Summary {
         latencies: &Latencies,
         stats: &Stats,
         stopped: &Stopped,
+        push: Option<Pushed>,
     ) -> Self {
         let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
         let waiting_entries = match stopped {
@@ -223,6 +234,7 @@ impl Summary {
             acknowledged: outcome.counts.acknowledged,
             refused: outcome.counts.refused,
             commands: outcome.counts.commands,
+            push,
             stored: stats.points.stored,
             dead_lettered: stats.messages.dead_lettered + stats.points.dead_lettered,
             waiting_entries,
@@ -260,6 +272,7 @@ impl Summary {
                 HumanCount(rejected)
             ));
         }
+        lines.extend(self.push.as_ref().map(Pushed::line));
         if self.refused > 0 {
             lines.push(format!("{} messages were refused.", HumanCount(self.refused)));
         }
