@@ -10,7 +10,7 @@ use crate::harness::{
     vehicle::{Packet, Vehicle, Version, packet, text},
 };
 
-pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const MOMENT: Duration = Duration::from_millis(300);
 
 pub(super) const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
@@ -52,7 +52,7 @@ const SCHEMA: &str = r#"{"type":"object","properties":{"id":{"type":"string"},
 const RECEIPT: &str = r#"{"type":"object","properties":{"command_id":{"type":"string"},
     "status":{"type":"string"},"detail":{"type":"string"}}}"#;
 
-pub(super) fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup::new()
         .schema("commands.toml", COMMANDS)
         .schema("commands.schema.json", SCHEMA)
@@ -71,7 +71,7 @@ pub(super) fn send(appliance: &Appliance, vehicle: &str, body: &Value) -> (u16, 
 }
 
 /// Sends a command of this name; its id.
-pub(super) fn sent(appliance: &Appliance, vehicle: &str, name: &str) -> String {
+pub(crate) fn sent(appliance: &Appliance, vehicle: &str, name: &str) -> String {
     let (status, command) = send(appliance, vehicle, &json!({ "command": name }));
     assert_eq!(status, 202, "{command}");
     command["id"].as_str().unwrap().to_owned()
@@ -87,12 +87,12 @@ pub(super) fn command(appliance: &Appliance, id: &str) -> Value {
     get(appliance, &format!("/commands/{id}"))
 }
 
-pub(super) fn state(appliance: &Appliance, id: &str) -> String {
+pub(crate) fn state(appliance: &Appliance, id: &str) -> String {
     command(appliance, id)["state"].as_str().unwrap().to_owned()
 }
 
 /// Its states and notes in their order.
-pub(super) fn history(appliance: &Appliance, id: &str) -> Vec<String> {
+pub(crate) fn history(appliance: &Appliance, id: &str) -> Vec<String> {
     let told = command(appliance, id);
     let told = told["history"]
         .as_array()

@@ -5,7 +5,7 @@ mod complaints;
 mod conditions;
 mod crash;
 mod delivery;
-mod fleet;
+pub(crate) mod fleet;
 mod lasting;
 mod push_crash;
 mod pushes;

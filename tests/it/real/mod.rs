@@ -3,6 +3,7 @@
 mod answers;
 mod bridge;
 mod clients;
+mod commands;
 mod container;
 #[cfg(feature = "influxdb2")]
 mod create;
