@@ -1,5 +1,5 @@
-//! Whatever happens, in whatever order: states move forward only, nothing is delivered that the
-//! vehicle did not acknowledge, and what an answer said is still true after a crash.
+//! Whatever happens, in whatever order: states move forward only, nothing is delivered that its own
+//! vehicle neither acknowledged nor answered, and what an answer said is still true after a crash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,7 @@ use crate::{
 };
 
 const VEHICLES: [&str; 2] = ["A", "B"];
+const STATUSES: [&str; 5] = ["done", "failed", "rejected", "progress", "unheard-of"];
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -33,6 +34,12 @@ enum Op {
     /// An acknowledgement of one of those that left, now or long ago.
     Acknowledges(usize),
     Refuses(usize),
+    /// Its vehicle, or another one, says something of one of those that left.
+    Says {
+        which: usize,
+        status: usize,
+        is_forged: bool,
+    },
     Passes(i64),
     Crash,
 }
@@ -51,6 +58,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => vehicle.prop_map(Op::Goes),
         3 => any::<usize>().prop_map(Op::Acknowledges),
         1 => any::<usize>().prop_map(Op::Refuses),
+        3 => (any::<usize>(), 0..STATUSES.len(), prop::bool::weighted(0.3)).prop_map(
+            |(which, status, is_forged)| Op::Says { which, status, is_forged }
+        ),
         2 => (1..10_000_i64).prop_map(Op::Passes),
         1 => Just(Op::Crash),
     ]
@@ -72,7 +82,8 @@ struct Model {
     held: BTreeMap<usize, Vec<Parcel>>,
     /// All that ever left.
     left: Vec<(usize, Parcel)>,
-    acknowledged: BTreeSet<CommandId>,
+    /// What its vehicle acknowledged, or said something of.
+    proven: BTreeSet<CommandId>,
     seen: BTreeMap<CommandId, State>,
 }
 
@@ -102,7 +113,7 @@ impl Model {
             }
             Op::Acknowledges(which) if !self.left.is_empty() => {
                 let (vehicle, parcel) = self.left[which % self.left.len()].clone();
-                self.acknowledged.insert(parcel.command);
+                self.proven.insert(parcel.command);
                 self.held.entry(vehicle).or_default().retain(|held| *held != parcel);
                 rig.report(&parcel, CommandOutcome::Acknowledged);
             }
@@ -111,12 +122,21 @@ impl Model {
                 self.held.entry(vehicle).or_default().retain(|held| *held != parcel);
                 rig.report(&parcel, CommandOutcome::Refused(0x80));
             }
+            Op::Says { which, status, is_forged } if !self.left.is_empty() => {
+                let (vehicle, parcel) = self.left[which % self.left.len()].clone();
+                let who = if is_forged { VEHICLES.len() - 1 - vehicle } else { vehicle };
+                // A word that is not declared says nothing, not even that it arrived.
+                if !is_forged && STATUSES[status] != "unheard-of" {
+                    self.proven.insert(parcel.command);
+                }
+                rig.says(VEHICLES[who], parcel.command, STATUSES[status]);
+            }
             Op::Passes(ms) => rig.passes(ms),
             Op::Crash => {
                 self.held.clear();
                 rig.restart();
             }
-            Op::Cancel(_) | Op::Acknowledges(_) | Op::Refuses(_) => {}
+            Op::Cancel(_) | Op::Acknowledges(_) | Op::Refuses(_) | Op::Says { .. } => {}
         }
         for parcel in rig.sent() {
             let vehicle =
@@ -158,7 +178,9 @@ impl Model {
             let was_delivered =
                 record.history.iter().any(|it| it.what == What::State(State::Delivered));
             // DN-5
-            assert!(!was_delivered || self.acknowledged.contains(id), "{:?}", record.history);
+            assert!(!was_delivered || self.proven.contains(id), "{:?}", record.history);
+            let is_answered = matches!(record.state, State::Done | State::Failed);
+            assert!(!is_answered || self.proven.contains(id), "{:?}", record.history);
             if record.state == State::Expired {
                 assert!(record.expires_ms() <= rig.now_ms);
             }

@@ -20,9 +20,10 @@ use crate::{
     },
     mapping::{Commands, Order},
     model::{
-        CommandEdge, CommandId, CommandOutcome, CommandReport, Parcel, Publication, Reach,
-        ReceiptTicket, SessionId, UnixNanos,
+        CommandEdge, CommandId, CommandOutcome, CommandReport, IncomingReceipt, Parcel,
+        Publication, Reach, ReceiptTicket, SessionId, UnixNanos,
     },
+    schema::Sources,
     telemetry::{HealthBoard, Metrics},
 };
 
@@ -66,6 +67,26 @@ pub(super) struct Rig {
     declared: Arc<ArcSwap<Commands>>,
 }
 
+/// What all commands here are.
+const DECLARED: &str = r#"
+[[command]]
+name = "x"
+format = "json"
+schema = "x.schema.json"
+[command.receipt]
+topic = "vehicles/{vin}/receipts"
+format = "json"
+schema = "x.schema.json"
+id = "id"
+status = "status"
+done = ["done"]
+failed = ["failed"]
+rejected = ["rejected"]
+progress = ["progress"]
+"#;
+const SCHEMA: &str =
+    r#"{"type": "object", "properties": {"id": {"type": "string"}, "status": {"type": "string"}}}"#;
+
 pub(super) const START_MS: i64 = 1_795_382_378_000;
 
 fn engine(dir: &TempDir, edge: &Arc<PlayedEdge>, declared: &Arc<ArcSwap<Commands>>) -> Engine {
@@ -91,7 +112,10 @@ fn engine(dir: &TempDir, edge: &Arc<PlayedEdge>, declared: &Arc<ArcSwap<Commands
 
 impl Rig {
     pub(super) fn new() -> Self {
-        Self::declaring(Arc::default())
+        let text = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        let texts = [text("x.toml", DECLARED), text("x.schema.json", SCHEMA)];
+        let commands = Commands::from_sources(&Sources::from_texts(texts)).expect("it is well");
+        Self::declaring(Arc::new(commands))
     }
 
     /// One with what mapping files declare.
@@ -192,6 +216,20 @@ impl Rig {
     pub(super) fn report(&mut self, parcel: &Parcel, outcome: CommandOutcome) {
         let (command, attempt) = (parcel.command, parcel.attempt);
         self.turn(vec![Job::Reports(vec![CommandReport { command, attempt, outcome }])]);
+    }
+
+    /// A session of this vehicle publishes a receipt that names a command.
+    pub(super) fn says(&mut self, vehicle: &str, command: CommandId, status: &str) {
+        let payload = format!(r#"{{"id":"{command}","status":"{status}"}}"#);
+        let session = SessionId { worker: 0, number: self.next_session };
+        self.turn(vec![Job::Receipt(IncomingReceipt {
+            ticket: ReceiptTicket { session, seq: 0 },
+            vehicle: Some(vehicle.into()),
+            is_gateway: false,
+            topic: format!("vehicles/{vehicle}/receipts").into(),
+            correlation: None,
+            payload: payload.as_bytes().into(),
+        })]);
     }
 
     /// What left since it was last asked.
