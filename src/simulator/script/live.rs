@@ -16,13 +16,15 @@ use super::{
 };
 
 /// Messages of a vehicle that are kept: more than a usual window leaves unacknowledged.
-const KEPT_MAX: usize = 64;
+pub(crate) const KEPT_MAX: usize = 64;
 
 /// How a live fleet drives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LiveOptions {
     /// Of the whole fleet; they take turns within a step.
     pub(crate) vehicles: usize,
+    /// The number of the first.
+    pub(crate) first: usize,
     pub(crate) seed: u64,
     /// The time of the first message of the first vehicle, nanoseconds since the Unix epoch.
     pub(crate) start_nanos: i64,
@@ -35,6 +37,8 @@ pub(crate) struct LiveOptions {
 pub(crate) struct Live {
     options: LiveOptions,
     parts: Vec<Part>,
+    /// Bytes of all first messages, and of the longest of them.
+    bytes: (usize, usize),
     /// One a part. In cells, because asking moves them on; one thread owns the script.
     drivers: Vec<RefCell<Driver>>,
 }
@@ -61,15 +65,17 @@ struct Timing {
 
 impl Live {
     pub(crate) fn new(options: LiveOptions) -> Self {
-        Self { options, parts: Vec::new(), drivers: Vec::new() }
+        Self { options, parts: Vec::new(), bytes: (0, 0), drivers: Vec::new() }
     }
 
     /// Adds so many vehicles that speak in one shape.
     pub(crate) fn add(&mut self, shape: Shape, vehicles: usize) -> Result<(), ShapeError> {
         let shape = Arc::new(shape);
         for _ in 0..vehicles {
-            let (idx, number) = (self.parts.len(), self.parts.len() + 1);
+            let (idx, number) = (self.parts.len(), self.options.first + self.parts.len());
             let driver = Driver::new(&shape, self.options, idx)?;
+            let bytes = driver.kept.front().map_or(0, Vec::len);
+            self.bytes = (self.bytes.0 + bytes, self.bytes.1.max(bytes));
             self.parts.push(part(number, &shape.topic));
             self.drivers.push(RefCell::new(driver));
         }
@@ -110,6 +116,16 @@ impl Script for Live {
         None
     }
 
+    fn payload_bytes(&self) -> (usize, usize) {
+        let (sum, longest) = self.bytes;
+        (sum.checked_div(self.parts.len()).unwrap_or(0), longest)
+    }
+
+    fn times(&self, count: u64) -> Option<(i64, i64)> {
+        let last = self.parts.len().checked_sub(1)?;
+        Some((self.time_nanos(0, 0), self.time_nanos(last, count.saturating_sub(1))))
+    }
+
     fn limit_charge(&self, part: usize, percent: u8) -> bool {
         let Some(driver) = self.drivers.get(part) else { return false };
         driver.borrow_mut().limit_charge(percent);
@@ -130,7 +146,8 @@ impl Driver {
         let step_nanos = options.step_nanos.max(unit_nanos);
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let turn = step_nanos / count(options.vehicles.max(1)) * count(idx);
-        let start = Vehicle::new(options.seed, u64::try_from(idx).unwrap_or(u64::MAX));
+        let which = (options.first + idx).saturating_sub(1);
+        let start = Vehicle::new(options.seed, u64::try_from(which).unwrap_or(u64::MAX));
         let timing = Timing { first_nanos: options.start_nanos + turn, step_nanos, unit_nanos };
         let mut driver = Self {
             shape: Arc::clone(shape),
@@ -205,8 +222,13 @@ mod tests {
     const START: i64 = 1_795_382_379_000_000_000;
 
     fn live() -> Live {
-        let options =
-            LiveOptions { vehicles: 4, seed: 1, start_nanos: START, step_nanos: 1_000_000_000 };
+        let options = LiveOptions {
+            vehicles: 4,
+            first: 1,
+            seed: 1,
+            start_nanos: START,
+            step_nanos: 1_000_000_000,
+        };
         let mut live = Live::new(options);
         for format in [Format::Protobuf, Format::Avro] {
             live.add(Shape::load(&Files::Shipped, format, None).unwrap(), 2).unwrap();
@@ -245,8 +267,13 @@ mod tests {
         // A message a minute, so that there is much charging in few of them.
         let minutes = || {
             let step_nanos = 60_000_000_000;
-            let mut live =
-                Live::new(LiveOptions { vehicles: 1, seed: 1, start_nanos: START, step_nanos });
+            let mut live = Live::new(LiveOptions {
+                vehicles: 1,
+                first: 1,
+                seed: 1,
+                start_nanos: START,
+                step_nanos,
+            });
             live.add(Shape::load(&Files::Shipped, Format::Protobuf, None).unwrap(), 1).unwrap();
             live
         };

@@ -10,7 +10,8 @@
 //! - A *replay's* script ([`Tracks`]) holds the recorded rows, one track a vehicle, once
 //!   (`simulate --replay`).
 //! - A *live* script ([`Live`]) lets every vehicle drive on as it is asked for its next message: it
-//!   never goes round, and costs some microseconds a message (`demo`).
+//!   never goes round, can be told to charge less, and costs some microseconds a message (`demo`, and
+//!   `simulate` where it is slow and small).
 
 mod drives;
 mod live;
@@ -19,6 +20,6 @@ mod patch;
 mod track;
 
 pub(crate) use drives::{DriveOptions, drives, topic_of};
-pub(crate) use live::{Live, LiveOptions};
+pub(crate) use live::{KEPT_MAX, Live, LiveOptions};
 pub(crate) use part::{Part, Script};
 pub(crate) use track::{Track, Tracks};

@@ -27,6 +27,11 @@ pub(crate) trait Script: fmt::Debug {
     /// Lets a vehicle charge no further than to so many percent; tells whether it does, which one
     /// that was encoded beforehand cannot.
     fn limit_charge(&self, part: usize, percent: u8) -> bool;
+    /// The mean payload, and the longest, as far as they are known beforehand.
+    fn payload_bytes(&self) -> (usize, usize);
+    /// The times that the first `count` messages of every vehicle lie in, nanoseconds since the
+    /// Unix epoch, both included; `None` where they are as they were recorded.
+    fn times(&self, count: u64) -> Option<(i64, i64)>;
     /// The time of a vehicle's n-th message, nanoseconds since the Unix epoch; 0 past its last.
     fn time_nanos(&self, part: usize, message: u64) -> i64;
 }

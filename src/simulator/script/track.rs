@@ -87,32 +87,6 @@ impl Tracks {
         Self { parts, courses, tracks, timing: None }
     }
 
-    /// The longest payload.
-    pub(crate) fn payload_bytes_max(&self) -> usize {
-        let lengths = self
-            .tracks
-            .iter()
-            .flat_map(|track| (0..track.len()).map(|idx| track.payload(idx).len()));
-        lengths.max().unwrap_or(0)
-    }
-
-    /// The mean payload.
-    pub(crate) fn payload_bytes_mean(&self) -> usize {
-        let (bytes, count) = self
-            .tracks
-            .iter()
-            .fold((0, 0), |(bytes, count), track| (bytes + track.bytes_len(), count + track.len()));
-        bytes.checked_div(count).unwrap_or(0)
-    }
-
-    /// The times that the first `count` messages of every vehicle lie in, nanoseconds since the
-    /// Unix epoch, both included; `None` where times are not rewritten.
-    pub(crate) fn times(&self, count: u64) -> Option<(i64, i64)> {
-        let timing = self.timing?;
-        let nanos = |message| timing.at(message).saturating_mul(timing.unit_nanos);
-        Some((nanos(0), nanos(count.saturating_sub(1))))
-    }
-
     fn place(&self, part: usize, message: u64) -> Option<(&Track, usize)> {
         let Course { track, start } = self.courses[part];
         let track = &self.tracks[track];
@@ -159,6 +133,24 @@ impl Script for Tracks {
         let (track, idx) = self.place(part, message)?;
         let (first, at) = (track.recorded.first()?, track.recorded.get(idx)?);
         Some(u64::try_from(at - first).unwrap_or(0))
+    }
+
+    fn payload_bytes(&self) -> (usize, usize) {
+        let (bytes, count) = self
+            .tracks
+            .iter()
+            .fold((0, 0), |(bytes, count), track| (bytes + track.bytes_len(), count + track.len()));
+        let lengths = self
+            .tracks
+            .iter()
+            .flat_map(|track| (0..track.len()).map(|idx| track.payload(idx).len()));
+        (bytes.checked_div(count).unwrap_or(0), lengths.max().unwrap_or(0))
+    }
+
+    fn times(&self, count: u64) -> Option<(i64, i64)> {
+        let timing = self.timing?;
+        let nanos = |message| timing.at(message).saturating_mul(timing.unit_nanos);
+        Some((nanos(0), nanos(count.saturating_sub(1))))
     }
 
     fn limit_charge(&self, _part: usize, _percent: u8) -> bool {
