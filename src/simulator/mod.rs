@@ -32,7 +32,7 @@ pub(crate) use obey::{CommandCounts, Repertoire};
 pub(crate) use plan::{
     FleetOptions, Plan, PlanOptions, PlanSource, RecordingOptions, ReplayedRows,
 };
-pub(crate) use script::{Live, LiveOptions, Script};
+pub(crate) use script::{Live, LiveOptions};
 pub(crate) use shape::{Files, Format, Shape, ShapeError, read_text};
 pub(crate) use target::Target;
 pub(crate) use tls::{TlsClients, TlsOptions};

@@ -156,7 +156,7 @@ mod tests {
         let forged = make("one", 9, Some(&other));
         let chain = [client.der.clone(), between.der.clone(), forged.der, other.der.clone()];
         assert_eq!(both.path(&chain), Some(path));
-        assert_eq!(both.path(&[client.der.clone()]), None);
+        assert_eq!(both.path(std::slice::from_ref(&client.der)), None);
         assert_eq!(both.path(&[]), None);
     }
 

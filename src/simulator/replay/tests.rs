@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     env::disk::{Access, Disk, RealDisk},
-    simulator::{Files, Format, Script, Shape},
+    simulator::{Files, Format, Shape, script::Script},
 };
 
 fn options(dir: &Path, columns: &[(&str, &str)]) -> ReplayOptions {
