@@ -12,8 +12,8 @@ pub enum Proof {
     Nothing,
     /// A password of a user.
     Password,
-    /// A certificate: on what it rests, if it was seen, and not only named by a load balancer. Behind
-    /// a pointer, because few sessions have one and each has room for it.
+    /// A certificate: on what it rests, if it was seen, and not only named by a load balancer.
+    /// Behind a pointer, because few sessions have one and each has room for it.
     Certificate(Option<Arc<CertificatePath>>),
     /// A token.
     Token {

@@ -4,8 +4,8 @@
 //! backwards, so that what they sense becomes payloads (`shape`), or recorded drives instead
 //! (`replay`); all that each of them will say, message by message (`script`); thousands of MQTT
 //! connections that publish it (`client`), over TLS and WebSocket where that is asked for (`tls`,
-//! `logins`); and afterwards the questions whether all of it is
-//! stored (`verify`). Commands that reach a vehicle are obeyed (`obey`). A `Plan` is the first half of that for `simulate`.
+//! `logins`); and afterwards the questions whether all of it is stored (`verify`). Commands that
+//! reach a vehicle are obeyed (`obey`). A `Plan` is the first half of that for `simulate`.
 //!
 //! `simulate`, `demo` and the benchmarks let it drive. It stands outside the appliance, as a fleet
 //! does: it knows the protocol and the schemas, and asks for the rest over HTTP. It believes

@@ -13,9 +13,9 @@ use crate::cli::moment;
 /// what it drove before it had a connection. The addresses come first; then a terminal shows a
 /// board and what three queries answer, and a pipe gets a line every few seconds. Vehicles obey the
 /// commands `identify` and `limit-charge`; one to type is among the addresses, and a push by query
-/// tells those that charge at over 25 degrees to stop at 60 %. Ctrl-C, or the end of --duration, stops
-/// the fleet, waits until everything is stored, removes the folder and exits with 0; a second Ctrl-C
-/// stops at once.
+/// tells those that charge at over 25 degrees to stop at 60 %. Ctrl-C, or the end of --duration,
+/// stops the fleet, waits until everything is stored, removes the folder and exits with 0; a second
+/// Ctrl-C stops at once.
 ///
 /// Keys may be set with --set over the demo's own, and a data-dir of yours is kept at the end;
 /// --config is refused. The log (from `warn` on) goes to `demo.log` in the temporary folder, and

@@ -104,9 +104,9 @@ pub(in crate::cli) struct Arguments {
     /// Replays at so many times the recorded pace; by default as fast as the window allows.
     #[arg(long, value_parser = parse_factor, requires = "replay")]
     pub(super) speed: Option<f64>,
-    /// Vehicles do not subscribe to their commands. Without it they obey `identify` and, in a fleet of
-    /// up to 1000 that sends up to 2000 messages a second, `limit-charge`; they reject whatever else
-    /// the mapping files declare, with the reason.
+    /// Vehicles do not subscribe to their commands. Without it they obey `identify` and, in a fleet
+    /// of up to 1000 that sends up to 2000 messages a second, `limit-charge`; they reject whatever
+    /// else the mapping files declare, with the reason.
     #[arg(long)]
     pub(super) no_commands: bool,
     /// The folder of schemas and mappings; by default those that ship with the program.

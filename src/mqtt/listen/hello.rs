@@ -1,4 +1,5 @@
-//! Whether a whole ClientHello of TLS has come, which is what a client of TLS is no longer silent by.
+//! Whether a whole ClientHello of TLS has come, which is what a client of TLS is no longer silent
+//! by.
 
 /// Bytes of a record before its payload: kind, version, length (RFC 8446, 5.1).
 const RECORD: usize = 5;

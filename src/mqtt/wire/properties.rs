@@ -114,8 +114,8 @@ pub(crate) fn forward_properties(mut block: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The properties of a command, or of its receipt, as those of a PUBLISH that it came with: where it
-/// is answered, and under which name.
+/// The properties of a command, or of its receipt, as those of a PUBLISH that it came with: where
+/// it is answered, and under which name.
 pub(crate) fn command_properties(response_topic: Option<&str>, correlation: &[u8]) -> Vec<u8> {
     let mut block = Vec::new();
     if let Some(topic) = response_topic {

@@ -39,8 +39,8 @@ pub(in crate::mqtt) enum Mail {
     Survey(Survey),
     /// A client identifier of the worker's has been taken over: that connection ends.
     TakenOver(SlotKey, oneshot::Sender<()>),
-    /// Too many have said no CONNECT yet, and this one waits for the longest: it ends, for the cause
-    /// that is given.
+    /// Too many have said no CONNECT yet, and this one waits for the longest: it ends, for the
+    /// cause that is given.
     TooEarly(SlotKey, &'static str),
     /// Messages for sessions of the worker's.
     Carried(Vec<Carried>),

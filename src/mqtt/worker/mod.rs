@@ -11,8 +11,9 @@
 //! - `publish`, `subscribe`: what publishes and subscriptions of its sessions do; `deliver`:
 //!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
 //!   session ends.
-//! - `arrive`: connections that come; `early`: those that have said no CONNECT yet. `resume`: sessions that last go on, and stay behind;
-//!   `journal`: their records; `away`: what becomes of those that nobody comes back to.
+//! - `arrive`: connections that come; `early`: those that have said no CONNECT yet. `resume`:
+//!   sessions that last go on, and stay behind; `journal`: their records; `away`: what becomes of
+//!   those that nobody comes back to.
 //! - `survey`: operators' questions about sessions; `absent`: about those that are away.
 //! - `tell`: what a worker counts, and `$SYS`.
 //! - `thread`: the worker itself. `tasks`: its tasks: mailbox, end of turn, clock.

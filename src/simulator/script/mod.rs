@@ -10,8 +10,8 @@
 //! - A *replay's* script ([`Tracks`]) holds the recorded rows, one track a vehicle, once
 //!   (`simulate --replay`).
 //! - A *live* script ([`Live`]) lets every vehicle drive on as it is asked for its next message: it
-//!   never goes round, can be told to charge less, and costs some microseconds a message (`demo`, and
-//!   `simulate` where it is slow and small).
+//!   never goes round, can be told to charge less, and costs some microseconds a message (`demo`,
+//!   and `simulate` where it is slow and small).
 
 mod drives;
 mod live;

@@ -1,5 +1,5 @@
-//! Commands to vehicles whose MQTT is somebody else's, in both versions, over real stores: each gets
-//! what waited for it, at QoS 1 and 2, and what it answers is the command's end, and a point.
+//! Commands to vehicles whose MQTT is somebody else's, in both versions, over real stores: each
+//! gets what waited for it, at QoS 1 and 2, and what it answers is the command's end, and a point.
 
 use std::{
     path::{Path, PathBuf},
