@@ -156,11 +156,13 @@ impl Vehicle {
         };
         let hello = [text("MQTT")?, vec![4, 2, 0, 0], text(vin)?].concat();
         stream.write_all(&packet(0x10, hello)?)?;
-        let filter = [vec![0, 1], text("c")?, vec![1]].concat();
-        stream.write_all(&packet(0x82, filter)?)?;
-        let mut said = [0; 9];
+        // What goes to many at once has one topic, what is declared one of its own for each.
+        let own = text(&format!("c/{vin}"))?;
+        let filters = [vec![0, 1], text("c")?, vec![1], own, vec![1]].concat();
+        stream.write_all(&packet(0x82, filters)?)?;
+        let mut said = [0; 10];
         stream.read_exact(&mut said)?;
-        if said[..4] != *b"\x20\x02\0\0" || said[8] != 1 {
+        if said[..4] != *b"\x20\x02\0\0" || said[8..] != [1, 1] {
             return Err(fault(format!("not welcome: {said:02x?}")));
         }
         Ok(Self { stream, buffer: Vec::new() })
