@@ -30,7 +30,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// FILE is the JSON of `POST /api/v1/pushes` (`-`: standard input): a query, what of each row
 /// names the vehicle, and the command with its fields, in which `{column}` stands for the row's
 /// value. What it prints is the report: how many rows, why some made no command, and how far the
-/// commands are.
+/// commands are. With a `schedule` it stands, and runs at each of its times until it is aborted or
+/// deleted.
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -81,6 +82,14 @@ enum What {
     /// Stops it, and takes back what is not delivered
     #[command(after_help = "Example:\n  fleetline push abort 01a20548-f1c4-7fff-bfff-ffffffffffff")]
     Abort(One),
+    /// The runs of one with a schedule, the newest first: made, failed, or missed
+    #[command(after_help = "Example:\n  fleetline push runs 01a20548-f1c4-7fff-bfff-ffffffffffff")]
+    Runs(Runs),
+    /// Forgets one that has ended, or whose schedule is to end; its commands stay
+    #[command(
+        after_help = "Example:\n  fleetline push delete 01a20548-f1c4-7fff-bfff-ffffffffffff"
+    )]
+    Delete(One),
 }
 
 #[derive(clap::Args, Debug)]
@@ -88,6 +97,14 @@ struct List {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
+}
+
+#[derive(clap::Args, Debug)]
+struct Runs {
+    /// Its id, as sending and `list` print it
+    id: String,
+    #[command(flatten)]
+    list: List,
 }
 
 #[derive(clap::Args, Debug)]
@@ -111,7 +128,19 @@ pub(in crate::cli) fn run(
         None => {
             send(&appliance, &request(&file.unwrap_or_default(), dry_run)?, follow, json, output)
         }
-        Some(What::List(wanted)) => list(&appliance, wanted.limit, json, output),
+        Some(What::List(wanted)) => {
+            let columns = ["id", "created", "name", "state", "next", "targeted", "open", "cause"];
+            list(&appliance, &["api", "v1", "pushes"], &columns, wanted.limit, json, output)
+        }
+        Some(What::Runs(Runs { id, list: List { limit } })) => {
+            let columns = ["at", "state", "targeted", "open", "ended", "cause"];
+            let path = ["api", "v1", "pushes", &id, "runs"];
+            list(&appliance, &path, &columns, limit, json, output)
+        }
+        Some(What::Delete(One { id })) => {
+            let path = ["api", "v1", "pushes", &id];
+            present(&read(appliance.delete(&path, &[]))?, json, output)
+        }
         Some(What::Show(One { id })) => present(&one(&appliance, &id)?, json, output),
         Some(What::Pause(One { id })) => present(&steer(&id, "pause")?, json, output),
         Some(What::Resume(One { id })) => present(&steer(&id, "resume")?, json, output),
@@ -218,7 +247,7 @@ fn present(push: &Json, is_json: bool, output: &mut Output) -> Result<(), Failur
     if is_json {
         return output.json(push);
     }
-    for name in ["id", "name", "state", "cause", "created", "by", "ended"] {
+    for name in ["id", "name", "state", "cause", "created", "by", "run", "next", "ended"] {
         if let Some(text) = push[name].as_str() {
             output.line(format_args!("{name:<14}{}", visible(text)))?;
         }
@@ -261,11 +290,21 @@ fn trial(answer: &Json, is_json: bool, output: &mut Output) -> Result<(), Failur
     if answer["more"] != 0 {
         complain(format_args!("{} vehicles more are not shown", answer["more"]));
     }
+    for time in answer["next"].as_array().into_iter().flatten() {
+        output.line(format_args!(
+            "{:<14}{}",
+            "next",
+            visible(time.as_str().unwrap_or_default())
+        ))?;
+    }
     present_report(&answer["report"], output)
 }
 
+/// Pushes, or runs of one: what the last part of the path names.
 fn list(
     appliance: &Appliance,
+    path: &[&str],
+    columns: &[&str],
     limit: usize,
     is_json: bool,
     output: &mut Output,
@@ -274,10 +313,10 @@ fn list(
     while found.len() < limit {
         let mut asked = vec![("limit", PAGE.min(limit - found.len()).to_string())];
         asked.extend(after.take().map(|after| ("after", after)));
-        let mut page = read(appliance.get(&["api", "v1", "pushes"], &asked))?;
+        let mut page = read(appliance.get(path, &asked))?;
         after = page["after"].as_str().map(ToOwned::to_owned);
-        if let Json::Array(pushes) = page["pushes"].take() {
-            found.extend(pushes);
+        if let Json::Array(some) = page[path.last().copied().unwrap_or_default()].take() {
+            found.extend(some);
         }
         if after.is_none() {
             break;
@@ -286,10 +325,10 @@ fn list(
     if is_json {
         return found.iter().try_for_each(|push| output.json(push));
     }
-    for push in &mut found {
-        push["targeted"] = push["report"]["targeted"].take();
+    for one in &mut found {
+        one["targeted"] = one["report"]["targeted"].take();
     }
-    draw(&found, &["id", "created", "name", "state", "targeted", "open", "cause"], output)?;
+    draw(&found, columns, output)?;
     if after.is_some() {
         complain(format_args!("there are more than {limit}: --limit shows more"));
     }

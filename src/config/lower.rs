@@ -423,6 +423,8 @@ fn downlink(settings: &Settings) -> downlink::Options {
         dir: lower_offline(settings).downlink_dir(),
         open_max: settings.number_usize("downlink.open-max"),
         total_open_max: settings.number_usize("downlink.total-open-max"),
+        schedules_max: settings.number_usize("downlink.schedules-max"),
+        empty_runs_max: settings.number_usize("downlink.empty-runs-max"),
         payload_bytes_max: settings.number_usize("mqtt.max-packet-size"),
         expires_in: settings.duration("downlink.expires-in"),
         keep: settings.duration("downlink.keep"),

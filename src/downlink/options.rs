@@ -11,6 +11,10 @@ pub struct Options {
     pub open_max: usize,
     /// Commands of all vehicles that have not ended.
     pub total_open_max: usize,
+    /// Pushes that stand, each with a schedule.
+    pub schedules_max: usize,
+    /// Runs of a standing push that are remembered although they made no command.
+    pub empty_runs_max: usize,
     /// Bytes of one command's payload.
     pub payload_bytes_max: usize,
     /// How long a command waits for its vehicle where nothing else is said.

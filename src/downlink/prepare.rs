@@ -217,7 +217,12 @@ fn declared_content(
             return Err(wrong(member, message));
         }
     }
-    let Some(command) = declared.find(name) else {
+    content(find(declared, name)?, ask, vehicle, id)
+}
+
+/// A declared command by its name.
+pub(super) fn find<'c>(declared: &'c Commands, name: &str) -> Result<&'c Command, AskError> {
+    declared.find(name).ok_or_else(|| {
         let hint = match declared.nearest(name) {
             Some(near) => format!("; did you mean `{near}`?"),
             None if declared.iter().len() == 0 => "; none is".to_owned(),
@@ -226,9 +231,8 @@ fn declared_content(
                 format!("; declared are {}", names.join(", "))
             }
         };
-        return Err(AskError::Undeclared { name: name.to_owned(), hint });
-    };
-    content(command, ask, vehicle, id)
+        AskError::Undeclared { name: name.to_owned(), hint }
+    })
 }
 
 fn content(

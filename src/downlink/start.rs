@@ -8,12 +8,15 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{
     runtime::Handle,
-    sync::{mpsc::unbounded_channel, watch},
+    sync::{
+        mpsc::{UnboundedReceiver, unbounded_channel},
+        watch,
+    },
 };
 
 use super::{
     Downlink, Options,
-    engine::{Engine, Failure, Job, Thread},
+    engine::{Engine, Failure, Job, Question, Thread},
     push, still,
     store::{OpenError, Reader, Writer},
     webhook,
@@ -79,6 +82,7 @@ pub fn start(
     let mut engine = engine.map_err(unread)?;
     let now_ms = clock.wall().0.div_euclid(1_000_000);
     engine.give_up_interrupted(now_ms).map_err(unread)?;
+    let next_push = engine.next_push();
     let told = engine.webhook_cursor().map_err(unread)?;
     let (jobs, waiting) = mpsc::channel();
     let (changes, changed) = watch::channel(engine.last_change());
@@ -97,7 +101,7 @@ pub fn start(
         generation: Arc::new(AtomicU64::new(1)),
         options: Arc::new(options),
         clock: Arc::clone(&clock),
-        queries: queries.clone(),
+        queries,
         presence,
         edge,
         freezing: Arc::default(),
@@ -121,19 +125,34 @@ pub fn start(
         .name("downlink".to_owned())
         .spawn(move || thread.run())
         .map_err(OpenError::Thread)?;
-    runtime.spawn(still::answer(
-        downlink.clone(),
-        queries,
-        asked,
-        supervisor.panic_guard("downlink-still"),
-    ));
-    runtime.spawn(push::resume(downlink.clone(), supervisor.panic_guard("downlink-pushes")));
-    runtime.spawn(push::verify(downlink.clone(), supervisor.panic_guard("downlink-verify")));
+    let began = Began { asked, next_push, told, metrics };
+    spawn_tasks(&downlink, runtime, began);
+    Ok(Running { downlink, thread })
+}
+
+/// What the tasks begin with.
+struct Began {
+    /// Conditions that are to be asked.
+    asked: UnboundedReceiver<Question>,
+    /// Pushes below this number were made by a process before this one.
+    next_push: i64,
+    /// The last change that the webhook was told.
+    told: i64,
+    metrics: Arc<Metrics>,
+}
+
+/// Starts what waits.
+fn spawn_tasks(downlink: &Downlink, runtime: &Handle, began: Began) {
+    let Began { asked, next_push, told, metrics } = began;
+    let guard = |name: &str| downlink.supervisor.panic_guard(name);
+    let queries = downlink.queries.clone();
+    runtime.spawn(still::answer(downlink.clone(), queries, asked, guard("downlink-still")));
+    runtime.spawn(push::resume(downlink.clone(), next_push, guard("downlink-pushes")));
+    runtime.spawn(push::verify(downlink.clone(), guard("downlink-verify")));
     if let Some(url) = downlink.options.webhook.clone() {
-        let guard = supervisor.panic_guard("downlink-webhook");
+        let guard = guard("downlink-webhook");
         runtime.spawn(webhook::tell(downlink.clone(), url, told, metrics, guard));
     }
-    Ok(Running { downlink, thread })
 }
 
 impl Running {

@@ -127,7 +127,7 @@ pub use plan::{
 };
 pub use plans::{LoadErrors, Options, Plans};
 pub use template::{Template, json_of};
-pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS};
+pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS, time_zone};
 pub use topic::TopicMatch;
 
 pub use crate::schema::Bounds;

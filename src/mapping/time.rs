@@ -1,6 +1,6 @@
 //! The point's time, compiled: where it lies, how it is read, what it is relative to.
 
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 
 use crate::{
     mapping::SlotIdx,
@@ -56,4 +56,30 @@ impl Time {
             _ => None,
         }
     }
+}
+
+/// A time zone by its name, such as `Europe/Berlin`, or by its offset, such as `+01:00`.
+#[must_use]
+pub fn time_zone(text: &str) -> Option<TimeZone> {
+    fixed_zone(text).or_else(|| TimeZone::get(text).ok())
+}
+
+/// A zone that is always as far from UTC: `Z`, `+01:00`, `-0330`, `+01`.
+fn fixed_zone(text: &str) -> Option<TimeZone> {
+    if text == "Z" {
+        return Some(TimeZone::UTC);
+    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let digits = text.strip_prefix(['+', '-'])?;
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(parts) => parts,
+        None => digits.split_at_checked(2)?,
+    };
+    let number = |text: &str, below: i32| {
+        let is_plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|number: &i32| is_plain && *number < below)
+    };
+    let minutes = if minutes.is_empty() { 0 } else { number(minutes, 60)? };
+    let seconds = sign * (number(hours, 24)? * 3600 + minutes * 60);
+    Offset::from_seconds(seconds).ok().map(TimeZone::fixed)
 }

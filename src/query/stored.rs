@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    model::{Catalog, Measurement, Row},
+    model::{Catalog, Column, Measurement, Row},
     query::{
         dialect::stored,
         engine::{QueryEngine, QueryError},
@@ -103,6 +103,15 @@ impl QueryEngine {
             known.tags.iter().cloned().chain(known.fields.iter().map(|(field, _)| field.clone()))
         });
         Ok(Known { name: name.to_owned(), measurement, is_mapped: is_mapped.collect() })
+    }
+
+    /// The columns that the answer to a portable question would have.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    pub async fn columns(&self, request: QueryRequest) -> Result<Vec<Column>, QueryError> {
+        let _turn = self.turn().await?;
+        Ok(self.question(request).await?.columns())
     }
 
     /// The question that was asked for, where the mappings do not know of all that it names, with

@@ -271,6 +271,11 @@ metrics! {
     downlink_open_commands: Gauge [commands],
     /// Changes of commands, by the state that they are in then.
     downlink_changed_commands: By<ReasonLabel, Counter> [commands],
+    /// Pushes with a schedule that stand.
+    downlink_standing_pushes: Gauge [pushes],
+    /// Runs of pushes, by what became of them: `made`, `failed`, or `skipped` because their time
+    /// was missed.
+    downlink_runs: By<ReasonLabel, Counter> [runs],
     /// Receipts, by what they say, or why they count for nothing: `unknown` and `without-id` (about
     /// no command that there is), `forged` (not from its vehicle), `undecodable`, `unknown-status`.
     downlink_receipts: By<ReasonLabel, Counter> [receipts],

@@ -336,7 +336,12 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
     if typed.contains(COMMAND) && typed.starts_with("fleetline push") {
         let pushed = place.run("fleetline push slow.json --json");
         let pushed: Value = serde_json::from_slice(&pushed.stdout).unwrap();
-        typed = typed.replace(COMMAND, pushed["id"].as_str().unwrap());
+        let id = pushed["id"].as_str().unwrap();
+        // One that goes on is not deleted; what of it waits is taken back at once.
+        if typed.starts_with("fleetline push delete") {
+            place.run(&format!("fleetline push abort {id}"));
+        }
+        typed = typed.replace(COMMAND, id);
     } else if typed.contains(COMMAND) {
         let sent = place.run("fleetline command send VIN1 identify");
         let sent = String::from_utf8(sent.stdout).unwrap();

@@ -20,6 +20,23 @@ pub(super) const KEYS: &[Key] = &[
     .min("1", "a command has to fit")
     .max("100000000", "they are held in memory"),
     key(
+        "downlink.schedules-max",
+        Kind::Count,
+        "Pushes with a `schedule` that stand; one more is refused (429).",
+    )
+    .default("1000")
+    .min("1", "a push has to fit")
+    .max("100000", "each waits in memory"),
+    key(
+        "downlink.empty-runs-max",
+        Kind::Count,
+        "Newest runs of a push with a `schedule` that are listed although they made no command; \
+         older ones only count in its sums.",
+    )
+    .default("100")
+    .min("1", "the newest one is shown")
+    .max("100000", "they are counted whenever the push is looked at"),
+    key(
         "downlink.expires-in",
         Kind::Duration,
         "How long a command waits for its vehicle where neither it nor its declaration says so.",

@@ -30,6 +30,12 @@ pub enum Refused {
         /// The bound.
         max: usize,
     },
+    /// As many pushes stand as may. The operator deletes some.
+    #[error("{max} pushes with a schedule stand (downlink.schedules-max)")]
+    TooManySchedules {
+        /// The bound.
+        max: usize,
+    },
     /// The key was used for something else. The operator takes another one.
     #[error("the idempotency key `{key}` was used for another command, {id}")]
     KeyTaken {

@@ -27,6 +27,8 @@ pub(in crate::downlink) struct NewPush {
     pub(in crate::downlink) who: Arc<str>,
     pub(in crate::downlink) vehicles: Option<Arc<str>>,
     pub(in crate::downlink) idempotency: Option<Idempotency>,
+    /// Of one that stands: when its first run is due.
+    pub(in crate::downlink) next_ms: Option<i64>,
 }
 
 /// A run that is to be made.
@@ -36,19 +38,38 @@ pub(in crate::downlink) struct NewRun {
     pub(in crate::downlink) query: Arc<str>,
     pub(in crate::downlink) counts: Counts,
     pub(in crate::downlink) abort_above: Option<f64>,
+    /// Why it is made later than it was due.
+    pub(in crate::downlink) cause: Option<Arc<str>>,
+}
+
+/// A run of a standing push that is not made.
+#[derive(Clone, Debug)]
+pub(in crate::downlink) struct Unmade {
+    pub(in crate::downlink) at_ms: i64,
+    /// Failed or skipped.
+    pub(in crate::downlink) state: RunState,
+    pub(in crate::downlink) cause: Arc<str>,
 }
 
 /// One thing to do for a push.
 #[derive(Debug)]
 pub(in crate::downlink) enum PushJob {
-    /// Make it, with its run.
-    Create(NewPush, NewRun),
+    /// Make it, with its run; without one it stands.
+    Create(NewPush, Option<NewRun>),
+    /// Make a run of one that stands.
+    Begin(CommandId, NewRun),
+    /// Tell of a run of one that stands which is not made, and when the next one is due.
+    Tell {
+        push: CommandId,
+        run: Option<Unmade>,
+        next_ms: i64,
+    },
     /// Make commands of a run, which stay here until it lets them go.
     Freeze(i64, Vec<Arc<Request>>),
-    /// That was all of them.
-    Frozen(i64),
-    /// It cannot be frozen.
-    GiveUp(i64, Arc<str>),
+    /// That was all of them. Of one that stands: when the next one is due.
+    Frozen(i64, Option<i64>),
+    /// It cannot be frozen. Of one that stands: when the next one is due.
+    GiveUp(i64, Arc<str>, Option<i64>),
     /// Let some commands of a run go; whether they are the first of a wave.
     Release {
         run: i64,
@@ -94,12 +115,16 @@ type Answer = rusqlite::Result<Result<Asked, Refused>>;
 impl Engine {
     pub(super) fn push(&mut self, job: &mut PushJob) -> Answer {
         match job {
-            PushJob::Create(push, run) => self.create_push(push, run),
+            PushJob::Create(push, run) => self.create_push(push, run.as_ref()),
+            PushJob::Begin(push, run) => Ok(self.begin(*push, run)),
+            PushJob::Tell { push, run, next_ms } => Ok(self.tell(*push, run.as_ref(), *next_ms)),
             PushJob::Freeze(run, requests) => Ok(self.freeze(*run, requests)),
-            PushJob::Frozen(run) => Ok(self.frozen(*run)),
-            PushJob::GiveUp(run, cause) => {
+            PushJob::Frozen(run, next_ms) => Ok(self.frozen(*run, *next_ms)),
+            PushJob::GiveUp(run, cause, next_ms) => {
                 let asked = self.asked(*run);
                 self.runs.give_up(*run, cause, self.now_ms);
+                self.count_run("failed");
+                self.is_next(*run, *next_ms);
                 Ok(asked)
             }
             PushJob::Release { run, count, is_wave } => self.release(*run, *count, *is_wave),
@@ -110,7 +135,7 @@ impl Engine {
         }
     }
 
-    fn create_push(&mut self, new: &NewPush, run: &NewRun) -> Answer {
+    fn create_push(&mut self, new: &NewPush, run: Option<&NewRun>) -> Answer {
         if let Some(wanted) = &new.idempotency {
             let found = match self.runs.push_by_key(&wanted.key) {
                 Some(found) => Some(found.clone()),
@@ -124,6 +149,10 @@ impl Engine {
                     }
                 });
             }
+        }
+        let max = self.options.schedules_max;
+        if new.next_ms.is_some() && self.runs.standing() >= max {
+            return Ok(Err(Refused::TooManySchedules { max }));
         }
         let created_ms = self.now_ms;
         let new = new.clone();
@@ -139,21 +168,22 @@ impl Engine {
             state: PushState::Running,
             idempotency: new.idempotency,
             ended_ms: None,
+            next_ms: new.next_ms,
         });
         self.audit_push(id, &name, &who, "push");
-        let run = self.add_run(seq, run);
+        let run = run.map_or(0, |run| self.add_run(seq, run));
         let row = self.runs.push(seq).map(asked);
         Ok(row.map(|row| Asked { run, ..row }).ok_or(Refused::PushUnknown(id)))
     }
 
-    fn add_run(&mut self, push: i64, new: &NewRun) -> i64 {
+    pub(super) fn add_run(&mut self, push: i64, new: &NewRun) -> i64 {
         let new = new.clone();
         self.runs.add_run(|seq| RunRow {
             seq,
             push,
             at_ms: new.at_ms,
             state: RunState::Freezing,
-            cause: None,
+            cause: new.cause,
             query: new.query,
             counts: new.counts,
             abort_above: new.abort_above,
@@ -163,7 +193,7 @@ impl Engine {
         })
     }
 
-    fn asked(&self, run: i64) -> Result<Asked, Refused> {
+    pub(super) fn asked(&self, run: i64) -> Result<Asked, Refused> {
         let unknown = Refused::PushUnknown(CommandId([0; 16]));
         let live = self.runs.run(run).ok_or_else(|| unknown.clone())?;
         let push = self.runs.push(live.row.push).ok_or(unknown)?;
@@ -206,13 +236,15 @@ impl Engine {
         self.asked(run)
     }
 
-    fn frozen(&mut self, run: i64) -> Result<Asked, Refused> {
+    fn frozen(&mut self, run: i64, next_ms: Option<i64>) -> Result<Asked, Refused> {
         let asked = self.asked(run)?;
         self.runs.change_run(run, |run| {
             if run.row.state == RunState::Freezing {
                 run.row.state = RunState::Running;
             }
         });
+        self.count_run("made");
+        self.is_next(run, next_ms);
         self.done_if_none_is_held(run);
         self.asked(run).or(Ok(asked))
     }
@@ -334,6 +366,7 @@ impl Engine {
         self.runs.change_push(push.seq, |push| {
             push.state = PushState::Aborted;
             push.ended_ms = Some(now_ms);
+            push.next_ms = None;
         });
         self.audit_push(id, &push.name, who, "abort");
         Ok(Ok(Asked { state: PushState::Aborted, ..asked(&push) }))
@@ -341,9 +374,12 @@ impl Engine {
 
     fn forget(&mut self, id: CommandId, who: &Arc<str>) -> Answer {
         let Some(push) = self.live_push(id)? else { return Ok(Err(Refused::PushUnknown(id))) };
-        if !push.state.is_final() || !self.runs.runs_of(push.seq).is_empty() {
+        // One that stands has nothing on its way between its runs.
+        let has_ended = push.state.is_final() || push.next_ms.is_some();
+        if !has_ended || !self.runs.runs_of(push.seq).is_empty() {
             return Ok(Err(Refused::PushOpen(id)));
         }
+        self.runs.forget(push.seq);
         self.gathered().forgotten.push(push.seq);
         self.audit_push(id, &push.name, who, "forget");
         Ok(Ok(asked(&push)))
@@ -361,6 +397,6 @@ impl Engine {
     }
 }
 
-fn asked(push: &PushRow) -> Asked {
+pub(super) fn asked(push: &PushRow) -> Asked {
     Asked { push: push.id, state: push.state, run: 0, is_repeat: false, released: 0, held: 0 }
 }

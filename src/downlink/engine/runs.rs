@@ -107,6 +107,10 @@ impl Runs {
         Ok(runs)
     }
 
+    pub(super) fn next_push(&self) -> i64 {
+        self.next_push
+    }
+
     pub(super) fn add_push(&mut self, make: impl FnOnce(i64) -> PushRow) -> i64 {
         let seq = self.next_push;
         self.next_push += 1;
@@ -163,6 +167,16 @@ impl Runs {
         self.pushes.entry(row.seq).or_insert_with(|| LivePush::new(row));
     }
 
+    /// A push is deleted.
+    pub(super) fn forget(&mut self, push: i64) {
+        self.pushes.remove(&push);
+    }
+
+    /// How many pushes stand.
+    pub(super) fn standing(&self) -> usize {
+        self.pushes.values().filter(|push| push.row.next_ms.is_some()).count()
+    }
+
     /// The runs of a push of which something goes on.
     pub(super) fn runs_of(&self, push: i64) -> Vec<i64> {
         let its = self.runs.values().filter(|run| run.row.push == push);
@@ -207,9 +221,12 @@ impl Runs {
         push.is_changed = true;
         push.row.state = match state {
             RunState::Aborted => PushState::Aborted,
+            // It stands, and its next run may be better.
+            _ if push.row.next_ms.is_some() => return,
             RunState::Failed => PushState::Failed,
             _ => PushState::Done,
         };
+        push.row.next_ms = None;
         push.row.ended_ms = push.row.state.is_final().then_some(now_ms);
     }
 
@@ -218,7 +235,11 @@ impl Runs {
         let Some(push) = self.runs.get(&run).map(|run| run.row.push) else { return };
         let at_ms = self.runs.get(&run).map_or(0, |run| run.row.at_ms);
         self.end_run(run, RunState::Failed, Some(cause), now_ms.max(at_ms));
-        self.change_push(push, |push| push.idempotency = None);
+        self.change_push(push, |push| {
+            if push.next_ms.is_none() {
+                push.idempotency = None;
+            }
+        });
     }
 
     pub(super) fn changed_pushes(&mut self) -> Vec<PushRow> {

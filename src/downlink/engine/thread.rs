@@ -125,11 +125,11 @@ impl Thread {
                     // Nobody asks any more when the appliance is stopping.
                     self.questions.send(question).unwrap_or_default();
                 }
-                let open = i64::try_from(self.engine.open_count()).unwrap_or(i64::MAX);
-                self.metrics.downlink_open_commands.set(open);
+                let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+                self.metrics.downlink_open_commands.set(count(self.engine.open_count()));
+                self.metrics.downlink_standing_pushes.set(count(self.engine.standing_count()));
                 let waiting = self.alarms.load(Ordering::Relaxed);
-                let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
-                self.metrics.downlink_waiting_alarms.set(waiting);
+                self.metrics.downlink_waiting_alarms.set(count(waiting));
                 return true;
             }
             Err(error) => error,

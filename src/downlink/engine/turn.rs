@@ -223,7 +223,10 @@ impl Engine {
             now_ms.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
         };
         self.quiet.sweep(now_ms);
-        self.writer.sweep(ago(self.options.keep), ago(self.options.audit_keep), ago(ONCE_PER_MAX))
+        let [ended, audit, told] =
+            [self.options.keep, self.options.audit_keep, ONCE_PER_MAX].map(ago);
+        let empty_runs_max = i64::try_from(self.options.empty_runs_max).unwrap_or(i64::MAX);
+        self.writer.sweep(ended, audit, told, empty_runs_max)
     }
 
     pub(super) fn gathered(&mut self) -> &mut Turn {

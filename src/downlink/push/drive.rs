@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use super::{RunState, plan::Plan};
+use super::{
+    RunState, Sender,
+    plan::Plan,
+    stand::{self, Standing},
+};
 use crate::{
     downlink::{
         Downlink, Refused,
@@ -35,7 +39,7 @@ pub(super) struct Driven {
 
 /// Waves of a run that have begun, and when the last one did.
 #[derive(Clone, Copy, Debug, Default)]
-struct Begun {
+pub(super) struct Begun {
     waves: u32,
     last_ms: Option<i64>,
 }
@@ -50,12 +54,16 @@ pub(super) fn start(downlink: &Downlink, driven: Driven, held: usize) {
 fn spawn(downlink: &Downlink, driven: Driven, begun: Begun) {
     let guard = downlink.supervisor.panic_guard("downlink-push");
     let downlink = downlink.clone();
-    tokio::spawn(async move { drive(downlink, driven, begun, guard).await });
+    tokio::spawn(async move {
+        let _guard = guard;
+        drive(&downlink, driven, begun).await;
+    });
 }
 
-/// Goes on with the runs that a process before this one left.
-pub(in crate::downlink) async fn resume(downlink: Downlink, _guard: Guard) {
-    let mut after = None;
+/// Goes on with what a process before this one left: the pushes below a number. Later ones are gone
+/// on with by whoever has made them.
+pub(in crate::downlink) async fn resume(downlink: Downlink, below: i64, _guard: Guard) {
+    let mut after = Some(below);
     loop {
         let page = downlink.push_page(None, after, PAGE).await;
         let page = match page {
@@ -64,28 +72,39 @@ pub(in crate::downlink) async fn resume(downlink: Downlink, _guard: Guard) {
         };
         let Some(last) = page.last().map(super::PushRecord::seq) else { return };
         for found in page {
-            let Some(run) = found.latest.as_ref().map(|latest| &latest.run) else { continue };
-            if found.push.state.is_final() || run.state != RunState::Running {
+            let push = found.push;
+            let run = found.latest.map(|latest| latest.run);
+            let run = run.filter(|run| run.state == RunState::Running);
+            let stands = push.next_ms.is_some();
+            if push.state.is_final() || run.is_none() && !stands {
                 continue;
             }
-            let Some(plan) = Plan::kept(&found.push.spec, &downlink.options) else {
-                tracing::error!(push = %found.push.id, "it was kept by another version");
+            let Some(plan) = Plan::kept(&push.spec, &downlink.options) else {
+                tracing::error!(push = %push.id, "it was kept by another version");
                 continue;
             };
-            let begun = Begun { waves: run.wave, last_ms: run.wave_ms };
-            let driven = Driven { push: found.push.id, run: run.seq, plan };
-            spawn(&downlink, driven, begun);
+            let left = run.map(|run| {
+                let begun = Begun { waves: run.wave, last_ms: run.wave_ms };
+                (Driven { push: push.id, run: run.seq, plan: plan.clone() }, begun)
+            });
+            if stands {
+                let sender = Sender::of(&push);
+                stand::start(&downlink, Standing { push: push.id, plan, sender }, left);
+            } else if let Some((driven, begun)) = left {
+                spawn(&downlink, driven, begun);
+            }
         }
         after = Some(last);
     }
 }
 
-async fn drive(downlink: Downlink, driven: Driven, mut begun: Begun, _guard: Guard) {
+/// Lets the commands of a run go, until the last one has or the run is over.
+pub(super) async fn drive(downlink: &Downlink, driven: Driven, mut begun: Begun) {
     let Driven { push, run, plan } = driven;
     let mut changed = downlink.pushes_changed.subscribe();
     loop {
         changed.borrow_and_update();
-        let (count, is_wave, pause) = match quota(&downlink, &plan, run, &begun).await {
+        let (count, is_wave, pause) = match quota(downlink, &plan, run, &begun).await {
             Ok(Quota::Over) => return,
             Ok(Quota::Some { count, is_wave }) => {
                 let count = rated(&plan, count);

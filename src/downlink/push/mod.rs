@@ -8,8 +8,11 @@
 //! ```
 //!
 //! - `request`: what is asked for; `plan`: the same, checked.
-//! - `select`: asks the question and says what becomes of each row. `submit`: makes the commands.
-//! - `drive`: lets them go. `verify`: looks for their effect. `report`: what has become of them.
+//! - `submit`: takes the request. `select`: asks the question and says what becomes of each row.
+//!   `make`: makes a run of them. `drive`: lets its commands go.
+//! - `schedule`: when one runs that stands. `stand`: waits for those times. `steer`: lists, pauses,
+//!   stops.
+//! - `verify`: looks for the effect of commands. `report`: what has become of them.
 //!
 //! # What is frozen
 //! A run asks its question once. Each row that is targeted becomes a command at once, encoded and
@@ -34,14 +37,26 @@
 //!   itself, in the turn that counted the one that was too many.
 //! - abort, by hand or by itself: what waits is cancelled; what is on its way is asked back, and
 //!   its acknowledgement decides, as for a single command.
+//! - `schedule`: it stands, and a run is made at each of the times. A time is missed that is more
+//!   than a minute past when somebody could begin its run, and one that came while the run before
+//!   went on (its last command was not let go): runs do not pile up. Missed times are one entry in
+//!   the list of runs, `skipped`, or with `missed = once` one run that says for which it is made.
+//! - A run that cannot be made (no answer, guard) is told as `failed`, and the next one is made all
+//!   the same. One that is stopped by `abort-above` ends its push.
+//! - A time counts as done in the transaction that freezes its run: killed before, the next process
+//!   makes the run, if it is not too late for it.
 //! - A row whose values the command's schema refuses fails its own command (`row`, with the field);
 //!   where that is so of every row, the push is refused.
 
 mod drive;
+mod make;
 mod plan;
 mod report;
 mod request;
+mod schedule;
 mod select;
+mod stand;
+mod steer;
 mod submit;
 mod verify;
 
@@ -51,3 +66,6 @@ pub use report::{PushRecord, PushState, Report, RunRecord, RunState, Verified};
 pub use request::PushRequest;
 pub use submit::{PushError, PushMade, Sender};
 pub(super) use verify::verify;
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
 
-use super::request::{Guard, NativeRequest, PortableRequest, PushRequest};
+use super::{
+    request::{Guard, NativeRequest, PortableRequest, PushRequest},
+    schedule::Schedule,
+};
 use crate::{
     downlink::{
         Options,
@@ -19,7 +22,7 @@ use crate::{
 /// How far back a range without `from` reaches.
 const FROM: &str = "-1h";
 /// Any moment: relative ranges are checked at it.
-const CHECKED_AT: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
+pub(super) const CHECKED_AT: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
 /// The most commands a second; past it there is no rate.
 const RATE_MAX: u32 = 1_000_000;
 
@@ -38,6 +41,7 @@ pub(super) struct Plan {
     pub(super) waves: Option<Waves>,
     pub(super) rate: Option<u32>,
     pub(super) verify: Option<Verify>,
+    pub(super) schedule: Option<Schedule>,
 }
 
 /// What is asked.
@@ -156,6 +160,7 @@ impl Plan {
             waves: waves(request)?,
             rate: request.rate,
             verify: verify(request)?,
+            schedule: Schedule::of(request)?,
         })
     }
 

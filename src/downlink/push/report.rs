@@ -16,9 +16,10 @@ words! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum PushState;
 
-    /// Its commands are on their way, at its rate and in its waves.
+    /// It goes on: its commands are on their way, at its rate and in its waves, or it stands and
+    /// its next run is to come.
     Running = "running",
-    /// None of its commands leaves until it is resumed.
+    /// None of its commands leaves, and no run begins, until it is resumed.
     Paused = "paused",
     /// All of its commands have been let go; some may not have ended.
     Done = "done",
@@ -43,6 +44,8 @@ words! {
     Aborted = "aborted",
     /// It could not be made; its cause says why.
     Failed = "failed",
+    /// Its time was missed; its cause says which and why.
+    Skipped = "skipped",
 }
 
 words! {
@@ -126,11 +129,18 @@ impl Report {
         }
     }
 
-    /// What has no command yet, or never had one because the run was not frozen.
-    pub(in crate::downlink) fn count_unmade(&mut self, is_over: bool) {
-        let made: u64 = self.states.iter().sum();
-        let state = if is_over { State::Cancelled } else { State::Queued };
-        self.count(state, None, self.counts.targeted.saturating_sub(made));
+    /// What has no command: `coming` have none yet, the rest never had one because their run was
+    /// not frozen.
+    pub(in crate::downlink) fn count_unmade(&mut self, coming: u64) {
+        let unmade = self.unmade();
+        let coming = coming.min(unmade);
+        self.count(State::Queued, None, coming);
+        self.count(State::Cancelled, None, unmade - coming);
+    }
+
+    /// How many have no command.
+    pub(in crate::downlink) fn unmade(&self) -> u64 {
+        self.counts.targeted.saturating_sub(self.states.iter().sum())
     }
 
     /// Takes another one in.
@@ -244,6 +254,7 @@ impl PushRecord {
             "run": latest.map(|run| moment(run.run.at_ms)),
             "report": latest.map(|run| run.report.json()).unwrap_or(Report::default().json()),
             "sums": self.sums.json(),
+            "next": push.next_ms.filter(|_| push.state == PushState::Running).map(moment),
             "open": self.open,
             "ended": push.ended_ms.map(moment),
         })
@@ -255,6 +266,8 @@ impl PushRecord {
 pub struct RunRecord {
     pub(in crate::downlink) run: RunRow,
     pub(in crate::downlink) report: Report,
+    /// What has no command yet.
+    pub(in crate::downlink) coming: u64,
     pub(in crate::downlink) open: u64,
 }
 

@@ -49,6 +49,15 @@ pub struct PushRequest {
     /// Commands a second that are let go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
+    /// When it runs, as a cron expression: it stands then, and runs again and again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Whose clock the schedule means. Default: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What becomes of times that were missed: `skip`, or one run for all of them, `once`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missed: Option<String>,
     /// The same key with the same content makes no second push.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     downlink::{
         Downlink,
-        prepare::{is_vehicle, wrong},
+        prepare::{find, is_vehicle, wrong},
     },
     mapping::json_of,
     model::{PresenceFilter, Reach, UnixNanos, Value},
@@ -81,7 +81,17 @@ struct Places {
     vehicle: usize,
 }
 
-impl Gathering<'_> {
+impl<'p> Gathering<'p> {
+    fn new(plan: &'p Plan) -> Self {
+        Self {
+            plan,
+            places: None,
+            counts: Counts::default(),
+            seen: HashSet::new(),
+            choices: Vec::new(),
+        }
+    }
+
     /// The columns are known; what they lack is told.
     fn columns(&mut self, names: &[String]) {
         if self.places.is_some() {
@@ -143,20 +153,21 @@ impl Gathering<'_> {
 }
 
 impl Downlink {
-    /// Asks a push's question and says what becomes of each row.
-    pub(super) async fn select(
-        &self,
-        plan: &Plan,
-        sender: &Sender,
-        at: UnixNanos,
-    ) -> Result<Selection, PushError> {
-        let mut gathering = Gathering {
-            plan,
-            places: None,
-            counts: Counts::default(),
-            seen: HashSet::new(),
-            choices: Vec::new(),
-        };
+    /// Checks what there is to check without an answer: the command, and which columns it asks for.
+    pub(super) async fn check(&self, plan: &Plan) -> Result<(), PushError> {
+        find(&self.declared(), plan.ask.command.as_deref().unwrap_or_default())?;
+        let Question::Portable(portable) = &plan.question else { return Ok(()) };
+        let (request, _) = portable.at(self.clock.wall())?;
+        let columns = self.queries.columns(request).await?;
+        let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
+        let mut gathering = Gathering::new(plan);
+        gathering.columns(&names);
+        gathering.places.map_or(Ok(()), |places| places.map(|_| ()))
+    }
+
+    /// Asks a push's question, and says which of its vehicles are known.
+    pub(super) async fn find(&self, plan: &Plan, at: UnixNanos) -> Result<Selection, PushError> {
+        let mut gathering = Gathering::new(plan);
         let query = self.gather(&mut gathering, at).await?;
         let Gathering { places, counts, choices, .. } = gathering;
         if let Some(Err(error)) = places {
@@ -164,7 +175,18 @@ impl Downlink {
         }
         let mut selection = Selection { choices, counts, query };
         self.look_for(plan, &mut selection, at).await?;
-        self.leave_out(plan, sender, &mut selection, at).await?;
+        Ok(selection)
+    }
+
+    /// Says what becomes of each row.
+    pub(super) async fn choose(
+        &self,
+        plan: &Plan,
+        sender: &Sender,
+        selection: &mut Selection,
+        at: UnixNanos,
+    ) -> Result<(), PushError> {
+        self.leave_out(plan, sender, selection, at).await?;
         for choice in &selection.choices {
             let counts = &mut selection.counts;
             *match choice.fate {
@@ -175,7 +197,7 @@ impl Downlink {
                 Fate::OpenMax => &mut counts.open_max,
             } += 1;
         }
-        Ok(selection)
+        Ok(())
     }
 
     async fn gather(
@@ -292,19 +314,18 @@ impl Downlink {
         Ok(())
     }
 
-    /// Refuses a run that would reach more than it may.
-    pub(super) async fn guard(
+    /// How many vehicles a run may reach.
+    pub(super) async fn allowed(
         &self,
         plan: &Plan,
-        targeted: u64,
+        selection: &Selection,
         at: UnixNanos,
-    ) -> Result<(), PushError> {
-        if let Some(max) = plan.guard.vehicles_max
-            && targeted > max
-        {
-            return Err(PushError::Guard { targeted, max, known: None });
-        }
-        let Some(share) = plan.guard.share_max.filter(|_| targeted > 0) else { return Ok(()) };
+    ) -> Result<Allowed, PushError> {
+        let vehicles_max = plan.guard.vehicles_max;
+        let is_any = selection.choices.iter().any(|choice| choice.fate == Fate::Target);
+        let Some(share) = plan.guard.share_max.filter(|_| is_any) else {
+            return Ok(Allowed { vehicles_max, share: None });
+        };
         let (from, to) = (at.saturating_add(-KNOWN_SINCE_NANOS), at.saturating_add(DAY_NANOS));
         let mut known = self.queries.vehicles_with_points(None, from, to).await?;
         let (filter, mut after) = (PresenceFilter::default(), None::<String>);
@@ -317,17 +338,34 @@ impl Downlink {
             }
         }
         let known = known.len() as u64;
-        #[expect(clippy::cast_precision_loss, reason = "counts of vehicles are far below 2^53")]
-        let most = share * known as f64;
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "counts of vehicles are far below 2^53"
         )]
-        match targeted as f64 > most {
-            true => Err(PushError::Guard { targeted, max: most as u64, known: Some(known) }),
-            false => Ok(()),
+        let max = (share * known as f64) as u64;
+        Ok(Allowed { vehicles_max, share: Some((max, known)) })
+    }
+}
+
+/// How many vehicles a run may reach.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowed {
+    vehicles_max: Option<u64>,
+    /// So many as well, which are a share of so many that are known.
+    share: Option<(u64, u64)>,
+}
+
+impl Allowed {
+    /// Refuses a run that would reach more.
+    pub(super) fn check(self, targeted: u64) -> Result<(), PushError> {
+        if let Some(max) = self.vehicles_max.filter(|max| targeted > *max) {
+            return Err(PushError::Guard { targeted, max, known: None });
+        }
+        match self.share.filter(|(max, _)| targeted > *max) {
+            Some((max, known)) => Err(PushError::Guard { targeted, max, known: Some(known) }),
+            None => Ok(()),
         }
     }
 }

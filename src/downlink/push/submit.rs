@@ -6,17 +6,21 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 
 use super::{
-    PushRecord, PushRequest, Report, RunRecord, RunState,
+    PushRecord, PushRequest, Report, RunState,
     drive::{self, Driven},
+    make::{Making, Run, Whose, encode},
     plan::Plan,
-    select::{Choice, Fate, Selection},
+    schedule::Schedule,
+    select::{Choice, Fate},
+    stand::{self, Standing},
 };
 use crate::{
     downlink::{
         Ask, AskError, Downlink, ReadError, Refused,
-        engine::{Asked, NewPush, NewRun, PushJob},
+        engine::{Asked, NewPush, PushJob},
         prepare::key,
-        record::{Idempotency, Origin, Request},
+        record::{Idempotency, moment},
+        store::PushRow,
     },
     model::{CommandId, NamePattern, UnixNanos},
     query::{QueryError, QuestionError},
@@ -24,8 +28,8 @@ use crate::{
 
 /// Rows that a dry run shows.
 const SHOWN_MAX: usize = 1000;
-/// Commands that are made durable together; more would hold up everybody else's.
-const TOGETHER: usize = 1000;
+/// Times of a schedule that a dry run shows.
+const TIMES_SHOWN: usize = 3;
 
 /// Who asks for a push.
 #[derive(Clone, Debug)]
@@ -40,6 +44,15 @@ impl Sender {
     pub(super) fn may_address(&self, vehicle: &str) -> bool {
         let own = self.vehicles.as_ref();
         own.is_none_or(|own| own.iter().any(|name| name.matches(vehicle)))
+    }
+
+    /// Who asked for a push that was kept.
+    pub(super) fn of(push: &PushRow) -> Self {
+        let names = push.vehicles.as_deref().map(|kept| {
+            let names: Vec<String> = serde_json::from_str(kept).unwrap_or_default();
+            names.iter().filter_map(|name| NamePattern::parse(name).ok()).collect()
+        });
+        Self { who: Arc::clone(&push.who), vehicles: names }
     }
 
     fn kept(&self) -> Option<Arc<str>> {
@@ -104,37 +117,9 @@ impl From<QuestionError> for PushError {
     }
 }
 
-/// The rows of a run, encoded.
-struct Encoded {
-    requests: Vec<Arc<Request>>,
-    /// What is wrong with the first of those that cannot be.
-    error: Option<AskError>,
-    failed: usize,
-}
-
-/// What every command of a run needs to know of it.
-#[derive(Clone, Debug)]
-struct Run {
-    push: CommandId,
-    at: UnixNanos,
-    who: Arc<str>,
-}
-
-impl Run {
-    /// PU-3
-    fn command_id(&self, vehicle: &str) -> CommandId {
-        let mut text = self.push.0.to_vec();
-        text.extend(self.at.0.to_be_bytes());
-        text.extend(vehicle.as_bytes());
-        let digest = ring::digest::digest(&ring::digest::SHA256, &text);
-        let mut rest = [0; 10];
-        rest.copy_from_slice(&digest.as_ref()[..10]);
-        CommandId::new(self.at, rest)
-    }
-}
-
 impl Downlink {
-    /// Makes a push: asks its question, and answers when every row that is targeted is durable.
+    /// Makes a push: asks its question, and answers when every row that is targeted is durable. One
+    /// with a schedule is durable at once, and asks when its time comes.
     ///
     /// # Errors
     /// Why not; nothing is sent then.
@@ -148,6 +133,10 @@ impl Downlink {
             return Ok(PushMade { record, is_repeat: true });
         }
         let at = self.clock.wall();
+        let next_ms = plan
+            .schedule
+            .as_ref()
+            .map(|schedule| schedule.after(at.0.div_euclid(1_000_000)).unwrap_or(i64::MAX));
         let new = NewPush {
             id: CommandId::random(at),
             name: Arc::clone(&plan.name),
@@ -155,14 +144,46 @@ impl Downlink {
             who: Arc::clone(&sender.who),
             vehicles: sender.kept(),
             idempotency,
+            next_ms,
         };
         let downlink = self.clone();
         // Whoever asks may go: what has begun is brought to its end.
-        let made = tokio::spawn(async move { downlink.make(plan, new, &sender, at).await });
+        let made = tokio::spawn(async move {
+            match next_ms {
+                None => downlink.run_once(plan, new, &sender, at).await,
+                Some(_) => downlink.stand_up(plan, new, sender).await,
+            }
+        });
         let asked =
             made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
         let record = self.known_push(asked.push).await?;
         Ok(PushMade { record, is_repeat: asked.is_repeat })
+    }
+
+    async fn run_once(
+        &self,
+        plan: Plan,
+        new: NewPush,
+        sender: &Sender,
+        at: UnixNanos,
+    ) -> Result<Asked, PushError> {
+        let whose = Whose::New(new);
+        let making = Making { plan: &plan, sender, whose, at, cause: None, next_ms: None };
+        let asked = self.make(making).await?;
+        if !asked.is_repeat {
+            drive::start(self, Driven { push: asked.push, run: asked.run, plan }, asked.held);
+        }
+        Ok(asked)
+    }
+
+    /// A push that stands begins to wait for its time.
+    async fn stand_up(&self, plan: Plan, new: NewPush, sender: Sender) -> Result<Asked, PushError> {
+        self.check(&plan).await?;
+        let asked = self.ask_push(PushJob::Create(new, None)).await?;
+        if !asked.is_repeat {
+            stand::start(self, Standing { push: asked.push, plan, sender }, None);
+        }
+        Ok(asked)
     }
 
     /// The push that a key made before.
@@ -199,8 +220,10 @@ impl Downlink {
     ) -> Result<Json, PushError> {
         let plan = Plan::new(request, &self.options)?;
         let at = self.clock.wall();
-        let selection = self.select(&plan, sender, at).await?;
-        self.guard(&plan, selection.counts.targeted, at).await?;
+        self.check(&plan).await?;
+        let mut selection = self.find(&plan, at).await?;
+        self.choose(&plan, sender, &mut selection, at).await?;
+        self.allowed(&plan, &selection, at).await?.check(selection.counts.targeted)?;
         let run = Run { push: CommandId::random(at), at, who: Arc::clone(&sender.who) };
         let shown: Vec<Json> = selection
             .choices
@@ -215,6 +238,7 @@ impl Downlink {
             "report": report.json(),
             "rows": shown,
             "more": selection.choices.len().saturating_sub(SHOWN_MAX),
+            "next": plan.schedule.map(|schedule| times(&schedule, at)),
         }))
     }
 
@@ -231,200 +255,13 @@ impl Downlink {
             "left-out": choice.fate.left_out(),
         })
     }
-
-    async fn make(
-        &self,
-        plan: Plan,
-        new: NewPush,
-        sender: &Sender,
-        at: UnixNanos,
-    ) -> Result<Asked, PushError> {
-        let one_at_a_time = self.freezing.lock().await;
-        let selection = self.select(&plan, sender, at).await?;
-        self.guard(&plan, selection.counts.targeted, at).await?;
-        let run = Run { push: new.id, at, who: Arc::clone(&sender.who) };
-        let new_run = new_run(&plan, &selection, at);
-        let encoded = self.encode(&plan, run, selection).await?;
-        let asked = self.ask_push(PushJob::Create(new, new_run)).await?;
-        if asked.is_repeat {
-            return Ok(asked);
-        }
-        let asked = self.freeze(asked, encoded.requests).await?;
-        drop(one_at_a_time);
-        drive::start(self, Driven { push: asked.push, run: asked.run, plan }, asked.held);
-        Ok(asked)
-    }
-
-    /// Encodes what is targeted; a row that cannot be becomes a command that has failed, unless
-    /// that is so of all.
-    async fn encode(
-        &self,
-        plan: &Plan,
-        run: Run,
-        selection: Selection,
-    ) -> Result<Encoded, PushError> {
-        let (downlink, ask) = (self.clone(), plan.ask.clone());
-        let targets = selection.choices.into_iter().filter(|it| it.fate == Fate::Target);
-        let targets: Vec<Choice> = targets.collect();
-        // It may take a second of a core, which others on this runtime need.
-        let encoded = tokio::task::spawn_blocking(move || {
-            let mut encoded = Encoded { requests: Vec::new(), error: None, failed: 0 };
-            for choice in &targets {
-                let (request, failure) = match encode(&downlink, &ask, &run, choice) {
-                    Ok(request) => (request, None),
-                    Err(error) => {
-                        let failure: Arc<str> = error.to_string().into();
-                        encoded.failed += 1;
-                        // What the schema wants is not there: its payload is empty.
-                        match failed(&downlink, &ask, &run, choice) {
-                            Some(request) if !matches!(error, AskError::Undeclared { .. }) => {
-                                encoded.error.get_or_insert(error);
-                                (request, Some(failure))
-                            }
-                            _ => return Err(error),
-                        }
-                    }
-                };
-                let row = serde_json::to_string(&choice.row).unwrap_or_default().into();
-                let origin = Some(Origin { row, failure });
-                encoded.requests.push(Arc::new(Request { origin, ..request }));
-            }
-            Ok(encoded)
-        });
-        let encoded = encoded.await;
-        let encoded =
-            encoded.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        match encoded.error {
-            Some(error) if encoded.failed == encoded.requests.len() => Err(error.into()),
-            error => Ok(Encoded { error, ..encoded }),
-        }
-    }
-
-    /// Makes a run's commands durable (PU-2).
-    pub(super) async fn freeze(
-        &self,
-        begun: Asked,
-        requests: Vec<Arc<Request>>,
-    ) -> Result<Asked, Refused> {
-        let run = begun.run;
-        let frozen = async {
-            for some in requests.chunks(TOGETHER) {
-                self.ask_push(PushJob::Freeze(run, some.to_vec())).await?;
-            }
-            self.ask_push(PushJob::Frozen(run)).await
-        };
-        match frozen.await {
-            Ok(asked) => Ok(asked),
-            Err(refused) => {
-                let cause = refused.to_string().into();
-                // Where that is not durable either, the next start does it.
-                drop(self.ask_push(PushJob::GiveUp(run, cause)).await);
-                Err(refused)
-            }
-        }
-    }
-
-    /// A push, with its latest run and the sums of all.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub async fn push_record(&self, id: CommandId) -> Result<Option<PushRecord>, ReadError> {
-        self.read(move |reader| reader.push(id)).await
-    }
-
-    async fn known_push(&self, id: CommandId) -> Result<PushRecord, PushError> {
-        Ok(self.push_record(id).await?.ok_or(Refused::PushUnknown(id))?)
-    }
-
-    /// Pushes, newest first; of one sender, where one is named.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub async fn push_page(
-        &self,
-        who: Option<String>,
-        after: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<PushRecord>, ReadError> {
-        self.read(move |reader| reader.pushes(who.as_deref(), after, limit)).await
-    }
-
-    /// Runs of a push, newest first.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub async fn run_page(
-        &self,
-        push: i64,
-        after: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<RunRecord>, ReadError> {
-        self.read(move |reader| reader.runs(push, after, limit)).await
-    }
-
-    /// Lets no command of a push leave until it is resumed.
-    ///
-    /// # Errors
-    /// If it has ended, or that cannot be made durable.
-    pub async fn pause_push(&self, id: CommandId, who: Arc<str>) -> Result<(), Refused> {
-        self.change_push(PushJob::Pause(id, who)).await
-    }
-
-    /// Lets it go on.
-    ///
-    /// # Errors
-    /// As [`Downlink::pause_push`].
-    pub async fn resume_push(&self, id: CommandId, who: Arc<str>) -> Result<(), Refused> {
-        self.change_push(PushJob::Resume(id, who)).await
-    }
-
-    /// Stops it, and takes back what is not delivered.
-    ///
-    /// # Errors
-    /// As [`Downlink::pause_push`].
-    pub async fn abort_push(&self, id: CommandId, who: Arc<str>) -> Result<(), Refused> {
-        self.change_push(PushJob::Abort(id, who)).await
-    }
-
-    /// Forgets one that has ended; its commands stay for as long as any.
-    ///
-    /// # Errors
-    /// If it goes on, or that cannot be made durable.
-    pub async fn forget_push(&self, id: CommandId, who: Arc<str>) -> Result<(), Refused> {
-        self.change_push(PushJob::Forget(id, who)).await
-    }
-
-    async fn change_push(&self, job: PushJob) -> Result<(), Refused> {
-        self.ask_push(job).await?;
-        self.pushes_changed.send_modify(|count| *count += 1);
-        Ok(())
-    }
 }
 
-/// A row's command.
-fn encode(downlink: &Downlink, ask: &Ask, run: &Run, choice: &Choice) -> Result<Request, AskError> {
-    let ask = Ask { fields: Some(choice.fields.clone()), ..ask.clone() };
-    downlink.prepare_as(&ask, &choice.vehicle, &run.who, run.command_id(&choice.vehicle))
-}
-
-/// A row's command that was never encoded: raw, with nothing in it. Nobody ever reads it.
-fn failed(downlink: &Downlink, ask: &Ask, run: &Run, choice: &Choice) -> Option<Request> {
-    let declared = downlink.declared();
-    let command = declared.find(ask.command.as_deref()?)?;
-    let raw = Ask { topic: Some(command.topic(&choice.vehicle)), ..Ask::default() };
-    let id = run.command_id(&choice.vehicle);
-    let request = downlink.prepare_as(&raw, &choice.vehicle, &run.who, id).ok()?;
-    let fields = serde_json::to_string(&choice.fields).unwrap_or_default().into();
-    Some(Request { name: Some(Arc::clone(command.name())), fields: Some(fields), ..request })
-}
-
-fn new_run(plan: &Plan, selection: &Selection, at: UnixNanos) -> NewRun {
-    NewRun {
-        at_ms: at.0.div_euclid(1_000_000),
-        query: selection.query.to_string().into(),
-        counts: selection.counts,
-        abort_above: plan.waves.and_then(|waves| waves.abort_above),
-    }
+/// The first times of a schedule.
+fn times(schedule: &Schedule, at: UnixNanos) -> Vec<String> {
+    let first = schedule.after(at.0.div_euclid(1_000_000));
+    let times = std::iter::successors(first, |ms| schedule.after(*ms));
+    times.take(TIMES_SHOWN).map(moment).collect()
 }
 
 /// Of all that makes a push what it is.

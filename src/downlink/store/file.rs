@@ -13,7 +13,7 @@ use crate::env::disk::{Disk as _, RealDisk};
 /// `FLD1`: whose file it is.
 const APPLICATION_ID: i32 = 0x464C_4431;
 /// The layout of the tables.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 /// How long another process that reads the file may hold a lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that the log keeps on disk once its pages are moved into the file.
@@ -77,8 +77,13 @@ const ALARMS: &str = "
     CREATE INDEX alarm_at ON alarm (at);
 ";
 
+/// What version 4 adds to version 3: when a standing push runs next.
+const SCHEDULES: &str = "
+    ALTER TABLE push ADD COLUMN next INTEGER;
+";
+
 /// What each version has added to the one before, from the first on.
-const STEPS: [&str; 3] = [TABLES, PUSHES, ALARMS];
+const STEPS: [&str; 4] = [TABLES, PUSHES, ALARMS, SCHEDULES];
 
 /// Why the file of commands cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -189,27 +194,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_an_earlier_version_is_taken_over_and_a_later_one_is_refused() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let old = Connection::open(path(dir.path())).expect("a new file");
-        let text = format!(
-            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; {TABLES}
-             INSERT INTO audit VALUES (1, 2, 'tests', 'send', x'00', 'V', NULL);"
-        );
-        old.execute_batch(&text).expect("the tables of version 1");
-        drop(old);
-        let new = open(dir.path()).expect("it is taken over");
-        let count = |table: &str| -> i64 {
-            let text = format!("SELECT count(*) FROM {table}");
-            new.query_row(&text, [], |row| row.get(0)).expect("a table")
-        };
-        let all = ["audit", "push", "run", "alarm"].map(count);
-        assert_eq!(all, [1, 0, 0, 0]);
-        new.query_row("SELECT count(run) FROM command", [], |row| row.get::<_, i64>(0))
-            .expect("its new columns");
-        new.pragma_update(None, "user_version", VERSION + 1).expect("a later one");
-        drop(new);
-        let refused = open(dir.path());
-        assert!(matches!(refused, Err(OpenError::Version { found: later, .. }) if later > VERSION));
+    fn files_of_earlier_versions_are_taken_over_and_a_later_one_is_refused() {
+        for version in 1..STEPS.len() {
+            let dir = tempfile::tempdir().expect("a folder");
+            let old = Connection::open(path(dir.path())).expect("a new file");
+            let text = format!(
+                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};
+                 {} INSERT INTO audit VALUES (1, 2, 'tests', 'send', x'00', 'V', NULL);",
+                STEPS[..version].concat()
+            );
+            old.execute_batch(&text).expect("the tables of that version");
+            drop(old);
+            let new = open(dir.path()).expect("it is taken over");
+            let count = |(what, table): (&str, &str)| -> i64 {
+                let text = format!("SELECT count({what}) FROM {table}");
+                new.query_row(&text, [], |row| row.get(0)).expect("a table with that column")
+            };
+            let all = [("*", "audit"), ("next", "push"), ("run", "command"), ("*", "alarm")];
+            assert_eq!(all.map(count), [1, 0, 0, 0]);
+            new.pragma_update(None, "user_version", VERSION + 1).expect("a later one");
+            drop(new);
+            let refused = open(dir.path());
+            assert!(
+                matches!(refused, Err(OpenError::Version { found: later, .. }) if later > VERSION)
+            );
+        }
     }
 }

@@ -35,6 +35,8 @@ pub(in crate::downlink) struct PushRow {
     pub(in crate::downlink) state: PushState,
     pub(in crate::downlink) idempotency: Option<Idempotency>,
     pub(in crate::downlink) ended_ms: Option<i64>,
+    /// Of one that stands: when its next run is due.
+    pub(in crate::downlink) next_ms: Option<i64>,
 }
 
 /// A run of a push, as it is kept.
@@ -59,7 +61,7 @@ pub(in crate::downlink) struct RunRow {
 
 /// The columns of [`push`], in its order.
 pub(super) const PUSH: &str =
-    "seq, id, name, spec, who, vehicles, created, state, idempotency, digest, ended";
+    "seq, id, name, spec, who, vehicles, created, state, idempotency, digest, ended, next";
 /// The columns of [`run`], in its order.
 pub(super) const RUN: &str = "seq, push, at, state, cause, query, rows, unknown, duplicate, \
      once_per, open_max, not_allowed, targeted, abort_above, wave, wave_at, ended";
@@ -80,7 +82,14 @@ pub(super) fn push(row: &Row<'_>) -> rusqlite::Result<PushRow> {
         state,
         idempotency: key.zip(digest).map(|(key, digest)| Idempotency { key, digest }),
         ended_ms: row.get(10)?,
+        next_ms: row.get(11)?,
     })
+}
+
+/// A push by its id.
+pub(super) fn by_id(connection: &Connection, id: CommandId) -> rusqlite::Result<Option<PushRow>> {
+    let text = format!("SELECT {PUSH} FROM push WHERE id = ?1");
+    connection.prepare_cached(&text)?.query_row([id.0], push).optional()
 }
 
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
@@ -117,9 +126,9 @@ pub(super) fn write(connection: &Connection, group: &Group) -> rusqlite::Result<
     for push in &group.pushes {
         connection
             .prepare_cached(
-                "INSERT INTO push VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL)
+                "INSERT INTO push VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL, ?12)
                  ON CONFLICT (seq) DO UPDATE SET state = ?8, idempotency = ?9, digest = ?10,
-                     ended = ?11",
+                     ended = ?11, next = ?12",
             )?
             .execute(params![
                 push.seq,
@@ -133,6 +142,7 @@ pub(super) fn write(connection: &Connection, group: &Group) -> rusqlite::Result<
                 push.idempotency.as_ref().map(|it| &it.key),
                 push.idempotency.as_ref().map(|it| it.digest),
                 push.ended_ms,
+                push.next_ms,
             ])?;
     }
     for run in &group.runs {
@@ -236,14 +246,18 @@ impl Writer {
 
     /// A push by its id.
     pub(in crate::downlink) fn push(&self, id: CommandId) -> rusqlite::Result<Option<PushRow>> {
-        let text = format!("SELECT {PUSH} FROM push WHERE id = ?1");
-        self.connection.prepare_cached(&text)?.query_row([id.0], push).optional()
+        by_id(&self.connection, id)
     }
 }
 
-/// Forgets runs whose commands have all ended so long ago; their reports are added to what their
-/// push remembers, their commands go with the next sweep. A push goes with its last run.
-pub(super) fn sweep(connection: &Connection, ended_before_ms: i64) -> rusqlite::Result<()> {
+/// Forgets runs whose commands have all ended so long ago, and all but the newest of those that
+/// made none; their reports are added to what their push remembers, their commands go with the
+/// next sweep. A push goes with its last run.
+pub(super) fn sweep(
+    connection: &Connection,
+    ended_before_ms: i64,
+    empty_runs_max: i64,
+) -> rusqlite::Result<()> {
     // The newest run of a push that goes on is what it shows.
     let text = format!(
         "SELECT {RUN} FROM run WHERE ended < ?1
@@ -257,9 +271,9 @@ pub(super) fn sweep(connection: &Connection, ended_before_ms: i64) -> rusqlite::
         .prepare(&text)?
         .query_map([ended_before_ms, SWEPT], run)?
         .collect::<rusqlite::Result<_>>()?;
-    for run in old {
+    for run in old.into_iter().chain(empty(connection, empty_runs_max)?) {
         let mut past = past(connection, run.push)?;
-        past.add(&report(connection, &run)?);
+        past.add(&report(connection, &run)?.0);
         connection.execute(
             "UPDATE push SET past = ?2 WHERE seq = ?1",
             params![run.push, past.json().to_string()],
@@ -272,6 +286,21 @@ pub(super) fn sweep(connection: &Connection, ended_before_ms: i64) -> rusqlite::
         [ended_before_ms],
     )?;
     Ok(())
+}
+
+/// Runs of standing pushes that made no command, older than the newest runs.
+fn empty(connection: &Connection, most: i64) -> rusqlite::Result<Vec<RunRow>> {
+    let columns = RUN.split(", ").map(|column| format!("run.{column}")).collect::<Vec<_>>();
+    let text = format!(
+        "SELECT {} FROM push JOIN run ON run.push = push.seq
+             WHERE push.next IS NOT NULL AND run.targeted = 0 AND run.ended IS NOT NULL
+                 AND run.seq < (SELECT seq FROM run AS newer WHERE newer.push = push.seq
+                     ORDER BY seq DESC LIMIT 1 OFFSET ?1)
+         ORDER BY run.seq LIMIT ?2",
+        columns.join(", ")
+    );
+    let mut ask = connection.prepare(&text)?;
+    ask.query_map([most.saturating_sub(1).max(0), SWEPT], run)?.collect()
 }
 
 /// The sums of a push's runs that are forgotten.

@@ -21,10 +21,7 @@ impl Reader {
     /// A push, with its latest run and the sums of all.
     pub(in crate::downlink) fn push(&self, id: CommandId) -> Result<Option<PushRecord>, ReadError> {
         self.with(|connection| {
-            let text = format!("SELECT {PUSH} FROM push WHERE id = ?1");
-            let found =
-                connection.prepare_cached(&text)?.query_row([id.0], pushes::push).optional()?;
-            found.map(|push| record(connection, push)).transpose()
+            pushes::by_id(connection, id)?.map(|push| record(connection, push)).transpose()
         })
     }
 
@@ -34,6 +31,14 @@ impl Reader {
             let text = format!("SELECT {PUSH} FROM push WHERE idempotency = ?1");
             connection.prepare_cached(&text)?.query_row([key], pushes::push).optional()
         })
+    }
+
+    /// A push by its id, without what it has come to.
+    pub(in crate::downlink) fn push_row(
+        &self,
+        id: CommandId,
+    ) -> Result<Option<PushRow>, ReadError> {
+        self.with(|connection| pushes::by_id(connection, id))
     }
 
     /// Pushes, newest first, behind `after` by their places; of one sender, where one is named.
@@ -74,6 +79,14 @@ impl Reader {
                 .query_map(params![push, after.unwrap_or(i64::MAX), limit], pushes::run)?
                 .collect::<rusqlite::Result<Vec<RunRow>>>()?;
             found.into_iter().map(|run| run_record(connection, run)).collect()
+        })
+    }
+
+    /// When a run ended, if it has.
+    pub(in crate::downlink) fn run_ended(&self, run: i64) -> Result<Option<i64>, ReadError> {
+        self.with(|connection| {
+            let mut ask = connection.prepare_cached("SELECT ended FROM run WHERE seq = ?1")?;
+            Ok(ask.query_row([run], |row| row.get(0)).optional()?.flatten())
         })
     }
 
@@ -173,7 +186,7 @@ fn record(connection: &Connection, push: PushRow) -> rusqlite::Result<PushRecord
     let latest = latest.map(|run| run_record(connection, run)).transpose()?;
     let mut sums = pushes::past(connection, push.seq)?;
     let mut sum = sum(connection, push.seq)?;
-    sum.count_unmade(push.state.is_final());
+    sum.count_unmade(latest.as_ref().map_or(0, |latest| latest.coming));
     sums.add(&sum);
     let open: i64 = connection
         .prepare_cached(
@@ -220,12 +233,13 @@ fn run_record(connection: &Connection, run: RunRow) -> rusqlite::Result<RunRecor
             "SELECT count(*) FROM command WHERE run = ?1 AND state <= 2 AND ended IS NULL",
         )?
         .query_row([run.seq], |row| row.get(0))?;
-    let report = report(connection, &run)?;
-    Ok(RunRecord { run, report, open: u64::try_from(open).unwrap_or(0) })
+    let (report, coming) = report(connection, &run)?;
+    Ok(RunRecord { run, report, coming, open: u64::try_from(open).unwrap_or(0) })
 }
 
-/// What a run has come to. Its commands are all there is to count.
-pub(super) fn report(connection: &Connection, run: &RunRow) -> rusqlite::Result<Report> {
+/// What a run has come to, and how many commands it has still to make. Its commands are all there
+/// is to count.
+pub(super) fn report(connection: &Connection, run: &RunRow) -> rusqlite::Result<(Report, u64)> {
     let mut report = Report { counts: run.counts, ..Report::default() };
     count_commands(
         connection,
@@ -233,8 +247,9 @@ pub(super) fn report(connection: &Connection, run: &RunRow) -> rusqlite::Result<
         run.seq,
         &mut report,
     )?;
-    report.count_unmade(run.state != RunState::Freezing);
-    Ok(report)
+    let coming = if run.state == RunState::Freezing { report.unmade() } else { 0 };
+    report.count_unmade(coming);
+    Ok((report, coming))
 }
 
 fn count_commands(

@@ -313,9 +313,10 @@ impl Writer {
         ended_before_ms: i64,
         audit_before_ms: i64,
         told_before_ms: i64,
+        empty_runs_max: i64,
     ) -> rusqlite::Result<bool> {
         let transaction = self.connection.transaction()?;
-        pushes::sweep(&transaction, ended_before_ms)?;
+        pushes::sweep(&transaction, ended_before_ms, empty_runs_max)?;
         let old = "SELECT seq FROM command WHERE ended < ?1
                  AND (run IS NULL OR run NOT IN (SELECT seq FROM run)) AND seq < (SELECT max(seq) FROM command) ORDER BY ended LIMIT ?2";
         transaction.execute(

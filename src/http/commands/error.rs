@@ -56,9 +56,11 @@ impl CommandError {
             Self::Ask(AskError::Undeclared { .. }) => Code::CommandUndeclared,
             Self::Ask(AskError::Field { .. }) => Code::FieldInvalid,
             Self::Ask(AskError::TooLarge { .. }) => Code::PayloadTooLarge,
-            Self::Refused(Refused::TooManyOpen { .. } | Refused::TooManyOpenInAll { .. }) => {
-                Code::TooManyOpen
-            }
+            Self::Refused(
+                Refused::TooManyOpen { .. }
+                | Refused::TooManyOpenInAll { .. }
+                | Refused::TooManySchedules { .. },
+            ) => Code::TooManyOpen,
             Self::Refused(Refused::KeyTaken { .. } | Refused::PushKeyTaken { .. }) => {
                 Code::IdempotencyKeyTaken
             }
@@ -101,7 +103,9 @@ impl CommandError {
             Self::Refused(Refused::TooManyOpen { vehicle, max }) => {
                 json!({ "vehicle": &**vehicle, "max": max })
             }
-            Self::Refused(Refused::TooManyOpenInAll { max }) => json!({ "max": max }),
+            Self::Refused(
+                Refused::TooManyOpenInAll { max } | Refused::TooManySchedules { max },
+            ) => json!({ "max": max }),
             Self::Refused(
                 Refused::KeyTaken { id, .. }
                 | Refused::PushKeyTaken { id, .. }

@@ -27,9 +27,10 @@ fn making() -> Vec<Operation> {
         "/api/v1/pushes",
         "post",
         "sendPush",
-        "Asks a question and sends a command to the vehicle of each row. 409 `guard-exceeded`: it \
-         would reach more than its guard allows, and nothing was sent. A native question wants the \
-         role `admin`.",
+        "Asks a question and sends a command to the vehicle of each row. With a `schedule` it does \
+         so at each of its times, and is answered at once. 409 `guard-exceeded`: it would reach \
+         more than its guard allows, and nothing was sent. A native question wants the role \
+         `admin`.",
         vec![],
         answers,
     );
@@ -71,8 +72,8 @@ fn steering() -> Vec<Operation> {
             "/api/v1/pushes/{id}",
             "delete",
             "forgetPush",
-            "Forgets a push that has ended, with its runs; its commands stay. 409 `push-open`: it \
-             goes on, or one of its commands does.",
+            "Forgets a push that has ended, or that stands and of which no command is open, with \
+             its runs; its commands stay. 409 `push-open`: it goes on, or a command of it does.",
             vec![id()],
             answer("Push"),
         ),
@@ -231,6 +232,23 @@ fn request() -> Value {
         ("waves", waves),
         ("rate", described("integer", "Commands a second that are let go.")),
         (
+            "schedule",
+            described(
+                "string",
+                "A cron expression of 5 fields, or of 6 with seconds first: the push stands, and \
+                 runs at each of its times. Runs do not pile up.",
+            ),
+        ),
+        ("time-zone", described("string", "Whose clock it means, such as Europe/Berlin. UTC.")),
+        (
+            "missed",
+            json!({
+                "enum": ["skip", "once"],
+                "description": "What becomes of times that were missed: they are told as one \
+                                `skipped` run, or one run is made for all of them. Default: skip.",
+            }),
+        ),
+        (
             "idempotency-key",
             described("string", "The same key with the same content makes no second push."),
         ),
@@ -265,6 +283,36 @@ fn report() -> Value {
     ])
 }
 
+/// What a dry run answers, and a row of it.
+fn trial() -> [Value; 2] {
+    let list = |of: &str| json!({ "type": "array", "items": reference(of) });
+    let trial = object(&[
+        ("query", described("object", "The question as it was asked.")),
+        ("report", reference("PushReport")),
+        ("rows", list("PushTrialRow")),
+        ("more", described("integer", "Vehicles that are not shown.")),
+        (
+            "next",
+            json!({
+                "type": ["array", "null"],
+                "items": { "type": "string", "format": "date-time" },
+                "description": "The first times of its schedule.",
+            }),
+        ),
+    ]);
+    let row = object(&[
+        ("vehicle", described("string", "As the row names it.")),
+        ("row", described("object", "The row, by its columns.")),
+        ("fields", described("object", "The command's fields.")),
+        ("payload", text("What the vehicle would read, in base64; null where it cannot be made.")),
+        ("error", text("Why it cannot be made.")),
+        ("online", described("boolean", "Whether it has a session now.")),
+        ("known", described("boolean", "Whether it has a session, was seen, or has a point.")),
+        ("left-out", text("Why it would be left out.")),
+    ]);
+    [trial, row]
+}
+
 pub(super) fn shapes() -> Named {
     let push_states: Vec<Value> = PushState::ALL
         .iter()
@@ -288,35 +336,24 @@ pub(super) fn shapes() -> Named {
         ("run", when("The time of its latest run.")),
         ("report", reference("PushReport")),
         ("sums", reference("PushReport")),
+        ("next", when("When its next run is due, where it stands and is not paused.")),
         ("open", open()),
         ("ended", when("When it ended.")),
     ]);
     let run = object(&[
         ("at", timestamp("The time of its question.")),
         ("state", json!({ "oneOf": run_states })),
-        ("cause", text("Why it ended as it did.")),
-        ("query", described("object", "The question as it was asked.")),
+        ("cause", text("Why it ended as it did, or is made later than it was due.")),
+        (
+            "query",
+            json!({ "type": ["object", "null"], "description": "The question as it was asked." }),
+        ),
         ("waves", described("integer", "Waves that have begun.")),
         ("report", reference("PushReport")),
         ("open", open()),
         ("ended", when("When its last command was let go, or it was stopped.")),
     ]);
-    let trial = object(&[
-        ("query", described("object", "The question as it was asked.")),
-        ("report", reference("PushReport")),
-        ("rows", list("PushTrialRow")),
-        ("more", described("integer", "Vehicles that are not shown.")),
-    ]);
-    let row = object(&[
-        ("vehicle", described("string", "As the row names it.")),
-        ("row", described("object", "The row, by its columns.")),
-        ("fields", described("object", "The command's fields.")),
-        ("payload", text("What the vehicle would read, in base64; null where it cannot be made.")),
-        ("error", text("Why it cannot be made.")),
-        ("online", described("boolean", "Whether it has a session now.")),
-        ("known", described("boolean", "Whether it has a session, was seen, or has a point.")),
-        ("left-out", text("Why it would be left out.")),
-    ]);
+    let [trial, row] = trial();
     vec![
         ("PushRequest", request()),
         ("PushReport", report()),

@@ -67,6 +67,8 @@ pub(super) fn downlink(
             dir: dir.path().to_owned(),
             open_max: 2,
             total_open_max: 1000,
+            schedules_max: 2,
+            empty_runs_max: 3,
             payload_bytes_max: 100,
             expires_in: hour,
             keep: hour,

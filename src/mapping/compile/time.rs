@@ -1,12 +1,13 @@
 //! The point's time: its field, how it is read, what it is relative to.
 
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::TimeZone;
 
 use super::{build::Build, lay::Laid, paths::Path};
 use crate::{
     mapping::{
         Time, TimeReading, TimeValue,
         file::{Format, Placed, TimeFieldText, TimeText, TimeUnit},
+        time_zone,
     },
     schema::{Kind, Scalar, Unit},
 };
@@ -69,7 +70,7 @@ impl Build<'_> {
     /// The zone of texts without an offset.
     fn zone(&mut self, time: &TimeText) -> Option<TimeZone> {
         let zone = time.zone.as_ref()?;
-        let found = fixed_zone(&zone.value).or_else(|| TimeZone::get(&zone.value).ok());
+        let found = time_zone(&zone.value);
         if found.is_none() {
             let what = format!(
                 "`zone`: there is no time zone `{}`; write a name such as Europe/Berlin, or an offset \
@@ -125,26 +126,6 @@ impl Build<'_> {
         };
         self.told.push((field.line, format!("`{key}`: `{name}` {is}; it must be {must}")));
     }
-}
-
-/// A zone that is always as far from UTC: `Z`, `+01:00`, `-0330`, `+01`.
-fn fixed_zone(text: &str) -> Option<TimeZone> {
-    if text == "Z" {
-        return Some(TimeZone::UTC);
-    }
-    let sign = if text.starts_with('-') { -1 } else { 1 };
-    let digits = text.strip_prefix(['+', '-'])?;
-    let (hours, minutes) = match digits.split_once(':') {
-        Some(parts) => parts,
-        None => digits.split_at_checked(2)?,
-    };
-    let number = |text: &str, below: i32| {
-        let is_plain = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|number: &i32| is_plain && *number < below)
-    };
-    let minutes = if minutes.is_empty() { 0 } else { number(minutes, 60)? };
-    let seconds = sign * (number(hours, 24)? * 3600 + minutes * 60);
-    Offset::from_seconds(seconds).ok().map(TimeZone::fixed)
 }
 
 /// How a field is read as a time, or as a span of time.

@@ -10,4 +10,5 @@ mod lasting;
 mod push_crash;
 mod pushes;
 mod receipts;
+mod schedule;
 mod who;

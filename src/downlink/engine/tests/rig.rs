@@ -95,6 +95,8 @@ fn engine(dir: &TempDir, edge: &Arc<PlayedEdge>, declared: &Arc<ArcSwap<Commands
         dir: dir.path().to_owned(),
         open_max: 4,
         total_open_max: 1000,
+        schedules_max: 2,
+        empty_runs_max: 3,
         payload_bytes_max: 1000,
         expires_in: hour,
         keep: hour,
