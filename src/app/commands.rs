@@ -30,6 +30,7 @@ pub(super) fn start(
         commands,
         queries,
         presence: Arc::clone(&fleet.presence),
+        sessions: Arc::clone(&fleet.workers) as _,
         clock: Arc::clone(&ground.clock),
         metrics: Arc::clone(&ground.metrics),
         health: ground.board.cell("downlink", Critical::Yes),

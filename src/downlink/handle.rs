@@ -20,7 +20,7 @@ use crate::{
     mapping::Commands,
     model::{
         AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandReport,
-        IncomingReceipt, Presence, RaisedAlarm,
+        IncomingReceipt, Presence, RaisedAlarm, Sessions,
     },
     query::QueryEngine,
 };
@@ -43,6 +43,7 @@ pub struct Downlink {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) queries: QueryEngine,
     pub(super) presence: Arc<Presence>,
+    pub(super) sessions: Arc<dyn Sessions>,
     pub(super) edge: Arc<dyn CommandEdge>,
     /// Held from looking who was told to telling: two pushes at once must not tell a vehicle twice.
     pub(super) freezing: Arc<tokio::sync::Mutex<()>>,

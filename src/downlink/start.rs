@@ -24,7 +24,7 @@ use super::{
 use crate::{
     env::{Clock, Supervisor},
     mapping::Commands,
-    model::{CommandEdge, Presence},
+    model::{CommandEdge, Presence, Sessions},
     query::QueryEngine,
     telemetry::{HealthCell, Metrics},
 };
@@ -42,6 +42,8 @@ pub struct Parts {
     pub queries: QueryEngine,
     /// Which vehicles are there.
     pub presence: Arc<Presence>,
+    /// Their sessions, which know their last points.
+    pub sessions: Arc<dyn Sessions>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What it counts in.
@@ -67,7 +69,8 @@ pub fn start(
     runtime: &Handle,
     supervisor: &Supervisor,
 ) -> Result<Running, OpenError> {
-    let Parts { options, edge, commands, queries, presence, clock, metrics, health } = parts;
+    let Parts { options, edge, commands, queries, presence, sessions, clock, metrics, health } =
+        parts;
     let dir = options.dir.clone();
     let unread = |source| OpenError::Sqlite { path: dir.clone(), source };
     let writer = Writer::open(&dir)?;
@@ -103,6 +106,7 @@ pub fn start(
         clock: Arc::clone(&clock),
         queries,
         presence,
+        sessions,
         edge,
         freezing: Arc::default(),
         pushes_changed: watch::Sender::new(0),
@@ -145,8 +149,7 @@ struct Began {
 fn spawn_tasks(downlink: &Downlink, runtime: &Handle, began: Began) {
     let Began { asked, next_push, told, metrics } = began;
     let guard = |name: &str| downlink.supervisor.panic_guard(name);
-    let queries = downlink.queries.clone();
-    runtime.spawn(still::answer(downlink.clone(), queries, asked, guard("downlink-still")));
+    runtime.spawn(still::answer(downlink.clone(), asked, guard("downlink-still")));
     runtime.spawn(push::resume(downlink.clone(), next_push, guard("downlink-pushes")));
     runtime.spawn(push::verify(downlink.clone(), guard("downlink-verify")));
     if let Some(url) = downlink.options.webhook.clone() {

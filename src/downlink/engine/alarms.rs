@@ -68,14 +68,18 @@ impl Engine {
         if let Some((at_ms, key)) = self.writer.told_of_alarm(&raised.alarm, &raised.vehicle)? {
             let until_ms = at_ms.saturating_add(once_per);
             let is_same = key == raised.key && (raised.has_time || now_ms < until_ms);
+            let quiet_ms = match &alarm.action {
+                // It is told now, and not again for a while, however often it repeats itself.
+                AlarmAction::Publish { .. } if is_same => now_ms.saturating_add(once_per),
+                _ => until_ms.max(now_ms + 1),
+            };
             if is_same || now_ms < until_ms {
-                self.quiet.begin(&raised.alarm, &raised.vehicle, until_ms.max(now_ms + 1));
+                self.quiet.begin(&raised.alarm, &raised.vehicle, quiet_ms);
             }
             match &alarm.action {
                 AlarmAction::Publish { .. } if is_same => {
-                    return Ok(self
-                        .publish(alarm, raised)
-                        .map_or_else(Told::Not, |()| Told::Published));
+                    let published = self.publish(alarm, raised);
+                    return Ok(published.map_or_else(Told::Not, |()| Told::Published));
                 }
                 _ if is_same => return Ok(Told::Not("repeated")),
                 _ if now_ms < until_ms => return Ok(Told::Not("once-per")),

@@ -1,7 +1,7 @@
 //! `/api/v1/commands` against a file of its own, with no vehicle there.
 #![expect(clippy::disallowed_methods, reason = "schemas are files that the test writes")]
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -12,7 +12,8 @@ use crate::{
     env::{Clock, Supervisor},
     mapping::{Options as MappingOptions, Plans},
     model::{
-        CommandEdge, LineDialect, Parcel, Presence, Publication, Reach, ReceiptTicket, SessionId,
+        CommandEdge, EdgeSilent, LineDialect, Parcel, Presence, Publication, Reach, ReceiptTicket,
+        SessionAnswer, SessionId, SessionQuestion, Sessions,
     },
     query::QueryEngine,
     schema::{Bounds, Sources},
@@ -30,6 +31,16 @@ impl CommandEdge for Empty {
     fn send(&self, _session: SessionId, _parcel: Parcel) {}
     fn publish(&self, _publication: Publication) {}
     fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
+}
+
+impl Sessions for Empty {
+    fn ask(
+        &self,
+        questions: Vec<SessionQuestion>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + '_>>
+    {
+        Box::pin(async move { Ok(questions.iter().map(|_| None).collect()) })
+    }
 }
 
 /// The file of commands and its thread, for as long as a test runs.
@@ -82,6 +93,7 @@ pub(super) fn downlink(
         commands: Arc::clone(plans.commands()),
         queries: queries.clone(),
         presence: Arc::new(Presence::new(10)),
+        sessions: Arc::new(Empty),
         clock: Arc::clone(clock),
         metrics: Arc::clone(metrics),
         health: HealthBoard::default().cell("downlink", Critical::Yes),

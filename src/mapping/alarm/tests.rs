@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use prost_reflect::DynamicMessage;
+use serde_json::{Value as Json, json};
+
 use super::AlarmAction;
 use crate::{
     mapping::{Options, Plans},
-    model::LineDialect,
+    model::{CommandId, LineDialect, Value},
     schema::Sources,
 };
 
@@ -204,4 +207,62 @@ fn a_command_to_whatever_vehicle_a_payload_names_is_warned_of() {
     assert_eq!((alarms.iter().len(), &*alarm.mapping), (1, "m"));
     assert!(matches!(&alarm.action, AlarmAction::Command(command) if command.name == "limit"));
     assert!(alarms.find("b").is_none());
+}
+
+/// Texts that would be structure if anybody took them for such.
+const HOSTILE: [&str; 6] = [
+    "\", \"percent\": 100, \"x\": \"",
+    "{percent} {{ }} {mode}",
+    "\u{0}\u{1}\u{7f}\r\n\\",
+    "\u{12}\u{2}hi\u{10}\u{64}",
+    "'; DROP TABLE command; --",
+    "\u{feff}\u{202e}\u{10ffff}",
+];
+
+/// Every format: what comes out is read by the format's own library.
+#[test]
+fn no_text_of_a_message_becomes_more_than_the_text_that_it_is() {
+    let avro = r#"{"type": "record", "name": "C", "namespace": "t", "fields": [
+        {"name": "percent", "type": "int", "default": 7}, {"name": "reason", "type": "string"}]}"#;
+    let schema = r#"{"type": "object", "additionalProperties": false, "properties":
+        {"percent": {"type": "integer"}, "reason": {"type": "string"}}}"#;
+    let mut toml = DECLARED.to_owned();
+    toml.push_str("[[command]]\nname = \"a\"\nformat = \"avro\"\nschema = \"c.avsc\"\n");
+    toml.push_str("message = \"t.C\"\n");
+    toml.push_str("[[command]]\nname = \"j\"\nformat = \"json\"\nschema = \"c.schema.json\"\n");
+    for command in ["limit", "a", "j"] {
+        toml.push_str(&format!(
+            "[[alarm]]\nname = {command:?}\nmapping = \"m\"\nwhen = \"temp > 1\"\n\
+             command = {command:?}\nfields = {{ reason = \"<{{mode}}>\" }}\n"
+        ));
+    }
+    let texts =
+        [("m.proto", PROTO), ("m.toml", &toml), ("c.avsc", avro), ("c.schema.json", schema)];
+    let sources = Sources::from_texts(texts.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    let options = Options::new(PathBuf::new(), LineDialect::Unsigned);
+    let plans = Plans::from_sources(&sources, &options).unwrap_or_else(|told| panic!("{told}"));
+    let commands = plans.commands();
+    let encoded = |name: &str, text: &str| {
+        let alarm = commands.alarms().find(name).expect("it is declared");
+        let fields = alarm.fields(&[("mode".into(), Value::String(text.to_owned()))]);
+        let command = commands.find(name).expect("it is declared");
+        command.encode(&fields, CommandId([0; 16])).expect("it is well")
+    };
+    let message = plans.registry().protobuf.message("m.proto", "t.C").expect("it is there");
+    let avro = apache_avro::Schema::parse_str(avro).expect("a schema");
+    for text in HOSTILE {
+        let reason = format!("<{text}>");
+        let payload = encoded("limit", text);
+        let read = DynamicMessage::decode(message.clone(), &*payload).expect("it is read");
+        let read = serde_json::to_value(&read).expect("it is JSON");
+        assert_eq!(read, json!({ "id": CommandId([0; 16]).to_string(), "reason": reason }));
+        let payload = encoded("a", text);
+        let reader =
+            apache_avro::reader::datum::GenericDatumReader::builder(&avro).build().expect("one");
+        let read = reader.read_value(&mut &*payload).expect("it is read");
+        let read = Json::try_from(read).expect("it is JSON");
+        assert_eq!(read, json!({ "percent": 7, "reason": reason }));
+        let read: Json = serde_json::from_slice(&encoded("j", text)).expect("it is read");
+        assert_eq!(read, json!({ "reason": reason }));
+    }
 }

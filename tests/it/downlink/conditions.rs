@@ -49,6 +49,43 @@ fn a_condition_is_asked_again_when_the_command_is_about_to_leave() {
     assert_eq!(status, 400);
 }
 
+/// It comes back and uploads what it kept before it subscribes. What is in its session counts, though
+/// the store has not seen it yet.
+#[test]
+fn a_vehicle_that_uploads_its_backlog_first_is_judged_by_that() {
+    let appliance = setup().set("sink.batch-age", "5s").set("sink.batch-lines", "100000").start();
+    let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "before");
+    for (id, vin) in [(1, "V1"), (2, "V2"), (3, "V3")] {
+        // Their value is 50.25.
+        line.publish_acked(&Sample::topic(vin), &Sample { seq: 100 }.payload(), id);
+    }
+    until("it is stored", MINUTE, || appliance.count("points.stored") == 3);
+    drop(line);
+    let ids = ["V1", "V2", "V3"].map(|vin| {
+        let still = json!({ "measurement": "sample", "when": "value < 60", "fresh": "2h" });
+        let (status, answer) = send(&appliance, vin, &json!({ "command": "horn", "still": still }));
+        assert_eq!(status, 202, "{answer}");
+        answer["id"].as_str().unwrap().to_owned()
+    });
+    // V1 has gone above meanwhile, V2 has not, and V3 sends only what is older than what is stored.
+    let backlogs = [("V1", 101..140), ("V2", 101..110), ("V3", 60..90)];
+    let mut cars = backlogs.map(|(vin, backlog)| {
+        let mut car = Car::connect(appliance.mqtt(), Version::V5, vin);
+        for (id, seq) in (1..).zip(backlog) {
+            car.line.publish_acked(&Sample::topic(vin), &Sample { seq }.payload(), id);
+        }
+        assert_eq!(car.subscribe(&format!("vehicles/{vin}/commands/+"), 2), 2);
+        car
+    });
+    until("it is skipped", MINUTE, || state(&appliance, &ids[0]) == "skipped");
+    for (car, id) in cars.iter_mut().zip(&ids).skip(1) {
+        let taken = car.take();
+        car.acknowledge(taken.id, 0);
+        until("it is delivered", MINUTE, || state(&appliance, id) == "delivered");
+    }
+    cars[0].takes_nothing();
+}
+
 #[test]
 fn the_webhook_is_told_every_change_in_order_and_again_until_it_takes_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

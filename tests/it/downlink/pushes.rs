@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::fleet::{Car, MINUTE, ask, get, send, setup};
 use crate::harness::{
     Appliance, Sample, http, until,
-    vehicle::{Vehicle, Version},
+    vehicle::{Packet, Vehicle, Version, publish_packet},
 };
 
 /// The question that finds vehicles whose `seq` is above a number.
@@ -243,6 +243,46 @@ fn values_of_rows_cannot_forge_fields_or_other_commands() {
     assert_eq!(payload["text"], format!("<{hostile}>"));
     assert_eq!(payload["limit_percent"], 1);
     assert_ne!(payload["id"], "forged");
+}
+
+/// A question that more vehicles answer than the guard lets be reached: nothing of it is kept, and
+/// what was read on the way takes no more memory than a bound.
+#[test]
+fn a_push_over_100000_rows_is_refused_by_a_guard_of_one_less() {
+    const COUNT: u64 = 100_000;
+    const TOGETHER: u64 = 1_000;
+    const GROWN_KIB_MAX: u64 = 512 << 10;
+    let appliance = setup().start();
+    let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "store");
+    for first in (0..COUNT).step_by(usize::try_from(TOGETHER).unwrap()) {
+        let mut bytes = Vec::new();
+        for seq in first..first + TOGETHER {
+            let id = u16::try_from(seq - first + 1).unwrap();
+            let topic = Sample::topic(&format!("W{seq:06}"));
+            let payload = Sample { seq }.payload();
+            bytes.extend(publish_packet(Version::V3, &topic, &payload, 1, id, &[]));
+        }
+        line.send(&bytes);
+        for _ in 0..TOGETHER {
+            assert!(matches!(line.receive(MINUTE), Packet::Whole(0x40, _)));
+        }
+    }
+    until("they are stored", 10 * MINUTE, || appliance.count("points.stored") == COUNT);
+    let before_kib = appliance.rss_kib();
+    let body = json!({
+        "query": { "measurement": "sample", "fields": ["seq"], "from": "-2h", "fn": "last" },
+        "command": "horn", "fields": { "limit_percent": "{seq}" },
+        "guard": { "vehicles-max": COUNT - 1 },
+    });
+    let (status, refused) = ask(&appliance, "/pushes", &body);
+    assert_eq!((status, &refused["error"]["code"]), (409, &json!("guard-exceeded")), "{refused}");
+    let details = json!({ "targeted": COUNT, "max": COUNT - 1, "known": null });
+    assert_eq!(refused["error"]["details"], details);
+    assert_eq!(get(&appliance, "/pushes")["pushes"], json!([]));
+    assert_eq!(get(&appliance, "/commands")["commands"], json!([]));
+    assert_eq!(get(&appliance, "/audit")["audit"], json!([]));
+    let grown_kib = appliance.rss_kib().saturating_sub(before_kib);
+    assert!(grown_kib < GROWN_KIB_MAX, "{grown_kib} KiB more");
 }
 
 #[test]

@@ -174,6 +174,12 @@ fn what_an_alarm_publishes_leaves_behind_the_commit_and_again_after_a_crash_once
     rig.raise(raised("tell", "A", 5, 1));
     rig.raise(raised("tell", "A", 6, 2));
     assert_eq!((rig.published().len(), rig.settled()), (0, vec![5, 6]));
+    // Whoever repeats one message for ever is heard once per its time.
+    rig.passes(700_000);
+    for seq in 7..20 {
+        rig.raise(raised("tell", "A", seq, 1));
+    }
+    assert_eq!((rig.published().len(), rig.settled().len()), (1, 12));
     let audit = rig.reader().audit(0, 10).expect("it is read");
     assert_eq!(audit.len(), 1);
 }
