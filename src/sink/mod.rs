@@ -62,6 +62,7 @@
 //! reads each. A shard's memory is at most `(requests_in_flight + 2) × batch_bytes`, 16 MiB at the
 //! defaults.
 
+mod aside;
 mod circuit;
 mod delivery;
 mod lag;
@@ -77,6 +78,7 @@ mod shipper;
 mod split;
 mod start;
 mod state;
+mod stretch;
 #[cfg(test)]
 mod tests;
 

@@ -9,19 +9,18 @@ use tokio::{
 };
 
 use crate::{
-    model::{Disposition, LineDialect, Position},
+    model::{Disposition, Position},
     sink::{
         Drained,
+        aside::aside,
         delivery::{Context, Delivered, deliver},
-        pacing::{Next, Pacing},
+        pacing::Next,
         sent::{BatchCounts, SentBatches},
+        stretch::{Lines, Stretch},
     },
-    spool::{Batch, BatchLimits, Reader},
+    spool::{BatchLimits, Cursor, Reader},
     telemetry::{Chain, PointLedger},
 };
-
-/// How long a disk that refused to be read is left alone.
-const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a disk without room for the cursor is left alone.
 const CURSOR_PAUSE: Duration = Duration::from_secs(1);
@@ -29,34 +28,19 @@ const CURSOR_PAUSE: Duration = Duration::from_secs(1);
 /// How often the durable position is noted while nothing is read, for the age of what waits.
 const NOTE_EVERY: Duration = Duration::from_millis(100);
 
-/// Lines read from the spool and not sent yet.
-#[derive(Debug)]
-struct Lines {
-    body: Vec<u8>,
-    dialect: LineDialect,
-    last: Position,
-    counts: BatchCounts,
-}
-
 /// One shard's shipping. See the module's invariants.
 #[derive(Debug)]
 pub(super) struct Shipper {
     context: Arc<Context>,
     ledger: Arc<PointLedger>,
     /// `None` only while a blocking call has it.
-    reader: Option<Reader>,
+    cursor: Option<Cursor>,
     durable: watch::Receiver<Position>,
     /// When the drain must end, once it has begun.
     drain: watch::Receiver<Option<Instant>>,
     /// The lane has ended: nothing more becomes durable.
     lane_ended: bool,
-    pacing: Pacing,
-    /// The open batch.
-    open: Option<Lines>,
-    /// What did not fit into it: at most one entry, or the first batch of another dialect.
-    overflow: Option<Lines>,
-    /// The last position that was read.
-    read: Position,
+    stretch: Stretch,
     sent: SentBatches,
     deliveries: JoinSet<(u64, BatchCounts, Delivered)>,
     /// Buffers to be filled again, at most as many as there are deliveries.
@@ -65,10 +49,6 @@ pub(super) struct Shipper {
     behind: Option<(Instant, u64)>,
     /// A write of the cursor failed in a way that no later success would mend (I2).
     cursor_halted: bool,
-    /// Not to be read before, because the disk refused.
-    read_after: Option<Instant>,
-    /// The zero of the times that the plan counts in.
-    origin: Instant,
 }
 
 impl Shipper {
@@ -78,24 +58,21 @@ impl Shipper {
         reader: Reader,
         drain: watch::Receiver<Option<Instant>>,
     ) -> Self {
+        let (reading, cursor) = reader.into_parts();
+        let stretch = Stretch::new(Arc::clone(&context), reading, Instant::now());
         Self {
             context,
             ledger,
-            durable: reader.durable(),
-            read: reader.confirmed(),
-            reader: Some(reader),
+            durable: cursor.durable(),
+            cursor: Some(cursor),
             drain,
             lane_ended: false,
-            pacing: Pacing::default(),
-            open: None,
-            overflow: None,
+            stretch,
             sent: SentBatches::default(),
             deliveries: JoinSet::new(),
             spare: Vec::new(),
             behind: None,
             cursor_halted: false,
-            read_after: None,
-            origin: Instant::now(),
         }
     }
 
@@ -128,25 +105,24 @@ impl Shipper {
         let mut wake = self.behind.map(|(due, _)| due);
         wake = earlier(wake, deadline);
         if room {
-            match self.pacing.next(options, now - self.origin, deadline.is_some()) {
+            match self.stretch.next(deadline.is_some()) {
                 Next::Ship => {
                     self.ship();
                     return true;
                 }
-                Next::Read { bytes_max, items_max } => match self.read_after {
-                    Some(after) if after > now => wake = earlier(wake, Some(after)),
-                    _ => {
-                        self.fill(BatchLimits { bytes_max, items_max }).await;
-                        return true;
-                    }
-                },
+                Next::Read { bytes_max, items_max } => {
+                    self.note_durable();
+                    let spare = || self.spare.pop().unwrap_or_default();
+                    self.stretch.fill(BatchLimits { bytes_max, items_max }, spare).await;
+                    self.note_durable();
+                    return true;
+                }
                 Next::Wait(until) => {
-                    wake = earlier(wake, until.map(|until| self.origin + until));
+                    wake = earlier(wake, until.map(|until| self.stretch.at(until)));
                 }
             }
         }
-        let idle = self.deliveries.is_empty() && !self.pacing.begun && !self.pacing.unread;
-        if deadline.is_some() && idle {
+        if deadline.is_some() && self.deliveries.is_empty() && self.stretch.is_idle() {
             return false;
         }
         self.wait(wake).await;
@@ -159,8 +135,8 @@ impl Shipper {
     /// of the lane wakes a shipper that has a time to look at the spool, or no room for another
     /// batch.
     async fn wait(&mut self, mut wake: Option<Instant>) {
-        let looks = !self.pacing.unread && !self.lane_ended;
-        if self.pacing.unread {
+        let looks = !self.stretch.has_unread() && !self.lane_ended;
+        if self.stretch.has_unread() {
             wake = earlier(wake, Some(Instant::now() + NOTE_EVERY));
         }
         let alarm = async {
@@ -186,102 +162,12 @@ impl Shipper {
     fn note_durable(&mut self) {
         let durable = *self.durable.borrow_and_update();
         self.context.state.saw_durable(durable);
-        self.pacing.unread = durable > self.read;
-        if self.pacing.unread {
-            let now = Instant::now() - self.origin;
-            self.pacing.opened.get_or_insert(now);
-        } else if !self.pacing.begun {
-            self.pacing.opened = None;
-        }
+        self.stretch.note(durable);
     }
 
-    /// Reads more into the open batch.
-    async fn fill(&mut self, limits: BatchLimits) {
-        let durable = *self.durable.borrow_and_update();
-        let mut body = match &mut self.open {
-            Some(open) => std::mem::take(&mut open.body),
-            None => self.spare.pop().unwrap_or_default(),
-        };
-        let mark = body.len();
-        let (body, found) = self
-            .with_reader(move |reader| {
-                let found = reader.read_batch(&mut body, limits);
-                (body, found)
-            })
-            .await;
-        self.pacing.read_at = Some(Instant::now() - self.origin);
-        match found {
-            Ok(found) => {
-                self.read_after = None;
-                // Nothing found before what is durable: nothing is there to be waited for.
-                self.read = found.as_ref().map_or(durable, |batch| batch.last).max(self.read);
-                self.add(body, mark, found, limits);
-            }
-            Err(error) => {
-                let fault = format!("cannot read the spool: {}", Chain(&error));
-                tracing::error!(shard = self.context.shard.0, fault, "shipping waits");
-                self.context.state.saw_disk(Some(fault));
-                self.read_after = Some(Instant::now() + READ_PAUSE);
-                self.add(body, mark, None, limits);
-            }
-        }
-        self.pacing.more = durable > self.read;
-        self.note_durable();
-    }
-
-    /// Takes what was read behind `mark` into the open batch, or carries it over into the next.
-    fn add(&mut self, body: Vec<u8>, mark: usize, found: Option<Batch>, limits: BatchLimits) {
-        let Some(found) = found else {
-            match &mut self.open {
-                Some(open) => open.body = body,
-                None => self.keep_buffer(body),
-            }
-            return;
-        };
-        let damaged = found.damaged.as_ref().map_or(0, |damage| damage.items);
-        let bytes = (body.len() - mark) as u64;
-        let counts = BatchCounts { items: found.items + damaged, dead_lettered: 0, damaged, bytes };
-        let mut read = Lines { body, dialect: found.dialect, last: found.last, counts };
-        if damaged > 0 {
-            let shard = self.context.shard.0;
-            tracing::error!(shard, points = damaged, "points were lost to damage of the spool");
-        }
-        match &mut self.open {
-            None => self.open = Some(read),
-            Some(open) => {
-                let over = bytes > limits.bytes_max
-                    || found.items > limits.items_max
-                    || open.dialect != read.dialect;
-                if over {
-                    let tail = read.body.split_off(mark);
-                    open.body = std::mem::replace(&mut read.body, tail);
-                    self.overflow = Some(read);
-                    self.pacing.closed = true;
-                    return;
-                }
-                open.body = read.body;
-                open.last = read.last;
-                open.counts.add(&counts);
-            }
-        }
-        self.measure();
-    }
-
-    /// Says to the plan what the open batch holds.
-    fn measure(&mut self) {
-        let open = self.open.as_ref();
-        self.pacing.begun = open.is_some();
-        self.pacing.closed = false;
-        self.pacing.bytes = open.map_or(0, |open| open.body.len() as u64);
-        self.pacing.items = open.map_or(0, |open| open.counts.items - open.counts.damaged);
-    }
-
-    /// Starts the delivery of the open batch; what was carried over becomes the open one.
+    /// Starts the delivery of the open batch.
     fn ship(&mut self) {
-        let Some(lines) = std::mem::replace(&mut self.open, self.overflow.take()) else { return };
-        let unread = self.pacing.unread || self.open.is_some();
-        self.pacing.opened = unread.then(|| Instant::now() - self.origin);
-        self.measure();
+        let Some(lines) = self.stretch.take() else { return };
         let number = self.sent.begin(lines.last);
         let context = Arc::clone(&self.context);
         let Lines { body, dialect, counts, .. } = lines;
@@ -311,8 +197,8 @@ impl Shipper {
     /// Moves the cursor over the finished batches before the first that is not (SK-2).
     fn confirm(&mut self) {
         let Some((position, counts)) = self.sent.advance() else { return };
-        let reader = self.reader.as_mut().expect("the reader is back between calls");
-        reader.confirm(position);
+        let cursor = self.cursor.as_mut().expect("the cursor is back between calls");
+        cursor.confirm(position);
         self.ledger.confirmed(counts.stored(), counts.dead_lettered, counts.damaged, counts.items);
         self.context.state.saw_confirmed(position, counts.dead_lettered);
         if self.cursor_halted {
@@ -328,7 +214,7 @@ impl Shipper {
         if self.behind.is_none() {
             return;
         }
-        match self.with_reader(Reader::flush_cursor).await {
+        match aside(&mut self.cursor, Cursor::flush).await {
             Ok(_released) => {
                 self.behind = None;
                 self.context.state.saw_disk(None);
@@ -347,27 +233,6 @@ impl Shipper {
                 self.context.state.saw_disk(Some(fault));
             }
         }
-    }
-
-    /// Calls the reader where it may block: it reads files, and this runtime also serves requests.
-    async fn with_reader<T: Send + 'static>(
-        &mut self,
-        call: impl FnOnce(&mut Reader) -> T + Send + 'static,
-    ) -> T {
-        let mut reader = self.reader.take().expect("calls do not overlap");
-        let called = tokio::task::spawn_blocking(move || {
-            let result = call(&mut reader);
-            (reader, result)
-        });
-        let (reader, result) = match called.await {
-            Ok(back) => back,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => std::future::pending().await,
-            },
-        };
-        self.reader = Some(reader);
-        result
     }
 
     /// Keeps a buffer for the next batch, unless one huge entry made it huge.

@@ -8,6 +8,8 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use tokio::sync::watch;
+
 use crate::{
     env::disk::{Access, Disk, DiskFile},
     model::{Disposition, Position},
@@ -16,6 +18,9 @@ use crate::{
 use super::{
     fault::DiskFault,
     format::{CURSOR_FILE_BYTES, CURSOR_SLOT_BYTES, CursorSlot, HeaderFault},
+    reading::Reading,
+    shared::{Released, Shared},
+    view::View,
 };
 
 /// The file's name in the spool's folder.
@@ -60,6 +65,70 @@ impl CursorError {
             Self::Room { .. } | Self::Release { .. } => Disposition::Retry,
             Self::Write { .. } | Self::Broken => Disposition::Halt,
         }
+    }
+}
+
+/// How far the store has confirmed: in memory, and as it is durable.
+#[derive(Debug)]
+pub struct Cursor {
+    shared: Arc<Shared>,
+    file: CursorFile,
+    /// `flushed <= confirmed <= durable` (SP-4).
+    confirmed: Position,
+    flushed: Position,
+}
+
+impl Cursor {
+    pub(super) fn new(shared: Arc<Shared>, file: CursorFile, confirmed: Position) -> Self {
+        Self { shared, file, confirmed, flushed: confirmed }
+    }
+
+    /// A reading that begins behind the cursor.
+    pub(super) fn reading(&self) -> Reading {
+        Reading::new(Arc::clone(&self.shared), self.confirmed.next())
+    }
+
+    /// Moves the cursor, in memory: the store has confirmed everything up to here. Earlier
+    /// positions than the cursor's change nothing.
+    ///
+    /// # Panics
+    /// If the position is not durable (SP-4).
+    pub fn confirm(&mut self, upto: Position) {
+        assert!(upto <= self.shared.durable(), "SP-4: the cursor is not past the data");
+        self.confirmed = self.confirmed.max(upto);
+    }
+
+    /// Makes the cursor durable, then deletes the segments that it covers, then makes their
+    /// deletion durable; gives their bytes back and wakes a writer that waits for room.
+    ///
+    /// # Errors
+    /// See [`CursorError`]. What is confirmed stays so in memory.
+    pub fn flush(&mut self) -> Result<Released, CursorError> {
+        if self.confirmed > self.flushed {
+            self.file.store(self.confirmed)?;
+            self.flushed = self.confirmed;
+            assert!(self.flushed <= self.shared.durable(), "SP-4: the cursor is not past the data");
+            self.shared.flushed(self.flushed);
+        }
+        self.shared.release().map_err(|fault| CursorError::Release { fault })
+    }
+
+    /// A receiver of the last durable position; it moves after each sync.
+    #[must_use]
+    pub fn durable(&self) -> watch::Receiver<Position> {
+        self.shared.watch_durable()
+    }
+
+    /// The cursor in memory.
+    #[must_use]
+    pub fn confirmed(&self) -> Position {
+        self.confirmed
+    }
+
+    /// A handle that tells how full the spool is.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(Arc::clone(&self.shared))
     }
 }
 

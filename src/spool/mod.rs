@@ -188,6 +188,7 @@ mod inspect;
 mod outcome;
 mod quarantine;
 mod reader;
+mod reading;
 mod recovery;
 mod rewrite;
 mod scan;
@@ -200,7 +201,7 @@ pub use budget::Budget;
 pub use commit::{
     CommitCounters, CommitHandle, CommitOptions, CommitState, Committer, Feed, Submission, Tend,
 };
-pub use cursor::CursorError;
+pub use cursor::{Cursor, CursorError};
 pub use entry::EntryBuffer;
 pub use fault::DiskFault;
 pub use format::segment_name;
@@ -210,7 +211,8 @@ pub use inspect::{
     DamagedStretch, Entries, Progress, Status, Stored, Verification, entries, status, verify,
 };
 pub use outcome::{Append, AppendError, Place, SyncError, Synced};
-pub use reader::{Batch, BatchLimits, Damage, ReadError, Reader};
+pub use reader::Reader;
+pub use reading::{Batch, BatchLimits, Damage, ReadError, Reading};
 pub use recovery::{OpenError, Opened, Options, Recovery, open};
 pub use rewrite::{Remainder, SegmentFacts};
 pub use shared::Released;

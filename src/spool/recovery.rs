@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     budget::Budget,
-    cursor::{CursorError, CursorFile},
+    cursor::{Cursor, CursorError, CursorFile},
     fault::{DiskFault, is_no_room},
     hold,
     outcome::AppendError,
@@ -173,7 +173,8 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
     if foreign {
         writer.retire().map_err(|source| OpenError::Seal { dir: dir.clone(), source })?;
     }
-    Ok(Opened { writer, reader: Reader::new(shared, cursor, survey.confirmed), recovery })
+    let cursor = Cursor::new(shared, cursor, survey.confirmed);
+    Ok(Opened { writer, reader: Reader::new(cursor), recovery })
 }
 
 /// Removes files without an entry and moves aside what is no segment of this spool.

@@ -1,0 +1,196 @@
+//! A stretch of a shard's spool on its way: read in order, and cut into batches.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    model::{LineDialect, Position},
+    sink::{
+        aside::aside,
+        delivery::Context,
+        pacing::{Next, Pacing},
+        sent::BatchCounts,
+    },
+    spool::{Batch, BatchLimits, Reading},
+    telemetry::Chain,
+};
+
+/// How long a disk that refused to be read is left alone.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+
+/// Lines read from the spool and not sent yet.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) body: Vec<u8>,
+    pub(super) dialect: LineDialect,
+    /// The last entry that is in it.
+    pub(super) last: Position,
+    pub(super) counts: BatchCounts,
+}
+
+/// A stretch of the spool that is read, entry by entry, into batches.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    context: Arc<Context>,
+    /// `None` only while a blocking call has it.
+    reading: Option<Reading>,
+    pacing: Pacing,
+    /// The open batch.
+    open: Option<Lines>,
+    /// What did not fit into it: at most one entry, or the first batch of another dialect.
+    overflow: Option<Lines>,
+    /// The last position that was read.
+    read: Position,
+    /// The last position that may be read.
+    bound: Position,
+    /// Not to be read before, because the disk refused.
+    read_after: Option<Duration>,
+    /// The zero of the times that the plan counts in.
+    origin: Instant,
+}
+
+impl Stretch {
+    pub(super) fn new(context: Arc<Context>, reading: Reading, origin: Instant) -> Self {
+        let read = Position(reading.next().0 - 1);
+        Self {
+            context,
+            reading: Some(reading),
+            pacing: Pacing::default(),
+            open: None,
+            overflow: None,
+            read,
+            bound: read,
+            read_after: None,
+            origin,
+        }
+    }
+
+    /// What to do next.
+    pub(super) fn next(&self, draining: bool) -> Next {
+        let now = self.now();
+        match (self.pacing.next(&self.context.options, now, draining), self.read_after) {
+            (Next::Read { .. }, Some(after)) if after > now => Next::Wait(Some(after)),
+            (next, _) => next,
+        }
+    }
+
+    /// Whether there are entries that may be read and are not.
+    pub(super) fn has_unread(&self) -> bool {
+        self.pacing.unread
+    }
+
+    /// Whether all that may be read was read and taken.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.pacing.begun && !self.pacing.unread
+    }
+
+    /// Entries up to `bound` may be read.
+    pub(super) fn note(&mut self, bound: Position) {
+        self.bound = bound;
+        self.pacing.unread = bound > self.read;
+        if self.pacing.unread {
+            let now = self.now();
+            self.pacing.opened.get_or_insert(now);
+        } else if !self.pacing.begun {
+            self.pacing.opened = None;
+        }
+    }
+
+    /// Reads more into the open batch, which is begun in `spare`.
+    pub(super) async fn fill(&mut self, limits: BatchLimits, spare: impl FnOnce() -> Vec<u8>) {
+        let mut body = match &mut self.open {
+            Some(open) => std::mem::take(&mut open.body),
+            None => spare(),
+        };
+        let mark = body.len();
+        let bound = self.bound;
+        let (body, found) = aside(&mut self.reading, move |reading| {
+            let found = reading.read_batch(&mut body, limits);
+            (body, found)
+        })
+        .await;
+        self.pacing.read_at = Some(self.now());
+        match found {
+            Ok(found) => {
+                self.read_after = None;
+                // Nothing found before the bound: nothing is there to be waited for.
+                self.read = found.as_ref().map_or(bound, |batch| batch.last).max(self.read);
+                self.add(body, mark, found, limits);
+            }
+            Err(error) => {
+                let fault = format!("cannot read the spool: {}", Chain(&error));
+                tracing::error!(shard = self.context.shard.0, fault, "shipping waits");
+                self.context.state.saw_disk(Some(fault));
+                self.read_after = Some(self.now() + READ_PAUSE);
+                self.add(body, mark, None, limits);
+            }
+        }
+        self.pacing.more = bound > self.read;
+    }
+
+    /// Takes the open batch; what was carried over becomes the open one.
+    pub(super) fn take(&mut self) -> Option<Lines> {
+        let lines = std::mem::replace(&mut self.open, self.overflow.take())?;
+        let unread = self.pacing.unread || self.open.is_some();
+        self.pacing.opened = unread.then(|| self.now());
+        self.measure();
+        Some(lines)
+    }
+
+    /// Takes what was read behind `mark` into the open batch, or carries it over into the next.
+    fn add(&mut self, body: Vec<u8>, mark: usize, found: Option<Batch>, limits: BatchLimits) {
+        let Some(found) = found else {
+            match &mut self.open {
+                Some(open) => open.body = body,
+                None => drop(body),
+            }
+            return;
+        };
+        let damaged = found.damaged.as_ref().map_or(0, |damage| damage.items);
+        let bytes = (body.len() - mark) as u64;
+        let counts = BatchCounts { items: found.items + damaged, dead_lettered: 0, damaged, bytes };
+        let mut read = Lines { body, dialect: found.dialect, last: found.last, counts };
+        if damaged > 0 {
+            let shard = self.context.shard.0;
+            tracing::error!(shard, points = damaged, "points were lost to damage of the spool");
+        }
+        match &mut self.open {
+            None => self.open = Some(read),
+            Some(open) => {
+                let over = bytes > limits.bytes_max
+                    || found.items > limits.items_max
+                    || open.dialect != read.dialect;
+                if over {
+                    let tail = read.body.split_off(mark);
+                    open.body = std::mem::replace(&mut read.body, tail);
+                    self.overflow = Some(read);
+                    self.pacing.closed = true;
+                    return;
+                }
+                open.body = read.body;
+                open.last = read.last;
+                open.counts.add(&counts);
+            }
+        }
+        self.measure();
+    }
+
+    /// Says to the plan what the open batch holds.
+    fn measure(&mut self) {
+        let open = self.open.as_ref();
+        self.pacing.begun = open.is_some();
+        self.pacing.closed = false;
+        self.pacing.bytes = open.map_or(0, |open| open.body.len() as u64);
+        self.pacing.items = open.map_or(0, |open| open.counts.items - open.counts.damaged);
+    }
+
+    /// The moment that is meant by a time of [`next`](Self::next).
+    pub(super) fn at(&self, time: Duration) -> Instant {
+        self.origin + time
+    }
+
+    fn now(&self) -> Duration {
+        Instant::now() - self.origin
+    }
+}

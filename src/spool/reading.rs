@@ -1,0 +1,367 @@
+//! A place in a spool from which durable entries are read on, in batches.
+
+use std::{io, sync::Arc};
+
+use crate::{
+    env::disk::{Access, DiskFile},
+    model::{Disposition, LineDialect, Position},
+};
+
+use super::{
+    chunk::Chunk,
+    fault::DiskFault,
+    format::{ENTRY_HEADER_BYTES, EntryHeader, SEGMENT_HEADER_LEN},
+    quarantine,
+    scan::{Hole, Span, scan},
+    shared::{Segment, Shared},
+};
+
+/// How much a batch may hold. One entry is given in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Bytes of payload.
+    pub bytes_max: u64,
+    /// Items, as the entries say.
+    pub items_max: u64,
+}
+
+/// Entries that were lost to damage at rest, and met while reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Positions lost.
+    pub entries: u64,
+    /// Items lost with them, as far as headers and footers tell. They are part of what was
+    /// recovered or spooled, and are not part of [`Batch::items`].
+    pub items: u64,
+    /// Bytes set aside.
+    pub bytes: u64,
+}
+
+/// What was read: all positions from `first` to `last` are in the payload or in `damaged`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The first position.
+    pub first: Position,
+    /// The last position: what to confirm when the store has all of it.
+    pub last: Position,
+    /// Items of the entries read.
+    pub items: u64,
+    /// Entries read. 0 if there was nothing but damage: then there is nothing to ship, and the
+    /// batch only has to be confirmed.
+    pub entries: u64,
+    /// What the lines are written in.
+    pub dialect: LineDialect,
+    /// What could not be read.
+    pub damaged: Option<Damage>,
+}
+
+/// Why nothing could be read. The reader stays where it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A segment cannot be opened. If its file is gone, a restart reports its entries as lost and
+    /// goes on behind them.
+    #[error("cannot open a segment")]
+    Open {
+        /// What failed.
+        #[source]
+        fault: DiskFault,
+    },
+    /// The disk fails reads. Nothing is lost as long as it may still recover.
+    #[error("cannot read entry {}", position.0)]
+    Read {
+        /// The entry.
+        position: Position,
+        /// What failed.
+        #[source]
+        fault: DiskFault,
+    },
+    /// Two reads of the same bytes differ: the memory or the disk is failing.
+    #[error("entry {} reads differently each time", position.0)]
+    Unstable {
+        /// The entry.
+        position: Position,
+    },
+}
+
+impl ReadError {
+    /// What to do about it.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Open { fault } if fault.source.kind() == io::ErrorKind::NotFound => {
+                Disposition::Halt
+            }
+            Self::Open { .. } | Self::Read { .. } | Self::Unstable { .. } => Disposition::Retry,
+        }
+    }
+}
+
+/// A place in a spool, from which entries are read on in order.
+#[derive(Debug)]
+pub struct Reading {
+    shared: Arc<Shared>,
+    /// The next position to read.
+    next: Position,
+    open: Option<OpenSegment>,
+    chunk: Chunk,
+}
+
+/// The segment that is being read.
+#[derive(Debug)]
+struct OpenSegment {
+    first: Position,
+    file: Box<dyn DiskFile>,
+    /// Where the entry of the reader's `next` begins, or the hole that it fell into.
+    offset: u64,
+    /// The damage in it, once a scan has looked.
+    holes: Vec<Hole>,
+    /// Items of the entries in it that were read or reported as lost.
+    items_before: u64,
+}
+
+/// A batch while it grows.
+#[derive(Debug, Default)]
+struct Growing {
+    entries: u64,
+    items: u64,
+    bytes: u64,
+    dialect: Option<LineDialect>,
+    damaged: Option<Damage>,
+}
+
+impl Growing {
+    fn lose(&mut self, entries: u64, items: u64, bytes: u64) {
+        let damaged = self.damaged.get_or_insert_default();
+        damaged.entries += entries;
+        damaged.items += items;
+        damaged.bytes += bytes;
+    }
+
+    fn takes(&self, header: EntryHeader, limits: BatchLimits) -> bool {
+        self.entries == 0
+            || (self.bytes + u64::from(header.payload_bytes) <= limits.bytes_max
+                && self.items + u64::from(header.items) <= limits.items_max)
+    }
+}
+
+/// What lies at the reader's place.
+enum Next {
+    Entry(EntryHeader),
+    Damaged,
+}
+
+impl Reading {
+    pub(super) fn new(shared: Arc<Shared>, next: Position) -> Self {
+        Self { shared, next, open: None, chunk: Chunk::default() }
+    }
+
+    /// The next position that will be read.
+    #[must_use]
+    pub fn next(&self) -> Position {
+        self.next
+    }
+
+    /// Goes on at a later position.
+    pub(super) fn skip_to(&mut self, next: Position) {
+        if next > self.next {
+            self.next = next;
+            self.open = None;
+        }
+    }
+
+    /// Appends the payloads of the next whole entries to `into` and says which they are; `None` if
+    /// nothing durable lies ahead. Every checksum is verified. One dialect a batch.
+    ///
+    /// # Errors
+    /// Only if nothing was read before the failure: see [`ReadError`].
+    pub fn read_batch(
+        &mut self,
+        into: &mut Vec<u8>,
+        limits: BatchLimits,
+    ) -> Result<Option<Batch>, ReadError> {
+        let first = self.next;
+        let mut batch = Growing::default();
+        while let Some(segment) = self.shared.segment_at(self.next) {
+            if batch.dialect.is_some_and(|dialect| dialect != segment.dialect) {
+                break;
+            }
+            match self.read_segment(&segment, into, limits, &mut batch) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if self.next == first => return Err(error),
+                // What was read is good; the error will show again at the next call.
+                Err(_) => break,
+            }
+        }
+        Ok(batch.dialect.filter(|_| self.next > first).map(|dialect| Batch {
+            first,
+            last: Position(self.next.0 - 1),
+            items: batch.items,
+            entries: batch.entries,
+            dialect,
+            damaged: batch.damaged,
+        }))
+    }
+
+    /// Reads on in one segment; true when it is read to its end.
+    fn read_segment(
+        &mut self,
+        segment: &Segment,
+        into: &mut Vec<u8>,
+        limits: BatchLimits,
+        batch: &mut Growing,
+    ) -> Result<bool, ReadError> {
+        if self.next < segment.first {
+            let entries = segment.first.0 - self.next.0;
+            tracing::error!(
+                spool = %self.shared.dir.display(), first = self.next.0, entries,
+                "entries are missing: the file that held them is gone or cut"
+            );
+            batch.dialect = Some(segment.dialect);
+            batch.lose(entries, 0, 0);
+            self.next = segment.first;
+        }
+        self.enter(segment)?;
+        batch.dialect = Some(segment.dialect);
+        while self.next <= segment.last {
+            match self.look(segment)? {
+                Next::Entry(header) if !batch.takes(header, limits) => return Ok(false),
+                Next::Entry(header) => self.take(segment, header, into, batch)?,
+                Next::Damaged => self.skip(segment, batch)?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opens a segment, unless it is the one that is open, and finds the place in it.
+    fn enter(&mut self, segment: &Segment) -> Result<(), ReadError> {
+        if self.open.as_ref().is_some_and(|open| open.first == segment.first) {
+            return Ok(());
+        }
+        let path = self.shared.dir.join(&segment.name);
+        let file = self
+            .shared
+            .disk
+            .open(&path, Access::Read)
+            .map_err(|error| ReadError::Open { fault: DiskFault::at("open", &path)(error) })?;
+        self.chunk.reset();
+        let mut open = OpenSegment {
+            first: segment.first,
+            file,
+            offset: SEGMENT_HEADER_LEN,
+            holes: vec![],
+            items_before: 0,
+        };
+        if self.next > segment.first {
+            // Only after a restart in the middle of a segment.
+            let span = span(segment, segment.items_before);
+            let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
+                .map_err(|error| self.read_error(segment, error))?;
+            open.offset = seen.resume;
+            open.items_before = segment.items_before;
+            open.holes = seen.holes;
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// Looks at what lies at the place in the open segment.
+    fn look(&mut self, segment: &Segment) -> Result<Next, ReadError> {
+        let open = self.open.as_ref().expect("enter has opened it");
+        let (file, offset) = (open.file.as_ref(), open.offset);
+        let looked = self.chunk.window(file, offset, ENTRY_HEADER_BYTES, segment.end);
+        let header = looked.map(EntryHeader::decode);
+        let Some(header) = header.map_err(|error| self.read_error(segment, error))? else {
+            return Ok(Next::Damaged);
+        };
+        let fits = header.entry_bytes() as u64 <= segment.end.saturating_sub(offset);
+        if header.position != self.next || !fits {
+            return Ok(Next::Damaged);
+        }
+        let open = self.open.as_ref().expect("enter has opened it");
+        let looked =
+            self.chunk.window(open.file.as_ref(), offset, header.entry_bytes(), segment.end);
+        let crc = looked
+            .map(|bytes| bytes.get(ENTRY_HEADER_BYTES..).map(crc32fast::hash))
+            .map_err(|error| self.read_error(segment, error))?;
+        let whole = crc == Some(header.payload_crc);
+        Ok(if whole { Next::Entry(header) } else { Next::Damaged })
+    }
+
+    /// Takes the entry that [`look`](Self::look) saw into the batch; its bytes are held already.
+    fn take(
+        &mut self,
+        segment: &Segment,
+        header: EntryHeader,
+        into: &mut Vec<u8>,
+        batch: &mut Growing,
+    ) -> Result<(), ReadError> {
+        let open = self.open.as_mut().expect("enter has opened it");
+        let file = open.file.as_ref();
+        match self.chunk.window(file, open.offset, header.entry_bytes(), segment.end) {
+            Ok(bytes) => into.extend_from_slice(&bytes[ENTRY_HEADER_BYTES..]),
+            Err(error) => return Err(self.read_error(segment, error)),
+        }
+        open.offset += header.entry_bytes() as u64;
+        open.items_before += u64::from(header.items);
+        self.next = header.position.next();
+        batch.entries += 1;
+        batch.items += u64::from(header.items);
+        batch.bytes += u64::from(header.payload_bytes);
+        Ok(())
+    }
+
+    /// Passes the damage at the place: reports it, sets its bytes aside, goes on behind it (SP-7).
+    fn skip(&mut self, segment: &Segment, batch: &mut Growing) -> Result<(), ReadError> {
+        let hole = match self.hole_here() {
+            Some(hole) => hole,
+            None => {
+                let open = self.open.as_ref().expect("enter has opened it");
+                let span = span(segment, open.items_before);
+                let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
+                    .map_err(|error| self.read_error(segment, error))?;
+                self.open.as_mut().expect("enter has opened it").holes = seen.holes;
+                let position = self.next;
+                self.hole_here().ok_or(ReadError::Unstable { position })?
+            }
+        };
+        let open = self.open.as_mut().expect("enter has opened it");
+        let shared = &self.shared;
+        let file = open.file.as_ref();
+        quarantine::set_aside(shared.disk.as_ref(), &shared.dir, file, &segment.name, &hole);
+        let end = hole.offset + hole.bytes;
+        batch.lose(hole.next().0 - self.next.0, hole.items, end - open.offset);
+        open.items_before += hole.items;
+        open.offset = end;
+        self.next = hole.next();
+        Ok(())
+    }
+
+    /// The known hole at the place.
+    fn hole_here(&self) -> Option<Hole> {
+        let open = self.open.as_ref()?;
+        let here = |hole: &&Hole| {
+            let end = hole.offset + hole.bytes;
+            (hole.offset..end).contains(&open.offset) && hole.next() >= self.next
+        };
+        let missing = |hole: &&Hole| hole.offset == open.offset && hole.next() > self.next;
+        open.holes.iter().find(|hole| here(hole) || missing(hole)).copied()
+    }
+
+    fn read_error(&self, segment: &Segment, error: io::Error) -> ReadError {
+        let path = self.shared.dir.join(&segment.name);
+        ReadError::Read { position: self.next, fault: DiskFault::at("read", &path)(error) }
+    }
+}
+
+/// A segment's bounds as the writer or recovery left them.
+fn span(segment: &Segment, items_before: u64) -> Span {
+    Span {
+        first: segment.first,
+        before: segment.last.next(),
+        limit: segment.end,
+        last: Some(segment.last),
+        items: Some(segment.items),
+        items_before: Some(items_before),
+    }
+}
