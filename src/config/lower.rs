@@ -393,6 +393,9 @@ fn sink(settings: &Settings) -> sink::Options {
         cursor_age: settings.duration("sink.cursor-age"),
         cursor_bytes: settings.number("sink.cursor-bytes-max"),
         batches_ahead: count("sink.batches-ahead-max"),
+        backfill_share_ppm: u32::try_from(settings.number("sink.backfill-share"))
+            .expect("a share is at most a million millionths"),
+        backfill_after: settings.duration("sink.backfill-after"),
         unknown_code_patience: settings.duration("sink.unknown-code-patience"),
     }
 }

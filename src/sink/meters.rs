@@ -28,6 +28,7 @@ pub(super) struct Meters {
     in_flight: Gauge,
     seconds: Histogram,
     open_circuits: Gauge,
+    stretches: Gauge,
     waiting_entries: Gauge,
     waiting_seconds: Gauge,
 }
@@ -54,9 +55,15 @@ impl Meters {
             in_flight: metrics.sink_in_flight_requests.get_or_create_owned(&label),
             seconds: metrics.sink_request_seconds.get_or_create_owned(&label),
             open_circuits: metrics.sink_open_circuits.get_or_create_owned(&label),
+            stretches: metrics.sink_open_stretches.get_or_create_owned(&label),
             waiting_entries: metrics.sink_waiting_entries.get_or_create_owned(&label),
             waiting_seconds: metrics.sink_waiting_seconds.get_or_create_owned(&label),
         }
+    }
+
+    /// So many stretches of the spool are shipped side by side.
+    pub(super) fn stretches(&self, count: usize) {
+        self.stretches.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// A request is on the way until the guard is dropped, also where a drain cuts it off.

@@ -15,7 +15,8 @@
 //! - **SK-1** The cursor passes a line only when the store has accepted it, or when it is a durable
 //!   dead letter (or the spool says that its entry is damaged).
 //! - **SK-2** The cursor covers a contiguous prefix: requests overtake each other, the cursor waits
-//!   for the oldest.
+//!   for the oldest. What went ahead of a backlog is counted when the cursor passes it, and is sent
+//!   again if a crash comes first.
 //! - **SK-3** At most [`Options::requests_in_flight`] requests a shard are on the way; a retry
 //!   sends the same bytes. After a restart lines are sent again, byte for byte, in requests cut
 //!   anew.
@@ -25,7 +26,9 @@
 //! # What the store may see
 //! A line arrives at least once. With more than one request in flight two points of equal series
 //! and time in different requests may arrive in either order, so which of two different values
-//! stays is not defined; `requests-in-flight = 1` keeps the order of the spool.
+//! stays is not defined; `requests-in-flight = 1` keeps the order of the spool. Where newer entries
+//! go ahead of a backlog ([`Options::backfill_share_ppm`]) that order is given up between the two,
+//! and kept in each of them (`stretches.rs`).
 //!
 //! # What a verdict leads to
 //! - *Accepted*: finished. *Partial*: the named lines become dead letters, the rest is finished.
@@ -60,7 +63,7 @@
 //! # Budget
 //! 100,000 lines of 200 B a second are 20 MB/s: five to ten requests a second of full batches, two
 //! reads each. A shard's memory is at most `(requests_in_flight + 2) × batch_bytes`, 16 MiB at the
-//! defaults.
+//! defaults, and two batches more for each stretch behind the first, of which there are at most 7.
 
 mod aside;
 mod circuit;
@@ -79,6 +82,7 @@ mod split;
 mod start;
 mod state;
 mod stretch;
+mod stretches;
 #[cfg(test)]
 mod tests;
 

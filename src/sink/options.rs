@@ -30,6 +30,12 @@ pub struct Options {
     /// Batches that may be finished before the oldest one is: those behind one that is being
     /// halved. Each costs some 100 bytes. Default: 1,024.
     pub batches_ahead: NonZeroUsize,
+    /// The part of the requests that a backlog has when newer entries go ahead of it, in
+    /// millionths; 0: none do. Default: 0, because it gives up the order between the two.
+    pub backfill_share_ppm: u32,
+    /// How long entries wait to be read until those that come later go ahead of them. Default:
+    /// 10 s.
+    pub backfill_after: Duration,
     /// How long a request is sent again that is refused in words that are in no list. Default:
     /// 60 s.
     pub unknown_code_patience: Duration,
@@ -50,6 +56,8 @@ impl Default for Options {
             cursor_age: Duration::from_secs(1),
             cursor_bytes: 32 << 20,
             batches_ahead: count(1024),
+            backfill_share_ppm: 0,
+            backfill_after: Duration::from_secs(10),
             unknown_code_patience: Duration::from_mins(1),
         }
     }

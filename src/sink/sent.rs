@@ -1,6 +1,6 @@
 //! Which batches the cursor may pass: requests overtake each other, the cursor does not (SK-2).
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use crate::model::Position;
 
@@ -32,51 +32,104 @@ impl BatchCounts {
     }
 }
 
-/// The batches between the cursor and the reader, oldest first.
-#[derive(Debug, Default)]
+/// Where a batch stands to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// In that of the spool.
+    InTurn,
+    /// Before others that are older and not sent yet.
+    Ahead,
+}
+
+/// A batch that has left and that the cursor has not passed.
+#[derive(Debug)]
+struct Sent {
+    last: Position,
+    order: Order,
+    /// Once it is finished.
+    counts: Option<BatchCounts>,
+}
+
+/// The batches that the cursor has not passed.
+#[derive(Debug)]
 pub(super) struct SentBatches {
-    /// The number of the oldest batch that is kept; the others follow without gaps.
-    oldest: u64,
-    /// Each batch's last position, and its counts once it is finished.
-    batches: VecDeque<(Position, Option<BatchCounts>)>,
+    /// By their first position. Those that went ahead and are finished are one where they touch:
+    /// their number does not grow while a backlog is filled in.
+    batches: BTreeMap<Position, Sent>,
+    /// How many of them went in turn.
+    in_turn: usize,
+    /// The position that the cursor may pass next.
+    next: Position,
 }
 
 impl SentBatches {
-    /// A batch that ends at `last` leaves; the number names it when it comes back.
-    pub(super) fn begin(&mut self, last: Position) -> u64 {
-        if let Some((before, _)) = self.batches.back() {
-            assert!(last > *before, "SK-2: batches leave in the order of their entries");
-        }
-        self.batches.push_back((last, None));
-        self.oldest + self.batches.len() as u64 - 1
+    /// Nothing has left behind the cursor.
+    pub(super) fn new(confirmed: Position) -> Self {
+        Self { batches: BTreeMap::new(), in_turn: 0, next: confirmed.next() }
     }
 
-    /// A batch is finished: each of its points is stored, a durable dead letter, or damaged (SK-1).
-    pub(super) fn finish(&mut self, number: u64, counts: BatchCounts) {
-        let idx = number.checked_sub(self.oldest).and_then(|idx| usize::try_from(idx).ok());
-        let batch = idx.and_then(|idx| self.batches.get_mut(idx));
-        let (_, finished) = batch.expect("a batch is finished once, and kept until then");
-        assert!(finished.is_none(), "a batch is finished once");
-        *finished = Some(counts);
+    /// A batch leaves with all entries from the first to the last.
+    pub(super) fn begin(&mut self, first: Position, last: Position, order: Order) {
+        let before = self.batches.range(..=last).next_back();
+        assert!(
+            first >= self.next && before.is_none_or(|(_, before)| before.last < first),
+            "SK-2: no entry leaves twice"
+        );
+        self.in_turn += usize::from(order == Order::InTurn);
+        self.batches.insert(first, Sent { last, order, counts: None });
+    }
+
+    /// The batch that begins at `first` is finished: each of its points is stored, a durable dead
+    /// letter, or damaged (SK-1).
+    pub(super) fn finish(&mut self, first: Position, counts: BatchCounts) {
+        let batch = self.batches.get_mut(&first).expect("a batch is kept until it is finished");
+        assert!(batch.counts.is_none(), "a batch is finished once");
+        batch.counts = Some(counts);
+        if batch.order == Order::Ahead {
+            let behind = batch.last.next();
+            self.join(behind);
+            self.join(first);
+        }
+    }
+
+    /// Makes the finished batch that begins at `first` one with the one before it, if both went
+    /// ahead and they touch.
+    fn join(&mut self, first: Position) {
+        let is_done = |batch: &Sent| batch.order == Order::Ahead && batch.counts.is_some();
+        let Some(batch) = self.batches.get(&first).filter(|batch| is_done(batch)) else { return };
+        let (last, counts) = (batch.last, batch.counts.unwrap_or_default());
+        let before = self.batches.range_mut(..first).next_back();
+        let Some((_, before)) =
+            before.filter(|(_, before)| is_done(before) && before.last.next() == first)
+        else {
+            return;
+        };
+        before.last = last;
+        before.counts.get_or_insert_default().add(&counts);
+        self.batches.remove(&first);
     }
 
     /// Takes the finished batches before the first that is not; how far the cursor may go, and the
     /// sum of what became of them.
     pub(super) fn advance(&mut self) -> Option<(Position, BatchCounts)> {
         let mut passed: Option<(Position, BatchCounts)> = None;
-        while let Some((last, Some(counts))) = self.batches.front() {
+        while let Some(oldest) = self.batches.first_entry()
+            && *oldest.key() == self.next
+            && let Some(counts) = oldest.get().counts
+        {
+            let batch = oldest.remove();
+            self.in_turn -= usize::from(batch.order == Order::InTurn);
+            self.next = batch.last.next();
             let sum = &mut passed.get_or_insert_default();
-            sum.0 = *last;
-            sum.1.add(counts);
-            self.batches.pop_front();
-            self.oldest += 1;
+            sum.0 = batch.last;
+            sum.1.add(&counts);
         }
         passed
     }
 
-    /// Batches that the cursor has not passed.
-    pub(super) fn len(&self) -> usize {
-        self.batches.len()
+    /// Batches that left in turn and that the cursor has not passed.
+    pub(super) fn in_turn(&self) -> usize {
+        self.in_turn
     }
 }
 
@@ -90,20 +143,47 @@ mod tests {
 
     #[test]
     fn the_cursor_passes_only_what_is_finished_up_to_the_first_that_is_not() {
-        let mut sent = SentBatches::default();
-        let numbers = [3, 7, 8, 20].map(|last| sent.begin(Position(last)));
-        sent.finish(numbers[1], counts(20));
-        sent.finish(numbers[2], counts(30));
+        let mut sent = SentBatches::new(Position::ZERO);
+        for (first, last) in [(1, 3), (4, 7), (8, 8), (9, 20)] {
+            sent.begin(Position(first), Position(last), Order::InTurn);
+        }
+        sent.finish(Position(4), counts(20));
+        sent.finish(Position(8), counts(30));
         assert_eq!(sent.advance(), None);
-        sent.finish(numbers[0], counts(10));
+        sent.finish(Position(1), counts(10));
         let (position, sum) = sent.advance().expect("three batches are finished");
         assert_eq!(position, Position(8));
         assert_eq!(sum, BatchCounts { items: 60, dead_lettered: 3, damaged: 6, bytes: 600 });
         assert_eq!(sum.stored(), 51);
-        assert_eq!(sent.len(), 1);
-        sent.finish(numbers[3], counts(1));
-        assert_eq!(sent.begin(Position(21)), numbers[3] + 1);
+        assert_eq!(sent.in_turn(), 1);
+        sent.finish(Position(9), counts(1));
+        sent.begin(Position(21), Position(21), Order::InTurn);
         assert_eq!(sent.advance().map(|(position, _)| position), Some(Position(20)));
         assert_eq!(sent.advance(), None);
+    }
+
+    #[test]
+    fn what_went_ahead_waits_for_the_backlog_and_costs_no_memory_meanwhile() {
+        let mut sent = SentBatches::new(Position(10));
+        sent.begin(Position(11), Position(20), Order::InTurn);
+        for first in (101..1101).step_by(2).map(Position) {
+            sent.begin(first, first.next(), Order::Ahead);
+            // Every other one is finished after the next.
+            if first.0 % 4 == 1 {
+                continue;
+            }
+            sent.finish(first, counts(2));
+            sent.finish(Position(first.0 - 2), counts(2));
+            assert_eq!(sent.batches.len(), 2);
+        }
+        assert_eq!((sent.advance(), sent.in_turn()), (None, 1));
+        sent.finish(Position(11), counts(10));
+        assert_eq!(sent.advance().map(|(position, _)| position), Some(Position(20)));
+        sent.begin(Position(21), Position(100), Order::InTurn);
+        assert_eq!(sent.advance(), None);
+        sent.finish(Position(21), counts(80));
+        let (position, sum) = sent.advance().expect("all is finished");
+        assert_eq!((position, sum.items, sum.dead_lettered), (Position(1100), 1080, 501));
+        assert_eq!((sent.in_turn(), sent.batches.len()), (0, 0));
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         pacing::Next,
         sent::{BatchCounts, SentBatches},
         stretch::{Lines, Stretch},
+        stretches::Stretches,
     },
     spool::{BatchLimits, Cursor, Reader},
     telemetry::{Chain, PointLedger},
@@ -40,9 +41,9 @@ pub(super) struct Shipper {
     drain: watch::Receiver<Option<Instant>>,
     /// The lane has ended: nothing more becomes durable.
     lane_ended: bool,
-    stretch: Stretch,
+    stretches: Stretches,
     sent: SentBatches,
-    deliveries: JoinSet<(u64, BatchCounts, Delivered)>,
+    deliveries: JoinSet<(Position, BatchCounts, Delivered)>,
     /// Buffers to be filled again, at most as many as there are deliveries.
     spare: Vec<Vec<u8>>,
     /// When the cursor must be written, and how many bytes it lies behind; `None` if it does not.
@@ -59,16 +60,19 @@ impl Shipper {
         drain: watch::Receiver<Option<Instant>>,
     ) -> Self {
         let (reading, cursor) = reader.into_parts();
-        let stretch = Stretch::new(Arc::clone(&context), reading, Instant::now());
+        context.meters.stretches(1);
+        let origin = Instant::now();
+        let first = Stretch::new(Arc::clone(&context), reading, origin);
+        let stretches = Stretches::new(first, &context.options, origin);
         Self {
             context,
             ledger,
             durable: cursor.durable(),
+            sent: SentBatches::new(cursor.confirmed()),
             cursor: Some(cursor),
             drain,
             lane_ended: false,
-            stretch,
-            sent: SentBatches::default(),
+            stretches,
             deliveries: JoinSet::new(),
             spare: Vec::new(),
             behind: None,
@@ -101,32 +105,47 @@ impl Shipper {
         }
         let options = &self.context.options;
         let room = self.deliveries.len() < options.requests_in_flight.get()
-            && self.sent.len() < options.batches_ahead.get();
+            && self.sent.in_turn() < options.batches_ahead.get();
         let mut wake = self.behind.map(|(due, _)| due);
         wake = earlier(wake, deadline);
         if room {
-            match self.stretch.next(deadline.is_some()) {
-                Next::Ship => {
-                    self.ship();
+            self.arrange();
+            match self.stretches.next(deadline.is_some()) {
+                (idx, Next::Ship) => {
+                    self.ship(idx);
                     return true;
                 }
-                Next::Read { bytes_max, items_max } => {
+                (idx, Next::Read { bytes_max, items_max }) => {
                     self.note_durable();
                     let spare = || self.spare.pop().unwrap_or_default();
-                    self.stretch.fill(BatchLimits { bytes_max, items_max }, spare).await;
+                    let limits = BatchLimits { bytes_max, items_max };
+                    self.stretches.at(idx).fill(limits, spare).await;
                     self.note_durable();
                     return true;
                 }
-                Next::Wait(until) => {
-                    wake = earlier(wake, until.map(|until| self.stretch.at(until)));
+                (_, Next::Wait(until)) => {
+                    wake = earlier(wake, until.map(|until| self.stretches.moment(until)));
                 }
             }
         }
-        if deadline.is_some() && self.deliveries.is_empty() && self.stretch.is_idle() {
+        if deadline.is_some() && self.deliveries.is_empty() && self.stretches.is_idle() {
             return false;
         }
         self.wait(wake).await;
         true
+    }
+
+    /// Parts what is behind from what comes in, or makes them one again.
+    fn arrange(&mut self) {
+        let durable = *self.durable.borrow();
+        if self.stretches.arrange(durable) {
+            let (shard, stretches) = (self.context.shard.0, self.stretches.len());
+            self.context.meters.stretches(stretches);
+            match stretches {
+                1 => tracing::info!(shard, "the backlog is filled in"),
+                _ => tracing::info!(shard, stretches, "newer points go ahead of a backlog"),
+            }
+        }
     }
 
     /// Waits until a delivery ends, something becomes durable, a drain begins, or a time comes.
@@ -135,8 +154,8 @@ impl Shipper {
     /// of the lane wakes a shipper that has a time to look at the spool, or no room for another
     /// batch.
     async fn wait(&mut self, mut wake: Option<Instant>) {
-        let looks = !self.stretch.has_unread() && !self.lane_ended;
-        if self.stretch.has_unread() {
+        let looks = !self.stretches.has_unread() && !self.lane_ended;
+        if self.stretches.has_unread() {
             wake = earlier(wake, Some(Instant::now() + NOTE_EVERY));
         }
         let alarm = async {
@@ -162,24 +181,24 @@ impl Shipper {
     fn note_durable(&mut self) {
         let durable = *self.durable.borrow_and_update();
         self.context.state.saw_durable(durable);
-        self.stretch.note(durable);
+        self.stretches.note(durable);
     }
 
-    /// Starts the delivery of the open batch.
-    fn ship(&mut self) {
-        let Some(lines) = self.stretch.take() else { return };
-        let number = self.sent.begin(lines.last);
+    /// Starts the delivery of a stretch's open batch.
+    fn ship(&mut self, idx: usize) {
+        let Some((lines, order)) = self.stretches.take(idx) else { return };
+        let Lines { body, dialect, first, last, counts } = lines;
+        self.sent.begin(first, last, order);
         let context = Arc::clone(&self.context);
-        let Lines { body, dialect, counts, .. } = lines;
         self.deliveries.spawn(async move {
             let delivered = deliver(context, body, dialect).await;
-            (number, counts, delivered)
+            (first, counts, delivered)
         });
     }
 
     /// Takes a delivery's result, and moves the cursor if the oldest batches are finished now.
-    fn finish(&mut self, done: Result<(u64, BatchCounts, Delivered), JoinError>) {
-        let (number, counts, delivered) = match done {
+    fn finish(&mut self, done: Result<(Position, BatchCounts, Delivered), JoinError>) {
+        let (first, counts, delivered) = match done {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -187,7 +206,7 @@ impl Shipper {
             },
         };
         let counts = BatchCounts { dead_lettered: delivered.dead_lettered, ..counts };
-        self.sent.finish(number, counts);
+        self.sent.finish(first, counts);
         if let Some(buffer) = delivered.spare {
             self.keep_buffer(buffer);
         }

@@ -24,7 +24,8 @@ const READ_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Lines {
     pub(super) body: Vec<u8>,
     pub(super) dialect: LineDialect,
-    /// The last entry that is in it.
+    /// All entries from the first to the last are in it.
+    pub(super) first: Position,
     pub(super) last: Position,
     pub(super) counts: BatchCounts,
 }
@@ -44,6 +45,8 @@ pub(super) struct Stretch {
     read: Position,
     /// The last position that may be read.
     bound: Position,
+    /// Whether a batch was taken.
+    has_sent: bool,
     /// Not to be read before, because the disk refused.
     read_after: Option<Duration>,
     /// The zero of the times that the plan counts in.
@@ -61,6 +64,7 @@ impl Stretch {
             overflow: None,
             read,
             bound: read,
+            has_sent: false,
             read_after: None,
             origin,
         }
@@ -75,9 +79,37 @@ impl Stretch {
         }
     }
 
+    /// Ends at what is durable now; the stretch that goes on behind it, if anything is left to this
+    /// one.
+    pub(super) fn split(&mut self) -> Option<Self> {
+        let reading = self.reading.as_mut().expect("the reading is back between calls");
+        let behind = reading.split()?;
+        Some(Self::new(Arc::clone(&self.context), behind, self.origin))
+    }
+
+    /// The last position that was read.
+    pub(super) fn read(&self) -> Position {
+        self.read
+    }
+
+    /// The last position of the stretch, if another one goes on there.
+    pub(super) fn end(&self) -> Option<Position> {
+        self.reading.as_ref().expect("the reading is back between calls").end()
+    }
+
+    /// Whether anything of it has left.
+    pub(super) fn has_sent(&self) -> bool {
+        self.has_sent
+    }
+
     /// Whether there are entries that may be read and are not.
     pub(super) fn has_unread(&self) -> bool {
         self.pacing.unread
+    }
+
+    /// Whether all of it was read and taken, and another stretch goes on behind it.
+    pub(super) fn is_over(&self) -> bool {
+        !self.pacing.begun && self.end().is_some_and(|end| self.read >= end)
     }
 
     /// Whether all that may be read was read and taken.
@@ -132,6 +164,7 @@ impl Stretch {
     /// Takes the open batch; what was carried over becomes the open one.
     pub(super) fn take(&mut self) -> Option<Lines> {
         let lines = std::mem::replace(&mut self.open, self.overflow.take())?;
+        self.has_sent = true;
         let unread = self.pacing.unread || self.open.is_some();
         self.pacing.opened = unread.then(|| self.now());
         self.measure();
@@ -150,7 +183,8 @@ impl Stretch {
         let damaged = found.damaged.as_ref().map_or(0, |damage| damage.items);
         let bytes = (body.len() - mark) as u64;
         let counts = BatchCounts { items: found.items + damaged, dead_lettered: 0, damaged, bytes };
-        let mut read = Lines { body, dialect: found.dialect, last: found.last, counts };
+        let Batch { first, last, dialect, .. } = found;
+        let mut read = Lines { body, dialect, first, last, counts };
         if damaged > 0 {
             let shard = self.context.shard.0;
             tracing::error!(shard, points = damaged, "points were lost to damage of the spool");
@@ -183,11 +217,6 @@ impl Stretch {
         self.pacing.closed = false;
         self.pacing.bytes = open.map_or(0, |open| open.body.len() as u64);
         self.pacing.items = open.map_or(0, |open| open.counts.items - open.counts.damaged);
-    }
-
-    /// The moment that is meant by a time of [`next`](Self::next).
-    pub(super) fn at(&self, time: Duration) -> Instant {
-        self.origin + time
     }
 
     fn now(&self) -> Duration {

@@ -102,8 +102,27 @@ pub struct Reading {
     shared: Arc<Shared>,
     /// The next position to read.
     next: Position,
+    /// What it begins behind, if that is inside a segment.
+    begin: Option<Border>,
+    /// What it ends at, because another reading goes on there.
+    end: Option<Border>,
     open: Option<OpenSegment>,
     chunk: Chunk,
+}
+
+/// How far a segment was durable at one moment: the end of one reading, behind which another one
+/// begins. Each sees its part as if it were a segment of its own, so that damage on one side counts
+/// for that side alone.
+#[derive(Clone, Copy, Debug)]
+struct Border {
+    /// The segment's first position.
+    segment: Position,
+    /// The last entry before the border.
+    last: Position,
+    /// Just past that entry.
+    offset: u64,
+    /// Items of the segment's entries before it.
+    items: u64,
 }
 
 /// The segment that is being read.
@@ -152,7 +171,36 @@ enum Next {
 
 impl Reading {
     pub(super) fn new(shared: Arc<Shared>, next: Position) -> Self {
-        Self { shared, next, open: None, chunk: Chunk::default() }
+        let chunk = Chunk::default();
+        Self { shared, next, begin: None, end: None, open: None, chunk }
+    }
+
+    /// Ends this reading at what is durable now, and gives the one that goes on behind it; `None`
+    /// if nothing that is durable lies ahead.
+    ///
+    /// # Panics
+    /// If it ends already.
+    pub fn split(&mut self) -> Option<Self> {
+        assert!(self.end.is_none(), "only the last of several readings is split");
+        let border = self.shared.look(|segments, _| {
+            segments.back().map(|segment| Border {
+                segment: segment.first,
+                last: segment.last,
+                offset: segment.end,
+                items: segment.items,
+            })
+        });
+        let border = border.filter(|border| border.last >= self.next)?;
+        self.end = Some(border);
+        let mut behind = Self::new(Arc::clone(&self.shared), border.last.next());
+        behind.begin = Some(border);
+        Some(behind)
+    }
+
+    /// The last position that it will read, if another reading goes on there.
+    #[must_use]
+    pub fn end(&self) -> Option<Position> {
+        self.end.map(|border| border.last)
     }
 
     /// The next position that will be read.
@@ -181,7 +229,7 @@ impl Reading {
     ) -> Result<Option<Batch>, ReadError> {
         let first = self.next;
         let mut batch = Growing::default();
-        while let Some(segment) = self.shared.segment_at(self.next) {
+        while let Some(segment) = self.segment() {
             if batch.dialect.is_some_and(|dialect| dialect != segment.dialect) {
                 break;
             }
@@ -201,6 +249,18 @@ impl Reading {
             dialect,
             damaged: batch.damaged,
         }))
+    }
+
+    /// The segment of the next entry, as far as it is this reading's.
+    fn segment(&self) -> Option<Segment> {
+        if self.end.is_some_and(|end| end.last < self.next) {
+            return None;
+        }
+        let mut segment = self.shared.segment_at(self.next)?;
+        if let Some(end) = self.end.filter(|end| end.segment == segment.first) {
+            (segment.last, segment.end, segment.items) = (end.last, end.offset, end.items);
+        }
+        Some(segment)
     }
 
     /// Reads on in one segment; true when it is read to its end.
@@ -252,7 +312,11 @@ impl Reading {
             holes: vec![],
             items_before: 0,
         };
-        if self.next > segment.first {
+        let begin = self.begin.filter(|begin| begin.last.next() == self.next);
+        if let Some(begin) = begin.filter(|begin| begin.segment == segment.first) {
+            open.offset = begin.offset;
+            open.items_before = begin.items;
+        } else if self.next > segment.first {
             // Only after a restart in the middle of a segment.
             let span = span(segment, segment.items_before);
             let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)

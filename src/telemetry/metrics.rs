@@ -230,6 +230,9 @@ metrics! {
     /// 1 while the server that the shard is written to is sent one request at a time because it
     /// fails, by shard.
     sink_open_circuits: By<ShardLabel, Gauge> [circuits],
+    /// Stretches of the spool that are shipped side by side, by shard: 1, and more while newer
+    /// points go ahead of a backlog.
+    sink_open_stretches: By<ShardLabel, Gauge> [stretches],
     /// Entries that are durable and not confirmed by the store, by shard.
     sink_waiting_entries: By<ShardLabel, Gauge> [entries],
     /// How long the oldest of them has been seen to wait, by shard.

@@ -369,6 +369,26 @@ const SINK: &[Key] = &[
     .min("1", "a batch has to be finished before it is confirmed")
     .max("1000000", "each is remembered"),
     key(
+        "sink.backfill-share",
+        Kind::Share,
+        "The part of a shard's requests that older points have where newer ones go ahead of them: \
+         after an outage what vehicles send now is in the store at once, and what lies in the spool \
+         is filled in beside it. In each of the two a vehicle's points keep their order; between \
+         them it is given up. Points that went ahead count as stored when the cursor passes them, \
+         and are sent again after a crash. 0: none go ahead.",
+    )
+    .default("0")
+    .max("0.9", "what comes in has to go ahead"),
+    key(
+        "sink.backfill-after",
+        Kind::Duration,
+        "How long points wait to be sent until those that come later go ahead of them, where \
+         `sink.backfill-share` lets them.",
+    )
+    .default("10s")
+    .min("100ms", "a full request may take that long")
+    .max("1h", "what comes in waits so long too"),
+    key(
         "sink.unknown-code-patience",
         Kind::Duration,
         "How long a request is sent again that TDengine refuses with a code in no list. Then it is \

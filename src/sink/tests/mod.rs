@@ -9,4 +9,5 @@ mod faults;
 mod rig;
 mod seeds;
 mod shipping;
+mod stretches;
 mod tdengine;

@@ -29,8 +29,9 @@ use super::{
     fault_disk::FaultDisk,
 };
 
-/// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take before a test gives up: thousands of seeds are played beside other
+/// work.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Waits until something is so; level-triggered, so nothing can be missed.
 pub(super) async fn until(what: &str, mut so: impl FnMut() -> bool) {

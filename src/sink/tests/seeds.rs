@@ -174,6 +174,9 @@ async fn play(kind: Kind, seed: u64) {
         batch_age: Duration::from_millis(5),
         unknown_code_patience: Duration::from_millis(40),
         gzip: dice.below(4) == 0,
+        // Every other store lets newer points go ahead of those that wait.
+        backfill_share_ppm: [0, 0, 200_000, 700_000][dice.count(0, 4)],
+        backfill_after: Duration::from_millis(dice.below(20)),
         ..options()
     };
     let store = script(kind, seed);

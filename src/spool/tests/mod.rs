@@ -7,6 +7,7 @@ mod hold;
 mod invariants;
 mod model;
 mod rig;
+mod split;
 
 use std::{path::PathBuf, sync::Arc};
 
