@@ -54,6 +54,26 @@ pub enum DataDirError {
     },
 }
 
+/// Why a data directory on which nothing runs cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    /// It is in use, or cannot be read.
+    #[error("the data directory is not usable")]
+    DataDir(#[source] DataDirError),
+    /// There is nothing to change; the operator names the right `data-dir`.
+    #[error("nothing has ever run on the data directory `{}`: it has no shards", path.display())]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Its number of shards cannot be read; the operator puts the file back.
+    #[error("`{found}` in the data directory is not a number of shards")]
+    Unreadable {
+        /// As it stands there.
+        found: String,
+    },
+}
+
 impl DataDir {
     /// Takes the lock, makes what is missing, and holds the number of shards to what it was.
     pub(super) fn open(
@@ -72,8 +92,17 @@ impl DataDir {
         Ok(dir)
     }
 
+    /// Takes the lock of a directory on which something has run, and says how many shards it has.
+    pub(super) fn hold_idle(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Self, u16), HoldError> {
+        let found = shards_of(disk.as_ref(), path).map_err(HoldError::DataDir)?;
+        let found = found.ok_or_else(|| HoldError::Empty { path: path.to_path_buf() })?;
+        let dir = Self::hold(Arc::clone(disk), path).map_err(HoldError::DataDir)?;
+        let shards = found.parse().map_err(|_no_number| HoldError::Unreadable { found })?;
+        Ok((dir, shards))
+    }
+
     /// Takes the lock of a directory that is there, whatever is in it.
-    pub(super) fn hold(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, DataDirError> {
+    fn hold(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, DataDirError> {
         let lock_path = path.join("lock");
         let lock = disk.lock(&lock_path);
         let lock =

@@ -42,9 +42,10 @@ impl Mappings {
         Ok(Self { options: options.clone(), plans, catalog, names })
     }
 
-    /// Loads them anew; the old ones stay if anything is wrong, or if none would be left: a folder
-    /// that is suddenly empty is being replaced, or its mount has failed.
-    pub(super) fn reload(&self) {
+    /// Loads them anew, to be put [in force](Self::put_in_force); nothing if anything is wrong, or
+    /// if none would be left: a folder that is suddenly empty is being replaced, or its mount has
+    /// failed. Then the old ones stay.
+    pub(super) fn load_anew(&self) -> Option<Plans> {
         let was = self.plans.load().plans().len();
         match Plans::load(&self.options) {
             Ok(plans) if plans.plans().is_empty() && was > 0 => tracing::error!(
@@ -52,16 +53,20 @@ impl Mappings {
                 "schemas and mappings not loaded, the old ones stay: {}",
                 no_mappings(&self.options.dir)
             ),
-            Ok(plans) => {
-                let mappings = plans.plans().len();
-                self.names.know_mapped(plans.catalog());
-                self.catalog.store(Arc::new(plans.catalog().clone()));
-                self.plans.store(Arc::new(plans));
-                tracing::info!(mappings, was, "schemas and mappings loaded anew");
-            }
+            Ok(plans) => return Some(plans),
             Err(errors) => {
                 tracing::error!(%errors, "schemas and mappings not loaded, the old ones stay");
             }
         }
+        None
+    }
+
+    /// Lets loaded ones take the place of those that are in force.
+    pub(super) fn put_in_force(&self, plans: Plans) {
+        let (mappings, was) = (plans.plans().len(), self.plans.load().plans().len());
+        self.names.know_mapped(plans.catalog());
+        self.catalog.store(Arc::new(plans.catalog().clone()));
+        self.plans.store(Arc::new(plans));
+        tracing::info!(mappings, was, "schemas and mappings loaded anew");
     }
 }

@@ -32,6 +32,7 @@ mod problem;
 mod replay;
 mod reshard;
 mod run;
+mod types;
 mod watch;
 
 pub use look::look_into;

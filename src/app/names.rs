@@ -28,7 +28,7 @@ pub(super) async fn learn(
     let (store, catalog) = known;
     // An earlier run may have read the names; types are not kept, as the store may be another one.
     let wants_names = !names.has_stored();
-    let wants_types = matches!(store.kind(), Kind::InfluxDb1 | Kind::InfluxDb2);
+    let wants_types = matches!(store.kind(), Kind::InfluxDb1 | Kind::InfluxDb2 | Kind::InfluxDb3);
     if !wants_names && !wants_types {
         return;
     }
@@ -58,11 +58,8 @@ async fn read(
     for name in queries.measurements().await?.into_keys() {
         let stored = queries.stored_now(&name).await?;
         // Compared once a mapping, and not once a point.
-        let mapped = catalog.measurements.get(&name).map_or(&[][..], |mapped| &mapped.fields);
-        for (field, kind) in &stored.fields {
-            if mapped.iter().any(|(known, by_mapping)| known == field && by_mapping != kind) {
-                store.told(&name, field, *kind);
-            }
+        if let Some(mapped) = catalog.measurements.get(&name) {
+            store.told(&name, mapped, &stored);
         }
         let fields = stored.fields.iter().map(|(field, _)| field.as_str());
         names.know_stored(&name, fields, stored.tags.iter().map(String::as_str));

@@ -6,13 +6,9 @@
 //! changes nothing there. A vehicle's points keep their order: they all lie in one shard before,
 //! are read in order, and all go to one shard.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use super::layout::{DataDir, DataDirError, shards_of};
+use super::layout::{DataDir, HoldError};
 use crate::{
     config::shard_dir,
     env::disk::Disk,
@@ -40,21 +36,9 @@ pub struct Resharded {
 /// Why the number of shards stays as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum ReshardError {
-    /// It is in use, or cannot be read.
-    #[error("the data directory is not usable")]
-    DataDir(#[source] DataDirError),
-    /// There is nothing to change; the operator names the right `data-dir`.
-    #[error("nothing has ever run on the data directory `{}`: it has no shards", path.display())]
-    Empty {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Its number of shards cannot be read; the operator puts the file back.
-    #[error("`{found}` in the data directory is not a number of shards")]
-    Unreadable {
-        /// As it stands there.
-        found: String,
-    },
+    /// The data directory cannot be worked on.
+    #[error(transparent)]
+    DataDir(#[from] HoldError),
     /// A spool cannot be opened.
     #[error("the spool of shard {} cannot be opened", shard.0)]
     Open {
@@ -97,10 +81,7 @@ pub fn reshard(
     to: ShardCount,
     segment_bytes: u64,
 ) -> Result<Resharded, ReshardError> {
-    let found = shards_of(disk.as_ref(), data_dir).map_err(ReshardError::DataDir)?;
-    let found = found.ok_or_else(|| ReshardError::Empty { path: data_dir.to_path_buf() })?;
-    let dir = DataDir::hold(Arc::clone(disk), data_dir).map_err(ReshardError::DataDir)?;
-    let from: u16 = found.parse().map_err(|_no_number| ReshardError::Unreadable { found })?;
+    let (dir, from) = DataDir::hold_idle(disk, data_dir)?;
     let mut done = Resharded { from, ..Resharded::default() };
     if from == to.0.get() {
         return Ok(done);
@@ -126,7 +107,7 @@ pub fn reshard(
     for spool in &mut opened {
         spool.writer.sync().map_err(ReshardError::Sync)?;
     }
-    dir.set_shards(&spools, to).map_err(ReshardError::DataDir)?;
+    dir.set_shards(&spools, to).map_err(HoldError::DataDir)?;
     for (spool, end) in opened.iter_mut().zip(ends).take(usize::from(from)) {
         spool.reader.pass(end);
         spool.reader.flush_cursor().map_err(ReshardError::Cursor)?;
@@ -181,7 +162,10 @@ fn shard_of(line: &[u8], catalog: &Catalog, to: ShardCount) -> ShardId {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::layout::{DataDirError, shards_of},
+        *,
+    };
     use crate::{env::sim::SimDisk, model::Measurement};
 
     fn count(n: u16) -> ShardCount {
@@ -311,10 +295,14 @@ mod tests {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
         let path = Path::new("/data");
         let empty = reshard(&disk, path, &catalog(), count(3), 1 << 16);
-        assert!(matches!(empty, Err(ReshardError::Empty { .. })), "{empty:?}");
+        let is_empty = matches!(empty, Err(ReshardError::DataDir(HoldError::Empty { .. })));
+        assert!(is_empty, "{empty:?}");
         let held = DataDir::open(Arc::clone(&disk), path, count(2)).expect("it opens");
         let used = reshard(&disk, path, &catalog(), count(3), 1 << 16);
-        assert!(matches!(used, Err(ReshardError::DataDir(DataDirError::InUse { .. }))), "{used:?}");
+        let Err(ReshardError::DataDir(HoldError::DataDir(in_use))) = used else {
+            panic!("{used:?}")
+        };
+        assert!(matches!(in_use, DataDirError::InUse { .. }), "{in_use:?}");
         drop(held);
         let same = reshard(&disk, path, &catalog(), count(2), 1 << 16).expect("it can");
         assert_eq!(same, Resharded { from: 2, ..Resharded::default() });

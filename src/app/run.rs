@@ -15,6 +15,7 @@ use super::{
     mappings::Mappings,
     names,
     problem::RunError,
+    types,
     watch::{Asked, Requests, Signals, Until},
 };
 use crate::{
@@ -28,7 +29,8 @@ use crate::{
     http,
     model::Catalog,
     mqtt::{Edge, Listener, Others, Transport},
-    query, sessions,
+    query::{EngineParts, QueryEngine},
+    sessions,
     sink::{self, Sink},
     store::Store,
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
@@ -118,6 +120,8 @@ pub fn run(
 struct Appliance {
     ready: Ready,
     mappings: Mappings,
+    queries: QueryEngine,
+    store: Arc<Store>,
     access: Arc<Access>,
     certificates: Certificates,
     metrics: Arc<Metrics>,
@@ -161,7 +165,7 @@ impl Appliance {
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
         let known = (Arc::clone(&store), Arc::clone(&catalog));
         let intake = ground.intake(resolved, &mappings, &lanes, &letters);
-        let queries = query_engine(resolved, store, &catalog, &ground.metrics);
+        let queries = query_engine(resolved, Arc::clone(&store), &catalog, &ground.metrics);
         let around = (&mappings, &*access, &fleet, queries.clone());
         let downlink = commands::start(&ground, &resolved.downlink, around, runtime.handle())?;
         let state = ground.http(&queries, &catalog, &fleet, &intake, &access, &downlink.downlink);
@@ -176,7 +180,7 @@ impl Appliance {
         let edge = Edge::start(&resolved.mqtt, &intake, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
         let guard = ground.supervisor.panic_guard("names");
-        runtime.spawn(names::learn(queries, Arc::clone(&names), known, guard));
+        runtime.spawn(names::learn(queries.clone(), Arc::clone(&names), known, guard));
         edge_health.set(Health::Ready);
         let http_tls = certificates.http.is_some();
         let ready = Ready { mqtt: edge.listeners().to_vec(), http: address, http_tls };
@@ -184,6 +188,8 @@ impl Appliance {
         Ok(Self {
             ready,
             mappings,
+            queries,
+            store,
             access,
             certificates,
             fleet,
@@ -213,7 +219,7 @@ impl Appliance {
             tokio::select! {
                 asked = requests.next() => match asked {
                     Asked::Stop => return None,
-                    Asked::Reload => self.reload(),
+                    Asked::Reload => self.reload().await,
                 },
                 _ = measure.tick() => self.measure(),
                 _ = look.tick() => {
@@ -226,8 +232,11 @@ impl Appliance {
     }
 
     /// Reads anew what the operator may change while we run.
-    fn reload(&self) {
-        self.mappings.reload();
+    async fn reload(&self) {
+        if let Some(plans) = self.mappings.load_anew() {
+            types::tell(&self.queries, &self.store, plans.catalog()).await;
+            self.mappings.put_in_force(plans);
+        }
         commands::declare(&self.downlink.downlink, &self.mappings, &self.access);
         self.certificates.reload(&self.access);
         match self.access.reload() {
@@ -355,7 +364,7 @@ impl Ground {
 
     fn http(
         &self,
-        queries: &query::QueryEngine,
+        queries: &QueryEngine,
         catalog: &Arc<ArcSwap<Catalog>>,
         fleet: &Fleet,
         intake: &IntakeParts,
@@ -429,8 +438,8 @@ fn query_engine(
     store: Arc<Store>,
     catalog: &Arc<ArcSwap<Catalog>>,
     metrics: &Arc<Metrics>,
-) -> query::QueryEngine {
-    query::QueryEngine::new(query::EngineParts {
+) -> QueryEngine {
+    QueryEngine::new(EngineParts {
         options: resolved.query.clone(),
         store,
         bucket: resolved.store.target.bucket().to_owned(),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     env::{Clock, Supervisor},
-    model::{Cause, FieldType, LineDialect, ShardId, UnixNanos},
+    model::{Cause, LineDialect, Measurement, ShardId, UnixNanos},
     store::{
         ask::{Ask, AskError, AskLimits, Language, Rows, Stored, Table, guard},
         client::{Encoding, HttpStore, StoreError},
@@ -107,12 +107,19 @@ impl Store {
         }
     }
 
-    /// A field of the store has another type than the mappings write.
-    pub fn told(&self, measurement: &str, field: &str, kind: FieldType) {
-        match (&self.inner, self.kind) {
+    /// Learns which fields have another type in the store than mappings write, before their points
+    /// come.
+    pub fn told(&self, measurement: &str, mapped: &Measurement, stored: &Stored) {
+        let store = match (&self.inner, self.kind) {
             // A table of TDengine is read whole where a line is refused.
-            (Inner::Http(_), Kind::TdEngine) | (Inner::Embedded { .. }, _) => {}
-            (Inner::Http(store), _) => store.told(measurement, field, kind),
+            (Inner::Http(_), Kind::TdEngine) | (Inner::Embedded { .. }, _) => return,
+            (Inner::Http(store), _) => store,
+        };
+        for (field, kind) in &stored.fields {
+            let mut mapped = mapped.fields.iter();
+            if mapped.any(|(known, by_mapping)| known == field && by_mapping != kind) {
+                store.told(measurement, field, *kind);
+            }
         }
     }
 

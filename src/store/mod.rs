@@ -46,6 +46,7 @@ mod influxdb2;
 mod influxdb2_admin;
 mod influxdb3;
 mod ledger;
+mod mapped;
 mod options;
 mod placement;
 mod route;
@@ -56,10 +57,11 @@ pub use answer::Answer;
 pub use any::Store;
 pub use ask::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Stored, Table};
 pub use client::{Encoding, StoreError};
-pub use embedded::answer_question;
+pub use embedded::{answer_question, stored_in};
 #[cfg(feature = "influxdb2")]
 pub use influxdb2_admin::Looked;
 pub use ledger::{Screened, Turn};
+pub use mapped::conflicts;
 pub use options::{
     Authorities, AuthoritiesError, Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind,
     KindError, Newlines, Options, Partition, QuestionLimits, Target, TdEngine,

@@ -162,8 +162,8 @@ fn check_online_asks_the_store() {
     fs::write(folder.path().join("schemas/m.schema.json"), TYPED_SCHEMA).unwrap();
     fs::write(folder.path().join("schemas/typed.toml"), TYPED_MAPPING).unwrap();
     let typed = Server::start(|request| {
-        let csv = "#datatype,string,long,double,string\n#group,false,false,false,true\n\
-                   #default,_result,,,\n,result,table,_value,_field\n,,0,1.5,n\n\n";
+        let csv = "#datatype,string,long,string,string\n#group,false,false,false,true\n\
+                   #default,_result,,,\n,result,table,_value,_field\n,,0,seven,n\n\n";
         Some(match request.path.starts_with("/api/v2/query") && request.body.contains("last()") {
             true => (200, csv.to_owned()),
             false if request.path.starts_with("/api/v2/query") => (200, String::new()),
@@ -171,8 +171,8 @@ fn check_online_asks_the_store() {
         })
     });
     let (code, _, error) = asked(&typed.url());
-    let conflict = "measurement `typed`: field `n` is an integer by the mappings and a float in the \
-                    store";
+    let conflict = "measurement `typed`: field `n` is an integer by the mappings and a string in \
+                    the store";
     assert!(code == 2 && error.contains(conflict), "{code} {error}");
     // Without being asked: a store that lets nobody in without one.
     let (_, _, error) = told(

@@ -43,5 +43,6 @@ mod store_answers;
 mod tdengine;
 mod tidy;
 mod trial;
+mod types;
 mod vectors;
 mod vehicles;

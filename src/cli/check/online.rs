@@ -46,18 +46,18 @@ pub(super) fn look(resolved: &Resolved) -> Found {
 
 /// Whether each server is reachable, lets us in and has the database: a write without lines.
 fn store(resolved: &Resolved, found: &mut Found) {
-    if resolved.store.target.kind() == Kind::Embedded {
-        // It lies in the data directory, and may be open.
-        return;
-    }
-    let mut options = resolved.store.clone();
-    options.request_timeout = options.request_timeout.min(ANSWER_MAX);
-    options.connect_timeout = options.connect_timeout.min(ANSWER_MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return found.problems.push(format!("cannot ask the store: {error}")),
     };
+    if resolved.store.target.kind() == Kind::Embedded {
+        // It lies in the data directory, and may be open.
+        return runtime.block_on(types::look_into_files(resolved, found));
+    }
+    let mut options = resolved.store.clone();
+    options.request_timeout = options.request_timeout.min(ANSWER_MAX);
+    options.connect_timeout = options.connect_timeout.min(ANSWER_MAX);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let metrics = Arc::new(Metrics::new(HealthBoard::default()));
     let store = match Store::new(&options, clock, metrics, &Supervisor::default()) {

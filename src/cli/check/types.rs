@@ -7,63 +7,55 @@ use arc_swap::ArcSwap;
 use super::online::Found;
 use crate::{
     config::Resolved,
+    env::{Clock, SystemClock},
     mapping::Plans,
-    model::{Catalog, FieldType},
+    model::Catalog,
     query::{EngineParts, QueryEngine},
-    store::Store,
+    store::{Store, Target, conflicts, stored_in},
     telemetry::{HealthBoard, Metrics},
 };
 
 /// Reads the types of every measurement that a mapping writes. A store that does not let itself be
 /// read is told, and no fault: points are written all the same.
 pub(super) async fn look(resolved: &Resolved, store: Arc<Store>, found: &mut Found) {
-    // What is wrong in the mappings is told by whoever checks them.
-    let Ok(plans) = Plans::load(&resolved.offline.mapping) else { return };
-    let catalog = plans.catalog();
+    let Some(catalog) = catalog(resolved) else { return };
     let engine = QueryEngine::new(EngineParts {
         options: resolved.query.clone(),
         store,
         bucket: resolved.store.target.bucket().to_owned(),
-        catalog: Arc::new(ArcSwap::from_pointee(Catalog::clone(catalog))),
+        catalog: Arc::new(ArcSwap::from_pointee(Catalog::clone(&catalog))),
         metrics: Arc::new(Metrics::new(HealthBoard::default())),
     });
     for (name, measurement) in &catalog.measurements {
-        let stored = match engine.stored_now(name).await {
-            Ok(stored) => stored,
-            Err(error) => {
-                let told = format!("the field types of the store cannot be read: {error}");
-                return found.warnings.push(told);
-            }
-        };
-        for (field, kind) in &measurement.fields {
-            let other = stored.fields.iter().find(|(known, _)| known == field);
-            if let Some((_, other)) = other.filter(|(_, other)| other != kind) {
-                found.problems.push(format!(
-                    "measurement `{name}`: field `{field}` is {} by the mappings and {} in the \
-                     store, which will refuse its points; give it another name (`fields.rename`) \
-                     or the store's type (`convert`)",
-                    words(*kind),
-                    words(*other)
-                ));
-            }
-        }
-        for tag in &measurement.tags {
-            if stored.fields.iter().any(|(field, _)| field == tag) {
-                found.problems.push(format!(
-                    "measurement `{name}`: `{tag}` is a tag by the mappings and a field in the \
-                     store; give it another name"
-                ));
-            }
+        match engine.stored_now(name).await {
+            Ok(stored) => found.problems.extend(conflicts(name, measurement, &stored)),
+            Err(error) => return unread(&error, found),
         }
     }
 }
 
-const fn words(kind: FieldType) -> &'static str {
-    match kind {
-        FieldType::Float => "a float",
-        FieldType::Integer => "an integer",
-        FieldType::Unsigned => "an unsigned integer",
-        FieldType::String => "a string",
-        FieldType::Boolean => "a boolean",
+/// Looks into the files of the embedded store, which may be open elsewhere.
+pub(super) async fn look_into_files(resolved: &Resolved, found: &mut Found) {
+    let Target::Embedded(options) = &resolved.store.target else { return };
+    if !matches!(options.dir.try_exists(), Ok(true)) {
+        // Nothing has ever run on it.
+        return;
     }
+    let Some(catalog) = catalog(resolved) else { return };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    for (name, measurement) in &catalog.measurements {
+        match stored_in(options.clone(), Arc::clone(&clock), name.clone()).await {
+            Ok(stored) => found.problems.extend(conflicts(name, measurement, &stored)),
+            Err(error) => return unread(&error, found),
+        }
+    }
+}
+
+/// What the mappings write; nothing where they are wrong, which whoever checks them tells.
+fn catalog(resolved: &Resolved) -> Option<Catalog> {
+    Plans::load(&resolved.offline.mapping).ok().map(|plans| plans.catalog().clone())
+}
+
+fn unread(error: &dyn std::error::Error, found: &mut Found) {
+    found.warnings.push(format!("the field types of the store cannot be read: {error}"));
 }

@@ -85,6 +85,12 @@ impl KnownColumns {
         }
     }
 
+    /// Whether a column is there, and holds floats.
+    pub(super) fn is_float(&self, column: &str) -> bool {
+        let known = self.by_name.get(&*StoreNames::Embedded.column_key(column));
+        known.is_some_and(|(name, role)| name == column && *role == Role::Field(FieldType::Float))
+    }
+
     /// Takes a column that is admitted, or that a file has already.
     pub(super) fn add(&mut self, column: &str, role: Role) {
         let key = StoreNames::Embedded.column_key(column).into_owned();

@@ -76,7 +76,7 @@ pub use check::CHECK_TIME_MAX;
 pub use columns::{FIELDS_MAX, TAGS_MAX};
 pub use file::{LOG_PAGES, SERIES_MAX};
 pub(super) use reader::Reader;
-pub use reader::{FILES_MAX, answer_question};
+pub use reader::{FILES_MAX, answer_question, stored_in};
 pub use thread::{BATCH_BYTES_MAX, OPEN_FILES_MAX};
 pub(super) use writer::Writer;
 pub use writer::{OpenError, REQUESTS_MAX};

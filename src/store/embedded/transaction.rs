@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use crate::{
-    model::line::{self, FieldValue},
+    model::{
+        FieldType,
+        line::{self, FieldValue},
+    },
     store::embedded::{
         columns::{KnownColumns, Role},
         file::{File, FileError, Staged},
@@ -133,14 +136,24 @@ impl<'a> Transaction<'_, 'a> {
         let mut next = 0;
         while let Some(field) = self.file.next_field(&mut fields, &mut next) {
             let key = field.key;
-            let Some(value) = value::read(field.value) else {
+            let Some(mut value) = value::read(field.value) else {
                 let why = format!("field `{}` holds no value of this store", line::unescape(key));
                 return Err(Wrong::Line(why));
             };
             let column = match field.column {
                 Some((column, kind)) if kind == value.kind() => column,
+                Some((column, FieldType::Float)) if let Some(float) = value::as_float(&value) => {
+                    value = float;
+                    column
+                }
                 _ => {
                     let name = line::unescape(key).into_owned();
+                    // The column may be there in the files of other periods.
+                    if self.known.is_float(&name)
+                        && let Some(float) = value::as_float(&value)
+                    {
+                        value = float;
+                    }
                     let admitted = self.known.admit(&name, Role::Field(value.kind()));
                     admitted.map_err(Wrong::Line)?;
                     missing.push((self.values.len(), key, name, value.kind()));

@@ -2,7 +2,10 @@
 
 use rusqlite::{Statement, types::ToSqlOutput, types::ValueRef};
 
-use crate::model::{FieldType, line::FieldValue};
+use crate::{
+    model::{FieldType, line::FieldValue},
+    store::ledger::EXACT_MAX,
+};
 
 /// Reads a value for a column. `None` if it is none, or an integer that does not fit 64 signed
 /// bits.
@@ -10,6 +13,17 @@ pub(super) fn read(written: &[u8]) -> Option<FieldValue<'_>> {
     match FieldValue::read(written)? {
         FieldValue::Unsigned(value) => i64::try_from(value).ok().map(FieldValue::Integer),
         value => Some(value),
+    }
+}
+
+/// An integer for a column of floats, if a float holds it exactly.
+#[expect(clippy::cast_precision_loss, reason = "only where there is none")]
+pub(super) fn as_float<'a>(value: &FieldValue<'_>) -> Option<FieldValue<'a>> {
+    match value {
+        FieldValue::Integer(value) if value.unsigned_abs() <= EXACT_MAX => {
+            Some(FieldValue::Float(*value as f64))
+        }
+        _ => None,
     }
 }
 
@@ -66,5 +80,16 @@ mod tests {
     fn an_unsigned_integer_is_stored_as_far_as_a_signed_one_goes() {
         assert_eq!(read(b"7u"), Some(FieldValue::Integer(7)));
         assert_eq!(read(b"9223372036854775808u"), None);
+    }
+
+    #[test]
+    fn an_integer_becomes_a_float_where_that_loses_nothing() {
+        let exact = 1 << 53;
+        assert_eq!(
+            as_float(&FieldValue::Integer(-exact)),
+            Some(FieldValue::Float(-9.007199254740992e15))
+        );
+        assert_eq!(as_float(&FieldValue::Integer(exact + 1)), None);
+        assert_eq!(as_float(&FieldValue::Boolean(true)), None);
     }
 }

@@ -53,7 +53,7 @@ pub(super) const fn letter(kind: FieldType) -> u8 {
 }
 
 /// What an operator calls a type.
-pub(super) const fn words(kind: FieldType) -> &'static str {
+pub(in crate::store) const fn words(kind: FieldType) -> &'static str {
     match kind {
         FieldType::Float => "a float",
         FieldType::Integer => "an integer",
@@ -63,10 +63,21 @@ pub(super) const fn words(kind: FieldType) -> &'static str {
     }
 }
 
+/// Whether values of one type are written in another as far as they fit: see [`cast`].
+pub(in crate::store) const fn casts(from: FieldType, to: FieldType) -> bool {
+    matches!(
+        (from, to),
+        (FieldType::Integer | FieldType::Unsigned, FieldType::Float)
+            | (FieldType::Unsigned, FieldType::Integer)
+            | (FieldType::Integer, FieldType::Unsigned)
+    )
+}
+
+/// The largest integer up to which a float holds every one.
+pub(in crate::store) const EXACT_MAX: u64 = 1 << 53;
+
 /// A value of one type written in another, where that loses nothing.
 pub(super) fn cast(value: &[u8], from: FieldType, to: FieldType) -> Option<Vec<u8>> {
-    /// The largest integer up to which a float holds every one.
-    const EXACT_MAX: u64 = 1 << 53;
     let digits = str::from_utf8(value.get(..value.len() - 1)?).ok()?;
     let is_exact = || digits.parse::<i128>().is_ok_and(|n| n.unsigned_abs() <= EXACT_MAX.into());
     match (from, to) {

@@ -29,7 +29,7 @@ mod table;
 mod tests;
 mod turns;
 
-pub(in crate::store) use columns::{Column, kind_of};
+pub(in crate::store) use columns::{Column, EXACT_MAX, casts, kind_of, words};
 pub use screen::Screened;
 pub(in crate::store) use table::{Ledger, push_field, push_tag};
 pub use turns::Turn;

@@ -34,3 +34,4 @@ mod tests;
 pub use child::answer_question;
 pub use connect::FILES_MAX;
 pub(in crate::store) use question::Reader;
+pub use question::stored_in;

@@ -156,6 +156,18 @@ impl Reader {
     }
 }
 
+/// What the files of a store have of a measurement, read while it may be open elsewhere.
+///
+/// # Errors
+/// If they cannot be looked into.
+pub async fn stored_in(
+    options: Embedded,
+    clock: Arc<dyn Clock>,
+    measurement: String,
+) -> Result<Stored, AskError> {
+    Reader::new(options, clock).stored(measurement).await
+}
+
 /// Hands an answer to a task.
 struct Channels {
     head: Option<oneshot::Sender<Result<Vec<Column>, AskError>>>,
