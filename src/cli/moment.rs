@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     cli::failure::Failure,
     model::{UnixNanos, parse_duration},
+    query,
 };
 
 /// RFC 3339, nanoseconds since 1970, or how long ago: `1h`, `-90s`, `2d 4h`.
 pub(super) fn parse(text: &str, now: UnixNanos) -> Result<UnixNanos, Failure> {
-    if let Ok(nanos) = text.parse() {
-        return Ok(UnixNanos(nanos));
+    if let Ok(number) = text.parse() {
+        return query::nanos(number).map_err(|wrong| Failure::Usage(format!("`{text}` {wrong}")));
     }
     if let Ok(moment) = text.parse::<Timestamp>() {
         return i64::try_from(moment.as_nanosecond())
@@ -61,9 +62,9 @@ mod tests {
         check("1h", now.0 - 3_600_000_000_000);
         check("-90s", now.0 - 90_000_000_000);
         check("2d", now.0 - 172_800_000_000_000);
-        for wrong in ["", "yesterday", "1", "2026-11-22"] {
-            // A bare number is nanoseconds, so only the others are wrong.
-            assert_eq!(parse(wrong, now).is_ok(), wrong == "1", "{wrong}");
+        // A bare number is nanoseconds, and one in the 1970s was meant in another unit.
+        for wrong in ["", "yesterday", "1", "1774648800", "2026-11-22"] {
+            assert!(parse(wrong, now).is_err(), "{wrong}");
         }
     }
 }

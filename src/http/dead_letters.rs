@@ -1,7 +1,7 @@
 //! `/api/v1/dead-letters`: what was set aside, in pages or one by one; on its way again; away with
 //! it.
 
-use std::{num::NonZeroI64, str::FromStr};
+use std::str::FromStr;
 
 use axum::{
     Json,
@@ -140,8 +140,11 @@ fn after(parameters: &mut Parameters) -> Result<LetterMark, ApiError> {
 /// what was left out by mistake must not mean all.
 fn filter(parameters: &mut Parameters, now: UnixNanos) -> Result<LetterFilter, ApiError> {
     // A letter's own time is told in nanoseconds, so a number is one of these.
-    let nanos = NonZeroI64::new(1);
-    let mut moment = |name| parameters.read_by(name, |text| query::moment(text, now, nanos));
+    let moment = |text: &str| match text.parse() {
+        Ok(number) => query::nanos(number),
+        Err(_) => query::moment(text, now, None),
+    };
+    let mut moment = |name| parameters.read_by(name, moment);
     let (from, to) = (moment("from")?, moment("to")?);
     if let (Some(from), Some(to)) = (from, to)
         && from >= to

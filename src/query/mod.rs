@@ -56,7 +56,7 @@ mod text;
 mod with_points;
 
 pub use engine::{Answer, EngineParts, Part, QueryEngine, QueryError};
-pub use moment::{every, moment};
+pub use moment::{every, moment, nanos};
 pub use options::Options;
 pub use request::{Function, Order, QueryRequest, QuestionError, value_type};
 pub use seen::Seen;

@@ -57,18 +57,32 @@ fn of_number(number: i64, unit: EpochUnit) -> Result<UnixNanos, String> {
             "does not fit nanoseconds since 1970 in the unit of `epoch`".to_owned()
         });
     }
+    nanos(number).map_err(|wrong| match meant(number) {
+        Some((word, _)) => format!("{} (`epoch={word}`)?", wrong.trim_end_matches('?')),
+        None => format!("{wrong}; with `epoch` it is read in another unit"),
+    })
+}
+
+/// A number of nanoseconds since 1970, where no other unit can be named: one that lies in the 1970s
+/// is refused, because it was meant in another one.
+///
+/// # Errors
+/// What it was, and is likely to have been meant as, in a sentence without its subject.
+pub fn nanos(number: i64) -> Result<UnixNanos, String> {
     if number == 0 || number >= PLAUSIBLE_NANOS {
         return Ok(UnixNanos(number));
     }
-    let meant = OTHER_UNITS.iter().find_map(|(word, unit)| {
+    let meant = meant(number).map(|(_, meant)| format!("; did you mean {meant}?"));
+    let was = UnixNanos(number);
+    Err(format!("is {was} in nanoseconds since 1970{}", meant.unwrap_or_default()))
+}
+
+/// The unit in which a number is a plausible time, and the time that it is then.
+fn meant(number: i64) -> Option<(&'static str, UnixNanos)> {
+    OTHER_UNITS.iter().find_map(|(word, unit)| {
         let nanos = number.checked_mul(*unit).filter(|nanos| *nanos >= PLAUSIBLE_NANOS)?;
-        Some(format!("; did you mean {} (`epoch={word}`)?", UnixNanos(nanos)))
-    });
-    Err(format!(
-        "is {} in nanoseconds since 1970{}",
-        UnixNanos(number),
-        meant.unwrap_or_else(|| "; with `epoch` it is read in another unit".to_owned())
-    ))
+        Some((*word, UnixNanos(nanos)))
+    })
 }
 
 /// A window's length, `1m` or `500ms`, in nanoseconds; at least one.
@@ -157,6 +171,26 @@ mod tests {
             "is 1970-01-01T00:29:34.6488Z in nanoseconds since 1970; did you mean \
              2026-03-27T22:00:00Z (`epoch=ms`)?",
         );
+        check(
+            "1774648800000000",
+            "is 1970-01-21T12:57:28.8Z in nanoseconds since 1970; did you mean \
+             2026-03-27T22:00:00Z (`epoch=us`)?",
+        );
+        check(
+            "7",
+            "is 1970-01-01T00:00:00.000000007Z in nanoseconds since 1970; with `epoch` it is read \
+             in another unit",
+        );
+        assert_eq!(
+            nanos(1_774_648_800),
+            Err("is 1970-01-01T00:00:01.7746488Z in nanoseconds since 1970; did you mean \
+                 2026-03-27T22:00:00Z?"
+                .to_owned())
+        );
+        // No number at all: neither taken for one nor cut.
+        for other in ["1774648800.5", "1774648800s", "1.7e9", "0x69c6f7e0", "1_774_648_800"] {
+            assert!(moment(other, NOW, None).is_err(), "{other}");
+        }
         assert!(moment("-1", NOW, None).is_err());
         let unit = NonZeroI64::new;
         let at = UnixNanos(1_774_648_800_000_000_000);

@@ -28,6 +28,7 @@ mod harness;
 mod hold;
 mod infer;
 mod judge;
+mod kinds;
 mod metrics;
 mod new_names;
 mod payloads;

@@ -112,6 +112,8 @@ async fn letters_come_in_pages_and_one_by_one() {
         ("/api/v1/dead-letters?cause=what", "parameter-invalid"),
         ("/api/v1/dead-letters?id=what", "parameter-invalid"),
         ("/api/v1/dead-letters?from=2&to=1", "parameter-invalid"),
+        ("/api/v1/dead-letters?from=1774648800", "parameter-invalid"),
+        ("/api/v1/dead-letters?to=1774648800000", "parameter-invalid"),
         ("/api/v1/dead-letters?since=1h", "parameter-invalid"),
         ("/api/v1/dead-letters?limit=0", "parameter-invalid"),
         ("/api/v1/dead-letters?after=what", "after-invalid"),
@@ -133,7 +135,7 @@ async fn deleting_answers_how_many_and_wants_a_filter_or_all() {
         assert_eq!(delete(refused).await["error"]["code"], "parameter-invalid", "{refused}");
     }
     assert_eq!(delete("?all=true").await, serde_json::json!({ "count": 2 }));
-    let some = "?cause=store-refused&cause=panic&vehicle=A&mapping=m&from=1&to=2&id=1-0&id=p1-0";
+    let some = "?cause=store-refused&cause=panic&vehicle=A&mapping=m&from=0&to=1774648800000000000&id=1-0&id=p1-0";
     assert_eq!(delete(some).await, serde_json::json!({ "count": 3 }));
     assert_eq!(delete("?all=true").await["error"]["code"], "dead-letters-halted");
 }

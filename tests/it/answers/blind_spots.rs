@@ -155,6 +155,11 @@ fn questions(at: i64) -> Vec<(String, Value, Value)> {
             json!([["b2", 1.5], ["b2", 2.5], ["b2", 4.5], ["b2", 8.5]]),
         ),
         (
+            format!("/telemetry/weather?{range}&fields=temp&vehicle=b9,b2"),
+            json!(["time", "bus", "temp"]),
+            json!([["b2", 1.5], ["b2", 2.5], ["b2", 4.5], ["b2", 8.5]]),
+        ),
+        (
             format!("/telemetry/weather?{range}&fields=temp&group-by=zone,model"),
             json!(["time", "bus", "zone", "model", "temp"]),
             json!([
@@ -209,6 +214,7 @@ fn refused(appliance: &Appliance, wrong: &mut Wrong) {
         ("/telemetry/weather?fields=tmp", "field-unknown", "did you mean `temp`"),
         ("/telemetry/weather?tag.modle=x", "tag-unknown", "did you mean `model`"),
         ("/telemetry/weather?vehicle=", "parameter-invalid", "`vehicle` is empty"),
+        ("/telemetry/weather?vehicle=b2,", "parameter-invalid", "`vehicle` is empty"),
         ("/telemetry/whether", "measurement-unknown", "no mapping writes"),
         ("/telemetry/weathr", "measurement-unknown", "did you mean `weather`"),
         ("/telemetry/weather?from=1774648800", "parameter-invalid", "epoch=s"),
