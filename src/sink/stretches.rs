@@ -3,10 +3,10 @@
 //!
 //! Where entries have waited for [`Options::backfill_after`], the spool is parted at what is
 //! durable then: what comes later goes ahead, and shares the requests with what lies before. When
-//! the first stretch has been read the second goes on in its place, and at last there is one again. If what
-//! comes in falls behind too, it is parted once more; of several stretches the first and the last
-//! are read, and those between wait for their turn. Each is read in the order of the spool, so in
-//! each a vehicle's points keep their order.
+//! the first stretch has been read the second goes on in its place, and at last there is one again.
+//! If what comes in falls behind too, it is parted once more; of several stretches the first and
+//! the last are read, and those between wait for their turn. Each is read in the order of the
+//! spool, so in each a vehicle's points keep their order.
 //!
 //! Nothing of this is on disk. The cursor waits for the backlog (SK-2), so a restart sends again
 //! what had gone ahead.

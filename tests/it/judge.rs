@@ -14,8 +14,8 @@ use std::{
 };
 
 use crate::harness::{
-    Answer, Appliance, Dice, FaultyFile, Load, Promised, Sample, Setup, SmallDisk, StandIn, Stored,
-    Vehicle, Version, check_promise, pause, program, until,
+    Answer, Appliance, Dice, FaultyFile, Load, Promised, Sample, Setup, ShortWrites, SmallDisk,
+    StandIn, Stored, Vehicle, Version, check_promise, pause, program, until,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -175,6 +175,22 @@ fn fault_7_writes_that_are_interrupted() {
 }
 
 #[test]
+fn fault_7_writes_that_are_short() {
+    let Some(short) = ShortWrites::build("judge, fault 7") else { return };
+    let mut judge = Judge::start(|setup| {
+        setup
+            .set("spool.segment-size", "256KiB")
+            .variable("LD_PRELOAD", short.path().to_str().unwrap())
+    });
+    assert!(judge.appliance.log().contains(ShortWrites::TOLD), "{}", judge.appliance.log());
+    judge.store.answers(Answer::Refuse(503, "away"));
+    judge.load().wait_for_acks(1_000, MINUTE);
+    judge.restart(|_| {});
+    judge.load().wait_for_acks(300, MINUTE);
+    judge.acquits();
+}
+
+#[test]
 fn fault_8_syncs_that_take_long() {
     check_delay("judge, fault 8", "fsync,fdatasync", "delay_exit=300000");
 }
@@ -323,10 +339,42 @@ fn fault_18_an_answer_that_is_lost_after_all_is_stored() {
     judge.acquits();
 }
 
+/// Each for a while, asked again at a bounded pace, and none leaves anything behind.
 #[test]
-fn fault_19_connections_that_are_closed() {
-    let judge = Judge::start(|setup| setup);
-    judge.answers_for(Answer::HangUp, Duration::from_secs(3));
+fn fault_19_connections_that_end_or_do_not_and_answers_that_are_none() {
+    let judge = Judge::start(|setup| setup.set("store.request-timeout", "500ms"));
+    let descriptors = judge.appliance.descriptors();
+    for answer in [
+        Answer::HangUp,
+        Answer::Reset,
+        Answer::Stall,
+        Answer::Garbage(b"SSH-2.0-OpenSSH_9.6\r\n"),
+        Answer::Garbage(b"HTTP/1.1 204"),
+        Answer::Garbage(b"\x15\x03\x01\x00\x02\x02\x46"),
+        Answer::Slow,
+        Answer::Endless,
+    ] {
+        let before = judge.store.writes();
+        judge.answers_for(answer.clone(), Duration::from_secs(2));
+        let asked = judge.store.writes() - before;
+        // Under load a test's two seconds may be many: the pace is what is bounded.
+        assert!(asked < 200, "{asked} requests in about two seconds of {answer:?}");
+        assert_eq!(judge.appliance.get("/readyz").0, 200, "vehicles are served");
+        judge.store.answers(Answer::Accept);
+        judge.load().wait_for_acks(100, MINUTE);
+    }
+    let left = || judge.appliance.descriptors() < descriptors + 16;
+    until("no connection is left behind", MINUTE, left);
+    judge.acquits();
+}
+
+#[test]
+fn fault_19_connections_that_are_refused() {
+    let mut judge = Judge::start(|setup| setup);
+    judge.store.goes_away();
+    until("it is told", MINUTE, || judge.appliance.get("/readyz").1.contains("refused"));
+    judge.load().wait_for_acks(1_000, MINUTE);
+    judge.store.comes_back();
     judge.acquits();
 }
 
@@ -339,6 +387,50 @@ fn fault_21_an_outage_with_kills_in_it_and_a_backlog_beside_what_is_new() {
         judge.restart(|_| {});
     }
     assert!(judge.appliance.count("points.in_spool") >= 4_000);
+    judge.acquits();
+}
+
+/// The numbers of the lines that vehicles sent, in the order in which the store took them.
+fn numbers(lines: &[String]) -> BTreeMap<&str, Vec<u64>> {
+    let mut numbers: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for line in lines {
+        let (vehicle, rest) = line.split_once(" seq=").unwrap();
+        numbers.entry(vehicle).or_default().push(rest.split_once('i').unwrap().0.parse().unwrap());
+    }
+    numbers
+}
+
+/// Where it is asked for, what comes in is stored while the backlog is filled in: a number is there
+/// before others that are lower; and a kill in between loses nothing.
+#[test]
+fn fault_21_what_comes_in_after_an_outage_is_not_starved_by_the_backlog() {
+    let mut judge = Judge::start(|setup| {
+        setup
+            .set("spool.segment-size", "256KiB")
+            .set("sink.batch-lines", "20")
+            .set("sink.backfill-share", "0.5")
+            .set("sink.backfill-after", "200ms")
+    });
+    judge.store.answers(Answer::Refuse(503, "away"));
+    judge.load().wait_for_acks(4_000, MINUTE);
+    let stretches = |judge: &Judge| judge.appliance.metric("fleetline_sink_open_stretches");
+    judge.store.answers(Answer::Accept);
+    let goes_ahead = |lines: &[String]| {
+        numbers(lines).values().any(|numbers| {
+            let mut most = 0;
+            numbers.iter().any(|number| {
+                most = most.max(*number);
+                number + 100 < most
+            })
+        })
+    };
+    let has_gone = || goes_ahead(&judge.store.lines_as_they_came());
+    until("newer points are there before older ones", MINUTE, has_gone);
+    judge.store.answers(Answer::Refuse(503, "away"));
+    judge.load().wait_for_acks(1_000, MINUTE);
+    judge.restart(|_| {});
+    judge.store.answers(Answer::Accept);
+    until("one stretch a shard", 2 * MINUTE, || stretches(&judge) == Some(2.0));
     judge.acquits();
 }
 

@@ -372,10 +372,10 @@ const SINK: &[Key] = &[
         "sink.backfill-share",
         Kind::Share,
         "The part of a shard's requests that older points have where newer ones go ahead of them: \
-         after an outage what vehicles send now is in the store at once, and what lies in the spool \
-         is filled in beside it. In each of the two a vehicle's points keep their order; between \
-         them it is given up. Points that went ahead count as stored when the cursor passes them, \
-         and are sent again after a crash. 0: none go ahead.",
+         after an outage what vehicles send now is in the store at once, and what lies in the \
+         spool is filled in beside it. In each of the two a vehicle's points keep their order; \
+         between them it is given up. Points that went ahead count as stored when the cursor \
+         passes them, and are sent again after a crash. 0: none go ahead.",
     )
     .default("0")
     .max("0.9", "what comes in has to go ahead"),

@@ -22,6 +22,7 @@ pub(crate) struct Setup {
     home: TempDir,
     data: PathBuf,
     settings: Vec<(String, String)>,
+    variables: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -30,7 +31,8 @@ impl Setup {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("schemas")).unwrap();
         let data = home.path().join("data");
-        let mut setup = Self { home, data: data.clone(), settings: Vec::new() };
+        let (settings, variables) = (Vec::new(), Vec::new());
+        let mut setup = Self { home, data: data.clone(), settings, variables };
         for (name, text) in sample_schemas() {
             setup = setup.schema(name, text);
         }
@@ -46,6 +48,12 @@ impl Setup {
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.retain(|(known, _)| known != key);
         self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -96,6 +104,7 @@ impl Setup {
             }
         }
         command.current_dir(self.home.path()).args(arguments).stdin(Stdio::null());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         for (key, value) in &self.settings {
             command.arg("--set").arg(format!("{key}={value}"));
         }

@@ -1,7 +1,7 @@
 //! An HTTP server for stand-ins: requests in, whatever the stand-in answers out.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
@@ -25,6 +25,27 @@ pub(crate) struct Request {
 /// Status and body; `None` closes the connection without a word.
 pub(crate) type Reply = Option<(u16, String)>;
 
+/// What goes back for a request.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// An answer, or none.
+    Reply(Reply),
+    /// These bytes, whatever they are; then the connection is closed.
+    Bytes(&'static [u8]),
+    /// The head of an answer, and then a byte of its body now and then, as long as anybody waits.
+    Slow,
+    /// The head of an answer, and a body without an end.
+    Endless,
+    /// The connection is reset.
+    Reset,
+}
+
+impl From<Reply> for Sent {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
 /// A server on a free port, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -33,19 +54,31 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    pub(crate) fn start<T: Into<Sent>>(
+        reply: impl Fn(&Request) -> T + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), reply)
+    }
+
+    /// One on the port of another that has gone.
+    pub(crate) fn start_at<T: Into<Sent>>(
+        address: SocketAddr,
+        reply: impl Fn(&Request) -> T + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let gone = Arc::new(AtomicBool::new(false));
-        let (is_gone, reply) = (Arc::clone(&gone), Arc::new(reply));
+        let is_gone = Arc::clone(&gone);
+        let reply: Arc<dyn Fn(&Request) -> Sent + Send + Sync> =
+            Arc::new(move |request| reply(request).into());
         thread::spawn(move || {
             for stream in listener.incoming() {
                 if is_gone.load(Ordering::Relaxed) {
                     return;
                 }
-                let reply = Arc::clone(&reply);
+                let (is_gone, reply) = (Arc::clone(&is_gone), Arc::clone(&reply));
                 let Ok(stream) = stream else { continue };
-                thread::spawn(move || converse(&stream, &*reply));
+                thread::spawn(move || converse(&stream, &is_gone, &*reply));
             }
         });
         Self { address, gone }
@@ -53,6 +86,10 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -64,22 +101,50 @@ impl Drop for Server {
     }
 }
 
-/// One connection, request after request.
-fn converse(mut stream: &TcpStream, reply: &dyn Fn(&Request) -> Reply) {
+/// One connection, request after request, as long as the server is there.
+fn converse(stream: &TcpStream, is_gone: &AtomicBool, reply: &dyn Fn(&Request) -> Sent) {
     if stream.set_read_timeout(Some(Duration::from_mins(2))).is_err() {
         return;
     }
     let mut reader = BufReader::new(stream);
     while let Some(request) = request(&mut reader) {
-        let Some((status, text)) = reply(&request) else { return };
-        let answer = match status {
-            204 => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
-            _ => format!("HTTP/1.1 {status} Told\r\nContent-Length: {}\r\n\r\n{text}", text.len()),
-        };
-        if stream.write_all(answer.as_bytes()).is_err() {
+        let sent = reply(&request);
+        if is_gone.load(Ordering::Relaxed) || send(stream, sent).is_err() {
             return;
         }
     }
+}
+
+/// Sends it; an error where the connection is over then.
+fn send(mut stream: &TcpStream, sent: Sent) -> io::Result<()> {
+    const HEAD: &[u8] = b"HTTP/1.1 200 Told\r\nContent-Length: 1000000000000\r\n\r\n";
+    match sent {
+        Sent::Reply(None) => {}
+        Sent::Reply(Some((204, _))) => {
+            return stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+        }
+        Sent::Reply(Some((status, text))) => {
+            let head = format!("HTTP/1.1 {status} Told\r\nContent-Length: {}\r\n\r\n", text.len());
+            return stream.write_all((head + &text).as_bytes());
+        }
+        Sent::Bytes(bytes) => stream.write_all(bytes)?,
+        Sent::Slow => {
+            stream.write_all(HEAD)?;
+            loop {
+                stream.write_all(b" ")?;
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Sent::Endless => {
+            stream.write_all(HEAD)?;
+            loop {
+                stream.write_all(&[b' '; 4096])?;
+            }
+        }
+        // What is closed with no time to linger is reset.
+        Sent::Reset => rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?,
+    }
+    Err(io::ErrorKind::ConnectionAborted.into())
 }
 
 /// The next request; `None` at the end of the connection.

@@ -2,13 +2,18 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use super::server::{Reply, Request, Server};
+use super::{
+    server::{Reply, Request, Sent, Server},
+    until,
+};
 
 /// How the store answers from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,14 @@ pub(crate) enum Answer {
     AcceptAndHangUp,
     /// Nothing is answered until this changes; then the connection is closed.
     Stall,
+    /// Bytes that are no answer.
+    Garbage(&'static [u8]),
+    /// An answer whose body comes a byte now and then, and never ends.
+    Slow,
+    /// An answer whose body comes as fast as it is read, and never ends.
+    Endless,
+    /// The connection is reset.
+    Reset,
 }
 
 #[derive(Debug)]
@@ -32,14 +45,23 @@ struct Inner {
     answer: Mutex<Answer>,
     changed: Condvar,
     writes: AtomicU64,
+    lines: Mutex<Lines>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
     /// Each distinct line and how often it was accepted.
-    lines: Mutex<BTreeMap<String, u64>>,
+    counts: BTreeMap<String, u64>,
+    /// The distinct lines in the order in which they were accepted first.
+    first: Vec<String>,
 }
 
 /// A store on a free port, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct StandIn {
-    server: Server,
+    /// Nothing while it refuses connections.
+    server: Option<Server>,
+    address: SocketAddr,
     inner: Arc<Inner>,
 }
 
@@ -49,14 +71,31 @@ impl StandIn {
             answer: Mutex::new(answer),
             changed: Condvar::new(),
             writes: AtomicU64::new(0),
-            lines: Mutex::new(BTreeMap::new()),
+            lines: Mutex::default(),
         });
         let asked = Arc::clone(&inner);
-        Self { server: Server::start(move |request| asked.reply(request)), inner }
+        let server = Server::start(move |request| asked.sent(request));
+        Self { address: server.address(), server: Some(server), inner }
     }
 
     pub(crate) fn url(&self) -> String {
-        self.server.url()
+        format!("http://{}", self.address)
+    }
+
+    /// Nobody listens any more, and open connections are closed.
+    pub(crate) fn goes_away(&mut self) {
+        self.server = None;
+    }
+
+    /// Somebody listens again, at the same address.
+    pub(crate) fn comes_back(&mut self) {
+        let asked = Arc::clone(&self.inner);
+        // The port is free once the thread that had it has seen that it is to go.
+        until("the port is free", Duration::from_mins(1), || {
+            std::net::TcpListener::bind(self.address).is_ok()
+        });
+        let server = Server::start_at(self.address, move |request| asked.sent(request));
+        self.server = Some(server);
     }
 
     /// Changes the answer to requests from now on.
@@ -72,20 +111,35 @@ impl StandIn {
 
     /// Loses all that it accepted.
     pub(crate) fn forget(&self) {
-        self.inner.lines.lock().unwrap().clear();
+        *self.inner.lines.lock().unwrap() = Lines::default();
     }
 
     /// The distinct lines that were accepted, sorted.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.inner.lines.lock().unwrap().keys().cloned().collect()
+        self.inner.lines.lock().unwrap().counts.keys().cloned().collect()
+    }
+
+    /// The distinct lines in the order in which they were accepted first.
+    pub(crate) fn lines_as_they_came(&self) -> Vec<String> {
+        self.inner.lines.lock().unwrap().first.clone()
     }
 }
 
 impl Inner {
-    fn reply(&self, Request { path, body, .. }: &Request) -> Reply {
-        let is_write = path.contains("/write");
+    fn sent(&self, request: &Request) -> Sent {
+        let is_write = request.path.contains("/write");
         self.writes.fetch_add(u64::from(is_write), Ordering::Relaxed);
         let answer = self.answer.lock().unwrap().clone();
+        match answer {
+            Answer::Garbage(bytes) => Sent::Bytes(bytes),
+            Answer::Slow => Sent::Slow,
+            Answer::Endless => Sent::Endless,
+            Answer::Reset => Sent::Reset,
+            answer => self.reply(&answer, is_write, &request.body).into(),
+        }
+    }
+
+    fn reply(&self, answer: &Answer, is_write: bool, body: &str) -> Reply {
         match answer {
             Answer::Stall => {
                 let stalled = self.answer.lock().unwrap();
@@ -93,19 +147,23 @@ impl Inner {
                 return None;
             }
             Answer::HangUp => return None,
-            Answer::Refuse(status, text) => return Some((status, text.to_owned())),
+            Answer::Refuse(status, text) => return Some((*status, (*text).to_owned())),
             Answer::RefuseLinesWith(bad) if is_write && body.contains(bad) => {
                 let text = r#"{"code":"invalid","message":"unable to parse 'm': bad"}"#;
                 return Some((400, text.to_owned()));
             }
-            Answer::Accept | Answer::AcceptAndHangUp | Answer::RefuseLinesWith(_) => {}
+            _ => {}
         }
         if is_write {
             let mut lines = self.lines.lock().unwrap();
             for line in body.lines() {
-                *lines.entry(line.to_owned()).or_default() += 1;
+                let count = lines.counts.entry(line.to_owned()).or_default();
+                *count += 1;
+                if *count == 1 {
+                    lines.first.push(line.to_owned());
+                }
             }
         }
-        (answer != Answer::AcceptAndHangUp).then(|| (204, String::new()))
+        (*answer != Answer::AcceptAndHangUp).then(|| (204, String::new()))
     }
 }
