@@ -15,7 +15,7 @@ use std::{
 
 use crate::harness::{
     Answer, Appliance, Dice, FaultyFile, Load, Promised, Sample, Setup, ShortWrites, SmallDisk,
-    StandIn, Stored, Vehicle, Version, check_promise, pause, program, until,
+    StandIn, Stored, ThinDisk, Vehicle, Version, check_promise, pause, program, until,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -152,9 +152,20 @@ fn fault_7_a_write_that_fails() {
     check_halt("judge, fault 7", "pwrite64", "error=EIO");
 }
 
+/// The room is reserved, the write is taken, and its sync finds none.
 #[test]
 fn fault_10_a_disk_that_had_promised_what_it_does_not_have() {
-    check_halt("judge, fault 10", "fsync,fdatasync", "error=ENOSPC");
+    let Some(disk) = ThinDisk::mount("judge, fault 10") else { return };
+    let start = |setup: Setup| setup.data_dir(&disk.path().join("data"));
+    let mut judge = Judge::start(|setup| start(setup).set("spool.segment-size", "8MiB"));
+    judge.store.answers(Answer::Refuse(503, "away"));
+    disk.leave(512 << 10);
+    until("an appliance that is not ready", 2 * MINUTE, || judge.appliance.get("/readyz").0 == 503);
+    assert!(disk.promised_bytes() > 64 << 20);
+    judge.appliance.stats();
+    judge.restart(|_| disk.grow());
+    judge.load().wait_for_acks(300, MINUTE);
+    judge.acquits();
 }
 
 /// Something that costs time only.

@@ -17,6 +17,7 @@ mod small_disk;
 pub(crate) mod sqlite;
 mod store;
 pub(crate) mod tdengine;
+mod thin_disk;
 pub(crate) mod twizy;
 pub(crate) mod vehicle;
 mod wait;
@@ -36,6 +37,7 @@ pub(crate) use skip::{program, skip};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use store::{Answer, StandIn};
 pub(crate) use tdengine::TdEngine;
+pub(crate) use thin_disk::ThinDisk;
 pub(crate) use vehicle::{
     PATIENCE, Packet, Vehicle, Version, connect_as, connect_packet, packet, text,
 };
