@@ -9,6 +9,7 @@ use crate::{
         settings::Settings,
         source,
         value::{Misfit, print_duration, print_size},
+        web_socket,
     },
     model::{Secret, line},
     mqtt,
@@ -290,12 +291,13 @@ fn check_tdengine(settings: &Settings, findings: &Findings, problems: &mut Vec<P
 }
 
 fn check_urls(settings: &Settings, problems: &mut Vec<Problem>) {
+    web_socket::check(settings, problems);
     for text in settings.texts("store.urls") {
         let shown = store::without_secrets(&text);
         let mut remedy = "write the base address, such as \"http://127.0.0.1:8086\"".to_owned();
         let reason = match reqwest::Url::parse(&text) {
             Err(error) => Some(format!("`{shown}` is not an address: {error}")),
-            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") && !web_socket::is_one(&text) => {
                 Some(format!("`{shown}` is neither http nor https"))
             }
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {

@@ -31,6 +31,7 @@ mod source;
 mod tests;
 mod token;
 mod value;
+mod web_socket;
 
 pub use problem::{Place, Problem, ResolveErrors};
 pub use reference::reference;

@@ -12,7 +12,7 @@ const SPEAKS_TLS: &[&str] = &[
 /// An answer as it came, its body bounded: a store repeats whole lines in what it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
+    /// The HTTP status; 0 where the answer came over a WebSocket, whose messages have none.
     pub status: u16,
     /// The `Retry-After` header, as sent.
     pub retry_after: Option<String>,
@@ -105,11 +105,11 @@ impl Answer {
 
     /// Status and some text of the answer, bounded.
     pub(super) fn quote(&self, text: &str) -> String {
-        let mut quote = format!("HTTP {}", self.status);
-        if !text.is_empty() {
-            quote.push_str(": ");
-            quote.push_str(text);
-        }
+        let mut quote = match self.status {
+            0 => text.to_owned(),
+            status if text.is_empty() => format!("HTTP {status}"),
+            status => format!("HTTP {status}: {text}"),
+        };
         quote.truncate(quote.floor_char_boundary(Self::QUOTE_BYTES_MAX));
         quote
     }

@@ -1,4 +1,5 @@
-//! The thin shell that sends: one pooled HTTP client, one address a shard, an [`Answer`] out.
+//! The thin shell that sends: one pooled HTTP client, or TDengine's WebSocket, one address a shard,
+//! an [`Answer`] out.
 
 use std::{error::Error, sync::Arc};
 
@@ -12,6 +13,8 @@ use reqwest::{
     redirect::Policy,
 };
 
+#[cfg(feature = "taos-ws")]
+use crate::store::tdengine::WebSockets;
 use crate::{
     env::{Clock, http_client},
     model::{FieldType, ShardId},
@@ -38,12 +41,12 @@ pub enum Encoding {
     Gzip,
 }
 
-/// A store that is asked over HTTP.
+/// A store of the network.
 #[derive(Debug)]
 pub(super) struct HttpStore {
     kind: Kind,
     http: Client,
-    /// Where to write, one for each base address; never empty.
+    /// Where to write over HTTP, one for each base address.
     endpoints: Vec<Url>,
     placement: Placement,
     headers: HeaderMap,
@@ -53,6 +56,9 @@ pub(super) struct HttpStore {
     /// Whether InfluxDB 2's bucket is there.
     #[cfg(feature = "influxdb2")]
     admin: Option<super::influxdb2_admin::Admin>,
+    /// The way to a TDengine that is not spoken to over HTTP.
+    #[cfg(feature = "taos-ws")]
+    sockets: Option<Arc<WebSockets>>,
     /// What lines are held to where the store has rules for them, and what each server has.
     rules: Option<LineRules>,
     ledgers: Vec<Ledger>,
@@ -119,11 +125,16 @@ impl HttpStore {
         route: &Route,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let endpoints: Vec<Url> =
-            options.urls.iter().map(|url| route.endpoint(url)).collect::<Result<_, _>>()?;
-        if endpoints.is_empty() {
+        if options.urls.is_empty() {
             return Err(StoreError::NoUrl);
         }
+        #[cfg(feature = "taos-ws")]
+        let sockets = WebSockets::of(options, &clock)?;
+        #[cfg(feature = "taos-ws")]
+        let urls = if sockets.is_none() { options.urls.as_slice() } else { &[] };
+        #[cfg(not(feature = "taos-ws"))]
+        let urls = options.urls.as_slice();
+        let endpoints = urls.iter().map(|url| route.endpoint(url)).collect::<Result<_, _>>()?;
         // A redirect would repeat credentials and points to whoever it names.
         let mut http = http_client()
             .user_agent(concat!("fleetline/", env!("CARGO_PKG_VERSION")))
@@ -144,7 +155,9 @@ impl HttpStore {
         if let Some(value) = route::authorization(route.authorization.as_ref())? {
             headers.insert(AUTHORIZATION, value);
         }
-        let asker = Asker::new(options, http.clone(), route.authorization.as_ref())?;
+        let asker = Asker::new(options, urls, http.clone(), route.authorization.as_ref())?;
+        #[cfg(feature = "taos-ws")]
+        let asker = asker.over(sockets.clone());
         let (database, rules) = match &options.target {
             Target::TdEngine(options) => {
                 let rules = LineRules {
@@ -152,11 +165,11 @@ impl HttpStore {
                     string_bytes_max: options.string_bytes_max,
                     is_old: false,
                 };
-                (Some(DatabaseCheck::new(options, endpoints.len())), Some(rules))
+                (Some(DatabaseCheck::new(options, asker.endpoints())), Some(rules))
             }
             _ => (None, None),
         };
-        let ledgers = endpoints.iter().map(|_| Ledger::new(kind.names())).collect();
+        let ledgers = options.urls.iter().map(|_| Ledger::new(kind.names())).collect();
         #[cfg(feature = "influxdb2")]
         let admin = super::influxdb2_admin::Admin::of(options)?;
         let placement = Placement::new(&options.urls, options.shards);
@@ -170,6 +183,8 @@ impl HttpStore {
             database,
             #[cfg(feature = "influxdb2")]
             admin,
+            #[cfg(feature = "taos-ws")]
+            sockets,
             rules,
             ledgers,
             clock,
@@ -307,24 +322,34 @@ impl HttpStore {
     ///
     /// The body is not copied; whoever keeps a clone of it can send the same bytes again.
     pub(super) async fn write(&self, endpoint: usize, body: Bytes, encoding: Encoding) -> Verdict {
+        #[cfg(feature = "taos-ws")]
+        if let Some(sockets) = &self.sockets {
+            return match sockets.write(endpoint, &body).await {
+                Ok(answer) => self.judge(endpoint, &answer),
+                Err(verdict) => verdict,
+            };
+        }
         match self.answer(endpoint, body, encoding).await {
             Ok((answer, Some(error))) => broken_off(&answer, &describe(&error)),
-            Ok((answer, None)) => {
-                if let Some(database) = &self.database
-                    && tdengine::is_database_missing(&answer)
-                {
-                    database.forget(endpoint);
-                }
-                #[cfg(feature = "influxdb2")]
-                if let Some(admin) = &self.admin
-                    && answer.status == 404
-                {
-                    admin.forget(endpoint);
-                }
-                verdict(self.kind, &answer, self.clock.wall())
-            }
+            Ok((answer, None)) => self.judge(endpoint, &answer),
             Err(error) => Verdict::Unavailable { reason: describe(&error), retry_after: None },
         }
+    }
+
+    /// What a whole answer to a write means.
+    fn judge(&self, endpoint: usize, answer: &Answer) -> Verdict {
+        if let Some(database) = &self.database
+            && tdengine::is_database_missing(answer)
+        {
+            database.forget(endpoint);
+        }
+        #[cfg(feature = "influxdb2")]
+        if let Some(admin) = &self.admin
+            && answer.status == 404
+        {
+            admin.forget(endpoint);
+        }
+        verdict(self.kind, answer, self.clock.wall())
     }
 
     /// What a server of InfluxDB 2 tells of itself and of the bucket.

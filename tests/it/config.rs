@@ -286,6 +286,55 @@ fn a_file_of_authorities_that_holds_none_is_refused() {
     assert!(unusable.contains("certificate 1 in it is not usable"), "{unusable}");
 }
 
+const WEB_SOCKET: &str = "[store]\nkind = \"tdengine\"\nurls = [\"ws://127.0.0.1:6041\"]\n\
+                          database = \"fleet\"\n";
+
+#[cfg(not(feature = "taos-ws"))]
+#[test]
+fn a_build_without_web_sockets_names_the_feature() {
+    check_wrong(
+        &format!("{WEB_SOCKET}username = \"root\"\npassword = \"p\"\n"),
+        "f.toml:3: store.urls = [\"ws://127.0.0.1:6041\"]: this build speaks no WebSocket; build it \
+         with `--features taos-ws`, or write http:// or https://",
+    );
+}
+
+#[cfg(feature = "taos-ws")]
+#[test]
+fn what_the_client_over_a_web_socket_would_not_do_is_refused() {
+    let with = |more: &str| format!("{WEB_SOCKET}username = \"root\"\npassword = \"p\"\n{more}");
+    assert!(check(&with(""), &[], &[]).status.success());
+    check_wrong(
+        &with("[sink]\ngzip = true\n"),
+        "f.toml:8: sink.gzip = true: nothing is compressed over a WebSocket; leave it false",
+    );
+    check_wrong(
+        &format!("{WEB_SOCKET}token = \"t\"\n"),
+        "f.toml:5: store.token: no token is sent over a WebSocket; write a user and \
+         store.password-file, or http:// in store.urls",
+    );
+    let elsewhere = |urls: &str| with("").replace("[\"ws://127.0.0.1:6041\"]", urls);
+    check_wrong(
+        &elsewhere("[\"ws://127.0.0.1:1\", \"http://127.0.0.1:2\"]"),
+        "f.toml:3: store.urls = [\"ws://127.0.0.1:1\", \"http://127.0.0.1:2\"]: a store is reached in \
+         one way, and this is two; write http:// or ws:// for all of them",
+    );
+    check_wrong(
+        &elsewhere("[\"wss://h/prefix\"]"),
+        "f.toml:3: store.urls = [\"wss://h/prefix\"]: the client finds the adapter's WebSocket only \
+         behind an address without path; write ws://host:port, or http:// with the path",
+    );
+}
+
+#[test]
+fn only_tdengine_is_reached_over_a_web_socket() {
+    check_wrong(
+        "[store]\nkind = \"influxdb3\"\ndatabase = \"d\"\nurls = [\"ws://127.0.0.1:1\"]\n",
+        "f.toml:4: store.urls = [\"ws://127.0.0.1:1\"]: only tdengine is spoken to over a WebSocket; \
+         write http:// or https://",
+    );
+}
+
 #[test]
 fn tdengine_is_asked_for_what_only_it_needs() {
     const TDENGINE: &str = "[store]\nkind = \"tdengine\"\nurls = [\"http://127.0.0.1:6041\"]\n";

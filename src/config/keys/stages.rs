@@ -218,8 +218,9 @@ const STORE: &[Key] = &[
         "store.urls",
         Kind::Urls,
         "Base addresses. Of several each takes an equal share of the shards, by rendezvous hashing, \
-         and one that fails holds up its own shards only; questions go to all of them. Must be \
-         written.",
+         and one that fails holds up its own shards only; questions go to all of them. A TDengine \
+         may also be reached over its adapter's WebSocket, `ws://host:port`, by builds with the \
+         cargo feature `taos-ws`. Must be written.",
     )
     .only_for(HTTP),
     key(

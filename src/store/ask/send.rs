@@ -1,14 +1,18 @@
-//! The shell that asks over HTTP: sends a request, reads its answer as it comes, holds it to its
-//! bounds.
+//! The shell that asks: sends a request, reads its answer as it comes, holds it to its bounds.
 
+#[cfg(feature = "taos-ws")]
+use std::sync::Arc;
 use std::{pin::Pin, time::Duration};
 
+use bytes::Bytes;
 use reqwest::{
     Client, RequestBuilder, Response, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderValue},
 };
 use tokio::{sync::mpsc, time::Sleep};
 
+#[cfg(feature = "taos-ws")]
+use crate::store::tdengine::{Coming as WebSocketAnswer, WebSockets};
 use crate::{
     model::{Column, Row, Secret, Value},
     store::{
@@ -37,27 +41,44 @@ pub(in crate::store) struct Asker {
     /// Base addresses; never empty.
     endpoints: Vec<Url>,
     authorization: Option<HeaderValue>,
+    /// The way to a TDengine that is not spoken to over HTTP.
+    #[cfg(feature = "taos-ws")]
+    sockets: Option<Arc<WebSockets>>,
 }
 
 impl Asker {
-    /// The same connections and the same way in as for writing.
+    /// The same connections and the same way in as for writing; `urls` are those that are asked
+    /// over HTTP.
     pub(in crate::store) fn new(
         options: &Options,
+        urls: &[String],
         http: Client,
         authorization: Option<&Secret>,
     ) -> Result<Self, StoreError> {
         let base = Route { path: &[], query: Vec::new(), authorization: None };
-        let endpoints = options.urls.iter().map(|url| base.endpoint(url));
+        let endpoints = urls.iter().map(|url| base.endpoint(url));
         Ok(Self {
             target: options.target.clone(),
             http,
             endpoints: endpoints.collect::<Result<_, _>>()?,
             authorization: route::authorization(authorization)?,
+            #[cfg(feature = "taos-ws")]
+            sockets: None,
         })
+    }
+
+    /// Asks over the WebSocket, where there is one.
+    #[cfg(feature = "taos-ws")]
+    pub(in crate::store) fn over(self, sockets: Option<Arc<WebSockets>>) -> Self {
+        Self { sockets, ..self }
     }
 
     /// How many servers hold a part of the answer.
     pub(in crate::store) fn endpoints(&self) -> usize {
+        #[cfg(feature = "taos-ws")]
+        if let Some(sockets) = &self.sockets {
+            return sockets.endpoints();
+        }
         self.endpoints.len()
     }
 
@@ -93,9 +114,39 @@ impl Asker {
         &self,
         endpoint: usize,
         text: &str,
-    ) -> Result<Answer, reqwest::Error> {
+    ) -> Result<Answer, String> {
+        #[cfg(feature = "taos-ws")]
+        if let Some(sockets) = &self.sockets {
+            return sockets.tell(endpoint, text.to_owned()).await;
+        }
         let request = tdengine::request(None, text.to_owned());
-        client::whole(self.sending(endpoint, &request).send().await?).await
+        let answered =
+            async { client::whole(self.sending(endpoint, &request).send().await?).await };
+        answered.await.map_err(|error| client::describe(&error))
+    }
+
+    /// Sends a question, and gives its answer if it is one.
+    async fn begin(
+        &self,
+        endpoint: usize,
+        request: &Request,
+        time_max: Duration,
+    ) -> Result<Coming, AskError> {
+        let unavailable = |reason| AskError::Unavailable { reason };
+        #[cfg(feature = "taos-ws")]
+        if let (Some(sockets), Some(Body::Text(text))) = (&self.sockets, &request.body) {
+            let asked = sockets.ask(endpoint, request.database.is_some(), text.clone()).await;
+            return asked.map(Coming::WebSocket).map_err(unavailable);
+        }
+        // The client's own time-out is for writes; the answer to a question has its own bound, of
+        // which a second more lets ours be the one that is told.
+        let sending = self.sending(endpoint, request).timeout(time_max + Duration::from_secs(1));
+        let response = sending.send().await;
+        let response = response.map_err(|error| unavailable(client::describe(&error)))?;
+        match response.status().as_u16() {
+            200 => Ok(Coming::Http(response)),
+            _ => Err(refusal::read(self.target.kind(), response).await),
+        }
     }
 
     /// The tables of TDengine that may hold `measurement`, and what is in the first that is there.
@@ -168,6 +219,26 @@ impl Asker {
     }
 }
 
+/// What comes of an answer.
+enum Coming {
+    Http(Response),
+    #[cfg(feature = "taos-ws")]
+    WebSocket(WebSocketAnswer),
+}
+
+impl Coming {
+    /// The next piece; nothing at the end.
+    async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
+        match self {
+            Self::Http(response) => {
+                response.chunk().await.map_err(|error| client::describe(&error))
+            }
+            #[cfg(feature = "taos-ws")]
+            Self::WebSocket(coming) => coming.chunk().await,
+        }
+    }
+}
+
 /// One answer on its way.
 struct Answering {
     asking: Asking,
@@ -179,35 +250,26 @@ struct Answering {
 
 impl Answering {
     /// Sends the question and gives the answer if it is one.
-    async fn send(&mut self, asker: &Asker, endpoint: usize) -> Result<Response, AskError> {
-        let sending = asker.sending(endpoint, &self.asking.request);
-        // The client's own time-out is for writes; the answer to a question has its own bound, of
-        // which a second more lets ours be the one that is told.
-        let sending = sending.timeout(self.limits.time_max + Duration::from_secs(1)).send();
+    async fn send(&mut self, asker: &Asker, endpoint: usize) -> Result<Coming, AskError> {
+        let beginning = asker.begin(endpoint, &self.asking.request, self.limits.time_max);
         let timed_out = AskError::time(&self.limits);
         tokio::select! {
             () = &mut self.deadline => Err(timed_out),
-            response = sending => {
-                let response = response.map_err(|error| unavailable(&error))?;
-                match response.status().as_u16() {
-                    200 => Ok(response),
-                    _ => Err(refusal::read(asker.target.kind(), response).await),
-                }
-            }
+            coming = beginning => coming,
         }
     }
 
     /// Reads until the columns are known; the rest is read by a task as the reader takes it.
-    async fn answer(mut self, mut response: Response) -> Result<Rows, AskError> {
+    async fn answer(mut self, mut coming: Coming) -> Result<Rows, AskError> {
         let columns = loop {
-            let is_end = !self.step(&mut response).await?;
+            let is_end = !self.step(&mut coming).await?;
             if let Some(columns) = self.shape.columns() {
                 break (columns, is_end);
             }
         };
         let (columns, is_end): (Vec<Column>, bool) = columns;
         let (sender, chunks) = mpsc::channel(Rows::CHUNKS_AHEAD);
-        tokio::spawn(self.stream(response, is_end, sender));
+        tokio::spawn(self.stream(coming, is_end, sender));
         Ok(Rows { columns, chunks })
     }
 
@@ -215,7 +277,7 @@ impl Answering {
     /// this task, and an answer that was not read to its end is thereby cancelled.
     async fn stream(
         mut self,
-        mut response: Response,
+        mut coming: Coming,
         mut is_end: bool,
         sender: mpsc::Sender<Result<Vec<Row>, AskError>>,
     ) {
@@ -229,7 +291,7 @@ impl Answering {
             }
             let stepped = tokio::select! {
                 () = sender.closed() => return,
-                stepped = self.step(&mut response) => stepped,
+                stepped = self.step(&mut coming) => stepped,
             };
             match stepped {
                 Ok(goes_on) => is_end = !goes_on,
@@ -259,12 +321,12 @@ impl Answering {
     }
 
     /// Takes the next piece of the answer; false at its end.
-    async fn step(&mut self, response: &mut Response) -> Result<bool, AskError> {
+    async fn step(&mut self, coming: &mut Coming) -> Result<bool, AskError> {
         let piece = tokio::select! {
             () = &mut self.deadline => return Err(AskError::time(&self.limits)),
-            piece = response.chunk() => piece,
+            piece = coming.chunk() => piece,
         };
-        let piece = piece.map_err(|error| AskError::broken(client::describe(&error)))?;
+        let piece = piece.map_err(AskError::broken)?;
         let goes_on = piece.is_some();
         match piece {
             Some(piece) => {
@@ -281,8 +343,4 @@ impl Answering {
         }
         Ok(goes_on)
     }
-}
-
-fn unavailable(error: &reqwest::Error) -> AskError {
-    AskError::Unavailable { reason: client::describe(error) }
 }

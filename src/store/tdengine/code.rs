@@ -156,6 +156,12 @@ impl Fault {
         Code(u32::try_from(self.code & 0xffff).unwrap_or_default())
     }
 
+    /// Its words alone.
+    #[cfg(feature = "taos-ws")]
+    pub(in crate::store) fn words(&self) -> &str {
+        &self.desc
+    }
+
     /// Its words, as the server writes those of a write.
     pub(in crate::store) fn text(&self) -> String {
         format!("{} {}", self.code(), self.desc)

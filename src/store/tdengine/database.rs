@@ -17,7 +17,6 @@ use serde_json::Value as Json;
 use crate::store::{
     Answer,
     ask::{AskError, Asker},
-    client,
     options::TdEngine,
     tdengine::code::{Asked, Code, Fault},
     verdict::Verdict,
@@ -178,7 +177,7 @@ impl DatabaseCheck {
     ) -> Result<Result<Vec<u8>, Fault>, NotReady> {
         let answer = match asker.tell(endpoint, text).await {
             Ok(answer) => answer,
-            Err(error) => return Err(NotReady::Away(client::describe(&error))),
+            Err(reason) => return Err(NotReady::Away(reason)),
         };
         let Some(fault) = answer.whole_body().and_then(Fault::read) else {
             return match answer.status {

@@ -39,10 +39,14 @@ mod line;
 mod reserved;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "taos-ws")]
+mod websocket;
 mod write;
 
 pub(super) use code::{Asked, Code, Fault};
 pub(super) use database::{DatabaseCheck, NotReady};
 pub use line::Unsendable;
 pub(super) use line::{LineRules, Looked};
+#[cfg(feature = "taos-ws")]
+pub(super) use websocket::{Coming, WebSockets};
 pub(super) use write::{is_database_missing, read, route};

@@ -173,7 +173,7 @@ fn what_a_member_of_a_shared_subscription_leaves_goes_to_another() {
         .map(|_| {
             let (flags, topic, payload) = message(&mut second);
             assert_eq!((flags, topic.as_str()), (2, "vehicles/V/state"));
-            payload.parse().unwrap()
+            payload.parse::<u16>().unwrap()
         })
         .collect();
     left.sort_unstable();

@@ -94,10 +94,13 @@ fn vehicles_that_bring_new_fields_at_once_lose_no_point() {
 /// Somebody else extends the same tables all the while: what loses against them is sent again.
 #[test]
 fn another_writer_that_extends_the_tables_takes_no_point() {
-    let database = TdEngine::start();
+    check_another_writer(&TdEngine::start());
+}
+
+pub(super) fn check_another_writer(database: &TdEngine) {
     database.create();
-    let appliance = setup(&database).set("sink.batch-lines", "1").start();
-    let url = format!("{}/influxdb/v1/write?db=fleet&precision=ns", database.url());
+    let appliance = setup(database).set("sink.batch-lines", "1").start();
+    let url = format!("{}/influxdb/v1/write?db=fleet&precision=ns", database.http_url());
     thread::scope(|scope| {
         let other = scope.spawn(|| {
             let headers = [("Authorization", "Basic cm9vdDp0YW9zZGF0YQ==")];

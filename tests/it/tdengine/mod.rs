@@ -4,6 +4,8 @@
 mod delivery;
 mod poison;
 mod rows;
+#[cfg(feature = "taos-ws")]
+mod web_socket;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

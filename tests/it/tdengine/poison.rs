@@ -34,7 +34,7 @@ fn bad(class: &str, number: usize, time: i64) -> String {
 }
 
 /// A server with tables that refuse.
-fn database() -> TdEngine {
+pub(super) fn database() -> TdEngine {
     use crate::harness::tdengine::{Column, Kind};
     let database = TdEngine::start();
     database.create();
@@ -54,8 +54,11 @@ fn database() -> TdEngine {
 /// Each class: found, told, and set aside alone.
 #[test]
 fn poison_of_every_class_is_a_letter_and_its_neighbours_are_stored() {
-    let database = database();
-    let appliance = setup(&database).set("sink.unknown-code-patience", "1s").start();
+    check_classes(&database());
+}
+
+pub(super) fn check_classes(database: &TdEngine) {
+    let appliance = setup(database).set("sink.unknown-code-patience", "1s").start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "A");
     publish(&mut vehicle, "A", &format!("base,model=z x=0i {T}"));
     shipped(&appliance);
@@ -79,9 +82,12 @@ fn poison_of_every_class_is_a_letter_and_its_neighbours_are_stored() {
 /// stored, every bad one a letter, in bounded requests.
 #[test]
 fn any_mix_of_good_lines_poison_and_races_ends() {
+    check_mix(&database());
+}
+
+pub(super) fn check_mix(database: &TdEngine) {
     let mut dice = Dice::new();
-    let database = database();
-    let appliance = setup(&database)
+    let appliance = setup(database)
         .set("sink.unknown-code-patience", "1s")
         .set("sink.batch-lines", "50")
         .start();

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "schemas are files that the test writes")]
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -21,8 +22,8 @@ use crate::{
     env::{Supervisor, sim::SimClock},
     mapping::{Commands, Options as MappingOptions, Plans},
     model::{
-        Catalog, CommandEdge, CommandId, LineDialect, Parcel, Presence, Publication, Reach,
-        ReceiptTicket, SessionId, UnixNanos,
+        Catalog, CommandEdge, CommandId, EdgeSilent, LineDialect, Parcel, Presence, Publication,
+        Reach, ReceiptTicket, SessionAnswer, SessionId, SessionQuestion, Sessions, UnixNanos,
     },
     query::{self, EngineParts, QueryEngine},
     schema::{Bounds, Sources},
@@ -50,6 +51,16 @@ impl CommandEdge for Deaf {
     fn send(&self, _session: SessionId, _parcel: Parcel) {}
     fn publish(&self, _publication: Publication) {}
     fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
+}
+
+impl Sessions for Deaf {
+    fn ask(
+        &self,
+        questions: Vec<SessionQuestion>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + '_>>
+    {
+        Box::pin(async move { Ok(vec![None; questions.len()]) })
+    }
 }
 
 /// A store that names two vehicles, when it is let, or fails.
@@ -155,6 +166,7 @@ impl Rig {
             commands: Arc::clone(&self.commands),
             queries: self.queries.clone(),
             presence: Arc::new(Presence::new(10)),
+            sessions: Arc::new(Deaf),
             clock: Arc::new(self.clock.clone()),
             metrics: Arc::clone(&self.metrics),
             health: HealthBoard::default().cell("downlink", Critical::Yes),

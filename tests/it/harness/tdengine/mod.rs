@@ -7,12 +7,16 @@
 //! TDengine's rules, and all else is the same in both. It shows that Fleetline is right if
 //! TDengine does as was seen; whether it does, only a TDengine can show.
 
+#[cfg(feature = "taos-ws")]
+mod block;
 mod lines;
 mod schema;
 mod select;
 mod server;
 mod sqlite;
 mod tables;
+#[cfg(feature = "taos-ws")]
+mod web_socket;
 
 pub(crate) use schema::{Column, Kind};
 pub(crate) use server::{Condition, TdEngine};

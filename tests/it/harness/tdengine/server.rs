@@ -10,6 +10,8 @@ use std::{
 use flate2::read::GzDecoder;
 use serde_json::json;
 
+#[cfg(feature = "taos-ws")]
+use super::web_socket::{Behind, WebSocket};
 use super::{
     lines::{self, Fault},
     schema::Column,
@@ -62,6 +64,9 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct TdEngine {
     server: Server,
+    /// The other way to the adapter, where it is the one that is told.
+    #[cfg(feature = "taos-ws")]
+    socket: Option<WebSocket>,
     inner: Arc<Inner>,
 }
 
@@ -89,10 +94,38 @@ impl TdEngine {
             refusals: Mutex::default(),
         });
         let adapter = Arc::clone(&inner);
-        Self { server: Server::start(move |request| adapter.reply(request)), inner }
+        let server = Server::start(move |request| adapter.reply(request));
+        Self {
+            server,
+            #[cfg(feature = "taos-ws")]
+            socket: None,
+            inner,
+        }
+    }
+
+    /// Reached over the adapter's WebSocket, and asked as if over HTTP.
+    #[cfg(feature = "taos-ws")]
+    pub(crate) fn over_web_socket(mut self) -> Self {
+        self.socket = Some(WebSocket::start(Arc::clone(&self.inner)));
+        self
+    }
+
+    /// Breaks all connections of the WebSocket.
+    #[cfg(feature = "taos-ws")]
+    pub(crate) fn break_off(&self) {
+        self.socket.as_ref().unwrap().break_off();
     }
 
     pub(crate) fn url(&self) -> String {
+        #[cfg(feature = "taos-ws")]
+        if let Some(socket) = &self.socket {
+            return socket.url();
+        }
+        self.http_url()
+    }
+
+    /// Where it is reached over HTTP, whatever else is told.
+    pub(crate) fn http_url(&self) -> String {
         self.server.url()
     }
 
@@ -183,7 +216,10 @@ impl Inner {
             "/-/ping" => (200, String::new()),
             "/influxdb/v1/write" | "/rest/sql" | "/rest/sql/fleet" => {
                 if is_known {
-                    return Some(if is_write { self.write(request) } else { self.ask(request) });
+                    return Some(match is_write {
+                        true => self.write(request),
+                        false => self.ask(&request.body),
+                    });
                 }
                 match (is_write, has("authorization: basic "), has(ROOT)) {
                     (true, true, true) => fault(&(0x357, "Authentication failure".to_owned())),
@@ -234,22 +270,27 @@ impl Inner {
         } else if GzDecoder::new(request.bytes.as_slice()).read_to_end(&mut body).is_err() {
             return (400, String::new());
         }
-        let n_lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
-        self.written.lock().unwrap().push(n_lines);
-        if !self.is_alive(true) {
-            return fault(&(0xb, "Unable to establish connection".to_owned()));
-        }
-        match self.stored(database, query, &body) {
+        let precision = query.split('&').find_map(|pair| pair.strip_prefix("precision="));
+        match self.put(database, precision.unwrap_or_default(), &body) {
             Ok(()) => (204, String::new()),
             Err(found) => fault(&found),
         }
     }
 
-    fn stored(&self, database: &str, query: &str, body: &[u8]) -> Result<(), Fault> {
+    fn put(&self, database: &str, precision: &str, body: &[u8]) -> Result<(), Fault> {
+        let n_lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        self.written.lock().unwrap().push(n_lines);
+        if !self.is_alive(true) {
+            return Err((0xb, "Unable to establish connection".to_owned()));
+        }
+        self.stored(database, precision, body)
+    }
+
+    fn stored(&self, database: &str, precision: &str, body: &[u8]) -> Result<(), Fault> {
         if matches!(database, "tags" | "table") {
             return Err((0x2600, format!("syntax error near \"{database}\"")));
         }
-        assert!(query.ends_with("db=fleet&precision=ns"), "{query}");
+        assert_eq!((database, precision), ("fleet", "ns"));
         match self.tables.lock().unwrap().created {
             None => return Err((0x388, "Database not exist".to_owned())),
             Some(at) if at.elapsed() < CREATING => {
@@ -289,8 +330,7 @@ impl Inner {
         self.tables.lock().unwrap().store(&lines, &extending)
     }
 
-    fn ask(&self, request: &Request) -> (u16, String) {
-        let text = request.body.as_str();
+    fn ask(&self, text: &str) -> (u16, String) {
         self.asked.lock().unwrap().push(text.to_owned());
         let small = text.trim().to_ascii_lowercase();
         if small.is_empty() {
@@ -339,6 +379,33 @@ impl Inner {
             return answer(&[("stable_name", "VARCHAR")], &tables.names());
         }
         tables.select(text)
+    }
+}
+
+#[cfg(feature = "taos-ws")]
+impl Behind for Inner {
+    fn version(&self) -> &'static str {
+        if self.is_old { "3.0.2.4" } else { "3.3.6.6.alpha" }
+    }
+
+    fn bars(&self, user: &str, password: &str, database: &str) -> Option<Fault> {
+        let is_missing = self.tables.lock().unwrap().created.is_none();
+        match (user, password, database) {
+            ("root", "taosdata", "fleet") if is_missing => {
+                Some((0x388, "Database not exist".to_owned()))
+            }
+            ("root", "taosdata", _) => None,
+            ("root", ..) => Some((0x357, "Authentication failure".to_owned())),
+            _ => Some((0x351, "Invalid user".to_owned())),
+        }
+    }
+
+    fn insert(&self, database: &str, precision: &str, lines: &str) -> Result<(), Fault> {
+        self.put(database, precision, lines.as_bytes())
+    }
+
+    fn ask(&self, text: &str) -> String {
+        Self::ask(self, text).1
     }
 }
 
