@@ -5,7 +5,7 @@
 //! POST ──▶ fleetline serve (SQLite, fsync) ──MQTT──▶ a client of this process, QoS 1
 //! POST of 1,000 vehicles that are away ──▶ fleetline serve: durable, no more
 //! POST of 200 vehicles that are here ──▶ fleetline serve ──MQTT──▶ clients, PUBACK
-//! the same, with a POST for each of them
+//! the same, with a POST for each of them from 32 operators at once
 //! POST of a push over all that is stored ──▶ fleetline serve: frozen, durable, to all here
 //! a message that raises an alarm ──MQTT──▶ fleetline serve ──MQTT──▶ its vehicle
 //! ```
@@ -36,6 +36,7 @@ use std::{
 
 use rig::{
     Outcome, fault,
+    operator::{Operator, post_each, post_list},
     process::cpu_seconds,
     server::{self, Server},
     table::{line, met, thousands},
@@ -45,6 +46,8 @@ use rig::{
 const TOGETHER: usize = 1000;
 /// Vehicles that are connected in the row of deliveries.
 const CONNECTED: usize = 200;
+/// Operators at a time where each command has a POST of its own.
+const OPERATORS: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
@@ -87,50 +90,6 @@ fn measure(arguments: &[String]) -> Outcome {
         alarm_row()?;
     }
     Ok(())
-}
-
-/// One connection to the operator edge.
-struct Operator {
-    stream: TcpStream,
-    answer: Vec<u8>,
-}
-
-impl Operator {
-    fn connect(server: &Server) -> Outcome<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", server.http_port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, answer: Vec::new() })
-    }
-
-    /// Posts, and reads the answer whole.
-    fn post(&mut self, path: &str, body: &str) -> Outcome<String> {
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.stream.write_all(request.as_bytes())?;
-        self.answer.clear();
-        let mut chunk = [0; 65536];
-        loop {
-            let count = self.stream.read(&mut chunk)?;
-            if count == 0 {
-                return Err(fault("the appliance closed the connection"));
-            }
-            self.answer.extend_from_slice(&chunk[..count]);
-            let Some(head) = self.answer.windows(4).position(|four| four == b"\r\n\r\n") else {
-                continue;
-            };
-            let text = String::from_utf8_lossy(&self.answer[..head]).to_lowercase();
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
-            let length: usize = length.ok_or_else(|| fault(text.clone()))?.trim().parse()?;
-            if self.answer.len() >= head + 4 + length {
-                let body = String::from_utf8_lossy(&self.answer[head + 4..]).into_owned();
-                return if text.starts_with("http/1.1 20") { Ok(body) } else { Err(fault(body)) };
-            }
-        }
-    }
 }
 
 /// A vehicle that subscribes to its commands at QoS 1.
@@ -235,16 +194,6 @@ fn latency_row() -> Outcome {
     server.process.stop()
 }
 
-/// Posts a command for each vehicle of a list.
-fn post_list(operator: &mut Operator, vehicles: &[String], topic: &str) -> Outcome {
-    let body = serde_json::json!({
-        "vehicles": vehicles, "topic": topic, "payload": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-    });
-    let answer = operator.post("/api/v1/commands", &body.to_string())?;
-    let made = answer.matches("\"created\":").count();
-    if made == vehicles.len() { Ok(()) } else { Err(fault(format!("{made} commands were made"))) }
-}
-
 fn created_row(commands: usize) -> Outcome {
     let folder = server::folder()?;
     let server = Server::start_embedded(folder.path())?;
@@ -284,7 +233,8 @@ fn delivered_row(commands: usize, together: bool) -> Outcome {
     let names: Vec<String> = (0..CONNECTED).map(|it| format!("V{it:04}")).collect();
     let vehicles = names.iter().map(|name| Vehicle::connect(&server, name));
     let vehicles: Vec<Vehicle> = vehicles.collect::<Outcome<_>>()?;
-    let mut operator = Operator::connect(&server)?;
+    let operators = (0..OPERATORS).map(|_| Operator::connect(&server));
+    let mut operators: Vec<Operator> = operators.collect::<Outcome<_>>()?;
     let rounds = commands.min(20_000) / CONNECTED;
     let (tell, told) = mpsc::channel();
     for mut vehicle in vehicles {
@@ -301,12 +251,9 @@ fn delivered_row(commands: usize, together: bool) -> Outcome {
     let mut taken = 0;
     for _ in 0..rounds {
         if together {
-            post_list(&mut operator, &names, "c")?;
+            post_list(&mut operators[0], &names, "c")?;
         } else {
-            let body = serde_json::json!({ "topic": "c", "payload": "AAAA" }).to_string();
-            for name in &names {
-                operator.post(&format!("/api/v1/vehicles/{name}/commands"), &body)?;
-            }
+            post_each(&mut operators, &names)?;
         }
         while taken < CONNECTED {
             taken += told.recv_timeout(PATIENCE)?;

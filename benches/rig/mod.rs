@@ -18,6 +18,7 @@ pub(crate) mod deliver;
 pub(crate) mod fleet;
 pub(crate) mod frame;
 pub(crate) mod guess;
+pub(crate) mod operator;
 pub(crate) mod points;
 pub(crate) mod process;
 pub(crate) mod server;
