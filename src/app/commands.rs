@@ -43,4 +43,10 @@ pub(super) fn declare(downlink: &Downlink, mappings: &Mappings, access: &Access)
     let commands = Arc::clone(mappings.plans.load().commands());
     access.set_command_topics(commands.topic_filters());
     downlink.declare(commands);
+    tell_queries(downlink, mappings);
+}
+
+/// Tells what the saved queries say that are in force. The edge is there by now.
+pub(super) fn tell_queries(downlink: &Downlink, mappings: &Mappings) {
+    downlink.tell_queries(Arc::clone(mappings.plans.load().queries()));
 }

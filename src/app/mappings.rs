@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use arc_swap::ArcSwap;
 
 use crate::{
+    downlink::check_queries,
     mapping::{LoadErrors, Options, Plans},
     model::Catalog,
     uplink::NameBook,
@@ -29,10 +30,19 @@ pub(super) struct Mappings {
     pub(super) names: Arc<NameBook>,
 }
 
+/// Loads all of it; saved queries are held against the mappings here, because only who asks a
+/// question knows what it means.
+fn load(options: &Options) -> Result<Plans, LoadErrors> {
+    let plans = Plans::load(options)?;
+    let (problems, warnings) = check_queries(&plans);
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if problems.is_empty() { Ok(plans) } else { Err(LoadErrors { problems }) }
+}
+
 impl Mappings {
     /// Loads them; that there are none is allowed at the start, and told.
     pub(super) fn load(options: &Options, names: Arc<NameBook>) -> Result<Self, LoadErrors> {
-        let plans = Plans::load(options)?;
+        let plans = load(options)?;
         if plans.plans().is_empty() {
             tracing::warn!("{}", no_mappings(&options.dir));
         }
@@ -47,7 +57,7 @@ impl Mappings {
     /// failed. Then the old ones stay.
     pub(super) fn load_anew(&self) -> Option<Plans> {
         let was = self.plans.load().plans().len();
-        match Plans::load(&self.options) {
+        match load(&self.options) {
             Ok(plans) if plans.plans().is_empty() && was > 0 => tracing::error!(
                 was,
                 "schemas and mappings not loaded, the old ones stay: {}",

@@ -179,6 +179,7 @@ impl Appliance {
         let others = Others { presence, workers, access: access_of, desk, sessions, tls };
         let edge = Edge::start(&resolved.mqtt, &intake, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
+        commands::tell_queries(&downlink.downlink, &mappings);
         let guard = ground.supervisor.panic_guard("names");
         runtime.spawn(names::learn(queries.clone(), Arc::clone(&names), known, guard));
         edge_health.set(Health::Ready);

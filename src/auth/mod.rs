@@ -16,7 +16,7 @@
 //!   and replaces nothing.
 //! - **AU-4** Equal client identifiers of different identities are different sessions
 //!   ([`Identity::session_key`]).
-//! - **AU-3** Below `$SYS` nobody publishes, whatever the rules say.
+//! - **AU-3** Below `$SYS` and `$query` nobody publishes, whatever the rules say.
 //! - **AU-5** On topics of commands no client publishes, whatever the rules say.
 //!
 //! # Why not an index of the rules

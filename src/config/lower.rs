@@ -434,6 +434,8 @@ fn downlink(settings: &Settings) -> downlink::Options {
         audit_keep: settings.duration("downlink.audit-keep"),
         still_interval: settings.duration("downlink.still-interval"),
         alarms_waiting_max: settings.number_usize("downlink.alarms-waiting-max"),
+        topic_rows_max: settings.number_usize("query.topic-rows-max"),
+        topic_bytes_max: settings.number_usize("query.topic-bytes-max"),
         webhook: settings.text_if_any("downlink.webhook").filter(|url| !url.is_empty()),
         webhook_timeout: settings.duration("downlink.webhook-timeout"),
     }

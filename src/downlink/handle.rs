@@ -17,12 +17,13 @@ use super::{
 };
 use crate::{
     env::{Clock, Supervisor},
-    mapping::Commands,
+    mapping::{Commands, SavedQuery},
     model::{
         AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandReport,
         IncomingReceipt, Presence, RaisedAlarm, Sessions,
     },
     query::QueryEngine,
+    telemetry::Metrics,
 };
 
 /// Downlink, as others see it; cheap to clone.
@@ -49,6 +50,9 @@ pub struct Downlink {
     pub(super) freezing: Arc<tokio::sync::Mutex<()>>,
     /// Counts what operators do to pushes.
     pub(super) pushes_changed: watch::Sender<u64>,
+    /// The queries whose rows are told on topics.
+    pub(super) saved: watch::Sender<Arc<[SavedQuery]>>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) supervisor: Supervisor,
 }
 
@@ -143,6 +147,12 @@ impl Downlink {
         self.declared.store(commands);
         self.quiet.clear();
         self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// These queries are asked from now on, and what they say is told on their topics; what is not
+    /// among them is told no more.
+    pub fn tell_queries(&self, queries: Arc<[SavedQuery]>) {
+        self.saved.send_replace(queries);
     }
 
     pub(super) fn ask(&self, job: Job) {

@@ -47,6 +47,9 @@
 //! nobody knows who has it: at least once, and once more at most. At QoS 0 nobody sends a message
 //! again: what a crash takes with it was never promised.
 //!
+//! # Saved queries
+//! A question that is asked again and again, and told on a topic: `topics`.
+//!
 //! # What a crash does
 //! What was committed is there. A command that was `sent` is sent again when its vehicle is there,
 //! with DUP; its id tells the vehicle so. An acknowledgement that was not committed comes again
@@ -69,10 +72,12 @@ mod lifecycle;
 mod options;
 mod prepare;
 mod push;
+mod question;
 mod record;
 mod start;
 mod still;
 mod store;
+mod topics;
 mod webhook;
 
 pub use engine::{Cancelling, Placed, Refused};
@@ -87,3 +92,4 @@ pub use push::{
 pub use record::{Change, Evidence, FeedEntry, Idempotency, Origin, Record, Request, What, moment};
 pub use start::{Parts, Running, start};
 pub use store::{AuditEntry, CommandFilter, OpenError, ReadError, Reader};
+pub use topics::check_queries;

@@ -27,6 +27,10 @@ pub struct Options {
     pub still_interval: Duration,
     /// Alarms that wait for their command.
     pub alarms_waiting_max: usize,
+    /// Rows that a saved query may tell on its topic.
+    pub topic_rows_max: usize,
+    /// Bytes that they may have.
+    pub topic_bytes_max: usize,
     /// Who is told of every change.
     pub webhook: Option<String>,
     /// How long it may take to answer.

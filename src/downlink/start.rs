@@ -19,7 +19,7 @@ use super::{
     engine::{Engine, Failure, Job, Question, Thread},
     push, still,
     store::{OpenError, Reader, Writer},
-    webhook,
+    topics, webhook,
 };
 use crate::{
     env::{Clock, Supervisor},
@@ -110,6 +110,8 @@ pub fn start(
         edge,
         freezing: Arc::default(),
         pushes_changed: watch::Sender::new(0),
+        saved: watch::Sender::new(Arc::new([])),
+        metrics: Arc::clone(&metrics),
         supervisor: supervisor.clone(),
     };
     let guard = supervisor.guard("downlink");
@@ -117,7 +119,7 @@ pub fn start(
         engine,
         jobs: waiting,
         clock,
-        metrics: Arc::clone(&metrics),
+        metrics,
         health,
         failure,
         changes,
@@ -129,7 +131,7 @@ pub fn start(
         .name("downlink".to_owned())
         .spawn(move || thread.run())
         .map_err(OpenError::Thread)?;
-    let began = Began { asked, next_push, told, metrics };
+    let began = Began { asked, next_push, told };
     spawn_tasks(&downlink, runtime, began);
     Ok(Running { downlink, thread })
 }
@@ -142,18 +144,19 @@ struct Began {
     next_push: i64,
     /// The last change that the webhook was told.
     told: i64,
-    metrics: Arc<Metrics>,
 }
 
 /// Starts what waits.
 fn spawn_tasks(downlink: &Downlink, runtime: &Handle, began: Began) {
-    let Began { asked, next_push, told, metrics } = began;
+    let Began { asked, next_push, told } = began;
     let guard = |name: &str| downlink.supervisor.panic_guard(name);
     runtime.spawn(still::answer(downlink.clone(), asked, guard("downlink-still")));
+    let saved = downlink.saved.subscribe();
+    runtime.spawn(topics::tell(downlink.clone(), saved, guard("downlink-queries")));
     runtime.spawn(push::resume(downlink.clone(), next_push, guard("downlink-pushes")));
     runtime.spawn(push::verify(downlink.clone(), guard("downlink-verify")));
     if let Some(url) = downlink.options.webhook.clone() {
-        let guard = guard("downlink-webhook");
+        let (guard, metrics) = (guard("downlink-webhook"), Arc::clone(&downlink.metrics));
         runtime.spawn(webhook::tell(downlink.clone(), url, told, metrics, guard));
     }
 }

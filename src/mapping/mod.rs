@@ -101,6 +101,7 @@ mod layout;
 mod plan;
 mod plans;
 pub mod protobuf;
+mod saved;
 mod store_names;
 mod template;
 mod time;
@@ -126,6 +127,7 @@ pub use plan::{
     SlotPlan, Source, Tag,
 };
 pub use plans::{LoadErrors, Options, Plans};
+pub use saved::SavedQuery;
 pub use template::{Template, json_of};
 pub use time::{Time, TimeReading, TimeValue, UNSET_BEFORE_NANOS, time_zone};
 pub use topic::TopicMatch;

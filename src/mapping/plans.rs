@@ -12,14 +12,14 @@ use std::{
 
 use crate::{
     mapping::{
-        Commands, Decoder, Field, FieldForm, Layout, Plan, Probe, Select,
+        Commands, Decoder, Field, FieldForm, Layout, Plan, Probe, SavedQuery, Select,
         alarm::Drafts,
         avro,
         catalog::CatalogBuilder,
         command,
         compile::{Compiled, CompiledProbe, Refused, compile},
         file::{self, Format, MappingText, SelectBy},
-        json, protobuf,
+        json, protobuf, saved,
         store_names::TakenNames,
         topic::{TopicMatch, TopicPattern, TopicTrie},
     },
@@ -83,6 +83,7 @@ pub struct Plans {
     topics: TopicTrie,
     catalog: Catalog,
     commands: Arc<Commands>,
+    queries: Arc<[SavedQuery]>,
     registry: Arc<Registry>,
     dialect: LineDialect,
     warnings: Vec<Problem>,
@@ -132,15 +133,18 @@ impl Plans {
         let sources = Arc::new(sources);
         let registry = Registry::new(&sources, &options.import_roots);
         let mut warnings: Vec<Problem> = sources.notes().collect();
-        let (mut texts, mut commands, mut alarms) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut texts, mut commands) = (Vec::new(), Vec::new());
+        let (mut alarms, mut queries) = (Vec::new(), Vec::new());
         for source in sources.with_ending(".toml") {
             let found = file::read(source, &mut problems, &mut warnings);
             texts.extend(found.mappings);
             commands.extend(found.commands);
             alarms.extend(found.alarms);
+            queries.extend(found.queries);
         }
         let mut commands = command::compile(&commands, &registry, &mut problems);
         let alarms = Drafts::read(&alarms, &commands, &mut problems);
+        let queries = saved::compile(queries, &mut problems);
         let mut loader = Loader {
             registry: &registry,
             options,
@@ -166,6 +170,7 @@ impl Plans {
                 topics,
                 catalog: catalog.into_catalog(),
                 commands: Arc::new(commands),
+                queries,
                 registry: Arc::new(registry),
                 dialect: options.dialect,
                 warnings,
@@ -186,6 +191,12 @@ impl Plans {
     #[must_use]
     pub fn commands(&self) -> &Arc<Commands> {
         &self.commands
+    }
+
+    /// The queries whose rows are told on topics.
+    #[must_use]
+    pub fn queries(&self) -> &Arc<[SavedQuery]> {
+        &self.queries
     }
 
     /// The schemas, for whoever encodes (commands, `simulate`).

@@ -143,6 +143,10 @@ impl CommandEdge for Workers {
         Self::send(self, session, |_| Mail::Alarm(Box::new(publication)));
     }
 
+    fn tell(&self, topic: &str, text: &str) {
+        self.send_to(0, Mail::Tell(topic.into(), text.into()));
+    }
+
     fn settle(&self, receipts: Vec<ReceiptTicket>) {
         for ReceiptTicket { session, seq } in receipts {
             Self::send(self, session, |key| Mail::Passed(vec![(key, seq)]));

@@ -257,10 +257,20 @@ impl QueryEngine {
     }
 
     fn count(&self, error: &QueryError) {
-        let reason = match error {
-            QueryError::Question(_) => "question",
-            QueryError::Busy { .. } => "busy",
-            QueryError::Ask(error) => match error {
+        let reason = error.reason();
+        let failures = &self.parts.metrics.query_failed_questions;
+        failures.get_or_create(&ReasonLabel { reason }).inc();
+    }
+}
+
+impl QueryError {
+    /// One word for it, as it is counted.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Question(_) => "question",
+            Self::Busy { .. } => "busy",
+            Self::Ask(error) => match error {
                 AskError::Language { .. } => "language",
                 AskError::Refused { .. } => "refused",
                 AskError::Unavailable { .. } => "unavailable",
@@ -272,8 +282,6 @@ impl QueryEngine {
                 AskError::SumOverflow { .. } => "sum-overflow",
                 AskError::Broken { .. } => "broken",
             },
-        };
-        let failures = &self.parts.metrics.query_failed_questions;
-        failures.get_or_create(&ReasonLabel { reason }).inc();
+        }
     }
 }

@@ -58,6 +58,7 @@ mod with_points;
 pub use engine::{Answer, EngineParts, Part, QueryEngine, QueryError};
 pub use moment::{every, moment, nanos};
 pub use options::Options;
+pub use question::columns_of;
 pub use request::{Function, Order, QueryRequest, QuestionError, value_type};
 pub use seen::Seen;
 pub use stored::Known;

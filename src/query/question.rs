@@ -56,6 +56,14 @@ pub(super) struct Question {
     pub(super) after: Option<Key>,
 }
 
+/// The columns that the answer to a portable question has, as the mappings know them.
+///
+/// # Errors
+/// If it cannot be asked.
+pub fn columns_of(request: QueryRequest, catalog: &Catalog) -> Result<Vec<Column>, QuestionError> {
+    Ok(Question::new(request, catalog)?.columns())
+}
+
 impl Question {
     pub(super) fn new(request: QueryRequest, catalog: &Catalog) -> Result<Self, QuestionError> {
         let Some(known) = catalog.measurements.get(&request.measurement) else {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    model::{UnixNanos, Value},
+    model::{Column, Row, UnixNanos, Value},
     query::{Function, Part, QueryEngine, QueryError, QueryRequest, QuestionError},
     store::AskError,
 };
@@ -16,15 +16,15 @@ impl QueryEngine {
     }
 
     /// Calls `see` with each row of a portable question, however many pages they take, up to
-    /// [`QueryEngine::rows_max`]; gives the names of its columns. `see` has them too.
+    /// [`QueryEngine::rows_max`]; gives its columns. `see` has them too.
     ///
     /// # Errors
     /// If it cannot be asked, or the store fails.
     pub async fn every_row(
         &self,
         mut request: QueryRequest,
-        mut see: impl FnMut(&[String], Vec<Value>),
-    ) -> Result<Vec<String>, QueryError> {
+        mut see: impl FnMut(&[Column], Row),
+    ) -> Result<Vec<Column>, QueryError> {
         let mut seen = 0;
         loop {
             let mut answer = match self.portable(request.clone()).await {
@@ -37,8 +37,6 @@ impl QueryEngine {
                 }
                 answer => answer?,
             };
-            let columns: Vec<String> =
-                answer.columns.iter().map(|column| column.name.clone()).collect();
             let next = loop {
                 match answer.parts.recv().await {
                     None => {
@@ -51,7 +49,7 @@ impl QueryEngine {
                             if seen > self.rows_max() {
                                 return Err(AskError::Rows { max: self.rows_max() }.into());
                             }
-                            rows.into_iter().for_each(|row| see(&columns, row));
+                            rows.into_iter().for_each(|row| see(&answer.columns, row));
                         }
                         Part::End { after } => break after,
                     },
@@ -59,7 +57,7 @@ impl QueryEngine {
             };
             match next {
                 Some(after) => request.after = Some(after),
-                None => return Ok(columns),
+                None => return Ok(answer.columns),
             }
         }
     }

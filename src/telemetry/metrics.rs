@@ -250,6 +250,12 @@ metrics! {
     /// Questions that failed, before or in the middle of their answers, by the reason; `rows`,
     /// `bytes`, `time` and `busy` are bounds of ours.
     query_failed_questions: By<ReasonLabel, Counter> [questions],
+    /// Saved queries that are asked again and again, and told on their topics.
+    query_topics: Gauge [topics],
+    /// What they were told on their topics: answers that were not the last one, and failures.
+    query_told_answers: Counter [answers],
+    /// Saved queries that were not answered, by the reason; past their own bounds: `rows`, `bytes`.
+    query_failed_topics: By<ReasonLabel, Counter> [topics],
 
     /// Dead letters made durable, by cause.
     dead_letter_written_letters: By<CauseLabel, Counter> [letters],

@@ -154,7 +154,7 @@ fn what_cannot_be_read_is_told() {
         // To root nothing is locked: the empty file in it is looked at.
         expect.insert(
             1,
-            "locked/x.toml: passed over: it has no [[mapping]], [[command]] or [[alarm]], so it is no mapping \
+            "locked/x.toml: passed over: it has no [[mapping]], [[command]], [[alarm]] or [[query]], so it is no mapping \
              file",
         );
     }
@@ -193,7 +193,7 @@ fn what_no_mapping_needs_harms_nobody() {
         .write("Cargo.toml", "[package]\nname = \"x\"\n");
     folder.write("a.avsc", "{").write("b.schema.json", "[]").write("c.proto", "message {");
     let told = [
-        "Cargo.toml: passed over: it has no [[mapping]], [[command]] or [[alarm]], so it is no \
+        "Cargo.toml: passed over: it has no [[mapping]], [[command]], [[alarm]] or [[query]], so it is no \
          mapping file",
         "c.proto:1: expected an identifier, but found '{' (no mapping needs this file)",
         "a.avsc:1: not the JSON expected here: EOF while parsing an object (no mapping needs this \

@@ -82,7 +82,7 @@ pub enum Decided {
     OwnTopics,
     /// There is no file: an anonymous session may do everything but this.
     Anonymous,
-    /// `$SYS` is the server's.
+    /// `$SYS` and `$query` are the server's.
     ServerTopic,
     /// Commands leave there: whoever could publish there could forge one.
     CommandTopic,
@@ -100,12 +100,12 @@ impl fmt::Display for Decided {
             ),
             Self::Anonymous => f.write_str(
                 "there are no rules, so that an anonymous client may do everything but publish \
-                 below $SYS and on topics of commands",
+                 below $SYS and $query and on topics of commands",
             ),
             Self::CommandTopic => {
                 f.write_str("commands leave there, so that no client publishes there")
             }
-            Self::ServerTopic => f.write_str("nobody publishes below $SYS"),
+            Self::ServerTopic => f.write_str("nobody publishes below $SYS and $query"),
             Self::NotShared => f.write_str("a shared filter is `$share/NAME/FILTER`"),
         }
     }
@@ -193,7 +193,8 @@ impl Rules {
     }
 
     fn publish(&self, identity: &Identity, topic: &str) -> (bool, Decided) {
-        if topic == "$SYS" || topic.starts_with("$SYS/") {
+        let first = topic.split('/').next();
+        if matches!(first, Some("$SYS" | "$query")) {
             return (false, Decided::ServerTopic); // AU-3
         }
         if self.commands.iter().any(|command| command.covers(topic, identity)) {

@@ -15,7 +15,7 @@
 //!
 //! # Topics that begin with `$`
 //! A wildcard, or a placeholder, at the first level of a rule does not cover them, as in MQTT;
-//! below `$SYS` nobody publishes (AU-3).
+//! below `$SYS` and `$query` nobody publishes (AU-3).
 
 mod decide;
 mod file;

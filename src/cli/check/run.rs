@@ -14,6 +14,7 @@ use crate::{
         trial::{self, Trial},
     },
     config::{self, Offline, Problem, Sources, TlsOptions},
+    downlink::check_queries,
     env::{Clock, SystemClock},
     mapping::Plans,
     store::{self, Target},
@@ -99,6 +100,9 @@ pub(in crate::cli) fn run(
             Ok(plans) => {
                 mappings = plans.plans().len();
                 warnings.extend(schema_problems(dir, plans.warnings()));
+                let (wrong, doubtful) = check_queries(&plans);
+                problems.extend(schema_problems(dir, &wrong));
+                warnings.extend(schema_problems(dir, &doubtful));
                 let unreached = plans.registry().problems_of_unreached();
                 // While there is no mapping, nothing says which schemas matter: all are looked at.
                 if mappings == 0 {

@@ -97,7 +97,7 @@ pub(super) const AUTH: &[Key] = &[
         "The file of access rules: `[[rule]]` tables with `who`, `allow` or `deny`, and `topics`, of \
          which the first that matches decides. Read anew on SIGHUP. Absent or empty: a vehicle has \
          the topics below `vehicles/{vehicle}/`; an anonymous client may do everything but publish \
-         below `$SYS` and on topics of commands.",
+         below `$SYS` and `$query` and on topics of commands.",
     ),
     key("auth.file-size-max", Kind::Size, "Bytes of each file that `[auth]` names.")
         .default("64MiB")

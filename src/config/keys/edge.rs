@@ -327,4 +327,22 @@ const QUERY: &[Key] = &[
     .default("8")
     .min("1", "without a turn nobody asks")
     .max("1024", "each holds rows in memory and a connection to the store"),
+    key(
+        "query.topic-rows-max",
+        Kind::Count,
+        "Rows that a saved query (`[[query]]`) may tell on its topic; past it the last good answer \
+         stays and says that it is failing \
+         (`fleetline_query_failed_topics_total{reason=\"rows\"}`).",
+    )
+    .default("1000")
+    .min("1", "a row has to fit")
+    .max("1000000", "each subscriber reads them all"),
+    key(
+        "query.topic-bytes-max",
+        Kind::Size,
+        "Bytes of these rows as JSON; past it the same (reason `bytes`).",
+    )
+    .default("256KiB")
+    .min("256", "a row has to fit")
+    .max("64MiB", "they are held in memory, and each subscriber reads them all"),
 ];

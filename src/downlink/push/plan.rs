@@ -2,27 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value as Json, json};
-
 use super::{
-    request::{Guard, NativeRequest, PortableRequest, PushRequest},
+    request::{Guard, PushRequest},
     schedule::Schedule,
 };
 use crate::{
     downlink::{
         Options,
         prepare::{Ask, AskError, duration, key, still, wrong},
+        question::Question,
     },
     mapping::{Condition, Template},
-    model::{UnixNanos, Value},
-    query::{self, Function, Language, Order, QueryRequest},
 };
 
-/// How far back a range without `from` reaches.
-const FROM: &str = "-1h";
-/// Any moment: relative ranges are checked at it.
-pub(super) const CHECKED_AT: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
 /// The most commands a second; past it there is no rate.
 const RATE_MAX: u32 = 1_000_000;
 
@@ -42,38 +34,6 @@ pub(super) struct Plan {
     pub(super) rate: Option<u32>,
     pub(super) verify: Option<Verify>,
     pub(super) schedule: Option<Schedule>,
-}
-
-/// What is asked.
-#[derive(Clone, Debug)]
-pub(super) enum Question {
-    Portable(Box<Portable>),
-    Native(query::Ask),
-}
-
-/// A portable question whose range is relative to its run.
-#[derive(Clone, Debug)]
-pub(super) struct Portable {
-    request: QueryRequest,
-    from: String,
-    to: String,
-    /// As it was asked for.
-    told: Json,
-}
-
-impl Portable {
-    /// The question of one run, and how it is told.
-    pub(super) fn at(&self, now: UnixNanos) -> Result<(QueryRequest, Json), AskError> {
-        let moment = |member: &str, text: &str| {
-            query::moment(text, now, None)
-                .map_err(|what| wrong("query", format!("`{member}`: `{text}` {what}")))
-        };
-        let (from, to) = (moment("from", &self.from)?, moment("to", &self.to)?);
-        let mut told = self.told.clone();
-        told["from"] = json!(from.to_string());
-        told["to"] = json!(to.to_string());
-        Ok((QueryRequest { from, to, ..self.request.clone() }, told))
-    }
 }
 
 /// Waves, checked.
@@ -119,8 +79,8 @@ pub(super) struct Verify {
 impl Plan {
     /// Checks a request.
     pub(super) fn new(request: &PushRequest, options: &Options) -> Result<Self, AskError> {
-        let (question, having) = question(&request.query)?;
-        if matches!(question, Question::Native(_)) && request.vehicle.is_none() {
+        let (question, having) = Question::read(&request.query)?;
+        if question.is_native() && request.vehicle.is_none() {
             let what = "a native `query` needs `vehicle`, the column that names the vehicle";
             return Err(wrong("vehicle", what));
         }
@@ -169,10 +129,6 @@ impl Plan {
         let request: PushRequest = serde_json::from_str(spec).ok()?;
         Self::new(&request, options).ok()
     }
-
-    pub(super) fn is_native(&self) -> bool {
-        matches!(self.question, Question::Native(_))
-    }
 }
 
 fn guard(request: &PushRequest) -> Result<Guard, AskError> {
@@ -208,103 +164,6 @@ fn verify(request: &PushRequest) -> Result<Option<Verify>, AskError> {
         .map_err(|what| wrong("verify", format!("`verify`: {what}")))?;
     let within = duration("verify", Some(&verify.within))?.unwrap_or_default();
     Ok(Some(Verify { measurement: verify.measurement.clone(), when, within }))
-}
-
-/// The members of `query`.
-fn read<T: DeserializeOwned>(query: &Json) -> Result<T, AskError> {
-    serde_json::from_value(query.clone())
-        .map_err(|error| wrong("query", format!("`query`: {error}")))
-}
-
-fn question(query: &Json) -> Result<(Question, Option<Condition>), AskError> {
-    let (question, having) =
-        if query.get("language").is_some() { native(query)? } else { portable(query)? };
-    let having = having.map(|text| {
-        let read = Condition::parse(&text);
-        read.map_err(|what| wrong("query", format!("`having`: {}", what.replace("`when`: ", ""))))
-    });
-    Ok((question, having.transpose()?))
-}
-
-fn native(query: &Json) -> Result<(Question, Option<String>), AskError> {
-    let NativeRequest { language, text, params, having } = read(query)?;
-    let spoken: Language = language.parse().map_err(|()| {
-        let words: Vec<&str> = Language::ALL.iter().map(|it| it.as_str()).collect();
-        wrong("query", format!("`language` is `{language}`; expected {}", words.join(", ")))
-    })?;
-    let mut ask = query::Ask::new(spoken, text);
-    for (name, value) in params {
-        let value = match value {
-            Json::Null => Value::Null,
-            Json::Bool(value) => Value::Boolean(value),
-            Json::String(text) => Value::String(text),
-            Json::Number(ref number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-                (Some(number), ..) => Value::Integer(number),
-                (_, Some(number), _) => Value::Unsigned(number),
-                (.., Some(number)) => Value::Float(number),
-                _ => return Err(wrong("query", format!("parameter `{name}` is no number"))),
-            },
-            Json::Array(_) | Json::Object(_) => {
-                return Err(wrong("query", format!("parameter `{name}` is no single value")));
-            }
-        };
-        ask.params.push((name, value));
-    }
-    Ok((Question::Native(ask), having))
-}
-
-fn portable(query: &Json) -> Result<(Question, Option<String>), AskError> {
-    let asked: PortableRequest = read(query)?;
-    let told = |member: &str, text: &str, expected: &str| {
-        wrong("query", format!("`{member}` is `{text}`; expected {expected}"))
-    };
-    let function = asked.function.as_deref().map(|word| {
-        let known = Function::ALL.iter().copied().find(|it| it.as_str() == word);
-        let words: Vec<&str> = Function::ALL.iter().map(|it| it.as_str()).collect();
-        known.ok_or_else(|| told("fn", word, &words.join(", ")))
-    });
-    let order = match asked.order.as_deref() {
-        None | Some("asc") => Order::Ascending,
-        Some("desc") => Order::Descending,
-        Some(other) => return Err(told("order", other, "asc or desc")),
-    };
-    let every = asked.every.as_deref().map(|text| {
-        query::every(text).map_err(|what| wrong("query", format!("`every`: `{text}` {what}")))
-    });
-    let request = QueryRequest {
-        measurement: asked.measurement,
-        vehicles: asked.vehicles,
-        tags: tags(asked.tags)?,
-        fields: asked.fields,
-        every: every.transpose()?,
-        function: function.transpose()?,
-        order,
-        limit: QueryRequest::LIMIT_MAX,
-        ..QueryRequest::default()
-    };
-    let portable = Portable {
-        request,
-        from: asked.from.unwrap_or_else(|| FROM.to_owned()),
-        to: asked.to.unwrap_or_else(|| "now".to_owned()),
-        told: query.clone(),
-    };
-    // A word that is no time is told before anything is asked.
-    portable.at(CHECKED_AT)?;
-    Ok((Question::Portable(Box::new(portable)), asked.having))
-}
-
-fn tags(tags: Map<String, Json>) -> Result<Vec<(String, Vec<String>)>, AskError> {
-    let mut read = Vec::new();
-    for (tag, values) in tags {
-        let values = match values {
-            Json::String(value) => vec![value],
-            values => serde_json::from_value(values).map_err(|_no_texts| {
-                wrong("query", format!("`tags`: `{tag}` is neither a text nor a list of texts"))
-            })?,
-        };
-        read.push((tag, values));
-    }
-    Ok(read)
 }
 
 #[cfg(test)]

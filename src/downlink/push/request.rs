@@ -111,36 +111,3 @@ pub struct WavesRequest {
 fn one() -> f64 {
     1.0
 }
-
-/// A portable question.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct PortableRequest {
-    pub(super) measurement: String,
-    /// Only of these vehicles.
-    #[serde(default)]
-    pub(super) vehicles: Vec<String>,
-    /// Only of these tags' values.
-    #[serde(default)]
-    pub(super) tags: Map<String, Value>,
-    #[serde(default)]
-    pub(super) fields: Vec<String>,
-    pub(super) from: Option<String>,
-    pub(super) to: Option<String>,
-    pub(super) every: Option<String>,
-    #[serde(rename = "fn")]
-    pub(super) function: Option<String>,
-    pub(super) order: Option<String>,
-    pub(super) having: Option<String>,
-}
-
-/// A question in one of the store's languages.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct NativeRequest {
-    pub(super) language: String,
-    pub(super) text: String,
-    #[serde(default)]
-    pub(super) params: Map<String, Value>,
-    pub(super) having: Option<String>,
-}

@@ -11,10 +11,11 @@ use croner::{
 };
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
-use super::{plan::CHECKED_AT, request::PushRequest};
+use super::request::PushRequest;
 use crate::{
     downlink::{
         prepare::{AskError, wrong},
+        question::CHECKED_AT,
         record::moment,
     },
     mapping::time_zone,

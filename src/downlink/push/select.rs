@@ -2,20 +2,17 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
-use super::{
-    Counts, PushError, Sender,
-    plan::{Plan, Question},
-};
+use super::{Counts, PushError, Sender, plan::Plan};
 use crate::{
     downlink::{
         Downlink,
         prepare::{find, is_vehicle, wrong},
+        question::Question,
     },
     mapping::json_of,
-    model::{PresenceFilter, Reach, UnixNanos, Value},
-    query::{AskError as StoreError, Part, QueryError},
+    model::{Column, PresenceFilter, Reach, Row, UnixNanos, Value},
 };
 
 /// How far back a vehicle's points make it a known one, for a share of all that are known.
@@ -93,10 +90,11 @@ impl<'p> Gathering<'p> {
     }
 
     /// The columns are known; what they lack is told.
-    fn columns(&mut self, names: &[String]) {
+    fn columns(&mut self, columns: &[Column]) {
         if self.places.is_some() {
             return;
         }
+        let names: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
         let lacks = |member: &str, name: &str| {
             let message = format!(
                 "`{member}` names `{name}`, and the answer's columns are {}",
@@ -104,7 +102,7 @@ impl<'p> Gathering<'p> {
             );
             PushError::Ask(wrong(member, message))
         };
-        let missing = |wanted: &str| !names.iter().any(|known| known == wanted);
+        let missing = |wanted: &str| !names.contains(&wanted);
         let having = self.plan.having.iter().flat_map(|having| having.paths());
         let having = having.into_iter().find(|path| missing(path));
         let field = self.plan.template.columns().into_iter().find(|column| missing(column));
@@ -119,12 +117,14 @@ impl<'p> Gathering<'p> {
             (Some(path), ..) => Err(lacks("having", &path)),
             (_, Some(column), _) => Err(lacks("fields", column)),
             (.., Err(error)) => Err(error),
-            (.., Ok(vehicle)) => Ok(Places { names: names.to_vec(), vehicle }),
+            (.., Ok(vehicle)) => {
+                Ok(Places { names: names.iter().map(ToString::to_string).collect(), vehicle })
+            }
         });
     }
 
-    fn row(&mut self, names: &[String], row: Vec<Value>) {
-        self.columns(names);
+    fn row(&mut self, columns: &[Column], row: Row) {
+        self.columns(columns);
         let Some(Ok(places)) = &self.places else { return };
         let value = |name: &str| {
             let at = places.names.iter().position(|known| known == name)?;
@@ -159,9 +159,8 @@ impl Downlink {
         let Question::Portable(portable) = &plan.question else { return Ok(()) };
         let (request, _) = portable.at(self.clock.wall())?;
         let columns = self.queries.columns(request).await?;
-        let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
         let mut gathering = Gathering::new(plan);
-        gathering.columns(&names);
+        gathering.columns(&columns);
         gathering.places.map_or(Ok(()), |places| places.map(|_| ()))
     }
 
@@ -205,39 +204,12 @@ impl Downlink {
         gathering: &mut Gathering<'_>,
         at: UnixNanos,
     ) -> Result<Json, PushError> {
-        match &gathering.plan.question {
-            Question::Portable(portable) => {
-                let (request, told) = portable.at(at)?;
-                let asked = self.queries.every_row(request, |names, row| gathering.row(names, row));
-                let names = asked.await?;
-                gathering.columns(&names);
-                Ok(told)
-            }
-            Question::Native(ask) => {
-                let told = json!({ "language": ask.language.as_str(), "text": ask.text });
-                let mut answer = self.queries.native(ask.clone()).await?;
-                let names: Vec<String> =
-                    answer.columns.iter().map(|column| column.name.clone()).collect();
-                // Some stores name no columns where there is no row.
-                if !names.is_empty() {
-                    gathering.columns(&names);
-                }
-                loop {
-                    match answer.parts.recv().await {
-                        None => {
-                            let reason = "the answer was cut off".to_owned();
-                            return Err(QueryError::Ask(StoreError::Broken { reason }).into());
-                        }
-                        Some(part) => match part.map_err(QueryError::Ask)? {
-                            Part::Rows(rows) => {
-                                rows.into_iter().for_each(|row| gathering.row(&names, row));
-                            }
-                            Part::End { .. } => return Ok(told),
-                        },
-                    }
-                }
-            }
-        }
+        let plan = gathering.plan;
+        let see = |columns: &[Column], row: Option<Row>| match row {
+            None => gathering.columns(columns),
+            Some(row) => gathering.row(columns, row),
+        };
+        plan.question.ask(&self.queries, at, see).await
     }
 
     /// Who of them is connected, and who is known at all. A row of a portable answer is a stored
@@ -260,7 +232,10 @@ impl Downlink {
             });
             choice.is_online =
                 is_reached || sighting.as_ref().is_some_and(|seen| !seen.sessions.is_empty());
-            if sighting.is_none() && !is_reached && choice.fate == Fate::Target && plan.is_native()
+            if sighting.is_none()
+                && !is_reached
+                && choice.fate == Fate::Target
+                && plan.question.is_native()
             {
                 unseen.push(choice.vehicle.clone());
             }

@@ -91,13 +91,13 @@ async fn look_for(
         ..QueryRequest::default()
     };
     let mut seen: Vec<(i64, Verified)> = Vec::new();
-    let asking = downlink.queries.every_row(request, |names, row| {
+    let asking = downlink.queries.every_row(request, |columns, row| {
         let (Some(Value::Timestamp(at)), Some(Value::String(vehicle))) = (row.first(), row.get(1))
         else {
             return;
         };
         let value = |name: &str| {
-            let place = names.iter().position(|known| known == name)?;
+            let place = columns.iter().position(|known| known.name == name)?;
             row.get(place).filter(|value| **value != Value::Null)
         };
         let Some(commands) = by_vehicle.get_mut(vehicle.as_str()) else { return };

@@ -30,6 +30,7 @@ impl CommandEdge for Empty {
     }
     fn send(&self, _session: SessionId, _parcel: Parcel) {}
     fn publish(&self, _publication: Publication) {}
+    fn tell(&self, _topic: &str, _text: &str) {}
     fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
 }
 
@@ -84,6 +85,8 @@ pub(super) fn downlink(
             expires_in: hour,
             keep: hour,
             audit_keep: hour,
+            topic_rows_max: 1000,
+            topic_bytes_max: 1000,
             still_interval: hour,
             alarms_waiting_max: 10,
             webhook: None,

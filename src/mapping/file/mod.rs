@@ -6,6 +6,7 @@
 mod alarm;
 mod command;
 mod fields;
+mod query;
 mod table;
 mod text;
 
@@ -13,6 +14,7 @@ pub use alarm::ONCE_PER_MAX;
 pub(crate) use alarm::{ActionText, AlarmText, CommandAction};
 pub(crate) use command::{CommandText, PayloadKeys, ReceiptKeys};
 pub(crate) use fields::{ConstantValue, ConvertText};
+pub(crate) use query::QueryText;
 pub(crate) use text::{
     BytesForm, Format, MappingText, Placed, RepeatedForm, SelectBy, TimeFieldText, TimeText,
     TimeUnit, read,

@@ -234,6 +234,17 @@ impl<'a, 'p> Table<'a, 'p> {
         found
     }
 
+    /// A value of any depth, as JSON.
+    pub(super) fn json(&mut self, key: &str) -> Option<Json> {
+        let value = self.value(key)?;
+        let read = alarm::json(value, 0);
+        if read.is_none() {
+            let expected = "a text, a finite number, a boolean, or a list or table of such";
+            self.wrong_type(key, value, expected);
+        }
+        read
+    }
+
     /// A text that may be absent.
     pub(super) fn text(&mut self, key: &str) -> Option<Placed<String>> {
         let value = self.value(key)?;

@@ -4,6 +4,7 @@ use super::{
     alarm::{ALARM_KEYS, AlarmText, read_alarm},
     command::{COMMAND_KEYS, CommandText, read_command},
     fields::{ConstantText, ConvertText, FieldsText, read_constant, read_convert, read_fields},
+    query::{QUERY_KEYS, QueryText, read_query},
     table::Table,
 };
 use toml::{
@@ -145,7 +146,7 @@ pub(crate) struct MappingText {
 const ERRORS_MAX: usize = 100;
 
 /// The keys of a mapping file.
-const ROOT_KEYS: &[&str] = &["mapping", "command", "alarm"];
+const ROOT_KEYS: &[&str] = &["mapping", "command", "alarm", "query"];
 
 /// What one file declares.
 #[derive(Clone, Debug, Default)]
@@ -153,6 +154,7 @@ pub(crate) struct Texts {
     pub(crate) mappings: Vec<MappingText>,
     pub(crate) commands: Vec<CommandText>,
     pub(crate) alarms: Vec<AlarmText>,
+    pub(crate) queries: Vec<QueryText>,
 }
 
 /// The keys of a `[[mapping]]`.
@@ -222,17 +224,18 @@ pub(crate) fn read(
     let table = root.get_ref();
     let is_meant = |key: &str| nearest(key, ROOT_KEYS.iter().copied()).is_some();
     if !table.keys().any(|key| is_meant(key.get_ref())) {
-        let what = "passed over: it has no [[mapping]], [[command]] or [[alarm]], so it is no \
+        let what = "passed over: it has no [[mapping]], [[command]], [[alarm]] or [[query]], so it is no \
                     mapping file";
         warnings.push(Problem::of_file(&source.path, what));
         return found;
     }
     let mut root_table = Table::new(source, table, root.span().start, problems);
-    let what = "a mapping file has only [[mapping]], [[command]] and [[alarm]] tables";
+    let what = "a mapping file has only [[mapping]], [[command]], [[alarm]] and [[query]] tables";
     root_table.refuse_unknown(ROOT_KEYS, what);
     let mappings = root_table.array("mapping").unwrap_or_default();
     let commands = root_table.array("command").unwrap_or_default();
     let alarms = root_table.array("alarm").unwrap_or_default();
+    let queries = root_table.array("query").unwrap_or_default();
     for entry in mappings {
         let Some(table) = table_of(entry, "mapping", source, problems) else { continue };
         let mut table = Table::new(source, table, entry.span().start, problems);
@@ -252,6 +255,13 @@ pub(crate) fn read(
         let mut table = table.called("this alarm");
         table.refuse_unknown(ALARM_KEYS, "an alarm has no such key");
         found.alarms.extend(read_alarm(&mut table));
+    }
+    for entry in queries {
+        let Some(table) = table_of(entry, "query", source, problems) else { continue };
+        let table = Table::new(source, table, entry.span().start, problems);
+        let mut table = table.called("this query");
+        table.refuse_unknown(QUERY_KEYS, "a query has no such key");
+        found.queries.extend(read_query(&mut table));
     }
     found
 }

@@ -75,6 +75,9 @@ pub trait CommandEdge: fmt::Debug + Send + Sync {
     fn send(&self, session: SessionId, parcel: Parcel);
     /// Publishes what an alarm says; its message is acknowledged when that is durable.
     fn publish(&self, publication: Publication);
+    /// Retains what the server says on a topic of its own, as JSON, and tells whoever subscribes; an
+    /// empty text clears it.
+    fn tell(&self, topic: &str, text: &str);
     /// These receipts are durable, or need not be: their publishes may be acknowledged.
     fn settle(&self, receipts: Vec<ReceiptTicket>);
 }

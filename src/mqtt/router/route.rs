@@ -219,9 +219,9 @@ impl Router {
     }
 
     /// Retains what the server tells of itself on a topic of its own.
-    pub(in crate::mqtt) fn tell(&self, topic: &str, text: &str) -> Arc<Message> {
+    pub(in crate::mqtt) fn tell(&self, topic: &str, properties: &[u8], text: &str) -> Arc<Message> {
         let message = Arc::new(Message {
-            body: Body::new(topic, &[], text.as_bytes()),
+            body: Body::new(topic, properties, text.as_bytes()),
             qos: Qos::AtMostOnce,
             retain: true,
             expires: None,
@@ -230,7 +230,7 @@ impl Router {
             command: None,
         });
         let retained = self.system.set(&message);
-        debug_assert!(retained.is_ok(), "a few dozen topics");
+        debug_assert!(retained.is_ok(), "what the server tells is bounded where it is made");
         message
     }
 
@@ -257,7 +257,8 @@ impl Router {
 
     /// Where a filter looks: one that begins with a wildcard matches none of the server's topics.
     fn retained_below(&self, levels: &str) -> &Retained {
-        if levels.starts_with("$SYS/") { &self.system } else { &self.retained }
+        let is_servers = levels.starts_with("$SYS/") || levels.starts_with("$query/");
+        if is_servers { &self.system } else { &self.retained }
     }
 
     /// Forgets retained messages that have expired, a piece at a time; gives them.
@@ -271,8 +272,9 @@ impl Router {
     }
 }
 
-/// The server's own topics are a closed list of short texts.
-const SYSTEM: RetainedLimits = RetainedLimits { count_max: 1000, bytes_max: 1024 * 1024 };
+/// What the server tells is bounded where it is made: a closed list of short texts below `$SYS`, and
+/// below `$query` as many answers as the operator has written queries, each within its bounds.
+const SYSTEM: RetainedLimits = RetainedLimits { count_max: usize::MAX, bytes_max: usize::MAX };
 
 /// One receiver a session (RT-1), in their order; two where some of its subscriptions are no local
 /// and others are not: then its own publishes come by the others alone ([MQTT-3.8.3-3]).

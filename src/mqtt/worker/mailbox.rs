@@ -52,6 +52,8 @@ pub(in crate::mqtt) enum Mail {
     Command(SlotKey, Box<Parcel>),
     /// What an alarm publishes.
     Alarm(Box<Publication>),
+    /// What the server says on a topic of its own, as JSON.
+    Tell(Box<str>, Box<str>),
     /// What became of the worker's records.
     Journaled(Answered<Ticket>),
     /// A piece of the queue of a session that lasts.
@@ -153,7 +155,7 @@ impl Workers {
     }
 
     /// Sends a letter to one worker.
-    pub(super) fn send_to(&self, worker: u16, mail: Mail) {
+    pub(in crate::mqtt) fn send_to(&self, worker: u16, mail: Mail) {
         if let Some(mailbox) = self.mailbox(worker) {
             // A worker that has ended has no session left.
             mailbox.mail.send(mail).unwrap_or_default();

@@ -127,6 +127,7 @@ impl Worker {
             Mail::Passed(publishes) => {
                 publishes.into_iter().for_each(|(key, seq)| self.passed(key, seq));
             }
+            Mail::Tell(topic, text) => self.tell_json(&topic, &text),
             Mail::Command(key, parcel) => self.send_command(key, *parcel),
             Mail::Alarm(publication) => self.publish_alarm(*publication),
             Mail::QueueFull(key) => self.close_stalled(key),

@@ -1,11 +1,11 @@
 //! What a worker tells of itself: counters once a tick, and, by the first worker for all,
-//! `$SYS/broker/…`.
+//! `$SYS/broker/…` and `$query/…`.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use super::thread::{Shared, Worker};
 use crate::{
-    mqtt::{lasting::Lasting, sys::Snapshot, vehicles::NotKept},
+    mqtt::{lasting::Lasting, sys::Snapshot, vehicles::NotKept, wire::JSON_PROPERTIES},
     telemetry::ReasonLabel,
 };
 
@@ -69,12 +69,22 @@ impl Worker {
             return;
         }
         for (topic, text) in sys.tell(self.snapshot()) {
-            let message = self.shared.router.tell(&topic, &text);
-            let (route, _) = self.shared.router.route(&topic);
-            if !route.is_empty() {
-                // At QoS 0, so that no queue of the journal is among its receivers.
-                self.publish(&message, &Arc::new(route), None, false, &mut Vec::new());
-            }
+            self.tell_topic(&topic, &[], &text);
+        }
+    }
+
+    /// Retains and publishes JSON on a topic of the server's own.
+    pub(super) fn tell_json(&self, topic: &str, text: &str) {
+        self.tell_topic(topic, JSON_PROPERTIES, text);
+    }
+
+    /// Retains and publishes what the server says on a topic of its own.
+    fn tell_topic(&self, topic: &str, properties: &[u8], text: &str) {
+        let message = self.shared.router.tell(topic, properties, text);
+        let (route, _) = self.shared.router.route(topic);
+        if !route.is_empty() {
+            // At QoS 0, so that no queue of the journal is among its receivers.
+            self.publish(&message, &Arc::new(route), None, false, &mut Vec::new());
         }
     }
 

@@ -10,5 +10,6 @@ mod lasting;
 mod push_crash;
 mod pushes;
 mod receipts;
+mod saved_queries;
 mod schedule;
 mod who;

@@ -48,6 +48,8 @@ impl CommandEdge for PlayedEdge {
         self.sent.lock().unwrap().push((session, parcel));
     }
 
+    fn tell(&self, _topic: &str, _text: &str) {}
+
     fn publish(&self, publication: Publication) {
         self.published.lock().unwrap().push(publication);
     }
@@ -101,6 +103,8 @@ fn engine(dir: &TempDir, edge: &Arc<PlayedEdge>, declared: &Arc<ArcSwap<Commands
         expires_in: hour,
         keep: hour,
         audit_keep: hour,
+        topic_rows_max: 1000,
+        topic_bytes_max: 1000,
         still_interval: Duration::from_secs(5),
         alarms_waiting_max: 10,
         webhook: None,

@@ -50,6 +50,7 @@ impl CommandEdge for Deaf {
     }
     fn send(&self, _session: SessionId, _parcel: Parcel) {}
     fn publish(&self, _publication: Publication) {}
+    fn tell(&self, _topic: &str, _text: &str) {}
     fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
 }
 
@@ -157,6 +158,8 @@ impl Rig {
                 expires_in: 1000 * hour,
                 keep: 1000 * hour,
                 audit_keep: hour,
+                topic_rows_max: 1000,
+                topic_bytes_max: 1000,
                 still_interval: hour,
                 alarms_waiting_max: 1000,
                 webhook: None,

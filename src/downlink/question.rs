@@ -1,0 +1,242 @@
+//! A question as pushes and saved queries write it: portable, or in one of the store's languages;
+//! and `having`, a condition over the answer's columns.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value as Json, json};
+
+use super::prepare::{AskError, wrong};
+use crate::{
+    mapping::Condition,
+    model::{Column, Row, UnixNanos, Value},
+    query::{
+        self, AskError as StoreError, Function, Language, Order, Part, QueryEngine, QueryError,
+        QueryRequest,
+    },
+};
+
+/// How far back a range without `from` reaches.
+const FROM: &str = "-1h";
+/// Any moment: relative ranges are checked at it.
+pub(super) const CHECKED_AT: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Question {
+    Portable(Box<Portable>),
+    Native(query::Ask),
+}
+
+/// A portable question whose range is relative to its run.
+#[derive(Clone, Debug)]
+pub(super) struct Portable {
+    request: QueryRequest,
+    from: String,
+    to: String,
+    /// As it was asked for.
+    told: Json,
+}
+
+impl Portable {
+    /// The question of one run, and how it is told.
+    pub(super) fn at(&self, now: UnixNanos) -> Result<(QueryRequest, Json), AskError> {
+        let moment = |member: &str, text: &str| {
+            query::moment(text, now, None)
+                .map_err(|what| wrong("query", format!("`{member}`: `{text}` {what}")))
+        };
+        let (from, to) = (moment("from", &self.from)?, moment("to", &self.to)?);
+        let mut told = self.told.clone();
+        told["from"] = json!(from.to_string());
+        told["to"] = json!(to.to_string());
+        Ok((QueryRequest { from, to, ..self.request.clone() }, told))
+    }
+}
+
+impl Question {
+    /// Reads one, and its `having`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(query: &Json) -> Result<(Self, Option<Condition>), AskError> {
+        let (question, having) =
+            if query.get("language").is_some() { native(query)? } else { portable(query)? };
+        let having = having.map(|text| {
+            let read = Condition::parse(&text);
+            let told = |what: String| format!("`having`: {}", what.replace("`when`: ", ""));
+            read.map_err(|what| wrong("query", told(what)))
+        });
+        Ok((question, having.transpose()?))
+    }
+
+    pub(super) fn is_native(&self) -> bool {
+        matches!(self, Self::Native(_))
+    }
+
+    /// Whether the time of its rows is only where its range begins.
+    pub(super) fn is_of_its_range(&self) -> bool {
+        match self {
+            Self::Portable(portable) => {
+                portable.request.function.is_some() && portable.request.every.is_none()
+            }
+            Self::Native(_) => false,
+        }
+    }
+
+    /// Asks it. `see` gets the columns, by themselves where there is no row, and each row; what was
+    /// asked is given, as it is told.
+    pub(super) async fn ask<E: From<AskError> + From<QueryError>>(
+        &self,
+        queries: &QueryEngine,
+        at: UnixNanos,
+        mut see: impl FnMut(&[Column], Option<Row>),
+    ) -> Result<Json, E> {
+        match self {
+            Self::Portable(portable) => {
+                let (request, told) = portable.at(at)?;
+                let asked = queries.every_row(request, |columns, row| see(columns, Some(row)));
+                let columns = asked.await?;
+                see(&columns, None);
+                Ok(told)
+            }
+            Self::Native(ask) => {
+                let told = json!({ "language": ask.language.as_str(), "text": ask.text });
+                let mut answer = queries.native(ask.clone()).await?;
+                // Some stores name no columns where there is no row.
+                if !answer.columns.is_empty() {
+                    see(&answer.columns, None);
+                }
+                loop {
+                    let Some(part) = answer.parts.recv().await else {
+                        let reason = "the answer was cut off".to_owned();
+                        return Err(QueryError::Ask(StoreError::Broken { reason }).into());
+                    };
+                    match part.map_err(QueryError::Ask)? {
+                        Part::Rows(rows) => {
+                            rows.into_iter().for_each(|row| see(&answer.columns, Some(row)));
+                        }
+                        Part::End { .. } => return Ok(told),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A portable question.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PortableRequest {
+    measurement: String,
+    /// Only of these vehicles.
+    #[serde(default)]
+    vehicles: Vec<String>,
+    /// Only of these tags' values.
+    #[serde(default)]
+    tags: Map<String, Json>,
+    #[serde(default)]
+    fields: Vec<String>,
+    from: Option<String>,
+    to: Option<String>,
+    every: Option<String>,
+    #[serde(rename = "fn")]
+    function: Option<String>,
+    order: Option<String>,
+    having: Option<String>,
+}
+
+/// A question in one of the store's languages.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct NativeRequest {
+    language: String,
+    text: String,
+    #[serde(default)]
+    params: Map<String, Json>,
+    having: Option<String>,
+}
+
+/// The members of `query`.
+fn read<T: DeserializeOwned>(query: &Json) -> Result<T, AskError> {
+    serde_json::from_value(query.clone())
+        .map_err(|error| wrong("query", format!("`query`: {error}")))
+}
+
+fn native(query: &Json) -> Result<(Question, Option<String>), AskError> {
+    let NativeRequest { language, text, params, having } = read(query)?;
+    let spoken: Language = language.parse().map_err(|()| {
+        let words: Vec<&str> = Language::ALL.iter().map(|it| it.as_str()).collect();
+        wrong("query", format!("`language` is `{language}`; expected {}", words.join(", ")))
+    })?;
+    let mut ask = query::Ask::new(spoken, text);
+    for (name, value) in params {
+        let value = match value {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Boolean(value),
+            Json::String(text) => Value::String(text),
+            Json::Number(ref number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+                (Some(number), ..) => Value::Integer(number),
+                (_, Some(number), _) => Value::Unsigned(number),
+                (.., Some(number)) => Value::Float(number),
+                _ => return Err(wrong("query", format!("parameter `{name}` is no number"))),
+            },
+            Json::Array(_) | Json::Object(_) => {
+                return Err(wrong("query", format!("parameter `{name}` is no single value")));
+            }
+        };
+        ask.params.push((name, value));
+    }
+    Ok((Question::Native(ask), having))
+}
+
+fn portable(query: &Json) -> Result<(Question, Option<String>), AskError> {
+    let asked: PortableRequest = read(query)?;
+    let told = |member: &str, text: &str, expected: &str| {
+        wrong("query", format!("`{member}` is `{text}`; expected {expected}"))
+    };
+    let function = asked.function.as_deref().map(|word| {
+        let known = Function::ALL.iter().copied().find(|it| it.as_str() == word);
+        let words: Vec<&str> = Function::ALL.iter().map(|it| it.as_str()).collect();
+        known.ok_or_else(|| told("fn", word, &words.join(", ")))
+    });
+    let order = match asked.order.as_deref() {
+        None | Some("asc") => Order::Ascending,
+        Some("desc") => Order::Descending,
+        Some(other) => return Err(told("order", other, "asc or desc")),
+    };
+    let every = asked.every.as_deref().map(|text| {
+        query::every(text).map_err(|what| wrong("query", format!("`every`: `{text}` {what}")))
+    });
+    let request = QueryRequest {
+        measurement: asked.measurement,
+        vehicles: asked.vehicles,
+        tags: tags(asked.tags)?,
+        fields: asked.fields,
+        every: every.transpose()?,
+        function: function.transpose()?,
+        order,
+        limit: QueryRequest::LIMIT_MAX,
+        ..QueryRequest::default()
+    };
+    let portable = Portable {
+        request,
+        from: asked.from.unwrap_or_else(|| FROM.to_owned()),
+        to: asked.to.unwrap_or_else(|| "now".to_owned()),
+        told: query.clone(),
+    };
+    // A word that is no time is told before anything is asked.
+    portable.at(CHECKED_AT)?;
+    Ok((Question::Portable(Box::new(portable)), asked.having))
+}
+
+fn tags(tags: Map<String, Json>) -> Result<Vec<(String, Vec<String>)>, AskError> {
+    let mut read = Vec::new();
+    for (tag, values) in tags {
+        let values = match values {
+            Json::String(value) => vec![value],
+            values => serde_json::from_value(values).map_err(|_no_texts| {
+                wrong("query", format!("`tags`: `{tag}` is neither a text nor a list of texts"))
+            })?,
+        };
+        read.push((tag, values));
+    }
+    Ok(read)
+}
