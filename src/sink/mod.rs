@@ -40,7 +40,8 @@
 //!   some times.
 //! - *Unclear*: the same bytes again as for an unavailable store, for at most
 //!   [`Options::unknown_code_patience`]; then halved. A line refused alone becomes a dead letter
-//!   only if the store accepted something else within that time.
+//!   only if the store accepted something else within that time, or since its batch was first
+//!   refused so.
 //! - *Too large*: halved too, but a single line waits like a halted request: what refuses it may
 //!   not be the store.
 //! - *Unavailable*: the same bytes again after a jittered wait of at most ten seconds, or after the

@@ -37,8 +37,9 @@ pub(super) enum Decided {
 pub(super) struct Manner {
     /// What the batch was held to; its lines are not here any more.
     pub(super) screened: Screened,
-    /// Words in no list were waited out for long enough.
-    pub(super) is_impatient: bool,
+    /// Since when the batch is refused in words that are in no list, once these were waited out for
+    /// long enough.
+    unclear_since: Option<Duration>,
 }
 
 /// In which words that are in no list a request is refused, and since when.
@@ -68,10 +69,10 @@ impl LastAccepted {
         self.0.fetch_max(nanos, Ordering::Relaxed);
     }
 
-    /// Whether that was less than `within` before `now`.
-    fn is_within(&self, within: Duration, now: Duration) -> bool {
+    /// Whether that was at `time` or later.
+    fn is_since(&self, time: Duration) -> bool {
         let nanos = self.0.load(Ordering::Relaxed);
-        nanos > 0 && now.saturating_sub(Duration::from_nanos(nanos)) <= within
+        nanos > 0 && Duration::from_nanos(nanos) >= time
     }
 }
 
@@ -103,11 +104,15 @@ impl Context {
                     drop(leave);
                     let now = self.clock.monotonic();
                     let patience = self.options.unknown_code_patience;
-                    let waited = now.saturating_sub(unclear.since(&reason, now));
-                    let is_over = manner.is_impatient || waited >= patience;
-                    if is_over && (!is_lone || self.accepted.is_within(patience, now)) {
+                    let first = unclear.since(&reason, now);
+                    let since = manner.unclear_since.unwrap_or(first);
+                    // Others of the batch count too: afterwards there may be nobody else.
+                    let others_pass =
+                        self.accepted.is_since(since.min(now.saturating_sub(patience)));
+                    let is_over = now.saturating_sub(since) >= patience;
+                    if is_over && (!is_lone || others_pass) {
                         note(Health::Ready, Some(&reason));
-                        manner.is_impatient = true;
+                        manner.unclear_since = Some(since);
                         return Decided::Rejected(answer, None);
                     }
                     note(Health::Waiting(reason.clone()), Some(&reason));

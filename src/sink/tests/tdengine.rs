@@ -193,6 +193,26 @@ async fn a_code_in_no_list_holds_its_shard_for_a_bounded_time() {
     assert_eq!(rig.store_health(), Health::Ready);
 }
 
+/// The last line of all: what passes has passed before it stands alone, and nothing comes behind.
+#[tokio::test]
+async fn a_code_in_no_list_holds_no_shard_where_its_neighbours_were_accepted() {
+    let new = r#"{"code":"internal error","message":"[0x7777] Something new"}"#;
+    let patience = Duration::from_millis(100);
+    let poison = move |request: &Request| match (request.holds("V2 "), request.lines().len()) {
+        // Alone it is refused later than the patience after whatever was accepted.
+        (true, 1) => Play::Told(Vec::new(), 3 * patience, 500, new.to_owned()),
+        (true, _) => Play::Answer(500, "", new),
+        (false, _) => Play::Store,
+    };
+    let options = Options { unknown_code_patience: patience, ..options() };
+    let script = with_database(poison);
+    let mut rig = Rig::with(options, Kind::TdEngine, LineDialect::Unsigned, 1, script).await;
+    rig.append(0, &(1..4).map(line).collect::<Vec<_>>());
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set([1, 3]));
+    assert_eq!(rig.letters().len(), 1);
+}
+
 #[tokio::test]
 async fn a_measurement_that_is_refused_whole_is_parted_from_the_others() {
     let made = r#"{"code":"internal error","message":"[0x603] Table already exists"}"#;
