@@ -143,8 +143,8 @@ impl CommandEdge for Workers {
         Self::send(self, session, |_| Mail::Alarm(Box::new(publication)));
     }
 
-    fn tell(&self, topic: &str, text: &str) {
-        self.send_to(0, Mail::Tell(topic.into(), text.into()));
+    fn tell(&self, topic: &str, text: &str) -> bool {
+        self.send_to(0, Mail::Tell(topic.into(), text.into()))
     }
 
     fn settle(&self, receipts: Vec<ReceiptTicket>) {

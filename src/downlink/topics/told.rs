@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use super::answer::{Answer, Failed, ask};
@@ -20,6 +20,8 @@ use crate::{
 
 /// A query that fails is told of in the log no more often.
 const LOG_PAUSE: Duration = Duration::from_mins(1);
+/// How soon it is tried again to tell an answer: at a start the edge comes last.
+const EDGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells what those queries say that are in force.
 pub(in crate::downlink) async fn tell(
@@ -147,8 +149,10 @@ async fn repeat(downlink: Downlink, query: SavedQuery, _guard: Guard) {
             }
         };
         if is_news {
+            while !downlink.edge.tell(&topic(name), &told.payload(name)) {
+                sleep(EDGE_PAUSE).await;
+            }
             downlink.metrics.query_told_answers.inc();
-            downlink.edge.tell(&topic(name), &told.payload(name));
         }
     }
 }

@@ -154,12 +154,9 @@ impl Workers {
         }
     }
 
-    /// Sends a letter to one worker.
-    pub(in crate::mqtt) fn send_to(&self, worker: u16, mail: Mail) {
-        if let Some(mailbox) = self.mailbox(worker) {
-            // A worker that has ended has no session left.
-            mailbox.mail.send(mail).unwrap_or_default();
-        }
+    /// Sends a letter to one worker; false if it has not begun, or has ended: then it has no session.
+    pub(in crate::mqtt) fn send_to(&self, worker: u16, mail: Mail) -> bool {
+        self.mailbox(worker).is_some_and(|mailbox| mailbox.mail.send(mail).is_ok())
     }
 
     /// Sends a letter to every worker.

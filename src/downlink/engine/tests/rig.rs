@@ -48,7 +48,9 @@ impl CommandEdge for PlayedEdge {
         self.sent.lock().unwrap().push((session, parcel));
     }
 
-    fn tell(&self, _topic: &str, _text: &str) {}
+    fn tell(&self, _topic: &str, _text: &str) -> bool {
+        true
+    }
 
     fn publish(&self, publication: Publication) {
         self.published.lock().unwrap().push(publication);

@@ -50,7 +50,9 @@ impl CommandEdge for Deaf {
     }
     fn send(&self, _session: SessionId, _parcel: Parcel) {}
     fn publish(&self, _publication: Publication) {}
-    fn tell(&self, _topic: &str, _text: &str) {}
+    fn tell(&self, _topic: &str, _text: &str) -> bool {
+        true
+    }
     fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
 }
 
