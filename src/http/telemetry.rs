@@ -79,12 +79,10 @@ fn request(
     })
 }
 
-/// Names with commas between them, as on the command line. An empty one would ask for nobody, and
-/// most likely a script's variable is empty that should not be.
+/// Each is one name: commas and spaces may be part of it. An empty one would ask for nobody, and most
+/// likely a script's variable is empty that should not be.
 fn vehicles(parameters: &mut Parameters) -> Result<Vec<String>, ApiError> {
-    let lists = parameters.all("vehicle");
-    let names = lists.iter().flat_map(|names| names.split(','));
-    let names: Vec<String> = names.map(|name| name.trim().to_owned()).collect();
+    let names = parameters.all("vehicle");
     match names.iter().any(String::is_empty) {
         true => Err(invalid("vehicle", "`vehicle` is empty; leave it out for all".to_owned())),
         false => Ok(names),

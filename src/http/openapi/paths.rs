@@ -343,7 +343,7 @@ fn telemetry_parameters() -> Vec<Value> {
         in_path("measurement", "One that a mapping writes."),
         query(
             "vehicle",
-            "Only these vehicles, with commas between them; may come several times.",
+            "Only this vehicle; may come several times. A comma is part of the name.",
             &json!({ "type": "array", "items": { "type": "string" } }),
         ),
         query(

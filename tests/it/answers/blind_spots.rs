@@ -155,7 +155,7 @@ fn questions(at: i64) -> Vec<(String, Value, Value)> {
             json!([["b2", 1.5], ["b2", 2.5], ["b2", 4.5], ["b2", 8.5]]),
         ),
         (
-            format!("/telemetry/weather?{range}&fields=temp&vehicle=b9,b2"),
+            format!("/telemetry/weather?{range}&fields=temp&vehicle=b9&vehicle=b2"),
             json!(["time", "bus", "temp"]),
             json!([["b2", 1.5], ["b2", 2.5], ["b2", 4.5], ["b2", 8.5]]),
         ),
@@ -214,7 +214,7 @@ fn refused(appliance: &Appliance, wrong: &mut Wrong) {
         ("/telemetry/weather?fields=tmp", "field-unknown", "did you mean `temp`"),
         ("/telemetry/weather?tag.modle=x", "tag-unknown", "did you mean `model`"),
         ("/telemetry/weather?vehicle=", "parameter-invalid", "`vehicle` is empty"),
-        ("/telemetry/weather?vehicle=b2,", "parameter-invalid", "`vehicle` is empty"),
+        ("/telemetry/weather?vehicle=b2&vehicle=", "parameter-invalid", "`vehicle` is empty"),
         ("/telemetry/whether", "measurement-unknown", "no mapping writes"),
         ("/telemetry/weathr", "measurement-unknown", "did you mean `weather`"),
         ("/telemetry/weather?from=1774648800", "parameter-invalid", "epoch=s"),
