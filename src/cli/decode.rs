@@ -29,7 +29,7 @@ use crate::{
 ///
 /// Each file is one message as it would come over MQTT, framing included. The lines are in the
 /// dialect of the configured store. What cannot be decoded is told on standard error with its
-/// cause, and which alarms ([[alarm]]) the message would raise.
+/// cause, and which alarms (`[[alarm]]`) the message would raise.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline decode --topic vehicles/VIN1/telemetry payload.bin

@@ -21,6 +21,7 @@ use crate::{
         retry::Retry,
         send::{Decided, LastAccepted, Manner},
         split::{Split, by_measurement},
+        stalled::Stalled,
         state::ShardState,
     },
     store::{Screened, Store},
@@ -54,6 +55,7 @@ pub(super) struct Context {
     pub(super) accepted: Arc<LastAccepted>,
     /// That of the server that the shard is written to.
     pub(super) circuit: Arc<Circuit>,
+    pub(super) stalled: Stalled,
 }
 
 /// What became of a batch, and its memory.

@@ -41,7 +41,7 @@
 //! - *Unclear*: the same bytes again as for an unavailable store, for at most
 //!   [`Options::unknown_code_patience`]; then halved. A line refused alone becomes a dead letter
 //!   only if the store accepted something else within that time, or since its batch was first
-//!   refused so.
+//!   refused so; until then others take its place among the requests in flight (`stalled.rs`).
 //! - *Too large*: halved too, but a single line waits like a halted request: what refuses it may
 //!   not be the store.
 //! - *Unavailable*: the same bytes again after a jittered wait of at most ten seconds, or after the
@@ -80,6 +80,7 @@ mod send;
 mod sent;
 mod shipper;
 mod split;
+mod stalled;
 mod start;
 mod state;
 mod stretch;

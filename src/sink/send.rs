@@ -88,6 +88,7 @@ impl Context {
         let (body, encoding) = self.encode(part.clone()).await;
         let mut again = false;
         let mut unclear = Unclear::default();
+        let mut stall = None;
         loop {
             let leave = self.circuit.enter(again).await;
             let Some(verdict) = self.attempt(&part, &body, encoding, manner, again).await else {
@@ -97,6 +98,7 @@ impl Context {
             let note = |health, error| self.state.saw_verdict(health, bytes, again, error);
             if !matches!(verdict, Verdict::Unclear { .. }) {
                 unclear = Unclear::default();
+                stall = None;
             }
             let wait = match verdict {
                 Verdict::Unclear { reason, answer } => {
@@ -114,6 +116,9 @@ impl Context {
                         note(Health::Ready, Some(&reason));
                         manner.unclear_since = Some(since);
                         return Decided::Rejected(answer, None);
+                    }
+                    if is_over && stall.is_none() {
+                        stall = Some(self.stalled.begin());
                     }
                     note(Health::Waiting(reason.clone()), Some(&reason));
                     retry.unavailable(None)

@@ -104,7 +104,8 @@ impl Shipper {
             self.flush().await;
         }
         let options = &self.context.options;
-        let room = self.deliveries.len() < options.requests_in_flight.get()
+        let in_flight = self.deliveries.len().saturating_sub(self.context.stalled.places());
+        let room = in_flight < options.requests_in_flight.get()
             && self.sent.in_turn() < options.batches_ahead.get();
         let mut wake = self.behind.map(|(due, _)| due);
         wake = earlier(wake, deadline);
@@ -167,6 +168,7 @@ impl Shipper {
         let alarm = pin!(alarm);
         tokio::select! {
             Some(done) = self.deliveries.join_next() => self.finish(done),
+            () = self.context.stalled.changed() => {}
             changed = self.durable.changed(), if looks => {
                 self.lane_ended = changed.is_err();
                 self.note_durable();

@@ -20,6 +20,7 @@ use crate::{
         delivery::Context,
         meters::Meters,
         shipper::Shipper,
+        stalled::Stalled,
         state::{ShardState, StoreHealth},
     },
     spool::Reader,
@@ -128,6 +129,7 @@ pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
             meters: Meters::new(&parts.metrics, id),
             accepted: Arc::clone(&accepted),
             circuit: Arc::clone(&circuits[parts.store.endpoint(id)]),
+            stalled: Stalled::default(),
         });
         contexts.push(Arc::clone(&context));
         let shipper = Shipper::new(context, ledger, reader, drains.clone());

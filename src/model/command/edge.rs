@@ -75,8 +75,8 @@ pub trait CommandEdge: fmt::Debug + Send + Sync {
     fn send(&self, session: SessionId, parcel: Parcel);
     /// Publishes what an alarm says; its message is acknowledged when that is durable.
     fn publish(&self, publication: Publication);
-    /// Retains what the server says on a topic of its own, as JSON, and tells whoever subscribes; an
-    /// empty text clears it. False if the edge has not begun, and nothing was said.
+    /// Retains what the server says on a topic of its own, as JSON, and tells whoever subscribes;
+    /// an empty text clears it. False if the edge has not begun, and nothing was said.
     fn tell(&self, topic: &str, text: &str) -> bool;
     /// These receipts are durable, or need not be: their publishes may be acknowledged.
     fn settle(&self, receipts: Vec<ReceiptTicket>);

@@ -272,8 +272,8 @@ impl Router {
     }
 }
 
-/// What the server tells is bounded where it is made: a closed list of short texts below `$SYS`, and
-/// below `$query` as many answers as the operator has written queries, each within its bounds.
+/// What the server tells is bounded where it is made: a closed list of short texts below `$SYS`,
+/// and below `$query` as many answers as the operator has written queries, each within its bounds.
 const SYSTEM: RetainedLimits = RetainedLimits { count_max: usize::MAX, bytes_max: usize::MAX };
 
 /// One receiver a session (RT-1), in their order; two where some of its subscriptions are no local

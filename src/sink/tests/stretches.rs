@@ -112,8 +112,9 @@ async fn a_crash_while_a_backlog_is_filled_in_loses_nothing_and_counts_right() {
     rig.shipped(0).await;
     assert_eq!(rig.store.stored(), line_set((0..BACKLOG).chain(FRESH)));
     let points = rig.points();
-    // What had gone ahead of the cursor is there again, and is sent again; of the backlog the cursor
-    // may have passed what the four requests before the hang and five of the six after it brought.
+    // What had gone ahead of the cursor is there again, and is sent again; of the backlog the
+    // cursor may have passed what the four requests before the hang and five of the six after it
+    // brought.
     assert!(points.recovered >= 104 - 16 - 5 * 4, "{points:?}");
     assert_eq!((points.stored, points.in_spool), (points.recovered, 0));
 }

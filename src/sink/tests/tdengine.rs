@@ -213,6 +213,32 @@ async fn a_code_in_no_list_holds_no_shard_where_its_neighbours_were_accepted() {
     assert_eq!(rig.letters().len(), 1);
 }
 
+/// Every request in flight is one such line, and what could be accepted comes behind them.
+#[tokio::test]
+async fn lines_of_a_code_in_no_list_leave_their_places_to_those_behind_them() {
+    let new = r#"{"code":"internal error","message":"[0x7777] Something new"}"#;
+    let poison = move |request: &Request| match request.holds("V9 ") {
+        true => Play::Store,
+        false => Play::Answer(500, "", new),
+    };
+    let patience = Duration::from_millis(100);
+    let one = NonZeroUsize::MIN;
+    let options = Options {
+        unknown_code_patience: patience,
+        requests_in_flight: one,
+        batch_lines: one,
+        ..options()
+    };
+    let script = with_database(poison);
+    let mut rig = Rig::with(options, Kind::TdEngine, LineDialect::Unsigned, 1, script).await;
+    for idx in [1, 2, 3, 9] {
+        rig.append(0, &[line(idx)]);
+    }
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set([9]));
+    assert_eq!(rig.letters().len(), 3);
+}
+
 #[tokio::test]
 async fn a_measurement_that_is_refused_whole_is_parted_from_the_others() {
     let made = r#"{"code":"internal error","message":"[0x603] Table already exists"}"#;

@@ -45,6 +45,7 @@ pub(super) fn whole() -> Vec<Asked> {
     table.extend(vehicles());
     table.extend(fields());
     table.extend(functions());
+    table.extend(companies());
     let reverse = |asked: &Asked| Asked { is_desc: !asked.is_desc, ..asked.clone() };
     let reversed: Vec<Asked> = table.iter().step_by(2).map(reverse).collect();
     table.extend(reversed);
@@ -97,6 +98,25 @@ fn vehicles() -> Vec<Asked> {
         let function = Some("last");
         table.push(Asked { vehicles: vehicles.clone(), function, ..all() });
         table.push(Asked { vehicles, function, every: Some(30 * SECOND), ..all() });
+    }
+    table
+}
+
+/// Of two vehicles and of seven, in both orders: TDengine had windows of several in the wrong one,
+/// and in parts.
+fn companies() -> Vec<Asked> {
+    let seven = vec!["V1", "V2", "ties", "edge", "sparse", "V10", "é"];
+    let mut table = Vec::new();
+    for vehicles in [seven[..2].to_vec(), seven] {
+        for is_desc in [false, true] {
+            let base = Asked { vehicles: vehicles.clone(), is_desc, ..modest() };
+            table.push(base.clone());
+            for function in FUNCTIONS {
+                for every in [None, Some(MINUTE), Some(7 * SECOND)] {
+                    table.push(Asked { function: Some(function), every, ..base.clone() });
+                }
+            }
+        }
     }
     table
 }

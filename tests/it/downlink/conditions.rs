@@ -49,8 +49,8 @@ fn a_condition_is_asked_again_when_the_command_is_about_to_leave() {
     assert_eq!(status, 400);
 }
 
-/// It comes back and uploads what it kept before it subscribes. What is in its session counts, though
-/// the store has not seen it yet.
+/// It comes back and uploads what it kept before it subscribes. What is in its session counts,
+/// though the store has not seen it yet.
 #[test]
 fn a_vehicle_that_uploads_its_backlog_first_is_judged_by_that() {
     let appliance = setup().set("sink.batch-age", "5s").set("sink.batch-lines", "100000").start();

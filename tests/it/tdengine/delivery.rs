@@ -16,7 +16,7 @@ use crate::harness::{
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// For a spool of poison on a busy machine.
-const LONG: Duration = Duration::from_mins(4);
+pub(super) const LONG: Duration = Duration::from_mins(4);
 
 const MAPPING: &str = r#"
 [[mapping]]

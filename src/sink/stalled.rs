@@ -1,0 +1,48 @@
+//! Deliveries of a shard that stand at a line which nobody can judge: they give up their place.
+//!
+//! A line that is refused alone in words that are in no list is set aside only where the store
+//! accepts something else. If each kept its place among the requests in flight, a few of them would
+//! keep everything from being sent that could be accepted, for ever.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// Places that are given up at most: each holds a batch in memory.
+const PLACES_MAX: usize = 8;
+
+/// How many of a shard's deliveries stand at such a line.
+#[derive(Debug, Default)]
+pub(super) struct Stalled {
+    count: AtomicUsize,
+    changed: Notify,
+}
+
+/// One delivery, for as long as it stands there.
+#[derive(Debug)]
+pub(super) struct Stall<'a>(&'a Stalled);
+
+impl Stalled {
+    /// A delivery has waited for its line's words for long enough, and goes on trying.
+    pub(super) fn begin(&self) -> Stall<'_> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+        Stall(self)
+    }
+
+    /// Places that others may take.
+    pub(super) fn places(&self) -> usize {
+        self.count.load(Ordering::Relaxed).min(PLACES_MAX)
+    }
+
+    /// Waits until one more has given up its place.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Drop for Stall<'_> {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
