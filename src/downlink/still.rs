@@ -44,8 +44,8 @@ pub(super) async fn answer(
 
 /// Whether it holds; nothing if there is no value that is young enough, or nobody can say.
 ///
-/// What the store answers may be a moment old: of a vehicle that comes back and uploads what it kept,
-/// the last of it counts, which its session has and the store may not have yet.
+/// What the store answers may be a moment old: of a vehicle that comes back and uploads what it
+/// kept, the last of it counts, which its session has and the store may not have yet.
 async fn holds(downlink: &Downlink, question: &Question, now: UnixNanos) -> Option<bool> {
     let still: Still = serde_json::from_str(&question.still).ok()?;
     let condition = Condition::parse(&still.when).ok()?;

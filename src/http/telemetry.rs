@@ -79,8 +79,8 @@ fn request(
     })
 }
 
-/// Each is one name: commas and spaces may be part of it. An empty one would ask for nobody, and most
-/// likely a script's variable is empty that should not be.
+/// Each is one name: commas and spaces may be part of it. An empty one would ask for nobody, and
+/// most likely a script's variable is empty that should not be.
 fn vehicles(parameters: &mut Parameters) -> Result<Vec<String>, ApiError> {
     let names = parameters.all("vehicle");
     match names.iter().any(String::is_empty) {

@@ -154,7 +154,8 @@ impl Workers {
         }
     }
 
-    /// Sends a letter to one worker; false if it has not begun, or has ended: then it has no session.
+    /// Sends a letter to one worker; false if it has not begun, or has ended: then it has no
+    /// session.
     pub(in crate::mqtt) fn send_to(&self, worker: u16, mail: Mail) -> bool {
         self.mailbox(worker).is_some_and(|mailbox| mailbox.mail.send(mail).is_ok())
     }
