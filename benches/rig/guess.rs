@@ -11,8 +11,8 @@ use std::{
 
 use super::{Outcome, fault, table::line, tls::dial};
 
-/// Where guesses come from: a balancer that speaks for others.
-pub(crate) const BALANCER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// Where guesses come from: a balancer that speaks for others, beside the addresses of `simulate`.
+pub(crate) const BALANCER: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
 /// Threads that guess.
 const GUESSERS: u32 = 2;
 /// Addresses and user names that each of them brings.
