@@ -397,6 +397,7 @@ fn sink(settings: &Settings) -> sink::Options {
             .expect("a share is at most a million millionths"),
         backfill_after: settings.duration("sink.backfill-after"),
         unknown_code_patience: settings.duration("sink.unknown-code-patience"),
+        batches_stalled: settings.number_usize("sink.batches-stalled-max"),
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Meters {
     seconds: Histogram,
     open_circuits: Gauge,
     stretches: Gauge,
+    stalled: Gauge,
+    kept_places: Counter,
     waiting_entries: Gauge,
     waiting_seconds: Gauge,
 }
@@ -56,6 +58,8 @@ impl Meters {
             seconds: metrics.sink_request_seconds.get_or_create_owned(&label),
             open_circuits: metrics.sink_open_circuits.get_or_create_owned(&label),
             stretches: metrics.sink_open_stretches.get_or_create_owned(&label),
+            stalled: metrics.sink_stalled_batches.get_or_create_owned(&label),
+            kept_places: metrics.sink_kept_places.get_or_create_owned(&label),
             waiting_entries: metrics.sink_waiting_entries.get_or_create_owned(&label),
             waiting_seconds: metrics.sink_waiting_seconds.get_or_create_owned(&label),
         }
@@ -67,9 +71,18 @@ impl Meters {
     }
 
     /// A request is on the way until the guard is dropped, also where a drain cuts it off.
-    pub(super) fn sending(&self) -> InFlight<'_> {
-        self.in_flight.inc();
-        InFlight(&self.in_flight)
+    pub(super) fn sending(&self) -> Raised<'_> {
+        Raised::new(&self.in_flight)
+    }
+
+    /// A batch stands at a line that nobody can judge until the guard is dropped.
+    pub(super) fn stalling(&self) -> Raised<'_> {
+        Raised::new(&self.stalled)
+    }
+
+    /// Such a batch keeps its place among the requests in flight, because too many gave up theirs.
+    pub(super) fn kept_place(&self) {
+        self.kept_places.inc();
     }
 
     /// A request of `bytes` was answered, or failed.
@@ -105,11 +118,18 @@ impl Meters {
     }
 }
 
-/// Counts a request as in flight.
+/// Counts one in a gauge until it is dropped.
 #[derive(Debug)]
-pub(super) struct InFlight<'a>(&'a Gauge);
+pub(super) struct Raised<'a>(&'a Gauge);
 
-impl Drop for InFlight<'_> {
+impl<'a> Raised<'a> {
+    fn new(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Raised<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }

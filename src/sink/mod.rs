@@ -41,7 +41,8 @@
 //! - *Unclear*: the same bytes again as for an unavailable store, for at most
 //!   [`Options::unknown_code_patience`]; then halved. A line refused alone becomes a dead letter
 //!   only if the store accepted something else within that time, or since its batch was first
-//!   refused so; until then others take its place among the requests in flight (`stalled.rs`).
+//!   refused so; until then others take its place among the requests in flight (`stalled.rs`), that
+//!   of [`Options::batches_stalled`] batches at most.
 //! - *Too large*: halved too, but a single line waits like a halted request: what refuses it may
 //!   not be the store.
 //! - *Unavailable*: the same bytes again after a jittered wait of at most ten seconds, or after the
@@ -64,7 +65,8 @@
 //! # Budget
 //! 100,000 lines of 200 B a second are 20 MB/s: five to ten requests a second of full batches, two
 //! reads each. A shard's memory is at most `(requests_in_flight + 2) × batch_bytes`, 16 MiB at the
-//! defaults, and two batches more for each stretch behind the first, of which there are at most 7.
+//! defaults, two batches more for each stretch behind the first, of which there are at most 7, and
+//! one for each of the [`Options::batches_stalled`].
 
 mod aside;
 mod circuit;

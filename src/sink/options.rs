@@ -6,7 +6,8 @@ use crate::sink::RetryOptions;
 
 /// How one shard's spool is shipped. A process holds at most
 /// `(requests_in_flight + 2) × (batch_bytes + one entry)` of lines for each shard, whether the
-/// store is there or not.
+/// store is there or not; and of `batches_stalled` batches more where so many stand at lines that
+/// nobody can judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Lines at which a batch is full; stores are fastest at 5,000 to 10,000. Default: 10,000.
@@ -39,6 +40,9 @@ pub struct Options {
     /// How long a request is sent again that is refused in words that are in no list. Default:
     /// 60 s.
     pub unknown_code_patience: Duration,
+    /// Batches that may stand at a line which nobody can judge without a place among the requests
+    /// in flight. Default: 8.
+    pub batches_stalled: usize,
 }
 
 impl Default for Options {
@@ -59,6 +63,7 @@ impl Default for Options {
             backfill_share_ppm: 0,
             backfill_after: Duration::from_secs(10),
             unknown_code_patience: Duration::from_mins(1),
+            batches_stalled: 8,
         }
     }
 }

@@ -118,7 +118,7 @@ impl Context {
                         return Decided::Rejected(answer, None);
                     }
                     if is_over && stall.is_none() {
-                        stall = Some(self.stalled.begin());
+                        stall = Some(self.stalled.begin(&self.meters));
                     }
                     note(Health::Waiting(reason.clone()), Some(&reason));
                     retry.unavailable(None)

@@ -129,7 +129,7 @@ pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
             meters: Meters::new(&parts.metrics, id),
             accepted: Arc::clone(&accepted),
             circuit: Arc::clone(&circuits[parts.store.endpoint(id)]),
-            stalled: Stalled::default(),
+            stalled: Stalled::new(parts.options.batches_stalled),
         });
         contexts.push(Arc::clone(&context));
         let shipper = Shipper::new(context, ledger, reader, drains.clone());

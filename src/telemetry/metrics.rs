@@ -233,6 +233,12 @@ metrics! {
     /// Stretches of the spool that are shipped side by side, by shard: 1, and more while newer
     /// points go ahead of a backlog.
     sink_open_stretches: By<ShardLabel, Gauge> [stretches],
+    /// Batches that stand at a line which the store refuses in words that are in no list, past
+    /// `sink.unknown-code-patience`, by shard.
+    sink_stalled_batches: By<ShardLabel, Gauge> [batches],
+    /// Times that such a batch kept its place among the requests in flight, because
+    /// `sink.batches-stalled-max` others had given up theirs, by shard.
+    sink_kept_places: By<ShardLabel, Counter> [places],
     /// Entries that are durable and not confirmed by the store, by shard.
     sink_waiting_entries: By<ShardLabel, Gauge> [entries],
     /// How long the oldest of them has been seen to wait, by shard.

@@ -399,6 +399,15 @@ const SINK: &[Key] = &[
     .default("60s")
     .min("1s", "a store that is starting says odd things for a moment")
     .max("1h", "the vehicles of the shard wait meanwhile"),
+    key(
+        "sink.batches-stalled-max",
+        Kind::Count,
+        "Batches of a shard that may wait beside `sink.requests-in-flight`, because one of their \
+         lines is refused alone past `sink.unknown-code-patience` and the store accepted nothing \
+         else: those behind them take their places meanwhile. 0: none gives up its place.",
+    )
+    .default("8")
+    .max("1024", "each holds a batch in memory"),
 ];
 
 const DEAD_LETTER: &[Key] = &[

@@ -5,7 +5,7 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -237,6 +237,38 @@ async fn lines_of_a_code_in_no_list_leave_their_places_to_those_behind_them() {
     rig.shipped(0).await;
     assert_eq!(rig.store.stored(), line_set([9]));
     assert_eq!(rig.letters().len(), 3);
+}
+
+#[tokio::test]
+async fn so_many_batches_as_may_give_up_their_places_and_one_more_keeps_its_own() {
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_mended = Arc::clone(&mended);
+    let script = with_database(move |_: &Request| match is_mended.load(Ordering::Relaxed) {
+        true => Play::Store,
+        false => {
+            Play::Answer(500, "", r#"{"code":"internal error","message":"[0x7777] Something new"}"#)
+        }
+    });
+    let one = NonZeroUsize::MIN;
+    let options = Options {
+        unknown_code_patience: Duration::from_millis(20),
+        requests_in_flight: one,
+        batch_lines: one,
+        batches_stalled: 2,
+        ..options()
+    };
+    let mut rig = Rig::with(options, Kind::TdEngine, LineDialect::Unsigned, 1, script).await;
+    (1..5).for_each(|idx| rig.append(0, &[line(idx)]));
+    let stalled = |rig: &Rig| rig.metric("fleetline_sink_stalled_batches{shard=\"0\"}");
+    until("three stand", || stalled(&rig).as_deref() == Some("3")).await;
+    let kept = rig.metric("fleetline_sink_kept_places_total{shard=\"0\"}");
+    assert_eq!(kept.as_deref(), Some("1"));
+    assert!(!rig.store.requests().iter().any(|request| request.holds("V4 ")));
+    mended.store(true, Ordering::Relaxed);
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), line_set(1..5));
+    assert_eq!(stalled(&rig).as_deref(), Some("0"));
+    assert!(rig.letters().is_empty());
 }
 
 #[tokio::test]
