@@ -13,7 +13,7 @@ use crate::{
         shelf::Shelf,
         summarize, to_json,
     },
-    env::{Supervisor, disk::Disk},
+    env::{Supervisor, blocking, disk::Disk},
     model::{
         DeadLetter, DeadLetters, LetterFilter, LetterId, LetterKind, LetterMark, LetterPage,
         LettersAnswer, LettersError,
@@ -207,13 +207,7 @@ impl Handle {
             let _turn = turn;
             read(&handle)
         };
-        match tokio::task::spawn_blocking(task).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => Err(LettersError::Halted),
-            },
-        }
+        blocking(task).await
     }
 }
 

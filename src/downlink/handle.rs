@@ -16,7 +16,7 @@ use super::{
     store::{AuditEntry, CommandFilter, ReadError, Reader},
 };
 use crate::{
-    env::{Clock, Supervisor},
+    env::{Clock, Supervisor, blocking},
     mapping::{Commands, SavedQuery},
     model::{
         AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandReport,
@@ -165,8 +165,7 @@ impl Downlink {
         ask: impl FnOnce(&Reader) -> Result<R, ReadError> + Send + 'static,
     ) -> Result<R, ReadError> {
         let reader = Arc::clone(&self.reader);
-        let read = tokio::task::spawn_blocking(move || ask(&reader));
-        read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        blocking(move || ask(&reader)).await
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Only this room touches the clocks, and the disk for anything that must survive a crash.
 
+mod blocking;
 mod clock;
 pub mod disk;
 mod memory;
@@ -11,6 +12,7 @@ pub mod sim;
 mod supervisor;
 mod usage;
 
+pub(crate) use blocking::{blocking, joined};
 pub use clock::{Clock, RELEASED, SystemClock};
 pub use memory::control_group_memory;
 pub(crate) use names::{http_client, lookup};

@@ -1,4 +1,6 @@
-//! Calls that may block, beside the runtime: it also serves requests.
+//! A thing that is lent to a call that may block.
+
+use crate::env::blocking;
 
 /// Lends what is in a place to a call that reads or writes files, and puts it back.
 ///
@@ -9,17 +11,11 @@ pub(super) async fn aside<S: Send + 'static, T: Send + 'static>(
     call: impl FnOnce(&mut S) -> T + Send + 'static,
 ) -> T {
     let mut lent = place.take().expect("calls do not overlap");
-    let called = tokio::task::spawn_blocking(move || {
+    let called = blocking(move || {
         let result = call(&mut lent);
         (lent, result)
     });
-    let (back, result) = match called.await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_cancelled) => std::future::pending().await,
-        },
-    };
+    let (back, result) = called.await;
     *place = Some(back);
     result
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
 use crate::{
+    env::blocking,
     model::line,
     sink::{delivery::Context, retry::Retry},
     store::{Encoding, Refusal, Screened, Verdict},
@@ -203,8 +204,7 @@ impl Context {
         }
         // A full batch takes tens of milliseconds, far too long for a thread that also serves
         // requests.
-        let compressed = tokio::task::spawn_blocking(move || gzip(&part)).await;
-        (compressed.expect("compression does not panic"), Encoding::Gzip)
+        (blocking(move || gzip(&part)).await, Encoding::Gzip)
     }
 }
 

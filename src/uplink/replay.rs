@@ -19,6 +19,7 @@ use std::{
 
 use crate::{
     dead_letter::ListError,
+    env::blocking,
     model::{
         DeadLetter, LetterFilter, LetterId, LetterMark, LetterReplay, LettersAnswer, LettersError,
         Replayed, ShardId,
@@ -83,16 +84,7 @@ impl LetterReplay for Replayer {
         Box::pin(async move {
             let mut way = Arc::clone(&self.way).lock_owned().await;
             let parts = self.parts.clone();
-            let task = tokio::task::spawn_blocking(move || {
-                Replay::new(&parts, &mut way, after).run(filter, limit)
-            });
-            match task.await {
-                Ok(done) => done,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_cancelled) => Err(LettersError::Halted),
-                },
-            }
+            blocking(move || Replay::new(&parts, &mut way, after).run(filter, limit)).await
         })
     }
 }

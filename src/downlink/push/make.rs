@@ -16,6 +16,7 @@ use crate::{
         engine::{Asked, NewPush, NewRun, PushJob},
         record::{Origin, Request},
     },
+    env::blocking,
     model::{CommandId, UnixNanos},
 };
 
@@ -116,7 +117,7 @@ impl Downlink {
         let targets = selection.choices.into_iter().filter(|it| it.fate == Fate::Target);
         let targets: Vec<Choice> = targets.collect();
         // It may take a second of a core, which others on this runtime need.
-        let encoded = tokio::task::spawn_blocking(move || {
+        let encoded = blocking(move || {
             let mut encoded = Encoded { requests: Vec::new(), error: None, failed: 0 };
             for choice in &targets {
                 let (request, failure) = match encode(&downlink, &ask, &run, choice) {
@@ -140,9 +141,7 @@ impl Downlink {
             }
             Ok(encoded)
         });
-        let encoded = encoded.await;
-        let encoded =
-            encoded.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let encoded = encoded.await?;
         match encoded.error {
             Some(error) if encoded.failed == encoded.requests.len() => Err(error.into()),
             error => Ok(Encoded { error, ..encoded }),

@@ -22,6 +22,7 @@ use crate::{
         record::{Idempotency, moment},
         store::PushRow,
     },
+    env::joined,
     model::{CommandId, NamePattern, UnixNanos},
     query::{QueryError, QuestionError},
 };
@@ -154,8 +155,7 @@ impl Downlink {
                 Some(_) => downlink.stand_up(plan, new, sender).await,
             }
         });
-        let asked =
-            made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let asked = joined(made).await?;
         let record = self.known_push(asked.push).await?;
         Ok(PushMade { record, is_repeat: asked.is_repeat })
     }

@@ -130,6 +130,10 @@ fn text_is_read_as_iso_8601_with_its_offset_or_in_the_zone() {
     // A seed of `property::compare`: what stands between digits parts them.
     wrong(plain, "2026-11-20T08:00:4 1.5Z", "is no time of ISO 8601");
     wrong(berlin, "2026-11-20T08:00:4 1.5", "is no time of ISO 8601");
+    // Another one: only digits are cut behind the nanosecond.
+    wrong(berlin, "2026-11-20T08:00:41.499903661,11:30", "is no time of ISO 8601");
+    wrong(plain, "2026-11-20T08:00:41.499903661:30Z", "is no time of ISO 8601");
+    wrong(plain, "2026-11-20T24:00:00.000,000Z", "is no time of ISO 8601");
     for text in ["2026-11-20T24:00:01Z", "2026-11-20T25:00:00Z", "2026-02-30T08:00:00Z", "soon"] {
         wrong(plain, text, "is no time of ISO 8601");
     }

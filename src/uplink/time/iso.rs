@@ -84,7 +84,11 @@ fn tidied<'b>(text: &[u8], into: &'b mut [u8; BYTES_MAX]) -> Option<(&'b [u8], b
         .strip_prefix(b"24")
         .is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b'0' | b':' | b'.' | b',')));
     let point = clock.iter().position(|byte| matches!(byte, b'.' | b','));
-    let kept = point.map_or(clock.len(), |point| clock.len().min(point + 1 + NANO_DIGITS));
+    if point.is_some_and(|point| !clock[point + 1..].iter().all(u8::is_ascii_digit)) {
+        // Only digits are cut: what else stands behind the fraction is the parser's to refuse.
+        return None;
+    }
+    let kept = point.map_or(clock_len, |point| clock_len.min(point + 1 + NANO_DIGITS));
     if !is_next_day && kept == clock_len && !has_space {
         return None;
     }

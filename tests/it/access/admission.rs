@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::TcpStream,
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -345,6 +345,16 @@ fn a_reload_that_cannot_read_its_files_changes_nothing() {
 /// Guesses of one thread.
 const GUESSES: u64 = 20_000;
 
+/// Connects from a loopback address of one's own, so that many who come and go do not use up the
+/// ports that honest ones come from.
+fn connect_from(here: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::from((here, 0)))?;
+    connect(&socket, &to)?;
+    Ok(TcpStream::from(socket))
+}
+
 /// Attack A15: guesses from many addresses, as fast as two threads can make them, none waiting for
 /// its answer. A vehicle that is there goes on, one that is known comes in, and one that is not
 /// known comes in when it is its address's turn.
@@ -374,12 +384,13 @@ fn a_flood_of_guesses_costs_honest_vehicles_a_bounded_delay() {
         for guesser in 0..2 {
             let (stop, guesses) = (&stop, &guesses);
             scope.spawn(move || {
-                for number in 0_u64.. {
-                    if number == GUESSES || stop.load(Ordering::Relaxed) {
+                for number in 0..GUESSES {
+                    if stop.load(Ordering::Relaxed) {
                         return;
                     }
                     let from = format!("198.51.{guesser}.{}", number % 250);
-                    let Ok(mut stream) = TcpStream::connect(address) else { continue };
+                    let here = Ipv4Addr::new(127, 1, guesser, number.to_be_bytes()[7]);
+                    let Ok(mut stream) = connect_from(here, address) else { continue };
                     let mut bytes =
                         format!("PROXY TCP4 {from} 127.0.0.1 4711 1883\r\n").into_bytes();
                     let (id, name) = (format!("g{number}"), format!("guess{}", number % 7));
