@@ -18,6 +18,8 @@ pub(crate) mod sqlite;
 mod store;
 pub(crate) mod tdengine;
 mod thin_disk;
+#[cfg(feature = "taos-ws")]
+mod tls_relay;
 pub(crate) mod twizy;
 pub(crate) mod vehicle;
 mod wait;
@@ -38,6 +40,8 @@ pub(crate) use small_disk::SmallDisk;
 pub(crate) use store::{Answer, StandIn};
 pub(crate) use tdengine::TdEngine;
 pub(crate) use thin_disk::ThinDisk;
+#[cfg(feature = "taos-ws")]
+pub(crate) use tls_relay::TlsRelay;
 pub(crate) use vehicle::{
     PATIENCE, Packet, Vehicle, Version, connect_as, connect_packet, packet, text,
 };

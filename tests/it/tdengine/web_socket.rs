@@ -2,6 +2,7 @@
 //! over HTTP, and nothing lost where the client gives up.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::TcpListener,
     thread,
@@ -16,7 +17,10 @@ use super::{
 };
 use crate::{
     answers::check_table,
-    harness::{Database, TdEngine, Vehicle, Version, tdengine::Condition, until},
+    harness::{
+        Authority, Database, Setup, TdEngine, TlsRelay, Vehicle, Version, tdengine::Condition,
+        until,
+    },
 };
 
 fn server() -> TdEngine {
@@ -79,6 +83,40 @@ fn who_may_not_come_in_is_told_and_nothing_is_lost() {
         assert_eq!(appliance.count("points.in_spool"), 1);
         assert_eq!(letters(&appliance), [] as [Value; 0]);
     }
+}
+
+/// The client trusts the authorities of the machine, which `SSL_CERT_FILE` names.
+#[test]
+fn points_and_questions_go_over_tls_to_whom_the_machine_trusts() {
+    let database = server();
+    let authority = Authority::new("fleet-ca");
+    let certified = authority.certify("adapter", 1, (2020, 2090));
+    let behind = database.url().trim_start_matches("ws://").parse().unwrap();
+    let relay = TlsRelay::start(&certified, behind);
+    let secured = |setup: Setup, trusted: &Authority| {
+        let file = setup.home().join("trusted.pem");
+        fs::write(&file, trusted.pem()).unwrap();
+        setup
+            .set("store.urls", &format!("[\"wss://localhost:{}\"]", relay.port()))
+            .variable("SSL_CERT_FILE", file.to_str().unwrap())
+    };
+
+    let appliance = secured(setup(&database), &Authority::new("another")).start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "A");
+    publish(&mut vehicle, "A", &format!("m x=1i {T}"));
+    until("it is told", MINUTE, || appliance.get("/readyz").1.contains("SSL_CERT_FILE"));
+    assert_eq!(appliance.count("points.in_spool"), 1);
+    assert_eq!(database.asked(), [""; 0], "nothing was said to whom nobody trusts");
+
+    let appliance = secured(super::setup().tdengine(&database.url()), &authority).start();
+    let readings = readings(start_nanos());
+    super::publish(&appliance, &readings);
+    assert_eq!(database.rows("readings"), i64::try_from(readings.len()).unwrap());
+    let text = "SELECT count(*) FROM `readings`";
+    let (status, told) = appliance.query("sql", text, &json!({}));
+    assert_eq!(status, 200, "{told}");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["rows"][0][0], readings.len());
 }
 
 /// The client would wait for ever on a connection that has broken.

@@ -18,6 +18,10 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 /// How many may lie unused.
 const IDLE_COUNT_MAX: usize = 4;
 
+/// What to do about a certificate that the client does not trust; it knows no `store.ca-file`.
+const TRUST_REMEDY: &str = " (an authority that this machine does not trust signed the adapter's \
+                            certificate; name a file of all authorities with SSL_CERT_FILE)";
+
 /// Connections to one address, to one database or none.
 #[derive(Debug)]
 pub(super) struct Links {
@@ -121,6 +125,9 @@ pub(super) fn trouble(error: &taos::Error) -> Trouble {
         UNAUTHORIZED => Trouble::Barred(text),
         OWN_CODES.. => {
             text.truncate(text.floor_char_boundary(Answer::QUOTE_BYTES_MAX));
+            if text.contains("UnknownIssuer") {
+                text.push_str(TRUST_REMEDY);
+            }
             Trouble::Away(text)
         }
         _ => Trouble::Fault(Fault::new(i64::from(code), text)),
