@@ -289,16 +289,6 @@ fn a_file_of_authorities_that_holds_none_is_refused() {
 const WEB_SOCKET: &str = "[store]\nkind = \"tdengine\"\nurls = [\"ws://127.0.0.1:6041\"]\n\
                           database = \"fleet\"\n";
 
-#[cfg(not(feature = "taos-ws"))]
-#[test]
-fn a_build_without_web_sockets_names_the_feature() {
-    check_wrong(
-        &format!("{WEB_SOCKET}username = \"root\"\npassword = \"p\"\n"),
-        "f.toml:3: store.urls = [\"ws://127.0.0.1:6041\"]: this build speaks no WebSocket; build it \
-         with `--features taos-ws`, or write http:// or https://",
-    );
-}
-
 #[cfg(feature = "taos-ws")]
 #[test]
 fn what_the_client_over_a_web_socket_would_not_do_is_refused() {

@@ -1,5 +1,6 @@
 //! Shipping against a scripted store, on real files in a temporary folder.
 
+mod answers;
 #[cfg(feature = "influxdb2")]
 mod bucket;
 mod endpoints;

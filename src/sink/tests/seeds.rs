@@ -104,22 +104,25 @@ fn answer(kind: Kind, lines: Vec<String>) -> (Vec<String>, u16, String) {
             (good(), 400, format!(r#"{{"error":"{error}","data":[{told}]}}"#))
         }
         // A line that cannot be read refuses the request; another conflict only itself.
-        _ if what.is_multiple_of(2) => {
-            let text = r#"{"code":"invalid","message":"unable to parse 'm': bad"}"#;
-            (Vec::new(), 400, text.to_owned())
-        }
         _ => {
             let unread = |line: &String| poison(line).is_some_and(|what| what.is_multiple_of(2));
-            if lines.iter().any(unread) {
-                let text = r#"{"code":"invalid","message":"unable to parse 'm': bad"}"#;
-                return (Vec::new(), 400, text.to_owned());
+            let is_unread = lines.iter().any(unread);
+            let words = match is_unread {
+                true => "unable to parse 'm': bad".to_owned(),
+                false => {
+                    format!("partial write: points beyond retention policy dropped={n_bad}")
+                }
+            };
+            let stored = if is_unread { Vec::new() } else { good() };
+            match (kind, is_unread) {
+                (Kind::InfluxDb1, _) => (stored, 400, format!(r#"{{"error":"{words}"}}"#)),
+                (_, true) => (stored, 400, format!(r#"{{"code":"invalid","message":"{words}"}}"#)),
+                (_, false) => {
+                    let words = format!("failure writing points to database: {words}");
+                    let body = format!(r#"{{"code":"unprocessable entity","message":"{words}"}}"#);
+                    (stored, 422, body)
+                }
             }
-            let message = format!(
-                "failure writing points to database: partial write: points beyond retention \
-                 policy dropped={n_bad}"
-            );
-            let text = format!(r#"{{"code":"unprocessable entity","message":"{message}"}}"#);
-            (good(), 422, text)
         }
     }
 }
@@ -180,7 +183,11 @@ async fn play(kind: Kind, seed: u64) {
         ..options()
     };
     let store = script(kind, seed);
-    let mut rig = Rig::with(bounds, kind, LineDialect::Unsigned, 2, store).await;
+    let dialect = match kind {
+        Kind::InfluxDb1 => LineDialect::Signed,
+        _ => LineDialect::Unsigned,
+    };
+    let mut rig = Rig::with(bounds, kind, dialect, 2, store).await;
     // Of a hundred lines: none, some, or many are bad.
     let share = [0, 5, 50][dice.count(0, 3)];
     let kills_at = (dice.below(3) == 0).then(|| dice.count(1, 30));
@@ -242,6 +249,11 @@ async fn play_all(kind: Kind) {
     for some in seeds().chunks(AT_ONCE) {
         join_all(some.iter().map(|seed| play(kind, *seed))).await;
     }
+}
+
+#[tokio::test]
+async fn influxdb_1_may_fail_in_any_way_and_nothing_is_lost() {
+    play_all(Kind::InfluxDb1).await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod create;
 mod drive_answers;
 mod drives;
 mod durability;
+mod features;
 mod outage;
 mod refusals;
 mod servers;
