@@ -183,11 +183,7 @@ async fn play(kind: Kind, seed: u64) {
         ..options()
     };
     let store = script(kind, seed);
-    let dialect = match kind {
-        Kind::InfluxDb1 => LineDialect::Signed,
-        _ => LineDialect::Unsigned,
-    };
-    let mut rig = Rig::with(bounds, kind, dialect, 2, store).await;
+    let mut rig = Rig::with(bounds, kind, LineDialect::Unsigned, 2, store).await;
     // Of a hundred lines: none, some, or many are bad.
     let share = [0, 5, 50][dice.count(0, 3)];
     let kills_at = (dice.below(3) == 0).then(|| dice.count(1, 30));
