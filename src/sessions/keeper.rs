@@ -10,7 +10,7 @@ use super::{
     table::{Block, Pieces},
 };
 use crate::{
-    model::Position,
+    model::{Disposition, Position},
     spool::{Append, EntryBuffer, SegmentFacts, Tend, Writer, write_file},
     telemetry::Chain,
 };
@@ -155,6 +155,7 @@ impl Keeper {
             match writer.append_unsynced(&mut entry) {
                 Ok(Append::Done { .. }) => {}
                 Ok(Append::Full) => break,
+                Err(error) if error.disposition() == Disposition::Retry => break,
                 Err(error) => return Err(Chain(&error).to_string()),
             }
             let place = writer.last_place();

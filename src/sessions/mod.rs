@@ -34,8 +34,9 @@
 //! # Full and halted
 //! Past fifteen sixteenths of [`Options::bytes_max`] nothing is queued any more: a full queue's
 //! rule applies, and `mqtt` retains nothing new; the rest is for what makes room. A disk without
-//! room makes everything wait. A failed write or sync halts the journal until a restart: nothing
-//! handed over becomes durable, and who waits for it is not acknowledged.
+//! room makes everything wait, and what waits has decided nothing. A failed write or sync halts the
+//! journal until a restart: nothing handed over becomes durable, and who waits for it is not
+//! acknowledged.
 //!
 //! # Invariants
 //! - **SE-1** what was answered `durable` is there after any crash; what one publish changes is

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     env::disk::Disk,
-    model::{LineDialect, Position, UnixNanos},
+    model::{Disposition, LineDialect, Position, UnixNanos},
     spool::{
         self, Append, AppendError, Budget, DiskFault, EntryBuffer, SurveyError, SyncError, Writer,
         read_file, write_file,
@@ -266,11 +266,12 @@ impl Recovered {
         Ok(())
     }
 
-    /// No connection has outlived the process: that is written down, so that what is decided from
-    /// now on rests on what the journal says.
+    /// No connection has outlived the process: that is written down as far as there is room, so
+    /// that what is decided from now on rests on what the journal says.
     fn end_earlier_life(&mut self, now: UnixNanos) -> Result<(), OpenError> {
         self.table.unpublished_wills_due(now);
         let connected = self.table.connected();
+        let mut has_room = true;
         // What may be decided for one of them is decided again the same way without it.
         for some in connected.chunks(1 << 14) {
             let mut entry = EntryBuffer::new();
@@ -288,10 +289,14 @@ impl Recovered {
                 entry.items += 1;
             }
             let applied = self.table.apply(entry.payload_mut());
-            let appended = self.writer.append_unsynced(&mut entry);
-            match appended.map_err(|source| OpenError::Append { source })? {
-                Append::Done { .. } => self.table.place(&applied, self.writer.last_place()),
-                Append::Full => break,
+            if !has_room {
+                continue;
+            }
+            match self.writer.append_unsynced(&mut entry) {
+                Ok(Append::Done { .. }) => self.table.place(&applied, self.writer.last_place()),
+                Ok(Append::Full) => has_room = false,
+                Err(error) if error.disposition() == Disposition::Retry => has_room = false,
+                Err(source) => return Err(OpenError::Append { source }),
             }
         }
         self.writer.sync().map_err(|source| OpenError::Sync { source })?;

@@ -80,11 +80,11 @@ impl Writer {
         }
     }
 
-    /// Writes an entry at the next position. Nothing is durable until [`sync`](Self::sync).
+    /// Makes room for an entry; false if there is none now.
     ///
     /// # Errors
-    /// See [`AppendError`]; only `TooLong` and `Create` leave the writer usable.
-    pub fn append_unsynced(&mut self, entry: &mut EntryBuffer) -> Result<Append, AppendError> {
+    /// As of [`append_unsynced`](Self::append_unsynced).
+    pub(crate) fn make_room(&mut self, entry: &EntryBuffer) -> Result<bool, AppendError> {
         if self.poisoned {
             return Err(AppendError::Poisoned);
         }
@@ -93,12 +93,21 @@ impl Writer {
             return Err(AppendError::TooLong { bytes: entry.len(), bytes_max });
         }
         let bytes = entry.entry_bytes();
-        if !self.fits(bytes) && !self.rotate(bytes)? {
+        Ok(self.fits(bytes) || self.rotate(bytes)?)
+    }
+
+    /// Writes an entry at the next position. Nothing is durable until [`sync`](Self::sync).
+    ///
+    /// # Errors
+    /// See [`AppendError`]; only `TooLong` and `Create` leave the writer usable.
+    pub fn append_unsynced(&mut self, entry: &mut EntryBuffer) -> Result<Append, AppendError> {
+        if !self.make_room(entry)? {
             return Ok(Append::Full);
         }
+        let bytes = entry.entry_bytes();
         let position = self.next;
         let items = u64::from(entry.items);
-        let active = self.active.as_mut().expect("rotate has made room");
+        let active = self.active.as_mut().expect("room was made");
         let sealed = entry.seal(position).expect("the length was checked above");
         if let Err(source) = active.file.write_all_at(sealed, active.segment.end) {
             if is_no_room(&source) && !active.firm {

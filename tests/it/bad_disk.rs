@@ -1,7 +1,7 @@
 //! A disk that is full, and one whose fsync fails: nobody is told a lie (UP-1), nobody is thrown
 //! out, and what is not concerned goes on.
 
-use std::{fs, num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{fs, num::NonZeroU16, time::Duration};
 
 use fleetline::model::{ShardCount, ShardId};
 
@@ -106,14 +106,6 @@ fn a_failed_fsync_halts_its_shard_and_nothing_else() {
     until("every line in the store", MINUTE, || store.lines().len() == 3 + 9);
 }
 
-/// The newest file of the session journal.
-fn journal(appliance: &Appliance) -> PathBuf {
-    let files = fs::read_dir(appliance.setup().data().join("sessions")).unwrap();
-    let files = files.map(|entry| entry.unwrap().path());
-    let files = files.filter(|path| path.extension().is_some_and(|end| end == "seg"));
-    files.max().expect("a segment")
-}
-
 /// A CONNECT of a session that lasts.
 fn lasting(version: Version, client: &str) -> Vec<u8> {
     let mut packet = connect_packet(version, client, 60, &[0x11, 0, 0, 0x0e, 0x10]);
@@ -145,7 +137,7 @@ fn a_failed_fsync_of_the_journal_halts_what_lasts_and_nothing_else() {
     let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V3, "publisher");
     publisher.publish_acked("a", b"1", 1);
 
-    let file = journal(&appliance);
+    let file = appliance.journal();
     let failing = FaultyFile::attach(&strace, &appliance, &file, "fsync,fdatasync", "error=EIO");
     publisher.publish("a", b"2", 1, 2);
     until("an appliance that is not ready", MINUTE, || appliance.get("/readyz").0 == 503);

@@ -24,7 +24,7 @@ use crate::{
         disk::Disk,
         sim::{Call, Fault, SimDisk},
     },
-    spool::{Submission, Tend},
+    spool::Tend,
 };
 
 /// Seeds of an ordinary run.
@@ -127,30 +127,33 @@ impl World {
 
     /// A few changes, appended; mostly they are synced and answered, sometimes the power is cut.
     fn group(&mut self) {
+        let mut waits = false;
         for _ in 0..=self.dice.below(3) {
             let mut change = self.life.change();
             let steps = self.steps();
             for (ticket, step) in (0..).zip(&steps) {
                 write(&mut change, step, self.now, ticket);
             }
+            match self.life.has_room(&mut change) {
+                Some(true) => {}
+                // It waits; what came before it is answered, and the keeper looks for room.
+                Some(false) => {
+                    waits = true;
+                    break;
+                }
+                None => return self.crash(),
+            }
             let is_full = self.life.shared.is_full();
-            change.decide();
-            let outcomes = change.outcomes().to_vec();
+            let is_appended = self.life.append(&mut change);
             let mut frame = Vec::new();
-            for (step, outcome) in steps.into_iter().zip(&outcomes) {
+            for (step, outcome) in steps.into_iter().zip(change.outcomes()) {
                 let decided = self.seen.decided(step, self.now, outcome, &self.options, is_full);
                 self.seen.apply(&decided);
                 frame.push(decided);
             }
             self.pending.push(frame);
-            match self.life.append(&mut change, true) {
-                Some(true) => {}
-                // It waits, and nothing is written behind it: the machine has better go.
-                Some(false) => {
-                    self.disk.set_capacity(None);
-                    return self.crash();
-                }
-                None => return self.crash(),
+            if !is_appended {
+                return self.crash();
             }
         }
         if self.dice.one_in(6) {
@@ -167,6 +170,9 @@ impl World {
         // To look at everything takes longer than all the rest.
         if self.dice.one_in(4) {
             self.compare();
+        }
+        if waits && self.dice.one_in(2) {
+            self.disk.set_capacity(None);
         }
     }
 

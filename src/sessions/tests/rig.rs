@@ -13,7 +13,7 @@ use super::super::{
 };
 use crate::{
     env::{disk::Disk, sim::SimDisk},
-    model::{SessionId, UnixNanos},
+    model::{Disposition, SessionId, UnixNanos},
     spool::{Append, Submission, Tend, Writer},
     telemetry::{HealthBoard, Metrics},
 };
@@ -72,25 +72,26 @@ impl Life {
         Box::new(Change::new(Arc::clone(&self.shared), tell))
     }
 
-    /// Decides, and appends; false if there is no room, `None` if the journal halts.
-    pub(super) fn append(&mut self, change: &mut Change<u32>, is_decided: bool) -> Option<bool> {
-        if !is_decided {
-            change.decide();
+    /// Whether there is room for a change; `None` if the journal halts.
+    pub(super) fn has_room(&mut self, change: &mut Change<u32>) -> Option<bool> {
+        match self.writer.make_room(change.entry()) {
+            Ok(has_room) => Some(has_room),
+            Err(error) => (error.disposition() == Disposition::Retry).then_some(false),
         }
-        match self.writer.append_unsynced(change.entry()) {
-            Ok(Append::Done { .. }) => {
-                change.appended(self.writer.last_place());
-                Some(true)
-            }
-            Ok(Append::Full) => Some(false),
-            Err(error) if error.disposition() == crate::model::Disposition::Retry => Some(false),
-            Err(_) => None,
-        }
+    }
+
+    /// Decides, and appends what there is room for; false if the journal halts.
+    pub(super) fn append(&mut self, change: &mut Change<u32>) -> bool {
+        change.decide();
+        let appended = self.writer.append_unsynced(change.entry());
+        change.appended(self.writer.last_place());
+        matches!(appended, Ok(Append::Done { .. }))
     }
 
     /// Appends, syncs and answers one change; what became of its records.
     pub(super) fn commit(&mut self, mut change: Box<Change<u32>>) -> Vec<Outcome> {
-        assert_eq!(self.append(&mut change, false), Some(true), "there is room");
+        assert_eq!(self.has_room(&mut change), Some(true));
+        assert!(self.append(&mut change));
         self.writer.sync().unwrap();
         change.answer(true);
         self.keeper.tend(&mut self.writer).unwrap();

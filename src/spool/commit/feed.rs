@@ -27,8 +27,9 @@ pub trait Submission: Send + 'static {
     /// How many points it holds, as whoever wrote them counted: for the ledger.
     fn points(&self) -> u64;
 
-    /// Called once by the thread, before the entry is appended: what depends on the order of
-    /// submissions is decided here, and written into the entry.
+    /// Called once by the thread, when there is room for the entry and before it is appended: what
+    /// depends on the order of submissions is decided here, and written into the entry, whose
+    /// length stays.
     fn decide(&mut self) {}
 
     /// The entry was appended, and its payload lies there; nothing of it is durable yet.

@@ -15,7 +15,10 @@ use crate::{
 };
 
 use super::{
-    super::{outcome::Append, writer::Writer},
+    super::{
+        outcome::{Append, AppendError},
+        writer::Writer,
+    },
     feed::Submission,
     handle::{CommitHandle, CommitState, Inner},
 };
@@ -25,13 +28,13 @@ pub type OnState = Box<dyn FnMut(&CommitState) + Send>;
 
 /// What else is done in the thread that owns a writer, between its groups.
 pub trait Tend: Send {
-    /// A group has ended: all that was appended is durable and answered.
+    /// A group has ended: all that was decided is durable and answered.
     ///
     /// # Errors
     /// Why nothing may be written any more.
     fn tend(&mut self, writer: &mut Writer) -> Result<(), String>;
 
-    /// The thread is about to end, as asked: all that was appended is durable.
+    /// The thread is about to end, as asked: all that was decided is durable.
     fn close(&mut self, writer: &mut Writer);
 }
 
@@ -175,13 +178,16 @@ impl Committer {
                 }
             }
         }
-        self.tend.close(&mut self.writer);
+        if !self.is_decided {
+            self.tend.close(&mut self.writer);
+        }
         self.refuse();
     }
 
     fn commit_and_tend(&mut self) -> Ended {
         let ended = self.commit();
-        if matches!(ended, Ended::Halted(_)) {
+        // What is decided and not appended is known to its owner, and to no disk.
+        if matches!(ended, Ended::Halted(_)) || self.is_decided {
             return ended;
         }
         match self.tend.tend(&mut self.writer) {
@@ -272,10 +278,7 @@ impl Committer {
                 self.pending.push_front(submission);
                 break;
             }
-            if !std::mem::replace(&mut self.is_decided, true) {
-                submission.decide();
-            }
-            let error = match self.writer.append_unsynced(submission.entry()) {
+            let error = match self.append(submission.as_mut()) {
                 Ok(Append::Done { .. }) => {
                     self.is_decided = false;
                     submission.appended(self.writer.last_place());
@@ -306,6 +309,19 @@ impl Committer {
             }
         }
         Ended::Done
+    }
+
+    /// Appends a submission, which decides once there is room for it. Only where room cannot be
+    /// reserved can there be none all the same.
+    fn append(&mut self, submission: &mut dyn Submission) -> Result<Append, AppendError> {
+        if !self.is_decided {
+            if !self.writer.make_room(submission.entry())? {
+                return Ok(Append::Full);
+            }
+            submission.decide();
+            self.is_decided = true;
+        }
+        self.writer.append_unsynced(submission.entry())
     }
 
     /// Tells a change of state.

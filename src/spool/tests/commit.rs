@@ -1,6 +1,14 @@
 //! The commit thread: order of answers, a full disk, a halt, a stop.
 
-use std::{io, sync::mpsc, thread::JoinHandle, time::Duration};
+use std::{
+    io,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use crate::{
     env::{
@@ -145,6 +153,47 @@ fn a_full_disk_is_looked_at_again_until_there_is_room() {
     for token in 2..=20 {
         assert_eq!(running.answer(), (token, true));
     }
+}
+
+/// An entry that counts when it decides.
+struct Deciding {
+    entry: EntryBuffer,
+    decided: Arc<AtomicU64>,
+}
+
+impl Submission for Deciding {
+    fn entry(&mut self) -> &mut EntryBuffer {
+        &mut self.entry
+    }
+
+    fn points(&self) -> u64 {
+        1
+    }
+
+    fn decide(&mut self) {
+        self.decided.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn answer(self: Box<Self>, _durable: bool) {}
+}
+
+#[test]
+fn what_waits_for_room_has_not_decided_yet() {
+    let rig = Rig::new(300, 1 << 20).with_entries(1);
+    rig.disk.set_capacity(Some(rig.disk.used()));
+    let running = start(rig);
+    let (feed, decided) = (running.handle.feed(), Arc::new(AtomicU64::new(0)));
+    for number in 2..=20 {
+        let decided = Arc::clone(&decided);
+        feed.offer(Box::new(Deciding { entry: entry_of(number), decided }));
+    }
+    assert_eq!(running.states.recv().unwrap(), CommitState::Full);
+    assert_eq!(decided.load(Ordering::SeqCst), running.handle.counters().entries);
+    running.rig.disk.set_capacity(None);
+    assert_eq!(running.states.recv().unwrap(), CommitState::Running);
+    running.handle.stop();
+    running.thread.join().unwrap();
+    assert_eq!(decided.load(Ordering::SeqCst), 19, "once each");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! kill -9 at random moments, with QoS 1 and 2 both ways under way, retained messages changing and
-//! wills due: nothing acknowledged is lost, nothing of QoS 2 comes twice, the order holds.
+//! wills due: nothing acknowledged is lost, nothing of QoS 2 comes twice, the order holds, every
+//! will is published.
 
 use std::{
     collections::BTreeSet,
+    env,
     net::SocketAddr,
     sync::{
         Mutex,
@@ -13,11 +15,11 @@ use std::{
 
 use super::{
     client::{MINUTE, start, subscribe},
-    lasting::{ack, back, came, connect3, read},
+    lasting::{ack, back, came, connect3, connect5, read},
 };
 use crate::harness::{
-    Dice, pause, until,
-    vehicle::{Packet, Vehicle, Version, publish_packet},
+    Appliance, Dice, pause, until,
+    vehicle::{Packet, Vehicle, Version, publish_packet, text},
 };
 
 /// What the clients share: where the appliance is, and when they stop.
@@ -28,6 +30,8 @@ struct World {
     is_over: AtomicBool,
     is_empty: AtomicBool,
     progress: AtomicU64,
+    /// Wills that the subscriber got.
+    wills: Mutex<BTreeSet<u64>>,
 }
 
 impl World {
@@ -38,12 +42,27 @@ impl World {
     /// Connects with a session that lasts; gives whether it was there. `None` if the appliance is
     /// not there now.
     fn connect(&self, client: &str) -> Option<(Vehicle, bool)> {
-        let mut vehicle = Vehicle::dial(self.address()?, Version::V3).ok()?;
-        vehicle.try_send(&connect3(client, 0)).ok()?;
+        let (vehicle, connack) = self.enter(Version::V3, &connect3(client, 0))?;
+        Some((vehicle, connack[0] == 1))
+    }
+
+    fn enter(&self, version: Version, connect: &[u8]) -> Option<(Vehicle, Vec<u8>)> {
+        let mut vehicle = Vehicle::dial(self.address()?, version).ok()?;
+        vehicle.try_send(connect).ok()?;
         match vehicle.receive(MINUTE) {
-            Packet::Whole(0x20, body) => Some((vehicle, body[0] == 1)),
+            Packet::Whole(0x20, body) => Some((vehicle, body)),
             _ => None,
         }
+    }
+}
+
+/// Lets the clients stop when a test ends, also where it fails.
+struct Stop<'a>(&'a World);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::SeqCst);
+        self.0.is_empty.store(true, Ordering::SeqCst);
     }
 }
 
@@ -92,6 +111,26 @@ fn publish(world: &World, client: &str, topic: &str, qos: u8, retain: bool) -> u
     number - 1
 }
 
+/// Comes and goes without a goodbye; gives the numbers of the wills that it left.
+fn leave_wills(world: &World) -> BTreeSet<u64> {
+    let mut left = BTreeSet::new();
+    for number in 1.. {
+        if world.is_over.load(Ordering::SeqCst) {
+            break;
+        }
+        let will = [&[0][..], &text("q/w"), &text(&format!("will {number}"))].concat();
+        let connect = connect5("mortal", 0x0c, 3600, &will);
+        if let Some((_vehicle, connack)) = world.enter(Version::V5, &connect)
+            // A journal that has halted keeps nothing, and says so.
+            && !connack.windows(5).any(|five| five == [0x11, 0, 0, 0, 0])
+        {
+            left.insert(number);
+        }
+        pause();
+    }
+    left
+}
+
 /// Takes what comes, acknowledges it most of the time, and remembers it.
 fn take(world: &World) -> (Vec<u64>, Vec<u64>) {
     let (mut once, mut exactly) = (Vec::new(), Vec::new());
@@ -114,10 +153,13 @@ fn take(world: &World) -> (Vec<u64>, Vec<u64>) {
                 }
                 Packet::Whole(..) => {
                     let came = read(&packet);
-                    let number = came.payload.parse().unwrap();
+                    let number = |text: &str| text.parse().unwrap();
                     match came.qos {
-                        1 => once.push(number),
-                        _ if held.insert(came.id) => exactly.push(number),
+                        1 => match came.payload.strip_prefix("will ") {
+                            Some(will) => _ = world.wills.lock().unwrap().insert(number(will)),
+                            None => once.push(number(&came.payload)),
+                        },
+                        _ if held.insert(came.id) => exactly.push(number(&came.payload)),
                         _ => assert!(came.dup, "another message under {}", came.id),
                     }
                     (if came.qos == 1 { 0x40 } else { 0x50 }, came.id)
@@ -142,8 +184,18 @@ fn check_all(came: &[u64], last: u64, what: &str) {
     assert!(next > last, "{what}: {last} was acknowledged, {} is the last that came", next - 1);
 }
 
-fn check_kills(rounds: u64) {
-    let (_store, mut appliance) = start(|setup| setup.set("mqtt.sessions.max-size", "1MiB"));
+/// Random rounds of trouble, unless `FLEETLINE_TEST_ROUNDS` asks for more.
+pub(super) fn rounds(few: u64) -> u64 {
+    env::var("FLEETLINE_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(few)
+}
+
+/// Clients that publish and take at both levels, through trouble at random moments: behind it the
+/// appliance is ready again, and may have been restarted.
+pub(super) fn check_through(
+    mut appliance: Appliance,
+    rounds: u64,
+    mut trouble: impl FnMut(&mut Appliance, &mut Dice),
+) {
     let (mut subscriber, _) = back(&appliance, "subscriber");
     assert_eq!(subscribe(&mut subscriber, Version::V3, "q/+", 2), 2);
     drop(subscriber);
@@ -151,18 +203,16 @@ fn check_kills(rounds: u64) {
     *world.address.lock().unwrap() = Some(appliance.mqtt());
     let mut dice = Dice::new();
     std::thread::scope(|scope| {
+        let _stop = Stop(&world);
         let one = scope.spawn(|| publish(&world, "one", "q/1", 1, false));
         let two = scope.spawn(|| publish(&world, "two", "q/2", 2, false));
         let kept = scope.spawn(|| publish(&world, "kept", "kept", 1, true));
+        let mortal = scope.spawn(|| leave_wills(&world));
         let taken = scope.spawn(|| take(&world));
         for round in 0..rounds {
             let (before, more) = (world.progress.load(Ordering::SeqCst), 1 + dice.below(200));
             until("progress", MINUTE, || world.progress.load(Ordering::SeqCst) >= before + more);
-            appliance.kill_9();
-            if dice.below(3) == 0 {
-                appliance.start_and_kill_9_after(Duration::from_millis(dice.below(150)));
-            }
-            appliance.start_again();
+            trouble(&mut appliance, &mut dice);
             *world.address.lock().unwrap() = Some(appliance.mqtt());
             let stats = appliance.stats();
             assert_eq!(
@@ -175,6 +225,8 @@ fn check_kills(rounds: u64) {
         until("progress", MINUTE, || world.progress.load(Ordering::SeqCst) >= before + 50);
         world.is_over.store(true, Ordering::SeqCst);
         let (one, two, kept) = (one.join().unwrap(), two.join().unwrap(), kept.join().unwrap());
+        let left = mortal.join().unwrap();
+        until("all wills", MINUTE, || world.wills.lock().unwrap().is_superset(&left));
         until("all to have come", MINUTE, || appliance.count("deliveries.queued") == 0);
         world.is_empty.store(true, Ordering::SeqCst);
         let (once, exactly) = taken.join().unwrap();
@@ -193,5 +245,12 @@ fn check_kills(rounds: u64) {
 
 #[test]
 fn thirty_kills_lose_nothing_acknowledged_and_repeat_nothing_of_qos_2() {
-    check_kills(30);
+    let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.max-size", "1MiB"));
+    check_through(appliance, rounds(30), |appliance, dice| {
+        appliance.kill_9();
+        if dice.below(3) == 0 {
+            appliance.start_and_kill_9_after(Duration::from_millis(dice.below(150)));
+        }
+        appliance.start_again();
+    });
 }

@@ -7,6 +7,7 @@ mod connect;
 mod farewell;
 mod lasting;
 mod lasting_bounds;
+mod lasting_faults;
 mod lasting_kills;
 mod lasting_model;
 mod lasting_queues;

@@ -218,14 +218,12 @@ impl Appliance {
 
     /// The newest segment of a shard's spool.
     pub(crate) fn segment(&self, shard: u16) -> PathBuf {
-        let folder = self.spool(shard);
-        let mut files: Vec<_> = fs::read_dir(&folder)
-            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|suffix| suffix == "seg"))
-            .collect();
-        files.sort();
-        files.pop().expect("a segment")
+        newest_segment(&self.spool(shard))
+    }
+
+    /// The newest segment of the session journal.
+    pub(crate) fn journal(&self) -> PathBuf {
+        newest_segment(&self.setup.data.join("sessions"))
     }
 
     /// Its log so far.
@@ -385,6 +383,14 @@ impl Drop for Appliance {
             eprintln!("the appliance's log:\n{}", tail(&self.setup.log()));
         }
     }
+}
+
+fn newest_segment(folder: &Path) -> PathBuf {
+    let files =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files = files.map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|suffix| suffix == "seg"));
+    files.max().expect("a segment")
 }
 
 /// The last lines of a log.
