@@ -152,9 +152,7 @@ fn copy(
 /// The shard of a line's vehicle. Where no mapping says which tag that is, its series stands for
 /// it, so that at least a series keeps its order.
 fn shard_of(line: &[u8], catalog: &Catalog, to: ShardCount) -> ShardId {
-    let measurement = catalog.measurements.get(&line::measurement(line));
-    let vehicle = measurement.and_then(|found| found.vehicle_tag.as_deref());
-    match vehicle.and_then(|key| line::tag(line, key)) {
+    match catalog.vehicle(line) {
         Some(vehicle) => ShardId::of(vehicle.as_bytes(), to),
         None => ShardId::of(line::series(line), to),
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::line;
+
 /// The type of a field in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldType {
@@ -53,4 +55,45 @@ pub struct Catalog {
     pub measurements: BTreeMap<String, Measurement>,
     /// Tags that mappings of lines add for the vehicle, whose measurements only payloads name.
     pub line_vehicle_tags: Vec<String>,
+}
+
+impl Catalog {
+    /// The vehicle that a line of ours names, where its measurement says which tag does; one that
+    /// only payloads name has a tag of the mappings of lines.
+    #[must_use]
+    pub fn vehicle(&self, line: &[u8]) -> Option<String> {
+        match self.measurements.get(&line::measurement(line)) {
+            Some(known) => line::tag(line, known.vehicle_tag.as_deref()?),
+            None => self.line_vehicle_tags.iter().find_map(|key| line::tag(line, key)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_its_vehicle_by_the_tag_of_its_mapping() {
+        let known = |tag: Option<&str>| Measurement {
+            vehicle_tag: tag.map(str::to_owned),
+            tags: Vec::new(),
+            fields: Vec::new(),
+        };
+        let measurements = [("m", Some("vin")), ("weather", None)];
+        let catalog = Catalog {
+            measurements: measurements.map(|(name, tag)| (name.to_owned(), known(tag))).into(),
+            line_vehicle_tags: vec!["bus".to_owned(), "vin".to_owned()],
+        };
+        for (line, expect) in [
+            ("m,vin=A x=1i 5", Some("A")),
+            ("m,bus=A x=1i 5", None),
+            ("weather,vin=A x=1i 5", None),
+            ("any,vin=A\\ 1 x=1i 5", Some("A 1")),
+            ("any,bus=7,vin=A x=1i 5", Some("7")),
+            ("any x=1i 5", None),
+        ] {
+            assert_eq!(catalog.vehicle(line.as_bytes()).as_deref(), expect, "{line}");
+        }
+    }
 }

@@ -51,12 +51,9 @@ impl<'a> Letters<'a> {
     }
 
     async fn push(&mut self, line: &[u8], cause: Cause, detail: String, answer: Option<String>) {
-        let catalog = self.context.catalog.load();
-        let measurement = catalog.measurements.get(&line::measurement(line));
-        let vehicle_tag = measurement.and_then(|found| found.vehicle_tag.as_deref());
         self.gathered.push(DeadLetter {
             time: self.context.clock.wall(),
-            vehicle: vehicle_tag.and_then(|key| line::tag(line, key)),
+            vehicle: self.context.catalog.load().vehicle(line),
             topic: None,
             mapping: None,
             cause,

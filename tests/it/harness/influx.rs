@@ -44,6 +44,8 @@ pub(crate) struct Influx {
     port: u16,
     /// Certificate and key, where it speaks TLS.
     tls: Option<(PathBuf, PathBuf)>,
+    /// What stands besides in `[data]` and `[http]` of an InfluxDB 1.
+    limits: (String, String),
     child: Option<Child>,
 }
 
@@ -57,7 +59,8 @@ impl Influx {
         };
         let program = program(test, variable)?;
         let home = tempfile::tempdir().unwrap();
-        let mut influx = Self { kind, program, home, port: free_port(), tls: None, child: None };
+        let (port, limits) = (free_port(), Default::default());
+        let mut influx = Self { kind, program, home, port, tls: None, limits, child: None };
         influx.launch();
         influx.create();
         Some(influx)
@@ -135,6 +138,11 @@ impl Influx {
         self.tls = files.map(|(certificate, key)| (certificate.to_owned(), key.to_owned()));
     }
 
+    /// Sets keys in `[data]` and `[http]` of an InfluxDB 1, from its next launch on.
+    pub(crate) fn limit(&mut self, data: &str, http: &str) {
+        self.limits = (data.to_owned(), http.to_owned());
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
     }
@@ -146,9 +154,10 @@ impl Influx {
              bind-address = \"127.0.0.1:0\"\n\
              [meta]\ndir = \"{home}/meta\"\n\
              [data]\ndir = \"{home}/data\"\nwal-dir = \"{home}/wal\"\nquery-log-enabled = false\n\
+             {}\n\
              [monitor]\nstore-enabled = false\n\
-             [http]\nbind-address = \"127.0.0.1:{}\"\nlog-enabled = false\n",
-            self.port
+             [http]\nbind-address = \"127.0.0.1:{}\"\nlog-enabled = false\n{}\n",
+            self.limits.0, self.port, self.limits.1
         )
     }
 
@@ -173,6 +182,40 @@ impl Influx {
         };
         let (status, body) = answer.unwrap();
         assert!(matches!(status, 200 | 201), "{status} {body}");
+    }
+
+    /// Has an InfluxDB 1 do something in InfluxQL.
+    pub(crate) fn command(&self, text: &str) {
+        let url = format!("{}/query", self.url());
+        let (status, body) = http::post(&url, &[("q", text)], None, "").unwrap();
+        assert!(status == 200 && !body.contains("error"), "{status} {body}");
+    }
+
+    /// Makes a bucket of an InfluxDB 2 that keeps points for a time.
+    pub(crate) fn make_bucket(&self, name: &str, keeps: Duration) {
+        let url = format!("{}/api/v2", self.url());
+        let orgs = http::get(&format!("{url}/orgs"), &[("org", "fleet")], Some(TOKEN)).unwrap();
+        let orgs: Value = serde_json::from_str(&orgs.1).unwrap();
+        let bucket = serde_json::json!({
+            "orgID": orgs["orgs"][0]["id"], "name": name,
+            "retentionRules": [{ "type": "expire", "everySeconds": keeps.as_secs() }],
+        });
+        let made = http::post(&format!("{url}/buckets"), &[], Some(TOKEN), &bucket.to_string());
+        let (status, body) = made.unwrap();
+        assert_eq!(status, 201, "{body}");
+    }
+
+    /// Sends it a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Ends it as a power cut would, as far as the process goes.
+    pub(crate) fn kill_9(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Ends it as an operator would.

@@ -11,6 +11,7 @@ mod drive_answers;
 mod drives;
 mod durability;
 mod features;
+mod limits;
 mod outage;
 mod refusals;
 mod servers;

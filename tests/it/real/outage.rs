@@ -51,3 +51,42 @@ fn a_minute_without_database_loses_nothing_and_memory_stays_flat() {
     influx.check_promises(&promised);
     assert_eq!(appliance.count("points.dead_lettered"), 0);
 }
+
+/// Frozen with requests under way, then killed with others under way.
+fn check_mid_write(test: &str, kind: Kind) {
+    let Some(mut influx) = Influx::start(test, kind) else { return };
+    let setup = influx.serves(Setup::new()).set("store.request-timeout", "1s");
+    let appliance = setup.start();
+    let load = Load::start(appliance.mqtt(), 8, Duration::from_millis(10));
+    let moves = || {
+        let before = appliance.count("points.stored");
+        until("points in the database", MINUTE, || appliance.count("points.stored") > before + 200);
+    };
+    for _ in 0..3 {
+        moves();
+        influx.signal("STOP");
+        until("requests that time out", MINUTE, || {
+            appliance.get("/readyz").1.contains("timed out")
+        });
+        influx.signal("CONT");
+        moves();
+        influx.kill_9();
+        load.wait_for_acks(500, MINUTE);
+        influx.launch();
+    }
+    moves();
+    let promised = load.stop();
+    until("an empty spool", 3 * MINUTE, || appliance.count("points.in_spool") == 0);
+    influx.check_promises(&promised);
+    assert_eq!(appliance.count("points.dead_lettered"), 0);
+}
+
+#[test]
+fn influxdb_1_may_be_stopped_and_killed_in_the_middle_of_writes() {
+    check_mid_write("real::outage (InfluxDB 1)", Kind::One);
+}
+
+#[test]
+fn influxdb_2_may_be_stopped_and_killed_in_the_middle_of_writes() {
+    check_mid_write("real::outage (InfluxDB 2)", Kind::Two);
+}

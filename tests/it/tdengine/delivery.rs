@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::harness::{
-    Appliance, Setup, TdEngine, Vehicle, Version,
+    Appliance, Sample, Setup, TdEngine, Vehicle, Version,
     tdengine::{Column, Condition, Kind},
     until,
 };
@@ -186,6 +186,40 @@ fn integers_go_into_a_float_field_and_what_cannot_is_a_letter_of_its_own() {
     assert_eq!(letters[0]["cause"], "type-conflict");
     let detail = "field `x` is a string by the line and a float in the store";
     assert_eq!(letters[0]["detail"], detail);
+}
+
+/// A TDengine stores what is no number, and answers nothing any more where a row holds it.
+#[test]
+fn what_is_no_number_reaches_no_table_in_whatever_format_it_comes() {
+    let database = TdEngine::start();
+    let appliance = setup(&database)
+        .schema("reading.schema.json", super::SCHEMA)
+        .schema("reading.toml", super::MAPPING)
+        .start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "A");
+    let mut send = |topic: &str, payload: &[u8]| vehicle.publish_acked(topic, payload, 1).reason();
+    // One of each that is a number, so that the columns are there.
+    assert_eq!(send(&Sample::topic("A"), &Sample { seq: 0 }.payload()), 0);
+    let reading = |at: i64, speed: &str| format!("{{\"at\":{},\"speed\":{speed}}}", T + at);
+    assert_eq!(send("vehicles/A/readings", reading(0, "1.5").as_bytes()), 0);
+    assert_eq!(send("lines/A", format!("m x=1.5 {T}").as_bytes()), 0);
+    for (seq, value) in (1..).zip([f64::NAN, f64::INFINITY, f64::NEG_INFINITY]) {
+        let mut payload = Sample { seq }.payload();
+        // Behind the number and the value's tag, a byte each but for the number's own tag.
+        payload[3..11].copy_from_slice(&value.to_le_bytes());
+        assert_eq!(send(&Sample::topic("A"), &payload), 0, "the rest of it is good");
+    }
+    for (at, word) in (1..).zip(["NaN", "\"NaN\"", "\"-Infinity\"", "1e309", "-1e400"]) {
+        send("vehicles/A/readings", reading(at, word).as_bytes());
+    }
+    for word in ["nan", "NaN", "inf", "-Inf", "1e309"] {
+        assert_eq!(send("lines/A", format!("m x={word} {}", T + 1).as_bytes()), 0x99, "{word}");
+    }
+    shipped(&appliance);
+    let numbers = |table: &str, field: &str| database.count(table, &format!("{field} IS NOT NULL"));
+    assert_eq!((database.rows("sample"), numbers("sample", "value")), (4, 1));
+    assert_eq!(numbers("readings", "speed"), 1);
+    assert_eq!((database.rows("m"), numbers("m", "x")), (1, 1));
 }
 
 /// A server that is stopped answers nothing, and a constant would not tell it from one that lives.
