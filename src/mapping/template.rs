@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use crate::model::Value;
+use crate::model::{Value, ValueType};
 
 /// Fields whose texts are parsed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,9 +44,15 @@ impl Template {
         Self(columns.map(|name| (name.to_owned(), Part::Column(name.to_owned()))).collect())
     }
 
-    /// Each field with a template of its own.
-    pub(super) fn each(&self) -> impl Iterator<Item = (&str, Self)> {
-        self.0.iter().map(|one| (one.0.as_str(), Self(vec![one.clone()])))
+    /// What it says by itself, whatever the row.
+    pub(super) fn fixed(&self) -> Map<String, Json> {
+        fixed_members(&self.0)
+    }
+
+    /// The fields with a value of its kind in the place of each column, and null where that is not
+    /// known.
+    pub(super) fn samples(&self, kind: &dyn Fn(&str) -> Option<ValueType>) -> Map<String, Json> {
+        sample_members(&self.0, kind)
     }
 
     /// The columns that it asks for, each once.
@@ -148,6 +154,35 @@ impl Part {
         }
     }
 
+    /// Nothing where it depends on the row.
+    fn fixed(&self) -> Option<Json> {
+        match self {
+            Self::Fixed(fixed) => Some(fixed.clone()),
+            Self::Column(_) | Self::Text(_) => None,
+            Self::List(parts) => Some(Json::Array(parts.iter().filter_map(Self::fixed).collect())),
+            Self::Object(parts) => Some(Json::Object(fixed_members(parts))),
+        }
+    }
+
+    fn sample(&self, kind: &dyn Fn(&str) -> Option<ValueType>) -> Json {
+        match self {
+            Self::Fixed(fixed) => fixed.clone(),
+            Self::Column(column) => match kind(column) {
+                None => Json::Null,
+                // One that is whole may be an integer.
+                Some(ValueType::Float | ValueType::Integer) => Json::from(1),
+                Some(ValueType::Boolean) => Json::from(true),
+                // What is wrong with it is told with the column's name.
+                Some(ValueType::Timestamp | ValueType::String) => {
+                    Json::from(format!("{{{column}}}"))
+                }
+            },
+            Self::Text(_) => Json::from("text"),
+            Self::List(parts) => Json::Array(parts.iter().map(|part| part.sample(kind)).collect()),
+            Self::Object(parts) => Json::Object(sample_members(parts, kind)),
+        }
+    }
+
     /// Nothing where it stands for an absent value.
     fn fill<'v>(&self, value: &dyn Fn(&str) -> Option<&'v Value>) -> Option<Json> {
         Some(match self {
@@ -173,6 +208,18 @@ impl Part {
             Self::Object(parts) => Json::Object(object(parts, value)),
         })
     }
+}
+
+fn fixed_members(parts: &[(String, Part)]) -> Map<String, Json> {
+    let fixed = parts.iter().filter_map(|(name, part)| Some((name.clone(), part.fixed()?)));
+    fixed.collect()
+}
+
+fn sample_members(
+    parts: &[(String, Part)],
+    kind: &dyn Fn(&str) -> Option<ValueType>,
+) -> Map<String, Json> {
+    parts.iter().map(|(name, part)| (name.clone(), part.sample(kind))).collect()
 }
 
 fn object<'v>(

@@ -171,6 +171,11 @@ impl Book {
         self.vehicles.get(vehicle).map_or(&[], Vec::as_slice)
     }
 
+    /// Vehicles with an open command.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.vehicles.keys()
+    }
+
     /// Changes a command, and when it is due with it.
     pub(super) fn change<R>(&mut self, seq: i64, change: impl FnOnce(&mut Open) -> R) -> Option<R> {
         let open = self.open.get_mut(&seq)?;
@@ -203,9 +208,10 @@ impl Book {
         self.retries.insert((at_ms, seq));
     }
 
-    /// Commands whose time is over.
-    pub(super) fn overdue(&self, now_ms: i64) -> Vec<i64> {
-        self.deadlines.range(..=(now_ms, i64::MAX)).map(|(_, seq)| *seq).collect()
+    /// Commands whose time is over, at most so many.
+    pub(super) fn overdue(&self, now_ms: i64, most: usize) -> Vec<i64> {
+        let over = self.deadlines.range(..=(now_ms, i64::MAX)).take(most);
+        over.map(|(_, seq)| *seq).collect()
     }
 
     /// Commands whose condition is to be asked again.

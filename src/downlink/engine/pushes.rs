@@ -342,11 +342,8 @@ impl Engine {
     fn walk_all_of(&mut self, push: i64) {
         let runs = self.runs.runs_of(push).into_iter().filter_map(|run| self.runs.run(run));
         let seqs = runs.flat_map(|run| run.open.difference(&run.held));
-        let vehicles: Vec<Arc<str>> = seqs
-            .filter_map(|seq| self.book.get(*seq))
-            .map(|open| Arc::clone(&open.row.vehicle))
-            .collect();
-        self.gathered().walks.extend(vehicles);
+        let vehicles = seqs.filter_map(|seq| self.book.get(*seq));
+        self.later.extend(vehicles.map(|open| Arc::clone(&open.row.vehicle)));
     }
 
     fn abort(&mut self, id: CommandId, who: &Arc<str>) -> Answer {

@@ -17,6 +17,9 @@ use crate::{
     model::{CommandId, CommandOutcome, CommandReport},
 };
 
+/// Commands whose time is over that one turn ends: all others wait for its commit.
+const OVERDUE_MAX: usize = 500;
+
 impl Engine {
     pub(super) fn take(&mut self, job: &mut Job) -> rusqlite::Result<()> {
         match job {
@@ -238,9 +241,9 @@ impl Engine {
         }
     }
 
-    /// What is over.
+    /// What is over; more in the next turn.
     pub(super) fn times_over(&mut self) {
-        for seq in self.book.overdue(self.now_ms) {
+        for seq in self.book.overdue(self.now_ms, OVERDUE_MAX) {
             let state = self.book.get(seq).map(|open| open.row.state);
             let (happening, cause) = match state {
                 Some(State::Delivered) => (Happening::TimesOut, "no-receipt"),
@@ -284,9 +287,7 @@ impl Engine {
             }
             Arc::clone(&open.row.vehicle)
         });
-        if let Some(vehicle) = again {
-            self.gathered().walks.insert(vehicle);
-        }
+        self.later.extend(again);
     }
 
     /// A command waits, and this is why: told with its first state, and kept where it changes.

@@ -45,6 +45,15 @@ impl Failure {
     }
 }
 
+/// What became of a turn.
+enum Turned {
+    Durable,
+    /// The disk takes nothing for a while.
+    NotNow,
+    /// The disk has failed for good.
+    Halted,
+}
+
 /// What the thread owns.
 pub(in crate::downlink) struct Thread {
     pub(in crate::downlink) engine: Engine,
@@ -67,12 +76,12 @@ impl Thread {
         self.health.set(Health::Ready);
         let mut waiting: Vec<Job> = Vec::new();
         let mut swept = self.clock.monotonic();
-        let mut is_more = false;
+        let (mut is_more, mut is_failing) = (false, false);
         loop {
-            let rest = match (waiting.is_empty(), is_more) {
-                (false, _) => RETRY,
-                (true, true) => Duration::ZERO,
-                (true, false) => self.engine.rest(self.now_ms(), SWEEP),
+            let rest = match (is_failing, is_more) {
+                (true, _) => RETRY,
+                (false, true) => Duration::ZERO,
+                (false, false) => self.engine.rest(self.now_ms(), SWEEP),
             };
             match self.jobs.recv_timeout(rest) {
                 Ok(job) => waiting.push(job),
@@ -87,14 +96,16 @@ impl Thread {
                 waiting.push(job);
             }
             let is_over = waiting.iter().any(|job| matches!(job, Job::Stop));
-            if !self.turn(&mut waiting) {
-                return self.refuse();
-            }
+            is_failing = match self.turn(&mut waiting) {
+                Turned::Durable => false,
+                Turned::NotNow => true,
+                Turned::Halted => return self.refuse(),
+            };
             if is_over {
                 break;
             }
             let now = self.clock.monotonic();
-            if waiting.is_empty() && (is_more || now.saturating_sub(swept) >= SWEEP) {
+            if !is_failing && (is_more || now.saturating_sub(swept) >= SWEEP) {
                 swept = now;
                 is_more = self.engine.sweep(self.now_ms()).unwrap_or_else(|error| {
                     tracing::warn!(%error, "old commands cannot be deleted");
@@ -109,9 +120,8 @@ impl Thread {
         self.clock.wall().0.div_euclid(1_000_000)
     }
 
-    /// One turn; false if the disk has failed for good. What came from vehicles and could not be
-    /// made durable stays in `jobs`.
-    fn turn(&mut self, jobs: &mut Vec<Job>) -> bool {
+    /// One turn. What came from vehicles and could not be made durable stays in `jobs`.
+    fn turn(&mut self, jobs: &mut Vec<Job>) -> Turned {
         let now_ms = self.now_ms();
         let error = match self.engine.turn(jobs, now_ms) {
             Ok(done) => {
@@ -130,7 +140,7 @@ impl Thread {
                 self.metrics.downlink_standing_pushes.set(count(self.engine.standing_count()));
                 let waiting = self.alarms.load(Ordering::Relaxed);
                 self.metrics.downlink_waiting_alarms.set(count(waiting));
-                return true;
+                return Turned::Durable;
             }
             Err(error) => error,
         };
@@ -140,18 +150,18 @@ impl Thread {
             // A failed sync may have lost pages that a second one does not find missing.
             Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
         );
-        let is_reloaded = !is_failed && self.engine.reload().is_ok();
-        if !is_reloaded {
+        let is_recovered = !is_failed && self.engine.recover().is_ok();
+        if !is_recovered {
             tracing::error!(%reason, "commands are halted until a restart");
             self.failure.set(Some(Refused::Halted { reason: Arc::clone(&reason) }));
             self.health.set(Health::Failed(format!("halted until a restart: {reason}")));
-            return false;
+            return Turned::Halted;
         }
         tracing::error!(%reason, "commands cannot be made durable now");
         self.failure.set(Some(Refused::Unavailable { reason: Arc::clone(&reason) }));
         self.health.set(Health::Waiting(format!("nothing can be made durable: {reason}")));
         jobs.retain(Job::is_of_a_vehicle);
-        true
+        Turned::NotNow
     }
 
     /// The disk has failed: whoever asks is refused, and receipts are not acknowledged.

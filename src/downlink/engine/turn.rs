@@ -31,6 +31,9 @@ use crate::{
 
 use arc_swap::ArcSwap;
 
+/// Vehicles of [`Engine::later`] that one turn looks at: all others wait for its commit.
+pub(super) const WALKED_LATER_MAX: usize = 500;
+
 /// What a thread of commands works with.
 #[derive(Debug)]
 pub(in crate::downlink) struct Engine {
@@ -47,6 +50,8 @@ pub(in crate::downlink) struct Engine {
     next_seq: i64,
     next_number: i64,
     turn: Turn,
+    /// Vehicles whose next command may be able to leave, for turns to come.
+    pub(super) later: BTreeSet<Arc<str>>,
     waiters: HashMap<i64, Vec<oneshot::Sender<()>>>,
 }
 
@@ -121,14 +126,15 @@ impl Engine {
             next_seq: 0,
             next_number: 0,
             turn: Turn::default(),
+            later: BTreeSet::new(),
             waiters: HashMap::new(),
         };
         engine.reload()?;
         Ok(engine)
     }
 
-    /// Forgets what was not committed.
-    pub(in crate::downlink) fn reload(&mut self) -> rusqlite::Result<()> {
+    /// Reads what is durable.
+    fn reload(&mut self) -> rusqlite::Result<()> {
         self.turn = Turn::default();
         self.quiet.clear();
         let rows = self.writer.open_commands()?;
@@ -153,6 +159,14 @@ impl Engine {
             self.book.add(open);
         }
         self.runs = Runs::load(&self.writer, &self.book)?;
+        Ok(())
+    }
+
+    /// Forgets a turn that was not committed. Whom it would have let leave is not known any more:
+    /// all are looked at again.
+    pub(in crate::downlink) fn recover(&mut self) -> rusqlite::Result<()> {
+        self.reload()?;
+        self.later.extend(self.book.waiting().map(Arc::clone));
         Ok(())
     }
 
@@ -200,6 +214,10 @@ impl Engine {
             self.ask_again(seq);
         }
         self.take_back();
+        for _ in 0..WALKED_LATER_MAX {
+            let Some(vehicle) = self.later.pop_first() else { break };
+            self.turn.walks.insert(vehicle);
+        }
         while let Some(vehicle) = self.turn.walks.pop_first() {
             self.walk(&vehicle)?;
         }
@@ -209,7 +227,7 @@ impl Engine {
 
     /// How long there is nothing to do.
     pub(in crate::downlink) fn rest(&self, now_ms: i64, most: Duration) -> Duration {
-        if self.runs.is_taking_back() {
+        if self.runs.is_taking_back() || !self.later.is_empty() {
             return Duration::ZERO;
         }
         let next = self.book.next_ms().map(|at| at.saturating_sub(now_ms).max(0));

@@ -8,10 +8,10 @@ use super::{Counts, PushError, Sender, plan::Plan};
 use crate::{
     downlink::{
         Downlink,
-        prepare::{find, is_vehicle, wrong},
+        prepare::{AskError, find, is_vehicle, wrong},
         question::Question,
     },
-    mapping::json_of,
+    mapping::{Command, FieldError, json_of},
     model::{Column, PresenceFilter, Reach, Row, UnixNanos, Value},
 };
 
@@ -153,19 +153,25 @@ impl<'p> Gathering<'p> {
 }
 
 impl Downlink {
-    /// Checks what there is to check without an answer: the command, and which columns it asks for.
+    /// Checks what there is to check without an answer: the command, its fields, and which columns
+    /// they ask for.
     pub(super) async fn check(&self, plan: &Plan) -> Result<(), PushError> {
-        find(&self.declared(), plan.ask.command.as_deref().unwrap_or_default())?;
-        let Question::Portable(portable) = &plan.question else { return Ok(()) };
+        let (declared, name) = (self.declared(), plan.ask.command.as_deref().unwrap_or_default());
+        let command = find(&declared, name)?;
+        let Question::Portable(portable) = &plan.question else {
+            return Ok(check_fields(command, plan, &[])?);
+        };
         let (request, _) = portable.at(self.clock.wall())?;
         let columns = self.queries.columns(request).await?;
         let mut gathering = Gathering::new(plan);
         gathering.columns(&columns);
-        gathering.places.map_or(Ok(()), |places| places.map(|_| ()))
+        gathering.places.map_or(Ok(()), |places| places.map(|_| ()))?;
+        Ok(check_fields(command, plan, &columns)?)
     }
 
     /// Asks a push's question, and says which of its vehicles are known.
     pub(super) async fn find(&self, plan: &Plan, at: UnixNanos) -> Result<Selection, PushError> {
+        self.check(plan).await?;
         let mut gathering = Gathering::new(plan);
         let query = self.gather(&mut gathering, at).await?;
         let Gathering { places, counts, choices, .. } = gathering;
@@ -322,6 +328,17 @@ impl Downlink {
         let max = (share * known as f64) as u64;
         Ok(Allowed { vehicles_max, share: Some((max, known)) })
     }
+}
+
+/// Holds a push's fields against its command before there is a row; of columns that are not known
+/// every kind is taken.
+fn check_fields(command: &Command, plan: &Plan, columns: &[Column]) -> Result<(), AskError> {
+    let kind = |name: &str| {
+        let column = columns.iter().find(|column| column.name == *name)?;
+        Some(column.kind)
+    };
+    let told = |error: FieldError| AskError::Field { field: error.field, what: error.what };
+    command.check(&plan.template, &kind).map_err(told)
 }
 
 /// How many vehicles a run may reach.

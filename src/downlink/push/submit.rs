@@ -220,7 +220,6 @@ impl Downlink {
     ) -> Result<Json, PushError> {
         let plan = Plan::new(request, &self.options)?;
         let at = self.clock.wall();
-        self.check(&plan).await?;
         let mut selection = self.find(&plan, at).await?;
         self.choose(&plan, sender, &mut selection, at).await?;
         self.allowed(&plan, &selection, at).await?.check(selection.counts.targeted)?;

@@ -1,8 +1,6 @@
 //! `[[alarm]]` texts → what they lead to, held against commands and topics.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use serde_json::Map;
+use std::collections::BTreeMap;
 
 use super::declared::{Alarm, AlarmAction, AlarmCommand, AlarmTopic, Alarms};
 use crate::{
@@ -12,7 +10,7 @@ use crate::{
         file::{ActionText, AlarmText, CommandAction, MappingText, Placed},
         topic::TopicPattern,
     },
-    model::{CommandId, UnixNanos, Value},
+    model::ValueType,
     schema::{Problem, Scalar, nearest},
 };
 
@@ -194,61 +192,28 @@ impl Declaring<'_> {
     }
 }
 
-/// Holds fields against a command's schema, with values of the types that the message will bring.
+/// Holds fields against a command's schema, with the kinds of what the message will bring.
 fn check_fields(
     command: &Command,
     template: &Template,
     planned: &PlanAlarm,
 ) -> Result<(), FieldError> {
-    let mut fields = Map::new();
-    for (name, alone) in template.each() {
-        let mut first = None;
-        for place in 0..SAMPLES_MAX {
-            let values: Vec<(&str, Value)> = planned
-                .values
-                .iter()
-                .map(|it| (&*it.0, sample(it, command, name, place)))
-                .collect();
-            let value = |column: &str| {
-                values.iter().find(|(name, _)| *name == column).map(|(_, value)| value)
-            };
-            let one = alone.fill(&value);
-            match command.check_with(&one) {
-                Ok(()) => {
-                    fields.extend(one);
-                    first = None;
-                    break;
-                }
-                // The first is the plainest: what is told is about that one.
-                Err(error) => first = first.or(Some(error)),
-            }
-        }
-        first.map_or(Ok(()), Err)?;
-    }
-    command.encode(&fields, CommandId([0; 16])).map(drop)
+    command.check(template, &|column| {
+        let (_, source) = planned.values.iter().find(|(name, _)| **name == *column)?;
+        Some(kind_of(source))
+    })
 }
 
-/// Values that are tried of one type, in turn.
-const SAMPLES_MAX: usize = 5;
-
-/// A value of the type of what a name stands for; where one is refused for what it says, the next
-/// may be taken.
-fn sample((_, source): &(Arc<str>, Source), command: &Command, field: &str, place: usize) -> Value {
+fn kind_of(source: &Source) -> ValueType {
     let scalar = match source {
         Source::Slot(_, scalar) => scalar,
         Source::Capture(_) | Source::Constant(_) => &Scalar::String,
     };
     match scalar {
-        Scalar::Float64 | Scalar::Float32 | Scalar::Digits => {
-            Value::Float(if place == 0 { 0.5 } else { 1.0 })
-        }
-        Scalar::Integer | Scalar::Unsigned | Scalar::Duration => Value::Integer(1),
-        Scalar::Boolean => Value::Boolean(true),
-        Scalar::Ticks(_) | Scalar::Timestamp => Value::Timestamp(UnixNanos(0)),
-        Scalar::String | Scalar::Bytes | Scalar::Enum(_) => {
-            let texts = ["text", "1", "AA==", "1970-01-01T00:00:00Z"];
-            let of_enum = || command.names_of(field).into_iter().next().unwrap_or_default();
-            Value::String(texts.get(place).map_or_else(of_enum, |text| (*text).to_owned()))
-        }
+        Scalar::Float64 | Scalar::Float32 | Scalar::Digits => ValueType::Float,
+        Scalar::Integer | Scalar::Unsigned | Scalar::Duration => ValueType::Integer,
+        Scalar::Boolean => ValueType::Boolean,
+        Scalar::Ticks(_) | Scalar::Timestamp => ValueType::Timestamp,
+        Scalar::String | Scalar::Bytes | Scalar::Enum(_) => ValueType::String,
     }
 }

@@ -134,7 +134,7 @@ fn the_fields_of_an_alarm_are_held_against_the_commands_schema() {
     check("percent = \"{count}\", reason = \"{mode}\", mode = \"SPORT\"", "");
     // Of a point, of the message.
     check("level = \"{v}\", reason = \"{id}\"", "");
-    check("level = \"{mode}\"", "field `level` is the text \"text\"; it must be a number");
+    check("level = \"{mode}\"", "field `level` is the text \"{mode}\"; it must be a number");
     check(
         "percent = \"30\"",
         "field `percent` is the text \"30\"; it must be a whole number from -2147483648 to 2147483647",

@@ -102,7 +102,7 @@ impl Compiling<'_> {
             order: text.order.unwrap_or_default(),
             receipt,
         };
-        if let Err(error) = command.check() {
+        if let Err(error) = command.check_own() {
             let line = text.fixed.iter().find(|(path, _)| error.field.starts_with(&path.value));
             self.tell(line.map_or(text.line, |(path, _)| path.line), format!("`fixed`: {error}"));
             return None;

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    payload::{FieldError, Form, Leaf, Said, id_value},
+    payload::{FieldError, Form, Rigor, Said, id_value},
     receipt::ReceiptRule,
 };
 use crate::{
-    mapping::{Alarms, LoadErrors, file, topic::TopicPattern},
-    model::CommandId,
+    mapping::{Alarms, LoadErrors, Template, file, topic::TopicPattern},
+    model::{CommandId, ValueType},
     schema::{Registry, Sources, nearest},
 };
 
@@ -197,23 +197,26 @@ impl Command {
         fields: &Map<String, Value>,
         id: CommandId,
     ) -> Result<Vec<u8>, FieldError> {
-        self.form.encode(&self.whole(fields, id)?, false)
+        self.form.encode(&self.whole(fields, id)?, Rigor::Whole)
     }
 
-    /// Holds some of its fields against the schema; others may come yet.
-    pub(in crate::mapping) fn check_with(
+    /// Holds fields with placeholders against the schema before there are values for them: their
+    /// names, whether all are there, what is fixed, and the kinds of the columns as far as they are
+    /// known.
+    ///
+    /// # Errors
+    /// The first field that is wrong whatever the values are.
+    pub fn check(
         &self,
-        fields: &Map<String, Value>,
+        fields: &Template,
+        kind: &dyn Fn(&str) -> Option<ValueType>,
     ) -> Result<(), FieldError> {
-        self.form.encode(&self.whole(fields, CommandId([0; 16]))?, true).map(drop)
+        self.hold(&fields.fixed(), Rigor::Part)?;
+        self.hold(&fields.samples(kind), Rigor::Kinds)
     }
 
-    /// What a field may say, where it is one of a few names.
-    pub(in crate::mapping) fn names_of(&self, field: &str) -> Vec<String> {
-        match self.form.leaf(field) {
-            Ok(Leaf::Enum(names)) => names,
-            _ => Vec::new(),
-        }
+    fn hold(&self, fields: &Map<String, Value>, rigor: Rigor) -> Result<(), FieldError> {
+        self.form.encode(&self.whole(fields, CommandId([0; 16]))?, rigor).map(drop)
     }
 
     /// Whether it may leave on a topic of the pattern.
@@ -267,8 +270,8 @@ impl Command {
     }
 
     /// Holds what the declaration gives by itself against the schema.
-    pub(super) fn check(&self) -> Result<(), FieldError> {
-        self.check_with(&Map::new())
+    pub(super) fn check_own(&self) -> Result<(), FieldError> {
+        self.hold(&Map::new(), Rigor::Part)
     }
 }
 

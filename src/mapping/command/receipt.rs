@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     declared::put,
-    payload::{FieldError, Form, Leaf, Said, bytes_value},
+    payload::{FieldError, Form, Leaf, Rigor, Said, bytes_value},
 };
 use crate::mapping::{file::ReceiptKeys, topic::TopicPattern};
 
@@ -155,6 +155,6 @@ impl ReceiptRule {
                 put(&mut fields, path, value.clone());
             }
         }
-        self.form.encode(&fields, false).map(Some)
+        self.form.encode(&fields, Rigor::Whole).map(Some)
     }
 }

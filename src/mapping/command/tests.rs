@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::{Command, Commands, ReceiptText, ReceiptVerdict};
 use crate::{
-    mapping::{Options, Order, Plans},
-    model::{CommandId, LineDialect},
+    mapping::{Options, Order, Plans, Template},
+    model::{CommandId, LineDialect, Value as CellValue, ValueType},
     schema::{Bounds, Sources},
 };
 
@@ -283,6 +283,125 @@ fn json_is_held_against_its_schema() {
         json!({"percent": 60, "inner": {"off": 1}}),
         "field `inner.off` is unknown; known are on",
     );
+}
+
+/// Before there is a row only what is wrong in any row is told.
+#[test]
+fn fields_with_placeholders_are_held_against_each_format_before_there_is_a_value() {
+    let kind = |column: &str| match column {
+        "text" | "note" => Some(ValueType::String),
+        "number" => Some(ValueType::Float),
+        "at" => Some(ValueType::Timestamp),
+        "flag" => Some(ValueType::Boolean),
+        _ => None,
+    };
+    let check = |toml: &str, fields: Value, expect: &str| {
+        let (_, commands) = only(toml);
+        let template = Template::parse(fields.as_object().expect("fields")).expect("well formed");
+        let told = commands.find("x").expect("it is declared").check(&template, &kind);
+        assert_eq!(told.map_or_else(|error| error.to_string(), |()| String::new()), expect);
+    };
+    let whole = |most: &str, least: &str| format!("a whole number from {least} to {most}");
+    let proto = |fields, expect: &str| check(PROTOBUF, fields, expect);
+    proto(
+        json!({"percent": "{number}", "big": "{text}", "blob": "{text}", "at": "{at}", "a": "{flag}",
+            "inner": {"step": "{unknown}", "notes": ["{text}", "{unknown}", "of {number}"]},
+            "kinds": ["{text}", "{number}", "LIMIT"], "flags": {"f": "{unknown}"}}),
+        "",
+    );
+    proto(json!({"percnt": "{number}"}), "field `percnt` is unknown; did you mean `percent`?");
+    proto(
+        json!({"inner": {"step": "{text}"}}),
+        &format!(
+            "field `inner.step` is the text \"{{text}}\"; it must be {}",
+            whole("2147483647", "-2147483648")
+        ),
+    );
+    proto(json!({"kinds": "{text}"}), "field `kinds` is the text \"{text}\"; it must be a list");
+    proto(
+        json!({"kinds": ["{text}", "NO"]}),
+        "field `kinds.0` is the text \"NO\"; it must be one of NONE, LIMIT",
+    );
+    proto(json!({"a": "{flag}", "b": "{flag}"}), "field `b` excludes `a`, which is there too");
+    let avro = |fields, expect: &str| check(AVRO_COMMAND, fields, expect);
+    avro(
+        json!({"percent": "{number}", "step": "{text}", "at": "{at}", "code": "{text}",
+            "names": ["{text}"], "limits": {"x": "{number}"}, "inner": {"on": "{unknown}",
+            "text": "{number}"}}),
+        "",
+    );
+    avro(json!({"inner": {"on": "{flag}"}}), "field `inner.text` is missing");
+    avro(json!({"code": "AQ==", "step": "{text}"}), "field `code` has 1 bytes; it must have 2");
+    avro(
+        json!({"percent": "{text}"}),
+        &format!(
+            "field `percent` is the text \"{{text}}\"; it must be {}",
+            whole("2147483647", "-2147483648")
+        ),
+    );
+    let of_json = |fields, expect: &str| check(JSON_COMMAND, fields, expect);
+    // What a number or a text says is its row's to show.
+    of_json(json!({"percent": "{number}", "names": ["{text}", "{unknown}"]}), "");
+    of_json(json!({"names": ["{text}"]}), "field `percent` is missing");
+    of_json(json!({"percent": 101}), "field `percent` is 101; it must be at most 100");
+    of_json(
+        json!({"percent": "{text}"}),
+        "field `percent` is the text \"{text}\"; it must be a whole number",
+    );
+    of_json(
+        json!({"percent": "{unknown}", "inner": {"off": "{flag}"}}),
+        "field `inner.off` is unknown; known are on",
+    );
+}
+
+/// What a row says stays what it is in every format: nothing beside its own field changes (PU-4).
+#[test]
+fn no_text_of_a_row_becomes_structure_in_any_format() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hostile.json");
+    let corpus = std::fs::read_to_string(path).expect("it is there");
+    let corpus: Vec<String> = serde_json::from_str(&corpus).expect("texts");
+    assert!(corpus.len() > 100);
+    for (toml, fields, field) in [
+        (PROTOBUF, json!({"inner": {"notes": ["<{t}>"], "step": 7}, "percent": 60}), "percent"),
+        (AVRO_COMMAND, json!({"names": ["<{t}>", "{t}"], "percent": 60}), "percent"),
+        (JSON_COMMAND, json!({"names": ["<{t}>"], "percent": 60}), "percent"),
+    ] {
+        let (plans, commands) = only(toml);
+        let command = commands.find("x").expect("it is declared");
+        let template = Template::parse(fields.as_object().expect("fields")).expect("well formed");
+        for text in &corpus {
+            let said = CellValue::String(text.clone());
+            let filled = template.fill(&|_| Some(&said));
+            let payload = command.encode(&filled, ID).expect("a text is a text");
+            let read =
+                command.read(&payload, &[field]).expect("it is read").expect("it is this one");
+            assert_eq!(read.fields, [Some("60".to_owned())], "{text:?}");
+            assert_eq!(read.id.as_deref(), Some(ID.to_string().as_bytes()), "{text:?}");
+            let told = format!("<{text}>");
+            let is_there = match toml {
+                JSON_COMMAND => {
+                    let read: Value = serde_json::from_slice(&payload).expect("it is JSON");
+                    read["names"] == json!([told])
+                }
+                PROTOBUF => {
+                    let message = plans.registry().protobuf.message("c.proto", "t.Command");
+                    let message = message.expect("it is there");
+                    let read = prost_reflect::DynamicMessage::decode(message, &*payload);
+                    let read = serde_json::to_value(read.expect("it is read")).expect("JSON");
+                    read["inner"] == json!({"notes": [told], "step": 7})
+                }
+                _ => {
+                    let whole = [told.as_bytes(), text.as_bytes()];
+                    whole.iter().all(|text| contains(&payload, text))
+                }
+            };
+            assert!(is_there, "{text:?}");
+        }
+    }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || bytes.windows(part.len()).any(|some| some == part)
 }
 
 #[test]

@@ -209,6 +209,25 @@ fn what_is_wrong_with_a_push_is_told_before_anything_is_sent() {
         "query-refused",
         "",
     );
+    // Before any row, and in a dry run too.
+    let none = json!({ "measurement": "sample", "from": "-2h", "fn": "last", "having": "seq > 9" });
+    let native = json!({ "language": "sql", "text": "SELECT vin FROM sample WHERE seq > 9" });
+    for is_dry in [true, false] {
+        let check = |fields: Value, field: &str, part: &str| {
+            for query in [&none, &native] {
+                let change = json!({ "query": query, "vehicle": "vin", "fields": fields,
+                    "dry-run": is_dry });
+                check(change, "field-invalid", field);
+            }
+            let change = json!({ "query": none, "fields": fields, "dry-run": is_dry });
+            check(change, "field-invalid", part);
+        };
+        check(json!({ "limit_prcent": 1 }), "limit_prcent", "did you mean `limit_percent`?");
+        check(json!({ "limit_percent": "60" }), "limit_percent", "a whole number");
+        check(json!({ "text": "{vin}", "id": "x" }), "id", "it takes the command's id");
+    }
+    let typed = json!({ "query": none, "fields": { "limit_percent": "{vin}" } });
+    check(typed, "field-invalid", "`limit_percent` is the text \"{vin}\"");
     assert_eq!(get(&appliance, "/commands")["commands"], json!([]));
     assert_eq!(get(&appliance, "/pushes")["pushes"], json!([]));
     // One row of several that makes no command fails alone, with its field.

@@ -3,4 +3,5 @@
 mod alarms;
 mod order;
 mod property;
+mod pushes;
 mod rig;

@@ -210,6 +210,13 @@ impl Rig {
         self.turn(vec![Job::Here(vehicle.into())]);
     }
 
+    /// A vehicle is there, and nobody was told.
+    pub(super) fn is_there(&mut self, vehicle: &str) {
+        let session = SessionId { worker: 0, number: self.next_session };
+        self.next_session += 1;
+        self.edge.reaches.lock().unwrap().insert(vehicle.to_owned(), Reach::Session(session));
+    }
+
     /// Its session ends; what it had is reported.
     pub(super) fn goes(&mut self, vehicle: &str, held: &[Parcel]) {
         self.edge.reaches.lock().unwrap().remove(vehicle);

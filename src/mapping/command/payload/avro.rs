@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use apache_avro::schema::{RecordSchema, Schema, UuidSchema};
 use serde_json::{Map, Value};
 
-use super::form::{self, DEPTH_MAX, FieldError, Leaf, below};
+use super::form::{self, DEPTH_MAX, FieldError, Leaf, Rigor, below};
 use crate::schema::avro::DEFAULT;
 
 /// A record and the types that it names.
@@ -103,9 +103,9 @@ fn gather(schema: &Schema, named: &mut HashMap<String, Schema>) {
 pub(super) fn encode(
     form: &AvroForm,
     fields: &Map<String, Value>,
-    is_lenient: bool,
+    rigor: Rigor,
 ) -> Result<Vec<u8>, FieldError> {
-    let mut writer = Writer { form, out: Vec::new(), is_lenient };
+    let mut writer = Writer { form, out: Vec::new(), rigor };
     match form.resolved(&form.schema) {
         Schema::Record(record) => writer.record(record, fields, "", 0)?,
         _ => return Err(FieldError::new("", "the schema is no record")),
@@ -116,7 +116,7 @@ pub(super) fn encode(
 struct Writer<'f> {
     form: &'f AvroForm,
     out: Vec<u8>,
-    is_lenient: bool,
+    rigor: Rigor,
 }
 
 impl Writer<'_> {
@@ -140,7 +140,7 @@ impl Writer<'_> {
                 None if self.is_nullable(&field.schema) => {
                     self.value(&field.schema, &Value::Null, &path, depth + 1)?;
                 }
-                None if self.is_lenient => {}
+                None if !self.rigor.asks_for_all() => {}
                 None => return Err(FieldError::new(path, "is missing")),
             }
         }
@@ -165,7 +165,11 @@ impl Writer<'_> {
         if depth > DEPTH_MAX {
             return Err(FieldError::new(path, "nests too deep"));
         }
-        match self.form.resolved(schema) {
+        let schema = self.form.resolved(schema);
+        if self.rigor.is_any(value) || self.rigor.is_any_text(value) && may_be_any_text(schema) {
+            return Ok(());
+        }
+        match schema {
             Schema::Null if value.is_null() => {}
             Schema::Null => return Err(FieldError::kind(path, value, "null")),
             Schema::Boolean => self.out.push(form::boolean(value, path)?.into()),
@@ -324,6 +328,26 @@ impl Writer<'_> {
         }
         Err(told.unwrap_or_else(|| FieldError::kind(path, value, "null")))
     }
+}
+
+/// Types that are written as texts which say something else.
+fn may_be_any_text(schema: &Schema) -> bool {
+    matches!(
+        schema,
+        Schema::Date
+            | Schema::Long
+            | Schema::TimeMicros
+            | Schema::TimestampMillis
+            | Schema::TimestampMicros
+            | Schema::TimestampNanos
+            | Schema::LocalTimestampMillis
+            | Schema::LocalTimestampMicros
+            | Schema::LocalTimestampNanos
+            | Schema::Bytes
+            | Schema::Fixed(_)
+            | Schema::Uuid(_)
+            | Schema::Enum(_)
+    )
 }
 
 /// Days since 1970 out of `2026-11-27`.

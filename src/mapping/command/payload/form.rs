@@ -98,6 +98,38 @@ impl Said {
     }
 }
 
+/// How closely fields are held against a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::mapping::command) enum Rigor {
+    /// In all: they are sent.
+    Whole,
+    /// As far as they are there; others may come yet.
+    Part,
+    /// By their names and kinds, and whether all are there: a value stands for any of its kind, and
+    /// null for any at all.
+    Kinds,
+}
+
+impl Rigor {
+    pub(super) fn asks_for_all(self) -> bool {
+        self != Self::Part
+    }
+
+    pub(super) fn asks_for_values(self) -> bool {
+        self != Self::Kinds
+    }
+
+    /// Whether it stands for a value that nobody knows.
+    pub(super) fn is_any(self, value: &Value) -> bool {
+        self == Self::Kinds && value.is_null()
+    }
+
+    /// Whether it stands for any text.
+    pub(super) fn is_any_text(self, value: &Value) -> bool {
+        self == Self::Kinds && value.is_string()
+    }
+}
+
 /// How a payload is written.
 #[derive(Debug)]
 pub(in crate::mapping::command) enum Form {
@@ -117,17 +149,16 @@ impl Form {
         JsonForm::parse(schema).map(Self::Json)
     }
 
-    /// Writes fields. A lenient one is only looked at: what the schema wants and is not there is
-    /// passed over.
+    /// Writes fields; what is written is sent only where they were held against all of the schema.
     pub(in crate::mapping::command) fn encode(
         &self,
         fields: &Map<String, Value>,
-        is_lenient: bool,
+        rigor: Rigor,
     ) -> Result<Vec<u8>, FieldError> {
         match self {
-            Self::Protobuf(message) => protobuf::encode(message, fields, is_lenient),
-            Self::Avro(form) => avro::encode(form, fields, is_lenient),
-            Self::Json(form) => form.encode(fields, is_lenient),
+            Self::Protobuf(message) => protobuf::encode(message, fields, rigor),
+            Self::Avro(form) => avro::encode(form, fields, rigor),
+            Self::Json(form) => form.encode(fields, rigor),
         }
     }
 

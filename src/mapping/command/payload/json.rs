@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::form::{DEPTH_MAX, FieldError, Leaf, Said, below};
+use super::form::{DEPTH_MAX, FieldError, Leaf, Rigor, Said, below};
 
 /// A JSON Schema as it stands.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ impl JsonForm {
     pub(super) fn encode(
         &self,
         fields: &Map<String, Value>,
-        is_lenient: bool,
+        rigor: Rigor,
     ) -> Result<Vec<u8>, FieldError> {
         let value = Value::from(fields.clone());
-        self.check(&self.schema, &value, "", 0, is_lenient)?;
+        self.check(&self.schema, &value, "", 0, rigor)?;
         Ok(value.to_string().into_bytes())
     }
 
@@ -46,22 +46,27 @@ impl JsonForm {
         value: &Value,
         path: &str,
         depth: usize,
-        is_lenient: bool,
+        rigor: Rigor,
     ) -> Result<(), FieldError> {
         if depth > DEPTH_MAX {
             return Err(FieldError::new(path, "nests too deep"));
         }
         let schema = self.resolved(schema);
+        if rigor.is_any(value) {
+            return Ok(());
+        }
         check_type(schema, value, path)?;
-        check_value(schema, value, path)?;
+        if rigor.asks_for_values() {
+            check_value(schema, value, path)?;
+        }
         let parts = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
         for part in parts("allOf") {
-            self.check(part, value, path, depth + 1, is_lenient)?;
+            self.check(part, value, path, depth + 1, rigor)?;
         }
         for key in ["anyOf", "oneOf"] {
             let mut first = None;
             let fits = parts(key).any(|part| {
-                let checked = self.check(part, value, path, depth + 1, is_lenient);
+                let checked = self.check(part, value, path, depth + 1, rigor);
                 let is_fit = checked.is_ok();
                 first = first.take().or(checked.err());
                 is_fit
@@ -71,13 +76,13 @@ impl JsonForm {
             }
         }
         match value {
-            Value::Object(members) => self.check_members(schema, members, path, depth, is_lenient),
+            Value::Object(members) => self.check_members(schema, members, path, depth, rigor),
             Value::Array(items) => {
                 let item = schema.get("items");
                 for (place, value) in items.iter().enumerate() {
                     if let Some(item) = item {
                         let path = below(path, &place.to_string());
-                        self.check(item, value, &path, depth + 1, is_lenient)?;
+                        self.check(item, value, &path, depth + 1, rigor)?;
                     }
                 }
                 Ok(())
@@ -92,7 +97,7 @@ impl JsonForm {
         members: &Map<String, Value>,
         path: &str,
         depth: usize,
-        is_lenient: bool,
+        rigor: Rigor,
     ) -> Result<(), FieldError> {
         let declared = schema.get("properties").and_then(Value::as_object);
         let more = schema.get("additionalProperties");
@@ -100,9 +105,9 @@ impl JsonForm {
         for (name, value) in members {
             let path = below(path, name);
             match (declared.and_then(|declared| declared.get(name)), more) {
-                (Some(of), _) => self.check(of, value, &path, depth + 1, is_lenient)?,
+                (Some(of), _) => self.check(of, value, &path, depth + 1, rigor)?,
                 (None, Some(of @ Value::Object(_))) => {
-                    self.check(of, value, &path, depth + 1, is_lenient)?;
+                    self.check(of, value, &path, depth + 1, rigor)?;
                 }
                 (None, Some(Value::Bool(true))) => {}
                 // A name that the schema does not have is most likely not meant.
@@ -118,7 +123,9 @@ impl JsonForm {
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         let missing = required.filter_map(Value::as_str).find(|name| !members.contains_key(*name));
         match missing {
-            Some(name) if !is_lenient => Err(FieldError::new(below(path, name), "is missing")),
+            Some(name) if rigor.asks_for_all() => {
+                Err(FieldError::new(below(path, name), "is missing"))
+            }
             _ => Ok(()),
         }
     }

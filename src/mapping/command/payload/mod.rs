@@ -10,4 +10,4 @@ mod json;
 mod protobuf;
 
 pub use form::FieldError;
-pub(super) use form::{Form, Leaf, Said, bytes_value, id_value};
+pub(super) use form::{Form, Leaf, Rigor, Said, bytes_value, id_value};

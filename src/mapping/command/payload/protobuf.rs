@@ -6,14 +6,14 @@ use prost_reflect::{
 };
 use serde_json::{Map, Value};
 
-use super::form::{self, DEPTH_MAX, FieldError, Leaf, Said, below};
+use super::form::{self, DEPTH_MAX, FieldError, Leaf, Rigor, Said, below};
 
 pub(super) fn encode(
     message: &MessageDescriptor,
     fields: &Map<String, Value>,
-    is_lenient: bool,
+    rigor: Rigor,
 ) -> Result<Vec<u8>, FieldError> {
-    let message = record(message, fields, "", 0, is_lenient)?;
+    let message = record(message, fields, "", 0, rigor)?;
     Ok(message.encode_to_vec())
 }
 
@@ -22,16 +22,19 @@ fn record(
     fields: &Map<String, Value>,
     path: &str,
     depth: usize,
-    is_lenient: bool,
+    rigor: Rigor,
 ) -> Result<DynamicMessage, FieldError> {
     if depth > DEPTH_MAX {
         return Err(FieldError::new(path, "nests too deep"));
     }
     let mut message = DynamicMessage::new(descriptor.clone());
+    // Of these nobody knows the value yet.
+    let mut open = Vec::new();
     for (name, value) in fields {
         let path = below(path, name);
         let field = find(descriptor, name).ok_or_else(|| unknown(descriptor, &path))?;
         if value.is_null() {
+            open.extend(rigor.is_any(value).then_some(field));
             continue;
         }
         let other = field.containing_oneof().and_then(|oneof| {
@@ -41,14 +44,18 @@ fn record(
             let what = format!("excludes `{}`, which is there too", other.name());
             return Err(FieldError::new(path, what));
         }
-        let value = many(&field, value, &path, depth, is_lenient)?;
+        let value = many(&field, value, &path, depth, rigor)?;
         message.set_field(&field, value);
     }
     let missing = descriptor.fields().find(|field| {
-        field.cardinality() == prost_reflect::Cardinality::Required && !message.has_field(field)
+        field.cardinality() == prost_reflect::Cardinality::Required
+            && !message.has_field(field)
+            && !open.contains(field)
     });
     match missing {
-        Some(field) if !is_lenient => Err(FieldError::new(below(path, field.name()), "is missing")),
+        Some(field) if rigor.asks_for_all() => {
+            Err(FieldError::new(below(path, field.name()), "is missing"))
+        }
         _ => Ok(message),
     }
 }
@@ -69,7 +76,7 @@ fn many(
     value: &Value,
     path: &str,
     depth: usize,
-    is_lenient: bool,
+    rigor: Rigor,
 ) -> Result<Proto, FieldError> {
     if field.is_map() {
         let Kind::Message(entry) = field.kind() else {
@@ -78,18 +85,18 @@ fn many(
         let (keys, values) = (entry.map_entry_key_field(), entry.map_entry_value_field());
         let entries = form::object(value, path)?.iter().map(|(key, value)| {
             let path = below(path, key);
-            let value = one(&values.kind(), value, &path, depth, is_lenient)?;
+            let value = one(&values.kind(), value, &path, depth, rigor)?;
             Ok((map_key(&keys.kind(), key, &path)?, value))
         });
         return Ok(Proto::Map(entries.collect::<Result<_, FieldError>>()?));
     }
     if field.is_list() {
         let items = form::list(value, path)?.iter().enumerate().map(|(place, value)| {
-            one(&field.kind(), value, &below(path, &place.to_string()), depth, is_lenient)
+            one(&field.kind(), value, &below(path, &place.to_string()), depth, rigor)
         });
         return Ok(Proto::List(items.collect::<Result<_, _>>()?));
     }
-    one(&field.kind(), value, path, depth, is_lenient)
+    one(&field.kind(), value, path, depth, rigor)
 }
 
 fn map_key(kind: &Kind, key: &str, path: &str) -> Result<MapKey, FieldError> {
@@ -125,8 +132,12 @@ fn one(
     value: &Value,
     path: &str,
     depth: usize,
-    is_lenient: bool,
+    rigor: Rigor,
 ) -> Result<Proto, FieldError> {
+    // Within a list or a map.
+    if rigor.is_any(value) {
+        return Ok(Proto::default_value(kind));
+    }
     Ok(match kind {
         Kind::Double => Proto::F64(form::float(value, path)?),
         #[expect(clippy::cast_possible_truncation, reason = "a float field holds what it can")]
@@ -134,9 +145,12 @@ fn one(
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
             Proto::I32(narrow(form::integer(value, path, (i32::MIN.into(), i32::MAX.into()))?))
         }
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 if rigor.is_any_text(value) => Proto::I64(0),
+        Kind::Uint64 | Kind::Fixed64 if rigor.is_any_text(value) => Proto::U64(0),
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
             Proto::I64(narrow(form::integer(value, path, (i64::MIN.into(), i64::MAX.into()))?))
         }
+        Kind::Uint32 | Kind::Fixed32 if rigor.is_any_text(value) => Proto::U32(0),
         Kind::Uint32 | Kind::Fixed32 => {
             Proto::U32(narrow(form::integer(value, path, (0, u32::MAX.into()))?))
         }
@@ -145,7 +159,11 @@ fn one(
         }
         Kind::Bool => Proto::Bool(form::boolean(value, path)?),
         Kind::String => Proto::String(form::text(value, path)?.to_owned()),
+        Kind::Bytes if rigor.is_any_text(value) => Proto::Bytes(Vec::new().into()),
         Kind::Bytes => Proto::Bytes(form::bytes(value, path)?.into()),
+        Kind::Enum(_) if rigor == Rigor::Kinds && (value.is_string() || value.is_i64()) => {
+            Proto::EnumNumber(0)
+        }
         Kind::Enum(names) => {
             let number = match value {
                 Value::String(name) => names.get_value_by_name(name).map(|value| value.number()),
@@ -159,6 +177,11 @@ fn one(
             let wrong = || FieldError::kind(path, value, &format!("one of {}", known().join(", ")));
             Proto::EnumNumber(number.ok_or_else(wrong)?)
         }
+        Kind::Message(message)
+            if message.full_name().starts_with("google.protobuf.") && rigor.is_any_text(value) =>
+        {
+            Proto::Message(DynamicMessage::new(message.clone()))
+        }
         Kind::Message(message) if message.full_name().starts_with("google.protobuf.") => {
             let read = DynamicMessage::deserialize(message.clone(), value.clone());
             Proto::Message(read.map_err(|error| {
@@ -168,7 +191,7 @@ fn one(
         }
         Kind::Message(message) => {
             let fields = form::object(value, path)?;
-            Proto::Message(record(message, fields, path, depth + 1, is_lenient)?)
+            Proto::Message(record(message, fields, path, depth + 1, rigor)?)
         }
     })
 }
