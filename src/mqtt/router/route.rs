@@ -219,10 +219,16 @@ impl Router {
     }
 
     /// Retains what the server tells of itself on a topic of its own.
-    pub(in crate::mqtt) fn tell(&self, topic: &str, properties: &[u8], text: &str) -> Arc<Message> {
+    pub(in crate::mqtt) fn tell(
+        &self,
+        topic: &str,
+        properties: &[u8],
+        text: &str,
+        qos: Qos,
+    ) -> Arc<Message> {
         let message = Arc::new(Message {
             body: Body::new(topic, properties, text.as_bytes()),
-            qos: Qos::AtMostOnce,
+            qos,
             retain: true,
             expires: None,
             publisher: None,

@@ -5,7 +5,12 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::thread::{Shared, Worker};
 use crate::{
-    mqtt::{lasting::Lasting, sys::Snapshot, vehicles::NotKept, wire::JSON_PROPERTIES},
+    mqtt::{
+        lasting::Lasting,
+        sys::Snapshot,
+        vehicles::NotKept,
+        wire::{JSON_PROPERTIES, Qos},
+    },
     telemetry::ReasonLabel,
 };
 
@@ -69,22 +74,23 @@ impl Worker {
             return;
         }
         for (topic, text) in sys.tell(self.snapshot()) {
-            self.tell_topic(&topic, &[], &text);
+            self.tell_topic(&topic, &[], &text, Qos::AtMostOnce);
         }
     }
 
-    /// Retains and publishes JSON on a topic of the server's own.
+    /// Retains and publishes JSON on a topic of the server's own, for whoever wants it at QoS 1.
     pub(super) fn tell_json(&self, topic: &str, text: &str) {
-        self.tell_topic(topic, JSON_PROPERTIES, text);
+        self.tell_topic(topic, JSON_PROPERTIES, text, Qos::AtLeastOnce);
     }
 
     /// Retains and publishes what the server says on a topic of its own.
-    fn tell_topic(&self, topic: &str, properties: &[u8], text: &str) {
-        let message = self.shared.router.tell(topic, properties, text);
+    fn tell_topic(&self, topic: &str, properties: &[u8], text: &str, qos: Qos) {
+        let message = self.shared.router.tell(topic, properties, text, qos);
         let (route, _) = self.shared.router.route(topic);
         if !route.is_empty() {
-            // At QoS 0, so that no queue of the journal is among its receivers.
-            self.publish(&message, &Arc::new(route), None, false, &mut Vec::new());
+            let mut stored = Vec::new();
+            self.publish(&message, &Arc::new(route), None, false, &mut stored);
+            self.store_for(&message, stored);
         }
     }
 

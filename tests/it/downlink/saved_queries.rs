@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{fleet::MINUTE, pushes::store};
 use crate::harness::{
     Appliance, Sample, Setup, until,
-    vehicle::{Packet, Vehicle, Version, packet, text},
+    vehicle::{Packet, Vehicle, Version, connect_packet, packet, text},
 };
 
 const HIGH: &str = r#"
@@ -91,6 +91,43 @@ fn rows_of_a_saved_query_are_retained_and_told_when_they_change() {
     appliance.start_again();
     let (.., again) = told(&mut watcher(&appliance, "again"));
     assert_eq!(names(&again), ["V002", "V003"]);
+}
+
+/// As with any publish of QoS 1: a subscriber of QoS 1 acknowledges it, and one whose session lasts
+/// gets what was told while it was away.
+#[test]
+fn an_answer_goes_out_at_qos_1_to_whoever_subscribes_so() {
+    let appliance = Setup::new().schema("queries.toml", HIGH).start();
+    let back = || {
+        let mut connect = connect_packet(Version::V3, "w", 60, &[]);
+        connect[9] &= !2;
+        let mut line = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
+        assert!(matches!(line.greet(&connect), Packet::Whole(0x20, _)));
+        line
+    };
+    let next = |line: &mut Vehicle| {
+        let Packet::Whole(first, body) = line.receive(MINUTE) else { panic!("nothing came") };
+        assert_eq!(first & 0xf6, 0x32, "QoS 1: {first:02x}");
+        let len = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
+        line.send(&packet(0x40, &body[len..len + 2]));
+        serde_json::from_slice::<Value>(&body[len + 2..]).unwrap()
+    };
+    let mut line = back();
+    line.send(&packet(0x82, &[vec![0, 9], text("$query/high"), vec![1]].concat()));
+    assert_eq!(line.expect(), Packet::Whole(0x90, vec![0, 9, 1]));
+    assert_eq!(next(&mut line)["rows"], json!([]));
+    line.ping();
+    drop(line);
+    let told = || appliance.metric("fleetline_query_told_answers_total").unwrap();
+    let before = told();
+    store(&appliance, 4);
+    until("it is told", MINUTE, || told() > before);
+    let mut line = back();
+    let mut answer = next(&mut line);
+    while names(&answer).len() < 2 {
+        answer = next(&mut line);
+    }
+    assert_eq!(names(&answer), ["V002", "V003"]);
 }
 
 #[test]
