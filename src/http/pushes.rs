@@ -3,11 +3,16 @@
 //! A token that is limited to vehicles asks portable questions only, its rows of other vehicles are
 //! left out (`not-allowed`), and it sees its own pushes only.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection, rejection::PathRejection},
-    http::{StatusCode, Uri},
+    extract::{
+        FromRequestParts, Path, State,
+        rejection::{BytesRejection, PathRejection},
+    },
+    http::{StatusCode, Uri, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use serde_json::Value;
@@ -91,62 +96,59 @@ async fn its_own(
     found.filter(is_its).map(|push| (id, push)).ok_or_else(|| Refused::PushUnknown(id).into())
 }
 
-pub(super) async fn one(
-    State(state): State<HttpState>,
-    caller: Caller,
-    path: PushPath,
-    uri: Uri,
-) -> Result<Json<Value>, ApiError> {
-    Parameters::read(&uri, &[])?;
-    Ok(Json(its_own(&state, &caller, path).await?.1.json()))
+/// A push of a path that takes no parameters, which the caller may see.
+pub(super) struct Found {
+    id: CommandId,
+    record: PushRecord,
+    who: Arc<str>,
+}
+
+impl FromRequestParts<HttpState> for Found {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
+        Parameters::read(&parts.uri, &[])?;
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let path = Path::from_request_parts(parts, state).await;
+        let (id, record) = its_own(state, &caller, path).await?;
+        Ok(Self { id, record, who: who(&caller) })
+    }
+}
+
+pub(super) async fn one(push: Found) -> Json<Value> {
+    Json(push.record.json())
 }
 
 pub(super) async fn forget(
     State(state): State<HttpState>,
-    caller: Caller,
-    path: PushPath,
-    uri: Uri,
+    push: Found,
 ) -> Result<Json<Value>, ApiError> {
-    Parameters::read(&uri, &[])?;
-    let (id, record) = its_own(&state, &caller, path).await?;
-    state.downlink.forget_push(id, who(&caller)).await?;
-    Ok(Json(record.json()))
+    state.downlink.forget_push(push.id, push.who).await?;
+    Ok(Json(push.record.json()))
 }
 
 pub(super) async fn pause(
     State(state): State<HttpState>,
-    caller: Caller,
-    path: PushPath,
-    uri: Uri,
+    push: Found,
 ) -> Result<Json<Value>, ApiError> {
-    Parameters::read(&uri, &[])?;
-    let (id, _) = its_own(&state, &caller, path).await?;
-    state.downlink.pause_push(id, who(&caller)).await?;
-    told(&state, id).await
+    state.downlink.pause_push(push.id, push.who).await?;
+    told(&state, push.id).await
 }
 
 pub(super) async fn resume(
     State(state): State<HttpState>,
-    caller: Caller,
-    path: PushPath,
-    uri: Uri,
+    push: Found,
 ) -> Result<Json<Value>, ApiError> {
-    Parameters::read(&uri, &[])?;
-    let (id, _) = its_own(&state, &caller, path).await?;
-    state.downlink.resume_push(id, who(&caller)).await?;
-    told(&state, id).await
+    state.downlink.resume_push(push.id, push.who).await?;
+    told(&state, push.id).await
 }
 
 pub(super) async fn abort(
     State(state): State<HttpState>,
-    caller: Caller,
-    path: PushPath,
-    uri: Uri,
+    push: Found,
 ) -> Result<Json<Value>, ApiError> {
-    Parameters::read(&uri, &[])?;
-    let (id, _) = its_own(&state, &caller, path).await?;
-    state.downlink.abort_push(id, who(&caller)).await?;
-    told(&state, id).await
+    state.downlink.abort_push(push.id, push.who).await?;
+    told(&state, push.id).await
 }
 
 async fn told(state: &HttpState, id: CommandId) -> Result<Json<Value>, ApiError> {
