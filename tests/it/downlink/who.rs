@@ -78,6 +78,7 @@ fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() 
     };
     let reader = token(&["reader", "--role", "read"]);
     let depot = token(&["depot", "--role", "command", "--vehicles", "V1"]);
+    let garage = token(&["garage", "--role", "command", "--vehicles", "V00*"]);
     let admin = token(&["boss", "--role", "admin"]);
     let appliance = setup.set("auth.tokens", "tokens").start();
     let ask = |method: &str, path: &str, token: &str, body: &str| {
@@ -109,4 +110,38 @@ fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() 
     let (_, audit) = ask("GET", "/audit", &reader, "");
     let who: Vec<_> = audit["audit"].as_array().unwrap().iter().map(|it| &it["by"]).collect();
     assert_eq!(who, ["depot", "boss"]);
+    // Of a push only its own vehicles are told, whatever the rows, and of pushes it sees its own.
+    let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "store");
+    for number in 0..11_u16 {
+        let topic = Sample::topic(&format!("V{number:03}"));
+        line.publish_acked(&topic, &Sample { seq: number.into() }.payload(), number + 1);
+    }
+    let stored = || ask("GET", "/stats", &admin, "").1["points"]["stored"] == 11;
+    until("they are stored", MINUTE, stored);
+    let of = |query: &serde_json::Value| {
+        json!({ "query": query, "command": "horn", "vehicle": "vin" }).to_string()
+    };
+    let portable = of(&json!({ "measurement": "sample", "from": "-2h", "fn": "last" }));
+    let native = of(&json!({ "language": "sql", "text": "SELECT vin FROM sample" }));
+    assert_eq!(ask("POST", "/pushes", &reader, &portable).0, 403);
+    assert_eq!(ask("POST", "/pushes", &depot, &native).0, 403);
+    assert_eq!(ask("POST", "/pushes", &garage, &native).0, 403, "it is no admin");
+    let (status, some) = ask("POST", "/pushes", &garage, &portable);
+    assert_eq!((status, &some["report"]["targeted"]), (202, &json!(10)), "{some}");
+    assert_eq!(some["report"]["left-out"]["not-allowed"], 1);
+    let (status, whole) = ask("POST", "/pushes", &admin, &native);
+    assert_eq!((status, &whole["report"]["targeted"]), (202, &json!(11)), "{whole}");
+    let path = |push: &serde_json::Value| format!("/pushes/{}", push["id"].as_str().unwrap());
+    assert_eq!(ask("GET", "/pushes", &garage, "").1["pushes"].as_array().unwrap().len(), 1);
+    assert_eq!(ask("GET", "/pushes", &admin, "").1["pushes"].as_array().unwrap().len(), 2);
+    assert_eq!(ask("GET", &path(&some), &garage, "").0, 200);
+    for below in ["", "/commands", "/runs"] {
+        assert_eq!(ask("GET", &format!("{}{below}", path(&whole)), &garage, "").0, 404);
+    }
+    for below in ["/pause", "/resume", "/abort"] {
+        assert_eq!(ask("POST", &format!("{}{below}", path(&whole)), &garage, "{}").0, 404);
+    }
+    assert_eq!(ask("DELETE", &path(&whole), &garage, "").0, 404);
+    assert_eq!(ask("POST", &format!("{}/abort", path(&some)), &reader, "{}").0, 403);
+    assert_eq!(ask("POST", &format!("{}/abort", path(&some)), &garage, "{}").0, 200);
 }
