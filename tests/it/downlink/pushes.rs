@@ -162,22 +162,25 @@ fn vehicles_are_left_out_that_were_told_or_have_too_much_to_do_or_are_unknown() 
     assert_eq!(report["left-out"]["duplicate"], 1);
 }
 
+/// A good push with this change is refused.
+#[track_caller]
+fn check_bad(appliance: &Appliance, change: &Value, code: &str, part: &str) {
+    let mut body = json!({ "query": above(0), "command": "limit-charge" });
+    for (name, value) in change.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let (status, answer) = ask(appliance, "/pushes", &body);
+    assert!(status >= 400, "{change}: {answer}");
+    assert_eq!(answer["error"]["code"], code, "{answer}");
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains(part), "{change}: {message}");
+}
+
 #[test]
 fn what_is_wrong_with_a_push_is_told_before_anything_is_sent() {
     let appliance = setup().start();
     store(&appliance, 3);
-    let good = json!({ "query": above(0), "command": "limit-charge" });
-    let check = |change: Value, code: &str, part: &str| {
-        let mut body = good.clone();
-        for (name, value) in change.as_object().unwrap() {
-            body[name] = value.clone();
-        }
-        let (status, answer) = ask(&appliance, "/pushes", &body);
-        assert!(status >= 400, "{change}: {answer}");
-        assert_eq!(answer["error"]["code"], code, "{answer}");
-        let message = answer["error"]["message"].as_str().unwrap();
-        assert!(message.contains(part), "{change}: {message}");
-    };
+    let check = |change: Value, code: &str, part: &str| check_bad(&appliance, &change, code, part);
     check(json!({ "command": "limit-chrage" }), "command-undeclared", "did you mean");
     check(json!({ "fields": { "limit_percent": "{sqe}" } }), "parameter-invalid", "time, vin, seq");
     check(json!({ "fields": { "limit_percent": "{" } }), "field-invalid", "brace");
@@ -209,25 +212,6 @@ fn what_is_wrong_with_a_push_is_told_before_anything_is_sent() {
         "query-refused",
         "",
     );
-    // Before any row, and in a dry run too.
-    let none = json!({ "measurement": "sample", "from": "-2h", "fn": "last", "having": "seq > 9" });
-    let native = json!({ "language": "sql", "text": "SELECT vin FROM sample WHERE seq > 9" });
-    for is_dry in [true, false] {
-        let check = |fields: Value, field: &str, part: &str| {
-            for query in [&none, &native] {
-                let change = json!({ "query": query, "vehicle": "vin", "fields": fields,
-                    "dry-run": is_dry });
-                check(change, "field-invalid", field);
-            }
-            let change = json!({ "query": none, "fields": fields, "dry-run": is_dry });
-            check(change, "field-invalid", part);
-        };
-        check(json!({ "limit_prcent": 1 }), "limit_prcent", "did you mean `limit_percent`?");
-        check(json!({ "limit_percent": "60" }), "limit_percent", "a whole number");
-        check(json!({ "text": "{vin}", "id": "x" }), "id", "it takes the command's id");
-    }
-    let typed = json!({ "query": none, "fields": { "limit_percent": "{vin}" } });
-    check(typed, "field-invalid", "`limit_percent` is the text \"{vin}\"");
     assert_eq!(get(&appliance, "/commands")["commands"], json!([]));
     assert_eq!(get(&appliance, "/pushes")["pushes"], json!([]));
     // One row of several that makes no command fails alone, with its field.
@@ -242,6 +226,32 @@ fn what_is_wrong_with_a_push_is_told_before_anything_is_sent() {
     let change = &failed["commands"][0]["history"][1];
     assert_eq!(failed["commands"][0]["vehicle"], "V002");
     assert!(change["detail"].as_str().unwrap().contains("limit_percent"), "{change}");
+}
+
+/// In a dry run, and where no row is targeted.
+#[test]
+fn a_field_that_no_row_could_make_right_is_told_before_any_row() {
+    let appliance = setup().start();
+    store(&appliance, 1);
+    let none = json!({ "measurement": "sample", "from": "-2h", "fn": "last", "having": "seq > 9" });
+    let native = json!({ "language": "sql", "text": "SELECT vin FROM sample WHERE seq > 9" });
+    for is_dry in [true, false] {
+        let check = |fields: Value, field: &str, part: &str| {
+            for query in [&none, &native] {
+                let change = json!({ "query": query, "vehicle": "vin", "fields": fields,
+                    "dry-run": is_dry });
+                check_bad(&appliance, &change, "field-invalid", field);
+            }
+            let change = json!({ "query": none, "fields": fields, "dry-run": is_dry });
+            check_bad(&appliance, &change, "field-invalid", part);
+        };
+        check(json!({ "limit_prcent": 1 }), "limit_prcent", "did you mean `limit_percent`?");
+        check(json!({ "limit_percent": "60" }), "limit_percent", "a whole number");
+        check(json!({ "text": "{vin}", "id": "x" }), "id", "it takes the command's id");
+    }
+    let typed = json!({ "query": none, "fields": { "limit_percent": "{vin}" } });
+    check_bad(&appliance, &typed, "field-invalid", "`limit_percent` is the text \"{vin}\"");
+    assert_eq!(get(&appliance, "/pushes")["pushes"], json!([]));
 }
 
 /// What a row says is put into the tree of fields, and never becomes structure.

@@ -2,11 +2,11 @@
 
 use std::{io::Write as _, process::Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fleet::{Car, MINUTE, history, sent, setup, state};
 use crate::harness::{
-    Sample, Setup, http, until,
+    Appliance, Sample, Setup, http, until,
     vehicle::{Vehicle, Version},
 };
 
@@ -67,26 +67,37 @@ fn a_gateway_takes_commands_for_the_vehicles_that_it_carries_and_answers_for_the
     assert_eq!(state(&appliance, &id), "queued");
 }
 
+fn token(setup: &Setup, arguments: &[&str]) -> String {
+    let all = [&["token", "create"], arguments, &["--file", "tokens"]].concat();
+    let output = setup.command(&all).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn ask_as(
+    appliance: &Appliance,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> (u16, Value) {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+    let url = format!("{}/api/v1{path}", appliance.url());
+    let (status, text) = http::send(method, &url, &headers, body).unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_default())
+}
+
 #[test]
 fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() {
     let setup = setup();
-    let token = |arguments: &[&str]| {
-        let all = [&["token", "create"], arguments, &["--file", "tokens"]].concat();
-        let output = setup.command(&all).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
+    let token = |arguments: &[&str]| token(&setup, arguments);
     let reader = token(&["reader", "--role", "read"]);
     let depot = token(&["depot", "--role", "command", "--vehicles", "V1"]);
-    let garage = token(&["garage", "--role", "command", "--vehicles", "V00*"]);
     let admin = token(&["boss", "--role", "admin"]);
     let appliance = setup.set("auth.tokens", "tokens").start();
     let ask = |method: &str, path: &str, token: &str, body: &str| {
-        let bearer = format!("Bearer {token}");
-        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
-        let url = format!("{}/api/v1{path}", appliance.url());
-        let (status, text) = http::send(method, &url, &headers, body).unwrap();
-        (status, serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default())
+        ask_as(&appliance, method, path, token, body)
     };
     let horn = r#"{"command":"horn"}"#;
     assert_eq!(ask("POST", "/vehicles/V1/commands", &reader, horn).0, 403);
@@ -100,8 +111,7 @@ fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() 
     let (status, sent) = ask("POST", "/vehicles/V1/commands", &depot, horn);
     assert_eq!((status, &sent["by"]), (202, &json!("depot")));
     let (_, other) = ask("POST", "/vehicles/V2/commands", &admin, horn);
-    let path =
-        |command: &serde_json::Value| format!("/commands/{}", command["id"].as_str().unwrap());
+    let path = |command: &Value| format!("/commands/{}", command["id"].as_str().unwrap());
     assert_eq!(ask("GET", &path(&sent), &depot, "").0, 200);
     assert_eq!(ask("GET", &path(&other), &depot, "").0, 403);
     assert_eq!(ask("DELETE", &path(&other), &depot, "").0, 403);
@@ -110,7 +120,21 @@ fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() 
     let (_, audit) = ask("GET", "/audit", &reader, "");
     let who: Vec<_> = audit["audit"].as_array().unwrap().iter().map(|it| &it["by"]).collect();
     assert_eq!(who, ["depot", "boss"]);
-    // Of a push only its own vehicles are told, whatever the rows, and of pushes it sees its own.
+}
+
+/// Whatever the rows: the others are left out. Of pushes it sees and steers its own.
+#[test]
+fn a_token_that_is_limited_to_vehicles_pushes_to_those_only() {
+    let setup = setup();
+    let token = |arguments: &[&str]| token(&setup, arguments);
+    let reader = token(&["reader", "--role", "read"]);
+    let depot = token(&["depot", "--role", "admin", "--vehicles", "V001"]);
+    let garage = token(&["garage", "--role", "command", "--vehicles", "V00*"]);
+    let admin = token(&["boss", "--role", "admin"]);
+    let appliance = setup.set("auth.tokens", "tokens").start();
+    let ask = |method: &str, path: &str, token: &str, body: &str| {
+        ask_as(&appliance, method, path, token, body)
+    };
     let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "store");
     for number in 0..11_u16 {
         let topic = Sample::topic(&format!("V{number:03}"));
@@ -118,9 +142,8 @@ fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() 
     }
     let stored = || ask("GET", "/stats", &admin, "").1["points"]["stored"] == 11;
     until("they are stored", MINUTE, stored);
-    let of = |query: &serde_json::Value| {
-        json!({ "query": query, "command": "horn", "vehicle": "vin" }).to_string()
-    };
+    let of =
+        |query: &Value| json!({ "query": query, "command": "horn", "vehicle": "vin" }).to_string();
     let portable = of(&json!({ "measurement": "sample", "from": "-2h", "fn": "last" }));
     let native = of(&json!({ "language": "sql", "text": "SELECT vin FROM sample" }));
     assert_eq!(ask("POST", "/pushes", &reader, &portable).0, 403);
@@ -131,7 +154,7 @@ fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() 
     assert_eq!(some["report"]["left-out"]["not-allowed"], 1);
     let (status, whole) = ask("POST", "/pushes", &admin, &native);
     assert_eq!((status, &whole["report"]["targeted"]), (202, &json!(11)), "{whole}");
-    let path = |push: &serde_json::Value| format!("/pushes/{}", push["id"].as_str().unwrap());
+    let path = |push: &Value| format!("/pushes/{}", push["id"].as_str().unwrap());
     assert_eq!(ask("GET", "/pushes", &garage, "").1["pushes"].as_array().unwrap().len(), 1);
     assert_eq!(ask("GET", "/pushes", &admin, "").1["pushes"].as_array().unwrap().len(), 2);
     assert_eq!(ask("GET", &path(&some), &garage, "").0, 200);
