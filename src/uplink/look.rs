@@ -1,7 +1,9 @@
 //! What the bytes of a payload look like, for whoever has to find out why they were not taken.
 //!
-//! Guesses, and told as such: they decide nothing. First bytes and lengths are looked at, and at
-//! most one pass over the payload is made.
+//! Guesses, and told as such: they decide nothing. First bytes and lengths are looked at, and a few
+//! passes over the payload are made at most.
+
+use prost_reflect::prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use crate::{
     mapping::{Decoder, Framing, Plan, Select},
@@ -75,7 +77,7 @@ fn grpc(plan: &Plan, payload: &[u8]) -> Option<Words> {
 
 /// What to tell if each message of a payload seems to stand behind such a header.
 fn framed(framing: Framing, name: &str, payload: &[u8]) -> Option<Words> {
-    let count = framing::count(framing, payload).filter(|_| begins_with_field(framing, payload))?;
+    let count = framing::count(framing, payload).filter(|_| are_messages(framing, payload))?;
     let what = match count {
         1 => "its length stood in front".to_owned(),
         _ => format!("the lengths of {count} messages stood in front of them"),
@@ -83,11 +85,23 @@ fn framed(framing: Framing, name: &str, payload: &[u8]) -> Option<Words> {
     Some(words("framing", format!("it looks as if {what}: `framing = \"{name}\"`")))
 }
 
-/// Whether the first message behind a header begins with the tag of a field.
-fn begins_with_field(framing: Framing, payload: &[u8]) -> bool {
-    let first = framing::Frames::new(framing, payload).next().and_then(Result::ok);
-    let tag = first.and_then(|frame| frame.of(payload).first().copied());
-    tag.is_some_and(|tag| tag >> 3 != 0 && matches!(tag & 7, 0 | 1 | 2 | 3 | 5))
+/// Whether each message behind a header is fields to its last byte, whatever their types.
+fn are_messages(framing: Framing, payload: &[u8]) -> bool {
+    framing::Frames::new(framing, payload)
+        .all(|frame| frame.is_ok_and(|it| is_message(it.of(payload))))
+}
+
+/// Whether bytes are the fields of a message.
+fn is_message(mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        let passed = decode_key(&mut bytes).and_then(|(number, wire_type)| {
+            skip_field(wire_type, number, &mut bytes, DecodeContext::default())
+        });
+        if passed.is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// What another format than the mapping's a payload looks like.

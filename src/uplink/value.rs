@@ -58,7 +58,21 @@ pub(crate) fn nanos_of(
         }
         _ => i64_of(slot).checked_mul(unit.nanos()),
     };
-    nanos.ok_or_else(|| DecodeError::new(Cause::TimeInvalid, UNFIT).in_slot(at))
+    nanos.ok_or_else(|| {
+        DecodeError::new(Cause::TimeInvalid, why_unfit(slots, at, scalar)).in_slot(at)
+    })
+}
+
+/// What is wrong with a time or duration that is no count of nanoseconds.
+#[cold]
+fn why_unfit(slots: &Slots, at: SlotIdx, scalar: &Scalar) -> &'static str {
+    let nanos = || i64_of(slots.slot(at.next()));
+    let is_broken = match scalar {
+        Scalar::Timestamp => wide_joined(0, nanos(), true).is_none(),
+        Scalar::Duration => wide_joined(i64_of(slots.slot(at)), nanos(), false).is_none(),
+        _ => false,
+    };
+    if is_broken { "has nanos that protobuf does not allow beside its seconds" } else { UNFIT }
 }
 
 /// What is told of a time that is past what a line can say; its value stands before it.

@@ -79,3 +79,21 @@ fn a_topic_without_a_mapping_is_told_apart_from_a_failure() {
     let (transcoded, lines) = harness.run("vehicles/V1/other", &[8, 1], None);
     assert!(!transcoded.mapped && lines.is_empty() && harness.failures().is_empty());
 }
+
+/// `p8-delimited`: bytes that pass for lengths by chance are no hint where what would stand behind
+/// them is no message.
+#[test]
+fn a_length_is_only_seen_where_messages_stand_behind_it() {
+    let proto = proto3("message S { double v = 1; int64 at = 2; } message M { repeated S s = 2; }");
+    let timed = mapping("points = \"s\"\ntime = { field = \"s.at\", unit = \"ms\" }");
+    let mut harness = Harness::new(&proto, &timed);
+    // Two samples, of which the second has no time: read as lengths, 18 and 9 end where it ends.
+    let payload = harness.encode(r#"{"s": [{"v": 1.5, "at": "1795161600000"}, {"v": 2.5}]}"#);
+    assert_eq!((payload[0], payload.len()), (0x12, 29));
+    let (cause, detail) = harness.failure(&payload);
+    assert_eq!(cause, Cause::TimeOutOfBounds);
+    assert!(!detail.contains("framing"), "{detail}");
+    // Such a message behind its length.
+    let (cause, detail) = harness.failure(&[&[29], &payload[..]].concat());
+    assert!(detail.contains("framing = \"delimited\""), "{cause:?} {detail}");
+}

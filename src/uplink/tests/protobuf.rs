@@ -252,6 +252,11 @@ fn what_a_tag_a_time_or_a_vehicle_cannot_be_is_a_dead_letter() {
     let maybe = "time = { field = \"maybe\", unit = \"ns\" }";
     check(maybe, "{}", Cause::TimeInvalid, "time: it is absent");
     check("time = { field = \"ts\" }", "{}", Cause::TimeInvalid, "time: it is absent");
+    // 1795161600 s and 1000000000 ns.
+    let nanos = *b"\x32\x0c\x08\x80\xfc\xff\xd7\x06\x10\x80\x94\xeb\xdc\x03";
+    let mut harness = Harness::new(&proto, &mapping("time = { field = \"ts\" }"));
+    let broken = "time: 1795161600 s has nanos that protobuf does not allow beside its seconds";
+    assert_eq!(harness.failure(&nanos), (Cause::TimeInvalid, broken.to_owned()));
 }
 
 #[test]
