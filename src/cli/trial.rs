@@ -16,6 +16,8 @@ use crate::{
 pub(in crate::cli) struct Trial {
     /// How many points it gave.
     pub(in crate::cli) points: u32,
+    /// How many merged into others of the same series and time.
+    pub(in crate::cli) merged: u32,
     /// Why it, or a mapping of it, failed.
     pub(in crate::cli) problems: Vec<String>,
     /// What is most likely not meant.
@@ -44,7 +46,13 @@ pub(in crate::cli) fn run(plans: &Plans, limits: &Limits, message: &Message<'_>)
             done.points_filtered, done.points_empty
         ));
     }
-    Trial { points: done.points, problems, notes }
+    if done.points_merged > 0 {
+        notes.push(format!(
+            "{} points merged into others of the same series and time",
+            done.points_merged
+        ));
+    }
+    Trial { points: done.points, merged: done.points_merged, problems, notes }
 }
 
 /// What looks wrong with a payload even where it is taken.

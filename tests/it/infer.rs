@@ -140,6 +140,32 @@ fn what_cannot_be_read_is_told_and_nothing_is_written() {
     assert!(made.said.contains("vehicles/{vin}/ok"), "{}", made.said);
 }
 
+/// What a mapping could say and the samples do not is told, not guessed.
+#[test]
+fn what_only_the_operator_knows_is_a_doubt() {
+    let table = [
+        (
+            r#"{"v": 1, "@ts": "2026-11-22 21:19:38"}"#,
+            "`@ts` is a time without an offset; if it is the point's, say of which zone",
+        ),
+        (
+            r#"{"ts": 1795382378500, "data": {"soc": {"v": 1}, "rpm": {"v": 2}, "gear": {"v": 3}}}"#,
+            "`data` holds objects of one shape; if their names are data",
+        ),
+        (
+            r#"{"s": [{"ts": 1795382378500, "v": 1.5}, {"ts": 1795382378500, "v": 2.5}]}"#,
+            "1 points of the samples have the series and time of another",
+        ),
+    ];
+    for (text, expect) in table {
+        let dir = tempfile::tempdir().unwrap();
+        let file = sample(dir.path(), "sample.json", text.as_bytes());
+        let made = run(dir.path(), &["infer", &file, "--topic", "t/{vin}"]);
+        assert_eq!(made.code, Some(0), "{text}: {}", made.told);
+        assert!(made.told.contains(&format!("doubt: {expect}")), "{expect}: {}", made.told);
+    }
+}
+
 /// Samples as people have them, a line each, and behind each what a line of it must hold.
 const ODD_SAMPLES: &str = include_str!("../golden/infer.txt");
 

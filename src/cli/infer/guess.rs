@@ -1,5 +1,7 @@
 //! What the samples most likely mean.
 
+use std::collections::BTreeMap;
+
 use super::learned::{Kind, Node};
 
 /// Whether a name can stand in a mapping and be one of a line: no pattern, and nothing that ends a
@@ -83,11 +85,21 @@ pub(super) struct Time {
 /// The member that is most likely the time of what it stands in: it is always there and looks like
 /// a time, and its name says so before others.
 pub(super) fn time(node: &Node, path: &str) -> Option<Time> {
+    best_time(node, path, unit)
+}
+
+/// The same of times that only a zone makes one.
+pub(super) fn local_time(node: &Node, path: &str) -> Option<Time> {
+    best_time(node, path, |member| (member.locals == member.strings).then_some("iso8601"))
+}
+
+fn best_time(
+    node: &Node,
+    path: &str,
+    unit: impl Fn(&Node) -> Option<&'static str>,
+) -> Option<Time> {
     let mut best: Option<(u8, Time)> = None;
-    for (name, member) in node.members.iter().filter(|(name, _)| is_plain(name)) {
-        if member.seen < node.objects || member.nulls > 0 {
-            continue;
-        }
+    for (name, member) in always_there(node) {
         let Some(unit) = unit(member) else { continue };
         let Some(rank) = rank(name) else { continue };
         if best.as_ref().is_none_or(|(known, _)| rank < *known) {
@@ -97,9 +109,42 @@ pub(super) fn time(node: &Node, path: &str) -> Option<Time> {
     best.map(|(_, time)| time)
 }
 
+/// The members that can stand in a mapping and that every object has.
+fn always_there(node: &Node) -> impl Iterator<Item = &(String, Node)> {
+    let is_there =
+        |member: &Node| member.seen == node.objects && member.seen > 0 && member.nulls == 0;
+    node.members.iter().filter(move |(name, member)| is_plain(name) && is_there(member))
+}
+
+/// The texts and integers of an element that may tell it from its neighbours, as paths.
+pub(super) fn element_tags<'n>(item: &'n Node, path: &'n str) -> impl Iterator<Item = String> + 'n {
+    let is_name = |node: &Node| match node.kind() {
+        Kind::Text => node.times + node.locals == 0,
+        Kind::Integer => integer_unit(node.least, node.most).is_none(),
+        _ => false,
+    };
+    let all = always_there(item).filter(move |(_, member)| is_name(member));
+    let (texts, integers): (Vec<_>, Vec<_>) = all.partition(|(_, it)| it.kind() == Kind::Text);
+    texts.into_iter().chain(integers).map(move |(name, _)| joined(path, name))
+}
+
+/// Whether the members of an object are objects of one shape, so that their names may be data.
+pub(super) fn are_alike(node: &Node) -> bool {
+    const FEW: usize = 3;
+    let shape = |node: &Node| {
+        let members = node.members.iter().map(|(name, member)| (name.clone(), member.kind()));
+        members.collect::<BTreeMap<_, _>>()
+    };
+    let Some((_, first)) = node.members.first() else { return false };
+    let first = shape(first);
+    node.members.len() >= FEW
+        && !first.is_empty()
+        && node.members.iter().all(|(_, member)| shape(member) == first)
+}
+
 /// How much a name sounds like the time of a measurement; less is more.
 fn rank(name: &str) -> Option<u8> {
-    let name = name.to_ascii_lowercase();
+    let name = name.trim_matches(|one: char| !one.is_alphanumeric()).to_ascii_lowercase();
     let plain = ["ts", "time", "timestamp", "t", "sampled_at", "sampledat", "datetime", "epoch"];
     if plain.contains(&name.as_str()) {
         return Some(0);

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::DateTime};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Properties over all objects.
@@ -34,6 +34,8 @@ pub(super) struct Node {
     pub(super) strings: usize,
     /// Of the strings, those that are RFC 3339.
     pub(super) times: usize,
+    /// Of the strings, those that are a time without an offset.
+    pub(super) locals: usize,
     /// Of the strings, those that hold nothing but a number.
     pub(super) quoted: usize,
     /// The first different ones.
@@ -111,6 +113,8 @@ impl Node {
         if let Ok(time) = text.parse::<Timestamp>() {
             self.times += 1;
             self.latest = self.latest.max(Some(time));
+        } else if text.parse::<DateTime>().is_ok() {
+            self.locals += 1;
         }
         if let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite()) {
             self.quoted += 1;

@@ -111,7 +111,7 @@ pub(in crate::cli) fn run(
     let topic = arguments.topic.as_deref();
     let store = offline.mapping.store_names;
     let has_unsigned = offline.mapping.dialect == LineDialect::Unsigned;
-    let wish = Wish { name: &name, topic, with_time: true, store, has_unsigned };
+    let wish = Wish { name: &name, topic, with_time: true, element_tag: None, store, has_unsigned };
     let draft = passing(&samples, &wish, &offline).map_err(Failure::failed)?;
     if arguments.json {
         return output.json(&json!({
@@ -137,7 +137,11 @@ fn passing(samples: &Samples, wish: &Wish<'_>, offline: &Offline) -> Result<Draf
         let made = write::draft(&samples.root, &Wish { with_time, ..*wish });
         let mut draft = made.map_err(|what| InferError::Open(what.to_owned()))?;
         match try_out(&draft, samples, wish, offline) {
-            Ok(()) => {
+            Ok(merged) => {
+                if merged > 0 {
+                    draft =
+                        told_apart(draft, merged, samples, &Wish { with_time, ..*wish }, offline);
+                }
                 if !why.is_empty() {
                     draft.doubts.push(format!("the time was left out: {why}"));
                 }
@@ -154,13 +158,39 @@ fn passing(samples: &Samples, wish: &Wish<'_>, offline: &Offline) -> Result<Draf
     Err(InferError::Open(why))
 }
 
-/// Loads a draft and decodes every sample.
+/// The draft with a tag of the element that keeps all points apart, if there is one.
+fn told_apart(
+    mut draft: Draft,
+    merged: u64,
+    samples: &Samples,
+    wish: &Wish<'_>,
+    offline: &Offline,
+) -> Draft {
+    /// Each is tried on all samples.
+    const TRIED_MAX: usize = 8;
+    let points = guess::points(&samples.root);
+    let tags = points.iter().flat_map(|(path, item)| guess::element_tags(item, path));
+    for tag in tags.take(TRIED_MAX) {
+        let wish = Wish { element_tag: Some(&tag), ..*wish };
+        let Ok(tagged) = write::draft(&samples.root, &wish) else { continue };
+        if try_out(&tagged, samples, &wish, offline) == Ok(0) {
+            return tagged;
+        }
+    }
+    draft.doubts.push(format!(
+        "{merged} points of the samples have the series and time of another, and a store keeps one \
+         of those: name a tag of the element, or say `duplicates`"
+    ));
+    draft
+}
+
+/// Loads a draft and decodes every sample; answers how many points merged into others.
 fn try_out(
     draft: &Draft,
     samples: &Samples,
     wish: &Wish<'_>,
     offline: &Offline,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     let name = wish.name;
     let sources = Sources::from_texts([
         (format!("{name}.schema.json"), draft.schema.clone()),
@@ -173,6 +203,7 @@ fn try_out(
         None => draft.topic.split('/').map(example).collect::<Vec<_>>().join("/"),
     };
     let received_at = received_at(draft, &samples.root);
+    let mut merged = 0;
     for (index, payload) in samples.payloads.iter().enumerate() {
         let message = Message {
             topic: &topic,
@@ -185,8 +216,9 @@ fn try_out(
         if let Some(problem) = trial.problems.first() {
             return Err(format!("sample {}: {problem}", index + 1));
         }
+        merged += u64::from(trial.merged);
     }
-    Ok(())
+    Ok(merged)
 }
 
 /// A level of a topic that a level of a pattern takes.

@@ -15,6 +15,8 @@ pub(super) struct Wish<'a> {
     pub(super) topic: Option<&'a str>,
     /// Whether a time may be guessed.
     pub(super) with_time: bool,
+    /// What tells the elements of `points` apart, where their times do not.
+    pub(super) element_tag: Option<&'a str>,
     /// How the configured store takes names.
     pub(super) store: StoreNames,
     /// Whether it has integers without a sign.
@@ -233,6 +235,13 @@ impl<'n> Writer<'n> {
             let values = self.many(first, path, depth + 1)?;
             return Some(format!(r#"{{ "type": {word}, "additionalProperties": {values} }}"#));
         }
+        if !path.is_empty() && guess::are_alike(node) {
+            self.doubt(
+                path,
+                "holds objects of one shape; if their names are data, its schema is a map of them \
+                 (`additionalProperties`), and `points` with `point-key` makes each a point",
+            );
+        }
         let pad = "  ".repeat(depth + 2);
         let mut properties = Vec::new();
         for (name, member) in &node.members {
@@ -315,10 +324,16 @@ impl<'n> Writer<'n> {
         let of_element = self.points.and_then(|(path, item)| guess::time(item, path));
         let found = of_element.or_else(|| guess::time(self.root, ""));
         if found.is_none() {
-            self.doubts.push(
-                "no value looks like the time of a point: points get the time of receipt"
-                    .to_owned(),
-            );
+            let of_element = self.points.and_then(|(path, item)| guess::local_time(item, path));
+            let why = match of_element.or_else(|| guess::local_time(self.root, "")) {
+                Some(Time { path, unit }) => format!(
+                    "`{path}` is a time without an offset; if it is the point's, say of which \
+                     zone: `time = {{ field = {}, unit = \"{unit}\", zone = \"Europe/Berlin\" }}`",
+                    quoted(&path)
+                ),
+                None => "no value looks like the time of a point".to_owned(),
+            };
+            self.doubts.push(format!("{why}: points get the time of receipt"));
         }
         found
     }
@@ -370,7 +385,13 @@ impl<'n> Writer<'n> {
                 field
             }
         };
-        line("tags", &format!("[{}]", quoted(tag)), &self.tag_ideas(tag));
+        match wish.element_tag {
+            None => line("tags", &format!("[{}]", quoted(tag)), &self.tag_ideas(tag)),
+            Some(of_element) => {
+                let why = format!("`{of_element}` tells points of one time apart");
+                line("tags", &format!("[{}, {}]", quoted(tag), quoted(of_element)), &why);
+            }
+        }
         if let Some(Time { path, unit }) = time {
             let value = format!("{{ field = {}, unit = \"{unit}\" }}", quoted(path));
             line("time", &value, "its values lie between 2000 and 2100 in this unit");
@@ -381,7 +402,7 @@ impl<'n> Writer<'n> {
         if let Vehicle::Capture(capture) = vehicle {
             self.exclude_name(capture);
         }
-        self.fields_text(&mut text, time);
+        self.fields_text(&mut text, [time.map(|time| time.path.as_str()), wish.element_tag]);
         text
     }
 
@@ -400,7 +421,7 @@ impl<'n> Writer<'n> {
     }
 
     /// `fields`: what is excluded, and what has a name that stores keep.
-    fn fields_text(&self, text: &mut String, time: Option<&Time>) {
+    fn fields_text(&self, text: &mut String, taken: [Option<&str>; 2]) {
         let mut all: Vec<String> = Vec::new();
         if !self.excluded.is_empty() {
             let paths: Vec<String> = self.excluded.iter().map(|(path, _)| quoted(path)).collect();
@@ -410,7 +431,7 @@ impl<'n> Writer<'n> {
             all.push(format!("exclude = [{}]", paths.join(", ")));
         }
         let is_field = |path: &str| {
-            time.is_none_or(|time| time.path != path)
+            !taken.contains(&Some(path))
                 && !self.excluded.iter().any(|(excluded, _)| excluded == path)
         };
         let renamed = self.renamed.iter().filter(|(path, _)| is_field(path));
