@@ -51,7 +51,7 @@
 //!   record says that it was published.
 //!
 //! # Limits
-//! Every bound is one of [`Options`]. A queued message takes some 50 bytes of memory whatever its
+//! Every bound is one of [`Options`]. A queued message takes some 70 bytes of memory whatever its
 //! size, an absent session with a subscription some 300. The snapshot is not in
 //! [`Options::bytes_max`]: it takes some 40 bytes a queued message and what sessions are called and
 //! subscribed to.

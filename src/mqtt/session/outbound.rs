@@ -75,7 +75,7 @@ pub(in crate::mqtt) struct Outbound {
 }
 
 /// Numbers that are under way at once: one less than there are identifiers.
-const WINDOW_MAX: usize = 65_534;
+pub(super) const WINDOW_MAX: usize = 65_534;
 
 impl Outbound {
     pub(in crate::mqtt) fn new(version: Version, takes: Takes, limits: QueueLimits) -> Self {

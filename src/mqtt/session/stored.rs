@@ -15,7 +15,7 @@ use std::{num::NonZeroU16, sync::Arc};
 
 use super::{
     delivery::{Delivery, report},
-    outbound::{Entry, Outbound},
+    outbound::{Entry, Outbound, WINDOW_MAX},
 };
 use crate::{
     model::CommandOutcome,
@@ -168,14 +168,17 @@ impl Outbound {
     /// What is to be fetched next: the first number, the one behind the last, and how many bytes.
     pub(in crate::mqtt) fn wants_fetch(&mut self, is_short: bool) -> Option<(u64, u64, usize)> {
         let (tail, bytes, waits) = (self.tail(), self.bytes, self.entries.len() > self.sent);
+        // What is too far behind the first could not be sent.
+        let end = self.first + WINDOW_MAX as u64;
         let stored = self.stored.as_mut()?;
+        let end = end.min(stored.upto);
         let has_room = bytes < stored.memory_max.div_ceil(2) && (!is_short || !waits);
-        if stored.is_fetching || tail >= stored.upto || !has_room {
+        if stored.is_fetching || tail >= end || !has_room {
             return None;
         }
         stored.is_fetching = true;
         let most = if is_short { 1 } else { stored.memory_max - bytes };
-        Some((tail, stored.upto, most))
+        Some((tail, end, most))
     }
 
     /// A piece has been fetched: those between its messages are done. Gives how many are lost.

@@ -46,6 +46,7 @@ pub(in crate::sessions) struct Session {
 /// Messages that wait for a session or are under way to it.
 #[derive(Debug, Default)]
 pub(in crate::sessions) struct Queue {
+    /// In the order of their numbers, which may have gaps. The first is not done.
     entries: VecDeque<Entry>,
     /// Of those, how many are not done.
     pub(in crate::sessions) open: usize,
@@ -64,12 +65,13 @@ pub(in crate::sessions) enum EntryState {
     Open,
     /// Its PUBREC came.
     Released,
-    /// Done with, and behind one that is not.
+    /// Done with, and not forgotten yet.
     Done,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sessions) struct Entry {
+    number: u64,
     /// Among all messages; meaningless unless it is open.
     message: u32,
     /// Its subscription identifier, 0 for none; of several, their number.
@@ -154,8 +156,8 @@ impl Session {
 
     /// The number of the oldest message in the queue.
     pub(in crate::sessions) fn first(&self) -> u64 {
-        let len = self.queue.as_ref().map_or(0, |queue| queue.entries.len());
-        self.next - len as u64
+        let oldest = self.queue.as_ref().and_then(|queue| queue.entries.front());
+        oldest.map_or(self.next, |entry| entry.number)
     }
 
     pub(in crate::sessions) fn sent(&self) -> u64 {
@@ -167,11 +169,12 @@ impl Session {
         self.queue.as_ref().map_or((0, 0), |queue| (queue.open, queue.bytes))
     }
 
-    /// Whether a number can be that of the next message: those between may have been lost.
+    /// Whether a number can be that of the next message: those between may have been lost, or given
+    /// up.
     pub(in crate::sessions) fn can_be_next(&self, number: u64) -> bool {
-        // No loss is so large, and what is damaged is not believed.
-        const MISSING_MAX: u64 = 1 << 20;
-        (self.next..self.next.saturating_add(MISSING_MAX)).contains(&number)
+        // Nobody lives to see this one, and what is damaged is not believed.
+        const NUMBERS_MAX: u64 = 1 << 62;
+        (self.next..NUMBERS_MAX).contains(&number)
     }
 
     /// Queues a message under a number that [can be the next](Self::can_be_next).
@@ -186,10 +189,6 @@ impl Session {
         let next = self.next;
         let queue =
             self.queue.get_or_insert_with(|| Box::new(Queue { sent: next, ..Queue::default() }));
-        let missing = number.saturating_sub(next);
-        if !queue.entries.is_empty() {
-            (0..missing).for_each(|_| queue.entries.push_back(Entry::DONE));
-        }
         let (id, has_many_ids) = match *ids {
             [] => (0, false),
             [one] => (one, false),
@@ -200,7 +199,7 @@ impl Session {
         };
         let flags = flags & (DELIVERY_QOS | DELIVERY_RETAIN);
         let state = EntryState::Open;
-        queue.entries.push_back(Entry { message, id, flags, state, has_many_ids });
+        queue.entries.push_back(Entry { number, message, id, flags, state, has_many_ids });
         queue.open += 1;
         queue.bytes += u64::from(len);
         self.next = number + 1;
@@ -214,21 +213,18 @@ impl Session {
         }
     }
 
-    /// What a snapshot says beside the queue: the next number, with which those between the last
-    /// one and it are done, and what may have been sent.
+    /// What a snapshot says beside the queue: the next number, and what may have been sent.
     pub(in crate::sessions) fn end_at(&mut self, next: u64, sent: u64) {
         if let Some(queue) = self.queue.as_mut() {
-            let missing = next.saturating_sub(self.next);
-            (0..missing.min(1 << 20)).for_each(|_| queue.entries.push_back(Entry::DONE));
             queue.sent = sent;
         }
         self.next = self.next.max(next);
     }
 
     fn entry(&mut self, number: u64) -> Option<(&mut Queue, usize)> {
-        let place = usize::try_from(number.checked_sub(self.first())?).ok()?;
         let queue = self.queue.as_deref_mut()?;
-        (place < queue.entries.len()).then_some((queue, place))
+        let place = queue.place(number)?;
+        Some((queue, place))
     }
 
     /// A message is done with; gives the message that it wants no more, if that is so.
@@ -250,13 +246,9 @@ impl Session {
         if was_open {
             queue.bytes -= u64::from(len_of(message));
         }
-        while queue.entries.front().is_some_and(|entry| entry.state == EntryState::Done) {
-            queue.entries.pop_front();
-        }
+        queue.forget(place);
         if queue.entries.is_empty() {
             self.queue = None;
-        } else if queue.entries.capacity() > 4 * queue.entries.len() + 64 {
-            queue.entries.shrink_to_fit();
         }
         was_open.then_some(message)
     }
@@ -291,37 +283,102 @@ impl Session {
 
     /// What is queued from a number on and not done.
     pub(in crate::sessions) fn queued(&self, from: u64) -> impl Iterator<Item = Queued> {
-        let first = self.first();
-        let skip = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
         let queue = self.queue.as_deref();
         let entries = queue.into_iter().flat_map(move |queue| {
-            let skip = skip.min(queue.entries.len());
-            queue.entries.range(skip..).zip(first + skip as u64..).map(move |pair| (queue, pair))
+            let skip = queue.entries.partition_point(|entry| entry.number < from);
+            queue.entries.range(skip..).map(move |entry| (queue, entry))
         });
-        entries.filter(|(_, (entry, _))| entry.state != EntryState::Done).map(
-            |(queue, (entry, number))| Queued {
-                number,
-                message: entry.message,
-                state: entry.state,
-                flags: entry.flags,
-                ids: match entry.id {
-                    _ if entry.has_many_ids => {
-                        queue.many_ids.get(&number).map(|ids| ids.to_vec()).unwrap_or_default()
-                    }
-                    0 => Vec::new(),
-                    id => vec![id],
-                },
+        entries.filter(|(_, entry)| entry.state != EntryState::Done).map(|(queue, entry)| Queued {
+            number: entry.number,
+            message: entry.message,
+            state: entry.state,
+            flags: entry.flags,
+            ids: match entry.id {
+                _ if entry.has_many_ids => {
+                    queue.many_ids.get(&entry.number).map(|ids| ids.to_vec()).unwrap_or_default()
+                }
+                0 => Vec::new(),
+                id => vec![id],
             },
-        )
+        })
     }
 }
 
-impl Entry {
-    const DONE: Self =
-        Self { message: 0, id: 0, flags: 0, state: EntryState::Done, has_many_ids: false };
+impl Queue {
+    /// Entries that are moved to forget one between them; a longer way waits until it is worth it.
+    const MOVED_MAX: usize = 1024;
+
+    /// Where the entry of a number is, if it is there.
+    fn place(&self, number: u64) -> Option<usize> {
+        let first = self.entries.front()?.number;
+        // There without gaps, and before it with them.
+        let place = usize::try_from(number.checked_sub(first)?).ok()?;
+        if self.entries.get(place).is_some_and(|entry| entry.number == number) {
+            return Some(place);
+        }
+        self.entries.binary_search_by_key(&number, |entry| entry.number).ok()
+    }
+
+    /// Forgets an entry that is done, now or when as many are done as are not.
+    fn forget(&mut self, place: usize) {
+        if place.min(self.entries.len() - place) <= Self::MOVED_MAX {
+            self.entries.remove(place);
+        } else if self.entries.len() > 2 * self.open {
+            self.entries.retain(|entry| entry.state != EntryState::Done);
+        }
+        while self.entries.front().is_some_and(|entry| entry.state == EntryState::Done) {
+            self.entries.pop_front();
+        }
+        if self.entries.capacity() > 4 * self.entries.len() + 64 {
+            self.entries.shrink_to_fit();
+        }
+    }
 }
 
 /// The moment so many seconds later.
 pub(in crate::sessions) fn after(at: UnixNanos, seconds: u32) -> UnixNanos {
     at.saturating_add(i64::from(seconds).saturating_mul(1_000_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that may have been sent stays in front while millions behind it come and are given up.
+    #[test]
+    fn a_queue_holds_what_waits_and_not_what_has_been() {
+        let mut session = Session::new("a".into(), Connection::Away(UnixNanos(0)));
+        for number in 1..3_000_000 {
+            assert!(session.can_be_next(number));
+            session.push(number, 7, 10, 1, &[]);
+            if number > 100 {
+                assert_eq!(session.done(number - 90, |_| 10), Some(7));
+            }
+        }
+        let queue = session.queue.as_ref().unwrap();
+        assert!(queue.entries.capacity() < 2000, "{}", queue.entries.capacity());
+        assert_eq!(session.waiting(), (10 + 90, 1000));
+        assert_eq!((session.first(), session.next), (1, 3_000_000));
+        assert_eq!(session.queued(11).next().map(|queued| queued.number), Some(2_999_910));
+        for number in 1..=10 {
+            assert_eq!(session.done(number, |_| 10), Some(7));
+            assert_eq!(session.done(number, |_| 10), None, "once");
+        }
+        assert_eq!(session.first(), 2_999_910);
+    }
+
+    /// Whatever the order in which they are done, no more than twice those that are not are kept.
+    #[test]
+    fn a_queue_forgets_what_is_done_in_its_middle() {
+        let mut session = Session::new("a".into(), Connection::Away(UnixNanos(0)));
+        (1..=100_000).for_each(|number| session.push(number, 7, 10, 1, &[]));
+        for number in (1..=100_000).filter(|number| number % 100 != 1) {
+            session.done(number, |_| 10);
+        }
+        let queue = session.queue.as_ref().unwrap();
+        assert_eq!(queue.open, 1000);
+        assert!(queue.entries.len() <= 2 * queue.open + 1, "{}", queue.entries.len());
+        let numbers: Vec<u64> = session.queued(0).map(|queued| queued.number).collect();
+        assert_eq!(numbers, (0..1000).map(|at| 100 * at + 1).collect::<Vec<_>>());
+    }
 }
