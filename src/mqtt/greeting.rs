@@ -17,8 +17,8 @@ use super::{
     close::Close,
     connect::{Accepted, Granted, Refusal, accept, may_be_connect},
     listen::{
-        Door, Header, NoHeader, Proxied, ProxiedName, Turn, Upgrade, UpgradeFault, WebSocket,
-        has_client_hello, parse_proxy_header, read_upgrade,
+        Door, Header, NoHeader, Proxied, ProxiedName, Turn, Turnstile, Upgrade, UpgradeFault,
+        WebSocket, has_client_hello, parse_proxy_header, read_upgrade,
     },
     live::Live,
     rate::Rate,
@@ -85,7 +85,7 @@ impl Visit {
     }
 
     /// The handshake of TLS, within the time for the CONNECT. Its ClientHello, which costs most of
-    /// it, has its turn.
+    /// it, has its turn, and so has what comes behind it where that brings a certificate.
     async fn secure<F: Filter>(
         &mut self,
         io: Io<F>,
@@ -100,11 +100,36 @@ impl Visit {
         let config = Arc::clone(&tls.current().config);
         // The clock of the worker ends it, too, with all that it took before.
         let most = Millis::from(TICK * self.worker.limits().connect_ticks);
-        let secured = Box::pin(TlsServerFilter::create(io, config, most)).await;
+        let turnstile = io.query::<Rc<Turnstile>>();
+        let handshake = Box::pin(TlsServerFilter::create(io, config, most));
+        let secured = match turnstile.as_ref().filter(|_| tls.asks_clients()) {
+            Some(turnstile) => self.in_turns(handshake, turnstile).await,
+            None => handshake.await,
+        };
         secured.map_err(|error| {
             self.worker.refused_from(peer, &format!("no handshake of TLS: {error}"));
             "tls"
         })
+    }
+
+    /// A handshake of which every read has its turn.
+    async fn in_turns<T>(
+        &self,
+        handshake: impl Future<Output = T> + Unpin,
+        turnstile: &Rc<Turnstile>,
+    ) -> T {
+        let shut = turnstile.shut();
+        let turns = async {
+            loop {
+                shut.waiting().await;
+                self.worker.greeting_turn().await;
+                shut.admit();
+            }
+        };
+        match select(handshake, pin!(turns)).await {
+            Either::Left((done, _)) => done,
+            Either::Right((never, _)) => never,
+        }
     }
 
     /// The upgrade to a WebSocket.

@@ -108,6 +108,12 @@ impl Tls {
     pub fn current(&self) -> Arc<ServerTls> {
         self.current.load_full()
     }
+
+    /// Whether clients are asked for certificates.
+    #[must_use]
+    pub fn asks_clients(&self) -> bool {
+        self.files.client_certificate != ClientCertificates::Off
+    }
 }
 
 impl ServerTls {

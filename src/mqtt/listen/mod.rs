@@ -1,7 +1,8 @@
 //! Listeners: sockets, what lies on them (PROXY header, TLS, WebSocket), and the server that
 //! accepts them.
 //!
-//! - `server`: start and drain. `socket`: sockets under ntex.
+//! - `server`: start and drain. `socket`: sockets under ntex. `turnstile`: reads that wait for
+//!   their turns.
 //! - `door`: what one listener asks of who comes in.
 //! - `accepts`: how many a second come in.
 //! - `proxy`: the header of a load balancer, as bytes. `proxied`: its address as the peer's.
@@ -19,6 +20,7 @@ mod proxied;
 mod proxy;
 mod server;
 mod socket;
+mod turnstile;
 mod upgrade;
 mod websocket;
 
@@ -30,5 +32,6 @@ pub use hold::hold_framing;
 pub(super) use proxied::{Proxied, ProxiedName};
 pub(super) use proxy::{Header, NoHeader, parse as parse_proxy_header};
 pub use server::{Edge, Others, StartError};
+pub(super) use turnstile::Turnstile;
 pub(super) use upgrade::{Upgrade, UpgradeFault, read as read_upgrade};
 pub(super) use websocket::WebSocket;

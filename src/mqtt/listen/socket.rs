@@ -17,7 +17,7 @@
 
 use std::{
     any::{Any, TypeId},
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     fmt,
     future::poll_fn,
     io,
@@ -42,6 +42,8 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
+
+use super::turnstile::Turnstile;
 
 /// What one read takes at most.
 const READ_BYTES_MAX: usize = 16 * 1024;
@@ -116,26 +118,37 @@ struct Socket(TcpStream);
 impl IoStream for Socket {
     fn start(self, context: IoContext) -> Box<dyn Handle> {
         let (reader, writer) = self.0.into_split();
-        let writer = Rc::new(writer);
-        let pump = Pump { reader, writer: Rc::clone(&writer), context, is_over: false };
+        let outside = Rc::new(Outside { writer, turnstile: OnceCell::new() });
+        let pump = Pump { reader, outside: Rc::clone(&outside), context, is_over: false };
         tokio::task::spawn_local(pump.run());
-        Box::new(Writer(writer))
+        Box::new(Asked(outside))
     }
 }
 
-/// What ntex asks of a socket from outside of its task.
-struct Writer(Rc<OwnedWriteHalf>);
+/// What a socket shares with those outside of its task.
+struct Outside {
+    writer: OwnedWriteHalf,
+    /// Made when it is asked for.
+    turnstile: OnceCell<Rc<Turnstile>>,
+}
 
-impl Handle for Writer {
+/// What ntex asks of a socket from outside of its task.
+struct Asked(Rc<Outside>);
+
+impl Handle for Asked {
     fn query(&self, id: TypeId) -> Option<Box<dyn Any>> {
+        let Outside { writer, turnstile } = &*self.0;
+        if id == TypeId::of::<Rc<Turnstile>>() {
+            return Some(Box::new(Rc::clone(turnstile.get_or_init(Rc::default))));
+        }
         if id != TypeId::of::<PeerAddr>() {
             return None;
         }
-        self.0.peer_addr().ok().map(|address| Box::new(PeerAddr(address)) as Box<dyn Any>)
+        writer.peer_addr().ok().map(|address| Box::new(PeerAddr(address)) as Box<dyn Any>)
     }
 
     fn write(&self, context: &IoContext) {
-        write(&self.0, context);
+        write(&self.0.writer, context);
     }
 
     fn notify(&self, _: &IoContext) {}
@@ -144,7 +157,7 @@ impl Handle for Writer {
 /// Moves bytes between the socket and ntex's buffers.
 struct Pump {
     reader: OwnedReadHalf,
-    writer: Rc<OwnedWriteHalf>,
+    outside: Rc<Outside>,
     context: IoContext,
     /// The peer has ended its side, or the socket is broken.
     is_over: bool,
@@ -190,11 +203,15 @@ impl Pump {
         if !self.context.is_stopped() {
             self.context.stop(None);
         }
-        let Self { reader, writer, context, is_over } = self;
+        let Self { reader, outside, context, is_over } = self;
         drop(context);
         if !is_over {
-            linger(reader, &writer).await;
+            linger(reader, &outside.writer).await;
         }
+    }
+
+    fn stream(&self) -> &TcpStream {
+        self.outside.writer.as_ref()
     }
 
     /// Reads as long as there is something and ntex wants it; ready when there never will be.
@@ -202,6 +219,10 @@ impl Pump {
         loop {
             if ready!(self.context.poll_read_ready(cx)) != Readiness::Ready {
                 return Poll::Ready(());
+            }
+            if let Some(turnstile) = self.outside.turnstile.get() {
+                let has_come = |cx: &mut Context<'_>| self.stream().poll_read_ready(cx).map(drop);
+                ready!(turnstile.poll_turn(cx, has_come));
             }
             let reader = Pin::new(&mut self.reader);
             let read = SCRATCH.with_borrow_mut(|scratch| {
@@ -239,12 +260,12 @@ impl Pump {
                 Readiness::Shutdown => return Poll::Ready(Writing::Closing { flush: true }),
                 Readiness::Terminate => return Poll::Ready(Writing::Closing { flush: false }),
             }
-            if let Err(error) = ready!(self.writer.as_ref().as_ref().poll_write_ready(cx)) {
+            if let Err(error) = ready!(self.stream().poll_write_ready(cx)) {
                 self.is_over = true;
                 self.context.update_write_status(Err(error));
                 return Poll::Ready(Writing::Closing { flush: false });
             }
-            match write(&self.writer, &self.context) {
+            match write(&self.outside.writer, &self.context) {
                 IoTaskStatus::Io => {}
                 IoTaskStatus::Pause => return Poll::Pending,
                 IoTaskStatus::Stop => return Poll::Ready(Writing::Closing { flush: false }),
@@ -256,8 +277,10 @@ impl Pump {
         if self.context.is_stopped() {
             return Poll::Ready(());
         }
-        match ready!(self.writer.as_ref().as_ref().poll_write_ready(cx)) {
-            Ok(()) if write(&self.writer, &self.context) == IoTaskStatus::Stop => Poll::Ready(()),
+        match ready!(self.stream().poll_write_ready(cx)) {
+            Ok(()) if write(&self.outside.writer, &self.context) == IoTaskStatus::Stop => {
+                Poll::Ready(())
+            }
             Ok(()) => self.context.shutdown(flush, cx),
             Err(error) => {
                 self.is_over = true;
@@ -332,4 +355,39 @@ fn write(writer: &OwnedWriteHalf, context: &IoContext) -> IoTaskStatus {
         Ok(wrote)
     });
     context.update_write_status(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// While its turnstile is shut, nothing of a socket is read but what is let through.
+    #[tokio::test]
+    async fn a_read_waits_for_its_turn() {
+        let listener = net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let test = async {
+            let io =
+                from_tokio(TcpStream::from_std(stream).unwrap(), SharedCfg::default()).unwrap();
+            let shut = io.query::<Rc<Turnstile>>().as_ref().unwrap().shut();
+            for word in [b"one", b"two"] {
+                peer.write_all(word).unwrap();
+                // Whoever waits for it has been told that it is there.
+                shut.waiting().await;
+                assert!(io.with_read_buf(|buffer| buffer.is_empty()));
+                shut.admit();
+                let read = poll_fn(|cx| io.poll_recv(&ntex_codec::BytesCodec, cx)).await;
+                assert_eq!(&read.unwrap()[..], word);
+            }
+            drop(shut);
+            peer.write_all(b"three").unwrap();
+            let read = poll_fn(|cx| io.poll_recv(&ntex_codec::BytesCodec, cx)).await;
+            assert_eq!(&read.unwrap()[..], b"three", "it is open again");
+        };
+        tokio::task::LocalSet::new().run_until(test).await;
+    }
 }

@@ -143,6 +143,8 @@ impl GreetingTurns {
                 Poll::Pending
             })
             .await;
+            // Turns of those who went while they waited are nobody's.
+            self.turns.forget_permits(self.turns.available_permits());
             let some = self.waiting.get().min(GREETINGS_AT_ONCE);
             self.waiting.set(self.waiting.get() - some);
             self.turns.add_permits(some);
