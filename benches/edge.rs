@@ -27,7 +27,10 @@
 #[path = "rig/mod.rs"]
 mod rig;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use rig::{
     Outcome,
@@ -35,6 +38,7 @@ use rig::{
     audience::{Audience, Running, Shape},
     budget::{DeliveryRow, Must, Selection, delivery_row, finish},
     fault,
+    operator::Operator,
     process::{cpu_seconds, resident_bytes},
     server::{self, Server},
     stub::Stub,
@@ -310,11 +314,18 @@ fn absent_restart_row() -> Outcome<bool> {
     server::is_welcome(server.mqtt_port)?;
     let seconds = server.ready_after.as_secs_f64();
     let resident = resident_bytes(server.id())? / KIB / KIB;
+    let mut operator = Operator::connect(&server)?;
+    let begun = Instant::now();
+    let page = operator.get("/api/v1/sessions?connected=false")?;
+    let listed = begun.elapsed().as_secs_f64();
+    if !page.contains("\"after\":\"") {
+        return Err(fault(page));
+    }
     let came = clients.come_back(server.mqtt_port, BACK)?;
     if came.missing + came.twice > 0 || came.count != u64::from(BACK) * 10 {
         return Err(fault(format!("{BACK} sessions with 10 messages each got {came:?}")));
     }
-    let is_met = seconds <= 2.0 && each_bytes <= KIB;
+    let is_met = seconds <= 2.0 && each_bytes <= KIB && listed <= 0.1;
     line(&format!(
         "absent-restart: 100,000 sessions, {queued} queued messages, 100,000 retained, killed"
     ));
@@ -325,6 +336,11 @@ fn absent_restart_row() -> Outcome<bool> {
     line(&format!(
         "  {each_bytes:.0} bytes of memory a session with a subscription; must 1024, aim 300: {}",
         met(each_bytes <= KIB, each_bytes <= 300.0)
+    ));
+    line(&format!(
+        "  {:.1} ms until a page of them is listed; must 100 ms: {}",
+        1000.0 * listed,
+        met(listed <= 0.1, false)
     ));
     server.process.stop()?;
     Ok(is_met)

@@ -30,8 +30,17 @@ impl Operator {
 
     /// Posts, and reads the answer whole.
     pub(crate) fn post(&mut self, path: &str, body: &str) -> Outcome<String> {
+        self.ask("POST", path, body)
+    }
+
+    /// Gets an answer whole.
+    pub(crate) fn get(&mut self, path: &str) -> Outcome<String> {
+        self.ask("GET", path, "")
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &str) -> Outcome<String> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );

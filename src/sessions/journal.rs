@@ -232,6 +232,20 @@ impl Sessions {
         found
     }
 
+    /// Sessions that are away and whose client identifier is wanted, of the next `steps` in the
+    /// order of identities and client identifiers.
+    pub fn absent(
+        &self,
+        sweep: &mut Sweep,
+        steps: usize,
+        is_wanted: &mut dyn FnMut(&str) -> bool,
+    ) -> Vec<Facts> {
+        let behind = mem::take(&mut sweep.0);
+        let (found, last) = self.shared.table().absent(behind.as_ref(), steps, is_wanted);
+        sweep.0 = last;
+        found
+    }
+
     /// One session, for an operator.
     #[must_use]
     pub fn facts(&self, identity: &str, client_id: &str) -> Option<Facts> {
@@ -260,9 +274,17 @@ impl Sessions {
     }
 }
 
-/// How far a sweep for expired sessions has come.
+/// How far a walk through all sessions has come.
 #[derive(Debug, Default)]
 pub struct Sweep(Option<Arc<str>>);
+
+impl Sweep {
+    /// Whether it has not begun, or has come to the end and begins again.
+    #[must_use]
+    pub fn is_at_begin(&self) -> bool {
+        self.0.is_none()
+    }
+}
 
 impl Sessions {
     /// Every retained message, in any order: its place among them, and its bytes for

@@ -7,7 +7,7 @@ use crate::{
     auth::{Access, Identity},
     model::{SessionFilter, SessionMark, SessionView, SubscriptionView},
     mqtt::wire::SubscribeOptions,
-    sessions::{Facts, Sessions, Terms},
+    sessions::{Facts, Sessions, Sweep, Terms},
 };
 
 /// Sessions that are looked at under one lock.
@@ -29,32 +29,33 @@ impl Absent {
         after: Option<&SessionMark>,
         limit: usize,
     ) -> Vec<(SessionMark, Facts)> {
-        let mut found = BTreeMap::<_, Facts>::new();
+        let mut found: BTreeMap<SessionMark, Facts> = BTreeMap::new();
         if filter.connected == Some(true) {
             return Vec::new();
         }
-        let mut last = None;
+        let mut sweep = Sweep::default();
         loop {
-            let page = self.sessions.page(last.as_ref(), LOOKED_AT_ONCE);
-            for facts in page.iter().filter(|facts| facts.live.is_err()) {
-                let identity = self.identity(facts);
+            // What cannot be on the page costs a comparison, and no copy.
+            let first = after.map_or("", |after| &after.client_id);
+            let last = found.last_key_value().filter(|_| found.len() > limit);
+            let last: Option<Arc<str>> = last.map(|(mark, _)| Arc::clone(&mark.client_id));
+            let mut is_wanted = |client: &str| {
+                client >= first && last.as_ref().is_none_or(|last| *client <= **last)
+            };
+            for facts in self.sessions.absent(&mut sweep, LOOKED_AT_ONCE, &mut is_wanted) {
+                let identity = self.identity(&facts);
                 let mark = mark(&identity);
-                let is_full = found.len() > limit;
-                let is_last = || found.last_key_value().is_some_and(|(last, _)| mark > *last);
-                if after.is_some_and(|after| mark <= *after)
-                    || (is_full && is_last())
-                    || !matches(filter, &identity, facts)
+                if after.is_some_and(|after| mark <= *after) || !matches(filter, &identity, &facts)
                 {
                     continue;
                 }
-                found.insert(mark, facts.clone());
-                if is_full {
+                found.insert(mark, facts);
+                if found.len() > limit + 1 {
                     found.pop_last();
                 }
             }
-            match page.into_iter().next_back() {
-                Some(facts) => last = Some(facts),
-                None => return found.into_iter().collect(),
+            if sweep.is_at_begin() {
+                return found.into_iter().collect();
             }
             tokio::task::yield_now().await;
         }

@@ -288,16 +288,34 @@ impl Table {
         steps: usize,
         now: UnixNanos,
     ) -> (Vec<u64>, Option<Arc<str>>) {
+        self.sweep(behind, steps, |_, id, session| session.is_expired(now).then_some(id))
+    }
+
+    /// The same of sessions that are away and whose client identifier is wanted.
+    pub(in crate::sessions) fn absent(
+        &self,
+        behind: Option<&Arc<str>>,
+        steps: usize,
+        is_wanted: &mut dyn FnMut(&str) -> bool,
+    ) -> (Vec<Facts>, Option<Arc<str>>) {
+        self.sweep(behind, steps, |key, id, session| {
+            let is_away = matches!(session.connection, Connection::Away(_));
+            (is_away && is_wanted(parts(key).1)).then(|| self.facts(id)).flatten()
+        })
+    }
+
+    fn sweep<T>(
+        &self,
+        behind: Option<&Arc<str>>,
+        steps: usize,
+        mut look: impl FnMut(&str, u64, &Session) -> Option<T>,
+    ) -> (Vec<T>, Option<Arc<str>>) {
         let from = behind.map_or(Bound::Unbounded, |key| Bound::Excluded(&**key));
-        let mut looked = 0;
-        let mut last = None;
-        let mut found = Vec::new();
+        let (mut looked, mut last, mut found) = (0, None, Vec::new());
         for (key, id) in self.keys.range::<str, _>((from, Bound::Unbounded)).take(steps) {
             looked += 1;
             last = Some(key);
-            if self.sessions.get(id).is_some_and(|session| session.is_expired(now)) {
-                found.push(*id);
-            }
+            found.extend(self.sessions.get(id).and_then(|session| look(key, *id, session)));
         }
         (found, last.filter(|_| looked == steps).cloned())
     }
