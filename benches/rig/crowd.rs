@@ -179,7 +179,7 @@ impl Member {
 }
 
 /// Begins to connect, from that address of ours.
-fn dial(own: SocketAddr, to: SocketAddr) -> Outcome<TcpStream> {
+pub(crate) fn dial(own: SocketAddr, to: SocketAddr) -> Outcome<TcpStream> {
     use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
