@@ -61,6 +61,10 @@ pub enum IdentityFault {
     /// Its user was removed while it came in.
     #[error("the user has been removed")]
     Removed,
+    /// Its session goes from one connection to another all the time: several clients have its
+    /// client identifier.
+    #[error("several clients take its client identifier from each other")]
+    TakenOverTooOften,
 }
 
 impl IdentityFault {
@@ -77,6 +81,7 @@ impl IdentityFault {
             Self::Busy => "verification-full",
             Self::Will => "will",
             Self::Removed => "removed",
+            Self::TakenOverTooOften => "taken-over-too-often",
         }
     }
 
@@ -86,6 +91,7 @@ impl IdentityFault {
         match self {
             Self::Credentials => "bad-credentials",
             Self::Busy => "verification-full",
+            Self::TakenOverTooOften => "taken-over-too-often",
             Self::Nothing
             | Self::Certificate(_)
             | Self::OtherName

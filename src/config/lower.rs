@@ -172,6 +172,7 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
         messages_a_second: settings.number_u32("mqtt.rates.messages-per-second"),
         bytes_a_second: settings.number("mqtt.rates.bytes-per-second"),
         handshakes_max: settings.number_usize("mqtt.admission.handshakes-max"),
+        takeover_interval: settings.duration("mqtt.admission.takeover-interval"),
         workers: match settings.is_written("mqtt.workers") {
             true => settings.number_usize("mqtt.workers"),
             false => mqtt::Options::default().workers,

@@ -93,11 +93,30 @@ impl<W> Accepted<W> {
                     assigned_client_id: self.is_assigned.then_some(self.client_id.as_str()),
                     topic_alias_max: Some(announced.topic_alias_max),
                     keep_alive: self.is_imposed.then_some(self.keep_alive),
+                    reason: None,
                 };
                 write_connack_v5(out, is_present, 0, words);
             }
         }
         out.len() - begin <= self.packet_bytes_max
+    }
+
+    /// Appends the CONNACK that says no, as text, too, where that is wanted and the client takes a
+    /// packet of its size.
+    pub(super) fn write_refusal(&self, fault: IdentityFault, out: &mut Vec<u8>) {
+        let refusal = Refusal::of(self.version(), fault);
+        let begin = out.len();
+        if let Refusal::V5(code) = refusal
+            && self.wants_reasons
+        {
+            let reason = Some(refusal.words());
+            write_connack_v5(out, false, code, ConnackWords { reason, ..ConnackWords::default() });
+            if out.len() - begin <= self.packet_bytes_max {
+                return;
+            }
+            out.truncate(begin);
+        }
+        refusal.write(out);
     }
 }
 
@@ -117,6 +136,7 @@ impl Refusal {
         let (v3, v5) = match fault {
             IdentityFault::Credentials => (4, 0x86),
             IdentityFault::Busy => (3, 0x89),
+            IdentityFault::TakenOverTooOften => (3, 0x9f),
             IdentityFault::Nothing
             | IdentityFault::Certificate(_)
             | IdentityFault::OtherName
@@ -156,6 +176,7 @@ impl Refusal {
             Self::V5(0x89) => "server busy",
             Self::V5(0x8c) => "bad authentication method",
             Self::V5(0x90) => "topic name invalid",
+            Self::V5(0x9f) => "connection rate exceeded",
             Self::V5(_) => "unspecified error",
         }
     }
@@ -409,6 +430,20 @@ mod tests {
             "it takes no packet of that size"
         );
         assert!(out.windows(5).any(|five| five == [0x11, 0, 0, 0, 0]), "no session is kept");
+    }
+
+    #[test]
+    fn a_refusal_is_told_as_text_to_who_wants_it_and_takes_it() {
+        for (properties, expect) in [
+            (&b"\x02\x17\x01"[..], &b"\x20\x14\0\x87\x11\x1f\0\x0enot authorized"[..]),
+            (b"\x00", b"\x20\x03\0\x87\0"),
+            (b"\x07\x17\x01\x27\0\0\0\x15", b"\x20\x03\0\x87\0"),
+        ] {
+            let accepted = judged(&connect(5, 2, &[properties, b"\0\x01p"].concat()));
+            let mut out = Vec::new();
+            accepted.expect("in order").write_refusal(IdentityFault::Nothing, &mut out);
+            assert_eq!(out, expect, "{properties:02x?}");
+        }
     }
 
     #[test]

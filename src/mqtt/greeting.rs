@@ -9,13 +9,16 @@ use futures_util::future::{Either, select};
 use ntex::{io::Io, time::Millis};
 use ntex_bytes::{Buf, BytesMut};
 use ntex_codec::Decoder;
-use ntex_io::{Filter, IoRef, Layer, RecvError, types::PeerAddr};
+use ntex_io::{
+    Filter, IoRef, Layer, RecvError,
+    types::{PeerAddr, QueryItem},
+};
 use ntex_tls::rustls::{PeerCertChain, TlsServerFilter};
 
 use super::{
     clock::TICK,
     close::Close,
-    connect::{Accepted, Granted, Refusal, accept, may_be_connect},
+    connect::{Accepted, Granted, accept, may_be_connect},
     listen::{
         Door, Header, NoHeader, Proxied, ProxiedName, Turn, Turnstile, Upgrade, UpgradeFault,
         WebSocket, has_client_hello, parse_proxy_header, read_upgrade,
@@ -100,9 +103,9 @@ impl Visit {
         let config = Arc::clone(&tls.current().config);
         // The clock of the worker ends it, too, with all that it took before.
         let most = Millis::from(TICK * self.worker.limits().connect_ticks);
-        let turnstile = io.query::<Rc<Turnstile>>();
+        let turnstile = tls.asks_clients().then(|| io.query::<Rc<Turnstile>>());
         let handshake = Box::pin(TlsServerFilter::create(io, config, most));
-        let secured = match turnstile.as_ref().filter(|_| tls.asks_clients()) {
+        let secured = match turnstile.as_ref().and_then(QueryItem::as_ref) {
             Some(turnstile) => self.in_turns(handshake, turnstile).await,
             None => handshake.await,
         };
@@ -258,11 +261,7 @@ async fn greet<F: Filter>(
     {
         return Err(refuse(io, worker, &accepted, IdentityFault::Will));
     }
-    worker.take_over(key, identity.session_key()).await;
-    if !worker.shared().access.is_known(&identity) {
-        worker.give_up(key, identity.session_key());
-        return Err(refuse(io, worker, &accepted, IdentityFault::Removed));
-    }
+    take_over(io, worker, key, &accepted, &identity).await?;
     let opened = worker.open(key, &identity, &accepted).await;
     let granted = opened.as_ref().map_or_else(Granted::default, |opened| Granted {
         is_present: opened.is_present,
@@ -327,6 +326,28 @@ async fn identify<F: Filter, W>(
     }
 }
 
+/// Takes the session over from whoever has it.
+///
+/// # Errors
+/// Why the connection ends; the client has been told.
+async fn take_over<F: Filter, W>(
+    io: &Io<F>,
+    worker: &Worker,
+    key: SlotKey,
+    accepted: &Accepted<W>,
+    identity: &Identity,
+) -> Result<(), &'static str> {
+    let taken_over = pin!(worker.take_over(key, identity.session_key()));
+    let fault = match select(taken_over, pin!(io.on_disconnect())).await {
+        Either::Left((true, _)) if worker.shared().access.is_known(identity) => return Ok(()),
+        Either::Left((true, _)) => Some(IdentityFault::Removed),
+        Either::Left((false, _)) => Some(IdentityFault::TakenOverTooOften),
+        Either::Right(_) => None,
+    };
+    worker.give_up(key, identity.session_key());
+    Err(fault.map_or(GONE_EARLY, |fault| refuse(io, worker, accepted, fault)))
+}
+
 /// Tells a client that it does not come in, and gives the word for why.
 fn refuse<W>(
     io: &IoRef,
@@ -337,7 +358,7 @@ fn refuse<W>(
     let username = accepted.credentials.username.as_deref();
     worker.refused_client(io, &accepted.client_id, username, fault);
     let mut connack = Vec::new();
-    Refusal::of(accepted.version(), fault).write(&mut connack);
+    accepted.write_refusal(fault, &mut connack);
     write(io, worker, &connack);
     fault.cause()
 }

@@ -24,6 +24,9 @@ pub struct Options {
     /// Peers that have said a ClientHello a second ago and no CONNECT; past it the one that has
     /// waited for the longest is closed. Default: 20,000.
     pub handshakes_max: usize,
+    /// How often a session is taken over from an older connection, once ten times have been at
+    /// once. Default: once a second.
+    pub takeover_interval: Duration,
     /// Worker threads. Default: one a core.
     pub workers: usize,
     /// Unacknowledged publishes a session; announced to 5.0 vehicles, for 3.1.1 ones the point
@@ -93,6 +96,7 @@ impl Default for Options {
             messages_a_second: 0,
             bytes_a_second: 0,
             handshakes_max: 20_000,
+            takeover_interval: Duration::from_secs(1),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             receive_maximum: NonZeroU16::new(1024).expect("not zero"),
             packet_bytes_max: 1024 * 1024,

@@ -82,6 +82,16 @@ const MQTT: &[Key] = &[
     .min("1", "a client has to shake hands")
     .max("10000000", "each costs memory"),
     key(
+        "mqtt.admission.takeover-interval",
+        Kind::Duration,
+        "A client that connects takes its session over from an older connection: ten times at \
+         once, then once an interval. The next one waits, and where several wait, all but one are \
+         refused (0x9F; 3.1.1: 3; reason `taken-over-too-often`): so do clients that share a \
+         client identifier. 0s: no bound.",
+    )
+    .default("1s")
+    .max("1m", "no vehicle waits longer for its CONNACK"),
+    key(
         "mqtt.connectivity.measurement",
         Kind::Text,
         "The measurement whose points tell when sessions that speak for a vehicle connect and \

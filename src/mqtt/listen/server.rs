@@ -341,6 +341,7 @@ fn limits(options: &Options) -> Limits {
         packet_bytes_max: bytes(options.packet_bytes_max),
         connect_ticks: ticks(options.connect_timeout),
         connections_max: options.connections_max,
+        takeover_interval: options.takeover_interval,
         rates: RateLimits { messages: options.messages_a_second, bytes: options.bytes_a_second },
         queue_overflow: options.queue.overflow,
         queue_stall_ticks: ticks(options.queue.stall_max),

@@ -5,6 +5,7 @@
 
 use super::{
     Qos, Version, Violation,
+    ack::REASON_STRING,
     frame::{varint_len, write_header, write_varint},
     properties::{Packet, Read, check_properties},
     text::{read_binary, read_string, utf8, write_binary},
@@ -132,6 +133,8 @@ pub(crate) struct ConnackWords<'a> {
     pub(crate) topic_alias_max: Option<u16>,
     /// Seconds, imposed.
     pub(crate) keep_alive: Option<u16>,
+    /// The reason as text.
+    pub(crate) reason: Option<&'a str>,
 }
 
 /// Appends a CONNACK of 5.0.
@@ -161,9 +164,11 @@ pub(crate) fn write_connack_v5(
     if let Some(seconds) = words.keep_alive {
         put(0x13, &seconds.to_be_bytes());
     }
-    if let Some(id) = words.assigned_client_id {
-        block.push(0x12);
-        write_binary(&mut block, id.as_bytes());
+    for (id, text) in [(0x12, words.assigned_client_id), (REASON_STRING, words.reason)] {
+        if let Some(text) = text {
+            block.push(id);
+            write_binary(&mut block, text.as_bytes());
+        }
     }
     write_header(out, 0x20, 2 + varint_len(block.len()) + block.len());
     out.extend([u8::from(session_present), reason]);

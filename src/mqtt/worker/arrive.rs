@@ -9,8 +9,9 @@ use super::{
     early::{Early, address_of},
     mailbox::Mail,
     slot::{Client, Slot, SlotKey, Socket},
-    thread::Worker,
+    thread::{Shared, Worker},
 };
+use crate::mqtt::registry::Taken;
 
 impl Worker {
     /// Gives a new connection its slot; `None` if there are too many, or the appliance is stopping.
@@ -37,13 +38,27 @@ impl Worker {
     }
 
     /// A session takes its identity and client identifier, and waits until whoever had them has
-    /// ended, its will published: what the new one does then comes later.
-    pub(in crate::mqtt) async fn take_over(&self, key: SlotKey, session_key: &Arc<str>) {
-        if let Some(before) = self.shared.registry.take(session_key, self.session_id(key)) {
-            let (ended, has_ended) = oneshot::channel();
-            self.shared.workers.send(before, |key| Mail::TakenOver(key, ended));
-            // A worker that has ended has no session left.
-            has_ended.await.unwrap_or_default();
+    /// ended, its will published: what the new one does then comes later. False if they go from
+    /// one to another so often that it does not come in.
+    pub(in crate::mqtt) async fn take_over(&self, key: SlotKey, session_key: &Arc<str>) -> bool {
+        let Shared { registry, clock, workers, .. } = &*self.shared;
+        let interval = self.limits().takeover_interval;
+        let take = || registry.take(session_key, self.session_id(key), clock.monotonic(), interval);
+        let mut taken = take();
+        if let Taken::TooSoon(wait) = taken {
+            ntex::time::sleep(wait).await;
+            taken = take();
+        }
+        match taken {
+            Taken::Free => true,
+            Taken::Over(before) => {
+                let (ended, has_ended) = oneshot::channel();
+                workers.send(before, |key| Mail::TakenOver(key, ended));
+                // A worker that has ended has no session left.
+                has_ended.await.unwrap_or_default();
+                true
+            }
+            Taken::TooSoon(_) => false,
         }
     }
 

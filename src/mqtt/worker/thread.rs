@@ -61,6 +61,8 @@ pub(in crate::mqtt) struct Limits {
     pub(in crate::mqtt) packet_bytes_max: usize,
     pub(in crate::mqtt) connect_ticks: u32,
     pub(in crate::mqtt) connections_max: usize,
+    /// How often a session may be taken over.
+    pub(in crate::mqtt) takeover_interval: Duration,
     pub(in crate::mqtt) queue_overflow: QueueOverflow,
     /// How fast a client may publish.
     pub(in crate::mqtt) rates: RateLimits,

@@ -92,3 +92,32 @@ fn messages_of_a_session_that_is_taken_over_are_kept() {
     until("the lines in the store", Duration::from_mins(1), || store.lines().len() == 51);
     until("the books", Duration::from_secs(20), || appliance.stats()["messages"]["spooled"] == 51);
 }
+
+/// Attack A10: two that have one client identifier and come back at once do not throw each other
+/// out as fast as they can connect, and one of them is there all the time.
+#[test]
+fn clients_that_take_an_id_from_each_other_are_slowed_down() {
+    let store = StandIn::start(Answer::Accept);
+    let setup = Setup::new().store2(&store.url(), "token");
+    let appliance = setup.set("mqtt.admission.takeover-interval", "1m").start();
+    let enter = |version| Vehicle::enter(appliance.mqtt(), version, "twin", None, None);
+    let mut last = None;
+    for number in 0..=10 {
+        let (next, told) = enter(Version::V5);
+        assert_eq!(told, 0, "{number}");
+        if let Some(mut before) = last.replace(next) {
+            let said: Vec<Packet> = before.expect_close();
+            assert_eq!(said.last().map(Packet::reason), Some(0x8e));
+        }
+    }
+    // The next one waits, and goes in vain: who is there stays there.
+    let mut waiting = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
+    waiting.send(&connect_packet(Version::V5, "twin", 60, &[]));
+    assert_eq!(waiting.receive(Duration::from_millis(500)), Packet::Nothing);
+    drop(waiting);
+    let mut last = last.unwrap();
+    last.ping();
+    until("nobody waits any more", Duration::from_secs(20), || open_sessions(&appliance) == 1.0);
+    // Others are not concerned.
+    Vehicle::connect(appliance.mqtt(), Version::V5, "other").ping();
+}
