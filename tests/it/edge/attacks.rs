@@ -1,6 +1,8 @@
 //! What strangers try: each costs no more than its bytes, and harms nobody else. After each the
 //! appliance has given back what it took: resident memory and descriptors are watched.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::client::{MINUTE, start, subscribe};
 use crate::harness::{
     Appliance, Sample, until,
@@ -87,13 +89,20 @@ fn a_promised_length_allocates_nothing() {
 /// the clock that no byte of theirs winds up again.
 #[test]
 fn silence_and_drips_end_at_the_connect_timeout() {
-    let (_store, appliance) = start(|setup| setup.set("mqtt.connect-timeout", "2s"));
+    const PEERS: usize = 5000;
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    let (_store, appliance) = start(|setup| {
+        setup
+            .set("mqtt.connect-timeout", "2s")
+            .set("mqtt.admission.silent-per-address-max", &(2 * PEERS).to_string())
+    });
     let before = Before::of(&appliance);
     let connect = connect_packet(Version::V5, "drip", 60, &[]);
     let mut peers: Vec<Vehicle> =
-        (0..600).map(|_| Vehicle::dial(appliance.mqtt(), Version::V5).unwrap()).collect();
+        (0..PEERS).map(|_| Vehicle::dial(appliance.mqtt(), Version::V5).unwrap()).collect();
     for at in 0..5 {
-        for peer in peers.iter_mut().skip(300) {
+        for peer in peers.iter_mut().skip(PEERS / 2) {
             drop(peer.try_send(&connect[at..=at]));
         }
         Vehicle::connect(appliance.mqtt(), Version::V3, "legitimate").ping();
@@ -101,7 +110,7 @@ fn silence_and_drips_end_at_the_connect_timeout() {
     for peer in &mut peers {
         assert_eq!(peer.expect_close(), []);
     }
-    before.check(&appliance, "silence and drips", 10 * 1024);
+    before.check(&appliance, "silence and drips", 20 * 1024);
 }
 
 /// A3 and A4: lengths of five bytes, and packets that no client sends.
@@ -285,8 +294,8 @@ fn exchanges_and_wills_that_never_end_keep_nothing() {
     let (_store, appliance) = start(|setup| setup);
     let before = Before::of(&appliance);
     let mut peer = Vehicle::connect(appliance.mqtt(), Version::V5, "c");
-    let one = publish_packet(Version::V5, "a/b", &[7; 100], 2, 1, &[]);
-    let (burst, rounds) = (1000, 100);
+    let one = publish_packet(Version::V5, "a/b", &[7; 10], 2, 1, &[]);
+    let (burst, rounds) = (1000, 1000);
     for _ in 0..rounds {
         peer.send(&one.repeat(burst));
         let mut seen = false;
