@@ -203,13 +203,7 @@ fn connections_past_the_rate_wait_or_are_closed() {
 fn broken_handshakes_end_alone_and_in_time() {
     let authority = Authority::new("Fleet CA");
     let setup = Setup::new();
-    let (certificate, key) = authority.certify("server", 1, (2020, 2090)).write(setup.home(), "s");
-    let appliance = setup
-        .set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
-        .set("mqtt.tls.certificate", certificate.to_str().unwrap())
-        .set("mqtt.tls.key", key.to_str().unwrap())
-        .set("mqtt.connect-timeout", "2s")
-        .start();
+    let appliance = setup.tls(&authority).set("mqtt.connect-timeout", "2s").start();
     let address = appliance.listener("mqtts");
     let mut drip = TcpStream::connect(address).unwrap();
     drip.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -249,11 +243,8 @@ fn broken_handshakes_end_alone_and_in_time() {
 fn a_fleet_that_shakes_hands_from_one_address_is_not_silent() {
     let authority = Authority::new("Fleet CA");
     let setup = Setup::new();
-    let (certificate, key) = authority.certify("server", 1, (2020, 2090)).write(setup.home(), "s");
     let appliance = setup
-        .set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
-        .set("mqtt.tls.certificate", certificate.to_str().unwrap())
-        .set("mqtt.tls.key", key.to_str().unwrap())
+        .tls(&authority)
         .set("mqtt.admission.silent-per-address-max", "10")
         .set("mqtt.admission.handshakes-max", "60")
         .set("mqtt.connect-timeout", "10m")

@@ -167,16 +167,8 @@ fn users_are_added_changed_and_listed() {
 #[test]
 fn a_certificate_names_the_vehicle_or_nobody_comes_in() {
     let authority = Authority::new("Fleet CA");
-    let setup = Setup::new();
-    let (certificate, key) = authority.certify("server", 1, (2020, 2090)).write(setup.home(), "s");
-    fs::write(setup.home().join("ca.pem"), authority.pem()).unwrap();
-    let appliance = setup
-        .set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
-        .set("mqtt.tls.certificate", certificate.to_str().unwrap())
-        .set("mqtt.tls.key", key.to_str().unwrap())
-        .set("mqtt.tls.client-certificate", "optional")
-        .set("mqtt.tls.client-ca", "ca.pem")
-        .start();
+    let setup = Setup::new().tls(&authority);
+    let appliance = setup.client_certificates("optional", &[&authority]).start();
     let long = "V".repeat(64);
     for (name, username, expect) in [
         ("V1", None, 0),

@@ -18,15 +18,7 @@ use crate::harness::{
 
 /// An appliance where certificates name the client.
 fn start(authority: &Authority, settings: &[(&str, &str)]) -> Appliance {
-    let mut setup = Setup::new();
-    let (certificate, key) = authority.certify("server", 1, (2020, 2090)).write(setup.home(), "s");
-    fs::write(setup.home().join("ca.pem"), authority.pem()).unwrap();
-    setup = setup
-        .set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
-        .set("mqtt.tls.certificate", certificate.to_str().unwrap())
-        .set("mqtt.tls.key", key.to_str().unwrap())
-        .set("mqtt.tls.client-certificate", "optional")
-        .set("mqtt.tls.client-ca", "ca.pem");
+    let mut setup = Setup::new().tls(authority).client_certificates("optional", &[authority]);
     for (key, value) in settings {
         setup = setup.set(key, value);
     }

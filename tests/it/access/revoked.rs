@@ -30,16 +30,11 @@ fn is_alive(stream: &mut Secured) -> bool {
 fn sessions_of_a_certificate_end_when_it_is_revoked() {
     let (ours, other) = (Authority::new("Fleet CA"), Authority::new("Other CA"));
     let setup = Setup::new();
-    let (certificate, key) = ours.certify("server", 1, (2020, 2090)).write(setup.home(), "s");
     let list = setup.home().join("list.pem");
-    fs::write(setup.home().join("ca.pem"), format!("{}{}", ours.pem(), other.pem())).unwrap();
     fs::write(&list, ours.revoke(&[9], 2090)).unwrap();
     let appliance = setup
-        .set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
-        .set("mqtt.tls.certificate", certificate.to_str().unwrap())
-        .set("mqtt.tls.key", key.to_str().unwrap())
-        .set("mqtt.tls.client-certificate", "required")
-        .set("mqtt.tls.client-ca", "ca.pem")
+        .tls(&ours)
+        .client_certificates("required", &[&ours, &other])
         .set("mqtt.tls.client-crl", "[\"list.pem\"]")
         .start();
     let open = |client: &Certified, id: &str| {
@@ -75,16 +70,8 @@ fn sessions_of_a_certificate_end_when_it_is_revoked() {
 fn sessions_end_with_the_authority_of_their_certificate() {
     let (ours, other) = (Authority::new("Fleet CA"), Authority::new("Other CA"));
     let setup = Setup::new();
-    let (certificate, key) = ours.certify("server", 1, (2020, 2090)).write(setup.home(), "s");
     let authorities = setup.home().join("ca.pem");
-    fs::write(&authorities, format!("{}{}", ours.pem(), other.pem())).unwrap();
-    let appliance = setup
-        .set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
-        .set("mqtt.tls.certificate", certificate.to_str().unwrap())
-        .set("mqtt.tls.key", key.to_str().unwrap())
-        .set("mqtt.tls.client-certificate", "required")
-        .set("mqtt.tls.client-ca", "ca.pem")
-        .start();
+    let appliance = setup.tls(&ours).client_certificates("required", &[&ours, &other]).start();
     let open = |client: &Certified, id: &str| {
         let mut stream = secure(appliance.listener("mqtts"), &ours, Some(client)).unwrap();
         assert_eq!(enter(&mut stream, id), 0);

@@ -14,7 +14,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{http, sample_schemas, until, until_some};
+use super::{Authority, http, sample_schemas, until, until_some};
 
 /// How an appliance is to be started; lives in its own temporary folder.
 #[derive(Debug)]
@@ -87,6 +87,22 @@ impl Setup {
             .set("store.username", "root")
             .set("store.password", "taosdata")
             .set("store.create", "true")
+    }
+
+    /// Listens with TLS, too, under a certificate that is made in its folder.
+    pub(crate) fn tls(self, authority: &Authority) -> Self {
+        let server = authority.certify("server", 1, (2020, 2090));
+        let (certificate, key) = server.write(self.home(), "server");
+        self.set("mqtt.listen", r#"["127.0.0.1:0", "mqtts://127.0.0.1:0"]"#)
+            .set("mqtt.tls.certificate", certificate.to_str().unwrap())
+            .set("mqtt.tls.key", key.to_str().unwrap())
+    }
+
+    /// Asks clients for certificates of authorities, `optional` or `required`.
+    pub(crate) fn client_certificates(self, how: &str, authorities: &[&Authority]) -> Self {
+        let all: String = authorities.iter().map(|authority| authority.pem()).collect();
+        fs::write(self.home().join("ca.pem"), all).unwrap();
+        self.set("mqtt.tls.client-certificate", how).set("mqtt.tls.client-ca", "ca.pem")
     }
 
     /// Keeps the data directory elsewhere.
