@@ -1,9 +1,10 @@
 //! TLS as a server: its own certificate, and how those of clients are checked.
 //!
 //! TLS 1.2 and 1.3 by rustls with ring; older versions, and suites without forward secrecy, are not
-//! spoken. Files are read at start and at a reload; what is in force is swapped whole, so that
-//! connections that are open stay, and a file that is wrong changes nothing. Tickets for resumption
-//! are made with a key of each load: who was revoked cannot resume after a reload.
+//! spoken, and in 1.3 AES-128 goes before AES-256 where a client has both. Files are read at start
+//! and at a reload; what is in force is swapped whole, so that connections that are open stay, and
+//! a file that is wrong changes nothing. Tickets for resumption are made with a key of each load:
+//! who was revoked cannot resume after a reload.
 //!
 //! Our own certificate is for clients to judge: whatever the key signs for is served, also version
 //! 1, an authority's own, or one without a subject alternative name.
