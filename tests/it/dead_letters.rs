@@ -1,6 +1,6 @@
 //! What cannot be decoded or stored is set aside with its cause, and nothing else is (UP-3).
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
@@ -343,6 +343,54 @@ fn a_mended_schema_heals_old_messages_as_of_when_they_came() {
     appliance.kill_9();
     appliance.start_again();
     assert_eq!(listed(&appliance), after);
+}
+
+/// Killed once its points are durable, before the letters are gone: they are sent again to the same
+/// series and time.
+#[test]
+fn a_kill_in_the_middle_of_a_replay_loses_and_doubles_no_point() {
+    const LETTERS: u16 = 600;
+    let store = StandIn::start(Answer::Accept);
+    let setup = Setup::new()
+        .store2(&store.url(), "token")
+        .schema("trips.toml", TRIPS)
+        .schema("trips.schema.json", &trip_schema("boolean"));
+    let mut appliance = setup.start();
+    let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
+    for id in 1..=LETTERS {
+        assert_eq!(vehicle.publish_acked("trips/A", &trip(id), id).reason(), 0x99);
+    }
+    let before = listed(&appliance);
+    assert_eq!(before.len(), usize::from(LETTERS));
+    let schema = appliance.setup().home().join("schemas/trips.schema.json");
+    std::fs::write(schema, trip_schema("integer")).unwrap();
+    appliance.kill_9();
+    for _ in 0..4 {
+        appliance.start_again();
+        settled(&appliance);
+        let mut replay = appliance.setup().command(&["dead-letter", "replay", "--all"]);
+        let mut replay = replay.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        until("durable points, or the end", MINUTE, || {
+            appliance.count("points.spooled") > 0 || replay.try_wait().unwrap().is_some()
+        });
+        appliance.kill_9();
+        replay.wait().unwrap();
+    }
+    appliance.start_again();
+    appliance.cli_ok(&["dead-letter", "replay", "--all"]);
+    settled(&appliance);
+    assert_eq!(listed(&appliance), [] as [Value; 0]);
+    let line = |(letter, km): (&Value, u16)| {
+        let time: jiff::Timestamp = letter["time"].as_str().unwrap().parse().unwrap();
+        format!("trips,vin=A km={km}i {}", time.as_nanosecond())
+    };
+    let mut expected: Vec<String> = before.iter().zip(1..).map(line).collect();
+    expected.sort();
+    assert_eq!(store.lines(), expected, "each once, as of when it came");
+}
+
+fn trip(km: u16) -> Vec<u8> {
+    format!("{{\"km\":{km}}}").into_bytes()
 }
 
 #[test]
