@@ -13,7 +13,8 @@
 //! after all others, a line up to [`Split::rounds_max`] times.
 //!
 //! Cost: `k` bad lines of `n` take about `2 k log2(n / k)` more requests, and with doubts
-//! [`Split::rounds_max`] more for each; parts leave in the order of their lines.
+//! [`Split::rounds_max`] more for each; where many are bad, little more than one a line, because
+//! few lines are then parted into single ones at once. Parts leave in the order of their lines.
 
 use std::ops::Range;
 
@@ -21,6 +22,10 @@ use crate::{
     model::line::{self, lines},
     store::Refusal,
 };
+
+/// Lines of a part that is parted into single ones, where so many of those before were bad that its
+/// halves would be refused as well.
+const SINGLED_MAX: usize = 16;
 
 /// What is left to send of one batch, and what was refused of the rest.
 #[derive(Debug)]
@@ -37,6 +42,9 @@ pub(super) struct Split {
     is_repeated: bool,
     /// How often a line that was refused alone is sent again where the refusal is doubted.
     rounds_max: u32,
+    /// Lines of parts that were accepted, since the first refusal, and lines that were refused.
+    n_accepted: usize,
+    n_refused: usize,
 }
 
 /// Lines of the batch that leave together.
@@ -64,7 +72,8 @@ impl Split {
             left.push(Part { lines: 0..1, doubts: 0 });
         }
         let (bounds, doubted) = (Vec::new(), Vec::new());
-        Self { body_len, bounds, left, doubted, is_repeated: false, rounds_max }
+        let (is_repeated, n_accepted, n_refused) = (false, 0, 0);
+        Self { body_len, bounds, left, doubted, is_repeated, rounds_max, n_accepted, n_refused }
     }
 
     /// Two parts from the first: what is before a line and what is from it on.
@@ -112,7 +121,7 @@ impl Split {
 
     /// The part is stored.
     pub(super) fn accepted(&mut self) {
-        self.left.pop();
+        self.n_accepted += self.left.pop().map_or(0, |part| part.lines.len());
     }
 
     /// The part is stored but for the lines that the store named. If what it named cannot be this
@@ -188,7 +197,14 @@ impl Split {
     ) -> Vec<Refused> {
         let lines = &part.lines;
         if lines.len() == 1 || dropped == Some(lines.len()) {
+            self.n_refused += lines.len();
             return self.refuse(lines, answer);
+        }
+        // A half of so few is good less often than not, where a third of the lines are bad.
+        if lines.len() <= SINGLED_MAX && self.n_accepted < 2 * self.n_refused {
+            let single = |line| Part { lines: line..line + 1, doubts: 0 };
+            self.left.extend(lines.clone().rev().map(single));
+            return Vec::new();
         }
         let between = self.between_measurements(body, lines);
         let middle = between.unwrap_or(lines.start + lines.len() / 2);
@@ -371,6 +387,29 @@ mod tests {
         assert_eq!(refused.len(), 1);
         assert!(body[refused[0].bytes.clone()].starts_with(bad));
         assert!(requests <= 2 * 14 + 1, "{requests} requests");
+    }
+
+    #[test]
+    fn where_every_other_line_is_bad_it_takes_little_more_than_a_request_a_line() {
+        let (body, each) = body(&[false; 2_000]);
+        // Spread as chance would have it.
+        let bad = (0..each.len()).filter(|idx| (idx * 7_919 + idx / 3) % 11 < 5).collect();
+        let mut requests = 0;
+        let mut split = Split::whole(body.len(), 0);
+        let is_bad = |line: &[u8]| {
+            let idx = each.iter().position(|one| one == line).expect("a whole line");
+            BTreeSet::contains(&bad, &idx)
+        };
+        let mut refused = 0;
+        while let Some(part) = split.part() {
+            requests += 1;
+            match lines(&body[part]).any(is_bad) {
+                true => refused += split.rejected(&body, "no", None).len(),
+                false => split.accepted(),
+            }
+        }
+        assert_eq!(refused, bad.len());
+        assert!(requests < 2_400, "{requests} requests");
     }
 
     #[test]
