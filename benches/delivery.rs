@@ -3,9 +3,9 @@
 //!
 //! `cargo bench --bench delivery` prints the time until the spool is empty, beside that of good
 //! lines only, and the requests that it took. Half-bad lines must ship within twice the time of
-//! good ones where what the store has is known, or is told once it is asked. An InfluxDB whose types
-//! are met on the way says only how many points it dropped, and not even of all: what is under way
-//! then is sent a second time, once.
+//! good ones where what the store has is known, or is told once it is asked. An InfluxDB whose
+//! types are met on the way says only how many points it dropped, and not even of all: what is
+//! under way then is sent a second time, once.
 //!
 //! ```text
 //! spool ─▶ sink ──HTTP──▶ stub: stores and counts, or refuses lines with a bad value
