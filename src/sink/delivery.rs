@@ -179,7 +179,13 @@ impl Work<'_> {
                 split.partial(body, &refused)
             }
             Decided::Rejected(answer, dropped) => split.rejected(body, &answer, dropped),
-            Decided::MeasurementRejected(answer) => split.measurement_rejected(body, &answer),
+            Decided::MeasurementRejected(answer) => {
+                let refused = split.measurement_rejected(body, &answer);
+                if let Some(line) = refused.first() {
+                    self.context.store.refused_whole(self.context.shard, &body[line.bytes.clone()]);
+                }
+                refused
+            }
             Decided::Doubtful(answer) => {
                 // Whatever was thought to be known of the tables: from now on it is learned anew.
                 self.manner.screened.grows = true;

@@ -107,6 +107,13 @@ impl Store {
         }
     }
 
+    /// Learns that the shard's server takes no line of this one's measurement, whatever it says.
+    pub fn refused_whole(&self, shard: ShardId, line: &[u8]) {
+        if let Inner::Http(store) = &self.inner {
+            store.refused_whole(shard, line);
+        }
+    }
+
     /// Learns which fields have another type in the store than mappings write, before their points
     /// come.
     pub fn told(&self, measurement: &str, mapped: &Measurement, stored: &Stored) {

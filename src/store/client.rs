@@ -224,9 +224,19 @@ impl HttpStore {
             pass = ledger.screen(&lines, rules, self.clock.monotonic());
         }
         let lines = pass.kept.unwrap_or(lines);
+        let (lines, suspects_from) = match ledger.refused_last(&lines, now) {
+            None => (lines, None),
+            Some((lines, at)) => (lines, Some(at)),
+        };
         let (refused, grows) = (pass.refused, pass.grows);
         // Newer servers find words for each bad line.
-        Screened { lines, refused, grows, races: !rules.is_old, suspects_from: None, rules }
+        Screened { lines, refused, grows, races: !rules.is_old, suspects_from, rules }
+    }
+
+    /// The shard's server takes no line of this one's measurement: for a while such lines leave
+    /// behind all others.
+    pub(super) fn refused_whole(&self, shard: ShardId, line: &[u8]) {
+        self.ledgers[self.endpoint(shard)].refused_whole(line, self.clock.monotonic());
     }
 
     /// Asks the server what it has of the measurements of refused lines, each at most once a

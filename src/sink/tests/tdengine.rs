@@ -293,6 +293,35 @@ async fn a_measurement_that_is_refused_whole_is_parted_from_the_others() {
 }
 
 #[tokio::test]
+async fn neighbours_of_a_measurement_that_was_refused_whole_leave_without_it() {
+    let made = r#"{"code":"internal error","message":"[0x603] Table already exists"}"#;
+    let options = Options { batch_lines: NonZeroUsize::new(1_000).expect("some"), ..options() };
+    let is_refused = |request: &Request| request.holds("n,vin") || request.holds("o,vin");
+    let script = with_database(move |request| match is_refused(request) {
+        true => Play::Answer(500, "", made),
+        false => Play::Store,
+    });
+    let mut rig = Rig::with(options, Kind::TdEngine, LineDialect::Unsigned, 1, script).await;
+    let named = |idx: usize| format!("{}{}", ["m", "n", "o"][idx % 3], &line(idx)[1..]);
+    rig.append(0, &(1..4).map(named).collect::<Vec<_>>());
+    rig.shipped(0).await;
+    let before = rig.store.requests().len();
+    rig.append(0, &(4..304).map(named).collect::<Vec<_>>());
+    rig.shipped(0).await;
+    assert_eq!(rig.store.stored(), (1..304).filter(|idx| idx % 3 == 0).map(named).collect());
+    assert_eq!(rig.letters().len(), 202);
+    let requests = &rig.store.requests()[before..];
+    assert_eq!(requests.iter().filter(|request| request.holds("m,vin")).count(), 1);
+    assert_eq!(requests.len(), 1 + 3, "the others together, and each of them");
+    // Somebody has mended the tables.
+    rig.store.play(with_database(|_| Play::Store));
+    rig.append(0, &(304..307).map(named).collect::<Vec<_>>());
+    rig.shipped(0).await;
+    assert_eq!(rig.letters().len(), 202);
+    assert!(rig.store.stored().is_superset(&(304..307).map(named).collect()));
+}
+
+#[tokio::test]
 async fn what_would_kill_the_server_never_reaches_it() {
     // Spooled for another store, or under other bounds.
     let long = format!("m,vin={} x=1i 5\n", "a".repeat(4_090));

@@ -26,8 +26,9 @@ pub struct Screened {
     pub grows: bool,
     /// Whether a refusal without words is a race, and hardly ever a bad line.
     pub races: bool,
-    /// From which byte on the lines are such as the store refused before. Their types may be right
-    /// in another stretch of time, so they are sent, in a request of their own.
+    /// From which byte on the lines are such as the store refused before: their types may be right
+    /// in another stretch of time, or somebody has mended their table. So they are sent, in a
+    /// request of their own.
     pub suspects_from: Option<usize>,
     /// By which rules it was looked at.
     pub(in crate::store) rules: LineRules,

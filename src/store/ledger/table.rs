@@ -31,6 +31,8 @@ pub(in crate::store) struct Ledger {
     pub(super) names: StoreNames,
     /// Why a lock: deliveries of all shards look at once; it is held for one pass over a batch.
     pub(super) tables: RwLock<Tables>,
+    /// Tables of which the store refused every line, and when it last did.
+    refused: RwLock<HashMap<String, Duration>>,
     /// Moves with everything that is learned.
     version: AtomicU64,
     pub(super) turns: Turns,
@@ -98,7 +100,7 @@ impl Ledger {
     /// Nothing is known yet of a store that takes names so.
     pub(in crate::store) fn new(names: StoreNames) -> Self {
         let (tables, turns) = (RwLock::default(), Turns::default());
-        Self { names, tables, version: AtomicU64::new(0), turns }
+        Self { names, tables, refused: RwLock::default(), version: AtomicU64::new(0), turns }
     }
 
     /// The store says that it has a field of another type than a line; of what else the measurement
@@ -114,6 +116,40 @@ impl Ledger {
         if before != Some(Column::Field(kind)) {
             self.learned();
         }
+    }
+
+    /// The store takes no line of this one's table, whatever it says.
+    pub(in crate::store) fn refused_whole(&self, line: &[u8], now: Duration) {
+        let mut refused = self.refused.write().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= TABLES_MAX {
+            refused.clear();
+        }
+        refused.insert(table_of(self.names, line), now);
+    }
+
+    /// The lines with those last whose tables were refused whole a moment ago, table by table, and
+    /// where these begin; nothing where there are none.
+    pub(in crate::store) fn refused_last(
+        &self,
+        body: &[u8],
+        now: Duration,
+    ) -> Option<(Vec<u8>, usize)> {
+        let refused = self.refused.read().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |at: &Duration| now.saturating_sub(*at) < TRUST;
+        if !refused.values().any(is_recent) {
+            return None;
+        }
+        let (mut others, mut suspects) = (Vec::with_capacity(body.len()), BTreeMap::new());
+        for line in lines(body) {
+            let name = table_of(self.names, line);
+            match refused.get(&name).is_some_and(is_recent) {
+                true => suspects.entry(name).or_insert_with(Vec::new).extend_from_slice(line),
+                false => others.extend_from_slice(line),
+            }
+        }
+        let at = others.len();
+        others.extend(suspects.into_values().flatten());
+        (at < others.len()).then_some((others, at))
     }
 
     /// How often something was learned.
