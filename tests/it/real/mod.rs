@@ -13,6 +13,7 @@ mod durability;
 mod features;
 mod limits;
 mod outage;
+mod prometheus;
 mod pushes;
 mod refusals;
 mod servers;
