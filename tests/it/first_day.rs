@@ -287,7 +287,7 @@ fn a_lack_of_descriptors_is_said_once_at_both_edges_and_shown_in_readyz() {
         let len = operator.read(&mut answer).unwrap();
         String::from_utf8_lossy(&answer[..len]).into_owned()
     };
-    assert!(ready().contains("200 OK"));
+    until("it is ready", MINUTE, || ready().contains("200 OK"));
     // Accepted and answered by every worker: all of them have what they need.
     let vehicles = ["a", "b", "c", "d"]
         .map(|client_id| Vehicle::connect(appliance.mqtt(), Version::V5, client_id));
