@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     Options,
-    engine::{Asked, Awaited, Cancelling, Failure, Job, Placed, PushJob, Quiet, Refused},
+    engine::{Asked, Awaited, Cancelling, Failure, Held, Job, Placed, PushJob, Quiet, Refused},
     record::{FeedEntry, Record, Request},
     store::{AuditEntry, CommandFilter, ReadError, Reader},
 };
@@ -20,7 +20,7 @@ use crate::{
     mapping::{Commands, SavedQuery},
     model::{
         AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandReport,
-        IncomingReceipt, Presence, RaisedAlarm, Sessions,
+        IncomingReceipt, Presence, RaisedAlarm, SessionId, Sessions,
     },
     query::QueryEngine,
     telemetry::Metrics,
@@ -31,6 +31,7 @@ use crate::{
 pub struct Downlink {
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) awaited: Arc<Awaited>,
+    pub(super) held: Arc<Held>,
     pub(super) quiet: Arc<Quiet>,
     /// Alarms that wait for their command.
     pub(super) alarms: Arc<AtomicUsize>,
@@ -201,7 +202,26 @@ impl CommandDesk for Downlink {
         }
     }
 
+    fn holds(&self, lasting: u64) -> bool {
+        self.held.holds(lasting)
+    }
+
+    fn is_current(&self, lasting: u64, command: CommandId, attempt: u32) -> bool {
+        self.held.is_current(lasting, command, attempt)
+    }
+
+    fn resumed(&self, lasting: u64, session: SessionId, commands: Vec<CommandId>) {
+        self.ask(Job::Resumed(lasting, session, commands));
+    }
+
+    fn ended(&self, lasting: u64) {
+        if self.held.holds(lasting) {
+            self.ask(Job::Ended(lasting));
+        }
+    }
+
     fn reported(&self, reports: Vec<CommandReport>) {
+        self.held.left(&reports);
         self.ask(Job::Reports(reports));
     }
 }

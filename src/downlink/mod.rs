@@ -52,8 +52,11 @@
 //!
 //! # What a crash does
 //! What was committed is there. A command that was `sent` is sent again when its vehicle is there,
-//! with DUP; its id tells the vehicle so. An acknowledgement that was not committed comes again
-//! from the vehicle, or with the answer to the second sending.
+//! with DUP: by its session under the same packet identifier, where that lasts (QoS 2 is exactly
+//! once then), else as a new publish, whose id tells the vehicle so. Its entry in the session's
+//! queue goes only once its end is durable here; when the session comes back, what it turns out not
+//! to have is sent anew. An acknowledgement that was not committed comes again from the vehicle, or
+//! with the answer to the second sending.
 //!
 //! # Bounds
 //! Open commands a vehicle (`downlink.open-max`) and in all (`downlink.total-open-max`), bytes of a

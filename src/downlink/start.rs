@@ -95,6 +95,7 @@ pub fn start(
     let downlink = Downlink {
         jobs,
         awaited: engine.awaited(),
+        held: engine.held(),
         quiet: engine.quiet(),
         alarms: Arc::clone(&alarms),
         failure: Arc::clone(&failure),

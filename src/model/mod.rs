@@ -26,7 +26,8 @@ pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
 pub use command::{
     AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandIdError, CommandOutcome,
-    CommandReport, IncomingReceipt, Parcel, Publication, RaisedAlarm, Reach, ReceiptTicket,
+    CommandReport, IncomingReceipt, Parcel, Publication, QueuePlace, RaisedAlarm, Reach,
+    ReceiptTicket,
 };
 pub use decimal::Decimal;
 pub use dialect::LineDialect;

@@ -9,11 +9,14 @@ use std::{
 use smallvec::SmallVec;
 
 use super::{
+    lasting::STORED,
     router::Router,
     wire::Qos,
     worker::{Mail, Workers},
 };
-use crate::model::{CommandEdge, Parcel, Presence, Publication, Reach, ReceiptTicket, SessionId};
+use crate::model::{
+    CommandEdge, Parcel, Presence, Publication, QueuePlace, Reach, ReceiptTicket, SessionId,
+};
 
 /// Pieces of the table, so that one that grows holds up few.
 const PIECES: usize = 16;
@@ -121,7 +124,10 @@ impl CommandRoutes {
             let found = route.receivers.binary_search_by_key(&speaker.routed, |one| one.session);
             let Ok(place) = found else { continue };
             if Qos::of(qos).is_some_and(|wanted| route.receivers[place].qos >= wanted) {
-                return Reach::Session(speaker.session);
+                return match speaker.routed.worker {
+                    STORED => Reach::Lasting(speaker.session, speaker.routed.number),
+                    _ => Reach::Session(speaker.session),
+                };
             }
             reach = Reach::SubscriptionQos;
         }
@@ -132,6 +138,14 @@ impl CommandRoutes {
 impl CommandEdge for Workers {
     fn reach(&self, vehicle: &str, topic: &str, qos: u8) -> Reach {
         self.command_routes().map_or(Reach::Away, |routes| routes.reach(vehicle, topic, qos))
+    }
+
+    fn is_here(&self, lasting: u64) -> bool {
+        self.is_connected(lasting)
+    }
+
+    fn forget(&self, places: Vec<QueuePlace>) {
+        self.send_to(0, Mail::Forget(places));
     }
 
     fn send(&self, session: SessionId, parcel: Parcel) {

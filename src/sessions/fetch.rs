@@ -34,8 +34,9 @@ pub struct Fetched {
 pub enum Content {
     /// A message, for [`StoredMessage::read`](super::StoredMessage::read).
     Message(Vec<u8>),
-    /// Its PUBREC came: its PUBREL is to be sent.
-    Released,
+    /// Its PUBREC came: its PUBREL is to be sent. With the message, if that is kept and can be
+    /// read.
+    Released(Option<Vec<u8>>),
     /// It was a message, and cannot be read any more.
     Lost,
 }
@@ -115,12 +116,12 @@ pub(super) fn piece(shared: &Shared, blocks: &mut Blocks, wanted: &Wanted) -> Pi
     let mut bytes = 0;
     let mut next = upto;
     for queued in table.queued_from(session, from).take_while(|queued| queued.number < upto) {
+        let is_wanted = queued.is_wanted();
         if bytes >= bytes_max {
             next = queued.number;
             break;
         }
-        let is_released = queued.state == EntryState::Released;
-        if !is_released {
+        if is_wanted {
             bytes += table.messages.block(queued.message).len as usize;
         }
         let fetched = Fetched {
@@ -128,9 +129,12 @@ pub(super) fn piece(shared: &Shared, blocks: &mut Blocks, wanted: &Wanted) -> Pi
             qos: queued.flags & DELIVERY_QOS,
             retain: queued.flags & DELIVERY_RETAIN != 0,
             ids: queued.ids,
-            content: Content::Released,
+            content: match queued.state {
+                EntryState::Released => Content::Released(None),
+                _ => Content::Lost,
+            },
         };
-        found.push((fetched, (!is_released).then_some(queued.message)));
+        found.push((fetched, is_wanted.then_some(queued.message)));
     }
     table.given_out(session, next);
     drop(table);
@@ -143,9 +147,11 @@ pub(super) fn piece(shared: &Shared, blocks: &mut Blocks, wanted: &Wanted) -> Pi
                     .next()
                     .is_some_and(|found| found.number == fetched.number && found.message == message)
             };
-            let content = match read(shared, blocks, message, is_still_wanted) {
-                Some(bytes) => Content::Message(bytes),
-                None => Content::Lost,
+            let bytes = read(shared, blocks, message, is_still_wanted);
+            let content = match (fetched.content.clone(), bytes) {
+                (Content::Released(_), bytes) => Content::Released(bytes),
+                (_, Some(bytes)) => Content::Message(bytes),
+                (_, None) => Content::Lost,
             };
             Fetched { content, ..fetched }
         }

@@ -366,7 +366,14 @@ pub fn sessions_open(data: &[u8]) {
         will,
     };
     change.open(&opened, ());
-    let to = sessions::Delivery { session: 1, qos: 1, retain: false, may_wait: false, ids: &[] };
+    let to = sessions::Delivery {
+        session: 1,
+        qos: 1,
+        retain: false,
+        may_wait: false,
+        is_kept: false,
+        ids: &[],
+    };
     let publish = sessions::Publish {
         message: Some(message),
         retained_as: 1,

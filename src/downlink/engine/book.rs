@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::held::{Held, Holding};
 use crate::{
     downlink::{
         lifecycle::State,
@@ -16,7 +17,7 @@ use crate::{
         store::{OpenRow, Update},
     },
     mapping::Order,
-    model::CommandId,
+    model::{CommandId, SessionId},
 };
 
 /// A command that has not ended.
@@ -26,8 +27,8 @@ pub(super) struct Open {
     pub(super) maybe_received: bool,
     pub(super) ended_ms: Option<i64>,
     pub(super) flight: Flight,
-    /// How often it has left.
-    pub(super) attempts: u32,
+    /// The connection that it left for in this process.
+    pub(super) session: Option<SessionId>,
     /// Whether its effect is looked for, once it is delivered in this process.
     pub(super) verified: Option<Verified>,
 }
@@ -50,13 +51,26 @@ pub(super) enum Flight {
 impl Open {
     pub(super) fn new(row: OpenRow) -> Self {
         Self {
-            row,
             maybe_received: false,
             ended_ms: None,
-            flight: Flight::Home,
-            attempts: 0,
+            flight: match (row.state, row.lasting) {
+                // It stays with the session that has it, whatever became of the process.
+                (State::Sent, Some(_)) => Flight::With(row.attempts),
+                _ => Flight::Home,
+            },
+            session: None,
             verified: None,
+            row,
         }
+    }
+
+    /// The session that lasts and has it in its queue.
+    pub(super) fn holding(&self) -> Option<Holding> {
+        let (Flight::With(attempt), State::Sent) = (self.flight, self.row.state) else {
+            return None;
+        };
+        let lasting = self.row.lasting?;
+        Some(Holding { lasting, command: self.row.id, attempt, seq: self.row.seq })
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -97,6 +111,8 @@ impl Open {
             expires_ms: row.expires_ms,
             held_ms: row.held_ms,
             verified: self.verified,
+            attempts: row.attempts,
+            lasting: row.lasting,
         }
     }
 }
@@ -127,6 +143,7 @@ pub(super) struct Book {
     /// When an unclear `still` is asked again.
     retries: BTreeSet<(i64, i64)>,
     pub(super) awaited: Arc<Awaited>,
+    pub(super) held: Arc<Held>,
 }
 
 impl Book {
@@ -139,6 +156,9 @@ impl Book {
         if let Some(deadline) = open.deadline() {
             self.deadlines.insert((deadline, seq));
         }
+        if let Some(holding) = open.holding() {
+            self.held.change(open.row.id, Some(holding));
+        }
         self.ids.insert(open.row.id, seq);
         let queue = self.vehicles.entry(Arc::clone(&open.row.vehicle)).or_default();
         if queue.is_empty() {
@@ -150,7 +170,9 @@ impl Book {
 
     pub(super) fn clear(&mut self) {
         self.awaited.lock().clear();
-        *self = Self { awaited: Arc::clone(&self.awaited), ..Self::default() };
+        self.held.clear();
+        let (awaited, held) = (Arc::clone(&self.awaited), Arc::clone(&self.held));
+        *self = Self { awaited, held, ..Self::default() };
     }
 
     pub(super) fn get(&self, seq: i64) -> Option<&Open> {
@@ -179,9 +201,12 @@ impl Book {
     /// Changes a command, and when it is due with it.
     pub(super) fn change<R>(&mut self, seq: i64, change: impl FnOnce(&mut Open) -> R) -> Option<R> {
         let open = self.open.get_mut(&seq)?;
-        let before = open.deadline();
+        let (before, held_before) = (open.deadline(), open.holding());
         let result = change(open);
-        let after = open.deadline();
+        let (after, held_after) = (open.deadline(), open.holding());
+        if held_before != held_after {
+            self.held.change(open.row.id, held_after);
+        }
         if before != after {
             before.map(|at| self.deadlines.remove(&(at, seq)));
             after.map(|at| self.deadlines.insert((at, seq)));
@@ -193,6 +218,9 @@ impl Book {
     pub(super) fn remove(&mut self, seq: i64) {
         let Some(open) = self.open.remove(&seq) else { return };
         self.ids.remove(&open.row.id);
+        if open.holding().is_some() {
+            self.held.change(open.row.id, None);
+        }
         if let Some(deadline) = open.deadline() {
             self.deadlines.remove(&(deadline, seq));
         }

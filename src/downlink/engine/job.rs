@@ -10,7 +10,7 @@ use crate::{
         push::Verified,
         record::{Record, Request},
     },
-    model::{CommandId, CommandReport, IncomingReceipt, RaisedAlarm},
+    model::{CommandId, CommandReport, IncomingReceipt, RaisedAlarm, SessionId},
 };
 
 /// Why a command is not created, or not taken back.
@@ -133,6 +133,10 @@ pub(in crate::downlink) enum Job {
     Alarm(Box<RaisedAlarm>),
     /// A vehicle is there.
     Here(Arc<str>),
+    /// A session that lasts is connected, there, and these are the commands that its queue had.
+    Resumed(u64, SessionId, Vec<CommandId>),
+    /// A session that lasts has ended.
+    Ended(u64),
     /// What became of a question whether a `still` holds.
     Still(i64, Option<bool>),
     /// The webhook has been told of all changes up to this one.
@@ -156,6 +160,13 @@ impl Job {
     /// Whether it came from a vehicle, and must not be lost where the disk takes nothing for a
     /// while.
     pub(super) fn is_of_a_vehicle(&self) -> bool {
-        matches!(self, Self::Reports(_) | Self::Receipt(_) | Self::Alarm(_))
+        matches!(
+            self,
+            Self::Reports(_)
+                | Self::Receipt(_)
+                | Self::Alarm(_)
+                | Self::Resumed(..)
+                | Self::Ended(_)
+        )
     }
 }

@@ -5,11 +5,12 @@
 //!   in memory.
 //!   `standing`: those that run again and again.
 //! - `alarms`: what messages raise; `quiet`: which of them need not be brought now.
-//! - `book`: what is open, in memory. `turn`: a turn and its commit; `reply`: answers behind it.
+//! - `book`: what is open, in memory; `held`: what of it sessions that last have. `turn`: a turn and its commit; `reply`: answers behind it.
 //! - `thread`: takes the jobs that wait, and sleeps until one comes or a time is over.
 
 mod alarms;
 mod book;
+mod held;
 mod job;
 mod pushes;
 mod quiet;
@@ -25,6 +26,7 @@ mod turn;
 mod walk;
 
 pub(super) use book::Awaited;
+pub(super) use held::Held;
 pub(super) use job::Job;
 pub use job::{Cancelling, Placed, Refused};
 pub(super) use pushes::{Asked, NewPush, NewRun, PushJob, Unmade};

@@ -63,6 +63,10 @@ impl Engine {
             Job::Here(vehicle) => {
                 self.gathered().walks.insert(Arc::clone(vehicle));
             }
+            Job::Resumed(lasting, session, commands) => {
+                self.resumed(*lasting, *session, commands);
+            }
+            Job::Ended(lasting) => self.session_ended(*lasting),
             Job::Still(seq, holds) => self.answered(*seq, *holds),
             Job::Verified(all) => self.gathered().verified.append(all),
             Job::Told(number) => self.gathered().webhook_cursor = Some(*number),
@@ -185,7 +189,8 @@ impl Engine {
     }
 
     fn report(&mut self, report: CommandReport) -> rusqlite::Result<()> {
-        let CommandReport { command, attempt, outcome } = report;
+        let CommandReport { command, attempt, outcome, place } = report;
+        self.gathered().forgets.extend(place);
         let cause = match outcome {
             CommandOutcome::Refused(reason) => format!("reason-code 0x{reason:02x}"),
             CommandOutcome::TooLarge => "too-large".to_owned(),
@@ -224,8 +229,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The session that had it has ended.
-    fn left(&mut self, seq: i64) {
+    /// No session has it any more.
+    pub(super) fn left(&mut self, seq: i64) {
         let left = self.book.change(seq, |open| {
             open.flight = Flight::Home;
             (open.row.cancel_requested, Arc::clone(&open.row.vehicle))

@@ -25,7 +25,7 @@ use crate::{
         store::{AlarmRow, AuditRow, ChangeRow, Created, Group, Writer},
     },
     mapping::{Commands, ONCE_PER_MAX},
-    model::{CommandEdge, Parcel, Publication, ReceiptTicket, SessionId},
+    model::{CommandEdge, Parcel, Publication, QueuePlace, ReceiptTicket, SessionId},
     telemetry::{Metrics, ReasonLabel},
 };
 
@@ -68,6 +68,8 @@ pub(super) struct Turn {
     pub(super) walks: BTreeSet<Arc<str>>,
     sends: Vec<(SessionId, Parcel)>,
     pub(super) settles: Vec<ReceiptTicket>,
+    /// Commands of which is durable what became of them.
+    pub(super) forgets: Vec<QueuePlace>,
     /// What alarms publish.
     pub(super) publications: Vec<Publication>,
     /// Who was told of alarms.
@@ -105,7 +107,8 @@ pub(in crate::downlink) struct Done {
 }
 
 impl Engine {
-    /// Reads what is open. Whatever was with a session when the process ended is here again.
+    /// Reads what is open. What was with a session when the process ended is here again, unless
+    /// that session lasts.
     pub(in crate::downlink) fn new(
         options: Options,
         writer: Writer,
@@ -141,20 +144,19 @@ impl Engine {
         let (seq, number) = self.writer.numbers()?;
         (self.next_seq, self.next_number) = (seq + 1, number + 1);
         // What is with a session stays there: it would be sent twice.
-        let flights: HashMap<i64, (Flight, u32)> = rows
+        let flights: HashMap<i64, (Flight, Option<SessionId>)> = rows
             .iter()
             .filter_map(|row| self.book.get(row.seq))
-            .map(|open| (open.row.seq, (open.flight, open.attempts)))
+            .map(|open| (open.row.seq, (open.flight, open.session)))
             .collect();
         self.book.clear();
         for row in rows {
             let mut open = Open::new(row);
-            match flights.get(&open.row.seq) {
-                Some((flight @ Flight::With(_), attempts)) if open.row.state == State::Sent => {
-                    (open.flight, open.attempts) = (*flight, *attempts);
-                }
-                Some((_, attempts)) => open.attempts = *attempts,
-                None => {}
+            if let Some((Flight::With(attempt), session)) = flights.get(&open.row.seq)
+                && open.row.state == State::Sent
+                && open.row.attempts == *attempt
+            {
+                (open.flight, open.session) = (Flight::With(*attempt), *session);
             }
             self.book.add(open);
         }
@@ -178,6 +180,10 @@ impl Engine {
 
     pub(in crate::downlink) fn awaited(&self) -> Arc<super::Awaited> {
         Arc::clone(&self.book.awaited)
+    }
+
+    pub(in crate::downlink) fn held(&self) -> Arc<super::Held> {
+        Arc::clone(&self.book.held)
     }
 
     pub(in crate::downlink) fn quiet(&self) -> Arc<Quiet> {
@@ -277,6 +283,8 @@ impl Engine {
             cancel_requested: false,
             run,
             held_ms: run.map(|_| wait),
+            attempts: 0,
+            lasting: None,
         }));
         let new = NewCommand { request: Arc::clone(request), created_ms: self.now_ms };
         self.turn.created.insert(seq, new);
@@ -460,6 +468,9 @@ impl Engine {
         turn.publications.drain(..).for_each(|publication| self.edge.publish(publication));
         if !turn.settles.is_empty() {
             self.edge.settle(std::mem::take(&mut turn.settles));
+        }
+        if !turn.forgets.is_empty() {
+            self.edge.forget(std::mem::take(&mut turn.forgets));
         }
         for reply in std::mem::take(&mut turn.replies) {
             self.answer(reply, &turn);

@@ -40,13 +40,18 @@ impl Engine {
         if !is_open || open.row.expires_ms <= self.now_ms || open.row.cancel_requested {
             return Ok(());
         }
+        if open.holding().is_some() {
+            self.take_from_absent(seq);
+        }
+        let Some(open) = self.book.get(seq) else { return Ok(()) };
         let flight = open.flight;
         if !matches!(flight, Flight::Home | Flight::Cleared) {
             return Ok(());
         }
         let row = &open.row;
-        let session = match self.edge.reach(&row.vehicle, &row.topic, row.qos) {
-            Reach::Session(session) => session,
+        let to = match self.edge.reach(&row.vehicle, &row.topic, row.qos) {
+            Reach::Session(session) => (session, None),
+            Reach::Lasting(session, lasting) => (session, Some(lasting)),
             cause => {
                 self.waits(seq, cause_of(cause));
                 if flight == Flight::Cleared {
@@ -63,11 +68,15 @@ impl Engine {
             self.book.change(seq, |open| open.flight = Flight::Asking);
             return Ok(());
         }
-        self.send_to(seq, session)
+        self.send_to(seq, to)
     }
 
     /// It leaves, once that is durable.
-    fn send_to(&mut self, seq: i64, session: SessionId) -> rusqlite::Result<()> {
+    fn send_to(
+        &mut self,
+        seq: i64,
+        (session, lasting): (SessionId, Option<u64>),
+    ) -> rusqlite::Result<()> {
         let (payload, response_topic) = match self.new_request(seq) {
             Some(request) => (Arc::clone(&request.payload), request.response_topic.clone()),
             None => self.writer.payload(seq)?,
@@ -75,14 +84,14 @@ impl Engine {
         let now_ms = self.now_ms;
         let is_new = self.new_request(seq).is_some();
         let parcel = self.book.change(seq, |open| {
-            open.attempts += 1;
-            open.flight = Flight::With(open.attempts);
+            open.row.attempts += 1;
+            (open.row.lasting, open.session) = (lasting, Some(session));
+            open.flight = Flight::With(open.row.attempts);
             let left = u64::try_from(open.row.expires_ms.saturating_sub(now_ms)).unwrap_or(0);
             let has_no_cause = open.row.cause.is_none();
             let parcel = Parcel {
                 command: open.row.id,
-                attempt: open.attempts,
-                // One that was sent by a process that has ended has left before.
+                attempt: open.row.attempts,
                 is_repeat: open.row.state == State::Sent,
                 topic: Arc::clone(&open.row.topic),
                 qos: open.row.qos,
@@ -97,6 +106,7 @@ impl Engine {
             self.note(seq, What::State(State::Queued), None, None);
         }
         self.happens(seq, Happening::Leaves, None, None);
+        self.mark(seq);
         self.send(session, parcel);
         Ok(())
     }
@@ -105,7 +115,7 @@ impl Engine {
 /// Why a command waits.
 fn cause_of(reach: Reach) -> &'static str {
     match reach {
-        Reach::Session(_) => "session",
+        Reach::Session(_) | Reach::Lasting(..) => "session",
         Reach::Away => "away",
         Reach::NotSubscribed => "not-subscribed",
         Reach::SubscriptionQos => "subscription-qos",

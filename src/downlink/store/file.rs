@@ -13,7 +13,7 @@ use crate::env::disk::{Disk as _, RealDisk};
 /// `FLD1`: whose file it is.
 const APPLICATION_ID: i32 = 0x464C_4431;
 /// The layout of the tables.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 /// How long another process that reads the file may hold a lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that the log keeps on disk once its pages are moved into the file.
@@ -82,8 +82,15 @@ const SCHEDULES: &str = "
     ALTER TABLE push ADD COLUMN next INTEGER;
 ";
 
+/// What version 5 adds to version 4: how often a command has left, and the session that lasts which
+/// it left for.
+const SESSIONS: &str = "
+    ALTER TABLE command ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE command ADD COLUMN session INTEGER;
+";
+
 /// What each version has added to the one before, from the first on.
-const STEPS: [&str; 4] = [TABLES, PUSHES, ALARMS, SCHEDULES];
+const STEPS: [&str; 5] = [TABLES, PUSHES, ALARMS, SCHEDULES, SESSIONS];
 
 /// Why the file of commands cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -210,7 +217,7 @@ mod tests {
                 let text = format!("SELECT count({what}) FROM {table}");
                 new.query_row(&text, [], |row| row.get(0)).expect("a table with that column")
             };
-            let all = [("*", "audit"), ("next", "push"), ("run", "command"), ("*", "alarm")];
+            let all = [("*", "audit"), ("next", "push"), ("attempts", "command"), ("*", "alarm")];
             assert_eq!(all.map(count), [1, 0, 0, 0]);
             new.pragma_update(None, "user_version", VERSION + 1).expect("a later one");
             drop(new);

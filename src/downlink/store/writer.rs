@@ -85,6 +85,10 @@ pub(in crate::downlink) struct Update {
     pub(in crate::downlink) held_ms: Option<i64>,
     /// Whether its effect was seen; nothing where nobody looks.
     pub(in crate::downlink) verified: Option<Verified>,
+    /// How often it has left.
+    pub(in crate::downlink) attempts: u32,
+    /// The session that it left for last, if that lasts.
+    pub(in crate::downlink) lasting: Option<u64>,
 }
 
 /// A change of one command.
@@ -127,6 +131,10 @@ pub(in crate::downlink) struct OpenRow {
     pub(in crate::downlink) run: Option<i64>,
     /// How long it will wait for its vehicle once its push lets it leave.
     pub(in crate::downlink) held_ms: Option<i64>,
+    /// How often it has left.
+    pub(in crate::downlink) attempts: u32,
+    /// The session that it left for last, if that lasts.
+    pub(in crate::downlink) lasting: Option<u64>,
 }
 
 /// What is asked of a command that is not in memory any more.
@@ -150,7 +158,7 @@ impl Writer {
     pub(in crate::downlink) fn open_commands(&self) -> rusqlite::Result<Vec<OpenRow>> {
         let mut ask = self.connection.prepare(
             "SELECT seq, id, vehicle, name, topic, qos, expires, execute_within, due, ordering,
-                 supersede, still, state, cause, cancel_requested, run, held
+                 supersede, still, state, cause, cancel_requested, run, held, attempts, session
              FROM command WHERE state <= 2 AND ended IS NULL ORDER BY seq",
         )?;
         let rows = ask.query_map([], |row| {
@@ -172,6 +180,8 @@ impl Writer {
                 cancel_requested: row.get(14)?,
                 run: row.get(15)?,
                 held_ms: row.get(16)?,
+                attempts: row.get(17)?,
+                lasting: row.get::<_, Option<i64>>(18)?.map(i64::cast_unsigned),
             })
         })?;
         rows.collect()
@@ -198,7 +208,8 @@ impl Writer {
                 .prepare_cached(
                     "UPDATE command SET state = ?2, cause = ?3, due = ?4, cancel_requested = ?5,
                          maybe_received = ?6, ended = ?7, expires = ?8, held = ?9,
-                         verified = coalesce(?10, verified) WHERE seq = ?1",
+                         verified = coalesce(?10, verified), attempts = ?11, session = ?12
+                     WHERE seq = ?1",
                 )?
                 .execute(params![
                     update.seq,
@@ -211,6 +222,8 @@ impl Writer {
                     update.expires_ms,
                     update.held_ms,
                     update.verified.map(Verified::code),
+                    update.attempts,
+                    update.lasting.map(u64::cast_signed),
                 ])?;
         }
         for ChangeRow { command, change } in &group.changes {
@@ -353,7 +366,7 @@ fn insert(connection: &Connection, created: &Created) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO command VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-                 ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)",
+                 ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)",
         )?
         .execute(params![
             update.seq,
@@ -384,6 +397,8 @@ fn insert(connection: &Connection, created: &Created) -> rusqlite::Result<()> {
             update.held_ms,
             row,
             update.verified.map(Verified::code),
+            update.attempts,
+            update.lasting.map(u64::cast_signed),
         ])?;
     Ok(())
 }

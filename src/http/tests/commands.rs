@@ -12,8 +12,8 @@ use crate::{
     env::{Clock, Supervisor},
     mapping::{Options as MappingOptions, Plans},
     model::{
-        CommandEdge, EdgeSilent, LineDialect, Parcel, Presence, Publication, Reach, ReceiptTicket,
-        SessionAnswer, SessionId, SessionQuestion, Sessions,
+        CommandEdge, EdgeSilent, LineDialect, Parcel, Presence, Publication, QueuePlace, Reach,
+        ReceiptTicket, SessionAnswer, SessionId, SessionQuestion, Sessions,
     },
     query::QueryEngine,
     schema::{Bounds, Sources},
@@ -28,6 +28,10 @@ impl CommandEdge for Empty {
     fn reach(&self, _vehicle: &str, _topic: &str, _qos: u8) -> Reach {
         Reach::Away
     }
+    fn is_here(&self, _lasting: u64) -> bool {
+        false
+    }
+    fn forget(&self, _places: Vec<QueuePlace>) {}
     fn send(&self, _session: SessionId, _parcel: Parcel) {}
     fn publish(&self, _publication: Publication) {}
     fn tell(&self, _topic: &str, _text: &str) -> bool {

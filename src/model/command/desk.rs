@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{AlarmPlace, AlarmRefusal, CommandReport, RaisedAlarm};
+use super::{AlarmPlace, AlarmRefusal, CommandId, CommandReport, RaisedAlarm};
 use crate::model::SessionId;
 
 /// The publish that brought a receipt, or raised an alarm: it is acknowledged when that is durable.
@@ -50,4 +50,12 @@ pub trait CommandDesk: fmt::Debug + Send + Sync {
     fn here(&self, vehicle: &str);
     /// What became of commands.
     fn reported(&self, reports: Vec<CommandReport>);
+    /// Whether a session that lasts is believed to have commands of an earlier connection.
+    fn holds(&self, lasting: u64) -> bool;
+    /// Whether a command that was found in its queue is to be sent from there.
+    fn is_current(&self, lasting: u64, command: CommandId, attempt: u32) -> bool;
+    /// It is connected, there, and these are the commands that its queue had.
+    fn resumed(&self, lasting: u64, session: SessionId, commands: Vec<CommandId>);
+    /// It has ended, with all that it had.
+    fn ended(&self, lasting: u64);
 }

@@ -10,6 +10,8 @@ use crate::model::SessionId;
 pub enum Reach {
     /// To this session: the latest that speaks for the vehicle and subscribes to the topic.
     Session(SessionId),
+    /// The same, of a session that lasts: it is known by this number when it is away, too.
+    Lasting(SessionId, u64),
     /// No session speaks for the vehicle.
     Away,
     /// None that does subscribes to the topic.
@@ -56,6 +58,15 @@ pub enum CommandOutcome {
     Left,
 }
 
+/// Where a message is in the queue of a session that lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueuePlace {
+    /// The session's number.
+    pub session: u64,
+    /// The message's.
+    pub number: u64,
+}
+
 /// One outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandReport {
@@ -65,12 +76,16 @@ pub struct CommandReport {
     pub attempt: u32,
     /// What became of it.
     pub outcome: CommandOutcome,
+    /// Where it stays queued until that is durable, if its session lasts.
+    pub place: Option<QueuePlace>,
 }
 
 /// The vehicle edge, as downlink sees it.
 pub trait CommandEdge: fmt::Debug + Send + Sync {
     /// Where a command for this vehicle may go now. It waits for nobody.
     fn reach(&self, vehicle: &str, topic: &str, qos: u8) -> Reach;
+    /// Whether a session that lasts is connected.
+    fn is_here(&self, lasting: u64) -> bool;
     /// Sends a command; its report follows.
     fn send(&self, session: SessionId, parcel: Parcel);
     /// Publishes what an alarm says; its message is acknowledged when that is durable.
@@ -80,4 +95,6 @@ pub trait CommandEdge: fmt::Debug + Send + Sync {
     fn tell(&self, topic: &str, text: &str) -> bool;
     /// These receipts are durable, or need not be: their publishes may be acknowledged.
     fn settle(&self, receipts: Vec<ReceiptTicket>);
+    /// What became of these commands is durable: they need not be queued any more.
+    fn forget(&self, places: Vec<QueuePlace>);
 }

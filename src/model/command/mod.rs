@@ -12,5 +12,5 @@ mod id;
 
 pub use alarm::{AlarmPlace, AlarmRefusal, Publication, RaisedAlarm};
 pub use desk::{CommandDesk, IncomingReceipt, ReceiptTicket};
-pub use edge::{CommandEdge, CommandOutcome, CommandReport, Parcel, Reach};
+pub use edge::{CommandEdge, CommandOutcome, CommandReport, Parcel, QueuePlace, Reach};
 pub use id::{CommandId, CommandIdError};

@@ -92,7 +92,7 @@ impl Outbound {
             0x80.. => CommandOutcome::Refused(reason),
             _ => CommandOutcome::Acknowledged,
         };
-        self.reports.extend(report(command, outcome));
+        self.tell(command, outcome, place);
         if reason >= 0x80 {
             self.outcomes.refused += 1;
         } else {
@@ -114,7 +114,7 @@ impl Outbound {
             Entry::Released(command) => *command,
             Entry::Done => None,
         });
-        let left = commands.flat_map(|command| report(Some(command), CommandOutcome::Left));
+        let left = commands.flat_map(|command| report(Some(command), CommandOutcome::Left, None));
         self.reports.extend(left);
         let entries = entries.into_iter();
         let queued = entries.filter_map(|entry| match entry {

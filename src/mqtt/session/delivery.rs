@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use crate::{
-    model::{CommandOutcome, CommandReport},
+    model::{CommandOutcome, CommandReport, QueuePlace},
     mqtt::{
         router::{CommandTag, Group, Message, SubscriptionIds},
         wire::{Qos, SubscribeOptions},
@@ -83,7 +83,8 @@ pub(in crate::mqtt) struct Subscription {
 pub(super) fn report(
     command: Option<CommandTag>,
     outcome: CommandOutcome,
+    place: Option<QueuePlace>,
 ) -> Option<CommandReport> {
     let CommandTag { id, attempt, .. } = command?;
-    Some(CommandReport { command: id, attempt, outcome })
+    Some(CommandReport { command: id, attempt, outcome, place })
 }

@@ -181,7 +181,7 @@ impl Outbound {
             if let Entry::Waiting(delivery) = &self.entries[place]
                 && !may_have(delivery.message.body.topic())
             {
-                self.reports.extend(report(delivery.message.command, CommandOutcome::Forbidden));
+                self.tell(delivery.message.command, CommandOutcome::Forbidden, place);
                 self.done(place);
                 self.outcomes.forbidden += 1;
             }
@@ -273,7 +273,7 @@ impl Outbound {
         self.takes.receive_maximum.min(self.limits.in_flight_max).into()
     }
 
-    /// Writes one PUBLISH, unless it has expired or is larger than the client takes.
+    /// Writes one PUBLISH, of the next entry where it is above QoS 0, unless it has expired or is larger than the client takes.
     fn write(
         &mut self,
         delivery: &Delivery,
@@ -284,7 +284,7 @@ impl Outbound {
     ) -> bool {
         let message = &delivery.message;
         if message.is_expired(now) {
-            self.reports.extend(report(message.command, CommandOutcome::Expired));
+            self.tell(message.command, CommandOutcome::Expired, self.sent);
             self.outcomes.expired += 1;
             return false;
         }
@@ -308,7 +308,7 @@ impl Outbound {
                 return true;
             }
             out.truncate(begin);
-            self.reports.extend(report(message.command, CommandOutcome::TooLarge));
+            self.tell(message.command, CommandOutcome::TooLarge, self.sent);
             self.outcomes.too_large += 1;
             return false; // [MQTT-3.1.2-25]
         }
@@ -316,6 +316,16 @@ impl Outbound {
         outgoing.write(out);
         self.count_sent(message);
         true
+    }
+
+    /// Tells what became of the message at a place, if it is a command.
+    pub(super) fn tell(
+        &mut self,
+        command: Option<CommandTag>,
+        outcome: CommandOutcome,
+        place: usize,
+    ) {
+        self.reports.extend(report(command, outcome, self.queue_place(place)));
     }
 
     fn count_sent(&mut self, message: &Message) {

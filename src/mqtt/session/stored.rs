@@ -14,13 +14,13 @@
 use std::{num::NonZeroU16, sync::Arc};
 
 use super::{
-    delivery::{Delivery, report},
+    delivery::Delivery,
     outbound::{Entry, Outbound, WINDOW_MAX},
 };
 use crate::{
-    model::CommandOutcome,
+    model::QueuePlace,
     mqtt::{
-        router::{Group, Load, Message, SubscriptionIds},
+        router::{CommandTag, Group, Load, Message, SubscriptionIds},
         wire::{AckKind, Qos, write_ack},
     },
 };
@@ -28,6 +28,8 @@ use crate::{
 /// Where the queue of a session stands that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Resume {
+    /// As the journal knows it.
+    pub(in crate::mqtt) session: u64,
     /// The number of its oldest message.
     pub(in crate::mqtt) first: u64,
     /// Messages with lower numbers may have been sent.
@@ -41,6 +43,7 @@ pub(in crate::mqtt) struct Resume {
 /// What an outbound side knows of its queue in the journal.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Stored {
+    session: u64,
     /// Numbers below are durable.
     upto: u64,
     /// Numbers below may have been sent on an earlier connection.
@@ -71,7 +74,7 @@ pub(in crate::mqtt) struct Found {
 pub(in crate::mqtt) enum What {
     Message(Arc<Message>),
     /// Its PUBREC came.
-    Released,
+    Released(Option<CommandTag>),
     /// It cannot be read any more.
     Lost,
     /// The rules do not let the session have it any more.
@@ -81,9 +84,10 @@ pub(in crate::mqtt) enum What {
 impl Outbound {
     /// Takes the queue up where the journal says that it stands.
     pub(in crate::mqtt) fn resume(&mut self, resume: Resume) {
-        let Resume { first, sent, next, memory_max } = resume;
+        let Resume { session, first, sent, next, memory_max } = resume;
         self.first = first;
         self.stored = Some(Box::new(Stored {
+            session,
             upto: next,
             maybe_sent: sent,
             memory_max,
@@ -196,8 +200,8 @@ impl Outbound {
                     self.entries.push_back(Entry::Waiting(delivery));
                     self.open += 1;
                 }
-                What::Released => {
-                    self.entries.push_back(Entry::Released(None));
+                What::Released(command) => {
+                    self.entries.push_back(Entry::Released(command));
                     self.open += 1;
                 }
                 What::Lost | What::Forbidden => {
@@ -242,9 +246,25 @@ impl Outbound {
         self.in_flight += 1;
     }
 
-    /// A message is done with, which the journal is to know.
+    /// Where the message at a place is in the journal.
+    pub(super) fn queue_place(&self, place: usize) -> Option<QueuePlace> {
+        let session = self.stored.as_ref()?.session;
+        Some(QueuePlace { session, number: self.first + place as u64 })
+    }
+
+    /// Whether every message with a lower number has been fetched or is done with.
+    pub(in crate::mqtt) fn has_fetched(&self, upto: u64) -> bool {
+        self.tail() >= upto
+    }
+
+    /// A message is done with, which the journal is to know; of a command it hears when what became
+    /// of it is durable.
     pub(super) fn finished(&mut self, place: usize) {
         let number = self.first + place as u64;
+        let told = self.reports.last().and_then(|report| report.place);
+        if told.is_some_and(|told| told.number == number) {
+            return;
+        }
         if let Some(stored) = self.stored.as_mut() {
             stored.finished.push(number);
         }
@@ -291,24 +311,6 @@ impl Outbound {
             }
         }
         left
-    }
-
-    /// The connection has ended: its commands are their sender's again. Gives how many these are.
-    pub(in crate::mqtt) fn leave_commands(&mut self) -> u64 {
-        let mut count = 0;
-        for place in 0..self.entries.len() {
-            let command = match &self.entries[place] {
-                Entry::Waiting(delivery) | Entry::Sent(delivery) => delivery.message.command,
-                Entry::Released(command) => *command,
-                Entry::Done => None,
-            };
-            if command.is_some() {
-                self.reports.extend(report(command, CommandOutcome::Left));
-                self.done(place);
-                count += 1;
-            }
-        }
-        count
     }
 
     /// Shows how much waits for the session to the groups that it is a member of.

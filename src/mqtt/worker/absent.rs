@@ -93,6 +93,11 @@ impl Absent {
 }
 
 impl Workers {
+    /// Whether a session that lasts is connected.
+    pub(in crate::mqtt) fn is_connected(&self, session: u64) -> bool {
+        self.absent().is_some_and(|absent| absent.sessions.live(session).is_some())
+    }
+
     /// Ends sessions that are away.
     pub(super) fn end_absent(&self, found: &[(SessionMark, Facts)]) {
         for (mark, facts) in found {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    slot::{Client, LastingClient, Slot, SlotKey},
+    slot::{Client, Slot, SlotKey},
     thread::Worker,
 };
 use crate::{
     auth::Identity,
-    model::{CommandOutcome, CommandReport, IncomingReceipt, Parcel, ReceiptTicket},
+    model::{CommandOutcome, CommandReport, IncomingReceipt, Parcel, QueuePlace, ReceiptTicket},
     mqtt::{
         commands::Speaker,
         lasting::stored_id,
@@ -38,6 +38,10 @@ impl Worker {
         self.shared.vehicles.leave_gateway(session);
         if let Some(vehicle) = client.identity.vehicle() {
             self.shared.vehicles.leave(vehicle, session);
+            if client.lasting.is_some() {
+                // What its queue has may go to another that is there.
+                self.shared.desk.here(vehicle);
+            }
         }
     }
 
@@ -46,7 +50,7 @@ impl Worker {
     pub(super) fn send_command(&self, key: SlotKey, parcel: Parcel) {
         let Parcel { command, attempt, .. } = parcel;
         if let Err(outcome) = self.queue_command(key, parcel) {
-            self.report(vec![CommandReport { command, attempt, outcome }]);
+            self.report(vec![CommandReport { command, attempt, outcome, place: None }]);
         }
     }
 
@@ -70,7 +74,7 @@ impl Worker {
         if let Some(lasting) = &mut client.lasting {
             let Parcel { command, attempt, .. } = parcel;
             let outcome = CommandOutcome::Left;
-            lasting.commands.push(CommandReport { command, attempt, outcome });
+            lasting.commands.push(CommandReport { command, attempt, outcome, place: None });
             // It takes the next number of the session's queue.
             let receiver = Receiver { qos, retain_as_published: false, ..receiver.clone() };
             debug_assert_eq!(receiver.session, stored_id(lasting.session));
@@ -108,27 +112,18 @@ impl Worker {
         }
     }
 
-    /// Tells what became of commands of a client, which is not told again when it goes.
-    pub(super) fn report_of(
-        &self,
-        lasting: Option<&mut LastingClient>,
-        reports: Vec<CommandReport>,
-    ) {
-        if let Some(lasting) = lasting.filter(|_| !reports.is_empty()) {
-            let is_told = |left: &CommandReport| {
-                let mut told = reports.iter();
-                told.any(|one| (one.command, one.attempt) == (left.command, left.attempt))
-            };
-            lasting.commands.retain(|left| !is_told(left));
-        }
-        self.report(reports);
-    }
-
     /// Tells what became of commands.
     pub(super) fn report(&self, reports: Vec<CommandReport>) {
         if !reports.is_empty() {
             self.shared.desk.reported(reports);
         }
+    }
+
+    /// What became of commands is durable: they leave their queues.
+    pub(super) fn forget_commands(&self, places: &[QueuePlace]) {
+        self.journal(|change| {
+            places.iter().for_each(|place| change.done(place.session, place.number));
+        });
     }
 
     /// Brings a receipt to who waits for it; its publish is acknowledged when it is durable.

@@ -28,7 +28,7 @@ use super::{
     thread::Worker,
 };
 use crate::{
-    model::SessionId,
+    model::{CommandReport, SessionId},
     mqtt::{
         lasting::{STORED, StoredReceiver},
         router::{Group, Message, Own, Receiver, Route},
@@ -321,6 +321,12 @@ impl Worker {
                 let is_asked = client.lasting.as_ref().is_some_and(|lasting| lasting.is_asked);
                 let is_forbidden =
                     is_asked && !self.shared.access.rules().may_receive(&client.identity, topic);
+                if let (Some(command), Some(lasting)) =
+                    (delivery.message.command, client.lasting.as_mut())
+                {
+                    let is_it = |report: &CommandReport| report.command == command.id;
+                    lasting.commands.retain(|report| !is_it(report));
+                }
                 let outbound = client.session.outbound_or_new();
                 if let Some(overtaken) = overtaken {
                     outbound.overtaken(*overtaken);

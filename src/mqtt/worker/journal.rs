@@ -110,6 +110,7 @@ impl Worker {
                 qos: qos(receiver) as u8,
                 retain: retain(receiver),
                 may_wait: bringing.may_wait,
+                is_kept: message.is_some_and(|it| it.command.is_some()),
                 ids: receiver.ids.as_slice(),
             });
         let deliveries: Vec<_> = deliveries.collect();
@@ -242,6 +243,7 @@ impl Worker {
 
     /// A session has ended with all that it left.
     pub(super) fn session_ended(&self, ended: &Ended) {
+        self.shared.desk.ended(ended.session);
         let session = stored_id(ended.session);
         for (text, _) in &ended.subscriptions {
             if let Ok(filter) = Filter::read(text) {

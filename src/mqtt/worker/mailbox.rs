@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     model::{
-        EdgeSilent, Parcel, Presence, Publication, SessionAnswer, SessionId, SessionQuestion,
-        Sessions,
+        EdgeSilent, Parcel, Presence, Publication, QueuePlace, SessionAnswer, SessionId,
+        SessionQuestion, Sessions,
     },
     mqtt::{
         commands::{CommandRoutes, VehicleSessions},
@@ -50,6 +50,8 @@ pub(in crate::mqtt) enum Mail {
     QueueFull(SlotKey),
     /// A command for a session of the worker's.
     Command(SlotKey, Box<Parcel>),
+    /// Commands that need not be queued any more.
+    Forget(Vec<QueuePlace>),
     /// What an alarm publishes.
     Alarm(Box<Publication>),
     /// What the server says on a topic of its own, as JSON.

@@ -15,7 +15,7 @@ use crate::{
     mqtt::{
         connect::Accepted,
         lasting::{Ticket, restored, stored_id},
-        router::{Filter, SubscriptionIds},
+        router::{CommandTag, Filter, SubscriptionIds},
         session::{Found, Resume, Subscription, What},
         will::Will,
         wire::{Qos, SubscribeOptions},
@@ -76,7 +76,7 @@ impl Worker {
     pub(in crate::mqtt) fn resume(&self, client: &mut Client, opened: &Opened, expiry: u32) {
         let Opened { session, epoch, will, first, sent, next, .. } = *opened;
         let memory_max = self.limits().session_memory_max;
-        client.session.lasts(Resume { first, sent, next, memory_max }, &opened.received);
+        client.session.lasts(Resume { session, first, sent, next, memory_max }, &opened.received);
         client.will_id = will;
         client.lasting = Some(Box::new(LastingClient {
             session,
@@ -86,6 +86,7 @@ impl Worker {
             since: next,
             awaited: 0,
             commands: Vec::new(),
+            found: Some(Vec::new()),
         }));
         for (text, terms) in &opened.subscriptions {
             self.resume_subscription(client, text, *terms);
@@ -116,9 +117,11 @@ impl Worker {
     /// Begins with what waits for a client that is connected now.
     pub(in crate::mqtt) fn begin(&self, key: SlotKey) {
         let mut slots = self.slots.borrow_mut();
-        if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key)
-            && client.session.outbound.as_ref().is_some_and(|outbound| outbound.len() > 0)
-        {
+        let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
+            return;
+        };
+        self.tell_found(client);
+        if client.session.outbound.as_ref().is_some_and(|outbound| outbound.len() > 0) {
             self.touch(key, socket);
         }
     }
@@ -148,30 +151,56 @@ impl Worker {
             let lost = outbound.fetched(found, piece.next);
             self.left(lost);
         }
+        self.tell_found(client);
         self.collect(client);
         self.touch(key, socket);
     }
 
-    fn found(&self, client: &Client, fetched: Fetched) -> Option<Found> {
+    /// Tells once which commands its queue had when a session that lasts came back, where anybody
+    /// believes that it had any.
+    fn tell_found(&self, client: &mut Client) {
+        let Client { session, lasting: Some(lasting), key, .. } = client else { return };
+        let outbound = session.outbound.as_ref();
+        if outbound.is_none_or(|outbound| outbound.has_fetched(lasting.since))
+            && let Some(found) = lasting.found.take()
+            && self.shared.desk.holds(lasting.session)
+        {
+            self.shared.desk.resumed(lasting.session, self.session_id(*key), found);
+        }
+    }
+
+    fn found(&self, client: &mut Client, fetched: Fetched) -> Option<Found> {
         let Fetched { number, qos, retain, ids, content } = fetched;
-        let lasting = client.lasting.as_ref()?;
-        let (is_asked, since) = (lasting.is_asked, lasting.since);
-        let what = match content {
-            Content::Released => What::Released,
-            Content::Lost => What::Lost,
-            Content::Message(bytes) => match restored(&bytes, 0, self.moments()) {
-                None => What::Lost,
-                // Of an earlier connection: it is its sender's to send again.
-                Some(message) if message.command.is_some() && number < since => What::Lost,
-                Some(message) => {
-                    let topic = message.body.topic();
-                    let rules = self.shared.access.rules();
-                    match is_asked && !rules.may_receive(&client.identity, topic) {
-                        true => What::Forbidden,
-                        false => What::Message(Arc::new(message)),
-                    }
+        let Client { identity, lasting: Some(lasting), .. } = client else { return None };
+        let message = match &content {
+            Content::Message(bytes) | Content::Released(Some(bytes)) => {
+                restored(bytes, 0, self.moments())
+            }
+            Content::Released(None) | Content::Lost => None,
+        };
+        let command = message.as_ref().and_then(|message| message.command);
+        if let Some(command) = command
+            && let Some(found) = lasting.found.as_mut()
+        {
+            found.push(command.id);
+        }
+        let what = match (content, message) {
+            (Content::Released(_), _) => What::Released(command),
+            (_, None) => What::Lost,
+            (_, Some(message)) => {
+                let is_current = command.is_none_or(|CommandTag { id, attempt, .. }| {
+                    self.shared.desk.is_current(lasting.session, id, attempt)
+                });
+                let topic = message.body.topic();
+                let is_allowed =
+                    !lasting.is_asked || self.shared.access.rules().may_receive(identity, topic);
+                match (is_current, is_allowed) {
+                    // It has ended meanwhile, or is sent anew.
+                    (false, _) => What::Lost,
+                    (true, false) => What::Forbidden,
+                    (true, true) => What::Message(Arc::new(message)),
                 }
-            },
+            }
         };
         let ids = match *ids.as_slice() {
             [] => SubscriptionIds::None,
@@ -189,9 +218,8 @@ impl Worker {
             for (message, group) in outbound.leave_to_others() {
                 self.hand_on(&message, &group);
             }
-            self.left(outbound.leave_commands());
             let (sent, unasked) = outbound.suspend();
-            self.report_of(client.lasting.as_deref_mut(), outbound.reports());
+            self.report(outbound.reports());
             let (finished, _) = outbound.take_settled();
             if let Some(lasting) = client.lasting.as_ref() {
                 self.journal(|change| {
@@ -203,7 +231,7 @@ impl Worker {
             sent
         });
         if let Some(lasting) = client.lasting.as_mut() {
-            // Those that lie on disk only, or are on their way there.
+            // Those that are on their way into its queue: what comes there is not sent from there.
             self.report(std::mem::take(&mut lasting.commands));
         }
         self.close_stored(client, sent);

@@ -9,8 +9,8 @@ use super::deliver::Pass;
 use crate::{
     auth::Identity,
     model::{
-        CommandDesk, CommandReport, Presence, Protocol, RaisedAlarm, ReceiptTicket, SessionAnswer,
-        SessionFacts, SessionId, SessionQuestion, UnixNanos,
+        CommandDesk, CommandId, CommandReport, Presence, Protocol, RaisedAlarm, ReceiptTicket,
+        SessionAnswer, SessionFacts, SessionId, SessionQuestion, UnixNanos,
     },
     mqtt::{
         clock::Tick,
@@ -220,9 +220,10 @@ pub(in crate::mqtt) struct LastingClient {
     pub(super) since: u64,
     /// SUBACKs and UNSUBACKs that wait for the disk.
     pub(super) awaited: usize,
-    /// Commands that are in its queue, of which nothing was told yet; bounded by what a vehicle may
-    /// have open.
+    /// Commands that are on their way into its queue; bounded by what a vehicle may have open.
     pub(super) commands: Vec<CommandReport>,
+    /// Commands that its queue had when it came back, as far as it is fetched; until that is told.
+    pub(super) found: Option<Vec<CommandId>>,
 }
 
 /// What waits until a publish is spooled.

@@ -129,6 +129,7 @@ impl Worker {
             }
             Mail::Tell(topic, text) => self.tell_json(&topic, &text),
             Mail::Command(key, parcel) => self.send_command(key, *parcel),
+            Mail::Forget(places) => self.forget_commands(&places),
             Mail::Alarm(publication) => self.publish_alarm(*publication),
             Mail::QueueFull(key) => self.close_stalled(key),
             Mail::TooEarly(key, cause) => late.early.push((key, cause)),

@@ -240,7 +240,7 @@ impl Worker {
     pub(in crate::mqtt) fn collect(&self, client: &mut Client) {
         let Some(outbound) = client.session.outbound.as_mut() else { return };
         self.weigh(outbound);
-        self.report_of(client.lasting.as_deref_mut(), outbound.reports());
+        self.report(outbound.reports());
         self.tell_journal(client);
         let Some(outbound) = client.session.outbound.as_mut() else { return };
         let outcomes = outbound.outcomes();

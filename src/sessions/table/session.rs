@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     model::{SessionId, UnixNanos},
-    sessions::record::{DELIVERY_QOS, DELIVERY_RETAIN, Terms},
+    sessions::record::{DELIVERY_IS_KEPT, DELIVERY_QOS, DELIVERY_RETAIN, Terms},
 };
 
 /// Whether a session has a connection.
@@ -72,7 +72,7 @@ pub(in crate::sessions) enum EntryState {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sessions) struct Entry {
     number: u64,
-    /// Among all messages; meaningless unless it is open.
+    /// Among all messages; meaningless unless it is wanted.
     message: u32,
     /// Its subscription identifier, 0 for none; of several, their number.
     id: u32,
@@ -90,6 +90,22 @@ pub(in crate::sessions) struct Queued {
     pub(in crate::sessions) state: EntryState,
     pub(in crate::sessions) flags: u8,
     pub(in crate::sessions) ids: Vec<u32>,
+}
+
+/// Whether the message of an entry is wanted still.
+fn is_wanted(state: EntryState, flags: u8) -> bool {
+    match state {
+        EntryState::Open => true,
+        EntryState::Released => flags & DELIVERY_IS_KEPT != 0,
+        EntryState::Done => false,
+    }
+}
+
+impl Queued {
+    /// Whether its message is wanted still.
+    pub(in crate::sessions) fn is_wanted(&self) -> bool {
+        is_wanted(self.state, self.flags)
+    }
 }
 
 impl Session {
@@ -197,7 +213,7 @@ impl Session {
                 (0, true)
             }
         };
-        let flags = flags & (DELIVERY_QOS | DELIVERY_RETAIN);
+        let flags = flags & (DELIVERY_QOS | DELIVERY_RETAIN | DELIVERY_IS_KEPT);
         let state = EntryState::Open;
         queue.entries.push_back(Entry { number, message, id, flags, state, has_many_ids });
         queue.open += 1;
@@ -205,9 +221,16 @@ impl Session {
         self.next = number + 1;
     }
 
-    /// A message whose PUBREC came, as a snapshot tells it.
-    pub(in crate::sessions) fn push_released(&mut self, number: u64, flags: u8) {
-        self.push(number, 0, 0, flags, &[]);
+    /// A message whose PUBREC came, as a snapshot tells it; with its message and that one's length
+    /// where it is kept.
+    pub(in crate::sessions) fn push_released(
+        &mut self,
+        number: u64,
+        kept: Option<(u32, u32)>,
+        flags: u8,
+    ) {
+        let (message, len) = kept.unwrap_or_default();
+        self.push(number, message, len, flags, &[]);
         if let Some(entry) = self.queue.as_mut().and_then(|queue| queue.entries.back_mut()) {
             entry.state = EntryState::Released;
         }
@@ -242,18 +265,18 @@ impl Session {
         }
         queue.open -= 1;
         queue.many_ids.remove(&number);
-        let was_open = before == EntryState::Open;
-        if was_open {
+        let was_wanted = is_wanted(before, entry.flags);
+        if was_wanted {
             queue.bytes -= u64::from(len_of(message));
         }
         queue.forget(place);
         if queue.entries.is_empty() {
             self.queue = None;
         }
-        was_open.then_some(message)
+        was_wanted.then_some(message)
     }
 
-    /// The PUBREC of a message came; gives the message, whose bytes nobody needs any more.
+    /// The PUBREC of a message came; gives the message, unless it is kept.
     pub(in crate::sessions) fn released(
         &mut self,
         number: u64,
@@ -265,6 +288,9 @@ impl Session {
             return None;
         }
         entry.state = EntryState::Released;
+        if is_wanted(entry.state, entry.flags) {
+            return None;
+        }
         let message = entry.message;
         queue.bytes -= u64::from(len_of(message));
         Some(message)

@@ -149,10 +149,14 @@ impl Table {
     fn write_queued(&self, queued: &Queued, out: &mut Vec<u8>) {
         out.extend(queued.number.to_le_bytes());
         out.push(queued.flags);
-        out.push((queued.state == EntryState::Released).into());
+        out.push(match (queued.state == EntryState::Released, queued.is_wanted()) {
+            (false, _) => OPEN,
+            (true, false) => RELEASED,
+            (true, true) => RELEASED_AND_KEPT,
+        });
         out.extend(len32(queued.ids.len()).to_le_bytes());
         queued.ids.iter().for_each(|id| out.extend(id.to_le_bytes()));
-        if queued.state == EntryState::Open {
+        if queued.is_wanted() {
             write_block(self.messages.block(queued.message), out);
         }
     }
@@ -199,6 +203,12 @@ fn write_block(block: Block, out: &mut Vec<u8>) {
 fn read_block(reader: &mut Reader<'_>) -> Option<Block> {
     Some(Block { segment: reader.u64()?, offset: reader.u32()?, len: reader.u32()? })
 }
+
+/// How far a queued message is.
+const OPEN: u8 = 0;
+const RELEASED: u8 = 1;
+/// The same, and its message follows.
+const RELEASED_AND_KEPT: u8 = 2;
 
 /// What a snapshot is read into.
 struct Loading<'a> {
@@ -285,7 +295,7 @@ impl Loading<'_> {
         let (next, sent, count) = (reader.u64()?, reader.u64()?, reader.u32()?);
         let mut wanted = Vec::new();
         for place in 0..count {
-            let (number, flags, is_released) = (reader.u64()?, reader.u8()?, reader.u8()? != 0);
+            let (number, flags, state) = (reader.u64()?, reader.u8()?, reader.u8()?);
             let ids: Option<Vec<u32>> = match usize::try_from(reader.u32()?).ok()? {
                 0 => Some(Vec::new()),
                 many => {
@@ -299,17 +309,22 @@ impl Loading<'_> {
             if !session.can_be_next(number) {
                 return None;
             }
-            if is_released {
-                session.push_released(number, flags);
-            } else {
-                let block_len = {
-                    let mut look = *reader;
-                    read_block(&mut look)?.len
-                };
-                let message = self.message(reader)?;
-                session.push(number, message, block_len, flags, &ids?);
-                wanted.push(message);
+            if state == RELEASED {
+                session.push_released(number, None, flags);
+                continue;
             }
+            let block_len = {
+                let mut look = *reader;
+                read_block(&mut look)?.len
+            };
+            let message = self.message(reader)?;
+            match state {
+                RELEASED_AND_KEPT => {
+                    session.push_released(number, Some((message, block_len)), flags)
+                }
+                _ => session.push(number, message, block_len, flags, &ids?),
+            }
+            wanted.push(message);
         }
         session.end_at(next, sent);
         wanted.into_iter().for_each(|message| self.table.messages.want(message));

@@ -179,7 +179,7 @@ impl Table {
         let left = session.waiting().0 as u64;
         self.queued -= left;
         for queued in session.queued(0) {
-            if queued.state == super::EntryState::Open {
+            if queued.is_wanted() {
                 self.messages.let_go(queued.message);
             }
         }

@@ -261,7 +261,7 @@ impl World {
             for fetched in piece.entries {
                 let message = match &fetched.content {
                     Content::Message(bytes) => Some(number_of(bytes)),
-                    Content::Released => None,
+                    Content::Released(_) => None,
                     Content::Lost => panic!("nothing is damaged"),
                 };
                 found.insert(fetched.number, message);
@@ -474,6 +474,7 @@ fn write(change: &mut Change<u32>, step: &Step, now: u64, ticket: u32) {
                     qos: 1,
                     retain: false,
                     may_wait: *may_wait,
+                    is_kept: message % 2 == 0,
                     ids: if message % 3 == 0 { &[7, 8] } else { &[] },
                 })
                 .collect();

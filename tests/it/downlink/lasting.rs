@@ -1,9 +1,13 @@
 //! Commands to sessions that last: they stand in the session's queue, behind what came before them.
 
-use super::fleet::{Car, MINUTE, sent, setup, state};
+use std::{collections::HashSet, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::fleet::{Car, MINUTE, MOMENT, send, sent, setup, state};
 use crate::harness::{
-    Appliance, until,
-    vehicle::{Packet, Vehicle, Version, connect_packet},
+    Appliance, Dice, until,
+    vehicle::{Packet, Vehicle, Version, connect_packet, packet},
 };
 
 /// A vehicle whose session lasts; whether it was there.
@@ -42,6 +46,7 @@ fn a_command_waits_for_its_turn_in_the_queue_even_where_that_lies_on_disk() {
     assert!(is_present);
     let again = car.take();
     assert_eq!((again.command(), again.is_repeat()), (id.clone(), true));
+    assert_eq!(again.id, taken.id, "under the same packet identifier");
     car.acknowledge(again.id, 0);
     until("it is delivered", MINUTE, || state(&appliance, &id) == "delivered");
     car.takes_nothing();
@@ -49,16 +54,136 @@ fn a_command_waits_for_its_turn_in_the_queue_even_where_that_lies_on_disk() {
 
     // And after a crash, once, from whoever has it then.
     let id = sent(&appliance, "V1", "limit-charge");
-    assert_eq!(car.take().command(), id);
+    let taken = car.take();
+    assert_eq!(taken.command(), id);
     appliance.kill_9();
     appliance.start_again();
     let (mut car, is_present) = back(&appliance);
     assert!(is_present);
     let again = car.take();
     assert_eq!((again.command(), again.is_repeat()), (id.clone(), true));
+    assert_eq!(again.id, taken.id, "under the same packet identifier");
     car.acknowledge(again.id, 0);
     until("it is delivered", MINUTE, || state(&appliance, &id) == "delivered");
     car.takes_nothing();
     until("nothing waits", MINUTE, || appliance.count("deliveries.queued") == 0);
     appliance.stats();
+}
+
+/// A session that was discarded took nothing with it: its command comes in the next one.
+#[test]
+fn a_command_of_a_session_that_was_discarded_comes_in_the_next_one() {
+    let appliance = setup().start();
+    let (mut car, _) = back(&appliance);
+    assert_eq!(car.subscribe("vehicles/V1/commands/+", 1), 1);
+    let id = sent(&appliance, "V1", "limit-charge");
+    assert_eq!(car.take().command(), id);
+    drop(car);
+    // A clean start discards it.
+    let mut car = Car::ready(appliance.mqtt(), Version::V3, "V1");
+    let again = car.take();
+    assert_eq!((again.command(), again.is_repeat()), (id.clone(), true));
+    drop(car);
+    // Superseded while its session was away: the newer one comes, and only that.
+    let (mut car, is_present) = back(&appliance);
+    assert!(!is_present);
+    assert_eq!(car.subscribe("vehicles/V1/commands/+", 1), 1);
+    assert_eq!(car.take().command(), id);
+    drop(car);
+    let newer = json!({ "command": "limit-charge", "supersede": "k" });
+    let (_, first) = send(&appliance, "V1", &newer);
+    let (mut car, is_present) = back(&appliance);
+    assert!(is_present);
+    let again = car.take();
+    assert_eq!(again.command(), id);
+    car.acknowledge(again.id, 0);
+    let taken = car.take();
+    assert_eq!(taken.command(), first["id"].as_str().unwrap());
+    drop(car);
+    let (_, second) = send(&appliance, "V1", &newer);
+    let (mut car, _) = back(&appliance);
+    let taken = car.take();
+    assert_eq!(taken.command(), second["id"].as_str().unwrap());
+    car.acknowledge(taken.id, 0);
+    let first = first["id"].as_str().unwrap();
+    assert_eq!(state(&appliance, first), "superseded");
+    car.takes_nothing();
+    until("nothing waits", MINUTE, || appliance.count("deliveries.queued") == 0);
+}
+
+/// What a vehicle keeps of QoS 2 while its session lasts.
+#[derive(Default)]
+struct Exchanges {
+    /// Identifiers of publishes whose PUBREL has not come.
+    received: HashSet<u16>,
+    /// Commands, as often as they were handed to the application.
+    taken: Vec<String>,
+}
+
+/// Takes what comes for a while, and may go at any packet.
+fn take_some(car: &mut Car, exchanges: &mut Exchanges, dice: &mut Dice) {
+    let mut left = dice.below(8);
+    while left > 0 {
+        left -= 1;
+        let Packet::Whole(first, body) = car.line.receive(MOMENT) else { return };
+        let answer = match first >> 4 {
+            3 => {
+                let len = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
+                let id = u16::from_be_bytes([body[len], body[len + 1]]);
+                if exchanges.received.insert(id) {
+                    let payload: Value = serde_json::from_slice(&body[len + 2..]).unwrap();
+                    exchanges.taken.push(payload["id"].as_str().unwrap().to_owned());
+                } else {
+                    assert!(first & 8 != 0, "it comes again without DUP");
+                }
+                packet(0x50, &body[len..len + 2])
+            }
+            6 => {
+                exchanges.received.remove(&u16::from_be_bytes([body[0], body[1]]));
+                packet(0x70, &body[..2])
+            }
+            _ => continue,
+        };
+        // The last answer is lost with the line at times.
+        if left == 0 && dice.below(2) == 0 || car.line.try_send(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+/// Cuts and kills at random moments; FLEETLINE_TEST_KILLS makes more of them.
+#[test]
+fn a_command_of_qos_2_is_taken_exactly_once_over_cuts_and_kills() {
+    let mut dice = Dice::new();
+    let mut appliance = setup().start();
+    let mut exchanges = Exchanges::default();
+    let (mut car, _) = back(&appliance);
+    assert_eq!(car.subscribe("vehicles/V1/commands/+", 2), 2);
+    let rounds = std::env::var("FLEETLINE_TEST_KILLS").ok().and_then(|it| it.parse().ok());
+    let mut ids = Vec::new();
+    for round in 0..rounds.unwrap_or(20) {
+        ids.extend((0..dice.below(3)).map(|_| sent(&appliance, "V1", "lock")));
+        take_some(&mut car, &mut exchanges, &mut dice);
+        if round % 2 == 0 {
+            std::thread::sleep(Duration::from_millis(dice.below(20)));
+            appliance.kill_9();
+            appliance.start_again();
+        }
+        drop(car);
+        let is_present;
+        (car, is_present) = back(&appliance);
+        assert!(is_present);
+    }
+    while exchanges.taken.len() < ids.len()
+        || ids.last().is_some_and(|last| state(&appliance, last) != "delivered")
+    {
+        take_some(&mut car, &mut exchanges, &mut dice);
+        drop(car);
+        (car, _) = back(&appliance);
+    }
+    assert_eq!(exchanges.taken, ids);
+    for id in &ids {
+        until("each is delivered", MINUTE, || state(&appliance, id) == "delivered");
+    }
+    car.takes_nothing();
 }

@@ -21,7 +21,7 @@ use crate::{
     mapping::{Commands, Order},
     model::{
         CommandEdge, CommandId, CommandOutcome, CommandReport, IncomingReceipt, Parcel,
-        Publication, Reach, ReceiptTicket, SessionId, UnixNanos,
+        Publication, QueuePlace, Reach, ReceiptTicket, SessionId, UnixNanos,
     },
     schema::Sources,
     telemetry::{HealthBoard, Metrics},
@@ -37,11 +37,22 @@ pub(super) struct PlayedEdge {
     published: Mutex<Vec<Publication>>,
     /// Publishes that may be acknowledged.
     settled: Mutex<Vec<ReceiptTicket>>,
+    /// Commands that need not be queued any more.
+    forgotten: Mutex<Vec<QueuePlace>>,
 }
 
 impl CommandEdge for PlayedEdge {
     fn reach(&self, vehicle: &str, _topic: &str, _qos: u8) -> Reach {
         self.reaches.lock().unwrap().get(vehicle).copied().unwrap_or(Reach::Away)
+    }
+
+    fn is_here(&self, lasting: u64) -> bool {
+        let is_it = |reach: &Reach| matches!(reach, Reach::Lasting(_, it) if *it == lasting);
+        self.reaches.lock().unwrap().values().any(is_it)
+    }
+
+    fn forget(&self, places: Vec<QueuePlace>) {
+        self.forgotten.lock().unwrap().extend(places);
     }
 
     fn send(&self, session: SessionId, parcel: Parcel) {
@@ -210,6 +221,16 @@ impl Rig {
         self.turn(vec![Job::Here(vehicle.into())]);
     }
 
+    /// A vehicle's connection has ended.
+    pub(super) fn is_away(&mut self, vehicle: &str) {
+        self.edge.reaches.lock().unwrap().remove(vehicle);
+    }
+
+    /// Commands that left their queues since it was last asked.
+    pub(super) fn forgotten(&mut self) -> Vec<QueuePlace> {
+        std::mem::take(&mut *self.edge.forgotten.lock().unwrap())
+    }
+
     /// A vehicle is there, and nobody was told.
     pub(super) fn is_there(&mut self, vehicle: &str) {
         let session = SessionId { worker: 0, number: self.next_session };
@@ -224,13 +245,15 @@ impl Rig {
             command: parcel.command,
             attempt: parcel.attempt,
             outcome: CommandOutcome::Left,
+            place: None,
         };
         self.turn(vec![Job::Reports(held.iter().map(left).collect())]);
     }
 
     pub(super) fn report(&mut self, parcel: &Parcel, outcome: CommandOutcome) {
         let (command, attempt) = (parcel.command, parcel.attempt);
-        self.turn(vec![Job::Reports(vec![CommandReport { command, attempt, outcome }])]);
+        let place = None;
+        self.turn(vec![Job::Reports(vec![CommandReport { command, attempt, outcome, place }])]);
     }
 
     /// A session of this vehicle publishes a receipt that names a command.

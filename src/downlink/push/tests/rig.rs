@@ -23,7 +23,8 @@ use crate::{
     mapping::{Commands, Options as MappingOptions, Plans},
     model::{
         Catalog, CommandEdge, CommandId, EdgeSilent, LineDialect, Parcel, Presence, Publication,
-        Reach, ReceiptTicket, SessionAnswer, SessionId, SessionQuestion, Sessions, UnixNanos,
+        QueuePlace, Reach, ReceiptTicket, SessionAnswer, SessionId, SessionQuestion, Sessions,
+        UnixNanos,
     },
     query::{self, EngineParts, QueryEngine},
     schema::{Bounds, Sources},
@@ -48,6 +49,10 @@ impl CommandEdge for Deaf {
     fn reach(&self, _vehicle: &str, _topic: &str, _qos: u8) -> Reach {
         Reach::NotSubscribed
     }
+    fn is_here(&self, _lasting: u64) -> bool {
+        false
+    }
+    fn forget(&self, _places: Vec<QueuePlace>) {}
     fn send(&self, _session: SessionId, _parcel: Parcel) {}
     fn publish(&self, _publication: Publication) {}
     fn tell(&self, _topic: &str, _text: &str) -> bool {

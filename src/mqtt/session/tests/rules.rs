@@ -137,7 +137,7 @@ fn a_repeated_publish_of_qos_2_is_taken_once() {
 #[test]
 fn a_pubrel_that_is_repeated_has_one_pubcomp_and_no_earlier_one_than_the_disk() {
     let mut session = fresh(Version::V3);
-    session.lasts(Resume { first: 1, sent: 1, next: 1, memory_max: 100 }, &[7]);
+    session.lasts(Resume { session: 1, first: 1, sent: 1, next: 1, memory_max: 100 }, &[7]);
     let mut out = Vec::new();
     assert!(session.release(id(7), true, &mut out), "the journal is to be told");
     assert!(!session.release(id(7), true, &mut out), "once");
@@ -149,7 +149,7 @@ fn a_pubrel_that_is_repeated_has_one_pubcomp_and_no_earlier_one_than_the_disk() 
     assert!(!session.release(id(7), true, &mut out));
     assert_eq!(out, [0x70, 2, 0, 7]);
     // An identifier that is used again before its PUBCOMP has left begins another exchange.
-    session.lasts(Resume { first: 1, sent: 1, next: 1, memory_max: 100 }, &[8]);
+    session.lasts(Resume { session: 1, first: 1, sent: 1, next: 1, memory_max: 100 }, &[8]);
     assert!(session.release(id(8), true, &mut out));
     take(&mut session, &publish(Qos::ExactlyOnce, 8));
     session.completed(id(8), &mut out);
