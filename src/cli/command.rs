@@ -7,18 +7,17 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::{
     cli::{
-        appliance::{Answer, Appliance, ApplianceError, Patience, Reach},
+        appliance::{Appliance, Patience, Reach},
         failure::Failure,
+        listing::{Listing, read},
         moment,
-        output::{Output, complain, terminal_columns},
-        present::{table, visible},
+        output::{Output, complain},
+        present::visible,
     },
     config::Sources,
-    model::{Column, Row, Value, ValueType},
+    model::{Column, Value, ValueType},
 };
 
-/// Commands that one request asks for.
-const PAGE: usize = 1000;
 /// The longest that one request waits.
 const WAIT_MAX: Duration = Duration::from_secs(25);
 
@@ -237,42 +236,15 @@ fn list(
     let parameters =
         [all("vehicle", &wanted.vehicle), all("state", &wanted.state), all("name", &wanted.name)]
             .concat();
-    let (mut found, mut after) = (Vec::new(), None);
-    while found.len() < wanted.limit {
-        let mut asked = parameters.clone();
-        asked.push(("limit", PAGE.min(wanted.limit - found.len()).to_string()));
-        asked.extend(after.take().map(|after| ("after", after)));
-        let mut page = read(appliance.get(&["api", "v1", "commands"], &asked))?;
-        after = page["after"].as_str().map(ToOwned::to_owned);
-        if let Json::Array(commands) = page["commands"].take() {
-            found.extend(commands);
-        }
-        if after.is_none() {
-            break;
-        }
-    }
-    if is_json {
-        return found.iter().try_for_each(|command| output.json(command));
-    }
+    let listing = Listing::read(appliance, &["api", "v1", "commands"], &parameters, wanted.limit)?;
     let columns = COLUMNS.map(|name| Column::new(name, ValueType::String));
     let text = |command: &Json, name: &str| match &command[name] {
         Json::String(text) => Value::String(text.clone()),
         Json::Object(_) => Value::String(command[name].to_string()),
         _ => Value::Null,
     };
-    let rows: Vec<Row> = found
-        .iter()
-        .map(|command| COLUMNS.iter().map(|name| text(command, name)).collect())
-        .collect();
-    let drawn = table(&columns, &rows, terminal_columns());
-    output.bytes(drawn.text.as_bytes())?;
-    if let Some(note) = drawn.note() {
-        complain(note.replace("--csv and --json show", "--json shows"));
-    }
-    if after.is_some() {
-        complain(format_args!("there are more than {}: --limit shows more", wanted.limit));
-    }
-    Ok(())
+    let row = |command: &Json| COLUMNS.iter().map(|name| text(command, name)).collect();
+    listing.present(&columns, row, is_json, output)
 }
 
 /// The table's columns, which are members of the answer.
@@ -311,12 +283,4 @@ fn present(command: &Json, is_json: bool, output: &mut Output) -> Result<(), Fai
         output.line(format_args!("{}", line.trim_end()))?;
     }
     Ok(())
-}
-
-/// The object that an answer is.
-pub(super) fn read(answer: Result<Answer<'_>, ApplianceError>) -> Result<Json, Failure> {
-    let answer = answer.and_then(Answer::wanted).map_err(Failure::failed)?;
-    let foreign = answer.foreign();
-    let read = serde_json::from_reader(answer).ok().filter(Json::is_object);
-    read.ok_or_else(|| Failure::failed(foreign))
 }

@@ -14,6 +14,7 @@ mod failure;
 mod health;
 mod import;
 mod infer;
+mod listing;
 mod moment;
 mod output;
 mod present;

@@ -8,18 +8,16 @@ use serde_json::{Value as Json, json};
 use crate::{
     cli::{
         appliance::{Appliance, Patience, Reach},
-        command::read,
         failure::Failure,
+        listing::{Listing, draw, read},
         moment,
-        output::{Output, complain, terminal_columns},
-        present::{table, visible},
+        output::{Output, complain},
+        present::visible,
     },
     config::Sources,
     model::{Column, Row, Value, ValueType},
 };
 
-/// Pushes that one request asks for.
-const PAGE: usize = 1000;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// Bytes of a request.
@@ -286,7 +284,9 @@ fn trial(answer: &Json, is_json: bool, output: &mut Output) -> Result<(), Failur
         return output.json(answer);
     }
     let names = ["vehicle", "fields", "payload", "online", "known", "left-out", "error"];
-    draw(answer["rows"].as_array().map_or(&[], Vec::as_slice), &names, output)?;
+    let rows = answer["rows"].as_array().into_iter().flatten();
+    let rows: Vec<Row> = rows.map(|one| row(one, &names)).collect();
+    draw(&texts(&names), &rows, output)?;
     if answer["more"] != 0 {
         complain(format_args!("{} vehicles more are not shown", answer["more"]));
     }
@@ -309,49 +309,25 @@ fn list(
     is_json: bool,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let (mut found, mut after): (Vec<Json>, Option<String>) = (Vec::new(), None);
-    while found.len() < limit {
-        let mut asked = vec![("limit", PAGE.min(limit - found.len()).to_string())];
-        asked.extend(after.take().map(|after| ("after", after)));
-        let mut page = read(appliance.get(path, &asked))?;
-        after = page["after"].as_str().map(ToOwned::to_owned);
-        if let Json::Array(some) = page[path.last().copied().unwrap_or_default()].take() {
-            found.extend(some);
-        }
-        if after.is_none() {
-            break;
+    let mut listing = Listing::read(appliance, path, &[], limit)?;
+    if !is_json {
+        for one in &mut listing.found {
+            one["targeted"] = one["report"]["targeted"].take();
         }
     }
-    if is_json {
-        return found.iter().try_for_each(|push| output.json(push));
-    }
-    for one in &mut found {
-        one["targeted"] = one["report"]["targeted"].take();
-    }
-    draw(&found, columns, output)?;
-    if after.is_some() {
-        complain(format_args!("there are more than {limit}: --limit shows more"));
-    }
-    Ok(())
+    listing.present(&texts(columns), |one| row(one, columns), is_json, output)
 }
 
-/// Objects as a table of these members.
-fn draw(objects: &[Json], names: &[&str], output: &mut Output) -> Result<(), Failure> {
-    let columns: Vec<Column> =
-        names.iter().map(|name| Column::new(*name, ValueType::String)).collect();
-    let text = |value: &Json| match value {
+/// Members of objects as the columns of a table.
+fn texts(names: &[&str]) -> Vec<Column> {
+    names.iter().map(|name| Column::new(*name, ValueType::String)).collect()
+}
+
+fn row(object: &Json, names: &[&str]) -> Row {
+    let text = |name: &&str| match &object[*name] {
         Json::Null => Value::Null,
         Json::String(text) => Value::String(text.clone()),
         other => Value::String(other.to_string()),
     };
-    let rows: Vec<Row> = objects
-        .iter()
-        .map(|object| names.iter().map(|name| text(&object[*name])).collect())
-        .collect();
-    let drawn = table(&columns, &rows, terminal_columns());
-    output.bytes(drawn.text.as_bytes())?;
-    if let Some(note) = drawn.note() {
-        complain(note.replace("--csv and --json show", "--json shows"));
-    }
-    Ok(())
+    names.iter().map(text).collect()
 }

@@ -7,18 +7,16 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     cli::{
-        appliance::{Answer, Appliance, Patience, Reach},
+        appliance::{Appliance, Patience, Reach},
         failure::Failure,
+        listing::{Listing, read},
         moment,
-        output::{Output, complain, terminal_columns},
-        present::{table, visible},
+        output::Output,
+        present::visible,
     },
     config::Sources,
     model::{Column, Row, Value, ValueType},
 };
-
-/// Sessions that one request asks for.
-const PAGE: usize = 1000;
 
 /// MQTT sessions of the running appliance: who, where, what waits for them, what they did not get
 #[derive(clap::Args, Debug)]
@@ -118,35 +116,9 @@ fn list(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let limit = wanted.limit;
-    let parameters = wanted.parameters();
-    let (mut found, mut after) = (Vec::new(), None);
-    while found.len() < limit {
-        let mut asked = parameters.clone();
-        asked.push(("limit", PAGE.min(limit - found.len()).to_string()));
-        asked.extend(after.take().map(|after| ("after", after)));
-        let answer = appliance.get(&["api", "v1", "sessions"], &asked);
-        let mut page = read(answer.and_then(Answer::wanted).map_err(Failure::failed)?)?;
-        after = page["after"].as_str().map(ToOwned::to_owned);
-        if let Json::Array(sessions) = page["sessions"].take() {
-            found.extend(sessions);
-        }
-        if after.is_none() {
-            break;
-        }
-    }
-    if is_json {
-        return found.iter().try_for_each(|session| output.json(session));
-    }
-    let rows: Vec<Row> = found.iter().map(row).collect();
-    let drawn = table(&columns(), &rows, terminal_columns());
-    output.bytes(drawn.text.as_bytes())?;
-    if let Some(note) = drawn.note() {
-        complain(note.replace("--csv and --json show", "--json shows"));
-    }
-    if after.is_some() {
-        complain(format_args!("there are more than {limit}: --limit shows more of them"));
-    }
-    Ok(())
+    let path = ["api", "v1", "sessions"];
+    let listing = Listing::read(appliance, &path, &wanted.parameters(), limit)?;
+    listing.present(&columns(), row, is_json, output)
 }
 
 impl List {
@@ -195,7 +167,7 @@ fn show(
 ) -> Result<(), Failure> {
     let (path, parameters) = one.place();
     let answer = appliance.get(&path.each_ref().map(String::as_str), &parameters);
-    let session = read(answer.and_then(Answer::wanted).map_err(Failure::failed)?)?;
+    let session = read(answer)?;
     if is_json {
         return output.json(&session);
     }
@@ -234,7 +206,7 @@ fn kick(
 ) -> Result<(), Failure> {
     let (path, parameters) = one.place();
     let answer = appliance.delete(&path.each_ref().map(String::as_str), &parameters);
-    let ended = read(answer.and_then(Answer::wanted).map_err(Failure::failed)?)?;
+    let ended = read(answer)?;
     match is_json {
         true => output.json(&json!({ "count": ended["count"] })),
         false => output.line(format_args!("{} session ended", ended["count"])),
@@ -248,10 +220,4 @@ impl One {
         let parameters = self.user.map(|user| ("user", user)).into_iter().collect();
         ([api, v1, sessions, self.client_id], parameters)
     }
-}
-
-fn read(answer: Answer<'_>) -> Result<Json, Failure> {
-    let foreign = answer.foreign();
-    let read = serde_json::from_reader(answer).ok().filter(Json::is_object);
-    read.ok_or_else(|| Failure::failed(foreign))
 }
