@@ -273,7 +273,8 @@ impl Outbound {
         self.takes.receive_maximum.min(self.limits.in_flight_max).into()
     }
 
-    /// Writes one PUBLISH, of the next entry where it is above QoS 0, unless it has expired or is larger than the client takes.
+    /// Writes one PUBLISH, of the next entry where it is above QoS 0, unless it has expired or is
+    /// larger than the client takes.
     fn write(
         &mut self,
         delivery: &Delivery,
