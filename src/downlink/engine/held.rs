@@ -11,8 +11,14 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{book::Flight, turn::Engine};
-use crate::model::{CommandId, CommandOutcome, CommandReport, Reach, SessionId};
+use super::{
+    book::{Flight, Open},
+    turn::Engine,
+};
+use crate::{
+    downlink::lifecycle::State,
+    model::{CommandId, CommandOutcome, CommandReport, Reach, SessionId},
+};
 
 /// A command that a session has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +121,21 @@ impl Engine {
     /// A session has ended with all that it had.
     pub(super) fn session_ended(&mut self, lasting: u64) {
         for Holding { seq, .. } in self.book.held.of(lasting) {
+            self.left(seq);
+        }
+    }
+
+    /// Commands that a process before this one asked back of sessions that ended with it.
+    pub(super) fn end_asked_back(&mut self) {
+        let is_asked_back = |open: &&Open| {
+            open.row.cancel_requested
+                && open.row.state == State::Sent
+                && open.flight == Flight::Home
+        };
+        let mut asked_back: Vec<i64> =
+            self.book.iter().filter(is_asked_back).map(|open| open.row.seq).collect();
+        asked_back.sort_unstable();
+        for seq in asked_back {
             self.left(seq);
         }
     }

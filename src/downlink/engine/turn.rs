@@ -172,10 +172,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes durable that runs which a process before this one did not freeze are none (PU-2).
+    /// Makes durable what the end of a process before this one has decided: runs that it did not
+    /// freeze are none (PU-2), and commands that it asked back have no session any more.
     pub(in crate::downlink) fn give_up_interrupted(&mut self, now_ms: i64) -> rusqlite::Result<()> {
         self.now_ms = now_ms;
-        self.commit()
+        self.end_asked_back();
+        self.commit()?;
+        self.let_leave();
+        Ok(())
     }
 
     pub(in crate::downlink) fn awaited(&self) -> Arc<super::Awaited> {

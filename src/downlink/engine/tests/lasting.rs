@@ -117,6 +117,26 @@ fn the_end_of_its_session_brings_it_back_or_takes_it_back_where_that_was_asked_f
 }
 
 #[test]
+fn what_was_asked_back_ends_with_the_process_unless_its_session_lasts() {
+    let mut rig = Rig::new();
+    rig.comes("B", Reach::Session);
+    let gone = rig.made(|request| request.vehicle = "B".into());
+    rig.comes_back();
+    let kept = rig.made(|_| {});
+    for id in [gone, kept] {
+        rig.cancel(id).expect("it is asked for");
+    }
+    rig.restart();
+    assert_eq!(rig.state(gone), (State::Cancelled, Some("session-ended".to_owned())));
+    assert_eq!(rig.state(kept).0, State::Sent, "its acknowledgement decides");
+    let record = rig.record(gone);
+    assert!(record.maybe_received && record.history.len() == 3, "{record:?}");
+    rig.restart();
+    rig.turn(vec![Job::Ended(LASTING)]);
+    assert_eq!(rig.state(kept), (State::Cancelled, Some("session-ended".to_owned())));
+}
+
+#[test]
 fn what_ends_while_its_session_is_away_is_not_sent_from_its_queue() {
     let mut rig = Rig::new();
     rig.comes_back();

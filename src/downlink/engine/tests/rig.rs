@@ -158,6 +158,7 @@ impl Rig {
         self.edge.published.lock().unwrap().clear();
         self.edge.settled.lock().unwrap().clear();
         self.engine = engine(&self.dir, &self.edge, &self.declared);
+        self.engine.give_up_interrupted(self.now_ms).expect("it is written");
         self.turn(vec![]);
     }
 
