@@ -77,15 +77,15 @@ pub(crate) fn post_list(operator: &mut Operator, vehicles: &[String], topic: &st
     if made == vehicles.len() { Ok(()) } else { Err(fault(format!("{made} commands were made"))) }
 }
 
-/// Posts a command for each vehicle, each on its own, on topic `c`, all operators at once.
+/// Posts a command for each vehicle, each on its own, on a topic of its own, all operators at once.
 pub(crate) fn post_each(operators: &mut [Operator], vehicles: &[String]) -> Outcome {
-    const BODY: &str = r#"{"topic":"c","payload":"AAAA"}"#;
     let share = vehicles.len().div_ceil(operators.len());
     thread::scope(|scope| {
         let posting = operators.iter_mut().zip(vehicles.chunks(share)).map(|(operator, mine)| {
             scope.spawn(move || {
                 mine.iter().try_for_each(|name| {
-                    let posted = operator.post(&format!("/api/v1/vehicles/{name}/commands"), BODY);
+                    let body = format!(r#"{{"topic":"c/{name}","payload":"AAAA"}}"#);
+                    let posted = operator.post(&format!("/api/v1/vehicles/{name}/commands"), &body);
                     posted.map(drop).map_err(|error| error.to_string())
                 })
             })

@@ -383,7 +383,7 @@ impl Ground {
             dead_letters: Arc::new(intake.letters.clone()),
             replay: Arc::new(Replayer::new(intake.clone())),
             access: Arc::clone(access),
-            downlink: downlink.clone(),
+            downlink: Arc::new(downlink.clone()),
             clock: Arc::clone(&self.clock),
         }
     }

@@ -50,8 +50,8 @@ pub struct HttpState {
     pub replay: Arc<dyn LetterReplay>,
     /// Who may ask.
     pub access: Arc<Access>,
-    /// The commands.
-    pub downlink: Downlink,
+    /// The commands; shared, because each request has a state of its own.
+    pub downlink: Arc<Downlink>,
     /// What time it is, for ranges that end now.
     pub clock: Arc<dyn Clock>,
 }

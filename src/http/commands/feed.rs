@@ -45,7 +45,7 @@ pub(in crate::http) async fn feed(
     };
     let limit = limit(&mut parameters, FEED_MAX)?;
     if is_stream {
-        return Ok(stream_from(state.downlink, changes, after));
+        return Ok(stream_from(Downlink::clone(&state.downlink), changes, after));
     }
     let page = state.downlink.feed(after, limit.unwrap_or(LIMIT)).await?;
     let after = page.last().map_or(after, |last| last.change.number);

@@ -131,7 +131,7 @@ pub(super) async fn edge(change: impl FnOnce(&mut Options)) -> Edge {
         dead_letters: Arc::new(super::letters::Keeper::default()),
         replay: Arc::new(super::letters::Keeper::default()),
         access: access(),
-        downlink,
+        downlink: Arc::new(downlink),
         clock,
     };
     let server = serve(listener, state, &options, None, &Supervisor::default());
