@@ -1,6 +1,7 @@
 //! Commands to vehicles, over real sockets: what leaves, what is said of it, what a crash keeps.
 
 mod alarms;
+mod command_line;
 mod complaints;
 mod conditions;
 mod crash;
