@@ -5,8 +5,8 @@
 //!   in memory.
 //!   `standing`: those that run again and again.
 //! - `alarms`: what messages raise; `quiet`: which of them need not be brought now.
-//! - `book`: what is open, in memory; `held`: what of it sessions that last have. `turn`: a turn and
-//!   its commit; `reply`: answers behind it.
+//! - `book`: what is open, in memory; `held`: what of it sessions that last have. `turn`: a
+//!   turn and its commit; `reply`: answers behind it.
 //! - `thread`: takes the jobs that wait, and sleeps until one comes or a time is over.
 
 mod alarms;
