@@ -124,6 +124,11 @@ impl Session {
         }
     }
 
+    /// Messages of the queue with lower numbers may have been sent by earlier connections.
+    pub(in crate::mqtt) fn maybe_sent(&self) -> u64 {
+        self.resume.as_deref().map_or(0, |resume| resume.sent)
+    }
+
     /// The outbound side, made if it is not there.
     pub(in crate::mqtt) fn outbound_or_new(&mut self) -> &mut Outbound {
         let (terms, limits) = (self.terms, self.limits.queue);

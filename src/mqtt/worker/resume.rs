@@ -246,7 +246,7 @@ impl Worker {
     }
 
     /// Tells the journal that a connection has ended. `sent` is the number of the first message
-    /// that was not sent; without it none was.
+    /// that it did not send; without it, it sent none.
     pub(super) fn close_stored(&self, client: &Client, sent: Option<u64>) {
         let Some(lasting) = client.lasting.as_ref() else { return };
         let will = match &client.will {
@@ -260,7 +260,8 @@ impl Worker {
             at: self.wall.get(),
             expiry: lasting.expiry,
             will,
-            sent: sent.unwrap_or(0),
+            // An earlier connection may have been further ahead.
+            sent: sent.unwrap_or(0).max(client.session.maybe_sent()),
         };
         self.journal(|change| change.close(&closing, Ticket::Ended));
         // Before whoever takes the session over opens it.

@@ -71,6 +71,8 @@ struct Client {
     version: Version,
     vehicle: Option<Vehicle>,
     will: Option<Will>,
+    /// Its will before it said goodbye.
+    goodbye: Option<String>,
     session: Option<Session>,
     /// It acknowledges nothing on this connection.
     is_lazy: bool,
@@ -420,6 +422,7 @@ impl World {
         client.session.get_or_insert_default().expiry = expiry;
         client.vehicle = Some(vehicle);
         client.will = has_will.then_some(will);
+        client.goodbye = None;
         client.is_lazy = is_lazy;
         client.settle(&self.fired);
     }
@@ -452,7 +455,7 @@ impl World {
         let mut vehicle = client.vehicle.take().unwrap();
         client.left();
         if says_goodbye {
-            client.will = None;
+            client.goodbye = client.will.take().map(|will| will.payload);
             vehicle.send(&[0xe0, 0]);
             vehicle.expect_close();
             return;
@@ -492,8 +495,12 @@ impl World {
         for (at, client) in self.clients.iter_mut().enumerate() {
             let was_here = client.vehicle.is_some();
             client.left();
+            // A goodbye has no answer that could wait for the disk, so the will may come.
+            self.fired.extend(client.goodbye.take());
             match &mut client.session {
-                None => client.will = None, // Nothing of it was on disk.
+                // Nothing of it was on disk, unless its session lasted before: then its will was,
+                // and may come.
+                None => self.fired.extend(client.will.take().map(|will| will.payload)),
                 Some(session) => {
                     left.extend(was_here.then_some(at));
                     let again = mem::take(&mut session.acknowledged).into_iter();
@@ -576,6 +583,7 @@ fn random_clients_find_what_they_left_through_kills_and_time() {
             version: *version,
             vehicle: None,
             will: None,
+            goodbye: None,
             session: None,
             is_lazy: false,
             last: BTreeMap::new(),
