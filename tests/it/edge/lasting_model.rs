@@ -31,7 +31,7 @@ const LONG: u32 = 3600;
 const A_SECOND: Duration = Duration::from_millis(2100);
 
 /// A message that a session is to get.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Due {
     topic: &'static str,
     payload: String,
@@ -134,15 +134,26 @@ impl Client {
         let retain = first & 1 == 1;
         let is_it =
             |due: &Due| (due.topic, &*due.payload, due.retain) == (&*topic, &*payload, retain);
-        // Of two that are alike, the one that must come.
+        // Of those that are alike, the first that must come.
         let places = session.due.iter().enumerate().filter(|(_, due)| is_it(due) && !due.is_held);
-        let place = places.max_by_key(|(_, due)| due.is_sure).map(|(place, _)| place);
+        let place = places.rev().max_by_key(|(_, due)| due.is_sure).map(|(place, _)| place);
         let Some(place) = place else {
             // A will that was published between a restart and its subscription.
             let is_late = fired.contains(&payload) && session.once.insert(payload.clone());
             assert!(is_late, "{} got {payload}; due was {:#?}", self.name, session.due);
+            let topic = *TOPICS.iter().find(|known| **known == topic).expect("it is one of them");
+            let due = Due { topic, payload, qos, retain, is_sure: false, ..Due::default() };
+            session.acknowledged.extend((qos == 1).then_some(due));
             return self.acknowledge(qos, id);
         };
+        if qos > 0 && number(&payload).is_some() {
+            // A retained one comes before what was published since its subscription, too.
+            let mut before = session.due[..place].iter();
+            let is_sure = |due: &Due| due.is_sure && !due.is_held && number(&due.payload).is_some();
+            let is_passed_by = |due: &&Due| due.topic == topic && due.qos > 0 && is_sure(due);
+            let passed_by = before.find(is_passed_by);
+            assert_eq!(passed_by, None, "{}: {payload} came before it", self.name);
+        }
         let due = &mut session.due[place];
         assert_eq!(due.qos, qos, "{payload}");
         if !due.retain
@@ -265,7 +276,7 @@ impl World {
         }
     }
 
-    fn publish(&mut self, at: usize) {
+    fn publish(&mut self, at: usize, may_cut: bool) {
         let mut due = self.due("message");
         let is_v5 = self.clients[at].version == Version::V5;
         let retain = due.qos > 0 && self.dice.below(4) == 0;
@@ -284,7 +295,8 @@ impl World {
         bytes[0] |= u8::from(retain);
         // It may be here before its PUBACK.
         self.route(&due);
-        let may_cut = due.qos > 0 && self.clients[at].session.as_ref().unwrap().expiry == LONG;
+        let may_cut =
+            may_cut && due.qos > 0 && self.clients[at].session.as_ref().unwrap().expiry == LONG;
         if may_cut && self.dice.below(4) == 0 {
             return self.cut(at, &due, bytes);
         }
@@ -344,7 +356,9 @@ impl World {
             let mut left: Vec<&mut Due> =
                 left.by_ref().filter(|it| it.qos > 0 && is_copy(it, due)).collect();
             if left.len() == most {
-                left[0].is_sure = due.is_sure;
+                // One that is held has come, and comes again.
+                let place = left.iter().position(|copy| copy.is_held).unwrap_or(0);
+                left[place].is_sure = due.is_sure;
             }
         }
     }
@@ -535,8 +549,16 @@ impl World {
             (0, _) => self.kill(),
             (1, _) => self.pass_a_second(),
             (2..14, false) => self.connect(at, true),
-            (2..10, true) => self.publish(at),
-            (10..14, true) => self.subscribe(at),
+            (2..10, true) => self.publish(at, true),
+            (10..14, true) => {
+                self.subscribe(at);
+                // Others publish while retained messages are on their way.
+                for other in 0..CLIENTS {
+                    if self.clients[other].vehicle.is_some() && self.dice.below(2) == 0 {
+                        self.publish(other, false);
+                    }
+                }
+            }
             (14..17, true) => self.leave(at),
             _ => {}
         }
