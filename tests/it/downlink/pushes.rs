@@ -370,6 +370,30 @@ fn a_push_goes_in_waves_can_be_paused_and_stops_where_too_many_end_badly() {
     );
 }
 
+/// A rate is a bound from above: between the first and the last lies the time of those between.
+#[test]
+fn a_rate_spreads_the_commands_of_a_push_in_their_order() {
+    let appliance = setup().start();
+    store(&appliance, 9);
+    let mut cars: Vec<Car> =
+        (0..9).map(|it| Car::ready(appliance.mqtt(), Version::V5, &format!("V00{it}"))).collect();
+    let body = json!({
+        "query": { "measurement": "sample", "from": "-2h", "fn": "last" },
+        "command": "limit-charge", "rate": 4,
+    });
+    let begun = std::time::Instant::now();
+    let id = pushed(&appliance, &body);
+    let mut latest = std::time::Duration::ZERO;
+    for car in &mut cars {
+        let taken = car.take();
+        latest = begun.elapsed();
+        car.acknowledge(taken.id, 0);
+    }
+    // Eight pauses of a quarter of a second each.
+    assert!(latest >= std::time::Duration::from_secs(2), "{latest:?}");
+    until("all are delivered", MINUTE, || state(&appliance, &id, "delivered") == 9);
+}
+
 /// Points later than the delivery say whether a command had its effect.
 #[test]
 fn the_effect_of_a_push_is_looked_for_in_what_arrives_afterwards() {
