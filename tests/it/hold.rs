@@ -1,5 +1,5 @@
 //! A store that loses what it has confirmed, as one without a synced log does when the lights go
-//! out: what `store.hold` has kept is sent again (fault 22 of the plan of tests).
+//! out: what `store.hold` has kept is sent again (faults 18 and 22 of the plan of tests).
 
 use std::time::Duration;
 
