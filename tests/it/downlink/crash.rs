@@ -170,7 +170,12 @@ fn check(appliance: &Appliance, world: &World, seen: &mut BTreeMap<String, Strin
     *seen = states;
 }
 
-pub(crate) fn check_kills(rounds: u64) {
+/// As many as `FLEETLINE_TEST_KILLS` says, which by hand are more than these.
+pub(crate) fn kills(few: u64) -> u64 {
+    std::env::var("FLEETLINE_TEST_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(few)
+}
+
+fn check_kills(rounds: u64) {
     let mut dice = Dice::new();
     let mut appliance = setup().set("downlink.open-max", "100000").start();
     let world = Arc::new(World::default());
@@ -198,6 +203,5 @@ pub(crate) fn check_kills(rounds: u64) {
 /// Thirty kills; FLEETLINE_TEST_KILLS makes more of them.
 #[test]
 fn no_command_that_was_answered_is_lost_and_no_state_turns_back() {
-    let rounds = std::env::var("FLEETLINE_TEST_KILLS").ok();
-    check_kills(rounds.and_then(|it| it.parse().ok()).unwrap_or(30));
+    check_kills(kills(30));
 }

@@ -4,7 +4,10 @@ use std::{collections::HashSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::fleet::{Car, MINUTE, MOMENT, send, sent, setup, state};
+use super::{
+    crash::kills,
+    fleet::{Car, MINUTE, MOMENT, send, sent, setup, state},
+};
 use crate::harness::{
     Appliance, Dice, until,
     vehicle::{Packet, Vehicle, Version, connect_packet, packet},
@@ -159,9 +162,8 @@ fn a_command_of_qos_2_is_taken_exactly_once_over_cuts_and_kills() {
     let mut exchanges = Exchanges::default();
     let (mut car, _) = back(&appliance);
     assert_eq!(car.subscribe("vehicles/V1/commands/+", 2), 2);
-    let rounds = std::env::var("FLEETLINE_TEST_KILLS").ok().and_then(|it| it.parse().ok());
     let mut ids = Vec::new();
-    for round in 0..rounds.unwrap_or(20) {
+    for round in 0..kills(20) {
         ids.extend((0..dice.below(3)).map(|_| sent(&appliance, "V1", "lock")));
         take_some(&mut car, &mut exchanges, &mut dice);
         if round % 2 == 0 {

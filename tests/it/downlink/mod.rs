@@ -4,7 +4,7 @@ mod alarms;
 mod command_line;
 mod complaints;
 mod conditions;
-mod crash;
+pub(crate) mod crash;
 mod delivery;
 pub(crate) mod fleet;
 pub(crate) mod hostile;

@@ -15,6 +15,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    crash::kills,
     fleet::{JSON, MINUTE, get, setup},
     pushes::{above, check_sums, push, store},
 };
@@ -153,6 +154,5 @@ pub(crate) fn check_push_kills(setup: Setup, rounds: u64) {
 /// Thirty kills; FLEETLINE_TEST_KILLS makes more of them.
 #[test]
 fn a_push_is_exact_whenever_the_process_is_killed() {
-    let rounds = std::env::var("FLEETLINE_TEST_KILLS").ok();
-    check_push_kills(setup(), rounds.and_then(|it| it.parse().ok()).unwrap_or(30));
+    check_push_kills(setup(), kills(30));
 }

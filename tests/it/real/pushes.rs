@@ -1,7 +1,9 @@
 //! Pushes over real servers: kill -9 in the middle of one, and names that are a language's own.
 
 use crate::{
-    downlink::{fleet::setup, hostile::check_hostile_push, push_crash::check_push_kills},
+    downlink::{
+        crash::kills, fleet::setup, hostile::check_hostile_push, push_crash::check_push_kills,
+    },
     harness::{Database, Kind},
 };
 
@@ -15,7 +17,7 @@ fn check(test: &str, kind: Kind, check: impl FnOnce(&Database)) {
 }
 
 fn check_kills(database: &Database) {
-    check_push_kills(database.serves(setup()), KILLS);
+    check_push_kills(database.serves(setup()), kills(KILLS));
 }
 
 #[test]
