@@ -296,14 +296,16 @@ fn trip_schema(kind: &str) -> String {
 }
 
 /// The schema is mended while the appliance runs; a second one is not what it needs.
+/// An appliance whose schema of trips is wrong, so that each becomes a letter.
+fn with_wrong_trips(store: &StandIn) -> Appliance {
+    let setup = Setup::new().store2(&store.url(), "token").schema("trips.toml", TRIPS);
+    setup.schema("trips.schema.json", &trip_schema("boolean")).start()
+}
+
 #[test]
 fn a_mended_schema_heals_old_messages_as_of_when_they_came() {
     let store = StandIn::start(Answer::Accept);
-    let setup = Setup::new()
-        .store2(&store.url(), "token")
-        .schema("trips.toml", TRIPS)
-        .schema("trips.schema.json", &trip_schema("boolean"));
-    let mut appliance = setup.start();
+    let mut appliance = with_wrong_trips(&store);
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
     for (id, payload) in [(1, &br#"{"km":7}"#[..]), (2, br#"{"km":"far"}"#), (3, br#"{"km":8}"#)] {
         assert_eq!(vehicle.publish_acked("trips/A", payload, id).reason(), 0x99);
@@ -351,11 +353,7 @@ fn a_mended_schema_heals_old_messages_as_of_when_they_came() {
 fn a_kill_in_the_middle_of_a_replay_loses_and_doubles_no_point() {
     const LETTERS: u16 = 600;
     let store = StandIn::start(Answer::Accept);
-    let setup = Setup::new()
-        .store2(&store.url(), "token")
-        .schema("trips.toml", TRIPS)
-        .schema("trips.schema.json", &trip_schema("boolean"));
-    let mut appliance = setup.start();
+    let mut appliance = with_wrong_trips(&store);
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
     for id in 1..=LETTERS {
         assert_eq!(vehicle.publish_acked("trips/A", &trip(id), id).reason(), 0x99);

@@ -314,12 +314,16 @@ fn a_push_over_100000_rows_is_refused_by_a_guard_of_one_less() {
     assert!(grown_kib < GROWN_KIB_MAX, "{grown_kib} KiB more");
 }
 
+/// Nine vehicles that have a point each, and are there.
+fn nine_cars(appliance: &Appliance) -> Vec<Car> {
+    store(appliance, 9);
+    (0..9).map(|it| Car::ready(appliance.mqtt(), Version::V5, &format!("V00{it}"))).collect()
+}
+
 #[test]
 fn a_push_goes_in_waves_can_be_paused_and_stops_where_too_many_end_badly() {
     let appliance = setup().start();
-    store(&appliance, 9);
-    let mut cars: Vec<Car> =
-        (0..9).map(|it| Car::ready(appliance.mqtt(), Version::V5, &format!("V00{it}"))).collect();
+    let mut cars = nine_cars(&appliance);
     let body = json!({
         "query": { "measurement": "sample", "from": "-2h", "fn": "last" },
         "command": "limit-charge",
@@ -374,9 +378,7 @@ fn a_push_goes_in_waves_can_be_paused_and_stops_where_too_many_end_badly() {
 #[test]
 fn a_rate_spreads_the_commands_of_a_push_in_their_order() {
     let appliance = setup().start();
-    store(&appliance, 9);
-    let mut cars: Vec<Car> =
-        (0..9).map(|it| Car::ready(appliance.mqtt(), Version::V5, &format!("V00{it}"))).collect();
+    let mut cars = nine_cars(&appliance);
     let body = json!({
         "query": { "measurement": "sample", "from": "-2h", "fn": "last" },
         "command": "limit-charge", "rate": 4,
