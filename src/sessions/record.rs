@@ -165,8 +165,10 @@ pub struct Delivery<'a> {
     pub retain: bool,
     /// Its publisher waits for a full queue of who is there.
     pub may_wait: bool,
-    /// Its message is kept until it is done with, not only until its PUBREC came.
-    pub is_kept: bool,
+    /// It is a command: its queue takes it whatever its bounds, for its own are elsewhere; nothing
+    /// that comes later overtakes it, and its message is kept until it is done with, not only
+    /// until its PUBREC came.
+    pub is_command: bool,
     /// The subscription identifiers that it bears.
     pub ids: &'a [u32],
 }
@@ -189,7 +191,7 @@ pub struct Publish<'a> {
 pub(super) const DELIVERY_QOS: u8 = 3;
 pub(super) const DELIVERY_RETAIN: u8 = 4;
 pub(super) const DELIVERY_MAY_WAIT: u8 = 8;
-pub(super) const DELIVERY_IS_KEPT: u8 = 16;
+pub(super) const DELIVERY_IS_COMMAND: u8 = 16;
 
 /// A delivery's number if it was refused.
 pub(super) const REFUSED: u64 = 0;
@@ -212,7 +214,7 @@ pub(super) fn write_publish(out: &mut Vec<u8>, publish: &Publish<'_>) {
             delivery.qos
                 | if delivery.retain { DELIVERY_RETAIN } else { 0 }
                 | if delivery.may_wait { DELIVERY_MAY_WAIT } else { 0 }
-                | if delivery.is_kept { DELIVERY_IS_KEPT } else { 0 },
+                | if delivery.is_command { DELIVERY_IS_COMMAND } else { 0 },
         );
         let ids = &delivery.ids[..delivery.ids.len().min(u16::MAX.into())];
         out.extend(u16::try_from(ids.len()).unwrap_or(u16::MAX).to_le_bytes());

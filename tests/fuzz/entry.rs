@@ -371,7 +371,7 @@ pub fn sessions_open(data: &[u8]) {
         qos: 1,
         retain: false,
         may_wait: false,
-        is_kept: false,
+        is_command: false,
         ids: &[],
     };
     let publish = sessions::Publish {

@@ -51,7 +51,8 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.sessions.queue-messages-max",
         Kind::Count,
         "Messages that wait for a session. On a topic without a mapping their publishers wait for \
-         room, above QoS 0; else `mqtt.sessions.queue-overflow` decides.",
+         room, above QoS 0; else `mqtt.sessions.queue-overflow` decides. A command always has \
+         room: `downlink.open-max` bounds those.",
     )
     .default("100000")
     .min("1", "a message has to fit"),

@@ -42,8 +42,8 @@ pub(super) enum Flight {
     Asking,
     /// Here, and its `still` holds: it may leave.
     Cleared,
-    /// Here, until its `still` is asked again.
-    Unclear,
+    /// Here, until it is looked at again: its `still` was not known, or its session had no room.
+    Later,
     /// With a session.
     With(u32),
 }
@@ -140,7 +140,7 @@ pub(super) struct Book {
     /// In the order of creation.
     vehicles: HashMap<Arc<str>, Vec<i64>>,
     deadlines: BTreeSet<(i64, i64)>,
-    /// When an unclear `still` is asked again.
+    /// When one is looked at again.
     retries: BTreeSet<(i64, i64)>,
     pub(super) awaited: Arc<Awaited>,
     pub(super) held: Arc<Held>,
@@ -232,7 +232,7 @@ impl Book {
         }
     }
 
-    pub(super) fn ask_again(&mut self, seq: i64, at_ms: i64) {
+    pub(super) fn look_again(&mut self, seq: i64, at_ms: i64) {
         self.retries.insert((at_ms, seq));
     }
 
@@ -242,7 +242,7 @@ impl Book {
         over.map(|(_, seq)| *seq).collect()
     }
 
-    /// Commands whose condition is to be asked again.
+    /// Commands that are to be looked at again.
     pub(super) fn due_again(&mut self, now_ms: i64) -> Vec<i64> {
         let later = self.retries.split_off(&(now_ms + 1, i64::MIN));
         std::mem::replace(&mut self.retries, later).into_iter().map(|(_, seq)| seq).collect()

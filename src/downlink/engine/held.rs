@@ -95,7 +95,8 @@ impl Held {
 
     /// What has left a session is not sent from its queue any more, from this moment on.
     pub(in crate::downlink) fn left(&self, reports: &[CommandReport]) {
-        let left = reports.iter().filter(|report| report.outcome == CommandOutcome::Left);
+        let is_out = |outcome| matches!(outcome, CommandOutcome::Left | CommandOutcome::NoRoom);
+        let left = reports.iter().filter(|report| is_out(report.outcome));
         let mut index = self.lock();
         for report in left {
             let held = index.commands.get(&report.command);

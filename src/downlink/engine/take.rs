@@ -19,6 +19,8 @@ use crate::{
 
 /// Commands whose time is over that one turn ends: all others wait for its commit.
 const OVERDUE_MAX: usize = 500;
+/// Before a command is tried again that the disk had no room for in its session's queue.
+const NO_ROOM_PAUSE_MS: i64 = 1000;
 
 impl Engine {
     pub(super) fn take(&mut self, job: &mut Job) -> rusqlite::Result<()> {
@@ -213,10 +215,13 @@ impl Engine {
             CommandOutcome::Refused(_) => Happening::Refused,
             CommandOutcome::TooLarge | CommandOutcome::Forbidden => Happening::Unsendable,
             CommandOutcome::Expired => Happening::Expires,
+            CommandOutcome::Left | CommandOutcome::NoRoom if !is_current => return Ok(()),
             CommandOutcome::Left => {
-                if is_current {
-                    self.left(seq);
-                }
+                self.left(seq);
+                return Ok(());
+            }
+            CommandOutcome::NoRoom => {
+                self.had_no_room(seq);
                 return Ok(());
             }
         };
@@ -231,19 +236,30 @@ impl Engine {
 
     /// No session has it any more.
     pub(super) fn left(&mut self, seq: i64) {
-        let left = self.book.change(seq, |open| {
-            open.flight = Flight::Home;
-            (open.row.cancel_requested, Arc::clone(&open.row.vehicle))
-        });
-        match left {
-            Some((true, _)) => {
-                self.happens(seq, Happening::Cancelled, Some("session-ended"), None);
-            }
-            Some((false, vehicle)) => {
-                self.gathered().walks.insert(vehicle);
-            }
-            None => {}
+        if let Some(vehicle) = self.comes_home(seq, Flight::Home) {
+            self.gathered().walks.insert(vehicle);
         }
+    }
+
+    /// The disk had no room for it in its session's queue.
+    fn had_no_room(&mut self, seq: i64) {
+        if self.comes_home(seq, Flight::Later).is_some() {
+            self.book.change(seq, |open| open.row.cause = Some("queue-full".into()));
+            self.mark(seq);
+            self.book.look_again(seq, self.now_ms.saturating_add(NO_ROOM_PAUSE_MS));
+        }
+    }
+
+    /// Gives its vehicle, if it may leave again: one that was asked back has come to its end.
+    fn comes_home(&mut self, seq: i64, flight: Flight) -> Option<Arc<str>> {
+        let (is_asked_back, vehicle) = self.book.change(seq, |open| {
+            open.flight = flight;
+            (open.row.cancel_requested, Arc::clone(&open.row.vehicle))
+        })?;
+        if is_asked_back {
+            self.happens(seq, Happening::Cancelled, Some("session-ended"), None);
+        }
+        (!is_asked_back).then_some(vehicle)
     }
 
     /// What is over; more in the next turn.
@@ -267,7 +283,7 @@ impl Engine {
         let flight = match holds {
             Some(true) => Flight::Cleared,
             Some(false) => Flight::Home,
-            None => Flight::Unclear,
+            None => Flight::Later,
         };
         self.book.change(seq, |open| open.flight = flight);
         match holds {
@@ -277,17 +293,17 @@ impl Engine {
             Some(true) => {}
             None => {
                 let pause = i64::try_from(self.options.still_interval.as_millis());
-                self.book.ask_again(seq, self.now_ms.saturating_add(pause.unwrap_or(i64::MAX)));
+                self.book.look_again(seq, self.now_ms.saturating_add(pause.unwrap_or(i64::MAX)));
                 self.waits(seq, "still-unknown");
             }
         }
         self.gathered().walks.insert(vehicle);
     }
 
-    /// The time has come to ask again.
-    pub(super) fn ask_again(&mut self, seq: i64) {
+    /// The time has come to look at it again.
+    pub(super) fn looks_again(&mut self, seq: i64) {
         let again = self.book.change(seq, |open| {
-            if open.flight == Flight::Unclear {
+            if open.flight == Flight::Later {
                 open.flight = Flight::Home;
             }
             Arc::clone(&open.row.vehicle)

@@ -221,7 +221,7 @@ impl Engine {
         }
         self.times_over();
         for seq in self.book.due_again(now_ms) {
-            self.ask_again(seq);
+            self.looks_again(seq);
         }
         self.take_back();
         for _ in 0..WALKED_LATER_MAX {

@@ -89,6 +89,10 @@ impl Engine {
             open.flight = Flight::With(open.row.attempts);
             let left = u64::try_from(open.row.expires_ms.saturating_sub(now_ms)).unwrap_or(0);
             let has_no_cause = open.row.cause.is_none();
+            if open.row.state == State::Sent {
+                // It had no room when it was sent before.
+                open.row.cause = None;
+            }
             let parcel = Parcel {
                 command: open.row.id,
                 attempt: open.row.attempts,

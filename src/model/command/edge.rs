@@ -56,6 +56,8 @@ pub enum CommandOutcome {
     Expired,
     /// The session ended before it was acknowledged, or was gone already.
     Left,
+    /// The disk had no room for it in the queue of its session, which lasts; it was not sent.
+    NoRoom,
 }
 
 /// Where a message is in the queue of a session that lasts.

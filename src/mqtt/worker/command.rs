@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     auth::Identity,
-    model::{CommandOutcome, CommandReport, IncomingReceipt, Parcel, QueuePlace, ReceiptTicket},
+    model::{
+        CommandOutcome, CommandReport, IncomingReceipt, Parcel, QueuePlace, ReceiptTicket,
+        SessionId,
+    },
     mqtt::{
         commands::Speaker,
         lasting::stored_id,
@@ -110,6 +113,28 @@ impl Worker {
                 is_repeat: parcel.is_repeat,
             }),
         }
+    }
+
+    /// The disk had no room for a command in the queue of its session.
+    pub(super) fn had_no_room(&self, live: Option<SessionId>, tag: CommandTag) {
+        let is_it =
+            |report: &CommandReport| (report.command, report.attempt) == (tag.id, tag.attempt);
+        let mut slots = self.slots.borrow_mut();
+        let mine = |live: SessionId| {
+            let key = SlotKey::of(live.number);
+            (self.session_id(key) == live).then_some(key)
+        };
+        let slot = live.and_then(mine).and_then(|key| slots.get_mut(key));
+        if let Some(lasting) = slot.and_then(|it| it.client.as_mut()?.lasting.as_mut()) {
+            lasting.commands.retain(|report| !is_it(report));
+        }
+        let outcome = CommandOutcome::NoRoom;
+        self.report(vec![CommandReport {
+            command: tag.id,
+            attempt: tag.attempt,
+            outcome,
+            place: None,
+        }]);
     }
 
     /// Tells what became of commands.

@@ -110,7 +110,7 @@ impl Worker {
                 qos: qos(receiver) as u8,
                 retain: retain(receiver),
                 may_wait: bringing.may_wait,
-                is_kept: message.is_some_and(|it| it.command.is_some()),
+                is_command: message.is_some_and(|it| it.command.is_some()),
                 ids: receiver.ids.as_slice(),
             });
         let deliveries: Vec<_> = deliveries.collect();
@@ -154,7 +154,9 @@ impl Worker {
             let StoredReceiver { receiver, group } = to;
             let Some(number) = placed.number else {
                 dropped += 1;
-                if let Some(live) = placed.live
+                if let Some(command) = message.as_deref().and_then(|message| message.command) {
+                    self.had_no_room(placed.live, command);
+                } else if let Some(live) = placed.live
                     && self.limits().queue_overflow == QueueOverflow::EndSession
                 {
                     self.shared.workers.send(live, Mail::QueueFull);

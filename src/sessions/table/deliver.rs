@@ -11,7 +11,7 @@ use crate::{
         QueueOverflow,
         bytes::Reader,
         message::StoredMessage,
-        record::{DELIVERY_MAY_WAIT, ENDED, REFUSED, read_block},
+        record::{DELIVERY_IS_COMMAND, DELIVERY_MAY_WAIT, ENDED, REFUSED, read_block},
     },
 };
 
@@ -118,7 +118,8 @@ impl Table {
         // Whoever publishes to it waits until there is room.
         let waits = matches!(session.connection, Connection::Here(_))
             && record.flags & DELIVERY_MAY_WAIT != 0;
-        if has_room || waits {
+        let is_command = record.flags & DELIVERY_IS_COMMAND != 0;
+        if has_room || waits || is_command {
             return queued(None);
         }
         let is_away = matches!(session.connection, Connection::Away(_));

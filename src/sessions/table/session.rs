@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     model::{SessionId, UnixNanos},
-    sessions::record::{DELIVERY_IS_KEPT, DELIVERY_QOS, DELIVERY_RETAIN, Terms},
+    sessions::record::{DELIVERY_IS_COMMAND, DELIVERY_QOS, DELIVERY_RETAIN, Terms},
 };
 
 /// Whether a session has a connection.
@@ -96,7 +96,7 @@ pub(in crate::sessions) struct Queued {
 fn is_wanted(state: EntryState, flags: u8) -> bool {
     match state {
         EntryState::Open => true,
-        EntryState::Released => flags & DELIVERY_IS_KEPT != 0,
+        EntryState::Released => flags & DELIVERY_IS_COMMAND != 0,
         EntryState::Done => false,
     }
 }
@@ -213,7 +213,7 @@ impl Session {
                 (0, true)
             }
         };
-        let flags = flags & (DELIVERY_QOS | DELIVERY_RETAIN | DELIVERY_IS_KEPT);
+        let flags = flags & (DELIVERY_QOS | DELIVERY_RETAIN | DELIVERY_IS_COMMAND);
         let state = EntryState::Open;
         queue.entries.push_back(Entry { number, message, id, flags, state, has_many_ids });
         queue.open += 1;
@@ -296,7 +296,7 @@ impl Session {
         Some(message)
     }
 
-    /// The oldest message that was not sent.
+    /// The oldest message that was not sent, and is no command.
     pub(in crate::sessions) fn oldest_waiting(&self) -> Option<u64> {
         // What was sent to who is there is not known here: more than this is never under way.
         const UNDER_WAY_MAX: u64 = 1024;
@@ -304,7 +304,10 @@ impl Session {
             Connection::Away(_) => self.sent(),
             Connection::Here(_) => self.sent().max(self.first() + UNDER_WAY_MAX),
         };
-        self.queued(sent).find(|queued| queued.state == EntryState::Open).map(|found| found.number)
+        let may_go = |queued: &Queued| {
+            queued.state == EntryState::Open && queued.flags & DELIVERY_IS_COMMAND == 0
+        };
+        self.queued(sent).find(may_go).map(|found| found.number)
     }
 
     /// What is queued from a number on and not done.

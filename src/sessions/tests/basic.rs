@@ -35,8 +35,14 @@ fn fill(life: &mut Life, session: u64, count: u8) {
     for number in 0..count {
         let mut change = life.change();
         let payload = [number; 20];
-        let to =
-            Delivery { session, qos: 1, retain: false, may_wait: false, is_kept: false, ids: &[] };
+        let to = Delivery {
+            session,
+            qos: 1,
+            retain: false,
+            may_wait: false,
+            is_command: false,
+            ids: &[],
+        };
         let publish = Publish {
             message: Some(message(&payload)),
             retained_as: 0,

@@ -16,7 +16,7 @@ use super::{
         blocks::Blocks,
         table::{EntryState, parts},
     },
-    reference::{Decided, Known, KnownWill, Reference, Step, seconds},
+    reference::{Decided, Known, KnownWill, Reference, Step, is_command, seconds},
     rig::{Life, live, options, second},
 };
 use crate::{
@@ -474,7 +474,7 @@ fn write(change: &mut Change<u32>, step: &Step, now: u64, ticket: u32) {
                     qos: 1,
                     retain: false,
                     may_wait: *may_wait,
-                    is_kept: message % 2 == 0,
+                    is_command: is_command(*message),
                     ids: if message % 3 == 0 { &[7, 8] } else { &[] },
                 })
                 .collect();

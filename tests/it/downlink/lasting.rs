@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     crash::kills,
-    fleet::{Car, MINUTE, MOMENT, send, sent, setup, state},
+    fleet::{Car, MINUTE, MOMENT, command, send, sent, setup, state},
 };
 use crate::harness::{
     Appliance, Dice, until,
@@ -112,6 +112,78 @@ fn a_command_of_a_session_that_was_discarded_comes_in_the_next_one() {
     assert_eq!(state(&appliance, first), "superseded");
     car.takes_nothing();
     until("nothing waits", MINUTE, || appliance.count("deliveries.queued") == 0);
+}
+
+/// A command's bound is that of open commands, not its session's queue.
+#[test]
+fn a_queue_that_is_full_takes_a_command_all_the_same() {
+    for overflow in ["refuse", "drop-oldest", "end-session"] {
+        let appliance = setup()
+            .set("mqtt.sessions.queue-messages-max", "3")
+            .set("mqtt.sessions.queue-overflow", overflow)
+            .start();
+        let (mut car, _) = back(&appliance);
+        for filter in ["vehicles/V1/news", "vehicles/V1/commands/+"] {
+            assert_eq!(car.subscribe(filter, 1), 1);
+        }
+        let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V3, "publisher");
+        for number in 1..=3 {
+            publisher.publish_acked("vehicles/V1/news", b"x", number);
+        }
+        let ids = [0; 2].map(|_| sent(&appliance, "V1", "horn"));
+        for _ in 0..3 {
+            let news = car.take();
+            car.acknowledge(news.id, 0);
+        }
+        for id in &ids {
+            let taken = car.take();
+            car.acknowledge(taken.id, 0);
+            until("it is delivered", MINUTE, || state(&appliance, id) == "delivered");
+        }
+        car.takes_nothing();
+        assert_eq!(appliance.count("deliveries.dropped"), 0, "{overflow}");
+        appliance.stats();
+    }
+}
+
+#[test]
+fn a_command_that_a_full_disk_keeps_out_of_its_queue_says_so_and_comes_when_there_is_room() {
+    let appliance = setup().set("mqtt.sessions.max-size", "1MiB").start();
+    let (mut car, _) = back(&appliance);
+    assert_eq!(car.subscribe("vehicles/V1/commands/+", 1), 1);
+    // Another session fills the journal.
+    let mut connect = connect_packet(Version::V3, "other", 60, &[]);
+    connect[9] &= !2;
+    let mut other = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
+    drop(other.greet(&connect));
+    let mut other = Car::of(other, Version::V3, "other");
+    assert_eq!(other.subscribe("a", 1), 1);
+    drop(other);
+    let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V5, "publisher");
+    let payload = [b'x'; 4000];
+    let refused = (1..1000).find(|it| publisher.publish_acked("a", &payload, *it).reason() == 0x97);
+    assert!(refused.is_some(), "the journal is full at some time");
+
+    let refused_one = || {
+        let id = sent(&appliance, "V1", "horn");
+        let cause = || command(&appliance, &id)["cause"].clone();
+        until("it is told why it is not there", MINUTE, || cause() == "queue-full");
+        assert_eq!(state(&appliance, &id), "sent", "states go forward only");
+        id
+    };
+    // It is with nobody: to ask it back is its end.
+    let id = refused_one();
+    appliance.cli_ok(&["command", "cancel", &id]);
+    assert_eq!(state(&appliance, &id), "cancelled");
+    let id = refused_one();
+    car.takes_nothing();
+
+    appliance.cli_ok(&["session", "kick", "other"]);
+    let taken = car.take();
+    car.acknowledge(taken.id, 0);
+    until("it is delivered", MINUTE, || state(&appliance, &id) == "delivered");
+    car.takes_nothing();
+    appliance.stats();
 }
 
 /// What a vehicle keeps of QoS 2 while its session lasts.

@@ -157,3 +157,33 @@ fn what_ends_while_its_session_is_away_is_not_sent_from_its_queue() {
     assert!(!rig.is_current(&parcel));
     assert!(rig.edge.is_here(LASTING));
 }
+
+#[test]
+fn one_for_which_the_disk_had_no_room_is_with_nobody_and_tried_again_after_a_while() {
+    let mut rig = Rig::new();
+    rig.comes_back();
+    let id = rig.made(|_| {});
+    let parcel = rig.only();
+    rig.report(&parcel, CommandOutcome::NoRoom);
+    assert_eq!(rig.state(id), (State::Sent, Some("queue-full".to_owned())));
+    assert!(!rig.is_current(&parcel), "no queue has it");
+    rig.turn(vec![Job::Here("A".into())]);
+    assert_eq!(rig.sent(), [], "its time has not come");
+    rig.passes(1000);
+    let again = rig.only();
+    assert_eq!((again.command, again.attempt, again.is_repeat), (id, 2, true));
+    assert_eq!(rig.state(id), (State::Sent, None));
+    // What is heard of the first time says nothing of the second.
+    rig.report(&parcel, CommandOutcome::NoRoom);
+    assert!(rig.is_current(&again));
+    // It is with nobody when it is asked back: that is its end.
+    rig.report(&again, CommandOutcome::NoRoom);
+    rig.cancel(id).expect("it is there");
+    assert_eq!(rig.state(id).0, State::Cancelled);
+    // And so is one that was asked back before.
+    let id = rig.made(|_| {});
+    let parcel = rig.only();
+    rig.cancel(id).expect("it is asked for");
+    rig.report(&parcel, CommandOutcome::NoRoom);
+    assert_eq!(rig.state(id).0, State::Cancelled);
+}

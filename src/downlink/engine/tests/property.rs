@@ -33,7 +33,8 @@ enum Op {
     Goes(usize),
     /// An acknowledgement of one of those that left, now or long ago.
     Acknowledges(usize),
-    Refuses(usize),
+    /// Its session does not take it.
+    Refuses(usize, CommandOutcome),
     /// Its vehicle, or another one, says something of one of those that left.
     Says {
         which: usize,
@@ -57,7 +58,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => vehicle.clone().prop_map(Op::ComesUnsubscribed),
         1 => vehicle.prop_map(Op::Goes),
         3 => any::<usize>().prop_map(Op::Acknowledges),
-        1 => any::<usize>().prop_map(Op::Refuses),
+        1 => any::<usize>().prop_map(|which| Op::Refuses(which, CommandOutcome::Refused(0x80))),
+        1 => any::<usize>().prop_map(|which| Op::Refuses(which, CommandOutcome::NoRoom)),
         3 => (any::<usize>(), 0..STATUSES.len(), prop::bool::weighted(0.3)).prop_map(
             |(which, status, is_forged)| Op::Says { which, status, is_forged }
         ),
@@ -117,10 +119,10 @@ impl Model {
                 self.held.entry(vehicle).or_default().retain(|held| *held != parcel);
                 rig.report(&parcel, CommandOutcome::Acknowledged);
             }
-            Op::Refuses(which) if !self.left.is_empty() => {
+            Op::Refuses(which, outcome) if !self.left.is_empty() => {
                 let (vehicle, parcel) = self.left[which % self.left.len()].clone();
                 self.held.entry(vehicle).or_default().retain(|held| *held != parcel);
-                rig.report(&parcel, CommandOutcome::Refused(0x80));
+                rig.report(&parcel, outcome);
             }
             Op::Says { which, status, is_forged } if !self.left.is_empty() => {
                 let (vehicle, parcel) = self.left[which % self.left.len()].clone();
@@ -136,7 +138,7 @@ impl Model {
                 self.held.clear();
                 rig.restart();
             }
-            Op::Cancel(_) | Op::Acknowledges(_) | Op::Refuses(_) | Op::Says { .. } => {}
+            Op::Cancel(_) | Op::Acknowledges(_) | Op::Refuses(..) | Op::Says { .. } => {}
         }
         for parcel in rig.sent() {
             let vehicle =
