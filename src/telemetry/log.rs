@@ -109,12 +109,11 @@ where
     .map_err(|source| LogError::Installed { source })
 }
 
-/// What the server library says about its own threads is of no use to an operator. That it cannot
-/// accept, and what the verifier of certificates finds, is said in words of ours, with the state of
-/// descriptors and store, and not once an attempt. A filter that names these targets itself counts
-/// more.
-const QUIET: &str = "ntex_server=warn,ntex_rt=warn,ntex_net=warn,ntex_io=warn,\
-                     ntex_server::net::accept=off,rustls_platform_verifier=off";
+/// What the server library says about its own threads is of no use to an operator. What the
+/// verifier of certificates finds is said in words of ours, with the state of the store, and not
+/// once an attempt. A filter that names these targets itself counts more.
+const QUIET: &str =
+    "ntex_server=warn,ntex_rt=warn,ntex_net=warn,ntex_io=warn,rustls_platform_verifier=off";
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     for directive in filter.split(',') {

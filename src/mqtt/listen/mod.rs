@@ -1,8 +1,8 @@
 //! Listeners: sockets, what lies on them (PROXY header, TLS, WebSocket), and the server that
 //! accepts them.
 //!
-//! - `server`: start and drain. `socket`: sockets under ntex. `turnstile`: reads that wait for
-//!   their turns.
+//! - `server`: start and drain. `acceptor`: connections on their way to a worker. `socket`: sockets
+//!   under ntex. `turnstile`: reads that wait for their turns.
 //! - `door`: what one listener asks of who comes in.
 //! - `accepts`: how many a second come in.
 //! - `proxy`: the header of a load balancer, as bytes. `proxied`: its address as the peer's.
@@ -11,6 +11,7 @@
 //! - `upgrade`: an HTTP request → a WebSocket. `frames`: its frames, as bytes. `websocket`: both as
 //!   a layer of a connection.
 
+mod acceptor;
 mod accepts;
 mod door;
 mod frames;

@@ -1,24 +1,20 @@
 //! The listeners and their workers, started and drained.
 
 use std::{
-    cell::RefCell,
     io,
-    mem::take,
     net::{SocketAddr, TcpListener},
     num::NonZeroU16,
-    rc::Rc,
     sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::Duration,
 };
 
-use ntex::{
-    io::Io, io::IoConfig, server::ServiceRuntime, service::cfg::SharedCfg, service::fn_service,
-};
-use ntex_bytes::BytePageSize;
-use tokio::sync::oneshot;
+use futures_util::future::try_join_all;
+use ntex_server::WorkerPool;
+use tokio::sync::{oneshot, watch};
 
 use super::{
+    acceptor::{WorkerStart, accept},
     accepts::Accepts,
     door::{Door, Doors, Listener},
     socket::Sockets,
@@ -32,7 +28,6 @@ use crate::{
         clock::ticks,
         commands::VehicleSessions,
         connect::Announced,
-        greeting::serve,
         lasting::{Lasting, Moments},
         rate::RateLimits,
         registry::ClientRegistry,
@@ -40,7 +35,7 @@ use crate::{
         router::{RetainedLimits, Router},
         session::{QueueLimits, SessionLimits},
         vehicles::VehicleLimits,
-        worker::{Absent, Limits, Mail, Shared, start},
+        worker::{Absent, Limits, Mail, Shared},
     },
     sessions::Sessions,
     telemetry::Metrics,
@@ -96,12 +91,6 @@ pub struct Others {
 
 /// Connections that wait to be accepted; what the kernel allows by default.
 const BACKLOG: i32 = 4096;
-/// Bytes of a connection that wait to be handled, past which its socket is not read; the other two
-/// are for buffers of ntex's own, of which none are kept.
-const READ_BUFFER: (usize, usize, usize) = (16 * 1024, 1024, 0);
-/// The same of what waits to be written, past which the socket is not read: deliveries stop at half
-/// of it, so that only a peer that does not read its acknowledgements is not read.
-const WRITE_BUFFER: (usize, usize, usize) = (128 * 1024, 1024, 0);
 /// How often the drain looks whether the last connection has gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
@@ -235,62 +224,29 @@ impl Run {
         listeners: Vec<TcpListener>,
         stopped: oneshot::Receiver<()>,
     ) -> io::Result<()> {
-        let mut builder = ntex::server::build()
-            .workers(self.options.workers)
-            .backlog(BACKLOG)
-            // Ours is checked in Worker::admit, where the one too many can be counted.
-            .maxconn(usize::MAX / 2)
-            .disable_signals();
-        let doors = self.options.listen.iter().enumerate().map(|(index, listener)| {
-            let Listener { transport, path, .. } = listener.clone();
-            (format!("mqtt-{index}"), Door { transport, path, doors: Arc::clone(&self.doors) })
+        let Self { options, parts, shared, doors } = self;
+        let doors = options.listen.into_iter().map(|Listener { transport, path, .. }| Door {
+            transport,
+            path,
+            doors: Arc::clone(&doors),
         });
-        let doors: Vec<(String, Door)> = doors.collect();
-        let listeners = RefCell::new(listeners);
-        let (parts, shared) = (self.parts, self.shared);
-        builder = builder
-            .configure(async |config| {
-                for ((name, _), listener) in doors.iter().zip(take(&mut *listeners.borrow_mut())) {
-                    config.listen(name, listener).config(name, io_config());
-                }
-                let (doors, parts, shared) = (doors.clone(), parts.clone(), Arc::clone(&shared));
-                // One worker a thread, whatever the listeners.
-                config.on_worker_start(async move |runtime: ServiceRuntime| {
-                    let worker = start(Arc::clone(&shared), &parts);
-                    for (name, door) in &doors {
-                        let (worker, door) = (Rc::clone(&worker), Rc::new(door.clone()));
-                        runtime.service(
-                            name,
-                            fn_service(move |io: Io| {
-                                let (worker, door) = (Rc::clone(&worker), Rc::clone(&door));
-                                async move {
-                                    serve(io, worker, door).await;
-                                    Ok::<_, io::Error>(())
-                                }
-                            }),
-                        );
-                    }
-                    Ok::<_, io::Error>(())
-                });
-                Ok(())
-            })
-            .await?;
-        let server = builder.run();
-        // A dropped sender means that the edge was dropped: stop as well.
-        stopped.await.unwrap_or_default();
+        let clock = Arc::clone(&parts.clock);
+        let (is_open, opens) = watch::channel(false);
+        let start = WorkerStart { doors: doors.collect(), parts, shared, is_open };
+        // One worker a thread, whatever the listeners.
+        let workers = WorkerPool::new().name("mqtt").workers(options.workers).disable_signals();
+        let server = workers.run(start);
+        let accepting = listeners.into_iter().enumerate().map(|(number, socket)| {
+            accept(socket, number, server.clone(), opens.clone(), Arc::clone(&clock))
+        });
+        let ended = tokio::select! {
+            // A dropped sender means that the edge was dropped: it stops as well.
+            _ = stopped => Ok(()),
+            ended = try_join_all(accepting) => ended.map(drop),
+        };
         server.stop(false).await;
-        Ok(())
+        ended
     }
-}
-
-fn io_config() -> SharedCfg {
-    let (most, least, kept) = READ_BUFFER;
-    let (written_most, written_least, written_kept) = WRITE_BUFFER;
-    let config = IoConfig::new()
-        .set_read_buf(most, least, kept)
-        .set_write_buf(written_most, written_least, written_kept)
-        .set_write_page_size(BytePageSize::Size4);
-    SharedCfg::new("mqtt").add(config).into()
 }
 
 /// Shows the bounds beside what is counted against them.

@@ -22,7 +22,6 @@ use std::{
     future::poll_fn,
     io,
     net::{self, SocketAddr},
-    path::PathBuf,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -32,8 +31,7 @@ use std::{
 use ntex::service::cfg::SharedCfg;
 use ntex_bytes::{BytePage, BytesMut};
 use ntex_io::{Handle, Io, IoContext, IoStream, IoTaskStatus, Readiness, types::PeerAddr};
-use ntex_net::{Reactor, channel};
-use ntex_rt::{BlockFuture, Driver, Notify, Runner, Runtime};
+use ntex_rt::{BlockFuture, Runner};
 use smallvec::SmallVec;
 use tokio::{
     io::{AsyncRead, ReadBuf},
@@ -69,56 +67,36 @@ impl Runner for Sockets {
     fn block_on(&self, future: BlockFuture) -> Result<(), Box<dyn Any + Send>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Box::new(error) as Box<dyn Any + Send>)?;
-        let reactor: Box<dyn Reactor> = Box::new(Self);
-        ntex_net::with_reactor(&reactor, || {
-            tokio::task::LocalSet::new().block_on(&runtime, future);
-        });
+        tokio::task::LocalSet::new().block_on(&runtime, future);
         Ok(())
     }
 }
 
-impl Driver for Sockets {
-    fn handle(&self) -> Box<dyn Notify> {
-        unreachable!("tokio drives this thread, ntex's own driver is never asked")
-    }
-
-    fn run(&self, _: &Runtime) -> io::Result<()> {
-        unreachable!("tokio drives this thread, ntex's own driver is never asked")
-    }
-}
-
-impl Reactor for Sockets {
-    fn tcp_connect(&self, _: SocketAddr, _: SharedCfg) -> channel::Receiver<Io> {
-        channel::Receiver::new(Err(io::ErrorKind::Unsupported.into()))
-    }
-
-    fn unix_connect(&self, _: PathBuf, _: SharedCfg) -> channel::Receiver<Io> {
-        channel::Receiver::new(Err(io::ErrorKind::Unsupported.into()))
-    }
-
-    fn from_tcp_stream(&self, stream: net::TcpStream, config: SharedCfg) -> io::Result<Io> {
-        stream.set_nonblocking(true)?;
-        from_tokio(TcpStream::from_std(stream)?, config)
-    }
-
-    fn from_unix_stream(&self, _: std::os::unix::net::UnixStream, _: SharedCfg) -> io::Result<Io> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-fn from_tokio(stream: TcpStream, config: SharedCfg) -> io::Result<Io> {
+/// Has ntex carry what is said on a socket, which does not block.
+///
+/// # Errors
+/// It cannot be waited for, or its options cannot be set.
+pub(super) fn connection(
+    stream: net::TcpStream,
+    peer: SocketAddr,
+    config: SharedCfg,
+) -> io::Result<Io> {
     // A turn's packets leave in one write, so there is nothing to wait for.
     stream.set_nodelay(true)?;
-    Ok(Io::new(Socket(stream), config))
+    Ok(Io::new(Socket { stream: TcpStream::from_std(stream)?, peer }, config))
 }
 
 /// A socket before ntex has it.
-struct Socket(TcpStream);
+struct Socket {
+    stream: TcpStream,
+    peer: SocketAddr,
+}
 
 impl IoStream for Socket {
     fn start(self, context: IoContext) -> Box<dyn Handle> {
-        let (reader, writer) = self.0.into_split();
-        let outside = Rc::new(Outside { writer, turnstile: OnceCell::new() });
+        let Self { stream, peer } = self;
+        let (reader, writer) = stream.into_split();
+        let outside = Rc::new(Outside { writer, peer, turnstile: OnceCell::new() });
         let pump = Pump { reader, outside: Rc::clone(&outside), context, is_over: false };
         tokio::task::spawn_local(pump.run());
         Box::new(Asked(outside))
@@ -128,6 +106,7 @@ impl IoStream for Socket {
 /// What a socket shares with those outside of its task.
 struct Outside {
     writer: OwnedWriteHalf,
+    peer: SocketAddr,
     /// Made when it is asked for.
     turnstile: OnceCell<Rc<Turnstile>>,
 }
@@ -137,14 +116,14 @@ struct Asked(Rc<Outside>);
 
 impl Handle for Asked {
     fn query(&self, id: TypeId) -> Option<Box<dyn Any>> {
-        let Outside { writer, turnstile } = &*self.0;
+        let Outside { peer, turnstile, .. } = &*self.0;
         if id == TypeId::of::<Rc<Turnstile>>() {
             return Some(Box::new(Rc::clone(turnstile.get_or_init(Rc::default))));
         }
         if id != TypeId::of::<PeerAddr>() {
             return None;
         }
-        writer.peer_addr().ok().map(|address| Box::new(PeerAddr(address)) as Box<dyn Any>)
+        Some(Box::new(PeerAddr(*peer)))
     }
 
     fn write(&self, context: &IoContext) {
@@ -368,11 +347,10 @@ mod tests {
     async fn a_read_waits_for_its_turn() {
         let listener = net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let mut peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, _) = listener.accept().unwrap();
+        let (stream, from) = listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
         let test = async {
-            let io =
-                from_tokio(TcpStream::from_std(stream).unwrap(), SharedCfg::default()).unwrap();
+            let io = connection(stream, from, SharedCfg::default()).unwrap();
             let shut = io.query::<Rc<Turnstile>>().as_ref().unwrap().shut();
             for word in [b"one", b"two"] {
                 peer.write_all(word).unwrap();
