@@ -67,9 +67,27 @@ pub struct RecordLayout {
     /// The planned members by their index in [`crate::schema::Record::members`], ascending. What is
     /// not listed is skipped.
     pub members: Vec<(usize, Place)>,
-    /// The slots of members with implicit presence: they hold bits 0, or an empty payload range for
-    /// text and bytes, as soon as the record is seen.
-    pub implicit: Vec<(SlotIdx, Scalar)>,
+    /// What it has as soon as it is seen.
+    pub implicit: Implicit,
+}
+
+/// The slots of members with implicit presence: what they hold where nothing is on the wire.
+#[derive(Clone, Debug, Default)]
+pub struct Implicit {
+    /// Bits 0.
+    pub numbers: Vec<SlotIdx>,
+    /// An empty range of the payload.
+    pub texts: Vec<SlotIdx>,
+}
+
+impl Implicit {
+    /// Adds a member.
+    pub(crate) fn add(&mut self, slot: SlotIdx, scalar: &Scalar) {
+        match scalar {
+            Scalar::String | Scalar::Bytes => self.texts.push(slot),
+            _ => self.numbers.push(slot),
+        }
+    }
 }
 
 /// What a decoder does with one member's value.

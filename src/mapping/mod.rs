@@ -121,7 +121,7 @@ pub use convert::{Conversion, Target};
 pub use decoder::Decoder;
 pub use file::ONCE_PER_MAX;
 pub use filter::{Comparison, Filter, Operand};
-pub use layout::{Layout, Level, Place, RecordLayout, SlotIdx};
+pub use layout::{Implicit, Layout, Level, Place, RecordLayout, SlotIdx};
 pub use plan::{
     Duplicates, Field, FieldForm, Framing, LevelPlan, Pick, Plan, PlanAlarm, Probe, Select,
     SlotPlan, Source, Tag,

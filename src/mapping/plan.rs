@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::{
-    mapping::{Conversion, Decoder, Filter, SlotIdx, Time},
-    model::MappingKey,
+    mapping::{Conversion, Decoder, Filter, Implicit, SlotIdx, Time},
+    model::{MappingKey, line::Label},
     schema::Scalar,
 };
 
@@ -32,7 +32,7 @@ pub struct Plan {
     /// What is asked of each point that is written.
     pub alarms: Box<[PlanAlarm]>,
     /// The measurement, escaped. Empty for line protocol, which brings its own.
-    pub measurement: Box<[u8]>,
+    pub measurement: Label,
     /// What identifies the vehicle.
     pub vehicle: Source,
     /// The tag that holds the vehicle, as an index into `tags`.
@@ -44,7 +44,7 @@ pub struct Plan {
     /// In declaration order, nested ones at their place.
     pub fields: Box<[Field]>,
     /// `,key=value` of each field that every point has behind its others; most plans have none.
-    pub constant_fields: Box<[u8]>,
+    pub constant_fields: Label,
     /// What points of one message with equal series and time mean.
     pub duplicates: Duplicates,
     /// How the messages of a payload are told apart.
@@ -151,7 +151,7 @@ pub struct SlotPlan {
     /// From here on the slots belong to elements of `points`; equal to the count without it.
     pub element_start: u16,
     /// The slots that a message, before its first byte, sets to their default.
-    pub message_implicit: Box<[(SlotIdx, Scalar)]>,
+    pub message_implicit: Implicit,
     /// The lists on the way that `points` names, outermost first: a message holds many points, one
     /// an element of the last. Empty: it is one point.
     pub levels: Box<[LevelPlan]>,
@@ -168,7 +168,7 @@ pub struct LevelPlan {
     /// From here on the slots belong to one of its elements and to what lies in it.
     pub start: u16,
     /// The slots that an element, before its first byte, sets to their default.
-    pub implicit: Box<[(SlotIdx, Scalar)]>,
+    pub implicit: Implicit,
     /// Elements of lists in the element that have a slot of their own.
     pub picks: Box<[Pick]>,
 }
@@ -221,7 +221,7 @@ pub enum Source {
 #[derive(Clone, Debug)]
 pub struct Tag {
     /// `,key=` with the key escaped.
-    pub key: Box<[u8]>,
+    pub key: Label,
     /// The key as the operator wrote it.
     pub name: Box<str>,
     /// Its value; absent or empty: the tag is left out.
@@ -231,8 +231,8 @@ pub struct Tag {
 /// One field.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// `key=` with the key escaped; for a spread list or map the key's escaped start, `key_`.
-    pub key: Box<[u8]>,
+    /// `,key=` with the key escaped; for a spread list or map the key's escaped start, `,key_`.
+    pub key: Label,
     /// The name as it stands in the store, unescaped; for a spread list or map without the `_`.
     pub name: Box<str>,
     /// Its slot.

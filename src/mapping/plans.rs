@@ -23,7 +23,10 @@ use crate::{
         store_names::TakenNames,
         topic::{TopicMatch, TopicPattern, TopicTrie},
     },
-    model::{Catalog, LineDialect, Listed, MappingKey, StoreNames, line},
+    model::{
+        Catalog, LineDialect, Listed, MappingKey, StoreNames,
+        line::{self, Label},
+    },
     schema::{self, Bounds, Missing, Problem, Registry, Shape, Sources},
 };
 
@@ -239,10 +242,11 @@ impl Plans {
 fn share_stamps(plans: &mut [Plan]) {
     let mut writers: BTreeMap<Box<[u8]>, usize> = BTreeMap::new();
     for plan in plans.iter().filter(|plan| plan.may_stamp()) {
-        *writers.entry(plan.measurement.clone()).or_default() += 1;
+        *writers.entry(plan.measurement.as_bytes().into()).or_default() += 1;
     }
     for plan in plans.iter_mut().filter(|plan| plan.may_stamp()) {
-        plan.shares_stamps = writers.get(&plan.measurement).is_some_and(|count| *count > 1);
+        let count = writers.get(plan.measurement.as_bytes());
+        plan.shares_stamps = count.is_some_and(|count| *count > 1);
     }
 }
 
@@ -340,13 +344,13 @@ impl Loader<'_> {
                 Box::new(Probe { decoder, slots, filter, levels_asked })
             }),
             alarms: compiled.alarms.into(),
-            measurement: measurement.into(),
+            measurement: Label::new(&measurement),
             vehicle: compiled.vehicle,
             vehicle_tag: compiled.vehicle_tag,
             tags: compiled.tags.into(),
             time: compiled.time,
             fields: compiled.fields.into(),
-            constant_fields: compiled.constants.text.into(),
+            constant_fields: Label::new(&compiled.constants.text),
             duplicates: text.duplicates.unwrap_or_default(),
             framing: text.framing,
             identity_required: text.identity_required,

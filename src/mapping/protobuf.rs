@@ -9,7 +9,7 @@ use std::ops::Range;
 use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::{
-    mapping::{Layout, Level, Place, RecordLayout, SlotIdx},
+    mapping::{Implicit, Layout, Level, Place, RecordLayout, SlotIdx},
     schema::Scalar,
 };
 
@@ -89,7 +89,7 @@ pub struct Nested {
     /// Set when the message is seen.
     pub presence: SlotIdx,
     /// Defaults that hold from then on.
-    pub implicit: Box<[(SlotIdx, Scalar)]>,
+    pub implicit: Implicit,
     /// Whether it is a group and not length-delimited.
     pub is_group: bool,
     /// What to do inside.
@@ -276,7 +276,7 @@ impl Compiler<'_> {
                 let message = kind.as_message().expect("a record's field is a message");
                 Action::Message(Box::new(Nested {
                     presence: record.presence.expect("a nested record has a presence slot"),
-                    implicit: record.implicit.clone().into_boxed_slice(),
+                    implicit: record.implicit.clone(),
                     is_group: field.is_group(),
                     program: self.record(message, record),
                 }))
@@ -313,7 +313,7 @@ impl Compiler<'_> {
         let key = plain(Action::Scalar(*slot, wire_of_field(message, 1)));
         let value = plain(Action::Message(Box::new(Nested {
             presence: level.record.presence.expect("a map's value has a presence slot"),
-            implicit: Box::default(),
+            implicit: Implicit::default(),
             is_group: false,
             program: self.record(value_message, &level.record),
         })));

@@ -126,7 +126,7 @@ fn raise(
 
 /// What a slot holds, with its type; null where that is nothing, or no time.
 fn value_of(at: SlotIdx, scalar: &Scalar, slots: &Slots, context: &Context<'_>) -> Value {
-    let slot = slots.slot(at);
+    let slot = *slots.slot(at);
     if slot.is_absent() {
         return Value::Null;
     }

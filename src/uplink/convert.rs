@@ -5,7 +5,7 @@ use crate::{
     model::{Cause, Decimal, line::push_string},
     schema::{Scalar, Unit},
     uplink::{
-        DecodeError, Slot, Slots, State, line,
+        DecodeError, Slot, Slots, State, float, line,
         point::{FieldWriter, push_plain},
         value,
     },
@@ -38,7 +38,7 @@ impl FieldWriter<'_, '_> {
         let payload = self.context.payload;
         match convert(conversion, scalar, (slot, at), self.slots, payload)? {
             Converted::Float(value) => {
-                let is_finite = line::push_f64(self.into, value);
+                let is_finite = float::push_f64(self.into, value);
                 return Ok(self.finite(is_finite));
             }
             Converted::Integer(value) => line::push_integer(self.into, value),
@@ -65,8 +65,8 @@ impl FieldWriter<'_, '_> {
     /// for a float that is not finite.
     fn words(&mut self, scalar: &Scalar, slot: Slot) -> bool {
         let is_finite = match scalar {
-            Scalar::Float64 | Scalar::Digits => line::push_f64(self.into, value::f64_of(slot)),
-            Scalar::Float32 => line::push_f32(self.into, value::f32_of(slot)),
+            Scalar::Float64 | Scalar::Digits => float::push_f64(self.into, value::f64_of(slot)),
+            Scalar::Float32 => float::push_f32(self.into, value::f32_of(slot)),
             _ => {
                 push_plain(self.into, scalar, slot);
                 true
@@ -86,7 +86,7 @@ impl FieldWriter<'_, '_> {
         let (payload, mark) = (self.context.payload, self.into.len());
         let is_said = match convert(conversion, scalar, (slot, at), self.slots, payload)? {
             Converted::Float(value) => {
-                let is_finite = line::push_f64(self.into, value);
+                let is_finite = float::push_f64(self.into, value);
                 self.finite(is_finite)
             }
             Converted::Integer(value) => {

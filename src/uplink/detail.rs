@@ -7,7 +7,7 @@ use crate::{
     model::{Cause, UnixNanos},
     schema::Scalar,
     uplink::{
-        DecodeError, Failure, Limits, Slots, State, line,
+        DecodeError, Failure, Limits, Slots, State, float,
         lines::words,
         point::{Context, push_plain},
         time, trouble, value,
@@ -168,8 +168,8 @@ fn value_of_field(
     let mut text = Vec::new();
     match field.form.scalar() {
         Scalar::String => return Some(trouble::shown(slots.bytes_of(context.payload, value))),
-        Scalar::Float64 | Scalar::Digits => drop(line::push_f64(&mut text, value::f64_of(value))),
-        Scalar::Float32 => drop(line::push_f32(&mut text, value::f32_of(value))),
+        Scalar::Float64 | Scalar::Digits => drop(float::push_f64(&mut text, value::f64_of(value))),
+        Scalar::Float32 => drop(float::push_f32(&mut text, value::f32_of(value))),
         scalar => push_plain(&mut text, scalar, value),
     }
     Some(trouble::shown(&text))

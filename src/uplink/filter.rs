@@ -46,7 +46,7 @@ fn compare(
     scalar: &Scalar,
     operand: &Operand,
 ) -> Option<Ordering> {
-    let slot = slots.slot(at);
+    let slot = *slots.slot(at);
     if slot.is_absent() {
         return None;
     }

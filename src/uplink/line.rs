@@ -1,44 +1,9 @@
 //! Values → text, appended to a reused buffer. What needs an escape in a line is written by
-//! [`crate::model::line`].
+//! [`crate::model::line`], floats by [`super::float`].
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::model::{Cause, LineDialect};
-
-/// Appends a float in the shortest form that reads back equal; false if it is NaN or infinite,
-/// which line protocol cannot say.
-pub(crate) fn push_f64(into: &mut Vec<u8>, value: f64) -> bool {
-    if value.is_finite() {
-        push_shortest(into, zmij::Buffer::new().format_finite(value));
-    }
-    value.is_finite()
-}
-
-/// Appends a 32-bit float in the shortest form that reads back equal as such.
-pub(crate) fn push_f32(into: &mut Vec<u8>, value: f32) -> bool {
-    if value.is_finite() {
-        push_shortest(into, zmij::Buffer::new().format_finite(value));
-    }
-    value.is_finite()
-}
-
-/// The library writes `146.0` and `1e+21` where `146` and `1e21` read back equal; without a suffix
-/// either is a float.
-fn push_shortest(into: &mut Vec<u8>, text: &str) {
-    let text = text.strip_suffix(".0").unwrap_or(text).as_bytes();
-    // An exponent has two or three digits, so its sign stands third or fourth from the end.
-    let sign = [3, 4]
-        .into_iter()
-        .filter_map(|from_end| text.len().checked_sub(from_end))
-        .find(|&at| text[at] == b'+');
-    match sign {
-        Some(at) => {
-            into.extend_from_slice(&text[..at]);
-            into.extend_from_slice(&text[at + 1..]);
-        }
-        None => into.extend_from_slice(text),
-    }
-}
 
 /// Appends the digits of an integer.
 pub(crate) fn push_digits(into: &mut Vec<u8>, value: impl itoa::Integer) {

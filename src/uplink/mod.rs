@@ -9,6 +9,7 @@ mod detail;
 mod duplicates;
 mod error;
 mod filter;
+mod float;
 mod framing;
 mod intake;
 mod json;

@@ -6,10 +6,10 @@ use crate::{
     mapping::{Field, FieldForm, Plan, SlotIdx, Source, TopicMatch},
     model::{
         Cause, LineDialect, UnixNanos,
-        line::{is_plain, push_key, push_string, quote_in_place},
+        line::{Label, is_plain, push_key, push_string, quote_in_place},
     },
     schema::{Scalar, Unit},
-    uplink::{DecodeError, Limits, Slot, Slots, filter, line, time, value},
+    uplink::{DecodeError, Limits, Slot, Slots, filter, float, line, time, value},
 };
 
 /// What a point needs beside its plan and its slots.
@@ -85,7 +85,7 @@ pub(crate) fn write(
         return Ok(Outcome::Filtered);
     }
     let start = into.len();
-    into.extend_from_slice(&plan.measurement);
+    plan.measurement.push_to(into);
     for tag in &plan.tags {
         push_tag(&tag.key, &tag.source, slots, context, into)?;
     }
@@ -104,7 +104,7 @@ pub(crate) fn write(
         into.truncate(start);
         return Ok(Outcome::Empty);
     }
-    into.extend_from_slice(&plan.constant_fields);
+    plan.constant_fields.push_to(into);
     // Each field begins with a comma; the first one's is the space after the series.
     into[series_end] = b' ';
     into.push(b' ');
@@ -126,7 +126,7 @@ pub(crate) fn write(
 /// Appends `,key=value`, or nothing if the value is absent or empty.
 #[inline]
 pub(crate) fn push_tag(
-    key: &[u8],
+    key: &Label,
     source: &Source,
     slots: &Slots,
     context: &Context<'_>,
@@ -135,11 +135,11 @@ pub(crate) fn push_tag(
     let text = match source {
         Source::Constant(text) => text.as_bytes(),
         Source::Capture(level) => context.matched.level(context.topic, *level).as_bytes(),
-        Source::Slot(slot, Scalar::String) => slots.bytes_of(context.payload, slots.slot(*slot)),
+        Source::Slot(slot, Scalar::String) => slots.bytes_of(context.payload, *slots.slot(*slot)),
         Source::Slot(slot, scalar) => {
-            let slot = slots.slot(*slot);
+            let slot = *slots.slot(*slot);
             if !slot.is_absent() {
-                into.extend_from_slice(key);
+                key.push_to(into);
                 push_plain(into, scalar, slot);
             }
             return Ok(());
@@ -149,7 +149,7 @@ pub(crate) fn push_tag(
         return Ok(());
     }
     check_tag(text, source, context.limits)?;
-    into.extend_from_slice(key);
+    key.push_to(into);
     push_key(into, text);
     Ok(())
 }
@@ -207,12 +207,11 @@ impl FieldWriter<'_, '_> {
             return Ok(());
         }
         let mark = self.into.len();
-        self.into.push(b',');
-        self.into.extend_from_slice(&field.key);
+        field.key.push_to(self.into);
         let written = match &field.form {
             FieldForm::Scalar(scalar) => match &field.conversion {
                 None => self.value(scalar, slot, field.slot),
-                Some(conversion) => self.converted(conversion, scalar, slot, field.slot),
+                Some(conversion) => self.converted(conversion, scalar, *slot, field.slot),
             },
             FieldForm::SpreadList(scalar) => {
                 self.into.truncate(mark);
@@ -255,27 +254,32 @@ impl FieldWriter<'_, '_> {
     }
 
     /// Appends one value of a list or map.
-    fn element(&mut self, field: &Field, scalar: &Scalar, slot: Slot) -> Result<bool, DecodeError> {
+    fn element(
+        &mut self,
+        field: &Field,
+        scalar: &Scalar,
+        slot: &Slot,
+    ) -> Result<bool, DecodeError> {
         match &field.conversion {
             None => self.value(scalar, slot, field.slot),
-            Some(conversion) => self.converted(conversion, scalar, slot, field.slot),
+            Some(conversion) => self.converted(conversion, scalar, *slot, field.slot),
         }
     }
 
     /// Appends one value; false, and counted, if line protocol cannot say it.
     #[inline]
-    fn value(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) -> Result<bool, DecodeError> {
+    fn value(&mut self, scalar: &Scalar, slot: &Slot, at: SlotIdx) -> Result<bool, DecodeError> {
         let into = &mut *self.into;
         match scalar {
             Scalar::Float64 | Scalar::Digits => {
-                let is_finite = line::push_f64(into, value::f64_of(slot));
+                let is_finite = float::push_f64(into, value::f64_of(*slot));
                 return Ok(self.finite(is_finite));
             }
             Scalar::Float32 => {
-                let is_finite = line::push_f32(into, value::f32_of(slot));
+                let is_finite = float::push_f32(into, value::f32_of(*slot));
                 return Ok(self.finite(is_finite));
             }
-            Scalar::Integer => line::push_integer(into, value::i64_of(slot)),
+            Scalar::Integer => line::push_integer(into, value::i64_of(*slot)),
             Scalar::Unsigned => {
                 let dialect = self.context.dialect;
                 line::push_unsigned(into, slot.to_bits(), dialect).map_err(|cause| {
@@ -284,15 +288,15 @@ impl FieldWriter<'_, '_> {
             }
             Scalar::Boolean => line::push_boolean(into, slot.to_bits() != 0),
             Scalar::String => {
-                push_string(into, self.slots.bytes_of(self.context.payload, slot));
+                push_string(into, self.slots.bytes_of(self.context.payload, *slot));
             }
             Scalar::Bytes => {
                 into.push(b'"');
-                line::push_base64(into, self.slots.bytes_of(self.context.payload, slot));
+                line::push_base64(into, self.slots.bytes_of(self.context.payload, *slot));
                 into.push(b'"');
             }
             Scalar::Enum(symbols) => {
-                let number = value::i64_of(slot);
+                let number = value::i64_of(*slot);
                 match symbols.name(number) {
                     Some(name) => push_string(into, name.as_bytes()),
                     None => {
@@ -303,7 +307,7 @@ impl FieldWriter<'_, '_> {
                 }
             }
             Scalar::Ticks(_) | Scalar::Timestamp | Scalar::Duration => {
-                let Some(nanos) = self.nanos(scalar, slot, at) else { return Ok(false) };
+                let Some(nanos) = self.nanos(scalar, *slot, at) else { return Ok(false) };
                 line::push_integer(self.into, nanos);
             }
         }
@@ -318,11 +322,10 @@ impl FieldWriter<'_, '_> {
                 continue;
             }
             let mark = self.into.len();
-            self.into.push(b',');
-            self.into.extend_from_slice(&field.key);
+            field.key.push_to(self.into);
             line::push_digits(self.into, index);
             self.into.push(b'=');
-            let written = self.element(field, scalar, item.value);
+            let written = self.element(field, scalar, &item.value);
             self.keep(written.map_err(|error| error.in_item(index)), mark)?;
         }
         Ok(())
@@ -337,8 +340,7 @@ impl FieldWriter<'_, '_> {
     ) -> Result<(), DecodeError> {
         for (index, item) in self.slots.items(field.slot).enumerate() {
             let mark = self.into.len();
-            self.into.push(b',');
-            self.into.extend_from_slice(&field.key);
+            field.key.push_to(self.into);
             match key {
                 Scalar::String => {
                     let text = self.slots.bytes_of(self.context.payload, item.key);
@@ -354,7 +356,7 @@ impl FieldWriter<'_, '_> {
                 _ => push_plain(self.into, key, item.key),
             }
             self.into.push(b'=');
-            let written = self.element(field, scalar, item.value);
+            let written = self.element(field, scalar, &item.value);
             self.keep(written.map_err(|error| error.in_item(index)), mark)?;
         }
         Ok(())
@@ -411,11 +413,11 @@ impl FieldWriter<'_, '_> {
         let bytes = self.slots.bytes_of(self.context.payload, slot);
         let is_said = match scalar {
             Scalar::Float64 | Scalar::Digits => {
-                let is_finite = line::push_f64(into, value::f64_of(slot));
+                let is_finite = float::push_f64(into, value::f64_of(slot));
                 self.finite(is_finite)
             }
             Scalar::Float32 => {
-                let is_finite = line::push_f32(into, value::f32_of(slot));
+                let is_finite = float::push_f32(into, value::f32_of(slot));
                 self.finite(is_finite)
             }
             Scalar::String => {

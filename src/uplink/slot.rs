@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use crate::schema::Scalar;
-
-/// What a slot holds.
+/// What a slot holds. As wide as its neighbour in the slot, which then has no padding: a table of
+/// such is filled with whole words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
 pub enum State {
     /// Nothing: not on the wire, or null.
     #[default]
     Absent,
-    /// 64 bits, as [`Scalar`] says how to read them.
+    /// 64 bits, as a [`Scalar`](crate::schema::Scalar) says how to read them.
     Bits,
     /// A range of the payload: start in the low 32 bits, end in the high ones.
     Payload,
@@ -43,7 +43,12 @@ impl Slot {
     /// Text or bytes of the payload. The caller has checked that the payload is below 4 GiB.
     #[must_use]
     pub fn payload(range: Range<usize>) -> Self {
-        Self { bits: pack(range), count: 0, state: State::Payload }
+        Self::packed(pack(range))
+    }
+
+    /// The same, of a range that is packed.
+    pub(super) const fn packed(bits: u64) -> Self {
+        Self { bits, count: 0, state: State::Payload }
     }
 
     /// What it holds.
@@ -68,15 +73,6 @@ impl Slot {
     pub(super) fn range(self) -> Range<usize> {
         let [start, end] = halves(self.bits);
         start as usize..end as usize
-    }
-
-    /// What an implicit member of this kind has when it is not on the wire.
-    #[must_use]
-    pub fn default_of(scalar: &Scalar) -> Self {
-        match scalar {
-            Scalar::String | Scalar::Bytes => Self::payload(0..0),
-            _ => Self::bits(0),
-        }
     }
 }
 

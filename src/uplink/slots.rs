@@ -17,9 +17,8 @@
 use std::ops::Range;
 
 use crate::{
-    mapping::{LevelPlan, Pick, SlotIdx, SlotPlan},
+    mapping::{Implicit, LevelPlan, Pick, SlotIdx, SlotPlan},
     model::Cause,
-    schema::Scalar,
     uplink::{
         DecodeError, Limits,
         key_table::{COMPARED_MAX, KeyTable},
@@ -187,18 +186,21 @@ impl Slots {
 
     /// Gives implicit members their defaults; a decoder calls it for a nested record when it sees
     /// the record for the first time.
-    pub fn set_implicit(&mut self, implicit: &[(SlotIdx, Scalar)]) {
+    pub fn set_implicit(&mut self, implicit: &Implicit) {
         #[cfg(test)]
-        (self.writes += implicit.len());
-        for (slot, scalar) in implicit {
-            self.table[slot.as_usize()] = Slot::default_of(scalar);
+        (self.writes += implicit.numbers.len() + implicit.texts.len());
+        for slot in &implicit.numbers {
+            self.table[slot.as_usize()] = Slot::bits(0);
+        }
+        for slot in &implicit.texts {
+            self.table[slot.as_usize()] = Slot::payload(0..0);
         }
     }
 
     /// The slot's value.
     #[must_use]
-    pub fn slot(&self, slot: SlotIdx) -> Slot {
-        self.table[slot.as_usize()]
+    pub fn slot(&self, slot: SlotIdx) -> &Slot {
+        &self.table[slot.as_usize()]
     }
 
     /// The slot's value, if the table is that long: for telling what was wrong with a message.

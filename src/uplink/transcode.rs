@@ -144,11 +144,11 @@ impl Transcoder {
         self.slots.begin_steps();
         self.prober.begin_message();
         self.place = None;
-        let mut progress = Progress::default();
         let Some(first) = matched.plans().first().copied() else {
-            return progress.transcoded;
+            return Transcoded::default();
         };
-        progress.transcoded.mapped = true;
+        let transcoded = Transcoded { mapped: true, ..Transcoded::default() };
+        let mut progress = Progress { transcoded, ..Progress::default() };
         let mut is_taken = false;
         for &at in matched.plans() {
             let plan = &plans.plans()[at];

@@ -48,7 +48,7 @@ pub(crate) fn nanos_of(
 ) -> Result<i64, DecodeError> {
     let nanos = match scalar {
         Scalar::Timestamp | Scalar::Duration => {
-            let nanos = i64_of(slots.slot(at.next()));
+            let nanos = i64_of(*slots.slot(at.next()));
             joined(i64_of(slot), nanos, matches!(scalar, Scalar::Timestamp))
         }
         Scalar::Ticks(unit) => i64_of(slot).checked_mul(unit.nanos()),
@@ -66,10 +66,10 @@ pub(crate) fn nanos_of(
 /// What is wrong with a time or duration that is no count of nanoseconds.
 #[cold]
 fn why_unfit(slots: &Slots, at: SlotIdx, scalar: &Scalar) -> &'static str {
-    let nanos = || i64_of(slots.slot(at.next()));
+    let nanos = || i64_of(*slots.slot(at.next()));
     let is_broken = match scalar {
         Scalar::Timestamp => wide_joined(0, nanos(), true).is_none(),
-        Scalar::Duration => wide_joined(i64_of(slots.slot(at)), nanos(), false).is_none(),
+        Scalar::Duration => wide_joined(i64_of(*slots.slot(at)), nanos(), false).is_none(),
         _ => false,
     };
     if is_broken { "has nanos that protobuf does not allow beside its seconds" } else { UNFIT }
@@ -89,7 +89,7 @@ pub(crate) fn wide_nanos_of(
     let unit = if let Scalar::Ticks(unit) = scalar { *unit } else { unit };
     let count = match scalar {
         Scalar::Timestamp | Scalar::Duration => {
-            let nanos = i64_of(slots.slot(at.next()));
+            let nanos = i64_of(*slots.slot(at.next()));
             return wide_joined(i64_of(slot), nanos, matches!(scalar, Scalar::Timestamp));
         }
         Scalar::Unsigned => i128::from(slot.to_bits()),

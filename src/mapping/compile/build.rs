@@ -20,7 +20,7 @@ use crate::{
         file::{Format, MappingText, Placed},
         topic::TopicPattern,
     },
-    model::line,
+    model::line::{self, Label},
     schema::{Kind, Problem, Scalar, Shape, Top},
 };
 
@@ -415,7 +415,7 @@ impl<'a> Build<'a> {
             Origin::Capture(level) => Source::Capture(*level),
             Origin::Field(path, scalar) => Source::Slot(*laid.slots.get(path)?, scalar.clone()),
         };
-        Some((Tag { key: tag_key(&name), name: name.into(), source }, origin))
+        Some((Tag { key: key_label(&name, b'='), name: name.into(), source }, origin))
     }
 
     /// The fields with their keys, and every check of names against each other.
@@ -454,24 +454,22 @@ impl<'a> Build<'a> {
     }
 }
 
-/// `,key=` of a tag.
-pub(super) fn tag_key(name: &str) -> Box<[u8]> {
+/// `,key=`, or another end, of a tag or a field.
+pub(super) fn key_label(name: &str, end: u8) -> Label {
     let mut key = vec![b','];
     line::push_key(&mut key, name.as_bytes());
-    key.push(b'=');
-    key.into()
+    key.push(end);
+    Label::new(&key)
 }
 
 /// A field with its key.
 fn field_plan(field: &LaidField, conversion: Option<Conversion>) -> Field {
-    let mut key = Vec::new();
-    line::push_key(&mut key, field.name.as_bytes());
-    key.push(match field.form {
+    let end = match field.form {
         FieldForm::SpreadList(_) | FieldForm::SpreadMap(..) => b'_',
         FieldForm::Scalar(_) | FieldForm::JsonList(_) | FieldForm::JsonMap(..) => b'=',
-    });
+    };
     Field {
-        key: key.into(),
+        key: key_label(&field.name, end),
         name: field.name.as_str().into(),
         slot: field.slot,
         form: field.form.clone(),

@@ -31,7 +31,7 @@ impl Build<'_> {
                 self.told.push((name.line, what));
             }
             tags.push(Tag {
-                key: super::build::tag_key(key),
+                key: super::build::key_label(key, b'='),
                 name: key.as_str().into(),
                 source: Source::Constant(value.as_str().into()),
             });

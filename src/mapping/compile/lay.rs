@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     mapping::{
-        FieldForm, Layout, Pick, Place, RecordLayout, SlotIdx,
+        FieldForm, Implicit, Layout, Pick, Place, RecordLayout, SlotIdx,
         file::{BytesForm, MappingText, RepeatedForm},
     },
     schema::{Kind, Member, Presence, RecordIdx, Scalar, Shape, Unsupported},
@@ -107,7 +107,12 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
     let is_field = !wanted.is_probe;
     let root = Here { path: "", name: "", is_field, is_included, is_on_the_way: false };
     let message = match wanted.is_top {
-        true => RecordLayout { slots: 0..0, presence: None, members: vec![], implicit: vec![] },
+        true => RecordLayout {
+            slots: 0..0,
+            presence: None,
+            members: vec![],
+            implicit: Implicit::default(),
+        },
         false => walk.record(wanted.shape.root, &root, None),
     };
     let mut parts = vec![(std::mem::take(&mut walk.fields), walk.points_at)];
@@ -189,7 +194,7 @@ impl Walk<'_> {
             slots: start..start,
             presence,
             members: Vec::new(),
-            implicit: Vec::new(),
+            implicit: Implicit::default(),
         };
         self.ancestors.push(index);
         let shape = self.wanted.shape;
@@ -199,7 +204,7 @@ impl Walk<'_> {
             }
             if let Some(place) = self.member(member, here) {
                 if let (Place::Slot(slot, scalar), Presence::Implicit) = (&place, member.presence) {
-                    layout.implicit.push((*slot, scalar.clone()));
+                    layout.implicit.add(*slot, scalar);
                 }
                 layout.members.push((at, place));
             }

@@ -33,7 +33,9 @@ impl Walk<'_> {
         let has_branches = self.wanted.shape.records[level.record.0].form == Form::Branches;
         let presence = if key.is_some() || has_branches { self.take(1) } else { None };
         let mut record = self.record(level.record, &here, presence);
-        record.implicit.extend(key.clone());
+        if let Some((slot, scalar)) = &key {
+            record.implicit.add(*slot, scalar);
+        }
         Level { name: level.name.clone(), start, key, record }
     }
 

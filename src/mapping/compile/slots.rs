@@ -15,13 +15,13 @@ pub(super) fn slot_plan(laid: &Laid) -> SlotPlan {
     let level = |(index, level): (usize, &Level)| LevelPlan {
         name: level.name.as_str().into(),
         start: level.start,
-        implicit: level.record.implicit.clone().into(),
+        implicit: level.record.implicit.clone(),
         picks: picks(Side::of_level(index)),
     };
     SlotPlan {
         slots_count: layout.slots_count,
         element_start: layout.levels.first().map_or(layout.slots_count, |first| first.start),
-        message_implicit: layout.message.implicit.clone().into(),
+        message_implicit: layout.message.implicit.clone(),
         levels: layout.levels.iter().enumerate().map(level).collect(),
         picks: picks(Side::Message),
     }

@@ -8,12 +8,14 @@
 //! string field belongs to the field, so a buffer of lines is never split at bare newlines. What a
 //! vehicle sends as line protocol is checked by `uplink` before it becomes a line of ours.
 
+mod label;
 mod lines;
 mod parts;
 mod read;
 mod value;
 mod write;
 
+pub use label::Label;
 pub use lines::{Lines, lines};
 pub use parts::{
     Fields, Tags, fields, fields_behind, measurement, measurement_of, series, tag, tags, unescape,

@@ -1,16 +1,19 @@
 //! Texts as a line holds them: escaped outside of quotes, quoted as a string field.
 
 /// What ends a text outside of quotes, so that a backslash stands before it there.
+const SEPARATORS: [u8; 3] = [b',', b'=', b' '];
+
+/// What ends a measurement.
+const MEASUREMENT_SEPARATORS: [u8; 2] = [b',', b' '];
+
+/// What a backslash stands before inside of quotes.
+const QUOTED_SPECIALS: [u8; 2] = [b'"', b'\\'];
+
+/// Whether a byte ends a text outside of quotes, so that a backslash stands before it there.
 #[inline]
 #[must_use]
 pub const fn is_separator(byte: u8) -> bool {
-    matches!(byte, b',' | b'=' | b' ')
-}
-
-/// What a backslash stands before inside of quotes.
-#[inline]
-const fn is_quoted_special(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\')
+    is_among(byte, &SEPARATORS)
 }
 
 /// Whether a text can stand outside of quotes and is then read back as it is by every store.
@@ -22,6 +25,9 @@ const fn is_quoted_special(byte: u8) -> bool {
 /// backslash and the end of the value.
 #[must_use]
 pub fn is_plain(text: &[u8]) -> bool {
+    if !holds(text, &[b'\n', b'\r', b'\t', 0, b'\\']) {
+        return true;
+    }
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
         match byte {
@@ -39,25 +45,25 @@ pub fn is_plain(text: &[u8]) -> bool {
 
 /// Appends a measurement, escaped. The caller has asked [`is_plain`].
 pub fn push_measurement(into: &mut Vec<u8>, name: &[u8]) {
-    push_escaped(into, name, |byte| matches!(byte, b',' | b' '));
+    push_escaped(into, name, &MEASUREMENT_SEPARATORS);
 }
 
 /// Appends a tag's key, a tag's value or a field's key, escaped. The caller has asked [`is_plain`].
 pub fn push_key(into: &mut Vec<u8>, text: &[u8]) {
-    push_escaped(into, text, is_separator);
+    push_escaped(into, text, &SEPARATORS);
 }
 
 /// Appends a string field's value: quoted, `"` and `\` escaped, line breaks kept.
 pub fn push_string(into: &mut Vec<u8>, text: &[u8]) {
     into.push(b'"');
-    push_escaped(into, text, is_quoted_special);
+    push_escaped(into, text, &QUOTED_SPECIALS);
     into.push(b'"');
 }
 
 /// Turns everything from `start` on into a string field's value: from the end backward, so that
 /// each byte is moved once.
 pub fn quote_in_place(into: &mut Vec<u8>, start: usize) {
-    let escapes = into[start..].iter().filter(|byte| is_quoted_special(**byte)).count();
+    let escapes = into[start..].iter().filter(|byte| is_among(**byte, &QUOTED_SPECIALS)).count();
     let mut read = into.len();
     into.resize(read + escapes + 2, b'"');
     let mut write = into.len() - 1;
@@ -66,7 +72,7 @@ pub fn quote_in_place(into: &mut Vec<u8>, start: usize) {
         write -= 1;
         let byte = into[read];
         into[write] = byte;
-        if is_quoted_special(byte) {
+        if is_among(byte, &QUOTED_SPECIALS) {
             write -= 1;
             into[write] = b'\\';
         }
@@ -74,16 +80,50 @@ pub fn quote_in_place(into: &mut Vec<u8>, start: usize) {
     into[start] = b'"';
 }
 
-/// Appends a text with a backslash before each byte that needs one. Most texts need none.
+/// Appends a text with a backslash before each of these bytes. Most texts hold none.
 #[inline]
-fn push_escaped(into: &mut Vec<u8>, text: &[u8], is_special: impl Fn(u8) -> bool) {
+fn push_escaped<const N: usize>(into: &mut Vec<u8>, text: &[u8], specials: &[u8; N]) {
+    if !holds(text, specials) {
+        return into.extend_from_slice(text);
+    }
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
+    while let Some(at) = rest.iter().position(|byte| is_among(*byte, specials)) {
         into.extend_from_slice(&rest[..at]);
         into.extend_from_slice(&[b'\\', rest[at]]);
         rest = &rest[at + 1..];
     }
     into.extend_from_slice(rest);
+}
+
+/// Whether a text holds any of these bytes. So many of it are looked at together that the processor
+/// compares them at once, the last of them perhaps twice.
+#[inline]
+fn holds<const N: usize>(text: &[u8], wanted: &[u8; N]) -> bool {
+    if let Some(last) = text.last_chunk::<16>() {
+        return text.as_chunks().0.iter().chain([last]).any(|chunk| chunk_holds(chunk, wanted));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk()) {
+        return chunk_holds(first, wanted) || chunk_holds::<8, N>(last, wanted);
+    }
+    text.iter().any(|byte| is_among(*byte, wanted))
+}
+
+/// The same of a few bytes, without a branch between them.
+#[inline]
+fn chunk_holds<const M: usize, const N: usize>(chunk: &[u8; M], wanted: &[u8; N]) -> bool {
+    chunk.iter().fold(false, |found, byte| found | is_among(*byte, wanted))
+}
+
+/// Whether a byte is one of these. Neither a table nor bits to shift: those are for one byte at a
+/// time.
+#[inline]
+const fn is_among<const N: usize>(byte: u8, wanted: &[u8; N]) -> bool {
+    let (mut found, mut at) = (false, 0);
+    while at < N {
+        found |= byte == wanted[at];
+        at += 1;
+    }
+    found
 }
 
 #[cfg(test)]

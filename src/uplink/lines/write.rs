@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::parse::{Form, Pair, Parser, Parts};
 use crate::{
-    mapping::Plan,
+    mapping::{Plan, Tag},
     model::{Cause, LineDialect, UnixNanos},
     uplink::{
-        DecodeError, Slots, line,
+        DecodeError, Slots, float, line,
         point::{self, Context, Line},
         time,
     },
@@ -102,7 +102,7 @@ impl Next<'_> {
                 Form::Loose => {
                     into.truncate(into.len() - field.value.len());
                     let text = str::from_utf8(&payload[field.value.clone()]).unwrap_or_default();
-                    line::push_f64(into, text.parse().unwrap_or_default());
+                    float::push_f64(into, text.parse().unwrap_or_default());
                 }
             }
         }
@@ -167,7 +167,9 @@ impl Next<'_> {
     fn ours(&self, key: &Range<usize>) -> Option<usize> {
         let key = &self.context.payload[key.clone()];
         // The plan's key is `,key=`, escaped.
-        self.plan.tags.iter().position(|ours| ours.key.get(1..ours.key.len() - 1) == Some(key))
+        let is_ours =
+            |ours: &Tag| matches!(ours.key.as_bytes(), [b',', ours @ .., b'='] if ours == key);
+        self.plan.tags.iter().position(is_ours)
     }
 
     /// One of the mapping's tags as a line has it.

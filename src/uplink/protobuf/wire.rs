@@ -4,7 +4,7 @@ use super::walk::{Span, Walk};
 use crate::{
     mapping::protobuf::Wire,
     model::Cause,
-    uplink::{DecodeError, Slot},
+    uplink::{DecodeError, Slot, slot::pack},
 };
 
 /// Wire types.
@@ -19,37 +19,43 @@ const FIXED32: u8 = 5;
 const NUMBER_MAX: u64 = (1 << 29) - 1;
 
 impl Walk<'_> {
-    /// One value of a known wire type.
-    #[inline]
+    /// One value of a known wire type. Inlined, because a slot that is answered goes through
+    /// memory: written in parts and read as a whole, it makes the processor wait.
+    #[inline(always)]
     pub(super) fn scalar(&self, wire: Wire, span: &mut Span) -> Result<Slot, DecodeError> {
+        let bits = self.bits(wire, span)?;
+        Ok(if wire.is_range() { Slot::packed(bits) } else { Slot::bits(bits) })
+    }
+
+    /// The bits of a number, or the range of a text or of bytes, packed.
+    fn bits(&self, wire: Wire, span: &mut Span) -> Result<u64, DecodeError> {
         Ok(match wire {
-            Wire::Double | Wire::Fixed64 | Wire::Sfixed64 => Slot::bits(self.fixed64(span)?),
-            Wire::Float | Wire::Fixed32 => Slot::bits(u64::from(self.fixed32(span)?)),
-            Wire::Sfixed32 => Slot::bits(sign_extended(self.fixed32(span)?)),
-            Wire::Int32 => Slot::bits(sign_extended(low_half(self.varint(span)?))),
-            Wire::Int64 | Wire::Uint64 => Slot::bits(self.varint(span)?),
-            Wire::Uint32 => Slot::bits(u64::from(low_half(self.varint(span)?))),
+            Wire::Double | Wire::Fixed64 | Wire::Sfixed64 => self.fixed64(span)?,
+            Wire::Float | Wire::Fixed32 => u64::from(self.fixed32(span)?),
+            Wire::Sfixed32 => sign_extended(self.fixed32(span)?),
+            Wire::Int32 => sign_extended(low_half(self.varint(span)?)),
+            Wire::Uint32 => u64::from(low_half(self.varint(span)?)),
             Wire::Sint32 => {
                 let zigzag = low_half(self.varint(span)?);
-                Slot::bits(sign_extended((zigzag >> 1) ^ (zigzag & 1).wrapping_neg()))
+                sign_extended((zigzag >> 1) ^ (zigzag & 1).wrapping_neg())
             }
             Wire::Sint64 => {
                 let zigzag = self.varint(span)?;
-                Slot::bits((zigzag >> 1) ^ (zigzag & 1).wrapping_neg())
+                (zigzag >> 1) ^ (zigzag & 1).wrapping_neg()
             }
-            Wire::Bool => Slot::bits(u64::from(self.varint(span)? != 0)),
-            Wire::String => {
-                let text = self.length_delimited(span)?;
-                if std::str::from_utf8(&self.payload[text.at..text.end]).is_err() {
-                    return Err(
-                        DecodeError::new(Cause::PayloadNotUtf8, "text is not UTF-8").at(text.at)
-                    );
-                }
-                Slot::payload(text.at..text.end)
-            }
+            Wire::Bool => u64::from(self.varint(span)? != 0),
+            Wire::Int64 | Wire::Uint64 => self.varint(span)?,
             Wire::Bytes => {
                 let bytes = self.length_delimited(span)?;
-                Slot::payload(bytes.at..bytes.end)
+                pack(bytes.at..bytes.end)
+            }
+            Wire::String => {
+                let text = self.length_delimited(span)?;
+                if str::from_utf8(&self.payload[text.at..text.end]).is_err() {
+                    let error = DecodeError::new(Cause::PayloadNotUtf8, "text is not UTF-8");
+                    return Err(error.at(text.at));
+                }
+                pack(text.at..text.end)
             }
         })
     }

@@ -56,7 +56,7 @@ pub(super) fn of_fields(
 ) -> Result<Option<Moment>, DecodeError> {
     let base = &time.base;
     let Some(unit) = time.plain() else { return special(time, slots, context) };
-    let slot = slots.slot(base.slot);
+    let slot = *slots.slot(base.slot);
     if slot.is_absent() {
         return Err(absent(base));
     }
@@ -124,7 +124,7 @@ fn read(
     slots: &Slots,
     context: &Context<'_>,
 ) -> Result<Option<Read>, DecodeError> {
-    let slot = slots.slot(value.slot);
+    let slot = *slots.slot(value.slot);
     if slot.is_absent() {
         return Ok(None);
     }
