@@ -21,7 +21,7 @@ use crate::{
 /// The longest that one request waits.
 const WAIT_MAX: Duration = Duration::from_secs(25);
 
-/// Commands to vehicles: send, list, follow, take back
+/// Commands to vehicles: send, list, follow, cancel
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline command send VIN1 limit-charge limit_percent=60 --wait 10s
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Arguments {
     what: What,
     #[command(flatten)]
     reach: Reach,
-    /// How long each answer may take, beside what `--wait` says
+    /// How long each answer may take, in addition to `--wait`
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = moment::duration)]
     timeout: Duration,
     /// JSON: one object a command
@@ -44,9 +44,9 @@ pub(in crate::cli) struct Arguments {
 enum What {
     /// Sends a declared command to a vehicle, online or not
     ///
-    /// A VALUE is JSON where it is such (60, true, `[1,2]`), else a text; FIELD may be a path
-    /// (inner.step=3). What it prints is how far the command is: only `delivered` and `done` say
-    /// that the vehicle has it. With --wait the exit code is 1 if it ended otherwise.
+    /// A VALUE is JSON if it parses as such (60, true, `[1,2]`), else a text; FIELD may be a path
+    /// (inner.step=3). Prints the command's state: only `delivered` and `done` say that the
+    /// vehicle has it. With --wait the exit code is 1 if it ended otherwise.
     #[command(after_help = "Examples:
   fleetline command send VIN1 limit-charge limit_percent=60 --wait 10s
   fleetline command send VIN1 identify seconds=5 --expires-in 1m --key k-17")]
@@ -59,7 +59,7 @@ enum What {
         after_help = "Example:\n  fleetline command show 01a20548-f1c4-7fff-bfff-ffffffffffff"
     )]
     Show(One),
-    /// Takes a command back, unless the vehicle has it already
+    /// Cancels a command, unless the vehicle has it already
     #[command(
         after_help = "Example:\n  fleetline command cancel 01a20548-f1c4-7fff-bfff-ffffffffffff"
     )]
@@ -75,42 +75,42 @@ struct Send {
     /// Its fields
     #[arg(value_name = "FIELD=VALUE")]
     fields: Vec<String>,
-    /// Waits so long for the vehicle to have it, or for its receipt where one is declared
+    /// Waits this long for delivery, or for the receipt if one is declared
     #[arg(long, value_name = "DURATION", value_parser = moment::duration)]
     wait: Option<Duration>,
-    /// How long it waits for the vehicle, such as 1h
+    /// How long the command waits for the vehicle, such as 1h
     #[arg(long, value_name = "DURATION")]
     expires_in: Option<String>,
-    /// From its delivery to the receipt, such as 30s
+    /// The longest time from delivery to receipt, such as 30s
     #[arg(long, value_name = "DURATION")]
     execute_within: Option<String>,
-    /// The same key makes no second command
+    /// Idempotency key: the same key makes no second command
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Takes the place of undelivered commands with the same word
+    /// Replaces undelivered commands with the same word
     #[arg(long, value_name = "WORD")]
     supersede: Option<String>,
 }
 
 #[derive(clap::Args, Debug)]
 struct List {
-    /// Only those of this vehicle (may repeat)
+    /// Only commands to this vehicle (may repeat)
     #[arg(long)]
     vehicle: Vec<String>,
-    /// Only those in this state (may repeat)
+    /// Only commands in this state (may repeat)
     #[arg(long)]
     state: Vec<String>,
-    /// Only those of this name (may repeat)
+    /// Only commands of this name (may repeat)
     #[arg(long)]
     name: Vec<String>,
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
 }
 
 #[derive(clap::Args, Debug)]
 struct One {
-    /// Its id, as `send` and `list` print it
+    /// The command's id, as `send` and `list` print it
     id: String,
 }
 

@@ -1,4 +1,4 @@
-//! `decode`: what would become of this payload?
+//! `decode`: shows the lines that a payload becomes.
 
 use std::{
     fmt,
@@ -28,15 +28,15 @@ use crate::{
 /// Dry run: payload files (or standard input) become lines on standard output
 ///
 /// Each file is one message as it would come over MQTT, framing included. The lines are in the
-/// dialect of the configured store. What cannot be decoded is told on standard error with its
-/// cause, and which alarms (`[[alarm]]`) the message would raise.
+/// dialect of the configured store. Standard error shows messages that cannot be decoded, with the
+/// cause, and the alarms (`[[alarm]]`) that a message would raise.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline decode --topic vehicles/VIN1/telemetry payload.bin
   printf '{\"sampled_at\": 1790000000000, \"speed_kmh\": 3.5}' |
       fleetline decode --topic vehicles/VIN1/telemetry/json")]
 pub(in crate::cli) struct Arguments {
-    /// The topic that the messages came with
+    /// The topic of the messages
     #[arg(long)]
     topic: String,
     /// The content type of an MQTT 5.0 message

@@ -20,9 +20,8 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Asks the running appliance whether it is ready; exit code 0 if it is, 1 if not
 ///
-/// Prints one line a part, with the reason where it is not ready. The appliance is the one that
-/// runs on the configured data directory, whose `lock` file names its address, so that a check in a
-/// container needs no address of its own.
+/// Prints one line a component, with the reason if it is not ready. The address comes from the
+/// `lock` file of the configured data directory, so that a check in a container needs no --url.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline health

@@ -25,11 +25,10 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Sends commands to the vehicles that a query finds
 ///
-/// FILE is the JSON of `POST /api/v1/pushes` (`-`: standard input): a query, what of each row
-/// names the vehicle, and the command with its fields, in which `{column}` stands for the row's
-/// value. What it prints is the report: how many rows, why some made no command, and how far the
-/// commands are. With a `schedule` it stands, and runs at each of its times until it is aborted or
-/// deleted.
+/// FILE is the JSON of `POST /api/v1/pushes` (`-`: standard input): a query, the column that names
+/// the vehicle, and the command with its fields, in which `{column}` stands for the row's value.
+/// Prints the report: the number of rows, why some made no command, and the states of the
+/// commands. A push with a `schedule` runs at each of its times until it is aborted or deleted.
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -45,10 +44,10 @@ pub(in crate::cli) struct Arguments {
     /// The request, as JSON
     #[arg(required = true)]
     file: Option<PathBuf>,
-    /// Says what it would do, with each command as its vehicle would read it, and sends nothing
+    /// Prints each command as its vehicle would get it, and sends nothing
     #[arg(long)]
     dry_run: bool,
-    /// Shows its progress until its last command has ended
+    /// Shows progress until the last command has ended
     #[arg(long, conflicts_with = "dry_run")]
     follow: bool,
     #[command(flatten)]
@@ -69,21 +68,21 @@ enum What {
     /// One push with its report
     #[command(after_help = "Example:\n  fleetline push show 01a20548-f1c4-7fff-bfff-ffffffffffff")]
     Show(One),
-    /// Lets none of its commands leave until it is resumed
+    /// Sends no more commands of a push until it is resumed
     #[command(after_help = "Example:\n  fleetline push pause 01a20548-f1c4-7fff-bfff-ffffffffffff")]
     Pause(One),
-    /// Lets it go on
+    /// Resumes a paused push
     #[command(
         after_help = "Example:\n  fleetline push resume 01a20548-f1c4-7fff-bfff-ffffffffffff"
     )]
     Resume(One),
-    /// Stops it, and takes back what is not delivered
+    /// Stops a push and cancels its undelivered commands
     #[command(after_help = "Example:\n  fleetline push abort 01a20548-f1c4-7fff-bfff-ffffffffffff")]
     Abort(One),
-    /// The runs of one with a schedule, the newest first: made, failed, or missed
+    /// Lists the runs of a push with a schedule, the newest first: made, failed, or missed
     #[command(after_help = "Example:\n  fleetline push runs 01a20548-f1c4-7fff-bfff-ffffffffffff")]
     Runs(Runs),
-    /// Forgets one that has ended, or whose schedule is to end; its commands stay
+    /// Deletes an ended push, or ends and deletes one with a schedule; its commands stay
     #[command(
         after_help = "Example:\n  fleetline push delete 01a20548-f1c4-7fff-bfff-ffffffffffff"
     )]
@@ -92,7 +91,7 @@ enum What {
 
 #[derive(clap::Args, Debug)]
 struct List {
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
 }

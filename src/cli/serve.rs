@@ -22,15 +22,15 @@ use crate::{
 /// Runs the appliance: vehicles in, lines out
 ///
 /// Prints one line to standard output when every listener is up; the log goes to standard error.
-/// SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP loads schemas,
-/// mappings, certificates and the files of `[auth]` anew.
+/// SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP reloads schemas,
+/// mappings, certificates and the files of `[auth]`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline serve --config config/fleetline.toml
   fleetline serve --set store.kind=influxdb1 --set store.urls=http://127.0.0.1:8086 \\
       --set store.database=telemetry --drain 30s")]
 pub(in crate::cli) struct Arguments {
-    /// How long a stop may take to flush what the store takes
+    /// How long a stop may take to ship what waits for the store
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = moment::duration)]
     drain: Duration,
 }

@@ -18,7 +18,7 @@ use crate::{
     model::{Column, Row, Value, ValueType},
 };
 
-/// MQTT sessions of the running appliance: who, where, what waits for them, what they did not get
+/// MQTT sessions of the running appliance: client, address, queued and dropped messages
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline session list --backlog
@@ -45,50 +45,50 @@ enum What {
   fleetline session list --backlog 1000 --json
   fleetline session list --drops")]
     List(List),
-    /// One session whole, with its subscriptions
+    /// One session in full, with its subscriptions
     #[command(after_help = "Example:\n  fleetline session show VIN1")]
     Show(One),
-    /// Ends a session and forgets it: connection, subscriptions, and what waits for it
+    /// Ends and deletes a session: its connection, subscriptions and queue
     ///
-    /// A 5.0 client is told 0x98, administrative action. Its will is published. Nothing keeps it
-    /// from coming back: that is what users and rules are for.
+    /// A 5.0 client gets 0x98, administrative action. Its will is published. The client may
+    /// connect again: users and rules are what keeps it out.
     #[command(after_help = "Example:\n  fleetline session kick VIN1 --user depot7")]
     Kick(One),
 }
 
 #[derive(clap::Args, Debug)]
 struct List {
-    /// Only those for which at least N messages wait (without N: 1)
+    /// Only sessions with at least N queued messages (without N: 1)
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
     backlog: Option<u64>,
-    /// Only those that at least N deliveries did not reach (without N: 1)
+    /// Only sessions with at least N dropped deliveries (without N: 1)
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
     drops: Option<u64>,
-    /// Only those with this in client identifier, user, vehicle or address
+    /// Only sessions with this in client identifier, user, vehicle or address
     #[arg(long, value_name = "S")]
     search: Option<String>,
-    /// Only those that speak for this vehicle, or carry it
+    /// Only sessions that publish for this vehicle
     #[arg(long)]
     vehicle: Option<String>,
-    /// Only those of this user
+    /// Only sessions of this user
     #[arg(long)]
     user: Option<String>,
-    /// Only those with a connection
+    /// Only sessions with a connection
     #[arg(long, conflicts_with = "away")]
     connected: bool,
-    /// Only those without a connection
+    /// Only sessions without a connection
     #[arg(long)]
     away: bool,
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     limit: usize,
 }
 
 #[derive(clap::Args, Debug)]
 struct One {
-    /// Its client identifier, as `list` prints it
+    /// The client identifier, as `list` prints it
     client_id: String,
-    /// Whose session, where several users have one of this client identifier
+    /// The user, if several users have a session with this client identifier
     #[arg(long)]
     user: Option<String>,
 }

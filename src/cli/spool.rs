@@ -1,4 +1,4 @@
-//! `spool`: what lies on disk, read without the lock; and another number of shards.
+//! `spool`: reads the spools on disk without the lock; `reshard` changes the number of shards.
 
 use std::{io::IsTerminal as _, num::NonZeroU16, path::Path, sync::Arc};
 
@@ -29,7 +29,7 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 /// Positions, lag and damage of the spools
 ///
 /// `status` and `verify` read the data directory without its lock, so an appliance may be running
-/// on it; `reshard` and `replay` want it stopped.
+/// on it; `reshard` and `replay` need it stopped.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline spool status --config config/fleetline.toml
@@ -41,36 +41,36 @@ pub(in crate::cli) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// How much each shard holds, and how far the store has confirmed
+    /// Shows what each shard holds, and the position up to which the store has confirmed
     #[command(after_help = "Example:\n  fleetline spool status --json")]
     Status {
         /// One JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Changes the number of shards of a stopped appliance; all that waits in its spools is kept
+    /// Changes the number of shards of a stopped appliance; keeps everything in its spools
     ///
     /// Set `spool.shards` to the same number before the next start. The embedded store and the dead
     /// letters are not touched.
     #[command(after_help = "Example:\n  fleetline spool reshard 4")]
     Reshard {
-        /// How many shards there are to be
+        /// The new number of shards
         #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
         shards: u16,
         /// One JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Sends again what the store has confirmed since a moment, at the next start of a stopped
+    /// Sends points again that the store confirmed since a time, at the next start of a stopped
     /// appliance
     ///
-    /// For a store that lost what it had confirmed, as after a power cut. Only what `store.hold`
-    /// has kept is still there; points that the store has already are written once more, which
-    /// changes nothing. Whole files are sent, so it may be some more than asked for.
+    /// For a store that lost confirmed points, for example in a power cut. Only points that
+    /// `store.hold` kept are still there; writing a point that the store already has changes
+    /// nothing. Whole files are sent, so some earlier points may be sent too.
     #[command(after_help = "Example:\n  fleetline spool replay --from 2026-01-31T12:00:00Z\n  \
                             fleetline spool replay --from 10m")]
     Replay {
-        /// When: RFC 3339, nanoseconds since 1970, or how long ago (10m)
+        /// RFC 3339, nanoseconds since 1970, or how long ago (10m)
         #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
         from: String,
         /// One JSON object

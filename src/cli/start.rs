@@ -65,7 +65,7 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 }
 
-/// Where the configuration is.
+/// The sources of the configuration.
 #[derive(Args, Debug)]
 pub(super) struct ConfigArguments {
     /// The configuration file; without it, defaults, environment and --set
@@ -103,7 +103,7 @@ pub(super) enum Command {
     Session(session::Arguments),
     DeadLetter(dead_letter::Arguments),
     Simulate(Box<simulate::Arguments>),
-    /// Answers one native question to the embedded store; started by the appliance
+    /// Answers one native query to the embedded store; started by the appliance
     #[command(hide = true)]
     AnswerQuestion,
 }

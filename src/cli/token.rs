@@ -1,4 +1,4 @@
-//! `token`: the tokens file, for whoever asks over HTTP.
+//! `token`: the file of operators' tokens for the HTTP API.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
 
 /// Makes, revokes and lists tokens in the file that `auth.tokens` names
 ///
-/// A running appliance reads the file anew.
+/// A running appliance reloads the file.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline token create ops --role admin --file tokens
@@ -37,24 +37,24 @@ enum What {
     Create {
         /// What it is called in the log and the audit
         name: String,
-        /// What it may do: read; also send commands; everything
+        /// What the token allows: read; also send commands; everything
         #[arg(long, value_enum)]
         role: RoleName,
-        /// Vehicles that it may see and address, NAME or BEGINNING*; absent: all (may repeat)
+        /// Vehicles that it may see and address, NAME or PREFIX*; absent: all (may repeat)
         #[arg(long, value_name = "P")]
         vehicles: Vec<String>,
-        /// How long it is good for, such as 90d or 12h; absent: until it is revoked
+        /// How long it is valid, such as 90d or 12h; absent: until it is revoked
         #[arg(long, value_name = "D", value_parser = lifetime)]
         expires: Option<Duration>,
     },
-    /// Takes a token away
+    /// Revokes a token
     #[command(after_help = "Examples:
   fleetline token revoke workshop --file tokens")]
     Revoke {
-        /// As it was created
+        /// The name given to `create`
         name: String,
     },
-    /// Lists tokens by name, with role, vehicles and end
+    /// Lists tokens by name, with role, vehicles and expiry
     #[command(after_help = "Examples:
   fleetline token list --file tokens
   fleetline token list --json --file tokens")]

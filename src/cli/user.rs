@@ -1,4 +1,4 @@
-//! `user`: the users file, for clients that bring a password.
+//! `user`: the users file, for clients that authenticate with a password.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::{
 
 /// Adds, changes, removes and lists users in the file that `auth.users` names
 ///
-/// A running appliance reads the file anew.
+/// A running appliance reloads the file.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline user add VIN1 --password-file secret --file users
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Arguments {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Adds a user, or gives one a new password
+    /// Adds a user, or changes its password
     #[command(after_help = "Examples:
   fleetline user add VIN1 --password-file secret --file users
   openssl rand -base64 30 | tee secret | fleetline user add VIN1 --long-secret --file users")]
@@ -44,16 +44,16 @@ enum What {
         /// terminal
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
-        /// The password is random and long, so that a hash suffices that costs nothing; for fleets
-        /// that come back all at once
+        /// The password is random and long, so that a cheap hash suffices; for fleets that
+        /// reconnect all at once
         #[arg(long)]
         long_secret: bool,
     },
-    /// Removes a user, whose connections end
+    /// Removes a user; its connections are closed
     #[command(after_help = "Examples:
   fleetline user remove VIN1 --file users")]
     Remove {
-        /// As it was added
+        /// The name given to `add`
         name: String,
     },
     /// Lists the names

@@ -11,13 +11,13 @@ use crate::{
     config::{self, Sources},
 };
 
-/// Where the appliance is, and what it lets us in with.
+/// The address of the appliance, and the token for it.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Reach {
-    /// Where the appliance is; default: what the data directory's lock file says
+    /// The appliance's address; default: the one in the data directory's lock file
     #[arg(long, global = true, value_name = "URL", value_parser = url)]
     url: Option<Url>,
-    /// A file with the token that the appliance asks for; default: the variable FLEETLINE_TOKEN
+    /// A file with the token for the appliance; default: the variable FLEETLINE_TOKEN
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `check`: is everything that was written right?
+//! `check`: finds errors in configuration, schemas and mappings.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -21,10 +21,10 @@ use crate::{
     uplink::{Message, Sender},
 };
 
-/// Checks the configuration, the schemas and the mappings, and tells everything that is wrong
+/// Checks the configuration, the schemas and the mappings, and reports every error
 ///
-/// Looks into the data directory, too, if there is one: whether it was made for another number of
-/// shards, or by another version.
+/// Also checks an existing data directory: whether it was made for another number of shards, or by
+/// another version.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline check --config config/fleetline.toml
@@ -32,29 +32,29 @@ use crate::{
   fleetline check --payload sample.bin --topic vehicles/VIN1/telemetry
   fleetline check --rules VIN1 subscribe 'vehicles/VIN1/#'")]
 pub(in crate::cli) struct Arguments {
-    /// Asks the store, too: reachable, authorised, database there, its field types (not of the
-    /// embedded one) those of the mappings; and holds descriptors and disk
-    /// against the configuration
+    /// Also checks the store: whether it is reachable, authorises us, has the database, and has the
+    /// mappings' field types (not the embedded one); and whether descriptors and disk suffice for
+    /// the configuration
     #[arg(long)]
     online: bool,
     /// Tries a payload file against the mappings (may repeat)
     #[arg(long, value_name = "FILE", requires = "topic")]
     payload: Vec<PathBuf>,
-    /// The topic that the payloads came with
+    /// The topic of the payloads
     #[arg(long, requires = "payload")]
     topic: Option<String>,
     /// The content type of an MQTT 5.0 message
     #[arg(long, value_name = "TYPE", requires = "payload")]
     content_type: Option<String>,
-    /// Tells which access rule decides what a user may do, and nothing else: a user name (`-`:
-    /// nobody known), publish or subscribe, and a topic or filter; exit code 1 if it is refused
+    /// Only prints which access rule decides what a user may do: a user name (`-`: anonymous),
+    /// publish or subscribe, and a topic or filter; exit code 1 if it is refused
     #[arg(long, num_args = 3, value_names = ["USER", "ACTION", "TOPIC"],
           conflicts_with_all = ["online", "payload"], allow_hyphen_values = true)]
     rules: Option<Vec<String>>,
-    /// The client identifier for --rules; the user name unless said
+    /// The client identifier for --rules; default: the user name
     #[arg(long, value_name = "ID", requires = "rules")]
     client_id: Option<String>,
-    /// One JSON object: whether all is well, every problem and every warning
+    /// One JSON object: the result, every problem and every warning
     #[arg(long)]
     json: bool,
 }

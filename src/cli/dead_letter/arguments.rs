@@ -1,4 +1,4 @@
-//! What may be written behind `dead-letter`.
+//! The arguments of `dead-letter`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
     model::{Cause, LetterFilter, LetterId, UnixNanos},
 };
 
-/// What could not be decoded, mapped or accepted by the store
+/// Messages and points that could not be decoded, mapped or accepted by the store
 ///
 /// `list`, `summary`, `show` and `export` read the data directory without its lock, so an appliance
-/// may be running on it; `replay` and `delete` ask the running appliance.
+/// may be running on it; `replay` and `delete` need the running appliance.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline dead-letter summary
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Arguments {
 enum What {
     /// All dead letters, oldest first, or those that match
     ///
-    /// One a line: id, time, cause, vehicle, mapping, topic, what exactly, and what the store said.
+    /// One a line: id, time, cause, vehicle, mapping, topic, detail, and the store's own words.
     #[command(after_help = "Example:\n  fleetline dead-letter list --vehicle VIN1 --json")]
     List(List),
     /// How many there are by cause and vehicle, and what to do about each cause
@@ -40,7 +40,7 @@ enum What {
   fleetline dead-letter summary
   fleetline dead-letter summary --from 1d --vehicles 100 --json")]
     Summary(Summary),
-    /// One dead letter whole, with its payload
+    /// One dead letter in full, with its payload
     #[command(after_help = "Example:\n  fleetline dead-letter show 17-0")]
     Show {
         /// Its id, as `list` prints it
@@ -49,27 +49,27 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Those that match as JSON lines, for other programs
+    /// Exports matching dead letters as JSON lines, for other programs
     #[command(after_help = "Example:
   fleetline dead-letter export --cause time-invalid --output letters.jsonl")]
     Export {
         #[command(flatten)]
         wanted: Wanted,
-        /// Into this file, which must not be there yet, instead of standard output
+        /// Writes to this new file, which must not exist, instead of standard output
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Sends those that match on their way again, through today's schemas and mappings
+    /// Replays matching dead letters through the schemas and mappings now in force
     ///
-    /// For when a schema or mapping has been mended. Messages are decoded as of when they were
-    /// received; points that the store refused go as they are. What succeeds leaves the log once it
-    /// is durable; what fails again stays, with its new cause. Prints how many.
+    /// For use after a schema or mapping was corrected. Messages keep their time of receipt; points
+    /// that the store refused are sent unchanged. A letter that succeeds leaves the log once it is
+    /// durable; one that fails again stays, with its new cause. Prints how many.
     #[command(after_help = "Examples:
   fleetline dead-letter replay --mapping telemetry --from 1d
   fleetline dead-letter replay --id 17-0
   fleetline dead-letter replay --all")]
     Replay(Change),
-    /// Removes those that match from the running appliance for good, and gives their room back
+    /// Deletes matching dead letters from the running appliance for good, and frees their room
     ///
     /// Prints how many. Look at them with `list` and the same options first.
     #[command(after_help = "Examples:
@@ -91,13 +91,13 @@ pub(super) struct Wanted {
     /// Only this mapping (may repeat)
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     mapping: Vec<String>,
-    /// Only those set aside at or after: RFC 3339, or how long ago such as "1h"
+    /// Only letters set aside at or after: RFC 3339, or how long ago such as "1h"
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
-    /// Only those set aside before
+    /// Only letters set aside before
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
-    /// Only this one, by its id (may repeat)
+    /// Only the letter with this id (may repeat)
     #[arg(long)]
     id: Vec<LetterId>,
 }
@@ -106,7 +106,7 @@ pub(super) struct Wanted {
 pub(super) struct List {
     #[command(flatten)]
     pub(super) wanted: Wanted,
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<usize>,
     /// One JSON object a line
@@ -118,7 +118,7 @@ pub(super) struct List {
 pub(super) struct Summary {
     #[command(flatten)]
     pub(super) wanted: Wanted,
-    /// How many vehicles are named of each cause, those with the most letters first
+    /// How many vehicles to name for each cause, those with the most letters first
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(super) vehicles: usize,
     /// One JSON object
@@ -130,7 +130,7 @@ pub(super) struct Summary {
 pub(super) struct Change {
     #[command(flatten)]
     pub(super) wanted: Wanted,
-    /// All of them; wanted where nothing else says which
+    /// All of them; required without another filter
     #[arg(long)]
     pub(super) all: bool,
     #[command(flatten)]

@@ -6,20 +6,20 @@ use clap::value_parser;
 
 use crate::cli::moment;
 
-/// The appliance, a fleet that drives, and what it answers: nothing to install
+/// Runs the appliance with a simulated fleet and live queries: nothing to install
 ///
 /// Runs `serve` on the embedded store in a temporary folder, on free ports, and lets simulated
-/// vehicles publish to it over MQTT, half of them in protobuf and half in Avro. Each begins with
-/// what it drove before it had a connection. The addresses come first; then a terminal shows a
-/// board and what three queries answer, and a pipe gets a line every few seconds. Vehicles obey the
-/// commands `identify` and `limit-charge`; one to type is among the addresses, and a push by query
-/// tells those that charge at over 25 degrees to stop at 60 %. Ctrl-C, or the end of --duration,
-/// stops the fleet, waits until everything is stored, removes the folder and exits with 0; a second
-/// Ctrl-C stops at once.
+/// vehicles publish to it over MQTT, half of them in protobuf and half in Avro. Each first sends
+/// what it recorded before it had a connection. The demo prints the addresses first; then a
+/// terminal shows a board with the answers of three queries, and a pipe gets a line every few
+/// seconds. Vehicles obey the commands `identify` and `limit-charge`; the demo prints an example,
+/// and a push by query tells vehicles that charge at over 25 degrees to stop at 60 %. Ctrl-C, or
+/// the end of --duration, stops the fleet, waits until everything is stored, removes the folder and
+/// exits with 0; a second Ctrl-C stops at once.
 ///
-/// Keys may be set with --set over the demo's own, and a data-dir of yours is kept at the end;
-/// --config is refused. The log (from `warn` on) goes to `demo.log` in the temporary folder, and
-/// what is in it is shown at the end.
+/// --set overrides the demo's own keys, and a data-dir set by you is kept at the end; --config is
+/// refused. The log (from `warn` on) goes to `demo.log` in the temporary folder, and is shown at
+/// the end.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   fleetline demo
@@ -27,7 +27,7 @@ use crate::cli::moment;
   fleetline demo --duration 30s --json
   fleetline demo --set http.listen=127.0.0.1:8080 --set data-dir=./demo-data")]
 pub(in crate::cli) struct Arguments {
-    /// How many vehicles, each with a connection of its own
+    /// How many vehicles, each with its own connection
     #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=VEHICLES_MAX))]
     pub(super) vehicles: u32,
     /// Messages a second of each vehicle
@@ -36,7 +36,7 @@ pub(in crate::cli) struct Arguments {
     /// How long vehicles drive, such as "30s"; without it, until Ctrl-C
     #[arg(long, value_parser = moment::duration)]
     pub(super) duration: Option<Duration>,
-    /// How long each vehicle has driven before it connects: what it sends first
+    /// How long each vehicle drove before it connects; it sends this history first
     #[arg(long, default_value = "10m", value_parser = history)]
     pub(super) history: Duration,
     /// Vehicles do not subscribe to their commands, and nothing is pushed

@@ -16,10 +16,10 @@ use crate::cli::{
     output::{Output, complain},
 };
 
-/// Takes users and access rules over from another broker
+/// Imports users and access rules from another broker
 ///
-/// Writes them as files, prints the configuration that goes with them, and tells on standard error
-/// each line that could not be carried over. Fails if a line was lost that denies something.
+/// Writes them as files, prints the configuration that goes with them, and reports on standard
+/// error each line that it cannot convert. Fails if a `deny` line was lost.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   fleetline import mosquitto /etc/mosquitto --out /etc/fleetline
@@ -28,7 +28,7 @@ use crate::cli::{
 pub(in crate::cli) struct Arguments {
     #[command(subcommand)]
     from: From,
-    /// Where `users` and `rules.toml` are written; those that are there are not replaced
+    /// Where `users` and `rules.toml` are written; existing files are not replaced
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     out: PathBuf,
 }
@@ -40,7 +40,7 @@ enum From {
   fleetline import mosquitto /etc/mosquitto --out /etc/fleetline
   fleetline import mosquitto passwd acl")]
     Mosquitto {
-        /// The folder with mosquitto.conf, or files; a configuration leads to the others
+        /// The folder with mosquitto.conf, or files; a configuration names the others
         #[arg(required = true, value_name = "DIR|FILE")]
         files: Vec<PathBuf>,
     },

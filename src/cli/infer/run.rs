@@ -28,20 +28,19 @@ use crate::{
     uplink::{Message, Sender, look},
 };
 
-/// Sample payloads become a JSON Schema and a mapping to start from
+/// Writes a first JSON Schema and mapping from sample payloads
 ///
-/// Each file holds one JSON object or list of objects, or several, one after the other. What the
-/// samples leave open is told and written into the mapping as comments. Nothing is written over,
-/// and nothing is written that does not pass: the result is loaded, and every sample is decoded
-/// with it. For protobuf and Avro the schema is needed, which a payload does not carry; line
-/// protocol needs none.
+/// Each file holds one JSON object or list of objects, or several, one after the other. Doubts that
+/// the samples leave open are printed and written into the mapping as comments. No file is
+/// overwritten, and only a tested result is written: it is loaded, and every sample is decoded with
+/// it. Protobuf and Avro need their own schema, which a payload does not contain; line protocol
+/// needs none.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:
   fleetline infer sample.json --topic vehicles/VIN1/state --name state
   fleetline decode --topic vehicles/VIN1/state sample.json")]
 pub(in crate::cli) struct Arguments {
-    /// The topic that the samples came with, or a pattern with {vin} in it; default:
-    /// vehicles/{vin}/NAME
+    /// The topic of the samples, or a pattern with {vin} in it; default: vehicles/{vin}/NAME
     #[arg(long)]
     topic: Option<String>,
     /// The mapping's name, and that of its files and measurement; default: the first file's

@@ -1,4 +1,4 @@
-//! What may be asked, and how the answer is wanted.
+//! The arguments of `query`: what to ask, and the form of the answer.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,16 +11,16 @@ use crate::{
     query::{self, Function, Language, QueryRequest},
 };
 
-/// Asks the running appliance for what is stored
+/// Queries stored points through the running appliance
 ///
-/// What follows is a measurement, or one of the languages sql, influxql and flux with a question in
-/// it. A measurement is asked in the same way whatever the store is; the languages are the store's
-/// own (the embedded store and InfluxDB 3: SQL; InfluxDB 1 and 3: InfluxQL; InfluxDB 2: Flux). A
-/// measurement that is called like a language is asked with --measurement.
+/// Give a measurement, or one of the languages sql, influxql and flux with a query in it. A query
+/// of a measurement is the same for every store; the languages are the store's own (the embedded
+/// store and InfluxDB 3: SQL; InfluxDB 1 and 3: InfluxQL; InfluxDB 2: Flux). Use --measurement for
+/// a measurement with the name of a language.
 ///
-/// On a terminal the table fits its width; elsewhere it is as wide as it needs to be. A field over
-/// time is drawn with --plot. For programs there is --csv, with a line of names, and --json, with
-/// one object a row on a line of its own; both have every digit and stream answers of any size.
+/// On a terminal the table fits its width; elsewhere it is as wide as needed. --plot draws a field
+/// over time. Programs use --csv, with a header line, or --json, with one object a row on its own
+/// line; both print every digit and stream answers of any size.
 #[derive(Args, Debug)]
 #[command(
     disable_help_subcommand = true,
@@ -50,17 +50,17 @@ pub(in crate::cli) struct Arguments {
     pub(super) shown: Shown,
 }
 
-/// A measurement, and what of it.
+/// A query of a measurement.
 #[derive(Args, Debug)]
 pub(super) struct Portable {
     /// The measurement, as the mappings name it
     #[arg(required_unless_present_any = ["named", "list"], value_parser = NonEmptyStringValueParser::new())]
     measurement: Option<String>,
-    /// The measurement, if it is called like a language
+    /// The measurement, if it has the name of a language
     #[arg(long = "measurement", id = "named", value_name = "MEASUREMENT",
         conflicts_with = "measurement", value_parser = NonEmptyStringValueParser::new())]
     named: Option<String>,
-    /// What there is to ask for: the measurements; with one, its fields and tags
+    /// Lists the measurements; with a measurement, its fields and tags
     #[arg(long, conflicts_with_all = ["vehicle", "tag", "group_by", "fields", "from", "to", "every",
         "function", "order", "limit", "after", "all"])]
     pub(super) list: bool,
@@ -71,23 +71,23 @@ pub(super) struct Portable {
     /// Only points whose tag has this value (may repeat, for one tag and for several)
     #[arg(long = "tag", value_name = "TAG=VALUE", value_parser = tag)]
     tag: Vec<(String, String)>,
-    /// A row for all points that agree in these tags, separated by commas, in place of a vehicle;
-    /// without --fn they are columns of their own
+    /// One row for each combination of these tags, separated by commas, instead of each vehicle;
+    /// without --fn the tags are columns
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     group_by: Vec<String>,
     /// These fields in this order, separated by commas; default: all, or the one that is plotted
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     fields: Vec<String>,
-    /// The first moment: RFC 3339, nanoseconds since 1970, or relative such as -15m; default: -1h
+    /// Start (inclusive): RFC 3339, nanoseconds since 1970, or relative such as -15m; default: -1h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time)]
     from: Option<String>,
-    /// The first moment that is too late; default: now
+    /// End (exclusive); default: now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time)]
     to: Option<String>,
     /// One row a vehicle and window of this length, such as 5m; windows align to 1970
     #[arg(long, value_name = "DURATION", requires = "function", value_parser = every)]
     every: Option<String>,
-    /// What is done to a window's values; without --every, to all of a vehicle's
+    /// The function over a window's values; without --every, over all of a vehicle's
     #[arg(long = "fn", id = "function", value_name = "FUNCTION", value_parser = FUNCTIONS)]
     function: Option<String>,
     /// Which row comes first
@@ -96,10 +96,10 @@ pub(super) struct Portable {
     /// Rows over all vehicles, default: 1000; with --all, rows of a page
     #[arg(long, value_name = "ROWS", value_parser = limit)]
     limit: Option<usize>,
-    /// Behind this row: what the page before said
+    /// Continues after this token, printed with the previous page
     #[arg(long, value_name = "TOKEN")]
     after: Option<String>,
-    /// Every row, page by page; what is relative in the range is fixed at the start
+    /// Every row, page by page; relative times are fixed at the start
     #[arg(long)]
     all: bool,
 }
@@ -115,17 +115,17 @@ const FUNCTIONS: [&str; 7] = {
     words
 };
 
-/// A question in one of the store's languages.
+/// A query in one of the store's languages.
 #[derive(Debug, Subcommand)]
 pub(super) enum Native {
-    /// A question in SQL, to the embedded store (SQLite's) or InfluxDB 3
+    /// A query in SQL, to the embedded store (SQLite's) or InfluxDB 3
     #[command(after_help = "Examples:
   fleetline query sql 'SELECT vin, count(*) AS points FROM telemetry GROUP BY vin'
   fleetline query sql --param vin=VIN1 'SELECT * FROM telemetry WHERE vin = $vin LIMIT 10' --json
   fleetline query sql --file report.sql --csv
   echo 'SELECT 1' | fleetline query sql -")]
     Sql(Text),
-    /// A question in InfluxQL, to InfluxDB 1 or 3
+    /// A query in InfluxQL, to InfluxDB 1 or 3
     #[command(
         name = "influxql",
         after_help = "Example:
@@ -133,7 +133,7 @@ pub(super) enum Native {
       'SELECT mean(speed_kmh) FROM telemetry WHERE vin = $vin AND time > now() - 1h'"
     )]
     InfluxQl(Text),
-    /// A question in Flux, to InfluxDB 2
+    /// A query in Flux, to InfluxDB 2
     #[command(after_help = "Example:
   fleetline query flux --param vin=VIN1 'from(bucket: \"telemetry\") |> range(start: -1h)
       |> filter(fn: (r) => r.vin == params.vin)'")]
@@ -158,22 +158,22 @@ pub(super) struct Text {
     /// A file with the question
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     pub(super) file: Option<PathBuf>,
-    /// A value for the question (may repeat): a JSON value, else a bare string. It reaches the
-    /// store as data; the question refers to it as $name, in Flux as params.name
+    /// A value for the query (may repeat): a JSON value, else a bare string. It reaches the store
+    /// as data; the query refers to it as $name, in Flux as params.name
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     pub(super) params: Vec<(String, Json)>,
 }
 
-/// How the answer is wanted, and where from; may stand before and behind a language.
+/// The form of the answer, and the appliance; allowed before and after a language.
 #[derive(Args, Debug)]
 pub(super) struct Shown {
-    /// One JSON object a row, on a line of its own
+    /// One JSON object a row, on its own line
     #[arg(long, global = true)]
     json: bool,
-    /// CSV with a line of names; a null is an empty cell, an empty text is ""
+    /// CSV with a header line; a null is an empty cell, an empty text is ""
     #[arg(long, global = true)]
     csv: bool,
-    /// This field over time, one panel a vehicle, at most six; follows all pages without --limit
+    /// Plots this field over time, one panel a vehicle, at most six; all pages without --limit
     #[arg(long, global = true, value_name = "FIELD")]
     plot: Option<String>,
     /// Columns of the table or plot; default: the terminal's
@@ -181,7 +181,7 @@ pub(super) struct Shown {
     width: Option<u16>,
     #[command(flatten)]
     pub(super) reach: Reach,
-    /// How long the appliance may be silent
+    /// How long the appliance may send nothing
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s",
         value_parser = moment::duration)]
     pub(super) timeout: Duration,

@@ -15,8 +15,8 @@ use crate::{
 
 /// A fleet of vehicles that drive, charge and stop, for load tests and demos.
 ///
-/// Vehicles connect, publish telemetry at a fixed rate or as fast as their window allows, and come
-/// back after a lost connection. What counts is what was acknowledged.
+/// Vehicles connect, publish telemetry at a fixed rate or as fast as their window allows, and
+/// reconnect after a lost connection. The report counts acknowledged messages.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     // `--version` says which MQTT.
@@ -31,7 +31,7 @@ use crate::{
       --verify http://127.0.0.1:8080"
 )]
 pub(in crate::cli) struct Arguments {
-    /// How many vehicles, each with a connection of its own.
+    /// How many vehicles, each with its own connection.
     #[arg(long, default_value_t = 100, value_parser = parse_count)]
     pub(super) vehicles: usize,
     /// Messages a second of each vehicle; "max": as fast as the window allows; 0: connect only.
@@ -46,22 +46,22 @@ pub(in crate::cli) struct Arguments {
     /// Quality of service of every message.
     #[arg(long, default_value = "1", value_parser = parse_qos)]
     pub(super) qos: Qos,
-    /// Where to: `mqtt://host:port`, `mqtts://` (TLS), `ws://` or `wss://` (WebSocket, with a path,
-    /// by default /mqtt), with `user:password@` before the host where one is asked for.
+    /// The server: `mqtt://host:port`, `mqtts://` (TLS), `ws://` or `wss://` (WebSocket, with a
+    /// path, by default /mqtt), with `user:password@` before the host if a login is needed.
     #[arg(long, default_value = "mqtt://127.0.0.1:1883", value_name = "URL")]
     pub(super) target: String,
-    /// The authority of the server's certificate, in PEM; by default those of the machine.
+    /// The CA of the server's certificate, in PEM; by default those of the machine.
     #[arg(long, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
-    /// The certificate that every vehicle brings, in PEM; "{vin}" is the vehicle: each its own.
+    /// The client certificate in PEM; with "{vin}" in its name each vehicle has its own file.
     #[arg(long, value_name = "FILE")]
     pub(super) cert: Option<String>,
     /// The key of that certificate, in PEM; by default it is in the same file.
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(super) key: Option<String>,
-    /// A file with a line NAME:PASSWORD for each vehicle, so that each comes as itself. Vehicles
-    /// are named FLSIM000000000001 and so on; a password may be a token; subscribers come as
-    /// `--target` says.
+    /// A file with a line NAME:PASSWORD for each vehicle, so that each has its own login. Vehicles
+    /// are named FLSIM000000000001 and so on; a password may be a token; subscribers use the login
+    /// in `--target`.
     #[arg(long, value_name = "FILE")]
     pub(super) users: Option<PathBuf>,
     /// MQTT version: 3.1.1 or 5.
@@ -70,43 +70,43 @@ pub(in crate::cli) struct Arguments {
     /// Messages of one vehicle that may be unacknowledged.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) window: u16,
-    /// How many subscribe to what the vehicles publish, each with a connection of its own.
+    /// How many clients subscribe to the vehicles' topics, each with its own connection.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(super) subscribers: u32,
-    /// What they subscribe to; "{vin}" is a vehicle, another one for each subscriber. Default: the
+    /// Their topic filter; "{vin}" is a vehicle, another one for each subscriber. Default: the
     /// topics of all vehicles.
     #[arg(long, value_name = "FILTER", requires = "subscribers")]
     pub(super) filter: Option<String>,
-    /// Lets them share one subscription of this name, so that each message goes to one of them.
+    /// Makes it a shared subscription of this name, so that each message goes to one subscriber.
     #[arg(long, value_name = "NAME", requires = "subscribers", value_parser = parse_share)]
     pub(super) shared: Option<String>,
-    /// The payload size to come close to; by default what the readings take.
+    /// The approximate payload size; by default what the readings take.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(16..=60_000))]
     pub(super) size: Option<u32>,
-    /// Connections a second that are begun.
+    /// New connections a second.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) connect_rate: u32,
     /// Seconds of the MQTT keep alive; 0 turns it off.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(super) keep_alive: u16,
-    /// How long the last acknowledgements are waited for.
+    /// How long to wait for the last acknowledgements.
     #[arg(long, default_value = "10s", value_parser = moment::duration)]
     pub(super) drain: Duration,
-    /// Publishes every recorded drive of a folder: CSV files with a header, one a vehicle.
+    /// Publishes the recorded drives of a folder: CSV files with a header, one a vehicle.
     #[arg(long, value_name = "DIR")]
     pub(super) replay: Option<PathBuf>,
-    /// Which column of a recording is which field, such as "Temperature=ambient_temp,…".
+    /// Maps columns of a recording to fields, such as "Temperature=ambient_temp,…".
     #[arg(long, value_delimiter = ',', value_parser = parse_pair, requires = "replay")]
     pub(super) columns: Vec<(String, String)>,
     /// The time zone of a recording's clock times.
     #[arg(long, default_value = "UTC", requires = "replay")]
     pub(super) timezone: String,
-    /// Replays at so many times the recorded pace; by default as fast as the window allows.
+    /// Replays at this multiple of the recorded pace; by default as fast as the window allows.
     #[arg(long, value_parser = parse_factor, requires = "replay")]
     pub(super) speed: Option<f64>,
-    /// Vehicles do not subscribe to their commands. Without it they obey `identify` and, in a fleet
-    /// of up to 1000 that sends up to 2000 messages a second, `limit-charge`; they reject whatever
-    /// else the mapping files declare, with the reason.
+    /// Vehicles do not subscribe to their commands. By default they obey `identify` and, in a fleet
+    /// of up to 1000 that sends up to 2000 messages a second, `limit-charge`; they reject all other
+    /// declared commands with the reason.
     #[arg(long)]
     pub(super) no_commands: bool,
     /// The folder of schemas and mappings; by default those that ship with the program.
@@ -115,30 +115,30 @@ pub(in crate::cli) struct Arguments {
     /// The mapping to encode for; by default the first of the format for telemetry.
     #[arg(long, value_name = "NAME")]
     pub(super) mapping: Option<String>,
-    /// Where to publish, "{vin}" for the vehicle; by default the mapping's topic.
+    /// The topic, with "{vin}" for the vehicle; by default the mapping's.
     #[arg(long)]
     pub(super) topic: Option<String>,
     /// The number of the first vehicle, so that several sources can share a fleet.
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(super) first_vehicle: usize,
-    /// What determines how vehicles drive.
+    /// The random seed of how vehicles drive.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
     /// Writes a new file with a line "vehicle,number,time" for each acknowledged message.
     #[arg(long, value_name = "FILE")]
     pub(super) ack_log: Option<PathBuf>,
-    /// Asks the appliance at this address whether all that was acknowledged is stored: its
-    /// counters, and, through it, its store for a count.
+    /// Checks with the appliance at this address that every acknowledged message is stored: by its
+    /// counters, and by a count in its store.
     #[arg(long, value_name = "URL")]
     pub(super) verify: Option<String>,
-    /// Asks the store itself for that count: http://host:8086/?db=telemetry for InfluxDB 1,
+    /// Takes that count from the store directly: http://host:8086/?db=telemetry for InfluxDB 1,
     /// http://host:8086/?org=fleet&bucket=telemetry for InfluxDB 2.
     #[arg(long, value_name = "URL")]
     pub(super) verify_store: Option<String>,
     /// The file that holds the store's token.
     #[arg(long, value_name = "FILE", requires = "verify_store")]
     pub(super) verify_token_file: Option<PathBuf>,
-    /// How long verification waits for the appliance to have stored everything.
+    /// How long verification waits until the appliance has stored everything.
     #[arg(long, default_value = "30s", value_parser = moment::duration)]
     pub(super) verify_wait: Duration,
     /// Prints the report as one JSON object.

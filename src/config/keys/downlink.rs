@@ -6,7 +6,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.open-max",
         Kind::Count,
-        "Commands of one vehicle that have not ended; one more is refused (429).",
+        "Open (unfinished) commands of one vehicle; one more is refused (429).",
     )
     .default("100")
     .min("1", "a command has to fit")
@@ -14,7 +14,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.total-open-max",
         Kind::Count,
-        "Commands of all vehicles that have not ended; each takes some 300 bytes of memory.",
+        "Open commands of all vehicles; each takes some 300 bytes of memory.",
     )
     .default("1000000")
     .min("1", "a command has to fit")
@@ -22,7 +22,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.schedules-max",
         Kind::Count,
-        "Pushes with a `schedule` that stand; one more is refused (429).",
+        "Active pushes with a `schedule`; one more is refused (429).",
     )
     .default("1000")
     .min("1", "a push has to fit")
@@ -30,8 +30,8 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.empty-runs-max",
         Kind::Count,
-        "Newest runs of a push with a `schedule` that are listed although they made no command; \
-         older ones only count in its sums.",
+        "How many of the newest runs without a command a push with a `schedule` lists; older ones \
+         count only in its sums.",
     )
     .default("100")
     .min("1", "the newest one is shown")
@@ -39,7 +39,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.expires-in",
         Kind::Duration,
-        "How long a command waits for its vehicle where neither it nor its declaration says so.",
+        "How long a command waits for its vehicle if neither the command nor its declaration says.",
     )
     .default("24h")
     .min("1ms", "a command has to leave")
@@ -47,7 +47,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.keep",
         Kind::Duration,
-        "How long commands are kept that have ended, with their changes and idempotency keys.",
+        "How long finished commands are kept, with their changes and idempotency keys.",
     )
     .default("30d")
     .min("1m", "their senders ask for them")
@@ -59,8 +59,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.still-interval",
         Kind::Duration,
-        "How often the `still` of a waiting command is asked again, of which no value is young \
-         enough.",
+        "How often `still` is checked again for a waiting command without a fresh enough value.",
     )
     .default("5s")
     .min("10ms", "the store is asked each time")
@@ -68,8 +67,9 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.alarms-waiting-max",
         Kind::Count,
-        "Alarms ([[alarm]]) that wait for their command; one more is counted and raises none, so \
-         that no message waits for it. Each takes at most some 16KiB of memory, mostly far less.",
+        "Alarms ([[alarm]]) that wait for their command to be stored; one more is counted and \
+         makes no command, so that no message waits. Each takes at most some 16KiB of memory, \
+         mostly far less.",
     )
     .default("10000")
     .min("1", "an alarm has to fit")
@@ -77,8 +77,8 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "downlink.webhook",
         Kind::Text,
-        "An address (http:// or https://) to which every change of a command is posted, as \
-         `/commands/events` tells it, at least once and in order. Absent or empty: none.",
+        "A URL (http:// or https://) to which every change of a command is posted, in the form of \
+         `/commands/events`, at least once and in order. Absent or empty: none.",
     ),
     key("downlink.webhook-timeout", Kind::Duration, "How long the webhook may take to answer.")
         .default("10s")

@@ -1,4 +1,4 @@
-//! The keys of what listens: vehicles and operators.
+//! The keys of the listeners for vehicles (MQTT) and operators (HTTP).
 
 use super::{auth::AUTH, sessions::SESSIONS};
 use crate::config::key::{Key, Kind, key};
@@ -11,62 +11,62 @@ const MQTT: &[Key] = &[
         "mqtt.listen",
         Kind::Addresses,
         "Where vehicles connect: `mqtt://`, `mqtts://` (TLS), `ws://` and `wss://` (WebSocket, with a \
-         path, by default `/mqtt`), each with an IP address and a port; a bare address is `mqtt`. \
-         Port 0 takes any free one.",
+         path, by default `/mqtt`), each with an IP address and a port; an address without a \
+         scheme is `mqtt`. Port 0 takes any free one.",
     )
     .default("127.0.0.1:1883"),
     key(
         "mqtt.proxy-protocol.from",
         Kind::Texts,
-        "Addresses or networks (`\"10.0.0.0/8\"`) of load balancers. They must begin each \
-         connection with a PROXY header, version 1 or 2, on every listener; nobody else may.",
+        "Addresses or networks (`\"10.0.0.0/8\"`) of load balancers. These must begin each \
+         connection with a PROXY header, version 1 or 2, on every listener; other peers must not.",
     ),
     key(
         "mqtt.ws-origins",
         Kind::Texts,
         "Origins of web pages that may open a WebSocket, such as `\"https://panel.example\"`; \
-         `\"*\"`: all. Pages of the same host and port always may, and so may what is no browser.",
+         `\"*\"`: all. Pages of the same host and port always may, and so may clients that are no \
+         browsers.",
     ),
     key(
         "mqtt.tls.certificate",
         Kind::Path,
-        "The certificate of `mqtts` and `wss` in PEM, with those between it and its authority behind \
-         it. Read anew on SIGHUP, like every file of this table.",
+        "The server certificate of `mqtts` and `wss` in PEM, followed by its intermediate \
+         certificates. Reloaded on SIGHUP, like every file of this table.",
     ),
     key("mqtt.tls.key", Kind::Path, "Its private key in PEM, without a passphrase."),
-    key("mqtt.tls.client-ca", Kind::Path, "The authorities of clients' certificates, in PEM."),
+    key("mqtt.tls.client-ca", Kind::Path, "The CAs of clients' certificates, in PEM."),
     key(
         "mqtt.tls.client-certificate",
         Kind::Choice(&["off", "optional", "required"]),
-        "Whether clients bring a certificate.",
+        "Whether clients must or may present a certificate.",
     )
     .default("off"),
     key(
         "mqtt.tls.client-crl",
         Kind::Paths,
-        "Revocation lists of these authorities, in PEM. A list that has expired refuses all clients \
-         of its authority; an authority without a list revokes nobody.",
+        "Revocation lists of these CAs, in PEM. An expired list refuses all clients of its CA; a \
+         CA without a list revokes no certificate.",
     ),
     key(
         "mqtt.rates.messages-per-second",
         Kind::Count,
-        "Publishes a second of one client, on average; past it the client is read no faster \
-         (`fleetline_mqtt_slowed_reads_total`), and nothing is dropped. 0: no bound.",
+        "PUBLISH packets a second of one client, on average; past it the worker reads the client's \
+         socket no faster (`fleetline_mqtt_slowed_reads_total`), and drops nothing. 0: no bound.",
     )
     .default("0")
     .max("10000000", "nobody sends more"),
     key(
         "mqtt.rates.bytes-per-second",
         Kind::Size,
-        "The same in bytes of publishes. 0: no bound.",
+        "The same in bytes of PUBLISH packets. 0: no bound.",
     )
     .default("0B"),
     key(
         "mqtt.admission.accepts-per-second",
         Kind::Count,
-        "Connections a second that come in, before anything is read of them; one more waits for \
-         its turn, and is closed where that is more than a second away (reason \
-         `accepts-per-second`).",
+        "New connections a second, before anything is read from them; one more waits for its \
+         turn, and is closed if that is more than a second away (reason `accepts-per-second`).",
     )
     .default("50000")
     .min("1", "somebody has to come in")
@@ -74,9 +74,9 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.admission.handshakes-max",
         Kind::Count,
-        "Connections over TLS that began with their handshake more than a second ago and have said \
-         no CONNECT; past it the one that has waited for the longest is closed, never the newcomer \
-         (reason `handshakes-max`).",
+        "TLS connections that began their handshake more than a second ago and have not sent \
+         CONNECT; past it the oldest of them is closed, never the newest (reason \
+         `handshakes-max`).",
     )
     .default("20000")
     .min("1", "a client has to shake hands")
@@ -84,20 +84,20 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.admission.takeover-interval",
         Kind::Duration,
-        "A client that connects takes its session over from an older connection: ten times at \
-         once, then once an interval. The next one waits, and where several wait, all but one are \
-         refused (0x9F; 3.1.1: 3; reason `taken-over-too-often`): so do clients that share a \
-         client identifier. 0s: no bound.",
+        "How often connections may take one session over from each other, as clients that share \
+         a client identifier do: ten times at once, then once an interval. The next connection \
+         waits; if several wait, all but one are refused (0x9F; 3.1.1: 3; reason \
+         `taken-over-too-often`). 0s: no bound.",
     )
     .default("1s")
     .max("1m", "no vehicle waits longer for its CONNACK"),
     key(
         "mqtt.connectivity.measurement",
         Kind::Text,
-        "The measurement whose points tell when sessions that speak for a vehicle connect and \
-         disconnect: tags `vehicle` and `event` (`connect`, `disconnect`), fields `client` and, of \
-         a disconnect, `reason` (as in `fleetline_mqtt_closed_connections_total`) and `seconds`, \
-         how long it lasted. They go the way of telemetry. Absent: none are written.",
+        "The measurement for connects and disconnects of vehicles' sessions: tags `vehicle` and \
+         `event` (`connect`, `disconnect`), fields `client` and, for a disconnect, `reason` (as in \
+         `fleetline_mqtt_closed_connections_total`) and `seconds` (the connection's duration). \
+         These points are stored like telemetry. Absent: none are written.",
     ),
     key("mqtt.workers", Kind::Count, "Worker threads. Absent: one a core.")
         .min("1", "someone has to read the sockets")
@@ -105,25 +105,25 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.receive-maximum",
         Kind::Count,
-        "Unacknowledged publishes a session; announced to 5.0 vehicles, for 3.1.1 ones the point \
-         where reading pauses.",
+        "Unacknowledged PUBLISH packets a session: announced to 5.0 clients; for 3.1.1 clients \
+         reading pauses there.",
     )
     .default("1024")
     .min("1", "MQTT 5.0 forbids zero")
     .max("65535", "it is a 16-bit number in MQTT 5.0"),
-    key("mqtt.max-packet-size", Kind::Size, "Bytes of one packet; announced to 5.0 vehicles.")
+    key("mqtt.max-packet-size", Kind::Size, "Bytes of one packet; announced to 5.0 clients.")
         .default("1MiB")
         .min("256B", "a CONNECT or a PUBLISH with a topic has to fit")
         .max("256MiB", "MQTT knows no larger packet"),
     key(
         "mqtt.connect-bytes-max",
         Kind::Size,
-        "Bytes of a CONNECT, before anything is known of the peer.",
+        "Bytes of a CONNECT, which any unknown peer may send.",
     )
     .default("16KiB")
     .min("256B", "a client id, a user and a password have to fit")
     .max("1MiB", "anyone may send one"),
-    key("mqtt.control-bytes-max", Kind::Size, "Bytes of any packet but CONNECT and PUBLISH.")
+    key("mqtt.control-bytes-max", Kind::Size, "Bytes of any packet except CONNECT and PUBLISH.")
         .default("64KiB")
         .min("256B", "a DISCONNECT with a reason has to fit")
         .max("1MiB", "none of them carries data"),
@@ -142,15 +142,15 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.keep-alive-max",
         Kind::Duration,
-        "The longest keep alive, imposed on 5.0 vehicles; \"0s\" imposes none.",
+        "The longest keep alive, imposed on 5.0 clients (Server Keep Alive); \"0s\" imposes none.",
     )
     .default("0s")
     .max("65535s", "it is a 16-bit number of seconds in MQTT"),
     key(
         "mqtt.idle-max",
         Kind::Duration,
-        "How long a client may say nothing that asked for a longer keep alive, or for none; then \
-         its connection ends (0x8D). \"0s\": as long as it likes.",
+        "How long a client with a longer keep alive, or none, may send nothing; then its \
+         connection is closed (0x8D). \"0s\": no bound.",
     )
     .default("0s")
     .max("24h", "past it, it is no bound"),
@@ -160,7 +160,7 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.session-bytes-max",
         Kind::Size,
-        "Unacknowledged payload bytes a session, past which reading pauses.",
+        "Unacknowledged payload bytes a session; past it reading pauses.",
     )
     .default("1MiB")
     .min("1KiB", "a message has to fit")
@@ -168,7 +168,7 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.topic-alias-max",
         Kind::Count,
-        "Topic aliases a 5.0 session, in each direction; 0 offers and uses none.",
+        "Topic aliases a 5.0 connection, in each direction; 0 offers and uses none.",
     )
     .default("10")
     .max("65535", "it is a 16-bit number in MQTT 5.0"),
@@ -186,8 +186,8 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.session-vehicles-max",
         Kind::Count,
-        "Vehicles that one session is seen to carry. The messages of more are stored all the same; \
-         `GET /vehicles` does not show them as connected \
+        "Vehicles that `GET /vehicles` shows as connected through one session. Messages of more \
+         vehicles are stored all the same \
          (`fleetline_mqtt_dropped_last_lines_total{reason=\"vehicles\"}`).",
     )
     .default("64")
@@ -196,8 +196,8 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.last-line-bytes-max",
         Kind::Size,
-        "Bytes of a point that a session keeps as its vehicle's last of a mapping. A larger one is \
-         stored all the same; `GET /vehicles/{vin}` does not show it (reason `line-bytes`).",
+        "Bytes of a point that a session keeps as its vehicle's last one of a mapping. A larger \
+         point is stored, but `GET /vehicles/{vin}` does not show it (reason `line-bytes`).",
     )
     .default("4KiB")
     .min("64B", "a small point has to fit")
@@ -205,7 +205,7 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.last-lines-bytes-max",
         Kind::Size,
-        "Bytes of last points that one session keeps, over all vehicles and mappings (reason \
+        "Bytes of all last points that one session keeps, over its vehicles and mappings (reason \
          `bytes`).",
     )
     .default("64KiB")
@@ -214,9 +214,9 @@ const MQTT: &[Key] = &[
     key(
         "mqtt.away-vehicles-max",
         Kind::Count,
-        "Vehicles remembered after their last session has ended, some 180 bytes each; past it the \
-         one that left first is forgotten (`fleetline_presence_forgotten_vehicles_total`). Their \
-         last values are the store's.",
+        "Vehicles remembered after their last session ended, some 180 bytes each; past it the one \
+         that left first is forgotten (`fleetline_presence_forgotten_vehicles_total`). Their last \
+         values come from the store.",
     )
     .default("1000000")
     .max("100000000", "each costs memory"),
@@ -226,13 +226,13 @@ const MQTT_ADMISSION: &[Key] = &[
     key(
         "mqtt.admission.silent-max",
         Kind::Count,
-        "Peers that connected a second ago or longer and have sent no whole CONNECT; past it the \
-         one that has been silent for the longest is closed, never the newcomer.",
+        "Peers that connected a second or more ago and have not sent a whole CONNECT; past it the \
+         longest silent one is closed, never the newest.",
     )
     .default("20000")
     .min("1", "a client may be slow to say its CONNECT")
     .max("10000000", "each costs a descriptor"),
-    key("mqtt.admission.silent-per-address-max", Kind::Count, "The same of one address.")
+    key("mqtt.admission.silent-per-address-max", Kind::Count, "The same for one address.")
         .default("1000")
         .min("1", "a client may be slow to say its CONNECT")
         .max("10000000", "each costs a descriptor"),
@@ -244,27 +244,27 @@ const HTTP: &[Key] = &[
     key(
         "http.tls.certificate",
         Kind::Path,
-        "With it operators connect over TLS: the certificate in PEM, with those between it and its \
-         authority behind it. Read anew on SIGHUP.",
+        "The server certificate in PEM, followed by its intermediate certificates; if set, \
+         operators connect over TLS. Reloaded on SIGHUP.",
     ),
     key(
         "http.hosts",
         Kind::Texts,
-        "Names under which operators reach it, besides addresses and loopback names. Where no token \
-         is asked for, what changes something must name one of them as its `Host`, so that no page \
-         of somebody else can make a browser do it.",
+        "Host names of this server, besides addresses and loopback names. If no token is \
+         required, requests that change something must name one of them as their `Host`, so that \
+         no foreign web page can make a browser send them.",
     ),
     key("http.tls.key", Kind::Path, "Its private key in PEM, without a passphrase."),
     key(
         "http.header-timeout",
         Kind::Duration,
-        "From accepting a connection, or the end of the last answer on it, to the whole head of a \
+        "From accepting a connection, or the end of its last response, to the whole head of a \
          request.",
     )
     .default("10s")
     .min("100ms", "a network needs a moment")
     .max("10m", "a connection that says nothing costs a descriptor"),
-    key("http.request-timeout", Kind::Duration, "From the head of a request to its answer.")
+    key("http.request-timeout", Kind::Duration, "From the head of a request to its response.")
         .default("30s")
         .min("100ms", "an answer takes a moment")
         .max("1h", "a request that never ends holds its memory"),
@@ -279,8 +279,8 @@ const HTTP: &[Key] = &[
     key(
         "http.connections-max",
         Kind::Count,
-        "Connections at once. One more takes the place of the peer that has been silent for the \
-         longest, or waits if none is silent.",
+        "Connections at once. One more replaces the longest silent one, or waits if none is \
+         silent.",
     )
     .default("1024")
     .min("1", "without a connection there is no answer")
@@ -288,13 +288,13 @@ const HTTP: &[Key] = &[
     key(
         "http.silent-max",
         Kind::Count,
-        "Peers that connected a second ago or longer and have sent no whole request; past it the \
-         one that has been silent for the longest is closed, never the newcomer.",
+        "Peers that connected a second or more ago and have not sent a whole request; past it the \
+         longest silent one is closed, never the newest.",
     )
     .default("512")
     .min("1", "a client may be slow to ask")
     .max("65535", "each costs a descriptor"),
-    key("http.silent-per-address-max", Kind::Count, "The same of one address.")
+    key("http.silent-per-address-max", Kind::Count, "The same for one address.")
         .default("256")
         .min("1", "a client may be slow to ask")
         .max("65535", "each costs a descriptor"),
@@ -304,7 +304,7 @@ const QUERY: &[Key] = &[
     key(
         "query.rows-max",
         Kind::Count,
-        "Rows of one answer of the store; past it the question is cancelled and fails \
+        "Rows of one answer of the store; past it the query is cancelled and fails \
          (`fleetline_query_failed_questions_total{reason=\"rows\"}`).",
     )
     .default("1000000")
@@ -313,7 +313,7 @@ const QUERY: &[Key] = &[
     key(
         "query.bytes-max",
         Kind::Size,
-        "Bytes of one answer, as the store sends them; past it the question is cancelled and fails \
+        "Bytes of one answer, as the store sends them; past it the query is cancelled and fails \
          (reason `bytes`).",
     )
     .default("256MiB")
@@ -322,8 +322,8 @@ const QUERY: &[Key] = &[
     key(
         "query.time-max",
         Kind::Duration,
-        "From a question to the last row of its answer; past it the question is cancelled and fails \
-         (reason `time`). Below `http.request-timeout`, so that this bound is the one that is told.",
+        "From a query to the last row of its answer; past it the query is cancelled and fails \
+         (reason `time`). Must be below `http.request-timeout`, so that errors name this bound.",
     )
     .default("20s")
     .min("10ms", "a store needs a moment")
@@ -331,7 +331,7 @@ const QUERY: &[Key] = &[
     key(
         "query.concurrent-max",
         Kind::Count,
-        "Questions at once; one more waits for at most `query.time-max` and then fails (reason \
+        "Queries at once; one more waits for at most `query.time-max` and then fails (reason \
          `busy`).",
     )
     .default("8")
@@ -340,8 +340,8 @@ const QUERY: &[Key] = &[
     key(
         "query.topic-rows-max",
         Kind::Count,
-        "Rows that a saved query (`[[query]]`) may tell on its topic; past it the last good answer \
-         stays and says that it is failing \
+        "Rows that a saved query (`[[query]]`) may publish on its topic; past it the last good \
+         answer stays, marked as failing \
          (`fleetline_query_failed_topics_total{reason=\"rows\"}`).",
     )
     .default("1000")

@@ -1,4 +1,4 @@
-//! The keys of MQTT sessions and of what they leave behind.
+//! The keys of MQTT sessions and retained messages.
 
 use crate::config::key::{Key, Kind, key};
 
@@ -6,33 +6,33 @@ pub(super) const SESSIONS: &[Key] = &[
     key(
         "mqtt.sessions.expiry-max",
         Kind::Duration,
-        "How long a session lasts at most without a connection, which a 5.0 client is told; \
-         3.1.1's clean session 0 gets all of it. \"0s\": none outlives its connection.",
+        "The longest session expiry interval, announced to 5.0 clients; 3.1.1 sessions with clean \
+         session 0 get all of it. \"0s\": no session outlives its connection.",
     )
     .default("7d")
     .max("4294967295s", "it is a 32-bit number of seconds in MQTT 5.0"),
     key(
         "mqtt.sessions.max-size",
         Kind::Size,
-        "Bytes that sessions that last, what waits for them, and retained messages take on disk, \
-         in `sessions/` of the data directory. Past fifteen sixteenths of it nothing more is \
-         queued (`mqtt.sessions.queue-overflow`), nothing new is retained, and no subscription is \
-         made; the rest is for what makes room.",
+        "Bytes on disk for persistent sessions, their queues and retained messages, in `sessions/` \
+         of the data directory. Past fifteen sixteenths of it no message is queued \
+         (`mqtt.sessions.queue-overflow`) or newly retained, and no subscription is accepted; the \
+         rest is kept for records that free room.",
     )
     .default("4GiB")
     .min("1MiB", "sixty files have to fit"),
     key(
         "mqtt.sessions.count-max",
         Kind::Count,
-        "Sessions that last; one more does not outlive its connection, which a 5.0 client is \
-         told.",
+        "Persistent sessions; one more ends with its connection, which is announced to 5.0 \
+         clients.",
     )
     .default("1000000")
     .max("100000000", "each costs some 300 bytes of memory"),
     key(
         "mqtt.sessions.per-identity-max",
         Kind::Count,
-        "The same of one identity; it does not count for anonymous ones.",
+        "The same for one identity; anonymous clients are not bounded by it.",
     )
     .default("10")
     .min("1", "a vehicle has one"),
@@ -42,7 +42,7 @@ pub(super) const SESSIONS: &[Key] = &[
     key(
         "mqtt.sessions.in-flight-max",
         Kind::Count,
-        "Publishes above QoS 0 that are under way to a subscriber at once, whatever it takes.",
+        "PUBLISH packets above QoS 0 in flight to one subscriber, whatever its receive maximum.",
     )
     .default("1024")
     .min("1", "one has to be acknowledged before the next")
@@ -50,9 +50,9 @@ pub(super) const SESSIONS: &[Key] = &[
     key(
         "mqtt.sessions.queue-messages-max",
         Kind::Count,
-        "Messages that wait for a session. On a topic without a mapping their publishers wait for \
-         room, above QoS 0; else `mqtt.sessions.queue-overflow` decides. A command always has \
-         room: `downlink.open-max` bounds those.",
+        "Messages in a session's queue. If it is full, publishers above QoS 0 on topics without a \
+         mapping wait for room; for all others `mqtt.sessions.queue-overflow` decides. Commands \
+         always have room: `downlink.open-max` bounds them.",
     )
     .default("100000")
     .min("1", "a message has to fit"),
@@ -62,9 +62,9 @@ pub(super) const SESSIONS: &[Key] = &[
     key(
         "mqtt.sessions.queue-memory-max",
         Kind::Size,
-        "Bytes of a session's queue in memory; what lies behind them is read from disk when its \
-         turn comes. For sessions that last. When a member of a shared subscription goes, what it \
-         has in memory and left unacknowledged goes to another; what lies on disk waits for it.",
+        "Bytes of a persistent session's queue in memory; later messages are read from disk when \
+         their turn comes. When a member of a shared subscription disconnects, its unacknowledged \
+         messages in memory go to another member; those on disk wait for it.",
     )
     .default("64KiB")
     .min("1KiB", "a message has to fit")
@@ -72,25 +72,25 @@ pub(super) const SESSIONS: &[Key] = &[
     key(
         "mqtt.sessions.memory-max",
         Kind::Size,
-        "Bytes that wait for all sessions; past it, a session only gets what can be sent to it at \
-         once.",
+        "Bytes in the queues of all sessions; past it a session gets only messages that can be \
+         sent to it at once.",
     )
     .default("128MiB")
     .min("64KiB", "messages have to fit"),
     key(
         "mqtt.sessions.queue-overflow",
         Kind::Choice(&["refuse", "drop-oldest", "end-session"]),
-        "What becomes of a message for a session whose queue is full, where its publisher does not \
-         wait: the session does not get it (refuse), or the oldest goes for it (drop-oldest), or \
-         the session ends (end-session). Each is counted \
+        "What happens to a message for a session whose queue is full, if its publisher does not \
+         wait: the session does not get it (refuse), the oldest message is dropped (drop-oldest), \
+         or the session ends (end-session). Each is counted \
          (`fleetline_mqtt_dropped_deliveries_total`).",
     )
     .default("refuse"),
     key(
         "mqtt.sessions.queue-stall-max",
         Kind::Duration,
-        "How long publishers wait for a subscriber whose queue is full; then its connection ends \
-         (0x97).",
+        "How long publishers wait for a subscriber whose queue is full; then the subscriber's \
+         connection is closed (0x97).",
     )
     .default("10s")
     .min("1s", "a radio link needs a moment")
@@ -99,8 +99,7 @@ pub(super) const SESSIONS: &[Key] = &[
         "mqtt.retained.count-max",
         Kind::Count,
         "Retained messages; one more is not retained \
-         (`fleetline_mqtt_refused_retained_messages_total`), and what was retained on its topic is \
-         still.",
+         (`fleetline_mqtt_refused_retained_messages_total`), and its topic keeps the earlier one.",
     )
     .default("1000000")
     .max("100000000", "each costs memory"),

@@ -1,4 +1,4 @@
-//! The keys of what lies behind the listeners: decoding, spool, sink, store, dead letters, log.
+//! The keys of the stages behind the listeners: schemas, spool, sink, store, dead letters, log.
 
 use super::{downlink, uplink};
 use crate::config::key::{Key, Kind, key};
@@ -11,7 +11,7 @@ pub(super) const TABLES: [&[Key]; 9] =
 const ROOT: &[Key] = &[key(
     "data-dir",
     Kind::Path,
-    "Where everything lies that must survive a restart: spools, dead letters, the lock.",
+    "The folder of everything that must survive a restart: spools, dead letters, the lock.",
 )
 .default("./fleetline-data")];
 
@@ -19,20 +19,20 @@ const SCHEMAS: &[Key] = &[
     key(
         "schemas.dir",
         Kind::Path,
-        "Schema and mapping files: every *.proto, *.avsc, *.schema.json and *.toml below it. Names \
-         that begin with a dot, backups and editors' leftovers are passed over.",
+        "The folder of schema and mapping files: every *.proto, *.avsc, *.schema.json and *.toml \
+         below it. Names that begin with a dot, backups and editors' leftovers are ignored.",
     )
     .default("./schemas"),
     key(
         "schemas.import-roots",
         Kind::Paths,
-        "Folders below `schemas.dir` from which imports of *.proto files are looked up, beside \
+        "Folders below `schemas.dir` in which imports of *.proto files are looked up, besides \
          `schemas.dir` itself and the folders above the importing file.",
     ),
     key(
         "schemas.file-size-max",
         Kind::Size,
-        "Bytes of one file. A larger mapping file is refused; a larger schema is passed over.",
+        "Bytes of one file. A larger mapping file is refused; a larger schema is ignored.",
     )
     .default("4MiB")
     .min("1KiB", "a mapping has to fit")
@@ -40,7 +40,7 @@ const SCHEMAS: &[Key] = &[
     key(
         "schemas.size-max",
         Kind::Size,
-        "Bytes of all files together; mapping files come first, what does not fit is as above.",
+        "Bytes of all files together, mapping files first; files beyond it are treated as above.",
     )
     .default("64MiB")
     .min("1KiB", "a mapping has to fit")
@@ -48,7 +48,7 @@ const SCHEMAS: &[Key] = &[
     key(
         "schemas.entries-max",
         Kind::Count,
-        "Files and folders below `schemas.dir` that are looked at; more are refused.",
+        "Files and folders below `schemas.dir`; more are refused.",
     )
     .default("100000")
     .min("1", "a mapping is a file")
@@ -70,16 +70,16 @@ const SPOOL: &[Key] = &[
     key(
         "spool.commit-interval",
         Kind::Duration,
-        "The shortest time between the beginnings of two fsyncs of a shard. Longer saves fsyncs \
+        "The shortest time between the starts of two fsyncs of a shard. A longer one saves fsyncs \
          and delays acknowledgements by as much.",
     )
     .default("2ms")
     .max("1s", "vehicles wait for their acknowledgements that long"),
-    key("spool.commit-bytes-max", Kind::Size, "Bytes after which one fsync's group is closed.")
+    key("spool.commit-bytes-max", Kind::Size, "Bytes after which an fsync's group is closed.")
         .default("16MiB")
         .min("1KiB", "an fsync a message would cost more than the message")
         .max("1GiB", "all of it waits for one fsync"),
-    key("spool.recheck-interval", Kind::Duration, "How often a full disk is looked at again.")
+    key("spool.recheck-interval", Kind::Duration, "How often a full disk is checked again.")
         .default("250ms")
         .min("10ms", "looking costs a system call")
         .max("1m", "nothing is acknowledged meanwhile"),
@@ -104,8 +104,8 @@ const STORE: &[Key] = &[
     key(
         "store.retention",
         Kind::Duration,
-        "How long points are kept; older ones are refused, and files that hold only such are \
-         dropped. Absent: for ever.",
+        "How long points are kept; older points are refused, and files with only older points \
+         are deleted. Absent: for ever.",
     )
     .min("1h", "points have to be there when somebody asks")
     .max("36500d", "nanoseconds since 1970 reach no further")
@@ -113,8 +113,8 @@ const STORE: &[Key] = &[
     key(
         "store.partition",
         Kind::Choice(&["day", "month"]),
-        "What stretch of time one file holds. A day frees room sooner where a retention is short; \
-         fixed once there are files.",
+        "The time range of one file. Days free room sooner if the retention is short; fixed once \
+         files exist.",
     )
     .default("month")
     .only_for(EMBEDDED),
@@ -126,8 +126,8 @@ const STORE: &[Key] = &[
     key(
         "store.questions-at-once",
         Kind::Count,
-        "Native questions that are answered at once, each in a process of its own; one more waits \
-         for at most `query.time-max`.",
+        "Native queries at once, each in its own process; one more waits for at most \
+         `query.time-max`.",
     )
     .default("2")
     .min("1", "without a turn nobody asks")
@@ -136,8 +136,8 @@ const STORE: &[Key] = &[
     key(
         "store.question-memory-max",
         Kind::Size,
-        "Memory of one native question, the rows of its answer on their way included. Past this, \
-         or a bound below, it is refused (`question-too-large`).",
+        "Memory of one native query, the rows of its answer in transit included. Past this, or a \
+         bound below, the query is refused (`question-too-large`).",
     )
     .default("64MiB")
     .min("8MiB", "SQLite needs some to read at all")
@@ -146,8 +146,8 @@ const STORE: &[Key] = &[
     key(
         "store.question-temporary-max",
         Kind::Size,
-        "Bytes of one temporary file of a native question; sorts and joins that do not fit into \
-         memory write such, in the store's folder.",
+        "Bytes of one temporary file of a native query, in the store's folder; sorts and joins \
+         write these if memory does not suffice.",
     )
     .default("256MiB")
     .min("1MiB", "a sort has to go somewhere")
@@ -156,13 +156,13 @@ const STORE: &[Key] = &[
     key(
         "store.question-value-max",
         Kind::Size,
-        "Bytes of one text, blob or row of a native question.",
+        "Bytes of one text, blob or row of a native query.",
     )
     .default("1MiB")
     .min("1KiB", "a row has to fit")
     .max("1000000000B", "SQLite has no longer ones")
     .only_for(EMBEDDED),
-    key("store.question-text-max", Kind::Size, "Bytes of a native question itself.")
+    key("store.question-text-max", Kind::Size, "Bytes of the text of a native query.")
         .default("64KiB")
         .min("1KiB", "a question has words")
         .max("1MiB", "http.body-bytes-max is no larger by default")
@@ -170,7 +170,7 @@ const STORE: &[Key] = &[
     key(
         "store.question-columns-max",
         Kind::Count,
-        "Columns of a result, of `GROUP BY` and of `ORDER BY` in a native question.",
+        "Columns of a result, of `GROUP BY` and of `ORDER BY` in a native query.",
     )
     .default("2000")
     .min("100", "the tables have columns of their own")
@@ -179,7 +179,7 @@ const STORE: &[Key] = &[
     key(
         "store.question-depth-max",
         Kind::Count,
-        "How deep an expression of a native question nests.",
+        "Nesting depth of an expression in a native query.",
     )
     .default("100")
     .min("10", "a condition has to fit")
@@ -188,8 +188,8 @@ const STORE: &[Key] = &[
     key(
         "store.question-compounds-max",
         Kind::Count,
-        "Parts of a compound `SELECT` in a native question; a measurement is one of as many parts \
-         as it has files.",
+        "Parts of a compound `SELECT` in a native query; a measurement is one with a part for \
+         each of its files.",
     )
     .default("500")
     .min("130", "a measurement may lie in 125 files")
@@ -198,8 +198,7 @@ const STORE: &[Key] = &[
     key(
         "store.question-steps-max",
         Kind::Count,
-        "Steps of SQLite's machine that a native question may take; some 100 to 200 million are a \
-         second of a core.",
+        "SQLite VM steps of a native query; some 100 to 200 million take a core one second.",
     )
     .default("4000000000")
     .min("10000", "it is looked at so often")
@@ -207,8 +206,8 @@ const STORE: &[Key] = &[
     key(
         "store.question-pattern-max",
         Kind::Size,
-        "Bytes of a pattern of `LIKE` or `GLOB` in a native question: what it costs grows with the \
-         pattern times the text.",
+        "Bytes of a `LIKE` or `GLOB` pattern in a native query: its cost grows with the pattern \
+         times the text.",
     )
     .default("1000B")
     .min("10B", "a pattern has letters")
@@ -217,47 +216,47 @@ const STORE: &[Key] = &[
     key(
         "store.urls",
         Kind::Urls,
-        "Base addresses. Of several each takes an equal share of the shards, by rendezvous hashing, \
-         and one that fails holds up its own shards only; questions go to all of them. A TDengine \
-         may also be reached over its adapter's WebSocket, `ws://host:port`, by builds with the \
-         cargo feature `taos-ws`. Must be written.",
+        "Base URLs. Several servers share the shards equally, by rendezvous hashing; a server that \
+         fails delays only its own shards; queries go to all servers. Builds with the cargo \
+         feature `taos-ws` can also use the WebSocket of TDengine's adapter, `ws://host:port`. \
+         Required.",
     )
     .only_for(HTTP),
     key(
         "store.ca-file",
         Kind::Path,
-        "A PEM file of certificate authorities that may sign the store's certificate, beside those \
-         that the machine trusts (whose file `SSL_CERT_FILE` names, where it is set). For a store \
-         behind a company's own authority.",
+        "A PEM file of CAs that may sign the store's certificate, besides those that the machine \
+         trusts (or the file in `SSL_CERT_FILE`, if set). For a store with a certificate of a \
+         private CA.",
     )
     .only_for(HTTP),
-    key("store.org", Kind::Text, "The organisation's name. Must be written.")
+    key("store.org", Kind::Text, "The organisation's name. Required.")
         .min("1", "a name has a letter")
         .only_for(V2),
-    key("store.bucket", Kind::Text, "The bucket's name. Must be written.")
+    key("store.bucket", Kind::Text, "The bucket's name. Required.")
         .min("1", "a name has a letter")
         .only_for(V2),
-    key("store.database", Kind::Text, "The database's name. Must be written.")
+    key("store.database", Kind::Text, "The database's name. Required.")
         .min("1", "a name has a letter")
         .only_for(DATABASE),
     key(
         "store.create",
         Kind::Bool,
-        "InfluxDB 2: whether to create organisation and bucket if they are missing; the token has \
-         to suffice, and the build to have the cargo feature `influxdb2`. TDengine: whether to \
-         create the database if it is missing, with PRECISION 'ns' and WAL_LEVEL 2: the \
-         server then syncs its log each WAL_FSYNC_PERIOD, 3 s unless altered, so that a power cut \
-         takes what it confirmed since. A database of another precision is not written to either \
-         way. Tables are best left to Fleetline: made by hand, they fit only with NCHAR tags and \
-         with columns of BIGINT, BIGINT UNSIGNED, DOUBLE, VARCHAR and BOOL.",
+        "InfluxDB 2: whether to create a missing organisation and bucket; the token must allow it, \
+         and the build must have the cargo feature `influxdb2`. TDengine: whether to create a \
+         missing database, with PRECISION 'ns' and WAL_LEVEL 2: the server then syncs its log each \
+         WAL_FSYNC_PERIOD, 3 s by default, and a power cut loses what it confirmed since. \
+         Fleetline never writes to a database of another precision. Let Fleetline create the \
+         tables: tables created by hand must have NCHAR tags and columns of BIGINT, BIGINT \
+         UNSIGNED, DOUBLE, VARCHAR and BOOL only.",
     )
     .default("false")
     .only_for(V2_TAOS),
     key(
         "store.newlines",
         Kind::Choice(&["refuse", "space"]),
-        "What becomes of a line feed in a string, which TDengine refuses together with the whole \
-         request: the point is a dead letter (refuse), or a space is written for it (space).",
+        "What happens to a point with a line feed in a string, for which TDengine would refuse the \
+         whole request: it becomes a dead letter (refuse), or gets a space instead (space).",
     )
     .default("refuse")
     .only_for(TAOS),
@@ -265,8 +264,8 @@ const STORE: &[Key] = &[
         "store.string-size-max",
         Kind::Size,
         "Bytes of one string field; a point with a longer one is a dead letter. All columns of a \
-         TDengine table share 64 KiB, and a column is as wide as the longest string that it ever \
-         held: without this bound one vehicle could use up the row for all.",
+         TDengine table share 64 KiB, and a column is as wide as the longest string ever written: \
+         without this bound one vehicle could use up the row for all.",
     )
     .default("4KiB")
     .min("16B", "a gear has a name")
@@ -275,11 +274,10 @@ const STORE: &[Key] = &[
     key(
         "store.hold",
         Kind::Duration,
-        "How long points are kept in the spool after the store has confirmed them, for stores \
-         whose yes comes before their own disk has it (TDengine syncs its log each 3 s, or never). \
-         After a power cut of the store `fleetline spool replay --from TIME` sends them again. \
-         They count in `spool.max-size` and are the first to give way when the spool needs room. \
-         \"0s\": not at all.",
+        "How long the spool keeps points after the store confirmed them, for stores that confirm \
+         before their own fsync (TDengine syncs its log each 3 s, or never). After a power cut of \
+         the store `fleetline spool replay --from TIME` sends them again. They count in \
+         `spool.max-size` and are the first to go when the spool needs room. \"0s\": not at all.",
     )
     .default("0s")
     .max("30d", "it is disk")
@@ -287,7 +285,7 @@ const STORE: &[Key] = &[
     key(
         "store.retention-policy",
         Kind::Text,
-        "The retention policy written to. Absent: the database's default one.",
+        "The retention policy to write to. Absent: the database's default.",
     )
     .only_for(V1),
     key("store.username", Kind::Text, "The user, together with a password.").only_for(V1_TAOS),
@@ -295,14 +293,14 @@ const STORE: &[Key] = &[
     key("store.password-file", Kind::Path, "A file that holds the password.").only_for(V1_TAOS),
     key("store.token", Kind::Secret, "A token that may write.").only_for(HTTP),
     key("store.token-file", Kind::Path, "A file that holds the token.").only_for(HTTP),
-    key("store.connect-timeout", Kind::Duration, "How long a connection may take to be made.")
+    key("store.connect-timeout", Kind::Duration, "How long connecting may take.")
         .default("5s")
         .min("10ms", "a network needs a moment")
         .max("5m", "meanwhile nothing is shipped"),
     key(
         "store.request-timeout",
         Kind::Duration,
-        "How long a request may take from its first byte to the answer's last.",
+        "How long a request may take from its first byte to the last of the response.",
     )
     .default("30s")
     .min("10ms", "a store needs a moment")
@@ -318,53 +316,52 @@ const SINK: &[Key] = &[
         .default("4MiB")
         .min("1KiB", "a line has to fit")
         .max("64MiB", "a store refuses larger requests"),
-    key("sink.batch-age", Kind::Duration, "How long the oldest line waits for a request to fill.")
+    key("sink.batch-age", Kind::Duration, "How long the oldest line waits for its batch to fill.")
         .default("200ms")
         .max("1h", "points are not in the store before"),
     key("sink.gzip", Kind::Bool, "Compresses requests: less network, more CPU.").default("false"),
-    key("sink.requests-in-flight", Kind::Count, "Requests at once, a shard.")
+    key("sink.requests-in-flight", Kind::Count, "Requests in flight a shard.")
         .default("2")
         .min("1", "without a request nothing is shipped")
         .max("64", "each holds a batch in memory"),
     key(
         "sink.retry-delay-min",
         Kind::Duration,
-        "About the first wait after the store was unavailable; it doubles from there, jittered.",
+        "The first wait, jittered, before a retry to an unavailable store; each next doubles.",
     )
     .default("100ms")
     .min("1ms", "a store that fails needs a moment")
     .max("10s", "points wait meanwhile"),
-    key("sink.retry-delay-max", Kind::Duration, "The longest wait, whatever happened.")
+    key("sink.retry-delay-max", Kind::Duration, "The longest wait before a retry.")
         .default("10s")
         .min("2ms", "a store that fails needs a moment")
         .max("10s", "a store that is back is found within 10 s"),
     key(
         "sink.retry-after-max",
         Kind::Duration,
-        "The longest that a store's Retry-After is honoured for.",
+        "The longest Retry-After of a store that is honoured.",
     )
     .default("10s")
     .max("1h", "points wait meanwhile"),
     key(
         "sink.cursor-age",
         Kind::Duration,
-        "How long the cursor may lie behind on disk; what it lies behind is sent again after a \
-         crash.",
+        "How long the cursor on disk may lag behind the confirmed one; the difference is sent \
+         again after a crash.",
     )
     .default("1s")
     .max("1m", "all of it is sent again after a crash"),
     key(
         "sink.cursor-bytes-max",
         Kind::Size,
-        "Bytes by which the cursor may lie behind on disk, so that room is given back early \
-         enough.",
+        "Bytes by which the cursor on disk may lag, so that room is freed early enough.",
     )
     .default("32MiB")
     .max("1GiB", "all of it is sent again after a crash"),
     key(
         "sink.batches-ahead-max",
         Kind::Count,
-        "Batches that may be finished before the oldest one is.",
+        "Batches that may finish before the oldest unfinished one.",
     )
     .default("1024")
     .min("1", "a batch has to be finished before it is confirmed")
@@ -372,19 +369,19 @@ const SINK: &[Key] = &[
     key(
         "sink.backfill-share",
         Kind::Share,
-        "The part of a shard's requests that older points have where newer ones go ahead of them: \
-         after an outage what vehicles send now is in the store at once, and what lies in the \
-         spool is filled in beside it. In each of the two a vehicle's points keep their order; \
-         between them it is given up. Points that went ahead count as stored when the cursor \
-         passes them, and are sent again after a crash. 0: none go ahead.",
+        "The share of a shard's requests for older points while newer ones overtake them: after \
+         an outage new points reach the store at once, and the backlog is filled in beside them. \
+         A vehicle's points keep their order within the new points and within the backlog, not \
+         across both. Points that overtook count as stored when the cursor passes them, and are \
+         sent again after a crash. 0: no point overtakes.",
     )
     .default("0")
     .max("0.9", "what comes in has to go ahead"),
     key(
         "sink.backfill-after",
         Kind::Duration,
-        "How long points wait to be sent until those that come later go ahead of them, where \
-         `sink.backfill-share` lets them.",
+        "How long points wait to be sent before later ones overtake them, if \
+         `sink.backfill-share` allows it.",
     )
     .default("10s")
     .min("100ms", "a full request may take that long")
@@ -392,9 +389,9 @@ const SINK: &[Key] = &[
     key(
         "sink.unknown-code-patience",
         Kind::Duration,
-        "How long a request is sent again that TDengine refuses with a code in no list. Then it is \
-         halved, and a line that is refused alone becomes a dead letter, if the store accepted \
-         anything else within that time.",
+        "How long a request is retried that TDengine refuses with an unknown code. Then it is \
+         split in halves, and a line that is refused alone becomes a dead letter, if the store \
+         accepted anything else within that time.",
     )
     .default("60s")
     .min("1s", "a store that is starting says odd things for a moment")
@@ -402,9 +399,9 @@ const SINK: &[Key] = &[
     key(
         "sink.batches-stalled-max",
         Kind::Count,
-        "Batches of a shard that may wait beside `sink.requests-in-flight`, because one of their \
-         lines is refused alone past `sink.unknown-code-patience` and the store accepted nothing \
-         else: those behind them take their places meanwhile. 0: none gives up its place.",
+        "Stalled batches a shard, beside `sink.requests-in-flight`: one of their lines is refused \
+         alone past `sink.unknown-code-patience` while the store accepts nothing else. Later \
+         batches use their request slots meanwhile. 0: a stalled batch keeps its slot.",
     )
     .default("8")
     .max("1024", "each holds a batch in memory"),
@@ -414,7 +411,7 @@ const DEAD_LETTER: &[Key] = &[
     key(
         "dead-letter.max-size",
         Kind::Size,
-        "Bytes on disk. A quarter of them is kept for points that the store refuses, the rest is for \
+        "Bytes on disk. A quarter is reserved for points that the store refuses, the rest is for \
          messages that cannot be decoded.",
     )
     .default("1GiB")
@@ -422,16 +419,16 @@ const DEAD_LETTER: &[Key] = &[
     key(
         "dead-letter.when-full",
         Kind::Choice(&["block", "drop-oldest"]),
-        "What becomes of a message that cannot be decoded where the log, or its vehicle's share, is \
-         full: it waits unacknowledged (block), or the oldest go for it (drop-oldest): of its own \
-         vehicle where that has used up its share, else of all.",
+        "What happens to a message that cannot be decoded if the log, or its vehicle's share, is \
+         full: it waits unacknowledged (block), or the oldest letters are dropped (drop-oldest): \
+         its own vehicle's if that has used up its share, else the oldest of all.",
     )
     .default("block"),
     key(
         "dead-letter.vehicle-share",
         Kind::Share,
-        "The part of the log that the messages of one vehicle may take, so that one bad firmware \
-         leaves room for others. A message whose vehicle cannot be read counts for its topic.",
+        "The part of the log that messages of one vehicle may fill, so that one bad firmware \
+         leaves room for others. A message with an unreadable vehicle counts for its topic.",
     )
     .default("0.1")
     .min("0.000001", "a letter has to fit")
@@ -439,23 +436,23 @@ const DEAD_LETTER: &[Key] = &[
     key(
         "dead-letter.sink-when-full",
         Kind::Choice(&["replace", "hold"]),
-        "What becomes of a point that the store refuses where their quarter of the log is full: it \
-         replaces the oldest of them, which is counted and told (replace), or its shard ships \
-         nothing until letters are removed (hold).",
+        "What happens to a point that the store refuses if the quarter for such points is full: \
+         it replaces the oldest, which is counted and logged (replace), or its shard ships nothing \
+         until letters are removed (hold).",
     )
     .default("replace"),
     key(
         "dead-letter.segment-size",
         Kind::Size,
-        "Bytes of one file of the log, at most; a small log has smaller ones.",
+        "Bytes of one file of the log, at most; a small log has smaller files.",
     )
-        .default("16MiB")
-        .min("4KiB", "a file has a header, a footer and at least one letter")
-        .max("4GiB", "it is allocated ahead"),
+    .default("16MiB")
+    .min("4KiB", "a file has a header, a footer and at least one letter")
+    .max("4GiB", "it is allocated ahead"),
     key(
         "dead-letter.commit-interval",
         Kind::Duration,
-        "How long letters may gather before they are made durable together.",
+        "How long dead letters gather before one fsync makes them durable.",
     )
     .default("2ms")
     .max("1s", "vehicles wait for their acknowledgements that long"),
@@ -465,7 +462,7 @@ const TELEMETRY: &[Key] = &[
     key(
         "telemetry.log",
         Kind::Text,
-        "What is logged: error, warn, info, debug, trace, or finer, such as \
+        "The log level: error, warn, info, debug, trace, or levels by module, such as \
          \"info,fleetline::sink=debug\". The server library's own threads are quiet unless named.",
     )
     .default("info"),
@@ -474,8 +471,8 @@ const TELEMETRY: &[Key] = &[
     key(
         "telemetry.sys-interval",
         Kind::Duration,
-        "How often the topics below `$SYS/broker/` are told to who subscribes to them, under the \
-         names that dashboards know from mosquitto; \"0s\" tells none.",
+        "How often the topics below `$SYS/broker/` are published to their subscribers, under the \
+         names that dashboards know from mosquitto; \"0s\": never.",
     )
     .default("10s")
     .max("1h", "a dashboard should see the day"),

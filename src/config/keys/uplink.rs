@@ -1,4 +1,4 @@
-//! The keys of decoding: the bounds of one message, and of what payloads may bring.
+//! The keys of decoding: the bounds of one message, and of new names from payloads.
 
 use crate::config::key::{Key, Kind, key};
 
@@ -52,10 +52,10 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "uplink.steps-max",
         Kind::Count,
-        "Steps that one message may cost beside those that its bytes pay for, over all its \
+        "Decoding steps of one message beyond those in proportion to its bytes, over all its \
          mappings: values of the mapping looked at for each point, elements, keys compared, \
          members of a oneof or properties that replace each other; more is `too-many-steps`. A \
-         step takes some nanoseconds, and meanwhile no other vehicle of the worker is served. \
+         step takes some nanoseconds, and meanwhile the worker serves no other vehicle. \
          10,000 points of a mapping of 1,000 fields stay below the default.",
     )
     .default("16777216")
@@ -65,8 +65,8 @@ pub(super) const KEYS: &[Key] = &[
         "uplink.tag-bytes-max",
         Kind::Size,
         "Bytes of a tag's value and of a vehicle's identity; more is `tag-invalid` or \
-         `vehicle-invalid`. With `store.kind` tdengine and a server that reports a version before \
-         3.3, points with a tag of more than 100B are not sent, as such a server fails on them.",
+         `vehicle-invalid`. Points with a tag of more than 100B are not sent to a TDengine that \
+         reports a version before 3.3, because such a server fails on them.",
     )
     .default("256B")
     .min("17B", "a VIN has 17 characters")
@@ -89,8 +89,8 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "uplink.group-bytes-max",
         Kind::Size,
-        "Bytes of lines that a worker gathers for a shard before it hands them over, even in the \
-         middle of a turn.",
+        "Bytes of lines that a worker gathers for a shard before it hands them to the shard's \
+         lane, even in the middle of a turn.",
     )
     .default("1MiB")
     .min("1KiB", "a hand-over a message would cost more than the message")
@@ -98,21 +98,20 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "uplink.memory-max",
         Kind::Size,
-        "Bytes of memory for lines and dead letters between vehicles and disk, over all workers \
-         and shards, as they are allocated; past it publishes wait. Dead letters may take an \
-         eighth of it. Absent: the smaller of 512MiB and a quarter of the memory limit of the \
-         control group.",
+        "Allocated memory for lines and dead letters that are not yet on disk, over all workers \
+         and shards; past it publishes wait. Dead letters may take an eighth of it. Absent: the \
+         smaller of 512MiB and a quarter of the cgroup's memory limit.",
     )
     .min("1MiB", "a message has to fit with its lines")
     .max("1TiB", "it is memory"),
     key(
         "uplink.new-names.fields-per-day",
         Kind::Count,
-        "Fields that payloads may bring new to a measurement on one day (UTC): members of maps and \
-         lists, and fields of line protocol; not those that mappings name. A message with more is \
-         a dead letter `too-many-new-names`, so that no message uses up the columns that a store \
-         has: the embedded one has 1,000 a measurement. Names that are known count for nothing, \
-         also after a restart.",
+        "New field names that payloads may add to a measurement on one day (UTC): members of maps \
+         and lists, and fields of line protocol; not those that mappings name. A message with more \
+         is a dead letter `too-many-new-names`, so that no message uses up the columns of a \
+         store: the embedded store has 1,000 a measurement. Known names do not count, also after a \
+         restart.",
     )
     .default("250")
     .max("1000000", "each field is a column of the store"),
@@ -126,15 +125,15 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "uplink.new-names.measurements-per-day",
         Kind::Count,
-        "Measurements that line protocol may bring new on one day (UTC), counted likewise.",
+        "New measurement names in line protocol on one day (UTC), counted likewise.",
     )
     .default("1000")
     .max("1000000", "each measurement is a table or a file of the store"),
     key(
         "uplink.new-names.bytes-max",
         Kind::Size,
-        "Bytes of a measurement's, field's or tag's name that a payload brings; a longer one that \
-         is not known is `too-many-new-names` too.",
+        "Bytes of a new measurement, field or tag name in a payload; a longer one is \
+         `too-many-new-names`, too.",
     )
     .default("256B")
     .min("1B", "a name has a character")
@@ -142,8 +141,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "uplink.new-names.memory-max",
         Kind::Size,
-        "Bytes of memory for all names that are known, over all measurements; past it no name is \
-         new any more.",
+        "Bytes of memory for the known names of all measurements; past it new ones are refused.",
     )
     .default("64MiB")
     .min("1MiB", "the names of a few mappings have to fit")

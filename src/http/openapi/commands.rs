@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    paths::{Operation, answer, in_path, number, query, string},
+    paths::{AFTER, Operation, answer, in_path, number, query, string},
     shapes::{Named, after, described, object, reference, timestamp},
 };
 use crate::{
@@ -22,7 +22,7 @@ pub(super) fn operation(
     Operation { path, method, id, tag: "commands", summary, parameters, body: None, answers }
 }
 
-/// 202 beside what is answered with 200.
+/// The 202 answer beside the 200.
 pub(super) fn accepted(schema: &str, about: &str) -> Value {
     let mut answers = answer(schema);
     answers["202"] = answers["200"].clone();
@@ -35,7 +35,7 @@ pub(super) fn routes() -> Vec<Operation> {
 }
 
 fn sending() -> Vec<Operation> {
-    let on_its_way = "Durable, and not yet at the end that the caller waits for.";
+    let on_its_way = "Durable; not yet at the end that the caller waits for.";
     let wait = format!(
         "How long to wait for the command's end, such as 5s; at most {}s.",
         commands::WAIT_MAX.as_secs()
@@ -45,7 +45,7 @@ fn sending() -> Vec<Operation> {
         "post",
         "sendCommand",
         "Sends a command to a vehicle. 202: it is durable, no more. 200: it has ended, or is \
-         delivered where no receipt is declared, or the idempotency key has made it before.",
+         delivered if no receipt is declared, or its idempotency key was used before.",
         vec![in_path("vin", "The vehicle."), query("wait", &wait, &string())],
         accepted("Command", on_its_way),
     );
@@ -53,10 +53,10 @@ fn sending() -> Vec<Operation> {
         "/api/v1/commands",
         "post",
         "sendCommands",
-        "Sends a command to each of a list of vehicles. The answer has their order, with an error \
-         object in the place of each that failed.",
+        "Sends a command to each of a list of vehicles. The answer keeps their order, with an \
+         error object for each that failed.",
         vec![],
-        accepted("CommandList", "All that could be are durable."),
+        accepted("CommandList", "All commands without an error are durable."),
     );
     vec![
         Operation { body: Some("CommandRequest"), ..send },
@@ -66,18 +66,18 @@ fn sending() -> Vec<Operation> {
 
 fn following() -> Vec<Operation> {
     let limit = |max| query("limit", "Entries of the page.", &number(commands::LIMIT, max));
-    let after = || query("after", "As the previous page gave it.", &string());
+    let after = || query("after", AFTER, &string());
     vec![
         operation(
             "/api/v1/commands",
             "get",
             "listCommands",
-            "Commands, the newest first. Each filter may come several times: any of its values.",
+            "Commands, the newest first. A repeated filter matches any of its values.",
             vec![
-                query("vehicle", "Of this vehicle.", &string()),
-                query("state", "In this state.", &reference("CommandState")),
-                query("name", "Of this name.", &string()),
-                query("push", "Of this push.", &string()),
+                query("vehicle", "Commands to this vehicle.", &string()),
+                query("state", "Commands in this state.", &reference("CommandState")),
+                query("name", "Commands of this name.", &string()),
+                query("push", "Commands of this push.", &string()),
                 limit(commands::LIMIT_MAX),
                 after(),
             ],
@@ -95,23 +95,22 @@ fn following() -> Vec<Operation> {
             "/api/v1/commands/{id}",
             "delete",
             "cancelCommand",
-            "Takes a command back. 200: it is cancelled. 202: it is on its way, and its \
-             acknowledgement decides, or the end of the session without one. 409 \
-             `already-delivered`.",
+            "Cancels a command. 200: it is cancelled. 202: it was sent, and its acknowledgement, \
+             or the end of the session without one, decides. 409 `already-delivered`.",
             vec![in_path("id", "Its id.")],
-            accepted("Command", "It is on its way: `cancel-requested`."),
+            accepted("Command", "It was sent: `cancel-requested`."),
         ),
         operation(
             "/api/v1/commands/events",
             "get",
             "listCommandEvents",
-            "Every change of every command, once and in order, behind a cursor: a page, or with \
-             `Accept: text/event-stream` server-sent events as they happen, whose ids are cursors \
+            "Every change of every command after a cursor, once and in order: a page, or with \
+             `Accept: text/event-stream` live server-sent events, whose ids are cursors \
              (`Last-Event-ID` resumes).",
             vec![
                 query(
                     "after",
-                    "A cursor; `now`: what comes from now on. Absent: from the oldest kept on.",
+                    "A cursor; `now`: only later changes. Absent: from the oldest kept change.",
                     &string(),
                 ),
                 limit(commands::FEED_MAX),
@@ -122,7 +121,7 @@ fn following() -> Vec<Operation> {
             "/api/v1/audit",
             "get",
             "listAudit",
-            "Who sent and took back what, oldest first.",
+            "Who sent and cancelled what, oldest first.",
             vec![limit(commands::LIMIT_MAX), after()],
             answer("AuditPage"),
         ),
@@ -133,44 +132,44 @@ pub(super) fn text(about: &str) -> Value {
     json!({ "type": ["string", "null"], "description": about })
 }
 
-/// What a caller may say of one.
+/// The members of a request for one command.
 fn request() -> Vec<(&'static str, Value)> {
     vec![
-        ("command", described("string", "The name of a declared one.")),
-        ("fields", described("object", "Its fields, held against the schema.")),
-        ("topic", described("string", "Raw, in place of `command`: where it leaves.")),
-        ("payload", described("string", "Raw: what the vehicle reads, in base64.")),
-        ("qos", json!({ "type": "integer", "enum": [1, 2], "description": "Raw: default 1." })),
+        ("command", described("string", "The name of a declared command.")),
+        ("fields", described("object", "Its fields, checked against the schema.")),
+        ("topic", described("string", "Raw command, instead of `command`: its topic.")),
+        ("payload", described("string", "Raw command: its payload in base64.")),
+        (
+            "qos",
+            json!({ "type": "integer", "enum": [1, 2], "description": "Raw command: default 1." }),
+        ),
         ("expires-in", described("string", "How long it waits for the vehicle, such as 1h.")),
         (
             "execute-within",
-            described("string", "From its delivery to the receipt, where one is declared."),
+            described("string", "The longest time from delivery to a declared receipt."),
         ),
         (
             "idempotency-key",
             described(
                 "string",
-                "The same key for the same vehicle with the same content answers the first \
+                "The same key for the same vehicle with the same content returns the first \
                  command (200), with other content 409 `idempotency-key-taken`.",
             ),
         ),
-        (
-            "supersede",
-            described("string", "Takes the place of those with this key that are not delivered."),
-        ),
+        ("supersede", described("string", "Replaces undelivered commands with this key.")),
         (
             "still",
             json!({
                 "type": "object",
                 "required": ["measurement", "when", "fresh"],
                 "properties": {
-                    "measurement": described("string", "Where the values are."),
+                    "measurement": described("string", "The measurement of the values."),
                     "when": described("string", "The condition, in the language of mappings."),
-                    "fresh": described("string", "How old they may be, such as 5m."),
+                    "fresh": described("string", "How old the values may be, such as 5m."),
                 },
                 "additionalProperties": false,
-                "description": "Asked again when the command is about to leave: where it does not \
-                                hold it is skipped, where nothing young enough is known it waits.",
+                "description": "Checked again before the command is sent: if it is false the \
+                                command is skipped; without fresh values the command waits.",
             }),
         ),
     ]
@@ -193,15 +192,15 @@ fn requests() -> Named {
     vec![("CommandRequest", body(&[], request())), ("CommandsRequest", body(&["vehicles"], many))]
 }
 
-/// What every change says.
+/// The members of a change.
 fn change() -> Vec<(&'static str, Value)> {
     let notes: Vec<&str> = Note::ALL.iter().map(|note| note.as_str()).collect();
     vec![
         ("state", reference("CommandState")),
-        ("note", json!({ "type": "string", "enum": notes, "description": "In place of a state." })),
+        ("note", json!({ "type": "string", "enum": notes, "description": "Instead of a state." })),
         ("at", timestamp("When.")),
         ("cause", described("string", "Why.")),
-        ("detail", described("string", "What the vehicle said to it.")),
+        ("detail", described("string", "The vehicle's own words.")),
     ]
 }
 
@@ -212,9 +211,9 @@ pub(super) fn shapes() -> Named {
     history["required"] = json!(["at"]);
     let told = [
         ("cursor", described("string", "Its place among all changes.")),
-        ("id", described("string", "Of which command.")),
-        ("vehicle", described("string", "Of which vehicle.")),
-        ("command", text("Its name; null for a raw one.")),
+        ("id", described("string", "The command's id.")),
+        ("vehicle", described("string", "The command's vehicle.")),
+        ("command", text("The command's name; null for a raw one.")),
     ];
     let mut event = object(&[&change()[..], &told[..]].concat());
     event["required"] = json!(["at", "cursor", "id", "vehicle", "command"]);
@@ -232,11 +231,11 @@ pub(super) fn shapes() -> Named {
                 "enum": ["send", "cancel", "push", "pause", "resume", "abort", "forget", "publish"],
             }),
         ),
-        ("id", described("string", "Which command, or which push; of a publish its own.")),
-        ("vehicle", text("To whom; null for a push.")),
-        ("command", text("Its name, or the push's, or the alarm's; null for a raw one.")),
+        ("id", described("string", "The id of the command, the push, or the alarm's publish.")),
+        ("vehicle", text("The vehicle; null for a push.")),
+        ("command", text("The name of the command, push or alarm; null for a raw command.")),
     ]);
-    let last = described("string", "The cursor behind the page, also where it is empty.");
+    let last = described("string", "The cursor at the end of the page, also of an empty one.");
     let mut named = vec![
         ("CommandState", json!({ "oneOf": states.collect::<Vec<_>>() })),
         ("CommandChange", history),
@@ -252,24 +251,24 @@ pub(super) fn shapes() -> Named {
     named
 }
 
-/// What a push or an alarm made a command of.
+/// The row or message from which a push or an alarm made a command.
 fn evidence() -> Value {
     let mut evidence = object(&[
         (
             "row",
             described(
                 "object",
-                "The row by its columns, or what the message said that raised an alarm.",
+                "The row by its columns, or the values of the message that raised an alarm.",
             ),
         ),
         (
             "query",
             json!({
                 "type": ["object", "null"],
-                "description": "The push's question as it was asked; null for an alarm.",
+                "description": "The push's query as it ran; null for an alarm.",
             }),
         ),
-        ("at", timestamp("When it was asked, or the command made.")),
+        ("at", timestamp("When the query ran, or the alarm made the command.")),
     ]);
     evidence["type"] = json!(["object", "null"]);
     evidence
@@ -279,38 +278,38 @@ fn command() -> Value {
     let flag = |about: &str| described("boolean", about);
     object(&[
         ("id", described("string", "A UUID of version 7.")),
-        ("vehicle", described("string", "Who is to do it.")),
+        ("vehicle", described("string", "Its vehicle.")),
         ("command", text("Its declared name; null for a raw one.")),
-        ("fields", json!({ "type": ["object", "null"], "description": "As they were asked for." })),
-        ("topic", described("string", "Where it leaves.")),
-        ("payload", described("string", "What the vehicle reads, in base64.")),
-        ("raw", flag("Whether topic and payload are the caller's.")),
+        ("fields", json!({ "type": ["object", "null"], "description": "As requested." })),
+        ("topic", described("string", "Its topic.")),
+        ("payload", described("string", "Its payload in base64.")),
+        ("raw", flag("Whether the caller gave topic and payload.")),
         ("qos", json!({ "type": "integer", "enum": [1, 2] })),
         ("state", reference("CommandState")),
-        ("cause", text("Why it is where it is.")),
+        ("cause", text("Why it is in this state.")),
         (
             "history",
             json!({ "type": "array", "items": reference("CommandChange"), "description": "Oldest first." }),
         ),
         ("created", timestamp("When it was made durable.")),
         ("expires", timestamp("Until when it waits for the vehicle.")),
-        ("execute-within", text("How long the receipt may take; null where none is expected.")),
+        ("execute-within", text("How long the receipt may take; null if none is expected.")),
         (
             "order",
             json!({
                 "type": "string",
                 "enum": ["at-once", "after-delivery", "after-receipt"],
-                "description": "When the vehicle's next command may leave.",
+                "description": "When the vehicle's next command may be sent.",
             }),
         ),
-        ("supersede", text("As it was asked for.")),
-        ("still", json!({ "type": ["object", "null"], "description": "As it was asked for." })),
-        ("idempotency-key", text("As it was asked for.")),
-        ("cancel-requested", flag("An operator wants it back; its acknowledgement decides.")),
-        ("maybe-received", flag("It has ended without an answer, and may have arrived.")),
-        ("by", described("string", "Who asked for it; `alarm NAME` for an alarm.")),
-        ("push", text("The push that made it, while that is remembered.")),
+        ("supersede", text("As requested.")),
+        ("still", json!({ "type": ["object", "null"], "description": "As requested." })),
+        ("idempotency-key", text("As requested.")),
+        ("cancel-requested", flag("An operator cancelled it; its acknowledgement decides.")),
+        ("maybe-received", flag("It ended without an answer, and may have arrived.")),
+        ("by", described("string", "Who sent it; `alarm NAME` for an alarm.")),
+        ("push", text("The push that made it, while that push is kept.")),
         ("evidence", evidence()),
-        ("verified", text("Whether its effect was seen: open, yes or no; null: nobody looks.")),
+        ("verified", text("Whether its effect was seen: open, yes or no; null: not verified.")),
     ])
 }

@@ -9,16 +9,16 @@ const ABOUT: &str = "\
 Time-series ingestion for vehicle fleets: MQTT in, durable before acknowledged, into a database, \
 and out again by query.
 
-Times are RFC 3339 in UTC with as many decimals as they have, where no parameter asks for numbers. \
-Lists come in pages of `limit`; `after` of one answer asks for the next and is opaque. Errors have \
+Times are RFC 3339 in UTC with as many decimals as they have, unless a parameter asks for numbers. \
+Lists come in pages of `limit`; the opaque `after` of one answer asks for the next. Errors have \
 one shape, `{\"error\":{\"code\",\"message\",\"details\"}}`, and codes are stable. An answer is \
-either whole or an error; one that fails after its first bytes ends by closing the connection in \
-the middle of its body. An unknown parameter is refused.
+either whole or an error; if it fails after its first bytes, the connection is closed in the \
+middle of its body. An unknown parameter is refused.
 
-Where tokens are asked for, each has a role, of which `x-role` of an operation names the least: \
-`read` asks, `command` also sends commands, `admin` does everything. A token that is limited to \
-vehicles sees and addresses those only; operations with `x-fleet` are not for it. What changes \
-something is sent as `application/json`.";
+If tokens are required, each has a role, and `x-role` of an operation names the lowest that \
+suffices: `read` queries, `command` also sends commands, `admin` does everything. A token limited \
+to vehicles sees and addresses only those, and is refused for operations with `x-fleet`. Requests \
+that change something are sent as `application/json`.";
 
 /// `GET /openapi.json`.
 pub(in crate::http) async fn serve() -> Json<Value> {
@@ -37,13 +37,13 @@ pub(super) fn document() -> Value {
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "servers": [{ "url": "/" }],
         "tags": [
-            { "name": "operation", "description": "How the appliance is." },
-            { "name": "vehicles", "description": "Who is there, and what was last heard." },
+            { "name": "operation", "description": "Health and metrics." },
+            { "name": "vehicles", "description": "Vehicles and their last points." },
             { "name": "sessions", "description": "MQTT sessions." },
-            { "name": "commands", "description": "What vehicles are told, and what became of it." },
-            { "name": "pushes", "description": "What a question's rows told vehicles." },
-            { "name": "queries", "description": "What the store has." },
-            { "name": "dead-letters", "description": "What was set aside." },
+            { "name": "commands", "description": "Commands to vehicles and their states." },
+            { "name": "pushes", "description": "Commands to the vehicles of a query's rows." },
+            { "name": "queries", "description": "Queries of stored points." },
+            { "name": "dead-letters", "description": "Messages and points set aside." },
         ],
         "paths": paths(),
         "security": [{ "token": [] }],
@@ -52,14 +52,14 @@ pub(super) fn document() -> Value {
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "Asked for where `auth.tokens` names a file; `fleetline token \
-                                    create` makes one.",
+                    "description": "Required if `auth.tokens` names a file; `fleetline token \
+                                    create` makes a token.",
                 },
             },
             "schemas": schemas(),
             "responses": {
                 "Error": {
-                    "description": "It was not answered; `code` says why.",
+                    "description": "The request failed; `code` says why.",
                     "content": { "application/json": { "schema": {
                         "$ref": "#/components/schemas/Error",
                     } } },

@@ -1,4 +1,4 @@
-//! What is at which path, and with which parameters.
+//! The paths, with their parameters.
 
 use axum::http::Method;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,10 @@ use crate::{
     telemetry::Exposition,
 };
 
-/// One way to ask one path.
+/// The parameter that asks for the next page.
+pub(super) const AFTER: &str = "The `after` of the previous page.";
+
+/// One method of one path.
 #[derive(Clone)]
 pub(super) struct Operation {
     pub(super) path: &'static str,
@@ -58,7 +61,7 @@ pub(super) fn paths() -> Value {
     paths.into()
 }
 
-/// Says which role a request wants, as the router asks for it.
+/// Adds the role that a request needs, as the router requires it.
 fn describe_role(path: &str, method: &str, description: &mut Value) {
     let method = method.to_uppercase().parse().unwrap_or(Method::GET);
     let needs = routes::routes().into_iter().find(|(known, ..)| *known == path);
@@ -87,20 +90,25 @@ fn operation_routes() -> Vec<Operation> {
         (Exposition::Text.content_type(), Exposition::OpenMetrics.content_type());
     vec![
         get("/healthz", "healthz", "Alive: the process serves at all.", answer("Health")),
-        get("/readyz", "readyz", "Ready: every critical part is, each with its reason.", {
-            json!({
-                "200": { "description": "Ready.", "content": content("Readiness") },
-                "503": { "description": "Not ready.", "content": content("Readiness") },
-            })
-        }),
+        get(
+            "/readyz",
+            "readyz",
+            "Ready: every critical component is; each that is not has a reason.",
+            {
+                json!({
+                    "200": { "description": "Ready.", "content": content("Readiness") },
+                    "503": { "description": "Not ready.", "content": content("Readiness") },
+                })
+            },
+        ),
         get(
             "/metrics",
             "metrics",
-            "All metrics. Durations are in seconds, sizes in bytes; a label `cause` is one of \
+            "All metrics. Durations are in seconds, sizes in bytes; a label `cause` has a value of \
              `DeadLetterCause`; a vehicle is never a label.",
             json!({ "200": {
-                "description": "Prometheus' text format, or OpenMetrics where `Accept` names it; \
-                                as of one moment.",
+                "description": "Prometheus' text format, or OpenMetrics if `Accept` names it; all \
+                                values of one moment.",
                 "content": {
                     plain: { "schema": { "type": "string" } },
                     openmetrics: { "schema": { "type": "string" } },
@@ -140,26 +148,26 @@ fn vehicle_routes() -> Vec<Operation> {
         get(
             "/api/v1/vehicles",
             "listVehicles",
-            "Vehicles by name: those seen since the start that are connected or remembered.",
+            "Connected and remembered vehicles, by name.",
             vec![
-                query("connected", "Only connected ones, or only those away.", &boolean()),
-                query("prefix", "Only those whose name begins so.", &string()),
+                query("connected", "Only connected, or only disconnected vehicles.", &boolean()),
+                query("prefix", "Only vehicles whose name begins with this.", &string()),
                 query("limit", "Vehicles of the page.", &number(vehicles::LIMIT, most)),
-                query("after", "As the previous page gave it.", &string()),
+                query("after", AFTER, &string()),
             ],
             answer("VehiclePage"),
         ),
         get(
             "/api/v1/vehicles/{vin}",
             "getVehicle",
-            "One vehicle, with the last point of each measurement: as its sessions keep them, also \
-             while the store is away; of one that is away, as the store has them. 404 \
+            "One vehicle, with the last point of each measurement: from its sessions while it is \
+             connected, also while the store is unavailable; otherwise from the store. 404 \
              `vehicle-unknown` if neither knows it.",
             vec![
                 in_path("vin", "The vehicle's name."),
                 query(
                     "from",
-                    "How far back the store is asked: a time, nanoseconds since 1970, or relative.",
+                    "The start of the store's query: a time, nanoseconds since 1970, or relative.",
                     &json!({ "type": "string", "default": vehicles::FROM }),
                 ),
             ],
@@ -170,7 +178,7 @@ fn vehicle_routes() -> Vec<Operation> {
 
 fn query_routes() -> Vec<Operation> {
     let rows = json!({ "200": {
-        "description": "Rows as they come.",
+        "description": "The rows, streamed.",
         "content": {
             "application/json": { "schema": { "$ref": "#/components/schemas/Rows" } },
             "text/csv; charset=utf-8": { "schema": { "type": "string" } },
@@ -191,9 +199,9 @@ fn query_routes() -> Vec<Operation> {
             "/api/v1/telemetry/{measurement}",
             "get",
             "getTelemetry",
-            "A portable question, answered alike from every store: points of a measurement in \
-             `[from, to)`, or a function over windows, a vehicle at a time. Rows are ordered by \
-             time, vehicle and remaining tags.",
+            "A portable query with the same answer from every store: points of a measurement in \
+             `[from, to)`, or a function over windows for each vehicle. Rows are ordered by time, \
+             vehicle and remaining tags.",
             telemetry_parameters(),
             None,
         ),
@@ -201,7 +209,7 @@ fn query_routes() -> Vec<Operation> {
             "/api/v1/query",
             "post",
             "query",
-            "A question in one of the store's own languages; only reading is let through.",
+            "A query in one of the store's own languages; only reading is allowed.",
             style_parameters(),
             Some("Question"),
         ),
@@ -222,18 +230,18 @@ fn dead_letter_routes() -> Vec<Operation> {
     let most = dead_letters::LIMIT_MAX;
     let page = [
         query("limit", "Letters of the page.", &number(dead_letters::LIMIT, most)),
-        query("after", "As the previous page gave it.", &string()),
+        query("after", AFTER, &string()),
     ];
     let vehicles = number(dead_letters::VEHICLES, most);
-    let vehicles = query("limit", "Vehicles of a cause that are named, at most.", &vehicles);
+    let vehicles = query("limit", "Vehicles named for each cause, at most.", &vehicles);
     let yes = json!({ "type": "string", "enum": ["true"] });
-    let all = [query("all", "Wanted where no filter is given: every letter.", &yes)];
+    let all = [query("all", "All letters; required without a filter.", &yes)];
     vec![
         operation(
             "/api/v1/dead-letters",
             "get",
             "listDeadLetters",
-            "What could not be decoded, mapped or accepted by the store, oldest first.",
+            "Dead letters (not decoded, not mapped or refused by the store), oldest first.",
             [letter_filter(), page.to_vec()].concat(),
             answer("DeadLetterPage"),
         ),
@@ -241,8 +249,8 @@ fn dead_letter_routes() -> Vec<Operation> {
             "/api/v1/dead-letters",
             "delete",
             "deleteDeadLetters",
-            "Removes the letters that match, durably, and gives their room back; what is set aside \
-             meanwhile stays.",
+            "Deletes matching letters durably and frees their room; letters set aside meanwhile \
+             stay.",
             [letter_filter(), all.to_vec()].concat(),
             answer("Count"),
         ),
@@ -252,10 +260,10 @@ fn dead_letter_routes() -> Vec<Operation> {
                 "/api/v1/dead-letters/replay",
                 "post",
                 "replayDeadLetters",
-                "Sends the letters that match through today's schemas and mappings, oldest first, as \
-                 of when they were received; points that the store refused go as they are. What \
-                 succeeds leaves the log once it is durable, what fails again stays under its new \
-                 cause.",
+                "Replays matching letters through the schemas and mappings now in force, oldest \
+                 first, with their time of receipt; points that the store refused are sent \
+                 unchanged. A letter that succeeds leaves the log once it is durable; one that \
+                 fails again stays with its new cause.",
                 Vec::new(),
                 answer("Replayed"),
             )
@@ -264,7 +272,7 @@ fn dead_letter_routes() -> Vec<Operation> {
             "/api/v1/dead-letters/summary",
             "get",
             "summarizeDeadLetters",
-            "How many letters match, by cause and vehicle, and what to do about each cause.",
+            "The number of matching letters by cause and vehicle, and the remedy for each cause.",
             [letter_filter(), vec![vehicles]].concat(),
             answer("DeadLetterSummary"),
         ),
@@ -272,8 +280,8 @@ fn dead_letter_routes() -> Vec<Operation> {
             "/api/v1/dead-letters/{id}",
             "get",
             "getDeadLetter",
-            "One letter; 404 `dead-letter-unknown` if there is none, or not any more.",
-            vec![in_path("id", "As a list gives it.")],
+            "One letter; 404 `dead-letter-unknown` if there is none, or no longer.",
+            vec![in_path("id", "The letter's id, from a list.")],
             answer("DeadLetter"),
         ),
     ]
@@ -286,14 +294,14 @@ fn letter_filter() -> Vec<Value> {
     vec![
         any(
             "cause",
-            "Only this cause; may come several times.",
+            "Only this cause; may repeat.",
             json!({ "$ref": "#/components/schemas/DeadLetterCause" }),
         ),
-        any("vehicle", "Only this vehicle; may come several times.", string()),
-        any("mapping", "Only this mapping; may come several times.", string()),
-        query("from", "Only those set aside at or after: a time or relative.", &string()),
-        query("to", "Only those set aside before.", &string()),
-        any("id", "Only this one; may come several times.", string()),
+        any("vehicle", "Only this vehicle; may repeat.", string()),
+        any("mapping", "Only this mapping; may repeat.", string()),
+        query("from", "Only letters set aside at or after: a time or relative.", &string()),
+        query("to", "Only letters set aside before.", &string()),
+        any("id", "Only the letter with this id; may repeat.", string()),
     ]
 }
 
@@ -308,28 +316,27 @@ fn measurement_routes() -> Vec<Operation> {
         body: None,
         answers: answer(schema),
     };
-    let one = || vec![in_path("measurement", "One of the list.")];
+    let one = || vec![in_path("measurement", "A measurement of the list.")];
     vec![
         get(
             "/api/v1/measurements",
             "listMeasurements",
-            "What can be asked: the measurements that mappings write, and those that the store has \
-             beside them.",
+            "The measurements that mappings write, and others that the store has.",
             Vec::new(),
             "Measurements",
         ),
         get(
             "/api/v1/measurements/{measurement}/fields",
             "listFields",
-            "Its fields: those of the mappings in their order, then those that only the store knows, \
-             such as members of maps and lists.",
+            "The fields of a measurement: those of the mappings in their order, then others of the \
+             store, such as members of maps and lists.",
             one(),
             "Fields",
         ),
         get(
             "/api/v1/measurements/{measurement}/tags",
             "listTags",
-            "Its tags, for `tag.NAME=` and `group-by=`.",
+            "The tags of a measurement, for `tag.NAME=` and `group-by=`.",
             one(),
             "Tags",
         ),
@@ -340,46 +347,46 @@ fn telemetry_parameters() -> Vec<Value> {
     let functions: Vec<&str> = Function::ALL.iter().map(|function| function.as_str()).collect();
     let moment = |default: &str| json!({ "type": "string", "default": default });
     let mut parameters = vec![
-        in_path("measurement", "One that a mapping writes."),
+        in_path("measurement", "A measurement that a mapping writes."),
         query(
             "vehicle",
-            "Only this vehicle; may come several times. A comma is part of the name.",
+            "Only this vehicle; may repeat. A comma is part of the name.",
             &json!({ "type": "array", "items": { "type": "string" } }),
         ),
         query(
             "fields",
-            "Names with commas between them, in the order of the columns; absent: all, in the \
+            "Field names, separated by commas, in the order of the columns; absent: all, in the \
              mapping's order.",
             &string(),
         ),
         query(
             "from",
-            "The first moment: a time, relative (`-1h`, `-2d`, `-1mo`), or a number since 1970 in \
+            "Start, inclusive: a time, relative (`-1h`, `-2d`, `-1mo`), or a number since 1970 in \
              the unit of `epoch`, by default nanoseconds.",
             &moment(telemetry::FROM),
         ),
-        query("to", "The first moment that is too late.", &moment("now")),
+        query("to", "End, exclusive.", &moment("now")),
         query("every", "The length of a window, such as `1m`; needs `fn`.", &string()),
         query(
             "fn",
-            "What is done to the values of a vehicle and window.",
+            "The function over the values of a vehicle and window.",
             &json!({ "type": "string", "enum": functions }),
         ),
         query(
             "group-by",
-            "Tags with commas between them. With a function: a row a window and values of these, in \
-             place of the vehicle. Without: they have columns beside the vehicle's.",
+            "Tags, separated by commas. With a function: one row for each window and combination \
+             of these tags, instead of each vehicle. Without: columns beside the vehicle's.",
             &string(),
         ),
         query(
             "tag.NAME",
-            "Only points whose tag NAME has this value; may come several times, for one tag and for \
-             several. Empty: points without the tag.",
+            "Only points whose tag NAME has this value; may repeat, for one tag and for several. \
+             Empty: points without the tag.",
             &json!({ "type": "array", "items": { "type": "string" } }),
         ),
         query(
             "order",
-            "Of time, vehicle and tags alike.",
+            "The order of time, vehicle and tags.",
             &json!({ "type": "string", "enum": ["asc", "desc"], "default": "asc" }),
         ),
         query(
@@ -387,7 +394,7 @@ fn telemetry_parameters() -> Vec<Value> {
             "Rows, over all vehicles.",
             &number(QueryRequest::LIMIT, QueryRequest::LIMIT_MAX),
         ),
-        query("after", "As the previous page gave it.", &string()),
+        query("after", AFTER, &string()),
     ];
     parameters.extend(style_parameters());
     parameters
@@ -397,12 +404,12 @@ fn style_parameters() -> Vec<Value> {
     vec![
         query(
             "format",
-            "How rows are written.",
+            "The format of the rows.",
             &json!({ "type": "string", "enum": ["json", "csv"], "default": "json" }),
         ),
         query(
             "epoch",
-            "Times as integers of this unit since 1970, in the answer and in `from` and `to`.",
+            "Times are integers of this unit since 1970, in the answer and in `from` and `to`.",
             &json!({ "type": "string", "enum": ["ns", "us", "ms", "s"] }),
         ),
     ]
@@ -435,7 +442,7 @@ pub(super) fn number(default: usize, maximum: usize) -> Value {
 }
 
 pub(super) fn answer(schema: &str) -> Value {
-    json!({ "200": { "description": "As asked.", "content": content(schema) } })
+    json!({ "200": { "description": "Success.", "content": content(schema) } })
 }
 
 fn content(schema: &str) -> Value {

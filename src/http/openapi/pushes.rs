@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     commands::{accepted, operation, text},
-    paths::{Operation, answer, in_path, number, query, string},
+    paths::{AFTER, Operation, answer, in_path, number, query, string},
     shapes::{Named, after, described, object, reference, timestamp},
 };
 use crate::{
@@ -18,19 +18,18 @@ pub(super) fn routes() -> Vec<Operation> {
 }
 
 fn making() -> Vec<Operation> {
-    let mut answers = accepted("Push", "Frozen: every row that is targeted is a durable command.");
+    let mut answers = accepted("Push", "Frozen: every targeted row is a durable command.");
     answers["200"]["description"] =
-        json!("The idempotency key has made it before; or, of a dry run, what it would do.");
+        json!("The push that this idempotency key made before; or the result of a dry run.");
     answers["200"]["content"]["application/json"]["schema"] =
         json!({ "anyOf": [reference("Push"), reference("PushTrial")] });
     let send = operation(
         "/api/v1/pushes",
         "post",
         "sendPush",
-        "Asks a question and sends a command to the vehicle of each row. With a `schedule` it does \
-         so at each of its times, and is answered at once. 409 `guard-exceeded`: it would reach \
-         more than its guard allows, and nothing was sent. A native question wants the role \
-         `admin`.",
+        "Runs a query and sends a command to the vehicle of each row; with a `schedule` at each of \
+         its times, answered at once. 409 `guard-exceeded`: it would reach more vehicles than its \
+         guard allows, and nothing was sent. A native query needs the role `admin`.",
         vec![],
         answers,
     );
@@ -47,7 +46,7 @@ fn steering() -> Vec<Operation> {
             "/api/v1/pushes/{id}/pause",
             "post",
             "pausePush",
-            "None of its commands leaves until it is resumed.",
+            "Pauses a push: it sends no command until it is resumed.",
             vec![id()],
             answer("Push"),
         ),
@@ -55,7 +54,7 @@ fn steering() -> Vec<Operation> {
             "/api/v1/pushes/{id}/resume",
             "post",
             "resumePush",
-            "Lets it go on.",
+            "Resumes a paused push.",
             vec![id()],
             answer("Push"),
         ),
@@ -63,8 +62,8 @@ fn steering() -> Vec<Operation> {
             "/api/v1/pushes/{id}/abort",
             "post",
             "abortPush",
-            "Stops it. What waits is cancelled; what is on its way is asked back, and its \
-             acknowledgement decides.",
+            "Stops a push. Waiting commands are cancelled; for sent ones cancelling is requested, \
+             and their acknowledgement decides.",
             vec![id()],
             answer("Push"),
         ),
@@ -72,8 +71,8 @@ fn steering() -> Vec<Operation> {
             "/api/v1/pushes/{id}",
             "delete",
             "forgetPush",
-            "Forgets a push that has ended, or that stands and of which no command is open, with \
-             its runs; its commands stay. 409 `push-open`: it goes on, or a command of it does.",
+            "Deletes an ended push, or a scheduled one without open commands, with its runs; its \
+             commands stay. 409 `push-open`: the push or one of its commands has not ended.",
             vec![id()],
             answer("Push"),
         ),
@@ -82,13 +81,13 @@ fn steering() -> Vec<Operation> {
 
 fn following() -> Vec<Operation> {
     let limit = || query("limit", "Entries of the page.", &number(LIMIT, LIMIT_MAX));
-    let after = || query("after", "As the previous page gave it.", &string());
+    let after = || query("after", AFTER, &string());
     vec![
         operation(
             "/api/v1/pushes",
             "get",
             "listPushes",
-            "Pushes, the newest first. A token that is limited to vehicles sees its own.",
+            "Pushes, the newest first. A token limited to vehicles sees only its own pushes.",
             vec![limit(), after()],
             answer("PushPage"),
         ),
@@ -96,7 +95,7 @@ fn following() -> Vec<Operation> {
             "/api/v1/pushes/{id}",
             "get",
             "getPush",
-            "One push, with the report of its latest run and the sums of all.",
+            "One push, with the report of its latest run and the sums over all runs.",
             vec![id()],
             answer("Push"),
         ),
@@ -104,12 +103,12 @@ fn following() -> Vec<Operation> {
             "/api/v1/pushes/{id}/commands",
             "get",
             "listPushCommands",
-            "Its commands, the newest first. Each filter may come several times.",
+            "The commands of a push, the newest first. Each filter may repeat.",
             vec![
                 id(),
-                query("vehicle", "Of this vehicle.", &string()),
-                query("state", "In this state.", &reference("CommandState")),
-                query("name", "Of this name.", &string()),
+                query("vehicle", "Commands to this vehicle.", &string()),
+                query("state", "Commands in this state.", &reference("CommandState")),
+                query("name", "Commands of this name.", &string()),
                 limit(),
                 after(),
             ],
@@ -119,7 +118,7 @@ fn following() -> Vec<Operation> {
             "/api/v1/pushes/{id}/runs",
             "get",
             "listPushRuns",
-            "Its runs, the newest first.",
+            "The runs of a push, the newest first.",
             vec![id(), limit(), after()],
             answer("PushRunPage"),
         ),
@@ -130,7 +129,7 @@ fn question() -> Value {
     json!({
         "type": "object",
         "description": "Portable: `measurement` with `vehicles`, `tags`, `fields`, `from`, `to`, \
-                        `every`, `fn`, `order`, as of `/telemetry`, every page of it. Native: \
+                        `every`, `fn`, `order`, as in `/telemetry`, over all pages. Native: \
                         `language`, `text`, `params`. Both: `having`, a condition over the \
                         answer's columns in the language of mappings' `when`.",
     })
@@ -152,21 +151,21 @@ fn members(list: &[(&str, &str, &str)], required: &[&str], about: &str) -> Value
 fn conditions() -> [Value; 2] {
     let still = members(
         &[
-            ("measurement", "string", "Where the values are."),
+            ("measurement", "string", "The measurement of the values."),
             ("when", "string", "The condition."),
-            ("fresh", "string", "How old they may be, such as 5m."),
+            ("fresh", "string", "How old the values may be, such as 5m."),
         ],
         &["measurement", "when", "fresh"],
-        "As of a single command: asked again when each is about to leave.",
+        "As for a single command: checked again before each is sent.",
     );
     let verify = members(
         &[
-            ("measurement", "string", "Where the vehicle's points are."),
-            ("when", "string", "What one of them must say."),
+            ("measurement", "string", "The measurement of the vehicle's points."),
+            ("when", "string", "The condition that one of them must fulfil."),
             ("within", "string", "How long after the delivery, such as 10m."),
         ],
         &["measurement", "when", "within"],
-        "What points later than the delivery must say for `verified` to become `yes`.",
+        "The condition on points after the delivery that makes `verified` `yes`.",
     );
     [still, verify]
 }
@@ -175,26 +174,26 @@ fn conditions() -> [Value; 2] {
 fn bounds() -> [Value; 2] {
     let guard = members(
         &[
-            ("vehicles-max", "integer", "At most so many."),
+            ("vehicles-max", "integer", "At most this many vehicles."),
             (
                 "share-max",
                 "number",
-                "At most this share of the vehicles that are known: connected, remembered, or \
-                 with a point of the last 7 days.",
+                "At most this share of the known vehicles: connected, remembered, or with a point \
+                 of the last 7 days.",
             ),
         ],
         &[],
-        "How many vehicles it may reach.",
+        "How many vehicles the push may reach.",
     );
     let waves = members(
         &[
-            ("first", "integer", "Vehicles of the first."),
-            ("factor", "number", "Each is so many times the one before; default 1."),
-            ("every", "string", "From the beginning of one to that of the next, such as 1m."),
+            ("first", "integer", "Vehicles of the first wave."),
+            ("factor", "number", "Each wave is this many times the previous one; default 1."),
+            ("every", "string", "From the start of a wave to that of the next, such as 1m."),
             (
                 "abort-above",
                 "number",
-                "It stops when more than this share of those that have ended failed, were \
+                "The push stops if more than this share of its ended commands failed, were \
                  rejected, expired or timed out.",
             ),
         ],
@@ -207,52 +206,52 @@ fn bounds() -> [Value; 2] {
 fn request() -> Value {
     let ([still, verify], [guard, waves]) = (conditions(), bounds());
     let mut request = object(&[
-        ("name", described("string", "What `once-per` goes by. Default: the command's name.")),
+        ("name", described("string", "The name that `once-per` compares. Default: the command's.")),
         ("query", question()),
-        (
-            "vehicle",
-            described("string", "The column of the vehicle; of a portable question its own."),
-        ),
-        ("command", described("string", "A declared one.")),
+        ("vehicle", described("string", "The column of the vehicle; known for a portable query.")),
+        ("command", described("string", "A declared command.")),
         (
             "fields",
             described(
                 "object",
                 "Its fields. `\"{column}\"` alone is the row's value with its type, within a text \
-                 it is written into it; `{{` and `}}` are braces.",
+                 the value as text; `{{` and `}}` are braces.",
             ),
         ),
-        ("expires-in", described("string", "How long each waits for its vehicle once let go.")),
-        ("execute-within", described("string", "From its delivery to the receipt.")),
-        ("once-per", described("string", "A vehicle that was told so lately is left out.")),
-        ("supersede", described("string", "Takes the place of those with this key.")),
+        ("expires-in", described("string", "How long each command waits for its vehicle.")),
+        ("execute-within", described("string", "The longest time from delivery to receipt.")),
+        (
+            "once-per",
+            described("string", "Leaves out vehicles that a push of this name reached since."),
+        ),
+        ("supersede", described("string", "Replaces undelivered commands with this key.")),
         ("still", still),
         ("verify", verify),
         ("guard", guard),
         ("waves", waves),
-        ("rate", described("integer", "Commands a second that are let go.")),
+        ("rate", described("integer", "Commands a second, at most.")),
         (
             "schedule",
             described(
                 "string",
-                "A cron expression of 5 fields, or of 6 with seconds first: the push stands, and \
-                 runs at each of its times. Runs do not pile up.",
+                "A cron expression of 5 fields, or of 6 with seconds first: the push runs at each \
+                 of its times. Runs never overlap.",
             ),
         ),
-        ("time-zone", described("string", "Whose clock it means, such as Europe/Berlin. UTC.")),
+        ("time-zone", described("string", "Its time zone, such as Europe/Berlin. Default: UTC.")),
         (
             "missed",
             json!({
                 "enum": ["skip", "once"],
-                "description": "What becomes of times that were missed: they are told as one \
-                                `skipped` run, or one run is made for all of them. Default: skip.",
+                "description": "What happens to missed times: one `skipped` run lists them, or \
+                                one run replaces them all. Default: skip.",
             }),
         ),
         (
             "idempotency-key",
             described("string", "The same key with the same content makes no second push."),
         ),
-        ("dry-run", described("boolean", "Says what it would do, and does nothing.")),
+        ("dry-run", described("boolean", "Returns what the push would do, and sends nothing.")),
     ]);
     request["required"] = json!(["query", "command"]);
     request["additionalProperties"] = json!(false);
@@ -272,25 +271,25 @@ fn report() -> Value {
     let mut states = words(State::ALL.iter().map(|it| it.as_str()).collect());
     states["description"] = json!("Its commands by state; they sum to `targeted`.");
     let mut verified = words(Verified::ALL.iter().map(|it| it.as_str()).collect());
-    verified["description"] = json!("Delivered ones by whether their effect was seen.");
+    verified["description"] = json!("Delivered commands by whether their effect was seen.");
     object(&[
         ("rows", count("Rows for which `having` holds.")),
-        ("unknown", count("Of no vehicle that is known.")),
+        ("unknown", count("Rows without a known vehicle.")),
         ("left-out", words(vec!["duplicate", "once-per", "open-max", "not-allowed"])),
-        ("targeted", count("Each made a command. With the ones above they sum to `rows`.")),
+        ("targeted", count("Rows that made a command. With the ones above they sum to `rows`.")),
         ("states", states),
         ("verified", verified),
     ])
 }
 
-/// What a dry run answers, and a row of it.
+/// The answer of a dry run, and a row of it.
 fn trial() -> [Value; 2] {
     let list = |of: &str| json!({ "type": "array", "items": reference(of) });
     let trial = object(&[
-        ("query", described("object", "The question as it was asked.")),
+        ("query", described("object", "The query as it ran.")),
         ("report", reference("PushReport")),
         ("rows", list("PushTrialRow")),
-        ("more", described("integer", "Vehicles that are not shown.")),
+        ("more", described("integer", "Vehicles not shown.")),
         (
             "next",
             json!({
@@ -304,8 +303,8 @@ fn trial() -> [Value; 2] {
         ("vehicle", described("string", "As the row names it.")),
         ("row", described("object", "The row, by its columns.")),
         ("fields", described("object", "The command's fields.")),
-        ("payload", text("What the vehicle would read, in base64; null where it cannot be made.")),
-        ("error", text("Why it cannot be made.")),
+        ("payload", text("The vehicle's payload in base64; null if it cannot be encoded.")),
+        ("error", text("Why it cannot be encoded.")),
         ("online", described("boolean", "Whether it has a session now.")),
         ("known", described("boolean", "Whether it has a session, was seen, or has a point.")),
         ("left-out", text("Why it would be left out.")),
@@ -322,7 +321,7 @@ pub(super) fn shapes() -> Named {
         .iter()
         .map(|it| json!({ "const": it.as_str(), "description": it.explain() }))
         .collect();
-    let open = || described("integer", "Its commands that have not ended.");
+    let open = || described("integer", "Its open commands.");
     let when = |about: &str| text(about);
     let list = |of: &str| json!({ "type": "array", "items": reference(of) });
     let push = object(&[
@@ -330,28 +329,25 @@ pub(super) fn shapes() -> Named {
         ("name", described("string", "What operators call it.")),
         ("state", json!({ "oneOf": push_states })),
         ("cause", text("Why its latest run ended as it did.")),
-        ("created", timestamp("When it was asked for.")),
-        ("by", described("string", "Who asked for it.")),
-        ("request", described("object", "As it was asked for.")),
+        ("created", timestamp("When it was created.")),
+        ("by", described("string", "Who created it.")),
+        ("request", described("object", "The request.")),
         ("run", when("The time of its latest run.")),
         ("report", reference("PushReport")),
         ("sums", reference("PushReport")),
-        ("next", when("When its next run is due, where it stands and is not paused.")),
+        ("next", when("When its next run is due, if it has a schedule and is not paused.")),
         ("open", open()),
         ("ended", when("When it ended.")),
     ]);
     let run = object(&[
-        ("at", timestamp("The time of its question.")),
+        ("at", timestamp("The time of its query.")),
         ("state", json!({ "oneOf": run_states })),
-        ("cause", text("Why it ended as it did, or is made later than it was due.")),
-        (
-            "query",
-            json!({ "type": ["object", "null"], "description": "The question as it was asked." }),
-        ),
+        ("cause", text("Why it ended as it did, or ran late.")),
+        ("query", json!({ "type": ["object", "null"], "description": "The query as it ran." })),
         ("waves", described("integer", "Waves that have begun.")),
         ("report", reference("PushReport")),
         ("open", open()),
-        ("ended", when("When its last command was let go, or it was stopped.")),
+        ("ended", when("When its last command was released, or it was stopped.")),
     ]);
     let [trial, row] = trial();
     vec![

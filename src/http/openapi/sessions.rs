@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    paths::{Operation, answer, boolean, in_path, number, query, string},
+    paths::{AFTER, Operation, answer, boolean, in_path, number, query, string},
     shapes::{Named, after, described, object, reference},
 };
 use crate::{http::sessions, model::SessionView};
@@ -20,7 +20,7 @@ pub(super) fn routes() -> Vec<Operation> {
         answers,
     };
     let least = json!({ "oneOf": [{ "type": "integer", "minimum": 0 }, { "type": "boolean" }] });
-    let user = "Only of this user; empty: only of nobody who was verified.";
+    let user = "Only of this user; empty: only anonymous clients.";
     let of_one =
         || vec![in_path("client-id", "As CONNECT gave it."), query("user", user, &string())];
     let one = "/api/v1/sessions/{client-id}";
@@ -29,18 +29,17 @@ pub(super) fn routes() -> Vec<Operation> {
             "/api/v1/sessions",
             "get",
             "listSessions",
-            "MQTT sessions by client identifier and user: who, where, what waits for them, what \
-             they did not get.",
+            "MQTT sessions by client identifier and user: address, queued and dropped messages.",
             vec![
-                query("vehicle", "Only those that speak for this vehicle, or carry it.", &string()),
+                query("vehicle", "Only sessions that publish for this vehicle.", &string()),
                 query("client", "Only this client identifier.", &string()),
                 query("user", user, &string()),
-                query("connected", "Only connected ones, or only those away.", &boolean()),
-                query("backlog", "At least so many queued messages; `true`: one.", &least),
-                query("drops", "At least so many dropped deliveries; `true`: one.", &least),
+                query("connected", "Only connected, or only disconnected sessions.", &boolean()),
+                query("backlog", "At least this many queued messages; `true`: one.", &least),
+                query("drops", "At least this many dropped deliveries; `true`: one.", &least),
                 query(
                     "search",
-                    "A part of client identifier, user, vehicle or address; A and a are one.",
+                    "A part of client identifier, user, vehicle or address, in any case.",
                     &string(),
                 ),
                 query(
@@ -48,7 +47,7 @@ pub(super) fn routes() -> Vec<Operation> {
                     "Sessions of the page.",
                     &number(sessions::LIMIT, sessions::LIMIT_MAX),
                 ),
-                query("after", "As the previous page gave it.", &string()),
+                query("after", AFTER, &string()),
             ],
             answer("SessionPage"),
         ),
@@ -65,8 +64,8 @@ pub(super) fn routes() -> Vec<Operation> {
             one,
             "delete",
             "endSession",
-            "Ends a session and forgets it: its connection (0x98 in 5.0), its subscriptions, what \
-             waits for it. Its will is published. Errors as for GET.",
+            "Ends and deletes a session: its connection (0x98 in 5.0), subscriptions and queue. \
+             Its will is published. Errors as for GET.",
             of_one(),
             answer("Count"),
         ),
@@ -78,9 +77,9 @@ pub(super) fn shapes() -> Named {
     let time = |about: &str| json!({ "type": ["string", "null"], "format": "date-time", "description": about });
     let count = |about: &str| json!({ "type": "integer", "minimum": 0, "description": about });
     let members = [
-        ("client_id", described("string", "As CONNECT gave it, or as it was assigned.")),
-        ("user", text("Whose password, token or certificate was verified.")),
-        ("vehicle", text("The vehicle that it speaks for.")),
+        ("client_id", described("string", "As in CONNECT, or as assigned.")),
+        ("user", text("The name verified by password, token or certificate.")),
+        ("vehicle", text("The vehicle that it represents.")),
         (
             "vehicles",
             json!({
@@ -92,24 +91,24 @@ pub(super) fn shapes() -> Named {
         ("protocol", json!({ "type": ["string", "null"], "enum": ["3.1", "3.1.1", "5.0", null] })),
         ("connected", described("boolean", "Whether it has a connection.")),
         ("address", text("IP address and port of its connection.")),
-        ("connected_at", time("When its CONNECT was accepted; null while it is away.")),
-        ("last_packet_at", time("When its last packet came, to about a second.")),
+        ("connected_at", time("When its CONNECT was accepted; null while disconnected.")),
+        ("last_packet_at", time("When its last packet arrived, to about a second.")),
         (
             "keep_alive_seconds",
             json!({
                 "type": ["integer", "null"],
-                "description": "How long it may be silent; 0: as long as it likes.",
+                "description": "The keep alive in force; 0: none.",
             }),
         ),
-        ("paused", described("boolean", "Not read for now, because of what it has unfinished.")),
-        ("away_since", time("When its last connection ended; null while it is connected.")),
-        ("expiry_seconds", count("How long it outlives its connection; 4294967295: for ever.")),
-        ("subscriptions", count("How many it has.")),
-        ("queued", count("Messages that wait for it or are under way to it.")),
-        ("queued_bytes", count("Memory that these take.")),
-        ("in_flight", count("Of them, those that were sent and are not acknowledged.")),
-        ("unacknowledged", count("Publishes of its own that are not acknowledged yet.")),
-        ("dropped", count("Deliveries that did not reach it.")),
+        ("paused", described("boolean", "Whether reading pauses for unacknowledged messages.")),
+        ("away_since", time("When its last connection ended; null while connected.")),
+        ("expiry_seconds", count("The session expiry interval; 4294967295: never.")),
+        ("subscriptions", count("The number of its subscriptions.")),
+        ("queued", count("Messages queued for it or in flight to it.")),
+        ("queued_bytes", count("The memory of these messages.")),
+        ("in_flight", count("How many of them were sent and not acknowledged.")),
+        ("unacknowledged", count("Its own PUBLISH packets not yet acknowledged.")),
+        ("dropped", count("Deliveries dropped.")),
     ];
     let filters = json!({
         "type": "array",
@@ -117,11 +116,14 @@ pub(super) fn shapes() -> Named {
         "description": format!("By filter; at most {}.", SessionView::FILTERS_MAX),
     });
     let subscription = object(&[
-        ("filter", described("string", "As the client wrote it.")),
+        ("filter", described("string", "The topic filter, as the client sent it.")),
         ("qos", json!({ "type": "integer", "enum": [0, 1, 2] })),
-        ("no_local", described("boolean", "Not its own publishes.")),
-        ("retain_as_published", described("boolean", "With the retain flag as published.")),
-        ("id", json!({ "type": ["integer", "null"], "description": "Its identifier in 5.0." })),
+        ("no_local", described("boolean", "No Local: not the client's own messages.")),
+        ("retain_as_published", described("boolean", "Retain As Published.")),
+        (
+            "id",
+            json!({ "type": ["integer", "null"], "description": "Subscription Identifier (5.0)." }),
+        ),
     ]);
     let page = object(&[
         ("sessions", json!({ "type": "array", "items": reference("SessionSummary") })),

@@ -1,4 +1,4 @@
-//! What answers and bodies are made of.
+//! The schemas of requests and answers.
 
 use serde_json::{Map, Value, json};
 
@@ -38,8 +38,8 @@ fn errors() -> Named {
                         "details",
                         json!({
                             "type": "object",
-                            "description": "What the code is about: the parameter, the bound, \
-                                the nearest known name.",
+                            "description": "Details of the code: the parameter, the bound, the \
+                                nearest known name.",
                         }),
                     ),
                 ]),
@@ -52,43 +52,43 @@ fn errors() -> Named {
 fn operation() -> Named {
     let count = |about: &str| json!({ "type": "integer", "minimum": 0, "description": about });
     let component = object(&[
-        ("name", described("string", "The part.")),
-        ("critical", described("boolean", "Whether it keeps the whole from being ready.")),
+        ("name", described("string", "The component.")),
+        ("critical", described("boolean", "Whether readiness depends on it.")),
         ("state", described("string", "In a word.")),
         ("reason", json!({ "type": ["string", "null"], "description": "Why it is not ready." })),
     ]);
     let messages = object(&[
-        ("received", count("Publishes read from vehicles, replays included.")),
-        ("spooled", count("With points in the spool, durable.")),
-        ("dead_lettered", count("With a dead letter, durable.")),
-        ("filtered", count("That a filter said not to store, or without any field.")),
-        ("unmapped", count("Whose topic no mapping has.")),
-        ("refused", count("Turned away before decoding.")),
-        ("pending", count("Received and not finished yet.")),
+        ("received", count("Messages read from vehicles, replays included.")),
+        ("spooled", count("Messages with points in the spool, durable.")),
+        ("dead_lettered", count("Messages with a dead letter, durable.")),
+        ("filtered", count("Messages that a filter excluded, or without any field.")),
+        ("unmapped", count("Messages on a topic without a mapping.")),
+        ("refused", count("Messages refused before decoding.")),
+        ("pending", count("Messages received and not finished yet.")),
     ]);
     let points = object(&[
-        ("recovered", count("Past the cursors at the start.")),
-        ("spooled", count("Made durable since.")),
-        ("stored", count("Accepted by the store.")),
-        ("dead_lettered", count("Refused by the store and kept.")),
-        ("damaged", count("Refused by a checksum.")),
-        ("in_spool", count("Durable and not yet confirmed by the store.")),
-        ("merged", count("Merged into others of their message before the spool.")),
+        ("recovered", count("Points past the cursors at the start.")),
+        ("spooled", count("Points made durable since.")),
+        ("stored", count("Points accepted by the store.")),
+        ("dead_lettered", count("Points refused by the store and kept.")),
+        ("damaged", count("Points lost to a failed checksum.")),
+        ("in_spool", count("Points durable and not yet confirmed by the store.")),
+        ("merged", count("Points merged into others of their message before the spool.")),
     ]);
     let deliveries = object(&[
-        ("recovered", count("That lay in the queues of sessions at start.")),
-        ("routed", count("That were to go to a subscriber, once for each.")),
-        ("delivered", count("Acknowledged by it; at QoS 0 written.")),
-        ("queued", count("Waiting for it, or on their way.")),
-        ("dropped", count("That it did not get.")),
-        ("expired", count("Too old by what their publisher said.")),
+        ("recovered", count("Deliveries in the queues of sessions at the start.")),
+        ("routed", count("Deliveries routed to a subscriber, one for each.")),
+        ("delivered", count("Deliveries acknowledged; at QoS 0 written.")),
+        ("queued", count("Deliveries queued or in flight.")),
+        ("dropped", count("Deliveries that the subscriber did not get.")),
+        ("expired", count("Deliveries past their message expiry interval.")),
     ]);
     vec![
         ("Health", object(&[("alive", described("boolean", "True."))])),
         (
             "Readiness",
             object(&[
-                ("ready", described("boolean", "Whether every critical part is.")),
+                ("ready", described("boolean", "Whether every critical component is.")),
                 ("components", json!({ "type": "array", "items": component })),
             ]),
         ),
@@ -103,25 +103,25 @@ fn dead_letter_summary() -> Value {
     let count = |about: &str| json!({ "type": "integer", "minimum": 0, "description": about });
     let text = |about| described("string", about);
     let vehicle = object(&[
-        ("vehicle", text("Which.")),
-        ("letters", count("How many; at least so many where very many vehicles have some.")),
+        ("vehicle", text("The vehicle.")),
+        ("letters", count("Its letters; a lower bound if very many vehicles have some.")),
     ]);
     let cause = object(&[
         ("cause", reference("DeadLetterCause")),
         ("means", text("What the cause means.")),
         ("letters", count("The sum of `vehicles`, `other_vehicles` and `without_vehicle`.")),
         ("first", timestamp("When the first of them was set aside.")),
-        ("last", timestamp("When the last was.")),
+        ("last", timestamp("When the last of them was set aside.")),
         ("vehicles", json!({ "type": "array", "items": vehicle })),
-        ("other_vehicles", count("Letters of vehicles that are not named here.")),
-        ("without_vehicle", count("Letters whose vehicle is not known.")),
-        ("mend", text("What to mend.")),
+        ("other_vehicles", count("Letters of vehicles not named here.")),
+        ("without_vehicle", count("Letters without a known vehicle.")),
+        ("mend", text("What to correct.")),
         ("show", text("The command that shows the letters.")),
-        ("heal", text("The command that heals them, once that is mended.")),
+        ("heal", text("The command to run after the correction.")),
     ]);
     object(&[
-        ("letters", count("How many there are.")),
-        ("unread", count("How many more a newer version wrote, which this one cannot read.")),
+        ("letters", count("The number of letters.")),
+        ("unread", count("Further letters of a newer version that this one cannot read.")),
         ("causes", json!({ "type": "array", "items": cause, "description": "Most first." })),
     ])
 }
@@ -129,26 +129,27 @@ fn dead_letter_summary() -> Value {
 fn dead_letters() -> Named {
     let text = |about: &str| json!({ "type": ["string", "null"], "description": about });
     let mut letter = object(&[
-        ("id", described("string", "Its name, for as long as it exists.")),
-        ("time", timestamp("When the message came, or the store refused the point.")),
-        ("vehicle", text("Where it is known.")),
-        ("topic", text("Of a message.")),
-        ("mapping", text("Of a message: the one that failed.")),
+        ("id", described("string", "Its id, for as long as it exists.")),
+        ("time", timestamp("When the message arrived, or the store refused the point.")),
+        ("vehicle", text("The vehicle, if known.")),
+        ("topic", text("A message's topic.")),
+        ("mapping", text("The mapping of a message that failed.")),
         ("cause", reference("DeadLetterCause")),
-        ("detail", described("string", "What exactly.")),
-        ("payload", text("Of a message, in base64.")),
-        ("line", text("Of a point, in line protocol.")),
-        ("answer", text("Of a point: what the store said.")),
+        ("detail", described("string", "The exact error.")),
+        ("payload", text("A message's payload in base64.")),
+        ("line", text("A point in line protocol.")),
+        ("answer", text("The store's answer to a point.")),
     ]);
-    letter["properties"]["content_type"] = described("string", "Of a message, where it had one.");
+    letter["properties"]["content_type"] = described("string", "A message's content type, if any.");
     letter["properties"]["line_bytes"] =
-        described("string", "The line in base64, where it is not all UTF-8.");
+        described("string", "The line in base64, if it is not UTF-8.");
     let page = object(&[
         ("dead_letters", json!({ "type": "array", "items": reference("DeadLetter") })),
         ("after", json!({ "type": ["string", "null"], "description": "For the next page." })),
     ]);
     let count = json!({ "type": "integer", "minimum": 0, "description": "How many." });
-    let failed = json!({ "type": "integer", "minimum": 0, "description": "How many stay." });
+    let failed =
+        json!({ "type": "integer", "minimum": 0, "description": "Letters that failed again." });
     let replayed = object(&[
         ("count", count.clone()),
         ("failed", failed),
@@ -167,12 +168,12 @@ fn dead_letters() -> Named {
 fn vehicles() -> Named {
     let members = [
         ("vin", described("string", "As its mapping names it.")),
-        ("connected", described("boolean", "Whether a live session carries it.")),
+        ("connected", described("boolean", "Whether a live session publishes for it.")),
         (
             "last_seen",
             timestamp(
-                "When its last message became durable, to half a second; of one not seen since \
-                 the start, the time of its latest point.",
+                "When its last message became durable, to half a second; if not seen since the \
+                 start, the time of its latest point.",
             ),
         ),
         (
@@ -180,7 +181,7 @@ fn vehicles() -> Named {
             json!({
                 "type": "array",
                 "items": reference("Session"),
-                "description": "The live sessions that carry it, the latest last; at most 8.",
+                "description": "The live sessions that publish for it, the latest last; at most 8.",
             }),
         ),
     ];
@@ -191,18 +192,12 @@ fn vehicles() -> Named {
     });
     let detail = [&members[..], &[("measurements", measurements)]].concat();
     let session = object(&[
-        ("client_id", described("string", "As CONNECT gave it, or as it was assigned.")),
+        ("client_id", described("string", "As in CONNECT, or as assigned.")),
         ("protocol", json!({ "type": "string", "enum": ["3.1.1", "5.0"] })),
         ("address", json!({ "type": ["string", "null"], "description": "IP address and port." })),
         ("connected_at", timestamp("When its CONNECT was accepted.")),
-        ("last_packet_at", timestamp("When its last packet came, to about a second.")),
-        (
-            "keep_alive_seconds",
-            described(
-                "integer",
-                "How long it may be silent by its own word; 0: as long as it likes.",
-            ),
-        ),
+        ("last_packet_at", timestamp("When its last packet arrived, to about a second.")),
+        ("keep_alive_seconds", described("integer", "The keep alive in its CONNECT; 0: none.")),
     ]);
     let point = object(&[
         ("time", timestamp("The point's own time.")),
@@ -261,7 +256,7 @@ fn rows() -> Named {
     });
     let named = |more: &[(&str, Value)]| {
         let name = [("name", described("string", "As it is asked for."))];
-        let mapped = [("mapped", described("boolean", "Whether a mapping names it."))];
+        let mapped = [("mapped", described("boolean", "Whether a mapping writes it."))];
         json!({ "type": "array", "items": object(&[&name[..], more, &mapped[..]].concat()) })
     };
     let moment = |what: &str| {
@@ -269,16 +264,15 @@ fn rows() -> Named {
             "type": ["string", "null"],
             "format": "date-time",
             "description": format!(
-                "The time of the {what} point in the store; null where there is none, where nothing \
-                 says which tag is the vehicle's, or where the list took longer than \
-                 query.time-max."
+                "The time of the {what} point in the store; null if there is none, if the \
+                 vehicle's tag is unknown, or if the list took longer than query.time-max."
             ),
         })
     };
     let seen = [("first_seen", moment("first")), ("last_seen", moment("last"))];
     let kind = json!({ "type": "string", "enum": types.map(ValueType::as_str) });
     let of_field = [&[("type", kind)][..], &seen[..]].concat();
-    let is_vehicle = described("boolean", "Whether `vehicle=` asks by it.");
+    let is_vehicle = described("boolean", "Whether `vehicle=` filters by it.");
     vec![
         ("Measurements", object(&[("measurements", named(&seen))])),
         ("Fields", object(&[("fields", named(&of_field))])),
@@ -330,7 +324,7 @@ pub(super) fn timestamp(about: &str) -> Value {
 pub(super) fn after() -> Value {
     json!({
         "type": ["string", "null"],
-        "description": "Asks for the next page; null: this was the last.",
+        "description": "The token of the next page; null: this was the last.",
     })
 }
 
@@ -357,9 +351,9 @@ fn replay_request() -> Value {
             "id": texts("Any of these letters."),
             "from": time("Set aside at or after this time, as in a list."),
             "to": time("Set aside before this time."),
-            "all": described("boolean", "Wanted, and true, where no filter is given."),
+            "all": described("boolean", "All letters; required without a filter."),
             "limit": json!({ "type": "integer", "minimum": 1, "description": "Letters at most." }),
-            "after": described("string", "Where the previous answer said to go on."),
+            "after": described("string", "The `after` of the previous answer."),
         },
     })
 }
