@@ -1,4 +1,4 @@
-//! The one shape of an error, and the stable words of errors, a closed list: `{"error":{"code","message","details"}}`.
+//! The shape of an error, `{"error":{"code","message","details"}}`, and the closed list of codes.
 
 use axum::{
     Json,
@@ -24,94 +24,95 @@ words! {
     NotFound = "not-found",
     /// The path exists, but not for this method.
     MethodNotAllowed = "method-not-allowed",
-    /// A token is asked for, and none was given, or one that is unknown or has expired.
+    /// A token is required, and the request has none, or an unknown or expired one.
     Unauthorized = "unauthorized",
-    /// The token's role or vehicles do not reach so far.
+    /// The token's role or vehicles do not allow the request.
     Forbidden = "forbidden",
-    /// No token is asked for, and the `Host` of what changes something is none of this server's.
+    /// No token is required, and the `Host` of a request that changes something is not this
+    /// server's.
     HostRefused = "host-refused",
-    /// What changes something is not sent as `application/json`.
+    /// A request that changes something is not sent as `application/json`.
     ContentTypeRefused = "content-type-refused",
     /// No answer within `http.request-timeout`.
     TimedOut = "timed-out",
     /// A parameter or a member of the body is unknown, missing or no value of its kind.
     ParameterInvalid = "parameter-invalid",
-    /// The body is larger than `http.body-bytes-max`, or did not come whole.
+    /// The body is larger than `http.body-bytes-max`, or incomplete.
     BodyUnread = "body-unread",
     /// The vehicle has no session, is not remembered, and the store has no point of it in the
     /// range.
     VehicleUnknown = "vehicle-unknown",
-    /// There is no session of that client identifier, or not any more.
+    /// There is no session with that client identifier, or no longer.
     SessionUnknown = "session-unknown",
-    /// Several users have a session of that client identifier; `user` says whose.
+    /// Several users have a session with that client identifier; choose one by `user`.
     SessionAmbiguous = "session-ambiguous",
-    /// There is no dead letter of that id, or not any more.
+    /// There is no dead letter with that id, or no longer.
     DeadLetterUnknown = "dead-letter-unknown",
-    /// The dead-letter log cannot be read, or the disk refuses that anything is removed.
+    /// The dead-letter log cannot be read, or the disk refuses to remove letters.
     DeadLettersFailed = "dead-letters-failed",
-    /// The dead-letter log takes nothing until a restart.
+    /// The dead-letter log accepts nothing until a restart.
     DeadLettersHalted = "dead-letters-halted",
-    /// No `[[command]]` of the name is declared.
+    /// No `[[command]]` of that name is declared.
     CommandUndeclared = "command-undeclared",
-    /// A field of a command is unknown, missing or of another kind; `details` name it.
+    /// A field of a command is unknown, missing or of another type; `details` name it.
     FieldInvalid = "field-invalid",
     /// The payload of a command is larger than `mqtt.max-packet-size`.
     PayloadTooLarge = "payload-too-large",
-    /// There is no command of that id, or not any more.
+    /// There is no command with that id, or no longer.
     CommandUnknown = "command-unknown",
-    /// As many commands have not ended as may, `downlink.open-max` of one vehicle or
+    /// Too many commands are open: `downlink.open-max` of one vehicle, or
     /// `downlink.total-open-max` of all.
     TooManyOpen = "too-many-open",
-    /// The idempotency key has made another command, or another push; `details` name it.
+    /// The idempotency key belongs to another command or push; `details` name it.
     IdempotencyKeyTaken = "idempotency-key-taken",
-    /// The vehicle has the command already: it is not taken back.
+    /// The vehicle has the command already: it cannot be cancelled.
     AlreadyDelivered = "already-delivered",
     /// The command, or the push, has ended otherwise; `details` say how.
     AlreadyEnded = "already-ended",
     /// A push would reach more vehicles than its `guard` allows; `details` say how many.
     GuardExceeded = "guard-exceeded",
-    /// There is no push of that id, or not any more.
+    /// There is no push with that id, or no longer.
     PushUnknown = "push-unknown",
-    /// The push goes on, or one of its commands does: it is not forgotten.
+    /// The push or one of its commands has not ended: it cannot be deleted.
     PushOpen = "push-open",
-    /// The disk takes no commands for now; ask again.
+    /// The disk accepts no commands for now; retry.
     CommandsUnavailable = "commands-unavailable",
-    /// The disk has failed: no commands are taken until a restart.
+    /// The disk has failed: no commands are accepted until a restart.
     CommandsHalted = "commands-halted",
     /// The file of commands cannot be read.
     CommandsFailed = "commands-failed",
-    /// The vehicle edge did not answer in time; ask again.
+    /// The MQTT workers did not answer in time; retry.
     EdgeSilent = "edge-silent",
-    /// As many questions run as may, `query.concurrent-max`; ask again.
+    /// `query.concurrent-max` queries are running; retry.
     Busy = "busy",
     /// No mapping writes the measurement.
     MeasurementUnknown = "measurement-unknown",
-    /// The measurement's mapping keeps no tag for the vehicle; ask natively.
+    /// The measurement's mapping keeps no tag for the vehicle; use a native query.
     VehicleUntagged = "vehicle-untagged",
     /// No mapping writes the field.
     FieldUnknown = "field-unknown",
-    /// No mapping writes the tag, and the store has none of the name.
+    /// No mapping writes the tag, and the store has no tag of that name.
     TagUnknown = "tag-unknown",
     /// The function does not fit the field's type.
     FunctionUnfit = "function-unfit",
-    /// `after` is none that an answer gave.
+    /// `after` does not come from an answer.
     AfterInvalid = "after-invalid",
     /// The store does not speak the language.
     LanguageUnsupported = "language-unsupported",
-    /// The question is not one that only reads, or the store refuses it.
+    /// The query does more than read, or the store refuses it.
     QueryRefused = "query-refused",
-    /// The store is away; ask again.
+    /// The store is unavailable; retry.
     StoreUnavailable = "store-unavailable",
-    /// The store lets nobody in, or its database is gone: the operator has to mend it.
+    /// The store refuses our login, or its database is gone: the operator must correct it.
     StoreHalted = "store-halted",
-    /// The answer has more rows than `query.rows-max`; ask for less.
+    /// The answer has more rows than `query.rows-max`; query less.
     TooManyRows = "too-many-rows",
-    /// The answer has more bytes than `query.bytes-max`; ask for less.
+    /// The answer has more bytes than `query.bytes-max`; query less.
     TooManyBytes = "too-many-bytes",
-    /// The answer takes longer than `query.time-max`; ask for less.
+    /// The answer takes longer than `query.time-max`; query less.
     QueryTimedOut = "query-timed-out",
-    /// The native question needs more memory, longer texts or a larger program than a bound of the
-    /// embedded store allows, `store.question-…`; write it smaller.
+    /// The native query needs more memory, longer texts or a larger program than a bound of the
+    /// embedded store (`store.question-…`) allows; simplify it.
     QuestionTooLarge = "question-too-large",
     /// A sum of integers does not fit into 64 bits; `details` name the field.
     SumOverflow = "sum-overflow",
@@ -119,7 +120,7 @@ words! {
     StoreAnswerBroken = "store-answer-broken",
 }
 
-/// Why a request was not answered as it hoped. The codes are stable.
+/// Why a request failed. The codes are stable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// No such path. The operator looks at the API's description.
@@ -136,7 +137,7 @@ pub enum ApiError {
         /// As asked with.
         method: Method,
     },
-    /// Who asks is not let in.
+    /// The caller is not authorised.
     #[error(transparent)]
     Refused(Refused),
     /// No answer within `http.request-timeout`. The operator asks for less, or raises it.
@@ -154,15 +155,15 @@ pub enum ApiError {
         /// What is wrong with it.
         message: String,
     },
-    /// The body is larger than `http.body-bytes-max`, or did not come whole.
+    /// The body is larger than `http.body-bytes-max`, or incomplete.
     #[error("the body cannot be read: {reason}")]
     BodyUnread {
         /// Why.
         reason: String,
-        /// What the library makes of it.
+        /// The status that the library gives it.
         status: StatusCode,
     },
-    /// Nobody knows the vehicle: neither a session nor the store, within the range asked for.
+    /// Neither a session nor the store, within the range, knows the vehicle.
     #[error("nothing is known of vehicle `{vehicle}`")]
     VehicleUnknown {
         /// As asked for.
@@ -179,7 +180,7 @@ pub enum ApiError {
     SessionAmbiguous {
         /// As asked for.
         client_id: String,
-        /// Who has one; `None`: nobody who was verified.
+        /// The users who have one; `None`: an anonymous client.
         users: Vec<Option<String>>,
     },
     /// There is no such dead letter: it was never there, or was removed.
@@ -194,16 +195,16 @@ pub enum ApiError {
     /// The workers of the vehicle edge are stalled. The operator asks again.
     #[error(transparent)]
     EdgeSilent(EdgeSilent),
-    /// A command that is not sent, found or taken back.
+    /// A command was not sent, found or cancelled.
     #[error(transparent)]
     Command(CommandError),
-    /// A question that is not answered.
+    /// A query failed.
     #[error(transparent)]
     Query(#[from] QueryError),
 }
 
 impl ApiError {
-    /// A body that did not come whole, or is too large.
+    /// A body that is incomplete or too large.
     pub(super) fn body_unread(error: BytesRejection) -> Self {
         Self::BodyUnread { reason: error.body_text(), status: error.status() }
     }
@@ -374,7 +375,7 @@ fn query_details(error: &QueryError) -> Value {
 }
 
 impl ApiError {
-    /// As it is told.
+    /// The body of the answer.
     pub(super) fn json(&self) -> Value {
         json!({ "error": {
             "code": self.code().as_str(),

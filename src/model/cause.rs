@@ -27,12 +27,12 @@ words! {
     TooManyElements = "too-many-elements",
     /// A point has more fields than the bound.
     TooManyFields = "too-many-fields",
-    /// The message brings more fields, tags or measurements that are new than may be on one day.
+    /// The message has more new fields, tags or measurements than one day allows.
     TooManyNewNames = "too-many-new-names",
     /// A line of a line-protocol payload has more tags than the bound.
     TooManyTags = "too-many-tags",
-    /// The message costs more steps than the bound: its points times the fields of the mapping,
-    /// members of a oneof that take turns, properties that come again and again.
+    /// The message costs more decoding steps than the bound: its points times the fields of the
+    /// mapping, alternating members of a oneof, repeated properties.
     TooManySteps = "too-many-steps",
     /// The message's points take more bytes than the bound.
     TooManyBytes = "too-many-bytes",
@@ -46,16 +46,16 @@ words! {
     TimeOutOfBounds = "time-out-of-bounds",
     /// An unsigned value does not fit the store's integers.
     IntegerOutOfRange = "integer-out-of-range",
-    /// Decoding panicked: a bug of ours; the payload is kept so that it can be mended and replayed.
+    /// Decoding panicked: a bug of Fleetline; the payload is kept for a fix and a replay.
     Panic = "panic",
-    /// A field has another type in the store, or a tag's name there.
+    /// A field has another type in the store, or is a tag there.
     TypeConflict = "type-conflict",
     /// The store refused the point; its answer is kept.
     StoreRefused = "store-refused",
 }
 
 impl Cause {
-    /// What the operator does about it, before what was set aside is replayed.
+    /// What the operator corrects before replaying the letters.
     #[must_use]
     pub const fn mend(self) -> &'static str {
         match self {

@@ -117,16 +117,16 @@ struct Term<C> {
 }
 
 const MESSAGES: [Term<MessageCounts>; 8] = [
-    counter("messages_received", "Publishes read from vehicles", |c: &MessageCounts| c.received),
+    counter("messages_received", "PUBLISH packets read from vehicles", |c: &MessageCounts| {
+        c.received
+    }),
     counter("messages_spooled", "Messages finished with durable points", |c| c.spooled),
     counter("messages_dead_lettered", "Messages finished with a durable dead letter", |c| {
         c.dead_lettered
     }),
-    counter("messages_filtered", "Messages that a mapping's filter said not to store", |c| {
-        c.filtered
-    }),
+    counter("messages_filtered", "Messages excluded by a mapping's filter", |c| c.filtered),
     counter("messages_unmapped", "Messages whose topic no mapping matches", |c| c.unmapped),
-    counter("messages_refused", "Messages turned away before decoding", |c| c.refused),
+    counter("messages_refused", "Messages refused before decoding", |c| c.refused),
     gauge("messages_pending", "Messages received and not finished yet", |c| c.pending),
     counter("points_merged", "Points merged into others of their message before the spool", |c| {
         c.points_merged
@@ -142,25 +142,23 @@ const POINTS: [Term<PointCounts>; 6] = [
     counter("points_dead_lettered", "Points that the store refused, kept as dead letters", |c| {
         c.dead_lettered
     }),
-    counter("points_damaged", "Points that a checksum refused", |c| c.damaged),
+    counter("points_damaged", "Points lost to a failed checksum", |c| c.damaged),
     gauge("points_in_spool", "Points durable and past the cursor: the lag", |c| c.in_spool),
 ];
 
 const DELIVERIES: [Term<DeliveryCounts>; 6] = [
-    counter("deliveries_recovered", "Messages that lay in the queues of sessions at start", |c| {
+    counter("deliveries_recovered", "Deliveries in the queues of sessions at start", |c| {
         c.recovered
     }),
     counter(
         "deliveries_routed",
-        "Messages that were to go to a subscriber, once for each",
+        "Deliveries routed to a subscriber, one for each",
         |c: &DeliveryCounts| c.routed,
     ),
-    counter("deliveries_delivered", "Messages that a subscriber has acknowledged", |c| c.delivered),
-    gauge("deliveries_queued", "Messages that wait for a subscriber, or are on their way", |c| {
-        c.queued
-    }),
-    counter("deliveries_dropped", "Messages that a subscriber did not get", |c| c.dropped),
-    counter("deliveries_expired", "Messages that were too old for their subscriber", |c| c.expired),
+    counter("deliveries_delivered", "Deliveries acknowledged by a subscriber", |c| c.delivered),
+    gauge("deliveries_queued", "Deliveries queued or in flight", |c| c.queued),
+    counter("deliveries_dropped", "Deliveries that a subscriber did not get", |c| c.dropped),
+    counter("deliveries_expired", "Deliveries past their message expiry interval", |c| c.expired),
 ];
 
 const fn counter<C>(name: &'static str, help: &'static str, of: fn(&C) -> u64) -> Term<C> {

@@ -40,7 +40,7 @@ pub type By<L, M> = Family<L, M, fn() -> M>;
 /// A counter of time.
 pub type Seconds = Counter<f64, AtomicU64>;
 
-/// What stands in front of every name.
+/// The prefix of every name.
 const PREFIX: &str = "fleetline";
 
 /// From half a millisecond to 16 seconds: an fsync at the low end, a store's time-out at the high.
@@ -82,15 +82,15 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Connections that are open now, before and after their CONNECT.
+    /// Open connections, before and after their CONNECT.
     mqtt_open_sessions: Gauge [sessions],
     /// Connections past which one more is closed at once.
     mqtt_open_limit_sessions: Gauge [sessions],
-    /// CONNECTs that were accepted.
+    /// CONNECT packets accepted.
     mqtt_begun_sessions: Counter [sessions],
     /// Connections accepted, before anything was read from them.
     mqtt_accepted_connections: Counter [connections],
-    /// Connections that ended, by the reason.
+    /// Connections closed, by reason.
     mqtt_closed_connections: By<ReasonLabel, Counter> [connections],
     /// Bytes read from vehicles.
     mqtt_read_bytes: Counter [bytes],
@@ -100,100 +100,99 @@ metrics! {
     mqtt_read_packets: Counter [packets],
     /// Packets of any kind written to clients.
     mqtt_written_packets: Counter [packets],
-    /// Bytes of the payloads of publishes that were read.
+    /// Payload bytes of PUBLISH packets read from clients.
     mqtt_read_payload_bytes: Counter [bytes],
-    /// Publishes written to subscribers, those that were sent again included.
+    /// PUBLISH packets written to subscribers, redeliveries included.
     mqtt_written_publishes: Counter [publishes],
-    /// Bytes of their payloads.
+    /// Payload bytes of PUBLISH packets written to subscribers.
     mqtt_written_payload_bytes: Counter [bytes],
-    /// Times that a session was not read on because of what it had unfinished.
+    /// Times that reading a session paused because of its unacknowledged messages.
     mqtt_paused_reads: Counter [reads],
-    /// Times that a session was not read on because it was over its rate.
+    /// Times that reading a session paused because it was over its rate.
     mqtt_slowed_reads: Counter [reads],
     /// Subscriptions of all sessions.
     mqtt_subscriptions: Gauge [subscriptions],
-    /// Subscriptions that were refused, by the reason.
+    /// Subscriptions refused, by reason.
     mqtt_refused_subscriptions: By<ReasonLabel, Counter> [subscriptions],
     /// Retained messages.
     mqtt_retained_messages: Gauge [messages],
-    /// Memory that retained messages take.
+    /// Memory of retained messages.
     mqtt_retained_bytes: Gauge [bytes],
     /// Retained messages past which none is added.
     mqtt_retained_limit_messages: Gauge [messages],
     /// Bytes past which no retained message is added.
     mqtt_retained_limit_bytes: Gauge [bytes],
-    /// Retained messages for which there was no room.
+    /// Retained messages refused for lack of room.
     mqtt_refused_retained_messages: Counter [messages],
-    /// Points of connects and disconnects that were not written, for want of memory or because no
-    /// line can hold the vehicle's name.
+    /// Points of connects and disconnects not written, for lack of memory or because no line can
+    /// hold the vehicle's name.
     mqtt_dropped_connectivity_points: Counter [points],
-    /// Memory that messages take which wait for subscribers, each counted for each who waits.
+    /// Memory of messages queued for subscribers, counted once for each subscriber.
     mqtt_queued_bytes: Gauge [bytes],
-    /// Bytes past which only what can be sent at once is queued.
+    /// Bytes past which only messages that can be sent at once are queued.
     mqtt_queued_limit_bytes: Gauge [bytes],
-    /// Queues that are full, so that publishers wait for them.
+    /// Full queues for which publishers wait.
     mqtt_full_queues: Gauge [queues],
-    /// Sessions that last, with or without a connection.
+    /// Persistent sessions, with or without a connection.
     sessions_stored_sessions: Gauge [sessions],
-    /// Messages above QoS 0 that wait for sessions that last, or are under way to them.
+    /// Messages above QoS 0 queued for persistent sessions, or in flight to them.
     sessions_queued_messages: Gauge [messages],
-    /// What the session journal takes on disk.
+    /// Bytes of the session journal on disk.
     sessions_disk_bytes: Gauge [bytes],
-    /// What it may take; a sixteenth is kept for what makes room.
+    /// Bytes that the session journal may take; a sixteenth is kept for records that free room.
     sessions_limit_bytes: Gauge [bytes],
-    /// Times that the table of sessions was written down.
+    /// Snapshots written of the table of sessions.
     sessions_snapshots: Counter [snapshots],
-    /// Files of the session journal that were emptied because little of them was wanted.
+    /// Files of the session journal compacted because little of them was still needed.
     sessions_moved_segments: Counter [segments],
-    /// Frames of the session journal that were found damaged at a start.
+    /// Frames of the session journal found damaged at a start.
     sessions_damaged_frames: Counter [frames],
-    /// Messages of the session journal that were found damaged.
+    /// Messages of the session journal found damaged.
     sessions_damaged_messages: Counter [messages],
-    /// Deliveries that were given up, by the reason.
+    /// Deliveries dropped, by reason.
     mqtt_dropped_deliveries: By<ReasonLabel, Counter> [deliveries],
-    /// Connections that were accepted a second ago or longer and have sent no CONNECT.
+    /// Connections accepted a second or more ago that have sent no CONNECT.
     mqtt_silent_connections: Gauge [connections],
-    /// How many of them may be, before the longest silent is closed.
+    /// Silent connections past which the longest silent one is closed.
     mqtt_silent_limit_connections: Gauge [connections],
-    /// TLS handshakes under way.
+    /// TLS handshakes in progress.
     mqtt_open_handshakes: Gauge [handshakes],
-    /// How many may be; one more is closed.
+    /// TLS handshakes past which one is closed.
     mqtt_open_limit_handshakes: Gauge [handshakes],
-    /// Last lines that a session did not keep, by the bound they were over; their points are stored
-    /// all the same.
+    /// Last lines that a session did not keep, by the bound that they exceeded; their points are
+    /// stored all the same.
     mqtt_dropped_last_lines: By<ReasonLabel, Counter> [lines],
     /// Vehicles with a live session.
     presence_connected_vehicles: Gauge [vehicles],
     /// Vehicles remembered without a live session.
     presence_away_vehicles: Gauge [vehicles],
-    /// Vehicles that are not remembered any more because too many are away.
+    /// Vehicles forgotten because too many are disconnected.
     presence_forgotten_vehicles: Counter [vehicles],
 
-    /// Until the certificate of an edge expires, by edge; below zero: since it has.
+    /// Time until the server certificate expires, by edge; negative once it has expired.
     auth_certificate_left_seconds: By<EdgeLabel, Gauge> [seconds],
 
-    /// CONNECTs in order of clients that do not come in, by the reason.
+    /// Valid CONNECT packets refused by authentication, by reason.
     auth_refused_connects: By<ReasonLabel, Counter> [connects],
-    /// What a client may not do by the access rules, by what it tried: `publish`, `subscribe`, or
-    /// `receive` after a change.
+    /// Operations refused by the access rules, by kind: `publish`, `subscribe`, or `receive` after
+    /// the rules changed.
     auth_refused_operations: By<ReasonLabel, Counter> [operations],
-    /// Passwords of clients, by what became of them: `right`, `wrong`, `remembered` as right, or
-    /// `full`: too many waited.
+    /// Passwords of clients by result: `right`, `wrong`, `remembered` as right, or `full`: too many
+    /// waited.
     auth_verified_passwords: By<ReasonLabel, Counter> [passwords],
     /// Passwords that wait to be verified.
     auth_waiting_verifications: Gauge [verifications],
 
-    /// Connections of operators that were closed because they sent no whole request and there were
-    /// too many of them.
+    /// Connections of operators closed because too many had sent no whole request.
     http_closed_silent_connections: Counter [connections],
 
     /// Messages set aside before they reached the spool, by mapping and cause.
     uplink_failures: By<FailureLabel, Counter> [failures],
     /// Values and points left out by rule: NaN, a time out of range, empty point, unknown property.
     uplink_left_out_values: By<ReasonLabel, Counter> [values],
-    /// Names of fields and tags that are known, of mappings, payloads and store.
+    /// Known names of fields and tags, from mappings, payloads and store.
     uplink_known_names: Gauge [names],
-    /// Memory that lines and dead letters take between vehicles and disk.
+    /// Memory of lines and dead letters that are not yet on disk.
     uplink_memory_bytes: Gauge [bytes],
     /// Bytes past which publishes wait for memory.
     uplink_memory_limit_bytes: Gauge [bytes],
@@ -202,20 +201,20 @@ metrics! {
     spool_disk_bytes: Gauge [bytes],
     /// Bytes past which publishes wait.
     spool_limit_bytes: Gauge [bytes],
-    /// Bytes of them that the store has confirmed and that are held all the same (`store.hold`).
+    /// Bytes of the spools that the store has confirmed and `store.hold` still keeps.
     spool_held_bytes: Gauge [bytes],
-    /// Held segments that were deleted before their time, for room.
+    /// Held segments deleted early to free room.
     spool_yielded_segments: Counter [segments],
     /// Groups made durable, one sync each, by shard.
     spool_synced_groups: By<ShardLabel, Counter> [groups],
-    /// Time from a group's first write to the end of its sync, in all, by shard.
+    /// Total time from the groups' first write to the end of their sync, by shard.
     spool_sync_seconds: By<ShardLabel, Seconds> [seconds],
     /// Entries appended, by shard.
     spool_appended_entries: By<ShardLabel, Counter> [entries],
     /// Times that an append found no room, by shard.
     spool_full_appends: By<ShardLabel, Counter> [appends],
 
-    /// Requests to the store that were answered, by shard and verdict.
+    /// Requests answered by the store, by shard and verdict.
     sink_requests: By<VerdictLabel, Counter> [requests],
     /// Time from sending a request to its verdict, by shard.
     sink_request_seconds: By<ShardLabel, Histogram> [seconds],
@@ -227,97 +226,95 @@ metrics! {
     sink_retried_requests: By<ShardLabel, Counter> [requests],
     /// Batches of several lines of which the store refused every line, by shard.
     sink_refused_batches: By<ShardLabel, Counter> [batches],
-    /// 1 while the server that the shard is written to is sent one request at a time because it
-    /// fails, by shard.
+    /// 1 while the shard's server fails and gets one request at a time, by shard.
     sink_open_circuits: By<ShardLabel, Gauge> [circuits],
-    /// Stretches of the spool that are shipped side by side, by shard: 1, and more while newer
-    /// points go ahead of a backlog.
+    /// Stretches of the spool shipped side by side, by shard: 1, and more while newer points
+    /// overtake a backlog.
     sink_open_stretches: By<ShardLabel, Gauge> [stretches],
-    /// Batches that stand at a line which the store refuses in words that are in no list, past
+    /// Batches stalled at a line that the store refuses with an unknown code, past
     /// `sink.unknown-code-patience`, by shard.
     sink_stalled_batches: By<ShardLabel, Gauge> [batches],
-    /// Times that such a batch kept its place among the requests in flight, because
-    /// `sink.batches-stalled-max` others had given up theirs, by shard.
+    /// Times that a stalled batch kept its request slot, because `sink.batches-stalled-max` others
+    /// had given up theirs, by shard.
     sink_kept_places: By<ShardLabel, Counter> [places],
-    /// Entries that are durable and not confirmed by the store, by shard.
+    /// Entries durable and not yet confirmed by the store, by shard.
     sink_waiting_entries: By<ShardLabel, Gauge> [entries],
-    /// How long the oldest of them has been seen to wait, by shard.
+    /// How long the oldest unconfirmed entry has been waiting, by shard.
     sink_waiting_seconds: By<ShardLabel, Gauge> [seconds],
 
     /// Bytes that the embedded store holds on disk.
     embedded_disk_bytes: Gauge [bytes],
-    /// Files that the embedded store dropped because they were past the retention.
+    /// Files that the embedded store deleted because they were past the retention.
     embedded_expired_files: Counter [files],
     /// Files of the embedded store that SQLite called damaged and that were set aside.
     embedded_damaged_files: Counter [files],
 
-    /// Questions that got their turn.
+    /// Queries begun.
     query_asked_questions: Counter [questions],
-    /// Questions that failed, before or in the middle of their answers, by the reason; `rows`,
-    /// `bytes`, `time` and `busy` are bounds of ours.
+    /// Queries that failed, before or during their answers, by reason; `rows`, `bytes`, `time` and
+    /// `busy` are bounds of Fleetline.
     query_failed_questions: By<ReasonLabel, Counter> [questions],
-    /// Saved queries that are asked again and again, and told on their topics.
+    /// Saved queries that run at an interval and publish on their topics.
     query_topics: Gauge [topics],
-    /// What they were told on their topics: answers that were not the last one, and failures.
+    /// Publishes of saved queries on their topics: changed answers, and failures.
     query_told_answers: Counter [answers],
-    /// Saved queries that were not answered, by the reason; past their own bounds: `rows`, `bytes`.
+    /// Failed runs of saved queries, by reason; `rows` and `bytes` are their own bounds.
     query_failed_topics: By<ReasonLabel, Counter> [topics],
 
     /// Dead letters made durable, by cause.
     dead_letter_written_letters: By<CauseLabel, Counter> [letters],
     /// Bytes of dead letters on disk.
     dead_letter_disk_bytes: Gauge [bytes],
-    /// Bytes that they may take.
+    /// Bytes that dead letters may take on disk.
     dead_letter_limit_bytes: Gauge [bytes],
-    /// Dead letters that are kept, by what they are about: a message or a point.
+    /// Dead letters kept, by kind: message or point.
     dead_letter_kept_letters: By<KindLabel, Gauge> [letters],
-    /// Dead letters that are kept, by cause; `fleetline dead-letter summary` says what to do.
+    /// Dead letters kept, by cause; `fleetline dead-letter summary` says what to do.
     dead_letter_cause_letters: By<CauseLabel, Gauge> [letters],
-    /// Dead letters that wait for room, in memory; their messages are not acknowledged.
+    /// Dead letters in memory that wait for room; their messages are not acknowledged.
     dead_letter_waiting_letters: Gauge [letters],
-    /// Bytes of memory that they take.
+    /// Bytes of memory of waiting dead letters.
     dead_letter_waiting_bytes: Gauge [bytes],
-    /// Dead letters that were dropped for newer ones, by what they were about.
+    /// Dead letters dropped for newer ones, by kind.
     dead_letter_replaced_letters: By<KindLabel, Counter> [letters],
-    /// Dead letters that were removed by request, by what they were about.
+    /// Dead letters removed on request, by kind.
     dead_letter_removed_letters: By<KindLabel, Counter> [letters],
 
-    /// Commands that have not ended.
+    /// Open (unfinished) commands.
     downlink_open_commands: Gauge [commands],
-    /// Changes of commands, by the state that they are in then.
+    /// Changes of commands, by their new state.
     downlink_changed_commands: By<ReasonLabel, Counter> [commands],
-    /// Pushes with a schedule that stand.
+    /// Active pushes with a schedule.
     downlink_standing_pushes: Gauge [pushes],
-    /// Runs of pushes, by what became of them: `made`, `failed`, or `skipped` because their time
-    /// was missed.
+    /// Runs of pushes by result: `made`, `failed`, or `skipped` because their time was missed.
     downlink_runs: By<ReasonLabel, Counter> [runs],
-    /// Receipts, by what they say, or why they count for nothing: `unknown` and `without-id` (about
-    /// no command that there is), `forged` (not from its vehicle), `undecodable`, `unknown-status`.
+    /// Receipts by their status, or why they were ignored: `unknown` and `without-id` (no such
+    /// command), `forged` (not from its vehicle), `undecodable`, `unknown-status`.
     downlink_receipts: By<ReasonLabel, Counter> [receipts],
-    /// Alarms whose condition held, by name and by what came of them: `raised`, or why not:
-    /// `once-per` (told lately), `repeated` (the same message again), `too-old` (`max-age`),
-    /// `too-large`, `full` (`downlink.alarms-waiting-max`), `open-max`, `invalid` (the command does
-    /// not take its fields, or the vehicle's name is none), `unknown` (removed meanwhile).
+    /// Alarms whose condition held, by name and outcome: `raised`, or why not: `once-per` (raised
+    /// recently), `repeated` (the same message again), `too-old` (`max-age`), `too-large`, `full`
+    /// (`downlink.alarms-waiting-max`), `open-max`, `invalid` (fields that the command does not
+    /// take, or an invalid vehicle name), `unknown` (removed meanwhile).
     downlink_alarms: By<AlarmLabel, Counter> [alarms],
-    /// Alarms that wait for their command, or for their message to be durable.
+    /// Alarms that wait for their command, or for their message, to be durable.
     downlink_waiting_alarms: Gauge [alarms],
-    /// Requests of the webhook that failed, and are made again.
+    /// Requests to the webhook that failed and are retried.
     downlink_failed_webhook_requests: Counter [requests],
 
-    /// HTTP requests that were not let in, by the reason.
+    /// HTTP requests refused before they were handled, by reason.
     http_refused_requests: By<ReasonLabel, Counter> [requests],
     /// HTTP requests answered, by status.
     http_requests: By<StatusLabel, Counter> [requests],
 }
 
 impl Metrics {
-    /// Where workers and shards put their ledgers of the two equations.
+    /// The ledgers of the two equations, filled by workers and shards.
     #[must_use]
     pub fn ledgers(&self) -> &Arc<Ledgers> {
         &self.ledgers
     }
 
-    /// The board beside them, for a part that is found to need a place on it late.
+    /// The health board, for components that are registered late.
     #[must_use]
     pub fn health(&self) -> &HealthBoard {
         &self.health
@@ -336,7 +333,7 @@ impl Metrics {
     }
 }
 
-/// Registers a metric under its field's name; the unit, which is the name's last part, goes apart.
+/// Registers a metric under its field's name; the unit, the name's last part, is given separately.
 fn register(
     registry: &mut Registry,
     name: &str,
@@ -353,7 +350,7 @@ fn register(
     }
 }
 
-/// A metric at zero. The registry's types have no common way to say that of a histogram.
+/// A metric at zero. The registry's types have no common constructor that includes histograms.
 trait Fresh {
     fn fresh() -> Self;
 }
@@ -422,7 +419,7 @@ pub struct KindLabel {
     pub kind: &'static str,
 }
 
-/// What became of a request.
+/// The verdict on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct VerdictLabel {
     /// The shard whose points the request held.
@@ -445,12 +442,12 @@ pub struct CauseLabel {
     pub cause: CauseName,
 }
 
-/// What came of an alarm.
+/// The outcome of an alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AlarmLabel {
     /// The alarm's name, of which there are as many as the operator wrote.
     pub alarm: Arc<str>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: &'static str,
 }
 
