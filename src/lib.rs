@@ -12,28 +12,28 @@
 //!
 //! # Modules, in reading order
 //! - [`model`]: the vocabulary as pure values.
-//! - [`mod@env`]: what we ask of the machine: clock, disk.
-//! - [`telemetry`]: what we tell the operator about ourselves: counters, metrics, health.
+//! - [`mod@env`]: the machine's clock and disk, as seams.
+//! - [`telemetry`]: Fleetline's own counters, metrics, health and log.
 //! - [`schema`]: schema files → an immutable registry of codecs.
 //! - [`mapping`]: mapping files → compiled plans.
 //! - [`uplink`]: vehicle → spool: decode, map, line, lane.
 //! - [`spool`]: the durable log of one shard; knows nothing of points.
 //! - [`store`]: databases as protocols: request → verdict.
 //! - [`sink`]: spool → store: batches, retries, the cursor.
-//! - [`dead_letter`]: what could not be decoded, mapped or accepted.
-//! - [`query`]: a portable question → each store's language → rows.
-//! - [`auth`]: who may come in, and what they may do.
-//! - [`sessions`]: what MQTT sessions leave behind: queues, retained messages, wills.
-//! - [`downlink`]: commands to vehicles, and the truth about each.
-//! - [`mqtt`]: the vehicle edge.
-//! - [`http`]: the operator edge.
+//! - [`dead_letter`]: messages and points that could not be decoded, mapped or accepted.
+//! - [`query`]: a portable query → each store's language → rows.
+//! - [`auth`]: authentication and access rules.
+//! - [`sessions`]: persistent MQTT sessions: queues, retained messages, wills.
+//! - [`downlink`]: commands to vehicles, and their states.
+//! - [`mqtt`]: the MQTT server for vehicles.
+//! - [`http`]: the HTTP server for operators.
 //! - [`simulator`]: a fleet that drives, for trials, load tests and the demo.
-//! - [`config`]: text and environment → every stage's options.
+//! - [`config`]: configuration file and environment → every stage's options.
 //! - [`app`]: builds every stage, connects them, runs, drains in order.
 //! - [`cli`]: one file a subcommand.
 //!
 //! # Who may import whom
-//! Each room imports rooms above it in the list, and no others than these (a test holds it):
+//! Each module imports only these modules, all above it in the list (a test checks it):
 //! `telemetry` and `env` take [`model`]; `schema` takes `telemetry`; `mapping` takes `schema`;
 //! `spool` and `store` take `telemetry` and `env`; `dead_letter` takes `spool`; `uplink` takes
 //! `schema`, `mapping`, `spool`, `dead_letter`; `sink` takes `spool`, `store`, `dead_letter`;
@@ -43,26 +43,26 @@
 //! only the codec, `wire`; `config` takes every room's options; `app`, `cli` and `main` take
 //! everything.
 //!
-//! What is absent is the architecture: `uplink` and `sink` meet only through bytes on disk; `spool`
-//! does not know what an entry means; `mqtt` and `http` know neither each other nor a database;
-//! only `config` reads the environment; only `env` touches clock and disk for what must survive a
-//! crash.
+//! The architecture shows in what is absent: `uplink` and `sink` meet only through bytes on disk;
+//! `spool` does not know what an entry means; `mqtt` and `http` know neither each other nor a
+//! database; only `config` reads the environment; only `env` touches the clock, and the disk for
+//! data that must survive a crash.
 //!
 //! # Invariants
-//! Each is stated where it is kept, and its id is quoted where it is asserted and tested.
+//! The module that keeps an invariant states it; asserts and tests quote its id.
 //!
 //! | ids | kept by | about |
 //! |---|---|---|
 //! | UP-1 to UP-4 | [`uplink`], [`mqtt`] | durable before acknowledged, all counted, bounded |
 //! | SP-1 to SP-8 | [`spool`] | positions, what a crash keeps, damage, bounds, one writer |
 //! | SK-1 to SK-4 | [`sink`] | the cursor, order, requests in flight, what waits |
-//! | AK-1 to AK-4 | [`store`] | a question reads, its parameters are data, it is bounded, never cut |
+//! | AK-1 to AK-4 | [`store`] | a query reads, its parameters are data, it is bounded, never cut |
 //! | QY-1 to QY-4 | [`query`] | types, order, pages and rows of a portable answer |
-//! | AU-1 to AU-5 | [`auth`] | names, refusal where no rule allows, whose topics the server's are |
+//! | AU-1 to AU-5 | [`auth`] | names, refusal if no rule allows, topics only the server publishes |
 //! | DL-1 to DL-3 | [`dead_letter`] | ids, nothing dropped, bytes kept |
 //! | SE-1 to SE-5 | [`sessions`] | durable before answered, numbers, decided once, files, wills |
-//! | DN-1 to DN-5 | [`downlink`] | to whom, when, forward only, durable before, never a lie |
-//! | PR-1, PR-2 | [`model`], [`mqtt`] | a vehicle is there while a session is; last lines are last |
+//! | DN-1 to DN-5 | [`downlink`] | receivers, expiry, forward only, durable first, true states |
+//! | PR-1, PR-2 | [`model`], [`mqtt`] | presence follows sessions; last lines are the latest |
 //! | MQ-1 to MQ-3 | [`mqtt`] | order of acknowledgements, numbering, receive maximum |
 //! | HB-1, HB-2 | [`telemetry`] | a health snapshot is of one moment; changes are logged once |
 //! | HT-1, HT-2 | [`http`] | every request is bounded; a failed answer is no short answer |

@@ -6,18 +6,18 @@
 //! that the first message finds everything behind it.
 //!
 //! # Stop, in the direction of the data
-//! 1. the vehicle edge takes nothing more in, commits, acknowledges, says goodbye;
-//! 2. the lanes sync what is queued and end;
-//! 3. the sink ships what the store takes within the limit, and makes its cursors durable;
-//! 4. the dead-letter log syncs and ends; the operator edge closes; the lock is released.
+//! 1. the MQTT server accepts nothing more, commits, acknowledges, disconnects its clients;
+//! 2. the lanes sync their queues and end;
+//! 3. the sink ships what the store accepts within the limit, and makes its cursors durable;
+//! 4. the dead-letter log syncs and ends; the HTTP server closes; the lock is released.
 //!
 //! # What ends the process
-//! SIGTERM or SIGINT (drained, exit 0; a second one stops at once) or, where the appliance is one
-//! part of a process, a word of the others ([`Until`]); or a thread of ours that ended by itself: a
-//! dead lane must not be a silent one, and recovery at the next start is the tested path. A failed
-//! fsync does not end it: that shard is halted, the rest goes on, `readyz` is red.
-//! SIGHUP loads schemas, mappings, certificates and the files of `[auth]` anew; of what is wrong,
-//! the old stays in force.
+//! SIGTERM or SIGINT (drained, exit 0; a second one stops at once), a signal inside the process if
+//! the appliance is only a part of it ([`Until`]), or a thread of Fleetline that ended by itself: a
+//! dead lane must not go unnoticed, and recovery at the next start is the tested path. A failed
+//! fsync does not end the process: that shard is halted, the rest goes on, `readyz` is red.
+//! SIGHUP reloads schemas, mappings, certificates and the files of `[auth]`; if one is wrong, the
+//! old one stays in force.
 
 mod certificates;
 mod commands;

@@ -1,27 +1,27 @@
-//! Who may come in, and what they may do.
+//! Authentication and access rules.
 //!
-//! - `identity`: who is at the other end, as far as it was verified.
-//! - `identify`: what a CONNECT brings → an identity. `users`: passwords, verified on threads of
-//!   their own; `jwt`: tokens as passwords.
-//! - `tokens`: who asks the operator edge.
+//! - `identity`: the verified identity of a client.
+//! - `identify`: the credentials of a CONNECT → an identity. `users`: passwords, verified on their
+//!   own threads; `jwt`: tokens as passwords.
+//! - `tokens`: the tokens of operators, for HTTP.
 //! - `rules`: which topics an identity may publish on and subscribe to, as pure functions.
-//! - `access`: the rules that are in force, shared by all who ask, and replaced whole by a reload.
-//! - `tls`: certificates, of ours and of clients.
-//! - `text`, `problem`: operators' files, and what is wrong in them.
+//! - `access`: the rules in force, shared by all workers and replaced whole by a reload.
+//! - `tls`: certificates of the server and of clients.
+//! - `text`, `problem`: operators' files, and the errors in them.
 //!
-//! # What may be relied on
-//! - **AU-1** A name comes from what was verified, and fills a placeholder only if it is one whole
-//!   level of a topic: a name that is empty or holds `/`, `+`, `#` or NUL fills none.
-//! - **AU-2** What no rule allows is refused; a file that is empty or cannot be read allows nothing
-//!   and replaces nothing.
+//! # Guarantees
+//! - **AU-1** A name comes from verified credentials, and fills a placeholder only if it is one
+//!   whole topic level: a name that is empty or holds `/`, `+`, `#` or NUL fills none.
+//! - **AU-2** An operation that no rule allows is refused; a file that is empty or unreadable
+//!   allows nothing and replaces nothing.
 //! - **AU-4** Equal client identifiers of different identities are different sessions
 //!   ([`Identity::session_key`]).
-//! - **AU-3** Below `$SYS` and `$query` nobody publishes, whatever the rules say.
-//! - **AU-5** On topics of commands no client publishes, whatever the rules say.
+//! - **AU-3** No client publishes below `$SYS` and `$query`, whatever the rules say.
+//! - **AU-5** No client publishes on topics of commands, whatever the rules say.
 //!
 //! # Why not an index of the rules
-//! A topic is asked once for each session and topic, and remembered with the generation of the
-//! rules (the edge's memo); what is asked so rarely may walk a list.
+//! The rules decide once for each session and topic, and `mqtt` remembers the result with the
+//! generation of the rules; for so rare a decision a list is fast enough.
 
 mod access;
 mod identify;

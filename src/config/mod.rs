@@ -1,17 +1,16 @@
-//! Text and environment → every stage's options.
+//! Configuration file and environment → every stage's options.
 //!
 //! One table of keys (`keys`) says everything about each key: its kind, default, bounds with their
-//! reasons, documentation. From it come the parsing with refusal of unknown keys, the overrides by
-//! environment and `--set`, the checks of bounds, and `config/reference.md`.
+//! reasons, documentation. Parsing, the refusal of unknown keys, overrides by environment and
+//! `--set`, checks of bounds, and `config/reference.md` all use it.
 //!
 //! The life of a configuration: `source` reads the layers (file, then environment, then `--set`)
-//! into `Settings`, each value checked against its key; `check` looks at what no single key can
-//! tell; `resolve` lowers the settings into each stage's options. Problems are gathered on the way
-//! and told all at once, each with its place, value, reason and remedy ([`ResolveErrors`]).
+//! into `Settings`, and checks each value against its key; `check` makes the checks across keys;
+//! `resolve` lowers the settings into each stage's options. All problems are collected and reported
+//! at once, each with its place, value, reason and remedy ([`ResolveErrors`]).
 //!
-//! CF-1: nothing is clamped and nothing written is ignored: a configuration either is what was
-//! written, or is refused. CF-2: a secret is never printed. CF-3: only this room reads the
-//! environment.
+//! CF-1: no value is clamped and none is ignored: a configuration is used as written or refused.
+//! CF-2: a secret is never printed. CF-3: only this room reads the environment.
 //!
 //! Why a table and not one struct a stage with `serde`: overrides, near-misses, line numbers,
 //! bounds with reasons and the reference all need the same facts by path, and a struct would hold

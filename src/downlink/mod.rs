@@ -1,8 +1,8 @@
-//! Commands to vehicles, and the truth about each.
+//! Commands to vehicles, and their states.
 //!
-//! A command is durable before its sender has the 202, waits here and not in an MQTT queue, leaves
-//! for one session when the vehicle is there and subscribes, and its state says what is known: no
-//! more.
+//! A command is durable before its sender gets the 202, waits here and not in an MQTT queue, and is
+//! sent to one session when the vehicle is connected and subscribed; its state says only what is
+//! known.
 //!
 //! ```text
 //!  http ─▶ Downlink (handle) ─▶ engine, one thread ─▶ store (SQLite, a transaction a turn)
@@ -15,59 +15,59 @@
 //! # The life of a command
 //! `queued` → `sent` → `delivered` → `done`, `failed`, `rejected` or `timed-out`; before it is
 //! delivered it may also become `expired`, `cancelled`, `superseded` or `skipped`
-//! ([`State`]). A turn of the engine takes the jobs that wait, changes what is in memory, commits,
-//! and only then lets commands leave and answers go.
+//! ([`State`]). A turn of the engine takes the waiting jobs, changes the state in memory, commits,
+//! and only then sends commands and answers.
 //!
 //! # Invariants
 //! - **DN-1** A command is sent only to a session whose verified vehicle is its own, or to a
-//!   configured gateway that speaks for it.
+//!   configured gateway of its vehicle.
 //! - **DN-2** An expired command is never sent.
 //! - **DN-3** States move forward only, through crashes too.
-//! - **DN-4** Nothing leaves, and nobody is answered, before what led to it is durable.
-//! - **DN-5** `delivered` is said only of what the vehicle acknowledged: by PUBACK, PUBCOMP or
-//!   receipt.
+//! - **DN-4** A command is sent, and a caller answered, only after the reason for it is durable.
+//! - **DN-5** Only a command that the vehicle acknowledged, by PUBACK, PUBCOMP or receipt, is
+//!   `delivered`.
 //!
 //! # Pushes
-//! A question's rows become commands: `push`.
+//! `push` makes commands from the rows of a query.
 //!
 //! # Alarms
-//! A message that fires one ([`crate::mapping`], `[[alarm]]`) is made durable by its lane first;
-//! then its alarm comes here ([`CommandDesk`](crate::model::CommandDesk)), and the command and the
-//! note that the vehicle was told are one transaction; then the command leaves, and then the
-//! message is acknowledged. So at whatever moment the process ends:
+//! The lane first makes a message that raises an alarm ([`crate::mapping`], `[[alarm]]`) durable;
+//! then the alarm comes here ([`CommandDesk`](crate::model::CommandDesk)), and one transaction
+//! stores the command and the note that the alarm was raised; then the command is sent, and then
+//! the message acknowledged. So if the process ends
 //! - before the lane: nothing is left, and the vehicle sends its message again;
-//! - between lane and transaction: the points are stored, nobody was told; the vehicle sends its
-//!   message again, which stores the same points and raises the alarm;
-//! - behind the transaction: the message may come again, and is known by its topic, payload and
-//!   time: no second command. One whose points have no time of their own is known for `once-per`
-//!   only.
+//! - between lane and transaction: the points are stored, no command was sent; the vehicle sends
+//!   its message again, which stores the same points and raises the alarm;
+//! - after the transaction: the message may come again, and is recognised by its topic, payload and
+//!   time: no second command. A message whose points have no time of their own is recognised only
+//!   within `once-per`.
 //!
-//! What an alarm publishes is noted in the same way, leaves then, and its message waits until it is
-//! durable with its receivers. A message that comes again after a crash publishes it again, because
-//! nobody knows who has it: at least once, and once more at most. At QoS 0 nobody sends a message
-//! again: what a crash takes with it was never promised.
+//! A publish of an alarm is noted in the same way and then sent; its message waits until the
+//! publish is durable with its receivers. A message that comes again after a crash publishes it
+//! again, because nobody knows who got it: at least once, and at most once more. At QoS 0 no client
+//! sends a message again: such a message has no guarantee.
 //!
 //! # Saved queries
-//! A question that is asked again and again, and told on a topic: `topics`.
+//! `topics` runs saved queries at their intervals and publishes the answers on their topics.
 //!
 //! # What a crash does
-//! What was committed is there. A command that was `sent` is sent again when its vehicle is there,
-//! with DUP: by its session under the same packet identifier, where that lasts (QoS 2 is exactly
-//! once then), else as a new publish, whose id tells the vehicle so. Its entry in the session's
-//! queue goes only once its end is durable here; when the session comes back, what it turns out not
-//! to have is sent anew. An acknowledgement that was not committed comes again from the vehicle, or
-//! with the answer to the second sending.
+//! Everything committed survives. A `sent` command is sent again when its vehicle is connected,
+//! with DUP: in a persistent session under the same packet identifier (so QoS 2 is exactly once),
+//! otherwise as a new PUBLISH that the vehicle recognises by its id. Its entry in the session's
+//! queue is removed only once its end is durable here; when the session comes back, commands that
+//! it does not have are sent anew. If an acknowledgement was not committed, the vehicle sends it
+//! again, or acknowledges the second sending.
 //!
 //! # Bounds
 //! Open commands a vehicle (`downlink.open-max`) and in all (`downlink.total-open-max`), bytes of a
 //! payload, some 2,048 commands and reports a turn, alarms that wait
 //! (`downlink.alarms-waiting-max`; one more is counted, and its message goes on without). Ended
-//! commands are deleted after `downlink.keep`. Where the disk takes nothing, operators are refused
-//! and the publishes that brought receipts or raised alarms wait; where it fails, until a restart.
+//! commands are deleted after `downlink.keep`. While the disk is full, operators are refused, and
+//! publishes with receipts or alarms wait; after a failed write they wait until a restart.
 //!
 //! # Why SQLite
-//! Commands are few beside telemetry, and are looked for by vehicle, state and time: a table with
-//! indices, one transaction a group, is that; the spool's log would need them built beside it.
+//! Commands are few compared to telemetry, and are queried by vehicle, state and time: a table with
+//! indices, one transaction a group, does that; the spool's log would need indices built beside it.
 
 mod engine;
 mod handle;

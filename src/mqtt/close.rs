@@ -1,4 +1,4 @@
-//! How a connection ends, and with which word.
+//! How a connection ends, and with which reason code.
 
 use super::{
     connect::Refusal,
@@ -9,20 +9,20 @@ use super::{
 /// How a connection ends.
 #[derive(Debug)]
 pub(super) enum Close {
-    /// Without a word.
+    /// Without a packet.
     Silent,
-    /// With a reason, for those who can read it.
+    /// With a reason code, for 5.0 clients.
     Reason(u8),
     /// With a refused CONNECT.
     Refused(Refusal),
-    /// The client said goodbye, whether its will is to be published all the same, and for how many
-    /// seconds its session is to last if that changes.
+    /// The client sent DISCONNECT: whether its will is published all the same, and its new session
+    /// expiry interval in seconds, if any.
     Goodbye { with_will: bool, expiry: Option<u32> },
 }
 
 impl Close {
-    /// The last packet: a DISCONNECT with its reason, for a client of a version that has one. A
-    /// refused CONNECT is answered where it is judged.
+    /// The last packet: a DISCONNECT with its reason, for a client whose version has one. A refused
+    /// CONNECT is answered where it is checked.
     pub(super) fn words(&self, terms: Option<Terms>) -> Vec<u8> {
         let mut words = Vec::new();
         match (self, terms.filter(|terms| terms.version == Version::V5)) {
@@ -45,7 +45,7 @@ impl Close {
         }
     }
 
-    /// Why, in a word of a closed list, for the metric of closed connections.
+    /// The reason, from a closed list, for the metric of closed connections.
     pub(super) fn cause(&self) -> &'static str {
         match self {
             Self::Silent => "not-mqtt",
@@ -62,7 +62,7 @@ impl From<Violation> for Close {
     }
 }
 
-/// MaximumConnectTime: the token is over, and the session with it.
+/// MaximumConnectTime: the token has expired, and the session with it.
 pub(super) const MAXIMUM_CONNECT_TIME: u8 = 0xa0;
 /// NotAuthorized.
 pub(super) const NOT_AUTHORIZED: u8 = 0x87;

@@ -1,4 +1,4 @@
-//! Which sessions a command may go to, and the way there.
+//! The sessions that may receive a command, and the way there.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -18,35 +18,35 @@ use crate::model::{
     CommandEdge, Parcel, Presence, Publication, QueuePlace, Reach, ReceiptTicket, SessionId,
 };
 
-/// Pieces of the table, so that one that grows holds up few.
+/// Pieces of the table, so that a growing one blocks few sessions.
 const PIECES: usize = 16;
 
-/// A connected session, and what the router knows it by.
+/// A connected session, and its id in the router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Speaker {
     pub(super) session: SessionId,
     pub(super) routed: SessionId,
 }
 
-/// The connected sessions that speak for a vehicle, the latest last. Inline for the one that nearly
-/// every vehicle has.
+/// The connected sessions of a vehicle, the latest last. Inline for one, which nearly every vehicle
+/// has.
 type Piece = HashMap<Arc<str>, SmallVec<[Speaker; 1]>>;
 
 /// The sessions of all vehicles; some 90 bytes a connected vehicle. A session is here from its
 /// CONNECT until its connection ends.
 ///
-/// Why mutexes: it is looked at by a CONNECT, when a connection ends, and when a command may leave.
+/// Why mutexes: only a CONNECT, the end of a connection and the sending of a command look here.
 #[derive(Debug, Default)]
 pub(super) struct VehicleSessions {
-    /// Seeded, so that nobody can choose names that fall into one piece.
+    /// Seeded, so that no client can choose names that fall into one piece.
     hasher: RandomState,
     pieces: [Mutex<Piece>; PIECES],
-    /// Sessions that may take commands for whatever they carry.
+    /// Gateways: sessions that may receive commands for all vehicles that they publish for.
     gateways: Mutex<HashMap<SessionId, SessionId>>,
 }
 
 impl VehicleSessions {
-    /// A session that speaks for a vehicle is connected.
+    /// A session of a vehicle is connected.
     pub(super) fn enter(&self, vehicle: &str, session: Speaker) {
         let mut piece = self.piece(vehicle);
         match piece.get_mut(vehicle) {
@@ -57,7 +57,7 @@ impl VehicleSessions {
         }
     }
 
-    /// It is not any more.
+    /// It is disconnected.
     pub(super) fn leave(&self, vehicle: &str, session: SessionId) {
         let mut piece = self.piece(vehicle);
         let Some(sessions) = piece.get_mut(vehicle) else { return };
@@ -73,12 +73,12 @@ impl VehicleSessions {
         gateways.insert(speaker.session, speaker.routed);
     }
 
-    /// A session has gone that may have been one.
+    /// A session that may be a gateway is disconnected.
     pub(super) fn leave_gateway(&self, session: SessionId) {
         self.gateways.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
     }
 
-    /// The gateways that carry a vehicle, the latest last.
+    /// The gateways that publish for a vehicle, the latest last.
     fn gateways_of(&self, vehicle: &str, presence: &Presence) -> SmallVec<[Speaker; 1]> {
         let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         let carrying = match gateways.is_empty() {
@@ -102,7 +102,7 @@ impl VehicleSessions {
     }
 }
 
-/// What is looked at to find the session of a command.
+/// The tables for finding the session of a command.
 #[derive(Debug)]
 pub(super) struct CommandRoutes {
     pub(super) router: Arc<Router>,

@@ -1,4 +1,4 @@
-//! CONNECT: who comes, in which version, and what both sides may do.
+//! CONNECT: the client, its protocol version, and the limits of both sides.
 
 use std::{fmt, num::NonZeroU16};
 
@@ -8,7 +8,7 @@ use super::wire::{
 };
 use crate::{auth::IdentityFault, model::Protocol};
 
-/// What is announced to a 5.0 vehicle.
+/// The limits announced to a 5.0 client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announced {
     pub(super) receive_maximum: NonZeroU16,
@@ -18,16 +18,16 @@ pub(super) struct Announced {
     pub(super) keep_alive_max: u16,
 }
 
-/// What a client is told of its session.
+/// What CONNACK says about the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Granted {
-    /// It goes on from where it was.
+    /// The session is resumed.
     pub(super) is_present: bool,
-    /// Seconds that it outlives its connection.
+    /// Its session expiry interval in seconds.
     pub(super) expiry: u32,
 }
 
-/// What a client says of who it is.
+/// The credentials in a CONNECT.
 #[derive(Default)]
 pub(super) struct Credentials {
     pub(super) username: Option<Box<str>>,
@@ -40,30 +40,30 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A CONNECT that is in order. Whether its client may come in is not asked yet.
+/// A valid CONNECT. Its client is not authenticated yet.
 #[derive(Debug)]
 pub(super) struct Accepted<W> {
     pub(super) protocol: Protocol,
-    /// Whether a session that is there is not to go on.
+    /// Whether an existing session is discarded (Clean Start).
     pub(super) is_clean: bool,
-    /// Seconds that its session should outlive its connection; `u32::MAX` is for ever.
+    /// The requested session expiry interval in seconds; `u32::MAX` is for ever.
     pub(super) session_expiry: u32,
-    /// As it was brought, or as it was assigned.
+    /// As sent by the client, or as assigned.
     pub(super) client_id: String,
     is_assigned: bool,
     pub(super) credentials: Credentials,
     /// Seconds; 0 switches it off.
     pub(super) keep_alive: u16,
     is_imposed: bool,
-    /// Publishes above QoS 0 that it takes at once.
+    /// The client's receive maximum.
     pub(super) receive_maximum: u16,
-    /// The largest packet that it takes.
+    /// The client's maximum packet size.
     pub(super) packet_bytes_max: usize,
-    /// Topic aliases that it takes.
+    /// The client's topic alias maximum.
     pub(super) topic_alias_max: u16,
-    /// It wants reasons as text, too.
+    /// It requests problem information (reason strings).
     pub(super) wants_reasons: bool,
-    /// Made of what the packet says of a will.
+    /// Made from the packet's will.
     pub(super) will: Option<W>,
 }
 
@@ -72,7 +72,7 @@ impl<W> Accepted<W> {
         version(self.protocol)
     }
 
-    /// Appends the CONNACK; tells whether the client takes a packet of its size
+    /// Appends the CONNACK; returns whether the client accepts a packet of its size
     /// ([MQTT-3.1.2-24]).
     pub(super) fn write_connack(
         &self,
@@ -101,8 +101,8 @@ impl<W> Accepted<W> {
         out.len() - begin <= self.packet_bytes_max
     }
 
-    /// Appends the CONNACK that says no, as text, too, where that is wanted and the client takes a
-    /// packet of its size.
+    /// Appends the refusing CONNACK, with a reason string if the client requests one and accepts a
+    /// packet of that size.
     pub(super) fn write_refusal(&self, fault: IdentityFault, out: &mut Vec<u8>) {
         let refusal = Refusal::of(self.version(), fault);
         let begin = out.len();
@@ -120,7 +120,7 @@ impl<W> Accepted<W> {
     }
 }
 
-/// A CONNACK that says no, in the words of the client's version.
+/// A refusing CONNACK, with a code of the client's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     V3(u8),
@@ -131,7 +131,7 @@ impl Refusal {
     const VERSION: Self = Self::V3(1);
     const CLIENT_ID: Self = Self::V3(2);
 
-    /// The answer to a CONNECT in order, of somebody who does not come in.
+    /// The answer to a valid CONNECT whose client is refused.
     pub(super) fn of(version: Version, fault: IdentityFault) -> Self {
         let (v3, v5) = match fault {
             IdentityFault::Credentials => (4, 0x86),
@@ -189,12 +189,12 @@ fn version(protocol: Protocol) -> Version {
     }
 }
 
-/// Judges the whole CONNECT packet, fixed header included. `assigned` makes an identifier for a
-/// client that brings none, `will` what is kept of a will.
+/// Checks a whole CONNECT packet, fixed header included. `assigned` makes an identifier for a
+/// client without one, `will` the kept form of a will.
 ///
 /// # Errors
-/// The refusal to send before closing; `None` where the peer does not speak MQTT at all, or in a
-/// version that has no word for what is wrong.
+/// The refusal to send before closing; `None` if the peer does not speak MQTT, or its version has
+/// no code for the error.
 pub(super) fn accept<W>(
     packet: &[u8],
     header: usize,
@@ -246,8 +246,8 @@ pub(super) fn accept<W>(
     })
 }
 
-/// A broken packet closes a connection of 3.1.1 without a word ([MQTT-3.1.4-1], [MQTT-4.8.0-1]):
-/// its codes say only why a good one is not served.
+/// A malformed packet closes a 3.1.1 connection without a CONNACK ([MQTT-3.1.4-1],
+/// [MQTT-4.8.0-1]): the codes of 3.1.1 only refuse valid packets.
 fn broken(version: Version, fault: ConnectFault) -> Option<Refusal> {
     let reason = match fault {
         ConnectFault::ClientId => 0x85,
@@ -257,7 +257,7 @@ fn broken(version: Version, fault: ConnectFault) -> Option<Refusal> {
     (version == Version::V5).then_some(Refusal::V5(reason))
 }
 
-/// What is well formed and cannot be served.
+/// Refuses a well-formed CONNECT that cannot be served.
 fn judge(protocol: Protocol, connect: &Connect<'_>) -> Result<(), Option<Refusal>> {
     let nameless = connect.client_id.is_empty();
     match protocol {
@@ -271,13 +271,13 @@ fn judge(protocol: Protocol, connect: &Connect<'_>) -> Result<(), Option<Refusal
     }
 }
 
-/// The bit of the level with which a bridge (mosquitto's, by default) says that it is one. It is
-/// not in the standard; a bridge that is refused with code 1 comes back without it, any other
-/// answer it takes for a fault and tries again for ever.
+/// The bit of the protocol level by which a bridge (mosquitto's, by default) marks itself. It is
+/// not in the standard; a bridge refused with code 1 retries without the bit, after any other
+/// answer it retries with the bit for ever.
 const BRIDGE: u8 = 0x80;
 
-/// Which protocol a CONNECT speaks, and what follows the level. A level that is not known is
-/// refused in 3.1.1's words, which are the oldest that all versions know.
+/// The protocol of a CONNECT, and the bytes after the level. An unknown level is refused with the
+/// code of 3.1.1, which all versions know.
 fn protocol(body: &[u8]) -> Result<(Protocol, &[u8]), Option<Refusal>> {
     let known = [&b"\x00\x04MQTT"[..], b"\x00\x06MQIsdp"];
     let named = known.iter().find_map(|name| Some((name.len() == 6, body.strip_prefix(*name)?)));
@@ -292,8 +292,7 @@ fn protocol(body: &[u8]) -> Result<(Protocol, &[u8]), Option<Refusal>> {
     Ok((protocol, rest))
 }
 
-/// Whether bytes that have come can still become a CONNECT: what they lack is not known, but what
-/// is there must be its beginning.
+/// Whether the bytes received so far can be the beginning of a CONNECT.
 pub(super) fn may_be_connect(bytes: &[u8]) -> bool {
     let Some((&first, rest)) = bytes.split_first() else { return true };
     let begins = |body: &[u8]| {
@@ -338,7 +337,7 @@ mod tests {
         packet
     }
 
-    /// `m1-mosquitto-bridge`: 0x84 and 0x83 are how a bridge says 3.1.1 and 3.1.
+    /// `m1-mosquitto-bridge`: a bridge sends 0x84 and 0x83 for 3.1.1 and 3.1.
     #[test]
     fn every_version_is_known_by_its_name_and_level_and_a_bridge_by_its_bit() {
         let protocol = |packet: &[u8]| {
@@ -353,7 +352,7 @@ mod tests {
         assert_eq!(protocol(&connect(5, 2, b"\x00\x00\x01p")), Protocol::V5);
     }
 
-    /// `m8-first-packet`: what cannot become a CONNECT is seen by its first bytes.
+    /// `m8-first-packet`: the first bytes show that a packet is no CONNECT.
     #[test]
     fn what_cannot_become_a_connect_is_seen_as_early_as_it_can_be() {
         for packet in [connect(4, 2, b"\x00\x01p"), mqisdp(3, b"\x00\x01p")] {

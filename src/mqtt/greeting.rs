@@ -1,7 +1,7 @@
 //! The greeting of a connection: from the accepted socket to a session, or to a refusal.
 //!
-//! A PROXY header where one is due, TLS, the upgrade to a WebSocket, then the CONNECT. It may wait,
-//! for `mqtt.connect-timeout` in all, and nothing of it is in the way of live connections.
+//! A PROXY header if required, TLS, the upgrade to a WebSocket, then the CONNECT. It may wait, for
+//! `mqtt.connect-timeout` in total, and never blocks live connections.
 
 use std::{convert::Infallible, future::poll_fn, net::Ipv4Addr, pin::pin, rc::Rc, sync::Arc};
 
@@ -39,16 +39,16 @@ pub(super) async fn serve(io: Io, worker: Rc<Worker>, door: Rc<Door>) {
     Visit { worker, key, early }.begin(io, &door).await;
 }
 
-/// A connection that has said no CONNECT yet.
+/// A connection before its CONNECT.
 struct Visit {
     worker: Rc<Worker>,
     key: SlotKey,
-    /// How far it is, and where it is counted.
+    /// Its phase, and the place where it is counted.
     early: Early,
 }
 
 impl Visit {
-    /// Reads the PROXY header where one is due, then what lies below MQTT.
+    /// Reads the PROXY header if one is required, then starts the transport.
     async fn begin(mut self, io: Io, door: &Door) {
         match door.doors.accepts.turn(self.worker.shared().clock.monotonic()) {
             Turn::Now => {}
@@ -74,7 +74,7 @@ impl Visit {
         self.open(io.add_filter(proxied).seal(), door).await;
     }
 
-    /// Lays on the connection what its listener asks for.
+    /// Adds the listener's layers (TLS, WebSocket) to the connection.
     async fn open<F: Filter>(mut self, io: Io<F>, door: &Door) {
         match (door.transport.is_secure(), door.transport.is_web()) {
             (false, false) => self.speak(io).await,
@@ -87,8 +87,8 @@ impl Visit {
         }
     }
 
-    /// The handshake of TLS, within the time for the CONNECT. Its ClientHello, which costs most of
-    /// it, has its turn, and so has what comes behind it where that brings a certificate.
+    /// The TLS handshake, within the time for the CONNECT. The ClientHello, which costs the most
+    /// CPU, waits for its turn; with client certificates every later read does, too.
     async fn secure<F: Filter>(
         &mut self,
         io: Io<F>,
@@ -115,7 +115,7 @@ impl Visit {
         })
     }
 
-    /// A handshake of which every read has its turn.
+    /// A handshake whose every read waits for its turn.
     async fn in_turns<T>(
         &self,
         handshake: impl Future<Output = T> + Unpin,
@@ -167,14 +167,14 @@ impl Visit {
         io.shutdown().await.unwrap_or_default();
     }
 
-    /// It ends before its CONNECT.
+    /// The connection ends before its CONNECT.
     fn over(&self, cause: &'static str) {
         self.worker.spoke(self.early);
         self.worker.closed(self.key, cause);
     }
 }
 
-/// Reads the PROXY header, and nothing behind it.
+/// Reads the PROXY header, and nothing after it.
 struct ProxyHeader;
 
 impl Decoder for ProxyHeader {
@@ -202,7 +202,7 @@ impl Decoder for ClientHello {
     }
 }
 
-/// Reads the request for a WebSocket, and nothing behind it.
+/// Reads the request for a WebSocket, and nothing after it.
 struct UpgradeRequest<'a>(&'a Door);
 
 impl Decoder for UpgradeRequest<'_> {
@@ -218,7 +218,7 @@ impl Decoder for UpgradeRequest<'_> {
     }
 }
 
-/// Why a connection ends that went before it was in: a probe, mostly, and no vehicle that vanished.
+/// The reason if the peer closes before its CONNECT: mostly a probe, not a vehicle that vanished.
 const GONE_EARLY: &str = "gone-before-connect";
 
 /// Waits for the CONNECT, answers it, and gives the client its slot.
@@ -297,10 +297,11 @@ async fn greet<F: Filter>(
     Ok(())
 }
 
-/// Who it is. May wait for a password to be verified; a client that goes meanwhile costs nothing.
+/// Authenticates the client. May wait for a password to be verified; a client that disconnects
+/// meanwhile costs nothing.
 ///
 /// # Errors
-/// Why the connection ends; the client has been told.
+/// Why the connection ends; the refusal has been sent.
 async fn identify<F: Filter, W>(
     io: &Io<F>,
     worker: &Worker,
@@ -329,7 +330,7 @@ async fn identify<F: Filter, W>(
 /// Takes the session over from whoever has it.
 ///
 /// # Errors
-/// Why the connection ends; the client has been told.
+/// Why the connection ends; the refusal has been sent.
 async fn take_over<F: Filter, W>(
     io: &Io<F>,
     worker: &Worker,
@@ -348,7 +349,7 @@ async fn take_over<F: Filter, W>(
     Err(fault.map_or(GONE_EARLY, |fault| refuse(io, worker, accepted, fault)))
 }
 
-/// Tells a client that it does not come in, and gives the word for why.
+/// Sends a client its refusal, and returns the reason for the metric.
 fn refuse<W>(
     io: &IoRef,
     worker: &Worker,
@@ -370,7 +371,7 @@ fn write(io: &IoRef, worker: &Worker, packet: &[u8]) {
     }
 }
 
-/// Reads the CONNECT, and nothing behind it.
+/// Reads the CONNECT, and nothing after it.
 struct Greeting {
     worker: Rc<Worker>,
 }

@@ -1,4 +1,4 @@
-//! Sessions that last: the way of all workers to their journal, and messages as they lie there.
+//! Persistent sessions: the workers' connection to the journal, and messages as stored in it.
 
 use std::{
     borrow::Cow,
@@ -19,21 +19,21 @@ use crate::{
     sessions::{Change, Feed, Opened, Sessions, StoredMessage},
 };
 
-/// What the router knows sessions that last by, whether they are there or not: as those of a worker
-/// that there is not.
+/// The worker number under which the router knows persistent sessions, connected or not; no real
+/// worker has it.
 pub(super) const STORED: u16 = u16::MAX;
 
-/// The session of the journal as the router knows it.
+/// The router's id of a session of the journal.
 pub(super) fn stored_id(session: u64) -> SessionId {
     SessionId { worker: STORED, number: session }
 }
 
-/// The journal, and the one way there: what all workers hand over becomes durable in its order.
+/// The journal, and the only way to it: records of all workers become durable in their order.
 #[derive(Debug)]
 pub(super) struct Lasting {
     pub(super) sessions: Sessions,
     feed: Feed<Change<Ticket>>,
-    /// Sessions that are connected. One number with no other to agree with.
+    /// The number of connected sessions. Atomic, because no other value has to agree with it.
     pub(super) connected: AtomicUsize,
 }
 
@@ -49,7 +49,7 @@ impl Lasting {
     }
 }
 
-/// Who waits for a record.
+/// What waits for a record.
 #[derive(Debug)]
 pub(super) enum Ticket {
     /// A greeting.
@@ -60,11 +60,11 @@ pub(super) enum Ticket {
     Answer(SlotKey, Vec<u8>),
     /// A client gets the PUBCOMP of its publish.
     Completed(SlotKey, NonZeroU16),
-    /// A session may have ended: it is to be forgotten.
+    /// An ended session waits to be forgotten.
     Ended,
 }
 
-/// Somebody whose queue lies in the journal.
+/// A receiver whose queue is in the journal.
 #[derive(Clone, Debug)]
 pub(super) struct StoredReceiver {
     pub(super) receiver: Receiver,
@@ -78,32 +78,32 @@ impl From<Receiver> for StoredReceiver {
     }
 }
 
-/// A message that goes on to its receivers once it is durable.
+/// A message that is delivered to its receivers once it is durable.
 #[derive(Debug)]
 pub(super) struct Bringing {
-    /// Whose publish it is, by its session and its number there, if that waits.
+    /// The publisher's session and the publish's number there, if it waits for an acknowledgement.
     pub(super) publisher: Option<(SlotKey, u64)>,
     pub(super) may_wait: bool,
     pub(super) message: Option<Arc<Message>>,
     /// In the order of its record's deliveries.
     pub(super) receivers: Vec<StoredReceiver>,
-    /// The session whose subscription it is a retained message for.
+    /// For a retained message: the session whose subscription it is for.
     pub(super) scan_of: Option<SlotKey>,
-    /// Nothing and nobody else takes it.
+    /// No mapping and no other subscriber takes it.
     pub(super) is_sole: bool,
 }
 
-/// What the clocks say.
+/// The current times of the clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moments {
     pub(super) monotonic: Duration,
     pub(super) wall: UnixNanos,
 }
 
-/// Before the properties of a message that is a command: no property has this identifier.
+/// Marks a command before the properties of its message: no property has this identifier.
 const COMMAND: u8 = 0xff;
 
-/// The properties of a message as they are kept, the tag of a command before them.
+/// The stored properties of a message, after the tag of a command.
 pub(super) fn kept_properties(message: &Message) -> Cow<'_, [u8]> {
     let properties = message.body.properties();
     match message.command {
@@ -119,7 +119,7 @@ pub(super) fn kept_properties(message: &Message) -> Cow<'_, [u8]> {
     }
 }
 
-/// A message as it is kept; `properties` are its [`kept_properties`].
+/// The stored form of a message; `properties` are its [`kept_properties`].
 pub(super) fn stored<'a>(
     message: &'a Message,
     properties: &'a [u8],
@@ -135,7 +135,7 @@ pub(super) fn stored<'a>(
     }
 }
 
-/// A message out of the journal.
+/// A message read from the journal.
 pub(super) fn restored(bytes: &[u8], retained_as: u64, now: Moments) -> Option<Message> {
     let stored = StoredMessage::read(bytes)?;
     let (command, properties) = match stored.properties.split_first() {

@@ -1,9 +1,8 @@
-//! The live phase of a connection: a thin shell that brings a session what its socket reads, and
-//! writes what it answers. It holds no rule.
+//! The live phase of a connection: a thin shell that passes packets from the socket to the session
+//! and writes its answers. It contains no rule.
 //!
-//! All packets that a read brought are handled in one turn, inside the codec call of ntex-io, on
-//! the bytes as they lie in the read buffer; what the turn answers leaves in one write. There is no
-//! task, timer or allocation a message.
+//! One turn handles all packets of a read, inside the codec call of ntex-io, directly on the read
+//! buffer; its answers are sent in one write. There is no task, timer or allocation a message.
 
 use std::{
     future::poll_fn,
@@ -42,7 +41,7 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Reads until the connection ends; tells why in a word of a closed list.
+    /// Reads until the connection ends; returns the reason, from a closed list.
     pub(super) async fn run<F: Filter>(&self, io: &Io<F>) -> &'static str {
         loop {
             let received = poll_fn(|cx| {
@@ -80,14 +79,14 @@ impl Live {
         }
     }
 
-    /// The client and its socket, while there are both.
+    /// Calls `act` with the client and its socket, while both exist.
     fn with<R>(&self, act: impl FnOnce(&mut Client, &mut Socket) -> R) -> Option<R> {
         let mut slots = self.worker.slots.borrow_mut();
         let slot = slots.get_mut(self.key)?;
         Some(act(slot.client.as_mut()?, slot.socket.as_mut()?))
     }
 
-    /// Lets more be delivered once the write buffer is empty that was as full as it may be.
+    /// Delivers more once a full write buffer has become empty.
     fn poll_emptied<F: Filter>(&self, io: &Io<F>, cx: &mut Context<'_>) {
         let is_stuffed = self.with(|_, socket| socket.is_stuffed) == Some(true);
         if is_stuffed && io.poll_flush(cx, true).is_ready() {
@@ -95,7 +94,7 @@ impl Live {
         }
     }
 
-    /// Waits until it may be read again; false if the peer went away first.
+    /// Waits until reading may go on; false if the peer disconnected first.
     async fn resumed<F: Filter>(&self, io: &Io<F>) -> bool {
         let mut gone = std::pin::pin!(io.on_disconnect());
         // Nobody who publishes waits for somebody who is not read.
@@ -121,7 +120,7 @@ impl Live {
         alive
     }
 
-    /// Waits until all that was taken in is acknowledged, then says goodbye.
+    /// Waits until every received message is acknowledged, then sends DISCONNECT.
     async fn drain<F: Filter>(&self, io: &Io<F>) -> &'static str {
         self.with(|client, socket| {
             socket.hold = Hold::Full;
@@ -151,7 +150,7 @@ impl Live {
         if first >> 4 == 3 { limits.packet_bytes_max } else { limits.control_bytes_max }
     }
 
-    /// Handles every whole packet in the buffer. Gives how much of it was used.
+    /// Handles every whole packet in the buffer. Returns the bytes used.
     fn packets(
         &self,
         client: &mut Client,

@@ -1,40 +1,40 @@
-//! What the vehicle edge is told: addresses and bounds.
+//! The options of the MQTT server: addresses and bounds.
 
 use std::{net::SocketAddr, num::NonZeroU16, time::Duration};
 
 use super::listen::{Listener, Network};
 use crate::sessions::QueueOverflow;
 
-/// The vehicle edge's options. Defaults are those of the configuration reference.
+/// The options of the MQTT server. Defaults are those of the configuration reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Where to listen; port 0 takes any free one. Default: `mqtt://127.0.0.1:1883`.
     pub listen: Vec<Listener>,
-    /// Who must send a PROXY header; nobody else may. Default: nobody.
+    /// Peers that must send a PROXY header; no other may. Default: none.
     pub proxies: Vec<Network>,
     /// Pages, besides those of this server, that may open a WebSocket; `*`: all. Default: none.
     pub websocket_origins: Vec<String>,
-    /// Connections a second that come in; one more waits for its turn, a second at most. Default:
-    /// 50,000.
+    /// New connections a second; one more waits for its turn, a second at most. Default: 50,000.
     pub accepts_a_second: u32,
-    /// Publishes a second of one client, past which it is read no faster; 0: no bound. Default: 0.
+    /// Publishes a second of one client; past it its socket is read no faster; 0: no bound.
+    /// Default: 0.
     pub messages_a_second: u32,
     /// Bytes of publishes a second of one client; 0: no bound. Default: 0.
     pub bytes_a_second: u64,
-    /// Peers that have said a ClientHello a second ago and no CONNECT; past it the one that has
-    /// waited for the longest is closed. Default: 20,000.
+    /// Peers that sent a ClientHello a second ago and no CONNECT yet; past it the oldest is closed.
+    /// Default: 20,000.
     pub handshakes_max: usize,
-    /// How often a session is taken over from an older connection, once ten times have been at
-    /// once. Default: once a second.
+    /// How often a session may be taken over from an older connection, after ten times at once.
+    /// Default: once a second.
     pub takeover_interval: Duration,
     /// Worker threads. Default: one a core.
     pub workers: usize,
-    /// Unacknowledged publishes a session; announced to 5.0 vehicles, for 3.1.1 ones the point
-    /// where reading pauses. Default: 1024.
+    /// Unacknowledged publishes a session: announced to 5.0 clients; for 3.1.1 clients reading
+    /// pauses there. Default: 1024.
     pub receive_maximum: NonZeroU16,
-    /// Bytes of one packet, announced to 5.0 vehicles. Default: 1 MiB.
+    /// Bytes of one packet, announced to 5.0 clients. Default: 1 MiB.
     pub packet_bytes_max: u32,
-    /// Bytes of a CONNECT, before anything is known of the peer. Default: 16 KiB.
+    /// Bytes of a CONNECT, which any unknown peer may send. Default: 16 KiB.
     pub connect_bytes_max: u32,
     /// Bytes of any packet but CONNECT and PUBLISH. Default: 64 KiB.
     pub control_bytes_max: u32,
@@ -42,16 +42,16 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// From the first byte of a packet to its last. Default: 60 s.
     pub packet_timeout: Duration,
-    /// The longest keep alive, imposed on 5.0 vehicles; zero imposes none. Default: zero.
+    /// The longest keep alive, imposed on 5.0 clients; zero imposes none. Default: zero.
     pub keep_alive_max: Duration,
-    /// How long a client may say nothing that asked for a longer keep alive, or none; zero: as it
-    /// likes. Default: zero.
+    /// How long a client with a longer keep alive, or none, may send nothing; zero: no bound.
+    /// Default: zero.
     pub idle_max: Duration,
     /// Connections at once; one more is closed at once. Default: 1,000,000.
     pub connections_max: usize,
-    /// Unacknowledged payload bytes a session, past which reading pauses. Default: 1 MiB.
+    /// Unacknowledged payload bytes a session; past it reading pauses. Default: 1 MiB.
     pub session_bytes_max: usize,
-    /// Topic aliases a 5.0 session, in each direction. Default: 10.
+    /// Topic aliases a 5.0 connection, in each direction. Default: 10.
     pub topic_alias_max: u16,
     /// Bytes of a topic. Default: 1024.
     pub topic_bytes_max: usize,
@@ -59,7 +59,7 @@ pub struct Options {
     pub topic_levels_max: usize,
     /// User properties a packet. Default: 64.
     pub user_properties_max: usize,
-    /// Vehicles that one session is seen to carry; the messages of more are stored all the same.
+    /// Vehicles shown as connected through one session; messages of more are stored all the same.
     /// Default: 64.
     pub session_vehicles_max: usize,
     /// Bytes of a line that is kept as a vehicle's last. Default: 4 KiB.
@@ -69,18 +69,18 @@ pub struct Options {
     /// Vehicles remembered after their last session has ended: some 180 bytes each. Default:
     /// 1,000,000.
     pub away_vehicles_max: usize,
-    /// Bounds on what waits for a subscriber.
+    /// Bounds on the queues of subscribers.
     pub queue: QueueOptions,
     /// Retained messages. Default: 1,000,000.
     pub retained_count_max: usize,
     /// Bytes of retained messages, as they lie in memory. Default: 256 MiB.
     pub retained_bytes_max: usize,
-    /// Peers that have connected a second ago and sent no CONNECT; past it the longest silent is
+    /// Peers that connected a second ago and sent no CONNECT; past it the longest silent one is
     /// closed. Default: 20,000.
     pub silent_max: usize,
-    /// The same of one address. Default: 1,000.
+    /// The same for one address. Default: 1,000.
     pub silent_per_address_max: usize,
-    /// How often `$SYS/broker/…` is told; zero: never. Default: 10 s.
+    /// How often `$SYS/broker/…` is published; zero: never. Default: 10 s.
     pub sys_interval: Duration,
     /// The measurement of connects and disconnects. Default: none.
     pub connectivity: Option<String>,
@@ -127,27 +127,25 @@ impl Default for Options {
     }
 }
 
-/// How much may wait for those who subscribe.
+/// The bounds of subscriptions and queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueOptions {
     /// Subscriptions a session. Default: 10,000.
     pub subscriptions_max: usize,
-    /// Publishes above QoS 0 under way to a client at once, whatever it takes. Default: 1024.
+    /// Publishes above QoS 0 in flight to a client, whatever its receive maximum. Default: 1024.
     pub in_flight_max: u16,
-    /// Messages that wait for a session. Default: 100,000.
+    /// Messages in a session's queue. Default: 100,000.
     pub messages_max: usize,
-    /// Bytes that wait for a session. Default: 64 MiB.
+    /// Bytes in a session's queue. Default: 64 MiB.
     pub bytes_max: usize,
-    /// Bytes of the queue of a session that lasts in memory; the rest is on disk only. Default:
-    /// 64 KiB.
+    /// Bytes of a persistent session's queue in memory; the rest is on disk only. Default: 64 KiB.
     pub session_memory_max: usize,
-    /// Bytes that wait for all sessions; past it, only what can be sent at once is queued. Default:
-    /// 128 MiB.
+    /// Bytes in the queues of all sessions; past it only messages that can be sent at once are
+    /// queued. Default: 128 MiB.
     pub memory_max: usize,
-    /// What becomes of a message for whom there is no room, where its publisher does not wait.
-    /// Default: refuse.
+    /// What happens to a message for a full queue if its publisher does not wait. Default: refuse.
     pub overflow: QueueOverflow,
-    /// How long publishers wait for a subscriber that is full. Default: 10 s.
+    /// How long publishers wait for a subscriber whose queue is full. Default: 10 s.
     pub stall_max: Duration,
 }
 

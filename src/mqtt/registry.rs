@@ -1,18 +1,17 @@
-//! The registry of session keys (an identity and its client identifier): which session has which,
-//! never two at once.
+//! The registry of session keys (an identity and its client identifier): one session for each key.
 //!
-//! A client that connects takes its key over from whoever had it ([MQTT-3.1.4-2] of 3.1.1,
-//! [MQTT-3.1.4-3] of 5.0): a vehicle that lost its line is back before the server has noticed. The
-//! table is looked at by a CONNECT and when a connection ends, never by a message.
+//! A client that connects takes its key over from an older connection ([MQTT-3.1.4-2] of 3.1.1,
+//! [MQTT-3.1.4-3] of 5.0): a vehicle that lost its connection is back before the server notices. A
+//! CONNECT and the end of a connection look into the table, a message never.
 //!
-//! Two that want one key and come back at once would take it from each other as fast as they can
-//! connect: a key is taken over a few times at once, and then once an interval.
+//! Two clients with one key would take it from each other as fast as they can reconnect: a key is
+//! taken over a few times at once, and then once an interval.
 //!
-//! Bounded by the live sessions, of which each has one key. It is shared with its
-//! session, so that an entry costs some 90 bytes.
+//! Bounded by the live sessions, each of which has one key. The session shares it, so that an entry
+//! costs some 90 bytes.
 //!
-//! Why mutexes, and several: sessions of all workers meet here, each for one look-up; a table that
-//! grows holds up the others for as long as it copies, so it is cut into pieces.
+//! Why several mutexes: sessions of all workers meet here, each for one look-up; a growing table
+//! blocks the others while it copies, so it is cut into pieces.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -28,37 +27,37 @@ const PIECES: usize = 16;
 
 type Piece = HashMap<Arc<str>, Holder>;
 
-/// Take-overs of a key that wait for no interval.
+/// Take-overs of a key that need not wait for an interval.
 const AT_ONCE: u32 = 10;
 
 #[derive(Clone, Copy, Debug)]
 struct Holder {
     session: SessionId,
-    /// When the key could have been taken over so many times, once an interval.
+    /// The time up to which the take-overs so far, once an interval, are used up.
     paid: Duration,
 }
 
-/// What became of a session that wants a key.
+/// The result when a session takes a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It has it, and nobody had it.
+    /// The key was free; the session has it.
     Free,
-    /// It has it, and this one had it until now.
+    /// The session has taken the key over from this one.
     Over(SessionId),
-    /// It is taken over too often; it may be again after this.
+    /// The key is taken over too often; the session may retry after this time.
     TooSoon(Duration),
 }
 
 /// The sessions of all keys.
 #[derive(Debug, Default)]
 pub(super) struct ClientRegistry {
-    /// Seeded, so that nobody can choose ids that fall into one piece.
+    /// Seeded, so that no client can choose ids that fall into one piece.
     hasher: RandomState,
     pieces: [Mutex<Piece>; PIECES],
 }
 
 impl ClientRegistry {
-    /// A session takes a key, unless that is taken over more often than once an `interval`.
+    /// A session takes a key, unless it is taken over more often than once an `interval`.
     pub(super) fn take(
         &self,
         key: &Arc<str>,

@@ -1,5 +1,4 @@
-//! What a start takes up of an earlier life of the process: who subscribes, what is retained, what
-//! waits.
+//! Restores subscriptions, retained messages and queues from the journal at a start.
 
 use std::{io, num::NonZeroU32, sync::Arc};
 
@@ -11,10 +10,10 @@ use super::{
 };
 use crate::telemetry::{DeliveryCounts, Metrics};
 
-/// Sessions that are looked at under one lock.
+/// Sessions read under one lock.
 const PAGE: usize = 1000;
 
-/// Gives the router what the journal knows.
+/// Gives the router the journal's sessions and retained messages.
 ///
 /// # Errors
 /// If a file of retained messages cannot be read.

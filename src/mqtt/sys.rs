@@ -1,14 +1,13 @@
-//! `$SYS/broker/…`: what the server tells of itself, under the names that dashboards know from
-//! mosquitto.
+//! `$SYS/broker/…`: the server's counters, under the names that dashboards know from mosquitto.
 //!
 //! Counters count from the start of the process. `load` topics are moving averages a minute over
 //! one, five and fifteen minutes, computed as mosquitto does: exponentially, once an interval. A
-//! topic is told again only when its text has changed; what was told last is retained, beside the
-//! retained messages of clients and not within their bounds. Nobody but the server publishes here.
+//! topic is published again only when its text has changed; the last text is retained, beside the
+//! retained messages of clients and outside their bounds. Only the server publishes here.
 
 use std::time::Duration;
 
-/// What is counted, as of one moment. All but `connected`, `away`, `subscriptions`,
+/// The counters at one moment. All except `connected`, `away`, `subscriptions`,
 /// `shared_subscriptions`, `retained`, `stored` and `stored_bytes` only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
@@ -17,13 +16,13 @@ pub(super) struct Snapshot {
     pub(super) connected: u64,
     /// Sessions without one.
     pub(super) away: u64,
-    /// Sessions that ended because nobody came back.
+    /// Sessions that expired.
     pub(super) expired: u64,
     /// Without the shared ones.
     pub(super) subscriptions: u64,
     pub(super) shared_subscriptions: u64,
     pub(super) retained: u64,
-    /// Messages that are retained or wait for somebody.
+    /// Messages retained or queued.
     pub(super) stored: u64,
     pub(super) stored_bytes: u64,
     /// Packets of any kind.
@@ -38,9 +37,9 @@ pub(super) struct Snapshot {
     pub(super) payload_written: u64,
     /// Deliveries that did not reach their subscriber.
     pub(super) dropped: u64,
-    /// Sockets that were accepted.
+    /// Sockets accepted.
     pub(super) sockets: u64,
-    /// CONNECTs that were accepted.
+    /// CONNECT packets accepted.
     pub(super) connects: u64,
 }
 
@@ -50,7 +49,7 @@ type Load = [f64; 3];
 /// One of the counts.
 type Count = fn(&Snapshot) -> u64;
 
-/// What counts for `load`, by the name in its topic.
+/// The counters of `load`, by the name in the topic.
 const LOADS: [(&str, Count); 9] = [
     ("messages/received", |now| now.packets_read),
     ("messages/sent", |now| now.packets_written),
@@ -63,25 +62,25 @@ const LOADS: [(&str, Count); 9] = [
     ("connections", |now| now.connects),
 ];
 
-/// Texts of topics, and what has been told of them.
+/// The published texts of the topics.
 #[derive(Debug)]
 pub(super) struct SysTopics {
     interval: Duration,
-    /// When it was last told, and what was counted then.
+    /// The counters at the last publish.
     last: Option<Snapshot>,
     loads: [Load; LOADS.len()],
-    /// The most clients that were connected when it was told.
+    /// The most clients connected at any publish.
     most: u64,
     told: Vec<(String, String)>,
 }
 
 impl SysTopics {
-    /// Nothing is told where the interval is zero.
+    /// With an interval of zero nothing is published.
     pub(super) fn new(interval: Duration) -> Self {
         Self { interval, last: None, loads: Default::default(), most: 0, told: Vec::new() }
     }
 
-    /// Whether it is time to tell again.
+    /// Whether the next publish is due.
     pub(super) fn is_due(&self, uptime: Duration) -> bool {
         let last = self.last.map(|last| last.uptime);
         !self.interval.is_zero() && last.is_none_or(|last| uptime >= last + self.interval)
@@ -150,7 +149,7 @@ impl SysTopics {
     }
 }
 
-/// Takes what was counted in a time into the averages.
+/// Updates the averages with the counts of an interval.
 #[expect(clippy::cast_precision_loss, reason = "an average, told with two decimals")]
 fn average(load: &mut Load, count: u64, elapsed: Duration) {
     let rate = count as f64 * 60.0 / elapsed.as_secs_f64();

@@ -1,11 +1,11 @@
-//! The vehicles that one session carries: for each the last line of each mapping,
-//! as bytes, overwritten in place and parsed only when somebody asks.
+//! The vehicles that one session publishes for: for each the last line of each mapping, as bytes,
+//! overwritten in place and parsed only on request.
 //!
-//! PR-2: a kept line is the latest durable one, or there is none: a line that does not fit takes
-//! the older one of its mapping with it.
+//! PR-2: a kept line is the latest durable one, or there is none: a line that does not fit also
+//! removes the older line of its mapping.
 //!
-//! Sketch of the memory: a session that carries one vehicle with one mapping costs some 150 bytes
-//! and its line, rounded up to 64 bytes; one that carries nothing, a pointer.
+//! Memory: a session with one vehicle and one mapping costs some 150 bytes and its line, rounded up
+//! to 64 bytes; a session without a vehicle costs a pointer.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     uplink::LastLine,
 };
 
-/// How much one session keeps.
+/// The bounds of one session's lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VehicleLimits {
     pub(super) vehicles_max: usize,
@@ -27,11 +27,11 @@ pub(super) struct VehicleLimits {
 /// Why a last line is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotKept {
-    /// The session carries as many vehicles as it may: the vehicle is not seen at all.
+    /// The session has its maximum of vehicles: this one is not kept at all.
     Vehicles,
-    /// The line is over its bound.
+    /// The line exceeds its bound.
     LineBytes,
-    /// The session's lines are over their bound together.
+    /// The session's lines together exceed their bound.
     Bytes,
 }
 
@@ -53,8 +53,8 @@ impl NotKept {
 pub(super) struct Vehicles {
     /// In the order of their first message; bounded by `vehicles_max`.
     known: Vec<Vehicle>,
-    /// Where the next one is looked for first: most sessions carry one vehicle, and a gateway goes
-    /// round its own in turn.
+    /// Where the search starts: most sessions have one vehicle, and a gateway publishes for its
+    /// vehicles in turn.
     next: usize,
     /// Bytes allocated for lines; at most `bytes_max`.
     bytes: usize,
@@ -67,7 +67,7 @@ pub(super) struct Vehicle {
     pub(super) name: Arc<str>,
     /// When its last message became durable, to a tick.
     pub(super) seen: UnixNanos,
-    /// One a mapping; bounded by `bytes_max`, because each has a byte at least.
+    /// One for each mapping; bounded by `bytes_max`, because each has at least a byte.
     lines: Vec<Kept>,
 }
 
@@ -77,12 +77,12 @@ struct Kept {
     line: Vec<u8>,
 }
 
-/// Lines are allocated in such steps, so that a digit more does not allocate.
+/// The allocation step of lines, so that one more digit does not reallocate.
 const STEP: usize = 64;
 
 impl Vehicles {
-    /// Keeps a line in place of the older one of its vehicle and mapping. `enter` makes a vehicle
-    /// known that the session has not carried before.
+    /// Replaces the line of a vehicle and mapping. `enter` registers a vehicle that is new to the
+    /// session.
     ///
     /// # Errors
     /// The bound that it is over.
@@ -141,7 +141,7 @@ impl Vehicles {
         Err(not_kept)
     }
 
-    /// A vehicle's last lines, and when it was seen; nothing if it is not carried.
+    /// A vehicle's last lines, and when it was seen; `None` if the session does not know it.
     pub(super) fn lines(&self, vehicle: &str) -> Option<(UnixNanos, impl Iterator<Item = &[u8]>)> {
         let vehicle = self.known.iter().find(|known| *known.name == *vehicle)?;
         Some((vehicle.seen, vehicle.lines.iter().map(|kept| kept.line.as_slice())))
@@ -152,7 +152,7 @@ impl Vehicles {
         &self.known
     }
 
-    /// Where a vehicle is, looked for from the last place on.
+    /// The index of a vehicle, searched from the last place on.
     fn find(&self, name: &[u8]) -> Option<usize> {
         let count = self.known.len();
         let places = (self.next..count).chain(0..self.next.min(count));

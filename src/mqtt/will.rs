@@ -1,29 +1,29 @@
-//! The will of a client: what is published for it if it goes without a goodbye.
+//! The will of a client: the message published if it disappears without DISCONNECT.
 
 use super::wire::{ConnectWill, Publish, Qos, Violation, content_type, level_count};
 use crate::{model::UnixNanos, sessions::StoredMessage};
 
-/// A will, as its CONNECT said it.
+/// A will, as in its CONNECT.
 #[derive(Debug)]
 pub(super) struct Will {
     qos: Qos,
     retain: bool,
     topic: Box<str>,
     content_type: Option<Box<str>>,
-    /// Seconds that it is good for once it is published.
+    /// Its message expiry interval in seconds.
     message_expiry: Option<u32>,
     user_properties: usize,
     properties: Box<[u8]>,
     payload: Box<[u8]>,
-    /// Seconds after the end of its connection.
+    /// The will delay in seconds after the end of the connection.
     delay: u32,
 }
 
 impl Will {
-    /// Copies a will, which is held to the bounds of a publish.
+    /// Copies a will, after checking it against the bounds of a publish.
     ///
     /// # Errors
-    /// The bound that it is over.
+    /// The bound that it exceeds.
     pub(super) fn new(
         will: &ConnectWill<'_>,
         topic_bytes_max: usize,
@@ -50,12 +50,12 @@ impl Will {
         }))
     }
 
-    /// Seconds between the end of its connection and its publication.
+    /// The will delay in seconds.
     pub(super) fn delay(&self) -> u32 {
         self.delay
     }
 
-    /// As it is kept beside its session. When it is published it is as fresh as it is now.
+    /// Its stored form, beside its session. Its expiry starts when it is published.
     pub(super) fn stored(&self) -> StoredMessage<'_> {
         StoredMessage {
             qos: self.qos as u8,
@@ -67,7 +67,7 @@ impl Will {
         }
     }
 
-    /// As it was kept.
+    /// From its stored form.
     pub(super) fn of_stored(stored: &StoredMessage<'_>) -> Option<Box<Self>> {
         let StoredMessage { qos, retain, expires, topic, properties, payload } = *stored;
         Some(Box::new(Self {
@@ -83,12 +83,12 @@ impl Will {
         }))
     }
 
-    /// Where it will be published.
+    /// Its topic.
     pub(super) fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// As a publish that nobody waits for.
+    /// As a publish without an acknowledgement.
     pub(super) fn publish(&self) -> Publish<'_> {
         Publish {
             qos: self.qos,

@@ -1,14 +1,13 @@
-//! Questions to whatever store there is: one portable form, or the store's own languages.
+//! Queries of any store: in one portable form, or in the store's own languages.
 //!
-//! # The portable question
-//! A [`QueryRequest`] (what somebody asks for) is held against the `Catalog` and becomes a
-//! `Question`: a measurement, vehicles, fields with their types, a half-open range, perhaps a
-//! window and a function, an order and a limit. `dialect` writes it in the store's language, the
-//! store answers row by row, and `merge` makes of that one answer which is the same from every
-//! store:
+//! # The portable query
+//! A [`QueryRequest`] is checked against the `Catalog` and becomes a `Question`: a measurement,
+//! vehicles, fields with their types, a half-open range, perhaps a window and a function, an order
+//! and a limit. `dialect` writes it in the store's language, the store answers row by row, and
+//! `merge` makes one answer from the rows, which is the same for every store:
 //!
-//! - QY-1: columns, their names, types and order follow from the question and the catalog alone.
-//!   An integer is exact, whatever the store's answer is written in.
+//! - QY-1: columns, their names, types and order follow from the query and the catalog alone.
+//!   An integer is exact, whatever the format of the store's answer.
 //! - QY-2: rows are ordered by time, then vehicle, then the remaining tags in the mapping's order,
 //!   each by its bytes, an absent tag as an empty one; `desc` reverses all of it. Stores that order
 //!   by time only are put in order here, among the rows of one moment.
@@ -22,24 +21,24 @@
 //! some, is 0; every other function is null there.
 //!
 //! # Where stores differ
-//! One table of questions runs against every store at hand (`tests/it/answers`). What it has to
-//! allow for, because a store leaves us no choice:
+//! One table of queries runs against every store at hand (`tests/it/answers`). It allows these
+//! differences, which the stores force:
 //! - Sums and means of floats are added in the order that each store likes, so that their last
 //!   digits may differ.
 //! - Of two series that have a value at the very first (last) moment InfluxDB 1 and TDengine give
 //!   one or the other: `first` (`last`) keeps no time that could tell them apart.
 //!
-//! A sum of integers past 64 bits, which some stores wrap and others fail on, is refused and names
-//! its field: beside it the same integers are added as floats, which comes near enough to tell.
+//! A sum of integers past 64 bits, which some stores wrap and others fail on, is refused with its
+//! field's name: the same integers are also added as floats, which is exact enough to detect it.
 //!
 //! # Several servers
-//! Each holds the vehicles of its shards. All are asked at once and their rows merged by key. Where
-//! one server is asked several questions, each for some of the fields, rows of one key are one. A
-//! vehicle whose points lie on two servers, because `store.urls` was changed, has two rows a
-//! window. A native question is asked of one after the other, and the rows follow each other.
+//! Each holds the vehicles of its shards. All are queried at once and their rows merged by key. If
+//! one server gets several queries, each for some of the fields, rows of one key are joined. A
+//! vehicle whose points are on two servers, because `store.urls` was changed, has two rows a
+//! window. A native query runs on one server after the other, and their rows follow each other.
 //!
 //! # Bounds
-//! [`Options`]: rows, bytes and time of an answer, questions at once. Past a bound the work is
+//! [`Options`]: rows, bytes and time of an answer, queries at once. Past a bound the work is
 //! cancelled at the store and the answer ends with an error, never short.
 
 mod dialect;

@@ -1,8 +1,8 @@
-//! Schema files → an immutable registry of what payloads look like.
+//! Schema files → an immutable registry of payload shapes.
 //!
-//! Each format turns its schema into a [`Shape`], the one description that mappings are compiled
-//! against, and keeps what its decode program needs beside it. Everything wrong in a file is a
-//! [`Problem`] with file, line and what to do; all of them are collected, not only the first.
+//! Each format turns its schema into a [`Shape`], the common description for compiling mappings,
+//! and keeps the data for its decode program beside it. Each error in a file is a [`Problem`] with
+//! file, line and remedy; all of them are collected, not only the first.
 
 pub mod avro;
 pub mod json;

@@ -1,20 +1,19 @@
-//! What an MQTT session leaves behind: sessions that last, their queues, retained messages, wills.
+//! The durable state of MQTT: persistent sessions, their queues, retained messages, wills.
 //!
-//! A vehicle that was away finds its session as it left it, whatever happened to us meanwhile.
-//! Everything here is durable before anybody hears of it, in a journal that is a
-//! [`spool`](crate::spool) of its own, with its frames, its recovery and its group commit, beside a
-//! table in memory. The room knows nothing of sockets, topics or packets: `mqtt` writes records
-//! into a [`Change`], hands it over, and hears what became of each.
+//! A vehicle that reconnects finds its session as it left it, also after a crash of the server.
+//! Every change is durable before it is acknowledged, in a journal that is a
+//! [`spool`](crate::spool) of its own, with its frames, recovery and group commit; a table in
+//! memory mirrors it. This room knows nothing of sockets, topics or packets: `mqtt` writes records
+//! into a [`Change`], hands it over, and gets the result of each.
 //!
-//! # The life of a message that waits
-//! A publish that somebody absent is to get becomes one record: the message, who gets it, whether
-//! it is retained, the packet identifier that it came with. When its turn comes in the journal's
-//! thread, each receiver's queue gives it a number (or refuses it, by the bounds and
-//! [`QueueOverflow`]), the numbers are filled into the record, the frame is appended and synced
-//! with all that came beside it, and then the publisher is acknowledged. The message's bytes stay
-//! where they are, on disk; the table keeps where. The session that comes back fetches them in
-//! pieces ([`Sessions::fetch`]), each under its number, which is also what its packet identifier
-//! follows from, and says of each that it is done.
+//! # The life of a queued message
+//! A PUBLISH for a session that is disconnected, or may become so, is one record: the message, its
+//! receivers, whether it is retained, the publisher's packet identifier. The journal's thread lets
+//! each receiver's queue number it (or refuse it, by the bounds and [`QueueOverflow`]), fills the
+//! numbers into the record, appends the frame and syncs it together with others; then the publisher
+//! is acknowledged. The message's bytes stay on disk; the table keeps their place. The session that
+//! comes back fetches messages in pieces ([`Sessions::fetch`]), each with its number, which also
+//! determines its packet identifier, and reports each that is done.
 //!
 //! # Files
 //! ```text
@@ -23,38 +22,37 @@
 //! DIR/table                      the last snapshot of the table: a file of such entries
 //! DIR/lock, cursor, quarantine/  the spool's
 //! ```
-//! A restart reads the snapshot and then every frame behind it. Snapshots are written when what a
-//! restart would read has grown to three of them, when files can go, and at a stop: beside the old
-//! one, synced, renamed over, the folder synced; then segments go of which nobody wants anything
-//! and that the snapshot knows of. Where less than half of all segments is wanted, or less than a
-//! quarter of the bound is left, messages are moved out of the segment of which least is wanted.
-//! A frame of another version, or a table, is refused; one that is damaged costs what it holds, is
-//! counted, and is set aside.
+//! A restart reads the snapshot and then every later frame. A snapshot is written when a restart
+//! would read three times its size, when files can be deleted, and at a stop: beside the old one,
+//! synced, renamed over it, the folder synced; then segments are deleted that the snapshot covers
+//! and of which no message is needed. If less than half of all segments is needed, or less than a
+//! quarter of the bound is left, messages are moved out of the segment with the least needed bytes.
+//! A frame or table of another version is refused; a damaged frame loses its content, is counted
+//! and set aside.
 //!
 //! # Full and halted
-//! Past fifteen sixteenths of [`Options::bytes_max`] nothing is queued any more: a full queue's
-//! rule applies, and `mqtt` retains nothing new; the rest is for what makes room. A disk without
-//! room makes everything wait, and what waits has decided nothing. A failed write or sync halts the
-//! journal until a restart: nothing handed over becomes durable, and who waits for it is not
-//! acknowledged.
+//! Past fifteen sixteenths of [`Options::bytes_max`] nothing is queued any more: the rule for a
+//! full queue applies, and `mqtt` retains nothing new; the rest is kept for records that free room.
+//! A full disk makes every change wait, undecided. A failed write or sync halts the journal until a
+//! restart: nothing handed over becomes durable, and nothing that waits for it is acknowledged.
 //!
 //! # Invariants
-//! - **SE-1** what was answered `durable` is there after any crash; what one publish changes is
-//!   there whole or not at all.
+//! - **SE-1** a change answered `durable` survives any crash; the changes of one PUBLISH survive
+//!   whole or not at all.
 //! - **SE-2** messages of a session have numbers, in the order of the journal; a number is never
-//!   given twice, and a message that is not done with keeps its own through any crash.
-//! - **SE-3** what the table decides is written into the record that it decides about: reading the
-//!   journal again decides nothing.
-//! - **SE-4** a segment is deleted only when a durable snapshot knows of all its frames and no
-//!   message in it is wanted.
-//! - **SE-5** a will is given out once it is due, in each life of the process at most once, until a
-//!   record says that it was published.
+//!   given twice, and an unfinished message keeps its number through any crash.
+//! - **SE-3** the table's decision is written into the record that it concerns: reading the journal
+//!   again decides nothing.
+//! - **SE-4** a segment is deleted only when a durable snapshot covers all its frames and no
+//!   message in it is needed.
+//! - **SE-5** a will is handed out once it is due, at most once in each life of the process, until
+//!   a record says that it was published.
 //!
 //! # Limits
 //! Every bound is one of [`Options`]. A queued message takes some 70 bytes of memory whatever its
-//! size, an absent session with a subscription some 300. The snapshot is not in
-//! [`Options::bytes_max`]: it takes some 40 bytes a queued message and what sessions are called and
-//! subscribed to.
+//! size, a disconnected session with a subscription some 300. The snapshot is not in
+//! [`Options::bytes_max`]: it takes some 40 bytes a queued message, and the names and subscriptions
+//! of sessions.
 //!
 //! # Why not a database
 //! A durable record costs 0.45 µs here, 2 µs and more in fjall, redb or SQLite, whose trees have

@@ -1,15 +1,14 @@
-//! The simulated fleet: vehicles that drive, and proof of what became of what they said.
+//! The simulated fleet: vehicles that drive, and the proof that their messages are stored.
 //!
-//! From the road to the wire: vehicles that drive, charge and stop (`drive`); a mapping read
-//! backwards, so that what they sense becomes payloads (`shape`), or recorded drives instead
-//! (`replay`); all that each of them will say, message by message (`script`); thousands of MQTT
-//! connections that publish it (`client`), over TLS and WebSocket where that is asked for (`tls`,
-//! `logins`); and afterwards the questions whether all of it is stored (`verify`). Commands that
-//! reach a vehicle are obeyed (`obey`). A `Plan` is the first half of that for `simulate`.
+//! `drive` simulates vehicles that drive, charge and stop; `shape` applies a mapping backwards, so
+//! that their readings become payloads; `replay` takes recorded drives instead; `script` is the
+//! sequence of each vehicle's messages; `client` publishes them over thousands of MQTT connections,
+//! optionally over TLS and WebSocket (`tls`, `logins`); `verify` then queries whether all of them
+//! are stored. Vehicles obey commands (`obey`). A `Plan` is the first half of that for `simulate`.
 //!
-//! `simulate`, `demo` and the benchmarks let it drive. It stands outside the appliance, as a fleet
-//! does: it knows the protocol and the schemas, and asks for the rest over HTTP. It believes
-//! nothing that it has not read from a socket: acknowledged means a PUBACK or PUBREC.
+//! `simulate`, `demo` and the benchmarks use it. It stands outside the appliance, as a fleet does:
+//! it knows the protocol and the schemas, and gets the rest over HTTP. It trusts only what it reads
+//! from a socket: acknowledged means a PUBACK or PUBREC.
 
 mod client;
 mod drive;

@@ -1,28 +1,28 @@
-//! Databases as protocols: where a write goes, and what an answer means.
+//! Databases as protocols: the target of a write, and the meaning of an answer.
 //!
-//! A store is asked with one HTTP request of lines and answers with a [`Verdict`]. Everything that
-//! differs between stores is in one file each and pure: options to the parts of a request
-//! ([`Route`]), an [`Answer`] to a verdict. [`Store`] is the thin shell that sends.
+//! [`Store`] sends one HTTP request of lines and returns a [`Verdict`]. Everything that differs
+//! between stores is pure and in one file each: options to the parts of a request ([`Route`]), an
+//! [`Answer`] to a verdict. [`Store`] is the thin shell that sends.
 //!
-//! # What it guarantees
+//! # Guarantees
 //! - A verdict is read from body text and codes, not from the status alone.
-//! - A line is blamed only in words that the configured store is known to use for lines. Whatever
-//!   else refuses (an unknown precision, a gateway's JSON, a proxy's page, a TLS port, a quota, an
-//!   empty body) holds everything and is told; no line is set aside.
-//! - Only 204 is success. A 200 comes from something that is not the store.
-//! - A line that a store would take and then fail on, or mean otherwise, or that it must refuse, is
-//!   not sent ([`Store::screen`]).
-//! - What is kept of an answer is bounded ([`Answer::BODY_BYTES_MAX`],
-//!   [`Answer::QUOTE_BYTES_MAX`]): stores repeat whole lines in what they say.
+//! - A line is refused only by words that the configured store is known to use for lines. Any other
+//!   refusal (an unknown precision, a gateway's JSON, a proxy's page, a TLS port, a quota, an empty
+//!   body) holds the whole request and is reported; no line is set aside.
+//! - Only 204 is success. A 200 does not come from the store.
+//! - A line that a store would accept and then fail on or misread, or that it must refuse, is not
+//!   sent ([`Store::screen`]).
+//! - The kept part of an answer is bounded ([`Answer::BODY_BYTES_MAX`],
+//!   [`Answer::QUOTE_BYTES_MAX`]): stores quote whole lines.
 //! - Redirects are not followed and proxies are not taken from the environment.
 //!
-//! # Questions
-//! [`Store::ask`] asks in the store's own language and gives typed rows as they come; see `ask`.
+//! # Queries
+//! [`Store::ask`] queries in the store's own language and streams typed rows; see `ask`.
 //!
 //! # What it does not do
-//! It does not retry, split, or know a spool: that is `sink`. It does not look into lines.
+//! It does not retry, split, or know a spool: `sink` does. It does not look into lines.
 //!
-//! # Where answers go
+//! # Answers and verdicts
 //! | answer | verdict |
 //! |---|---|
 //! | 204 | accepted |

@@ -1,15 +1,14 @@
-//! What we tell the operator about ourselves: the counters of the two equations, metrics, health,
-//! the log.
+//! Fleetline's own telemetry: the counters of the two equations, metrics, health, the log.
 //!
 //! - [`MessageLedger`], [`PointLedger`] and [`DeliveryLedger`] hold the counters of the promise;
 //!   [`Ledgers`] gathers them.
 //! - [`Metrics`] holds every other metric by name, and writes all of them out.
-//! - [`HealthBoard`] holds which parts are ready; a part writes its [`HealthCell`].
-//! - [`log`] sets up the log, [`Chain`] prints an error with its sources, [`LogLimit`] bounds what
-//!   is logged per message.
+//! - [`HealthBoard`] holds the readiness of components; each writes its own [`HealthCell`].
+//! - [`log`] sets up the log, [`Chain`] prints an error with its sources, [`LogLimit`] bounds log
+//!   lines per message.
 //!
-//! Nothing here is global but the log: the app makes one board and one [`Metrics`] and passes them
-//! to each stage, so that two appliances in one process (tests) do not share counters.
+//! Only the log is global: the app makes one board and one [`Metrics`] and passes them to each
+//! stage, so that two appliances in one process (tests) do not share counters.
 
 mod equations;
 mod exposition;

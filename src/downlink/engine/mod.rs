@@ -1,13 +1,12 @@
-//! The thread of commands: all that happens to commands happens here, in turns.
+//! The thread of commands: every change of a command happens here, in turns.
 //!
-//! - `job`: what it is asked to do. `take`: what each job does. `walk`: what of a vehicle may
-//!   leave. `receipts`: what vehicles answer. `pushes`: what pushes ask for; `runs`: their runs,
-//!   in memory.
-//!   `standing`: those that run again and again.
-//! - `alarms`: what messages raise; `quiet`: which of them need not be brought now.
-//! - `book`: what is open, in memory; `held`: what of it sessions that last have. `turn`: a
-//!   turn and its commit; `reply`: answers behind it.
-//! - `thread`: takes the jobs that wait, and sleeps until one comes or a time is over.
+//! - `job`: the requests to the thread. `take`: handles each job. `walk`: which commands of a
+//!   vehicle may be sent. `receipts`: the vehicles' answers. `pushes`: the jobs of pushes; `runs`:
+//!   their runs, in memory; `standing`: pushes with a schedule.
+//! - `alarms`: alarms that messages raise; `quiet`: which of them need not come here now.
+//! - `book`: open commands, in memory; `held`: those in the queues of persistent sessions. `turn`:
+//!   a turn and its commit; `reply`: the answers after it.
+//! - `thread`: takes waiting jobs, and sleeps until one comes or a timer is due.
 
 mod alarms;
 mod book;

@@ -1,18 +1,18 @@
-//! The file of commands: SQLite, written by one thread and read by whoever asks.
+//! The file of commands: SQLite, written by one thread and read by HTTP handlers.
 //!
 //! | table | holds |
 //! |---|---|
-//! | `command` | a row a command: what was asked for, and how far it is |
+//! | `command` | a row a command: its request and state |
 //! | `change` | every change of state and every note, numbered; the history and the feed |
-//! | `audit` | who asked for what, append-only |
-//! | `push` | a row a push: what was asked for, and how far it is |
-//! | `run` | a row a run of a push: its question and its counts; its commands name it |
-//! | `alarm` | when a vehicle was told of an alarm last, and by which message |
-//! | `meta` | how far the webhook is |
+//! | `audit` | who requested what, append-only |
+//! | `push` | a row a push: its request and state |
+//! | `run` | a row a run of a push: its query and its counts; its commands name it |
+//! | `alarm` | when an alarm of a vehicle was raised last, and by which message |
+//! | `meta` | the webhook's cursor |
 //!
 //! A group of changes is one transaction, and on disk when it is committed (`synchronous = FULL`).
 //! Numbers of commands and changes only grow, also over a restart: the newest row of each is never
-//! deleted. A version that is not known is refused.
+//! deleted. An unknown version is refused.
 
 mod file;
 mod pushes;

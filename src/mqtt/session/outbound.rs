@@ -1,9 +1,9 @@
-//! What one session is to get: its subscriptions, its queue, and what it has not acknowledged.
+//! The outbound side of one session: its subscriptions, its queue, and its unacknowledged messages.
 //!
-//! Messages above QoS 0 have numbers, in the order in which they came; a packet identifier is its
-//! message's number modulo 65,535, plus 1. So an identifier needs no table, a resend bears the same
-//! one, and one that is held is never given to another message, because at most 65,535 numbers are
-//! under way at once (OU-2).
+//! Messages above QoS 0 have numbers, in order of arrival; a packet identifier is its message's
+//! number modulo 65,535, plus 1. So an identifier needs no table, a redelivery has the same one,
+//! and an identifier in use is never given to another message, because at most 65,535 numbers are
+//! in flight at once (OU-2).
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// How far a message above QoS 0 is.
+/// The state of a message above QoS 0.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     /// Not sent yet.
@@ -33,11 +33,11 @@ pub(super) enum Entry {
     Sent(Delivery),
     /// Its PUBREC came and its PUBREL was sent.
     Released(Option<CommandTag>),
-    /// Done with, and behind one that is not.
+    /// Done, but behind one that is not.
     Done,
 }
 
-/// The outbound side of one session; there from its first subscription on.
+/// The outbound side of one session; created by its first subscription.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Outbound {
     pub(super) version: Version,
@@ -45,36 +45,36 @@ pub(in crate::mqtt) struct Outbound {
     pub(super) limits: QueueLimits,
     /// Bounded by [`QueueLimits::subscriptions_max`].
     subscriptions: BTreeMap<Box<str>, Subscription>,
-    /// Above QoS 0, in the order in which they came.
+    /// Messages above QoS 0, in order of arrival.
     pub(super) entries: VecDeque<Entry>,
     /// The number of `entries[0]`.
     pub(super) first: u64,
     /// How many of `entries`, from the first on, have been sent.
     pub(super) sent: usize,
-    /// Of those, how many are under way.
+    /// How many of those are in flight.
     pub(super) in_flight: usize,
     /// Entries that are not done.
     pub(super) open: usize,
-    /// At QoS 0, for the end of the turn or for a socket that has no room.
+    /// Messages at QoS 0, until the end of the turn or until the socket has room.
     pub(super) unasked: VecDeque<Delivery>,
-    /// What waits takes of memory.
+    /// Memory of the queued messages.
     pub(super) bytes: usize,
-    /// Of that, what [`Self::grown`] has told.
+    /// The part of it that [`Self::grown`] has reported.
     bytes_told: usize,
-    /// Retained messages that subscriptions still bring.
+    /// Retained messages that subscriptions still have to deliver.
     pub(in crate::mqtt) scans: VecDeque<RetainedScan>,
     /// Topics that have an alias towards the client, in the aliases' order.
     aliases: Vec<Box<str>>,
     /// Shared with the groups that it is a member of.
     pub(super) load: Arc<Load>,
     pub(super) outcomes: Outcomes,
-    /// Of a session that lasts.
+    /// Only for a persistent session.
     pub(super) stored: Option<Box<Stored>>,
-    /// What became of commands since it was last asked.
+    /// Results of commands since the last [`Self::reports`].
     pub(super) reports: Vec<CommandReport>,
 }
 
-/// Numbers that are under way at once: one less than there are identifiers.
+/// Numbers in flight at once: one less than there are identifiers.
 pub(super) const WINDOW_MAX: usize = 65_534;
 
 impl Outbound {
@@ -101,13 +101,13 @@ impl Outbound {
         }
     }
 
-    /// Whether one more subscription, or this one anew, is within the bound.
+    /// Whether one more subscription, or the replacement of this one, is within the bound.
     pub(in crate::mqtt) fn may_subscribe(&self, filter: &str) -> bool {
         self.subscriptions.len() < self.limits.subscriptions_max
             || self.subscriptions.contains_key(filter)
     }
 
-    /// Keeps a subscription; gives the one that it replaces.
+    /// Keeps a subscription; returns the one that it replaces.
     pub(in crate::mqtt) fn subscribed(
         &mut self,
         filter: &str,
@@ -119,7 +119,7 @@ impl Outbound {
         self.subscriptions.insert(filter.into(), subscription)
     }
 
-    /// Forgets a subscription; tells whether there was one.
+    /// Removes a subscription; returns whether there was one.
     pub(in crate::mqtt) fn unsubscribed(&mut self, filter: &str) -> bool {
         self.subscriptions.remove(filter).is_some()
     }
@@ -134,28 +134,28 @@ impl Outbound {
         &self.load
     }
 
-    /// Messages that wait or are under way.
+    /// Messages queued or in flight.
     pub(in crate::mqtt) fn len(&self) -> usize {
         self.open + self.unasked.len() + self.on_disk()
     }
 
-    /// Of them, those above QoS 0 that are under way.
+    /// Messages above QoS 0 in flight.
     pub(in crate::mqtt) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// Bytes that what waits takes.
+    /// Bytes of the queued messages.
     pub(in crate::mqtt) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes that its queue has grown by since it was last asked.
+    /// Bytes by which its queue has grown since the last call.
     pub(in crate::mqtt) fn grown(&mut self) -> isize {
         let before = std::mem::replace(&mut self.bytes_told, self.bytes);
         self.bytes.cast_signed() - before.cast_signed()
     }
 
-    /// Whether there is room for one more, where memory for all sessions is short or not.
+    /// Whether there is room for one more message, given whether memory for all sessions is short.
     pub(in crate::mqtt) fn has_room(&self, is_short: bool) -> bool {
         let waits = self.len() - self.in_flight;
         self.len() < self.limits.messages_max
@@ -163,7 +163,7 @@ impl Outbound {
             && (!is_short || waits == 0)
     }
 
-    /// Queues a message; the bounds are the caller's to ask for.
+    /// Queues a message; the caller checks the bounds.
     pub(in crate::mqtt) fn push(&mut self, delivery: Delivery) {
         self.bytes += delivery.memory();
         if delivery.qos == Qos::AtMostOnce {
@@ -175,7 +175,7 @@ impl Outbound {
         self.weigh();
     }
 
-    /// Gives up what has not been sent on topics that it may not have any more.
+    /// Drops unsent messages on topics that the session may no longer receive.
     pub(in crate::mqtt) fn retain(&mut self, may_have: impl Fn(&str) -> bool) {
         for place in self.sent..self.entries.len() {
             if let Entry::Waiting(delivery) = &self.entries[place]
@@ -197,7 +197,7 @@ impl Outbound {
         self.weigh();
     }
 
-    /// Gives up the oldest message that has not been sent; tells whether there was one.
+    /// Drops the oldest unsent message; returns whether there was one.
     pub(in crate::mqtt) fn drop_oldest(&mut self) -> bool {
         // A command is not ours to give up: it has its own end.
         let is_message = |place: &usize| match &self.entries[*place] {
@@ -211,7 +211,7 @@ impl Outbound {
         true
     }
 
-    /// Appends what may be sent now, until `out` is `room` bytes long or longer.
+    /// Appends the messages that may be sent now, until `out` has `room` bytes or more.
     pub(in crate::mqtt) fn fill(&mut self, out: &mut Vec<u8>, room: usize, now: Duration) {
         while out.len() < room
             && let Some(delivery) = self.unasked.pop_front()
@@ -247,13 +247,13 @@ impl Outbound {
         self.weigh();
     }
 
-    /// Whether there is nothing to send, and nothing that [`Self::outcomes`] has not told.
+    /// Whether there is nothing to send, and nothing for [`Self::outcomes`] to report.
     pub(in crate::mqtt) fn is_idle(&self) -> bool {
         self.len() == 0 && self.scans.is_empty() && self.outcomes == Outcomes::default()
     }
 
-    /// Whether the next piece of its retained messages is to be fetched: what waits is sent before,
-    /// and its acknowledgements fetch more.
+    /// Whether to fetch the next piece of its retained messages: queued messages are sent first,
+    /// and their acknowledgements fetch more.
     pub(in crate::mqtt) fn wants_retained(&self, is_short: bool) -> bool {
         !self.scans.is_empty()
             && self.len() == self.in_flight
@@ -261,7 +261,7 @@ impl Outbound {
             && self.has_room(is_short)
     }
 
-    /// Whether something could be sent that was not.
+    /// Whether an unsent message could be sent.
     pub(in crate::mqtt) fn can_send(&self) -> bool {
         !self.unasked.is_empty()
             || (self.sent < self.entries.len()
@@ -273,8 +273,8 @@ impl Outbound {
         self.takes.receive_maximum.min(self.limits.in_flight_max).into()
     }
 
-    /// Writes one PUBLISH, of the next entry where it is above QoS 0, unless it has expired or is
-    /// larger than the client takes.
+    /// Writes one PUBLISH (above QoS 0, of the next entry), unless it has expired or exceeds the
+    /// client's maximum packet size.
     fn write(
         &mut self,
         delivery: &Delivery,
@@ -319,7 +319,7 @@ impl Outbound {
         true
     }
 
-    /// Tells what became of the message at a place, if it is a command.
+    /// Reports the result of the message at a place, if it is a command.
     pub(super) fn tell(
         &mut self,
         command: Option<CommandTag>,
@@ -334,8 +334,8 @@ impl Outbound {
         self.outcomes.sent_bytes += message.body.payload().len() as u64;
     }
 
-    /// The alias of a topic towards this client, and whether it knows it already. The first topics
-    /// get the aliases there are: a client that listens to more has the rest in full.
+    /// The alias of a topic towards this client, and whether the client knows it already. The first
+    /// topics get the aliases; later topics are sent in full.
     fn alias(&mut self, topic: &str) -> Option<(u16, bool)> {
         let most = self.takes.topic_alias_max.min(self.limits.topic_alias_max);
         if most == 0 || self.version == Version::V3 {
@@ -396,7 +396,7 @@ impl Outbound {
         usize::try_from(ahead).ok().filter(|place| *place < self.sent)
     }
 
-    /// What became of deliveries since it was last asked.
+    /// The results of deliveries since the last call.
     pub(in crate::mqtt) fn outcomes(&mut self) -> Outcomes {
         std::mem::take(&mut self.outcomes)
     }
@@ -406,7 +406,7 @@ impl Outbound {
         std::mem::take(&mut self.reports)
     }
 
-    /// Filters that the router knows of this session.
+    /// This session's filters in the router.
     pub(in crate::mqtt) fn filters(&self) -> impl Iterator<Item = Filter<'_>> {
         self.subscriptions.keys().filter_map(|filter| Filter::read(filter).ok())
     }

@@ -8,12 +8,12 @@ use crate::{
     uplink::{MessageOutcome, Taken},
 };
 
-/// What a publish waits for before it is acknowledged, and how.
+/// What a publish waits for before its acknowledgement, and the reason code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Held {
-    /// Lanes (or the dead-letter log) that have to make it durable.
+    /// Lanes (or the dead-letter log) that still have to make it durable.
     pub(in crate::mqtt) waits: u8,
-    /// Workers that have to bring it to their subscribers.
+    /// Workers that still have to deliver it to their subscribers.
     pub(in crate::mqtt) passes: u16,
     pub(in crate::mqtt) outcome: MessageOutcome,
     /// Its reason code in 5.0.
@@ -21,22 +21,22 @@ pub(in crate::mqtt) struct Held {
 }
 
 impl Held {
-    /// Of a message that nobody but the uplink had a look at: `0x10` if it took nothing of it.
+    /// For a message that only the uplink saw: `0x10` if no mapping took it.
     pub(in crate::mqtt) fn of(taken: Taken) -> Self {
         let Taken { waits, outcome } = taken;
         Self { waits, passes: 0, outcome, reason: reason(outcome) }
     }
 }
 
-/// How far the exchange of a QoS 2 publish is, before its PUBREL.
+/// The state of a received QoS 2 publish, up to its PUBCOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
     /// Its PUBREC waits for the disk.
     Waiting,
-    /// Its PUBREC has left.
+    /// Its PUBREC was sent.
     Acknowledged,
-    /// It was sent again, and one more PUBREC waits for its turn: however often it is sent until
-    /// then, there is one.
+    /// The client sent it again, and one more PUBREC waits for its turn: only one, however often it
+    /// is sent meanwhile.
     Repeating,
     /// Its PUBREL came, and the PUBCOMP waits for the disk.
     Completing,
@@ -45,7 +45,7 @@ pub(super) enum Received {
 /// One publish between its arrival and its acknowledgement.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// `None` for QoS 0, which nobody waits for.
+    /// `None` for QoS 0, which is not acknowledged.
     packet_id: Option<NonZeroU16>,
     exactly_once: bool,
     held: Held,
@@ -59,12 +59,12 @@ impl Pending {
 }
 
 impl Session {
-    /// The number that the next queued publish gets.
+    /// The number of the next queued publish.
     pub(in crate::mqtt) fn next_seq(&self) -> u64 {
         self.first_seq + self.pending.len() as u64
     }
 
-    /// Publishes of the client that are not acknowledged yet.
+    /// The client's unacknowledged publishes.
     pub(in crate::mqtt) fn unacknowledged(&self) -> usize {
         self.pending.len()
     }
@@ -89,8 +89,8 @@ impl Session {
         });
     }
 
-    /// One thing that `count` publishes from number `first` on waited for is durable now.
-    /// Calls `finished` for each that waits for nothing more.
+    /// One lane's part of `count` publishes from number `first` on is durable now.
+    /// Calls `finished` for each publish that waits for nothing more.
     pub(in crate::mqtt) fn durable(
         &mut self,
         first: u64,
@@ -108,7 +108,7 @@ impl Session {
         }
     }
 
-    /// A worker has brought a publish to its subscribers, or they need not be waited for.
+    /// A worker has delivered a publish to its subscribers, or need not be waited for.
     pub(in crate::mqtt) fn passed(&mut self, seq: u64) {
         let place = usize::try_from(seq - self.first_seq).expect("MQ-2: numbers only grow");
         if let Some(Pending { held, .. }) = self.pending.get_mut(place) {
@@ -117,7 +117,7 @@ impl Session {
         }
     }
 
-    /// A publish is brought to so many workers more.
+    /// A publish goes to so many more workers.
     pub(in crate::mqtt) fn brought(&mut self, seq: u64, workers: u16) {
         let place = seq.checked_sub(self.first_seq).and_then(|place| usize::try_from(place).ok());
         if let Some(pending) = place.and_then(|place| self.pending.get_mut(place)) {
@@ -125,7 +125,7 @@ impl Session {
         }
     }
 
-    /// Nothing and nobody took a publish.
+    /// No mapping and no subscriber took a publish.
     pub(in crate::mqtt) fn not_taken(&mut self, seq: u64) {
         let place = seq.checked_sub(self.first_seq).and_then(|place| usize::try_from(place).ok());
         if let Some(pending) = place.and_then(|place| self.pending.get_mut(place)) {
@@ -133,33 +133,33 @@ impl Session {
         }
     }
 
-    /// Whether a publish waits for no lane any more.
+    /// Whether a publish no longer waits for a lane.
     pub(in crate::mqtt) fn is_spooled(&self, seq: u64) -> bool {
         let place = seq.checked_sub(self.first_seq).and_then(|place| usize::try_from(place).ok());
         place.is_none_or(|place| self.pending.get(place).is_none_or(|one| one.held.waits == 0))
     }
 
-    /// What `count` publishes waited for will never be durable: they are never acknowledged (UP-2).
+    /// `count` publishes will never be durable, and are never acknowledged (UP-2).
     pub(in crate::mqtt) fn lost(&mut self, count: u32) {
         self.unanswered -= count as usize;
     }
 
-    /// Whether no lane has an answer for it any more.
+    /// Whether no lane still owes it an answer.
     pub(in crate::mqtt) fn is_answered(&self) -> bool {
         self.unanswered == 0
     }
 
-    /// Whether nothing that was published waits for anything any more.
+    /// Whether no publish waits for anything.
     pub(in crate::mqtt) fn is_settled(&self) -> bool {
         self.pending.iter().all(Pending::is_due)
     }
 
-    /// Whether the next acknowledgement that may leave is a PUBREC.
+    /// Whether the next acknowledgement to send is a PUBREC.
     pub(in crate::mqtt) fn is_receipt_due(&self) -> bool {
         self.pending.front().is_some_and(|pending| pending.is_due() && pending.exactly_once)
     }
 
-    /// Appends the acknowledgements that may leave now (UP-1, MQ-1); tells how many.
+    /// Appends the acknowledgements that may be sent now (UP-1, MQ-1); returns their number.
     pub(in crate::mqtt) fn acknowledge(&mut self, out: &mut Vec<u8>) -> u64 {
         let mut count = 0;
         while self.pending.front().is_some_and(Pending::is_due) {
@@ -187,9 +187,9 @@ impl Session {
         count
     }
 
-    /// A PUBREL came: the exchange ends, the id is free; of a session that lasts, once that is
-    /// durable, which is left to do if this is true. One that is not held is not found, which 5.0
-    /// has a word for (3.7.2.1); in 3.1.1, after a lost PUBCOMP, the vehicle can only ask again.
+    /// A PUBREL came: the exchange ends, the id is free; in a persistent session only once that is
+    /// durable, which the caller has to do if this returns true. An unknown id gets 0x92 in 5.0
+    /// (3.7.2.1); in 3.1.1 a vehicle that lost the PUBCOMP can only send PUBREL again.
     pub(super) fn release(&mut self, id: NonZeroU16, lasts: bool, out: &mut Vec<u8>) -> bool {
         match self.unreleased.get_mut(&id) {
             // However often it is asked for until it leaves, there is one.
@@ -207,7 +207,7 @@ impl Session {
         }
     }
 
-    /// The end of an exchange is durable: its PUBCOMP leaves, and its id is free.
+    /// The end of an exchange is durable: its PUBCOMP is sent, and its id is free.
     pub(in crate::mqtt) fn completed(&mut self, id: NonZeroU16, out: &mut Vec<u8>) {
         // Whoever has begun another one meanwhile did not wait for it.
         if self.unreleased.get(&id) == Some(&Received::Completing) {
@@ -242,7 +242,8 @@ impl Session {
         self.pending.is_empty()
     }
 
-    /// Queues a stand-in that waits for nothing, so that the repeated PUBREC leaves in its turn.
+    /// Queues a placeholder that waits for nothing, so that the repeated PUBREC is sent in its
+    /// turn.
     pub(super) fn repeat(&mut self, id: NonZeroU16) {
         self.pending.push_back(Pending {
             packet_id: Some(id),
@@ -253,7 +254,7 @@ impl Session {
     }
 }
 
-/// Quota exceeded: a message that nothing and nobody took.
+/// Quota exceeded: a message that no mapping and no subscriber took.
 pub(in crate::mqtt) const QUOTA_EXCEEDED: u8 = 0x97;
 /// Packet identifier not found.
 const PACKET_ID_NOT_FOUND: u8 = 0x92;

@@ -32,33 +32,33 @@ pub(in crate::mqtt) struct SessionLimits {
     pub(in crate::mqtt) user_properties_max: usize,
     /// From the first byte of a packet to its last, in ticks.
     pub(in crate::mqtt) packet_ticks: u32,
-    /// How long a longer keep alive, or none, may last; 0: as it likes.
+    /// The longest silence under a longer keep alive, or none; 0: no bound.
     pub(in crate::mqtt) idle_ticks: u32,
     pub(in crate::mqtt) queue: QueueLimits,
 }
 
-/// What a CONNECT that was accepted said about the session.
+/// What an accepted CONNECT says about the session.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::mqtt) struct Terms {
     pub(in crate::mqtt) version: Version,
     /// Seconds; 0 switches it off.
     pub(in crate::mqtt) keep_alive: u16,
-    /// Whether it asked for a session that outlives its connection, whatever was granted.
+    /// Whether it requested a session that outlives its connection, whatever was granted.
     pub(in crate::mqtt) asked_to_last: bool,
-    /// Whether it wants reasons as text, too.
+    /// Whether it requests problem information (reason strings).
     pub(in crate::mqtt) wants_reasons: bool,
     pub(in crate::mqtt) takes: Takes,
 }
 
-/// What is left to do for a packet once the rules have had it. Answers that need nobody else are in
-/// the output already.
+/// What is left to do for a packet after the rules. Answers that need no other part are in the
+/// output already.
 #[derive(Debug, PartialEq)]
 pub(in crate::mqtt) enum Action<'a> {
     /// Nothing.
     Nothing,
     /// Take the publish in, then [`Session::queue`] it.
     Take(Publish<'a>),
-    /// Count the publish as this, without a look at its payload, then [`Session::queue`] it.
+    /// Count the publish as refused, without decoding its payload, then [`Session::queue`] it.
     Refuse(Publish<'a>),
     /// Make the subscriptions that may be made, and answer.
     Subscribe(Subscribe<'a>),
@@ -68,7 +68,7 @@ pub(in crate::mqtt) enum Action<'a> {
     Complete(NonZeroU16),
 }
 
-/// Why and with which word a connection ends that has done nothing wrong but be silent.
+/// Why, and with which reason code, a connection ends that was silent for too long.
 pub(in crate::mqtt) struct Overdue {
     pub(in crate::mqtt) close: Close,
     pub(in crate::mqtt) cause: &'static str,
@@ -98,9 +98,9 @@ pub(in crate::mqtt) struct Session {
     /// 3.1.1 by its 65,535 identifiers).
     pub(super) unreleased: BTreeMap<NonZeroU16, Received>,
     aliases: Vec<Option<Box<str>>>,
-    /// Of a session that lasts.
+    /// Only for a persistent session.
     resume: Option<Box<Resume>>,
-    /// There from the first subscription on: a vehicle that only publishes pays a pointer for it.
+    /// Created by the first subscription: a vehicle that only publishes pays a pointer for it.
     pub(in crate::mqtt) outbound: Option<Box<Outbound>>,
 }
 
@@ -142,7 +142,7 @@ impl Session {
         })
     }
 
-    /// The session lasts, and goes on from where it was: its queue, and publishes of QoS 2 that it
+    /// The session is persistent, and resumes its queue and the QoS 2 publishes that the client
     /// sent and has not released.
     pub(in crate::mqtt) fn lasts(&mut self, resume: Resume, received: &[u16]) {
         self.resume = Some(Box::new(resume));
@@ -246,7 +246,7 @@ impl Session {
         self.partial = part.then(|| since.unwrap_or(now));
     }
 
-    /// Reading goes on after a pause of ours, in which nothing could be heard.
+    /// Reading resumes after a pause, in which no packet could be read.
     pub(in crate::mqtt) fn resumed(&mut self, now: Tick) {
         self.heard = now;
         self.partial = self.partial.map(|_| now);
@@ -273,7 +273,7 @@ impl Session {
             .then_some(Overdue { close: Close::Reason(KEEP_ALIVE_TIMEOUT), cause })
     }
 
-    /// Judges a publish before anything is done with it, and remembers its topic alias.
+    /// Checks a publish before it is processed, and remembers its topic alias.
     pub(super) fn admit<'a>(&mut self, publish: Publish<'a>) -> Result<Action<'a>, Violation> {
         if publish.topic.len() > self.limits.topic_bytes_max
             || level_count(publish.topic) > self.limits.topic_levels_max
@@ -331,7 +331,7 @@ impl Session {
         Ok(())
     }
 
-    /// The topic of a publish that was admitted, its alias resolved.
+    /// The topic of an admitted publish, its alias resolved.
     pub(in crate::mqtt) fn topic<'a>(&'a self, publish: &Publish<'a>) -> &'a str {
         let known = match publish.topic_alias {
             Some(alias) if publish.topic.is_empty() => {

@@ -1,15 +1,15 @@
-//! The outbound side of a session that lasts: its queue above QoS 0 lies in the journal, and the
-//! front of it in memory, too.
+//! The outbound side of a persistent session: its queue above QoS 0 is in the journal, its front in
+//! memory, too.
 //!
 //! A number of the queue is in memory (`first..tail`), on disk only (`tail..upto`), or not durable
-//! yet. What is told of as durable is taken into memory if it is the next one and there is room;
-//! what lies on disk only is fetched in pieces when its turn comes.
+//! yet. A message reported as durable is taken into memory if it is the next one and there is room;
+//! messages on disk only are fetched in pieces when their turn comes.
 //!
-//! # Why what lies on disk only is not handed on
-//! When a member of a shared subscription goes, another gets what it left (5.0, 4.8.2, lets it wait
-//! as well). What lies on disk only waits for its member: to hand it on, it would have to be read
-//! and written once more for each connection that ends, most of all when a whole fleet goes at
-//! once; and a member that has so much in its queue is passed over long before.
+//! # Why messages on disk only are not handed on
+//! When a member of a shared subscription disconnects, another member gets its messages in memory
+//! (5.0, 4.8.2, also allows them to wait). Messages on disk only wait for their member: handing
+//! them on would read and write them again for each connection that ends, at the worst for a whole
+//! fleet at once; and a member with such a long queue gets no new messages anyway.
 
 use std::{num::NonZeroU16, sync::Arc};
 
@@ -25,10 +25,10 @@ use crate::{
     },
 };
 
-/// Where the queue of a session stands that goes on.
+/// The state of a resumed session's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Resume {
-    /// As the journal knows it.
+    /// Its number in the journal.
     pub(in crate::mqtt) session: u64,
     /// The number of its oldest message.
     pub(in crate::mqtt) first: u64,
@@ -40,7 +40,7 @@ pub(in crate::mqtt) struct Resume {
     pub(in crate::mqtt) memory_max: usize,
 }
 
-/// What an outbound side knows of its queue in the journal.
+/// The state of the queue in the journal, as the outbound side knows it.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Stored {
     session: u64,
@@ -49,17 +49,17 @@ pub(in crate::mqtt) struct Stored {
     /// Numbers below may have been sent on an earlier connection.
     maybe_sent: u64,
     memory_max: usize,
-    /// A piece is on its way from the disk.
+    /// A piece is being fetched from disk.
     is_fetching: bool,
-    /// Retained messages are on their way through the journal.
+    /// Retained messages are being written to the journal.
     is_storing: bool,
-    /// Done with since it was last asked.
+    /// Finished since the last [`Self::take_settled`].
     finished: Vec<u64>,
-    /// Their PUBREC came since it was last asked.
+    /// Their PUBREC came since the last [`Self::take_settled`].
     released: Vec<(u64, NonZeroU16)>,
 }
 
-/// A message of the queue, as it was fetched.
+/// A fetched message of the queue.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Found {
     pub(in crate::mqtt) number: u64,
@@ -69,20 +69,20 @@ pub(in crate::mqtt) struct Found {
     pub(in crate::mqtt) what: What,
 }
 
-/// What a message is that was fetched.
+/// The state of a fetched message.
 #[derive(Debug)]
 pub(in crate::mqtt) enum What {
     Message(Arc<Message>),
     /// Its PUBREC came.
     Released(Option<CommandTag>),
-    /// It cannot be read any more.
+    /// It is unreadable.
     Lost,
-    /// The rules do not let the session have it any more.
+    /// The access rules no longer let the session receive it.
     Forbidden,
 }
 
 impl Outbound {
-    /// Takes the queue up where the journal says that it stands.
+    /// Resumes the queue at its state in the journal.
     pub(in crate::mqtt) fn resume(&mut self, resume: Resume) {
         let Resume { session, first, sent, next, memory_max } = resume;
         self.first = first;
@@ -104,7 +104,7 @@ impl Outbound {
         self.first + self.entries.len() as u64
     }
 
-    /// Messages that lie on disk only.
+    /// The number of messages on disk only.
     pub(super) fn on_disk(&self) -> usize {
         let upto = self.stored.as_ref().map_or(0, |stored| stored.upto);
         usize::try_from(upto.saturating_sub(self.tail())).unwrap_or(usize::MAX)
@@ -114,7 +114,7 @@ impl Outbound {
         self.stored.as_ref().is_some_and(|stored| stored.is_storing)
     }
 
-    /// Retained messages go through the journal, or have come out of it.
+    /// Retained messages are being written to the journal, or no longer are.
     pub(in crate::mqtt) fn set_storing(&mut self, is_storing: bool) {
         if let Some(stored) = self.stored.as_mut() {
             stored.is_storing = is_storing;
@@ -153,7 +153,7 @@ impl Outbound {
         self.weigh();
     }
 
-    /// The journal gave a message up for a newer one.
+    /// The journal dropped a message for a newer one.
     pub(in crate::mqtt) fn overtaken(&mut self, number: u64) {
         let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
         let Some(place) = place else { return };
@@ -169,7 +169,7 @@ impl Outbound {
         }
     }
 
-    /// What is to be fetched next: the first number, the one behind the last, and how many bytes.
+    /// The piece to fetch next: the first number, the one after the last, and the bytes.
     pub(in crate::mqtt) fn wants_fetch(&mut self, is_short: bool) -> Option<(u64, u64, usize)> {
         let (tail, bytes, waits) = (self.tail(), self.bytes, self.entries.len() > self.sent);
         // What is too far behind the first could not be sent.
@@ -185,7 +185,7 @@ impl Outbound {
         Some((tail, end, most))
     }
 
-    /// A piece has been fetched: those between its messages are done. Gives how many are lost.
+    /// A piece was fetched: numbers between its messages are done. Returns how many are lost.
     pub(in crate::mqtt) fn fetched(&mut self, found: Vec<Found>, next: u64) -> u64 {
         let mut lost = 0;
         for Found { number, qos, retain, ids, what } in found {
@@ -246,19 +246,19 @@ impl Outbound {
         self.in_flight += 1;
     }
 
-    /// Where the message at a place is in the journal.
+    /// The journal's place of the message at a place.
     pub(super) fn queue_place(&self, place: usize) -> Option<QueuePlace> {
         let session = self.stored.as_ref()?.session;
         Some(QueuePlace { session, number: self.first + place as u64 })
     }
 
-    /// Whether every message with a lower number has been fetched or is done with.
+    /// Whether every message with a lower number has been fetched or is done.
     pub(in crate::mqtt) fn has_fetched(&self, upto: u64) -> bool {
         self.tail() >= upto
     }
 
-    /// A message is done with, which the journal is to know; of a command it hears when what became
-    /// of it is durable.
+    /// A message is done, and the journal has to record it; a command's entry only once its new
+    /// state is durable.
     pub(super) fn finished(&mut self, place: usize) {
         let number = self.first + place as u64;
         let told = self.reports.last().and_then(|report| report.place);
@@ -270,7 +270,7 @@ impl Outbound {
         }
     }
 
-    /// Whether the PUBREL of a message leaves when the journal knows of its PUBREC.
+    /// Whether the PUBREL of a message waits until its PUBREC is in the journal.
     pub(super) fn releases_later(&mut self, place: usize) -> bool {
         let (number, id) = (self.first + place as u64, self.id(place));
         let Some(stored) = self.stored.as_mut() else { return false };
@@ -278,14 +278,14 @@ impl Outbound {
         true
     }
 
-    /// What the journal is to know: messages that are done with, and those whose PUBREC came.
+    /// What the journal has to record: finished messages, and those whose PUBREC came.
     pub(in crate::mqtt) fn take_settled(&mut self) -> (Vec<u64>, Vec<(u64, NonZeroU16)>) {
         let Some(stored) = self.stored.as_mut() else { return Default::default() };
         (std::mem::take(&mut stored.finished), std::mem::take(&mut stored.released))
     }
 
-    /// The connection has ended, and its session has not: what is sent next begins anew. Gives the
-    /// number of the first message that was not sent, and how many of QoS 0 nobody gets any more.
+    /// The connection has ended, its session has not: sending starts again. Returns the number of
+    /// the first message that was not sent, and how many of QoS 0 are lost.
     pub(in crate::mqtt) fn suspend(&mut self) -> (u64, u64) {
         self.load.away();
         let unasked = self.unasked.len() as u64;
@@ -293,8 +293,8 @@ impl Outbound {
         (self.first + self.sent as u64, unasked)
     }
 
-    /// The connection has ended: messages of shared subscriptions that another member is there for.
-    /// One of QoS 2 that was sent must not go to another ([MQTT-4.8.2-5]).
+    /// The connection has ended: its messages of shared subscriptions that another member can get.
+    /// A QoS 2 message that was sent must not go to another ([MQTT-4.8.2-5]).
     pub(in crate::mqtt) fn leave_to_others(&mut self) -> Vec<(Arc<Message>, Arc<Group>)> {
         self.load.away();
         let mut left = Vec::new();
@@ -313,7 +313,7 @@ impl Outbound {
         left
     }
 
-    /// Shows how much waits for the session to the groups that it is a member of.
+    /// The load that the groups see of a disconnected member.
     pub(in crate::mqtt) fn absent_load() -> Arc<Load> {
         let load = Arc::<Load>::default();
         load.away();
