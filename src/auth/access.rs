@@ -1,4 +1,4 @@
-//! Users, tokens and access rules that are in force, shared by all who ask.
+//! The users, tokens and access rules in force, shared by all workers and HTTP handlers.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -22,7 +22,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What is in force. A reload replaces it whole; nobody who asks waits for it.
+/// The users, tokens and rules in force. A reload replaces them whole; no reader waits for it.
 #[derive(Debug)]
 pub struct Access {
     options: Options,
@@ -33,12 +33,12 @@ pub struct Access {
     jwt_keys: ArcSwap<Option<JwtKeys>>,
     trusted: ArcSwap<Trusted>,
     clock: Arc<dyn Clock>,
-    /// `None` where no password is asked for.
+    /// `None` if no password is required.
     verifier: Option<Verifier>,
-    /// Counts the replacements, from 1. A number beside the rules, so that a memo compares one load
-    /// and takes no reference.
+    /// Counts the replacements, from 1. Beside the rules, so that a memo compares one load and
+    /// takes no reference.
     generation: AtomicU64,
-    /// Held by who replaces the rules, so that two replacements are two generations.
+    /// Held while the rules are replaced, so that two replacements are two generations.
     replacing: Mutex<()>,
 }
 
@@ -54,7 +54,7 @@ fn read_jwt_keys(options: &Options) -> Result<Option<JwtKeys>, FileProblems> {
     options.jwt_keys.as_ref().map(|path| JwtKeys::load(path, options.file_bytes_max)).transpose()
 }
 
-/// What is wrong in the files that the options name, without anything being started.
+/// The errors in the files that the options name, without starting anything.
 #[must_use]
 pub fn check_files(options: &Options) -> Vec<FileProblem> {
     let wrong = [
@@ -122,17 +122,17 @@ impl Access {
         self.rules.load()
     }
 
-    /// Whether somebody may receive commands for other vehicles, and answer for them.
+    /// Whether an identity may receive commands for other vehicles, and answer for them.
     #[must_use]
     pub fn is_gateway(&self, identity: &Identity) -> bool {
         let user = identity.username();
         user.is_some_and(|user| self.options.gateways.iter().any(|known| known == user))
     }
 
-    /// Who is behind a token, or whoever comes where none is asked for.
+    /// The caller with a token, or any caller if none is required.
     ///
     /// # Errors
-    /// Why it opens nothing.
+    /// Why it is refused.
     pub fn caller(&self, token: Option<&str>, now: UnixNanos) -> Result<Caller, TokenFault> {
         match &**self.tokens.load() {
             None => Ok(Caller::anybody()),
@@ -160,15 +160,15 @@ impl Access {
         self.verifier.as_ref()
     }
 
-    /// Changes whenever an answer of [`Self::rules`] or [`Self::is_known`] might. Asked before the
-    /// rules are, so that what is remembered under it is never newer than it says.
+    /// Changes whenever an answer of [`Self::rules`] or [`Self::is_known`] might. Read before the
+    /// rules, so that a remembered answer is never newer than its generation.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Reads the files anew; if anything is wrong in any of them, what was in force stays.
-    /// Passwords that were right are forgotten.
+    /// Reloads the files; on any error in them everything in force stays. Remembered passwords are
+    /// forgotten.
     ///
     /// # Errors
     /// Everything that is wrong in them.
@@ -187,7 +187,7 @@ impl Access {
         Ok(())
     }
 
-    /// Says what certificates of clients rest on: sessions that rest on anything else end.
+    /// Sets the trusted CAs of clients' certificates: sessions of other certificates end.
     pub fn set_trusted(&self, trusted: Arc<Trusted>) {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         self.trusted.store(trusted);
@@ -198,14 +198,14 @@ impl Access {
         self.trusted.load()
     }
 
-    /// Says on which topics commands leave, as filters of MQTT: no client publishes there (AU-5).
+    /// Sets the topics of commands, as MQTT filters: no client publishes there (AU-5).
     pub fn set_command_topics(&self, filters: Vec<String>) {
         let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let rules = Rules::clone(&self.rules.load());
         self.replace(rules.with_command_topics(filters));
     }
 
-    /// The rules first: who sees the new generation sees the new rules.
+    /// The rules first: a reader of the new generation sees the new rules.
     fn replace(&self, rules: Rules) {
         self.rules.store(Arc::new(rules));
         self.generation.fetch_add(1, Ordering::Release);

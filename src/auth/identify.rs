@@ -1,4 +1,4 @@
-//! Who somebody is who says a CONNECT.
+//! The identity of a client that sends CONNECT.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -14,39 +14,39 @@ use super::{
 };
 use crate::model::Secret;
 
-/// What a client brings, none of it believed yet but the certificate, which TLS has verified.
+/// The credentials of a client, not verified except the certificate, which TLS has verified.
 #[derive(Debug)]
 pub struct Claim<'a> {
-    /// Where it comes from.
+    /// Its IP address.
     pub address: IpAddr,
-    /// As it says.
+    /// As in CONNECT.
     pub client_id: Arc<str>,
-    /// As it says.
+    /// As in CONNECT.
     pub username: Option<&'a str>,
-    /// As it came.
+    /// As in CONNECT.
     pub password: Option<&'a [u8]>,
-    /// Its certificate and those behind it, as it sent them; none: empty.
+    /// Its certificate chain, as sent; none: empty.
     pub certificates: &'a [CertificateDer<'static>],
-    /// The common name of the certificate that a load balancer has verified.
+    /// The common name of a certificate that a load balancer has verified.
     pub proxied_name: Option<&'a [u8]>,
 }
 
-/// Why somebody does not come in.
+/// Why a client is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityFault {
-    /// The password is wrong, or there is no such user; which of both nobody is told.
+    /// The password is wrong, or there is no such user; the client does not learn which.
     #[error("the user name or the password is wrong")]
     Credentials,
-    /// It brought nothing, and must.
+    /// It has no credentials, and needs some.
     #[error("it brought neither a password nor a certificate")]
     Nothing,
-    /// The certificate names nobody.
+    /// The certificate contains no usable name.
     #[error("{0}")]
     Certificate(NameFault),
     /// The name in the token is empty, too long, or no level of a topic.
     #[error("the name in its token is empty, too long, or holds a slash, a wildcard or NUL")]
     TokenName,
-    /// The user name says otherwise than the certificate, or the token.
+    /// The user name differs from the name in the certificate or token.
     #[error("its user name is not the name in its certificate or token")]
     OtherName,
     /// `auth.vehicle = "client-id"`, and the client identifier is not the verified name.
@@ -58,17 +58,16 @@ pub enum IdentityFault {
     /// Its will is on a topic on which it may not publish.
     #[error("it may not publish on the topic of its will")]
     Will,
-    /// Its user was removed while it came in.
+    /// Its user was removed while it connected.
     #[error("the user has been removed")]
     Removed,
-    /// Its session goes from one connection to another all the time: several clients have its
-    /// client identifier.
+    /// Its session is taken over again and again: several clients use its client identifier.
     #[error("several clients take its client identifier from each other")]
     TakenOverTooOften,
 }
 
 impl IdentityFault {
-    /// Which of them, in a word of a closed list.
+    /// The reason, from a closed list.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -85,7 +84,7 @@ impl IdentityFault {
         }
     }
 
-    /// Why the connection ends, in a word of the list of closed connections.
+    /// The reason in the metric of closed connections.
     #[must_use]
     pub const fn cause(self) -> &'static str {
         match self {
@@ -104,10 +103,10 @@ impl IdentityFault {
 }
 
 impl Access {
-    /// Says who it is. May wait for a password to be verified, on a thread of its own.
+    /// Identifies a client. May wait for a password to be verified, on another thread.
     ///
     /// # Errors
-    /// Why it does not come in.
+    /// Why it is refused.
     pub async fn identify(&self, claim: Claim<'_>) -> Result<Identity, IdentityFault> {
         let options = self.options();
         if let Some(name) = self.certified(&claim)? {
@@ -139,7 +138,7 @@ impl Access {
         }
     }
 
-    /// The name that its certificate gives it, where it brought one.
+    /// The name in its certificate, if it has one.
     fn certified(&self, claim: &Claim<'_>) -> Result<Option<String>, IdentityFault> {
         let options = self.options();
         let (which, bytes_max) = (options.certificate_name, options.name_bytes_max);
@@ -210,7 +209,7 @@ impl Access {
         Ok(Identity::verified(name.into(), vehicle, client_id, proof))
     }
 
-    /// Who a session was whose client is away: what verified it is not known any more.
+    /// The identity of a session whose client is disconnected: its credentials are no longer known.
     #[must_use]
     pub fn absent(&self, username: &str, client_id: Arc<str>) -> Identity {
         if username.is_empty() {
@@ -222,7 +221,7 @@ impl Access {
         })
     }
 
-    /// Whether somebody of that name may come back: not if only passwords are asked for, and its
+    /// Whether a client of that name may connect again: not if only passwords are accepted, and its
     /// user has been removed.
     #[must_use]
     pub fn may_return(&self, identity: &Identity) -> bool {
@@ -233,8 +232,8 @@ impl Access {
         }
     }
 
-    /// Whether it would still be let in: not if its user has been removed, or the key of its token,
-    /// or if its certificate rests on nothing that is trusted any more.
+    /// Whether it would still be accepted: not if its user, or the key of its token, has been
+    /// removed, or if its certificate is no longer trusted.
     #[must_use]
     pub fn is_known(&self, identity: &Identity) -> bool {
         match (identity.proof(), identity.username()) {
@@ -250,7 +249,7 @@ impl Access {
     }
 }
 
-/// A name out of a PROXY header.
+/// A name from a PROXY header.
 fn proxied_name(name: &[u8], bytes_max: usize) -> Result<String, NameFault> {
     let name = std::str::from_utf8(name).map_err(|_| NameFault::Encoding)?;
     if !is_name(name) {

@@ -1,4 +1,4 @@
-//! What may be configured.
+//! The options of authentication.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -16,53 +16,53 @@ pub enum VehicleName {
     Certificate,
 }
 
-/// Options of who may come in.
+/// The options of authentication and access rules.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether who brings nothing may come in, from everywhere.
+    /// Whether clients and operators without credentials are accepted, from any machine.
     pub anonymous: bool,
-    /// The file of users; `None`: no password is asked for.
+    /// The file of users; `None`: no password is required.
     pub users: Option<PathBuf>,
-    /// The file of operators' tokens; `None`: none is asked for.
+    /// The file of operators' tokens; `None`: none is required.
     pub tokens: Option<PathBuf>,
     /// The file of access rules; `None`: a vehicle's own topics only.
     pub rules: Option<PathBuf>,
     /// What names the vehicle of a session.
     pub vehicle: VehicleName,
-    /// The key set of tokens that come as passwords; `None`: none do.
+    /// The key set of tokens sent as passwords; `None`: no tokens.
     pub jwt_keys: Option<PathBuf>,
     /// The audience that a token has to name; empty: any.
     pub jwt_audience: String,
-    /// The claim that is the name.
+    /// The claim that holds the name.
     pub jwt_name_claim: String,
     /// Users that may receive commands for other vehicles, and answer for them.
     pub gateways: Vec<String>,
     /// Passwords verified at once.
     pub verify_cores: usize,
-    /// Passwords that wait for it.
+    /// Passwords that wait to be verified.
     pub verify_waiting_max: usize,
-    /// The same of one address.
+    /// The same for one address.
     pub verify_waiting_per_address_max: usize,
-    /// How long a password that was right is remembered.
+    /// How long a verified password is remembered.
     pub verify_remembered_for: Duration,
-    /// Whether clients may bring certificates, which then say who they are.
+    /// Whether clients may present certificates, which then identify them.
     pub client_certificates: bool,
     /// Which part of a certificate is the name.
     pub certificate_name: CertificateName,
-    /// Bytes of a name out of a certificate.
+    /// Bytes of a name in a certificate.
     pub name_bytes_max: usize,
     /// Bytes of one of the files.
     pub file_bytes_max: u64,
 }
 
 impl Options {
-    /// Whether anything says who somebody is; without it everybody is anonymous.
+    /// Whether any kind of authentication is configured; without it every client is anonymous.
     #[must_use]
     pub fn knows_anybody(&self) -> bool {
         self.users.is_some() || self.jwt_keys.is_some() || self.client_certificates
     }
 
-    /// Whether a name is that of a user, and of nobody else.
+    /// Whether a name belongs to a user, and to no other kind of identity.
     #[must_use]
     pub fn knows_users_only(&self) -> bool {
         self.users.is_some() && self.jwt_keys.is_none() && !self.client_certificates

@@ -1,4 +1,4 @@
-//! The way to the commands, for the operator edge and the vehicle edge.
+//! The handle to commands, for `http` and `mqtt`.
 
 use std::sync::{
     Arc,
@@ -26,7 +26,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Downlink, as others see it; cheap to clone.
+/// The handle to downlink; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Downlink {
     pub(super) jobs: mpsc::Sender<Job>,
@@ -47,11 +47,12 @@ pub struct Downlink {
     pub(super) presence: Arc<Presence>,
     pub(super) sessions: Arc<dyn Sessions>,
     pub(super) edge: Arc<dyn CommandEdge>,
-    /// Held from looking who was told to telling: two pushes at once must not tell a vehicle twice.
+    /// Held from the check of `once-per` to the commands: two pushes at once must not reach a
+    /// vehicle twice.
     pub(super) freezing: Arc<tokio::sync::Mutex<()>>,
-    /// Counts what operators do to pushes.
+    /// Counts operators' changes of pushes.
     pub(super) pushes_changed: watch::Sender<u64>,
-    /// The queries whose rows are told on topics.
+    /// The saved queries, whose rows are published on topics.
     pub(super) saved: watch::Sender<Arc<[SavedQuery]>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) supervisor: Supervisor,
@@ -69,7 +70,7 @@ impl Downlink {
         }
     }
 
-    /// Takes a command back, if it is not delivered.
+    /// Cancels a command, if it is not delivered.
     ///
     /// # Errors
     /// Why not.
@@ -79,7 +80,7 @@ impl Downlink {
         replied.await.unwrap_or_else(|_| Err(self.failure.told()))
     }
 
-    /// Does something for a push; answered when it is durable.
+    /// Runs a job of a push; answered when it is durable.
     pub(super) async fn ask_push(&self, job: PushJob) -> Result<Asked, Refused> {
         let (reply, replied) = oneshot::channel();
         self.ask(Job::Push(Box::new(job), Some(reply)));
@@ -115,7 +116,7 @@ impl Downlink {
         self.read(move |reader| reader.page(&filter, after, limit)).await
     }
 
-    /// Changes behind a place, oldest first.
+    /// Changes after a number, oldest first.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -123,7 +124,7 @@ impl Downlink {
         self.read(move |reader| reader.feed(after, limit)).await
     }
 
-    /// Who asked for what, behind a place, oldest first.
+    /// Audit entries after a number, oldest first.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -131,27 +132,26 @@ impl Downlink {
         self.read(move |reader| reader.audit(after, limit)).await
     }
 
-    /// Tells the number of the last change, whenever there is a new one.
+    /// Watches the number of the last change.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<i64> {
         self.changes.clone()
     }
 
-    /// The commands that may be sent by their names.
+    /// The declared commands.
     #[must_use]
     pub fn declared(&self) -> Arc<Commands> {
         self.declared.load_full()
     }
 
-    /// Other commands are declared from now on.
+    /// Replaces the declared commands.
     pub fn declare(&self, commands: Arc<Commands>) {
         self.declared.store(commands);
         self.quiet.clear();
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// These queries are asked from now on, and what they say is told on their topics; what is not
-    /// among them is told no more.
+    /// Replaces the saved queries: these run and publish on their topics from now on, others stop.
     pub fn tell_queries(&self, queries: Arc<[SavedQuery]>) {
         self.saved.send_replace(queries);
     }

@@ -1,4 +1,4 @@
-//! A command as it is kept and told, and its changes.
+//! A command as stored and shown, and its changes.
 
 use std::sync::Arc;
 
@@ -13,69 +13,69 @@ use crate::{
     model::{CommandId, UnixNanos},
 };
 
-/// What an operator asks for, encoded and checked.
+/// An operator's request for a command, encoded and checked.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Its id, which may be in its payload.
     pub id: CommandId,
-    /// Who is to do it.
+    /// Its vehicle.
     pub vehicle: Arc<str>,
-    /// What it is; nothing for a raw one.
+    /// Its declared name; `None` for a raw one.
     pub name: Option<Arc<str>>,
-    /// Its fields, as JSON; nothing for a raw one.
+    /// Its fields, as JSON; `None` for a raw one.
     pub fields: Option<Arc<str>>,
-    /// Where it leaves.
+    /// Its topic.
     pub topic: Arc<str>,
-    /// What the vehicle reads.
+    /// Its payload.
     pub payload: Arc<[u8]>,
     /// 1 or 2.
     pub qos: u8,
     /// How long it waits for the vehicle.
     pub expires_in_ms: u64,
-    /// From delivered to its receipt; nothing where none is expected.
+    /// The longest time from delivery to its receipt; `None` if none is expected.
     pub execute_within_ms: Option<u64>,
-    /// When the vehicle's next one may leave.
+    /// When the vehicle's next command may be sent.
     pub order: Order,
-    /// Where its receipt is expected.
+    /// The topic of its receipt.
     pub response_topic: Option<Arc<str>>,
-    /// Of those of one vehicle with the same key only the newest counts.
+    /// Among a vehicle's commands with the same key only the newest counts.
     pub supersede: Option<Arc<str>>,
-    /// What must still hold when it leaves, as JSON.
+    /// The condition that must still hold when it is sent, as JSON.
     pub still: Option<Arc<str>>,
     /// The same key with the same content makes no second command.
     pub idempotency: Option<Idempotency>,
-    /// Who asks.
+    /// Who requested it.
     pub who: Arc<str>,
-    /// Why a push or an alarm asks for it.
+    /// The push or alarm that made it, and why.
     pub origin: Option<Origin>,
 }
 
-/// What a push, or an alarm, made a command of.
+/// The row or message from which a push or an alarm made a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The row, or what the message said, as a JSON object.
+    /// The row, or the values of the message, as a JSON object.
     pub row: Arc<str>,
-    /// Why the row makes no command that could be sent: the command fails with it.
+    /// Why the row makes no valid command: the command fails with it.
     pub failure: Option<Arc<str>>,
 }
 
-/// Which run of which push made a command.
+/// The push and run that made a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     /// The push.
     pub push: CommandId,
-    /// The query as it was asked, as JSON.
+    /// The query as it ran, as JSON.
     pub query: Arc<str>,
-    /// When it was asked, in milliseconds since 1970.
+    /// When it ran, in milliseconds since 1970.
     pub at_ms: i64,
 }
 
-/// What tells a repeated request from a new one.
+/// Distinguishes a repeated request from a new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// As the operator chose it.
+    /// The operator's key.
     pub key: Arc<str>,
-    /// Of everything else in the request.
+    /// The digest of everything else in the request.
     pub digest: [u8; 16],
 }
 
@@ -84,27 +84,27 @@ pub struct Idempotency {
 pub struct Record {
     /// Its place in the order of creation.
     pub seq: i64,
-    /// As it was asked for.
+    /// The request.
     pub request: Request,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: i64,
-    /// How far it is.
+    /// Its state.
     pub state: State,
-    /// Why it is where it is.
+    /// Why it is in this state.
     pub cause: Option<Arc<str>>,
-    /// An operator wants it back, and its acknowledgement decides.
+    /// An operator cancelled it, and its acknowledgement decides.
     pub cancel_requested: bool,
     /// It has ended and may have reached the vehicle.
     pub maybe_received: bool,
     /// Its changes, oldest first.
     pub history: Vec<Change>,
-    /// The push that made it, while that is remembered.
+    /// The push that made it, while that push is kept.
     pub evidence: Option<Evidence>,
-    /// Whether its effect was seen, where its push looks for it.
+    /// Whether its effect was seen, if its push verifies it.
     pub verified: Option<Verified>,
 }
 
-/// One change of a command, or what was noted of it.
+/// One change of a command, or a note about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Its place among all changes.
@@ -115,11 +115,11 @@ pub struct Change {
     pub what: What,
     /// Why.
     pub cause: Option<Arc<str>>,
-    /// What the vehicle said to it.
+    /// The vehicle's own words.
     pub detail: Option<Arc<str>>,
 }
 
-/// What a change is.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// It is in this state now.
@@ -147,16 +147,16 @@ impl What {
 /// Codes of notes begin here.
 const NOTES: u8 = 100;
 
-/// A change with the command that it is of, as the feed tells it.
+/// A change with its command, as in the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedEntry {
     /// The change.
     pub change: Change,
-    /// Of which command.
+    /// The command.
     pub id: CommandId,
-    /// Of which vehicle.
+    /// The vehicle.
     pub vehicle: Arc<str>,
-    /// What it is.
+    /// The command's name.
     pub name: Option<Arc<str>>,
 }
 
@@ -191,7 +191,7 @@ impl Change {
 }
 
 impl FeedEntry {
-    /// As the feed and the webhook tell it.
+    /// The form in the feed and for the webhook.
     #[must_use]
     pub fn json(&self) -> Value {
         let mut told = self.change.json();

@@ -1,4 +1,4 @@
-//! Who may ask what: a token's role and vehicles, and what a browser must not do for another page.
+//! Access control: a token's role and vehicles, and protection against requests of foreign pages.
 
 use std::sync::Arc;
 
@@ -16,30 +16,30 @@ use crate::{
     telemetry::{LogLimit, Metrics, ReasonLabel},
 };
 
-/// What a path asks of who comes.
+/// The access that a path needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Nothing, and nobody is asked for a token.
+    /// No token at all.
     Nothing,
-    /// What GET reads wants [`Role::Read`].
+    /// GET needs [`Role::Read`].
     Read(Reach),
-    /// The same; what another method changes wants this role.
+    /// The same; methods that change something need this role.
     Change(Role, Reach),
-    /// A question that is posted and changes nothing wants this role.
+    /// A posted query that changes nothing needs this role.
     Question(Role, Reach),
 }
 
-/// What there is to see at a path.
+/// The scope of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// The whole fleet: a token that is limited to vehicles is refused.
     Fleet,
-    /// Vehicles: the handler asks [`Caller`] for each, or there is nothing of vehicles to see.
+    /// Vehicles: the handler checks each with [`Caller`], or the path shows nothing of vehicles.
     Vehicles,
 }
 
 impl Needs {
-    /// The role that a method wants; `None`: nobody is asked.
+    /// The role that a method needs; `None`: no token.
     pub(super) fn role(self, method: &Method) -> Option<Role> {
         let is_read = method == Method::GET || method == Method::HEAD;
         match self {
@@ -64,12 +64,12 @@ impl Needs {
     }
 }
 
-/// What the guards of all paths share.
+/// The shared state of all guards.
 #[derive(Debug)]
 pub(super) struct Guard {
     access: Arc<Access>,
-    /// Names, besides those of this machine, under which a page may change something where no
-    /// token is asked for.
+    /// Host names, besides those of this machine, that requests without a token may use to change
+    /// something.
     hosts: Vec<String>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -124,8 +124,8 @@ impl Guard {
         Ok(caller)
     }
 
-    /// Whether a request names this server: a name that somebody else points at us is what a page
-    /// of theirs would say.
+    /// Whether a request's host is this server's: a foreign page would send a foreign name that
+    /// resolves to us.
     fn is_our_host(&self, request: &Request) -> bool {
         let said = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
         let Some(said) = said else { return request.uri().host().is_none() };
@@ -166,17 +166,17 @@ fn is_json(headers: &HeaderMap) -> bool {
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
-    /// Set by the guard of every path; without it nobody is let in.
+    /// Set by the guard of every path; without it the request is refused.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         let role = Role::Admin;
         parts.extensions.get().cloned().ok_or(ApiError::Refused(Refused::Role { role }))
     }
 }
 
-/// Which of these vehicles are meant; of a token that is limited to vehicles, only its own.
+/// The vehicles of a request; for a token limited to vehicles, only its own.
 ///
 /// # Errors
-/// One of them is none of its own; or none is named, and its own are not names but beginnings.
+/// One of them is not the token's; or none is named, and the token has prefixes, not names.
 pub(super) fn vehicles_of(caller: &Caller, asked: Vec<String>) -> Result<Vec<String>, ApiError> {
     use crate::model::NamePattern;
     let Some(own) = caller.vehicles() else { return Ok(asked) };

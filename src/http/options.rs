@@ -1,8 +1,8 @@
-//! The bounds of the operator edge.
+//! The bounds of the HTTP server.
 
 use std::{net::SocketAddr, time::Duration};
 
-/// Where operators connect, and how much of us one of them may take.
+/// The address of the HTTP server, and the bounds of its requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Where to listen; port 0 takes any free one. Default: `127.0.0.1:8080`.
@@ -17,13 +17,13 @@ pub struct Options {
     pub header_bytes_max: usize,
     /// Bytes of a request's body. Default: 1 MiB.
     pub body_bytes_max: usize,
-    /// Connections at once. One more takes the place of the longest silent, or waits in the
-    /// kernel's queue if none is. Default: 1024.
+    /// Connections at once. One more replaces the longest silent one, or waits in the kernel's
+    /// queue if none is silent. Default: 1024.
     pub connections_max: usize,
     /// Peers that connected a second ago and have sent no whole request; past it the longest silent
-    /// is closed. Default: 512.
+    /// one is closed. Default: 512.
     pub silent_max: usize,
-    /// The same of one address. Default: 256.
+    /// The same for one address. Default: 256.
     pub silent_per_address_max: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Why a request is not let in.
+//! Why a request is refused before it is handled.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use super::error::Code;
 use crate::auth::{Role, TokenFault};
 
-/// Why a request is not let in. The operator brings another token, or asks for something else.
+/// Why a request is refused before it is handled. The operator sends another token or request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Its token opens nothing.
+    /// It has no valid token.
     #[error(transparent)]
     Token(TokenFault),
-    /// Its token may do less.
-    #[error("the token's role is not `{}`, which this wants", role.as_str())]
+    /// Its token's role is too low.
+    #[error("the request needs a token with the role `{}`", role.as_str())]
     Role {
-        /// What is wanted.
+        /// The role that is needed.
         role: Role,
     },
-    /// Its token is limited to vehicles, and this is of the whole fleet.
+    /// Its token is limited to vehicles, and the request concerns the whole fleet.
     #[error("the token is limited to vehicles, and this is of the whole fleet")]
     Fleet,
     /// Its token is limited to other vehicles.
@@ -27,14 +27,14 @@ pub enum Refused {
         /// As asked for.
         vehicle: String,
     },
-    /// Its token is for all vehicles that begin so, and it names none.
+    /// Its token is limited to vehicles, and the request names none.
     #[error("the token is limited to vehicles: name them with `vehicle`")]
     Unnamed,
-    /// No token is asked for, and it names another host.
-    #[error("the Host is none of this server's: name it in http.hosts, or set auth.tokens")]
+    /// No token is required, and the request names another host.
+    #[error("the Host is not one of this server's: add it to http.hosts, or set auth.tokens")]
     Host,
-    /// It changes something, and is no JSON.
-    #[error("what changes something wants `Content-Type: application/json`")]
+    /// It changes something, and is not JSON.
+    #[error("a request that changes something needs `Content-Type: application/json`")]
     ContentType,
 }
 

@@ -1,4 +1,4 @@
-//! What is at which path.
+//! The routes.
 
 use std::sync::Arc;
 
@@ -27,36 +27,36 @@ use crate::{
     telemetry::{Component, Critical, Exposition, HealthBoard, Metrics, StatusLabel},
 };
 
-/// What the routes read.
+/// The handles that the routes use.
 #[derive(Clone, Debug)]
 pub struct HttpState {
-    /// Which parts are ready.
+    /// The readiness of components.
     pub health: HealthBoard,
-    /// What they counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Who answers questions.
+    /// The query engine.
     pub queries: QueryEngine,
-    /// What there is to ask for.
+    /// The known measurements.
     pub catalog: Arc<ArcSwap<Catalog>>,
-    /// Which vehicles are there.
+    /// The presence of vehicles.
     pub presence: Arc<Presence>,
-    /// Who asks their sessions.
+    /// The way to their sessions.
     pub sessions: Arc<dyn Sessions>,
-    /// Who tells of all sessions, and ends them.
+    /// Lists and ends sessions.
     pub board: Arc<dyn SessionBoard>,
-    /// Who keeps what was set aside.
+    /// The dead-letter log.
     pub dead_letters: Arc<dyn DeadLetters>,
-    /// Who sends it on its way again.
+    /// Replays dead letters.
     pub replay: Arc<dyn LetterReplay>,
-    /// Who may ask.
+    /// Tokens and access rules.
     pub access: Arc<Access>,
-    /// The commands; shared, because each request has a state of its own.
+    /// The commands; shared, because each request has its own state.
     pub downlink: Arc<Downlink>,
-    /// What time it is, for ranges that end now.
+    /// The clock, for ranges that end now.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What is at which path, and what it asks of who comes; a test holds the API's description to it.
+/// The handler and the needed access of each path; a test compares the API's description with it.
 pub(super) fn routes() -> Vec<(&'static str, MethodRouter<HttpState>, Needs)> {
     const READ: Needs = Needs::Read(Reach::Fleet);
     const READ_VEHICLES: Needs = Needs::Read(Reach::Vehicles);
@@ -195,7 +195,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     ApiError::MethodNotAllowed { path: uri.path().to_owned(), method }
 }
 
-/// Answers in time or says that it could not.
+/// Answers within the limit, or with a timeout error.
 async fn within(limit: std::time::Duration, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,

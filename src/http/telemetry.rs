@@ -1,4 +1,4 @@
-//! `GET /api/v1/telemetry/{measurement}`: the portable question.
+//! `GET /api/v1/telemetry/{measurement}`: the portable query.
 
 use axum::{
     extract::{Path, State, rejection::PathRejection},
@@ -21,7 +21,7 @@ pub(super) const KNOWN: &[&str] = &[
     "vehicle", "fields", "from", "to", "every", "fn", "group-by", "order", "limit", "after",
     "format", "epoch",
 ];
-/// What a filter on a tag begins with; the rest is the tag's name.
+/// The prefix of a filter on a tag; the rest is the tag's name.
 const TAG: &str = "tag.";
 
 /// How far back a range without `from` reaches.
@@ -79,8 +79,8 @@ fn request(
     })
 }
 
-/// Each is one name: commas and spaces may be part of it. An empty one would ask for nobody, and
-/// most likely a script's variable is empty that should not be.
+/// Each is one name: commas and spaces may be part of it. An empty one is refused: most likely a
+/// script's variable is empty by mistake.
 fn vehicles(parameters: &mut Parameters) -> Result<Vec<String>, ApiError> {
     let names = parameters.all("vehicle");
     match names.iter().any(String::is_empty) {
@@ -89,14 +89,14 @@ fn vehicles(parameters: &mut Parameters) -> Result<Vec<String>, ApiError> {
     }
 }
 
-/// Names with commas between them.
+/// Names separated by commas.
 fn names(parameters: &mut Parameters, name: &str) -> Vec<String> {
     let lists = parameters.all(name);
     let names = lists.iter().flat_map(|names| names.split(',')).map(str::trim);
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// Tags with the values that are wanted of each; an empty one is that of points without the tag.
+/// Tags with their wanted values; an empty value matches points without the tag.
 fn tags(parameters: &mut Parameters) -> Vec<(String, Vec<String>)> {
     let mut tags: Vec<(String, Vec<String>)> = Vec::new();
     for (tag, value) in parameters.all_behind(TAG) {

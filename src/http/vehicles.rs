@@ -1,4 +1,4 @@
-//! `GET /api/v1/vehicles` and `/api/v1/vehicles/{vin}`: who is there, and what was last heard.
+//! `GET /api/v1/vehicles` and `/api/v1/vehicles/{vin}`: vehicles and their last points.
 
 use std::sync::Arc;
 
@@ -25,11 +25,11 @@ use crate::{
 pub(super) const KNOWN_OF_LIST: &[&str] = &["connected", "prefix", "limit", "after"];
 pub(super) const KNOWN_OF_ONE: &[&str] = &["from"];
 
-/// Vehicles of a page unless said.
+/// Vehicles of a page by default.
 pub(super) const LIMIT: usize = 100;
 /// Vehicles of a page, at most: about a millisecond of the workers' time, in small pieces.
 pub(super) const LIMIT_MAX: usize = 1000;
-/// How far back the store is asked for the last values of a vehicle unless said.
+/// How far back the store is queried for the last values of a vehicle by default.
 pub(super) const FROM: &str = "-7d";
 
 /// A vehicle and what its live sessions answered.
@@ -149,7 +149,7 @@ fn session(facts: &SessionFacts) -> JsonValue {
     })
 }
 
-/// As it is handed out: opaque, and fit for a URL.
+/// The opaque token of the next page, safe in a URL.
 fn to_after(vehicle: &str) -> String {
     URL_SAFE_NO_PAD.encode(vehicle)
 }

@@ -29,7 +29,8 @@ impl TopicPattern {
     /// What to tell the operator.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("$share/") {
-            let what = "`$share/…` is for who subscribes; write the topic that is published to";
+            let what =
+                "`$share/…` is only for subscribers; write the topic that clients publish to";
             return Err(what.to_owned());
         }
         let mut levels = Vec::new();

@@ -1,31 +1,31 @@
-//! The MQTT sessions as an operator sees them, and who tells of them and ends them.
+//! The MQTT sessions as operators see them, and the trait that lists and ends them.
 //!
-//! The edge fills this in; `http` asks through [`SessionBoard`], and neither knows the other.
+//! `mqtt` implements [`SessionBoard`] and `http` calls it; neither knows the other.
 
 use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
 
 use crate::model::{EdgeSilent, Protocol, UnixNanos};
 
-/// Which sessions are meant; all of it must hold.
+/// A filter of sessions; all conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionFilter {
     /// Exactly this client identifier.
     pub client: Option<String>,
-    /// Of this user; `Some(None)`: of nobody who was verified.
+    /// Of this user; `Some(None)`: anonymous.
     pub user: Option<Option<String>>,
-    /// Speaks for this vehicle, or carries it.
+    /// Publishes for this vehicle.
     pub vehicle: Option<String>,
     /// With a connection, or without one.
     pub connected: Option<bool>,
-    /// At least so many messages wait for it or are under way to it.
+    /// At least this many messages are queued for it or in flight.
     pub backlog_min: u64,
-    /// At least so many deliveries did not reach it.
+    /// At least this many deliveries were dropped.
     pub dropped_min: u64,
-    /// A part of its client identifier, user name, vehicle or address, in small letters.
+    /// A part of its client identifier, user name, vehicle or address, in lower case.
     pub search: Option<String>,
 }
 
-/// The place of a session among all: by client identifier, then by user.
+/// The sort key of a session: client identifier, then user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionMark {
     /// Its client identifier.
@@ -34,86 +34,86 @@ pub struct SessionMark {
     pub user: Option<Arc<str>>,
 }
 
-/// One session, as of the moment in which its worker was asked.
+/// One session, at the moment when its worker answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionView {
-    /// What names it.
+    /// Its sort key.
     pub mark: SessionMark,
     /// The vehicle that was verified with its user.
     pub vehicle: Option<Arc<str>>,
     /// Vehicles that its messages named.
     pub vehicles: Vec<Arc<str>>,
-    /// The protocol that it speaks; `None`: it is away.
+    /// Its protocol version; `None`: disconnected.
     pub protocol: Option<Protocol>,
-    /// Its connection; `None`: it is away.
+    /// Its connection; `None`: disconnected.
     pub connection: Option<ConnectionView>,
-    /// Since when it is away.
+    /// When it was disconnected.
     pub away_since: Option<UnixNanos>,
-    /// Seconds that it outlives its connection; `u32::MAX`: for ever.
+    /// Its session expiry interval in seconds; `u32::MAX`: never.
     pub expiry_seconds: u32,
-    /// Its subscriptions.
+    /// The number of its subscriptions.
     pub subscriptions: usize,
-    /// The first of them by filter, where they were asked for.
+    /// The first of them by filter, if requested.
     pub filters: Vec<SubscriptionView>,
-    /// Messages that wait for it or are under way to it.
+    /// Messages queued for it or in flight.
     pub queued: usize,
-    /// Bytes that these take.
+    /// Bytes of these messages.
     pub queued_bytes: usize,
-    /// Of them, those under way: sent and not acknowledged.
+    /// Messages in flight: sent and not acknowledged.
     pub in_flight: usize,
-    /// Publishes of its own that are not acknowledged yet.
+    /// Its own unacknowledged publishes.
     pub unacknowledged: usize,
-    /// Deliveries that did not reach it.
+    /// Dropped deliveries.
     pub dropped: u64,
 }
 
 /// The connection of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionView {
-    /// Where it comes from, as far as the kernel says.
+    /// The peer's address, if the kernel knows it.
     pub address: Option<SocketAddr>,
     /// When its CONNECT was accepted.
     pub connected_at: UnixNanos,
-    /// When its last packet of any kind came, to about a second.
+    /// When its last packet of any kind arrived, to about a second.
     pub last_packet_at: UnixNanos,
-    /// Seconds that it may be silent by its own word; 0: as long as it likes.
+    /// The keep alive in its CONNECT, in seconds; 0: none.
     pub keep_alive_seconds: u32,
-    /// It is not read for now, because of what it has unfinished.
+    /// Reading pauses because of its unacknowledged messages.
     pub is_paused: bool,
 }
 
 /// One subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionView {
-    /// Its topic filter, as it was written.
+    /// Its topic filter, as sent.
     pub filter: String,
-    /// The highest QoS that it gets.
+    /// Its maximum QoS.
     pub qos: u8,
-    /// Not its own publishes.
+    /// No Local.
     pub no_local: bool,
-    /// With the retain flag as it was published.
+    /// Retain As Published.
     pub retain_as_published: bool,
     /// Its subscription identifier.
     pub id: Option<u32>,
 }
 
-/// Sessions in their order, and whether more follow.
+/// A page of sessions, and whether more follow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionPage {
-    /// At most as many as were asked for.
+    /// At most as many as requested.
     pub sessions: Vec<SessionView>,
-    /// Whether there are more behind the last one.
+    /// Whether more follow the last one.
     pub is_more: bool,
 }
 
 impl SessionView {
-    /// Subscriptions that are told with a session, at most.
+    /// The most subscriptions listed with a session.
     pub const FILTERS_MAX: usize = 1000;
 }
 
-/// Who can tell of sessions and end them.
+/// Lists and ends sessions.
 pub trait SessionBoard: fmt::Debug + Send + Sync {
-    /// The sessions behind a place that match, at most `limit`.
+    /// The matching sessions after a sort key, at most `limit`.
     fn page(
         &self,
         filter: SessionFilter,
@@ -121,14 +121,13 @@ pub trait SessionBoard: fmt::Debug + Send + Sync {
         limit: usize,
     ) -> Telling<'_, SessionPage>;
 
-    /// Those that match, at most `limit`, each with its first [`SessionView::FILTERS_MAX`]
+    /// The matching sessions, at most `limit`, each with its first [`SessionView::FILTERS_MAX`]
     /// subscriptions.
     fn show(&self, filter: SessionFilter, limit: usize) -> Telling<'_, Vec<SessionView>>;
 
-    /// Ends those that match, at most `limit`, with whatever they would have left behind; tells how
-    /// many that were.
+    /// Ends and deletes the matching sessions, at most `limit`; returns how many.
     fn end(&self, filter: SessionFilter, limit: usize) -> Telling<'_, usize>;
 }
 
-/// An answer on its way. Boxed, so that the trait can be an object.
+/// A future answer. Boxed, so that the trait can be an object.
 pub type Telling<'a, T> = Pin<Box<dyn Future<Output = Result<T, EdgeSilent>> + Send + 'a>>;

@@ -1,4 +1,4 @@
-//! The engine that answers questions: bounded in number, each answered as its rows come.
+//! The query engine: bounded in number, each answer streamed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,22 +20,22 @@ use crate::{
     telemetry::{Metrics, ReasonLabel},
 };
 
-/// What the engine is made of.
+/// The parts of the engine.
 #[derive(Debug)]
 pub struct EngineParts {
     /// Its bounds.
     pub options: Options,
-    /// Who is asked.
+    /// The store.
     pub store: Arc<Store>,
-    /// The bucket or database that a text of ours has to name; empty where none has to.
+    /// The bucket or database to name in generated queries; empty if not needed.
     pub bucket: String,
-    /// What there is to ask for.
+    /// The known measurements.
     pub catalog: Arc<ArcSwap<Catalog>>,
-    /// What it counts in.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
 }
 
-/// Answers questions; cheap to share.
+/// Answers queries; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct QueryEngine {
     parts: Arc<EngineParts>,
@@ -43,12 +43,12 @@ pub struct QueryEngine {
     remembered: Arc<Remembered>,
 }
 
-/// An answer on its way. Dropping it cancels the work at the store.
+/// A streamed answer. Dropping it cancels the work at the store.
 #[derive(Debug)]
 pub struct Answer {
     /// The columns of every row.
     pub columns: Vec<Column>,
-    /// What follows, in order. [`Part::End`] or an error is the last; a channel that ends without
+    /// The parts, in order. [`Part::End`] or an error is the last; a channel that ends without
     /// either was cut off.
     pub parts: mpsc::Receiver<Result<Part, AskError>>,
 }
@@ -58,25 +58,24 @@ pub struct Answer {
 pub enum Part {
     /// More rows.
     Rows(Vec<Row>),
-    /// That was all, or all of this page.
+    /// The end of the answer, or of this page.
     End {
         /// Where the next page begins, if there is one.
         after: Option<String>,
     },
 }
 
-/// Why a question is not answered.
+/// Why a query fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
-    /// It cannot be asked as it is.
+    /// The query is invalid.
     #[error(transparent)]
     Question(#[from] QuestionError),
-    /// The store does not answer it.
+    /// The store fails.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// So many others ran that its turn did not come: ask again later, or raise
-    /// `query.concurrent-max`.
-    #[error("{max} other questions are running")]
+    /// Too many others are running: retry later, or raise `query.concurrent-max`.
+    #[error("{max} other queries are running")]
     Busy {
         /// The bound.
         max: usize,
@@ -84,23 +83,23 @@ pub enum QueryError {
 }
 
 impl QueryEngine {
-    /// An engine that nobody has asked yet.
+    /// A new engine.
     #[must_use]
     pub fn new(parts: EngineParts) -> Self {
         let turns = Arc::new(Semaphore::new(parts.options.concurrent_max));
         Self { parts: Arc::new(parts), turns, remembered: Arc::default() }
     }
 
-    /// Answers a portable question.
+    /// Answers a portable query.
     ///
     /// # Errors
-    /// If it cannot be asked, or the store fails before the first row.
+    /// If it is invalid, or the store fails before the first row.
     pub async fn portable(&self, request: QueryRequest) -> Result<Answer, QueryError> {
         let asked = self.ask_portable(request).await;
         asked.inspect_err(|error| self.count(error))
     }
 
-    /// Answers a question in one of the store's languages.
+    /// Answers a query in one of the store's languages.
     ///
     /// # Errors
     /// If the store refuses it, or fails before the first row.
@@ -126,7 +125,7 @@ impl QueryEngine {
         Ok(Answer { columns, parts })
     }
 
-    /// One server's part of the answer, perhaps in several; nothing where it cannot have any.
+    /// One server's part of the answer, perhaps in several pieces; empty if it cannot have any.
     async fn sources(&self, endpoint: usize, question: &Question) -> Result<Vec<Source>, AskError> {
         let EngineParts { store, options, bucket, .. } = &*self.parts;
         let kind = store.kind();
@@ -139,7 +138,7 @@ impl QueryEngine {
         try_join_all(asked).await
     }
 
-    /// What has to be asked of a server before the question.
+    /// What must be read from a server before the query.
     async fn known(&self, endpoint: usize, question: &Question) -> Result<Known, AskError> {
         let EngineParts { store, options, .. } = &*self.parts;
         let columns = match dialect::known_columns(store.kind(), question) {
@@ -236,7 +235,7 @@ impl QueryEngine {
         Ok(turn.expect("the semaphore is never closed"))
     }
 
-    /// Runs an answer to its end, while somebody listens and there is time: a reader that takes
+    /// Runs an answer to its end, while the reader listens and there is time: a reader that reads
     /// nothing must not keep its turn.
     async fn finish(
         &self,
@@ -264,7 +263,7 @@ impl QueryEngine {
 }
 
 impl QueryError {
-    /// One word for it, as it is counted.
+    /// The reason in the metric.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {

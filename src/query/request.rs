@@ -121,7 +121,7 @@ impl QueryRequest {
     pub const VALUES_MAX: usize = 1_000;
 }
 
-/// Why a request cannot be asked. Each is for the asker to correct.
+/// Why a query is invalid. The caller corrects each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
     /// No mapping writes it: look at the mappings' `measurement`.
@@ -132,10 +132,10 @@ pub enum QuestionError {
         /// The most like one, if any is.
         nearest: Option<String>,
     },
-    /// Its mapping names no tag as the vehicle: ask natively.
+    /// Its mapping names no tag as the vehicle: use a native query.
     #[error(
-        "nothing says which tag of `{measurement}` is the vehicle's; group by tags, with `group-by=` \
-         and a function, or ask natively"
+        "no mapping says which tag of `{measurement}` is the vehicle's; group by tags, with \
+         `group-by=` and a function, or use a native query"
     )]
     VehicleUntagged {
         /// As asked for.
@@ -172,13 +172,13 @@ pub enum QuestionError {
         nearest: Option<String>,
     },
     /// A tag twice among those that are grouped by.
-    #[error("tag `{tag}` is grouped by twice")]
+    #[error("`group-by` has tag `{tag}` twice")]
     TagTwice {
         /// As asked for.
         tag: String,
     },
     /// The same column twice.
-    #[error("field `{field}` is asked for twice")]
+    #[error("`fields` has field `{field}` twice")]
     FieldTwice {
         /// As asked for.
         field: String,
@@ -214,15 +214,15 @@ pub enum QuestionError {
     },
     /// More names than a question can have conditions.
     #[error(
-        "{given} vehicles and tags are named and at most {} may be; ask in parts, or for all",
+        "{given} vehicles and tags are more than {}; split the query, or leave the filter out",
         QueryRequest::VALUES_MAX
     )]
     ValuesTooMany {
         /// How many.
         given: usize,
     },
-    /// It is not what an answer gave, or was given for another measurement.
-    #[error("`after` is none that an answer gave")]
+    /// It does not come from an answer, or from one of another measurement.
+    #[error("`after` does not come from an answer to this query")]
     AfterInvalid,
 }
 

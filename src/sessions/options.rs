@@ -1,27 +1,27 @@
-//! What the room is opened with.
+//! The options of persistent sessions.
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::spool::CommitOptions;
 
-/// The bounds of sessions that last. Defaults are those of the configuration reference.
+/// The bounds of persistent sessions. Defaults are those of the configuration reference.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The journal's folder.
     pub dir: PathBuf,
     /// Bytes of all sessions on disk. Default: 4 GiB.
     pub bytes_max: u64,
-    /// How long a session lasts at most without a connection. Default: 7 days.
+    /// The longest session expiry interval. Default: 7 days.
     pub expiry_max: Duration,
     /// Sessions. Default: 1,000,000.
     pub count_max: usize,
     /// Sessions of one identity; not of anonymous ones. Default: 10.
     pub per_identity_max: usize,
-    /// Messages that wait for one session. Default: 100,000.
+    /// Messages in one session's queue. Default: 100,000.
     pub queue_messages_max: usize,
-    /// The same in bytes, as they lie on disk. Default: 64 MiB.
+    /// The same in bytes on disk. Default: 64 MiB.
     pub queue_bytes_max: u64,
-    /// What becomes of a message for whom there is no room. Default: refuse.
+    /// What happens to a message for a full queue. Default: refuse.
     pub overflow: QueueOverflow,
     /// How the journal's thread works.
     pub commit: CommitOptions,
@@ -44,24 +44,24 @@ impl Options {
         }
     }
 
-    /// Bytes of one file: at least some sixty make the whole, so that each that goes gives room.
+    /// Bytes of one file: at least some sixty make the whole, so that each deleted one frees room.
     pub(super) fn segment_bytes(&self) -> u64 {
         (self.bytes_max / 64).clamp(4 << 10, 64 << 20)
     }
 
-    /// Bytes past which nothing new is queued: a sixteenth is kept for what makes room.
+    /// Bytes past which nothing new is queued: a sixteenth is kept for records that free room.
     pub(super) fn full_bytes(&self) -> u64 {
         self.bytes_max - self.bytes_max / 16
     }
 }
 
-/// What becomes of a message for a session whose queue is full.
+/// What happens to a message for a session whose queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueOverflow {
-    /// It does not get it.
+    /// The session does not get it.
     #[default]
     Refuse,
-    /// It gets it, and not the oldest that waits.
+    /// The session gets it, and the oldest queued message is dropped.
     DropOldest,
     /// Its session ends.
     EndSession,

@@ -1,10 +1,10 @@
-//! The records of the journal: what changes, in the order in which it changes.
+//! The records of the journal: changes, in their order.
 //!
-//! A frame of the journal is [`VERSION`] and then records, each a byte that says its kind and what
-//! the functions of this file put behind it. What depends on the order of all changes (numbers of
-//! messages, ids of sessions, what a full queue refuses) is left zero by whoever writes a record,
-//! and filled in when its turn comes; so a record says what became of it, and reading it again
-//! after a restart decides nothing.
+//! A frame of the journal is [`VERSION`] and then records, each a byte for its kind and the content
+//! that the functions of this file write. Values that depend on the order of all changes (numbers
+//! of messages, ids of sessions, refusals of full queues) are zero when a record is handed over,
+//! and filled in when its turn comes; so a record contains its result, and reading it again after a
+//! restart decides nothing.
 //!
 //! # Warning
 //! Every byte here is a promise to files that exist. Do not reorder, resize or reuse anything:
@@ -20,7 +20,7 @@ use super::{
 /// The version of records that this build writes, and the only one that it reads.
 pub(super) const VERSION: u8 = 1;
 
-/// A client comes: its session is made, or goes on.
+/// A client connects: its session is created or resumed.
 pub(super) const OPEN: u8 = 1;
 /// A connection has ended.
 pub(super) const CLOSE: u8 = 2;
@@ -28,10 +28,9 @@ pub(super) const CLOSE: u8 = 2;
 pub(super) const END: u8 = 3;
 pub(super) const SUBSCRIBE: u8 = 4;
 pub(super) const UNSUBSCRIBE: u8 = 5;
-/// A message: to queues, retained, or a will that is published; and the identifier that it came
-/// with.
+/// A message: queued, retained, or a published will; and the packet identifier of its publisher.
 pub(super) const PUBLISH: u8 = 6;
-/// A queued message is done with.
+/// A queued message is done.
 pub(super) const DONE: u8 = 7;
 /// The PUBREC of a queued message came.
 pub(super) const RELEASED: u8 = 8;
@@ -39,10 +38,10 @@ pub(super) const RELEASED: u8 = 8;
 pub(super) const COMPLETED: u8 = 9;
 /// A retained message has expired.
 pub(super) const FORGET: u8 = 10;
-/// A message that was moved out of an older segment: a snapshot knows of it, or nobody does.
+/// A message moved out of an older segment: ignored unless a snapshot knows it.
 pub(super) const MOVED: u8 = 11;
 
-/// How a session takes what a subscription brings it.
+/// The options of a subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     /// The options byte of SUBSCRIBE in 5.0.
@@ -51,24 +50,24 @@ pub struct Terms {
     pub id: u32,
 }
 
-/// A CONNECT of a session that lasts.
+/// A CONNECT of a persistent session.
 #[derive(Clone, Copy, Debug)]
 pub struct Open<'a> {
-    /// Whose session it is.
+    /// The session's identity.
     pub identity: &'a str,
-    /// Its name among those of the identity.
+    /// Its client identifier.
     pub client_id: &'a str,
-    /// Whether an older session is forgotten.
+    /// Whether an older session is discarded (Clean Start).
     pub is_clean: bool,
-    /// Whether the identity is nobody's: the bound on sessions of one does not count then.
+    /// Whether the client is anonymous: the bound on sessions of one identity does not apply then.
     pub is_anonymous: bool,
-    /// Seconds that it lasts without a connection.
+    /// Its session expiry interval in seconds.
     pub expiry: u32,
     /// Now.
     pub at: UnixNanos,
-    /// Where the client is reached.
+    /// Its live session.
     pub live: SessionId,
-    /// What is published for it if it goes without a goodbye, and after how many seconds.
+    /// Its will, and the will delay in seconds.
     pub will: Option<(StoredMessage<'a>, u32)>,
 }
 
@@ -96,14 +95,14 @@ pub(super) fn write_open(out: &mut Vec<u8>, open: &Open<'_>) {
     }
 }
 
-/// What becomes of a will when its connection ends.
+/// What happens to a will when its connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WillFate {
     /// It is not published.
     Forgotten = 0,
-    /// It is, after its delay or with the end of its session.
+    /// It is published after its delay or at the end of its session.
     Delayed = 1,
-    /// Whoever writes this publishes it.
+    /// The writer of this record publishes it.
     UnderWay = 2,
 }
 
@@ -116,9 +115,9 @@ pub struct Closing {
     pub epoch: u64,
     /// Now.
     pub at: UnixNanos,
-    /// Seconds that it lasts from now on.
+    /// The session expiry interval from now on, in seconds.
     pub expiry: u32,
-    /// What becomes of its will.
+    /// What happens to its will.
     pub will: WillFate,
     /// Messages with lower numbers may have been sent.
     pub sent: u64,
@@ -154,37 +153,37 @@ pub(super) fn write_unsubscribe(out: &mut Vec<u8>, session: u64, filter: &str) {
     put_text(out, filter);
 }
 
-/// A message on its way to one session.
+/// The delivery of a message to one session.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
     /// The session.
     pub session: u64,
-    /// At which it gets it: 1 or 2.
+    /// The QoS of the delivery: 1 or 2.
     pub qos: u8,
-    /// Whether it comes as a retained one.
+    /// Its retain flag.
     pub retain: bool,
-    /// Its publisher waits for a full queue of who is there.
+    /// Its publisher waits while the queue of a connected receiver is full.
     pub may_wait: bool,
-    /// It is a command: its queue takes it whatever its bounds, for its own are elsewhere; nothing
-    /// that comes later overtakes it, and its message is kept until it is done with, not only
-    /// until its PUBREC came.
+    /// It is a command: the queue accepts it whatever its bounds (`downlink` bounds commands); no
+    /// later message overtakes it, and its message is kept until it is done, not only until its
+    /// PUBREC came.
     pub is_command: bool,
-    /// The subscription identifiers that it bears.
+    /// Its subscription identifiers.
     pub ids: &'a [u32],
 }
 
-/// What one publish changes.
+/// The changes of one publish.
 #[derive(Clone, Copy, Debug)]
 pub struct Publish<'a> {
     /// The message; none where only identifiers change.
     pub message: Option<StoredMessage<'a>>,
-    /// Its place among the retained messages, if it is one; an empty one clears its topic.
+    /// Its number among the retained messages, if it is one; an empty one clears its topic.
     pub retained_as: u64,
     /// The session that sent it at QoS 2, and the packet identifier.
     pub received: Option<(u64, u16)>,
     /// The will that it is; 0 for none.
     pub will: u64,
-    /// Who gets it.
+    /// Its receivers.
     pub deliveries: &'a [Delivery<'a>],
 }
 
@@ -250,7 +249,7 @@ pub(super) fn write_forget(out: &mut Vec<u8>, topic: &str, retained_as: u64) {
     put_text(out, topic);
 }
 
-/// Appends a moved message; gives where in `out` its block begins.
+/// Appends a moved message; returns where in `out` its block begins.
 pub(super) fn write_moved(out: &mut Vec<u8>, block: &[u8]) -> usize {
     out.push(MOVED);
     out.extend(len32(block.len()).to_le_bytes());

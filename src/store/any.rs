@@ -1,4 +1,4 @@
-//! A store of any kind, behind one set of questions.
+//! A store of any kind, behind one interface.
 
 use std::{ops::Range, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// A store that can be written to and asked. Cheap to share; every call is independent.
+/// A store that can be written to and queried. Cheap to share; every call is independent.
 #[derive(Debug)]
 pub struct Store {
     kind: Kind,
@@ -33,8 +33,8 @@ enum Inner {
 }
 
 impl Store {
-    /// A store ready to be written to. Nothing is sent to a database yet, so it may be away; the
-    /// embedded store is opened.
+    /// A store ready to be written to. Nothing is sent to a database yet, so it may be unavailable;
+    /// the embedded store is opened.
     ///
     /// The process needs a default TLS provider installed before this is called.
     pub fn new(
@@ -72,8 +72,9 @@ impl Store {
         self.kind.dialect()
     }
 
-    /// Takes out of a batch what must not be sent to this store: what it would take and then fail
-    /// on, and what it must refuse by what is known of it. Most stores take any line.
+    /// Removes lines from a batch that must not be sent to this store: lines that it would accept
+    /// and then fail on, and lines that it must refuse by its known tables. Most stores accept any
+    /// line.
     pub async fn screen(&self, shard: ShardId, lines: Vec<u8>) -> Screened {
         match &self.inner {
             Inner::Http(store) => store.screen(shard, lines).await,
@@ -81,14 +82,15 @@ impl Store {
         }
     }
 
-    /// Whether what a batch was held to holds no more: its server turned out to be an old one.
+    /// Whether the rules of a screened batch no longer hold: its server turned out to be an old
+    /// one.
     #[must_use]
     pub fn is_outdated(&self, shard: ShardId, screened: &Screened) -> bool {
         let Inner::Http(store) = &self.inner else { return false };
         store.rules(shard).is_some_and(|rules| rules != screened.rules)
     }
 
-    /// How much was learned of what the shard's server has, to be compared.
+    /// The version of what is known of the server's tables, for comparison.
     #[must_use]
     pub fn version(&self, shard: ShardId) -> u64 {
         match &self.inner {
@@ -97,9 +99,9 @@ impl Store {
         }
     }
 
-    /// Learns from a refusal of lines, and looks what the server has of their measurements; whether
-    /// more is known now than at `version`, so that lines that were not refused yet are worth
-    /// another look.
+    /// Learns from a refusal of lines, and reads the server's tables of their measurements; returns
+    /// whether more is known now than at `version`, so that the other lines should be screened
+    /// again.
     pub async fn relearn(&self, shard: ShardId, lines: &[u8], answer: &str, version: u64) -> bool {
         match &self.inner {
             Inner::Http(store) => store.relearn(shard, lines, answer, version).await,
@@ -107,15 +109,15 @@ impl Store {
         }
     }
 
-    /// Learns that the shard's server takes no line of this one's measurement, whatever it says.
+    /// Learns that the shard's server refuses every line of this line's measurement.
     pub fn refused_whole(&self, shard: ShardId, line: &[u8]) {
         if let Inner::Http(store) = &self.inner {
             store.refused_whole(shard, line);
         }
     }
 
-    /// Learns which fields have another type in the store than mappings write, before their points
-    /// come.
+    /// Learns which fields have another type in the store than mappings write, before points
+    /// arrive.
     pub fn told(&self, measurement: &str, mapped: &Measurement, stored: &Stored) {
         let store = match (&self.inner, self.kind) {
             // A table of TDengine is read whole where a line is refused.
@@ -145,8 +147,8 @@ impl Store {
         self.kind == Kind::TdEngine
     }
 
-    /// Waits until no other request adds columns to the measurements that these lines add columns
-    /// to. To be taken for lines of which [`Screened::grows`] says so.
+    /// Waits until no other request adds columns to the measurements to which these lines add
+    /// columns. Needed for lines with [`Screened::grows`].
     pub async fn turn(&self, shard: ShardId, lines: &[u8]) -> Turn {
         match &self.inner {
             Inner::Http(store) => store.turn(shard, lines).await,
@@ -161,17 +163,17 @@ impl Store {
         }
     }
 
-    /// Forgets what is known of the measurements of lines that were refused as in a race.
+    /// Forgets the known tables of lines that were refused as in a race.
     pub fn forget(&self, shard: ShardId, lines: &[u8]) {
         if let Inner::Http(store) = &self.inner {
             store.forget(shard, lines);
         }
     }
 
-    /// Makes sure that points may be written at all; to be asked before each write.
+    /// Checks that points may be written at all; called before each write.
     ///
     /// # Errors
-    /// The verdict on whatever would be written now.
+    /// The verdict on any write now.
     pub async fn ready(&self, shard: ShardId) -> Result<(), Verdict> {
         match &self.inner {
             Inner::Http(store) => store.ready(store.endpoint(shard)).await,
@@ -179,10 +181,10 @@ impl Store {
         }
     }
 
-    /// Writes one request of lines and says what became of it. Every fault on the way is a verdict
-    /// too: whoever calls this has nothing to decide but what the verdict says.
+    /// Writes one request of lines and returns the verdict. Every fault on the way is a verdict,
+    /// too: the caller only acts on the verdict.
     ///
-    /// The body is not copied; whoever keeps a clone of it can send the same bytes again. The
+    /// The body is not copied; the caller can keep a clone to send the same bytes again. The
     /// embedded store takes no compressed body: there is no network to spare.
     pub async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
         match &self.inner {
@@ -191,8 +193,8 @@ impl Store {
         }
     }
 
-    /// Writes nothing to a server (from 0, below [`Store::endpoints`]): what it says shows whether
-    /// it is there, lets us in, and has the database.
+    /// Sends an empty write to a server (from 0, below [`Store::endpoints`]): the answer shows
+    /// whether it is reachable, authorises us, and has the database.
     pub async fn try_out(&self, endpoint: usize) -> Verdict {
         let Inner::Http(store) = &self.inner else { return Verdict::Accepted };
         match store.ready(endpoint).await {
@@ -240,11 +242,11 @@ impl Store {
         }
     }
 
-    /// Asks the server `endpoint` (from 0, below [`Store::endpoints`]) and answers once the columns
-    /// are known; the rows come as they are read. Nothing is tried again.
+    /// Queries the server `endpoint` (from 0, below [`Store::endpoints`]) and returns once the
+    /// columns are known; the rows are streamed. Nothing is retried.
     ///
     /// # Errors
-    /// Whatever happens before the first rows; what happens later comes through [`Rows::chunks`].
+    /// Errors before the first rows; later ones come through [`Rows::chunks`].
     pub async fn ask(
         &self,
         endpoint: usize,

@@ -1,4 +1,4 @@
-//! Which store, where it is, and how to be let in.
+//! The store: its kind, addresses and credentials.
 
 use std::{fmt, num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
@@ -22,21 +22,21 @@ pub struct Options {
     pub target: Target,
     /// Base addresses (`http` or `https`, a path prefix is kept); shards are spread over them.
     pub urls: Vec<String>,
-    /// How many shards there are to be spread. Default: 2.
+    /// The number of shards. Default: 2.
     pub shards: ShardCount,
-    /// Who may sign the store's certificate, beside whom the machine trusts. Default: nobody.
+    /// CAs that may sign the store's certificate, besides those of the machine. Default: none.
     pub authorities: Option<Authorities>,
-    /// How long a connection may take to be made. Default: 5 s.
+    /// How long connecting may take. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long a request may take from its first byte to the answer's last. Default: 30 s.
+    /// How long a request may take from its first byte to the last of the response. Default: 30 s.
     pub request_timeout: Duration,
 }
 
 impl Options {
-    /// [`Options::connect_timeout`] unless said.
+    /// The default of [`Options::connect_timeout`].
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-    /// [`Options::request_timeout`] unless said: above the 10 s after which InfluxDB 1 gives up on
-    /// a write itself, so that its own answer is what we hear.
+    /// The default of [`Options::request_timeout`]: above the 10 s after which InfluxDB 1 itself
+    /// gives up on a write, so that we get its answer.
     pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// A store with the default timeouts.
@@ -53,11 +53,11 @@ impl Options {
     }
 }
 
-/// Certificate authorities, checked.
+/// CA certificates, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
-/// A text that holds no usable certificate authority; name a PEM file of certificates.
+/// A text without usable CA certificates; name a PEM file of certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthoritiesError {
     /// It holds no certificate at all.
@@ -66,7 +66,7 @@ pub enum AuthoritiesError {
     /// A block of it cannot be read.
     #[error("a certificate in it cannot be read")]
     Block(#[source] pem::Error),
-    /// A certificate of it is none that an authority could have.
+    /// A certificate of it is not usable as a CA.
     #[error("certificate {number} in it is not usable as an authority")]
     Unusable {
         /// Counted from 1.
@@ -78,7 +78,7 @@ pub enum AuthoritiesError {
 }
 
 impl Authorities {
-    /// Reads PEM blocks; others than certificates are passed over.
+    /// Reads PEM blocks; blocks that are not certificates are skipped.
     ///
     /// # Errors
     /// If there is no certificate, or one that cannot be used.

@@ -36,8 +36,8 @@ impl Role {
 /// Why a token does not open anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFault {
-    /// None was given, and one is asked for.
-    #[error("a token is asked for: send `Authorization: Bearer TOKEN`")]
+    /// A token is required, and the request has none.
+    #[error("a token is required: send `Authorization: Bearer TOKEN`")]
     Absent,
     /// There is no such token, or not any more.
     #[error("the token is unknown")]

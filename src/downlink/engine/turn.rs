@@ -1,5 +1,5 @@
-//! One turn: jobs are done in memory, what they change is committed, and only then does anything
-//! leave (DN-4).
+//! One turn: handles jobs in memory, commits the changes, and only then sends commands and answers
+//! (DN-4).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -34,7 +34,7 @@ use arc_swap::ArcSwap;
 /// Vehicles of [`Engine::later`] that one turn looks at: all others wait for its commit.
 pub(super) const WALKED_LATER_MAX: usize = 500;
 
-/// What a thread of commands works with.
+/// The state of the thread of commands.
 #[derive(Debug)]
 pub(in crate::downlink) struct Engine {
     pub(super) options: Options,
@@ -50,12 +50,12 @@ pub(in crate::downlink) struct Engine {
     next_seq: i64,
     next_number: i64,
     turn: Turn,
-    /// Vehicles whose next command may be able to leave, for turns to come.
+    /// Vehicles whose next command may be ready to send, for later turns.
     pub(super) later: BTreeSet<Arc<str>>,
     waiters: HashMap<i64, Vec<oneshot::Sender<()>>>,
 }
 
-/// What one turn has gathered.
+/// The changes and follow-ups of one turn.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     pub(super) created: HashMap<i64, NewCommand>,
@@ -64,19 +64,19 @@ pub(super) struct Turn {
     audit: Vec<AuditRow>,
     ended: Vec<i64>,
     pub(super) webhook_cursor: Option<i64>,
-    /// Vehicles whose next command may be able to leave.
+    /// Vehicles whose next command may be ready to send.
     pub(super) walks: BTreeSet<Arc<str>>,
     sends: Vec<(SessionId, Parcel)>,
     pub(super) settles: Vec<ReceiptTicket>,
-    /// Commands of which is durable what became of them.
+    /// Queue entries of commands whose end is durable.
     pub(super) forgets: Vec<QueuePlace>,
-    /// What alarms publish.
+    /// Publishes of alarms.
     pub(super) publications: Vec<Publication>,
-    /// Who was told of alarms.
+    /// Notes of raised alarms.
     pub(super) alarms: Vec<AlarmRow>,
     pub(super) questions: Vec<Question>,
     pub(super) replies: Vec<Reply>,
-    /// Pushes that are forgotten.
+    /// Deleted pushes.
     pub(super) forgotten: Vec<i64>,
     /// Commands whose effect was seen, or was not.
     pub(super) verified: Vec<(i64, Verified)>,
@@ -97,18 +97,18 @@ pub(in crate::downlink) struct Question {
     pub(in crate::downlink) still: Arc<str>,
 }
 
-/// What a turn leaves to do once it is durable, beside what the engine does itself.
+/// What is left to do once a turn is durable, beside what the engine does itself.
 #[derive(Debug, Default)]
 pub(in crate::downlink) struct Done {
-    /// Conditions to ask.
+    /// Conditions to check.
     pub(in crate::downlink) questions: Vec<Question>,
-    /// The last change there is.
+    /// The number of the last change.
     pub(in crate::downlink) last_change: i64,
 }
 
 impl Engine {
-    /// Reads what is open. What was with a session when the process ended is here again, unless
-    /// that session lasts.
+    /// Reads the open commands. Those sent to a session before the process ended are waiting again,
+    /// unless that session is persistent.
     pub(in crate::downlink) fn new(
         options: Options,
         writer: Writer,
@@ -136,7 +136,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Reads what is durable.
+    /// Reads the durable state.
     fn reload(&mut self) -> rusqlite::Result<()> {
         self.turn = Turn::default();
         self.quiet.clear();
@@ -164,16 +164,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a turn that was not committed. Whom it would have let leave is not known any more:
-    /// all are looked at again.
+    /// Discards a turn that was not committed. The commands that it would have sent are unknown
+    /// now: all vehicles are checked again.
     pub(in crate::downlink) fn recover(&mut self) -> rusqlite::Result<()> {
         self.reload()?;
         self.later.extend(self.book.waiting().map(Arc::clone));
         Ok(())
     }
 
-    /// Makes durable what the end of a process before this one has decided: runs that it did not
-    /// freeze are none (PU-2), and commands that it asked back have no session any more.
+    /// Makes durable what the end of the previous process decided: runs that it did not freeze do
+    /// not exist (PU-2), and commands with a requested cancel have no session any more.
     pub(in crate::downlink) fn give_up_interrupted(&mut self, now_ms: i64) -> rusqlite::Result<()> {
         self.now_ms = now_ms;
         self.end_asked_back();
@@ -206,10 +206,10 @@ impl Engine {
         self.book.len()
     }
 
-    /// Does jobs, commits, and lets leave what may.
+    /// Handles jobs, commits, and sends the commands that may be sent.
     ///
     /// # Errors
-    /// What SQLite says; nothing of the turn has happened then, and its jobs are still there.
+    /// SQLite's error; nothing of the turn has happened then, and its jobs are kept.
     pub(in crate::downlink) fn turn(
         &mut self,
         jobs: &mut [Job],
@@ -235,7 +235,7 @@ impl Engine {
         Ok(self.let_leave())
     }
 
-    /// How long there is nothing to do.
+    /// How long there is nothing to do, at most `most`.
     pub(in crate::downlink) fn rest(&self, now_ms: i64, most: Duration) -> Duration {
         if self.runs.is_taking_back() || !self.later.is_empty() {
             return Duration::ZERO;
@@ -245,7 +245,7 @@ impl Engine {
         next.map_or(most, |next| next.min(most))
     }
 
-    /// Deletes some of what is kept no longer; tells whether there may be more.
+    /// Deletes some expired rows; returns whether there may be more.
     pub(in crate::downlink) fn sweep(&mut self, now_ms: i64) -> rusqlite::Result<bool> {
         let ago = |keep: Duration| {
             now_ms.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
@@ -261,8 +261,8 @@ impl Engine {
         &mut self.turn
     }
 
-    /// Adds a new command; its first change is the caller's to make. One of a run is held until
-    /// the run lets it go.
+    /// Adds a new command; the caller makes its first change. A command of a run is held until the
+    /// run releases it.
     pub(super) fn add_new(&mut self, request: &Arc<Request>, run: Option<i64>) -> i64 {
         let seq = self.next_seq;
         self.next_seq += 1;
@@ -322,7 +322,7 @@ impl Engine {
         self.turn.changes.push(ChangeRow { command, change });
     }
 
-    /// Puts a command into a state, whose place in the lifecycle was asked before.
+    /// Puts a command into a state; the caller has checked that the lifecycle allows it.
     pub(super) fn becomes(
         &mut self,
         seq: i64,
@@ -363,7 +363,7 @@ impl Engine {
         self.turn.walks.insert(vehicle);
     }
 
-    /// Something happens to an open command; tells what came of it.
+    /// Applies an event to an open command; returns the result.
     pub(super) fn happens(
         &mut self,
         seq: i64,
@@ -463,7 +463,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The turn is durable: commands leave, answers are given, and what has ended is forgotten.
+    /// The turn is durable: sends commands and answers, and forgets ended commands.
     fn let_leave(&mut self) -> Done {
         let mut turn = std::mem::take(&mut self.turn);
         for (session, parcel) in turn.sends.drain(..) {

@@ -187,7 +187,8 @@ fn an_alarm_belongs_to_a_mapping_that_is_there_and_is_asked_by_name() {
                  vehicle = \"{vin}\"\ntags = [\"vin\"]\n[[alarm]]\nname = \"a\"\nmapping = \"l\"\n\
                  when = \"x > 1\"\npublish = { topic = \"a\" }\n";
     let told = load(lines).err().unwrap_or_default();
-    let expect = "m.toml:9: `mapping` is of line protocol, which is written as sent and not asked";
+    let expect =
+        "m.toml:9: `mapping` is of line protocol, which is written as sent and never tested";
     assert_eq!(told, [expect]);
 }
 

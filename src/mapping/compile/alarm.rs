@@ -54,7 +54,8 @@ impl Build<'_> {
     pub(super) fn want_alarms(&mut self, alarms: &[AlarmDraft<'_>]) {
         for alarm in alarms {
             if self.text.format.value == Format::LineProtocol {
-                let what = "`mapping` is of line protocol, which is written as sent and not asked";
+                let what =
+                    "`mapping` is of line protocol, which is written as sent and never tested";
                 self.tell_alarm(alarm, alarm.text.mapping.line, what.to_owned());
                 continue;
             }

@@ -1,61 +1,61 @@
-//! What the vehicle edge tells downlink.
+//! What `mqtt` reports to `downlink`.
 
 use std::{fmt, sync::Arc};
 
 use super::{AlarmPlace, AlarmRefusal, CommandId, CommandReport, RaisedAlarm};
 use crate::model::SessionId;
 
-/// The publish that brought a receipt, or raised an alarm: it is acknowledged when that is durable.
+/// The publish of a receipt or an alarm: it is acknowledged when the receipt or alarm is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptTicket {
-    /// Whose it is.
+    /// The publishing session.
     pub session: SessionId,
     /// Its number there.
     pub seq: u64,
 }
 
-/// A receipt as it came.
+/// A received receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncomingReceipt {
-    /// Who waits for it.
+    /// The publish that waits for it.
     pub ticket: ReceiptTicket,
-    /// The vehicle that its session speaks for.
+    /// The vehicle of its session.
     pub vehicle: Option<Arc<str>>,
-    /// Whether the session may speak for other vehicles too.
+    /// Whether the session is a gateway, which may send receipts for other vehicles.
     pub is_gateway: bool,
-    /// Where it was published.
+    /// Its topic.
     pub topic: Box<str>,
-    /// The correlation data of a 5.0 vehicle.
+    /// Its correlation data (5.0).
     pub correlation: Option<Box<[u8]>>,
-    /// What it says.
+    /// Its payload.
     pub payload: Box<[u8]>,
 }
 
-/// Downlink, as the vehicle edge sees it. Nothing here waits.
+/// Downlink, as `mqtt` sees it. No call blocks.
 pub trait CommandDesk: fmt::Debug + Send + Sync {
     /// Changes whenever an answer of [`Self::is_receipt_topic`] might.
     fn generation(&self) -> u64;
-    /// Whether receipts are published there.
+    /// Whether receipts are published on this topic.
     fn is_receipt_topic(&self, topic: &str) -> bool;
-    /// A receipt came.
+    /// A receipt arrived.
     fn receipt(&self, receipt: IncomingReceipt);
-    /// Whether an alarm of a vehicle is to be brought, and its place among those that wait.
+    /// Whether to report an alarm of a vehicle, and its place among the waiting ones.
     ///
     /// # Errors
     /// Why not: its message goes on without.
     fn admit_alarm(&self, alarm: &str, vehicle: &str) -> Result<AlarmPlace, AlarmRefusal>;
     /// A message has raised an alarm, and is durable.
     fn alarm(&self, raised: RaisedAlarm);
-    /// A session that speaks for a vehicle has come, or has subscribed to something.
+    /// A session of a vehicle has connected or subscribed.
     fn here(&self, vehicle: &str);
-    /// What became of commands.
+    /// Results of commands.
     fn reported(&self, reports: Vec<CommandReport>);
-    /// Whether a session that lasts is believed to have commands of an earlier connection.
+    /// Whether a persistent session may have commands of an earlier connection in its queue.
     fn holds(&self, lasting: u64) -> bool;
-    /// Whether a command that was found in its queue is to be sent from there.
+    /// Whether to send a command found in its queue from there.
     fn is_current(&self, lasting: u64, command: CommandId, attempt: u32) -> bool;
-    /// It is connected, there, and these are the commands that its queue had.
+    /// A persistent session is connected as `session`, with these commands in its queue.
     fn resumed(&self, lasting: u64, session: SessionId, commands: Vec<CommandId>);
-    /// It has ended, with all that it had.
+    /// A persistent session has ended, with its queue.
     fn ended(&self, lasting: u64);
 }

@@ -1,22 +1,21 @@
-//! Which vehicles have a live session, and which had one lately; and how their sessions are asked.
+//! The vehicles with a live session, those that had one recently, and the way to their sessions.
 //!
-//! [`Presence`] holds one small entry a vehicle: which sessions carry it, or when it was last seen.
-//! It is told when a session carries a vehicle for the first time and when that session ends, never
-//! per message. What changes with every message (last seen, last lines) stays with the session, on
-//! its worker's thread, and is asked for through [`Sessions`].
+//! [`Presence`] holds one small entry a vehicle: its sessions, or when it was last seen. It changes
+//! when a session publishes for a vehicle for the first time and when that session ends, never per
+//! message. Data that changes with every message (last seen, last lines) stays with the session, on
+//! its worker's thread, and is read through [`Sessions`].
 //!
-//! - PR-1: a vehicle is connected exactly while one of the sessions noted for it lives.
-//! - PR-2: a line that a session tells is the latest durable one of its mapping and vehicle on that
-//!   session; where it could not be kept, none is told, never an older one.
+//! - PR-1: a vehicle is connected exactly while one of its noted sessions lives.
+//! - PR-2: a session returns the latest durable line of a mapping and vehicle, or, if it could not
+//!   keep that one, none; never an older one.
 //!
 //! # Bounds
-//! Connected vehicles are bounded by whoever carries them (sessions, and vehicles a session).
-//! A vehicle is noted with at most [`Presence::SESSIONS_MAX`] sessions: one more takes the place of
-//! the oldest. Of the vehicles that are away the latest `away_max` are remembered: one more, and
-//! the one that left first is forgotten and counted.
+//! Connected vehicles are bounded by sessions, and vehicles a session. A vehicle has at most
+//! [`Presence::SESSIONS_MAX`] noted sessions: one more replaces the oldest. The latest `away_max`
+//! disconnected vehicles are remembered: past it the one that left first is forgotten and counted.
 //!
-//! Sketch of the memory: some 130 bytes a connected vehicle and 180 one that is away, its name of
-//! 17 bytes included.
+//! Memory: some 130 bytes a connected vehicle and 180 a disconnected one, its name of 17 bytes
+//! included.
 
 mod sessions;
 mod table;

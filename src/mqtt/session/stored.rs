@@ -53,9 +53,9 @@ pub(in crate::mqtt) struct Stored {
     is_fetching: bool,
     /// Retained messages are being written to the journal.
     is_storing: bool,
-    /// Finished since the last [`Self::take_settled`].
+    /// Finished since the last `take_settled`.
     finished: Vec<u64>,
-    /// Their PUBREC came since the last [`Self::take_settled`].
+    /// Their PUBREC came since the last `take_settled`.
     released: Vec<(u64, NonZeroU16)>,
 }
 

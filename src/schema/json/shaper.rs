@@ -193,7 +193,7 @@ impl<'a> Shaper<'a> {
                 if !TYPES.contains(&word) {
                     let hint = nearest(word, TYPES).unwrap_or("integer, number, string or boolean");
                     let what =
-                        format!("has the type `{word}`, which there is not; did you mean {hint}?");
+                        format!("has the type `{word}`, which is unknown; did you mean {hint}?");
                     return self.unsupported(part, what);
                 }
                 if !types.contains(&word) {

@@ -42,7 +42,7 @@ fn what_is_wrong_is_told_with_file_line_and_what_to_do() {
     check_problem(
         "{\"properties\":{\n\"a\":{\"type\":\"int\"},\n\"b\":{},\"c\":{\"properties\":{\n\"d\":{\"anyOf\":[{\"properties\":{}},{\"properties\":{\"x\":{\"type\":\"string\"}}}]}}}}}",
         &[
-            "x.schema.json:2: `a` has the type `int`, which there is not; did you mean integer, number, string or boolean?",
+            "x.schema.json:2: `a` has the type `int`, which is unknown; did you mean integer, number, string or boolean?",
             "x.schema.json:3: `b` has no `type`; say which",
             "x.schema.json:4: `d` is a union of two objects",
         ],
@@ -76,7 +76,7 @@ fn a_problem_has_its_own_line() {
         "{\n\"required\": [\"gear\"],\n\"properties\": {\n\"gear\": {\"enum\": [\"P\"]},\n\"fix\": {\"$ref\": \"#/d/Fix\"}},\n\"d\": {\"Fix\": {\"properties\": {\n\"gear\": {\"type\": \"strin\"}}}}}",
         &[
             "x.schema.json:4: `gear` has no `type`; say which",
-            "x.schema.json:7: `gear` has the type `strin`, which there is not; did you mean string?",
+            "x.schema.json:7: `gear` has the type `strin`, which is unknown; did you mean string?",
         ],
     );
 }

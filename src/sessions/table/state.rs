@@ -1,4 +1,4 @@
-//! The table, and the single steps by which it changes.
+//! The table of sessions, and the single steps that change it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,7 +15,7 @@ use crate::{
     sessions::{Options, QueueOverflow, record::Terms},
 };
 
-/// What the table is held to.
+/// The bounds of the table.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sessions) struct Limits {
     pub(in crate::sessions) count_max: usize,
@@ -51,71 +51,71 @@ pub(super) struct Will {
     pub(super) message: u32,
     /// Seconds after the end of the connection.
     pub(super) delay: u32,
-    /// `None` while its connection lasts, or somebody is about to publish it.
+    /// `None` while its connection lasts, or while it is being published.
     pub(super) due: Option<UnixNanos>,
-    /// Whose it is.
+    /// Its key: identity and client identifier.
     pub(super) key: Arc<str>,
 }
 
-/// Everything that lasts.
+/// The state of all persistent sessions.
 #[derive(Debug)]
 pub(in crate::sessions) struct Table {
     pub(super) limits: Limits,
-    /// In their order, so that those of one identity lie together.
+    /// Sorted, so that the sessions of one identity are adjacent.
     keys: BTreeMap<Arc<str>, u64>,
     pub(super) sessions: HashMap<u64, Session>,
     pub(in crate::sessions) messages: Messages,
     pub(super) retained: BTreeMap<Box<str>, Retained>,
     pub(super) wills: BTreeMap<u64, Will>,
-    /// Those of them that are due, by when.
+    /// Due wills, by time.
     due: BTreeSet<(UnixNanos, u64)>,
     pub(super) next_session: u64,
     pub(super) next_will: u64,
-    /// Messages that wait for sessions or are under way.
+    /// Messages queued or in flight.
     pub(super) queued: u64,
-    /// There is no room on disk for what can be refused.
+    /// There is no room on disk for messages that can be refused.
     pub(in crate::sessions) is_full: bool,
-    /// Messages that are lost because their bytes are damaged.
+    /// Messages lost because their bytes are damaged.
     pub(in crate::sessions) damaged: u64,
 }
 
-/// What a session that has ended leaves.
+/// The remains of an ended session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// Which.
     pub session: u64,
-    /// What it was subscribed to.
+    /// Its subscriptions.
     pub subscriptions: Vec<(Box<str>, Terms)>,
     /// Messages that it did not get.
     pub left: u64,
 }
 
-/// What an operator is told of a session.
+/// The facts about a session for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Which.
     pub session: u64,
-    /// Whose it is.
+    /// Its identity.
     pub identity: String,
     /// Its client identifier.
     pub client_id: String,
-    /// Where it is reached, or since when it is not.
+    /// Its live session, or when it was disconnected.
     pub live: Result<SessionId, UnixNanos>,
-    /// Seconds that it lasts without a connection.
+    /// Its session expiry interval in seconds.
     pub expiry: u32,
-    /// How many filters it is subscribed to; [`Sessions::subscriptions`] says to which.
+    /// The number of its subscriptions; [`Sessions::subscriptions`] lists them.
     ///
     /// [`Sessions::subscriptions`]: crate::sessions::Sessions::subscriptions
     pub subscriptions: usize,
-    /// Messages that wait for it or are under way.
+    /// Messages queued for it or in flight.
     pub queued: u64,
     /// Their bytes on disk.
     pub queued_bytes: u64,
-    /// Messages that it did not get for want of room, since the process started.
+    /// Messages dropped for lack of room, since the process started.
     pub dropped: u64,
 }
 
-/// The key of a session. Neither part holds a NUL.
+/// The key of a session. Neither part contains a NUL.
 pub(super) fn key(identity: &str, client_id: &str) -> String {
     format!("{identity}\0{client_id}")
 }
@@ -189,7 +189,7 @@ impl Table {
         Some(Ended { session: id, subscriptions: session.into_subscriptions(), left })
     }
 
-    /// A will is to be published then.
+    /// A will becomes due at this time.
     pub(super) fn will_due(&mut self, id: u64, at: UnixNanos) {
         let Some(will) = self.wills.get_mut(&id) else { return };
         if let Some(before) = will.due.replace(at) {
@@ -198,7 +198,7 @@ impl Table {
         self.due.insert((at, id));
     }
 
-    /// A will is not to be published any more.
+    /// A will must no longer be published.
     pub(super) fn forget_will(&mut self, id: u64) {
         let Some(will) = self.wills.remove(&id) else { return };
         if let Some(due) = will.due {
@@ -218,7 +218,7 @@ impl Table {
         }
     }
 
-    /// The will of a session is to be published after its delay, or when the session ends.
+    /// The will of a session becomes due after its delay, or when the session ends.
     pub(super) fn delay_will(&mut self, id: u64, at: UnixNanos) {
         let Some(session) = self.sessions.get(&id) else { return };
         let (will, expiry) = (session.will, session.expiry);
@@ -244,7 +244,7 @@ impl Table {
         }
     }
 
-    /// A queued message is done with.
+    /// A queued message is done.
     pub(super) fn done(&mut self, id: u64, number: u64) {
         let Self { sessions, messages, queued, .. } = self;
         let Some(session) = sessions.get_mut(&id) else { return };
@@ -272,7 +272,7 @@ impl Table {
         }
     }
 
-    /// Where a session is reached, if it is.
+    /// The live session of a session, if connected.
     pub(in crate::sessions) fn live(&self, id: u64) -> Option<SessionId> {
         match self.sessions.get(&id)?.connection {
             Connection::Here(live) => Some(live),
@@ -280,8 +280,8 @@ impl Table {
         }
     }
 
-    /// Sessions that have outlived their connection, of at most `steps` behind a key; and the last
-    /// key looked at, unless that was the last of all.
+    /// Expired sessions, among at most `steps` after a key; and the last key checked, unless it was
+    /// the last of all.
     pub(in crate::sessions) fn expired(
         &self,
         behind: Option<&Arc<str>>,
@@ -291,7 +291,7 @@ impl Table {
         self.sweep(behind, steps, |_, id, session| session.is_expired(now).then_some(id))
     }
 
-    /// The same of sessions that are away and whose client identifier is wanted.
+    /// The same for disconnected sessions with a wanted client identifier.
     pub(in crate::sessions) fn absent(
         &self,
         behind: Option<&Arc<str>>,
@@ -320,7 +320,7 @@ impl Table {
         (found, last.filter(|_| looked == steps).cloned())
     }
 
-    /// Takes wills that are due: each is given out once in the life of the process.
+    /// Takes due wills: each is handed out once in the life of the process.
     pub(in crate::sessions) fn take_due(
         &mut self,
         now: UnixNanos,
@@ -339,12 +339,12 @@ impl Table {
         taken
     }
 
-    /// Whether a will is still to be published.
+    /// Whether a will still has to be published.
     pub(in crate::sessions) fn has_will(&self, id: u64, message: u32) -> bool {
         self.wills.get(&id).is_some_and(|will| will.message == message)
     }
 
-    /// Wills that somebody was about to publish when the process ended.
+    /// Wills that were being published when the process ended are due again.
     pub(in crate::sessions) fn unpublished_wills_due(&mut self, now: UnixNanos) {
         let is_live = |id: &u64, will: &Will| {
             let session = self.keys.get(&will.key).and_then(|session| self.sessions.get(session));
@@ -361,7 +361,7 @@ impl Table {
         self.due.first().is_some_and(|(due, _)| *due <= now)
     }
 
-    /// All of it, to be compared with another.
+    /// The whole table, for comparison.
     #[cfg(test)]
     pub(in crate::sessions) fn each_session(
         &self,
@@ -369,7 +369,7 @@ impl Table {
         self.sessions.iter().map(|(id, session)| (*id, session))
     }
 
-    /// Its wills: id, message, delay, when it is due, whose.
+    /// Its wills: id, message, delay, due time, key.
     #[cfg(test)]
     pub(in crate::sessions) fn each_will(
         &self,
@@ -378,7 +378,7 @@ impl Table {
         wills.map(|(id, will)| (*id, will.message, will.delay, will.due, &*will.key))
     }
 
-    /// Sessions, and messages that wait for them or are under way.
+    /// The numbers of sessions, and of messages queued or in flight.
     pub(in crate::sessions) fn counts(&self) -> (usize, u64) {
         (self.sessions.len(), self.queued)
     }
@@ -403,12 +403,12 @@ impl Table {
         })
     }
 
-    /// What a session is subscribed to.
+    /// The subscriptions of a session.
     pub(in crate::sessions) fn subscriptions(&self, id: u64) -> Vec<(Box<str>, Terms)> {
         self.sessions.get(&id).map_or_else(Vec::new, |session| session.subscriptions().to_vec())
     }
 
-    /// The sessions behind a key, at most so many.
+    /// The sessions after a key, at most `most`.
     pub(in crate::sessions) fn page(&self, behind: Option<&str>, most: usize) -> Vec<Facts> {
         let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
         let page = self.keys.range::<str, _>((from, Bound::Unbounded)).take(most);

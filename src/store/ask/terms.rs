@@ -274,38 +274,38 @@ pub enum AskError {
         /// What is wrong with it, in the store's words or ours, bounded.
         message: String,
     },
-    /// The store cannot be reached or is overloaded: ask again later.
+    /// The store cannot be reached or is overloaded: retry later.
     #[error("the store cannot answer now: {reason}")]
     Unavailable {
         /// Why, for the operator, bounded.
         reason: String,
     },
-    /// The store will not answer until somebody changes a setting, ours or its own.
-    #[error("the store does not let us ask: {reason}")]
+    /// The store will not answer until an operator changes a setting, Fleetline's or the store's.
+    #[error("the store refuses all queries: {reason}")]
     Halted {
         /// Why, for the operator, bounded.
         reason: String,
     },
-    /// The answer has more rows than allowed: ask for less, or raise `query.rows-max`.
+    /// The answer has more rows than allowed: query less, or raise `query.rows-max`.
     #[error("the answer has more than {max} rows")]
     Rows {
         /// The bound.
         max: usize,
     },
-    /// The answer is larger than allowed: ask for less, or raise `query.bytes-max`.
+    /// The answer is larger than allowed: query less, or raise `query.bytes-max`.
     #[error("the answer has more than {max} bytes")]
     Bytes {
         /// The bound.
         max: usize,
     },
-    /// The answer takes longer than allowed: ask for less, or raise `query.time-max`.
+    /// The answer takes longer than allowed: query less, or raise `query.time-max`.
     #[error("the answer takes more than {max_ms} ms")]
     Time {
         /// The bound, in milliseconds.
         max_ms: u64,
     },
-    /// The question passes a bound of the embedded store: write it smaller, or raise the key.
-    #[error("the question needs {} than `{}` allows, which is {max}", .limit.what(), .limit.key())]
+    /// The query exceeds a bound of the embedded store: simplify it, or raise the key.
+    #[error("the query needs {} than `{}` allows, which is {max}", .limit.what(), .limit.key())]
     TooLarge {
         /// Which bound.
         limit: QuestionLimit,
@@ -321,8 +321,8 @@ pub enum AskError {
         /// The field.
         field: String,
     },
-    /// What came back is no answer of this kind of store, or ends in the middle: look at what
-    /// answers at the store's address.
+    /// The answer is not one of this kind of store, or ends in the middle: check what answers at
+    /// the store's address.
     #[error("the store's answer cannot be read: {reason}")]
     Broken {
         /// What is wrong with it, bounded.
