@@ -4,12 +4,14 @@
 //! in one table for the whole tree, by parent and text. Matching looks at no more nodes than the
 //! topic's levels and the `+` on their ways make.
 //!
-//! Sketch of the memory: 72 bytes a node and its level's text, 9 bytes in the table, 24 bytes a
-//! subscription; a filter like `v/+/x/123` beside others of its kind is one node.
+//! Sketch of the memory: 80 bytes a node, which holds its level's text and its only subscription
+//! where these are short and it is one, and 5 to 10 bytes in the table; a filter like `v/+/x/123`
+//! beside others of its kind is one node.
 
 use std::{
     collections::{BTreeMap, hash_map::RandomState},
     hash::{BuildHasher as _, Hash as _, Hasher as _},
+    mem::take,
     sync::Arc,
 };
 
@@ -46,77 +48,127 @@ struct Node {
     hash: u32,
     /// Children in the table.
     children: u32,
-    level: Box<str>,
+    level: Level,
     subscribers: Subscribers,
-    groups: Vec<Arc<Group>>,
+    groups: Box<[Arc<Group>]>,
 }
 
-/// The sessions at one node, each once. A vector while they are few; a node that a whole fleet
-/// subscribes to has to find one of a million.
+/// A level's text: a short one lies in its node, where matching looks anyway.
 #[derive(Debug)]
-enum Subscribers {
-    Few(Vec<Subscriber>),
-    Many(BTreeMap<SessionId, Subscriber>),
+enum Level {
+    Short { len: u8, bytes: [u8; LEVEL_SHORT] },
+    Long(Box<str>),
 }
 
-/// Subscribers that one vector holds.
-const FEW: usize = 16;
+/// Bytes of a level that fit where a long one's address would be.
+const LEVEL_SHORT: usize = 22;
 
-impl Default for Subscribers {
-    fn default() -> Self {
-        Self::Few(Vec::new())
+impl Level {
+    fn new(text: &str) -> Self {
+        match u8::try_from(text.len()) {
+            Ok(len) if text.len() <= LEVEL_SHORT => {
+                let mut bytes = [0; LEVEL_SHORT];
+                bytes[..text.len()].copy_from_slice(text.as_bytes());
+                Self::Short { len, bytes }
+            }
+            _ => Self::Long(text.into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Long(text) => text.as_bytes(),
+        }
     }
 }
+
+impl Default for Level {
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
+/// The sessions at one node, each once: mostly one, which lies in the node; a slice while they are
+/// few; a node that a whole fleet subscribes to has to find one of a million.
+#[derive(Debug, Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "so that a node is no larger than one subscription needs"
+)]
+enum Subscribers {
+    #[default]
+    None,
+    One(Subscriber),
+    Few(Box<[Subscriber]>),
+    Many(Box<BTreeMap<SessionId, Subscriber>>),
+}
+
+/// Subscribers that one slice holds.
+const FEW: usize = 16;
 
 impl Subscribers {
     /// Tells whether the session was not there.
     fn insert(&mut self, subscriber: Subscriber) -> bool {
-        match self {
-            Self::Few(few) => {
-                let known = few.iter_mut().find(|known| known.session == subscriber.session);
-                if let Some(known) = known {
-                    *known = subscriber;
-                    return false;
-                }
-                if few.len() < FEW {
-                    few.reserve_exact(1);
-                    few.push(subscriber);
-                } else {
-                    let all = std::mem::take(few).into_iter().chain([subscriber]);
-                    *self = Self::Many(all.map(|known| (known.session, known)).collect());
-                }
-                true
-            }
-            Self::Many(many) => many.insert(subscriber.session, subscriber).is_none(),
+        if let Self::Many(many) = self {
+            return many.insert(subscriber.session, subscriber).is_none();
         }
+        let few = self.few_mut();
+        if let Some(known) = few.iter_mut().find(|known| known.session == subscriber.session) {
+            *known = subscriber;
+            return false;
+        }
+        let all = few.iter().copied().chain([subscriber]);
+        *self = match few.len() {
+            0 => Self::One(subscriber),
+            FEW.. => Self::Many(Box::new(all.map(|known| (known.session, known)).collect())),
+            _ => Self::Few(all.collect()),
+        };
+        true
     }
 
     /// Tells whether the session was there.
     fn remove(&mut self, session: SessionId) -> bool {
-        match self {
-            Self::Few(few) => {
-                let place = few.iter().position(|known| known.session == session);
-                place.map(|place| few.swap_remove(place)).is_some()
-            }
+        let (removed, left): (bool, Vec<Subscriber>) = match self {
             Self::Many(many) => {
                 let removed = many.remove(&session).is_some();
-                if many.len() <= FEW / 2 {
-                    *self = Self::Few(many.values().copied().collect());
+                if many.len() > FEW / 2 {
+                    return removed;
                 }
-                removed
+                (removed, many.values().copied().collect())
             }
+            _ => {
+                let few = self.few_mut();
+                let left = few.iter().copied().filter(|known| known.session != session);
+                let left: Vec<Subscriber> = left.collect();
+                (left.len() < few.len(), left)
+            }
+        };
+        *self = match *left.as_slice() {
+            [] => Self::None,
+            [one] => Self::One(one),
+            _ => Self::Few(left.into()),
+        };
+        removed
+    }
+
+    /// Those that are no tree.
+    fn few_mut(&mut self) -> &mut [Subscriber] {
+        match self {
+            Self::None | Self::Many(_) => &mut [],
+            Self::One(one) => std::slice::from_mut(one),
+            Self::Few(few) => few,
         }
     }
 
     fn is_empty(&self) -> bool {
-        match self {
-            Self::Few(few) => few.is_empty(),
-            Self::Many(_) => false,
-        }
+        matches!(self, Self::None)
     }
 
     fn extend(&self, found: &mut Vec<Subscriber>) {
         match self {
+            Self::None => {}
+            Self::One(one) => found.push(*one),
             Self::Few(few) => found.extend_from_slice(few),
             Self::Many(many) => found.extend(many.values()),
         }
@@ -148,8 +200,12 @@ impl Tree {
             Some(name) => {
                 let known = node.groups.iter().find(|group| group.name() == name);
                 let group = known.cloned().unwrap_or_else(|| {
-                    node.groups.push(Arc::new(Group::new(name)));
-                    Arc::clone(&node.groups[node.groups.len() - 1])
+                    let new = Arc::new(Group::new(name));
+                    let mut groups = take(&mut node.groups).into_vec();
+                    groups.reserve_exact(1);
+                    groups.push(Arc::clone(&new));
+                    node.groups = groups.into();
+                    new
                 });
                 group.join(subscriber, load)
             }
@@ -173,7 +229,9 @@ impl Tree {
                 place.is_some_and(|place| {
                     let removed = node.groups[place].leave(session);
                     if node.groups[place].is_empty() {
-                        node.groups.swap_remove(place);
+                        let mut groups = take(&mut node.groups).into_vec();
+                        groups.swap_remove(place);
+                        node.groups = groups.into();
                     }
                     removed
                 })
@@ -192,7 +250,7 @@ impl Tree {
         groups: &mut Vec<Arc<Group>>,
     ) -> usize {
         let mut found = 0;
-        let mut take = |at: u32| {
+        let mut add = |at: u32| {
             let node = &self.nodes[at as usize];
             if !node.subscribers.is_empty() {
                 node.subscribers.extend(subscribers);
@@ -207,10 +265,10 @@ impl Tree {
             let node = &self.nodes[at as usize];
             let wild = at != ROOT || !topic.starts_with('$'); // RT-2
             if node.hash != ROOT && wild {
-                take(node.hash);
+                add(node.hash);
             }
             let Some(rest) = rest else {
-                take(at);
+                add(at);
                 continue;
             };
             let (level, after) = match rest.split_once('/') {
@@ -229,16 +287,16 @@ impl Tree {
         found
     }
 
-    fn hash(&self, parent: u32, level: &str) -> u64 {
+    fn hash(&self, parent: u32, level: &[u8]) -> u64 {
         hash(&self.hasher, parent, level)
     }
 
     fn literal(&self, parent: u32, level: &str) -> Option<u32> {
         let is_it = |&number: &u32| {
             let node = &self.nodes[number as usize];
-            node.parent == parent && *node.level == *level
+            node.parent == parent && node.level.as_bytes() == level.as_bytes()
         };
-        self.table.find(self.hash(parent, level), is_it).copied()
+        self.table.find(self.hash(parent, level.as_bytes()), is_it).copied()
     }
 
     fn child(&self, parent: u32, level: &str) -> Option<u32> {
@@ -254,7 +312,7 @@ impl Tree {
         if let Some(child) = self.child(parent, level) {
             return child;
         }
-        let node = Node { parent, level: level.into(), ..Node::default() };
+        let node = Node { parent, level: Level::new(level), ..Node::default() };
         let number = match self.free.pop() {
             Some(number) => {
                 self.nodes[number as usize] = node;
@@ -271,11 +329,11 @@ impl Tree {
             "#" => above.hash = number,
             _ => {
                 above.children += 1;
-                let hashed = self.hash(parent, level);
+                let hashed = self.hash(parent, level.as_bytes());
                 let (nodes, hasher) = (&self.nodes, &self.hasher);
                 self.table.insert_unique(hashed, number, |&number| {
                     let node = &nodes[number as usize];
-                    hash(hasher, node.parent, &node.level)
+                    hash(hasher, node.parent, node.level.as_bytes())
                 });
             }
         }
@@ -294,7 +352,7 @@ impl Tree {
             if used {
                 return;
             }
-            let node = std::mem::take(&mut self.nodes[at as usize]);
+            let node = take(&mut self.nodes[at as usize]);
             let above = &mut self.nodes[node.parent as usize];
             if above.plus == at {
                 above.plus = ROOT;
@@ -302,7 +360,7 @@ impl Tree {
                 above.hash = ROOT;
             } else {
                 above.children -= 1;
-                let hashed = hash(&self.hasher, node.parent, &node.level);
+                let hashed = hash(&self.hasher, node.parent, node.level.as_bytes());
                 if let Ok(entry) = self.table.find_entry(hashed, |number| *number == at) {
                     entry.remove();
                 }
@@ -313,10 +371,10 @@ impl Tree {
     }
 }
 
-fn hash(hasher: &RandomState, parent: u32, level: &str) -> u64 {
+fn hash(hasher: &RandomState, parent: u32, level: &[u8]) -> u64 {
     let mut state = hasher.build_hasher();
     parent.hash(&mut state);
-    state.write(level.as_bytes());
+    state.write(level);
     state.finish()
 }
 
