@@ -167,7 +167,7 @@ pub fn session(data: &[u8]) {
     let is_v5 = version == Version::V5;
     let wants_reasons = is_v5 && how & 8 != 0;
     let terms = Terms { version, keep_alive: 10, asked_to_last: false, wants_reasons, takes };
-    let mut session = Session::new(terms, LIMITS, Tick(0));
+    let mut session = Session::new(terms, Arc::new(LIMITS), Tick(0));
     let mut out = Vec::new();
     let mut waiting = None;
     while !session.is_full()

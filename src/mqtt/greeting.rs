@@ -66,21 +66,25 @@ impl Visit {
                 return self.over("proxy-header");
             }
         };
-        let Some(source) = header.source else { return self.open(io.seal(), door).await };
-        // From now on what it does counts for whom the balancer speaks for.
-        self.worker.spoke(self.early);
-        self.early = self.worker.arrived(self.key, source.ip());
-        let proxied = Proxied { source, common_name: header.common_name };
-        self.open(io.add_filter(proxied).seal(), door).await;
+        let io = match header.source {
+            None => io.seal(),
+            Some(source) => {
+                // From now on what it does counts for whom the balancer speaks for.
+                self.worker.spoke(self.early);
+                self.early = self.worker.arrived(self.key, source.ip());
+                io.add_filter(Proxied { source, common_name: header.common_name }).seal()
+            }
+        };
+        Box::pin(self.open(io, door)).await;
     }
 
     /// Adds the listener's layers (TLS, WebSocket) to the connection.
     async fn open<F: Filter>(mut self, io: Io<F>, door: &Door) {
         match (door.transport.is_secure(), door.transport.is_web()) {
             (false, false) => self.speak(io).await,
-            (false, true) => self.open_web(io, door).await,
-            (true, is_web) => match self.secure(io, door).await {
-                Ok(io) if is_web => self.open_web(io.seal(), door).await,
+            (false, true) => Box::pin(self.open_web(io, door)).await,
+            (true, is_web) => match Box::pin(self.secure(io, door)).await {
+                Ok(io) if is_web => Box::pin(self.open_web(io.seal(), door)).await,
                 Ok(io) => self.speak(io.seal()).await,
                 Err(cause) => self.over(cause),
             },
@@ -157,7 +161,8 @@ impl Visit {
     /// MQTT, from the CONNECT to the end.
     async fn speak<F: Filter>(self, io: Io<F>) {
         let Self { worker, key, early } = self;
-        let greeted = greet(&io, &worker, key, early).await;
+        // On the heap for as long as it lasts: it is larger than all that comes after it.
+        let greeted = Box::pin(greet(&io, &worker, key, early)).await;
         let cause = match greeted {
             Ok(()) => Live { worker: Rc::clone(&worker), key }.run(&io).await,
             Err(cause) => cause,
@@ -280,7 +285,7 @@ async fn greet<F: Filter>(
             topic_alias_max: accepted.topic_alias_max,
         },
     };
-    let session = Session::new(terms, limits.session, worker.tick());
+    let session = Session::new(terms, Arc::clone(&limits.session), worker.tick());
     let mut client = Client::new(key, identity, accepted.protocol, session, worker.wall());
     client.will = accepted.will.take();
     client.rate = Rate::new(limits.rates);
@@ -397,7 +402,7 @@ impl Decoder for Greeting {
             Ok(Some(_)) | Err(_) => return Err(Close::Silent),
         };
         let packet = &source[..frame.len];
-        let session = limits.session;
+        let session = &limits.session;
         let accepted = accept(
             packet,
             frame.header,

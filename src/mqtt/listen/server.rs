@@ -270,7 +270,7 @@ fn limits(options: &Options) -> Limits {
             topic_alias_max: options.topic_alias_max,
             keep_alive_max: u16::try_from(seconds).unwrap_or(u16::MAX),
         },
-        session: SessionLimits {
+        session: Arc::new(SessionLimits {
             receive_maximum: NonZeroU16::get(options.receive_maximum),
             session_bytes_max: options.session_bytes_max,
             topic_alias_max: options.topic_alias_max,
@@ -286,7 +286,7 @@ fn limits(options: &Options) -> Limits {
                 subscriptions_max: options.queue.subscriptions_max,
                 topic_alias_max: options.topic_alias_max,
             },
-        },
+        }),
         vehicles: VehicleLimits {
             vehicles_max: options.session_vehicles_max,
             line_bytes_max: options.last_line_bytes_max,

@@ -13,7 +13,8 @@ use std::{
 };
 
 use super::{
-    delivery::{Delivery, Outcomes, QueueLimits, Subscription, Takes, report},
+    delivery::{Delivery, Outcomes, Subscription, Takes, report},
+    rules::SessionLimits,
     stored::Stored,
 };
 use crate::{
@@ -42,8 +43,8 @@ pub(super) enum Entry {
 pub(in crate::mqtt) struct Outbound {
     pub(super) version: Version,
     takes: Takes,
-    pub(super) limits: QueueLimits,
-    /// Bounded by [`QueueLimits::subscriptions_max`].
+    limits: Arc<SessionLimits>,
+    /// Bounded by [`QueueLimits`](super::QueueLimits).
     subscriptions: BTreeMap<Box<str>, Subscription>,
     /// Messages above QoS 0, in order of arrival.
     pub(super) entries: VecDeque<Entry>,
@@ -78,7 +79,7 @@ pub(in crate::mqtt) struct Outbound {
 pub(super) const WINDOW_MAX: usize = 65_534;
 
 impl Outbound {
-    pub(in crate::mqtt) fn new(version: Version, takes: Takes, limits: QueueLimits) -> Self {
+    pub(in crate::mqtt) fn new(version: Version, takes: Takes, limits: Arc<SessionLimits>) -> Self {
         Self {
             version,
             takes,
@@ -103,7 +104,7 @@ impl Outbound {
 
     /// Whether one more subscription, or the replacement of this one, is within the bound.
     pub(in crate::mqtt) fn may_subscribe(&self, filter: &str) -> bool {
-        self.subscriptions.len() < self.limits.subscriptions_max
+        self.subscriptions.len() < self.limits.queue.subscriptions_max
             || self.subscriptions.contains_key(filter)
     }
 
@@ -158,8 +159,8 @@ impl Outbound {
     /// Whether there is room for one more message, given whether memory for all sessions is short.
     pub(in crate::mqtt) fn has_room(&self, is_short: bool) -> bool {
         let waits = self.len() - self.in_flight;
-        self.len() < self.limits.messages_max
-            && self.bytes < self.limits.bytes_max
+        self.len() < self.limits.queue.messages_max
+            && self.bytes < self.limits.queue.bytes_max
             && (!is_short || waits == 0)
     }
 
@@ -270,7 +271,7 @@ impl Outbound {
     }
 
     fn window(&self) -> usize {
-        self.takes.receive_maximum.min(self.limits.in_flight_max).into()
+        self.takes.receive_maximum.min(self.limits.queue.in_flight_max).into()
     }
 
     /// Writes one PUBLISH (above QoS 0, of the next entry), unless it has expired or exceeds the
@@ -337,7 +338,7 @@ impl Outbound {
     /// The alias of a topic towards this client, and whether the client knows it already. The first
     /// topics get the aliases; later topics are sent in full.
     fn alias(&mut self, topic: &str) -> Option<(u16, bool)> {
-        let most = self.takes.topic_alias_max.min(self.limits.topic_alias_max);
+        let most = self.takes.topic_alias_max.min(self.limits.queue.topic_alias_max);
         if most == 0 || self.version == Version::V3 {
             return None;
         }

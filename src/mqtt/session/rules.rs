@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     num::NonZeroU16,
+    sync::Arc,
 };
 
 use super::{
@@ -78,7 +79,7 @@ pub(in crate::mqtt) struct Overdue {
 #[derive(Debug)]
 pub(in crate::mqtt) struct Session {
     pub(super) terms: Terms,
-    pub(super) limits: SessionLimits,
+    pub(super) limits: Arc<SessionLimits>,
     /// When the last whole packet came (at first: when the session began).
     heard: Tick,
     /// Since when a part of a packet waits for its rest.
@@ -105,7 +106,7 @@ pub(in crate::mqtt) struct Session {
 }
 
 impl Session {
-    pub(in crate::mqtt) fn new(terms: Terms, limits: SessionLimits, now: Tick) -> Self {
+    pub(in crate::mqtt) fn new(terms: Terms, limits: Arc<SessionLimits>, now: Tick) -> Self {
         Self {
             terms,
             limits,
@@ -131,12 +132,11 @@ impl Session {
 
     /// The outbound side, made if it is not there.
     pub(in crate::mqtt) fn outbound_or_new(&mut self) -> &mut Outbound {
-        let (terms, limits) = (self.terms, self.limits.queue);
-        let resume = self.resume.as_deref().copied();
-        self.outbound.get_or_insert_with(|| {
-            let mut outbound = Outbound::new(terms.version, terms.takes, limits);
-            if let Some(resume) = resume {
-                outbound.resume(resume);
+        let Self { terms, limits, resume, outbound, .. } = self;
+        outbound.get_or_insert_with(|| {
+            let mut outbound = Outbound::new(terms.version, terms.takes, Arc::clone(limits));
+            if let Some(resume) = resume.as_deref() {
+                outbound.resume(*resume);
             }
             Box::new(outbound)
         })

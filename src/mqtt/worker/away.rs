@@ -83,7 +83,7 @@ impl Worker {
             wants_reasons: false,
             takes,
         };
-        let session = Session::new(terms, self.limits().session, self.tick());
+        let session = Session::new(terms, Arc::clone(&self.limits().session), self.tick());
         let mut slots = self.slots.borrow_mut();
         let key = slots.slab.insert(Slot { socket: None, client: None });
         let mut client = Client::new(key, identity, Protocol::V5, session, self.wall.get());

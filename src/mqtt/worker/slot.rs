@@ -387,7 +387,7 @@ mod tests {
                 topic_alias_max: 0,
             },
         };
-        let session = Session::new(terms, limits, Tick(0));
+        let session = Session::new(terms, Arc::new(limits), Tick(0));
         let key = SlotKey { index: 0, generation: 0 };
         Client::new(key, Identity::anonymous("c".into()), Protocol::V5, session, UnixNanos(1))
     }

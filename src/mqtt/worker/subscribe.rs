@@ -136,7 +136,7 @@ impl Worker {
         filter: Filter<'_>,
         subscription: Subscription,
     ) -> Result<(), u8> {
-        let limits = self.limits().session;
+        let limits = &self.limits().session;
         if text.len() > limits.topic_bytes_max || level_count(text) > limits.topic_levels_max {
             return Err(FILTER_INVALID);
         }

@@ -51,10 +51,11 @@ use crate::{
 };
 
 /// The bounds of every connection of the edge.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(in crate::mqtt) struct Limits {
     pub(in crate::mqtt) announced: Announced,
-    pub(in crate::mqtt) session: SessionLimits,
+    /// Shared by all sessions.
+    pub(in crate::mqtt) session: Arc<SessionLimits>,
     pub(in crate::mqtt) vehicles: VehicleLimits,
     pub(in crate::mqtt) connect_bytes_max: usize,
     pub(in crate::mqtt) control_bytes_max: usize,

@@ -1,7 +1,7 @@
 //! The end of a turn: every session that got something is written to once, and what became of
 //! deliveries is counted.
 
-use std::{mem::take, sync::atomic::Ordering, time::Duration};
+use std::{collections::VecDeque, mem::take, sync::atomic::Ordering, time::Duration};
 
 use super::{
     slot::{Client, Slot, SlotKey, Socket},
@@ -149,6 +149,8 @@ impl Worker {
         });
         if !done {
             outbound.scans.push_front(scan);
+        } else if outbound.scans.is_empty() {
+            outbound.scans = VecDeque::new(); // Most sessions subscribe once.
         }
     }
 

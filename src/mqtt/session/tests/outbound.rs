@@ -2,24 +2,20 @@
 
 use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
-use super::super::{delivery::*, outbound::*};
+use super::{
+    super::{delivery::*, outbound::*, rules::SessionLimits},
+    rules::LIMITS,
+};
 use crate::mqtt::{
     router::{Expiry, Message, SubscriptionIds},
     wire::{Body, Frame, Kind, Publish, Qos, Version, Violation, peek, read_publish},
 };
 
-const LIMITS: QueueLimits = QueueLimits {
-    messages_max: 5,
-    bytes_max: 10_000,
-    in_flight_max: 3,
-    subscriptions_max: 2,
-    topic_alias_max: 1,
-};
 const TAKES: Takes = Takes { receive_maximum: 9, packet_bytes_max: 50, topic_alias_max: 9 };
 const ROOM: usize = 1_000_000;
 
 fn outbound(version: Version) -> Outbound {
-    Outbound::new(version, TAKES, LIMITS)
+    Outbound::new(version, TAKES, Arc::new(LIMITS))
 }
 
 fn delivery(qos: Qos, payload: &str, expires: Option<u32>) -> Delivery {
@@ -88,7 +84,8 @@ fn what_is_under_way_is_bounded_and_acknowledgements_make_room() {
 
 #[test]
 fn identifiers_go_round_and_one_that_is_held_is_not_given_again() {
-    let limits = QueueLimits { messages_max: usize::MAX, bytes_max: usize::MAX, ..LIMITS };
+    let queue = QueueLimits { messages_max: usize::MAX, bytes_max: usize::MAX, ..LIMITS.queue };
+    let limits = Arc::new(SessionLimits { queue, ..LIMITS });
     let mut outbound = Outbound::new(Version::V3, TAKES, limits);
     outbound.push(delivery(Qos::AtLeastOnce, "held", None));
     assert_eq!(sent(&mut outbound, Version::V3, 0), [(1, "held".to_owned())]);

@@ -1,6 +1,6 @@
 //! The session's rules, one situation a test.
 
-use std::num::NonZeroU16;
+use std::{num::NonZeroU16, sync::Arc};
 
 use super::super::*;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     uplink::{MessageOutcome, Taken},
 };
 
-const LIMITS: SessionLimits = SessionLimits {
+pub(super) const LIMITS: SessionLimits = SessionLimits {
     receive_maximum: 3,
     session_bytes_max: 1000,
     topic_alias_max: 2,
@@ -46,7 +46,7 @@ fn fresh(version: Version) -> Session {
 }
 
 fn session_of(terms: Terms) -> Session {
-    Session::new(terms, LIMITS, Tick(0))
+    Session::new(terms, Arc::new(LIMITS), Tick(0))
 }
 
 fn publish(qos: Qos, id: u16) -> Publish<'static> {
@@ -329,7 +329,7 @@ fn who_asked_for_a_long_keep_alive_or_none_may_be_idle_for_so_long() {
         (7, 20, "idle-max"),
         (6, 18, "keep-alive-timeout"),
     ] {
-        let session = Session::new(Terms { keep_alive, ..TERMS }, limits, Tick(0));
+        let session = Session::new(Terms { keep_alive, ..TERMS }, Arc::new(limits), Tick(0));
         assert!(session.overdue(Tick(last)).is_none(), "{keep_alive}");
         let overdue = session.overdue(Tick(last + 1)).expect("overdue");
         assert_eq!(overdue.cause, cause, "{keep_alive}");
