@@ -99,12 +99,22 @@ impl Slab {
         }))
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (SlotKey, &mut Slot)> {
-        self.entries.iter_mut().enumerate().filter_map(|(index, entry)| {
+    /// The same to change them.
+    pub(super) fn piece_mut(
+        &mut self,
+        from: usize,
+        count: usize,
+    ) -> Option<impl Iterator<Item = (SlotKey, &mut Slot)>> {
+        let piece = self.entries.get_mut(from..).filter(|rest| !rest.is_empty())?;
+        Some((from..).zip(piece.iter_mut().take(count)).filter_map(|(index, entry)| {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let key = SlotKey { index, generation: entry.generation };
             Some((key, entry.slot.as_mut()?))
-        })
+        }))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (SlotKey, &mut Slot)> {
+        self.piece_mut(0, usize::MAX).into_iter().flatten()
     }
 }
 

@@ -8,8 +8,9 @@ use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 use super::{
     early::give_greeting_turns,
     mailbox::{Mail, Questions},
-    slot::{Client, Hold, SlotKey, Socket},
+    slot::{Client, Hold, Slot, SlotKey, Socket},
     thread::{Shared, Worker},
+    write::STALLED,
 };
 use crate::{
     env::Supervisor,
@@ -89,12 +90,29 @@ async fn end_turns(worker: Rc<Worker>) {
     }
 }
 
+/// Slots that a tick looks at before the connections have their turn again: each takes some 0.3 µs,
+/// for as long as which a message may wait.
+const SLOTS_A_TURN: usize = 128;
+
 /// The half-second clock. Late ticks are not made up for: a stalled worker closes nobody.
 async fn tick(worker: Rc<Worker>) {
     loop {
         ntex::time::sleep(Millis::from(TICK)).await;
-        worker.ticked();
+        worker.step_clock();
+        let mut look = Look::default();
+        while worker.look_at_slots(&mut look) {
+            tokio::task::yield_now().await;
+        }
+        worker.looked(&look);
     }
+}
+
+/// How far a tick is in looking at the slots.
+#[derive(Default)]
+struct Look {
+    place: usize,
+    /// Full queues so far.
+    full: i64,
 }
 
 /// Connections that are to end once what they have sent is read.
@@ -158,44 +176,66 @@ impl Worker {
         slots.slab.iter_mut().filter_map(|(_, slot)| slot.socket.as_ref()).for_each(Socket::wake);
     }
 
-    /// Half a second has passed: closes what is overdue, and counts.
-    fn ticked(&self) {
-        let now = self.now.get().next();
-        self.now.set(now);
+    /// Half a second has passed.
+    fn step_clock(&self) {
+        self.now.set(self.now.get().next());
         self.wall.set(self.shared.clock.wall());
         self.monotonic.set(self.shared.clock.monotonic());
-        let (wall, rates) = (self.wall.get(), self.limits().rates);
+    }
+
+    /// Closes what is overdue in the next slots; false if there are none.
+    fn look_at_slots(&self, look: &mut Look) -> bool {
         let mut overdue = Vec::new();
-        for (key, slot) in self.slots.borrow_mut().slab.iter_mut() {
-            let Some(socket) = slot.socket.as_mut() else { continue };
-            let due = match slot.client.as_mut() {
-                None if socket.has_said_connect => None,
-                None => (now.since(socket.accepted) > self.limits().connect_ticks)
-                    .then_some((Close::Silent, "connect-timeout")),
-                Some(client) if client.identity.expires().is_some_and(|at| at <= wall) => {
-                    Some((Close::Reason(MAXIMUM_CONNECT_TIME), "token-expired"))
-                }
-                Some(client) => {
-                    client.rate.refill(rates);
-                    if socket.hold == Hold::Rate && !client.rate.is_spent(rates) {
-                        socket.hold = Hold::Nothing;
-                        socket.resume.wake();
-                        client.session.resumed(now);
-                    }
-                    if socket.hold == Hold::Nothing {
-                        client.session.overdue(now).map(|due| (due.close, due.cause))
-                    } else {
-                        client.session.resumed(now);
-                        None
-                    }
-                }
-            };
-            overdue.extend(due.map(|(close, cause)| (key, close, cause)));
+        let mut slots = self.slots.borrow_mut();
+        let Some(piece) = slots.slab.piece_mut(look.place, SLOTS_A_TURN) else { return false };
+        for (key, slot) in piece {
+            let is_full = slot.client.as_deref().is_some_and(|client| client.full_since.is_some());
+            look.full += i64::from(is_full);
+            overdue.extend(self.due(slot).map(|(close, cause)| (key, close, cause)));
         }
+        drop(slots);
+        look.place += SLOTS_A_TURN;
         for (key, close, cause) in overdue {
             self.close(key, &close, cause);
         }
-        self.stalled(now).into_iter().for_each(|key| self.close_stalled(key));
+        true
+    }
+
+    /// How and why a connection is to be closed, if its time is over.
+    fn due(&self, slot: &mut Slot) -> Option<(Close, &'static str)> {
+        let (now, rates) = (self.now.get(), self.limits().rates);
+        let Some(client) = slot.client.as_mut() else {
+            let socket = slot.socket.as_ref()?;
+            let is_late = now.since(socket.accepted) > self.limits().connect_ticks;
+            let is_due = !socket.has_said_connect && is_late;
+            return is_due.then_some((Close::Silent, "connect-timeout"));
+        };
+        if client.full_since.is_some_and(|since| self.is_stalled(since)) {
+            return Some(STALLED);
+        }
+        let socket = slot.socket.as_mut()?;
+        if client.identity.expires().is_some_and(|at| at <= self.wall.get()) {
+            return Some((Close::Reason(MAXIMUM_CONNECT_TIME), "token-expired"));
+        }
+        client.rate.refill(rates);
+        if socket.hold == Hold::Rate && !client.rate.is_spent(rates) {
+            socket.hold = Hold::Nothing;
+            socket.resume.wake();
+            client.session.resumed(now);
+        }
+        if socket.hold != Hold::Nothing {
+            client.session.resumed(now);
+            return None;
+        }
+        client.session.overdue(now).map(|due| (due.close, due.cause))
+    }
+
+    /// All slots have been looked at.
+    fn looked(&self, look: &Look) {
+        self.shared
+            .metrics
+            .mqtt_full_queues
+            .inc_by(look.full - self.full_queues.replace(look.full));
         self.release_held();
         self.close_early();
         self.hold_to_rules();

@@ -22,6 +22,9 @@ const WRITE_BUFFER: usize = 64 * 1024;
 /// Topics that one turn looks at for the retained messages of one subscription.
 const RETAINED_STEPS: usize = 1000;
 
+/// How a connection ends that does not take what it is sent.
+pub(super) const STALLED: (Close, &str) = (Close::Reason(QUEUE_STALLED), "queue-stalled");
+
 impl Worker {
     /// A session has something to send, or may have.
     pub(in crate::mqtt) fn touch(&self, key: SlotKey, socket: &mut Socket) {
@@ -184,28 +187,15 @@ impl Worker {
         }
     }
 
-    /// Closes receivers that have kept publishers waiting for too long.
-    pub(super) fn stalled(&self, now: Tick) -> Vec<SlotKey> {
-        let most = self.limits().queue_stall_ticks;
-        let mut slots = self.slots.borrow_mut();
-        let mut stalled = Vec::new();
-        let mut full = 0;
-        for (key, slot) in slots.slab.iter_mut() {
-            let Some(since) = slot.client.as_ref().and_then(|client| client.full_since) else {
-                continue;
-            };
-            full += 1;
-            if now.since(since) > most {
-                stalled.push(key);
-            }
-        }
-        self.shared.metrics.mqtt_full_queues.inc_by(full - self.full_queues.replace(full));
-        stalled
+    /// Whether a receiver that is full since then has kept publishers waiting for too long.
+    pub(super) fn is_stalled(&self, since: Tick) -> bool {
+        self.now.get().since(since) > self.limits().queue_stall_ticks
     }
 
     /// Ends a receiver's connection because it does not take what it is sent.
     pub(super) fn close_stalled(&self, key: SlotKey) {
-        self.close(key, &Close::Reason(QUEUE_STALLED), "queue-stalled");
+        let (close, cause) = STALLED;
+        self.close(key, &close, cause);
     }
 
     /// Whether memory for all queues is short.
