@@ -181,15 +181,15 @@ fn what_a_member_of_a_shared_subscription_leaves_goes_to_another() {
     // Two members share what comes; nobody is left: 0x10.
     let mut third = Vehicle::connect(appliance.mqtt(), Version::V5, "third");
     assert_eq!(subscribe(&mut third, Version::V5, filter, 0), 0);
-    for id in 17..=20 {
+    for id in [17, 19] {
         publisher.publish_acked("vehicles/V/state", b"x", id);
+        assert!(matches!(third.expect(), Packet::Whole(0x30, _)));
+        // Each has had its share before the next is chosen: a member for whom one waits is not.
+        publisher.publish_acked("vehicles/V/state", b"x", id + 1);
+        assert_eq!(message(&mut second).0, 2);
     }
-    let (flags, ..) = message(&mut second);
-    assert_eq!(flags, 2);
-    assert!(matches!(third.expect(), Packet::Whole(0x30, _)));
     // Not a subscription of that name, and one that is.
     third.send(&packet(0xa2, &[&[0, 7, 0][..], &text("vehicles/+/state"), &text(filter)].concat()));
-    assert!(matches!(third.expect(), Packet::Whole(0x30, _)), "its second share of four");
     assert_eq!(third.expect(), Packet::Whole(0xb0, vec![0, 7, 0, 0x11, 0]));
     drop(second);
     until("nobody is left", MINUTE, || {
