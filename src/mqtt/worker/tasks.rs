@@ -125,6 +125,8 @@ struct Late {
 impl Worker {
     fn taken_over(&self, key: SlotKey, ended: oneshot::Sender<()>) {
         self.close(key, &Close::Reason(TAKEN_OVER), "taken-over");
+        // Its will leaves for other workers before anything that the new one may publish there.
+        self.send_outbox();
         // Whoever took it over may have gone meanwhile.
         ended.send(()).unwrap_or_default();
     }
