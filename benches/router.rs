@@ -44,7 +44,7 @@ const FILTERED: Audience = Audience {
 };
 
 /// How often the uplink is measured with and without.
-const PAIRS: usize = 5;
+const PAIRS: usize = 7;
 
 fn main() -> ExitCode {
     let arguments = rig::arguments();
@@ -114,11 +114,17 @@ fn uplink_row(words: &str, audience: &Audience, seconds: u32) -> Outcome<bool> {
     // The first run finds cold caches and an empty allocator.
     cost()?;
     let mut shares = Vec::new();
-    for _ in 0..PAIRS {
-        let without = cost()?;
-        let clients = Running::start(audience, server.mqtt_port, 0)?;
-        let with = cost()?;
-        drop(clients);
+    for pair in 0..PAIRS {
+        let mut costs = [0.0; 2];
+        // Each is the first of every other pair, so that what drifts is on neither's side.
+        let first = pair % 2 == 1;
+        for is_with in [first, !first] {
+            let clients =
+                is_with.then(|| Running::start(audience, server.mqtt_port, 0)).transpose()?;
+            costs[usize::from(is_with)] = cost()?;
+            drop(clients);
+        }
+        let [without, with] = costs;
         shares.push(with / without);
     }
     server.process.stop()?;
