@@ -10,6 +10,9 @@
 //! their own. CPU counts from when all have subscribed until the last delivery. A row in which a
 //! delivery is missing, comes twice or out of order fails, whatever its rate.
 //!
+//! `storm` is a fleet that connects at once, `silent` how long a client waits for its CONNACK
+//! beside thousands of peers that have not said theirs.
+//!
 //! Of sessions that last: `absent` fills the queues of a thousand that are away with payloads of
 //! 250 bytes, kills the server, and lets them come back; `absent-restart` is a start after a kill,
 //! with 100,000 sessions, a million queued messages and 100,000 retained ones; `lasting-uplink` is
@@ -18,9 +21,9 @@
 //! ```text
 //! cargo bench --bench edge -- [--row NAME]… [--seconds N]
 //! ```
-//! Rows: `fan-0`, `fan-1`, `in`, `shared`, `one`, `one-paced`, `fan-15000`, `storm`, `absent`,
-//! `lasting-uplink`, `absent-restart`; all of them by default. The subscriptions' own costs are
-//! `cargo bench --bench router`.
+//! Rows: `fan-0`, `fan-1`, `in`, `shared`, `one`, `one-paced`, `fan-15000`, `storm`, `silent`,
+//! `absent`, `lasting-uplink`, `absent-restart`; all of them by default. The subscriptions' own
+//! costs are `cargo bench --bench router`.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine as it is")]
 
@@ -41,6 +44,7 @@ use rig::{
     operator::Operator,
     process::{cpu_seconds, resident_bytes},
     server::{self, Server},
+    silent,
     stub::Stub,
     table::{line, met, thousands},
 };
@@ -159,6 +163,9 @@ fn measure(arguments: &[String]) -> Outcome {
     if selection.wants("storm") {
         findings.push(storm_row()?);
     }
+    if selection.wants("silent") {
+        findings.push(silent_row()?);
+    }
     if selection.wants("absent") {
         findings.push(absent_row()?);
     }
@@ -201,6 +208,24 @@ fn storm_row() -> Outcome<bool> {
     ));
     drop(clients);
     server.process.stop().map_err(|error| fault(error.to_string()))?;
+    Ok(is_met)
+}
+
+/// Clients that connect beside thousands who say nothing, or a byte now and then.
+fn silent_row() -> Outcome<bool> {
+    const MUST_MS: f64 = 100.0;
+    let (stub, folder) = (Stub::start()?, server::folder()?);
+    // They all come from this machine.
+    let more = format!("[mqtt.admission]\nsilent-per-address-max = {}\n", 2 * silent::PEERS);
+    let server = Server::start_with(folder.path(), stub.port, "\"127.0.0.1:0\"", &more)?;
+    let (p50, p99) = silent::measure(server.mqtt_port)?;
+    let is_met = p99 < MUST_MS;
+    line(&format!(
+        "silent: beside 5,000 peers that say nothing, or a byte now and then, a client is connected \
+         within p50 {p50:.3} ms, p99 {p99:.3} ms; p99 must {MUST_MS} ms: {}",
+        met(is_met, false)
+    ));
+    server.process.stop()?;
     Ok(is_met)
 }
 

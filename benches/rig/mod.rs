@@ -22,6 +22,7 @@ pub(crate) mod operator;
 pub(crate) mod points;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod silent;
 pub(crate) mod stub;
 pub(crate) mod table;
 pub(crate) mod tls;
