@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, num::NonZeroUsize, sync::Mutex, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 
 use super::{
     fake_store::{Play, Request},
@@ -19,8 +19,8 @@ use crate::{model::LineDialect, sink::Options, store::Kind};
 
 /// Seeds that are played unless the environment says otherwise.
 const SEEDS: u64 = 12;
-/// Seeds that are played at once.
-const AT_ONCE: usize = 8;
+/// Seeds that are played at once: most of their time they wait for a store's next try.
+const AT_ONCE: usize = 16;
 /// Requests for each line at most, those that fail included.
 const REQUESTS_MAX: usize = 40;
 
@@ -242,9 +242,8 @@ async fn play(kind: Kind, seed: u64) {
 }
 
 async fn play_all(kind: Kind) {
-    for some in seeds().chunks(AT_ONCE) {
-        join_all(some.iter().map(|seed| play(kind, *seed))).await;
-    }
+    let plays = stream::iter(seeds()).map(|seed| play(kind, seed));
+    plays.buffer_unordered(AT_ONCE).collect::<()>().await;
 }
 
 #[tokio::test]
