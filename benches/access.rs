@@ -22,7 +22,14 @@
 #[path = "rig/mod.rs"]
 mod rig;
 
-use std::{fmt::Write as _, fs, path::Path, process::ExitCode, thread, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rig::{
@@ -185,6 +192,7 @@ fn idle_row(seconds: u32) -> Outcome<bool> {
 
 /// A fleet that comes back at once, beside a vehicle that publishes on.
 fn storm_row(is_secure: bool) -> Outcome<bool> {
+    wait_for_ports()?;
     let (stub, folder) = (Stub::start()?, server::folder()?);
     let passwords = write_users(folder.path())?;
     let users = folder.path().join("users");
@@ -233,6 +241,25 @@ fn storm_row(is_secure: bool) -> Outcome<bool> {
     ));
     server.process.stop()?;
     Ok(is_met)
+}
+
+/// Waits until the connections of rows before have left their ports: whose own port was chosen by
+/// `bind` keeps it from everybody for a minute, and a fleet finds none or searches long.
+fn wait_for_ports() -> Outcome {
+    const WAITING_MAX: u64 = 5_000;
+    let deadline = Instant::now() + Duration::from_secs(70);
+    loop {
+        let sockets = fs::read_to_string("/proc/net/sockstat")?;
+        let waiting = sockets.split_once(" tw ").and_then(|(_, rest)| rest.split(' ').next());
+        let waiting: u64 = waiting.ok_or_else(|| fault("no count of sockets"))?.parse()?;
+        if waiting <= WAITING_MAX {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(fault(format!("{waiting} closed connections hold their ports")));
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Wrong passwords as fast as an attacker makes them, beside a vehicle that publishes on.
