@@ -35,7 +35,7 @@ use crate::{
 /// How a request's body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// As it is.
+    /// Uncompressed.
     Identity,
     /// Compressed with gzip.
     Gzip,
@@ -46,26 +46,26 @@ pub enum Encoding {
 pub(super) struct HttpStore {
     kind: Kind,
     http: Client,
-    /// Where to write over HTTP, one for each base address.
+    /// The write URLs, one for each base address.
     endpoints: Vec<Url>,
     placement: Placement,
     headers: HeaderMap,
     asker: Asker,
-    /// Whether TDengine's database is there and of the right precision.
+    /// The check that TDengine's database exists and has the right precision.
     database: Option<DatabaseCheck>,
-    /// Whether InfluxDB 2's bucket is there.
+    /// The check that InfluxDB 2's bucket exists.
     #[cfg(feature = "influxdb2")]
     admin: Option<super::influxdb2_admin::Admin>,
-    /// The way to a TDengine that is not spoken to over HTTP.
+    /// The WebSocket links to a TDengine.
     #[cfg(feature = "taos-ws")]
     sockets: Option<Arc<WebSockets>>,
-    /// What lines are held to where the store has rules for them, and what each server has.
+    /// The store's rules for lines, if it has any, and the known tables of each server.
     rules: Option<LineRules>,
     ledgers: Vec<Ledger>,
     clock: Arc<dyn Clock>,
 }
 
-/// Why a store cannot be spoken to. All are wrong settings: correct them and start again.
+/// Why a store cannot be set up. All are wrong settings: correct them and start again.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// `store.urls` is empty; name at least one address.
@@ -116,7 +116,7 @@ pub enum StoreError {
 }
 
 impl HttpStore {
-    /// A store ready to be written to; nothing is sent yet, so it may be away.
+    /// A store ready to be written to; nothing is sent yet, so it may be unavailable.
     ///
     /// The process needs a default TLS provider installed before this is called.
     pub(super) fn new(
@@ -196,14 +196,13 @@ impl HttpStore {
         self.placement.endpoint(shard)
     }
 
-    /// What lines of a shard are held to as far as its server is known; nothing where no store is
-    /// asked to hold them to anything.
+    /// The rules for lines of a shard, as far as its server is known; `None` if there are none.
     pub(super) fn rules(&self, shard: ShardId) -> Option<LineRules> {
         let (rules, database) = (self.rules?, self.database.as_ref()?);
         Some(LineRules { is_old: database.is_old(self.endpoint(shard)), ..rules })
     }
 
-    /// Holds a batch against the rules and against what the server has.
+    /// Checks a batch against the rules and the known tables of the server.
     pub(super) async fn screen(&self, shard: ShardId, lines: Vec<u8>) -> Screened {
         let Some(rules) = self.rules(shard) else {
             return match self.ledgers[self.endpoint(shard)].parted(&lines) {
@@ -233,14 +232,14 @@ impl HttpStore {
         Screened { lines, refused, grows, races: !rules.is_old, suspects_from, rules }
     }
 
-    /// The shard's server takes no line of this one's measurement: for a while such lines leave
-    /// behind all others.
+    /// The shard's server refuses every line of this line's measurement: for a while such lines are
+    /// sent after all others.
     pub(super) fn refused_whole(&self, shard: ShardId, line: &[u8]) {
         self.ledgers[self.endpoint(shard)].refused_whole(line, self.clock.monotonic());
     }
 
-    /// Asks the server what it has of the measurements of refused lines, each at most once a
-    /// moment; whether anything is known now that was not at `version`.
+    /// Reads the server's tables of the measurements of refused lines, each at most once a moment;
+    /// returns whether more is known now than at `version`.
     pub(super) async fn relearn(
         &self,
         shard: ShardId,
@@ -248,7 +247,7 @@ impl HttpStore {
         answer: &str,
         version: u64,
     ) -> bool {
-        /// Measurements of one refusal that are asked for; the others wait for the next.
+        /// Measurements read for one refusal; the others wait for the next.
         const ASKED_MAX: usize = 16;
         let endpoint = self.endpoint(shard);
         let ledger = &self.ledgers[endpoint];
@@ -264,7 +263,7 @@ impl HttpStore {
         ledger.version() != version
     }
 
-    /// Reads one table into the ledger; a server that does not let itself be read is no fault.
+    /// Reads one table into the ledger; a server that refuses this is no fault.
     async fn read_table(&self, endpoint: usize, table: &str) {
         let limits = AskLimits {
             rows_max: 10_000,
@@ -289,19 +288,19 @@ impl HttpStore {
         }
     }
 
-    /// Every server has a field of another type than the mappings write.
+    /// Notes a field whose type on every server differs from the mappings'.
     pub(super) fn told(&self, measurement: &str, field: &str, kind: FieldType) {
         for ledger in &self.ledgers {
             ledger.told(measurement, field, kind);
         }
     }
 
-    /// How often something was learned of what a shard's server has.
+    /// The version of what is known of the tables of a shard's server.
     pub(super) fn version(&self, shard: ShardId) -> u64 {
         self.ledgers[self.endpoint(shard)].version()
     }
 
-    /// Waits for leave to send lines that may add columns.
+    /// Waits for the turn to send lines that may add columns.
     pub(super) async fn turn(&self, shard: ShardId, lines: &[u8]) -> Turn {
         self.ledgers[self.endpoint(shard)].turn(lines).await
     }
@@ -311,12 +310,12 @@ impl HttpStore {
         self.ledgers[self.endpoint(shard)].accepted(lines, self.clock.monotonic());
     }
 
-    /// A refusal of these lines looks as if somebody else changed what they are written to.
+    /// A refusal of these lines suggests that another writer changed their tables.
     pub(super) fn forget(&self, shard: ShardId, lines: &[u8]) {
         self.ledgers[self.endpoint(shard)].forget(lines);
     }
 
-    /// Makes sure that points may be written at all, before any is.
+    /// Checks that points may be written at all.
     pub(super) async fn ready(&self, endpoint: usize) -> Result<(), Verdict> {
         #[cfg(feature = "influxdb2")]
         if let Some(admin) = &self.admin {
@@ -327,10 +326,10 @@ impl HttpStore {
         ensured.map_err(Verdict::from)
     }
 
-    /// Writes one request of lines and says what became of it. Every fault on the way is a verdict
-    /// too: whoever calls this has nothing to decide but what the verdict says.
+    /// Writes one request of lines and returns the verdict. Every fault on the way is a verdict,
+    /// too: the caller only acts on the verdict.
     ///
-    /// The body is not copied; whoever keeps a clone of it can send the same bytes again.
+    /// The body is not copied; the caller can keep a clone to send the same bytes again.
     pub(super) async fn write(&self, endpoint: usize, body: Bytes, encoding: Encoding) -> Verdict {
         #[cfg(feature = "taos-ws")]
         if let Some(sockets) = &self.sockets {
@@ -346,7 +345,7 @@ impl HttpStore {
         }
     }
 
-    /// What a whole answer to a write means.
+    /// The verdict of a whole answer to a write.
     fn judge(&self, endpoint: usize, answer: &Answer) -> Verdict {
         if let Some(database) = &self.database
             && tdengine::is_database_missing(answer)
@@ -371,8 +370,7 @@ impl HttpStore {
         })
     }
 
-    /// Asks a server. One that waits for its first write, which will make the database, has
-    /// nothing.
+    /// Queries a server. A server whose database the first write will create has no rows.
     pub(super) async fn ask(
         &self,
         endpoint: usize,
@@ -405,7 +403,7 @@ impl HttpStore {
         }
     }
 
-    /// What asks it.
+    /// The asker.
     pub(super) const fn asker(&self) -> &Asker {
         &self.asker
     }
@@ -434,7 +432,7 @@ pub(super) async fn whole(response: Response) -> Result<Answer, reqwest::Error> 
     }
 }
 
-/// An answer with what came of its body, up to the bound, and why no more came.
+/// An answer with the received part of its body, up to the bound, and why no more came.
 async fn received(mut response: Response) -> (Answer, Option<reqwest::Error>) {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let mut answer = Answer {
@@ -459,7 +457,7 @@ async fn received(mut response: Response) -> (Answer, Option<reqwest::Error>) {
     }
 }
 
-/// What to do about what TLS says, where that is known.
+/// Remedies for known TLS errors.
 const REMEDIES: &[(&str, &str)] = &[
     (
         "UnknownIssuer",

@@ -70,14 +70,14 @@ pub struct Ask {
 /// Who wrote a question's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {
-    /// Whoever asks natively.
+    /// The author of a native query.
     Operator,
-    /// This program, from a portable question.
+    /// Fleetline, from a portable query.
     Fleetline,
 }
 
 impl Ask {
-    /// An operator's question without parameters and hints.
+    /// An operator's query without parameters and hints.
     #[must_use]
     pub fn new(language: Language, text: impl Into<String>) -> Self {
         Self {
@@ -98,7 +98,7 @@ pub struct AskLimits {
     pub rows_max: usize,
     /// Bytes of the answer as the store sends it; for the embedded store, of its values.
     pub bytes_max: usize,
-    /// From the question to the last row.
+    /// From the query to the last row.
     pub time_max: Duration,
 }
 
