@@ -235,6 +235,7 @@ impl Plans {
     /// Finds the plans of a topic; allocates nothing once `into` has grown.
     pub fn find(&self, topic: &str, into: &mut TopicMatch) {
         self.topics.find(topic, into);
+        into.note_vehicle(topic, &self.plans);
     }
 }
 

@@ -7,6 +7,11 @@
 
 use std::ops::Range;
 
+use crate::{
+    mapping::{Plan, Source},
+    model::VehicleHash,
+};
+
 /// One parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopicPattern {
@@ -236,6 +241,8 @@ pub struct TopicMatch {
     levels: Vec<Range<usize>>,
     /// The plans by index, ascending.
     plans: Vec<usize>,
+    /// The level that the first of them takes its vehicle from, and the vehicle's hash.
+    vehicle: Option<(usize, VehicleHash)>,
 }
 
 impl TopicMatch {
@@ -243,6 +250,26 @@ impl TopicMatch {
     #[must_use]
     pub fn plans(&self) -> &[usize] {
         &self.plans
+    }
+
+    /// The hash of the vehicle that a level names: known already of the level that the first plan
+    /// takes its vehicle from.
+    #[must_use]
+    pub fn vehicle_hash(&self, topic: &str, level: usize) -> VehicleHash {
+        match self.vehicle {
+            Some((known, hash)) if known == level => hash,
+            _ => VehicleHash::of(self.level(topic, level).as_bytes()),
+        }
+    }
+
+    /// Notes the level that the first plan takes its vehicle from, if it takes it from one.
+    pub(super) fn note_vehicle(&mut self, topic: &str, plans: &[Plan]) {
+        self.vehicle = match self.plans.first().map(|first| &plans[*first].vehicle) {
+            Some(Source::Capture(level)) => {
+                Some((*level, VehicleHash::of(self.level(topic, *level).as_bytes())))
+            }
+            _ => None,
+        };
     }
 
     /// The text of a level; empty past the end.

@@ -50,7 +50,7 @@ pub use session_board::{
     ConnectionView, SessionBoard, SessionFilter, SessionMark, SessionPage, SessionView,
     SubscriptionView, Telling,
 };
-pub use shard::{Position, ShardCount, ShardId};
+pub use shard::{Position, ShardCount, ShardId, VehicleHash};
 pub use silent::{SilentPeers, SilentTicket};
 pub use store_names::{Named, StoreNames};
 pub use time::UnixNanos;

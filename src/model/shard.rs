@@ -24,25 +24,43 @@ impl ShardCount {
 pub struct ShardId(pub u16);
 
 impl ShardId {
-    /// The shard of a vehicle: FNV-1a of its identity, modulo the count.
-    ///
-    /// Written out because it must never change: a vehicle that moved to another shard would lose
-    /// the order of its points while both spools drain.
+    /// The shard of a vehicle.
     #[must_use]
     pub fn of(vehicle: &[u8], count: ShardCount) -> Self {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in vehicle {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        // The high half is mixed in because the low bits of FNV alternate for consecutive digits.
-        let index = (hash ^ (hash >> 32)) % u64::from(count.0.get());
-        Self(u16::try_from(index).expect("the remainder is below a u16"))
+        VehicleHash::of(vehicle).shard(count)
     }
 
     /// The shard as an index.
     #[must_use]
     pub fn as_usize(self) -> usize {
         usize::from(self.0)
+    }
+}
+
+/// What decides the shard of a vehicle: FNV-1a of its identity, modulo the count.
+///
+/// Written out because it must never change: a vehicle that moved to another shard would lose the
+/// order of its points while both spools drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VehicleHash(u64);
+
+impl VehicleHash {
+    /// The hash of a vehicle's identity.
+    #[must_use]
+    pub fn of(vehicle: &[u8]) -> Self {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in vehicle {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        // The high half is mixed in because the low bits of FNV alternate for consecutive digits.
+        Self(hash ^ (hash >> 32))
+    }
+
+    /// The vehicle's shard.
+    #[must_use]
+    pub fn shard(self, count: ShardCount) -> ShardId {
+        let index = self.0 % u64::from(count.0.get());
+        ShardId(u16::try_from(index).expect("the remainder is below a u16"))
     }
 }
 

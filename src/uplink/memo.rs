@@ -84,7 +84,11 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{mapping::Options, model::LineDialect, schema::Sources};
+    use crate::{
+        mapping::Options,
+        model::{LineDialect, VehicleHash},
+        schema::Sources,
+    };
 
     fn plans(topic: &str) -> Plans {
         let mapping = format!(
@@ -110,7 +114,12 @@ mod tests {
         for _ in 0..3 {
             for topic in ["v/a", "v/b", "v/c", "v/d", "v/e", "v/f"] {
                 assert_eq!(count(&mut memo, topic, &one), 1, "{topic}");
-                assert_eq!(memo.find(topic, &one).level(topic, 1), &topic[2..]);
+                let matched = memo.find(topic, &one);
+                assert_eq!(matched.level(topic, 1), &topic[2..]);
+                for (level, text) in topic.split('/').enumerate() {
+                    let hash = matched.vehicle_hash(topic, level);
+                    assert_eq!(hash, VehicleHash::of(text.as_bytes()), "{topic}");
+                }
             }
             assert_eq!(count(&mut memo, "w/a", &one), 0);
         }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     mapping::{Decoder, Framing, Plan, Source},
-    model::{Cause, ShardCount, ShardId, line::is_plain},
+    model::{Cause, ShardCount, ShardId, VehicleHash, line::is_plain},
 };
 
 /// Where a message's lines go, once its vehicle is known.
@@ -361,7 +361,12 @@ impl Run<'_> {
     /// Opens the message's place at its vehicle's shard, if none is open.
     fn place(&mut self, vehicle: &[u8]) {
         if self.progress.place.is_none() {
-            let shard = ShardId::of(vehicle, self.shards);
+            let Context { matched, topic, .. } = self.context;
+            let hash = match &self.plan.vehicle {
+                Source::Capture(level) => matched.vehicle_hash(topic, *level),
+                Source::Slot(..) | Source::Constant(_) => VehicleHash::of(vehicle),
+            };
+            let shard = hash.shard(self.shards);
             let buffer = self.lines.of(shard);
             let (start, items) = (buffer.bytes_mut().len(), buffer.items);
             self.progress.place =

@@ -100,7 +100,9 @@ fn push_escaped<const N: usize>(into: &mut Vec<u8>, text: &[u8], specials: &[u8;
 #[inline]
 fn holds<const N: usize>(text: &[u8], wanted: &[u8; N]) -> bool {
     if let Some(last) = text.last_chunk::<16>() {
-        return text.as_chunks().0.iter().chain([last]).any(|chunk| chunk_holds(chunk, wanted));
+        let (chunks, _) = text.as_chunks::<16>();
+        let in_last = chunk_holds(last, wanted);
+        return chunks.iter().fold(in_last, |found, chunk| found | chunk_holds(chunk, wanted));
     }
     if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk()) {
         return chunk_holds(first, wanted) || chunk_holds::<8, N>(last, wanted);
