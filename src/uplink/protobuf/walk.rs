@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::wire::{GROUP_END, GROUP_START, LENGTH, VARINT, malformed, wire_word};
+use super::wire::{GROUP_END, GROUP_START, LENGTH, Span, VARINT, malformed, wire_word};
 use crate::{
     mapping::{
         SlotIdx,
@@ -19,7 +19,7 @@ pub(crate) fn message(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let span = Span { at: 0, end: payload.len() };
+    let span = Span::new(payload, 0..payload.len());
     Walk::new(program, payload, slots, limits).fields(&program.message, span, None).map(drop)
 }
 
@@ -32,15 +32,8 @@ pub(crate) fn element(
     slots: &mut Slots,
     limits: &Limits,
 ) -> Result<(), DecodeError> {
-    let span = Span { at: range.start, end: range.end };
+    let span = Span::new(payload, range);
     Walk::new(program, payload, slots, limits).fields(&program.levels[level], span, None).map(drop)
-}
-
-/// What is left of a message: `at <= end <= payload.len()`.
-#[derive(Clone, Copy)]
-pub(super) struct Span {
-    pub(super) at: usize,
-    pub(super) end: usize,
 }
 
 /// One walk over one payload.
@@ -63,10 +56,10 @@ impl<'a> Walk<'a> {
     fn fields(
         &mut self,
         program: &MessageProgram,
-        mut span: Span,
+        mut span: Span<'a>,
         group: Option<u32>,
     ) -> Result<usize, DecodeError> {
-        while span.at < span.end {
+        while !span.is_empty() {
             let start = span.at;
             let (number, wire_type) = self.tag(&mut span)?;
             if wire_type == GROUP_END {
@@ -75,67 +68,78 @@ impl<'a> Walk<'a> {
                 }
                 return Err(malformed("a group ends that was not begun", start));
             }
-            match program.op(number) {
-                Some(op) => {
-                    let before = span;
-                    if let Err(error) = self.apply(op, number, wire_type, &mut span) {
-                        if !self.is_lenient || is_bound(error.cause) {
-                            return Err(self.within(program, number, start, error));
-                        }
-                        span = before;
-                        self.skip(number, wire_type, &mut span, 0)?;
+            span.at = match program.op(number) {
+                Some(op) => match self.apply(op, number, wire_type, span) {
+                    Ok(rest) => rest,
+                    Err(error) if !self.is_lenient || is_bound(error.cause) => {
+                        return Err(self.within(program, number, start, error));
                     }
-                }
-                None => self.skip(number, wire_type, &mut span, 0)?,
-            }
+                    Err(_) => self.skip(number, wire_type, span, 0)?,
+                },
+                None => self.skip(number, wire_type, span, 0)?,
+            };
         }
         match group {
-            Some(_) => Err(self.overrun(span.end)),
+            Some(_) => Err(self.overrun(span.end())),
             None => Ok(span.at),
         }
     }
 
-    /// Does what the plan says with one field.
-    #[inline]
+    /// Does what the plan says with one field; answers where it ends.
+    #[inline(always)]
     fn apply(
         &mut self,
         op: &Op,
         number: u32,
         wire_type: u8,
-        span: &mut Span,
-    ) -> Result<(), DecodeError> {
+        mut span: Span<'a>,
+    ) -> Result<usize, DecodeError> {
         if !op.clears.is_empty() || op.clears_points {
             self.clear(op).map_err(|error| error.at(span.at))?;
         }
-        match &op.action {
-            Action::Scalar(slot, wire) => {
-                self.expect_wire(wire.wire_type(), wire_type)?;
-                let value = self.scalar(*wire, span).map_err(|error| error.in_slot(*slot))?;
-                self.slots.set(*slot, value);
-                Ok(())
-            }
-            Action::Skip => self.skip(number, wire_type, span, 0),
+        let Action::Scalar(slot, wire) = op.action else {
+            return self.compound(&op.action, number, wire_type, span);
+        };
+        self.expect_wire(wire.wire_type(), wire_type)?;
+        let value = self.scalar(wire, &mut span).map_err(|error| error.in_slot(slot))?;
+        self.slots.set(slot, value);
+        Ok(span.at)
+    }
+
+    /// The same with a field that is more than one scalar.
+    fn compound(
+        &mut self,
+        action: &Action,
+        number: u32,
+        wire_type: u8,
+        mut span: Span<'a>,
+    ) -> Result<usize, DecodeError> {
+        match action {
+            Action::Scalar(..) => unreachable!("it is one scalar"),
+            Action::Skip => return self.skip(number, wire_type, span, 0),
             Action::SecondsNanos(slot) => {
                 self.expect_wire(LENGTH, wire_type)?;
-                let inner = self.length_delimited(span)?;
-                self.seconds_nanos(*slot, inner).map_err(|error| error.in_slot(*slot))
+                let inner = self.length_delimited(&mut span)?;
+                self.seconds_nanos(*slot, inner).map_err(|error| error.in_slot(*slot))?;
             }
             Action::Wrapper(slot, wire) => {
                 self.expect_wire(LENGTH, wire_type)?;
-                let inner = self.length_delimited(span)?;
-                self.wrapper(*slot, *wire, inner).map_err(|error| error.in_slot(*slot))
+                let inner = self.length_delimited(&mut span)?;
+                self.wrapper(*slot, *wire, inner).map_err(|error| error.in_slot(*slot))?;
             }
-            Action::Message(nested) => self.nested(nested, number, wire_type, span),
+            Action::Message(nested) => return self.nested(nested, number, wire_type, span),
             Action::List(slot, wire) => {
-                self.list(*slot, *wire, wire_type, span).map_err(|error| error.in_slot(*slot))
+                let rest = self.list(*slot, *wire, wire_type, span);
+                return rest.map_err(|error| error.in_slot(*slot));
             }
             Action::Map(map) => {
                 self.expect_wire(LENGTH, wire_type)?;
-                let inner = self.length_delimited(span)?;
-                self.map_entry(map, inner).map_err(|error| error.in_slot(map.slot))
+                let inner = self.length_delimited(&mut span)?;
+                self.map_entry(map, inner).map_err(|error| error.in_slot(map.slot))?;
             }
-            Action::Points { is_group } => self.point(*is_group, number, wire_type, span),
+            Action::Points { is_group } => return self.point(*is_group, number, wire_type, span),
         }
+        Ok(span.at)
     }
 
     /// Empties what the other members of a oneof had stored.
@@ -156,21 +160,20 @@ impl<'a> Walk<'a> {
         nested: &Nested,
         number: u32,
         wire_type: u8,
-        span: &mut Span,
-    ) -> Result<(), DecodeError> {
+        mut span: Span<'a>,
+    ) -> Result<usize, DecodeError> {
         if self.slots.slot(nested.presence).is_absent() {
             self.slots.set_bits(nested.presence, 1);
             self.slots.set_implicit(&nested.implicit);
         }
         if nested.is_group {
             self.expect_wire(GROUP_START, wire_type)?;
-            span.at = self.fields(&nested.program, *span, Some(number))?;
-            return Ok(());
+            return self.fields(&nested.program, span, Some(number));
         }
         self.expect_wire(LENGTH, wire_type)?;
-        let inner = self.length_delimited(span)?;
+        let inner = self.length_delimited(&mut span)?;
         self.fields(&nested.program, inner, None)?;
-        Ok(())
+        Ok(span.at)
     }
 
     /// Notes where an element of `points` lies.
@@ -179,26 +182,27 @@ impl<'a> Walk<'a> {
         is_group: bool,
         number: u32,
         wire_type: u8,
-        span: &mut Span,
-    ) -> Result<(), DecodeError> {
+        mut span: Span<'a>,
+    ) -> Result<usize, DecodeError> {
         if is_group {
             self.expect_wire(GROUP_START, wire_type)?;
-            let start = span.at;
-            let end = self.skip_group(number, span, 1)?;
-            return self.slots.push_element(start..end);
+            let (range, rest) = self.group(number, span, 1)?;
+            self.slots.push_element(range)?;
+            return Ok(rest);
         }
         self.expect_wire(LENGTH, wire_type)?;
-        let inner = self.length_delimited(span)?;
-        self.slots.push_element(inner.at..inner.end)
+        let inner = self.length_delimited(&mut span)?;
+        self.slots.push_element(inner.at..inner.end())?;
+        Ok(span.at)
     }
 
     /// `google.protobuf.Timestamp` or `Duration`.
-    fn seconds_nanos(&mut self, slot: SlotIdx, mut span: Span) -> Result<(), DecodeError> {
+    fn seconds_nanos(&mut self, slot: SlotIdx, mut span: Span<'a>) -> Result<(), DecodeError> {
         if self.slots.slot(slot).is_absent() {
             self.slots.set_bits(slot, 0);
             self.slots.set_bits(slot.next(), 0);
         }
-        while span.at < span.end {
+        while !span.is_empty() {
             match self.tag(&mut span)? {
                 (1, wire_type) => {
                     self.expect_wire(VARINT, wire_type)?;
@@ -210,25 +214,30 @@ impl<'a> Walk<'a> {
                     let nanos = self.scalar(Wire::Int32, &mut span)?;
                     self.slots.set(slot.next(), nanos);
                 }
-                (number, wire_type) => self.skip(number, wire_type, &mut span, 0)?,
+                (number, wire_type) => span.at = self.skip(number, wire_type, span, 0)?,
             }
         }
         Ok(())
     }
 
     /// A wrapper: present with its default until its field 1 says otherwise.
-    fn wrapper(&mut self, slot: SlotIdx, wire: Wire, mut span: Span) -> Result<(), DecodeError> {
+    fn wrapper(
+        &mut self,
+        slot: SlotIdx,
+        wire: Wire,
+        mut span: Span<'a>,
+    ) -> Result<(), DecodeError> {
         if self.slots.slot(slot).is_absent() {
             self.slots.set(slot, default_of(wire));
         }
-        while span.at < span.end {
+        while !span.is_empty() {
             match self.tag(&mut span)? {
                 (1, wire_type) => {
                     self.expect_wire(wire.wire_type(), wire_type)?;
                     let value = self.scalar(wire, &mut span)?;
                     self.slots.set(slot, value);
                 }
-                (number, wire_type) => self.skip(number, wire_type, &mut span, 0)?,
+                (number, wire_type) => span.at = self.skip(number, wire_type, span, 0)?,
             }
         }
         Ok(())
@@ -240,32 +249,33 @@ impl<'a> Walk<'a> {
         slot: SlotIdx,
         wire: Wire,
         wire_type: u8,
-        span: &mut Span,
-    ) -> Result<(), DecodeError> {
+        mut span: Span<'a>,
+    ) -> Result<usize, DecodeError> {
         if wire_type == wire.wire_type() {
-            let value = self.scalar(wire, span)?;
-            return self.slots.push(self.payload, slot, Slot::ABSENT, value);
+            let value = self.scalar(wire, &mut span)?;
+            self.slots.push(self.payload, slot, Slot::ABSENT, value)?;
+            return Ok(span.at);
         }
         if wire_type != LENGTH {
             return Err(self.other_wire(wire.wire_type(), wire_type));
         }
-        let mut packed = self.length_delimited(span)?;
-        while packed.at < packed.end {
+        let mut packed = self.length_delimited(&mut span)?;
+        while !packed.is_empty() {
             let value = self.scalar(wire, &mut packed)?;
             self.slots.push(self.payload, slot, Slot::ABSENT, value)?;
         }
-        Ok(())
+        Ok(span.at)
     }
 
     /// One entry of a map: absent key and value are the defaults.
-    fn map_entry(&mut self, map: &MapOp, mut span: Span) -> Result<(), DecodeError> {
+    fn map_entry(&mut self, map: &MapOp, mut span: Span<'a>) -> Result<(), DecodeError> {
         let mut key = default_of(map.key);
         let mut value = if map.value.is_range() {
             default_of(map.value)
         } else {
             Slot::bits(map.value_default)
         };
-        while span.at < span.end {
+        while !span.is_empty() {
             match self.tag(&mut span)? {
                 (1, wire_type) => {
                     self.expect_wire(map.key.wire_type(), wire_type)?;
@@ -275,7 +285,7 @@ impl<'a> Walk<'a> {
                     self.expect_wire(map.value.wire_type(), wire_type)?;
                     value = self.scalar(map.value, &mut span)?;
                 }
-                (number, wire_type) => self.skip(number, wire_type, &mut span, 0)?,
+                (number, wire_type) => span.at = self.skip(number, wire_type, span, 0)?,
             }
         }
         self.slots.push(self.payload, map.slot, key, value)

@@ -1,10 +1,12 @@
 //! Tags, varints, lengths: the bytes below the fields.
 
-use super::walk::{Span, Walk};
+use std::ops::Range;
+
+use super::walk::Walk;
 use crate::{
     mapping::protobuf::Wire,
     model::Cause,
-    uplink::{DecodeError, Slot, slot::pack},
+    uplink::{DecodeError, Slot},
 };
 
 /// Wire types.
@@ -18,51 +20,66 @@ const FIXED32: u8 = 5;
 /// The largest field number that protobuf has.
 const NUMBER_MAX: u64 = (1 << 29) - 1;
 
-impl Walk<'_> {
-    /// One value of a known wire type. Inlined, because a slot that is answered goes through
-    /// memory: written in parts and read as a whole, it makes the processor wait.
-    #[inline(always)]
-    pub(super) fn scalar(&self, wire: Wire, span: &mut Span) -> Result<Slot, DecodeError> {
-        let bits = self.bits(wire, span)?;
-        Ok(if wire.is_range() { Slot::packed(bits) } else { Slot::bits(bits) })
+/// What is left of a message: the bytes behind `at`. It goes from hand to hand as a value, so that
+/// the place is kept in a register; what is called answers the place alone, because a whole span
+/// would go through memory, written in parts and read at once: the processor waits for that.
+#[derive(Clone, Copy)]
+pub(super) struct Span<'a> {
+    /// The payload up to the end of the message.
+    bytes: &'a [u8],
+    pub(super) at: usize,
+}
+
+impl<'a> Span<'a> {
+    /// A range of the payload, which it lies in.
+    pub(super) fn new(payload: &'a [u8], range: Range<usize>) -> Self {
+        Self { bytes: &payload[..range.end], at: range.start }
     }
 
-    /// The bits of a number, or the range of a text or of bytes, packed.
-    fn bits(&self, wire: Wire, span: &mut Span) -> Result<u64, DecodeError> {
+    /// Where it ends in the payload.
+    pub(super) const fn end(self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing is left.
+    #[inline]
+    pub(super) const fn is_empty(self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    /// What is left.
+    fn rest(self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+}
+
+// What each field of a message passes through is inlined, as far as most fields go.
+impl<'a> Walk<'a> {
+    /// One value of a known wire type.
+    #[inline(always)]
+    pub(super) fn scalar(&self, wire: Wire, span: &mut Span<'a>) -> Result<Slot, DecodeError> {
         Ok(match wire {
-            Wire::Double | Wire::Fixed64 | Wire::Sfixed64 => self.fixed64(span)?,
-            Wire::Float | Wire::Fixed32 => u64::from(self.fixed32(span)?),
-            Wire::Sfixed32 => sign_extended(self.fixed32(span)?),
-            Wire::Int32 => sign_extended(low_half(self.varint(span)?)),
-            Wire::Uint32 => u64::from(low_half(self.varint(span)?)),
-            Wire::Sint32 => {
-                let zigzag = low_half(self.varint(span)?);
-                sign_extended((zigzag >> 1) ^ (zigzag & 1).wrapping_neg())
-            }
-            Wire::Sint64 => {
-                let zigzag = self.varint(span)?;
-                (zigzag >> 1) ^ (zigzag & 1).wrapping_neg()
-            }
-            Wire::Bool => u64::from(self.varint(span)? != 0),
-            Wire::Int64 | Wire::Uint64 => self.varint(span)?,
-            Wire::Bytes => {
-                let bytes = self.length_delimited(span)?;
-                pack(bytes.at..bytes.end)
-            }
+            Wire::Double | Wire::Fixed64 | Wire::Sfixed64 => Slot::bits(self.fixed64(span)?),
+            Wire::Float | Wire::Fixed32 => Slot::bits(u64::from(self.fixed32(span)?)),
             Wire::String => {
                 let text = self.length_delimited(span)?;
-                if str::from_utf8(&self.payload[text.at..text.end]).is_err() {
-                    let error = DecodeError::new(Cause::PayloadNotUtf8, "text is not UTF-8");
-                    return Err(error.at(text.at));
+                if str::from_utf8(text.rest()).is_err() {
+                    return Err(not_utf8(text.at));
                 }
-                pack(text.at..text.end)
+                Slot::payload(text.at..text.end())
             }
+            Wire::Bytes => {
+                let bytes = self.length_delimited(span)?;
+                Slot::payload(bytes.at..bytes.end())
+            }
+            Wire::Sfixed32 => Slot::bits(sign_extended(self.fixed32(span)?)),
+            _ => Slot::bits(of_varint(wire, self.varint(span)?)),
         })
     }
 
     /// A field's number and wire type.
-    #[inline]
-    pub(super) fn tag(&self, span: &mut Span) -> Result<(u32, u8), DecodeError> {
+    #[inline(always)]
+    pub(super) fn tag(&self, span: &mut Span<'a>) -> Result<(u32, u8), DecodeError> {
         let start = span.at;
         let key = self.varint(span)?;
         let number = key >> 3;
@@ -73,108 +90,107 @@ impl Walk<'_> {
     }
 
     /// A varint.
-    #[inline]
-    pub(super) fn varint(&self, span: &mut Span) -> Result<u64, DecodeError> {
-        if span.at < span.end {
-            let byte = self.payload[span.at];
-            if byte < 0x80 {
-                span.at += 1;
-                return Ok(u64::from(byte));
-            }
+    #[inline(always)]
+    pub(super) fn varint(&self, span: &mut Span<'a>) -> Result<u64, DecodeError> {
+        if let Some(byte) = span.bytes.get(span.at)
+            && *byte < 0x80
+        {
+            span.at += 1;
+            return Ok(u64::from(*byte));
         }
-        self.long_varint(span)
+        let (value, at) = self.long_varint(*span)?;
+        span.at = at;
+        Ok(value)
     }
 
-    /// A varint of more than one byte.
-    pub(super) fn long_varint(&self, span: &mut Span) -> Result<u64, DecodeError> {
+    /// A varint of more than one byte, and where it ends.
+    fn long_varint(&self, span: Span<'a>) -> Result<(u64, usize), DecodeError> {
         let mut value = 0_u64;
-        let bytes = &self.payload[span.at..span.end];
+        let bytes = span.rest();
         for (index, byte) in bytes.iter().take(10).enumerate() {
             if index == 9 && *byte > 1 {
                 break;
             }
             value |= u64::from(byte & 0x7f) << (7 * index);
             if *byte < 0x80 {
-                span.at += index + 1;
-                return Ok(value);
+                return Ok((value, span.at + index + 1));
             }
         }
         if bytes.len() < 10 {
-            return Err(self.overrun(span.end));
+            return Err(self.overrun(span.end()));
         }
         Err(malformed("a varint does not fit 64 bits", span.at))
     }
 
     /// Four bytes, little endian.
-    #[inline]
-    pub(super) fn fixed32(&self, span: &mut Span) -> Result<u32, DecodeError> {
-        let bytes = self.payload[span.at..span.end].first_chunk();
-        let bytes = bytes.ok_or_else(|| self.overrun(span.end))?;
+    #[inline(always)]
+    pub(super) fn fixed32(&self, span: &mut Span<'a>) -> Result<u32, DecodeError> {
+        let bytes = span.rest().first_chunk().ok_or_else(|| self.overrun(span.end()))?;
         span.at += 4;
         Ok(u32::from_le_bytes(*bytes))
     }
 
     /// Eight bytes, little endian.
-    #[inline]
-    pub(super) fn fixed64(&self, span: &mut Span) -> Result<u64, DecodeError> {
-        let bytes = self.payload[span.at..span.end].first_chunk();
-        let bytes = bytes.ok_or_else(|| self.overrun(span.end))?;
+    #[inline(always)]
+    pub(super) fn fixed64(&self, span: &mut Span<'a>) -> Result<u64, DecodeError> {
+        let bytes = span.rest().first_chunk().ok_or_else(|| self.overrun(span.end()))?;
         span.at += 8;
         Ok(u64::from_le_bytes(*bytes))
     }
 
     /// A length and as many bytes.
-    #[inline]
-    pub(super) fn length_delimited(&self, span: &mut Span) -> Result<Span, DecodeError> {
+    #[inline(always)]
+    pub(super) fn length_delimited(&self, span: &mut Span<'a>) -> Result<Span<'a>, DecodeError> {
         let length = self.varint(span)?;
-        let room = span.end - span.at;
-        match usize::try_from(length) {
-            Ok(length) if length <= room => {
-                let inner = Span { at: span.at, end: span.at + length };
-                span.at = inner.end;
-                Ok(inner)
-            }
-            _ => Err(self.overrun(span.end)),
-        }
+        let end = usize::try_from(length).ok().and_then(|length| span.at.checked_add(length));
+        let Some(bytes) = end.and_then(|end| span.bytes.get(..end)) else {
+            return Err(self.overrun(span.end()));
+        };
+        let inner = Span { bytes, at: span.at };
+        span.at = inner.end();
+        Ok(inner)
     }
 
-    /// Passes a field that nobody wants. `depth` is how many groups are open.
+    /// Where a field ends that nobody wants. `depth` is how many groups are open.
     pub(super) fn skip(
         &self,
         number: u32,
         wire_type: u8,
-        span: &mut Span,
-        depth: u32,
-    ) -> Result<(), DecodeError> {
-        match wire_type {
-            VARINT => self.varint(span).map(drop),
-            FIXED64 => self.fixed64(span).map(drop),
-            FIXED32 => self.fixed32(span).map(drop),
-            LENGTH => self.length_delimited(span).map(drop),
-            GROUP_START => self.skip_group(number, span, depth + 1).map(drop),
-            _ => Err(malformed("there is no such wire type", span.at)),
-        }
-    }
-
-    /// Passes a group whose start has been read; answers where its content ends.
-    pub(super) fn skip_group(
-        &self,
-        number: u32,
-        span: &mut Span,
+        mut span: Span<'a>,
         depth: u32,
     ) -> Result<usize, DecodeError> {
-        if depth > self.depth_max {
-            return Err(DecodeError::new(Cause::PayloadTooDeep, "groups nest too deep").at(span.at));
+        match wire_type {
+            VARINT => self.varint(&mut span).map(drop)?,
+            FIXED64 => self.fixed64(&mut span).map(drop)?,
+            FIXED32 => self.fixed32(&mut span).map(drop)?,
+            LENGTH => self.length_delimited(&mut span).map(drop)?,
+            GROUP_START => return Ok(self.group(number, span, depth + 1)?.1),
+            _ => return Err(malformed("there is no such wire type", span.at)),
         }
-        while span.at < span.end {
-            let start = span.at;
-            match self.tag(span)? {
-                (ended, GROUP_END) if ended == number => return Ok(start),
-                (_, GROUP_END) => return Err(malformed("a group ends that was not begun", start)),
-                (inner, wire_type) => self.skip(inner, wire_type, span, depth)?,
+        Ok(span.at)
+    }
+
+    /// A group whose start has been read: its content, and where it ends.
+    pub(super) fn group(
+        &self,
+        number: u32,
+        start: Span<'a>,
+        depth: u32,
+    ) -> Result<(Range<usize>, usize), DecodeError> {
+        if depth > self.depth_max {
+            let error = DecodeError::new(Cause::PayloadTooDeep, "groups nest too deep");
+            return Err(error.at(start.at));
+        }
+        let mut span = start;
+        while !span.is_empty() {
+            let end = span.at;
+            match self.tag(&mut span)? {
+                (ended, GROUP_END) if ended == number => return Ok((start.at..end, span.at)),
+                (_, GROUP_END) => return Err(malformed("a group ends that was not begun", end)),
+                (inner, wire_type) => span.at = self.skip(inner, wire_type, span, depth)?,
             }
         }
-        Err(self.overrun(span.end))
+        Err(self.overrun(span.end()))
     }
 
     /// Something goes on past `end`: past the payload it was cut, past an inner message it lies.
@@ -188,10 +204,32 @@ impl Walk<'_> {
     }
 }
 
+/// The bits of a number that a varint says.
+#[inline]
+fn of_varint(wire: Wire, value: u64) -> u64 {
+    match wire {
+        Wire::Int32 => sign_extended(low_half(value)),
+        Wire::Uint32 => u64::from(low_half(value)),
+        Wire::Sint32 => {
+            let zigzag = low_half(value);
+            sign_extended((zigzag >> 1) ^ (zigzag & 1).wrapping_neg())
+        }
+        Wire::Sint64 => (value >> 1) ^ (value & 1).wrapping_neg(),
+        Wire::Bool => u64::from(value != 0),
+        _ => value,
+    }
+}
+
 /// The payload breaks the rules.
 #[cold]
 pub(super) fn malformed(what: &'static str, at: usize) -> DecodeError {
     DecodeError::new(Cause::PayloadMalformed, what).at(at)
+}
+
+/// A text is not UTF-8.
+#[cold]
+fn not_utf8(at: usize) -> DecodeError {
+    DecodeError::new(Cause::PayloadNotUtf8, "text is not UTF-8").at(at)
 }
 
 /// What a wire type is, in words.
