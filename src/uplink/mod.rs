@@ -1,4 +1,33 @@
 //! Vehicle → spool: what happens to a message between its arrival and its lines.
+//!
+//! ```text
+//! publish ─▶ memo ─────▶ kinds, framing ─▶ decode ─▶ slots ─▶ filter ─▶ point ─▶ intake ─▶ lane
+//!            topic →     payload →         json       table    `when`     line     a shard's
+//!            mappings    mapping           avro                                    group
+//!                                          protobuf
+//! ```
+//! A decoder fills a table of slots in one walk over the payload, without a tree; a plan compiled
+//! from schema and mapping says which bytes go into which slot, and the order in which slots become
+//! a line. A payload of line protocol is not decoded: `lines` checks it and adds the mapping's
+//! tags.
+//!
+//! - **The way**: `intake` (one worker's groups on their way to the lanes and back), `transcode`
+//!   (one message through all its mappings), `run` (one mapping of it), `destination` (where its
+//!   lines are written).
+//! - **Selection**: `memo` (what a session's topics mean), `kinds` (several kinds of message on one
+//!   topic), `framing` (schema identifiers and length prefixes).
+//! - **Decoding**: `decode` (one interface for `json`, `avro` and `protobuf`), `slots`, `slot`,
+//!   `value`, `key_table` (equal keys in linear time).
+//! - **Mapping**: `filter`, `convert`, `time`, `duplicates` (points that a store would take for
+//!   one), `alarm`.
+//! - **Writing**: `point`, `line`, `float`, `lines`, `last_lines`.
+//! - **Failures**: `error` and `trouble` (small, on the hot path), `detail` and `look` (their text,
+//!   on the cold path), `message` and `outcome` (how a message ends).
+//! - **Bounds**: `limits` (one message), `memory` (the process), `names` (new measurements, fields
+//!   and tags), `options`.
+//! - `replay`: dead letters through the schemas and mappings in force.
+//!
+//! The invariants UP-1 to UP-4 are those of `intake`.
 
 mod alarm;
 mod avro;
