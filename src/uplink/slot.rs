@@ -43,12 +43,7 @@ impl Slot {
     /// Text or bytes of the payload. The caller has checked that the payload is below 4 GiB.
     #[must_use]
     pub fn payload(range: Range<usize>) -> Self {
-        Self::packed(pack(range))
-    }
-
-    /// The same, of a range that is packed.
-    pub(super) const fn packed(bits: u64) -> Self {
-        Self { bits, count: 0, state: State::Payload }
+        Self { bits: pack(range), count: 0, state: State::Payload }
     }
 
     /// What it holds.

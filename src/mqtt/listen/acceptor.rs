@@ -1,7 +1,7 @@
 //! Accepting connections on the thread of the listeners, and handing them to the workers in turn.
 //!
 //! ntex's own acceptor is a thread that hands to another one, which hands to a worker: two threads
-//! are woken for a connection, a ninth of what it costs with TLS. Here one accepts and hands over.
+//! are woken for a connection, a seventh of what it costs with TLS. Here one thread does both.
 
 use std::{
     convert::Infallible,
@@ -139,14 +139,12 @@ pub(super) async fn accept(
         let accepted = socket.accept().await.and_then(|(it, peer)| Ok((it.into_std()?, peer)));
         match accepted {
             Ok((stream, peer)) => {
-                let mut left = Some(Incoming { stream, peer, listener });
-                while let Some(incoming) = left.take() {
-                    if let Err(incoming) = workers.process(incoming) {
-                        left = Some(incoming);
-                        if is_open.wait_for(|is_open| *is_open).await.is_err() {
-                            // There will be no worker any more: whoever waits for this knows.
-                            pending::<()>().await;
-                        }
+                let mut incoming = Incoming { stream, peer, listener };
+                while let Err(back) = workers.process(incoming) {
+                    incoming = back;
+                    if is_open.wait_for(|is_open| *is_open).await.is_err() {
+                        // There will be no worker any more: whoever waits for this knows.
+                        pending::<()>().await;
                     }
                 }
             }
