@@ -24,7 +24,7 @@ pub(super) struct Lanes {
     /// What has been told to the metrics already.
     told: Vec<CommitCounters>,
     /// The same of held segments that gave way.
-    told_yielded: u64,
+    reported_evicted: u64,
 }
 
 /// Why a lane cannot be opened.
@@ -64,7 +64,7 @@ pub(super) fn open(
     let budget = Arc::new(budget);
     metrics.spool_limit_bytes.set(i64::try_from(options.bytes_max).unwrap_or(i64::MAX));
     let (handles, threads, told) = (Vec::new(), Vec::new(), Vec::new());
-    let mut lanes = Lanes { handles, threads, budget, told, told_yielded: 0 };
+    let mut lanes = Lanes { handles, threads, budget, told, reported_evicted: 0 };
     let mut readers = Vec::new();
     for shard in shards.ids() {
         let opened = spool::open(Arc::clone(disk), options.shard(shard, Arc::clone(&lanes.budget)))
@@ -162,9 +162,9 @@ impl Lanes {
         metrics.spool_disk_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
         let held = self.budget.held_status();
         metrics.spool_held_bytes.set(i64::try_from(held.bytes).unwrap_or(i64::MAX));
-        let yielded = &metrics.spool_yielded_segments;
-        yielded.inc_by(held.yielded_segments - self.told_yielded);
-        self.told_yielded = held.yielded_segments;
+        let evicted = &metrics.spool_yielded_segments;
+        evicted.inc_by(held.evicted_segments - self.reported_evicted);
+        self.reported_evicted = held.evicted_segments;
         for (index, (handle, told)) in self.handles.iter().zip(&mut self.told).enumerate() {
             let shard = ShardLabel::from(ShardId(u16::try_from(index).unwrap_or(u16::MAX)));
             let now = handle.counters();

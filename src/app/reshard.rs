@@ -269,9 +269,9 @@ mod tests {
             let mut before: Vec<String> = (0..2).flat_map(|shard| waiting(&disk, shard)).collect();
             before.sort();
             let error = std::io::ErrorKind::Other;
-            sim.set_fault(Some(Fault { call: None, nth, error, for_good: true }));
+            sim.set_fault(Some(Fault { call: None, nth, error, is_permanent: true }));
             let done = reshard(&disk, Path::new("/data"), &catalog(), count(3), 1 << 16);
-            let is_over = !sim.fault_struck();
+            let is_over = !sim.is_fault_injected();
             sim.set_fault(None);
             sim.crash(nth);
             let shards = shards_of(disk.as_ref(), Path::new("/data")).expect("it can be read");

@@ -173,10 +173,10 @@ impl Appliance {
             runtime.block_on(ground.serve_operators(state, resolved, &certificates))?;
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
         let tls = certificates.mqtt.clone();
-        let desk = Arc::new(downlink.downlink.clone());
+        let tracker = Arc::new(downlink.downlink.clone());
         let sessions = journal.sessions.clone();
         let access_of = Arc::clone(&access);
-        let others = Others { presence, workers, access: access_of, desk, sessions, tls };
+        let others = Others { presence, workers, access: access_of, tracker, sessions, tls };
         let edge = Edge::start(&resolved.mqtt, &intake, others, &ground.supervisor)
             .map_err(RunError::Mqtt)?;
         commands::tell_queries(&downlink.downlink, &mappings);

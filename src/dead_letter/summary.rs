@@ -72,7 +72,7 @@ pub struct Remedy {
 impl Remedy {
     pub(super) fn of(cause: Cause) -> Self {
         let command = |verb| format!("fleetline dead-letter {verb} --cause {cause}");
-        Self { mend: cause.mend(), show: command("list"), heal: command("replay") }
+        Self { mend: cause.remedy(), show: command("list"), heal: command("replay") }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     env::{Clock, Supervisor, blocking},
     mapping::{Commands, SavedQuery},
     model::{
-        AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandReport,
+        AlarmPermit, AlarmRefusal, CommandEdge, CommandId, CommandReport, CommandTracker,
         IncomingReceipt, Presence, RaisedAlarm, SessionId, Sessions,
     },
     query::QueryEngine,
@@ -170,7 +170,7 @@ impl Downlink {
     }
 }
 
-impl CommandDesk for Downlink {
+impl CommandTracker for Downlink {
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -183,12 +183,12 @@ impl CommandDesk for Downlink {
         self.ask(Job::Receipt(receipt));
     }
 
-    fn admit_alarm(&self, alarm: &str, vehicle: &str) -> Result<AlarmPlace, AlarmRefusal> {
+    fn admit_alarm(&self, alarm: &str, vehicle: &str) -> Result<AlarmPermit, AlarmRefusal> {
         let now_ms = self.clock.wall().0.div_euclid(1_000_000);
         if self.quiet.holds(alarm, vehicle, now_ms) {
             return Err(AlarmRefusal::OncePer);
         }
-        let place = AlarmPlace::take(&self.alarms, self.options.alarms_waiting_max);
+        let place = AlarmPermit::take(&self.alarms, self.options.alarms_waiting_max);
         place.ok_or(AlarmRefusal::Full)
     }
 
@@ -196,13 +196,13 @@ impl CommandDesk for Downlink {
         self.ask(Job::Alarm(Box::new(raised)));
     }
 
-    fn here(&self, vehicle: &str) {
+    fn vehicle_reachable(&self, vehicle: &str) {
         if self.awaited.contains(vehicle) {
             self.ask(Job::Here(vehicle.into()));
         }
     }
 
-    fn holds(&self, lasting: u64) -> bool {
+    fn has_queued(&self, lasting: u64) -> bool {
         self.held.holds(lasting)
     }
 
@@ -210,17 +210,17 @@ impl CommandDesk for Downlink {
         self.held.is_current(lasting, command, attempt)
     }
 
-    fn resumed(&self, lasting: u64, session: SessionId, commands: Vec<CommandId>) {
+    fn session_resumed(&self, lasting: u64, session: SessionId, commands: Vec<CommandId>) {
         self.ask(Job::Resumed(lasting, session, commands));
     }
 
-    fn ended(&self, lasting: u64) {
+    fn session_ended(&self, lasting: u64) {
         if self.held.holds(lasting) {
             self.ask(Job::Ended(lasting));
         }
     }
 
-    fn reported(&self, reports: Vec<CommandReport>) {
+    fn report_outcomes(&self, reports: Vec<CommandReport>) {
         self.held.left(&reports);
         self.ask(Job::Reports(reports));
     }

@@ -9,7 +9,7 @@
 //!            ▲                    │        ▲
 //!            └── answers ─────────┤        │ reports, receipts, "a vehicle is here"
 //!                                 ▼        │
-//!                          CommandEdge   CommandDesk   (traits in `model`; `mqtt` is behind them)
+//!                          CommandEdge  CommandTracker  (traits in `model`; `mqtt` is behind them)
 //! ```
 //!
 //! # The life of a command
@@ -32,9 +32,9 @@
 //!
 //! # Alarms
 //! The lane first makes a message that raises an alarm ([`crate::mapping`], `[[alarm]]`) durable;
-//! then the alarm comes here ([`CommandDesk`](crate::model::CommandDesk)), and one transaction
-//! stores the command and the note that the alarm was raised; then the command is sent, and then
-//! the message acknowledged. So if the process ends
+//! then the alarm arrives here ([`CommandTracker`](crate::model::CommandTracker)), and one
+//! transaction stores the command and the note that the alarm was raised; then the command is sent,
+//! and then the message acknowledged. So if the process ends
 //! - before the lane: nothing is left, and the vehicle sends its message again;
 //! - between lane and transaction: the points are stored, no command was sent; the vehicle sends
 //!   its message again, which stores the same points and raises the alarm;

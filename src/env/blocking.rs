@@ -1,22 +1,23 @@
-//! Calls that may block, beside a runtime's threads, which also serve requests.
+//! Runs blocking calls outside the runtime's own threads, which also serve requests.
 
 use std::{future::pending, panic::resume_unwind};
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Calls what may block (the disk, SQLite, long computations) beside the runtime's threads, and
-/// waits for it as [`joined`] does.
+/// Runs a call that may block (disk, SQLite, long computations) on the runtime's blocking threads,
+/// and waits for it as [`joined`] does.
 pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     joined(spawn_blocking(call)).await
 }
 
-/// Waits for a task that nobody aborts.
+/// Waits for a task that is never aborted.
 ///
-/// Such a task is cancelled in one case: its runtime ends before the task began. Whoever waits ends
-/// with the runtime too, and until then it gets no answer: there is none, and it is no failure.
+/// Such a task is cancelled in one case: its runtime ends before the task has begun. Then the
+/// waiting task ends with the runtime too. Until then it gets no result: there is none, and this is
+/// not a failure.
 ///
 /// # Panics
-/// If the task does, with its panic.
+/// If the task panics, with its panic.
 pub(crate) async fn joined<T>(task: JoinHandle<T>) -> T {
     match task.await {
         Ok(done) => done,
@@ -36,16 +37,16 @@ mod tests {
     use super::{blocking, joined};
 
     #[test]
-    fn a_result_and_a_panic_reach_whoever_waits() {
+    fn a_result_and_a_panic_reach_the_waiting_task() {
         let runtime = Builder::new_current_thread().build().unwrap();
         assert_eq!(runtime.block_on(blocking(|| 7)), 7);
         let panic = catch_unwind(|| runtime.block_on(blocking(|| panic!("within")))).unwrap_err();
         assert_eq!(panic.downcast_ref(), Some(&"within"));
     }
 
-    /// What a start that fails does: it ends the runtime while tasks of it still wait.
+    /// As in a start that fails: the runtime ends while some of its tasks still wait.
     #[test]
-    fn a_task_whose_runtime_ends_first_answers_nobody_and_panics_nowhere() {
+    fn a_task_whose_runtime_ends_first_gives_no_result_and_no_panic() {
         let ended = Builder::new_current_thread().build().unwrap();
         let task = ended.spawn(std::future::pending::<()>());
         ended.shutdown_timeout(Duration::ZERO);

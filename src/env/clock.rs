@@ -7,14 +7,14 @@ use std::{
 
 use crate::model::UnixNanos;
 
-/// The month in which this version was made, 2026-11-01: a clock that says less is wrong.
+/// The month of this release, 2026-11-01: an earlier wall time must be wrong.
 pub const RELEASED: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
 
-/// Tells the time. Read once per batch, never per message.
+/// A clock. It is read once per batch, never per message.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The wall clock, which may jump.
     fn wall(&self) -> UnixNanos;
-    /// Time since some fixed moment, which never goes back.
+    /// Time since a fixed moment; it never goes back.
     fn monotonic(&self) -> Duration;
 }
 

@@ -1,7 +1,8 @@
 //! The disk: the few operations that durability is built from.
 //!
-//! Every call says what is durable when it returns. Nothing is, unless its doc says so: a written
-//! byte needs [`DiskFile::sync_data`], a created, renamed or removed name needs [`Disk::sync_dir`].
+//! The doc of every call says what is durable when it returns; if it says nothing, nothing is. A
+//! written byte needs [`DiskFile::sync_data`], a created, renamed or removed name needs
+//! [`Disk::sync_dir`].
 
 use std::{
     fmt,
@@ -11,7 +12,7 @@ use std::{
     path::Path,
 };
 
-/// Whether a file is opened to be changed.
+/// Whether a file is opened for writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Reads only.
@@ -22,23 +23,23 @@ pub enum Access {
 
 /// A file system as the spool sees it.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Makes a directory, whose name is not durable yet; false if it is there already.
+    /// Creates a directory, whose name is not durable yet; false if it exists already.
     fn create_dir(&self, path: &Path) -> io::Result<bool>;
-    /// Makes a directory and what is missing above it; each of these names is durable on return,
-    /// also one that an earlier process has made and not synced.
+    /// Creates a directory and its missing parents. All these names are durable on return, also
+    /// those that an earlier process has created and not synced.
     fn create_dirs(&self, path: &Path) -> io::Result<()> {
         let Some(parent) = path.parent() else { return Ok(()) };
         self.create_dirs(parent)?;
         let is_new = self.create_dir(path)?;
         match self.sync_dir(parent) {
-            // Nobody made it who could not have synced it.
+            // A process that cannot sync it cannot have created it.
             Err(error) if !is_new && is_out_of_reach(&error) => Ok(()),
             synced => synced,
         }
     }
     /// The names of the files (not the folders) in a directory, sorted.
     fn files(&self, path: &Path) -> io::Result<Vec<String>>;
-    /// Makes a new empty file; an existing one is an error.
+    /// Creates a new empty file; it is an error if it exists.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Opens an existing file.
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
@@ -48,11 +49,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Takes the exclusive lock of a file, made if it is missing; `None` if another holds it.
+    /// Takes the exclusive lock of a file, which is created if missing; `None` if another process
+    /// or handle holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
 }
 
-/// Whether a folder is one of the system's, which we could neither change nor sync.
+/// Whether a folder belongs to the system, so that this process can neither change nor sync it.
 fn is_out_of_reach(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -70,15 +72,16 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all bytes at an offset; nothing is durable yet.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Makes all that was written durable, with the size needed to read it back (`fdatasync`).
-    /// After an error nothing may be assumed about any byte written since the last success.
+    /// Makes everything that was written durable, with the file size needed to read it back
+    /// (`fdatasync`). After an error nothing may be assumed about any byte written since the last
+    /// success.
     fn sync_data(&self) -> io::Result<()>;
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Reserves room from 0 to `len`, reading as zeros, so that later writes there cannot fail for
-    /// want of space.
+    /// lack of space.
     fn allocate(&self, len: u64) -> io::Result<()>;
-    /// The size.
+    /// The size of the file in bytes.
     fn len(&self) -> io::Result<u64>;
 }
 
@@ -93,8 +96,8 @@ pub trait DiskLock: fmt::Debug + Send + Sync {
 pub struct RealDisk;
 
 impl RealDisk {
-    /// Bytes that an unprivileged writer may still use on the file system of a path: to be told,
-    /// not to be relied on.
+    /// Bytes that an unprivileged writer may still use on the file system of a path: to be
+    /// reported, not to be relied on.
     pub fn free_bytes(self, path: &Path) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
@@ -103,7 +106,8 @@ impl RealDisk {
 
 impl Disk for RealDisk {
     fn create_dir(&self, path: &Path) -> io::Result<bool> {
-        // Asked first: what is there may lie where we may make nothing.
+        // Checked first: an existing folder may be in a place where this process may not create
+        // one.
         if path.try_exists()? {
             return Ok(false);
         }

@@ -1,6 +1,6 @@
-//! What we ask of the machine, as seams with a real and a simulated version.
+//! What Fleetline needs from the machine, as seams with a real and a simulated implementation.
 //!
-//! Only this room touches the clocks, and the disk for anything that must survive a crash.
+//! Only this module touches the clocks, and the disk for data that must survive a crash.
 
 mod blocking;
 mod clock;

@@ -1,18 +1,18 @@
-//! Host names → addresses, and the HTTP client that asks for them.
+//! Host names → addresses, and the HTTP client that uses them.
 //!
-//! The ordinary binary asks the C library, as every program of its machine does. The static one
-//! cannot, because the C library loads its name service at run time: it looks into `/etc/hosts` and
-//! asks the name servers of `/etc/resolv.conf` itself. It takes a name as it stands, underscores
-//! included: the rules for host names forbid them, but container resolvers and `/etc/hosts` know
-//! such names, because services of a compose file have them.
+//! The ordinary binary asks the C library, as other programs do. The static one cannot, because the
+//! C library loads its name service at run time: it reads `/etc/hosts` and asks the name servers of
+//! `/etc/resolv.conf` itself. It accepts underscores in names: the rules for host names forbid
+//! them, but services of a compose file may have such names, and container resolvers and
+//! `/etc/hosts` know them.
 
 use std::{
     io,
     net::{IpAddr, SocketAddr},
 };
 
-/// A client to be built on, for whoever speaks HTTP to a server that the operator named: it asks
-/// that server directly. A proxy from the environment is a setting that nobody wrote into the
+/// The builder of every HTTP client for a server that the operator has configured. It connects to
+/// that server directly: a proxy from the environment is a setting that is not in the
 /// configuration.
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
 pub(crate) fn http_client() -> reqwest::ClientBuilder {
@@ -36,7 +36,7 @@ pub(crate) async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>>
 
 #[cfg(feature = "static")]
 mod own {
-    //! The static binary's own way.
+    //! The resolver of the static binary.
 
     use std::{
         io,
@@ -53,10 +53,10 @@ mod own {
     };
     use reqwest::dns::{Addrs, Resolve, Resolving};
 
-    /// Asks as `/etc/resolv.conf` says.
+    /// Resolves names as `/etc/resolv.conf` says.
     #[derive(Clone, Default)]
     pub(super) struct Resolver {
-        /// Made with the first question, because it needs a runtime to live in.
+        /// Created by the first lookup, because it needs a runtime.
         made: Arc<OnceLock<TokioResolver>>,
     }
 
@@ -69,12 +69,12 @@ mod own {
                     self.made.get_or_init(|| resolver)
                 }
             };
-            // From text of any kind, and not by the rules for host names.
+            // From any text, without the rules for host names.
             let name = Name::from_str(host).map_err(io::Error::other)?;
             let found = resolver.lookup_ip(name).await.map_err(io::Error::other)?;
             let mut found: Vec<_> =
                 found.iter().map(|address| SocketAddr::new(address, port)).collect();
-            // Whoever takes only the first is not to need a route for IPv6.
+            // IPv4 first: a caller that uses only the first address does not need a route for IPv6.
             found.sort_by_key(SocketAddr::is_ipv6);
             Ok(found)
         }
@@ -97,7 +97,7 @@ mod own {
     }
 
     fn made() -> Result<TokioResolver, NetError> {
-        // Without the file the C library, too, asks a name server on this machine.
+        // Without the file, ask a name server on this machine, as the C library does.
         let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
             let here = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
             TokioResolver::builder_with_config(
@@ -126,8 +126,8 @@ mod tests {
 
     use super::{own::Resolver, *};
 
-    /// A name server: whatever is asked for has the address 127.0.0.7, and no other record. Its
-    /// thread ends with the process.
+    /// A name server: every name has the address 127.0.0.7 and no other record. Its thread ends
+    /// with the process.
     fn name_server() -> u16 {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = socket.local_addr().expect("bound").port();
@@ -164,7 +164,7 @@ mod tests {
         Resolver::asking(resolver)
     }
 
-    /// o05-container-host-names: a service of a compose file may be called so.
+    /// o05-container-host-names: a service of a compose file may have such a name.
     #[tokio::test]
     async fn a_name_with_an_underscore_is_known_to_name_servers_and_hosts_files() {
         let resolver = resolver(name_server(), "127.0.0.5 listed_db other\n");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_is_not_asked_for() {
+    async fn an_address_needs_no_lookup() {
         let expect: SocketAddr = "[::1]:1883".parse().expect("an address");
         assert_eq!(lookup("[::1]", 1883).await.expect("an address"), [expect]);
     }

@@ -1,5 +1,5 @@
-//! Nothing dies in silence: every thread and task that is to run for as long as the appliance is
-//! watched, and one that ends unasked is told by its name.
+//! Watches every thread and task that must run as long as the appliance, and reports the name of
+//! one that ends without a stop.
 
 use std::{
     fmt,
@@ -12,7 +12,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Hears of threads and tasks that end unasked. Cheap to clone; every clone is the same.
+/// Is notified of threads and tasks that end without a stop. Cheap to clone; all clones share one
+/// state.
 #[derive(Clone, Default)]
 pub struct Supervisor {
     inner: Arc<Inner>,
@@ -22,7 +23,7 @@ pub struct Supervisor {
 struct Inner {
     /// The appliance is stopping: everything may end.
     stopping: AtomicBool,
-    /// The first that ended unasked.
+    /// The name of the first that ended without a stop.
     ended: Mutex<Option<String>>,
     told: Notify,
 }
@@ -34,7 +35,8 @@ impl fmt::Debug for Supervisor {
 }
 
 impl Supervisor {
-    /// Watches whatever holds the guard: it must not let go of it before [`Self::stop`].
+    /// Watches the thread or task that holds the guard: the guard must not be dropped before
+    /// [`Self::stop`].
     #[must_use]
     pub fn guard(&self, name: impl Into<String>) -> Guard {
         Guard { supervisor: self.clone(), name: name.into(), only_panics: false }
@@ -51,7 +53,7 @@ impl Supervisor {
         self.inner.stopping.store(true, Ordering::SeqCst);
     }
 
-    /// Waits until something has ended unasked; its name.
+    /// Waits until something has ended without a stop; returns its name.
     pub async fn ended_unasked(&self) -> String {
         loop {
             let told = self.inner.told.notified();
@@ -77,8 +79,8 @@ impl Supervisor {
     }
 }
 
-/// Held by a thread or task for as long as it runs; tells if it goes unasked, be it by returning,
-/// by a panic, or because its runtime has gone.
+/// Held by a thread or task as long as it runs. Reports if that ends without a stop: because it
+/// returns, panics, or its runtime has ended.
 #[derive(Debug)]
 pub struct Guard {
     supervisor: Supervisor,
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_that_ends_unasked_is_told_however_it_ends() {
+    async fn the_first_that_ends_without_a_stop_is_reported_however_it_ends() {
         for panics in [false, true] {
             let supervisor = Supervisor::default();
             let guard = supervisor.guard("a task");
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_end_is_told_only_if_it_panics() {
+    async fn what_may_end_is_reported_only_if_it_panics() {
         let supervisor = Supervisor::default();
         drop(supervisor.panic_guard("a connection"));
         assert_eq!(supervisor.ended(), None);
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_stop_everything_may_end_but_by_a_panic() {
+    fn after_a_stop_everything_may_end_except_by_a_panic() {
         let supervisor = Supervisor::default();
         let guard = supervisor.guard("a thread");
         supervisor.stop();

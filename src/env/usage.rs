@@ -1,4 +1,4 @@
-//! What the process uses: processor time, as the kernel accounts for it, and descriptors.
+//! What the process uses: CPU time, as the kernel counts it, and descriptors.
 
 use std::{io, time::Duration};
 
@@ -7,26 +7,26 @@ use rustix::{
     time::{ClockId, Timespec, clock_gettime},
 };
 
-/// What this process has used, user and system, over all its threads.
+/// CPU time of this process, user and system, of all its threads.
 #[must_use]
 pub fn process_cpu() -> Duration {
     duration(clock_gettime(ClockId::ProcessCPUTime))
 }
 
-/// What the calling thread has used.
+/// CPU time of the calling thread.
 #[must_use]
 pub fn thread_cpu() -> Duration {
     duration(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// Neither clock is ever negative.
+/// These clocks are never negative.
 fn duration(time: Timespec) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Whether the process may open one more file or socket; tried, because counting a million of them
-/// takes a while.
+/// Whether the process may open one more file or socket. It is tried, because counting up to a
+/// million open ones takes long.
 #[must_use]
 pub fn is_descriptor_left() -> bool {
     let tried = rustix::io::dup(std::io::stderr());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Refused;
 use crate::{
     http::CommandError,
-    model::{EdgeSilent, LettersError, words},
+    model::{EdgeTimeout, LettersError, words},
     query::{AskError, QueryError, QueryRequest, QuestionError},
 };
 
@@ -82,7 +82,7 @@ words! {
     /// The file of commands cannot be read.
     CommandsFailed = "commands-failed",
     /// The MQTT workers did not answer in time; retry.
-    EdgeSilent = "edge-silent",
+    EdgeTimeout = "edge-silent",
     /// `query.concurrent-max` queries are running; retry.
     Busy = "busy",
     /// No mapping writes the measurement.
@@ -194,7 +194,7 @@ pub enum ApiError {
     DeadLetters(LettersError),
     /// The workers of the vehicle edge are stalled. The operator asks again.
     #[error(transparent)]
-    EdgeSilent(EdgeSilent),
+    EdgeTimeout(EdgeTimeout),
     /// A command was not sent, found or cancelled.
     #[error(transparent)]
     Command(CommandError),
@@ -225,7 +225,7 @@ impl ApiError {
             Self::DeadLetterUnknown { .. } => Code::DeadLetterUnknown,
             Self::DeadLetters(LettersError::Halted) => Code::DeadLettersHalted,
             Self::DeadLetters(_) => Code::DeadLettersFailed,
-            Self::EdgeSilent(_) => Code::EdgeSilent,
+            Self::EdgeTimeout(_) => Code::EdgeTimeout,
             Self::Command(error) => error.code(),
             Self::Query(error) => query_code(error),
         }
@@ -243,7 +243,7 @@ impl ApiError {
             Self::DeadLetters(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::SessionAmbiguous { .. } => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TimedOut { .. } | Self::EdgeSilent(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TimedOut { .. } | Self::EdgeTimeout(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(refused) => refused.status(),
             Self::ParameterInvalid { .. } => StatusCode::BAD_REQUEST,
             Self::BodyUnread { status, .. } => *status,
@@ -268,7 +268,7 @@ impl ApiError {
                 json!({ "client_id": client_id, "users": users })
             }
             Self::VehicleUnknown { vehicle } => json!({ "vehicle": vehicle }),
-            Self::EdgeSilent(EdgeSilent { waited_ms }) => json!({ "waited_ms": waited_ms }),
+            Self::EdgeTimeout(EdgeTimeout { waited_ms }) => json!({ "waited_ms": waited_ms }),
             Self::Command(error) => error.details(),
             Self::Query(error) => query_details(error),
         }

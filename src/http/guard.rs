@@ -187,8 +187,8 @@ pub(super) fn vehicles_of(caller: &Caller, asked: Vec<String>) -> Result<Vec<Str
         return Ok(asked);
     }
     let names = own.iter().map(|name| match name {
-        NamePattern::Whole(name) => Some(name.to_string()),
-        NamePattern::Beginning(_) => None,
+        NamePattern::Exact(name) => Some(name.to_string()),
+        NamePattern::Prefix(_) => None,
     });
     names.collect::<Option<Vec<String>>>().ok_or(ApiError::Refused(Refused::Unnamed))
 }

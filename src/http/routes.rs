@@ -22,7 +22,7 @@ use crate::{
         guard::{Guard, Needs, Reach},
         measurements, native, openapi, pushes, sessions, telemetry, vehicles,
     },
-    model::{Catalog, DeadLetters, LetterReplay, Presence, SessionBoard, Sessions},
+    model::{Catalog, DeadLetters, LetterReplay, Presence, SessionAdmin, Sessions},
     query::QueryEngine,
     telemetry::{Component, Critical, Exposition, HealthBoard, Metrics, StatusLabel},
 };
@@ -43,7 +43,7 @@ pub struct HttpState {
     /// The way to their sessions.
     pub sessions: Arc<dyn Sessions>,
     /// Lists and ends sessions.
-    pub board: Arc<dyn SessionBoard>,
+    pub board: Arc<dyn SessionAdmin>,
     /// The dead-letter log.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Replays dead letters.

@@ -50,7 +50,7 @@ pub(super) async fn list(
     let after = after.map(|after| from_after(&after).ok_or(QuestionError::AfterInvalid));
     let after = after.transpose().map_err(QueryError::Question)?;
     let page = state.board.page(filter, after, limit.unwrap_or(LIMIT)).await;
-    let page = page.map_err(ApiError::EdgeSilent)?;
+    let page = page.map_err(ApiError::EdgeTimeout)?;
     let after = page.sessions.last().filter(|_| page.is_more).map(|last| to_after(&last.mark));
     let sessions: Vec<Value> = page.sessions.iter().map(session).collect();
     Ok(Json(json!({ "sessions": sessions, "after": after })))
@@ -79,7 +79,7 @@ pub(super) async fn end(
         user: Some(user),
         ..SessionFilter::default()
     };
-    match state.board.end(filter, 1).await.map_err(ApiError::EdgeSilent)? {
+    match state.board.end(filter, 1).await.map_err(ApiError::EdgeTimeout)? {
         0 => Err(ApiError::SessionUnknown { client_id }),
         count => Ok(Json(json!({ "count": count }))),
     }
@@ -96,7 +96,7 @@ async fn find(
     let user = user(&mut parameters)?;
     let filter =
         SessionFilter { client: Some(client_id.clone()), user, ..SessionFilter::default() };
-    let mut found = state.board.show(filter, SAME_ID_MAX).await.map_err(ApiError::EdgeSilent)?;
+    let mut found = state.board.show(filter, SAME_ID_MAX).await.map_err(ApiError::EdgeTimeout)?;
     match (found.pop(), found.len()) {
         (Some(one), 0) => Ok((one, client_id)),
         (None, _) => Err(ApiError::SessionUnknown { client_id }),

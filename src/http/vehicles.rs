@@ -18,7 +18,7 @@ use crate::{
         last_values::{self, LastValues},
         parameters::{Parameters, invalid},
     },
-    model::{PresenceFilter, SessionAnswer, SessionFacts, SessionQuestion, Sighting},
+    model::{PresenceFilter, SessionAnswer, SessionFacts, SessionQuestion, VehiclePresence},
     query::{self, QueryError, QuestionError},
 };
 
@@ -35,7 +35,7 @@ pub(super) const FROM: &str = "-7d";
 /// A vehicle and what its live sessions answered.
 #[derive(Debug)]
 struct Vehicle {
-    sighting: Sighting,
+    sighting: VehiclePresence,
     answers: Vec<SessionAnswer>,
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn one(
     let now = state.clock.wall();
     let from = parameters.read_by("from", |text| query::moment(text, now, None))?;
     let from = from.or_else(|| query::moment(FROM, now, None).ok()).unwrap_or(now);
-    let seen: Vec<Sighting> = state.presence.find(&vin).into_iter().collect();
+    let seen: Vec<VehiclePresence> = state.presence.find(&vin).into_iter().collect();
     let vehicle = ask(&state, seen, true).await?.pop();
     let mut values = LastValues::default();
     for answer in vehicle.iter().flat_map(|vehicle| &vehicle.answers) {
@@ -96,7 +96,7 @@ pub(super) async fn one(
 /// Asks the live sessions of all these vehicles.
 async fn ask(
     state: &HttpState,
-    sightings: Vec<Sighting>,
+    sightings: Vec<VehiclePresence>,
     with_lines: bool,
 ) -> Result<Vec<Vehicle>, ApiError> {
     let questions: Vec<SessionQuestion> = sightings
@@ -111,10 +111,10 @@ async fn ask(
         .collect();
     let answers = match questions.is_empty() {
         true => Vec::new(),
-        false => state.sessions.ask(questions).await.map_err(ApiError::EdgeSilent)?,
+        false => state.sessions.ask(questions).await.map_err(ApiError::EdgeTimeout)?,
     };
     let mut answers = answers.into_iter();
-    let vehicle = |sighting: Sighting| {
+    let vehicle = |sighting: VehiclePresence| {
         let answers = answers.by_ref().take(sighting.sessions.len()).flatten().collect();
         Vehicle { sighting, answers }
     };

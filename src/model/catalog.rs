@@ -1,4 +1,5 @@
-//! What the mappings say about each measurement; filled by `mapping`, read by whoever needs types.
+//! What the mappings declare about each measurement. Filled by `mapping`, read where types are
+//! needed.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +20,10 @@ pub enum FieldType {
     Boolean,
 }
 
-/// One measurement as all its mappings agree on it.
+/// One measurement, as declared by all its mappings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measurement {
-    /// The tag that holds the vehicle's identity, where a mapping names one.
+    /// The tag that holds the vehicle's identity, if a mapping names one.
     pub vehicle_tag: Option<String>,
     /// Tag keys, in the mapping's order.
     pub tags: Vec<String>,
@@ -31,8 +32,8 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    /// That of connects and disconnects: `event` says which, `reason` and `seconds` (how long the
-    /// connection lasted) are those of a disconnect.
+    /// The measurement of connects and disconnects: `event` says which of the two; `reason` and
+    /// `seconds` (the duration of the connection) belong to a disconnect.
     #[must_use]
     pub fn of_connectivity() -> Self {
         let field = |name: &str, field_type| (name.to_owned(), field_type);
@@ -48,18 +49,18 @@ impl Measurement {
     }
 }
 
-/// Measurement name → what is known of it.
+/// Measurement name → its declaration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     /// By name.
     pub measurements: BTreeMap<String, Measurement>,
-    /// Tags that mappings of lines add for the vehicle, whose measurements only payloads name.
+    /// Vehicle tags of line-protocol mappings, whose measurements are named only in payloads.
     pub line_vehicle_tags: Vec<String>,
 }
 
 impl Catalog {
-    /// The vehicle that a line of ours names, where its measurement says which tag does; one that
-    /// only payloads name has a tag of the mappings of lines.
+    /// The vehicle in a line that we wrote: the value of its measurement's vehicle tag or, if no
+    /// mapping declares the measurement, of a vehicle tag of the line-protocol mappings.
     #[must_use]
     pub fn vehicle(&self, line: &[u8]) -> Option<String> {
         match self.measurements.get(&line::measurement(line)) {

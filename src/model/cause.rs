@@ -57,7 +57,7 @@ words! {
 impl Cause {
     /// What the operator corrects before replaying the letters.
     #[must_use]
-    pub const fn mend(self) -> &'static str {
+    pub const fn remedy(self) -> &'static str {
         match self {
             Self::PayloadTruncated | Self::PayloadMalformed | Self::PayloadNotUtf8 => {
                 "let the mapping name the format, schema and framing that vehicles send, or mend \
@@ -100,7 +100,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// A name that is no cause.
+/// A name that is not a cause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown cause `{0}`")]
 pub struct UnknownCause(pub String);

@@ -1,7 +1,7 @@
-//! Exact decimal numbers: what a factor, a number in quotes or seconds with a fraction is.
+//! Exact decimal numbers: for factors, quoted numbers and seconds with a fraction.
 //!
-//! A value is `digits · 10^exponent`. What does not fit is answered as such and never rounded, but
-//! where a float is made, which is the nearest one.
+//! A value is `digits · 10^exponent`. A result that does not fit is `None`, never rounded; only the
+//! conversion to a float rounds, to the nearest one.
 
 /// A decimal number of at most 38 digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,13 +10,13 @@ pub struct Decimal {
     exponent: i32,
 }
 
-/// Exponents beyond this are those of no number that anybody means; sums of them stay in an `i32`.
+/// No real number has an exponent beyond this; sums of two exponents fit an `i32`.
 const EXPONENT_MAX: i32 = 1_000_000;
 
-/// Up to here every integer is a double.
+/// Every integer up to this one is exact as a double.
 const EXACT_MAX: i128 = 1 << 53;
 
-/// Powers of ten that are doubles.
+/// The powers of ten that are exact as doubles.
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
@@ -35,8 +35,8 @@ impl Decimal {
         Self { digits: value, exponent: 0 }
     }
 
-    /// Reads `-12.50e3` and the like, blanks around it allowed; `None` if it is no number or has
-    /// more digits than fit.
+    /// Reads a number such as `-12.50e3`, with optional blanks around it; `None` if it is not a
+    /// number or has too many digits.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = text.trim_ascii();
@@ -52,7 +52,7 @@ impl Decimal {
             [_, digits @ ..] => exponent_of(digits)?,
         };
         let (mut digits, mut count, mut is_fraction) = (0_i128, 0_usize, false);
-        // Zeros are taken in only when another digit follows, so that `1.000…0` fits.
+        // Zeros are added only when another digit follows, so that `1.000…0` fits.
         let mut zeros = 0_u32;
         for byte in mantissa {
             match byte {
@@ -78,13 +78,13 @@ impl Decimal {
         is_number.then_some(if digits == 0 { Self::ZERO } else { Self { digits, exponent } })
     }
 
-    /// The digits that a double is written with; `None` if it is not finite.
+    /// The shortest digits that read back as this double; `None` if it is not finite.
     #[must_use]
     pub fn of_f64(value: f64) -> Option<Self> {
         Self::parse(zmij::Buffer::new().format(value).as_bytes())
     }
 
-    /// The digits that a 32-bit float is written with; `None` if it is not finite.
+    /// The shortest digits that read back as this 32-bit float; `None` if it is not finite.
     #[must_use]
     pub fn of_f32(value: f32) -> Option<Self> {
         Self::parse(zmij::Buffer::new().format(value).as_bytes())
@@ -115,7 +115,7 @@ impl Decimal {
         Some(Self { digits: aligned(self)?.checked_add(aligned(other)?)?, exponent })
     }
 
-    /// The value times ten to `power`, cut down to a whole number; `None` if it does not fit.
+    /// The value times ten to `power`, rounded down to an integer; `None` if it does not fit.
     #[must_use]
     pub fn floor(self, power: i32) -> Option<i128> {
         let shift = self.exponent.checked_add(power)?;
@@ -129,7 +129,7 @@ impl Decimal {
         }
     }
 
-    /// The integer that it is; `None` if it has a fraction or does not fit.
+    /// The value as an integer; `None` if it has a fraction or does not fit.
     #[must_use]
     pub fn to_integer(self) -> Option<i128> {
         let whole = self.floor(0)?;
@@ -149,12 +149,12 @@ impl Decimal {
                 .is_none_or(|divisor| self.digits.rem_euclid(divisor) != 0)
     }
 
-    /// The nearest double; infinite if it is past all of them.
+    /// The nearest double; infinite if it is too large.
     #[must_use]
     pub fn to_f64(self) -> f64 {
         let power = TENS.get(self.exponent.unsigned_abs() as usize);
         if let (true, Some(power)) = (self.digits.abs() <= EXACT_MAX, power) {
-            // Both are exact, so the one step rounds as the whole should be.
+            // Both operands are exact, so the one operation rounds correctly.
             let digits = self.digits as f64;
             return if self.exponent < 0 { digits / power } else { digits * power };
         }
@@ -171,7 +171,7 @@ impl Decimal {
     }
 }
 
-/// The digits of an exponent; one past the bound stays past it.
+/// The value of an exponent's digits; one beyond the bound stays beyond it.
 fn exponent_of(text: &[u8]) -> Option<i32> {
     let (is_negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn text_that_is_not_a_number_is_none() {
         let long = "1".repeat(40);
         let bad =
             ["", "-", ".", "e5", "1e", "1e+", "1.2.3", "0x1", "1 2", "nan", "inf", "1,5", &long];
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_what_their_digits_say() {
+    fn numbers_have_the_value_of_their_digits() {
         let table = [
             ("0", 0.0),
             ("-0.0", 0.0),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_cut_down_to_where_they_are_asked_for() {
+    fn floor_rounds_down_to_an_integer() {
         assert_eq!(decimal("1795161600.25").floor(9), Some(1_795_161_600_250_000_000));
         assert_eq!(decimal("1.1234567899").floor(9), Some(1_123_456_789));
         assert_eq!(decimal("-1.5").floor(0), Some(-2));
@@ -258,9 +258,9 @@ mod tests {
     }
 
     proptest! {
-        /// A double's own digits give the double back, and any text the nearest one.
+        /// The digits of a double read back as that double, and any text as the nearest one.
         #[test]
-        fn the_nearest_double_is_the_standard_librarys(
+        fn the_nearest_double_is_that_of_the_standard_library(
             value in any::<f64>(), text in "-?[0-9]{1,20}(\\.[0-9]{1,17})?(e-?[0-9]{1,3})?"
         ) {
             if value.is_finite() && value != 0.0 {

@@ -1,13 +1,13 @@
-//! What a failure asks of whoever meets it.
+//! What the caller has to do about a failure.
 
-/// The decision that an error calls for; each error enum maps every variant to one, without a
+/// What to do about an error. Each error enum maps every variant to one of these, without a
 /// default, so that a new variant does not compile until somebody decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// May succeed unchanged later: keep the input and try again.
     Retry,
-    /// This input can never succeed: set it aside and go on.
+    /// This input can never succeed: set it aside and continue.
     Reject,
-    /// The environment or an invariant is broken: stop accepting until somebody restarts us.
+    /// The environment or an invariant is broken: stop accepting until a restart.
     Halt,
 }

@@ -1,8 +1,8 @@
-//! A length of time as people write it.
+//! Durations as people write them.
 
 use std::time::Duration;
 
-/// The units of a length of time, in nanoseconds.
+/// The units of a duration, in nanoseconds.
 pub const DURATION_UNITS: [(&str, u64); 7] = [
     ("ns", 1),
     ("us", 1_000),
@@ -13,7 +13,7 @@ pub const DURATION_UNITS: [(&str, u64); 7] = [
     ("d", 86_400_000_000_000),
 ];
 
-/// Reads `250ms`, `30s`, `5m`, `1h`, `7d`: a whole number and its unit, at most some 584 years.
+/// Reads `250ms`, `30s`, `5m`, `1h`, `7d`: an integer and its unit, at most about 584 years.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

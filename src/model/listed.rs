@@ -1,8 +1,8 @@
-//! Several things that are told, each on a line of its own.
+//! Displays several items, each on a line of its own.
 
 use std::fmt;
 
-/// Prints one item a line, without a line feed at the end.
+/// Displays one item per line, without a line feed at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a, T>(pub &'a [T]);
 

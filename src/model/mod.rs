@@ -15,7 +15,7 @@ mod name_pattern;
 mod presence;
 mod rows;
 mod secret;
-mod session_board;
+mod session_admin;
 mod shard;
 mod silent;
 mod store_names;
@@ -25,9 +25,9 @@ mod words;
 pub use catalog::{Catalog, FieldType, Measurement};
 pub use cause::Cause;
 pub use command::{
-    AlarmPlace, AlarmRefusal, CommandDesk, CommandEdge, CommandId, CommandIdError, CommandOutcome,
-    CommandReport, IncomingReceipt, Parcel, Publication, QueuePlace, RaisedAlarm, Reach,
-    ReceiptTicket,
+    AlarmPermit, AlarmRefusal, CommandEdge, CommandId, CommandIdError, CommandOutcome,
+    CommandReport, CommandTracker, IncomingReceipt, OutgoingCommand, Publication, QueuePlace,
+    RaisedAlarm, Reach, ReceiptTicket,
 };
 pub use decimal::Decimal;
 pub use dialect::LineDialect;
@@ -41,14 +41,14 @@ pub use listed::Listed;
 pub use mapping_key::MappingKey;
 pub use name_pattern::NamePattern;
 pub use presence::{
-    EdgeSilent, Presence, PresenceCounts, PresenceFilter, Protocol, SessionAnswer, SessionFacts,
-    SessionId, SessionQuestion, Sessions, Sighting,
+    EdgeTimeout, Presence, PresenceCounts, PresenceFilter, Protocol, SessionAnswer, SessionFacts,
+    SessionId, SessionQuestion, Sessions, VehiclePresence,
 };
 pub use rows::{Column, Row, Value, ValueType};
 pub use secret::Secret;
-pub use session_board::{
-    ConnectionView, SessionBoard, SessionFilter, SessionMark, SessionPage, SessionView,
-    SubscriptionView, Telling,
+pub use session_admin::{
+    AdminAnswer, ConnectionView, SessionAdmin, SessionFilter, SessionMark, SessionPage,
+    SessionView, SubscriptionView,
 };
 pub use shard::{Position, ShardCount, ShardId, VehicleHash};
 pub use silent::{SilentPeers, SilentTicket};

@@ -1,21 +1,21 @@
-//! A name, or the beginning of some: `VIN7`, `VIN*`.
+//! A name or a prefix: `VIN7`, `VIN*`.
 
 use std::fmt;
 
-/// Which names are meant.
+/// A pattern of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamePattern {
-    /// This one.
-    Whole(Box<str>),
-    /// All that begin so.
-    Beginning(Box<str>),
+    /// Exactly this name.
+    Exact(Box<str>),
+    /// All names with this prefix.
+    Prefix(Box<str>),
 }
 
 impl NamePattern {
-    /// Reads one.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// What to tell the operator.
+    /// A message for the operator.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (name, is_beginning) = match text.strip_suffix('*') {
             Some(beginning) => (beginning, true),
@@ -25,18 +25,18 @@ impl NamePattern {
             return Err(format!("`{text}`: a * may only stand at the end of a name"));
         }
         match is_beginning {
-            true => Ok(Self::Beginning(name.into())),
+            true => Ok(Self::Prefix(name.into())),
             false if name.is_empty() => Err("an empty name".to_owned()),
-            false => Ok(Self::Whole(name.into())),
+            false => Ok(Self::Exact(name.into())),
         }
     }
 
-    /// Whether a name is meant.
+    /// Whether a name matches.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         match self {
-            Self::Whole(whole) => **whole == *name,
-            Self::Beginning(beginning) => name.starts_with(&**beginning),
+            Self::Exact(whole) => **whole == *name,
+            Self::Prefix(beginning) => name.starts_with(&**beginning),
         }
     }
 }
@@ -44,8 +44,8 @@ impl NamePattern {
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Whole(name) => f.write_str(name),
-            Self::Beginning(beginning) => write!(f, "{beginning}*"),
+            Self::Exact(name) => f.write_str(name),
+            Self::Prefix(beginning) => write!(f, "{beginning}*"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Typed rows: what a store answers a question with, whatever its language.
+//! Typed rows: a store's answer to a query in any language.
 
 use crate::model::UnixNanos;
 
@@ -18,7 +18,7 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// The word in the API.
+    /// The name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -34,9 +34,9 @@ impl ValueType {
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// As the question named it, else as the store did.
+    /// The name from the query, else the one from the store.
     pub name: String,
-    /// What its values are, nulls aside.
+    /// The type of its values; nulls are allowed.
     pub kind: ValueType,
 }
 
@@ -51,7 +51,7 @@ impl Column {
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing is there.
+    /// No value.
     Null,
     /// A moment.
     Timestamp(UnixNanos),
@@ -59,7 +59,7 @@ pub enum Value {
     Float(f64),
     /// 64-bit signed integer.
     Integer(i64),
-    /// 64-bit unsigned integer, where the store has such.
+    /// 64-bit unsigned integer, if the store has this type.
     Unsigned(u64),
     /// True or false.
     Boolean(bool),
@@ -68,7 +68,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The type of a column that begins with this value; nothing for a null.
+    /// The type of a column that begins with this value; `None` for a null.
     #[must_use]
     pub const fn kind(&self) -> Option<ValueType> {
         match self {
@@ -82,5 +82,5 @@ impl Value {
     }
 }
 
-/// The values of one row, one a column.
+/// The values of one row, one per column.
 pub type Row = Vec<Value>;

@@ -37,10 +37,10 @@ impl ShardId {
     }
 }
 
-/// What decides the shard of a vehicle: FNV-1a of its identity, modulo the count.
+/// Decides the shard of a vehicle: FNV-1a of its identity, modulo the number of shards.
 ///
-/// Written out because it must never change: a vehicle that moved to another shard would lose the
-/// order of its points while both spools drain.
+/// Implemented here because it must never change: if a vehicle moved to another shard, its points
+/// could arrive out of order while both spools drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VehicleHash(u64);
 
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_vehicle_keeps_its_shard_across_versions() {
-        // The expected values were written down once; a change here is a change of the data format.
+        // The expected values are fixed; a change here is a change of the data format.
         let count = ShardCount(NonZeroU16::new(7).expect("seven is not zero"));
         let shards: Vec<u16> = ["VIN00000000000001", "VIN00000000000002", "a", ""]
             .iter()

@@ -1,12 +1,12 @@
-//! Peers of an edge that have connected and said nothing whole yet (no CONNECT, no request):
-//! bounded in all and per address.
+//! Peers that have connected but have not sent a complete CONNECT or request yet. Their number is
+//! bounded in total and per address.
 //!
-//! Past a bound the one that has been silent for the longest is closed, never the newcomer: who
-//! attacks and who is honest may share an address, and an honest peer speaks at once. So a peer
-//! counts only from [`GRACE`] after it was accepted; one that is younger is still connecting.
+//! Past a bound the peer that has been silent for the longest time is closed, never the newcomer:
+//! attackers and honest peers may share an address, and an honest peer speaks at once. So a peer
+//! counts only when [`GRACE`] has passed since it was accepted; before that it is still connecting.
 //!
-//! Why a mutex: all threads of an edge meet here, each for one entry when a connection begins and
-//! when it has spoken; never for a message.
+//! Why a mutex: all threads of an edge share the table. Each takes it when a connection begins and
+//! when its first packet is complete, never for a message.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -18,7 +18,7 @@ use std::{
 /// How long after it was accepted a peer counts as silent.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The silent peers of one edge; `K` is what it calls a connection.
+/// The silent peers of one edge (MQTT or HTTP); `K` identifies a connection there.
 #[derive(Debug)]
 pub struct SilentPeers<K> {
     max: usize,
@@ -29,11 +29,11 @@ pub struct SilentPeers<K> {
 #[derive(Debug)]
 struct Table<K> {
     next: u64,
-    /// By arrival. Together they hold the connections without a CONNECT, which the descriptors
-    /// bound.
+    /// By arrival. Both maps together hold the connections without a CONNECT, whose number is
+    /// bounded by the descriptors.
     young: BTreeMap<u64, Peer<K>>,
     old: BTreeMap<u64, Peer<K>>,
-    /// Of `old`, by address.
+    /// The entries of `old`, by address.
     by_address: HashMap<IpAddr, BTreeSet<u64>>,
 }
 
@@ -44,12 +44,12 @@ struct Peer<K> {
     accepted: Duration,
 }
 
-/// One entry, to be taken out again.
+/// One entry, with which it is removed again.
 #[derive(Clone, Copy, Debug)]
 pub struct SilentTicket(u64);
 
 impl<K: Copy> SilentPeers<K> {
-    /// None yet, and so many at most, in all and of one address.
+    /// An empty table with its bounds: `max` in total and `per_address_max` per address.
     #[must_use]
     pub fn new(max: usize, per_address_max: usize) -> Self {
         let table = Table {
@@ -70,12 +70,12 @@ impl<K: Copy> SilentPeers<K> {
         SilentTicket(number)
     }
 
-    /// A peer has spoken, or has gone.
+    /// A peer has sent its first packet, or has disconnected.
     pub fn left(&self, ticket: SilentTicket) {
         self.table().remove(ticket.0);
     }
 
-    /// Whom to close now. They are forgotten here.
+    /// Removes and returns the connections to close now.
     pub fn excess(&self, now: Duration) -> Vec<K> {
         let mut table = self.table();
         let mut excess = Vec::new();
@@ -99,8 +99,8 @@ impl<K: Copy> SilentPeers<K> {
         excess
     }
 
-    /// The one that has been silent for the longest, however young; it is forgotten here. For an
-    /// edge that has no room left for a newcomer.
+    /// Removes and returns the connection that has been silent for the longest time, even if it is
+    /// within `GRACE`. For an edge that has no room left for a newcomer.
     pub fn longest(&self) -> Option<K> {
         let mut table = self.table();
         let first = table.old.first_key_value().or_else(|| table.young.first_key_value());
@@ -113,7 +113,7 @@ impl<K: Copy> SilentPeers<K> {
         self.table().old.len()
     }
 
-    /// Each change leaves the table whole before anything can panic.
+    /// Poisoning is ignored: each change is complete before anything can panic.
     fn table(&self) -> MutexGuard<'_, Table<K>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,10 +147,10 @@ mod tests {
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
     #[test]
-    fn past_a_bound_the_longest_silent_goes_and_never_the_newcomer() {
+    fn past_a_bound_the_longest_silent_peer_is_closed_and_never_the_newcomer() {
         let peers = SilentPeers::new(3, 2);
         let tickets: Vec<_> = (0..4).map(|it| peers.arrived(it, ONE, at(it))).collect();
-        // The last two have only just come.
+        // The last two have only just connected.
         assert!(peers.excess(at(2)).is_empty());
         assert_eq!(peers.excess(at(4)), [0, 1], "two of one address");
         peers.left(tickets[3]);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_said_its_connect_leaves_nothing_behind() {
+    fn a_peer_that_has_sent_its_connect_leaves_no_entry() {
         let peers = SilentPeers::new(10, 10);
         let tickets: Vec<_> = (0..6).map(|it| peers.arrived(it, ONE, at(it))).collect();
         assert!(peers.excess(at(3)).is_empty());

@@ -1,25 +1,25 @@
-//! Which names a store cannot have, and which it cannot tell apart.
+//! Which names a store does not allow, and which it treats as equal.
 //!
-//! Known here because two rooms need it: `mapping`, which refuses at load what the configured store
-//! would refuse point by point, and `store`, which says it of what only a payload brings.
+//! Two modules need it: `mapping` refuses at load what the configured store would refuse point by
+//! point, and `store` checks names that are only in payloads.
 
 use std::borrow::Cow;
 
-/// How the configured store takes the names of measurements, tags and fields.
+/// The rules of the configured store for the names of measurements, tags and fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StoreNames {
-    /// As any store does: only `time` is the timestamp's.
+    /// The rule of every store: only `time` is reserved, for the timestamp.
     #[default]
     Any,
-    /// InfluxDB 1 and 2, which keep names for their own columns.
+    /// InfluxDB 1 and 2, which reserve names for their own columns.
     Influx,
-    /// TDengine, which writes `_` for a `.` in the name of a table.
+    /// TDengine, which writes `_` for a `.` in a table name.
     TdEngine,
-    /// The embedded store: SQLite takes names without regard to case, and some are its own.
+    /// The embedded store: SQLite ignores case in names, and reserves some.
     Embedded,
 }
 
-/// What a name stands for.
+/// What has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
     /// A tag.
@@ -29,7 +29,7 @@ pub enum Named {
 }
 
 impl StoreNames {
-    /// Why no tag or field can have a name; `None` if one can.
+    /// Why a tag or field cannot have this name; `None` if it can.
     #[must_use]
     pub fn refuses(self, named: Named, name: &str) -> Option<&'static str> {
         let is = |known: &[&str]| known.contains(&name);
@@ -50,7 +50,7 @@ impl StoreNames {
         }
     }
 
-    /// Why no measurement can have a name; `None` if one can.
+    /// Why a measurement cannot have this name; `None` if it can.
     #[must_use]
     pub fn refuses_measurement(self, name: &str) -> Option<&'static str> {
         let small = name.to_ascii_lowercase();
@@ -65,7 +65,7 @@ impl StoreNames {
         }
     }
 
-    /// What two names of tags or fields share if the store takes them for one.
+    /// A key that is equal for two names of tags or fields if the store treats them as one.
     #[must_use]
     pub fn column_key(self, name: &str) -> Cow<'_, str> {
         match self {
@@ -74,7 +74,7 @@ impl StoreNames {
         }
     }
 
-    /// What two names of measurements share if the store takes them for one.
+    /// A key that is equal for two names of measurements if the store treats them as one.
     #[must_use]
     pub fn measurement_key(self, name: &str) -> Cow<'_, str> {
         match self {
@@ -84,7 +84,7 @@ impl StoreNames {
         }
     }
 
-    /// Why two names that are written differently are one, for the operator.
+    /// Why two different names are treated as one, for the operator.
     #[must_use]
     pub const fn alike(self) -> &'static str {
         match self {
@@ -99,9 +99,9 @@ impl StoreNames {
 mod tests {
     use super::*;
 
-    /// `s4-embedded-names`: one list, held against every kind.
+    /// `s4-embedded-names`: one list of names, checked against every kind of store.
     #[test]
-    fn each_store_refuses_what_it_cannot_have() {
+    fn each_store_refuses_the_names_that_it_does_not_allow() {
         let names = ["time", "Time", "_id", "_series", "_field", "_ts", "rowid", "Speed"];
         let refused = |store: StoreNames, named| {
             let refused = names.iter().filter(|name| store.refuses(named, name).is_some());

@@ -1,4 +1,4 @@
-//! A moment as the stores count it.
+//! Timestamps.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ impl UnixNanos {
     }
 }
 
-/// RFC 3339 in UTC, with the decimals that it has.
+/// RFC 3339 in UTC, without trailing zeros in the fraction.
 impl fmt::Display for UnixNanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = Timestamp::from_nanosecond(i128::from(self.0));

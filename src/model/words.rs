@@ -1,5 +1,5 @@
-//! Closed lists of words that are part of a contract: an enum whose variants have a stable name and
-//! a sentence that explains it.
+//! Closed lists of names that are part of the API: enums whose variants have a stable name and a
+//! sentence that explains it.
 
 /// Declares such a list. A variant's documentation is its explanation.
 macro_rules! words {
@@ -15,13 +15,13 @@ macro_rules! words {
             /// All of them, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The stable name, as listed, counted and filtered by.
+            /// The stable name, used in lists, counters and filters.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// One sentence for whoever meets it.
+            /// One sentence that explains it.
             #[must_use]
             pub const fn explain(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }

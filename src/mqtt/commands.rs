@@ -15,7 +15,8 @@ use super::{
     worker::{Mail, Workers},
 };
 use crate::model::{
-    CommandEdge, Parcel, Presence, Publication, QueuePlace, Reach, ReceiptTicket, SessionId,
+    CommandEdge, OutgoingCommand, Presence, Publication, QueuePlace, Reach, ReceiptTicket,
+    SessionId,
 };
 
 /// Pieces of the table, so that a growing one blocks few sessions.
@@ -144,12 +145,12 @@ impl CommandEdge for Workers {
         self.is_connected(lasting)
     }
 
-    fn forget(&self, places: Vec<QueuePlace>) {
+    fn dequeue(&self, places: Vec<QueuePlace>) {
         self.send_to(0, Mail::Forget(places));
     }
 
-    fn send(&self, session: SessionId, parcel: Parcel) {
-        Self::send(self, session, |key| Mail::Command(key, Box::new(parcel)));
+    fn send(&self, session: SessionId, outgoing: OutgoingCommand) {
+        Self::send(self, session, |key| Mail::Command(key, Box::new(outgoing)));
     }
 
     fn publish(&self, publication: Publication) {
@@ -157,11 +158,11 @@ impl CommandEdge for Workers {
         Self::send(self, session, |_| Mail::Alarm(Box::new(publication)));
     }
 
-    fn tell(&self, topic: &str, text: &str) -> bool {
+    fn publish_retained(&self, topic: &str, text: &str) -> bool {
         self.send_to(0, Mail::Tell(topic.into(), text.into()))
     }
 
-    fn settle(&self, receipts: Vec<ReceiptTicket>) {
+    fn acknowledge(&self, receipts: Vec<ReceiptTicket>) {
         for ReceiptTicket { session, seq } in receipts {
             Self::send(self, session, |key| Mail::Passed(vec![(key, seq)]));
         }

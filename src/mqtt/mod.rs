@@ -55,8 +55,9 @@
 //! A command goes to one session, never by routing: the latest session of its vehicle that has a
 //! non-shared subscription to the command's topic with at least its QoS, or a gateway of the
 //! vehicle. It is a message in that session's queue, marked with its command.
-//! [`CommandDesk`](crate::model::CommandDesk) hears its PUBACK or PUBCOMP, its refusal, or that the
-//! session ended without one. A PUBLISH with a receipt is acknowledged when the receipt is durable.
+//! [`CommandTracker`](crate::model::CommandTracker) is told of its PUBACK or PUBCOMP, its refusal,
+//! or that the session ended without one. A PUBLISH with a receipt is acknowledged when the receipt
+//! is durable.
 //!
 //! # Client identifiers
 //! A client that connects takes over the session of its identity and client identifier: the worker

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::router::{Route, Router};
 use crate::{
     auth::{Access, Identity},
-    model::CommandDesk,
+    model::CommandTracker,
 };
 
 /// What is remembered of one topic that a session publishes on: each part with the generation that
@@ -38,10 +38,10 @@ impl TopicFacts {
     }
 
     /// Whether receipts of commands are published on the topic.
-    pub(super) fn is_receipt(&mut self, desk: &dyn CommandDesk, topic: &str) -> bool {
-        let generation = desk.generation();
+    pub(super) fn is_receipt(&mut self, tracker: &dyn CommandTracker, topic: &str) -> bool {
+        let generation = tracker.generation();
         if self.receipt_generation != generation {
-            self.is_receipt = desk.is_receipt_topic(topic);
+            self.is_receipt = tracker.is_receipt_topic(topic);
             self.receipt_generation = generation;
         }
         self.is_receipt

@@ -124,7 +124,7 @@ pub fn open(
         });
     };
     let thread_error = |source| OpenError::Thread { source };
-    let (commit, committing) = Committer::start_tending(
+    let (commit, committing) = Committer::start_with_maintenance(
         supervisor.guard(NAME),
         recovered.writer,
         commit_options,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{Disposition, Position},
-    spool::{Append, EntryBuffer, SegmentFacts, Tend, Writer, write_file},
+    spool::{Append, EntryBuffer, Maintenance, SegmentFacts, Writer, write_file},
     telemetry::Chain,
 };
 
@@ -198,8 +198,8 @@ impl Keeper {
     }
 }
 
-impl Tend for Keeper {
-    fn tend(&mut self, writer: &mut Writer) -> Result<(), String> {
+impl Maintenance for Keeper {
+    fn maintain(&mut self, writer: &mut Writer) -> Result<(), String> {
         let mut sealed = writer.segments();
         sealed.retain(|segment| segment.sealed);
         if !sealed.is_empty() {

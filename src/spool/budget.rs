@@ -11,25 +11,26 @@ use crate::env::Clock;
 
 /// Bytes that the segments of all spools may take together (SP-6).
 ///
-/// A spool that has no other segment is always granted one, or a shard whose store is well could be
-/// starved for good by one whose store is away. So bytes on disk ≤ `bytes_max` + one segment a
-/// spool, where an entry larger than a segment counts as the segment that it gets.
+/// A spool that has no other segment is always granted one. Otherwise a shard whose store works
+/// could be starved permanently by a shard whose store is down. So bytes on disk ≤ `bytes_max` +
+/// one segment a spool, where an entry that is larger than a segment counts as a segment of its own
+/// size.
 ///
-/// Why a mutex: it is taken once a segment, not once an entry, and the wait needs a condition
-/// variable beside it.
+/// Why a mutex: it is taken once per segment, not once per entry, and waiting for room needs a
+/// condition variable.
 #[derive(Debug)]
 pub struct Budget {
     bytes_max: u64,
-    room: Mutex<Room>,
+    usage: Mutex<Usage>,
     freed: Condvar,
-    /// Segments that are kept although they are confirmed; `None` where nothing is said about it.
+    /// Confirmed segments that are kept for a time; `None` if the option is not used.
     holding: Option<Holding>,
 }
 
 #[derive(Debug, Default)]
-struct Room {
+struct Usage {
     used: u64,
-    /// Counts the moments at which somebody who waits should look again.
+    /// Incremented whenever a waiting writer should check again.
     changes: u64,
 }
 
@@ -37,28 +38,28 @@ impl Budget {
     /// A budget of `bytes_max` bytes, none used.
     #[must_use]
     pub fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, room: Mutex::default(), freed: Condvar::new(), holding: None }
+        Self { bytes_max, usage: Mutex::default(), freed: Condvar::new(), holding: None }
     }
 
-    /// The same, where confirmed segments are held for a time, or, if that is zero, what an earlier
-    /// process held is deleted.
+    /// Holds confirmed segments for `time`. If `time` is zero, nothing is held, and segments that
+    /// an earlier process held are deleted.
     #[must_use]
     pub fn holding(self, time: Duration, clock: Arc<dyn Clock>) -> Self {
         Self { holding: Some(Holding::new(time, clock)), ..self }
     }
 
-    /// What is held; nothing where no time is told.
+    /// The held segments; `None` if no time was configured.
     pub(super) fn held(&self) -> Option<&Holding> {
         self.holding.as_ref()
     }
 
-    /// What is held, and what gave way.
+    /// How many bytes are held, and how many segments were evicted.
     #[must_use]
     pub fn held_status(&self) -> HeldStatus {
         self.holding.as_ref().map(Holding::status).unwrap_or_default()
     }
 
-    /// Deletes what was held for long enough.
+    /// Deletes segments that were held for the full time.
     pub fn expire_held(&self) {
         let freed = self.holding.as_ref().map_or(0, Holding::expire);
         if freed > 0 {
@@ -66,16 +67,16 @@ impl Budget {
         }
     }
 
-    /// Deletes the oldest segment that is held, for room; false where none is.
-    pub(super) fn take_from_held(&self) -> bool {
-        let freed = self.holding.as_ref().and_then(Holding::give_way);
+    /// Deletes the oldest held segment to free its room; false if none is held.
+    pub(super) fn evict_held(&self) -> bool {
+        let freed = self.holding.as_ref().and_then(Holding::evict_oldest);
         if let Some(bytes) = freed {
             self.give_back(bytes);
         }
         freed.is_some()
     }
 
-    /// A spool is closed: what it holds counts no more.
+    /// Stops counting the held segments of a spool, which is closed.
     pub(super) fn forget_held(&self, dir: &Path) {
         let bytes = self.holding.as_ref().map_or(0, |holding| holding.forget(dir));
         if bytes > 0 {
@@ -95,15 +96,15 @@ impl Budget {
         self.lock().used
     }
 
-    /// Takes `bytes` if they fit, or if the asker has no other segment and nothing is held that
-    /// could give way first.
+    /// Takes `bytes` if they fit. Also takes them if the caller has no other segment (`only`) and
+    /// no held segment could be evicted first.
     pub(super) fn take(&self, bytes: u64, only: bool) -> bool {
         let only = only && self.held_status().bytes == 0;
-        let mut room = self.lock();
-        let after = room.used.saturating_add(bytes);
+        let mut usage = self.lock();
+        let after = usage.used.saturating_add(bytes);
         let granted = only || after <= self.bytes_max;
         if granted {
-            room.used = after;
+            usage.used = after;
         }
         granted
     }
@@ -113,44 +114,44 @@ impl Budget {
         self.lock().used += bytes;
     }
 
-    /// Gives bytes back and wakes who waits for room.
+    /// Returns bytes back and wakes writers that wait for room.
     pub(super) fn give_back(&self, bytes: u64) {
-        let mut room = self.lock();
-        debug_assert!(room.used >= bytes, "more given back than taken");
-        room.used = room.used.saturating_sub(bytes);
-        room.changes += 1;
-        drop(room);
+        let mut usage = self.lock();
+        debug_assert!(usage.used >= bytes, "more given back than taken");
+        usage.used = usage.used.saturating_sub(bytes);
+        usage.changes += 1;
+        drop(usage);
         self.freed.notify_all();
     }
 
-    /// Gives back what was taken and could not be used. Wakes nobody: it was not there before, and
-    /// who waits because the disk is full would be woken by its own attempts.
+    /// Returns bytes that were taken and could not be used. Wakes nobody: no room became free, and
+    /// a writer that waits because the disk is full would be woken by its own attempts.
     pub(super) fn refund(&self, bytes: u64) {
-        let mut room = self.lock();
-        room.used = room.used.saturating_sub(bytes);
+        let mut usage = self.lock();
+        usage.used = usage.used.saturating_sub(bytes);
     }
 
-    /// Wakes who waits for room, to look at something else.
+    /// Wakes writers that wait for room, because something else has changed for them.
     pub(super) fn wake(&self) {
         self.lock().changes += 1;
         self.freed.notify_all();
     }
 
-    /// A mark of now, for [`wait`](Self::wait).
+    /// The current change count, for [`wait`](Self::wait).
     pub(super) fn mark(&self) -> u64 {
         self.lock().changes
     }
 
-    /// Waits until something changed since the mark, at most so long. Room that was freed between
-    /// the mark and this call is not missed.
+    /// Waits until something has changed since the mark, at most `at_most`. Usage that was freed
+    /// between the mark and this call is not missed.
     pub(super) fn wait(&self, mark: u64, at_most: Duration) {
-        let room = self.lock();
-        let waited = self.freed.wait_timeout_while(room, at_most, |room| room.changes == mark);
+        let usage = self.lock();
+        let waited = self.freed.wait_timeout_while(usage, at_most, |usage| usage.changes == mark);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Two numbers cannot be left half changed.
-    fn lock(&self) -> MutexGuard<'_, Room> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Poisoning is ignored: a panic cannot leave these two numbers inconsistent.
+    fn lock(&self) -> MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

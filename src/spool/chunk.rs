@@ -1,4 +1,4 @@
-//! A window over a file: large reads, small looks.
+//! A read buffer over a file: it reads large chunks and serves small windows.
 
 use std::io;
 
@@ -19,7 +19,7 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// Forgets what it holds, because the file is another one.
+    /// Empties the buffer, because the next read is from another file.
     pub(super) fn reset(&mut self) {
         self.len = 0;
     }

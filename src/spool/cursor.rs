@@ -2,9 +2,9 @@
 //!
 //! One small file of two slots, written in turn and in place, each with a sequence number and a
 //! checksum. A torn write damages only the slot that was being written; the other one still holds
-//! the cursor before, so a crash costs a re-send and never a skip. Why not a temporary file and a
-//! rename: that is two syncs a flush instead of one, and needs room on a full disk, which is just
-//! when the cursor must move so that segments can be deleted.
+//! the previous cursor. So a crash may cause entries to be sent again, but never skips one. Why not
+//! a temporary file and a rename: that needs two syncs per flush instead of one, and it needs room
+//! on the disk. On a full disk the cursor must still move, so that segments can be deleted.
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -26,8 +26,9 @@ use super::{
 /// The file's name in the spool's folder.
 pub(super) const CURSOR_NAME: &str = "cursor";
 
-/// Why the cursor could not be made durable, or what it covers not be deleted. The data is safe in
-/// every case; after a restart the store is sent again what lies past the durable cursor.
+/// Why the cursor could not be made durable, or confirmed segments could not be deleted. The data
+/// is safe in every case: after a restart, everything past the durable cursor is sent to the store
+/// again.
 #[derive(Debug, thiserror::Error)]
 pub enum CursorError {
     /// The disk is full and the cursor file does not exist yet. Free some space; it is tried again.
@@ -68,7 +69,7 @@ impl CursorError {
     }
 }
 
-/// How far the store has confirmed: in memory, and as it is durable.
+/// How far the store has confirmed: the position in memory, and the durable one.
 #[derive(Debug)]
 pub struct Cursor {
     shared: Arc<Shared>,
@@ -83,7 +84,7 @@ impl Cursor {
         Self { shared, file, confirmed, flushed: confirmed }
     }
 
-    /// A reading that begins behind the cursor.
+    /// A reading that begins just after the cursor.
     pub(super) fn reading(&self) -> Reading {
         Reading::new(Arc::clone(&self.shared), self.confirmed.next())
     }
@@ -102,7 +103,7 @@ impl Cursor {
     /// deletion durable; gives their bytes back and wakes a writer that waits for room.
     ///
     /// # Errors
-    /// See [`CursorError`]. What is confirmed stays so in memory.
+    /// See [`CursorError`]. In memory the cursor stays where it is.
     pub fn flush(&mut self) -> Result<Released, CursorError> {
         if self.confirmed > self.flushed {
             self.file.store(self.confirmed)?;
@@ -135,13 +136,13 @@ impl Cursor {
 /// What the cursor file said at start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CursorRead {
-    /// The newest whole slot.
+    /// The newer intact slot.
     pub newest: Option<CursorSlot>,
-    /// The file exists with something in it, and no slot is whole.
+    /// The file exists and is not empty, but no slot is intact.
     pub damaged: bool,
 }
 
-/// Reads the cursor; an unknown version is given back as an error with its number.
+/// Reads the cursor; the inner error is an unknown version.
 pub(super) fn read(disk: &dyn Disk, path: &std::path::Path) -> io::Result<Result<CursorRead, u16>> {
     let file = match disk.open(path, Access::Read) {
         Ok(file) => file,
@@ -167,7 +168,7 @@ pub(super) fn read(disk: &dyn Disk, path: &std::path::Path) -> io::Result<Result
     Ok(Ok(CursorRead { newest, damaged: written && newest.is_none() }))
 }
 
-/// Fills `into` as far as the file goes.
+/// Fills `into` up to the end of the file; returns the bytes read.
 pub(super) fn read_up_to(file: &dyn DiskFile, into: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut n = 0;
     while n < into.len() {
@@ -179,7 +180,7 @@ pub(super) fn read_up_to(file: &dyn DiskFile, into: &mut [u8], offset: u64) -> i
     Ok(n)
 }
 
-/// The cursor file, open to be written.
+/// The cursor file, open for writing.
 #[derive(Debug)]
 pub(super) struct CursorFile {
     disk: Arc<dyn Disk>,
@@ -250,7 +251,7 @@ impl CursorFile {
             }
             file.sync_data()?;
         }
-        // Also for a file that was found: the crash may have come before its name was durable.
+        // Also for a file that existed: a crash may have happened before its name was durable.
         self.disk.sync_dir(&self.dir)?;
         Ok(file)
     }

@@ -4,14 +4,14 @@ use crate::model::Position;
 
 use super::format::{ENTRY_HEADER_BYTES, EntryHeader, PAYLOAD_BYTES_MAX};
 
-/// The bytes of one entry while it is gathered; reused, so that gathering allocates nothing once
-/// the buffer has grown.
+/// The bytes of one entry while lines are gathered in it. It is reused, so that gathering allocates
+/// nothing once the buffer has grown.
 ///
 /// Room for the entry's header is kept in front of the payload, so that header and payload are
 /// written in one call without a copy.
 #[derive(Debug, Default)]
 pub struct EntryBuffer {
-    /// Empty, or at least [`ENTRY_HEADER_BYTES`] of room and then the payload.
+    /// Empty, or [`ENTRY_HEADER_BYTES`] reserved for the header and then the payload.
     bytes: Vec<u8>,
     /// How many things the payload holds; stored with the entry, not interpreted.
     pub items: u32,
@@ -24,8 +24,8 @@ impl EntryBuffer {
         Self { bytes: Vec::new(), items: 0 }
     }
 
-    /// The buffer to append to. It begins with room that is not the caller's: append, and truncate
-    /// back to a length seen before; nothing else.
+    /// The buffer to append to. Its first bytes are reserved for the header: the caller may only
+    /// append, and truncate back to a length that it has seen before.
     pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
         if self.bytes.len() < ENTRY_HEADER_BYTES {
             self.bytes.clear();
@@ -40,7 +40,7 @@ impl EntryBuffer {
         self.bytes.get(ENTRY_HEADER_BYTES..).unwrap_or(&[])
     }
 
-    /// What was appended, to be changed in place.
+    /// What was appended, for changes in place.
     pub fn payload_mut(&mut self) -> &mut [u8] {
         self.bytes.get_mut(ENTRY_HEADER_BYTES..).unwrap_or(&mut [])
     }
@@ -63,7 +63,7 @@ impl EntryBuffer {
         self.bytes.capacity()
     }
 
-    /// Forgets payload and items, keeps the memory.
+    /// Removes payload and items, keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.truncate(ENTRY_HEADER_BYTES);
         self.items = 0;

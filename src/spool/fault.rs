@@ -1,25 +1,25 @@
-//! What the disk refused, said once for every operation of the spool.
+//! The one error for a refused disk operation, shared by all operations of the spool.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// A disk operation that failed, and on what. The source tells the machine's reason.
+/// A disk operation that failed, and the file. The source is the operating system's error.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
 pub struct DiskFault {
-    /// What was being done, as a verb.
+    /// The operation, as a verb: it completes "cannot …".
     pub action: &'static str,
     /// The file or folder.
     pub path: PathBuf,
-    /// What the machine said.
+    /// The operating system's error.
     #[source]
     pub source: io::Error,
 }
 
 impl DiskFault {
-    /// For `map_err`: puts action and path to an error.
+    /// For `map_err`: adds action and path to an error.
     pub(super) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, path: path.to_owned(), source }
     }

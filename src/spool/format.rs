@@ -1,9 +1,9 @@
-//! The bytes on disk: the only file that knows an offset.
+//! The bytes on disk. No other file knows an offset.
 //!
 //! # Warning
-//! Every constant and every offset here is a promise to files that exist. Do not reorder, resize or
-//! reuse a field: write a new [`VERSION`] beside this one. `tests/golden/spool-segment.hex` holds a
-//! whole segment, and a test compares it byte by byte.
+//! Files that exist depend on every constant and every offset here. Do not reorder, resize or reuse
+//! a field: add a new [`VERSION`]. `tests/golden/spool-segment.hex` holds a whole segment, and a
+//! test compares it byte by byte.
 //!
 //! All integers are little-endian. The two record magics hold bytes that UTF-8 never contains, so a
 //! search for the next record does not stop inside a payload of text.
@@ -35,8 +35,8 @@ pub(super) const CURSOR_SLOT_STRIDE: u64 = 4096;
 /// Bytes of the cursor file.
 pub(super) const CURSOR_FILE_BYTES: u64 = 2 * CURSOR_SLOT_STRIDE;
 
-/// Most bytes in one payload. Far above any batch; below it a `u32` length cannot overflow when the
-/// header is added.
+/// The maximum size of one payload. It is far above any batch, and a `u32` length cannot overflow
+/// when the header is added.
 pub(super) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
 /// A segment's header and footer, as file lengths.
@@ -47,7 +47,7 @@ pub(super) const FOOTER_LEN: u64 = FOOTER_BYTES as u64;
 const _: () = assert!(CURSOR_SLOT_BYTES as u64 <= CURSOR_SLOT_STRIDE);
 const _: () = assert!(PAYLOAD_BYTES_MAX + ENTRY_HEADER_BYTES < u32::MAX as usize);
 
-/// What a segment says about itself.
+/// The content of a segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
     /// The position of the first entry.
@@ -59,9 +59,9 @@ pub(super) struct SegmentHeader {
 /// Why a segment's first bytes are not a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeaderFault {
-    /// Written whole, by a version that this build does not know.
+    /// Intact, but of a version that this build does not know.
     Version(u16),
-    /// Not what anybody wrote.
+    /// Damaged bytes.
     Damaged,
 }
 
@@ -91,7 +91,7 @@ impl SegmentHeader {
     }
 }
 
-/// What stands in front of a payload.
+/// The content of an entry's header, which precedes the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryHeader {
     /// Bytes of the payload, at most [`PAYLOAD_BYTES_MAX`].
@@ -116,8 +116,8 @@ impl EntryHeader {
         sealed(bytes)
     }
 
-    /// Reads a header; `None` unless its own checksum holds, so that a length, a position or a
-    /// count is never taken from damaged bytes.
+    /// Reads a header; `None` unless its checksum matches, so that a length, a position or a count
+    /// is never taken from damaged bytes.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         is_whole::<ENTRY_HEADER_BYTES>(bytes, &ENTRY_MAGIC).then(|| Self {
             payload_bytes: u32_at(bytes, 4),
@@ -133,7 +133,7 @@ impl EntryHeader {
     }
 }
 
-/// What ends a sealed segment.
+/// The content of the footer of a sealed segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Footer {
     /// The position of the first entry.
@@ -155,7 +155,7 @@ impl Footer {
         sealed(bytes)
     }
 
-    /// Reads a footer; `None` unless its checksum holds.
+    /// Reads a footer; `None` unless its checksum matches.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         is_whole::<FOOTER_BYTES>(bytes, &FOOTER_MAGIC).then(|| Self {
             first: Position(u64_at(bytes, 8)),
@@ -165,10 +165,10 @@ impl Footer {
     }
 }
 
-/// One of the two places where the cursor is written in turn.
+/// One of the two slots of the cursor file, which are written in turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CursorSlot {
-    /// Counts the writes; the higher of two whole slots is the newer.
+    /// Counts the writes; of two intact slots the one with the higher number is newer.
     pub sequence: u64,
     /// The last position that the store has confirmed.
     pub confirmed: Position,
@@ -197,8 +197,8 @@ impl CursorSlot {
     }
 }
 
-/// The file name of the segment that begins at a position: as wide as the largest, so that the
-/// order of names is the order of positions.
+/// The file name of the segment that begins at a position: zero-padded to the width of the largest,
+/// so that names sort like positions.
 pub fn segment_name(first: Position) -> String {
     format!("{:020}.seg", first.0)
 }
@@ -212,17 +212,18 @@ pub(super) fn parse_segment_name(name: &str) -> Option<Position> {
     digits.parse().ok().filter(|first| *first > 0).map(Position)
 }
 
-/// Bytes of the checksum that ends each of these shapes, over all that stands before it.
+/// Bytes of the checksum at the end of each of these records; it covers all bytes before it.
 const CRC_BYTES: usize = 4;
 
-/// The bytes with their checksum.
+/// The bytes with their checksum filled in.
 fn sealed<const N: usize>(mut bytes: [u8; N]) -> [u8; N] {
     let crc = crc32fast::hash(&bytes[..N - CRC_BYTES]);
     put(&mut bytes, N - CRC_BYTES, &crc.to_le_bytes());
     bytes
 }
 
-/// Whether the first `N` bytes are what [`sealed`] made of a shape with this magic.
+/// Whether the first `N` bytes are a record with this magic and a matching checksum, as [`sealed`]
+/// writes it.
 fn is_whole<const N: usize>(bytes: &[u8], magic: &[u8]) -> bool {
     bytes.first_chunk::<N>().is_some_and(|bytes| {
         bytes.starts_with(magic)
@@ -230,9 +231,9 @@ fn is_whole<const N: usize>(bytes: &[u8], magic: &[u8]) -> bool {
     })
 }
 
-/// The same for a shape that has a version behind its magic. The checksum is over every byte and at
-/// the same place in every version, so a damaged version number is damage, and only a whole one is
-/// refused.
+/// The same for a record with a version after its magic. The checksum covers every byte and is at
+/// the same place in every version: so a damaged version number is reported as damage, and only an
+/// intact one as an unknown version.
 fn check_versioned<const N: usize>(bytes: &[u8], magic: &[u8; 8]) -> Result<(), HeaderFault> {
     if !is_whole::<N>(bytes, magic) {
         return Err(HeaderFault::Damaged);

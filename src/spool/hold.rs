@@ -1,15 +1,15 @@
 //! Segments that are kept for a time after everything in them was confirmed (`store.hold`).
 //!
-//! A store's yes may come before its own disk has the points (TDengine's log is synced every three
-//! seconds, InfluxDB's maybe never), so a power cut there takes what it confirmed. What is held can
-//! be sent again: [`replay`] puts it back in front of the cursor.
+//! A store may confirm points before they are on its own disk (TDengine syncs its log every three
+//! seconds, InfluxDB perhaps never), so a power cut there loses what it confirmed. Held segments
+//! can be sent again: [`replay`] puts them back in front of the cursor.
 //!
 //! A segment that would be deleted is renamed instead, to `POSITION.held.NANOS`: the position of
-//! its first entry, and when the last of it was confirmed. It is no segment then: nobody reads it,
-//! and recovery passes it over. It counts in the [`Budget`](super::Budget) and is the first to give
-//! way: a spool that has no room takes the oldest of all spools.
+//! its first entry, and when its last entry was confirmed. Then it is not a segment any more:
+//! nobody reads it, and recovery ignores it. It counts in the [`Budget`](super::Budget) and is
+//! evicted first: a spool that has no room deletes the oldest held segment of all spools.
 //!
-//! How long it was held is counted by the clock that does not jump, and anew from a restart.
+//! The time is measured with the monotonic clock, and begins again at a restart.
 
 use std::{
     collections::VecDeque,
@@ -34,12 +34,12 @@ use super::{
     survey::{SurveyError, survey},
 };
 
-/// What is held, of all spools of a budget.
+/// The held segments of all spools of a budget.
 #[derive(Debug)]
 pub(super) struct Holding {
     time: Duration,
     clock: Arc<dyn Clock>,
-    /// Why a mutex: it is taken once a segment.
+    /// A mutex is enough: it is taken once per segment.
     held: Mutex<Held>,
 }
 
@@ -48,7 +48,7 @@ struct Held {
     /// Oldest first.
     files: VecDeque<HeldFile>,
     bytes: u64,
-    yielded: u64,
+    evicted: u64,
 }
 
 /// One file that is held.
@@ -61,13 +61,13 @@ struct HeldFile {
     since: Duration,
 }
 
-/// What is held now, and what gave way so far.
+/// How many bytes are held now, and how many segments were evicted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeldStatus {
     /// Bytes of segments that are held.
     pub bytes: u64,
-    /// Segments that were deleted before their time, for room.
-    pub yielded_segments: u64,
+    /// Segments that were deleted before their time, to free room.
+    pub evicted_segments: u64,
 }
 
 impl Holding {
@@ -75,17 +75,17 @@ impl Holding {
         Self { time, clock, held: Mutex::default() }
     }
 
-    /// Whether anything is held at all.
+    /// Whether segments are held at all.
     pub(super) fn is_on(&self) -> bool {
         !self.time.is_zero()
     }
 
-    /// The name by which a segment is held from now on.
+    /// The file name of a segment that is held from now on.
     pub(super) fn name(&self, first: Position) -> String {
         held_name(first, self.clock.wall())
     }
 
-    /// A file is held from now on.
+    /// Adds a file to the list.
     pub(super) fn keep(&self, disk: &Arc<dyn Disk>, dir: &Path, name: String, bytes: u64) {
         let (disk, dir, since) = (Arc::clone(disk), dir.to_path_buf(), self.clock.monotonic());
         let mut held = self.lock();
@@ -93,7 +93,7 @@ impl Holding {
         held.files.push_back(HeldFile { disk, dir, name, bytes, since });
     }
 
-    /// Deletes what was held for long enough; the bytes that came free.
+    /// Deletes segments that were held for the full time; returns the bytes freed.
     pub(super) fn expire(&self) -> u64 {
         let now = self.clock.monotonic();
         let mut freed = 0;
@@ -103,15 +103,15 @@ impl Holding {
         freed
     }
 
-    /// Deletes the oldest file for room, whatever its time; the bytes that came free, nothing where
+    /// Deletes the oldest held file, whatever its age; returns the bytes freed, or `None` if
     /// nothing is held.
-    pub(super) fn give_way(&self) -> Option<u64> {
+    pub(super) fn evict_oldest(&self) -> Option<u64> {
         let file = self.take(|_| true)?;
-        self.lock().yielded += 1;
+        self.lock().evicted += 1;
         Some(file.delete())
     }
 
-    /// Forgets the files of a spool that is closed; their bytes.
+    /// Removes the files of a closed spool from the list; returns their bytes.
     pub(super) fn forget(&self, dir: &Path) -> u64 {
         let mut held = self.lock();
         let (gone, kept) =
@@ -125,10 +125,10 @@ impl Holding {
 
     pub(super) fn status(&self) -> HeldStatus {
         let held = self.lock();
-        HeldStatus { bytes: held.bytes, yielded_segments: held.yielded }
+        HeldStatus { bytes: held.bytes, evicted_segments: held.evicted }
     }
 
-    /// Takes the oldest file off the list, if it is so.
+    /// Takes the oldest file off the list, if the condition holds for it.
     fn take(&self, is_so: impl FnOnce(&HeldFile) -> bool) -> Option<HeldFile> {
         let mut held = self.lock();
         held.files.front().filter(|file| is_so(file))?;
@@ -137,15 +137,15 @@ impl Holding {
         Some(file)
     }
 
-    /// The list is changed in single steps, each of which leaves it whole.
+    /// Poisoning is ignored: each change of the list is one step.
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl HeldFile {
-    /// Deletes it. One that cannot be deleted is found again at the next start; a crash that brings
-    /// it back costs its room until then.
+    /// Deletes the file; returns its bytes. A file that cannot be deleted is found again at the
+    /// next start, and so is one that comes back after a crash.
     fn delete(self) -> u64 {
         let path = self.dir.join(&self.name);
         match self.disk.remove(&path) {
@@ -182,8 +182,8 @@ fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Position, UnixNanos, String)
     Ok(found)
 }
 
-/// Takes over what an earlier process held, or deletes it where nothing is held any more; the bytes
-/// that are held.
+/// Takes over the segments that an earlier process held, or deletes them if nothing is held any
+/// more. Returns the bytes that are held.
 pub(super) fn adopt(holding: &Holding, disk: &Arc<dyn Disk>, dir: &Path) -> Result<u64, DiskFault> {
     let mut bytes = 0;
     for (_, _, name) in list(disk.as_ref(), dir)? {
@@ -200,25 +200,25 @@ pub(super) fn adopt(holding: &Holding, disk: &Arc<dyn Disk>, dir: &Path) -> Resu
     Ok(bytes)
 }
 
-/// What a replay put back.
+/// The result of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Segments that were held and are segments again.
+    /// Held segments that were put back.
     pub segments: u64,
-    /// Items that will be sent again, beside those that wait anyway.
+    /// Items that will be sent again, besides those that were not confirmed yet.
     pub items: u64,
 }
 
-/// Why nothing, or not all of it, was put back. Nothing is lost; it can be tried again.
+/// Why a replay failed or was incomplete. Nothing is lost, and it can be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// An appliance runs on it: stop it first.
+    /// A running appliance has the spool open: stop it first.
     #[error("the spool in {} is in use", dir.display())]
     Locked {
         /// The folder.
         dir: PathBuf,
     },
-    /// It cannot be looked at.
+    /// The folder cannot be read.
     #[error("cannot look at the spool in {}", dir.display())]
     Survey {
         /// The folder.
@@ -235,9 +235,9 @@ pub enum ReplayError {
     Cursor(#[source] CursorError),
 }
 
-/// Puts everything back in front of the cursor that was confirmed at `from` or later, whole
-/// segments at a time; the next start recovers it and sends it again. For a spool that nobody has
-/// open: only so does the cursor move backward (SP-4).
+/// Puts back all held segments that were confirmed at `from` or later, and sets the cursor before
+/// them; the next start recovers them and sends them again. Only for a spool that is not open.
+/// Nothing else moves the cursor backward (SP-4).
 ///
 /// # Errors
 /// See [`ReplayError`].
@@ -253,8 +253,8 @@ pub fn replay(disk: &Arc<dyn Disk>, dir: &Path, from: UnixNanos) -> Result<Repla
     };
     let before = look()?.items;
     let mut replayed = Replayed::default();
-    // Newest first, so that a crash leaves no gap; what it leaves lies behind the cursor and is
-    // held again at the next start.
+    // Newest first, so that a crash leaves no gap; segments that were put back before it are behind
+    // the cursor and are held again at the next start.
     for (first, at, name) in list(disk.as_ref(), dir).map_err(ReplayError::Disk)?.iter().rev() {
         if at.0 < from.0 {
             break;

@@ -1,7 +1,7 @@
-//! Looks at a spool from outside: without its lock, while the appliance may be running.
+//! Inspects a spool from outside: without its lock, while the appliance may be running.
 //!
-//! Nothing is changed. What is seen ends at the last whole entry: an entry that is being written
-//! right now is not damage, and a segment that is released meanwhile is passed over.
+//! Nothing is changed. The view ends at the last intact entry: an entry that is being written right
+//! now is not damage, and a segment that is released meanwhile is skipped.
 
 use std::{
     collections::VecDeque,
@@ -29,7 +29,7 @@ use super::{
 pub struct Status {
     /// Segment files.
     pub segments: u64,
-    /// Bytes that they take, reserved ones included.
+    /// Their bytes, including reserved ones.
     pub bytes: u64,
     /// The first entry that is still there; one past `last` if there is none.
     pub first: Position,
@@ -41,8 +41,8 @@ pub struct Status {
     pub cursor: CursorState,
     /// Items past the cursor.
     pub items: u64,
-    /// Entries past the cursor that are known to be lost. Sealed segments are not read for this:
-    /// [`verify`] does.
+    /// Entries past the cursor that are known to be lost. Sealed segments are not read for this;
+    /// [`verify`] reads them.
     pub damaged_entries: u64,
 }
 
@@ -54,7 +54,7 @@ impl Status {
     }
 }
 
-/// How far a verification has come.
+/// The progress of a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes read.
@@ -66,26 +66,27 @@ pub struct Progress {
 /// One stretch of damage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedStretch {
-    /// The segment's file name; empty if the file that held the positions is gone.
+    /// The segment's file name; empty if the file with these positions is missing.
     pub segment: String,
-    /// Where in it.
+    /// Its offset in the segment.
     pub offset: u64,
-    /// How many bytes.
+    /// Its length in bytes.
     pub bytes: u64,
     /// The first position lost.
     pub first: Position,
-    /// How many positions; 0 if no entry is lost, as where only a segment's header is damaged.
+    /// How many positions are lost; 0 if no entry is lost, for example if only the segment's header
+    /// is damaged.
     pub entries: u64,
-    /// Items lost with them, as far as headers and footers tell.
+    /// Items lost with them, as far as headers and footers say.
     pub items: u64,
 }
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
     /// Segments read.
     pub segments: u64,
-    /// Whole entries.
+    /// Intact entries.
     pub entries: u64,
     /// Their items.
     pub items: u64,
@@ -93,14 +94,14 @@ pub struct Verification {
     pub bytes: u64,
     /// Bytes behind the last entry that the next start will cut.
     pub torn_bytes: u64,
-    /// Files called like segments that are none, or one that is there already: the next start moves
-    /// them to quarantine.
+    /// Files that are named like segments but are none, or that are there twice: the next start
+    /// moves them to quarantine.
     pub foreign: Vec<String>,
     /// The damage, in the order of positions.
     pub damage: Vec<DamagedStretch>,
 }
 
-/// Tells what a spool holds, without its lock.
+/// Reports what a spool holds, without its lock.
 ///
 /// # Errors
 /// If the folder cannot be read, or is of an unknown version.
@@ -179,18 +180,18 @@ pub fn verify(
 pub struct Stored {
     /// Its number.
     pub position: Position,
-    /// Where its payload lies.
+    /// Where its payload is.
     pub place: Place,
     /// The count that was stored with it.
     pub items: u32,
-    /// What its lines are written in.
+    /// The line dialect of its lines.
     pub dialect: LineDialect,
     /// What was appended.
     pub payload: Vec<u8>,
 }
 
-/// Every whole entry of a spool that is still there, from `from` on, in order, without its lock.
-/// Damage is passed over: [`verify`] tells it.
+/// The intact entries of a spool from position `from` on, in order, without its lock. Damage is
+/// skipped; [`verify`] reports it.
 ///
 /// # Errors
 /// If the folder cannot be read, or is of an unknown version.
@@ -199,15 +200,16 @@ pub fn entries(disk: Arc<dyn Disk>, dir: &Path, from: Position) -> Result<Entrie
     Ok(Entries { from, ..Entries::of(dir, survey.segments.into()) })
 }
 
-/// The iterator of [`entries`]. Holds one chunk of a file at a time.
+/// The iterator that [`entries`] returns. It holds one chunk of a file at a time.
 #[derive(Debug)]
 pub struct Entries {
     dir: PathBuf,
-    /// Not read to their ends yet.
+    /// Segments that are not read to their end yet.
     segments: VecDeque<Surveyed>,
     /// The next position wanted.
     from: Position,
-    /// Where it begins in the first of `segments`, once that was looked into.
+    /// The offset of the next entry in the first of `segments`; `None` until that segment was
+    /// opened.
     place: Option<u64>,
     chunk: Chunk,
 }
@@ -236,7 +238,7 @@ impl Iterator for Entries {
 }
 
 impl Entries {
-    /// All entries of these segments.
+    /// The entries of these segments.
     pub(super) fn of(dir: &Path, segments: VecDeque<Surveyed>) -> Self {
         let (dir, from) = (dir.to_owned(), Position::ZERO);
         Self { dir, segments, from, place: None, chunk: Chunk::default() }
@@ -292,8 +294,8 @@ impl Entries {
     }
 }
 
-/// Surveys a folder that may be in use. A cursor past the data means that a segment was begun and
-/// confirmed between two looks, unless it is still so when looked at again.
+/// Surveys a folder that may be in use. A cursor past the data can mean that a segment was begun
+/// and confirmed during the survey; so the survey is repeated before that is believed.
 fn look(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError> {
     const LOOKS_MAX: usize = 5;
     let mut seen = survey(disk, dir)?;
@@ -306,7 +308,7 @@ fn look(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError> {
     Ok(seen)
 }
 
-/// The first whole entry at or past a position, and where it begins.
+/// The first intact entry at or past a position, and its offset.
 fn next_whole(
     surveyed: &Surveyed,
     from: Position,

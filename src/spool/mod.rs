@@ -1,18 +1,18 @@
 //! The durable log of one shard. Knows nothing of points: an entry is bytes and a count.
 //!
-//! What was appended and synced comes back after any crash, in order, until whoever reads it says
-//! that it may go. Uplink writes lines here before a vehicle hears that its message is safe; the
-//! sink reads them, ships them, and moves the cursor when the store has confirmed. The two meet
-//! only in these files. The dead-letter log is a spool as well.
+//! What was appended and synced comes back after any crash, in order, until the reader confirms it.
+//! Uplink writes lines here before the message of a vehicle is acknowledged; the sink reads them,
+//! ships them, and moves the cursor when the store has confirmed. The two meet only in these files.
+//! The dead-letter log is a spool as well.
 //!
 //! # The life of an entry
 //! Lines gather in an [`EntryBuffer`], which keeps room for the header in front.
 //! [`Writer::append_unsynced`] gives it the next position, fills the header in, and writes header
-//! and payload with one call. [`Writer::sync`] makes it durable with all that was appended beside
-//! it. [`Reader::read_batch`] copies its payload, verified, behind those before it.
+//! and payload with one call. [`Writer::sync`] makes it durable, together with everything else that
+//! was appended. [`Reader::read_batch`] verifies its payload and appends it to the batch.
 //! [`Reader::confirm`] moves the cursor past it, [`Reader::flush_cursor`] makes that durable and
 //! deletes its segment when everything else in it is confirmed too. A [`Committer`] is the thread
-//! that does the writing half for many who wait.
+//! that does the writing half for many owners.
 //!
 //! # Files
 //! ```text
@@ -67,7 +67,7 @@
 //! | | `Full` | nothing of it was written; the same call may succeed later |
 //! | `sync` | `Ok` | every entry before it survives any crash (SP-2), and the reader sees it |
 //! | either | error to `Halt` | the writer is poisoned: it never touches the disk again |
-//! | `read_batch` | `Some` | every checksum held; what did not is in `damaged`, set aside |
+//! | `read_batch` | `Some` | every checksum held; what failed is in `damaged`, and set aside |
 //! | `confirm` | | the cursor has moved in memory; a crash moves it back to the last flush |
 //! | `flush_cursor` | `Ok` | the cursor is durable, what it covers is deleted and given back |
 //!
@@ -82,107 +82,112 @@
 //!   what remains always reaches up to the cursor (I6).
 //!
 //! A failed write or sync is final (I2): kernels mark the pages clean, so a second sync that
-//! succeeds would prove nothing. Also a write for which there is no room *inside* a reserved
-//! segment: then the disk had promised what it does not have (thin provisioning), and what else it
-//! will fail to write back is not known. `Full` is only said before anything was promised.
+//! succeeds would prove nothing. This includes a write for which there is no room *inside* a
+//! reserved segment: then the disk has promised room that it does not have (thin provisioning), and
+//! nobody knows what else it will fail to write back. `Full` is only returned before room was
+//! reserved.
 //!
 //! # Recovery
 //! [`open`] takes the lock, reads the cursor and each segment's header and footer, and scans whole
 //! only what has no footer (the last segment) and the segment in which the cursor stands. So 1 GiB
-//! of sealed segments costs some thirty small reads. Then, each step repeatable:
+//! of sealed segments costs about thirty small reads. Then, each step repeatable:
 //! 1. An unknown version, in a segment or the cursor: refused before anything is changed.
-//! 2. A file called like a segment that is none, or the same one twice: moved to `quarantine/`.
-//! 3. Files without an entry, as a crash in a rotation leaves them: removed.
+//! 2. A file that is named like a segment but is none, or a second copy of one: moved to
+//!    `quarantine/`.
+//! 3. Files without an entry, as a crash during a rotation leaves them: removed.
 //! 4. Behind the last whole entry of the last segment: zeros are the end; anything else is a torn
-//!    tail, cut and synced (SP-3, I3). What was found whole there is synced too, because a killed
+//!    tail, cut and synced (SP-3, I3). The intact entries there are synced too, because a killed
 //!    process may not have done so.
-//! 5. Damage before a whole entry, or before an end that footer or next segment tell, stays where
-//!    it is and is counted; the reader passes it (SP-7, I4). After a power cut this may be an entry
-//!    of the last, unacknowledged group of which a sector is missing while its neighbour is whole:
-//!    it cannot be told from damage, and is reported: an alarm too many, never one too few.
-//! 6. The cursor: of two whole slots the newer. No whole slot: everything there is sent again. Past
-//!    the data: not believed, because to believe it would skip entries; everything there is sent
+//! 5. Damage before an intact entry, or before an end that is known from the footer or the next
+//!    segment, stays where it is and is counted; the reader skips it (SP-7, I4). After a power cut
+//!    this may be an entry of the last, unacknowledged group, with a sector missing while the next
+//!    entry is intact: that looks like damage and is reported. So there may be a false alarm, but
+//!    never a missing one.
+//! 6. The cursor: the newer of two intact slots. No intact slot: everything there is sent again.
+//!    Past the data: it is not believed, because that would skip entries; everything there is sent
 //!    again, and the slot is replaced durably before anything is appended (SP-4).
-//! 7. Segments that the cursor covers are deleted, because the crash came between the two; before
-//!    that the cursor is written once more, because what is seen of it may not be durable.
+//! 7. Segments that the cursor covers are deleted: the crash came between the two steps. Before
+//!    that the cursor is written once more, because what was read may not be durable.
 //! 8. A last segment of another dialect is sealed; new entries go to a new one.
 //!
 //! # Damage at rest
-//! Sealed segments are verified as they are read. Where a checksum fails the reader scans the
-//! segment: an entry whose header holds is passed by its length, else the next magic with a whole
-//! header behind it is searched. Exactly the bytes between whole entries are copied to
-//! `quarantine/`, and the positions and items are in [`Batch::damaged`]. A segment whose own header
-//! is damaged is read all the same, by its name, as of the dialect with `u`: such lines ship
-//! anywhere, rewritten where they must be. A disk that *fails* reads is not damage: that is a
-//! [`ReadError`], and is tried again.
+//! Sealed segments are verified as they are read. Where a checksum fails, the reader scans the
+//! segment: an entry with an intact header is skipped by its length, otherwise the scan searches
+//! the next magic that begins an intact header. Exactly the bytes between intact entries are copied
+//! to `quarantine/`, and the positions and items are in [`Batch::damaged`]. A segment whose own
+//! header is damaged is still read: its position is taken from its name, and its dialect as the one
+//! with `u`, because such lines can be shipped to any store (rewritten if necessary). A disk that
+//! *fails* reads is not damage: that is a [`ReadError`], and the read is tried again.
 //!
 //! # Holding
-//! Where the [`Budget`] says so, a confirmed segment is renamed instead of deleted, and kept for a
-//! time (`hold.rs`). It is in the budget and gives way first. [`replay`] puts it back.
+//! If the [`Budget`] is configured so, a confirmed segment is renamed instead of deleted, and kept
+//! for a time (`hold.rs`). It counts in the budget and is evicted first. [`replay`] puts it back.
 //!
 //! # Taking things out of the middle
-//! [`Writer::rewrite`] and [`Writer::remove_segment`] are for a log whose things go one by one, in
-//! any order: that of the dead letters. A sealed segment is written anew beside itself, synced, and
-//! renamed over; positions stay. Whoever uses them reads by [`entries`], not by [`Reader`].
+//! [`Writer::rewrite`] and [`Writer::remove_segment`] are for a log whose items are removed one by
+//! one, in any order: the dead-letter log. The new version of a sealed segment is written beside
+//! it, synced, and renamed over it; positions stay. Such a log is read with [`entries`], not with a
+//! [`Reader`].
 //!
 //! # A file of its own
-//! [`write_file`] and [`read_file`] keep a table in the same frames, in one file beside the
-//! segments that is replaced whole: the session journal's.
+//! [`write_file`] and [`read_file`] keep a table in the same record format, in one file beside the
+//! segments that is always replaced as a whole. The session journal uses it.
 //!
 //! # Accounting
-//! `recovered + spooled = stored + dead_lettered + damaged + in_spool` must come out. `recovered`
-//! is [`Recovery::items`]: the items of everything past the cursor, from footers where there are
-//! any, damaged entries included. A batch's `items` are those of its whole entries, `damaged.items`
-//! those of the others: from their own headers if these are whole; what is missing then to the
-//! segment's total is put on the first hole that has lost a header. Without a footer (the last
-//! segment after a crash) the items of such an entry are unknown and count as 0 on both sides. The
-//! commit thread counts `spooled` after the sync and before the reader can see the group.
+//! `recovered + spooled = stored + dead_lettered + damaged + in_spool` must hold. `recovered` is
+//! [`Recovery::items`]: the items of everything past the cursor, from footers where there are any,
+//! including damaged entries. A batch's `items` are those of its intact entries, `damaged.items`
+//! those of the others. They come from the entries' own headers if these are intact; the rest, up
+//! to the segment's total, is assigned to the first hole that has lost a header. Without a footer
+//! (the last segment after a crash) the items of such an entry are unknown and count as 0 on both
+//! sides. The commit thread counts `spooled` after the sync and before the reader can see the
+//! group.
 //!
 //! # Limits
-//! - SP-6 bounds segments by the [`Budget`], shared by all spools, plus one segment a spool; an
-//!   entry larger than a segment gets one of its own. `quarantine/` is not in the budget: it grows
-//!   with damage only.
+//! - SP-6 bounds segments by the [`Budget`], shared by all spools, plus one segment per spool; an
+//!   entry that is larger than a segment gets one of its own. `quarantine/` is not in the budget:
+//!   it grows with damage only.
 //! - A payload is at most 1 GiB. The reader holds one chunk of 1 MiB, or one entry if that is more.
 //! - Budget of one shard at 100,000 points of 400 B a second: 40 MB/s appended, 1,000 syncs a
 //!   second at most (`interval`), one segment of 64 MiB each 1.6 s, so 1 file made and 1 deleted in
 //!   that time; memory is the groups in flight and one chunk. Checksums run at several GB/s, once
-//!   on the way in and once on the way out.
+//!   when an entry is written and once when it is read.
 //!
 //! # Invariants
 //! - **SP-1** positions are assigned strictly increasing, without gaps, also when every segment was
-//!   deleted: the cursor and the last segment's name remember.
+//!   deleted: the cursor and the last segment's name keep the number.
 //! - **SP-2** after `sync` returns, a crash at any later instant keeps every entry before it.
-//! - **SP-3** recovery yields everything that was synced and, of what was not, whole entries only;
-//!   a torn tail is cut, never guessed.
-//! - **SP-4** the cursor never moves backward (but by [`replay`], while nobody has it open), and
-//!   never passes the last durable entry.
+//! - **SP-3** recovery yields everything that was synced and, of the rest, only intact entries; a
+//!   torn tail is cut, never guessed.
+//! - **SP-4** the cursor never moves backward (except by [`replay`], while the spool is closed),
+//!   and never passes the last durable entry.
 //! - **SP-5** a segment is deleted only when every entry in it is durably confirmed.
 //! - **SP-6** bytes on disk, held segments included, ≤ budget + one segment a spool.
 //! - **SP-7** bytes damaged at rest lose only the entries they hold, and those are reported; no
 //!   other segment becomes unreadable.
 //! - **SP-8** one writer and one reader, across processes too; [`status`], [`verify`] and
-//!   [`entries`] look without the lock and change nothing.
+//!   [`entries`] read without the lock and change nothing.
 //!
-//! And as seen from the whole: **I1** no acknowledgement before the sync; **I2** a failed sync
-//! poisons; **I3** torn tails; **I4** damage in the middle; **I5** folders are synced; **I6**
-//! cursor before unlink; **I7** what is sent again is byte-identical; **I8** a full disk is
-//! back-pressure.
+//! And the invariants of the whole appliance that concern the spool: **I1** no acknowledgement
+//! before the sync; **I2** a failed sync poisons; **I3** torn tails; **I4** damage in the middle;
+//! **I5** folders are synced; **I6** cursor before unlink; **I7** what is sent again is
+//! byte-identical; **I8** a full disk is back-pressure.
 //!
 //! # Why not a library
 //! Measured at 150 B records in groups of 512 with a sync each: this layout costs 0.45 µs of CPU a
 //! record at a write amplification of 1.08. okaywal costs a little more, at 1.56, and reads only at
-//! recovery; mrecordlog 1.7 µs, and holds everything retained in memory; fjall and redb 2 µs and
-//! more, at 2.1 and 1.6, because a tree is more than a log needs. None of them has a budget, passes
-//! damage entry by entry, or says what a full disk means.
+//! recovery. mrecordlog takes 1.7 µs, and keeps everything retained in memory. fjall and redb take
+//! 2 µs and more, at 2.1 and 1.6, because a tree is more than a log needs. None of them has a
+//! budget, skips damage entry by entry, or defines what a full disk means.
 
 mod budget;
 mod chunk;
 pub mod commit;
 mod cursor;
 mod entry;
+mod entry_file;
 mod fault;
 mod format;
-mod fresh;
 mod hold;
 mod inspect;
 mod outcome;
@@ -199,13 +204,14 @@ mod writer;
 
 pub use budget::Budget;
 pub use commit::{
-    CommitCounters, CommitHandle, CommitOptions, CommitState, Committer, Feed, Submission, Tend,
+    CommitCounters, CommitHandle, CommitOptions, CommitState, Committer, Feed, Maintenance,
+    Submission,
 };
 pub use cursor::{Cursor, CursorError};
 pub use entry::EntryBuffer;
+pub use entry_file::{read_file, write_file};
 pub use fault::DiskFault;
 pub use format::segment_name;
-pub use fresh::{read_file, write_file};
 pub use hold::{HeldStatus, ReplayError, Replayed, replay};
 pub use inspect::{
     DamagedStretch, Entries, Progress, Status, Stored, Verification, entries, status, verify,

@@ -1,11 +1,10 @@
-//! What appends and syncs come to: outcomes, and errors with what to do about them.
+//! The outcomes and errors of appends and syncs, and what to do about the errors.
 
 use crate::model::{Disposition, Position};
 
 use super::fault::DiskFault;
 
-/// What became of an entry that was handed to
-/// [`Writer::append_unsynced`](super::Writer::append_unsynced).
+/// The outcome of [`Writer::append_unsynced`](super::Writer::append_unsynced).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Append {
     /// Written, not durable yet.
@@ -18,7 +17,7 @@ pub enum Append {
     Full,
 }
 
-/// Where an entry's payload lies.
+/// Where an entry's payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The position of its segment's first entry, which names the file.
@@ -49,7 +48,7 @@ pub enum AppendError {
         /// The bound.
         bytes_max: usize,
     },
-    /// The next segment's file cannot be made for another reason than room (descriptors,
+    /// The next segment's file cannot be created, and not for lack of room (descriptors,
     /// permissions, a read-only file system). Nothing was written; the same call may succeed later.
     #[error("cannot begin a segment")]
     Create {
@@ -64,8 +63,8 @@ pub enum AppendError {
         #[source]
         fault: DiskFault,
     },
-    /// The write failed. Also for want of room: the segment was reserved, so a disk that has none
-    /// now promised what it does not have (thin provisioning), and what else it lost is unknown.
+    /// The write failed. This includes a lack of room: the segment was reserved, so the disk has
+    /// promised room that it does not have (thin provisioning), and nobody knows what else is lost.
     #[error("cannot write entry {}", position.0)]
     Write {
         /// The entry.

@@ -1,4 +1,4 @@
-//! Damaged bytes are set aside before anything could delete them.
+//! Copies damaged bytes to `quarantine/` before anything can delete them.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use super::{chunk::Chunk, scan::Hole};
 /// The folder beside the segments.
 pub(super) const QUARANTINE_DIR: &str = "quarantine";
 
-/// Copies the bytes of a hole to `quarantine/`, durably; where they already are there, nothing.
+/// Copies the bytes of a hole to `quarantine/`, durably, unless they are there already.
 ///
 /// Best effort on purpose: a full disk must not keep good entries from being read. It is logged,
 /// and the positions are reported in any case.
@@ -30,7 +30,7 @@ pub(super) fn set_aside(disk: &dyn Disk, dir: &Path, file: &dyn DiskFile, name: 
     }
 }
 
-/// Moves a whole file to `quarantine/`, because it is no segment or one that there is already.
+/// Moves a file to `quarantine/`, because it is not a segment or a second copy of one.
 pub(super) fn move_aside(disk: &dyn Disk, dir: &Path, name: &str) -> io::Result<()> {
     let folder = dir.join(QUARANTINE_DIR);
     disk.create_dirs(&folder)?;
@@ -55,7 +55,7 @@ fn copy(
     };
     let copied = copy_bytes(file, copy.as_ref(), hole);
     if copied.is_err() {
-        // A part must not pass for the whole at the next start.
+        // An incomplete copy must not look complete at the next start.
         disk.remove(&path)?;
     }
     copied?;

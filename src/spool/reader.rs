@@ -23,7 +23,7 @@ impl Reader {
         Self { reading: cursor.reading(), cursor }
     }
 
-    /// The two apart, for whoever reads at several places.
+    /// The reading and the cursor separately, to read at several places.
     #[must_use]
     pub fn into_parts(self) -> (Reading, Cursor) {
         (self.reading, self.cursor)
@@ -50,8 +50,8 @@ impl Reader {
         self.cursor.confirm(upto);
     }
 
-    /// Moves the cursor, in memory, over durable entries that nobody will read: those of a log out
-    /// of which things are taken otherwise.
+    /// Moves the cursor, in memory, over durable entries that will not be read: for a log from
+    /// which items are taken in another way.
     ///
     /// # Panics
     /// If the position is not durable (SP-4).
@@ -63,7 +63,7 @@ impl Reader {
     /// As [`Cursor::flush`].
     ///
     /// # Errors
-    /// See [`CursorError`]. What is confirmed stays so in memory.
+    /// See [`CursorError`]. In memory the cursor stays where it is.
     pub fn flush_cursor(&mut self) -> Result<Released, CursorError> {
         self.cursor.flush()
     }

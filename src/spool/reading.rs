@@ -1,4 +1,4 @@
-//! A place in a spool from which durable entries are read on, in batches.
+//! Reads durable entries of a spool in batches, from a position onwards.
 
 use std::{io, sync::Arc};
 
@@ -16,7 +16,7 @@ use super::{
     shared::{Segment, Shared},
 };
 
-/// How much a batch may hold. One entry is given in any case.
+/// The maximum size of a batch. It holds at least one entry in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
     /// Bytes of payload.
@@ -25,31 +25,31 @@ pub struct BatchLimits {
     pub items_max: u64,
 }
 
-/// Entries that were lost to damage at rest, and met while reading.
+/// Entries lost to damage at rest that were found while reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
     /// Positions lost.
     pub entries: u64,
-    /// Items lost with them, as far as headers and footers tell. They are part of what was
-    /// recovered or spooled, and are not part of [`Batch::items`].
+    /// Items lost with them, as far as headers and footers say. They were counted as recovered or
+    /// spooled, and are not part of [`Batch::items`].
     pub items: u64,
     /// Bytes set aside.
     pub bytes: u64,
 }
 
-/// What was read: all positions from `first` to `last` are in the payload or in `damaged`.
+/// The result of one read: every position from `first` to `last` is in the payload or in `damaged`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The first position.
     pub first: Position,
-    /// The last position: what to confirm when the store has all of it.
+    /// The last position: to be confirmed when the store has everything.
     pub last: Position,
     /// Items of the entries read.
     pub items: u64,
     /// Entries read. 0 if there was nothing but damage: then there is nothing to ship, and the
     /// batch only has to be confirmed.
     pub entries: u64,
-    /// What the lines are written in.
+    /// The dialect of the lines.
     pub dialect: LineDialect,
     /// What could not be read.
     pub damaged: Option<Damage>,
@@ -58,15 +58,15 @@ pub struct Batch {
 /// Why nothing could be read. The reader stays where it is.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A segment cannot be opened. If its file is gone, a restart reports its entries as lost and
-    /// goes on behind them.
+    /// A segment cannot be opened. If its file is missing, a restart reports its entries as lost
+    /// and continues after them.
     #[error("cannot open a segment")]
     Open {
         /// What failed.
         #[source]
         fault: DiskFault,
     },
-    /// The disk fails reads. Nothing is lost as long as it may still recover.
+    /// The disk fails reads. Nothing is lost as long as the disk may recover.
     #[error("cannot read entry {}", position.0)]
     Read {
         /// The entry.
@@ -96,23 +96,22 @@ impl ReadError {
     }
 }
 
-/// A place in a spool, from which entries are read on in order.
+/// A position in a spool from which entries are read in order.
 #[derive(Debug)]
 pub struct Reading {
     shared: Arc<Shared>,
     /// The next position to read.
     next: Position,
-    /// What it begins behind, if that is inside a segment.
+    /// Where it begins, if that is inside a segment.
     begin: Option<Border>,
-    /// What it ends at, because another reading goes on there.
+    /// Where it ends, because another reading continues there.
     end: Option<Border>,
     open: Option<OpenSegment>,
     chunk: Chunk,
 }
 
-/// How far a segment was durable at one moment: the end of one reading, behind which another one
-/// begins. Each sees its part as if it were a segment of its own, so that damage on one side counts
-/// for that side alone.
+/// How far a segment was durable at one moment: there one reading ends and another one begins. Each
+/// sees its part as if it were a segment of its own, so that damage is counted only on its side.
 #[derive(Clone, Copy, Debug)]
 struct Border {
     /// The segment's first position.
@@ -130,9 +129,9 @@ struct Border {
 struct OpenSegment {
     first: Position,
     file: Box<dyn DiskFile>,
-    /// Where the entry of the reader's `next` begins, or the hole that it fell into.
+    /// The offset of the entry at `next`, or of the hole that contains it.
     offset: u64,
-    /// The damage in it, once a scan has looked.
+    /// The damage in it, once a scan was made.
     holes: Vec<Hole>,
     /// Items of the entries in it that were read or reported as lost.
     items_before: u64,
@@ -163,7 +162,7 @@ impl Growing {
     }
 }
 
-/// What lies at the reader's place.
+/// What is at the current position.
 enum Next {
     Entry(EntryHeader),
     Damaged,
@@ -175,8 +174,8 @@ impl Reading {
         Self { shared, next, begin: None, end: None, open: None, chunk }
     }
 
-    /// Ends this reading at what is durable now, and gives the one that goes on behind it; `None`
-    /// if nothing that is durable lies ahead.
+    /// Ends this reading at the last entry that is durable now, and returns a second one that
+    /// continues after it; `None` if no durable entry is ahead.
     ///
     /// # Panics
     /// If it ends already.
@@ -197,7 +196,7 @@ impl Reading {
         Some(behind)
     }
 
-    /// The last position that it will read, if another reading goes on there.
+    /// The last position that it will read, if another reading continues there.
     #[must_use]
     pub fn end(&self) -> Option<Position> {
         self.end.map(|border| border.last)
@@ -209,7 +208,7 @@ impl Reading {
         self.next
     }
 
-    /// Goes on at a later position.
+    /// Continues at a later position.
     pub(super) fn skip_to(&mut self, next: Position) {
         if next > self.next {
             self.next = next;
@@ -217,8 +216,8 @@ impl Reading {
         }
     }
 
-    /// Appends the payloads of the next whole entries to `into` and says which they are; `None` if
-    /// nothing durable lies ahead. Every checksum is verified. One dialect a batch.
+    /// Appends the payloads of the next intact entries to `into` and returns which they are; `None`
+    /// if no durable entry is ahead. Every checksum is verified. A batch has one dialect.
     ///
     /// # Errors
     /// Only if nothing was read before the failure: see [`ReadError`].
@@ -251,7 +250,7 @@ impl Reading {
         }))
     }
 
-    /// The segment of the next entry, as far as it is this reading's.
+    /// The segment of the next entry, limited to the part of this reading.
     fn segment(&self) -> Option<Segment> {
         if self.end.is_some_and(|end| end.last < self.next) {
             return None;
@@ -263,7 +262,7 @@ impl Reading {
         Some(segment)
     }
 
-    /// Reads on in one segment; true when it is read to its end.
+    /// Reads entries of one segment; true when its end is reached.
     fn read_segment(
         &mut self,
         segment: &Segment,
@@ -293,7 +292,7 @@ impl Reading {
         Ok(true)
     }
 
-    /// Opens a segment, unless it is the one that is open, and finds the place in it.
+    /// Opens a segment, unless it is open already, and finds the offset of the next entry.
     fn enter(&mut self, segment: &Segment) -> Result<(), ReadError> {
         if self.open.as_ref().is_some_and(|open| open.first == segment.first) {
             return Ok(());
@@ -317,7 +316,7 @@ impl Reading {
             open.offset = begin.offset;
             open.items_before = begin.items;
         } else if self.next > segment.first {
-            // Only after a restart in the middle of a segment.
+            // Needed only after a restart in the middle of a segment.
             let span = span(segment, segment.items_before);
             let seen = scan(open.file.as_ref(), span, self.next, &mut self.chunk)
                 .map_err(|error| self.read_error(segment, error))?;
@@ -329,7 +328,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Looks at what lies at the place in the open segment.
+    /// Looks at what is at the current offset of the open segment.
     fn look(&mut self, segment: &Segment) -> Result<Next, ReadError> {
         let open = self.open.as_ref().expect("enter has opened it");
         let (file, offset) = (open.file.as_ref(), open.offset);
@@ -352,7 +351,8 @@ impl Reading {
         Ok(if whole { Next::Entry(header) } else { Next::Damaged })
     }
 
-    /// Takes the entry that [`look`](Self::look) saw into the batch; its bytes are held already.
+    /// Takes the entry that [`look`](Self::look) saw into the batch; its bytes are in the chunk
+    /// already.
     fn take(
         &mut self,
         segment: &Segment,
@@ -375,7 +375,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Passes the damage at the place: reports it, sets its bytes aside, goes on behind it (SP-7).
+    /// Skips the damage at the current offset: reports it, sets its bytes aside, and continues
+    /// after it (SP-7).
     fn skip(&mut self, segment: &Segment, batch: &mut Growing) -> Result<(), ReadError> {
         let hole = match self.hole_here() {
             Some(hole) => hole,
@@ -401,7 +402,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The known hole at the place.
+    /// The known hole at the current offset.
     fn hole_here(&self) -> Option<Hole> {
         let open = self.open.as_ref()?;
         let here = |hole: &&Hole| {

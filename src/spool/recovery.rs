@@ -1,5 +1,5 @@
-//! Opens a spool: takes its lock, looks at what is there, repairs what a crash left, and hands out
-//! the two halves. Idempotent: a crash during recovery only means that it is done again.
+//! Opens a spool: takes its lock, surveys the folder, repairs what a crash left, and returns the
+//! two halves. Idempotent: after a crash during recovery it is simply done again.
 
 use std::{collections::VecDeque, io, path::PathBuf, sync::Arc};
 
@@ -30,7 +30,7 @@ pub(super) const LOCK_NAME: &str = "lock";
 pub struct Options {
     /// The spool's folder; made if it is missing.
     pub dir: PathBuf,
-    /// What the lines of new entries are written in.
+    /// The dialect of the lines of new entries.
     pub dialect: LineDialect,
     /// Bytes of a segment file; an entry that is larger gets a segment of its own.
     pub segment_bytes_max: u64,
@@ -54,25 +54,25 @@ pub struct Opened {
 pub struct Recovery {
     /// The last position there is.
     pub last: Position,
-    /// Where reading continues: behind this one.
+    /// Reading continues after this position.
     pub confirmed: Position,
-    /// Items past the cursor, those of damaged entries included as far as headers and footers tell:
+    /// Items past the cursor, including those of damaged entries as far as headers and footers say:
     /// what the ledger counts as recovered.
     pub items: u64,
-    /// Entries past the cursor that are known to be lost already. They are part of `items`, and the
-    /// reader reports them (again) when it passes them: count them there.
+    /// Entries past the cursor that are already known to be lost. They are part of `items`, and the
+    /// reader reports them again when it skips them: count them there.
     pub damaged_entries: u64,
     /// Their items.
     pub damaged_items: u64,
-    /// Bytes cut off the end: an entry that was being written when the lights went out.
+    /// Bytes cut off the end: an entry that was being written at the moment of the crash.
     pub torn_bytes: u64,
-    /// What the cursor file was worth.
+    /// The state of the cursor file.
     pub cursor: CursorState,
-    /// Files moved to `quarantine/` because they are no segment, or one that is there already.
+    /// Files moved to `quarantine/` because they are not segments, or second copies of one.
     pub set_aside: u64,
 }
 
-/// Why a spool cannot be opened. Damage is no reason.
+/// Why a spool cannot be opened. Damage is not among the reasons.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process (or another part of this one) has it open.
@@ -158,7 +158,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
         let held = hold::adopt(holding, &disk, &dir).map_err(disk_error)?;
         options.budget.adopt(held);
     }
-    // A crash may have come between the cursor and the deletion of what it covers.
+    // A crash may have happened between the cursor's sync and the deletion of what it covers.
     if let Err(error) = shared.release() {
         tracing::warn!(spool = %dir.display(), %error, "confirmed segments stay for now");
     }
@@ -177,7 +177,8 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
     Ok(Opened { writer, reader: Reader::new(cursor), recovery })
 }
 
-/// Removes files without an entry and moves aside what is no segment of this spool.
+/// Removes files without an entry, and moves files to quarantine that are not segments of this
+/// spool.
 fn clear_away(disk: &dyn Disk, options: &Options, survey: &Survey) -> Result<(), DiskFault> {
     for name in &survey.foreign {
         let path = options.dir.join(name);
@@ -200,7 +201,7 @@ fn clear_away(disk: &dyn Disk, options: &Options, survey: &Survey) -> Result<(),
     Ok(())
 }
 
-/// Makes the cursor file; replaces a cursor that would skip what is written from now on.
+/// Creates the cursor file; replaces a cursor that would skip later entries.
 fn write_first_cursor(cursor: &mut CursorFile, survey: &Survey) -> Result<(), CursorError> {
     match survey.cursor {
         CursorState::Ahead { claimed } => {
@@ -219,8 +220,9 @@ fn write_first_cursor(cursor: &mut CursorFile, survey: &Survey) -> Result<(), Cu
             begin_cursor(cursor, survey.confirmed)
         }
         CursorState::Missing => begin_cursor(cursor, survey.confirmed),
-        // Its last write may have failed its sync in the life before, and be seen without being
-        // durable: written once more, to the other slot, before anything is deleted for it (I6).
+        // The sync of its last write may have failed in the previous process, so that it can be
+        // read but is not durable. It is written once more, to the other slot, before segments are
+        // deleted because of it (I6).
         CursorState::Found if releases(survey) => cursor.store(survey.confirmed),
         CursorState::Found => tolerate_no_room(cursor.ensure()),
     }
@@ -232,14 +234,14 @@ fn releases(survey: &Survey) -> bool {
     oldest.is_some_and(|oldest| oldest.sealed && oldest.last <= survey.confirmed)
 }
 
-/// Writes the cursor where there is none, so that a first segment that is lost later can be told
-/// from one that was released.
+/// Writes a cursor if there is none, so that a first segment that is lost later can be
+/// distinguished from one that was released.
 fn begin_cursor(cursor: &mut CursorFile, confirmed: Position) -> Result<(), CursorError> {
     tolerate_no_room(cursor.store(confirmed))
 }
 
-/// The file is made while there is room, so that it can be written when there is none; a disk that
-/// is full already does not keep the spool from being read.
+/// The file is created while there is room, so that it can be written when there is none. A disk
+/// that is already full must not prevent the spool from being read.
 fn tolerate_no_room(made: Result<(), CursorError>) -> Result<(), CursorError> {
     match made {
         Err(CursorError::Room { .. }) => Ok(()),
@@ -247,7 +249,7 @@ fn tolerate_no_room(made: Result<(), CursorError>) -> Result<(), CursorError> {
     }
 }
 
-/// Opens the last segment to be written on, unless it is sealed: cuts its torn end, reserves its
+/// Opens the last segment for more entries, unless it is sealed: cuts its torn end, reserves its
 /// room again, and makes both durable.
 fn reopen_last(
     disk: &dyn Disk,
@@ -260,7 +262,7 @@ fn reopen_last(
     let path = options.dir.join(&last.segment.name);
     let file = disk.open(&path, Access::Write).map_err(DiskFault::at("open", &path))?;
     if last.segment.sealed {
-        // A killed process may have written the footer and not synced it.
+        // A killed process may have written the footer without syncing it.
         file.sync_data().map_err(DiskFault::at("sync", &path))?;
         return Ok(None);
     }
@@ -278,7 +280,7 @@ fn reopen_last(
                 reserved = options.segment_bytes_max;
                 firm = set_aside;
             }
-            // Then the next entry goes to a fresh segment, when there is room for one.
+            // Then the next entry goes to a new segment, when there is room for one.
             Err(error) if is_no_room(&error) => {}
             Err(error) => return Err(DiskFault::at("extend", &path)(error)),
         }
@@ -288,11 +290,11 @@ fn reopen_last(
     Ok(Some(Active { file, segment: last.segment.clone(), reserved, firm, dirty: false }))
 }
 
-/// Cuts what lies behind the last entry (SP-3).
+/// Cuts what is behind the last entry (SP-3).
 fn cut(file: &dyn crate::env::disk::DiskFile, last: &mut Surveyed) -> io::Result<()> {
     file.set_len(last.segment.end)?;
     last.len = last.segment.end;
-    // Before room is reserved again, so that no crash brings the torn bytes back behind new ones.
+    // Before room is reserved again, so that no crash brings the torn bytes back after new ones.
     file.sync_data()
 }
 

@@ -1,12 +1,12 @@
-//! Takes things out of the middle of a log: a sealed segment is written anew, or goes whole.
+//! Removes items from the middle of a log: a sealed segment is rewritten, or removed as a whole.
 //!
-//! For a log that is not read in a row and confirmed, such as that of the dead letters. What is
-//! taken out of an entry leaves the entry's header, so that positions stay without gaps; a segment
-//! without items goes whole where others stand before and behind it, and then its positions are a
-//! gap, which [`entries`](super::entries()) passes over.
+//! For a log that is not read and confirmed in order, such as the dead-letter log. An entry from
+//! which everything was removed keeps its header, so that positions have no gaps. A segment without
+//! items is removed as a whole if there are others before and after it; its positions are then a
+//! gap, which [`entries`](super::entries()) skips.
 //!
-//! A rewrite makes a file beside the segment, syncs it, and takes the segment's name with it: a
-//! crash at any moment leaves the old segment or the new one, whole. The file beside it is not in
+//! A rewrite creates a file beside the segment, syncs it, and renames it over the segment: a crash
+//! at any moment leaves the old segment or the new one, complete. The new file is not counted in
 //! the budget: there is at most one, and it is smaller than the segment.
 
 use std::{collections::VecDeque, io};
@@ -18,9 +18,9 @@ use crate::{
 
 use super::{
     chunk::Chunk,
+    entry_file::EntryFileWriter,
     fault::DiskFault,
     format::FOOTER_LEN,
-    fresh::Fresh,
     inspect::{Entries, Stored, span},
     outcome::AppendError,
     quarantine,
@@ -30,7 +30,7 @@ use super::{
     writer::Writer,
 };
 
-/// What a file is called until it takes a segment's place.
+/// The suffix of a rewritten segment until it is renamed.
 pub(super) const FRESH_SUFFIX: &str = ".new";
 
 /// A segment, as far as it is durable.
@@ -42,7 +42,7 @@ pub struct SegmentFacts {
     pub last: Position,
     /// Items of all its entries.
     pub items: u64,
-    /// Bytes that it takes of the budget.
+    /// Bytes that it takes from the budget.
     pub bytes: u64,
     /// No more entries will follow in it.
     pub sealed: bool,
@@ -64,11 +64,11 @@ impl Writer {
         self.shared.look(|segments, _| segments.iter().map(SegmentFacts::from).collect())
     }
 
-    /// Closes the active segment, unless it is empty, so that it can be rewritten; what follows
-    /// goes to a fresh one. All that was appended has to be synced.
+    /// Closes the active segment, unless it is empty, so that it can be rewritten; later entries go
+    /// to a new one. Everything that was appended must be synced before.
     ///
     /// # Errors
-    /// Any error is final, as of an append: the disk does not take what it must.
+    /// As for an append: after an error nothing is written any more.
     pub fn retire(&mut self) -> Result<(), AppendError> {
         if self.is_active_empty() {
             return Ok(());
@@ -78,7 +78,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Every whole entry of one segment, as it is now.
+    /// The intact entries of one segment, as it is now.
     ///
     /// # Errors
     /// If its file cannot be opened.
@@ -90,12 +90,12 @@ impl Writer {
         Ok(Entries::of(&self.shared.dir, segments))
     }
 
-    /// Writes a sealed segment anew: `edit` says what is left of an entry, `None` that all is. What
-    /// is damaged is copied to quarantine first, and leaves empty entries.
+    /// Rewrites a sealed segment: `edit` returns what is left of an entry, or `None` to keep it
+    /// unchanged. Damaged bytes are copied to quarantine first, and become empty entries.
     ///
     /// # Errors
-    /// If the disk refuses. Then the segment is as it was, or, after a failed sync of the folder,
-    /// perhaps as it should be.
+    /// If a disk operation fails. Then the segment is unchanged, or, if only the sync of the folder
+    /// failed, it may be the new one.
     pub fn rewrite(
         &mut self,
         first: Position,
@@ -115,7 +115,7 @@ impl Writer {
         let fresh = match made {
             Ok(fresh) => fresh,
             Err(fault) => {
-                // If this fails too, the next rewrite or the next start removes it.
+                // If this fails too, the next rewrite or the next start removes the file.
                 drop(disk.remove(&fresh_path));
                 return Err(fault);
             }
@@ -124,11 +124,11 @@ impl Writer {
         disk.sync_dir(&self.shared.dir).map_err(DiskFault::at("sync", &self.shared.dir))
     }
 
-    /// Removes a sealed segment that stands before others, with all that is in it.
+    /// Removes a sealed segment, with everything in it, if others follow it.
     ///
     /// # Errors
-    /// If the disk refuses: then it is still there, or, after a failed sync of the folder, perhaps
-    /// there again after a crash.
+    /// If a disk operation fails: then it is still there, or, if only the sync of the folder
+    /// failed, it may be there again after a crash.
     pub fn remove_segment(&mut self, first: Position) -> Result<(), DiskFault> {
         let is_behind = self.segments().last().is_some_and(|last| last.first > first);
         let Some(segment) = self.find(first).filter(|segment| segment.sealed && is_behind) else {
@@ -156,7 +156,7 @@ impl Writer {
         Ok(Surveyed { segment, header_damaged: false, torn_bytes: 0, len, file })
     }
 
-    /// Copies what is damaged in a segment to quarantine.
+    /// Copies the damaged bytes of a segment to quarantine.
     ///
     /// # Errors
     /// If its file cannot be read.
@@ -180,7 +180,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The segment as it will be, durable under another name.
+    /// Writes the new segment, durably, under another name.
     fn write_fresh(
         &self,
         segment: &Segment,
@@ -190,7 +190,7 @@ impl Writer {
         remove_if_there(self.shared.disk.as_ref(), path)?;
         let created = self.shared.disk.create(path);
         let file = created.map_err(DiskFault::at("create", path))?;
-        let mut fresh = Fresh::new(file, segment.first, segment.dialect);
+        let mut fresh = EntryFileWriter::new(file, segment.first, segment.dialect);
         let failed = |error| DiskFault::at("write", path)(error);
         for stored in self.read_segment(segment.first)? {
             let stored = stored.map_err(|error| match error {
@@ -212,7 +212,7 @@ impl Writer {
     }
 }
 
-/// Removes what a crash in the middle of a rewrite left.
+/// Removes the files that a crash during a rewrite has left.
 pub(super) fn clear_leftovers(disk: &dyn Disk, dir: &std::path::Path) -> Result<(), DiskFault> {
     let names = disk.files(dir).map_err(DiskFault::at("list", dir))?;
     for name in names.iter().filter(|name| name.ends_with(FRESH_SUFFIX)) {

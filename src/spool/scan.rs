@@ -1,8 +1,8 @@
-//! Reads one segment whole, record by record, and finds what is damaged in it.
+//! Reads one whole segment, record by record, and finds the damage in it.
 //!
-//! Pure but for reading: it changes nothing and decides nothing. Recovery, the reader (when a
-//! checksum fails), `status` and `verify` all look through these eyes, so they agree on what is
-//! lost and how many items went with it.
+//! It only reads: it changes nothing and decides nothing. Recovery, the reader (when a checksum
+//! fails), `status` and `verify` all use it, so they agree on which entries are lost and with how
+//! many items.
 
 use std::io;
 
@@ -25,27 +25,27 @@ pub(super) struct Span {
     pub before: Position,
     /// Records end at or before this offset.
     pub limit: u64,
-    /// The last position that was in it, where something tells (footer, next segment, memory).
+    /// The last position that was in it, if known (from footer, next segment or memory).
     pub last: Option<Position>,
-    /// The items that were in it, where something tells.
+    /// The items that were in it, if known.
     pub items: Option<u64>,
-    /// Items before the position asked for that were read or reported as lost already, if the asker
-    /// has counted them: then only what lies ahead is counted as lost.
+    /// Items before the position `from` that were already read or reported as lost, if the caller
+    /// has counted them: then only later items are counted as lost.
     pub items_before: Option<u64>,
 }
 
-/// A stretch of a segment in which no entry is whole, between whole ones or at a known end.
+/// A range of a segment without an intact entry, between intact ones or before a known end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hole {
     /// The first position lost.
     pub first: Position,
     /// How many positions are lost; 0 if only bytes are.
     pub entries: u64,
-    /// Items lost with them, as far as headers and totals tell.
+    /// Items lost with them, as far as headers and totals say.
     pub items: u64,
-    /// Where the stretch begins.
+    /// The offset where it begins.
     pub offset: u64,
-    /// How long it is.
+    /// Its length.
     pub bytes: u64,
 }
 
@@ -56,33 +56,34 @@ impl Hole {
     }
 }
 
-/// What a scan saw.
+/// The result of a scan.
 #[derive(Debug)]
 pub(super) struct Scanned {
-    /// Whole entries.
+    /// Intact entries.
     pub entries: u64,
     /// Their items.
     pub items: u64,
-    /// The last whole entry.
+    /// The last intact entry.
     pub last: Option<Position>,
-    /// Just past the last whole entry; just past the header if there is none.
+    /// The offset after the last intact entry; after the header if there is none.
     pub end: u64,
     /// The damage, in order.
     pub holes: Vec<Hole>,
-    /// A footer met among the records, before the limit.
+    /// A footer found among the records, before the limit.
     pub footer: Option<Footer>,
     /// Where the records end: at that footer, or at the limit.
     pub records_end: u64,
-    /// Bytes past `end` up to the last that is not zero, where nothing tells that they were whole.
+    /// Bytes past `end` up to the last that is not zero, if nothing shows that they were ever
+    /// complete.
     pub torn_bytes: u64,
-    /// Where the entry of the position asked for begins, or the hole that it fell into.
+    /// The offset of the entry at `from`, or of the hole that contains it.
     pub resume: u64,
-    /// Items of entries at or past the position asked for, lost ones included.
+    /// Items of entries at or past `from`, including lost ones.
     pub past_items: u64,
 }
 
 impl Scanned {
-    /// Items of whole entries and of damaged ones: what the segment counts as.
+    /// Items of intact and damaged entries: the count of the segment.
     pub(super) fn items_with_damage(&self) -> u64 {
         self.items + self.holes.iter().map(|hole| hole.items).sum::<u64>()
     }
@@ -98,7 +99,7 @@ pub(super) fn scan(
     scan_with(file, span, from, chunk, &mut |_, _| {})
 }
 
-/// Scans a segment and shows the header and the place of every whole entry to a visitor.
+/// Scans a segment and passes the header and the offset of every intact entry to a visitor.
 pub(super) fn scan_with(
     file: &dyn DiskFile,
     span: Span,
@@ -135,11 +136,11 @@ pub(super) fn scan_with(
     Ok(scanner.finish())
 }
 
-/// Bytes since the last whole entry in which nothing was whole.
+/// Damaged bytes since the last intact entry.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     offset: u64,
-    /// Entries in it whose header can be trusted though the payload cannot, and their items.
+    /// Entries in it with an intact header and a damaged payload, and their items.
     credible_entries: u64,
     credible_items: u64,
 }
@@ -150,16 +151,16 @@ struct Scanner<'a> {
     from: Position,
     chunk: &'a mut Chunk,
     offset: u64,
-    /// The position that the next entry has if nothing is lost.
+    /// The position of the next entry if nothing is lost.
     expected: Position,
-    /// Set while the records since the last whole entry are damaged.
+    /// Set while the records since the last intact entry are damaged.
     open: Option<Stretch>,
     /// The first hole that lost an entry of unknown items.
     unknown: Option<usize>,
-    /// The hole that the position asked for fell into, if what lies before it was items_before:
-    /// takes what is missing to the total where no other hole can.
+    /// The hole that contains the position `from`, if `items_before` is given: the rest of the
+    /// total is assigned to it if no other hole can have it.
     straddling: Option<usize>,
-    /// Past the last byte that is not zero, as far as was searched.
+    /// The offset after the last byte that is not zero, as far as was searched.
     tail_end: u64,
     seen: Scanned,
 }
@@ -203,7 +204,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Counts a whole entry, and closes the stretch of damage before it.
+    /// Counts an intact entry, and closes the damaged range before it.
     fn whole(&mut self, header: EntryHeader) {
         self.close_stretch(header.position, self.offset);
         self.expected = header.position.next();
@@ -218,7 +219,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Notes an entry whose header is whole and whose payload is not.
+    /// Notes an entry with an intact header and a damaged payload.
     fn damaged(&mut self, header: EntryHeader) {
         let is_before = self.span.items_before.is_some() && header.position < self.from;
         let stretch = self.open_stretch();
@@ -237,7 +238,7 @@ impl Scanner<'_> {
         })
     }
 
-    /// What lies between the last whole entry and `position` at `offset` is lost.
+    /// Everything between the last intact entry and `position` at `offset` is lost.
     fn close_stretch(&mut self, position: Position, offset: u64) {
         let stretch = self.open.take();
         let entries = position.0.saturating_sub(self.expected.0);
@@ -267,7 +268,7 @@ impl Scanner<'_> {
         });
     }
 
-    /// Decides about what lies behind the last whole entry, and the items of what cannot be read.
+    /// Decides about the bytes after the last intact entry, and the items of unreadable entries.
     fn finish(mut self) -> Scanned {
         let last = self.seen.footer.map(|footer| footer.last).or(self.span.last);
         let items = self.seen.footer.map(|footer| footer.items).or(self.span.items);
@@ -295,14 +296,14 @@ impl Scanner<'_> {
         self.seen
     }
 
-    /// Items of the holes that reach past the position asked for.
+    /// Items of the holes that reach past `from`.
     fn items_lost_ahead(&self) -> u64 {
         let ahead = self.seen.holes.iter().filter(|hole| hole.next() > self.from);
         ahead.map(|hole| hole.items).sum()
     }
 
-    /// The header of an entry at an offset, if it can be trusted: its checksum holds, its position
-    /// can follow, its end is within bounds.
+    /// The header of an entry at an offset, if it can be trusted: its checksum matches, its
+    /// position is plausible, and its end is within bounds.
     fn entry_header_at(&mut self, offset: u64) -> io::Result<Option<EntryHeader>> {
         let limit = self.span.limit;
         let bytes = self.chunk.window(self.file, offset, ENTRY_HEADER_BYTES, limit)?;
@@ -313,7 +314,7 @@ impl Scanner<'_> {
         }))
     }
 
-    /// The footer at an offset, if it is this segment's.
+    /// The footer at an offset, if it belongs to this segment.
     fn footer_at(&mut self, offset: u64) -> io::Result<Option<Footer>> {
         let limit = self.span.limit;
         let bytes = self.chunk.window(self.file, offset, FOOTER_BYTES, limit)?;
@@ -324,7 +325,7 @@ impl Scanner<'_> {
         }))
     }
 
-    /// Finds the next record that can be trusted, from an offset on at which there is none.
+    /// Finds the next record that can be trusted, after an offset without one.
     fn search(&mut self, mut offset: u64) -> io::Result<Option<u64>> {
         while offset < self.span.limit {
             let Some(candidate) = self.search_magic(offset)? else {
@@ -344,7 +345,7 @@ impl Scanner<'_> {
         const MAGIC_BYTES: usize = ENTRY_MAGIC.len();
         loop {
             let bytes = self.chunk.window(self.file, offset, LOOK_BYTES, self.span.limit)?;
-            // A preallocated tail is long and zero; the fold compiles to wide instructions.
+            // A preallocated tail is long and all zeros; the fold compiles to wide instructions.
             if bytes.iter().fold(0, |any, byte| any | byte) != 0 {
                 let found = bytes
                     .windows(MAGIC_BYTES)
@@ -359,7 +360,7 @@ impl Scanner<'_> {
             if bytes.len() < LOOK_BYTES {
                 return Ok(None);
             }
-            // The magic may lie across the border of two looks.
+            // The magic may cross the border between two windows.
             offset += (LOOK_BYTES - (MAGIC_BYTES - 1)) as u64;
         }
     }

@@ -1,4 +1,5 @@
-//! What the two halves of a spool both know: which segments there are, and how far each is durable.
+//! The state that both halves of a spool share: which segments there are, and how far each is
+//! durable.
 
 use std::{
     collections::VecDeque,
@@ -23,11 +24,11 @@ pub(super) struct Segment {
     pub first: Position,
     /// The file's name in the spool's folder.
     pub name: String,
-    /// What its lines are written in.
+    /// The dialect of its lines.
     pub dialect: LineDialect,
     /// The last entry; one before `first` while there is none.
     pub last: Position,
-    /// Items of all entries, damaged ones included as far as known.
+    /// Items of all entries, including damaged ones as far as known.
     pub items: u64,
     /// Those at or before the cursor when the spool was opened: they were not recovered.
     pub items_before: u64,
@@ -35,11 +36,11 @@ pub(super) struct Segment {
     pub end: u64,
     /// No more entries will follow in it.
     pub sealed: bool,
-    /// What it counts in the budget.
+    /// The bytes that it counts in the budget.
     pub charged: u64,
 }
 
-/// What a release gave back.
+/// What was released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Released {
     /// Segments deleted, or held from now on.
@@ -48,15 +49,15 @@ pub struct Released {
     pub bytes: u64,
 }
 
-/// The state that writer and reader share. Dropped with the second of them, which lets go of the
-/// folder's lock and of the budget.
+/// The state that writer and reader share. Dropped with the second of them: that releases the
+/// folder's lock and the share of the budget.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub disk: Arc<dyn Disk>,
     pub dir: PathBuf,
     pub budget: Arc<Budget>,
-    /// A mutex because both halves change the list; taken once a group and once a batch, and never
-    /// held over a call to the disk.
+    /// A mutex because both halves change the list; taken once per group and once per batch, and
+    /// never held during a disk operation.
     log: Mutex<Log>,
     durable: watch::Sender<Position>,
     /// SP-8: held as long as either half lives.
@@ -67,9 +68,10 @@ pub(super) struct Shared {
 struct Log {
     /// In the order of positions; all but the last are sealed.
     segments: VecDeque<Segment>,
-    /// The cursor as it is durable: never past the last durable entry (SP-4).
+    /// The durable cursor: never past the last durable entry (SP-4).
     flushed: Position,
-    /// What this spool holds of the budget: its segments and what is reserved and not shown yet.
+    /// Bytes of the budget that this spool uses: its segments, and what is reserved but not
+    /// published yet.
     charged: u64,
 }
 
@@ -89,7 +91,7 @@ impl Shared {
         Self { disk, dir, budget, log, durable: watch::Sender::new(durable), _lock: lock }
     }
 
-    /// Shows segments as durable to the reader, and moves the durable position.
+    /// Publishes segments as durable to the reader, and moves the durable position.
     pub(super) fn publish(&self, changed: impl Iterator<Item = Segment>, durable: Position) {
         let mut log = self.lock();
         for segment in changed {
@@ -102,14 +104,14 @@ impl Shared {
         self.durable.send_replace(durable);
     }
 
-    /// Gives back what [`take`](Self::take) gave for a segment that could not be made.
+    /// Returns what [`take`](Self::take) took for a segment that could not be created.
     pub(super) fn refund(&self, bytes: u64) {
         self.lock().charged -= bytes;
         self.budget.refund(bytes);
     }
 
-    /// A segment takes `now` bytes instead of `before`: fewer when it is sealed, or a footer more
-    /// where a restart could not reserve its room again.
+    /// A segment takes `now` bytes instead of `before`: fewer when it is sealed, or one footer more
+    /// if a restart could not reserve its room again.
     pub(super) fn recharge(&self, before: u64, now: u64) {
         if now > before {
             self.lock().charged += now - before;
@@ -136,7 +138,7 @@ impl Shared {
 
     /// Takes room from the budget for a segment that begins at `first`, or for more of it. A spool
     /// without another segment gets it in any case (see [`Budget`]): `alone` says that the writer
-    /// has none that is not in the list yet.
+    /// has no segment that is not yet in the list.
     pub(super) fn take(&self, bytes: u64, first: Position, alone: bool) -> bool {
         let mut log = self.lock();
         let only = alone && log.segments.iter().all(|segment| segment.first == first);
@@ -147,13 +149,13 @@ impl Shared {
         granted
     }
 
-    /// Gives room back to the budget.
+    /// Returns room back to the budget.
     pub(super) fn give_back(&self, bytes: u64) {
         self.lock().charged -= bytes;
         self.budget.give_back(bytes);
     }
 
-    /// A look at the list and the durable cursor.
+    /// Calls `at` with the list and the durable cursor.
     pub(super) fn look<T>(&self, at: impl FnOnce(&VecDeque<Segment>, Position) -> T) -> T {
         let log = self.lock();
         at(&log.segments, log.flushed)
@@ -166,7 +168,7 @@ impl Shared {
         log.flushed = position;
     }
 
-    /// A sealed segment was written anew: its file is another one, under the same name.
+    /// Replaces a sealed segment that was rewritten under the same name.
     pub(super) fn replace(&self, fresh: Segment) {
         let mut log = self.lock();
         let Some(known) = log.segments.iter_mut().find(|known| known.first == fresh.first) else {
@@ -178,7 +180,7 @@ impl Shared {
         self.recharge(before, now);
     }
 
-    /// A segment's file was removed: its room is given back.
+    /// Removes a segment whose file was removed, and gives its bytes back.
     pub(super) fn forget(&self, first: Position) {
         let mut log = self.lock();
         let at = log.segments.iter().position(|known| known.first == first);
@@ -190,8 +192,8 @@ impl Shared {
     }
 
     /// Deletes the sealed segments that the durable cursor covers (SP-5), oldest first, and gives
-    /// their bytes back; or holds them, where that was asked for. What cannot be deleted stays, and
-    /// is tried again.
+    /// their bytes back; or holds them, if that is configured. What cannot be deleted stays, and is
+    /// tried again.
     ///
     /// The folder is synced after each, so that a crash cannot leave an older segment without a
     /// newer one: what remains always reaches up to the cursor.
@@ -236,7 +238,7 @@ impl Shared {
         log.segments.pop_front()
     }
 
-    /// The list is changed in single steps, each of which leaves it whole.
+    /// Poisoning is ignored: each change of the list is one step.
     fn lock(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

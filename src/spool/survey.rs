@@ -1,5 +1,5 @@
-//! Looks at a spool's folder without changing it: what is there, what is damaged, what lies ahead
-//! of the cursor. Recovery acts on it; `status` and `verify` only tell it.
+//! Surveys a spool's folder without changing it: what is there, what is damaged, what is past the
+//! cursor. Recovery acts on the result; `status` and `verify` only report it.
 
 use std::{
     io,
@@ -23,27 +23,27 @@ use super::{
     shared::Segment,
 };
 
-/// What the cursor file was worth.
+/// The state of the cursor file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CursorState {
     /// There is none: nothing was ever confirmed, or it was lost. What is there is sent (again).
     Missing,
     /// It was read.
     Found,
-    /// No slot of it is whole. What is there is sent again.
+    /// No slot is intact. What is there is sent again.
     Damaged,
-    /// It claims more than was ever there, so it belongs to other data. To believe it would skip
-    /// entries: what is there is sent again.
+    /// It is past the last entry, so it belongs to other data. To believe it would skip entries:
+    /// what is there is sent again.
     Ahead {
-        /// What it claims.
+        /// The position in it.
         claimed: Position,
     },
 }
 
-/// Why a folder cannot be looked at.
+/// Why a folder cannot be surveyed.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
-    /// A file was written whole by a version that this build does not know. Use that version.
+    /// A file has a format version that this build does not know. Use a build that knows it.
     #[error("{} has format version {version}, which this build does not know", path.display())]
     Version {
         /// The file.
@@ -66,33 +66,33 @@ pub(super) struct Found {
     pub name: String,
     pub first: Position,
     pub dialect: LineDialect,
-    /// The header was not whole: `first` is from the name, `dialect` the wider one.
+    /// The header is damaged: `first` is from the name, `dialect` is the one with `u`.
     pub header_damaged: bool,
     pub len: u64,
     pub footer: Option<Footer>,
     pub file: Box<dyn DiskFile>,
 }
 
-/// One segment as understood.
+/// One segment and its state.
 #[derive(Debug)]
 pub(super) struct Surveyed {
     pub segment: Segment,
-    /// Its header is not whole; it is read by its name.
+    /// Its header is damaged; its position is taken from its name.
     pub header_damaged: bool,
-    /// Bytes behind the last entry that are cut at start.
+    /// Bytes after the last entry that are cut at start.
     pub torn_bytes: u64,
     pub len: u64,
     pub file: Box<dyn DiskFile>,
 }
 
-/// A spool's folder as understood.
+/// A spool's folder and its state.
 #[derive(Debug)]
 pub(super) struct Survey {
     /// In the order of positions.
     pub segments: Vec<Surveyed>,
     /// Files of the last rotation that hold no entry, and torn ones.
     pub empty: Vec<String>,
-    /// Files that are no segments though they are called so, or that are there twice.
+    /// Files that are named like segments but are none, or that are there twice.
     pub foreign: Vec<String>,
     pub cursor: CursorState,
     /// Of the newest slot.
@@ -101,15 +101,15 @@ pub(super) struct Survey {
     pub confirmed: Position,
     /// The position of the next entry.
     pub next: Position,
-    /// Items past the cursor, damaged ones included as far as known.
+    /// Items past the cursor, including damaged ones as far as known.
     pub items: u64,
-    /// Of the entries past the cursor, those known to be lost, and their items.
+    /// The entries past the cursor that are known to be lost, and their items.
     pub lost_entries: u64,
     pub lost_items: u64,
     pub torn_bytes: u64,
 }
 
-/// Looks at a folder. A file that vanishes meanwhile was released, and is passed over.
+/// Surveys a folder. A file that disappears meanwhile was released, and is skipped.
 pub(super) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError> {
     // In this order: what was released before the listing is covered by the cursor read after it.
     let (found, foreign) = list(disk, dir)?;
@@ -131,7 +131,8 @@ pub(super) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError>
     }
     let next = match (seen.last, found.last()) {
         (Some(last), _) => last.next(),
-        // Only files without an entry: the last of them was named for the next position.
+        // There are only files without an entry: the last of them has the next position as its
+        // name.
         (None, Some(empty)) => empty.first.max(seen.confirmed.next()),
         (None, None) => seen.confirmed.next(),
     };
@@ -141,7 +142,7 @@ pub(super) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError>
         foreign,
         cursor,
         sequence: read.newest.map_or(0, |slot| slot.sequence),
-        // Entries before the first file are missed, not waited for, by the reader.
+        // The reader reports entries before the first file as lost; it does not wait for them.
         confirmed: seen.confirmed,
         next,
         items: seen.items,
@@ -166,10 +167,10 @@ pub(super) fn survey(disk: &dyn Disk, dir: &Path) -> Result<Survey, SurveyError>
     Ok(survey)
 }
 
-/// What the segments hold, seen from a cursor.
+/// What the segments hold, relative to a cursor.
 #[derive(Debug, Default)]
 struct Understood {
-    /// For each file; `None` for those behind the last entry.
+    /// One per file; `None` for files after the last entry.
     segments: Vec<Option<(Segment, u64)>>,
     confirmed: Position,
     last: Option<Position>,
@@ -203,7 +204,7 @@ fn understand(dir: &Path, found: &[Found], confirmed: Position) -> Result<Unders
     Ok(seen)
 }
 
-/// Understands one file: by its footer if that tells enough, else by a scan.
+/// Determines the content of one file: from its footer if that is enough, else by a scan.
 fn one(
     dir: &Path,
     found: &Found,
@@ -262,7 +263,7 @@ fn one(
     Ok(Some((segment, scanned.torn_bytes)))
 }
 
-/// The last entry of the last file, from what the scan met; false if there is none.
+/// Sets the last entry of the last file, from the result of a scan; false if there is none.
 fn set_end(segment: &mut Segment, scanned: &Scanned) -> bool {
     segment.sealed = scanned.footer.is_some();
     match scanned.footer.map(|footer| footer.last).or(scanned.last) {
@@ -272,7 +273,7 @@ fn set_end(segment: &mut Segment, scanned: &Scanned) -> bool {
     true
 }
 
-/// Reads the cursor, or says that it is of an unknown version.
+/// Reads the cursor; an error if its version is unknown.
 fn read_cursor(disk: &dyn Disk, dir: &Path) -> Result<CursorRead, SurveyError> {
     let path = dir.join(CURSOR_NAME);
     match cursor::read(disk, &path) {
@@ -316,8 +317,8 @@ fn list(disk: &dyn Disk, dir: &Path) -> Result<(Vec<Found>, Vec<String>), Survey
     Ok((kept, foreign))
 }
 
-/// Looks at one file of entries that is no segment of a spool, and tells how many entries there
-/// were if that is known; `None` if there is no such file.
+/// Surveys one file of entries that is not a segment of a spool, and returns how many entries were
+/// written if that is known; `None` if there is no such file.
 pub(super) fn survey_file(
     disk: &dyn Disk,
     dir: &Path,
@@ -359,7 +360,8 @@ fn examine(
     let n = read_up_to(file.as_ref(), &mut head, 0)?;
     let (first, dialect, header_damaged) = match SegmentHeader::decode(&head[..n]) {
         Ok(header) if header.first > Position::ZERO => (header.first, header.dialect, false),
-        // What may hold `u` ships everywhere: a store without it gets its lines rewritten.
+        // Lines that may hold `u` can be shipped to any store: for a store without it they are
+        // rewritten.
         Ok(_) | Err(HeaderFault::Damaged) => (named, LineDialect::Unsigned, true),
         Err(HeaderFault::Version(version)) => return Ok(Err(version)),
     };

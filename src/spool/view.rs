@@ -1,4 +1,4 @@
-//! How full a spool is, for whoever only looks.
+//! How full a spool is: a read-only view.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Backlog {
     pub confirmed: Position,
     /// Segment files.
     pub segments: u64,
-    /// Bytes that they take, reserved ones included.
+    /// Their bytes, including reserved ones.
     pub bytes: u64,
 }
 

@@ -35,7 +35,7 @@ pub struct Writer {
     next: Position,
     /// Where the last entry went.
     appended: Place,
-    /// What was appended since the last sync.
+    /// What was appended since the last sync, and is not durable.
     unsynced: Synced,
     /// A write or sync failed; no call touches the disk any more.
     poisoned: bool,
@@ -47,12 +47,12 @@ pub struct Writer {
 #[derive(Debug)]
 pub(super) struct Active {
     pub file: Box<dyn DiskFile>,
-    /// With what is not durable yet.
+    /// Includes entries that are not durable yet.
     pub segment: Segment,
     /// Entries and footer end at or before this offset: `segment.end + FOOTER_LEN <= reserved`,
-    /// except in a segment of which a restart could not reserve the rest again.
+    /// except in a segment whose rest could not be reserved again after a restart.
     pub reserved: u64,
-    /// The file system has set the room aside.
+    /// The file system has really reserved the room.
     pub firm: bool,
     /// Written to since its last sync.
     pub dirty: bool,
@@ -83,7 +83,7 @@ impl Writer {
     /// Makes room for an entry; false if there is none now.
     ///
     /// # Errors
-    /// As of [`append_unsynced`](Self::append_unsynced).
+    /// As for [`append_unsynced`](Self::append_unsynced).
     pub(crate) fn make_room(&mut self, entry: &EntryBuffer) -> Result<bool, AppendError> {
         if self.poisoned {
             return Err(AppendError::Poisoned);
@@ -111,7 +111,7 @@ impl Writer {
         let sealed = entry.seal(position).expect("the length was checked above");
         if let Err(source) = active.file.write_all_at(sealed, active.segment.end) {
             if is_no_room(&source) && !active.firm {
-                // Nothing was promised here, and what was half written is written over or cut.
+                // No room was reserved here, and what was partly written is overwritten or cut.
                 return Ok(Append::Full);
             }
             self.poisoned = true;
@@ -143,8 +143,8 @@ impl Writer {
         Ok(synced)
     }
 
-    /// Makes everything appended durable. The reader sees it after [`publish`](Self::publish), so
-    /// that what is durable can be counted before anybody can ship it.
+    /// Makes everything appended durable. The reader sees it only after [`publish`](Self::publish),
+    /// so that durable entries can be counted before they can be shipped.
     pub(super) fn sync_unpublished(&mut self) -> Result<Synced, SyncError> {
         if self.poisoned {
             return Err(SyncError::Poisoned);
@@ -161,7 +161,7 @@ impl Writer {
         Ok(Synced { upto, ..mem::take(&mut self.unsynced) })
     }
 
-    /// Shows what is durable to the reader.
+    /// Publishes what is durable to the reader.
     pub(super) fn publish(&mut self) {
         assert!(self.unsynced.entries == 0, "SP-2: only durable entries are shown");
         let active = self.active.as_ref().map(|active| active.segment.clone());
@@ -169,7 +169,7 @@ impl Writer {
         self.shared.publish(changed, Position(self.next.0 - 1));
     }
 
-    /// Where the payload of the last entry lies that was appended.
+    /// Where the payload of the last appended entry is.
     #[must_use]
     pub fn last_place(&self) -> Place {
         self.appended
@@ -191,28 +191,27 @@ impl Writer {
         self.active.as_ref().is_some_and(|active| active.segment.end == SEGMENT_HEADER_LEN)
     }
 
-    /// Whether an entry and, behind it, the footer fit in the active segment.
+    /// Whether an entry and then the footer fit in the active segment.
     fn fits(&self, bytes: u64) -> bool {
         self.active
             .as_ref()
             .is_some_and(|active| active.segment.end + bytes + FOOTER_LEN <= active.reserved)
     }
 
-    /// Makes room for an entry of `bytes`. What is held gives way for it.
+    /// Makes room for an entry of `bytes`; evicts held segments if necessary.
     fn rotate(&mut self, bytes: u64) -> Result<bool, AppendError> {
         loop {
             if self.try_rotate(bytes)? {
                 return Ok(true);
             }
-            if !self.shared.budget.take_from_held() {
+            if !self.shared.budget.evict_held() {
                 return Ok(false);
             }
         }
     }
 
-    /// Makes room for an entry of `bytes`: reserves a fresh segment, then seals the active one.
-    /// False if there is no room; the active segment is sealed then as well, so that it can be
-    /// released.
+    /// Makes room for an entry of `bytes`: reserves a new segment, then seals the active one. False
+    /// if there is no room; then the active segment is sealed as well, so that it can be released.
     fn try_rotate(&mut self, bytes: u64) -> Result<bool, AppendError> {
         let reserve = self.segment_bytes_max.max(SEGMENT_HEADER_LEN + bytes + FOOTER_LEN);
         if self.is_active_empty() {
@@ -225,8 +224,9 @@ impl Writer {
         if self.unsynced.entries == 0 {
             self.publish();
         }
-        // The reader may have confirmed all of it before it was sealed, and has no reason to look
-        // again. A segment that cannot be deleted now is tried again with the next flush.
+        // The reader may have confirmed all of it before it was sealed, and would not try to
+        // release it again. A segment that cannot be deleted now is tried again with the next
+        // flush.
         if self.shared.release().is_ok_and(|released| released.segments > 0)
             && let Some(fresh) = self.reserve(reserve)?
         {
@@ -235,7 +235,7 @@ impl Writer {
         Ok(false)
     }
 
-    /// Seals the active segment and goes on in a fresh one.
+    /// Seals the active segment and continues in a new one.
     fn replace(&mut self, fresh: Active) -> Result<bool, AppendError> {
         let charged = fresh.segment.charged;
         if let Err(error) = self.seal_active() {
@@ -246,7 +246,7 @@ impl Writer {
         Ok(true)
     }
 
-    /// Reserves more room for the active segment, in which there is no entry yet.
+    /// Reserves more room for the active segment, which has no entry yet.
     fn extend(&mut self, reserve: u64) -> Result<bool, AppendError> {
         let active = self.active.as_mut().expect("the caller saw it");
         let more = reserve.saturating_sub(active.segment.charged);
@@ -286,7 +286,7 @@ impl Writer {
         fresh
     }
 
-    /// Makes the file of a segment: its name and header are durable on return.
+    /// Creates the file of a segment: its name and header are durable on return.
     fn make_segment(&mut self, bytes: u64) -> Result<Option<Active>, AppendError> {
         let name = segment_name(self.next);
         let path = self.shared.dir.join(&name);
@@ -337,8 +337,8 @@ impl Writer {
         }
     }
 
-    /// Reserves room in a new file and makes its header and its name durable. Whether the room is
-    /// set aside for certain: some file systems cannot.
+    /// Reserves room in a new file and makes its header and its name durable. Returns whether the
+    /// room is really reserved: some file systems cannot do it.
     fn prepare(&self, file: &dyn DiskFile, header: SegmentHeader, bytes: u64) -> io::Result<bool> {
         let firm = try_allocate(file, bytes)?;
         file.write_all_at(&header.encode(), 0)?;
@@ -371,14 +371,14 @@ impl Writer {
     }
 }
 
-/// Writes the footer behind the last entry, cuts what was reserved behind it, and syncs. The length
-/// that the file has then.
+/// Writes the footer after the last entry, cuts what was reserved after it, and syncs. Returns the
+/// length of the file.
 fn seal(file: &dyn DiskFile, segment: &Segment) -> io::Result<u64> {
     let footer = Footer { first: segment.first, last: segment.last, items: segment.items };
     let len = match file.write_all_at(&footer.encode(), segment.end) {
         Ok(()) => segment.end + FOOTER_LEN,
-        // Only where the room could not be reserved. Without a footer the segment is still whole;
-        // the next start reads it instead of its footer.
+        // Only if the room could not be reserved. Without a footer the segment is still valid; the
+        // next start scans it.
         Err(error) if is_no_room(&error) => segment.end,
         Err(error) => return Err(error),
     };
@@ -387,7 +387,7 @@ fn seal(file: &dyn DiskFile, segment: &Segment) -> io::Result<u64> {
     Ok(len)
 }
 
-/// Reserves room; false where the file system cannot, which is not an error.
+/// Reserves room; false if the file system cannot, which is not an error.
 pub(super) fn try_allocate(file: &dyn DiskFile, bytes: u64) -> io::Result<bool> {
     match file.allocate(bytes) {
         Ok(()) => Ok(true),

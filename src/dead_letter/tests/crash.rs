@@ -49,10 +49,10 @@ async fn a_power_cut_at_any_moment_of_a_removal_loses_no_other_letter_and_brings
         let disk = Arc::new(SimDisk::new());
         let rig = filled(&disk).await;
         let (a, all) = (names(&rig, Some("A")), names(&rig, None));
-        let fault = Fault { call: None, nth, error: ErrorKind::Other, for_good: true };
+        let fault = Fault { call: None, nth, error: ErrorKind::Other, is_permanent: true };
         disk.set_fault(Some(fault));
         let answer = rig.log.handle.remove(of("A")).await;
-        let is_over = !disk.fault_struck();
+        let is_over = !disk.is_fault_injected();
         let then = disk.copy();
         disk.set_fault(None);
         rig.log.close();
@@ -108,7 +108,7 @@ async fn a_failed_sync_halts_the_log_and_nobody_hears_that_anything_is_durable()
         call: Some(Call::SyncData),
         nth: 0,
         error: ErrorKind::Other,
-        for_good: false,
+        is_permanent: false,
     }));
     for heard in rig.submit(&[message("A", 1), message("B", 2)]) {
         assert!(heard.await.is_err());

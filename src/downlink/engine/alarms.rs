@@ -47,7 +47,7 @@ impl Engine {
             Told::Not(why) => why,
         };
         if !matches!(told, Told::Published) {
-            self.gathered().settles.push(raised.ticket);
+            self.gathered().acknowledged.push(raised.ticket);
         }
         let label = AlarmLabel { alarm: Arc::clone(&raised.alarm), outcome };
         self.metrics.downlink_alarms.get_or_create_owned(&label).inc();

@@ -27,7 +27,7 @@ struct Subject {
 
 impl Engine {
     pub(super) fn receipt(&mut self, receipt: &IncomingReceipt) -> rusqlite::Result<()> {
-        self.gathered().settles.push(receipt.ticket);
+        self.gathered().acknowledged.push(receipt.ticket);
         let declared = self.declared.load_full();
         let mut outcome = "undeclared";
         for rule in declared.receipts(&receipt.topic) {

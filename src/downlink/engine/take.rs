@@ -192,7 +192,7 @@ impl Engine {
 
     fn report(&mut self, report: CommandReport) -> rusqlite::Result<()> {
         let CommandReport { command, attempt, outcome, place } = report;
-        self.gathered().forgets.extend(place);
+        self.gathered().dequeued.extend(place);
         let cause = match outcome {
             CommandOutcome::Refused(reason) => format!("reason-code 0x{reason:02x}"),
             CommandOutcome::TooLarge => "too-large".to_owned(),

@@ -25,7 +25,7 @@ use crate::{
         store::{AlarmRow, AuditRow, ChangeRow, Created, Group, Writer},
     },
     mapping::{Commands, ONCE_PER_MAX},
-    model::{CommandEdge, Parcel, Publication, QueuePlace, ReceiptTicket, SessionId},
+    model::{CommandEdge, OutgoingCommand, Publication, QueuePlace, ReceiptTicket, SessionId},
     telemetry::{Metrics, ReasonLabel},
 };
 
@@ -66,10 +66,10 @@ pub(super) struct Turn {
     pub(super) webhook_cursor: Option<i64>,
     /// Vehicles whose next command may be ready to send.
     pub(super) walks: BTreeSet<Arc<str>>,
-    sends: Vec<(SessionId, Parcel)>,
-    pub(super) settles: Vec<ReceiptTicket>,
+    sends: Vec<(SessionId, OutgoingCommand)>,
+    pub(super) acknowledged: Vec<ReceiptTicket>,
     /// Queue entries of commands whose end is durable.
-    pub(super) forgets: Vec<QueuePlace>,
+    pub(super) dequeued: Vec<QueuePlace>,
     /// Publishes of alarms.
     pub(super) publications: Vec<Publication>,
     /// Notes of raised alarms.
@@ -406,8 +406,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn send(&mut self, session: SessionId, parcel: Parcel) {
-        self.turn.sends.push((session, parcel));
+    pub(super) fn send(&mut self, session: SessionId, outgoing: OutgoingCommand) {
+        self.turn.sends.push((session, outgoing));
     }
 
     pub(super) fn wait(&mut self, seq: i64, reply: oneshot::Sender<()>) {
@@ -466,15 +466,15 @@ impl Engine {
     /// The turn is durable: sends commands and answers, and forgets ended commands.
     fn let_leave(&mut self) -> Done {
         let mut turn = std::mem::take(&mut self.turn);
-        for (session, parcel) in turn.sends.drain(..) {
-            self.edge.send(session, parcel);
+        for (session, outgoing) in turn.sends.drain(..) {
+            self.edge.send(session, outgoing);
         }
         turn.publications.drain(..).for_each(|publication| self.edge.publish(publication));
-        if !turn.settles.is_empty() {
-            self.edge.settle(std::mem::take(&mut turn.settles));
+        if !turn.acknowledged.is_empty() {
+            self.edge.acknowledge(std::mem::take(&mut turn.acknowledged));
         }
-        if !turn.forgets.is_empty() {
-            self.edge.forget(std::mem::take(&mut turn.forgets));
+        if !turn.dequeued.is_empty() {
+            self.edge.dequeue(std::mem::take(&mut turn.dequeued));
         }
         for reply in std::mem::take(&mut turn.replies) {
             self.answer(reply, &turn);

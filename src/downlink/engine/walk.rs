@@ -11,7 +11,7 @@ use crate::{
         lifecycle::{Happening, State},
         record::What,
     },
-    model::{Parcel, Reach, SessionId},
+    model::{OutgoingCommand, Reach, SessionId},
 };
 
 impl Engine {
@@ -83,7 +83,7 @@ impl Engine {
         };
         let now_ms = self.now_ms;
         let is_new = self.new_request(seq).is_some();
-        let parcel = self.book.change(seq, |open| {
+        let outgoing = self.book.change(seq, |open| {
             open.row.attempts += 1;
             (open.row.lasting, open.session) = (lasting, Some(session));
             open.flight = Flight::With(open.row.attempts);
@@ -93,7 +93,7 @@ impl Engine {
                 // It had no room when it was sent before.
                 open.row.cause = None;
             }
-            let parcel = Parcel {
+            let outgoing = OutgoingCommand {
                 command: open.row.id,
                 attempt: open.row.attempts,
                 is_repeat: open.row.state == State::Sent,
@@ -103,15 +103,15 @@ impl Engine {
                 response_topic,
                 expires_in: Duration::from_millis(left),
             };
-            (parcel, has_no_cause)
+            (outgoing, has_no_cause)
         });
-        let Some((parcel, has_no_cause)) = parcel else { return Ok(()) };
+        let Some((outgoing, has_no_cause)) = outgoing else { return Ok(()) };
         if is_new && has_no_cause {
             self.note(seq, What::State(State::Queued), None, None);
         }
         self.happens(seq, Happening::Leaves, None, None);
         self.mark(seq);
-        self.send(session, parcel);
+        self.send(session, outgoing);
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ pub(in crate::downlink) async fn tell(
             // It tells nothing any more when it has ended; that it was ended is no failure.
             drop(task.await);
             if !wanted.iter().any(|query| query.name == name) {
-                downlink.edge.tell(&topic(&name), "");
+                downlink.edge.publish_retained(&topic(&name), "");
             }
         }
         for query in wanted.iter() {
@@ -149,7 +149,7 @@ async fn repeat(downlink: Downlink, query: SavedQuery, _guard: Guard) {
             }
         };
         if is_news {
-            while !downlink.edge.tell(&topic(name), &told.payload(name)) {
+            while !downlink.edge.publish_retained(&topic(name), &told.payload(name)) {
                 sleep(EDGE_PAUSE).await;
             }
             downlink.metrics.query_told_answers.inc();

@@ -1,4 +1,4 @@
-//! A clock that stands still until it is moved.
+//! A clock that does not run by itself.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{env::Clock, model::UnixNanos};
 
-/// A clock that stands still until it is moved. Clones are the same clock.
+/// A clock that does not run by itself. Clones are the same clock.
 ///
 /// Two atomics, not a mutex: the two times are independent, and each is read alone.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ impl SimClock {
         Self::default()
     }
 
-    /// Lets time pass, on both clocks.
+    /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         self.monotonic.fetch_add(nanos, Ordering::SeqCst);

@@ -1,6 +1,7 @@
-//! The content of a simulated file: what is durable, what is seen, and the way between.
+//! The content of a simulated file: the durable bytes, the bytes that reads see, and the changes
+//! between them.
 
-/// A write is torn at multiples of this many bytes of the file.
+/// A torn write is cut at multiples of this many bytes of the file.
 const SECTOR_BYTES: usize = 512;
 
 /// The content of a file.
@@ -8,7 +9,7 @@ const SECTOR_BYTES: usize = 512;
 pub(super) struct Node {
     pub durable: Vec<u8>,
     pub seen: Vec<u8>,
-    /// What leads from `durable` to `seen`.
+    /// The changes that lead from `durable` to `seen`.
     pub unsynced: Vec<Change>,
 }
 
@@ -19,7 +20,7 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// Applies the change; each length and each sector only if `keeps` says so.
+    /// Applies the change; each change of length and each sector only if `keeps` returns true.
     pub(super) fn apply(&self, to: &mut Vec<u8>, mut keeps: impl FnMut() -> bool) {
         match self {
             Self::Len(len) => {

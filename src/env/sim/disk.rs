@@ -1,14 +1,14 @@
 //! A disk in memory that forgets, fills up and fails.
 //!
 //! - What was not synced may be lost at a [`crash`](SimDisk::crash): names of files and folders
-//!   made, renamed or removed without [`Disk::sync_dir`], each for itself, a folder with all that
-//!   is in it; bytes and lengths without [`DiskFile::sync_data`], each write whole, not at all, or
-//!   sector by sector.
+//!   that were created, renamed or removed without [`Disk::sync_dir`], each independently, a folder
+//!   with everything in it; bytes and lengths without [`DiskFile::sync_data`], each write
+//!   completely, not at all, or sector by sector.
 //! - A [`Fault`] makes calls fail: the n-th of a kind, once or from then on. A failed write leaves
 //!   half of its bytes. A failed sync forgets what it should have made durable while reads still
 //!   show it, as kernels do.
-//! - A capacity makes it full; a quota of names is not modelled.
-//! - Bytes at rest can be flipped, and files put, read and removed behind the user's back.
+//! - A capacity makes it full; a limit on the number of files is not modelled.
+//! - A test can flip bytes at rest, and write, read and remove files directly.
 //! - A handle from before a crash fails every call.
 
 use std::{
@@ -45,17 +45,17 @@ pub enum Call {
     Len,
 }
 
-/// A failure to come.
+/// A failure to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Which calls count; `None`: all.
+    /// Which kind of call counts; `None`: all.
     pub call: Option<Call>,
     /// Which of them fails, counted from 0 and from now.
     pub nth: u64,
-    /// What it says.
+    /// The error that it returns.
     pub error: io::ErrorKind,
-    /// Whether all that follow fail as well.
-    pub for_good: bool,
+    /// Whether all later ones fail as well.
+    pub is_permanent: bool,
 }
 
 /// A disk in memory. Clones are the same disk.
@@ -70,13 +70,13 @@ impl fmt::Debug for SimDisk {
 
 #[derive(Default)]
 struct State {
-    /// Folders as they are seen; the root is always there.
+    /// Folders as reads see them; the root always exists.
     dirs: BTreeSet<PathBuf>,
-    /// Folders whose names a crash keeps for certain.
+    /// Folders whose names certainly survive a crash.
     durable_dirs: BTreeSet<PathBuf>,
-    /// Names as they are seen.
+    /// File names as reads see them.
     names: BTreeMap<PathBuf, u64>,
-    /// Names as a crash keeps them for certain.
+    /// File names that certainly survive a crash.
     durable_names: BTreeMap<PathBuf, u64>,
     nodes: BTreeMap<u64, Node>,
     next_node: u64,
@@ -84,46 +84,46 @@ struct State {
     capacity: Option<u64>,
     cannot_allocate: bool,
     fault: Option<Fault>,
-    /// Whether the fault has struck.
-    struck: bool,
-    /// Of calls since the last fault was set.
+    /// Whether the fault has been injected.
+    injected: bool,
+    /// Calls since the last fault was set.
     calls: u64,
-    /// Counts crashes: handles of an earlier life are dead.
+    /// Counts crashes: handles from before a crash fail.
     life: u64,
 }
 
 impl SimDisk {
-    /// An empty disk without bounds and faults.
+    /// An empty disk without capacity limit and faults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Bounds the bytes of all files together, or lifts the bound.
+    /// Limits the bytes of all files together, or removes the limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock_state().capacity = bytes;
     }
 
-    /// Makes `allocate` unsupported, as some file systems have it.
-    pub fn set_cannot_allocate(&self) {
+    /// Makes `allocate` unsupported, as on some file systems.
+    pub fn disable_allocate(&self) {
         self.lock_state().cannot_allocate = true;
     }
 
-    /// Sets the failure to come, or none, and counts calls from 0 again.
+    /// Sets or clears the fault, and counts calls from 0 again.
     pub fn set_fault(&self, fault: Option<Fault>) {
         let mut state = self.lock_state();
         state.fault = fault;
-        state.struck = false;
+        state.injected = false;
         state.calls = 0;
     }
 
-    /// Whether it has come.
+    /// Whether the fault has been injected.
     #[must_use]
-    pub fn fault_struck(&self) -> bool {
-        self.lock_state().struck
+    pub fn is_fault_injected(&self) -> bool {
+        self.lock_state().injected
     }
 
-    /// Another disk, as this one is now: to see several futures of one moment. Its locks are free.
+    /// A copy of the disk, to try several continuations from one state. Its locks are free.
     #[must_use]
     pub fn copy(&self) -> Self {
         let state = self.lock_state();
@@ -141,8 +141,8 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(copy)))
     }
 
-    /// Cuts the power: what was not synced is kept or lost by `seed`. All locks are free then, and
-    /// no fault is set.
+    /// Cuts the power: `seed` decides what of the unsynced changes is kept. Afterwards all locks
+    /// are free and no fault is set.
     pub fn crash(&self, seed: u64) {
         let mut state = self.lock_state();
         let mut random = Random(seed);
@@ -182,14 +182,14 @@ impl SimDisk {
         *durable_names = kept;
     }
 
-    /// The bytes of a file as they are seen; `None` if there is no such file.
+    /// The bytes of a file as reads see them; `None` if there is no such file.
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.lock_state();
         state.names.get(path).map(|node| state.nodes[node].seen.clone())
     }
 
-    /// Puts a file and its folder, durable at once, whatever was there.
+    /// Writes a file and its folder, durable at once, replacing an existing file.
     pub fn put(&self, path: &Path, bytes: Vec<u8>) {
         let mut state = self.lock_state();
         let State { dirs, durable_dirs, .. } = &mut *state;
@@ -206,7 +206,7 @@ impl SimDisk {
         state.durable_names.insert(path.to_owned(), node);
     }
 
-    /// Removes a file, durable at once.
+    /// Removes a file, durable at once, and returns its bytes.
     pub fn take(&self, path: &Path) -> Option<Vec<u8>> {
         let mut state = self.lock_state();
         state.durable_names.remove(path);
@@ -228,7 +228,7 @@ impl SimDisk {
         }
     }
 
-    /// Bytes that all files take.
+    /// Bytes of all files.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.lock_state().used()
@@ -240,7 +240,7 @@ impl SimDisk {
 
     fn call(&self, call: Call) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.lock_state();
-        state.strike(call)?;
+        state.count_call(call)?;
         Ok(state)
     }
 
@@ -260,7 +260,7 @@ impl State {
         self.next_node
     }
 
-    /// Whether a folder is there.
+    /// Whether a folder exists.
     fn has_dir(&self, path: &Path) -> bool {
         path.parent().is_none() || self.dirs.contains(path)
     }
@@ -271,7 +271,7 @@ impl State {
         fn is_in(path: &Path, kept: &BTreeSet<PathBuf>) -> bool {
             path.parent().is_none_or(|dir| dir.parent().is_none() || kept.contains(dir))
         }
-        // Sorted, so that each comes behind the one that it lies in.
+        // Sorted, so that each comes after its parent.
         for dir in &self.dirs {
             if (self.durable_dirs.contains(dir) || random.coin()) && is_in(dir, &kept) {
                 kept.insert(dir.clone());
@@ -282,16 +282,16 @@ impl State {
         (self.durable_dirs, self.dirs) = (kept.clone(), kept);
     }
 
-    /// Counts a call, and fails it if it is its turn.
-    fn strike(&mut self, call: Call) -> io::Result<()> {
+    /// Counts a call, and fails it if the fault is due.
+    fn count_call(&mut self, call: Call) -> io::Result<()> {
         let Some(fault) = self.fault.filter(|fault| fault.call.is_none_or(|kind| kind == call))
         else {
             return Ok(());
         };
         let nth = self.calls;
         self.calls += 1;
-        if nth == fault.nth || (fault.for_good && nth > fault.nth) {
-            self.struck = true;
+        if nth == fault.nth || (fault.is_permanent && nth > fault.nth) {
+            self.injected = true;
             return Err(fault.error.into());
         }
         Ok(())

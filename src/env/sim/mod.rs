@@ -1,4 +1,4 @@
-//! A machine that can be made to fail, by seed: for tests, and for a simulator of the whole.
+//! A simulated machine that fails as a seed says: for tests.
 
 mod clock;
 mod content;

@@ -1,4 +1,4 @@
-//! Random numbers by seed.
+//! Pseudo-random numbers from a seed.
 
 /// `SplitMix64`: the same numbers for the same seed in every release.
 pub(super) struct Random(pub u64);

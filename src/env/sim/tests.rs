@@ -1,4 +1,4 @@
-//! What the simulated disk loses, and what the code above it may rely on.
+//! What the simulated disk loses, and what code that uses it may rely on.
 
 use std::{io, path::Path};
 
@@ -7,16 +7,16 @@ use crate::env::{
     sim::{Fault, SimDisk},
 };
 
-/// Kills a process at each of its calls while it makes folders, starts the next one, cuts the
-/// power, and looks for what the next one was promised.
+/// Kills a process at each of its disk operations while it creates folders, starts the next one,
+/// cuts the power, and checks that the folders are there that the next one has created.
 #[test]
-fn folders_that_a_killed_process_has_made_are_durable_for_the_next_one() {
+fn folders_that_a_killed_process_has_created_are_durable_for_the_next_one() {
     let dir = Path::new("data/spool/0");
     for nth in 0..12 {
         for seed in 0..32 {
             let disk = SimDisk::new();
             let fault =
-                Fault { call: None, nth, error: io::ErrorKind::Interrupted, for_good: true };
+                Fault { call: None, nth, error: io::ErrorKind::Interrupted, is_permanent: true };
             disk.set_fault(Some(fault));
             let killed = disk.create_dirs(dir).is_err();
             disk.set_fault(None);
@@ -25,7 +25,7 @@ fn folders_that_a_killed_process_has_made_are_durable_for_the_next_one() {
             assert!(disk.files(dir).is_ok(), "call {nth} ({killed}), seed {seed}");
         }
     }
-    // And the simulation does lose what is not synced.
+    // Without a sync the simulated disk does lose them.
     let lost = (0..32).filter(|seed| {
         let disk = SimDisk::new();
         assert!(disk.create_dir(Path::new("data")).expect("no fault"));

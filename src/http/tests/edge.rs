@@ -23,7 +23,7 @@ use crate::{
     auth::{self, Access},
     env::{Clock, Supervisor, SystemClock},
     model::{
-        Catalog, EdgeSilent, FieldType, Measurement, Presence, Protocol, SessionAnswer,
+        Catalog, EdgeTimeout, FieldType, Measurement, Presence, Protocol, SessionAnswer,
         SessionFacts, SessionId, SessionQuestion, Sessions, UnixNanos,
     },
     query::{self, EngineParts, QueryEngine},
@@ -52,12 +52,12 @@ impl Sessions for Script {
     fn ask(
         &self,
         questions: Vec<SessionQuestion>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + '_>>
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeTimeout>> + Send + '_>>
     {
         let told = self.told.lock().unwrap();
         let answer = questions.iter().map(|question| told.get(&*question.vehicle).cloned());
         let answer = match self.is_silent.load(Ordering::Relaxed) {
-            true => Err(EdgeSilent { waited_ms: 7 }),
+            true => Err(EdgeTimeout { waited_ms: 7 }),
             false => Ok(answer.collect()),
         };
         Box::pin(std::future::ready(answer))

@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 
 use super::edge::{ask, edge, get};
 use crate::model::{
-    ConnectionView, Protocol, SessionBoard, SessionFilter, SessionMark, SessionPage, SessionView,
-    SubscriptionView, Telling, UnixNanos,
+    AdminAnswer, ConnectionView, Protocol, SessionAdmin, SessionFilter, SessionMark, SessionPage,
+    SessionView, SubscriptionView, UnixNanos,
 };
 
 /// Holds sessions, and does what it is asked for; it knows no vehicle and searches in nothing.
@@ -69,13 +69,13 @@ impl Board {
     }
 }
 
-impl SessionBoard for Board {
+impl SessionAdmin for Board {
     fn page(
         &self,
         filter: SessionFilter,
         after: Option<SessionMark>,
         limit: usize,
-    ) -> Telling<'_, SessionPage> {
+    ) -> AdminAnswer<'_, SessionPage> {
         let mut sessions = self.found(&filter);
         sessions.retain(|view| after.as_ref().is_none_or(|after| view.mark > *after));
         let is_more = sessions.len() > limit;
@@ -83,13 +83,13 @@ impl SessionBoard for Board {
         Box::pin(std::future::ready(Ok(SessionPage { sessions, is_more })))
     }
 
-    fn show(&self, filter: SessionFilter, limit: usize) -> Telling<'_, Vec<SessionView>> {
+    fn show(&self, filter: SessionFilter, limit: usize) -> AdminAnswer<'_, Vec<SessionView>> {
         let mut found = self.found(&filter);
         found.truncate(limit);
         Box::pin(std::future::ready(Ok(found)))
     }
 
-    fn end(&self, filter: SessionFilter, limit: usize) -> Telling<'_, usize> {
+    fn end(&self, filter: SessionFilter, limit: usize) -> AdminAnswer<'_, usize> {
         let ended = self.found(&filter);
         assert!(ended.len() <= limit);
         self.0.lock().unwrap().retain(|view| ended.iter().all(|it| it.mark != view.mark));

@@ -1,4 +1,4 @@
-//! An alarm on its way from the worker that took its message to downlink, and a publish back.
+//! An alarm on its way from an MQTT worker to downlink, and its publish on the way back.
 
 use std::sync::{
     Arc,
@@ -11,30 +11,30 @@ use crate::model::{UnixNanos, Value};
 /// An alarm whose message is durable.
 #[derive(Debug)]
 pub struct RaisedAlarm {
-    /// The publish that raised it: it is acknowledged when what it leads to is durable.
+    /// The publish that raised it: it is acknowledged when the resulting command is durable.
     pub ticket: ReceiptTicket,
     /// Its name.
     pub alarm: Arc<str>,
-    /// Of which vehicle.
+    /// The vehicle.
     pub vehicle: Arc<str>,
     /// The time of the point that raised it.
     pub time: UnixNanos,
-    /// What tells the message from others: a hash of its topic and payload.
+    /// Identifies the message: a hash of its topic and payload.
     pub key: [u8; 16],
-    /// Whether the payload brought the time: an equal message is the same one then.
+    /// Whether the time is from the payload: then an equal message is the same message again.
     pub has_time: bool,
-    /// What the action says of the message, by name.
+    /// The values of the message that the action uses, by name.
     pub values: Vec<(Arc<str>, Value)>,
-    /// Its place among those that wait.
-    pub place: AlarmPlace,
+    /// Its permit; see [`AlarmPermit`].
+    pub permit: AlarmPermit,
 }
 
-/// One place among the alarms that wait for downlink; free again when it is dropped.
+/// One permit for an alarm to wait for downlink; returned on drop.
 #[derive(Debug)]
-pub struct AlarmPlace(Arc<AtomicUsize>);
+pub struct AlarmPermit(Arc<AtomicUsize>);
 
-impl AlarmPlace {
-    /// Takes a place, if fewer than `most` are taken.
+impl AlarmPermit {
+    /// Takes a permit, if fewer than `most` are taken.
     #[must_use]
     pub fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let before = taken.fetch_add(1, Ordering::Relaxed);
@@ -43,23 +43,23 @@ impl AlarmPlace {
     }
 }
 
-impl Drop for AlarmPlace {
+impl Drop for AlarmPermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Why an alarm is not brought to downlink.
+/// Why an alarm is not reported to downlink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlarmRefusal {
-    /// The vehicle was told lately.
+    /// The alarm's `once-per` time for this vehicle is not over.
     OncePer,
-    /// As many wait as may.
+    /// The maximum number of alarms is waiting.
     Full,
 }
 
 impl AlarmRefusal {
-    /// As it is counted.
+    /// The label under which it is counted.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -72,13 +72,13 @@ impl AlarmRefusal {
 /// What an alarm publishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
-    /// The publish that raised it: it is acknowledged when this one might be.
+    /// The publish that raised it: it is acknowledged when this one is accepted durably.
     pub ticket: ReceiptTicket,
-    /// Where.
+    /// The topic.
     pub topic: Box<str>,
     /// 0, 1 or 2.
     pub qos: u8,
-    /// What it says.
+    /// The payload.
     pub payload: Box<[u8]>,
 }
 
@@ -87,14 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_again_when_it_is_dropped_and_no_more_are_given_than_there_are() {
+    fn a_permit_is_returned_when_it_is_dropped_and_the_number_of_permits_is_bounded() {
         let taken = Arc::new(AtomicUsize::new(0));
-        let one = AlarmPlace::take(&taken, 2).expect("the first");
-        let two = AlarmPlace::take(&taken, 2).expect("the second");
-        assert!(AlarmPlace::take(&taken, 2).is_none());
+        let one = AlarmPermit::take(&taken, 2).expect("the first");
+        let two = AlarmPermit::take(&taken, 2).expect("the second");
+        assert!(AlarmPermit::take(&taken, 2).is_none());
         drop(one);
-        let three = AlarmPlace::take(&taken, 2).expect("the first is free again");
-        assert!(AlarmPlace::take(&taken, 2).is_none());
+        let three = AlarmPermit::take(&taken, 2).expect("the first is free again");
+        assert!(AlarmPermit::take(&taken, 2).is_none());
         drop((two, three));
         assert_eq!(taken.load(Ordering::Relaxed), 0);
     }

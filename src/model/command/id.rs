@@ -1,4 +1,4 @@
-//! The name of one command.
+//! The identifier of one command.
 
 use std::{fmt, str::FromStr};
 
@@ -10,7 +10,7 @@ use crate::model::UnixNanos;
 pub struct CommandId(pub [u8; 16]);
 
 impl CommandId {
-    /// An id of a moment; `rest` tells it from others of the same one.
+    /// An id for a time; `rest` distinguishes it from others of the same millisecond.
     #[must_use]
     pub fn new(now: UnixNanos, rest: [u8; 10]) -> Self {
         let millis = u64::try_from(now.0 / 1_000_000).unwrap_or(0);
@@ -22,14 +22,14 @@ impl CommandId {
         Self(bytes)
     }
 
-    /// A new one, which nobody can guess.
+    /// A new random id, which nobody can guess.
     #[must_use]
     pub fn random(now: UnixNanos) -> Self {
         Self::new(now, rand::random())
     }
 }
 
-/// As UUIDs are written: lowercase, with hyphens.
+/// As a UUID: lowercase, with hyphens.
 impl fmt::Display for CommandId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, byte) in self.0.iter().enumerate() {
@@ -48,7 +48,7 @@ impl fmt::Debug for CommandId {
     }
 }
 
-/// Text that is no command's id.
+/// Text that is not the id of a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not the id of a command, which is a UUID")]
 pub struct CommandIdError(pub String);

@@ -1,16 +1,16 @@
-//! Commands between the vehicle edge and downlink, which know nothing of each other: `app` gives
-//! each the other's trait.
+//! Commands between the MQTT edge and downlink, which do not know each other: `app` gives each of
+//! them the other's trait.
 //!
-//! [`CommandEdge`] is asked by downlink: where does this command go, and there it goes.
-//! [`CommandDesk`] is told by the edge: a vehicle is there, this became of a command, this receipt
-//! came, this message raised an alarm.
+//! Downlink calls [`CommandEdge`]: where can this command go, send it there. The edge calls
+//! [`CommandTracker`]: a vehicle has connected, a command has this outcome, a receipt has arrived,
+//! a message has raised an alarm.
 
 mod alarm;
-mod desk;
 mod edge;
 mod id;
+mod tracker;
 
-pub use alarm::{AlarmPlace, AlarmRefusal, Publication, RaisedAlarm};
-pub use desk::{CommandDesk, IncomingReceipt, ReceiptTicket};
-pub use edge::{CommandEdge, CommandOutcome, CommandReport, Parcel, QueuePlace, Reach};
+pub use alarm::{AlarmPermit, AlarmRefusal, Publication, RaisedAlarm};
+pub use edge::{CommandEdge, CommandOutcome, CommandReport, OutgoingCommand, QueuePlace, Reach};
 pub use id::{CommandId, CommandIdError};
+pub use tracker::{CommandTracker, IncomingReceipt, ReceiptTicket};

@@ -1,10 +1,11 @@
-//! Which dead letters are meant.
+//! A filter of dead letters.
 
 use std::collections::BTreeSet;
 
 use crate::model::{Cause, DeadLetter, LetterId, UnixNanos};
 
-/// Which letters are meant: of each list one of it, where it is not empty; and within the times.
+/// A filter of dead letters. A letter must match one item of each list that is not empty, and be
+/// within the times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LetterFilter {
     /// Any of these causes.
@@ -17,18 +18,18 @@ pub struct LetterFilter {
     pub from: Option<UnixNanos>,
     /// Set aside before this time.
     pub to: Option<UnixNanos>,
-    /// Any of these names.
+    /// Any of these ids.
     pub ids: BTreeSet<LetterId>,
 }
 
 impl LetterFilter {
-    /// Whether every letter is meant.
+    /// Whether every letter matches.
     #[must_use]
     pub fn is_all(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether a letter is meant.
+    /// Whether a letter matches.
     #[must_use]
     pub fn matches(&self, id: LetterId, letter: &DeadLetter) -> bool {
         let named = |list: &[String], name: &Option<String>| {
@@ -42,13 +43,13 @@ impl LetterFilter {
             && self.to.is_none_or(|to| letter.time < to)
     }
 
-    /// Whether a letter of this name may be meant.
+    /// Whether a letter with this id can match.
     #[must_use]
     pub fn matches_id(&self, id: LetterId) -> bool {
         self.ids.is_empty() || self.ids.contains(&id)
     }
 
-    /// Whether a letter of which only the name can be read is meant.
+    /// Whether a letter matches of which only the id can be read.
     #[must_use]
     pub fn matches_unread(&self, id: LetterId) -> bool {
         let by_name = Self { ids: self.ids.clone(), ..Self::default() };

@@ -1,15 +1,15 @@
-//! The name of one dead letter.
+//! The identifier of one dead letter.
 
 use std::{fmt, str::FromStr};
 
 use crate::model::Position;
 
-/// What a dead letter is about. Each kind has a log of its own, so that neither pushes the other
-/// out.
+/// What a dead letter holds. Each kind has a log of its own, so that neither can displace the
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LetterKind {
-    /// A message that could not be decoded or mapped. (Also a point, if a version wrote it that had
-    /// one log for both.)
+    /// A message that could not be decoded or mapped. (Also a point, if an early version wrote it
+    /// that had one log for both.)
     Message,
     /// A point that the store refuses.
     Point,
@@ -19,7 +19,7 @@ impl LetterKind {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Message, Self::Point];
 
-    /// As a label: a stable word.
+    /// The stable name, for labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,9 +29,9 @@ impl LetterKind {
     }
 }
 
-/// Where a letter stands: its log, its entry's position there, and its index in the entry. Stable
-/// for as long as the letter exists, never used again, and ordered, within a log, by when it was
-/// set aside.
+/// The place of a letter: its log, the position of its entry there, and its index in the entry. An
+/// id is stable as long as the letter exists, and is never reused. Within a log, ids are ordered by
+/// the time at which letters were set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LetterId {
     /// Which log.
@@ -52,7 +52,7 @@ impl fmt::Display for LetterId {
     }
 }
 
-/// Text that is no letter's id.
+/// Text that is not the id of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not the id of a dead letter, which looks like `17-0` or `p17-0`")]
 pub struct LetterIdError(pub String);
@@ -73,7 +73,7 @@ impl FromStr for LetterId {
     }
 }
 
-/// Digits only: one letter has one name.
+/// Digits only, so that a letter has only one spelling of its id.
 fn number<N: FromStr>(text: &str) -> Option<N> {
     let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
         && (text.len() == 1 || !text.starts_with('0'));

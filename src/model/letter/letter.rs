@@ -1,8 +1,9 @@
-//! A dead letter: input set aside, with everything needed to understand and replay it.
+//! A dead letter: input that was set aside, with everything that is needed to understand and replay
+//! it.
 
 use crate::model::{Cause, UnixNanos};
 
-/// One thing that could not be decoded, mapped or accepted.
+/// One message or point that could not be decoded, mapped or accepted.
 ///
 /// A message that failed has `topic` and `payload`; a point that a store refused has `line` and
 /// `answer`, and its vehicle is taken from its tag.
@@ -10,15 +11,16 @@ use crate::model::{Cause, UnixNanos};
 pub struct DeadLetter {
     /// When it was received (a message) or refused (a point).
     pub time: UnixNanos,
-    /// The vehicle, where it is known.
+    /// The vehicle, if it is known.
     pub vehicle: Option<String>,
     /// The MQTT topic of a message.
     pub topic: Option<String>,
     /// The mapping that failed.
     pub mapping: Option<String>,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// What exactly: the field, the offset, the bound, the two clocks. Bounded by its writer.
+    /// The details: the field, the offset, the bound, the two clocks. Its length is bounded by its
+    /// writer.
     pub detail: String,
     /// The message's payload, byte for byte.
     pub payload: Option<Vec<u8>>,
@@ -26,6 +28,6 @@ pub struct DeadLetter {
     pub content_type: Option<String>,
     /// The refused line, byte for byte.
     pub line: Option<Vec<u8>>,
-    /// What the store said, cut to a bound.
+    /// The store's answer, cut to a bound.
     pub answer: Option<String>,
 }

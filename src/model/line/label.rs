@@ -1,22 +1,22 @@
-//! A text that many lines hold: escaped once, appended often.
+//! A text that occurs in many lines: escaped once, appended often.
 
 use std::fmt;
 
-/// What is appended at once; most names, with what stands around them, are no longer.
+/// Bytes of a short text; most names with their separators are not longer.
 const START_BYTES: usize = 32;
 
-/// A text that is appended again and again. A short one is appended as so many bytes as the
-/// compiler knows of, of which those behind it are cut: that costs two moves, where a count that
-/// only the text knows would cost a call.
+/// A text that is appended many times. For a short one a constant number of bytes is appended and
+/// the excess is cut off: that compiles to two moves, while a variable length would need a call of
+/// `memcpy`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Label {
     text: Box<[u8]>,
-    /// Where the text begins; zeros behind a short one.
+    /// The first bytes of the text; a short one is followed by zeros.
     start: [u8; START_BYTES],
 }
 
 impl Label {
-    /// The text, as it is written.
+    /// The text, already escaped.
     #[must_use]
     pub fn new(text: &[u8]) -> Self {
         let mut start = [0; START_BYTES];

@@ -1,4 +1,4 @@
-//! Where lines end.
+//! Splits a buffer into lines.
 
 use memchr::memchr2;
 
@@ -31,9 +31,9 @@ impl<'a> Iterator for Lines<'a> {
 
 /// The length of the first line, its newline included; the whole buffer if it has none.
 fn line_len(buffer: &[u8]) -> usize {
-    // After the series, and after each comma of the fields, a key goes up to its `=`; a value that
-    // begins with a quote goes up to the next one. A quote anywhere else is a character like
-    // others.
+    // After the series, and after each comma of the fields, a key extends to its `=`; a value that
+    // begins with a quote extends to the next quote. A quote anywhere else is an ordinary
+    // character.
     let fields = series(buffer).len();
     let mut at = fields;
     while let Some(found) = memchr2(b'\n', b'"', &buffer[at..]) {
@@ -74,10 +74,11 @@ mod tests {
         check_split("", &[]);
     }
 
-    /// A backslash before a separator's own backslash is a character; were it taken for an escape,
-    /// a tag such as `a\ "b` would open a quote and swallow the lines behind it.
+    /// A backslash before the backslash of an escaped separator is an ordinary character. If it
+    /// were read as an escape, a tag such as `a\ "b` would open a quote, and the lines after it
+    /// would be lost.
     #[test]
-    fn quotes_and_backslashes_count_only_where_they_mean_something() {
+    fn quotes_and_backslashes_count_only_where_the_grammar_says_so() {
         check_split("m,t=a\\\\ \"b x=1i 5\nn x=1i 1\n", &["m,t=a\\\\ \"b x=1i 5\n", "n x=1i 1\n"]);
         check_split("m k_\"a=1i 5\nn x=1i 1\n", &["m k_\"a=1i 5\n", "n x=1i 1\n"]);
         check_split("m k\\=\"a=1i 5\nn x=1i 1\n", &["m k\\=\"a=1i 5\n", "n x=1i 1\n"]);
@@ -89,7 +90,7 @@ mod tests {
         assert_eq!(tag(b"m,t=a\\\\,b x=1i 1\n", "t").as_deref(), Some("a\\,b"));
     }
 
-    /// Character by character, as the grammar is written.
+    /// Character by character, as the grammar says.
     fn line_len_by_character(buffer: &[u8]) -> usize {
         let mut at = series(buffer).len();
         let mut is_value_next = false;

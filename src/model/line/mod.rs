@@ -1,12 +1,12 @@
 //! The text of line protocol: how names and strings are escaped, and how lines are read.
 //!
-//! Lines are taken apart without interpreting them: where they end, and what their parts are. Where
-//! somebody asks what a line says, it is read back ([`read()`]).
+//! Most code only splits lines into their parts, without interpreting them. Where the values of a
+//! line are needed, it is parsed ([`read()`]).
 //!
-//! Our own writer is the only producer, so the grammar here is the one that it writes: one newline
-//! after each line, no comments, no blank lines, a time at the end. A line feed inside a quoted
-//! string field belongs to the field, so a buffer of lines is never split at bare newlines. What a
-//! vehicle sends as line protocol is checked by `uplink` before it becomes a line of ours.
+//! Our own writer is the only producer, so the grammar here is what it writes: one newline after
+//! each line, no comments, no blank lines, a time at the end. A line feed inside a quoted string
+//! field belongs to the field, so a buffer of lines is never split at bare newlines. Line protocol
+//! that a vehicle sends is checked by `uplink` and written again before it gets here.
 
 mod label;
 mod lines;

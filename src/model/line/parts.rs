@@ -1,4 +1,4 @@
-//! The parts of one line, as they are written.
+//! The parts of one line, as written.
 
 use std::borrow::Cow;
 
@@ -46,10 +46,10 @@ pub fn tags(line: &[u8]) -> Tags<'_> {
     Tags { rest: &series[unescaped_find(series, b',')..] }
 }
 
-/// Goes through the tags of a line.
+/// An iterator over the tags of a line.
 #[derive(Clone, Debug)]
 pub struct Tags<'a> {
-    /// From the comma before the next tag.
+    /// The rest of the series, from the comma before the next tag.
     rest: &'a [u8],
 }
 
@@ -77,35 +77,35 @@ pub fn fields_behind<'a>(line: &'a [u8], series: &[u8]) -> Fields<'a> {
     Fields { rest: &line[series.len()..] }
 }
 
-/// Goes through the fields of a line; what is left at the end is the time.
+/// An iterator over the fields of a line; what is left at the end is the time.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
-    /// From the space or comma before the next field.
+    /// The rest of the line, from the space or comma before the next field.
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    /// What is left of the line: from the space or comma before the next field.
+    /// The rest of the line, from the space or comma before the next field.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The line's time, once every field has been taken; `None` if it has none.
+    /// The line's time, after all fields were taken; `None` if it has none.
     #[must_use]
     pub fn time(&self) -> Option<i64> {
         str::from_utf8(self.rest.trim_ascii()).ok()?.parse().ok()
     }
 
-    /// The next field if its key is this one, as written; else nothing is taken.
+    /// The next field if it has this key, as written; otherwise nothing is taken.
     pub fn next_of(&mut self, key: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
         let (b' ' | b',', pair) = self.rest.split_first()? else { return None };
-        // No written key ends in a backslash, so this `=` is not escaped.
+        // No key that we write ends in a backslash, so this `=` is not escaped.
         let value = pair.strip_prefix(key)?.strip_prefix(b"=")?;
         Some((&pair[..key.len()], self.take_value(value)))
     }
 
-    /// The value that stands first; the rest is what follows it.
+    /// The first value in `from`; sets the rest to what follows it.
     fn take_value(&mut self, from: &'a [u8]) -> &'a [u8] {
         let len = match from.first() {
             Some(b'"') => quoted_len(from),
@@ -124,7 +124,7 @@ impl<'a> Iterator for Fields<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        // The time has no `=`, so its space is no beginning of a field.
+        // The time has no `=`, so the space before it does not begin a field.
         let (separator, pair) = self.rest.split_first()?;
         if !matches!(separator, b' ' | b',') {
             return None;
@@ -164,13 +164,13 @@ pub(super) fn quoted_len(text: &[u8]) -> usize {
     text.len()
 }
 
-/// The length of one character outside of quotes: 2 if it is escaped. A backslash before anything
-/// but a separator is itself.
+/// The length of one character outside quotes: 2 if it is escaped. A backslash before anything but
+/// a separator stands for itself.
 pub(super) fn character_len(text: &[u8]) -> usize {
     if matches!(text, [b'\\', next, ..] if is_separator(*next)) { 2 } else { 1 }
 }
 
-/// Where the first unescaped `wanted` stands; the length if nowhere.
+/// The index of the first unescaped `wanted`; the length if there is none.
 fn unescaped_find(text: &[u8], wanted: u8) -> usize {
     let mut at = 0;
     while let Some(byte) = text.get(at) {

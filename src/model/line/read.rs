@@ -1,11 +1,11 @@
-//! A line read back: what the point says, typed.
+//! Parses a line into typed values.
 
 use crate::model::{
     Catalog, FieldType, UnixNanos, Value,
     line::{FieldValue, fields, measurement, unescape},
 };
 
-/// A point as its line says it.
+/// A parsed point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadPoint {
     /// Its measurement.
@@ -16,9 +16,9 @@ pub struct ReadPoint {
     pub fields: Vec<(String, Value)>,
 }
 
-/// Reads a line. A field has the type that the catalog gives it, as far as the value can have it;
-/// one that the catalog does not know, the type that it is written with. `None` if it is no line of
-/// ours.
+/// Parses a line. A field has the type that the catalog declares, if the value can have it; a field
+/// that is not in the catalog has the type with which it is written. `None` if it is not a line
+/// that we write.
 #[must_use]
 pub fn read(line: &[u8], catalog: &Catalog) -> Option<ReadPoint> {
     let measurement = measurement(line);
@@ -38,7 +38,7 @@ pub fn read(line: &[u8], catalog: &Catalog) -> Option<ReadPoint> {
     (!fields.is_empty()).then_some(ReadPoint { measurement, time, fields })
 }
 
-/// Line protocol that a vehicle sent itself may say `5i` for a float, and `5u` for an integer.
+/// Line protocol from a vehicle may have `5i` for a float, and `5u` for an integer.
 fn typed(value: FieldValue<'_>, kind: Option<FieldType>) -> Value {
     match (kind, value) {
         (Some(FieldType::Float), FieldValue::Integer(value)) => Value::Float(float(value)),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_catalog_has_the_last_word_on_a_number() {
+    fn the_catalog_decides_the_type_of_a_number() {
         let point = read(b"m\\ m x=5i,n=5u,o=5u 1\n", &catalog()).expect("a line");
         let values: Vec<Value> = point.fields.into_iter().map(|(_, value)| value).collect();
         assert_eq!(values, [Value::Float(5.0), Value::Integer(5), Value::Unsigned(5)]);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_none() {
+    fn text_that_is_not_a_line_is_none() {
         for line in ["", "m", "m x=1", "m x=zz 1\n", "m x=\"a 1\n", "m x=99999999999999999999i 1\n"]
         {
             assert_eq!(read(line.as_bytes(), &catalog()), None, "{line}");

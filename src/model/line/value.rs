@@ -1,10 +1,10 @@
-//! A field's value, read as it is written.
+//! A field's value, as written in a line.
 
 use std::borrow::Cow;
 
 use crate::model::FieldType;
 
-/// A value of a line; text is borrowed from it unless it holds escapes.
+/// A field value of a line; text is borrowed from the line unless it has escapes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldValue<'a> {
     /// Written without a suffix.
@@ -15,12 +15,12 @@ pub enum FieldValue<'a> {
     Unsigned(u64),
     /// `t`, `f` and the longer words.
     Boolean(bool),
-    /// Written in quotes; here without them and without backslashes.
+    /// Written in quotes; here without quotes and escapes.
     String(Cow<'a, str>),
 }
 
 impl<'a> FieldValue<'a> {
-    /// Reads a value. `None` if it is none.
+    /// Parses a value. `None` if it is not one.
     #[must_use]
     pub fn read(written: &'a [u8]) -> Option<Self> {
         let (last, digits) = written.split_last()?;
@@ -37,7 +37,7 @@ impl<'a> FieldValue<'a> {
         }
     }
 
-    /// The type that it is written with.
+    /// The type with which it is written.
     #[must_use]
     pub const fn kind(&self) -> FieldType {
         match self {
@@ -50,7 +50,7 @@ impl<'a> FieldValue<'a> {
     }
 }
 
-/// A quoted string without its quotes and backslashes.
+/// A quoted string without its quotes and escapes.
 fn unquote(written: &[u8]) -> Option<Cow<'_, str>> {
     let inner = written.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if !inner.contains(&b'\\') {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_what_line_protocol_says_it_is() {
+    fn a_value_has_the_type_that_line_protocol_defines() {
         check("1.5", Some(FieldValue::Float(1.5)));
         check("146", Some(FieldValue::Float(146.0)));
         check("1e21", Some(FieldValue::Float(1e21)));

@@ -1,28 +1,27 @@
-//! Texts as a line holds them: escaped outside of quotes, quoted as a string field.
+//! Writes the texts of a line: escaped names and tag values, quoted string fields.
 
-/// What ends a text outside of quotes, so that a backslash stands before it there.
+/// The characters that end a text outside quotes, and are therefore escaped there.
 const SEPARATORS: [u8; 3] = [b',', b'=', b' '];
 
-/// What ends a measurement.
+/// The characters that end a measurement.
 const MEASUREMENT_SEPARATORS: [u8; 2] = [b',', b' '];
 
-/// What a backslash stands before inside of quotes.
+/// The characters that are escaped inside quotes.
 const QUOTED_SPECIALS: [u8; 2] = [b'"', b'\\'];
 
-/// Whether a byte ends a text outside of quotes, so that a backslash stands before it there.
+/// Whether a byte ends a text outside quotes, and is therefore escaped there.
 #[inline]
 #[must_use]
 pub const fn is_separator(byte: u8) -> bool {
     is_among(byte, &SEPARATORS)
 }
 
-/// Whether a text can stand outside of quotes and is then read back as it is by every store.
+/// Whether a text can be written outside quotes so that every store reads it back unchanged.
 ///
 /// Line protocol has no way to write a line break or a NUL there, and InfluxDB 3 ends a value at a
-/// tab. A backslash is itself before most characters, but at the end, before a separator or before
-/// another backslash stores disagree:
-/// InfluxDB 1 and 2 take `\\,` for a backslash and an escaped comma, InfluxDB 3 for an escaped
-/// backslash and the end of the value.
+/// tab. A backslash before most characters stands for itself. But stores disagree about one at the
+/// end, before a separator or before another backslash: InfluxDB 1 and 2 take `\\,` for a backslash
+/// and an escaped comma, InfluxDB 3 for an escaped backslash and the end of the value.
 #[must_use]
 pub fn is_plain(text: &[u8]) -> bool {
     if !holds(text, &[b'\n', b'\r', b'\t', 0, b'\\']) {
@@ -43,12 +42,13 @@ pub fn is_plain(text: &[u8]) -> bool {
     true
 }
 
-/// Appends a measurement, escaped. The caller has asked [`is_plain`].
+/// Appends a measurement, escaped. The caller has checked [`is_plain`].
 pub fn push_measurement(into: &mut Vec<u8>, name: &[u8]) {
     push_escaped(into, name, &MEASUREMENT_SEPARATORS);
 }
 
-/// Appends a tag's key, a tag's value or a field's key, escaped. The caller has asked [`is_plain`].
+/// Appends a tag's key, a tag's value or a field's key, escaped. The caller has checked
+/// [`is_plain`].
 pub fn push_key(into: &mut Vec<u8>, text: &[u8]) {
     push_escaped(into, text, &SEPARATORS);
 }
@@ -60,7 +60,7 @@ pub fn push_string(into: &mut Vec<u8>, text: &[u8]) {
     into.push(b'"');
 }
 
-/// Turns everything from `start` on into a string field's value: from the end backward, so that
+/// Turns everything from `start` on into a string field's value: from the end backwards, so that
 /// each byte is moved once.
 pub fn quote_in_place(into: &mut Vec<u8>, start: usize) {
     let escapes = into[start..].iter().filter(|byte| is_among(**byte, &QUOTED_SPECIALS)).count();
@@ -95,8 +95,8 @@ fn push_escaped<const N: usize>(into: &mut Vec<u8>, text: &[u8], specials: &[u8;
     into.extend_from_slice(rest);
 }
 
-/// Whether a text holds any of these bytes. So many of it are looked at together that the processor
-/// compares them at once, the last of them perhaps twice.
+/// Whether a text holds any of these bytes. It is examined in chunks that the processor compares
+/// with one instruction; the last chunk may overlap the one before it.
 #[inline]
 fn holds<const N: usize>(text: &[u8], wanted: &[u8; N]) -> bool {
     if let Some(last) = text.last_chunk::<16>() {
@@ -110,14 +110,14 @@ fn holds<const N: usize>(text: &[u8], wanted: &[u8; N]) -> bool {
     text.iter().any(|byte| is_among(*byte, wanted))
 }
 
-/// The same of a few bytes, without a branch between them.
+/// The same for one chunk, without branches.
 #[inline]
 fn chunk_holds<const M: usize, const N: usize>(chunk: &[u8; M], wanted: &[u8; N]) -> bool {
     chunk.iter().fold(false, |found, byte| found | is_among(*byte, wanted))
 }
 
-/// Whether a byte is one of these. Neither a table nor bits to shift: those are for one byte at a
-/// time.
+/// Whether a byte is one of these. Plain comparisons, which the compiler can vectorize; a table or
+/// a bit mask would examine one byte at a time.
 #[inline]
 const fn is_among<const N: usize>(byte: u8, wanted: &[u8; N]) -> bool {
     let (mut found, mut at) = (false, 0);
@@ -136,7 +136,7 @@ mod tests {
     use crate::model::line::{FieldValue, fields, measurement, tag};
 
     proptest! {
-        /// What is written by one half of this room is what the other half reads.
+        /// What one half of this module writes, the other half reads back.
         #[test]
         fn every_text_that_can_be_written_is_read_back(
             name in "[a,= \\\\\"é]{1,12}",

@@ -1,4 +1,4 @@
-//! What a live session tells when it is asked, and by whom.
+//! Questions to connected sessions, and their answers.
 
 use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -16,7 +16,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The version as people write it.
+    /// The version as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,60 +27,60 @@ impl Protocol {
     }
 }
 
-/// What is known of a live session.
+/// The facts about a connected session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionFacts {
-    /// As it was given in CONNECT, or as it was assigned.
+    /// Its client identifier, from CONNECT or assigned by the server.
     pub client_id: String,
     /// Its protocol.
     pub protocol: Protocol,
-    /// Where it comes from, as far as the kernel says.
+    /// Its peer address, if the kernel knows it.
     pub address: Option<SocketAddr>,
     /// When its CONNECT was accepted.
     pub connected_at: UnixNanos,
-    /// When its last packet of any kind came, to about a second.
+    /// When its last packet of any kind arrived, to about a second.
     pub last_packet_at: UnixNanos,
-    /// Seconds that it may be silent by its own word; 0: as long as it likes.
+    /// The keep alive in its CONNECT, in seconds; 0: none.
     pub keep_alive_seconds: u32,
 }
 
-/// One session asked about one vehicle that it carries.
+/// A question to one session about one of its vehicles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionQuestion {
     /// Which session.
     pub session: SessionId,
     /// Which of its vehicles.
     pub vehicle: Arc<str>,
-    /// Whether the last lines are asked for, too.
+    /// Whether the last lines are requested, too.
     pub with_lines: bool,
 }
 
 /// A session's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionAnswer {
-    /// What is known of it.
+    /// The facts about the session.
     pub facts: SessionFacts,
     /// When the vehicle's last message became durable, to half a second.
     pub last_seen: UnixNanos,
-    /// The last line of each mapping, where they were asked for (PR-2).
+    /// The last line of each mapping, if requested (PR-2).
     pub lines: Vec<Vec<u8>>,
 }
 
-/// The edge did not answer in time: its workers are stalled or not started. Ask again.
+/// The MQTT edge did not answer in time: its workers are stalled or not started. Try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the vehicle edge did not answer within {waited_ms} ms")]
-pub struct EdgeSilent {
-    /// The bound.
+pub struct EdgeTimeout {
+    /// The bound, in milliseconds.
     pub waited_ms: u64,
 }
 
-/// Who can ask live sessions.
+/// Asks connected sessions.
 pub trait Sessions: fmt::Debug + Send + Sync {
-    /// Asks each session; the answers come in the order of the questions, nothing for a session
-    /// that has ended or does not carry the vehicle.
-    fn ask(&self, questions: Vec<SessionQuestion>) -> Asking<'_>;
+    /// Asks each session. The answers are in the order of the questions; `None` for a session that
+    /// has ended or does not have the vehicle.
+    fn ask(&self, questions: Vec<SessionQuestion>) -> SessionAnswers<'_>;
 }
 
-/// Answers on their way. Boxed, so that the trait can be an object.
-type Asking<'a> =
-    Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + 'a>>;
+/// Future answers. Boxed, so that the trait can be an object.
+type SessionAnswers<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeTimeout>> + Send + 'a>>;

@@ -1,7 +1,7 @@
-//! Vehicles by name, each with its sessions or the time it left.
+//! Vehicles by name, each with its sessions or the time at which it left.
 //!
-//! Why one mutex: it is taken when a session begins to carry a vehicle, when a session ends, and
-//! when an operator asks; a page is read in pieces, so that no worker waits for a whole one.
+//! Why one mutex: it is taken when a session first publishes for a vehicle, when a session ends,
+//! and when an operator asks. A page is read in pieces, so that no worker waits for a whole page.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -27,7 +27,7 @@ pub struct SessionId {
 pub struct PresenceFilter {
     /// Only connected ones, or only those away.
     pub connected: Option<bool>,
-    /// Only those whose name begins so.
+    /// Only those whose name has this prefix.
     pub prefix: String,
     /// Only these; `None`: all.
     pub names: Option<Arc<[NamePattern]>>,
@@ -39,14 +39,14 @@ impl PresenceFilter {
     }
 }
 
-/// A vehicle as of one moment.
+/// A vehicle at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
+pub struct VehiclePresence {
     /// Its name.
     pub vehicle: Arc<str>,
-    /// The sessions that carry it, the latest last; none: it is away.
+    /// Its sessions, the latest last; empty: it is away.
     pub sessions: Vec<SessionId>,
-    /// When it was last seen, as of the last change here: a session knows better.
+    /// When it was last seen, as of the last change here; a connected session has the exact time.
     pub last_seen: UnixNanos,
 }
 
@@ -57,7 +57,7 @@ pub struct PresenceCounts {
     pub connected: usize,
     /// Remembered without one.
     pub away: usize,
-    /// Not remembered any more, because too many are away; since start.
+    /// Forgotten since start, because too many were away.
     pub forgotten: u64,
 }
 
@@ -71,8 +71,8 @@ pub struct Presence {
 #[derive(Debug, Default)]
 struct Table {
     vehicles: BTreeMap<Arc<str>, Entry>,
-    /// Who left when, in that order. A vehicle that came back leaves its old place here, which is
-    /// then skipped; at most half of the places are such.
+    /// The vehicles that left, in that order. The entry of a vehicle that came back stays here and
+    /// is skipped later; at most half of the entries are such.
     left: VecDeque<(Arc<str>, UnixNanos)>,
     connected: usize,
     forgotten: u64,
@@ -85,23 +85,23 @@ struct Entry {
     last_seen: UnixNanos,
 }
 
-/// Vehicles looked at before the lock is let go of: some 50 µs.
+/// Vehicles examined before the lock is released: about 50 µs.
 const PIECE: usize = 1024;
-/// Skipped places that are not worth tidying up.
+/// Up to this many stale entries are not cleaned up.
 const STALE_MIN: usize = 1024;
 
 impl Presence {
-    /// Sessions noted a vehicle, at most: beyond a second radio it is a mapping that names one
-    /// vehicle for many.
+    /// The maximum number of noted sessions per vehicle. A vehicle may have a second radio; more
+    /// sessions mean that a mapping names one vehicle for many.
     pub const SESSIONS_MAX: usize = 8;
 
-    /// Nobody is there yet; `away_max` of those who leave are remembered.
+    /// An empty table that remembers `away_max` disconnected vehicles.
     #[must_use]
     pub fn new(away_max: usize) -> Self {
         Self { table: Mutex::default(), away_max }
     }
 
-    /// A session carries a vehicle. Gives the shared name.
+    /// A session publishes for a vehicle for the first time. Returns the shared name.
     pub fn enter(&self, vehicle: &str, session: SessionId, at: UnixNanos) -> Arc<str> {
         let mut table = self.lock();
         let table = &mut *table;
@@ -126,12 +126,13 @@ impl Presence {
         Arc::clone(name)
     }
 
-    /// A session that carried a vehicle has ended (PR-1).
+    /// A session of a vehicle has ended (PR-1).
     pub fn leave(&self, vehicle: &str, session: SessionId, last_seen: UnixNanos) {
         let mut table = self.lock();
         let table = &mut *table;
         let known = table.vehicles.range_mut::<str, _>(only(vehicle)).next();
-        // Only one that is away can have been forgotten, so this session was pushed out earlier.
+        // Only a vehicle that is away can have been forgotten, so this session was replaced
+        // earlier.
         let Some((name, entry)) = known else { return };
         entry.last_seen = entry.last_seen.max(last_seen);
         let before = entry.sessions.len();
@@ -146,19 +147,19 @@ impl Presence {
 
     /// One vehicle.
     #[must_use]
-    pub fn find(&self, vehicle: &str) -> Option<Sighting> {
+    pub fn find(&self, vehicle: &str) -> Option<VehiclePresence> {
         let table = self.lock();
         table.vehicles.get_key_value(vehicle).map(|(name, entry)| sighting(name, entry))
     }
 
-    /// The next vehicles behind `after` by name, at most `limit`, and whether there are more.
+    /// The next vehicles after `after` by name, at most `limit`, and whether there are more.
     #[must_use]
     pub fn page(
         &self,
         filter: &PresenceFilter,
         after: Option<&str>,
         limit: usize,
-    ) -> (Vec<Sighting>, bool) {
+    ) -> (Vec<VehiclePresence>, bool) {
         let mut found = Vec::new();
         let mut at: Bound<Arc<str>> = match after.filter(|after| *after >= filter.prefix.as_str()) {
             Some(after) => Bound::Excluded(after.into()),
@@ -191,7 +192,7 @@ impl Presence {
         }
     }
 
-    /// How many there are.
+    /// The counts.
     #[must_use]
     pub fn counts(&self) -> PresenceCounts {
         let table = self.lock();
@@ -202,20 +203,20 @@ impl Presence {
         }
     }
 
-    /// Places of those who left, skipped ones included.
+    /// Entries of vehicles that left, including stale ones.
     #[cfg(test)]
-    pub(super) fn places(&self) -> usize {
+    pub(super) fn left_len(&self) -> usize {
         self.lock().left.len()
     }
 
-    /// Each change leaves the table whole before anything can panic.
+    /// Poisoning is ignored: each change is complete before anything can panic.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Table {
-    /// Forgets those who left first until at most `away_max` are remembered.
+    /// Forgets the vehicles that left first until at most `away_max` are remembered.
     fn forget(&mut self, away_max: usize) {
         while self.vehicles.len() - self.connected > away_max {
             let Some((name, at)) = self.left.pop_front() else { break };
@@ -240,8 +241,8 @@ fn only(vehicle: &str) -> (Bound<&str>, Bound<&str>) {
     (Bound::Included(vehicle), Bound::Included(vehicle))
 }
 
-fn sighting(name: &Arc<str>, entry: &Entry) -> Sighting {
-    Sighting {
+fn sighting(name: &Arc<str>, entry: &Entry) -> VehiclePresence {
+    VehiclePresence {
         vehicle: Arc::clone(name),
         sessions: entry.sessions.to_vec(),
         last_seen: entry.last_seen,

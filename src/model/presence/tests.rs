@@ -1,4 +1,4 @@
-//! The table against what its pages and counts must say.
+//! The table, through its pages and counts.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ fn session(number: u64) -> SessionId {
     SessionId { worker: 0, number }
 }
 
-fn names(page: &(Vec<Sighting>, bool)) -> Vec<&str> {
+fn names(page: &(Vec<VehiclePresence>, bool)) -> Vec<&str> {
     page.0.iter().map(|sighting| &*sighting.vehicle).collect()
 }
 
 #[test]
-fn a_vehicle_is_connected_while_one_of_its_sessions_lives() {
+fn a_vehicle_is_connected_while_one_of_its_sessions_is_alive() {
     // PR-1
     let presence = Presence::new(10);
     presence.enter("A", session(1), UnixNanos(10));
@@ -23,7 +23,7 @@ fn a_vehicle_is_connected_while_one_of_its_sessions_lives() {
     assert_eq!(presence.find("A").map(|it| it.sessions), Some(vec![session(1), session(2)]));
     presence.leave("A", session(1), UnixNanos(11));
     assert_eq!(presence.find("A").map(|it| it.sessions), Some(vec![session(2)]));
-    // A session that never carried it changes nothing.
+    // A session that never had the vehicle changes nothing.
     presence.leave("A", session(9), UnixNanos(0));
     assert_eq!(presence.counts(), PresenceCounts { connected: 1, away: 0, forgotten: 0 });
     presence.leave("A", session(2), UnixNanos(20));
@@ -72,21 +72,21 @@ fn those_who_left_first_are_forgotten_first() {
 }
 
 #[test]
-fn coming_and_going_does_not_grow_what_is_remembered() {
+fn connecting_and_leaving_repeatedly_does_not_use_more_memory() {
     let presence = Presence::new(4);
     for at in 0..10_000 {
         presence.enter("A", session(0), UnixNanos(at));
         presence.leave("A", session(0), UnixNanos(at));
     }
     assert_eq!(presence.counts(), PresenceCounts { connected: 0, away: 1, forgotten: 0 });
-    let places = presence.places();
+    let places = presence.left_len();
     assert!(places <= 2 + 1024, "{places} places for one vehicle");
 }
 
 #[test]
 fn joined_pages_are_all_vehicles_in_order() {
     let presence = Presence::new(10_000);
-    // More than a piece, so that a page lets go of the lock in its middle.
+    // More than a piece, so that a page releases the lock in the middle.
     for number in 0..3_000_u64 {
         let name = format!("V{:05}", (number * 7_919) % 3_000);
         presence.enter(&name, session(number), UnixNanos(0));

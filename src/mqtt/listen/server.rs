@@ -22,7 +22,7 @@ use super::{
 use crate::{
     auth::{Access, Tls},
     env::Supervisor,
-    model::{CommandDesk, Presence, SilentPeers},
+    model::{CommandTracker, Presence, SilentPeers},
     mqtt::{
         Options, Workers,
         clock::ticks,
@@ -82,7 +82,7 @@ pub struct Others {
     /// Says what sessions may do.
     pub access: Arc<Access>,
     /// Told of commands and receipts.
-    pub desk: Arc<dyn CommandDesk>,
+    pub tracker: Arc<dyn CommandTracker>,
     /// What sessions leave behind.
     pub sessions: Sessions,
     /// The TLS of the listeners that speak it.
@@ -151,7 +151,7 @@ impl Edge {
             router,
             lasting,
             vehicles,
-            desk: others.desk,
+            tracker: others.tracker,
             queued_bytes: 0.into(),
             sys_interval: options.sys_interval,
             connectivity: options.connectivity.as_deref().map(Into::into),

@@ -38,12 +38,12 @@ impl Worker {
             let admitted = match refusal {
                 Some(refusal) => Err(refusal.as_str()),
                 None => {
-                    let admitted = self.shared.desk.admit_alarm(&alarm, &vehicle);
+                    let admitted = self.shared.tracker.admit_alarm(&alarm, &vehicle);
                     admitted.map_err(|refusal| refusal.as_str())
                 }
             };
             match admitted {
-                Ok(place) => {
+                Ok(permit) => {
                     let raised = RaisedAlarm {
                         ticket,
                         alarm,
@@ -52,7 +52,7 @@ impl Worker {
                         key: hash,
                         has_time,
                         values,
-                        place,
+                        permit,
                     };
                     let later = Later::Alarm(Box::new(raised));
                     client.deferred.push_back(Deferred { seq, later });

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     auth::Identity,
     model::{
-        CommandOutcome, CommandReport, IncomingReceipt, Parcel, QueuePlace, ReceiptTicket,
+        CommandOutcome, CommandReport, IncomingReceipt, OutgoingCommand, QueuePlace, ReceiptTicket,
         SessionId,
     },
     mqtt::{
@@ -31,7 +31,7 @@ impl Worker {
         }
         if let Some(vehicle) = client.identity.vehicle() {
             self.shared.vehicles.enter(vehicle, speaker);
-            self.shared.desk.here(vehicle);
+            self.shared.tracker.vehicle_reachable(vehicle);
         }
     }
 
@@ -43,39 +43,39 @@ impl Worker {
             self.shared.vehicles.leave(vehicle, session);
             if client.lasting.is_some() {
                 // What its queue has may go to another that is there.
-                self.shared.desk.here(vehicle);
+                self.shared.tracker.vehicle_reachable(vehicle);
             }
         }
     }
 
     /// Queues a command with its session, or says at once why not. Its bound is that of the
     /// commands that a vehicle may have open, not the queue's.
-    pub(super) fn send_command(&self, key: SlotKey, parcel: Parcel) {
-        let Parcel { command, attempt, .. } = parcel;
-        if let Err(outcome) = self.queue_command(key, parcel) {
+    pub(super) fn send_command(&self, key: SlotKey, outgoing: OutgoingCommand) {
+        let OutgoingCommand { command, attempt, .. } = outgoing;
+        if let Err(outcome) = self.queue_command(key, outgoing) {
             self.report(vec![CommandReport { command, attempt, outcome, place: None }]);
         }
     }
 
-    fn queue_command(&self, key: SlotKey, parcel: Parcel) -> Result<(), CommandOutcome> {
+    fn queue_command(&self, key: SlotKey, outgoing: OutgoingCommand) -> Result<(), CommandOutcome> {
         let mut slots = self.slots.borrow_mut();
         let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
             return Err(CommandOutcome::Left);
         };
         let session = client.routed(self.session_id(key));
-        let (route, _) = self.shared.router.route(&parcel.topic);
+        let (route, _) = self.shared.router.route(&outgoing.topic);
         let found = route.receivers.iter().find(|one| one.session == session);
         // It has just unsubscribed.
         let receiver = found.ok_or(CommandOutcome::Left)?;
         if receiver.is_asked
-            && !self.shared.access.rules().may_receive(&client.identity, &parcel.topic)
+            && !self.shared.access.rules().may_receive(&client.identity, &outgoing.topic)
         {
             return Err(CommandOutcome::Forbidden);
         }
-        let qos = Qos::of(parcel.qos).unwrap_or(Qos::AtLeastOnce);
-        let message = Arc::new(self.command_message(&parcel, qos));
+        let qos = Qos::of(outgoing.qos).unwrap_or(Qos::AtLeastOnce);
+        let message = Arc::new(self.command_message(&outgoing, qos));
         if let Some(lasting) = &mut client.lasting {
-            let Parcel { command, attempt, .. } = parcel;
+            let OutgoingCommand { command, attempt, .. } = outgoing;
             let outcome = CommandOutcome::Left;
             lasting.commands.push(CommandReport { command, attempt, outcome, place: None });
             // It takes the next number of the session's queue.
@@ -96,21 +96,21 @@ impl Worker {
         Ok(())
     }
 
-    fn command_message(&self, parcel: &Parcel, qos: Qos) -> Message {
-        let correlation = parcel.command.to_string();
+    fn command_message(&self, outgoing: &OutgoingCommand, qos: Qos) -> Message {
+        let correlation = outgoing.command.to_string();
         let properties =
-            command_properties(parcel.response_topic.as_deref(), correlation.as_bytes());
+            command_properties(outgoing.response_topic.as_deref(), correlation.as_bytes());
         Message {
-            body: Body::new(&parcel.topic, &properties, &parcel.payload),
+            body: Body::new(&outgoing.topic, &properties, &outgoing.payload),
             qos,
             retain: false,
-            expires: Some(Expiry::within(parcel.expires_in, self.monotonic())),
+            expires: Some(Expiry::within(outgoing.expires_in, self.monotonic())),
             publisher: None,
             retained_as: 0,
             command: Some(CommandTag {
-                id: parcel.command,
-                attempt: parcel.attempt,
-                is_repeat: parcel.is_repeat,
+                id: outgoing.command,
+                attempt: outgoing.attempt,
+                is_repeat: outgoing.is_repeat,
             }),
         }
     }
@@ -140,7 +140,7 @@ impl Worker {
     /// Tells what became of commands.
     pub(super) fn report(&self, reports: Vec<CommandReport>) {
         if !reports.is_empty() {
-            self.shared.desk.reported(reports);
+            self.shared.tracker.report_outcomes(reports);
         }
     }
 
@@ -160,7 +160,7 @@ impl Worker {
         topic: &str,
         publish: &Publish<'_>,
     ) {
-        self.shared.desk.receipt(IncomingReceipt {
+        self.shared.tracker.receipt(IncomingReceipt {
             ticket: ReceiptTicket { session: self.session_id(key), seq },
             vehicle: identity.vehicle().map(Arc::from),
             is_gateway: self.shared.access.is_gateway(identity),

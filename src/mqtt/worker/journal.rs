@@ -87,7 +87,7 @@ impl Worker {
                 Later::Record(record, ticket) => {
                     self.journal(|change| change.publish_record(&record, Some(ticket)));
                 }
-                Later::Alarm(raised) => self.shared.desk.alarm(*raised),
+                Later::Alarm(raised) => self.shared.tracker.alarm(*raised),
             }
         }
     }
@@ -245,7 +245,7 @@ impl Worker {
 
     /// A session has ended with all that it left.
     pub(super) fn session_ended(&self, ended: &Ended) {
-        self.shared.desk.ended(ended.session);
+        self.shared.tracker.session_ended(ended.session);
         let session = stored_id(ended.session);
         for (text, _) in &ended.subscriptions {
             if let Ok(filter) = Filter::read(text) {

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     model::{
-        EdgeSilent, Parcel, Presence, Publication, QueuePlace, SessionAnswer, SessionId,
+        EdgeTimeout, OutgoingCommand, Presence, Publication, QueuePlace, SessionAnswer, SessionId,
         SessionQuestion, Sessions,
     },
     mqtt::{
@@ -49,7 +49,7 @@ pub(in crate::mqtt) enum Mail {
     /// A session's queue is full, and its connection is to end for it.
     QueueFull(SlotKey),
     /// A command for a session of the worker's.
-    Command(SlotKey, Box<Parcel>),
+    Command(SlotKey, Box<OutgoingCommand>),
     /// Commands that need not be queued any more.
     Forget(Vec<QueuePlace>),
     /// What an alarm publishes.
@@ -177,9 +177,9 @@ impl Workers {
     ///
     /// # Errors
     /// They took longer.
-    pub(super) async fn in_time<T>(&self, said: impl Future<Output = T>) -> Result<T, EdgeSilent> {
+    pub(super) async fn in_time<T>(&self, said: impl Future<Output = T>) -> Result<T, EdgeTimeout> {
         let waited_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
-        tokio::time::timeout(self.within, said).await.map_err(|_| EdgeSilent { waited_ms })
+        tokio::time::timeout(self.within, said).await.map_err(|_| EdgeTimeout { waited_ms })
     }
 
     fn mailbox(&self, worker: u16) -> Option<Mailbox> {
@@ -225,7 +225,7 @@ impl Sessions for Workers {
     fn ask(
         &self,
         questions: Vec<SessionQuestion>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + '_>>
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeTimeout>> + Send + '_>>
     {
         Box::pin(self.in_time(self.ask_all(questions)))
     }
@@ -285,6 +285,6 @@ mod tests {
         assert_eq!(workers.ask(vec![question(0, 0)]).await, Ok(vec![None]));
         let _stalled = workers.join();
         let silent = workers.ask(vec![question(1, 0)]).await;
-        assert_eq!(silent, Err(EdgeSilent { waited_ms: 20 }));
+        assert_eq!(silent, Err(EdgeTimeout { waited_ms: 20 }));
     }
 }

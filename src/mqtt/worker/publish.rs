@@ -46,7 +46,7 @@ impl Worker {
             self.forget_will(will);
             return Ok(Held::of(taken));
         }
-        let is_receipt = facts.is_receipt(&*self.shared.desk, topic);
+        let is_receipt = facts.is_receipt(&*self.shared.tracker, topic);
         let route = facts.route(&self.shared.router, topic);
         let mut intake = self.intake.borrow_mut();
         let taken = if publish.retain && publish.payload.is_empty() {

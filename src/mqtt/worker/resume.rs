@@ -163,9 +163,9 @@ impl Worker {
         let outbound = session.outbound.as_ref();
         if outbound.is_none_or(|outbound| outbound.has_fetched(lasting.since))
             && let Some(found) = lasting.found.take()
-            && self.shared.desk.holds(lasting.session)
+            && self.shared.tracker.has_queued(lasting.session)
         {
-            self.shared.desk.resumed(lasting.session, self.session_id(*key), found);
+            self.shared.tracker.session_resumed(lasting.session, self.session_id(*key), found);
         }
     }
 
@@ -189,7 +189,7 @@ impl Worker {
             (_, None) => What::Lost,
             (_, Some(message)) => {
                 let is_current = command.is_none_or(|CommandTag { id, attempt, .. }| {
-                    self.shared.desk.is_current(lasting.session, id, attempt)
+                    self.shared.tracker.is_current(lasting.session, id, attempt)
                 });
                 let topic = message.body.topic();
                 let is_allowed =

@@ -9,7 +9,7 @@ use super::deliver::Pass;
 use crate::{
     auth::Identity,
     model::{
-        CommandDesk, CommandId, CommandReport, Presence, Protocol, RaisedAlarm, ReceiptTicket,
+        CommandId, CommandReport, CommandTracker, Presence, Protocol, RaisedAlarm, ReceiptTicket,
         SessionAnswer, SessionFacts, SessionId, SessionQuestion, UnixNanos,
     },
     mqtt::{
@@ -259,7 +259,7 @@ pub(super) struct Moment<'a> {
     pub(super) now: UnixNanos,
     pub(super) presence: &'a Presence,
     /// Who is told that a vehicle is there, where the session takes commands for what it carries.
-    pub(super) desk: Option<&'a dyn CommandDesk>,
+    pub(super) tracker: Option<&'a dyn CommandTracker>,
 }
 
 impl Client {
@@ -317,12 +317,12 @@ impl Client {
         limits: &VehicleLimits,
         moment: Moment<'_>,
     ) -> Result<(), NotKept> {
-        let Moment { session, now, presence, desk } = moment;
+        let Moment { session, now, presence, tracker } = moment;
         let vehicles = self.vehicles.get_or_insert_default();
         vehicles.keep(last, now, limits, |vehicle| {
             let name = presence.enter(vehicle, session, now);
-            if let Some(desk) = desk {
-                desk.here(vehicle);
+            if let Some(tracker) = tracker {
+                tracker.vehicle_reachable(vehicle);
             }
             name
         })
@@ -407,7 +407,8 @@ mod tests {
         let presence = Presence::new(10);
         let session = SessionId { worker: 3, number: 4 };
         let mut client = client();
-        let moment = |now| Moment { session, now: UnixNanos(now), presence: &presence, desk: None };
+        let moment =
+            |now| Moment { session, now: UnixNanos(now), presence: &presence, tracker: None };
         let mapping = MappingKey::of("m");
         let last = |vehicle| LastLine { run: 0, mapping, vehicle, line: b"m x=1i 1\n" };
         let question = |with_lines| SessionQuestion { session, vehicle: "A".into(), with_lines };

@@ -157,7 +157,7 @@ impl Worker {
         let subscriber = subscriber(routed, subscription, grant);
         self.shared.router.subscribe(filter, subscriber, outbound.load());
         if let Some(vehicle) = client.identity.vehicle() {
-            self.shared.desk.here(vehicle);
+            self.shared.tracker.vehicle_reachable(vehicle);
         }
         let SubscribeOptions { qos, retain_handling, .. } = subscription.options;
         let wants = match retain_handling {

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     model::{
-        ConnectionView, EdgeSilent, SessionBoard, SessionFilter, SessionMark, SessionPage,
-        SessionView, SubscriptionView, Telling,
+        AdminAnswer, ConnectionView, EdgeTimeout, SessionAdmin, SessionFilter, SessionMark,
+        SessionPage, SessionView, SubscriptionView,
     },
     mqtt::close::{ADMINISTRATIVE_ACTION, Close},
 };
@@ -277,28 +277,28 @@ impl Workers {
         }
     }
 
-    async fn surveyed(&self, wanted: Wanted) -> Result<Surveyed, EdgeSilent> {
+    async fn surveyed(&self, wanted: Wanted) -> Result<Surveyed, EdgeTimeout> {
         self.in_time(self.survey(wanted)).await
     }
 }
 
-impl SessionBoard for Workers {
+impl SessionAdmin for Workers {
     fn page(
         &self,
         filter: SessionFilter,
         after: Option<SessionMark>,
         limit: usize,
-    ) -> Telling<'_, SessionPage> {
+    ) -> AdminAnswer<'_, SessionPage> {
         let wanted = Wanted { filter, after, limit, purpose: Purpose::List };
         Box::pin(async move { Ok(self.surveyed(wanted).await?.page) })
     }
 
-    fn show(&self, filter: SessionFilter, limit: usize) -> Telling<'_, Vec<SessionView>> {
+    fn show(&self, filter: SessionFilter, limit: usize) -> AdminAnswer<'_, Vec<SessionView>> {
         let wanted = Wanted { filter, after: None, limit, purpose: Purpose::Show };
         Box::pin(async move { Ok(self.surveyed(wanted).await?.page.sessions) })
     }
 
-    fn end(&self, filter: SessionFilter, limit: usize) -> Telling<'_, usize> {
+    fn end(&self, filter: SessionFilter, limit: usize) -> AdminAnswer<'_, usize> {
         let wanted = Wanted { filter, after: None, limit, purpose: Purpose::End };
         Box::pin(async move { Ok(self.surveyed(wanted).await?.ended) })
     }

@@ -148,7 +148,7 @@ impl Worker {
                 publishes.into_iter().for_each(|(key, seq)| self.passed(key, seq));
             }
             Mail::Tell(topic, text) => self.tell_json(&topic, &text),
-            Mail::Command(key, parcel) => self.send_command(key, *parcel),
+            Mail::Command(key, outgoing) => self.send_command(key, *outgoing),
             Mail::Forget(places) => self.forget_commands(&places),
             Mail::Alarm(publication) => self.publish_alarm(*publication),
             Mail::QueueFull(key) => self.close_stalled(key),

@@ -31,7 +31,7 @@ use crate::{
     auth::Access,
     env::{Clock, Supervisor},
     model::{
-        CommandDesk, Presence, SessionAnswer, SessionId, SessionQuestion, SilentPeers, UnixNanos,
+        CommandTracker, Presence, SessionAnswer, SessionId, SessionQuestion, SilentPeers, UnixNanos,
     },
     mqtt::{
         clock::{TICK, Tick},
@@ -105,7 +105,7 @@ pub(in crate::mqtt) struct Shared {
     /// Which sessions speak for which vehicle.
     pub(in crate::mqtt) vehicles: Arc<VehicleSessions>,
     /// Who is told of commands and receipts.
-    pub(in crate::mqtt) desk: Arc<dyn CommandDesk>,
+    pub(in crate::mqtt) tracker: Arc<dyn CommandTracker>,
     /// Bytes that wait for subscribers, over all sessions.
     pub(in crate::mqtt) queued_bytes: AtomicUsize,
     /// How often `$SYS` is told; zero: never.
@@ -353,8 +353,8 @@ impl Worker {
             } else {
                 let (session, now) = (self.session_id(key), self.wall.get());
                 let is_gateway = self.shared.access.is_gateway(&client.identity);
-                let desk = is_gateway.then_some(&*self.shared.desk);
-                let moment = Moment { session, now, presence: &self.shared.presence, desk };
+                let tracker = is_gateway.then_some(&*self.shared.tracker);
+                let moment = Moment { session, now, presence: &self.shared.presence, tracker };
                 // Before the acknowledgement, so that whoever has it finds the line. One that has
                 // gone is not present any more, whatever is still made durable.
                 while let Some(last) = lines.next_if(|last| last.run == index) {

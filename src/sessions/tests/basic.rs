@@ -4,7 +4,7 @@ use super::{
     super::{Closing, Content, Delivery, Open, Outcome, Publish, StoredMessage, Terms, WillFate},
     rig::{Life, live, options, second},
 };
-use crate::{env::sim::SimDisk, spool::Tend};
+use crate::{env::sim::SimDisk, spool::Maintenance};
 
 fn open<'a>(client_id: &'a str, at: u64) -> Open<'a> {
     Open {

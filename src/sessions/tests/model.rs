@@ -24,7 +24,7 @@ use crate::{
         disk::Disk,
         sim::{Call, Fault, SimDisk},
     },
-    spool::Tend,
+    spool::Maintenance,
 };
 
 /// Seeds of an ordinary run.
@@ -164,7 +164,7 @@ impl World {
         }
         self.durable = self.seen.clone();
         self.pending.clear();
-        if self.life.keeper.tend(&mut self.life.writer).is_err() {
+        if self.life.keeper.maintain(&mut self.life.writer).is_err() {
             return self.crash();
         }
         // To look at everything takes longer than all the rest.
@@ -231,7 +231,7 @@ impl World {
             call: Some(call),
             nth: self.dice.below(6),
             error: io::ErrorKind::Other,
-            for_good: self.dice.one_in(2),
+            is_permanent: self.dice.one_in(2),
         }));
     }
 

@@ -14,7 +14,7 @@ use super::super::{
 use crate::{
     env::{disk::Disk, sim::SimDisk},
     model::{Disposition, SessionId, UnixNanos},
-    spool::{Append, Submission, Tend, Writer},
+    spool::{Append, Maintenance, Submission, Writer},
     telemetry::{HealthBoard, Metrics},
 };
 
@@ -94,7 +94,7 @@ impl Life {
         assert!(self.append(&mut change));
         self.writer.sync().unwrap();
         change.answer(true);
-        self.keeper.tend(&mut self.writer).unwrap();
+        self.keeper.maintain(&mut self.writer).unwrap();
         let answered = self.told.lock().unwrap().pop().unwrap();
         answered.tickets.into_iter().map(|(_, outcome)| outcome).collect()
     }

@@ -1,8 +1,10 @@
-//! The side of whoever has something to make durable: never blocks, hears once.
+//! The owner's side of a commit thread: it hands over entries, never blocks, and gets one answer
+//! each.
 //!
-//! A feed is a slot that its owner fills and the commit thread empties when it is free: what lies
-//! in it goes on growing while the thread is busy, so that a commit costs one hand-over an owner
-//! and not one a turn of the owner. [`Feed::reclaim`] gives back what the thread has not taken yet.
+//! A feed is a slot that its owner fills and that the commit thread empties when it is free. While
+//! the thread is busy the content of the slot keeps growing, so that a commit costs one hand-over
+//! per owner and not one per turn of the owner. [`Feed::reclaim`] gives back what the thread has
+//! not taken yet.
 
 use std::{
     collections::VecDeque,
@@ -18,25 +20,25 @@ use super::{
     handle::Inner,
 };
 
-/// What is to be made durable, and whoever waits for it: one thing, so that an answer needs no
-/// look-up and may come in any order.
+/// An entry that is to be made durable, together with what waits for it: one value, so that an
+/// answer needs no look-up and may come in any order.
 pub trait Submission: Send + 'static {
     /// The entry.
     fn entry(&mut self) -> &mut EntryBuffer;
 
-    /// How many points it holds, as whoever wrote them counted: for the ledger.
+    /// How many points it holds, as counted by their writer: for the ledger.
     fn points(&self) -> u64;
 
-    /// Called once by the thread, when there is room for the entry and before it is appended: what
-    /// depends on the order of submissions is decided here, and written into the entry, whose
-    /// length stays.
+    /// Called once by the thread, when there is room for the entry and before it is appended. Here
+    /// the submission decides what depends on the order of submissions, and writes it into the
+    /// entry without changing the entry's length.
     fn decide(&mut self) {}
 
-    /// The entry was appended, and its payload lies there; nothing of it is durable yet.
+    /// The entry was appended and its payload is at `place`; it is not durable yet.
     fn appended(&mut self, _place: Place) {}
 
-    /// Called once, on whichever thread finds out. `durable` is false if the entry never will be:
-    /// then nothing in it may be acknowledged.
+    /// Called once, on any thread. If `durable` is false, the entry will never be durable, and
+    /// nothing in it may be acknowledged.
     fn answer(self: Box<Self>, durable: bool);
 }
 
@@ -62,7 +64,7 @@ impl<S: Submission> Feed<S> {
             self.slot.refuse();
             return;
         }
-        // Against the thread's own order: it says that it is idle, then looks once more.
+        // Pairs with the thread, which first sets `idle` and then looks once more.
         if self.inner.idle.swap(false, Ordering::SeqCst) {
             self.inner.wake();
         }
@@ -77,7 +79,7 @@ impl<S: Submission> Feed<S> {
 
 impl<S: Submission> Drop for Feed<S> {
     fn drop(&mut self) {
-        // What still lies in it is committed by the thread.
+        // The thread still commits what is left in it.
         self.slot.ownerless.store(true, Ordering::SeqCst);
         self.inner.forget_done();
     }
@@ -89,17 +91,17 @@ impl<S: Submission> fmt::Debug for Feed<S> {
     }
 }
 
-/// What lies between an owner and the thread. A mutex, because the owner takes back what the thread
-/// may be taking; each holds it for a push or a swap.
+/// The queue between an owner and the thread. A mutex, because the owner may take back what the
+/// thread is about to take; each holds it for a push or a swap.
 struct Slot<S> {
-    /// Bounded by what the owner leaves unanswered.
+    /// Bounded by how many submissions the owner leaves unanswered.
     waiting: Mutex<Vec<Box<S>>>,
     /// The owner has gone.
     ownerless: AtomicBool,
 }
 
 impl<S> Slot<S> {
-    /// The list is changed in single steps, each of which leaves it whole.
+    /// Poisoning is ignored: each change of the list is one step.
     fn lock(&self) -> MutexGuard<'_, Vec<Box<S>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,7 +115,7 @@ pub(super) trait Pull: Send + Sync {
     /// Answers everything: it will never be durable.
     fn refuse(&self);
 
-    /// Whether nothing lies in it and nothing will.
+    /// Whether it is empty and its owner is gone.
     fn is_done(&self) -> bool;
 }
 
@@ -124,7 +126,7 @@ impl<S: Submission> Pull for Slot<S> {
     }
 
     fn refuse(&self) {
-        // Answered outside of the lock, because an answer may be anything.
+        // Answered outside the lock, because an answer runs the owner's code.
         let waiting = mem::take(&mut *self.lock());
         waiting.into_iter().for_each(|submission| submission.answer(false));
     }

@@ -20,7 +20,7 @@ use super::{
 pub enum CommitState {
     /// Entries become durable.
     Running,
-    /// No room, in the budget or on the disk: entries wait, and go on by themselves.
+    /// No room, in the budget or on the disk: entries wait, and continue by themselves.
     Full,
     /// A write or sync failed: nothing becomes durable until a restart.
     Halted {
@@ -29,7 +29,7 @@ pub enum CommitState {
     },
 }
 
-/// What a commit thread has done: totals since it started, for metrics.
+/// Totals of a commit thread since it started, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CommitCounters {
     /// Groups made durable: one sync each.
@@ -55,7 +55,7 @@ impl CommitHandle {
         Self { inner, _last: Arc::new(last) }
     }
 
-    /// A way to the thread for one owner. It does not keep the thread running.
+    /// Opens a feed for one owner. A feed does not keep the thread running.
     #[must_use]
     pub fn feed<S: Submission>(&self) -> Feed<S> {
         Feed::new(&self.inner)
@@ -73,8 +73,8 @@ impl CommitHandle {
         self.inner.lock().counters
     }
 
-    /// Asks the thread to commit what was handed over and to end. What is handed over from now on
-    /// is committed or refused.
+    /// Asks the thread to commit everything that was handed over, and to end. What is handed over
+    /// later is committed or refused.
     pub fn stop(&self) {
         self.inner.stop();
     }
@@ -101,14 +101,14 @@ pub(super) struct Inner {
     /// A mutex because the thread sleeps on it.
     shared: Mutex<Shared>,
     pub woken: Condvar,
-    /// The thread found nothing and sleeps, or is about to: whoever brings something wakes it.
-    /// Atomic, so that bringing something to a busy thread takes no lock and no system call.
+    /// The thread has nothing to do and sleeps, or is about to: the next feed that offers something
+    /// wakes it. Atomic, so that an offer to a busy thread takes no lock here and no system call.
     pub idle: AtomicBool,
-    /// The thread takes nothing more: whoever brings something refuses it.
+    /// The thread takes nothing more: a feed refuses what it is offered.
     pub closed: AtomicBool,
     /// To wake a thread that waits for room.
     pub budget: Arc<Budget>,
-    /// One an owner, in the order in which they came.
+    /// One per owner, in the order in which they were opened.
     feeds: Mutex<Vec<Arc<dyn Pull>>>,
 }
 
@@ -120,7 +120,7 @@ impl fmt::Debug for Inner {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Something was brought to the idle thread.
+    /// Something was offered while the thread was idle.
     pub signalled: bool,
     pub state: CommitState,
     pub stopping: bool,
@@ -162,24 +162,24 @@ impl Inner {
         self.feeds().push(feed);
     }
 
-    /// Lets go of feeds that are empty and have lost their owner.
+    /// Drops feeds that are empty and whose owner is gone.
     pub(super) fn forget_done(&self) {
         self.feeds().retain(|feed| !feed.is_done());
     }
 
-    /// Takes what lies in all feeds, feed by feed.
+    /// Takes the content of all feeds, feed by feed.
     pub(super) fn pull(&self, into: &mut VecDeque<Box<dyn Submission>>) {
         self.feeds().iter().for_each(|feed| feed.pull(into));
     }
 
-    /// Refuses what lies in all feeds.
+    /// Refuses the content of all feeds.
     pub(super) fn refuse(&self) {
         // A copy, because an answer may drop a feed.
         let feeds = self.feeds().clone();
         feeds.iter().for_each(|feed| feed.refuse());
     }
 
-    /// Nothing is taken any more; what lies there, and what still comes, is refused.
+    /// Takes nothing any more: refuses what is in the feeds and what is still offered.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.refuse();
@@ -189,7 +189,7 @@ impl Inner {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is shared is changed in single steps, each of which leaves it whole.
+    /// Poisoning is ignored: each change of the shared state is one step.
     pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }

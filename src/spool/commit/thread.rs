@@ -26,23 +26,23 @@ use super::{
 /// Called by the thread at every change of state.
 pub type OnState = Box<dyn FnMut(&CommitState) + Send>;
 
-/// What else is done in the thread that owns a writer, between its groups.
-pub trait Tend: Send {
+/// Work on the log that the thread does between its groups.
+pub trait Maintenance: Send {
     /// A group has ended: all that was decided is durable and answered.
     ///
     /// # Errors
-    /// Why nothing may be written any more.
-    fn tend(&mut self, writer: &mut Writer) -> Result<(), String>;
+    /// The reason why nothing may be written any more.
+    fn maintain(&mut self, writer: &mut Writer) -> Result<(), String>;
 
-    /// The thread is about to end, as asked: all that was decided is durable.
+    /// The thread is about to end because of a stop: everything that was decided is durable.
     fn close(&mut self, writer: &mut Writer);
 }
 
-/// Nothing else is done.
-struct Nothing;
+/// No maintenance: for a lane.
+struct NoMaintenance;
 
-impl Tend for Nothing {
-    fn tend(&mut self, _writer: &mut Writer) -> Result<(), String> {
+impl Maintenance for NoMaintenance {
+    fn maintain(&mut self, _writer: &mut Writer) -> Result<(), String> {
         Ok(())
     }
 
@@ -52,15 +52,15 @@ impl Tend for Nothing {
 /// How a commit thread works.
 #[derive(Clone, Debug)]
 pub struct CommitOptions {
-    /// The shortest time between the beginnings of two syncs. Default: 2 ms, some two syncs of an
-    /// ordinary disk: under load larger groups save wake-ups, socket calls and syncs, and it is not
-    /// felt when idle.
+    /// The shortest time between the beginnings of two syncs. Default: 2 ms, about two syncs of an
+    /// ordinary disk: under load larger groups save wake-ups, socket calls and syncs; an idle
+    /// thread does not wait.
     pub interval: Duration,
-    /// Bytes of payload after which a group takes no more. Default: 16 MiB, some 20 ms of a disk.
+    /// Bytes of payload after which a group is closed. Default: 16 MiB, about 20 ms of disk time.
     pub group_bytes_max: usize,
-    /// How often a full disk is looked at again. Default: 250 ms.
+    /// How often a writer that found no room tries again. Default: 250 ms.
     pub recheck: Duration,
-    /// Tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -82,10 +82,10 @@ pub struct Committer {
     options: CommitOptions,
     ledger: Option<Arc<PointLedger>>,
     on_state: OnState,
-    tend: Box<dyn Tend>,
+    maintenance: Box<dyn Maintenance>,
     /// Taken and not appended yet.
     pending: VecDeque<Box<dyn Submission>>,
-    /// The first of them has been told to decide.
+    /// The first of them has decided.
     is_decided: bool,
     /// Appended and not durable yet.
     group: Vec<Box<dyn Submission>>,
@@ -110,11 +110,11 @@ enum Ended {
 }
 
 impl Committer {
-    /// Starts the thread, which bears the guard's name and holds it until it ends: after
-    /// [`CommitHandle::stop`], or with the last handle.
+    /// Starts the thread, which has the guard's name and holds the guard until it ends: after
+    /// [`CommitHandle::stop`], or when the last handle is dropped.
     ///
     /// # Errors
-    /// If the machine gives no thread.
+    /// If no thread can be started.
     pub fn start(
         guard: Guard,
         writer: Writer,
@@ -122,20 +122,27 @@ impl Committer {
         ledger: Option<Arc<PointLedger>>,
         on_state: OnState,
     ) -> io::Result<(CommitHandle, thread::JoinHandle<()>)> {
-        Self::start_tending(guard, writer, options, ledger, on_state, Box::new(Nothing))
+        Self::start_with_maintenance(
+            guard,
+            writer,
+            options,
+            ledger,
+            on_state,
+            Box::new(NoMaintenance),
+        )
     }
 
-    /// The same for a writer that has more to do than to append.
+    /// As [`start`](Self::start), with maintenance between the groups.
     ///
     /// # Errors
-    /// If the machine gives no thread.
-    pub fn start_tending(
+    /// If no thread can be started.
+    pub fn start_with_maintenance(
         guard: Guard,
         writer: Writer,
         options: CommitOptions,
         ledger: Option<Arc<PointLedger>>,
         on_state: OnState,
-        tend: Box<dyn Tend>,
+        maintenance: Box<dyn Maintenance>,
     ) -> io::Result<(CommitHandle, thread::JoinHandle<()>)> {
         let inner = Arc::new(Inner::new(Arc::clone(writer.budget())));
         let handle = CommitHandle::new(Arc::clone(&inner));
@@ -145,7 +152,7 @@ impl Committer {
             options,
             ledger,
             on_state,
-            tend,
+            maintenance,
             pending: VecDeque::new(),
             is_decided: false,
             group: Vec::new(),
@@ -159,11 +166,11 @@ impl Committer {
     }
 
     fn run(mut self) {
-        let _fence = Fence(Arc::clone(&self.inner));
+        let _fence = PanicGuard(Arc::clone(&self.inner));
         while self.gather() {
             // Before the attempt, so that room freed during it is not missed.
             let mark = self.inner.budget.mark();
-            match self.commit_and_tend() {
+            match self.commit_and_maintain() {
                 Ended::Done => self.enter(CommitState::Running),
                 Ended::Full => {
                     self.enter(CommitState::Full);
@@ -179,25 +186,25 @@ impl Committer {
             }
         }
         if !self.is_decided {
-            self.tend.close(&mut self.writer);
+            self.maintenance.close(&mut self.writer);
         }
         self.refuse();
     }
 
-    fn commit_and_tend(&mut self) -> Ended {
+    fn commit_and_maintain(&mut self) -> Ended {
         let ended = self.commit();
-        // What is decided and not appended is known to its owner, and to no disk.
+        // A submission that has decided but was not appended is on no disk.
         if matches!(ended, Ended::Halted(_)) || self.is_decided {
             return ended;
         }
-        match self.tend.tend(&mut self.writer) {
+        match self.maintenance.maintain(&mut self.writer) {
             Ok(()) => ended,
             Err(reason) => Ended::Halted(reason),
         }
     }
 
-    /// Waits for something to commit and takes all of it; false when there is nothing and never
-    /// will be.
+    /// Waits for something to commit and takes all of it; false if the thread is to end and nothing
+    /// is left.
     fn gather(&mut self) -> bool {
         while self.pending.is_empty() {
             self.pause();
@@ -210,7 +217,8 @@ impl Committer {
         !self.pending.is_empty()
     }
 
-    /// Lets `interval` pass since the last sync, so that more gathers; a stop cuts it short.
+    /// Waits until `interval` has passed since the last sync, so that more gathers; a stop ends the
+    /// wait.
     fn pause(&self) {
         let Some(due) = self.synced_at.map(|at| at + self.options.interval) else { return };
         let mut shared = self.inner.lock();
@@ -224,10 +232,10 @@ impl Committer {
         }
     }
 
-    /// Sleeps until something is brought; false if it is to end instead.
+    /// Sleeps until something is offered; false if the thread is to end.
     fn idle(&mut self) -> bool {
         self.inner.idle.store(true, Ordering::SeqCst);
-        // Once more, for what was brought before the thread was seen to be idle.
+        // Looks once more, for what was offered before `idle` was set.
         self.inner.pull(&mut self.pending);
         let mut shared = self.inner.lock();
         while self.pending.is_empty() && !shared.signalled && !shared.stopping {
@@ -238,7 +246,7 @@ impl Committer {
         !shared.stopping
     }
 
-    /// Appends one group, makes it durable, counts it, shows it, answers it.
+    /// Appends one group, makes it durable, counts it, publishes it to the reader, and answers it.
     fn commit(&mut self) -> Ended {
         let began = self.options.clock.monotonic();
         let stopped_at = self.append_group();
@@ -269,7 +277,7 @@ impl Committer {
         stopped_at
     }
 
-    /// Appends what is pending until the group is full or the writer is.
+    /// Appends what is pending until the group or the spool is full.
     fn append_group(&mut self) -> Ended {
         let mut bytes = 0;
         while let Some(mut submission) = self.pending.pop_front() {
@@ -311,8 +319,8 @@ impl Committer {
         Ended::Done
     }
 
-    /// Appends a submission, which decides once there is room for it. Only where room cannot be
-    /// reserved can there be none all the same.
+    /// Appends a submission, which decides once there is room for it. After that the append can be
+    /// `Full` only on a file system that cannot reserve room.
     fn append(&mut self, submission: &mut dyn Submission) -> Result<Append, AppendError> {
         if !self.is_decided {
             if !self.writer.make_room(submission.entry())? {
@@ -324,7 +332,7 @@ impl Committer {
         self.writer.append_unsynced(submission.entry())
     }
 
-    /// Tells a change of state.
+    /// Reports a change of state.
     fn enter(&mut self, state: CommitState) {
         let mut shared = self.inner.lock();
         if shared.state == state {
@@ -368,10 +376,10 @@ fn refuse(submission: Box<dyn Submission>) {
     submission.answer(false);
 }
 
-/// Nobody may wait for a thread that has panicked.
-struct Fence(Arc<Inner>);
+/// On a panic of the thread: answers everything, so that nobody waits for it.
+struct PanicGuard(Arc<Inner>);
 
-impl Drop for Fence {
+impl Drop for PanicGuard {
     fn drop(&mut self) {
         if thread::panicking() {
             let reason = "the commit thread panicked".into();

@@ -23,7 +23,7 @@ use super::{
     *,
 };
 
-/// A running commit thread and everything that it tells.
+/// A running commit thread, its answers and its states.
 struct Running {
     rig: Rig,
     handle: CommitHandle,
@@ -57,7 +57,7 @@ impl Submission for Numbered {
 
     fn answer(self: Box<Self>, durable: bool) {
         assert_eq!(self.entry.payload(), payload(self.number, 30), "as it was handed over");
-        // A test that has ended asks no more.
+        // The receiver is gone once the test has ended.
         self.to.send((self.number, durable)).unwrap_or_default();
     }
 }
@@ -116,7 +116,7 @@ fn answers_come_in_order_after_the_entries_are_durable_and_counted() {
 }
 
 #[test]
-fn a_full_budget_makes_entries_wait_and_they_go_on_by_themselves() {
+fn a_full_budget_makes_entries_wait_and_they_continue_by_themselves() {
     let mut running = start(Rig::new(200, 400));
     for token in 1..=20 {
         running.submit(token);
@@ -141,7 +141,7 @@ fn a_full_budget_makes_entries_wait_and_they_go_on_by_themselves() {
 }
 
 #[test]
-fn a_full_disk_is_looked_at_again_until_there_is_room() {
+fn a_full_disk_is_tried_again_until_there_is_room() {
     let rig = Rig::new(300, 1 << 20).with_entries(1);
     rig.disk.set_capacity(Some(rig.disk.used()));
     let running = start(rig);
@@ -197,12 +197,12 @@ fn what_waits_for_room_has_not_decided_yet() {
 }
 
 #[test]
-fn a_failed_sync_halts_for_good_and_nothing_is_ever_answered_as_durable() {
+fn a_failed_sync_halts_until_a_restart_and_nothing_is_ever_answered_as_durable() {
     let mut running = start(Rig::new(4096, 1 << 20).with_entries(1));
     running.submit(2);
     assert_eq!(running.answer(), (2, true));
     let error = io::ErrorKind::Other;
-    let fault = Fault { call: Some(Call::SyncData), nth: 0, error, for_good: false };
+    let fault = Fault { call: Some(Call::SyncData), nth: 0, error, is_permanent: false };
     running.rig.disk.set_fault(Some(fault));
     for token in 3..=9 {
         running.submit(token);
@@ -221,7 +221,7 @@ fn a_failed_sync_halts_for_good_and_nothing_is_ever_answered_as_durable() {
 }
 
 #[test]
-fn a_stop_commits_what_was_brought_and_answers_what_comes_later() {
+fn a_stop_commits_what_was_offered_and_answers_what_is_offered_later() {
     let running = start(Rig::new(4096, 1 << 20));
     for token in 1..=30 {
         running.submit(token);
@@ -230,7 +230,7 @@ fn a_stop_commits_what_was_brought_and_answers_what_comes_later() {
     running.submit(31);
     let mut answers: Vec<_> = (1..=31).map(|_| running.answer()).collect();
     answers.sort_unstable();
-    // What comes after the stop is committed with the rest or refused, but answered.
+    // What is offered after the stop is committed with the rest or refused, but always answered.
     let expected: Vec<_> = (1..=30).map(|token| (token, true)).collect();
     assert_eq!(answers[..30], expected);
     let (last, is_durable) = answers[30];
@@ -300,12 +300,13 @@ fn feeds_are_emptied_one_after_the_other_and_what_is_not_taken_yet_can_be_taken_
 
 #[test]
 fn every_submission_is_answered_once_whatever_the_moment_of_the_halt() {
-    // Many owners bring entries while a sync fails: each hears of each of its own, and what was
-    // answered as durable is durable. Over many seeds, which decide where the halt falls.
+    // Many owners offer entries while a sync fails: each gets an answer for each of its entries,
+    // and what was answered as durable is durable. Over many seeds, which decide the moment of the
+    // halt.
     for seed in 0..40_u64 {
         let running = start(Rig::new(4096, 1 << 20));
         let error = io::ErrorKind::Other;
-        let fault = Fault { call: Some(Call::SyncData), nth: seed % 9, error, for_good: false };
+        let fault = Fault { call: Some(Call::SyncData), nth: seed % 9, error, is_permanent: false };
         running.rig.disk.set_fault(Some(fault));
         std::thread::scope(|scope| {
             for owner in 0..4_u64 {
@@ -334,7 +335,7 @@ fn every_submission_is_answered_once_whatever_the_moment_of_the_halt() {
 }
 
 #[tokio::test]
-async fn a_commit_thread_that_panics_is_told_by_its_name_and_leaves_nobody_waiting() {
+async fn a_commit_thread_that_panics_is_reported_by_name_and_leaves_nobody_waiting() {
     let rig = Rig::new(200, 400);
     let Opened { writer, .. } = rig.open();
     let supervisor = Supervisor::default();

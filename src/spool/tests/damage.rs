@@ -14,8 +14,8 @@ fn rig() -> Rig {
     Rig::new(260, 10_000).with_entries(ENTRIES)
 }
 
-/// Opens, reads everything, and checks that exactly `gone` is missing and told; that a second life
-/// reads the same; and that the spool can be written on.
+/// Opens, reads everything, and checks that exactly `gone` is missing and reported, that a second
+/// opening reads the same, and that more entries can be written.
 fn check_damage(rig: &Rig, gone: &[u64], what: &str) {
     for _ in 0..2 {
         let mut opened = rig.open();
@@ -121,7 +121,7 @@ fn a_segment_that_is_empty_or_foreign_or_there_twice_does_not_stop_the_rest() {
 }
 
 #[test]
-fn swapped_segments_are_told_apart_by_what_they_say_of_themselves() {
+fn swapped_segments_are_distinguished_by_their_headers() {
     let rig = rig();
     let names = rig.segments();
     let first = rig.disk.bytes(&names[0]).unwrap();
@@ -150,7 +150,7 @@ fn an_unknown_version_is_refused_and_nothing_is_changed() {
 }
 
 #[test]
-fn verify_tells_what_a_reader_would_lose_and_changes_nothing() {
+fn verify_reports_what_a_reader_would_lose_and_changes_nothing() {
     let rig = rig();
     let names = rig.segments();
     let look = |rig: &Rig| verify(&rig.disk, &rig.options.dir, &mut |_| {}).unwrap();

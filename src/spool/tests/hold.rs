@@ -1,4 +1,4 @@
-//! Confirmed segments that are kept: sent again, given way, expired, and through crashes.
+//! Held segments: sent again, evicted, expired, and through crashes.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn what_was_confirmed_since_a_moment_is_sent_again() {
 }
 
 #[test]
-fn what_is_held_gives_way_before_anybody_waits_for_room() {
+fn held_segments_are_evicted_before_any_spool_waits_for_room() {
     let clock = SimClock::new();
     let rig = holding(8 * SEGMENT, &clock);
     let mut opened = rig.open();
@@ -90,7 +90,7 @@ fn what_is_held_gives_way_before_anybody_waits_for_room() {
         confirm_all(&mut opened.reader);
     }
     let status = rig.options.budget.held_status();
-    assert!(status.yielded_segments > 10 && status.bytes > 0, "{status:?}");
+    assert!(status.evicted_segments > 10 && status.bytes > 0, "{status:?}");
     assert!(rig.options.budget.used() <= 8 * SEGMENT);
     let kept = held(&rig);
     assert!(kept.len() >= 5 && kept.first() > Some(&300), "the newest are kept: {kept:?}");
@@ -99,7 +99,7 @@ fn what_is_held_gives_way_before_anybody_waits_for_room() {
 }
 
 #[test]
-fn what_was_held_for_its_time_is_deleted_also_where_it_is_held_no_more() {
+fn held_segments_are_deleted_after_their_time_and_when_holding_is_turned_off() {
     let clock = SimClock::new();
     let rig = holding(1 << 20, &clock).with_entries(60);
     let mut opened = rig.open();
@@ -129,7 +129,7 @@ fn a_crash_within_a_replay_loses_nothing() {
     let clock = SimClock::new();
     let rig = holding(1 << 20, &clock).with_entries(60);
     confirm_all(&mut rig.open().reader);
-    // As far as the renames, and no cursor.
+    // The crash comes after the renames and before the cursor.
     let names = rig.disk.files(&rig.options.dir).unwrap();
     let last = names.iter().filter(|name| name.contains(".held.")).max().unwrap();
     let (first, _) = last.split_once(".held.").unwrap();

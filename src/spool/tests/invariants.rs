@@ -13,7 +13,7 @@ use super::{
 };
 
 #[test]
-fn sp_1_positions_go_on_without_gaps_when_every_segment_was_deleted() {
+fn sp_1_positions_continue_without_gaps_when_every_segment_was_deleted() {
     let rig = Rig::new(200, 10_000).with_entries(20);
     let mut opened = rig.open();
     let (read, _) = drain(&mut opened.reader);
@@ -52,7 +52,8 @@ fn sp_2_and_i1_what_was_synced_survives_any_power_cut_and_is_not_visible_before(
 
 #[test]
 fn sp_3_and_i3_a_torn_tail_is_cut_at_every_length_of_the_last_three_entries() {
-    // A file is cut at each byte of its last three entries: what is whole before it comes back.
+    // A file is cut at each byte of its last three entries: the intact entries before the cut come
+    // back.
     let rig = Rig::new(4096, 100_000).with_entries(6);
     let path = rig.segments().remove(0);
     let whole = rig.disk.bytes(&path).unwrap();
@@ -113,7 +114,7 @@ fn sp_4_a_cursor_that_is_lost_stale_or_damaged_costs_a_resend_and_never_a_skip()
     let (newest, _) = states.last().unwrap().clone();
     let first_left = rig.open().reader.confirmed().0;
     assert_eq!(first_left, 5);
-    // Stale: the entries that were released since are reported as missing, none is skipped.
+    // Stale: the entries that were released since then are reported as missing, none is skipped.
     for (cursor, confirmed) in states {
         rig.disk.put(&rig.cursor(), cursor);
         let mut opened = rig.open();
@@ -122,7 +123,7 @@ fn sp_4_a_cursor_that_is_lost_stale_or_damaged_costs_a_resend_and_never_a_skip()
         assert!(read.ends_with(&(6..=20).collect::<Vec<_>>()), "cursor of {confirmed}");
         assert_eq!(read.len() as u64 + lost(&batches), 20 - opened.recovery.confirmed.0);
     }
-    // One slot damaged: the other holds. Both damaged, or no file: from the beginning.
+    // One slot damaged: the other is used. Both damaged, or no file: from the beginning.
     let check_cursor = |cursor: Vec<u8>, state: CursorState, confirmed: &[u64]| {
         rig.disk.put(&rig.cursor(), cursor);
         let mut opened = rig.open();
@@ -181,7 +182,7 @@ fn sp_5_and_i6_only_confirmed_segments_are_deleted_and_after_the_cursor_is_durab
         call: Some(Call::SyncData),
         nth: 0,
         error: io::ErrorKind::Other,
-        for_good: false,
+        is_permanent: false,
     }));
     let error = opened.reader.flush_cursor().unwrap_err();
     assert_eq!(error.disposition(), Disposition::Halt);
@@ -198,7 +199,7 @@ fn sp_5_and_i6_only_confirmed_segments_are_deleted_and_after_the_cursor_is_durab
 }
 
 #[test]
-fn sp_6_and_i8_past_the_budget_append_says_full_and_goes_on_when_there_is_room() {
+fn sp_6_and_i8_past_the_budget_append_returns_full_and_continues_when_there_is_room() {
     let rig = Rig::new(200, 600);
     let mut opened = rig.open();
     let mut written = 0;
@@ -281,7 +282,12 @@ fn i2_a_failed_sync_poisons_the_writer_and_is_never_tried_again() {
     let mut opened = rig.open();
     append(&mut opened.writer, &payload(3, 20), 1).unwrap();
     let error = io::ErrorKind::Other;
-    rig.disk.set_fault(Some(Fault { call: Some(Call::SyncData), nth: 0, error, for_good: false }));
+    rig.disk.set_fault(Some(Fault {
+        call: Some(Call::SyncData),
+        nth: 0,
+        error,
+        is_permanent: false,
+    }));
     let failed = opened.writer.sync().unwrap_err();
     assert_eq!(failed.disposition(), Disposition::Halt);
     assert!(matches!(opened.writer.sync(), Err(SyncError::Poisoned)));
@@ -322,7 +328,7 @@ fn i8_a_full_disk_is_no_failure_and_nothing_of_the_entry_is_written() {
     opened.writer.sync().unwrap();
     let mark = rig.options.budget.mark();
     assert_eq!(append(&mut opened.writer, &payload(last + 1, 30), 1).unwrap(), Append::Full);
-    assert_eq!(rig.options.budget.mark(), mark, "who waits does not wake itself by trying");
+    assert_eq!(rig.options.budget.mark(), mark, "a waiting writer does not wake itself by trying");
     rig.disk.set_capacity(None);
     let appended = append(&mut opened.writer, &payload(last + 1, 30), 1).unwrap();
     assert_eq!(appended, Append::Done { position: Position(last + 1) });
@@ -340,20 +346,20 @@ fn i8_a_reserved_segment_that_has_no_room_after_all_halts() {
         call: Some(Call::WriteAllAt),
         nth: 0,
         error,
-        for_good: false,
+        is_permanent: false,
     }));
     let failed = append(&mut opened.writer, &payload(2, 20), 1).unwrap_err();
     assert_eq!(failed.disposition(), Disposition::Halt);
     // Where the file system cannot reserve, nothing was promised.
     let rig = Rig::new(4096, 100_000);
-    rig.disk.set_cannot_allocate();
+    rig.disk.disable_allocate();
     let mut opened = rig.open();
     append(&mut opened.writer, &payload(1, 20), 1).unwrap();
     rig.disk.set_fault(Some(Fault {
         call: Some(Call::WriteAllAt),
         nth: 0,
         error,
-        for_good: false,
+        is_permanent: false,
     }));
     assert_eq!(append(&mut opened.writer, &payload(2, 20), 1).unwrap(), Append::Full);
     append(&mut opened.writer, &payload(2, 2), 1).unwrap();
@@ -362,8 +368,8 @@ fn i8_a_reserved_segment_that_has_no_room_after_all_halts() {
     assert_eq!(drain(&mut rig.open().reader).0, [1, 2]);
 }
 
-/// One life of a spool: appends, syncs, reads, confirms; ends at the first error. What was told to
-/// be durable and to be confirmed.
+/// One run of a spool: appends, syncs, reads, confirms; ends at the first error. Returns the last
+/// positions that were reported as durable and as confirmed.
 fn live(rig: &Rig, appended: &mut u64) -> (u64, u64) {
     let (mut durable, mut confirmed) = (0, 0);
     let Ok(mut opened) = rig.try_open() else {
@@ -398,22 +404,23 @@ fn live(rig: &Rig, appended: &mut u64) -> (u64, u64) {
 }
 
 #[test]
-fn every_call_to_the_disk_may_fail_once_or_for_good_and_nothing_durable_is_lost() {
-    // The n-th call fails, for every n until none is left to fail; then the power is cut and the
-    // spool opened on a disk that works: all that was durable and not confirmed comes back, in
-    // order, and the spool goes on.
+fn every_disk_operation_may_fail_once_or_always_and_nothing_durable_is_lost() {
+    // The n-th call fails, for every n until no call is left; then the power is cut and the spool
+    // is opened on a disk that works: everything that was durable and not confirmed comes back, in
+    // order, and the spool continues.
     let errors = [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::NotFound];
     for (kind, error) in errors.into_iter().enumerate() {
-        for for_good in [false, true] {
+        for is_permanent in [false, true] {
             for nth in 0.. {
                 let rig = Rig::new(200, 5_000).with_entries(3);
-                rig.disk.set_fault(Some(Fault { call: None, nth, error, for_good }));
+                rig.disk.set_fault(Some(Fault { call: None, nth, error, is_permanent }));
                 let mut appended = 3;
                 let (durable, confirmed) = live(&rig, &mut appended);
-                let struck = rig.disk.fault_struck();
-                let context = format!("call {nth} {error:?} {for_good}");
+                let struck = rig.disk.is_fault_injected();
+                let context = format!("call {nth} {error:?} {is_permanent}");
                 rig.disk.set_fault(None);
-                // Killed and started again: what that life finds, it may ship, so it must stay.
+                // Killed and started again: the second run may ship what it finds, so that must
+                // stay.
                 let found = (nth % 2 == 0).then(|| rig.open().recovery.last);
                 rig.disk.crash(nth * 7 + kind as u64);
                 let mut opened = rig.open();

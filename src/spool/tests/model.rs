@@ -4,8 +4,8 @@
 //! happen to a machine between them: power cuts that keep or lose each unsynced write, restarts,
 //! torn tails, flipped bytes, a full disk. Segments are tiny, so that rotation, release and "full"
 //! happen all the time. After each operation the spool must agree with [`Model`], which keeps
-//! entries in a vector and knows of each only whether it may be missing. A flipped byte may cost
-//! one entry and no more; everything else that was synced must come back, whole and in order.
+//! entries in a vector and knows of each entry only whether it may be missing. A flipped byte may
+//! cost at most one entry; everything else that was synced must come back, intact and in order.
 
 use std::collections::BTreeSet;
 
@@ -112,7 +112,7 @@ impl Model {
     fn missing(&mut self, position: u64) {
         let entry = &mut self.entries[at(position)];
         if entry.certainty == Certainty::Sure {
-            // It is counted once, however often it is missed.
+            // It is counted once, however often it is found missing.
             entry.certainty = Certainty::Doubtful;
             self.lost += 1;
         }
@@ -297,7 +297,7 @@ impl World {
         assert!(reader.confirmed() <= *reader.durable().borrow(), "SP-4");
     }
 
-    /// Everything that is there can be read, the ledger comes out, and the spool can be emptied.
+    /// Everything that is there can be read, the ledger balances, and the spool can be emptied.
     fn finish(mut self) {
         self.rig.disk.set_capacity(None);
         self.sync();
@@ -316,7 +316,7 @@ impl World {
     }
 }
 
-/// Failures that were found are tried first, for ever.
+/// Failures that were found earlier are tried first.
 fn kept() -> Option<Box<dyn FailurePersistence>> {
     Some(Box::new(FileFailurePersistence::WithSource("seeds")))
 }

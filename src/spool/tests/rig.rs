@@ -1,4 +1,4 @@
-//! What the tests open, write and read spools with.
+//! Helpers with which the tests open, write and read spools.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,9 +15,9 @@ use super::super::{
     Reader, Writer, open,
 };
 
-/// Everything that a batch may hold.
+/// No limits on a batch.
 pub(super) const ALL: BatchLimits = BatchLimits { bytes_max: u64::MAX, items_max: u64::MAX };
-/// One entry a batch.
+/// One entry per batch.
 pub(super) const ONE: BatchLimits = BatchLimits { bytes_max: 0, items_max: 0 };
 
 /// A simulated disk and what a spool on it is opened with.
@@ -73,7 +73,7 @@ impl Rig {
     }
 }
 
-/// The payload of the entry at a position: says which it is, and has `fill` bytes more.
+/// The payload of the entry at a position: the position, and `fill` more bytes.
 pub(super) fn payload(position: u64, fill: usize) -> Vec<u8> {
     format!("{position} {}\n", "x".repeat(fill)).into_bytes()
 }

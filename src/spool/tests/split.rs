@@ -1,4 +1,4 @@
-//! Two readings of one spool: each entry is read by one of them, wherever the border falls.
+//! Two readings of one spool: each entry is read by one of them, wherever the border is.
 
 use super::{
     super::{Batch, Reading, format::*},
@@ -55,7 +55,7 @@ fn two_readings_give_every_entry_once_wherever_the_border_falls() {
 }
 
 #[test]
-fn a_reading_to_whose_end_nothing_is_left_is_not_split() {
+fn a_reading_with_nothing_left_to_read_is_not_split() {
     let rig = Rig::new(260, 10_000).with_entries(3);
     let (mut reading, _cursor) = rig.open().reader.into_parts();
     assert_eq!(read(&mut reading, 3).0, [1, 2, 3]);
@@ -76,7 +76,7 @@ fn damage_at_a_border_costs_what_it_hits_and_each_item_counts_once() {
                     let begin = SegmentHeader::decode(&bytes).unwrap().first.0;
                     for into in hit.iter().filter_map(|position| position.checked_sub(begin)) {
                         let at = SEGMENT_HEADER_BYTES + usize::try_from(into).unwrap() * entry;
-                        // Where the segment has no such entry there are zeros, or its footer.
+                        // If the segment has no such entry, there are zeros or its footer.
                         let is_entry = bytes.get(at..at + 4) == Some(&ENTRY_MAGIC[..]);
                         if is_entry {
                             rig.disk.flip(&name, at + offset, 0xff);

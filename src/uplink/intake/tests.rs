@@ -304,7 +304,7 @@ fn a_halted_lane_acknowledges_nobody_and_holds_no_lines() {
         call: Some(Call::SyncData),
         nth: 0,
         error: std::io::ErrorKind::Other,
-        for_good: false,
+        is_permanent: false,
     }));
     for seq in 0..5 {
         rig.take("v/x", r#"{"v":1}"#, "a", seq);
@@ -328,7 +328,7 @@ fn a_halt_of_one_lane_stops_no_other_whatever_the_moment() {
             call: Some(Call::SyncData),
             nth: seed % 8,
             error: std::io::ErrorKind::Other,
-            for_good: false,
+            is_permanent: false,
         }));
         // Of these vehicles one is of either shard.
         let vehicles = ["v/x", "v/y"].map(|topic| (topic, rig.shard_of(topic)));

@@ -153,7 +153,7 @@ fn what_could_not_be_written_is_written_later() {
     assert_eq!(admit(&book, &line(0, 2), TODAY), Ok(()));
     let call = Some(Call::WriteAllAt);
     let error = std::io::ErrorKind::StorageFull;
-    disk.set_fault(Some(Fault { call, nth: 1, error, for_good: false }));
+    disk.set_fault(Some(Fault { call, nth: 1, error, is_permanent: false }));
     book.write();
     book.write();
     assert_eq!(open(&disk).names_count(), 3);

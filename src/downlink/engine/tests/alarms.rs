@@ -12,7 +12,7 @@ use crate::{
     downlink::{Record, State, store::CommandFilter},
     mapping::{Commands, Options, Plans},
     model::{
-        AlarmPlace, LineDialect, RaisedAlarm, Reach, ReceiptTicket, SessionId, UnixNanos, Value,
+        AlarmPermit, LineDialect, RaisedAlarm, Reach, ReceiptTicket, SessionId, UnixNanos, Value,
     },
     schema::Sources,
 };
@@ -75,7 +75,7 @@ fn raised(alarm: &str, vehicle: &str, seq: u64, key: u8) -> RaisedAlarm {
             ("battery_temp".into(), Value::Float(61.5)),
             ("vin".into(), Value::String(vehicle.to_owned())),
         ],
-        place: AlarmPlace::take(&taken, 1).expect("it is the first"),
+        permit: AlarmPermit::take(&taken, 1).expect("it is the first"),
     }
 }
 
@@ -94,7 +94,7 @@ impl Rig {
 }
 
 #[test]
-fn an_alarm_becomes_a_command_with_what_the_message_says_and_settles_its_message() {
+fn an_alarm_becomes_a_command_with_what_the_message_says_and_acknowledges_its_message() {
     let mut rig = Rig::declaring(declared(MAPPING));
     rig.comes("A", Reach::Session);
     rig.raise(raised("too-hot", "A", 5, 1));
@@ -185,7 +185,7 @@ fn what_an_alarm_publishes_leaves_behind_the_commit_and_again_after_a_crash_once
 }
 
 #[test]
-fn an_alarm_that_cannot_become_a_command_is_none_and_settles_its_message() {
+fn an_alarm_that_cannot_become_a_command_is_none_and_acknowledges_its_message() {
     let mut rig = Rig::declaring(declared(MAPPING));
     rig.raise(raised("removed", "A", 1, 1));
     // A name that is no level of a topic.

@@ -4,8 +4,8 @@ use super::{super::Job, rig::Rig};
 use crate::{
     downlink::lifecycle::State,
     model::{
-        CommandEdge as _, CommandId, CommandOutcome, CommandReport, Parcel, QueuePlace, Reach,
-        SessionId,
+        CommandEdge as _, CommandId, CommandOutcome, CommandReport, OutgoingCommand, QueuePlace,
+        Reach, SessionId,
     },
 };
 
@@ -30,14 +30,14 @@ impl Rig {
         self.turn(vec![Job::Resumed(LASTING, session, commands.to_vec())]);
     }
 
-    fn only(&mut self) -> Parcel {
+    fn only(&mut self) -> OutgoingCommand {
         let mut sent = self.sent();
         assert_eq!(sent.len(), 1, "{sent:?}");
         sent.remove(0)
     }
 
-    fn is_current(&self, parcel: &Parcel) -> bool {
-        self.engine.held().is_current(LASTING, parcel.command, parcel.attempt)
+    fn is_current(&self, outgoing: &OutgoingCommand) -> bool {
+        self.engine.held().is_current(LASTING, outgoing.command, outgoing.attempt)
     }
 }
 
@@ -46,19 +46,19 @@ fn a_command_stays_with_a_session_that_lasts_and_leaves_its_queue_once_its_end_i
     let mut rig = Rig::new();
     rig.comes_back();
     let id = rig.made(|_| {});
-    let parcel = rig.only();
+    let outgoing = rig.only();
     rig.leaves();
-    assert!(rig.is_current(&parcel));
+    assert!(rig.is_current(&outgoing));
     rig.comes_back();
     rig.resumes(&[id]);
     assert_eq!(rig.sent(), [], "its session sends it again");
     let place = Some(QueuePlace { session: LASTING, number: 3 });
-    let (command, attempt) = (parcel.command, parcel.attempt);
+    let (command, attempt) = (outgoing.command, outgoing.attempt);
     let outcome = CommandOutcome::Acknowledged;
     rig.turn(vec![Job::Reports(vec![CommandReport { command, attempt, outcome, place }])]);
     assert_eq!(rig.state(id).0, State::Delivered);
     assert_eq!(rig.forgotten(), place.into_iter().collect::<Vec<_>>());
-    assert!(!rig.is_current(&parcel), "nobody sends it again");
+    assert!(!rig.is_current(&outgoing), "nobody sends it again");
 }
 
 #[test]
@@ -66,12 +66,12 @@ fn a_restart_leaves_it_there_and_sends_anew_what_the_queue_never_had() {
     let mut rig = Rig::new();
     rig.comes_back();
     let (first, second) = (rig.made(|_| {}), rig.made(|request| request.vehicle = "B".into()));
-    let parcel = rig.only();
+    let outgoing = rig.only();
     assert_eq!(rig.state(second).0, State::Queued);
     rig.restart();
     rig.comes_back();
     assert_eq!(rig.sent(), []);
-    assert!(rig.is_current(&parcel), "by the attempt that it had");
+    assert!(rig.is_current(&outgoing), "by the attempt that it had");
     rig.resumes(&[first]);
     assert_eq!(rig.sent(), []);
     rig.restart();
@@ -79,7 +79,7 @@ fn a_restart_leaves_it_there_and_sends_anew_what_the_queue_never_had() {
     rig.resumes(&[]);
     let again = rig.only();
     assert_eq!((again.command, again.attempt, again.is_repeat), (first, 2, true));
-    assert!(rig.is_current(&again) && !rig.is_current(&parcel));
+    assert!(rig.is_current(&again) && !rig.is_current(&outgoing));
     // What is found later is about what was there before.
     rig.resumes(&[]);
     assert_eq!(rig.only().attempt, 3);
@@ -101,13 +101,13 @@ fn the_end_of_its_session_brings_it_back_or_takes_it_back_where_that_was_asked_f
 
     rig.comes_back();
     let id = rig.made(|_| {});
-    let parcel = rig.only();
+    let outgoing = rig.only();
     rig.leaves();
     rig.cancel(id).expect("it is asked for");
     assert_eq!(rig.state(id).0, State::Sent, "its vehicle may have it");
     rig.turn(vec![Job::Ended(LASTING)]);
     assert_eq!(rig.state(id), (State::Cancelled, Some("session-ended".to_owned())));
-    assert!(!rig.is_current(&parcel));
+    assert!(!rig.is_current(&outgoing));
 
     rig.comes_back();
     let id = rig.made(|_| {});
@@ -141,20 +141,20 @@ fn what_ends_while_its_session_is_away_is_not_sent_from_its_queue() {
     let mut rig = Rig::new();
     rig.comes_back();
     let old = rig.made(|request| request.supersede = Some("k".into()));
-    let parcel = rig.only();
+    let outgoing = rig.only();
     rig.leaves();
-    assert!(rig.is_current(&parcel));
+    assert!(rig.is_current(&outgoing));
     rig.made(|request| request.supersede = Some("k".into()));
     assert_eq!(rig.state(old).0, State::Superseded);
-    assert!(!rig.is_current(&parcel));
+    assert!(!rig.is_current(&outgoing));
     // What is told as left by the session itself is so at once.
     rig.comes_back();
-    let parcel = rig.only();
-    let (command, attempt) = (parcel.command, parcel.attempt);
+    let outgoing = rig.only();
+    let (command, attempt) = (outgoing.command, outgoing.attempt);
     let outcome = CommandOutcome::Left;
     let held = rig.engine.held();
     held.left(&[CommandReport { command, attempt, outcome, place: None }]);
-    assert!(!rig.is_current(&parcel));
+    assert!(!rig.is_current(&outgoing));
     assert!(rig.edge.is_here(LASTING));
 }
 
@@ -163,10 +163,10 @@ fn one_for_which_the_disk_had_no_room_is_with_nobody_and_tried_again_after_a_whi
     let mut rig = Rig::new();
     rig.comes_back();
     let id = rig.made(|_| {});
-    let parcel = rig.only();
-    rig.report(&parcel, CommandOutcome::NoRoom);
+    let outgoing = rig.only();
+    rig.report(&outgoing, CommandOutcome::NoRoom);
     assert_eq!(rig.state(id), (State::Sent, Some("queue-full".to_owned())));
-    assert!(!rig.is_current(&parcel), "no queue has it");
+    assert!(!rig.is_current(&outgoing), "no queue has it");
     rig.turn(vec![Job::Here("A".into())]);
     assert_eq!(rig.sent(), [], "its time has not come");
     rig.passes(1000);
@@ -174,7 +174,7 @@ fn one_for_which_the_disk_had_no_room_is_with_nobody_and_tried_again_after_a_whi
     assert_eq!((again.command, again.attempt, again.is_repeat), (id, 2, true));
     assert_eq!(rig.state(id), (State::Sent, None));
     // What is heard of the first time says nothing of the second.
-    rig.report(&parcel, CommandOutcome::NoRoom);
+    rig.report(&outgoing, CommandOutcome::NoRoom);
     assert!(rig.is_current(&again));
     // It is with nobody when it is asked back: that is its end.
     rig.report(&again, CommandOutcome::NoRoom);
@@ -182,8 +182,8 @@ fn one_for_which_the_disk_had_no_room_is_with_nobody_and_tried_again_after_a_whi
     assert_eq!(rig.state(id).0, State::Cancelled);
     // And so is one that was asked back before.
     let id = rig.made(|_| {});
-    let parcel = rig.only();
+    let outgoing = rig.only();
     rig.cancel(id).expect("it is asked for");
-    rig.report(&parcel, CommandOutcome::NoRoom);
+    rig.report(&outgoing, CommandOutcome::NoRoom);
     assert_eq!(rig.state(id).0, State::Cancelled);
 }

@@ -12,7 +12,7 @@ use crate::{
         record::{Record, What},
     },
     mapping::Order,
-    model::{CommandId, CommandOutcome, Parcel, Reach},
+    model::{CommandId, CommandOutcome, OutgoingCommand, Reach},
 };
 
 const VEHICLES: [&str; 2] = ["A", "B"];
@@ -81,9 +81,9 @@ fn rank(state: State) -> u8 {
 struct Model {
     made: Vec<CommandId>,
     /// What left, whose session still lives.
-    held: BTreeMap<usize, Vec<Parcel>>,
+    held: BTreeMap<usize, Vec<OutgoingCommand>>,
     /// All that ever left.
-    left: Vec<(usize, Parcel)>,
+    left: Vec<(usize, OutgoingCommand)>,
     /// What its vehicle acknowledged, or said something of.
     proven: BTreeSet<CommandId>,
     seen: BTreeMap<CommandId, State>,
@@ -114,24 +114,24 @@ impl Model {
                 rig.goes(VEHICLES[vehicle], &held);
             }
             Op::Acknowledges(which) if !self.left.is_empty() => {
-                let (vehicle, parcel) = self.left[which % self.left.len()].clone();
-                self.proven.insert(parcel.command);
-                self.held.entry(vehicle).or_default().retain(|held| *held != parcel);
-                rig.report(&parcel, CommandOutcome::Acknowledged);
+                let (vehicle, outgoing) = self.left[which % self.left.len()].clone();
+                self.proven.insert(outgoing.command);
+                self.held.entry(vehicle).or_default().retain(|held| *held != outgoing);
+                rig.report(&outgoing, CommandOutcome::Acknowledged);
             }
             Op::Refuses(which, outcome) if !self.left.is_empty() => {
-                let (vehicle, parcel) = self.left[which % self.left.len()].clone();
-                self.held.entry(vehicle).or_default().retain(|held| *held != parcel);
-                rig.report(&parcel, outcome);
+                let (vehicle, outgoing) = self.left[which % self.left.len()].clone();
+                self.held.entry(vehicle).or_default().retain(|held| *held != outgoing);
+                rig.report(&outgoing, outcome);
             }
             Op::Says { which, status, is_forged } if !self.left.is_empty() => {
-                let (vehicle, parcel) = self.left[which % self.left.len()].clone();
+                let (vehicle, outgoing) = self.left[which % self.left.len()].clone();
                 let who = if is_forged { VEHICLES.len() - 1 - vehicle } else { vehicle };
                 // A word that is not declared says nothing, not even that it arrived.
                 if !is_forged && STATUSES[status] != "unheard-of" {
-                    self.proven.insert(parcel.command);
+                    self.proven.insert(outgoing.command);
                 }
-                rig.says(VEHICLES[who], parcel.command, STATUSES[status]);
+                rig.says(VEHICLES[who], outgoing.command, STATUSES[status]);
             }
             Op::Passes(ms) => rig.passes(ms),
             Op::Crash => {
@@ -140,20 +140,21 @@ impl Model {
             }
             Op::Cancel(_) | Op::Acknowledges(_) | Op::Refuses(..) | Op::Says { .. } => {}
         }
-        for parcel in rig.sent() {
-            let vehicle =
-                VEHICLES.iter().position(|vehicle| parcel.topic.contains(&format!("/{vehicle}/")));
+        for outgoing in rig.sent() {
+            let vehicle = VEHICLES
+                .iter()
+                .position(|vehicle| outgoing.topic.contains(&format!("/{vehicle}/")));
             let vehicle = vehicle.expect("it goes to one of them");
             // DN-4: that it leaves is on disk. DN-2: it has not expired.
-            let record = rig.record(parcel.command);
+            let record = rig.record(outgoing.command);
             assert!(rank(record.state) >= 1, "it left as {:?}", record.state);
             assert!(record.expires_ms() > rig.now_ms, "an expired one left");
             assert_eq!(
-                parcel.is_repeat,
-                self.left.iter().any(|(_, it)| it.command == parcel.command)
+                outgoing.is_repeat,
+                self.left.iter().any(|(_, it)| it.command == outgoing.command)
             );
-            self.held.entry(vehicle).or_default().push(parcel.clone());
-            self.left.push((vehicle, parcel));
+            self.held.entry(vehicle).or_default().push(outgoing.clone());
+            self.left.push((vehicle, outgoing));
         }
         self.check(rig);
     }

@@ -79,8 +79,8 @@ impl Rig {
         for vehicle in 0..count {
             self.comes(&format!("V{vehicle}"), Reach::Session);
         }
-        for parcel in self.sent() {
-            self.report(&parcel, CommandOutcome::Acknowledged);
+        for outgoing in self.sent() {
+            self.report(&outgoing, CommandOutcome::Acknowledged);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     mapping::{Commands, Order},
     model::{
-        CommandEdge, CommandId, CommandOutcome, CommandReport, IncomingReceipt, Parcel,
+        CommandEdge, CommandId, CommandOutcome, CommandReport, IncomingReceipt, OutgoingCommand,
         Publication, QueuePlace, Reach, ReceiptTicket, SessionId, UnixNanos,
     },
     schema::Sources,
@@ -32,7 +32,7 @@ use crate::{
 pub(super) struct PlayedEdge {
     reaches: Mutex<BTreeMap<String, Reach>>,
     /// What left, in its order.
-    sent: Mutex<Vec<(SessionId, Parcel)>>,
+    sent: Mutex<Vec<(SessionId, OutgoingCommand)>>,
     /// What alarms published.
     published: Mutex<Vec<Publication>>,
     /// Publishes that may be acknowledged.
@@ -51,15 +51,15 @@ impl CommandEdge for PlayedEdge {
         self.reaches.lock().unwrap().values().any(is_it)
     }
 
-    fn forget(&self, places: Vec<QueuePlace>) {
+    fn dequeue(&self, places: Vec<QueuePlace>) {
         self.forgotten.lock().unwrap().extend(places);
     }
 
-    fn send(&self, session: SessionId, parcel: Parcel) {
-        self.sent.lock().unwrap().push((session, parcel));
+    fn send(&self, session: SessionId, outgoing: OutgoingCommand) {
+        self.sent.lock().unwrap().push((session, outgoing));
     }
 
-    fn tell(&self, _topic: &str, _text: &str) -> bool {
+    fn publish_retained(&self, _topic: &str, _text: &str) -> bool {
         true
     }
 
@@ -67,7 +67,7 @@ impl CommandEdge for PlayedEdge {
         self.published.lock().unwrap().push(publication);
     }
 
-    fn settle(&self, receipts: Vec<ReceiptTicket>) {
+    fn acknowledge(&self, receipts: Vec<ReceiptTicket>) {
         self.settled.lock().unwrap().extend(receipts);
     }
 }
@@ -240,19 +240,19 @@ impl Rig {
     }
 
     /// Its session ends; what it had is reported.
-    pub(super) fn goes(&mut self, vehicle: &str, held: &[Parcel]) {
+    pub(super) fn goes(&mut self, vehicle: &str, held: &[OutgoingCommand]) {
         self.edge.reaches.lock().unwrap().remove(vehicle);
-        let left = |parcel: &Parcel| CommandReport {
-            command: parcel.command,
-            attempt: parcel.attempt,
+        let left = |outgoing: &OutgoingCommand| CommandReport {
+            command: outgoing.command,
+            attempt: outgoing.attempt,
             outcome: CommandOutcome::Left,
             place: None,
         };
         self.turn(vec![Job::Reports(held.iter().map(left).collect())]);
     }
 
-    pub(super) fn report(&mut self, parcel: &Parcel, outcome: CommandOutcome) {
-        let (command, attempt) = (parcel.command, parcel.attempt);
+    pub(super) fn report(&mut self, outgoing: &OutgoingCommand, outcome: CommandOutcome) {
+        let (command, attempt) = (outgoing.command, outgoing.attempt);
         let place = None;
         self.turn(vec![Job::Reports(vec![CommandReport { command, attempt, outcome, place }])]);
     }
@@ -272,9 +272,9 @@ impl Rig {
     }
 
     /// What left since it was last asked.
-    pub(super) fn sent(&mut self) -> Vec<Parcel> {
+    pub(super) fn sent(&mut self) -> Vec<OutgoingCommand> {
         let sent = std::mem::take(&mut *self.edge.sent.lock().unwrap());
-        sent.into_iter().map(|(_, parcel)| parcel).collect()
+        sent.into_iter().map(|(_, outgoing)| outgoing).collect()
     }
 
     /// What alarms published since it was last asked.

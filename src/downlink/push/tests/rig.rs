@@ -22,9 +22,9 @@ use crate::{
     env::{Supervisor, sim::SimClock},
     mapping::{Commands, Options as MappingOptions, Plans},
     model::{
-        Catalog, CommandEdge, CommandId, EdgeSilent, LineDialect, Parcel, Presence, Publication,
-        QueuePlace, Reach, ReceiptTicket, SessionAnswer, SessionId, SessionQuestion, Sessions,
-        UnixNanos,
+        Catalog, CommandEdge, CommandId, EdgeTimeout, LineDialect, OutgoingCommand, Presence,
+        Publication, QueuePlace, Reach, ReceiptTicket, SessionAnswer, SessionId, SessionQuestion,
+        Sessions, UnixNanos,
     },
     query::{self, EngineParts, QueryEngine},
     schema::{Bounds, Sources},
@@ -52,20 +52,20 @@ impl CommandEdge for Deaf {
     fn is_here(&self, _lasting: u64) -> bool {
         false
     }
-    fn forget(&self, _places: Vec<QueuePlace>) {}
-    fn send(&self, _session: SessionId, _parcel: Parcel) {}
+    fn dequeue(&self, _places: Vec<QueuePlace>) {}
+    fn send(&self, _session: SessionId, _outgoing: OutgoingCommand) {}
     fn publish(&self, _publication: Publication) {}
-    fn tell(&self, _topic: &str, _text: &str) -> bool {
+    fn publish_retained(&self, _topic: &str, _text: &str) -> bool {
         true
     }
-    fn settle(&self, _receipts: Vec<ReceiptTicket>) {}
+    fn acknowledge(&self, _receipts: Vec<ReceiptTicket>) {}
 }
 
 impl Sessions for Deaf {
     fn ask(
         &self,
         questions: Vec<SessionQuestion>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeSilent>> + Send + '_>>
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Option<SessionAnswer>>, EdgeTimeout>> + Send + '_>>
     {
         Box::pin(async move { Ok(vec![None; questions.len()]) })
     }

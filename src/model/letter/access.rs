@@ -1,10 +1,10 @@
-//! Who can be asked for dead letters.
+//! The traits with which dead letters are listed, removed and replayed.
 
 use std::{fmt, pin::Pin, str::FromStr};
 
 use crate::model::{LetterFilter, LetterId, LetterKind};
 
-/// How far a list has been read: the last letter given of each log.
+/// How far a list has been read: the last returned letter of each log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LetterMark {
     /// Of the messages.
@@ -14,7 +14,7 @@ pub struct LetterMark {
 }
 
 impl LetterMark {
-    /// The last letter given of a log.
+    /// The last returned letter of a log.
     #[must_use]
     pub const fn of(&self, kind: LetterKind) -> Option<LetterId> {
         match kind {
@@ -23,7 +23,7 @@ impl LetterMark {
         }
     }
 
-    /// This letter is given, too.
+    /// Moves the mark to this letter, which has been returned.
     pub const fn pass(&mut self, id: LetterId) {
         match id.kind {
             LetterKind::Message => self.message = Some(id),
@@ -32,7 +32,7 @@ impl LetterMark {
     }
 }
 
-/// The names with a comma between them; one that is not there is empty.
+/// Both ids, separated by a comma; a missing one is empty.
 impl fmt::Display for LetterMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |id: Option<LetterId>| id.map(|id| id.to_string()).unwrap_or_default();
@@ -40,7 +40,7 @@ impl fmt::Display for LetterMark {
     }
 }
 
-/// Text that is no mark.
+/// Text that is not a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a mark in the dead-letter log")]
 pub struct LetterMarkError;
@@ -68,26 +68,26 @@ impl FromStr for LetterMark {
 /// Some letters, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LetterPage {
-    /// Each as one JSON object, in the contract's form.
+    /// Each as one JSON object, in the form of the API.
     pub letters: Vec<String>,
     /// Where the next page begins, if there are more.
     pub after: Option<LetterMark>,
 }
 
-/// Why the dead-letter log did not do what it was asked for.
+/// Why a request to the dead-letter log failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LettersError {
-    /// The log, or one letter that was asked for, cannot be read. The operator looks at the disk,
-    /// or uses the version that wrote it.
+    /// The log, or one requested letter, cannot be read. Check the disk, or use the version that
+    /// wrote it.
     #[error("the dead letters cannot be read: {reason}")]
     Unreadable {
-        /// With its causes.
+        /// The error with its causes.
         reason: String,
     },
-    /// The disk refuses. What was removed before stays removed.
+    /// A disk operation failed. Letters that were removed before stay removed.
     #[error("the dead letters cannot be removed: {reason}")]
     Unremovable {
-        /// With its causes.
+        /// The error with its causes.
         reason: String,
     },
     /// The log has halted, or the appliance is stopping.
@@ -95,12 +95,12 @@ pub enum LettersError {
     Halted,
 }
 
-/// An answer on its way. Boxed, so that the trait can be an object.
+/// A future answer. Boxed, so that the trait can be an object.
 pub type LettersAnswer<'a, T> = Pin<Box<dyn Future<Output = Result<T, LettersError>> + Send + 'a>>;
 
-/// Who keeps the dead letters.
+/// The store of the dead letters.
 pub trait DeadLetters: fmt::Debug + Send + Sync {
-    /// At most `limit` of the letters that are meant, oldest first, behind a mark.
+    /// At most `limit` of the matching letters, oldest first, after a mark.
     fn page(
         &self,
         filter: LetterFilter,
@@ -108,33 +108,33 @@ pub trait DeadLetters: fmt::Debug + Send + Sync {
         limit: usize,
     ) -> LettersAnswer<'_, LetterPage>;
 
-    /// One letter as a JSON object; nothing if there is none of that name.
+    /// One letter as a JSON object; `None` if there is none with that id.
     fn find(&self, id: LetterId) -> LettersAnswer<'_, Option<String>>;
 
-    /// How many of the letters that are meant there are, by cause and, of each cause, by at most so
-    /// many vehicles; as a JSON object, in the contract's form.
+    /// The numbers of matching letters by cause and, within each cause, by at most `vehicles_max`
+    /// vehicles; as a JSON object, in the form of the API.
     fn summary(&self, filter: LetterFilter, vehicles_max: usize) -> LettersAnswer<'_, String>;
 
-    /// Removes the letters that are meant, durably, and says how many.
+    /// Removes the matching letters durably; returns how many.
     fn remove(&self, filter: LetterFilter) -> LettersAnswer<'_, u64>;
 }
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Letters that have left the log: their points are in the spool, or a filter says not to store
-    /// them.
+    /// Letters that were removed from the log: their points are in the spool, or a mapping's filter
+    /// excludes them.
     pub count: u64,
-    /// Letters that stay, those that failed again under their new cause.
+    /// Letters that stay; those that failed again have their new cause.
     pub failed: u64,
-    /// Where to go on, if more letters are meant.
+    /// Where to continue, if more letters match.
     pub after: Option<LetterMark>,
 }
 
-/// Who sends dead letters on their way again.
+/// Decodes and maps dead letters again.
 pub trait LetterReplay: fmt::Debug + Send + Sync {
-    /// Replays at most `limit` of the letters that are meant, oldest first, behind a mark, through
-    /// the schemas and mappings in force. Goes on to its end if nobody waits for it any more.
+    /// Replays at most `limit` of the matching letters, oldest first, after a mark, with the
+    /// current schemas and mappings. Runs to its end even if the caller stops waiting.
     fn replay(
         &self,
         filter: LetterFilter,

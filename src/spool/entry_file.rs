@@ -1,4 +1,5 @@
-//! A file of entries that is written whole, in one go: a segment anew, or a table of its own.
+//! A file of entries that is written at once from beginning to end: a rewritten segment, or a table
+//! in a file of its own.
 
 use std::{io, path::Path};
 
@@ -19,12 +20,12 @@ use super::{
 /// Bytes gathered for one write.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Writes a file of entries beside the segments of a folder, in place of the one of that name:
-/// durable on return, and until then the old one is. `fill` fills in the next entry, or says that
-/// there is none. Gives the file's length.
+/// Writes a file of entries beside the segments of a folder and replaces the file of that name. The
+/// new file is durable on return; until then the old one stays. `fill` fills in the next entry, or
+/// returns false if there is none. Returns the file's length in bytes.
 ///
 /// # Errors
-/// If the disk refuses; the old one is still there then.
+/// If a disk operation fails; then the old file is still there.
 pub fn write_file(
     disk: &dyn Disk,
     dir: &Path,
@@ -35,7 +36,7 @@ pub fn write_file(
     let fresh_path = dir.join(format!("{name}{FRESH_SUFFIX}"));
     remove_if_there(disk, &fresh_path)?;
     let file = disk.create(&fresh_path).map_err(DiskFault::at("create", &fresh_path))?;
-    let mut fresh = Fresh::new(file, Position(1), LineDialect::Signed);
+    let mut fresh = EntryFileWriter::new(file, Position(1), LineDialect::Signed);
     let mut entry = EntryBuffer::new();
     let mut written = Ok(());
     while written.is_ok() {
@@ -51,7 +52,7 @@ pub fn write_file(
         Ok(end)
     });
     if made.is_err() {
-        // If this fails too, the next one or the next start removes it.
+        // If this fails too, the next write or the next start removes it.
         drop(disk.remove(&fresh_path));
     }
     let end = made?;
@@ -59,8 +60,9 @@ pub fn write_file(
     Ok(end)
 }
 
-/// Every whole entry of a file of [`write_file`], and how many there were; `None` if there is no
-/// such file. Damage is passed over: then fewer come, or the number is not known.
+/// The intact entries of a file that [`write_file`] wrote, and how many entries were written;
+/// `None` if there is no such file. Damaged entries are skipped; if the footer is damaged, the
+/// number is unknown.
 ///
 /// # Errors
 /// If the file cannot be read, or is of an unknown version.
@@ -73,11 +75,11 @@ pub fn read_file(
         .map(|(surveyed, count)| (Entries::of(dir, [surveyed].into()), count)))
 }
 
-/// A file of entries while it is written.
-pub(super) struct Fresh {
+/// Writes a file of entries from beginning to end.
+pub(super) struct EntryFileWriter {
     file: Box<dyn DiskFile>,
     first: Position,
-    /// Not written yet.
+    /// Buffered, not written yet.
     pending: Vec<u8>,
     /// Bytes written.
     end: u64,
@@ -86,8 +88,8 @@ pub(super) struct Fresh {
     items: u64,
 }
 
-impl Fresh {
-    /// An empty one that begins with a position.
+impl EntryFileWriter {
+    /// Begins a file whose first entry has the position `first`.
     pub(super) fn new(file: Box<dyn DiskFile>, first: Position, dialect: LineDialect) -> Self {
         let pending = SegmentHeader { first, dialect }.encode().to_vec();
         Self { file, first, pending, end: 0, next: first, items: 0 }
@@ -109,7 +111,7 @@ impl Fresh {
         if self.pending.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
     }
 
-    /// Empty entries in the place of those that are damaged.
+    /// Appends empty entries in place of damaged ones, up to `position`.
     pub(super) fn fill_up_to(&mut self, position: Position) -> io::Result<()> {
         while self.next < position {
             self.entry(&[], 0)?;
@@ -124,7 +126,8 @@ impl Fresh {
         Ok(())
     }
 
-    /// Where the entries end, and their items; all of it is durable.
+    /// Writes the footer and syncs the file. Returns the offset where the entries end, and the sum
+    /// of their items.
     pub(super) fn close(mut self) -> io::Result<(u64, u64)> {
         let end = self.end + self.pending.len() as u64;
         debug_assert!(end >= SEGMENT_HEADER_LEN, "the header was pushed first");

@@ -1,10 +1,10 @@
 //! The MQTT sessions as operators see them, and the trait that lists and ends them.
 //!
-//! `mqtt` implements [`SessionBoard`] and `http` calls it; neither knows the other.
+//! `mqtt` implements [`SessionAdmin`] and `http` calls it; neither knows the other.
 
 use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
 
-use crate::model::{EdgeSilent, Protocol, UnixNanos};
+use crate::model::{EdgeTimeout, Protocol, UnixNanos};
 
 /// A filter of sessions; all conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,22 +112,22 @@ impl SessionView {
 }
 
 /// Lists and ends sessions.
-pub trait SessionBoard: fmt::Debug + Send + Sync {
+pub trait SessionAdmin: fmt::Debug + Send + Sync {
     /// The matching sessions after a sort key, at most `limit`.
     fn page(
         &self,
         filter: SessionFilter,
         after: Option<SessionMark>,
         limit: usize,
-    ) -> Telling<'_, SessionPage>;
+    ) -> AdminAnswer<'_, SessionPage>;
 
     /// The matching sessions, at most `limit`, each with its first [`SessionView::FILTERS_MAX`]
     /// subscriptions.
-    fn show(&self, filter: SessionFilter, limit: usize) -> Telling<'_, Vec<SessionView>>;
+    fn show(&self, filter: SessionFilter, limit: usize) -> AdminAnswer<'_, Vec<SessionView>>;
 
     /// Ends and deletes the matching sessions, at most `limit`; returns how many.
-    fn end(&self, filter: SessionFilter, limit: usize) -> Telling<'_, usize>;
+    fn end(&self, filter: SessionFilter, limit: usize) -> AdminAnswer<'_, usize>;
 }
 
 /// A future answer. Boxed, so that the trait can be an object.
-pub type Telling<'a, T> = Pin<Box<dyn Future<Output = Result<T, EdgeSilent>> + Send + 'a>>;
+pub type AdminAnswer<'a, T> = Pin<Box<dyn Future<Output = Result<T, EdgeTimeout>> + Send + 'a>>;
