@@ -195,7 +195,7 @@ impl Manner {
         let mapped = Measurement { vehicle_tag: None, tags: Vec::new(), fields: mapped };
         let stored = Stored { tags: Vec::new(), fields: fields(FieldType::Float) };
         if self == Self::Known {
-            store.told("m", &mapped, &stored);
+            store.learn_types("m", &mapped, &stored);
         }
     }
 

@@ -40,7 +40,7 @@ use fleetline::{
     env::{Supervisor, SystemClock},
     model::{Catalog, ShardId, UnixNanos},
     query::{self, Part, QueryEngine, QueryRequest},
-    store::{self, Embedded, Encoding, Partition, QuestionLimits, Store, Target, Verdict},
+    store::{self, Embedded, Encoding, NativeQueryLimits, Partition, Store, Target, Verdict},
     telemetry::{HealthBoard, Metrics},
 };
 use futures_util::{StreamExt as _, future::try_join_all, stream};
@@ -116,7 +116,7 @@ fn open(dir: &Path) -> Outcome<Arc<Store>> {
             retention: None,
             partition: Partition::Month,
             cache_bytes: 64 << 20,
-            questions: QuestionLimits::default(),
+            questions: NativeQueryLimits::default(),
             answerer: None,
         }),
         Vec::new(),

@@ -59,7 +59,7 @@ async fn read(
         let stored = queries.stored_now(&name).await?;
         // Compared once a mapping, and not once a point.
         if let Some(mapped) = catalog.measurements.get(&name) {
-            store.told(&name, mapped, &stored);
+            store.learn_types(&name, mapped, &stored);
         }
         let fields = stored.fields.iter().map(|(field, _)| field.as_str());
         names.know_stored(&name, fields, stored.tags.iter().map(String::as_str));

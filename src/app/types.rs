@@ -28,7 +28,7 @@ async fn look(queries: &QueryEngine, store: &Store, catalog: &Catalog) -> Result
         for conflict in conflicts(name, measurement, &stored) {
             tracing::error!(conflict, "points of a mapping will be dead letters: `type-conflict`");
         }
-        store.told(name, measurement, &stored);
+        store.learn_types(name, measurement, &stored);
     }
     Ok(())
 }

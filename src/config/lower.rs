@@ -352,8 +352,8 @@ fn store(settings: &Settings, findings: &Findings) -> store::Options {
     }
 }
 
-fn questions(settings: &Settings) -> store::QuestionLimits {
-    store::QuestionLimits {
+fn questions(settings: &Settings) -> store::NativeQueryLimits {
+    store::NativeQueryLimits {
         at_once: settings.number_usize("store.questions-at-once"),
         memory_bytes: settings.number("store.question-memory-max"),
         temporary_bytes: settings.number("store.question-temporary-max"),

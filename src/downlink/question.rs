@@ -9,8 +9,8 @@ use crate::{
     mapping::Condition,
     model::{Column, Row, UnixNanos, Value},
     query::{
-        self, AskError as StoreError, Function, Language, Order, Part, QueryEngine, QueryError,
-        QueryRequest,
+        self, Function, Language, Order, Part, QueryEngine, QueryError, QueryRequest,
+        StoreQueryError as StoreError,
     },
 };
 
@@ -23,7 +23,7 @@ pub(super) const CHECKED_AT: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
 #[derive(Clone, Debug)]
 pub(super) enum Question {
     Portable(Box<Portable>),
-    Native(query::Ask),
+    Native(query::StoreQuery),
 }
 
 /// A portable question whose range is relative to its run.
@@ -107,9 +107,9 @@ impl Question {
                 loop {
                     let Some(part) = answer.parts.recv().await else {
                         let reason = "the answer was cut off".to_owned();
-                        return Err(QueryError::Ask(StoreError::Broken { reason }).into());
+                        return Err(QueryError::Store(StoreError::Broken { reason }).into());
                     };
-                    match part.map_err(QueryError::Ask)? {
+                    match part.map_err(QueryError::Store)? {
                         Part::Rows(rows) => {
                             rows.into_iter().for_each(|row| see(&answer.columns, Some(row)));
                         }
@@ -166,7 +166,7 @@ fn native(query: &Json) -> Result<(Question, Option<String>), AskError> {
         let words: Vec<&str> = Language::ALL.iter().map(|it| it.as_str()).collect();
         wrong("query", format!("`language` is `{language}`; expected {}", words.join(", ")))
     })?;
-    let mut ask = query::Ask::new(spoken, text);
+    let mut ask = query::StoreQuery::new(spoken, text);
     for (name, value) in params {
         let value = match value {
             Json::Null => Value::Null,

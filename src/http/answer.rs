@@ -13,7 +13,9 @@ use serde_json::json;
 use crate::{
     http::{ApiError, parameters::Parameters},
     model::{Column, Row},
-    query::{Answer, AskError, EpochUnit, Part, QueryError, push_csv, push_csv_head, push_json},
+    query::{
+        Answer, EpochUnit, Part, QueryError, StoreQueryError, push_csv, push_csv_head, push_json,
+    },
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl Style {
 /// Waits for the first part, which decides the status; the rest is written as it comes.
 pub(super) async fn respond(mut answer: Answer, style: Style) -> Result<Response, ApiError> {
     let first = answer.parts.recv().await.unwrap_or_else(|| Err(cut_off()));
-    let first = first.map_err(QueryError::Ask)?;
+    let first = first.map_err(QueryError::Store)?;
     let content_type = match style.format {
         Format::Json => "application/json",
         Format::Csv => "text/csv; charset=utf-8",
@@ -89,8 +91,8 @@ pub(super) async fn respond(mut answer: Answer, style: Style) -> Result<Response
     Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(body)).into_response())
 }
 
-fn cut_off() -> AskError {
-    AskError::Broken { reason: "it ends in the middle".to_owned() }
+fn cut_off() -> StoreQueryError {
+    StoreQueryError::Broken { reason: "it ends in the middle".to_owned() }
 }
 
 struct Writer {

@@ -12,7 +12,7 @@ use super::Refused;
 use crate::{
     http::CommandError,
     model::{EdgeTimeout, LettersError, words},
-    query::{AskError, QueryError, QueryRequest, QuestionError},
+    query::{QueryError, QueryRequest, QuestionError, StoreQueryError},
 };
 
 words! {
@@ -295,17 +295,17 @@ const fn query_code(error: &QueryError) -> Code {
             | QuestionError::PageTooLarge { .. }
             | QuestionError::ValuesTooMany { .. } => Code::ParameterInvalid,
         },
-        QueryError::Ask(error) => match error {
-            AskError::Language { .. } => Code::LanguageUnsupported,
-            AskError::Refused { .. } => Code::QueryRefused,
-            AskError::Unavailable { .. } => Code::StoreUnavailable,
-            AskError::Halted { .. } => Code::StoreHalted,
-            AskError::Rows { .. } => Code::TooManyRows,
-            AskError::Bytes { .. } => Code::TooManyBytes,
-            AskError::Time { .. } => Code::QueryTimedOut,
-            AskError::TooLarge { .. } => Code::QuestionTooLarge,
-            AskError::SumOverflow { .. } => Code::SumOverflow,
-            AskError::Broken { .. } => Code::StoreAnswerBroken,
+        QueryError::Store(error) => match error {
+            StoreQueryError::Language { .. } => Code::LanguageUnsupported,
+            StoreQueryError::Refused { .. } => Code::QueryRefused,
+            StoreQueryError::Unavailable { .. } => Code::StoreUnavailable,
+            StoreQueryError::Halted { .. } => Code::StoreHalted,
+            StoreQueryError::Rows { .. } => Code::TooManyRows,
+            StoreQueryError::Bytes { .. } => Code::TooManyBytes,
+            StoreQueryError::Time { .. } => Code::QueryTimedOut,
+            StoreQueryError::TooLarge { .. } => Code::QuestionTooLarge,
+            StoreQueryError::SumOverflow { .. } => Code::SumOverflow,
+            StoreQueryError::Broken { .. } => Code::StoreAnswerBroken,
         },
     }
 }
@@ -315,15 +315,19 @@ const fn query_status(error: &QueryError) -> StatusCode {
         QueryError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
         QueryError::Question(QuestionError::MeasurementUnknown { .. }) => StatusCode::NOT_FOUND,
         QueryError::Question(_) => StatusCode::BAD_REQUEST,
-        QueryError::Ask(error) => match error {
-            AskError::Language { .. } | AskError::Refused { .. } => StatusCode::BAD_REQUEST,
-            AskError::Rows { .. }
-            | AskError::Bytes { .. }
-            | AskError::TooLarge { .. }
-            | AskError::SumOverflow { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            AskError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            AskError::Time { .. } => StatusCode::GATEWAY_TIMEOUT,
-            AskError::Halted { .. } | AskError::Broken { .. } => StatusCode::BAD_GATEWAY,
+        QueryError::Store(error) => match error {
+            StoreQueryError::Language { .. } | StoreQueryError::Refused { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            StoreQueryError::Rows { .. }
+            | StoreQueryError::Bytes { .. }
+            | StoreQueryError::TooLarge { .. }
+            | StoreQueryError::SumOverflow { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            StoreQueryError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            StoreQueryError::Time { .. } => StatusCode::GATEWAY_TIMEOUT,
+            StoreQueryError::Halted { .. } | StoreQueryError::Broken { .. } => {
+                StatusCode::BAD_GATEWAY
+            }
         },
     }
 }
@@ -361,14 +365,14 @@ fn query_details(error: &QueryError) -> Value {
             }
             QuestionError::AfterInvalid => json!({ "parameter": "after" }),
         },
-        QueryError::Ask(error) => match error {
-            AskError::Language { spoken, .. } => {
+        QueryError::Store(error) => match error {
+            StoreQueryError::Language { spoken, .. } => {
                 json!({ "languages": spoken.iter().map(|it| it.as_str()).collect::<Vec<_>>() })
             }
-            AskError::Rows { max } | AskError::Bytes { max } => json!({ "max": max }),
-            AskError::Time { max_ms } => json!({ "max_ms": max_ms }),
-            AskError::SumOverflow { field } => json!({ "field": field }),
-            AskError::TooLarge { limit, max } => json!({ "key": limit.key(), "max": max }),
+            StoreQueryError::Rows { max } | StoreQueryError::Bytes { max } => json!({ "max": max }),
+            StoreQueryError::Time { max_ms } => json!({ "max_ms": max_ms }),
+            StoreQueryError::SumOverflow { field } => json!({ "field": field }),
+            StoreQueryError::TooLarge { limit, max } => json!({ "key": limit.key(), "max": max }),
             _ => json!({}),
         },
     }

@@ -125,7 +125,7 @@ async fn last_point(
     let mut answer = state.queries.portable(request).await?;
     let mut first: Option<Row> = None;
     while let Some(part) = answer.parts.recv().await {
-        match part.map_err(QueryError::Ask)? {
+        match part.map_err(QueryError::Store)? {
             Part::Rows(rows) => first = first.or_else(|| rows.into_iter().next()),
             Part::End { .. } => break,
         }

@@ -15,7 +15,7 @@ use crate::{
         parameters::{Parameters, invalid, json_members},
     },
     model::Value,
-    query::{Ask, Language},
+    query::{Language, StoreQuery},
 };
 
 pub(super) const KNOWN: &[&str] = &["format", "epoch"];
@@ -36,7 +36,7 @@ pub(super) async fn ask(
     answer::respond(state.queries.native(read(&body)?).await?, style).await
 }
 
-fn read(body: &[u8]) -> Result<Ask, ApiError> {
+fn read(body: &[u8]) -> Result<StoreQuery, ApiError> {
     let mut members = json_members(body, MEMBERS)?;
     let mut text = |name: &str| match members.remove(name) {
         Some(Json::String(text)) => Ok(text),
@@ -48,7 +48,7 @@ fn read(body: &[u8]) -> Result<Ask, ApiError> {
         let words: Vec<&str> = Language::ALL.iter().map(|it| it.as_str()).collect();
         invalid("language", format!("`{language}` is none of {}", words.join(", ")))
     })?;
-    let mut ask = Ask::new(language, text);
+    let mut ask = StoreQuery::new(language, text);
     ask.params = match members.remove("params") {
         None | Some(Json::Null) => Vec::new(),
         Some(Json::Object(params)) if params.len() > PARAMS_MAX => {

@@ -3,7 +3,7 @@
 use super::{
     connect::Refusal,
     session::Terms,
-    wire::{Version, Violation, write_disconnect, write_disconnect_told},
+    wire::{Version, Violation, write_disconnect, write_disconnect_with_reason},
 };
 
 /// How a connection ends.
@@ -15,7 +15,7 @@ pub(super) enum Close {
     Reason(u8),
     /// With a refused CONNECT.
     Refused(Refusal),
-    /// The client sent DISCONNECT: whether its will is published all the same, and its new session
+    /// The client sent DISCONNECT: whether its will is published nevertheless, and its new session
     /// expiry interval in seconds, if any.
     Goodbye { with_will: bool, expiry: Option<u32> },
 }
@@ -23,11 +23,11 @@ pub(super) enum Close {
 impl Close {
     /// The last packet: a DISCONNECT with its reason, for a client whose version has one. A refused
     /// CONNECT is answered where it is checked.
-    pub(super) fn words(&self, terms: Option<Terms>) -> Vec<u8> {
+    pub(super) fn packet(&self, terms: Option<Terms>) -> Vec<u8> {
         let mut words = Vec::new();
         match (self, terms.filter(|terms| terms.version == Version::V5)) {
             (Self::Reason(reason), Some(terms)) if terms.wants_reasons => {
-                write_disconnect_told(&mut words, *reason, terms.takes.packet_bytes_max);
+                write_disconnect_with_reason(&mut words, *reason, terms.takes.packet_bytes_max);
             }
             (Self::Reason(reason), Some(_)) => write_disconnect(&mut words, *reason),
             _ => {}
@@ -35,8 +35,8 @@ impl Close {
         words
     }
 
-    /// Why a peer gets no session, for the log.
-    pub(super) fn told(&self) -> &'static str {
+    /// The reason why a peer gets no session, for the log.
+    pub(super) fn log_reason(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.words(),
             Self::Silent | Self::Reason(_) | Self::Goodbye { .. } => {

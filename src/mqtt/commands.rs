@@ -1,4 +1,4 @@
-//! The sessions that may receive a command, and the way there.
+//! The sessions that may receive a command, and the implementation of [`CommandEdge`].
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -19,27 +19,28 @@ use crate::model::{
     SessionId,
 };
 
-/// Pieces of the table, so that a growing one blocks few sessions.
+/// Pieces of the table, so that the growth of one blocks few sessions.
 const PIECES: usize = 16;
 
 /// A connected session, and its id in the router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Speaker {
+pub(super) struct ConnectedSession {
     pub(super) session: SessionId,
     pub(super) routed: SessionId,
 }
 
 /// The connected sessions of a vehicle, the latest last. Inline for one, which nearly every vehicle
 /// has.
-type Piece = HashMap<Arc<str>, SmallVec<[Speaker; 1]>>;
+type Piece = HashMap<Arc<str>, SmallVec<[ConnectedSession; 1]>>;
 
-/// The sessions of all vehicles; some 90 bytes a connected vehicle. A session is here from its
+/// The sessions of all vehicles; about 90 bytes per connected vehicle. A session is in it from its
 /// CONNECT until its connection ends.
 ///
-/// Why mutexes: only a CONNECT, the end of a connection and the sending of a command look here.
+/// Mutexes are enough: they are taken only at a CONNECT, at the end of a connection, and to send a
+/// command.
 #[derive(Debug, Default)]
 pub(super) struct VehicleSessions {
-    /// Seeded, so that no client can choose names that fall into one piece.
+    /// Seeded, so that no client can choose names that are all in one piece.
     hasher: RandomState,
     pieces: [Mutex<Piece>; PIECES],
     /// Gateways: sessions that may receive commands for all vehicles that they publish for.
@@ -47,8 +48,8 @@ pub(super) struct VehicleSessions {
 }
 
 impl VehicleSessions {
-    /// A session of a vehicle is connected.
-    pub(super) fn enter(&self, vehicle: &str, session: Speaker) {
+    /// A session of a vehicle has connected.
+    pub(super) fn enter(&self, vehicle: &str, session: ConnectedSession) {
         let mut piece = self.piece(vehicle);
         match piece.get_mut(vehicle) {
             Some(sessions) => sessions.push(session),
@@ -58,7 +59,7 @@ impl VehicleSessions {
         }
     }
 
-    /// It is disconnected.
+    /// A session of a vehicle has disconnected.
     pub(super) fn leave(&self, vehicle: &str, session: SessionId) {
         let mut piece = self.piece(vehicle);
         let Some(sessions) = piece.get_mut(vehicle) else { return };
@@ -68,34 +69,35 @@ impl VehicleSessions {
         }
     }
 
-    /// A gateway is connected.
-    pub(super) fn enter_gateway(&self, speaker: Speaker) {
+    /// A gateway has connected.
+    pub(super) fn enter_gateway(&self, speaker: ConnectedSession) {
         let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         gateways.insert(speaker.session, speaker.routed);
     }
 
-    /// A session that may be a gateway is disconnected.
+    /// A session that may be a gateway has disconnected.
     pub(super) fn leave_gateway(&self, session: SessionId) {
         self.gateways.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
     }
 
     /// The gateways that publish for a vehicle, the latest last.
-    fn gateways_of(&self, vehicle: &str, presence: &Presence) -> SmallVec<[Speaker; 1]> {
+    fn gateways_of(&self, vehicle: &str, presence: &Presence) -> SmallVec<[ConnectedSession; 1]> {
         let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         let carrying = match gateways.is_empty() {
             true => None,
             false => presence.find(vehicle),
         };
         let sessions = carrying.into_iter().flat_map(|sighting| sighting.sessions);
-        let speaker = |session| Some(Speaker { session, routed: *gateways.get(&session)? });
+        let speaker =
+            |session| Some(ConnectedSession { session, routed: *gateways.get(&session)? });
         sessions.filter_map(speaker).collect()
     }
 
-    fn of(&self, vehicle: &str) -> SmallVec<[Speaker; 1]> {
+    fn of(&self, vehicle: &str) -> SmallVec<[ConnectedSession; 1]> {
         self.piece(vehicle).get(vehicle).cloned().unwrap_or_default()
     }
 
-    /// Each change leaves the piece whole before anything can panic.
+    /// Poisoning is ignored: each change is complete before anything can panic.
     fn piece(&self, vehicle: &str) -> MutexGuard<'_, Piece> {
         let hash = self.hasher.hash_one(vehicle);
         let at = usize::from(hash.to_le_bytes()[0]) % PIECES;
@@ -113,7 +115,7 @@ pub(super) struct CommandRoutes {
 
 impl CommandRoutes {
     fn reach(&self, vehicle: &str, topic: &str, qos: u8) -> Reach {
-        // Its own sessions come before those of gateways.
+        // The vehicle's own sessions come before those of gateways.
         let mut sessions = self.vehicles.gateways_of(vehicle, &self.presence);
         sessions.extend(self.vehicles.of(vehicle));
         if sessions.is_empty() {
@@ -185,7 +187,8 @@ mod tests {
             presence: Arc::clone(&presence),
         };
         let session = |number| SessionId { worker: 1, number };
-        let speaker = |number| Speaker { session: session(number), routed: session(number) };
+        let speaker =
+            |number| ConnectedSession { session: session(number), routed: session(number) };
         let subscribe = |number, filter: &str, qos| {
             let subscriber = Subscriber {
                 session: session(number),
@@ -200,7 +203,7 @@ mod tests {
         };
         let reach = |qos| routes.reach("A", "vehicles/A/commands/x", qos);
         assert_eq!(reach(1), Reach::Away);
-        // Whoever else subscribes is not the vehicle.
+        // Another subscriber is not the vehicle.
         subscribe(9, "#", Qos::ExactlyOnce);
         assert_eq!(reach(1), Reach::Away);
         vehicles.enter("A", speaker(3));
@@ -211,7 +214,8 @@ mod tests {
         assert_eq!((reach(1), reach(2)), (Reach::Session(session(3)), Reach::SubscriptionQos));
         vehicles.enter("A", speaker(1));
         assert_eq!(reach(1), Reach::Session(session(3)), "the later one does not subscribe");
-        // A share may give its message to any of its members: it is no way to one vehicle.
+        // A shared subscription may give a message to any of its members, so it cannot reach one
+        // vehicle.
         subscribe(1, "$share/g/vehicles/A/commands/x", Qos::ExactlyOnce);
         assert_eq!(reach(1), Reach::Session(session(3)));
         subscribe(1, "vehicles/A/commands/+", Qos::ExactlyOnce);
@@ -219,7 +223,8 @@ mod tests {
         vehicles.leave("A", session(1));
         vehicles.leave("A", session(3));
         assert_eq!(reach(1), Reach::Away);
-        // Session 9 subscribes to everything: it gets what it carries, once it is a gateway.
+        // Session 9 subscribes to everything: once it is a gateway, it gets the commands of the
+        // vehicles that it publishes for.
         presence.enter("A", session(9), crate::model::UnixNanos(0));
         assert_eq!(reach(1), Reach::Away);
         vehicles.enter_gateway(speaker(9));

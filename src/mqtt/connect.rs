@@ -3,7 +3,7 @@
 use std::{fmt, num::NonZeroU16};
 
 use super::wire::{
-    ConnackWords, Connect, ConnectFault, ConnectWill, Version, Violation, read_connect,
+    ConnackFields, Connect, ConnectFault, ConnectWill, Version, Violation, read_connect,
     write_connack_v3, write_connack_v5,
 };
 use crate::{auth::IdentityFault, model::Protocol};
@@ -46,7 +46,7 @@ pub(super) struct Accepted<W> {
     pub(super) protocol: Protocol,
     /// Whether an existing session is discarded (Clean Start).
     pub(super) is_clean: bool,
-    /// The requested session expiry interval in seconds; `u32::MAX` is for ever.
+    /// The requested session expiry interval in seconds; `u32::MAX` means forever.
     pub(super) session_expiry: u32,
     /// As sent by the client, or as assigned.
     pub(super) client_id: String,
@@ -61,9 +61,9 @@ pub(super) struct Accepted<W> {
     pub(super) packet_bytes_max: usize,
     /// The client's topic alias maximum.
     pub(super) topic_alias_max: u16,
-    /// It requests problem information (reason strings).
+    /// Whether it requests problem information (reason strings).
     pub(super) wants_reasons: bool,
-    /// Made from the packet's will.
+    /// Created from the packet's will.
     pub(super) will: Option<W>,
 }
 
@@ -86,7 +86,7 @@ impl<W> Accepted<W> {
             // 3.1 (3.2) has no such flag: its byte is reserved.
             Version::V3 => write_connack_v3(out, is_present && self.protocol != Protocol::V31, 0),
             Version::V5 => {
-                let words = ConnackWords {
+                let words = ConnackFields {
                     session_expiry: (self.session_expiry != expiry).then_some(expiry),
                     receive_maximum: Some(announced.receive_maximum.get()),
                     packet_bytes_max: Some(announced.packet_bytes_max),
@@ -110,7 +110,12 @@ impl<W> Accepted<W> {
             && self.wants_reasons
         {
             let reason = Some(refusal.words());
-            write_connack_v5(out, false, code, ConnackWords { reason, ..ConnackWords::default() });
+            write_connack_v5(
+                out,
+                false,
+                code,
+                ConnackFields { reason, ..ConnackFields::default() },
+            );
             if out.len() - begin <= self.packet_bytes_max {
                 return;
             }
@@ -155,11 +160,11 @@ impl Refusal {
     pub(super) fn write(self, out: &mut Vec<u8>) {
         match self {
             Self::V3(code) => write_connack_v3(out, false, code),
-            Self::V5(reason) => write_connack_v5(out, false, reason, ConnackWords::default()),
+            Self::V5(reason) => write_connack_v5(out, false, reason, ConnackFields::default()),
         }
     }
 
-    /// The specification's name for it.
+    /// The specification's name of the code.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::V3(1) => "unacceptable protocol version",
@@ -189,8 +194,8 @@ fn version(protocol: Protocol) -> Version {
     }
 }
 
-/// Checks a whole CONNECT packet, fixed header included. `assigned` makes an identifier for a
-/// client without one, `will` the kept form of a will.
+/// Checks a whole CONNECT packet, including the fixed header. `assigned` creates an identifier for
+/// a client without one, `will` the stored form of a will.
 ///
 /// # Errors
 /// The refusal to send before closing; `None` if the peer does not speak MQTT, or its version has
@@ -204,10 +209,10 @@ pub(super) fn accept<W>(
 ) -> Result<Accepted<W>, Option<Refusal>> {
     let body = &packet[header..];
     let (protocol, rest) = protocol(body)?;
-    // Flags and keep alive stand behind the level in every version.
+    // Flags and keep alive follow the level in every version.
     let (&[flags, high, low], rest) = rest.split_first_chunk::<3>().ok_or(None)?;
     let version = version(protocol);
-    // 3.1 knows no reserved bit.
+    // 3.1 has no reserved bit.
     let flags = if protocol == Protocol::V31 { flags & !1 } else { flags };
     let connect = read_connect(version, flags, rest).map_err(|fault| broken(version, fault))?;
     let keep_alive = u16::from_be_bytes([high, low]);
@@ -227,7 +232,7 @@ pub(super) fn accept<W>(
         protocol,
         is_clean: connect.clean,
         session_expiry: asked,
-        // No two sessions share one ([MQTT-3.1.3-6]).
+        // The assigned identifier is unique ([MQTT-3.1.3-6]).
         client_id: if is_assigned { assigned() } else { connect.client_id.to_owned() },
         is_assigned,
         credentials: Credentials {
@@ -261,7 +266,7 @@ fn broken(version: Version, fault: ConnectFault) -> Option<Refusal> {
 fn judge(protocol: Protocol, connect: &Connect<'_>) -> Result<(), Option<Refusal>> {
     let nameless = connect.client_id.is_empty();
     match protocol {
-        // 3.1 has no identifiers that the server makes up.
+        // 3.1 has no identifiers that the server assigns.
         Protocol::V31 if nameless => Err(Some(Refusal::CLIENT_ID)),
         // [MQTT-3.1.3-8]
         Protocol::V311 if nameless && !connect.clean => Err(Some(Refusal::CLIENT_ID)),
@@ -271,13 +276,13 @@ fn judge(protocol: Protocol, connect: &Connect<'_>) -> Result<(), Option<Refusal
     }
 }
 
-/// The bit of the protocol level by which a bridge (mosquitto's, by default) marks itself. It is
-/// not in the standard; a bridge refused with code 1 retries without the bit, after any other
-/// answer it retries with the bit for ever.
+/// The bit of the protocol level with which a bridge (mosquitto's, by default) marks itself. It is
+/// not in the standard. A bridge that is refused with code 1 retries without the bit; after any
+/// other answer it always retries with the bit.
 const BRIDGE: u8 = 0x80;
 
 /// The protocol of a CONNECT, and the bytes after the level. An unknown level is refused with the
-/// code of 3.1.1, which all versions know.
+/// code of 3.1.1, which clients of all versions understand.
 fn protocol(body: &[u8]) -> Result<(Protocol, &[u8]), Option<Refusal>> {
     let known = [&b"\x00\x04MQTT"[..], b"\x00\x06MQIsdp"];
     let named = known.iter().find_map(|name| Some((name.len() == 6, body.strip_prefix(*name)?)));
@@ -298,11 +303,11 @@ pub(super) fn may_be_connect(bytes: &[u8]) -> bool {
     let begins = |body: &[u8]| {
         [&b"\x00\x06MQIsdp"[..], b"\x00\x04MQTT"].iter().any(|name| {
             let len = name.len().min(body.len());
-            // 3.1 has flags in the header that mean nothing.
+            // In 3.1 the flags of this header have no meaning.
             name[..len] == body[..len] && (first == 0x10 || name.len() == 8)
         })
     };
-    // The length ends with a byte below 0x80; four bytes at most.
+    // The length ends with a byte below 0x80 and has at most four bytes.
     let length = rest.iter().take(4).position(|byte| byte & 0x80 == 0);
     first >> 4 == 1
         && match length {
@@ -339,7 +344,7 @@ mod tests {
 
     /// `m1-mosquitto-bridge`: a bridge sends 0x84 and 0x83 for 3.1.1 and 3.1.
     #[test]
-    fn every_version_is_known_by_its_name_and_level_and_a_bridge_by_its_bit() {
+    fn every_version_is_recognised_by_its_name_and_level_and_a_bridge_by_its_bit() {
         let protocol = |packet: &[u8]| {
             let accepted = judged(packet).expect("accepted");
             assert_eq!((accepted.client_id.as_str(), accepted.keep_alive), ("p", 10));
@@ -352,9 +357,9 @@ mod tests {
         assert_eq!(protocol(&connect(5, 2, b"\x00\x00\x01p")), Protocol::V5);
     }
 
-    /// `m8-first-packet`: the first bytes show that a packet is no CONNECT.
+    /// `m8-first-packet`: the first bytes show that a packet is not a CONNECT.
     #[test]
-    fn what_cannot_become_a_connect_is_seen_as_early_as_it_can_be() {
+    fn bytes_that_cannot_become_a_connect_are_detected_as_early_as_possible() {
         for packet in [connect(4, 2, b"\x00\x01p"), mqisdp(3, b"\x00\x01p")] {
             (0..packet.len()).for_each(|len| assert!(may_be_connect(&packet[..len]), "{len}"));
         }
@@ -403,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_there_is_told_to_3_1_1_and_not_to_3_1() {
+    fn session_present_is_sent_to_3_1_1_and_not_to_3_1() {
         for (protocol, expect) in [(Protocol::V31, 0), (Protocol::V311, 1)] {
             let accepted = judged(&connect(4, 0, b"\x00\x01p")).expect("accepted");
             let accepted = Accepted { protocol, ..accepted };
@@ -414,12 +419,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_of_5_0_is_told_what_is_not_as_it_asked() {
+    fn a_5_0_client_is_told_which_values_differ_from_its_connect() {
         let accepted = judged(&connect(5, 2, b"\x00\x00\x00")).expect("accepted");
         assert_eq!(accepted.client_id, "made");
         let expect: &[u8] = b"\x20\x15\0\0\x12\x21\0\x01\x27\0\0\x03\xe8\x22\0\x03\x12\0\x04made";
         assert_eq!(connack(&accepted), expect);
-        // A session of a minute, packets of eight bytes at most.
+        // A session expiry of a minute, and packets of at most eight bytes.
         let properties = b"\x0a\x11\0\0\0\x3c\x27\0\0\0\x08\0\x01p";
         let accepted = judged(&connect(5, 2, properties)).expect("accepted");
         assert_eq!((accepted.session_expiry, accepted.packet_bytes_max), (60, 8));
@@ -432,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_as_text_to_who_wants_it_and_takes_it() {
+    fn a_refusal_has_a_reason_string_if_the_client_requests_and_accepts_one() {
         for (properties, expect) in [
             (&b"\x02\x17\x01"[..], &b"\x20\x14\0\x87\x11\x1f\0\x0enot authorized"[..]),
             (b"\x00", b"\x20\x03\0\x87\0"),
@@ -446,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keep_alive_that_is_too_long_is_replaced_where_that_can_be_said() {
+    fn a_keep_alive_that_is_too_long_is_replaced_in_versions_that_can_say_so() {
         let announced = Announced { keep_alive_max: 5, ..ANNOUNCED };
         for (level, rest, seconds) in [(4, &b"\x00\x01p"[..], 10), (5, b"\x00\x00\x01p", 5)] {
             let packet = connect(level, 2, rest);
@@ -457,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_said_in_the_words_of_the_version() {
+    fn a_refusal_has_the_code_of_the_version() {
         check_refused(b"\x10\x03abc", None);
         for level in [0, 3, 6, 0x83, 0x85, 0xff] {
             check_refused(&connect(level, 2, b"\x00\x01p"), Some(Refusal::V3(1)));
@@ -468,7 +473,7 @@ mod tests {
         check_refused(&mqisdp(3, b"\x00\x00"), Some(Refusal::V3(2)));
         check_refused(&connect(4, 3, b"\x00\x01p"), None);
         check_refused(&connect(4, 0x42, b"\x00\x01p\x00\x01p"), None);
-        // `f01-session-expiry`: no identifier, and yet a session that is to last.
+        // `f01-session-expiry`: no identifier, but a persistent session.
         check_refused(&connect(4, 0, b"\x00\x00"), Some(Refusal::V3(2)));
         check_refused(&connect(5, 3, b"\x00\x00\x01p"), Some(Refusal::V5(0x81)));
         check_refused(&connect(5, 2, b"\x03\x23\x00\x01\x00\x01p"), Some(Refusal::V5(0x82)));

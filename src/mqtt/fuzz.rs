@@ -1,7 +1,6 @@
-//! What the fuzz targets ask of the edge: bytes as a stranger sends them, through the codec, the
-//! rules of a session, and the topic tree, each held to what must be true of it whatever comes.
-//! Public for `tests/fuzz` and for the replay of what it found; the product itself has no use for
-//! it.
+//! The checks of the fuzz targets: arbitrary bytes go through the codec, the rules of a session and
+//! the topic tree, and each must keep its invariants. Public for `tests/fuzz` and for the replay of
+//! its finds; the product itself does not use it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +14,8 @@ use super::{
     connect::{Announced, Granted, accept},
     router::{Filter, Message, RetainedLimits, Router, Subscriber, SubscriptionIds},
     session::{
-        Action, Delivery, Held, QueueLimits, Session, SessionLimits, Subscription, Takes, Terms,
+        Action, ClientLimits, Delivery, Held, QueueLimits, Session, SessionLimits, Subscription,
+        Terms,
     },
     wire::{
         AckKind, Body, Kind, Outgoing, Publish, Qos, ServerKind, Version, peek, peek_server,
@@ -31,8 +31,8 @@ use crate::{
 /// Packets are read up to this size.
 const PACKET_MAX: usize = 1 << 20;
 
-/// Bytes of a client and of a server, in both versions: each packet is read or told to be none, and
-/// a PUBLISH that is read goes out again as it came.
+/// Bytes of a client and of a server, in both versions: each packet is read or refused, and a
+/// PUBLISH that was read is written again unchanged.
 pub fn codec(data: &[u8]) {
     for version in [Version::V3, Version::V5] {
         let mut rest = data;
@@ -56,7 +56,7 @@ pub fn codec(data: &[u8]) {
     }
 }
 
-/// It was read, or refused: either is right.
+/// It was read or refused: both are correct.
 fn tried<T, E>(_: Result<T, E>) {}
 
 fn of_client(version: Version, kind: Kind, packet: &[u8], header: usize) {
@@ -83,7 +83,7 @@ fn of_client(version: Version, kind: Kind, packet: &[u8], header: usize) {
         }
         Kind::Publish(flags) => {
             if let Ok(publish) = read_publish(version, flags, body) {
-                goes_out_as_it_came(version, &publish);
+                is_written_unchanged(version, &publish);
             }
         }
         Kind::PubAck => tried(read_ack(version, AckKind::Ack, body)),
@@ -101,7 +101,7 @@ fn of_client(version: Version, kind: Kind, packet: &[u8], header: usize) {
     }
 }
 
-fn goes_out_as_it_came(version: Version, publish: &Publish<'_>) {
+fn is_written_unchanged(version: Version, publish: &Publish<'_>) {
     if publish.topic.is_empty() {
         return; // An alias stands for it.
     }
@@ -135,7 +135,7 @@ fn goes_out_as_it_came(version: Version, publish: &Publish<'_>) {
     }
 }
 
-/// Small bounds, so that they are met.
+/// Small bounds, so that they are reached.
 const LIMITS: SessionLimits = SessionLimits {
     receive_maximum: 4,
     session_bytes_max: 10_000,
@@ -154,19 +154,19 @@ const LIMITS: SessionLimits = SessionLimits {
     },
 };
 
-/// The packets of one client, whose first byte says how it connected: the session holds no more
-/// than its bounds (MQ-3), and all that it answers is well formed.
+/// The packets of one client; the first byte says how it connected. The session stays within its
+/// bounds (MQ-3), and all its answers are well formed.
 pub fn session(data: &[u8]) {
     let Some((&how, mut rest)) = data.split_first() else { return };
     let version = if how & 1 == 0 { Version::V3 } else { Version::V5 };
-    let takes = Takes {
+    let takes = ClientLimits {
         receive_maximum: u16::from(how >> 4) + 1,
         packet_bytes_max: if how & 2 == 0 { PACKET_MAX } else { 64 },
         topic_alias_max: u16::from(how >> 2 & 3),
     };
     let is_v5 = version == Version::V5;
     let wants_reasons = is_v5 && how & 8 != 0;
-    let terms = Terms { version, keep_alive: 10, asked_to_last: false, wants_reasons, takes };
+    let terms = Terms { version, keep_alive: 10, wants_persistence: false, wants_reasons, takes };
     let mut session = Session::new(terms, Arc::new(LIMITS), Tick(0));
     let mut out = Vec::new();
     let mut waiting = None;
@@ -194,14 +194,14 @@ pub fn session(data: &[u8]) {
     }
 }
 
-/// Does what the worker would: a publish with an odd length waits for a lane until the next one
-/// comes; what was subscribed to gets the publish.
+/// Acts like the worker: a publish with an odd length waits for a lane until the next one arrives;
+/// matching subscriptions get the publish.
 fn act(session: &mut Session, action: Action<'_>, waiting: &mut Option<u64>) {
     if let Some(seq) = waiting.take() {
         session.durable(seq, 1, |_| {});
     }
     match action {
-        // Complete: only in a session that lasts, which none is here.
+        // `Complete` is only for persistent sessions, which are not used here.
         Action::Nothing | Action::Complete(_) => {}
         Action::Take(publish) | Action::Refuse(publish) => {
             let topic = session.topic(&publish).to_owned();
@@ -243,9 +243,9 @@ fn act(session: &mut Session, action: Action<'_>, waiting: &mut Option<u64>) {
     }
 }
 
-/// Subscriptions made and ended by eight sessions: who gets a topic is who a search through a list
-/// finds. Each step is a byte (its highest bit ends one, three bits are the session, two the QoS),
-/// a length, and a filter; a filter is asked for as a topic, too.
+/// Eight sessions subscribe and unsubscribe: the receivers of a topic must be those that a linear
+/// search finds. Each step is a byte (the highest bit unsubscribes, three bits are the session, two
+/// the QoS), a length, and a filter; each filter is also used as a topic.
 pub fn tree(data: &[u8]) {
     let router = Router::new(RetainedLimits { count_max: 1, bytes_max: 1 });
     let load = Arc::default();

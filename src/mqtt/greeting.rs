@@ -1,7 +1,7 @@
 //! The greeting of a connection: from the accepted socket to a session, or to a refusal.
 //!
-//! A PROXY header if required, TLS, the upgrade to a WebSocket, then the CONNECT. It may wait, for
-//! `mqtt.connect-timeout` in total, and never blocks live connections.
+//! A PROXY header if required, TLS, the upgrade to a WebSocket, then the CONNECT. It may wait for
+//! at most `mqtt.connect-timeout` in total, and never blocks live connections.
 
 use std::{convert::Infallible, future::poll_fn, net::Ipv4Addr, pin::pin, rc::Rc, sync::Arc};
 
@@ -20,12 +20,12 @@ use super::{
     close::Close,
     connect::{Accepted, Granted, accept, may_be_connect},
     listen::{
-        Door, Header, NoHeader, Proxied, ProxiedName, Turn, Turnstile, Upgrade, UpgradeFault,
-        WebSocket, has_client_hello, parse_proxy_header, read_upgrade,
+        BoundListener, Header, InvalidHeader, Proxied, ProxiedName, ReadThrottle, Turn, Upgrade,
+        UpgradeFault, WebSocket, has_client_hello, parse_proxy_header, read_upgrade,
     },
     live::Live,
     rate::Rate,
-    session::{Session, Takes, Terms},
+    session::{ClientLimits, Session, Terms},
     will::Will,
     wire::{Kind, peek},
     worker::{Client, Early, SlotKey, Worker},
@@ -33,31 +33,31 @@ use super::{
 use crate::auth::{Claim, Identity, IdentityFault};
 
 /// Serves one accepted socket until it ends.
-pub(super) async fn serve(io: Io, worker: Rc<Worker>, door: Rc<Door>) {
+pub(super) async fn serve(io: Io, worker: Rc<Worker>, listener: Rc<BoundListener>) {
     let _guard = worker.shared().supervisor.panic_guard("an MQTT connection");
     let Some((key, early)) = worker.admit(io.get_ref()) else { return };
-    Visit { worker, key, early }.begin(io, &door).await;
+    EarlyConnection { worker, key, early }.begin(io, &listener).await;
 }
 
 /// A connection before its CONNECT.
-struct Visit {
+struct EarlyConnection {
     worker: Rc<Worker>,
     key: SlotKey,
-    /// Its phase, and the place where it is counted.
+    /// Its phase, in which it is counted.
     early: Early,
 }
 
-impl Visit {
+impl EarlyConnection {
     /// Reads the PROXY header if one is required, then starts the transport.
-    async fn begin(mut self, io: Io, door: &Door) {
-        match door.doors.accepts.turn(self.worker.shared().clock.monotonic()) {
+    async fn begin(mut self, io: Io, listener: &BoundListener) {
+        match listener.shared.accept_rate.turn(self.worker.shared().clock.monotonic()) {
             Turn::Now => {}
             Turn::In(wait) => ntex::time::sleep(wait).await,
             Turn::Never => return self.over("accepts-per-second"),
         }
         let peer = io.query::<PeerAddr>().get().map(|peer| peer.into_inner().ip());
-        if !peer.is_some_and(|peer| door.expects_header(peer)) {
-            return self.open(io, door).await;
+        if !peer.is_some_and(|peer| listener.expects_header(peer)) {
+            return self.open(io, listener).await;
         }
         let header = match poll_fn(|cx| io.poll_recv(&ProxyHeader, cx)).await {
             Ok(header) => header,
@@ -69,48 +69,48 @@ impl Visit {
         let io = match header.source {
             None => io.seal(),
             Some(source) => {
-                // From now on what it does counts for whom the balancer speaks for.
+                // From now on it is counted under the address of the balancer's client.
                 self.worker.spoke(self.early);
                 self.early = self.worker.arrived(self.key, source.ip());
                 io.add_filter(Proxied { source, common_name: header.common_name }).seal()
             }
         };
-        Box::pin(self.open(io, door)).await;
+        Box::pin(self.open(io, listener)).await;
     }
 
     /// Adds the listener's layers (TLS, WebSocket) to the connection.
-    async fn open<F: Filter>(mut self, io: Io<F>, door: &Door) {
-        match (door.transport.is_secure(), door.transport.is_web()) {
+    async fn open<F: Filter>(mut self, io: Io<F>, listener: &BoundListener) {
+        match (listener.transport.is_secure(), listener.transport.is_web()) {
             (false, false) => self.speak(io).await,
-            (false, true) => Box::pin(self.open_web(io, door)).await,
-            (true, is_web) => match Box::pin(self.secure(io, door)).await {
-                Ok(io) if is_web => Box::pin(self.open_web(io.seal(), door)).await,
+            (false, true) => Box::pin(self.open_web(io, listener)).await,
+            (true, is_web) => match Box::pin(self.secure(io, listener)).await {
+                Ok(io) if is_web => Box::pin(self.open_web(io.seal(), listener)).await,
                 Ok(io) => self.speak(io.seal()).await,
                 Err(cause) => self.over(cause),
             },
         }
     }
 
-    /// The TLS handshake, within the time for the CONNECT. The ClientHello, which costs the most
-    /// CPU, waits for its turn; with client certificates every later read does, too.
+    /// The TLS handshake, within the time for the CONNECT. The ClientHello, which costs most of the
+    /// CPU, waits for its turn; with client certificates, so does every later read.
     async fn secure<F: Filter>(
         &mut self,
         io: Io<F>,
-        door: &Door,
+        listener: &BoundListener,
     ) -> Result<Io<Layer<TlsServerFilter, F>>, &'static str> {
         poll_fn(|cx| io.poll_recv(&ClientHello, cx)).await.map_err(|_| GONE_EARLY)?;
         self.early = self.worker.said_hello(self.key, self.early, &io);
-        let _under_way = door.handshake();
+        let _under_way = listener.handshake();
         self.worker.greeting_turn().await;
-        let Some(tls) = &door.doors.tls else { return Err("tls") };
+        let Some(tls) = &listener.shared.tls else { return Err("tls") };
         let peer = io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
         let config = Arc::clone(&tls.current().config);
-        // The clock of the worker ends it, too, with all that it took before.
+        // The worker's clock also ends it, with the time that the earlier phases took.
         let most = Millis::from(TICK * self.worker.limits().connect_ticks);
-        let turnstile = tls.asks_clients().then(|| io.query::<Rc<Turnstile>>());
+        let throttle = tls.asks_clients().then(|| io.query::<Rc<ReadThrottle>>());
         let handshake = Box::pin(TlsServerFilter::create(io, config, most));
-        let secured = match turnstile.as_ref().and_then(QueryItem::as_ref) {
-            Some(turnstile) => self.in_turns(handshake, turnstile).await,
+        let secured = match throttle.as_ref().and_then(QueryItem::as_ref) {
+            Some(throttle) => self.in_turns(handshake, throttle).await,
             None => handshake.await,
         };
         secured.map_err(|error| {
@@ -119,18 +119,18 @@ impl Visit {
         })
     }
 
-    /// A handshake whose every read waits for its turn.
+    /// A handshake in which every read waits for its turn.
     async fn in_turns<T>(
         &self,
         handshake: impl Future<Output = T> + Unpin,
-        turnstile: &Rc<Turnstile>,
+        throttle: &Rc<ReadThrottle>,
     ) -> T {
-        let shut = turnstile.shut();
+        let throttled = throttle.turn_on();
         let turns = async {
             loop {
-                shut.waiting().await;
+                throttled.waiting().await;
                 self.worker.greeting_turn().await;
-                shut.admit();
+                throttled.admit();
             }
         };
         match select(handshake, pin!(turns)).await {
@@ -140,11 +140,11 @@ impl Visit {
     }
 
     /// The upgrade to a WebSocket.
-    async fn open_web<F: Filter>(self, io: Io<F>, door: &Door) {
-        let request = UpgradeRequest(door);
+    async fn open_web<F: Filter>(self, io: Io<F>, listener: &BoundListener) {
+        let request = UpgradeRequest(listener);
         match poll_fn(|cx| io.poll_recv(&request, cx)).await {
             Ok(upgrade) => {
-                // An error means that the peer has gone, which the next read tells.
+                // An error means that the peer is gone, which the next read reports.
                 io.encode_slice(upgrade.answer.as_bytes()).unwrap_or_default();
                 self.speak(io.add_filter(WebSocket::new()).seal()).await;
             }
@@ -161,14 +161,14 @@ impl Visit {
     /// MQTT, from the CONNECT to the end.
     async fn speak<F: Filter>(self, io: Io<F>) {
         let Self { worker, key, early } = self;
-        // On the heap for as long as it lasts: it is larger than all that comes after it.
+        // On the heap, because it is larger than everything after it.
         let greeted = Box::pin(greet(&io, &worker, key, early)).await;
         let cause = match greeted {
             Ok(()) => Live { worker: Rc::clone(&worker), key }.run(&io).await,
             Err(cause) => cause,
         };
         worker.closed(key, cause);
-        // An error here means that the peer is gone, which is what was wanted.
+        // An error here means that the peer is gone, which is the goal.
         io.shutdown().await.unwrap_or_default();
     }
 
@@ -184,9 +184,9 @@ struct ProxyHeader;
 
 impl Decoder for ProxyHeader {
     type Item = Header;
-    type Error = NoHeader;
+    type Error = InvalidHeader;
 
-    fn decode(&self, source: &mut BytesMut) -> Result<Option<Header>, NoHeader> {
+    fn decode(&self, source: &mut BytesMut) -> Result<Option<Header>, InvalidHeader> {
         let header = parse_proxy_header(source)?;
         if let Some(header) = &header {
             source.advance(header.len);
@@ -208,14 +208,14 @@ impl Decoder for ClientHello {
 }
 
 /// Reads the request for a WebSocket, and nothing after it.
-struct UpgradeRequest<'a>(&'a Door);
+struct UpgradeRequest<'a>(&'a BoundListener);
 
 impl Decoder for UpgradeRequest<'_> {
     type Item = Upgrade;
     type Error = UpgradeFault;
 
     fn decode(&self, source: &mut BytesMut) -> Result<Option<Upgrade>, UpgradeFault> {
-        let upgrade = read_upgrade(source, &self.0.path, &self.0.doors.origins)?;
+        let upgrade = read_upgrade(source, &self.0.path, &self.0.shared.origins)?;
         if let Some(upgrade) = &upgrade {
             source.advance(upgrade.len);
         }
@@ -223,13 +223,14 @@ impl Decoder for UpgradeRequest<'_> {
     }
 }
 
-/// The reason if the peer closes before its CONNECT: mostly a probe, not a vehicle that vanished.
+/// The reason if the peer closes before its CONNECT: usually a probe, not a vehicle that
+/// disappeared.
 const GONE_EARLY: &str = "gone-before-connect";
 
 /// Waits for the CONNECT, answers it, and gives the client its slot.
 ///
 /// # Errors
-/// Why the connection ends, in a word of a closed list.
+/// The reason why the connection ends, from a closed list.
 async fn greet<F: Filter>(
     io: &Io<F>,
     worker: &Rc<Worker>,
@@ -244,7 +245,7 @@ async fn greet<F: Filter>(
         Ok(Some(accepted)) => accepted,
         Ok(None) => return Err("shutdown"),
         Err(RecvError::Decoder(close)) => {
-            worker.refused(io, close.told());
+            worker.refused(io, close.log_reason());
             if let Close::Refused(refusal) = &close {
                 let mut connack = Vec::new();
                 refusal.write(&mut connack);
@@ -277,9 +278,9 @@ async fn greet<F: Filter>(
     let terms = Terms {
         version: accepted.version(),
         keep_alive: accepted.keep_alive,
-        asked_to_last: accepted.session_expiry != 0,
+        wants_persistence: accepted.session_expiry != 0,
         wants_reasons: accepted.wants_reasons,
-        takes: Takes {
+        takes: ClientLimits {
             receive_maximum: accepted.receive_maximum,
             packet_bytes_max: accepted.packet_bytes_max,
             topic_alias_max: accepted.topic_alias_max,
@@ -296,7 +297,7 @@ async fn greet<F: Filter>(
         return Err(GONE_EARLY);
     }
     worker.tell_connected(key);
-    // In the turn in which it is connected, so that nothing is delivered before.
+    // In the same turn, so that nothing is delivered before the CONNACK.
     write(io, worker, &connack);
     worker.begin(key);
     Ok(())
@@ -306,7 +307,7 @@ async fn greet<F: Filter>(
 /// meanwhile costs nothing.
 ///
 /// # Errors
-/// Why the connection ends; the refusal has been sent.
+/// The reason why the connection ends; the refusal has been sent.
 async fn identify<F: Filter, W>(
     io: &Io<F>,
     worker: &Worker,
@@ -332,10 +333,10 @@ async fn identify<F: Filter, W>(
     }
 }
 
-/// Takes the session over from whoever has it.
+/// Takes the session over from an older connection.
 ///
 /// # Errors
-/// Why the connection ends; the refusal has been sent.
+/// The reason why the connection ends; the refusal has been sent.
 async fn take_over<F: Filter, W>(
     io: &Io<F>,
     worker: &Worker,
@@ -370,7 +371,7 @@ fn refuse<W>(
 }
 
 fn write(io: &IoRef, worker: &Worker, packet: &[u8]) {
-    // An error means that the peer is gone, which is noticed where it is read.
+    // An error means that the peer is gone, which the next read reports.
     if io.encode_slice(packet).is_ok() {
         worker.wrote(packet.len());
     }
@@ -391,7 +392,7 @@ impl Decoder for Greeting {
         if worker.is_draining() {
             return Ok(Some(None));
         }
-        // [MQTT-3.1.0-1], seen by the first byte that tells.
+        // [MQTT-3.1.0-1], checked at the first byte that shows it.
         if !may_be_connect(source) {
             return Err(Close::Silent);
         }

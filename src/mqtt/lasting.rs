@@ -43,7 +43,7 @@ impl Lasting {
         Self { sessions, feed, connected: AtomicUsize::new(0) }
     }
 
-    /// Hands records over.
+    /// Hands a record over to the journal.
     pub(super) fn offer(&self, change: Box<Change<Ticket>>) {
         self.feed.offer(change);
     }
@@ -54,7 +54,7 @@ impl Lasting {
 pub(super) enum Ticket {
     /// A greeting.
     Opened(oneshot::Sender<Opened>),
-    /// A message goes on to its receivers.
+    /// A message is delivered to its receivers.
     Published(Box<Bringing>),
     /// A client gets its answer.
     Answer(SlotKey, Vec<u8>),
@@ -89,7 +89,7 @@ pub(super) struct Bringing {
     pub(super) receivers: Vec<StoredReceiver>,
     /// For a retained message: the session whose subscription it is for.
     pub(super) scan_of: Option<SlotKey>,
-    /// No mapping and no other subscriber takes it.
+    /// Whether no mapping and no other subscriber takes it.
     pub(super) is_sole: bool,
 }
 
@@ -103,7 +103,7 @@ pub(super) struct Moments {
 /// Marks a command before the properties of its message: no property has this identifier.
 const COMMAND: u8 = 0xff;
 
-/// The stored properties of a message, after the tag of a command.
+/// The stored properties of a message, which follow the tag of a command.
 pub(super) fn kept_properties(message: &Message) -> Cow<'_, [u8]> {
     let properties = message.body.properties();
     match message.command {

@@ -2,7 +2,7 @@
 //! and writes its answers. It contains no rule.
 //!
 //! One turn handles all packets of a read, inside the codec call of ntex-io, directly on the read
-//! buffer; its answers are sent in one write. There is no task, timer or allocation a message.
+//! buffer; its answers are sent in one write. There is no task, timer or allocation per message.
 
 use std::{
     future::poll_fn,
@@ -63,12 +63,12 @@ impl Live {
                             client
                                 .said_goodbye(with_will, expiry.map(|it| self.worker.granted(it)));
                         }
-                        let words = close.words(Some(client.session.terms()));
+                        let words = close.packet(Some(client.session.terms()));
                         self.worker.write(socket, &words);
                     });
                     return close.cause();
                 }
-                // The peer does not read its acknowledgements: neither do we read on.
+                // The peer does not read its acknowledgements, so we stop reading.
                 Err(RecvError::WriteBackpressure) => {
                     if io.flush(false).await.is_err() {
                         return "peer-gone";
@@ -94,10 +94,10 @@ impl Live {
         }
     }
 
-    /// Waits until reading may go on; false if the peer disconnected first.
+    /// Waits until reading may continue; false if the peer disconnected first.
     async fn resumed<F: Filter>(&self, io: &Io<F>) -> bool {
         let mut gone = std::pin::pin!(io.on_disconnect());
-        // Nobody who publishes waits for somebody who is not read.
+        // A publisher never waits for a client that is not read itself.
         self.with(|client, _| self.worker.release_all(client));
         let alive = poll_fn(|cx| {
             if gone.as_mut().poll(cx).is_ready() {
@@ -140,7 +140,7 @@ impl Live {
         .await;
         self.with(|client, socket| {
             let terms = Some(client.session.terms());
-            self.worker.write(socket, &Close::Reason(SHUTTING_DOWN).words(terms));
+            self.worker.write(socket, &Close::Reason(SHUTTING_DOWN).packet(terms));
         });
         "shutdown"
     }
@@ -220,7 +220,7 @@ impl Live {
         let worker = &self.worker;
         let action = client.session.on_packet(frame, &rest[..frame.len], out);
         let action = action.inspect_err(|_| {
-            // A publish that breaks a rule is refused; any other packet is none.
+            // A publish that breaks a rule is refused; any other packet is not counted.
             if rest[0] >> 4 == 3 {
                 worker.dirty();
                 worker.intake.borrow_mut().pass(MessageOutcome::Refused);
@@ -296,7 +296,7 @@ impl Decoder for Live {
             ended
         });
         if socket.hold == Hold::Full && !client.session.is_full() {
-            // What it was full of needed no disk, and has just been acknowledged.
+            // Its pending publishes did not need the disk, and have just been acknowledged.
             socket.hold = Hold::Nothing;
         }
         if socket.hold == Hold::NoRoom {

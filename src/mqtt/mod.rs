@@ -13,8 +13,8 @@
 //!
 //! - `wire`: packets as bytes.
 //! - `listen`: sockets with PROXY header, TLS and WebSocket; start and drain.
-//! - `connect`: CONNECT, as a pure function; `will`: the message published when a client disappears
-//!   without DISCONNECT.
+//! - `connect`: CONNECT, as a pure function; `will`: the message that is published when a client
+//!   disappears without DISCONNECT.
 //! - `router`: subscriptions and retained messages of all sessions. `topic`: what a topic means to
 //!   one session.
 //! - `session`: the rules of one session, as a pure state machine: packets and times in, answers
@@ -27,7 +27,7 @@
 //! - `rate`: how fast one client may publish.
 //! - `fuzz`: the checks of the fuzz targets.
 //! - `sys`: the content of `$SYS/broker/…`.
-//! - `commands`: the sessions that may receive a command, and the way there.
+//! - `commands`: the sessions that may receive a command.
 //! - `registry`: the session of each client identifier.
 //! - `lasting`: the connection to the journal, and messages as stored in it; `restore`: what a
 //!   start reads from it.
@@ -47,9 +47,9 @@
 //! publish for many vehicles (a gateway), and a vehicle may use many sessions. A vehicle is present
 //! ([`Presence`](crate::model::Presence)) from its first durable line until its last session ends;
 //! a session without a stored message publishes for no vehicle. For each vehicle and mapping a
-//! session keeps the last durable line (PR-2), copied from the group that its lane gives back, once
-//! a group and not once a message; the line is parsed when an operator asks for it. If two sessions
-//! publish for the same vehicle, the later point counts.
+//! session keeps the last durable line (PR-2), copied from the group that its lane returns, once
+//! per group and not once per message; the line is parsed when an operator asks for it. If two
+//! sessions publish for the same vehicle, the later point counts.
 //!
 //! # Commands
 //! A command goes to one session, never by routing: the latest session of its vehicle that has a
@@ -81,15 +81,15 @@
 //!
 //! # Bounds
 //! Every bound is one of [`Options`]: packet sizes by kind, times from accept to CONNECT and from a
-//! packet's first byte to its last, keep alive at 1.5 times, publishes and bytes unacknowledged a
+//! packet's first byte to its last, keep alive at 1.5 times, unacknowledged publishes and bytes per
 //! session, aliases, topic bytes and levels, user properties, sessions, silent peers in all and per
-//! address; vehicles a session, bytes of a last line and of all last lines of a session, remembered
-//! vehicles without a session. While the memory for lines is at its bound
+//! address; vehicles per session, bytes of a last line and of all last lines of a session,
+//! remembered vehicles without a session. While the memory for lines is at its bound
 //! ([`MemoryBudget`](crate::uplink::MemoryBudget)) the worker does not read the session; its next
 //! message stays in the socket. One clock of half a second times all connections of a worker.
 //!
 //! # Why not the dispatcher of ntex-mqtt
-//! It costs a task, a queue slot and a wake-up a message: 4 to 17 times the cost of batching by
+//! It costs a task, a queue slot and a wake-up per message: 4 to 17 times the cost of batching by
 //! turn and by group; and it holds back PINGRESP behind a pending PUBACK.
 
 mod clock;
@@ -115,6 +115,6 @@ mod will;
 pub(crate) mod wire;
 mod worker;
 
-pub use listen::{Edge, Listener, Network, Others, StartError, Transport, hold_framing};
+pub use listen::{Edge, Listener, Network, Others, StartError, Transport, check_framing};
 pub use options::{Options, QueueOptions};
 pub use worker::Workers;

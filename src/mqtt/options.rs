@@ -8,28 +8,27 @@ use crate::sessions::QueueOverflow;
 /// The options of the MQTT server. Defaults are those of the configuration reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where to listen; port 0 takes any free one. Default: `mqtt://127.0.0.1:1883`.
+    /// The addresses to listen on; port 0 takes any free one. Default: `mqtt://127.0.0.1:1883`.
     pub listen: Vec<Listener>,
     /// Peers that must send a PROXY header; no other may. Default: none.
     pub proxies: Vec<Network>,
     /// Pages, besides those of this server, that may open a WebSocket; `*`: all. Default: none.
     pub websocket_origins: Vec<String>,
-    /// New connections a second; one more waits for its turn, a second at most. Default: 50,000.
+    /// New connections per second; more wait for their turn, at most one second. Default: 50,000.
     pub accepts_a_second: u32,
-    /// Publishes a second of one client; past it its socket is read no faster; 0: no bound.
-    /// Default: 0.
+    /// Publishes per second of one client; its socket is read no faster; 0: no bound. Default: 0.
     pub messages_a_second: u32,
-    /// Bytes of publishes a second of one client; 0: no bound. Default: 0.
+    /// Bytes of publishes per second of one client; 0: no bound. Default: 0.
     pub bytes_a_second: u64,
-    /// Peers that sent a ClientHello a second ago and no CONNECT yet; past it the oldest is closed.
-    /// Default: 20,000.
+    /// Peers that sent a ClientHello a second ago and no CONNECT yet; past the bound the oldest is
+    /// closed. Default: 20,000.
     pub handshakes_max: usize,
     /// How often a session may be taken over from an older connection, after ten times at once.
     /// Default: once a second.
     pub takeover_interval: Duration,
-    /// Worker threads. Default: one a core.
+    /// Worker threads. Default: one per core.
     pub workers: usize,
-    /// Unacknowledged publishes a session: announced to 5.0 clients; for 3.1.1 clients reading
+    /// Unacknowledged publishes per session: announced to 5.0 clients; for 3.1.1 clients reading
     /// pauses there. Default: 1024.
     pub receive_maximum: NonZeroU16,
     /// Bytes of one packet, announced to 5.0 clients. Default: 1 MiB.
@@ -49,34 +48,34 @@ pub struct Options {
     pub idle_max: Duration,
     /// Connections at once; one more is closed at once. Default: 1,000,000.
     pub connections_max: usize,
-    /// Unacknowledged payload bytes a session; past it reading pauses. Default: 1 MiB.
+    /// Unacknowledged payload bytes per session; past the bound reading pauses. Default: 1 MiB.
     pub session_bytes_max: usize,
-    /// Topic aliases a 5.0 connection, in each direction. Default: 10.
+    /// Topic aliases per 5.0 connection, in each direction. Default: 10.
     pub topic_alias_max: u16,
     /// Bytes of a topic. Default: 1024.
     pub topic_bytes_max: usize,
     /// Levels of a topic. Default: 32.
     pub topic_levels_max: usize,
-    /// User properties a packet. Default: 64.
+    /// User properties per packet. Default: 64.
     pub user_properties_max: usize,
-    /// Vehicles shown as connected through one session; messages of more are stored all the same.
-    /// Default: 64.
+    /// Vehicles shown as connected through one session; messages of further vehicles are stored,
+    /// too. Default: 64.
     pub session_vehicles_max: usize,
     /// Bytes of a line that is kept as a vehicle's last. Default: 4 KiB.
     pub last_line_bytes_max: usize,
-    /// Bytes of last lines a session. Default: 64 KiB.
+    /// Bytes of last lines per session. Default: 64 KiB.
     pub last_lines_bytes_max: usize,
-    /// Vehicles remembered after their last session has ended: some 180 bytes each. Default:
+    /// Vehicles remembered after their last session has ended: about 180 bytes each. Default:
     /// 1,000,000.
     pub away_vehicles_max: usize,
     /// Bounds on the queues of subscribers.
     pub queue: QueueOptions,
     /// Retained messages. Default: 1,000,000.
     pub retained_count_max: usize,
-    /// Bytes of retained messages, as they lie in memory. Default: 256 MiB.
+    /// Bytes of retained messages in memory. Default: 256 MiB.
     pub retained_bytes_max: usize,
-    /// Peers that connected a second ago and sent no CONNECT; past it the longest silent one is
-    /// closed. Default: 20,000.
+    /// Peers that connected a second ago and sent no CONNECT; past the bound the longest silent one
+    /// is closed. Default: 20,000.
     pub silent_max: usize,
     /// The same for one address. Default: 1,000.
     pub silent_per_address_max: usize,
@@ -130,7 +129,7 @@ impl Default for Options {
 /// The bounds of subscriptions and queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueOptions {
-    /// Subscriptions a session. Default: 10,000.
+    /// Subscriptions per session. Default: 10,000.
     pub subscriptions_max: usize,
     /// Publishes above QoS 0 in flight to a client, whatever its receive maximum. Default: 1024.
     pub in_flight_max: u16,
@@ -140,8 +139,8 @@ pub struct QueueOptions {
     pub bytes_max: usize,
     /// Bytes of a persistent session's queue in memory; the rest is on disk only. Default: 64 KiB.
     pub session_memory_max: usize,
-    /// Bytes in the queues of all sessions; past it only messages that can be sent at once are
-    /// queued. Default: 128 MiB.
+    /// Bytes in the queues of all sessions; past the bound only messages that can be sent at once
+    /// are queued. Default: 128 MiB.
     pub memory_max: usize,
     /// What happens to a message for a full queue if its publisher does not wait. Default: refuse.
     pub overflow: QueueOverflow,

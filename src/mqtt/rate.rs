@@ -1,16 +1,16 @@
-//! How fast one client may publish: past its rate it is read no faster, and nothing is dropped.
+//! Limits the rate of one client's publishes: its socket is read no faster, and nothing is dropped.
 //!
-//! Counted in halves, because it is refilled by the clock of half a second; so a client may send
-//! what a second allows at once, and a publish that is larger than that is taken and owed.
+//! It counts in halves, because the clock of half a second refills it. A client may send a second's
+//! worth at once; a larger publish is accepted, and the excess is taken from the following seconds.
 
-/// What a second allows; 0: as much as comes.
+/// The limits per second; 0: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RateLimits {
     pub(super) messages: u32,
     pub(super) bytes: u64,
 }
 
-/// What one client may still send.
+/// What one client may send now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate {
     half_messages: i64,
@@ -24,7 +24,7 @@ impl RateLimits {
 }
 
 impl Rate {
-    /// What a second allows.
+    /// A full second's worth.
     pub(super) fn new(limits: RateLimits) -> Self {
         let (messages, bytes) = limits.halves();
         Self { half_messages: 2 * messages, half_bytes: 2 * bytes }
@@ -37,7 +37,7 @@ impl Rate {
         self.half_bytes = self.half_bytes.saturating_sub(2 * bytes);
     }
 
-    /// Whether it may send nothing more for now.
+    /// Whether it may send nothing for now.
     pub(super) fn is_spent(&self, limits: RateLimits) -> bool {
         (limits.messages > 0 && self.half_messages <= 0)
             || (limits.bytes > 0 && self.half_bytes <= 0)
@@ -55,7 +55,7 @@ impl Rate {
 mod tests {
     use super::*;
 
-    /// Publishes taken in so many seconds by a client that always has one more.
+    /// Publishes accepted within `seconds` from a client that always has one more.
     fn taken(limits: RateLimits, bytes: usize, seconds: u32) -> u32 {
         let (mut rate, mut count) = (Rate::new(limits), 0);
         for _ in 0..2 * seconds {
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(taken(limits(1, 0), 10, 10), 11);
         assert_eq!(taken(limits(100, 0), 10, 10), 1050, "a second's worth at once, then the rate");
         assert_eq!(taken(limits(0, 1000), 100, 10), 105);
-        // One that is larger than a second allows is taken, and waited for.
+        // A publish that is larger than a second's worth is accepted, and then waited for.
         assert_eq!(taken(limits(0, 1000), 5000, 10), 3);
         assert_eq!(taken(limits(0, 0), 10, 1), 1_000_000, "no bound");
     }

@@ -1,17 +1,17 @@
 //! The registry of session keys (an identity and its client identifier): one session for each key.
 //!
 //! A client that connects takes its key over from an older connection ([MQTT-3.1.4-2] of 3.1.1,
-//! [MQTT-3.1.4-3] of 5.0): a vehicle that lost its connection is back before the server notices. A
-//! CONNECT and the end of a connection look into the table, a message never.
+//! [MQTT-3.1.4-3] of 5.0): a vehicle that lost its connection is back before the server notices.
+//! The table is used at a CONNECT and at the end of a connection, never for a message.
 //!
-//! Two clients with one key would take it from each other as fast as they can reconnect: a key is
-//! taken over a few times at once, and then once an interval.
+//! Two clients with the same key would take it from each other as fast as they can reconnect. So a
+//! key may be taken over a few times at once, and then once per interval.
 //!
-//! Bounded by the live sessions, each of which has one key. The session shares it, so that an entry
-//! costs some 90 bytes.
+//! Bounded by the live sessions, each of which has one key. The session shares the key's text, so
+//! that an entry costs about 90 bytes.
 //!
-//! Why several mutexes: sessions of all workers meet here, each for one look-up; a growing table
-//! blocks the others while it copies, so it is cut into pieces.
+//! Why several mutexes: sessions of all workers use it, each for one look-up. A growing table
+//! blocks the others while it copies, so it is divided into pieces.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -22,18 +22,18 @@ use std::{
 
 use crate::model::SessionId;
 
-/// Pieces of the table: of a million ids, one piece copies some 60,000 when it grows.
+/// Pieces of the table: of a million ids, one piece copies about 60,000 when it grows.
 const PIECES: usize = 16;
 
-type Piece = HashMap<Arc<str>, Holder>;
+type Piece = HashMap<Arc<str>, Owner>;
 
 /// Take-overs of a key that need not wait for an interval.
 const AT_ONCE: u32 = 10;
 
 #[derive(Clone, Copy, Debug)]
-struct Holder {
+struct Owner {
     session: SessionId,
-    /// The time up to which the take-overs so far, once an interval, are used up.
+    /// The time until which the past take-overs, at one per interval, are used up.
     paid: Duration,
 }
 
@@ -51,13 +51,13 @@ pub(super) enum Taken {
 /// The sessions of all keys.
 #[derive(Debug, Default)]
 pub(super) struct ClientRegistry {
-    /// Seeded, so that no client can choose ids that fall into one piece.
+    /// Seeded, so that no client can choose ids that are all in one piece.
     hasher: RandomState,
     pieces: [Mutex<Piece>; PIECES],
 }
 
 impl ClientRegistry {
-    /// A session takes a key, unless it is taken over more often than once an `interval`.
+    /// A session takes a key, unless it is taken over more often than once per `interval`.
     pub(super) fn take(
         &self,
         key: &Arc<str>,
@@ -67,7 +67,7 @@ impl ClientRegistry {
     ) -> Taken {
         let mut piece = self.piece(key);
         let Some(before) = piece.get(key).copied() else {
-            piece.insert(Arc::clone(key), Holder { session, paid: now });
+            piece.insert(Arc::clone(key), Owner { session, paid: now });
             return Taken::Free;
         };
         let paid = before.paid.max(now) + interval;
@@ -75,19 +75,19 @@ impl ClientRegistry {
         if !wait.is_zero() {
             return Taken::TooSoon(wait);
         }
-        piece.insert(Arc::clone(key), Holder { session, paid });
+        piece.insert(Arc::clone(key), Owner { session, paid });
         Taken::Over(before.session)
     }
 
     /// A session has ended; the key is free unless another session has taken it over.
     pub(super) fn release(&self, key: &str, session: SessionId) {
         let mut piece = self.piece(key);
-        if piece.get(key).is_some_and(|holder| holder.session == session) {
+        if piece.get(key).is_some_and(|owner| owner.session == session) {
             piece.remove(key);
         }
     }
 
-    /// Each change leaves the piece whole before anything can panic.
+    /// Poisoning is ignored: each change is complete before anything can panic.
     fn piece(&self, key: &str) -> MutexGuard<'_, Piece> {
         let hash = self.hasher.hash_one(key);
         let at = usize::from(hash.to_le_bytes()[0]) % PIECES;
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(take(&id, 1, 0), Taken::Free);
         assert_eq!(take(&"other".into(), 2, 0), Taken::Free);
         assert_eq!(take(&id, 3, 0), Taken::Over(session(1)));
-        // The one that was pushed out ends after the other has come.
+        // The old session ends after the new one has taken the key.
         registry.release("v", session(1));
         assert_eq!(take(&id, 4, 1), Taken::Over(session(3)));
         registry.release("v", session(4));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_taken_over_a_few_times_at_once_and_then_once_an_interval() {
+    fn a_key_is_taken_over_a_few_times_at_once_and_then_once_per_interval() {
         let registry = ClientRegistry::default();
         let id: Arc<str> = "v".into();
         let take =

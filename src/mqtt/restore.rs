@@ -13,7 +13,7 @@ use crate::telemetry::{DeliveryCounts, Metrics};
 /// Sessions read under one lock.
 const PAGE: usize = 1000;
 
-/// Gives the router the journal's sessions and retained messages.
+/// Loads the journal's sessions and retained messages into the router.
 ///
 /// # Errors
 /// If a file of retained messages cannot be read.
@@ -40,7 +40,7 @@ pub(super) fn restore(
                     qos: options.qos,
                     no_local: options.no_local,
                     retain_as_published: options.retain_as_published,
-                    // Asked when it is back.
+                    // Checked when the client connects again.
                     is_asked: true,
                     id: NonZeroU32::new(terms.id),
                 };

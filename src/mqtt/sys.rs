@@ -1,9 +1,9 @@
 //! `$SYS/broker/…`: the server's counters, under the names that dashboards know from mosquitto.
 //!
-//! Counters count from the start of the process. `load` topics are moving averages a minute over
-//! one, five and fifteen minutes, computed as mosquitto does: exponentially, once an interval. A
-//! topic is published again only when its text has changed; the last text is retained, beside the
-//! retained messages of clients and outside their bounds. Only the server publishes here.
+//! Counters count from the start of the process. `load` topics are moving averages per minute over
+//! one, five and fifteen minutes, computed like mosquitto's: exponentially, once per interval. A
+//! topic is published again only when its text has changed; the last text is retained, separately
+//! from the retained messages of clients and outside their bounds. Only the server publishes here.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ impl SysTopics {
     }
 
     /// The topics whose text has changed, with their texts.
-    pub(super) fn tell(&mut self, now: Snapshot) -> Vec<(String, String)> {
+    pub(super) fn changed(&mut self, now: Snapshot) -> Vec<(String, String)> {
         self.most = self.most.max(now.connected);
         let elapsed = self.last.map(|last| now.uptime.saturating_sub(last.uptime));
         if let (Some(last), Some(elapsed)) = (self.last, elapsed.filter(|it| !it.is_zero())) {
@@ -169,10 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_told_when_its_text_changes_and_at_the_interval() {
+    fn a_topic_is_published_when_its_text_has_changed_at_an_interval() {
         let mut topics = SysTopics::new(Duration::from_secs(10));
         assert!(topics.is_due(Duration::ZERO));
-        let first = topics.tell(at(0, 0, 3));
+        let first = topics.changed(at(0, 0, 3));
         let told = |all: &[(String, String)], name: &str| {
             let topic = format!("$SYS/broker/{name}");
             all.iter().find(|(known, _)| *known == topic).map(|(_, text)| text.clone())
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(told(&first, "uptime").as_deref(), Some("0 seconds"));
         assert!(told(&first, "version").is_some_and(|text| text.starts_with("fleetline version ")));
         assert!(!topics.is_due(Duration::from_secs(9)) && topics.is_due(Duration::from_secs(10)));
-        let next = topics.tell(at(10, 100, 1));
+        let next = topics.changed(at(10, 100, 1));
         assert_eq!(told(&next, "uptime").as_deref(), Some("10 seconds"));
         assert_eq!(told(&next, "messages/received").as_deref(), Some("100"));
         assert_eq!(told(&next, "clients/connected").as_deref(), Some("1"));

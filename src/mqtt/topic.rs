@@ -1,4 +1,4 @@
-//! What a topic means to one session, remembered beside what the mappings say of it.
+//! A session's cached facts about a topic, besides those of the mappings.
 
 use std::sync::Arc;
 
@@ -8,27 +8,27 @@ use crate::{
     model::CommandTracker,
 };
 
-/// What is remembered of one topic that a session publishes on: each part with the generation that
-/// it holds for, 0 for none.
+/// The cached facts about one topic that a session publishes on: each with the generation for which
+/// it holds, 0 for none.
 #[derive(Debug, Default)]
 pub(super) struct TopicFacts {
     access_generation: u64,
     may_publish: bool,
     route_generation: u64,
-    /// Nothing where nobody subscribes.
+    /// `None` if nobody subscribes.
     route: Option<Arc<Route>>,
     receipt_generation: u64,
     is_receipt: bool,
 }
 
-/// Receivers of a route that a session remembers. A longer one is looked up for each message: that
-/// is little beside bringing it to so many.
+/// The maximum number of receivers in a cached route. A longer one is looked up for each message:
+/// that costs little compared with so many deliveries.
 const RECEIVERS_KEPT: usize = 128;
 
 impl TopicFacts {
     /// Whether the rules let the session publish on the topic.
     pub(super) fn may_publish(&mut self, access: &Access, who: &Identity, topic: &str) -> bool {
-        // Before the rules, so that what is remembered is never older than it says.
+        // Before the rules, so that the cached fact is never older than its generation.
         let generation = access.generation();
         if self.access_generation != generation {
             self.may_publish = access.rules().may_publish(who, topic);
@@ -47,7 +47,7 @@ impl TopicFacts {
         self.is_receipt
     }
 
-    /// Who gets what is published on the topic; nothing if nobody does.
+    /// The receivers of the topic; `None` if there are none.
     pub(super) fn route(&mut self, router: &Router, topic: &str) -> Option<Arc<Route>> {
         if self.route_generation == router.generation() {
             return self.route.clone();
@@ -81,7 +81,7 @@ mod tests {
     };
 
     #[test]
-    fn what_is_remembered_is_forgotten_when_rules_or_subscriptions_change() {
+    fn cached_facts_are_looked_up_again_when_rules_or_subscriptions_change() {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let metrics = Arc::new(Metrics::new(HealthBoard::default()));
         let access = Access::load(&Options::default(), &clock, &metrics, &Supervisor::default());

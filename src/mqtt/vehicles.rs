@@ -4,8 +4,8 @@
 //! PR-2: a kept line is the latest durable one, or there is none: a line that does not fit also
 //! removes the older line of its mapping.
 //!
-//! Memory: a session with one vehicle and one mapping costs some 150 bytes and its line, rounded up
-//! to 64 bytes; a session without a vehicle costs a pointer.
+//! Memory: a session with one vehicle and one mapping costs about 150 bytes and its line, rounded
+//! up to 64 bytes; a session without a vehicle costs a pointer.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(super) enum NotKept {
 impl NotKept {
     pub(super) const ALL: [Self; 3] = [Self::Vehicles, Self::LineBytes, Self::Bytes];
 
-    /// The word in the metric.
+    /// The label in the metric.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Vehicles => "vehicles",
@@ -85,7 +85,7 @@ impl Vehicles {
     /// session.
     ///
     /// # Errors
-    /// The bound that it is over.
+    /// The bound that it exceeds.
     pub(super) fn keep(
         &mut self,
         last: LastLine<'_>,
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_its_bound_takes_the_older_one_with_it() {
+    fn a_line_over_its_bound_removes_the_older_one() {
         // PR-2
         let mut vehicles = Vehicles::default();
         assert_eq!(keep(&mut vehicles, "A", 0, "old"), Ok(()));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_allocated_once_a_line_has_found_its_size() {
+    fn nothing_is_allocated_once_a_line_has_reached_its_size() {
         let mut vehicles = Vehicles::default();
         assert_eq!(keep(&mut vehicles, "A", 0, &"1".repeat(60)), Ok(()));
         let before = vehicles.known[0].lines[0].line.as_ptr();

@@ -55,7 +55,7 @@ impl Will {
         self.delay
     }
 
-    /// Its stored form, beside its session. Its expiry starts when it is published.
+    /// Its stored form, besides its session. Its expiry starts when it is published.
     pub(super) fn stored(&self) -> StoredMessage<'_> {
         StoredMessage {
             qos: self.qos as u8,

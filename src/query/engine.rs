@@ -16,7 +16,7 @@ use crate::{
         request::{QueryRequest, QuestionError},
         stored::Remembered,
     },
-    store::{Ask, AskError, AskLimits, Rows, Store},
+    store::{Rows, Store, StoreQuery, StoreQueryError, StoreQueryLimits},
     telemetry::{Metrics, ReasonLabel},
 };
 
@@ -50,7 +50,7 @@ pub struct Answer {
     pub columns: Vec<Column>,
     /// The parts, in order. [`Part::End`] or an error is the last; a channel that ends without
     /// either was cut off.
-    pub parts: mpsc::Receiver<Result<Part, AskError>>,
+    pub parts: mpsc::Receiver<Result<Part, StoreQueryError>>,
 }
 
 /// A piece of an answer.
@@ -73,7 +73,7 @@ pub enum QueryError {
     Question(#[from] QuestionError),
     /// The store fails.
     #[error(transparent)]
-    Ask(#[from] AskError),
+    Store(#[from] StoreQueryError),
     /// Too many others are running: retry later, or raise `query.concurrent-max`.
     #[error("{max} other queries are running")]
     Busy {
@@ -103,7 +103,7 @@ impl QueryEngine {
     ///
     /// # Errors
     /// If the store refuses it, or fails before the first row.
-    pub async fn native(&self, ask: Ask) -> Result<Answer, QueryError> {
+    pub async fn native(&self, ask: StoreQuery) -> Result<Answer, QueryError> {
         let asked = self.ask_native(ask).await;
         asked.inspect_err(|error| self.count(error))
     }
@@ -126,24 +126,28 @@ impl QueryEngine {
     }
 
     /// One server's part of the answer, perhaps in several pieces; empty if it cannot have any.
-    async fn sources(&self, endpoint: usize, question: &Question) -> Result<Vec<Source>, AskError> {
+    async fn sources(
+        &self,
+        endpoint: usize,
+        question: &Question,
+    ) -> Result<Vec<Source>, StoreQueryError> {
         let EngineParts { store, options, bucket, .. } = &*self.parts;
         let kind = store.kind();
         let known = self.known(endpoint, question).await?;
         let parts = dialect::translate(kind, bucket, question, &known)?;
         let asked = parts.into_iter().enumerate().map(async |(part, translated)| {
-            let rows = store.ask(endpoint, translated.ask, options.limits()).await?;
+            let rows = store.query(endpoint, translated.ask, options.limits()).await?;
             Ok(Source::new((endpoint, part), &translated.layout, rows))
         });
         try_join_all(asked).await
     }
 
     /// What must be read from a server before the query.
-    async fn known(&self, endpoint: usize, question: &Question) -> Result<Known, AskError> {
+    async fn known(&self, endpoint: usize, question: &Question) -> Result<Known, StoreQueryError> {
         let EngineParts { store, options, .. } = &*self.parts;
         let columns = match dialect::known_columns(store.kind(), question) {
             Some(ask) => {
-                let rows = store.ask(endpoint, ask, options.limits()).await?;
+                let rows = store.query(endpoint, ask, options.limits()).await?;
                 Some(rows.first_column().await?)
             }
             None => {
@@ -157,16 +161,16 @@ impl QueryEngine {
             None => None,
         };
         let end = match ask {
-            Some(ask) => store.ask(endpoint, ask, options.limits()).await?.first_moment().await?,
+            Some(ask) => store.query(endpoint, ask, options.limits()).await?.first_moment().await?,
             None => None,
         };
         Ok(Known { columns, table, end })
     }
 
-    async fn ask_native(&self, ask: Ask) -> Result<Answer, QueryError> {
+    async fn ask_native(&self, ask: StoreQuery) -> Result<Answer, QueryError> {
         let turn = self.turn().await?;
         let limits = self.parts.options.limits();
-        let first = self.parts.store.ask(0, ask.clone(), limits).await?;
+        let first = self.parts.store.query(0, ask.clone(), limits).await?;
         let columns = first.columns.clone();
         let (sender, parts) = mpsc::channel(Rows::CHUNKS_AHEAD);
         let engine = self.clone();
@@ -180,11 +184,11 @@ impl QueryEngine {
     /// The rows of each server, one server after the other.
     async fn relay(
         &self,
-        ask: Ask,
+        ask: StoreQuery,
         first: Rows,
-        limits: AskLimits,
-        sender: &mpsc::Sender<Result<Part, AskError>>,
-    ) -> Result<(), AskError> {
+        limits: StoreQueryLimits,
+        sender: &mpsc::Sender<Result<Part, StoreQueryError>>,
+    ) -> Result<(), StoreQueryError> {
         let names = |columns: &[Column]| -> Vec<String> {
             columns.iter().map(|column| column.name.clone()).collect()
         };
@@ -195,7 +199,7 @@ impl QueryEngine {
             let Some(mut rows) = next.take() else { break };
             if !rows.columns.is_empty() && names(&rows.columns) != columns {
                 let message = "the servers answer with different columns; name them".to_owned();
-                return Err(AskError::Refused { message });
+                return Err(StoreQueryError::Refused { message });
             }
             while let Some(chunk) = rows.chunks.recv().await {
                 let chunk = chunk?;
@@ -205,9 +209,9 @@ impl QueryEngine {
                 }
             }
             if endpoint < self.parts.store.endpoints() {
-                let more = self.parts.store.ask(endpoint, ask.clone(), left).await;
+                let more = self.parts.store.query(endpoint, ask.clone(), left).await;
                 next = Some(more.map_err(|error| match error {
-                    AskError::Rows { .. } => AskError::Rows { max: limits.rows_max },
+                    StoreQueryError::Rows { .. } => StoreQueryError::Rows { max: limits.rows_max },
                     error => error,
                 })?);
             }
@@ -239,17 +243,17 @@ impl QueryEngine {
     /// nothing must not keep its turn.
     async fn finish(
         &self,
-        answering: impl Future<Output = Result<(), AskError>>,
-        sender: &mpsc::Sender<Result<Part, AskError>>,
+        answering: impl Future<Output = Result<(), StoreQueryError>>,
+        sender: &mpsc::Sender<Result<Part, StoreQueryError>>,
     ) {
         let limits = self.parts.options.limits();
         let ended = tokio::select! {
             () = sender.closed() => return,
             ended = answering => ended,
-            () = tokio::time::sleep(limits.time_max) => Err(AskError::time(&limits)),
+            () = tokio::time::sleep(limits.time_max) => Err(StoreQueryError::time(&limits)),
         };
         if let Err(error) = ended {
-            self.count(&QueryError::Ask(error.clone()));
+            self.count(&QueryError::Store(error.clone()));
             // A reader that is behind sees the answer cut off instead.
             drop(sender.try_send(Err(error)));
         }
@@ -269,17 +273,17 @@ impl QueryError {
         match self {
             Self::Question(_) => "question",
             Self::Busy { .. } => "busy",
-            Self::Ask(error) => match error {
-                AskError::Language { .. } => "language",
-                AskError::Refused { .. } => "refused",
-                AskError::Unavailable { .. } => "unavailable",
-                AskError::Halted { .. } => "halted",
-                AskError::Rows { .. } => "rows",
-                AskError::Bytes { .. } => "bytes",
-                AskError::Time { .. } => "time",
-                AskError::TooLarge { .. } => "too-large",
-                AskError::SumOverflow { .. } => "sum-overflow",
-                AskError::Broken { .. } => "broken",
+            Self::Store(error) => match error {
+                StoreQueryError::Language { .. } => "language",
+                StoreQueryError::Refused { .. } => "refused",
+                StoreQueryError::Unavailable { .. } => "unavailable",
+                StoreQueryError::Halted { .. } => "halted",
+                StoreQueryError::Rows { .. } => "rows",
+                StoreQueryError::Bytes { .. } => "bytes",
+                StoreQueryError::Time { .. } => "time",
+                StoreQueryError::TooLarge { .. } => "too-large",
+                StoreQueryError::SumOverflow { .. } => "sum-overflow",
+                StoreQueryError::Broken { .. } => "broken",
             },
         }
     }

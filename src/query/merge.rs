@@ -13,7 +13,7 @@ use crate::{
         request::Order,
         rows::{Key, Placed, Places},
     },
-    store::{AskError, Rows},
+    store::{Rows, StoreQueryError},
 };
 
 /// One question's rows, given out in the order of time.
@@ -22,7 +22,7 @@ pub(super) struct Source {
     places: Places,
     /// All have to be read before the first is given out.
     is_unordered: bool,
-    chunks: mpsc::Receiver<Result<Vec<Row>, AskError>>,
+    chunks: mpsc::Receiver<Result<Vec<Row>, StoreQueryError>>,
     ready: VecDeque<Placed>,
     last: Option<UnixNanos>,
     is_end: bool,
@@ -37,7 +37,7 @@ impl Source {
     }
 
     /// The time of the next row.
-    async fn head(&mut self, question: &Question) -> Result<Option<UnixNanos>, AskError> {
+    async fn head(&mut self, question: &Question) -> Result<Option<UnixNanos>, StoreQueryError> {
         if self.is_unordered && !self.is_end {
             self.sort(question).await?;
         }
@@ -51,7 +51,7 @@ impl Source {
                 let time = placed.key.time;
                 if self.last.is_some_and(|last| is_before(question, time, last)) {
                     let reason = "its rows are not in the order of time".to_owned();
-                    return Err(AskError::Broken { reason });
+                    return Err(StoreQueryError::Broken { reason });
                 }
                 self.last = Some(time);
                 self.ready.push_back(placed);
@@ -63,7 +63,7 @@ impl Source {
 
 impl Source {
     /// Reads all rows and keeps those that a page can need, in order.
-    async fn sort(&mut self, question: &Question) -> Result<(), AskError> {
+    async fn sort(&mut self, question: &Question) -> Result<(), StoreQueryError> {
         let mut kept: BTreeMap<Key, Placed> = BTreeMap::new();
         while let Some(chunk) = self.chunks.recv().await {
             for row in chunk? {
@@ -101,8 +101,8 @@ fn is_before(question: &Question, time: UnixNanos, other: UnixNanos) -> bool {
 pub(super) async fn merge(
     question: &Question,
     mut sources: Vec<Source>,
-    parts: &mpsc::Sender<Result<Part, AskError>>,
-) -> Result<(), AskError> {
+    parts: &mpsc::Sender<Result<Part, StoreQueryError>>,
+) -> Result<(), StoreQueryError> {
     let mut page = Page { question, sent: 0, last: None, rows: Vec::new() };
     let mut moment = Vec::new();
     loop {
@@ -153,7 +153,7 @@ async fn next_moment(
     question: &Question,
     sources: &mut [Source],
     moment: &mut Vec<Placed>,
-) -> Result<(), AskError> {
+) -> Result<(), StoreQueryError> {
     let mut next: Option<UnixNanos> = None;
     for source in sources.iter_mut() {
         if let Some(head) = source.head(question).await? {
@@ -193,16 +193,16 @@ impl Page<'_> {
     }
 
     /// False where nobody listens any more.
-    async fn flush(&mut self, parts: &mpsc::Sender<Result<Part, AskError>>) -> bool {
+    async fn flush(&mut self, parts: &mpsc::Sender<Result<Part, StoreQueryError>>) -> bool {
         let rows = std::mem::take(&mut self.rows);
         rows.is_empty() || parts.send(Ok(Part::Rows(rows))).await.is_ok()
     }
 
     async fn end(
         mut self,
-        parts: &mpsc::Sender<Result<Part, AskError>>,
+        parts: &mpsc::Sender<Result<Part, StoreQueryError>>,
         after: Option<String>,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), StoreQueryError> {
         if self.flush(parts).await {
             // Whoever does not listen needs no end.
             drop(parts.send(Ok(Part::End { after })).await);

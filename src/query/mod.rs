@@ -63,4 +63,4 @@ pub use seen::Seen;
 pub use stored::Known;
 pub use text::{EpochUnit, push_csv, push_csv_head, push_json};
 
-pub use crate::store::{Ask, AskError, Language};
+pub use crate::store::{Language, StoreQuery, StoreQueryError};

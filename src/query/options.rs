@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::AskLimits;
+use crate::store::StoreQueryLimits;
 
 /// How much of us and of the store questions may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl Default for Options {
 }
 
 impl Options {
-    pub(super) fn limits(&self) -> AskLimits {
+    pub(super) fn limits(&self) -> StoreQueryLimits {
         let Self { rows_max, bytes_max, time_max, .. } = *self;
-        AskLimits { rows_max, bytes_max, time_max }
+        StoreQueryLimits { rows_max, bytes_max, time_max }
     }
 }

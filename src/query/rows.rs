@@ -10,7 +10,7 @@ use crate::{
         question::{Field, Purpose, Question},
         request::Function,
     },
-    store::AskError,
+    store::StoreQueryError,
 };
 
 /// By this the rows of an answer are ordered: the fields' order is the order of rows (QY-2).
@@ -66,7 +66,7 @@ impl Placed {
 impl Placed {
     /// Holds its sums against their proofs, which are no part of the answer; false where nothing of
     /// it is left to be answered.
-    pub(super) fn prove(&mut self, question: &Question) -> Result<bool, AskError> {
+    pub(super) fn prove(&mut self, question: &Question) -> Result<bool, StoreQueryError> {
         /// Half of what a wrapped sum is off by, at least: more than floats are ever off by.
         const FAR: f64 = 4_611_686_018_427_387_904.0;
         let before = self.row.len() - question.fields.len();
@@ -80,7 +80,7 @@ impl Placed {
                 _ => false,
             };
             if is_past {
-                return Err(AskError::SumOverflow { field: field.name.clone() });
+                return Err(StoreQueryError::SumOverflow { field: field.name.clone() });
             }
         }
         self.row.truncate(before + n_answers);
@@ -118,7 +118,7 @@ impl Places {
         &self,
         question: &Question,
         mut row: Row,
-    ) -> Result<Option<Placed>, AskError> {
+    ) -> Result<Option<Placed>, StoreQueryError> {
         let time = match self.time {
             None => question.from,
             Some(at) => moment(take(&mut row, at))?,
@@ -153,7 +153,7 @@ fn take(row: &mut Row, at: Option<usize>) -> Value {
     at.map_or(Value::Null, |at| std::mem::replace(&mut row[at], Value::Null))
 }
 
-fn moment(value: Value) -> Result<UnixNanos, AskError> {
+fn moment(value: Value) -> Result<UnixNanos, StoreQueryError> {
     match value {
         Value::Timestamp(at) => Ok(at),
         Value::Integer(nanos) => Ok(UnixNanos(nanos)),
@@ -165,12 +165,16 @@ fn text(value: Value) -> String {
     if let Value::String(text) = value { text } else { String::new() }
 }
 
-fn broken(reason: String) -> AskError {
-    AskError::Broken { reason }
+fn broken(reason: String) -> StoreQueryError {
+    StoreQueryError::Broken { reason }
 }
 
 /// A value as its column says (QY-1): stores have their own spellings of numbers and booleans.
-fn typed(field: &Field, function: Option<Function>, value: Value) -> Result<Value, AskError> {
+fn typed(
+    field: &Field,
+    function: Option<Function>,
+    value: Value,
+) -> Result<Value, StoreQueryError> {
     let typed = match (field.answers, value) {
         // What no store has a value for is none of it.
         (ValueType::Integer, Value::Null) if function == Some(Function::Count) => Value::Integer(0),
@@ -202,7 +206,7 @@ fn typed(field: &Field, function: Option<Function>, value: Value) -> Result<Valu
     Ok(typed)
 }
 
-fn mistyped(field: &Field, found: &str) -> AskError {
+fn mistyped(field: &Field, found: &str) -> StoreQueryError {
     broken(format!(
         "field `{}` is {found} in the store and {} in the mappings",
         field.name,

@@ -18,7 +18,7 @@ use crate::{
         question::{Question, nearest},
         request::{QueryRequest, QuestionError},
     },
-    store::{AskError, Stored},
+    store::{StoreQueryError, Stored},
 };
 
 /// How long what a store has is remembered.
@@ -77,7 +77,7 @@ impl QueryEngine {
         if let Some(ask) = stored::measurements(parts.store.kind(), &parts.bucket) {
             for endpoint in 0..parts.store.endpoints() {
                 let limits = parts.options.limits();
-                let rows = parts.store.ask(endpoint, ask.clone(), limits).await?;
+                let rows = parts.store.query(endpoint, ask.clone(), limits).await?;
                 found.extend(rows.first_column().await?);
             }
         }
@@ -161,7 +161,7 @@ impl QueryEngine {
     }
 
     /// What all servers have of a measurement, as it was a moment ago.
-    async fn stored(&self, measurement: &str) -> Result<Arc<Stored>, AskError> {
+    async fn stored(&self, measurement: &str) -> Result<Arc<Stored>, StoreQueryError> {
         if let Some(known) = self.remembered().get(measurement) {
             return Ok(known);
         }
@@ -170,17 +170,17 @@ impl QueryEngine {
         Ok(found)
     }
 
-    async fn read_stored(&self, measurement: &str) -> Result<Stored, AskError> {
+    async fn read_stored(&self, measurement: &str) -> Result<Stored, StoreQueryError> {
         let parts = self.parts();
         let mut found = parts.store.stored(measurement).await?.unwrap_or_default();
         let kind = parts.store.kind();
         for endpoint in 0..parts.store.endpoints() {
             let asks = stored::columns(kind, &parts.bucket, measurement)?;
             for (place, ask) in asks.into_iter().enumerate() {
-                let rows = parts.store.ask(endpoint, ask, parts.options.limits()).await;
+                let rows = parts.store.query(endpoint, ask, parts.options.limits()).await;
                 let mut rows = match rows {
                     // TDengine refuses to describe a table that nobody has written yet.
-                    Err(AskError::Refused { .. }) => continue,
+                    Err(StoreQueryError::Refused { .. }) => continue,
                     rows => rows?,
                 };
                 while let Some(chunk) = rows.chunks.recv().await {

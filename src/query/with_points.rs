@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::{
     model::{Column, Row, UnixNanos, Value},
     query::{Function, Part, QueryEngine, QueryError, QueryRequest, QuestionError},
-    store::AskError,
+    store::StoreQueryError,
 };
 
 impl QueryEngine {
@@ -41,13 +41,13 @@ impl QueryEngine {
                 match answer.parts.recv().await {
                     None => {
                         let reason = "the answer was cut off".to_owned();
-                        return Err(AskError::Broken { reason }.into());
+                        return Err(StoreQueryError::Broken { reason }.into());
                     }
                     Some(part) => match part? {
                         Part::Rows(rows) => {
                             seen += rows.len();
                             if seen > self.rows_max() {
-                                return Err(AskError::Rows { max: self.rows_max() }.into());
+                                return Err(StoreQueryError::Rows { max: self.rows_max() }.into());
                             }
                             rows.into_iter().for_each(|row| see(&answer.columns, row));
                         }

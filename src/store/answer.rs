@@ -1,30 +1,30 @@
-//! An answer as it came, and the texts in it.
+//! An HTTP answer of a store, and the texts in it.
 
 use serde_json::Value as Json;
 
-/// What servers and proxies say to a plain request on a port that speaks TLS.
+/// What servers and proxies answer to a plain HTTP request on a TLS port.
 const SPEAKS_TLS: &[&str] = &[
     "HTTP request to an HTTPS server",
     "plain HTTP request was sent to HTTPS port",
     "speaking plain HTTP to an SSL-enabled server",
 ];
 
-/// An answer as it came, its body bounded: a store repeats whole lines in what it says.
+/// An answer with a bounded part of its body: a store may repeat whole lines in its messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status; 0 where the answer came over a WebSocket, whose messages have none.
+    /// The HTTP status; 0 if the answer came over a WebSocket, whose messages have none.
     pub status: u16,
     /// The `Retry-After` header, as sent.
     pub retry_after: Option<String>,
-    /// Where a redirect leads, without anything that could be a secret.
+    /// The target of a redirect, without anything that could be a secret.
     pub location: Option<String>,
     /// The first bytes of the body, at most [`Answer::BODY_BYTES_MAX`].
     pub body: Vec<u8>,
-    /// Whether the body goes on past those bytes.
+    /// Whether the body is longer than that.
     pub cut: bool,
 }
 
-/// The texts of an error body, as any InfluxDB and TDengine's adapter write it; all absent where
+/// The texts of an error body, as any InfluxDB and TDengine's adapter write it; all are `None` if
 /// the body is something else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ErrorBody {
@@ -45,12 +45,14 @@ impl ErrorBody {
 }
 
 impl Answer {
-    /// How much of a body is read: room for the hundred refused lines that InfluxDB 3 lists.
+    /// The maximum part of a body that is read: enough for the hundred refused lines that InfluxDB
+    /// 3 lists.
     pub const BODY_BYTES_MAX: usize = 64 * 1024;
-    /// How much of what a store said is kept with a dead letter or shown to the operator.
+    /// The maximum part of a store's message that is kept with a dead letter or shown to the
+    /// operator.
     pub const QUOTE_BYTES_MAX: usize = 1024;
 
-    /// The texts of the body, those of a body that was cut included.
+    /// The texts of the body, also of a body that was cut.
     pub(super) fn error_body(&self) -> ErrorBody {
         let mut found = ErrorBody::default();
         if self.cut {
@@ -65,30 +67,30 @@ impl Answer {
         found
     }
 
-    /// The message inside the body, or the body where it is none of a store's.
+    /// The message in the body, or the whole body if it is not that of a store.
     pub(super) fn message(&self) -> String {
         let ErrorBody { message, error, .. } = self.error_body();
         let text = message.or(error);
         text.unwrap_or_else(|| String::from_utf8_lossy(&self.body).trim().to_owned())
     }
 
-    /// The body, if all of it is here.
+    /// The body, if it is complete.
     pub(super) fn whole_body(&self) -> Option<&[u8]> {
         (!self.cut).then_some(self.body.as_slice())
     }
 
-    /// Whether a port that speaks TLS said so to a plain request.
+    /// Whether a TLS port answered that the request was plain HTTP.
     pub(super) fn speaks_tls(&self) -> bool {
         let message = self.message();
         SPEAKS_TLS.iter().any(|words| message.contains(words))
     }
 
-    /// Whether something between us and the store answered with a page for people.
+    /// Whether something between us and the store answered with an HTML page.
     pub(super) fn is_page(&self) -> bool {
         self.body.trim_ascii_start().first() == Some(&b'<')
     }
 
-    /// Status and message for the operator, bounded, with what to do about it where that is known.
+    /// Status and message for the operator, bounded, with a remedy if one is known.
     pub(super) fn summary(&self) -> String {
         let message = self.message();
         let mut text = self.quote(&message);
@@ -116,7 +118,7 @@ impl Answer {
 }
 
 /// Reads the texts at the front of an object whose end is missing: `{"code":"…","message":"…`. It
-/// stops at the first value that is no text, and keeps what there is of the last one.
+/// stops at the first value that is not a text, and keeps the received part of the last one.
 fn read_cut(body: &[u8], found: &mut ErrorBody) {
     let mut rest = body;
     let mut punctuation = b'{';
@@ -131,15 +133,15 @@ fn read_cut(body: &[u8], found: &mut ErrorBody) {
     }
 }
 
-/// Passes white space and one byte; nothing where another byte stands.
+/// Skips white space and then `byte`; `None` if there is another byte.
 fn skip(rest: &mut &[u8], byte: u8) -> Option<()> {
     *rest = rest.trim_ascii_start().strip_prefix(&[byte])?;
     Some(())
 }
 
-/// Takes a JSON text, to its end or to where the body was cut.
+/// Takes a JSON text, to its end or to the point where the body was cut.
 fn text(rest: &mut &[u8]) -> Option<String> {
-    /// The longest that an escape, or a character, can be: a pair of surrogates.
+    /// The maximum length of an escape or a character: a pair of surrogates.
     const CUT_MAX: usize = 12;
     skip(rest, b'"')?;
     let mut end = 0;
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_texts_of_an_object_are_taken_from_a_whole_body() {
+    fn only_texts_of_an_object_are_taken_from_a_complete_body() {
         let read = |body: &str| {
             Answer { body: body.as_bytes().to_vec(), ..Answer::default() }.error_body()
         };
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_says_what_to_do_where_that_is_known() {
+    fn a_summary_has_the_remedy_if_one_is_known() {
         let answer = |location: Option<&str>, body: &str| Answer {
             status: 400,
             location: location.map(str::to_owned),

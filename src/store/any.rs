@@ -8,11 +8,13 @@ use crate::{
     env::{Clock, Supervisor},
     model::{Cause, LineDialect, Measurement, ShardId, UnixNanos},
     store::{
-        ask::{Ask, AskError, AskLimits, Language, Rows, Stored, Table, guard},
         client::{Encoding, HttpStore, StoreError},
         conflict, embedded, influxdb1, influxdb2, influxdb3,
         ledger::{Screened, Turn},
         options::{Kind, Options, Target},
+        query::{
+            Language, Rows, StoreQuery, StoreQueryError, StoreQueryLimits, Stored, Table, guard,
+        },
         tdengine,
         verdict::Verdict,
     },
@@ -33,8 +35,8 @@ enum Inner {
 }
 
 impl Store {
-    /// A store ready to be written to. Nothing is sent to a database yet, so it may be unavailable;
-    /// the embedded store is opened.
+    /// Sets up a store. Nothing is sent to a database yet, so it may be unavailable; the embedded
+    /// store is opened.
     ///
     /// The process needs a default TLS provider installed before this is called.
     pub fn new(
@@ -73,8 +75,8 @@ impl Store {
     }
 
     /// Removes lines from a batch that must not be sent to this store: lines that it would accept
-    /// and then fail on, and lines that it must refuse by its known tables. Most stores accept any
-    /// line.
+    /// and then fail on, and lines that it must refuse because of its known tables. Most stores
+    /// accept any line.
     pub async fn screen(&self, shard: ShardId, lines: Vec<u8>) -> Screened {
         match &self.inner {
             Inner::Http(store) => store.screen(shard, lines).await,
@@ -82,15 +84,15 @@ impl Store {
         }
     }
 
-    /// Whether the rules of a screened batch no longer hold: its server turned out to be an old
-    /// one.
+    /// Whether the rules of a screened batch no longer apply: its server turned out to be an old
+    /// version.
     #[must_use]
     pub fn is_outdated(&self, shard: ShardId, screened: &Screened) -> bool {
         let Inner::Http(store) = &self.inner else { return false };
         store.rules(shard).is_some_and(|rules| rules != screened.rules)
     }
 
-    /// The version of what is known of the server's tables, for comparison.
+    /// The version of the knowledge about the server's tables, for comparison.
     #[must_use]
     pub fn version(&self, shard: ShardId) -> u64 {
         match &self.inner {
@@ -118,30 +120,30 @@ impl Store {
 
     /// Learns which fields have another type in the store than mappings write, before points
     /// arrive.
-    pub fn told(&self, measurement: &str, mapped: &Measurement, stored: &Stored) {
+    pub fn learn_types(&self, measurement: &str, mapped: &Measurement, stored: &Stored) {
         let store = match (&self.inner, self.kind) {
-            // A table of TDengine is read whole where a line is refused.
+            // The tables of TDengine are read completely when a line is refused.
             (Inner::Http(_), Kind::TdEngine) | (Inner::Embedded { .. }, _) => return,
             (Inner::Http(store), _) => store,
         };
         for (field, kind) in &stored.fields {
             let mut mapped = mapped.fields.iter();
             if mapped.any(|(known, by_mapping)| known == field && by_mapping != kind) {
-                store.told(measurement, field, *kind);
+                store.learn_type(measurement, field, *kind);
             }
         }
     }
 
-    /// The cause of a refusal in the store's own words.
+    /// The cause of a refusal, from the store's message.
     #[must_use]
     pub fn cause_of(answer: &str) -> Cause {
-        match conflict::is_told(answer) {
+        match conflict::is_type_conflict(answer) {
             true => Cause::TypeConflict,
             false => Cause::StoreRefused,
         }
     }
 
-    /// Whether it refuses a request whole for one bad line.
+    /// Whether it refuses a whole request for one bad line.
     #[must_use]
     pub fn refuses_whole(&self) -> bool {
         self.kind == Kind::TdEngine
@@ -163,17 +165,17 @@ impl Store {
         }
     }
 
-    /// Forgets the known tables of lines that were refused as in a race.
+    /// Forgets the known tables of lines whose refusal looks like a race.
     pub fn forget(&self, shard: ShardId, lines: &[u8]) {
         if let Inner::Http(store) = &self.inner {
             store.forget(shard, lines);
         }
     }
 
-    /// Checks that points may be written at all; called before each write.
+    /// Checks that points can be written at all; called before each write.
     ///
     /// # Errors
-    /// The verdict on any write now.
+    /// The verdict that any write would get now.
     pub async fn ready(&self, shard: ShardId) -> Result<(), Verdict> {
         match &self.inner {
             Inner::Http(store) => store.ready(store.endpoint(shard)).await,
@@ -181,11 +183,11 @@ impl Store {
         }
     }
 
-    /// Writes one request of lines and returns the verdict. Every fault on the way is a verdict,
-    /// too: the caller only acts on the verdict.
+    /// Writes one request of lines and returns the verdict. Every fault on the way is also a
+    /// verdict, so that the caller only acts on the verdict.
     ///
     /// The body is not copied; the caller can keep a clone to send the same bytes again. The
-    /// embedded store takes no compressed body: there is no network to spare.
+    /// embedded store does not take compressed bodies: there is no network.
     pub async fn write(&self, shard: ShardId, body: Bytes, encoding: Encoding) -> Verdict {
         match &self.inner {
             Inner::Http(store) => store.write(store.endpoint(shard), body, encoding).await,
@@ -195,7 +197,7 @@ impl Store {
 
     /// Sends an empty write to a server (from 0, below [`Store::endpoints`]): the answer shows
     /// whether it is reachable, authorises us, and has the database.
-    pub async fn try_out(&self, endpoint: usize) -> Verdict {
+    pub async fn probe(&self, endpoint: usize) -> Verdict {
         let Inner::Http(store) = &self.inner else { return Verdict::Accepted };
         match store.ready(endpoint).await {
             Ok(()) => store.write(endpoint, Bytes::new(), Encoding::Identity).await,
@@ -203,12 +205,12 @@ impl Store {
         }
     }
 
-    /// What a server of `InfluxDB` 2 tells of itself and of the bucket; nothing of other stores.
+    /// What a server of `InfluxDB` 2 reports about itself and the bucket; `None` for other stores.
     ///
     /// # Errors
-    /// Why it cannot be looked at, for the operator.
+    /// The reason why it cannot be inspected, for the operator.
     #[cfg(feature = "influxdb2")]
-    pub async fn look(&self, endpoint: usize) -> Result<Option<super::Looked>, String> {
+    pub async fn look(&self, endpoint: usize) -> Result<Option<super::ServerReport>, String> {
         match &self.inner {
             Inner::Http(store) => store.look(endpoint).await,
             Inner::Embedded { .. } => Ok(None),
@@ -228,16 +230,16 @@ impl Store {
     #[must_use]
     pub fn endpoints(&self) -> usize {
         match &self.inner {
-            Inner::Http(store) => store.asker().endpoints(),
+            Inner::Http(store) => store.queries().endpoints(),
             Inner::Embedded { .. } => 1,
         }
     }
 
-    /// The languages that [`Store::ask`] takes.
+    /// The languages of [`Store::query`].
     #[must_use]
     pub fn languages(&self) -> &[Language] {
         match &self.inner {
-            Inner::Http(store) => store.asker().languages(),
+            Inner::Http(store) => store.queries().languages(),
             Inner::Embedded { .. } => &[Language::Sql],
         }
     }
@@ -246,34 +248,37 @@ impl Store {
     /// columns are known; the rows are streamed. Nothing is retried.
     ///
     /// # Errors
-    /// Errors before the first rows; later ones come through [`Rows::chunks`].
-    pub async fn ask(
+    /// Errors before the first rows; later errors are sent in [`Rows::chunks`].
+    pub async fn query(
         &self,
         endpoint: usize,
-        ask: Ask,
-        limits: AskLimits,
-    ) -> Result<Rows, AskError> {
+        query: StoreQuery,
+        limits: StoreQueryLimits,
+    ) -> Result<Rows, StoreQueryError> {
         let spoken = self.languages();
-        if !spoken.contains(&ask.language) {
-            return Err(AskError::Language { asked: ask.language, spoken: spoken.to_vec() });
+        if !spoken.contains(&query.language) {
+            return Err(StoreQueryError::Language {
+                asked: query.language,
+                spoken: spoken.to_vec(),
+            });
         }
-        guard::check(self.kind, &ask)?;
+        guard::check(self.kind, &query)?;
         match &self.inner {
-            Inner::Http(store) => store.ask(endpoint, &ask, limits).await,
-            Inner::Embedded { reader, .. } => reader.ask(ask, limits).await,
+            Inner::Http(store) => store.query(endpoint, &query, limits).await,
+            Inner::Embedded { reader, .. } => reader.query(query, limits).await,
         }
     }
 
-    /// The tags and fields that the store has for a measurement in a stretch of time, where asking
-    /// for others is an error; `None` where it is not.
+    /// The tags and fields that the store has for a measurement in a range of time, for a store
+    /// where a query of others is an error; `None` for other stores.
     ///
     /// # Errors
-    /// If the store cannot be looked into.
+    /// If the store cannot be read.
     pub async fn columns(
         &self,
         measurement: &str,
         range: Range<UnixNanos>,
-    ) -> Result<Option<Vec<String>>, AskError> {
+    ) -> Result<Option<Vec<String>>, StoreQueryError> {
         match &self.inner {
             Inner::Http(_) => Ok(None),
             Inner::Embedded { reader, .. } => {
@@ -282,39 +287,40 @@ impl Store {
         }
     }
 
-    /// What a server has of a measurement; nothing where it has none. Only of a store where asking
-    /// for what is not there is an error: TDengine.
+    /// A measurement's table on a server; `None` if there is none. Only for TDengine, where a query
+    /// of missing columns is an error.
     ///
     /// # Errors
-    /// If the store cannot be looked into, or holds times of another precision.
+    /// If the store cannot be read, or has times of another precision.
     pub async fn table(
         &self,
         endpoint: usize,
         measurement: &str,
-        limits: AskLimits,
-    ) -> Result<Option<Table>, AskError> {
+        limits: StoreQueryLimits,
+    ) -> Result<Option<Table>, StoreQueryError> {
         match &self.inner {
             Inner::Http(store) => store.table(endpoint, measurement, limits).await,
             Inner::Embedded { .. } => Ok(None),
         }
     }
 
-    /// The measurements of the embedded store; nothing where a question of its language tells them.
+    /// The measurements of the embedded store; `None` for other stores, where a query returns them.
     ///
     /// # Errors
-    /// If the store cannot be looked into.
-    pub async fn measurements(&self) -> Result<Option<Vec<String>>, AskError> {
+    /// If the store cannot be read.
+    pub async fn measurements(&self) -> Result<Option<Vec<String>>, StoreQueryError> {
         match &self.inner {
             Inner::Http(_) => Ok(None),
             Inner::Embedded { reader, .. } => reader.measurements().await.map(Some),
         }
     }
 
-    /// What the embedded store has of a measurement; nothing where questions of its language tell.
+    /// The tags and fields of a measurement in the embedded store; `None` for other stores, where
+    /// queries return them.
     ///
     /// # Errors
-    /// If the store cannot be looked into.
-    pub async fn stored(&self, measurement: &str) -> Result<Option<Stored>, AskError> {
+    /// If the store cannot be read.
+    pub async fn stored(&self, measurement: &str) -> Result<Option<Stored>, StoreQueryError> {
         match &self.inner {
             Inner::Http(_) => Ok(None),
             Inner::Embedded { reader, .. } => reader.stored(measurement.to_owned()).await.map(Some),

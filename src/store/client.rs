@@ -1,5 +1,5 @@
-//! The thin shell that sends: one pooled HTTP client, or TDengine's WebSocket, one address a shard,
-//! an [`Answer`] out.
+//! Sends writes and returns the [`Answer`]: with one pooled HTTP client or TDengine's WebSocket, to
+//! one address per shard.
 
 use std::{error::Error, sync::Arc};
 
@@ -20,12 +20,12 @@ use crate::{
     model::{FieldType, ShardId},
     store::{
         Answer,
-        ask::{Ask, AskError, AskLimits, Asker, Rows, Table},
         conflict::{self, TypeConflict},
         embedded,
         ledger::{Column, Ledger, Screened, Turn},
         options::{Kind, Options, Target},
         placement::Placement,
+        query::{QueryClient, Rows, StoreQuery, StoreQueryError, StoreQueryLimits, Table},
         route::{self, Route},
         tdengine::{self, DatabaseCheck, LineRules, NotReady},
         verdict::{Verdict, broken_off, verdict},
@@ -41,7 +41,7 @@ pub enum Encoding {
     Gzip,
 }
 
-/// A store of the network.
+/// A store that is used over the network.
 #[derive(Debug)]
 pub(super) struct HttpStore {
     kind: Kind,
@@ -50,7 +50,7 @@ pub(super) struct HttpStore {
     endpoints: Vec<Url>,
     placement: Placement,
     headers: HeaderMap,
-    asker: Asker,
+    queries: QueryClient,
     /// The check that TDengine's database exists and has the right precision.
     database: Option<DatabaseCheck>,
     /// The check that InfluxDB 2's bucket exists.
@@ -80,7 +80,7 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An address is not of a web server; write it as `http://host:port`.
+    /// An address has another scheme; write it as `http://host:port`.
     #[error("store address `{url}` is neither http nor https")]
     SchemeUnknown {
         /// As written.
@@ -92,31 +92,32 @@ pub enum StoreError {
         /// The address's host, without the credentials.
         host: String,
     },
-    /// A token, user or password holds a character that no HTTP header can; check for a newline.
+    /// A token, user or password holds a character that an HTTP header cannot; check for a newline.
     #[error("the store's credentials hold a character that an HTTP header cannot")]
     CredentialsInvalid,
     /// The embedded store cannot be opened.
     #[error("cannot open the embedded store")]
     Embedded(#[source] embedded::OpenError),
-    /// The client that creates organisation and bucket cannot be made.
+    /// The client that creates organisation and bucket cannot be set up.
     #[cfg(feature = "influxdb2")]
     #[error("cannot make the client that creates the bucket")]
     Admin {
-        /// What it said.
+        /// The client's error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The HTTP client cannot be made, for instance because the machine has no usable certificates.
+    /// The HTTP client cannot be set up, for instance because the machine has no usable
+    /// certificates.
     #[error("cannot make the HTTP client")]
     Client {
-        /// What it said.
+        /// The client's error.
         #[source]
         source: reqwest::Error,
     },
 }
 
 impl HttpStore {
-    /// A store ready to be written to; nothing is sent yet, so it may be unavailable.
+    /// Sets up a store. Nothing is sent yet, so it may be unavailable.
     ///
     /// The process needs a default TLS provider installed before this is called.
     pub(super) fn new(
@@ -135,7 +136,7 @@ impl HttpStore {
         #[cfg(not(feature = "taos-ws"))]
         let urls = options.urls.as_slice();
         let endpoints = urls.iter().map(|url| route.endpoint(url)).collect::<Result<_, _>>()?;
-        // A redirect would repeat credentials and points to whoever it names.
+        // A redirect would send credentials and points to another server.
         let mut http = http_client()
             .user_agent(concat!("fleetline/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -155,9 +156,9 @@ impl HttpStore {
         if let Some(value) = route::authorization(route.authorization.as_ref())? {
             headers.insert(AUTHORIZATION, value);
         }
-        let asker = Asker::new(options, urls, http.clone(), route.authorization.as_ref())?;
+        let queries = QueryClient::new(options, urls, http.clone(), route.authorization.as_ref())?;
         #[cfg(feature = "taos-ws")]
-        let asker = asker.over(sockets.clone());
+        let queries = queries.over(sockets.clone());
         let (database, rules) = match &options.target {
             Target::TdEngine(options) => {
                 let rules = LineRules {
@@ -165,7 +166,7 @@ impl HttpStore {
                     string_bytes_max: options.string_bytes_max,
                     is_old: false,
                 };
-                (Some(DatabaseCheck::new(options, asker.endpoints())), Some(rules))
+                (Some(DatabaseCheck::new(options, queries.endpoints())), Some(rules))
             }
             _ => (None, None),
         };
@@ -179,7 +180,7 @@ impl HttpStore {
             endpoints,
             placement,
             headers,
-            asker,
+            queries,
             database,
             #[cfg(feature = "influxdb2")]
             admin,
@@ -196,7 +197,8 @@ impl HttpStore {
         self.placement.endpoint(shard)
     }
 
-    /// The rules for lines of a shard, as far as its server is known; `None` if there are none.
+    /// The rules for the lines of a shard, as far as its server's version is known; `None` if there
+    /// are none.
     pub(super) fn rules(&self, shard: ShardId) -> Option<LineRules> {
         let (rules, database) = (self.rules?, self.database.as_ref()?);
         Some(LineRules { is_old: database.is_old(self.endpoint(shard)), ..rules })
@@ -228,17 +230,17 @@ impl HttpStore {
             Some((lines, at)) => (lines, Some(at)),
         };
         let (refused, grows) = (pass.refused, pass.grows);
-        // Newer servers find words for each bad line.
+        // Newer servers have a message for each bad line.
         Screened { lines, refused, grows, races: !rules.is_old, suspects_from, rules }
     }
 
-    /// The shard's server refuses every line of this line's measurement: for a while such lines are
-    /// sent after all others.
+    /// The shard's server refuses every line of this line's measurement: for some time such lines
+    /// are sent after all others.
     pub(super) fn refused_whole(&self, shard: ShardId, line: &[u8]) {
         self.ledgers[self.endpoint(shard)].refused_whole(line, self.clock.monotonic());
     }
 
-    /// Reads the server's tables of the measurements of refused lines, each at most once a moment;
+    /// Reads the server's tables of the measurements of refused lines, each at most once a second;
     /// returns whether more is known now than at `version`.
     pub(super) async fn relearn(
         &self,
@@ -247,13 +249,13 @@ impl HttpStore {
         answer: &str,
         version: u64,
     ) -> bool {
-        /// Measurements read for one refusal; the others wait for the next.
+        /// Measurements read per refusal; the others wait for the next one.
         const ASKED_MAX: usize = 16;
         let endpoint = self.endpoint(shard);
         let ledger = &self.ledgers[endpoint];
         if self.rules.is_none() {
             if let Some(TypeConflict { measurement, field, kind }) = conflict::read(answer) {
-                ledger.told(&measurement, &field, kind);
+                ledger.learn_type(&measurement, &field, kind);
             }
             return ledger.version() != version;
         }
@@ -263,9 +265,9 @@ impl HttpStore {
         ledger.version() != version
     }
 
-    /// Reads one table into the ledger; a server that refuses this is no fault.
+    /// Reads one table into the ledger; it is not a fault if the server refuses that.
     async fn read_table(&self, endpoint: usize, table: &str) {
-        let limits = AskLimits {
+        let limits = StoreQueryLimits {
             rows_max: 10_000,
             bytes_max: 4 << 20,
             time_max: std::time::Duration::from_secs(2),
@@ -274,7 +276,7 @@ impl HttpStore {
         if !ledger.asks(table, self.clock.monotonic()) {
             return;
         }
-        match self.asker.described(endpoint, table, limits).await {
+        match self.queries.described(endpoint, table, limits).await {
             Ok(found) => {
                 let columns = found.map(|(_, rows)| {
                     let column = |(name, kind, note): (String, String, String)| {
@@ -288,19 +290,19 @@ impl HttpStore {
         }
     }
 
-    /// Notes a field whose type on every server differs from the mappings'.
-    pub(super) fn told(&self, measurement: &str, field: &str, kind: FieldType) {
+    /// Notes a field whose type on every server differs from the type in the mappings.
+    pub(super) fn learn_type(&self, measurement: &str, field: &str, kind: FieldType) {
         for ledger in &self.ledgers {
-            ledger.told(measurement, field, kind);
+            ledger.learn_type(measurement, field, kind);
         }
     }
 
-    /// The version of what is known of the tables of a shard's server.
+    /// The version of the knowledge about the tables of a shard's server.
     pub(super) fn version(&self, shard: ShardId) -> u64 {
         self.ledgers[self.endpoint(shard)].version()
     }
 
-    /// Waits for the turn to send lines that may add columns.
+    /// Waits for its turn to send lines that may add columns.
     pub(super) async fn turn(&self, shard: ShardId, lines: &[u8]) -> Turn {
         self.ledgers[self.endpoint(shard)].turn(lines).await
     }
@@ -315,14 +317,14 @@ impl HttpStore {
         self.ledgers[self.endpoint(shard)].forget(lines);
     }
 
-    /// Checks that points may be written at all.
+    /// Checks that points can be written at all.
     pub(super) async fn ready(&self, endpoint: usize) -> Result<(), Verdict> {
         #[cfg(feature = "influxdb2")]
         if let Some(admin) = &self.admin {
             admin.ensure(endpoint).await.map_err(Verdict::from)?;
         }
         let Some(database) = &self.database else { return Ok(()) };
-        let ensured = database.ensure(&self.asker, endpoint, true).await;
+        let ensured = database.ensure(&self.queries, endpoint, true).await;
         ensured.map_err(Verdict::from)
     }
 
@@ -361,9 +363,12 @@ impl HttpStore {
         verdict(self.kind, answer, self.clock.wall())
     }
 
-    /// What a server of InfluxDB 2 tells of itself and of the bucket.
+    /// What a server of InfluxDB 2 reports about itself and the bucket.
     #[cfg(feature = "influxdb2")]
-    pub(super) async fn look(&self, endpoint: usize) -> Result<Option<super::Looked>, String> {
+    pub(super) async fn look(
+        &self,
+        endpoint: usize,
+    ) -> Result<Option<super::ServerReport>, String> {
         let Some(admin) = &self.admin else { return Ok(None) };
         admin.look(endpoint).await.map(Some).map_err(|why| match why {
             NotReady::Setting(reason) | NotReady::Away(reason) => reason,
@@ -371,41 +376,41 @@ impl HttpStore {
     }
 
     /// Queries a server. A server whose database the first write will create has no rows.
-    pub(super) async fn ask(
+    pub(super) async fn query(
         &self,
         endpoint: usize,
-        ask: &Ask,
-        limits: AskLimits,
-    ) -> Result<Rows, AskError> {
-        match (self.asker.ask(endpoint, ask, limits).await, &self.database) {
+        query: &StoreQuery,
+        limits: StoreQueryLimits,
+    ) -> Result<Rows, StoreQueryError> {
+        match (self.queries.query(endpoint, query, limits).await, &self.database) {
             (Err(error), Some(database)) if database.will_be_made(&error) => Ok(Rows::none()),
             (answered, _) => answered,
         }
     }
 
-    /// What a server of TDengine has of a measurement; nothing where it has none.
+    /// A measurement's table on a server of TDengine; `None` if there is none.
     pub(super) async fn table(
         &self,
         endpoint: usize,
         measurement: &str,
-        limits: AskLimits,
-    ) -> Result<Option<Table>, AskError> {
-        // Every other store answers a question about what it does not have.
+        limits: StoreQueryLimits,
+    ) -> Result<Option<Table>, StoreQueryError> {
+        // Every other store answers a query of missing columns.
         let Some(database) = &self.database else { return Ok(None) };
-        database.ensure(&self.asker, endpoint, false).await.map_err(|why| match why {
-            NotReady::Setting(reason) => AskError::Halted { reason },
-            NotReady::Away(reason) => AskError::Unavailable { reason },
+        database.ensure(&self.queries, endpoint, false).await.map_err(|why| match why {
+            NotReady::Setting(reason) => StoreQueryError::Halted { reason },
+            NotReady::Away(reason) => StoreQueryError::Unavailable { reason },
         })?;
-        match self.asker.table(endpoint, measurement, limits).await {
-            // The first write will make it; until then nothing is there.
+        match self.queries.table(endpoint, measurement, limits).await {
+            // The first write will create it; until then there is nothing.
             Err(error) if database.will_be_made(&error) => Ok(None),
             table => table,
         }
     }
 
-    /// The asker.
-    pub(super) const fn asker(&self) -> &Asker {
-        &self.asker
+    /// The query client.
+    pub(super) const fn queries(&self) -> &QueryClient {
+        &self.queries
     }
 
     async fn answer(
@@ -423,8 +428,8 @@ impl HttpStore {
     }
 }
 
-/// An answer with its body, up to the bound. A body cut off by the network is an error and not a
-/// short body: half a sentence may read as a refusal.
+/// An answer with its body, up to the bound. A body that the network cut off is an error and not a
+/// short body: half a message may look like a refusal.
 pub(super) async fn whole(response: Response) -> Result<Answer, reqwest::Error> {
     match received(response).await {
         (answer, None) => Ok(answer),
@@ -432,7 +437,7 @@ pub(super) async fn whole(response: Response) -> Result<Answer, reqwest::Error> 
     }
 }
 
-/// An answer with the received part of its body, up to the bound, and why no more came.
+/// An answer with the received part of its body, up to the bound, and the error that ended it.
 async fn received(mut response: Response) -> (Answer, Option<reqwest::Error>) {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let mut answer = Answer {
@@ -441,7 +446,7 @@ async fn received(mut response: Response) -> (Answer, Option<reqwest::Error>) {
         location: header(LOCATION).and_then(|to| route::shown(response.url(), to)),
         ..Answer::default()
     };
-    // A body without an end is cut here, and its connection closed with it.
+    // An endless body is cut here, and its connection is closed.
     loop {
         let chunk = match response.chunk().await {
             Ok(Some(chunk)) => chunk,
@@ -472,8 +477,8 @@ const REMEDIES: &[(&str, &str)] = &[
     ("InvalidContentType", " (the store may not speak TLS; try http:// in store.urls)"),
 ];
 
-/// The whole chain of an error in one bounded line. Each link of reqwest's chain prints itself
-/// only.
+/// The whole chain of an error in one bounded line. Each error of reqwest's chain prints only
+/// itself.
 pub(super) fn describe(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { "timed out: ".to_owned() } else { String::new() };
     text.push_str(&error.to_string());

@@ -1,12 +1,12 @@
-//! What InfluxDB 1 and 2 say of a field that has another type already: the one thing of a refusal
-//! that names more than a count.
+//! Reads the message of InfluxDB 1 and 2 about a field that has another type already: the only
+//! refusal that names more than a count.
 
 use crate::model::FieldType;
 
-/// The words before it, whatever the store puts around them.
+/// The beginning of the message; there may be other text before it.
 const BEGIN: &str = "field type conflict: input field \"";
 
-/// What is the type of which field, as the store has it.
+/// A field and its type in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TypeConflict {
     pub(super) measurement: String,
@@ -14,7 +14,7 @@ pub(super) struct TypeConflict {
     pub(super) kind: FieldType,
 }
 
-/// Reads the first conflict that an answer tells of.
+/// Reads the first conflict in an answer.
 pub(super) fn read(answer: &str) -> Option<TypeConflict> {
     let (_, rest) = answer.split_once(BEGIN)?;
     let (field, rest) = rest.split_once("\" on measurement \"")?;
@@ -32,8 +32,8 @@ pub(super) fn read(answer: &str) -> Option<TypeConflict> {
     Some(TypeConflict { measurement: measurement.to_owned(), field: field.to_owned(), kind })
 }
 
-/// Whether a line was refused for the type of a field, in the words of any store.
-pub(super) fn is_told(answer: &str) -> bool {
+/// Whether a line was refused because of the type of a field, in a message of any store.
+pub(super) fn is_type_conflict(answer: &str) -> bool {
     const WORDS: [&str; 5] = [
         BEGIN,
         // TDengine 3.3, with the table and within one request.
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_that_the_store_has_is_read_from_its_words() {
+    fn the_type_in_the_store_is_read_from_its_message() {
         let one = "HTTP 400: partial write: field type conflict: input field \"x y\" on measurement \
                    \"m\" is type float, already exists as type integer dropped=11";
         let two = "HTTP 422: failure writing points to database: partial write: field type \
@@ -62,7 +62,7 @@ mod tests {
             let found = read(answer).expect("a conflict");
             assert_eq!((found.measurement.as_str(), found.field.as_str()), ("m", "x y"));
             assert_eq!(found.kind, FieldType::Integer);
-            assert!(is_told(answer));
+            assert!(is_type_conflict(answer));
         }
         for other in ["", "HTTP 400: unable to parse 'm x=': missing field value", &one[..90]] {
             assert_eq!(read(other), None, "{other}");

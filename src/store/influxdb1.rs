@@ -1,7 +1,7 @@
 //! InfluxDB 1: `POST /write`, errors as `{"error":"…"}`.
 //!
 //! A 400 is a parse error (nothing of the batch may be stored) or a `partial write` (all good
-//! points are). Neither lists every bad point, so both are refusals of the request as it stands.
+//! points are). Neither lists every bad point, so both are refusals of the whole request.
 
 use crate::store::{
     Answer,
@@ -10,11 +10,11 @@ use crate::store::{
     verdict::Verdict,
 };
 
-/// How a refusal of lines begins. A `partial write` has stored the rest, unless its reason is again
-/// `unable to parse`.
+/// The beginnings of refusals of lines. A `partial write` has stored the rest, unless its reason is
+/// again `unable to parse`.
 const ABOUT_LINES: &[&str] = &["unable to parse '", "partial write: "];
 
-/// All that a request which is larger than `max-body-size` is told.
+/// The whole answer to a request that is larger than `max-body-size`.
 const TOO_LARGE: &str = "Request Entity Too Large";
 
 pub(super) fn route(options: &InfluxDb1) -> Route {
@@ -30,7 +30,7 @@ pub(super) fn route(options: &InfluxDb1) -> Route {
     Route { path: &["write"], query, authorization }
 }
 
-/// Reads a refusal of lines; nothing where the answer is anything else.
+/// Reads a refusal of lines; `None` if the answer is anything else.
 pub(super) fn refusal(answer: &Answer) -> Option<Verdict> {
     let error = answer.error_body().error?;
     let about_lines = match answer.status {
@@ -41,7 +41,7 @@ pub(super) fn refusal(answer: &Answer) -> Option<Verdict> {
     about_lines.then(|| answer.rejected(&error))
 }
 
-/// Whether a 500 says that a setting names something which is not there.
+/// Whether a 500 says that a setting names something that does not exist.
 pub(super) fn is_wrong_setting(answer: &Answer) -> bool {
     answer.status == 500 && answer.message().starts_with("retention policy not found")
 }

@@ -1,7 +1,7 @@
 //! InfluxDB 2: `POST /api/v2/write`, errors as `{"code":"…","message":"…"}`.
 //!
 //! A malformed line fails the whole batch with 400. A conflict or a point outside retention is 422
-//! (500 in 2.0), with the rest stored; only the first such point and their count are told.
+//! (500 in 2.0), with the rest stored; the answer has only the first such point and their count.
 
 use crate::store::{
     Answer,
@@ -10,12 +10,12 @@ use crate::store::{
     verdict::Verdict,
 };
 
-/// What stands before the words in which points are refused: as a rule, and in 2.0.
+/// The prefixes of messages about refused points: usually, and in 2.0.
 const WRITING: &[&str] =
     &["failure writing points to database: ", "unexpected error writing points to database: "];
 
-/// How a refusal of lines begins; the last one is how InfluxDB Cloud on its newer engine, and
-/// others behind this endpoint, begin theirs.
+/// The beginnings of refusals of lines; the last one is that of InfluxDB Cloud on its newer engine,
+/// and of others with this endpoint.
 const ABOUT_LINES: &[&str] =
     &["unable to parse '", "partial write: ", "failed to parse line protocol"];
 
@@ -31,14 +31,14 @@ pub(super) fn route(options: &InfluxDb2) -> Route {
     }
 }
 
-/// Reads a refusal of lines; nothing where the answer is anything else.
+/// Reads a refusal of lines; `None` if the answer is anything else.
 pub(super) fn refusal(answer: &Answer) -> Option<Verdict> {
     let body = answer.error_body();
     let (code, message) = (body.code?, body.message?);
     let about_lines = match (answer.status, code.as_str()) {
         (400, "invalid") | (422, "unprocessable entity") | (500, "internal error") => {
             let words = without(WRITING, &message);
-            // A 500 is a refusal only where points were on their way into the database.
+            // A 500 is a refusal only if points were being written into the database.
             let refused = ABOUT_LINES.iter().any(|about| words.starts_with(about));
             refused && (answer.status != 500 || words.len() < message.len())
         }
@@ -48,7 +48,7 @@ pub(super) fn refusal(answer: &Answer) -> Option<Verdict> {
     about_lines.then(|| answer.rejected(&message))
 }
 
-/// The text behind any of the prefixes, however many of them stand before it.
+/// The text after any number of these prefixes.
 fn without<'a>(prefixes: &[&str], text: &'a str) -> &'a str {
     let mut rest = text;
     while let Some(shorter) = prefixes.iter().find_map(|prefix| rest.strip_prefix(prefix)) {

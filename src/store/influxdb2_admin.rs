@@ -1,9 +1,9 @@
-//! InfluxDB 2 administered: organisation and bucket are made where they are missing
-//! (`store.create`), health and retention are read for `check --online`.
+//! Administration of InfluxDB 2: creates organisation and bucket if they are missing
+//! (`store.create`), reads health and retention for `check --online`.
 //!
-//! By the crate `influxdb2`, behind the cargo feature of that name. It is kept off the data path:
-//! it reads whole answers into memory and brings an HTTP and TLS stack of its own. What it lacks,
-//! making an organisation, is one request on that stack.
+//! Uses the crate `influxdb2`, behind the cargo feature of that name. It is not used for data: it
+//! reads whole answers into memory and brings its own HTTP and TLS stack. It cannot create an
+//! organisation; that is one request on its HTTP stack.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -36,27 +36,27 @@ pub(super) struct Admin {
 struct Server {
     client: Client,
     http: http::Client,
-    /// Where organisations are made, and with what.
+    /// The URL to create organisations, and the token for it.
     orgs: String,
     authorization: String,
-    /// The bucket is there. Atomic, since requests of several shards look at once; to look twice
-    /// does no harm.
+    /// The bucket exists. Atomic, because requests of several shards check it at the same time;
+    /// checking twice does no harm.
     is_there: AtomicBool,
-    /// Why a mutex: to make a bucket twice at once fails for the second.
+    /// Why a mutex: of two simultaneous requests to create a bucket the second fails.
     making: tokio::sync::Mutex<()>,
 }
 
-/// What a server tells of itself and of the bucket.
+/// What a server reports about itself and the bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Looked {
-    /// What is wrong with the server, in its own words.
+pub struct ServerReport {
+    /// What is wrong with the server, in its own message.
     pub fault: Option<String>,
-    /// How long the bucket keeps points; nothing where it keeps them for ever.
+    /// How long the bucket keeps points; `None` if it keeps them forever.
     pub retention: Option<Duration>,
 }
 
 impl Admin {
-    /// That of a store; nothing of another kind.
+    /// The administration of a store; `None` for another kind.
     pub(super) fn of(options: &Options) -> Result<Option<Self>, StoreError> {
         match &options.target {
             Target::InfluxDb2(target) => Self::new(options, target).map(Some),
@@ -66,7 +66,7 @@ impl Admin {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "the other reqwest, which `env` does not know; it is told of no proxy here"
+        reason = "the other reqwest, which `env` does not know; it uses no proxy here"
     )]
     fn new(options: &Options, target: &InfluxDb2) -> Result<Self, StoreError> {
         let token = target.token.as_ref().map_or("", |token| token.expose());
@@ -101,13 +101,14 @@ impl Admin {
         })
     }
 
-    /// Looks, unless that was done, and makes what is missing.
+    /// Checks that organisation and bucket exist, unless that was done, and creates them if
+    /// missing.
     pub(super) async fn ensure(&self, endpoint: usize) -> Result<(), NotReady> {
         let server = &self.servers[endpoint];
         if !self.create || server.is_there.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // Those who came first may have made it meanwhile.
+        // Another request may have created it meanwhile.
         let _making = server.making.lock().await;
         if server.is_there.load(Ordering::Relaxed) {
             return Ok(());
@@ -129,7 +130,7 @@ impl Admin {
             };
             match server.client.create_bucket(Some(request)).await {
                 Ok(()) => tracing::info!(bucket = self.bucket, endpoint, "created the bucket"),
-                // Another Fleetline was faster.
+                // Another Fleetline has created it.
                 Err(RequestError::Http { status, .. }) if status.as_u16() == 422 => {}
                 Err(error) => return Err(not_ready("cannot create the bucket", &error)),
             }
@@ -138,13 +139,13 @@ impl Admin {
         Ok(())
     }
 
-    /// Looks again before the next write: the bucket was there and is not any more.
+    /// Checks again before the next write: the bucket existed and does not exist any more.
     pub(super) fn forget(&self, endpoint: usize) {
         self.servers[endpoint].is_there.store(false, Ordering::Relaxed);
     }
 
-    /// What the server tells of itself and of the bucket.
-    pub(super) async fn look(&self, endpoint: usize) -> Result<Looked, NotReady> {
+    /// What the server reports about itself and the bucket.
+    pub(super) async fn look(&self, endpoint: usize) -> Result<ServerReport, NotReady> {
         let server = &self.servers[endpoint];
         let health = server.client.health().await;
         let health = health.map_err(|error| not_ready("cannot read the health", &error))?;
@@ -157,7 +158,7 @@ impl Admin {
         let seconds = found.iter().flat_map(|bucket| &bucket.retention_rules);
         let seconds = seconds.filter_map(|rule| u64::try_from(rule.every_seconds).ok()).max();
         let retention = seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        Ok(Looked { fault, retention })
+        Ok(ServerReport { fault, retention })
     }
 
     async fn org_id(&self, server: &Server) -> Result<Option<String>, NotReady> {
@@ -198,7 +199,7 @@ impl Admin {
                 tracing::info!(org = self.org, "created the organisation");
                 Ok(())
             }
-            // Another Fleetline was faster.
+            // Another Fleetline has created it.
             422 => Ok(()),
             status if status >= 500 => {
                 Err(NotReady::Away(format!("cannot create the organisation: HTTP {status}")))
@@ -211,7 +212,7 @@ impl Admin {
     }
 }
 
-/// Why nothing may be written, as the server or the network says.
+/// Why nothing can be written, from the error of the server or the network.
 fn not_ready(what: &str, error: &RequestError) -> NotReady {
     let text = bounded(format!("{what}: {error}"));
     match error {

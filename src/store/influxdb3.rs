@@ -1,8 +1,9 @@
 //! InfluxDB 3: `POST /api/v3/write_lp`, the only one that lists the refused lines.
 //!
-//! `accept_partial` stores the good lines and answers 400 (422 where a line hit a limit) with each
-//! bad one's number. The number is the key: `original_line` is cut to 20 bytes by the server.
-//! The compatible endpoints of the older versions are not used: they answer overload with 400.
+//! With `accept_partial` the server stores the good lines and answers 400 (422 if a line hit a
+//! limit) with the number of each bad one. The number identifies the line: the server cuts
+//! `original_line` to 20 bytes. The endpoints that are compatible with older versions are not used:
+//! they answer overload with 400.
 
 use serde::Deserialize;
 
@@ -13,18 +14,19 @@ use crate::store::{
     verdict::{Refusal, Verdict},
 };
 
-/// How the answer begins where the rest was stored.
+/// The beginning of the answer if the rest was stored.
 const PARTIAL: &str = "partial write of line protocol occurred";
 
-/// How a refusal of lines begins.
+/// The beginnings of refusals of lines.
 const ABOUT_LINES: &[&str] =
     &[PARTIAL, "line protocol parsing error", "parsing failed for write_lp endpoint"];
 
-/// How a listed line's message begins where it is about the database, which has to be made first.
+/// The beginning of a listed line's message if it is about the database, which must be created
+/// first.
 const ABOUT_THE_DATABASE: &str = "Adding a new database would exceed";
 
-/// The documentation says that a list ends at this many lines: one as long may not be complete, and
-/// a line that is not listed would count as stored.
+/// According to the documentation a list has at most this many lines: a list of this length may be
+/// incomplete, and a line that is not listed would count as stored.
 const LISTED_MAX: usize = 100;
 
 pub(super) fn route(options: &InfluxDb3) -> Route {
@@ -51,7 +53,7 @@ struct Listed {
     line_number: usize,
 }
 
-/// Reads a refusal of lines; nothing where the answer is anything else.
+/// Reads a refusal of lines; `None` if the answer is anything else.
 pub(super) fn refusal(answer: &Answer) -> Option<Verdict> {
     let error = answer.error_body().error?;
     let about_lines = matches!(answer.status, 400 | 422)
@@ -76,7 +78,7 @@ pub(super) fn refusal(answer: &Answer) -> Option<Verdict> {
     })
 }
 
-/// The lines that the answer lists; none where it lists none, or was cut.
+/// The lines that the answer lists; empty if it lists none, or was cut.
 fn listed(answer: &Answer) -> Vec<Listed> {
     let body = answer.whole_body().and_then(|body| serde_json::from_slice(body).ok());
     body.map_or(Vec::new(), |Body { data }| data)

@@ -1,4 +1,4 @@
-//! What mappings write, held against what a store has.
+//! Compares what mappings write with what a store has.
 
 use crate::{
     model::Measurement,
@@ -8,8 +8,8 @@ use crate::{
     },
 };
 
-/// What of a measurement's mappings the store will refuse, each in one line. Integers that go into
-/// a float field are none of it: they are written as floats as far as these hold them exactly.
+/// The conflicts of a measurement's mappings with the store, each as one sentence. An integer for a
+/// float field is not a conflict: it is written as a float if that is exact.
 #[must_use]
 pub fn conflicts(name: &str, mapped: &Measurement, stored: &Stored) -> Vec<String> {
     let mut conflicts = Vec::new();

@@ -1,14 +1,14 @@
 //! Databases as protocols: the target of a write, and the meaning of an answer.
 //!
 //! [`Store`] sends one HTTP request of lines and returns a [`Verdict`]. Everything that differs
-//! between stores is pure and in one file each: options to the parts of a request ([`Route`]), an
-//! [`Answer`] to a verdict. [`Store`] is the thin shell that sends.
+//! between stores is pure and in one file per store: it turns options into the parts of a request
+//! ([`Route`]), and an [`Answer`] into a verdict. [`Store`] only does the I/O.
 //!
 //! # Guarantees
 //! - A verdict is read from body text and codes, not from the status alone.
-//! - A line is refused only by words that the configured store is known to use for lines. Any other
-//!   refusal (an unknown precision, a gateway's JSON, a proxy's page, a TLS port, a quota, an empty
-//!   body) holds the whole request and is reported; no line is set aside.
+//! - A line counts as refused only by a message that the configured store is known to use for
+//!   lines. Any other refusal (an unknown precision, a gateway's JSON, a proxy's page, a TLS port,
+//!   a quota, an empty body) holds the whole request and is reported; no line is set aside.
 //! - Only 204 is success. A 200 does not come from the store.
 //! - A line that a store would accept and then fail on or misread, or that it must refuse, is not
 //!   sent ([`Store::screen`]).
@@ -17,7 +17,7 @@
 //! - Redirects are not followed and proxies are not taken from the environment.
 //!
 //! # Queries
-//! [`Store::ask`] queries in the store's own language and streams typed rows; see `ask`.
+//! [`Store::query`] queries in the store's own language and streams typed rows; see `query`.
 //!
 //! # What it does not do
 //! It does not retry, split, or know a spool: `sink` does. It does not look into lines.
@@ -36,7 +36,6 @@
 
 mod answer;
 mod any;
-mod ask;
 mod client;
 mod conflict;
 pub mod embedded;
@@ -49,22 +48,26 @@ mod ledger;
 mod mapped;
 mod options;
 mod placement;
+mod query;
 mod route;
 mod tdengine;
 mod verdict;
 
 pub use answer::Answer;
 pub use any::Store;
-pub use ask::{Ask, AskError, AskLimits, Author, Language, QuestionLimit, Rows, Stored, Table};
 pub use client::{Encoding, StoreError};
 pub use embedded::{answer_question, stored_in};
 #[cfg(feature = "influxdb2")]
-pub use influxdb2_admin::Looked;
+pub use influxdb2_admin::ServerReport;
 pub use ledger::{Screened, Turn};
 pub use mapped::conflicts;
 pub use options::{
     Authorities, AuthoritiesError, Credentials, Embedded, InfluxDb1, InfluxDb2, InfluxDb3, Kind,
-    KindError, Newlines, Options, Partition, QuestionLimits, Target, TdEngine,
+    KindError, NativeQueryLimits, Newlines, Options, Partition, Target, TdEngine,
+};
+pub use query::{
+    Author, Language, NativeQueryLimit, Rows, StoreQuery, StoreQueryError, StoreQueryLimits,
+    Stored, Table,
 };
 pub use route::{Route, without_secrets};
 pub use tdengine::Unsendable;

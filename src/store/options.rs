@@ -12,7 +12,7 @@ use rustls::{
 
 use crate::{
     model::{LineDialect, Secret, ShardCount, StoreNames},
-    store::ask::QuestionLimit,
+    store::query::NativeQueryLimit,
 };
 
 /// One store as the operator described it.
@@ -39,7 +39,7 @@ impl Options {
     /// gives up on a write, so that we get its answer.
     pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// A store with the default timeouts.
+    /// The options of a store, with the default timeouts.
     #[must_use]
     pub fn new(target: Target, urls: Vec<String>) -> Self {
         Self {
@@ -63,7 +63,7 @@ pub enum AuthoritiesError {
     /// It holds no certificate at all.
     #[error("it holds no certificate")]
     Empty,
-    /// A block of it cannot be read.
+    /// A PEM block cannot be read.
     #[error("a certificate in it cannot be read")]
     Block(#[source] pem::Error),
     /// A certificate of it is not usable as a CA.
@@ -102,7 +102,7 @@ impl Authorities {
     }
 }
 
-/// A protocol with its own settings; each has one file in this room.
+/// A protocol with its own settings; each has one file in this module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// InfluxDB 1: `/write`.
@@ -120,68 +120,68 @@ pub enum Target {
 /// Settings of the embedded store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Embedded {
-    /// Where its files are; made if it is missing.
+    /// The folder of its files; created if missing.
     pub dir: PathBuf,
-    /// How long points are kept; absent: for ever.
+    /// How long points are kept; `None`: forever.
     pub retention: Option<Duration>,
-    /// What stretch of time one file holds.
+    /// The period of one file.
     pub partition: Partition,
-    /// Memory for pages, over all open files.
+    /// Memory of the page caches of all open files.
     pub cache_bytes: u64,
-    /// What native questions may take.
-    pub questions: QuestionLimits,
-    /// The program that answers native questions, `fleetline answer-question`, in a process of its
-    /// own; absent: this process answers them, bounded in all but memory.
+    /// The bounds of native queries.
+    pub questions: NativeQueryLimits,
+    /// The program that answers native queries in a separate process, as `fleetline
+    /// answer-question`; `None`: this process answers them, without a bound on memory.
     pub answerer: Option<PathBuf>,
 }
 
-/// What one native question to the embedded store may take.
+/// The bounds of native queries to the embedded store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuestionLimits {
-    /// Questions that are answered at once. Default: 2.
+pub struct NativeQueryLimits {
+    /// Queries that run at once. Default: 2.
     pub at_once: usize,
-    /// Memory of one question, its rows on their way included. Default: 64 MiB.
+    /// Memory of one query, including its rows in transit. Default: 64 MiB.
     pub memory_bytes: u64,
     /// Bytes of one temporary file. Default: 256 MiB.
     pub temporary_bytes: u64,
     /// Bytes of one text, blob or row. Default: 1 MiB.
     pub value_bytes: u32,
-    /// Bytes of the question itself. Default: 64 KiB.
+    /// Bytes of the query text. Default: 64 KiB.
     pub text_bytes: u32,
     /// Columns of a result, of `GROUP BY` and `ORDER BY`. Default: 2000.
     pub columns: u32,
-    /// How deep an expression nests. Default: 100.
+    /// The nesting of an expression. Default: 100.
     pub depth: u32,
-    /// Parts of a compound `SELECT`; a measurement has one for each of its files. Default: 500.
+    /// Parts of a compound `SELECT`; a measurement needs one per file. Default: 500.
     pub compounds: u32,
-    /// Steps of SQLite's machine. Default: 4,000,000,000, some 20 s of a core.
+    /// Steps of SQLite's virtual machine. Default: 4,000,000,000, about 20 s of a core.
     pub steps: u64,
     /// Bytes of a pattern of `LIKE` or `GLOB`. Default: 1000.
     pub pattern_bytes: u32,
 }
 
-impl QuestionLimits {
-    /// Where a bound stands.
-    pub(super) fn of(&self, limit: QuestionLimit) -> u64 {
+impl NativeQueryLimits {
+    /// The value of a bound.
+    pub(super) fn of(&self, limit: NativeQueryLimit) -> u64 {
         match limit {
-            QuestionLimit::Memory => self.memory_bytes,
-            QuestionLimit::Temporary => self.temporary_bytes,
-            QuestionLimit::Value => self.value_bytes.into(),
-            QuestionLimit::Text => self.text_bytes.into(),
-            QuestionLimit::Columns => self.columns.into(),
-            QuestionLimit::Depth => self.depth.into(),
-            QuestionLimit::Compounds => self.compounds.into(),
-            QuestionLimit::Steps => self.steps,
-            QuestionLimit::Pattern => self.pattern_bytes.into(),
+            NativeQueryLimit::Memory => self.memory_bytes,
+            NativeQueryLimit::Temporary => self.temporary_bytes,
+            NativeQueryLimit::Value => self.value_bytes.into(),
+            NativeQueryLimit::Text => self.text_bytes.into(),
+            NativeQueryLimit::Columns => self.columns.into(),
+            NativeQueryLimit::Depth => self.depth.into(),
+            NativeQueryLimit::Compounds => self.compounds.into(),
+            NativeQueryLimit::Steps => self.steps,
+            NativeQueryLimit::Pattern => self.pattern_bytes.into(),
         }
     }
 
-    /// Puts a bound somewhere else; nothing where it cannot be there.
-    pub(super) fn set(&mut self, limit: QuestionLimit, max: u64) -> Option<()> {
+    /// Sets a bound; `None` if the value is not allowed.
+    pub(super) fn set(&mut self, limit: NativeQueryLimit, max: u64) -> Option<()> {
         let large = match limit {
-            QuestionLimit::Memory => Some(&mut self.memory_bytes),
-            QuestionLimit::Temporary => Some(&mut self.temporary_bytes),
-            QuestionLimit::Steps => Some(&mut self.steps),
+            NativeQueryLimit::Memory => Some(&mut self.memory_bytes),
+            NativeQueryLimit::Temporary => Some(&mut self.temporary_bytes),
+            NativeQueryLimit::Steps => Some(&mut self.steps),
             _ => None,
         };
         if let Some(large) = large {
@@ -189,20 +189,22 @@ impl QuestionLimits {
             return Some(());
         }
         let small = match limit {
-            QuestionLimit::Value => &mut self.value_bytes,
-            QuestionLimit::Text => &mut self.text_bytes,
-            QuestionLimit::Columns => &mut self.columns,
-            QuestionLimit::Depth => &mut self.depth,
-            QuestionLimit::Compounds => &mut self.compounds,
-            QuestionLimit::Pattern => &mut self.pattern_bytes,
-            QuestionLimit::Memory | QuestionLimit::Temporary | QuestionLimit::Steps => return None,
+            NativeQueryLimit::Value => &mut self.value_bytes,
+            NativeQueryLimit::Text => &mut self.text_bytes,
+            NativeQueryLimit::Columns => &mut self.columns,
+            NativeQueryLimit::Depth => &mut self.depth,
+            NativeQueryLimit::Compounds => &mut self.compounds,
+            NativeQueryLimit::Pattern => &mut self.pattern_bytes,
+            NativeQueryLimit::Memory | NativeQueryLimit::Temporary | NativeQueryLimit::Steps => {
+                return None;
+            }
         };
         *small = u32::try_from(max).ok()?;
         Some(())
     }
 }
 
-impl Default for QuestionLimits {
+impl Default for NativeQueryLimits {
     fn default() -> Self {
         Self {
             at_once: 2,
@@ -219,7 +221,7 @@ impl Default for QuestionLimits {
     }
 }
 
-/// What stretch of time one file of the embedded store holds.
+/// The period of one file of the embedded store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partition {
     /// A day in UTC.
@@ -238,7 +240,7 @@ impl Partition {
         }
     }
 
-    /// The one that this is not.
+    /// The other one.
     pub(super) const fn other(self) -> Self {
         match self {
             Self::Day => Self::Month,
@@ -260,7 +262,7 @@ pub struct InfluxDb1 {
     pub database: String,
     /// The retention policy; absent: the database's default one.
     pub retention_policy: Option<String>,
-    /// How to be let in; absent where the server asks nobody.
+    /// The credentials; `None` if the server requires none.
     pub credentials: Option<Credentials>,
 }
 
@@ -273,15 +275,15 @@ pub struct InfluxDb2 {
     pub bucket: String,
     /// A token that may write the bucket.
     pub token: Option<Secret>,
-    /// Whether to create organisation and bucket if they are missing, for which the token has to
-    /// suffice; only with the cargo feature `influxdb2`. Default: no.
+    /// Whether to create organisation and bucket if they are missing; the token must allow that.
+    /// Only with the cargo feature `influxdb2`. Default: no.
     pub create: bool,
 }
 
 /// Settings of InfluxDB 3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfluxDb3 {
-    /// The database; the server makes it with the first write.
+    /// The database; the server creates it with the first write.
     pub database: String,
     /// A token that may write the database.
     pub token: Option<Secret>,
@@ -290,40 +292,41 @@ pub struct InfluxDb3 {
 /// Settings of TDengine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TdEngine {
-    /// The database, in lower case: the server folds what it is sent.
+    /// The database, in lower case: the server converts the name to lower case.
     pub database: String,
-    /// How to be let in: the adapter asks everybody.
+    /// The credentials: the adapter always requires them.
     pub credentials: Credentials,
     /// Whether to create the database, with `PRECISION 'ns'` and `WAL_LEVEL 2`, if it is missing.
     /// Default: no.
     pub create: bool,
-    /// What becomes of a line feed in a string.
+    /// What to do with a line feed in a string.
     pub newlines: Newlines,
     /// Bytes of one string. Default: 4 KiB.
     pub string_bytes_max: usize,
 }
 
 impl TdEngine {
-    /// [`TdEngine::string_bytes_max`] unless said: all columns of a table share 64 KiB, and a
-    /// column is never made shorter, so that one vehicle's long strings would use them up for all.
+    /// The default of [`TdEngine::string_bytes_max`]: all columns of a table share 64 KiB, and a
+    /// column never becomes shorter, so that long strings of one vehicle could use up the space of
+    /// all.
     pub const STRING_BYTES_MAX: usize = 4096;
     /// Bytes of a tag's value on servers before 3.3. Values of 100 characters did no harm in any
-    /// run; 100 and then 500 in one database corrupted the server's memory, and one of 4,090 ended
-    /// it at once.
+    /// test; values of 100 and then 500 in one database corrupted the server's memory, and one of
+    /// 4,090 crashed it at once.
     pub const OLD_TAG_BYTES_MAX: usize = 100;
 }
 
-/// What becomes of a line feed in a string, which TDengine refuses with all of its request.
+/// What to do with a line feed in a string, because of which TDengine refuses the whole request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Newlines {
     /// The point becomes a dead letter.
     #[default]
     Refuse,
-    /// A space is written for it.
+    /// It is replaced by a space.
     Space,
 }
 
-/// The two ways into InfluxDB 1 and TDengine.
+/// The two kinds of credentials of InfluxDB 1 and TDengine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// A user and a password, sent as HTTP Basic.
@@ -339,7 +342,7 @@ pub enum Credentials {
 }
 
 impl Target {
-    /// Which protocol this is.
+    /// The kind of the store.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
@@ -351,14 +354,14 @@ impl Target {
         }
     }
 
-    /// The bucket, where a question has to name one in its text; else empty.
+    /// The bucket, if the query text must name one; otherwise empty.
     #[must_use]
     pub fn bucket(&self) -> &str {
         if let Self::InfluxDb2(options) = self { &options.bucket } else { "" }
     }
 }
 
-/// The protocols that this version speaks.
+/// The protocols that this version supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// InfluxDB 1.
@@ -400,7 +403,7 @@ impl Kind {
         }
     }
 
-    /// How the store takes names.
+    /// The rules of the store for names.
     #[must_use]
     pub const fn names(self) -> StoreNames {
         match self {
@@ -418,7 +421,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A name that is no store; choose one of the listed.
+/// A name that is not a kind of store; choose one of the listed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown store kind `{0}`; available are embedded, influxdb1, influxdb2, influxdb3, tdengine"
@@ -439,7 +442,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_that_is_not_there_says_which_are() {
+    fn an_unknown_kind_is_answered_with_the_known_ones() {
         for kind in Kind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
         }

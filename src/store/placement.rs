@@ -1,10 +1,10 @@
-//! Which server each shard is written to, where a store is several.
+//! Which server each shard is written to, if a store has several.
 //!
 //! Rendezvous hashing with bounded loads: every pair of a server and a shard has a score, and a
-//! shard goes to the server of its highest score that has room, where each has room for an equal
-//! share. So no server is idle while another has two shards more, and a server that is added or
-//! taken away moves few shards, not all of them. What a moved shard has written stays where it is:
-//! questions go to every server.
+//! shard goes to the server with its highest score that is not full; each server takes an equal
+//! share. So the numbers of shards differ by at most one, and adding or removing a server moves few
+//! shards, not all of them. The old points of a moved shard stay where they are: queries go to
+//! every server.
 
 use crate::model::{ShardCount, ShardId};
 
@@ -16,11 +16,11 @@ pub(super) struct Placement {
 }
 
 impl Placement {
-    /// Spreads shards over addresses, of which there is at least one.
+    /// Spreads shards over addresses; there is at least one.
     pub(super) fn new(urls: &[String], shards: ShardCount) -> Self {
         let (share, more) = (shards.as_usize() / urls.len(), shards.as_usize() % urls.len());
         let mut loads = vec![0; urls.len()];
-        // Servers that may still take one more than their share.
+        // The number of servers that may still take one more than their share.
         let mut left = more;
         let mut endpoints = Vec::with_capacity(shards.as_usize());
         for shard in shards.ids() {
@@ -38,14 +38,15 @@ impl Placement {
         Self { endpoints }
     }
 
-    /// The server of a shard. One that the store was not opened for shares another's.
+    /// The server of a shard. A shard number beyond the configured count gets the server of another
+    /// shard.
     pub(super) fn endpoint(&self, shard: ShardId) -> usize {
         self.endpoints[shard.as_usize() % self.endpoints.len()]
     }
 }
 
-/// FNV-1a of the address and the shard, its bits mixed as by `SplitMix64`; written out because
-/// shards would move to other servers if it changed.
+/// FNV-1a of the address and the shard, with its bits mixed as in `SplitMix64`. Implemented here
+/// because shards would move to other servers if it changed.
 fn score(url: &str, shard: ShardId) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in url.trim_end_matches('/').bytes().chain(shard.0.to_le_bytes()) {
@@ -86,7 +87,7 @@ mod tests {
         let (four, five) = (urls(4), urls(5));
         let (before, after) = (placed(&four, 64), placed(&five, 64));
         let moved = before.iter().zip(&after).filter(|(one, other)| one != other).count();
-        // A fifth has to move; an index modulo the number of servers would move four fifths.
+        // A fifth must move; an index modulo the number of servers would move four fifths.
         assert!((12..=26).contains(&moved), "{moved}");
         let mut turned = four.clone();
         turned.rotate_left(1);
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_shard_keeps_its_server_across_versions() {
-        // Written down once: a change here moves shards to other servers.
+        // The expected values are fixed: a change here moves shards to other servers.
         assert_eq!(placed(&urls(3), 8), EXPECTED);
         let slashed: Vec<String> = urls(3).iter().map(|url| format!("{url}/")).collect();
         assert_eq!(placed(&slashed, 8), EXPECTED);

@@ -1,4 +1,4 @@
-//! Where a write goes: the parts of a request that do not depend on what is written.
+//! The target of a write: the parts of a request that do not depend on the lines.
 
 use std::error::Error;
 
@@ -22,7 +22,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// The address below a base address, whose own path is kept.
+    /// The URL of the request below a base address, whose own path is kept.
     pub(super) fn endpoint(&self, base: &str) -> Result<Url, StoreError> {
         let invalid = |source: Box<dyn Error + Send + Sync>| StoreError::UrlInvalid {
             url: without_secrets(base),
@@ -48,7 +48,7 @@ impl Route {
     }
 }
 
-/// An address as it may be printed: without what may be a secret, user, password, query, fragment.
+/// An address that may be printed: without possible secrets (user, password, query, fragment).
 #[must_use]
 pub fn without_secrets(address: &str) -> String {
     let end = address.find(['?', '#']).unwrap_or(address.len());
@@ -66,13 +66,12 @@ pub fn without_secrets(address: &str) -> String {
     text
 }
 
-/// Where a redirect of `asked` leads, as it may be shown: without user, password, query and
-/// fragment.
+/// The target of a redirect from `asked`, without user, password, query and fragment.
 pub(super) fn shown(asked: &Url, location: &str) -> Option<String> {
     let mut url = asked.join(location).ok()?;
     url.set_query(None);
     url.set_fragment(None);
-    // Neither can fail where there is a host, and an address without one holds no credentials.
+    // These cannot fail if there is a host, and an address without a host has no credentials.
     if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
         return None;
     }
@@ -81,7 +80,7 @@ pub(super) fn shown(asked: &Url, location: &str) -> Option<String> {
     Some(text)
 }
 
-/// `Authorization` for a scheme that sends its token as it is (`Token`, `Bearer`).
+/// `Authorization` for a scheme that sends the plain token (`Token`, `Bearer`).
 pub(super) fn token(scheme: &str, token: &Secret) -> Secret {
     Secret::new(format!("{scheme} {}", token.expose()))
 }
@@ -92,7 +91,7 @@ pub(super) fn basic(user: &str, password: &Secret) -> Secret {
     Secret::new(format!("Basic {}", STANDARD.encode(pair)))
 }
 
-/// The header that lets us in.
+/// The `Authorization` header.
 pub(super) fn authorization(secret: Option<&Secret>) -> Result<Option<HeaderValue>, StoreError> {
     let Some(secret) = secret else { return Ok(None) };
     let mut value = HeaderValue::from_str(secret.expose())
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn each_store_is_written_to_in_nanoseconds_in_its_own_spelling() {
+    fn each_store_is_written_to_with_its_own_name_for_nanoseconds() {
         let one = |credentials| InfluxDb1 {
             database: "flötte & co".to_owned(),
             retention_policy: Some("one week".to_owned()),
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_secret_in_an_address_is_not_printed() {
+    fn possible_secrets_in_an_address_are_not_printed() {
         let check = |address: &str, expect: &str| assert_eq!(without_secrets(address), expect);
         check("http://h:8086/influx/", "http://h:8086/influx/");
         check("http://h:8086/?token=abc", "http://h:8086/?…");
@@ -196,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_work_is_told_without_its_password() {
+    fn an_invalid_address_is_reported_without_its_password() {
         let route = influxdb3::route(&InfluxDb3 { database: "d".to_owned(), token: None });
-        let told = |base| route.endpoint(base).expect_err("a bad address").to_string();
-        assert_eq!(told("nonsense"), "store address `nonsense` is not a URL");
-        assert_eq!(told("udp://h:1"), "store address `udp://h:1` is neither http nor https");
+        let reason = |base| route.endpoint(base).expect_err("a bad address").to_string();
+        assert_eq!(reason("nonsense"), "store address `nonsense` is not a URL");
+        assert_eq!(reason("udp://h:1"), "store address `udp://h:1` is neither http nor https");
         assert_eq!(
-            told("http://u:hush@h:1"),
+            reason("http://u:hush@h:1"),
             "store address of host `h` holds credentials; use the store's own keys for them"
         );
         assert!(authorization(Some(&Secret::new("Token a\nb"))).is_err());

@@ -1,4 +1,4 @@
-//! Every answer that a store was seen or read to give, and what it must mean.
+//! Every answer of a store that was observed or found in its source, and its verdict.
 
 use std::time::Duration;
 
@@ -48,14 +48,14 @@ fn only_204_is_success_for_every_store() {
             check_halted(*kind, status, "", &format!("HTTP {status}"));
         }
         check_too_large(*kind, "", "HTTP 413");
-        // What a proxy says is never a refusal of a line, whatever its status.
+        // The answer of a proxy is never a refusal of a line, with any status.
         let page = "<html><h1>400 Bad Request</h1></html>";
         check_halted(*kind, 400, page, &format!("HTTP 400: {page}"));
     }
 }
 
-/// What proxies, gateways and others were seen to answer in a store's place, status first; the
-/// first three are those of the case `o01-answers-that-are-not-the-stores`.
+/// Observed answers of proxies, gateways and others in place of a store, status first; the first
+/// three are those of the case `o01-answers-that-are-not-the-stores`.
 const OTHERS: &[&str] = &[
     include_str!("../../tests/data/o01-answers-that-are-not-the-stores/gateway.answer"),
     include_str!("../../tests/data/o01-answers-that-are-not-the-stores/go-tls.answer"),
@@ -76,7 +76,7 @@ const OTHERS: &[&str] = &[
 ];
 
 #[test]
-fn what_others_answer_in_a_stores_place_blames_no_line() {
+fn answers_of_others_in_a_stores_place_refuse_no_line() {
     for kind in Kind::ALL {
         for answer in OTHERS {
             let (status, body) = answer.split_once('\n').expect("a status and a body");
@@ -222,7 +222,7 @@ fn influxdb2_answers() {
     let cast = "failed to parse line protocol:errors encountered on line(s):\nerror in line 1: \
         table: tele, column: speed; cast error from protocol type: STRING to column type: DOUBLE";
     check_rejected(kind, 400, &body("invalid", cast), &format!("HTTP 400: {cast}"), None);
-    // Words for lines with a code that this store does not use for them, or without any.
+    // A message about lines with a code that this store does not use for it, or without a code.
     let words = "unable to parse 'm': missing fields";
     for other in [body("forbidden", words), format!(r#"{{"message":"{words}"}}"#), words.to_owned()]
     {
@@ -261,10 +261,10 @@ fn influxdb3_lists_the_refused_lines_by_number() {
     };
     assert_eq!(read(kind, 400, &partial(3..=5)), refused(3..=5, 400));
     assert_eq!(read(kind, 422, &partial(1..=1)), refused(1..=1, 422));
-    // A list that may not be complete, or whose numbers cannot be right, is not relied upon.
-    let told = "HTTP 400: partial write of line protocol occurred";
-    check_rejected(kind, 400, &partial(1..=100), told, None);
-    check_rejected(kind, 400, &partial(0..=0), told, None);
+    // A list that may be incomplete, or that has impossible numbers, is not used.
+    let reason = "HTTP 400: partial write of line protocol occurred";
+    check_rejected(kind, 400, &partial(1..=100), reason, None);
+    check_rejected(kind, 400, &partial(0..=0), reason, None);
     let cut =
         Answer { status: 400, body: partial(1..=2).into_bytes(), cut: true, ..Answer::default() };
     assert!(matches!(verdict(kind, &cut, NOW), Verdict::Rejected { .. }));
@@ -321,8 +321,8 @@ fn retry_after_is_read_as_seconds_or_as_a_date() {
 }
 
 #[test]
-fn what_is_kept_of_an_answer_is_bounded() {
-    // InfluxDB 2 repeats a line of any length, here cut inside a character that takes two bytes.
+fn the_kept_part_of_an_answer_is_bounded() {
+    // InfluxDB 2 repeats a line of any length, here cut inside a two-byte character.
     let whole = format!(r#"{{"code":"invalid","message":"unable to parse '{}"#, "ä".repeat(70_000));
     let body = whole.as_bytes()[..Answer::BODY_BYTES_MAX].to_vec();
     let answer = Answer { status: 400, body, cut: true, ..Answer::default() };

@@ -1,8 +1,8 @@
-//! What a store said about one request, in words that do not depend on the store.
+//! The meaning of a store's answer to one write request, independent of the store.
 //!
-//! This file and the one of each store are the only places that know what an answer means. Reading
-//! is pure: an [`Answer`] and the time in, a [`Verdict`] out. Each store's file lists the words in
-//! which it refuses lines, and holds them against what servers were seen or read to say.
+//! Only this file and the one of each store know the meaning of an answer. Reading is pure: an
+//! [`Answer`] and the time in, a [`Verdict`] out. Each store's file lists the messages with which
+//! it refuses lines; the tests check them against observed answers and the servers' source.
 
 use std::time::Duration;
 
@@ -11,60 +11,60 @@ use crate::{
     store::{Answer, influxdb1, influxdb2, influxdb3, options::Kind, tdengine},
 };
 
-/// What is to be done about one request.
+/// What to do about one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every line is stored.
     Accepted,
-    /// Every line is stored but these, each exactly as the store told.
+    /// Every line is stored except these, which the store has named exactly.
     Partial {
         /// The refused lines, at least one.
         refused: Vec<Refusal>,
     },
-    /// The request as it stands will never be stored whole. What of it was stored is not known;
-    /// writing those lines again changes nothing.
+    /// This request will never be stored completely. Which of its lines were stored is not known;
+    /// writing those again changes nothing.
     Rejected {
-        /// What the store said, bounded.
+        /// The store's message, bounded.
         answer: String,
-        /// How many points the store says that it dropped, where it says so.
+        /// The number of dropped points, if the store reports it.
         dropped: Option<usize>,
     },
-    /// Refused as bad lines are, but good ones are refused so too where two writers meet: the same
-    /// bytes, sent again, may be taken.
+    /// Refused like bad lines, but good lines are also refused in this way when two writers add
+    /// columns at the same time: the same bytes, sent again, may be accepted.
     Doubtful {
-        /// What the store said, bounded.
+        /// The store's message, bounded.
         answer: String,
     },
-    /// Whatever lines of a measurement of this request say, the store takes none of them.
+    /// The store refuses every line of a measurement in this request.
     MeasurementRejected {
-        /// What the store said, bounded.
+        /// The store's message, bounded.
         answer: String,
     },
-    /// The store refused in words that are in no list: it may be away, or may never take these
-    /// lines. Wait as for one that is unavailable, but not for ever.
+    /// The store refused with an unknown message: it may be down, or may never accept these lines.
+    /// Retry as for an unavailable store, but not forever.
     Unclear {
-        /// Why, for the operator: the words without what they repeat of lines, bounded.
+        /// The reason for the operator: the message without repeated lines, bounded.
         reason: String,
-        /// All that the store said, bounded.
+        /// The whole message of the store, bounded.
         answer: String,
     },
-    /// Something on the way does not take a request of this size: send less at once. It says
-    /// nothing about lines, so a single line is kept.
+    /// Something on the way does not accept a request of this size: send smaller requests. This
+    /// says nothing about lines, so a single line is kept.
     TooLarge {
-        /// Why, for the operator, bounded.
+        /// The reason, for the operator, bounded.
         reason: String,
     },
-    /// The store cannot take it now: keep it, wait, send the same bytes again.
+    /// The store cannot accept it now: keep it, wait, send the same bytes again.
     Unavailable {
-        /// Why, for the operator, bounded.
+        /// The reason, for the operator, bounded.
         reason: String,
-        /// How long the store asks to be left alone; unbounded, as it said.
+        /// How long the store asks to wait; as received, without a bound.
         retry_after: Option<Duration>,
     },
-    /// Nothing will be stored until somebody changes a setting, ours or the store's: keep
-    /// everything, tell, try again slowly.
+    /// Nothing will be stored until an operator changes a setting, ours or the store's: keep
+    /// everything, report it, retry slowly.
     Halted {
-        /// Why, for the operator, bounded.
+        /// The reason, for the operator, bounded.
         reason: String,
     },
 }
@@ -74,14 +74,15 @@ pub enum Verdict {
 pub struct Refusal {
     /// The line's index in its request, from 0.
     pub line: usize,
-    /// What the store said about it, bounded.
+    /// The store's message about it, bounded.
     pub answer: String,
 }
 
 /// The verdict on a request that `kind` answered at `now`.
 ///
-/// A line is blamed only in words that this kind of store is known to use for lines. Whatever else
-/// refuses, a proxy, a gateway, a TLS port, a quota, holds everything: no line is set aside for it.
+/// A line counts as refused only by a message that this kind of store is known to use for lines.
+/// Any other refusal (by a proxy, a gateway, a TLS port, a quota) holds everything: no line is set
+/// aside because of it.
 #[must_use]
 pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
     if answer.status == 204 {
@@ -100,7 +101,7 @@ pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
     let reason = answer.summary();
     match answer.status {
         413 => Verdict::TooLarge { reason },
-        // Too slow, too early, too much at once.
+        // Request timeout, too early, too many requests.
         408 | 425 | 429 => answer.unavailable(now),
         300..=499 => Verdict::Halted { reason },
         _ if kind == Kind::InfluxDb1 && influxdb1::is_wrong_setting(answer) => {
@@ -110,8 +111,8 @@ pub fn verdict(kind: Kind, answer: &Answer, now: UnixNanos) -> Verdict {
     }
 }
 
-/// The verdict on a request whose answer broke off. Half a sentence blames no line, but what came
-/// of it is told: a port that speaks TLS resets the connection behind what it says.
+/// The verdict on a request whose answer was cut off. Half a message refuses no line, but the
+/// received part is reported: a TLS port resets the connection after its message.
 pub(super) fn broken_off(answer: &Answer, why: &str) -> Verdict {
     let mut reason = format!("{} (the answer broke off: {why})", answer.summary());
     reason.truncate(reason.floor_char_boundary(Answer::QUOTE_BYTES_MAX));
@@ -122,7 +123,7 @@ pub(super) fn broken_off(answer: &Answer, why: &str) -> Verdict {
 }
 
 impl Answer {
-    /// The request as it stands is refused, in the store's own words.
+    /// The whole request is refused, with the store's message.
     pub(super) fn rejected(&self, message: &str) -> Verdict {
         Verdict::Rejected { answer: self.quote(message), dropped: dropped(message) }
     }
@@ -143,7 +144,7 @@ fn dropped(message: &str) -> Option<usize> {
     count.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Seconds, or an HTTP date that lies ahead of `now`.
+/// Seconds, or an HTTP date after `now`.
 fn retry_after(text: &str, now: UnixNanos) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

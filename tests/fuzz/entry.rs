@@ -564,5 +564,5 @@ fn folder(dir: &Path) -> Folder {
 /// What lies below MQTT (PROXY headers, upgrades to a WebSocket, its frames): what comes of bytes
 /// does not depend on how they are cut into pieces.
 pub fn framing(input: &[u8]) {
-    fleetline::mqtt::hold_framing(input);
+    fleetline::mqtt::check_framing(input);
 }

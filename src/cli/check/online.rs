@@ -66,7 +66,7 @@ fn store(resolved: &Resolved, found: &mut Found) {
     };
     let before = found.problems.len();
     for (endpoint, url) in options.urls.iter().enumerate() {
-        let reason = match runtime.block_on(store.try_out(endpoint)) {
+        let reason = match runtime.block_on(store.probe(endpoint)) {
             Verdict::Accepted | Verdict::Partial { .. } => continue,
             Verdict::Rejected { answer, .. }
             | Verdict::Doubtful { answer }
@@ -95,7 +95,7 @@ fn store(resolved: &Resolved, found: &mut Found) {
 #[cfg(feature = "influxdb2")]
 fn administered(
     url: &str,
-    looked: Result<Option<crate::store::Looked>, String>,
+    looked: Result<Option<crate::store::ServerReport>, String>,
     time_past: Duration,
     found: &mut Found,
 ) {

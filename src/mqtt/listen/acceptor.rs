@@ -1,7 +1,8 @@
-//! Accepting connections on the thread of the listeners, and handing them to the workers in turn.
+//! Accepts connections on the listeners' thread, and hands them to the workers in turn.
 //!
-//! ntex's own acceptor is a thread that hands to another one, which hands to a worker: two threads
-//! are woken for a connection, a seventh of what it costs with TLS. Here one thread does both.
+//! ntex's own acceptor is a thread that hands a connection to a second one, which hands it to a
+//! worker: so two threads are woken per connection, a seventh of its cost with TLS. Here one thread
+//! does both.
 
 use std::{
     convert::Infallible,
@@ -21,7 +22,7 @@ use ntex_bytes::BytePageSize;
 use ntex_server::{Server, ServerConfiguration};
 use tokio::sync::watch;
 
-use super::{door::Door, socket::connection};
+use super::{listener::BoundListener, socket::connection};
 use crate::{
     env::{Clock, is_out_of_descriptors},
     mqtt::{
@@ -32,15 +33,15 @@ use crate::{
     uplink::IntakeParts,
 };
 
-/// Bytes of a connection that wait to be handled, past which its socket is not read; the other two
-/// are for buffers of ntex's own, of which none are kept.
+/// The bytes of a connection that may wait to be handled; past that its socket is not read. The
+/// other two values are for ntex's own buffers, of which none are kept.
 const READ_BUFFER: (usize, usize, usize) = (16 * 1024, 1024, 0);
-/// The same of what waits to be written, past which the socket is not read: deliveries stop at half
-/// of it, so that only a peer that does not read its acknowledgements is not read.
+/// The bytes that may wait to be written; past that the socket is not read. Deliveries stop at half
+/// of it, so that this happens only to a peer that does not read its acknowledgements.
 const WRITE_BUFFER: (usize, usize, usize) = (128 * 1024, 1024, 0);
-/// How long nothing is accepted where the system has no descriptor or no memory for it.
+/// How long nothing is accepted after the system had no descriptor or no memory.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often it is said that nothing can be accepted.
+/// How often the log says that nothing can be accepted.
 const SAID_EVERY: Duration = Duration::from_mins(1);
 
 /// A connection on its way to its worker.
@@ -48,28 +49,28 @@ const SAID_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct Incoming {
     stream: TcpStream,
     peer: SocketAddr,
-    /// Which of the listeners took it in.
+    /// The index of its listener.
     listener: usize,
 }
 
-/// What each worker is started with.
+/// The parameters of each worker.
 #[derive(Clone, Debug)]
 pub(super) struct WorkerStart {
-    pub(super) doors: Vec<Door>,
+    pub(super) listeners: Vec<BoundListener>,
     pub(super) parts: IntakeParts,
     pub(super) shared: Arc<Shared>,
-    /// Whether a worker is there that takes connections.
+    /// Whether there is a worker that takes connections.
     pub(super) is_open: watch::Sender<bool>,
 }
 
 impl ServerConfiguration for WorkerStart {
     type Item = Incoming;
-    type Factory = Entrance;
+    type Factory = ConnectionReceiver;
 
-    async fn create(&self) -> Result<Entrance, ()> {
-        Ok(Entrance {
+    async fn create(&self) -> Result<ConnectionReceiver, ()> {
+        Ok(ConnectionReceiver {
             worker: start(Arc::clone(&self.shared), &self.parts),
-            doors: self.doors.iter().cloned().map(Rc::new).collect(),
+            listeners: self.listeners.iter().cloned().map(Rc::new).collect(),
             config: io_config(),
         })
     }
@@ -87,15 +88,15 @@ impl ServerConfiguration for WorkerStart {
     }
 }
 
-/// Where a worker takes connections in.
+/// The worker's side of the acceptor: receives connections.
 #[derive(Clone)]
-pub(super) struct Entrance {
+pub(super) struct ConnectionReceiver {
     worker: Rc<Worker>,
-    doors: Rc<[Rc<Door>]>,
+    listeners: Rc<[Rc<BoundListener>]>,
     config: SharedCfg,
 }
 
-impl ServiceFactory<Incoming> for Entrance {
+impl ServiceFactory<Incoming> for ConnectionReceiver {
     type Response = ();
     type Error = ();
     type Service = Self;
@@ -106,24 +107,26 @@ impl ServiceFactory<Incoming> for Entrance {
     }
 }
 
-impl Service<Incoming> for Entrance {
+impl Service<Incoming> for ConnectionReceiver {
     type Response = ();
     type Error = ();
 
     async fn call(&self, incoming: Incoming, _: ServiceCtx<'_, Self>) -> Result<(), ()> {
         let Incoming { stream, peer, listener } = incoming;
         match connection(stream, peer, self.config.clone()) {
-            Ok(io) => serve(io, Rc::clone(&self.worker), Rc::clone(&self.doors[listener])).await,
+            Ok(io) => {
+                serve(io, Rc::clone(&self.worker), Rc::clone(&self.listeners[listener])).await
+            }
             Err(error) => tracing::error!(%peer, %error, "a connection could not be taken in"),
         }
         Ok(())
     }
 }
 
-/// Accepts what comes to a listener, for as long as it is asked.
+/// Accepts connections on a listener until the future is dropped.
 ///
 /// # Errors
-/// The socket cannot be waited for.
+/// If the socket cannot be registered with the runtime.
 pub(super) async fn accept(
     socket: TcpListener,
     listener: usize,
@@ -135,7 +138,8 @@ pub(super) async fn accept(
     socket.set_nonblocking(true)?;
     let socket = tokio::net::TcpListener::from_std(socket)?;
     loop {
-        // What is accepted leaves this thread, and so tokio must not wait for it here.
+        // An accepted socket leaves this thread, so it must not be registered with this thread's
+        // runtime.
         let accepted = socket.accept().await.and_then(|(it, peer)| Ok((it.into_std()?, peer)));
         match accepted {
             Ok((stream, peer)) => {
@@ -143,14 +147,15 @@ pub(super) async fn accept(
                 while let Err(back) = workers.process(incoming) {
                     incoming = back;
                     if is_open.wait_for(|is_open| *is_open).await.is_err() {
-                        // There will be no worker any more: whoever waits for this knows.
+                        // There will be no worker any more; the caller of `accept` sees that
+                        // itself.
                         pending::<()>().await;
                     }
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                // That no descriptor is left is told with the state of the machine.
+                // The state of the machine reports that no descriptor is left.
                 if !is_out_of_descriptors(&error)
                     && let Some(skipped) = said.admit(clock.monotonic())
                 {
@@ -162,7 +167,7 @@ pub(super) async fn accept(
     }
 }
 
-/// Whether it says something of the connection that was to come, and nothing of the next ones.
+/// Whether the error is about one connection only, so that the next ones can be accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

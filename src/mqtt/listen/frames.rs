@@ -1,10 +1,10 @@
 //! WebSocket frames as bytes (RFC 6455): what a client sends becomes a stream of MQTT's bytes.
 //!
-//! Payloads are handed on as they come, so that a frame of any length takes no memory of its own;
-//! only control frames, of at most 125 bytes, are kept until they are whole.
+//! Payloads are passed on as they arrive, so that a frame of any length takes no memory of its own;
+//! only control frames, of at most 125 bytes, are kept until they are complete.
 //!
-//! Why not ntex's codec: it keeps a frame until it is whole, so that a stranger who has said no
-//! CONNECT yet would make us hold as much as the largest packet.
+//! Why not ntex's codec: it keeps a frame until it is complete, so that an unknown peer, before its
+//! CONNECT, could make us hold as many bytes as the largest packet.
 
 use ntex_bytes::BytesMut;
 
@@ -15,7 +15,7 @@ pub(in crate::mqtt) struct CloseCode(pub(in crate::mqtt) u16);
 impl CloseCode {
     pub(in crate::mqtt) const NORMAL: Self = Self(1000);
     const PROTOCOL: Self = Self(1002);
-    /// MQTT comes in binary frames ([MQTT-6.0.0-1]).
+    /// MQTT uses binary frames ([MQTT-6.0.0-1]).
     const NOT_BINARY: Self = Self(1003);
 }
 
@@ -24,7 +24,7 @@ const HEADER_BYTES_MAX: usize = 14;
 /// Bytes of a control frame's payload.
 const CONTROL_BYTES_MAX: usize = 125;
 
-/// What kind of frame the payload belongs to.
+/// The kind of frame that the payload belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Data,
@@ -33,12 +33,12 @@ enum Kind {
     Close,
 }
 
-/// Takes a client's frames apart.
+/// Decodes a client's frames.
 #[derive(Debug, Default)]
 pub(in crate::mqtt) struct Deframer {
-    /// The frame whose payload is coming.
+    /// The frame whose payload is being received.
     frame: Option<Coming>,
-    /// A message has begun and its last frame has not come.
+    /// A message has begun and its last frame has not arrived.
     is_open: bool,
     /// The payload of a control frame.
     control: Vec<u8>,
@@ -49,16 +49,15 @@ struct Coming {
     kind: Kind,
     left: u64,
     mask: [u8; 4],
-    /// Of the mask, for the next byte.
+    /// The index in the mask for the next byte.
     at: usize,
 }
 
 impl Deframer {
-    /// Takes what has come: appends MQTT's bytes to `data` and what is to be answered to
-    /// `answers`.
+    /// Takes received bytes: appends MQTT's bytes to `data` and answers to `answers`.
     ///
     /// # Errors
-    /// How the WebSocket ends; nothing more is to be brought then.
+    /// The code with which the WebSocket ends; nothing more may be given after that.
     pub(in crate::mqtt) fn take(
         &mut self,
         source: &mut BytesMut,
@@ -92,7 +91,7 @@ impl Deframer {
         }
     }
 
-    /// A frame has come whole.
+    /// A control frame is complete.
     fn whole(&mut self, kind: Kind, answers: &mut Vec<u8>) -> Result<(), CloseCode> {
         let control = std::mem::take(&mut self.control);
         match kind {
@@ -101,7 +100,7 @@ impl Deframer {
             Kind::Close => {
                 let code = control.first_chunk::<2>().map(|code| u16::from_be_bytes(*code));
                 return Err(match code {
-                    // Codes that a client may say are said back.
+                    // Codes that a client may send are sent back.
                     Some(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)) => CloseCode(code),
                     None if control.is_empty() => CloseCode::NORMAL,
                     _ => CloseCode::PROTOCOL,
@@ -111,7 +110,7 @@ impl Deframer {
         Ok(())
     }
 
-    /// The header of the next frame, if it is whole.
+    /// The header of the next frame, if it is complete.
     fn header(&mut self, source: &mut BytesMut) -> Result<Option<Coming>, CloseCode> {
         let seen = &source[..source.len().min(HEADER_BYTES_MAX)];
         let Some(&first) = seen.first() else { return Ok(None) };
@@ -170,7 +169,7 @@ const OPCODE_CLOSE: u8 = 8;
 const OPCODE_PING: u8 = 9;
 const OPCODE_PONG: u8 = 10;
 
-/// The header of a binary frame of ours with `len` bytes.
+/// The header of a binary frame with a payload of `len` bytes, as the server sends it.
 pub(in crate::mqtt) fn binary_header(len: usize) -> ([u8; 10], usize) {
     let mut header = [0; 10];
     header[0] = 0x80 | OPCODE_BINARY;
@@ -219,7 +218,7 @@ mod tests {
         bytes
     }
 
-    /// What comes of bytes, brought whole and byte by byte.
+    /// Checks the result of bytes, given at once and byte by byte.
     #[track_caller]
     fn check(bytes: &[u8], data: &[u8], answers: &[u8], ends: Result<(), CloseCode>) {
         for piece in [1, 7, bytes.len().max(1)] {

@@ -1,4 +1,4 @@
-//! The address that a load balancer named, as the peer's, and the name that it verified.
+//! The peer's address and verified name, as a load balancer sent them.
 
 use std::{
     any::{Any, TypeId},
@@ -8,7 +8,7 @@ use std::{
 
 use ntex_io::{FilterBuf, FilterLayer, types::PeerAddr};
 
-/// A layer that changes no byte: who asks for the peer's address is told the one of the header.
+/// A layer that changes no byte: its peer address is the one of the header.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Proxied {
     pub(in crate::mqtt) source: SocketAddr,
@@ -16,7 +16,7 @@ pub(in crate::mqtt) struct Proxied {
     pub(in crate::mqtt) common_name: Option<Vec<u8>>,
 }
 
-/// What is asked for to learn the common name of a certificate that the balancer has verified.
+/// The query type for the common name of a certificate that the balancer has verified.
 #[derive(Debug)]
 pub(in crate::mqtt) struct ProxiedName(pub(in crate::mqtt) Vec<u8>);
 

@@ -1,11 +1,11 @@
 //! The PROXY protocol, versions 1 and 2: a header in which a load balancer says who connected.
 //!
-//! Only named addresses may send it, and they must; so a header here is one of the operator's own
-//! balancer. It is read with bounds all the same.
+//! Only configured addresses may send it, and they must. So a header comes from the operator's own
+//! balancer; it is nevertheless read with bounds.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// A header that came whole.
+/// A complete header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Header {
     /// Its bytes; what follows is the client's.
@@ -16,19 +16,19 @@ pub(in crate::mqtt) struct Header {
     pub(in crate::mqtt) common_name: Option<Vec<u8>>,
 }
 
-/// The bytes are no PROXY header.
+/// The bytes are not a PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mqtt) struct NoHeader;
+pub(in crate::mqtt) struct InvalidHeader;
 
 /// What version 2 begins with.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\x00\r\nQUIT\n";
-/// Bytes of a header of version 1, its line end included.
+/// The maximum bytes of a header of version 1, including its line end.
 const TEXT_BYTES_MAX: usize = 107;
-/// Bytes of a header of version 2 behind its first sixteen; certificates make it long.
+/// The maximum bytes of a header of version 2 after its first sixteen; certificates make it long.
 const BODY_BYTES_MAX: usize = 4096;
 
 /// Reads a header; `None` while a part of it is missing.
-pub(in crate::mqtt) fn parse(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
+pub(in crate::mqtt) fn parse(bytes: &[u8]) -> Result<Option<Header>, InvalidHeader> {
     let begins = |with: &[u8]| {
         let len = with.len().min(bytes.len());
         bytes[..len] == with[..len]
@@ -38,46 +38,50 @@ pub(in crate::mqtt) fn parse(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
     } else if begins(b"PROXY ") {
         text(bytes)
     } else {
-        Err(NoHeader)
+        Err(InvalidHeader)
     }
 }
 
-fn text(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
+fn text(bytes: &[u8]) -> Result<Option<Header>, InvalidHeader> {
     let seen = &bytes[..bytes.len().min(TEXT_BYTES_MAX)];
     let Some(end) = seen.windows(2).position(|pair| pair == b"\r\n") else {
-        return if seen.len() == TEXT_BYTES_MAX { Err(NoHeader) } else { Ok(None) };
+        return if seen.len() == TEXT_BYTES_MAX { Err(InvalidHeader) } else { Ok(None) };
     };
-    let line = std::str::from_utf8(&seen[..end]).map_err(|_| NoHeader)?;
+    let line = std::str::from_utf8(&seen[..end]).map_err(|_| InvalidHeader)?;
     let header = |source| Header { len: end + 2, source, common_name: None };
     let mut words = line.split(' ').skip(1);
-    let family = words.next().ok_or(NoHeader)?;
+    let family = words.next().ok_or(InvalidHeader)?;
     if family == "UNKNOWN" {
         return Ok(Some(header(None)));
     }
     let words: Vec<&str> = words.collect();
-    let [source, target, port, target_port] = words[..] else { return Err(NoHeader) };
-    let port_of = |text: &str| text.parse::<u16>().map_err(|_| NoHeader);
+    let [source, target, port, target_port] = words[..] else { return Err(InvalidHeader) };
+    let port_of = |text: &str| text.parse::<u16>().map_err(|_| InvalidHeader);
     let (port, _) = (port_of(port)?, port_of(target_port)?);
-    let address = |text: &str| text.parse::<IpAddr>().map_err(|_| NoHeader);
+    let address = |text: &str| text.parse::<IpAddr>().map_err(|_| InvalidHeader);
     let (source, target) = (address(source)?, address(target)?);
     let is_right = match family {
         "TCP4" => source.is_ipv4() && target.is_ipv4(),
         "TCP6" => source.is_ipv6() && target.is_ipv6(),
         _ => false,
     };
-    if is_right { Ok(Some(header(Some(SocketAddr::new(source, port))))) } else { Err(NoHeader) }
+    if is_right {
+        Ok(Some(header(Some(SocketAddr::new(source, port)))))
+    } else {
+        Err(InvalidHeader)
+    }
 }
 
-fn binary(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
+fn binary(bytes: &[u8]) -> Result<Option<Header>, InvalidHeader> {
     let Some(&[version, family, high, low]) = bytes.get(12..16) else { return Ok(None) };
     let len = usize::from(u16::from_be_bytes([high, low]));
     if version >> 4 != 2 || version & 0x0f > 1 || len > BODY_BYTES_MAX {
-        return Err(NoHeader);
+        return Err(InvalidHeader);
     }
     let Some(body) = bytes.get(16..16 + len) else { return Ok(None) };
     let mut header = Header { len: 16 + len, source: None, common_name: None };
     let is_local = version & 0x0f == 0;
-    // Over TCP; anything else (UDP, a local socket) names no address that could be told.
+    // Over TCP; anything else (UDP, a local socket) has no usable address.
     let addresses = match family {
         0x11 => 12,
         0x21 => 36,
@@ -86,14 +90,14 @@ fn binary(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
     if is_local {
         return Ok(Some(header));
     }
-    let (addresses, mut rest) = body.split_at_checked(addresses).ok_or(NoHeader)?;
+    let (addresses, mut rest) = body.split_at_checked(addresses).ok_or(InvalidHeader)?;
     header.source = Some(match addresses {
         [a, b, c, d, .., p0, p1, _, _] if family == 0x11 => {
             let port = u16::from_be_bytes([*p0, *p1]);
             SocketAddr::new(Ipv4Addr::new(*a, *b, *c, *d).into(), port)
         }
         long => {
-            let ip: [u8; 16] = long[..16].try_into().map_err(|_| NoHeader)?;
+            let ip: [u8; 16] = long[..16].try_into().map_err(|_| InvalidHeader)?;
             let port = u16::from_be_bytes([long[32], long[33]]);
             SocketAddr::new(Ipv6Addr::from(ip).into(), port)
         }
@@ -108,25 +112,25 @@ fn binary(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
     Ok(Some(header))
 }
 
-/// The field that says what TLS found.
+/// The field with the results of TLS.
 const FIELD_SSL: u8 = 0x20;
 /// In it, the common name of the client's certificate.
 const FIELD_SSL_CN: u8 = 0x22;
-/// The client brought a certificate on this connection, or on the one that it resumes.
+/// The client sent a certificate on this connection, or on the one that it resumes.
 const CLIENT_CERTIFICATE: u8 = 0x02 | 0x04;
 
 /// One field: its kind, its value, and what follows.
-fn field(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), NoHeader> {
-    let (&[kind, high, low], rest) = bytes.split_first_chunk::<3>().ok_or(NoHeader)?;
+fn field(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), InvalidHeader> {
+    let (&[kind, high, low], rest) = bytes.split_first_chunk::<3>().ok_or(InvalidHeader)?;
     let len = usize::from(u16::from_be_bytes([high, low]));
-    let (value, behind) = rest.split_at_checked(len).ok_or(NoHeader)?;
+    let (value, behind) = rest.split_at_checked(len).ok_or(InvalidHeader)?;
     Ok((kind, value, behind))
 }
 
-/// The name of a certificate that was brought and verified; a name beside any other flag or result
-/// is one that nobody vouches for.
-fn common_name(value: &[u8]) -> Result<Option<Vec<u8>>, NoHeader> {
-    let (&[client, verify @ ..], mut rest) = value.split_first_chunk::<5>().ok_or(NoHeader)?;
+/// The name of a certificate that was sent and verified; with any other flag or result the name is
+/// not verified.
+fn common_name(value: &[u8]) -> Result<Option<Vec<u8>>, InvalidHeader> {
+    let (&[client, verify @ ..], mut rest) = value.split_first_chunk::<5>().ok_or(InvalidHeader)?;
     let is_verified = client & CLIENT_CERTIFICATE != 0 && u32::from_be_bytes(verify) == 0;
     let mut name = None;
     while !rest.is_empty() {
@@ -161,7 +165,7 @@ mod tests {
         v2(1, 0x11, &body)
     }
 
-    /// Every beginning of a header waits for its rest, and no more is taken than it.
+    /// Every beginning of a header waits for its rest, and exactly the header is consumed.
     #[track_caller]
     fn check(bytes: &[u8], source: Option<&str>, name: Option<&str>) {
         for len in 0..bytes.len() {
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn both_versions_are_read_and_nothing_behind_them() {
+    fn both_versions_are_read_and_nothing_after_them() {
         check(b"PROXY TCP4 1.2.3.4 5.6.7.8 80 90\r\n", Some("1.2.3.4:80"), None);
         check(b"PROXY TCP6 ::1 ::2 80 90\r\n", Some("[::1]:80"), None);
         check(b"PROXY UNKNOWN\r\n", None, None);
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_seen_as_early_as_it_can_be() {
+    fn bytes_that_are_not_a_header_are_detected_as_early_as_possible() {
         let many = format!("PROXY TCP4 {}", "1".repeat(200));
         let wrong: [&[u8]; 12] = [
             b"\x10",
@@ -215,12 +219,12 @@ mod tests {
             b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff",
         ];
         for bytes in wrong {
-            assert_eq!(parse(bytes), Err(NoHeader), "{bytes:02x?}");
+            assert_eq!(parse(bytes), Err(InvalidHeader), "{bytes:02x?}");
         }
-        assert_eq!(parse(&v2(1, 0x11, &[0; 11])), Err(NoHeader));
+        assert_eq!(parse(&v2(1, 0x11, &[0; 11])), Err(InvalidHeader));
         let mut cut = ssl(7, 0);
         let last = cut.len() - 1;
         cut[last - 2] = 9; // The name claims more than there is.
-        assert_eq!(parse(&cut), Err(NoHeader));
+        assert_eq!(parse(&cut), Err(InvalidHeader));
     }
 }

@@ -1,4 +1,4 @@
-//! The listeners and their workers, started and drained.
+//! Starts and drains the listeners and their workers.
 
 use std::{
     io,
@@ -14,9 +14,9 @@ use ntex_server::WorkerPool;
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    accept_rate::AcceptRate,
     acceptor::{WorkerStart, accept},
-    accepts::Accepts,
-    door::{Door, Doors, Listener},
+    listener::{BoundListener, Listener, ListenerShared},
     socket::Sockets,
 };
 use crate::{
@@ -49,13 +49,13 @@ pub enum StartError {
     /// or change `mqtt.listen`.
     #[error("cannot listen on {address}")]
     Listen {
-        /// The address asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// What sessions left behind cannot be read: the disk fails.
+    /// The session journal cannot be read: the disk fails.
     #[error("cannot read the session journal")]
     Sessions(#[source] io::Error),
     /// The thread for the workers could not be started: the machine is out of threads or memory.
@@ -72,26 +72,26 @@ pub struct Edge {
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
-/// What the edge shares with the rest of the appliance.
+/// The handles that the edge shares with the rest of the appliance.
 #[derive(Debug)]
 pub struct Others {
     /// Filled by the sessions.
     pub presence: Arc<Presence>,
     /// Joined by the workers.
     pub workers: Arc<Workers>,
-    /// Says what sessions may do.
+    /// Decides what sessions may do.
     pub access: Arc<Access>,
-    /// Told of commands and receipts.
+    /// Is told about commands and receipts.
     pub tracker: Arc<dyn CommandTracker>,
-    /// What sessions leave behind.
+    /// The persistent sessions.
     pub sessions: Sessions,
-    /// The TLS of the listeners that speak it.
+    /// TLS for the listeners that use it.
     pub tls: Option<Arc<Tls>>,
 }
 
 /// Connections that wait to be accepted; what the kernel allows by default.
 const BACKLOG: i32 = 4096;
-/// How often the drain looks whether the last connection has gone.
+/// How often the drain checks whether the last connection has ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 impl Edge {
@@ -115,12 +115,12 @@ impl Edge {
             listeners.push(Listener { address, ..listener.clone() });
             sockets.push(socket);
         }
-        tell_limits(options, &parts.metrics);
-        let doors = Arc::new(Doors {
+        report_limits(options, &parts.metrics);
+        let listener_shared = Arc::new(ListenerShared {
             tls: others.tls,
             proxies: options.proxies.clone(),
             origins: options.websocket_origins.clone(),
-            accepts: Accepts::new(options.accepts_a_second),
+            accept_rate: AcceptRate::new(options.accepts_a_second),
             handshakes: parts.metrics.mqtt_open_handshakes.clone(),
         });
         let router = Arc::new(Router::new(RetainedLimits {
@@ -162,7 +162,7 @@ impl Edge {
             options: options.clone(),
             parts: parts.clone(),
             shared: Arc::clone(&shared),
-            doors,
+            listener_shared,
         };
         let guard = supervisor.guard("mqtt");
         let thread = std::thread::Builder::new()
@@ -175,14 +175,14 @@ impl Edge {
         Ok(Self { listeners, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// What is listened on, in the order asked for, free ports resolved.
+    /// The listeners, in the configured order, with their real ports.
     #[must_use]
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
     }
 
-    /// Takes nothing more in, and waits until every connection has got its acknowledgements and a
-    /// goodbye, or until `limit` has passed. Tells how many connections were cut.
+    /// Accepts nothing more, and waits until every connection has got its acknowledgements and a
+    /// DISCONNECT, or until `limit` has passed. Returns how many connections were cut.
     pub async fn drain(&self, limit: Duration) -> usize {
         self.shared.workers.send_all(|| Mail::Drain);
         let all_gone = async {
@@ -210,12 +210,12 @@ impl Edge {
     }
 }
 
-/// What moves into the workers' thread.
+/// The state that moves into the workers' thread.
 struct Run {
     options: Options,
     parts: IntakeParts,
     shared: Arc<Shared>,
-    doors: Arc<Doors>,
+    listener_shared: Arc<ListenerShared>,
 }
 
 impl Run {
@@ -224,23 +224,21 @@ impl Run {
         listeners: Vec<TcpListener>,
         stopped: oneshot::Receiver<()>,
     ) -> io::Result<()> {
-        let Self { options, parts, shared, doors } = self;
-        let doors = options.listen.into_iter().map(|Listener { transport, path, .. }| Door {
-            transport,
-            path,
-            doors: Arc::clone(&doors),
+        let Self { options, parts, shared, listener_shared } = self;
+        let bound = options.listen.into_iter().map(|Listener { transport, path, .. }| {
+            BoundListener { transport, path, shared: Arc::clone(&listener_shared) }
         });
         let clock = Arc::clone(&parts.clock);
         let (is_open, opens) = watch::channel(false);
-        let start = WorkerStart { doors: doors.collect(), parts, shared, is_open };
-        // One worker a thread, whatever the listeners.
+        let start = WorkerStart { listeners: bound.collect(), parts, shared, is_open };
+        // One worker per thread, for any number of listeners.
         let workers = WorkerPool::new().name("mqtt").workers(options.workers).disable_signals();
         let server = workers.run(start);
         let accepting = listeners.into_iter().enumerate().map(|(number, socket)| {
             accept(socket, number, server.clone(), opens.clone(), Arc::clone(&clock))
         });
         let ended = tokio::select! {
-            // A dropped sender means that the edge was dropped: it stops as well.
+            // A dropped sender means that the edge was dropped: then it stops as well.
             _ = stopped => Ok(()),
             ended = try_join_all(accepting) => ended.map(drop),
         };
@@ -249,8 +247,8 @@ impl Run {
     }
 }
 
-/// Shows the bounds beside what is counted against them.
-fn tell_limits(options: &Options, metrics: &Metrics) {
+/// Publishes the bounds as metrics, besides the values that they limit.
+fn report_limits(options: &Options, metrics: &Metrics) {
     let gauge = |max: usize| i64::try_from(max).unwrap_or(i64::MAX);
     metrics.mqtt_open_limit_sessions.set(gauge(options.connections_max));
     metrics.mqtt_retained_limit_messages.set(gauge(options.retained_count_max));

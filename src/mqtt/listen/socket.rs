@@ -1,19 +1,19 @@
-//! Sockets of vehicles under ntex: one task a socket, one read a wake-up.
+//! Vehicles' sockets under ntex: one task per socket, one read per wake-up.
 //!
-//! The stock transport reads until the kernel says that there is nothing left, so that each message
-//! of a sparse fleet costs a second, empty read; and it has two tasks a socket. Here a read that
-//! did not fill the buffer is the last one, which tokio notes by itself where it does the reading
-//! (`AsyncRead`), and reading and writing are one task. A read goes through one buffer a thread, so
-//! that a connection holds as many bytes as have come and not a buffer for as many as might.
+//! The stock transport reads until the kernel has nothing left, so that each message of a sparse
+//! fleet costs a second, empty read; and it has two tasks per socket. Here a read that did not fill
+//! the buffer is the last one (tokio remembers that when it does the reading, with `AsyncRead`),
+//! and reading and writing are one task. All reads of a thread use one buffer, so that a connection
+//! holds only the bytes that it has received.
 //!
 //! # The last packet arrives
-//! A socket that is closed while the peer still sends is reset by the kernel, and the peer may
-//! never read why. So what was said last is followed by the end of our side, and what the peer
-//! still sends is read and thrown away until it ends its side too: for [`LINGER`] at most, and for
-//! [`LINGERING_MAX`] sockets of a thread at once; one more is closed as it is.
+//! If a socket is closed while the peer still sends, the kernel resets it, and the peer may never
+//! read the reason. So after the last packet our side is shut down, and what the peer still sends
+//! is read and discarded until it shuts down its side: for at most [`LINGER`], and for at most
+//! [`LINGERING_MAX`] sockets per thread; further sockets are closed at once.
 //!
-//! It takes effect through [`Sockets`], the runtime that the workers run on: whatever lies on top
-//! of a socket (TLS, WebSocket) sees ntex's own `Io`.
+//! It is used through [`Sockets`], the runtime of the workers: the layers on top of a socket (TLS,
+//! WebSocket) see ntex's own `Io`.
 
 use std::{
     any::{Any, TypeId},
@@ -41,21 +41,21 @@ use tokio::{
     },
 };
 
-use super::turnstile::Turnstile;
+use super::read_throttle::ReadThrottle;
 
-/// What one read takes at most.
+/// The maximum bytes of one read.
 const READ_BYTES_MAX: usize = 16 * 1024;
-/// How long a socket is read whose last packet was written.
+/// How long a socket is still read after its last packet was written.
 const LINGER: Duration = Duration::from_secs(1);
-/// Sockets of a thread of which that holds at once: each is a descriptor more.
+/// The maximum number of such sockets per thread, because each is an additional descriptor.
 const LINGERING_MAX: usize = 256;
-/// Pages that one write takes at most.
+/// The maximum pages of one write.
 const WRITE_PAGES_MAX: usize = 16;
 
 thread_local! {
-    /// Where reads go. A cell a thread, because a read never spans an await.
+    /// The read buffer. One cell per thread, because a read never spans an await.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES_MAX].into());
-    /// Sockets that linger.
+    /// The number of lingering sockets.
     static LINGERING: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -72,21 +72,21 @@ impl Runner for Sockets {
     }
 }
 
-/// Has ntex carry what is said on a socket, which does not block.
+/// Creates ntex's `Io` for a non-blocking socket.
 ///
 /// # Errors
-/// It cannot be waited for, or its options cannot be set.
+/// If the socket cannot be registered with the runtime, or its options cannot be set.
 pub(super) fn connection(
     stream: net::TcpStream,
     peer: SocketAddr,
     config: SharedCfg,
 ) -> io::Result<Io> {
-    // A turn's packets leave in one write, so there is nothing to wait for.
+    // The packets of a turn are written at once, so there is no reason to delay them.
     stream.set_nodelay(true)?;
     Ok(Io::new(Socket { stream: TcpStream::from_std(stream)?, peer }, config))
 }
 
-/// A socket before ntex has it.
+/// A socket before ntex takes it.
 struct Socket {
     stream: TcpStream,
     peer: SocketAddr,
@@ -96,29 +96,29 @@ impl IoStream for Socket {
     fn start(self, context: IoContext) -> Box<dyn Handle> {
         let Self { stream, peer } = self;
         let (reader, writer) = stream.into_split();
-        let outside = Rc::new(Outside { writer, peer, turnstile: OnceCell::new() });
-        let pump = Pump { reader, outside: Rc::clone(&outside), context, is_over: false };
+        let shared = Rc::new(SocketShared { writer, peer, throttle: OnceCell::new() });
+        let pump = SocketTask { reader, shared: Rc::clone(&shared), context, is_over: false };
         tokio::task::spawn_local(pump.run());
-        Box::new(Asked(outside))
+        Box::new(SocketHandle(shared))
     }
 }
 
-/// What a socket shares with those outside of its task.
-struct Outside {
+/// The state that a socket shares with code outside its task.
+struct SocketShared {
     writer: OwnedWriteHalf,
     peer: SocketAddr,
-    /// Made when it is asked for.
-    turnstile: OnceCell<Rc<Turnstile>>,
+    /// Created on demand.
+    throttle: OnceCell<Rc<ReadThrottle>>,
 }
 
-/// What ntex asks of a socket from outside of its task.
-struct Asked(Rc<Outside>);
+/// ntex's handle of a socket, for queries from outside its task.
+struct SocketHandle(Rc<SocketShared>);
 
-impl Handle for Asked {
+impl Handle for SocketHandle {
     fn query(&self, id: TypeId) -> Option<Box<dyn Any>> {
-        let Outside { peer, turnstile, .. } = &*self.0;
-        if id == TypeId::of::<Rc<Turnstile>>() {
-            return Some(Box::new(Rc::clone(turnstile.get_or_init(Rc::default))));
+        let SocketShared { peer, throttle, .. } = &*self.0;
+        if id == TypeId::of::<Rc<ReadThrottle>>() {
+            return Some(Box::new(Rc::clone(throttle.get_or_init(Rc::default))));
         }
         if id != TypeId::of::<PeerAddr>() {
             return None;
@@ -134,32 +134,32 @@ impl Handle for Asked {
 }
 
 /// Moves bytes between the socket and ntex's buffers.
-struct Pump {
+struct SocketTask {
     reader: OwnedReadHalf,
-    outside: Rc<Outside>,
+    shared: Rc<SocketShared>,
     context: IoContext,
     /// The peer has ended its side, or the socket is broken.
     is_over: bool,
 }
 
-impl fmt::Debug for Pump {
+impl fmt::Debug for SocketTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pump").finish_non_exhaustive()
+        f.debug_struct("SocketTask").finish_non_exhaustive()
     }
 }
 
-/// How far the writing side is.
+/// The state of the writing side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writing {
     Open,
-    /// What is left is written, if `flush`, and then the socket goes.
+    /// The rest is written, if `flush`, and then the socket is closed.
     Closing {
         flush: bool,
     },
     Done,
 }
 
-impl Pump {
+impl SocketTask {
     async fn run(mut self) {
         let (mut reads, mut writing) = (true, Writing::Open);
         poll_fn(|cx| {
@@ -182,26 +182,26 @@ impl Pump {
         if !self.context.is_stopped() {
             self.context.stop(None);
         }
-        let Self { reader, outside, context, is_over } = self;
+        let Self { reader, shared, context, is_over } = self;
         drop(context);
         if !is_over {
-            linger(reader, &outside.writer).await;
+            linger(reader, &shared.writer).await;
         }
     }
 
     fn stream(&self) -> &TcpStream {
-        self.outside.writer.as_ref()
+        self.shared.writer.as_ref()
     }
 
-    /// Reads as long as there is something and ntex wants it; ready when there never will be.
+    /// Reads as long as there are bytes and ntex wants them; ready when there will be no more.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if ready!(self.context.poll_read_ready(cx)) != Readiness::Ready {
                 return Poll::Ready(());
             }
-            if let Some(turnstile) = self.outside.turnstile.get() {
+            if let Some(throttle) = self.shared.throttle.get() {
                 let has_come = |cx: &mut Context<'_>| self.stream().poll_read_ready(cx).map(drop);
-                ready!(turnstile.poll_turn(cx, has_come));
+                ready!(throttle.poll_turn(cx, has_come));
             }
             let reader = Pin::new(&mut self.reader);
             let read = SCRATCH.with_borrow_mut(|scratch| {
@@ -231,7 +231,7 @@ impl Pump {
         }
     }
 
-    /// Writes as long as there is something and the socket takes it; ready when writing ends.
+    /// Writes as long as there are bytes and the socket accepts them; ready when writing ends.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Writing> {
         loop {
             match ready!(self.context.poll_write_ready(cx)) {
@@ -244,7 +244,7 @@ impl Pump {
                 self.context.update_write_status(Err(error));
                 return Poll::Ready(Writing::Closing { flush: false });
             }
-            match write(&self.outside.writer, &self.context) {
+            match write(&self.shared.writer, &self.context) {
                 IoTaskStatus::Io => {}
                 IoTaskStatus::Pause => return Poll::Pending,
                 IoTaskStatus::Stop => return Poll::Ready(Writing::Closing { flush: false }),
@@ -257,7 +257,7 @@ impl Pump {
             return Poll::Ready(());
         }
         match ready!(self.stream().poll_write_ready(cx)) {
-            Ok(()) if write(&self.outside.writer, &self.context) == IoTaskStatus::Stop => {
+            Ok(()) if write(&self.shared.writer, &self.context) == IoTaskStatus::Stop => {
                 Poll::Ready(())
             }
             Ok(()) => self.context.shutdown(flush, cx),
@@ -270,7 +270,7 @@ impl Pump {
     }
 }
 
-/// Ends our side of a socket, and reads the other one to its end.
+/// Shuts down our side of a socket, and reads the other side to its end.
 async fn linger(mut reader: OwnedReadHalf, writer: &OwnedWriteHalf) {
     let stream: &TcpStream = writer.as_ref();
     if LINGERING.get() == LINGERING_MAX
@@ -291,7 +291,7 @@ async fn linger(mut reader: OwnedReadHalf, writer: &OwnedWriteHalf) {
             }
         }
     });
-    // Whoever still sends after that has heard nothing, and never will.
+    // A peer that still sends after that does not read, and never will.
     drop(tokio::time::timeout(LINGER, end).await);
     LINGERING.set(LINGERING.get() - 1);
 }
@@ -342,7 +342,7 @@ mod tests {
 
     use super::*;
 
-    /// While its turnstile is shut, nothing of a socket is read but what is let through.
+    /// While its throttle is on, a socket is read only when a read is admitted.
     #[tokio::test]
     async fn a_read_waits_for_its_turn() {
         let listener = net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -351,17 +351,17 @@ mod tests {
         stream.set_nonblocking(true).unwrap();
         let test = async {
             let io = connection(stream, from, SharedCfg::default()).unwrap();
-            let shut = io.query::<Rc<Turnstile>>().as_ref().unwrap().shut();
+            let throttled = io.query::<Rc<ReadThrottle>>().as_ref().unwrap().turn_on();
             for word in [b"one", b"two"] {
                 peer.write_all(word).unwrap();
-                // Whoever waits for it has been told that it is there.
-                shut.waiting().await;
+                // The waiting side was notified that bytes have arrived.
+                throttled.waiting().await;
                 assert!(io.with_read_buf(|buffer| buffer.is_empty()));
-                shut.admit();
+                throttled.admit();
                 let read = poll_fn(|cx| io.poll_recv(&ntex_codec::BytesCodec, cx)).await;
                 assert_eq!(&read.unwrap()[..], word);
             }
-            drop(shut);
+            drop(throttled);
             peer.write_all(b"three").unwrap();
             let read = poll_fn(|cx| io.poll_recv(&ntex_codec::BytesCodec, cx)).await;
             assert_eq!(&read.unwrap()[..], b"three", "it is open again");

@@ -1,33 +1,33 @@
 //! The HTTP request with which a WebSocket begins, and its answer.
 //!
-//! Of the subprotocols that a client offers the first that is MQTT's is echoed (`mqtt`, or the
-//! `mqttv3.1` of old clients); who offers none is refused, because MQTT asks for it
-//! ([MQTT-6.0.0-3]) and because it is most likely no client of MQTT. Extensions are not taken. A
-//! query behind the path is passed over. A browser says which page opens the WebSocket (`Origin`):
-//! pages of this server may, and those that are configured.
+//! The first of the client's subprotocols that is MQTT's is echoed (`mqtt`, or `mqttv3.1` of old
+//! clients). A client that offers none is refused, because MQTT requires one ([MQTT-6.0.0-3]) and
+//! it is probably not an MQTT client. Extensions are not used. A query after the path is ignored. A
+//! browser sends the page that opens the WebSocket (`Origin`): pages of this server are allowed,
+//! and those that are configured.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
-/// Bytes of a request; a browser's cookies have to fit.
+/// The maximum bytes of a request; a browser's cookies must fit.
 const BYTES_MAX: usize = 8 * 1024;
-/// Header lines of a request.
+/// The maximum header lines of a request.
 const HEADERS_MAX: usize = 64;
-/// What RFC 6455 appends to a client's key.
+/// The text that RFC 6455 appends to a client's key.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Subprotocols that are MQTT.
 const PROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
-/// A request that came whole.
+/// A complete request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Upgrade {
     /// Its bytes; what follows are frames.
     pub(in crate::mqtt) len: usize,
-    /// What to send.
+    /// The response to send.
     pub(in crate::mqtt) answer: String,
 }
 
-/// Why there is no WebSocket.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) enum UpgradeFault {
     NotHttp,
@@ -42,7 +42,7 @@ pub(in crate::mqtt) enum UpgradeFault {
 }
 
 impl UpgradeFault {
-    /// For the log.
+    /// The reason, for the log.
     pub(in crate::mqtt) const fn why(self) -> &'static str {
         match self {
             Self::NotHttp => "not an HTTP request",
@@ -57,7 +57,7 @@ impl UpgradeFault {
         }
     }
 
-    /// What to send.
+    /// The response to send.
     pub(in crate::mqtt) fn answer(self) -> String {
         let (status, header) = match self {
             Self::NotHttp | Self::Key | Self::Protocol => ("400 Bad Request", ""),
@@ -80,7 +80,7 @@ impl UpgradeFault {
 /// Reads a request; `None` while a part of it is missing.
 ///
 /// # Errors
-/// Why it is refused.
+/// The reason why it is refused.
 pub(in crate::mqtt) fn read(
     bytes: &[u8],
     path: &str,
@@ -130,7 +130,7 @@ pub(in crate::mqtt) fn read(
     Ok(Some(Upgrade { len, answer }))
 }
 
-/// The proof that a WebSocket is meant.
+/// The value of `Sec-WebSocket-Accept`.
 fn accept(key: &str) -> String {
     let mut digest = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     digest.update(key.as_bytes());
@@ -138,7 +138,7 @@ fn accept(key: &str) -> String {
     BASE64_STANDARD.encode(digest.finish())
 }
 
-/// Whether a page may open a WebSocket; what is no browser says no origin.
+/// Whether a page may open a WebSocket; clients that are not browsers send no origin.
 fn may_open(origin: Option<&str>, host: Option<&str>, origins: &[String]) -> bool {
     let Some(origin) = origin else { return true };
     let is_listed = |listed: &String| {
@@ -158,14 +158,14 @@ impl<'a> Headers<'a> {
         named.filter_map(|header| std::str::from_utf8(header.value).ok()).map(str::trim)
     }
 
-    /// The value of a header that stands there once.
+    /// The value of a header that occurs once.
     fn one(&self, name: &'static str) -> Option<&'a str> {
         let mut all = self.all(name);
         let one = all.next()?;
         all.next().is_none().then_some(one)
     }
 
-    /// All words of a header that may stand there often, separated by commas.
+    /// All comma-separated values of a header that may occur several times.
     fn words(&self, name: &'static str) -> Vec<&'a str> {
         self.all(name).flat_map(|value| value.split(',')).map(str::trim).collect()
     }

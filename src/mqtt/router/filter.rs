@@ -1,11 +1,11 @@
-//! Topic filters as clients write them.
+//! Topic filters as clients send them.
 
-/// A topic filter that is well formed.
+/// A well-formed topic filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Filter<'a> {
     /// The name of the shared subscription, if it is one.
     pub(in crate::mqtt) group: Option<&'a str>,
-    /// What topics are matched against.
+    /// The levels that topics are matched against.
     pub(in crate::mqtt) levels: &'a str,
 }
 
@@ -20,7 +20,7 @@ pub(in crate::mqtt) enum FilterFault {
 }
 
 impl<'a> Filter<'a> {
-    /// Reads a filter, which is not empty.
+    /// Parses a filter, which must not be empty.
     pub(in crate::mqtt) fn read(text: &'a str) -> Result<Self, FilterFault> {
         let shared =
             text.strip_prefix("$share").filter(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -38,7 +38,7 @@ impl<'a> Filter<'a> {
         if wildcards_agree(filter.levels) { Ok(filter) } else { Err(FilterFault::Wildcard) }
     }
 
-    /// Whether it names one topic.
+    /// Whether it has no wildcards.
     pub(in crate::mqtt) fn is_exact(&self) -> bool {
         !self.levels.contains(['+', '#'])
     }
@@ -59,7 +59,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// What every topic that matches begins with.
+    /// The common prefix of all matching topics.
     pub(in crate::mqtt) fn prefix(&self) -> &'a str {
         let wildcard = self.levels.find(['+', '#']).unwrap_or(self.levels.len());
         // `a/#` matches `a` too.
@@ -72,7 +72,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// `+` fills a level, `#` fills the last one.
+/// `+` is a whole level, and `#` is the whole last level.
 fn wildcards_agree(levels: &str) -> bool {
     let mut levels = levels.split('/').peekable();
     while let Some(level) = levels.next() {
@@ -103,9 +103,9 @@ mod tests {
         }
     }
 
-    /// `f05-shared-subscriptions`: a name is there, is no wildcard, and a filter follows it.
+    /// `f05-shared-subscriptions`: there is a name without wildcards, and a filter follows it.
     #[test]
-    fn a_shared_filter_has_a_name_and_a_filter_behind_it() {
+    fn a_shared_filter_has_a_name_and_then_a_filter() {
         for (text, group, levels) in
             [("$share/g/a/+", "g", "a/+"), ("$share/g//a", "g", "/a"), ("$share/g/#", "g", "#")]
         {

@@ -1,28 +1,28 @@
-//! The members of a shared subscription, and whose turn it is.
+//! The members of a shared subscription, and the choice between them.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU32, Ordering},
 };
 
-use super::route::{Own, Receiver, Subscriber, SubscriptionIds};
+use super::route::{OwnPublishes, Receiver, Subscriber, SubscriptionIds};
 use crate::model::SessionId;
 
-/// How much waits for a session, as others see it. An atomic, because it is one number, and a
-/// choice between members that is a moment old is as good.
+/// How many messages wait for a session, as other workers see it. An atomic, because it is one
+/// number, and a slightly outdated value does not matter for the choice.
 #[derive(Debug, Default)]
 pub(in crate::mqtt) struct Load(AtomicU32);
 
 impl Load {
-    /// The session is not there, or not waited for: nobody chooses it while another can be.
+    /// The session is disconnected or stalled: it is not chosen while there is another.
     const AWAY: u32 = u32::MAX;
 
-    /// So many messages wait for it.
+    /// Sets the number of messages that wait for it.
     pub(in crate::mqtt) fn set(&self, waiting: usize) {
         self.0.store(u32::try_from(waiting).unwrap_or(Self::AWAY - 1), Ordering::Relaxed);
     }
 
-    /// Nothing should be given to it.
+    /// Marks it as not to be chosen.
     pub(in crate::mqtt) fn away(&self) {
         self.0.store(Self::AWAY, Ordering::Relaxed);
     }
@@ -36,14 +36,14 @@ impl Load {
 #[derive(Debug)]
 pub(in crate::mqtt) struct Group {
     name: Box<str>,
-    /// A lock for each choice; it is held for as long as it takes to look at the members.
+    /// A mutex, taken for each choice, and held while the members are compared.
     members: Mutex<Members>,
 }
 
 #[derive(Debug, Default)]
 struct Members {
     members: Vec<Member>,
-    /// Whose turn is next.
+    /// The index of the member whose turn is next.
     next: usize,
 }
 
@@ -62,12 +62,12 @@ impl Group {
         &self.name
     }
 
-    /// A session joins, or changes how it takes part; tells whether it is new.
+    /// A session joins, or changes its options; returns whether it is new.
     pub(super) fn join(&self, subscriber: Subscriber, load: &Arc<Load>) -> bool {
         let members = &mut self.lock().members;
         match members.iter_mut().find(|member| member.subscriber.session == subscriber.session) {
             Some(member) => {
-                // It may have come back with another connection.
+                // It may have a new connection.
                 (member.subscriber, member.load) = (subscriber, Arc::clone(load));
                 false
             }
@@ -78,7 +78,7 @@ impl Group {
         }
     }
 
-    /// A session leaves; tells whether it was a member.
+    /// A session leaves; returns whether it was a member.
     pub(super) fn leave(&self, session: SessionId) -> bool {
         let members = &mut self.lock().members;
         let place = members.iter().position(|member| member.subscriber.session == session);
@@ -89,14 +89,14 @@ impl Group {
         self.lock().members.is_empty()
     }
 
-    /// Whether a member is there.
+    /// Whether a member is connected.
     pub(in crate::mqtt) fn is_anybody_there(&self) -> bool {
         self.lock().members.iter().any(|member| member.load.get() != Load::AWAY)
     }
 
-    /// Who gets the next message: in turn, the first for whom nothing waits; else the one for whom
-    /// the least waits. A member that is away, or full, gets one only if all are. `None` if nobody
-    /// is left.
+    /// Chooses who gets the next message: in turn, the first member without waiting messages;
+    /// otherwise the one with the fewest. A member that is disconnected or full is chosen only if
+    /// all are. `None` if there are no members.
     pub(in crate::mqtt) fn choose(&self) -> Option<Receiver> {
         let mut members = self.lock();
         let count = members.members.len();
@@ -118,14 +118,14 @@ impl Group {
         Some(Receiver {
             session: subscriber.session,
             qos: subscriber.qos,
-            own: Own::Too,
+            own: OwnPublishes::Included,
             retain_as_published: subscriber.retain_as_published,
             is_asked: subscriber.is_asked,
             ids: SubscriptionIds::of(subscriber.id),
         })
     }
 
-    /// Each change leaves the members whole.
+    /// Poisoning is ignored: each change is one step.
     fn lock(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn members_take_turns_and_the_full_and_the_absent_are_passed_over() {
+    fn members_take_turns_and_full_or_absent_ones_are_skipped() {
         let group = Group::new("g");
         assert_eq!(group.choose().map(|_| ()), None);
         let loads: Vec<Arc<Load>> = (0..3).map(|_| Arc::default()).collect();

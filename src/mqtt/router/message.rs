@@ -1,4 +1,4 @@
-//! A message on its way to its receivers.
+//! A message for its receivers.
 
 use std::time::Duration;
 
@@ -7,10 +7,9 @@ use crate::{
     mqtt::wire::{Body, Qos},
 };
 
-/// A message, shared by all who get it.
+/// A message, shared by all its receivers.
 ///
-/// Sketch of the memory: some 120 bytes, its topic, its properties and its payload, once for all
-/// receivers.
+/// Memory: about 120 bytes, its topic, its properties and its payload, once for all receivers.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Message {
     pub(in crate::mqtt) body: Body,
@@ -18,57 +17,57 @@ pub(in crate::mqtt) struct Message {
     pub(in crate::mqtt) qos: Qos,
     /// As it was published.
     pub(in crate::mqtt) retain: bool,
-    /// How long it is good for.
+    /// When it expires.
     pub(in crate::mqtt) expires: Option<Expiry>,
-    /// Who published it, for those who want no publishes of their own.
+    /// Its publisher, for subscriptions with No Local.
     pub(in crate::mqtt) publisher: Option<SessionId>,
-    /// Its place among the retained messages; 0 if it is none.
+    /// Its number among the retained messages; 0 if it is not retained.
     pub(in crate::mqtt) retained_as: u64,
-    /// The command that it is, which goes to one session and is reported on.
+    /// Its command, if it is one: a command goes to one session, and its outcome is reported.
     pub(in crate::mqtt) command: Option<CommandTag>,
 }
 
-/// Which command a message is.
+/// The command of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct CommandTag {
     pub(in crate::mqtt) id: CommandId,
     pub(in crate::mqtt) attempt: u32,
-    /// It has left before, for a session that has ended.
+    /// It was sent before, to a session that has ended.
     pub(in crate::mqtt) is_repeat: bool,
 }
 
-/// How long a message is good for.
+/// The expiry of a message.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::mqtt) struct Expiry {
     /// On the monotonic clock.
     at: Duration,
-    /// As its publisher said.
+    /// The publisher's message expiry interval.
     seconds: u32,
 }
 
 impl Expiry {
-    /// From now on.
+    /// Expires `seconds` after `now`.
     pub(in crate::mqtt) fn after(seconds: u32, now: Duration) -> Self {
         Self { at: now + Duration::from_secs(seconds.into()), seconds }
     }
 }
 
 impl Expiry {
-    /// As it is kept where clocks start anew: by the time of day, and the publisher's seconds.
+    /// The stored form, for a restart: the wall-clock time, and the publisher's seconds.
     pub(in crate::mqtt) fn kept(self, now: Duration, wall: UnixNanos) -> (UnixNanos, u32) {
         let left = self.at.saturating_sub(now).as_nanos();
         let left = i64::try_from(left).unwrap_or(i64::MAX);
         (wall.saturating_add(left), self.seconds)
     }
 
-    /// As it was kept.
+    /// From the stored form.
     pub(in crate::mqtt) fn of_kept(kept: (UnixNanos, u32), now: Duration, wall: UnixNanos) -> Self {
         let (at, seconds) = kept;
         let left = u64::try_from(at.0.saturating_sub(wall.0)).unwrap_or(0);
         Self { at: now.saturating_add(Duration::from_nanos(left)), seconds }
     }
 
-    /// For so long from now on; told rounded up to seconds.
+    /// Expires after `left`; shown rounded up to seconds.
     pub(in crate::mqtt) fn within(left: Duration, now: Duration) -> Self {
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
         Self { at: now + left, seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
@@ -76,9 +75,8 @@ impl Expiry {
 }
 
 impl Message {
-    /// Seconds that are left of it; none if it is good for ever. Rounded up, so that a message that
-    /// is passed on at once says what its publisher said; never more, though clocks are read once a
-    /// tick.
+    /// The remaining seconds, rounded up, so that a message that is passed on at once has its
+    /// publisher's value; never more than that, although clocks are read once per tick.
     pub(in crate::mqtt) fn seconds_left(&self, now: Duration) -> Option<u32> {
         let Expiry { at, seconds } = self.expires?;
         let left = at.saturating_sub(now);

@@ -1,8 +1,8 @@
-//! Retained messages: the last one of each topic that asked for it, in the order of the topics.
+//! Retained messages: one per topic, in the order of the topics.
 //!
-//! A subscription that brings many of them is served in pieces ([`Retained::scan`]): each looks at
-//! a bounded number of topics, and goes on where the last one ended, so that nobody who subscribes
-//! to everything stalls a worker.
+//! A subscription that matches many of them is served in pieces ([`Retained::scan`]): each examines
+//! a bounded number of topics and continues where the last one ended, so that a client that
+//! subscribes to everything does not stall a worker.
 
 use std::{
     borrow::Borrow,
@@ -18,15 +18,15 @@ use std::{
 use super::{filter::Filter, message::Message, route::SubscriptionIds};
 use crate::mqtt::wire::Qos;
 
-/// How much is retained.
+/// The bounds of retained messages.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::mqtt) struct RetainedLimits {
     pub(in crate::mqtt) count_max: usize,
-    /// Bytes as they lie in memory.
+    /// Bytes in memory.
     pub(in crate::mqtt) bytes_max: usize,
 }
 
-/// There is no room for one more retained message; what was retained on its topic is still.
+/// There is no room for one more retained message; the old one on its topic stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct RetainedFull;
 
@@ -35,7 +35,7 @@ pub(in crate::mqtt) struct RetainedFull;
 pub(super) struct Retained {
     limits: RetainedLimits,
     numbers: AtomicU64,
-    /// A lock for each change, and for each piece of a scan.
+    /// A mutex, taken for each change, and for each piece of a scan.
     table: Mutex<Table>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Retained {
 struct Table {
     topics: BTreeSet<ByTopic>,
     bytes: usize,
-    /// How far the last sweep for expired ones went.
+    /// Where the last sweep for expired messages stopped.
     swept: Option<Arc<Message>>,
 }
 
@@ -83,16 +83,17 @@ impl Ord for ByTopic {
     }
 }
 
-/// The retained messages that a subscription still has to get.
+/// The retained messages that are still to be sent for a subscription.
 #[derive(Debug)]
 pub(in crate::mqtt) struct RetainedScan {
-    /// Without the name of a shared subscription, which gets none.
+    /// The levels of its filter; a shared subscription gets no retained messages.
     levels: Box<str>,
     pub(in crate::mqtt) qos: Qos,
     pub(in crate::mqtt) ids: SubscriptionIds,
-    /// Later ones come by themselves, because the subscription was there before them.
+    /// Messages with this number or higher are delivered as usual, because the subscription existed
+    /// before them.
     before: u64,
-    /// The last one that was looked at.
+    /// The last message that was examined.
     after: Option<Arc<Message>>,
 }
 
@@ -110,17 +111,17 @@ impl Retained {
         Self { limits, numbers: AtomicU64::new(1), table: Mutex::default() }
     }
 
-    /// The place of a message that is about to be retained: later ones have higher numbers.
+    /// A number for a message that is about to be retained: later ones have higher numbers.
     pub(super) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Numbers from now on are higher than that of a message of an earlier life.
+    /// Makes later numbers higher than that of a message from an earlier process.
     pub(super) fn number_behind(&self, number: u64) {
         self.numbers.fetch_max(number.saturating_add(1), Ordering::Relaxed);
     }
 
-    /// Retains a message in place of the one before it; an empty one clears its topic
+    /// Retains a message in place of the old one; an empty payload clears its topic
     /// ([MQTT-3.3.1-6]).
     pub(super) fn set(&self, message: &Arc<Message>) -> Result<(), RetainedFull> {
         let mut table = self.lock();
@@ -145,14 +146,14 @@ impl Retained {
         Ok(())
     }
 
-    /// What a new subscription gets.
+    /// Begins the scan for a new subscription.
     pub(super) fn begin(&self, filter: Filter<'_>, qos: Qos, ids: SubscriptionIds) -> RetainedScan {
         let before = self.numbers.load(Ordering::Relaxed);
         RetainedScan { levels: filter.levels.into(), qos, ids, before, after: None }
     }
 
-    /// Looks at as many topics as `steps`; appends those that match. Tells whether that was the
-    /// end.
+    /// Examines up to `steps` topics; appends the messages of those that match. Returns whether
+    /// that was the end.
     pub(super) fn scan(
         &self,
         scan: &mut RetainedScan,
@@ -195,7 +196,7 @@ impl Retained {
         done
     }
 
-    /// Forgets what has expired among the next `steps` topics.
+    /// Removes expired messages among the next `steps` topics.
     pub(super) fn sweep(&self, steps: usize, now: Duration) -> Vec<Arc<Message>> {
         let mut table = self.lock();
         let from = match &table.swept {
@@ -214,13 +215,13 @@ impl Retained {
         expired
     }
 
-    /// How many there are, and the bytes that they take.
+    /// The number of messages, and their bytes.
     pub(super) fn size(&self) -> (usize, usize) {
         let table = self.lock();
         (table.topics.len(), table.bytes)
     }
 
-    /// Each change leaves the table whole.
+    /// Poisoning is ignored: each change is one step.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_the_subscription_comes_by_itself() {
+    fn messages_after_the_subscription_are_not_part_of_the_scan() {
         let retained = Retained::new(LIMITS);
         put(&retained, "a/1", "x").expect("room");
         let began = begin(&retained, "a/+");
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_message_clears_its_topic_and_bounds_are_held() {
+    fn an_empty_message_clears_its_topic_and_bounds_are_enforced() {
         let retained = Retained::new(RetainedLimits { count_max: 2, bytes_max: 100_000 });
         put(&retained, "a", "x").expect("room");
         put(&retained, "b", "x").expect("room");
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_is_not_given_and_is_swept() {
+    fn expired_messages_are_not_sent_and_are_swept() {
         let retained = Retained::new(LIMITS);
         for number in 0..25 {
             let expires = (number % 2 == 0).then_some(10);

@@ -1,4 +1,4 @@
-//! The subscriptions and retained messages of all workers, and who gets a topic.
+//! The subscriptions and retained messages of all workers, and the receivers of a topic.
 
 use std::{
     num::NonZeroU32,
@@ -21,22 +21,23 @@ use crate::{
     mqtt::wire::{Body, Qos},
 };
 
-/// A session's subscription, as the tree holds it.
+/// A session's subscription in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Subscriber {
     pub(in crate::mqtt) session: SessionId,
-    /// The highest that it wants.
+    /// Its maximum QoS.
     pub(in crate::mqtt) qos: Qos,
-    /// Not its own publishes.
+    /// No Local: not its own publishes.
     pub(in crate::mqtt) no_local: bool,
     pub(in crate::mqtt) retain_as_published: bool,
-    /// The rules cover the filter, and not all that it matches: they are asked for each message.
+    /// The access rules allow the filter, but not every topic that it matches: they are checked for
+    /// each message.
     pub(in crate::mqtt) is_asked: bool,
     /// Its subscription identifier.
     pub(in crate::mqtt) id: Option<NonZeroU32>,
 }
 
-/// The subscription identifiers that a delivery bears.
+/// The subscription identifiers of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::mqtt) enum SubscriptionIds {
     #[default]
@@ -59,44 +60,45 @@ impl SubscriptionIds {
     }
 }
 
-/// Which of the messages of a topic a receiver stands for.
+/// Whether a receiver gets the session's own publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mqtt) enum Own {
-    /// All, those that the session itself publishes too.
-    Too,
-    /// All but those: each subscription that matches, or another one beside them, is no local.
-    Not,
-    /// Those only, by the subscriptions that are not no local.
+pub(in crate::mqtt) enum OwnPublishes {
+    /// All publishes, also its own.
+    Included,
+    /// All except its own: the matching subscriptions have No Local, or its own are covered by
+    /// another entry.
+    Excluded,
+    /// Only its own, through the subscriptions without No Local.
     Only,
 }
 
-impl Own {
-    /// Whether a message is not meant; `is_own` tells whether the session published it.
+impl OwnPublishes {
+    /// Whether a message is excluded; `is_own` says whether the session published it.
     pub(in crate::mqtt) fn leaves_out(self, is_own: impl FnOnce() -> bool) -> bool {
         match self {
-            Self::Too => false,
-            Self::Not => is_own(),
+            Self::Included => false,
+            Self::Excluded => is_own(),
             Self::Only => !is_own(),
         }
     }
 }
 
-/// A session that gets a message, and how.
+/// A session that gets a message, with the options of the delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Receiver {
     pub(in crate::mqtt) session: SessionId,
     pub(in crate::mqtt) qos: Qos,
-    pub(in crate::mqtt) own: Own,
+    pub(in crate::mqtt) own: OwnPublishes,
     pub(in crate::mqtt) retain_as_published: bool,
-    /// Whether the rules let it have this topic is asked for each message.
+    /// The access rules are checked for each message.
     pub(in crate::mqtt) is_asked: bool,
     pub(in crate::mqtt) ids: SubscriptionIds,
 }
 
-/// Who gets the messages of one topic.
+/// The receivers of one topic.
 #[derive(Debug, Default)]
 pub(in crate::mqtt) struct Route {
-    /// Each session once, in their order, so that those of one worker lie together.
+    /// Each session once, sorted, so that those of one worker are adjacent.
     pub(in crate::mqtt) receivers: Vec<Receiver>,
     /// One member of each gets it.
     pub(in crate::mqtt) groups: Vec<Arc<Group>>,
@@ -118,15 +120,15 @@ impl Route {
 /// Subscriptions and retained messages, for all workers.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Router {
-    /// A lock, because every worker asks it, once a topic, and few change it.
+    /// A read-write lock, because every worker reads it, once per topic, and changes are rare.
     tree: RwLock<Tree>,
-    /// Counts the changes of the tree: what was asked before the last one is asked anew.
+    /// Counts the changes of the tree: older answers must be looked up again.
     generation: AtomicU64,
     subscriptions: AtomicUsize,
-    /// Of them, members of shared subscriptions.
+    /// The members of shared subscriptions among them.
     shared: AtomicUsize,
     retained: Retained,
-    /// The server's own topics, apart from the bounds on what clients retain.
+    /// The server's own topics, outside the bounds for clients.
     system: Retained,
 }
 
@@ -147,17 +149,17 @@ impl Router {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// How many subscriptions there are.
+    /// The number of subscriptions.
     pub(in crate::mqtt) fn subscriptions(&self) -> usize {
         self.subscriptions.load(Ordering::Relaxed)
     }
 
-    /// Of them, how many are members of shared subscriptions.
+    /// The number of members of shared subscriptions among them.
     pub(in crate::mqtt) fn shared_subscriptions(&self) -> usize {
         self.shared.load(Ordering::Relaxed)
     }
 
-    /// A session subscribes, or changes a subscription of its; tells whether it is new.
+    /// A session subscribes, or changes a subscription; returns whether it is new.
     pub(in crate::mqtt) fn subscribe(
         &self,
         filter: Filter<'_>,
@@ -166,7 +168,7 @@ impl Router {
     ) -> bool {
         let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = tree.insert(filter, subscriber, load);
-        // While the tree is locked: whoever sees the number sees the change.
+        // While the tree is locked: a reader that sees the number also sees the change.
         self.generation.fetch_add(1, Ordering::Release);
         if is_new {
             self.subscriptions.fetch_add(1, Ordering::Relaxed);
@@ -175,7 +177,7 @@ impl Router {
         is_new
     }
 
-    /// A session unsubscribes; tells whether it had that subscription.
+    /// A session unsubscribes; returns whether it had that subscription.
     pub(in crate::mqtt) fn unsubscribe(&self, filter: Filter<'_>, session: SessionId) -> bool {
         let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
         let removed = tree.remove(filter, session);
@@ -187,7 +189,7 @@ impl Router {
         removed
     }
 
-    /// Who gets a topic, and at which generation.
+    /// The receivers of a topic, and the generation for which that holds.
     pub(in crate::mqtt) fn route(&self, topic: &str) -> (Route, u64) {
         let mut route = Route::default();
         let mut found = Vec::new();
@@ -199,12 +201,12 @@ impl Router {
         (route, generation)
     }
 
-    /// The place of a message that is about to be retained.
+    /// A number for a message that is about to be retained.
     pub(in crate::mqtt) fn retained_number(&self) -> u64 {
         self.retained.number()
     }
 
-    /// Retains a message of an earlier life of the process.
+    /// Retains a message from an earlier process.
     pub(in crate::mqtt) fn restore_retained(
         &self,
         message: &Arc<Message>,
@@ -218,8 +220,8 @@ impl Router {
         self.retained.set(message)
     }
 
-    /// Retains what the server tells of itself on a topic of its own.
-    pub(in crate::mqtt) fn tell(
+    /// Retains a message of the server on one of its own topics.
+    pub(in crate::mqtt) fn retain_system(
         &self,
         topic: &str,
         properties: &[u8],
@@ -240,7 +242,7 @@ impl Router {
         message
     }
 
-    /// What is retained for a subscription that has just been made.
+    /// Begins the scan of retained messages for a new subscription.
     pub(in crate::mqtt) fn retained_for(
         &self,
         filter: Filter<'_>,
@@ -250,7 +252,7 @@ impl Router {
         self.retained_below(filter.levels).begin(filter, qos, ids)
     }
 
-    /// A piece of it; tells whether it was the last.
+    /// One piece of a scan; returns whether it was the last.
     pub(in crate::mqtt) fn scan_retained(
         &self,
         scan: &mut RetainedScan,
@@ -261,48 +263,48 @@ impl Router {
         self.retained_below(scan.levels()).scan(scan, steps, now, found)
     }
 
-    /// Where a filter looks: one that begins with a wildcard matches none of the server's topics.
+    /// The table for a filter: one that begins with a wildcard matches none of the server's topics.
     fn retained_below(&self, levels: &str) -> &Retained {
         let is_servers = levels.starts_with("$SYS/") || levels.starts_with("$query/");
         if is_servers { &self.system } else { &self.retained }
     }
 
-    /// Forgets retained messages that have expired, a piece at a time; gives them.
+    /// Removes expired retained messages, one piece at a time; returns them.
     pub(in crate::mqtt) fn sweep_retained(&self, steps: usize, now: Duration) -> Vec<Arc<Message>> {
         self.retained.sweep(steps, now)
     }
 
-    /// Retained messages, and the bytes that they take.
+    /// The number of retained messages, and their bytes.
     pub(in crate::mqtt) fn retained_size(&self) -> (usize, usize) {
         self.retained.size()
     }
 }
 
-/// What the server tells is bounded where it is made: a closed list of short texts below `$SYS`,
-/// and below `$query` as many answers as the operator has written queries, each within its bounds.
+/// The server's own messages need no bound here: a closed list of short texts below `$SYS`, and
+/// below `$query` one bounded answer per query of the operator.
 const SYSTEM: RetainedLimits = RetainedLimits { count_max: usize::MAX, bytes_max: usize::MAX };
 
-/// One receiver a session (RT-1), in their order; two where some of its subscriptions are no local
-/// and others are not: then its own publishes come by the others alone ([MQTT-3.8.3-3]).
+/// One receiver per session (RT-1), sorted; two if only some of its subscriptions have No Local:
+/// then its own publishes are delivered only through the others ([MQTT-3.8.3-3]).
 fn merge(mut found: Vec<Subscriber>) -> Vec<Receiver> {
     found.sort_unstable_by_key(|one| one.session);
     let mut receivers: Vec<Receiver> = Vec::with_capacity(found.len());
     for same in found.chunk_by(|one, other| one.session == other.session) {
         if same.iter().any(|one| one.no_local) {
-            receivers.push(receiver(same.iter(), Own::Not));
+            receivers.push(receiver(same.iter(), OwnPublishes::Excluded));
             let others = || same.iter().filter(|one| !one.no_local);
             if others().next().is_some() {
-                receivers.push(receiver(others(), Own::Only));
+                receivers.push(receiver(others(), OwnPublishes::Only));
             }
         } else {
-            receivers.push(receiver(same.iter(), Own::Too));
+            receivers.push(receiver(same.iter(), OwnPublishes::Included));
         }
     }
     receivers
 }
 
-/// What subscriptions of one session come to.
-fn receiver<'a>(same: impl Iterator<Item = &'a Subscriber> + Clone, own: Own) -> Receiver {
+/// Merges subscriptions of one session.
+fn receiver<'a>(same: impl Iterator<Item = &'a Subscriber> + Clone, own: OwnPublishes) -> Receiver {
     let ids: Vec<u32> = same.clone().filter_map(|one| Some(one.id?.get())).collect();
     let ids = match *ids.as_slice() {
         [] => SubscriptionIds::None,
@@ -350,14 +352,23 @@ mod tests {
         assert_eq!((route.receivers.len(), route.groups.len()), (3, 1));
         assert_eq!(generation, router.generation());
         let one = &route.of_worker(1)[0];
-        assert_eq!((one.qos, one.own, one.retain_as_published), (Qos::ExactlyOnce, Own::Not, true));
-        // What it publishes itself comes by the two that are not no local.
+        assert_eq!(
+            (one.qos, one.own, one.retain_as_published),
+            (Qos::ExactlyOnce, OwnPublishes::Excluded, true)
+        );
+        // Its own publishes are delivered through the two without No Local.
         let own = &route.of_worker(1)[1];
-        assert_eq!((own.qos, own.own, own.ids.as_slice()), (Qos::ExactlyOnce, Own::Only, &[2][..]));
+        assert_eq!(
+            (own.qos, own.own, own.ids.as_slice()),
+            (Qos::ExactlyOnce, OwnPublishes::Only, &[2][..])
+        );
         let mut ids = one.ids.as_slice().to_vec();
         ids.sort_unstable();
         assert_eq!(ids, [1, 2]);
-        assert_eq!((route.of_worker(0).len(), route.of_worker(0)[0].own), (1, Own::Too));
+        assert_eq!(
+            (route.of_worker(0).len(), route.of_worker(0)[0].own),
+            (1, OwnPublishes::Included)
+        );
         assert!(route.of_worker(2).is_empty());
         assert_eq!(router.subscriptions(), 5);
         let session = SessionId { worker: 1, number: 5 };

@@ -1,12 +1,11 @@
 //! Topic filters as a tree of levels.
 //!
-//! A node is a place in a filter: it knows its `+` and its `#` by number, and finds any other level
-//! in one table for the whole tree, by parent and text. Matching looks at no more nodes than the
-//! topic's levels and the `+` on their ways make.
+//! A node is a prefix of filters: it has the numbers of its `+` and `#` children, and other
+//! children are in one table for the whole tree, by parent and text. The number of nodes that
+//! matching visits depends only on the topic's levels and the `+` on their paths.
 //!
-//! Sketch of the memory: 80 bytes a node, which holds its level's text and its only subscription
-//! where these are short and it is one, and 5 to 10 bytes in the table; a filter like `v/+/x/123`
-//! beside others of its kind is one node.
+//! Memory: 80 bytes per node, which also hold a short level's text and a single subscription, and 5
+//! to 10 bytes in the table; one more filter like `v/+/x/123` is one more node.
 
 use std::{
     collections::{BTreeMap, hash_map::RandomState},
@@ -30,37 +29,37 @@ use crate::model::SessionId;
 pub(super) struct Tree {
     nodes: Vec<Node>,
     free: Vec<u32>,
-    /// Levels that are no wildcard, by parent and text.
+    /// Levels that are not wildcards, by parent and text.
     table: HashTable<u32>,
-    /// Seeded, so that nobody can choose levels that fall together.
+    /// Seeded, so that nobody can choose levels that collide.
     hasher: RandomState,
 }
 
-/// The root's number; also stands for "none", because nobody's child is the root.
+/// The root's number; also means "none", because the root is never a child.
 const ROOT: u32 = 0;
 
 #[derive(Debug, Default)]
 struct Node {
     parent: u32,
-    /// Where `+` leads.
+    /// The `+` child.
     plus: u32,
-    /// Where `#` leads.
+    /// The `#` child.
     hash: u32,
-    /// Children in the table.
+    /// The number of children in the table.
     children: u32,
     level: Level,
     subscribers: Subscribers,
     groups: Box<[Arc<Group>]>,
 }
 
-/// A level's text: a short one lies in its node, where matching looks anyway.
+/// A level's text; a short one is inline in its node, which matching reads anyway.
 #[derive(Debug)]
 enum Level {
     Short { len: u8, bytes: [u8; LEVEL_SHORT] },
     Long(Box<str>),
 }
 
-/// Bytes of a level that fit where a long one's address would be.
+/// Bytes of a level that fit inline, in place of the pointer to a long one.
 const LEVEL_SHORT: usize = 22;
 
 impl Level {
@@ -89,8 +88,8 @@ impl Default for Level {
     }
 }
 
-/// The sessions at one node, each once: mostly one, which lies in the node; a slice while they are
-/// few; a node that a whole fleet subscribes to has to find one of a million.
+/// The sessions at one node, each once: usually one, which is inline; a slice if they are few; a
+/// tree for many, because a whole fleet may subscribe to one filter.
 #[derive(Debug, Default)]
 #[expect(
     clippy::box_collection,
@@ -104,11 +103,11 @@ enum Subscribers {
     Many(Box<BTreeMap<SessionId, Subscriber>>),
 }
 
-/// Subscribers that one slice holds.
+/// The maximum subscribers in a slice.
 const FEW: usize = 16;
 
 impl Subscribers {
-    /// Tells whether the session was not there.
+    /// Returns whether the session is new.
     fn insert(&mut self, subscriber: Subscriber) -> bool {
         if let Self::Many(many) = self {
             return many.insert(subscriber.session, subscriber).is_none();
@@ -127,7 +126,7 @@ impl Subscribers {
         true
     }
 
-    /// Tells whether the session was there.
+    /// Returns whether the session was there.
     fn remove(&mut self, session: SessionId) -> bool {
         let (removed, left): (bool, Vec<Subscriber>) = match self {
             Self::Many(many) => {
@@ -152,7 +151,7 @@ impl Subscribers {
         removed
     }
 
-    /// Those that are no tree.
+    /// The subscribers, if they are not a tree.
     fn few_mut(&mut self) -> &mut [Subscriber] {
         match self {
             Self::None | Self::Many(_) => &mut [],
@@ -183,7 +182,7 @@ impl Default for Tree {
 }
 
 impl Tree {
-    /// Adds or replaces a session's subscription; tells whether it is new.
+    /// Adds or replaces a session's subscription; returns whether it is new.
     pub(super) fn insert(
         &mut self,
         filter: Filter<'_>,
@@ -212,7 +211,7 @@ impl Tree {
         }
     }
 
-    /// Takes a session's subscription away; tells whether there was one.
+    /// Removes a session's subscription; returns whether there was one.
     pub(super) fn remove(&mut self, filter: Filter<'_>, session: SessionId) -> bool {
         let mut at = ROOT;
         for level in filter.levels.split('/') {
@@ -241,8 +240,8 @@ impl Tree {
         removed
     }
 
-    /// Appends who subscribes to a topic: a session once for each of its filters that match. Tells
-    /// how many nodes had any.
+    /// Appends the subscribers of a topic: a session once for each matching filter. Returns how
+    /// many nodes had subscribers.
     pub(super) fn find(
         &self,
         topic: &str,
@@ -258,7 +257,7 @@ impl Tree {
             }
             groups.extend_from_slice(&node.groups);
         };
-        // Places to look at, each with what is left of the topic there.
+        // Nodes to visit, each with the rest of the topic.
         let mut open: SmallVec<[(u32, Option<&str>); 16]> = SmallVec::new();
         open.push((ROOT, Some(topic)));
         while let Some((at, rest)) = open.pop() {
@@ -340,7 +339,7 @@ impl Tree {
         number
     }
 
-    /// Takes away a node that nothing is at or below any more, and those above it (RT-3).
+    /// Removes a node without subscriptions and children, and then such nodes above it (RT-3).
     fn prune(&mut self, mut at: u32) {
         while at != ROOT {
             let node = &self.nodes[at as usize];
@@ -412,9 +411,10 @@ mod tests {
         (numbers, groups.len())
     }
 
-    /// Against the definition, filter by filter, over all topics and filters of few short levels.
+    /// Compared with the definition, filter by filter, for all topics and filters of few short
+    /// levels.
     #[test]
-    fn the_tree_finds_what_the_definition_says() {
+    fn the_tree_finds_the_subscribers_that_the_definition_says() {
         let levels = ["a", "b", "", "$x"];
         let wild = ["a", "b", "", "$x", "+", "#"];
         let two = |levels: &[&str]| {
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn one_filter_may_have_a_fleet_behind_it() {
+    fn one_filter_may_have_a_whole_fleet_of_subscribers() {
         let mut tree = Tree::default();
         for number in 0..1000 {
             assert!(insert(&mut tree, "fleet/+", number));
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_subscription_is_found_once_whatever_its_members() {
+    fn a_shared_subscription_is_found_once_for_any_number_of_members() {
         let mut tree = Tree::default();
         for (filter, number) in [("$share/g/a/+", 1), ("$share/g/a/+", 2), ("$share/h/a/+", 1)] {
             assert!(insert(&mut tree, filter, number));

@@ -1,4 +1,4 @@
-//! What a client answers to what it was sent, and what is left when its session ends.
+//! Handles the client's acknowledgements of deliveries, and the end of its session.
 
 use std::num::NonZeroU16;
 
@@ -15,10 +15,10 @@ use crate::{
 };
 
 impl Outbound {
-    /// A PUBACK came.
+    /// Handles a PUBACK.
     ///
     /// # Errors
-    /// It answers a message of QoS 2 ([MQTT-4.3.3-1]).
+    /// If it is for a message of QoS 2 ([MQTT-4.3.3-1]).
     pub(super) fn on_puback(&mut self, id: NonZeroU16, reason: u8) -> Result<(), Violation> {
         let Some(place) = self.place(id) else { return Ok(()) };
         match &self.entries[place] {
@@ -32,10 +32,11 @@ impl Outbound {
         }
     }
 
-    /// A PUBREC came: appends the PUBREL, but where its session lasts: there the disk comes first.
+    /// Handles a PUBREC: appends the PUBREL, except in a persistent session, where the journal is
+    /// written first.
     ///
     /// # Errors
-    /// It answers a message of QoS 1 ([MQTT-4.3.2-1]).
+    /// If it is for a message of QoS 1 ([MQTT-4.3.2-1]).
     pub(super) fn on_pubrec(
         &mut self,
         id: NonZeroU16,
@@ -62,18 +63,18 @@ impl Outbound {
                 return Ok(());
             }
         }
-        // What was never sent is released all the same, so that a client that remembers it from
-        // elsewhere comes to an end with it.
+        // An unknown identifier is also released, so that a client that remembers it from another
+        // session can end the exchange.
         if reason < 0x80 {
             write_ack(out, self.version, AckKind::Rel, id, 0);
         }
         Ok(())
     }
 
-    /// A PUBCOMP came.
+    /// Handles a PUBCOMP.
     ///
     /// # Errors
-    /// It answers a message that was not released.
+    /// If it is for a message that was not released.
     pub(super) fn on_pubcomp(&mut self, id: NonZeroU16) -> Result<(), Violation> {
         let Some(place) = self.place(id) else { return Ok(()) };
         match self.entries[place] {
@@ -86,13 +87,13 @@ impl Outbound {
         }
     }
 
-    /// A message that was sent is done with.
+    /// A sent message is done.
     fn answered(&mut self, place: usize, reason: u8, command: Option<CommandTag>) {
         let outcome = match reason {
             0x80.. => CommandOutcome::Refused(reason),
             _ => CommandOutcome::Acknowledged,
         };
-        self.tell(command, outcome, place);
+        self.report(command, outcome, place);
         if reason >= 0x80 {
             self.outcomes.refused += 1;
         } else {
@@ -104,8 +105,8 @@ impl Outbound {
         self.weigh();
     }
 
-    /// The session has ended: what is left of its shared subscriptions, for other members. A
-    /// message of QoS 2 that was sent must not go to another ([MQTT-4.8.2-5]).
+    /// The session has ended: returns the remaining messages of its shared subscriptions, for other
+    /// members. A message of QoS 2 that was sent must not go to another ([MQTT-4.8.2-5]).
     pub(in crate::mqtt) fn left_to_others(&mut self) -> Vec<Delivery> {
         self.load.away();
         let entries = std::mem::take(&mut self.entries);
@@ -122,8 +123,8 @@ impl Outbound {
             Entry::Sent(delivery) if delivery.qos == Qos::AtLeastOnce => Some(delivery),
             Entry::Sent(_) | Entry::Released(_) | Entry::Done => None,
         });
-        let unasked = std::mem::take(&mut self.unasked);
+        let qos0 = std::mem::take(&mut self.qos0);
         self.bytes = 0;
-        queued.chain(unasked).filter(|delivery| delivery.group.is_some()).collect()
+        queued.chain(qos0).filter(|delivery| delivery.group.is_some()).collect()
     }
 }

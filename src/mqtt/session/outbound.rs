@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    delivery::{Delivery, Outcomes, Subscription, Takes, report},
+    delivery::{ClientLimits, Delivery, Outcomes, Subscription, report},
     rules::SessionLimits,
     stored::Stored,
 };
@@ -32,9 +32,9 @@ pub(super) enum Entry {
     Waiting(Delivery),
     /// Sent, and not acknowledged.
     Sent(Delivery),
-    /// Its PUBREC came and its PUBREL was sent.
+    /// Its PUBREC arrived and its PUBREL was sent.
     Released(Option<CommandTag>),
-    /// Done, but behind one that is not.
+    /// Done, but after one that is not.
     Done,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Entry {
 #[derive(Debug)]
 pub(in crate::mqtt) struct Outbound {
     pub(super) version: Version,
-    takes: Takes,
+    takes: ClientLimits,
     limits: Arc<SessionLimits>,
     /// Bounded by [`QueueLimits`](super::QueueLimits).
     subscriptions: BTreeMap<Box<str>, Subscription>,
@@ -57,11 +57,11 @@ pub(in crate::mqtt) struct Outbound {
     /// Entries that are not done.
     pub(super) open: usize,
     /// Messages at QoS 0, until the end of the turn or until the socket has room.
-    pub(super) unasked: VecDeque<Delivery>,
+    pub(super) qos0: VecDeque<Delivery>,
     /// Memory of the queued messages.
     pub(super) bytes: usize,
     /// The part of it that [`Self::grown`] has reported.
-    bytes_told: usize,
+    bytes_reported: usize,
     /// Retained messages that subscriptions still have to deliver.
     pub(in crate::mqtt) scans: VecDeque<RetainedScan>,
     /// Topics that have an alias towards the client, in the aliases' order.
@@ -79,7 +79,11 @@ pub(in crate::mqtt) struct Outbound {
 pub(super) const WINDOW_MAX: usize = 65_534;
 
 impl Outbound {
-    pub(in crate::mqtt) fn new(version: Version, takes: Takes, limits: Arc<SessionLimits>) -> Self {
+    pub(in crate::mqtt) fn new(
+        version: Version,
+        takes: ClientLimits,
+        limits: Arc<SessionLimits>,
+    ) -> Self {
         Self {
             version,
             takes,
@@ -90,9 +94,9 @@ impl Outbound {
             sent: 0,
             in_flight: 0,
             open: 0,
-            unasked: VecDeque::new(),
+            qos0: VecDeque::new(),
             bytes: 0,
-            bytes_told: 0,
+            bytes_reported: 0,
             scans: VecDeque::new(),
             aliases: Vec::new(),
             load: Arc::default(),
@@ -137,7 +141,7 @@ impl Outbound {
 
     /// Messages queued or in flight.
     pub(in crate::mqtt) fn len(&self) -> usize {
-        self.open + self.unasked.len() + self.on_disk()
+        self.open + self.qos0.len() + self.on_disk()
     }
 
     /// Messages above QoS 0 in flight.
@@ -152,7 +156,7 @@ impl Outbound {
 
     /// Bytes by which its queue has grown since the last call.
     pub(in crate::mqtt) fn grown(&mut self) -> isize {
-        let before = std::mem::replace(&mut self.bytes_told, self.bytes);
+        let before = std::mem::replace(&mut self.bytes_reported, self.bytes);
         self.bytes.cast_signed() - before.cast_signed()
     }
 
@@ -168,7 +172,7 @@ impl Outbound {
     pub(in crate::mqtt) fn push(&mut self, delivery: Delivery) {
         self.bytes += delivery.memory();
         if delivery.qos == Qos::AtMostOnce {
-            self.unasked.push_back(delivery);
+            self.qos0.push_back(delivery);
         } else {
             self.entries.push_back(Entry::Waiting(delivery));
             self.open += 1;
@@ -182,14 +186,14 @@ impl Outbound {
             if let Entry::Waiting(delivery) = &self.entries[place]
                 && !may_have(delivery.message.body.topic())
             {
-                self.tell(delivery.message.command, CommandOutcome::Forbidden, place);
+                self.report(delivery.message.command, CommandOutcome::Forbidden, place);
                 self.done(place);
                 self.outcomes.forbidden += 1;
             }
         }
-        for delivery in std::mem::take(&mut self.unasked) {
+        for delivery in std::mem::take(&mut self.qos0) {
             if may_have(delivery.message.body.topic()) {
-                self.unasked.push_back(delivery);
+                self.qos0.push_back(delivery);
             } else {
                 self.bytes -= delivery.memory();
                 self.outcomes.forbidden += 1;
@@ -200,7 +204,7 @@ impl Outbound {
 
     /// Drops the oldest unsent message; returns whether there was one.
     pub(in crate::mqtt) fn drop_oldest(&mut self) -> bool {
-        // A command is not ours to give up: it has its own end.
+        // A command must not be dropped here: downlink decides about its end.
         let is_message = |place: &usize| match &self.entries[*place] {
             Entry::Waiting(delivery) => delivery.message.command.is_none(),
             _ => false,
@@ -215,7 +219,7 @@ impl Outbound {
     /// Appends the messages that may be sent now, until `out` has `room` bytes or more.
     pub(in crate::mqtt) fn fill(&mut self, out: &mut Vec<u8>, room: usize, now: Duration) {
         while out.len() < room
-            && let Some(delivery) = self.unasked.pop_front()
+            && let Some(delivery) = self.qos0.pop_front()
         {
             self.bytes -= delivery.memory();
             if self.write(&delivery, None, false, out, now) {
@@ -264,7 +268,7 @@ impl Outbound {
 
     /// Whether an unsent message could be sent.
     pub(in crate::mqtt) fn can_send(&self) -> bool {
-        !self.unasked.is_empty()
+        !self.qos0.is_empty()
             || (self.sent < self.entries.len()
                 && self.in_flight < self.window()
                 && self.sent < WINDOW_MAX)
@@ -286,7 +290,7 @@ impl Outbound {
     ) -> bool {
         let message = &delivery.message;
         if message.is_expired(now) {
-            self.tell(message.command, CommandOutcome::Expired, self.sent);
+            self.report(message.command, CommandOutcome::Expired, self.sent);
             self.outcomes.expired += 1;
             return false;
         }
@@ -302,7 +306,8 @@ impl Outbound {
             body: &message.body,
         };
         if outgoing.len_max() > self.takes.packet_bytes_max {
-            // Nearly too large: measured, and without an alias, which the client may forget.
+            // Nearly too large: measured exactly, and without an alias, so that the size does not
+            // depend on it.
             let begin = out.len();
             outgoing.write(out);
             if out.len() - begin <= self.takes.packet_bytes_max {
@@ -310,7 +315,7 @@ impl Outbound {
                 return true;
             }
             out.truncate(begin);
-            self.tell(message.command, CommandOutcome::TooLarge, self.sent);
+            self.report(message.command, CommandOutcome::TooLarge, self.sent);
             self.outcomes.too_large += 1;
             return false; // [MQTT-3.1.2-25]
         }
@@ -320,8 +325,8 @@ impl Outbound {
         true
     }
 
-    /// Reports the result of the message at a place, if it is a command.
-    pub(super) fn tell(
+    /// Reports the outcome of the message at a place, if it is a command.
+    pub(super) fn report(
         &mut self,
         command: Option<CommandTag>,
         outcome: CommandOutcome,
@@ -370,12 +375,12 @@ impl Outbound {
             self.first += 1;
             self.sent -= 1;
         }
-        // A burst's memory is given back once it is over.
+        // The memory of a burst is released after it.
         if self.entries.is_empty() && self.entries.capacity() > KEPT {
             self.entries = VecDeque::new();
         }
-        if self.unasked.is_empty() && self.unasked.capacity() > KEPT {
-            self.unasked = VecDeque::new();
+        if self.qos0.is_empty() && self.qos0.capacity() > KEPT {
+            self.qos0 = VecDeque::new();
         }
     }
 
@@ -402,7 +407,7 @@ impl Outbound {
         std::mem::take(&mut self.outcomes)
     }
 
-    /// What became of commands since it was last asked.
+    /// The outcomes of commands since the last call.
     pub(in crate::mqtt) fn reports(&mut self) -> Vec<CommandReport> {
         std::mem::take(&mut self.reports)
     }

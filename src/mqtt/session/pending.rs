@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use super::rules::{Session, Terms};
 use crate::{
-    mqtt::wire::{AckKind, Publish, Qos, Version, write_ack, write_ack_told},
+    mqtt::wire::{AckKind, Publish, Qos, Version, write_ack, write_ack_with_reason},
     uplink::{MessageOutcome, Taken},
 };
 
@@ -21,7 +21,7 @@ pub(in crate::mqtt) struct Held {
 }
 
 impl Held {
-    /// For a message that only the uplink saw: `0x10` if no mapping took it.
+    /// For a message that only the uplink has handled: `0x10` if no mapping took it.
     pub(in crate::mqtt) fn of(taken: Taken) -> Self {
         let Taken { waits, outcome } = taken;
         Self { waits, passes: 0, outcome, reason: reason(outcome) }
@@ -35,10 +35,10 @@ pub(super) enum Received {
     Waiting,
     /// Its PUBREC was sent.
     Acknowledged,
-    /// The client sent it again, and one more PUBREC waits for its turn: only one, however often it
-    /// is sent meanwhile.
+    /// The client sent it again, and one more PUBREC waits for its turn: only one, even if it is
+    /// sent several times.
     Repeating,
-    /// Its PUBREL came, and the PUBCOMP waits for the disk.
+    /// Its PUBREL arrived, and the PUBCOMP waits for the disk.
     Completing,
 }
 
@@ -76,8 +76,8 @@ impl Session {
             (Some(id), Qos::ExactlyOnce) => {
                 self.unreleased.insert(id, Received::Waiting);
             }
-            (Some(_), _) => self.pending_once += 1,
-            (None, _) => self.pending_unasked += 1,
+            (Some(_), _) => self.pending_qos1 += 1,
+            (None, _) => self.pending_qos0 += 1,
         }
         self.pending_bytes += bytes as usize;
         self.unanswered += usize::from(held.waits);
@@ -117,7 +117,7 @@ impl Session {
         }
     }
 
-    /// A publish goes to so many more workers.
+    /// A publish is sent to this many more workers.
     pub(in crate::mqtt) fn brought(&mut self, seq: u64, workers: u16) {
         let place = seq.checked_sub(self.first_seq).and_then(|place| usize::try_from(place).ok());
         if let Some(pending) = place.and_then(|place| self.pending.get_mut(place)) {
@@ -144,7 +144,7 @@ impl Session {
         self.unanswered -= count as usize;
     }
 
-    /// Whether no lane still owes it an answer.
+    /// Whether no answer of a lane is missing.
     pub(in crate::mqtt) fn is_answered(&self) -> bool {
         self.unanswered == 0
     }
@@ -167,7 +167,7 @@ impl Session {
             self.first_seq += 1;
             self.pending_bytes -= pending.bytes as usize;
             let Some(id) = pending.packet_id else {
-                self.pending_unasked -= 1;
+                self.pending_qos0 -= 1;
                 continue;
             };
             let (version, reason) = (self.terms.version, pending.held.reason);
@@ -180,19 +180,19 @@ impl Session {
                     *received = Received::Acknowledged;
                 }
             } else {
-                self.pending_once -= 1;
+                self.pending_qos1 -= 1;
                 self.answer(AckKind::Ack, id, reason, out);
             }
         }
         count
     }
 
-    /// A PUBREL came: the exchange ends, the id is free; in a persistent session only once that is
-    /// durable, which the caller has to do if this returns true. An unknown id gets 0x92 in 5.0
-    /// (3.7.2.1); in 3.1.1 a vehicle that lost the PUBCOMP can only send PUBREL again.
+    /// Handles a PUBREL: the exchange ends, and the id is free; in a persistent session only when
+    /// that is durable, which the caller must do if this returns true. An unknown id gets 0x92 in
+    /// 5.0 (3.7.2.1); in 3.1.1 a vehicle that lost the PUBCOMP can only send PUBREL again.
     pub(super) fn release(&mut self, id: NonZeroU16, lasts: bool, out: &mut Vec<u8>) -> bool {
         match self.unreleased.get_mut(&id) {
-            // However often it is asked for until it leaves, there is one.
+            // There is only one, even if it is requested several times before it is sent.
             Some(Received::Completing) => false,
             Some(received) if lasts => {
                 *received = Received::Completing;
@@ -209,7 +209,7 @@ impl Session {
 
     /// The end of an exchange is durable: its PUBCOMP is sent, and its id is free.
     pub(in crate::mqtt) fn completed(&mut self, id: NonZeroU16, out: &mut Vec<u8>) {
-        // Whoever has begun another one meanwhile did not wait for it.
+        // If another exchange has begun with this id, the client did not wait for the PUBCOMP.
         if self.unreleased.get(&id) == Some(&Received::Completing) {
             self.unreleased.remove(&id);
         }
@@ -219,7 +219,7 @@ impl Session {
     fn answer(&self, kind: AckKind, id: NonZeroU16, reason: u8, out: &mut Vec<u8>) {
         let Terms { version, wants_reasons, takes, .. } = self.terms;
         if reason >= 0x80 && wants_reasons {
-            write_ack_told(out, kind, id, reason, takes.packet_bytes_max);
+            write_ack_with_reason(out, kind, id, reason, takes.packet_bytes_max);
         } else {
             write_ack(out, version, kind, id, reason);
         }
@@ -229,9 +229,9 @@ impl Session {
     pub(in crate::mqtt) fn is_full(&self) -> bool {
         let waiting = match self.terms.version {
             Version::V3 => self.pending.len(),
-            // What a 5.0 vehicle may leave unacknowledged it was told; it is held to that (MQ-3)
-            // and its pings are answered meanwhile.
-            Version::V5 => self.pending_unasked,
+            // A 5.0 client knows its receive maximum, which is enforced (MQ-3); so its pings are
+            // read and answered meanwhile.
+            Version::V5 => self.pending_qos0,
         };
         waiting >= self.limits.receive_maximum.into()
             || self.pending_bytes >= self.limits.session_bytes_max

@@ -1,4 +1,4 @@
-//! Packets in, answers out.
+//! The rules: packets in, answers and actions out.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    delivery::{QueueLimits, Takes},
+    delivery::{ClientLimits, QueueLimits},
     outbound::Outbound,
     pending::{Pending, Received},
     stored::Resume,
@@ -22,7 +22,7 @@ use crate::mqtt::{
     },
 };
 
-/// The bounds that a session holds its vehicle to; the same for all sessions of a listener.
+/// The bounds of a session; the same for all sessions of a listener.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::mqtt) struct SessionLimits {
     pub(in crate::mqtt) receive_maximum: u16,
@@ -33,7 +33,7 @@ pub(in crate::mqtt) struct SessionLimits {
     pub(in crate::mqtt) user_properties_max: usize,
     /// From the first byte of a packet to its last, in ticks.
     pub(in crate::mqtt) packet_ticks: u32,
-    /// The longest silence under a longer keep alive, or none; 0: no bound.
+    /// The longest silence of a client with a longer keep alive, or none; 0: no bound.
     pub(in crate::mqtt) idle_ticks: u32,
     pub(in crate::mqtt) queue: QueueLimits,
 }
@@ -44,24 +44,24 @@ pub(in crate::mqtt) struct Terms {
     pub(in crate::mqtt) version: Version,
     /// Seconds; 0 switches it off.
     pub(in crate::mqtt) keep_alive: u16,
-    /// Whether it requested a session that outlives its connection, whatever was granted.
-    pub(in crate::mqtt) asked_to_last: bool,
+    /// Whether it requested a session with an expiry, whatever was granted.
+    pub(in crate::mqtt) wants_persistence: bool,
     /// Whether it requests problem information (reason strings).
     pub(in crate::mqtt) wants_reasons: bool,
-    pub(in crate::mqtt) takes: Takes,
+    pub(in crate::mqtt) takes: ClientLimits,
 }
 
-/// What is left to do for a packet after the rules. Answers that need no other part are in the
-/// output already.
+/// What is left to do for a packet after the rules. Answers that need nothing else are already in
+/// the output.
 #[derive(Debug, PartialEq)]
 pub(in crate::mqtt) enum Action<'a> {
     /// Nothing.
     Nothing,
-    /// Take the publish in, then [`Session::queue`] it.
+    /// Pass the publish to the uplink, then [`Session::queue`] it.
     Take(Publish<'a>),
     /// Count the publish as refused, without decoding its payload, then [`Session::queue`] it.
     Refuse(Publish<'a>),
-    /// Make the subscriptions that may be made, and answer.
+    /// Make the allowed subscriptions, and answer.
     Subscribe(Subscribe<'a>),
     /// End subscriptions, and answer.
     Unsubscribe(Unsubscribe<'a>),
@@ -69,7 +69,7 @@ pub(in crate::mqtt) enum Action<'a> {
     Complete(NonZeroU16),
 }
 
-/// Why, and with which reason code, a connection ends that was silent for too long.
+/// The reason and reason code with which a connection ends that was silent for too long.
 pub(in crate::mqtt) struct Overdue {
     pub(in crate::mqtt) close: Close,
     pub(in crate::mqtt) cause: &'static str,
@@ -80,9 +80,9 @@ pub(in crate::mqtt) struct Overdue {
 pub(in crate::mqtt) struct Session {
     pub(super) terms: Terms,
     pub(super) limits: Arc<SessionLimits>,
-    /// When the last whole packet came (at first: when the session began).
+    /// When the last whole packet arrived (at first: when the session began).
     heard: Tick,
-    /// Since when a part of a packet waits for its rest.
+    /// Since when an incomplete packet waits for its rest.
     partial: Option<Tick>,
     /// In order of arrival; bounded by the limits, because reading stops at them.
     pub(super) pending: VecDeque<Pending>,
@@ -90,10 +90,10 @@ pub(in crate::mqtt) struct Session {
     pub(super) first_seq: u64,
     pub(super) pending_bytes: usize,
     /// Publishes of QoS 0 among `pending`.
-    pub(super) pending_unasked: usize,
+    pub(super) pending_qos0: usize,
     /// Publishes of QoS 1 among `pending`.
-    pub(super) pending_once: usize,
-    /// Answers of lanes that are still to come, for all of `pending`.
+    pub(super) pending_qos1: usize,
+    /// Missing answers of lanes, for all of `pending`.
     pub(super) unanswered: usize,
     /// Packet identifiers of QoS 2 that are not released yet; bounded by the receive maximum (for
     /// 3.1.1 by its 65,535 identifiers).
@@ -101,7 +101,8 @@ pub(in crate::mqtt) struct Session {
     aliases: Vec<Option<Box<str>>>,
     /// Only for a persistent session.
     resume: Option<Box<Resume>>,
-    /// Created by the first subscription: a vehicle that only publishes pays a pointer for it.
+    /// Created by the first subscription: a vehicle that only publishes needs only a pointer for
+    /// it.
     pub(in crate::mqtt) outbound: Option<Box<Outbound>>,
 }
 
@@ -115,8 +116,8 @@ impl Session {
             pending: VecDeque::new(),
             first_seq: 0,
             pending_bytes: 0,
-            pending_unasked: 0,
-            pending_once: 0,
+            pending_qos0: 0,
+            pending_qos1: 0,
             unanswered: 0,
             unreleased: BTreeMap::new(),
             aliases: Vec::new(),
@@ -130,7 +131,7 @@ impl Session {
         self.resume.as_deref().map_or(0, |resume| resume.sent)
     }
 
-    /// The outbound side, made if it is not there.
+    /// The outbound side, created if missing.
     pub(in crate::mqtt) fn outbound_or_new(&mut self) -> &mut Outbound {
         let Self { terms, limits, resume, outbound, .. } = self;
         outbound.get_or_insert_with(|| {
@@ -142,7 +143,7 @@ impl Session {
         })
     }
 
-    /// The session is persistent, and resumes its queue and the QoS 2 publishes that the client
+    /// Makes the session persistent: it resumes its queue and the QoS 2 publishes that the client
     /// sent and has not released.
     pub(in crate::mqtt) fn lasts(&mut self, resume: Resume, received: &[u16]) {
         self.resume = Some(Box::new(resume));
@@ -157,13 +158,13 @@ impl Session {
         self.terms
     }
 
-    /// When its last packet came.
+    /// When its last packet arrived.
     pub(in crate::mqtt) fn heard(&self) -> Tick {
         self.heard
     }
 
-    /// Handles one whole packet, `header` bytes of fixed header included: appends what can be
-    /// answered at once to `out` and says what is left to do.
+    /// Handles one whole packet, including `header` bytes of fixed header: appends what can be
+    /// answered at once to `out`, and returns what is left to do.
     ///
     /// # Errors
     /// How the connection ends.
@@ -189,7 +190,8 @@ impl Session {
                 let is_left = self.release(id, self.resume.is_some(), out);
                 Ok(if is_left { Action::Complete(id) } else { Action::Nothing })
             }
-            // What was never sent cannot be answered; well formed, it harms nobody.
+            // An acknowledgement of something that was never sent has no effect if it is well
+            // formed.
             Kind::PubAck => {
                 let ack = read_ack(version, AckKind::Ack, body)?;
                 if let Some(outbound) = self.outbound.as_mut() {
@@ -209,7 +211,7 @@ impl Session {
                 if let Some(outbound) = self.outbound.as_mut() {
                     outbound.on_pubrec(ack.packet_id, ack.reason, out)?;
                 } else if ack.reason < 0x80 {
-                    // A refusal has ended its exchange.
+                    // A refusal has already ended its exchange.
                     write_ack(out, version, AckKind::Rel, ack.packet_id, 0);
                 }
                 Ok(Action::Nothing)
@@ -218,10 +220,10 @@ impl Session {
             Kind::Unsubscribe => Ok(Action::Unsubscribe(read_unsubscribe(version, body)?)),
             Kind::Disconnect => {
                 let goodbye = read_disconnect(version, body)?;
-                // Not from zero ([MQTT-3.1.2-27] and 3.14.2.2.2 of 5.0): what counts is what the
-                // client asked for in its CONNECT, not what was granted.
+                // Not from zero ([MQTT-3.1.2-27] and 3.14.2.2.2 of 5.0): the value in the client's
+                // CONNECT counts, not the granted one.
                 let raised = goodbye.session_expiry.is_some_and(|expiry| expiry != 0);
-                if raised && !self.terms.asked_to_last {
+                if raised && !self.terms.wants_persistence {
                     return Err(Violation::Protocol.into());
                 }
                 // [MQTT-3.14.4-3]
@@ -230,14 +232,14 @@ impl Session {
                     expiry: goodbye.session_expiry,
                 })
             }
-            // No DISCONNECT: it may come from something else than a client.
+            // No DISCONNECT, because the peer may not be an MQTT client.
             Kind::PingReq => Err(Close::Silent),
-            // A second CONNECT ([MQTT-3.1.0-2]); AUTH, which was never asked for.
+            // A second CONNECT ([MQTT-3.1.0-2]), or an AUTH without enhanced authentication.
             Kind::Connect | Kind::Auth => Err(Violation::Protocol.into()),
         }
     }
 
-    /// A turn has read what came: whole packets, a part of one, or both.
+    /// A turn has read whole packets, a part of one, or both.
     pub(in crate::mqtt) fn read(&mut self, whole: bool, part: bool, now: Tick) {
         if whole {
             self.heard = now;
@@ -252,9 +254,9 @@ impl Session {
         self.partial = self.partial.map(|_| now);
     }
 
-    /// What is overdue. The keep alive counts from the end of a packet to the beginning of the next
-    /// one ([MQTT-3.1.2-24] of 3.1.1, [MQTT-3.1.2-22] of 5.0: one and a half times): bytes that
-    /// come are a sign of life, for as long as a packet may take.
+    /// Whether the connection is overdue. The keep alive counts from the end of a packet to the
+    /// beginning of the next one ([MQTT-3.1.2-24] of 3.1.1, [MQTT-3.1.2-22] of 5.0: one and a half
+    /// times): received bytes are a sign of life, as long as a packet may take.
     pub(in crate::mqtt) fn overdue(&self, now: Tick) -> Option<Overdue> {
         if let Some(since) = self.partial {
             return (now.since(since) > self.limits.packet_ticks).then_some(Overdue {
@@ -289,22 +291,22 @@ impl Session {
                 && let Some(received) = self.unreleased.get_mut(&id)
                 && *received != Received::Completing
             {
-                // Sent again: the first one's PUBREC is on its way, or has to be repeated
-                // ([MQTT-4.3.3-10]: however often).
+                // Sent again: the PUBREC of the first one is on its way, or must be repeated
+                // ([MQTT-4.3.3-10]).
                 if *received == Received::Acknowledged {
                     *received = Received::Repeating;
                     self.repeat(id);
                 }
                 return Ok(Action::Nothing);
             }
-            let unfinished = self.pending_once + self.unreleased.len();
+            let unfinished = self.pending_qos1 + self.unreleased.len();
             if self.terms.version == Version::V5 && unfinished >= self.limits.receive_maximum.into()
             {
                 return Err(Violation::ReceiveMaximumExceeded); // MQ-3
             }
         }
         let topic = self.topic(&publish);
-        // Topics of the server's own are not for clients to write to.
+        // Clients may not publish on the server's own topics.
         Ok(if topic.starts_with("$SYS/") || topic.starts_with("$share/") {
             Action::Refuse(publish)
         } else {

@@ -7,9 +7,9 @@
 //!
 //! # Why messages on disk only are not handed on
 //! When a member of a shared subscription disconnects, another member gets its messages in memory
-//! (5.0, 4.8.2, also allows them to wait). Messages on disk only wait for their member: handing
-//! them on would read and write them again for each connection that ends, at the worst for a whole
-//! fleet at once; and a member with such a long queue gets no new messages anyway.
+//! (5.0, 4.8.2, also allows them to wait). Messages on disk only wait for their member: passing
+//! them to others would read and write them again for each connection that ends, in the worst case
+//! for a whole fleet at once; and a member with such a long queue gets no new messages anyway.
 
 use std::{num::NonZeroU16, sync::Arc};
 
@@ -53,9 +53,9 @@ pub(in crate::mqtt) struct Stored {
     is_fetching: bool,
     /// Retained messages are being written to the journal.
     is_storing: bool,
-    /// Finished since the last `take_settled`.
+    /// Messages finished since the last `take_finished`.
     finished: Vec<u64>,
-    /// Their PUBREC came since the last `take_settled`.
+    /// Messages whose PUBREC arrived since the last `take_finished`.
     released: Vec<(u64, NonZeroU16)>,
 }
 
@@ -73,7 +73,7 @@ pub(in crate::mqtt) struct Found {
 #[derive(Debug)]
 pub(in crate::mqtt) enum What {
     Message(Arc<Message>),
-    /// Its PUBREC came.
+    /// Its PUBREC arrived.
     Released(Option<CommandTag>),
     /// It is unreadable.
     Lost,
@@ -99,7 +99,7 @@ impl Outbound {
         self.weigh();
     }
 
-    /// The number behind the last one in memory.
+    /// The number after the last one in memory.
     fn tail(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
@@ -164,7 +164,7 @@ impl Outbound {
                 self.weigh();
             }
         } else {
-            // It is not found when its turn comes.
+            // It is missing when its turn comes.
             self.outcomes.overtaken += 1;
         }
     }
@@ -172,7 +172,7 @@ impl Outbound {
     /// The piece to fetch next: the first number, the one after the last, and the bytes.
     pub(in crate::mqtt) fn wants_fetch(&mut self, is_short: bool) -> Option<(u64, u64, usize)> {
         let (tail, bytes, waits) = (self.tail(), self.bytes, self.entries.len() > self.sent);
-        // What is too far behind the first could not be sent.
+        // Messages too far behind the first could not be sent now.
         let end = self.first + WINDOW_MAX as u64;
         let stored = self.stored.as_mut()?;
         let end = end.min(stored.upto);
@@ -278,8 +278,8 @@ impl Outbound {
         true
     }
 
-    /// What the journal has to record: finished messages, and those whose PUBREC came.
-    pub(in crate::mqtt) fn take_settled(&mut self) -> (Vec<u64>, Vec<(u64, NonZeroU16)>) {
+    /// What the journal has to record: finished messages, and those whose PUBREC arrived.
+    pub(in crate::mqtt) fn take_finished(&mut self) -> (Vec<u64>, Vec<(u64, NonZeroU16)>) {
         let Some(stored) = self.stored.as_mut() else { return Default::default() };
         (std::mem::take(&mut stored.finished), std::mem::take(&mut stored.released))
     }
@@ -288,9 +288,9 @@ impl Outbound {
     /// the first message that was not sent, and how many of QoS 0 are lost.
     pub(in crate::mqtt) fn suspend(&mut self) -> (u64, u64) {
         self.load.away();
-        let unasked = self.unasked.len() as u64;
+        let qos0 = self.qos0.len() as u64;
         self.bytes = 0;
-        (self.first + self.sent as u64, unasked)
+        (self.first + self.sent as u64, qos0)
     }
 
     /// The connection has ended: its messages of shared subscriptions that another member can get.

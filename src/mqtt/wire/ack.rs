@@ -4,9 +4,9 @@ use std::num::NonZeroU16;
 
 use super::{
     Version, Violation,
+    codes::reason_text,
     properties::{Packet, check_properties},
     text::{read_u16, write_binary},
-    words::reason_text,
 };
 
 /// The acknowledgements, by their first byte.
@@ -23,7 +23,8 @@ pub(crate) enum AckKind {
     Comp = 0x70,
 }
 
-/// Appends an acknowledgement. A reason is written to a 5.0 client only, and success is left out.
+/// Appends an acknowledgement. A reason code is written only to a 5.0 client, and success is
+/// omitted.
 pub(crate) fn write_ack(
     out: &mut Vec<u8>,
     version: Version,
@@ -38,16 +39,16 @@ pub(crate) fn write_ack(
     }
 }
 
-/// An acknowledgement, as it was read.
+/// A received acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ack {
     pub(crate) packet_id: NonZeroU16,
-    /// From 0x80 on a refusal; 3.1.1 knows none.
+    /// A refusal from 0x80 on; 3.1.1 has no reason codes.
     pub(crate) reason: u8,
 }
 
 impl AckKind {
-    /// Whether it may bear a reason (5.0, 3.4.2.1, 3.5.2.1, 3.6.2.1, 3.7.2.1).
+    /// Whether it may have this reason code (5.0, 3.4.2.1, 3.5.2.1, 3.6.2.1, 3.7.2.1).
     const fn knows(self, reason: u8) -> bool {
         match self {
             Self::Ack | Self::Rec => {
@@ -77,15 +78,15 @@ pub(crate) fn read_ack(version: Version, kind: AckKind, body: &[u8]) -> Result<A
     if kind.knows(reason) { Ok(Ack { packet_id, reason }) } else { Err(Violation::Protocol) }
 }
 
-/// A client's goodbye, for no particular reason.
+/// A client's DISCONNECT without a reason code.
 pub(crate) const DISCONNECT: [u8; 2] = [0xe0, 0];
 
-/// A DISCONNECT, as it was read.
+/// A received DISCONNECT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Disconnect {
-    /// 0 where nothing was said; 4: publish the will.
+    /// Its reason code; 0: normal, 4: publish the will.
     pub(crate) reason: u8,
-    /// The session expiry that it asks for.
+    /// The requested session expiry interval.
     pub(crate) session_expiry: Option<u32>,
 }
 
@@ -108,14 +109,14 @@ pub(crate) fn read_disconnect(version: Version, body: &[u8]) -> Result<Disconnec
     }
 }
 
-/// Appends a DISCONNECT of 5.0 with its reason.
+/// Appends a DISCONNECT of 5.0 with its reason code.
 pub(crate) fn write_disconnect(out: &mut Vec<u8>, reason: u8) {
     out.extend([0xe0, 1, reason]);
 }
 
-/// Appends an acknowledgement of 5.0 with its reason in words; without them where the packet would
-/// be larger than the client takes ([MQTT-3.4.2-2]).
-pub(crate) fn write_ack_told(
+/// Appends an acknowledgement of 5.0 with a reason string; without it if the packet would exceed
+/// the client's maximum packet size ([MQTT-3.4.2-2]).
+pub(crate) fn write_ack_with_reason(
     out: &mut Vec<u8>,
     kind: AckKind,
     packet_id: NonZeroU16,
@@ -123,20 +124,20 @@ pub(crate) fn write_ack_told(
     packet_bytes_max: usize,
 ) {
     let [high, low] = packet_id.get().to_be_bytes();
-    if !write_told(out, kind as u8, &[high, low, reason], reason, packet_bytes_max) {
+    if !write_with_reason(out, kind as u8, &[high, low, reason], reason, packet_bytes_max) {
         write_ack(out, Version::V5, kind, packet_id, reason);
     }
 }
 
 /// The same for a DISCONNECT ([MQTT-3.14.2-3]).
-pub(crate) fn write_disconnect_told(out: &mut Vec<u8>, reason: u8, packet_bytes_max: usize) {
-    if !write_told(out, 0xe0, &[reason], reason, packet_bytes_max) {
+pub(crate) fn write_disconnect_with_reason(out: &mut Vec<u8>, reason: u8, packet_bytes_max: usize) {
+    if !write_with_reason(out, 0xe0, &[reason], reason, packet_bytes_max) {
         write_disconnect(out, reason);
     }
 }
 
-/// Appends a packet whose only property is its reason in words, if it is not too large.
-fn write_told(
+/// Appends a packet whose only property is its reason string, if it is not too large.
+fn write_with_reason(
     out: &mut Vec<u8>,
     first: u8,
     head: &[u8],
@@ -149,7 +150,7 @@ fn write_told(
     let (Ok(len), Ok(remaining)) = (u8::try_from(block.len()), u8::try_from(remaining)) else {
         return false;
     };
-    // Both lengths are one byte: the words are short.
+    // Both lengths are one byte: the strings are short.
     if remaining > 0x7f || usize::from(remaining) + 2 > packet_bytes_max {
         return false;
     }
@@ -160,7 +161,7 @@ fn write_told(
     true
 }
 
-/// The property of a reason in words.
+/// The identifier of the property Reason String.
 pub(super) const REASON_STRING: u8 = 0x1f;
 
 #[cfg(test)]
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_written_only_to_those_who_can_read_it() {
+    fn a_reason_code_is_written_only_to_5_0_clients() {
         let id = NonZeroU16::new(0x1234).expect("not zero");
         let written = |version, reason| {
             let mut out = Vec::new();
@@ -181,24 +182,24 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_told_in_words_if_they_fit() {
+    fn a_reason_string_is_written_if_it_fits() {
         let id = NonZeroU16::new(7).expect("not zero");
         let mut out = Vec::new();
-        write_ack_told(&mut out, AckKind::Ack, id, 0x87, 100);
+        write_ack_with_reason(&mut out, AckKind::Ack, id, 0x87, 100);
         assert_eq!(out, b"\x40\x15\0\x07\x87\x11\x1f\0\x0enot authorized");
         let len = out.len();
         out.clear();
-        write_ack_told(&mut out, AckKind::Ack, id, 0x87, len - 1);
+        write_ack_with_reason(&mut out, AckKind::Ack, id, 0x87, len - 1);
         assert_eq!(out, b"\x40\x03\0\x07\x87");
         let mut out = Vec::new();
         for reason in 0x80..=0xff {
             out.clear();
-            write_disconnect_told(&mut out, reason, usize::MAX);
+            write_disconnect_with_reason(&mut out, reason, usize::MAX);
             assert_eq!((out[0], usize::from(out[1]), out[2]), (0xe0, out.len() - 2, reason));
             assert!(read_disconnect(Version::V5, &out[2..]).is_ok(), "{out:02x?}");
         }
         out.clear();
-        write_disconnect_told(&mut out, 0x82, 10);
+        write_disconnect_with_reason(&mut out, 0x82, 10);
         assert_eq!(out, [0xe0, 1, 0x82]);
     }
 

@@ -1,7 +1,7 @@
 //! CONNECT and CONNACK.
 //!
-//! The server reads a CONNECT from its flags on and writes the CONNACK; the client writes the one
-//! and reads the other.
+//! The server reads a CONNECT from its flags on and writes the CONNACK; the client writes CONNECT
+//! and reads CONNACK.
 
 use super::{
     Qos, Version, Violation,
@@ -22,10 +22,10 @@ const USER_NAME: u8 = 0x80;
 /// What is wrong with a CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectFault {
-    /// The identifier is no text; 5.0 has a reason of its own for it.
+    /// The identifier is not valid UTF-8; 5.0 has a reason code for it.
     ClientId,
-    /// What 5.0 lets a server answer with a reason or without; without, as clients are tested for:
-    /// a will of QoS 3, a user name or password that is not there or no text.
+    /// An error for which 5.0 lets a server choose whether to send a reason code. It sends none, as
+    /// client test suites expect: a will of QoS 3, a missing or invalid user name or password.
     Unanswered,
     /// Anything else.
     Packet(Violation),
@@ -37,7 +37,7 @@ impl From<Violation> for ConnectFault {
     }
 }
 
-/// A CONNECT behind its keep alive, borrowed from the read buffer.
+/// A CONNECT after its keep alive, borrowed from the read buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Connect<'a> {
     /// Clean session (3.1.1) or clean start (5.0).
@@ -59,8 +59,8 @@ pub(crate) struct ConnectWill<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// Reads flags, properties, identifier, will, user name and password: each is there exactly if its
-/// flag says so, and nothing is behind them. `body` begins behind the keep alive.
+/// Reads flags, properties, identifier, will, user name and password: each is present exactly if
+/// its flag is set, and nothing follows them. `body` begins after the keep alive.
 pub(crate) fn read_connect(
     version: Version,
     flags: u8,
@@ -69,9 +69,9 @@ pub(crate) fn read_connect(
     let mut rest = body;
     let has = |flag| flags & flag != 0;
     let will_qos = Qos::of((flags >> 3) & 0x03).ok_or(ConnectFault::Unanswered)?;
-    // [MQTT-3.1.2-3]; [MQTT-3.1.2-11] to [MQTT-3.1.2-15]: no bits of a will where there is none.
+    // [MQTT-3.1.2-3]; [MQTT-3.1.2-11] to [MQTT-3.1.2-15]: no will bits without a will.
     let strays = !has(WILL) && (will_qos != Qos::AtMostOnce || has(WILL_RETAIN));
-    // [MQTT-3.1.2-22] of 3.1.1; in 5.0 a password may come alone.
+    // [MQTT-3.1.2-22] of 3.1.1; in 5.0 a password is allowed without a user name.
     let alone = version == Version::V3 && has(PASSWORD) && !has(USER_NAME);
     if has(RESERVED) || strays || alone {
         return Err(Violation::Malformed.into());
@@ -85,7 +85,7 @@ pub(crate) fn read_connect(
     if has(WILL) {
         connect.will = Some(read_will(version, will_qos, has(WILL_RETAIN), &mut rest)?);
     }
-    // There if the flag is set, [MQTT-3.1.2-19] of 3.1.1 and [MQTT-3.1.2-17] of 5.0, and a text:
+    // Present if the flag is set, [MQTT-3.1.2-19] of 3.1.1 and [MQTT-3.1.2-17] of 5.0, and UTF-8:
     // [MQTT-3.1.3-11] and [MQTT-3.1.3-12].
     if has(USER_NAME) {
         let user_name = read_string(&mut rest).map_err(|_| ConnectFault::Unanswered)?;
@@ -95,7 +95,7 @@ pub(crate) fn read_connect(
     if has(PASSWORD) {
         connect.password = Some(read_binary(&mut rest).map_err(|_| ConnectFault::Unanswered)?);
     }
-    // Not there if its flag is not set: [MQTT-3.1.2-18] and [-20] of 3.1.1, [-16] and [-18] of 5.0.
+    // Absent if its flag is not set: [MQTT-3.1.2-18] and [-20] of 3.1.1, [-16] and [-18] of 5.0.
     if rest.is_empty() { Ok(connect) } else { Err(Violation::Malformed.into()) }
 }
 
@@ -122,18 +122,18 @@ pub(crate) fn write_connack_v3(out: &mut Vec<u8>, session_present: bool, code: u
     out.extend([0x20, 2, u8::from(session_present), code]);
 }
 
-/// What a CONNACK of 5.0 says behind session present and reason.
+/// The fields of a CONNACK of 5.0 after session present and reason code.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ConnackWords<'a> {
-    /// Said only where it is not what was asked for.
+pub(crate) struct ConnackFields<'a> {
+    /// Only if it differs from the requested value.
     pub(crate) session_expiry: Option<u32>,
     pub(crate) receive_maximum: Option<u16>,
     pub(crate) packet_bytes_max: Option<u32>,
     pub(crate) assigned_client_id: Option<&'a str>,
     pub(crate) topic_alias_max: Option<u16>,
-    /// Seconds, imposed.
+    /// The server keep alive in seconds, if imposed.
     pub(crate) keep_alive: Option<u16>,
-    /// The reason as text.
+    /// The reason string.
     pub(crate) reason: Option<&'a str>,
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn write_connack_v5(
     out: &mut Vec<u8>,
     session_present: bool,
     reason: u8,
-    words: ConnackWords<'_>,
+    words: ConnackFields<'_>,
 ) {
     let mut block = Vec::with_capacity(32);
     let mut put = |id: u8, value: &[u8]| {
@@ -176,9 +176,9 @@ pub(crate) fn write_connack_v5(
     out.extend_from_slice(&block);
 }
 
-/// Who connects, and how.
+/// The parameters of a client's CONNECT.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hello<'a> {
+pub(crate) struct ConnectRequest<'a> {
     pub(crate) version: Version,
     pub(crate) client_id: &'a str,
     pub(crate) keep_alive_secs: u16,
@@ -187,17 +187,17 @@ pub(crate) struct Hello<'a> {
 }
 
 /// Appends a CONNECT with a clean session (3.1.1) or a clean start without expiry (5.0).
-pub(crate) fn write_connect(out: &mut Vec<u8>, hello: Hello<'_>) {
+pub(crate) fn write_connect(out: &mut Vec<u8>, connect: ConnectRequest<'_>) {
     let mut body = Vec::with_capacity(64);
     write_binary(&mut body, b"MQTT");
-    body.push(if hello.version == Version::V5 { 5 } else { 4 });
-    body.push(CLEAN | if hello.login.is_some() { USER_NAME | PASSWORD } else { 0 });
-    body.extend(hello.keep_alive_secs.to_be_bytes());
-    if hello.version == Version::V5 {
+    body.push(if connect.version == Version::V5 { 5 } else { 4 });
+    body.push(CLEAN | if connect.login.is_some() { USER_NAME | PASSWORD } else { 0 });
+    body.extend(connect.keep_alive_secs.to_be_bytes());
+    if connect.version == Version::V5 {
         body.push(0);
     }
-    write_binary(&mut body, hello.client_id.as_bytes());
-    if let Some((user, password)) = hello.login {
+    write_binary(&mut body, connect.client_id.as_bytes());
+    if let Some((user, password)) = connect.login {
         write_binary(&mut body, user.as_bytes());
         write_binary(&mut body, password.as_bytes());
     }
@@ -205,19 +205,19 @@ pub(crate) fn write_connect(out: &mut Vec<u8>, hello: Hello<'_>) {
     out.extend_from_slice(&body);
 }
 
-/// What a CONNACK says to a client that publishes.
+/// The fields of a CONNACK that a publishing client uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Connack {
-    /// 0: welcome.
+    /// 0: accepted.
     pub(crate) reason: u8,
-    /// Publishes that may be unacknowledged; 65,535 where nothing is said.
+    /// The receive maximum; 65,535 if it is absent.
     pub(crate) receive_maximum: u16,
 }
 
 /// Reads the body of a CONNACK.
 pub(crate) fn read_connack(version: Version, body: &[u8]) -> Result<Connack, Violation> {
     let (&[_flags, reason], mut rest) = body.split_first_chunk().ok_or(Violation::Malformed)?;
-    // A server of 3.1.1 refuses a client of 5.0 in its own words, without properties.
+    // A 3.1.1 server refuses a 5.0 client with its own code, without properties.
     let properties = match version {
         Version::V5 if !rest.is_empty() => check_properties(&mut rest, Packet::Connack)?,
         Version::V3 | Version::V5 => Read::default(),
@@ -235,16 +235,20 @@ mod tests {
 
     #[test]
     fn a_connect_that_is_written_is_read_back() {
-        let hello =
-            Hello { version: Version::V5, client_id: "c", keep_alive_secs: 60, login: None };
+        let connect = ConnectRequest {
+            version: Version::V5,
+            client_id: "c",
+            keep_alive_secs: 60,
+            login: None,
+        };
         let mut out = Vec::new();
-        write_connect(&mut out, hello);
+        write_connect(&mut out, connect);
         assert_eq!(out, b"\x10\x0e\0\x04MQTT\x05\x02\0\x3c\0\0\x01c");
         let read = read_connect(Version::V5, out[9], &out[12..]).expect("well formed");
         assert_eq!((read.client_id, read.clean, read.user_name), ("c", true, None));
         out.clear();
         let login = Some(("u", "p"));
-        write_connect(&mut out, Hello { version: Version::V3, login, ..hello });
+        write_connect(&mut out, ConnectRequest { version: Version::V3, login, ..connect });
         assert_eq!(out, b"\x10\x13\0\x04MQTT\x04\xc2\0\x3c\0\x01c\0\x01u\0\x01p");
         let read = read_connect(Version::V3, out[9], &out[12..]).expect("well formed");
         assert_eq!((read.user_name, read.password), (Some("u"), Some(&b"p"[..])));
@@ -277,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_there_exactly_if_its_flag_says_so() {
+    fn every_field_is_present_exactly_if_its_flag_is_set() {
         let malformed = Err(Violation::Malformed.into());
         for (version, properties) in [(Version::V3, &b""[..]), (Version::V5, b"\x00")] {
             let body = |rest: &[u8]| [properties, b"\x00\x01p", rest].concat();
@@ -298,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_texts_and_a_will_has_a_topic_to_publish_to() {
+    fn texts_are_utf_8_and_a_will_has_a_topic() {
         let malformed = Err(Violation::Malformed.into());
         let unanswered = Err(ConnectFault::Unanswered);
         check(Version::V3, 0x82, b"\x00\x01p\x00\x02u\x00", unanswered);

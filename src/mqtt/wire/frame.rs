@@ -1,4 +1,4 @@
-//! The fixed header: whether a whole packet is buffered, and of which kind.
+//! The fixed header: whether a whole packet is in the buffer, and its type.
 
 use thiserror::Error;
 
@@ -8,7 +8,7 @@ use super::Violation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Connect,
-    /// With its flags: duplicate, quality of service, retain.
+    /// With its flags: DUP, QoS, RETAIN.
     Publish(u8),
     PubAck,
     PubRec,
@@ -42,18 +42,18 @@ pub(crate) struct Frame<K = Kind> {
     pub(crate) kind: K,
     /// Bytes of the fixed header.
     pub(crate) header: usize,
-    /// Bytes of the whole packet, the fixed header included.
+    /// Bytes of the whole packet, including the fixed header.
     pub(crate) len: usize,
 }
 
-/// Why the bytes cannot be a packet from the other side.
+/// Why the bytes cannot be a packet from the peer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum FrameError {
-    /// The length has five bytes, so that no packet boundary can be found any more, or a packet has
-    /// one that never has.
+    /// The length has five bytes, so that no packet boundary can be found any more, or it is
+    /// impossible for the packet type.
     #[error("a packet length that cannot be")]
     Length,
-    /// A packet type or flags that the other side may not send.
+    /// A packet type or flags that the peer may not send.
     #[error(transparent)]
     Packet(#[from] Violation),
     /// Longer than the bound.
@@ -61,13 +61,13 @@ pub(crate) enum FrameError {
     TooLarge,
 }
 
-/// Keeps a quiet connection alive.
+/// A PINGREQ, which keeps an idle connection alive.
 pub(crate) const PINGREQ: [u8; 2] = [0xc0, 0];
 
 /// Looks for a client's packet at the start of the buffer; `None` until a whole one is there.
 ///
-/// The type is judged before the length, and the length before any of it is waited for, so that a
-/// peer that never sends a packet costs no more than it has sent.
+/// The type is checked before the length, and the length before the rest arrives, so that a peer
+/// costs no more memory than it has sent.
 pub(crate) fn peek(buffer: &[u8], packet_max: usize) -> Result<Option<Frame>, FrameError> {
     peek_kind(buffer, packet_max, kind)
 }
@@ -96,7 +96,7 @@ fn peek_kind<K>(
     for (index, &byte) in rest.iter().take(4).enumerate() {
         remaining |= usize::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            // Neither PINGREQ nor PINGRESP has a body: what has one comes from no client.
+            // Neither PINGREQ nor PINGRESP has a body.
             if matches!(first, 0xc0 | 0xd0) && remaining > 0 {
                 return Err(FrameError::Length);
             }
@@ -121,7 +121,7 @@ fn kind(first: u8) -> Result<Kind, FrameError> {
         if flags == wanted { Ok(kind) } else { Err(FrameError::Packet(Violation::Malformed)) }
     };
     match packet {
-        // In 3.1 its flags mean nothing.
+        // In 3.1 its flags have no meaning.
         1 => Ok(Kind::Connect),
         3 => publish(flags),
         4 => expected(0, Kind::PubAck),
@@ -132,7 +132,7 @@ fn kind(first: u8) -> Result<Kind, FrameError> {
         10 => expected(2, Kind::Unsubscribe),
         12 => expected(0, Kind::PingReq),
         14 => expected(0, Kind::Disconnect),
-        // Nobody asked for it, whatever its flags.
+        // Not used without enhanced authentication; its flags do not matter.
         15 => Ok(Kind::Auth),
         2 => Err(FrameError::Packet(Violation::Protocol)),
         // CONNACK, SUBACK, UNSUBACK, PINGRESP: only a server sends these.
@@ -164,7 +164,7 @@ pub(super) fn write_header(out: &mut Vec<u8>, first: u8, len: usize) {
     write_varint(out, len);
 }
 
-/// Appends a variable byte integer; packets are bounded far below its four bytes.
+/// Appends a variable byte integer; packets are bounded far below the maximum of its four bytes.
 pub(super) fn write_varint(out: &mut Vec<u8>, mut value: usize) {
     loop {
         let low = u8::try_from(value & 0x7f).expect("seven bits");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_is_seen_when_its_last_byte_is_there() {
+    fn a_packet_is_complete_when_its_last_byte_has_arrived() {
         check(&[], Ok(None));
         check(&[0xc0], Ok(None));
         check(&[0xc0, 0], Ok(Some((Kind::PingReq, 2))));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_sees_what_a_server_sends() {
+    fn a_client_recognises_the_packets_of_a_server() {
         let check = |bytes: &[u8], expect| {
             let found = peek_server(bytes, 100);
             assert_eq!(found.map(|frame| frame.map(|frame| frame.kind)), expect, "{bytes:02x?}");
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_client_may_send_is_refused_before_its_length_is_waited_for() {
+    fn packets_that_no_client_may_send_are_refused_before_they_are_complete() {
         check(&[0x20, 0x7f], Err(FrameError::Packet(Violation::Protocol)));
         check(&[0x00], Err(FrameError::Packet(Violation::Protocol)));
         check(&[0x21, 0x7f], Err(FrameError::Packet(Violation::Protocol)));

@@ -1,5 +1,5 @@
-//! PUBLISH to a receiver: what all receivers get alike is laid out once, what differs is written
-//! around it.
+//! PUBLISH to a receiver: the part that is equal for all receivers is encoded once, the rest is
+//! written around it.
 
 use std::num::NonZeroU16;
 
@@ -14,17 +14,17 @@ use super::{
 /// identifiers.
 const FRONT_MAX: usize = 5 + 2 + 4 + 3 + 5;
 
-/// Topic, properties and payload of a message, in the bytes that go out.
+/// Topic, properties and payload of a message, encoded for sending.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Body {
-    /// The topic behind its length, the properties that go on, the payload.
+    /// The topic with its length, the forwarded properties, the payload.
     bytes: Box<[u8]>,
     topic_end: u32,
     properties_end: u32,
 }
 
 impl Body {
-    /// Copies a message; `properties` is the checked block that it came with.
+    /// Copies a message; `properties` is the checked block of the received packet.
     pub(crate) fn new(topic: &str, properties: &[u8], payload: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(2 + topic.len() + properties.len() + payload.len());
         write_binary(&mut bytes, topic.as_bytes());
@@ -35,7 +35,7 @@ impl Body {
         Self { bytes: bytes.into(), topic_end, properties_end }
     }
 
-    /// The topic behind its length.
+    /// The topic with its length.
     fn topic_field(&self) -> &[u8] {
         &self.bytes[..self.topic_end as usize]
     }
@@ -52,7 +52,7 @@ impl Body {
         &self.bytes[self.properties_end as usize..]
     }
 
-    /// Bytes that it holds.
+    /// Its length in bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -68,13 +68,13 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) version: Version,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
-    /// Sent before, on a connection that was lost.
+    /// DUP: it was sent before, on another connection.
     pub(crate) duplicate: bool,
-    /// There from QoS 1 on.
+    /// Present from QoS 1 on.
     pub(crate) packet_id: Option<NonZeroU16>,
-    /// Seconds that are left ([MQTT-3.3.2-6]).
+    /// The remaining seconds ([MQTT-3.3.2-6]).
     pub(crate) message_expiry: Option<u32>,
-    /// Of all its subscriptions that match ([MQTT-3.3.4-3]).
+    /// The identifiers of all matching subscriptions ([MQTT-3.3.4-3]).
     pub(crate) subscription_ids: &'a [u32],
     /// The alias of its topic, and whether the receiver knows it already.
     pub(crate) alias: Option<(u16, bool)>,
@@ -82,12 +82,12 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// The whole packet's length at most, for a receiver's bound.
+    /// The maximum length of the whole packet, to compare with a receiver's bound.
     pub(crate) fn len_max(&self) -> usize {
         FRONT_MAX + 5 * self.subscription_ids.len() + self.body.len()
     }
 
-    /// Appends the packet. Its length must not be over what a packet may have (268,435,455).
+    /// Appends the packet. Its length must not exceed the maximum of a packet (268,435,455).
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let body = self.body;
         let topic: &[u8] = match self.alias {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_of_5_0_gets_what_the_sender_said_and_what_its_subscriptions_say() {
+    fn a_5_0_receiver_gets_the_senders_properties_and_its_subscription_identifiers() {
         let body = Body::new("v/a", b"\x02\0\0\0\x09\x03\0\x01j", b"x");
         let outgoing = Outgoing {
             version: Version::V5,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_right_around_every_boundary_of_the_variable_byte_integer() {
+    fn lengths_are_correct_around_every_boundary_of_the_variable_byte_integer() {
         for len in [0, 100, 119, 120, 121, 127, 128, 16_370, 16_376, 16_383, 16_384, 2_097_140] {
             let body = Body::new("t", b"", &vec![b'x'; len]);
             let outgoing = Outgoing {

@@ -1,4 +1,4 @@
-//! The properties of MQTT 5.0: which belong where, how often, and of what type.
+//! The properties of MQTT 5.0: in which packets they are allowed, how often, and their types.
 
 use super::{
     Violation,
@@ -21,8 +21,8 @@ pub(crate) enum Packet {
 }
 
 impl Packet {
-    /// What a property is that belongs to another packet. The specification has both words for it
-    /// (5.0, 2.2.2.2 and 4.13); these are the ones that clients are tested against.
+    /// The violation of a property that belongs to another packet. The specification allows both
+    /// codes (5.0, 2.2.2.2 and 4.13); these are the ones that client test suites expect.
     const fn misplaced(self) -> Violation {
         match self {
             Self::Subscribe | Self::Unsubscribe => Violation::Malformed,
@@ -42,7 +42,7 @@ enum Shape {
     Pair,
 }
 
-/// Shape and home of a property; `None` if there is no such property.
+/// The type of a property and the packets that may have it; `None` if there is no such property.
 const fn rule(id: u8) -> Option<(Shape, u16)> {
     const CONNECT_BOTH: u16 = Packet::Connect as u16 | Packet::Connack as u16;
     use Shape::{Binary, Flag, Four, Pair, Text, Two, Varint};
@@ -73,7 +73,7 @@ const fn rule(id: u8) -> Option<(Shape, u16)> {
     })
 }
 
-/// What is read of a property block.
+/// The values that are read from a property block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read<'a> {
     /// The whole block, checked, without its length.
@@ -91,14 +91,14 @@ pub(crate) struct Read<'a> {
     pub(crate) will_delay: Option<u32>,
     pub(crate) subscription_id: Option<u32>,
     pub(crate) authenticates: bool,
-    /// Problem information was asked for in so many words.
+    /// Request Problem Information is 1.
     pub(crate) wants_reasons: bool,
     pub(crate) user_properties: usize,
 }
 
-/// Appends what of a checked block of a PUBLISH, or of a will, goes on to its receivers, in its
-/// order ([MQTT-3.3.2-17]): payload format, content type, response topic, correlation data, user
-/// properties.
+/// Appends the properties of a checked block of a PUBLISH or will that are forwarded to receivers,
+/// in their order ([MQTT-3.3.2-17]): payload format, content type, response topic, correlation
+/// data, user properties.
 pub(crate) fn forward_properties(mut block: &[u8], out: &mut Vec<u8>) {
     while let Some((&id, _)) = block.split_first() {
         let mut rest = &block[1..];
@@ -114,8 +114,8 @@ pub(crate) fn forward_properties(mut block: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The properties of a command, or of its receipt, as those of a PUBLISH that it came with: where
-/// it is answered, and under which name.
+/// The properties of a command or its receipt, as those of a PUBLISH: response topic and
+/// correlation data.
 pub(crate) fn command_properties(response_topic: Option<&str>, correlation: &[u8]) -> Vec<u8> {
     let mut block = Vec::new();
     if let Some(topic) = response_topic {
@@ -127,7 +127,7 @@ pub(crate) fn command_properties(response_topic: Option<&str>, correlation: &[u8
     block
 }
 
-/// The properties of a PUBLISH of JSON: its payload is text, and of which type.
+/// The properties of a PUBLISH with JSON: the payload is UTF-8, and its content type.
 pub(crate) const JSON_PROPERTIES: &[u8] = b"\x01\x01\x03\x00\x10application/json";
 
 /// The correlation data in a checked block of a PUBLISH.
@@ -155,7 +155,7 @@ pub(crate) fn content_type(mut block: &[u8]) -> Option<&str> {
     read.content_type
 }
 
-/// Takes a property block from the front and checks it against the packet that it came in.
+/// Takes a property block from the front and checks it for the type of packet.
 pub(crate) fn check_properties<'a>(
     rest: &mut &'a [u8],
     packet: Packet,
@@ -167,7 +167,7 @@ pub(crate) fn check_properties<'a>(
     let mut seen = 0_u64;
     while let Some((&id, value)) = block.split_first() {
         block = value;
-        // Every known id is below 0x40, so one word remembers which have come.
+        // Every known id is below 0x40, so one 64-bit word records which were seen.
         let (shape, homes) = rule(id).ok_or(Violation::Malformed)?;
         take(&mut block, id, shape, &mut read)?;
         let again = seen & (1 << id) != 0;
@@ -238,7 +238,7 @@ fn take<'a>(
             let value = read_string(block)?;
             match id {
                 0x03 => read.content_type = Some(value),
-                // No topic to answer to ([MQTT-3.3.2-14], [MQTT-4.7.3-1]).
+                // An invalid response topic ([MQTT-3.3.2-14], [MQTT-4.7.3-1]).
                 0x08 if value.is_empty() || value.contains(['+', '#']) => {
                     return Err(Violation::Protocol);
                 }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn receivers_get_what_is_for_them_in_the_order_of_the_sender() {
+    fn receivers_get_the_forwarded_properties_in_the_senders_order() {
         let block = b"\x26\0\x01a\0\x01b\x02\0\0\0\x09\x03\0\x01j\x23\0\x01\x26\0\x01a\0\x01c";
         let mut out = Vec::new();
         forward_properties(block, &mut out);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn correlation_data_are_found_wherever_they_stand() {
+    fn correlation_data_are_found_at_any_position() {
         let block = b"\x03\0\x01j\x02\0\0\0\x09\x09\0\x02id\x26\0\x01a\0\x01c";
         assert_eq!(correlation_data(block), Some(&b"id"[..]));
         assert_eq!(correlation_data(&block[..4]), None);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_property_is_read_where_it_belongs_and_told_apart_where_it_does_not() {
+    fn a_property_is_read_in_its_packets_and_refused_in_others() {
         let read = |alias| Read { topic_alias: alias, ..Read::default() };
         check(Packet::Publish, &[0], Ok(Read::default()));
         check(Packet::Publish, &[3, 0x23, 0, 7], Ok(read(Some(7))));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_the_specification_rules_out_are_protocol_errors() {
+    fn values_that_the_specification_forbids_are_protocol_errors() {
         check(Packet::Connect, &[3, 0x21, 0, 0], Err(Violation::Protocol));
         check(Packet::Connect, &[5, 0x27, 0, 0, 0, 0], Err(Violation::Protocol));
         check(Packet::Connect, &[4, 0x16, 0, 1, 7], Err(Violation::Protocol));

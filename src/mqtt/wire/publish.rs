@@ -14,12 +14,12 @@ use super::{
 pub(crate) struct Publish<'a> {
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
-    /// Empty where an alias stands for it.
+    /// Empty if an alias is used instead.
     pub(crate) topic: &'a str,
     pub(crate) packet_id: Option<NonZeroU16>,
     pub(crate) topic_alias: Option<u16>,
     pub(crate) content_type: Option<&'a str>,
-    /// Seconds that it is good for.
+    /// The message expiry interval in seconds.
     pub(crate) message_expiry: Option<u32>,
     pub(crate) user_properties: usize,
     /// Its checked property block.
@@ -27,7 +27,7 @@ pub(crate) struct Publish<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// Reads the body of a PUBLISH whose fixed header said `flags`.
+/// Reads the body of a PUBLISH with `flags` in its fixed header.
 pub(crate) fn read_publish(
     version: Version,
     flags: u8,
@@ -67,21 +67,21 @@ pub(crate) fn read_publish(
     })
 }
 
-/// What a PUBLISH says in front of its payload.
+/// The part of a PUBLISH before its payload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PublishHead<'a> {
     pub(crate) qos: Qos,
-    /// Sent before, on a connection that was lost.
+    /// DUP: it was sent before, on another connection.
     pub(crate) duplicate: bool,
     pub(crate) topic: &'a str,
-    /// There from QoS 1 on.
+    /// Present from QoS 1 on.
     pub(crate) packet_id: Option<NonZeroU16>,
     /// A block of properties; only 5.0 has them.
     pub(crate) properties: &'a [u8],
     pub(crate) payload_len: usize,
 }
 
-/// Appends the front of a PUBLISH; `payload_len` bytes have to follow.
+/// Appends the beginning of a PUBLISH; `payload_len` bytes must follow.
 pub(crate) fn write_publish(out: &mut Vec<u8>, version: Version, head: PublishHead<'_>) {
     debug_assert_eq!(head.packet_id.is_some(), head.qos != Qos::AtMostOnce, "[MQTT-2.2.1-2]");
     let duplicate = head.duplicate && head.qos != Qos::AtMostOnce; // [MQTT-3.3.1-2]
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_publish_is_written_as_the_specification_lays_it_out_and_read_back() {
+    fn a_publish_is_written_in_the_specified_layout_and_read_back() {
         let check = |version, qos, duplicate, expect: &[u8]| {
             let packet_id = (qos != Qos::AtMostOnce).then_some(NonZeroU16::new(0x0102)).flatten();
             let properties = if duplicate { &[][..] } else { b"\x09\0\x01c" };
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_a_rule_names_the_rule_by_its_reason() {
+    fn a_violation_is_reported_with_its_reason_code() {
         let check = |version, flags, body: &[u8], expect| {
             assert_eq!(read_publish(version, flags, body), Err(expect), "{body:02x?}");
         };

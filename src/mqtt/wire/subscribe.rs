@@ -5,25 +5,25 @@ use std::num::NonZeroU16;
 use super::{
     Qos, Version, Violation,
     ack::REASON_STRING,
+    codes::reason_text,
     frame::{varint_len, write_header, write_varint},
     properties::{Packet, check_properties},
     text::{read_string, read_u16, write_binary},
-    words::reason_text,
 };
 
-/// How a client wants what a filter matches (5.0, 3.8.3.1); 3.1.1 has only the QoS.
+/// The subscription options (5.0, 3.8.3.1); 3.1.1 has only the QoS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SubscribeOptions {
-    /// The highest QoS that it is sent with.
+    /// The maximum QoS.
     pub(crate) qos: Qos,
-    /// Not its own publishes.
+    /// No Local: not its own publishes.
     pub(crate) no_local: bool,
-    /// With the retain flag of the publisher.
+    /// Retain As Published: with the publisher's retain flag.
     pub(crate) retain_as_published: bool,
     pub(crate) retain_handling: RetainHandling,
 }
 
-/// Which retained messages a subscription brings.
+/// Retain Handling: when retained messages are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetainHandling {
     Always,
@@ -32,7 +32,7 @@ pub(crate) enum RetainHandling {
 }
 
 impl SubscribeOptions {
-    /// As 5.0 writes them.
+    /// The options byte of 5.0.
     pub(crate) fn byte(self) -> u8 {
         let handling: u8 = match self.retain_handling {
             RetainHandling::Always => 0,
@@ -43,7 +43,7 @@ impl SubscribeOptions {
         self.qos as u8 | u8::from(no_local) << 2 | u8::from(as_published) << 3 | handling << 4
     }
 
-    /// Out of a byte that was written so.
+    /// From the options byte.
     pub(crate) fn of(byte: u8) -> Option<Self> {
         options(Version::V5, byte).ok()
     }
@@ -66,8 +66,7 @@ pub(crate) struct Unsubscribe<'a> {
     pub(crate) filters: Vec<&'a str>,
 }
 
-/// Reads the body of a SUBSCRIBE; its filters are texts that are not empty, and nothing more is
-/// known of them.
+/// Reads the body of a SUBSCRIBE; its filters are non-empty texts, not checked further.
 pub(crate) fn read_subscribe(version: Version, body: &[u8]) -> Result<Subscribe<'_>, Violation> {
     let (packet_id, id, mut rest) = read_front(version, body, Packet::Subscribe)?;
     let mut filters = Vec::new();
@@ -123,7 +122,7 @@ fn read_filter<'a>(rest: &mut &'a [u8]) -> Result<&'a str, Violation> {
     if filter.is_empty() { Err(Violation::Malformed) } else { Ok(filter) }
 }
 
-/// Bits that are reserved are zero: [MQTT-3.8.3-4] of 3.1.1, [MQTT-3.8.3-5] of 5.0.
+/// Reserved bits must be zero: [MQTT-3.8.3-4] of 3.1.1, [MQTT-3.8.3-5] of 5.0.
 fn options(version: Version, bits: u8) -> Result<SubscribeOptions, Violation> {
     let reserved = if version == Version::V3 { 0xfc } else { 0xc0 };
     let qos = Qos::of(bits & 0x03).ok_or(Violation::Malformed)?;
@@ -149,9 +148,9 @@ pub(crate) fn write_suback(out: &mut Vec<u8>, version: Version, id: NonZeroU16, 
     write_answer(out, 0x90, version, id, reasons, &[]);
 }
 
-/// Appends a SUBACK of 5.0 with the first refusal in words; without them where it would be larger
-/// than the client takes ([MQTT-3.9.2-1]).
-pub(crate) fn write_suback_told(
+/// Appends a SUBACK of 5.0 with a reason string for the first refusal; without it if the packet
+/// would exceed the client's maximum packet size ([MQTT-3.9.2-1]).
+pub(crate) fn write_suback_with_reason(
     out: &mut Vec<u8>,
     id: NonZeroU16,
     reasons: &[u8],
@@ -170,7 +169,7 @@ pub(crate) fn write_suback_told(
     write_suback(out, Version::V5, id, reasons);
 }
 
-/// Appends a SUBSCRIBE to filters, of which there is at least one.
+/// Appends a SUBSCRIBE to at least one filter.
 pub(crate) fn write_subscribe(
     out: &mut Vec<u8>,
     version: Version,
@@ -190,7 +189,7 @@ pub(crate) fn write_subscribe(
     }
 }
 
-/// Reads the body of a SUBACK: a reason for each filter.
+/// Reads the body of a SUBACK: a reason code for each filter.
 pub(crate) fn read_suback(version: Version, body: &[u8]) -> Result<&[u8], Violation> {
     let mut rest = body;
     read_u16(&mut rest)?;
@@ -200,7 +199,7 @@ pub(crate) fn read_suback(version: Version, body: &[u8]) -> Result<&[u8], Violat
     if rest.is_empty() { Err(Violation::Malformed) } else { Ok(rest) }
 }
 
-/// Appends an UNSUBACK; 3.1.1 has no reasons in it.
+/// Appends an UNSUBACK; 3.1.1 has no reason codes in it.
 pub(crate) fn write_unsuback(out: &mut Vec<u8>, version: Version, id: NonZeroU16, reasons: &[u8]) {
     let reasons = if version == Version::V3 { &[] } else { reasons };
     write_answer(out, 0xb0, version, id, reasons, &[]);
@@ -246,12 +245,12 @@ mod tests {
             assert_eq!(read_suback(version, &out[2..]), Ok(&[1, 0x80][..]));
         }
         let mut told = Vec::new();
-        write_suback_told(&mut told, id, &[0, 0x87], 100);
+        write_suback_with_reason(&mut told, id, &[0, 0x87], 100);
         assert_eq!(read_suback(Version::V5, &told[2..]), Ok(&[0, 0x87][..]));
         assert!(told.ends_with(b"\x11\x1f\0\x0enot authorized\0\x87"), "{told:02x?}");
         let len = told.len();
         told.clear();
-        write_suback_told(&mut told, id, &[0, 0x87], len - 1);
+        write_suback_with_reason(&mut told, id, &[0, 0x87], len - 1);
         assert_eq!(told, b"\x90\x05\0\x07\0\0\x87");
         assert_eq!(read_suback(Version::V3, &[0, 7]), Err(Violation::Malformed));
     }

@@ -1,4 +1,4 @@
-//! Strings and integers of the protocol: borrowed where they are read.
+//! Strings and integers of the protocol; strings are borrowed from the buffer.
 
 use super::Violation;
 
@@ -37,7 +37,7 @@ pub(super) fn read_varint(rest: &mut &[u8]) -> Result<u32, Violation> {
     Err(Violation::Malformed)
 }
 
-/// Appends bytes behind their two-byte length; the caller has bounded them to 65,535.
+/// Appends bytes after their two-byte length; the caller has bounded them to 65,535.
 pub(super) fn write_binary(out: &mut Vec<u8>, bytes: &[u8]) {
     let len = u16::try_from(bytes.len()).expect("bounded by who wrote the topic or name");
     out.extend(len.to_be_bytes());
@@ -46,8 +46,8 @@ pub(super) fn write_binary(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// The bytes as text, without control characters.
 ///
-/// NUL must close the connection ([MQTT-1.5.4-2]); for the other control characters and the
-/// non-characters the specification leaves it to the server, and no honest vehicle sends them.
+/// NUL must close the connection ([MQTT-1.5.4-2]); the specification lets the server decide about
+/// other control characters and non-characters, and no proper client sends them.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Violation> {
     let text = std::str::from_utf8(bytes).map_err(|_| Violation::Malformed)?;
     let printable = bytes.iter().all(|byte| (0x20..0x7f).contains(byte))
@@ -55,7 +55,7 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Violation> {
     if printable { Ok(text) } else { Err(Violation::Malformed) }
 }
 
-/// How many levels a topic has.
+/// The number of levels of a topic.
 pub(crate) fn level_count(topic: &str) -> usize {
     1 + topic.bytes().filter(|byte| *byte == b'/').count()
 }

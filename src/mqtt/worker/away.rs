@@ -15,7 +15,7 @@ use crate::{
     model::{Protocol, ReceiptTicket},
     mqtt::{
         lasting::Ticket,
-        session::{Session, Takes, Terms},
+        session::{ClientLimits, Session, Terms},
         will::Will,
         wire::Version,
     },
@@ -75,11 +75,11 @@ impl Worker {
         identity: Identity,
         will: Box<Will>,
     ) {
-        let takes = Takes { receive_maximum: 1, packet_bytes_max: 0, topic_alias_max: 0 };
+        let takes = ClientLimits { receive_maximum: 1, packet_bytes_max: 0, topic_alias_max: 0 };
         let terms = Terms {
             version: Version::V5,
             keep_alive: 0,
-            asked_to_last: false,
+            wants_persistence: false,
             wants_reasons: false,
             takes,
         };

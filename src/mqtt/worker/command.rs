@@ -13,7 +13,7 @@ use crate::{
         SessionId,
     },
     mqtt::{
-        commands::Speaker,
+        commands::ConnectedSession,
         lasting::stored_id,
         router::{CommandTag, Expiry, Message, Receiver},
         session::Delivery,
@@ -25,7 +25,7 @@ impl Worker {
     /// A client is connected: what waits for its vehicle, or for what it carries, may leave.
     pub(super) fn speaks_for(&self, key: SlotKey, client: &Client) {
         let session = self.session_id(key);
-        let speaker = Speaker { session, routed: client.routed(session) };
+        let speaker = ConnectedSession { session, routed: client.routed(session) };
         if self.shared.access.is_gateway(&client.identity) {
             self.shared.vehicles.enter_gateway(speaker);
         }

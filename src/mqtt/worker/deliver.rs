@@ -31,7 +31,7 @@ use crate::{
     model::{CommandReport, SessionId},
     mqtt::{
         lasting::{STORED, StoredReceiver},
-        router::{Group, Message, Own, Receiver, Route},
+        router::{Group, Message, OwnPublishes, Receiver, Route},
         session::Delivery,
         wire::Qos,
     },
@@ -202,7 +202,7 @@ impl Worker {
         }
         if let Some(session) = self.shared.lasting.sessions.live(receiver.session.number) {
             let worker = session.worker;
-            let to = To::Unasked(Receiver { session, own: Own::Too, ..to.receiver });
+            let to = To::Unasked(Receiver { session, own: OwnPublishes::Included, ..to.receiver });
             let message = Arc::clone(message);
             let (origin, may_wait, is_handed_on) = (None, false, false);
             self.carry(worker, Carried { message, to, origin, may_wait, is_handed_on });

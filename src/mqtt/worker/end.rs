@@ -115,7 +115,7 @@ impl Worker {
         let Some(slot) = slots.get_mut(key) else { return };
         let Some(socket) = slot.socket.as_ref() else { return };
         let terms = slot.client.as_ref().map(|client| client.session.terms());
-        let words = close.words(terms);
+        let words = close.packet(terms);
         self.write(socket, words.as_ref());
         socket.io.close();
         drop(slots);

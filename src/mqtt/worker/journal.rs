@@ -11,7 +11,7 @@ use super::{
 use crate::{
     mqtt::{
         lasting::{Bringing, Moments, StoredReceiver, Ticket, kept_properties, stored, stored_id},
-        router::{Filter, Message, Own, Receiver, RetainedScan},
+        router::{Filter, Message, OwnPublishes, Receiver, RetainedScan},
         session::Delivery,
         wire::{AckKind, write_ack},
     },
@@ -268,7 +268,7 @@ impl Worker {
     pub(super) fn tell_journal(&self, client: &mut Client) {
         let Client { lasting: Some(lasting), session, key, .. } = client else { return };
         let Some(outbound) = session.outbound.as_mut() else { return };
-        let (finished, released) = outbound.take_settled();
+        let (finished, released) = outbound.take_finished();
         if finished.is_empty() && released.is_empty() {
             return;
         }
@@ -312,7 +312,7 @@ impl Worker {
         let receiver = Receiver {
             session: stored_id(session),
             qos: scan.qos,
-            own: Own::Too,
+            own: OwnPublishes::Included,
             // [MQTT-3.3.1-8]: it is a retained one.
             retain_as_published: true,
             is_asked: false,

@@ -218,15 +218,15 @@ impl Worker {
             for (message, group) in outbound.leave_to_others() {
                 self.hand_on(&message, &group);
             }
-            let (sent, unasked) = outbound.suspend();
+            let (sent, qos0) = outbound.suspend();
             self.report(outbound.reports());
-            let (finished, _) = outbound.take_settled();
+            let (finished, _) = outbound.take_finished();
             if let Some(lasting) = client.lasting.as_ref() {
                 self.journal(|change| {
                     finished.iter().for_each(|number| change.done(lasting.session, *number));
                 });
             }
-            self.left(unasked);
+            self.left(qos0);
             self.weigh(&mut outbound);
             sent
         });

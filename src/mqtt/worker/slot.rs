@@ -363,7 +363,7 @@ mod tests {
     use crate::{
         model::MappingKey,
         mqtt::{
-            session::{QueueLimits, SessionLimits, Takes, Terms},
+            session::{ClientLimits, QueueLimits, SessionLimits, Terms},
             wire::Version,
         },
     };
@@ -372,11 +372,11 @@ mod tests {
         VehicleLimits { vehicles_max: 2, line_bytes_max: 100, bytes_max: 1000 };
 
     fn client() -> Client {
-        let takes = Takes { receive_maximum: 1, packet_bytes_max: 1, topic_alias_max: 0 };
+        let takes = ClientLimits { receive_maximum: 1, packet_bytes_max: 1, topic_alias_max: 0 };
         let terms = Terms {
             version: Version::V5,
             keep_alive: 60,
-            asked_to_last: false,
+            wants_persistence: false,
             wants_reasons: false,
             takes,
         };

@@ -14,7 +14,7 @@ use crate::{
         session::{QUOTA_EXCEEDED, Subscription},
         wire::{
             RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, Version, Violation,
-            level_count, write_suback, write_suback_told, write_unsuback,
+            level_count, write_suback, write_suback_with_reason, write_unsuback,
         },
     },
     sessions::Terms,
@@ -77,7 +77,12 @@ impl Worker {
         let terms = client.session.terms();
         let mut packet = Vec::new();
         if terms.wants_reasons {
-            write_suback_told(&mut packet, asked.packet_id, &reasons, terms.takes.packet_bytes_max);
+            write_suback_with_reason(
+                &mut packet,
+                asked.packet_id,
+                &reasons,
+                terms.takes.packet_bytes_max,
+            );
         } else {
             write_suback(&mut packet, version, asked.packet_id, &reasons);
         }

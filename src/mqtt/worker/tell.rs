@@ -73,7 +73,7 @@ impl Worker {
         if !sys.is_due(self.uptime()) {
             return;
         }
-        for (topic, text) in sys.tell(self.snapshot()) {
+        for (topic, text) in sys.changed(self.snapshot()) {
             self.tell_topic(&topic, &[], &text, Qos::AtMostOnce);
         }
     }
@@ -85,7 +85,7 @@ impl Worker {
 
     /// Retains and publishes what the server says on a topic of its own.
     fn tell_topic(&self, topic: &str, properties: &[u8], text: &str, qos: Qos) {
-        let message = self.shared.router.tell(topic, properties, text, qos);
+        let message = self.shared.router.retain_system(topic, properties, text, qos);
         let (route, _) = self.shared.router.route(topic);
         if !route.is_empty() {
             let mut stored = Vec::new();

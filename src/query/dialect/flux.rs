@@ -21,7 +21,7 @@ use crate::{
         question::{Field, Question},
         request::{Function, Order},
     },
-    store::{Ask, Language},
+    store::{Language, StoreQuery},
 };
 
 /// All of time.
@@ -115,7 +115,7 @@ fn part(question: &Question, bucket: &str, fields: &[&str], coded: bool) -> Tran
         columns.join(", ")
     )
     .expect("a string takes all");
-    Translated { ask: Ask::new(Language::Flux, flux), layout }
+    Translated { ask: StoreQuery::new(Language::Flux, flux), layout }
 }
 
 /// Texts that are empty and those that are not, coded.

@@ -18,7 +18,7 @@ use crate::{
         question::{Field, Question},
         request::Order,
     },
-    store::{Ask, Language},
+    store::{Language, StoreQuery},
 };
 
 pub(super) fn translate(question: &Question) -> Translated {
@@ -71,7 +71,7 @@ pub(super) fn translate(question: &Question) -> Translated {
             format!("SELECT {columns} {from} GROUP BY {group}")
         }
     };
-    let mut ask = Ask::new(Language::InfluxQl, text);
+    let mut ask = StoreQuery::new(Language::InfluxQl, text);
     let values = question.filters.iter().flat_map(|(_, values)| values).enumerate();
     ask.params =
         values.map(|(at, value)| (format!("v{at}"), Value::String(value.clone()))).collect();

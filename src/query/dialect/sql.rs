@@ -12,7 +12,7 @@ use crate::{
         question::{Field, Question},
         request::{Function, Order},
     },
-    store::{Ask, Language},
+    store::{Language, StoreQuery},
 };
 
 /// Where the two differ.
@@ -53,8 +53,8 @@ pub(super) const MEASUREMENTS: &str =
     "SELECT table_name FROM information_schema.tables WHERE table_schema = 'iox'";
 
 /// The columns of one of them, with their types.
-pub(super) fn typed_columns(measurement: &str) -> Ask {
-    let mut ask = Ask::new(
+pub(super) fn typed_columns(measurement: &str) -> StoreQuery {
+    let mut ask = StoreQuery::new(
         Language::Sql,
         "SELECT column_name, data_type FROM information_schema.columns \
          WHERE table_name = $measurement",
@@ -63,8 +63,8 @@ pub(super) fn typed_columns(measurement: &str) -> Ask {
     ask
 }
 
-pub(super) fn known_columns(question: &Question) -> Ask {
-    let mut ask = Ask::new(
+pub(super) fn known_columns(question: &Question) -> StoreQuery {
+    let mut ask = StoreQuery::new(
         Language::Sql,
         "SELECT column_name FROM information_schema.columns WHERE table_name = $measurement",
     );
@@ -103,7 +103,7 @@ pub(super) fn translate(
         Some(function) => writer.windows(function),
     };
     let text = writer.page(&inner);
-    let mut ask = Ask::new(Language::Sql, text);
+    let mut ask = StoreQuery::new(Language::Sql, text);
     ask.params = writer.params;
     Some(Translated { ask, layout })
 }

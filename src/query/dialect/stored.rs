@@ -3,18 +3,18 @@
 use crate::{
     model::{FieldType, Row, Value},
     query::dialect::{flux, influxql, sql, tdengine},
-    store::{Ask, AskError, Kind, Language, Stored},
+    store::{Kind, Language, StoreQuery, StoreQueryError, Stored},
 };
 
 /// The question whose first column are the names of measurements. The embedded store has none: its
 /// folders are looked at.
-pub(in crate::query) fn measurements(kind: Kind, bucket: &str) -> Option<Ask> {
+pub(in crate::query) fn measurements(kind: Kind, bucket: &str) -> Option<StoreQuery> {
     Some(match kind {
         Kind::Embedded => return None,
-        Kind::InfluxDb1 => Ask::new(Language::InfluxQl, "SHOW MEASUREMENTS"),
-        Kind::InfluxDb2 => Ask::new(Language::Flux, flux::measurements(bucket)),
-        Kind::InfluxDb3 => Ask::new(Language::Sql, sql::MEASUREMENTS),
-        Kind::TdEngine => Ask::new(Language::Sql, "SHOW STABLES"),
+        Kind::InfluxDb1 => StoreQuery::new(Language::InfluxQl, "SHOW MEASUREMENTS"),
+        Kind::InfluxDb2 => StoreQuery::new(Language::Flux, flux::measurements(bucket)),
+        Kind::InfluxDb3 => StoreQuery::new(Language::Sql, sql::MEASUREMENTS),
+        Kind::TdEngine => StoreQuery::new(Language::Sql, "SHOW STABLES"),
     })
 }
 
@@ -26,22 +26,24 @@ pub(in crate::query) fn columns(
     kind: Kind,
     bucket: &str,
     measurement: &str,
-) -> Result<Vec<Ask>, AskError> {
+) -> Result<Vec<StoreQuery>, StoreQueryError> {
     Ok(match kind {
         Kind::Embedded => Vec::new(),
         Kind::InfluxDb1 => {
             let name = influxql::name(measurement);
-            let ask = |keys: &str| Ask::new(Language::InfluxQl, format!("SHOW {keys} FROM {name}"));
+            let ask = |keys: &str| {
+                StoreQuery::new(Language::InfluxQl, format!("SHOW {keys} FROM {name}"))
+            };
             vec![ask("FIELD KEYS"), ask("TAG KEYS")]
         }
         Kind::InfluxDb2 => {
             let texts = [flux::fields(bucket, measurement), flux::tags(bucket, measurement)];
-            texts.map(|text| Ask::new(Language::Flux, text)).to_vec()
+            texts.map(|text| StoreQuery::new(Language::Flux, text)).to_vec()
         }
         Kind::InfluxDb3 => vec![sql::typed_columns(measurement)],
         Kind::TdEngine => {
             let text = format!("DESCRIBE {}", tdengine::name(measurement)?);
-            vec![Ask::new(Language::Sql, text)]
+            vec![StoreQuery::new(Language::Sql, text)]
         }
     })
 }

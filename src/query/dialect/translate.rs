@@ -6,7 +6,7 @@ use crate::{
         dialect::{flux, influxql, sql, tdengine},
         question::Question,
     },
-    store::{Ask, AskError, Author, Kind, Table},
+    store::{Author, Kind, StoreQuery, StoreQueryError, Table},
 };
 
 /// Names of columns; one that the answer lacks has only nulls.
@@ -29,7 +29,7 @@ pub(in crate::query) struct Layout {
 /// A question in a store's language.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::query) struct Translated {
-    pub(in crate::query) ask: Ask,
+    pub(in crate::query) ask: StoreQuery,
     pub(in crate::query) layout: Layout,
 }
 
@@ -47,7 +47,7 @@ pub(in crate::query) struct Known {
 /// The question that tells which columns a measurement has there, one a row: of a database that
 /// refuses to be asked for one that nobody has written yet. The embedded store tells its own, and
 /// TDengine's are a [`Table`].
-pub(in crate::query) fn known_columns(kind: Kind, question: &Question) -> Option<Ask> {
+pub(in crate::query) fn known_columns(kind: Kind, question: &Question) -> Option<StoreQuery> {
     match kind {
         Kind::InfluxDb1 | Kind::InfluxDb2 | Kind::TdEngine | Kind::Embedded => None,
         Kind::InfluxDb3 => Some(sql::known_columns(question)),
@@ -58,7 +58,7 @@ pub(in crate::query) fn known_columns(kind: Kind, question: &Question) -> Option
 pub(in crate::query) fn page_end(
     question: &Question,
     table: &Table,
-) -> Result<Option<Ask>, AskError> {
+) -> Result<Option<StoreQuery>, StoreQueryError> {
     if is_empty(question) {
         return Ok(None);
     }
@@ -75,7 +75,7 @@ pub(in crate::query) fn translate(
     bucket: &str,
     question: &Question,
     known: &Known,
-) -> Result<Vec<Translated>, AskError> {
+) -> Result<Vec<Translated>, StoreQueryError> {
     if is_empty(question) {
         return Ok(Vec::new());
     }
@@ -105,7 +105,7 @@ fn ask_of(
     bucket: &str,
     question: &Question,
     known: &Known,
-) -> Result<Vec<Translated>, AskError> {
+) -> Result<Vec<Translated>, StoreQueryError> {
     let columns = known.columns.as_deref();
     Ok(match kind {
         Kind::InfluxDb1 => vec![influxql::translate(question)],

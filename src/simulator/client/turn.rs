@@ -13,8 +13,8 @@ use super::{
     stream::Stream,
 };
 use crate::mqtt::wire::{
-    self, Ack, AckKind, DISCONNECT, Frame, Hello, PINGREQ, Publish, PublishHead, Qos, ServerKind,
-    Version, Violation,
+    self, Ack, AckKind, ConnectRequest, DISCONNECT, Frame, PINGREQ, Publish, PublishHead, Qos,
+    ServerKind, Version, Violation,
 };
 
 /// A write gathers at most about so much; the rest waits for the next turn.
@@ -112,7 +112,7 @@ impl Load<'_> {
             return;
         }
         let vehicle_name = self.script.parts().get(vehicle).map(|part| part.vehicle.as_str());
-        let hello = Hello {
+        let hello = ConnectRequest {
             version: self.options.version,
             client_id: &client_id,
             keep_alive_secs: self.options.keep_alive_secs,

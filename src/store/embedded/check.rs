@@ -1,4 +1,4 @@
-//! Reads through the files that were open at a crash, beside the work.
+//! Checks the files that were open at a crash, in the background.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,19 +10,19 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::env::Clock;
 
-/// How long one file is read through after a crash; a larger one is not read to its end.
+/// The maximum time to check one file after a crash; a larger file is not checked to its end.
 pub const CHECK_TIME_MAX: Duration = Duration::from_secs(60);
-/// Steps of SQLite's machine between two looks at the clock.
+/// Steps of SQLite's virtual machine between two checks of the clock.
 const STEPS: i32 = 10_000;
 
-/// A file that SQLite finds broken.
+/// A file that SQLite reports as damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Damaged {
     pub(super) path: PathBuf,
     pub(super) reason: String,
 }
 
-/// Reads the files through on a thread of its own, which ends with the last of them.
+/// Checks the files on a separate thread, which ends after the last one.
 pub(super) fn start(
     paths: Vec<PathBuf>,
     clock: Arc<dyn Clock>,
@@ -37,7 +37,7 @@ pub(super) fn start(
             let watched = Arc::clone(&clock);
             let is_late = move || watched.monotonic().saturating_sub(since) > CHECK_TIME_MAX;
             let checked = match check(&path, is_late.clone()) {
-                // Seen once, it may have been the memory or the bus.
+                // A single error may come from memory or the bus.
                 Ok(Some(_)) => check(&path, is_late),
                 checked => checked,
             };
@@ -62,7 +62,7 @@ pub(super) fn start(
     }
 }
 
-/// What is wrong with a file, in SQLite's words; `None` if nothing.
+/// What is wrong with a file, as SQLite reports it; `None` if nothing.
 fn check(
     path: &Path,
     is_late: impl FnMut() -> bool + Send + 'static,

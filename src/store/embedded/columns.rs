@@ -1,4 +1,4 @@
-//! Which columns a measurement has, over all its periods, and how SQL names them.
+//! The columns of a measurement over all its periods, and their names in SQL.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use crate::{
     store::embedded::value,
 };
 
-/// Fields a measurement may have; one more is refused, because SQLite has at most 2,000 columns.
+/// The maximum number of fields of a measurement; SQLite has at most 2,000 columns.
 pub const FIELDS_MAX: usize = 1000;
-/// From so many on the operator is told, before one more is refused.
+/// From this number of fields on the operator is warned.
 const FIELDS_ALARM: usize = FIELDS_MAX / 5 * 4;
-/// Tags a measurement may have; one more is refused.
+/// The maximum number of tags of a measurement.
 pub const TAGS_MAX: usize = 100;
 
-/// What a column holds.
+/// Whether a column is a tag or a field, and of which type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Tag,
@@ -24,19 +24,19 @@ pub(super) enum Role {
 /// The columns of one measurement (EM-3).
 #[derive(Debug, Default)]
 pub(super) struct KnownColumns {
-    /// By name in small letters, because SQLite ignores case: the name as written, and its role.
+    /// By name in lower case, because SQLite ignores case: the name as written, and its role.
     by_name: HashMap<String, (String, Role)>,
     n_tags: usize,
     n_fields: usize,
-    /// Whether the operator was told that there is little room left.
-    is_told: bool,
+    /// Whether the operator was warned that the limit is near.
+    is_warned: bool,
 }
 
 impl KnownColumns {
-    /// Tells the operator, once, that little room is left for fields.
-    pub(super) fn tell_room(&mut self, measurement: &str) {
+    /// Warns the operator, once, that the limit of fields is near.
+    pub(super) fn warn_of_limit(&mut self, measurement: &str) {
         let fields = self.n_fields;
-        if fields >= FIELDS_ALARM && !std::mem::replace(&mut self.is_told, true) {
+        if fields >= FIELDS_ALARM && !std::mem::replace(&mut self.is_warned, true) {
             tracing::warn!(
                 measurement,
                 fields,
@@ -47,7 +47,7 @@ impl KnownColumns {
         }
     }
 
-    /// Whether a point may have a column; if not, why.
+    /// Checks that a point may have a column; the error says why not.
     pub(super) fn admit(&self, column: &str, role: Role) -> Result<(), String> {
         let kind = |role| match role {
             Role::Tag => "a tag",
@@ -85,13 +85,13 @@ impl KnownColumns {
         }
     }
 
-    /// Whether a column is there, and holds floats.
+    /// Whether a column exists and holds floats.
     pub(super) fn is_float(&self, column: &str) -> bool {
         let known = self.by_name.get(&*StoreNames::Embedded.column_key(column));
         known.is_some_and(|(name, role)| name == column && *role == Role::Field(FieldType::Float))
     }
 
-    /// Takes a column that is admitted, or that a file has already.
+    /// Adds a column that was admitted, or that a file has already.
     pub(super) fn add(&mut self, column: &str, role: Role) {
         let key = StoreNames::Embedded.column_key(column).into_owned();
         if self.by_name.insert(key, (column.to_owned(), role)).is_none() {
@@ -103,12 +103,12 @@ impl KnownColumns {
     }
 }
 
-/// A name as SQL reads it, whatever it holds.
+/// A name in quotes for SQL, with any characters.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Whether SQLite, or a table of ours, keeps the name of a column for itself.
+/// Whether the name of a column is reserved by SQLite or by our tables.
 fn is_reserved(column: &str) -> bool {
     StoreNames::Embedded.refuses(Named::Field, column).is_some()
 }

@@ -15,52 +15,52 @@ use crate::{
     },
 };
 
-/// `FLT1`: whose file it is.
+/// `FLT1`: marks the file as ours.
 pub(super) const APPLICATION_ID: i32 = 0x464C_5431;
 /// The layout of the tables.
 pub(super) const VERSION: i32 = 1;
-/// Series whose ids are held in memory, a file; past it all are forgotten and looked up again.
+/// Series per file whose ids are cached in memory; past that the cache is emptied.
 pub const SERIES_MAX: usize = 200_000;
-/// Pages of the log after which they are moved into the file: 64 MiB. The last page of every series
-/// is written in each batch until it is full, and moved only once however often it stands there.
+/// Pages of the write-ahead log after which a checkpoint moves them into the file: 64 MiB. The last
+/// page of every series is written in each batch until it is full, and a checkpoint moves it only
+/// once.
 pub const LOG_PAGES: u32 = 16_384;
-/// Bytes that the log keeps on disk once its pages are moved; a reader that held them up for long
-/// may have let it grow further.
+/// Bytes that the log keeps on disk after a checkpoint; a long reader may have made it larger.
 const LOG_BYTES_KEPT: u32 = 128 << 20;
-/// How long another process, such as a tool that reads the file, may hold a lock that we need.
+/// How long to wait for a lock that another process holds, such as a tool that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
-    /// SQLite says so.
+    /// SQLite's error.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// It is no file of ours; move it away.
+    /// It is not a file of this store; move it away.
     #[error("it is not a file of this store")]
     Foreign,
-    /// A later Fleetline wrote it.
+    /// A later version of Fleetline wrote it.
     #[error("it has version {found} and this Fleetline knows version {VERSION}")]
     Version {
-        /// As the file says.
+        /// The version in the file.
         found: i32,
     },
 }
 
-/// An open file, and what is known of it without asking.
+/// An open file, and cached knowledge about it.
 #[derive(Debug)]
 pub(super) struct File {
     connection: Connection,
     tags: Vec<String>,
     fields: Vec<(String, FieldType)>,
-    /// Ids by the series as lines write it.
+    /// Ids by series, as written in lines.
     series: HashMap<Box<[u8]>, i64>,
-    /// The keys of fields as lines write them, in the order in which they were first seen, with
-    /// their columns: a line's next key is nearly always the one that followed last time.
+    /// The keys of fields as written in lines, in the order in which they were first seen, with
+    /// their columns: the next key of a line is nearly always the same as in the line before.
     keys: Vec<(Box<[u8]>, usize)>,
-    /// Where a key stands in that order.
+    /// The index of a key in that order.
     places: HashMap<Box<[u8]>, usize>,
-    /// A column came, and the view does not show it yet.
+    /// A column was added, and the view does not show it yet.
     is_view_old: bool,
 }
 
@@ -78,14 +78,14 @@ pub(super) struct WrittenField<'l> {
 pub(super) struct Staged {
     pub(super) series: i64,
     pub(super) time: i64,
-    /// Its place among the points of the batch: of two with equal series and time the last wins.
+    /// Its index among the points of the batch: of two with equal series and time the last wins.
     pub(super) order: u32,
-    /// Where its values begin and end in the list of all.
+    /// Begin and end of its values in the list of all values.
     pub(super) values: (u32, u32),
 }
 
 impl File {
-    /// Opens the file of a measurement, and makes it where there is none.
+    /// Opens the file of a measurement; creates it if there is none.
     pub(super) fn open(path: &Path, measurement: &str) -> Result<Self, FileError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -123,13 +123,13 @@ impl File {
         })
     }
 
-    /// Gives it so much memory for pages.
+    /// Sets the memory of its page cache.
     pub(super) fn resize_cache(&self, bytes: u64) -> rusqlite::Result<()> {
         let kib = i64::try_from(bytes / 1024).unwrap_or(i64::MAX);
         self.connection.pragma_update(None, "cache_size", -kib)
     }
 
-    /// Memory that it has for pages.
+    /// The memory of its page cache.
     #[cfg(test)]
     pub(super) fn cache_bytes(&self) -> u64 {
         let kib =
@@ -142,7 +142,7 @@ impl File {
         self.connection.execute_batch("BEGIN IMMEDIATE")
     }
 
-    /// Ends it; what it wrote is durable on return (EM-1).
+    /// Commits the transaction; what it wrote is durable on return (EM-1).
     pub(super) fn commit(&mut self, measurement: &str) -> rusqlite::Result<()> {
         if self.is_view_old {
             self.remake_view(measurement)?;
@@ -152,12 +152,12 @@ impl File {
         Ok(())
     }
 
-    /// The id of a series that has been seen lately.
+    /// The cached id of a series.
     pub(super) fn known_series(&self, series: &[u8]) -> Option<i64> {
         self.series.get(series).copied()
     }
 
-    /// The id of a series with these tags, made where there is none.
+    /// The id of a series with these tags; it is created if there is none.
     pub(super) fn series(
         &mut self,
         series: &[u8],
@@ -182,7 +182,8 @@ impl File {
         for (tag, _) in tags {
             if !self.tags.contains(tag) {
                 let column = quoted(tag);
-                // A vehicle is looked for by its tag, in a table that is small beside the points.
+                // A vehicle is searched by its tag, in a table that is small compared to the
+                // points.
                 self.connection.execute_batch(&format!(
                     "ALTER TABLE _series ADD COLUMN {column} TEXT;
                      CREATE INDEX {} ON _series ({column});",
@@ -204,7 +205,8 @@ impl File {
         insert.insert(rusqlite::params_from_iter(values))
     }
 
-    /// The next field of a line. `next` is where its key is expected, 0 at a line's beginning.
+    /// The next field of a line. `next` is the index at which its key is expected, 0 at the
+    /// beginning of a line.
     pub(super) fn next_field<'l>(
         &self,
         fields: &mut line::Fields<'l>,
@@ -229,7 +231,7 @@ impl File {
         Some((*column, self.fields.get(*column)?.1))
     }
 
-    /// Finds the column of a field by its name, and adds it where there is none.
+    /// Finds the column of a field by its name; adds it if there is none.
     pub(super) fn add_column(
         &mut self,
         key: &[u8],
@@ -255,8 +257,7 @@ impl File {
         Ok(column)
     }
 
-    /// Writes points, in the order of the file; where one is there already, the fields merge
-    /// (EM-4).
+    /// Writes points, in the order of the file; the fields of an existing point are merged (EM-4).
     pub(super) fn insert(
         &self,
         points: &mut [Staged],
@@ -315,8 +316,8 @@ impl File {
         let tags = self.tags.iter().map(|tag| format!(", s.{0} AS {0}", quoted(tag)));
         let fields = self.fields.iter().map(|(field, _)| format!(", p.{0} AS {0}", quoted(field)));
         let columns: String = tags.chain(fields).collect();
-        // A cross join keeps its order in SQLite: series first, then each one's points by time,
-        // which is how they are clustered.
+        // SQLite keeps the order of a cross join: series first, then the points of each by time, as
+        // they are clustered.
         self.connection.execute_batch(&format!(
             "DROP VIEW {view};
              CREATE VIEW {view} AS SELECT p.time AS time{columns}
@@ -340,7 +341,7 @@ fn check_version(connection: &Connection) -> Result<(), FileError> {
     }
 }
 
-/// Opens a file that is there, to look at it only, and says what columns it has.
+/// Opens an existing file read-only and returns its columns.
 pub(super) fn look(path: &Path) -> Result<Vec<(String, Role)>, FileError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;

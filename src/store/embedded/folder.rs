@@ -1,4 +1,4 @@
-//! The files on disk: what they are called, which there are, how large they are, and their end.
+//! The files on disk: names, listing, sizes and removal.
 
 use std::{
     io,
@@ -11,14 +11,14 @@ use crate::{
     store::{embedded::period::Period, options::Partition},
 };
 
-/// What the names of files end in.
+/// The suffix of file names.
 const SUFFIX: &str = ".sqlite";
-/// What stands between the name of a file that was set aside and the time of that.
+/// The separator between the name of a file that was set aside and the time at which that happened.
 const ASIDE: &str = ".damaged-";
-/// What SQLite puts beside a file while it is open.
+/// The suffixes of SQLite's own files beside an open file.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
-/// Bytes of a folder's name: what file systems allow.
+/// The maximum bytes of a folder's name on common file systems.
 const FOLDER_BYTES_MAX: usize = 255;
 
 /// A file of the store.
@@ -29,7 +29,7 @@ pub(super) struct Found {
     pub(super) path: PathBuf,
 }
 
-/// Where the points of a measurement and period lie; `None` if the name is too long for a folder.
+/// The path of the file of a measurement and period; `None` if the name is too long for a folder.
 pub(super) fn path(dir: &Path, measurement: &str, period: &Period) -> Option<PathBuf> {
     let folder = folder_name(measurement)?;
     Some(dir.join(folder).join(format!("{}{SUFFIX}", period.label)))
@@ -67,33 +67,34 @@ fn folders(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Bytes of a file with what SQLite has put beside it.
+/// Bytes of a file and of SQLite's files beside it.
 pub(super) fn bytes(path: &Path) -> u64 {
     let len =
         |path: &Path| RealDisk.open(path, Access::Read).and_then(|file| file.len()).unwrap_or(0);
     COMPANIONS.iter().map(|companion| len(&beside(path, companion))).sum::<u64>() + len(path)
 }
 
-/// Whether a crash has left a log behind: the file was open.
+/// Whether a log file exists, so that the file was open at a crash.
 pub(super) fn was_open(path: &Path) -> bool {
     let log = RealDisk.open(&beside(path, COMPANIONS[0]), Access::Read);
     log.and_then(|file| file.len()).is_ok_and(|len| len > 0)
 }
 
-/// Whether there is such a file; one that cannot be looked at counts as one.
+/// Whether the file exists; one that cannot be examined counts as existing.
 pub(super) fn is_there(path: &Path) -> bool {
     let opened = RealDisk.open(path, Access::Read);
     !opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Renames a damaged file, with what is beside it, so that it is no file of the store any more;
-/// durable on return. Nothing of it is lost: under its new name SQLite's tools read what they can.
+/// Renames a damaged file and SQLite's files beside it, so that it does not belong to the store any
+/// more; durable on return. Nothing of it is lost: SQLite's tools can read the renamed file as far
+/// as possible.
 pub(super) fn set_aside(path: &Path, now: UnixNanos) -> io::Result<PathBuf> {
     let mut aside = beside(path, &format!("{ASIDE}{}", now.0 / 1_000_000_000));
     while is_there(&aside) {
         aside = beside(&aside, "-again");
     }
-    // The log first: alone it would be taken for that of a new file.
+    // The log first: if it remained alone, it would be used as the log of a new file.
     for companion in COMPANIONS {
         match RealDisk.rename(&beside(path, companion), &beside(&aside, companion)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -105,7 +106,7 @@ pub(super) fn set_aside(path: &Path, now: UnixNanos) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Files that were set aside and are still there.
+/// Files that were set aside and still exist.
 pub(super) fn aside(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for folder in folders(dir)? {
@@ -119,9 +120,9 @@ pub(super) fn aside(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Removes a file and what is beside it; durable on return.
+/// Removes a file and SQLite's files beside it; durable on return.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    // The log first: without its file it would be nobody's.
+    // The log first, so that it does not remain without its file.
     for companion in COMPANIONS {
         match RealDisk.remove(&beside(path, companion)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -138,9 +139,9 @@ fn beside(path: &Path, companion: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The folder of a measurement: everything but small letters, digits, `_` and `-` as `%` and two
-/// hex digits, so that names differ on file systems that ignore case. `None` if it is too long for
-/// one.
+/// The folder of a measurement: lower-case letters, digits, `_` and `-` stay, everything else
+/// becomes `%` and two hex digits, so that names differ on file systems that ignore case. `None` if
+/// the name is too long.
 fn folder_name(measurement: &str) -> Option<String> {
     let mut folder = String::with_capacity(measurement.len());
     for byte in measurement.bytes() {
@@ -152,7 +153,7 @@ fn folder_name(measurement: &str) -> Option<String> {
     (1..=FOLDER_BYTES_MAX).contains(&folder.len()).then_some(folder)
 }
 
-/// The measurement of a folder; `None` if it is none of ours.
+/// The measurement of a folder; `None` if the folder does not belong to the store.
 fn measurement_of(folder: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(folder.len());
     let mut rest = folder.as_bytes();
@@ -170,7 +171,7 @@ fn measurement_of(folder: &str) -> Option<String> {
         }
     }
     let name = String::from_utf8(bytes).ok()?;
-    // Only what `folder_name` writes is ours: not `%61`, and not a capital letter.
+    // Only names that `folder_name` writes are accepted: not `%61`, and no capital letters.
     (folder_name(&name)? == folder).then_some(name)
 }
 

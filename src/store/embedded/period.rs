@@ -1,4 +1,4 @@
-//! The stretches of time that files are cut by.
+//! The periods of time by which files are partitioned.
 
 use std::ops::Range;
 
@@ -6,25 +6,25 @@ use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 
 use crate::{model::UnixNanos, store::options::Partition};
 
-/// A day or a month in UTC, and what its file is called.
+/// A day or a month in UTC, and the name of its file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Period {
     /// `2026-11-23` or `2026-11`.
     pub(super) label: String,
-    /// The first nanosecond, and the one after the last; cut at the ends of what 64 bits hold.
+    /// The first nanosecond, and the one after the last; clamped to the range of 64 bits.
     start: i64,
     end: i64,
 }
 
 impl Period {
-    /// That in which a moment lies.
+    /// The period of a timestamp.
     pub(super) fn of(time: UnixNanos, partition: Partition) -> Self {
         let moment = Timestamp::from_nanosecond(i128::from(time.0)).expect("64 bits reach 2262");
         let date = moment.to_zoned(TimeZone::UTC).date();
         Self::from_date(date, partition).expect("dates before 2263 have a next month")
     }
 
-    /// That of a file's label; `None` if it is none of this partition's.
+    /// The period of a file's label; `None` if the label is not one of this partition.
     pub(super) fn from_label(label: &str, partition: Partition) -> Option<Self> {
         let date = match partition {
             Partition::Day => label.parse().ok()?,
@@ -45,23 +45,23 @@ impl Period {
         Some(Self { label, start, end })
     }
 
-    /// Whether a moment lies in it.
+    /// Whether a timestamp is in it.
     pub(super) fn contains(&self, time: UnixNanos) -> bool {
         self.start <= time.0 && time.0 < self.end
     }
 
-    /// Whether some moment of `range` lies in it.
+    /// Whether it overlaps `range`.
     pub(super) fn overlaps(&self, range: &Range<UnixNanos>) -> bool {
         self.start < range.end.0 && range.start.0 < self.end
     }
 
-    /// Whether all of it lies before a moment.
+    /// Whether all of it is before a timestamp.
     pub(super) fn is_before(&self, time: UnixNanos) -> bool {
         self.end <= time.0
     }
 }
 
-/// The first nanosecond of a day in UTC, cut at the ends of 64 bits.
+/// The first nanosecond of a day in UTC, clamped to the range of 64 bits.
 fn midnight(date: Date) -> Option<i64> {
     let nanos = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_nanosecond();
     Some(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_lies_in_its_day_and_month_in_utc() {
+    fn a_timestamp_is_in_its_day_and_month_in_utc() {
         check("2026-11-23T03:00:00Z", Partition::Day, "2026-11-23");
         check("2026-11-23T03:00:00Z", Partition::Month, "2026-11");
         check("2024-02-29T23:59:59.999999999Z", Partition::Month, "2024-02");

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     env::{Clock, Supervisor, SystemClock},
     store::{
-        options::{Embedded, Partition, QuestionLimits},
+        options::{Embedded, NativeQueryLimits, Partition},
         verdict::Verdict,
     },
     telemetry::{HealthBoard, Metrics},
@@ -23,7 +23,7 @@ fn options(dir: &Path) -> Embedded {
         retention: None,
         partition: Partition::Month,
         cache_bytes: 8 << 20,
-        questions: QuestionLimits::default(),
+        questions: NativeQueryLimits::default(),
         answerer: None,
     }
 }
@@ -33,7 +33,7 @@ fn open(options: &Embedded) -> Result<Writer, OpenError> {
     Writer::open(options.clone(), Arc::new(SystemClock::start()), metrics, &Supervisor::default())
 }
 
-/// A store in a folder of its own, and a runtime to ask it with.
+/// A store in its own folder, and a runtime for it.
 struct Rig {
     dir: TempDir,
     writer: Writer,
@@ -48,7 +48,7 @@ impl Rig {
         Self { dir, writer, runtime }
     }
 
-    /// Closes it, and opens it anew after `meanwhile`.
+    /// Closes it, and opens it again after `meanwhile`.
     fn reopened(self, meanwhile: impl FnOnce()) -> Self {
         let Self { dir, writer, runtime } = self;
         drop(writer);
@@ -61,7 +61,7 @@ impl Rig {
         self.runtime.block_on(self.writer.write(lines.to_owned().into()))
     }
 
-    /// Why lines were refused, with their indices.
+    /// The refused lines: their indices and the reasons.
     #[track_caller]
     fn refused(&self, lines: &str) -> Vec<(usize, String)> {
         match self.write(lines) {
@@ -128,7 +128,7 @@ fn a_point_is_read_back_as_it_was_written_with_the_type_of_each_field() {
     );
 }
 
-/// EM-4, within a request, over requests, and with the tags in another order.
+/// EM-4, within a request, across requests, and with the tags in another order.
 #[test]
 fn equal_series_and_time_merge_and_the_last_value_wins() {
     let rig = Rig::new();
@@ -151,7 +151,7 @@ fn more_requests_than_are_held_at_once_are_all_stored() {
     assert_eq!(stored, [format!("Integer({})", 3 * REQUESTS_MAX)]);
 }
 
-/// EM-2 and EM-3, over periods and over a restart.
+/// EM-2 and EM-3, across periods and a restart.
 #[test]
 fn a_field_of_another_type_is_refused_and_its_neighbours_are_stored() {
     let mut rig = Rig::new();
@@ -179,7 +179,7 @@ fn a_field_of_another_type_is_refused_and_its_neighbours_are_stored() {
 }
 
 #[test]
-fn names_that_sqlite_could_not_tell_apart_are_refused() {
+fn names_that_sqlite_treats_as_equal_are_refused() {
     let rig = Rig::new();
     assert_eq!(rig.write(&format!("telemetry,vin=V speed=1 {T}\n")), Verdict::Accepted);
     let check = |line: &str, why: &str| {
@@ -241,7 +241,7 @@ fn a_file_holds_a_month_or_a_day_and_that_cannot_change() {
     assert!(error.to_string().contains("holds files a month"), "{error}");
 }
 
-/// EM-5: what is past the retention is refused, and files that hold only such are dropped.
+/// EM-5: points past the retention are refused, and files with only such points are dropped.
 #[test]
 fn the_retention_drops_whole_files_and_refuses_what_comes_too_late() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -270,7 +270,7 @@ fn the_retention_drops_whole_files_and_refuses_what_comes_too_late() {
 }
 
 #[test]
-fn a_file_that_is_not_ours_holds_its_lines_and_no_others() {
+fn a_foreign_file_holds_up_its_own_lines_and_no_others() {
     let rig = Rig::new();
     let folder = rig.dir.path().join("telemetry");
     std::fs::create_dir(&folder).expect("a folder");
@@ -303,7 +303,7 @@ fn a_file_that_is_not_ours_holds_its_lines_and_no_others() {
     }
 }
 
-/// Points lie by series and time: a question for one vehicle's hour reads only those.
+/// Points are clustered by series and time: a query of one vehicle's hour reads only those.
 #[test]
 fn a_vehicle_and_a_range_of_time_are_found_by_the_clustered_key() {
     let rig = Rig::new();
@@ -320,7 +320,7 @@ fn a_vehicle_and_a_range_of_time_are_found_by_the_clustered_key() {
 }
 
 #[test]
-fn a_corrupt_old_file_is_set_aside_and_its_measurement_goes_on() {
+fn a_corrupt_old_file_is_set_aside_and_its_measurement_continues() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let health = HealthBoard::default();
     let open = || {
@@ -349,7 +349,8 @@ fn a_corrupt_old_file_is_set_aside_and_its_measurement_goes_on() {
     let old = dir.path().join("m/1970-01.sqlite");
     let whole = std::fs::read(&old).expect("a file");
 
-    // What only cannot be read is not damaged: it halts, and stays where it is.
+    // A file that only cannot be read is not damaged: the store halts, and the file stays where it
+    // is.
     std::fs::remove_file(&old).expect("removed");
     std::fs::create_dir(&old).expect("a folder in its place");
     let writer = open();
@@ -368,10 +369,10 @@ fn a_corrupt_old_file_is_set_aside_and_its_measurement_goes_on() {
     let kept = std::fs::read(dir.path().join("m").join(&aside[0])).expect("kept");
     assert!(kept == garbage, "nothing of it is changed");
     assert!(!files().contains(&"1970-01.sqlite".to_owned()));
-    let told = health.snapshot().into_iter().find(|part| part.name == "embedded-files");
-    let reason = told.expect("told").health.reason().unwrap_or_default().to_owned();
+    let reason = health.snapshot().into_iter().find(|part| part.name == "embedded-files");
+    let reason = reason.expect("it is reported").health.reason().unwrap_or_default().to_owned();
     assert!(reason.contains(&aside[0]), "{reason}");
-    // The month itself can be written to again.
+    // That month can be written to again.
     assert_eq!(write(&writer, 0), Verdict::Accepted);
     assert_eq!(rows(&old, "SELECT x FROM m"), ["Real(0.0)"]);
 }

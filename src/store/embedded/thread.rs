@@ -1,4 +1,4 @@
-//! The thread that writes: takes the requests that wait, sorts their lines by file, commits.
+//! The writing thread: takes the waiting requests, sorts their lines by file, commits.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -31,23 +31,23 @@ use crate::{
     telemetry::{Critical, Health, HealthCell, Metrics},
 };
 
-/// Bytes of lines that one batch takes; the others wait for the next.
+/// The maximum bytes of lines in one batch; other requests wait for the next one.
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
-/// Files that are open at once; the one that was used longest ago is closed.
+/// The maximum number of open files; the least recently used one is closed.
 pub const OPEN_FILES_MAX: usize = 8;
 
-/// How often the size of the files is brought up to date.
+/// How often the size of the files is measured.
 const MEASURE: Duration = Duration::from_secs(5);
 
-/// How often files past the retention are looked for.
+/// How often files past the retention are searched.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// What the thread owns.
+/// The state of the thread.
 pub(super) struct State {
     options: Embedded,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    /// By the name as lines write it.
+    /// By name, as written in lines.
     measurements: HashMap<Box<[u8]>, KnownColumns>,
     /// Open files with the batch that used them last.
     open: BTreeMap<PathBuf, (File, u64)>,
@@ -58,7 +58,7 @@ pub(super) struct State {
     swept: Option<Duration>,
     /// When the files were last measured.
     measured: Option<Duration>,
-    /// Where damaged files are told, once there was one.
+    /// The health cell that reports damaged files, once there was one.
     files_health: Option<HealthCell>,
 }
 
@@ -85,7 +85,7 @@ impl State {
         }
     }
 
-    /// Works until there is nobody left to give it work.
+    /// Runs until all senders of the queue are gone.
     pub(super) fn run(mut self, queue: &mpsc::Receiver<Job>) {
         loop {
             self.sweep();
@@ -116,13 +116,13 @@ impl State {
             }
             let (lines, replies): (Vec<Bytes>, Vec<_>) = requests.into_iter().unzip();
             for (verdict, reply) in self.batch(&lines).into_iter().zip(replies) {
-                // Whoever asked may have been cut off by a drain; what is stored is stored.
+                // The receiver may be gone because of a drain; the lines are stored anyway.
                 drop(reply.verdict.send(verdict));
             }
         }
     }
 
-    /// Stores several requests; one verdict each, in their order.
+    /// Stores several requests; returns one verdict each, in their order.
     fn batch(&mut self, requests: &[Bytes]) -> Vec<Verdict> {
         self.n_batches += 1;
         let mut refused = Vec::new();
@@ -160,7 +160,7 @@ impl State {
                 accepted @ Verdict::Accepted => {
                     *accepted = Verdict::Partial { refused: vec![refusal] };
                 }
-                // All of it comes again, and is refused then.
+                // All lines are sent again, and refused then.
                 _ => {}
             }
         }
@@ -218,7 +218,7 @@ impl State {
         loop {
             let stored = self.store_in(group, &path, &name);
             let Err(Fault::Corrupt { path: corrupt, why }) = stored else { return stored };
-            // Seen once, it may have been the memory or the bus: it is opened anew and seen again.
+            // A single error may come from memory or the bus: the file is reopened and tried again.
             self.open.remove(&corrupt);
             if suspect.as_ref() == Some(&corrupt) {
                 self.set_aside(&corrupt, &why)?;
@@ -228,7 +228,7 @@ impl State {
         }
     }
 
-    /// Stores a group in its file, as the files of its measurement are now.
+    /// Stores a group in its file.
     fn store_in(
         &mut self,
         group: &Group<'_>,
@@ -243,17 +243,17 @@ impl State {
             self.open_file(path, name)?;
         }
         let (mut file, _) = self.open.remove(path).expect("it is open now");
-        // On an error the file is dropped, which rolls back, and with it what it and the columns
-        // hold in memory: some of it may be gone.
+        // On an error the file is dropped, which rolls the transaction back, together with its
+        // cached knowledge and the known columns: some of that may not be true any more.
         let refused = transaction::store(&mut file, &mut known, name, &group.points)
             .map_err(|error| Fault::of(&error, path))?;
-        known.tell_room(name);
+        known.warn_of_limit(name);
         self.open.insert(path.to_owned(), (file, self.n_batches));
         self.measurements.insert(group.measurement.clone(), known);
         Ok(refused)
     }
 
-    /// Sets a file aside that SQLite calls corrupt, and with it what is known of its columns.
+    /// Sets a file aside that SQLite reports as corrupt, and forgets its columns.
     fn set_aside(&mut self, path: &Path, why: &str) -> Result<(), Fault> {
         self.open.remove(path);
         self.measurements.clear();
@@ -264,12 +264,12 @@ impl State {
             path = %path.display(), aside = %aside.display(), why,
             "SQLite calls the file damaged: set aside, nothing of it is deleted"
         );
-        self.tell_aside();
+        self.report_set_aside();
         Ok(())
     }
 
-    /// Tells which files are set aside, for as long as they are there.
-    fn tell_aside(&mut self) {
+    /// Reports the files that are set aside, as long as they exist.
+    fn report_set_aside(&mut self) {
         let aside = match folder::aside(&self.options.dir) {
             Ok(aside) => aside,
             Err(error) => return tracing::warn!(%error, "the embedded store's folder"),
@@ -329,7 +329,8 @@ impl State {
         Ok(())
     }
 
-    /// Gives each open file its part of the memory for pages: mostly there is one, which gets all.
+    /// Returns each open file its share of the page cache: usually there is one file, which gets
+    /// everything.
     fn share_cache(&self) {
         let bytes = self.options.cache_bytes / self.open.len().max(1) as u64;
         for (path, (file, _)) in &self.open {
@@ -339,8 +340,8 @@ impl State {
         }
     }
 
-    /// Closes the files that nothing was written to since the last sweep: their logs are moved into
-    /// them, and their memory goes to the others.
+    /// Closes the files that were not written to since the last sweep: their logs are checkpointed,
+    /// and their memory goes to the others.
     fn close_idle(&mut self) {
         let since = std::mem::replace(&mut self.n_batches_swept, self.n_batches);
         let n_open = self.open.len();
@@ -356,14 +357,14 @@ impl State {
         Some(UnixNanos(self.clock.wall().0.saturating_sub(retention)))
     }
 
-    /// Tells how large the files are.
+    /// Reports the size of the files.
     fn measure(&mut self) {
         let now = self.clock.monotonic();
         if self.measured.is_some_and(|measured| now.saturating_sub(measured) < MEASURE) {
             return;
         }
         self.measured = Some(now);
-        // A folder that cannot be listed is told by the sweep.
+        // The sweep reports a folder that cannot be listed.
         if let Ok(files) = self.files() {
             let bytes: u64 = files.iter().map(|found| folder::bytes(&found.path)).sum();
             self.metrics.embedded_disk_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -377,7 +378,7 @@ impl State {
             return;
         }
         self.swept = Some(now);
-        self.tell_aside();
+        self.report_set_aside();
         self.close_idle();
         let oldest = self.oldest();
         let files = match self.files() {
@@ -434,7 +435,7 @@ mod tests {
     use super::*;
     use crate::{
         env::sim::SimClock,
-        store::options::{Partition, QuestionLimits},
+        store::options::{NativeQueryLimits, Partition},
         telemetry::HealthBoard,
     };
 
@@ -448,7 +449,7 @@ mod tests {
             retention: None,
             partition: Partition::Day,
             cache_bytes: 8 << 20,
-            questions: QuestionLimits::default(),
+            questions: NativeQueryLimits::default(),
             answerer: None,
         };
         let clock = Arc::new(SimClock::default());

@@ -1,4 +1,4 @@
-//! The points of one measurement and period, from several requests, in one transaction.
+//! Writes the points of one measurement and period, from several requests, in one transaction.
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,10 @@ use crate::{
     telemetry::Chain,
 };
 
-/// A line on its way into a file.
+/// A line that is to be written into a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point<'a> {
-    /// The request that it came with, among those of the batch.
+    /// The index of its request in the batch.
     pub(super) request: usize,
     /// Its index in that request.
     pub(super) line_no: usize,
@@ -30,7 +30,7 @@ pub(super) struct Point<'a> {
     pub(super) time: i64,
 }
 
-/// A line that is not stored, and why.
+/// A line that is not stored, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) request: usize,
@@ -38,24 +38,24 @@ pub(super) struct Refused {
     pub(super) why: String,
 }
 
-/// Why nothing of a batch is stored in a file.
+/// Why nothing of a batch was stored in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It may pass: the same lines again.
+    /// It may pass: the same lines are to be sent again.
     Unavailable(String),
-    /// Somebody has to do something.
+    /// An operator has to do something.
     Halted(String),
-    /// SQLite calls this file corrupt, or none of its own.
+    /// SQLite reports the file as corrupt, or as not a database.
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// In SQLite's words.
+        /// SQLite's message.
         why: String,
     },
 }
 
 impl Fault {
-    /// What an error of a file means for the lines that were to go there.
+    /// The effect of a file's error on the lines for it.
     pub(super) fn of(error: &FileError, path: &Path) -> Self {
         let why = format!("{}: {}", path.display(), Chain(error));
         let FileError::Sqlite(error) = error else { return Self::Halted(why) };
@@ -129,7 +129,7 @@ impl<'a> Transaction<'_, 'a> {
         Ok(())
     }
 
-    /// Appends the values of a line; what columns it needs are made only if all are admitted.
+    /// Appends the values of a line; missing columns are added only if all of them are admitted.
     fn values_of(&mut self, point: &Point<'a>) -> Result<(), Wrong> {
         let mut missing = Vec::new();
         let mut fields = line::fields_behind(point.line, point.series);
@@ -148,7 +148,7 @@ impl<'a> Transaction<'_, 'a> {
                 }
                 _ => {
                     let name = line::unescape(key).into_owned();
-                    // The column may be there in the files of other periods.
+                    // The column may exist in the files of other periods.
                     if self.known.is_float(&name)
                         && let Some(float) = value::as_float(&value)
                     {
@@ -163,7 +163,7 @@ impl<'a> Transaction<'_, 'a> {
             self.values.push((column, value));
         }
         for (at, key, name, kind) in missing {
-            // The same name twice in one line would pass the first look.
+            // The same name twice in one line passes the first check.
             self.known.admit(&name, Role::Field(kind)).map_err(Wrong::Line)?;
             self.known.add(&name, Role::Field(kind));
             let column = self.file.add_column(key, &name, kind);

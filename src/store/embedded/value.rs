@@ -1,4 +1,4 @@
-//! A field's value as SQLite takes it, and the types of columns.
+//! Field values for SQLite, and the types of columns.
 
 use rusqlite::{Statement, types::ToSqlOutput, types::ValueRef};
 
@@ -7,8 +7,8 @@ use crate::{
     store::ledger::EXACT_MAX,
 };
 
-/// Reads a value for a column. `None` if it is none, or an integer that does not fit 64 signed
-/// bits.
+/// Reads a value for a column. `None` if it is not a value, or an integer that does not fit 64
+/// signed bits.
 pub(super) fn read(written: &[u8]) -> Option<FieldValue<'_>> {
     match FieldValue::read(written)? {
         FieldValue::Unsigned(value) => i64::try_from(value).ok().map(FieldValue::Integer),
@@ -27,7 +27,7 @@ pub(super) fn as_float<'a>(value: &FieldValue<'_>) -> Option<FieldValue<'a>> {
     }
 }
 
-/// Gives a value to a statement.
+/// Binds a value to a statement.
 pub(super) fn bind(
     value: &FieldValue<'_>,
     statement: &mut Statement<'_>,
@@ -36,7 +36,7 @@ pub(super) fn bind(
     let value = match value {
         FieldValue::Float(value) => ValueRef::Real(*value),
         FieldValue::Integer(value) => ValueRef::Integer(*value),
-        // [`read`] gives none past the range.
+        // [`read`] returns none past the range.
         FieldValue::Unsigned(value) => ValueRef::Integer(value.cast_signed()),
         FieldValue::Boolean(value) => ValueRef::Integer(i64::from(*value)),
         FieldValue::String(value) => ValueRef::Text(value.as_bytes()),
@@ -48,21 +48,21 @@ pub(super) fn bind(
 pub(super) const fn declared(kind: FieldType) -> &'static str {
     match kind {
         FieldType::Float => "REAL",
-        // No store of signed integers is given an unsigned one past their range.
+        // [`read`] has checked that an unsigned integer is in the range of signed ones.
         FieldType::Integer | FieldType::Unsigned => "INTEGER",
         FieldType::String => "TEXT",
         FieldType::Boolean => "BOOLEAN",
     }
 }
 
-/// The type that a column was declared with; `None` if it is none of ours.
+/// The type with which a column was declared; `None` if we do not declare such a type.
 pub(super) fn kind_of(declared: &str) -> Option<FieldType> {
     [FieldType::Float, FieldType::Integer, FieldType::String, FieldType::Boolean]
         .into_iter()
         .find(|kind| self::declared(*kind) == declared)
 }
 
-/// A type in words, for whoever reads why a point was refused.
+/// A type in words, for messages about refused points.
 pub(super) const fn words(kind: FieldType) -> &'static str {
     match kind {
         FieldType::Float => "a float",

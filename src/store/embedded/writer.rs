@@ -1,4 +1,4 @@
-//! The writing side: opens the store, hands requests to its thread, ends it.
+//! The writing side: opens the store, sends requests to its thread, ends it.
 
 use std::{
     io,
@@ -27,23 +27,23 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Requests that the store holds at once, waiting or being written; one more waits outside, where
-/// `sink.requests-in-flight` bounds it.
+/// Requests that the store holds at once, waiting or being written; more requests wait in `write`,
+/// and are bounded by `sink.requests-in-flight`.
 pub const REQUESTS_MAX: usize = 64;
 
 /// Why the embedded store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Its folder cannot be made or read: check the path, its owner and its file system.
+    /// Its folder cannot be created or read: check the path, its owner and its file system.
     #[error("cannot use {}", path.display())]
     Unusable {
-        /// What was touched.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// It was filled with files of the other partition. Points of one time would lie in two files.
+    /// It has files of the other partition. Points of one time would be in two files.
     #[error(
         "{} holds files a {found} and the configuration asks for files a {}; set store.partition = \
          \"{found}\", or move the folder away", path.display(), asked
@@ -56,20 +56,20 @@ pub enum OpenError {
         /// The partition that was asked for.
         asked: Partition,
     },
-    /// The machine gives no thread.
+    /// The thread cannot be started.
     #[error("the embedded store's thread cannot be started")]
     Thread(#[source] io::Error),
 }
 
-/// What the thread has to do.
+/// A job for the thread.
 pub(super) enum Job {
-    /// Lines to store, and whom to answer.
+    /// Lines to store, and where to send the verdict.
     Write { lines: Bytes, reply: Reply },
     /// A file that must not be written to any more.
     Damaged(Damaged),
 }
 
-/// Whom to answer, and the place that the request takes until then.
+/// Where to send the verdict, and the permit that the request holds until then.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) verdict: oneshot::Sender<Verdict>,
@@ -81,13 +81,13 @@ pub(super) struct Reply {
 pub(in crate::store) struct Writer {
     /// `None` only while it is dropped.
     jobs: Option<mpsc::Sender<Job>>,
-    /// Places for requests that the thread has not answered yet.
+    /// Permits for requests that the thread has not answered yet.
     places: Arc<Semaphore>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    /// Opens the store; what was open at a crash is read through beside the work.
+    /// Opens the store; files that were open at a crash are checked in the background.
     pub(in crate::store) fn open(
         options: Embedded,
         clock: Arc<dyn Clock>,
@@ -143,7 +143,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Lets the thread finish what it was given, and closes the files.
+    /// Waits until the thread has finished its jobs and closed the files.
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take()

@@ -1,21 +1,21 @@
-//! One column, and the type that a written value has.
+//! Columns, and the types of written values.
 
 use crate::model::FieldType;
 
-/// A column as the store has it.
+/// A column in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Column {
-    /// A tag, as lines make it.
+    /// A tag, as created by line protocol.
     Tag,
-    /// A field of a type that lines have.
+    /// A field of a type that line protocol has.
     Field(FieldType),
-    /// One that no line fits, in the store's word for its type: somebody else made it.
+    /// A column that no line fits, because somebody else created it: the store's name for its type.
     Other(String),
 }
 
 impl Column {
-    /// A column as TDengine describes it. Lines write no other types than these, and a column of
-    /// another one refuses them whatever they say.
+    /// A column as TDengine describes it. Line protocol creates only these types, and a column of
+    /// another type refuses every line.
     pub(in crate::store) fn of_tdengine(kind: &str, note: &str) -> Self {
         match (kind, note) {
             ("NCHAR", "TAG") => Self::Tag,
@@ -30,7 +30,7 @@ impl Column {
     }
 }
 
-/// The type that a field's value is written with; that of one that is no value is of no matter.
+/// The type with which a field's value is written; for an invalid value the result does not matter.
 pub(in crate::store) fn kind_of(value: &[u8]) -> FieldType {
     match value {
         [b'"', ..] => FieldType::String,
@@ -41,7 +41,7 @@ pub(in crate::store) fn kind_of(value: &[u8]) -> FieldType {
     }
 }
 
-/// A letter for a type, for shapes.
+/// A character for a type, for shapes.
 pub(super) const fn letter(kind: FieldType) -> u8 {
     match kind {
         FieldType::Float => b'f',
@@ -52,7 +52,7 @@ pub(super) const fn letter(kind: FieldType) -> u8 {
     }
 }
 
-/// What an operator calls a type.
+/// A type in words, for the operator.
 pub(in crate::store) const fn words(kind: FieldType) -> &'static str {
     match kind {
         FieldType::Float => "a float",
@@ -63,7 +63,7 @@ pub(in crate::store) const fn words(kind: FieldType) -> &'static str {
     }
 }
 
-/// Whether values of one type are written in another as far as they fit: see [`cast`].
+/// Whether values of one type are converted to another if they fit: see [`cast`].
 pub(in crate::store) const fn casts(from: FieldType, to: FieldType) -> bool {
     matches!(
         (from, to),
@@ -73,10 +73,10 @@ pub(in crate::store) const fn casts(from: FieldType, to: FieldType) -> bool {
     )
 }
 
-/// The largest integer up to which a float holds every one.
+/// Up to here a float holds every integer exactly.
 pub(in crate::store) const EXACT_MAX: u64 = 1 << 53;
 
-/// A value of one type written in another, where that loses nothing.
+/// A value of one type written as another, if that loses nothing.
 pub(super) fn cast(value: &[u8], from: FieldType, to: FieldType) -> Option<Vec<u8>> {
     let digits = str::from_utf8(value.get(..value.len() - 1)?).ok()?;
     let is_exact = || digits.parse::<i128>().is_ok_and(|n| n.unsigned_abs() <= EXACT_MAX.into());

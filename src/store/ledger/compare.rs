@@ -1,4 +1,4 @@
-//! A line whose shape is new against what is known of its table.
+//! Compares a line with a new shape with the known columns of its table.
 
 use std::collections::HashSet;
 
@@ -12,23 +12,23 @@ use crate::{
     store::Unsendable,
 };
 
-/// How a line stands to its table.
+/// The result of comparing a line with its table.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Compared {
-    /// Every column is there, of the same type.
+pub(super) enum Comparison {
+    /// Every column exists, with the same type.
     Fits,
-    /// It brings columns that are not known.
+    /// It has columns that are not known.
     Grows,
-    /// Its table has something else; nothing of it can be written otherwise.
+    /// It conflicts with its table and cannot be converted.
     Conflicts(Unsendable),
-    /// It would be refused whatever the table has.
+    /// It would be refused by any table.
     Refused(Unsendable),
-    /// With some values written in the store's types it fits, or grows.
+    /// The line with some values converted to the store's types: it fits, or grows.
     Casts(Vec<u8>),
 }
 
-/// Compares a line with its table; with none, all of it is new.
-pub(super) fn compare(text: &[u8], table: Option<&Table>) -> Compared {
+/// Compares a line with its table; without a table, everything is new.
+pub(super) fn compare(text: &[u8], table: Option<&Table>) -> Comparison {
     let mut names = HashSet::new();
     let mut grows = false;
     for (key, _) in line::tags(text) {
@@ -74,9 +74,9 @@ pub(super) fn compare(text: &[u8], table: Option<&Table>) -> Compared {
         }
     }
     match (cast_line, grows) {
-        (Some(edits), _) => Compared::Casts(edits.end()),
-        (None, true) => Compared::Grows,
-        (None, false) => Compared::Fits,
+        (Some(edits), _) => Comparison::Casts(edits.end()),
+        (None, true) => Comparison::Grows,
+        (None, false) => Comparison::Fits,
     }
 }
 
@@ -84,13 +84,13 @@ fn type_conflict(key: &str, kind: FieldType, known: &str) -> String {
     format!("field `{key}` is {} by the line and {known} in the store", words(kind))
 }
 
-fn conflict(detail: String) -> Compared {
-    Compared::Conflicts(Unsendable { cause: Cause::TypeConflict, detail })
+fn conflict(detail: String) -> Comparison {
+    Comparison::Conflicts(Unsendable { cause: Cause::TypeConflict, detail })
 }
 
-fn twice(key: &str) -> Compared {
+fn twice(key: &str) -> Comparison {
     let detail = format!("`{key}` names two of its tags and fields, which TDengine refuses");
-    Compared::Refused(Unsendable { cause: Cause::StoreRefused, detail })
+    Comparison::Refused(Unsendable { cause: Cause::StoreRefused, detail })
 }
 
 /// A line with some of its values replaced.

@@ -1,25 +1,26 @@
-//! What a store has of each measurement: which columns, of which types.
+//! What is known about each measurement in a store: its columns and their types.
 //!
-//! A ledger is learned from what the store accepted, and read from the store itself where it
-//! refused. It answers three things about a line before it is sent:
-//! - It fits: nothing new, nothing in conflict.
-//! - It grows its measurement: it brings columns that are not known yet. Two requests that add
-//!   columns to one table at once make a good line of one of them look bad (TDengine), so such
-//!   requests take [turns](Ledger::turn), a measurement.
-//! - It conflicts: a field has another type there, or a tag's name. Where that loses nothing the
-//!   value is written in the store's type; else the line is not sent, and its neighbours never
-//!   leave in a request that must fail.
+//! A ledger learns from lines that the store accepted, and is read from the store itself after a
+//! refusal. It says one of three things about a line before it is sent:
+//! - It fits: nothing is new, nothing is in conflict.
+//! - It grows its measurement: it has columns that are not known yet. If two requests add columns
+//!   to one table at the same time, a good line of one of them may be refused (TDengine), so such
+//!   requests take [turns](Ledger::turn) per measurement.
+//! - It conflicts: a field has another type there, or is a tag. If that loses nothing, the value is
+//!   converted to the store's type; otherwise the line is not sent, so that its neighbours are
+//!   never part of a request that must fail.
 //!
 //! # What it guarantees
-//! - LE-1: a line is held back only for what the store itself said, or accepted, within
-//!   `TRUST`: a table may be dropped and made anew by somebody else.
-//! - LE-2: a ledger is bounded (`TABLES_MAX`, `COLUMNS_MAX`, `SHAPES_MAX`); past a bound it
-//!   forgets all and learns anew, which costs turns and no line.
+//! - LE-1: a line is held back only because of something that the store itself said, or accepted,
+//!   within `TRUST`: somebody else may drop and recreate a table.
+//! - LE-2: a ledger is bounded (`TABLES_MAX`, `COLUMNS_MAX`, `SHAPES_MAX`); past a bound it forgets
+//!   everything and learns again, which costs turns but no line.
 //!
 //! # Budget
-//! Most lines look like the one before them: the same measurement, tags and fields with the same
-//! types. That is their shape; it is written into one buffer in the one walk that looks for values
-//! which must not be sent, and compared. Only a shape that is new is compared column by column.
+//! Most lines are like the one before: the same measurement, tags and fields with the same types.
+//! That is their shape. It is written into a buffer in the same pass that looks for values that
+//! must not be sent, and compared with the known shapes. Only a line with a new shape is compared
+//! column by column.
 
 mod columns;
 mod compare;

@@ -1,51 +1,51 @@
-//! A batch of lines held against the rules of its store and against the ledger.
+//! Checks a batch of lines against the rules of its store and the ledger.
 
 use std::{collections::BTreeSet, sync::PoisonError, time::Duration};
 
 use super::{
     Ledger,
-    compare::{Compared, compare, without_line_feeds},
+    compare::{Comparison, compare, without_line_feeds},
     table::{Tables, table_of},
 };
 use crate::{
     model::{StoreNames, line::lines},
     store::{
         Unsendable,
-        tdengine::{LineRules, Looked},
+        tdengine::{LineCheck, LineRules},
     },
 };
 
-/// A batch as it may be sent.
+/// A screened batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Screened {
-    /// The lines that may be sent, some perhaps written anew.
+    /// The lines that may be sent; some may have converted values.
     pub lines: Vec<u8>,
-    /// The others, each with why.
+    /// The other lines, each with the reason.
     pub refused: Vec<(Vec<u8>, Unsendable)>,
-    /// Whether some of the lines bring columns that are not known: such requests take turns.
+    /// Whether some of the lines have columns that are not known: such requests take turns.
     pub grows: bool,
-    /// Whether a refusal without words is a race, and hardly ever a bad line.
+    /// Whether a refusal without a message means a race, and hardly ever a bad line.
     pub races: bool,
-    /// From which byte on the lines are such as the store refused before: their types may be right
-    /// in another stretch of time, or somebody has mended their table. So they are sent, in a
-    /// request of their own.
+    /// The offset from which on the lines are of a kind that the store refused before. Their types
+    /// may be right in another range of time, or somebody may have corrected their table. So they
+    /// are sent, in a separate request.
     pub suspects_from: Option<usize>,
-    /// By which rules it was looked at.
+    /// The rules with which it was screened.
     pub(in crate::store) rules: LineRules,
 }
 
-/// What a pass over a batch found.
+/// The result of a pass over a batch.
 pub(in crate::store) struct Pass {
-    /// The lines that may be sent; nothing where all may be as they are.
+    /// The lines that may be sent; `None` if all lines may be sent unchanged.
     pub(in crate::store) kept: Option<Vec<u8>>,
     pub(in crate::store) refused: Vec<(Vec<u8>, Unsendable)>,
     pub(in crate::store) grows: bool,
-    /// Tables that lines conflict with, and of which it is too long ago that the store said so.
+    /// Tables with which lines conflict, but the knowledge about them is too old.
     pub(in crate::store) doubted: BTreeSet<String>,
 }
 
 impl Ledger {
-    /// Looks at every line once.
+    /// Checks every line once.
     pub(in crate::store) fn screen(&self, body: &[u8], rules: LineRules, now: Duration) -> Pass {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         let mut walk = Walk {
@@ -87,8 +87,8 @@ impl Ledger {
         Pass { kept, refused, grows, doubted }
     }
 
-    /// The lines with those last that conflict with what is known, and where these begin; values
-    /// are written in the store's type where that loses nothing. Nothing where all is as it is.
+    /// The lines, with conflicting ones moved to the end, and the offset at which these begin;
+    /// values are converted to the store's type if that loses nothing. `None` if nothing changes.
     pub(in crate::store) fn parted(&self, body: &[u8]) -> Option<(Vec<u8>, usize)> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         if tables.is_empty() {
@@ -102,12 +102,12 @@ impl Ledger {
                 continue;
             };
             match compare(line, Some(table)) {
-                Compared::Conflicts(_) => suspect.extend_from_slice(line),
-                Compared::Casts(anew) => {
+                Comparison::Conflicts(_) => suspect.extend_from_slice(line),
+                Comparison::Casts(anew) => {
                     has_cast = true;
                     fit.extend_from_slice(&anew);
                 }
-                Compared::Fits | Compared::Grows | Compared::Refused(_) => {
+                Comparison::Fits | Comparison::Grows | Comparison::Refused(_) => {
                     fit.extend_from_slice(line);
                 }
             }
@@ -120,7 +120,7 @@ impl Ledger {
         Some((fit, at))
     }
 
-    /// The tables to which these lines bring something that is not known.
+    /// The tables to which these lines add columns.
     pub(super) fn growing(&self, body: &[u8]) -> BTreeSet<String> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         let mut growing = BTreeSet::new();
@@ -129,7 +129,7 @@ impl Ledger {
             if growing.contains(&name) {
                 continue;
             }
-            if !matches!(compare(line, tables.get(&name)), Compared::Fits) {
+            if !matches!(compare(line, tables.get(&name)), Comparison::Fits) {
                 growing.insert(name);
             }
         }
@@ -148,7 +148,7 @@ struct Walk<'a> {
     tables: &'a Tables,
     rules: LineRules,
     now: Duration,
-    /// The shape of the line that is looked at, and of the last one that is known to fit.
+    /// The shape of the current line, and of the last one that is known to fit.
     shape: Vec<u8>,
     known_shape: Vec<u8>,
     /// Shapes that turned out to fit.
@@ -161,8 +161,8 @@ impl Walk<'_> {
     fn line(&mut self, line: &[u8]) -> Found {
         match self.rules.look(line, &mut self.shape) {
             Err(why) => Found::Unsendable(why),
-            Ok(Looked::Fit) => self.compared(line),
-            Ok(Looked::HasLineFeeds) => {
+            Ok(LineCheck::Fit) => self.compared(line),
+            Ok(LineCheck::HasLineFeeds) => {
                 let spaced = without_line_feeds(line);
                 match self.compared(&spaced) {
                     Found::AsIs => Found::Written(spaced),
@@ -186,29 +186,29 @@ impl Walk<'_> {
             return Found::Unsendable(why);
         }
         match compare(line, table) {
-            Compared::Fits => {
+            Comparison::Fits => {
                 self.known_shape.clone_from(&self.shape);
                 self.new_shapes.push((name, self.shape.clone().into()));
                 Found::AsIs
             }
-            Compared::Grows => {
+            Comparison::Grows => {
                 self.grows = true;
                 Found::AsIs
             }
-            Compared::Refused(why) => Found::Unsendable(why),
-            Compared::Conflicts(why) if table.is_some_and(|known| known.is_trusted(self.now)) => {
+            Comparison::Refused(why) => Found::Unsendable(why),
+            Comparison::Conflicts(why) if table.is_some_and(|known| known.is_trusted(self.now)) => {
                 Found::Unsendable(why)
             }
-            Compared::Conflicts(_) => {
+            Comparison::Conflicts(_) => {
                 self.doubted.insert(name);
                 self.grows = true;
                 Found::AsIs
             }
-            Compared::Casts(anew) => {
+            Comparison::Casts(anew) => {
                 if !table.is_some_and(|known| known.is_trusted(self.now)) {
                     self.doubted.insert(name);
                 }
-                // Perhaps it brings something beside that; a turn too many does no harm.
+                // It may also have new columns; an unnecessary turn does no harm.
                 self.grows = true;
                 Found::Written(anew)
             }

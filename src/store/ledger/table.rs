@@ -1,4 +1,4 @@
-//! The tables that are known, and how they come to be known.
+//! The known tables, and how the ledger learns them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -15,25 +15,25 @@ use crate::model::{
     line::{self, lines},
 };
 
-/// How old what is known of a table may be for a line to be held back for it.
+/// The maximum age of the knowledge about a table that may hold back a line.
 const TRUST: Duration = Duration::from_secs(10);
-/// Measurements that are known at once.
+/// The maximum number of known measurements.
 pub(super) const TABLES_MAX: usize = 10_000;
-/// Columns that are known at once, over all measurements.
+/// The maximum number of known columns of all measurements.
 const COLUMNS_MAX: usize = 500_000;
-/// Shapes that are known at once of one measurement: optional fields make many.
+/// The maximum number of known shapes of one measurement: optional fields cause many.
 const SHAPES_MAX: usize = 1_000;
 
-/// What is known of one store's measurements. See the module.
+/// The knowledge about one store's measurements. See the module.
 #[derive(Debug)]
 pub(in crate::store) struct Ledger {
     /// Which measurements share a table.
     pub(super) names: StoreNames,
-    /// Why a lock: deliveries of all shards look at once; it is held for one pass over a batch.
+    /// A lock, because all shards use it concurrently; it is held for one pass over a batch.
     pub(super) tables: RwLock<Tables>,
-    /// Tables of which the store refused every line, and when it last did.
+    /// Tables of which the store refused every line, and the time of the last refusal.
     refused: RwLock<HashMap<String, Duration>>,
-    /// Moves with everything that is learned.
+    /// Increases with everything that is learned.
     version: AtomicU64,
     pub(super) turns: Turns,
 }
@@ -48,16 +48,16 @@ pub(super) struct Tables {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) columns: HashMap<String, Column>,
-    /// Lines of such a shape fit.
+    /// Lines with one of these shapes fit.
     pub(super) shapes: HashSet<Box<[u8]>>,
-    /// When the store last confirmed it, by the clock that does not jump.
+    /// When the store last confirmed it, on the monotonic clock.
     confirmed_at: Option<Duration>,
-    /// When it was last asked for, whatever came of it.
+    /// When it was last requested, with or without an answer.
     asked_at: Option<Duration>,
 }
 
 impl Table {
-    /// Whether lines may be held back for what is known of it.
+    /// Whether lines may be held back because of it.
     pub(super) fn is_trusted(&self, now: Duration) -> bool {
         self.confirmed_at.is_some_and(|at| now.saturating_sub(at) < TRUST)
     }
@@ -79,8 +79,8 @@ impl Tables {
         self.known.get(name)
     }
 
-    /// The table of this name, known from now on; all others are forgotten where there are too
-    /// many.
+    /// The table with this name, which is added if it is new; if there are too many, all others are
+    /// forgotten.
     pub(super) fn entry(&mut self, name: &str) -> &mut Table {
         let is_new = !self.known.contains_key(name);
         if self.columns_count >= COLUMNS_MAX || (is_new && self.known.len() >= TABLES_MAX) {
@@ -91,21 +91,21 @@ impl Tables {
     }
 }
 
-/// The name by which the table of a line is known: names that share a table share what is known.
+/// The key of a line's table: names that share a table have the same key.
 pub(super) fn table_of(names: StoreNames, line: &[u8]) -> String {
     names.measurement_key(&line::measurement(line)).into_owned()
 }
 
 impl Ledger {
-    /// Nothing is known yet of a store that takes names so.
+    /// An empty ledger for a store with these rules for names.
     pub(in crate::store) fn new(names: StoreNames) -> Self {
         let (tables, turns) = (RwLock::default(), Turns::default());
         Self { names, tables, refused: RwLock::default(), version: AtomicU64::new(0), turns }
     }
 
-    /// The store says that it has a field of another type than a line; of what else the measurement
-    /// has nothing is said.
-    pub(in crate::store) fn told(&self, measurement: &str, field: &str, kind: FieldType) {
+    /// The store reports that a field has this type; nothing is known about the other columns of
+    /// the measurement.
+    pub(in crate::store) fn learn_type(&self, measurement: &str, field: &str, kind: FieldType) {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         let table = tables.entry(&self.names.measurement_key(measurement));
         let before = table.columns.insert(field.to_owned(), Column::Field(kind));
@@ -118,7 +118,7 @@ impl Ledger {
         }
     }
 
-    /// The store takes no line of this one's table, whatever it says.
+    /// The store refuses every line of this line's table.
     pub(in crate::store) fn refused_whole(&self, line: &[u8], now: Duration) {
         let mut refused = self.refused.write().unwrap_or_else(PoisonError::into_inner);
         if refused.len() >= TABLES_MAX {
@@ -127,8 +127,8 @@ impl Ledger {
         refused.insert(table_of(self.names, line), now);
     }
 
-    /// The lines with those last whose tables were refused whole a moment ago, table by table, and
-    /// where these begin; nothing where there are none.
+    /// The lines, with those moved to the end whose tables were refused as a whole recently, table
+    /// by table, and the offset at which these begin; `None` if there are none.
     pub(in crate::store) fn refused_last(
         &self,
         body: &[u8],
@@ -152,7 +152,7 @@ impl Ledger {
         (at < others.len()).then_some((others, at))
     }
 
-    /// How often something was learned.
+    /// A number that increases with everything that is learned.
     pub(in crate::store) fn version(&self) -> u64 {
         self.version.load(Ordering::Relaxed)
     }
@@ -190,7 +190,8 @@ impl Ledger {
         }
     }
 
-    /// What the store itself said that it has of a measurement; nothing where it has no such table.
+    /// Stores the columns of a measurement as the store reports them; `None` if it has no such
+    /// table.
     pub(in crate::store) fn read(
         &self,
         name: &str,
@@ -212,9 +213,9 @@ impl Ledger {
         self.learned();
     }
 
-    /// Whether the store is to be asked for a table now: not where it was a moment ago.
+    /// Whether a table should be requested from the store now: not if that was done a moment ago.
     pub(in crate::store) fn asks(&self, name: &str, now: Duration) -> bool {
-        /// How long an answer, or none, is not asked for again.
+        /// The minimum time between two requests for a table.
         const AGAIN_AFTER: Duration = Duration::from_secs(1);
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         let table = tables.entry(name);
@@ -227,12 +228,12 @@ impl Ledger {
         asks
     }
 
-    /// The tables that lines belong to.
+    /// The tables of these lines.
     pub(in crate::store) fn tables_of(&self, text: &[u8]) -> BTreeSet<String> {
         lines(text).map(|line| table_of(self.names, line)).collect()
     }
 
-    /// A good line of these was refused as one that grows its table is: what is known of their
+    /// A good line among these was refused like one that adds columns: the knowledge about their
     /// measurements may be wrong.
     pub(in crate::store) fn forget(&self, text: &[u8]) {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
@@ -251,7 +252,7 @@ fn columns_insert(table: &mut Table, key: &[u8], column: Column) {
     }
 }
 
-/// Adds a tag to a shape; a zero byte stands in no key.
+/// Adds a tag to a shape; a key never holds a zero byte.
 pub(in crate::store) fn push_tag(shape: &mut Vec<u8>, key: &[u8]) {
     shape.push(0);
     shape.extend_from_slice(key);

@@ -1,4 +1,4 @@
-//! What is learned, and what is held back for it.
+//! What a ledger learns, and which lines are held back because of it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -36,14 +36,14 @@ fn table(columns: &[(&str, Column)]) -> Option<BTreeMap<String, Column>> {
 }
 
 #[test]
-fn what_was_accepted_is_new_no_more() {
+fn accepted_columns_are_not_new_any_more() {
     let ledger = Ledger::new(StoreNames::TdEngine);
     assert!(screen(&ledger, "m,vin=A x=1i 1\n").grows);
     let version = ledger.version();
     ledger.accepted(b"m,vin=A x=1i 1\n", NOW);
     assert!(ledger.version() > version);
     assert!(!screen(&ledger, "m,vin=B x=2i 2\nm,vin=C x=3i 3\n").grows);
-    // Fewer columns in another order are nothing new either, another column is.
+    // Fewer columns or another order are not new either, another column is.
     ledger.accepted(b"m,vin=A,model=z x=1i,y=2 1\n", NOW);
     assert!(!screen(&ledger, "m,vin=B y=2,x=2i 2\nm y=1 3\n").grows);
     assert!(screen(&ledger, "m,vin=B z=2 2\n").grows);
@@ -53,7 +53,7 @@ fn what_was_accepted_is_new_no_more() {
 }
 
 #[test]
-fn a_conflict_is_held_back_only_while_the_store_said_so_lately() {
+fn a_line_in_conflict_is_held_back_only_while_the_knowledge_is_fresh() {
     let ledger = Ledger::new(StoreNames::TdEngine);
     let columns = table(&[
         ("vin", Column::Tag),
@@ -65,11 +65,11 @@ fn a_conflict_is_held_back_only_while_the_store_said_so_lately() {
     let (screened, doubted) = screen_at(&ledger, body, NOW);
     assert_eq!(doubted, 0);
     assert_eq!(screened.lines, b"m,vin=A x=1i 1\n");
-    let told: Vec<(Cause, &str)> =
+    let reason: Vec<(Cause, &str)> =
         screened.refused.iter().map(|(_, why)| (why.cause, why.detail.as_str())).collect();
     let conflict = Cause::TypeConflict;
     assert_eq!(
-        told,
+        reason,
         [
             (conflict, "field `x` is a float by the line and an integer in the store"),
             (conflict, "field `r` is an integer by the line and a field of type INT in the store"),
@@ -84,7 +84,7 @@ fn a_conflict_is_held_back_only_while_the_store_said_so_lately() {
 }
 
 #[test]
-fn a_value_is_written_in_the_stores_type_where_that_loses_nothing() {
+fn a_value_is_converted_to_the_stores_type_if_that_loses_nothing() {
     let ledger = Ledger::new(StoreNames::TdEngine);
     let columns = table(&[
         ("f", Column::Field(FieldType::Float)),
@@ -107,7 +107,7 @@ fn a_value_is_written_in_the_stores_type_where_that_loses_nothing() {
 }
 
 #[test]
-fn names_that_share_a_table_share_what_is_known() {
+fn names_that_share_a_table_share_its_knowledge() {
     let ledger = Ledger::new(StoreNames::TdEngine);
     ledger.accepted(b"a.b,vin=A x=1i 1\n", NOW);
     assert!(!screen(&ledger, "a_b,vin=A x=1i 1\n").grows);
@@ -139,22 +139,22 @@ async fn requests_that_grow_one_measurement_take_turns() {
     ledger.accepted(b"m x=1i 1\nn x=1i 1\n", NOW);
     drop(first);
     assert!(second.await.expect("no panic").grows());
-    // What another brought meanwhile is new no more.
+    // Columns that another request has added meanwhile are not new any more.
     let known = ledger.turn(b"m x=2i 2\n").await;
     assert!(!known.grows());
 }
 
 #[test]
-fn lines_that_conflict_with_what_was_told_stand_behind_the_others() {
+fn lines_that_conflict_with_a_reported_type_are_moved_behind_the_others() {
     let ledger = Ledger::new(StoreNames::Influx);
     let body = "m,vin=A x=1i 1\nm,vin=B x=1.5 2\nn,vin=C x=\"s\" 3\nm,vin=D y=1,x=t 4\n";
     assert_eq!(ledger.parted(body.as_bytes()), None, "nothing is known");
-    ledger.told("m", "x", FieldType::Integer);
+    ledger.learn_type("m", "x", FieldType::Integer);
     let fit = "m,vin=A x=1i 1\nn,vin=C x=\"s\" 3\n";
     let parted = format!("{fit}m,vin=B x=1.5 2\nm,vin=D y=1,x=t 4\n");
     assert_eq!(ledger.parted(body.as_bytes()), Some((parted.into_bytes(), fit.len())));
     assert_eq!(ledger.parted(fit.as_bytes()), None);
-    ledger.told("m", "x", FieldType::Float);
+    ledger.learn_type("m", "x", FieldType::Float);
     let cast = b"m,vin=A x=1 1\n".to_vec();
     let len = cast.len();
     assert_eq!(ledger.parted(b"m,vin=A x=1i 1\n"), Some((cast, len)));

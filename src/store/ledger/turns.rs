@@ -1,42 +1,42 @@
-//! Requests that add columns to one measurement do not run side by side.
+//! Requests that add columns to the same measurement take turns.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::{Mutex as Turnstile, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::Ledger;
 
-/// One turnstile for each measurement that grows.
+/// One async mutex per measurement that grows.
 ///
-/// Why a mutex: it is taken for a moment, by requests that bring something new.
+/// Why a mutex: it is held briefly, by requests that have new columns.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<String, Arc<Turnstile<()>>>>);
+pub(super) struct Turns(Mutex<HashMap<String, Arc<AsyncMutex<()>>>>);
 
-/// Turnstiles that nobody holds are forgotten past so many.
-const TURNSTILES_MAX: usize = 1_000;
+/// Past this number, mutexes that nobody holds are removed.
+const LOCKS_MAX: usize = 1_000;
 
 impl Turns {
-    fn of(&self, name: &str) -> Arc<Turnstile<()>> {
+    fn of(&self, name: &str) -> Arc<AsyncMutex<()>> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if turns.len() >= TURNSTILES_MAX {
+        if turns.len() >= LOCKS_MAX {
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
         Arc::clone(turns.entry(name.to_owned()).or_default())
     }
 }
 
-/// Leave to send lines that add columns: no other request of ours adds any to their measurements
-/// until it is dropped.
+/// A permit to send lines that add columns: no other request of ours adds columns to their
+/// measurements until it is dropped.
 #[derive(Debug, Default)]
 pub struct Turn {
     held: Vec<OwnedMutexGuard<()>>,
 }
 
 impl Turn {
-    /// Whether anything is added at all.
+    /// Whether any columns are added.
     #[must_use]
     pub fn grows(&self) -> bool {
         !self.held.is_empty()
@@ -44,8 +44,8 @@ impl Turn {
 }
 
 impl Ledger {
-    /// Waits until no other request adds columns to what these lines add columns to. What the
-    /// others added meanwhile is new no more.
+    /// Waits until no other request adds columns to the measurements to which these lines add
+    /// columns. Columns that the others have added meanwhile are not new any more.
     pub(in crate::store) async fn turn(&self, lines: &[u8]) -> Turn {
         loop {
             let growing = self.growing(lines);
@@ -53,7 +53,7 @@ impl Ledger {
                 return Turn::default();
             }
             let mut held = Vec::with_capacity(growing.len());
-            // In the order of names, so that no two wait for each other.
+            // In the order of names, so that no two requests wait for each other.
             for name in &growing {
                 held.push(self.turns.of(name).lock_owned().await);
             }
@@ -64,7 +64,7 @@ impl Ledger {
             if left.is_subset(&growing) {
                 return Turn { held };
             }
-            // What was known is forgotten meanwhile.
+            // The knowledge was forgotten meanwhile.
         }
     }
 }

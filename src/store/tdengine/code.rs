@@ -1,57 +1,57 @@
-//! The server's error codes, which tell what its statuses do not.
+//! The server's error codes, which say more than its HTTP statuses.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// A code, its sign and its upper half cut off as the adapter does.
+/// A code without its sign and upper half, as the adapter writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Code(pub(in crate::store) u32);
 
-/// Who has to do something about the code of a write.
+/// What the error code of a write is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Class {
-    /// Whoever wrote the line: it will never be stored as it is.
+    /// The line: it will never be stored as it is.
     Line,
-    /// Nobody, perhaps: a good line is refused so too where two writers add columns to one table at
-    /// once, and is taken when it is sent again.
+    /// Perhaps a race: also a good line is refused with it when two writers add columns to one
+    /// table at the same time, and is accepted when it is sent again.
     Race,
-    /// Whoever made the table: no line of its measurement will ever be stored.
+    /// The table: no line of its measurement will ever be stored.
     Measurement,
-    /// The operator: a setting, ours or the server's.
+    /// A setting, ours or the server's.
     Setting,
-    /// Nobody: the server is away, busy or starting.
+    /// The server, which is down, busy or starting.
     Wait,
     /// The code is in no list: it may be about anything.
     Unknown,
 }
 
-/// Who has to do something about the code of a statement.
+/// What the error code of a statement is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Asked {
-    /// Whoever wrote the question.
+pub(in crate::store) enum StatementClass {
+    /// The query.
     Question,
-    /// The operator: a setting, ours or the server's.
+    /// A setting, ours or the server's.
     Setting,
-    /// Nobody: the server is away, busy, or says what we do not know.
+    /// The server, which is down or busy; also unknown codes.
     Wait,
 }
 
 impl Code {
     /// `Database not exist`.
     pub(in crate::store) const DATABASE_MISSING: Self = Self(0x388);
-    /// `Database not specified`: what a table in a missing database is answered with.
+    /// `Database not specified`: the answer about a table in a missing database.
     pub(in crate::store) const DATABASE_UNSPECIFIED: Self = Self(0x2616);
     /// `Database already exists`.
     pub(in crate::store) const DATABASE_EXISTS: Self = Self(0x381);
-    /// `Database in creating status`: another connection makes it, for about 100 ms.
+    /// `Database in creating status`: another connection creates it, which takes about 100 ms.
     pub(in crate::store) const DATABASE_CREATING: Self = Self(0x396);
 
-    /// What a write that ends so, in these words behind the code, means. Each code was seen.
+    /// The class of a write's error code with this message. Each code was observed.
     pub(in crate::store) fn of_write(self, words: &str) -> Class {
         match (self.0, words.trim()) {
-            // Without further words the client library lost a race between writers, or a server
-            // before 3.3 says that a line is bad.
+            // Without further text, either the client library lost a race between writers, or a
+            // server before 3.3 refuses a bad line.
             (0x3002 | 0x200, "Invalid data format") | (0x203, "Invalid value in client") => {
                 Class::Race
             }
@@ -75,24 +75,24 @@ impl Code {
         }
     }
 
-    /// What a statement that ends so means.
-    pub(in crate::store) const fn of_question(self) -> Asked {
+    /// The class of a statement's error code.
+    pub(in crate::store) const fn of_question(self) -> StatementClass {
         match self.0 {
-            _ if self.is_setting() => Asked::Setting,
-            // The adapter's own list of what is the asker's fault, and whatever else the client
-            // library finds wrong with a statement.
+            _ if self.is_setting() => StatementClass::Setting,
+            // The adapter's own list of codes that are the client's fault, and other errors of the
+            // client library about a statement.
             0x200..=0x2ff | 0x60b
             // No such stable, no such table.
             | 0x362 | 0x618
             // No such function.
             | 0x370..=0x37f
             // The parser, the planner and the functions.
-            | 0x2600..=0x2fff => Asked::Question,
-            _ => Asked::Wait,
+            | 0x2600..=0x2fff => StatementClass::Question,
+            _ => StatementClass::Wait,
         }
     }
 
-    /// Whether a statement ended because there is no such table.
+    /// Whether a statement failed because the table does not exist.
     pub(in crate::store) fn is_table_missing(self, text: &str) -> bool {
         match self.0 {
             0x2603 | 0x362 | 0x618 => true,
@@ -112,15 +112,15 @@ impl Code {
         )
     }
 
-    /// Whether it is the server or the way to it that is away, and not the request that is wrong.
+    /// Whether the server is down or unreachable, and the request is not wrong.
     pub(in crate::store) const fn is_outage(self) -> bool {
         matches!(
             self.0,
-            // The way to the server; `0xb` and `0x20` are what a server that is down gives.
+            // The connection to the server; `0xb` and `0x20` mean that the server is down.
             0x1..=0x2f
             // Memory and disk of the server, the server itself starting or stopping.
             | 0x102 | 0x129..=0x131
-            // The database is being made or dropped.
+            // The database is being created or dropped.
             | 0x396 | 0x397
             // A part of the server (vnode) and its copies, `0x914` while it starts.
             | 0x500..=0x5ff | 0x900..=0x9ff
@@ -134,7 +134,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// A fault as `/rest/sql` tells it, with whatever status.
+/// A fault as `/rest/sql` reports it, with any HTTP status.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(in crate::store) struct Fault {
     code: i64,
@@ -147,7 +147,7 @@ impl Fault {
         Self { code, desc }
     }
 
-    /// Reads a whole body; nothing where it is none, or no fault.
+    /// Reads a whole body; `None` if it is invalid or not a fault.
     pub(in crate::store) fn read(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok().filter(|fault: &Self| fault.code != 0)
     }
@@ -156,13 +156,13 @@ impl Fault {
         Code(u32::try_from(self.code & 0xffff).unwrap_or_default())
     }
 
-    /// Its words alone.
+    /// Its message without the code.
     #[cfg(feature = "taos-ws")]
     pub(in crate::store) fn words(&self) -> &str {
         &self.desc
     }
 
-    /// Its words, as the server writes those of a write.
+    /// Its code and message, in the form of a write's fault.
     pub(in crate::store) fn text(&self) -> String {
         format!("{} {}", self.code(), self.desc)
     }

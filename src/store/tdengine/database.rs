@@ -1,10 +1,10 @@
-//! TE-3: before the first write the database is looked at, and made where that is asked for.
+//! TE-3: checks the database before the first write, and creates it if that is configured.
 //!
-//! `information_schema.ins_databases` tells the precision. A user who may not read it, and a server
-//! that answers in another way, are no reason to stop: then the write itself tells what is wrong.
-//! A database that is there with another precision is.
+//! The precision is in `information_schema.ins_databases`. If the user may not read it, or the
+//! answer has another form, this is not a reason to stop: then the write itself shows what is
+//! wrong. An existing database with another precision is a reason to stop.
 //!
-//! What version a server reports is asked for at the same time: before 3.3 it fails on long tags.
+//! The server's version is read at the same time: a server before 3.3 fails on long tags.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -16,13 +16,13 @@ use serde_json::Value as Json;
 
 use crate::store::{
     Answer,
-    ask::{AskError, Asker},
     options::TdEngine,
-    tdengine::code::{Asked, Code, Fault},
+    query::{QueryClient, StoreQueryError},
+    tdengine::code::{Code, Fault, StatementClass},
     verdict::Verdict,
 };
 
-/// What is known of the database on each server.
+/// The state of the database on each server.
 #[derive(Debug)]
 pub(in crate::store) struct DatabaseCheck {
     database: String,
@@ -30,28 +30,28 @@ pub(in crate::store) struct DatabaseCheck {
     servers: Vec<Server>,
 }
 
-/// What is known of one server.
+/// The state of one server.
 #[derive(Debug, Default)]
 struct Server {
-    /// It has a database of the right precision. Atomic, since requests of several shards look at
-    /// once; to look twice does no harm.
+    /// It has a database of the right precision. Atomic, because requests of several shards check
+    /// it at the same time; checking twice does no harm.
     is_checked: AtomicBool,
     /// It reports a version before 3.3.
     is_old: AtomicBool,
-    /// Why a mutex: to make a database twice at once fails for the second (`0x396`).
+    /// Why a mutex: of two simultaneous requests to create a database the second fails (`0x396`).
     making: tokio::sync::Mutex<()>,
 }
 
-/// How long another connection that makes the database is waited for, and how often it is looked.
+/// How long to wait for another connection that creates the database, and how often to check.
 const CREATING_MAX: Duration = Duration::from_secs(5);
 const CREATING_EVERY: Duration = Duration::from_millis(50);
 
-/// Why nothing may be written.
+/// Why nothing can be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum NotReady {
-    /// Somebody has to change a setting.
+    /// An operator has to change a setting.
     Setting(String),
-    /// The server is away.
+    /// The server is down or unreachable.
     Away(String),
 }
 
@@ -64,13 +64,13 @@ impl From<NotReady> for Verdict {
     }
 }
 
-/// What a server says of the database.
+/// What a server reports about the database.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
     Precision(String),
-    /// It is not there, or we may not see it.
+    /// It does not exist, or we may not see it.
     Nothing,
-    /// The answer does not tell.
+    /// The answer has another form.
     Unclear,
 }
 
@@ -89,10 +89,10 @@ impl DatabaseCheck {
         self.server(endpoint).is_old.load(Ordering::Relaxed)
     }
 
-    /// Looks, unless that was done, and makes the database where it is missing and `may_create`.
+    /// Checks the database, unless that was done, and creates it if it is missing and `may_create`.
     pub(in crate::store) async fn ensure(
         &self,
-        asker: &Asker,
+        queries: &QueryClient,
         endpoint: usize,
         may_create: bool,
     ) -> Result<(), NotReady> {
@@ -100,55 +100,55 @@ impl DatabaseCheck {
         if server.is_checked.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // Those who came first may have looked meanwhile.
+        // Another request may have checked it meanwhile.
         let _making = server.making.lock().await;
         if server.is_checked.load(Ordering::Relaxed) {
             return Ok(());
         }
-        if let Ok(body) = self.ask(asker, endpoint, "select server_version()").await? {
+        if let Ok(body) = self.query(queries, endpoint, "select server_version()").await? {
             server.is_old.store(is_before_3_3(&body), Ordering::Relaxed);
         }
         let text = format!(
             "select * from information_schema.ins_databases where name = '{}'",
             self.database
         );
-        match self.ask(asker, endpoint, &text).await? {
+        match self.query(queries, endpoint, &text).await? {
             Ok(body) => match found(&body) {
                 Found::Precision(precision) if precision == "ns" => {}
                 Found::Precision(precision) => return Err(self.other(&precision)),
-                Found::Nothing if self.create && may_create => self.make(asker, endpoint).await?,
+                Found::Nothing if self.create && may_create => self.make(queries, endpoint).await?,
                 Found::Nothing | Found::Unclear => return Ok(()),
             },
-            // No right to look.
+            // No right to read it.
             Err(_fault) => return Ok(()),
         }
         server.is_checked.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Whether a question failed for a database that the first write will make.
-    pub(in crate::store) fn will_be_made(&self, error: &AskError) -> bool {
-        let AskError::Halted { reason } = error else { return false };
+    /// Whether a query failed because of a database that the first write will create.
+    pub(in crate::store) fn will_be_made(&self, error: &StoreQueryError) -> bool {
+        let StoreQueryError::Halted { reason } = error else { return false };
         let missing = [Code::DATABASE_MISSING, Code::DATABASE_UNSPECIFIED];
         let is_missing = missing.iter().any(|code| reason.starts_with(&code.to_string()));
         self.create && (is_missing || reason.contains("Database not exist"))
     }
 
-    /// Looks again before the next write: the database was there and is not any more.
+    /// Checks again before the next write: the database existed and does not exist any more.
     pub(in crate::store) fn forget(&self, endpoint: usize) {
         self.server(endpoint).is_checked.store(false, Ordering::Relaxed);
     }
 
-    async fn make(&self, asker: &Asker, endpoint: usize) -> Result<(), NotReady> {
+    async fn make(&self, queries: &QueryClient, endpoint: usize) -> Result<(), NotReady> {
         let text = format!("create database `{}` precision 'ns' wal_level 2", self.database);
         let mut waited = Duration::ZERO;
         loop {
-            match self.ask(asker, endpoint, &text).await? {
+            match self.query(queries, endpoint, &text).await? {
                 Ok(_) => {
                     tracing::info!(database = %self.database, endpoint, "created the database");
                     return Ok(());
                 }
-                // Somebody else was faster, or it is there and we may not see it.
+                // Somebody else has created it, or it exists and we may not see it.
                 Err(fault) if fault.code() == Code::DATABASE_EXISTS => return Ok(()),
                 Err(fault) if fault.code() == Code::DATABASE_CREATING && waited < CREATING_MAX => {
                     tokio::time::sleep(CREATING_EVERY).await;
@@ -167,15 +167,15 @@ impl DatabaseCheck {
         }
     }
 
-    /// The body of a good answer, or the fault that says no; outages and missing rights of the
-    /// user as such are errors.
-    async fn ask(
+    /// The body of a successful answer, or the fault that refuses; outages and failed authorisation
+    /// are errors.
+    async fn query(
         &self,
-        asker: &Asker,
+        queries: &QueryClient,
         endpoint: usize,
         text: &str,
     ) -> Result<Result<Vec<u8>, Fault>, NotReady> {
-        let answer = match asker.tell(endpoint, text).await {
+        let answer = match queries.tell(endpoint, text).await {
             Ok(answer) => answer,
             Err(reason) => return Err(NotReady::Away(reason)),
         };
@@ -189,7 +189,7 @@ impl DatabaseCheck {
         let quote = answer.quote(&fault.text());
         let is_creating = fault.code() == Code::DATABASE_CREATING;
         match fault.code().of_question() {
-            Asked::Setting => Err(NotReady::Setting(quote)),
+            StatementClass::Setting => Err(NotReady::Setting(quote)),
             _ if is_creating => Ok(Err(fault)),
             _ if fault.code().is_outage() || answer.status >= 500 => Err(NotReady::Away(quote)),
             _ => Ok(Err(fault)),
@@ -207,7 +207,7 @@ impl DatabaseCheck {
     }
 }
 
-/// An answer of `/rest/sql` that is not asked for by anybody else.
+/// An answer of `/rest/sql` to one of the statements here.
 #[derive(Deserialize)]
 struct Body {
     column_meta: Vec<Vec<Json>>,
@@ -227,8 +227,8 @@ fn is_before_3_3(body: &[u8]) -> bool {
     }
 }
 
-/// Whether the database is there, and in which precision. The column is found by its name: there
-/// are more of them with each version.
+/// Whether the database exists, and its precision. The column is found by its name: each version
+/// adds columns.
 fn found(body: &[u8]) -> Found {
     let Ok(body) = serde_json::from_slice::<Body>(body) else { return Found::Unclear };
     let Some(row) = body.data.first() else { return Found::Nothing };
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_precision_is_found_wherever_its_column_stands() {
+    fn the_precision_is_found_in_any_column_order() {
         let body = |precision: &str| {
             format!(
                 r#"{{"code":0,"column_meta":[["name","VARCHAR",64],["vgroups","SMALLINT",2],
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_version_that_is_told_and_before_3_3_is_old() {
+    fn only_a_reported_version_before_3_3_is_old() {
         let body = |version: &str| {
             let meta = r#"[["server_version()","VARCHAR",7]]"#;
             format!(r#"{{"code":0,"column_meta":{meta},"data":[["{version}"]],"rows":1}}"#)

@@ -1,4 +1,4 @@
-//! TE-2: lines that are not sent.
+//! TE-2: the checks of lines that must not be sent.
 
 use crate::{
     model::{
@@ -11,43 +11,44 @@ use crate::{
     },
 };
 
-/// A float's text that is longer than this may be past the largest float without an exponent.
+/// The text of a float without an exponent can be past the largest float only if it is longer than
+/// this.
 const PLAIN_DIGITS_MAX: usize = 300;
-/// Bytes of a measurement's name.
+/// The maximum bytes of a measurement's name.
 const MEASUREMENT_BYTES_MAX: usize = 192;
-/// Bytes of the name of a tag or field.
+/// The maximum bytes of a tag's or field's name.
 const NAME_BYTES_MAX: usize = 64;
-/// Tags of a measurement.
+/// The maximum number of tags of a measurement.
 const TAGS_MAX: usize = 128;
-/// Fields of a measurement.
+/// The maximum number of fields of a measurement.
 const FIELDS_MAX: usize = 4_094;
 
-/// The column of the time.
+/// The name of the time column.
 const TIME_COLUMN: &str = "_ts";
 
 /// Why a line is not sent to this store; it becomes a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsendable {
-    /// As it is counted.
+    /// The cause under which it is counted.
     pub cause: Cause,
-    /// What exactly.
+    /// The details.
     pub detail: String,
 }
 
-/// What lines are held to.
+/// The rules for lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::store) struct LineRules {
-    /// What a line feed in a string becomes.
+    /// What to do with a line feed in a string.
     pub(in crate::store) newlines: Newlines,
-    /// Bytes of one string.
+    /// The maximum bytes of one string.
     pub(in crate::store) string_bytes_max: usize,
-    /// The server's version is before 3.3: long tag values end it.
+    /// The server's version is before 3.3: long tag values crash it.
     pub(in crate::store) is_old: bool,
 }
 
-/// What was found of a line that may be sent.
+/// The result for a line that may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Looked {
+pub(in crate::store) enum LineCheck {
     /// It may be sent as it is.
     Fit,
     /// It may be sent with a space for each line feed in its strings.
@@ -55,13 +56,13 @@ pub(in crate::store) enum Looked {
 }
 
 impl LineRules {
-    /// Says why a line must not be sent, and writes its shape: what of it tells whether its table
-    /// fits. One walk, as every line goes through it.
+    /// Returns why a line must not be sent, and writes its shape, which decides whether it fits its
+    /// table. One pass, because it runs for every line.
     pub(in crate::store) fn look(
         &self,
         text: &[u8],
         shape: &mut Vec<u8>,
-    ) -> Result<Looked, Unsendable> {
+    ) -> Result<LineCheck, Unsendable> {
         shape.clear();
         if text.starts_with(b"#") {
             return Err(refused(
@@ -74,13 +75,13 @@ impl LineRules {
             push_tag(shape, key);
             self.look_at_tag(key, value)?;
         }
-        let mut looked = Looked::Fit;
+        let mut looked = LineCheck::Fit;
         let mut fields = line::fields_behind(text, series);
         for (key, value) in fields.by_ref() {
             push_field(shape, key, kind_of(value));
             if value.first() == Some(&b'"') {
                 if self.has_line_feed(key, value)? {
-                    looked = Looked::HasLineFeeds;
+                    looked = LineCheck::HasLineFeeds;
                 }
             } else if !is_finite(value) {
                 let key = line::unescape(key);
@@ -115,9 +116,9 @@ impl LineRules {
         Err(Unsendable { cause: Cause::TagInvalid, detail })
     }
 
-    /// Whether a string holds a line feed that is to become a space.
+    /// Whether a string holds a line feed that is to be replaced by a space.
     fn has_line_feed(&self, key: &[u8], value: &[u8]) -> Result<bool, Unsendable> {
-        // Two quotes stand around it, and an escape is no byte of the value.
+        // The quotes and the escapes are not bytes of the value.
         if value.len().saturating_sub(2) > self.string_bytes_max {
             let len = string_len(value);
             if len > self.string_bytes_max {
@@ -141,7 +142,7 @@ impl LineRules {
         }
     }
 
-    /// Why the names of a line can be in no table; looked at where its shape is new.
+    /// Why no table can have the names of a line; checked only for new shapes.
     pub(in crate::store) fn refuses_names(self, text: &[u8]) -> Option<Unsendable> {
         let measurement = line::measurement(text).len();
         if measurement > MEASUREMENT_BYTES_MAX {
@@ -192,8 +193,8 @@ fn refused(detail: impl Into<String>) -> Unsendable {
     Unsendable { cause: Cause::StoreRefused, detail: detail.into() }
 }
 
-/// False for a float that is NaN or infinite, or reads as such. Most floats are digits and need no
-/// second look.
+/// False for a float that is NaN or infinite, or is read as such. Most floats are digits and pass
+/// the first check.
 fn is_finite(value: &[u8]) -> bool {
     let may_not = value.iter().any(u8::is_ascii_alphabetic) || value.len() > PLAIN_DIGITS_MAX;
     if value.first() == Some(&b'"') || !may_not {
@@ -215,12 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_was_seen_to_misread_is_not_sent() {
+    fn values_that_the_server_misreads_are_not_sent() {
         let tag = |len: usize| format!("m,vin={} x=1i 5\n", "a".repeat(len));
         check(&tag(100), None);
         check(&tag(101), Some(Cause::TagInvalid));
         check(&tag(4090), Some(Cause::TagInvalid));
-        // An escape is no byte of the value, and a character of three bytes is three.
+        // An escape is not a byte of the value, and a character of three bytes counts three.
         check(&format!("m,vin={}\\ b x=1i 5\n", "a".repeat(98)), None);
         check(&format!("m,vin={} x=1i 5\n", "日".repeat(34)), Some(Cause::TagInvalid));
         check("#m,vin=a x=1i 5\n", Some(Cause::StoreRefused));
@@ -244,15 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_feed_becomes_a_space_where_that_is_asked_for() {
+    fn a_line_feed_becomes_a_space_if_that_is_configured() {
         let rules = LineRules { newlines: Newlines::Space, string_bytes_max: 4_096, is_old: false };
         let look = |text: &str| rules.look(text.as_bytes(), &mut Vec::new());
-        assert_eq!(look("m,vin=a s=\"a\nb\" 5\n"), Ok(Looked::HasLineFeeds));
-        assert_eq!(look(&format!("m,vin={} s=\"ab\" 5\n", "a".repeat(4_000))), Ok(Looked::Fit));
+        assert_eq!(look("m,vin=a s=\"a\nb\" 5\n"), Ok(LineCheck::HasLineFeeds));
+        assert_eq!(look(&format!("m,vin={} s=\"ab\" 5\n", "a".repeat(4_000))), Ok(LineCheck::Fit));
     }
 
     #[test]
-    fn names_that_no_table_has_are_known_before_they_are_sent() {
+    fn names_that_no_table_can_have_are_refused_before_they_are_sent() {
         let rules = LineRules::default();
         let refuses = |text: &str| rules.refuses_names(text.as_bytes()).is_some();
         let name = |len: usize| "n".repeat(len);

@@ -1,17 +1,18 @@
-//! Words of TDengine's language: a database can be made with such a name in backticks, and then
-//! refuses every line, as the adapter writes `use` without any (`[0x2600] syntax error`).
+//! Reserved words of TDengine: a database with such a name can be created in backticks, but then
+//! refuses every line, because the adapter writes `use` without backticks (`[0x2600] syntax
+//! error`).
 
 use crate::store::options::TdEngine;
 
 impl TdEngine {
-    /// Whether no line can be written into a database of this name.
+    /// Whether no line can be written into a database with this name.
     #[must_use]
     pub fn is_reserved(database: &str) -> bool {
         RESERVED.binary_search(&database).is_ok()
     }
 }
 
-/// In the order of the alphabet.
+/// In alphabetical order.
 #[rustfmt::skip]
 const RESERVED: &[&str] = &[
     "add", "aggregate", "all", "alter", "analyze", "and", "apps", "as", "asc", "attach",

@@ -1,4 +1,4 @@
-//! Every answer to a write that a TDengine was seen to give, and what it must mean.
+//! Every answer to a write that was observed on TDengine, and its verdict.
 
 use crate::{
     model::UnixNanos,
@@ -18,7 +18,7 @@ fn fault(message: &str) -> String {
 }
 
 #[test]
-fn a_bad_line_is_known_by_its_code_alone() {
+fn a_bad_line_is_recognised_by_its_code() {
     for message in [
         "[0x3002] SML line cols is empty",
         "[0x3002] SML:0x7f, smlGenerateSchemaAction point type and db type mismatch, db \
@@ -40,7 +40,7 @@ fn a_bad_line_is_known_by_its_code_alone() {
         "[0x2640] Too many columns",
         "[0x2642] Invalid binary/nchar column length",
         "[0x2643] Too many tags",
-        // With the sign that the adapter cuts off elsewhere.
+        // With the sign bit, which the adapter removes elsewhere.
         "[0x8000263c] Duplicated column names",
     ] {
         let answer = format!("HTTP 500: {message}");
@@ -50,7 +50,7 @@ fn a_bad_line_is_known_by_its_code_alone() {
 }
 
 #[test]
-fn words_that_a_race_has_too_prove_nothing() {
+fn a_message_that_a_race_has_as_well_is_not_final() {
     for message in [
         "[0x3002] Invalid data format",
         "[0x200] Invalid data format",
@@ -64,7 +64,7 @@ fn words_that_a_race_has_too_prove_nothing() {
 }
 
 #[test]
-fn a_table_that_somebody_made_refuses_its_measurement() {
+fn a_table_that_somebody_else_created_refuses_its_measurement() {
     for message in [
         "[0x603] Table already exists",
         "[0x3006] Can not insert data into table with primary key",
@@ -76,10 +76,10 @@ fn a_table_that_somebody_made_refuses_its_measurement() {
 }
 
 #[test]
-fn a_code_in_no_list_is_told_from_an_outage() {
+fn an_unknown_code_is_distinguished_from_an_outage() {
     for message in ["[0x7777] Something new", "[0x2603] Table does not exist"] {
-        let told = format!("HTTP 500: {message}");
-        let unclear = Verdict::Unclear { reason: told.clone(), answer: told };
+        let reason = format!("HTTP 500: {message}");
+        let unclear = Verdict::Unclear { reason: reason.clone(), answer: reason };
         assert_eq!(read(500, &fault(message)), unclear);
     }
 }
@@ -112,7 +112,7 @@ fn a_wrong_setting_halts_and_everything_else_waits() {
     let unauthorized = r#"{"code":"forbidden","message":"get auth error"}"#;
     let reason = "HTTP 401: get auth error".to_owned();
     assert_eq!(read(401, unauthorized), Verdict::Halted { reason });
-    // The adapter's own 400 is about the address.
+    // The adapter's own 400 is about the URL.
     let no_database =
         r#"{"code":"not found","message":"db required","op":"get db query","err":"db required"}"#;
     let reason = "HTTP 400: db required".to_owned();
@@ -130,8 +130,8 @@ fn a_wrong_setting_halts_and_everything_else_waits() {
 }
 
 #[test]
-fn nothing_that_a_line_says_is_taken_for_a_code_or_a_count() {
-    // Newer servers repeat the line in what they say.
+fn nothing_in_a_line_is_read_as_a_code_or_a_count() {
+    // Newer servers repeat the line in their message.
     let quoted = r#"[0x20] busy: m,vin=a s="\"message\":\"[0x3002]",x=1 partial write: dropped=1"#;
     assert!(matches!(read(500, &fault(quoted)), Verdict::Unavailable { .. }));
     let long = fault(&format!("[0x3002] bad: partial write: {} dropped=3", "x".repeat(70_000)));
@@ -144,10 +144,10 @@ fn nothing_that_a_line_says_is_taken_for_a_code_or_a_count() {
     assert!(answer.len() <= Answer::QUOTE_BYTES_MAX);
 }
 
-/// What newer servers repeat of a body may be lines of other vehicles.
+/// Newer servers repeat a part of the body, which may have lines of other vehicles.
 #[test]
-fn what_a_message_repeats_of_lines_is_not_told_to_the_operator() {
-    let told = |message: &str| match read(500, &fault(message)) {
+fn lines_repeated_in_a_message_are_not_shown_to_the_operator() {
+    let reason = |message: &str| match read(500, &fault(message)) {
         Verdict::Unclear { reason, .. }
         | Verdict::Halted { reason }
         | Verdict::Unavailable { reason, .. } => reason,
@@ -164,7 +164,7 @@ fn what_a_message_repeats_of_lines_is_not_told_to_the_operator() {
         ("[0x20] out[m,vin=SECRET] of service", "[0x20]…"),
         ("[0x2600] syntax error near \"tags\"", "[0x2600] syntax error near…"),
     ] {
-        assert_eq!(told(message), format!("HTTP 500: {expect}"));
+        assert_eq!(reason(message), format!("HTTP 500: {expect}"));
     }
-    assert!(told(&format!("[0x7777] {}", "word ".repeat(1_000))).len() < 200);
+    assert!(reason(&format!("[0x7777] {}", "word ".repeat(1_000))).len() < 200);
 }

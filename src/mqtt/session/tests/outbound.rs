@@ -1,4 +1,4 @@
-//! The outbound side of a session, one situation a test.
+//! The outbound side of a session, one situation per test.
 
 use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
@@ -11,7 +11,8 @@ use crate::mqtt::{
     wire::{Body, Frame, Kind, Publish, Qos, Version, Violation, peek, read_publish},
 };
 
-const TAKES: Takes = Takes { receive_maximum: 9, packet_bytes_max: 50, topic_alias_max: 9 };
+const TAKES: ClientLimits =
+    ClientLimits { receive_maximum: 9, packet_bytes_max: 50, topic_alias_max: 9 };
 const ROOM: usize = 1_000_000;
 
 fn outbound(version: Version) -> Outbound {
@@ -59,7 +60,7 @@ fn id(number: u16) -> NonZeroU16 {
 }
 
 #[test]
-fn what_is_under_way_is_bounded_and_acknowledgements_make_room() {
+fn messages_in_flight_are_bounded_and_acknowledgements_make_room() {
     let mut outbound = outbound(Version::V3);
     for number in 0..5 {
         assert!(outbound.has_room(false));
@@ -83,7 +84,7 @@ fn what_is_under_way_is_bounded_and_acknowledgements_make_room() {
 }
 
 #[test]
-fn identifiers_go_round_and_one_that_is_held_is_not_given_again() {
+fn identifiers_wrap_around_and_one_in_use_is_not_given_again() {
     let queue = QueueLimits { messages_max: usize::MAX, bytes_max: usize::MAX, ..LIMITS.queue };
     let limits = Arc::new(SessionLimits { queue, ..LIMITS });
     let mut outbound = Outbound::new(Version::V3, TAKES, limits);
@@ -131,7 +132,7 @@ fn qos_2_goes_through_its_exchange_once() {
 }
 
 #[test]
-fn what_is_too_old_or_too_large_is_counted_and_not_sent() {
+fn expired_or_too_large_messages_are_counted_and_not_sent() {
     let mut outbound = outbound(Version::V5);
     outbound.push(delivery(Qos::AtLeastOnce, "old", Some(10)));
     outbound.push(delivery(Qos::AtMostOnce, "old", Some(10)));
@@ -145,7 +146,7 @@ fn what_is_too_old_or_too_large_is_counted_and_not_sent() {
 }
 
 #[test]
-fn the_oldest_goes_for_a_newer_one_where_that_is_the_rule() {
+fn the_oldest_message_is_dropped_for_a_newer_one_if_that_is_configured() {
     let mut outbound = outbound(Version::V3);
     for number in 0..5 {
         outbound.push(delivery(Qos::AtLeastOnce, &number.to_string(), None));

@@ -1,4 +1,4 @@
-//! The session's rules, one situation a test.
+//! The session's rules, one situation per test.
 
 use std::{num::NonZeroU16, sync::Arc};
 
@@ -30,13 +30,13 @@ pub(super) const LIMITS: SessionLimits = SessionLimits {
     },
 };
 
-const TAKES: Takes =
-    Takes { receive_maximum: u16::MAX, packet_bytes_max: usize::MAX, topic_alias_max: 0 };
+const TAKES: ClientLimits =
+    ClientLimits { receive_maximum: u16::MAX, packet_bytes_max: usize::MAX, topic_alias_max: 0 };
 
 const TERMS: Terms = Terms {
     version: Version::V5,
     keep_alive: 10,
-    asked_to_last: false,
+    wants_persistence: false,
     wants_reasons: false,
     takes: TAKES,
 };
@@ -68,7 +68,7 @@ fn id(number: u16) -> NonZeroU16 {
     NonZeroU16::new(number).expect("not zero")
 }
 
-/// Takes a publish in as the shell does; it waits for one lane.
+/// Queues a publish as the worker does; it waits for one lane.
 fn take(session: &mut Session, publish: &Publish<'_>) -> u64 {
     assert_eq!(session.admit(*publish), Ok(Action::Take(*publish)));
     let seq = session.next_seq();
@@ -135,7 +135,7 @@ fn a_repeated_publish_of_qos_2_is_taken_once() {
 }
 
 #[test]
-fn a_pubrel_that_is_repeated_has_one_pubcomp_and_no_earlier_one_than_the_disk() {
+fn a_repeated_pubrel_has_one_pubcomp_and_only_after_the_disk() {
     let mut session = fresh(Version::V3);
     session.lasts(Resume { session: 1, first: 1, sent: 1, next: 1, memory_max: 100 }, &[7]);
     let mut out = Vec::new();
@@ -148,7 +148,7 @@ fn a_pubrel_that_is_repeated_has_one_pubcomp_and_no_earlier_one_than_the_disk() 
     out.clear();
     assert!(!session.release(id(7), true, &mut out));
     assert_eq!(out, [0x70, 2, 0, 7]);
-    // An identifier that is used again before its PUBCOMP has left begins another exchange.
+    // An identifier that is used again before its PUBCOMP was sent begins another exchange.
     session.lasts(Resume { session: 1, first: 1, sent: 1, next: 1, memory_max: 100 }, &[8]);
     assert!(session.release(id(8), true, &mut out));
     take(&mut session, &publish(Qos::ExactlyOnce, 8));
@@ -157,7 +157,7 @@ fn a_pubrel_that_is_repeated_has_one_pubcomp_and_no_earlier_one_than_the_disk() 
 }
 
 #[test]
-fn a_refused_exchange_of_qos_2_frees_its_id_where_the_client_can_know() {
+fn a_refused_exchange_of_qos_2_frees_its_id_if_the_version_has_reason_codes() {
     for (version, free) in [(Version::V5, true), (Version::V3, false)] {
         let mut session = fresh(version);
         assert_eq!(
@@ -225,7 +225,7 @@ fn an_alias_stands_for_the_topic_it_came_with() {
 }
 
 #[test]
-fn bounds_on_topics_and_properties_are_held() {
+fn bounds_on_topics_and_properties_are_enforced() {
     let mut session = fresh(Version::V5);
     let deep = Publish { topic: "a/b/c/d/e", ..publish(Qos::AtMostOnce, 0) };
     assert_eq!(session.admit(deep), Err(Violation::TopicNameInvalid));
@@ -236,7 +236,7 @@ fn bounds_on_topics_and_properties_are_held() {
 }
 
 #[test]
-fn however_often_a_qos_2_publish_is_sent_again_one_more_pubrec_waits() {
+fn at_most_one_more_pubrec_waits_if_a_qos_2_publish_is_repeated_often() {
     for version in [Version::V3, Version::V5] {
         let mut session = fresh(version);
         let seq = take(&mut session, &publish(Qos::ExactlyOnce, 7));
@@ -252,9 +252,9 @@ fn however_often_a_qos_2_publish_is_sent_again_one_more_pubrec_waits() {
     }
 }
 
-/// `m4-pubcomp-of-nothing`: 5.0 has a word for an identifier that is not held.
+/// `m4-pubcomp-of-nothing`: 5.0 has a reason code for an unknown identifier.
 #[test]
-fn a_pubrel_of_nothing_is_answered_with_what_the_version_can_say() {
+fn a_pubrel_of_an_unknown_id_is_answered_with_the_code_of_the_version() {
     let answer = |version, packet: &[u8]| {
         let mut out = Vec::new();
         let mut session = fresh(version);
@@ -268,9 +268,9 @@ fn a_pubrel_of_nothing_is_answered_with_what_the_version_can_say() {
     assert_eq!(answer(Version::V3, b"\x50\x02\x00\x07"), [0x62, 2, 0, 7]);
 }
 
-/// What was published waits for its subscribers' workers as it waits for the disk.
+/// A publish waits for its subscribers' workers as it waits for the disk.
 #[test]
-fn a_publish_waits_until_every_worker_has_brought_it_to_its_subscribers() {
+fn a_publish_waits_until_every_worker_has_delivered_it_to_its_subscribers() {
     let mut session = fresh(Version::V5);
     let seq = session.next_seq();
     let taken = Taken { waits: 1, outcome: MessageOutcome::Spooled };
@@ -280,17 +280,17 @@ fn a_publish_waits_until_every_worker_has_brought_it_to_its_subscribers() {
     assert_eq!(acknowledged(&mut session), Vec::<u8>::new());
     session.passed(seq);
     assert_eq!(acknowledged(&mut session), [0x40, 2, 0, 7]);
-    // Nothing takes it, and nobody subscribes.
+    // No mapping takes it, and nobody subscribes.
     session.queue(&publish(Qos::AtLeastOnce, 8), held(0, MessageOutcome::Unmapped));
     assert_eq!(acknowledged(&mut session), [0x40, 3, 0, 8, 0x10]);
 }
 
-/// `m6-disconnect-expiry`: what counts is what the CONNECT asked for.
+/// `m6-disconnect-expiry`: the value in the CONNECT counts.
 #[test]
 fn a_disconnect_may_raise_an_expiry_that_was_not_zero() {
     let goodbye = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x3c";
-    let ends = |asked_to_last, packet: &[u8]| {
-        let terms = Terms { keep_alive: 0, asked_to_last, ..TERMS };
+    let ends = |wants_persistence, packet: &[u8]| {
+        let terms = Terms { keep_alive: 0, wants_persistence, ..TERMS };
         on_packet(&mut session_of(terms), packet, &mut Vec::new()).map(|_| ())
     };
     assert!(matches!(ends(true, goodbye), Err(Close::Goodbye { with_will: false, .. })));
@@ -299,15 +299,14 @@ fn a_disconnect_may_raise_an_expiry_that_was_not_zero() {
     assert!(matches!(ends(false, zero), Err(Close::Goodbye { with_will: false, .. })));
 }
 
-/// `m5-keep-alive-in-a-packet`: bytes that come are a sign of life, for as long as a packet may
-/// take.
+/// `m5-keep-alive-in-a-packet`: received bytes are a sign of life, as long as a packet may take.
 #[test]
 fn the_keep_alive_counts_between_packets_and_not_in_one() {
     let cause = |session: &Session, tick| session.overdue(Tick(tick)).map(|overdue| overdue.cause);
     let mut session = fresh(Version::V3);
     assert_eq!(cause(&session, 30), None);
     assert_eq!(cause(&session, 31), Some("keep-alive-timeout"), "15 s");
-    // A part of a packet comes at 10 s, and more of it later.
+    // A part of a packet arrives at 10 s, and more of it later.
     session.read(false, true, Tick(20));
     session.read(false, true, Tick(100));
     assert_eq!(cause(&session, 140), None);
@@ -321,7 +320,7 @@ fn the_keep_alive_counts_between_packets_and_not_in_one() {
 
 /// `mqtt.idle-max` bounds a keep alive that is longer, or none, and no shorter one.
 #[test]
-fn who_asked_for_a_long_keep_alive_or_none_may_be_idle_for_so_long() {
+fn idle_max_bounds_a_longer_keep_alive_or_none() {
     let limits = SessionLimits { idle_ticks: 20, ..LIMITS };
     for (keep_alive, last, cause) in [
         (0, 20, "idle-max"),

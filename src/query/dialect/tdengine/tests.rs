@@ -7,7 +7,7 @@ use crate::{
         question::Question,
         request::{Function, Order, QueryRequest},
     },
-    store::{AskError, Kind, Table},
+    store::{Kind, StoreQueryError, Table},
 };
 
 /// 2026-11-22T21:19:39Z.
@@ -56,7 +56,7 @@ fn known(end: Option<i64>) -> Known {
 
 /// The one question that it is.
 #[track_caller]
-fn one(translated: Result<Vec<Translated>, AskError>) -> Translated {
+fn one(translated: Result<Vec<Translated>, StoreQueryError>) -> Translated {
     let mut parts = translated.expect("it can be said");
     // Sums of integers are proven by another question.
     parts.retain(|part| !part.ask.text.contains(" * 1.0)"));
@@ -230,5 +230,5 @@ fn a_hostile_name_stays_one_name_or_is_refused() {
     let table = Table { name: "telemetry".to_owned(), columns: columns.into() };
     let known = Known { table: Some(table), ..Known::default() };
     let refused = translate(Kind::TdEngine, "", &asked, &known);
-    assert!(matches!(refused, Err(AskError::Refused { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreQueryError::Refused { .. })), "{refused:?}");
 }

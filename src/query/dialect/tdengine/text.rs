@@ -9,7 +9,7 @@ use crate::{
         question::{Field, Question},
         request::{Function, Order},
     },
-    store::{Ask, AskError, Language, Table},
+    store::{Language, StoreQuery, StoreQueryError, Table},
 };
 
 /// The question for a table, up to where the page ends; nothing where no row can come of it.
@@ -17,7 +17,7 @@ pub(in crate::query) fn translate(
     question: &Question,
     table: &Table,
     end: Option<UnixNanos>,
-) -> Result<Option<Translated>, AskError> {
+) -> Result<Option<Translated>, StoreQueryError> {
     let Some(mut writer) = Writer::new(question, table)? else { return Ok(None) };
     let (mut from, mut to) = question.rest();
     match (end, question.order) {
@@ -30,7 +30,7 @@ pub(in crate::query) fn translate(
         (Some(function), every) => writer.windows(function, every, from, to)?,
     };
     let has_time = question.function.is_none() || question.every.is_some();
-    let mut ask = Ask::new(Language::Sql, text);
+    let mut ask = StoreQuery::new(Language::Sql, text);
     ask.params = writer.params;
     let layout = Layout {
         time: has_time.then(|| TIME.to_owned()),
@@ -48,7 +48,7 @@ pub(in crate::query) fn translate(
 pub(in crate::query) fn page_end(
     question: &Question,
     table: &Table,
-) -> Result<Option<Ask>, AskError> {
+) -> Result<Option<StoreQuery>, StoreQueryError> {
     if question.function.is_some() {
         return Ok(None);
     }
@@ -64,7 +64,7 @@ pub(in crate::query) fn page_end(
     let (time, limit) = (&writer.time, question.limit);
     let text =
         format!("SELECT {time} AS {TIME} {source} ORDER BY {time} {order} LIMIT 1 OFFSET {limit}");
-    let mut ask = Ask::new(Language::Sql, text);
+    let mut ask = StoreQuery::new(Language::Sql, text);
     ask.params = writer.params;
     Ok(Some(ask))
 }
@@ -91,7 +91,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Nothing where the table has not one of the fields, or no vehicle of those asked for.
-    fn new(question: &'a Question, table: &'a Table) -> Result<Option<Self>, AskError> {
+    fn new(question: &'a Question, table: &'a Table) -> Result<Option<Self>, StoreQueryError> {
         let Some(time) = table.columns.first() else { return Ok(None) };
         let writer = Self { question, table, time: name(time)?, params: Vec::new() };
         let has_some = question.fields.iter().any(|field| writer.has(&field.name));
@@ -120,7 +120,7 @@ impl<'a> Writer<'a> {
         fields.filter(|(_, field)| self.has(&field.name))
     }
 
-    fn source(&mut self, from: UnixNanos, to: UnixNanos) -> Result<String, AskError> {
+    fn source(&mut self, from: UnixNanos, to: UnixNanos) -> Result<String, StoreQueryError> {
         let question = self.question;
         let time = self.time.clone();
         let table = name(&self.table.name)?;
@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
             let placeholders = placeholders.join(", ");
             write!(text, " AND ({tag} IN ({placeholders}){absent})").expect("it fits");
         }
-        let some: Result<Vec<String>, AskError> = self
+        let some: Result<Vec<String>, StoreQueryError> = self
             .fields()
             .map(|(_, field)| Ok(format!("{} IS NOT NULL", name(&field.name)?)))
             .collect();
@@ -151,7 +151,7 @@ impl<'a> Writer<'a> {
         Ok(text)
     }
 
-    fn points(&mut self, from: UnixNanos, to: UnixNanos) -> Result<String, AskError> {
+    fn points(&mut self, from: UnixNanos, to: UnixNanos) -> Result<String, StoreQueryError> {
         let question = self.question;
         let source = self.source(from, to)?;
         let mut columns = format!("{} AS {TIME}", self.time);
@@ -172,7 +172,7 @@ impl<'a> Writer<'a> {
         every: Option<i64>,
         from: UnixNanos,
         to: UnixNanos,
-    ) -> Result<String, AskError> {
+    ) -> Result<String, StoreQueryError> {
         let function = match function {
             Function::Mean => "AVG",
             Function::Min => "MIN",
@@ -214,10 +214,10 @@ impl<'a> Writer<'a> {
 }
 
 /// A name between backticks, in which nothing can be escaped.
-pub(in crate::query) fn name(name: &str) -> Result<String, AskError> {
+pub(in crate::query) fn name(name: &str) -> Result<String, StoreQueryError> {
     if name.contains(['`', '\0']) {
         let message = format!("TDengine's SQL cannot name `{name}`; ask for other fields");
-        return Err(AskError::Refused { message });
+        return Err(StoreQueryError::Refused { message });
     }
     Ok(format!("`{name}`"))
 }

@@ -1,34 +1,34 @@
-//! Rows out of a statement, typed, within their bounds.
+//! Reads typed rows from a statement, within their bounds.
 
 use rusqlite::{ErrorCode, Statement, types::ValueRef};
 
 use crate::{
     model::{Column, Row, UnixNanos, Value, ValueType},
-    store::ask::{AskError, AskLimits, QuestionLimit, Rows},
+    store::query::{NativeQueryLimit, Rows, StoreQueryError, StoreQueryLimits},
 };
 
-/// Bytes of rows that are handed on together, about; a single row may have more.
+/// Approximate bytes of rows that are sent together; a single row may have more.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Who takes an answer.
-pub(super) trait Deliver {
+/// Receives an answer.
+pub(super) trait Receiver {
     /// Takes the columns; once, before the rows.
     fn columns(&mut self, columns: Vec<Column>);
 
-    /// Takes rows; false where nobody wants more.
+    /// Takes rows; false if the receiver wants no more.
     fn rows(&mut self, rows: Vec<Row>) -> bool;
 }
 
-/// One answer on its way.
+/// An answer that is being read.
 pub(super) struct Answering<L> {
-    limits: AskLimits,
+    limits: StoreQueryLimits,
     is_late: L,
     rows: usize,
     bytes: usize,
 }
 
 impl<L: Fn() -> bool> Answering<L> {
-    pub(super) fn new(limits: AskLimits, is_late: L) -> Self {
+    pub(super) fn new(limits: StoreQueryLimits, is_late: L) -> Self {
         Self { limits, is_late, rows: 0, bytes: 0 }
     }
 
@@ -36,8 +36,8 @@ impl<L: Fn() -> bool> Answering<L> {
     pub(super) fn run(
         &mut self,
         statement: &mut Statement<'_>,
-        taker: &mut impl Deliver,
-    ) -> Result<(), AskError> {
+        taker: &mut impl Receiver,
+    ) -> Result<(), StoreQueryError> {
         let declared: Vec<(String, Option<ValueType>)> = statement
             .columns()
             .map(|column| (column.name().to_owned(), column.decl_type().and_then(kind_of)))
@@ -46,12 +46,12 @@ impl<L: Fn() -> bool> Answering<L> {
         let mut chunk: Vec<Row> = Vec::new();
         let (mut is_begun, mut bytes_before) = (false, 0);
         loop {
-            let next = rows.next().map_err(|error| self.ask_error(&error))?;
+            let next = rows.next().map_err(|error| self.query_error(&error))?;
             let is_end = next.is_none();
             if let Some(row) = next {
                 let mut values = Vec::with_capacity(declared.len());
                 for (at, (_, kind)) in declared.iter().enumerate() {
-                    let value = row.get_ref(at).map_err(|error| self.ask_error(&error))?;
+                    let value = row.get_ref(at).map_err(|error| self.query_error(&error))?;
                     values.push(read(value, *kind));
                 }
                 self.count(&values)?;
@@ -76,79 +76,79 @@ impl<L: Fn() -> bool> Answering<L> {
         }
     }
 
-    fn count(&mut self, row: &Row) -> Result<(), AskError> {
+    fn count(&mut self, row: &Row) -> Result<(), StoreQueryError> {
         self.rows += 1;
         if self.rows > self.limits.rows_max {
-            return Err(AskError::Rows { max: self.limits.rows_max });
+            return Err(StoreQueryError::Rows { max: self.limits.rows_max });
         }
         self.bytes += row.iter().map(weight).sum::<usize>();
         if self.bytes > self.limits.bytes_max {
-            return Err(AskError::Bytes { max: self.limits.bytes_max });
+            return Err(StoreQueryError::Bytes { max: self.limits.bytes_max });
         }
         Ok(())
     }
 
-    fn ask_error(&self, error: &rusqlite::Error) -> AskError {
+    fn query_error(&self, error: &rusqlite::Error) -> StoreQueryError {
         match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) if (self.is_late)() => {
-                AskError::time(&self.limits)
+                StoreQueryError::time(&self.limits)
             }
-            Some(ErrorCode::OperationInterrupted) => AskError::broken("nobody waits for it"),
-            _ => ask_error(error),
+            Some(ErrorCode::OperationInterrupted) => StoreQueryError::broken("nobody waits for it"),
+            _ => query_error(error),
         }
     }
 }
 
-/// Which bound a question has passed, in SQLite's words: it has one code for most of them.
-fn passed(error: &rusqlite::Error) -> Option<QuestionLimit> {
+/// The bound that a query has exceeded, from SQLite's message: it has one code for most of them.
+fn passed(error: &rusqlite::Error) -> Option<NativeQueryLimit> {
     if error.sqlite_error_code() == Some(ErrorCode::TooBig) {
-        return Some(QuestionLimit::Value);
+        return Some(NativeQueryLimit::Value);
     }
     if error.sqlite_error_code() == Some(ErrorCode::OutOfMemory) {
-        return Some(QuestionLimit::Memory);
+        return Some(NativeQueryLimit::Memory);
     }
     let message = match error {
         rusqlite::Error::SqliteFailure(_, Some(message)) => message,
         rusqlite::Error::SqlInputError { msg, .. } => msg,
         _ => return None,
     };
-    let words: [(&str, QuestionLimit); 8] = [
-        ("too many columns", QuestionLimit::Columns),
-        ("too many terms in compound SELECT", QuestionLimit::Compounds),
-        ("too many terms in", QuestionLimit::Columns),
-        ("too many arguments on", QuestionLimit::Columns),
-        ("Expression tree is too large", QuestionLimit::Depth),
-        ("parser stack overflow", QuestionLimit::Depth),
-        ("Recursion limit", QuestionLimit::Depth),
-        ("LIKE or GLOB pattern too complex", QuestionLimit::Pattern),
+    let words: [(&str, NativeQueryLimit); 8] = [
+        ("too many columns", NativeQueryLimit::Columns),
+        ("too many terms in compound SELECT", NativeQueryLimit::Compounds),
+        ("too many terms in", NativeQueryLimit::Columns),
+        ("too many arguments on", NativeQueryLimit::Columns),
+        ("Expression tree is too large", NativeQueryLimit::Depth),
+        ("parser stack overflow", NativeQueryLimit::Depth),
+        ("Recursion limit", NativeQueryLimit::Depth),
+        ("LIKE or GLOB pattern too complex", NativeQueryLimit::Pattern),
     ];
     words.iter().find(|(words, _)| message.contains(words)).map(|(_, limit)| *limit)
 }
 
-/// What an error of SQLite means to whoever asked.
-pub(super) fn ask_error(error: &rusqlite::Error) -> AskError {
+/// Maps an error of SQLite to an error for the caller.
+pub(super) fn query_error(error: &rusqlite::Error) -> StoreQueryError {
     if let Some(limit) = passed(error) {
-        return AskError::TooLarge { limit, max: 0 };
+        return StoreQueryError::TooLarge { limit, max: 0 };
     }
     match error.sqlite_error_code() {
         None | Some(ErrorCode::Unknown | ErrorCode::AuthorizationForStatementDenied) => {
-            AskError::refused(error.to_string())
+            StoreQueryError::refused(error.to_string())
         }
         Some(
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::PermissionDenied,
-        ) => AskError::Halted { reason: error.to_string() },
+        ) => StoreQueryError::Halted { reason: error.to_string() },
         Some(
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked
             | ErrorCode::DiskFull
             | ErrorCode::CannotOpen
             | ErrorCode::SystemIoFailure,
-        ) => AskError::Unavailable { reason: error.to_string() },
-        Some(_) => AskError::refused(error.to_string()),
+        ) => StoreQueryError::Unavailable { reason: error.to_string() },
+        Some(_) => StoreQueryError::refused(error.to_string()),
     }
 }
 
-/// The columns as declared, else as their first value is.
+/// The columns with their declared types, else with the types of their first values.
 fn columns(declared: &[(String, Option<ValueType>)], rows: &[Row]) -> Vec<Column> {
     let typed = declared.iter().enumerate().map(|(at, (name, kind))| {
         let seen = || rows.iter().find_map(|row| row[at].kind());
@@ -157,7 +157,7 @@ fn columns(declared: &[(String, Option<ValueType>)], rows: &[Row]) -> Vec<Column
     typed.collect()
 }
 
-/// The type of a column that is declared as our tables declare theirs.
+/// The type of a column with a declared type of our tables.
 fn kind_of(declared: &str) -> Option<ValueType> {
     Some(match declared {
         "TIMESTAMP" => ValueType::Timestamp,
@@ -181,7 +181,7 @@ fn read(value: ValueRef<'_>, kind: Option<ValueType>) -> Value {
         (ValueRef::Integer(value), _) => Value::Integer(value),
         (ValueRef::Real(value), _) => Value::Float(value),
         (ValueRef::Text(text), _) => Value::String(String::from_utf8_lossy(text).into_owned()),
-        // No table of ours holds bytes, but an expression may make some.
+        // No table of ours holds bytes, but an expression may return some.
         (ValueRef::Blob(bytes), _) => {
             Value::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
         }

@@ -1,4 +1,4 @@
-//! The child's side: one question from standard input, its answer to standard output.
+//! The child process: reads one query from standard input, writes its answer to standard output.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -14,27 +14,27 @@ use crate::{
     env::{Clock, SystemClock},
     model::{Column, Row},
     store::{
-        ask::{Ask, AskError, Language},
         embedded::{
             folder,
             reader::{
-                answer::Deliver,
-                frames::{Frame, NativeQuestion},
-                question::Question,
+                answer::Receiver,
+                frames::{Frame, NativeQuery},
+                run::Question,
             },
         },
+        query::{Language, StoreQuery, StoreQueryError},
     },
 };
 
-/// What the child needs beside what its question may hold: the program itself.
+/// Memory that the child needs in addition to its query's bound: for the program itself.
 const BASE_BYTES: u64 = 16 << 20;
 
-/// Answers the question that a running appliance hands over; nothing for a person to type.
+/// Answers a query of a running appliance; not a command for people.
 #[must_use]
 pub fn answer_question() -> ExitCode {
     let mut bytes = Vec::new();
     let read = io::stdin().lock().read_to_end(&mut bytes);
-    let Some(question) = read.ok().and_then(|_| NativeQuestion::from_bytes(&bytes)) else {
+    let Some(question) = read.ok().and_then(|_| NativeQuery::from_bytes(&bytes)) else {
         return ExitCode::FAILURE;
     };
     drop(bytes);
@@ -49,23 +49,24 @@ pub fn answer_question() -> ExitCode {
     }
 }
 
-fn answer(question: &NativeQuestion, pipe: &mut Pipe) -> Result<(), AskError> {
+fn answer(question: &NativeQuery, pipe: &mut Pipe) -> Result<(), StoreQueryError> {
     let bounds = &question.bounds;
-    limit(question).map_err(|reason| AskError::Unavailable { reason })?;
+    limit(question).map_err(|reason| StoreQueryError::Unavailable { reason })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let since = clock.monotonic();
-    // The parent has put us into the store's folder.
+    // The parent has set the working directory to the store's folder.
     let files = folder::list(Path::new("."), question.partition)
-        .map_err(|error| AskError::Unavailable { reason: error.to_string() })?;
-    let mut ask = Ask::new(Language::Sql, question.text.clone());
-    ask.params.clone_from(&question.params);
-    let answering = Question { ask: &ask, limits: question.limits, bounds: Some(bounds), files };
+        .map_err(|error| StoreQueryError::Unavailable { reason: error.to_string() })?;
+    let mut query = StoreQuery::new(Language::Sql, question.text.clone());
+    query.params.clone_from(&question.params);
+    let answering =
+        Question { query: &query, limits: question.limits, bounds: Some(bounds), files };
     answering.answer(&clock, since, || false, pipe)
 }
 
-/// Holds this process to the question's bounds (EM-7): SQLite to half of the memory, which leaves
-/// the other half for the rows that it gives; the kernel watches what SQLite does not count.
-fn limit(question: &NativeQuestion) -> Result<(), String> {
+/// Limits this process to the query's bounds (EM-7): SQLite gets half of the memory, which leaves
+/// the other half for the rows that it returns; the kernel limits what SQLite does not count.
+fn limit(question: &NativeQuery) -> Result<(), String> {
     let bounds = &question.bounds;
     let seconds = question.limits.time_max.as_secs() + 2;
     for (resource, max) in [
@@ -77,7 +78,7 @@ fn limit(question: &NativeQuestion) -> Result<(), String> {
         let limit = Rlimit { current: Some(max), maximum: Some(max) };
         setrlimit(resource, limit).map_err(|error| format!("a limit of the question: {error}"))?;
     }
-    // The limit is the process's and outlives the connection.
+    // The limit is per process and stays when the connection is closed.
     let heap = bounds.memory_bytes / 2;
     let limited = Connection::open_in_memory().and_then(|connection| {
         connection.query_row(&format!("PRAGMA hard_heap_limit = {heap}"), [], |_| Ok(()))
@@ -92,7 +93,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    /// False where nobody reads any more.
+    /// False if nobody reads any more.
     fn send(&mut self, frame: &Frame) -> bool {
         self.frame.clear();
         frame.write(&mut self.frame);
@@ -101,7 +102,7 @@ impl Pipe {
     }
 }
 
-impl Deliver for Pipe {
+impl Receiver for Pipe {
     fn columns(&mut self, columns: Vec<Column>) {
         self.send(&Frame::Columns(columns));
     }

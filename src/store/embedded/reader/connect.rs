@@ -1,4 +1,4 @@
-//! A connection that sees measurements and cannot change anything.
+//! A connection that can read measurements and cannot change anything.
 
 use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
@@ -14,50 +14,50 @@ use crate::{
     env::Clock,
     model::UnixNanos,
     store::{
-        ask::{Ask, AskError, QuestionLimit},
-        embedded::{columns::quoted, folder::Found, reader::answer::ask_error},
-        options::QuestionLimits,
+        embedded::{columns::quoted, folder::Found, reader::answer::query_error},
+        options::NativeQueryLimits,
+        query::{NativeQueryLimit, StoreQuery, StoreQueryError},
     },
 };
 
-/// Files that one question may read; SQLite attaches no more (`SQLITE_MAX_ATTACHED`).
+/// The maximum number of files that one query can read (SQLite's `SQLITE_MAX_ATTACHED`).
 pub const FILES_MAX: usize = 125;
-/// Steps of SQLite's machine between two looks at whether it should go on.
+/// Steps of SQLite's virtual machine between two checks whether to continue.
 const STEPS: i32 = 10_000;
-/// Bytes that our own statements may have, such as a view over many files with many columns.
+/// The maximum bytes of our own statements, such as a view over many files with many columns.
 const OWN_TEXT_BYTES: u32 = 64 << 20;
-/// How long a lock of the writer, or of another process, is waited for.
+/// How long to wait for a lock of the writer or of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection for one question.
+/// A connection for one query.
 pub(super) struct Connected {
     connection: Connection,
     /// Every file of the store.
     files: Vec<Found>,
     n_attached: usize,
-    /// Memory for pages over all attached files; absent: SQLite's own for each.
+    /// Memory of the page caches of all attached files; `None`: SQLite's default for each.
     cache_bytes: Option<u64>,
     text_bytes_max: usize,
 }
 
 impl Connected {
-    pub(super) fn new(files: Vec<Found>, clock: Arc<dyn Clock>) -> Result<Self, AskError> {
-        let connection = open(clock).map_err(|error| ask_error(&error))?;
+    pub(super) fn new(files: Vec<Found>, clock: Arc<dyn Clock>) -> Result<Self, StoreQueryError> {
+        let connection = open(clock).map_err(|error| query_error(&error))?;
         Ok(Self { connection, files, n_attached: 0, cache_bytes: None, text_bytes_max: usize::MAX })
     }
 
-    /// Interrupts the work when it should not go on; asks after every so many steps.
+    /// Interrupts the work when `should_end` returns true; checks it after a number of steps.
     pub(super) fn interrupt_when(
         &mut self,
         mut should: impl FnMut(u64) -> bool + Send + 'static,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), StoreQueryError> {
         let should = move || should(u64::from(STEPS.unsigned_abs()));
-        self.connection.progress_handler(STEPS, Some(should)).map_err(|error| ask_error(&error))
+        self.connection.progress_handler(STEPS, Some(should)).map_err(|error| query_error(&error))
     }
 
-    /// Holds everything that is prepared from here on to these bounds. That of memory is the
-    /// process's, and its own to set.
-    pub(super) fn hold_to(&mut self, bounds: &QuestionLimits) -> Result<(), AskError> {
+    /// Applies these bounds to every statement that is prepared later. The bound on memory is per
+    /// process and is set elsewhere.
+    pub(super) fn hold_to(&mut self, bounds: &NativeQueryLimits) -> Result<(), StoreQueryError> {
         for (limit, max) in [
             (Limit::SQLITE_LIMIT_LENGTH, bounds.value_bytes),
             (Limit::SQLITE_LIMIT_SQL_LENGTH, bounds.text_bytes.max(OWN_TEXT_BYTES)),
@@ -68,45 +68,46 @@ impl Connected {
             (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
         ] {
             let max = i32::try_from(max).unwrap_or(i32::MAX);
-            self.connection.set_limit(limit, max).map_err(|error| ask_error(&error))?;
+            self.connection.set_limit(limit, max).map_err(|error| query_error(&error))?;
         }
         self.cache_bytes = Some(bounds.memory_bytes / 8);
         self.text_bytes_max = bounds.text_bytes as usize;
         Ok(())
     }
 
-    /// Prepares a question, which only reads.
-    pub(super) fn prepare(&self, text: &str) -> Result<Statement<'_>, AskError> {
-        self.connection.prepare(text).map_err(|error| ask_error(&error))
+    /// Prepares a query, which only reads.
+    pub(super) fn prepare(&self, text: &str) -> Result<Statement<'_>, StoreQueryError> {
+        self.connection.prepare(text).map_err(|error| query_error(&error))
     }
 
-    /// Attaches the measurements that a question names, and from here on lets nothing but reading
-    /// be prepared.
-    pub(super) fn attach_for(&mut self, ask: &Ask) -> Result<(), AskError> {
-        if ask.text.len() > self.text_bytes_max {
-            return Err(AskError::TooLarge { limit: QuestionLimit::Text, max: 0 });
+    /// Attaches the measurements that a query names; after that only reading statements can be
+    /// prepared.
+    pub(super) fn attach_for(&mut self, query: &StoreQuery) -> Result<(), StoreQueryError> {
+        if query.text.len() > self.text_bytes_max {
+            return Err(StoreQueryError::TooLarge { limit: NativeQueryLimit::Text, max: 0 });
         }
         loop {
-            self.connection.authorizer(Some(only_reads)).map_err(|error| ask_error(&error))?;
-            let missing = match self.connection.prepare(&ask.text) {
+            self.connection.authorizer(Some(only_reads)).map_err(|error| query_error(&error))?;
+            let missing = match self.connection.prepare(&query.text) {
                 Ok(_) => return Ok(()),
                 Err(error) => match missing_table(&error) {
                     Some(name) => name,
-                    None => return Err(ask_error(&error)),
+                    None => return Err(query_error(&error)),
                 },
             };
             let Some(files) = self.files_of(&missing) else {
                 let message = format!("there is no measurement `{missing}` in the store");
-                return Err(AskError::refused(message));
+                return Err(StoreQueryError::refused(message));
             };
             let none: Option<fn(AuthContext<'_>) -> Authorization> = None;
-            self.connection.authorizer(none).map_err(|error| ask_error(&error))?;
-            let needed = needed(&files, ask.range.as_ref());
+            self.connection.authorizer(none).map_err(|error| query_error(&error))?;
+            let needed = needed(&files, query.range.as_ref());
             self.attach(&missing, &needed)?;
         }
     }
 
-    /// The files of a measurement; one that differs in case only if there is just that one.
+    /// The files of a measurement; a measurement whose name differs only in case is taken if it is
+    /// the only one.
     fn files_of(&self, name: &str) -> Option<Vec<Found>> {
         let mut names: Vec<&str> = self
             .files
@@ -123,11 +124,11 @@ impl Connected {
         Some(of_it.cloned().collect())
     }
 
-    /// Attaches files and makes the view over them.
-    fn attach(&mut self, view: &str, files: &[&Found]) -> Result<(), AskError> {
+    /// Attaches files and creates the view over them.
+    fn attach(&mut self, view: &str, files: &[&Found]) -> Result<(), StoreQueryError> {
         if self.n_attached + files.len() > FILES_MAX {
-            return Err(AskError::refused(format!(
-                "`{view}` lies in {} files and one question reads at most {FILES_MAX}; ask for \
+            return Err(StoreQueryError::refused(format!(
+                "`{view}` lies in {} files and one question reads at most {FILES_MAX}; query for \
                  less time through /api/v1/telemetry, or keep files a month",
                 files.len()
             )));
@@ -137,23 +138,23 @@ impl Connected {
             let schema = format!("f{}", self.n_attached);
             let uri = format!("file:{}?mode=ro", escaped(&found.path));
             let attached = self.connection.execute(&format!("ATTACH ?1 AS {schema}"), [uri]);
-            attached.map_err(|error| ask_error(&error))?;
+            attached.map_err(|error| query_error(&error))?;
             if let Some(bytes) = self.cache_bytes {
                 let kib = bytes / 1024 / files.len() as u64;
                 let sized = self
                     .connection
                     .execute_batch(&format!("PRAGMA {schema}.cache_size = -{}", kib.max(16)));
-                sized.map_err(|error| ask_error(&error))?;
+                sized.map_err(|error| query_error(&error))?;
             }
             self.n_attached += 1;
             let columns = self.columns(&schema, &found.measurement);
-            let columns = columns.map_err(|error| ask_error(&error))?;
+            let columns = columns.map_err(|error| query_error(&error))?;
             parts.push((format!("{schema}.{}", quoted(&found.measurement)), columns));
         }
-        self.connection.execute_batch(&view_sql(view, &parts)).map_err(|error| ask_error(&error))
+        self.connection.execute_batch(&view_sql(view, &parts)).map_err(|error| query_error(&error))
     }
 
-    /// Names and declared types of what a view shows.
+    /// Names and declared types of the columns of a view.
     fn columns(&self, schema: &str, view: &str) -> rusqlite::Result<Columns> {
         let sql = "SELECT name, type FROM pragma_table_info(?1, ?2)";
         let mut statement = self.connection.prepare(sql)?;
@@ -161,8 +162,8 @@ impl Connected {
     }
 }
 
-/// The files of a measurement that a question about a stretch of time reads: those that overlap
-/// it, else one for its columns, where the question itself says that none of its points matter.
+/// The files of a measurement that a query with a range of time reads: those that overlap the
+/// range, or else one file, for its columns: the query's own condition excludes its points.
 pub(super) fn needed<'a>(files: &'a [Found], range: Option<&Range<UnixNanos>>) -> Vec<&'a Found> {
     let wanted = |found: &&Found| range.is_none_or(|range| found.period.overlaps(range));
     let mut needed: Vec<&Found> = files.iter().filter(wanted).collect();
@@ -174,7 +175,7 @@ pub(super) fn needed<'a>(files: &'a [Found], range: Option<&Range<UnixNanos>>) -
 
 type Columns = Vec<(String, String)>;
 
-/// One view over the same measurement in several files, which need not have the same columns.
+/// One view over a measurement in several files, which may have different columns.
 fn view_sql(view: &str, parts: &[(String, Columns)]) -> String {
     let mut all: Columns = Vec::new();
     for (_, columns) in parts {
@@ -193,8 +194,9 @@ fn view_sql(view: &str, parts: &[(String, Columns)]) -> String {
         let columns: Vec<String> = all.iter().map(column).collect();
         selects.push(format!("SELECT {} FROM {table}", columns.join(", ")));
     }
-    // The last part of a union gives the view its types. Where that is no file with all columns, an
-    // empty table is; without one SQLite can read a single file as if there were no union.
+    // The last part of a union determines the types of the view. If it does not have all columns,
+    // an empty table with all of them is added as the last part; otherwise that is omitted, so that
+    // SQLite can read a single file without a union.
     let mut types_sql = String::new();
     let last = parts.last().map_or(&[][..], |(_, columns)| columns);
     if !all.iter().all(|column| last.contains(column)) {
@@ -231,7 +233,7 @@ fn open(clock: Arc<dyn Clock>) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// What a question may do.
+/// What a query may do.
 fn only_reads(context: AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => {
@@ -244,7 +246,7 @@ fn only_reads(context: AuthContext<'_>) -> Authorization {
     }
 }
 
-/// The table that SQLite misses, from its words: it has no code for it.
+/// The missing table, from SQLite's message: it has no code for it.
 fn missing_table(error: &rusqlite::Error) -> Option<String> {
     let message = match error {
         rusqlite::Error::SqliteFailure(_, Some(message)) => message,

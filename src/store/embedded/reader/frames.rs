@@ -1,43 +1,43 @@
-//! A native question and its answer as bytes between two processes of one build.
+//! A native query and its answer as bytes between two processes of the same build.
 //!
-//! A frame is its kind, the length of its body, and the body; integers are little-endian. The
-//! question is one frame. The answer is one of columns, some of rows, and one that says that it is
-//! whole; or, in place of any of these, one with an error.
+//! A frame has a kind, the length of its body, and the body; integers are little-endian. The query
+//! is one frame. The answer is one frame of columns, some of rows, and one that marks its end; any
+//! of these can be replaced by one with an error.
 
 use std::time::Duration;
 
 use crate::{
     model::{Column, Row, UnixNanos, Value, ValueType},
     store::{
-        ask::{AskError, AskLimits, QuestionLimit},
-        options::{Partition, QuestionLimits},
+        options::{NativeQueryLimits, Partition},
+        query::{NativeQueryLimit, StoreQueryError, StoreQueryLimits},
     },
 };
 
-/// Bytes in front of a body: kind and length.
+/// Bytes before a body: kind and length.
 pub(super) const HEAD_BYTES: usize = 5;
 
-/// What an answer is made of.
+/// One frame of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Frame {
     Columns(Vec<Column>),
     Rows(Vec<Row>),
-    Error(AskError),
+    Error(StoreQueryError),
     End,
 }
 
-/// All that the child needs to know, but the store's folder, which is where it works.
+/// Everything that the child needs, except the store's folder, which is its working directory.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct NativeQuestion {
+pub(super) struct NativeQuery {
     pub(super) partition: Partition,
     pub(super) text: String,
     pub(super) params: Vec<(String, Value)>,
-    pub(super) limits: AskLimits,
-    pub(super) bounds: QuestionLimits,
+    pub(super) limits: StoreQueryLimits,
+    pub(super) bounds: NativeQueryLimits,
 }
 
 impl Frame {
-    /// Appends it.
+    /// Appends the frame to `out`.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let begin = out.len();
         out.extend_from_slice(&[0; HEAD_BYTES]);
@@ -69,7 +69,7 @@ impl Frame {
         out[begin + 1..begin + HEAD_BYTES].copy_from_slice(&len.to_le_bytes());
     }
 
-    /// Reads a body; nothing where it is none.
+    /// Reads a body; `None` if it is invalid.
     pub(super) fn read(kind: u8, body: &[u8]) -> Option<Self> {
         let mut from = Reading(body);
         let frame = match kind {
@@ -97,8 +97,8 @@ impl Frame {
     }
 }
 
-impl NativeQuestion {
-    /// As the child reads it to the end of its input.
+impl NativeQuery {
+    /// The bytes that the child reads until the end of its input.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.push(u8::from(self.partition == Partition::Day));
@@ -108,15 +108,15 @@ impl NativeQuestion {
             text(name, &mut out);
             value(found, &mut out);
         }
-        let AskLimits { rows_max, bytes_max, time_max } = self.limits;
+        let StoreQueryLimits { rows_max, bytes_max, time_max } = self.limits;
         number(rows_max as u64, &mut out);
         number(bytes_max as u64, &mut out);
         number(u64::try_from(time_max.as_nanos()).unwrap_or(u64::MAX), &mut out);
-        QuestionLimit::ALL.iter().for_each(|limit| number(self.bounds.of(*limit), &mut out));
+        NativeQueryLimit::ALL.iter().for_each(|limit| number(self.bounds.of(*limit), &mut out));
         out
     }
 
-    /// Nothing where it is none.
+    /// `None` if the bytes are invalid.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut from = Reading(bytes);
         let partition = if from.byte()? == 1 { Partition::Day } else { Partition::Month };
@@ -125,20 +125,20 @@ impl NativeQuestion {
         for _ in 0..from.length()? {
             params.push((from.text()?, from.value()?));
         }
-        let limits = AskLimits {
+        let limits = StoreQueryLimits {
             rows_max: usize::try_from(from.number()?).ok()?,
             bytes_max: usize::try_from(from.number()?).ok()?,
             time_max: Duration::from_nanos(from.number()?),
         };
-        let mut bounds = QuestionLimits::default();
-        for limit in QuestionLimit::ALL {
+        let mut bounds = NativeQueryLimits::default();
+        for limit in NativeQueryLimit::ALL {
             bounds.set(*limit, from.number()?)?;
         }
         Some(Self { partition, text, params, limits, bounds })
     }
 }
 
-/// By their places.
+/// Encoded by their indices.
 const KINDS: [ValueType; 5] = [
     ValueType::Timestamp,
     ValueType::Float,
@@ -181,19 +181,21 @@ fn value(found: &Value, out: &mut Vec<u8>) {
     }
 }
 
-fn write_error(error: &AskError, out: &mut Vec<u8>) {
+fn write_error(error: &StoreQueryError, out: &mut Vec<u8>) {
     let (kind, reason, max) = match error {
-        AskError::Refused { message } => (0, message.as_str(), 0),
-        AskError::Unavailable { reason } => (1, reason.as_str(), 0),
-        AskError::Halted { reason } => (2, reason.as_str(), 0),
-        AskError::Rows { max } => (3, "", *max as u64),
-        AskError::Bytes { max } => (4, "", *max as u64),
-        AskError::Time { max_ms } => (5, "", *max_ms),
-        AskError::Broken { reason } => (6, reason.as_str(), 0),
-        // The child is asked neither for its languages nor for proofs of sums.
-        AskError::Language { .. } | AskError::SumOverflow { .. } => (6, "not its own", 0),
-        AskError::TooLarge { limit, max } => {
-            let at = QuestionLimit::ALL.iter().position(|known| known == limit);
+        StoreQueryError::Refused { message } => (0, message.as_str(), 0),
+        StoreQueryError::Unavailable { reason } => (1, reason.as_str(), 0),
+        StoreQueryError::Halted { reason } => (2, reason.as_str(), 0),
+        StoreQueryError::Rows { max } => (3, "", *max as u64),
+        StoreQueryError::Bytes { max } => (4, "", *max as u64),
+        StoreQueryError::Time { max_ms } => (5, "", *max_ms),
+        StoreQueryError::Broken { reason } => (6, reason.as_str(), 0),
+        // The child never returns these two.
+        StoreQueryError::Language { .. } | StoreQueryError::SumOverflow { .. } => {
+            (6, "not its own", 0)
+        }
+        StoreQueryError::TooLarge { limit, max } => {
+            let at = NativeQueryLimit::ALL.iter().position(|known| known == limit);
             (7 + at.map_or(0, byte), "", *max)
         }
     };
@@ -202,25 +204,25 @@ fn write_error(error: &AskError, out: &mut Vec<u8>) {
     number(max, out);
 }
 
-fn read_error(from: &mut Reading<'_>) -> Option<AskError> {
+fn read_error(from: &mut Reading<'_>) -> Option<StoreQueryError> {
     let (kind, reason, max) = (from.byte()?, from.text()?, from.number()?);
     let size = usize::try_from(max).ok()?;
     Some(match kind {
-        0 => AskError::Refused { message: reason },
-        1 => AskError::Unavailable { reason },
-        2 => AskError::Halted { reason },
-        3 => AskError::Rows { max: size },
-        4 => AskError::Bytes { max: size },
-        5 => AskError::Time { max_ms: max },
-        6 => AskError::Broken { reason },
+        0 => StoreQueryError::Refused { message: reason },
+        1 => StoreQueryError::Unavailable { reason },
+        2 => StoreQueryError::Halted { reason },
+        3 => StoreQueryError::Rows { max: size },
+        4 => StoreQueryError::Bytes { max: size },
+        5 => StoreQueryError::Time { max_ms: max },
+        6 => StoreQueryError::Broken { reason },
         limit => {
-            let limit = *QuestionLimit::ALL.get(usize::from(limit - 7))?;
-            AskError::TooLarge { limit, max }
+            let limit = *NativeQueryLimit::ALL.get(usize::from(limit - 7))?;
+            StoreQueryError::TooLarge { limit, max }
         }
     })
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct Reading<'a>(&'a [u8]);
 
 impl<'a> Reading<'a> {
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_written_is_read_back_and_nothing_less_is() {
+    fn every_frame_is_read_back_and_an_incomplete_one_is_refused() {
         check(&Frame::Columns(KINDS.map(|kind| Column::new("a\nb", kind)).to_vec()));
         check(&Frame::Rows(vec![vec![
             Value::Null,
@@ -296,24 +298,28 @@ mod tests {
             Value::String("é\0".to_owned()),
         ]]));
         check(&Frame::End);
-        for limit in QuestionLimit::ALL {
-            check(&Frame::Error(AskError::TooLarge { limit: *limit, max: 7 }));
+        for limit in NativeQueryLimit::ALL {
+            check(&Frame::Error(StoreQueryError::TooLarge { limit: *limit, max: 7 }));
         }
-        check(&Frame::Error(AskError::Refused { message: "no".to_owned() }));
-        check(&Frame::Error(AskError::Time { max_ms: 20_000 }));
+        check(&Frame::Error(StoreQueryError::Refused { message: "no".to_owned() }));
+        check(&Frame::Error(StoreQueryError::Time { max_ms: 20_000 }));
     }
 
     #[test]
-    fn a_question_reaches_the_child_as_it_was_asked() {
-        let question = NativeQuestion {
+    fn a_query_is_read_back_by_the_child_unchanged() {
+        let question = NativeQuery {
             partition: Partition::Day,
             text: "SELECT $x".to_owned(),
             params: vec![("x".to_owned(), Value::Float(0.1))],
-            limits: AskLimits { rows_max: 1, bytes_max: 2, time_max: Duration::from_millis(3) },
-            bounds: QuestionLimits { steps: u64::MAX, depth: 7, ..QuestionLimits::default() },
+            limits: StoreQueryLimits {
+                rows_max: 1,
+                bytes_max: 2,
+                time_max: Duration::from_millis(3),
+            },
+            bounds: NativeQueryLimits { steps: u64::MAX, depth: 7, ..NativeQueryLimits::default() },
         };
         let bytes = question.to_bytes();
-        assert_eq!(NativeQuestion::from_bytes(&bytes), Some(question));
-        assert_eq!(NativeQuestion::from_bytes(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(NativeQuery::from_bytes(&bytes), Some(question));
+        assert_eq!(NativeQuery::from_bytes(&bytes[..bytes.len() - 1]), None);
     }
 }

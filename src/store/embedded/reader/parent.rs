@@ -1,4 +1,4 @@
-//! The parent's side of a native question: a child that answers it, and its end.
+//! The parent's side of a native query: starts a child that answers it, and ends it.
 
 use std::{
     os::unix::process::ExitStatusExt as _, path::Path, pin::Pin, process::Stdio, sync::Arc,
@@ -16,39 +16,39 @@ use tokio::{
 use crate::{
     model::Row,
     store::{
-        ask::{Ask, AskError, AskLimits, QuestionLimit, Rows},
-        embedded::reader::frames::{Frame, HEAD_BYTES, NativeQuestion},
-        options::{Embedded, QuestionLimits},
+        embedded::reader::frames::{Frame, HEAD_BYTES, NativeQuery},
+        options::{Embedded, NativeQueryLimits},
+        query::{NativeQueryLimit, Rows, StoreQuery, StoreQueryError, StoreQueryLimits},
     },
 };
 
 /// How long a child that has closed its output may take to end.
 const END_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Answers with the columns; the rows come as the child gives them. The child is killed where
-/// nobody waits for them any more, or the time is over.
-pub(super) async fn ask(
+/// Returns the columns; the rows follow as the child sends them. The child is killed if nobody
+/// waits for them any more, or if the time is over.
+pub(super) async fn query(
     program: &Path,
     options: &Embedded,
     turns: &Arc<Semaphore>,
-    ask: Ask,
-    limits: AskLimits,
-) -> Result<Rows, AskError> {
+    query: StoreQuery,
+    limits: StoreQueryLimits,
+) -> Result<Rows, StoreQueryError> {
     let bounds = options.questions.clone();
     let mut deadline = Box::pin(tokio::time::sleep(limits.time_max));
     let turn = tokio::select! {
-        () = &mut deadline => return Err(AskError::time(&limits)),
+        () = &mut deadline => return Err(StoreQueryError::time(&limits)),
         turn = Arc::clone(turns).acquire_owned() => turn.expect("the semaphore is never closed"),
     };
-    let unavailable = |error: std::io::Error| AskError::Unavailable {
+    let unavailable = |error: std::io::Error| StoreQueryError::Unavailable {
         reason: format!("no process for the question: {error}"),
     };
     let mut child = Command::new(program)
         .arg("answer-question")
-        // It needs nothing of ours, least of all a token.
+        // It needs nothing of our environment, least of all a token.
         .env_clear()
         .env("SQLITE_TMPDIR", ".")
-        // The allocator's reserve is no memory of the question until it is used.
+        // Memory that the allocator only reserves does not count for the query.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .current_dir(&options.dir)
         .stdin(Stdio::piped())
@@ -59,41 +59,41 @@ pub(super) async fn ask(
         .map_err(unavailable)?;
     let (mut input, output) =
         (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-    let question = NativeQuestion {
+    let question = NativeQuery {
         partition: options.partition,
-        text: ask.text,
-        params: ask.params,
+        text: query.text,
+        params: query.params,
         limits,
         bounds: bounds.clone(),
     };
     let mut answer = Answer { child, output, bounds, limits, deadline, _turn: turn };
-    // A child that reads nothing has ended, which its answer shows.
+    // If the child does not read, it has ended, and its answer shows why.
     drop(input.write_all(&question.to_bytes()).await);
     drop(input);
     let columns = match answer.next().await? {
         Frame::Columns(columns) => columns,
         Frame::Error(error) => return Err(error),
-        Frame::Rows(_) | Frame::End => return Err(AskError::broken("it has no columns")),
+        Frame::Rows(_) | Frame::End => return Err(StoreQueryError::broken("it has no columns")),
     };
     let (sender, chunks) = mpsc::channel(Rows::CHUNKS_AHEAD);
     tokio::spawn(answer.pass_on(sender));
     Ok(Rows { columns, chunks })
 }
 
-/// An answer on its way; dropping it kills the child.
+/// An answer that is being read; dropping it kills the child.
 struct Answer {
     child: Child,
     output: ChildStdout,
-    bounds: QuestionLimits,
-    limits: AskLimits,
+    bounds: NativeQueryLimits,
+    limits: StoreQueryLimits,
     deadline: Pin<Box<Sleep>>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Answer {
     /// The next frame.
-    async fn next(&mut self) -> Result<Frame, AskError> {
-        let timed_out = AskError::time(&self.limits);
+    async fn next(&mut self) -> Result<Frame, StoreQueryError> {
+        let timed_out = StoreQueryError::time(&self.limits);
         let Self { output, deadline, bounds, .. } = self;
         let read = tokio::select! {
             () = deadline => return Err(timed_out),
@@ -101,28 +101,30 @@ impl Answer {
         };
         match read {
             Ok(Some(frame)) => Ok(frame),
-            Ok(None) => Err(AskError::broken("the process of the question makes no sense")),
+            Ok(None) => Err(StoreQueryError::broken("the process of the question makes no sense")),
             Err(_cut_off) => Err(self.end().await),
         }
     }
 
-    /// Why the child has ended before its answer.
-    async fn end(&mut self) -> AskError {
+    /// The reason why the child has ended before its answer was complete.
+    async fn end(&mut self) -> StoreQueryError {
         let status = tokio::time::timeout(END_TIME_MAX, self.child.wait()).await;
         let signal = status.ok().and_then(Result::ok).and_then(|status| status.signal());
         let signal = signal.and_then(Signal::from_named_raw);
-        let too_large = |limit| AskError::TooLarge { limit, max: self.bounds.of(limit) };
+        let too_large = |limit| StoreQueryError::TooLarge { limit, max: self.bounds.of(limit) };
         match signal {
-            Some(Signal::XFSZ) => too_large(QuestionLimit::Temporary),
-            Some(Signal::XCPU) => AskError::time(&self.limits),
-            // No memory for a row of ours, or the kernel chose it to have more for the others.
-            Some(Signal::ABORT | Signal::KILL | Signal::SEGV) => too_large(QuestionLimit::Memory),
-            _ => AskError::broken("the process of the question ended before its answer"),
+            Some(Signal::XFSZ) => too_large(NativeQueryLimit::Temporary),
+            Some(Signal::XCPU) => StoreQueryError::time(&self.limits),
+            // The child had no memory for a row, or the kernel killed it to free memory.
+            Some(Signal::ABORT | Signal::KILL | Signal::SEGV) => {
+                too_large(NativeQueryLimit::Memory)
+            }
+            _ => StoreQueryError::broken("the process of the question ended before its answer"),
         }
     }
 
-    /// Hands rows on until the end, an error, or nobody listens.
-    async fn pass_on(mut self, sender: mpsc::Sender<Result<Vec<Row>, AskError>>) {
+    /// Sends rows until the end, an error, or until the receiver is gone.
+    async fn pass_on(mut self, sender: mpsc::Sender<Result<Vec<Row>, StoreQueryError>>) {
         loop {
             let next = tokio::select! {
                 () = sender.closed() => return,
@@ -132,14 +134,14 @@ impl Answer {
                 Ok(Frame::Rows(rows)) => Ok(rows),
                 Ok(Frame::End) => return,
                 Ok(Frame::Error(error)) | Err(error) => Err(error),
-                Ok(Frame::Columns(_)) => Err(AskError::broken("it has columns twice")),
+                Ok(Frame::Columns(_)) => Err(StoreQueryError::broken("it has columns twice")),
             };
             let is_last = rows.is_err();
             let is_sent = tokio::select! {
                 sent = sender.send(rows) => sent.is_ok(),
                 () = &mut self.deadline => {
-                    // A reader that is behind sees the answer cut off instead.
-                    drop(sender.try_send(Err(AskError::time(&self.limits))));
+                    // If the receiver is slow, it sees an incomplete answer instead.
+                    drop(sender.try_send(Err(StoreQueryError::time(&self.limits))));
                     false
                 }
             };
@@ -150,7 +152,7 @@ impl Answer {
     }
 }
 
-/// Reads one frame; nothing where it is none.
+/// Reads one frame; `None` if it is invalid.
 async fn frame(output: &mut ChildStdout, bytes_max: u64) -> std::io::Result<Option<Frame>> {
     let mut head = [0; HEAD_BYTES];
     output.read_exact(&mut head).await?;

@@ -1,4 +1,4 @@
-//! Questions to a store that was written as it always is.
+//! Queries of a store that the real writer has written.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,9 +9,9 @@ use crate::{
     env::{Supervisor, SystemClock},
     model::{UnixNanos, Value, ValueType},
     store::{
-        ask::{Ask, AskError, AskLimits, Language},
         embedded::Writer,
-        options::{Embedded, Partition, QuestionLimits},
+        options::{Embedded, NativeQueryLimits, Partition},
+        query::{Language, StoreQuery, StoreQueryError, StoreQueryLimits},
         verdict::Verdict,
     },
     telemetry::{HealthBoard, Metrics},
@@ -20,8 +20,8 @@ use crate::{
 /// 2026-11-23T00:00:00Z
 const T: i64 = 1_795_392_000_000_000_000;
 const DAY: i64 = 86_400_000_000_000;
-const LIMITS: AskLimits =
-    AskLimits { rows_max: 1000, bytes_max: 1 << 20, time_max: Duration::from_secs(30) };
+const LIMITS: StoreQueryLimits =
+    StoreQueryLimits { rows_max: 1000, bytes_max: 1 << 20, time_max: Duration::from_secs(30) };
 
 struct Rig {
     _dir: TempDir,
@@ -30,7 +30,7 @@ struct Rig {
     runtime: tokio::runtime::Runtime,
 }
 
-type Answered = Result<(Vec<(String, ValueType)>, Vec<Vec<Value>>), AskError>;
+type Answered = Result<(Vec<(String, ValueType)>, Vec<Vec<Value>>), StoreQueryError>;
 
 impl Rig {
     fn new() -> Self {
@@ -40,7 +40,7 @@ impl Rig {
             retention: None,
             partition: Partition::Day,
             cache_bytes: 8 << 20,
-            questions: QuestionLimits::default(),
+            questions: NativeQueryLimits::default(),
             answerer: None,
         };
         let metrics = Arc::new(Metrics::new(HealthBoard::default()));
@@ -59,9 +59,9 @@ impl Rig {
         rig
     }
 
-    fn answer_within(&self, ask: Ask, limits: AskLimits) -> Answered {
+    fn answer_within(&self, query: StoreQuery, limits: StoreQueryLimits) -> Answered {
         self.runtime.block_on(async {
-            let mut rows = self.reader.ask(ask, limits).await?;
+            let mut rows = self.reader.query(query, limits).await?;
             let columns = rows.columns.into_iter().map(|column| (column.name, column.kind));
             let mut all = Vec::new();
             while let Some(chunk) = rows.chunks.recv().await {
@@ -71,14 +71,14 @@ impl Rig {
         })
     }
 
-    fn ask(&self, text: &str) -> Answered {
-        self.answer_within(Ask::new(Language::Sql, text), LIMITS)
+    fn query(&self, text: &str) -> Answered {
+        self.answer_within(StoreQuery::new(Language::Sql, text), LIMITS)
     }
 
     #[track_caller]
     fn check_refused(&self, text: &str, words: &str) {
-        match self.ask(text) {
-            Err(AskError::Refused { message }) => {
+        match self.query(text) {
+            Err(StoreQueryError::Refused { message }) => {
                 assert!(message.contains(words), "{text}: {message}");
             }
             other => panic!("{text}: {other:?}"),
@@ -99,7 +99,7 @@ fn three_days() -> Rig {
 #[test]
 fn a_measurement_is_one_table_over_all_its_files_with_the_types_of_its_columns() {
     let (columns, rows) =
-        three_days().ask("SELECT * FROM telemetry ORDER BY time").expect("an answer");
+        three_days().query("SELECT * FROM telemetry ORDER BY time").expect("an answer");
     let (time, float, boolean) = (ValueType::Timestamp, ValueType::Float, ValueType::Boolean);
     let mut found = columns.clone();
     found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -124,27 +124,28 @@ fn a_measurement_is_one_table_over_all_its_files_with_the_types_of_its_columns()
 #[test]
 fn a_hint_about_time_leaves_the_other_files_closed() {
     let rig = three_days();
-    let mut ask = Ask::new(Language::Sql, "SELECT count(*) AS n FROM telemetry");
-    ask.range = Some(UnixNanos(T + DAY)..UnixNanos(T + DAY + 1));
-    let (_, rows) = rig.answer_within(ask.clone(), LIMITS).expect("an answer");
+    let mut query = StoreQuery::new(Language::Sql, "SELECT count(*) AS n FROM telemetry");
+    query.range = Some(UnixNanos(T + DAY)..UnixNanos(T + DAY + 1));
+    let (_, rows) = rig.answer_within(query.clone(), LIMITS).expect("an answer");
     assert_eq!(rows, [[Value::Integer(1)]]);
-    ask.text = "SELECT vin FROM telemetry WHERE time < 5".to_owned();
-    ask.range = Some(UnixNanos(0)..UnixNanos(5));
-    let (columns, rows) = rig.answer_within(ask, LIMITS).expect("an answer");
+    query.text = "SELECT vin FROM telemetry WHERE time < 5".to_owned();
+    query.range = Some(UnixNanos(0)..UnixNanos(5));
+    let (columns, rows) = rig.answer_within(query, LIMITS).expect("an answer");
     assert_eq!(columns, [("vin".to_owned(), ValueType::String)]);
     assert!(rows.is_empty());
 }
 
-/// One file with all columns, several of which the last has all, and one whose last lacks some.
+/// One file with all columns; several files, of which the last has all columns; several, of which
+/// the last lacks some.
 #[test]
-fn types_are_the_declared_ones_whatever_files_there_are() {
+fn types_are_the_declared_ones_with_any_set_of_files() {
     let all =
         |day: i64| format!("telemetry,vin=A speed=1,odo=1i,on=t,note=\"x\" {}\n", T + day * DAY);
     let some = |day: i64| format!("telemetry,vin=A speed=2 {}\n", T + day * DAY);
     let text = "SELECT time AS a, vin AS b, speed AS c, odo AS d, \"on\" AS e, note AS f \
                 FROM (SELECT * FROM telemetry) WHERE c IS NULL ORDER BY a LIMIT 5";
     for lines in [all(0), some(0) + &all(1), all(0) + &all(1), all(0) + &some(1)] {
-        let (columns, rows) = Rig::with(&lines).ask(text).expect("an answer");
+        let (columns, rows) = Rig::with(&lines).query(text).expect("an answer");
         let kinds: Vec<ValueType> = columns.into_iter().map(|(_, kind)| kind).collect();
         let expect = [
             ValueType::Timestamp,
@@ -162,23 +163,23 @@ fn types_are_the_declared_ones_whatever_files_there_are() {
 #[test]
 fn parameters_are_bound_as_data() {
     let rig = three_days();
-    let mut ask = Ask::new(Language::Sql, "SELECT $x AS x, count(*) AS n FROM telemetry");
+    let mut query = StoreQuery::new(Language::Sql, "SELECT $x AS x, count(*) AS n FROM telemetry");
     for text in ["' OR 1=1 --", "\"; DROP TABLE telemetry; --", "$x", "\\", "é\0"] {
-        ask.params = vec![("x".to_owned(), Value::String(text.to_owned()))];
-        let (_, rows) = rig.answer_within(ask.clone(), LIMITS).expect("an answer");
+        query.params = vec![("x".to_owned(), Value::String(text.to_owned()))];
+        let (_, rows) = rig.answer_within(query.clone(), LIMITS).expect("an answer");
         assert_eq!(rows, [[Value::String(text.to_owned()), Value::Integer(3)]]);
     }
-    ask.params.clear();
-    let error = rig.answer_within(ask.clone(), LIMITS).expect_err("no value").to_string();
+    query.params.clear();
+    let error = rig.answer_within(query.clone(), LIMITS).expect_err("no value").to_string();
     assert_eq!(error, "the parameter `$x` has no value");
-    ask.params = ["x", "y"].map(|name| (name.to_owned(), Value::Integer(1))).to_vec();
-    let error = rig.answer_within(ask, LIMITS).expect_err("one too many").to_string();
+    query.params = ["x", "y"].map(|name| (name.to_owned(), Value::Integer(1))).to_vec();
+    let error = rig.answer_within(query, LIMITS).expect_err("one too many").to_string();
     assert_eq!(error, "the question has no parameter `$y`");
 }
 
-/// EM-6, without the guard that stands before it.
+/// EM-6, without the guard before it.
 #[test]
-fn nothing_but_reading_can_be_prepared() {
+fn only_reading_statements_can_be_prepared() {
     let rig = three_days();
     for text in [
         "DELETE FROM telemetry",
@@ -193,12 +194,12 @@ fn nothing_but_reading_can_be_prepared() {
         "VACUUM INTO 'x.sqlite'",
         "BEGIN",
     ] {
-        match rig.ask(text) {
-            Err(AskError::Refused { .. }) => {}
+        match rig.query(text) {
+            Err(StoreQueryError::Refused { .. }) => {}
             other => panic!("{text}: {other:?}"),
         }
     }
-    let (_, rows) = rig.ask("SELECT count(*) FROM telemetry").expect("an answer");
+    let (_, rows) = rig.query("SELECT count(*) FROM telemetry").expect("an answer");
     assert_eq!(rows, [[Value::Integer(3)]]);
     rig.check_refused("SELECT * FROM absent", "there is no measurement `absent` in the store");
     rig.check_refused("SELECT absent FROM telemetry", "no such column: absent");
@@ -210,19 +211,19 @@ fn nothing_but_reading_can_be_prepared() {
 fn every_bound_ends_the_work_with_its_name() {
     let rig = three_days();
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT";
-    let ask = |what: &str| Ask::new(Language::Sql, format!("{endless} {what} FROM n"));
-    let past = |what: &str, limits| rig.answer_within(ask(what), limits).expect_err("a bound");
-    assert_eq!(past("i", LIMITS), AskError::Rows { max: 1000 });
-    let bytes = AskLimits { bytes_max: 10_000, ..LIMITS };
-    assert_eq!(past("hex(zeroblob(1000))", bytes), AskError::Bytes { max: 10_000 });
-    let time = AskLimits { time_max: Duration::from_millis(50), ..LIMITS };
-    assert_eq!(past("max(i)", time), AskError::Time { max_ms: 50 });
+    let query = |what: &str| StoreQuery::new(Language::Sql, format!("{endless} {what} FROM n"));
+    let past = |what: &str, limits| rig.answer_within(query(what), limits).expect_err("a bound");
+    assert_eq!(past("i", LIMITS), StoreQueryError::Rows { max: 1000 });
+    let bytes = StoreQueryLimits { bytes_max: 10_000, ..LIMITS };
+    assert_eq!(past("hex(zeroblob(1000))", bytes), StoreQueryError::Bytes { max: 10_000 });
+    let time = StoreQueryLimits { time_max: Duration::from_millis(50), ..LIMITS };
+    assert_eq!(past("max(i)", time), StoreQueryError::Time { max_ms: 50 });
 }
 
 #[test]
 fn now_and_durations_are_nanoseconds() {
     let (_, rows) = Rig::new()
-        .ask("SELECT now() > 1795392000000000000 - duration('36500d'), duration('1h 30m')")
+        .query("SELECT now() > 1795392000000000000 - duration('36500d'), duration('1h 30m')")
         .expect("an answer");
     assert_eq!(rows, [[Value::Integer(1), Value::Integer(5_400_000_000_000)]]);
 }

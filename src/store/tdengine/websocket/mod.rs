@@ -1,29 +1,29 @@
-//! The other way to a taosAdapter: its WebSocket, spoken by the crate `taos` (the cargo feature
-//! `taos-ws`). Lines go by schemaless insert, statements as queries.
+//! The WebSocket of a taosAdapter, with the crate `taos` (the cargo feature `taos-ws`). Lines are
+//! sent by schemaless insert, statements as queries.
 //!
-//! Only the way differs. What comes is written as the adapter writes it over HTTP: a refusal as the
-//! body of a write's fault, rows as the document of `/rest/sql`. So a code is read in one place,
-//! whatever way it came, and so are rows.
+//! Only the transport differs. Answers are converted to the form that the adapter uses over HTTP: a
+//! refusal to the body of a write's fault, rows to the document of `/rest/sql`. So codes and rows
+//! of both transports are read by the same code.
 //!
 //! # The fence
-//! The client is at fault where a server or a network is: it unwraps what it is sent, has no
-//! time-out, and takes an answer to an abandoned request for a reason to panic. Therefore
-//! - each request is a task of its own, so that a panic in it is an error and no end of anything;
+//! The client is not robust against faults of a server or a network: it unwraps received values,
+//! has no time-out, and panics on an answer to an abandoned request. Therefore
+//! - each request is a separate task, so that a panic in it is only an error of that request;
 //! - a connection serves one request at a time, is bounded by the store's time-outs, and is kept
-//!   only if the request ended in an answer of the server;
-//! - a connection that was unused for a while is not trusted, and few are kept: each wakes its
+//!   only if the server has answered the request;
+//! - a connection that was idle for some time is not trusted, and few are kept: each wakes its
 //!   thread a hundred times a second.
 //!
-//! Why 0.11.23 of `taos`, the last of its line, and not 0.12: that one reads through a buffer of no
-//! size, which tokio answers with a panic since 1.54, on each connection. It also brings rustls
-//! 0.20 with ring 0.16, and trusts authorities of its own.
+//! Why 0.11.23 of `taos`, the last of its series, and not 0.12: 0.12 reads with a buffer of size
+//! zero, on which tokio panics since 1.54, on each connection. It also brings rustls 0.20 with ring
+//! 0.16, and trusts its own list of authorities.
 //!
 //! # What it does not do
-//! It sends no token and nothing compressed, knows no path in front of the adapter's, and for `wss`
-//! trusts the authorities of the machine and no others (`config` refuses the rest).
+//! It supports no token, no compression and no path prefix, and for `wss` trusts only the
+//! authorities of the machine (`config` refuses other settings).
 
 mod document;
 mod links;
 mod sockets;
 
-pub(in crate::store) use sockets::{Coming, WebSockets};
+pub(in crate::store) use sockets::{AnswerStream, WebSockets};

@@ -1,4 +1,4 @@
-//! Requests over the WebSocket, each fenced in.
+//! Requests over the WebSocket, each in a task of its own.
 
 use std::{
     sync::{
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::{
     document,
-    links::{Fenced, Links, Trouble, trouble},
+    links::{AbortOnDrop, LinkError, Links, link_error},
 };
 use crate::{
     env::Clock,
@@ -35,37 +35,37 @@ use crate::{
     },
 };
 
-/// Pieces of an answer that are read ahead of whoever takes them.
+/// Pieces of an answer that are read ahead of the receiver.
 const PIECES_AHEAD: usize = 2;
 
-/// Every server of a store that is spoken to over its WebSocket.
+/// Every server of a store that is used over its WebSocket.
 #[derive(Debug)]
 pub(in crate::store) struct WebSockets {
     servers: Vec<Server>,
     request_timeout: Duration,
-    /// Tells the answers of one connection apart.
+    /// Numbers the requests, to match the answers of one connection.
     requests: AtomicU64,
 }
 
-/// One server. A connection belongs to a database, and there is none to one that is missing.
+/// One server. A connection belongs to a database, which must exist.
 #[derive(Debug)]
 struct Server {
-    /// For statements that name no table of ours.
+    /// For statements that need no database.
     bare: Arc<Links>,
     asked: Arc<Links>,
     written: Arc<Links>,
 }
 
-/// An answer on its way: the document of `/rest/sql`, piece by piece.
+/// An answer that is being read: the document of `/rest/sql`, piece by piece.
 #[derive(Debug)]
-pub(in crate::store) struct Coming {
+pub(in crate::store) struct AnswerStream {
     first: Option<Bytes>,
-    pieces: mpsc::Receiver<Result<Vec<u8>, Trouble>>,
-    _asking: Fenced<()>,
+    pieces: mpsc::Receiver<Result<Vec<u8>, LinkError>>,
+    _asking: AbortOnDrop<()>,
 }
 
 impl WebSockets {
-    /// The servers of a TDengine whose addresses begin with `ws`; nothing of others.
+    /// The servers of a TDengine whose addresses begin with `ws`; `None` for other stores.
     pub(in crate::store) fn of(
         options: &Options,
         clock: &Arc<dyn Clock>,
@@ -89,12 +89,12 @@ impl WebSockets {
         Ok(Some(Arc::new(Self { servers, request_timeout, requests: AtomicU64::new(1) })))
     }
 
-    /// How many there are.
+    /// The number of servers.
     pub(in crate::store) fn endpoints(&self) -> usize {
         self.servers.len()
     }
 
-    /// Writes lines: an answer as over HTTP, or the verdict where none came.
+    /// Writes lines: returns an answer as over HTTP, or a verdict if there was none.
     pub(in crate::store) async fn write(
         &self,
         endpoint: usize,
@@ -109,63 +109,63 @@ impl WebSockets {
         let away = |reason| Err(Verdict::Unavailable { reason, retry_after: None });
         match written {
             Ok(Ok(())) => Ok(Answer { status: 204, ..Answer::default() }),
-            Ok(Err(Trouble::Fault(fault))) => {
+            Ok(Err(LinkError::Fault(fault))) => {
                 let body = json!({ "code": "internal error", "message": fault.text() });
                 Ok(Answer { body: body.to_string().into_bytes(), ..Answer::default() })
             }
-            Ok(Err(Trouble::Barred(text))) => {
+            Ok(Err(LinkError::Barred(text))) => {
                 Ok(Answer { status: 401, body: text.into_bytes(), ..Answer::default() })
             }
-            Ok(Err(Trouble::Away(reason))) => away(reason),
+            Ok(Err(LinkError::Away(reason))) => away(reason),
             Err(_elapsed) => away("timed out: no answer over the WebSocket".to_owned()),
         }
     }
 
-    async fn put(&self, links: &Links, lines: &str) -> Result<(), Trouble> {
+    async fn put(&self, links: &Links, lines: &str) -> Result<(), LinkError> {
         let data: SmlData = SmlDataBuilder::default()
             .protocol(SchemalessProtocol::Line)
             .precision(SchemalessPrecision::Nanosecond)
             .data(vec![lines.to_owned()])
             .req_id(self.requests.fetch_add(1, Ordering::Relaxed))
             .build()
-            .map_err(|error| Trouble::Away(error.to_string()))?;
+            .map_err(|error| LinkError::Away(error.to_string()))?;
         let link = links.take().await?;
-        let mut writing = Fenced::new(async move {
+        let mut writing = AbortOnDrop::new(async move {
             let put = link.put(&data).await;
-            (link, put.map_err(|error| trouble(&error)))
+            (link, put.map_err(|error| link_error(&error)))
         });
         let (link, put) = writing.ended().await?;
-        if matches!(put, Ok(()) | Err(Trouble::Fault(_))) {
+        if matches!(put, Ok(()) | Err(LinkError::Fault(_))) {
             links.give_back(link);
         }
         put
     }
 
-    /// Asks in the database or in none, and gives the answer once it begins.
-    pub(in crate::store) async fn ask(
+    /// Runs a query with or without the database, and returns the answer once it begins.
+    pub(in crate::store) async fn query(
         &self,
         endpoint: usize,
         in_database: bool,
         text: String,
-    ) -> Result<Coming, String> {
+    ) -> Result<AnswerStream, String> {
         let server = &self.servers[endpoint];
         let links = Arc::clone(if in_database { &server.asked } else { &server.bare });
         let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
-        let asking = Fenced::new(async move { document::send(&links, &text, &sender).await });
-        let mut coming = Coming { first: None, pieces, _asking: asking };
+        let asking = AbortOnDrop::new(async move { document::send(&links, &text, &sender).await });
+        let mut coming = AnswerStream { first: None, pieces, _asking: asking };
         let first = coming.chunk().await?;
         coming.first = Some(first.ok_or("the WebSocket client panicked over the answer")?);
         Ok(coming)
     }
 
-    /// Asks, and gives the whole answer.
+    /// Runs a query and returns the whole answer.
     pub(in crate::store) async fn tell(
         &self,
         endpoint: usize,
         text: String,
     ) -> Result<Answer, String> {
         let asked = async {
-            let mut coming = self.ask(endpoint, false, text).await?;
+            let mut coming = self.query(endpoint, false, text).await?;
             let mut answer = Answer { status: 200, ..Answer::default() };
             while let Some(piece) = coming.chunk().await? {
                 let room = Answer::BODY_BYTES_MAX - answer.body.len();
@@ -185,9 +185,9 @@ impl WebSockets {
     }
 }
 
-impl Coming {
-    /// The next piece; nothing at the end, and nothing where the client panicked: such a document
-    /// lacks its end.
+impl AnswerStream {
+    /// The next piece; `None` at the end, and also if the client panicked: then the document is
+    /// incomplete.
     pub(in crate::store) async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
@@ -195,13 +195,13 @@ impl Coming {
         match self.pieces.recv().await {
             None => Ok(None),
             Some(Ok(piece)) => Ok(Some(piece.into())),
-            Some(Err(Trouble::Fault(fault))) => Ok(Some(document::fault(&fault).into())),
-            Some(Err(Trouble::Barred(reason) | Trouble::Away(reason))) => Err(reason),
+            Some(Err(LinkError::Fault(fault))) => Ok(Some(document::fault(&fault).into())),
+            Some(Err(LinkError::Barred(reason) | LinkError::Away(reason))) => Err(reason),
         }
     }
 }
 
-/// What makes connections to an address, and the address as the kernel is asked for it.
+/// The client's connection builder for an address, and the address as `host:port`.
 fn builder(
     url: &str,
     options: &TdEngine,

@@ -1,23 +1,23 @@
-//! Literals that stay literals, and the answers that a TDengine was seen to give.
+//! Literals that stay literals, and answers that were observed on TDengine.
 
 use proptest::prelude::*;
 
 use super::{RestRows, literal, rest};
 use crate::{
     model::{Column, UnixNanos, Value, ValueType},
-    store::ask::{
+    store::query::{
         decode::Decoder,
-        terms::{Ask, AskError, Language},
+        terms::{Language, StoreQuery, StoreQueryError},
     },
 };
 
-fn ask(text: &str, params: &[(&str, Value)]) -> Ask {
-    let mut ask = Ask::new(Language::Sql, text);
-    ask.params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    ask
+fn query(text: &str, params: &[(&str, Value)]) -> StoreQuery {
+    let mut query = StoreQuery::new(Language::Sql, text);
+    query.params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    query
 }
 
-/// What a server reads: written from TDengine's grammar, and knowing nothing of our quoting.
+/// A token as the server reads it: written from TDengine's grammar, independent of our quoting.
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
     /// A text, unescaped as servers of version 3 do.
@@ -26,7 +26,7 @@ enum Token {
     Other(char),
 }
 
-/// The tokens up to the end of the statement; `None` where a quote stays open.
+/// The tokens up to the end of the statement; `None` if a quote stays open.
 fn tokens(text: &str) -> Option<Vec<Token>> {
     let text: Vec<char> = text.chars().collect();
     let mut tokens = Vec::new();
@@ -82,11 +82,11 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
     Some(tokens)
 }
 
-/// One value comes back as one text, and whatever stands around it is as it was.
+/// One value is read back as one text, and everything around it is unchanged.
 #[track_caller]
 fn check_text(value: &str) {
     let question = "SELECT * FROM `m` WHERE vin = $vin AND c = 'it''s' -- $vin";
-    let bound = literal::bind(&ask(question, &[("vin", Value::String(value.to_owned()))]));
+    let bound = literal::bind(&query(question, &[("vin", Value::String(value.to_owned()))]));
     let mut expect = tokens(&question.replace("$vin AND", "? AND")).expect("it closes");
     let at = expect.iter().position(|token| *token == Token::Other('?')).expect("a place");
     expect[at] = Token::Text(value.to_owned());
@@ -127,8 +127,8 @@ fn hostile_texts_stay_one_literal_in_one_statement() {
     ] {
         check_text(value);
     }
-    let nul = literal::bind(&ask("SELECT $v", &[("v", Value::String("a\0b".to_owned()))]));
-    assert!(matches!(nul, Err(AskError::Refused { .. })), "{nul:?}");
+    let nul = literal::bind(&query("SELECT $v", &[("v", Value::String("a\0b".to_owned()))]));
+    assert!(matches!(nul, Err(StoreQueryError::Refused { .. })), "{nul:?}");
 }
 
 proptest! {
@@ -137,16 +137,16 @@ proptest! {
         check_text(&value);
     }
 
-    // What is made of quotes and escapes, which chance alone seldom is.
+    // Strings of quotes and escapes, which random text seldom has.
     #[test]
-    fn any_heap_of_quotes_stays_one_literal(value in "['\"`\\\\;*/\n$a-]{0,12}") {
+    fn any_string_of_quotes_and_escapes_stays_one_literal(value in "['\"`\\\\;*/\n$a-]{0,12}") {
         check_text(&value);
     }
 }
 
 #[test]
 fn values_are_written_by_their_type_and_only_where_they_are_named() {
-    let bound = |text: &str, value: Value| literal::bind(&ask(text, &[("a", value)]));
+    let bound = |text: &str, value: Value| literal::bind(&query(text, &[("a", value)]));
     let check = |value: Value, expect: &str| {
         assert_eq!(bound("x = $a", value).as_deref(), Ok(format!("x =  {expect} ").as_str()));
     };
@@ -174,11 +174,11 @@ fn values_are_written_by_their_type_and_only_where_they_are_named() {
         ("x = '$a", Value::Integer(1)),
     ] {
         let refused = bound(text, value);
-        assert!(matches!(refused, Err(AskError::Refused { .. })), "{text}: {refused:?}");
+        assert!(matches!(refused, Err(StoreQueryError::Refused { .. })), "{text}: {refused:?}");
     }
 }
 
-fn read(text: &str, step: usize) -> Result<(Vec<Column>, Vec<Vec<Value>>), AskError> {
+fn read(text: &str, step: usize) -> Result<(Vec<Column>, Vec<Vec<Value>>), StoreQueryError> {
     Decoder::Rest(RestRows::default()).read(text.as_bytes(), step)
 }
 
@@ -228,9 +228,9 @@ fn an_answer_that_is_cut_or_short_is_an_error() {
     read(whole, 8).expect("it is whole");
     for len in 0..whole.len() {
         let cut = read(&whole[..len], 8);
-        assert!(matches!(cut, Err(AskError::Broken { .. })), "{len}: {cut:?}");
+        assert!(matches!(cut, Err(StoreQueryError::Broken { .. })), "{len}: {cut:?}");
     }
-    // As seen where somebody had stored a NaN.
+    // As observed when somebody else had stored a NaN.
     let nan = r#"{"code":0,"column_meta":[["_ts","TIMESTAMP",8],["x","BIGINT",8],["y","DOUBLE",8]],"data":[["2026-11-22T21:19:39.000000000Z",1,"#;
     for wrong in [
         nan,
@@ -245,17 +245,17 @@ fn an_answer_that_is_cut_or_short_is_an_error() {
         "",
     ] {
         let broken = read(wrong, 8);
-        assert!(matches!(broken, Err(AskError::Broken { .. })), "{wrong}: {broken:?}");
+        assert!(matches!(broken, Err(StoreQueryError::Broken { .. })), "{wrong}: {broken:?}");
     }
 }
 
 #[test]
-fn a_fault_is_told_apart_by_its_code() {
+fn faults_are_distinguished_by_their_codes() {
     let fault = |code: u32, desc: &str| {
         read(&format!(r#"{{"code":{code},"desc":"{desc}"}}"#), 5).expect_err("a fault")
     };
     let syntax = fault(9728, r#"syntax error near \"selec 1\""#);
-    assert_eq!(syntax, AskError::refused("[0x2600] syntax error near \"selec 1\""));
+    assert_eq!(syntax, StoreQueryError::refused("[0x2600] syntax error near \"selec 1\""));
     let missing = fault(9826, "Fail to get table info, error: Table does not exist");
     assert!(rest::is_table_missing(&missing), "{missing:?}");
     assert!(rest::is_table_missing(&fault(9731, "Table does not exist")));
@@ -267,7 +267,7 @@ fn a_fault_is_told_apart_by_its_code() {
         fault(904, "Database not exist"),
     ];
     for error in halted {
-        assert!(matches!(error, AskError::Halted { .. }), "{error:?}");
+        assert!(matches!(error, StoreQueryError::Halted { .. }), "{error:?}");
         assert!(!rest::is_table_missing(&error));
     }
     let away = [
@@ -276,17 +276,17 @@ fn a_fault_is_told_apart_by_its_code() {
         fault(1, "never heard of"),
     ];
     for error in away {
-        assert!(matches!(error, AskError::Unavailable { .. }), "{error:?}");
+        assert!(matches!(error, StoreQueryError::Unavailable { .. }), "{error:?}");
     }
-    // With a status of its own, as newer adapters may be told to.
+    // With an HTTP status for each error, as newer adapters can be configured.
     let unauthorized = rest::refusal(br#"{"code":855,"desc":"Authentication failure"}"#);
-    assert!(matches!(unauthorized, Some(AskError::Halted { .. })), "{unauthorized:?}");
+    assert!(matches!(unauthorized, Some(StoreQueryError::Halted { .. })), "{unauthorized:?}");
     assert_eq!(rest::refusal(br#"{"code":"invalid","message":"x"}"#), None);
 }
 
 #[test]
 fn a_statement_is_sent_as_it_is_to_its_database() {
-    use crate::store::ask::request::Body;
+    use crate::store::query::request::Body;
     let request = rest::request(Some("fleet".to_owned()), "SELECT 1".to_owned());
     assert_eq!(request.path, ["rest", "sql"]);
     assert_eq!(request.database.as_deref(), Some("fleet"));

@@ -1,7 +1,8 @@
-//! The guard of Flux: packages by a list, and `to` by its name.
+//! The guard of Flux: allows packages from a list, and forbids the name `to`.
 //!
-//! All that writes, sends or reads files lies in packages that have to be imported, but for `to`,
-//! which is always there. It may be passed on under another name, so it may not be named at all.
+//! All functions that write, send or read files are in packages that must be imported, except `to`,
+//! which is always defined. It could be assigned to another name, so its name is forbidden
+//! anywhere.
 
 /// Packages whose functions only compute, or only read the database.
 const PACKAGES: &[&str] = &[
@@ -32,7 +33,7 @@ const PACKAGES: &[&str] = &[
     "types",
 ];
 
-/// Says why the text does more than read.
+/// Returns why the text does more than read.
 pub(super) fn check(text: &str) -> Result<(), String> {
     let (tokens, unclear) = cut(text)?;
     for (at, token) in tokens.iter().enumerate() {
@@ -58,7 +59,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     }
 }
 
-/// What follows the word `import`: an alias or none, and the package.
+/// Checks what follows the word `import`: an optional alias, and the package.
 fn import(tokens: &[Token<'_>]) -> Result<(), String> {
     let package = match tokens {
         [Token::Text(package), ..] | [Token::Word(_), Token::Text(package), ..] => package,
@@ -83,7 +84,7 @@ enum Token<'a> {
     Mark(char),
 }
 
-/// The tokens up to where the text can be cut in more than one way, and the rest from there on.
+/// The tokens up to the first place where the text is ambiguous, and the rest from there on.
 fn cut(text: &str) -> Result<(Vec<Token<'_>>, &str), String> {
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -116,8 +117,8 @@ fn cut(text: &str) -> Result<(Vec<Token<'_>>, &str), String> {
     Ok((tokens, ""))
 }
 
-/// How long a string is, its quotes included; what stands in `${…}` may make it longer, but never
-/// lets it begin later.
+/// The length of a string with its quotes; an expression in `${…}` may make the real string longer,
+/// but its begin is always known.
 fn quoted_len(text: &str) -> Result<usize, String> {
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {

@@ -1,22 +1,22 @@
-//! What the framing below MQTT is held to, whatever comes: for the fuzz target and what it found.
+//! The checks of the fuzz target for the framing below MQTT.
 
 use ntex_bytes::BytesMut;
 
 use super::{frames::Deframer, proxy, upgrade};
 
-/// Brings bytes to everything that reads a stranger's before MQTT does.
+/// Returns bytes to everything that reads a peer's bytes before MQTT does.
 ///
 /// # Panics
-/// If what comes of them depends on how they are cut into pieces.
-pub fn hold_framing(bytes: &[u8]) {
-    hold_proxy(bytes);
-    hold_upgrade(bytes);
+/// If the result depends on how the bytes are cut into pieces.
+pub fn check_framing(bytes: &[u8]) {
+    check_proxy(bytes);
+    check_upgrade(bytes);
     assert_eq!(frames(bytes, bytes.len().max(1)), frames(bytes, 1), "frames in one piece, in many");
     assert_eq!(frames(bytes, 7), frames(bytes, 1), "frames in pieces of seven, in many");
 }
 
-/// Once a beginning is judged, more bytes do not change it.
-fn hold_proxy(bytes: &[u8]) {
+/// After a decision about the first bytes, more bytes do not change it.
+fn check_proxy(bytes: &[u8]) {
     let whole = proxy::parse(bytes);
     for len in 0..bytes.len().min(600) {
         match proxy::parse(&bytes[..len]) {
@@ -29,7 +29,7 @@ fn hold_proxy(bytes: &[u8]) {
     }
 }
 
-fn hold_upgrade(bytes: &[u8]) {
+fn check_upgrade(bytes: &[u8]) {
     let origins = ["https://panel.example".to_owned()];
     if let Ok(Some(upgrade)) = upgrade::read(bytes, "/mqtt", &origins) {
         assert!(upgrade.len <= bytes.len());
@@ -38,7 +38,7 @@ fn hold_upgrade(bytes: &[u8]) {
     }
 }
 
-/// What comes of frames that arrive in pieces of `len` bytes.
+/// The result of frames that arrive in pieces of `len` bytes.
 fn frames(bytes: &[u8], len: usize) -> (Vec<u8>, Vec<u8>, Option<u16>) {
     let mut deframer = Deframer::default();
     let (mut source, mut data, mut answers) = (BytesMut::new(), BytesMut::new(), Vec::new());

@@ -1,53 +1,53 @@
 //! InfluxDB 1: `GET /query` in InfluxQL, answered in chunks of `MessagePack`.
 //!
 //! Why `MessagePack`: in JSON a float 7.0 is `7`, so that integers and floats look alike. Why GET:
-//! the server itself refuses most statements that write when they come with it.
+//! with GET the server itself refuses most statements that write.
 
 use crate::{
     model::{UnixNanos, Value, ValueType},
     store::{
-        ask::{
+        options::InfluxDb1,
+        query::{
             decode::{Decoder, Shape},
             packed::{self, Fault, Packed},
-            request::{Asking, Request, params},
-            terms::{Ask, AskError, Rows},
+            request::{QueryProtocol, Request, params},
+            terms::{Rows, StoreQuery, StoreQueryError},
         },
-        options::InfluxDb1,
     },
 };
 
-pub(super) fn asking(options: &InfluxDb1, ask: &Ask) -> Asking {
-    let mut query = vec![("db", options.database.clone())];
+pub(super) fn asking(options: &InfluxDb1, query: &StoreQuery) -> QueryProtocol {
+    let mut pairs = vec![("db", options.database.clone())];
     if let Some(policy) = &options.retention_policy {
-        query.push(("rp", policy.clone()));
+        pairs.push(("rp", policy.clone()));
     }
-    query.push(("epoch", "ns".to_owned()));
-    query.push(("chunked", "true".to_owned()));
-    query.push(("chunk_size", Rows::CHUNK_ROWS.to_string()));
-    query.push(("params", params(ask).to_string()));
-    query.push(("q", ask.text.clone()));
+    pairs.push(("epoch", "ns".to_owned()));
+    pairs.push(("chunked", "true".to_owned()));
+    pairs.push(("chunk_size", Rows::CHUNK_ROWS.to_string()));
+    pairs.push(("params", params(query).to_string()));
+    pairs.push(("q", query.text.clone()));
     let accept = "application/x-msgpack";
-    let request = Request { path: &["query"], database: None, query, accept, body: None };
-    Asking { request, decoder: Decoder::InfluxQl(InfluxQlRows::default()) }
+    let request = Request { path: &["query"], database: None, query: pairs, accept, body: None };
+    QueryProtocol { request, decoder: Decoder::InfluxQl(InfluxQlRows::default()) }
 }
 
-/// How long one chunk may be, which is of [`Rows::CHUNK_ROWS`] rows where the server is as asked.
+/// The maximum length of one chunk; the server is asked for chunks of [`Rows::CHUNK_ROWS`] rows.
 const CHUNK_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What of an answer is not rows yet.
+/// The state of decoding an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::store) struct InfluxQlRows {
-    /// The bytes of a chunk that has not come whole.
+    /// The bytes of an incomplete chunk.
     rest: Vec<u8>,
-    /// How long that has to be before it is looked at again: twice what was too short, so that
-    /// reading costs no more than a few times its bytes.
+    /// The length of `rest` at which decoding is tried again: twice the length that was too short,
+    /// so that the total cost stays proportional to the bytes.
     wanted: usize,
     /// Whether the last chunk says that another follows.
     is_partial: bool,
 }
 
 impl InfluxQlRows {
-    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), StoreQueryError> {
         self.rest.extend_from_slice(bytes);
         if self.rest.len() < self.wanted {
             return Ok(());
@@ -55,7 +55,7 @@ impl InfluxQlRows {
         self.read(shape)
     }
 
-    fn read(&mut self, shape: &mut Shape) -> Result<(), AskError> {
+    fn read(&mut self, shape: &mut Shape) -> Result<(), StoreQueryError> {
         let mut at = 0;
         loop {
             match packed::first(&self.rest[at..]) {
@@ -64,32 +64,32 @@ impl InfluxQlRows {
                     self.chunk(chunk, shape)?;
                 }
                 Err(Fault::Short) => break,
-                Err(Fault::Wrong) => return Err(AskError::broken("it is no MessagePack")),
+                Err(Fault::Wrong) => return Err(StoreQueryError::broken("it is no MessagePack")),
             }
         }
         self.rest.drain(..at);
         if self.rest.len() > CHUNK_BYTES_MAX {
-            return Err(AskError::broken("a chunk does not end"));
+            return Err(StoreQueryError::broken("a chunk does not end"));
         }
         self.wanted = 2 * self.rest.len();
         Ok(())
     }
 
-    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), AskError> {
+    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), StoreQueryError> {
         self.read(shape)?;
         match (self.rest.is_empty(), self.is_partial) {
-            (false, _) => Err(AskError::broken("it ends in the middle of a chunk")),
-            // `max-row-limit` of the server, for one.
-            (_, true) => Err(AskError::broken("the store left out the rest of it")),
+            (false, _) => Err(StoreQueryError::broken("it ends in the middle of a chunk")),
+            // For example the server's `max-row-limit`.
+            (_, true) => Err(StoreQueryError::broken("the store left out the rest of it")),
             _ => Ok(()),
         }
     }
 
-    fn chunk(&mut self, mut chunk: Packed, shape: &mut Shape) -> Result<(), AskError> {
+    fn chunk(&mut self, mut chunk: Packed, shape: &mut Shape) -> Result<(), StoreQueryError> {
         if let Some(message) = chunk.take("error").and_then(Packed::into_text) {
-            return Err(AskError::refused(message));
+            return Err(StoreQueryError::refused(message));
         }
-        let results = chunk.take("results").ok_or_else(|| AskError::broken("no results"))?;
+        let results = chunk.take("results").ok_or_else(|| StoreQueryError::broken("no results"))?;
         for mut result in results.into_list() {
             if let Some(message) = result.take("error").and_then(Packed::into_text) {
                 return Err(refusal(message));
@@ -104,29 +104,29 @@ impl InfluxQlRows {
     }
 }
 
-/// What the server says of a statement, after HTTP 200.
-fn refusal(message: String) -> AskError {
+/// The meaning of a statement's error message, after HTTP 200.
+fn refusal(message: String) -> StoreQueryError {
     if message.starts_with("database not found") || message.contains("not authorized") {
-        return AskError::Halted { reason: message };
+        return StoreQueryError::Halted { reason: message };
     }
     if ["timeout", "interrupted", "max-concurrent-queries", "engine is closed"]
         .iter()
         .any(|words| message.contains(words))
     {
-        return AskError::Unavailable { reason: message };
+        return StoreQueryError::Unavailable { reason: message };
     }
-    AskError::refused(message)
+    StoreQueryError::refused(message)
 }
 
-/// The rows of one series: its time, the tags that it is grouped by, its other columns.
-fn rows(mut series: Packed, shape: &mut Shape) -> Result<(), AskError> {
+/// The rows of one series: the time, the tags of its group, its other columns.
+fn rows(mut series: Packed, shape: &mut Shape) -> Result<(), StoreQueryError> {
     let columns = series.take("columns").map(Packed::into_list).unwrap_or_default();
     let columns: Vec<String> = columns.into_iter().filter_map(Packed::into_text).collect();
     let mut tags = match series.take("tags") {
         Some(Packed::Map(tags)) => tags,
         _ => Vec::new(),
     };
-    // The server writes them in no order.
+    // The server writes them in random order.
     tags.sort_by(|(one, _), (other, _)| one.cmp(other));
     let has_time = columns.first().is_some_and(|name| name == "time");
     let mut places = Vec::with_capacity(columns.len() + tags.len());
@@ -155,7 +155,7 @@ fn time(packed: Packed) -> Value {
     }
 }
 
-/// A series that lacks a tag it is grouped by has an empty one.
+/// A series without a tag of the grouping has an empty one.
 fn tag(packed: &Packed) -> Value {
     match packed {
         Packed::Text(text) if !text.is_empty() => Value::String(text.clone()),

@@ -1,4 +1,4 @@
-//! A question to a store in one of its own languages, its bounds, and what comes back.
+//! A query to a store in one of its own languages, its bounds, and its answer.
 
 use std::{fmt, ops::Range, str::FromStr, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::model::{Column, FieldType, Row, UnixNanos, Value};
 
-/// A query language that some store speaks.
+/// A query language of some store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Language {
     /// SQL: the embedded store's (SQLite), InfluxDB 3's and TDengine's.
@@ -21,7 +21,7 @@ impl Language {
     /// Every language.
     pub const ALL: &[Self] = &[Self::Sql, Self::InfluxQl, Self::Flux];
 
-    /// The word in the API and on the command line.
+    /// The name in the API and on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,28 +46,28 @@ impl FromStr for Language {
     }
 }
 
-/// One question.
+/// One query.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ask {
-    /// What `text` is written in.
+pub struct StoreQuery {
+    /// The language of `text`.
     pub language: Language,
-    /// The question; it may only read, and is one statement.
+    /// The query text; it must be one statement that only reads.
     pub text: String,
-    /// Values by name, which the text refers to in its language's way (`$name` in InfluxQL and
-    /// SQL, `params.name` in Flux). They reach the store as data and are never read as text of the
-    /// question.
+    /// Values by name, which the text refers to in the way of its language (`$name` in InfluxQL and
+    /// SQL, `params.name` in Flux). They are sent to the store as data and never parsed as part of
+    /// the text.
     pub params: Vec<(String, Value)>,
-    /// The measurements that it reads, where the asker knows; a store that keeps each in files of
-    /// its own opens only these. Empty: any.
+    /// The measurements that it reads, if the caller knows them; a store that has separate files
+    /// per measurement opens only these. Empty: any.
     pub measurements: Vec<String>,
-    /// The time that it reads, where the asker knows; a store that keeps days in files of their
-    /// own opens only these.
+    /// The range of time that it reads, if the caller knows it; a store that has separate files per
+    /// day opens only these.
     pub range: Option<Range<UnixNanos>>,
-    /// Who wrote `text`: how far it is trusted not to ask for memory without end.
+    /// Who wrote `text`: an operator's text may need unlimited memory.
     pub author: Author,
 }
 
-/// Who wrote a question's text.
+/// Who wrote a query's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {
     /// The author of a native query.
@@ -76,8 +76,8 @@ pub enum Author {
     Fleetline,
 }
 
-impl Ask {
-    /// An operator's query without parameters and hints.
+impl StoreQuery {
+    /// An operator's query, without parameters and hints.
     #[must_use]
     pub fn new(language: Language, text: impl Into<String>) -> Self {
         Self {
@@ -91,9 +91,9 @@ impl Ask {
     }
 }
 
-/// How much one question may take. Past a bound its work is cancelled at the store.
+/// The bounds of one query. Past a bound its work is cancelled at the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AskLimits {
+pub struct StoreQueryLimits {
     /// Rows of the answer.
     pub rows_max: usize,
     /// Bytes of the answer as the store sends it; for the embedded store, of its values.
@@ -102,39 +102,39 @@ pub struct AskLimits {
     pub time_max: Duration,
 }
 
-/// The answer to one question, row by row.
+/// The answer to one query, row by row.
 ///
 /// Dropping it cancels the work at the store. At most [`Rows::CHUNKS_AHEAD`] chunks wait for the
-/// reader; past that the store's connection is not read.
+/// receiver; past that the store's connection is not read.
 #[derive(Debug)]
 pub struct Rows {
     /// The columns of every row. A column that has only nulls in the first rows of an untyped
     /// answer is a string.
     pub columns: Vec<Column>,
-    /// The rows, in the store's order. An error is the last thing that comes; without one the end
-    /// of the channel is the end of the answer.
-    pub chunks: mpsc::Receiver<Result<Vec<Row>, AskError>>,
+    /// The rows, in the store's order. An error is always the last item; without one the end of the
+    /// channel is the end of the answer.
+    pub chunks: mpsc::Receiver<Result<Vec<Row>, StoreQueryError>>,
 }
 
 impl Rows {
-    /// The bound of [`Rows::chunks`]: enough that reading and sending overlap.
+    /// The bound of [`Rows::chunks`]: enough for reading and sending to overlap.
     pub const CHUNKS_AHEAD: usize = 2;
-    /// Rows of one chunk, about: a chunk of telemetry is then some 100 KB.
+    /// Approximate rows of one chunk: a chunk of telemetry is then about 100 KB.
     pub const CHUNK_ROWS: usize = 1000;
 }
 
 impl Rows {
     /// An answer of no columns and no rows.
     pub(in crate::store) fn none() -> Self {
-        // Whose sender is gone has come to its end.
+        // A channel without a sender is at its end.
         Self { columns: Vec::new(), chunks: mpsc::channel(1).1 }
     }
 
-    /// The first moment of the first column.
+    /// The first timestamp of the first column.
     ///
     /// # Errors
     /// If the answer fails before its first row.
-    pub async fn first_moment(mut self) -> Result<Option<UnixNanos>, AskError> {
+    pub async fn first_moment(mut self) -> Result<Option<UnixNanos>, StoreQueryError> {
         let Some(chunk) = self.chunks.recv().await else { return Ok(None) };
         Ok(chunk?.into_iter().next().and_then(|row| match row.into_iter().next() {
             Some(Value::Timestamp(at)) => Some(at),
@@ -145,8 +145,8 @@ impl Rows {
     /// All rows at once.
     ///
     /// # Errors
-    /// If the answer does not come to its end.
-    pub async fn all(mut self) -> Result<Vec<Row>, AskError> {
+    /// If the answer fails before its end.
+    pub async fn all(mut self) -> Result<Vec<Row>, StoreQueryError> {
         let mut rows = Vec::new();
         while let Some(chunk) = self.chunks.recv().await {
             rows.extend(chunk?);
@@ -157,8 +157,8 @@ impl Rows {
     /// All texts of the first column.
     ///
     /// # Errors
-    /// If the answer does not come to its end.
-    pub async fn first_column(mut self) -> Result<Vec<String>, AskError> {
+    /// If the answer fails before its end.
+    pub async fn first_column(mut self) -> Result<Vec<String>, StoreQueryError> {
         let mut texts = Vec::new();
         while let Some(chunk) = self.chunks.recv().await {
             let text = |row: Row| match row.into_iter().next() {
@@ -171,7 +171,7 @@ impl Rows {
     }
 }
 
-/// What a store has of a measurement, whoever wrote it.
+/// What a store has of a measurement, whether Fleetline or somebody else wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Its tags.
@@ -180,25 +180,25 @@ pub struct Stored {
     pub fields: Vec<(String, FieldType)>,
 }
 
-/// What a store that is not to be asked for what it has not has of a measurement.
+/// A measurement's table in a store where a query of missing columns is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name there, which need not be the measurement's.
+    /// Its name in the store, which may differ from the measurement's.
     pub name: String,
     /// Its columns: the time first, then fields and tags.
     pub columns: Vec<String>,
 }
 
-/// What a native question to the embedded store may have only so much of.
+/// The bounds of a native query to the embedded store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuestionLimit {
-    /// Memory while it is answered.
+pub enum NativeQueryLimit {
+    /// Memory during the query.
     Memory,
     /// Bytes of a temporary file.
     Temporary,
     /// Bytes of one text, blob or row.
     Value,
-    /// Bytes of its own text.
+    /// Bytes of the query text.
     Text,
     /// Columns of a result.
     Columns,
@@ -206,13 +206,13 @@ pub enum QuestionLimit {
     Depth,
     /// Parts of a compound `SELECT`.
     Compounds,
-    /// Steps of SQLite's machine.
+    /// Steps of SQLite's virtual machine.
     Steps,
     /// Bytes of a pattern.
     Pattern,
 }
 
-impl QuestionLimit {
+impl NativeQueryLimit {
     /// Every one.
     pub(in crate::store) const ALL: &[Self] = &[
         Self::Memory,
@@ -240,7 +240,7 @@ impl QuestionLimit {
         }
     }
 
-    /// The key that sets it.
+    /// The configuration key that sets it.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -257,33 +257,33 @@ impl QuestionLimit {
     }
 }
 
-/// Why a question was not answered, or not to its end.
+/// Why a query failed, at once or before the end of its answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// The store does not speak this language; ask it in one of the others.
+pub enum StoreQueryError {
+    /// The store does not have this language; use one of the others.
     #[error("the store does not speak {asked}; it speaks {}", words(.spoken))]
     Language {
-        /// As asked.
+        /// The requested language.
         asked: Language,
-        /// What it speaks.
+        /// The languages of the store.
         spoken: Vec<Language>,
     },
-    /// The question is wrong, or it would write: correct it.
+    /// The query is wrong, or it would write: correct it.
     #[error("{message}")]
     Refused {
-        /// What is wrong with it, in the store's words or ours, bounded.
+        /// What is wrong with it, in a message of the store or ours, bounded.
         message: String,
     },
     /// The store cannot be reached or is overloaded: retry later.
     #[error("the store cannot answer now: {reason}")]
     Unavailable {
-        /// Why, for the operator, bounded.
+        /// The reason, for the operator, bounded.
         reason: String,
     },
     /// The store will not answer until an operator changes a setting, Fleetline's or the store's.
     #[error("the store refuses all queries: {reason}")]
     Halted {
-        /// Why, for the operator, bounded.
+        /// The reason, for the operator, bounded.
         reason: String,
     },
     /// The answer has more rows than allowed: query less, or raise `query.rows-max`.
@@ -308,20 +308,20 @@ pub enum AskError {
     #[error("the query needs {} than `{}` allows, which is {max}", .limit.what(), .limit.key())]
     TooLarge {
         /// Which bound.
-        limit: QuestionLimit,
-        /// Where it stands.
+        limit: NativeQueryLimit,
+        /// Its value.
         max: u64,
     },
-    /// A sum of integers does not fit into 64 bits: ask for shorter windows, fewer vehicles, or for
-    /// the mean.
+    /// A sum of integers does not fit into 64 bits: query shorter windows, fewer vehicles, or the
+    /// mean.
     #[error(
-        "the sum of field `{field}` does not fit into 64 bits; ask for shorter windows, or its mean"
+        "the sum of field `{field}` does not fit into 64 bits; query for shorter windows, or its mean"
     )]
     SumOverflow {
         /// The field.
         field: String,
     },
-    /// The answer is not one of this kind of store, or ends in the middle: check what answers at
+    /// The answer is not from this kind of store, or ends in the middle: check which server is at
     /// the store's address.
     #[error("the store's answer cannot be read: {reason}")]
     Broken {
@@ -330,10 +330,10 @@ pub enum AskError {
     },
 }
 
-impl AskError {
-    /// [`AskError::Time`] of these bounds.
+impl StoreQueryError {
+    /// [`StoreQueryError::Time`] of these bounds.
     #[must_use]
-    pub fn time(limits: &AskLimits) -> Self {
+    pub fn time(limits: &StoreQueryLimits) -> Self {
         let max_ms = u64::try_from(limits.time_max.as_millis()).unwrap_or(u64::MAX);
         Self::Time { max_ms }
     }
@@ -345,7 +345,7 @@ impl AskError {
         Self::Broken { reason }
     }
 
-    /// A question that is not asked.
+    /// A refused query.
     pub(in crate::store) fn refused(message: impl Into<String>) -> Self {
         let mut message = message.into();
         message.truncate(message.floor_char_boundary(1024));

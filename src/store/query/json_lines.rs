@@ -1,8 +1,8 @@
 //! InfluxDB 3: `POST /api/v3/query_sql` and `query_influxql`, answered in JSON lines.
 //!
-//! A line leaves its nulls out, a moment is RFC 3339 without a zone, and a float always has its
-//! point. Nothing else tells a type: a text that looks like a moment, in a column whose name is
-//! `time` or ends in `_time`, is taken for one.
+//! A line omits nulls, a timestamp is RFC 3339 without a zone, and a float always has a decimal
+//! point. There is no other information about types: a text that looks like a timestamp, in a
+//! column whose name is `time` or ends in `_time`, is read as one.
 
 use std::fmt;
 
@@ -15,41 +15,41 @@ use serde_json::json;
 use crate::{
     model::{UnixNanos, Value},
     store::{
-        ask::{
-            decode::{Decoder, Shape},
-            request::{Asking, Body, Request, params},
-            terms::{Ask, AskError, Language},
-        },
         options::InfluxDb3,
+        query::{
+            decode::{Decoder, Shape},
+            request::{Body, QueryProtocol, Request, params},
+            terms::{Language, StoreQuery, StoreQueryError},
+        },
     },
 };
 
-/// How long one line may be.
+/// The maximum length of one line.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-pub(super) fn asking(options: &InfluxDb3, ask: &Ask) -> Asking {
-    let path: &[&str] = match ask.language {
+pub(super) fn asking(options: &InfluxDb3, query: &StoreQuery) -> QueryProtocol {
+    let path: &[&str] = match query.language {
         Language::InfluxQl => &["api", "v3", "query_influxql"],
         Language::Sql | Language::Flux => &["api", "v3", "query_sql"],
     };
-    let mut body = json!({ "db": options.database, "q": ask.text, "format": "jsonl" });
-    if !ask.params.is_empty() {
-        body["params"] = params(ask);
+    let mut body = json!({ "db": options.database, "q": query.text, "format": "jsonl" });
+    if !query.params.is_empty() {
+        body["params"] = params(query);
     }
     let accept = "application/jsonl";
     let body = Some(Body::Json(body));
     let request = Request { path, database: None, query: Vec::new(), accept, body };
-    Asking { request, decoder: Decoder::Lines(JsonLines::default()) }
+    QueryProtocol { request, decoder: Decoder::Lines(JsonLines::default()) }
 }
 
-/// What of an answer is not rows yet.
+/// The state of decoding an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::store) struct JsonLines {
     rest: Vec<u8>,
 }
 
 impl JsonLines {
-    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), StoreQueryError> {
         self.rest.extend_from_slice(bytes);
         let mut at = 0;
         while let Some(len) = self.rest[at..].iter().position(|byte| *byte == b'\n') {
@@ -59,17 +59,17 @@ impl JsonLines {
         }
         self.rest.drain(..at);
         if self.rest.len() > LINE_BYTES_MAX {
-            return Err(AskError::broken("a line does not end"));
+            return Err(StoreQueryError::broken("a line does not end"));
         }
         Ok(())
     }
 
-    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), AskError> {
+    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), StoreQueryError> {
         line(&std::mem::take(&mut self.rest), shape)
     }
 }
 
-fn line(text: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+fn line(text: &[u8], shape: &mut Shape) -> Result<(), StoreQueryError> {
     if text.trim_ascii().is_empty() {
         return Ok(());
     }
@@ -78,7 +78,8 @@ fn line(text: &[u8], shape: &mut Shape) -> Result<(), AskError> {
         deserializer.end()?;
         Ok(pairs)
     });
-    let pairs = pairs.map_err(|error| AskError::broken(format!("a line is no row: {error}")))?;
+    let pairs =
+        pairs.map_err(|error| StoreQueryError::broken(format!("a line is no row: {error}")))?;
     let mut places = Vec::with_capacity(pairs.len());
     let mut values = Vec::with_capacity(pairs.len());
     for (name, json) in pairs {
@@ -90,7 +91,7 @@ fn line(text: &[u8], shape: &mut Shape) -> Result<(), AskError> {
     Ok(())
 }
 
-/// The members of an object in the order they stand in, which is that of the columns.
+/// The members of an object in their written order, which is that of the columns.
 struct Pairs;
 
 impl<'de> Visitor<'de> for Pairs {
@@ -126,12 +127,12 @@ fn value(column: &str, json: serde_json::Value) -> Value {
                 None => Value::String(text),
             }
         }
-        // A list or a record, which SQL can make and a row of ours cannot hold.
+        // A list or a record, which SQL can return and our rows cannot hold.
         other => Value::String(other.to_string()),
     }
 }
 
-/// RFC 3339, in UTC where it names no zone.
+/// RFC 3339, in UTC if it has no zone.
 pub(super) fn moment(text: &str) -> Option<UnixNanos> {
     let parsed = match text.parse::<jiff::Timestamp>() {
         Ok(at) => at,
@@ -149,7 +150,7 @@ mod tests {
     use crate::model::ValueType;
 
     #[test]
-    fn lines_that_leave_nulls_out_become_rows_with_all_columns() {
+    fn lines_that_omit_nulls_become_rows_with_all_columns() {
         let text =
             b"{\"time\":\"2026-01-01T00:00:00.000000001\",\"vin\":\"A\",\"i\":9007199254740993}\n\
                      {\"time\":\"2026-01-01T00:00:01\",\"vin\":\"2026-01-01T00:00:01\",\"f\":7.0}";

@@ -1,8 +1,8 @@
-//! The protocol's versions, qualities of service, and the words with which a connection ends.
+//! Protocol versions, QoS levels, and the reason codes with which a connection ends.
 
 use thiserror::Error;
 
-/// The two versions of the protocol that share the port.
+/// The two packet formats of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
     /// MQTT 3.1.1.
@@ -11,7 +11,7 @@ pub(crate) enum Version {
     V5,
 }
 
-/// Quality of service, in the specification's own words.
+/// QoS, with the specification's own names.
 #[expect(clippy::enum_variant_names, reason = "so the specification names them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -22,7 +22,7 @@ pub(crate) enum Qos {
 }
 
 impl Qos {
-    /// Out of its number; 3 is none.
+    /// From its number; 3 is invalid.
     pub(crate) const fn of(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::AtMostOnce),
@@ -33,14 +33,15 @@ impl Qos {
     }
 }
 
-/// A reason code of MQTT 5.0 with which a connection ends; a 3.1.1 client only sees it closed.
+/// A reason code of MQTT 5.0 with which a connection ends; a 3.1.1 client only sees that the
+/// connection is closed.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Violation {
-    /// The bytes are no packet of this protocol.
+    /// The bytes are not a packet of this protocol.
     #[error("a malformed packet")]
     Malformed = 0x81,
-    /// A packet that may not come here, or not like this.
+    /// A packet that is not allowed here, or not in this form.
     #[error("a packet that breaks the protocol")]
     Protocol = 0x82,
     /// An alias above the announced maximum, or never set.
@@ -60,7 +61,7 @@ pub(crate) enum Violation {
     QuotaExceeded = 0x97,
 }
 
-/// What a reason code of 0x80 or more means, for a client that asks for words.
+/// The meaning of a reason code of 0x80 or more, for a client that requests reason strings.
 pub(crate) const fn reason_text(reason: u8) -> &'static str {
     match reason {
         0x81 => "the packet is malformed",

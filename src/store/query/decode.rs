@@ -1,19 +1,19 @@
-//! Bytes of an answer to rows of one shape.
+//! Decodes the bytes of an answer into rows with one list of columns.
 
 use std::collections::HashMap;
 
 use crate::{
     model::{Column, Row, Value, ValueType},
-    store::ask::{
+    store::query::{
         flux::FluxRows,
         influxql::InfluxQlRows,
         json_lines::JsonLines,
         tdengine::RestRows,
-        terms::{AskError, Rows},
+        terms::{Rows, StoreQueryError},
     },
 };
 
-/// Reads one kind of answer, piece by piece.
+/// Decodes one kind of answer, piece by piece.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::store) enum Decoder {
     /// Chunks of `MessagePack`.
@@ -28,7 +28,7 @@ pub(in crate::store) enum Decoder {
 
 impl Decoder {
     /// Takes the next bytes.
-    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), StoreQueryError> {
         match self {
             Self::InfluxQl(rows) => rows.take(bytes, shape),
             Self::Flux(rows) => rows.take(bytes, shape),
@@ -37,8 +37,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the end, which may come in the middle of something.
-    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), AskError> {
+    /// Takes the end of the answer, which may be in the middle of a value.
+    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), StoreQueryError> {
         match self {
             Self::InfluxQl(rows) => rows.end(shape),
             Self::Flux(rows) => rows.end(shape),
@@ -49,13 +49,13 @@ impl Decoder {
         Ok(())
     }
 
-    /// A whole answer that comes in pieces of so many bytes.
+    /// Decodes a whole answer in pieces of `step` bytes.
     #[cfg(test)]
     pub(in crate::store) fn read(
         mut self,
         answer: &[u8],
         piece_bytes: usize,
-    ) -> Result<(Vec<Column>, Vec<Row>), AskError> {
+    ) -> Result<(Vec<Column>, Vec<Row>), StoreQueryError> {
         let mut shape = Shape::default();
         for piece in answer.chunks(piece_bytes) {
             self.take(piece, &mut shape)?;
@@ -67,18 +67,18 @@ impl Decoder {
 
 /// Columns that an answer may have.
 const COLUMNS_MAX: usize = 4096;
-/// Values that are kept before the columns are fixed: some 32 MB.
+/// Values that are kept before the columns are fixed: about 32 MB.
 const CELLS_MAX: usize = 1 << 20;
 
 /// The rows so far, under one list of columns.
 ///
 /// Stores answer in tables that need not have the same columns (InfluxQL series, Flux tables), or
 /// leave nulls out (JSON lines). The columns of the first [`Rows::CHUNK_ROWS`] rows are taken
-/// together; then they are fixed, and a row that brings another is an error.
+/// together; then they are fixed, and a row with another column is an error.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     columns: Vec<(String, Option<ValueType>)>,
-    /// Where each column is, by name: an answer of many tables names them again in each.
+    /// The index of each column, by name: an answer of many tables repeats the names in each.
     places: HashMap<String, usize>,
     is_fixed: bool,
     rows: Vec<Row>,
@@ -86,16 +86,20 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Where each of a table's columns goes. A type is given where the answer tells it.
+    /// The indices of a table's columns. A type is given if the answer has it.
     pub(super) fn places<'a>(
         &mut self,
         columns: impl IntoIterator<Item = (&'a str, Option<ValueType>)>,
-    ) -> Result<Vec<usize>, AskError> {
+    ) -> Result<Vec<usize>, StoreQueryError> {
         columns.into_iter().map(|(name, kind)| self.place(name, kind)).collect()
     }
 
-    /// Where one column goes.
-    pub(super) fn place(&mut self, name: &str, kind: Option<ValueType>) -> Result<usize, AskError> {
+    /// The index of one column, which is added if it is new.
+    pub(super) fn place(
+        &mut self,
+        name: &str,
+        kind: Option<ValueType>,
+    ) -> Result<usize, StoreQueryError> {
         if let Some(at) = self.places.get(name).copied() {
             let known = &mut self.columns[at].1;
             if !self.is_fixed {
@@ -104,13 +108,13 @@ impl Shape {
             return Ok(at);
         }
         if self.is_fixed {
-            return Err(AskError::refused(format!(
-                "column `{name}` appears only after {} rows; ask for tables of one shape",
+            return Err(StoreQueryError::refused(format!(
+                "column `{name}` appears only after {} rows; query for tables of one shape",
                 Rows::CHUNK_ROWS
             )));
         }
         if self.columns.len() == COLUMNS_MAX {
-            return Err(AskError::refused(format!(
+            return Err(StoreQueryError::refused(format!(
                 "the answer has more than {COLUMNS_MAX} columns; name those that are wanted"
             )));
         }
@@ -119,7 +123,7 @@ impl Shape {
         Ok(self.columns.len() - 1)
     }
 
-    /// Adds a row of a table whose columns go to `places`.
+    /// Adds a row of a table whose columns have the indices `places`.
     pub(super) fn push(&mut self, places: &[usize], values: impl IntoIterator<Item = Value>) {
         let mut row = vec![Value::Null; self.columns.len()];
         for (place, value) in places.iter().zip(values) {
@@ -133,7 +137,7 @@ impl Shape {
         self.count += 1;
     }
 
-    /// How many rows there were so far.
+    /// The number of rows so far.
     pub(super) fn count(&self) -> usize {
         self.count
     }
@@ -171,8 +175,8 @@ impl Shape {
     }
 }
 
-/// The type of a column that was `known` and shows a value of type `seen`: integers and floats mix
-/// to floats, and of any other mix the first stays.
+/// The type of a column of type `known` after a value of type `seen`: integers and floats together
+/// give floats; in any other mix the first type stays.
 fn wider(known: Option<ValueType>, seen: Option<ValueType>) -> Option<ValueType> {
     match (known, seen) {
         (None, seen) => seen,
@@ -200,6 +204,6 @@ mod tests {
         let rows = shape.take_rows();
         assert_eq!(rows[0], [Value::Integer(1), Value::Null, Value::Null]);
         assert_eq!(rows[1], [Value::Float(0.5), Value::Null, Value::Boolean(true)]);
-        assert!(matches!(shape.place("c", None), Err(AskError::Refused { .. })));
+        assert!(matches!(shape.place("c", None), Err(StoreQueryError::Refused { .. })));
     }
 }

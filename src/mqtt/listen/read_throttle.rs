@@ -1,5 +1,5 @@
-//! A turnstile between a socket and who reads it: while it is shut, what has come waits until it is
-//! let through, one read at a time.
+//! A throttle between a socket and its reader: while it is on, received bytes wait until a read is
+//! admitted, one read at a time.
 
 use std::{
     cell::Cell,
@@ -10,30 +10,30 @@ use std::{
 
 use ntex::task::LocalWaker;
 
-/// One of a socket. Open until somebody shuts it.
+/// The throttle of one socket. It is off at first.
 #[derive(Debug, Default)]
-pub(in crate::mqtt) struct Turnstile {
+pub(in crate::mqtt) struct ReadThrottle {
     state: Cell<State>,
-    /// Who reads the socket.
+    /// The task that reads the socket.
     reader: LocalWaker,
-    /// Who lets reads through.
-    keeper: LocalWaker,
+    /// The task that admits reads.
+    controller: LocalWaker,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
     Open,
-    Shut,
-    /// Something has come, and waits.
+    Throttled,
+    /// Bytes have arrived and wait.
     Waiting,
-    /// One read may go on.
+    /// One read may continue.
     Admitting,
 }
 
-impl Turnstile {
-    /// Whether a read may go on. `has_come` tells, while it is shut, whether there is anything to
-    /// read.
+impl ReadThrottle {
+    /// Whether a read may continue. While the throttle is on, `has_come` says whether there is
+    /// anything to read.
     pub(super) fn poll_turn(
         &self,
         cx: &mut Context<'_>,
@@ -42,51 +42,51 @@ impl Turnstile {
         match self.state.get() {
             State::Open => return Poll::Ready(()),
             State::Admitting => {
-                self.state.set(State::Shut);
+                self.state.set(State::Throttled);
                 return Poll::Ready(());
             }
-            State::Shut if has_come(cx).is_ready() => {
+            State::Throttled if has_come(cx).is_ready() => {
                 self.state.set(State::Waiting);
-                self.keeper.wake();
+                self.controller.wake();
             }
-            State::Shut | State::Waiting => {}
+            State::Throttled | State::Waiting => {}
         }
         self.reader.register(cx.waker());
         Poll::Pending
     }
 
-    /// Shuts it, until what is given back is dropped.
-    pub(in crate::mqtt) fn shut(self: &Rc<Self>) -> Shut {
-        self.state.set(State::Shut);
-        Shut(Rc::clone(self))
+    /// Turns the throttle on until the returned value is dropped.
+    pub(in crate::mqtt) fn turn_on(self: &Rc<Self>) -> Throttled {
+        self.state.set(State::Throttled);
+        Throttled(Rc::clone(self))
     }
 }
 
-/// A turnstile that is shut.
+/// A throttle that is on.
 #[derive(Debug)]
-pub(in crate::mqtt) struct Shut(Rc<Turnstile>);
+pub(in crate::mqtt) struct Throttled(Rc<ReadThrottle>);
 
-impl Shut {
-    /// Waits until something has come that waits.
+impl Throttled {
+    /// Waits until bytes have arrived and wait.
     pub(in crate::mqtt) async fn waiting(&self) {
         poll_fn(|cx| {
             if self.0.state.get() == State::Waiting {
                 return Poll::Ready(());
             }
-            self.0.keeper.register(cx.waker());
+            self.0.controller.register(cx.waker());
             Poll::Pending
         })
         .await;
     }
 
-    /// Lets one read through.
+    /// Admits one read.
     pub(in crate::mqtt) fn admit(&self) {
         self.0.state.set(State::Admitting);
         self.0.reader.wake();
     }
 }
 
-impl Drop for Shut {
+impl Drop for Throttled {
     fn drop(&mut self) {
         self.0.state.set(State::Open);
         self.0.reader.wake();

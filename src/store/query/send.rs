@@ -1,4 +1,4 @@
-//! The shell that asks: sends a request, reads its answer as it comes, holds it to its bounds.
+//! Sends a query, reads its answer as a stream, and enforces its bounds.
 
 #[cfg(feature = "taos-ws")]
 use std::sync::Arc;
@@ -12,43 +12,42 @@ use reqwest::{
 use tokio::{sync::mpsc, time::Sleep};
 
 #[cfg(feature = "taos-ws")]
-use crate::store::tdengine::{Coming as WebSocketAnswer, WebSockets};
+use crate::store::tdengine::{AnswerStream as WebSocketAnswer, WebSockets};
 use crate::{
     model::{Column, Row, Secret, Value},
     store::{
-        Answer, StoreError,
-        ask::{
+        Answer, StoreError, client,
+        options::{Options, Target},
+        query::{
             decode::Shape,
             flux, influxql, json_lines, refusal,
-            request::{Asking, Body, Request},
+            request::{Body, QueryProtocol, Request},
             tdengine,
-            terms::{Ask, AskError, AskLimits, Language, Rows, Table},
+            terms::{Language, Rows, StoreQuery, StoreQueryError, StoreQueryLimits, Table},
         },
-        client,
-        options::{Options, Target},
         route::{self, Route},
     },
 };
 
-/// Why the embedded store is never asked here.
+/// The reason why the embedded store is never queried here.
 const NO_HTTP: &str = "the embedded store is not asked over HTTP";
 
-/// A store of the network, ready to be asked.
+/// Queries a store over the network.
 #[derive(Debug)]
-pub(in crate::store) struct Asker {
+pub(in crate::store) struct QueryClient {
     target: Target,
     http: Client,
     /// Base addresses; never empty.
     endpoints: Vec<Url>,
     authorization: Option<HeaderValue>,
-    /// The way to a TDengine that is not spoken to over HTTP.
+    /// The WebSockets of a TDengine that is not used over HTTP.
     #[cfg(feature = "taos-ws")]
     sockets: Option<Arc<WebSockets>>,
 }
 
-impl Asker {
-    /// The same connections and the same way in as for writing; `urls` are those that are asked
-    /// over HTTP.
+impl QueryClient {
+    /// Uses the same HTTP client and credentials as the writer; `urls` are the addresses that are
+    /// queried over HTTP.
     pub(in crate::store) fn new(
         options: &Options,
         urls: &[String],
@@ -67,13 +66,13 @@ impl Asker {
         })
     }
 
-    /// Asks over the WebSocket, where there is one.
+    /// Uses the WebSocket, if there is one.
     #[cfg(feature = "taos-ws")]
     pub(in crate::store) fn over(self, sockets: Option<Arc<WebSockets>>) -> Self {
         Self { sockets, ..self }
     }
 
-    /// How many servers hold a part of the answer.
+    /// How many servers have a part of the answer.
     pub(in crate::store) fn endpoints(&self) -> usize {
         #[cfg(feature = "taos-ws")]
         if let Some(sockets) = &self.sockets {
@@ -93,23 +92,23 @@ impl Asker {
         }
     }
 
-    /// Asks one server and answers with the columns, the rows to follow.
-    pub(in crate::store) async fn ask(
+    /// Queries one server and returns the columns; the rows follow.
+    pub(in crate::store) async fn query(
         &self,
         endpoint: usize,
-        ask: &Ask,
-        limits: AskLimits,
-    ) -> Result<Rows, AskError> {
+        query: &StoreQuery,
+        limits: StoreQueryLimits,
+    ) -> Result<Rows, StoreQueryError> {
         let deadline = Box::pin(tokio::time::sleep(limits.time_max));
-        let asking = self.asking(ask)?;
+        let asking = self.asking(query)?;
         let mut answering =
             Answering { asking, limits, deadline, bytes: 0, shape: Shape::default() };
         let response = answering.send(self, endpoint).await?;
         answering.answer(response).await
     }
 
-    /// Sends one statement of ours to TDengine and gives its whole answer, whatever it says. The
-    /// client's own time-out holds, and the bound of any answer.
+    /// Sends one of our own statements to TDengine and returns its whole answer, also an error. The
+    /// client's own time-out applies, and the bound of any answer.
     pub(in crate::store) async fn tell(
         &self,
         endpoint: usize,
@@ -125,37 +124,37 @@ impl Asker {
         answered.await.map_err(|error| client::describe(&error))
     }
 
-    /// Sends a question, and gives its answer if it is one.
+    /// Sends a query; returns its answer if it is successful.
     async fn begin(
         &self,
         endpoint: usize,
         request: &Request,
         time_max: Duration,
-    ) -> Result<Coming, AskError> {
-        let unavailable = |reason| AskError::Unavailable { reason };
+    ) -> Result<Pieces, StoreQueryError> {
+        let unavailable = |reason| StoreQueryError::Unavailable { reason };
         #[cfg(feature = "taos-ws")]
         if let (Some(sockets), Some(Body::Text(text))) = (&self.sockets, &request.body) {
-            let asked = sockets.ask(endpoint, request.database.is_some(), text.clone()).await;
-            return asked.map(Coming::WebSocket).map_err(unavailable);
+            let asked = sockets.query(endpoint, request.database.is_some(), text.clone()).await;
+            return asked.map(Pieces::WebSocket).map_err(unavailable);
         }
-        // The client's own time-out is for writes; the answer to a question has its own bound, of
-        // which a second more lets ours be the one that is told.
+        // The client's own time-out is for writes; a query has its own bound. The client gets one
+        // second more, so that our bound is the one that is reported.
         let sending = self.sending(endpoint, request).timeout(time_max + Duration::from_secs(1));
         let response = sending.send().await;
         let response = response.map_err(|error| unavailable(client::describe(&error)))?;
         match response.status().as_u16() {
-            200 => Ok(Coming::Http(response)),
+            200 => Ok(Pieces::Http(response)),
             _ => Err(refusal::read(self.target.kind(), response).await),
         }
     }
 
-    /// The tables of TDengine that may hold `measurement`, and what is in the first that is there.
+    /// Reads the first existing table of TDengine that may hold `measurement`.
     pub(in crate::store) async fn table(
         &self,
         endpoint: usize,
         measurement: &str,
-        limits: AskLimits,
-    ) -> Result<Option<Table>, AskError> {
+        limits: StoreQueryLimits,
+    ) -> Result<Option<Table>, StoreQueryError> {
         let Some((name, rows)) = self.described(endpoint, measurement, limits).await? else {
             return Ok(None);
         };
@@ -163,17 +162,17 @@ impl Asker {
         Ok(Some(Table { name, columns }))
     }
 
-    /// What TDengine says of the table of `measurement`: its name, and for each column, the time
-    /// first, its name, its type and a note.
+    /// TDengine's description of the table of `measurement`: its name, and for each column, the
+    /// time first, its name, its type and a note.
     pub(in crate::store) async fn described(
         &self,
         endpoint: usize,
         measurement: &str,
-        limits: AskLimits,
-    ) -> Result<Option<(String, Vec<(String, String, String)>)>, AskError> {
+        limits: StoreQueryLimits,
+    ) -> Result<Option<(String, Vec<(String, String, String)>)>, StoreQueryError> {
         for name in tdengine::table_names(measurement) {
-            let ask = Ask::new(Language::Sql, tdengine::describe(&name)?);
-            let rows = match self.ask(endpoint, &ask, limits).await {
+            let query = StoreQuery::new(Language::Sql, tdengine::describe(&name)?);
+            let rows = match self.query(endpoint, &query, limits).await {
                 Err(error) if tdengine::is_table_missing(&error) => continue,
                 rows => rows?,
             };
@@ -188,12 +187,12 @@ impl Asker {
         Ok(None)
     }
 
-    fn asking(&self, ask: &Ask) -> Result<Asking, AskError> {
+    fn asking(&self, query: &StoreQuery) -> Result<QueryProtocol, StoreQueryError> {
         Ok(match &self.target {
-            Target::InfluxDb1(options) => influxql::asking(options, ask),
-            Target::InfluxDb2(options) => flux::asking(options, ask),
-            Target::InfluxDb3(options) => json_lines::asking(options, ask),
-            Target::TdEngine(options) => tdengine::asking(options, ask)?,
+            Target::InfluxDb1(options) => influxql::asking(options, query),
+            Target::InfluxDb2(options) => flux::asking(options, query),
+            Target::InfluxDb3(options) => json_lines::asking(options, query),
+            Target::TdEngine(options) => tdengine::asking(options, query)?,
             Target::Embedded(_) => unreachable!("{NO_HTTP}"),
         })
     }
@@ -219,15 +218,15 @@ impl Asker {
     }
 }
 
-/// What comes of an answer.
-enum Coming {
+/// The pieces of an answer.
+enum Pieces {
     Http(Response),
     #[cfg(feature = "taos-ws")]
     WebSocket(WebSocketAnswer),
 }
 
-impl Coming {
-    /// The next piece; nothing at the end.
+impl Pieces {
+    /// The next piece; `None` at the end.
     async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
         match self {
             Self::Http(response) => {
@@ -239,28 +238,32 @@ impl Coming {
     }
 }
 
-/// One answer on its way.
+/// An answer that is being read.
 struct Answering {
-    asking: Asking,
-    limits: AskLimits,
+    asking: QueryProtocol,
+    limits: StoreQueryLimits,
     deadline: Pin<Box<Sleep>>,
     bytes: usize,
     shape: Shape,
 }
 
 impl Answering {
-    /// Sends the question and gives the answer if it is one.
-    async fn send(&mut self, asker: &Asker, endpoint: usize) -> Result<Coming, AskError> {
-        let beginning = asker.begin(endpoint, &self.asking.request, self.limits.time_max);
-        let timed_out = AskError::time(&self.limits);
+    /// Sends the query; returns the answer if it is successful.
+    async fn send(
+        &mut self,
+        queries: &QueryClient,
+        endpoint: usize,
+    ) -> Result<Pieces, StoreQueryError> {
+        let beginning = queries.begin(endpoint, &self.asking.request, self.limits.time_max);
+        let timed_out = StoreQueryError::time(&self.limits);
         tokio::select! {
             () = &mut self.deadline => Err(timed_out),
             coming = beginning => coming,
         }
     }
 
-    /// Reads until the columns are known; the rest is read by a task as the reader takes it.
-    async fn answer(mut self, mut coming: Coming) -> Result<Rows, AskError> {
+    /// Reads until the columns are known; a task reads the rest as the receiver takes it.
+    async fn answer(mut self, mut coming: Pieces) -> Result<Rows, StoreQueryError> {
         let columns = loop {
             let is_end = !self.step(&mut coming).await?;
             if let Some(columns) = self.shape.columns() {
@@ -273,13 +276,13 @@ impl Answering {
         Ok(Rows { columns, chunks })
     }
 
-    /// Reads and sends until the end, an error, or nobody listens. The connection is dropped with
-    /// this task, and an answer that was not read to its end is thereby cancelled.
+    /// Reads and sends until the end, an error, or until the receiver is gone. The connection is
+    /// dropped with this task; that cancels an answer that was not read to its end.
     async fn stream(
         mut self,
-        mut coming: Coming,
+        mut coming: Pieces,
         mut is_end: bool,
-        sender: mpsc::Sender<Result<Vec<Row>, AskError>>,
+        sender: mpsc::Sender<Result<Vec<Row>, StoreQueryError>>,
     ) {
         loop {
             let rows = self.shape.take_rows();
@@ -296,7 +299,7 @@ impl Answering {
             match stepped {
                 Ok(goes_on) => is_end = !goes_on,
                 Err(error) => {
-                    // Whoever does not listen needs no error.
+                    // A receiver that is gone needs no error.
                     drop(sender.send(Err(error)).await);
                     return;
                 }
@@ -304,13 +307,13 @@ impl Answering {
         }
     }
 
-    /// Hands rows to a reader that may be slow, for as long as there is time.
+    /// Sends rows to a receiver that may be slow, until the time is over.
     async fn pass_on(
         &mut self,
-        sender: &mpsc::Sender<Result<Vec<Row>, AskError>>,
-        rows: Result<Vec<Row>, AskError>,
+        sender: &mpsc::Sender<Result<Vec<Row>, StoreQueryError>>,
+        rows: Result<Vec<Row>, StoreQueryError>,
     ) -> Result<(), ()> {
-        let timed_out = AskError::time(&self.limits);
+        let timed_out = StoreQueryError::time(&self.limits);
         tokio::select! {
             sent = sender.send(rows) => sent.map_err(drop),
             () = &mut self.deadline => {
@@ -320,26 +323,26 @@ impl Answering {
         }
     }
 
-    /// Takes the next piece of the answer; false at its end.
-    async fn step(&mut self, coming: &mut Coming) -> Result<bool, AskError> {
+    /// Decodes the next piece of the answer; false at its end.
+    async fn step(&mut self, coming: &mut Pieces) -> Result<bool, StoreQueryError> {
         let piece = tokio::select! {
-            () = &mut self.deadline => return Err(AskError::time(&self.limits)),
+            () = &mut self.deadline => return Err(StoreQueryError::time(&self.limits)),
             piece = coming.chunk() => piece,
         };
-        let piece = piece.map_err(AskError::broken)?;
+        let piece = piece.map_err(StoreQueryError::broken)?;
         let goes_on = piece.is_some();
         match piece {
             Some(piece) => {
                 self.bytes = self.bytes.saturating_add(piece.len());
                 if self.bytes > self.limits.bytes_max {
-                    return Err(AskError::Bytes { max: self.limits.bytes_max });
+                    return Err(StoreQueryError::Bytes { max: self.limits.bytes_max });
                 }
                 self.asking.decoder.take(&piece, &mut self.shape)?;
             }
             None => self.asking.decoder.end(&mut self.shape)?,
         }
         if self.shape.count() > self.limits.rows_max {
-            return Err(AskError::Rows { max: self.limits.rows_max });
+            return Err(StoreQueryError::Rows { max: self.limits.rows_max });
         }
         Ok(goes_on)
     }

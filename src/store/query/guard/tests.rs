@@ -1,7 +1,7 @@
-//! What is asked, and what is refused however it is hidden.
+//! Which queries are allowed, and which are refused even if the statement is hidden.
 
 use super::check;
-use crate::store::{Ask, AskError, Kind, Language};
+use crate::store::{Kind, Language, StoreQuery, StoreQueryError};
 
 #[track_caller]
 fn check_asked(language: Language, texts: &[&str]) {
@@ -11,7 +11,7 @@ fn check_asked(language: Language, texts: &[&str]) {
 #[track_caller]
 fn check_asked_of(kind: Kind, language: Language, texts: &[&str]) {
     for text in texts {
-        assert_eq!(check(kind, &Ask::new(language, *text)), Ok(()), "{text}");
+        assert_eq!(check(kind, &StoreQuery::new(language, *text)), Ok(()), "{text}");
     }
 }
 
@@ -23,8 +23,8 @@ fn check_refused(language: Language, texts: &[&str]) {
 #[track_caller]
 fn check_refused_of(kind: Kind, language: Language, texts: &[&str]) {
     for text in texts {
-        let refused = check(kind, &Ask::new(language, *text));
-        assert!(matches!(refused, Err(AskError::Refused { .. })), "{text}: {refused:?}");
+        let refused = check(kind, &StoreQuery::new(language, *text));
+        assert!(matches!(refused, Err(StoreQueryError::Refused { .. })), "{text}: {refused:?}");
     }
 }
 
@@ -54,7 +54,7 @@ fn influxql_reads_one_statement_and_never_into() {
             "SELECT * /**/iNtO/**/ n FROM m",
             "SELECT a FROM m; DROP DATABASE d",
             "SELECT a FROM m;\n\n-- x\nDROP DATABASE d",
-            // A regular expression with a quote in it, which a naive eye takes for a string.
+            // A regular expression with a quote in it, which a naive parser takes for a string.
             "SELECT a FROM /'/; DROP MEASUREMENT m --'/",
             "SELECT a / b FROM m WHERE s = 'x' ; DROP MEASUREMENT n",
             "SELECT a FROM /'/ , m; select * into n from m /'/",
@@ -98,7 +98,7 @@ fn sql_reads_one_statement() {
 }
 
 #[test]
-fn tdengine_reads_one_statement_that_begins_as_reading_does() {
+fn tdengine_reads_one_statement_that_begins_with_a_reading_word() {
     let asked = [
         "SELECT _wstart, AVG(`x`) FROM `m` PARTITION BY `vin` INTERVAL(1m);",
         r"SELECT * FROM m WHERE vin = 'it\'s; drop' AND c = $c -- ; drop database fleet",
@@ -131,7 +131,7 @@ fn tdengine_reads_one_statement_that_begins_as_reading_does() {
         "import into m values (now, 1)",
         "EXPLAIN INSERT INTO m VALUES (now, 1)",
         "SELECT 1; DROP DATABASE fleet",
-        // The server leaves a second statement out in silence, this guard does not.
+        // The server silently ignores a second statement; this guard refuses it.
         "SELECT 1; SELECT 2",
         r"SELECT * FROM m WHERE s = '\\'; DROP DATABASE fleet --'",
         r"SELECT `a\`; DROP DATABASE fleet --`",
@@ -144,7 +144,7 @@ fn tdengine_reads_one_statement_that_begins_as_reading_does() {
 }
 
 #[test]
-fn flux_reads_without_to_and_without_packages_that_reach_out() {
+fn flux_reads_without_to_and_without_packages_that_write_or_send() {
     check_asked(
         Language::Flux,
         &[
@@ -170,7 +170,7 @@ fn flux_reads_without_to_and_without_packages_that_reach_out() {
             "import \"csv\"\ncsv.from(file: \"/etc/passwd\")",
             "import \"\\x68ttp\"",
             "import\n\"http\"",
-            // Hidden behind what only the grammar tells apart.
+            // Hidden behind an ambiguity that only the full grammar resolves.
             "a = 1 / 2\nfrom(bucket: \"b\") |> to(bucket: \"c\")",
             "x = r =~ /\"/ y |> to(bucket: \"c\") // \"",
             "x = \"${from(bucket: \"b\") |> to(bucket: \"c\")}\"",

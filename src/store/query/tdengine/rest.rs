@@ -1,44 +1,48 @@
-//! An [`Ask`] to a request, what a fault of the server means, and its answer, one document
-//! `{"code":0,"column_meta":[…],"data":[[…],…],"rows":n}`, to rows as it comes.
+//! Turns a [`StoreQuery`] into a request, maps a fault of the server to an error, and decodes its
+//! answer, one document `{"code":0,"column_meta":[…],"data":[[…],…],"rows":n}`, into rows as it
+//! arrives.
 
 use serde_json::value::RawValue;
 
 use crate::{
     model::{UnixNanos, Value, ValueType},
     store::{
-        ask::{
-            decode::{Decoder, Shape},
-            request::{Asking, Body, Request},
-            tdengine::literal,
-            terms::{Ask, AskError},
-        },
         options::TdEngine,
-        tdengine::{Asked, Code, Fault},
+        query::{
+            decode::{Decoder, Shape},
+            request::{Body, QueryProtocol, Request},
+            tdengine::literal,
+            terms::{StoreQuery, StoreQueryError},
+        },
+        tdengine::{Code, Fault, StatementClass},
     },
 };
 
-pub(in crate::store::ask) fn asking(options: &TdEngine, ask: &Ask) -> Result<Asking, AskError> {
-    let request = request(Some(options.database.clone()), literal::bind(ask)?);
-    Ok(Asking { request, decoder: Decoder::Rest(RestRows::default()) })
+pub(in crate::store::query) fn asking(
+    options: &TdEngine,
+    query: &StoreQuery,
+) -> Result<QueryProtocol, StoreQueryError> {
+    let request = request(Some(options.database.clone()), literal::bind(query)?);
+    Ok(QueryProtocol { request, decoder: Decoder::Rest(RestRows::default()) })
 }
 
-/// One statement, in a database or in none.
-pub(in crate::store::ask) fn request(database: Option<String>, text: String) -> Request {
+/// One statement, with or without a database.
+pub(in crate::store::query) fn request(database: Option<String>, text: String) -> Request {
     let accept = "application/json";
     let body = Some(Body::Text(text));
     Request { path: &["rest", "sql"], database, query: Vec::new(), accept, body }
 }
 
-/// What tells a table's columns: the time first, then the fields, then the tags.
-pub(in crate::store::ask) fn describe(table: &str) -> Result<String, AskError> {
+/// The query of a table's columns: the time first, then the fields, then the tags.
+pub(in crate::store::query) fn describe(table: &str) -> Result<String, StoreQueryError> {
     if table.contains(['`', '\0']) {
-        return Err(AskError::refused(format!("TDengine's SQL cannot name `{table}`")));
+        return Err(StoreQueryError::refused(format!("TDengine's SQL cannot name `{table}`")));
     }
     Ok(format!("DESCRIBE `{table}`"))
 }
 
-/// What a measurement's table may be called: newer servers write an underscore for each dot.
-pub(in crate::store::ask) fn table_names(measurement: &str) -> Vec<String> {
+/// The possible names of a measurement's table: newer servers write an underscore for each dot.
+pub(in crate::store::query) fn table_names(measurement: &str) -> Vec<String> {
     let mut names = vec![measurement.to_owned()];
     if measurement.contains('.') {
         names.push(measurement.replace('.', "_"));
@@ -46,52 +50,52 @@ pub(in crate::store::ask) fn table_names(measurement: &str) -> Vec<String> {
     names
 }
 
-/// What a fault means to whoever asked.
-fn error(fault: &Fault) -> AskError {
+/// Maps a fault to an error for the caller.
+fn error(fault: &Fault) -> StoreQueryError {
     let mut reason = fault.text();
     reason.truncate(reason.floor_char_boundary(1024));
     match fault.code().of_question() {
         // `Fail to get table info, error: Database not exist`.
-        _ if reason.contains("Database not exist") => AskError::Halted { reason },
-        Asked::Setting => AskError::Halted { reason },
-        Asked::Question => AskError::refused(reason),
-        Asked::Wait => AskError::Unavailable { reason },
+        _ if reason.contains("Database not exist") => StoreQueryError::Halted { reason },
+        StatementClass::Setting => StoreQueryError::Halted { reason },
+        StatementClass::Question => StoreQueryError::refused(reason),
+        StatementClass::Wait => StoreQueryError::Unavailable { reason },
     }
 }
 
-/// Reads an answer that is not 200; nothing where it is none of TDengine's.
-pub(in crate::store::ask) fn refusal(body: &[u8]) -> Option<AskError> {
-    // Other stores have texts as codes.
+/// Reads an answer that is not 200; `None` if it is not from TDengine.
+pub(in crate::store::query) fn refusal(body: &[u8]) -> Option<StoreQueryError> {
+    // The codes of other stores are texts.
     Fault::read(body).as_ref().map(error)
 }
 
-/// Whether a question failed because there is no such table.
-pub(in crate::store::ask) fn is_table_missing(error: &AskError) -> bool {
-    let AskError::Refused { message } = error else { return false };
+/// Whether a query failed because the table does not exist.
+pub(in crate::store::query) fn is_table_missing(error: &StoreQueryError) -> bool {
+    let StoreQueryError::Refused { message } = error else { return false };
     let digits = message.strip_prefix("[0x").and_then(|rest| rest.split_once(']'));
     let code = digits.and_then(|(digits, _)| u32::from_str_radix(digits, 16).ok());
     code.is_some_and(|code| Code(code).is_table_missing(message))
 }
 
-/// How long one row, or one member of the document but its rows, may be.
+/// The maximum length of one row, or of one member of the document other than its rows.
 const PIECE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What of an answer is not rows yet.
+/// The state of decoding an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::store) struct RestRows {
     rest: Vec<u8>,
     place: Place,
-    /// The types of the columns, and where each goes.
+    /// The types of the columns, and the index of each.
     kinds: Vec<Kind>,
     places: Vec<usize>,
-    /// Rows that came, and how many the document says there are.
+    /// The rows read so far, and the number that the document announces.
     count: u64,
     announced: Option<u64>,
     code: Option<i64>,
     desc: String,
 }
 
-/// Where in the document the next byte is.
+/// The position of the next byte in the document's structure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]
@@ -101,7 +105,7 @@ enum Place {
     End,
 }
 
-/// What a column's values are read as.
+/// How a column's values are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Timestamp,
@@ -112,11 +116,11 @@ enum Kind {
 }
 
 impl RestRows {
-    pub(in crate::store::ask) fn take(
+    pub(in crate::store::query) fn take(
         &mut self,
         bytes: &[u8],
         shape: &mut Shape,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), StoreQueryError> {
         let mut rest = std::mem::take(&mut self.rest);
         rest.extend_from_slice(bytes);
         let mut at = 0;
@@ -131,33 +135,33 @@ impl RestRows {
         }
         rest.drain(..at);
         if rest.len() > PIECE_BYTES_MAX {
-            return Err(AskError::broken("a row does not end"));
+            return Err(StoreQueryError::broken("a row does not end"));
         }
         self.rest = rest;
         Ok(())
     }
 
-    pub(in crate::store::ask) fn end(&self) -> Result<(), AskError> {
+    pub(in crate::store::query) fn end(&self) -> Result<(), StoreQueryError> {
         if self.place != Place::End {
-            // Servers of 2023 stop so at a NaN that somebody else has written.
-            return Err(AskError::broken("it ends in the middle of a row"));
+            // Servers of 2023 end an answer here at a NaN that somebody else has written.
+            return Err(StoreQueryError::broken("it ends in the middle of a row"));
         }
         match (self.code, self.announced) {
             (Some(0), None) => Ok(()),
             (Some(0), Some(rows)) if rows == self.count => Ok(()),
             (Some(0), Some(announced)) => {
                 let count = self.count;
-                Err(AskError::broken(format!("it has {count} rows and says {announced}")))
+                Err(StoreQueryError::broken(format!("it has {count} rows and says {announced}")))
             }
             (Some(code), _) => Err(error(&Fault::new(code, self.desc.clone()))),
-            (None, _) => Err(AskError::broken("it has no code")),
+            (None, _) => Err(StoreQueryError::broken("it has no code")),
         }
     }
 
-    /// Takes the next piece and tells its length; 0 where it has not come whole.
-    fn step(&mut self, rest: &[u8], shape: &mut Shape) -> Result<usize, AskError> {
+    /// Takes the next piece and returns its length; 0 if it is incomplete.
+    fn step(&mut self, rest: &[u8], shape: &mut Shape) -> Result<usize, StoreQueryError> {
         let Some(first) = rest.first() else { return Ok(0) };
-        let misplaced = || AskError::broken("it is no answer of /rest/sql");
+        let misplaced = || StoreQueryError::broken("it is no answer of /rest/sql");
         match (self.place, first) {
             (Place::Start, b'{') => self.place = Place::Members,
             (Place::Members, b'}') => self.place = Place::End,
@@ -174,7 +178,7 @@ impl RestRows {
     }
 
     /// A key with its value, or with the beginning of the rows.
-    fn member(&mut self, rest: &[u8], shape: &mut Shape) -> Result<usize, AskError> {
+    fn member(&mut self, rest: &[u8], shape: &mut Shape) -> Result<usize, StoreQueryError> {
         let Some(key_len) = value_len(rest) else { return Ok(0) };
         let key = &rest[1..key_len - 1];
         let gap = |byte: &u8| !matches!(byte, b' ' | b':');
@@ -182,7 +186,7 @@ impl RestRows {
         let at = key_len + gap;
         if key == b"data" && rest[at] == b'[' {
             if self.code == Some(0) && self.kinds.is_empty() {
-                return Err(AskError::broken("its rows come before their columns"));
+                return Err(StoreQueryError::broken("its rows come before their columns"));
             }
             self.place = Place::Rows;
             return Ok(at + 1);
@@ -199,7 +203,7 @@ impl RestRows {
         Ok(at + len)
     }
 
-    fn columns(&mut self, value: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+    fn columns(&mut self, value: &[u8], shape: &mut Shape) -> Result<(), StoreQueryError> {
         let columns: Vec<(String, String, i64)> = parse(value)?;
         self.kinds = columns.iter().map(|(_, kind, _)| Kind::of(kind)).collect();
         let named = columns.iter().map(|(name, ..)| name.as_str());
@@ -208,12 +212,14 @@ impl RestRows {
         Ok(())
     }
 
-    fn row(&mut self, text: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+    fn row(&mut self, text: &[u8], shape: &mut Shape) -> Result<(), StoreQueryError> {
         let cells: Vec<&RawValue> = parse(text)?;
         if cells.len() != self.kinds.len() {
-            return Err(AskError::broken("a row has not as many values as there are columns"));
+            return Err(StoreQueryError::broken(
+                "a row has not as many values as there are columns",
+            ));
         }
-        let values: Result<Vec<Value>, AskError> =
+        let values: Result<Vec<Value>, StoreQueryError> =
             self.kinds.iter().zip(cells).map(|(kind, cell)| kind.value(cell.get())).collect();
         shape.push(&self.places, values?);
         self.count += 1;
@@ -243,8 +249,8 @@ impl Kind {
         }
     }
 
-    /// A value as it is written. Numbers are read from their digits: no integer is rounded.
-    fn value(self, text: &str) -> Result<Value, AskError> {
+    /// Reads a value. Numbers are read from their digits: no integer is rounded.
+    fn value(self, text: &str) -> Result<Value, StoreQueryError> {
         if text == "null" {
             return Ok(Value::Null);
         }
@@ -257,12 +263,14 @@ impl Kind {
             }
             Self::Boolean => text.parse().ok().map(Value::Boolean),
             Self::Text => {
-                // JSON tags and decimals are no text, and stay as they are written.
+                // JSON tags and decimals are not in quotes, and stay as written.
                 let read = serde_json::from_str(text).unwrap_or_else(|_| text.to_owned());
                 Some(Value::String(read))
             }
         };
-        value.ok_or_else(|| AskError::broken(format!("`{text}` is no {}", self.answers().as_str())))
+        value.ok_or_else(|| {
+            StoreQueryError::broken(format!("`{text}` is no {}", self.answers().as_str()))
+        })
     }
 }
 
@@ -273,13 +281,13 @@ fn moment(text: &str) -> Option<UnixNanos> {
     i64::try_from(at.as_nanosecond()).ok().map(UnixNanos)
 }
 
-fn parse<'a, T: serde::Deserialize<'a>>(text: &'a [u8]) -> Result<T, AskError> {
+fn parse<'a, T: serde::Deserialize<'a>>(text: &'a [u8]) -> Result<T, StoreQueryError> {
     serde_json::from_slice(text)
-        .map_err(|error| AskError::broken(format!("a part of it cannot be read: {error}")))
+        .map_err(|error| StoreQueryError::broken(format!("a part of it cannot be read: {error}")))
 }
 
-/// How long the first value is; nothing while it has not come whole. A number or a word ends at
-/// what follows it.
+/// The length of the first value; `None` if it is incomplete. A number or a word ends at the next
+/// delimiter.
 fn value_len(bytes: &[u8]) -> Option<usize> {
     let (mut depth, mut is_quoted, mut is_escaped) = (0_usize, false, false);
     for (at, byte) in bytes.iter().enumerate() {

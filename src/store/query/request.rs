@@ -1,17 +1,17 @@
-//! The parts of a request that asks, as pure values.
+//! The parts of a query request, as pure values.
 
 use serde_json::json;
 
 use crate::{
     model::Value,
-    store::ask::{decode::Decoder, terms::Ask},
+    store::query::{decode::Decoder, terms::StoreQuery},
 };
 
 /// One request, below a store's base address.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::store) struct Request {
     pub(in crate::store) path: &'static [&'static str],
-    /// One more segment, where a database is named by it.
+    /// One more path segment, if the path names a database.
     pub(in crate::store) database: Option<String>,
     /// Query parameters, unescaped, in order.
     pub(in crate::store) query: Vec<(&'static str, String)>,
@@ -20,25 +20,25 @@ pub(in crate::store) struct Request {
     pub(in crate::store) body: Option<Body>,
 }
 
-/// What is sent.
+/// The body of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::store) enum Body {
     Json(serde_json::Value),
-    /// A statement, as it is.
+    /// A statement, as text.
     Text(String),
 }
 
-/// How one protocol is asked.
+/// The query side of one protocol.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::store) struct Asking {
+pub(in crate::store) struct QueryProtocol {
     pub(in crate::store) request: Request,
     pub(in crate::store) decoder: Decoder,
 }
 
-/// Parameters as InfluxDB 1 and 3 bind them. Moments and unsigned integers go as the integers that
-/// the languages have for them.
-pub(super) fn params(ask: &Ask) -> serde_json::Value {
-    let pairs = ask.params.iter().map(|(name, value)| {
+/// Parameters as InfluxDB 1 and 3 bind them. Timestamps and unsigned integers are sent as integers
+/// of the language.
+pub(super) fn params(query: &StoreQuery) -> serde_json::Value {
+    let pairs = query.params.iter().map(|(name, value)| {
         let value = match value {
             Value::Null => serde_json::Value::Null,
             Value::Timestamp(at) => json!(at.0),

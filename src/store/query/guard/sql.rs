@@ -1,16 +1,16 @@
-//! The guard of the dialects of SQL and of InfluxQL, which share their shape.
+//! The guard of the dialects of SQL and of InfluxQL, which have a similar syntax.
 
-/// Where they differ.
+/// The differences of the dialects.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dialect {
     name: &'static str,
-    /// What a statement that reads begins with.
+    /// The first words of statements that read.
     begins: &'static [&'static str],
-    /// Words that no statement that reads holds outside of quotes.
+    /// Words that never occur outside quotes in a statement that reads.
     writes: &'static [&'static str],
     /// Whether a backslash escapes inside quotes; never in a name between backticks.
     escapes: bool,
-    /// What opens a text or a name.
+    /// The characters that open a text or a name.
     quotes: &'static [char],
     /// Whether a slash may begin a regular expression.
     has_regex: bool,
@@ -29,7 +29,8 @@ pub(super) const SQL: Dialect = Dialect {
     has_regex: false,
 };
 
-/// TDengine's. `SHOW CREATE TABLE` reads, and nothing that begins as these do can create.
+/// TDengine's. `SHOW CREATE TABLE` reads, and no statement with these first words can create
+/// anything.
 pub(super) const TDENGINE: Dialect = Dialect {
     name: "TDengine's SQL",
     begins: &["select", "show", "describe", "desc", "explain"],
@@ -69,7 +70,7 @@ pub(super) const INFLUXQL: Dialect = Dialect {
     has_regex: true,
 };
 
-/// Says why the text is not one statement that reads.
+/// Returns why the text is not one statement that reads.
 pub(super) fn check(text: &str, dialect: Dialect) -> Result<(), String> {
     let cut = cut(text, dialect)?;
     let begin = cut.words.first().map_or("", String::as_str);
@@ -100,21 +101,21 @@ pub(super) fn check(text: &str, dialect: Dialect) -> Result<(), String> {
     }
 }
 
-/// The word of `dialect.writes` that a run of letters and digits is, or that the server may find
-/// at its end: `1sINTO` is a duration and a keyword.
+/// The word of `dialect.writes` that is equal to a run of letters and digits, or that the server
+/// may find at its end: `1sINTO` is a duration and a keyword.
 fn writing(run: &str, dialect: Dialect) -> Option<&'static str> {
     let begins_with_digit = run.starts_with(|c: char| c.is_ascii_digit());
     let is_it = |word: &&&str| run == **word || begins_with_digit && run.ends_with(**word);
     dialect.writes.iter().find(is_it).copied()
 }
 
-/// A text cut into what matters.
+/// The relevant parts of a text.
 struct Cut<'a> {
-    /// Words outside of quotes and comments, lowercase.
+    /// Words outside quotes and comments, in lower case.
     words: Vec<String>,
     /// Whether anything but a comment follows a semicolon.
     is_several: bool,
-    /// From where on the text can be cut in more than one way.
+    /// The rest of the text from the first ambiguous place on.
     unclear: Option<&'a str>,
 }
 
@@ -132,7 +133,7 @@ fn cut<'a>(text: &'a str, dialect: Dialect) -> Result<Cut<'a>, String> {
             c if dialect.quotes.contains(&c) => quoted_len(rest, c, dialect)?,
             '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => match rest[2..].find("*/") {
-                // Whether a comment nests is a matter of the server's.
+                // Servers differ in whether comments nest.
                 Some(end) if !rest[2..2 + end].contains("/*") => end + 4,
                 _ => return Err("a comment does not end, or holds another".to_owned()),
             },
@@ -159,13 +160,14 @@ fn cut<'a>(text: &'a str, dialect: Dialect) -> Result<Cut<'a>, String> {
     Ok(cut)
 }
 
-/// How long a quoted text is, its quotes included.
+/// The length of a quoted text with its quotes.
 fn quoted_len(text: &str, quote: char, dialect: Dialect) -> Result<usize, String> {
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
         match c {
             '\\' if quote == '`' => {}
-            // Some dialects of SQL escape with it in texts and some do not; in names none does.
+            // Some dialects of SQL use it as an escape in texts and some do not; none does in
+            // names.
             '\\' if !dialect.escapes && quote == '"' => {}
             '\\' if !dialect.escapes => {
                 return Err("a backslash in quotes means different things to different servers; \
@@ -173,7 +175,8 @@ fn quoted_len(text: &str, quote: char, dialect: Dialect) -> Result<usize, String
                     .to_owned());
             }
             '\\' => drop(chars.next()),
-            // A doubled quote of SQL is the end of one quoted text and the begin of the next.
+            // A doubled quote of SQL is read as the end of one quoted text and the begin of the
+            // next.
             c if c == quote => return Ok(at + 1),
             _ => {}
         }

@@ -1,12 +1,12 @@
-//! InfluxDB 2: `POST /api/v2/query` in Flux, parameters as a syntax tree beside the text.
+//! InfluxDB 2: `POST /api/v2/query` in Flux, with parameters as a syntax tree besides the text.
 //!
-//! `extern` is a parsed file that the server puts in front of the text's own: here one that says
-//! `params = {…}`. So values never become text, and the text keeps its first line for its imports.
-//! The `params` of the request itself are InfluxDB Cloud's and are ignored by the open server.
+//! `extern` is a parsed file that the server puts in front of the query text: here it is `params =
+//! {…}`. So values never become text, and the imports can stay in the first line of the text. The
+//! `params` of the request itself are InfluxDB Cloud's and are ignored by the open server.
 //!
 //! The answer is annotated CSV: tables with their types, one below the other. An empty cell is a
-//! null; Flux writes an empty string just so, which no reader can tell apart. It also writes LF
-//! inside a string as CR LF and leaves a lone CR out; what is read is LF.
+//! null; Flux writes an empty string in the same way, and no reader can distinguish them. It also
+//! writes LF inside a string as CR LF and omits a lone CR; both are read as LF.
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -14,24 +14,24 @@ use serde_json::{Value as Json, json};
 use crate::{
     model::{UnixNanos, Value, ValueType},
     store::{
-        ask::{
-            decode::{Decoder, Shape},
-            request::{Asking, Body, Request},
-            terms::{Ask, AskError},
-        },
         options::InfluxDb2,
+        query::{
+            decode::{Decoder, Shape},
+            request::{Body, QueryProtocol, Request},
+            terms::{StoreQuery, StoreQueryError},
+        },
     },
 };
 
-pub(super) fn asking(options: &InfluxDb2, ask: &Ask) -> Asking {
+pub(super) fn asking(options: &InfluxDb2, query: &StoreQuery) -> QueryProtocol {
     let mut body = json!({
-        "query": ask.text,
+        "query": query.text,
         "type": "flux",
-        // Without this the answer does not tell its types.
+        // Without this the answer has no types.
         "dialect": { "header": true, "annotations": ["datatype", "group", "default"] },
     });
-    if !ask.params.is_empty() {
-        body["extern"] = file(&ask.params);
+    if !query.params.is_empty() {
+        body["extern"] = file(&query.params);
     }
     let request = Request {
         path: &["api", "v2", "query"],
@@ -40,7 +40,7 @@ pub(super) fn asking(options: &InfluxDb2, ask: &Ask) -> Asking {
         accept: "application/csv",
         body: Some(Body::Json(body)),
     };
-    Asking { request, decoder: Decoder::Flux(FluxRows::default()) }
+    QueryProtocol { request, decoder: Decoder::Flux(FluxRows::default()) }
 }
 
 /// `params = {…}` as the syntax tree of a file. A null is left out: `exists params.name` is false.
@@ -62,7 +62,7 @@ fn file(params: &[(String, Value)]) -> Json {
     })
 }
 
-/// Integers go as text in the tree, so that none is rounded on its way.
+/// Integers are text in the tree, so that none is rounded.
 fn literal(value: &Value) -> Option<Json> {
     let (kind, value) = match value {
         Value::Null => return None,
@@ -79,10 +79,10 @@ fn literal(value: &Value) -> Option<Json> {
     Some(json!({ "type": kind, "value": value }))
 }
 
-/// How long one record may be: a string field and its escapes.
+/// The maximum length of one record: a string field and its escapes.
 const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What of an answer is not rows yet.
+/// The state of decoding an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::store) struct FluxRows {
     rest: Vec<u8>,
@@ -94,16 +94,16 @@ pub(in crate::store) struct FluxRows {
 struct Table {
     kinds: Vec<String>,
     defaults: Vec<String>,
-    /// Where each of `columns` goes; known once the header is read.
+    /// The index of each of `columns`; known once the header was read.
     places: Option<Vec<usize>>,
     /// Which cells are columns of the answer: not the annotation, `result` and `table`.
     columns: Vec<usize>,
-    /// Whether it is no table but the server's word that it failed, after HTTP 200.
+    /// Whether it is not a table of rows but the server's error message, after HTTP 200.
     is_error: bool,
 }
 
 impl FluxRows {
-    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), AskError> {
+    pub(super) fn take(&mut self, bytes: &[u8], shape: &mut Shape) -> Result<(), StoreQueryError> {
         self.rest.extend_from_slice(bytes);
         let mut at = 0;
         while let Some(len) = record_len(&self.rest[at..]) {
@@ -114,13 +114,13 @@ impl FluxRows {
         }
         self.rest.drain(..at);
         if self.rest.len() > RECORD_BYTES_MAX {
-            return Err(AskError::broken("a record does not end"));
+            return Err(StoreQueryError::broken("a record does not end"));
         }
         Ok(())
     }
 
-    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), AskError> {
-        // The error table may come without its last line's end.
+    pub(super) fn end(&mut self, shape: &mut Shape) -> Result<(), StoreQueryError> {
+        // The error table may lack its last line end.
         let rest = std::mem::take(&mut self.rest);
         match rest.is_empty() {
             true => Ok(()),
@@ -130,7 +130,7 @@ impl FluxRows {
 }
 
 impl Table {
-    fn record(&mut self, cells: Vec<String>, shape: &mut Shape) -> Result<(), AskError> {
+    fn record(&mut self, cells: Vec<String>, shape: &mut Shape) -> Result<(), StoreQueryError> {
         match cells.first().map(String::as_str) {
             None => *self = Self::default(),
             Some("") if cells.len() == 1 => *self = Self::default(),
@@ -143,9 +143,9 @@ impl Table {
         Ok(())
     }
 
-    fn header(&mut self, cells: &[String], shape: &mut Shape) -> Result<(), AskError> {
+    fn header(&mut self, cells: &[String], shape: &mut Shape) -> Result<(), StoreQueryError> {
         let names = cells.iter().map(|name| name.trim());
-        // By their places: a field may have these names, too.
+        // By their indices, because a field may have these names, too.
         let is_column = |(at, name): &(usize, &str)| {
             !matches!((*at, *name), (0, _) | (1, "result") | (2, "table"))
         };
@@ -166,12 +166,12 @@ impl Table {
         Ok(())
     }
 
-    fn row(&self, mut cells: Vec<String>, shape: &mut Shape) -> Result<(), AskError> {
+    fn row(&self, mut cells: Vec<String>, shape: &mut Shape) -> Result<(), StoreQueryError> {
         if self.is_error {
             let message = cells.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
-            return Err(AskError::Unavailable { reason: message });
+            return Err(StoreQueryError::Unavailable { reason: message });
         }
-        let values: Result<Vec<Value>, AskError> = self
+        let values: Result<Vec<Value>, StoreQueryError> = self
             .columns
             .iter()
             .map(|at| {
@@ -198,7 +198,7 @@ fn kind(datatype: &str) -> ValueType {
     }
 }
 
-fn value(cell: String, datatype: &str) -> Result<Value, AskError> {
+fn value(cell: String, datatype: &str) -> Result<Value, StoreQueryError> {
     if cell.is_empty() {
         return Ok(Value::Null);
     }
@@ -217,10 +217,10 @@ fn value(cell: String, datatype: &str) -> Result<Value, AskError> {
             .map(|at| Value::Timestamp(UnixNanos(at))),
         _ => return Ok(Value::String(cell)),
     };
-    parsed.ok_or_else(|| AskError::broken(format!("`{cell}` is no {datatype}")))
+    parsed.ok_or_else(|| StoreQueryError::broken(format!("`{cell}` is no {datatype}")))
 }
 
-/// How long the first record is, its line end included; nothing while it has none.
+/// The length of the first record, with its line end; `None` if it is incomplete.
 fn record_len(bytes: &[u8]) -> Option<usize> {
     let mut is_quoted = false;
     for (at, byte) in bytes.iter().enumerate() {
@@ -233,7 +233,7 @@ fn record_len(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The cells of a record; none of an empty line.
+/// The cells of a record; an empty line has none.
 fn cells(record: &[u8]) -> Vec<String> {
     let record = record.strip_suffix(b"\n").unwrap_or(record);
     let record = record.strip_suffix(b"\r").unwrap_or(record);
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
     use crate::model::Column;
 
-    fn read(text: &str, step: usize) -> Result<(Vec<Column>, Vec<Vec<Value>>), AskError> {
+    fn read(text: &str, step: usize) -> Result<(Vec<Column>, Vec<Vec<Value>>), StoreQueryError> {
         Decoder::Flux(FluxRows::default()).read(text.as_bytes(), step)
     }
 
@@ -308,13 +308,13 @@ mod tests {
     }
 
     #[test]
-    fn an_error_behind_the_first_rows_is_an_error() {
+    fn an_error_after_the_first_rows_is_an_error() {
         let text = "#datatype,string,long,long\r\n#group,false,false,false\r\n\
                     #default,_result,,\r\n,result,table,n\r\n,,0,1\r\n\r\n\
                     #datatype,string,string\r\n#group,true,true\r\n#default,,\r\n\
                     ,error,reference\r\n,out of memory,897\r\n";
         for text in [text, &text[text.find("\r\n\r\n").unwrap() + 4..], "error,reference\r\nx,1"] {
-            assert!(matches!(read(text, 5), Err(AskError::Unavailable { .. })), "{text}");
+            assert!(matches!(read(text, 5), Err(StoreQueryError::Unavailable { .. })), "{text}");
         }
     }
 }

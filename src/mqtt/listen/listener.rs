@@ -1,4 +1,4 @@
-//! What one listener asks of who comes in.
+//! A listener: its transport and address, and what it requires of a connection.
 
 use std::{
     fmt,
@@ -9,10 +9,10 @@ use std::{
 
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::accepts::Accepts;
+use super::accept_rate::AcceptRate;
 use crate::auth::Tls;
 
-/// What is spoken on a listener below MQTT.
+/// The transport of a listener, below MQTT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Transport {
     /// `mqtt://`: TCP.
@@ -26,10 +26,10 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All, in the order in which they are told.
+    /// All transports, in the order in which they are reported.
     pub const ALL: [Self; 4] = [Self::Tcp, Self::Tls, Self::WebSocket, Self::SecureWebSocket];
 
-    /// As it stands in a URL.
+    /// The scheme in a URL.
     #[must_use]
     pub const fn scheme(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Transport {
         }
     }
 
-    /// Whether a handshake of TLS comes first.
+    /// Whether a TLS handshake comes first.
     #[must_use]
     pub const fn is_secure(self) -> bool {
         matches!(self, Self::Tls | Self::SecureWebSocket)
@@ -56,16 +56,16 @@ impl Transport {
 /// Where vehicles connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// What is spoken there.
+    /// Its transport.
     pub transport: Transport,
-    /// Where.
+    /// Its address.
     pub address: SocketAddr,
     /// The path of a WebSocket; empty for others.
     pub path: String,
 }
 
 impl Listener {
-    /// The path of a WebSocket that names none.
+    /// The default path of a WebSocket.
     const PATH: &str = "/mqtt";
 }
 
@@ -107,7 +107,7 @@ impl fmt::Display for Listener {
     }
 }
 
-/// An address, or all that begin with the same bits.
+/// An address, or all addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     base: IpAddr,
@@ -115,7 +115,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether an address lies in it; an IPv4 address written as IPv6 is that IPv4 address.
+    /// Whether it contains an address; an IPv4-mapped IPv6 address counts as the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         fn same(a: u128, b: u128, width: u32, bits: u32) -> bool {
@@ -150,44 +150,44 @@ impl FromStr for Network {
     }
 }
 
-/// What all listeners share.
+/// The settings and counters that all listeners share.
 #[derive(Debug)]
-pub(in crate::mqtt) struct Doors {
-    /// For those that speak TLS.
+pub(in crate::mqtt) struct ListenerShared {
+    /// For TLS listeners.
     pub(in crate::mqtt) tls: Option<Arc<Tls>>,
-    /// Who sends a PROXY header; nobody else may.
+    /// Peers that must send a PROXY header; no other may.
     pub(in crate::mqtt) proxies: Vec<Network>,
-    /// Pages that may open a WebSocket, besides those of this server; `*`: all.
+    /// Origins that may open a WebSocket, besides this server's own; `*`: all.
     pub(in crate::mqtt) origins: Vec<String>,
-    /// How many a second come in.
-    pub(in crate::mqtt) accepts: Accepts,
+    /// The limit of connections per second.
+    pub(in crate::mqtt) accept_rate: AcceptRate,
     /// TLS handshakes under way.
     pub(in crate::mqtt) handshakes: Gauge,
 }
 
-/// One listener.
+/// One listener and the shared settings.
 #[derive(Clone, Debug)]
-pub(in crate::mqtt) struct Door {
+pub(in crate::mqtt) struct BoundListener {
     pub(in crate::mqtt) transport: Transport,
     pub(in crate::mqtt) path: String,
-    pub(in crate::mqtt) doors: Arc<Doors>,
+    pub(in crate::mqtt) shared: Arc<ListenerShared>,
 }
 
-impl Door {
-    /// Whether a peer begins with a PROXY header.
+impl BoundListener {
+    /// Whether a peer must begin with a PROXY header.
     pub(in crate::mqtt) fn expects_header(&self, peer: IpAddr) -> bool {
-        self.doors.proxies.iter().any(|network| network.contains(peer))
+        self.shared.proxies.iter().any(|network| network.contains(peer))
     }
 
-    /// Counts a handshake for as long as it is under way.
+    /// Counts a handshake as long as the returned value exists.
     pub(in crate::mqtt) fn handshake(&self) -> Handshake {
-        self.doors.handshakes.inc();
-        Handshake(Arc::clone(&self.doors))
+        self.shared.handshakes.inc();
+        Handshake(Arc::clone(&self.shared))
     }
 }
 
 /// One handshake under way.
-pub(in crate::mqtt) struct Handshake(Arc<Doors>);
+pub(in crate::mqtt) struct Handshake(Arc<ListenerShared>);
 
 impl Drop for Handshake {
     fn drop(&mut self) {

@@ -1,25 +1,25 @@
-//! What an answer that is not 200 means.
+//! The meaning of an answer that is not 200.
 //!
-//! A question is refused only in the store's own words: what a gateway, a proxy or another port
-//! says to it is no fault of the question, and whoever asked is told that the store cannot be
-//! asked.
+//! A query counts as refused only if the message is the store's own. An answer of a gateway, a
+//! proxy or another port says nothing about the query; then the caller gets an error that the store
+//! cannot be queried.
 
 use reqwest::Response;
 use serde_json::Value as Json;
 
 use crate::store::{
     Answer, Kind,
-    ask::{
+    query::{
         packed::{self, Packed},
         tdengine,
-        terms::AskError,
+        terms::StoreQueryError,
     },
 };
 
-/// The codes with which InfluxDB 2 refuses a question.
+/// The codes with which InfluxDB 2 refuses a query.
 const INFLUXDB2_CODES: &[&str] = &["invalid", "unprocessable entity"];
 
-/// How InfluxDB 3 begins what it says of a question in plain text.
+/// The beginnings of InfluxDB 3's plain-text messages about a query.
 const INFLUXDB3_BEGINNINGS: &[&str] = &[
     "query error",
     "error while planning",
@@ -32,11 +32,11 @@ const INFLUXDB3_BEGINNINGS: &[&str] = &[
     "error during planning",
 ];
 
-/// The header that InfluxDB 3 gives to all its answers.
+/// The header of all answers of InfluxDB 3.
 const INFLUXDB3_HEADER: &str = "cluster-uuid";
 
-/// Reads what was answered, as far as it is needed.
-pub(super) async fn read(kind: Kind, mut response: Response) -> AskError {
+/// Reads the needed part of the answer.
+pub(super) async fn read(kind: Kind, mut response: Response) -> StoreQueryError {
     let mut answer = Answer { status: response.status().as_u16(), ..Answer::default() };
     let has_header = response.headers().contains_key(INFLUXDB3_HEADER);
     while let Ok(Some(piece)) = response.chunk().await {
@@ -50,24 +50,24 @@ pub(super) async fn read(kind: Kind, mut response: Response) -> AskError {
     refusal(kind, &answer, has_header)
 }
 
-/// `has_header`: whether it bears InfluxDB 3's own header.
-fn refusal(kind: Kind, answer: &Answer, has_header: bool) -> AskError {
+/// `has_header`: whether it has InfluxDB 3's own header.
+fn refusal(kind: Kind, answer: &Answer, has_header: bool) -> StoreQueryError {
     let fault = (kind == Kind::TdEngine).then(|| tdengine::refusal(&answer.body)).flatten();
     if let Some(error) = fault {
         return error;
     }
     let is_refusal = matches!(answer.status, 400 | 422);
     if let Some(message) = own_words(kind, answer, has_header).filter(|_| is_refusal) {
-        return AskError::refused(message);
+        return StoreQueryError::refused(message);
     }
     let reason = answer.summary();
     match answer.status {
-        300..=399 | 400 | 401 | 403 | 404 | 405 | 422 => AskError::Halted { reason },
-        _ => AskError::Unavailable { reason },
+        300..=399 | 400 | 401 | 403 | 404 | 405 | 422 => StoreQueryError::Halted { reason },
+        _ => StoreQueryError::Unavailable { reason },
     }
 }
 
-/// What the store says of the question; nothing where the words are not its own.
+/// The store's message about the query; `None` if the message is not the store's own.
 fn own_words(kind: Kind, answer: &Answer, has_header: bool) -> Option<String> {
     match kind {
         Kind::InfluxDb1 => packed_error(&answer.body).or_else(|| only_error(answer)),
@@ -83,12 +83,12 @@ fn own_words(kind: Kind, answer: &Answer, has_header: bool) -> Option<String> {
             let is_own = has_header || begins;
             (is_own && !text.is_empty() && !answer.is_page()).then(|| text.to_owned())
         }),
-        // Its codes are read above; the embedded store is not asked over HTTP.
+        // Its codes are read above; the embedded store is not queried over HTTP.
         Kind::TdEngine | Kind::Embedded => None,
     }
 }
 
-/// InfluxDB 1's error in the format that it is asked for.
+/// InfluxDB 1's error in the requested format.
 fn packed_error(body: &[u8]) -> Option<String> {
     let (mut body, _) = packed::first(body).ok()?;
     body.take("error").and_then(Packed::into_text)
@@ -107,7 +107,7 @@ fn only_error(answer: &Answer) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(kind: Kind, status: u16, body: &str) -> AskError {
+    fn read(kind: Kind, status: u16, body: &str) -> StoreQueryError {
         let answer = Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() };
         refusal(kind, &answer, false)
     }
@@ -116,7 +116,7 @@ mod tests {
         [Kind::InfluxDb1, Kind::InfluxDb2, Kind::InfluxDb3, Kind::TdEngine];
 
     #[test]
-    fn a_question_is_refused_in_the_words_of_its_store() {
+    fn a_query_is_refused_with_the_message_of_its_store() {
         let cases = [
             (Kind::InfluxDb1, r#"{"error":"error parsing query: found FORM"}"#),
             (Kind::InfluxDb2, r#"{"code":"invalid","message":"undefined identifier x"}"#),
@@ -126,15 +126,15 @@ mod tests {
         ];
         for (kind, body) in cases {
             let read = read(kind, 400, body);
-            assert!(matches!(read, AskError::Refused { .. }), "{kind:?} {body}: {read:?}");
+            assert!(matches!(read, StoreQueryError::Refused { .. }), "{kind:?} {body}: {read:?}");
         }
         let answer = Answer { status: 400, body: b"anything".to_vec(), ..Answer::default() };
-        assert!(matches!(refusal(Kind::InfluxDb3, &answer, true), AskError::Refused { .. }));
+        assert!(matches!(refusal(Kind::InfluxDb3, &answer, true), StoreQueryError::Refused { .. }));
     }
 
-    /// The kind of the case o01-answers-that-are-not-the-stores, on the side of questions.
+    /// As the case o01-answers-that-are-not-the-stores, for queries.
     #[test]
-    fn what_stands_between_us_and_the_store_refuses_no_question() {
+    fn a_proxy_or_gateway_before_the_store_refuses_no_query() {
         let bodies = [
             r#"{"message":"no Route matched with those values"}"#,
             r#"{"error":"Bad Request","status":400,"path":"/query"}"#,
@@ -150,14 +150,14 @@ mod tests {
             for body in bodies {
                 for status in [400, 422] {
                     let read = read(kind, status, body);
-                    let is_told = matches!(&read, AskError::Halted { reason }
+                    let is_reported = matches!(&read, StoreQueryError::Halted { reason }
                         if reason.starts_with(&format!("HTTP {status}")));
-                    assert!(is_told, "{kind:?} {body}: {read:?}");
+                    assert!(is_reported, "{kind:?} {body}: {read:?}");
                 }
             }
         }
         let tls = read(Kind::InfluxDb2, 400, bodies[5]);
         assert!(tls.to_string().contains("write https:// in store.urls"), "{tls}");
-        assert!(matches!(read(Kind::InfluxDb1, 502, "x"), AskError::Unavailable { .. }));
+        assert!(matches!(read(Kind::InfluxDb1, 502, "x"), StoreQueryError::Unavailable { .. }));
     }
 }

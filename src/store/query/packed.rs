@@ -1,8 +1,8 @@
-//! MessagePack as InfluxDB 1 writes it: the one of its formats that tells `7.0` from `7`.
+//! MessagePack as InfluxDB 1 writes it: its only format that distinguishes `7.0` from `7`.
 
 use crate::model::UnixNanos;
 
-/// How deep a value may nest: an answer nests six deep.
+/// The maximum nesting of a value; an answer has six levels.
 const DEPTH_MAX: usize = 16;
 
 /// One value.
@@ -39,13 +39,13 @@ impl Packed {
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It goes on past the bytes at hand.
+    /// It is longer than the given bytes.
     Short,
-    /// No writer of MessagePack gives this.
+    /// It is not valid MessagePack.
     Wrong,
 }
 
-/// The first value of `bytes` and how long it is.
+/// The first value of `bytes`, and its length.
 pub(super) fn first(bytes: &[u8]) -> Result<(Packed, usize), Fault> {
     let mut reader = Reader { rest: bytes };
     let value = reader.value(0)?;
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Nothing is reserved for a length that only the sender vouches for.
+    /// No memory is reserved for a length that only the sender claims.
     fn list(&mut self, len: usize, depth: usize) -> Result<Packed, Fault> {
         let mut items = Vec::new();
         for _ in 0..len {
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         self.text(len)
     }
 
-    /// A line may hold bytes that are not UTF-8; the answer shows them as the replacement mark.
+    /// A line may hold bytes that are not UTF-8; the answer has replacement characters for them.
     fn text(&mut self, len: usize) -> Result<Packed, Fault> {
         Ok(Packed::Text(String::from_utf8_lossy(self.bytes(len)?).into_owned()))
     }
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_of_a_server_is_read_to_the_last_byte_and_not_before_it_is_there() {
+    fn an_answer_of_a_server_is_read_to_the_last_byte_and_only_when_it_is_complete() {
         // One row of InfluxDB 1.6.7: a time, true, 7.0, 7, "x" and a null.
         let bytes = b"\x81\xa7results\x91\x82\xacstatement_id\x00\xa6values\x96\
                       \xd2\x3b\x9a\xca\x00\xc3\xcb\x40\x1c\x00\x00\x00\x00\x00\x00\x07\xa1x\xc0";
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_sends_is_refused_without_taking_memory_or_stack_for_it() {
+    fn invalid_answers_are_refused_without_using_memory_or_stack_for_them() {
         assert_eq!(first(&[0xc1]), Err(Fault::Wrong));
         assert_eq!(first(&[0xdd, 0xff, 0xff, 0xff, 0xff]), Err(Fault::Short));
         assert_eq!(first(&[0x91; 100]), Err(Fault::Wrong));

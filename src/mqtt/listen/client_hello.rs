@@ -1,5 +1,4 @@
-//! Whether a whole ClientHello of TLS has come, which is what a client of TLS is no longer silent
-//! by.
+//! Whether a complete TLS ClientHello has arrived: with it a TLS client is no longer silent.
 
 /// Bytes of a record before its payload: kind, version, length (RFC 8446, 5.1).
 const RECORD: usize = 5;
@@ -7,10 +6,10 @@ const RECORD: usize = 5;
 const MESSAGE: usize = 4;
 /// The kind of the records of a handshake.
 const HANDSHAKE: u8 = 22;
-/// A larger one is not waited for here; TLS itself takes up to 64 KiB.
+/// A larger ClientHello is not waited for here; TLS itself accepts up to 64 KiB.
 const BYTES_MAX: usize = 8 * 1024;
 
-/// Whether TLS should look at what has come: a whole ClientHello, or what is none.
+/// Whether TLS should process the received bytes: a complete ClientHello, or something else.
 pub(in crate::mqtt) fn has_client_hello(source: &[u8]) -> bool {
     let (mut rest, mut have, mut need) = (source, 0, None);
     loop {
@@ -28,7 +27,7 @@ pub(in crate::mqtt) fn has_client_hello(source: &[u8]) -> bool {
         have += payload.len();
         match need {
             Some(need) if have >= need || need > BYTES_MAX => return true,
-            // Its first record is too short to say how long it is.
+            // The first record is too short to hold the length.
             None if payload.len() == len => return true,
             _ if payload.len() < len => return false,
             _ => rest = &behind[len..],
@@ -40,7 +39,7 @@ pub(in crate::mqtt) fn has_client_hello(source: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// A ClientHello with so many bytes of body, in records of so many.
+    /// A ClientHello with a body of `body` bytes, in records of `record` bytes.
     fn hello(body: u16, record: usize) -> Vec<u8> {
         let [high, low] = body.to_be_bytes();
         let mut message = vec![1, 0, high, low];
@@ -55,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_is_waited_for_to_its_last_byte_in_whatever_records() {
+    fn a_client_hello_is_waited_for_to_its_last_byte_in_records_of_any_size() {
         for record in [4, 5, 100, 600] {
             let whole = hello(500, record);
             for len in 0..whole.len() {
@@ -67,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hello_or_too_large_a_one_is_left_to_tls() {
+    fn other_bytes_and_too_large_client_hellos_are_left_to_tls() {
         for bytes in [&b"\x15\x03\x03\x00\x02\x01\x00"[..], b"\x10", b"\x16\x03\x01\x00\x00"] {
             assert!(has_client_hello(bytes), "{bytes:x?}");
         }
