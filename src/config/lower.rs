@@ -399,6 +399,7 @@ fn sink(settings: &Settings) -> sink::Options {
         backfill_after: settings.duration("sink.backfill-after"),
         unknown_code_patience: settings.duration("sink.unknown-code-patience"),
         batches_stalled: settings.number_usize("sink.batches-stalled-max"),
+        probe_wait_max: settings.duration("sink.probe-wait-max"),
     }
 }
 

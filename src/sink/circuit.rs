@@ -115,6 +115,11 @@ impl Circuit {
 }
 
 impl Leave {
+    /// Whether the circuit is open, and others wait for what comes of this request.
+    pub(super) fn is_trial(&self) -> bool {
+        self.is_trial
+    }
+
     /// The server failed, and is left alone for so long, which is given back.
     pub(super) fn failed(mut self, wait: Duration) -> Duration {
         let until = Instant::now() + wait;

@@ -18,6 +18,7 @@ use crate::{
         circuit::Circuit,
         letters::Letters,
         meters::Meters,
+        probe::Probes,
         retry::Retry,
         send::{Decided, LastAccepted, Manner},
         split::{Split, by_measurement},
@@ -56,6 +57,7 @@ pub(super) struct Context {
     /// That of the server that the shard is written to.
     pub(super) circuit: Arc<Circuit>,
     pub(super) stalled: Stalled,
+    pub(super) probes: Probes,
 }
 
 /// What became of a batch, and its memory.
@@ -82,7 +84,6 @@ pub(super) async fn deliver(
         body: Bytes::new(),
         split: Split::whole(0, 0),
         manner: Manner::default(),
-        version: 0,
         looks: 0,
         n_refused: 0,
         has_stored: false,
@@ -110,8 +111,6 @@ struct Work<'a> {
     body: Bytes,
     split: Split,
     manner: Manner,
-    /// How much was known of the store when the batch was last looked at.
-    version: u64,
     looks: u32,
     /// Lines that are set aside because of a refusal.
     n_refused: usize,
@@ -122,7 +121,7 @@ impl Work<'_> {
     /// Takes out what must not be sent; the rest is to be sent as a whole.
     async fn screen(&mut self, lines: Vec<u8>) {
         let Context { store, shard, .. } = self.context;
-        self.version = store.version(*shard);
+        self.manner.version = store.version(*shard);
         let screened = store.screen(*shard, lines).await;
         self.adopt(screened).await;
     }
@@ -210,7 +209,7 @@ impl Work<'_> {
         }
         let Context { store, shard, .. } = self.context;
         let is_first = self.split.lines_count() == 0;
-        let is_newer = store.relearn(*shard, text, answer, self.version).await;
+        let is_newer = store.relearn(*shard, text, answer, self.manner.version).await;
         let may_sort = is_first && store.refuses_whole();
         if !may_sort && !is_newer {
             return false;
@@ -220,7 +219,7 @@ impl Work<'_> {
         let is_sorted = sorted.is_some();
         let rest = sorted.unwrap_or(rest);
         if is_newer {
-            self.version = store.version(*shard);
+            self.manner.version = store.version(*shard);
             let screened = store.screen(*shard, rest.clone()).await;
             let is_same = screened.refused.is_empty() && screened.suspects_from.is_none();
             if !is_same || screened.lines != rest {

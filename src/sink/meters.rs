@@ -31,6 +31,7 @@ pub(super) struct Meters {
     stretches: Gauge,
     stalled: Gauge,
     kept_places: Counter,
+    exceeded_probe_waits: Counter,
     waiting_entries: Gauge,
     waiting_seconds: Gauge,
 }
@@ -60,6 +61,7 @@ impl Meters {
             stretches: metrics.sink_open_stretches.get_or_create_owned(&label),
             stalled: metrics.sink_stalled_batches.get_or_create_owned(&label),
             kept_places: metrics.sink_kept_places.get_or_create_owned(&label),
+            exceeded_probe_waits: metrics.sink_exceeded_probe_waits.get_or_create_owned(&label),
             waiting_entries: metrics.sink_waiting_entries.get_or_create_owned(&label),
             waiting_seconds: metrics.sink_waiting_seconds.get_or_create_owned(&label),
         }
@@ -83,6 +85,11 @@ impl Meters {
     /// Such a batch keeps its place among the requests in flight, because too many gave up theirs.
     pub(super) fn kept_place(&self) {
         self.kept_places.inc();
+    }
+
+    /// A probe does not wait for another one any longer.
+    pub(super) fn exceeded_probe_wait(&self) {
+        self.exceeded_probe_waits.inc();
     }
 
     /// A request of `bytes` was answered, or failed.

@@ -53,6 +53,9 @@
 //!   notice.
 //! - A dead-letter log that has halted holds the batch until a restart, which sends it again.
 //!
+//! # What is known before a line is sent
+//! - Of the requests of a shard with lines of a measurement whose types are not known, one is under
+//!   way at a time (`probe.rs`), so that at most one batch is sent again for what it teaches.
 //! - A line that the store would take and then fail on, or must refuse by what is known of its
 //!   tables, is not sent ([`Store::screen`](crate::store::Store::screen)): it becomes a dead letter
 //!   before the request is made. What is learned from a refusal is held against the rest of its
@@ -76,6 +79,7 @@ mod letters;
 mod meters;
 mod options;
 mod pacing;
+mod probe;
 mod retry;
 mod rewrite;
 mod send;

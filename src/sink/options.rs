@@ -43,6 +43,9 @@ pub struct Options {
     /// Batches that may stand at a line which nobody can judge without a place among the requests
     /// in flight. Default: 8.
     pub batches_stalled: usize,
+    /// How long a batch with lines of a measurement whose types are not known waits for what
+    /// another such batch of its shard teaches. Default: 5 s.
+    pub probe_wait_max: Duration,
 }
 
 impl Default for Options {
@@ -64,6 +67,7 @@ impl Default for Options {
             backfill_after: Duration::from_secs(10),
             unknown_code_patience: Duration::from_mins(1),
             batches_stalled: 8,
+            probe_wait_max: Duration::from_secs(5),
         }
     }
 }

@@ -13,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 use crate::{
     env::blocking,
     model::line,
-    sink::{delivery::Context, retry::Retry},
+    sink::{delivery::Context, probe::Probe, retry::Retry},
     store::{Encoding, Refusal, Screened, Verdict},
     telemetry::Health,
 };
@@ -21,6 +21,10 @@ use crate::{
 /// After how long without an answer the operator is told: a store that never answers is known long
 /// before its request times out.
 const SILENCE: Duration = Duration::from_secs(8);
+
+/// How often a batch is screened again, because more is known of the types of fields, before it is
+/// sent as it is: a store may tell other types all the time.
+const OUTDATED_MAX: u32 = 32;
 
 /// A verdict that decides about the lines it is about.
 pub(super) enum Decided {
@@ -38,6 +42,10 @@ pub(super) enum Decided {
 pub(super) struct Manner {
     /// What the batch was held to; its lines are not here any more.
     pub(super) screened: Screened,
+    /// How much was known of the store then.
+    pub(super) version: u64,
+    /// How often it was not sent because more types were known by then.
+    outdated_count: u32,
     /// Since when the batch is refused in words that are in no list, once these were waited out for
     /// long enough.
     unclear_since: Option<Duration>,
@@ -92,9 +100,8 @@ impl Context {
         let mut stall = None;
         loop {
             let leave = self.circuit.enter(again).await;
-            let Some(verdict) = self.attempt(&part, &body, encoding, manner, again).await else {
-                return Decided::Outdated;
-            };
+            let attempt = self.attempt(&part, &body, encoding, manner, again, leave.is_trial());
+            let Some(verdict) = attempt.await else { return Decided::Outdated };
             let is_lone = line::lines(&part).nth(1).is_none();
             let note = |health, error| self.state.saw_verdict(health, bytes, again, error);
             if !matches!(verdict, Verdict::Unclear { .. }) {
@@ -151,13 +158,59 @@ impl Context {
         }
     }
 
-    /// Sends it once; nothing where it is not to be sent as it is.
+    /// Sends it once; nothing where it is not to be sent as it is. A probe is sent while no other
+    /// one of the shard is under way, and has taught what it can before the next one is sent.
     async fn attempt(
         &self,
         part: &Bytes,
         body: &Bytes,
         encoding: Encoding,
-        manner: &Manner,
+        manner: &mut Manner,
+        again: bool,
+        is_trial: bool,
+    ) -> Option<Verdict> {
+        let mut is_probe = !self.store.knows_types(self.shard, part);
+        let mut probe = None;
+        if is_probe {
+            probe = self.begin_probe(is_trial).await;
+            // Another one may have taught it meanwhile.
+            is_probe = !self.store.knows_types(self.shard, part);
+        }
+        if !is_probe {
+            probe = None;
+        }
+        let verdict = self.write(part, body, encoding, manner, again).await?;
+        match &verdict {
+            Verdict::Accepted if is_probe => self.store.learn(self.shard, part),
+            Verdict::Rejected { answer, .. } if is_probe => {
+                self.store.relearn(self.shard, part, answer, manner.version).await;
+            }
+            _ => {}
+        }
+        drop(probe);
+        Some(verdict)
+    }
+
+    /// Waits until no other probe of the shard is under way; `None` where it is sent beside one.
+    async fn begin_probe(&self, is_trial: bool) -> Option<Probe<'_>> {
+        // Requests of all shards may wait for a trial.
+        if is_trial {
+            return self.probes.try_begin();
+        }
+        let probe = self.probes.begin(&*self.clock).await;
+        if probe.is_none() {
+            self.meters.exceeded_probe_wait();
+        }
+        probe
+    }
+
+    /// Sends it once, as soon as nobody else adds columns where it does.
+    async fn write(
+        &self,
+        part: &Bytes,
+        body: &Bytes,
+        encoding: Encoding,
+        manner: &mut Manner,
         again: bool,
     ) -> Option<Verdict> {
         let grows = manner.screened.grows;
@@ -168,7 +221,7 @@ impl Context {
             if let Err(verdict) = self.store.ready(self.shard).await {
                 return Some(verdict);
             }
-            if self.store.is_outdated(self.shard, &manner.screened) {
+            if self.is_outdated(manner, again) {
                 return None;
             }
             Some(self.store.write(self.shard, body.clone(), encoding).await)
@@ -195,6 +248,18 @@ impl Context {
             _ => {}
         }
         Some(verdict)
+    }
+
+    /// Whether more is known of the store than when the lines were screened, and they are to be
+    /// screened again before they are sent. A retry sends the same bytes wherever it may (SK-3).
+    fn is_outdated(&self, manner: &mut Manner, again: bool) -> bool {
+        if self.store.is_outdated(self.shard, &manner.screened) {
+            return true;
+        }
+        let is_newer = self.store.tells_types() && self.store.version(self.shard) != manner.version;
+        let is_outdated = is_newer && !again && manner.outdated_count < OUTDATED_MAX;
+        manner.outdated_count += u32::from(is_outdated);
+        is_outdated
     }
 
     /// The body as it is sent: compressed once, however often it is sent.

@@ -19,6 +19,7 @@ use crate::{
         circuit::Circuit,
         delivery::Context,
         meters::Meters,
+        probe::Probes,
         shipper::Shipper,
         stalled::Stalled,
         state::{ShardState, StoreHealth},
@@ -130,6 +131,7 @@ pub fn start(runtime: &Handle, parts: Parts, shards: Vec<Shard>) -> Sink {
             accepted: Arc::clone(&accepted),
             circuit: Arc::clone(&circuits[parts.store.endpoint(id)]),
             stalled: Stalled::new(parts.options.batches_stalled),
+            probes: Probes::new(parts.options.probe_wait_max),
         });
         contexts.push(Arc::clone(&context));
         let shipper = Shipper::new(context, ledger, reader, drains.clone());

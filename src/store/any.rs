@@ -118,6 +118,23 @@ impl Store {
         }
     }
 
+    /// Whether it tells the type of a field when it refuses points for it, and names no lines.
+    #[must_use]
+    pub fn tells_types(&self) -> bool {
+        matches!(self.kind, Kind::InfluxDb1 | Kind::InfluxDb2)
+    }
+
+    /// Whether nothing is to be learned from a refusal of these lines: the store does not
+    /// [tell types](Self::tells_types), or it has accepted lines of each of their measurements, or
+    /// their fields were [read](Self::learn_types) from it.
+    #[must_use]
+    pub fn knows_types(&self, shard: ShardId, lines: &[u8]) -> bool {
+        match &self.inner {
+            Inner::Http(store) if self.tells_types() => store.knows_types(shard, lines),
+            Inner::Http(_) | Inner::Embedded { .. } => true,
+        }
+    }
+
     /// Learns which fields have another type in the store than mappings write, before points
     /// arrive.
     pub fn learn_types(&self, measurement: &str, mapped: &Measurement, stored: &Stored) {
@@ -131,6 +148,10 @@ impl Store {
             if mapped.any(|(known, by_mapping)| known == field && by_mapping != kind) {
                 store.learn_type(measurement, field, *kind);
             }
+        }
+        let is_stored = |field: &str| stored.fields.iter().any(|(known, _)| known == field);
+        if !stored.fields.is_empty() && mapped.fields.iter().all(|(field, _)| is_stored(field)) {
+            store.know_types(measurement);
         }
     }
 
@@ -158,7 +179,8 @@ impl Store {
         }
     }
 
-    /// Learns from lines that were accepted in a turn.
+    /// Learns from lines that were accepted in a turn, or of which not all
+    /// [types were known](Self::knows_types).
     pub fn learn(&self, shard: ShardId, lines: &[u8]) {
         if let Inner::Http(store) = &self.inner {
             store.learn(shard, lines);
@@ -197,7 +219,7 @@ impl Store {
 
     /// Sends an empty write to a server (from 0, below [`Store::endpoints`]): the answer shows
     /// whether it is reachable, authorises us, and has the database.
-    pub async fn probe(&self, endpoint: usize) -> Verdict {
+    pub async fn write_empty(&self, endpoint: usize) -> Verdict {
         let Inner::Http(store) = &self.inner else { return Verdict::Accepted };
         match store.ready(endpoint).await {
             Ok(()) => store.write(endpoint, Bytes::new(), Encoding::Identity).await,

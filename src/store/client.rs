@@ -22,6 +22,7 @@ use crate::{
         Answer,
         conflict::{self, TypeConflict},
         embedded,
+        http_error::describe,
         ledger::{Column, Ledger, Screened, Turn},
         options::{Kind, Options, Target},
         placement::Placement,
@@ -290,6 +291,18 @@ impl HttpStore {
         }
     }
 
+    /// Whether the types of each measurement of these lines are known.
+    pub(super) fn knows_types(&self, shard: ShardId, lines: &[u8]) -> bool {
+        self.ledgers[self.endpoint(shard)].knows_types(lines)
+    }
+
+    /// All fields that mappings write into a measurement were read from every server.
+    pub(super) fn know_types(&self, measurement: &str) {
+        for ledger in &self.ledgers {
+            ledger.know_types(measurement);
+        }
+    }
+
     /// Notes a field whose type on every server differs from the type in the mappings.
     pub(super) fn learn_type(&self, measurement: &str, field: &str, kind: FieldType) {
         for ledger in &self.ledgers {
@@ -307,9 +320,13 @@ impl HttpStore {
         self.ledgers[self.endpoint(shard)].turn(lines).await
     }
 
-    /// Lines that took a turn were accepted.
+    /// Lines were accepted that took a turn, or of which not all types were known.
     pub(super) fn learn(&self, shard: ShardId, lines: &[u8]) {
-        self.ledgers[self.endpoint(shard)].accepted(lines, self.clock.monotonic());
+        let ledger = &self.ledgers[self.endpoint(shard)];
+        match self.rules {
+            Some(_) => ledger.accepted(lines, self.clock.monotonic()),
+            None => ledger.know_types_of(lines),
+        }
     }
 
     /// A refusal of these lines suggests that another writer changed their tables.
@@ -460,39 +477,4 @@ async fn received(mut response: Response) -> (Answer, Option<reqwest::Error>) {
             return (answer, None);
         }
     }
-}
-
-/// Remedies for known TLS errors.
-const REMEDIES: &[(&str, &str)] = &[
-    (
-        "UnknownIssuer",
-        " (an authority that this machine does not trust signed the store's certificate; name the \
-         authority's file in store.ca-file)",
-    ),
-    (
-        "CaUsedAsEndEntity",
-        " (the store's certificate is an authority's own; give the store one that the authority \
-         signed, and name the authority's file in store.ca-file)",
-    ),
-    ("InvalidContentType", " (the store may not speak TLS; try http:// in store.urls)"),
-];
-
-/// The whole chain of an error in one bounded line. Each error of reqwest's chain prints only
-/// itself.
-pub(super) fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "timed out: ".to_owned() } else { String::new() };
-    text.push_str(&error.to_string());
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text.truncate(text.floor_char_boundary(Answer::QUOTE_BYTES_MAX));
-    for (words, remedy) in REMEDIES {
-        if text.contains(words) {
-            text.push_str(remedy);
-        }
-    }
-    text
 }

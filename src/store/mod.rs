@@ -39,6 +39,7 @@ mod any;
 mod client;
 mod conflict;
 pub mod embedded;
+mod http_error;
 mod influxdb1;
 mod influxdb2;
 #[cfg(feature = "influxdb2")]

@@ -237,6 +237,9 @@ metrics! {
     /// Times that a stalled batch kept its request slot, because `sink.batches-stalled-max` others
     /// had given up theirs, by shard.
     sink_kept_places: By<ShardLabel, Counter> [places],
+    /// Waits of requests with lines of new measurements for another such request, ended because
+    /// `sink.probe-wait-max` was spent, by shard.
+    sink_exceeded_probe_waits: By<ShardLabel, Counter> [waits],
     /// Entries durable and not yet confirmed by the store, by shard.
     sink_waiting_entries: By<ShardLabel, Gauge> [entries],
     /// How long the oldest unconfirmed entry has been waiting, by shard.

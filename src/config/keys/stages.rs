@@ -405,6 +405,16 @@ const SINK: &[Key] = &[
     )
     .default("8")
     .max("1024", "each holds a batch in memory"),
+    key(
+        "sink.probe-wait-max",
+        Kind::Duration,
+        "How long a batch with lines of a new measurement waits until the store has answered \
+         another such batch of its shard: by a refusal, InfluxDB 1 and 2 tell the types of its \
+         fields, and conflicting points then leave in a request of their own. Over time a shard \
+         waits for at most a fiftieth of the time. 0: no batch waits.",
+    )
+    .default("5s")
+    .max("1m", "the points of the batch wait meanwhile"),
 ];
 
 const DEAD_LETTER: &[Key] = &[

@@ -84,7 +84,7 @@ async fn organisation_and_bucket_are_made_once_and_again_when_they_are_gone() {
     let server = Arc::new(Server::default());
     let store = store(&server, true).await;
     assert_eq!(store.ready(ShardId(0)).await, Ok(()));
-    assert_eq!(store.probe(0).await, Verdict::Accepted);
+    assert_eq!(store.write_empty(0).await, Verdict::Accepted);
     let asked = server.asked.lock().expect("no test panics here").clone();
     let expect = [
         "get /api/v2/orgs",
@@ -99,14 +99,14 @@ async fn organisation_and_bucket_are_made_once_and_again_when_they_are_gone() {
     assert_eq!(store.look(0).await, Ok(Some(ServerReport { fault: None, retention: kept })));
 
     server.has_bucket.store(false, Ordering::SeqCst);
-    assert!(matches!(store.probe(0).await, Verdict::Halted { .. }));
-    assert_eq!(store.probe(0).await, Verdict::Accepted);
+    assert!(matches!(store.write_empty(0).await, Verdict::Halted { .. }));
+    assert_eq!(store.write_empty(0).await, Verdict::Accepted);
 }
 
 #[tokio::test]
 async fn nothing_is_made_where_that_was_not_asked_for() {
     let server = Arc::new(Server::default());
     let store = store(&server, false).await;
-    assert!(matches!(store.probe(0).await, Verdict::Halted { .. }));
+    assert!(matches!(store.write_empty(0).await, Verdict::Halted { .. }));
     assert!(!server.has_org.load(Ordering::SeqCst));
 }

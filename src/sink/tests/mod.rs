@@ -12,3 +12,4 @@ mod seeds;
 mod shipping;
 mod stretches;
 mod tdengine;
+mod types;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    fake_store::{Play, Request},
+    fake_store::Play,
     rig::{Rig, line, line_set, options, until},
 };
 
@@ -323,39 +323,4 @@ async fn a_drain_ends_in_time_when_the_store_is_away_and_says_what_is_left() {
     rig.start();
     rig.shipped(0).await;
     assert_eq!(rig.store.stored(), line_set(0..5));
-}
-
-/// Half of the points conflict: the store drops them and says how many, and which type it has. They
-/// leave in a request of their own from then on, and integers go into the float field.
-#[tokio::test]
-async fn points_whose_types_conflict_cost_one_request_and_not_one_each() {
-    const CONFLICT: &str = r#"{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict: input field \"x\" on measurement \"m\" is type string, already exists as type float dropped=DROPPED"}"#;
-    let options = Options { batch_lines: NonZeroUsize::new(1_000).expect("some"), ..options() };
-    let script = |request: &Request| {
-        let is_text = |line: &String| line.contains("x=\"");
-        match request.lines().iter().filter(|line| is_text(line)).count() {
-            0 => Play::Store,
-            dropped => {
-                let text = CONFLICT.replace("DROPPED", &dropped.to_string());
-                Play::Answer(422, "", Box::leak(text.into_boxed_str()))
-            }
-        }
-    };
-    let mut rig = Rig::new(options, script).await;
-    let text = |idx: usize| format!("m,vin=V{idx} x=\"{idx}\" {idx}\n");
-    for batch in 0..3 {
-        let idxs = batch * 400..(batch + 1) * 400;
-        let lines: Vec<String> =
-            idxs.map(|idx| if idx % 2 == 0 { text(idx) } else { line(idx) }).collect();
-        rig.append(0, &lines);
-        rig.shipped(0).await;
-    }
-    let letters = rig.letters();
-    assert_eq!(letters.len(), 600);
-    assert!(letters.iter().all(|letter| letter.cause == Cause::TypeConflict));
-    // A value of the store's type, where that loses nothing.
-    let cast = |idx: usize| format!("m,vin=V{idx} x={idx} {idx}\n");
-    assert_eq!(rig.store.stored(), (0..1_200).filter(|idx| idx % 2 == 1).map(cast).collect());
-    let requests = rig.store.requests().len();
-    assert!(requests <= 3 + 2 + 2, "{requests} requests");
 }

@@ -10,6 +10,9 @@
 //!   converted to the store's type; otherwise the line is not sent, so that its neighbours are
 //!   never part of a request that must fail.
 //!
+//! Of a store that tells its types only when it refuses points (InfluxDB 1 and 2), it also knows
+//! [of which measurements](Ledger::knows_types) nothing has been told or accepted yet.
+//!
 //! # What it guarantees
 //! - LE-1: a line is held back only because of something that the store itself said, or accepted,
 //!   within `TRUST`: somebody else may drop and recreate a table.
@@ -24,6 +27,7 @@
 
 mod columns;
 mod compare;
+mod known;
 mod screen;
 mod table;
 #[cfg(test)]

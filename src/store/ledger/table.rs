@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Column, columns, turns::Turns};
+use super::{Column, columns, known::KnownTypes, turns::Turns};
 use crate::model::{
     FieldType, StoreNames,
     line::{self, lines},
@@ -36,6 +36,7 @@ pub(in crate::store) struct Ledger {
     /// Increases with everything that is learned.
     version: AtomicU64,
     pub(super) turns: Turns,
+    pub(super) known_types: KnownTypes,
 }
 
 #[derive(Debug, Default)]
@@ -99,8 +100,14 @@ pub(super) fn table_of(names: StoreNames, line: &[u8]) -> String {
 impl Ledger {
     /// An empty ledger for a store with these rules for names.
     pub(in crate::store) fn new(names: StoreNames) -> Self {
-        let (tables, turns) = (RwLock::default(), Turns::default());
-        Self { names, tables, refused: RwLock::default(), version: AtomicU64::new(0), turns }
+        Self {
+            names,
+            tables: RwLock::default(),
+            refused: RwLock::default(),
+            version: AtomicU64::new(0),
+            turns: Turns::default(),
+            known_types: KnownTypes::default(),
+        }
     }
 
     /// The store reports that a field has this type; nothing is known about the other columns of

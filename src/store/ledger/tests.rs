@@ -159,3 +159,33 @@ fn lines_that_conflict_with_a_reported_type_are_moved_behind_the_others() {
     let len = cast.len();
     assert_eq!(ledger.parted(b"m,vin=A x=1i 1\n"), Some((cast, len)));
 }
+
+#[test]
+fn types_are_known_of_measurements_that_were_read_or_of_which_a_line_was_accepted() {
+    let ledger = Ledger::new(StoreNames::Influx);
+    assert!(ledger.knows_types(b""));
+    assert!(!ledger.knows_types(b"m,vin=A x=1 1\n"));
+    ledger.know_types_of(b"m,vin=A x=1 1\nm,vin=B x=1 2\na\\,b s=\"x\nq y=1\" 3\nm x=1 4\n");
+    let known = "m y=2 1\nm,vin=A x=1 1\nm x=1 3\na\\,b s=\"\nq\" 1\n";
+    assert!(ledger.knows_types(known.as_bytes()));
+    for new in ["q y=1 1\n", "m2,vin=A x=1 1\n", "m\\,vin=A x=1 1\n", "a x=1 1\n", "a,b=c x=1 1\n"]
+    {
+        let text = format!("{known}{new}{known}");
+        assert!(!ledger.knows_types(text.as_bytes()), "{new}");
+    }
+    ledger.know_types("two words, one");
+    assert!(ledger.knows_types(b"two\\ words\\,\\ one x=1 1\n"));
+    let version = ledger.version();
+    ledger.know_types("another");
+    assert_eq!(ledger.version(), version, "nothing has to be screened again");
+}
+
+#[test]
+fn measurements_whose_types_are_known_are_bounded() {
+    let ledger = Ledger::new(StoreNames::Influx);
+    for at in 0..=TABLES_MAX {
+        ledger.know_types_of(format!("m{at} x=1i 1\n").as_bytes());
+    }
+    assert!(!ledger.knows_types(b"m0 x=1i 1\n"));
+    assert!(ledger.knows_types(format!("m{TABLES_MAX} x=1i 1\n").as_bytes()));
+}

@@ -17,6 +17,7 @@ use crate::{
     model::{Column, Row, Secret, Value},
     store::{
         Answer, StoreError, client,
+        http_error::describe,
         options::{Options, Target},
         query::{
             decode::Shape,
@@ -121,7 +122,7 @@ impl QueryClient {
         let request = tdengine::request(None, text.to_owned());
         let answered =
             async { client::whole(self.sending(endpoint, &request).send().await?).await };
-        answered.await.map_err(|error| client::describe(&error))
+        answered.await.map_err(|error| describe(&error))
     }
 
     /// Sends a query; returns its answer if it is successful.
@@ -141,7 +142,7 @@ impl QueryClient {
         // second more, so that our bound is the one that is reported.
         let sending = self.sending(endpoint, request).timeout(time_max + Duration::from_secs(1));
         let response = sending.send().await;
-        let response = response.map_err(|error| unavailable(client::describe(&error)))?;
+        let response = response.map_err(|error| unavailable(describe(&error)))?;
         match response.status().as_u16() {
             200 => Ok(Pieces::Http(response)),
             _ => Err(refusal::read(self.target.kind(), response).await),
@@ -229,9 +230,7 @@ impl Pieces {
     /// The next piece; `None` at the end.
     async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
         match self {
-            Self::Http(response) => {
-                response.chunk().await.map_err(|error| client::describe(&error))
-            }
+            Self::Http(response) => response.chunk().await.map_err(|error| describe(&error)),
             #[cfg(feature = "taos-ws")]
             Self::WebSocket(coming) => coming.chunk().await,
         }

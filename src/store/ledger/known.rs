@@ -1,0 +1,73 @@
+//! Measurements whose types are known, of a store that tells them only when it refuses points.
+//!
+//! Known are those whose fields were read from the store, and those of which it accepted a line.
+//! Nothing is held back for it: who sends lines of others may send them one request after the
+//! other, so that a refusal teaches something before more of them leave.
+
+use std::{
+    collections::HashSet,
+    sync::{PoisonError, RwLock},
+};
+
+use super::{Ledger, table::TABLES_MAX};
+use crate::model::line::{self, lines};
+
+/// The measurements, as lines write them.
+///
+/// Why a lock: deliveries of all shards look at once; it is held for one pass over a batch.
+#[derive(Debug, Default)]
+pub(super) struct KnownTypes(RwLock<HashSet<Box<[u8]>>>);
+
+impl Ledger {
+    /// Whether the types of each measurement of these lines are known.
+    pub(in crate::store) fn knows_types(&self, text: &[u8]) -> bool {
+        let known = self.known_types.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut last = None;
+        lines(text).all(|line| match last {
+            // Most lines are of the measurement of the line before.
+            Some(last) if is_of(line, last) => true,
+            _ => {
+                let measurement = line::measurement_of(line::series(line));
+                last = Some(measurement);
+                known.contains(measurement)
+            }
+        })
+    }
+
+    /// The store accepted these lines.
+    pub(in crate::store) fn know_types_of(&self, text: &[u8]) {
+        let mut last = None;
+        for line in lines(text) {
+            if last.is_some_and(|last| is_of(line, last)) {
+                continue;
+            }
+            let measurement = line::measurement_of(line::series(line));
+            last = Some(measurement);
+            self.know(measurement);
+        }
+    }
+
+    /// All fields that mappings write into this measurement were read from the store.
+    pub(in crate::store) fn know_types(&self, measurement: &str) {
+        let mut written = Vec::new();
+        line::push_measurement(&mut written, measurement.as_bytes());
+        self.know(&written);
+    }
+
+    fn know(&self, measurement: &[u8]) {
+        let mut known = self.known_types.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(measurement) {
+            return;
+        }
+        if known.len() >= TABLES_MAX {
+            known.clear();
+        }
+        known.insert(measurement.into());
+    }
+}
+
+/// Whether a line is of this measurement, as another line wrote it.
+fn is_of(line: &[u8], measurement: &[u8]) -> bool {
+    let rest = line.strip_prefix(measurement);
+    rest.is_some_and(|rest| matches!(rest.first(), Some(b',' | b' ')))
+}
