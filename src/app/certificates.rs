@@ -1,4 +1,5 @@
-//! The certificates of both edges: loaded at the start, anew on SIGHUP, and watched as they age.
+//! The certificates of the MQTT and HTTP servers: loaded at the start and on SIGHUP, and checked
+//! for expiry.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,18 +10,18 @@ use crate::{
     telemetry::{EdgeLabel, LogLimit, Metrics},
 };
 
-/// From when on it is told that a certificate expires.
-const TOLD_BEFORE: Duration = Duration::from_hours(30 * 24);
-/// How often that is told.
-const TOLD_EVERY: Duration = Duration::from_hours(24);
+/// The remaining time from which on the expiry of a certificate is logged.
+const LOGGED_BEFORE: Duration = Duration::from_hours(30 * 24);
+/// How often that is logged.
+const LOGGED_EVERY: Duration = Duration::from_hours(24);
 
-/// The TLS of both edges, where they speak it.
+/// The TLS settings of both servers, if they use it.
 #[derive(Debug)]
 pub(super) struct Certificates {
     pub(super) mqtt: Option<Arc<Tls>>,
     pub(super) http: Option<Arc<Tls>>,
     clock: Arc<dyn Clock>,
-    told: LogLimit,
+    log_limit: LogLimit,
 }
 
 impl Certificates {
@@ -36,9 +37,9 @@ impl Certificates {
         };
         let (mqtt, http) = (load(&options.mqtt)?, load(&options.http)?);
         let clock = Arc::clone(clock);
-        let certificates = Self { mqtt, http, clock, told: LogLimit::new(TOLD_EVERY) };
+        let certificates = Self { mqtt, http, clock, log_limit: LogLimit::new(LOGGED_EVERY) };
         certificates.each(|_, tls| warn(tls));
-        certificates.tell(access);
+        certificates.set_authorities(access);
         Ok(certificates)
     }
 
@@ -50,15 +51,15 @@ impl Certificates {
         }
     }
 
-    /// Says what certificates of clients rest on.
-    fn tell(&self, access: &Access) {
+    /// Passes the trusted client authorities to `access`.
+    fn set_authorities(&self, access: &Access) {
         if let Some(tls) = &self.mqtt {
             access.set_trusted(Arc::clone(&tls.current().trusted));
         }
     }
 
-    /// Reads the files anew; those of an edge that are wrong change nothing there. Sessions whose
-    /// certificates rest on nothing that is trusted now end.
+    /// Reads the files again; if those of a server are wrong, its old ones stay. Sessions end whose
+    /// certificates are not trusted any more.
     pub(super) fn reload(&self, access: &Access) {
         self.each(|edge, tls| match tls.reload() {
             Ok(()) => {
@@ -69,10 +70,10 @@ impl Certificates {
                 tracing::error!(edge, %problems, "certificates not loaded, the old ones stay");
             }
         });
-        self.tell(access);
+        self.set_authorities(access);
     }
 
-    /// Measures how long the certificates are still in force, and tells it when that is short.
+    /// Measures how long the certificates are still valid, and logs it when that is short.
     pub(super) fn look(&mut self, metrics: &Metrics) {
         let (wall, now) = (self.clock.wall(), self.clock.monotonic());
         let mut ending = Vec::new();
@@ -83,11 +84,11 @@ impl Certificates {
                 .auth_certificate_left_seconds
                 .get_or_create_owned(&EdgeLabel { edge })
                 .set(seconds);
-            if seconds < i64::try_from(TOLD_BEFORE.as_secs()).unwrap_or(i64::MAX) {
+            if seconds < i64::try_from(LOGGED_BEFORE.as_secs()).unwrap_or(i64::MAX) {
                 ending.push((edge, until, seconds / 86_400));
             }
         });
-        if !ending.is_empty() && self.told.admit(now).is_some() {
+        if !ending.is_empty() && self.log_limit.admit(now).is_some() {
             for (edge, until, days) in ending {
                 tracing::warn!(edge, %until, days, "the certificate expires soon; renew it");
             }

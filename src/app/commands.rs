@@ -1,10 +1,10 @@
-//! Commands, between the operator edge, the vehicle edge and the mappings.
+//! Connects downlink with the HTTP server, the MQTT server and the mappings.
 
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{fleet::Fleet, mappings::Mappings, problem::RunError, run::Ground};
+use super::{fleet::Fleet, mappings::Mappings, problem::RunError, run::Common};
 use crate::{
     auth::Access,
     downlink::{self, Downlink},
@@ -12,14 +12,14 @@ use crate::{
     telemetry::Critical,
 };
 
-/// What it reads and asks: what is declared, who may publish, the vehicles, the store.
-type Around<'a> = (&'a Mappings, &'a Access, &'a Fleet, QueryEngine);
+/// The inputs of downlink: declared commands, access rules, vehicles, store.
+type Inputs<'a> = (&'a Mappings, &'a Access, &'a Fleet, QueryEngine);
 
-/// Starts it, with the commands that are declared.
+/// Starts downlink with the declared commands.
 pub(super) fn start(
-    ground: &Ground,
+    common: &Common,
     options: &downlink::Options,
-    (mappings, access, fleet, queries): Around<'_>,
+    (mappings, access, fleet, queries): Inputs<'_>,
     runtime: &Handle,
 ) -> Result<downlink::Running, RunError> {
     let commands = Arc::clone(mappings.plans.load().commands());
@@ -31,22 +31,22 @@ pub(super) fn start(
         queries,
         presence: Arc::clone(&fleet.presence),
         sessions: Arc::clone(&fleet.workers) as _,
-        clock: Arc::clone(&ground.clock),
-        metrics: Arc::clone(&ground.metrics),
-        health: ground.board.cell("downlink", Critical::Yes),
+        clock: Arc::clone(&common.clock),
+        metrics: Arc::clone(&common.metrics),
+        health: common.board.cell("downlink", Critical::Yes),
     };
-    downlink::start(parts, runtime, &ground.supervisor).map_err(RunError::Downlink)
+    downlink::start(parts, runtime, &common.supervisor).map_err(RunError::Downlink)
 }
 
-/// Takes what the mapping files declare now.
+/// Declares the commands of the current mapping files.
 pub(super) fn declare(downlink: &Downlink, mappings: &Mappings, access: &Access) {
     let commands = Arc::clone(mappings.plans.load().commands());
     access.set_command_topics(commands.topic_filters());
     downlink.declare(commands);
-    tell_queries(downlink, mappings);
+    publish_queries(downlink, mappings);
 }
 
-/// Tells what the saved queries say that are in force. The edge is there by now.
-pub(super) fn tell_queries(downlink: &Downlink, mappings: &Mappings) {
-    downlink.tell_queries(Arc::clone(mappings.plans.load().queries()));
+/// Starts the current saved queries. The MQTT server runs by now.
+pub(super) fn publish_queries(downlink: &Downlink, mappings: &Mappings) {
+    downlink.publish_queries(Arc::clone(mappings.plans.load().queries()));
 }

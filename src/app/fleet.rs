@@ -1,15 +1,15 @@
-//! Which vehicles are there, and the way to their sessions: between the two edges.
+//! The presence of vehicles and the access to their sessions, shared by the MQTT and HTTP servers.
 
 use std::sync::Arc;
 
 use crate::{model::Presence, mqtt::Workers, telemetry::Metrics};
 
-/// What the vehicle edge fills and the operator edge reads.
+/// Filled by the MQTT server, read by the HTTP server.
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) presence: Arc<Presence>,
     pub(super) workers: Arc<Workers>,
-    /// Forgotten vehicles that the metrics have counted already.
+    /// Forgotten vehicles that are already counted in the metrics.
     counted: u64,
 }
 
@@ -19,7 +19,7 @@ impl Fleet {
         Self { presence, workers, counted: 0 }
     }
 
-    /// Brings the metrics up to what has been counted.
+    /// Updates the metrics from the counters.
     pub(super) fn measure(&mut self, metrics: &Metrics) {
         let counts = self.presence.counts();
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);

@@ -1,4 +1,4 @@
-//! The lanes: one spool and one commit thread a shard.
+//! The lanes: one spool and one commit thread per shard.
 
 use std::{io, path::PathBuf, sync::Arc, thread::JoinHandle};
 
@@ -18,39 +18,40 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Lanes {
     pub(super) handles: Vec<CommitHandle>,
-    /// By their names.
+    /// The threads by name.
     threads: Vec<(String, JoinHandle<()>)>,
     budget: Arc<Budget>,
-    /// What has been told to the metrics already.
-    told: Vec<CommitCounters>,
-    /// The same of held segments that gave way.
+    /// The counters that are already in the metrics.
+    reported: Vec<CommitCounters>,
+    /// Evicted segments that are already in the metrics.
     reported_evicted: u64,
 }
 
 /// Why a lane cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
-    /// Its spool cannot be opened; damage is no reason, a failing disk or a foreign file is.
+    /// Its spool cannot be opened: the disk fails, or a file is foreign. Damage is not among the
+    /// reasons.
     #[error("cannot open the spool of shard {}", shard.0)]
     Spool {
-        /// Which.
+        /// The shard.
         shard: ShardId,
-        /// What the spool met.
+        /// The spool's error.
         #[source]
         source: Box<spool::OpenError>,
     },
-    /// The machine gives no thread.
+    /// No thread can be started.
     #[error("cannot start the lane of shard {}", shard.0)]
     Thread {
-        /// Which.
+        /// The shard.
         shard: ShardId,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// Opens every spool and starts its commit thread; what is read from them goes to the sink.
+/// Opens every spool and starts its commit thread; returns the readers for the sink.
 pub(super) fn open(
     disk: &Arc<dyn Disk>,
     options: &SpoolOptions,
@@ -63,19 +64,20 @@ pub(super) fn open(
     let budget = Budget::new(options.bytes_max).holding(options.hold, Arc::clone(clock));
     let budget = Arc::new(budget);
     metrics.spool_limit_bytes.set(i64::try_from(options.bytes_max).unwrap_or(i64::MAX));
-    let (handles, threads, told) = (Vec::new(), Vec::new(), Vec::new());
-    let mut lanes = Lanes { handles, threads, budget, told, reported_evicted: 0 };
+    let (handles, threads, reported) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lanes = Lanes { handles, threads, budget, reported, reported_evicted: 0 };
     let mut readers = Vec::new();
     for shard in shards.ids() {
         let opened = spool::open(Arc::clone(disk), options.shard(shard, Arc::clone(&lanes.budget)))
             .map_err(|source| LaneError::Spool { shard, source: Box::new(source) })?;
-        tell(shard, &opened.recovery);
+        log_recovery(shard, &opened.recovery);
         let ledger = metrics.ledgers().shard(shard);
         ledger.recovered(opened.recovery.items);
         let name = format!("spool-{}", shard.0);
         let cell = board.cell(&name, Critical::Yes);
         cell.set(Health::Ready);
-        let room = Room { dir: options.dir.clone(), segment_bytes: options.segment_bytes_max };
+        let room =
+            SizeSources { dir: options.dir.clone(), segment_bytes: options.segment_bytes_max };
         let (handle, thread) = Committer::start(
             supervisor.guard(&name),
             opened.writer,
@@ -86,21 +88,22 @@ pub(super) fn open(
         .map_err(|source| LaneError::Thread { shard, source })?;
         lanes.handles.push(handle);
         lanes.threads.push((name, thread));
-        lanes.told.push(CommitCounters::default());
+        lanes.reported.push(CommitCounters::default());
         readers.push(sink::Shard { id: shard, reader: opened.reader, ledger });
     }
     Ok((lanes, readers))
 }
 
-/// What is asked for sizes when a lane has no room.
+/// The sources of sizes for messages about a lane without room.
 #[derive(Debug)]
-struct Room {
+struct SizeSources {
     dir: PathBuf,
     segment_bytes: u64,
 }
 
-impl Room {
-    /// Shows a lane's states; where there is no room, which bound or disk that is, and how large.
+impl SizeSources {
+    /// Reports a lane's states as health; without room, also which bound or disk is full, and its
+    /// size.
     fn shown_in(self, cell: HealthCell, budget: Arc<Budget>) -> impl FnMut(&CommitState) + Send {
         move |state| {
             cell.set(match state {
@@ -129,7 +132,7 @@ impl Room {
     }
 }
 
-/// Bytes for people.
+/// Bytes as text in MiB.
 fn mib(bytes: u64) -> String {
     match bytes >> 20 {
         0 => format!("{} KiB", bytes >> 10),
@@ -137,8 +140,8 @@ fn mib(bytes: u64) -> String {
     }
 }
 
-/// Logs what recovery found; loudly, where something is lost.
-fn tell(shard: ShardId, recovery: &Recovery) {
+/// Logs the result of a recovery; as an error if something is lost.
+fn log_recovery(shard: ShardId, recovery: &Recovery) {
     let shard = shard.0;
     let Recovery { items, torn_bytes, damaged_entries, damaged_items, set_aside, .. } = *recovery;
     if damaged_entries > 0 || set_aside > 0 {
@@ -156,7 +159,7 @@ fn tell(shard: ShardId, recovery: &Recovery) {
 }
 
 impl Lanes {
-    /// Brings the metrics up to what the commit threads have counted.
+    /// Updates the metrics from the commit threads' counters.
     pub(super) fn measure(&mut self, metrics: &Metrics) {
         self.budget.expire_held();
         metrics.spool_disk_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
@@ -165,22 +168,22 @@ impl Lanes {
         let evicted = &metrics.spool_yielded_segments;
         evicted.inc_by(held.evicted_segments - self.reported_evicted);
         self.reported_evicted = held.evicted_segments;
-        for (index, (handle, told)) in self.handles.iter().zip(&mut self.told).enumerate() {
+        for (index, (handle, reported)) in self.handles.iter().zip(&mut self.reported).enumerate() {
             let shard = ShardLabel::from(ShardId(u16::try_from(index).unwrap_or(u16::MAX)));
             let now = handle.counters();
             let entries = metrics.spool_appended_entries.get_or_create_owned(&shard);
-            entries.inc_by(now.entries - told.entries);
+            entries.inc_by(now.entries - reported.entries);
             let fulls = metrics.spool_full_appends.get_or_create_owned(&shard);
-            fulls.inc_by(now.fulls - told.fulls);
+            fulls.inc_by(now.fulls - reported.fulls);
             let syncs = metrics.spool_synced_groups.get_or_create_owned(&shard);
-            syncs.inc_by(now.syncs - told.syncs);
+            syncs.inc_by(now.syncs - reported.syncs);
             let time = metrics.spool_sync_seconds.get_or_create_owned(&shard);
-            time.inc_by((now.sync_time - told.sync_time).as_secs_f64());
-            *told = now;
+            time.inc_by((now.sync_time - reported.sync_time).as_secs_f64());
+            *reported = now;
         }
     }
 
-    /// Syncs what is queued and ends the threads. Blocks until they have ended.
+    /// Syncs queued entries and ends the threads. Blocks until they have ended.
     pub(super) fn close(self) {
         for handle in &self.handles {
             handle.stop();

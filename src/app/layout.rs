@@ -1,4 +1,4 @@
-//! The data directory: who owns it, and how many shards it was made for.
+//! The data directory: its lock and its number of shards.
 
 use std::{
     io,
@@ -22,23 +22,23 @@ pub(super) struct DataDir {
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// It cannot be made, read or written: check the path, its owner and its file system.
+    /// It cannot be created, read or written: check the path, its owner and its file system.
     #[error("cannot use the data directory {}", path.display())]
     Unusable {
-        /// What was touched.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// Another Fleetline runs on it: stop that one, or give this one a directory of its own.
+    /// Another Fleetline uses it: stop that one, or configure another directory for this one.
     #[error("the data directory {} is in use by another process", path.display())]
     InUse {
         /// The directory.
         path: PathBuf,
     },
-    /// It was made for another number of shards. A vehicle's shard follows from the number, so what
-    /// waits in the spools has to be moved for it to change.
+    /// It has another number of shards. A vehicle's shard depends on the number, so a change
+    /// requires moving the entries in the spools.
     #[error(
         "the data directory {} has {found} shards and the configuration asks for {asked}; set \
          spool.shards = {found}, or change the directory with `fleetline spool reshard {asked}`, \
@@ -47,35 +47,35 @@ pub enum DataDirError {
     Shards {
         /// The directory.
         path: PathBuf,
-        /// How many it has.
+        /// The number that it has.
         found: String,
-        /// How many were asked for.
+        /// The configured number.
         asked: u16,
     },
 }
 
-/// Why a data directory on which nothing runs cannot be changed.
+/// Why the data directory of a stopped appliance cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
     /// It is in use, or cannot be read.
     #[error("the data directory is not usable")]
     DataDir(#[source] DataDirError),
-    /// There is nothing to change; the operator names the right `data-dir`.
+    /// There is nothing to change: configure the right `data-dir`.
     #[error("nothing has ever run on the data directory `{}`: it has no shards", path.display())]
     Empty {
         /// The directory.
         path: PathBuf,
     },
-    /// Its number of shards cannot be read; the operator puts the file back.
+    /// Its number of shards cannot be read: restore the file.
     #[error("`{found}` in the data directory is not a number of shards")]
     Unreadable {
-        /// As it stands there.
+        /// The content of the file.
         found: String,
     },
 }
 
 impl DataDir {
-    /// Takes the lock, makes what is missing, and holds the number of shards to what it was.
+    /// Takes the lock, creates what is missing, and checks the number of shards.
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         path: &Path,
@@ -92,7 +92,7 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// Takes the lock of a directory on which something has run, and says how many shards it has.
+    /// Takes the lock of an existing data directory, and returns its number of shards.
     pub(super) fn hold_idle(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Self, u16), HoldError> {
         let found = shards_of(disk.as_ref(), path).map_err(HoldError::DataDir)?;
         let found = found.ok_or_else(|| HoldError::Empty { path: path.to_path_buf() })?;
@@ -101,7 +101,7 @@ impl DataDir {
         Ok((dir, shards))
     }
 
-    /// Takes the lock of a directory that is there, whatever is in it.
+    /// Takes the lock of an existing directory with any content.
     fn hold(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, DataDirError> {
         let lock_path = path.join("lock");
         let lock = disk.lock(&lock_path);
@@ -111,7 +111,7 @@ impl DataDir {
         Ok(Self { disk, path: path.to_path_buf(), lock })
     }
 
-    /// Tells commands on this machine where the running appliance listens.
+    /// Writes the addresses of the running appliance, for commands on this machine.
     pub(super) fn announce(&self, content: &str) -> Result<(), DataDirError> {
         let path = self.path.join("lock");
         let written = self.lock.write(content.as_bytes());
@@ -128,14 +128,15 @@ impl DataDir {
         }
     }
 
-    /// From now on the directory has so many shards.
+    /// Sets the number of shards.
     pub(super) fn set_shards(&self, spool: &Path, count: ShardCount) -> Result<(), DataDirError> {
         let path = spool.join(SHARDS_FILE);
         let written = self.write_shards(spool, &count.0.get().to_string());
         written.map_err(|source| DataDirError::Unusable { path, source })
     }
 
-    /// Written once, under another name first, so that a crash leaves either nothing or all of it.
+    /// Written under another name and then renamed, so that a crash leaves either the old file or
+    /// the new one.
     fn write_shards(&self, spool: &Path, count: &str) -> io::Result<()> {
         let (temporary, path) = (spool.join("shards.new"), spool.join(SHARDS_FILE));
         if self.disk.files(spool)?.iter().any(|name| name == "shards.new") {
@@ -149,7 +150,7 @@ impl DataDir {
     }
 }
 
-/// How many shards a data directory was made for, as it says; nothing if it does not.
+/// The number of shards in a data directory, as text; `None` if the file is missing.
 pub(super) fn shards_of(disk: &dyn Disk, path: &Path) -> Result<Option<String>, DataDirError> {
     let spool = path.join(SPOOL_DIR);
     let path = spool.join(SHARDS_FILE);

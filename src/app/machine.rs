@@ -1,5 +1,5 @@
-//! What is looked at of the machine itself: whether its clock can be right and was set, and whether
-//! descriptors are left.
+//! Checks of the machine: whether its clock is plausible or was set, and whether descriptors are
+//! left.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,22 +9,21 @@ use crate::{
     telemetry::{Critical, Health, HealthBoard, HealthCell, LogLimit},
 };
 
-/// How far the clock must have been set to be told.
-const SET_TOLD: Duration = Duration::from_secs(1);
+/// The smallest jump of the clock that is logged.
+const SET_LOGGED: Duration = Duration::from_secs(1);
 
-/// How often it is said that no descriptor is left.
+/// How often the log says that no descriptor is left.
 const DESCRIPTORS_SAID_EVERY: Duration = Duration::from_mins(1);
 
-/// How long after the last descriptor was missing the state says so.
+/// How long the health state shows a missing descriptor.
 const DESCRIPTORS_REMEMBERED: Duration = Duration::from_secs(10);
 
-/// The machine as the last look found it. Its parts come onto the health board with their first
-/// fault.
+/// The results of the last check. A part appears in the health state with its first fault.
 #[derive(Debug)]
 pub(super) struct Machine {
     clock: Arc<dyn Clock>,
     health: HealthBoard,
-    /// The wall clock and the monotonic time at the last look.
+    /// The wall clock and the monotonic time at the last check.
     seen: (UnixNanos, Duration),
     clock_cell: Option<HealthCell>,
     descriptors_cell: Option<HealthCell>,
@@ -47,7 +46,7 @@ impl Machine {
         }
     }
 
-    /// Looks, tells what changed, and repeats what stays wrong.
+    /// Runs the checks, logs changes, and repeats lasting faults.
     pub(super) fn look(&mut self) {
         let (wall, now) = (self.clock.wall(), self.clock.monotonic());
         self.look_at_clock(wall, now);
@@ -60,7 +59,7 @@ impl Machine {
         self.seen = (wall, now);
         let passed = i128::try_from(now.saturating_sub(before).as_nanos()).unwrap_or(i128::MAX);
         let set = i128::from(wall.0) - i128::from(wall_before.0) - passed;
-        if set.unsigned_abs() >= SET_TOLD.as_nanos() {
+        if set.unsigned_abs() >= SET_LOGGED.as_nanos() {
             let seconds = set.unsigned_abs() / 1_000_000_000;
             let direction = if set < 0 { "back" } else { "ahead" };
             tracing::warn!(now = %wall, seconds, direction, "the machine's clock was set");
@@ -101,7 +100,7 @@ impl Machine {
     }
 }
 
-/// The part's place on the board, which it gets when it has something to tell.
+/// The part's health cell, which is created with its first fault.
 fn cell<'a>(
     cell: &'a mut Option<HealthCell>,
     board: &HealthBoard,
@@ -133,21 +132,21 @@ mod tests {
 
     /// The case `o02-clock-that-jumps`, for a machine that boots in 1970.
     #[test]
-    fn a_clock_before_this_version_was_made_is_told_until_it_is_set() {
+    fn a_clock_before_the_release_date_is_reported_until_it_is_set() {
         let clock = SimClock::new();
         let (mut machine, board) = machine(&clock);
         machine.look();
         assert_eq!(states(&board), [("clock".to_owned(), "failed")]);
         assert!(board.is_ready(), "messages are taken all the same");
-        let told = board.snapshot()[0].health.reason().map(str::to_owned).expect("a reason");
-        assert!(told.contains("1970-01-01") && told.contains("2026-11-01"), "{told}");
+        let reason = board.snapshot()[0].health.reason().map(str::to_owned).expect("a reason");
+        assert!(reason.contains("1970-01-01") && reason.contains("2026-11-01"), "{reason}");
         clock.set_wall(RELEASED.saturating_add(1));
         machine.look();
         assert_eq!(states(&board), [("clock".to_owned(), "ready")]);
     }
 
     #[test]
-    fn a_missing_descriptor_is_shown_for_a_while_and_a_machine_that_is_well_says_nothing() {
+    fn a_missing_descriptor_is_shown_for_some_time_and_a_healthy_machine_reports_nothing() {
         let clock = SimClock::new();
         clock.set_wall(RELEASED);
         let (mut machine, board) = machine(&clock);

@@ -1,4 +1,4 @@
-//! Schemas and mappings while the appliance runs: loaded at the start, and anew on SIGHUP.
+//! Schemas and mappings of the running appliance: loaded at the start and on SIGHUP.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     uplink::NameBook,
 };
 
-/// What the operator is told where there is no mapping at all.
+/// The message for the operator if there is no mapping at all.
 #[must_use]
 pub fn no_mappings(dir: &Path) -> String {
     format!(
@@ -21,7 +21,7 @@ pub fn no_mappings(dir: &Path) -> String {
     )
 }
 
-/// The mappings that are in force, and where they come from.
+/// The mappings in force, and their source.
 #[derive(Debug)]
 pub(super) struct Mappings {
     options: Options,
@@ -30,8 +30,8 @@ pub(super) struct Mappings {
     pub(super) names: Arc<NameBook>,
 }
 
-/// Loads all of it; saved queries are held against the mappings here, because only who asks a
-/// question knows what it means.
+/// Loads schemas and mappings; saved queries are checked against the mappings here, because
+/// `mapping` does not know queries.
 fn load(options: &Options) -> Result<Plans, LoadErrors> {
     let plans = Plans::load(options)?;
     let (problems, warnings) = check_queries(&plans);
@@ -40,7 +40,7 @@ fn load(options: &Options) -> Result<Plans, LoadErrors> {
 }
 
 impl Mappings {
-    /// Loads them; that there are none is allowed at the start, and told.
+    /// Loads them at the start; if there are none, this is allowed and logged.
     pub(super) fn load(options: &Options, names: Arc<NameBook>) -> Result<Self, LoadErrors> {
         let plans = load(options)?;
         if plans.plans().is_empty() {
@@ -52,10 +52,10 @@ impl Mappings {
         Ok(Self { options: options.clone(), plans, catalog, names })
     }
 
-    /// Loads them anew, to be put [in force](Self::put_in_force); nothing if anything is wrong, or
-    /// if none would be left: a folder that is suddenly empty is being replaced, or its mount has
-    /// failed. Then the old ones stay.
-    pub(super) fn load_anew(&self) -> Option<Plans> {
+    /// Loads them again, to be put [in force](Self::put_in_force). `None` if anything is wrong, or
+    /// if no mapping is left (a folder that is suddenly empty is being replaced, or its mount has
+    /// failed); then the old ones stay.
+    pub(super) fn reload(&self) -> Option<Plans> {
         let was = self.plans.load().plans().len();
         match load(&self.options) {
             Ok(plans) if plans.plans().is_empty() && was > 0 => tracing::error!(
@@ -71,7 +71,7 @@ impl Mappings {
         None
     }
 
-    /// Lets loaded ones take the place of those that are in force.
+    /// Replaces the mappings in force with loaded ones.
     pub(super) fn put_in_force(&self, plans: Plans) {
         let (mappings, was) = (plans.plans().len(), self.plans.load().plans().len());
         self.names.know_mapped(plans.catalog());

@@ -3,7 +3,7 @@
 //! # Start
 //! Lock of the data directory → schemas and mappings → spools (recovery) and dead-letter log, each
 //! with its commit thread → sink → operator edge → vehicle edge. The vehicle edge comes last, so
-//! that the first message finds everything behind it.
+//! that everything else runs when the first message arrives.
 //!
 //! # Stop, in the direction of the data
 //! 1. the MQTT server accepts nothing more, commits, acknowledges, disconnects its clients;
@@ -14,17 +14,17 @@
 //! # What ends the process
 //! SIGTERM or SIGINT (drained, exit 0; a second one stops at once), a signal inside the process if
 //! the appliance is only a part of it ([`Until`]), or a thread of Fleetline that ended by itself: a
-//! dead lane must not go unnoticed, and recovery at the next start is the tested path. A failed
-//! fsync does not end the process: that shard is halted, the rest goes on, `readyz` is red.
+//! lane that has died must be noticed, and recovery at the next start is the tested path. A failed
+//! fsync does not end the process: that shard is halted, the rest continues, `readyz` is red.
 //! SIGHUP reloads schemas, mappings, certificates and the files of `[auth]`; if one is wrong, the
 //! old one stays in force.
 
 mod certificates;
+mod check;
 mod commands;
 mod fleet;
 mod lanes;
 mod layout;
-mod look;
 mod machine;
 mod mappings;
 mod names;
@@ -35,7 +35,7 @@ mod run;
 mod types;
 mod watch;
 
-pub use look::look_into;
+pub use check::check_data_dir;
 pub use mappings::no_mappings;
 pub use problem::RunError;
 pub use replay::{ReplayFailure, replay};

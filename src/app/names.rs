@@ -1,6 +1,6 @@
-//! What the store has already is read once, so that the names of an older appliance, or of others
-//! that write there, are not new, and so that fields which have another type there than by the
-//! mappings are known before their points are sent.
+//! Reads the names and types in the store once, so that names of an older appliance or of other
+//! writers do not count as new, and so that fields with another type than in the mappings are known
+//! before their points are sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,11 +14,12 @@ use crate::{
     uplink::NameBook,
 };
 
-/// How long after a failure it is tried again, at first; then twice as long each time.
+/// The first pause after a failure; it doubles each time.
 const WAIT: Duration = Duration::from_secs(2);
 const WAIT_MAX: Duration = Duration::from_mins(10);
 
-/// Reads the store's measurements, fields and tags until it has them all. Nothing waits for it.
+/// Reads the store's measurements, fields and tags, with retries until it has all of them. Nothing
+/// waits for it.
 pub(super) async fn learn(
     queries: QueryEngine,
     names: Arc<NameBook>,
@@ -26,7 +27,8 @@ pub(super) async fn learn(
     _guard: Guard,
 ) {
     let (store, catalog) = known;
-    // An earlier run may have read the names; types are not kept, as the store may be another one.
+    // An earlier process may have read the names; types are not kept, because the store may be
+    // another one.
     let wants_names = !names.has_stored();
     let wants_types = matches!(store.kind(), Kind::InfluxDb1 | Kind::InfluxDb2 | Kind::InfluxDb3);
     if !wants_names && !wants_types {
@@ -57,7 +59,7 @@ async fn read(
 ) -> Result<(), QueryError> {
     for name in queries.measurements().await?.into_keys() {
         let stored = queries.stored_now(&name).await?;
-        // Compared once a mapping, and not once a point.
+        // Compared once per mapping, and not once per point.
         if let Some(mapped) = catalog.measurements.get(&name) {
             store.learn_types(&name, mapped, &stored);
         }

@@ -11,11 +11,11 @@ use crate::{
 /// Why the appliance cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// It cannot be used, is in use, or was made for another number of shards.
+    /// The data directory cannot be used, is in use, or has another number of shards.
     #[error("the data directory is not usable")]
     DataDir(#[source] DataDirError),
     /// The session journal cannot be opened.
-    #[error("the sessions that last cannot be opened")]
+    #[error("the persistent sessions cannot be opened")]
     Sessions(#[source] sessions::OpenError),
     /// Its spool cannot be opened, or its thread not started.
     #[error("a lane cannot be opened")]
@@ -23,13 +23,13 @@ pub enum RunError {
     /// The dead-letter log cannot be opened.
     #[error("the dead-letter log cannot be opened")]
     DeadLetters(#[source] Box<dead_letter::OpenError>),
-    /// What is known of the names that payloads bring cannot be read.
+    /// The file of known names in payloads cannot be read.
     #[error("the names of payloads cannot be read")]
     Names(#[source] NamesError),
-    /// Something is wrong in the schemas or mappings: the message lists all of it.
+    /// Schemas or mappings are wrong: the message lists all problems.
     #[error("{0}")]
     Schemas(mapping::LoadErrors),
-    /// Something is wrong in the files of `[auth]`: the message lists all of it.
+    /// Files of `[auth]` are wrong: the message lists all problems.
     #[error("{0}")]
     Auth(FileProblems),
     /// The file of commands cannot be used.
@@ -38,7 +38,7 @@ pub enum RunError {
     /// The client for the database cannot be built.
     #[error("the store's client cannot be built")]
     Store(#[source] StoreError),
-    /// The machine gives no threads, or no signals.
+    /// No threads can be started, or signals cannot be received.
     #[error("the control runtime cannot be started")]
     Runtime(#[source] io::Error),
     /// The operators' address cannot be listened on.

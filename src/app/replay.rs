@@ -1,5 +1,5 @@
-//! What the store has confirmed, sent again: held segments of a data directory on which nothing
-//! runs are put back in front of their cursors.
+//! Sends confirmed points again: puts the held segments of a stopped appliance back in front of
+//! their cursors.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,25 +11,25 @@ use crate::{
     spool::{self, ReplayError, Replayed},
 };
 
-/// Why nothing, or not all of it, will be sent again. It can be tried again.
+/// Why a replay failed or was incomplete. It can be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayFailure {
-    /// The data directory cannot be worked on.
+    /// The data directory cannot be changed.
     #[error(transparent)]
     DataDir(#[from] HoldError),
-    /// A spool does not let itself be set back.
+    /// A spool cannot be set back.
     #[error("the spool of shard {} cannot be set back", shard.0)]
     Spool {
-        /// Which.
+        /// The shard.
         shard: ShardId,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<ReplayError>,
     },
 }
 
-/// Sets every spool back to what was confirmed at `from` or later; the sum of what will be sent
-/// again. `done` is told each shard, and how many there are.
+/// Sets every spool back to what was confirmed at `from` or later; returns the sum of what will be
+/// sent again. `done` is called for each shard, with the number of shards.
 ///
 /// # Errors
 /// See [`ReplayFailure`].

@@ -1,9 +1,9 @@
-//! Another number of shards for a data directory on which nothing runs.
+//! Changes the number of shards of a stopped appliance.
 //!
-//! What waits in the spools is written once more, behind what is there, each point into the shard
-//! that its vehicle has by the new number; then the number changes, and then the old copies are
-//! confirmed. A crash in between leaves points twice, never none: they reach the store twice, which
-//! changes nothing there. A vehicle's points keep their order: they all lie in one shard before,
+//! The unconfirmed points in the spools are appended again, each to the shard that its vehicle has
+//! with the new number; then the number changes, and then the old copies are confirmed. After a
+//! crash in between, points may exist twice, but none is lost: they reach the store twice, which
+//! changes nothing there. A vehicle's points keep their order: they are all in one shard before,
 //! are read in order, and all go to one shard.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -19,58 +19,58 @@ use crate::{
     },
 };
 
-/// What is read, and written, at once.
+/// Bytes that are read and written at once.
 const STEP_BYTES: u64 = 4 << 20;
 
-/// What was done.
+/// The result of the change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resharded {
     /// The number of shards before.
     pub from: u16,
     /// Points that were moved.
     pub points: u64,
-    /// Points that were lost to damage of the spools before.
+    /// Points that were lost because the spools were damaged before.
     pub damaged: u64,
 }
 
-/// Why the number of shards stays as it is.
+/// Why the number of shards cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReshardError {
-    /// The data directory cannot be worked on.
+    /// The data directory cannot be changed.
     #[error(transparent)]
     DataDir(#[from] HoldError),
     /// A spool cannot be opened.
     #[error("the spool of shard {} cannot be opened", shard.0)]
     Open {
-        /// Which.
+        /// The shard.
         shard: ShardId,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<OpenError>,
     },
     /// A spool cannot be read.
     #[error("what waits cannot be read")]
     Read(#[source] ReadError),
-    /// A spool cannot be written. The number stays, and nothing is lost.
+    /// A spool cannot be written. The number does not change, and nothing is lost.
     #[error("what waits cannot be written once more")]
     Append(#[source] AppendError),
-    /// The same.
+    /// A spool cannot be synced. The number does not change, and nothing is lost.
     #[error("what waits cannot be made durable once more")]
     Sync(#[source] SyncError),
-    /// The disk has no room for what waits, once more. Nothing is lost; the operator makes room, or
-    /// lets it drain first.
+    /// The disk has no room for a second copy of the unconfirmed points. Nothing is lost: free some
+    /// space, or drain the spools first.
     #[error(
         "the disk has no room to write what waits once more: make room, or let the appliance drain \
          first"
     )]
     Room,
-    /// The number has changed, and the old copies are sent once more: a cursor cannot be written.
+    /// A cursor cannot be written: the number has changed, but the old copies will be sent as well.
     #[error("the number of shards has changed, but what was moved will be sent twice")]
     Cursor(#[source] CursorError),
 }
 
-/// Changes the number of shards of a data directory. `catalog` tells which tag names a vehicle;
-/// what is moved goes into segments of `segment_bytes`.
+/// Changes the number of shards of a data directory. `catalog` says which tag names a vehicle; new
+/// segments have `segment_bytes`.
 ///
 /// # Errors
 /// See [`ReshardError`].
@@ -91,7 +91,7 @@ pub fn reshard(
     for shard in (0..from.max(to.0.get())).map(ShardId) {
         let options = spool::Options {
             dir: shard_dir(&spools, shard),
-            // Every line may be in it; for a store that knows less, it is rewritten.
+            // This dialect can hold every line; for a store without it, lines are rewritten.
             dialect: LineDialect::Unsigned,
             segment_bytes_max: segment_bytes,
             budget: Arc::new(Budget::new(u64::MAX)),
@@ -115,7 +115,7 @@ pub fn reshard(
     Ok(done)
 }
 
-/// Writes what waits in one shard into the shards that it belongs to.
+/// Writes the unconfirmed points of one shard into their new shards.
 fn copy(
     opened: &mut [Opened],
     old: usize,
@@ -125,7 +125,7 @@ fn copy(
 ) -> Result<(), ReshardError> {
     let limits = BatchLimits { bytes_max: STEP_BYTES, items_max: u64::MAX };
     let mut body = Vec::new();
-    // What is written meanwhile is not shown to the reader before it is synced, and so never read.
+    // The reader does not see what is written meanwhile, because that is not synced yet.
     loop {
         body.clear();
         let batch = opened[old].reader.read_batch(&mut body, limits).map_err(ReshardError::Read)?;
@@ -149,8 +149,8 @@ fn copy(
     Ok(())
 }
 
-/// The shard of a line's vehicle. Where no mapping says which tag that is, its series stands for
-/// it, so that at least a series keeps its order.
+/// The shard of a line's vehicle. If no mapping says which tag that is, the line's series is used
+/// instead, so that at least a series keeps its order.
 fn shard_of(line: &[u8], catalog: &Catalog, to: ShardCount) -> ShardId {
     match catalog.vehicle(line) {
         Some(vehicle) => ShardId::of(vehicle.as_bytes(), to),
@@ -188,7 +188,7 @@ mod tests {
         spool::open(Arc::clone(disk), options).expect("it opens")
     }
 
-    /// What waits in a shard, as lines.
+    /// The unconfirmed lines of a shard.
     fn waiting(disk: &Arc<dyn Disk>, shard: u16) -> Vec<String> {
         let mut body = Vec::new();
         let limits = BatchLimits { bytes_max: u64::MAX, items_max: u64::MAX };
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_in_the_shards_of_the_new_number_once_and_in_order() {
+    fn unconfirmed_points_are_in_the_new_shards_once_and_in_order() {
         for to in [1, 3, 7] {
             check(to);
         }
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_done_where_nothing_ran_or_something_runs() {
+    fn nothing_is_done_in_an_empty_or_used_data_directory() {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
         let path = Path::new("/data");
         let empty = reshard(&disk, path, &catalog(), count(3), 1 << 16);

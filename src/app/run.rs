@@ -1,4 +1,4 @@
-//! The appliance, from its first lock to its last goodbye.
+//! Runs the appliance, from taking its lock to the end of the drain.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -37,56 +37,57 @@ use crate::{
     uplink::{IntakeParts, MemoryBudget, NameBook, Replayer},
 };
 
-/// Where the running appliance listens.
+/// The addresses of the running appliance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
     /// For vehicles.
     pub mqtt: Vec<Listener>,
     /// For operators.
     pub http: SocketAddr,
-    /// Whether operators speak TLS.
+    /// Whether the operators' address uses TLS.
     pub http_tls: bool,
 }
 
 impl Ready {
-    /// The addresses of one kind of listener, in the order asked for.
+    /// The addresses of one kind of listener, in the configured order.
     pub fn addresses(&self, transport: Transport) -> impl Iterator<Item = SocketAddr> {
         let kind = self.mqtt.iter().filter(move |listener| listener.transport == transport);
         kind.map(|listener| listener.address)
     }
 }
 
-/// How it ended.
+/// How the appliance ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// As asked.
+    /// By a request to stop.
     Asked {
-        /// Connections that were cut before all of theirs was acknowledged.
+        /// Connections that were cut before all their messages were acknowledged.
         cut_connections: usize,
         /// Entries that wait in the spools for the next start.
         waiting_entries: u64,
     },
-    /// A thread or task of ours ended by itself; everything acknowledged is in the spools.
+    /// A thread or task ended by itself; everything acknowledged is in the spools.
     ThreadDied {
-        /// Which.
+        /// Its name.
         name: String,
     },
 }
 
-/// Threads of the control runtime: shippers and the operator edge; a heavy query never stalls an
-/// MQTT worker, whatever their number.
+/// Threads of the control runtime, for shippers and the operator edge. A heavy query never stalls
+/// an MQTT worker, because these have their own threads.
 const CONTROL_THREADS: usize = 2;
-/// How often the metrics are brought up to what the lanes have counted.
+/// How often the metrics are updated from the lanes' counters.
 const MEASURE: Duration = Duration::from_millis(500);
-/// How often the machine is looked at.
+/// How often the machine is checked.
 const LOOK: Duration = Duration::from_secs(1);
-/// What is kept of the drain's time for the steps behind the edge.
+/// The share of the drain's time that the edge may use.
 const EDGE_SHARE: f64 = 0.5;
 
-/// Runs the appliance `until` it is asked to stop. `on_ready` is called once every listener is up.
+/// Runs the appliance until `until` requests a stop. `on_ready` is called when every listener is
+/// up.
 ///
 /// # Errors
-/// If it cannot start. What it has opened by then is closed again.
+/// If it cannot start. Everything that was opened by then is closed again.
 pub fn run(
     resolved: &Resolved,
     drain: Duration,
@@ -116,7 +117,7 @@ pub fn run(
     Ok(appliance.stop(&runtime, drain))
 }
 
-/// Everything that runs.
+/// All running stages.
 struct Appliance {
     ready: Ready,
     mappings: Mappings,
@@ -144,43 +145,43 @@ struct Appliance {
 
 impl Appliance {
     fn start(resolved: &Resolved, runtime: &Runtime) -> Result<Self, RunError> {
-        let ground = Ground::default();
+        let common = Common::default();
         let offline = &resolved.offline;
-        let data_dir = DataDir::open(Arc::clone(&ground.disk), &offline.data_dir, offline.shards)
+        let data_dir = DataDir::open(Arc::clone(&common.disk), &offline.data_dir, offline.shards)
             .map_err(RunError::DataDir)?;
-        let names = ground.names(resolved)?;
+        let names = common.names(resolved)?;
         let mappings = Mappings::load(&offline.mapping, Arc::clone(&names));
         let mappings = mappings.map_err(RunError::Schemas)?;
-        let access = ground.access(resolved)?;
+        let access = common.access(resolved)?;
         let certificates =
-            Certificates::load(&resolved.tls, &access, &ground.clock).map_err(RunError::Auth)?;
+            Certificates::load(&resolved.tls, &access, &common.clock).map_err(RunError::Auth)?;
         let catalog = Arc::clone(&mappings.catalog);
-        let (lanes, shards) = ground.lanes(resolved)?;
-        let letters = ground.letters(resolved)?;
-        let journal = ground.journal(resolved)?;
-        let store = ground.store(resolved)?;
-        let parts = ground.sink(resolved, &store, &letters, &catalog);
+        let (lanes, shards) = common.lanes(resolved)?;
+        let letters = common.letters(resolved)?;
+        let journal = common.journal(resolved)?;
+        let store = common.store(resolved)?;
+        let parts = common.sink(resolved, &store, &letters, &catalog);
         let sink = sink::start(runtime.handle(), parts, shards);
-        let edge_health = ground.board.cell("mqtt", Critical::Yes);
+        let edge_health = common.board.cell("mqtt", Critical::Yes);
         let fleet = Fleet::new(resolved.mqtt.away_vehicles_max);
         let known = (Arc::clone(&store), Arc::clone(&catalog));
-        let intake = ground.intake(resolved, &mappings, &lanes, &letters);
-        let queries = query_engine(resolved, Arc::clone(&store), &catalog, &ground.metrics);
+        let intake = common.intake(resolved, &mappings, &lanes, &letters);
+        let queries = query_engine(resolved, Arc::clone(&store), &catalog, &common.metrics);
         let around = (&mappings, &*access, &fleet, queries.clone());
-        let downlink = commands::start(&ground, &resolved.downlink, around, runtime.handle())?;
-        let state = ground.http(&queries, &catalog, &fleet, &intake, &access, &downlink.downlink);
+        let downlink = commands::start(&common, &resolved.downlink, around, runtime.handle())?;
+        let state = common.http(&queries, &catalog, &fleet, &intake, &access, &downlink.downlink);
         let (operators, address) =
-            runtime.block_on(ground.serve_operators(state, resolved, &certificates))?;
+            runtime.block_on(common.serve_operators(state, resolved, &certificates))?;
         let (presence, workers) = (Arc::clone(&fleet.presence), Arc::clone(&fleet.workers));
         let tls = certificates.mqtt.clone();
         let tracker = Arc::new(downlink.downlink.clone());
         let sessions = journal.sessions.clone();
         let access_of = Arc::clone(&access);
         let others = Others { presence, workers, access: access_of, tracker, sessions, tls };
-        let edge = Edge::start(&resolved.mqtt, &intake, others, &ground.supervisor)
+        let edge = Edge::start(&resolved.mqtt, &intake, others, &common.supervisor)
             .map_err(RunError::Mqtt)?;
-        commands::tell_queries(&downlink.downlink, &mappings);
-        let guard = ground.supervisor.panic_guard("names");
+        commands::publish_queries(&downlink.downlink, &mappings);
+        let guard = common.supervisor.panic_guard("names");
         runtime.spawn(names::learn(queries.clone(), Arc::clone(&names), known, guard));
         edge_health.set(Health::Ready);
         let http_tls = certificates.http.is_some();
@@ -194,7 +195,7 @@ impl Appliance {
             access,
             certificates,
             fleet,
-            machine: Machine::new(Arc::clone(&ground.clock), ground.board),
+            machine: Machine::new(Arc::clone(&common.clock), common.board),
             edge_health,
             edge,
             lanes,
@@ -204,15 +205,14 @@ impl Appliance {
             journal,
             downlink,
             operators,
-            metrics: ground.metrics,
-            clock: ground.clock,
-            supervisor: ground.supervisor,
+            metrics: common.metrics,
+            clock: common.clock,
+            supervisor: common.supervisor,
             _data_dir: data_dir,
         })
     }
 
-    /// Waits until it is asked to stop (`None`), or until a part of it has ended unasked (its
-    /// name).
+    /// Waits for a request to stop (`None`), or until a part has ended by itself (its name).
     async fn watch(&mut self, requests: &mut Requests) -> Option<String> {
         let mut measure = tokio::time::interval(MEASURE);
         let mut look = tokio::time::interval(LOOK);
@@ -232,10 +232,10 @@ impl Appliance {
         }
     }
 
-    /// Reads anew what the operator may change while we run.
+    /// Reloads the files that the operator may change at run time.
     async fn reload(&self) {
-        if let Some(plans) = self.mappings.load_anew() {
-            types::tell(&self.queries, &self.store, plans.catalog()).await;
+        if let Some(plans) = self.mappings.reload() {
+            types::log_conflicts(&self.queries, &self.store, plans.catalog()).await;
             self.mappings.put_in_force(plans);
         }
         commands::declare(&self.downlink.downlink, &self.mappings, &self.access);
@@ -248,7 +248,7 @@ impl Appliance {
         }
     }
 
-    /// Brings the metrics up to what the stages have counted.
+    /// Updates the metrics from the stages' counters.
     fn measure(&mut self) {
         self.lanes.measure(&self.metrics);
         self.mappings.names.write();
@@ -260,7 +260,7 @@ impl Appliance {
         self.fleet.measure(&self.metrics);
     }
 
-    /// Stops in the direction of the data.
+    /// Stops the stages in the direction of the data flow.
     fn stop(self, runtime: &Runtime, limit: Duration) -> Stopped {
         tracing::info!("stopping: nothing more is taken in");
         self.supervisor.stop();
@@ -282,8 +282,8 @@ impl Appliance {
     }
 }
 
-/// What every stage stands on, and how each is built from it.
-pub(super) struct Ground {
+/// The common parts of all stages, and the construction of each stage from them.
+pub(super) struct Common {
     disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) board: HealthBoard,
@@ -291,7 +291,7 @@ pub(super) struct Ground {
     pub(super) supervisor: Supervisor,
 }
 
-impl Default for Ground {
+impl Default for Common {
     fn default() -> Self {
         let board = HealthBoard::default();
         Self {
@@ -304,7 +304,7 @@ impl Default for Ground {
     }
 }
 
-impl Ground {
+impl Common {
     fn access(&self, resolved: &Resolved) -> Result<Arc<Access>, RunError> {
         let Self { clock, metrics, supervisor, .. } = self;
         let access = Access::load(&resolved.offline.auth, clock, metrics, supervisor);
@@ -388,7 +388,7 @@ impl Ground {
         }
     }
 
-    /// The operator edge, and where it listens.
+    /// Starts the operator edge; returns its address.
     async fn serve_operators(
         &self,
         state: http::HttpState,
@@ -433,7 +433,7 @@ impl Ground {
     }
 }
 
-/// Where questions are asked of the store that points are shipped to.
+/// Creates the query engine for the store that points are shipped to.
 fn query_engine(
     resolved: &Resolved,
     store: Arc<Store>,
@@ -449,7 +449,7 @@ fn query_engine(
     })
 }
 
-/// What stands in the lock file: where commands on this machine find the appliance.
+/// The content of the lock file: the addresses for commands on this machine.
 fn announcement(ready: &Ready) -> String {
     let mut text = serde_json::json!({
         "pid": std::process::id(), "http": ready.http, "http-tls": ready.http_tls,
@@ -463,7 +463,8 @@ fn announcement(ready: &Ready) -> String {
     text.to_string()
 }
 
-/// A second request to stop ends the process at once; all that was acknowledged is in the spools.
+/// A second request to stop ends the process at once; everything that was acknowledged is in the
+/// spools.
 async fn stop_at_once(mut signals: Signals) {
     while signals.next().await != Asked::Stop {}
     tracing::warn!("asked to stop again: ending at once");

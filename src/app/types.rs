@@ -1,4 +1,5 @@
-//! Which fields have other types in the store than mappings write: told before these are in force.
+//! Reports fields whose types in the store differ from the mappings, before the mappings are in
+//! force.
 
 use std::time::Duration;
 
@@ -8,13 +9,13 @@ use crate::{
     store::{Store, conflicts},
 };
 
-/// How long a reload waits for the store: it is put in force all the same.
+/// How long a reload waits for the store; after that it is put in force anyway.
 const ASK_MAX: Duration = Duration::from_secs(5);
 
-/// Asks the store for what it has of each measurement, and tells what it will refuse.
-pub(super) async fn tell(queries: &QueryEngine, store: &Store, catalog: &Catalog) {
-    let told = tokio::time::timeout(ASK_MAX, look(queries, store, catalog)).await;
-    let error = match told {
+/// Reads the fields of each measurement from the store, and logs what it will refuse.
+pub(super) async fn log_conflicts(queries: &QueryEngine, store: &Store, catalog: &Catalog) {
+    let conflicts = tokio::time::timeout(ASK_MAX, look(queries, store, catalog)).await;
+    let error = match conflicts {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_late) => format!("no answer within {} s", ASK_MAX.as_secs()),

@@ -1,4 +1,4 @@
-//! What the appliance waits for while it runs: a request to stop, or to load anew.
+//! The requests that a running appliance waits for: to stop, or to reload.
 
 use std::io;
 
@@ -7,17 +7,17 @@ use tokio::{
     sync::oneshot,
 };
 
-/// What the appliance runs until.
+/// The source of requests to stop.
 #[derive(Debug)]
 pub enum Until {
-    /// SIGTERM or SIGINT; SIGHUP loads anew. For a process that is the appliance.
+    /// SIGTERM or SIGINT; SIGHUP reloads. For a process that is only the appliance.
     Signals,
-    /// Its sender says so, or is gone. For a process that has the appliance inside, and signals of
-    /// its own.
+    /// A message of the sender, or its drop. For a process that contains the appliance and handles
+    /// signals itself.
     Asked(oneshot::Receiver<()>),
 }
 
-/// Where requests come from.
+/// The source of requests.
 #[derive(Debug)]
 pub(super) enum Requests {
     Signals(Signals),
@@ -25,7 +25,7 @@ pub(super) enum Requests {
 }
 
 impl Requests {
-    /// Listens from now on; for signals it has to be called inside a runtime.
+    /// Begins to listen; for signals it must be called inside a runtime.
     pub(super) fn listen(until: Until) -> io::Result<Self> {
         match until {
             Until::Signals => Signals::listen().map(Self::Signals),
@@ -37,7 +37,7 @@ impl Requests {
         match self {
             Self::Signals(signals) => signals.next().await,
             Self::Asked(asked) => {
-                // A sender that is gone will never ask, so it has.
+                // A dropped sender counts as a request to stop.
                 let _answer = asked.await;
                 Asked::Stop
             }
@@ -45,7 +45,7 @@ impl Requests {
     }
 }
 
-/// The signals that the appliance answers to.
+/// The signals that the appliance handles.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
@@ -53,12 +53,12 @@ pub(super) struct Signals {
     hangup: Signal,
 }
 
-/// What a signal asks for.
+/// A request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// Stop, in order.
     Stop,
-    /// Load schemas and mappings anew.
+    /// Reload schemas, mappings, certificates and the files of `[auth]`.
     Reload,
 }
 

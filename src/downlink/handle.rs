@@ -11,7 +11,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     Options,
-    engine::{Asked, Awaited, Cancelling, Failure, Held, Job, Placed, PushJob, Quiet, Refused},
+    engine::{
+        Asked, Awaited, Cancelling, Failure, InSessions, Job, Placed, PushJob, Refused, Suppressed,
+    },
     record::{FeedEntry, Record, Request},
     store::{AuditEntry, CommandFilter, ReadError, Reader},
 };
@@ -31,8 +33,8 @@ use crate::{
 pub struct Downlink {
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) awaited: Arc<Awaited>,
-    pub(super) held: Arc<Held>,
-    pub(super) quiet: Arc<Quiet>,
+    pub(super) in_sessions: Arc<InSessions>,
+    pub(super) suppressed: Arc<Suppressed>,
     /// Alarms that wait for their command.
     pub(super) alarms: Arc<AtomicUsize>,
     pub(super) failure: Arc<Failure>,
@@ -66,32 +68,32 @@ impl Downlink {
         self.ask(Job::Create(requests, Some(reply)));
         match replied.await {
             Ok(placed) => placed,
-            Err(_) => (0..count).map(|_| Err(self.failure.told())).collect(),
+            Err(_) => (0..count).map(|_| Err(self.failure.refusal())).collect(),
         }
     }
 
     /// Cancels a command, if it is not delivered.
     ///
     /// # Errors
-    /// Why not.
+    /// If it cannot be cancelled.
     pub async fn cancel(&self, id: CommandId, who: Arc<str>) -> Result<Cancelling, Refused> {
         let (reply, replied) = oneshot::channel();
         self.ask(Job::Cancel(id, who, Some(reply)));
-        replied.await.unwrap_or_else(|_| Err(self.failure.told()))
+        replied.await.unwrap_or_else(|_| Err(self.failure.refusal()))
     }
 
     /// Runs a job of a push; answered when it is durable.
     pub(super) async fn ask_push(&self, job: PushJob) -> Result<Asked, Refused> {
         let (reply, replied) = oneshot::channel();
         self.ask(Job::Push(Box::new(job), Some(reply)));
-        replied.await.unwrap_or_else(|_| Err(self.failure.told()))
+        replied.await.unwrap_or_else(|_| Err(self.failure.refusal()))
     }
 
     /// Waits until a command has ended.
     pub async fn ended(&self, id: CommandId) {
         let (reply, replied) = oneshot::channel();
         self.ask(Job::Wait(id, Some(reply)));
-        // Where the disk has failed there is nothing to wait for.
+        // If the disk has failed, there is nothing to wait for.
         replied.await.unwrap_or_default();
     }
 
@@ -147,17 +149,17 @@ impl Downlink {
     /// Replaces the declared commands.
     pub fn declare(&self, commands: Arc<Commands>) {
         self.declared.store(commands);
-        self.quiet.clear();
+        self.suppressed.clear();
         self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// Replaces the saved queries: these run and publish on their topics from now on, others stop.
-    pub fn tell_queries(&self, queries: Arc<[SavedQuery]>) {
+    pub fn publish_queries(&self, queries: Arc<[SavedQuery]>) {
         self.saved.send_replace(queries);
     }
 
     pub(super) fn ask(&self, job: Job) {
-        // A thread that has ended answers nobody: whoever waits is told why.
+        // If the thread has ended, it does not answer: the caller gets the reason.
         self.jobs.send(job).unwrap_or_default();
     }
 
@@ -185,7 +187,7 @@ impl CommandTracker for Downlink {
 
     fn admit_alarm(&self, alarm: &str, vehicle: &str) -> Result<AlarmPermit, AlarmRefusal> {
         let now_ms = self.clock.wall().0.div_euclid(1_000_000);
-        if self.quiet.holds(alarm, vehicle, now_ms) {
+        if self.suppressed.holds(alarm, vehicle, now_ms) {
             return Err(AlarmRefusal::OncePer);
         }
         let place = AlarmPermit::take(&self.alarms, self.options.alarms_waiting_max);
@@ -203,11 +205,11 @@ impl CommandTracker for Downlink {
     }
 
     fn has_queued(&self, lasting: u64) -> bool {
-        self.held.holds(lasting)
+        self.in_sessions.holds(lasting)
     }
 
     fn is_current(&self, lasting: u64, command: CommandId, attempt: u32) -> bool {
-        self.held.is_current(lasting, command, attempt)
+        self.in_sessions.is_current(lasting, command, attempt)
     }
 
     fn session_resumed(&self, lasting: u64, session: SessionId, commands: Vec<CommandId>) {
@@ -215,13 +217,13 @@ impl CommandTracker for Downlink {
     }
 
     fn session_ended(&self, lasting: u64) {
-        if self.held.holds(lasting) {
+        if self.in_sessions.holds(lasting) {
             self.ask(Job::Ended(lasting));
         }
     }
 
     fn report_outcomes(&self, reports: Vec<CommandReport>) {
-        self.held.left(&reports);
+        self.in_sessions.left(&reports);
         self.ask(Job::Reports(reports));
     }
 }

@@ -1,4 +1,4 @@
-//! The states of a command, and what leads from one to the next: forward only (DN-3).
+//! The states of a command and their transitions: only forward (DN-3).
 
 use crate::model::words;
 
@@ -32,7 +32,7 @@ words! {
 }
 
 impl State {
-    /// Whether nothing follows.
+    /// Whether no other state follows.
     #[must_use]
     pub const fn is_final(self, expects_receipt: bool) -> bool {
         match self {
@@ -42,73 +42,73 @@ impl State {
         }
     }
 
-    /// As it is stored.
+    /// The stored code.
     pub(super) fn code(self) -> u8 {
         self as u8
     }
 
-    /// Out of what was stored.
+    /// From the stored code.
     pub(super) fn of_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code)).copied()
     }
 
-    /// By its name.
+    /// The state with this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.as_str() == name)
     }
 }
 
-/// What a receipt says.
+/// The meaning of a receipt's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// The vehicle is at it.
+    /// The vehicle is executing it.
     Progress,
     /// It was done.
     Done,
     /// It failed.
     Failed,
-    /// The vehicle does not do it.
+    /// The vehicle refuses it.
     Rejected,
 }
 
-/// What happens to a command.
+/// An event of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Happening {
-    /// It leaves for a session.
+pub enum Event {
+    /// It is sent to a session.
     Leaves,
-    /// Its PUBACK or PUBCOMP came.
+    /// Its PUBACK or PUBCOMP arrived.
     Acknowledged,
-    /// Its PUBACK or PUBREC came, with a reason of 0x80 or more.
+    /// Its PUBACK or PUBREC arrived with a reason code of 0x80 or more.
     Refused,
-    /// It cannot be sent to the session that it was for.
+    /// It cannot be sent to its session.
     Unsendable,
-    /// A receipt came.
+    /// A receipt arrived.
     Receipt(Verdict),
     /// `expires-in` is over.
     Expires,
     /// `execute-within` is over.
     TimesOut,
-    /// An operator takes it back, and nothing of it is under way.
+    /// An operator cancels it, and it is not in flight.
     Cancelled,
-    /// A newer one takes its place.
+    /// A newer one supersedes it.
     Superseded,
     /// Its `still` does not hold.
     NoLongerHolds,
 }
 
-/// What follows from a happening.
+/// The effect of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// It is in this state now.
+pub enum Transition {
+    /// It changes to this state.
     Becomes(State),
-    /// It was delivered by this, and then comes this.
+    /// It is delivered, and then changes to this state.
     DeliveredThen(State),
-    /// It was delivered by this, and this is noted.
+    /// It is delivered, and this is noted.
     DeliveredNoting(Note),
     /// Nothing changes, and this is noted.
     Notes(Note),
-    /// Nothing.
+    /// Nothing changes.
     Stays,
 }
 
@@ -123,35 +123,35 @@ words! {
     Late = "late",
 }
 
-/// What a happening does to a command in a state.
+/// The effect of an event on a command in a state.
 #[must_use]
-pub fn step(state: State, happening: Happening) -> Step {
-    use Happening as H;
+pub fn step(state: State, event: Event) -> Transition {
+    use Event as H;
     use State as S;
-    match (state, happening) {
-        (S::Queued, H::Leaves) => Step::Becomes(S::Sent),
-        (S::Queued | S::Sent, H::Expires) => Step::Becomes(S::Expired),
-        (S::Queued | S::Sent, H::Cancelled) => Step::Becomes(S::Cancelled),
-        (S::Queued | S::Sent, H::Superseded) => Step::Becomes(S::Superseded),
-        (S::Queued, H::NoLongerHolds) => Step::Becomes(S::Skipped),
-        (S::Sent, H::Acknowledged) => Step::Becomes(S::Delivered),
-        (S::Sent, H::Refused) => Step::Becomes(S::Rejected),
-        (S::Sent, H::Unsendable) => Step::Becomes(S::Failed),
+    match (state, event) {
+        (S::Queued, H::Leaves) => Transition::Becomes(S::Sent),
+        (S::Queued | S::Sent, H::Expires) => Transition::Becomes(S::Expired),
+        (S::Queued | S::Sent, H::Cancelled) => Transition::Becomes(S::Cancelled),
+        (S::Queued | S::Sent, H::Superseded) => Transition::Becomes(S::Superseded),
+        (S::Queued, H::NoLongerHolds) => Transition::Becomes(S::Skipped),
+        (S::Sent, H::Acknowledged) => Transition::Becomes(S::Delivered),
+        (S::Sent, H::Refused) => Transition::Becomes(S::Rejected),
+        (S::Sent, H::Unsendable) => Transition::Becomes(S::Failed),
         (S::Sent, H::Receipt(verdict)) => match ended(verdict) {
-            Some(end) => Step::DeliveredThen(end),
-            None => Step::DeliveredNoting(Note::Progress),
+            Some(end) => Transition::DeliveredThen(end),
+            None => Transition::DeliveredNoting(Note::Progress),
         },
         (S::Delivered, H::Receipt(verdict)) => match ended(verdict) {
-            Some(end) => Step::Becomes(end),
-            None => Step::Notes(Note::Progress),
+            Some(end) => Transition::Becomes(end),
+            None => Transition::Notes(Note::Progress),
         },
-        (S::Delivered, H::TimesOut) => Step::Becomes(S::TimedOut),
-        // The vehicle had it all the same.
+        (S::Delivered, H::TimesOut) => Transition::Becomes(S::TimedOut),
+        // The vehicle had received it nevertheless.
         (S::Expired | S::Cancelled | S::Superseded, H::Acknowledged | H::Receipt(_))
         | (S::Done | S::Failed | S::Rejected | S::TimedOut, H::Receipt(_)) => {
-            Step::Notes(Note::Late)
+            Transition::Notes(Note::Late)
         }
-        // Whatever else comes has come before, or is about a command that never left.
+        // Any other event is a repetition, or about a command that was never sent.
         (S::Queued, H::Acknowledged | H::Refused | H::Unsendable | H::Receipt(_) | H::TimesOut)
         | (S::Sent, H::Leaves | H::TimesOut | H::NoLongerHolds)
         | (
@@ -175,11 +175,11 @@ pub fn step(state: State, happening: Happening) -> Step {
             | S::Superseded
             | S::Skipped,
             _,
-        ) => Step::Stays,
+        ) => Transition::Stays,
     }
 }
 
-/// The state that a receipt ends a command with.
+/// The final state after a receipt.
 fn ended(verdict: Verdict) -> Option<State> {
     match verdict {
         Verdict::Progress => None,
@@ -193,20 +193,20 @@ fn ended(verdict: Verdict) -> Option<State> {
 mod tests {
     use super::*;
 
-    const HAPPENINGS: [Happening; 13] = [
-        Happening::Leaves,
-        Happening::Acknowledged,
-        Happening::Refused,
-        Happening::Unsendable,
-        Happening::Receipt(Verdict::Progress),
-        Happening::Receipt(Verdict::Done),
-        Happening::Receipt(Verdict::Failed),
-        Happening::Receipt(Verdict::Rejected),
-        Happening::Expires,
-        Happening::TimesOut,
-        Happening::Cancelled,
-        Happening::Superseded,
-        Happening::NoLongerHolds,
+    const HAPPENINGS: [Event; 13] = [
+        Event::Leaves,
+        Event::Acknowledged,
+        Event::Refused,
+        Event::Unsendable,
+        Event::Receipt(Verdict::Progress),
+        Event::Receipt(Verdict::Done),
+        Event::Receipt(Verdict::Failed),
+        Event::Receipt(Verdict::Rejected),
+        Event::Expires,
+        Event::TimesOut,
+        Event::Cancelled,
+        Event::Superseded,
+        Event::NoLongerHolds,
     ];
 
     fn rank(state: State) -> u8 {
@@ -218,34 +218,34 @@ mod tests {
         }
     }
 
-    /// Every pair there is: nothing leads back (DN-3), nothing is delivered but by what the vehicle
-    /// said, and what has ended stays as it ended.
+    /// For every pair: no transition leads back (DN-3), only the vehicle's answers make a command
+    /// delivered, and a final state stays.
     #[test]
-    fn every_step_leads_forward_and_only_the_vehicle_delivers() {
+    fn every_transition_leads_forward_and_only_the_vehicle_delivers() {
         for state in State::ALL.iter().copied() {
-            for happening in HAPPENINGS {
-                let said = matches!(happening, Happening::Acknowledged | Happening::Receipt(_));
-                match step(state, happening) {
-                    Step::Becomes(next) => {
-                        assert!(rank(next) > rank(state), "{state:?} {happening:?} {next:?}");
+            for event in HAPPENINGS {
+                let said = matches!(event, Event::Acknowledged | Event::Receipt(_));
+                match step(state, event) {
+                    Transition::Becomes(next) => {
+                        assert!(rank(next) > rank(state), "{state:?} {event:?} {next:?}");
                         assert_eq!(next == State::Delivered, said && state == State::Sent);
                         if matches!(next, State::Done | State::TimedOut) {
                             assert_eq!(state, State::Delivered);
                         }
                     }
-                    Step::DeliveredThen(next) => {
+                    Transition::DeliveredThen(next) => {
                         assert!(said && state == State::Sent && rank(next) == 3);
                     }
-                    Step::DeliveredNoting(_) => assert!(said && state == State::Sent),
-                    Step::Notes(_) => assert!(said),
-                    Step::Stays => {}
+                    Transition::DeliveredNoting(_) => assert!(said && state == State::Sent),
+                    Transition::Notes(_) => assert!(said),
+                    Transition::Stays => {}
                 }
             }
         }
     }
 
     #[test]
-    fn states_are_stored_by_numbers_that_stay() {
+    fn states_are_stored_by_fixed_numbers() {
         for (code, state) in State::ALL.iter().copied().enumerate() {
             assert_eq!(
                 (usize::from(state.code()), State::of_code(state.code())),

@@ -54,20 +54,20 @@
 //! Everything committed survives. A `sent` command is sent again when its vehicle is connected,
 //! with DUP: in a persistent session under the same packet identifier (so QoS 2 is exactly once),
 //! otherwise as a new PUBLISH that the vehicle recognises by its id. Its entry in the session's
-//! queue is removed only once its end is durable here; when the session comes back, commands that
-//! it does not have are sent anew. If an acknowledgement was not committed, the vehicle sends it
+//! queue is removed only once its end is durable here; when the session reconnects, commands that
+//! it does not have are sent again. If an acknowledgement was not committed, the vehicle sends it
 //! again, or acknowledges the second sending.
 //!
 //! # Bounds
-//! Open commands a vehicle (`downlink.open-max`) and in all (`downlink.total-open-max`), bytes of a
-//! payload, some 2,048 commands and reports a turn, alarms that wait
-//! (`downlink.alarms-waiting-max`; one more is counted, and its message goes on without). Ended
-//! commands are deleted after `downlink.keep`. While the disk is full, operators are refused, and
-//! publishes with receipts or alarms wait; after a failed write they wait until a restart.
+//! Open commands per vehicle (`downlink.open-max`) and in total (`downlink.total-open-max`), bytes
+//! of a payload, about 2,048 commands and reports per turn, waiting alarms
+//! (`downlink.alarms-waiting-max`; one more is counted, and its message is handled without it).
+//! Ended commands are deleted after `downlink.keep`. While the disk is full, operators are refused,
+//! and publishes with receipts or alarms wait; after a failed write they wait until a restart.
 //!
 //! # Why SQLite
 //! Commands are few compared to telemetry, and are queried by vehicle, state and time: a table with
-//! indices, one transaction a group, does that; the spool's log would need indices built beside it.
+//! indices, with one transaction per group, does that; the spool's log would need separate indices.
 
 mod engine;
 mod handle;
@@ -75,7 +75,7 @@ mod lifecycle;
 mod options;
 mod prepare;
 mod push;
-mod question;
+mod query_spec;
 mod record;
 mod start;
 mod still;
@@ -85,9 +85,9 @@ mod webhook;
 
 pub use engine::{Cancelling, Placed, Refused};
 pub use handle::Downlink;
-pub use lifecycle::{Happening, Note, State, Step, Verdict, step};
+pub use lifecycle::{Event, Note, State, Transition, Verdict, step};
 pub use options::Options;
-pub use prepare::{Ask, AskError, Still};
+pub use prepare::{CommandRequest, RequestError, Still};
 pub use push::{
     PushError, PushMade, PushRecord, PushRequest, PushState, Report, RunRecord, RunState, Sender,
     Verified,

@@ -1,4 +1,4 @@
-//! What an operator asks for → a command, checked and encoded.
+//! Turns an operator's request into a command, checked and encoded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,25 +15,25 @@ use crate::{
     model::{CommandId, parse_duration},
 };
 
-/// Bytes of a vehicle's name, of a key, of a topic.
+/// The maximum bytes of a vehicle's name, of a key, of a topic.
 const NAME_MAX: usize = 256;
 const TOPIC_MAX: usize = 4096;
-/// The longest that a command may wait.
+/// The longest time that a command may wait.
 const WAIT_MAX: Duration = Duration::from_hours(24 * 365);
-/// How long a receipt may take where nothing is said.
+/// The default time for a receipt.
 const EXECUTE_WITHIN: Duration = Duration::from_mins(5);
 
-/// A command as it is asked for.
+/// An operator's request for a command.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Ask {
-    /// A declared one.
+pub struct CommandRequest {
+    /// The name of a declared command.
     pub command: Option<String>,
     /// Its fields.
     pub fields: Option<Map<String, Value>>,
-    /// Raw: where it leaves.
+    /// Raw: the topic.
     pub topic: Option<String>,
-    /// Raw: what the vehicle reads, in base64.
+    /// Raw: the payload, in base64.
     pub payload: Option<String>,
     /// Raw: 1 or 2.
     pub qos: Option<u8>,
@@ -43,9 +43,9 @@ pub struct Ask {
     pub execute_within: Option<String>,
     /// The same key with the same content makes no second command.
     pub idempotency_key: Option<String>,
-    /// Of those with the same key only the newest counts.
+    /// The supersede key: of commands with the same key only the newest counts.
     pub supersede: Option<String>,
-    /// What must still hold when it leaves.
+    /// The condition that must still hold when it is sent.
     pub still: Option<Still>,
 }
 
@@ -53,11 +53,11 @@ pub struct Ask {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Still {
-    /// Where the values are.
+    /// The measurement of the values.
     pub measurement: String,
-    /// What must hold.
+    /// The condition.
     pub when: String,
-    /// How old they may be.
+    /// The maximum age of the values.
     pub fresh: String,
 }
 
@@ -67,10 +67,10 @@ impl Still {
     }
 }
 
-/// Why a command cannot be asked for like this.
+/// Why a request for a command is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// A member is missing, or is no value of its kind. The operator corrects it.
+pub enum RequestError {
+    /// A member is missing or has a wrong value. Correct it.
     #[error("{message}")]
     Member {
         /// Its name.
@@ -78,15 +78,15 @@ pub enum AskError {
         /// What is wrong with it.
         message: String,
     },
-    /// No `[[command]]` of this name is declared. The operator corrects it, or declares it.
+    /// No `[[command]]` with this name is declared. Correct the name, or declare it.
     #[error("no command `{name}` is declared{hint}")]
     Undeclared {
-        /// As asked for.
+        /// The requested name.
         name: String,
-        /// What was most likely meant.
+        /// A similar name, as a hint.
         hint: String,
     },
-    /// A field of the command is unknown, missing, or of another kind. The operator corrects it.
+    /// A field of the command is unknown, missing or of another type. Correct it.
     #[error("field `{field}` {what}")]
     Field {
         /// Its path, with dots.
@@ -94,7 +94,7 @@ pub enum AskError {
         /// What is wrong with it.
         what: String,
     },
-    /// The payload is larger than a message may be. The operator sends less.
+    /// The payload exceeds the maximum size. Send less.
     #[error("the payload has {bytes} bytes; at most {max} may be sent")]
     TooLarge {
         /// Its length.
@@ -104,11 +104,11 @@ pub enum AskError {
     },
 }
 
-pub(super) fn wrong(member: &str, message: impl Into<String>) -> AskError {
-    AskError::Member { member: member.to_owned(), message: message.into() }
+pub(super) fn wrong(member: &str, message: impl Into<String>) -> RequestError {
+    RequestError::Member { member: member.to_owned(), message: message.into() }
 }
 
-/// What differs between a declared command and a raw one.
+/// The parts that differ between a declared command and a raw one.
 struct Content {
     name: Option<Arc<str>>,
     fields: Option<Arc<str>>,
@@ -122,34 +122,39 @@ struct Content {
 }
 
 impl Downlink {
-    /// Makes a command for one vehicle of what was asked for.
+    /// Makes a command for one vehicle from a request.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn prepare(&self, ask: &Ask, vehicle: &str, who: &Arc<str>) -> Result<Request, AskError> {
+    pub fn prepare(
+        &self,
+        ask: &CommandRequest,
+        vehicle: &str,
+        who: &Arc<str>,
+    ) -> Result<Request, RequestError> {
         self.prepare_as(ask, vehicle, who, CommandId::random(self.clock.wall()))
     }
 
-    /// The same, with the id that it is to have.
+    /// As [`prepare`](Self::prepare), with a given id.
     pub(super) fn prepare_as(
         &self,
-        ask: &Ask,
+        ask: &CommandRequest,
         vehicle: &str,
         who: &Arc<str>,
         id: CommandId,
-    ) -> Result<Request, AskError> {
+    ) -> Result<Request, RequestError> {
         prepare(&self.declared(), &self.options, ask, vehicle, (who, id))
     }
 }
 
-/// Makes a command of what was asked for, with the id that it is to have.
+/// Makes a command from a request, with a given id.
 pub(super) fn prepare(
     declared: &Commands,
     options: &Options,
-    ask: &Ask,
+    ask: &CommandRequest,
     vehicle: &str,
     (who, id): (&Arc<str>, CommandId),
-) -> Result<Request, AskError> {
+) -> Result<Request, RequestError> {
     if !is_vehicle(vehicle) {
         let message = format!("`{vehicle}` is no vehicle: none of / + # may be in its name");
         return Err(wrong("vehicle", message));
@@ -168,7 +173,7 @@ pub(super) fn prepare(
     };
     let max = options.payload_bytes_max;
     if content.payload.len() > max {
-        return Err(AskError::TooLarge { bytes: content.payload.len(), max });
+        return Err(RequestError::TooLarge { bytes: content.payload.len(), max });
     }
     let expires_in = duration("expires-in", ask.expires_in.as_deref())?
         .or(content.expires_in)
@@ -206,11 +211,11 @@ pub(super) fn prepare(
 
 fn declared_content(
     declared: &Commands,
-    ask: &Ask,
+    ask: &CommandRequest,
     name: &str,
     vehicle: &str,
     id: CommandId,
-) -> Result<Content, AskError> {
+) -> Result<Content, RequestError> {
     for (member, is_there) in [("payload", ask.payload.is_some()), ("qos", ask.qos.is_some())] {
         if is_there {
             let message = format!("`{member}` is for a raw command, with `topic`");
@@ -221,7 +226,7 @@ fn declared_content(
 }
 
 /// A declared command by its name.
-pub(super) fn find<'c>(declared: &'c Commands, name: &str) -> Result<&'c Command, AskError> {
+pub(super) fn find<'c>(declared: &'c Commands, name: &str) -> Result<&'c Command, RequestError> {
     declared.find(name).ok_or_else(|| {
         let hint = match declared.nearest(name) {
             Some(near) => format!("; did you mean `{near}`?"),
@@ -231,20 +236,20 @@ pub(super) fn find<'c>(declared: &'c Commands, name: &str) -> Result<&'c Command
                 format!("; declared are {}", names.join(", "))
             }
         };
-        AskError::Undeclared { name: name.to_owned(), hint }
+        RequestError::Undeclared { name: name.to_owned(), hint }
     })
 }
 
 fn content(
     command: &Command,
-    ask: &Ask,
+    ask: &CommandRequest,
     vehicle: &str,
     id: CommandId,
-) -> Result<Content, AskError> {
+) -> Result<Content, RequestError> {
     let fields = ask.fields.clone().unwrap_or_default();
     let payload = command
         .encode(&fields, id)
-        .map_err(|error| AskError::Field { field: error.field, what: error.what })?;
+        .map_err(|error| RequestError::Field { field: error.field, what: error.what })?;
     Ok(Content {
         name: Some(Arc::clone(command.name())),
         fields: Some(Value::from(fields).to_string().into()),
@@ -258,7 +263,7 @@ fn content(
     })
 }
 
-fn raw_content(ask: &Ask, topic: &str) -> Result<Content, AskError> {
+fn raw_content(ask: &CommandRequest, topic: &str) -> Result<Content, RequestError> {
     if ask.fields.is_some() {
         return Err(wrong(
             "fields",
@@ -295,19 +300,19 @@ fn raw_content(ask: &Ask, topic: &str) -> Result<Content, AskError> {
     })
 }
 
-/// Whether a vehicle may be called so: its name is one level of a topic.
+/// Whether this can be the name of a vehicle: it must be one topic level.
 pub(super) fn is_vehicle(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_MAX && !name.contains(['/', '+', '#', '\0'])
 }
 
-pub(super) fn duration(member: &str, text: Option<&str>) -> Result<Option<Duration>, AskError> {
+pub(super) fn duration(member: &str, text: Option<&str>) -> Result<Option<Duration>, RequestError> {
     let Some(text) = text else { return Ok(None) };
     let read = parse_duration(text).filter(|it| !it.is_zero() && *it <= WAIT_MAX);
     let message = || format!("`{member}` is `{text}`; expected a duration from 1ms to 365d");
     read.map(Some).ok_or_else(|| wrong(member, message()))
 }
 
-pub(super) fn key(member: &str, text: Option<&str>) -> Result<Option<Arc<str>>, AskError> {
+pub(super) fn key(member: &str, text: Option<&str>) -> Result<Option<Arc<str>>, RequestError> {
     match text {
         None => Ok(None),
         Some(text) if !text.is_empty() && text.len() <= NAME_MAX => Ok(Some(text.into())),
@@ -318,7 +323,7 @@ pub(super) fn key(member: &str, text: Option<&str>) -> Result<Option<Arc<str>>, 
     }
 }
 
-pub(super) fn still(still: &Still) -> Result<Arc<str>, AskError> {
+pub(super) fn still(still: &Still) -> Result<Arc<str>, RequestError> {
     Condition::parse(&still.when).map_err(|what| wrong("still", format!("`still`: {what}")))?;
     if still.fresh().is_none() {
         let message = format!("`still`: `fresh` is `{}`; expected a duration", still.fresh);
@@ -327,8 +332,8 @@ pub(super) fn still(still: &Still) -> Result<Arc<str>, AskError> {
     Ok(serde_json::to_string(still).unwrap_or_default().into())
 }
 
-/// Of all that makes a command what it is.
-fn digest(ask: &Ask) -> [u8; 16] {
+/// A digest of the content of a request.
+fn digest(ask: &CommandRequest) -> [u8; 16] {
     let content = serde_json::json!([
         ask.command,
         ask.fields,

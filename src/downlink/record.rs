@@ -115,7 +115,7 @@ pub struct Change {
     pub what: What,
     /// Why.
     pub cause: Option<Arc<str>>,
-    /// The vehicle's own words.
+    /// The vehicle's own text.
     pub detail: Option<Arc<str>>,
 }
 
@@ -166,13 +166,13 @@ pub fn moment(ms: i64) -> String {
     UnixNanos(ms.saturating_mul(1_000_000)).to_string()
 }
 
-/// Text that is JSON already.
+/// Text that is already JSON.
 pub(super) fn raw(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
 }
 
 impl Change {
-    /// As it is told.
+    /// The JSON form in the API.
     #[must_use]
     pub fn json(&self) -> Value {
         let mut told = match self.what {
@@ -204,13 +204,13 @@ impl FeedEntry {
 }
 
 impl Record {
-    /// Whether nothing follows.
+    /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.state.is_final(self.request.execute_within_ms.is_some())
     }
 
-    /// As it is told.
+    /// The JSON form in the API.
     #[must_use]
     pub fn json(&self) -> Value {
         let request = &self.request;

@@ -1,4 +1,4 @@
-//! How downlink begins and ends.
+//! Starts and stops downlink.
 
 use std::{
     sync::{Arc, atomic::AtomicU64, mpsc},
@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Downlink, Options,
-    engine::{Engine, Failure, Job, Question, Thread},
+    engine::{Engine, Failure, Job, StillCheck, Thread},
     push, still,
     store::{OpenError, Reader, Writer},
     topics, webhook,
@@ -29,38 +29,38 @@ use crate::{
     telemetry::{HealthCell, Metrics},
 };
 
-/// What it is built from.
+/// The parts from which downlink is built.
 #[derive(Debug)]
 pub struct Parts {
     /// Its bounds.
     pub options: Options,
-    /// The way to the vehicles.
+    /// The MQTT edge.
     pub edge: Arc<dyn CommandEdge>,
-    /// What may be sent.
+    /// The declared commands.
     pub commands: Arc<Commands>,
-    /// Who is asked whether a condition holds.
+    /// Answers conditions.
     pub queries: QueryEngine,
-    /// Which vehicles are there.
+    /// The presence of vehicles.
     pub presence: Arc<Presence>,
-    /// Their sessions, which know their last points.
+    /// Their sessions, which have their last points.
     pub sessions: Arc<dyn Sessions>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// What it counts in.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Where it tells how it is.
+    /// The health cell.
     pub health: HealthCell,
 }
 
-/// Downlink while it runs.
+/// A running downlink.
 #[derive(Debug)]
 pub struct Running {
-    /// The way to it.
+    /// The handle.
     pub downlink: Downlink,
     thread: JoinHandle<()>,
 }
 
-/// Opens the file of commands and starts the thread; what waits runs on the runtime.
+/// Opens the file of commands and starts the thread; the tasks that wait run on the runtime.
 ///
 /// # Errors
 /// If the file cannot be used.
@@ -86,17 +86,17 @@ pub fn start(
     let now_ms = clock.wall().0.div_euclid(1_000_000);
     engine.give_up_interrupted(now_ms).map_err(unread)?;
     let next_push = engine.next_push();
-    let told = engine.webhook_cursor().map_err(unread)?;
+    let webhook_cursor = engine.webhook_cursor().map_err(unread)?;
     let (jobs, waiting) = mpsc::channel();
     let (changes, changed) = watch::channel(engine.last_change());
-    let (questions, asked) = unbounded_channel();
+    let (still_checks, asked) = unbounded_channel();
     let failure = Arc::new(Failure::default());
     let alarms = Arc::default();
     let downlink = Downlink {
         jobs,
         awaited: engine.awaited(),
-        held: engine.held(),
-        quiet: engine.quiet(),
+        in_sessions: engine.in_sessions(),
+        suppressed: engine.suppressed(),
         alarms: Arc::clone(&alarms),
         failure: Arc::clone(&failure),
         reader: Arc::new(Reader::new(&dir)),
@@ -124,7 +124,7 @@ pub fn start(
         health,
         failure,
         changes,
-        questions,
+        still_checks,
         alarms,
         guard,
     };
@@ -132,24 +132,24 @@ pub fn start(
         .name("downlink".to_owned())
         .spawn(move || thread.run())
         .map_err(OpenError::Thread)?;
-    let began = Began { asked, next_push, told };
+    let began = TaskStart { asked, next_push, webhook_cursor };
     spawn_tasks(&downlink, runtime, began);
     Ok(Running { downlink, thread })
 }
 
-/// What the tasks begin with.
-struct Began {
-    /// Conditions that are to be asked.
-    asked: UnboundedReceiver<Question>,
-    /// Pushes below this number were made by a process before this one.
+/// The initial state of the tasks.
+struct TaskStart {
+    /// Conditions that are to be checked.
+    asked: UnboundedReceiver<StillCheck>,
+    /// Pushes below this number are from earlier processes.
     next_push: i64,
-    /// The last change that the webhook was told.
-    told: i64,
+    /// The last change that the webhook has accepted.
+    webhook_cursor: i64,
 }
 
-/// Starts what waits.
-fn spawn_tasks(downlink: &Downlink, runtime: &Handle, began: Began) {
-    let Began { asked, next_push, told } = began;
+/// Starts the tasks.
+fn spawn_tasks(downlink: &Downlink, runtime: &Handle, began: TaskStart) {
+    let TaskStart { asked, next_push, webhook_cursor } = began;
     let guard = |name: &str| downlink.supervisor.panic_guard(name);
     runtime.spawn(still::answer(downlink.clone(), asked, guard("downlink-still")));
     let saved = downlink.saved.subscribe();
@@ -158,12 +158,12 @@ fn spawn_tasks(downlink: &Downlink, runtime: &Handle, began: Began) {
     runtime.spawn(push::verify(downlink.clone(), guard("downlink-verify")));
     if let Some(url) = downlink.options.webhook.clone() {
         let (guard, metrics) = (guard("downlink-webhook"), Arc::clone(&downlink.metrics));
-        runtime.spawn(webhook::tell(downlink.clone(), url, told, metrics, guard));
+        runtime.spawn(webhook::tell(downlink.clone(), url, webhook_cursor, metrics, guard));
     }
 }
 
 impl Running {
-    /// Commits what waits and ends the thread. Blocks until it has ended.
+    /// Commits waiting jobs and ends the thread. Blocks until it has ended.
     pub fn stop(self) {
         self.downlink.ask(Job::Stop);
         if self.thread.join().is_err() {

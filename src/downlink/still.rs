@@ -1,5 +1,5 @@
-//! Whether a command's `still` holds: asked of the store, and of the vehicle's session, just before
-//! it leaves.
+//! Checks a command's `still` just before it is sent, with values of the store and of the vehicle's
+//! session.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
     Downlink,
-    engine::{Job, Question},
+    engine::{Job, StillCheck},
     prepare::Still,
 };
 use crate::{
@@ -20,45 +20,45 @@ use crate::{
     query::{Function, Order, Part, QueryEngine, QueryRequest},
 };
 
-/// Questions at once; more wait.
+/// The maximum number of concurrent checks; more wait.
 const AT_ONCE: usize = 4;
 
-/// Answers questions until nobody asks any more.
+/// Runs checks until all senders are gone.
 pub(super) async fn answer(
     downlink: Downlink,
-    mut questions: UnboundedReceiver<Question>,
+    mut checks: UnboundedReceiver<StillCheck>,
     _guard: Guard,
 ) {
     let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
-    while let Some(question) = questions.recv().await {
+    while let Some(check) = checks.recv().await {
         let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
         let downlink = downlink.clone();
         tokio::spawn(async move {
             let now = downlink.clock.wall();
-            let holds = holds(&downlink, &question, now).await;
-            downlink.ask(Job::Still(question.seq, holds));
+            let holds = holds(&downlink, &check, now).await;
+            downlink.ask(Job::Still(check.seq, holds));
             drop(turn);
         });
     }
 }
 
-/// Whether it holds; nothing if there is no value that is young enough, or nobody can say.
+/// Whether it holds; `None` if no value is recent enough, or it cannot be determined.
 ///
-/// What the store answers may be a moment old: of a vehicle that comes back and uploads what it
-/// kept, the last of it counts, which its session has and the store may not have yet.
-async fn holds(downlink: &Downlink, question: &Question, now: UnixNanos) -> Option<bool> {
-    let still: Still = serde_json::from_str(&question.still).ok()?;
+/// The store's answer may be slightly old. If a vehicle reconnects and uploads buffered points, the
+/// latest one counts: its session has it, but the store may not have it yet.
+async fn holds(downlink: &Downlink, check: &StillCheck, now: UnixNanos) -> Option<bool> {
+    let still: Still = serde_json::from_str(&check.still).ok()?;
     let condition = Condition::parse(&still.when).ok()?;
     let fresh = still.fresh()?;
     let fresh = i64::try_from(fresh.as_nanos()).unwrap_or(i64::MAX);
     let fields = condition.paths();
-    let kept = kept(downlink, &still.measurement, &question.vehicle).await;
+    let kept = kept(downlink, &still.measurement, &check.vehicle).await;
     let request = QueryRequest {
         measurement: still.measurement,
-        vehicles: vec![question.vehicle.to_string()],
+        vehicles: vec![check.vehicle.to_string()],
         fields: fields.clone(),
         from: now.saturating_add(-fresh),
-        // Clocks of vehicles are a little ahead at times.
+        // The clock of a vehicle may be a little ahead.
         to: now.saturating_add(fresh),
         function: Some(Function::Last),
         limit: 1,
@@ -77,11 +77,11 @@ async fn holds(downlink: &Downlink, question: &Question, now: UnixNanos) -> Opti
         }
     }
     let value = |path: &str| values.get(path).filter(|value| **value != Value::Null);
-    // A field without a young value is not known, whatever the rest says.
+    // If a field has no recent value, the result is unknown.
     fields.iter().all(|path| value(path).is_some()).then(|| condition.holds(value))
 }
 
-/// The last row of an answer by its columns, empty without any; nothing if there is no answer.
+/// The last row of an answer, by column; empty if there is no row; `None` if there is no answer.
 async fn last_row(queries: &QueryEngine, request: QueryRequest) -> Option<BTreeMap<String, Value>> {
     let mut answer = queries.portable(request).await.ok()?;
     let mut last = Vec::new();
@@ -95,16 +95,16 @@ async fn last_row(queries: &QueryEngine, request: QueryRequest) -> Option<BTreeM
     Some(names.zip(last).collect())
 }
 
-/// The latest point of a measurement that the sessions of a vehicle keep.
+/// The latest point of a measurement in the sessions of a vehicle.
 async fn kept(downlink: &Downlink, measurement: &str, vehicle: &Arc<str>) -> Option<ReadPoint> {
     let sessions = downlink.presence.find(vehicle)?.sessions.into_iter();
-    let question = |session| {
+    let check = |session| {
         let vehicle = Arc::clone(vehicle);
         SessionQuestion { session, vehicle, with_lines: true }
     };
-    let answers = downlink.sessions.ask(sessions.map(question).collect()).await.ok()?;
+    let answers = downlink.sessions.ask(sessions.map(check).collect()).await.ok()?;
     let lines = answers.into_iter().flatten().flat_map(|answer| answer.lines);
-    // Numbers of either type are compared alike: no catalog is asked.
+    // Numbers of both types are compared equally, so no catalog is needed.
     let points = lines.filter_map(|line| line::read(&line, &Catalog::default()));
     points.filter(|point| point.measurement == measurement).max_by_key(|point| point.time)
 }

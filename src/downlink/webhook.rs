@@ -1,7 +1,7 @@
-//! The webhook: the feed of changes, posted page by page, each again until it is taken.
+//! The webhook: posts the feed of changes page by page, and repeats a page until it is accepted.
 //!
-//! At least once: how far it is told is durable behind what was told, so that after a crash some
-//! changes come again, with the same cursors.
+//! At least once: its position becomes durable after a page was accepted, so that after a crash
+//! some changes are sent again, with the same cursors.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,17 +13,17 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Changes of one request.
+/// The maximum number of changes per request.
 const PAGE: usize = 100;
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Tells until the appliance stops.
+/// Posts changes until the appliance stops.
 pub(super) async fn tell(
     downlink: Downlink,
     url: String,
-    mut told: i64,
+    mut cursor: i64,
     metrics: Arc<Metrics>,
     _guard: Guard,
 ) {
@@ -35,7 +35,7 @@ pub(super) async fn tell(
     let mut changes = downlink.changes();
     let mut pause = PAUSE;
     loop {
-        let page = downlink.feed(told, PAGE).await;
+        let page = downlink.feed(cursor, PAGE).await;
         let page = page.unwrap_or_else(|error| {
             tracing::warn!(%error, "the webhook cannot read the changes");
             Vec::new()
@@ -51,9 +51,9 @@ pub(super) async fn tell(
         let answer = client.post(&url).json(&body).send().await;
         match answer.and_then(reqwest::Response::error_for_status) {
             Ok(_) => {
-                told = last;
+                cursor = last;
                 pause = PAUSE;
-                downlink.ask(Job::Told(told));
+                downlink.ask(Job::WebhookCursor(cursor));
             }
             Err(error) => {
                 metrics.downlink_failed_webhook_requests.inc();

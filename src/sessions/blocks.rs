@@ -1,4 +1,4 @@
-//! Messages as they lie in the journal's files.
+//! Reads messages from the journal's files.
 
 use std::{collections::VecDeque, io, path::Path, sync::Arc};
 
@@ -9,10 +9,10 @@ use crate::{
     spool::segment_name,
 };
 
-/// Files that are kept open.
+/// The maximum number of open files.
 const FILES_MAX: usize = 16;
 
-/// Reads blocks of messages; keeps the files open that it read last.
+/// Reads blocks of messages; keeps the most recently read files open.
 #[derive(Debug)]
 pub(super) struct Blocks {
     disk: Arc<dyn Disk>,
@@ -26,7 +26,7 @@ impl Blocks {
         Self { disk, dir: dir.to_owned(), files: VecDeque::new() }
     }
 
-    /// One block. Whether its checksum holds is for the reader to see.
+    /// Reads one block. The caller checks its checksum.
     pub(super) fn read(&mut self, block: Block) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; block.len as usize];
         let file = self.file(block.segment)?;

@@ -1,8 +1,8 @@
-//! Numbers and texts as they lie in the journal: little-endian, texts behind their length.
+//! The encoding of numbers and texts in the journal: little-endian, texts after their length.
 
 use std::ops::Range;
 
-/// Reads what was written; every look says whether the bytes are there.
+/// Reads encoded values; every read returns `None` if the bytes are missing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -14,7 +14,7 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// How far it has read.
+    /// The current offset.
     pub(super) fn at(&self) -> usize {
         self.at
     }
@@ -65,14 +65,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends a text behind its length, which MQTT bounds.
+/// Appends a text after its length, which MQTT bounds.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     let len = u16::try_from(text.len()).expect("MQTT's texts have at most 65,535 bytes");
     out.extend(len.to_le_bytes());
     out.extend_from_slice(text.as_bytes());
 }
 
-/// A length that its owner bounds far below.
+/// A length as `u32`; the caller bounds it far below the maximum.
 pub(super) fn len32(len: usize) -> u32 {
     u32::try_from(len).expect("bounded far below 4 GiB")
 }

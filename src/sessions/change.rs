@@ -1,4 +1,4 @@
-//! What a worker has to make durable: records, and whoever waits for each.
+//! A change: records that become durable together, with a ticket for each.
 
 use std::{fmt, sync::Arc};
 
@@ -16,33 +16,33 @@ use crate::{
     spool::{EntryBuffer, Place, Submission},
 };
 
-/// Called once with what became of a change, on the journal's thread.
-pub type Told<T> = Arc<dyn Fn(Answered<T>) + Send + Sync>;
+/// Called once with the result of a change, on the journal's thread.
+pub type OnAnswer<T> = Arc<dyn Fn(Answered<T>) + Send + Sync>;
 
 /// Records that become durable together, in the order in which they are written here. A ticket is
-/// given back with what became of its record.
+/// returned with the outcome of its record.
 pub struct Change<T> {
     shared: Arc<Shared>,
     entry: EntryBuffer,
     tickets: Vec<(u32, T)>,
     applied: Applied,
-    told: Told<T>,
+    on_answer: OnAnswer<T>,
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Debug)]
 pub struct Answered<T> {
-    /// Whether it is durable; if not it never will be, and nothing of it may be acknowledged.
+    /// Whether it is durable; if not, it never will be, and nothing of it may be acknowledged.
     pub durable: bool,
-    /// Each with what became of its record; meaningless unless it is durable.
+    /// Each with the outcome of its record; meaningless unless the change is durable.
     pub tickets: Vec<(T, Outcome)>,
 }
 
 impl<T> Change<T> {
-    pub(super) fn new(shared: Arc<Shared>, told: Told<T>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, on_answer: OnAnswer<T>) -> Self {
         let mut entry = EntryBuffer::new();
         entry.bytes_mut().push(VERSION);
-        Self { shared, entry, tickets: Vec::new(), applied: Applied::default(), told }
+        Self { shared, entry, tickets: Vec::new(), applied: Applied::default(), on_answer }
     }
 
     /// Bytes of its records.
@@ -51,13 +51,13 @@ impl<T> Change<T> {
         self.entry.len()
     }
 
-    /// Whether there is no record in it.
+    /// Whether it has no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entry.items == 0
     }
 
-    /// Whether somebody waits for it.
+    /// Whether it has a ticket.
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
         !self.tickets.is_empty()
@@ -69,7 +69,7 @@ impl<T> Change<T> {
         self.entry.items += 1;
     }
 
-    /// A client comes: [`Outcome::Opened`].
+    /// A client connects: [`Outcome::Opened`].
     pub fn open(&mut self, open: &Open<'_>, ticket: T) {
         self.record(Some(ticket), |out| write_open(out, open));
     }
@@ -94,32 +94,32 @@ impl<T> Change<T> {
         self.record(None, |out| write_unsubscribe(out, session, filter));
     }
 
-    /// A message comes: [`Outcome::Published`].
+    /// A message is published: [`Outcome::Published`].
     pub fn publish(&mut self, publish: &Publish<'_>, ticket: Option<T>) {
         self.record(ticket, |out| write_publish(out, publish));
     }
 
-    /// Somebody waits for the record that was written last.
+    /// Adds a ticket for the last record.
     pub fn wait_for_last(&mut self, ticket: T) {
         self.tickets.extend(self.entry.items.checked_sub(1).map(|record| (record, ticket)));
     }
 
-    /// A publish whose record was written before ([`record_of`]).
+    /// A publish whose record was encoded before ([`record_of`]).
     pub fn publish_record(&mut self, record: &[u8], ticket: Option<T>) {
         self.record(ticket, |out| out.extend_from_slice(record));
     }
 
-    /// A queued message is done with.
+    /// A queued message is done.
     pub fn done(&mut self, session: u64, number: u64) {
         self.record(None, |out| write_done(out, session, number));
     }
 
-    /// The PUBREC of a queued message came.
+    /// The PUBREC of a queued message arrived.
     pub fn released(&mut self, session: u64, number: u64, ticket: T) {
         self.record(Some(ticket), |out| write_released(out, session, number));
     }
 
-    /// The PUBREL of a message that a session sent came.
+    /// The PUBREL of a message from a session arrived.
     pub fn completed(&mut self, session: u64, packet_id: u16, ticket: T) {
         self.record(Some(ticket), |out| write_completed(out, session, packet_id));
     }
@@ -129,13 +129,13 @@ impl<T> Change<T> {
         self.record(None, |out| write_forget(out, topic, retained_as));
     }
 
-    /// Nothing but an answer once all before it is durable.
+    /// No record: the ticket is returned when everything before it is durable.
     pub fn wait(&mut self, ticket: T) {
         self.record(Some(ticket), |out| record::write_done(out, 0, 0));
     }
 }
 
-/// The record of a publish, to be brought to [`Change::publish_record`] later.
+/// Encodes the record of a publish, for [`Change::publish_record`].
 #[must_use]
 pub fn record_of(publish: &Publish<'_>) -> Vec<u8> {
     let mut record = Vec::new();
@@ -145,7 +145,7 @@ pub fn record_of(publish: &Publish<'_>) -> Vec<u8> {
 
 #[cfg(test)]
 impl<T> Change<T> {
-    /// What was decided about its records.
+    /// The outcomes of its records.
     pub(super) fn outcomes(&self) -> &[Outcome] {
         &self.applied.outcomes
     }
@@ -172,14 +172,14 @@ impl<T: Send + 'static> Submission for Change<T> {
     }
 
     fn answer(self: Box<Self>, durable: bool) {
-        let Self { tickets, applied, told, .. } = *self;
+        let Self { tickets, applied, on_answer, .. } = *self;
         let mut outcomes = applied.outcomes;
         let mut tell = |record: u32| match outcomes.get_mut(record as usize) {
             Some(outcome) => std::mem::replace(outcome, Outcome::Done),
             None => Outcome::Done,
         };
         let tickets = tickets.into_iter().map(|(record, ticket)| (ticket, tell(record)));
-        told(Answered { durable, tickets: tickets.collect() });
+        on_answer(Answered { durable, tickets: tickets.collect() });
     }
 }
 

@@ -1,5 +1,5 @@
-//! Messages out of the journal's files, for those who return and for wills that are due: read in a
-//! thread of its own, because a disk may take its time.
+//! Reads messages from the journal's files, for sessions that reconnect and for wills that are due:
+//! in its own thread, because a disk may be slow.
 
 use std::{
     fmt,
@@ -14,37 +14,37 @@ use super::{
 };
 use crate::model::UnixNanos;
 
-/// A queued message as it was asked for.
+/// A fetched entry of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// Its number in the queue.
     pub number: u64,
-    /// At which it is sent.
+    /// The QoS of the delivery.
     pub qos: u8,
-    /// Whether it goes as a retained one.
+    /// The retain flag of the delivery.
     pub retain: bool,
     /// Its subscription identifiers.
     pub ids: Vec<u32>,
-    /// What it is.
+    /// Its content.
     pub content: Content,
 }
 
-/// What a fetched entry of a queue is.
+/// The content of a fetched entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A message, for [`StoredMessage::read`](super::StoredMessage::read).
     Message(Vec<u8>),
-    /// Its PUBREC came: its PUBREL is to be sent. With the message, if that is kept and can be
-    /// read.
+    /// Its PUBREC arrived: its PUBREL is to be sent. With the message, if that is kept and
+    /// readable.
     Released(Option<Vec<u8>>),
-    /// It was a message, and cannot be read any more.
+    /// A message that cannot be read any more.
     Lost,
 }
 
 /// A piece of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
-    /// In the order of their numbers; those between are done.
+    /// In the order of their numbers; missing numbers are done.
     pub entries: Vec<Fetched>,
     /// Where the next piece begins.
     pub next: u64,
@@ -55,35 +55,35 @@ pub struct Piece {
 pub struct DueWill {
     /// Its id.
     pub will: u64,
-    /// Whose it is.
+    /// The identity of its session.
     pub identity: String,
-    /// Of which client.
+    /// The client identifier of its session.
     pub client_id: String,
-    /// For [`StoredMessage::read`](super::StoredMessage::read); nothing if it cannot be read.
+    /// For [`StoredMessage::read`](super::StoredMessage::read); `None` if it cannot be read.
     pub message: Option<Vec<u8>>,
 }
 
-/// What is asked of a queue.
+/// A requested piece of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The session.
     pub session: u64,
     /// The first number.
     pub from: u64,
-    /// The number behind the last one.
+    /// The number after the last one.
     pub upto: u64,
-    /// Bytes of messages after which the piece ends; one message comes whatever its size.
+    /// Bytes of messages after which the piece ends; it has at least one message.
     pub bytes_max: usize,
 }
 
-/// A question to the thread.
-pub(super) enum Ask {
+/// A job for the thread.
+pub(super) enum FetchJob {
     Queue(Wanted, Box<dyn FnOnce(Piece) + Send>),
     Wills(UnixNanos, Box<dyn FnOnce(Vec<DueWill>) + Send>),
     Stop,
 }
 
-impl fmt::Debug for Ask {
+impl fmt::Debug for FetchJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Queue(..) => "Queue",
@@ -93,17 +93,17 @@ impl fmt::Debug for Ask {
     }
 }
 
-/// Wills given out at once.
+/// The maximum number of wills per job.
 const WILLS_MAX: usize = 256;
 
-/// Answers questions until it is told to stop.
-pub(super) fn serve(shared: &Arc<Shared>, asked: &mpsc::Receiver<Ask>) {
+/// Runs jobs until a stop.
+pub(super) fn serve(shared: &Arc<Shared>, asked: &mpsc::Receiver<FetchJob>) {
     let mut blocks = Blocks::new(Arc::clone(&shared.disk), &shared.options.dir);
     while let Ok(ask) = asked.recv() {
         match ask {
-            Ask::Queue(wanted, answer) => answer(piece(shared, &mut blocks, &wanted)),
-            Ask::Wills(now, answer) => answer(wills(shared, &mut blocks, now)),
-            Ask::Stop => return,
+            FetchJob::Queue(wanted, answer) => answer(piece(shared, &mut blocks, &wanted)),
+            FetchJob::Wills(now, answer) => answer(wills(shared, &mut blocks, now)),
+            FetchJob::Stop => return,
         }
     }
 }
@@ -136,7 +136,7 @@ pub(super) fn piece(shared: &Shared, blocks: &mut Blocks, wanted: &Wanted) -> Pi
         };
         found.push((fetched, is_wanted.then_some(queued.message)));
     }
-    table.given_out(session, next);
+    table.handed_out(session, next);
     drop(table);
     let entries = found.into_iter().map(|(fetched, message)| match message {
         None => fetched,
@@ -159,7 +159,7 @@ pub(super) fn piece(shared: &Shared, blocks: &mut Blocks, wanted: &Wanted) -> Pi
     Piece { entries: entries.collect(), next }
 }
 
-/// Takes the wills that are due, and reads them.
+/// Takes due wills, and reads them.
 pub(super) fn wills(shared: &Shared, blocks: &mut Blocks, now: UnixNanos) -> Vec<DueWill> {
     let due = shared.table().take_due(now, WILLS_MAX);
     let read_one = |(will, message, key): (u64, u32, Arc<str>)| {
@@ -170,14 +170,14 @@ pub(super) fn wills(shared: &Shared, blocks: &mut Blocks, now: UnixNanos) -> Vec
     due.into_iter().map(read_one).collect()
 }
 
-/// Reads a message; nothing if it is damaged, or wanted no more.
+/// Reads a message; `None` if it is damaged or not needed any more.
 fn read(
     shared: &Shared,
     blocks: &mut Blocks,
     message: u32,
     is_still_wanted: impl Fn(&super::table::Table) -> bool,
 ) -> Option<Vec<u8>> {
-    // It may be moved while it is read, and its file deleted.
+    // While it is read, it may be moved and its file deleted.
     const TRIES: usize = 3;
     let mut tried: Option<Block> = None;
     for _ in 0..TRIES {

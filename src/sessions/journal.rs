@@ -1,4 +1,4 @@
-//! The journal: opened, written to, asked, closed.
+//! The journal: opens, writes, queries and closes it.
 
 use std::{
     io, mem,
@@ -11,9 +11,9 @@ use std::{
 };
 
 use super::{
-    change::{Change, Told},
-    fetch::{self, Ask, DueWill, Piece, Wanted},
-    keeper::Keeper,
+    change::{Change, OnAnswer},
+    fetch::{self, DueWill, FetchJob, Piece, Wanted},
+    maintenance::JournalMaintenance,
     options::Options,
     record::Terms,
     recovery::{OpenError, Recovery, recover},
@@ -31,11 +31,11 @@ pub(super) const TABLE_NAME: &str = "table";
 /// The journal's name on the health board, and its thread's.
 const NAME: &str = "sessions";
 
-/// What all who use the journal share.
+/// The state that all users of the journal share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Changed by the journal's thread alone, but for what is given out; a mutex because others
-    /// look, each for a moment.
+    /// Changed only by the journal's thread (except marks of what was handed out); a mutex because
+    /// other threads read it briefly.
     table: Mutex<Table>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) options: Options,
@@ -55,12 +55,12 @@ impl Shared {
         Self { table: Mutex::new(table), disk, options, budget, metrics, is_halted: false.into() }
     }
 
-    /// Whether there is no room on disk for what can be refused.
+    /// Whether there is no room on disk for records that can be refused.
     pub(super) fn is_full(&self) -> bool {
         self.budget.used() > self.options.full_bytes()
     }
 
-    /// Each change leaves the table whole.
+    /// Poisoning is ignored: each change of the table is one step.
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,20 +69,20 @@ impl Shared {
 /// An open journal.
 #[derive(Debug)]
 pub struct Journal {
-    /// What uses it.
+    /// The handle to it.
     pub sessions: Sessions,
-    /// What was found.
+    /// What was found at the start.
     pub recovery: Recovery,
     commit: CommitHandle,
     threads: [JoinHandle<()>; 2],
 }
 
-/// The sessions that last; every clone is of the same.
+/// The handle to persistent sessions; all clones share one journal.
 #[derive(Clone, Debug)]
 pub struct Sessions {
     pub(super) shared: Arc<Shared>,
     commit: CommitHandle,
-    asks: mpsc::Sender<Ask>,
+    asks: mpsc::Sender<FetchJob>,
 }
 
 /// Opens the journal and starts its threads.
@@ -107,7 +107,7 @@ pub fn open(
     let commit_options = options.commit.clone();
     let budget = recovered.budget;
     let shared = Arc::new(Shared::new(recovered.table, disk, options, budget, metrics));
-    let keeper = Keeper::new(Arc::clone(&shared), segment_bytes, recovered.upto);
+    let maintenance = JournalMaintenance::new(Arc::clone(&shared), segment_bytes, recovered.upto);
     let cell = board.cell(NAME, Critical::Yes);
     cell.set(Health::Ready);
     let told = Arc::clone(&shared);
@@ -130,7 +130,7 @@ pub fn open(
         commit_options,
         None,
         Box::new(on_state),
-        Box::new(keeper),
+        Box::new(maintenance),
     )
     .map_err(thread_error)?;
     let (asks, asked) = mpsc::channel();
@@ -146,14 +146,14 @@ pub fn open(
 }
 
 impl Journal {
-    /// Makes durable what was handed over, writes the table down, and ends the threads.
+    /// Makes everything durable that was handed over, writes a snapshot, and ends the threads.
     ///
     /// # Panics
-    /// If a thread of it panicked.
+    /// If one of its threads has panicked.
     pub fn close(self) {
         self.commit.stop();
-        // One that has ended by itself needs no word.
-        drop(self.sessions.asks.send(Ask::Stop));
+        // A thread that has ended already needs no stop.
+        drop(self.sessions.asks.send(FetchJob::Stop));
         for thread in self.threads {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
@@ -163,8 +163,8 @@ impl Journal {
 }
 
 impl Sessions {
-    /// A way to the journal. What all workers hand over becomes durable in the order in which they
-    /// do, so they share one.
+    /// Opens a feed to the journal. All workers share one, so that changes become durable in the
+    /// order in which they are handed over.
     #[must_use]
     pub fn feed<T: Send + 'static>(&self) -> Feed<Change<T>> {
         self.commit.feed()
@@ -172,8 +172,8 @@ impl Sessions {
 
     /// A change without records.
     #[must_use]
-    pub fn change<T>(&self, told: &Told<T>) -> Box<Change<T>> {
-        Box::new(Change::new(Arc::clone(&self.shared), Arc::clone(told)))
+    pub fn change<T>(&self, on_answer: &OnAnswer<T>) -> Box<Change<T>> {
+        Box::new(Change::new(Arc::clone(&self.shared), Arc::clone(on_answer)))
     }
 
     /// Whether nothing becomes durable until a restart.
@@ -182,7 +182,7 @@ impl Sessions {
         self.shared.is_halted.load(Ordering::SeqCst)
     }
 
-    /// Whether nothing new is taken that can be refused.
+    /// Whether new records are refused, if they can be.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.shared.is_full()
@@ -200,31 +200,30 @@ impl Sessions {
         self.shared.table().find(identity, client_id).is_some()
     }
 
-    /// Where a session is reached, if it is.
+    /// The live session of a session, if it is connected.
     #[must_use]
     pub fn live(&self, session: u64) -> Option<SessionId> {
         self.shared.table().live(session)
     }
 
-    /// Reads a piece of a queue; the answer comes on a thread of the journal.
+    /// Reads a piece of a queue; `answer` is called on a thread of the journal.
     pub fn fetch(&self, wanted: Wanted, answer: impl FnOnce(Piece) + Send + 'static) {
-        // A journal that is closed answers nobody.
-        drop(self.asks.send(Ask::Queue(wanted, Box::new(answer))));
+        // A closed journal does not answer.
+        drop(self.asks.send(FetchJob::Queue(wanted, Box::new(answer))));
     }
 
-    /// Takes wills that are due, if there are any: each is given out once in the life of the
-    /// process. False if there are none.
+    /// Takes due wills, if there are any: each is handed out once per process. False if there are
+    /// none.
     pub fn fetch_wills(
         &self,
         now: UnixNanos,
         answer: impl FnOnce(Vec<DueWill>) + Send + 'static,
     ) -> bool {
         self.shared.table().has_due(now)
-            && self.asks.send(Ask::Wills(now, Box::new(answer))).is_ok()
+            && self.asks.send(FetchJob::Wills(now, Box::new(answer))).is_ok()
     }
 
-    /// Sessions that have outlived their last connection by more than they may, of the next
-    /// `steps` sessions.
+    /// The expired sessions among the next `steps` sessions.
     pub fn expired(&self, sweep: &mut Sweep, steps: usize, now: UnixNanos) -> Vec<u64> {
         let behind = mem::take(&mut sweep.0);
         let (found, last) = self.shared.table().expired(behind.as_ref(), steps, now);
@@ -232,7 +231,7 @@ impl Sessions {
         found
     }
 
-    /// Sessions that are away and whose client identifier is wanted, of the next `steps` in the
+    /// The disconnected sessions with a wanted client identifier, among the next `steps` in the
     /// order of identities and client identifiers.
     pub fn absent(
         &self,
@@ -254,32 +253,32 @@ impl Sessions {
         table.facts(session)
     }
 
-    /// What a session is subscribed to.
+    /// The subscriptions of a session.
     #[must_use]
     pub fn subscriptions(&self, session: u64) -> Vec<(Box<str>, Terms)> {
         self.shared.table().subscriptions(session)
     }
 
-    /// The next sessions behind one, in the order of identities and client identifiers.
+    /// The next sessions after one, in the order of identities and client identifiers.
     #[must_use]
     pub fn page(&self, behind: Option<&Facts>, most: usize) -> Vec<Facts> {
         let behind = behind.map(|facts| format!("{}\0{}", facts.identity, facts.client_id));
         self.shared.table().page(behind.as_deref(), most)
     }
 
-    /// Sessions, and the messages that wait for them or are under way.
+    /// The numbers of sessions, and of messages queued or in flight.
     #[must_use]
     pub fn counts(&self) -> (usize, u64) {
         self.shared.table().counts()
     }
 }
 
-/// How far a walk through all sessions has come.
+/// The position of a pass over all sessions.
 #[derive(Debug, Default)]
 pub struct Sweep(Option<Arc<str>>);
 
 impl Sweep {
-    /// Whether it has not begun, or has come to the end and begins again.
+    /// Whether it is at the beginning, again or for the first time.
     #[must_use]
     pub fn is_at_begin(&self) -> bool {
         self.0.is_none()
@@ -287,9 +286,9 @@ impl Sweep {
 }
 
 impl Sessions {
-    /// Every retained message, in any order: its place among them, and its bytes for
-    /// [`StoredMessage::read`](super::StoredMessage::read). What cannot be read is counted and
-    /// passed over.
+    /// Visits every retained message, in any order: its number, and its bytes for
+    /// [`StoredMessage::read`](super::StoredMessage::read). Unreadable ones are counted and
+    /// skipped.
     ///
     /// # Errors
     /// If a file cannot be read.

@@ -1,10 +1,10 @@
-//! A message as the journal keeps it.
+//! The stored form of a message.
 
 use crate::model::UnixNanos;
 
 use super::bytes::{Reader, len32, put_text};
 
-/// A message: of a queue, retained, or a will.
+/// A stored message: of a queue, retained, or a will.
 ///
 /// ```text
 /// 0   1  QoS, and 4 if it is to be retained
@@ -19,11 +19,11 @@ pub struct StoredMessage<'a> {
     pub qos: u8,
     /// As it was published.
     pub retain: bool,
-    /// When it expires, and the seconds that its publisher gave it.
+    /// When it expires, and the publisher's message expiry interval in seconds.
     pub expires: Option<(UnixNanos, u32)>,
     /// Its topic.
     pub topic: &'a str,
-    /// Its properties, as whoever stored them wrote them.
+    /// Its properties, as written by the caller.
     pub properties: &'a [u8],
     /// Its payload.
     pub payload: &'a [u8],
@@ -32,7 +32,7 @@ pub struct StoredMessage<'a> {
 const RETAIN: u8 = 4;
 
 impl<'a> StoredMessage<'a> {
-    /// Appends it behind its length.
+    /// Appends the message after its length.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let begin = out.len();
         out.extend([0; 4]);
@@ -50,7 +50,7 @@ impl<'a> StoredMessage<'a> {
         out[begin..begin + 4].copy_from_slice(&len.to_le_bytes());
     }
 
-    /// Reads one, without its length; `None` unless its checksum holds.
+    /// Reads a message, without its length; `None` unless its checksum matches.
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let (body, crc) = bytes.split_last_chunk::<4>()?;
@@ -75,7 +75,7 @@ impl<'a> StoredMessage<'a> {
         })
     }
 
-    /// The topic of a message of which the checksum was looked at already.
+    /// The topic of a message whose checksum was already checked.
     pub(super) fn topic_of(bytes: &'a [u8]) -> Option<&'a str> {
         let mut reader = Reader::new(bytes);
         reader.skip(13)?;
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_read_as_it_was_written_and_not_at_all_once_a_bit_is_wrong() {
+    fn a_message_is_read_back_unchanged_and_refused_if_a_bit_is_wrong() {
         let message = StoredMessage {
             qos: 2,
             retain: true,

@@ -19,7 +19,7 @@ pub struct Options {
     pub per_identity_max: usize,
     /// Messages in one session's queue. Default: 100,000.
     pub queue_messages_max: usize,
-    /// The same in bytes on disk. Default: 64 MiB.
+    /// Bytes on disk of one session's queue. Default: 64 MiB.
     pub queue_bytes_max: u64,
     /// What happens to a message for a full queue. Default: refuse.
     pub overflow: QueueOverflow,
@@ -28,7 +28,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, in a folder.
+    /// The default options, with a folder.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         Self {
@@ -44,7 +44,8 @@ impl Options {
         }
     }
 
-    /// Bytes of one file: at least some sixty make the whole, so that each deleted one frees room.
+    /// Bytes of one file: the journal has about sixty files or more, so that each deleted one frees
+    /// room.
     pub(super) fn segment_bytes(&self) -> u64 {
         (self.bytes_max / 64).clamp(4 << 10, 64 << 20)
     }

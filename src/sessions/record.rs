@@ -7,8 +7,8 @@
 //! restart decides nothing.
 //!
 //! # Warning
-//! Every byte here is a promise to files that exist. Do not reorder, resize or reuse anything:
-//! write a new [`VERSION`].
+//! Files that exist depend on every byte here. Do not reorder, resize or reuse anything: add a new
+//! [`VERSION`].
 
 use crate::model::{SessionId, UnixNanos};
 
@@ -32,9 +32,9 @@ pub(super) const UNSUBSCRIBE: u8 = 5;
 pub(super) const PUBLISH: u8 = 6;
 /// A queued message is done.
 pub(super) const DONE: u8 = 7;
-/// The PUBREC of a queued message came.
+/// The PUBREC of a queued message arrived.
 pub(super) const RELEASED: u8 = 8;
-/// The PUBREL of a received message came.
+/// The PUBREL of a received message arrived.
 pub(super) const COMPLETED: u8 = 9;
 /// A retained message has expired.
 pub(super) const FORGET: u8 = 10;
@@ -111,7 +111,7 @@ pub enum WillFate {
 pub struct Closing {
     /// The session.
     pub session: u64,
-    /// Of the connection, as [`Opened`](super::Opened) said.
+    /// The epoch of the connection, from [`Opened`](super::Opened).
     pub epoch: u64,
     /// Now.
     pub at: UnixNanos,
@@ -164,9 +164,9 @@ pub struct Delivery<'a> {
     pub retain: bool,
     /// Its publisher waits while the queue of a connected receiver is full.
     pub may_wait: bool,
-    /// It is a command: the queue accepts it whatever its bounds (`downlink` bounds commands); no
-    /// later message overtakes it, and its message is kept until it is done, not only until its
-    /// PUBREC came.
+    /// It is a command: the queue accepts it beyond its bounds (`downlink` bounds commands); no
+    /// later message displaces it, and its message is kept until it is done, not only until its
+    /// PUBREC arrives.
     pub is_command: bool,
     /// Its subscription identifiers.
     pub ids: &'a [u32],
@@ -175,13 +175,13 @@ pub struct Delivery<'a> {
 /// The changes of one publish.
 #[derive(Clone, Copy, Debug)]
 pub struct Publish<'a> {
-    /// The message; none where only identifiers change.
+    /// The message; `None` if only identifiers change.
     pub message: Option<StoredMessage<'a>>,
     /// Its number among the retained messages, if it is one; an empty one clears its topic.
     pub retained_as: u64,
     /// The session that sent it at QoS 2, and the packet identifier.
     pub received: Option<(u64, u16)>,
-    /// The will that it is; 0 for none.
+    /// The id of the will, if it is one; otherwise 0.
     pub will: u64,
     /// Its receivers.
     pub deliveries: &'a [Delivery<'a>],
@@ -207,7 +207,7 @@ pub(super) fn write_publish(out: &mut Vec<u8>, publish: &Publish<'_>) {
     out.extend(len32(publish.deliveries.len()).to_le_bytes());
     for delivery in publish.deliveries {
         out.extend(delivery.session.to_le_bytes());
-        // Filled in: its number, and that of the one that it takes the place of.
+        // Filled in: its number, and that of the message that it displaces.
         out.extend([0; 8 + 8]);
         out.push(
             delivery.qos
@@ -258,7 +258,7 @@ pub(super) fn write_moved(out: &mut Vec<u8>, block: &[u8]) -> usize {
     begin
 }
 
-/// The block of a message that follows: where in the frame, and its bytes.
+/// Reads the block of a message: its offset in the frame, and its bytes.
 pub(super) fn read_block<'a>(reader: &mut Reader<'a>) -> Option<(usize, &'a [u8])> {
     let len = usize::try_from(reader.u32()?).ok()?;
     let at = reader.at();

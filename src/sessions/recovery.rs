@@ -1,4 +1,4 @@
-//! What a restart does: the last snapshot, then every frame behind it.
+//! Recovery at a start: reads the last snapshot, then every later frame.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
@@ -24,14 +24,14 @@ use crate::{
 pub struct Recovery {
     /// Sessions.
     pub sessions: u64,
-    /// Messages that wait for them or are under way.
+    /// Messages queued for them or in flight.
     pub queued: u64,
     /// Retained messages.
     pub retained: u64,
     /// Frames of the journal and entries of the table that are lost; their bytes are in
     /// quarantine.
     pub damaged_frames: u64,
-    /// Frames that were read behind the table.
+    /// Frames that were read after the table.
     pub replayed_frames: u64,
 }
 
@@ -51,7 +51,7 @@ impl Recovery {
     }
 }
 
-/// Why the journal cannot be opened. Damage is no reason.
+/// Why the journal cannot be opened. Damage is not among the reasons.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Its log cannot be opened; the source says what to do.
@@ -83,7 +83,7 @@ pub enum OpenError {
         /// Its version.
         version: u8,
     },
-    /// The disk refuses what a start has to write.
+    /// The disk refuses a write that the start needs.
     #[error("cannot write to the session journal")]
     Append {
         /// Why.
@@ -104,34 +104,34 @@ pub enum OpenError {
         #[source]
         fault: DiskFault,
     },
-    /// The table cannot be written anew, where it knows of what the journal has lost.
+    /// The table refers to lost frames of the journal, and cannot be rewritten.
     #[error("cannot write the table of sessions")]
     Rewrite {
         /// Why.
         #[source]
         fault: DiskFault,
     },
-    /// The machine gives no thread; raise its limit.
+    /// No thread can be started; raise the limit of the machine.
     #[error("cannot start a thread of the session journal")]
     Thread {
-        /// What the machine said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// A journal that is read.
+/// A recovered journal.
 #[derive(Debug)]
 pub(super) struct Recovered {
     pub(super) table: Table,
     pub(super) writer: Writer,
     pub(super) budget: Arc<Budget>,
-    /// What the snapshot knows of.
+    /// The last position that the snapshot covers.
     pub(super) upto: Position,
     pub(super) recovery: Recovery,
 }
 
-/// Opens the journal's log and reads what it holds.
+/// Opens the journal's log and reads it.
 pub(super) fn recover(
     disk: &Arc<dyn Disk>,
     options: &Options,
@@ -140,8 +140,7 @@ pub(super) fn recover(
     let budget = Arc::new(Budget::new(options.bytes_max));
     let spool_options = spool::Options {
         dir: options.dir.clone(),
-        // Nothing in it is a line; the header needs a dialect, and this one is understood
-        // everywhere.
+        // It holds no lines, but the header needs a dialect; this one can be used with every store.
         dialect: LineDialect::Signed,
         segment_bytes_max: options.segment_bytes(),
         budget: Arc::clone(&budget),
@@ -156,10 +155,10 @@ pub(super) fn recover(
         recovery: Recovery::default(),
     };
     recovered.read_table(disk.as_ref(), options)?;
-    recovered.forget_lost_end(disk, options)?;
+    recovered.drop_lost_end(disk, options)?;
     recovered.replay(disk, options)?;
     recovered.table.messages.drop_unwanted();
-    recovered.end_earlier_life(now)?;
+    recovered.end_earlier_connections(now)?;
     let Recovered { table, recovery, .. } = &mut recovered;
     let (sessions, queued) = table.counts();
     (recovery.sessions, recovery.queued) = (sessions as u64, queued);
@@ -191,20 +190,16 @@ impl Recovered {
         if let Some(source) = failed {
             return Err(OpenError::Survey { source });
         }
-        // Without its end it is not known how many there were.
+        // Without its end the number of entries is not known.
         let lost = count.map_or(1, |count| count.saturating_sub(seen));
         self.recovery.damaged_frames += lost + broken;
         Ok(())
     }
 
-    /// The table may know of frames that the journal has lost at its end, where the disk did not
-    /// keep what it had synced. Their positions and their places are given to others from now on:
-    /// a table that does not claim them has to be durable first.
-    fn forget_lost_end(
-        &mut self,
-        disk: &Arc<dyn Disk>,
-        options: &Options,
-    ) -> Result<(), OpenError> {
+    /// If the disk did not keep what it had synced, the table may refer to lost frames at the end
+    /// of the journal. Their positions and places will be reused, so first a table must be durable
+    /// that does not refer to them.
+    fn drop_lost_end(&mut self, disk: &Arc<dyn Disk>, options: &Options) -> Result<(), OpenError> {
         let last = Position(self.writer.next_position().0 - 1);
         if self.upto <= last {
             return Ok(());
@@ -266,13 +261,13 @@ impl Recovered {
         Ok(())
     }
 
-    /// No connection has outlived the process: that is written down as far as there is room, so
-    /// that what is decided from now on rests on what the journal says.
-    fn end_earlier_life(&mut self, now: UnixNanos) -> Result<(), OpenError> {
+    /// Records that all connections of the previous process have ended, as far as there is room, so
+    /// that later decisions depend only on the journal.
+    fn end_earlier_connections(&mut self, now: UnixNanos) -> Result<(), OpenError> {
         self.table.unpublished_wills_due(now);
         let connected = self.table.connected();
         let mut has_room = true;
-        // What may be decided for one of them is decided again the same way without it.
+        // If one of these records is missing, the next start makes the same decision again.
         for some in connected.chunks(1 << 14) {
             let mut entry = EntryBuffer::new();
             entry.bytes_mut().push(VERSION);
@@ -304,7 +299,7 @@ impl Recovered {
     }
 }
 
-/// Reads all retained messages, in the order in which they lie on disk.
+/// Reads all retained messages, in their order on disk.
 pub(super) fn retained(shared: &Shared, visit: &mut dyn FnMut(u64, Vec<u8>)) -> io::Result<()> {
     let table = shared.table();
     let places =

@@ -1,7 +1,7 @@
-//! What each fuzz target does with its input, and what it holds against the result.
+//! The fuzz targets: what each does with its input, and how it checks the result.
 //!
-//! Shared by the fuzz crate, whose targets are one line each, and by `tests/it/corpus.rs`, which
-//! replays what is kept.
+//! Used by the fuzz crate, whose targets are one line each, and by `tests/it/corpus.rs`, which
+//! replays kept inputs.
 
 use std::{fs, num::NonZeroU16, path::Path, sync::Arc};
 
@@ -22,8 +22,9 @@ const SHARDS: ShardCount = ShardCount(NonZeroU16::new(2).unwrap());
 /// 2026-01-01T00:00:00Z.
 const NOW: UnixNanos = UnixNanos(1_767_225_600_000_000_000);
 
-/// Of each format a mapping with a map, a list, points, and what one payload may bring again and
-/// again: members of a oneof, properties, entries, keys. Small, so that a payload's cost shows.
+/// A mapping per format with a map, a list, points, and the parts that a payload may repeat:
+/// members of a oneof, properties, entries, keys. They are small, so that the cost of a payload is
+/// visible.
 const REPEATED: [(&str, &str); 6] = [
     (
         "m.proto",
@@ -72,8 +73,8 @@ const REPEATED: [(&str, &str); 6] = [
     ),
 ];
 
-/// Steps that a byte may cost with [`REPEATED`]: an element of two bytes looks at some ten values
-/// and at the message's own lists, a key at up to 15 others.
+/// The maximum steps per byte with [`REPEATED`]: an element of two bytes reads about ten values and
+/// the message's own lists, a key is compared with up to 15 others.
 const STEPS_A_BYTE: u64 = 16;
 
 /// A kept case of `decode`: mappings and a payload.
@@ -85,7 +86,7 @@ struct Case {
 }
 
 impl Case {
-    /// The cases that have schemas of their own.
+    /// The cases with their own schemas.
     fn all() -> Vec<Self> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
         let dirs = [dir.join("tests/golden/decode"), dir.join("../golden/decode")];
@@ -111,7 +112,7 @@ impl Case {
 }
 
 thread_local! {
-    /// Every shape that a payload may have.
+    /// Every shape of payload.
     static CASES: Vec<Case> = Case::all();
     /// The mappings whose payloads may repeat themselves.
     static REPEATING: Plans = {
@@ -131,8 +132,8 @@ thread_local! {
     };
 }
 
-/// A message becomes lines that another's parser reads, as many as are counted, or fails with a
-/// cause, and never with ours: a panic.
+/// A message becomes lines that an independent parser reads, in the counted number, or fails with a
+/// cause other than `panic`.
 fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
     transcode_message(
         plans,
@@ -140,7 +141,7 @@ fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
     );
 }
 
-/// The same with all that comes with a payload.
+/// The same for a whole message.
 fn transcode_message(plans: &Plans, message: &Message<'_>) {
     let mut transcoder = Transcoder::new(Limits::default(), SHARDS);
     let mut lines = [EntryBuffer::new(), EntryBuffer::new()];
@@ -160,28 +161,28 @@ fn transcode_message(plans: &Plans, message: &Message<'_>) {
     assert_eq!(points, done.points);
 }
 
-/// A topic that is as it pleases.
+/// Any topic.
 pub fn topic(data: &[u8]) {
     let topic = String::from_utf8_lossy(data);
     SHIPPED.with(|plans| transcode(plans, &topic, b""));
 }
 
-/// Bytes of MQTT that are as they please, as a client and as a server sends them.
+/// Any bytes, read as MQTT packets of a client and of a server.
 pub fn mqtt_codec(data: &[u8]) {
     fuzz::codec(data);
 }
 
-/// The packets of one MQTT client that are as they please.
+/// Any packets of one MQTT client.
 pub fn mqtt_session(data: &[u8]) {
     fuzz::session(data);
 }
 
-/// Subscriptions that are made and ended as they please.
+/// Any sequence of subscribes and unsubscribes.
 pub fn mqtt_tree(data: &[u8]) {
     fuzz::tree(data);
 }
 
-/// A protobuf payload that is as it pleases: one message, and a batch.
+/// Any protobuf payload: one message, and a batch.
 pub fn protobuf(data: &[u8]) {
     SHIPPED.with(|plans| {
         transcode(plans, "vehicles/VIN/telemetry", data);
@@ -189,7 +190,7 @@ pub fn protobuf(data: &[u8]) {
     });
 }
 
-/// An Avro payload that is as it pleases.
+/// Any Avro payload.
 pub fn avro(data: &[u8]) {
     SHIPPED.with(|plans| {
         transcode(plans, "vehicles/VIN/telemetry/avro", data);
@@ -197,18 +198,18 @@ pub fn avro(data: &[u8]) {
     });
 }
 
-/// A JSON payload that is as it pleases.
+/// Any JSON payload.
 pub fn json(data: &[u8]) {
     SHIPPED.with(|plans| transcode(plans, "vehicles/VIN/telemetry/json", data));
 }
 
-/// Line protocol that is as it pleases.
+/// Any line protocol.
 pub fn line(data: &[u8]) {
     SHIPPED.with(|plans| transcode(plans, "vehicles/VIN/telemetry/lines", data));
 }
 
-/// A payload that is as it pleases, in each format: what it costs stays in proportion to its bytes.
-/// The message's own lists are short here, because each point says them again.
+/// Any payload in each format: its cost must be proportional to its bytes. The message's own lists
+/// are short here, because each point repeats them.
 pub fn steps(data: &[u8]) {
     let limits = Limits { repeated_max: 16, ..Limits::default() };
     let mut transcoder = Transcoder::new(limits.clone(), SHARDS);
@@ -231,10 +232,10 @@ pub fn steps(data: &[u8]) {
     }
 }
 
-/// A kept payload of `decode` that was damaged, of every shape that there is. The first two bytes
-/// choose the case, the rest are changes of four bytes each: what to do, where (two bytes), how.
+/// A kept payload of `decode`, of any shape, that is damaged. The first two bytes choose the case,
+/// the rest are changes of four bytes each: operation, position (two bytes), value.
 pub fn cases(data: &[u8]) {
-    /// 2026-11-22T21:19:39Z, as the cases have it.
+    /// 2026-11-22T21:19:39Z, as in the cases.
     const RECEIVED_AT: UnixNanos = UnixNanos(1_795_382_379_000_000_000);
     let Some((which, changes)) = data.split_first_chunk() else { return };
     CASES.with(|cases| {
@@ -257,7 +258,7 @@ pub fn cases(data: &[u8]) {
     });
 }
 
-/// A mapping file that is as it pleases, beside a schema: it loads, or every problem is told.
+/// Any mapping file besides a schema: it loads, or every problem is reported.
 pub fn mapping(data: &[u8]) {
     let text = String::from_utf8_lossy(data).into_owned();
     let proto = "syntax = \"proto3\"; package t; message M { int64 a = 1; repeated M b = 2; \
@@ -273,7 +274,7 @@ pub fn mapping(data: &[u8]) {
     }
 }
 
-/// A configuration file that is as it pleases: it resolves, or every problem is told.
+/// Any configuration file: it resolves, or every problem is reported.
 pub fn config(data: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("fleetline.toml");
@@ -285,8 +286,8 @@ pub fn config(data: &[u8]) {
 }
 
 /// A spool whose segment was changed on disk. Even first byte: the rest are patches, two bytes of
-/// offset and one of value each; odd: the rest replaces the segment. It opens or says why not; what
-/// is read back is what was appended, in order, less what was damaged (SP-7).
+/// offset and one of value each; odd: the rest replaces the segment. It opens or returns an error;
+/// the entries read back are those that were appended, in order, without damaged ones (SP-7).
 pub fn spool_open(data: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder");
     let options = || spool::Options {
@@ -327,9 +328,9 @@ pub fn spool_open(data: &[u8]) {
 }
 
 /// A session journal. Even first byte: the rest are patches of its largest file, two bytes of
-/// offset and one of value each; odd: the rest is a frame of records behind those that are there,
-/// or, where the byte's last two bits are set, the one entry of its table, whole by its checksum.
-/// It opens or says why not; what it holds can be asked for.
+/// offset and one of value each; odd: the rest is a frame of records after the existing ones, or,
+/// if the byte's last two bits are set, the only entry of its table, with a valid checksum. It
+/// opens or returns an error; its content can be queried.
 pub fn sessions_open(data: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder");
     let options = || sessions::Options {
@@ -343,7 +344,7 @@ pub fn sessions_open(data: &[u8]) {
         sessions::open(Arc::new(RealDisk), options(), NOW, metrics, &board, &supervisor)
     };
     let journal = open().expect("a new journal");
-    let told: sessions::Told<()> = Arc::new(|_| {});
+    let told: sessions::OnAnswer<()> = Arc::new(|_| {});
     let mut change = journal.sessions.change(&told);
     let message = sessions::StoredMessage {
         qos: 1,
@@ -451,9 +452,9 @@ fn damage(folder: &Path, data: &[u8]) {
     fs::write(&segment, bytes).expect("the damage");
 }
 
-/// A schemas directory that was damaged: it loads, or every problem is told; it never hangs, and
-/// never panics. The first byte chooses a folder, the rest are changes of five bytes each: what to
-/// do, in which file, where (two bytes), and how.
+/// A damaged schemas directory: it loads, or every problem is reported; it never hangs and never
+/// panics. The first byte chooses a folder, the rest are changes of five bytes each: operation,
+/// file, position (two bytes), value.
 pub fn schemas(data: &[u8]) {
     let Some((which, changes)) = data.split_first() else { return };
     let mut files = FOLDERS.with(|folders| folders[usize::from(*which) % folders.len()].clone());
@@ -473,7 +474,7 @@ pub fn schemas(data: &[u8]) {
     }
 }
 
-/// What makes parsers go deep, or round in a circle.
+/// Texts that make parsers recurse deeply or endlessly.
 const TRAPS: [&str; 20] = [
     "{",
     "[",
@@ -522,11 +523,11 @@ fn damage_text(text: &mut Vec<u8>, kind: u8, at: usize, how: u8, other: &[u8]) {
     }
 }
 
-/// A path below the schemas directory, and what is there.
+/// A path below the schemas directory, and the file's content.
 type Folder = Vec<(String, Vec<u8>)>;
 
 thread_local! {
-    /// Folders to damage: the one that is shipped, and every kept one.
+    /// Folders to damage: the shipped one, and every kept one.
     static FOLDERS: Vec<Folder> = {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = [dir.to_owned(), dir.join("../..")]
@@ -542,7 +543,7 @@ thread_local! {
     };
 }
 
-/// Everything below a folder.
+/// All files below a folder.
 fn folder(dir: &Path) -> Folder {
     let mut files = Vec::new();
     let mut folders = vec![dir.to_owned()];
@@ -561,8 +562,8 @@ fn folder(dir: &Path) -> Folder {
     files
 }
 
-/// What lies below MQTT (PROXY headers, upgrades to a WebSocket, its frames): what comes of bytes
-/// does not depend on how they are cut into pieces.
+/// The layers below MQTT (PROXY headers, upgrades to a WebSocket, its frames): the result does not
+/// depend on how the bytes are cut into pieces.
 pub fn framing(input: &[u8]) {
     fleetline::mqtt::check_framing(input);
 }

@@ -120,7 +120,7 @@ pub(in crate::cli) fn run(
         for wrong in check_files(&offline.auth) {
             problems.push(wrong.to_string());
         }
-        problems.extend(app::look_into(&offline));
+        problems.extend(app::check_data_dir(&offline));
     }
     for (file, trial) in &trials {
         let told = |text: &String| format!("{file}: {text}");

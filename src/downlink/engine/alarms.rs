@@ -1,11 +1,10 @@
-//! An alarm: whether its vehicle is told, and of what.
+//! Handles an alarm: whether its command or publish is made.
 //!
-//! Its message is durable by now and not acknowledged yet. The command and the note that the
-//! vehicle was told are one transaction, behind which the message is acknowledged: so a crash
-//! leaves both or neither, and of neither the vehicle sends its message again. A publish is noted
-//! in the same way, leaves behind the commit, and is waited for by the message; of one that may
-//! have been cut short by a crash the vehicle sends the message again, and it is published again:
-//! once.
+//! Its message is durable by now, but not acknowledged yet. The command and the note that the alarm
+//! was raised are one transaction; after it the message is acknowledged. So a crash leaves both or
+//! neither, and if neither, the vehicle sends its message again. A publish is noted in the same way
+//! and sent after the commit, and the message waits for it; if a crash may have interrupted it, the
+//! vehicle sends the message again, and the alarm is published once more.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,7 +16,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{job::Refused, turn::Engine};
 use crate::{
     downlink::{
-        prepare::{Ask, Still, is_vehicle, prepare},
+        prepare::{CommandRequest, Still, is_vehicle, prepare},
         record::{Idempotency, Origin, Request},
         store::{AlarmRow, AuditRow},
     },
@@ -26,97 +25,101 @@ use crate::{
     telemetry::AlarmLabel,
 };
 
-/// How long a vehicle is not asked again whose alarm could not become a command.
+/// How long an alarm of a vehicle is suppressed after it could not become a command.
 const REFUSED_MS: i64 = 1000;
 
-/// What came of an alarm.
-enum Told {
-    /// It is told, and its message waits for nothing more than the commit.
+/// The outcome of an alarm.
+enum AlarmOutcome {
+    /// Its command was made; its message waits only for the commit.
     Raised,
-    /// What it publishes is waited for.
+    /// Its message waits for the publish.
     Published,
-    /// It is none, for this reason.
+    /// Nothing was made, for this reason.
     Not(&'static str),
 }
 
 impl Engine {
     pub(super) fn alarm(&mut self, raised: &RaisedAlarm) -> rusqlite::Result<()> {
-        let told = self.told_of(raised)?;
-        let outcome = match told {
-            Told::Raised | Told::Published => "raised",
-            Told::Not(why) => why,
+        let outcome = self.outcome_of(raised)?;
+        let name = match outcome {
+            AlarmOutcome::Raised | AlarmOutcome::Published => "raised",
+            AlarmOutcome::Not(why) => why,
         };
-        if !matches!(told, Told::Published) {
+        if !matches!(outcome, AlarmOutcome::Published) {
             self.gathered().acknowledged.push(raised.ticket);
         }
-        let label = AlarmLabel { alarm: Arc::clone(&raised.alarm), outcome };
+        let label = AlarmLabel { alarm: Arc::clone(&raised.alarm), outcome: name };
         self.metrics.downlink_alarms.get_or_create_owned(&label).inc();
         Ok(())
     }
 
-    fn told_of(&mut self, raised: &RaisedAlarm) -> rusqlite::Result<Told> {
+    fn outcome_of(&mut self, raised: &RaisedAlarm) -> rusqlite::Result<AlarmOutcome> {
         let declared = self.declared.load_full();
         let Some(alarm) = declared.alarms().find(&raised.alarm) else {
-            return Ok(Told::Not("unknown"));
+            return Ok(AlarmOutcome::Not("unknown"));
         };
         let now_ms = self.now_ms;
-        if self.quiet.holds(&raised.alarm, &raised.vehicle, now_ms) {
-            return Ok(Told::Not("once-per"));
+        if self.suppressed.holds(&raised.alarm, &raised.vehicle, now_ms) {
+            return Ok(AlarmOutcome::Not("once-per"));
         }
         let once_per = i64::try_from(alarm.once_per.as_millis()).unwrap_or(i64::MAX);
-        // Of this process it would be quiet.
-        if let Some((at_ms, key)) = self.writer.told_of_alarm(&raised.alarm, &raised.vehicle)? {
+        // An alarm of this process would have been suppressed.
+        if let Some((at_ms, key)) = self.writer.last_alarm(&raised.alarm, &raised.vehicle)? {
             let until_ms = at_ms.saturating_add(once_per);
             let is_same = key == raised.key && (raised.has_time || now_ms < until_ms);
             let quiet_ms = match &alarm.action {
-                // It is told now, and not again for a while, however often it repeats itself.
+                // It is raised now, and suppressed for some time, even if it repeats often.
                 AlarmAction::Publish { .. } if is_same => now_ms.saturating_add(once_per),
                 _ => until_ms.max(now_ms + 1),
             };
             if is_same || now_ms < until_ms {
-                self.quiet.begin(&raised.alarm, &raised.vehicle, quiet_ms);
+                self.suppressed.begin(&raised.alarm, &raised.vehicle, quiet_ms);
             }
             match &alarm.action {
                 AlarmAction::Publish { .. } if is_same => {
                     let published = self.publish(alarm, raised);
-                    return Ok(published.map_or_else(Told::Not, |()| Told::Published));
+                    return Ok(
+                        published.map_or_else(AlarmOutcome::Not, |()| AlarmOutcome::Published)
+                    );
                 }
-                _ if is_same => return Ok(Told::Not("repeated")),
-                _ if now_ms < until_ms => return Ok(Told::Not("once-per")),
+                _ if is_same => return Ok(AlarmOutcome::Not("repeated")),
+                _ if now_ms < until_ms => return Ok(AlarmOutcome::Not("once-per")),
                 _ => {}
             }
         }
-        let told = match &alarm.action {
+        let outcome = match &alarm.action {
             AlarmAction::Command(command) => self.command_of(alarm, command, raised)?,
             AlarmAction::Publish { .. } => match self.publish(alarm, raised) {
                 Ok(()) => {
                     self.audit_published(raised);
-                    Told::Published
+                    AlarmOutcome::Published
                 }
-                Err(why) => Told::Not(why),
+                Err(why) => AlarmOutcome::Not(why),
             },
         };
-        let quiet_ms = match told {
-            Told::Not("repeated") | Told::Raised | Told::Published => once_per,
-            Told::Not(_) => once_per.min(REFUSED_MS),
+        let quiet_ms = match outcome {
+            AlarmOutcome::Not("repeated") | AlarmOutcome::Raised | AlarmOutcome::Published => {
+                once_per
+            }
+            AlarmOutcome::Not(_) => once_per.min(REFUSED_MS),
         };
-        self.quiet.begin(&raised.alarm, &raised.vehicle, now_ms.saturating_add(quiet_ms));
-        if !matches!(told, Told::Not(_)) {
+        self.suppressed.begin(&raised.alarm, &raised.vehicle, now_ms.saturating_add(quiet_ms));
+        if !matches!(outcome, AlarmOutcome::Not(_)) {
             let (alarm, vehicle) = (Arc::clone(&raised.alarm), Arc::clone(&raised.vehicle));
             let row = AlarmRow { alarm, vehicle, at_ms: now_ms, key: raised.key };
             self.gathered().alarms.push(row);
         }
-        Ok(told)
+        Ok(outcome)
     }
 
-    /// Makes its command.
+    /// Makes the command of an alarm.
     fn command_of(
         &mut self,
         alarm: &Alarm,
         command: &AlarmCommand,
         raised: &RaisedAlarm,
-    ) -> rusqlite::Result<Told> {
-        let ask = Ask {
+    ) -> rusqlite::Result<AlarmOutcome> {
+        let ask = CommandRequest {
             command: Some(command.name.clone()),
             fields: Some(alarm.fields(&raised.values)),
             expires_in: command.expires_in.clone(),
@@ -127,12 +130,12 @@ impl Engine {
                 when,
                 fresh,
             }),
-            ..Ask::default()
+            ..CommandRequest::default()
         };
         let who: Arc<str> = format!("alarm {}", alarm.name).into();
         let id = CommandId::random(UnixNanos(self.now_ms.saturating_mul(1_000_000)));
         let declared = self.declared.load_full();
-        // What a stranger says is put into it; one that makes a library panic harms nobody.
+        // It has values from a payload; if they make a library panic, nothing else is affected.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
             prepare(&declared, &self.options, &ask, &raised.vehicle, (&who, id))
         }));
@@ -141,13 +144,13 @@ impl Engine {
             Ok(Err(error)) => {
                 tracing::debug!(alarm = %alarm.name, vehicle = %raised.vehicle, %error,
                     "an alarm makes no command");
-                return Ok(Told::Not("invalid"));
+                return Ok(AlarmOutcome::Not("invalid"));
             }
-            Err(_) => return Ok(Told::Not("invalid")),
+            Err(_) => return Ok(AlarmOutcome::Not("invalid")),
         };
         let request = Request {
-            // A message that is known by its time makes no second command, however late it comes
-            // again.
+            // A message with a time of its own makes no second command, even if it is sent again
+            // much later.
             idempotency: raised.has_time.then(|| Idempotency {
                 key: format!("alarm {} {:032x}", alarm.name, u128::from_be_bytes(raised.key))
                     .into(),
@@ -157,17 +160,17 @@ impl Engine {
             ..request
         };
         Ok(match self.create(&Arc::new(request))? {
-            Ok(place) if place.is_repeat() => Told::Not("repeated"),
-            Ok(_) => Told::Raised,
-            Err(Refused::KeyTaken { .. }) => Told::Not("repeated"),
-            Err(_) => Told::Not("open-max"),
+            Ok(place) if place.is_repeat() => AlarmOutcome::Not("repeated"),
+            Ok(_) => AlarmOutcome::Raised,
+            Err(Refused::KeyTaken { .. }) => AlarmOutcome::Not("repeated"),
+            Err(_) => AlarmOutcome::Not("open-max"),
         })
     }
 
-    /// Publishes what it says, once the turn is durable.
+    /// Publishes the alarm's message when the turn is durable.
     fn publish(&mut self, alarm: &Alarm, raised: &RaisedAlarm) -> Result<(), &'static str> {
         let AlarmAction::Publish { topic, qos } = &alarm.action else { return Err("unknown") };
-        // Its name stands in a topic.
+        // The vehicle's name is part of a topic.
         if !is_vehicle(&raised.vehicle) {
             return Err("invalid");
         }
@@ -203,7 +206,7 @@ impl Engine {
     }
 }
 
-/// What raised it, as the evidence of its command.
+/// The values that raised it, as the evidence of its command.
 fn row(raised: &RaisedAlarm) -> Json {
     let values = raised.values.iter().map(|(name, value)| (name.to_string(), json_of(value)));
     let mut row: Map<String, Json> = values.collect();

@@ -1,4 +1,4 @@
-//! What the thread of commands is asked to do.
+//! The jobs of the thread of commands.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::{
     model::{CommandId, CommandReport, IncomingReceipt, RaisedAlarm, SessionId},
 };
 
-/// Why a command is not created, or not taken back.
+/// Why a command is not created or not cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The vehicle has as many open ones as it may have. The operator waits, or cancels some.
+    /// The vehicle has its maximum of open commands. Wait, or cancel some.
     #[error("vehicle `{vehicle}` has {max} commands that have not ended (downlink.open-max)")]
     TooManyOpen {
         /// Which vehicle.
@@ -24,129 +24,129 @@ pub enum Refused {
         /// The bound.
         max: usize,
     },
-    /// All vehicles together have.
+    /// All vehicles together have the maximum of open commands.
     #[error("{max} commands have not ended (downlink.total-open-max)")]
     TooManyOpenInAll {
         /// The bound.
         max: usize,
     },
-    /// As many pushes stand as may. The operator deletes some.
+    /// There is the maximum number of pushes with a schedule. Delete some.
     #[error("{max} pushes with a schedule stand (downlink.schedules-max)")]
     TooManySchedules {
         /// The bound.
         max: usize,
     },
-    /// The key was used for something else. The operator takes another one.
+    /// The key was used for another command. Use another key.
     #[error("the idempotency key `{key}` was used for another command, {id}")]
     KeyTaken {
         /// The key.
         key: Arc<str>,
-        /// Whose it is.
+        /// The command that has the key.
         id: CommandId,
     },
-    /// There is no such command, or not any more.
+    /// There is no such command, or it was deleted.
     #[error("there is no command `{0}`")]
     Unknown(CommandId),
-    /// It is with the vehicle already.
+    /// It is already delivered.
     #[error("the vehicle has command `{0}` already")]
     AlreadyDelivered(CommandId),
-    /// It has ended otherwise.
+    /// It has already ended.
     #[error("command `{id}` has ended already: it is {state}")]
     AlreadyEnded {
-        /// Which.
+        /// The id.
         id: CommandId,
-        /// How it ended.
+        /// Its final state.
         state: &'static str,
     },
-    /// The key was used for another push. The operator takes another one.
+    /// The key was used for another push. Use another key.
     #[error("the idempotency key `{key}` was used for another push, {id}")]
     PushKeyTaken {
         /// The key.
         key: Arc<str>,
-        /// Whose it is.
+        /// The command that has the key.
         id: CommandId,
     },
-    /// There is no such push, or not any more.
+    /// There is no such push, or it was deleted.
     #[error("there is no push `{0}`")]
     PushUnknown(CommandId),
-    /// It has ended, and is neither paused, resumed nor stopped.
+    /// It has ended, so it cannot be paused, resumed or aborted.
     #[error("push `{id}` has ended already: it is {state}")]
     PushEnded {
-        /// Which.
+        /// The id.
         id: CommandId,
-        /// How it ended.
+        /// Its final state.
         state: &'static str,
     },
-    /// It goes on, and is not forgotten. The operator aborts it first.
+    /// It has not ended, so it cannot be deleted. Abort it first.
     #[error("push `{0}` has not ended: abort it first, and wait for what is on its way")]
     PushOpen(CommandId),
-    /// The disk takes nothing now. The operator makes room and asks again.
+    /// The disk accepts no writes now. Free some space and try again.
     #[error("commands cannot be made durable now: {reason}")]
     Unavailable {
-        /// What SQLite said.
+        /// SQLite's error.
         reason: Arc<str>,
     },
-    /// The disk has failed: nothing is taken until a restart.
+    /// The disk has failed: nothing is accepted until a restart.
     #[error("commands are halted until a restart: {reason}")]
     Halted {
-        /// What SQLite said.
+        /// SQLite's error.
         reason: Arc<str>,
     },
 }
 
-/// A command that was asked for.
+/// The result of a request for a command.
 #[derive(Clone, Debug)]
 pub struct Placed {
-    /// As of the moment when it was durable.
+    /// The command, as it was when it became durable.
     pub record: Record,
-    /// It was there before, under the same idempotency key.
+    /// It existed before, with the same idempotency key.
     pub is_repeat: bool,
 }
 
-/// What came of taking a command back.
+/// The result of cancelling a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancelling {
-    /// It has not left, or nothing of it is under way any more.
+    /// It was not sent, or is not in flight any more.
     Cancelled,
-    /// It is under way: its acknowledgement decides.
+    /// It is in flight: its acknowledgement decides.
     Requested,
 }
 
-/// One thing to do.
+/// One job.
 #[derive(Debug)]
 pub(in crate::downlink) enum Job {
-    /// Create commands; each is answered by itself.
+    /// Create commands; each has its own result.
     Create(Vec<Arc<Request>>, Option<oneshot::Sender<Vec<Result<Placed, Refused>>>>),
-    /// Take one back.
+    /// Cancel a command.
     Cancel(CommandId, Arc<str>, Option<oneshot::Sender<Result<Cancelling, Refused>>>),
-    /// Do something for a push.
+    /// A job of a push.
     Push(Box<PushJob>, Option<oneshot::Sender<Result<Asked, Refused>>>),
-    /// The effect of commands was seen, or was not in time.
+    /// The effect of commands was seen, or was not seen in time.
     Verified(Vec<(i64, Verified)>),
-    /// Tell when it has ended, or at once if it has.
+    /// Answer when a command has ended, at once if it has already.
     Wait(CommandId, Option<oneshot::Sender<()>>),
-    /// What became of commands that left.
+    /// Outcomes of sent commands.
     Reports(Vec<CommandReport>),
-    /// A receipt came.
+    /// A receipt arrived.
     Receipt(IncomingReceipt),
     /// A message has raised an alarm.
     Alarm(Box<RaisedAlarm>),
-    /// A vehicle is there.
+    /// A vehicle is reachable.
     Here(Arc<str>),
-    /// A session that lasts is connected, there, and these are the commands that its queue had.
+    /// A persistent session is connected as this live session, and its queue had these commands.
     Resumed(u64, SessionId, Vec<CommandId>),
-    /// A session that lasts has ended.
+    /// A persistent session has ended.
     Ended(u64),
-    /// What became of a question whether a `still` holds.
+    /// The result of checking a `still`; `None` if it is unknown.
     Still(i64, Option<bool>),
-    /// The webhook has been told of all changes up to this one.
-    Told(i64),
+    /// The webhook has accepted all changes up to this one.
+    WebhookCursor(i64),
     /// The appliance is stopping.
     Stop,
 }
 
 impl Job {
-    /// How many commands it is about.
+    /// The number of commands that it is about.
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Create(requests, _) => requests.len(),
@@ -157,8 +157,7 @@ impl Job {
         }
     }
 
-    /// Whether it came from a vehicle, and must not be lost where the disk takes nothing for a
-    /// while.
+    /// Whether it comes from a vehicle, and must not be lost while the disk accepts no writes.
     pub(super) fn is_of_a_vehicle(&self) -> bool {
         matches!(
             self,

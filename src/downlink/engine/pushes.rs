@@ -1,11 +1,11 @@
-//! What pushes ask of the thread of commands: all that is durable of them is changed here.
+//! The jobs of pushes: all durable changes of pushes happen here.
 
 use std::sync::Arc;
 
 use super::{job::Refused, turn::Engine};
 use crate::{
     downlink::{
-        lifecycle::{Happening, State},
+        lifecycle::{Event, State},
         push::{Counts, PushState, RunState},
         record::{Idempotency, Request, What},
         store::{AuditRow, PushRow, RunRow},
@@ -13,12 +13,12 @@ use crate::{
     model::CommandId,
 };
 
-/// Why a command of a push waits.
+/// The cause of a command that waits for its push.
 const HELD: &str = "push";
-/// Why a command whose row makes none has failed.
+/// The cause of a failed command whose row is not valid for it.
 const ROW: &str = "row";
 
-/// A push that is to be made.
+/// A new push.
 #[derive(Clone, Debug)]
 pub(in crate::downlink) struct NewPush {
     pub(in crate::downlink) id: CommandId,
@@ -27,22 +27,22 @@ pub(in crate::downlink) struct NewPush {
     pub(in crate::downlink) who: Arc<str>,
     pub(in crate::downlink) vehicles: Option<Arc<str>>,
     pub(in crate::downlink) idempotency: Option<Idempotency>,
-    /// Of one that stands: when its first run is due.
+    /// For a push with a schedule: when its first run is due.
     pub(in crate::downlink) next_ms: Option<i64>,
 }
 
-/// A run that is to be made.
+/// A new run.
 #[derive(Clone, Debug)]
 pub(in crate::downlink) struct NewRun {
     pub(in crate::downlink) at_ms: i64,
     pub(in crate::downlink) query: Arc<str>,
     pub(in crate::downlink) counts: Counts,
     pub(in crate::downlink) abort_above: Option<f64>,
-    /// Why it is made later than it was due.
+    /// Why it is later than its time.
     pub(in crate::downlink) cause: Option<Arc<str>>,
 }
 
-/// A run of a standing push that is not made.
+/// A run of a scheduled push that is not made.
 #[derive(Clone, Debug)]
 pub(in crate::downlink) struct Unmade {
     pub(in crate::downlink) at_ms: i64,
@@ -51,37 +51,37 @@ pub(in crate::downlink) struct Unmade {
     pub(in crate::downlink) cause: Arc<str>,
 }
 
-/// One thing to do for a push.
+/// A job of a push.
 #[derive(Debug)]
 pub(in crate::downlink) enum PushJob {
-    /// Make it, with its run; without one it stands.
+    /// Create it with its run; without a run it waits for its schedule.
     Create(NewPush, Option<NewRun>),
-    /// Make a run of one that stands.
+    /// Begin a run of a scheduled push.
     Begin(CommandId, NewRun),
-    /// Tell of a run of one that stands which is not made, and when the next one is due.
+    /// Note a run of a scheduled push that is not made, and when the next one is due.
     Tell {
         push: CommandId,
         run: Option<Unmade>,
         next_ms: i64,
     },
-    /// Make commands of a run, which stay here until it lets them go.
+    /// Make commands of a run, which are held until the run releases them.
     Freeze(i64, Vec<Arc<Request>>),
-    /// That was all of them. Of one that stands: when the next one is due.
+    /// All commands of the run are made. For a scheduled push: when the next run is due.
     Frozen(i64, Option<i64>),
-    /// It cannot be frozen. Of one that stands: when the next one is due.
+    /// The run cannot be made. For a scheduled push: when the next run is due.
     GiveUp(i64, Arc<str>, Option<i64>),
-    /// Let some commands of a run go; whether they are the first of a wave.
+    /// Release some commands of a run; says whether they are the first of a wave.
     Release {
         run: i64,
         count: usize,
         is_wave: bool,
     },
-    /// Let none go until it is resumed.
+    /// Release none until it is resumed.
     Pause(CommandId, Arc<str>),
     Resume(CommandId, Arc<str>),
-    /// Stop it, and take back what is not delivered.
+    /// Stop it, and cancel commands that are not delivered.
     Abort(CommandId, Arc<str>),
-    /// Forget it, once it has ended.
+    /// Delete it, if it has ended.
     Forget(CommandId, Arc<str>),
 }
 
@@ -95,18 +95,18 @@ impl PushJob {
     }
 }
 
-/// How a push is, behind what was asked for.
+/// The state of a push after a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::downlink) struct Asked {
     pub(in crate::downlink) push: CommandId,
     pub(in crate::downlink) state: PushState,
-    /// Its run, where it is about one.
+    /// Its run, if the job is about one.
     pub(in crate::downlink) run: i64,
-    /// It was there before, under the same key.
+    /// It existed before, with the same key.
     pub(in crate::downlink) is_repeat: bool,
-    /// Commands that were let go.
+    /// The number of released commands.
     pub(in crate::downlink) released: usize,
-    /// Commands that are held still.
+    /// The number of commands that are still held.
     pub(in crate::downlink) held: usize,
 }
 
@@ -209,19 +209,19 @@ impl Engine {
         }
         for request in requests {
             if self.is_crowded(&request.vehicle, &self.replaced(request)) {
-                // It was not crowded when the rows were chosen.
+                // The vehicle was below its bound when the rows were chosen.
                 self.runs.change_run(run, |run| {
                     run.row.counts.open_max += 1;
                     run.row.counts.targeted = run.row.counts.targeted.saturating_sub(1);
                 });
                 continue;
             }
-            if self.book.len() >= self.options.total_open_max {
+            if self.open_commands.len() >= self.options.total_open_max {
                 return Err(Refused::TooManyOpenInAll { max: self.options.total_open_max });
             }
             let seq = self.add_new(request, Some(run));
             let cause: Arc<str> = HELD.into();
-            self.book.change(seq, |open| open.row.cause = Some(Arc::clone(&cause)));
+            self.open_commands.change(seq, |open| open.row.cause = Some(Arc::clone(&cause)));
             self.note(seq, What::State(State::Queued), Some(cause), None);
             self.runs.change_run(run, |run| {
                 run.held.insert(seq);
@@ -249,7 +249,7 @@ impl Engine {
         self.asked(run).or(Ok(asked))
     }
 
-    /// A run whose last command was let go is done.
+    /// A run whose last command was released is done.
     fn done_if_none_is_held(&mut self, run: i64) {
         let is_over = self
             .runs
@@ -280,7 +280,7 @@ impl Engine {
         let some = some.unwrap_or_default();
         let mut released = 0;
         for seq in some {
-            // One that ends badly at once may stop its run.
+            // A command that fails at once may stop its run.
             if self.runs.is_taken_back(run) {
                 break;
             }
@@ -292,10 +292,11 @@ impl Engine {
         Ok(self.asked(run).or(Ok(before)).map(|asked| Asked { released, ..asked }))
     }
 
-    /// A held command waits for its vehicle from now on, in the place of older ones with its key.
+    /// Releases a held command: it waits for its vehicle from now on, and supersedes older ones
+    /// with its key.
     fn let_go(&mut self, seq: i64) -> rusqlite::Result<()> {
         let now_ms = self.now_ms;
-        let let_go = self.book.change(seq, |open| {
+        let let_go = self.open_commands.change(seq, |open| {
             let wait = open.row.held_ms.take().unwrap_or(0);
             open.row.expires_ms = now_ms.saturating_add(wait);
             (Arc::clone(&open.row.vehicle), open.row.supersede.clone(), open.row.id)
@@ -305,18 +306,21 @@ impl Engine {
         if supersede.is_some() {
             let is_older = |other: &i64| {
                 *other != seq
-                    && self.book.get(*other).is_some_and(|open| open.row.supersede == supersede)
+                    && self
+                        .open_commands
+                        .get(*other)
+                        .is_some_and(|open| open.row.supersede == supersede)
             };
             let replaced: Vec<i64> =
-                self.book.queue(&vehicle).iter().copied().filter(is_older).collect();
+                self.open_commands.queue(&vehicle).iter().copied().filter(is_older).collect();
             for older in replaced {
-                self.happens(older, Happening::Superseded, Some(&format!("by {id}")), None);
+                self.apply(older, Event::Superseded, Some(&format!("by {id}")), None);
             }
         }
-        self.walk(&vehicle)
+        self.dispatch(&vehicle)
     }
 
-    /// A push that goes on, or of which a command does.
+    /// A push that has not ended, or has an open command.
     fn live_push(&mut self, id: CommandId) -> rusqlite::Result<Option<PushRow>> {
         if let Some(push) = self.runs.push_by_id(id) {
             return Ok(Some(push.clone()));
@@ -332,17 +336,17 @@ impl Engine {
         let state = if is_pause { PushState::Paused } else { PushState::Running };
         self.runs.change_push(push.seq, |push| push.state = state);
         if !is_pause {
-            self.walk_all_of(push.seq);
+            self.dispatch_all_of(push.seq);
         }
         self.audit_push(id, &push.name, who, if is_pause { "pause" } else { "resume" });
         Ok(Ok(Asked { state, ..asked(&push) }))
     }
 
-    /// What was let go before its push was paused may leave again.
-    fn walk_all_of(&mut self, push: i64) {
+    /// Commands that were released before their push was paused may be sent again.
+    fn dispatch_all_of(&mut self, push: i64) {
         let runs = self.runs.runs_of(push).into_iter().filter_map(|run| self.runs.run(run));
         let seqs = runs.flat_map(|run| run.open.difference(&run.held));
-        let vehicles = seqs.filter_map(|seq| self.book.get(*seq));
+        let vehicles = seqs.filter_map(|seq| self.open_commands.get(*seq));
         self.later.extend(vehicles.map(|open| Arc::clone(&open.row.vehicle)));
     }
 
@@ -371,7 +375,7 @@ impl Engine {
 
     fn forget(&mut self, id: CommandId, who: &Arc<str>) -> Answer {
         let Some(push) = self.live_push(id)? else { return Ok(Err(Refused::PushUnknown(id))) };
-        // One that stands has nothing on its way between its runs.
+        // A scheduled push has no open commands between its runs.
         let has_ended = push.state.is_final() || push.next_ms.is_some();
         if !has_ended || !self.runs.runs_of(push.seq).is_empty() {
             return Ok(Err(Refused::PushOpen(id)));

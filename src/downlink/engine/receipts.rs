@@ -1,4 +1,4 @@
-//! A receipt: which command it is about, whether it may say so, and what it says.
+//! Handles a receipt: which command it is about, whether its sender is entitled, and its effect.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -7,13 +7,13 @@ use std::{
 
 use super::turn::Engine;
 use crate::{
-    downlink::lifecycle::{Happening, State, Verdict},
+    downlink::lifecycle::{Event, State, Verdict},
     mapping::{ReceiptRule, ReceiptText, ReceiptVerdict},
     model::{CommandId, IncomingReceipt},
     telemetry::ReasonLabel,
 };
 
-/// Bytes of a receipt's detail that are kept.
+/// The maximum bytes of a receipt's detail that are kept.
 const DETAIL_MAX: usize = 1024;
 
 /// A command that a receipt is about.
@@ -21,7 +21,7 @@ struct Subject {
     seq: i64,
     vehicle: Arc<str>,
     name: Option<Arc<str>>,
-    /// `None`: it is in memory.
+    /// Its state, if it is not in memory any more; `None`: it is in memory.
     closed: Option<State>,
 }
 
@@ -31,7 +31,7 @@ impl Engine {
         let declared = self.declared.load_full();
         let mut outcome = "undeclared";
         for rule in declared.receipts(&receipt.topic) {
-            // A payload that makes a library panic harms nobody but itself.
+            // If a payload makes a library panic, nothing else is affected.
             let read = catch_unwind(AssertUnwindSafe(|| rule.read(&receipt.payload)));
             let Ok(Ok(text)) = read else {
                 outcome = "undecodable";
@@ -62,7 +62,8 @@ impl Engine {
     }
 
     fn subject(&self, id: CommandId) -> rusqlite::Result<Option<Subject>> {
-        if let Some(open) = self.book.by_id(id).and_then(|seq| self.book.get(seq)) {
+        if let Some(open) = self.open_commands.by_id(id).and_then(|seq| self.open_commands.get(seq))
+        {
             let row = &open.row;
             let (vehicle, name) = (Arc::clone(&row.vehicle), row.name.clone());
             return Ok(Some(Subject { seq: row.seq, vehicle, name, closed: None }));
@@ -75,7 +76,7 @@ impl Engine {
         }))
     }
 
-    /// Takes a receipt's word; gives what it is counted as.
+    /// Applies a receipt; returns the label under which it is counted.
     fn says(&mut self, subject: &Subject, text: &ReceiptText) -> &'static str {
         let (verdict, word) = match text.verdict {
             Some(ReceiptVerdict::Progress) => (Verdict::Progress, "progress"),
@@ -85,26 +86,20 @@ impl Engine {
             None => return "unknown-status",
         };
         let detail = text.detail.as_deref().map(|detail| Arc::from(cut(detail)));
-        let happening = Happening::Receipt(verdict);
+        let event = Event::Receipt(verdict);
         match subject.closed {
             Some(state) => {
-                self.happens_late(
-                    subject.seq,
-                    state,
-                    happening,
-                    &format!("receipt {word}"),
-                    detail,
-                );
+                self.apply_late(subject.seq, state, event, &format!("receipt {word}"), detail);
             }
             None => {
-                self.happens(subject.seq, happening, Some("receipt"), detail);
+                self.apply(subject.seq, event, Some("receipt"), detail);
             }
         }
         word
     }
 }
 
-/// Which command it is about: as its payload says, else as its correlation data do.
+/// The id of its command: from its payload, otherwise from its correlation data.
 fn id_of(text: &ReceiptText, receipt: &IncomingReceipt) -> Option<CommandId> {
     let read = |bytes: &[u8]| match <[u8; 16]>::try_from(bytes) {
         Ok(bytes) => Some(CommandId(bytes)),
@@ -114,14 +109,14 @@ fn id_of(text: &ReceiptText, receipt: &IncomingReceipt) -> Option<CommandId> {
     said.or_else(|| receipt.correlation.as_deref().and_then(read))
 }
 
-/// Whether it comes from the command's vehicle, or from a gateway that speaks for it.
+/// Whether it comes from the command's vehicle, or from a gateway of it.
 fn is_entitled(receipt: &IncomingReceipt, rule: &ReceiptRule, vehicle: &str) -> bool {
     let named = rule.vehicle(&receipt.topic);
     let is_its_own = receipt.vehicle.as_deref() == Some(vehicle);
     named.is_none_or(|named| named == vehicle) && (is_its_own || receipt.is_gateway)
 }
 
-/// The beginning of a text, whole characters.
+/// The beginning of a text, cut between characters.
 fn cut(text: &str) -> &str {
     let mut end = text.len().min(DETAIL_MAX);
     while !text.is_char_boundary(end) {

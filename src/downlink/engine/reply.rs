@@ -1,4 +1,4 @@
-//! Answers to whoever asked, given once a turn is durable.
+//! Answers to callers, sent when a turn is durable.
 
 use tokio::sync::oneshot;
 
@@ -21,23 +21,23 @@ pub(super) enum Reply {
 /// Where the command of an answer is.
 #[derive(Debug)]
 pub(super) enum Place {
-    /// Made in this turn.
+    /// Created in this turn.
     New(i64),
-    /// Made in this turn by the same key.
+    /// Created in this turn by an earlier request with the same key.
     Again(i64),
     /// On disk.
     Known(Box<Record>),
 }
 
 impl Place {
-    /// Whether it was there before.
+    /// Whether it existed before.
     pub(super) fn is_repeat(&self) -> bool {
         !matches!(self, Self::New(_))
     }
 }
 
 impl Engine {
-    /// Answers who asked; whoever has gone needs no answer.
+    /// Sends an answer; a caller that is gone needs none.
     pub(super) fn answer(&self, reply: Reply, turn: &Turn) {
         match reply {
             Reply::Create(places, reply) => {
@@ -58,7 +58,8 @@ impl Engine {
             Place::Known(record) => return Placed { record: *record, is_repeat: true },
         };
         let NewCommand { request, created_ms } = &turn.created[&seq];
-        let update = self.book.get(seq).expect("it is forgotten after its answer").update();
+        let update =
+            self.open_commands.get(seq).expect("it is forgotten after its answer").update();
         let changes = turn.changes.iter();
         let history = changes.filter(|row| row.command == seq).map(|row| row.change.clone());
         let record = Record {

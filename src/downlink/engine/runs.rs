@@ -1,36 +1,36 @@
-//! Pushes that go on, and their runs, in memory: which commands are held, and how those ended that
-//! were let go.
+//! Active pushes and their runs, in memory: which commands are held, and how released ones have
+//! ended.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
-use super::{book::Book, turn::Engine};
+use super::{open_commands::OpenCommands, turn::Engine};
 use crate::{
     downlink::{
-        engine::book::Flight,
-        lifecycle::{Happening, State},
+        engine::open_commands::Flight,
+        lifecycle::{Event, State},
         push::{PushState, RunState},
         store::{PushRow, RunRow, Writer},
     },
     model::CommandId,
 };
 
-/// Commands that one turn takes back: all others wait for its commit.
+/// The maximum number of commands that one turn cancels, because other jobs wait for its commit.
 const TAKEN_BACK_MAX: usize = 2000;
 
-/// A run of which something goes on.
+/// A run that has not ended, or has an open command.
 #[derive(Debug)]
 pub(super) struct LiveRun {
     pub(super) row: RunRow,
-    /// Commands that wait for the run to let them go, in their order.
+    /// Commands that wait for the run to release them, in order.
     pub(super) held: BTreeSet<i64>,
-    /// Commands that have not ended, held ones included.
+    /// Commands that have not ended, including held ones.
     pub(super) open: BTreeSet<i64>,
-    /// Commands that have ended, but for those that never could be sent.
+    /// Commands that have ended, except those that could never be sent.
     settled: u64,
-    /// Those of them that failed, were rejected, expired or timed out.
+    /// Those of them that failed, were rejected, have expired or timed out.
     bad: u64,
     is_changed: bool,
 }
@@ -42,7 +42,7 @@ impl LiveRun {
     }
 }
 
-/// A push of which something goes on.
+/// A push that has not ended, or has an open command.
 #[derive(Debug)]
 struct LivePush {
     row: PushRow,
@@ -58,20 +58,21 @@ impl LivePush {
     }
 }
 
-/// All of them.
+/// All active pushes and runs.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     pushes: HashMap<i64, LivePush>,
     runs: HashMap<i64, LiveRun>,
     next_push: i64,
     next_run: i64,
-    /// Runs whose commands are taken back, each with the last one that was looked at.
+    /// Runs whose commands are being cancelled, each with the last command that was handled.
     taking_back: BTreeMap<i64, i64>,
 }
 
 impl Runs {
-    /// Reads what goes on. A run that was not frozen when the process ended never was one.
-    pub(super) fn load(writer: &Writer, book: &Book) -> rusqlite::Result<Self> {
+    /// Reads the active pushes and runs. A run that was not frozen when the process ended does not
+    /// exist.
+    pub(super) fn load(writer: &Writer, open_commands: &OpenCommands) -> rusqlite::Result<Self> {
         let (push, run) = writer.push_numbers()?;
         let mut runs = Self { next_push: push + 1, next_run: run + 1, ..Self::default() };
         for row in writer.live_pushes()? {
@@ -85,7 +86,7 @@ impl Runs {
             }
             runs.runs.insert(seq, run);
         }
-        for open in book.iter() {
+        for open in open_commands.iter() {
             let run = open.row.run.and_then(|run| runs.runs.get_mut(&run));
             let Some(run) = run else { continue };
             run.open.insert(open.row.seq);
@@ -162,7 +163,7 @@ impl Runs {
         Some(change(run))
     }
 
-    /// A push is loaded again, because one of its runs goes on after its end.
+    /// Adds a push again, because one of its runs is active after its end.
     pub(super) fn remember(&mut self, row: PushRow) {
         self.pushes.entry(row.seq).or_insert_with(|| LivePush::new(row));
     }
@@ -172,12 +173,12 @@ impl Runs {
         self.pushes.remove(&push);
     }
 
-    /// How many pushes stand.
+    /// The number of scheduled pushes.
     pub(super) fn standing(&self) -> usize {
         self.pushes.values().filter(|push| push.row.next_ms.is_some()).count()
     }
 
-    /// The runs of a push of which something goes on.
+    /// The active runs of a push.
     pub(super) fn runs_of(&self, push: i64) -> Vec<i64> {
         let its = self.runs.values().filter(|run| run.row.push == push);
         its.map(|run| run.row.seq).collect()
@@ -188,14 +189,14 @@ impl Runs {
         push.is_some_and(|push| push.has_verify)
     }
 
-    /// Whether none of a run's commands leaves now.
+    /// Whether no command of a run may be sent now.
     fn is_stopped(&self, run: i64) -> bool {
         let push = self.runs.get(&run).and_then(|run| self.pushes.get(&run.row.push));
         let is_paused = push.is_some_and(|push| push.row.state == PushState::Paused);
         is_paused || self.is_taken_back(run)
     }
 
-    /// Whether a run's commands are being taken back.
+    /// Whether a run's commands are being cancelled.
     pub(super) fn is_taken_back(&self, run: i64) -> bool {
         self.taking_back.contains_key(&run)
     }
@@ -204,7 +205,7 @@ impl Runs {
         !self.taking_back.is_empty()
     }
 
-    /// A run ends, and its push with it unless that goes on.
+    /// Ends a run, and its push unless that has a schedule.
     pub(super) fn end_run(&mut self, run: i64, state: RunState, cause: Option<&str>, now_ms: i64) {
         let ended = self.change_run(run, |run| {
             run.row.state = state;
@@ -221,7 +222,7 @@ impl Runs {
         push.is_changed = true;
         push.row.state = match state {
             RunState::Aborted => PushState::Aborted,
-            // It stands, and its next run may be better.
+            // It has a schedule, and its next run may succeed.
             _ if push.row.next_ms.is_some() => return,
             RunState::Failed => PushState::Failed,
             _ => PushState::Done,
@@ -230,7 +231,7 @@ impl Runs {
         push.row.ended_ms = push.row.state.is_final().then_some(now_ms);
     }
 
-    /// A run that was not frozen: whoever asked was never told of it, and may ask again.
+    /// Returns up a run that was not frozen: its caller got no answer, and may try again.
     pub(super) fn give_up(&mut self, run: i64, cause: &str, now_ms: i64) {
         let Some(push) = self.runs.get(&run).map(|run| run.row.push) else { return };
         let at_ms = self.runs.get(&run).map_or(0, |run| run.row.at_ms);
@@ -262,7 +263,7 @@ impl Runs {
             .collect()
     }
 
-    /// Forgets what has ended and is on disk.
+    /// Removes pushes and runs that have ended and are on disk.
     pub(super) fn forget_ended(&mut self) {
         let goes_on = |run: &LiveRun| {
             matches!(run.row.state, RunState::Freezing | RunState::Running) || !run.open.is_empty()
@@ -275,14 +276,14 @@ impl Runs {
 }
 
 impl Engine {
-    /// Whether a command waits for its run, is paused with it, or is about to be taken back.
+    /// Whether a command waits for its run, is paused with it, or is about to be cancelled.
     pub(super) fn is_held(&self, seq: i64) -> bool {
-        let Some(open) = self.book.get(seq) else { return false };
+        let Some(open) = self.open_commands.get(seq) else { return false };
         let is_stopped = open.row.run.is_some_and(|run| self.runs.is_stopped(run));
         open.row.state == State::Queued && (open.row.held_ms.is_some() || is_stopped)
     }
 
-    /// A command of a run has ended; where too many have ended badly, so does the run.
+    /// A command of a run has ended; if too many have failed, the run is stopped.
     pub(super) fn ended_of_run(&mut self, run: i64, seq: i64, state: State) {
         let now_ms = self.now_ms;
         let is_bad =
@@ -298,7 +299,7 @@ impl Engine {
         let (settled, bad) = (live.settled, live.bad);
         #[expect(clippy::cast_precision_loss, reason = "counts of vehicles are far below 2^53")]
         let is_above = live.row.abort_above.is_some_and(|most| bad as f64 > most * settled as f64);
-        // After its last command was let go there is still what waits for its vehicle.
+        // After its last command was released, commands may still wait for their vehicles.
         let may_stop = matches!(live.row.state, RunState::Running | RunState::Done);
         if is_above && is_bad && may_stop && !live.open.is_empty() {
             let (cause, push) =
@@ -310,7 +311,7 @@ impl Engine {
         }
     }
 
-    /// Takes back some of the commands of stopped runs; more in the next turn.
+    /// Cancels some of the commands of stopped runs; more in the next turn.
     pub(super) fn take_back(&mut self) {
         let mut most = TAKEN_BACK_MAX;
         while most > 0
@@ -321,7 +322,8 @@ impl Engine {
             let some: Vec<i64> = live.open.range(from + 1..).take(most).copied().collect();
             most -= some.len();
             let is_more = most == 0;
-            // Still being taken back while its commands are: none of them may leave meanwhile.
+            // It stays in the list while its commands are cancelled, so that none of them is sent
+            // meanwhile.
             self.runs.taking_back.insert(run, some.last().copied().unwrap_or(from));
             for seq in some {
                 self.take_one_back(seq, &cause);
@@ -334,16 +336,16 @@ impl Engine {
     }
 
     fn take_one_back(&mut self, seq: i64, cause: &str) {
-        let Some(open) = self.book.get(seq) else { return };
+        let Some(open) = self.open_commands.get(seq) else { return };
         let is_undelivered = matches!(open.row.state, State::Queued | State::Sent);
         if !is_undelivered || open.row.cancel_requested {
             return;
         }
         if matches!(open.flight, Flight::With(_)) {
-            self.book.change(seq, |open| open.row.cancel_requested = true);
+            self.open_commands.change(seq, |open| open.row.cancel_requested = true);
             self.mark(seq);
             return;
         }
-        self.happens(seq, Happening::Cancelled, Some(cause), None);
+        self.apply(seq, Event::Cancelled, Some(cause), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The thread itself.
+//! The thread of commands: its loop.
 
 use std::{
     sync::{
@@ -14,22 +14,22 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 
 use super::{
     job::{Job, Refused},
-    turn::{Engine, Question},
+    turn::{Engine, StillCheck},
 };
 use crate::{
     env::{Clock, Guard},
     telemetry::{Health, HealthCell, Metrics},
 };
 
-/// Commands and reports that one turn takes, but for the rest of its last job: all others wait for
-/// its commit.
+/// The maximum number of commands and reports in one turn (its last job may exceed it), because
+/// other jobs wait for its commit.
 const WEIGHT_MAX: usize = 2048;
-/// How often what is kept no longer is looked for.
+/// How often expired rows are searched.
 const SWEEP: Duration = Duration::from_secs(30);
-/// How long after a commit that failed the next one is tried.
+/// The pause after a failed commit.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Why nothing is taken now, for who asks.
+/// Why nothing is accepted now, for callers.
 #[derive(Debug, Default)]
 pub(in crate::downlink) struct Failure(Mutex<Option<Refused>>);
 
@@ -38,23 +38,23 @@ impl Failure {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
-    /// What is told to a caller whose answer was lost.
-    pub(in crate::downlink) fn told(&self) -> Refused {
+    /// The answer to a caller whose job was lost.
+    pub(in crate::downlink) fn refusal(&self) -> Refused {
         let failure = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         failure.unwrap_or(Refused::Unavailable { reason: "the appliance is stopping".into() })
     }
 }
 
-/// What became of a turn.
-enum Turned {
+/// The outcome of a turn.
+enum TurnOutcome {
     Durable,
-    /// The disk takes nothing for a while.
+    /// The disk accepts no writes for now.
     NotNow,
-    /// The disk has failed for good.
+    /// The disk has failed: nothing is accepted until a restart.
     Halted,
 }
 
-/// What the thread owns.
+/// The state of the thread.
 pub(in crate::downlink) struct Thread {
     pub(in crate::downlink) engine: Engine,
     pub(in crate::downlink) jobs: mpsc::Receiver<Job>,
@@ -62,16 +62,16 @@ pub(in crate::downlink) struct Thread {
     pub(in crate::downlink) metrics: Arc<Metrics>,
     pub(in crate::downlink) health: HealthCell,
     pub(in crate::downlink) failure: Arc<Failure>,
-    /// Told the number of the last change.
+    /// Receives the number of the last change.
     pub(in crate::downlink) changes: watch::Sender<i64>,
-    pub(in crate::downlink) questions: UnboundedSender<Question>,
+    pub(in crate::downlink) still_checks: UnboundedSender<StillCheck>,
     /// Alarms that wait.
     pub(in crate::downlink) alarms: Arc<AtomicUsize>,
     pub(in crate::downlink) guard: Guard,
 }
 
 impl Thread {
-    /// Works until it is told to stop, or nobody is left to give it work.
+    /// Runs until a stop, or until all senders of jobs are gone.
     pub(in crate::downlink) fn run(mut self) {
         self.health.set(Health::Ready);
         let mut waiting: Vec<Job> = Vec::new();
@@ -97,9 +97,9 @@ impl Thread {
             }
             let is_over = waiting.iter().any(|job| matches!(job, Job::Stop));
             is_failing = match self.turn(&mut waiting) {
-                Turned::Durable => false,
-                Turned::NotNow => true,
-                Turned::Halted => return self.refuse(),
+                TurnOutcome::Durable => false,
+                TurnOutcome::NotNow => true,
+                TurnOutcome::Halted => return self.refuse(),
             };
             if is_over {
                 break;
@@ -120,8 +120,8 @@ impl Thread {
         self.clock.wall().0.div_euclid(1_000_000)
     }
 
-    /// One turn. What came from vehicles and could not be made durable stays in `jobs`.
-    fn turn(&mut self, jobs: &mut Vec<Job>) -> Turned {
+    /// One turn. Jobs from vehicles that could not be made durable stay in `jobs`.
+    fn turn(&mut self, jobs: &mut Vec<Job>) -> TurnOutcome {
         let now_ms = self.now_ms();
         let error = match self.engine.turn(jobs, now_ms) {
             Ok(done) => {
@@ -131,23 +131,23 @@ impl Thread {
                 self.changes.send_if_modified(|last| {
                     std::mem::replace(last, done.last_change) != done.last_change
                 });
-                for question in done.questions {
-                    // Nobody asks any more when the appliance is stopping.
-                    self.questions.send(question).unwrap_or_default();
+                for check in done.still_checks {
+                    // The receiver is gone when the appliance is stopping.
+                    self.still_checks.send(check).unwrap_or_default();
                 }
                 let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
                 self.metrics.downlink_open_commands.set(count(self.engine.open_count()));
-                self.metrics.downlink_standing_pushes.set(count(self.engine.standing_count()));
+                self.metrics.downlink_standing_pushes.set(count(self.engine.scheduled_count()));
                 let waiting = self.alarms.load(Ordering::Relaxed);
                 self.metrics.downlink_waiting_alarms.set(count(waiting));
-                return Turned::Durable;
+                return TurnOutcome::Durable;
             }
             Err(error) => error,
         };
         let reason: Arc<str> = error.to_string().into();
         let is_failed = matches!(
             error.sqlite_error_code(),
-            // A failed sync may have lost pages that a second one does not find missing.
+            // A failed sync may have lost pages, and a second sync would not report that.
             Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
         );
         let is_recovered = !is_failed && self.engine.recover().is_ok();
@@ -155,16 +155,16 @@ impl Thread {
             tracing::error!(%reason, "commands are halted until a restart");
             self.failure.set(Some(Refused::Halted { reason: Arc::clone(&reason) }));
             self.health.set(Health::Failed(format!("halted until a restart: {reason}")));
-            return Turned::Halted;
+            return TurnOutcome::Halted;
         }
         tracing::error!(%reason, "commands cannot be made durable now");
         self.failure.set(Some(Refused::Unavailable { reason: Arc::clone(&reason) }));
         self.health.set(Health::Waiting(format!("nothing can be made durable: {reason}")));
         jobs.retain(Job::is_of_a_vehicle);
-        Turned::NotNow
+        TurnOutcome::NotNow
     }
 
-    /// The disk has failed: whoever asks is refused, and receipts are not acknowledged.
+    /// The disk has failed: callers are refused, and receipts are not acknowledged.
     fn refuse(self) {
         for job in &self.jobs {
             if matches!(job, Job::Stop) {

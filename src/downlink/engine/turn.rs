@@ -10,16 +10,16 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    book::{Book, Flight, Open},
     job::Job,
-    quiet::Quiet,
+    open_commands::{Flight, Open, OpenCommands},
     reply::Reply,
     runs::Runs,
+    suppressed::Suppressed,
 };
 use crate::{
     downlink::{
         Options,
-        lifecycle::{Happening, Note, State, Step, step},
+        lifecycle::{Event, Note, State, Transition, step},
         push::Verified,
         record::{Change, Request, What},
         store::{AlarmRow, AuditRow, ChangeRow, Created, Group, Writer},
@@ -31,8 +31,9 @@ use crate::{
 
 use arc_swap::ArcSwap;
 
-/// Vehicles of [`Engine::later`] that one turn looks at: all others wait for its commit.
-pub(super) const WALKED_LATER_MAX: usize = 500;
+/// The maximum number of vehicles of [`Engine::later`] in one turn, because other jobs wait for its
+/// commit.
+pub(super) const DISPATCHED_LATER_MAX: usize = 500;
 
 /// The state of the thread of commands.
 #[derive(Debug)]
@@ -43,9 +44,9 @@ pub(in crate::downlink) struct Engine {
     /// For receipts.
     pub(super) declared: Arc<ArcSwap<Commands>>,
     pub(super) writer: Writer,
-    pub(super) book: Book,
+    pub(super) open_commands: OpenCommands,
     pub(super) runs: Runs,
-    pub(super) quiet: Arc<Quiet>,
+    pub(super) suppressed: Arc<Suppressed>,
     pub(super) now_ms: i64,
     next_seq: i64,
     next_number: i64,
@@ -65,7 +66,7 @@ pub(super) struct Turn {
     ended: Vec<i64>,
     pub(super) webhook_cursor: Option<i64>,
     /// Vehicles whose next command may be ready to send.
-    pub(super) walks: BTreeSet<Arc<str>>,
+    pub(super) to_dispatch: BTreeSet<Arc<str>>,
     sends: Vec<(SessionId, OutgoingCommand)>,
     pub(super) acknowledged: Vec<ReceiptTicket>,
     /// Queue entries of commands whose end is durable.
@@ -74,7 +75,7 @@ pub(super) struct Turn {
     pub(super) publications: Vec<Publication>,
     /// Notes of raised alarms.
     pub(super) alarms: Vec<AlarmRow>,
-    pub(super) questions: Vec<Question>,
+    pub(super) still_checks: Vec<StillCheck>,
     pub(super) replies: Vec<Reply>,
     /// Deleted pushes.
     pub(super) forgotten: Vec<i64>,
@@ -91,17 +92,17 @@ pub(super) struct NewCommand {
 
 /// Whether a condition holds for a vehicle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::downlink) struct Question {
+pub(in crate::downlink) struct StillCheck {
     pub(in crate::downlink) seq: i64,
     pub(in crate::downlink) vehicle: Arc<str>,
     pub(in crate::downlink) still: Arc<str>,
 }
 
-/// What is left to do once a turn is durable, beside what the engine does itself.
+/// What the caller must do after a durable turn.
 #[derive(Debug, Default)]
 pub(in crate::downlink) struct Done {
     /// Conditions to check.
-    pub(in crate::downlink) questions: Vec<Question>,
+    pub(in crate::downlink) still_checks: Vec<StillCheck>,
     /// The number of the last change.
     pub(in crate::downlink) last_change: i64,
 }
@@ -122,9 +123,9 @@ impl Engine {
             metrics,
             declared,
             writer,
-            book: Book::default(),
+            open_commands: OpenCommands::default(),
             runs: Runs::default(),
-            quiet: Arc::default(),
+            suppressed: Arc::default(),
             now_ms: 0,
             next_seq: 0,
             next_number: 0,
@@ -139,17 +140,17 @@ impl Engine {
     /// Reads the durable state.
     fn reload(&mut self) -> rusqlite::Result<()> {
         self.turn = Turn::default();
-        self.quiet.clear();
+        self.suppressed.clear();
         let rows = self.writer.open_commands()?;
         let (seq, number) = self.writer.numbers()?;
         (self.next_seq, self.next_number) = (seq + 1, number + 1);
-        // What is with a session stays there: it would be sent twice.
+        // A command that is with a session stays there; otherwise it would be sent twice.
         let flights: HashMap<i64, (Flight, Option<SessionId>)> = rows
             .iter()
-            .filter_map(|row| self.book.get(row.seq))
+            .filter_map(|row| self.open_commands.get(row.seq))
             .map(|open| (open.row.seq, (open.flight, open.session)))
             .collect();
-        self.book.clear();
+        self.open_commands.clear();
         for row in rows {
             let mut open = Open::new(row);
             if let Some((Flight::With(attempt), session)) = flights.get(&open.row.seq)
@@ -158,9 +159,9 @@ impl Engine {
             {
                 (open.flight, open.session) = (Flight::With(*attempt), *session);
             }
-            self.book.add(open);
+            self.open_commands.add(open);
         }
-        self.runs = Runs::load(&self.writer, &self.book)?;
+        self.runs = Runs::load(&self.writer, &self.open_commands)?;
         Ok(())
     }
 
@@ -168,7 +169,7 @@ impl Engine {
     /// now: all vehicles are checked again.
     pub(in crate::downlink) fn recover(&mut self) -> rusqlite::Result<()> {
         self.reload()?;
-        self.later.extend(self.book.waiting().map(Arc::clone));
+        self.later.extend(self.open_commands.waiting().map(Arc::clone));
         Ok(())
     }
 
@@ -178,20 +179,20 @@ impl Engine {
         self.now_ms = now_ms;
         self.end_asked_back();
         self.commit()?;
-        self.let_leave();
+        self.send_all();
         Ok(())
     }
 
     pub(in crate::downlink) fn awaited(&self) -> Arc<super::Awaited> {
-        Arc::clone(&self.book.awaited)
+        Arc::clone(&self.open_commands.awaited)
     }
 
-    pub(in crate::downlink) fn held(&self) -> Arc<super::Held> {
-        Arc::clone(&self.book.held)
+    pub(in crate::downlink) fn in_sessions(&self) -> Arc<super::InSessions> {
+        Arc::clone(&self.open_commands.in_sessions)
     }
 
-    pub(in crate::downlink) fn quiet(&self) -> Arc<Quiet> {
-        Arc::clone(&self.quiet)
+    pub(in crate::downlink) fn suppressed(&self) -> Arc<Suppressed> {
+        Arc::clone(&self.suppressed)
     }
 
     pub(in crate::downlink) fn last_change(&self) -> i64 {
@@ -203,7 +204,7 @@ impl Engine {
     }
 
     pub(in crate::downlink) fn open_count(&self) -> usize {
-        self.book.len()
+        self.open_commands.len()
     }
 
     /// Handles jobs, commits, and sends the commands that may be sent.
@@ -220,19 +221,19 @@ impl Engine {
             self.take(job)?;
         }
         self.times_over();
-        for seq in self.book.due_again(now_ms) {
+        for seq in self.open_commands.due_again(now_ms) {
             self.looks_again(seq);
         }
         self.take_back();
-        for _ in 0..WALKED_LATER_MAX {
+        for _ in 0..DISPATCHED_LATER_MAX {
             let Some(vehicle) = self.later.pop_first() else { break };
-            self.turn.walks.insert(vehicle);
+            self.turn.to_dispatch.insert(vehicle);
         }
-        while let Some(vehicle) = self.turn.walks.pop_first() {
-            self.walk(&vehicle)?;
+        while let Some(vehicle) = self.turn.to_dispatch.pop_first() {
+            self.dispatch(&vehicle)?;
         }
         self.commit()?;
-        Ok(self.let_leave())
+        Ok(self.send_all())
     }
 
     /// How long there is nothing to do, at most `most`.
@@ -240,7 +241,7 @@ impl Engine {
         if self.runs.is_taking_back() || !self.later.is_empty() {
             return Duration::ZERO;
         }
-        let next = self.book.next_ms().map(|at| at.saturating_sub(now_ms).max(0));
+        let next = self.open_commands.next_ms().map(|at| at.saturating_sub(now_ms).max(0));
         let next = next.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
         next.map_or(most, |next| next.min(most))
     }
@@ -250,11 +251,11 @@ impl Engine {
         let ago = |keep: Duration| {
             now_ms.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
         };
-        self.quiet.sweep(now_ms);
-        let [ended, audit, told] =
+        self.suppressed.sweep(now_ms);
+        let [ended, audit, alarms] =
             [self.options.keep, self.options.audit_keep, ONCE_PER_MAX].map(ago);
         let empty_runs_max = i64::try_from(self.options.empty_runs_max).unwrap_or(i64::MAX);
-        self.writer.sweep(ended, audit, told, empty_runs_max)
+        self.writer.sweep(ended, audit, alarms, empty_runs_max)
     }
 
     pub(super) fn gathered(&mut self) -> &mut Turn {
@@ -267,7 +268,7 @@ impl Engine {
         let seq = self.next_seq;
         self.next_seq += 1;
         let wait = i64::try_from(request.expires_in_ms).unwrap_or(i64::MAX);
-        self.book.add(Open::new(crate::downlink::store::OpenRow {
+        self.open_commands.add(Open::new(crate::downlink::store::OpenRow {
             seq,
             id: request.id,
             vehicle: Arc::clone(&request.vehicle),
@@ -331,9 +332,9 @@ impl Engine {
         detail: Option<Arc<str>>,
     ) {
         let now_ms = self.now_ms;
-        let run = self.book.get(seq).and_then(|open| open.row.run);
+        let run = self.open_commands.get(seq).and_then(|open| open.row.run);
         let is_verified = run.is_some_and(|run| self.runs.verifies(run));
-        let changed = self.book.change(seq, |open| {
+        let changed = self.open_commands.change(seq, |open| {
             let was_sent = open.row.state == State::Sent;
             open.row.state = state;
             open.row.cause.clone_from(&cause);
@@ -360,48 +361,48 @@ impl Engine {
                 self.ended_of_run(run, seq, state);
             }
         }
-        self.turn.walks.insert(vehicle);
+        self.turn.to_dispatch.insert(vehicle);
     }
 
     /// Applies an event to an open command; returns the result.
-    pub(super) fn happens(
+    pub(super) fn apply(
         &mut self,
         seq: i64,
-        happening: Happening,
+        event: Event,
         cause: Option<&str>,
         detail: Option<Arc<str>>,
-    ) -> Step {
-        let Some(open) = self.book.get(seq) else { return Step::Stays };
+    ) -> Transition {
+        let Some(open) = self.open_commands.get(seq) else { return Transition::Stays };
         let cause = cause.map(Arc::from);
-        let step = step(open.row.state, happening);
+        let step = step(open.row.state, event);
         match step {
-            Step::Becomes(state) => self.becomes(seq, state, cause, detail),
-            Step::DeliveredThen(state) => {
+            Transition::Becomes(state) => self.becomes(seq, state, cause, detail),
+            Transition::DeliveredThen(state) => {
                 self.becomes(seq, State::Delivered, Some("receipt".into()), None);
-                if self.book.get(seq).is_some_and(|open| !open.has_ended()) {
+                if self.open_commands.get(seq).is_some_and(|open| !open.has_ended()) {
                     self.becomes(seq, state, cause, detail);
                 }
             }
-            Step::DeliveredNoting(note) => {
+            Transition::DeliveredNoting(note) => {
                 self.becomes(seq, State::Delivered, Some("receipt".into()), None);
                 self.note(seq, What::Note(note), cause, detail);
             }
-            Step::Notes(note) => self.note(seq, What::Note(note), cause, detail),
-            Step::Stays => {}
+            Transition::Notes(note) => self.note(seq, What::Note(note), cause, detail),
+            Transition::Stays => {}
         }
         step
     }
 
     /// The same for a command that may have ended long ago.
-    pub(super) fn happens_late(
+    pub(super) fn apply_late(
         &mut self,
         seq: i64,
         state: State,
-        happening: Happening,
+        event: Event,
         cause: &str,
         detail: Option<Arc<str>>,
     ) {
-        if let Step::Notes(Note::Late) = step(state, happening) {
+        if let Transition::Notes(Note::Late) = step(state, event) {
             self.note(seq, What::Note(Note::Late), Some(cause.into()), detail);
         }
     }
@@ -416,7 +417,7 @@ impl Engine {
 
     /// Makes the turn durable.
     fn commit(&mut self) -> rusqlite::Result<()> {
-        let update = |seq: &i64| self.book.get(*seq).map(Open::update);
+        let update = |seq: &i64| self.open_commands.get(*seq).map(Open::update);
         let created = &self.turn.created;
         let mut group = Group {
             created: created
@@ -424,7 +425,7 @@ impl Engine {
                 .filter_map(|(seq, new)| {
                     let NewCommand { request, created_ms } = new;
                     let (request, created_ms) = (Arc::clone(request), *created_ms);
-                    let run = self.book.get(*seq)?.row.run;
+                    let run = self.open_commands.get(*seq)?.row.run;
                     Some(Created { request, created_ms, run, update: update(seq)? })
                 })
                 .collect(),
@@ -464,7 +465,7 @@ impl Engine {
     }
 
     /// The turn is durable: sends commands and answers, and forgets ended commands.
-    fn let_leave(&mut self) -> Done {
+    fn send_all(&mut self) -> Done {
         let mut turn = std::mem::take(&mut self.turn);
         for (session, outgoing) in turn.sends.drain(..) {
             self.edge.send(session, outgoing);
@@ -480,12 +481,12 @@ impl Engine {
             self.answer(reply, &turn);
         }
         for seq in turn.ended {
-            self.book.remove(seq);
+            self.open_commands.remove(seq);
             for waiter in self.waiters.remove(&seq).into_iter().flatten() {
                 waiter.send(()).unwrap_or_default();
             }
         }
         self.runs.forget_ended();
-        Done { questions: turn.questions, last_change: self.next_number - 1 }
+        Done { still_checks: turn.still_checks, last_change: self.next_number - 1 }
     }
 }

@@ -1,14 +1,14 @@
-//! Lets the commands of a run go: wave by wave, at a rate, not while it is paused.
+//! Releases the commands of a run: wave by wave, at a rate, and not while it is paused.
 //!
-//! What was let go is durable with its command, and a wave with its run: a task that begins anew
-//! after a restart goes on where the last one was.
+//! A release is durable with its command, and a wave with its run: after a restart the task
+//! continues where the last one stopped.
 
 use std::time::Duration;
 
 use super::{
     RunState, Sender,
     plan::Plan,
-    stand::{self, Standing},
+    scheduler::{self, ScheduledPush},
 };
 use crate::{
     downlink::{
@@ -20,16 +20,16 @@ use crate::{
     model::CommandId,
 };
 
-/// Commands that are let go together; more would hold up everybody else's.
+/// The maximum number of commands that are released together; more would delay other jobs.
 const TOGETHER: usize = 1000;
-/// How often a rate lets some go.
+/// How often per second a rate releases some.
 const TICKS_PER_SECOND: u32 = 10;
-/// How long after a commit that failed the next one is tried.
+/// The pause after a failed commit.
 const RETRY: Duration = Duration::from_secs(1);
-/// Runs of one page when they are looked for after a start.
+/// The page size when runs are read after a start.
 const PAGE: usize = 1000;
 
-/// A run whose commands are to be let go.
+/// A run whose commands are to be released.
 #[derive(Clone, Debug)]
 pub(super) struct Driven {
     pub(super) push: CommandId,
@@ -37,14 +37,14 @@ pub(super) struct Driven {
     pub(super) plan: Plan,
 }
 
-/// Waves of a run that have begun, and when the last one did.
+/// The number of waves of a run that have begun, and when the last one began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Begun {
     waves: u32,
     last_ms: Option<i64>,
 }
 
-/// Begins to let the commands of a run go, if there are any.
+/// Begins to release the commands of a run, if there are any.
 pub(super) fn start(downlink: &Downlink, driven: Driven, held: usize) {
     if held > 0 {
         spawn(downlink, driven, Begun::default());
@@ -60,8 +60,8 @@ fn spawn(downlink: &Downlink, driven: Driven, begun: Begun) {
     });
 }
 
-/// Goes on with what a process before this one left: the pushes below a number. Later ones are gone
-/// on with by whoever has made them.
+/// Continues the pushes of an earlier process: those below a number. Later ones are continued by
+/// their creators.
 pub(in crate::downlink) async fn resume(downlink: Downlink, below: i64, _guard: Guard) {
     let mut after = Some(below);
     loop {
@@ -89,7 +89,7 @@ pub(in crate::downlink) async fn resume(downlink: Downlink, below: i64, _guard: 
             });
             if stands {
                 let sender = Sender::of(&push);
-                stand::start(&downlink, Standing { push: push.id, plan, sender }, left);
+                scheduler::start(&downlink, ScheduledPush { push: push.id, plan, sender }, left);
             } else if let Some((driven, begun)) = left {
                 spawn(&downlink, driven, begun);
             }
@@ -98,7 +98,7 @@ pub(in crate::downlink) async fn resume(downlink: Downlink, below: i64, _guard: 
     }
 }
 
-/// Lets the commands of a run go, until the last one has or the run is over.
+/// Releases the commands of a run, until the last one is released or the run is over.
 pub(super) async fn drive(downlink: &Downlink, driven: Driven, mut begun: Begun) {
     let Driven { push, run, plan } = driven;
     let mut changed = downlink.pushes_changed.subscribe();
@@ -111,7 +111,7 @@ pub(super) async fn drive(downlink: &Downlink, driven: Driven, mut begun: Begun)
                 (count, is_wave, pause_after(&plan, count))
             }
             Ok(Quota::NotBefore(wait)) => {
-                // What an operator does may end the wait.
+                // An operator's change may end the wait.
                 drop(tokio::time::timeout(wait, changed.changed()).await);
                 continue;
             }
@@ -145,12 +145,12 @@ pub(super) async fn drive(downlink: &Downlink, driven: Driven, mut begun: Begun)
     }
 }
 
-/// Whether nothing will ever be let go.
+/// Whether nothing will ever be released.
 fn is_over(refused: &Refused) -> bool {
     !matches!(refused, Refused::Unavailable { .. })
 }
 
-/// What may be let go now.
+/// What may be released now.
 enum Quota {
     Some { count: usize, is_wave: bool },
     NotBefore(Duration),
@@ -166,7 +166,7 @@ async fn quota(
     let Some(waves) = &plan.waves else {
         return Ok(Quota::Some { count: TOGETHER, is_wave: false });
     };
-    // Nothing is let go by this; it tells how many are held.
+    // This releases nothing; it returns how many are held.
     let progress = downlink.read(move |reader| reader.progress(run)).await;
     let Ok(progress) = progress else { return Ok(Quota::NotBefore(RETRY)) };
     let Some((all, held)) = progress else { return Ok(Quota::Over) };
@@ -180,7 +180,7 @@ async fn quota(
     let every_ms = i64::try_from(waves.every.as_millis()).unwrap_or(i64::MAX);
     let due_ms = begun.last_ms.map_or(now_ms, |last| last.saturating_add(every_ms));
     if due_ms > now_ms {
-        // A clock that is set back makes nobody wait longer than a wave.
+        // If the clock is set back, nobody waits longer than one wave.
         let wait = due_ms.saturating_sub(now_ms).min(every_ms);
         let wait = u64::try_from(wait).unwrap_or(0);
         return Ok(Quota::NotBefore(Duration::from_millis(wait)));
@@ -190,7 +190,7 @@ async fn quota(
     Ok(Quota::Some { count, is_wave: true })
 }
 
-/// As many as the rate lets go at once.
+/// The number that the rate releases at once.
 fn rated(plan: &Plan, count: usize) -> usize {
     let Some(rate) = plan.rate else { return count };
     let tick = rate.div_ceil(TICKS_PER_SECOND);

@@ -1,18 +1,18 @@
-//! A run of a push: its question asked, its rows chosen, encoded and made durable.
+//! Makes a run of a push: runs its query, chooses and encodes its rows, and makes them durable.
 //!
-//! Only from looking who was told to telling does one run wait for another; their questions are
-//! asked at the same time.
+//! Runs wait for each other only from the check of `once-per` to the commands; their queries run
+//! concurrently.
 
 use std::sync::Arc;
 
 use super::{
     PushError, Sender,
     plan::Plan,
-    select::{Choice, Fate, Selection},
+    select::{Choice, RowDecision, Selection},
 };
 use crate::{
     downlink::{
-        Ask, AskError, Downlink, Refused,
+        CommandRequest, Downlink, Refused, RequestError,
         engine::{Asked, NewPush, NewRun, PushJob},
         record::{Origin, Request},
     },
@@ -20,7 +20,7 @@ use crate::{
     model::{CommandId, UnixNanos},
 };
 
-/// Commands that are made durable together; more would hold up everybody else's.
+/// The maximum number of commands that are made durable together; more would delay other jobs.
 const TOGETHER: usize = 1000;
 
 /// A run that is to be made.
@@ -28,25 +28,25 @@ pub(super) struct Making<'p> {
     pub(super) plan: &'p Plan,
     pub(super) sender: &'p Sender,
     pub(super) whose: Whose,
-    /// The time of its question.
+    /// The time of its query.
     pub(super) at: UnixNanos,
-    /// Why it is made later than it was due.
+    /// Why it is later than its time.
     pub(super) cause: Option<Arc<str>>,
-    /// Of one that stands: when the next one is due.
+    /// For a scheduled push: when the next run is due.
     pub(super) next_ms: Option<i64>,
 }
 
 /// The push of a run.
 pub(super) enum Whose {
     New(NewPush),
-    Standing(CommandId),
+    ScheduledPush(CommandId),
 }
 
 impl Whose {
     fn id(&self) -> CommandId {
         match self {
             Self::New(push) => push.id,
-            Self::Standing(push) => *push,
+            Self::ScheduledPush(push) => *push,
         }
     }
 }
@@ -54,12 +54,12 @@ impl Whose {
 /// The rows of a run, encoded.
 struct Encoded {
     requests: Vec<Arc<Request>>,
-    /// What is wrong with the first of those that cannot be.
-    error: Option<AskError>,
+    /// The error of the first row that cannot be encoded.
+    error: Option<RequestError>,
     failed: usize,
 }
 
-/// What every command of a run needs to know of it.
+/// The data of a run that all its commands need.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) push: CommandId,
@@ -81,7 +81,7 @@ impl Run {
 }
 
 impl Downlink {
-    /// Asks a push's question and freezes its rows: of a new push, or of one that stands.
+    /// Runs a push's query and freezes its rows: for a new push, or for a scheduled one.
     pub(super) async fn make(&self, making: Making<'_>) -> Result<Asked, PushError> {
         let Making { plan, sender, at, .. } = making;
         let mut selection = self.find(plan, at).await?;
@@ -94,7 +94,7 @@ impl Downlink {
         let encoded = self.encode(plan, run, selection).await?;
         let begin = match making.whose {
             Whose::New(push) => PushJob::Create(push, Some(new_run)),
-            Whose::Standing(push) => PushJob::Begin(push, new_run),
+            Whose::ScheduledPush(push) => PushJob::Begin(push, new_run),
         };
         let asked = self.ask_push(begin).await?;
         if asked.is_repeat {
@@ -105,8 +105,8 @@ impl Downlink {
         Ok(asked)
     }
 
-    /// Encodes what is targeted; a row that cannot be becomes a command that has failed, unless
-    /// that is so of all.
+    /// Encodes the targeted rows; a row that cannot be encoded becomes a failed command, unless
+    /// that is the case for all rows.
     async fn encode(
         &self,
         plan: &Plan,
@@ -114,9 +114,9 @@ impl Downlink {
         selection: Selection,
     ) -> Result<Encoded, PushError> {
         let (downlink, ask) = (self.clone(), plan.ask.clone());
-        let targets = selection.choices.into_iter().filter(|it| it.fate == Fate::Target);
+        let targets = selection.choices.into_iter().filter(|it| it.decision == RowDecision::Target);
         let targets: Vec<Choice> = targets.collect();
-        // It may take a second of a core, which others on this runtime need.
+        // It may take a second of CPU, which others on this runtime need.
         let encoded = blocking(move || {
             let mut encoded = Encoded { requests: Vec::new(), error: None, failed: 0 };
             for choice in &targets {
@@ -125,9 +125,9 @@ impl Downlink {
                     Err(error) => {
                         let failure: Arc<str> = error.to_string().into();
                         encoded.failed += 1;
-                        // What the schema wants is not there: its payload is empty.
+                        // The row's fields do not fit the schema: its payload is empty.
                         match failed(&downlink, &ask, &run, choice) {
-                            Some(request) if !matches!(error, AskError::Undeclared { .. }) => {
+                            Some(request) if !matches!(error, RequestError::Undeclared { .. }) => {
                                 encoded.error.get_or_insert(error);
                                 (request, Some(failure))
                             }
@@ -166,7 +166,7 @@ impl Downlink {
             Ok(asked) => Ok(asked),
             Err(refused) => {
                 let cause = refused.to_string().into();
-                // Where that is not durable either, the next start does it.
+                // If that cannot be made durable either, the next start does it.
                 drop(self.ask_push(PushJob::GiveUp(run, cause, next_ms)).await);
                 Err(refused)
             }
@@ -177,19 +177,25 @@ impl Downlink {
 /// A row's command.
 pub(super) fn encode(
     downlink: &Downlink,
-    ask: &Ask,
+    ask: &CommandRequest,
     run: &Run,
     choice: &Choice,
-) -> Result<Request, AskError> {
-    let ask = Ask { fields: Some(choice.fields.clone()), ..ask.clone() };
+) -> Result<Request, RequestError> {
+    let ask = CommandRequest { fields: Some(choice.fields.clone()), ..ask.clone() };
     downlink.prepare_as(&ask, &choice.vehicle, &run.who, run.command_id(&choice.vehicle))
 }
 
-/// A row's command that was never encoded: raw, with nothing in it. Nobody ever reads it.
-fn failed(downlink: &Downlink, ask: &Ask, run: &Run, choice: &Choice) -> Option<Request> {
+/// The command of a row that could not be encoded: raw and empty. It is never sent.
+fn failed(
+    downlink: &Downlink,
+    ask: &CommandRequest,
+    run: &Run,
+    choice: &Choice,
+) -> Option<Request> {
     let declared = downlink.declared();
     let command = declared.find(ask.command.as_deref()?)?;
-    let raw = Ask { topic: Some(command.topic(&choice.vehicle)), ..Ask::default() };
+    let raw =
+        CommandRequest { topic: Some(command.topic(&choice.vehicle)), ..CommandRequest::default() };
     let id = run.command_id(&choice.vehicle);
     let request = downlink.prepare_as(&raw, &choice.vehicle, &run.who, id).ok()?;
     let fields = serde_json::to_string(&choice.fields).unwrap_or_default().into();

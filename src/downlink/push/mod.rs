@@ -10,8 +10,8 @@
 //! - `request`: the request; `plan`: the same, checked.
 //! - `submit`: takes the request. `select`: runs the query and decides about each row. `make`:
 //!   makes a run from the rows. `drive`: releases its commands.
-//! - `schedule`: the times of a push with a schedule. `stand`: waits for those times. `steer`:
-//!   lists, pauses, stops.
+//! - `schedule`: the times of a push with a schedule. `scheduler`: waits for those times.
+//!   `control`: lists, pauses, stops.
 //! - `verify`: looks for the effect of commands. `report`: counts commands by state.
 //!
 //! # Frozen rows
@@ -38,25 +38,25 @@
 //! - abort, by hand or by itself: waiting commands are cancelled; for sent ones cancelling is
 //!   requested, and their acknowledgement decides, as for a single command.
 //! - `schedule`: a run is made at each of the times. A time is missed if its run could not begin
-//!   within a minute, or the previous run still went on (its last command was not released): runs
-//!   never overlap. Missed times are one entry in the list of runs, `skipped`, or with
-//!   `missed = once` one run that names the time for which it is made.
+//!   within a minute, or the previous run had not ended (its last command was not released): runs
+//!   never overlap. Missed times are one entry in the list of runs, `skipped`, or with `missed =
+//!   once` one run that names the time for which it is made.
 //! - A run that cannot be made (no answer, guard) is listed as `failed`, and the next one is made
-//!   all the same. A run stopped by `abort-above` ends its push.
+//!   anyway. A run stopped by `abort-above` ends its push.
 //! - A time counts as done in the transaction that freezes its run: if the process is killed
 //!   before, the next one makes the run, unless it is too late for it.
 //! - A row whose values the command's schema refuses fails its own command (`row`, with the field);
 //!   if every row does, the push is refused.
 
+mod control;
 mod drive;
 mod make;
 mod plan;
 mod report;
 mod request;
 mod schedule;
+mod scheduler;
 mod select;
-mod stand;
-mod steer;
 mod submit;
 mod verify;
 

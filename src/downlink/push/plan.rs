@@ -1,4 +1,4 @@
-//! A push, checked: what does not depend on the answer to its question.
+//! A checked push request: everything that does not depend on the answer to its query.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,25 +9,25 @@ use super::{
 use crate::{
     downlink::{
         Options,
-        prepare::{Ask, AskError, duration, key, still, wrong},
-        question::Question,
+        prepare::{CommandRequest, RequestError, duration, key, still, wrong},
+        query_spec::QuerySpec,
     },
     mapping::{Condition, Template},
 };
 
-/// The most commands a second; past it there is no rate.
+/// The maximum of commands per second.
 const RATE_MAX: u32 = 1_000_000;
 
-/// A push, checked.
+/// A checked push request.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) name: Arc<str>,
-    pub(super) question: Question,
+    pub(super) question: QuerySpec,
     pub(super) having: Option<Condition>,
     pub(super) vehicle: Option<String>,
     pub(super) template: Template,
-    /// What every command has, but for its fields.
-    pub(super) ask: Ask,
+    /// The request of every command, without its fields.
+    pub(super) ask: CommandRequest,
     pub(super) once_per: Option<Duration>,
     pub(super) guard: Guard,
     pub(super) waves: Option<Waves>,
@@ -46,12 +46,12 @@ pub(super) struct Waves {
 }
 
 impl Waves {
-    /// Vehicles of the first `count` waves together.
+    /// The number of vehicles in the first `count` waves together.
     pub(super) fn sum(&self, count: u32) -> u64 {
         #[expect(clippy::cast_precision_loss, reason = "a wave has less than 2^53 vehicles")]
         let (mut size, mut sum) = (self.first as f64, 0_u64);
         for _ in 0..count {
-            // Past this it is all of them.
+            // Beyond this it is all vehicles.
             if size >= 1e15 {
                 return u64::MAX;
             }
@@ -78,14 +78,14 @@ pub(super) struct Verify {
 
 impl Plan {
     /// Checks a request.
-    pub(super) fn new(request: &PushRequest, options: &Options) -> Result<Self, AskError> {
-        let (question, having) = Question::read(&request.query)?;
+    pub(super) fn new(request: &PushRequest, options: &Options) -> Result<Self, RequestError> {
+        let (question, having) = QuerySpec::read(&request.query)?;
         if question.is_native() && request.vehicle.is_none() {
             let what = "a native `query` needs `vehicle`, the column that names the vehicle";
             return Err(wrong("vehicle", what));
         }
         let template = Template::parse(&request.fields)
-            .map_err(|(field, what)| AskError::Field { field, what })?;
+            .map_err(|(field, what)| RequestError::Field { field, what })?;
         duration("expires-in", request.expires_in.as_deref())?;
         duration("execute-within", request.execute_within.as_deref())?;
         key("supersede", request.supersede.as_deref())?;
@@ -107,13 +107,13 @@ impl Plan {
             having,
             vehicle: request.vehicle.clone(),
             template,
-            ask: Ask {
+            ask: CommandRequest {
                 command: Some(request.command.clone()),
                 expires_in: request.expires_in.clone(),
                 execute_within: request.execute_within.clone(),
                 supersede: request.supersede.clone(),
                 still: request.still.clone(),
-                ..Ask::default()
+                ..CommandRequest::default()
             },
             once_per,
             guard: guard(request)?,
@@ -124,14 +124,14 @@ impl Plan {
         })
     }
 
-    /// Out of what was kept of it.
+    /// From the stored request.
     pub(super) fn kept(spec: &str, options: &Options) -> Option<Self> {
         let request: PushRequest = serde_json::from_str(spec).ok()?;
         Self::new(&request, options).ok()
     }
 }
 
-fn guard(request: &PushRequest) -> Result<Guard, AskError> {
+fn guard(request: &PushRequest) -> Result<Guard, RequestError> {
     let guard = request.guard.unwrap_or_default();
     match guard.share_max {
         Some(share) if !(share > 0.0 && share <= 1.0) => {
@@ -141,24 +141,24 @@ fn guard(request: &PushRequest) -> Result<Guard, AskError> {
     }
 }
 
-fn waves(request: &PushRequest) -> Result<Option<Waves>, AskError> {
+fn waves(request: &PushRequest) -> Result<Option<Waves>, RequestError> {
     let Some(waves) = &request.waves else { return Ok(None) };
-    let told = |what: String| Err(wrong("waves", format!("`waves`: {what}")));
+    let invalid = |what: String| Err(wrong("waves", format!("`waves`: {what}")));
     if waves.first == 0 || waves.first > 1_000_000_000 {
-        return told("`first` is at least 1 vehicle".to_owned());
+        return invalid("`first` is at least 1 vehicle".to_owned());
     }
     if !(1.0..=1000.0).contains(&waves.factor) {
-        return told("`factor` is from 1 to 1000".to_owned());
+        return invalid("`factor` is from 1 to 1000".to_owned());
     }
     if waves.abort_above.is_some_and(|share| !(0.0..1.0).contains(&share)) {
-        return told("`abort-above` is a share, at least 0 and below 1".to_owned());
+        return invalid("`abort-above` is a share, at least 0 and below 1".to_owned());
     }
     let every = duration("waves", Some(&waves.every))?.unwrap_or_default();
     let (first, factor, abort_above) = (waves.first, waves.factor, waves.abort_above);
     Ok(Some(Waves { first, factor, every, abort_above }))
 }
 
-fn verify(request: &PushRequest) -> Result<Option<Verify>, AskError> {
+fn verify(request: &PushRequest) -> Result<Option<Verify>, RequestError> {
     let Some(verify) = &request.verify else { return Ok(None) };
     let when = Condition::parse(&verify.when)
         .map_err(|what| wrong("verify", format!("`verify`: {what}")))?;

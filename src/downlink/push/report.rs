@@ -1,4 +1,4 @@
-//! How far a push is, and what its runs have come to.
+//! The states of pushes and runs, and their reports.
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +16,7 @@ words! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum PushState;
 
-    /// It goes on: its commands are on their way, at its rate and in its waves, or it stands and
+    /// It continues: its commands are on their way, at its rate and in its waves, or it stands and
     /// its next run is to come.
     Running = "running",
     /// None of its commands leaves, and no run begins, until it is resumed.
@@ -79,36 +79,36 @@ macro_rules! coded {
 coded!(PushState, RunState, Verified);
 
 impl PushState {
-    /// Whether nothing of it begins any more.
+    /// Whether nothing of it will begin any more.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Aborted | Self::Failed)
     }
 }
 
-/// What became of the rows of a run. All but `rows` add up to `rows`.
+/// The decisions about the rows of a run. All others add up to `rows`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Rows of the answer for which `having` holds.
     pub rows: u64,
-    /// Of no vehicle that is known.
+    /// Rows of unknown vehicles.
     pub unknown: u64,
-    /// Of a vehicle that had a row before.
+    /// Rows of vehicles that had an earlier row.
     pub duplicate: u64,
-    /// Of a vehicle that was told within `once-per`.
+    /// Rows of vehicles that got a command within `once-per`.
     pub once_per: u64,
-    /// Of a vehicle that has `downlink.open-max` open commands.
+    /// Rows of vehicles with `downlink.open-max` open commands.
     pub open_max: u64,
-    /// Of a vehicle that the sender's token is not for.
+    /// Rows of vehicles that the sender's token does not allow.
     pub not_allowed: u64,
-    /// Each makes a command.
+    /// Rows that make a command.
     pub targeted: u64,
 }
 
-/// What a run, or all runs of a push, have come to, in vehicles.
+/// The report of a run, or of all runs of a push, counted in vehicles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What became of the rows.
+    /// The decisions about the rows.
     pub counts: Counts,
     /// Commands by their states, in the order of [`State::ALL`]; they sum to `targeted`.
     pub states: [u64; State::ALL.len()],
@@ -129,8 +129,8 @@ impl Report {
         }
     }
 
-    /// What has no command: `coming` have none yet, the rest never had one because their run was
-    /// not frozen.
+    /// Counts targeted rows without a command: `coming` have none yet, the rest never got one
+    /// because their run was not frozen.
     pub(in crate::downlink) fn count_unmade(&mut self, coming: u64) {
         let unmade = self.unmade();
         let coming = coming.min(unmade);
@@ -138,12 +138,12 @@ impl Report {
         self.count(State::Cancelled, None, unmade - coming);
     }
 
-    /// How many have no command.
+    /// The number of targeted rows without a command.
     pub(in crate::downlink) fn unmade(&self) -> u64 {
         self.counts.targeted.saturating_sub(self.states.iter().sum())
     }
 
-    /// Takes another one in.
+    /// Adds another report.
     pub(in crate::downlink) fn add(&mut self, other: &Self) {
         let (own, others) = (&mut self.counts, &other.counts);
         own.rows += others.rows;
@@ -161,7 +161,7 @@ impl Report {
         }
     }
 
-    /// As it is told.
+    /// The JSON form in the API.
     #[must_use]
     pub fn json(&self) -> Value {
         let states = State::ALL.iter().zip(self.states);
@@ -186,29 +186,29 @@ impl Report {
         })
     }
 
-    /// Out of what [`Report::json`] gave.
-    pub(in crate::downlink) fn of_json(told: &Value) -> Self {
+    /// From the result of [`Report::json`].
+    pub(in crate::downlink) fn of_json(json: &Value) -> Self {
         let count = |value: &Value| value.as_u64().unwrap_or(0);
         let mut report = Self::default();
         let counts = &mut report.counts;
-        counts.rows = count(&told["rows"]);
-        counts.unknown = count(&told["unknown"]);
-        counts.duplicate = count(&told["left-out"]["duplicate"]);
-        counts.once_per = count(&told["left-out"]["once-per"]);
-        counts.open_max = count(&told["left-out"]["open-max"]);
-        counts.not_allowed = count(&told["left-out"]["not-allowed"]);
-        counts.targeted = count(&told["targeted"]);
+        counts.rows = count(&json["rows"]);
+        counts.unknown = count(&json["unknown"]);
+        counts.duplicate = count(&json["left-out"]["duplicate"]);
+        counts.once_per = count(&json["left-out"]["once-per"]);
+        counts.open_max = count(&json["left-out"]["open-max"]);
+        counts.not_allowed = count(&json["left-out"]["not-allowed"]);
+        counts.targeted = count(&json["targeted"]);
         for (own, state) in report.states.iter_mut().zip(State::ALL) {
-            *own = count(&told["states"][state.as_str()]);
+            *own = count(&json["states"][state.as_str()]);
         }
         for (own, verified) in report.verified.iter_mut().zip(Verified::ALL) {
-            *own = count(&told["verified"][verified.as_str()]);
+            *own = count(&json["verified"][verified.as_str()]);
         }
         report
     }
 }
 
-/// A push with what it has come to.
+/// A push with its report.
 #[derive(Clone, Debug)]
 pub struct PushRecord {
     pub(in crate::downlink) push: PushRow,
@@ -219,25 +219,25 @@ pub struct PushRecord {
 }
 
 impl PushRecord {
-    /// Its place in the order of creation.
+    /// Its number in the order of creation.
     #[must_use]
     pub fn seq(&self) -> i64 {
         self.push.seq
     }
 
-    /// Who asked for it.
+    /// Who submitted it.
     #[must_use]
     pub fn who(&self) -> &str {
         &self.push.who
     }
 
-    /// Whether nothing of it goes on.
+    /// Whether it and all its commands have ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.push.state.is_final() && self.open == 0
     }
 
-    /// As it is told.
+    /// The JSON form in the API.
     #[must_use]
     pub fn json(&self) -> Value {
         let push = &self.push;
@@ -261,24 +261,24 @@ impl PushRecord {
     }
 }
 
-/// A run with what it has come to.
+/// A run with its report.
 #[derive(Clone, Debug)]
 pub struct RunRecord {
     pub(in crate::downlink) run: RunRow,
     pub(in crate::downlink) report: Report,
-    /// What has no command yet.
+    /// The number of targeted rows without a command yet.
     pub(in crate::downlink) coming: u64,
     pub(in crate::downlink) open: u64,
 }
 
 impl RunRecord {
-    /// Its place among all runs.
+    /// Its number among all runs.
     #[must_use]
     pub fn seq(&self) -> i64 {
         self.run.seq
     }
 
-    /// As it is told.
+    /// The JSON form in the API.
     #[must_use]
     pub fn json(&self) -> Value {
         let run = &self.run;

@@ -1,9 +1,9 @@
-//! When a standing push runs: a cron expression, a time zone, and what becomes of missed times.
+//! When a scheduled push runs: a cron expression, a time zone, and the rule for missed times.
 //!
-//! The times are those of the zone's clock. An hour that the clock skips and one that comes twice
-//! are handled as by Vixie cron: a fixed time in a skipped hour comes at its end, and in an hour
-//! that comes twice it comes once, the first time; expressions with wildcards run on as the hours
-//! do. No times are kept in a list: the next one is found from the one before.
+//! The times are in the zone's local time. Skipped and repeated hours are handled as by Vixie cron:
+//! a fixed time in a skipped hour runs at the end of that hour, and in a repeated hour it runs
+//! once, the first time; expressions with wildcards follow the real hours. There is no list of
+//! times: the next one is computed from the one before.
 
 use croner::{
     Cron,
@@ -14,24 +14,25 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 use super::request::PushRequest;
 use crate::{
     downlink::{
-        prepare::{AskError, wrong},
-        question::CHECKED_AT,
+        prepare::{RequestError, wrong},
+        query_spec::CHECKED_AT,
         record::moment,
     },
     mapping::time_zone,
 };
 
-/// Bytes of an expression.
+/// The maximum bytes of an expression.
 const TEXT_MAX: usize = 500;
-/// How long after its time a run may begin; later it was missed.
+/// How long after its time a run may begin; after that it is missed.
 const LATE_MAX_MS: i64 = 60_000;
-/// How far a clock may be set back while the next time stands: what lies between has run already.
+/// How far the clock may be set back without changing the next time: the times between have run
+/// already.
 const SET_BACK_MAX_MS: i64 = 3 * 3_600_000;
-/// Missed times that are counted; of more only that there are more is told.
+/// The maximum count of missed times; beyond it the report only says "or more".
 const COUNTED_MAX: u32 = 1000;
-/// Further off than this is never.
+/// A time later than this counts as never.
 const NEVER_MS: i64 = 100 * 366 * 86_400_000;
-/// The fields of an expression, and what each may be.
+/// The fields of an expression, and their allowed values.
 const FIELDS: [(&str, &str); 6] = [
     ("second", "0 to 59"),
     ("minute", "0 to 59"),
@@ -41,16 +42,16 @@ const FIELDS: [(&str, &str); 6] = [
     ("day of the week", "0 to 7, or SUN to SAT"),
 ];
 
-/// What becomes of times that were missed.
+/// The rule for missed times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Missed {
-    /// They are told, and no run is made.
+    /// They are reported, and no run is made.
     Skip,
     /// One run is made for all of them.
     Once,
 }
 
-/// When a standing push runs.
+/// The schedule of a push.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     cron: Cron,
@@ -58,9 +59,9 @@ pub(super) struct Schedule {
     missed: Missed,
 }
 
-/// What there is to do for a schedule at some moment.
+/// What to do for a schedule at a given time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum ScheduleCheck {
     /// Nothing yet.
     Wait,
     /// The clock was set back, and this is the next time now.
@@ -68,20 +69,20 @@ pub(super) enum Look {
     Due(Due),
 }
 
-/// One or more times have come.
+/// One or more times are due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
-    /// The last of them, where a run is to be made for it.
+    /// The last of them, if a run is to be made for it.
     pub(super) run_ms: Option<i64>,
-    /// Those that were missed.
+    /// The missed ones.
     pub(super) missed: Option<Gap>,
     /// The run is made for the missed ones.
     pub(super) makes_up: bool,
-    /// The one after them.
+    /// The next time after them.
     pub(super) next_ms: i64,
 }
 
-/// Times that were missed.
+/// Missed times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gap {
     pub(super) first_ms: i64,
@@ -90,8 +91,8 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    /// As it is told.
-    pub(super) fn told(&self, why: &str) -> String {
+    /// The text for the report.
+    pub(super) fn text(&self, why: &str) -> String {
         let (first, last) = (moment(self.first_ms), moment(self.last_ms));
         match self.count {
             1 => format!("missed at {first}: {why}"),
@@ -105,7 +106,7 @@ impl Gap {
 
 impl Schedule {
     /// The schedule of a push, if it has one.
-    pub(super) fn of(request: &PushRequest) -> Result<Option<Self>, AskError> {
+    pub(super) fn of(request: &PushRequest) -> Result<Option<Self>, RequestError> {
         let Some(text) = &request.schedule else {
             let members =
                 [("time-zone", request.time_zone.is_some()), ("missed", request.missed.is_some())];
@@ -138,21 +139,21 @@ impl Schedule {
         Ok(Some(schedule))
     }
 
-    /// The first time after a moment.
+    /// The first time after `ms`.
     pub(super) fn after(&self, ms: i64) -> Option<i64> {
         let next = self.cron.find_next_occurrence(&self.zoned(ms)?, false).ok()?;
         let next = next.timestamp().as_millisecond();
         (next > ms && next.saturating_sub(ms) <= NEVER_MS).then_some(next)
     }
 
-    /// What there is to do now. What came up to `busy_until_ms` was missed, however late it is.
-    pub(super) fn look(&self, next_ms: i64, now_ms: i64, busy_until_ms: i64) -> Look {
+    /// What to do now. Times up to `busy_until_ms` are missed in any case.
+    pub(super) fn look(&self, next_ms: i64, now_ms: i64, busy_until_ms: i64) -> ScheduleCheck {
         if now_ms < next_ms {
             return match self.after(now_ms) {
                 Some(sooner) if next_ms.saturating_sub(sooner) > SET_BACK_MAX_MS => {
-                    Look::SetBack(sooner)
+                    ScheduleCheck::SetBack(sooner)
                 }
-                _ => Look::Wait,
+                _ => ScheduleCheck::Wait,
             };
         }
         let (mut before_last, mut last, mut count) = (None, next_ms, 1);
@@ -167,7 +168,7 @@ impl Schedule {
         let is_missed = last <= busy_until_ms || now_ms.saturating_sub(last) > LATE_MAX_MS;
         let makes_up = is_missed && self.missed == Missed::Once;
         let gap = |last_ms, count| Gap { first_ms: next_ms, last_ms, count };
-        Look::Due(Due {
+        ScheduleCheck::Due(Due {
             run_ms: (!is_missed || makes_up).then_some(last),
             missed: match before_last {
                 _ if is_missed => Some(gap(last, count.min(COUNTED_MAX))),
@@ -179,7 +180,7 @@ impl Schedule {
         })
     }
 
-    /// The last time up to a moment.
+    /// The last time up to `ms`.
     fn up_to(&self, ms: i64) -> Option<i64> {
         let found = self.cron.find_previous_occurrence(&self.zoned(ms)?, true).ok()?;
         Some(found.timestamp().as_millisecond())
@@ -211,7 +212,7 @@ fn read(text: &str) -> Result<Cron, String> {
     if let Some(cron) = parse(text) {
         return Ok(cron);
     }
-    // Each field alone, among fields that are well.
+    // Each field alone, with valid other fields.
     for (at, (field, (name, range))) in fields.iter().zip(names).enumerate() {
         let mut alone = vec!["*"; fields.len()];
         alone[at] = field;
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_the_clock_skips_comes_at_the_end_of_the_gap_and_only_once() {
+    fn a_time_in_a_skipped_hour_runs_at_the_end_of_the_gap_and_only_once() {
         // On 29 March 2026 Berlin goes from 01:59:59 to 03:00:00, that is 01:00 in UTC.
         check_times(
             "30 2 * * *",
@@ -297,7 +298,7 @@ mod tests {
             "2026-03-30T12:00:00Z",
             &["2026-03-29T01:00:00Z", "2026-03-30T01:00:00Z"],
         );
-        // Wildcards go on as the hours do: none between 01:59 and 03:00.
+        // Wildcards follow the real hours: none between 01:59 and 03:00.
         check_times(
             "*/30 * * * *",
             "Europe/Berlin",
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_comes_twice_runs_once_and_a_wildcard_runs_through_both_hours() {
+    fn a_time_in_a_repeated_hour_runs_once_and_a_wildcard_in_both_hours() {
         // On 25 October 2026 Berlin goes from 02:59:59 back to 02:00:00, that is 01:00 in UTC.
         check_times(
             "30 2 * * *",
@@ -355,8 +356,13 @@ mod tests {
         );
     }
 
-    fn due(run: Option<&str>, missed: Option<(&str, &str, u32)>, up: bool, next: &str) -> Look {
-        Look::Due(Due {
+    fn due(
+        run: Option<&str>,
+        missed: Option<(&str, &str, u32)>,
+        up: bool,
+        next: &str,
+    ) -> ScheduleCheck {
+        ScheduleCheck::Due(Due {
             run_ms: run.map(ms),
             missed: missed.map(|(first, last, count)| Gap {
                 first_ms: ms(first),
@@ -369,12 +375,12 @@ mod tests {
     }
 
     #[test]
-    fn a_time_runs_while_it_is_young_and_is_missed_after_a_minute() {
+    fn a_time_runs_within_a_minute_and_is_missed_after_it() {
         let (noon, night) = ("2026-11-28T12:00:00Z", "2026-11-29T12:00:00Z");
         for word in ["skip", "once"] {
             let daily = schedule("0 12 * * *", "UTC", word);
             let look = |now: &str| daily.look(ms(noon), ms(now), i64::MIN);
-            assert_eq!(look("2026-11-28T11:59:59Z"), Look::Wait);
+            assert_eq!(look("2026-11-28T11:59:59Z"), ScheduleCheck::Wait);
             let on_time = due(Some(noon), None, false, night);
             assert_eq!(look(noon), on_time);
             assert_eq!(look("2026-11-28T12:01:00Z"), on_time, "an appliance may take its time");
@@ -391,14 +397,14 @@ mod tests {
     }
 
     #[test]
-    fn of_several_times_that_have_passed_the_last_may_run_and_the_others_were_missed() {
+    fn of_several_past_times_the_last_may_run_and_the_others_are_missed() {
         let often = schedule("*/30 * * * * *", "UTC", "skip");
         let first = "2026-11-28T12:00:00Z";
         let look = |now: &str, busy: i64| often.look(ms(first), ms(now), busy);
         let last = "2026-11-28T12:01:30Z";
         let (gap, next) = ((first, "2026-11-28T12:01:00Z", 3), "2026-11-28T12:02:00Z");
         assert_eq!(look("2026-11-28T12:01:45Z", i64::MIN), due(Some(last), Some(gap), false, next));
-        // What came while the run before went on is missed, however young it is.
+        // A time during the previous run is missed, even if it is recent.
         let busy = ms("2026-11-28T12:01:45Z");
         assert_eq!(
             look("2026-11-28T12:01:45Z", busy),
@@ -412,34 +418,36 @@ mod tests {
     }
 
     #[test]
-    fn a_long_absence_is_counted_to_a_bound_and_told_in_words() {
+    fn missed_times_of_a_long_absence_are_counted_up_to_a_bound() {
         let often = schedule("* * * * * *", "UTC", "skip");
         let (first, now) = (ms("2026-11-28T12:00:00Z"), ms("2027-11-28T12:00:00Z"));
-        let Look::Due(found) = often.look(first, now, i64::MIN) else { panic!("it is due") };
+        let ScheduleCheck::Due(found) = often.look(first, now, i64::MIN) else {
+            panic!("it is due")
+        };
         assert_eq!(found.run_ms, Some(now));
-        let Look::Due(found) = often.look(first, now, now) else { panic!("it is due") };
+        let ScheduleCheck::Due(found) = often.look(first, now, now) else { panic!("it is due") };
         let gap = found.missed.expect("they were missed");
         assert_eq!(gap, Gap { first_ms: first, last_ms: now, count: COUNTED_MAX });
         assert_eq!(
-            gap.told("nobody was there"),
+            gap.text("nobody was there"),
             "missed 1000 times or more from 2026-11-28T12:00:00Z to 2027-11-28T12:00:00Z: nobody \
              was there"
         );
         let one = Gap { count: 1, ..gap };
-        assert_eq!(one.told("x"), "missed at 2026-11-28T12:00:00Z: x");
+        assert_eq!(one.text("x"), "missed at 2026-11-28T12:00:00Z: x");
     }
 
     #[test]
-    fn a_clock_that_is_set_back_a_little_runs_nothing_twice_and_one_set_back_far_begins_anew() {
+    fn a_clock_set_back_a_little_runs_nothing_twice_and_one_set_back_far_starts_again() {
         let hourly = schedule("0 * * * *", "UTC", "skip");
         let next = ms("2026-11-28T12:00:00Z");
-        assert_eq!(hourly.look(next, ms("2026-11-28T09:30:00Z"), i64::MIN), Look::Wait);
+        assert_eq!(hourly.look(next, ms("2026-11-28T09:30:00Z"), i64::MIN), ScheduleCheck::Wait);
         let back = hourly.look(next, ms("2026-11-01T09:30:00Z"), i64::MIN);
-        assert_eq!(back, Look::SetBack(ms("2026-11-01T10:00:00Z")));
+        assert_eq!(back, ScheduleCheck::SetBack(ms("2026-11-01T10:00:00Z")));
     }
 
     #[test]
-    fn what_is_wrong_with_an_expression_is_told_with_its_field() {
+    fn an_invalid_expression_is_reported_with_its_field() {
         let check = |text: &str, expect: &str| {
             let refused = Schedule::of(&request(text, None, None)).expect_err(text).to_string();
             assert_eq!(refused, format!("`schedule` is `{text}`: {expect}"));
@@ -474,7 +482,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever somebody writes is refused or has a next time, without a panic.
+        /// Any text is refused or has a next time, without a panic.
         #[test]
         fn any_text_is_read_or_refused(text in "[-0-9*/,LW#?@A-Z+ ]{0,40}|\\PC{0,40}") {
             if let Ok(Some(schedule)) = Schedule::of(&request(&text, None, None)) {

@@ -1,4 +1,4 @@
-//! The rows of a run, and what becomes of each.
+//! Selects the rows of a run: runs the query and decides about each row.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -8,32 +8,33 @@ use super::{Counts, PushError, Sender, plan::Plan};
 use crate::{
     downlink::{
         Downlink,
-        prepare::{AskError, find, is_vehicle, wrong},
-        question::Question,
+        prepare::{RequestError, find, is_vehicle, wrong},
+        query_spec::QuerySpec,
     },
     mapping::{Command, FieldError, json_of},
     model::{Column, PresenceFilter, Reach, Row, UnixNanos, Value},
 };
 
-/// How far back a vehicle's points make it a known one, for a share of all that are known.
+/// How recent a vehicle's last point must be to count it as known, for a share of the known
+/// vehicles.
 const KNOWN_SINCE_NANOS: i64 = 7 * 86_400_000_000_000;
-/// Vehicles of one page of presence.
+/// The page size when presence is read.
 const PAGE: usize = 10_000;
 
-/// The first row of a vehicle, and what becomes of it.
+/// The first row of a vehicle, and the decision about it.
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) vehicle: String,
     pub(super) row: Map<String, Json>,
-    /// The row's command's fields.
+    /// The fields of the row's command.
     pub(super) fields: Map<String, Json>,
-    pub(super) fate: Fate,
+    pub(super) decision: RowDecision,
     pub(super) is_online: bool,
 }
 
-/// What becomes of a row.
+/// The decision about a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum RowDecision {
     /// It makes a command.
     Target,
     Unknown,
@@ -42,8 +43,8 @@ pub(super) enum Fate {
     OpenMax,
 }
 
-impl Fate {
-    /// Why it makes none.
+impl RowDecision {
+    /// Why it makes no command.
     pub(super) const fn left_out(self) -> Option<&'static str> {
         match self {
             Self::Target | Self::Unknown => None,
@@ -54,16 +55,16 @@ impl Fate {
     }
 }
 
-/// All of them, in the order of the answer.
+/// All rows, in the order of the answer.
 #[derive(Debug)]
 pub(super) struct Selection {
     pub(super) choices: Vec<Choice>,
     pub(super) counts: Counts,
-    /// The question as it was asked.
+    /// The query as it ran.
     pub(super) query: Json,
 }
 
-/// Gathers rows as they come.
+/// Gathers rows as they arrive.
 struct Gathering<'p> {
     plan: &'p Plan,
     places: Option<Result<Places, PushError>>,
@@ -72,7 +73,7 @@ struct Gathering<'p> {
     choices: Vec<Choice>,
 }
 
-/// Where the columns are.
+/// The indices of the columns.
 struct Places {
     names: Vec<String>,
     vehicle: usize,
@@ -89,7 +90,7 @@ impl<'p> Gathering<'p> {
         }
     }
 
-    /// The columns are known; what they lack is told.
+    /// Takes the columns; checks that the needed ones exist.
     fn columns(&mut self, columns: &[Column]) {
         if self.places.is_some() {
             return;
@@ -100,13 +101,13 @@ impl<'p> Gathering<'p> {
                 "`{member}` names `{name}`, and the answer's columns are {}",
                 names.join(", ")
             );
-            PushError::Ask(wrong(member, message))
+            PushError::Request(wrong(member, message))
         };
         let missing = |wanted: &str| !names.contains(&wanted);
         let having = self.plan.having.iter().flat_map(|having| having.paths());
         let having = having.into_iter().find(|path| missing(path));
         let field = self.plan.template.columns().into_iter().find(|column| missing(column));
-        // A portable answer's second column is its vehicle.
+        // The second column of a portable answer is the vehicle.
         let vehicle = match &self.plan.vehicle {
             None => Ok(1),
             Some(name) => {
@@ -144,21 +145,22 @@ impl<'p> Gathering<'p> {
             self.counts.duplicate += 1;
             return;
         }
-        let fate = if is_vehicle(&vehicle) { Fate::Target } else { Fate::Unknown };
+        let decision =
+            if is_vehicle(&vehicle) { RowDecision::Target } else { RowDecision::Unknown };
         let fields = self.plan.template.fill(&value);
         let names = places.names.iter().cloned();
         let row = names.zip(row.iter().map(json_of)).collect();
-        self.choices.push(Choice { vehicle, row, fields, fate, is_online: false });
+        self.choices.push(Choice { vehicle, row, fields, decision, is_online: false });
     }
 }
 
 impl Downlink {
-    /// Checks what there is to check without an answer: the command, its fields, and which columns
-    /// they ask for.
+    /// Checks what can be checked without an answer: the command, its fields, and the columns that
+    /// they need.
     pub(super) async fn check(&self, plan: &Plan) -> Result<(), PushError> {
         let (declared, name) = (self.declared(), plan.ask.command.as_deref().unwrap_or_default());
         let command = find(&declared, name)?;
-        let Question::Portable(portable) = &plan.question else {
+        let QuerySpec::Portable(portable) = &plan.question else {
             return Ok(check_fields(command, plan, &[])?);
         };
         let (request, _) = portable.at(self.clock.wall())?;
@@ -169,7 +171,7 @@ impl Downlink {
         Ok(check_fields(command, plan, &columns)?)
     }
 
-    /// Asks a push's question, and says which of its vehicles are known.
+    /// Runs a push's query, and determines which of its vehicles are known.
     pub(super) async fn find(&self, plan: &Plan, at: UnixNanos) -> Result<Selection, PushError> {
         self.check(plan).await?;
         let mut gathering = Gathering::new(plan);
@@ -183,7 +185,7 @@ impl Downlink {
         Ok(selection)
     }
 
-    /// Says what becomes of each row.
+    /// Decides about each row.
     pub(super) async fn choose(
         &self,
         plan: &Plan,
@@ -194,12 +196,12 @@ impl Downlink {
         self.leave_out(plan, sender, selection, at).await?;
         for choice in &selection.choices {
             let counts = &mut selection.counts;
-            *match choice.fate {
-                Fate::Target => &mut counts.targeted,
-                Fate::Unknown => &mut counts.unknown,
-                Fate::NotAllowed => &mut counts.not_allowed,
-                Fate::OncePer => &mut counts.once_per,
-                Fate::OpenMax => &mut counts.open_max,
+            *match choice.decision {
+                RowDecision::Target => &mut counts.targeted,
+                RowDecision::Unknown => &mut counts.unknown,
+                RowDecision::NotAllowed => &mut counts.not_allowed,
+                RowDecision::OncePer => &mut counts.once_per,
+                RowDecision::OpenMax => &mut counts.open_max,
             } += 1;
         }
         Ok(())
@@ -215,11 +217,11 @@ impl Downlink {
             None => gathering.columns(columns),
             Some(row) => gathering.row(columns, row),
         };
-        plan.question.ask(&self.queries, at, see).await
+        plan.question.run(&self.queries, at, see).await
     }
 
-    /// Who of them is connected, and who is known at all. A row of a portable answer is a stored
-    /// point of its vehicle.
+    /// Determines which vehicles are connected, and which are known. A row of a portable answer is
+    /// a stored point of its vehicle.
     async fn look_for(
         &self,
         plan: &Plan,
@@ -231,7 +233,7 @@ impl Downlink {
         let mut unseen = Vec::new();
         for choice in &mut selection.choices {
             let sighting = self.presence.find(&choice.vehicle);
-            // One that has sent nothing yet has its session all the same.
+            // A vehicle that has sent nothing yet may still have a session.
             let is_reached = command.is_some_and(|command| {
                 let topic = command.topic(&choice.vehicle);
                 self.edge.reach(&choice.vehicle, &topic, command.qos()) != Reach::Away
@@ -240,7 +242,7 @@ impl Downlink {
                 is_reached || sighting.as_ref().is_some_and(|seen| !seen.sessions.is_empty());
             if sighting.is_none()
                 && !is_reached
-                && choice.fate == Fate::Target
+                && choice.decision == RowDecision::Target
                 && plan.question.is_native()
             {
                 unseen.push(choice.vehicle.clone());
@@ -255,7 +257,7 @@ impl Downlink {
             unseen.iter().filter(|vehicle| !known.contains(*vehicle)).collect();
         for choice in &mut selection.choices {
             if unknown.contains(&choice.vehicle) {
-                choice.fate = Fate::Unknown;
+                choice.decision = RowDecision::Unknown;
             }
         }
         Ok(())
@@ -268,34 +270,34 @@ impl Downlink {
         selection: &mut Selection,
         at: UnixNanos,
     ) -> Result<(), PushError> {
-        let told = match plan.once_per {
+        let recent = match plan.once_per {
             None => HashSet::new(),
             Some(once_per) => {
                 let before = i64::try_from(once_per.as_millis()).unwrap_or(i64::MAX);
                 let since_ms = at.0.div_euclid(1_000_000).saturating_sub(before);
                 let name = Arc::clone(&plan.name);
-                self.read(move |reader| reader.told_since(&name, since_ms)).await?
+                self.read(move |reader| reader.vehicles_since(&name, since_ms)).await?
             }
         };
         let (open_max, supersede) = (self.options.open_max, plan.ask.supersede.clone());
         let crowded =
             self.read(move |reader| reader.crowded(open_max, supersede.as_deref())).await?;
         for choice in &mut selection.choices {
-            if choice.fate != Fate::Target {
+            if choice.decision != RowDecision::Target {
                 continue;
             }
             if !sender.may_address(&choice.vehicle) {
-                choice.fate = Fate::NotAllowed;
-            } else if told.contains(&choice.vehicle) {
-                choice.fate = Fate::OncePer;
+                choice.decision = RowDecision::NotAllowed;
+            } else if recent.contains(&choice.vehicle) {
+                choice.decision = RowDecision::OncePer;
             } else if crowded.contains(&choice.vehicle) {
-                choice.fate = Fate::OpenMax;
+                choice.decision = RowDecision::OpenMax;
             }
         }
         Ok(())
     }
 
-    /// How many vehicles a run may reach.
+    /// The maximum number of vehicles of a run.
     pub(super) async fn allowed(
         &self,
         plan: &Plan,
@@ -303,7 +305,7 @@ impl Downlink {
         at: UnixNanos,
     ) -> Result<Allowed, PushError> {
         let vehicles_max = plan.guard.vehicles_max;
-        let is_any = selection.choices.iter().any(|choice| choice.fate == Fate::Target);
+        let is_any = selection.choices.iter().any(|choice| choice.decision == RowDecision::Target);
         let Some(share) = plan.guard.share_max.filter(|_| is_any) else {
             return Ok(Allowed { vehicles_max, share: None });
         };
@@ -330,27 +332,27 @@ impl Downlink {
     }
 }
 
-/// Holds a push's fields against its command before there is a row; of columns that are not known
-/// every kind is taken.
-fn check_fields(command: &Command, plan: &Plan, columns: &[Column]) -> Result<(), AskError> {
+/// Checks a push's fields against its command before there is a row; a column of unknown type may
+/// have any type.
+fn check_fields(command: &Command, plan: &Plan, columns: &[Column]) -> Result<(), RequestError> {
     let kind = |name: &str| {
         let column = columns.iter().find(|column| column.name == *name)?;
         Some(column.kind)
     };
-    let told = |error: FieldError| AskError::Field { field: error.field, what: error.what };
-    command.check(&plan.template, &kind).map_err(told)
+    let invalid = |error: FieldError| RequestError::Field { field: error.field, what: error.what };
+    command.check(&plan.template, &kind).map_err(invalid)
 }
 
-/// How many vehicles a run may reach.
+/// The maximum number of vehicles of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowed {
     vehicles_max: Option<u64>,
-    /// So many as well, which are a share of so many that are known.
+    /// Also at most this number, which is a share of this number of known vehicles.
     share: Option<(u64, u64)>,
 }
 
 impl Allowed {
-    /// Refuses a run that would reach more.
+    /// Refuses a run with more vehicles.
     pub(super) fn check(self, targeted: u64) -> Result<(), PushError> {
         if let Some(max) = self.vehicles_max.filter(|max| targeted > *max) {
             return Err(PushError::Guard { targeted, max, known: None });
@@ -362,5 +364,5 @@ impl Allowed {
     }
 }
 
-/// Clocks of vehicles are ahead at times.
+/// The clock of a vehicle may be ahead.
 const DAY_NANOS: i64 = 86_400_000_000_000;

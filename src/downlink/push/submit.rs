@@ -1,4 +1,4 @@
-//! A request for a push → a run that is frozen, or what it would do.
+//! Turns a request for a push into a frozen run, or into a dry run.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::{
     make::{Making, Run, Whose, encode},
     plan::Plan,
     schedule::Schedule,
-    select::{Choice, Fate},
-    stand::{self, Standing},
+    scheduler::{self, ScheduledPush},
+    select::{Choice, RowDecision},
 };
 use crate::{
     downlink::{
-        Ask, AskError, Downlink, ReadError, Refused,
+        CommandRequest, Downlink, ReadError, Refused, RequestError,
         engine::{Asked, NewPush, PushJob},
         prepare::key,
         record::{Idempotency, moment},
@@ -27,12 +27,12 @@ use crate::{
     query::{QueryError, QuestionError},
 };
 
-/// Rows that a dry run shows.
+/// The maximum rows of a dry run.
 const SHOWN_MAX: usize = 1000;
-/// Times of a schedule that a dry run shows.
+/// The number of times of a schedule in a dry run.
 const TIMES_SHOWN: usize = 3;
 
-/// Who asks for a push.
+/// The sender of a push.
 #[derive(Clone, Debug)]
 pub struct Sender {
     /// For the audit.
@@ -47,7 +47,7 @@ impl Sender {
         own.is_none_or(|own| own.iter().any(|name| name.matches(vehicle)))
     }
 
-    /// Who asked for a push that was kept.
+    /// The sender of a stored push.
     pub(super) fn of(push: &PushRow) -> Self {
         let names = push.vehicles.as_deref().map(|kept| {
             let names: Vec<String> = serde_json::from_str(kept).unwrap_or_default();
@@ -63,41 +63,41 @@ impl Sender {
     }
 }
 
-/// A push that was asked for.
+/// The result of a request for a push.
 #[derive(Clone, Debug)]
 pub struct PushMade {
-    /// As of the moment when it was durable.
+    /// The push, as it was when it became durable.
     pub record: PushRecord,
-    /// It was there before, under the same idempotency key.
+    /// It existed before, with the same idempotency key.
     pub is_repeat: bool,
 }
 
-/// Why a push is not made.
+/// Why a push was not made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PushError {
-    /// It cannot be asked for like this. The operator corrects it.
+    /// The request is invalid. Correct it.
     #[error(transparent)]
-    Ask(#[from] AskError),
-    /// Its question is not answered. The operator corrects it, or asks again.
+    Request(#[from] RequestError),
+    /// Its query failed. Correct it, or try again.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// It would reach more vehicles than its guard allows. The operator looks at a dry run.
+    /// It would reach more vehicles than its guard allows. Look at a dry run.
     #[error("it would reach {targeted} vehicles and its guard allows {max}{}", of(*.known))]
     Guard {
-        /// How many it would reach.
+        /// The number that it would reach.
         targeted: u64,
-        /// How many it may.
+        /// The allowed number.
         max: u64,
-        /// How many vehicles are known, where the bound is a share of them.
+        /// The number of known vehicles, if the bound is a share of them.
         known: Option<u64>,
     },
-    /// It cannot be made durable, or its key was used for another one.
+    /// It cannot be made durable, or its key was used for another push.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The file of commands cannot be read. The operator looks at the disk.
+    /// The file of commands cannot be read. Check the disk.
     #[error("{reason}")]
     Read {
-        /// What SQLite said.
+        /// SQLite's error.
         reason: String,
     },
 }
@@ -119,11 +119,11 @@ impl From<QuestionError> for PushError {
 }
 
 impl Downlink {
-    /// Makes a push: asks its question, and answers when every row that is targeted is durable. One
-    /// with a schedule is durable at once, and asks when its time comes.
+    /// Makes a push: runs its query, and returns when every targeted row is durable. A push with a
+    /// schedule is durable at once, and runs its query at its times.
     ///
     /// # Errors
-    /// Why not; nothing is sent then.
+    /// If it was not made; nothing is sent then.
     pub async fn push(&self, request: PushRequest, sender: Sender) -> Result<PushMade, PushError> {
         let plan = Plan::new(&request, &self.options)?;
         let idempotency = key("idempotency-key", request.idempotency_key.as_deref())?
@@ -148,11 +148,11 @@ impl Downlink {
             next_ms,
         };
         let downlink = self.clone();
-        // Whoever asks may go: what has begun is brought to its end.
+        // If the caller disconnects, the work is still completed.
         let made = tokio::spawn(async move {
             match next_ms {
                 None => downlink.run_once(plan, new, &sender, at).await,
-                Some(_) => downlink.stand_up(plan, new, sender).await,
+                Some(_) => downlink.start_schedule(plan, new, sender).await,
             }
         });
         let asked = joined(made).await?;
@@ -176,17 +176,22 @@ impl Downlink {
         Ok(asked)
     }
 
-    /// A push that stands begins to wait for its time.
-    async fn stand_up(&self, plan: Plan, new: NewPush, sender: Sender) -> Result<Asked, PushError> {
+    /// Begins to wait for the times of a scheduled push.
+    async fn start_schedule(
+        &self,
+        plan: Plan,
+        new: NewPush,
+        sender: Sender,
+    ) -> Result<Asked, PushError> {
         self.check(&plan).await?;
         let asked = self.ask_push(PushJob::Create(new, None)).await?;
         if !asked.is_repeat {
-            stand::start(self, Standing { push: asked.push, plan, sender }, None);
+            scheduler::start(self, ScheduledPush { push: asked.push, plan, sender }, None);
         }
         Ok(asked)
     }
 
-    /// The push that a key made before.
+    /// The earlier push with the same key.
     async fn repeated(&self, wanted: &Idempotency) -> Result<Option<PushRecord>, PushError> {
         let mut is_waited_for = false;
         loop {
@@ -203,16 +208,16 @@ impl Downlink {
             if is_frozen || is_waited_for {
                 return Ok(Some(record));
             }
-            // Nobody is told of it before it is frozen.
+            // It is not shown before it is frozen.
             drop(self.freezing.lock().await);
             is_waited_for = true;
         }
     }
 
-    /// What a push would do; nothing is kept or sent.
+    /// Shows what a push would do; nothing is stored or sent.
     ///
     /// # Errors
-    /// Why it would not be made.
+    /// If it would not be made.
     pub async fn try_push(
         &self,
         request: &PushRequest,
@@ -241,7 +246,7 @@ impl Downlink {
         }))
     }
 
-    fn shown(&self, ask: &Ask, run: &Run, choice: &Choice) -> Json {
+    fn shown(&self, ask: &CommandRequest, run: &Run, choice: &Choice) -> Json {
         let made = encode(self, ask, run, choice);
         json!({
             "vehicle": choice.vehicle,
@@ -250,8 +255,8 @@ impl Downlink {
             "payload": made.as_ref().ok().map(|request| STANDARD.encode(&request.payload)),
             "error": made.as_ref().err().map(ToString::to_string),
             "online": choice.is_online,
-            "known": choice.fate != Fate::Unknown,
-            "left-out": choice.fate.left_out(),
+            "known": choice.decision != RowDecision::Unknown,
+            "left-out": choice.decision.left_out(),
         })
     }
 }
@@ -263,7 +268,7 @@ fn times(schedule: &Schedule, at: UnixNanos) -> Vec<String> {
     times.take(TIMES_SHOWN).map(moment).collect()
 }
 
-/// Of all that makes a push what it is.
+/// A digest of the content of a request.
 fn digest(request: &PushRequest) -> [u8; 16] {
     let content = PushRequest { idempotency_key: None, ..request.clone() };
     let text = serde_json::to_string(&content).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `verify`: whether a vehicle's points say, after a command was delivered, what they should.
+//! `verify`: checks a condition on a vehicle's points after a command was delivered.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,16 +13,16 @@ use crate::{
     query::{QueryError, QueryRequest},
 };
 
-/// How often it is looked whether there is something to look for.
+/// How often it is checked whether there is something to verify.
 const LOOK: Duration = Duration::from_millis(500);
-/// Commands that one question is about.
+/// The maximum number of commands per query.
 const TOGETHER: usize = 500;
-/// How long after its time a point may take into the store.
+/// How long a point may take to reach the store.
 const GRACE: Duration = Duration::from_secs(5);
-/// A push is asked about so many times within `within`.
+/// How many times a push is checked within `within`.
 const TIMES: u32 = 20;
 
-/// Looks until the appliance stops.
+/// Verifies commands until the appliance stops.
 pub(in crate::downlink) async fn verify(downlink: Downlink, _guard: Guard) {
     let mut next: HashMap<CommandId, Duration> = HashMap::new();
     loop {
@@ -50,7 +50,7 @@ pub(in crate::downlink) async fn verify(downlink: Downlink, _guard: Guard) {
     }
 }
 
-/// Looks once for each command of a push that is open.
+/// Checks each unverified command of a push once.
 async fn look(downlink: &Downlink, push: &PushRow, verify: &Verify) -> Result<(), QueryError> {
     let seq = push.seq;
     let mut after = 0;
@@ -66,7 +66,7 @@ async fn look(downlink: &Downlink, push: &PushRow, verify: &Verify) -> Result<()
     }
 }
 
-/// A command: its place, its vehicle, and when it was delivered.
+/// A command: its number, its vehicle, and when it was delivered.
 type Delivered = (i64, String, i64);
 
 async fn look_for(

@@ -1,4 +1,4 @@
-//! Opening the file, and what is in it.
+//! Opens the file of commands, and defines its tables.
 
 use std::{
     io,
@@ -10,15 +10,15 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::env::disk::{Disk as _, RealDisk};
 
-/// `FLD1`: whose file it is.
+/// `FLD1`: marks the file as ours.
 const APPLICATION_ID: i32 = 0x464C_4431;
 /// The layout of the tables.
 const VERSION: i32 = 5;
-/// How long another process that reads the file may hold a lock.
+/// How long to wait for a lock that another process holds, such as a tool that reads the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes that the log keeps on disk once its pages are moved into the file.
+/// Bytes that the log keeps on disk after a checkpoint.
 const LOG_BYTES_KEPT: u32 = 16 << 20;
-/// Memory of the writer for pages, in KiB: the inner pages of some millions of commands.
+/// The writer's page cache in KiB: enough for the inner pages of some millions of commands.
 const CACHE_KIB: i64 = 64 << 10;
 
 const TABLES: &str = "
@@ -69,7 +69,7 @@ const PUSHES: &str = "
     CREATE INDEX run_state ON run (state);
 ";
 
-/// What version 3 adds to version 2: who was told of alarms.
+/// What version 3 adds to version 2: raised alarms.
 const ALARMS: &str = "
     CREATE TABLE alarm (
         name TEXT NOT NULL, vehicle TEXT NOT NULL, at INTEGER NOT NULL, key BLOB NOT NULL,
@@ -77,57 +77,57 @@ const ALARMS: &str = "
     CREATE INDEX alarm_at ON alarm (at);
 ";
 
-/// What version 4 adds to version 3: when a standing push runs next.
+/// What version 4 adds to version 3: when a scheduled push runs next.
 const SCHEDULES: &str = "
     ALTER TABLE push ADD COLUMN next INTEGER;
 ";
 
-/// What version 5 adds to version 4: how often a command has left, and the session that lasts which
-/// it left for.
+/// What version 5 adds to version 4: how often a command was sent, and the persistent session to
+/// which it was sent.
 const SESSIONS: &str = "
     ALTER TABLE command ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE command ADD COLUMN session INTEGER;
 ";
 
-/// What each version has added to the one before, from the first on.
+/// The statements that each version adds to the one before, from the first on.
 const STEPS: [&str; 5] = [TABLES, PUSHES, ALARMS, SCHEDULES, SESSIONS];
 
 /// Why the file of commands cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Its folder cannot be made. The operator looks at the data directory.
+    /// Its folder cannot be created. Check the data directory.
     #[error("the folder `{}` cannot be made", dir.display())]
     Folder {
         /// Which.
         dir: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// SQLite cannot open or read it. The operator looks at the disk.
+    /// SQLite cannot open or read it. Check the disk.
     #[error("`{}` cannot be read", path.display())]
     Sqlite {
         /// Which file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         #[source]
         source: rusqlite::Error,
     },
-    /// It is no file of ours. The operator moves it away.
+    /// It is not a file of commands. Move it away.
     #[error("`{}` is not a file of commands", path.display())]
     Foreign {
         /// Which file.
         path: PathBuf,
     },
-    /// A later Fleetline wrote it. The operator runs that one.
+    /// A later version of Fleetline wrote it. Run that version.
     #[error("`{}` has version {found} and this Fleetline knows version {VERSION}", path.display())]
     Version {
         /// Which file.
         path: PathBuf,
-        /// As the file says.
+        /// The version in the file.
         found: i32,
     },
-    /// The machine gives no thread.
+    /// No thread can be started.
     #[error("the thread of commands cannot be started")]
     Thread(#[source] io::Error),
 }
@@ -137,7 +137,7 @@ pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("commands.sqlite")
 }
 
-/// Opens the file for writing, and makes it where there is none.
+/// Opens the file for writing; creates it if there is none.
 pub(super) fn open(dir: &Path) -> Result<Connection, OpenError> {
     RealDisk
         .create_dirs(dir)
@@ -163,7 +163,7 @@ pub(super) fn open(dir: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Adds what a file of an earlier version lacks; one of version 0 is empty.
+/// Upgrades a file of an earlier version; a file of version 0 is empty.
 fn take_over(connection: &Connection, found: i32, first: &str) -> rusqlite::Result<()> {
     let done = usize::try_from(found).unwrap_or(0);
     if done < STEPS.len() {
@@ -174,7 +174,7 @@ fn take_over(connection: &Connection, found: i32, first: &str) -> rusqlite::Resu
     Ok(())
 }
 
-/// Sets how it is written; tells whether it is empty.
+/// Sets the pragmas for writing; returns whether the file is empty.
 fn prepare(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_earlier_versions_are_taken_over_and_a_later_one_is_refused() {
+    fn files_of_earlier_versions_are_upgraded_and_a_later_one_is_refused() {
         for version in 1..STEPS.len() {
             let dir = tempfile::tempdir().expect("a folder");
             let old = Connection::open(path(dir.path())).expect("a new file");

@@ -11,8 +11,8 @@
 //! | `meta` | the webhook's cursor |
 //!
 //! A group of changes is one transaction, and on disk when it is committed (`synchronous = FULL`).
-//! Numbers of commands and changes only grow, also over a restart: the newest row of each is never
-//! deleted. An unknown version is refused.
+//! Numbers of commands and changes only grow, also across a restart: the newest row of each is
+//! never deleted. An unknown version is refused.
 
 mod file;
 mod pushes;

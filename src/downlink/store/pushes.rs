@@ -1,4 +1,4 @@
-//! Pushes and their runs, as they are written.
+//! Writes pushes and their runs.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ use crate::{
     model::CommandId,
 };
 
-/// Runs that one sweep forgets.
+/// The maximum number of runs that one sweep deletes.
 const SWEPT: i64 = 100;
 
-/// A push, as it is kept.
+/// A stored push.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::downlink) struct PushRow {
     pub(in crate::downlink) seq: i64,
     pub(in crate::downlink) id: CommandId,
     pub(in crate::downlink) name: Arc<str>,
-    /// As it was asked for, as JSON.
+    /// The request, as JSON.
     pub(in crate::downlink) spec: Arc<str>,
     pub(in crate::downlink) who: Arc<str>,
     /// The vehicles that its sender's token is limited to, as a JSON list.
@@ -35,26 +35,26 @@ pub(in crate::downlink) struct PushRow {
     pub(in crate::downlink) state: PushState,
     pub(in crate::downlink) idempotency: Option<Idempotency>,
     pub(in crate::downlink) ended_ms: Option<i64>,
-    /// Of one that stands: when its next run is due.
+    /// For a scheduled push: when its next run is due.
     pub(in crate::downlink) next_ms: Option<i64>,
 }
 
-/// A run of a push, as it is kept.
+/// A stored run of a push.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::downlink) struct RunRow {
     pub(in crate::downlink) seq: i64,
     pub(in crate::downlink) push: i64,
-    /// Its time: that of its question.
+    /// The time of its query.
     pub(in crate::downlink) at_ms: i64,
     pub(in crate::downlink) state: RunState,
     pub(in crate::downlink) cause: Option<Arc<str>>,
-    /// Its question, as JSON.
+    /// Its query, as JSON.
     pub(in crate::downlink) query: Arc<str>,
     pub(in crate::downlink) counts: Counts,
     pub(in crate::downlink) abort_above: Option<f64>,
-    /// Waves that have begun.
+    /// The number of waves that have begun.
     pub(in crate::downlink) wave: u32,
-    /// When the last one did.
+    /// When the last wave began.
     pub(in crate::downlink) wave_ms: Option<i64>,
     pub(in crate::downlink) ended_ms: Option<i64>,
 }
@@ -121,7 +121,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     })
 }
 
-/// Writes what a group changes of pushes.
+/// Writes a group's changes of pushes.
 pub(super) fn write(connection: &Connection, group: &Group) -> rusqlite::Result<()> {
     for push in &group.pushes {
         connection
@@ -224,8 +224,8 @@ impl Writer {
         ask.query_map([], run)?.collect()
     }
 
-    /// The commands of a run that have ended, and those of them that ended badly; what never could
-    /// be sent counts as neither.
+    /// The numbers of ended commands of a run, and of those that ended badly; commands that could
+    /// never be sent count as neither.
     pub(in crate::downlink) fn ended_of(&self, run: i64) -> rusqlite::Result<(u64, u64)> {
         self.connection
             .prepare_cached(
@@ -238,7 +238,7 @@ impl Writer {
             })
     }
 
-    /// The push that was asked for under a key.
+    /// The push with an idempotency key.
     pub(in crate::downlink) fn find_push(&self, key: &str) -> rusqlite::Result<Option<PushRow>> {
         let text = format!("SELECT {PUSH} FROM push WHERE idempotency = ?1");
         self.connection.prepare_cached(&text)?.query_row([key], push).optional()
@@ -250,15 +250,15 @@ impl Writer {
     }
 }
 
-/// Forgets runs whose commands have all ended so long ago, and all but the newest of those that
-/// made none; their reports are added to what their push remembers, their commands go with the
-/// next sweep. A push goes with its last run.
+/// Deletes runs whose commands have all ended long ago, and all but the newest of those that made
+/// no command. Their reports are added to the sums of their push, and their commands are deleted by
+/// the next sweep. A push is deleted with its last run.
 pub(super) fn sweep(
     connection: &Connection,
     ended_before_ms: i64,
     empty_runs_max: i64,
 ) -> rusqlite::Result<()> {
-    // The newest run of a push that goes on is what it shows.
+    // The newest run of an active push is kept, because the push shows it.
     let text = format!(
         "SELECT {RUN} FROM run WHERE ended < ?1
              AND NOT EXISTS (SELECT 1 FROM command WHERE command.run = run.seq
@@ -303,7 +303,7 @@ fn empty(connection: &Connection, most: i64) -> rusqlite::Result<Vec<RunRow>> {
     ask.query_map([most.saturating_sub(1).max(0), SWEPT], run)?.collect()
 }
 
-/// The sums of a push's runs that are forgotten.
+/// The sums of a push's deleted runs.
 pub(super) fn past(connection: &Connection, push: i64) -> rusqlite::Result<Report> {
     let text: Option<String> = connection
         .prepare_cached("SELECT past FROM push WHERE seq = ?1")?

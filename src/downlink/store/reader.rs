@@ -1,4 +1,4 @@
-//! Connections that read, for whoever asks; each question sees whole groups only.
+//! Read connections; each read sees only complete groups.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,12 +16,12 @@ use crate::{
     model::CommandId,
 };
 
-/// The file of commands cannot be read. The operator looks at the disk.
+/// The file of commands cannot be read. Check the disk.
 #[derive(Debug, thiserror::Error)]
 #[error("the commands cannot be read: {0}")]
 pub struct ReadError(#[from] rusqlite::Error);
 
-/// Which commands a page shows. Each list: any of these, empty for all.
+/// A filter of commands. Each list: any of these, empty for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandFilter {
     /// Of these vehicles.
@@ -34,10 +34,10 @@ pub struct CommandFilter {
     pub push: Option<CommandId>,
 }
 
-/// Who asked for what.
+/// An audit entry: who did what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Its place.
+    /// Its number.
     pub number: i64,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
@@ -55,7 +55,7 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// As it is told.
+    /// The JSON form in the API.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
@@ -69,15 +69,15 @@ impl AuditEntry {
     }
 }
 
-/// Whoever asks takes a connection and gives it back.
+/// A pool of read connections.
 #[derive(Debug)]
 pub struct Reader {
     dir: PathBuf,
-    /// A lock, because it is held for a push and a pop.
+    /// A mutex is enough: it is held for a push or a pop.
     idle: Mutex<Vec<Connection>>,
 }
 
-/// Connections that wait for the next question.
+/// The maximum number of idle connections.
 const IDLE_MAX: usize = 4;
 
 impl Reader {
@@ -94,7 +94,7 @@ impl Reader {
             Some(connection) => connection,
             None => file::open_to_read(&self.dir)?,
         };
-        // All that one question reads is of one moment.
+        // Everything that one call reads is from one snapshot.
         let moment = connection.unchecked_transaction()?;
         let answer = ask(&moment)?;
         moment.finish()?;
@@ -119,7 +119,7 @@ impl Reader {
         })
     }
 
-    /// Commands, newest first, behind `after` by their places; `limit` at most.
+    /// Commands, newest first, after the number `after`; at most `limit`.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -162,7 +162,7 @@ impl Reader {
         })
     }
 
-    /// Changes of all commands behind a place, oldest first; `limit` at most.
+    /// Changes of all commands after a number, oldest first; at most `limit`.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -188,7 +188,7 @@ impl Reader {
         })
     }
 
-    /// Who asked for what, behind a place, oldest first; `limit` at most.
+    /// Audit entries after a number, oldest first; at most `limit`.
     ///
     /// # Errors
     /// If the file cannot be read.

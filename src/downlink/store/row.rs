@@ -1,4 +1,4 @@
-//! Rows ↔ values.
+//! Conversion between rows and values.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub(super) fn required(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str
     Ok(row.get::<_, String>(column)?.into())
 }
 
-/// When the next one may leave, by the word that mapping files have for it.
+/// When the next command may be sent, by its name in mapping files.
 pub(super) fn order(row: &Row<'_>, column: usize) -> rusqlite::Result<Order> {
     let word = required(row, column)?;
     let known = Order::ALL.into_iter().find(|(known, _)| *known == &*word);
@@ -89,7 +89,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
-/// Which push made a command, while it is remembered.
+/// The push that made a command, while it is kept.
 fn evidence(row: &Row<'_>) -> rusqlite::Result<Option<Evidence>> {
     if row.get_ref(23)? == rusqlite::types::ValueRef::Null {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Pushes and their runs, as they are read.
+//! Reads pushes and their runs.
 
 use std::collections::HashSet;
 
@@ -18,14 +18,14 @@ use crate::{
 };
 
 impl Reader {
-    /// A push, with its latest run and the sums of all.
+    /// A push, with its latest run and the sums of all its runs.
     pub(in crate::downlink) fn push(&self, id: CommandId) -> Result<Option<PushRecord>, ReadError> {
         self.with(|connection| {
             pushes::by_id(connection, id)?.map(|push| record(connection, push)).transpose()
         })
     }
 
-    /// The push that was asked for under a key.
+    /// The push with an idempotency key.
     pub(in crate::downlink) fn push_by_key(&self, key: &str) -> Result<Option<PushRow>, ReadError> {
         self.with(|connection| {
             let text = format!("SELECT {PUSH} FROM push WHERE idempotency = ?1");
@@ -33,7 +33,7 @@ impl Reader {
         })
     }
 
-    /// A push by its id, without what it has come to.
+    /// A push by its id, without its report.
     pub(in crate::downlink) fn push_row(
         &self,
         id: CommandId,
@@ -41,7 +41,7 @@ impl Reader {
         self.with(|connection| pushes::by_id(connection, id))
     }
 
-    /// Pushes, newest first, behind `after` by their places; of one sender, where one is named.
+    /// Pushes, newest first, after the number `after`; only of one sender, if one is given.
     pub(in crate::downlink) fn pushes(
         &self,
         who: Option<&str>,
@@ -62,7 +62,7 @@ impl Reader {
         })
     }
 
-    /// Runs of a push, newest first, behind `after` by their places.
+    /// Runs of a push, newest first, after the number `after`.
     pub(in crate::downlink) fn runs(
         &self,
         push: i64,
@@ -90,7 +90,7 @@ impl Reader {
         })
     }
 
-    /// The commands of a run that is being let go, and those of them that are held.
+    /// The number of commands of a run, and of those that are held.
     pub(in crate::downlink) fn progress(&self, run: i64) -> Result<Option<(u64, u64)>, ReadError> {
         self.with(|connection| {
             let state: Option<u8> = connection
@@ -110,9 +110,9 @@ impl Reader {
         })
     }
 
-    /// Vehicles that a push of this name has told something since a moment: what was taken back or
-    /// skipped they were not told.
-    pub(in crate::downlink) fn told_since(
+    /// Vehicles that got a command of a push with this name since a time; cancelled and skipped
+    /// commands do not count.
+    pub(in crate::downlink) fn vehicles_since(
         &self,
         name: &str,
         since_ms: i64,
@@ -128,7 +128,8 @@ impl Reader {
         })
     }
 
-    /// Vehicles that have so many open commands; those with a key are about to be superseded.
+    /// Vehicles with at least this number of open commands, not counting those with a key, which
+    /// will be superseded.
     pub(in crate::downlink) fn crowded(
         &self,
         open_max: usize,
@@ -145,7 +146,7 @@ impl Reader {
         })
     }
 
-    /// Commands of a push whose effect is being looked for: place, vehicle, when it was delivered.
+    /// Unverified commands of a push: number, vehicle, when it was delivered.
     pub(in crate::downlink) fn unverified(
         &self,
         push: i64,
@@ -168,7 +169,7 @@ impl Reader {
         })
     }
 
-    /// Pushes of which a command's effect is being looked for.
+    /// Pushes with unverified commands.
     pub(in crate::downlink) fn unverified_pushes(&self) -> Result<Vec<PushRow>, ReadError> {
         self.with(|connection| {
             let text = format!(
@@ -197,7 +198,7 @@ fn record(connection: &Connection, push: PushRow) -> rusqlite::Result<PushRecord
     Ok(PushRecord { push, latest, sums, open: u64::try_from(open).unwrap_or(0) })
 }
 
-/// What all runs of a push that are remembered have come to.
+/// The report of all stored runs of a push.
 fn sum(connection: &Connection, push: i64) -> rusqlite::Result<Report> {
     let mut report = Report::default();
     let counts: [i64; 7] = connection
@@ -237,8 +238,8 @@ fn run_record(connection: &Connection, run: RunRow) -> rusqlite::Result<RunRecor
     Ok(RunRecord { run, report, coming, open: u64::try_from(open).unwrap_or(0) })
 }
 
-/// What a run has come to, and how many commands it has still to make. Its commands are all there
-/// is to count.
+/// The report of a run, and how many commands it still has to make. It is computed only from its
+/// commands.
 pub(super) fn report(connection: &Connection, run: &RunRow) -> rusqlite::Result<(Report, u64)> {
     let mut report = Report { counts: run.counts, ..Report::default() };
     count_commands(

@@ -1,4 +1,4 @@
-//! The one connection that writes.
+//! The only connection that writes.
 
 use std::{path::Path, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
     model::CommandId,
 };
 
-/// Rows that one sweep deletes of each table.
+/// The maximum number of rows per table that one sweep deletes.
 const SWEPT: i64 = 2_000;
 
 /// The connection that writes.
@@ -29,33 +29,33 @@ pub(in crate::downlink) struct Writer {
     pub(super) connection: Connection,
 }
 
-/// All that one transaction writes.
+/// The content of one transaction.
 #[derive(Debug, Default)]
 pub(in crate::downlink) struct Group {
-    /// New commands, in the state that they have at its end.
+    /// New commands, in their state at its end.
     pub(in crate::downlink) created: Vec<Created>,
-    /// Known ones that have changed.
+    /// Changed commands.
     pub(in crate::downlink) updated: Vec<Update>,
     pub(in crate::downlink) changes: Vec<ChangeRow>,
     pub(in crate::downlink) audit: Vec<AuditRow>,
     pub(in crate::downlink) webhook_cursor: Option<i64>,
-    /// Pushes that are new or have changed.
+    /// New or changed pushes.
     pub(in crate::downlink) pushes: Vec<PushRow>,
     pub(in crate::downlink) runs: Vec<RunRow>,
-    /// Pushes that are forgotten.
+    /// Deleted pushes.
     pub(in crate::downlink) forgotten: Vec<i64>,
     /// Commands whose effect was seen, or was not.
     pub(in crate::downlink) verified: Vec<(i64, Verified)>,
     pub(in crate::downlink) alarms: Vec<AlarmRow>,
 }
 
-/// A vehicle was told of an alarm.
+/// A raised alarm of a vehicle.
 #[derive(Debug)]
 pub(in crate::downlink) struct AlarmRow {
     pub(in crate::downlink) alarm: Arc<str>,
     pub(in crate::downlink) vehicle: Arc<str>,
     pub(in crate::downlink) at_ms: i64,
-    /// Of the message that raised it.
+    /// The key of the message that raised it.
     pub(in crate::downlink) key: [u8; 16],
 }
 
@@ -69,25 +69,25 @@ pub(in crate::downlink) struct Created {
     pub(in crate::downlink) update: Update,
 }
 
-/// How far a command is.
+/// The state of a command.
 #[derive(Clone, Debug)]
 pub(in crate::downlink) struct Update {
     pub(in crate::downlink) seq: i64,
     pub(in crate::downlink) state: State,
     pub(in crate::downlink) cause: Option<Arc<str>>,
-    /// When `execute-within` is over.
+    /// When `execute-within` ends.
     pub(in crate::downlink) due_ms: Option<i64>,
     pub(in crate::downlink) cancel_requested: bool,
     pub(in crate::downlink) maybe_received: bool,
     pub(in crate::downlink) ended_ms: Option<i64>,
     pub(in crate::downlink) expires_ms: i64,
-    /// How long it will wait for its vehicle once its push lets it leave.
+    /// How long it will wait for its vehicle after its push releases it.
     pub(in crate::downlink) held_ms: Option<i64>,
-    /// Whether its effect was seen; nothing where nobody looks.
+    /// Whether its effect was seen; `None` if it is not verified.
     pub(in crate::downlink) verified: Option<Verified>,
-    /// How often it has left.
+    /// How often it was sent.
     pub(in crate::downlink) attempts: u32,
-    /// The session that it left for last, if that lasts.
+    /// The session to which it was last sent, if that is persistent.
     pub(in crate::downlink) lasting: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ pub(in crate::downlink) struct ChangeRow {
     pub(in crate::downlink) change: Change,
 }
 
-/// Who asked for what.
+/// An audit entry: who did what.
 #[derive(Clone, Debug)]
 pub(in crate::downlink) struct AuditRow {
     pub(in crate::downlink) at_ms: i64,
@@ -109,7 +109,7 @@ pub(in crate::downlink) struct AuditRow {
     pub(in crate::downlink) name: Option<Arc<str>>,
 }
 
-/// What is held in memory of a command that has not ended.
+/// The part of an open command that is kept in memory.
 #[derive(Clone, Debug)]
 pub(in crate::downlink) struct OpenRow {
     pub(in crate::downlink) seq: i64,
@@ -129,15 +129,15 @@ pub(in crate::downlink) struct OpenRow {
     pub(in crate::downlink) cancel_requested: bool,
     /// The run of a push that made it.
     pub(in crate::downlink) run: Option<i64>,
-    /// How long it will wait for its vehicle once its push lets it leave.
+    /// How long it will wait for its vehicle after its push releases it.
     pub(in crate::downlink) held_ms: Option<i64>,
-    /// How often it has left.
+    /// How often it was sent.
     pub(in crate::downlink) attempts: u32,
-    /// The session that it left for last, if that lasts.
+    /// The session to which it was last sent, if that is persistent.
     pub(in crate::downlink) lasting: Option<u64>,
 }
 
-/// What is asked of a command that is not in memory any more.
+/// The data of an ended command that is needed for late events.
 #[derive(Clone, Debug)]
 pub(in crate::downlink) struct Closed {
     pub(in crate::downlink) seq: i64,
@@ -146,7 +146,7 @@ pub(in crate::downlink) struct Closed {
     pub(in crate::downlink) state: State,
 }
 
-/// What the vehicle reads, and where its receipt is expected.
+/// The payload, and the topic of its receipt.
 type Payload = (Arc<[u8]>, Option<Arc<str>>);
 
 impl Writer {
@@ -267,7 +267,7 @@ impl Writer {
         transaction.commit()
     }
 
-    /// What the vehicle reads, and where its receipt is expected.
+    /// The payload, and the topic of its receipt.
     pub(in crate::downlink) fn payload(&self, seq: i64) -> rusqlite::Result<Payload> {
         self.connection
             .prepare_cached("SELECT payload, response_topic FROM command WHERE seq = ?1")?
@@ -289,7 +289,7 @@ impl Writer {
             .optional()
     }
 
-    /// The command that a vehicle was sent under a key.
+    /// The command of a vehicle with an idempotency key.
     pub(in crate::downlink) fn find_repeated(
         &self,
         vehicle: &str,
@@ -300,8 +300,8 @@ impl Writer {
         self.connection.prepare_cached(&text)?.query_row([vehicle, key], row::record).optional()
     }
 
-    /// When a vehicle was told of an alarm last, and by which message.
-    pub(in crate::downlink) fn told_of_alarm(
+    /// When an alarm of a vehicle was last raised, and by which message.
+    pub(in crate::downlink) fn last_alarm(
         &self,
         alarm: &str,
         vehicle: &str,
@@ -312,7 +312,7 @@ impl Writer {
             .optional()
     }
 
-    /// How far the webhook is.
+    /// The last change that the webhook has accepted.
     pub(in crate::downlink) fn webhook_cursor(&self) -> rusqlite::Result<i64> {
         let found =
             self.connection
@@ -320,12 +320,12 @@ impl Writer {
         Ok(found.optional()?.unwrap_or(0))
     }
 
-    /// Deletes some of what is kept no longer; tells whether there may be more.
+    /// Deletes some expired rows; returns whether there may be more.
     pub(in crate::downlink) fn sweep(
         &mut self,
         ended_before_ms: i64,
         audit_before_ms: i64,
-        told_before_ms: i64,
+        alarms_before_ms: i64,
         empty_runs_max: i64,
     ) -> rusqlite::Result<bool> {
         let transaction = self.connection.transaction()?;
@@ -348,14 +348,14 @@ impl Writer {
                  (SELECT max(number) FROM audit) ORDER BY number LIMIT ?2) AND at < ?1",
             [audit_before_ms, SWEPT],
         )?;
-        let told = transaction.execute(
+        let alarms = transaction.execute(
             "DELETE FROM alarm WHERE (name, vehicle) IN
                  (SELECT name, vehicle FROM alarm WHERE at < ?1 LIMIT ?2)",
-            [told_before_ms, SWEPT],
+            [alarms_before_ms, SWEPT],
         )?;
         transaction.commit()?;
         let most = usize::try_from(SWEPT).unwrap_or(usize::MAX);
-        Ok(commands >= most || audit >= most || told >= most)
+        Ok(commands >= most || audit >= most || alarms >= most)
     }
 }
 

@@ -1,10 +1,10 @@
-//! One answer of a saved query: asked, bounded, written as JSON.
+//! Runs a saved query once and writes its bounded answer as JSON.
 
 use ring::digest::{Context, SHA256};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    downlink::{Downlink, prepare::AskError, question::Question},
+    downlink::{Downlink, prepare::RequestError, query_spec::QuerySpec},
     mapping::Condition,
     model::{Column, Row, UnixNanos, Value},
     query::{QueryError, push_json},
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(super) enum Failed {
     #[error(transparent)]
-    Ask(#[from] AskError),
+    Request(#[from] RequestError),
     #[error(transparent)]
     Query(#[from] QueryError),
     #[error("it has more than {max} rows (query.topic-rows-max)")]
@@ -24,10 +24,10 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    /// One word for it, as it is counted and told.
+    /// The label for metrics and the payload.
     pub(super) fn reason(&self) -> &'static str {
         match self {
-            Self::Ask(_) => "question",
+            Self::Request(_) => "question",
             Self::Query(error) => error.reason(),
             Self::Rows { .. } => "rows",
             Self::Bytes { .. } => "bytes",
@@ -35,22 +35,22 @@ impl Failed {
     }
 }
 
-/// Rows as they are told.
+/// An answer as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     columns: String,
     rows: String,
-    /// Of all that makes it another answer.
+    /// A digest of the content.
     digest: Vec<u8>,
 }
 
 impl Answer {
-    /// Whether who has the other one lacks nothing.
+    /// Whether both have the same content.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         self.digest == other.digest
     }
 
-    /// As it is published.
+    /// The payload to publish.
     pub(super) fn payload(&self, name: &str, at: Option<UnixNanos>, failing: &Json) -> String {
         let (name, at) = (json!(name), json!(at.map(|at| at.to_string())));
         let Self { columns, rows, .. } = self;
@@ -61,10 +61,10 @@ impl Answer {
     }
 }
 
-/// Gathers an answer.
+/// Builds an answer.
 struct Writing<'q> {
     having: Option<&'q Condition>,
-    /// The first column says when it was asked, not what the answer is.
+    /// The first column is the time of the query, which does not belong to the content.
     is_first_passed_over: bool,
     rows_max: usize,
     bytes_max: usize,
@@ -120,10 +120,10 @@ impl Writing<'_> {
     }
 }
 
-/// Asks a saved query once.
+/// Runs a saved query once.
 pub(super) async fn ask(
     downlink: &Downlink,
-    question: &Question,
+    question: &QuerySpec,
     having: Option<&Condition>,
     at: UnixNanos,
 ) -> Result<Answer, Failed> {
@@ -144,7 +144,7 @@ pub(super) async fn ask(
             writing.row(columns, &row);
         }
     };
-    let asked: Result<Json, Failed> = question.ask(&downlink.queries, at, see).await;
+    let asked: Result<Json, Failed> = question.run(&downlink.queries, at, see).await;
     asked?;
     match writing.failed {
         Some(failed) => Err(failed),

@@ -1,9 +1,9 @@
-//! Saved queries held against the mappings.
+//! Checks saved queries against the mappings.
 
 use crate::{
     downlink::{
-        prepare::AskError,
-        question::{CHECKED_AT, Question},
+        prepare::RequestError,
+        query_spec::{CHECKED_AT, QuerySpec},
     },
     mapping::{Plans, SavedQuery},
     model::Catalog,
@@ -11,8 +11,8 @@ use crate::{
     schema::Problem,
 };
 
-/// What is wrong with the saved queries, and what is most likely not meant: a name that no mapping
-/// knows may be one that the store has.
+/// The errors of the saved queries, and the warnings: a name that is in no mapping may still exist
+/// in the store.
 #[must_use]
 pub fn check_queries(plans: &Plans) -> (Vec<Problem>, Vec<Problem>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
@@ -26,11 +26,11 @@ pub fn check_queries(plans: &Plans) -> (Vec<Problem>, Vec<Problem>) {
     (problems, warnings)
 }
 
-/// What is wrong, or what may be.
+/// Checks one query: an error, or a warning.
 fn check(query: &SavedQuery, catalog: &Catalog) -> Result<Option<String>, String> {
-    let told = |error: AskError| error.to_string().replace("`query`: ", "");
-    let (question, having) = Question::read(&query.question).map_err(told)?;
-    let Question::Portable(portable) = question else { return Ok(None) };
+    let told = |error: RequestError| error.to_string().replace("`query`: ", "");
+    let (question, having) = QuerySpec::read(&query.question).map_err(told)?;
+    let QuerySpec::Portable(portable) = question else { return Ok(None) };
     let (request, _) = portable.at(CHECKED_AT).map_err(told)?;
     let columns = match columns_of(request, catalog) {
         Ok(columns) => columns,

@@ -1,26 +1,25 @@
-//! Saved queries as topics: a `[[query]]` of a mapping file is asked again and again, and what it
-//! says is retained on `$query/NAME`.
+//! Saved queries as topics: a `[[query]]` of a mapping file runs at intervals, and its answer is
+//! retained on `$query/NAME`.
 //!
-//! Whoever may subscribe there has the last answer at once, and the next one when it differs; only
-//! the server publishes there. The payload is JSON, `failing` with a text in it while the question
-//! is not answered:
+//! A subscriber gets the last answer at once, and the next one when it differs; only the server
+//! publishes there. The payload is JSON; `failing` is not null while the query fails:
 //!
 //! ```json
 //! { "name": "hot", "at": "2026-11-28T12:00:00Z",
 //!   "columns": [{ "name": "vin", "type": "string" }], "rows": [["VIN1"]], "failing": null }
 //! ```
 //!
-//! - `at` is when these rows were first the answer; as long as `failing` is null, they are it
-//!   still. An answer that has not changed is not published again.
-//! - Where a question fails, the last good answer stays, and `failing` says since when and why, in
-//!   the words of the metric. What the store said is in the log.
-//! - An answer past its bounds (`query.topic-rows-max`, `query.topic-bytes-max`) has failed: none
-//!   is told that was cut.
-//! - Nothing of it is kept through a restart: each is asked at the start.
+//! - `at` is the time at which these rows were first the answer; as long as `failing` is null, they
+//!   still are. An answer that has not changed is not published again.
+//! - If a query fails, the last good answer stays, and `failing` says since when and why, with the
+//!   label of the metric. The store's message is in the log.
+//! - An answer that exceeds its bounds (`query.topic-rows-max`, `query.topic-bytes-max`) counts as
+//!   failed: a cut answer is never published.
+//! - Nothing is stored across a restart: each query runs at the start.
 
 mod answer;
 mod check;
-mod told;
+mod publish;
 
 pub use check::check_queries;
-pub(super) use told::tell;
+pub(super) use publish::tell;

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    downlink::{AskError, PushError, ReadError, Refused},
+    downlink::{PushError, ReadError, Refused, RequestError},
     http::{ApiError, Code},
 };
 
@@ -13,7 +13,7 @@ use crate::{
 pub enum CommandError {
     /// It cannot be asked for like this. The operator corrects it.
     #[error(transparent)]
-    Ask(AskError),
+    Request(RequestError),
     /// It is not created, or not taken back.
     #[error(transparent)]
     Refused(Refused),
@@ -52,10 +52,10 @@ pub enum CommandError {
 impl CommandError {
     pub(in crate::http) const fn code(&self) -> Code {
         match self {
-            Self::Ask(AskError::Member { .. }) => Code::ParameterInvalid,
-            Self::Ask(AskError::Undeclared { .. }) => Code::CommandUndeclared,
-            Self::Ask(AskError::Field { .. }) => Code::FieldInvalid,
-            Self::Ask(AskError::TooLarge { .. }) => Code::PayloadTooLarge,
+            Self::Request(RequestError::Member { .. }) => Code::ParameterInvalid,
+            Self::Request(RequestError::Undeclared { .. }) => Code::CommandUndeclared,
+            Self::Request(RequestError::Field { .. }) => Code::FieldInvalid,
+            Self::Request(RequestError::TooLarge { .. }) => Code::PayloadTooLarge,
             Self::Refused(
                 Refused::TooManyOpen { .. }
                 | Refused::TooManyOpenInAll { .. }
@@ -96,10 +96,12 @@ impl CommandError {
 
     pub(in crate::http) fn details(&self) -> Value {
         match self {
-            Self::Ask(AskError::Member { member, .. }) => json!({ "parameter": member }),
-            Self::Ask(AskError::Undeclared { name, .. }) => json!({ "command": name }),
-            Self::Ask(AskError::Field { field, .. }) => json!({ "field": field }),
-            Self::Ask(AskError::TooLarge { bytes, max }) => json!({ "bytes": bytes, "max": max }),
+            Self::Request(RequestError::Member { member, .. }) => json!({ "parameter": member }),
+            Self::Request(RequestError::Undeclared { name, .. }) => json!({ "command": name }),
+            Self::Request(RequestError::Field { field, .. }) => json!({ "field": field }),
+            Self::Request(RequestError::TooLarge { bytes, max }) => {
+                json!({ "bytes": bytes, "max": max })
+            }
             Self::Refused(Refused::TooManyOpen { vehicle, max }) => {
                 json!({ "vehicle": &**vehicle, "max": max })
             }
@@ -129,9 +131,9 @@ impl CommandError {
     }
 }
 
-impl From<AskError> for ApiError {
-    fn from(error: AskError) -> Self {
-        Self::Command(CommandError::Ask(error))
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        Self::Command(CommandError::Request(error))
     }
 }
 
@@ -145,7 +147,7 @@ impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
         let message = error.to_string();
         match error {
-            PushError::Ask(error) => error.into(),
+            PushError::Request(error) => error.into(),
             PushError::Query(error) => Self::Query(error),
             PushError::Refused(refused) => refused.into(),
             PushError::Read { reason } => Self::Command(CommandError::Failed { reason }),

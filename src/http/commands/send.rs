@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     auth::Caller,
-    downlink::{Ask, AskError, Placed, Record},
+    downlink::{CommandRequest, Placed, Record, RequestError},
     http::{
         ApiError, HttpState, Refused,
         guard::vehicles_of,
@@ -91,8 +91,8 @@ pub(in crate::http) async fn send_many(
                     requests.push(Arc::new(request));
                     errors.push(None);
                 }
-                Err(AskError::Member { member, message }) if member == "vehicle" => {
-                    errors.push(Some(ApiError::from(AskError::Member { member, message })));
+                Err(RequestError::Member { member, message }) if member == "vehicle" => {
+                    errors.push(Some(ApiError::from(RequestError::Member { member, message })));
                 }
                 // It is wrong for all of them.
                 Err(error) => return Err(error.into()),
@@ -119,8 +119,8 @@ pub(in crate::http) fn who(caller: &Caller) -> Arc<str> {
 }
 
 /// A token that is limited to vehicles sends no raw command: its topic may be anybody's.
-fn ask(members: Map<String, Value>, caller: &Caller) -> Result<Ask, ApiError> {
-    let ask: Ask = serde_json::from_value(Value::Object(members)).map_err(|error| {
+fn ask(members: Map<String, Value>, caller: &Caller) -> Result<CommandRequest, ApiError> {
+    let ask: CommandRequest = serde_json::from_value(Value::Object(members)).map_err(|error| {
         let message = error.to_string();
         // `unknown field `x`, expected …`: which member it is stands in the message.
         let member = message.split('`').nth(1).unwrap_or("body").to_owned();

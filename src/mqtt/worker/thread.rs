@@ -45,7 +45,7 @@ use crate::{
         sys::SysTopics,
         vehicles::{NotKept, VehicleLimits},
     },
-    sessions::{Change, Facts, QueueOverflow, Sweep, Told},
+    sessions::{Change, Facts, OnAnswer, QueueOverflow, Sweep},
     telemetry::{DeliveryLedger, LogLimit, Metrics, ReasonLabel},
     uplink::{Answer, Intake, IntakeParts},
 };
@@ -154,8 +154,8 @@ pub(in crate::mqtt) struct Worker {
     scratch: Cell<Vec<u8>>,
     /// Records for the journal, until the end of the turn.
     pub(super) change: Cell<Option<Box<Change<Ticket>>>>,
-    /// Told what became of them.
-    pub(super) told: Told<Ticket>,
+    /// OnAnswer what became of them.
+    pub(super) told: OnAnswer<Ticket>,
     /// How far the first worker is in looking for sessions that have outlived their time.
     pub(super) sweep: RefCell<Sweep>,
     /// The session behind which it looks on for those of users who have been removed.
@@ -207,7 +207,7 @@ impl Worker {
             answers.send(Mail::Group(answer)).unwrap_or_default();
         }));
         let journaled = mail.clone();
-        let told: Told<Ticket> = Arc::new(move |answered| {
+        let told: OnAnswer<Ticket> = Arc::new(move |answered| {
             journaled.send(Mail::Journaled(answered)).unwrap_or_default();
         });
         let sys = SysTopics::new(shared.sys_interval);

@@ -1,4 +1,5 @@
-//! A frame of records: live, where what depends on order is decided and filled in, or read again.
+//! Applies a frame of records: a new one, whose decisions are made and filled in, or one that is
+//! read again.
 
 use std::sync::Arc;
 
@@ -18,10 +19,10 @@ use crate::{
     spool::Place,
 };
 
-/// What became of a record.
+/// The outcome of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// What it says.
+    /// Applied as written.
     Done,
     /// Of a CONNECT.
     Opened(Box<Opened>),
@@ -31,24 +32,24 @@ pub enum Outcome {
     Ended(Box<Ended>),
 }
 
-/// A session as a CONNECT found it.
+/// The result of a CONNECT.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
-    /// Its id; 0 if there are too many, and it was not made.
+    /// The session's id; 0 if there are too many sessions, and it was not created.
     pub session: u64,
-    /// Of this connection.
+    /// The epoch of this connection.
     pub epoch: u64,
-    /// Whether it was there before.
+    /// Whether the session existed before.
     pub is_present: bool,
     /// The will of this connection; 0 for none.
     pub will: u64,
-    /// An older one that it took the place of.
+    /// An older session that it replaced.
     pub ended: Option<Ended>,
-    /// What it is subscribed to.
+    /// Its subscriptions.
     pub subscriptions: Vec<(Box<str>, Terms)>,
     /// Packet identifiers of QoS 2 that it sent and has not released.
     pub received: Vec<u16>,
-    /// The number of the oldest message that waits for it or is under way.
+    /// The number of its oldest message that is queued or in flight.
     pub first: u64,
     /// Messages with lower numbers may have been sent.
     pub sent: u64,
@@ -56,7 +57,7 @@ pub struct Opened {
     pub next: u64,
 }
 
-/// What became of a publish.
+/// The outcome of a publish.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// In the order of its deliveries.
@@ -65,48 +66,48 @@ pub struct Published {
     pub ended: Vec<Ended>,
 }
 
-/// What became of a delivery.
+/// The outcome of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// The session.
     pub session: u64,
     /// The message's number in its queue; `None` if there was no room, or no session.
     pub number: Option<u64>,
-    /// The number of the oldest that waited, which was given up for it.
+    /// The number of the oldest queued message, if it was dropped for this one.
     pub overtaken: Option<u64>,
-    /// Where the session is reached, if it is.
+    /// The live session, if connected.
     pub live: Option<SessionId>,
 }
 
-/// How a frame is read.
+/// Whether a frame is new or read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Live,
     Again,
 }
 
-/// What a frame has done.
+/// The result of applying a frame.
 #[derive(Debug, Default)]
 pub(in crate::sessions) struct Applied {
-    /// One a record.
+    /// One per record.
     pub(in crate::sessions) outcomes: Vec<Outcome>,
-    /// Messages of the frame, to be placed once it is appended.
+    /// Messages of the frame, whose place is known when it is appended.
     fresh: Vec<u32>,
-    /// What is to be filled in: where, and what.
+    /// Values to be filled in, with their offsets.
     pub(super) patches: Vec<(usize, u64)>,
 }
 
 /// A frame that this build cannot read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sessions) enum Broken {
-    /// Of another version.
+    /// It has another version.
     Version(u8),
-    /// Not what anybody wrote.
+    /// It is damaged.
     Damaged,
 }
 
 impl Table {
-    /// Takes a new frame in: decides, and fills in what was decided.
+    /// Applies a new frame: makes its decisions, and fills them in.
     pub(in crate::sessions) fn apply(&mut self, frame: &mut [u8]) -> Applied {
         let mut applied = Applied::default();
         let read = self.read(frame, Mode::Live, &mut applied);
@@ -120,7 +121,7 @@ impl Table {
     /// Reads a frame again after a restart.
     ///
     /// # Errors
-    /// How it is broken. What was whole of it has been done.
+    /// How it is broken. The records before that are applied.
     pub(in crate::sessions) fn apply_again(
         &mut self,
         frame: &[u8],
@@ -252,7 +253,7 @@ impl Table {
                 (id, epoch, will_id)
             }
             Mode::Again => {
-                // Also one of the same name that damage has left behind.
+                // Also one with the same key that remained because of damage.
                 for old in [Some(ended), known.filter(|known| *known != id)].into_iter().flatten() {
                     self.end(old, at);
                 }
@@ -279,7 +280,7 @@ impl Table {
         Some(Outcome::Opened(Box::new(opened)))
     }
 
-    /// Brings a session to life, made if it is not there, and tells what it holds.
+    /// Opens a session, which is created if missing, and returns its state.
     fn resume(
         &mut self,
         id: u64,
@@ -299,7 +300,7 @@ impl Table {
         opened.first = session.first();
         opened.sent = session.sent();
         opened.next = session.next;
-        // It is back before its will was due ([MQTT-3.1.3-9]).
+        // It has reconnected before its will was due ([MQTT-3.1.3-9]).
         let will = session.will;
         if self.wills.get(&will).is_some_and(|will| will.due.is_some_and(|due| due > at)) {
             self.forget_will(will);
@@ -327,7 +328,7 @@ impl Table {
         })
     }
 
-    /// Ends a session, and leaves a will alone that somebody is about to publish.
+    /// Ends a session, except for a will that is about to be published.
     fn end_without_will(&mut self, id: u64, at: UnixNanos, with_will: u8) -> Option<Ended> {
         if with_will > 1
             && let Some(session) = self.sessions.get_mut(&id)
@@ -337,7 +338,7 @@ impl Table {
         self.end(id, at)
     }
 
-    /// The message whose block stands there in the frame.
+    /// The message whose block is at this offset in the frame.
     pub(super) fn fresh(&mut self, offset: usize, block: &[u8], applied: &mut Applied) -> u32 {
         let [offset, len] = [offset, block.len()]
             .map(|number| u32::try_from(number).expect("a frame has at most 1 GiB"));

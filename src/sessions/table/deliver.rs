@@ -1,4 +1,4 @@
-//! A publish: whose queues it goes into, and what becomes of it where they are full.
+//! Applies a publish: the queues that get it, and the decision if they are full.
 
 use super::{
     apply::{Applied, Mode, Outcome, Placed, Published},
@@ -25,7 +25,7 @@ impl Table {
         let retained_as = reader.u64()?;
         let (from, packet_id) = (reader.u64()?, reader.u16()?);
         let will = reader.u64()?;
-        // The message stands behind its deliveries: they are gone through twice.
+        // The message follows its deliveries in the record, so these are read twice.
         let count = reader.u32()?;
         let mut deliveries = *reader;
         for _ in 0..count {
@@ -60,7 +60,7 @@ impl Table {
         Some(Outcome::Published(published))
     }
 
-    /// Queues a message, or decides what becomes of it.
+    /// Queues a message, or decides what to do with it.
     fn deliver(
         &mut self,
         record: &DeliveryRecord<'_>,
@@ -77,7 +77,7 @@ impl Table {
         match decided {
             Decided::Refused => self.count_dropped(record.session),
             Decided::Ended => {
-                // Its connection has ended long ago.
+                // Its connection has already ended.
                 let now = self.sessions.get(&record.session).map(|session| session.connection);
                 let at = match now {
                     Some(Connection::Away(since)) => since,
@@ -105,7 +105,7 @@ impl Table {
         }
     }
 
-    /// What becomes of a delivery now.
+    /// Decides about a delivery.
     fn decide(&self, record: &DeliveryRecord<'_>, len: u32) -> Decided {
         let Some(session) = self.sessions.get(&record.session) else { return Decided::Refused };
         if self.is_full {
@@ -115,7 +115,7 @@ impl Table {
         let queued = |overtaking| Decided::Queued { number: session.next, overtaking };
         let has_room = count < self.limits.queue_messages_max
             && bytes + u64::from(len) <= self.limits.queue_bytes_max;
-        // Whoever publishes to it waits until there is room.
+        // The publisher waits until there is room.
         let waits = matches!(session.connection, Connection::Here(_))
             && record.flags & DELIVERY_MAY_WAIT != 0;
         let is_command = record.flags & DELIVERY_IS_COMMAND != 0;
@@ -156,7 +156,7 @@ impl Table {
     }
 }
 
-/// What becomes of a delivery.
+/// The decision about a delivery.
 enum Decided {
     Refused,
     Ended,
@@ -164,7 +164,7 @@ enum Decided {
 }
 
 impl Decided {
-    /// As its record says it.
+    /// The number in the record.
     fn number(&self) -> u64 {
         match self {
             Self::Refused => REFUSED,
@@ -174,10 +174,11 @@ impl Decided {
     }
 }
 
-/// A delivery as it was written.
+/// A delivery in a record.
 struct DeliveryRecord<'a> {
     session: u64,
-    /// Where its number is filled in, and behind it the one that it takes the place of.
+    /// The offset at which its number is filled in, followed by the number of the displaced
+    /// message.
     patched: usize,
     number: u64,
     overtaking: u64,

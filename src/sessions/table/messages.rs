@@ -1,10 +1,10 @@
-//! Which messages are wanted, by how many, and where in the journal they lie.
+//! The messages that are needed: reference counts and places in the journal.
 
 use std::collections::BTreeMap;
 
 use crate::{model::Position, spool::Place};
 
-/// Where the block of a message lies.
+/// The place of a message's block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::sessions) struct Block {
     /// The position that names its segment; 0 for a frame that is not appended yet.
@@ -14,25 +14,25 @@ pub(in crate::sessions) struct Block {
     pub(in crate::sessions) len: u32,
 }
 
-/// Names no segment: there is none with so high a position.
+/// Not a segment: no position is this high.
 const LOST: u64 = u64::MAX;
 
-/// A message that is wanted.
+/// A message that is needed.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
     block: Block,
-    /// Queues, retained messages and wills that want it.
+    /// The number of queues, retained messages and wills that refer to it.
     wanted: u32,
 }
 
-/// How much of a segment is still wanted.
+/// How much of a segment is still needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::sessions) struct Wanted {
     pub(in crate::sessions) messages: u64,
     pub(in crate::sessions) bytes: u64,
 }
 
-/// The messages of all queues, by numbers that are used again.
+/// The messages of all queues, by numbers that are reused.
 #[derive(Debug, Default)]
 pub(in crate::sessions) struct Messages {
     slots: Vec<Stored>,
@@ -42,12 +42,12 @@ pub(in crate::sessions) struct Messages {
 }
 
 impl Messages {
-    /// A message of a frame that is about to be appended, wanted by nobody yet.
+    /// Adds a message of a frame that is about to be appended, without references.
     pub(super) fn add(&mut self, offset: u32, len: u32) -> u32 {
         self.insert(Stored { block: Block { segment: 0, offset, len }, wanted: 0 })
     }
 
-    /// A message that lies on disk already, wanted by nobody yet.
+    /// Adds a message that is already on disk, without references.
     pub(super) fn add_placed(&mut self, block: Block) -> u32 {
         let message = self.insert(Stored { block, wanted: 0 });
         self.count(block, true);
@@ -63,7 +63,7 @@ impl Messages {
         u32::try_from(self.slots.len() - 1).expect("fewer messages than the disk has bytes / 28")
     }
 
-    /// Forgets those on disk that nobody wants, after a table was read.
+    /// Removes messages without references, after a table was read.
     pub(in crate::sessions) fn drop_unwanted(&mut self) {
         for message in 0..self.slots.len() {
             let Stored { block, wanted } = self.slots[message];
@@ -75,7 +75,7 @@ impl Messages {
         }
     }
 
-    /// The frame of a message was appended: that is where it lies, if anybody wants it.
+    /// The frame of a message was appended: sets its place, if the message is needed.
     pub(super) fn place(&mut self, message: u32, place: Place) {
         let stored = &mut self.slots[message as usize];
         if stored.wanted == 0 {
@@ -96,7 +96,7 @@ impl Messages {
         self.count(block, true);
     }
 
-    /// Where some of them lay there is something else now, or nothing.
+    /// Marks messages as lost, because their places hold something else now, or nothing.
     pub(in crate::sessions) fn lose(&mut self, is_lost: impl Fn(Block) -> bool) {
         for message in 0..self.slots.len() {
             let Stored { block, wanted } = self.slots[message];
@@ -111,11 +111,11 @@ impl Messages {
         self.slots[message as usize].wanted += 1;
     }
 
-    /// One who wanted it does not any more.
-    pub(super) fn let_go(&mut self, message: u32) {
+    /// Removes one reference.
+    pub(super) fn release_reference(&mut self, message: u32) {
         let stored = &mut self.slots[message as usize];
         stored.wanted -= 1;
-        // One that is not appended yet is forgotten when it is.
+        // A message that is not appended yet is removed when it is.
         if stored.wanted == 0 && stored.block.segment != 0 {
             let block = stored.block;
             stored.block.segment = 0;
@@ -145,17 +145,17 @@ impl Messages {
         }
     }
 
-    /// What is wanted of a segment.
+    /// How much of a segment is needed.
     pub(in crate::sessions) fn wanted_of(&self, segment: Position) -> Wanted {
         self.segments.get(&segment.0).copied().unwrap_or_default()
     }
 
-    /// Bytes of all messages that are wanted.
+    /// Bytes of all needed messages.
     pub(in crate::sessions) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The wanted messages of a segment, in the order in which they lie there.
+    /// The needed messages of a segment, in their order there.
     pub(in crate::sessions) fn of_segment(&self, segment: Position) -> Vec<(u32, Block)> {
         let all = self.slots.iter().zip(0_u32..);
         let inside =

@@ -1,14 +1,15 @@
-//! What the journal's records add up to: sessions, their queues, retained messages, wills.
+//! The table in memory that results from the journal's records: sessions, their queues, retained
+//! messages, wills.
 //!
 //! - `state`: the table and the single steps by which it changes. `session`: one session and its
-//!   queue. `messages`: which messages are wanted, and where in the journal they lie.
+//!   queue. `messages`: the needed messages, and their places in the journal.
 //! - `apply`: a frame of records, live or read again. `deliver`: its publishes.
 //! - `snapshot`: the table as entries of a file, and back.
 //!
 //! # Memory
-//! A queued message takes some 20 bytes in its session's queue and some 30 for where it lies, once
-//! for all who wait for it; its bytes are on disk only. An absent session with a subscription takes
-//! some 300 bytes.
+//! A queued message takes about 20 bytes in each session's queue and about 30 bytes for its place,
+//! once for all sessions; its content is only on disk. A disconnected session with a subscription
+//! takes about 300 bytes.
 
 mod apply;
 mod deliver;

@@ -1,4 +1,4 @@
-//! One session, and what waits for it.
+//! One session and its queue.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -13,25 +13,25 @@ use crate::{
 /// Whether a session has a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sessions) enum Connection {
-    /// It has, and is reached there.
+    /// It is connected, as this live session.
     Here(SessionId),
-    /// It has had none since then.
+    /// It has been disconnected since then.
     Away(UnixNanos),
 }
 
-/// A session that lasts.
+/// A persistent session.
 #[derive(Debug)]
 pub(in crate::sessions) struct Session {
-    /// Identity and client identifier, NUL between them.
+    /// Identity and client identifier, separated by NUL.
     pub(in crate::sessions) key: Arc<str>,
     /// Counts its connections.
     pub(in crate::sessions) epoch: u64,
-    /// Seconds that it lasts without a connection.
+    /// Its session expiry interval in seconds.
     pub(in crate::sessions) expiry: u32,
     pub(in crate::sessions) connection: Connection,
     /// In the order of the filters.
     subscriptions: Vec<(Box<str>, Terms)>,
-    /// There while something waits.
+    /// `None` while the queue is empty.
     pub(in crate::sessions) queue: Option<Box<Queue>>,
     /// Packet identifiers of QoS 2 that it sent and has not released.
     received: BTreeSet<u16>,
@@ -39,50 +39,50 @@ pub(in crate::sessions) struct Session {
     pub(in crate::sessions) will: u64,
     /// The number of the next message for it.
     pub(in crate::sessions) next: u64,
-    /// Messages that it did not get for want of room, in this life of the process.
+    /// Messages that it did not get for lack of room, since the process started.
     pub(in crate::sessions) dropped: u64,
 }
 
-/// Messages that wait for a session or are under way to it.
+/// Messages queued for a session or in flight.
 #[derive(Debug, Default)]
 pub(in crate::sessions) struct Queue {
     /// In the order of their numbers, which may have gaps. The first is not done.
     entries: VecDeque<Entry>,
-    /// Of those, how many are not done.
+    /// The number of entries that are not done.
     pub(in crate::sessions) open: usize,
-    /// Bytes on disk of those whose message is wanted.
+    /// Bytes on disk of the entries whose message is needed.
     pub(in crate::sessions) bytes: u64,
     /// Messages with lower numbers may have been sent.
     pub(in crate::sessions) sent: u64,
-    /// Of messages that bear several.
+    /// The subscription identifiers of entries that have several.
     many_ids: BTreeMap<u64, Box<[u32]>>,
 }
 
-/// How far a queued message is.
+/// The state of a queued message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sessions) enum EntryState {
-    /// It waits, or was sent.
+    /// It is queued or was sent.
     Open,
-    /// Its PUBREC came.
+    /// Its PUBREC arrived.
     Released,
-    /// Done with, and not forgotten yet.
+    /// Done, and not removed yet.
     Done,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sessions) struct Entry {
     number: u64,
-    /// Among all messages; meaningless unless it is wanted.
+    /// The number of its message; meaningless unless that is needed.
     message: u32,
-    /// Its subscription identifier, 0 for none; of several, their number.
+    /// Its subscription identifier, 0 for none; the count, if it has several.
     id: u32,
-    /// As in its delivery record.
+    /// The flags of its delivery record.
     flags: u8,
     state: EntryState,
     has_many_ids: bool,
 }
 
-/// A queued message, as it is told.
+/// A queued message, for the reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sessions) struct Queued {
     pub(in crate::sessions) number: u64,
@@ -92,7 +92,7 @@ pub(in crate::sessions) struct Queued {
     pub(in crate::sessions) ids: Vec<u32>,
 }
 
-/// Whether the message of an entry is wanted still.
+/// Whether the message of an entry is still needed.
 fn is_wanted(state: EntryState, flags: u8) -> bool {
     match state {
         EntryState::Open => true,
@@ -102,7 +102,7 @@ fn is_wanted(state: EntryState, flags: u8) -> bool {
 }
 
 impl Queued {
-    /// Whether its message is wanted still.
+    /// Whether its message is still needed.
     pub(in crate::sessions) fn is_wanted(&self) -> bool {
         is_wanted(self.state, self.flags)
     }
@@ -124,7 +124,7 @@ impl Session {
         }
     }
 
-    /// Whether it has outlived its last connection by more than it may.
+    /// Whether it has expired.
     pub(in crate::sessions) fn is_expired(&self, now: UnixNanos) -> bool {
         match self.connection {
             Connection::Here(_) => false,
@@ -180,15 +180,15 @@ impl Session {
         self.queue.as_ref().map_or(self.next, |queue| queue.sent.max(self.first()))
     }
 
-    /// Messages that wait or are under way, and their bytes.
+    /// Messages queued or in flight, and their bytes.
     pub(in crate::sessions) fn waiting(&self) -> (usize, u64) {
         self.queue.as_ref().map_or((0, 0), |queue| (queue.open, queue.bytes))
     }
 
-    /// Whether a number can be that of the next message: those between may have been lost, or given
-    /// up.
+    /// Whether a number can be that of the next message: those between may have been lost or
+    /// dropped.
     pub(in crate::sessions) fn can_be_next(&self, number: u64) -> bool {
-        // Nobody lives to see this one, and what is damaged is not believed.
+        // Such a high number cannot be reached, so it comes from damage.
         const NUMBERS_MAX: u64 = 1 << 62;
         (self.next..NUMBERS_MAX).contains(&number)
     }
@@ -221,8 +221,8 @@ impl Session {
         self.next = number + 1;
     }
 
-    /// A message whose PUBREC came, as a snapshot tells it; with its message and that one's length
-    /// where it is kept.
+    /// Adds a message whose PUBREC arrived, from a snapshot; with its message and the message's
+    /// length, if it is kept.
     pub(in crate::sessions) fn push_released(
         &mut self,
         number: u64,
@@ -236,7 +236,7 @@ impl Session {
         }
     }
 
-    /// What a snapshot says beside the queue: the next number, and what may have been sent.
+    /// Sets the next number, and what may have been sent, from a snapshot.
     pub(in crate::sessions) fn end_at(&mut self, next: u64, sent: u64) {
         if let Some(queue) = self.queue.as_mut() {
             queue.sent = sent;
@@ -250,7 +250,7 @@ impl Session {
         Some((queue, place))
     }
 
-    /// A message is done with; gives the message that it wants no more, if that is so.
+    /// A message is done; returns the message that the entry does not need any more, if any.
     pub(in crate::sessions) fn done(
         &mut self,
         number: u64,
@@ -276,7 +276,7 @@ impl Session {
         was_wanted.then_some(message)
     }
 
-    /// The PUBREC of a message came; gives the message, unless it is kept.
+    /// The PUBREC of a message arrived; returns the message, unless it is kept.
     pub(in crate::sessions) fn released(
         &mut self,
         number: u64,
@@ -296,9 +296,10 @@ impl Session {
         Some(message)
     }
 
-    /// The oldest message that was not sent, and is no command.
+    /// The oldest message that was not sent and is not a command.
     pub(in crate::sessions) fn oldest_waiting(&self) -> Option<u64> {
-        // What was sent to who is there is not known here: more than this is never under way.
+        // It is not known here what was sent on the current connection: more than this number is
+        // never in flight.
         const UNDER_WAY_MAX: u64 = 1024;
         let sent = match self.connection {
             Connection::Away(_) => self.sent(),
@@ -310,7 +311,7 @@ impl Session {
         self.queued(sent).find(may_go).map(|found| found.number)
     }
 
-    /// What is queued from a number on and not done.
+    /// The entries from a number on that are not done.
     pub(in crate::sessions) fn queued(&self, from: u64) -> impl Iterator<Item = Queued> {
         let queue = self.queue.as_deref();
         let entries = queue.into_iter().flat_map(move |queue| {
@@ -334,13 +335,14 @@ impl Session {
 }
 
 impl Queue {
-    /// Entries that are moved to forget one between them; a longer way waits until it is worth it.
+    /// The maximum number of entries that are moved to remove one between them; otherwise the
+    /// removal waits.
     const MOVED_MAX: usize = 1024;
 
-    /// Where the entry of a number is, if it is there.
+    /// The index of the entry with a number, if it exists.
     fn place(&self, number: u64) -> Option<usize> {
         let first = self.entries.front()?.number;
-        // There without gaps, and before it with them.
+        // Its index without gaps; with gaps it is before that.
         let place = usize::try_from(number.checked_sub(first)?).ok()?;
         if self.entries.get(place).is_some_and(|entry| entry.number == number) {
             return Some(place);
@@ -348,7 +350,7 @@ impl Queue {
         self.entries.binary_search_by_key(&number, |entry| entry.number).ok()
     }
 
-    /// Forgets an entry that is done, now or when as many are done as are not.
+    /// Removes a done entry, at once or when half of the entries are done.
     fn forget(&mut self, place: usize) {
         if place.min(self.entries.len() - place) <= Self::MOVED_MAX {
             self.entries.remove(place);
@@ -364,7 +366,7 @@ impl Queue {
     }
 }
 
-/// The moment so many seconds later.
+/// The time `seconds` later.
 pub(in crate::sessions) fn after(at: UnixNanos, seconds: u32) -> UnixNanos {
     at.saturating_add(i64::from(seconds).saturating_mul(1_000_000_000))
 }
@@ -373,9 +375,10 @@ pub(in crate::sessions) fn after(at: UnixNanos, seconds: u32) -> UnixNanos {
 mod tests {
     use super::*;
 
-    /// One that may have been sent stays in front while millions behind it come and are given up.
+    /// A message that may have been sent stays at the front while millions after it are queued and
+    /// dropped.
     #[test]
-    fn a_queue_holds_what_waits_and_not_what_has_been() {
+    fn a_queue_holds_open_messages_and_not_dropped_ones() {
         let mut session = Session::new("a".into(), Connection::Away(UnixNanos(0)));
         for number in 1..3_000_000 {
             assert!(session.can_be_next(number));
@@ -396,9 +399,10 @@ mod tests {
         assert_eq!(session.first(), 2_999_910);
     }
 
-    /// Whatever the order in which they are done, no more than twice those that are not are kept.
+    /// In whatever order messages become done, at most twice as many entries are kept as are not
+    /// done.
     #[test]
-    fn a_queue_forgets_what_is_done_in_its_middle() {
+    fn a_queue_removes_done_messages_from_its_middle() {
         let mut session = Session::new("a".into(), Connection::Away(UnixNanos(0)));
         (1..=100_000).for_each(|number| session.push(number, 7, 10, 1, &[]));
         for number in (1..=100_000).filter(|number| number % 100 != 1) {

@@ -1,7 +1,7 @@
-//! The table as entries of a file, and back.
+//! Writes the table as entries of a file, and reads it back.
 //!
-//! Each entry stands for itself, so that damage to one costs what it holds and no more: it begins
-//! with what all of them begin with, and a queue tells of each of its messages where that lies.
+//! Each entry is independent, so that damage to one loses only its content: each begins with the
+//! same header, and a queue has the place of each of its messages.
 //!
 //! ```text
 //! 0   1  VERSION of the records
@@ -32,7 +32,7 @@ const SESSIONS: u8 = 1;
 const WILLS: u8 = 2;
 const RETAINED: u8 = 3;
 
-/// Bytes after which an entry ends, and the table's lock is let go for a moment.
+/// Bytes after which an entry ends, and the table's lock is released for a moment.
 const PIECE_BYTES: usize = 256 << 10;
 
 /// Why a snapshot cannot be used.
@@ -43,7 +43,7 @@ pub enum SnapshotError {
     Version(u8),
 }
 
-/// A table on its way into a file, entry by entry. The table does not change meanwhile.
+/// Writes a table into a file, entry by entry. The table does not change meanwhile.
 #[derive(Debug)]
 pub(in crate::sessions) struct Pieces {
     upto: Position,
@@ -52,11 +52,11 @@ pub(in crate::sessions) struct Pieces {
 
 #[derive(Debug)]
 enum Stage {
-    /// Behind the session of this key.
+    /// After the session with this key.
     Sessions(Option<Arc<str>>),
-    /// Behind this will.
+    /// After this will.
     Wills(u64),
-    /// Behind this topic.
+    /// After this topic.
     Retained(Option<Box<str>>),
     End,
 }
@@ -204,24 +204,24 @@ fn read_block(reader: &mut Reader<'_>) -> Option<Block> {
     Some(Block { segment: reader.u64()?, offset: reader.u32()?, len: reader.u32()? })
 }
 
-/// How far a queued message is.
+/// The state of a queued message.
 const OPEN: u8 = 0;
 const RELEASED: u8 = 1;
 /// The same, and its message follows.
 const RELEASED_AND_KEPT: u8 = 2;
 
-/// What a snapshot is read into.
+/// The state of reading a snapshot.
 struct Loading<'a> {
     table: &'a mut Table,
-    /// Messages that several want lie in one place.
+    /// Messages with several references are stored once.
     known: HashMap<Block, u32>,
 }
 
-/// Reads the entries of a snapshot into an empty table; gives the last position that it knows of.
-/// What an entry holds that cannot be read is passed over, and counted in `broken`.
+/// Reads the entries of a snapshot into an empty table; returns the last position that it covers.
+/// Unreadable content of an entry is skipped, and counted in `broken`.
 ///
 /// # Errors
-/// It is of another version.
+/// If it has another version.
 pub(in crate::sessions) fn load<'e>(
     table: &mut Table,
     entries: impl Iterator<Item = &'e [u8]>,
@@ -270,7 +270,7 @@ impl Loading<'_> {
         Some(upto)
     }
 
-    /// A message at a place, wanted by nobody else yet or by others too.
+    /// The message at a place, added if it is new.
     fn message(&mut self, reader: &mut Reader<'_>) -> Option<u32> {
         let block = read_block(reader)?;
         let messages = &mut self.table.messages;

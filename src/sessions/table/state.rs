@@ -41,7 +41,7 @@ impl From<&Options> for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Retained {
     pub(super) message: u32,
-    /// Later ones have higher numbers.
+    /// Its number; later messages have higher numbers.
     pub(super) number: u64,
 }
 
@@ -82,18 +82,18 @@ pub(in crate::sessions) struct Table {
 /// The remains of an ended session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Which.
+    /// The session's id.
     pub session: u64,
     /// Its subscriptions.
     pub subscriptions: Vec<(Box<str>, Terms)>,
-    /// Messages that it did not get.
+    /// The messages that were left in its queue.
     pub left: u64,
 }
 
 /// The facts about a session for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Which.
+    /// The session's id.
     pub session: u64,
     /// Its identity.
     pub identity: String,
@@ -180,7 +180,7 @@ impl Table {
         self.queued -= left;
         for queued in session.queued(0) {
             if queued.is_wanted() {
-                self.messages.let_go(queued.message);
+                self.messages.release_reference(queued.message);
             }
         }
         if self.wills.get(&session.will).is_some_and(|will| will.due.is_none_or(|due| due > at)) {
@@ -204,7 +204,7 @@ impl Table {
         if let Some(due) = will.due {
             self.due.remove(&(due, id));
         }
-        self.messages.let_go(will.message);
+        self.messages.release_reference(will.message);
     }
 
     /// A connection has ended.
@@ -240,7 +240,7 @@ impl Table {
             None => self.retained.remove(topic),
         };
         if let Some(old) = old {
-            self.messages.let_go(old.message);
+            self.messages.release_reference(old.message);
         }
     }
 
@@ -250,7 +250,7 @@ impl Table {
         let Some(session) = sessions.get_mut(&id) else { return };
         let before = session.waiting().0;
         if let Some(message) = session.done(number, |message| messages.block(message).len) {
-            messages.let_go(message);
+            messages.release_reference(message);
         }
         *queued -= (before - session.waiting().0) as u64;
     }
@@ -260,12 +260,12 @@ impl Table {
         let Self { sessions, messages, .. } = self;
         let Some(session) = sessions.get_mut(&id) else { return };
         if let Some(message) = session.released(number, |message| messages.block(message).len) {
-            messages.let_go(message);
+            messages.release_reference(message);
         }
     }
 
-    /// Messages up to a number have been given out to be sent.
-    pub(in crate::sessions) fn given_out(&mut self, id: u64, upto: u64) {
+    /// Messages up to a number were handed out to be sent.
+    pub(in crate::sessions) fn handed_out(&mut self, id: u64, upto: u64) {
         let queue = self.sessions.get_mut(&id).and_then(|session| session.queue.as_mut());
         if let Some(queue) = queue {
             queue.sent = queue.sent.max(upto);
@@ -320,7 +320,7 @@ impl Table {
         (found, last.filter(|_| looked == steps).cloned())
     }
 
-    /// Takes due wills: each is handed out once in the life of the process.
+    /// Takes due wills: each is handed out once per process.
     pub(in crate::sessions) fn take_due(
         &mut self,
         now: UnixNanos,
@@ -415,7 +415,7 @@ impl Table {
         page.filter_map(|(_, id)| self.facts(*id)).collect()
     }
 
-    /// The connections of an earlier life: sessions, epochs, expiries.
+    /// The connections of the previous process: sessions, epochs, expiries.
     pub(in crate::sessions) fn connected(&self) -> Vec<(u64, u64, u32, u64)> {
         let here = self
             .sessions

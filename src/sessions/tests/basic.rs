@@ -1,8 +1,8 @@
-//! What the room promises, one by one.
+//! The guarantees of the module, one by one.
 
 use super::{
     super::{Closing, Content, Delivery, Open, Outcome, Publish, StoredMessage, Terms, WillFate},
-    rig::{Life, live, options, second},
+    rig::{OpenJournal, live, options, second},
 };
 use crate::{env::sim::SimDisk, spool::Maintenance};
 
@@ -30,10 +30,10 @@ fn opened(outcomes: &[Outcome]) -> super::super::Opened {
     }
 }
 
-/// Sends `count` messages to a session, each in a frame of its own.
-fn fill(life: &mut Life, session: u64, count: u8) {
+/// Sends `count` messages to a session, each in its own frame.
+fn fill(journal: &mut OpenJournal, session: u64, count: u8) {
     for number in 0..count {
-        let mut change = life.change();
+        let mut change = journal.change();
         let payload = [number; 20];
         let to = Delivery {
             session,
@@ -51,20 +51,20 @@ fn fill(life: &mut Life, session: u64, count: u8) {
             deliveries: &[to],
         };
         change.publish(&publish, Some(0));
-        life.commit(change);
+        journal.commit(change);
     }
 }
 
 #[test]
-fn a_session_that_comes_back_finds_its_queue_under_the_same_numbers() {
+fn a_session_that_reconnects_finds_its_queue_with_the_same_numbers() {
     let disk = SimDisk::new();
     let options = options(1 << 20);
-    let mut life = Life::begin(&disk, &options, second(1)).unwrap();
-    let mut change = life.change();
+    let mut journal = OpenJournal::begin(&disk, &options, second(1)).unwrap();
+    let mut change = journal.change();
     change.open(&open("c", 1), 0);
-    let first = opened(&life.commit(change));
+    let first = opened(&journal.commit(change));
     assert!(!first.is_present);
-    let mut change = life.change();
+    let mut change = journal.change();
     change.subscribe(first.session, "t", Terms { options: 1, id: 9 });
     let closing = Closing {
         session: first.session,
@@ -75,33 +75,33 @@ fn a_session_that_comes_back_finds_its_queue_under_the_same_numbers() {
         sent: 0,
     };
     change.close(&closing, 0);
-    life.commit(change);
-    fill(&mut life, first.session, 5);
-    let mut change = life.change();
+    journal.commit(change);
+    fill(&mut journal, first.session, 5);
+    let mut change = journal.change();
     change.done(first.session, 2);
     change.wait(0);
-    life.commit(change);
-    drop(life);
+    journal.commit(change);
+    drop(journal);
     disk.crash(7);
-    let mut life = Life::begin(&disk, &options, second(3)).unwrap();
-    assert_eq!((life.recovery.sessions, life.recovery.queued), (1, 4));
-    let mut change = life.change();
+    let mut journal = OpenJournal::begin(&disk, &options, second(3)).unwrap();
+    assert_eq!((journal.recovery.sessions, journal.recovery.queued), (1, 4));
+    let mut change = journal.change();
     change.open(&open("c", 4), 0);
-    let again = opened(&life.commit(change));
+    let again = opened(&journal.commit(change));
     assert!(again.is_present && again.session == first.session && again.epoch > first.epoch);
     assert_eq!(again.subscriptions, [("t".into(), Terms { options: 1, id: 9 })]);
     assert_eq!((again.first, again.next), (1, 6));
-    let piece = life.fetch(again.session, again.first, again.next, usize::MAX);
+    let piece = journal.fetch(again.session, again.first, again.next, usize::MAX);
     let numbers: Vec<u64> = piece.entries.iter().map(|fetched| fetched.number).collect();
     assert_eq!((numbers.as_slice(), piece.next), (&[1, 3, 4, 5][..], 6));
     let Content::Message(bytes) = &piece.entries[1].content else { panic!() };
     assert_eq!(StoredMessage::read(bytes), Some(message(&[2; 20])));
-    // Expired since its connection ended at 4 and a half.
-    let mut change = life.change();
+    // It has expired, because its connection ended at 4.5.
+    let mut change = journal.change();
     let closing = Closing { session: again.session, epoch: again.epoch, at: second(5), ..closing };
     change.close(&closing, 0);
     change.open(&open("c", 65), 0);
-    let outcomes = life.commit(change);
+    let outcomes = journal.commit(change);
     let last = opened(&outcomes[1..]);
     assert!(!last.is_present && last.session != again.session);
     assert_eq!(last.ended.map(|ended| (ended.session, ended.left)), Some((again.session, 4)));
@@ -111,61 +111,61 @@ fn a_session_that_comes_back_finds_its_queue_under_the_same_numbers() {
 fn a_damaged_frame_costs_what_it_holds_and_is_counted() {
     let disk = SimDisk::new();
     let options = options(1 << 20);
-    let mut life = Life::begin(&disk, &options, second(1)).unwrap();
-    let mut change = life.change();
+    let mut journal = OpenJournal::begin(&disk, &options, second(1)).unwrap();
+    let mut change = journal.change();
     change.open(&open("c", 1), 0);
-    let session = opened(&life.commit(change)).session;
-    fill(&mut life, session, 6);
+    let session = opened(&journal.commit(change)).session;
+    fill(&mut journal, session, 6);
     let place = {
-        let table = life.shared.table();
+        let table = journal.shared.table();
         let third = table.queued_from(session, 3).next().unwrap();
         table.messages.block(third.message)
     };
-    drop(life);
+    drop(journal);
     let name = crate::spool::segment_name(crate::model::Position(place.segment));
     let path = options.dir.join(name);
     disk.flip(&path, place.offset as usize + 20, 1);
-    let mut life = Life::begin(&disk, &options, second(3)).unwrap();
-    assert_eq!((life.recovery.queued, life.recovery.damaged_frames), (5, 1));
-    let piece = life.fetch(session, 1, 7, usize::MAX);
+    let mut journal = OpenJournal::begin(&disk, &options, second(3)).unwrap();
+    assert_eq!((journal.recovery.queued, journal.recovery.damaged_frames), (5, 1));
+    let piece = journal.fetch(session, 1, 7, usize::MAX);
     let numbers: Vec<u64> = piece.entries.iter().map(|fetched| fetched.number).collect();
     assert_eq!(numbers, [1, 2, 4, 5, 6], "the others keep their numbers");
     assert!(disk.bytes(&options.dir.join("quarantine")).is_none());
-    fill(&mut life, session, 1);
-    let piece = life.fetch(session, 7, 8, usize::MAX);
+    fill(&mut journal, session, 1);
+    let piece = journal.fetch(session, 7, 8, usize::MAX);
     assert_eq!(piece.entries.len(), 1);
 }
 
-/// The disk did not keep what it had synced, and the table knows of it: what comes next gets
-/// positions and places that the table has heard of already.
+/// The disk did not keep what it had synced, and the table refers to it: the next frames get
+/// positions and places that the table already uses.
 #[test]
-fn a_journal_that_lost_its_end_keeps_what_comes_behind_it_and_gives_out_nothing_else() {
+fn a_journal_that_lost_its_end_keeps_later_messages_and_delivers_nothing_else() {
     let disk = SimDisk::new();
     let options = options(1 << 20);
-    let mut life = Life::begin(&disk, &options, second(1)).unwrap();
-    let mut change = life.change();
+    let mut journal = OpenJournal::begin(&disk, &options, second(1)).unwrap();
+    let mut change = journal.change();
     change.open(&open("c", 1), 0);
-    let session = opened(&life.commit(change)).session;
-    fill(&mut life, session, 3);
-    let block_of = |life: &Life, number: u64| {
-        let table = life.shared.table();
+    let session = opened(&journal.commit(change)).session;
+    fill(&mut journal, session, 3);
+    let block_of = |journal: &OpenJournal, number: u64| {
+        let table = journal.shared.table();
         let queued = table.queued_from(session, number).next().unwrap();
         table.messages.block(queued.message)
     };
-    let place = block_of(&life, 3);
-    life.keeper.close(&mut life.writer);
-    drop(life);
+    let place = block_of(&journal, 3);
+    journal.maintenance.close(&mut journal.writer);
+    drop(journal);
     let name = crate::spool::segment_name(crate::model::Position(place.segment));
     disk.flip(&options.dir.join(name), place.offset as usize + 20, 1);
-    let mut life = Life::begin(&disk, &options, second(3)).unwrap();
-    assert_eq!((life.recovery.queued, life.recovery.damaged_frames), (3, 1));
+    let mut journal = OpenJournal::begin(&disk, &options, second(3)).unwrap();
+    assert_eq!((journal.recovery.queued, journal.recovery.damaged_frames), (3, 1));
     // Two more, as large as the lost one.
-    fill(&mut life, session, 2);
-    drop(life);
+    fill(&mut journal, session, 2);
+    drop(journal);
     disk.crash(7);
-    let life = Life::begin(&disk, &options, second(4)).unwrap();
-    assert_eq!((life.recovery.queued, life.recovery.damaged_frames), (5, 0));
-    let piece = life.fetch(session, 1, 6, usize::MAX);
+    let journal = OpenJournal::begin(&disk, &options, second(4)).unwrap();
+    assert_eq!((journal.recovery.queued, journal.recovery.damaged_frames), (5, 0));
+    let piece = journal.fetch(session, 1, 6, usize::MAX);
     let payloads = piece.entries.iter().map(|fetched| match &fetched.content {
         Content::Message(bytes) => Some(StoredMessage::read(bytes).unwrap().payload[0]),
         _ => None,
@@ -175,32 +175,32 @@ fn a_journal_that_lost_its_end_keeps_what_comes_behind_it_and_gives_out_nothing_
 }
 
 #[test]
-fn a_full_disk_does_not_keep_the_journal_from_being_opened() {
+fn a_full_disk_does_not_prevent_the_journal_from_being_opened() {
     let disk = SimDisk::new();
     let options = options(64 << 10);
-    let mut life = Life::begin(&disk, &options, second(1)).unwrap();
-    let mut change = life.change();
+    let mut journal = OpenJournal::begin(&disk, &options, second(1)).unwrap();
+    let mut change = journal.change();
     change.open(&open("c", 1), 0);
-    let session = opened(&life.commit(change)).session;
-    fill(&mut life, session, 12);
-    drop(life);
+    let session = opened(&journal.commit(change)).session;
+    fill(&mut journal, session, 12);
+    drop(journal);
     disk.set_capacity(Some(disk.used()));
-    let life = Life::begin(&disk, &options, second(3)).unwrap();
-    assert_eq!(life.recovery.queued, 12);
-    assert!(life.shared.table().live(session).is_none());
+    let journal = OpenJournal::begin(&disk, &options, second(3)).unwrap();
+    assert_eq!(journal.recovery.queued, 12);
+    assert!(journal.shared.table().live(session).is_none());
 }
 
 #[test]
 fn another_version_is_refused_and_nothing_is_changed() {
     let disk = SimDisk::new();
     let options = options(1 << 20);
-    let mut life = Life::begin(&disk, &options, second(1)).unwrap();
+    let mut journal = OpenJournal::begin(&disk, &options, second(1)).unwrap();
     let mut entry = crate::spool::EntryBuffer::new();
     entry.bytes_mut().extend([9, 1, 2, 3]);
-    life.writer.append_unsynced(&mut entry).unwrap();
-    life.writer.sync().unwrap();
-    drop(life);
-    let error = Life::begin(&disk, &options, second(2)).err().unwrap();
+    journal.writer.append_unsynced(&mut entry).unwrap();
+    journal.writer.sync().unwrap();
+    drop(journal);
+    let error = OpenJournal::begin(&disk, &options, second(2)).err().unwrap();
     let told = "frame 1 of the session journal has version 9, which this build does not know";
     assert_eq!(error.to_string(), told);
 }

@@ -1,4 +1,4 @@
-//! White-box tests of the room, on the simulated disk.
+//! White-box tests of the module, on the simulated disk.
 
 mod basic;
 mod model;

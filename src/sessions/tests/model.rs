@@ -1,11 +1,11 @@
 //! The journal against a naive reference, over random histories on a disk that forgets.
 //!
-//! A history is made by a seed: groups of changes, power cuts before and after their sync, faults
-//! of the disk at any call, a disk without room, restarts, pieces of queues fetched. The journal is
-//! tiny, so that rotation, snapshots, moving and "full" happen all the time. After each group, and
-//! after each restart, all that the journal holds, messages read from disk included, must be what
-//! the reference holds; after a power cut, with or without each frame that was not synced (SE-1).
-//! A failure says its seed. `FLEETLINE_TEST_SESSION_SEEDS` asks for more of them.
+//! A history follows from a seed: groups of changes, power cuts before and after their sync, faults
+//! of the disk at any call, a full disk, restarts, fetched pieces of queues. The journal is tiny,
+//! so that rotation, snapshots, moving and "full" happen all the time. After each group and each
+//! restart the journal must hold exactly what the reference holds, including messages read from
+//! disk; after a power cut, with or without each frame that was not synced (SE-1). A failure shows
+//! its seed. `FLEETLINE_TEST_SESSION_SEEDS` sets the number of seeds.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
@@ -17,7 +17,7 @@ use super::{
         table::{EntryState, parts},
     },
     reference::{Decided, Known, KnownWill, Reference, Step, is_command, seconds},
-    rig::{Life, live, options, second},
+    rig::{OpenJournal, live, options, second},
 };
 use crate::{
     env::{
@@ -27,9 +27,9 @@ use crate::{
     spool::Maintenance,
 };
 
-/// Seeds of an ordinary run.
+/// The number of seeds of an ordinary run.
 const SEEDS: u64 = 300;
-/// Things that happen in one history.
+/// The number of steps in one history.
 const STEPS: usize = 60;
 
 /// Random numbers by seed.
@@ -57,12 +57,12 @@ struct World {
     dice: Dice,
     disk: SimDisk,
     options: super::super::Options,
-    life: Life,
+    journal: OpenJournal,
     /// What is durable.
     durable: Reference,
-    /// What has been decided, durable or not.
+    /// What was decided, durable or not.
     seen: Reference,
-    /// What lies between them, frame by frame.
+    /// The difference between them, frame by frame.
     pending: Vec<Vec<Decided>>,
     now: u64,
     next_message: u64,
@@ -70,7 +70,7 @@ struct World {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how many seeds is the caller's choice")]
-fn whatever_happens_the_journal_holds_what_was_answered_and_nothing_else() {
+fn the_journal_always_holds_what_was_answered_and_nothing_else() {
     let asked = std::env::var("FLEETLINE_TEST_SESSION_SEEDS").ok();
     let seeds = asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
     for seed in 0..seeds {
@@ -88,13 +88,13 @@ impl World {
         let overflow = overflows[usize::try_from(dice.below(3)).unwrap()];
         let options = super::super::Options { overflow, ..options(bytes_max) };
         let disk = SimDisk::new();
-        let life = Life::begin(&disk, &options, second(1)).unwrap();
+        let journal = OpenJournal::begin(&disk, &options, second(1)).unwrap();
         let (durable, seen) = (Reference::default(), Reference::default());
         Self {
             dice,
             disk,
             options,
-            life,
+            journal,
             durable,
             seen,
             pending: Vec::new(),
@@ -125,26 +125,26 @@ impl World {
         self.group();
     }
 
-    /// A few changes, appended; mostly they are synced and answered, sometimes the power is cut.
+    /// Appends a few changes; usually they are synced and answered, sometimes the power is cut.
     fn group(&mut self) {
         let mut waits = false;
         for _ in 0..=self.dice.below(3) {
-            let mut change = self.life.change();
+            let mut change = self.journal.change();
             let steps = self.steps();
             for (ticket, step) in (0..).zip(&steps) {
                 write(&mut change, step, self.now, ticket);
             }
-            match self.life.has_room(&mut change) {
+            match self.journal.has_room(&mut change) {
                 Some(true) => {}
-                // It waits; what came before it is answered, and the keeper looks for room.
+                // It waits; earlier changes are answered, and maintenance frees room.
                 Some(false) => {
                     waits = true;
                     break;
                 }
                 None => return self.crash(),
             }
-            let is_full = self.life.shared.is_full();
-            let is_appended = self.life.append(&mut change);
+            let is_full = self.journal.shared.is_full();
+            let is_appended = self.journal.append(&mut change);
             let mut frame = Vec::new();
             for (step, outcome) in steps.into_iter().zip(change.outcomes()) {
                 let decided = self.seen.decided(step, self.now, outcome, &self.options, is_full);
@@ -159,15 +159,15 @@ impl World {
         if self.dice.one_in(6) {
             return self.crash();
         }
-        if self.life.writer.sync().is_err() {
+        if self.journal.writer.sync().is_err() {
             return self.crash();
         }
         self.durable = self.seen.clone();
         self.pending.clear();
-        if self.life.keeper.maintain(&mut self.life.writer).is_err() {
+        if self.journal.maintenance.maintain(&mut self.journal.writer).is_err() {
             return self.crash();
         }
-        // To look at everything takes longer than all the rest.
+        // A comparison of everything takes longer than the rest of the test.
         if self.dice.one_in(4) {
             self.compare();
         }
@@ -181,24 +181,24 @@ impl World {
         self.begin();
     }
 
-    /// Ends as asked, or is killed.
+    /// Stops the process in order, or kills it.
     fn restart(&mut self) {
         if self.dice.one_in(2) {
-            self.life.keeper.close(&mut self.life.writer);
+            self.journal.maintenance.close(&mut self.journal.writer);
         }
         self.begin();
     }
 
-    /// Opens what is there: it must be what was durable, and each frame behind it whole or not at
+    /// Opens the journal: it must have what was durable, and each later frame completely or not at
     /// all.
     fn begin(&mut self) {
         let fresh = SimDisk::new();
-        let parked = Life::begin(&fresh, &self.options, second(1)).unwrap();
-        drop(std::mem::replace(&mut self.life, parked));
+        let parked = OpenJournal::begin(&fresh, &self.options, second(1)).unwrap();
+        drop(std::mem::replace(&mut self.journal, parked));
         self.disk.set_fault(None);
-        // Without room the end of the connections is not written down, and comes again.
+        // Without room the end of the connections is not recorded, and is decided again.
         self.disk.set_capacity(None);
-        self.life = Life::begin(&self.disk, &self.options, second(self.now)).unwrap();
+        self.journal = OpenJournal::begin(&self.disk, &self.options, second(self.now)).unwrap();
         let found = self.look().normal(self.now);
         let pending = std::mem::take(&mut self.pending);
         let candidates = (0..1_u32 << pending.len()).map(|kept| {
@@ -223,7 +223,7 @@ impl World {
         self.durable = matching;
     }
 
-    /// One of the next calls of the disk fails.
+    /// Makes one of the next disk operations fail.
     fn fault(&mut self) {
         let calls = [Call::WriteAllAt, Call::SyncData, Call::Create, Call::Rename, Call::SyncDir];
         let call = calls[usize::try_from(self.dice.below(calls.len() as u64)).unwrap()];
@@ -237,7 +237,7 @@ impl World {
 
     fn take_wills(&mut self) {
         let mut blocks = Blocks::new(Arc::new(self.disk.clone()), &self.options.dir);
-        let due = super::super::fetch::wills(&self.life.shared, &mut blocks, second(self.now));
+        let due = super::super::fetch::wills(&self.journal.shared, &mut blocks, second(self.now));
         for will in due {
             let known = &self.durable.wills[&will.will];
             assert!(known.due.is_some_and(|due| due <= self.now), "SE-5");
@@ -247,7 +247,7 @@ impl World {
         }
     }
 
-    /// Pieces of a queue are what lies in it.
+    /// Fetched pieces of a queue must have its content.
     fn fetch(&mut self) {
         let mut here = self.seen.sessions.iter().filter(|(_, known)| known.away_since.is_none());
         let Some((session, known)) = here.next_back() else { return };
@@ -255,7 +255,7 @@ impl World {
         let mut from = 0;
         let mut found = BTreeMap::new();
         while from < known.next {
-            let piece = self.life.fetch(session, from, known.next, 100);
+            let piece = self.journal.fetch(session, from, known.next, 100);
             assert!(piece.next > from);
             from = piece.next;
             for fetched in piece.entries {
@@ -275,12 +275,12 @@ impl World {
         assert_eq!(found, self.seen.clone().normal(self.now));
     }
 
-    /// All that the journal holds.
+    /// The whole content of the journal.
     fn look(&self) -> Reference {
-        // The disk's fault is for the journal, and not for who looks at it.
+        // The disk's fault is meant for the journal, and not for this comparison.
         let disk: Arc<dyn Disk> = Arc::new(self.disk.copy());
         let mut blocks = Blocks::new(disk, &self.options.dir);
-        let table = self.life.shared.table();
+        let table = self.journal.shared.table();
         let mut read =
             |message: u32| number_of(&blocks.read(table.messages.block(message)).unwrap());
         let mut found = Reference::default();
@@ -324,9 +324,9 @@ impl World {
         found
     }
 
-    /// A few steps, most of them about what is there.
+    /// A few steps, most of them about existing sessions and messages.
     fn steps(&mut self) -> Vec<Step> {
-        // Each is made for what is there before all of them: those that do not fit do nothing.
+        // Each is made for the state before all of them: those that do not fit any more do nothing.
         (0..=self.dice.below(4)).map(|_| self.step()).collect()
     }
 
@@ -428,7 +428,7 @@ fn number_of(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(message.payload[..8].try_into().unwrap())
 }
 
-/// A payload that says its number, and has a few bytes more.
+/// A payload with the message's number and a few more bytes.
 fn payload(message: u64) -> Vec<u8> {
     let mut payload = message.to_le_bytes().to_vec();
     payload.resize(8 + usize::try_from(message % 60).unwrap(), b'x');

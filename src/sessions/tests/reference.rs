@@ -1,4 +1,4 @@
-//! The table as one would write it who has no disk: what the journal is held against.
+//! A simple implementation of the table without a disk: the reference for the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::{
     rig::second,
 };
 
-/// One change of a test; messages are numbers, which is also what their payloads say.
+/// One change of a test; messages are numbers, which are also in their payloads.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Open {
@@ -66,7 +66,7 @@ pub(super) struct Decided {
     pub(super) step: Step,
     pub(super) at: u64,
     pub(super) opened: Opened,
-    /// For each delivery: its number, and the one that it took the place of.
+    /// For each delivery: its number, and that of the displaced message.
     pub(super) numbers: Vec<(Option<u64>, Option<u64>)>,
     pub(super) ended: Vec<u64>,
 }
@@ -83,7 +83,7 @@ pub(super) struct Known {
     pub(super) will: u64,
     pub(super) next: u64,
     pub(super) sent: u64,
-    /// By number: the message, or nothing once its PUBREC came.
+    /// By number: the message, or `None` after its PUBREC.
     pub(super) queue: BTreeMap<u64, Option<u64>>,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    /// What the table decided, and whether it may have.
+    /// Checks a decision of the table.
     pub(super) fn decided(
         &self,
         step: Step,
@@ -150,7 +150,8 @@ impl Reference {
         decided
     }
 
-    /// A delivery is refused only by a bound, and taken only within it or where somebody waits.
+    /// A delivery is refused only because of a bound, and accepted only within it or if the
+    /// publisher waits.
     fn check(
         &self,
         number: Option<u64>,
@@ -169,12 +170,12 @@ impl Reference {
             let makes_room = options.overflow == QueueOverflow::DropOldest;
             assert!(!is_full && (within || waits || makes_room || is_command(message)));
         } else {
-            // Bytes are bounded as well, far above what these messages take.
+            // Bytes are also bounded, far above the size of these messages.
             assert!(is_full || !within && !is_command(message), "refused without a reason");
         }
     }
 
-    /// Does a step as it was decided.
+    /// Applies a step as it was decided.
     pub(super) fn apply(&mut self, decided: &Decided) {
         let at = decided.at;
         match &decided.step {
@@ -255,7 +256,7 @@ impl Reference {
         if id == 0 {
             return;
         }
-        // The frame that ended another one of this name may be lost.
+        // The frame that ended another session with this key may be lost.
         let same = self.sessions.iter().find(|(known, other)| **known != id && other.key == key);
         if let Some(other) = same.map(|(other, _)| *other) {
             self.end(other, at);
@@ -318,7 +319,7 @@ impl Reference {
         }
     }
 
-    /// The process has ended, and another has begun.
+    /// The process has ended, and another one has started.
     pub(super) fn restart(&mut self, at: u64) {
         let live: Vec<(u64, u64, u32, u64)> = self
             .sessions
@@ -334,7 +335,7 @@ impl Reference {
         }
     }
 
-    /// As what happens from now on depends on it.
+    /// The state on which later behaviour depends.
     pub(super) fn normal(mut self, now: u64) -> Self {
         let live: BTreeSet<u64> = self
             .sessions
@@ -350,7 +351,7 @@ impl Reference {
             }
         }
         for known in self.sessions.values_mut() {
-            // What is sent is told of who is away, and of what is there.
+            // The sent number is compared only for disconnected sessions and existing messages.
             let first = known.queue.keys().next().copied().unwrap_or(known.next);
             known.sent = match known.away_since {
                 Some(_) => known.sent.clamp(first, known.next),
@@ -377,7 +378,7 @@ impl Known {
     }
 }
 
-/// The moment of a second, to compare.
+/// A time in seconds, to compare.
 pub(super) fn seconds(at: crate::model::UnixNanos) -> u64 {
     (0..).find(|number| second(*number) >= at).unwrap()
 }

@@ -1,4 +1,4 @@
-//! One life of a journal without its threads: what they do, step by step.
+//! An open journal without its threads: the tests do their work step by step.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -7,7 +7,7 @@ use super::super::{
     blocks::Blocks,
     fetch,
     journal::Shared,
-    keeper::Keeper,
+    maintenance::JournalMaintenance,
     options::Options,
     recovery::{OpenError, Recovery, recover},
 };
@@ -18,15 +18,15 @@ use crate::{
     telemetry::{HealthBoard, Metrics},
 };
 
-pub(super) type Told = Arc<std::sync::Mutex<Vec<Answered<u32>>>>;
+pub(super) type Answers = Arc<std::sync::Mutex<Vec<Answered<u32>>>>;
 
-/// A journal that is open.
-pub(super) struct Life {
+/// An open journal.
+pub(super) struct OpenJournal {
     pub(super) shared: Arc<Shared>,
-    pub(super) keeper: Keeper,
+    pub(super) maintenance: JournalMaintenance,
     pub(super) writer: Writer,
     pub(super) recovery: Recovery,
-    pub(super) told: Told,
+    pub(super) answers: Answers,
 }
 
 /// A small journal: rotation, snapshots and moving happen all the time.
@@ -41,7 +41,7 @@ pub(super) fn options(bytes_max: u64) -> Options {
     }
 }
 
-/// A second of a test's life.
+/// A time in seconds.
 pub(super) fn second(number: u64) -> UnixNanos {
     UnixNanos(i64::try_from(number).unwrap() * 1_000_000_000)
 }
@@ -50,7 +50,7 @@ pub(super) fn live(number: u64) -> SessionId {
     SessionId { worker: 0, number }
 }
 
-impl Life {
+impl OpenJournal {
     pub(super) fn begin(
         disk: &SimDisk,
         options: &Options,
@@ -61,18 +61,19 @@ impl Life {
         let metrics = Arc::new(Metrics::new(HealthBoard::default()));
         let (table, budget) = (recovered.table, recovered.budget);
         let shared = Arc::new(Shared::new(table, disk, options.clone(), budget, metrics));
-        let keeper = Keeper::new(Arc::clone(&shared), options.segment_bytes(), recovered.upto);
+        let maintenance =
+            JournalMaintenance::new(Arc::clone(&shared), options.segment_bytes(), recovered.upto);
         let (writer, recovery) = (recovered.writer, recovered.recovery);
-        Ok(Self { shared, keeper, writer, recovery, told: Told::default() })
+        Ok(Self { shared, maintenance, writer, recovery, answers: Answers::default() })
     }
 
     pub(super) fn change(&self) -> Box<Change<u32>> {
-        let told = Arc::clone(&self.told);
-        let tell = Arc::new(move |answered| told.lock().unwrap().push(answered));
+        let answers = Arc::clone(&self.answers);
+        let tell = Arc::new(move |answered| answers.lock().unwrap().push(answered));
         Box::new(Change::new(Arc::clone(&self.shared), tell))
     }
 
-    /// Whether there is room for a change; `None` if the journal halts.
+    /// Whether there is room for a change; `None` if the journal has halted.
     pub(super) fn has_room(&mut self, change: &mut Change<u32>) -> Option<bool> {
         match self.writer.make_room(change.entry()) {
             Ok(has_room) => Some(has_room),
@@ -80,7 +81,7 @@ impl Life {
         }
     }
 
-    /// Decides, and appends what there is room for; false if the journal halts.
+    /// Decides, and appends if there is room; false if the journal has halted.
     pub(super) fn append(&mut self, change: &mut Change<u32>) -> bool {
         change.decide();
         let appended = self.writer.append_unsynced(change.entry());
@@ -88,14 +89,14 @@ impl Life {
         matches!(appended, Ok(Append::Done { .. }))
     }
 
-    /// Appends, syncs and answers one change; what became of its records.
+    /// Appends, syncs and answers one change; returns the outcomes of its records.
     pub(super) fn commit(&mut self, mut change: Box<Change<u32>>) -> Vec<Outcome> {
         assert_eq!(self.has_room(&mut change), Some(true));
         assert!(self.append(&mut change));
         self.writer.sync().unwrap();
         change.answer(true);
-        self.keeper.maintain(&mut self.writer).unwrap();
-        let answered = self.told.lock().unwrap().pop().unwrap();
+        self.maintenance.maintain(&mut self.writer).unwrap();
+        let answered = self.answers.lock().unwrap().pop().unwrap();
         answered.tickets.into_iter().map(|(_, outcome)| outcome).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Alarms: who is told, how often, and what a crash leaves.
+//! Alarms: which commands they make, how often, and what a crash leaves.
 
 use std::{
     path::PathBuf,
@@ -61,7 +61,7 @@ fn declared(mapping: &str) -> Arc<Commands> {
     Arc::clone(plans.commands())
 }
 
-/// Publish number `seq`, whose payload is told from others by `key`.
+/// Publish number `seq`, whose payload is identified by `key`.
 fn raised(alarm: &str, vehicle: &str, seq: u64, key: u8) -> RaisedAlarm {
     let taken = Arc::new(AtomicUsize::new(0));
     RaisedAlarm {
@@ -94,7 +94,7 @@ impl Rig {
 }
 
 #[test]
-fn an_alarm_becomes_a_command_with_what_the_message_says_and_acknowledges_its_message() {
+fn an_alarm_becomes_a_command_with_the_messages_values_and_its_message_is_acknowledged() {
     let mut rig = Rig::declaring(declared(MAPPING));
     rig.comes("A", Reach::Session);
     rig.raise(raised("too-hot", "A", 5, 1));
@@ -113,7 +113,7 @@ fn an_alarm_becomes_a_command_with_what_the_message_says_and_acknowledges_its_me
 }
 
 #[test]
-fn a_vehicle_that_flaps_is_told_once_per_its_time_over_restarts_too() {
+fn an_alarm_that_repeats_makes_one_command_per_its_time_also_across_restarts() {
     let mut rig = Rig::declaring(declared(MAPPING));
     for seq in 0..20 {
         rig.raise(raised("too-hot", "A", seq, u8::try_from(seq).expect("few")));
@@ -128,34 +128,34 @@ fn a_vehicle_that_flaps_is_told_once_per_its_time_over_restarts_too() {
     rig.raise(raised("too-hot", "A", 22, 22));
     let commands = rig.commands();
     let states: Vec<_> = commands.iter().map(|it| (&*it.request.vehicle, it.state)).collect();
-    // The first waited for its vehicle no longer than it may.
+    // The first one has expired while it waited for its vehicle.
     assert_eq!(states, [("A", State::Expired), ("B", State::Expired), ("A", State::Queued)]);
     assert_eq!(rig.settled().len(), 3, "since the restart, each message is settled");
 }
 
 /// The acknowledgement was lost: the vehicle sends its message again, however late.
 #[test]
-fn a_message_that_comes_again_makes_no_second_command() {
+fn a_message_that_is_sent_again_makes_no_second_command() {
     let mut rig = Rig::declaring(declared(MAPPING));
     rig.raise(raised("too-hot", "A", 1, 1));
     rig.restart();
     rig.raise(raised("too-hot", "A", 1, 1));
     rig.passes(700_000);
-    // Another alarm came in between.
+    // Another alarm was raised in between.
     rig.raise(raised("too-hot", "A", 2, 2));
     rig.passes(700_000);
     rig.raise(raised("too-hot", "A", 1, 1));
     rig.restart();
     rig.raise(raised("too-hot", "A", 1, 1));
     assert_eq!(rig.commands().len(), 2);
-    // One without a time of its own is another one, once its vehicle may be told again.
+    // A message without a time of its own raises it again after `once-per`.
     rig.passes(1_400_000);
     rig.raise(RaisedAlarm { has_time: false, ..raised("too-hot", "A", 3, 1) });
     assert_eq!(rig.commands().len(), 3);
 }
 
 #[test]
-fn what_an_alarm_publishes_leaves_behind_the_commit_and_again_after_a_crash_once() {
+fn an_alarm_publishes_after_the_commit_and_once_more_after_a_crash() {
     let mut rig = Rig::declaring(declared(MAPPING));
     rig.raise(raised("tell", "A", 3, 1));
     let published = rig.published();
@@ -167,14 +167,14 @@ fn what_an_alarm_publishes_leaves_behind_the_commit_and_again_after_a_crash_once
     assert_eq!(rig.settled(), [0_u64; 0], "its message waits for what is published");
     rig.raise(raised("tell", "A", 4, 1));
     assert_eq!((rig.published().len(), rig.settled()), (0, vec![4]));
-    // The process ended before anybody acknowledged: the vehicle sends its message again.
+    // The process ended before the acknowledgement: the vehicle sends its message again.
     rig.restart();
     rig.raise(raised("tell", "A", 3, 1));
     assert_eq!(rig.published(), published);
     rig.raise(raised("tell", "A", 5, 1));
     rig.raise(raised("tell", "A", 6, 2));
     assert_eq!((rig.published().len(), rig.settled()), (0, vec![5, 6]));
-    // Whoever repeats one message for ever is heard once per its time.
+    // A vehicle that repeats a message forever raises it once per `once-per`.
     rig.passes(700_000);
     for seq in 7..20 {
         rig.raise(raised("tell", "A", seq, 1));
@@ -185,33 +185,33 @@ fn what_an_alarm_publishes_leaves_behind_the_commit_and_again_after_a_crash_once
 }
 
 #[test]
-fn an_alarm_that_cannot_become_a_command_is_none_and_acknowledges_its_message() {
+fn an_alarm_that_cannot_become_a_command_is_dropped_and_its_message_acknowledged() {
     let mut rig = Rig::declaring(declared(MAPPING));
     rig.raise(raised("removed", "A", 1, 1));
-    // A name that is no level of a topic.
+    // A name that cannot be a topic level.
     rig.raise(raised("too-hot", "a/b", 2, 2));
     rig.raise(raised("tell", "#", 3, 3));
     assert_eq!((rig.settled(), rig.commands().len()), (vec![1, 2, 3], 0));
-    // open-max is 4 here; each has a key of its own.
+    // open-max is 4 here; each has its own key.
     for number in 0..4 {
         rig.made(|request| request.supersede = Some(number.to_string().into()));
     }
     rig.raise(raised("too-hot", "A", 4, 4));
     assert_eq!((rig.settled(), rig.commands().len()), (vec![4], 4));
-    // It was not told: it may be as soon as there is room.
+    // The alarm was not raised, so it may be as soon as there is room.
     let first = rig.commands()[0].request.id;
     rig.cancel(first).expect("it is taken back");
     rig.passes(1_000);
     rig.raise(raised("too-hot", "A", 5, 5));
     assert_eq!(rig.commands().len(), 5);
-    // An alarm that is removed is none any more.
+    // A removed alarm is not raised any more.
     rig.passes(600_000);
     rig.declare(Arc::default());
     rig.raise(raised("too-hot", "A", 6, 6));
     assert_eq!((rig.settled(), rig.commands().len()), (vec![5, 6], 5));
 }
 
-/// What a payload says never becomes structure, whatever stands in it.
+/// Values of a payload never become structure.
 #[test]
 fn values_with_braces_and_quotes_stay_values() {
     let mapping = MAPPING.replace("{battery_temp} of {vin}", "{battery_temp}");

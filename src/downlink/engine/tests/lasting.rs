@@ -1,4 +1,4 @@
-//! Commands in the queues of sessions that last.
+//! Commands in the queues of persistent sessions.
 
 use super::{super::Job, rig::Rig};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 const LASTING: u64 = 7;
 
 impl Rig {
-    /// Vehicle `A` connects with its session that lasts.
+    /// Vehicle `A` connects with its persistent session.
     fn comes_back(&mut self) {
         self.comes("A", |session| Reach::Lasting(session, LASTING));
     }
@@ -24,7 +24,7 @@ impl Rig {
         self.turn(vec![Job::Here("A".into())]);
     }
 
-    /// It is found what the queue of its session had.
+    /// Reports the commands that the queue of its session had.
     fn resumes(&mut self, commands: &[CommandId]) {
         let session = SessionId { worker: 0, number: 1_000_000 };
         self.turn(vec![Job::Resumed(LASTING, session, commands.to_vec())]);
@@ -37,12 +37,12 @@ impl Rig {
     }
 
     fn is_current(&self, outgoing: &OutgoingCommand) -> bool {
-        self.engine.held().is_current(LASTING, outgoing.command, outgoing.attempt)
+        self.engine.in_sessions().is_current(LASTING, outgoing.command, outgoing.attempt)
     }
 }
 
 #[test]
-fn a_command_stays_with_a_session_that_lasts_and_leaves_its_queue_once_its_end_is_durable() {
+fn a_command_stays_in_a_persistent_sessions_queue_until_its_end_is_durable() {
     let mut rig = Rig::new();
     rig.comes_back();
     let id = rig.made(|_| {});
@@ -62,7 +62,7 @@ fn a_command_stays_with_a_session_that_lasts_and_leaves_its_queue_once_its_end_i
 }
 
 #[test]
-fn a_restart_leaves_it_there_and_sends_anew_what_the_queue_never_had() {
+fn a_restart_leaves_it_there_and_sends_again_what_the_queue_never_had() {
     let mut rig = Rig::new();
     rig.comes_back();
     let (first, second) = (rig.made(|_| {}), rig.made(|request| request.vehicle = "B".into()));
@@ -80,20 +80,20 @@ fn a_restart_leaves_it_there_and_sends_anew_what_the_queue_never_had() {
     let again = rig.only();
     assert_eq!((again.command, again.attempt, again.is_repeat), (first, 2, true));
     assert!(rig.is_current(&again) && !rig.is_current(&outgoing));
-    // What is found later is about what was there before.
+    // A later report is about the earlier state.
     rig.resumes(&[]);
     assert_eq!(rig.only().attempt, 3);
 }
 
 #[test]
-fn the_end_of_its_session_brings_it_back_or_takes_it_back_where_that_was_asked_for() {
+fn when_its_session_ends_a_command_waits_again_or_is_cancelled_if_requested() {
     let mut rig = Rig::new();
     rig.comes_back();
     let id = rig.made(|_| {});
     drop(rig.sent());
     rig.leaves();
     rig.comes("A", Reach::Session);
-    // It was taken over: the old one is away for good, or will find nothing.
+    // It was taken over: the old session will not connect again, or will find nothing.
     let again = rig.only();
     assert_eq!((again.command, again.attempt, again.is_repeat), (id, 2, true));
     rig.report(&again, CommandOutcome::Acknowledged);
@@ -117,7 +117,7 @@ fn the_end_of_its_session_brings_it_back_or_takes_it_back_where_that_was_asked_f
 }
 
 #[test]
-fn what_was_asked_back_ends_with_the_process_unless_its_session_lasts() {
+fn a_requested_cancel_ends_with_the_process_unless_its_session_is_persistent() {
     let mut rig = Rig::new();
     rig.comes("B", Reach::Session);
     let gone = rig.made(|request| request.vehicle = "B".into());
@@ -137,7 +137,7 @@ fn what_was_asked_back_ends_with_the_process_unless_its_session_lasts() {
 }
 
 #[test]
-fn what_ends_while_its_session_is_away_is_not_sent_from_its_queue() {
+fn a_command_that_ends_while_its_session_is_away_is_not_sent_from_its_queue() {
     let mut rig = Rig::new();
     rig.comes_back();
     let old = rig.made(|request| request.supersede = Some("k".into()));
@@ -147,19 +147,19 @@ fn what_ends_while_its_session_is_away_is_not_sent_from_its_queue() {
     rig.made(|request| request.supersede = Some("k".into()));
     assert_eq!(rig.state(old).0, State::Superseded);
     assert!(!rig.is_current(&outgoing));
-    // What is told as left by the session itself is so at once.
+    // What the session itself reports as left is so at once.
     rig.comes_back();
     let outgoing = rig.only();
     let (command, attempt) = (outgoing.command, outgoing.attempt);
     let outcome = CommandOutcome::Left;
-    let held = rig.engine.held();
+    let held = rig.engine.in_sessions();
     held.left(&[CommandReport { command, attempt, outcome, place: None }]);
     assert!(!rig.is_current(&outgoing));
     assert!(rig.edge.is_here(LASTING));
 }
 
 #[test]
-fn one_for_which_the_disk_had_no_room_is_with_nobody_and_tried_again_after_a_while() {
+fn a_command_without_room_in_the_queue_is_with_no_session_and_tried_again_later() {
     let mut rig = Rig::new();
     rig.comes_back();
     let id = rig.made(|_| {});
@@ -173,14 +173,14 @@ fn one_for_which_the_disk_had_no_room_is_with_nobody_and_tried_again_after_a_whi
     let again = rig.only();
     assert_eq!((again.command, again.attempt, again.is_repeat), (id, 2, true));
     assert_eq!(rig.state(id), (State::Sent, None));
-    // What is heard of the first time says nothing of the second.
+    // An outcome of the first attempt does not count for the second.
     rig.report(&outgoing, CommandOutcome::NoRoom);
     assert!(rig.is_current(&again));
-    // It is with nobody when it is asked back: that is its end.
+    // It is with no session when it is cancelled: so it ends.
     rig.report(&again, CommandOutcome::NoRoom);
     rig.cancel(id).expect("it is there");
     assert_eq!(rig.state(id).0, State::Cancelled);
-    // And so is one that was asked back before.
+    // So does one whose cancel was requested before.
     let id = rig.made(|_| {});
     let outgoing = rig.only();
     rig.cancel(id).expect("it is asked for");

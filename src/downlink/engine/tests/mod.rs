@@ -1,4 +1,4 @@
-//! The engine against a vehicle edge that is played, on a real file.
+//! The engine with a fake MQTT edge, on a real file.
 
 mod alarms;
 mod lasting;

@@ -1,4 +1,4 @@
-//! Order, bounds, timers, keys: one thing at a time.
+//! Order, bounds, timers and keys, one at a time.
 
 use super::{
     super::{Cancelling, Refused},
@@ -20,7 +20,7 @@ fn states(rig: &Rig, id: crate::model::CommandId) -> Vec<String> {
 }
 
 #[test]
-fn a_command_waits_for_its_vehicle_and_says_for_what() {
+fn a_command_waits_for_its_vehicle_and_shows_the_cause() {
     let mut rig = Rig::new();
     let id = rig.made(|_| {});
     assert_eq!(rig.state(id), (State::Queued, Some("away".to_owned())));
@@ -37,9 +37,9 @@ fn a_command_waits_for_its_vehicle_and_says_for_what() {
     assert!(rig.record(id).has_ended());
 }
 
-/// Where the vehicle is there, what is durable before the answer says that it is on its way.
+/// If the vehicle is connected, the durable state before the answer is already `sent`.
 #[test]
-fn a_command_for_a_vehicle_that_is_there_leaves_with_the_transaction_that_makes_it() {
+fn a_command_for_a_connected_vehicle_is_sent_by_the_transaction_that_creates_it() {
     let mut rig = Rig::new();
     rig.comes("A", Reach::Session);
     let request = rig.request("A");
@@ -49,7 +49,7 @@ fn a_command_for_a_vehicle_that_is_there_leaves_with_the_transaction_that_makes_
 }
 
 #[test]
-fn the_next_command_leaves_as_the_one_before_says() {
+fn the_next_command_is_sent_when_the_order_of_the_one_before_allows_it() {
     for (order, at_once, after_delivery) in [
         (Order::AtOnce, true, true),
         (Order::AfterDelivery, false, true),
@@ -69,16 +69,16 @@ fn the_next_command_leaves_as_the_one_before_says() {
         }
         rig.report(&first[0], CommandOutcome::Acknowledged);
         assert_eq!(rig.state(second).0 == State::Sent, after_delivery, "{order:?}");
-        // No receipt comes: its time ends it.
+        // No receipt arrives: its timer ends it.
         rig.passes(1_001);
         assert_eq!(rig.state(first[0].command), (State::TimedOut, Some("no-receipt".to_owned())));
         assert_eq!(rig.state(second).0, State::Sent, "{order:?}");
     }
 }
 
-/// azure-iot-sdk-csharp#157: one command that is never accepted blocked all behind it for ever.
+/// azure-iot-sdk-csharp#157: one command that is never accepted blocked all later ones forever.
 #[test]
-fn a_command_that_never_gets_through_blocks_those_behind_it_for_its_own_time_only() {
+fn a_command_that_is_never_accepted_blocks_later_ones_only_until_it_expires() {
     let mut rig = Rig::new();
     rig.comes("A", Reach::Session);
     let stuck = rig.made(|request| request.expires_in_ms = 5_000);
@@ -105,7 +105,7 @@ fn an_expired_command_is_never_sent() {
 }
 
 #[test]
-fn what_was_sent_and_not_acknowledged_is_sent_again_to_the_next_session() {
+fn an_unacknowledged_command_is_sent_again_to_the_next_session() {
     let mut rig = Rig::new();
     rig.comes("A", Reach::Session);
     let id = rig.made(|_| {});
@@ -115,18 +115,18 @@ fn what_was_sent_and_not_acknowledged_is_sent_again_to_the_next_session() {
     rig.comes("A", Reach::Session);
     let second = rig.sent();
     assert_eq!((second[0].command, second[0].is_repeat), (id, true));
-    // What the first session says after its end says nothing of the second one.
+    // A late report of the first session does not count for the second one.
     rig.report(&first[0], CommandOutcome::Left);
     rig.report(&first[0], CommandOutcome::Refused(0x97));
     assert_eq!(rig.state(id).0, State::Sent);
     assert!(rig.sent().is_empty());
-    // But an acknowledgement is true whenever it is heard.
+    // But an acknowledgement always counts.
     rig.report(&first[0], CommandOutcome::Acknowledged);
     assert_eq!(rig.state(id).0, State::Delivered);
 }
 
 #[test]
-fn a_restart_keeps_every_state_and_sends_again_what_was_on_its_way() {
+fn a_restart_keeps_every_state_and_sends_again_what_was_in_flight() {
     let mut rig = Rig::new();
     rig.comes("A", Reach::Session);
     let id = rig.made(|request| request.execute_within_ms = Some(10_000));
@@ -143,7 +143,7 @@ fn a_restart_keeps_every_state_and_sends_again_what_was_on_its_way() {
 }
 
 #[test]
-fn refusals_and_what_cannot_be_sent_end_a_command_with_their_cause() {
+fn refused_and_unsendable_commands_end_with_their_cause() {
     for (outcome, state, cause) in [
         (CommandOutcome::Refused(0x83), State::Rejected, "reason-code 0x83"),
         (CommandOutcome::TooLarge, State::Failed, "too-large"),
@@ -159,7 +159,7 @@ fn refusals_and_what_cannot_be_sent_end_a_command_with_their_cause() {
 }
 
 #[test]
-fn a_newer_command_with_the_same_key_takes_the_place_of_those_not_delivered() {
+fn a_newer_command_with_the_same_key_supersedes_those_not_delivered() {
     let mut rig = Rig::new();
     rig.comes("A", Reach::Session);
     let key = |request: &mut crate::downlink::Request| request.supersede = Some("k".into());
@@ -170,7 +170,7 @@ fn a_newer_command_with_the_same_key_takes_the_place_of_those_not_delivered() {
     assert_eq!((record.state, record.maybe_received), (State::Superseded, true));
     assert_eq!(record.cause.as_deref(), Some(&*format!("by {newer}")));
     assert_eq!(rig.sent()[0].command, newer);
-    // The vehicle had it all the same.
+    // The vehicle had received it nevertheless.
     rig.report(&first[0], CommandOutcome::Acknowledged);
     assert_eq!(states(&rig, sent_one), ["queued", "sent", "superseded", "(late)"]);
     assert_eq!(rig.state(sent_one).0, State::Superseded);
@@ -193,7 +193,7 @@ fn a_vehicle_has_a_bound_and_a_superseded_command_makes_room() {
 }
 
 #[test]
-fn a_key_makes_one_command_also_within_a_turn_and_over_a_restart() {
+fn an_idempotency_key_makes_one_command_also_within_a_turn_and_across_a_restart() {
     let mut rig = Rig::new();
     let request = rig.keyed("A", "k", 1);
     let first = rig.create(request).expect("it is made");
@@ -217,7 +217,7 @@ fn a_key_makes_one_command_also_within_a_turn_and_over_a_restart() {
 }
 
 #[test]
-fn a_command_is_taken_back_unless_it_is_delivered() {
+fn a_command_can_be_cancelled_unless_it_is_delivered() {
     let mut rig = Rig::new();
     let id = rig.made(|_| {});
     assert_eq!(rig.cancel(id), Ok(Cancelling::Cancelled));
@@ -225,7 +225,7 @@ fn a_command_is_taken_back_unless_it_is_delivered() {
     assert!(!rig.record(id).maybe_received);
     rig.comes("A", Reach::Session);
     assert!(rig.sent().is_empty());
-    // On its way: the acknowledgement decides.
+    // In flight: the acknowledgement decides.
     let id = rig.made(|_| {});
     let sent = rig.sent();
     assert_eq!(rig.cancel(id), Ok(Cancelling::Requested));
@@ -247,7 +247,7 @@ fn a_command_is_taken_back_unless_it_is_delivered() {
 }
 
 #[test]
-fn the_audit_tells_who_sent_and_took_back_what() {
+fn the_audit_shows_who_sent_and_cancelled_what() {
     let mut rig = Rig::new();
     let id = rig.made(|_| {});
     rig.cancel(id).expect("it is taken back");
@@ -260,7 +260,7 @@ fn the_audit_tells_who_sent_and_took_back_what() {
 }
 
 #[test]
-fn what_has_ended_is_deleted_after_its_time_and_its_numbers_are_not_used_again() {
+fn ended_commands_are_deleted_after_their_time_and_numbers_are_not_reused() {
     let mut rig = Rig::new();
     let id = rig.made(|request| request.expires_in_ms = 1);
     rig.passes(2);

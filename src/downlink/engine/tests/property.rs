@@ -1,5 +1,6 @@
-//! Whatever happens, in whatever order: states move forward only, nothing is delivered that its own
-//! vehicle neither acknowledged nor answered, and what an answer said is still true after a crash.
+//! For any events in any order: states only move forward, a command is delivered only if its own
+//! vehicle has acknowledged or answered it, and what was answered to a caller is still true after a
+//! crash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,11 +32,11 @@ enum Op {
     Comes(usize),
     ComesUnsubscribed(usize),
     Goes(usize),
-    /// An acknowledgement of one of those that left, now or long ago.
+    /// An acknowledgement of a command that was sent, now or long ago.
     Acknowledges(usize),
-    /// Its session does not take it.
+    /// Its session refuses it.
     Refuses(usize, CommandOutcome),
-    /// Its vehicle, or another one, says something of one of those that left.
+    /// Its vehicle, or another one, sends a receipt for a command that was sent.
     Says {
         which: usize,
         status: usize,
@@ -80,11 +81,11 @@ fn rank(state: State) -> u8 {
 #[derive(Default)]
 struct Model {
     made: Vec<CommandId>,
-    /// What left, whose session still lives.
+    /// Sent commands whose session is alive.
     held: BTreeMap<usize, Vec<OutgoingCommand>>,
-    /// All that ever left.
+    /// All commands that were ever sent.
     left: Vec<(usize, OutgoingCommand)>,
-    /// What its vehicle acknowledged, or said something of.
+    /// Commands that their vehicle acknowledged or answered.
     proven: BTreeSet<CommandId>,
     seen: BTreeMap<CommandId, State>,
 }
@@ -104,7 +105,7 @@ impl Model {
             }
             Op::Cancel(which) if !self.made.is_empty() => {
                 let id = self.made[which % self.made.len()];
-                // A refusal is one of the answers that there are.
+                // A refusal is also an answer.
                 drop(rig.cancel(id));
             }
             Op::Comes(vehicle) => self.comes(rig, vehicle, Reach::Session),
@@ -127,7 +128,7 @@ impl Model {
             Op::Says { which, status, is_forged } if !self.left.is_empty() => {
                 let (vehicle, outgoing) = self.left[which % self.left.len()].clone();
                 let who = if is_forged { VEHICLES.len() - 1 - vehicle } else { vehicle };
-                // A word that is not declared says nothing, not even that it arrived.
+                // A status that is not declared has no effect, and does not prove the delivery.
                 if !is_forged && STATUSES[status] != "unheard-of" {
                     self.proven.insert(outgoing.command);
                 }
@@ -145,7 +146,7 @@ impl Model {
                 .iter()
                 .position(|vehicle| outgoing.topic.contains(&format!("/{vehicle}/")));
             let vehicle = vehicle.expect("it goes to one of them");
-            // DN-4: that it leaves is on disk. DN-2: it has not expired.
+            // DN-4: it is `sent` on disk. DN-2: it has not expired.
             let record = rig.record(outgoing.command);
             assert!(rank(record.state) >= 1, "it left as {:?}", record.state);
             assert!(record.expires_ms() > rig.now_ms, "an expired one left");
@@ -165,7 +166,7 @@ impl Model {
         vehicle: usize,
         reach: impl FnOnce(crate::model::SessionId) -> Reach,
     ) {
-        // A session that was there is taken over, and ends before.
+        // An existing session is taken over, and ends before.
         let held = self.held.remove(&vehicle).unwrap_or_default();
         rig.goes(VEHICLES[vehicle], &held);
         rig.comes(VEHICLES[vehicle], reach);
@@ -210,7 +211,7 @@ fn check_history(record: &Record) {
 }
 
 proptest! {
-    // A case is some thirty commits; PROPTEST_CASES makes more of them.
+    // A case is about thirty commits; PROPTEST_CASES sets their number.
     #![proptest_config(ProptestConfig {
         cases: ProptestConfig::default().cases / 5,
         ..ProptestConfig::default()
@@ -225,7 +226,7 @@ proptest! {
         for op in &ops {
             model.play(&mut rig, op);
         }
-        // In the end each has its end, or waits for it.
+        // Finally each command has ended, or waits.
         rig.passes(60_000);
         model.check(&rig);
         for id in &model.made {

@@ -1,11 +1,11 @@
-//! Pushes as the engine keeps them: let go, held, resumed in pieces, forgotten.
+//! Pushes in the engine: released, held, resumed in pieces, deleted.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
 use super::{
-    super::{Asked, Job, NewPush, NewRun, PushJob, turn::WALKED_LATER_MAX},
+    super::{Asked, Job, NewPush, NewRun, PushJob, turn::DISPATCHED_LATER_MAX},
     rig::Rig,
 };
 use crate::{
@@ -37,7 +37,7 @@ impl Rig {
         }
     }
 
-    /// Makes a push to so many vehicles, `V0` on, and lets so many of its commands go.
+    /// Makes a push to `count` vehicles, from `V0` on, and releases `let_go` of its commands.
     fn pushed(&mut self, count: usize, let_go: usize, next_ms: Option<i64>) -> CommandId {
         let first = self.request("A");
         let push = NewPush {
@@ -55,7 +55,7 @@ impl Rig {
         first.id
     }
 
-    /// Freezes a run, and lets so many of its commands go.
+    /// Freezes a run, and releases `let_go` of its commands.
     fn frozen(&mut self, run: i64, count: usize, let_go: usize, next_ms: Option<i64>) {
         let requests: Vec<Arc<Request>> =
             (0..count).map(|it| Arc::new(self.request(&format!("V{it}")))).collect();
@@ -86,10 +86,10 @@ impl Rig {
 }
 
 #[test]
-fn a_push_that_is_resumed_goes_on_in_pieces_that_hold_up_nobody() {
+fn a_resumed_push_continues_in_pieces_that_delay_nobody() {
     let mut rig = Rig::new();
-    let count = WALKED_LATER_MAX + 100;
-    // One is held, so that it goes on.
+    let count = DISPATCHED_LATER_MAX + 100;
+    // One is held, so that the push does not end.
     let id = rig.pushed(count + 1, count, None);
     rig.push(PushJob::Pause(id, "tests".into()));
     for vehicle in 0..=count {
@@ -97,18 +97,18 @@ fn a_push_that_is_resumed_goes_on_in_pieces_that_hold_up_nobody() {
     }
     rig.push(PushJob::Resume(id, "tests".into()));
     let most = Duration::from_mins(1);
-    assert_eq!(rig.sent().len(), WALKED_LATER_MAX);
+    assert_eq!(rig.sent().len(), DISPATCHED_LATER_MAX);
     assert_eq!(rig.engine.rest(rig.now_ms, most), Duration::ZERO, "there is more to do");
-    // Whoever asks meanwhile waits for one piece only.
+    // A caller meanwhile waits only for one piece.
     rig.comes("A", Reach::Session);
     rig.made(|_| {});
     let sent = rig.sent();
-    assert_eq!(sent.len(), count - WALKED_LATER_MAX + 1);
+    assert_eq!(sent.len(), count - DISPATCHED_LATER_MAX + 1);
     assert!(rig.engine.rest(rig.now_ms, most) > Duration::ZERO);
 }
 
 #[test]
-fn a_vehicle_that_came_in_a_turn_that_was_not_durable_is_not_forgotten() {
+fn a_vehicle_that_connected_in_a_turn_that_was_not_committed_is_not_forgotten() {
     let mut rig = Rig::new();
     rig.made(|_| {});
     rig.is_there("A");
@@ -118,7 +118,7 @@ fn a_vehicle_that_came_in_a_turn_that_was_not_durable_is_not_forgotten() {
 }
 
 #[test]
-fn commands_whose_time_is_over_end_in_pieces_too() {
+fn overdue_commands_also_end_in_pieces() {
     let mut rig = Rig::new();
     let id = rig.pushed(900, 900, None);
     rig.now_ms += 60_001;
@@ -132,7 +132,7 @@ fn commands_whose_time_is_over_end_in_pieces_too() {
 }
 
 #[test]
-fn a_push_is_forgotten_with_its_commands_once_all_ended_long_ago() {
+fn a_push_is_deleted_with_its_commands_when_all_have_ended_long_ago() {
     let mut rig = Rig::new();
     let id = rig.pushed(2, 2, None);
     let made = rig.made(|request| request.vehicle = "V0".into());
@@ -140,7 +140,7 @@ fn a_push_is_forgotten_with_its_commands_once_all_ended_long_ago() {
     let sent = rig.sent();
     rig.report(&sent[0], CommandOutcome::Acknowledged);
     let first = sent[0].command;
-    // One is open: nothing of it goes.
+    // One is open: nothing of it is deleted.
     rig.sweep(rig.now_ms + HOUR_MS + 1);
     assert!(rig.kept(id).is_some());
     assert_eq!(rig.state(first).0, State::Delivered, "the report counts it still");
@@ -156,7 +156,7 @@ fn a_push_is_forgotten_with_its_commands_once_all_ended_long_ago() {
 }
 
 #[test]
-fn old_runs_of_a_standing_push_are_forgotten_and_its_sums_are_not() {
+fn old_runs_of_a_scheduled_push_are_deleted_and_its_sums_are_kept() {
     let mut rig = Rig::new();
     let next_ms = Some(rig.now_ms + HOUR_MS);
     let id = rig.pushed(2, 2, next_ms);

@@ -1,4 +1,4 @@
-//! An engine, a played edge, and a clock that is set by hand.
+//! An engine, a fake MQTT edge, and a manual clock.
 
 use std::{
     collections::BTreeMap,
@@ -27,13 +27,13 @@ use crate::{
     telemetry::{HealthBoard, Metrics},
 };
 
-/// A played edge: vehicles have at most one session, which subscribes or not.
+/// A fake MQTT edge: vehicles have at most one session, which subscribes or not.
 #[derive(Debug, Default)]
 pub(super) struct PlayedEdge {
     reaches: Mutex<BTreeMap<String, Reach>>,
-    /// What left, in its order.
+    /// The sent commands, in order.
     sent: Mutex<Vec<(SessionId, OutgoingCommand)>>,
-    /// What alarms published.
+    /// The publishes of alarms.
     published: Mutex<Vec<Publication>>,
     /// Publishes that may be acknowledged.
     settled: Mutex<Vec<ReceiptTicket>>,
@@ -82,7 +82,7 @@ pub(super) struct Rig {
     declared: Arc<ArcSwap<Commands>>,
 }
 
-/// What all commands here are.
+/// The declarations of all commands here.
 const DECLARED: &str = r#"
 [[command]]
 name = "x"
@@ -137,7 +137,7 @@ impl Rig {
         Self::declaring(Arc::new(commands))
     }
 
-    /// One with what mapping files declare.
+    /// An engine with the declarations of mapping files.
     pub(super) fn declaring(commands: Arc<Commands>) -> Self {
         let dir = TempDir::new().expect("a folder");
         let edge = Arc::default();
@@ -146,12 +146,12 @@ impl Rig {
         Self { dir, edge, engine, now_ms: START_MS, next_id: 1, next_session: 1, declared }
     }
 
-    /// Other mapping files are in force.
+    /// Puts other mapping files in force.
     pub(super) fn declare(&mut self, commands: Arc<Commands>) {
         self.declared.store(commands);
     }
 
-    /// The process ends at once, and another one begins: no session is left.
+    /// Kills the process and starts another one: no session is left.
     pub(super) fn restart(&mut self) {
         self.edge.reaches.lock().unwrap().clear();
         self.edge.sent.lock().unwrap().clear();
@@ -201,7 +201,7 @@ impl Rig {
         replied.try_recv().expect("it is answered").remove(0)
     }
 
-    /// Creates a command as it is asked for, and gives its id.
+    /// Creates a command, and returns its id.
     pub(super) fn made(&mut self, change: impl FnOnce(&mut Request)) -> CommandId {
         let mut request = self.request("A");
         change(&mut request);
@@ -214,7 +214,7 @@ impl Rig {
         replied.try_recv().expect("it is answered")
     }
 
-    /// A vehicle connects, and subscribes if that is its reach.
+    /// A vehicle connects, and subscribes if `reach` says so.
     pub(super) fn comes(&mut self, vehicle: &str, reach: impl FnOnce(SessionId) -> Reach) {
         let session = SessionId { worker: 0, number: self.next_session };
         self.next_session += 1;
@@ -227,19 +227,19 @@ impl Rig {
         self.edge.reaches.lock().unwrap().remove(vehicle);
     }
 
-    /// Commands that left their queues since it was last asked.
+    /// Commands that were removed from their queues since the last call.
     pub(super) fn forgotten(&mut self) -> Vec<QueuePlace> {
         std::mem::take(&mut *self.edge.forgotten.lock().unwrap())
     }
 
-    /// A vehicle is there, and nobody was told.
+    /// A vehicle is connected, without a report.
     pub(super) fn is_there(&mut self, vehicle: &str) {
         let session = SessionId { worker: 0, number: self.next_session };
         self.next_session += 1;
         self.edge.reaches.lock().unwrap().insert(vehicle.to_owned(), Reach::Session(session));
     }
 
-    /// Its session ends; what it had is reported.
+    /// Its session ends; the outcomes of its commands are reported.
     pub(super) fn goes(&mut self, vehicle: &str, held: &[OutgoingCommand]) {
         self.edge.reaches.lock().unwrap().remove(vehicle);
         let left = |outgoing: &OutgoingCommand| CommandReport {
@@ -271,18 +271,18 @@ impl Rig {
         })]);
     }
 
-    /// What left since it was last asked.
+    /// Commands that were sent since the last call.
     pub(super) fn sent(&mut self) -> Vec<OutgoingCommand> {
         let sent = std::mem::take(&mut *self.edge.sent.lock().unwrap());
         sent.into_iter().map(|(_, outgoing)| outgoing).collect()
     }
 
-    /// What alarms published since it was last asked.
+    /// Publishes of alarms since the last call.
     pub(super) fn published(&mut self) -> Vec<Publication> {
         std::mem::take(&mut *self.edge.published.lock().unwrap())
     }
 
-    /// Numbers of publishes that may be acknowledged since it was last asked.
+    /// Numbers of publishes that were acknowledged since the last call.
     pub(super) fn settled(&mut self) -> Vec<u64> {
         let settled = std::mem::take(&mut *self.edge.settled.lock().unwrap());
         settled.into_iter().map(|ticket| ticket.seq).collect()

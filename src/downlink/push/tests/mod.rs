@@ -1,4 +1,4 @@
-//! White-box tests: pushes that stand, on a clock that is set by hand.
+//! White-box tests: scheduled pushes, with a manual clock.
 
 mod rig;
-mod standing;
+mod scheduled;

@@ -1,4 +1,4 @@
-//! Downlink over a played store, with a clock that is set by hand, and restarts.
+//! Downlink with a fake store, a manual clock, and restarts.
 #![expect(clippy::disallowed_methods, reason = "schemas are files that the test writes")]
 
 use std::{
@@ -41,11 +41,11 @@ schema = "horn.schema.json"
 const SCHEMA: &str = r#"{"type":"object","properties":{"text":{"type":"string"}}}"#;
 const ROWS: &str = "{\"vin\":\"V1\"}\n{\"vin\":\"V2\"}\n";
 
-/// All vehicles are there, and none subscribes.
+/// An MQTT edge where all vehicles are connected and none subscribes.
 #[derive(Debug)]
-struct Deaf;
+struct NoSubscribers;
 
-impl CommandEdge for Deaf {
+impl CommandEdge for NoSubscribers {
     fn reach(&self, _vehicle: &str, _topic: &str, _qos: u8) -> Reach {
         Reach::NotSubscribed
     }
@@ -61,7 +61,7 @@ impl CommandEdge for Deaf {
     fn acknowledge(&self, _receipts: Vec<ReceiptTicket>) {}
 }
 
-impl Sessions for Deaf {
+impl Sessions for NoSubscribers {
     fn ask(
         &self,
         questions: Vec<SessionQuestion>,
@@ -71,7 +71,7 @@ impl Sessions for Deaf {
     }
 }
 
-/// A store that names two vehicles, when it is let, or fails.
+/// A fake store that returns two vehicles, when it is allowed to answer, or fails.
 #[derive(Debug)]
 pub(super) struct PlayedStore {
     pub(super) open: watch::Sender<bool>,
@@ -118,7 +118,7 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    /// At a moment, with nothing asked for.
+    /// A rig at a given time, without pushes.
     pub(super) async fn at(moment: &str) -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let dir = TempDir::new().expect("a folder");
@@ -172,11 +172,11 @@ impl Rig {
                 webhook: None,
                 webhook_timeout: hour,
             },
-            edge: Arc::new(Deaf),
+            edge: Arc::new(NoSubscribers),
             commands: Arc::clone(&self.commands),
             queries: self.queries.clone(),
             presence: Arc::new(Presence::new(10)),
-            sessions: Arc::new(Deaf),
+            sessions: Arc::new(NoSubscribers),
             clock: Arc::new(self.clock.clone()),
             metrics: Arc::clone(&self.metrics),
             health: HealthBoard::default().cell("downlink", Critical::Yes),
@@ -185,13 +185,13 @@ impl Rig {
         self.running = Some(running.expect("it starts"));
     }
 
-    /// The process ends.
+    /// Ends the process.
     pub(super) fn stop(&mut self) {
         let running = self.running.take().expect("it runs");
         tokio::task::block_in_place(|| running.stop());
     }
 
-    /// Another one begins.
+    /// Starts another process.
     pub(super) fn start_again(&mut self) {
         self.start();
     }
@@ -200,7 +200,7 @@ impl Rig {
         &self.running.as_ref().expect("it runs").downlink
     }
 
-    /// Time passes to a moment, and whoever waits looks at the clock.
+    /// Moves the clock to a time, and lets waiting tasks read it.
     pub(super) fn pass_to(&self, moment: &str) {
         self.clock.set_wall(nanos(moment));
         self.downlink().pushes_changed.send_modify(|count| *count += 1);
@@ -238,7 +238,7 @@ impl Rig {
         told.collect()
     }
 
-    /// Waits until its next run is due then, and the one before is over.
+    /// Waits until its next run is due at `next`, and the previous one is over.
     pub(super) async fn until_next(&self, id: CommandId, next: &str) {
         for _ in 0..6000 {
             let is_next = self.push(id).await["next"] == next;

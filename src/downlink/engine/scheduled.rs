@@ -1,4 +1,4 @@
-//! Pushes that stand: their runs one after the other, and those that are not made.
+//! Pushes with a schedule: their runs one after the other, and those that are not made.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Engine {
-    /// Makes a run of a push that stands.
+    /// Begins a run of a scheduled push.
     pub(super) fn begin(&mut self, push: CommandId, run: &NewRun) -> Result<Asked, Refused> {
         let found = self.standing(push)?;
         let seq = self.runs.push_by_id(push).map_or(0, |push| push.seq);
@@ -24,7 +24,7 @@ impl Engine {
         Ok(Asked { run, ..found })
     }
 
-    /// Tells of a run that is not made.
+    /// Notes a run that is not made.
     pub(super) fn tell(
         &mut self,
         push: CommandId,
@@ -50,7 +50,7 @@ impl Engine {
         Ok(found)
     }
 
-    /// When the next run of a run's push is due, if that stands.
+    /// Sets when the next run of a run's push is due, if that has a schedule.
     pub(super) fn is_next(&mut self, run: i64, next_ms: Option<i64>) {
         let Some(push) = self.runs.run(run).map(|run| run.row.push) else { return };
         self.runs.change_push(push, |push| {
@@ -60,14 +60,13 @@ impl Engine {
         });
     }
 
-    /// The number that the next push has: those below were made by a process before this one, if
-    /// nothing was asked of it yet.
+    /// The number of the next push: at the start, lower numbers are from earlier processes.
     pub(in crate::downlink) fn next_push(&self) -> i64 {
         self.runs.next_push()
     }
 
-    /// How many pushes stand.
-    pub(in crate::downlink) fn standing_count(&self) -> usize {
+    /// The number of scheduled pushes.
+    pub(in crate::downlink) fn scheduled_count(&self) -> usize {
         self.runs.standing()
     }
 
@@ -75,7 +74,7 @@ impl Engine {
         self.metrics.downlink_runs.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// A push, if it stands.
+    /// A push, if it has a schedule and has not ended.
     fn standing(&self, id: CommandId) -> Result<Asked, Refused> {
         match self.runs.push_by_id(id) {
             None => Err(Refused::PushUnknown(id)),

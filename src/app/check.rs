@@ -1,4 +1,4 @@
-//! A look into the data directory without its lock: what would keep an appliance from starting.
+//! Checks a data directory without its lock: what would prevent an appliance from starting.
 
 use std::path::Path;
 
@@ -12,11 +12,10 @@ use crate::{
     telemetry::Chain,
 };
 
-/// What is wrong with the data directory, each in one line: made for another number of shards, of a
-/// format that this version does not know, or not readable. One that is not there is as it should
-/// be.
+/// The problems of the data directory, one line each: another number of shards, an unknown format
+/// version, or not readable. A missing directory is not a problem.
 #[must_use]
-pub fn look_into(offline: &Offline) -> Vec<String> {
+pub fn check_data_dir(offline: &Offline) -> Vec<String> {
     let mut wrong = Vec::new();
     let path = &offline.data_dir;
     match shards_of(&RealDisk, path) {
@@ -46,7 +45,7 @@ pub fn look_into(offline: &Offline) -> Vec<String> {
 fn spool_of(disk: &dyn Disk, spools: &Path, shard: ShardId) -> Option<String> {
     match spool::status(disk, &shard_dir(spools, shard)) {
         Ok(_) => None,
-        // A shard that has not been begun, or a file that was released meanwhile.
+        // A shard without files yet, or a file that was released meanwhile.
         Err(SurveyError::Disk { fault }) if fault.source.kind() == std::io::ErrorKind::NotFound => {
             None
         }

@@ -1,7 +1,7 @@
-//! Waits for the times of a push that stands, and makes its runs one after the other.
+//! Waits for the times of a scheduled push, and makes its runs one after the other.
 //!
-//! One task a push. It looks at the wall clock again and again instead of sleeping to the next
-//! time, because that clock may be set, and a machine may stand still.
+//! One task per push. It polls the wall clock instead of sleeping until the next time, because that
+//! clock may be set, and a machine may be suspended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     drive::{self, Begun, Driven},
     make::{Making, Whose},
     plan::Plan,
-    schedule::{Due, Gap, Look, Schedule},
+    schedule::{Due, Gap, Schedule, ScheduleCheck},
 };
 use crate::{
     downlink::{
@@ -21,9 +21,9 @@ use crate::{
     model::CommandId,
 };
 
-/// How often the clock is looked at.
+/// How often the clock is read.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long after a commit that failed the next one is tried.
+/// The pause after a failed commit.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Why times were missed.
@@ -31,26 +31,26 @@ const AWAY: &str = "nobody was there to run it";
 const BUSY: &str = "the run before went on";
 const PAUSED: &str = "it was paused";
 
-/// A push that stands.
+/// A scheduled push.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct ScheduledPush {
     pub(super) push: CommandId,
     pub(super) plan: Plan,
     pub(super) sender: Sender,
 }
 
-/// What the times are held against.
+/// The past, with which the times are compared.
 struct Past {
-    /// What came until then was missed.
+    /// Times until then are missed.
     busy_until_ms: i64,
-    /// Why something may have been missed.
+    /// Why times may have been missed.
     why: &'static str,
     /// The last run could not be made.
     is_failing: bool,
 }
 
-/// Begins to wait for a push's times; first its run goes on that was left.
-pub(super) fn start(downlink: &Downlink, standing: Standing, left: Option<(Driven, Begun)>) {
+/// Begins to wait for a push's times, after its interrupted run has ended.
+pub(super) fn start(downlink: &Downlink, standing: ScheduledPush, left: Option<(Driven, Begun)>) {
     let guard = downlink.supervisor.panic_guard("downlink-schedule");
     let downlink = downlink.clone();
     tokio::spawn(async move {
@@ -67,13 +67,13 @@ pub(super) fn start(downlink: &Downlink, standing: Standing, left: Option<(Drive
 }
 
 impl Past {
-    /// A run has gone on until then.
+    /// A run has lasted until then.
     fn went_on(&mut self, until_ms: i64) {
         (self.busy_until_ms, self.why) = (until_ms, BUSY);
     }
 }
 
-async fn stand(downlink: &Downlink, standing: &Standing, schedule: &Schedule, mut past: Past) {
+async fn stand(downlink: &Downlink, standing: &ScheduledPush, schedule: &Schedule, mut past: Past) {
     let push = standing.push;
     let mut changed = downlink.pushes_changed.subscribe();
     loop {
@@ -94,16 +94,16 @@ async fn stand(downlink: &Downlink, standing: &Standing, schedule: &Schedule, mu
             }
             continue;
         }
-        let told = match schedule.look(next_ms, now_ms(downlink), past.busy_until_ms) {
-            Look::Wait => {
+        let due = match schedule.look(next_ms, now_ms(downlink), past.busy_until_ms) {
+            ScheduleCheck::Wait => {
                 past.why = AWAY;
                 wait(downlink, schedule, next_ms, &past, &mut changed).await;
                 continue;
             }
-            Look::SetBack(sooner) => tell(downlink, push, None, sooner).await,
-            Look::Due(due) => act(downlink, standing, &due, &mut past).await,
+            ScheduleCheck::SetBack(sooner) => tell(downlink, push, None, sooner).await,
+            ScheduleCheck::Due(due) => act(downlink, standing, &due, &mut past).await,
         };
-        match told {
+        match due {
             Ok(()) => {}
             Err(Refused::PushUnknown(_) | Refused::PushEnded { .. } | Refused::Halted { .. }) => {
                 return;
@@ -113,7 +113,7 @@ async fn stand(downlink: &Downlink, standing: &Standing, schedule: &Schedule, mu
     }
 }
 
-/// Waits until there is something to do, or an operator does something to a push.
+/// Waits until there is something to do, or an operator has changed a push.
 async fn wait(
     downlink: &Downlink,
     schedule: &Schedule,
@@ -123,7 +123,7 @@ async fn wait(
 ) {
     loop {
         let now_ms = now_ms(downlink);
-        if schedule.look(next_ms, now_ms, past.busy_until_ms) != Look::Wait {
+        if schedule.look(next_ms, now_ms, past.busy_until_ms) != ScheduleCheck::Wait {
             return;
         }
         let left = u64::try_from(next_ms.saturating_sub(now_ms)).unwrap_or(1).max(1);
@@ -134,16 +134,16 @@ async fn wait(
     }
 }
 
-/// Times have come: tells of those that were missed, and makes a run.
+/// Handles due times: notes those that were missed, and makes a run.
 async fn act(
     downlink: &Downlink,
-    standing: &Standing,
+    standing: &ScheduledPush,
     due: &Due,
     past: &mut Past,
 ) -> Result<(), Refused> {
     let push = standing.push;
-    let told = due.missed.map(|gap| Arc::from(gap.told(past.why)));
-    if let (Some(Gap { first_ms, .. }), Some(cause), false) = (due.missed, &told, due.makes_up) {
+    let cause = due.missed.map(|gap| Arc::from(gap.text(past.why)));
+    if let (Some(Gap { first_ms, .. }), Some(cause), false) = (due.missed, &cause, due.makes_up) {
         tracing::warn!(%push, name = %standing.plan.name, "{cause}");
         let cause = Arc::clone(cause);
         let unmade = Unmade { at_ms: first_ms, state: RunState::Skipped, cause };
@@ -156,9 +156,9 @@ async fn act(
     let making = Making {
         plan: &standing.plan,
         sender: &standing.sender,
-        whose: Whose::Standing(push),
+        whose: Whose::ScheduledPush(push),
         at,
-        cause: told.filter(|_| due.makes_up),
+        cause: cause.filter(|_| due.makes_up),
         next_ms: Some(due.next_ms),
     };
     let made = downlink.make(making).await;
@@ -174,10 +174,10 @@ async fn act(
             past.went_on(ended(downlink, asked.run).await);
             Ok(())
         }
-        // Nothing of it is durable, or that it was given up is.
+        // Either nothing of it is durable, or it is durably given up.
         Err(PushError::Refused(refused)) => Err(refused),
         Err(error) => {
-            // Once, not every time of a schedule: the list of runs has them all.
+            // Logged once, not at every time of a schedule: the list of runs has them all.
             if !was_failing {
                 tracing::warn!(%push, name = %standing.plan.name, %error, "its run failed");
             }

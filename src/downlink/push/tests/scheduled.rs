@@ -1,4 +1,4 @@
-//! Schedules: when runs are made, which were missed, and what a restart does.
+//! Schedules: when runs are made, which are missed, and what a restart does.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -11,13 +11,13 @@ use crate::downlink::{
     push::{Counts, PushError},
 };
 
-/// A run as it is expected: its time, its state, its cause.
+/// An expected run: its time, its state, its cause.
 fn run(at: &str, state: &str, cause: &str) -> (String, String, String) {
     (at.to_owned(), state.to_owned(), cause.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standing_push_runs_at_its_times_and_reports_each_run() {
+async fn a_scheduled_push_runs_at_its_times_and_reports_each_run() {
     let rig = Rig::at("2026-11-28T11:59:50Z").await;
     let id = rig.ask(&json!({ "schedule": "*/30 * * * * *" })).await.expect("it stands");
     let told = rig.push(id).await;
@@ -33,16 +33,16 @@ async fn a_standing_push_runs_at_its_times_and_reports_each_run() {
     let told = rig.push(id).await;
     assert_eq!((&told["report"]["targeted"], &told["sums"]["targeted"]), (&json!(2), &json!(4)));
     assert_eq!((&told["sums"]["states"]["queued"], &told["open"]), (&json!(4), &json!(4)));
-    // It is stopped with all that its runs have sent.
+    // It is aborted, with all commands of its runs.
     rig.downlink().abort_push(id, "tests".into()).await.expect("it goes on");
     let told = rig.push(id).await;
     assert_eq!((&told["state"], &told["next"]), (&json!("aborted"), &json!(null)));
     assert_eq!(told["sums"]["states"]["cancelled"], 4);
 }
 
-/// In spring the hour from 02:00 is skipped in Berlin, in autumn it comes twice.
+/// In Berlin the hour from 02:00 is skipped in spring and repeated in autumn.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_night_without_an_hour_and_one_with_it_twice_have_one_run_each() {
+async fn nights_with_a_skipped_and_a_repeated_hour_have_one_run_each() {
     let nights = [
         ("2026-03-28T23:00:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"),
         ("2026-10-24T22:00:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
@@ -54,7 +54,7 @@ async fn a_night_without_an_hour_and_one_with_it_twice_have_one_run_each() {
         assert_eq!(rig.push(id).await["next"], first);
         rig.pass_to(first);
         rig.until_next(id, second).await;
-        // The other 02:30 of autumn.
+        // The second 02:30 in autumn.
         rig.pass_to(&first.replace(":30:", ":59:").replace("T00", "T01"));
         rig.pass_to(second);
         rig.until_next(id, &second.replace("-30T", "-31T").replace("-26T", "-27T")).await;
@@ -63,7 +63,7 @@ async fn a_night_without_an_hour_and_one_with_it_twice_have_one_run_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn times_that_come_while_a_run_goes_on_are_missed_and_told() {
+async fn times_during_a_run_are_missed_and_reported() {
     for word in ["skip", "once"] {
         let rig = Rig::at("2026-11-28T11:59:50Z").await;
         let often = json!({ "schedule": "*/30 * * * * *", "missed": word });
@@ -87,7 +87,7 @@ async fn times_that_come_while_a_run_goes_on_are_missed_and_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_keeps_schedules_and_tells_what_was_missed_meanwhile() {
+async fn a_restart_keeps_schedules_and_reports_what_was_missed_meanwhile() {
     for word in ["skip", "once"] {
         let mut rig = Rig::at("2026-11-28T11:30:00Z").await;
         let hourly = json!({ "schedule": "@hourly", "missed": word });
@@ -123,7 +123,7 @@ async fn a_restart_keeps_schedules_and_tells_what_was_missed_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_was_not_frozen_is_told_and_made_by_the_next_process() {
+async fn a_run_that_was_not_frozen_is_reported_and_made_by_the_next_process() {
     let mut rig = Rig::at("2026-11-28T11:59:50Z").await;
     let hourly = json!({ "schedule": "@hourly", "idempotency-key": "k" });
     let id = rig.ask(&hourly).await.expect("it stands");
@@ -153,7 +153,7 @@ async fn a_run_that_was_not_frozen_is_told_and_made_by_the_next_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_fails_is_told_and_the_next_one_is_made() {
+async fn a_run_that_fails_is_reported_and_the_next_one_is_made() {
     let rig = Rig::at("2026-11-28T11:59:50Z").await;
     let guarded = json!({ "schedule": "@hourly", "guard": { "vehicles-max": 1 } });
     let id = rig.ask(&guarded).await.expect("it stands");
@@ -194,7 +194,7 @@ async fn a_paused_schedule_runs_nothing_and_one_that_is_deleted_never_runs_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn schedules_are_bounded_in_number_and_checked_when_they_are_asked_for() {
+async fn schedules_are_bounded_in_number_and_checked_when_they_are_submitted() {
     let rig = Rig::at("2026-11-28T11:59:50Z").await;
     let hourly = json!({ "schedule": "@hourly" });
     rig.ask(&hourly).await.expect("it stands");

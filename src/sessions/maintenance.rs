@@ -1,5 +1,5 @@
-//! What the journal's thread does between two groups: it writes snapshots of the table, deletes
-//! what nobody needs, and moves messages out of files of which little is wanted.
+//! The work of the journal's thread between two groups: it writes snapshots of the table, deletes
+//! segments that are not needed, and moves messages out of segments of which little is needed.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,28 +15,29 @@ use crate::{
     telemetry::Chain,
 };
 
-/// Bytes of moved messages in one frame.
+/// The maximum bytes of moved messages in one frame.
 const MOVED_BYTES: usize = 1 << 20;
 
-/// The journal's keeper.
+/// The maintenance of the journal.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct JournalMaintenance {
     shared: Arc<Shared>,
     blocks: Blocks,
     segment_bytes: u64,
-    /// What is replayed begins behind this position.
+    /// A restart replays the frames after this position.
     upto: Position,
     /// Bytes of the last snapshot.
     snapshot_bytes: u64,
-    /// A snapshot could not be written; it is tried again once the log has grown to this.
+    /// The last snapshot could not be written; it is tried again when the log has reached this
+    /// position.
     not_before: Option<Position>,
-    /// Segments that cannot be read, and so stay.
+    /// Segments that cannot be read, and are therefore kept.
     unreadable: BTreeSet<Position>,
-    /// What was told last about the room that is left.
+    /// The last reported state of the room.
     is_full: bool,
 }
 
-impl Keeper {
+impl JournalMaintenance {
     pub(super) fn new(shared: Arc<Shared>, segment_bytes: u64, upto: Position) -> Self {
         let blocks = Blocks::new(Arc::clone(&shared.disk), &shared.options.dir);
         Self {
@@ -56,7 +57,7 @@ impl Keeper {
         self.shared.budget.used() > self.shared.budget.bytes_max() / 4 * 3
     }
 
-    /// Bytes of sealed segments of which nothing is wanted.
+    /// Bytes of sealed segments of which nothing is needed.
     fn idle_bytes(&self, sealed: &[SegmentFacts]) -> u64 {
         let table = self.shared.table();
         let idle = |segment: &&SegmentFacts| table.messages.wanted_of(segment.first).messages == 0;
@@ -72,7 +73,8 @@ impl Keeper {
             || (self.is_tight() && idle > 0)
     }
 
-    /// Writes a snapshot of all that is durable, then deletes what it makes superfluous.
+    /// Writes a snapshot of everything that is durable, then deletes the segments that are not
+    /// needed any more.
     fn snapshot(&mut self, writer: &mut Writer) {
         let upto = Position(writer.next_position().0 - 1);
         if self.not_before.is_some_and(|position| upto < position) {
@@ -81,7 +83,7 @@ impl Keeper {
         let mut pieces = Pieces::new(upto);
         let Shared { disk, options, .. } = &*self.shared;
         let mut fill = |entry: &mut EntryBuffer| {
-            // The lock is let go between two pieces; only this thread changes the table.
+            // The lock is released between two pieces; only this thread changes the table.
             pieces.next(&self.shared.table(), entry.bytes_mut())
         };
         match write_file(disk.as_ref(), &options.dir, TABLE_NAME, &mut fill) {
@@ -93,7 +95,7 @@ impl Keeper {
             }
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "the table of sessions is not written now");
-                // Not at once, and not for ever.
+                // Try again, but not at once.
                 self.not_before = Some(Position(upto.0 + 1000));
                 return;
             }
@@ -110,7 +112,8 @@ impl Keeper {
         }
     }
 
-    /// The segment that gives most room for what is to be moved out of it, if that is worth it.
+    /// The segment that frees most room compared to the bytes that must be moved out of it, if that
+    /// is worth it.
     fn victim(&self, sealed: &[SegmentFacts]) -> Option<SegmentFacts> {
         let table = self.shared.table();
         let wanted = |segment: &SegmentFacts| table.messages.wanted_of(segment.first).bytes;
@@ -126,7 +129,8 @@ impl Keeper {
         worth.min_by_key(|segment| wanted(segment)).copied()
     }
 
-    /// Moves what is wanted out of a segment: durable in its new place before it is known there.
+    /// Moves the needed messages out of a segment: they are durable in the new place before the
+    /// table refers to it.
     fn relocate(&mut self, writer: &mut Writer, segment: SegmentFacts) -> Result<(), String> {
         let wanted = self.shared.table().messages.of_segment(segment.first);
         let mut moved: Vec<(u32, Block)> = Vec::new();
@@ -138,7 +142,7 @@ impl Keeper {
             while entry.len() < MOVED_BYTES
                 && let Some((message, block)) = rest.next()
             {
-                // As it lies there: whether it is whole is seen by whoever wants it.
+                // Copied without a check: the reader of the message checks it.
                 match self.blocks.read(block) {
                     Ok(bytes) => {
                         let header = entry.bytes_mut().len() - entry.len();
@@ -173,7 +177,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Says whether there is room for what can be refused, and how much is there.
+    /// Reports whether there is room for records that can be refused, and how much.
     fn show(&mut self) {
         let used = self.shared.budget.used();
         let is_full = self.shared.is_full();
@@ -198,7 +202,7 @@ impl Keeper {
     }
 }
 
-impl Maintenance for Keeper {
+impl Maintenance for JournalMaintenance {
     fn maintain(&mut self, writer: &mut Writer) -> Result<(), String> {
         let mut sealed = writer.segments();
         sealed.retain(|segment| segment.sealed);

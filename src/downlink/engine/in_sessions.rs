@@ -1,10 +1,10 @@
-//! Commands that are in the queues of sessions that last: the vehicle edge looks here before it
-//! sends one from there, on a connection that is not the one that it left for.
+//! Commands in the queues of persistent sessions: the MQTT edge checks this before it sends one
+//! from such a queue on a later connection.
 //!
-//! Such a command stays with its session when the connection ends, and when the process does: the
-//! session sends it again under its own packet identifier. It comes back here when the session
-//! ends, when the queue turns out not to have it, or when its vehicle is there in another session
-//! and that one is not.
+//! Such a command stays with its session when the connection or the process ends: the session sends
+//! it again with the same packet identifier. It waits here again when the session ends, when the
+//! queue turns out not to have it, or when its vehicle is connected with another session while this
+//! one is disconnected.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    book::{Flight, Open},
+    open_commands::{Flight, Open},
     turn::Engine,
 };
 use crate::{
@@ -20,9 +20,9 @@ use crate::{
     model::{CommandId, CommandOutcome, CommandReport, Reach, SessionId},
 };
 
-/// A command that a session has.
+/// A command in the queue of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Holding {
+pub(super) struct QueuedCommand {
     /// The session's number.
     pub(super) lasting: u64,
     pub(super) command: CommandId,
@@ -30,16 +30,16 @@ pub(super) struct Holding {
     pub(super) seq: i64,
 }
 
-/// What is held, by command, and the commands of each session.
+/// The queued commands by id, and the commands of each session.
 #[derive(Debug, Default)]
 struct Index {
-    commands: HashMap<CommandId, Holding>,
+    commands: HashMap<CommandId, QueuedCommand>,
     sessions: HashMap<u64, Vec<CommandId>>,
 }
 
 impl Index {
     fn remove(&mut self, command: CommandId) {
-        let Some(Holding { lasting, .. }) = self.commands.remove(&command) else { return };
+        let Some(QueuedCommand { lasting, .. }) = self.commands.remove(&command) else { return };
         let Some(all) = self.sessions.get_mut(&lasting) else { return };
         all.retain(|other| *other != command);
         if all.is_empty() {
@@ -48,17 +48,17 @@ impl Index {
     }
 }
 
-/// All of them. A lock, because workers look while the thread of commands writes.
+/// All of them. A mutex, because workers read it while the thread of commands writes.
 #[derive(Debug, Default)]
-pub(in crate::downlink) struct Held(Mutex<Index>);
+pub(in crate::downlink) struct InSessions(Mutex<Index>);
 
-impl Held {
+impl InSessions {
     fn lock(&self) -> MutexGuard<'_, Index> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A command is held so from now on, or by nobody.
-    pub(super) fn change(&self, command: CommandId, now: Option<Holding>) {
+    /// Sets the session that has a command, or none.
+    pub(super) fn change(&self, command: CommandId, now: Option<QueuedCommand>) {
         let mut index = self.lock();
         index.remove(command);
         if let Some(holding) = now {
@@ -71,8 +71,8 @@ impl Held {
         *self.lock() = Index::default();
     }
 
-    /// What a session has.
-    fn of(&self, lasting: u64) -> Vec<Holding> {
+    /// The commands of a session.
+    fn of(&self, lasting: u64) -> Vec<QueuedCommand> {
         let index = self.lock();
         let commands = index.sessions.get(&lasting).into_iter().flatten();
         commands.filter_map(|command| index.commands.get(command).copied()).collect()
@@ -93,7 +93,7 @@ impl Held {
         held.is_some_and(|held| (held.lasting, held.attempt) == (lasting, attempt))
     }
 
-    /// What has left a session is not sent from its queue any more, from this moment on.
+    /// Commands that have left a session are not sent from its queue any more, from now on.
     pub(in crate::downlink) fn left(&self, reports: &[CommandReport]) {
         let is_out = |outcome| matches!(outcome, CommandOutcome::Left | CommandOutcome::NoRoom);
         let left = reports.iter().filter(|report| is_out(report.outcome));
@@ -108,25 +108,27 @@ impl Held {
 }
 
 impl Engine {
-    /// A session that lasts is connected, and its queue had these commands: of the others that were
-    /// sent to an earlier connection it never knew, or does not know any more.
+    /// A persistent session is connected, and its queue had these commands: it never got the others
+    /// that were sent to an earlier connection, or does not have them any more.
     pub(super) fn resumed(&mut self, lasting: u64, session: SessionId, commands: &[CommandId]) {
-        for Holding { command, seq, .. } in self.book.held.of(lasting) {
-            let is_of_now = self.book.get(seq).is_some_and(|open| open.session == Some(session));
+        for QueuedCommand { command, seq, .. } in self.open_commands.in_sessions.of(lasting) {
+            let is_of_now =
+                self.open_commands.get(seq).is_some_and(|open| open.session == Some(session));
             if !is_of_now && !commands.contains(&command) {
                 self.left(seq);
             }
         }
     }
 
-    /// A session has ended with all that it had.
+    /// A session has ended with its queue.
     pub(super) fn session_ended(&mut self, lasting: u64) {
-        for Holding { seq, .. } in self.book.held.of(lasting) {
+        for QueuedCommand { seq, .. } in self.open_commands.in_sessions.of(lasting) {
             self.left(seq);
         }
     }
 
-    /// Commands that a process before this one asked back of sessions that ended with it.
+    /// Ends commands whose cancel was requested in an earlier process, of sessions that ended with
+    /// that process.
     pub(super) fn end_asked_back(&mut self) {
         let is_asked_back = |open: &&Open| {
             open.row.cancel_requested
@@ -134,17 +136,18 @@ impl Engine {
                 && open.flight == Flight::Home
         };
         let mut asked_back: Vec<i64> =
-            self.book.iter().filter(is_asked_back).map(|open| open.row.seq).collect();
+            self.open_commands.iter().filter(is_asked_back).map(|open| open.row.seq).collect();
         asked_back.sort_unstable();
         for seq in asked_back {
             self.left(seq);
         }
     }
 
-    /// Takes a command back from a session that is away, where its vehicle is there in another one.
+    /// Takes a command back from a disconnected session if its vehicle is connected with another
+    /// one.
     pub(super) fn take_from_absent(&mut self, seq: i64) {
-        let Some(open) = self.book.get(seq) else { return };
-        let Some(Holding { lasting, .. }) = open.holding() else { return };
+        let Some(open) = self.open_commands.get(seq) else { return };
+        let Some(QueuedCommand { lasting, .. }) = open.holding() else { return };
         let row = &open.row;
         if row.cancel_requested || row.expires_ms <= self.now_ms {
             return;
@@ -155,7 +158,7 @@ impl Engine {
             Reach::Away | Reach::NotSubscribed | Reach::SubscriptionQos => false,
         };
         if is_elsewhere && !self.edge.is_here(lasting) {
-            self.book.change(seq, |open| open.flight = Flight::Home);
+            self.open_commands.change(seq, |open| open.flight = Flight::Home);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tells what saved queries say: one task a query, and one that begins and ends them.
+//! Publishes the answers of saved queries: one task per query, and one that starts and ends them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,19 +11,19 @@ use tokio::{
 
 use super::answer::{Answer, Failed, ask};
 use crate::{
-    downlink::{Downlink, question::Question},
+    downlink::{Downlink, query_spec::QuerySpec},
     env::Guard,
     mapping::SavedQuery,
     model::UnixNanos,
     telemetry::ReasonLabel,
 };
 
-/// A query that fails is told of in the log no more often.
+/// The minimum pause between two log messages about a failing query.
 const LOG_PAUSE: Duration = Duration::from_mins(1);
-/// How soon it is tried again to tell an answer: at a start the edge comes last.
+/// The pause before a publish is tried again: at a start the MQTT edge starts last.
 const EDGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Tells what those queries say that are in force.
+/// Publishes the answers of the current queries.
 pub(in crate::downlink) async fn tell(
     downlink: Downlink,
     mut in_force: watch::Receiver<Arc<[SavedQuery]>>,
@@ -41,7 +41,7 @@ pub(in crate::downlink) async fn tell(
         for name in gone {
             let Some((_, task)) = running.remove(&name) else { continue };
             task.abort();
-            // It tells nothing any more when it has ended; that it was ended is no failure.
+            // An aborted task publishes nothing any more; the abort is not a failure.
             drop(task.await);
             if !wanted.iter().any(|query| query.name == name) {
                 downlink.edge.publish_retained(&topic(&name), "");
@@ -67,18 +67,18 @@ fn topic(name: &str) -> String {
     format!("$query/{name}")
 }
 
-/// What a topic says.
+/// The state of one topic.
 #[derive(Debug, Default)]
-struct Told {
+struct TopicState {
     answer: Answer,
-    /// When it was first the answer.
+    /// When this answer was first seen.
     at: Option<UnixNanos>,
-    /// Why it is the answer no more, and since when.
+    /// Why the query fails, and since when.
     failing: Option<(&'static str, UnixNanos)>,
 }
 
-impl Told {
-    /// Takes an answer; tells whether that is news.
+impl TopicState {
+    /// Takes an answer; returns whether it must be published.
     fn take(&mut self, answer: Answer, at: UnixNanos) -> bool {
         let was_failing = self.failing.take().is_some();
         if self.at.is_some() && self.answer.says_the_same(&answer) {
@@ -88,7 +88,7 @@ impl Told {
         true
     }
 
-    /// There is no answer; tells whether that is news.
+    /// Takes a failure; returns whether it must be published.
     fn fail(&mut self, failed: &Failed, at: UnixNanos) -> bool {
         let reason = failed.reason();
         match &mut self.failing {
@@ -113,15 +113,15 @@ impl Told {
     }
 }
 
-/// Asks one query again and again.
+/// Runs one query at its interval.
 async fn repeat(downlink: Downlink, query: SavedQuery, _guard: Guard) {
     let name = &*query.name;
-    let (question, having) = match Question::read(&query.question) {
+    let (question, having) = match QuerySpec::read(&query.question) {
         Ok(read) => read,
-        // It was checked when it was loaded.
+        // The query was checked when it was loaded.
         Err(error) => return tracing::error!(name, %error, "a saved query cannot be asked"),
     };
-    let mut told = Told::default();
+    let mut state = TopicState::default();
     let mut logged: Option<Duration> = None;
     let mut ticks = interval(query.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -130,16 +130,16 @@ async fn repeat(downlink: Downlink, query: SavedQuery, _guard: Guard) {
         let at = downlink.clock.wall();
         let is_news = match ask(&downlink, &question, having.as_ref(), at).await {
             Ok(answer) => {
-                if told.failing.is_some() {
+                if state.failing.is_some() {
                     tracing::info!(name, "a saved query is answered again");
                 }
-                told.take(answer, at)
+                state.take(answer, at)
             }
             Err(failed) => {
                 let reason = failed.reason();
                 let failures = &downlink.metrics.query_failed_topics;
                 failures.get_or_create(&ReasonLabel { reason }).inc();
-                let is_news = told.fail(&failed, at);
+                let is_news = state.fail(&failed, at);
                 let now = downlink.clock.monotonic();
                 if is_news && logged.is_none_or(|last| now.saturating_sub(last) >= LOG_PAUSE) {
                     logged = Some(now);
@@ -149,7 +149,7 @@ async fn repeat(downlink: Downlink, query: SavedQuery, _guard: Guard) {
             }
         };
         if is_news {
-            while !downlink.edge.publish_retained(&topic(name), &told.payload(name)) {
+            while !downlink.edge.publish_retained(&topic(name), &state.payload(name)) {
                 sleep(EDGE_PAUSE).await;
             }
             downlink.metrics.query_told_answers.inc();
@@ -162,20 +162,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_news_where_it_differs_or_ends_a_failure() {
+    fn an_answer_is_published_if_it_differs_or_ends_a_failure() {
         let (first, later) = (UnixNanos(1), UnixNanos(2));
-        let mut told = Told::default();
-        assert!(told.take(Answer::default(), first), "no row is an answer too");
-        assert!(!told.take(Answer::default(), later));
-        assert_eq!(told.at, Some(first));
+        let mut state = TopicState::default();
+        assert!(state.take(Answer::default(), first), "no row is an answer too");
+        assert!(!state.take(Answer::default(), later));
+        assert_eq!(state.at, Some(first));
         let (rows, bytes) = (Failed::Rows { max: 1 }, Failed::Bytes { max: 1 });
-        assert!(told.fail(&rows, later) && !told.fail(&rows, later));
-        assert!(told.payload("n").contains(r#""failing":{"reason":"rows""#), "{told:?}");
-        assert!(told.fail(&bytes, UnixNanos(3)), "another reason is news");
-        assert_eq!(told.failing, Some(("bytes", later)), "it fails since then all the same");
-        assert!(told.take(Answer::default(), UnixNanos(4)), "that it is over is news");
+        assert!(state.fail(&rows, later) && !state.fail(&rows, later));
+        assert!(state.payload("n").contains(r#""failing":{"reason":"rows""#), "{state:?}");
+        assert!(state.fail(&bytes, UnixNanos(3)), "another reason is news");
+        assert_eq!(state.failing, Some(("bytes", later)), "it fails since then all the same");
+        assert!(state.take(Answer::default(), UnixNanos(4)), "that it is over is news");
         assert_eq!(
-            told.payload("a \"b\""),
+            state.payload("a \"b\""),
             r#"{"name":"a \"b\"","at":"1970-01-01T00:00:00.000000001Z","columns":[],"rows":[],"failing":null}"#
         );
     }

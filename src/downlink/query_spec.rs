@@ -1,10 +1,10 @@
-//! A question as pushes and saved queries write it: portable, or in one of the store's languages;
-//! and `having`, a condition over the answer's columns.
+//! The query of a push or saved query: portable, or in one of the store's languages; and `having`,
+//! a condition on the answer's columns.
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value as Json, json};
 
-use super::prepare::{AskError, wrong};
+use super::prepare::{RequestError, wrong};
 use crate::{
     mapping::Condition,
     model::{Column, Row, UnixNanos, Value},
@@ -16,53 +16,53 @@ use crate::{
 
 /// How far back a range without `from` reaches.
 const FROM: &str = "-1h";
-/// Any moment: relative ranges are checked at it.
+/// An arbitrary time, at which relative ranges are checked.
 pub(super) const CHECKED_AT: UnixNanos = UnixNanos(1_793_491_200_000_000_000);
 
-/// What is asked.
+/// A query.
 #[derive(Clone, Debug)]
-pub(super) enum Question {
+pub(super) enum QuerySpec {
     Portable(Box<Portable>),
     Native(query::StoreQuery),
 }
 
-/// A portable question whose range is relative to its run.
+/// A portable query whose range is relative to its run.
 #[derive(Clone, Debug)]
 pub(super) struct Portable {
     request: QueryRequest,
     from: String,
     to: String,
-    /// As it was asked for.
-    told: Json,
+    /// The query as it was written.
+    shown: Json,
 }
 
 impl Portable {
-    /// The question of one run, and how it is told.
-    pub(super) fn at(&self, now: UnixNanos) -> Result<(QueryRequest, Json), AskError> {
+    /// The query of one run, and its JSON form.
+    pub(super) fn at(&self, now: UnixNanos) -> Result<(QueryRequest, Json), RequestError> {
         let moment = |member: &str, text: &str| {
             query::moment(text, now, None)
                 .map_err(|what| wrong("query", format!("`{member}`: `{text}` {what}")))
         };
         let (from, to) = (moment("from", &self.from)?, moment("to", &self.to)?);
-        let mut told = self.told.clone();
-        told["from"] = json!(from.to_string());
-        told["to"] = json!(to.to_string());
-        Ok((QueryRequest { from, to, ..self.request.clone() }, told))
+        let mut shown = self.shown.clone();
+        shown["from"] = json!(from.to_string());
+        shown["to"] = json!(to.to_string());
+        Ok((QueryRequest { from, to, ..self.request.clone() }, shown))
     }
 }
 
-impl Question {
-    /// Reads one, and its `having`.
+impl QuerySpec {
+    /// Parses a query and its `having`.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read(query: &Json) -> Result<(Self, Option<Condition>), AskError> {
+    pub(super) fn read(query: &Json) -> Result<(Self, Option<Condition>), RequestError> {
         let (question, having) =
             if query.get("language").is_some() { native(query)? } else { portable(query)? };
         let having = having.map(|text| {
             let read = Condition::parse(&text);
-            let told = |what: String| format!("`having`: {}", what.replace("`when`: ", ""));
-            read.map_err(|what| wrong("query", told(what)))
+            let shown = |what: String| format!("`having`: {}", what.replace("`when`: ", ""));
+            read.map_err(|what| wrong("query", shown(what)))
         });
         Ok((question, having.transpose()?))
     }
@@ -71,7 +71,7 @@ impl Question {
         matches!(self, Self::Native(_))
     }
 
-    /// Whether the time of its rows is only where its range begins.
+    /// Whether the time of its rows is only the beginning of its range.
     pub(super) fn is_of_its_range(&self) -> bool {
         match self {
             Self::Portable(portable) => {
@@ -81,9 +81,9 @@ impl Question {
         }
     }
 
-    /// Asks it. `see` gets the columns, by themselves where there is no row, and each row; what was
-    /// asked is given, as it is told.
-    pub(super) async fn ask<E: From<AskError> + From<QueryError>>(
+    /// Runs the query. `see` is called with the columns and each row; if there is no row, with the
+    /// columns only. Returns the JSON form of the query that ran.
+    pub(super) async fn run<E: From<RequestError> + From<QueryError>>(
         &self,
         queries: &QueryEngine,
         at: UnixNanos,
@@ -91,16 +91,16 @@ impl Question {
     ) -> Result<Json, E> {
         match self {
             Self::Portable(portable) => {
-                let (request, told) = portable.at(at)?;
+                let (request, shown) = portable.at(at)?;
                 let asked = queries.every_row(request, |columns, row| see(columns, Some(row)));
                 let columns = asked.await?;
                 see(&columns, None);
-                Ok(told)
+                Ok(shown)
             }
             Self::Native(ask) => {
-                let told = json!({ "language": ask.language.as_str(), "text": ask.text });
+                let shown = json!({ "language": ask.language.as_str(), "text": ask.text });
                 let mut answer = queries.native(ask.clone()).await?;
-                // Some stores name no columns where there is no row.
+                // Some stores send no columns if there is no row.
                 if !answer.columns.is_empty() {
                     see(&answer.columns, None);
                 }
@@ -113,7 +113,7 @@ impl Question {
                         Part::Rows(rows) => {
                             rows.into_iter().for_each(|row| see(&answer.columns, Some(row)));
                         }
-                        Part::End { .. } => return Ok(told),
+                        Part::End { .. } => return Ok(shown),
                     }
                 }
             }
@@ -121,15 +121,15 @@ impl Question {
     }
 }
 
-/// A portable question.
+/// The members of a portable query.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct PortableRequest {
     measurement: String,
-    /// Only of these vehicles.
+    /// Only these vehicles.
     #[serde(default)]
     vehicles: Vec<String>,
-    /// Only of these tags' values.
+    /// Only these values of tags.
     #[serde(default)]
     tags: Map<String, Json>,
     #[serde(default)]
@@ -143,7 +143,7 @@ struct PortableRequest {
     having: Option<String>,
 }
 
-/// A question in one of the store's languages.
+/// The members of a query in one of the store's languages.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct NativeRequest {
@@ -155,12 +155,12 @@ struct NativeRequest {
 }
 
 /// The members of `query`.
-fn read<T: DeserializeOwned>(query: &Json) -> Result<T, AskError> {
+fn read<T: DeserializeOwned>(query: &Json) -> Result<T, RequestError> {
     serde_json::from_value(query.clone())
         .map_err(|error| wrong("query", format!("`query`: {error}")))
 }
 
-fn native(query: &Json) -> Result<(Question, Option<String>), AskError> {
+fn native(query: &Json) -> Result<(QuerySpec, Option<String>), RequestError> {
     let NativeRequest { language, text, params, having } = read(query)?;
     let spoken: Language = language.parse().map_err(|()| {
         let words: Vec<&str> = Language::ALL.iter().map(|it| it.as_str()).collect();
@@ -184,23 +184,23 @@ fn native(query: &Json) -> Result<(Question, Option<String>), AskError> {
         };
         ask.params.push((name, value));
     }
-    Ok((Question::Native(ask), having))
+    Ok((QuerySpec::Native(ask), having))
 }
 
-fn portable(query: &Json) -> Result<(Question, Option<String>), AskError> {
+fn portable(query: &Json) -> Result<(QuerySpec, Option<String>), RequestError> {
     let asked: PortableRequest = read(query)?;
-    let told = |member: &str, text: &str, expected: &str| {
+    let shown = |member: &str, text: &str, expected: &str| {
         wrong("query", format!("`{member}` is `{text}`; expected {expected}"))
     };
     let function = asked.function.as_deref().map(|word| {
         let known = Function::ALL.iter().copied().find(|it| it.as_str() == word);
         let words: Vec<&str> = Function::ALL.iter().map(|it| it.as_str()).collect();
-        known.ok_or_else(|| told("fn", word, &words.join(", ")))
+        known.ok_or_else(|| shown("fn", word, &words.join(", ")))
     });
     let order = match asked.order.as_deref() {
         None | Some("asc") => Order::Ascending,
         Some("desc") => Order::Descending,
-        Some(other) => return Err(told("order", other, "asc or desc")),
+        Some(other) => return Err(shown("order", other, "asc or desc")),
     };
     let every = asked.every.as_deref().map(|text| {
         query::every(text).map_err(|what| wrong("query", format!("`every`: `{text}` {what}")))
@@ -220,14 +220,14 @@ fn portable(query: &Json) -> Result<(Question, Option<String>), AskError> {
         request,
         from: asked.from.unwrap_or_else(|| FROM.to_owned()),
         to: asked.to.unwrap_or_else(|| "now".to_owned()),
-        told: query.clone(),
+        shown: query.clone(),
     };
-    // A word that is no time is told before anything is asked.
+    // An invalid time is reported before anything is queried.
     portable.at(CHECKED_AT)?;
-    Ok((Question::Portable(Box::new(portable)), asked.having))
+    Ok((QuerySpec::Portable(Box::new(portable)), asked.having))
 }
 
-fn tags(tags: Map<String, Json>) -> Result<Vec<(String, Vec<String>)>, AskError> {
+fn tags(tags: Map<String, Json>) -> Result<Vec<(String, Vec<String>)>, RequestError> {
     let mut read = Vec::new();
     for (tag, values) in tags {
         let values = match values {

@@ -1,15 +1,14 @@
-//! What is held in memory of commands that have not ended: by id, by vehicle in order, by the time
-//! when something is due.
+//! The open commands in memory: by id, by vehicle in order, and by due time.
 //!
-//! Sketch of the memory: some 300 bytes a command, its topic and names included; payloads stay on
-//! disk until they leave.
+//! Memory: about 300 bytes per command, including its topic and names; payloads stay on disk until
+//! they are sent.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::held::{Held, Holding};
+use super::in_sessions::{InSessions, QueuedCommand};
 use crate::{
     downlink::{
         lifecycle::State,
@@ -20,31 +19,31 @@ use crate::{
     model::{CommandId, SessionId},
 };
 
-/// A command that has not ended.
+/// An open command: it has not ended.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) row: OpenRow,
     pub(super) maybe_received: bool,
     pub(super) ended_ms: Option<i64>,
     pub(super) flight: Flight,
-    /// The connection that it left for in this process.
+    /// The connection to which it was sent in this process.
     pub(super) session: Option<SessionId>,
-    /// Whether its effect is looked for, once it is delivered in this process.
+    /// Whether its effect is verified, if it is delivered in this process.
     pub(super) verified: Option<Verified>,
 }
 
-/// Where a command is, for as long as the process lives.
+/// Where a command is, during this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flight {
-    /// Here.
+    /// It waits here.
     Home,
-    /// Here, and its `still` is being asked.
+    /// It waits here, and its `still` is being checked.
     Asking,
-    /// Here, and its `still` holds: it may leave.
+    /// It waits here, and its `still` holds: it may be sent.
     Cleared,
-    /// Here, until it is looked at again: its `still` was not known, or its session had no room.
+    /// It waits here until it is tried again: its `still` was unknown, or its session had no room.
     Later,
-    /// With a session.
+    /// It is with a session.
     With(u32),
 }
 
@@ -54,7 +53,7 @@ impl Open {
             maybe_received: false,
             ended_ms: None,
             flight: match (row.state, row.lasting) {
-                // It stays with the session that has it, whatever became of the process.
+                // It stays with the persistent session that has it, also after a restart.
                 (State::Sent, Some(_)) => Flight::With(row.attempts),
                 _ => Flight::Home,
             },
@@ -64,23 +63,23 @@ impl Open {
         }
     }
 
-    /// The session that lasts and has it in its queue.
-    pub(super) fn holding(&self) -> Option<Holding> {
+    /// The persistent session that has it in its queue.
+    pub(super) fn holding(&self) -> Option<QueuedCommand> {
         let (Flight::With(attempt), State::Sent) = (self.flight, self.row.state) else {
             return None;
         };
         let lasting = self.row.lasting?;
-        Some(Holding { lasting, command: self.row.id, attempt, seq: self.row.seq })
+        Some(QueuedCommand { lasting, command: self.row.id, attempt, seq: self.row.seq })
     }
 
     pub(super) fn has_ended(&self) -> bool {
         self.row.state.is_final(self.row.execute_within_ms.is_some())
     }
 
-    /// When its next time is over.
+    /// When its next timer expires.
     pub(super) fn deadline(&self) -> Option<i64> {
         match self.row.state {
-            // Its time begins when its push lets it go.
+            // Its time begins when its push releases it.
             State::Queued if self.row.held_ms.is_some() => None,
             State::Queued | State::Sent => Some(self.row.expires_ms),
             State::Delivered => self.row.due_ms,
@@ -88,7 +87,7 @@ impl Open {
         }
     }
 
-    /// Whether the vehicle's next command has to wait for this one.
+    /// Whether the vehicle's next command must wait for this one.
     pub(super) fn blocks(&self) -> bool {
         match (self.row.order, self.row.state) {
             (Order::AtOnce, _) => false,
@@ -117,8 +116,8 @@ impl Open {
     }
 }
 
-/// Vehicles with a command that has not ended: the vehicle edge looks here before it says that one
-/// is there. A lock, because workers look while the thread of commands writes.
+/// Vehicles with an open command: the MQTT edge checks this before it reports that a vehicle is
+/// reachable. A mutex, because workers read it while the thread of commands writes.
 #[derive(Debug, Default)]
 pub(in crate::downlink) struct Awaited(Mutex<HashSet<Arc<str>>>);
 
@@ -132,21 +131,21 @@ impl Awaited {
     }
 }
 
-/// All of them.
+/// All open commands.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct OpenCommands {
     open: HashMap<i64, Open>,
     ids: HashMap<CommandId, i64>,
-    /// In the order of creation.
+    /// The commands of each vehicle, in the order of creation.
     vehicles: HashMap<Arc<str>, Vec<i64>>,
     deadlines: BTreeSet<(i64, i64)>,
-    /// When one is looked at again.
+    /// The times at which commands are tried again.
     retries: BTreeSet<(i64, i64)>,
     pub(super) awaited: Arc<Awaited>,
-    pub(super) held: Arc<Held>,
+    pub(super) in_sessions: Arc<InSessions>,
 }
 
-impl Book {
+impl OpenCommands {
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
@@ -157,7 +156,7 @@ impl Book {
             self.deadlines.insert((deadline, seq));
         }
         if let Some(holding) = open.holding() {
-            self.held.change(open.row.id, Some(holding));
+            self.in_sessions.change(open.row.id, Some(holding));
         }
         self.ids.insert(open.row.id, seq);
         let queue = self.vehicles.entry(Arc::clone(&open.row.vehicle)).or_default();
@@ -170,16 +169,16 @@ impl Book {
 
     pub(super) fn clear(&mut self) {
         self.awaited.lock().clear();
-        self.held.clear();
-        let (awaited, held) = (Arc::clone(&self.awaited), Arc::clone(&self.held));
-        *self = Self { awaited, held, ..Self::default() };
+        self.in_sessions.clear();
+        let (awaited, in_sessions) = (Arc::clone(&self.awaited), Arc::clone(&self.in_sessions));
+        *self = Self { awaited, in_sessions, ..Self::default() };
     }
 
     pub(super) fn get(&self, seq: i64) -> Option<&Open> {
         self.open.get(&seq)
     }
 
-    /// All of them, in no order.
+    /// All open commands, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Open> {
         self.open.values()
     }
@@ -188,7 +187,7 @@ impl Book {
         self.ids.get(&id).copied()
     }
 
-    /// A vehicle's commands in their order, ended ones of this turn included.
+    /// A vehicle's commands in order, including those that ended in this turn.
     pub(super) fn queue(&self, vehicle: &str) -> &[i64] {
         self.vehicles.get(vehicle).map_or(&[], Vec::as_slice)
     }
@@ -198,14 +197,14 @@ impl Book {
         self.vehicles.keys()
     }
 
-    /// Changes a command, and when it is due with it.
+    /// Changes a command, and updates its due time.
     pub(super) fn change<R>(&mut self, seq: i64, change: impl FnOnce(&mut Open) -> R) -> Option<R> {
         let open = self.open.get_mut(&seq)?;
         let (before, held_before) = (open.deadline(), open.holding());
         let result = change(open);
         let (after, held_after) = (open.deadline(), open.holding());
         if held_before != held_after {
-            self.held.change(open.row.id, held_after);
+            self.in_sessions.change(open.row.id, held_after);
         }
         if before != after {
             before.map(|at| self.deadlines.remove(&(at, seq)));
@@ -214,12 +213,12 @@ impl Book {
         Some(result)
     }
 
-    /// Forgets a command that has ended.
+    /// Removes a command that has ended.
     pub(super) fn remove(&mut self, seq: i64) {
         let Some(open) = self.open.remove(&seq) else { return };
         self.ids.remove(&open.row.id);
         if open.holding().is_some() {
-            self.held.change(open.row.id, None);
+            self.in_sessions.change(open.row.id, None);
         }
         if let Some(deadline) = open.deadline() {
             self.deadlines.remove(&(deadline, seq));
@@ -236,19 +235,19 @@ impl Book {
         self.retries.insert((at_ms, seq));
     }
 
-    /// Commands whose time is over, at most so many.
+    /// Commands whose timer has expired, at most `most`.
     pub(super) fn overdue(&self, now_ms: i64, most: usize) -> Vec<i64> {
         let over = self.deadlines.range(..=(now_ms, i64::MAX)).take(most);
         over.map(|(_, seq)| *seq).collect()
     }
 
-    /// Commands that are to be looked at again.
+    /// Commands that are to be tried again.
     pub(super) fn due_again(&mut self, now_ms: i64) -> Vec<i64> {
         let later = self.retries.split_off(&(now_ms + 1, i64::MIN));
         std::mem::replace(&mut self.retries, later).into_iter().map(|(_, seq)| seq).collect()
     }
 
-    /// When the next time is over.
+    /// When the next timer expires.
     pub(super) fn next_ms(&self) -> Option<i64> {
         let first = |set: &BTreeSet<(i64, i64)>| set.first().map(|(at, _)| *at);
         [first(&self.deadlines), first(&self.retries)].into_iter().flatten().min()

@@ -1,24 +1,24 @@
-//! What of a vehicle may leave now, in its order.
+//! Sends the commands of a vehicle that may be sent now, in order.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    book::Flight,
-    turn::{Engine, Question},
+    open_commands::Flight,
+    turn::{Engine, StillCheck},
 };
 use crate::{
     downlink::{
-        lifecycle::{Happening, State},
+        lifecycle::{Event, State},
         record::What,
     },
     model::{OutgoingCommand, Reach, SessionId},
 };
 
 impl Engine {
-    /// Lets a vehicle's commands leave, the oldest first, until one of them holds up the rest.
-    pub(super) fn walk(&mut self, vehicle: &str) -> rusqlite::Result<()> {
+    /// Sends a vehicle's commands, the oldest first, until one of them blocks the rest.
+    pub(super) fn dispatch(&mut self, vehicle: &str) -> rusqlite::Result<()> {
         let mut is_held_up = false;
-        for seq in self.book.queue(vehicle).to_vec() {
+        for seq in self.open_commands.queue(vehicle).to_vec() {
             if self.is_held(seq) {
                 continue;
             }
@@ -27,14 +27,15 @@ impl Engine {
                 continue;
             }
             self.leave(seq)?;
-            is_held_up = self.book.get(seq).is_some_and(super::book::Open::blocks);
+            is_held_up =
+                self.open_commands.get(seq).is_some_and(super::open_commands::Open::blocks);
         }
         Ok(())
     }
 
-    /// Lets one leave, if it is here and there is a session for it.
+    /// Sends one command, if it waits here and there is a session for it.
     fn leave(&mut self, seq: i64) -> rusqlite::Result<()> {
-        let Some(open) = self.book.get(seq) else { return Ok(()) };
+        let Some(open) = self.open_commands.get(seq) else { return Ok(()) };
         let is_open = matches!(open.row.state, State::Queued | State::Sent);
         // DN-2
         if !is_open || open.row.expires_ms <= self.now_ms || open.row.cancel_requested {
@@ -43,7 +44,7 @@ impl Engine {
         if open.holding().is_some() {
             self.take_from_absent(seq);
         }
-        let Some(open) = self.book.get(seq) else { return Ok(()) };
+        let Some(open) = self.open_commands.get(seq) else { return Ok(()) };
         let flight = open.flight;
         if !matches!(flight, Flight::Home | Flight::Cleared) {
             return Ok(());
@@ -55,23 +56,23 @@ impl Engine {
             cause => {
                 self.waits(seq, cause_of(cause));
                 if flight == Flight::Cleared {
-                    // What held for a while need not hold when it leaves.
-                    self.book.change(seq, |open| open.flight = Flight::Home);
+                    // A condition that held some time ago may not hold now.
+                    self.open_commands.change(seq, |open| open.flight = Flight::Home);
                 }
                 return Ok(());
             }
         };
         if let (State::Queued, Flight::Home, Some(still)) = (row.state, flight, &row.still) {
             let (vehicle, still) = (Arc::clone(&row.vehicle), Arc::clone(still));
-            self.gathered().questions.push(Question { seq, vehicle, still });
+            self.gathered().still_checks.push(StillCheck { seq, vehicle, still });
             self.waits(seq, "still");
-            self.book.change(seq, |open| open.flight = Flight::Asking);
+            self.open_commands.change(seq, |open| open.flight = Flight::Asking);
             return Ok(());
         }
         self.send_to(seq, to)
     }
 
-    /// It leaves, once that is durable.
+    /// Sends it when the turn is durable.
     fn send_to(
         &mut self,
         seq: i64,
@@ -83,14 +84,14 @@ impl Engine {
         };
         let now_ms = self.now_ms;
         let is_new = self.new_request(seq).is_some();
-        let outgoing = self.book.change(seq, |open| {
+        let outgoing = self.open_commands.change(seq, |open| {
             open.row.attempts += 1;
             (open.row.lasting, open.session) = (lasting, Some(session));
             open.flight = Flight::With(open.row.attempts);
             let left = u64::try_from(open.row.expires_ms.saturating_sub(now_ms)).unwrap_or(0);
             let has_no_cause = open.row.cause.is_none();
             if open.row.state == State::Sent {
-                // It had no room when it was sent before.
+                // There was no room for it at the last attempt.
                 open.row.cause = None;
             }
             let outgoing = OutgoingCommand {
@@ -109,7 +110,7 @@ impl Engine {
         if is_new && has_no_cause {
             self.note(seq, What::State(State::Queued), None, None);
         }
-        self.happens(seq, Happening::Leaves, None, None);
+        self.apply(seq, Event::Leaves, None, None);
         self.mark(seq);
         self.send(session, outgoing);
         Ok(())

@@ -1,4 +1,4 @@
-//! Pushes looked at, listed and steered.
+//! Reads, lists, pauses, resumes, aborts and deletes pushes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Downlink {
-    /// A push, with its latest run and the sums of all.
+    /// A push, with its latest run and the sums of all its runs.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -21,7 +21,7 @@ impl Downlink {
         Ok(self.push_record(id).await?.ok_or(Refused::PushUnknown(id))?)
     }
 
-    /// Pushes, newest first; of one sender, where one is named.
+    /// Pushes, newest first; only of one sender, if one is given.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -47,15 +47,15 @@ impl Downlink {
         self.read(move |reader| reader.runs(push, after, limit)).await
     }
 
-    /// Lets no command of a push leave until it is resumed.
+    /// Pauses a push: none of its commands is sent until it is resumed.
     ///
     /// # Errors
-    /// If it has ended, or that cannot be made durable.
+    /// If it has ended, or if the change cannot be made durable.
     pub async fn pause_push(&self, id: CommandId, who: Arc<str>) -> Result<(), Refused> {
         self.change_push(PushJob::Pause(id, who)).await
     }
 
-    /// Lets it go on.
+    /// Resumes a push.
     ///
     /// # Errors
     /// As [`Downlink::pause_push`].
@@ -63,7 +63,7 @@ impl Downlink {
         self.change_push(PushJob::Resume(id, who)).await
     }
 
-    /// Stops it, and takes back what is not delivered.
+    /// Aborts a push, and cancels its commands that are not delivered.
     ///
     /// # Errors
     /// As [`Downlink::pause_push`].
@@ -71,10 +71,10 @@ impl Downlink {
         self.change_push(PushJob::Abort(id, who)).await
     }
 
-    /// Forgets one that has ended; its commands stay for as long as any.
+    /// Deletes a push that has ended; its commands are kept like any others.
     ///
     /// # Errors
-    /// If it goes on, or that cannot be made durable.
+    /// If it has not ended, or if the change cannot be made durable.
     pub async fn forget_push(&self, id: CommandId, who: Arc<str>) -> Result<(), Refused> {
         self.change_push(PushJob::Forget(id, who)).await
     }

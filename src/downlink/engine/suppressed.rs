@@ -1,23 +1,24 @@
-//! Vehicles that need not be told of an alarm now: the vehicle edge looks here before it brings
-//! one, so that what fires again and again costs the thread of commands nothing.
+//! Alarms that are suppressed now, by vehicle: the MQTT edge checks this before it reports an
+//! alarm, so that an alarm that fires again and again costs the thread of commands nothing.
 //!
-//! It is no memory of who was told: that is on disk. What is forgotten here is asked there again.
+//! It is only a cache: the durable notes about raised alarms are on disk, and decide about alarms
+//! that are not in it.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The alarms of a vehicle, each with the moment until which it is quiet, in milliseconds since
+/// The alarms of a vehicle, each with the time until which it is suppressed, in milliseconds since
 /// 1970.
 type Alarms = Vec<(Arc<str>, i64)>;
 
-/// All of them; some 100 bytes each, for as long as they are quiet. A lock, because workers look
-/// while the thread of commands writes.
+/// All suppressed alarms; about 100 bytes each. A mutex, because workers read it while the thread
+/// of commands writes.
 #[derive(Debug, Default)]
-pub(in crate::downlink) struct Quiet(Mutex<HashMap<Arc<str>, Alarms>>);
+pub(in crate::downlink) struct Suppressed(Mutex<HashMap<Arc<str>, Alarms>>);
 
-impl Quiet {
+impl Suppressed {
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Alarms>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -37,7 +38,7 @@ impl Quiet {
         }
     }
 
-    /// Forgets those that are over.
+    /// Removes entries whose time is over.
     pub(super) fn sweep(&self, now_ms: i64) {
         self.lock().retain(|_, alarms| {
             alarms.retain(|(_, until_ms)| now_ms < *until_ms);
@@ -45,7 +46,8 @@ impl Quiet {
         });
     }
 
-    /// Forgets all: what was not committed, or was said by alarms of other mapping files.
+    /// Removes all entries: after a turn that was not committed, or when mapping files have
+    /// changed.
     pub(in crate::downlink) fn clear(&self) {
         self.lock().clear();
     }
@@ -56,19 +58,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_vehicle_is_quiet_for_one_alarm_until_its_time_is_over() {
-        let quiet = Quiet::default();
+    fn one_alarm_of_one_vehicle_is_suppressed_until_its_time_is_over() {
+        let suppressed = Suppressed::default();
         let (hot, low): (Arc<str>, Arc<str>) = ("hot".into(), "low".into());
         let vehicle: Arc<str> = "A".into();
-        quiet.begin(&hot, &vehicle, 10);
-        quiet.begin(&low, &vehicle, 20);
-        assert!(quiet.holds("hot", "A", 9) && !quiet.holds("hot", "A", 10));
-        assert!(!quiet.holds("hot", "B", 9) && !quiet.holds("cold", "A", 9));
-        quiet.begin(&hot, &vehicle, 15);
-        assert!(quiet.holds("hot", "A", 14));
-        quiet.sweep(15);
-        assert!(quiet.holds("low", "A", 15));
-        quiet.sweep(20);
-        assert!(quiet.lock().is_empty());
+        suppressed.begin(&hot, &vehicle, 10);
+        suppressed.begin(&low, &vehicle, 20);
+        assert!(suppressed.holds("hot", "A", 9) && !suppressed.holds("hot", "A", 10));
+        assert!(!suppressed.holds("hot", "B", 9) && !suppressed.holds("cold", "A", 9));
+        suppressed.begin(&hot, &vehicle, 15);
+        assert!(suppressed.holds("hot", "A", 14));
+        suppressed.sweep(15);
+        assert!(suppressed.holds("low", "A", 15));
+        suppressed.sweep(20);
+        assert!(suppressed.lock().is_empty());
     }
 }
