@@ -1,5 +1,5 @@
-//! A disk that is full, and one whose fsync fails: nobody is told a lie (UP-1), nobody is thrown
-//! out, and what is not concerned goes on.
+//! A full disk, and a disk whose fsync fails: no false acknowledgement is sent (UP-1), nobody is
+//! disconnected, and everything else continues.
 
 use std::{fs, num::NonZeroU16, time::Duration};
 
@@ -34,7 +34,7 @@ fn a_full_disk_makes_publishes_wait_until_there_is_room() {
     assert!(body.contains("1 MiB is wanted for the next segment"), "{body}");
 
     fs::remove_file(ballast).unwrap();
-    // Those that waited, without anybody's help.
+    // The waiting publishes are acknowledged without any action.
     for _ in acked..sent {
         assert!(matches!(vehicle.receive(MINUTE), Packet::Whole(0x40, _)));
     }
@@ -44,7 +44,7 @@ fn a_full_disk_makes_publishes_wait_until_there_is_room() {
     assert_eq!(store.lines().len() as u64, sent);
 }
 
-/// A vehicle of a shard, of two.
+/// A vehicle of one of the two shards.
 fn vin_of(shard: u16) -> String {
     let count = ShardCount(NonZeroU16::new(2).unwrap());
     (0..)
@@ -76,7 +76,7 @@ fn a_failed_fsync_halts_its_shard_and_nothing_else() {
     until("an appliance that is not ready", MINUTE, || appliance.get("/readyz").0 == 503);
     drop(failing);
 
-    // The disk is well again, but what it did meanwhile is unknown: the shard stays halted.
+    // The disk works again, but what it did meanwhile is unknown: the shard stays halted.
     struck.publish(&Sample::topic(&struck_vin), &payload(3), 1, 3);
     for seq in 2..10 {
         let id = u16::try_from(seq).unwrap();
@@ -93,7 +93,7 @@ fn a_failed_fsync_halts_its_shard_and_nothing_else() {
     assert!(body.contains("failed"), "{body}");
     appliance.stats();
 
-    // Until restart. The vehicle sends again what it has no acknowledgement for.
+    // Until a restart. The vehicle sends unacknowledged messages again.
     appliance.kill_9();
     appliance.start_again();
     assert_eq!(appliance.get("/readyz").0, 200);
@@ -106,7 +106,7 @@ fn a_failed_fsync_halts_its_shard_and_nothing_else() {
     until("every line in the store", MINUTE, || store.lines().len() == 3 + 9);
 }
 
-/// A CONNECT of a session that lasts.
+/// A CONNECT of a persistent session.
 fn lasting(version: Version, client: &str) -> Vec<u8> {
     let mut packet = connect_packet(version, client, 60, &[0x11, 0, 0, 0x0e, 0x10]);
     packet[9] &= !2;
@@ -114,7 +114,7 @@ fn lasting(version: Version, client: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_failed_fsync_of_the_journal_halts_what_lasts_and_nothing_else() {
+fn a_failed_fsync_of_the_journal_halts_persistent_sessions_and_nothing_else() {
     let Some(strace) = program("bad_disk, journal", "FLEETLINE_TEST_STRACE") else { return };
     let store = StandIn::start(Answer::Accept);
     let mut appliance = Setup::new().store2(&store.url(), "token").start();
@@ -143,14 +143,14 @@ fn a_failed_fsync_of_the_journal_halts_what_lasts_and_nothing_else() {
     until("an appliance that is not ready", MINUTE, || appliance.get("/readyz").0 == 503);
     drop(failing);
     assert!(appliance.get("/readyz").1.contains("sessions"), "{}", appliance.get("/readyz").1);
-    // What touches the journal waits, what does not goes on.
+    // Publishes that need the journal wait, others continue.
     let mut sound = Vehicle::connect(appliance.mqtt(), Version::V3, "sound");
     let payload = Sample { seq: 1 }.payload();
     sound.publish_acked(&Sample::topic("VIN"), &payload, 1);
     publisher.publish("a", b"3", 1, 3);
     assert_eq!(publisher.receive(Duration::from_secs(1)), Packet::Nothing, "not durable");
     publisher.ping();
-    // Sessions do not last: 5.0 is told so, 3.1.1 is served without one.
+    // No session is persistent: 5.0 clients are told so, 3.1.1 clients are served without one.
     let (_, connack) = greet(&appliance, Version::V5, "new");
     assert!(connack.windows(5).any(|five| five == [0x11, 0, 0, 0, 0]), "{connack:02x?}");
     let (mut served, connack) = greet(&appliance, Version::V3, "served");

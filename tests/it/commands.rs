@@ -1,4 +1,4 @@
-//! Commands that read files: what they answer, where, and with which exit code.
+//! Commands that read files: their output and exit codes.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `fleetline` in the repository, where the shipped schemas are, with this on standard input.
+/// Runs `fleetline` in the repository, where the shipped schemas are, with this standard input.
 fn fed(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_fleetline"))
         .current_dir(repository())
@@ -47,7 +47,7 @@ fn decode_reads_one_payload_from_standard_input() {
 }
 
 #[test]
-fn decode_tells_the_broken_file_and_goes_on_with_the_others() {
+fn decode_reports_the_broken_file_and_continues_with_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, payload: &[u8]| {
         let path = folder.path().join(name);
@@ -65,7 +65,7 @@ fn decode_tells_the_broken_file_and_goes_on_with_the_others() {
 }
 
 #[test]
-fn decode_fails_for_a_topic_that_nothing_takes() {
+fn decode_fails_for_a_topic_without_a_mapping() {
     let expect = "no mapping takes the topic `nowhere`\n";
     check(&fed(&["decode", "--topic", "nowhere"], GOOD), 1, "", expect);
 }
@@ -105,7 +105,7 @@ fn decode_writes_the_dialect_of_the_configured_store() {
 }
 
 #[test]
-fn commands_on_a_data_directory_that_is_not_there_say_so() {
+fn commands_on_a_missing_data_directory_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let told = "there is no spool in `./fleetline-data/spool`; is data-dir right?\n";
     check(&fleetline(folder.path(), &["spool", "status"], &[]), 1, "", told);
@@ -135,7 +135,7 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn every_command_helps_with_an_example() {
+fn every_help_has_an_example() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [
         &["serve"][..],
@@ -162,10 +162,10 @@ fn every_command_helps_with_an_example() {
     }
 }
 
-/// Every command that talks to a running appliance brings the token of its file, else that of the
-/// variable, and never prints it.
+/// Every command that talks to a running appliance sends the token of its file, otherwise that of
+/// the variable, and never prints it.
 #[test]
-fn a_token_is_brought_to_the_appliance() {
+fn a_token_is_sent_to_the_appliance() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = Arc::clone(&heard);
     let server = Server::start(move |request| {

@@ -1,4 +1,4 @@
-//! Wrong configurations and their exact messages, what overrides what, and the shipped files.
+//! Wrong configurations and their exact messages, overrides, and the shipped files.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `fleetline` in a folder, with an environment of only these variables of ours.
+/// Runs `fleetline` in a folder, with only these variables of ours in the environment.
 pub(crate) fn fleetline(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetline"));
     for (name, _) in std::env::vars_os() {
@@ -40,7 +40,7 @@ fn check(text: &str, variables: &[(&str, &str)], set: &[&str]) -> Output {
     fleetline(folder.path(), &arguments, variables)
 }
 
-/// The messages of a wrong configuration, one a line.
+/// The messages of a wrong configuration, one per line.
 #[track_caller]
 fn check_wrong_with(text: &str, variables: &[(&str, &str)], set: &[&str], expect: &str) {
     let output = check(text, variables, set);
@@ -55,7 +55,7 @@ fn check_wrong(text: &str, expect: &str) {
     check_wrong_with(text, &[], &[], expect);
 }
 
-/// A wrong key beside a store that is right.
+/// A wrong key together with a correct store.
 #[track_caller]
 fn check_wrong_beside_store(text: &str, expect: &str) {
     check_wrong(&format!("{STORE}{text}"), expect);
@@ -270,7 +270,7 @@ fn an_address_of_a_store_is_a_base_address_and_its_secrets_are_not_repeated() {
     assert!(check(&with("https://h/influx/"), &[], &[]).status.success());
 }
 
-/// `o13-store-with-a-private-authority`: what can be seen without the store.
+/// `o13-store-with-a-private-authority`: what can be checked without the store.
 #[test]
 fn a_file_of_authorities_that_holds_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -390,7 +390,7 @@ fn a_secret_comes_from_one_place_and_is_never_printed() {
         "token = \" \"\n",
         "f.toml:6: store.token: the secret is empty; write it there",
     );
-    // A later layer wins: the file's own token is not looked at.
+    // A later layer wins: the token in the file is not checked.
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     fs::write(&secret, "other\n").unwrap();
@@ -439,7 +439,7 @@ fn the_shipped_configuration_and_schemas_are_right() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// `UPDATE=1` writes it anew.
+/// `UPDATE=1` rewrites it.
 #[test]
 fn the_reference_is_fresh() {
     let path = repository().join("config/reference.md");
@@ -465,8 +465,8 @@ fn wrong_usage_and_wrong_configuration_end_with_2_and_help_with_0() {
     assert!(String::from_utf8_lossy(&help.stdout).contains("Example"));
 }
 
-/// A misspelt variable does nothing; whoever wrote it is to hear of that. A service of our name
-/// brings such variables with it, so they are no error.
+/// A misspelt variable has no effect, which must be reported. A service with our name in an
+/// orchestrator creates such variables, so they are not an error.
 #[test]
 fn a_variable_with_our_prefix_that_is_no_key_is_named_and_the_token_is_not() {
     let variables = [("FLEETLINE_DATADIR", "/data"), ("FLEETLINE_TOKEN", "t")];

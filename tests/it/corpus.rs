@@ -1,4 +1,4 @@
-//! Replays every kept input of every fuzz target, so that what was found once stays found.
+//! Replays every kept input of every fuzz target, so that old finds stay fixed.
 
 use std::{
     fs,
@@ -56,8 +56,7 @@ replay! {
     kept_schema_folders_do_no_harm: schemas,
 }
 
-/// Damage of every kind to folders of every format, as the fuzz target makes it; a find is told
-/// with the seed that brings it back.
+/// Damages folders of every format in every way, like the fuzz target; a failure shows its seed.
 #[test]
 fn ten_thousand_damaged_schema_folders_do_no_harm() {
     let mut dice = crate::harness::Dice::new();
@@ -73,8 +72,7 @@ fn ten_thousand_damaged_schema_folders_do_no_harm() {
 /// What a fuzz target does with its input.
 type Target = fn(&[u8]);
 
-/// Kept inputs of MQTT with bytes changed, cut, doubled and put together anew; a find is told with
-/// the input.
+/// Kept MQTT inputs with bytes changed, cut, doubled and recombined; a failure shows its input.
 #[test]
 fn changed_mqtt_inputs_do_no_harm() {
     let mut dice = crate::harness::Dice::new();
@@ -112,8 +110,8 @@ fn changed_mqtt_inputs_do_no_harm() {
     }
 }
 
-/// The same of the kept payloads of `decode`: tuples, lists in lists, unions, conversions, times as
-/// text, framed messages, each damaged some fifty times.
+/// The same for the kept payloads of `decode`: tuples, lists in lists, unions, conversions, times
+/// as text, framed messages, each damaged about fifty times.
 #[test]
 fn ten_thousand_damaged_payloads_of_every_shape_do_no_harm() {
     let mut dice = crate::harness::Dice::new();

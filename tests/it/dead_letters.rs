@@ -1,4 +1,5 @@
-//! What cannot be decoded or stored is set aside with its cause, and nothing else is (UP-3).
+//! Messages and points that cannot be decoded or stored are set aside with their cause, and no
+//! others (UP-3).
 
 use std::{process::Stdio, time::Duration};
 
@@ -20,7 +21,7 @@ fn settled(appliance: &Appliance) {
     until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
 }
 
-/// A broken payload between good ones; `reason` is what the vehicle is told.
+/// A broken payload between good ones; `reason` is the reason code for the vehicle.
 fn check_broken(version: Version, reason: u8) {
     let store = StandIn::start(Answer::Accept);
     let appliance = Setup::new().store2(&store.url(), "token").start();
@@ -87,7 +88,7 @@ fn a_broken_payload_ends_a_qos_2_exchange_with_its_reason_and_frees_the_id() {
 
 #[test]
 fn a_refused_line_among_many_is_found_and_the_others_are_stored() {
-    // The store refuses any request that holds one line, and does not say which.
+    // The store refuses any request with a certain line, and does not say which line.
     let store = StandIn::start(Answer::RefuseLinesWith("seq=77i"));
     let appliance = Setup::new().store2(&store.url(), "token").set("spool.shards", "1").start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
@@ -116,7 +117,7 @@ fn dead_letters_survive_a_kill() {
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V3, "v");
     vehicle.publish_acked(&Sample::topic("VIN"), BROKEN, 1);
     appliance.kill_9();
-    // Read without anybody running, too.
+    // Also read without a running appliance.
     assert_eq!(listed(&appliance).len(), 1);
     appliance.start_again();
     assert_eq!(listed(&appliance).len(), 1);
@@ -132,7 +133,7 @@ fn buses(setup: Setup) -> Setup {
     })
 }
 
-/// What `/readyz` says of the log.
+/// What `/readyz` reports about the log.
 fn readiness(appliance: &Appliance) -> (u16, String) {
     let (status, body) = appliance.get("/readyz");
     let body: Value = serde_json::from_str(&body).unwrap();
@@ -142,7 +143,7 @@ fn readiness(appliance: &Appliance) -> (u16, String) {
 }
 
 #[test]
-fn one_vehicle_that_sends_rubbish_leaves_the_appliance_ready_and_its_letters_can_be_deleted() {
+fn one_vehicle_with_broken_payloads_leaves_the_appliance_ready_and_its_letters_deletable() {
     // o07-dead-letters-full
     let setup = buses(Setup::new())
         .set("dead-letter.max-size", "64KiB")
@@ -158,13 +159,13 @@ fn one_vehicle_that_sends_rubbish_leaves_the_appliance_ready_and_its_letters_can
     assert_eq!(status, 200, "{reason}");
     assert!(reason.contains("dead-letter.vehicle-share"), "{reason}");
     assert!(reason.contains("`fleetline dead-letter delete` makes room"), "{reason}");
-    // Good messages flow, and others' rubbish is set aside.
+    // Good messages are stored, and broken ones of other vehicles are set aside.
     let mut good = Vehicle::connect(appliance.mqtt(), Version::V5, "good");
     let seq = Sample { seq: 1 };
     assert_eq!(good.publish_acked(&Sample::topic("VIN"), &seq.payload(), 1).reason(), 0);
     assert_eq!(good.publish_acked("depot/8/json", rubbish.as_bytes(), 2).reason(), 0x99);
     settled(&appliance);
-    // The counter counts what was written, and the log blames no spool.
+    // The counter counts written letters, and the log does not blame a spool.
     let letters = listed(&appliance);
     let (_, metrics) = appliance.get("/metrics");
     let written = format!(
@@ -175,7 +176,7 @@ fn one_vehicle_that_sends_rubbish_leaves_the_appliance_ready_and_its_letters_can
     assert!(metrics.contains("fleetline_dead_letter_limit_bytes 65536\n"), "{metrics}");
     assert!(!appliance.log().contains("in the spool"), "{}", appliance.log());
 
-    // The way out: the share is free, and the same publishes go on.
+    // After the deletion the share is free, and the waiting publishes continue.
     let of_7 = letters.iter().filter(|letter| letter["vehicle"] == "7").count();
     assert!((5..30).contains(&of_7), "{of_7}");
     for _ in 0..of_7 {
@@ -224,7 +225,7 @@ fn dead_letters_are_listed_and_deleted_over_http_as_on_the_command_line() {
     let letter = &refused["dead_letters"][0];
     let id = letter["id"].as_str().unwrap();
     assert_eq!(&page(&format!("/api/v1/dead-letters/{id}")), letter);
-    // What a person reads: where it came from, and the store's words.
+    // What a person reads: where it came from, and the store's message.
     let text = appliance.cli_ok(&["dead-letter", "list"]);
     assert!(text.contains(&Sample::topic("VIN")) && text.contains("unable to parse"), "{text}");
     let deleted = appliance.cli_ok(&["dead-letter", "delete", "--id", id]);
@@ -236,7 +237,7 @@ fn dead_letters_are_listed_and_deleted_over_http_as_on_the_command_line() {
 }
 
 #[test]
-fn letters_are_summed_up_by_cause_and_vehicle_with_what_shows_and_what_heals_them() {
+fn letters_are_summed_by_cause_and_vehicle_with_commands_to_list_and_replay_them() {
     let store = StandIn::start(Answer::RefuseLinesWith("seq=77i"));
     let appliance = Setup::new().store2(&store.url(), "token").start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
@@ -264,7 +265,7 @@ fn letters_are_summed_up_by_cause_and_vehicle_with_what_shows_and_what_heals_the
     for told in ["show", "heal"] {
         let command = broken[told].as_str().unwrap();
         assert!(text.contains(command), "{text}");
-        // The log says it, too; and what is told can be typed.
+        // The log says it, too; and the shown commands can be typed.
         assert!(appliance.log().contains(command), "{}", appliance.log());
         let typed: Vec<&str> = command.split(' ').skip(1).collect();
         appliance.cli_ok(&typed);
@@ -295,15 +296,15 @@ fn trip_schema(kind: &str) -> String {
     format!(r#"{{"type":"object","properties":{{"km":{{"type":"{kind}"}}}}}}"#)
 }
 
-/// The schema is mended while the appliance runs; a second one is not what it needs.
-/// An appliance whose schema of trips is wrong, so that each becomes a letter.
+/// An appliance with a wrong schema of trips, so that each trip becomes a letter. The schema is
+/// corrected while it runs.
 fn with_wrong_trips(store: &StandIn) -> Appliance {
     let setup = Setup::new().store2(&store.url(), "token").schema("trips.toml", TRIPS);
     setup.schema("trips.schema.json", &trip_schema("boolean")).start()
 }
 
 #[test]
-fn a_mended_schema_heals_old_messages_as_of_when_they_came() {
+fn a_corrected_schema_replays_old_messages_with_their_time_of_receipt() {
     let store = StandIn::start(Answer::Accept);
     let mut appliance = with_wrong_trips(&store);
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
@@ -331,7 +332,7 @@ fn a_mended_schema_heals_old_messages_as_of_when_they_came() {
     let mut expected = vec![line(&before[0], 7), line(&before[2], 8)];
     expected.sort();
     assert_eq!(lines, expected);
-    // What failed again bears its old name, its old time and its new cause.
+    // A letter that failed again has its old id, its old time and its new cause.
     let after = listed(&appliance);
     assert_eq!(after.len(), 1, "{after:?}");
     for (key, value) in before[1].as_object().unwrap() {
@@ -341,14 +342,14 @@ fn a_mended_schema_heals_old_messages_as_of_when_they_came() {
     let stats = appliance.stats();
     assert_eq!(stats["messages"]["received"], 5, "{stats}");
     assert_eq!(stats["messages"]["spooled"], 2, "{stats}");
-    // And so it is after a restart.
+    // The same after a restart.
     appliance.kill_9();
     appliance.start_again();
     assert_eq!(listed(&appliance), after);
 }
 
-/// Killed once its points are durable, before the letters are gone: they are sent again to the same
-/// series and time.
+/// Killed after the points are durable and before the letters are removed: the points are sent
+/// again with the same series and time.
 #[test]
 fn a_kill_in_the_middle_of_a_replay_loses_and_doubles_no_point() {
     const LETTERS: u16 = 600;
@@ -392,7 +393,7 @@ fn trip(km: u16) -> Vec<u8> {
 }
 
 #[test]
-fn a_point_that_the_store_takes_now_is_replayed_and_one_that_it_refuses_again_comes_back() {
+fn a_replayed_point_is_stored_or_becomes_a_letter_again() {
     let store = StandIn::start(Answer::RefuseLinesWith("seq=7"));
     let appliance = Setup::new().store2(&store.url(), "token").start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");

@@ -1,4 +1,4 @@
-//! `fleetline demo` on a pipe: addresses first, three questions with answers, and nothing left
+//! `fleetline demo` on a pipe: addresses first, three queries with answers, and nothing left
 //! behind.
 
 use std::{
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use crate::harness::{get, post, until, until_some};
 
-/// A start, a bounded run and a stop, on a machine that has other things to do.
+/// The time limit for a start, a bounded run and a stop on a busy machine.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// A running demo whose temporary folder is below one of ours.
+/// A running demo with its temporary folder below one of ours.
 struct Demo {
     child: Child,
     lines: Receiver<String>,
@@ -55,7 +55,7 @@ impl Demo {
         Self { child, lines, seen: Vec::new(), folder }
     }
 
-    /// Everything said up to the first line like this, which comes last.
+    /// All output up to the first matching line, which is the last one returned.
     #[track_caller]
     fn hear(&mut self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
         let end = Instant::now() + LIMIT;
@@ -84,7 +84,7 @@ impl Demo {
         text
     }
 
-    /// Waits for its end: status, everything it said, and standard error.
+    /// Waits for its end: status, all output, and standard error.
     #[track_caller]
     fn end(mut self) -> (ExitStatus, Vec<String>, String) {
         let status = until_some("the end", LIMIT, || self.child.try_wait().unwrap());
@@ -101,7 +101,7 @@ fn names(folder: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// The number in front of a word of a sentence.
+/// The number before a word in a sentence.
 #[track_caller]
 fn number(line: &str, word: &str) -> u64 {
     let before = line.split(word).next().unwrap().trim_end();
@@ -110,7 +110,7 @@ fn number(line: &str, word: &str) -> u64 {
 }
 
 #[test]
-fn a_bounded_demo_says_where_it_is_asks_three_questions_and_stores_everything() {
+fn a_bounded_demo_shows_its_addresses_runs_three_queries_and_stores_everything() {
     let demo = Demo::start(&["--duration", "4s"]);
     let (status, said, complaints) = demo.end();
     let text = said.join("\n");
@@ -129,7 +129,7 @@ fn a_bounded_demo_says_where_it_is_asks_three_questions_and_stores_everything() 
     }
     let sum = said.iter().find(|line| line.contains(" vehicles drove ")).expect("a summary");
     assert_eq!(number(sum, " vehicles drove "), 5);
-    // Three minutes from before, and some seconds.
+    // Three minutes of history, and some seconds.
     let acknowledged = number(sum, " acknowledged");
     assert!(acknowledged >= 5 * 180 + 5, "{sum}");
     assert_eq!(number(sum, " messages"), acknowledged, "{sum}");
@@ -148,16 +148,16 @@ fn an_interrupt_ends_it_in_order_and_until_then_its_api_answers() {
     let stats: Value = serde_json::from_str(&stats).unwrap();
     assert_eq!(status, 200);
     assert_eq!(stats["messages"]["dead_lettered"], 0, "{stats}");
-    // The receipt of the one that is pushed to is no telemetry.
+    // The receipt of the vehicle in the push is not telemetry.
     assert!(stats["messages"]["unmapped"].as_u64().unwrap() <= 1, "{stats}");
     let text = "SELECT count(DISTINCT vin), count(*) > 900 FROM telemetry";
     let ask = json!({ "language": "sql", "text": text }).to_string();
     let (status, answer) = post(&format!("{root}/api/v1/query"), &[], None, &ask).unwrap();
     assert_eq!(status, 200, "{answer}");
     let answer: Value = serde_json::from_str(&answer).unwrap();
-    // Both formats came through: three vehicles speak protobuf, two Avro.
+    // Both formats arrived: three vehicles send protobuf, two Avro.
     assert_eq!(answer["rows"], json!([[5, 1]]));
-    // What is shown can be typed.
+    // The shown query can be typed.
     let shown: Vec<&String> = demo.seen.iter().filter(|line| line.starts_with("$ ")).collect();
     assert_eq!(shown.len(), 3);
     for line in shown {
@@ -167,7 +167,7 @@ fn an_interrupt_ends_it_in_order_and_until_then_its_api_answers() {
         assert!(output.status.success(), "{typed}: {answer}");
         assert!(answer.lines().count() > 2, "{typed}: {answer}");
     }
-    // So is the command, and a vehicle obeys it; one that drives as it senses limits its charge.
+    // So can the command, and a vehicle executes it.
     let at = demo.seen.iter().position(|line| line.contains("command send")).expect("a command");
     let typed = [&*demo.seen[at], &*demo.seen[at + 1]].join("\n");
     let typed = typed.split_once("fleetline").expect("the program").1;
@@ -198,7 +198,7 @@ fn a_second_signal_ends_it_at_once_and_leaves_nothing_behind_either() {
     demo.signal("TERM");
     demo.signal("HUP");
     let (status, said, _) = demo.end();
-    // It may have been done before the second one came.
+    // It may have ended before the second signal.
     assert!([Some(0), Some(1)].contains(&status.code()), "{status} {said:#?}");
 }
 
@@ -219,7 +219,7 @@ fn as_json_every_line_is_an_object() {
 }
 
 #[test]
-fn data_of_the_users_choice_is_kept_and_a_configuration_file_is_refused() {
+fn a_chosen_data_directory_is_kept_and_a_configuration_file_is_refused() {
     let kept = tempfile::tempdir().unwrap();
     let data = kept.path().join("data");
     let set = format!("data-dir={}", data.display());

@@ -1,7 +1,8 @@
-//! Nothing acknowledged is lost, whenever the appliance dies (UP-1, SP-2, SP-3, SK-1, EM-1).
+//! Nothing acknowledged is lost if the appliance is killed at any moment (UP-1, SP-2, SP-3, SK-1,
+//! EM-1).
 //!
-//! The vehicles' log of acknowledgements is kept by the test; the judge is the database. The same
-//! is done to real servers, for longer, in `real::durability`.
+//! The test keeps the vehicles' log of acknowledgements and compares it with the database.
+//! `real::durability` does the same with real servers, for longer.
 
 use std::time::Duration;
 
@@ -9,12 +10,12 @@ use crate::harness::{Database, Dice, Load, Setup, sqlite, until};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Small segments, so that the kills fall into rotations and deletions as well.
+/// Small segments, so that some kills happen during rotations and deletions.
 fn setup(database: &Database) -> Setup {
     database.serves(Setup::new()).set("spool.segment-size", "1MiB")
 }
 
-/// Kills at random moments, some of them while it is still recovering, then asks the database.
+/// Kills at random moments, some of them during recovery, then compares with the database.
 pub(crate) fn check_kills(database: &Database, rounds: u64) {
     let mut dice = Dice::new();
     let mut appliance = setup(database).start();

@@ -1,4 +1,4 @@
-//! How many come in, how fast, and what they may do: attacks from the catalogue.
+//! Admission: bounds on connections and rates, and attacks from the catalogue.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::harness::{
     until,
 };
 
-/// Reason of the one filter that a client subscribes to.
+/// Subscribes to one filter; returns its reason code.
 #[track_caller]
 fn subscribe(vehicle: &mut Vehicle, filter: &str) -> u8 {
     let body = [&[0, 1, 0][..], &text(filter), &[1]].concat();
@@ -25,17 +25,17 @@ fn subscribe(vehicle: &mut Vehicle, filter: &str) -> u8 {
     loop {
         match vehicle.expect() {
             Packet::Whole(0x90, body) => return *body.last().unwrap(),
-            // What a member of a shared subscription left, or what is published meanwhile.
+            // Messages of a shared subscription's former member, or messages published meanwhile.
             Packet::Whole(first, _) if first >> 4 == 3 => {}
             other => panic!("no SUBACK: {other:02x?}"),
         }
     }
 }
 
-/// Attacks A9 and A11, `f11-rules-that-change`: names that look like filters open nothing, and a
-/// filter wider than the rule is refused, shared or not.
+/// Attacks A9 and A11, `f11-rules-that-change`: names that look like filters give no access, and a
+/// filter that is wider than the rule is refused, shared or not.
 #[test]
-fn names_and_filters_open_nothing_that_is_not_ones_own() {
+fn names_and_filters_give_access_only_to_ones_own_topics() {
     let setup = Setup::new();
     add(&setup, "V1", "secret");
     let appliance = setup.set("auth.users", "users").start();
@@ -84,10 +84,10 @@ fn names_and_filters_open_nothing_that_is_not_ones_own() {
     );
 }
 
-/// A will is asked for at CONNECT: who may not publish there does not come in. One for the server's
-/// own topics is accepted, and not published.
+/// A will is checked at CONNECT: a client that may not publish there is refused. A will for the
+/// server's own topics is accepted, but not published.
 #[test]
-fn a_will_is_held_to_the_rules_at_connect() {
+fn a_will_is_checked_against_the_rules_at_connect() {
     let setup = Setup::new();
     add(&setup, "V1", "secret");
     let appliance = setup.set("auth.users", "users").start();
@@ -104,8 +104,8 @@ fn a_will_is_held_to_the_rules_at_connect() {
     }
 }
 
-/// Attack A15: wrong passwords from one address, as fast as they come, delay an honest vehicle of
-/// another address by a bounded time, and cost a vehicle that is known nothing.
+/// Attack A15: wrong passwords from one address, as fast as possible, delay an honest vehicle from
+/// another address by a bounded time, and do not affect a vehicle whose password is cached.
 #[test]
 fn a_storm_of_wrong_passwords_delays_an_honest_vehicle_a_little() {
     let setup = Setup::new();
@@ -117,7 +117,7 @@ fn a_storm_of_wrong_passwords_delays_an_honest_vehicle_a_little() {
         .set("auth.users", "users")
         .start();
     let address = appliance.mqtt();
-    // Each says where it comes from, as a balancer would.
+    // Each sends its address in a PROXY header, as a balancer would.
     let enter = move |from: &str, id: &str, username: &str, password: &str| {
         let mut vehicle = Vehicle::dial(address, Version::V5).unwrap();
         vehicle.send(format!("PROXY TCP4 {from} 127.0.0.1 4711 1883\r\n").as_bytes());
@@ -129,7 +129,7 @@ fn a_storm_of_wrong_passwords_delays_an_honest_vehicle_a_little() {
         other => panic!("no CONNACK: {other:02x?}"),
     };
     assert_eq!(reason(&mut enter("192.0.2.2", "known", "V2", "other")), 0);
-    // Two hundred guesses are more than any core verifies in the time that is allowed below.
+    // Two hundred guesses are more than any core verifies within the time allowed below.
     let mut guesses: Vec<Vehicle> = (0..200)
         .map(|n| enter("192.0.2.66", &format!("g{n}"), &format!("guess{n}"), "wrong"))
         .collect();
@@ -146,7 +146,7 @@ fn a_storm_of_wrong_passwords_delays_an_honest_vehicle_a_little() {
     assert!(waiting > 10.0, "the storm still waits: {waiting}, after {honest:?}");
     assert!(known < Duration::from_secs(2), "no password was verified for it: {known:?}");
     drop(guesses);
-    // Who has gone is not verified.
+    // A client that has disconnected is not verified.
     until("nobody waits", PATIENCE, || {
         appliance.metric("fleetline_auth_waiting_verifications") == Some(0.0)
     });
@@ -174,7 +174,7 @@ fn a_client_over_its_rate_is_slowed_and_loses_nothing() {
     assert!(began.elapsed() < Duration::from_secs(2), "others are not slowed");
 }
 
-/// Connections past the rate wait for their turn; those that would wait for long are closed.
+/// Connections past the rate wait for their turn; those that would wait too long are closed.
 #[test]
 fn connections_past_the_rate_wait_or_are_closed() {
     let appliance = Setup::new().set("mqtt.admission.accepts-per-second", "10").start();
@@ -197,8 +197,8 @@ fn connections_past_the_rate_wait_or_are_closed() {
     );
 }
 
-/// Attack C7: a ClientHello in single bytes is put together; one that never ends is closed in time,
-/// whatever drips; a close_notify and garbage end the connection, and nothing else.
+/// Attack C7: a ClientHello in single bytes is assembled; one that never ends is closed in time,
+/// even if bytes still arrive; a close_notify and garbage end only that connection.
 #[test]
 fn broken_handshakes_end_alone_and_in_time() {
     let authority = Authority::new("Fleet CA");
@@ -207,7 +207,7 @@ fn broken_handshakes_end_alone_and_in_time() {
     let address = appliance.listener("mqtts");
     let mut drip = TcpStream::connect(address).unwrap();
     drip.set_read_timeout(Some(PATIENCE)).unwrap();
-    // A record of 16,000 bytes of handshake, of which one comes now and then.
+    // A handshake record of 16,000 bytes, of which one byte is sent now and then.
     drip.write_all(b"\x16\x03\x01\x3e\x80\x01\x00\x3e\x7c").unwrap();
     let began = Instant::now();
     let mut writer = drip.try_clone().unwrap();
@@ -217,7 +217,7 @@ fn broken_handshakes_end_alone_and_in_time() {
         }
     });
     let mut rest = Vec::new();
-    // A reset is a way of closing, too.
+    // A reset also counts as closed.
     drop(drip.read_to_end(&mut rest));
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     drip.shutdown(std::net::Shutdown::Both).unwrap_or_default();
@@ -237,10 +237,10 @@ fn broken_handshakes_end_alone_and_in_time() {
     assert!(secure(address, &authority, None).is_ok(), "others come in");
 }
 
-/// Who begins with TLS is not silent, however many of one address do so at once; and past
-/// `handshakes-max` the one that has waited for the longest goes, never the newcomer.
+/// A client that begins a TLS handshake is not silent, even if many of one address do so at once;
+/// and past `handshakes-max` the oldest one is closed, never the newcomer.
 #[test]
-fn a_fleet_that_shakes_hands_from_one_address_is_not_silent() {
+fn a_fleet_in_tls_handshakes_from_one_address_is_not_silent() {
     let authority = Authority::new("Fleet CA");
     let setup = Setup::new();
     let appliance = setup
@@ -256,7 +256,7 @@ fn a_fleet_that_shakes_hands_from_one_address_is_not_silent() {
     };
     let fleet: Vec<_> =
         (0..50).map(|_| say_hello(address, &authority, None).expect("a socket")).collect();
-    // Of those who have said nothing whole, ten may stay: the others have had their time.
+    // Ten silent peers may stay: the others have exceeded their time.
     let silent: Vec<TcpStream> = (0..20)
         .map(|_| {
             let mut peer = TcpStream::connect(address).unwrap();
@@ -283,9 +283,9 @@ fn a_fleet_that_shakes_hands_from_one_address_is_not_silent() {
     drop((silent, stuck));
 }
 
-/// Attack C6: only HTTP/1.1 is spoken to operators.
+/// Attack C6: the HTTP server supports only HTTP/1.1.
 #[test]
-fn operators_speak_no_http_2() {
+fn the_http_server_has_no_http_2() {
     let appliance = Setup::new().start();
     let mut stream = TcpStream::connect(appliance.url().trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -312,7 +312,7 @@ fn a_reload_that_cannot_read_its_files_changes_nothing() {
         until(told, PATIENCE, || appliance.log().matches(told).count() > before);
     };
     let pid = Pid::from_raw(appliance.pid().try_into().unwrap()).unwrap();
-    // Fewer than are open: nothing more can be.
+    // The limit is below the number of open files: no more can be opened.
     let few = Rlimit { current: Some(3), maximum: getrlimit(Resource::Nofile).maximum };
     let before = prlimit(Some(pid), Resource::Nofile, few).unwrap();
     reload("Too many open files");
@@ -336,8 +336,8 @@ fn a_reload_that_cannot_read_its_files_changes_nothing() {
 /// Guesses of one thread.
 const GUESSES: u64 = 20_000;
 
-/// Connects from a loopback address of one's own, so that many who come and go do not use up the
-/// ports that honest ones come from.
+/// Connects from a separate loopback address, so that many short connections do not use up the
+/// ports of honest clients.
 fn connect_from(here: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
@@ -346,9 +346,9 @@ fn connect_from(here: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
     Ok(TcpStream::from(socket))
 }
 
-/// Attack A15: guesses from many addresses, as fast as two threads can make them, none waiting for
-/// its answer. A vehicle that is there goes on, one that is known comes in, and one that is not
-/// known comes in when it is its address's turn.
+/// Attack A15: guesses from many addresses, as fast as two threads can make them, without waiting
+/// for answers. A connected vehicle continues, a vehicle with a cached password is accepted, and
+/// another one is accepted when its address has its turn.
 #[test]
 fn a_flood_of_guesses_costs_honest_vehicles_a_bounded_delay() {
     let setup = Setup::new();
@@ -398,8 +398,8 @@ fn a_flood_of_guesses_costs_honest_vehicles_a_bounded_delay() {
             });
         }
         until("the flood has begun", PATIENCE, || guesses.load(Ordering::Relaxed) > 500);
-        // How long each takes is the machine's matter, which guesses as fast as it answers; that
-        // it comes within a test's patience is ours.
+        // The duration depends on the machine, which also makes the guesses; the test only requires
+        // an answer within its time-out.
         for id in 1..=5 {
             steady.publish_acked("vehicles/V2/x", b"{}", id);
         }
@@ -407,7 +407,7 @@ fn a_flood_of_guesses_costs_honest_vehicles_a_bounded_delay() {
         assert_eq!(enter("192.0.2.1", "new", "V1", "secret").1, 0);
         stop.store(true, Ordering::Relaxed);
     });
-    // Those who have gone are not verified; those who wait are answered, or told that it is busy.
+    // Disconnected clients are not verified; waiting ones get an answer, or "server busy".
     until("nobody waits", 3 * PATIENCE, || {
         appliance.metric("fleetline_auth_waiting_verifications") == Some(0.0)
     });

@@ -24,7 +24,7 @@ fn connects_and_disconnects_are_points_with_their_reason() {
     let mut polite = connect("V1");
     let lost = connect("V2");
     let stays = connect("V3");
-    // It is no level of a topic, and so nobody's vehicle.
+    // It is not a valid topic level, and so not the name of a vehicle.
     drop(connect("a/b"));
     polite.send(&packet(0xe0, &[]));
     polite.expect_close();
@@ -43,7 +43,8 @@ fn connects_and_disconnects_are_points_with_their_reason() {
     until("five points are stored, and no message was", PATIENCE, || {
         appliance.count("points.stored") == 5 && appliance.count("messages.received") == 0
     });
-    // Who is there at the end goes then, and that is durable before the appliance has gone.
+    // Clients that are connected at the end are disconnected then, and that is durable before the
+    // appliance ends.
     let (status, _) = appliance.terminate(PATIENCE);
     assert!(status.success());
     drop(stays);
@@ -57,7 +58,7 @@ fn connects_and_disconnects_are_points_with_their_reason() {
 }
 
 #[test]
-fn the_measurement_is_one_of_its_own() {
+fn the_measurement_must_not_be_that_of_a_mapping() {
     for (name, told) in [("a{b}", "a measurement has no braces"), ("a\\", "a measurement has no")] {
         let setup = Setup::new().set("mqtt.connectivity.measurement", name);
         let output = setup.command(&["check"]).output().unwrap();
@@ -65,7 +66,7 @@ fn the_measurement_is_one_of_its_own() {
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains(told), "{error}");
     }
-    // A mapping of the sample has another vehicle tag.
+    // The sample's mapping has another vehicle tag.
     let setup = Setup::new().set("mqtt.connectivity.measurement", "sample");
     let output = setup.command(&["check"]).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();

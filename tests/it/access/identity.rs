@@ -1,4 +1,4 @@
-//! Who comes in: passwords, certificates, and what each is then called.
+//! Authentication by passwords and certificates, and the resulting identity.
 
 use std::{
     fs,
@@ -13,19 +13,19 @@ fn user(setup: &Setup, arguments: &[&str], password: &str) -> Output {
     let mut command = setup.command(&[&["user"], arguments].concat());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // It may end before it has read.
+    // It may end before it has read the input.
     drop(child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()));
     child.wait_with_output().unwrap()
 }
 
-/// Adds a user with the hash that the product makes.
+/// Adds a user with the product's own command.
 #[track_caller]
 pub(super) fn add(setup: &Setup, name: &str, password: &str) {
     let output = user(setup, &["add", name, "--file", "users"], password);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// `f11-rules-that-change`: a user who is removed loses its connection at the reload.
+/// `f11-rules-that-change`: a removed user loses its connection at the reload.
 #[test]
 fn a_password_names_the_vehicle_until_its_user_is_removed() {
     let setup = Setup::new();
@@ -46,14 +46,14 @@ fn a_password_names_the_vehicle_until_its_user_is_removed() {
         assert_eq!(enter(Version::V5, "x", username, password).1, v5);
         assert_eq!(enter(Version::V3, "x", username, password).1, v3);
     }
-    // Attack A10: an equal client identifier of another takes nothing over.
+    // Attack A10: an equal client identifier of another identity takes nothing over.
     let (mut second, told) = enter(Version::V5, "c", Some("V2"), Some("other"));
     assert_eq!(told, 0);
     first.publish("vehicles/V1/x", b"{}", 1, 1);
     assert_eq!(first.expect().reason(), 0x10);
     second.publish("vehicles/V1/x", b"{}", 1, 1);
     assert_eq!(second.expect().reason(), 0x87);
-    // The same identity does, and no password is verified again for it.
+    // The same identity does, without another password verification.
     let (mut third, told) = enter(Version::V5, "c", Some("V2"), Some("other"));
     assert_eq!(told, 0);
     assert!(second.expect_close().iter().any(|told| told.reason() == 0x8e));
@@ -65,7 +65,7 @@ fn a_password_names_the_vehicle_until_its_user_is_removed() {
     let log = appliance.log();
     assert!(!log.contains("secret") && !log.contains("Secret"), "{log}");
 
-    // The appliance reads its files anew by itself.
+    // The command makes the appliance reload its files.
     appliance.cli_ok(&["user", "remove", "V1", "--file", "users"]);
     assert_eq!(appliance.cli_ok(&["user", "list", "--file", "users"]), "V2\n");
     assert!(first.expect_close().iter().any(|told| told.reason() == 0x87));
@@ -80,10 +80,10 @@ fn a_password_names_the_vehicle_until_its_user_is_removed() {
     assert_eq!(enter(Version::V5, "d", Some("V2"), Some("other")).1, 0);
 }
 
-/// `auth.anonymous` lets in who brings nothing, and nobody who brings something wrong; without
-/// any source, whoever connects on loopback is anonymous, whatever is brought.
+/// `auth.anonymous` accepts clients without credentials, and refuses wrong credentials; without an
+/// identity source every client on loopback is anonymous, with any credentials.
 #[test]
-fn anonymous_is_who_brings_nothing_where_that_is_written() {
+fn clients_without_credentials_are_anonymous_if_that_is_configured() {
     let setup = Setup::new();
     add(&setup, "V1", "secret");
     let appliance = setup.set("auth.users", "users").set("auth.anonymous", "true").start();
@@ -101,7 +101,7 @@ fn anonymous_is_who_brings_nothing_where_that_is_written() {
     assert_eq!(reason, 0);
 }
 
-/// The client identifier has to be the verified name, where it names the vehicle.
+/// If the client identifier names the vehicle, it must be the verified name.
 #[test]
 fn a_client_identifier_names_the_vehicle_only_if_it_is_the_verified_name() {
     let setup = Setup::new();
@@ -115,7 +115,7 @@ fn a_client_identifier_names_the_vehicle_only_if_it_is_the_verified_name() {
     assert_eq!(vehicle.expect().reason(), 0x10);
 }
 
-/// The command says what is wrong, keeps remarks and permissions, and prints no hash.
+/// The command reports errors, keeps comments and permissions, and prints no hash.
 #[test]
 fn users_are_added_changed_and_listed() {
     let setup = Setup::new();
@@ -165,7 +165,7 @@ fn users_are_added_changed_and_listed() {
 
 /// `f09-identity-from-certificates`.
 #[test]
-fn a_certificate_names_the_vehicle_or_nobody_comes_in() {
+fn a_certificate_names_the_vehicle_or_the_client_is_refused() {
     let authority = Authority::new("Fleet CA");
     let setup = Setup::new().tls(&authority);
     let appliance = setup.client_certificates("optional", &[&authority]).start();

@@ -1,4 +1,4 @@
-//! Users and rules of other brokers, as they come in and then hold.
+//! Users and rules of other brokers: imported, and then applied.
 
 use std::{fs, process::Command};
 
@@ -13,7 +13,7 @@ pattern readwrite vehicles/%u/#
 ";
 
 #[test]
-fn files_of_mosquitto_come_in_and_hold() {
+fn files_of_mosquitto_are_imported_and_applied() {
     let setup = Setup::new();
     let folder = setup.home().join("mosquitto");
     fs::create_dir(&folder).unwrap();
@@ -22,7 +22,7 @@ fn files_of_mosquitto_come_in_and_hold() {
     fs::write(folder.join("mosquitto.conf"), conf).unwrap();
     fs::write(folder.join("acl"), ACL).unwrap();
     let passwords = folder.join("passwd");
-    // By mosquitto itself where it is.
+    // By mosquitto itself, if it is installed.
     let made = {
         let mut command = Command::new("mosquitto_passwd");
         command.arg("-c").arg("-b").arg(&passwords).args(["V1", "secret"]);
@@ -56,7 +56,7 @@ fn files_of_mosquitto_come_in_and_hold() {
 }
 
 #[test]
-fn rules_of_emqx_come_in_and_what_is_lost_is_told() {
+fn rules_of_emqx_are_imported_and_unsupported_ones_reported() {
     let setup = Setup::new();
     let text = "{deny, {user, \"bad\"}, all, [\"#\"]}.\n{allow, all, all, [\"cars/${username}/#\"]}.\n\
                 {deny, all, subscribe, [{eq, \"#\"}]}.\n{allow, all}.\n";

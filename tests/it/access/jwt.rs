@@ -1,4 +1,4 @@
-//! JSON web tokens as passwords, and sessions that end with them.
+//! JSON Web Tokens as passwords, and sessions that end with their tokens.
 
 use std::{fs, process::Command};
 
@@ -65,7 +65,7 @@ fn a_token_names_the_vehicle_and_the_session_ends_with_it() {
     assert!(brief.expect_close().iter().any(|told| told.reason() == 0xa0));
     assert!(!appliance.log().contains(&token(&good)));
 
-    // Another client identifier, so that it is there still; its key goes.
+    // Another client identifier, so that it is still connected; its key is removed.
     let (mut stays, _) =
         Vehicle::enter(appliance.mqtt(), Version::V5, "stays", None, Some(&token(&good)));
     fs::write(&file, "{}").unwrap();
@@ -78,7 +78,7 @@ fn a_token_names_the_vehicle_and_the_session_ends_with_it() {
     assert_eq!(enter(Version::V5, None, &token(&good)).1, 0x86);
 }
 
-/// RS256 with a key of OpenSSL's, and attack C5: what is public of it is no secret of HS256.
+/// RS256 with a key from OpenSSL, and attack C5: its public key is not accepted as an HS256 secret.
 #[test]
 fn a_token_that_is_signed_with_rsa_is_verified_with_the_public_key() {
     let test = "a_token_that_is_signed_with_rsa_is_verified_with_the_public_key";

@@ -1,4 +1,4 @@
-//! MQTT over TCP, TLS and WebSocket, behind a load balancer, and with certificates that change.
+//! MQTT over TCP, TLS and WebSocket, behind a load balancer, and with changing certificates.
 
 use std::{
     fs,
@@ -39,7 +39,7 @@ pub(super) fn dial(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Whether a CONNECT over it is accepted; an error is a connection that was closed.
+/// Whether a CONNECT on the stream is accepted; an error means that the connection was closed.
 fn is_greeted(stream: &mut (impl Read + Write)) -> bool {
     is_greeted_as(stream, "V1")
 }
@@ -113,7 +113,7 @@ fn check_web(stream: &mut (impl Read + Write)) {
 }
 
 #[test]
-fn mqtt_is_spoken_over_every_transport() {
+fn mqtt_works_over_every_transport() {
     let authority = Authority::new("Fleet CA");
     let appliance = start(&authority, &[]);
     assert!(is_greeted(&mut dial(appliance.mqtt())));
@@ -128,7 +128,7 @@ fn mqtt_is_spoken_over_every_transport() {
 
 /// `f13-websocket`: the table of upgrades that are refused.
 #[test]
-fn an_upgrade_that_is_refused_says_why() {
+fn a_refused_upgrade_has_the_reason() {
     let appliance = start(&Authority::new("Fleet CA"), &[]);
     for (path, headers, status) in [
         ("/mqtt", "", "400"),
@@ -141,10 +141,10 @@ fn an_upgrade_that_is_refused_says_why() {
     }
 }
 
-/// Certificates of clients: none, of another authority, expired, not yet in force, revoked; and an
-/// authority beside it that has no list.
+/// Client certificates: none, of another authority, expired, not yet valid, revoked; and a second
+/// authority without a revocation list.
 #[test]
-fn certificates_of_clients_are_checked_and_lists_speak_for_their_own_authority() {
+fn client_certificates_are_checked_and_lists_apply_to_their_own_authority() {
     let (ours, other, foreign) =
         (Authority::new("Fleet CA"), Authority::new("Other CA"), Authority::new("Foreign CA"));
     let folder = tempfile::tempdir().unwrap();
@@ -181,9 +181,9 @@ fn certificates_of_clients_are_checked_and_lists_speak_for_their_own_authority()
     assert!(appliance.log().contains("has expired at"));
 }
 
-/// Open connections stay, new ones see the new certificate; a wrong one changes nothing.
+/// Open connections stay, new ones get the new certificate; a wrong one changes nothing.
 #[test]
-fn certificates_change_without_a_connection_lost() {
+fn certificates_change_without_losing_a_connection() {
     let (old, new) = (Authority::new("Old CA"), Authority::new("New CA"));
     let appliance = start(&old, &[]);
     let address = appliance.listener("mqtts");
@@ -206,7 +206,7 @@ fn certificates_change_without_a_connection_lost() {
     assert_eq!(pong, *b"\xd0\x00");
 }
 
-/// Attack C10: a header counts from named addresses only, and is due there.
+/// Attack C10: a header is accepted only from configured addresses, and required there.
 #[test]
 fn a_proxy_header_is_taken_from_named_addresses_only() {
     let authority = Authority::new("Fleet CA");
@@ -232,9 +232,9 @@ fn a_proxy_header_is_taken_from_named_addresses_only() {
 }
 
 #[test]
-fn old_versions_of_tls_are_not_spoken() {
+fn old_versions_of_tls_are_refused() {
     if Command::new("openssl").arg("version").output().is_err() {
-        return skip("old_versions_of_tls_are_not_spoken", "there is no openssl");
+        return skip("old_versions_of_tls_are_refused", "there is no openssl");
     }
     let appliance = start(&Authority::new("Fleet CA"), &[]);
     let address = appliance.listener("mqtts").to_string();
@@ -250,14 +250,11 @@ fn old_versions_of_tls_are_not_spoken() {
     assert!(!speaks(&["-tls1_2", "-cipher", "AES128-SHA:AES128-GCM-SHA256:@SECLEVEL=0"]));
 }
 
-/// `f07-tls-certificates`: certificates as guides on the web make them, as the server's own.
+/// `f07-tls-certificates`: certificates as created by guides on the web, as the server's own.
 #[test]
-fn certificates_of_the_web_are_served_or_refused_by_name() {
+fn certificates_from_guides_are_used_or_refused_by_name() {
     if Command::new("openssl").arg("version").output().is_err() {
-        return skip(
-            "certificates_of_the_web_are_served_or_refused_by_name",
-            "there is no openssl",
-        );
+        return skip("certificates_from_guides_are_used_or_refused_by_name", "there is no openssl");
     }
     let folder = tempfile::tempdir().unwrap();
     let script =
@@ -302,7 +299,7 @@ fn certificates_of_the_web_are_served_or_refused_by_name() {
 }
 
 #[test]
-fn operators_come_over_tls_where_it_is_configured() {
+fn the_http_server_uses_tls_if_configured() {
     let authority = Authority::new("Fleet CA");
     let setup = Setup::new();
     let (certificate, key) = authority.certify("server", 1, YEARS).write(setup.home(), "http");

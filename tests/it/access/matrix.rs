@@ -1,5 +1,5 @@
-//! Who may do what on which topic: a table over files of rules, asked of `check --rules` and of the
-//! running appliance, and again after a reload.
+//! Who may do what on which topic: a table for two rules files, checked with `check --rules` and
+//! with the running appliance, and again after a reload.
 
 use std::fs;
 
@@ -68,7 +68,7 @@ const TABLE: &[(&str, &str, &str, bool, bool)] = &[
     ("ops-a", "subscribe", "$SYS/#", false, false),
 ];
 
-/// The packet of one kind that comes next, past what is delivered meanwhile.
+/// The next packet of one kind, skipping deliveries.
 #[track_caller]
 fn answer(vehicle: &mut Vehicle, first: u8) -> Packet {
     loop {
@@ -87,14 +87,14 @@ fn may(vehicle: &mut Vehicle, action: &str, topic: &str) -> bool {
     }
     vehicle.send(&packet(0x82, &[&[0, 1, 0][..], &text(topic), &[1]].concat()));
     let Packet::Whole(_, body) = answer(vehicle, 0x90) else { panic!("no SUBACK") };
-    // What was granted is given back, so that the next one is asked by itself.
+    // A granted subscription is ended, so that the next one is independent.
     vehicle.send(&packet(0xa2, &[&[0, 2, 0][..], &text(topic)].concat()));
     answer(vehicle, 0xb0);
     *body.last().unwrap() < 0x80
 }
 
 #[test]
-fn the_table_of_who_may_do_what_holds_for_files_and_after_a_reload() {
+fn the_access_table_holds_for_both_files_and_after_a_reload() {
     let setup = Setup::new();
     for name in ["V1", "V2", "ops-a"] {
         add(&setup, name, "secret");
@@ -125,7 +125,7 @@ fn the_table_of_who_may_do_what_holds_for_files_and_after_a_reload() {
             if may(vehicle, action, topic) != expect {
                 wrong.push(format!("live: {user} {action} {topic}: not {expect}"));
             }
-            // It knows no client identifier.
+            // It has no client identifier.
             if !topic.starts_with("clients/") {
                 let asked = appliance.cli(&["check", "--rules", user, action, topic]);
                 if asked.status.success() != expect {
@@ -137,9 +137,10 @@ fn the_table_of_who_may_do_what_holds_for_files_and_after_a_reload() {
     }
 }
 
-/// Attack A11: what was subscribed, or retained, under rules that are no more is not delivered.
+/// Attack A11: subscriptions and retained messages that old rules allowed are not delivered under
+/// new rules.
 #[test]
-fn nothing_leaks_to_whom_the_rules_let_in_before() {
+fn nothing_leaks_to_clients_that_old_rules_allowed() {
     let setup = Setup::new();
     for name in ["V1", "ops-a"] {
         add(&setup, name, "secret");

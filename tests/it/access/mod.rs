@@ -1,4 +1,4 @@
-//! Who may come in, and what they may do, over the real binary.
+//! Authentication and access rules, with the real binary.
 
 mod admission;
 mod connectivity;

@@ -1,4 +1,4 @@
-//! Names out of certificates, whoever verified them.
+//! Names in certificates, verified by Fleetline or by a load balancer.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ fn start(authority: &Authority, settings: &[(&str, &str)]) -> Appliance {
     setup.start()
 }
 
-/// The reason with which a client of this certificate is answered in 3.1.1's words.
+/// The 3.1.1 return code for a client with this certificate.
 fn enter(appliance: &Appliance, authority: &Authority, client: &Certified) -> u8 {
     let mut stream = secure(appliance.listener("mqtts"), authority, Some(client)).unwrap();
     stream.write_all(&connect_as(Version::V3, "c", None, None)).unwrap();
@@ -34,9 +34,9 @@ fn enter(appliance: &Appliance, authority: &Authority, client: &Certified) -> u8
     answer[3]
 }
 
-/// `f09-identity-from-certificates`: encodings, lengths, none, and several of a kind.
+/// `f09-identity-from-certificates`: encodings, lengths, no name, and several names.
 #[test]
-fn a_name_is_text_of_one_reading_and_stands_there_once() {
+fn a_name_must_be_unambiguous_text_and_occur_once() {
     let authority = Authority::new("Fleet CA");
     let appliance = start(&authority, &[("uplink.tag-bytes-max", "256B")]);
     let named = |value: DnValue| {
@@ -68,7 +68,7 @@ fn a_name_is_text_of_one_reading_and_stands_there_once() {
 }
 
 #[test]
-fn alternative_names_count_where_they_are_asked_for() {
+fn alternative_names_are_used_if_configured() {
     let authority = Authority::new("Fleet CA");
     let with = |names: &[SanType]| {
         let mut params = CertificateParams::default();
@@ -87,12 +87,15 @@ fn alternative_names_count_where_they_are_asked_for() {
     assert_eq!(enter(&appliance, &authority, &with(&[uri("spiffe://fleet/V1")])), 5, "slashes");
 }
 
-/// `f09-identity-from-certificates`: two common names are nobody's. `f07-tls-certificates`: a
-/// client's certificate of version 1 is told with its subject.
+/// `f09-identity-from-certificates`: two common names give no identity. `f07-tls-certificates`: a
+/// client certificate of version 1 is reported with its subject.
 #[test]
-fn two_common_names_and_version_1_are_nobodys() {
+fn two_common_names_and_version_1_give_no_identity() {
     if Command::new("openssl").arg("version").output().is_err() {
-        return crate::harness::skip("two_common_names_and_version_1_are_nobodys", "no openssl");
+        return crate::harness::skip(
+            "two_common_names_and_version_1_give_no_identity",
+            "no openssl",
+        );
     }
     let folder = tempfile::tempdir().unwrap();
     let openssl = |arguments: &str| {
@@ -130,7 +133,7 @@ fn two_common_names_and_version_1_are_nobodys() {
         command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
         String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned()
     };
-    // Newer ones write version 3, whatever they are asked for.
+    // Newer versions of OpenSSL always write version 3.
     if openssl(&["x509", "-noout", "-text", "-in", "old.pem"]).contains("Version: 1") {
         let address = appliance.listener("mqtts").to_string();
         openssl(&["s_client", "-connect", &address, "-cert", "old.pem", "-key", "old.key"]);
@@ -141,10 +144,10 @@ fn two_common_names_and_version_1_are_nobodys() {
     }
 }
 
-/// The name in a PROXY header counts with its client flag and a verification that went well, of a
-/// balancer that is named.
+/// The name in a PROXY header counts only with its client flag, a successful verification, and from
+/// a configured balancer.
 #[test]
-fn a_balancer_that_ended_tls_says_whose_certificate_it_was() {
+fn a_balancer_that_terminates_tls_sends_the_name_of_the_certificate() {
     let authority = Authority::new("Fleet CA");
     let appliance = start(&authority, &[("mqtt.proxy-protocol.from", r#"["127.0.0.0/8"]"#)]);
     let header = |client: u8, verify: u32, name: &str| {

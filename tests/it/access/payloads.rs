@@ -1,4 +1,4 @@
-//! Payloads of whose vehicle the mapping wants to know that it is the session's.
+//! Payloads of mappings with `identity = "required"`: the vehicle must be the session's.
 
 use super::identity::add;
 use crate::harness::{Appliance, PATIENCE, Setup, Vehicle, Version, until};
@@ -6,8 +6,8 @@ use crate::harness::{Appliance, PATIENCE, Setup, Vehicle, Version, until};
 const SCHEMA: &str = r#"{"type": "object", "properties": {
     "vin": {"type": "string"}, "v": {"type": "integer"}}}"#;
 
-/// A mapping whose vehicle is a capture, and one whose vehicle is in the payload, beside one that
-/// takes what comes.
+/// A mapping whose vehicle is a capture, one whose vehicle is in the payload, and one without the
+/// requirement.
 const MAPPINGS: &str = r#"
 [[mapping]]
 name = "by-topic"
@@ -63,7 +63,7 @@ fn settled(appliance: &Appliance, name: &str, count: u64) {
 }
 
 #[test]
-fn a_payload_of_another_vehicle_is_refused_and_nothing_of_it_stays() {
+fn a_payload_of_another_vehicle_is_refused_and_nothing_of_it_is_stored() {
     let setup = setup();
     add(&setup, "V1", "secret");
     let appliance = setup.set("auth.users", "users").start();
@@ -74,17 +74,17 @@ fn a_payload_of_another_vehicle_is_refused_and_nothing_of_it_stays() {
     assert_eq!(reason(&mut vehicle, "in/V1/own", mine, 1), 0);
     assert_eq!(reason(&mut vehicle, "in/V2/own", mine, 2), 0x87);
     assert_eq!(reason(&mut vehicle, "in/x/payload", mine, 3), 0);
-    // What the mapping beside it made of it is taken back.
+    // The points of the other mapping are discarded.
     assert_eq!(reason(&mut vehicle, "in/x/payload", other, 4), 0x87);
     settled(&appliance, "messages.refused", 2);
     settled(&appliance, "points.spooled", 3);
-    // A capture is looked at before the payload: no dead letter of another's.
+    // A capture is checked before the payload: no dead letter with another vehicle's name.
     assert_eq!(reason(&mut vehicle, "in/V2/own", "{broken", 5), 0x87);
     assert_eq!(reason(&mut vehicle, "in/V1/own", "{broken", 6), 0x99);
     settled(&appliance, "messages.refused", 3);
     settled(&appliance, "messages.dead_lettered", 1);
-    // Whose a payload is that does not decode is not known: its letters name the sender, so that a
-    // replay asks that one.
+    // The vehicle of a payload that cannot be decoded is unknown: its letters name the sender, so
+    // that a replay checks the sender.
     assert_eq!(reason(&mut vehicle, "in/V9/payload", "{broken", 7), 0x99);
     settled(&appliance, "messages.dead_lettered", 2);
     let (_, letters) = appliance.get("/api/v1/dead-letters");
@@ -102,7 +102,7 @@ fn a_payload_of_another_vehicle_is_refused_and_nothing_of_it_stays() {
 }
 
 #[test]
-fn who_is_anonymous_has_no_vehicle_that_was_verified() {
+fn an_anonymous_client_has_no_verified_vehicle() {
     let appliance = setup().start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "V1");
     assert_eq!(reason(&mut vehicle, "in/V1/own", r#"{"vin": "V1", "v": 1}"#, 1), 0x87);

@@ -1,4 +1,4 @@
-//! Certificates that are revoked, or whose authority goes, while their sessions are open.
+//! Certificates that are revoked, or whose authority is removed, while their sessions are open.
 
 use std::{
     fs,
@@ -24,8 +24,8 @@ fn is_alive(stream: &mut Secured) -> bool {
     stream.write_all(b"\xc0\x00").is_ok() && stream.read_exact(&mut pong).is_ok() && pong[0] == 0xd0
 }
 
-/// `f07-tls-certificates`: a list that is loaded anew ends the sessions of those on it, of its own
-/// authority, and of nobody else.
+/// `f07-tls-certificates`: a reloaded list ends the sessions of its certificates, of its own
+/// authority, and no others.
 #[test]
 fn sessions_of_a_certificate_end_when_it_is_revoked() {
     let (ours, other) = (Authority::new("Fleet CA"), Authority::new("Other CA"));
@@ -44,14 +44,14 @@ fn sessions_of_a_certificate_end_when_it_is_revoked() {
     };
     let (revoked, good) =
         (ours.certify("V7", 7, (2020, 2090)), ours.certify("V8", 8, (2020, 2090)));
-    // An equal number of another authority.
+    // An equal serial number of another authority.
     let foreign = other.certify("V9", 7, (2020, 2090));
     let mut ends = open(&revoked, "a");
     let (mut stays, mut theirs) = (open(&good, "b"), open(&foreign, "c"));
     fs::write(&list, ours.revoke(&[7, 9], 2090)).unwrap();
     appliance.signal("HUP");
     let mut last = Vec::new();
-    // A reset is an end, too.
+    // A reset also counts as closed.
     drop(ends.read_to_end(&mut last));
     assert!(last.starts_with(&[0xe0]) && last.contains(&0x87), "{last:02x?}");
     assert!(is_alive(&mut stays) && is_alive(&mut theirs));
@@ -65,7 +65,7 @@ fn sessions_of_a_certificate_end_when_it_is_revoked() {
     assert!(is_alive(&mut stays) && is_alive(&mut theirs));
 }
 
-/// An authority that is not trusted any more takes its sessions with it, and no others.
+/// An authority that is not trusted any more ends its sessions, and no others.
 #[test]
 fn sessions_end_with_the_authority_of_their_certificate() {
     let (ours, other) = (Authority::new("Fleet CA"), Authority::new("Other CA"));
@@ -85,7 +85,7 @@ fn sessions_end_with_the_authority_of_their_certificate() {
     fs::write(&authorities, ours.pem()).unwrap();
     appliance.signal("HUP");
     let mut last = Vec::new();
-    // A reset is an end, too.
+    // A reset also counts as closed.
     drop(ends.read_to_end(&mut last));
     assert!(last.starts_with(&[0xe0]) && last.contains(&0x87), "{last:02x?}");
     assert!(is_alive(&mut stays));

@@ -1,4 +1,4 @@
-//! Access rules: asked at each publish, changed by a reload, explained by `check --rules`.
+//! Access rules: checked at each publish, changed by a reload, explained by `check --rules`.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ allow = ["publish", "subscribe"]
 topics = ["vehicles/{vehicle}/#"]
 "#;
 
-/// The reason with which a publish of a vehicle `V1` is acknowledged.
+/// The reason code with which a publish of vehicle `V1` is acknowledged.
 #[track_caller]
 fn reason(vehicle: &mut Vehicle, topic: &str, id: u16) -> u8 {
     vehicle.publish(topic, b"{}", 1, id);
@@ -19,10 +19,11 @@ fn reason(vehicle: &mut Vehicle, topic: &str, id: u16) -> u8 {
     answer.reason()
 }
 
-/// `f11-rules-that-change`: publishing as another is 0x87 (and a plain PUBACK in 3.1.1, which has
-/// no word for it), counted as refused; a reload that is wrong changes nothing, a good one at once.
+/// `f11-rules-that-change`: publishing for another vehicle is answered with 0x87 (and a plain
+/// PUBACK in 3.1.1, which has no reason codes) and counted as refused; a wrong reload changes
+/// nothing, a good one takes effect at once.
 #[test]
-fn a_publish_is_refused_by_the_rules_and_by_those_of_the_last_good_reload() {
+fn a_publish_is_checked_against_the_rules_of_the_last_good_reload() {
     let setup = Setup::new();
     let file = setup.home().join("rules.toml");
     fs::write(&file, OWN).unwrap();

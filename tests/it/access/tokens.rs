@@ -1,4 +1,4 @@
-//! Tokens of operators: made and revoked on the command line, asked for over HTTP.
+//! Operators' tokens: created and revoked on the command line, required over HTTP.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Appliance, PATIENCE, Sample, Setup, Vehicle, Version, http, until};
 
-/// Makes a token and gives it.
+/// Creates a token and returns it.
 #[track_caller]
 fn create(setup: &Setup, arguments: &[&str]) -> String {
     let words = [&["token", "create", "--file", "tokens"], arguments].concat();
@@ -39,7 +39,7 @@ fn send(
 }
 
 #[test]
-fn a_token_opens_what_its_role_allows_until_it_is_revoked() {
+fn a_token_gives_the_access_of_its_role_until_it_is_revoked() {
     let setup = Setup::new().set("store.kind", "embedded");
     let read = create(&setup, &["reader", "--role", "read"]);
     let command = create(&setup, &["sender", "--role", "command"]);
@@ -66,7 +66,7 @@ fn a_token_opens_what_its_role_allows_until_it_is_revoked() {
         let path = "/api/v1/dead-letters?all=true";
         assert_eq!(status("DELETE", path, token).0, expect, "{path}");
     }
-    // The command line brings one; a revoked one opens nothing any more.
+    // The command line sends one; a revoked one gives no access any more.
     fs::write(appliance.setup().home().join("ops.token"), &admin).unwrap();
     appliance.cli_ok(&["session", "list", "--json", "--token-file", "ops.token"]);
     appliance.cli_ok(&["token", "revoke", "reader", "--file", "tokens"]);
@@ -77,7 +77,7 @@ fn a_token_opens_what_its_role_allows_until_it_is_revoked() {
     assert!(refused > 10.0 && log.contains("a request is refused"));
     assert!([&read, &command, &admin].iter().all(|token| !log.contains(*token)));
 
-    // Attack A12: an empty file opens nothing and replaces nothing.
+    // Attack A12: an empty file gives no access and replaces nothing.
     fs::write(appliance.setup().home().join("tokens"), "").unwrap();
     appliance.signal("HUP");
     until("it is told", PATIENCE, || appliance.log().contains("no token in it"));
@@ -85,7 +85,7 @@ fn a_token_opens_what_its_role_allows_until_it_is_revoked() {
     assert_eq!(status("GET", "/api/v1/stats", &admin).0, 200);
 }
 
-/// A token that is limited to vehicles: those are seen, others are not, and nothing of the fleet.
+/// A token that is limited to vehicles: it shows only those, and nothing about the fleet.
 #[test]
 fn a_token_that_is_limited_to_vehicles_sees_those_only() {
     let setup = Setup::new().set("store.kind", "embedded");
@@ -134,9 +134,9 @@ fn a_token_that_is_limited_to_vehicles_sees_those_only() {
     }
 }
 
-/// A page of somebody else that a browser shows must not change anything.
+/// A foreign page in a browser must not change anything.
 #[test]
-fn without_tokens_what_changes_something_names_this_server() {
+fn without_tokens_a_change_must_have_this_servers_host() {
     let setup =
         Setup::new().set("store.kind", "embedded").set("http.hosts", r#"["fleet.example"]"#);
     let appliance = setup.start();
@@ -153,7 +153,7 @@ fn without_tokens_what_changes_something_names_this_server() {
         let told = send(&appliance, "DELETE", path, &[("Host", host)], "");
         assert_eq!(told.0, expect, "{host}: {told:?}");
     }
-    // What only asks is not asked for it.
+    // Read requests do not need it.
     assert_eq!(send(&appliance, "GET", "/api/v1/stats", &[("Host", "evil.example")], "").0, 200);
 }
 

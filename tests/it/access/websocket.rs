@@ -1,13 +1,13 @@
-//! WebSockets as browsers and old libraries use them.
+//! WebSockets as used by browsers and old libraries.
 
 use std::io::{Read, Write};
 
 use super::listeners::{MQTT, dial, frame, handshake, next, upgrade};
 use crate::harness::{Packet, Setup, Vehicle, Version, connect_packet, packet, text};
 
-/// `f13-websocket`: the subprotocol that is chosen is said back, since browsers close without it.
+/// `f13-websocket`: the chosen subprotocol is echoed, because browsers close without it.
 #[test]
-fn the_subprotocol_that_is_chosen_is_said_back() {
+fn the_chosen_subprotocol_is_echoed() {
     let appliance =
         Setup::new().set("mqtt.listen", r#"["127.0.0.1:0", "ws://127.0.0.1:0"]"#).start();
     let address = appliance.listener("ws");
@@ -28,7 +28,7 @@ fn the_subprotocol_that_is_chosen_is_said_back() {
         let said: Vec<String> = said.collect();
         assert!(said.len() == 1 && chosen.contains(&said[0].as_str()), "{headers}: {answer}");
     }
-    // Compression is offered and not taken, and all works without it.
+    // Compression is offered and not used, and everything works without it.
     let offer = format!("{MQTT}Sec-WebSocket-Extensions: permessage-deflate\r\n");
     let mut stream = dial(address);
     let answer = upgrade(&mut stream, &handshake("/mqtt", &offer)).to_ascii_lowercase();
@@ -37,8 +37,8 @@ fn the_subprotocol_that_is_chosen_is_said_back() {
     assert_eq!(next(&mut stream), (0x82, vec![0x20, 2, 0, 0]));
 }
 
-/// `f13-websocket`: empty frames are nothing, a frame without a mask ends it, and one that closes
-/// without DISCONNECT leaves its will.
+/// `f13-websocket`: empty frames are ignored, a frame without a mask ends the connection, and
+/// closing without DISCONNECT publishes the will.
 #[test]
 fn empty_unmasked_and_closing_frames_do_what_they_should() {
     let appliance =

@@ -1,14 +1,14 @@
-//! A question of the table: put over HTTP, its answer read back and compared.
+//! A query of the table: sent over HTTP, its answer parsed and compared.
 
 use serde_json::Value;
 
 use super::oracle::{Answer, ONE_OF};
 use crate::harness::Appliance;
 
-/// What a sum or mean of floats may be off by, for the order of its additions.
+/// The allowed relative error of a sum or mean of floats, because of the order of additions.
 const FLOAT_SLACK: f64 = 1e-9;
 
-/// One question, as the oracle and as the API take it.
+/// One query, for the oracle and for the API.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
     pub(super) vehicles: Vec<&'static str>,
@@ -18,7 +18,7 @@ pub(super) struct Asked {
     pub(super) every: Option<i64>,
     pub(super) function: Option<&'static str>,
     pub(super) is_desc: bool,
-    /// `from` and `to` in other words than nanoseconds.
+    /// `from` and `to` in another form than nanoseconds.
     pub(super) words: Option<(String, String)>,
 }
 
@@ -53,12 +53,12 @@ impl Asked {
         parameters
     }
 
-    /// Whether its numbers may be off by the order of additions.
+    /// Whether its numbers may differ because of the order of additions.
     fn is_rounded(&self) -> bool {
         matches!(self.function, Some("sum" | "mean"))
     }
 
-    /// What is wrong with an answer.
+    /// The difference of an answer, if any.
     pub(super) fn differs(&self, answer: &Answer, expected: &Answer) -> Option<String> {
         if answer.columns != expected.columns {
             return Some(format!("columns {:?}\nexpected {:?}", answer.columns, expected.columns));
@@ -93,7 +93,7 @@ fn is_same(value: &Value, expected: &Value, kind: &str, is_rounded: bool) -> boo
             let slack = if is_rounded { FLOAT_SLACK * expected.abs() } else { 0.0 };
             value.to_bits() == expected.to_bits() || (value - expected).abs() <= slack
         }
-        // An integer is written as one: no decimal point, no exponent.
+        // An integer is written without decimal point and exponent.
         (Value::Number(value), Value::Number(expected)) => {
             (value.as_i64(), value.as_u64()) == (expected.as_i64(), expected.as_u64())
                 && !value.is_f64()
@@ -102,7 +102,7 @@ fn is_same(value: &Value, expected: &Value, kind: &str, is_rounded: bool) -> boo
     }
 }
 
-/// A page: the answer, and where the next one begins.
+/// Requests a page: the answer, and where the next one begins.
 pub(super) fn ask(
     appliance: &Appliance,
     parameters: &[(String, String)],

@@ -1,5 +1,5 @@
-//! Case o12-portable-blind-spots: what is stored under names that no mapping knows is listed and
-//! asked like everything else, and rows are told apart by tags other than the vehicle's.
+//! Case o12-portable-blind-spots: points with names that are in no mapping are listed and queried
+//! like all others, and rows are distinguished by tags other than the vehicle's.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ vehicle = "{bus}"
 tags    = ["bus"]
 "#;
 
-/// Asks for a path below `/api/v1`.
+/// Requests a path below `/api/v1`.
 fn get(appliance: &Appliance, path: &str) -> (u16, Value) {
     let (status, body) = appliance.get(&format!("/api/v1{path}"));
     (status, serde_json::from_str(&body).unwrap_or_else(|_| json!(body)))
@@ -135,7 +135,7 @@ fn seen(appliance: &Appliance, at: i64, wrong: &mut Wrong) {
     wrong.expect(has_all, || format!("query --list weather: {listed}"));
 }
 
-/// Questions, the names of their columns, and their rows without the times.
+/// Queries, the names of their columns, and their rows without the times.
 fn questions(at: i64) -> Vec<(String, Value, Value)> {
     let range = format!("from={at}&to={}", at + 2);
     vec![

@@ -1,10 +1,10 @@
-//! Answers written out by hand, byte for byte: the forms of an answer, and what an oracle might
-//! misread in the same way as the product.
+//! Answers written by hand, byte for byte: the formats of an answer, and cases that the oracle
+//! might get wrong in the same way as the product.
 
 use super::trial::Wrong;
 use crate::harness::{Appliance, Database};
 
-/// What stands behind `?`, and the whole body.
+/// The query string, and the whole body.
 const BODIES: &[(&str, &str)] = &[
     (
         "vehicle=edge&fields=late&from=2025-06-01T00:01:40Z&to=2025-06-01T00:02:40Z",
@@ -32,7 +32,7 @@ const BODIES: &[(&str, &str)] = &[
         "vehicle=V1&fields=ticks&fn=count&every=1w&from=2025-06-01T00:00:00Z&to=2025-06-02T00:00:00Z",
         r#"{"columns":[{"name":"time","type":"timestamp"},{"name":"vin","type":"string"},{"name":"ticks","type":"integer"}],"rows":[["2025-05-29T00:00:00Z","V1",61]],"after":null}"#,
     ),
-    // Of several series at the first moment the greatest value, field by field.
+    // With several series at the first time: the greatest value, field by field.
     (
         "vehicle=ties&fields=odometer,charging,note&fn=first&from=2025-06-01T00:00:00Z&to=2025-06-02T00:00:00Z",
         r#"{"columns":[{"name":"time","type":"timestamp"},{"name":"vin","type":"string"},{"name":"odometer","type":"integer"},{"name":"charging","type":"boolean"},{"name":"note","type":"string"}],"rows":[["2025-06-01T00:00:00Z","ties",4,true,"ä"]],"after":null}"#,
@@ -75,7 +75,7 @@ const BODIES: &[(&str, &str)] = &[
     ("vehicle=nobody&format=csv&fields=note", "time,vin,note\n"),
 ];
 
-/// What stands behind `/telemetry/`, the status and the code of the error.
+/// The path after `/telemetry/`, the status and the code of the error.
 const ERRORS: &[(&str, u16, &str)] = &[
     ("readings", 404, "measurement-unknown"),
     ("Reading", 404, "measurement-unknown"),

@@ -1,4 +1,4 @@
-//! The fleet of the table: its schema, and points with every type, gap, edge and tie.
+//! The fleet of the table: its schema, and points with every type, gaps, edge cases and ties.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// 2025-06-01T00:00:00Z.
 pub(super) const T: i64 = 1_748_736_000_000_000_000;
 pub(super) const SECOND: i64 = 1_000_000_000;
-/// Past this a float is not every integer any more.
+/// Above this a float does not hold every integer.
 const EXACT: i64 = 1 << 53;
 
 /// The tags in the mapping's order; the vehicle's is not the first.
@@ -61,16 +61,16 @@ time = { field = "at", unit = "ns" }
 /// The schema and the mapping, as files by name.
 pub(super) const SCHEMAS: [(&str, &str); 2] = [("reading.proto", PROTO), ("reading.toml", MAPPING)];
 
-/// The topic of every reading: who sent it stands in the payload.
+/// The topic of every reading: the vehicle is in the payload.
 pub(super) const TOPIC: &str = "readings";
 
-/// One point as the test knows it.
+/// One point of the test.
 #[derive(Clone, Debug)]
 pub(super) struct Point {
     pub(super) at: i64,
     /// In the order of [`TAGS`]; an absent one is empty.
     pub(super) tags: [String; 3],
-    /// By name; an absent one is not there.
+    /// By name; absent fields are missing.
     pub(super) fields: Map<String, Value>,
 }
 
@@ -91,7 +91,7 @@ impl Point {
     }
 }
 
-/// Writes points as messages, by a library that the product's decoder has nothing to do with.
+/// Writes points as messages, with a library that the product's decoder does not use.
 pub(super) struct Encoder(MessageDescriptor);
 
 impl Encoder {
@@ -113,7 +113,7 @@ impl Encoder {
     }
 }
 
-/// What a string field may hold.
+/// Values of string fields.
 const NOTES: [&str; 14] = [
     "plain",
     "",
@@ -136,7 +136,7 @@ fn float(number: i64) -> f64 {
     f64::from(i32::try_from(number).unwrap())
 }
 
-/// What is known before any point has `late`.
+/// The points before any point has `late`.
 pub(super) fn early() -> Vec<Point> {
     let mut points = Vec::new();
     for step in 0..60_i64 {
@@ -153,7 +153,7 @@ pub(super) fn early() -> Vec<Point> {
             }),
         ));
         if step % 3 == 1 {
-            // Other fields at other times, and a float that is whole.
+            // Other fields at other times, and a float with an integer value.
             let fields = match step % 4 {
                 0 => json!({ "speed": 7.0 }),
                 1 => json!({ "odometer": -step, "note": "é" }),
@@ -163,7 +163,7 @@ pub(super) fn early() -> Vec<Point> {
             points.push(Point::new(at + 5 * SECOND, "V2", fields).of("n", ""));
         }
     }
-    // A long gap, and a lone point behind it.
+    // A long gap, and a single point after it.
     points.push(Point::new(T + 3_600 * SECOND, "V1", json!({ "speed": 0.0, "ticks": 0 })));
     points
 }
@@ -175,13 +175,13 @@ pub(super) fn later() -> Vec<Point> {
     for (number, nanos) in [-1, 0, 1, 59_999_999_999, 60_000_000_000].into_iter().enumerate() {
         points.push(Point::new(edge + nanos, "edge", json!({ "late": number })));
     }
-    // One moment, many vehicles, whose names by bytes are in no dictionary's order.
+    // One time and many vehicles, whose names sort by bytes in an unusual order.
     let tie = T + 200 * SECOND;
     for (number, vin) in ["v1", "V10", "Z", "É", "é", "V", "v 1", "V,1=2"].into_iter().enumerate()
     {
         points.push(Point::new(tie, vin, json!({ "speed": float(7 - number as i64), "late": 1 })));
     }
-    // One moment and vehicle, many series: the same first and last moment for each.
+    // One time and vehicle, many series: the same first and last time for each.
     let series = [("m", ""), ("m", "north"), ("m", "south"), ("k", "north"), ("", "east")];
     let notes = ["b", "a", "", "ä", "c"];
     for (number, (model, region)) in series.into_iter().enumerate() {
@@ -196,7 +196,7 @@ pub(super) fn later() -> Vec<Point> {
             points.push(Point::new(at, "ties", fields).of(model, region));
         }
     }
-    // Fields of one vehicle whose first and last moments differ.
+    // Fields of one vehicle with different first and last times.
     for step in 0..20_i64 {
         let fields = match step {
             0..3 => json!({ "late": step }),
@@ -206,7 +206,7 @@ pub(super) fn later() -> Vec<Point> {
         };
         points.push(Point::new(T + 300 * SECOND + step * 1_000_003, "sparse", fields));
     }
-    // The largest and least of each type that every store holds.
+    // The largest and smallest values of each type that every store holds.
     let extreme = T + 400 * SECOND;
     let numbers = [
         json!({ "odometer": i64::MAX, "ticks": i64::MAX, "speed": f64::MAX }),
@@ -222,7 +222,7 @@ pub(super) fn later() -> Vec<Point> {
     points
 }
 
-/// Points that lie so long before `now`.
+/// Points at some times before `now`.
 pub(super) fn recent(now: i64) -> Vec<Point> {
     [5, 30, 90, 300]
         .into_iter()

@@ -1,8 +1,8 @@
-//! Texts that some language takes for more than a text, as vehicles, tags, fields and parameters:
-//! each comes back as it was sent, alone, and nothing else has changed.
+//! Texts that are special in some language, as vehicles, tags, fields and parameters: each is read
+//! back unchanged, alone, and nothing else has changed.
 //!
 //! The corpus is `tests/data/hostile.json`; the dialects' own tests read it, too. MQTT forbids `+`,
-//! `#` and NUL in a topic, so the vehicle stands in the payload.
+//! `#` and NUL in a topic, so the vehicle is in the payload.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::harness::{Appliance, Database, Vehicle, Version};
 
-/// A mapping whose every name is hostile.
+/// A mapping in which every name is hostile.
 const MAPPING: &str = r#"
 [[mapping]]
 name = "hostile"
@@ -46,14 +46,14 @@ fn corpus() -> Vec<String> {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// What line protocol has no way to write in a tag; it is a dead letter with that cause.
+/// Whether line protocol cannot write the text in a tag; then it is a dead letter with that cause.
 fn is_no_tag(text: &str) -> bool {
     text.contains(['\n', '\r', '\t'])
         || text.ends_with('\\')
         || ["\\,", "\\=", "\\ "].iter().any(|pair| text.contains(pair))
 }
 
-/// One point a text, at a time of its own.
+/// One point per text, each with its own time.
 fn points(corpus: &[String]) -> Vec<Point> {
     let point = |(number, text): (usize, &String)| {
         let at = T + number as i64 * SECOND;
@@ -78,7 +78,7 @@ pub(crate) fn check_hostile(database: &Database) {
     check_parameters(database, &appliance, &points, &mut wrong);
     check_names(database, &mut wrong);
 
-    // After all that, each is there once and nothing is gone.
+    // Finally each text is stored once, and nothing is lost.
     let asked = Asked { from: T, to: T + 86_400 * SECOND, ..Asked::default() };
     match ask(&appliance, &asked.parameters(), &[("limit", "100000"), ("fields", "late")]) {
         Ok((answer, _)) => {
@@ -92,7 +92,7 @@ pub(crate) fn check_hostile(database: &Database) {
     wrong.none();
 }
 
-/// A vehicle that no line can name is a dead letter, and told so.
+/// A vehicle whose name no line can hold is a dead letter, with that cause.
 fn check_no_tags(appliance: &Appliance, corpus: &[String], wrong: &mut Wrong) {
     let encoder = Encoder::new();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "no tags");
@@ -123,7 +123,7 @@ fn check_vehicles(appliance: &Appliance, points: &[Point], wrong: &mut Wrong) {
             }
         }
     }
-    // All of them in one question, and its pages.
+    // All of them in one query, and its pages.
     let mut parameters =
         Asked { from: T, to: T + 86_400 * SECOND, ..Asked::default() }.parameters();
     parameters.extend(points.iter().map(|point| ("vehicle".to_owned(), point.vin().to_owned())));
@@ -147,7 +147,7 @@ fn check_vehicles(appliance: &Appliance, points: &[Point], wrong: &mut Wrong) {
     wrong.expect(seen == expected, || format!("all vehicles at once: {seen:?}"));
 }
 
-/// The language's own question with the text as a parameter gives that one row.
+/// A native query with the text as a parameter returns that one row.
 fn check_parameters(
     database: &Database,
     appliance: &Appliance,
@@ -186,7 +186,7 @@ fn check_parameters(
     }
 }
 
-/// Names that a mapping brings are names to every language.
+/// Names of a mapping are only names in every language.
 fn check_names(database: &Database, wrong: &mut Wrong) {
     let setup = database.serves(crate::harness::Setup::new()).set("sink.batch-age", "10ms");
     let (proto, text) = super::fleet::SCHEMAS[0];

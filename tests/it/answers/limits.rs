@@ -1,5 +1,5 @@
-//! Rows, bytes, time and how many at once: past a bound the work is cancelled where it is done, and
-//! the appliance goes on as before.
+//! Bounds on rows, bytes, time and concurrency: past a bound the work is cancelled at the store,
+//! and the appliance continues as before.
 
 use std::{
     fs, thread,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::harness::{Appliance, Database, Vehicle, Version, until};
 
-/// Questions past each bound.
+/// Queries that exceed each bound.
 struct Greedy {
     endless: &'static str,
     many_rows: &'static str,
@@ -44,8 +44,8 @@ const INFLUXQL: Greedy = Greedy {
 };
 
 const FLUX: Greedy = Greedy {
-    // Many questions in one: InfluxDB does not look whether somebody still listens while it makes
-    // up one table, but before each of these.
+    // Many queries in one: InfluxDB does not check for a closed connection while it generates one
+    // table, but before each query.
     endless: "import \"generate\"\n\
               table = (count) => generate.from(count: count, fn: (n) => n * n, \
               start: 2025-01-01T00:00:00Z, stop: 2025-01-02T00:00:00Z)\n\
@@ -61,7 +61,7 @@ const FLUX: Greedy = Greedy {
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// Share of a processor below which nothing is being computed.
+/// The CPU share below which a process counts as idle.
 const IDLE: f64 = 0.3;
 /// Clock ticks a second, as the kernel counts them for everybody.
 const TICKS: f64 = 100.0;
@@ -94,7 +94,7 @@ pub(crate) fn check_limits(database: &Database) {
     assert_eq!(status, 200, "{body}");
 }
 
-/// A question without end is ended, and meanwhile everything else is done.
+/// An endless query is cancelled, and everything else works meanwhile.
 #[track_caller]
 fn check_time(database: &Database, appliance: &Appliance, text: &str) {
     let language = database.language();
@@ -118,7 +118,7 @@ fn check_time(database: &Database, appliance: &Appliance, text: &str) {
     check_idle(database, appliance);
 }
 
-/// Whoever computed does so no more.
+/// The process that computed is idle again.
 #[track_caller]
 fn check_idle(database: &Database, appliance: &Appliance) {
     let pids = match database {
@@ -141,14 +141,14 @@ fn check_idle(database: &Database, appliance: &Appliance) {
     }
 }
 
-/// Processor time of a process, its own and the kernel's for it.
+/// CPU time of a process, user and system.
 fn ticks(pid: u32) -> u32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
     fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap()
 }
 
-/// An answer that is too large is an error; once its first rows are under way, a broken body.
+/// An answer that is too large is an error or, after its first rows were sent, a broken body.
 #[track_caller]
 fn check_size(appliance: &Appliance, language: &str, text: &str, code: &str, reason: &str) {
     let series = format!("fleetline_query_failed_questions_total{{reason=\"{reason}\"}}");
@@ -165,7 +165,7 @@ fn check_size(appliance: &Appliance, language: &str, text: &str, code: &str, rea
     until(reason, MINUTE, || failed() > 0.5);
 }
 
-/// Of many endless questions at once each ends by its own time, or by that of its turn.
+/// Of many concurrent endless queries each ends after its own time, or its time in the queue.
 #[track_caller]
 fn check_many(database: &Database, appliance: &Appliance, text: &str) {
     let language = database.language();

@@ -1,11 +1,11 @@
-//! The portable query's table of cases: one fleet, one list of questions, and the same columns,
+//! The portable query's table of cases: one fleet, one list of queries, and the same columns,
 //! types, rows and order from every store.
 //!
-//! A fleet whose every value is known here ([`fleet`]) is published over MQTT. Each question of
-//! [`table`] is asked over HTTP and held against what [`oracle`] makes of the same points: a naive
-//! reading of the contract that shares no line with the product. What an oracle could get wrong in
-//! the same way as the product is written out by hand in [`by_hand`]. The same table runs against
-//! real servers in `real::answers`.
+//! A fleet with known values ([`fleet`]) is published over MQTT. Each query of [`table`] is sent
+//! over HTTP, and its answer is compared with the one of [`oracle`] for the same points: a naive
+//! implementation of the contract that shares no code with the product. Cases that the oracle could
+//! get wrong in the same way as the product are written by hand in [`by_hand`]. The same table runs
+//! against real servers in `real::answers`.
 
 mod asked;
 mod blind_spots;

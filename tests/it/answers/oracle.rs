@@ -1,4 +1,4 @@
-//! The contract of the portable query, read naively: every point looked at, nothing remembered.
+//! A naive implementation of the portable query: it scans all points for every query.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
@@ -9,7 +9,7 @@ use super::{
     fleet::{FIELDS, Point},
 };
 
-/// The member of an object that stands for a value which may be any of several.
+/// The member of an object for a value that may be any of several.
 pub(super) const ONE_OF: &str = "one of";
 
 /// An answer: names and types of the columns, and the rows with `time` in nanoseconds.
@@ -19,8 +19,8 @@ pub(super) struct Answer {
     pub(super) rows: Vec<Vec<Value>>,
 }
 
-/// What a question is to be answered with, without its limit. `breaks_ties`: whether the first of
-/// several values at one moment is the greatest, or any.
+/// The expected answer to a query, without its limit. `breaks_ties`: whether the first of several
+/// values at one time is the greatest, or any.
 pub(super) fn answer(asked: &Asked, points: &[Point], breaks_ties: bool) -> Answer {
     let fields = fields(asked);
     let mut columns =
@@ -50,7 +50,7 @@ pub(super) fn answer(asked: &Asked, points: &[Point], breaks_ties: bool) -> Answ
     Answer { columns, rows: keyed.into_iter().map(|(_, row)| row).collect() }
 }
 
-/// The fields of the columns: those asked for, else all that the function fits.
+/// The fields of the columns: the requested ones, otherwise all that fit the function.
 fn fields(asked: &Asked) -> Vec<(&'static str, &'static str)> {
     let is_number = |kind: &str| matches!(kind, "float" | "integer");
     let fits = |kind: &str| {
@@ -63,7 +63,7 @@ fn fields(asked: &Asked) -> Vec<(&'static str, &'static str)> {
     asked.fields.iter().map(find).collect()
 }
 
-/// What rows are ordered by: time, vehicle, remaining tags.
+/// The sort key of rows: time, vehicle, remaining tags.
 type Key = (i64, String, [String; 2]);
 
 fn raw(points: &[&Point], fields: &[(&str, &str)]) -> Vec<(Key, Vec<Value>)> {
@@ -132,7 +132,7 @@ fn apply(function: &str, kind: &str, values: Vec<(i64, Value)>, breaks_ties: boo
     chosen.unwrap_or(Value::Null)
 }
 
-/// The greatest of the values at a moment; where nobody says which it is, all of them.
+/// The greatest of the values at one time; if the store may choose any, all of them.
 fn at_moment(values: &[(i64, Value)], moment: Option<i64>, breaks_ties: bool) -> Option<Value> {
     let there = values.iter().filter(|(at, _)| Some(*at) == moment).map(|(_, value)| value.clone());
     let there: Vec<Value> = there.collect();

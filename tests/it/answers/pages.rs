@@ -1,4 +1,4 @@
-//! Pages: joined at `after` they are the whole answer, whatever their size and order (QY-3).
+//! Pages: joined at `after` they are the whole answer, for any size and order (QY-3).
 
 use super::{
     asked::{Asked, ask},
@@ -25,7 +25,7 @@ pub(super) fn check(appliance: &Appliance, points: &[Point], breaks_ties: bool, 
             let expected = oracle::answer(&asked, points, breaks_ties);
             let exactly = expected.rows.len().max(1);
             for limit in [1, 2, 3, 7, 50, exactly, exactly + 1] {
-                // One row a page is slow for many rows, and shows no more than for few.
+                // One row per page is slow for many rows, and shows no more than for few rows.
                 if expected.rows.len() / limit <= 25 {
                     check_pages(appliance, &asked, limit, &expected, wrong);
                 }

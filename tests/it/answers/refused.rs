@@ -1,4 +1,4 @@
-//! What writes is refused in every language, and changes nothing.
+//! Statements that write are refused in every language, and change nothing.
 
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ const FLUX: &[&str] = &[
     "not Flux |",
 ];
 
-/// What each language may ask, so that a guard that refuses everything is found out.
+/// Allowed queries of each language, so that a guard that refuses everything is noticed.
 fn harmless(language: &str) -> &'static [&'static str] {
     match language {
         "sql" => &[

@@ -1,4 +1,4 @@
-//! The questions.
+//! The queries of the table.
 
 use super::{
     asked::Asked,
@@ -9,17 +9,17 @@ const FUNCTIONS: [&str; 7] = ["mean", "min", "max", "sum", "count", "first", "la
 const NUMBERS: [&str; 6] = ["speed", "odometer", "ticks", "table", "late", "never"];
 const MINUTE: i64 = 60 * SECOND;
 
-/// All of the fleet's time but for what is relative to now.
+/// The whole time of the fleet, except the points relative to now.
 fn all() -> Asked {
     Asked { from: T - SECOND, to: T + 7_200 * SECOND, ..Asked::default() }
 }
 
-/// Where every sum of integers fits one.
+/// The range in which every sum of integers fits an integer.
 fn modest() -> Asked {
     Asked { to: T + 400 * SECOND, ..all() }
 }
 
-/// What is asked before anything has `late`, and again afterwards.
+/// Queries before any point has `late`, and again afterwards.
 pub(super) fn early() -> Vec<Asked> {
     let mut table = vec![
         all(),
@@ -38,7 +38,7 @@ pub(super) fn early() -> Vec<Asked> {
     table
 }
 
-/// What is asked of the whole fleet.
+/// Queries of the whole fleet.
 pub(super) fn whole() -> Vec<Asked> {
     let mut table = early();
     table.extend(ranges());
@@ -75,7 +75,7 @@ fn ranges() -> Vec<Asked> {
     ] {
         table.push(Asked { words, ..range.clone() });
     }
-    // Before everything, behind everything, and from one end of time to the other.
+    // Before everything, after everything, and over the whole range of time.
     table.push(Asked { from: 0, to: T - SECOND, ..Asked::default() });
     table.push(Asked { from: T + 86_400 * SECOND, to: T + 2 * 86_400 * SECOND, ..all() });
     table.push(Asked { from: 0, to: T + 86_400 * SECOND, function: Some("count"), ..all() });
@@ -102,8 +102,8 @@ fn vehicles() -> Vec<Asked> {
     table
 }
 
-/// Of two vehicles and of seven, in both orders: TDengine had windows of several in the wrong one,
-/// and in parts.
+/// Queries of two vehicles and of seven, in both orders: TDengine returned windows of several
+/// vehicles in the wrong order, and in parts.
 fn companies() -> Vec<Asked> {
     let seven = vec!["V1", "V2", "ties", "edge", "sparse", "V10", "é"];
     let mut table = Vec::new();
@@ -146,9 +146,9 @@ fn functions() -> Vec<Asked> {
         Some(MINUTE),
         // Begins before `from`, and does not divide a minute.
         Some(7 * SECOND),
-        // One window around everything, which begins long before `from`.
+        // One window around everything, beginning long before `from`.
         Some(30 * 86_400 * SECOND),
-        // Each point in its own.
+        // Each point in its own window.
         Some(1),
         // Does not divide a second either.
         Some(1_000_003),
@@ -166,7 +166,7 @@ fn functions() -> Vec<Asked> {
                 let vehicles = vec!["extreme"];
                 table.push(Asked { vehicles, function: Some(function), every, ..all() });
             }
-            // One field alone is the same whatever the width.
+            // A single field is the same for any width.
             if !matches!(every, None | Some(7_000_000_000)) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The table run against one database.
+//! Runs the table against one database.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::{
 use crate::harness::{Appliance, Database, Setup, Vehicle, Version, until};
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// Wrong answers that are told; the others are counted.
+/// The number of wrong answers that are shown; the others are only counted.
 const TOLD: usize = 12;
 
-/// What went wrong; everything is asked before anything is told.
+/// The wrong answers; all queries run before they are reported.
 #[derive(Debug, Default)]
 pub(super) struct Wrong(Vec<String>);
 
@@ -37,7 +37,7 @@ impl Wrong {
     }
 }
 
-/// Starts an appliance in front of a database, with the schemas of the fleet.
+/// Starts an appliance with a database and the schemas of the fleet.
 pub(super) fn start(database: &Database, settings: &[(&str, &str)]) -> Appliance {
     let mut setup = database.serves(Setup::new()).set("sink.batch-age", "10ms");
     for (name, text) in SCHEMAS {
@@ -62,13 +62,13 @@ pub(super) fn publish(appliance: &Appliance, points: &[Point]) {
     until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
 }
 
-/// Asks everything, phase by phase of what the store knows.
+/// Runs all queries, in the phases of what the store knows.
 #[track_caller]
 pub(crate) fn check_table(database: &Database) {
     let appliance = &start(database, &[]);
     let sure = database.breaks_ties();
     let mut wrong = Wrong::default();
-    // The measurement is in a mapping and in no store yet.
+    // The measurement is in a mapping, but in no store yet.
     check_all(appliance, &table::early(), &[], sure, &mut wrong);
 
     let mut points = fleet::early();
@@ -81,7 +81,7 @@ pub(crate) fn check_table(database: &Database) {
     points.extend(as_kept(database, later));
     let mut whole = table::whole();
     if database.servers_count() > 1 {
-        // How rows of several servers come together does not depend on every question.
+        // Merging the rows of several servers does not need every query.
         whole = whole.into_iter().step_by(3).collect();
     }
     check_all(appliance, &whole, &points, sure, &mut wrong);
@@ -101,7 +101,7 @@ pub(crate) fn check_table(database: &Database) {
     wrong.none();
 }
 
-/// Points as the database has them.
+/// The points as the database keeps them.
 fn as_kept(database: &Database, mut points: Vec<Point>) -> Vec<Point> {
     if !database.keeps_line_feeds() {
         for value in points.iter_mut().flat_map(|point| point.fields.values_mut()) {
@@ -137,7 +137,7 @@ fn check_one(appliance: &Appliance, asked: &Asked, expected: &Answer, wrong: &mu
     }
 }
 
-/// Each of several servers holds some of the points, so that there is something to merge.
+/// Each of several servers must hold some points, so that there is something to merge.
 fn check_shared(database: &Database, wrong: &mut Wrong) {
     if let Database::Servers(servers) = database {
         let counts: Vec<u64> = servers.iter().map(|one| one.count("reading", "speed")).collect();
@@ -145,7 +145,7 @@ fn check_shared(database: &Database, wrong: &mut Wrong) {
     }
 }
 
-/// Ranges that count from now, far from any point's edge.
+/// Ranges relative to now, far from the time of any point.
 fn check_relative(appliance: &Appliance, recent: &[Point], wrong: &mut Wrong) {
     let now = fleet::now();
     let minutes = |minutes: i64| now + minutes * 60 * fleet::SECOND;
@@ -169,7 +169,8 @@ fn check_relative(appliance: &Appliance, recent: &[Point], wrong: &mut Wrong) {
     }
 }
 
-/// An integer past what is signed is exact where the store has unsigned ones, else set aside.
+/// An integer above the signed range is exact if the store has unsigned integers, otherwise set
+/// aside.
 fn check_huge(database: &Database, appliance: &Appliance, wrong: &mut Wrong) {
     let point = Point::new(fleet::T, "huge", serde_json::json!({ "ticks": u64::MAX }));
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "huge");
@@ -195,7 +196,7 @@ fn check_huge(database: &Database, appliance: &Appliance, wrong: &mut Wrong) {
 }
 
 /// Case o06-sums-that-overflow: a sum past 64 signed bits is refused by every store and names its
-/// field, also where others are asked beside it; one that only comes near is exact.
+/// field, also together with other fields; a sum just below is exact.
 fn check_overflow(appliance: &Appliance, wrong: &mut Wrong) {
     let (from, to) = (fleet::T + 400 * fleet::SECOND, fleet::T + 500 * fleet::SECOND);
     for fields in [vec!["ticks"], vec!["speed", "ticks"]] {

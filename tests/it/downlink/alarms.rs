@@ -1,5 +1,5 @@
-//! Alarms on the stream, over real sockets: from a publish to the vehicle's hand, at the right
-//! time, once, whatever crashes or floods.
+//! Alarms over real sockets: from a publish to the delivered command, at the right time, exactly
+//! once, also through crashes and floods.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -77,12 +77,12 @@ fn commands(appliance: &Appliance) -> Vec<Value> {
 }
 
 #[test]
-fn a_message_that_raises_an_alarm_brings_the_command_and_is_acknowledged_behind_it() {
+fn a_message_that_raises_an_alarm_is_acknowledged_after_its_command_is_durable() {
     let appliance = alarming("10m", "").start();
     let mut car = Car::ready(appliance.mqtt(), Version::V5, "V1");
     let mut line = Vehicle::connect(appliance.mqtt(), Version::V5, "sender");
     let topic = "vehicles/V1/state";
-    // Not hot; hot an hour and more ago.
+    // Not hot; hot, but more than an hour ago.
     let mut publish = |body: &Value, id| {
         assert_eq!(line.publish_acked(topic, body.to_string().as_bytes(), id).reason(), 0);
     };
@@ -91,7 +91,7 @@ fn a_message_that_raises_an_alarm_brings_the_command_and_is_acknowledged_behind_
     assert!(commands(&appliance).is_empty());
     assert_eq!(outcome(&appliance, "too-hot", "too-old"), 1);
     publish(&json!({ "temp": 61.5 }), 3);
-    // It is acknowledged: so the command is there.
+    // It is acknowledged, so the command exists.
     let all = commands(&appliance);
     assert_eq!((all.len(), &all[0]["by"]), (1, &json!("alarm too-hot")));
     assert_eq!(all[0]["evidence"]["row"]["temp"], 61.5);
@@ -101,7 +101,7 @@ fn a_message_that_raises_an_alarm_brings_the_command_and_is_acknowledged_behind_
     assert_eq!((&payload["limit_percent"], &payload["text"]), (&json!(30), &json!("61.5 degrees")));
     car.acknowledge(taken.id, 0);
     assert_eq!(car.receipt(&taken.command(), "DONE"), 0);
-    // Above and below, again and again.
+    // Repeatedly above and below.
     for id in 4..14 {
         publish(&json!({ "temp": if id % 2 == 0 { 50 } else { 70 } }), id);
     }
@@ -109,15 +109,15 @@ fn a_message_that_raises_an_alarm_brings_the_command_and_is_acknowledged_behind_
     assert_eq!(outcome(&appliance, "too-hot", "once-per"), 5);
     let audit = get(&appliance, "/audit");
     assert_eq!(audit["audit"][0]["by"], "alarm too-hot");
-    // The points are stored as ever.
+    // The points are stored as usual.
     until("they are stored", MINUTE, || appliance.count("points.stored") == 13);
 }
 
-/// The vehicle subscribes with a session that lasts; it is away when the alarm is raised, and the
-/// appliance is killed.
+/// The vehicle subscribes with a persistent session; it is disconnected when the alarm is raised,
+/// and the appliance is killed.
 #[test]
-fn what_an_alarm_publishes_is_stored_brought_and_raises_no_further_alarm() {
-    // Its own topic is mapped, with an alarm of its own that everything would raise.
+fn a_publish_of_an_alarm_is_stored_delivered_and_raises_no_further_alarm() {
+    // The alarm's topic is mapped, too, with an alarm that every message would raise.
     let own = "[[mapping]]\nname = \"alarms\"\ntopic = \"alarms/{vin}\"\nformat = \"json\"\n\
                schema = \"alarms.schema.json\"\nmeasurement = \"alarms\"\nvehicle = \"{vin}\"\n\
                tags = [\"vin\"]\n[[alarm]]\nname = \"echo\"\nmapping = \"alarms\"\n\
@@ -151,11 +151,11 @@ fn what_an_alarm_publishes_is_stored_brought_and_raises_no_further_alarm() {
     let told = said(live.receive(MINUTE));
     assert_eq!((&told["alarm"], &told["vehicle"]), (&json!("tell"), &json!("V1")));
     assert_eq!(told["fields"], json!({ "temp": 61.5 }));
-    // The alarm of the mapping and that of what it published: one of each, and no echo.
+    // One alarm of the mapping and its publish, and no further alarm.
     assert_eq!(outcome(&appliance, "tell", "raised"), 1);
     assert_eq!(outcome(&appliance, "echo", "raised"), 0);
     until("both are stored", MINUTE, || appliance.count("points.stored") == 2);
-    // Acknowledged means durable, also in the queue of who is away.
+    // Acknowledged means durable, also in the queue of a disconnected session.
     appliance.kill_9();
     appliance.start_again();
     let mut back = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
@@ -195,8 +195,8 @@ fn a_reload_adds_alarms_and_removes_them() {
     assert_eq!(commands(&appliance).len(), 2);
 }
 
-/// A client that publishes as fast as it can what raises an alarm: it is told once, everybody is
-/// acknowledged, and other commands go on.
+/// A client publishes messages that raise an alarm as fast as it can: there is one command, all
+/// messages are acknowledged, and other commands are not delayed.
 #[test]
 fn a_flood_of_messages_that_raise_an_alarm_costs_one_command() {
     let appliance = alarming("10m", "").set("downlink.alarms-waiting-max", "50").start();
@@ -222,7 +222,7 @@ fn a_flood_of_messages_that_raise_an_alarm_costs_one_command() {
     assert_eq!(all, usize::from(rounds) * usize::from(together), "each is counted");
     assert_eq!(outcome(&appliance, "too-hot", "raised"), 1);
     let full_before = outcome(&appliance, "too-hot", "full");
-    // Many vehicles at once: what waits is bounded, and what does not fit delays nobody.
+    // Many vehicles at once: waiting alarms are bounded, and excess ones delay nobody.
     let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "many");
     let mut bytes = Vec::new();
     for id in 1..=500_u16 {
@@ -241,7 +241,7 @@ fn a_flood_of_messages_that_raise_an_alarm_costs_one_command() {
 }
 
 #[test]
-fn check_holds_alarms_against_the_schemas_and_decode_tells_what_would_be_raised() {
+fn check_validates_alarms_and_decode_shows_which_would_be_raised() {
     let setup = alarming("10m", PUBLISH);
     let payload = setup.home().join("hot.json");
     std::fs::write(&payload, json!({ "temp": 61.5 }).to_string()).unwrap();
@@ -270,10 +270,10 @@ fn check_holds_alarms_against_the_schemas_and_decode_tells_what_would_be_raised(
     assert!(told.contains("`fields`: field `limit_percent` is the text \"x\""), "{told}");
 }
 
-/// Kill -9 at random moments while messages of many vehicles come, each of which raises an alarm,
-/// and come again where they were not acknowledged: each vehicle has one command in the end.
+/// Kill -9 at random moments while many vehicles publish messages that raise an alarm, and repeat
+/// unacknowledged ones: in the end each vehicle has one command.
 #[test]
-fn an_alarm_is_neither_lost_nor_doubled_whenever_the_process_is_killed() {
+fn an_alarm_is_neither_lost_nor_doubled_when_the_process_is_killed_at_any_moment() {
     let mut dice = Dice::new();
     let mut appliance = alarming("10m", "").start();
     let first = now_ms();
@@ -304,7 +304,7 @@ fn an_alarm_is_neither_lost_nor_doubled_whenever_the_process_is_killed() {
             next += 1;
             while waiting.len() > 8 && acknowledged(&mut line, &mut waiting) {}
             if more == killed_at {
-                // In the middle of whatever goes on.
+                // At any moment.
                 std::thread::sleep(Duration::from_micros(dice.below(3000)));
                 appliance.kill_9();
             }
@@ -323,7 +323,7 @@ fn an_alarm_is_neither_lost_nor_doubled_whenever_the_process_is_killed() {
     assert_eq!(made, expect);
 }
 
-/// Takes a PUBACK; false once the connection has ended.
+/// Takes a PUBACK; false if the connection has ended.
 fn acknowledged(line: &mut Vehicle, waiting: &mut BTreeMap<u16, u64>) -> bool {
     let Packet::Whole(0x40, body) = line.receive(MINUTE) else { return false };
     waiting.remove(&u16::from_be_bytes([body[0], body[1]]));

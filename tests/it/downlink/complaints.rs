@@ -1,4 +1,4 @@
-//! What users of other systems complain about, each as a test of ours.
+//! Complaints of users of other systems, each as a test.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -14,13 +14,13 @@ use crate::harness::{Appliance, until, vehicle::Version};
 
 /// thingsboard#8712: a response that came before the PUBACK blocked the device's queue.
 #[test]
-fn a_receipt_before_the_puback_proves_delivery_and_the_next_command_leaves() {
+fn a_receipt_before_the_puback_proves_delivery_and_the_next_command_is_sent() {
     let appliance = setup().start();
     let mut car = Car::ready(appliance.mqtt(), Version::V5, "V1");
     let first = sent(&appliance, "V1", "limit-charge");
     let second = sent(&appliance, "V1", "limit-charge");
     let taken = car.take();
-    // The receipt's PUBACK and the next command come in any order.
+    // The receipt's PUBACK and the next command arrive in any order.
     let receipt = json!({ "command_id": first, "status": "DONE" }).to_string();
     car.line.publish("vehicles/V1/receipts", receipt.as_bytes(), 1, 9);
     let next = car.take_among_acknowledgements();
@@ -35,7 +35,7 @@ fn a_receipt_before_the_puback_proves_delivery_and_the_next_command_leaves() {
 
 /// azure-iot-sdk-csharp#157: one command that is never accepted blocks all behind it.
 #[test]
-fn a_command_that_is_never_acknowledged_expires_and_the_next_leaves() {
+fn a_command_that_is_never_acknowledged_expires_and_the_next_is_sent() {
     let appliance = setup().start();
     let mut car = Car::ready(appliance.mqtt(), Version::V3, "V1");
     let body = json!({ "command": "limit-charge", "expires-in": "300ms" });
@@ -72,7 +72,7 @@ fn every_change_is_in_the_feed_once_in_order_and_at_once() {
     let id = sent(&appliance, "V1", "limit-charge");
     assert_eq!(feed.states(2), ["queued", "sent"]);
     let taken = car.take();
-    // The best of a few, because other tests run beside this one.
+    // The best of a few, because other tests run at the same time.
     let began = Instant::now();
     car.acknowledge(taken.id, 0);
     assert_eq!(feed.states(1), ["delivered"]);
@@ -109,10 +109,10 @@ fn every_command_that_did_not_get_through_is_listed_with_its_cause() {
     assert_eq!(causes, [json!("expires-in"), json!("expires-in")]);
 }
 
-/// boto3#4656 counted attempts and not devices: however often a command leaves, it is one command,
-/// and each of its states is told once.
+/// boto3#4656 counted attempts and not devices: a command that is sent several times is one
+/// command, and each of its states is reported once.
 #[test]
-fn a_command_that_leaves_many_times_is_counted_once() {
+fn a_command_that_is_sent_many_times_is_counted_once() {
     let appliance = setup().start();
     let id = sent(&appliance, "V1", "limit-charge");
     for _ in 0..5 {

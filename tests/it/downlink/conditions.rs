@@ -1,4 +1,4 @@
-//! `still`, asked again when a command is about to leave; the webhook.
+//! `still`, checked when a command is about to be sent; the webhook.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -15,7 +15,7 @@ use crate::harness::{
 };
 
 #[test]
-fn a_condition_is_asked_again_when_the_command_is_about_to_leave() {
+fn a_condition_is_checked_when_the_command_is_about_to_be_sent() {
     let appliance = setup().set("downlink.still-interval", "100ms").start();
     let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "V1");
     // Its value is 50.25, its time an hour ago.
@@ -40,7 +40,7 @@ fn a_condition_is_asked_again_when_the_command_is_about_to_leave() {
     assert_eq!(state(&appliance, &holds), "sent");
     car.acknowledge(taken.id, 0);
     until("it is skipped", MINUTE, || state(&appliance, &fails) == "skipped");
-    // Without a value that is young enough it waits, and holds up those behind it.
+    // Without a recent value it waits, and blocks those after it.
     until("that is told", MINUTE, || command(&appliance, &old)["cause"] == "still-unknown");
     assert_eq!(state(&appliance, &behind), "queued");
     car.takes_nothing();
@@ -49,10 +49,10 @@ fn a_condition_is_asked_again_when_the_command_is_about_to_leave() {
     assert_eq!(status, 400);
 }
 
-/// It comes back and uploads what it kept before it subscribes. What is in its session counts,
-/// though the store has not seen it yet.
+/// It reconnects and uploads buffered points before it subscribes. The points in its session count,
+/// although the store does not have them yet.
 #[test]
-fn a_vehicle_that_uploads_its_backlog_first_is_judged_by_that() {
+fn for_a_vehicle_that_uploads_its_backlog_first_that_backlog_counts() {
     let appliance = setup().set("sink.batch-age", "5s").set("sink.batch-lines", "100000").start();
     let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "before");
     for (id, vin) in [(1, "V1"), (2, "V2"), (3, "V3")] {
@@ -67,7 +67,8 @@ fn a_vehicle_that_uploads_its_backlog_first_is_judged_by_that() {
         assert_eq!(status, 202, "{answer}");
         answer["id"].as_str().unwrap().to_owned()
     });
-    // V1 has gone above meanwhile, V2 has not, and V3 sends only what is older than what is stored.
+    // V1 is above the limit meanwhile, V2 is not, and V3 sends only points older than the stored
+    // ones.
     let backlogs = [("V1", 101..140), ("V2", 101..110), ("V3", 60..90)];
     let mut cars = backlogs.map(|(vin, backlog)| {
         let mut car = Car::connect(appliance.mqtt(), Version::V5, vin);
@@ -87,14 +88,14 @@ fn a_vehicle_that_uploads_its_backlog_first_is_judged_by_that() {
 }
 
 #[test]
-fn the_webhook_is_told_every_change_in_order_and_again_until_it_takes_it() {
+fn the_webhook_gets_every_change_in_order_and_again_until_it_accepts_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/changes", listener.local_addr().unwrap());
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             let mut stream = BufReader::new(stream.unwrap());
-            // The first request fails. A connection brings one request.
+            // The first request fails. There is one request per connection.
             let mut length = 0;
             let mut line = String::new();
             while stream.read_line(&mut line).unwrap() > 2 {
@@ -125,7 +126,7 @@ fn the_webhook_is_told_every_change_in_order_and_again_until_it_takes_it() {
     until("the appliance knows that it is told", MINUTE, || {
         appliance.metric("fleetline_downlink_failed_webhook_requests_total") == Some(1.0)
     });
-    // A restart goes on where it was.
+    // A restart continues at the same place.
     let (status, _) = appliance.terminate(MINUTE);
     assert!(status.success());
     appliance.start_again();

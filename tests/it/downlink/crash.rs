@@ -1,5 +1,5 @@
-//! Kill -9 at random moments: what an operator was answered is there afterwards, no state turns
-//! back, and nothing is `delivered` that no vehicle acknowledged.
+//! Kill -9 at random moments: everything that was answered to an operator is still true afterwards,
+//! no state goes back, and no command is `delivered` without the vehicle's acknowledgement.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ use crate::harness::{
 
 const VEHICLES: usize = 4;
 
-/// Where the appliance is now, and what its vehicles have acknowledged.
+/// The current address of the appliance, and what its vehicles have acknowledged.
 #[derive(Default)]
 struct World {
     address: Mutex<Option<std::net::SocketAddr>>,
@@ -29,7 +29,7 @@ struct World {
     is_over: AtomicBool,
     /// Commands whose PUBACK or receipt was written.
     acknowledged: Mutex<BTreeSet<String>>,
-    /// What the operator was answered with: the furthest state of each.
+    /// The answers to the operator: the latest state of each command.
     answered: Mutex<BTreeMap<String, String>>,
 }
 
@@ -49,7 +49,7 @@ fn rank(state: &str) -> u8 {
     }
 }
 
-/// A vehicle that takes commands, acknowledges each, and sends a receipt for some.
+/// A vehicle that receives commands, acknowledges each, and sends receipts for some.
 fn drive(world: Arc<World>, number: usize) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let vin = format!("V{number}");
@@ -106,7 +106,7 @@ fn take_commands(world: &World, mut line: Vehicle, version: Version, vin: &str) 
     }
 }
 
-/// An operator who sends commands and remembers what was answered.
+/// An operator who sends commands and remembers the answers.
 fn operate(world: Arc<World>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut number = 0_usize;
@@ -170,7 +170,7 @@ fn check(appliance: &Appliance, world: &World, seen: &mut BTreeMap<String, Strin
     *seen = states;
 }
 
-/// As many as `FLEETLINE_TEST_KILLS` says, which by hand are more than these.
+/// The number of kills: `FLEETLINE_TEST_KILLS`, or `few`.
 pub(crate) fn kills(few: u64) -> u64 {
     std::env::var("FLEETLINE_TEST_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(few)
 }
@@ -200,8 +200,8 @@ fn check_kills(rounds: u64) {
     assert!(delivered > 0, "nothing was delivered in all that time");
 }
 
-/// Thirty kills; FLEETLINE_TEST_KILLS makes more of them.
+/// Thirty kills, or the number in FLEETLINE_TEST_KILLS.
 #[test]
-fn no_command_that_was_answered_is_lost_and_no_state_turns_back() {
+fn no_answered_command_is_lost_and_no_state_goes_back() {
     check_kills(kills(30));
 }

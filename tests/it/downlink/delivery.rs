@@ -1,4 +1,4 @@
-//! Delivery to the one right session, and what its answers make of a command.
+//! Delivery to the right session, and the effect of its answers.
 
 use serde_json::json;
 
@@ -9,13 +9,13 @@ use crate::harness::{
 };
 
 #[test]
-fn a_command_reaches_its_vehicle_with_what_5_0_says_of_it_and_is_delivered_by_its_puback() {
+fn a_command_reaches_its_vehicle_with_its_5_0_properties_and_is_delivered_by_its_puback() {
     let appliance = setup().start();
     for version in [Version::V3, Version::V5] {
         let mut car = Car::ready(appliance.mqtt(), version, "V1");
         let limit = json!({ "command": "limit-charge", "fields": { "limit_percent": 60 } });
         let (status, answer) = send(&appliance, "V1", &limit);
-        // Durable and on its way in one transaction; nobody says more than that.
+        // Created and `sent` in one transaction; nothing more is known yet.
         assert_eq!((status, &answer["state"]), (202, &json!("sent")));
         let id = answer["id"].as_str().unwrap();
         let taken = car.take();
@@ -35,7 +35,7 @@ fn a_command_reaches_its_vehicle_with_what_5_0_says_of_it_and_is_delivered_by_it
         car.acknowledge(taken.id, 0);
         until("it is delivered", MINUTE, || state(&appliance, id) == "delivered");
         assert_eq!(car.receipt(id, "DONE"), 0);
-        // Its PUBACK came when that was durable.
+        // Its PUBACK arrives when that is durable.
         assert_eq!(state(&appliance, id), "done");
         assert_eq!(history(&appliance, id), ["queued", "sent", "delivered", "done"]);
     }
@@ -56,7 +56,7 @@ fn qos_2_is_delivered_by_its_pubcomp() {
 }
 
 #[test]
-fn commands_wait_for_the_vehicle_in_their_order_whether_or_not_its_session_lasted() {
+fn commands_wait_for_the_vehicle_in_order_with_or_without_a_persistent_session() {
     let appliance = setup().start();
     let ids: Vec<String> = (0..3).map(|_| sent(&appliance, "V1", "limit-charge")).collect();
     let causes: Vec<_> = ids
@@ -68,7 +68,7 @@ fn commands_wait_for_the_vehicle_in_their_order_whether_or_not_its_session_laste
     until("its cause changes", MINUTE, || {
         command(&appliance, &ids[0])["cause"] == "not-subscribed"
     });
-    // Somebody else's subscription is none of its.
+    // A subscription of another client does not count.
     let mut other = Car::connect(appliance.mqtt(), Version::V5, "other");
     assert_eq!(other.subscribe("#", 2), 2);
     assert_eq!(car.subscribe("vehicles/V1/commands/limit-charge", 0), 0);
@@ -117,7 +117,7 @@ fn a_reason_of_0x80_or_more_rejects_and_a_packet_that_is_too_large_fails() {
 }
 
 #[test]
-fn a_client_may_not_publish_where_commands_leave() {
+fn a_client_may_not_publish_on_command_topics() {
     let appliance = setup().start();
     let mut car = Car::ready(appliance.mqtt(), Version::V5, "V1");
     let mut forger = Vehicle::connect(appliance.mqtt(), Version::V5, "forger");
@@ -131,7 +131,7 @@ fn a_client_may_not_publish_where_commands_leave() {
 }
 
 #[test]
-fn what_was_sent_comes_again_with_dup_in_the_next_session_and_to_the_latest_one() {
+fn a_sent_command_is_sent_again_with_dup_to_the_next_and_latest_session() {
     let appliance = setup().start();
     let mut car = Car::ready(appliance.mqtt(), Version::V5, "V1");
     let id = sent(&appliance, "V1", "limit-charge");
@@ -140,7 +140,7 @@ fn what_was_sent_comes_again_with_dup_in_the_next_session_and_to_the_latest_one(
     let mut car = Car::ready(appliance.mqtt(), Version::V3, "V1");
     let taken = car.take();
     assert_eq!((taken.command(), taken.is_repeat()), (id.clone(), true));
-    // Taken over by a newer one, which gets it.
+    // The session is taken over by a newer one, which gets it.
     let mut newer = Car::ready(appliance.mqtt(), Version::V5, "V1");
     let taken = newer.take();
     assert_eq!((taken.command(), taken.is_repeat()), (id.clone(), true));
@@ -182,7 +182,7 @@ fn a_vehicle_that_flaps_a_hundred_times_gets_each_command_and_each_in_its_order(
 }
 
 #[test]
-fn waiting_for_the_end_of_a_command_answers_200_when_it_is_there() {
+fn waiting_for_the_end_of_a_command_answers_200_when_it_has_ended() {
     let appliance = setup().start();
     let mut car = Car::ready(appliance.mqtt(), Version::V5, "V1");
     let vehicle = std::thread::spawn(move || {
@@ -215,7 +215,7 @@ fn waiting_for_the_end_of_a_command_answers_200_when_it_is_there() {
 }
 
 #[test]
-fn the_command_line_sends_lists_shows_and_takes_back() {
+fn the_command_line_sends_lists_shows_and_cancels() {
     let appliance = setup().start();
     let sent = appliance.cli_ok(&["command", "send", "V1", "limit-charge", "limit_percent=60"]);
     let (id, state) = sent.trim().split_once(' ').unwrap();

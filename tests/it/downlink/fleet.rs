@@ -1,5 +1,5 @@
-//! What tests of commands share: an appliance with declared commands, an operator, and a vehicle
-//! that takes commands.
+//! Helpers for tests of commands: an appliance with declared commands, an operator, and a vehicle
+//! that receives commands.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -59,7 +59,7 @@ pub(crate) fn setup() -> Setup {
         .schema("receipt.schema.json", RECEIPT)
 }
 
-/// Sends what is asked for; status and answer.
+/// Sends a request; returns status and answer.
 pub(super) fn ask(appliance: &Appliance, path: &str, body: &Value) -> (u16, Value) {
     let url = format!("{}/api/v1{path}", appliance.url());
     let (status, body) = http::send("POST", &url, JSON, body.to_string()).unwrap();
@@ -70,7 +70,7 @@ pub(super) fn send(appliance: &Appliance, vehicle: &str, body: &Value) -> (u16, 
     ask(appliance, &format!("/vehicles/{vehicle}/commands"), body)
 }
 
-/// Sends a command of this name; its id.
+/// Sends a command with this name; returns its id.
 pub(crate) fn sent(appliance: &Appliance, vehicle: &str, name: &str) -> String {
     let (status, command) = send(appliance, vehicle, &json!({ "command": name }));
     assert_eq!(status, 202, "{command}");
@@ -91,7 +91,7 @@ pub(crate) fn state(appliance: &Appliance, id: &str) -> String {
     command(appliance, id)["state"].as_str().unwrap().to_owned()
 }
 
-/// Its states and notes in their order.
+/// Its states and notes in order.
 pub(crate) fn history(appliance: &Appliance, id: &str) -> Vec<String> {
     let told = command(appliance, id);
     let told = told["history"]
@@ -102,13 +102,13 @@ pub(crate) fn history(appliance: &Appliance, id: &str) -> Vec<String> {
     told.collect()
 }
 
-/// A command as its vehicle reads it.
+/// A command as received by its vehicle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) first: u8,
     pub(super) topic: String,
     pub(super) id: u16,
-    /// As they are on the wire, without their length.
+    /// The properties as on the wire, without their length.
     pub(super) properties: Vec<u8>,
     pub(super) payload: Vec<u8>,
 }
@@ -118,7 +118,7 @@ impl Taken {
         self.first & 8 != 0
     }
 
-    /// The id of the command that it is, out of its payload.
+    /// The id of the command, from its payload.
     pub(super) fn command(&self) -> String {
         let payload: Value = serde_json::from_slice(&self.payload).unwrap();
         payload["id"].as_str().unwrap().to_owned()
@@ -138,12 +138,12 @@ impl Car {
         Self::of(Vehicle::connect(address, version, vin), version, vin)
     }
 
-    /// On a connection that stands.
+    /// On an open connection.
     pub(super) fn of(line: Vehicle, version: Version, vin: &str) -> Self {
         Self { line, version, vin: vin.to_owned(), next: 1 }
     }
 
-    /// Connects and subscribes to all of its commands.
+    /// Connects and subscribes to all its commands.
     pub(super) fn ready(address: SocketAddr, version: Version, vin: &str) -> Self {
         let mut car = Self::connect(address, version, vin);
         let filter = format!("vehicles/{vin}/commands/+");
@@ -169,7 +169,7 @@ impl Car {
         self.read(first, &body)
     }
 
-    /// The next PUBLISH, whatever acknowledgements come before it.
+    /// The next PUBLISH, skipping acknowledgements.
     pub(super) fn take_among_acknowledgements(&mut self) -> Taken {
         loop {
             match self.line.receive(MINUTE) {
@@ -187,7 +187,7 @@ impl Car {
         let mut at = len + 2;
         let mut properties = Vec::new();
         if self.version == Version::V5 {
-            // They are short here.
+            // Lengths are short here.
             let count = usize::from(body[at]);
             assert!(count < 128);
             properties = body[at + 1..=at + count].to_vec();

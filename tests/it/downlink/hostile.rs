@@ -1,8 +1,8 @@
-//! What vehicles are called and say, when it is a language's own: it comes back in commands as it
-//! was sent, and asks each store for nothing but itself (PU-4, AK-2).
+//! Hostile names and values of vehicles: they are unchanged in commands, and in queries of each
+//! store they are only data (PU-4, AK-2).
 //!
-//! A vehicle's name goes back to the store where it is asked whether a condition still holds and
-//! whether a command had its effect, so the names are the texts of `tests/data/hostile.json`.
+//! A vehicle's name is used in queries that check a condition or the effect of a command, so the
+//! names are the texts of `tests/data/hostile.json`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -30,7 +30,7 @@ tags = ["vin"]
 const SCHEMA: &str = r#"{"type":"object","properties":{"vin":{"type":"string"},
     "note":{"type":"string"},"seq":{"type":"integer"}}}"#;
 
-/// Texts of the corpus that may be a vehicle's name, a tag and a client identifier.
+/// Texts of the corpus that can be a vehicle's name, a tag and a client identifier.
 fn names() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile.json");
     let corpus: Vec<String> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Commands to sessions that last: they stand in the session's queue, behind what came before them.
+//! Commands to persistent sessions: they are in the session's queue, after earlier messages.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::harness::{
     vehicle::{Packet, Vehicle, Version, connect_packet, packet},
 };
 
-/// A vehicle whose session lasts; whether it was there.
+/// A vehicle with a persistent session; whether the session was present.
 fn back(appliance: &Appliance) -> (Car, bool) {
     let mut connect = connect_packet(Version::V3, "V1", 60, &[]);
     connect[9] &= !2;
@@ -24,7 +24,7 @@ fn back(appliance: &Appliance) -> (Car, bool) {
 }
 
 #[test]
-fn a_command_waits_for_its_turn_in_the_queue_even_where_that_lies_on_disk() {
+fn a_command_waits_for_its_turn_in_the_queue_also_on_disk() {
     let mut appliance = setup().set("mqtt.sessions.queue-memory-max", "1KiB").start();
     let (mut car, _) = back(&appliance);
     for filter in ["vehicles/V1/news", "vehicles/V1/commands/+"] {
@@ -43,7 +43,7 @@ fn a_command_waits_for_its_turn_in_the_queue_even_where_that_lies_on_disk() {
     }
     let taken = car.take();
     assert_eq!((taken.command(), taken.is_repeat()), (id.clone(), false));
-    // The line is cut before it is acknowledged: it comes again, with DUP.
+    // The connection is cut before the acknowledgement: the command is sent again, with DUP.
     drop(car);
     let (mut car, is_present) = back(&appliance);
     assert!(is_present);
@@ -55,7 +55,7 @@ fn a_command_waits_for_its_turn_in_the_queue_even_where_that_lies_on_disk() {
     car.takes_nothing();
     assert_eq!(car.receipt(&id, "DONE"), 0);
 
-    // And after a crash, once, from whoever has it then.
+    // And after a crash, once, from the session or from downlink.
     let id = sent(&appliance, "V1", "limit-charge");
     let taken = car.take();
     assert_eq!(taken.command(), id);
@@ -73,9 +73,9 @@ fn a_command_waits_for_its_turn_in_the_queue_even_where_that_lies_on_disk() {
     appliance.stats();
 }
 
-/// A session that was discarded took nothing with it: its command comes in the next one.
+/// The command of a discarded session is sent in the next one.
 #[test]
-fn a_command_of_a_session_that_was_discarded_comes_in_the_next_one() {
+fn a_command_of_a_discarded_session_is_sent_in_the_next_one() {
     let appliance = setup().start();
     let (mut car, _) = back(&appliance);
     assert_eq!(car.subscribe("vehicles/V1/commands/+", 1), 1);
@@ -87,7 +87,7 @@ fn a_command_of_a_session_that_was_discarded_comes_in_the_next_one() {
     let again = car.take();
     assert_eq!((again.command(), again.is_repeat()), (id.clone(), true));
     drop(car);
-    // Superseded while its session was away: the newer one comes, and only that.
+    // Superseded while its session was away: only the newer one is sent.
     let (mut car, is_present) = back(&appliance);
     assert!(!is_present);
     assert_eq!(car.subscribe("vehicles/V1/commands/+", 1), 1);
@@ -114,9 +114,9 @@ fn a_command_of_a_session_that_was_discarded_comes_in_the_next_one() {
     until("nothing waits", MINUTE, || appliance.count("deliveries.queued") == 0);
 }
 
-/// A command's bound is that of open commands, not its session's queue.
+/// Commands are bounded by the number of open commands, not by the session's queue.
 #[test]
-fn a_queue_that_is_full_takes_a_command_all_the_same() {
+fn a_full_queue_accepts_a_command() {
     for overflow in ["refuse", "drop-oldest", "end-session"] {
         let appliance = setup()
             .set("mqtt.sessions.queue-messages-max", "3")
@@ -147,7 +147,7 @@ fn a_queue_that_is_full_takes_a_command_all_the_same() {
 }
 
 #[test]
-fn a_command_that_a_full_disk_keeps_out_of_its_queue_says_so_and_comes_when_there_is_room() {
+fn a_command_without_room_on_disk_says_so_and_is_sent_when_there_is_room() {
     let appliance = setup().set("mqtt.sessions.max-size", "1MiB").start();
     let (mut car, _) = back(&appliance);
     assert_eq!(car.subscribe("vehicles/V1/commands/+", 1), 1);
@@ -171,7 +171,7 @@ fn a_command_that_a_full_disk_keeps_out_of_its_queue_says_so_and_comes_when_ther
         assert_eq!(state(&appliance, &id), "sent", "states go forward only");
         id
     };
-    // It is with nobody: to ask it back is its end.
+    // It is with no session, so a cancel ends it.
     let id = refused_one();
     appliance.cli_ok(&["command", "cancel", &id]);
     assert_eq!(state(&appliance, &id), "cancelled");
@@ -186,16 +186,16 @@ fn a_command_that_a_full_disk_keeps_out_of_its_queue_says_so_and_comes_when_ther
     appliance.stats();
 }
 
-/// What a vehicle keeps of QoS 2 while its session lasts.
+/// The QoS 2 state of a vehicle with a persistent session.
 #[derive(Default)]
 struct Exchanges {
-    /// Identifiers of publishes whose PUBREL has not come.
+    /// Identifiers of publishes whose PUBREL has not arrived.
     received: HashSet<u16>,
-    /// Commands, as often as they were handed to the application.
+    /// Commands, as often as they were passed to the application.
     taken: Vec<String>,
 }
 
-/// Takes what comes for a while, and may go at any packet.
+/// Receives packets for some time, and may disconnect at any packet.
 fn take_some(car: &mut Car, exchanges: &mut Exchanges, dice: &mut Dice) {
     let mut left = dice.below(8);
     while left > 0 {
@@ -219,16 +219,16 @@ fn take_some(car: &mut Car, exchanges: &mut Exchanges, dice: &mut Dice) {
             }
             _ => continue,
         };
-        // The last answer is lost with the line at times.
+        // Sometimes the last answer is lost with the connection.
         if left == 0 && dice.below(2) == 0 || car.line.try_send(&answer).is_err() {
             return;
         }
     }
 }
 
-/// Cuts and kills at random moments; FLEETLINE_TEST_KILLS makes more of them.
+/// Cuts and kills at random moments; FLEETLINE_TEST_KILLS sets their number.
 #[test]
-fn a_command_of_qos_2_is_taken_exactly_once_over_cuts_and_kills() {
+fn a_command_of_qos_2_is_received_exactly_once_through_cuts_and_kills() {
     let mut dice = Dice::new();
     let mut appliance = setup().start();
     let mut exchanges = Exchanges::default();

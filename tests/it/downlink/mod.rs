@@ -1,4 +1,4 @@
-//! Commands to vehicles, over real sockets: what leaves, what is said of it, what a crash keeps.
+//! Commands to vehicles, over real sockets: what is sent, what is reported, what a crash keeps.
 
 mod alarms;
 mod command_line;

@@ -1,5 +1,5 @@
-//! Kill -9 in the middle of a push to 400 of 1,000 vehicles, a third of them away: whatever the
-//! moment, each vehicle has one command, the report sums at every start, and its end is exact.
+//! Kill -9 in the middle of a push to 400 of 1,000 vehicles, a third of them away: after a kill at
+//! any moment each vehicle has one command, the report sums at every start, and its end is exact.
 
 use std::{
     collections::BTreeMap,
@@ -31,11 +31,11 @@ const TARGETS: u64 = 400;
 struct World {
     address: Mutex<Option<SocketAddr>>,
     is_over: AtomicBool,
-    /// The command that each vehicle was sent.
+    /// The command that was sent to each vehicle.
     sent: Mutex<BTreeMap<String, String>>,
 }
 
-/// What a vehicle answers with; nothing: it is away.
+/// The status with which a vehicle answers; `None`: it is away.
 fn word(number: u64) -> Option<&'static str> {
     match number % 30 {
         0..10 => None,
@@ -58,7 +58,7 @@ fn drive(world: Arc<World>, number: u64, word: &'static str) -> JoinHandle<()> {
     std::thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap()
 }
 
-/// On every connection it says anew what it has done, as a vehicle does that has no answer.
+/// On every connection it repeats its receipts, like a vehicle without an acknowledgement.
 fn take_commands(world: &World, mut line: Vehicle, vin: &str, word: &str) {
     let mut body = vec![0, 9];
     body.extend(text(&format!("vehicles/{vin}/commands/+")));
@@ -102,7 +102,7 @@ pub(crate) fn check_push_kills(setup: Setup, rounds: u64) {
     let threads: Vec<_> = (first..VEHICLES)
         .filter_map(|number| Some(drive(Arc::clone(&world), number, word(number)?)))
         .collect();
-    // Half of the kills come while the push is being asked for, whose answer may be lost.
+    // Half of the kills come during the request for the push, whose answer may be lost.
     let body = json!({
         "query": above(first - 1), "command": "limit-charge", "expires-in": "40s",
         "fields": { "limit_percent": "{seq}" }, "rate": 30, "idempotency-key": "k",
@@ -151,7 +151,7 @@ pub(crate) fn check_push_kills(setup: Setup, rounds: u64) {
     );
 }
 
-/// Thirty kills; FLEETLINE_TEST_KILLS makes more of them.
+/// Thirty kills, or the number in FLEETLINE_TEST_KILLS.
 #[test]
 fn a_push_is_exact_whenever_the_process_is_killed() {
     check_push_kills(setup(), kills(30));

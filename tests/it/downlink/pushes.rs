@@ -1,4 +1,4 @@
-//! Pushes: a question's rows become commands, and the report says what became of each.
+//! Pushes: the rows of a query become commands, and the report counts their states.
 
 use serde_json::{Value, json};
 
@@ -8,13 +8,13 @@ use crate::harness::{
     vehicle::{Packet, Vehicle, Version, publish_packet},
 };
 
-/// The question that finds vehicles whose `seq` is above a number.
+/// The query of vehicles whose `seq` is above a number.
 pub(super) fn above(seq: u64) -> Value {
     json!({ "measurement": "sample", "fields": ["seq", "value"], "from": "-2h", "fn": "last",
         "having": format!("seq > {seq}") })
 }
 
-/// Vehicles `V000` on, each with a stored sample of its number.
+/// Stores a sample for each of the vehicles from `V000` on.
 pub(super) fn store(appliance: &Appliance, count: u64) {
     let mut line = Vehicle::connect(appliance.mqtt(), Version::V3, "store");
     for seq in 0..count {
@@ -52,7 +52,7 @@ fn state(appliance: &Appliance, id: &str, state: &str) -> u64 {
 }
 
 #[test]
-fn a_push_sends_a_command_to_the_vehicle_of_each_row_and_reports_what_became_of_it() {
+fn a_push_sends_a_command_to_the_vehicle_of_each_row_and_reports_its_state() {
     let appliance = setup().start();
     store(&appliance, 8);
     let mut cars: Vec<Car> =
@@ -127,7 +127,7 @@ fn a_push_sends_a_command_to_the_vehicle_of_each_row_and_reports_what_became_of_
 }
 
 #[test]
-fn vehicles_are_left_out_that_were_told_or_have_too_much_to_do_or_are_unknown() {
+fn vehicles_are_left_out_by_once_per_open_max_and_if_unknown() {
     let appliance = setup().set("downlink.open-max", "1").start();
     store(&appliance, 4);
     let crowd = json!({ "command": "horn" });
@@ -141,12 +141,12 @@ fn vehicles_are_left_out_that_were_told_or_have_too_much_to_do_or_are_unknown() 
     let report = push(&appliance, &again)["report"].clone();
     assert_eq!((&report["targeted"], &report["left-out"]["once-per"]), (&json!(0), &json!(2)));
     assert_eq!(push(&appliance, &again)["state"], "done");
-    // What was taken back told nobody anything.
+    // Cancelled commands do not count.
     assert_eq!(ask(&appliance, &format!("/pushes/{id}/abort"), &json!({})).0, 200);
     until("it is taken back", MINUTE, || state(&appliance, &id, "cancelled") == 2);
     let third = pushed(&appliance, &body);
     assert_eq!(push(&appliance, &third)["report"]["targeted"], 2);
-    // A native row may name anybody; the second of a vehicle is one too many.
+    // A native row may name any vehicle; the second row of a vehicle is a duplicate.
     let text = "SELECT 'V000' AS v, 1 AS n UNION ALL SELECT 'V000', 2 UNION ALL SELECT 'X', 3 \
                 UNION ALL SELECT 'a/b', 4 UNION ALL SELECT NULL, 5 UNION ALL SELECT 'V001', 6";
     let native = json!({
@@ -162,7 +162,7 @@ fn vehicles_are_left_out_that_were_told_or_have_too_much_to_do_or_are_unknown() 
     assert_eq!(report["left-out"]["duplicate"], 1);
 }
 
-/// A good push with this change is refused.
+/// Checks that a valid push with this change is refused.
 #[track_caller]
 fn check_bad(appliance: &Appliance, change: &Value, code: &str, part: &str) {
     let mut body = json!({ "query": above(0), "command": "limit-charge" });
@@ -177,7 +177,7 @@ fn check_bad(appliance: &Appliance, change: &Value, code: &str, part: &str) {
 }
 
 #[test]
-fn what_is_wrong_with_a_push_is_told_before_anything_is_sent() {
+fn an_invalid_push_is_refused_before_anything_is_sent() {
     let appliance = setup().start();
     store(&appliance, 3);
     let check = |change: Value, code: &str, part: &str| check_bad(&appliance, &change, code, part);
@@ -214,7 +214,7 @@ fn what_is_wrong_with_a_push_is_told_before_anything_is_sent() {
     );
     assert_eq!(get(&appliance, "/commands")["commands"], json!([]));
     assert_eq!(get(&appliance, "/pushes")["pushes"], json!([]));
-    // One row of several that makes no command fails alone, with its field.
+    // Of several rows, one that makes no command fails alone, with its field.
     let text = "SELECT 'V001' AS v, 1 AS n UNION ALL SELECT 'V002', 'two'";
     let body = json!({
         "query": { "language": "sql", "text": text }, "vehicle": "v", "command": "limit-charge",
@@ -228,9 +228,9 @@ fn what_is_wrong_with_a_push_is_told_before_anything_is_sent() {
     assert!(change["detail"].as_str().unwrap().contains("limit_percent"), "{change}");
 }
 
-/// In a dry run, and where no row is targeted.
+/// In a dry run, and if no row is targeted.
 #[test]
-fn a_field_that_no_row_could_make_right_is_told_before_any_row() {
+fn a_field_that_no_row_can_make_valid_is_refused_before_the_query() {
     let appliance = setup().start();
     store(&appliance, 1);
     let none = json!({ "measurement": "sample", "from": "-2h", "fn": "last", "having": "seq > 9" });
@@ -254,7 +254,7 @@ fn a_field_that_no_row_could_make_right_is_told_before_any_row() {
     assert_eq!(get(&appliance, "/pushes")["pushes"], json!([]));
 }
 
-/// What a row says is put into the tree of fields, and never becomes structure.
+/// A row's value is put into the tree of fields, and never becomes structure.
 #[test]
 fn values_of_rows_cannot_forge_fields_or_other_commands() {
     let appliance = setup().start();
@@ -274,8 +274,8 @@ fn values_of_rows_cannot_forge_fields_or_other_commands() {
     assert_ne!(payload["id"], "forged");
 }
 
-/// A question that more vehicles answer than the guard lets be reached: nothing of it is kept, and
-/// what was read on the way takes no more memory than a bound.
+/// A query with more vehicles than the guard allows: nothing of it is stored, and reading its rows
+/// takes bounded memory.
 #[test]
 fn a_push_over_100000_rows_is_refused_by_a_guard_of_one_less() {
     const COUNT: u64 = 100_000;
@@ -314,14 +314,14 @@ fn a_push_over_100000_rows_is_refused_by_a_guard_of_one_less() {
     assert!(grown_kib < GROWN_KIB_MAX, "{grown_kib} KiB more");
 }
 
-/// Nine vehicles that have a point each, and are there.
+/// Nine connected vehicles with one point each.
 fn nine_cars(appliance: &Appliance) -> Vec<Car> {
     store(appliance, 9);
     (0..9).map(|it| Car::ready(appliance.mqtt(), Version::V5, &format!("V00{it}"))).collect()
 }
 
 #[test]
-fn a_push_goes_in_waves_can_be_paused_and_stops_where_too_many_end_badly() {
+fn a_push_runs_in_waves_can_be_paused_and_stops_if_too_many_fail() {
     let appliance = setup().start();
     let mut cars = nine_cars(&appliance);
     let body = json!({
@@ -344,14 +344,14 @@ fn a_push_goes_in_waves_can_be_paused_and_stops_where_too_many_end_badly() {
     cars[2].takes_nothing();
     assert_eq!(state(&appliance, &id, "queued"), 7);
     assert_eq!(ask(&appliance, &format!("/pushes/{id}/resume"), &json!({})).0, 200);
-    // The second wave: the third, of four then settled, is within the share; the next is not.
+    // The second wave: one bad outcome of four ended commands is within the share; the next is not.
     answer(&mut cars[2], "REJECTED");
     assert_eq!(push(&appliance, &id)["state"], "running");
     answer(&mut cars[3], "FAILED");
     until("it stops", MINUTE, || push(&appliance, &id)["state"] == "aborted");
     let found = push(&appliance, &id);
     assert_eq!(found["cause"], "abort-above: 2 of 4 ended badly", "{found}");
-    // What is on its way is asked back, and its acknowledgement decides.
+    // For commands in flight a cancel is requested, and their acknowledgement decides.
     for car in &mut cars[4..6] {
         let taken = car.take();
         car.acknowledge(taken.id, 0);
@@ -374,7 +374,7 @@ fn a_push_goes_in_waves_can_be_paused_and_stops_where_too_many_end_badly() {
     );
 }
 
-/// A rate is a bound from above: between the first and the last lies the time of those between.
+/// A rate is an upper bound: it determines the minimum time between the first and the last.
 #[test]
 fn a_rate_spreads_the_commands_of_a_push_in_their_order() {
     let appliance = setup().start();
@@ -396,9 +396,9 @@ fn a_rate_spreads_the_commands_of_a_push_in_their_order() {
     until("all are delivered", MINUTE, || state(&appliance, &id, "delivered") == 9);
 }
 
-/// Points later than the delivery say whether a command had its effect.
+/// Points after the delivery show whether a command had its effect.
 #[test]
-fn the_effect_of_a_push_is_looked_for_in_what_arrives_afterwards() {
+fn the_effect_of_a_push_is_verified_with_later_points() {
     let appliance = setup().start();
     store(&appliance, 2);
     let mut cars: Vec<Car> =

@@ -1,4 +1,4 @@
-//! Receipts: whose, about what, before or after what.
+//! Receipts: their sender, their command, and their order.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn a_receipt_counts_only_from_the_vehicle_of_its_command() {
     let mut forger = Car::connect(appliance.mqtt(), Version::V5, "V2");
     assert_eq!(forger.receipt_on("vehicles/V1/receipts", &id, "DONE"), 0);
     assert_eq!(forger.receipt(&id, "DONE"), 0);
-    // Nor is the vehicle's own word good on somebody else's topic.
+    // Nor does the vehicle's own receipt count on another vehicle's topic.
     assert_eq!(car.receipt_on("vehicles/V2/receipts", &id, "DONE"), 0);
     assert_eq!(state(&appliance, &id), "sent");
     assert_eq!(appliance.metric("fleetline_downlink_receipts_total"), Some(3.0));
@@ -56,7 +56,7 @@ fn a_receipt_is_matched_by_its_correlation_data_where_its_payload_has_no_id() {
 }
 
 #[test]
-fn no_receipt_within_its_time_times_out_and_one_that_comes_later_is_noted() {
+fn a_missing_receipt_times_out_and_a_later_one_is_noted() {
     let appliance = setup().start();
     let mut car = Car::ready(appliance.mqtt(), Version::V3, "V1");
     let body = json!({ "command": "limit-charge", "execute-within": "200ms" });
@@ -71,7 +71,7 @@ fn no_receipt_within_its_time_times_out_and_one_that_comes_later_is_noted() {
 }
 
 #[test]
-fn an_expired_command_that_arrived_all_the_same_says_so() {
+fn an_expired_command_that_was_received_anyway_shows_it() {
     let appliance = setup().start();
     let mut car = Car::ready(appliance.mqtt(), Version::V3, "V1");
     let body = json!({ "command": "horn", "expires-in": "1500ms" });
@@ -85,7 +85,7 @@ fn an_expired_command_that_arrived_all_the_same_says_so() {
     assert_eq!(history(&appliance, id), ["queued", "sent", "expired", "late"]);
 }
 
-/// Points too, where a mapping says so.
+/// A receipt is also a point, if a mapping takes its topic.
 #[test]
 fn a_receipt_is_a_point_too_where_a_mapping_takes_its_topic() {
     let mapping = r#"

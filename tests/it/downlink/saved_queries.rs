@@ -1,4 +1,4 @@
-//! Saved queries as topics, over the binary: `$query/NAME` with the embedded store.
+//! Saved queries as topics, with the real binary: `$query/NAME` over the embedded store.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ fn told(line: &mut Vehicle) -> (String, bool, Value) {
     (topic, first & 1 == 1, payload)
 }
 
-/// Subscribes at QoS 0; the granted QoS, or why not.
+/// Subscribes at QoS 0; returns the granted QoS or the reason code.
 fn subscribe(line: &mut Vehicle, filter: &str) -> u8 {
     let body = [vec![0, 9], text(filter), vec![0]].concat();
     line.send(&packet(0x82, &body));
@@ -60,7 +60,7 @@ fn asked(appliance: &Appliance) -> f64 {
 }
 
 #[test]
-fn rows_of_a_saved_query_are_retained_and_told_when_they_change() {
+fn rows_of_a_saved_query_are_retained_and_published_when_they_change() {
     let appliance = Setup::new().schema("queries.toml", HIGH).start();
     let mut early = watcher(&appliance, "early");
     let (topic, _, first) = told(&mut early);
@@ -76,16 +76,16 @@ fn rows_of_a_saved_query_are_retained_and_told_when_they_change() {
     let columns: Vec<&Value> =
         second["columns"].as_array().unwrap().iter().map(|it| &it["type"]).collect();
     assert_eq!(columns, ["timestamp", "string", "integer"]);
-    // Whoever comes has it at once.
+    // A new subscriber gets it at once.
     let (_, is_retained, retained) = told(&mut watcher(&appliance, "late"));
     assert_eq!((is_retained, &retained), (true, &second));
-    // The same answer is not told again, however often it is asked for.
+    // The same answer is not published again after later runs.
     let (answers, before) =
         (appliance.metric("fleetline_query_told_answers_total"), asked(&appliance));
     until("it is asked again", MINUTE, || asked(&appliance) >= before + 3.0);
     assert_eq!(appliance.metric("fleetline_query_told_answers_total"), answers);
     assert_eq!(appliance.metric("fleetline_query_topics"), Some(1.0));
-    // A restart asks anew.
+    // A restart runs the query again.
     let mut appliance = appliance;
     appliance.kill_9();
     appliance.start_again();
@@ -93,10 +93,10 @@ fn rows_of_a_saved_query_are_retained_and_told_when_they_change() {
     assert_eq!(names(&again), ["V002", "V003"]);
 }
 
-/// As with any publish of QoS 1: a subscriber of QoS 1 acknowledges it, and one whose session lasts
-/// gets what was told while it was away.
+/// As with any publish of QoS 1: a subscriber of QoS 1 acknowledges it, and a persistent session
+/// gets answers that were published while it was disconnected.
 #[test]
-fn an_answer_goes_out_at_qos_1_to_whoever_subscribes_so() {
+fn an_answer_is_sent_at_qos_1_to_subscribers_of_qos_1() {
     let appliance = Setup::new().schema("queries.toml", HIGH).start();
     let back = || {
         let mut connect = connect_packet(Version::V3, "w", 60, &[]);
@@ -131,13 +131,13 @@ fn an_answer_goes_out_at_qos_1_to_whoever_subscribes_so() {
 }
 
 #[test]
-fn a_query_that_fails_keeps_its_last_answer_and_says_since_when() {
+fn a_failing_query_keeps_its_last_answer_and_shows_since_when() {
     let native = "[[query]]\nname = \"all\"\ninterval = \"1s\"\nlanguage = \"sql\"\n\
                   text = \"SELECT vin, max(seq) AS seq FROM sample GROUP BY vin\"\n";
     let appliance =
         Setup::new().schema("queries.toml", native).set("query.topic-rows-max", "2").start();
     let mut line = watcher(&appliance, "w");
-    // No table is there yet.
+    // There is no table yet.
     let (.., first) = told(&mut line);
     assert!(first["at"].is_null() && first["failing"]["reason"].is_string(), "{first}");
     store(&appliance, 1);
@@ -157,7 +157,7 @@ fn a_query_that_fails_keeps_its_last_answer_and_says_since_when() {
     assert!(bad["rows"].as_array().unwrap().len() <= 2, "{bad}");
     let failed = || appliance.metric("fleetline_query_failed_topics_total{reason=\"rows\"}");
     until("each failure is counted", MINUTE, || failed().is_some_and(|count| count >= 3.0));
-    // The log hears of it once.
+    // The log has it once.
     let heard = appliance.log().matches("it has more than 2 rows").count();
     assert!(heard <= 1, "{}", appliance.log());
 }
@@ -185,7 +185,7 @@ fn a_reload_adds_and_removes_queries_and_clears_what_was_retained() {
 }
 
 #[test]
-fn nobody_publishes_on_topics_of_queries_and_only_rules_let_subscribe() {
+fn no_client_may_publish_on_query_topics_and_only_rules_allow_to_subscribe() {
     let appliance = Setup::new().schema("queries.toml", HIGH).start();
     let mut forger = Vehicle::connect(appliance.mqtt(), Version::V5, "forger");
     forger.publish("$query/high", b"{}", 1, 1);
@@ -199,7 +199,7 @@ fn nobody_publishes_on_topics_of_queries_and_only_rules_let_subscribe() {
 }
 
 #[test]
-fn check_holds_saved_queries_against_the_mappings() {
+fn check_validates_saved_queries_against_the_mappings() {
     let setup = Setup::new().set("store.kind", "embedded");
     let check = |text: &str| {
         fs::write(setup.home().join("schemas/queries.toml"), text).unwrap();

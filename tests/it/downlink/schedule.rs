@@ -1,4 +1,4 @@
-//! Pushes with a schedule, over the binary: they stand, survive kill -9, and are deleted.
+//! Pushes with a schedule, with the real binary: they run, survive kill -9, and are deleted.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn count(appliance: &Appliance, id: &str, state: &str) -> usize {
 }
 
 #[test]
-fn a_schedule_survives_kill_9_and_tells_what_was_missed_meanwhile() {
+fn a_schedule_survives_kill_9_and_reports_what_was_missed_meanwhile() {
     let mut appliance = setup().start();
     store(&appliance, 4);
     let body = json!({
@@ -35,7 +35,7 @@ fn a_schedule_survives_kill_9_and_tells_what_was_missed_meanwhile() {
     assert_eq!((status, &stands["report"]["targeted"]), (202, &json!(0)), "{stands}");
     let id = stands["id"].as_str().unwrap().to_owned();
     until("it has run twice", MINUTE, || count(&appliance, &id, "done") >= 2);
-    // Whatever the moment: here while it runs each second, again after each start.
+    // At any moment: here while it runs each second, again after each start.
     for _ in 0..4 {
         appliance.kill_9();
         appliance.start_again();
@@ -49,7 +49,7 @@ fn a_schedule_survives_kill_9_and_tells_what_was_missed_meanwhile() {
     let told = runs(&appliance, &id);
     let skipped = told.iter().find(|run| run["state"] == "skipped").unwrap();
     assert!(skipped["cause"].as_str().unwrap().starts_with("missed "), "{skipped}");
-    // Each vehicle was told once, whatever was killed: its commands are those of one whole run.
+    // Each vehicle got one command per run, in spite of the kills.
     let found = push(&appliance, &id);
     check_sums(&found["sums"]);
     assert_eq!(found["sums"]["states"]["queued"], 2, "{found}");
@@ -72,7 +72,7 @@ fn a_schedule_survives_kill_9_and_tells_what_was_missed_meanwhile() {
 }
 
 #[test]
-fn a_schedule_that_cannot_be_is_refused_with_its_field() {
+fn an_invalid_schedule_is_refused_with_its_field() {
     let appliance = setup().start();
     let check = |change: Value, status: u16, parameter: &str, words: &str| {
         let mut body = json!({ "query": above(1), "command": "horn", "schedule": "@daily" });

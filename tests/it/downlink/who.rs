@@ -1,4 +1,5 @@
-//! Gateways, which take commands for what they carry; tokens, which are limited in what they send.
+//! Gateways, which receive commands for their vehicles; tokens, which are limited in what they
+//! send.
 
 use std::{io::Write as _, process::Stdio};
 
@@ -32,7 +33,7 @@ fn with_user(setup: &Setup, name: &str) {
 }
 
 #[test]
-fn a_gateway_takes_commands_for_the_vehicles_that_it_carries_and_answers_for_them() {
+fn a_gateway_receives_commands_for_its_vehicles_and_answers_for_them() {
     let setup = setup().set("auth.gateways", r#"["depot"]"#);
     std::fs::write(setup.home().join("rules.toml"), RULES).unwrap();
     with_user(&setup, "depot");
@@ -58,7 +59,7 @@ fn a_gateway_takes_commands_for_the_vehicles_that_it_carries_and_answers_for_the
     until("it is delivered", MINUTE, || state(&appliance, &id) == "delivered");
     assert_eq!(gateway.receipt(&id, "DONE"), 0);
     assert_eq!(history(&appliance, &id), ["queued", "sent", "delivered", "done"]);
-    // One who carries it and is no gateway gets nothing.
+    // A session that publishes for the vehicle and is not a gateway gets nothing.
     let mut other = enter("other", "V9");
     assert_eq!(other.subscribe("vehicles/V9/commands/+", 1), 1);
     let id = sent(&appliance, "V2", "limit-charge");
@@ -122,7 +123,7 @@ fn a_token_sends_as_its_role_and_its_vehicles_allow_and_is_named_in_the_audit() 
     assert_eq!(who, ["depot", "boss"]);
 }
 
-/// Whatever the rows: the others are left out. Of pushes it sees and steers its own.
+/// Other vehicles in the rows are left out. The token sees and controls only its own pushes.
 #[test]
 fn a_token_that_is_limited_to_vehicles_pushes_to_those_only() {
     let setup = setup();

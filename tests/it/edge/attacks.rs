@@ -1,5 +1,6 @@
-//! What strangers try: each costs no more than its bytes, and harms nobody else. After each the
-//! appliance has given back what it took: resident memory and descriptors are watched.
+//! Attacks of unknown peers: each costs only in proportion to its bytes and affects nobody else.
+//! After each the appliance has released its resources: resident memory and descriptors are
+//! checked.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -16,7 +17,7 @@ struct Before {
 }
 
 impl Before {
-    /// Once it has served somebody: what it allocates for the first one stays.
+    /// After it has served one client: what it allocates for the first one stays.
     fn of(appliance: &Appliance) -> Self {
         let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "first");
         vehicle.publish_acked(&Sample::topic("V1"), &Sample { seq: 1 }.payload(), 1);
@@ -26,7 +27,7 @@ impl Before {
         Self { rss_kib: appliance.rss_kib(), descriptors: appliance.descriptors() }
     }
 
-    /// It took at most so much more, gave its descriptors back, and serves.
+    /// It has used at most this much more memory, has released its descriptors, and works.
     #[track_caller]
     fn check(&self, appliance: &Appliance, what: &str, most_kib: u64) {
         let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "afterwards");
@@ -45,7 +46,7 @@ fn reasons(said: &[Packet]) -> Vec<u8> {
     said.iter().map(Packet::reason).collect()
 }
 
-/// A1: a first packet of any kind that promises 256 MiB.
+/// A1: a first packet of any type with a length of 256 MiB.
 #[test]
 fn a_promised_length_allocates_nothing() {
     let (_store, appliance) = start(|setup| setup);
@@ -71,7 +72,7 @@ fn a_promised_length_allocates_nothing() {
         }
     }
     before.check(&appliance, "lengths before CONNECT", 10 * 1024);
-    // The same behind a CONNECT, of the one kind that may be large.
+    // The same after a CONNECT, with the only type that may be large.
     let mut all = Vec::new();
     for number in 0..100 {
         let mut peer = Vehicle::connect(appliance.mqtt(), Version::V5, &format!("p-{number}"));
@@ -85,8 +86,8 @@ fn a_promised_length_allocates_nothing() {
     before.check(&appliance, "lengths behind CONNECT", 20 * 1024);
 }
 
-/// A2: peers that say nothing, or a byte now and then, do not keep a vehicle out, and are closed by
-/// the clock that no byte of theirs winds up again.
+/// A2: peers that send nothing, or a byte now and then, do not block a vehicle, and are closed by a
+/// timer that their bytes do not restart.
 #[test]
 fn silence_and_drips_end_at_the_connect_timeout() {
     const PEERS: usize = 5000;
@@ -154,9 +155,9 @@ fn packets_that_no_client_sends_end_the_connection_and_nothing_else() {
     before.check(&appliance, "packets of servers", 10 * 1024);
 }
 
-/// A5: topics and filters that are none, or over their bounds.
+/// A5: invalid topics and filters, and ones over their bounds.
 #[test]
-fn topics_that_are_none_are_refused_before_anything_is_done_with_them() {
+fn invalid_topics_are_refused_before_they_are_used() {
     let (_store, appliance) = start(|setup| setup);
     let before = Before::of(&appliance);
     let deep = "/".repeat(32_000);
@@ -184,7 +185,7 @@ fn topics_that_are_none_are_refused_before_anything_is_done_with_them() {
             peer.send(&packet(0x32, &[&raw(topic)[..], &[0, 1], properties, b"x"].concat()));
             let said = peer.expect_close();
             assert!(said.iter().all(|it| it.reason() >= 0x80), "{topic:02x?}: {said:02x?}");
-            // As a will: the CONNECT is refused, or closed without a word.
+            // As a will: the CONNECT is refused, or the connection is closed.
             let mut peer = Vehicle::dial(appliance.mqtt(), version).unwrap();
             let mut connect = text("MQTT");
             connect.extend([if version == Version::V5 { 5 } else { 4 }, 0x06, 0, 60]);
@@ -193,7 +194,7 @@ fn topics_that_are_none_are_refused_before_anything_is_done_with_them() {
             connect.extend(properties);
             connect.extend(raw(topic));
             connect.extend(text("will"));
-            // One over the bound of a CONNECT is closed before it has come whole.
+            // A CONNECT over its bound is closed before it is complete.
             drop(peer.try_send(&packet(0x10, &connect)));
             for said in peer.expect_close() {
                 let Packet::Whole(0x20, body) = said else { panic!("{said:02x?}") };
@@ -212,7 +213,7 @@ fn topics_that_are_none_are_refused_before_anything_is_done_with_them() {
 
 /// A5 and A6: filters over their bounds, and topics of the server.
 #[test]
-fn filters_over_their_bounds_and_topics_of_the_server_are_refused_and_the_connection_lives() {
+fn filters_over_their_bounds_and_server_topics_are_refused_and_the_connection_stays() {
     let (_store, appliance) = start(|setup| setup);
     for version in [Version::V3, Version::V5] {
         let properties: &[u8] = if version == Version::V5 { &[0] } else { &[] };
@@ -220,7 +221,7 @@ fn filters_over_their_bounds_and_topics_of_the_server_are_refused_and_the_connec
         for filter in ["/".repeat(32_000), "x".repeat(60_000)] {
             assert!(subscribe(&mut peer, version, &filter, 0) >= 0x80);
         }
-        // The server's own, and what a wildcard does not see.
+        // The server's own topics, which wildcards do not match.
         for topic in ["$SYS/broker/uptime", "$SYS/x", "$share/g/a"] {
             let answer = peer.publish_acked(topic, b"x", 7);
             let expect = if version == Version::V5 { 0x87 } else { 0 };
@@ -255,7 +256,7 @@ fn user_properties_are_bounded_and_read_in_proportion() {
     let body = [&text("a")[..], &[0, 1], &block(65_535), b"x"].concat();
     peer.send(&packet(0x32, &body));
     assert_eq!(reasons(&peer.expect_close()), [0x97]);
-    // SUBSCRIBE, UNSUBSCRIBE, PUBACK, DISCONNECT: as many as a control packet holds, and more.
+    // SUBSCRIBE, UNSUBSCRIBE, PUBACK, DISCONNECT: as many as fit into a control packet, and more.
     for count in [12_000, 20_000] {
         for (first, head, tail) in [
             (0x82, &[0_u8, 1][..], [&text("a")[..], &[0]].concat()),
@@ -276,7 +277,7 @@ fn user_properties_are_bounded_and_read_in_proportion() {
             }
         }
     }
-    // CONNECT: before anything is known of the peer, less.
+    // CONNECT: fewer, because the peer is unknown.
     let mut body = text("MQTT");
     body.extend([5, 2, 0, 60]);
     body.extend(block(4000));
@@ -287,8 +288,8 @@ fn user_properties_are_bounded_and_read_in_proportion() {
     before.check(&appliance, "user properties", 20 * 1024);
 }
 
-/// A8: a QoS 2 publish that is sent again and again and never released, more of them than may be,
-/// and CONNECTs whose wills are broken at their last byte.
+/// A8: a QoS 2 publish that is repeated and never released, more exchanges than allowed, and
+/// CONNECTs whose wills are broken at their last byte.
 #[test]
 fn exchanges_and_wills_that_never_end_keep_nothing() {
     let (_store, appliance) = start(|setup| setup);
@@ -323,7 +324,7 @@ fn exchanges_and_wills_that_never_end_keep_nothing() {
         let mut body = text("MQTT");
         body.extend([5, 0x06, 0, 60, 0]);
         body.extend(text("w"));
-        // A content type, a response topic, and a property that no will has.
+        // A content type, a response topic, and a property that a will cannot have.
         let mut properties = [&[0x03][..], &text(&"t".repeat(500)), &[0x08], &text("r")].concat();
         properties.extend([0x21, 0, 9]);
         body.extend(variable(properties.len()));
@@ -337,9 +338,9 @@ fn exchanges_and_wills_that_never_end_keep_nothing() {
     before.check(&appliance, "exchanges and wills", 12 * 1024);
 }
 
-/// A13: queues of subscribers that do not read are bounded, one by one and together.
+/// A13: queues of subscribers that do not read are bounded, individually and together.
 #[test]
-fn queues_of_those_who_do_not_read_take_no_more_than_their_bounds() {
+fn queues_of_subscribers_that_do_not_read_stay_within_their_bounds() {
     let (_store, appliance) = start(|setup| {
         setup
             .set("mqtt.sessions.queue-bytes-max", "1MiB")
@@ -363,10 +364,11 @@ fn queues_of_those_who_do_not_read_take_no_more_than_their_bounds() {
         publisher.ping();
     }
     let grown = appliance.rss_kib().saturating_sub(before.rss_kib);
-    // The bound on all queues, what lies in write buffers (64 KiB each), and the allocator's own.
+    // The bound on all queues, the write buffers (64 KiB each), and the overhead of the allocator.
     println!("40 deaf subscribers: {grown} KiB more");
     assert!(grown < 60 * 1024, "{grown} KiB more");
-    // At QoS 1 nothing is lost in silence: the publisher waits, then they lose their connections.
+    // At QoS 1 nothing is silently lost: the publisher waits, then the subscribers are
+    // disconnected.
     publisher.publish("flood/a", &[7; 1000], 1, 1);
     assert!(matches!(publisher.receive(MINUTE), Packet::Whole(0x40, _)));
     deaf.clear();
@@ -430,10 +432,10 @@ fn retained_messages_of_every_kind_end_in_no_panic_and_within_their_bounds() {
     before.check(&appliance, "retained messages", 20 * 1024);
 }
 
-/// Two clients that publish to each other with full queues, and neither reads: nobody waits in a
-/// circle, the appliance serves on, and both are told or closed in the end.
+/// Two clients publish to each other with full queues, and neither reads: there is no circular
+/// wait, the appliance serves others, and both are answered or closed in the end.
 #[test]
-fn two_that_publish_to_each_other_and_do_not_read_do_not_hold_each_other_up_for_ever() {
+fn two_clients_that_publish_to_each_other_and_do_not_read_do_not_deadlock() {
     let (_store, appliance) = start(|setup| {
         setup
             .set("mqtt.sessions.queue-messages-max", "20")
@@ -451,11 +453,12 @@ fn two_that_publish_to_each_other_and_do_not_read_do_not_hold_each_other_up_for_
     for round in 0..100_u16 {
         for (at, to) in [(0, "to/right"), (1, "to/left")] {
             let packet = publish_packet(Version::V3, to, &[7; 2000], 1, round + 1, &[]);
-            // Past what the socket holds, it is closed or not read: either way it may fail.
+            // When the socket buffer is full, the connection is closed or not read, so this may
+            // fail.
             drop(pair[at].try_send(&packet));
         }
     }
-    // Somebody else is served meanwhile.
+    // Another client is served meanwhile.
     let mut other = Vehicle::connect(appliance.mqtt(), Version::V3, "other");
     other.publish_acked(&Sample::topic("V2"), &Sample { seq: 1 }.payload(), 1);
     until("what they published is settled", MINUTE, || appliance.count("messages.pending") == 0);

@@ -1,4 +1,5 @@
-//! The bounds of a connection, and that waiting for the disk or the store never costs a ping.
+//! The bounds of a connection; and pings are answered while publishes wait for the disk or the
+//! store.
 
 use std::{
     io::{Read as _, Write as _},
@@ -38,14 +39,14 @@ fn a_packet_over_the_bound_ends_the_connection() {
     let mut old = Vehicle::connect(appliance.mqtt(), Version::V3, "old");
     old.publish(&topic, &[0; 9_000], 1, 1);
     assert_eq!(old.expect_close(), []);
-    // One just within is none.
+    // A packet just within the bound is accepted.
     let mut fits = Vehicle::connect(appliance.mqtt(), Version::V3, "fits");
     fits.publish_acked(&topic, &[0; 8_000], 1);
 }
 
 #[test]
 fn a_full_spool_makes_publishes_wait_and_pings_not() {
-    // The store is away and the spool small, so that it fills; then the store comes back.
+    // The store is down and the spool small, so that it fills; then the store works again.
     let store = StandIn::start(Answer::Refuse(503, "away"));
     let appliance = Setup::new()
         .store2(&store.url(), "token")
@@ -65,7 +66,7 @@ fn a_full_spool_makes_publishes_wait_and_pings_not() {
     assert_eq!(appliance.count("messages.pending"), sent - acked);
 
     store.answers(Answer::Accept);
-    // Those that waited.
+    // The waiting publishes.
     for _ in acked..sent {
         assert!(matches!(vehicle.receive(MINUTE), Packet::Whole(0x40, _)));
     }
@@ -75,7 +76,7 @@ fn a_full_spool_makes_publishes_wait_and_pings_not() {
 }
 
 #[test]
-fn a_dead_store_is_told_and_costs_no_readiness() {
+fn a_dead_store_is_reported_and_does_not_affect_readiness() {
     let store = StandIn::start(Answer::HangUp);
     let appliance = Setup::new().store2(&store.url(), "token").start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V3, "v");
@@ -90,7 +91,7 @@ fn a_dead_store_is_told_and_costs_no_readiness() {
 }
 
 #[test]
-fn a_wrong_token_holds_everything_and_is_told() {
+fn a_wrong_token_holds_everything_and_is_reported() {
     let store = StandIn::start(Answer::Refuse(401, r#"{"code":"unauthorized"}"#));
     let appliance = Setup::new().store2(&store.url(), "token").start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V3, "v");
@@ -104,7 +105,7 @@ fn a_wrong_token_holds_everything_and_is_told() {
 }
 
 #[test]
-fn silent_sockets_do_not_keep_a_vehicle_out_and_the_longest_silent_goes() {
+fn silent_sockets_do_not_block_a_vehicle_and_the_longest_silent_is_closed() {
     let store = StandIn::start(Answer::Accept);
     let appliance = Setup::new()
         .store2(&store.url(), "token")
@@ -117,8 +118,8 @@ fn silent_sockets_do_not_keep_a_vehicle_out_and_the_longest_silent_goes() {
         peer
     };
     let _others: Vec<TcpStream> = (0..399).map(|_| silent()).collect();
-    // A worker that has much to do sees a peer later than another sees the next one: the newest is
-    // the newest for both only when all others have been seen.
+    // A busy worker may notice a peer later than another worker notices the next one: the order is
+    // certain only when all others have been noticed.
     until("they have been seen", MINUTE, || {
         appliance.metric("fleetline_mqtt_accepted_connections_total") >= Some(399.0)
     });
@@ -129,7 +130,7 @@ fn silent_sockets_do_not_keep_a_vehicle_out_and_the_longest_silent_goes() {
     };
     until("all but fifty are closed", MINUTE, || closed() >= 350.0);
     Vehicle::connect(appliance.mqtt(), Version::V3, "honest").ping();
-    // The newest silent one is still there, and can still say its CONNECT.
+    // The newest silent peer is still connected, and can send its CONNECT.
     newest.write_all(b"\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01p").unwrap();
     let mut connack = [0; 4];
     newest.read_exact(&mut connack).unwrap();
@@ -138,7 +139,7 @@ fn silent_sockets_do_not_keep_a_vehicle_out_and_the_longest_silent_goes() {
 
 /// `m8-first-packet`: a probe is closed at its first bytes and not held until `connect-timeout`.
 #[test]
-fn what_cannot_become_a_connect_is_closed_at_once() {
+fn bytes_that_cannot_become_a_connect_are_closed_at_once() {
     let store = StandIn::start(Answer::Accept);
     let appliance =
         Setup::new().store2(&store.url(), "token").set("mqtt.connect-timeout", "10m").start();
@@ -154,7 +155,7 @@ fn what_cannot_become_a_connect_is_closed_at_once() {
         peer.set_read_timeout(Some(MINUTE)).unwrap();
         peer.write_all(probe).unwrap();
         let read = peer.read(&mut [0; 8]);
-        // A reset is an end, too: there were bytes that nobody read.
+        // A reset also counts as closed: there were unread bytes.
         let is_closed = match read {
             Ok(len) => len == 0,
             Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
@@ -167,9 +168,9 @@ fn what_cannot_become_a_connect_is_closed_at_once() {
 }
 
 #[test]
-fn under_a_full_spool_memory_stays_within_its_budget_whatever_the_payloads_expand_to() {
-    // Compact points: some two bytes of payload become a line of some eighty. Sixteen workers and
-    // eight shards, a store that is away, and a spool that fills at once.
+fn under_a_full_spool_memory_stays_within_its_budget_for_payloads_that_expand() {
+    // Compact points: about two bytes of payload become a line of about eighty. Sixteen workers and
+    // eight shards, a store that is down, and a spool that fills at once.
     let store = StandIn::start(Answer::Refuse(503, "away"));
     let appliance = Setup::new()
         .store2(&store.url(), "token")
@@ -208,7 +209,7 @@ fn under_a_full_spool_memory_stays_within_its_budget_whatever_the_payloads_expan
         used() >= 0.7 * f64::from(64 << 20)
     });
     let grown = appliance.rss_kib().saturating_sub(before);
-    // The lines' budget, a chunk a shard and a megabyte a connection at most of what was read.
+    // The budget of lines, a chunk per shard, and at most a megabyte of read bytes per connection.
     assert!(used() <= f64::from(64 << 20), "{}", used());
     assert!(grown < (64 + 8 + 48) * 1024, "{grown} KiB more");
     drop(vehicles);

@@ -1,4 +1,4 @@
-//! What tests of subscribers share: an appliance, SUBSCRIBE, and the messages that come.
+//! Helpers for tests of subscribers: an appliance, SUBSCRIBE, and received messages.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) fn start(configure: impl FnOnce(Setup) -> Setup) -> (StandIn, Applian
     (store, appliance)
 }
 
-/// Subscribes to one filter; gives its reason code.
+/// Subscribes to one filter; returns its reason code.
 pub(super) fn subscribe(client: &mut Vehicle, version: Version, filter: &str, options: u8) -> u8 {
     subscribe_as(client, version, filter, options, &[])
 }

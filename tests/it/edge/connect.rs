@@ -1,4 +1,4 @@
-//! CONNECT, what is announced, who is let in, and when a silent line is cut.
+//! CONNECT: announced values, refusals, and when a silent connection is closed.
 
 use std::time::Duration;
 
@@ -35,11 +35,11 @@ fn property(connack: &Packet, wanted: u8) -> Option<u32> {
 }
 
 #[test]
-fn a_connack_announces_the_bounds_and_what_is_not_as_asked() {
+fn a_connack_announces_the_bounds_and_the_values_that_differ_from_the_connect() {
     let (_store, appliance) =
         start(|setup| setup.set("mqtt.receive-maximum", "77").set("mqtt.max-packet-size", "9KiB"));
     let mut vehicle = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
-    // Asks for a session of eight days: it gets seven.
+    // Requests a session expiry of eight days and gets seven.
     let asks = [0x11, 0, 0x0a, 0x8c, 0];
     let connack = vehicle.greet(&connect_packet(Version::V5, "v", 60, &asks));
     assert!(matches!(&connack, Packet::Whole(0x20, body) if body[..2] == [0, 0]), "{connack:02x?}");
@@ -52,12 +52,12 @@ fn a_connack_announces_the_bounds_and_what_is_not_as_asked() {
 }
 
 #[test]
-fn a_session_is_present_once_it_has_been_made() {
+fn a_session_is_present_after_it_was_created() {
     let (_store, appliance) = start(|setup| setup);
     for is_present in [0, 1] {
         let mut vehicle = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
         let mut connect = connect_packet(Version::V3, "v", 60, &[]);
-        // Clean session: no.
+        // Not a clean session.
         connect[9] = 0;
         assert_eq!(vehicle.greet(&connect), Packet::Whole(0x20, vec![is_present, 0]));
         vehicle.send(&[0xe0, 0]);
@@ -66,7 +66,7 @@ fn a_session_is_present_once_it_has_been_made() {
 }
 
 #[test]
-fn an_empty_client_id_is_given_one() {
+fn an_empty_client_id_is_assigned_one() {
     let (_store, appliance) = start(|setup| setup);
     let mut vehicle = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
     let connack = vehicle.greet(&connect_packet(Version::V5, "", 60, &[]));
@@ -89,7 +89,7 @@ fn a_will_a_user_and_a_password_are_accepted() {
 }
 
 #[test]
-fn an_unknown_protocol_level_is_refused_in_words() {
+fn an_unknown_protocol_level_is_refused_with_a_code() {
     let (_store, appliance) = start(|setup| setup);
     let mut vehicle = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
     let mut connect = connect_packet(Version::V3, "v", 60, &[]);
@@ -103,13 +103,13 @@ fn an_unknown_protocol_level_is_refused_in_words() {
 }
 
 #[test]
-fn what_does_not_begin_with_connect_is_closed_without_a_word() {
+fn a_connection_without_connect_is_closed_without_an_answer() {
     let (_store, appliance) = start(|setup| setup);
     let firsts: [&[u8]; 5] = [
         &[0xc0, 0],
         b"\x30\x07\0\x01ahello",
         b"GET / HTTP/1.1\r\n\r\n",
-        // A PUBLISH that says that it is 256 MB long: its type is looked at before its length.
+        // A PUBLISH with a length of 256 MB: its type is checked before its length.
         &[0x30, 0xff, 0xff, 0xff, 0x7f],
         &[0x10, 0xff, 0xff, 0xff, 0xff, 0x7f],
     ];
@@ -136,7 +136,7 @@ fn a_connect_over_its_bound_is_closed() {
 }
 
 #[test]
-fn a_line_without_a_whole_connect_is_cut_even_while_bytes_drip() {
+fn a_connection_without_a_whole_connect_is_closed_even_while_bytes_arrive() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.connect-timeout", "1s"));
     let mut silent = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
     let mut dripping = Vehicle::dial(appliance.mqtt(), Version::V3).unwrap();
@@ -151,7 +151,7 @@ fn a_line_without_a_whole_connect_is_cut_even_while_bytes_drip() {
 }
 
 #[test]
-fn a_silent_vehicle_is_cut_after_its_keep_alive_and_a_pinging_one_is_not() {
+fn a_silent_vehicle_is_disconnected_after_its_keep_alive_and_a_pinging_one_is_not() {
     let (_store, appliance) = start(|setup| setup);
     let dial = |version, keep_alive, id: &str| {
         let mut vehicle = Vehicle::dial(appliance.mqtt(), version).unwrap();
@@ -163,7 +163,7 @@ fn a_silent_vehicle_is_cut_after_its_keep_alive_and_a_pinging_one_is_not() {
     let mut pinging = dial(Version::V3, 1, "pinging");
     let mut silent_3 = dial(Version::V3, 1, "silent-3");
     let mut silent_5 = dial(Version::V5, 1, "silent-5");
-    // Four times the keep alive of pings, a third of it apart.
+    // Pings for four times the keep alive, at intervals of a third of it.
     for _ in 0..12 {
         pinging.ping();
         assert_eq!(pinging.receive(Duration::from_millis(330)), Packet::Nothing);

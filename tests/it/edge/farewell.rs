@@ -1,5 +1,5 @@
-//! The words at the beginning and the end of a connection: what is imposed, what is refused, and
-//! that the last packet arrives.
+//! The first and last packets of a connection: imposed values, refusals, reason strings, and that
+//! the last packet arrives.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,11 @@ use crate::harness::{
     vehicle::{Packet, Vehicle, Version, connect_packet, packet, publish_packet, text},
 };
 
-/// A text property of an acknowledgement, CONNACK or DISCONNECT: the reason in words.
+/// The reason string of an acknowledgement, CONNACK or DISCONNECT.
 fn words(packet: &Packet) -> Option<String> {
     let Packet::Whole(first, body) = packet else { panic!("{packet:02x?}") };
-    // Behind the reason: identifier and reason, or the reason alone; a SUBACK has it at its end.
+    // After the reason code, with or without an identifier; in a SUBACK the reason codes are at the
+    // end.
     let block = match first >> 4 {
         4..=7 => body.get(3..)?,
         9 => &body[2..],
@@ -24,8 +25,9 @@ fn words(packet: &Packet) -> Option<String> {
     (block.first() == Some(&0x1f)).then(|| String::from_utf8(block[3..].to_vec()).unwrap())
 }
 
-/// Whoever still sends when its connection ends has the time to read why. Without a lingering close
-/// the second write fails, because the first one's rest lies unread in a closed socket.
+/// A client that still sends when its connection ends has time to read the reason. Without a
+/// lingering close the second write fails, because unread bytes of the first are in a closed
+/// socket.
 #[test]
 fn a_client_that_still_sends_reads_why_its_connection_ends() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.max-packet-size", "16KiB"));
@@ -34,7 +36,7 @@ fn a_client_that_still_sends_reads_why_its_connection_ends() {
         let mut bytes = vec![0xf0, 0];
         bytes.extend(publish_packet(Version::V5, "a/b", &[7; 4096], 1, 1, &[]).repeat(50));
         client.send(&bytes);
-        // It goes on sending for as long as a slow link has something on its way.
+        // It continues sending, like a client on a slow link.
         let begun = Instant::now();
         until("a moment to pass", MINUTE, || begun.elapsed() > Duration::from_millis(20));
         client.send(&bytes);
@@ -48,13 +50,13 @@ fn a_client_that_still_sends_reads_why_its_connection_ends() {
 }
 
 #[test]
-fn reasons_come_in_words_where_they_are_asked_for_and_fit() {
+fn reason_strings_are_sent_if_requested_and_if_they_fit() {
     let rules = "[[rule]]\nallow = [\"publish\", \"subscribe\"]\ntopics = [\"a/#\"]\n";
     let (_store, appliance) = start(|setup| {
         std::fs::write(setup.home().join("rules.toml"), rules).unwrap();
         setup.set("auth.rules", "rules.toml").set("mqtt.sessions.subscriptions-max", "1")
     });
-    // Request problem information: 1, 0, not said, and with a maximum packet size of 8.
+    // Request problem information: 1, 0, absent, and with a maximum packet size of 8.
     let asks: [(&[u8], bool); 4] = [
         (&[0x17, 1], true),
         (&[0x17, 0], false),
@@ -91,7 +93,7 @@ fn reasons_come_in_words_where_they_are_asked_for_and_fit() {
             [(0x82, expect)]
         );
     }
-    // Words that do not fit into what the client takes are left out.
+    // Reason strings that do not fit into the client's maximum packet size are omitted.
     let mut client = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
     let asks = [0x27, 0, 0, 0, 22, 0x17, 1];
     assert!(matches!(
@@ -103,7 +105,7 @@ fn reasons_come_in_words_where_they_are_asked_for_and_fit() {
 }
 
 #[test]
-fn a_keep_alive_is_imposed_on_5_0_and_held_to() {
+fn a_keep_alive_is_imposed_on_5_0_clients_and_enforced() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.keep-alive-max", "1s"));
     for asked in [0, 60] {
         let mut client = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
@@ -115,7 +117,7 @@ fn a_keep_alive_is_imposed_on_5_0_and_held_to() {
         let said = client.expect_close();
         assert_eq!(said.iter().map(Packet::reason).collect::<Vec<_>>(), [0x8d]);
     }
-    // What it asks for itself is not said again.
+    // Its own value is not repeated.
     let mut client = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
     let Packet::Whole(0x20, body) = client.greet(&connect_packet(Version::V5, "c", 1, &[])) else {
         panic!("no CONNACK")
@@ -124,7 +126,7 @@ fn a_keep_alive_is_imposed_on_5_0_and_held_to() {
 }
 
 #[test]
-fn enhanced_authentication_is_refused_in_words() {
+fn enhanced_authentication_is_refused_with_a_code() {
     let (_store, appliance) = start(|setup| setup);
     // CONNECT with an authentication method: 0x8C, bad authentication method.
     let mut client = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
@@ -142,7 +144,7 @@ fn enhanced_authentication_is_refused_in_words() {
         matches!(&connack, Packet::Whole(0x20, body) if body[..2] == [0, 0x82]),
         "{connack:02x?}"
     );
-    // AUTH that nobody asked for.
+    // AUTH without enhanced authentication.
     for auth in [&[0xf0, 0][..], &[0xf0, 2, 0x18, 0], &[0xf0, 2, 0x19, 0]] {
         let mut client = Vehicle::connect(appliance.mqtt(), Version::V5, "c");
         client.send(auth);
@@ -157,7 +159,7 @@ fn enhanced_authentication_is_refused_in_words() {
 }
 
 #[test]
-fn an_assigned_identifier_is_told_is_nobody_elses_and_is_good_to_come_back_with() {
+fn an_assigned_identifier_is_announced_unique_and_usable_to_reconnect() {
     let (_store, appliance) = start(|setup| setup);
     let assigned = |client: &mut Vehicle, id: &str| {
         let Packet::Whole(0x20, body) = client.greet(&connect_packet(Version::V5, id, 60, &[]))

@@ -1,4 +1,4 @@
-//! Sessions that last: what a vehicle finds when it comes back, whatever happened meanwhile.
+//! Persistent sessions: what a vehicle finds when it reconnects, after all kinds of events.
 
 use super::client::{MINUTE, MOMENT, start, subscribe};
 use crate::harness::{
@@ -6,7 +6,7 @@ use crate::harness::{
     vehicle::{Packet, Vehicle, Version, connect_packet, packet, publish_packet, text},
 };
 
-/// A CONNECT of 5.0 with flags, session expiry and whatever stands behind the client identifier.
+/// A CONNECT of 5.0 with flags, session expiry and the fields after the client identifier.
 pub(super) fn connect5(client: &str, flags: u8, expiry: u32, will: &[u8]) -> Vec<u8> {
     let mut body = text("MQTT");
     body.extend([5, flags, 0, 60, 5, 0x11]);
@@ -16,7 +16,7 @@ pub(super) fn connect5(client: &str, flags: u8, expiry: u32, will: &[u8]) -> Vec
     packet(0x10, &body)
 }
 
-/// The same of 3.1.1.
+/// A CONNECT of 3.1.1 with flags.
 pub(super) fn connect3(client: &str, flags: u8) -> Vec<u8> {
     let mut body = text("MQTT");
     body.extend([4, flags, 0, 60]);
@@ -24,7 +24,7 @@ pub(super) fn connect3(client: &str, flags: u8) -> Vec<u8> {
     packet(0x10, &body)
 }
 
-/// Connects; gives whether the session was there, and the CONNACK.
+/// Connects; returns whether the session was present, and the CONNACK.
 #[track_caller]
 pub(super) fn come(
     appliance: &Appliance,
@@ -37,13 +37,13 @@ pub(super) fn come(
     (vehicle, body[0] == 1, body)
 }
 
-/// A vehicle of 3.1.1 whose session lasts.
+/// A vehicle of 3.1.1 with a persistent session.
 pub(super) fn back(appliance: &Appliance, client: &str) -> (Vehicle, bool) {
     let (vehicle, is_present, _) = come(appliance, Version::V3, &connect3(client, 0));
     (vehicle, is_present)
 }
 
-/// A PUBLISH that came: DUP, QoS, packet identifier, payload.
+/// A received PUBLISH: DUP, QoS, packet identifier, payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Came {
     pub(super) dup: bool,
@@ -93,7 +93,7 @@ fn away(appliance: &Appliance) {
 }
 
 #[test]
-fn what_was_published_meanwhile_waits_through_kill_9_in_its_order() {
+fn messages_published_meanwhile_wait_in_order_through_kill_9() {
     let (_store, mut appliance) = start(|setup| setup);
     let (mut subscriber, is_present) = back(&appliance, "subscriber");
     assert!(!is_present);
@@ -123,7 +123,7 @@ fn what_was_published_meanwhile_waits_through_kill_9_in_its_order() {
     }
     let unique: std::collections::BTreeSet<u16> = ids.iter().copied().collect();
     assert_eq!(unique.len(), 300);
-    // What is not acknowledged comes again, under the same identifiers, in the same order.
+    // Unacknowledged messages are sent again, with the same identifiers, in the same order.
     until("the acknowledgements to arrive", MINUTE, || appliance.count("deliveries.queued") == 200);
     drop(subscriber);
     let (mut subscriber, is_present) = back(&appliance, "subscriber");
@@ -133,7 +133,7 @@ fn what_was_published_meanwhile_waits_through_kill_9_in_its_order() {
         assert_eq!((came.payload, came.dup, came.id), (number.to_string(), true, *id));
         ack(&mut subscriber, 0x40, came.id);
     }
-    // And what is published while it is there comes behind.
+    // Messages that are published while it is connected come after them.
     let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V3, "publisher");
     publisher.publish_acked("a/c", b"live", 1);
     let live = came(&mut subscriber);
@@ -144,7 +144,7 @@ fn what_was_published_meanwhile_waits_through_kill_9_in_its_order() {
 }
 
 #[test]
-fn subscriptions_are_there_after_a_restart_and_those_that_were_ended_are_not() {
+fn subscriptions_survive_a_restart_and_ended_ones_do_not() {
     let (_store, mut appliance) = start(|setup| setup);
     let (mut subscriber, _) = back(&appliance, "subscriber");
     for filter in ["a", "b"] {
@@ -171,7 +171,7 @@ fn session_expiry_is_granted_shortened_and_never_raised_from_zero() {
     let (mut v1, is_present, connack) =
         come(&appliance, Version::V5, &connect5("V1", 0, u32::MAX, &[]));
     assert!(!is_present);
-    // 7200 s, which is said because it is not what was asked for.
+    // 7200 s, which is in the CONNACK because it differs from the requested value.
     assert!(connack.windows(5).any(|five| five == [0x11, 0, 0, 0x1c, 0x20]), "{connack:02x?}");
     assert_eq!(subscribe(&mut v1, Version::V5, "vehicles/V1/commands/#", 1), 1);
     v1.send(&[0xe0, 7, 0, 5, 0x11, 0, 0, 0, 60]);
@@ -183,7 +183,7 @@ fn session_expiry_is_granted_shortened_and_never_raised_from_zero() {
     assert!(!connack.windows(5).any(|five| five == [0x11, 0, 0, 0, 60]), "as it asked");
     assert!(matches!(v1.expect(), Packet::Whole(0x32, _)), "what waited for it");
 
-    // From zero it cannot be raised: the session ends, with 0x82.
+    // It cannot be raised from zero: the session ends with 0x82.
     let mut v2 = Vehicle::connect(appliance.mqtt(), Version::V5, "V2");
     v2.send(&[0xe0, 7, 0, 5, 0x11, 0, 0, 0x0e, 0x10]);
     assert_eq!(v2.expect_close().iter().map(Packet::reason).collect::<Vec<_>>(), [0x82]);
@@ -205,7 +205,7 @@ fn session_expiry_is_granted_shortened_and_never_raised_from_zero() {
 }
 
 #[test]
-fn a_session_goes_when_nobody_has_come_back_in_its_time() {
+fn a_session_ends_when_its_client_does_not_reconnect_in_time() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.expiry-max", "2s"));
     let (mut subscriber, _, _) =
         come(&appliance, Version::V5, &connect5("subscriber", 0, 3600, &[]));
@@ -223,13 +223,13 @@ fn a_session_goes_when_nobody_has_come_back_in_its_time() {
 }
 
 #[test]
-fn a_message_of_qos_2_goes_on_where_it_was_cut_in_both_directions() {
+fn a_qos_2_exchange_continues_where_it_was_cut_in_both_directions() {
     let (_store, mut appliance) = start(|setup| setup);
     let (mut subscriber, _) = back(&appliance, "subscriber");
     assert_eq!(subscribe(&mut subscriber, Version::V3, "a", 2), 2);
     let (mut sender, _) = back(&appliance, "sender");
     sender.publish("a", b"1", 2, 7);
-    // Its PUBREC has left, so it is known after the crash.
+    // Its PUBREC was sent, so it is known after the crash.
     let mut answers = vec![sender.expect()];
     assert_eq!(answers.remove(0), Packet::Whole(0x50, vec![0, 7]));
     let first = came(&mut subscriber);
@@ -254,7 +254,7 @@ fn a_message_of_qos_2_goes_on_where_it_was_cut_in_both_directions() {
     let (mut sender, _) = back(&appliance, "sender");
     ack(&mut sender, 0x62, 7);
     assert_eq!(sender.expect(), Packet::Whole(0x70, vec![0, 7]));
-    // It is free: another message under it is another message.
+    // The identifier is free: another message with it is a new message.
     sender.publish("a", b"2", 2, 7);
     assert_eq!(sender.expect(), Packet::Whole(0x50, vec![0, 7]));
     let second = came(&mut subscriber);
@@ -264,7 +264,7 @@ fn a_message_of_qos_2_goes_on_where_it_was_cut_in_both_directions() {
 }
 
 #[test]
-fn retained_messages_are_there_after_a_crash_and_come_through_the_queue() {
+fn retained_messages_survive_a_crash_and_are_sent_through_the_queue() {
     let (_store, mut appliance) = start(|setup| setup);
     let retained = |topic: &str, payload: &[u8], id: u16| {
         let mut packet = publish_packet(Version::V3, topic, payload, 1, id, &[]);
@@ -289,7 +289,7 @@ fn retained_messages_are_there_after_a_crash_and_come_through_the_queue() {
     let second = came(&mut subscriber);
     assert_eq!((first.payload.as_str(), first.retain, first.qos), ("new", true, 1));
     assert_eq!((second.payload.as_str(), second.retain), ("y", true));
-    // Later ones take their place, also after the restart.
+    // Later ones replace them, also after the restart.
     let mut sender = publisher(&appliance);
     sender.send(&retained("a/1", b"newest", 1));
     assert!(matches!(sender.expect(), Packet::Whole(0x40, _)));
@@ -301,7 +301,7 @@ fn retained_messages_are_there_after_a_crash_and_come_through_the_queue() {
 }
 
 #[test]
-fn a_goodbye_that_a_reconnect_follows_at_once_publishes_no_will() {
+fn a_disconnect_followed_by_a_reconnect_publishes_no_will() {
     let (_store, appliance) = start(|setup| setup);
     let mut watcher = Vehicle::connect(appliance.mqtt(), Version::V3, "watcher");
     assert_eq!(subscribe(&mut watcher, Version::V3, "will", 0), 0);
@@ -321,7 +321,7 @@ fn a_goodbye_that_a_reconnect_follows_at_once_publishes_no_will() {
 }
 
 #[test]
-fn who_asks_for_no_session_gets_none_and_a_keep_alive_packet_is_no_matter() {
+fn a_clean_session_is_not_stored() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.expiry-max", "0s"));
     let (_, is_present, connack) = come(&appliance, Version::V5, &connect5("v", 0, 3600, &[]));
     assert!(!is_present);
@@ -335,7 +335,7 @@ fn who_asks_for_no_session_gets_none_and_a_keep_alive_packet_is_no_matter() {
 }
 
 #[test]
-fn sessions_that_are_away_are_listed_shown_and_ended() {
+fn disconnected_sessions_are_listed_shown_and_ended() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.queue-messages-max", "3"));
     let (mut subscriber, _) = back(&appliance, "subscriber");
     assert_eq!(subscribe(&mut subscriber, Version::V3, "a/+", 1), 1);

@@ -1,4 +1,4 @@
-//! The bounds of sessions that last, and what becomes of them when their users go.
+//! The bounds of persistent sessions, and their end when their users are removed.
 
 use std::fs;
 
@@ -11,7 +11,8 @@ use crate::harness::{
     vehicle::{Packet, Vehicle, Version, connect_as, publish_packet},
 };
 
-/// A session that is away, subscribed to `a`, for which three messages may wait, after five came.
+/// A disconnected session with a subscription to `a` and room for three messages, after five were
+/// published.
 fn overflown(overflow: &str) -> (Appliance, Vec<u8>) {
     let (_store, appliance) = start(|setup| {
         setup
@@ -45,7 +46,7 @@ fn payloads(appliance: &Appliance) -> (bool, Vec<String>) {
 }
 
 #[test]
-fn a_queue_that_is_full_refuses_and_says_so_to_who_publishes_for_nobody_else() {
+fn a_full_queue_refuses_and_a_publisher_without_other_receivers_is_told() {
     let (appliance, reasons) = overflown("refuse");
     assert_eq!(reasons, [0, 0, 0, 0x97, 0x97]);
     assert_eq!(payloads(&appliance), (true, vec!["1".into(), "2".into(), "3".into()]));
@@ -54,7 +55,7 @@ fn a_queue_that_is_full_refuses_and_says_so_to_who_publishes_for_nobody_else() {
 }
 
 #[test]
-fn a_queue_that_is_full_gives_up_its_oldest() {
+fn a_full_queue_drops_its_oldest_message() {
     let (appliance, reasons) = overflown("drop-oldest");
     assert_eq!(reasons, [0; 5]);
     assert_eq!(payloads(&appliance), (true, vec!["3".into(), "4".into(), "5".into()]));
@@ -63,7 +64,7 @@ fn a_queue_that_is_full_gives_up_its_oldest() {
 }
 
 #[test]
-fn a_queue_that_is_full_ends_its_session() {
+fn a_full_queue_ends_its_session() {
     let (appliance, reasons) = overflown("end-session");
     assert_eq!(reasons, [0, 0, 0, 0x97, 0x10], "the fourth ends it, then nobody subscribes");
     assert_eq!(payloads(&appliance), (false, Vec::new()));
@@ -72,7 +73,7 @@ fn a_queue_that_is_full_ends_its_session() {
 }
 
 #[test]
-fn one_session_too_many_does_not_last_and_is_told_so() {
+fn one_session_too_many_is_not_persistent_and_is_told_so() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.count-max", "1"));
     let (_first, _) = back(&appliance, "first");
     let (_, is_present, connack) = come(&appliance, Version::V5, &connect5("second", 0, 3600, &[]));
@@ -102,7 +103,7 @@ fn a_full_journal_refuses_what_is_new_and_empties_by_itself() {
     let (mut other, _) = back(&appliance, "other");
     assert_eq!(subscribe(&mut other, Version::V3, "b", 1), 0x80, "nothing new");
     assert_eq!(publisher.publish_acked("c", b"x", 1).reason(), 0x10, "others go on");
-    // What waits is taken, and there is room again.
+    // The queued messages are delivered, and there is room again.
     let (mut subscriber, is_present) = back(&appliance, "subscriber");
     assert!(is_present);
     for _ in 0..taken {
@@ -117,7 +118,7 @@ fn a_full_journal_refuses_what_is_new_and_empties_by_itself() {
 }
 
 #[test]
-fn what_a_member_left_goes_to_another_and_waits_where_there_is_none() {
+fn messages_of_a_former_member_go_to_another_one_or_wait() {
     let (_store, appliance) = start(|setup| setup);
     let (mut first, _) = back(&appliance, "first");
     let (mut second, _) = back(&appliance, "second");
@@ -131,14 +132,14 @@ fn what_a_member_left_goes_to_another_and_waits_where_there_is_none() {
     let mut got = came(&mut first).payload;
     let other = came(&mut second);
     ack(&mut second, 0x40, other.id);
-    // It goes without an acknowledgement: the other one gets it.
+    // It disconnects without an acknowledgement: the other one gets the message.
     drop(first);
     let handed_on = came(&mut second);
     assert_eq!(handed_on.payload, got);
     got = handed_on.payload;
     assert_ne!(other.payload, got);
     ack(&mut second, 0x40, handed_on.id);
-    // Who is away is passed over, and waited for where all are.
+    // A disconnected member is skipped, unless all are disconnected.
     for number in 3..=6 {
         publisher.publish_acked("a", number.to_string().as_bytes(), number);
         let came = came(&mut second);
@@ -159,7 +160,7 @@ fn what_a_member_left_goes_to_another_and_waits_where_there_is_none() {
 }
 
 #[test]
-fn the_session_of_a_user_that_was_removed_goes() {
+fn the_session_of_a_removed_user_ends() {
     let (_store, appliance) = start(|setup| {
         fs::write(setup.home().join("password"), "secret\n").unwrap();
         for name in ["anna", "bert"] {
@@ -180,7 +181,7 @@ fn the_session_of_a_user_that_was_removed_goes() {
     until("it is gone", MINUTE, || stored() == Some(0.0));
 }
 
-/// A CONNECT of 5.0 of a user whose session is to last.
+/// A CONNECT of 5.0 of a user with a persistent session.
 fn connect_as_user(client: &str, user: &str) -> Vec<u8> {
     let mut rest = crate::harness::vehicle::text(user);
     rest.extend(crate::harness::vehicle::text("secret"));
@@ -188,7 +189,7 @@ fn connect_as_user(client: &str, user: &str) -> Vec<u8> {
 }
 
 #[test]
-fn one_identity_has_so_many_sessions_that_last_and_no_more() {
+fn the_persistent_sessions_of_one_identity_are_bounded() {
     let (_store, appliance) = start(|setup| {
         fs::write(setup.home().join("password"), "secret\n").unwrap();
         for name in ["anna", "bert"] {
@@ -212,14 +213,14 @@ fn one_identity_has_so_many_sessions_that_last_and_no_more() {
     assert_eq!(comes("b-1", "bert"), (false, false), "others are not concerned");
     assert_eq!(comes("a-1", "anna"), (true, false), "who is there already stays");
     assert_eq!(comes("a-3", "anna"), (false, true));
-    // One that is ended makes room.
+    // An ended session makes room.
     appliance.cli_ok(&["session", "kick", "a-2"]);
     until("there is room", MINUTE, || !comes("a-3", "anna").1);
     appliance.stats();
 }
 
 #[test]
-fn retained_messages_leave_a_full_journal_room_to_empty() {
+fn retained_messages_do_not_prevent_a_full_journal_from_emptying() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.max-size", "1MiB"));
     let (mut subscriber, _) = back(&appliance, "subscriber");
     assert_eq!(subscribe(&mut subscriber, Version::V3, "a", 1), 1);
@@ -242,7 +243,7 @@ fn retained_messages_leave_a_full_journal_room_to_empty() {
     assert!((100..400).contains(&refused), "{refused} of 4,000 bytes in 1 MiB");
     assert_eq!(retain(&mut publisher, "r/0", b"new"), 0x97, "what was retained there is still");
     assert_eq!(publisher.publish_acked("a", b"x", 1).reason(), 0x97, "nothing is queued, too");
-    // What waits can be taken.
+    // Queued messages can be delivered.
     let (mut subscriber, is_present) = back(&appliance, "subscriber");
     assert!(is_present);
     for _ in 0..10 {
@@ -253,7 +254,7 @@ fn retained_messages_leave_a_full_journal_room_to_empty() {
     let mut late = Vehicle::connect(appliance.mqtt(), Version::V3, "late");
     assert_eq!(subscribe(&mut late, Version::V3, "r/0", 1), 1);
     assert_eq!(came(&mut late).payload.len(), 4000);
-    // And what is cleared makes room.
+    // Cleared retained messages make room.
     for number in 0..50 {
         assert_ne!(retain(&mut publisher, &format!("r/{number}"), b""), 0x97);
     }
@@ -261,10 +262,10 @@ fn retained_messages_leave_a_full_journal_room_to_empty() {
     appliance.stats();
 }
 
-/// `f03-wills`, F: a will on a mapped topic is a point, also when it waited for its delay; one on a
-/// topic that its sender may not publish to is counted and not published.
+/// `f03-wills`, F: a will on a mapped topic becomes a point, also after its delay; a will on a
+/// topic on which its sender may not publish is counted and not published.
 #[test]
-fn a_will_that_waited_is_a_publish_like_any_other() {
+fn a_delayed_will_is_a_publish_like_any_other() {
     let (store, appliance) = start(|setup| setup);
     let sample = crate::harness::Sample { seq: 1 };
     let topic = crate::harness::Sample::topic("VIN1");

@@ -1,6 +1,6 @@
-//! A disk without room, and a journal whose fsync fails, at random moments beside kills, with QoS 1
-//! and 2 both ways under way, retained messages changing and wills due: what holds through kills
-//! alone holds here.
+//! A full disk, and a journal whose fsync fails, at random moments in addition to kills, with QoS 1
+//! and 2 in both directions, changing retained messages and due wills: the same guarantees hold as
+//! with kills alone.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn is_red(appliance: &Appliance, reason: &str) -> bool {
 }
 
 #[test]
-fn a_disk_without_room_loses_nothing_through_kills_and_gets_well_by_itself() {
+fn a_full_disk_loses_nothing_through_kills_and_recovers_by_itself() {
     let Some(disk) = SmallDisk::mount("lasting_faults, full") else { return };
     let (_store, appliance) = start(|setup| {
         setup.set("mqtt.sessions.max-size", "16MiB").data_dir(&disk.path().join("data"))
@@ -50,7 +50,7 @@ fn failed_fsyncs_of_the_journal_lose_nothing_that_was_acknowledged() {
     let Some(strace) = program(test, "FLEETLINE_TEST_STRACE") else { return };
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.max-size", "1MiB"));
     let trouble = |appliance: &mut Appliance, _: &mut Dice| {
-        // Until it befalls the file that is written just then.
+        // Until it affects the file that is currently written.
         while !is_red(appliance, "sessions") {
             let file = appliance.journal();
             let calls = "fsync,fdatasync";

@@ -1,6 +1,6 @@
-//! kill -9 at random moments, with QoS 1 and 2 both ways under way, retained messages changing and
-//! wills due: nothing acknowledged is lost, nothing of QoS 2 comes twice, the order holds, every
-//! will is published.
+//! kill -9 at random moments, with QoS 1 and 2 in both directions, changing retained messages and
+//! due wills: nothing acknowledged is lost, no QoS 2 message is received twice, the order is kept,
+//! every will is published.
 
 use std::{
     collections::BTreeSet,
@@ -22,11 +22,11 @@ use crate::harness::{
     vehicle::{Packet, Vehicle, Version, publish_packet, text},
 };
 
-/// What the clients share: where the appliance is, and when they stop.
+/// The state that the clients share: the appliance's address, and when they stop.
 #[derive(Default)]
 struct World {
     address: Mutex<Option<SocketAddr>>,
-    /// Publishers stop; then, once all has come, the subscriber.
+    /// Publishers stop; then, when everything was received, the subscriber stops.
     is_over: AtomicBool,
     is_empty: AtomicBool,
     progress: AtomicU64,
@@ -39,8 +39,8 @@ impl World {
         *self.address.lock().unwrap()
     }
 
-    /// Connects with a session that lasts; gives whether it was there. `None` if the appliance is
-    /// not there now.
+    /// Connects with a persistent session; returns whether it was present. `None` if the appliance
+    /// is not running now.
     fn connect(&self, client: &str) -> Option<(Vehicle, bool)> {
         let (vehicle, connack) = self.enter(Version::V3, &connect3(client, 0))?;
         Some((vehicle, connack[0] == 1))
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-/// Lets the clients stop when a test ends, also where it fails.
+/// Stops the clients when a test ends, also if it fails.
 struct Stop<'a>(&'a World);
 
 impl Drop for Stop<'_> {
@@ -66,7 +66,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Publishes numbers, one at a time, and remembers the last one that was acknowledged to its end.
+/// Publishes numbers, one at a time, and remembers the last one that was completely acknowledged.
 fn publish(world: &World, client: &str, topic: &str, qos: u8, retain: bool) -> u64 {
     let (mut number, mut is_released, mut is_known) = (1_u64, false, false);
     while !world.is_over.load(Ordering::SeqCst) {
@@ -111,7 +111,7 @@ fn publish(world: &World, client: &str, topic: &str, qos: u8, retain: bool) -> u
     number - 1
 }
 
-/// Comes and goes without a goodbye; gives the numbers of the wills that it left.
+/// Connects and disconnects without DISCONNECT; returns the numbers of its wills.
 fn leave_wills(world: &World) -> BTreeSet<u64> {
     let mut left = BTreeSet::new();
     for number in 1.. {
@@ -121,7 +121,7 @@ fn leave_wills(world: &World) -> BTreeSet<u64> {
         let will = [&[0][..], &text("q/w"), &text(&format!("will {number}"))].concat();
         let connect = connect5("mortal", 0x0c, 3600, &will);
         if let Some((_vehicle, connack)) = world.enter(Version::V5, &connect)
-            // A journal that has halted keeps nothing, and says so.
+            // A halted journal stores nothing, and says so.
             && !connack.windows(5).any(|five| five == [0x11, 0, 0, 0, 0])
         {
             left.insert(number);
@@ -131,7 +131,7 @@ fn leave_wills(world: &World) -> BTreeSet<u64> {
     left
 }
 
-/// Takes what comes, acknowledges it most of the time, and remembers it.
+/// Receives messages, acknowledges most of them, and remembers them.
 fn take(world: &World) -> (Vec<u64>, Vec<u64>) {
     let (mut once, mut exactly) = (Vec::new(), Vec::new());
     let mut held = BTreeSet::new();
@@ -174,7 +174,7 @@ fn take(world: &World) -> (Vec<u64>, Vec<u64>) {
     (once, exactly)
 }
 
-/// Each for the first time in its order, and all of them up to the last one.
+/// The first receptions must be in order, and complete up to the last one.
 fn check_all(came: &[u64], last: u64, what: &str) {
     let mut next = 1;
     for number in came {
@@ -184,12 +184,12 @@ fn check_all(came: &[u64], last: u64, what: &str) {
     assert!(next > last, "{what}: {last} was acknowledged, {} is the last that came", next - 1);
 }
 
-/// Random rounds of trouble, unless `FLEETLINE_TEST_ROUNDS` asks for more.
+/// The number of rounds: `FLEETLINE_TEST_ROUNDS`, or `few`.
 pub(super) fn rounds(few: u64) -> u64 {
     env::var("FLEETLINE_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(few)
 }
 
-/// Clients that publish and take at both levels, through trouble at random moments: behind it the
+/// Clients publish and receive at QoS 1 and 2, through faults at random moments: after each the
 /// appliance is ready again, and may have been restarted.
 pub(super) fn check_through(
     mut appliance: Appliance,

@@ -1,10 +1,10 @@
-//! Random clients whose sessions last, against a broker as the specification describes it, through
-//! kills and time: sessions and messages that expire, wills with delays, retained messages, QoS 2
-//! cut in the middle both ways.
+//! Random clients with persistent sessions, compared with a model of the specification, through
+//! kills and time: expiring sessions and messages, wills with delays, retained messages, QoS 2
+//! exchanges cut in both directions.
 //!
-//! What depends on how fast the machine is (whether a second has passed yet) may come or not, until
-//! the second has passed for sure. `FLEETLINE_TEST_ROUNDS` runs more than the usual few; `SEED`
-//! brings one back.
+//! Results that depend on the machine's speed (whether a second has passed yet) may be either,
+//! until the second has certainly passed. `FLEETLINE_TEST_ROUNDS` sets the number of rounds; `SEED`
+//! repeats one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,27 +25,27 @@ const TOPICS: [&str; 4] = ["a", "a/b", "b", "b/c"];
 const FILTERS: [&str; 5] = ["a", "a/+", "#", "b/#", "+"];
 const CLIENTS: usize = 4;
 const STEPS: usize = 40;
-/// Seconds that are never over in a test.
+/// Seconds that never pass in a test.
 const LONG: u32 = 3600;
-/// What lasts a second is over after this: the appliance counts in ticks of half a second.
+/// After this time a second has certainly passed: the appliance counts in ticks of half a second.
 const A_SECOND: Duration = Duration::from_millis(2100);
 
-/// A message that a session is to get.
+/// A message that is due to a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Due {
     topic: &'static str,
     payload: String,
     qos: u8,
     retain: bool,
-    /// It must come; else it may.
+    /// It must be delivered; otherwise it may be.
     is_sure: bool,
-    /// It is over in a second.
+    /// It expires in a second.
     expires: bool,
-    /// It has come on this connection, and is not acknowledged.
+    /// It was received on this connection, and is not acknowledged.
     is_held: bool,
 }
 
-/// What is left of a client while it is away.
+/// The state of a disconnected client.
 #[derive(Clone, Debug, Default)]
 struct Session {
     expiry: u32,
@@ -53,9 +53,9 @@ struct Session {
     due: Vec<Due>,
     /// Acknowledged at QoS 1 since the last kill: it may not have been durable.
     acknowledged: Vec<Due>,
-    /// Identifiers of QoS 2 that came and were not released.
+    /// Identifiers of QoS 2 that were received and not released.
     received: BTreeSet<u16>,
-    /// Messages of QoS 2 that have come, and wills.
+    /// Received messages of QoS 2, and wills.
     once: BTreeSet<String>,
 }
 
@@ -71,7 +71,7 @@ struct Client {
     version: Version,
     vehicle: Option<Vehicle>,
     will: Option<Will>,
-    /// Its will before it said goodbye.
+    /// Its will before its DISCONNECT.
     goodbye: Option<String>,
     session: Option<Session>,
     /// It acknowledges nothing on this connection.
@@ -81,7 +81,7 @@ struct Client {
 }
 
 impl Session {
-    /// What it gets of a message, if anything.
+    /// Its deliveries of a message.
     fn gets(&mut self, is_here: bool, due: &Due) {
         let filters = self.subscriptions.iter().filter(|(filter, _)| matches(filter, due.topic));
         let Some(highest) = filters.map(|(_, qos)| *qos).max() else { return };
@@ -93,7 +93,7 @@ impl Session {
 }
 
 impl Client {
-    /// Reads one packet, if one comes, and does what a client does with it.
+    /// Reads one packet, if there is one, and reacts like a client.
     fn read(&mut self, fired: &BTreeSet<String>, limit: Duration) -> Option<u8> {
         let vehicle = self.vehicle.as_mut().expect("it is connected");
         let packet = vehicle.receive(limit);
@@ -134,7 +134,7 @@ impl Client {
         let retain = first & 1 == 1;
         let is_it =
             |due: &Due| (due.topic, &*due.payload, due.retain) == (&*topic, &*payload, retain);
-        // Of those that are alike, the first that must come.
+        // Of equal ones, the first that must be delivered.
         let places = session.due.iter().enumerate().filter(|(_, due)| is_it(due) && !due.is_held);
         let place = places.rev().max_by_key(|(_, due)| due.is_sure).map(|(place, _)| place);
         let Some(place) = place else {
@@ -147,7 +147,8 @@ impl Client {
             return self.acknowledge(qos, id);
         };
         if qos > 0 && number(&payload).is_some() {
-            // A retained one comes before what was published since its subscription, too.
+            // A retained message may also arrive before messages that were published after the
+            // subscription.
             let mut before = session.due[..place].iter();
             let is_sure = |due: &Due| due.is_sure && !due.is_held && number(&due.payload).is_some();
             let is_passed_by = |due: &&Due| due.topic == topic && due.qos > 0 && is_sure(due);
@@ -193,14 +194,14 @@ impl Client {
         String::from_utf8(rest[skip..].to_vec()).unwrap()
     }
 
-    /// Reads until a packet of a kind comes.
+    /// Reads until a packet of a type arrives.
     fn until(&mut self, fired: &BTreeSet<String>, kind: u8) {
         while self.read(fired, PATIENCE).unwrap_or_else(|| panic!("{}: no {kind}", self.name))
             != kind
         {}
     }
 
-    /// Everything that must come has come.
+    /// Waits until everything that must be delivered has arrived.
     fn settle(&mut self, fired: &BTreeSet<String>) {
         let is_missing = |due: &Due| due.is_sure && !due.is_held;
         while self.session.as_ref().is_some_and(|it| it.due.iter().any(is_missing)) {
@@ -234,7 +235,7 @@ fn read_id(body: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([body[at], body[at + 1]])
 }
 
-/// The number of a message that is no will.
+/// The number of a message that is not a will.
 fn number(payload: &str) -> Option<u64> {
     payload.strip_prefix("message ")?.parse().ok()
 }
@@ -293,7 +294,7 @@ impl World {
         let payload = due.payload.as_bytes();
         let mut bytes = publish_packet(version, due.topic, payload, due.qos, 7, expiry);
         bytes[0] |= u8::from(retain);
-        // It may be here before its PUBACK.
+        // It may arrive before its PUBACK.
         self.route(&due);
         let may_cut =
             may_cut && due.qos > 0 && self.clients[at].session.as_ref().unwrap().expiry == LONG;
@@ -313,7 +314,7 @@ impl World {
         }
     }
 
-    /// A kill in the middle of a publish, which goes on afterwards.
+    /// A kill in the middle of a publish, which continues afterwards.
     fn cut(&mut self, at: usize, due: &Due, mut bytes: Vec<u8>) {
         let is_recorded = due.qos == 2 && self.dice.below(2) == 0;
         self.clients[at].vehicle.as_mut().unwrap().send(&bytes);
@@ -322,7 +323,7 @@ impl World {
         }
         let again = Due { is_sure: false, ..due.clone() };
         if due.qos == 1 {
-            // The first one may have been taken, too.
+            // The first one may also have been accepted.
             self.route(&again);
         }
         if !is_recorded {
@@ -331,7 +332,7 @@ impl World {
         self.kill();
         self.connect(at, false);
         if let Some(session) = &mut self.clients[at].session {
-            // What is sent again is another chance for who gets it at QoS 0.
+            // A repeated publish is another chance for receivers at QoS 0.
             let before = session.due.len();
             session.gets(true, &again);
             let is_new = session.due.last().is_some_and(|due| due.qos == 0);
@@ -349,21 +350,21 @@ impl World {
             client.answer(0x62, 7);
             client.until(&self.fired, 7);
         }
-        // Of two copies one has to come, if none has.
+        // Of two copies one must be delivered, if none was.
         let most = if due.qos == 1 { 2 } else { 1 };
         for client in &mut self.clients {
             let mut left = client.session.iter_mut().flat_map(|session| &mut session.due);
             let mut left: Vec<&mut Due> =
                 left.by_ref().filter(|it| it.qos > 0 && is_copy(it, due)).collect();
             if left.len() == most {
-                // One that is held has come, and comes again.
+                // A held message was received, and is sent again.
                 let place = left.iter().position(|copy| copy.is_held).unwrap_or(0);
                 left[place].is_sure = due.is_sure;
             }
         }
     }
 
-    /// Changes what sessions are to get of a message.
+    /// Changes the due deliveries of a message.
     fn copies(&mut self, of: &Due, change: impl Fn(&mut Due)) {
         let sessions = self.clients.iter_mut().filter_map(|client| client.session.as_mut());
         let due = sessions.flat_map(|session| &mut session.due);
@@ -400,7 +401,7 @@ impl World {
         client.until(&self.fired, 9);
     }
 
-    /// A client comes; what it finds is what it left.
+    /// A client connects; its session must be as it left it.
     fn connect(&mut self, at: usize, may_be_clean: bool) {
         let is_clean = may_be_clean && self.dice.below(5) == 0;
         let version = self.clients[at].version;
@@ -429,7 +430,7 @@ impl World {
         }
         assert!(!is_present || client.session.is_some(), "{name} should find nothing");
         if !is_present && client.session.is_some() {
-            // It is over, and its will was due with it.
+            // The session has ended, and its will was due then.
             self.end_session(at);
         }
         let client = &mut self.clients[at];
@@ -441,7 +442,7 @@ impl World {
         client.settle(&self.fired);
     }
 
-    /// A session that is away ends now: a will that waited for its delay is published.
+    /// A disconnected session ends now: a delayed will is published.
     fn end_session(&mut self, at: usize) {
         self.clients[at].session = None;
         if let Some(will) = self.clients[at].will.take() {
@@ -462,7 +463,7 @@ impl World {
         });
     }
 
-    /// A connection ends, with a goodbye or without.
+    /// A connection ends, with DISCONNECT or without.
     fn leave(&mut self, at: usize) {
         let says_goodbye = self.dice.below(2) == 0;
         let client = &mut self.clients[at];
@@ -481,7 +482,7 @@ impl World {
         self.wills_of(&[at]);
     }
 
-    /// Connections have ended without a goodbye: their wills are due, now or later.
+    /// Connections have ended without DISCONNECT: their wills are due, now or later.
     fn wills_of(&mut self, left: &[usize]) {
         let mut is_short = false;
         for at in left {
@@ -502,18 +503,19 @@ impl World {
         }
     }
 
-    /// The process is killed and started again: what does not last is gone.
+    /// The process is killed and started again: sessions that are not persistent are gone.
     fn kill(&mut self) {
         self.appliance.kill_9();
         let mut left = Vec::new();
         for (at, client) in self.clients.iter_mut().enumerate() {
             let was_here = client.vehicle.is_some();
             client.left();
-            // A goodbye has no answer that could wait for the disk, so the will may come.
+            // A DISCONNECT has no answer that could wait for the disk, so the will may be
+            // published.
             self.fired.extend(client.goodbye.take());
             match &mut client.session {
-                // Nothing of it was on disk, unless its session lasted before: then its will was,
-                // and may come.
+                // Nothing of it was on disk, unless its session was persistent before: then its
+                // will was on disk, and may be published.
                 None => self.fired.extend(client.will.take().map(|will| will.payload)),
                 Some(session) => {
                     left.extend(was_here.then_some(at));
@@ -527,7 +529,7 @@ impl World {
         self.wills_of(&left);
     }
 
-    /// What lasts a second is over.
+    /// Lets a second pass.
     fn pass_a_second(&mut self) {
         let begun = Instant::now();
         until("a second has passed", MINUTE, || begun.elapsed() > A_SECOND);
@@ -535,7 +537,7 @@ impl World {
             let client = &mut self.clients[at];
             let is_away = client.vehicle.is_none();
             let Some(session) = &mut client.session else { continue };
-            // One that has come once may come again: its delivery has begun.
+            // A message that was received once may be sent again: its delivery has begun.
             session.due.retain(|due| !due.expires || due.is_held);
             if is_away && session.expiry == 1 {
                 self.end_session(at);
@@ -552,7 +554,7 @@ impl World {
             (2..10, true) => self.publish(at, true),
             (10..14, true) => {
                 self.subscribe(at);
-                // Others publish while retained messages are on their way.
+                // Others publish while retained messages are being sent.
                 for other in 0..CLIENTS {
                     if self.clients[other].vehicle.is_some() && self.dice.below(2) == 0 {
                         self.publish(other, false);
@@ -617,7 +619,7 @@ fn random_clients_find_what_they_left_through_kills_and_time() {
         for _ in 0..STEPS {
             world.step();
         }
-        // What should not have come comes now if not before.
+        // Anything that should not be delivered would arrive now.
         for client in world.clients.iter_mut().filter(|client| client.vehicle.is_some()) {
             while client.read(&world.fired, MOMENT).is_some() {}
         }

@@ -1,5 +1,5 @@
-//! Queues of many sessions that are away, filled at full speed, through kill -9: nothing that was
-//! acknowledged is lost, nothing comes twice, and each session gets its messages in their order.
+//! Queues of many disconnected sessions, filled at full speed, through kill -9: nothing that was
+//! acknowledged is lost, nothing is delivered twice, and each session gets its messages in order.
 
 use std::collections::BTreeMap;
 
@@ -23,14 +23,14 @@ fn name(session: u64) -> String {
     format!("away-{session}")
 }
 
-/// Those that a publisher fills: its messages go to one after the other, round by round.
+/// The session and number of a publisher's message: its messages go to its sessions in turn.
 fn message(publisher: u64, number: u64) -> (u64, u64) {
     let own = SESSIONS / PUBLISHERS;
     (number % own * PUBLISHERS + publisher, number / own)
 }
 
-/// Publishes from a message on, as fast as the window lets it, until all are acknowledged or the
-/// line goes; gives how many are acknowledged to the last one in order.
+/// Publishes from a message on, as fast as the window allows, until all are acknowledged or the
+/// connection ends; returns how many are acknowledged without a gap.
 fn fill(appliance: &Appliance, publisher: u64, from: u64, upto: u64) -> u64 {
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V3, &format!("p-{publisher}"));
     let (mut sent, mut acked) = (from, from);
@@ -59,13 +59,13 @@ fn fill(appliance: &Appliance, publisher: u64, from: u64, upto: u64) -> u64 {
     acked
 }
 
-/// What waits for a session: the numbers, in the order in which they came.
+/// The queued messages of a session: their numbers, in order of arrival.
 fn take(appliance: &Appliance, session: u64, expected: u64) -> Vec<u64> {
     let (mut vehicle, is_present) = back(appliance, &name(session));
     assert!(is_present, "session {session} is lost");
     let mut numbers = Vec::new();
     loop {
-        // What was not acknowledged may be there as well: only at the end is it waited for in vain.
+        // Unacknowledged messages may be there as well, so the last wait ends without a message.
         let limit = if (numbers.len() as u64) < expected { MINUTE } else { MOMENT };
         match vehicle.receive(limit) {
             Packet::Nothing => return numbers,
@@ -80,7 +80,7 @@ fn take(appliance: &Appliance, session: u64, expected: u64) -> Vec<u64> {
 }
 
 #[test]
-fn queues_filled_at_full_speed_survive_a_kill_whole_once_and_in_order() {
+fn queues_filled_at_full_speed_survive_a_kill_completely_once_and_in_order() {
     let (_store, mut appliance) = start(|setup| setup.set("mqtt.sessions.max-size", "1MiB"));
     for session in 0..SESSIONS {
         let (mut vehicle, _) = back(&appliance, &name(session));
@@ -107,7 +107,7 @@ fn queues_filled_at_full_speed_survive_a_kill_whole_once_and_in_order() {
     });
     appliance.kill_9();
     appliance.start_again();
-    // By session: up to which number all was acknowledged.
+    // By session: the number up to which everything was acknowledged.
     let mut least = BTreeMap::new();
     for (publisher, acked) in (0..PUBLISHERS).zip(&acked) {
         for (session, number) in (0..*acked).map(|number| message(publisher, number)) {
@@ -124,7 +124,7 @@ fn queues_filled_at_full_speed_survive_a_kill_whole_once_and_in_order() {
         came.insert(session, count);
     }
     until("nothing waits", MINUTE, || appliance.count("deliveries.queued") == 0);
-    // They go on as if nothing had been: what was not acknowledged is sent again.
+    // They continue: unacknowledged messages are sent again.
     for (publisher, acked) in (0..PUBLISHERS).zip(&acked) {
         assert_eq!(fill(&appliance, publisher, *acked, all), all);
     }

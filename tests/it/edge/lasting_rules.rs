@@ -1,4 +1,5 @@
-//! Rules that change while a session is away: what it may not have any more does not come.
+//! Rules that change while a session is disconnected: messages that it may not receive any more are
+//! not delivered.
 
 use std::fs;
 
@@ -33,7 +34,8 @@ fn started() -> (StandIn, Appliance) {
     })
 }
 
-/// A session that subscribes to `a/#` and `b/#` and is away, with a message of each in its queue.
+/// A disconnected session with subscriptions to `a/#` and `b/#`, and a message of each in its
+/// queue.
 fn away(appliance: &Appliance) -> Vehicle {
     let (mut subscriber, _) = back(appliance, "subscriber");
     for filter in ["a/#", "b/#"] {
@@ -48,7 +50,7 @@ fn away(appliance: &Appliance) -> Vehicle {
     publisher
 }
 
-/// What comes to the session, in its order.
+/// The payloads that the session gets, in order.
 fn payloads(appliance: &Appliance) -> Vec<String> {
     let (mut subscriber, is_present) = back(appliance, "subscriber");
     assert!(is_present);
@@ -66,13 +68,13 @@ fn payloads(appliance: &Appliance) -> Vec<String> {
 }
 
 #[test]
-fn a_right_that_was_removed_ends_a_subscription_and_what_waits_because_of_it() {
+fn a_removed_right_ends_a_subscription_and_its_queued_messages() {
     let (_store, appliance) = started();
     let mut publisher = away(&appliance);
     reload(&appliance, r#""b/#""#);
     assert_eq!(payloads(&appliance), ["b/1"]);
     assert_eq!(appliance.count("deliveries.queued"), 0);
-    // The subscription is gone for good, also where the right comes back.
+    // The subscription has ended, even if the right comes back.
     reload(&appliance, r#""a/#", "b/#""#);
     for (id, topic) in [(1, "a/open"), (2, "b/2")] {
         publisher.publish_acked(topic, topic.as_bytes(), id);
@@ -82,7 +84,7 @@ fn a_right_that_was_removed_ends_a_subscription_and_what_waits_because_of_it() {
 }
 
 #[test]
-fn a_right_that_became_narrower_is_asked_for_each_message_that_waits() {
+fn a_narrowed_right_is_checked_for_each_queued_message() {
     let (_store, mut appliance) = started();
     let mut publisher = away(&appliance);
     appliance.kill_9();
@@ -91,14 +93,14 @@ fn a_right_that_became_narrower_is_asked_for_each_message_that_waits() {
     drop(publisher);
     publisher = Vehicle::connect(appliance.mqtt(), Version::V3, "publisher");
     publisher.publish_acked("b/2", b"b/2", 1);
-    // A filter that is wider than the rule is refused, and with it what it brought, except for what
-    // the rules let the session have.
+    // A subscription with a filter wider than the rule ends, and its queued messages are dropped,
+    // except those that the rules allow.
     assert_eq!(payloads(&appliance), ["a/open", "b/1", "b/2"]);
     appliance.stats();
 }
 
 #[test]
-fn what_lies_on_disk_only_is_not_sent_to_who_may_not_have_it_any_more() {
+fn messages_on_disk_are_not_sent_to_a_session_that_lost_its_right() {
     let (_store, appliance) = start(|setup| {
         fs::write(setup.home().join("rules.toml"), rules(r#""a/#", "b/#""#)).unwrap();
         setup

@@ -1,4 +1,4 @@
-//! When a will is published, with a session that lasts and without.
+//! When a will is published, with and without a persistent session.
 
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,8 @@ fn watcher(appliance: &Appliance, filter: &str) -> Vehicle {
     watcher
 }
 
-/// `f03-wills`, A, with a delay of 2 s: back in time, no will; back with a clean start, at once;
-/// away for longer, after the delay, and retained.
+/// `f03-wills`, A, with a delay of 2 s: reconnect in time: no will; reconnect with clean start: at
+/// once; disconnected for longer: after the delay, and retained.
 #[test]
 fn a_will_with_a_delay_waits_for_its_vehicle() {
     let (_store, appliance) = start(|setup| setup);
@@ -48,7 +48,7 @@ fn a_will_with_a_delay_waits_for_its_vehicle() {
     until("it is away", MINUTE, || appliance.metric("fleetline_mqtt_open_sessions") == Some(1.0));
     let (mut vehicle, is_present, _) = come(&appliance, Version::V5, &connect(CLEAN));
     assert!(!is_present);
-    // G of the same: what it says now is the last word.
+    // G of the same: its latest will counts.
     let mut online = publish_packet(Version::V5, "status/V1", b"on", 1, 1, &[]);
     online[0] |= 1;
     vehicle.send(&online);
@@ -68,7 +68,7 @@ fn a_will_with_a_delay_waits_for_its_vehicle() {
     assert_eq!((kept.payload.as_str(), kept.retain), ("off", true));
 }
 
-/// `f03-wills`, C: without a session that lasts its end is that of the connection.
+/// `f03-wills`, C: without a persistent session the will is due at the end of the connection.
 #[test]
 fn a_delay_ends_with_the_session() {
     let (_store, appliance) = start(|setup| setup);
@@ -77,14 +77,14 @@ fn a_delay_ends_with_the_session() {
     let (vehicle, ..) = come(&appliance, Version::V5, &connect);
     drop(vehicle);
     assert_eq!(came(&mut watcher).payload, "off");
-    // The same where the session goes before its delay does.
+    // The same if the session ends before the delay.
     let connect = connect5("V4", WILL, 1, &will("status/V4", "off", 600));
     let (vehicle, ..) = come(&appliance, Version::V5, &connect);
     drop(vehicle);
     assert_eq!(came(&mut watcher).payload, "off");
 }
 
-/// `f03-wills`, B: who takes a session over ends the connection of the one before, and its will is
+/// `f03-wills`, B: a client that takes a session over ends the old connection, whose will is
 /// published.
 #[test]
 fn a_take_over_publishes_the_will_of_the_first() {
@@ -99,8 +99,8 @@ fn a_take_over_publishes_the_will_of_the_first() {
     assert_eq!(watcher.receive(MOMENT), Packet::Nothing);
 }
 
-/// `f03-wills`, E: kill -9 of the server and a restart: after the delay, unless the vehicle is
-/// back.
+/// `f03-wills`, E: kill -9 of the server and a restart: after the delay, unless the vehicle has
+/// reconnected.
 #[test]
 fn wills_outlive_the_server() {
     let (_store, mut appliance) = start(|setup| setup);
@@ -117,7 +117,7 @@ fn wills_outlive_the_server() {
     assert!(is_present);
     assert_eq!(came(&mut watcher).payload, "gone");
     assert_eq!(watcher.receive(Duration::from_secs(3)), Packet::Nothing);
-    // It was published once, also for the next life.
+    // It was published once, also after another restart.
     appliance.kill_9();
     appliance.start_again();
     let mut watcher = self::watcher(&appliance, "status/gone");

@@ -1,4 +1,4 @@
-//! The vehicle edge over real sockets: what is accepted, refused, bounded, and in which words.
+//! The MQTT server over real sockets: what is accepted, refused and bounded, and with which codes.
 
 mod attacks;
 mod bounds;

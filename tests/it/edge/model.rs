@@ -1,8 +1,7 @@
-//! Random clients against a broker as the specification describes it, written down as simply as
-//! can be: lists, searched from end to end. What the model says that each client gets is what it
-//! must get, message by message.
+//! Random clients, compared with a simple model of the specification that searches lists. Each
+//! client must get exactly the messages that the model says.
 //!
-//! `FLEETLINE_TEST_ROUNDS` runs more than the usual few; `SEED` brings one back.
+//! `FLEETLINE_TEST_ROUNDS` sets the number of rounds; `SEED` repeats one.
 
 use std::{collections::BTreeMap, env, net::SocketAddr, time::Duration};
 
@@ -28,7 +27,7 @@ struct Subscription {
     id: Option<u8>,
 }
 
-/// A message as a client gets it.
+/// A message received by a client.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Got {
     topic: String,
@@ -59,7 +58,7 @@ pub(super) fn matches(filter: &str, topic: &str) -> bool {
     filter.len() == topic.len()
 }
 
-/// One client: its connection, and what the model knows of it.
+/// One client: its connection, and its state in the model.
 struct Client {
     name: String,
     version: Version,
@@ -67,7 +66,7 @@ struct Client {
     subscriptions: Vec<Subscription>,
     /// Topic, payload and QoS.
     will: Option<(&'static str, String, u8)>,
-    /// What it must get and has not got.
+    /// Messages that it must get and has not got.
     due: Vec<Got>,
 }
 
@@ -96,7 +95,7 @@ impl Client {
         Self { name, version, vehicle, subscriptions, will, due }
     }
 
-    /// What the client gets of a message; 3.3.1.3, 3.3.5 and 3.8.3.1 of 5.0.
+    /// The client's deliveries of a message; 3.3.1.3, 3.3.5 and 3.8.3.1 of 5.0.
     fn gets(&self, topic: &str, payload: &str, qos: u8, retain: bool, is_own: bool) -> Option<Got> {
         let all: Vec<&Subscription> = self
             .subscriptions
@@ -115,7 +114,7 @@ impl Client {
         })
     }
 
-    /// Reads one packet; a message is acknowledged to its end and taken off what is due.
+    /// Reads one packet; a message is completely acknowledged and removed from what is due.
     fn read(&mut self, limit: Duration) -> Option<Packet> {
         let packet = self.vehicle.receive(limit);
         let Packet::Whole(first, body) = &packet else {
@@ -148,7 +147,7 @@ impl Client {
         if self.version == Version::V5 {
             let (block, after) = rest[1..].split_at(usize::from(rest[0]));
             rest = after;
-            // Nothing but subscription identifiers, each of one byte.
+            // Only subscription identifiers, each of one byte.
             ids = block.chunks(2).map(|pair| pair[1]).collect();
             assert!(block.iter().step_by(2).all(|kind| *kind == 0x0b), "{block:02x?}");
             ids.sort_unstable();
@@ -157,7 +156,7 @@ impl Client {
         Got { topic, payload, qos, retain: first & 1 == 1, ids }
     }
 
-    /// Reads until a packet of a kind comes, and gives it.
+    /// Reads until a packet of a type arrives, and returns it.
     fn until(&mut self, kind: u8) -> Vec<u8> {
         loop {
             match self.read(PATIENCE) {
@@ -168,7 +167,7 @@ impl Client {
         }
     }
 
-    /// PUBREL is answered; anything else that is no message is none of this client's.
+    /// PUBREL is answered; any other packet is an error.
     fn answer(&mut self, first: u8, body: &[u8]) {
         match first >> 4 {
             3 => {}
@@ -177,7 +176,7 @@ impl Client {
         }
     }
 
-    /// Everything that is due comes, and nothing else.
+    /// Waits until everything that is due has arrived, and nothing else.
     fn settle(&mut self) {
         while !self.due.is_empty() {
             match self.read(PATIENCE) {
@@ -212,7 +211,7 @@ impl World {
         format!("message {}", self.number)
     }
 
-    /// What everybody gets of a message, in the model.
+    /// The deliveries of a message to all clients, in the model.
     fn route(
         &mut self,
         from: Option<usize>,
@@ -302,7 +301,7 @@ impl World {
         }
     }
 
-    /// A client goes, with a goodbye or without, or another one takes its identifier over.
+    /// A client disconnects, with DISCONNECT or without, or another one takes its identifier over.
     fn come_again(&mut self, at: usize) {
         let how = self.dice.below(3);
         let mut gone = self.clients.remove(at);
@@ -350,7 +349,7 @@ fn random_clients_get_what_the_specification_says() {
         for _ in 0..STEPS {
             world.step();
         }
-        // What came twice, or should not have come, comes now if not before.
+        // Duplicates and wrong deliveries would arrive now.
         for client in &mut world.clients {
             assert!(client.read(MOMENT).is_none(), "{} got more", client.name);
         }

@@ -1,4 +1,5 @@
-//! PUBLISH in: every QoS, both protocols on one port, aliases, order, and what is said of it.
+//! Received PUBLISH packets: every QoS, both protocols on one port, aliases, order, and
+//! acknowledgements.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ fn check_stored(store: &StandIn, seqs: impl Iterator<Item = u64>) {
 }
 
 #[test]
-fn every_quality_of_service_is_stored_on_both_protocols() {
+fn every_qos_is_stored_on_both_protocols() {
     let (store, appliance) = start();
     let topic = Sample::topic("VIN");
     let payload = |seq| Sample { seq }.payload();
@@ -54,7 +55,7 @@ fn every_quality_of_service_is_stored_on_both_protocols() {
 }
 
 #[test]
-fn a_qos_2_publish_that_comes_again_is_one_message() {
+fn a_repeated_qos_2_publish_is_one_message() {
     let (store, appliance) = start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
     let topic = Sample::topic("VIN");
@@ -64,8 +65,8 @@ fn a_qos_2_publish_that_comes_again_is_one_message() {
     }
     vehicle.send(&[0x62, 2, 0, 9]);
     assert_eq!(vehicle.expect(), Packet::Whole(0x70, vec![0, 9]));
-    // A second release is answered, because the answer to the first may have been lost: with the
-    // word for an identifier that is not held (`m4-pubcomp-of-nothing`).
+    // A second PUBREL is answered, because the answer to the first may have been lost: with the
+    // code for an unknown identifier (`m4-pubcomp-of-nothing`).
     vehicle.send(&[0x62, 2, 0, 9]);
     assert_eq!(vehicle.expect(), Packet::Whole(0x70, vec![0, 9, 0x92]));
     check_stored(&store, 1..2);
@@ -98,7 +99,7 @@ fn a_topic_alias_stands_for_its_topic() {
         assert_eq!(vehicle.expect().reason(), 0);
     }
     check_stored(&store, 1..4);
-    // One that was never set, and one past the maximum.
+    // An alias that was never set, and one above the maximum.
     for (alias, topic, reason) in [(2, "", 0x82), (999, topic.as_str(), 0x94)] {
         let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "w");
         let [high, low] = u16::to_be_bytes(alias);
@@ -109,9 +110,9 @@ fn a_topic_alias_stands_for_its_topic() {
 }
 
 #[test]
-fn acknowledgements_leave_in_the_order_of_the_publishes() {
-    // Points on both shards, dead letters, and messages that nothing is kept of, in turn: each of
-    // them becomes durable, or not, at a moment of its own.
+fn acknowledgements_are_sent_in_the_order_of_the_publishes() {
+    // In turn: points on both shards, dead letters, and messages that are not stored. Each becomes
+    // durable at its own time.
     let (_store, appliance) = start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
     let mut burst = Vec::new();
@@ -171,10 +172,10 @@ fn a_malformed_publish_ends_the_connection_and_harms_nobody_else() {
     }
 }
 
-/// `m2-empty-payload`: clearing a retained message is no measurement in any format, and the clear
-/// reaches who subscribes; an empty payload that is not retained is what its schema says.
+/// `m2-empty-payload`: clearing a retained message makes no point in any format, and subscribers
+/// get it; an empty payload that is not retained is decoded as its schema says.
 #[test]
-fn clearing_a_retained_message_is_no_measurement() {
+fn clearing_a_retained_message_makes_no_point() {
     let store = StandIn::start(Answer::Accept);
     let mut setup = Setup::new().store2(&store.url(), "token");
     for name in ["bus.proto", "bus.schema.json", "bus.toml"] {

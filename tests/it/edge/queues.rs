@@ -1,5 +1,5 @@
-//! What becomes of messages for subscribers that do not take them: each rule of
-//! `mqtt.sessions.queue-overflow`, and memory that is short for all.
+//! Messages for subscribers that do not read them: each rule of `mqtt.sessions.queue-overflow`, and
+//! short memory for all queues.
 
 use super::client::{MINUTE, MOMENT, start, subscribe};
 use crate::harness::{
@@ -7,7 +7,7 @@ use crate::harness::{
     vehicle::{Packet, Vehicle, Version, connect_packet, publish_packet},
 };
 
-/// A subscriber of 5.0 that takes one message at a time, and acknowledges none by itself.
+/// A 5.0 subscriber with a receive maximum of 1 that does not acknowledge by itself.
 fn one_at_a_time(appliance: &Appliance, id: &str, filter: &str) -> Vehicle {
     let mut client = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
     let connack = client.greet(&connect_packet(Version::V5, id, 60, &[0x21, 0, 1]));
@@ -26,7 +26,7 @@ fn ten_samples(appliance: &Appliance) {
     }
 }
 
-/// Everything that was to be delivered is accounted for, and so much was dropped.
+/// Checks that all deliveries are accounted for, and how many were dropped.
 fn check_dropped(appliance: &Appliance, dropped: u64) {
     until("the books balance", MINUTE, || {
         let count = |name: &str| appliance.count(&format!("deliveries.{name}"));
@@ -36,7 +36,7 @@ fn check_dropped(appliance: &Appliance, dropped: u64) {
     });
 }
 
-/// The payloads that come, each acknowledged, until nothing does.
+/// Receives and acknowledges payloads until there are no more.
 fn drain(client: &mut Vehicle) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
     while let Packet::Whole(first, body) = client.receive(4 * MOMENT) {
@@ -62,7 +62,7 @@ fn a_full_queue_refuses_the_newest() {
 }
 
 #[test]
-fn or_gives_up_the_oldest_that_has_not_been_sent() {
+fn or_drops_the_oldest_that_was_not_sent() {
     let (_store, appliance) = start(|setup| {
         setup
             .set("mqtt.sessions.queue-messages-max", "3")
@@ -71,7 +71,7 @@ fn or_gives_up_the_oldest_that_has_not_been_sent() {
     let mut client = one_at_a_time(&appliance, "slow", "vehicles/#");
     ten_samples(&appliance);
     check_dropped(&appliance, 7);
-    // The first was under way; of the others the newest two are left.
+    // The first was in flight; of the others the newest two are left.
     assert_eq!(drain(&mut client), [1, 9, 10].map(sample));
 }
 
@@ -96,10 +96,10 @@ fn or_ends_the_session_and_says_so() {
     other.ping();
 }
 
-/// Memory for all queues together is short: whoever takes its messages gets them still, and what
-/// would have to wait waits with its publisher, or at QoS 0 is dropped and counted.
+/// Memory for all queues is short: a subscriber that reads still gets its messages; for others the
+/// publisher waits, or at QoS 0 the message is dropped and counted.
 #[test]
-fn where_memory_is_short_those_who_read_are_served_and_those_who_do_not_cost_no_more() {
+fn with_short_memory_subscribers_that_read_are_served_and_others_cost_no_more() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.memory-max", "64KiB"));
     let mut slow = one_at_a_time(&appliance, "slow", "flood/#");
     let mut flood = Vehicle::connect(appliance.mqtt(), Version::V3, "flood");
@@ -129,7 +129,7 @@ fn where_memory_is_short_those_who_read_are_served_and_those_who_do_not_cost_no_
     until("it is dropped and counted", MINUTE, || {
         appliance.count("deliveries.dropped") == before + 1
     });
-    // It reads on: all of it comes, and every publish is acknowledged.
+    // It reads again: everything is delivered, and every publish is acknowledged.
     let come = drain(&mut slow);
     assert_eq!(come.len(), 200);
     while let Packet::Whole(0x40, _) = flood.receive(4 * MOMENT) {

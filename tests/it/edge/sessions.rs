@@ -1,4 +1,4 @@
-//! `/api/v1/sessions` and `fleetline session` over sessions of the real binary.
+//! `/api/v1/sessions` and `fleetline session`, with the real binary.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ fn subscribe_all(client: &mut Vehicle, filters: &[String]) {
 }
 
 #[test]
-fn operators_see_who_is_there_and_what_waits_for_whom() {
+fn operators_see_the_sessions_and_their_queues() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.queue-messages-max", "2"));
     let mut listener = Vehicle::connect(appliance.mqtt(), Version::V3, "listener");
     subscribe_all(&mut listener, &["a/+".to_owned(), "b".to_owned()]);
@@ -88,7 +88,7 @@ fn operators_see_who_is_there_and_what_waits_for_whom() {
 }
 
 #[test]
-fn a_session_that_is_kicked_is_told_so_and_is_gone_with_its_queue() {
+fn a_kicked_session_gets_the_reason_and_is_deleted_with_its_queue() {
     let (_store, appliance) = start(|setup| setup);
     let mut listener = Vehicle::connect(appliance.mqtt(), Version::V5, "v/ü 1");
     assert_eq!(subscribe(&mut listener, Version::V5, "a", 1), 1);
@@ -107,7 +107,7 @@ fn a_session_that_is_kicked_is_told_so_and_is_gone_with_its_queue() {
     assert!(told.contains("session-unknown: no session has the client identifier"), "{told}");
 }
 
-/// What all pages list together, and how long the slowest took.
+/// The content of all pages together, and the time of the slowest one.
 fn pages(appliance: &Appliance, limit: usize) -> (Vec<String>, Duration) {
     let (mut all, mut after, mut slowest) = (Vec::new(), String::new(), Duration::ZERO);
     loop {
@@ -124,7 +124,7 @@ fn pages(appliance: &Appliance, limit: usize) -> (Vec<String>, Duration) {
 }
 
 #[test]
-fn pages_hold_who_is_away_among_who_is_there() {
+fn pages_list_disconnected_sessions_among_connected_ones() {
     const SESSIONS: usize = 60;
     let (_store, appliance) = start(|setup| setup);
     let mut here = Vec::new();
@@ -145,11 +145,10 @@ fn pages_hold_who_is_away_among_who_is_there() {
     }
 }
 
-/// With many sessions and subscriptions: every page is answered soon, and all pages together are
-/// all sessions. The bound is for a machine that does other things, too; it is 100 ms on one that
-/// does not, whatever is asked.
+/// With many sessions and subscriptions: every page is answered quickly, and all pages together
+/// have all sessions. The time limit is for a busy machine; on an idle one it is 100 ms.
 #[test]
-fn many_sessions_are_told_in_pages_and_soon() {
+fn many_sessions_are_listed_in_pages_quickly() {
     const SESSIONS: usize = 1500;
     let (_store, appliance) = start(|setup| setup);
     let mut sessions = Vec::new();

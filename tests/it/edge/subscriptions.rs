@@ -30,7 +30,7 @@ fn a_subscriber_gets_what_its_filters_match_once() {
 }
 
 #[test]
-fn a_client_of_5_0_is_told_expiry_identifiers_and_properties() {
+fn a_5_0_client_gets_expiry_identifiers_and_properties() {
     let (_store, appliance) = start(|setup| setup);
     let mut sub = Vehicle::connect(appliance.mqtt(), Version::V5, "sub");
     assert_eq!(subscribe_as(&mut sub, Version::V5, "a/+", 1, &[0x0b, 5]), 1);
@@ -50,7 +50,7 @@ fn a_client_of_5_0_is_told_expiry_identifiers_and_properties() {
 }
 
 #[test]
-fn filters_that_may_not_be_are_refused_in_the_words_of_the_version() {
+fn invalid_filters_are_refused_with_the_code_of_the_version() {
     let (_store, appliance) = start(|setup| {
         setup.set("mqtt.sessions.subscriptions-max", "2").set("mqtt.topic-levels-max", "3")
     });
@@ -74,7 +74,7 @@ fn filters_that_may_not_be_are_refused_in_the_words_of_the_version() {
 }
 
 #[test]
-fn retained_messages_come_with_a_subscription_until_they_are_cleared() {
+fn retained_messages_are_sent_for_a_subscription_until_they_are_cleared() {
     let (_store, appliance) = start(|setup| setup);
     let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V3, "pub");
     let mut retain = |topic: &str, payload: &[u8], id: u16| {
@@ -118,7 +118,7 @@ fn with_will(client_id: &str, topic: &str, payload: &str, retain: bool) -> Vec<u
 
 /// `f03-wills`: cases B, D, E and G.
 #[test]
-fn a_will_is_published_unless_its_client_says_goodbye() {
+fn a_will_is_published_unless_its_client_sends_disconnect() {
     let (_store, appliance) = start(|setup| setup);
     let mut sub = Vehicle::connect(appliance.mqtt(), Version::V3, "sub");
     assert_eq!(subscribe(&mut sub, Version::V3, "v/+/status", 0), 0);
@@ -128,7 +128,7 @@ fn a_will_is_published_unless_its_client_says_goodbye() {
         assert_eq!(vehicle.greet(&connect), Packet::Whole(0x20, vec![0, 0]));
         vehicle
     };
-    // A goodbye, a cut, a broken packet.
+    // A DISCONNECT, a cut connection, a malformed packet.
     let mut polite = join("1", false);
     polite.send(&[0xe0, 0]);
     assert_eq!(polite.expect_close(), []);
@@ -138,7 +138,7 @@ fn a_will_is_published_unless_its_client_says_goodbye() {
     broken.send(&[0x00, 0x00]);
     assert_eq!(message(&mut sub).1, "v/3/status");
     assert_eq!(sub.receive(MOMENT), Packet::Nothing);
-    // One that is taken over: the will first, and then what the new one says.
+    // A session that is taken over: first its will, and then the messages of the new connection.
     let _old = join("4", true);
     let mut new = join("4", true);
     let mut online = publish_packet(Version::V3, "v/4/status", b"online", 1, 1, &[]);
@@ -154,7 +154,7 @@ fn a_will_is_published_unless_its_client_says_goodbye() {
 
 /// `f05-shared-subscriptions`: what a member leaves unacknowledged goes to another, with its topic.
 #[test]
-fn what_a_member_of_a_shared_subscription_leaves_goes_to_another() {
+fn unacknowledged_messages_of_a_shared_subscription_go_to_another_member() {
     let (_store, appliance) = start(|setup| setup);
     let filter = "$share/g/vehicles/+/state";
     let mut first = Vehicle::connect(appliance.mqtt(), Version::V5, "first");
@@ -178,13 +178,14 @@ fn what_a_member_of_a_shared_subscription_leaves_goes_to_another() {
         .collect();
     left.sort_unstable();
     assert_eq!(left, (1..=16).collect::<Vec<_>>());
-    // Two members share what comes; nobody is left: 0x10.
+    // Two members share the messages; without members: 0x10.
     let mut third = Vehicle::connect(appliance.mqtt(), Version::V5, "third");
     assert_eq!(subscribe(&mut third, Version::V5, filter, 0), 0);
     for id in [17, 19] {
         publisher.publish_acked("vehicles/V/state", b"x", id);
         assert!(matches!(third.expect(), Packet::Whole(0x30, _)));
-        // Each has had its share before the next is chosen: a member for whom one waits is not.
+        // Each message is received before the next one is published, because a member with a
+        // waiting message is not chosen.
         publisher.publish_acked("vehicles/V/state", b"x", id + 1);
         assert_eq!(message(&mut second).0, 2);
     }
@@ -212,14 +213,14 @@ fn a_client_may_have_its_own_publishes_or_not() {
 }
 
 #[test]
-fn a_subscriber_that_does_not_read_holds_publishers_up_and_then_loses_its_connection() {
+fn a_subscriber_that_does_not_read_delays_publishers_and_is_then_disconnected() {
     let (_store, appliance) = start(|setup| {
         setup
             .set("mqtt.sessions.queue-messages-max", "50")
             .set("mqtt.sessions.queue-stall-max", "2s")
     });
     let mut idle = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
-    // It takes one publish at a time, and never acknowledges it.
+    // It has a receive maximum of 1, and never acknowledges.
     let connack = idle.greet(&connect_packet(Version::V5, "idle", 60, &[0x21, 0, 1]));
     assert!(matches!(connack, Packet::Whole(0x20, _)));
     assert_eq!(subscribe(&mut idle, Version::V5, "a", 1), 1);
@@ -227,7 +228,7 @@ fn a_subscriber_that_does_not_read_holds_publishers_up_and_then_loses_its_connec
     for id in 1..=60 {
         publisher.publish("a", b"x", 1, id);
     }
-    // All are acknowledged in the end: those past the bound once the subscriber has gone.
+    // All are acknowledged in the end: those past the bound when the subscriber was disconnected.
     for id in 1..=60 {
         assert_eq!(publisher.expect().id(), id);
     }
@@ -240,13 +241,13 @@ fn a_subscriber_that_does_not_read_holds_publishers_up_and_then_loses_its_connec
 }
 
 #[test]
-fn what_was_acknowledged_weighs_nothing_any_more() {
+fn acknowledged_messages_do_not_count_towards_the_queue() {
     let (_store, appliance) = start(|setup| setup.set("mqtt.sessions.memory-max", "64KiB"));
     let mut client = Vehicle::connect(appliance.mqtt(), Version::V5, "client");
     assert_eq!(subscribe(&mut client, Version::V5, "a", 2), 2);
     let mut publisher = Vehicle::connect(appliance.mqtt(), Version::V5, "pub");
     let payload = [b'x'; 1000];
-    // More than the bound, one after another, by every way that an exchange ends.
+    // More than the bound, one after another, with every way in which an exchange ends.
     for id in 1..=200_u16 {
         let qos = if id % 2 == 0 { 1 } else { 2 };
         publisher.publish("a", &payload, qos, id);
@@ -280,7 +281,7 @@ fn what_was_acknowledged_weighs_nothing_any_more() {
 
 /// `f11-rules-that-change`, as far as rules and subscriptions go.
 #[test]
-fn rules_decide_what_may_be_subscribed_to_and_take_it_away_when_they_change() {
+fn rules_decide_about_subscriptions_and_end_them_when_they_change() {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.toml");
     let write = |topics: &str| {
@@ -312,9 +313,9 @@ fn rules_decide_what_may_be_subscribed_to_and_take_it_away_when_they_change() {
     assert!(topics.ends_with(&[b"\0\x01b"]), "{got:02x?}");
 }
 
-/// More than fits into a write buffer, and more retained messages than one look brings.
+/// More than fits into a write buffer, and more retained messages than one piece of a scan.
 #[test]
-fn what_does_not_fit_into_a_socket_comes_when_it_is_read() {
+fn messages_that_do_not_fit_into_a_socket_are_sent_when_it_is_read() {
     let (_store, appliance) = start(|setup| setup);
     let payload = vec![b'x'; 50_000];
     let mut slow = Vehicle::connect(appliance.mqtt(), Version::V3, "slow");

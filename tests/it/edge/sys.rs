@@ -1,4 +1,4 @@
-//! `$SYS/broker/…`, as a dashboard reads it.
+//! `$SYS/broker/…`, as dashboards read it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 #[test]
-fn a_dashboard_reads_what_it_knows_from_mosquitto_and_nobody_else_writes_there() {
+fn dashboards_read_mosquittos_topics_and_no_client_publishes_there() {
     let (_store, appliance) = start(|setup| setup.set("telemetry.sys-interval", "500ms"));
     let mut everything = Vehicle::connect(appliance.mqtt(), Version::V3, "everything");
     assert_eq!(subscribe(&mut everything, Version::V3, "#", 1), 1);
@@ -55,10 +55,10 @@ fn a_dashboard_reads_what_it_knows_from_mosquitto_and_nobody_else_writes_there()
     assert!(number("load/messages/sent/15min") > 0.0, "{told:?}");
     assert!(told["$SYS/broker/uptime"].ends_with(" seconds"));
     assert!(told["$SYS/broker/version"].starts_with("fleetline version "));
-    // A wildcard at the front does not see them, and nobody else writes them.
+    // A leading wildcard does not match them, and clients cannot publish there.
     assert_eq!(everything.receive(MOMENT), Packet::Nothing);
     assert_eq!(publisher.publish_acked("$SYS/broker/uptime", b"x", 9).reason(), 0x87);
-    // A late one gets all of it at once, because it is retained.
+    // A later subscriber gets everything at once, because it is retained.
     let mut late = Vehicle::connect(appliance.mqtt(), Version::V3, "late");
     assert_eq!(subscribe(&mut late, Version::V3, "$SYS/broker/version", 0), 0);
     let (flags, topic, _) = message(&mut late);
@@ -66,7 +66,7 @@ fn a_dashboard_reads_what_it_knows_from_mosquitto_and_nobody_else_writes_there()
 }
 
 #[test]
-fn an_interval_of_zero_tells_nothing() {
+fn an_interval_of_zero_publishes_nothing() {
     let (_store, appliance) = start(|setup| setup.set("telemetry.sys-interval", "0s"));
     let mut dashboard = Vehicle::connect(appliance.mqtt(), Version::V3, "dashboard");
     assert_eq!(subscribe(&mut dashboard, Version::V3, "$SYS/#", 0), 0);

@@ -1,4 +1,4 @@
-//! One client id, one session: who connects takes it over.
+//! One client id, one session: a new connection takes it over.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ fn open_sessions(appliance: &Appliance) -> f64 {
 
 /// Sockets go to the workers in turn, so that an id is taken over within one and across two.
 #[test]
-fn who_connects_takes_its_client_id_over_from_every_worker() {
+fn a_new_connection_takes_its_client_id_over_from_any_worker() {
     let (_store, appliance) = start();
     let mut bystander = Vehicle::connect(appliance.mqtt(), Version::V5, "other");
     let mut holder = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
     for round in 0..12 {
-        // An odd number of sockets between two holders, now and then.
+        // Sometimes an odd number of sockets between two owners.
         let between = (round % 3 == 0).then(|| Vehicle::dial(appliance.mqtt(), Version::V3));
         let version = if round % 2 == 0 { Version::V3 } else { Version::V5 };
         let next = Vehicle::connect(appliance.mqtt(), version, "v");
         let said = holder.expect_close();
         let reasons: Vec<_> = said.iter().map(Packet::reason).collect();
-        // Holders alternate, 5.0 first; a 3.1.1 vehicle has no word for it.
+        // Owners alternate, 5.0 first; 3.1.1 has no packet for the reason.
         let expect: &[u8] = if round % 2 == 0 { &[0x8e] } else { &[] };
         assert_eq!(reasons, expect, "round {round}: {said:02x?}");
         holder = next;
@@ -44,7 +44,7 @@ fn who_connects_takes_its_client_id_over_from_every_worker() {
 }
 
 #[test]
-fn a_goodbye_frees_the_id_and_the_end_of_the_old_one_does_not_take_it_from_the_new() {
+fn a_disconnect_frees_the_id_and_the_end_of_the_old_connection_keeps_the_new_one() {
     let (_store, appliance) = start();
     let mut first = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
     first.send(&[0xe0, 0]);
@@ -69,9 +69,9 @@ fn vehicles_without_an_id_are_not_each_other() {
     assert_eq!(open_sessions(&appliance), 4.0);
 }
 
-/// What the old connection had sent goes its way; the books balance.
+/// The messages of the old connection are stored; the counters balance.
 #[test]
-fn messages_of_a_session_that_is_taken_over_are_kept() {
+fn messages_of_a_session_that_is_taken_over_are_stored() {
     let (store, appliance) = start();
     let topic = Sample::topic("VIN");
     let mut old = Vehicle::connect(appliance.mqtt(), Version::V3, "v");
@@ -79,7 +79,7 @@ fn messages_of_a_session_that_is_taken_over_are_kept() {
         let id = u16::try_from(seq + 1).unwrap();
         old.publish(&topic, &Sample { seq }.payload(), 1, id);
     }
-    // All of it has been read when the ping is answered, not all of it need be acknowledged.
+    // Everything was read when the ping is answered, but not everything need be acknowledged.
     old.send(&[0xc0, 0]);
     until("the answer to the ping", Duration::from_secs(20), || {
         matches!(old.receive(Duration::from_secs(20)), Packet::Whole(0xd0, _))
@@ -93,8 +93,8 @@ fn messages_of_a_session_that_is_taken_over_are_kept() {
     until("the books", Duration::from_secs(20), || appliance.stats()["messages"]["spooled"] == 51);
 }
 
-/// Attack A10: two that have one client identifier and come back at once do not throw each other
-/// out as fast as they can connect, and one of them is there all the time.
+/// Attack A10: two clients with one client identifier that reconnect at once do not disconnect each
+/// other as fast as they can connect, and one of them is always connected.
 #[test]
 fn clients_that_take_an_id_from_each_other_are_slowed_down() {
     let store = StandIn::start(Answer::Accept);
@@ -110,7 +110,7 @@ fn clients_that_take_an_id_from_each_other_are_slowed_down() {
             assert_eq!(said.last().map(Packet::reason), Some(0x8e));
         }
     }
-    // The next one waits, and goes in vain: who is there stays there.
+    // The next one waits and gives up: the connected one stays.
     let mut waiting = Vehicle::dial(appliance.mqtt(), Version::V5).unwrap();
     waiting.send(&connect_packet(Version::V5, "twin", 60, &[]));
     assert_eq!(waiting.receive(Duration::from_millis(500)), Packet::Nothing);
@@ -118,6 +118,6 @@ fn clients_that_take_an_id_from_each_other_are_slowed_down() {
     let mut last = last.unwrap();
     last.ping();
     until("nobody waits any more", Duration::from_secs(20), || open_sessions(&appliance) == 1.0);
-    // Others are not concerned.
+    // Other clients are not affected.
     Vehicle::connect(appliance.mqtt(), Version::V5, "other").ping();
 }
