@@ -1,4 +1,4 @@
-//! Letters are removed and changed segment by segment, so that others are taken in meanwhile.
+//! Removes and changes letters, one segment at a time: new letters are written in between.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -6,20 +6,20 @@ use tokio::sync::oneshot;
 
 use crate::{
     dead_letter::{
-        keeper::{Halt, Keeper},
         letter::LetterError,
-        queue::{Order, What},
-        shelf::{Fate, RemoveError, Shelf},
+        letter_spool::{LetterSpool, Outcome, RemoveError},
+        queue::{Action, ChangeRequest},
+        thread::{Halt, LogThread},
     },
     model::{DeadLetter, LetterId, LetterKind, LettersError, Position},
     telemetry::Chain,
 };
 
-/// A change under way.
+/// A requested change that is not finished.
 pub(super) struct Change {
-    what: What,
-    /// What was there when it was asked for: segments, and the last entry of each kind. What comes
-    /// later stays.
+    action: Action,
+    /// The segments that are left, and the last entry of each kind at the time of the request:
+    /// later letters are not changed.
     segments: VecDeque<(LetterKind, Position)>,
     last: [Position; 2],
     removed: u64,
@@ -27,14 +27,18 @@ pub(super) struct Change {
 }
 
 impl Change {
-    pub(super) fn begin(order: Order, messages: &Shelf, points: &Shelf) -> Self {
-        let Order { what, answer } = order;
-        let is_any = matches!(&what, What::Remove(filter) if filter.ids.is_empty());
+    pub(super) fn begin(
+        request: ChangeRequest,
+        messages: &LetterSpool,
+        points: &LetterSpool,
+    ) -> Self {
+        let ChangeRequest { action, answer } = request;
+        let is_any = matches!(&action, Action::Remove(filter) if filter.ids.is_empty());
         let mut segments = VecDeque::new();
-        let shelves = [(LetterKind::Message, messages), (LetterKind::Point, points)];
-        let last = shelves.map(|(kind, shelf)| {
-            let named = named(&what, kind);
-            let found = shelf.segments();
+        let spools = [(LetterKind::Message, messages), (LetterKind::Point, points)];
+        let last = spools.map(|(kind, spool)| {
+            let named = named(&action, kind);
+            let found = spool.segments();
             let may_hold = |first: Position, last: Position| {
                 is_any || named.range(first..=last).next().is_some()
             };
@@ -42,60 +46,61 @@ impl Change {
             segments.extend(held.map(|segment| (kind, segment.first)));
             found.last().map_or(Position::ZERO, |segment| segment.last)
         });
-        Self { what, segments, last, removed: 0, answer }
+        Self { action, segments, last, removed: 0, answer }
     }
 
-    fn fate(&self, id: LetterId, letter: Result<&DeadLetter, &LetterError>) -> Fate {
+    fn outcome(&self, id: LetterId, letter: Result<&DeadLetter, &LetterError>) -> Outcome {
         let last = match id.kind {
             LetterKind::Message => self.last[0],
             LetterKind::Point => self.last[1],
         };
         if id.position > last {
-            return Fate::Stays;
+            return Outcome::Keep;
         }
-        match &self.what {
-            What::Remove(filter) => {
+        match &self.action {
+            Action::Remove(filter) => {
                 let is_meant = match letter {
                     Ok(letter) => filter.matches(id, letter),
                     Err(_) => filter.matches_unread(id),
                 };
-                if is_meant { Fate::Goes } else { Fate::Stays }
+                if is_meant { Outcome::Remove } else { Outcome::Keep }
             }
-            What::Change(changes) => match changes.get(&id) {
-                None => Fate::Stays,
-                Some(None) => Fate::Goes,
-                Some(Some(letter)) => Fate::Becomes(Box::new(letter.clone())),
+            Action::Change(changes) => match changes.get(&id) {
+                None => Outcome::Keep,
+                Some(None) => Outcome::Remove,
+                Some(Some(letter)) => Outcome::Replace(Box::new(letter.clone())),
             },
         }
     }
 }
 
-/// The entries of a kind that hold letters which are named.
-fn named(what: &What, kind: LetterKind) -> BTreeSet<Position> {
+/// The entries of a kind that hold letters whose ids the action names.
+fn named(action: &Action, kind: LetterKind) -> BTreeSet<Position> {
     let of_kind = |id: &&LetterId| id.kind == kind;
-    match what {
-        What::Remove(filter) => filter.ids.iter().filter(of_kind).map(|id| id.position).collect(),
-        What::Change(changes) => changes.keys().filter(of_kind).map(|id| id.position).collect(),
+    match action {
+        Action::Remove(filter) => filter.ids.iter().filter(of_kind).map(|id| id.position).collect(),
+        Action::Change(changes) => changes.keys().filter(of_kind).map(|id| id.position).collect(),
     }
 }
 
-impl Keeper {
-    /// Goes on with a change by one segment; whether anything went. All that was written has to be
-    /// synced.
+impl LogThread {
+    /// Continues the change by one segment; returns whether letters were removed. The caller has
+    /// synced everything that was written.
     pub(super) fn step(&mut self) -> Result<bool, Halt> {
         let Some(mut change) = self.change.take() else { return Ok(false) };
         let Some((kind, first)) = change.segments.pop_front() else {
-            // Whoever asked may have gone; what is removed stays so.
+            // The requester may be gone; the letters are removed all the same.
             drop(change.answer.send(Ok(change.removed)));
             return Ok(false);
         };
-        let changed = self.shelf(kind).change(first, &mut |id, letter| change.fate(id, letter));
+        let changed =
+            self.spool_of(kind).change(first, &mut |id, letter| change.outcome(id, letter));
         match changed {
             Ok(changed) => {
-                let letters = (changed.gone.len() - changed.come.len()) as u64;
-                self.forget(&changed.gone);
-                self.remember(&changed.come);
-                self.signs.removed(kind, letters);
+                let letters = (changed.removed.len() - changed.added.len()) as u64;
+                self.forget(&changed.removed);
+                self.remember(&changed.added);
+                self.indicators.removed(kind, letters);
                 change.removed += letters;
                 self.change = Some(change);
                 Ok(letters > 0)

@@ -1,7 +1,7 @@
 //! One letter as one line of JSON.
 //!
 //! Keys are written in the order in which people read them. Unknown keys are skipped when reading,
-//! so that an older build can list what a newer one wrote; a cause that it does not know is told.
+//! so that an older build can list what a newer one wrote; an unknown cause is reported.
 
 use std::borrow::Cow;
 
@@ -39,7 +39,7 @@ struct Json<'a> {
     /// As text; a line that is not UTF-8 shows with replacement characters.
     #[serde(borrow)]
     line: Option<Cow<'a, str>>,
-    /// Base64; only where `line` is not the whole truth.
+    /// Base64; only if `line` is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     line_bytes: Option<String>,
     #[serde(borrow)]
@@ -169,7 +169,7 @@ fn json(id: Option<LetterId>, letter: &DeadLetter) -> Json<'_> {
     }
 }
 
-/// As much of a text as a bound lets, whole characters only.
+/// The beginning of a text, cut at a whole character.
 pub(super) fn bounded(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     dead_letter::{
         letter::{self, LetterError},
-        shelf::{self, lines},
+        letter_spool::{self, lines},
     },
     env::disk::Disk,
     model::{DeadLetter, LetterFilter, LetterId, LetterKind, LetterMark, Position},
@@ -20,14 +20,14 @@ use crate::{
 /// Why a letter, or the log, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// The disk refuses to be read, or the log is of an unknown version: nothing more comes.
+    /// The disk cannot be read, or the log has an unknown version: the list ends here.
     #[error("cannot read the dead-letter log")]
     Log {
         /// What failed.
         #[source]
         source: SurveyError,
     },
-    /// One letter cannot be read, though its checksum holds; those behind it still come.
+    /// One letter cannot be read, though its checksum is right; the others are still listed.
     #[error("cannot read dead letter {id}")]
     Letter {
         /// Which.
@@ -38,8 +38,8 @@ pub enum ListError {
     },
 }
 
-/// The letters that are meant, behind a mark, oldest first. A folder that is not there holds none.
-/// Damage at rest is passed over: verifying the folder as a spool tells it.
+/// The matching letters behind a mark, oldest first. A missing folder has none. Damaged entries are
+/// skipped: `spool verify` reports them.
 ///
 /// # Errors
 /// If the folder cannot be read, or is of an unknown version.
@@ -50,8 +50,8 @@ pub fn list(
     after: LetterMark,
 ) -> Result<Letters, ListError> {
     let filter = Arc::new(filter);
-    let shelf = |kind| Shelf::open(Arc::clone(&disk), dir, kind, &filter, after.of(kind));
-    Ok(Letters { shelves: [shelf(LetterKind::Message)?, shelf(LetterKind::Point)?] })
+    let open = |kind| KindLetters::open(Arc::clone(&disk), dir, kind, &filter, after.of(kind));
+    Ok(Letters { kinds: [open(LetterKind::Message)?, open(LetterKind::Point)?] })
 }
 
 /// The letter of an id; `None` if there is none.
@@ -73,14 +73,14 @@ type Found = Result<(LetterId, DeadLetter), ListError>;
 /// The iterator of [`list()`]; holds one entry of each kind at a time.
 #[derive(Debug)]
 pub struct Letters {
-    shelves: [Shelf; 2],
+    kinds: [KindLetters; 2],
 }
 
 impl Iterator for Letters {
     type Item = Found;
 
     fn next(&mut self) -> Option<Found> {
-        let [messages, points] = &mut self.shelves;
+        let [messages, points] = &mut self.kinds;
         let is_point_first = match (messages.head(), points.head()) {
             (Some(Ok((_, message))), Some(Ok((_, point)))) => point.time < message.time,
             (Some(Ok(_)), Some(Err(_))) | (None, _) => true,
@@ -93,20 +93,20 @@ impl Iterator for Letters {
 
 /// The letters of one kind.
 #[derive(Debug)]
-struct Shelf {
+struct KindLetters {
     kind: LetterKind,
-    /// `None` if there is no log, or nothing more of it is meant or can be read.
+    /// `None` if there is no log, or no more of it matches or can be read.
     entries: Option<Entries>,
     filter: Arc<LetterFilter>,
-    /// What was given before.
+    /// Letters up to this one were listed before.
     after: Option<LetterId>,
-    /// Nothing behind this entry is meant.
+    /// No letter behind this entry matches.
     last: Option<Position>,
-    /// Read from one entry, those that are meant only.
+    /// The matching letters of one entry.
     read: VecDeque<Found>,
 }
 
-impl Shelf {
+impl KindLetters {
     fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -120,14 +120,14 @@ impl Shelf {
         let is_meant = filter.ids.is_empty() || last.is_some();
         let from = named.first().copied().max(after.map(|id| id.position));
         let entries = match is_meant {
-            true => entries(disk, &shelf::dir(dir, kind), from.unwrap_or(Position::ZERO))?,
+            true => entries(disk, &letter_spool::dir(dir, kind), from.unwrap_or(Position::ZERO))?,
             false => None,
         };
         let filter = Arc::clone(filter);
         Ok(Self { kind, entries, filter, after, last, read: VecDeque::new() })
     }
 
-    /// The next letter that is meant.
+    /// The next matching letter.
     fn head(&mut self) -> Option<&Found> {
         while self.read.is_empty() {
             match self.entries.as_mut()?.next() {

@@ -1,4 +1,4 @@
-//! The log: opened, written to, asked, closed.
+//! The log and its handle: open, write, query, close.
 
 use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, thread::JoinHandle};
 
@@ -7,11 +7,12 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::{
     dead_letter::{
         Letters, ListError, Options, Submission, find,
-        keeper::Keeper,
+        letter_spool::LetterSpool,
         list,
-        queue::{Order, Queue, What},
-        shelf::Shelf,
-        summarize, to_json,
+        queue::{Action, ChangeRequest, Queue},
+        summarize,
+        thread::LogThread,
+        to_json,
     },
     env::{Supervisor, blocking, disk::Disk},
     model::{
@@ -34,12 +35,12 @@ const READERS_MAX: usize = 2;
 /// An open dead-letter log.
 #[derive(Debug)]
 pub struct Log {
-    /// What writes to it, and asks it.
+    /// Writes to it and queries it.
     pub handle: Handle,
     thread: JoinHandle<()>,
 }
 
-/// Writes to the log and asks it; every clone is of the same.
+/// Writes to the log and queries it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
     queue: Arc<Queue>,
@@ -86,8 +87,8 @@ pub fn open(
     board: &HealthBoard,
     supervisor: &Supervisor,
 ) -> Result<Log, OpenError> {
-    let messages = Shelf::open(Arc::clone(&disk), &options, LetterKind::Message)?;
-    let points = Shelf::open(Arc::clone(&disk), &options, LetterKind::Point)?;
+    let messages = LetterSpool::open(Arc::clone(&disk), &options, LetterKind::Message)?;
+    let points = LetterSpool::open(Arc::clone(&disk), &options, LetterKind::Point)?;
     let queue = Arc::new(Queue::default());
     let half = usize::try_from(options.segment_bytes(LetterKind::Point) / 2);
     let handle = Handle {
@@ -97,21 +98,21 @@ pub fn open(
         entry_bytes_max: half.unwrap_or(usize::MAX).min(ENTRY_BYTES_MAX),
         readers: Arc::new(Semaphore::new(READERS_MAX)),
     };
-    let keeper = Keeper::new(queue, messages, points, options, metrics, board);
+    let log_thread = LogThread::new(queue, messages, points, options, metrics, board);
     let guard = supervisor.guard(NAME);
     let thread = std::thread::Builder::new()
         .name(NAME.to_owned())
         .spawn(move || {
             let _guard = guard;
-            keeper.run();
+            log_thread.run();
         })
         .map_err(|source| OpenError::Thread { source })?;
     Ok(Log { handle, thread })
 }
 
 impl Log {
-    /// Makes durable what was submitted, then ends the thread. What waits for room, and what is
-    /// submitted later, never becomes durable.
+    /// Makes durable what was submitted, then ends the thread. Letters that wait for room or are
+    /// submitted later never become durable.
     ///
     /// # Panics
     /// If the thread panicked.
@@ -124,8 +125,8 @@ impl Log {
 }
 
 impl Handle {
-    /// Hands letters over. Never blocks; each submission hears for itself, in any order: one that
-    /// waits for room holds up none that has it.
+    /// Submits letters. Never blocks. Each submission is notified on its own, in any order: one
+    /// that waits for room does not delay others.
     pub fn submit(&self, submissions: impl IntoIterator<Item = Submission>) {
         self.queue.submit(submissions);
     }
@@ -135,17 +136,17 @@ impl Handle {
     /// # Errors
     /// [`Halted`] if any of them is not durable and never will be.
     pub async fn record(&self, letters: &[DeadLetter]) -> Result<(), Halted> {
-        let mut heard = Vec::new();
+        let mut receivers = Vec::new();
         let mut submissions = Vec::new();
         let mut submit = |letters: &mut Vec<DeadLetter>| {
-            let (told, hears) = oneshot::channel();
-            heard.push(hears);
+            let (sender, receiver) = oneshot::channel();
+            receivers.push(receiver);
             submissions.push(Submission {
                 kind: LetterKind::Point,
                 letters: std::mem::take(letters),
                 durable: Box::new(move || {
-                    // Whoever does not wait any more was cut off, and will write them again.
-                    let _gone = told.send(());
+                    // A receiver that is gone was cut off, and writes them again.
+                    let _gone = sender.send(());
                 }),
             });
         };
@@ -162,13 +163,13 @@ impl Handle {
             submit(&mut group);
         }
         self.submit(submissions);
-        for durable in heard {
+        for durable in receivers {
             durable.await.map_err(|_dropped| Halted)?;
         }
         Ok(())
     }
 
-    /// The letters that are meant, behind a mark, oldest first. Blocks while it reads.
+    /// The matching letters behind a mark, oldest first. Blocks while it reads.
     ///
     /// # Errors
     /// If the log cannot be read.
@@ -176,8 +177,8 @@ impl Handle {
         list(Arc::clone(&self.disk), &self.dir, filter, after)
     }
 
-    /// Lets letters become others under their names, or removes them, durably; says how many it has
-    /// removed. Those that are not there any more are passed over.
+    /// Replaces letters under their ids, or removes them, durably; returns how many it removed.
+    /// Letters that are not there any more are skipped.
     ///
     /// # Errors
     /// As [`DeadLetters::remove`]: what was changed before stays so.
@@ -185,26 +186,26 @@ impl Handle {
         &self,
         changes: BTreeMap<LetterId, Option<DeadLetter>>,
     ) -> Result<u64, LettersError> {
-        self.order(What::Change(changes)).await
+        self.request(Action::Change(changes)).await
     }
 
-    async fn order(&self, what: What) -> Result<u64, LettersError> {
+    async fn request(&self, action: Action) -> Result<u64, LettersError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.order(Order { what, answer });
+        self.queue.request(ChangeRequest { action, answer });
         answered.await.unwrap_or(Err(LettersError::Halted))
     }
 
-    /// Reads the log where that may take its time.
+    /// Reads the log on a thread for blocking work.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Self) -> Result<T, LettersError> + Send + 'static,
     ) -> Result<T, LettersError> {
-        let turn = Arc::clone(&self.readers).acquire_owned().await;
-        let turn = turn.map_err(|_closed| LettersError::Halted)?;
+        let permit = Arc::clone(&self.readers).acquire_owned().await;
+        let permit = permit.map_err(|_closed| LettersError::Halted)?;
         let handle = self.clone();
         let task = move || {
-            // Reading goes on where nobody waits for it any more, and so does its turn.
-            let _turn = turn;
+            // A read goes on when nobody waits for it any more, and keeps its permit.
+            let _permit = permit;
             read(&handle)
         };
         blocking(task).await
@@ -232,7 +233,7 @@ impl DeadLetters for Handle {
                         mark.pass(id);
                         page.letters.push(to_json(id, &letter));
                     }
-                    // Of another version: shown by that one, and no reason to hide the others.
+                    // Another version wrote it; the others are shown all the same.
                     Err(error @ ListError::Letter { .. }) => {
                         tracing::warn!(error = %Chain(&error), "a dead letter is not shown");
                     }
@@ -262,7 +263,7 @@ impl DeadLetters for Handle {
     }
 
     fn remove(&self, filter: LetterFilter) -> LettersAnswer<'_, u64> {
-        Box::pin(self.order(What::Remove(filter)))
+        Box::pin(self.request(Action::Remove(filter)))
     }
 }
 

@@ -43,18 +43,18 @@
 //! [`LetterId`]: crate::model::LetterId
 
 mod change;
-mod keeper;
+mod indicators;
 mod letter;
+mod letter_spool;
 mod list;
 mod log;
 mod options;
 mod queue;
 mod room;
-mod shelf;
-mod signs;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod usage;
 mod waiting;
 

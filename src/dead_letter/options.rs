@@ -1,4 +1,4 @@
-//! Where the log is, how large it may get, and what happens then.
+//! The log's folder, its bounds, and what happens at them.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,24 +6,24 @@ use crate::model::LetterKind;
 
 /// The smallest segment: a header, a footer, and a letter or two.
 const SEGMENT_BYTES_MIN: u64 = 4096;
-/// Segments that each log has room for, so that the oldest letters can go without all going.
+/// The least number of segments, so that the oldest letters can be dropped without the others.
 const SEGMENTS_MIN: u64 = 4;
 /// The share of the log that is kept for points, as a divisor.
 const POINTS_SHARE: u64 = 4;
 
-/// What becomes of a message that finds no room.
+/// What is done with a message for which there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// It waits, unacknowledged.
     Block,
-    /// The oldest go for it: of its own vehicle where that has used up its share, else of all.
+    /// The oldest are dropped: those of its vehicle if its share is used up, else of all.
     DropOldest,
 }
 
-/// What becomes of a point that finds no room.
+/// What is done with a point for which there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SinkWhenFull {
-    /// The oldest points go for it.
+    /// The oldest points are dropped.
     Replace,
     /// It waits, and its shard ships nothing.
     Hold,
@@ -38,16 +38,16 @@ pub struct Options {
     pub bytes_max: u64,
     /// Bytes that one vehicle's messages may take. Default: a tenth of the whole.
     pub vehicle_bytes_max: u64,
-    /// What becomes of messages past one of these. Default: they wait.
+    /// What is done with messages beyond these bounds. Default: they wait.
     pub when_full: WhenFull,
-    /// What becomes of points past their quarter. Default: they replace the oldest.
+    /// What is done with points beyond their quarter. Default: they replace the oldest.
     pub sink_when_full: SinkWhenFull,
-    /// Bytes of one segment, the unit in which room is taken, and the oldest go; smaller where the
-    /// log is. Default: 16 MiB.
+    /// Bytes of one segment, the unit in which room is reserved and the oldest letters are dropped;
+    /// less in a small log. Default: 16 MiB.
     pub segment_bytes_max: u64,
     /// How long letters may gather before they are made durable together. Default: 2 ms.
     pub commit_interval: Duration,
-    /// How often a disk that is full is looked at again. Default: 250 ms.
+    /// How often a full disk is tried again. Default: 250 ms.
     pub recheck: Duration,
 }
 

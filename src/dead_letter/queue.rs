@@ -1,4 +1,4 @@
-//! What is handed to the log's thread, and how.
+//! The queue of the log's thread.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,7 +13,7 @@ use crate::model::{DeadLetter, LetterFilter, LetterId, LetterKind, LettersError}
 
 /// Letters to be made durable together, all of one kind.
 pub struct Submission {
-    /// What they are about.
+    /// Whether they are about messages or points.
     pub kind: LetterKind,
     /// At least one.
     pub letters: Vec<DeadLetter>,
@@ -28,45 +28,45 @@ impl fmt::Debug for Submission {
     }
 }
 
-/// Letters to be removed or changed.
+/// A request to remove or change letters.
 #[derive(Debug)]
-pub(super) struct Order {
-    pub(super) what: What,
+pub(super) struct ChangeRequest {
+    pub(super) action: Action,
     pub(super) answer: oneshot::Sender<Result<u64, LettersError>>,
 }
 
-/// Which letters, and what becomes of them.
+/// What is done with which letters.
 #[derive(Debug)]
-pub(super) enum What {
-    /// Those that are meant go.
+pub(super) enum Action {
+    /// Removes the matching letters.
     Remove(LetterFilter),
-    /// These become others, or go.
+    /// Replaces letters, or removes those without a replacement.
     Change(BTreeMap<LetterId, Option<DeadLetter>>),
 }
 
-/// What handles and thread share.
+/// Shared by the handles and the thread.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// A mutex because all that has gathered is taken at once and the thread sleeps on it; held for
-    /// a push or a swap only.
+    /// Why a mutex: the thread takes everything at once and sleeps on its condition variable; it is
+    /// held for a push or a swap.
     inner: Mutex<Inner>,
     arrived: Condvar,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Inner {
-    /// Bounded by what sessions and shards leave unanswered.
+    /// Bounded by the letters that sessions and shards wait for.
     pub(super) arrivals: Vec<Submission>,
-    /// Bounded by the requests that wait for them.
-    pub(super) orders: VecDeque<Order>,
-    /// Nothing more comes.
+    /// Bounded by the API requests that wait for them.
+    pub(super) requests: VecDeque<ChangeRequest>,
+    /// The log is being closed: nothing is added any more.
     pub(super) stopping: bool,
-    /// The thread takes nothing any more.
+    /// The thread has ended or halted: nothing is taken any more.
     pub(super) closed: bool,
 }
 
 impl Queue {
-    /// Hands letters over; they are dropped if the log takes nothing any more.
+    /// Adds letters; they are dropped if the log is closed.
     pub(super) fn submit(&self, submissions: impl IntoIterator<Item = Submission>) {
         let mut inner = self.lock();
         if inner.stopping || inner.closed {
@@ -77,12 +77,12 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    pub(super) fn order(&self, order: Order) {
+    pub(super) fn request(&self, request: ChangeRequest) {
         let mut inner = self.lock();
         if inner.stopping || inner.closed {
             return;
         }
-        inner.orders.push_back(order);
+        inner.requests.push_back(request);
         drop(inner);
         self.arrived.notify_one();
     }
@@ -92,20 +92,20 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Nothing is taken any more; what waits is dropped.
+    /// Closes the queue and drops what is in it.
     pub(super) fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
-        let (arrivals, orders) =
-            (std::mem::take(&mut inner.arrivals), std::mem::take(&mut inner.orders));
+        let (arrivals, requests) =
+            (std::mem::take(&mut inner.arrivals), std::mem::take(&mut inner.requests));
         drop(inner);
-        drop((arrivals, orders));
+        drop((arrivals, requests));
     }
 
-    /// Waits until something comes, at most so long; without a bound, until it does.
+    /// Waits until something is in the queue, for at most `at_most`.
     pub(super) fn wait(&self, at_most: Option<Duration>) -> MutexGuard<'_, Inner> {
         let is_idle = |inner: &mut Inner| {
-            inner.arrivals.is_empty() && inner.orders.is_empty() && !inner.stopping
+            inner.arrivals.is_empty() && inner.requests.is_empty() && !inner.stopping
         };
         let inner = self.lock();
         match at_most {
@@ -117,7 +117,7 @@ impl Queue {
         }
     }
 
-    /// Waits for more to come, unless a stop does.
+    /// Waits for more letters until `at_most` has passed or the log is closed.
     pub(super) fn gather(&self, at_most: Duration) {
         let waited = self.arrived.wait_timeout_while(self.lock(), at_most, |it| !it.stopping);
         drop(waited.unwrap_or_else(PoisonError::into_inner));

@@ -1,40 +1,40 @@
-//! Where letters find room: which of them are written, which wait, and which go for others.
+//! Finds room for new letters: writes them, lets them wait, or drops older ones for them.
 
 use crate::{
     dead_letter::{
         SinkWhenFull, WhenFull,
-        keeper::{Halt, Keeper, Pending},
-        shelf::{Changed, Fate, RemoveError},
-        signs::gauge,
-        waiting::Waits,
+        indicators::gauge,
+        letter_spool::{Changed, Outcome, RemoveError},
+        thread::{Halt, LogThread, Pending},
+        waiting::WaitReason,
     },
     model::{Disposition, LetterKind},
     spool::Append,
     telemetry::Chain,
 };
 
-/// A vehicle that is past its share loses this part of it at once, as a divisor: so its segments
-/// are not written anew for each letter.
+/// At least this part of its share, as a divisor, is dropped at once when a vehicle exceeds it, so
+/// that segments are not rewritten for each letter.
 const SHARE_STEP: u64 = 8;
 
-impl Keeper {
+impl LogThread {
     /// Writes letters, or lets them wait.
     pub(super) fn place(&mut self, mut pending: Pending) -> Result<(), Halt> {
-        if let Some(waits) = self.try_place(&mut pending)? {
-            self.waiting.push(pending, waits);
+        if let Some(reason) = self.try_place(&mut pending)? {
+            self.waiting.push(pending, reason);
             return Ok(());
         }
         for (owner, bytes) in &pending.owners {
             self.usage.add(owner, *bytes);
         }
         for (cause, (letters, _)) in &pending.causes {
-            self.signs.kept(Some(*cause), gauge(*letters));
+            self.indicators.kept(Some(*cause), gauge(*letters));
         }
         self.group.push(pending);
         Ok(())
     }
 
-    /// Tries again what waits, in order.
+    /// Tries to write the waiting letters again, in order.
     pub(super) fn retry(&mut self) -> Result<(), Halt> {
         for pending in self.waiting.take() {
             self.place(pending)?;
@@ -42,30 +42,32 @@ impl Keeper {
         Ok(())
     }
 
-    /// Why the letters have to wait, unless they were written.
-    fn try_place(&mut self, pending: &mut Pending) -> Result<Option<Waits>, Halt> {
-        // Where one kind waits for room, what comes later waits behind it, and costs no attempt.
-        if let Some(waits) = self.waiting.ahead(pending.kind) {
-            return Ok(Some(waits));
+    /// Writes letters; returns the reason if they have to wait instead.
+    fn try_place(&mut self, pending: &mut Pending) -> Result<Option<WaitReason>, Halt> {
+        // Once letters of a kind wait for room, later ones wait behind them without a try.
+        if let Some(reason) = self.waiting.blocked(pending.kind) {
+            return Ok(Some(reason));
         }
         if pending.kind == LetterKind::Message && !self.has_share(pending)? {
-            return Ok(Some(Waits::Share));
+            return Ok(Some(WaitReason::Share));
         }
         loop {
             match self.append(pending)? {
                 Append::Done { .. } => return Ok(None),
-                Append::Full if !self.shelf(pending.kind).is_over_bound(pending.entry.len()) => {
-                    return Ok(Some(Waits::Disk));
+                Append::Full if !self.spool_of(pending.kind).is_over_bound(pending.entry.len()) => {
+                    return Ok(Some(WaitReason::Disk));
                 }
-                Append::Full if !self.drops_oldest(pending.kind) => return Ok(Some(Waits::Bound)),
+                Append::Full if !self.drops_oldest(pending.kind) => {
+                    return Ok(Some(WaitReason::Bound));
+                }
                 Append::Full if self.drop_oldest(pending.kind)? => {}
-                Append::Full => return Ok(Some(Waits::Disk)),
+                Append::Full => return Ok(Some(WaitReason::Disk)),
             }
         }
     }
 
     fn append(&mut self, pending: &mut Pending) -> Result<Append, Halt> {
-        match self.shelf(pending.kind).append(&mut pending.entry) {
+        match self.spool_of(pending.kind).append(&mut pending.entry) {
             Ok(appended) => Ok(appended),
             Err(error) if error.disposition() == Disposition::Retry => {
                 tracing::warn!(error = %Chain(&error), "no new segment of dead letters for now");
@@ -82,18 +84,19 @@ impl Keeper {
         }
     }
 
-    /// Lets the oldest letters of a kind go; false if there are none, or the disk refuses.
+    /// Drops the oldest letters of a kind; false if there are none, or the disk fails.
     fn drop_oldest(&mut self, kind: LetterKind) -> Result<bool, Halt> {
         self.sync()?;
-        let dropped = self.shelf(kind).drop_oldest();
-        let Some(gone) = self.tolerated(dropped)?.flatten() else { return Ok(false) };
-        self.forget(&gone);
-        self.signs.replaced(kind, gone.len() as u64);
+        let dropped = self.spool_of(kind).drop_oldest();
+        let Some(removed) = self.tolerated(dropped)?.flatten() else { return Ok(false) };
+        self.forget(&removed);
+        self.indicators.replaced(kind, removed.len() as u64);
         Ok(true)
     }
 
-    /// Whether every vehicle of these letters has room in its share, which is made where the oldest
-    /// are to go. The first letter of a vehicle always has: it may be larger than the share.
+    /// Whether every vehicle of these letters has room in its share. Where the options say so, its
+    /// oldest letters are dropped to make room. The first letter of a vehicle always has room: it
+    /// may be larger than the share.
     fn has_share(&mut self, pending: &Pending) -> Result<bool, Halt> {
         for (owner, bytes) in &pending.owners {
             let used = self.usage.of(owner);
@@ -111,8 +114,8 @@ impl Keeper {
         Ok(true)
     }
 
-    /// Takes a vehicle's oldest messages out until so many bytes are free, or all of them are;
-    /// false if there are none, or the disk refuses.
+    /// Drops a vehicle's oldest messages until so many bytes are free or none is left; false if
+    /// there are none, or the disk fails.
     fn drop_oldest_of(&mut self, owner: &str, bytes: u64) -> Result<bool, Halt> {
         self.sync()?;
         let mut left = bytes;
@@ -122,7 +125,7 @@ impl Keeper {
                 break;
             }
             let removed = self.messages.change(segment.first, &mut |_, letter| {
-                let Ok(letter) = letter else { return Fate::Stays };
+                let Ok(letter) = letter else { return Outcome::Keep };
                 let of = letter.vehicle.as_ref().or(letter.topic.as_ref());
                 let is_wanted =
                     left > 0 && letter.topic.is_some() && of.is_some_and(|of| of == owner);
@@ -130,18 +133,18 @@ impl Keeper {
                     let size = letter.payload.as_ref().map_or(0, Vec::len) as u64;
                     left = left.saturating_sub(size.max(1));
                 }
-                if is_wanted { Fate::Goes } else { Fate::Stays }
+                if is_wanted { Outcome::Remove } else { Outcome::Keep }
             });
-            let Some(Changed { gone, .. }) = self.tolerated(removed)? else { break };
-            letters += gone.len() as u64;
-            self.forget(&gone);
+            let Some(Changed { removed, .. }) = self.tolerated(removed)? else { break };
+            letters += removed.len() as u64;
+            self.forget(&removed);
         }
-        self.signs.replaced(LetterKind::Message, letters);
+        self.indicators.replaced(LetterKind::Message, letters);
         Ok(letters > 0)
     }
 
-    /// What was done on the disk; nothing if it refused, which is no reason to halt as long as what
-    /// was written is whole.
+    /// The result of a change on disk; `None` if the disk failed. That is no reason to halt as long
+    /// as what was written is whole.
     pub(super) fn tolerated<T>(&self, done: Result<T, RemoveError>) -> Result<Option<T>, Halt> {
         match done {
             Ok(done) => Ok(Some(done)),

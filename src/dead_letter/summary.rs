@@ -9,18 +9,18 @@ use crate::{
     model::{Cause, DeadLetter, UnixNanos},
 };
 
-/// Vehicles of one cause that are counted each for itself, at most: a million vehicles must not
-/// cost a million names in memory.
+/// The most vehicles of one cause that are counted one by one: a million vehicles must not cost a
+/// million names in memory.
 const VEHICLES_COUNTED_MAX: usize = 8192;
 
 /// Letters by cause, most first. `letters` is the sum of those of the causes.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// How many there are.
+    /// Their number.
     pub letters: u64,
     /// How many more cannot be read: a newer version wrote them.
     pub unread: u64,
-    /// What they are about.
+    /// Letters by cause.
     pub causes: Vec<CauseSummary>,
 }
 
@@ -128,13 +128,13 @@ impl Count {
             return;
         };
         if self.vehicles.len() == self.vehicles_max && !self.vehicles.contains_key(&vehicle) {
-            self.give_way();
+            self.evict_half();
         }
         *self.vehicles.entry(vehicle).or_default() += 1;
     }
 
-    /// Counts the half of the vehicles that has the fewest letters together from here on.
-    fn give_way(&mut self) {
+    /// Moves the half of the vehicles with the fewest letters into `others`.
+    fn evict_half(&mut self) {
         let mut by_letters = self.named();
         for (_, letters) in by_letters.split_off(self.vehicles_max / 2) {
             self.others += letters;
@@ -142,7 +142,7 @@ impl Count {
         self.vehicles = by_letters.into_iter().collect();
     }
 
-    /// Vehicles, those with the most letters first.
+    /// Takes the vehicles, those with the most letters first.
     fn named(&mut self) -> Vec<(String, u64)> {
         let mut named: Vec<_> = self.vehicles.drain().collect();
         named.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -187,9 +187,9 @@ mod tests {
         }
     }
 
-    /// The loudest stays named however many others come, and no letter is lost from the sums.
+    /// The vehicle with the most letters stays named, and no letter is lost from the sums.
     #[test]
-    fn vehicles_without_end_cost_a_bounded_count_and_the_loudest_is_named() {
+    fn any_number_of_vehicles_takes_bounded_memory_and_the_one_with_most_letters_is_named() {
         let mut count = Count::new(UnixNanos(0), 16);
         for n in 0..10_000 {
             count.add(letter(&format!("V{n}"), n));
@@ -198,11 +198,14 @@ mod tests {
             }
             assert!(count.vehicles.len() <= 16);
         }
-        let told = count.summary(Cause::TimeInvalid, 1);
-        assert_eq!(told.letters, 11_000);
-        assert_eq!(told.vehicles, [VehicleSummary { vehicle: "loud".to_owned(), letters: 1000 }]);
-        assert_eq!(told.other_vehicles, 10_000);
-        assert_eq!((told.first.as_str(), told.without_vehicle), ("1970-01-01T00:00:00Z", 0));
-        assert_eq!(told.last, "1970-01-01T02:46:39Z");
+        let summary = count.summary(Cause::TimeInvalid, 1);
+        assert_eq!(summary.letters, 11_000);
+        assert_eq!(
+            summary.vehicles,
+            [VehicleSummary { vehicle: "loud".to_owned(), letters: 1000 }]
+        );
+        assert_eq!(summary.other_vehicles, 10_000);
+        assert_eq!((summary.first.as_str(), summary.without_vehicle), ("1970-01-01T00:00:00Z", 0));
+        assert_eq!(summary.last, "1970-01-01T02:46:39Z");
     }
 }

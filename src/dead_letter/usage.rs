@@ -1,15 +1,15 @@
-//! How much of the log each vehicle's letters take, in memory that does not grow with vehicles.
+//! Bytes of letters by vehicle, in memory that does not grow with the number of vehicles.
 
 use std::hash::{BuildHasher as _, RandomState};
 
-/// Rows of counters; an answer is the least of one counter a row.
+/// Rows of counters; an owner's bytes are the least of its counters, one in each row.
 const ROWS: usize = 4;
 /// Counters of a row.
 const COLUMNS: usize = 8192;
 
-/// Bytes by owner, as a count-min sketch: never too little, and too much only where an owner shares
-/// its counter of every row with others that use much. 256 KiB, whoever sends what: the hash is
-/// keyed anew with each start, so that nobody can choose names that meet.
+/// Bytes by owner, as a count-min sketch. It never counts too little, and too much only if an owner
+/// shares its counters in all rows with large ones. It always takes 256 KiB. The hashes have new
+/// keys at each start, so that nobody can choose names that collide.
 #[derive(Debug)]
 pub(super) struct Usage {
     hashers: [RandomState; ROWS],

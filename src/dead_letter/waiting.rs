@@ -1,12 +1,12 @@
-//! What found no room, and why.
+//! Letters that wait for room, and why.
 
 use std::collections::VecDeque;
 
-use crate::{dead_letter::keeper::Pending, model::LetterKind};
+use crate::{dead_letter::thread::Pending, model::LetterKind};
 
 /// Why letters wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waits {
+pub(super) enum WaitReason {
     /// Their vehicle's share is used up.
     Share,
     /// The part of the log for their kind is used up.
@@ -15,7 +15,7 @@ pub(super) enum Waits {
     Disk,
 }
 
-/// Letters without room, in the order in which they came, and their sums.
+/// Letters without room in their order of arrival, and their sums.
 #[derive(Default)]
 pub(super) struct Waiting {
     list: VecDeque<Pending>,
@@ -23,43 +23,43 @@ pub(super) struct Waiting {
     letters: [[u64; 3]; 2],
     /// Bytes of memory.
     bytes: usize,
-    /// Why a whole kind waits.
-    ahead: [Option<Waits>; 2],
-    /// Whose share was used up first.
+    /// The reason why later letters of a kind wait, too.
+    blocked: [Option<WaitReason>; 2],
+    /// The vehicle whose share was used up first.
     owner: Option<String>,
 }
 
 impl Waiting {
-    pub(super) fn push(&mut self, pending: Pending, waits: Waits) {
+    pub(super) fn push(&mut self, pending: Pending, reason: WaitReason) {
         let kind = pending.kind as usize;
-        self.letters[kind][waits as usize] += u64::from(pending.entry.items);
+        self.letters[kind][reason as usize] += u64::from(pending.entry.items);
         self.bytes += pending.entry.capacity();
-        match waits {
-            Waits::Share => {
+        match reason {
+            WaitReason::Share => {
                 let owner = pending.owners.first().map(|(owner, _)| owner);
                 self.owner = self.owner.take().or_else(|| owner.cloned());
             }
-            Waits::Bound | Waits::Disk => self.ahead[kind] = Some(waits),
+            WaitReason::Bound | WaitReason::Disk => self.blocked[kind] = Some(reason),
         }
         self.list.push_back(pending);
     }
 
-    /// All of it, to be tried again.
+    /// Takes all of them, to be tried again.
     pub(super) fn take(&mut self) -> VecDeque<Pending> {
         std::mem::take(self).list
     }
 
-    /// Why what comes now has to wait behind others of its kind.
-    pub(super) fn ahead(&self, kind: LetterKind) -> Option<Waits> {
-        self.ahead[kind as usize]
+    /// The reason why a new letter of a kind has to wait behind others.
+    pub(super) fn blocked(&self, kind: LetterKind) -> Option<WaitReason> {
+        self.blocked[kind as usize]
     }
 
     pub(super) fn is_for_disk(&self) -> bool {
-        self.ahead.contains(&Some(Waits::Disk))
+        self.blocked.contains(&Some(WaitReason::Disk))
     }
 
-    pub(super) fn letters(&self, kind: LetterKind, waits: Waits) -> u64 {
-        self.letters[kind as usize][waits as usize]
+    pub(super) fn letters(&self, kind: LetterKind, reason: WaitReason) -> u64 {
+        self.letters[kind as usize][reason as usize]
     }
 
     pub(super) fn letters_in_all(&self) -> u64 {

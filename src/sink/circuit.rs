@@ -1,11 +1,11 @@
-//! One server's circuit: while the server fails, its requests go one at a time.
+//! One server's circuit breaker: while the server fails, it gets one request at a time.
 //!
-//! A server that is away is found out by few requests, however many shards and batches wait for it.
-//! After [`FAILURES_MAX`] failures in a row the circuit is open: a request that has failed before
-//! waits until the server may be tried again, one that has not may try it at once, and in both
-//! cases only while nobody else does. The first that is answered closes it, and whoever waits goes
-//! on in the same moment. A single batch that the server always fails on opens no circuit while
-//! others are answered between.
+//! So few requests find out that a server is down, however many shards and batches wait for it.
+//! After [`FAILURES_MAX`] failures in a row the circuit opens. Then a request that has failed
+//! before waits until the server may be tried again; a new one may try it at once; and only one
+//! request tries it at a time. The first answer closes the circuit, and all waiting requests
+//! continue. A batch on which the server always fails does not open the circuit if other requests
+//! are answered in between.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,16 +14,16 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-/// Failures in a row that are no accident: more than the requests of one shard that a server cuts
-/// off when it stops.
+/// Failures in a row that open the circuit: more than the requests of one shard that are cut off
+/// when a server restarts.
 const FAILURES_MAX: u32 = 4;
 
 /// The circuit of one server, shared by the shards that are written to it.
 #[derive(Debug)]
 pub(super) struct Circuit {
-    /// For the operator: the server's place in `store.urls`.
+    /// The server's index in `store.urls`, for the operator.
     endpoint: usize,
-    /// Why a watch: who waits is woken by a change, and no change is missed.
+    /// Why a watch: a change wakes all that wait, and none misses it.
     state: watch::Sender<State>,
 }
 
@@ -38,50 +38,50 @@ struct State {
 struct Open {
     /// When a request that has failed before may try the server again.
     until: Instant,
-    /// Somebody tries it now.
+    /// A request is trying it now.
     is_tried: bool,
 }
 
-/// Leave to send one request. Dropped without a word it counts for nothing.
+/// Permission to send one request. If it is dropped without a result, nothing is counted.
 #[derive(Debug)]
-pub(super) struct Leave {
+pub(super) struct Permit {
     circuit: Arc<Circuit>,
-    /// It was given while the circuit was open: nobody else has one.
+    /// It was given while the circuit was open: no other trial is under way.
     is_trial: bool,
 }
 
 impl Circuit {
-    /// A server of which nothing is known.
+    /// A closed circuit.
     pub(super) fn new(endpoint: usize) -> Self {
         Self { endpoint, state: watch::Sender::default() }
     }
 
-    /// Whether the server is held to fail.
+    /// Whether the circuit is open.
     pub(super) fn is_open(&self) -> bool {
         self.state.borrow().open.is_some()
     }
 
-    /// Waits until a request may be sent; `again` says that it has failed before.
-    pub(super) async fn enter(self: &Arc<Self>, again: bool) -> Leave {
+    /// Waits until a request may be sent; `again`: it has failed before.
+    pub(super) async fn enter(self: &Arc<Self>, again: bool) -> Permit {
         let mut changes = self.state.subscribe();
         loop {
             changes.mark_unchanged();
             let now = Instant::now();
-            let (mut leave, mut until) = (None, None);
+            let (mut permit, mut until) = (None, None);
             self.state.send_if_modified(|state| {
                 match &mut state.open {
-                    None => leave = Some(false),
+                    None => permit = Some(false),
                     Some(open) if open.is_tried => {}
                     Some(open) if !again || open.until <= now => {
                         open.is_tried = true;
-                        leave = Some(true);
+                        permit = Some(true);
                     }
                     Some(open) => until = Some(open.until),
                 }
                 false
             });
-            if let Some(is_trial) = leave {
-                return Leave { circuit: Arc::clone(self), is_trial };
+            if let Some(is_trial) = permit {
+                return Permit { circuit: Arc::clone(self), is_trial };
             }
             let alarm = async {
                 match until {
@@ -97,7 +97,7 @@ impl Circuit {
         }
     }
 
-    /// Waits for so long; shorter where the circuit is open and closes meanwhile.
+    /// Waits for so long, or until an open circuit closes.
     pub(super) async fn pause(&self, wait: Duration) {
         let mut changes = self.state.subscribe();
         let closes = async {
@@ -114,13 +114,13 @@ impl Circuit {
     }
 }
 
-impl Leave {
-    /// Whether the circuit is open, and others wait for what comes of this request.
+impl Permit {
+    /// Whether the circuit is open, and other requests wait for the result of this one.
     pub(super) fn is_trial(&self) -> bool {
         self.is_trial
     }
 
-    /// The server failed, and is left alone for so long, which is given back.
+    /// The server failed: it is not tried again for `wait`, which is returned.
     pub(super) fn failed(mut self, wait: Duration) -> Duration {
         let until = Instant::now() + wait;
         let was_trial = std::mem::take(&mut self.is_trial);
@@ -129,7 +129,7 @@ impl Leave {
             state.failures = state.failures.saturating_add(1);
             match &mut state.open {
                 Some(open) if was_trial => *open = Open { until, is_tried: false },
-                // Somebody else's trial decides.
+                // The trial decides.
                 Some(_) => {}
                 None if state.failures >= FAILURES_MAX => {
                     has_opened = true;
@@ -161,7 +161,7 @@ impl Leave {
     }
 }
 
-impl Drop for Leave {
+impl Drop for Permit {
     fn drop(&mut self) {
         if self.is_trial {
             self.circuit.state.send_modify(|state| {
@@ -180,8 +180,8 @@ mod tests {
     /// Longer than any of these tests takes.
     const WAIT: Duration = Duration::from_mins(10);
 
-    /// Whether leave is given at once.
-    async fn enters(circuit: &Arc<Circuit>, again: bool) -> Option<Leave> {
+    /// The permit, if it is given at once.
+    async fn enters(circuit: &Arc<Circuit>, again: bool) -> Option<Permit> {
         tokio::time::timeout(Duration::from_millis(1), circuit.enter(again)).await.ok()
     }
 

@@ -1,4 +1,4 @@
-//! One batch from the first request to the last letter: sent, sent again, halved, finished.
+//! Delivers one batch: sends it, retries, splits it, until every line is stored or a dead letter.
 //!
 //! A delivery ends only when each of its lines is stored or a durable dead letter (SK-1). It holds
 //! the batch's bytes and nothing more: the parts of a halved batch are slices of it, and a retry
@@ -20,7 +20,7 @@ use crate::{
         meters::Meters,
         probe::Probes,
         retry::Retry,
-        send::{Decided, LastAccepted, Manner},
+        send::{Decided, LastAccepted, Sending},
         split::{Split, by_measurement},
         stalled::Stalled,
         state::ShardState,
@@ -28,15 +28,15 @@ use crate::{
     store::{Screened, Store},
 };
 
-/// How often a batch that is refused is looked at anew by what was learned meanwhile.
-const LOOKS_MAX: u32 = 32;
+/// How often a refused batch is screened again because more is known of the store.
+const RESCREENS_MAX: u32 = 32;
 
-/// How long doubted lines are left alone before they are sent again; twice that before the next
-/// time, and so on up to 32 times.
+/// The wait before doubted lines are sent again; it doubles with each round, up to 32 times as
+/// long.
 const ROUND_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often a line that is refused alone is sent again where the refusal is doubted: where its
-/// words are those of bad lines too, and where hardly anything but a race has them.
+/// How often a line with a doubted refusal is sent again alone: if bad lines are refused in the
+/// same words, and if hardly anything but a race is.
 const ROUNDS_MAX: u32 = 3;
 const RACE_ROUNDS_MAX: u32 = 9;
 
@@ -60,7 +60,7 @@ pub(super) struct Context {
     pub(super) probes: Probes,
 }
 
-/// What became of a batch, and its memory.
+/// The result of a delivery, and the batch's buffer.
 #[derive(Debug)]
 pub(super) struct Delivered {
     /// Lines that are durable dead letters now.
@@ -69,7 +69,7 @@ pub(super) struct Delivered {
     pub(super) spare: Option<Vec<u8>>,
 }
 
-/// Delivers a batch of lines written in `dialect`, however long that takes.
+/// Delivers a batch of lines in `dialect`, however long that takes.
 pub(super) async fn deliver(
     context: Arc<Context>,
     lines: Vec<u8>,
@@ -83,50 +83,49 @@ pub(super) async fn deliver(
         letters,
         body: Bytes::new(),
         split: Split::whole(0, 0),
-        manner: Manner::default(),
-        looks: 0,
+        sending: Sending::default(),
+        rescreens: 0,
         n_refused: 0,
         has_stored: false,
     };
     work.screen(lines).await;
     work.run().await;
     work.letters.record().await;
-    // One line alone may well be wrong; of several lines hardly each is by itself.
+    // A single line may well be bad; if several lines are all refused, the cause is another one.
     if work.n_refused > 1 && !work.has_stored {
         context.meters.refused_batch();
         context.state.saw_refused_batch(work.n_refused);
     }
     let Work { letters, body, .. } = work;
-    // The client lets go of a body when its connection has written it; copying one that it still
-    // holds would cost more than a new buffer.
+    // The client may still hold the body; then a new buffer costs less than a copy.
     let spare = body.is_unique().then(|| Vec::from(body));
     Delivered { dead_lettered: letters.recorded, spare }
 }
 
-/// A batch on its way.
+/// The state of one delivery.
 struct Work<'a> {
     context: &'a Context,
     letters: Letters<'a>,
-    /// What is left of the batch since it was last looked at.
+    /// The lines that were left when the batch was last screened.
     body: Bytes,
     split: Split,
-    manner: Manner,
-    looks: u32,
-    /// Lines that are set aside because of a refusal.
+    sending: Sending,
+    rescreens: u32,
+    /// Lines that the store refused, or that were found bad by what its refusals taught.
     n_refused: usize,
     has_stored: bool,
 }
 
 impl Work<'_> {
-    /// Takes out what must not be sent; the rest is to be sent as a whole.
+    /// Removes lines that must not be sent; the rest will be sent as a whole.
     async fn screen(&mut self, lines: Vec<u8>) {
         let Context { store, shard, .. } = self.context;
-        self.manner.version = store.version(*shard);
+        self.sending.version = store.version(*shard);
         let screened = store.screen(*shard, lines).await;
         self.adopt(screened).await;
     }
 
-    /// Goes on with what may be sent, as a whole.
+    /// Continues with the lines that may be sent, as a whole.
     async fn adopt(&mut self, mut screened: Screened) {
         self.body = Bytes::from(std::mem::take(&mut screened.lines));
         let rounds = if screened.races { RACE_ROUNDS_MAX } else { ROUNDS_MAX };
@@ -135,10 +134,10 @@ impl Work<'_> {
             Some(at) => Split::parted(&self.body, at, rounds),
         };
         let refused = std::mem::take(&mut screened.refused);
-        if self.looks > 0 {
+        if self.rescreens > 0 {
             self.n_refused += refused.len();
         }
-        self.manner.screened = screened;
+        self.sending.screened = screened;
         self.letters.unsendable(refused).await;
     }
 
@@ -153,14 +152,14 @@ impl Work<'_> {
                 continue;
             };
             let text = self.body.slice(part);
-            match self.context.send(text.clone(), &mut self.manner, &mut retry).await {
+            match self.context.send(text.clone(), &mut self.sending, &mut retry).await {
                 Decided::Accepted => {
                     self.has_stored = true;
                     self.split.accepted();
                 }
                 Decided::Outdated => self.screen(self.split.rest(&self.body)).await,
                 decided => {
-                    if self.looks_anew(&decided, &text).await {
+                    if self.screen_again(&decided, &text).await {
                         continue;
                     }
                     self.refused(decided).await;
@@ -169,7 +168,7 @@ impl Work<'_> {
         }
     }
 
-    /// Splits the part that was refused, and sets aside what is known to be bad.
+    /// Splits the refused part, and makes dead letters of lines that are known to be bad.
     async fn refused(&mut self, decided: Decided) {
         let (split, body) = (&mut self.split, &self.body);
         let refused = match decided {
@@ -186,8 +185,8 @@ impl Work<'_> {
                 refused
             }
             Decided::Doubtful(answer) => {
-                // Whatever was thought to be known of the tables: from now on it is learned anew.
-                self.manner.screened.grows = true;
+                // What is known of the tables may be wrong: from now on it is learned again.
+                self.sending.screened.grows = true;
                 split.doubtful(body, &answer)
             }
             Decided::Accepted | Decided::Outdated => return,
@@ -198,18 +197,19 @@ impl Work<'_> {
         }
     }
 
-    /// Whether what is left is looked at anew instead of being halved: the store tells more of its
-    /// tables than was known, or lines of several measurements can be sorted.
-    async fn looks_anew(&mut self, decided: &Decided, text: &[u8]) -> bool {
+    /// Screens the rest of a refused batch again instead of halving it, if more is known of the
+    /// store's tables than before; returns whether it did. Lines of several measurements are
+    /// sorted.
+    async fn screen_again(&mut self, decided: &Decided, text: &[u8]) -> bool {
         let (Decided::Rejected(answer, _) | Decided::MeasurementRejected(answer)) = decided else {
             return false;
         };
-        if self.looks >= LOOKS_MAX {
+        if self.rescreens >= RESCREENS_MAX {
             return false;
         }
         let Context { store, shard, .. } = self.context;
         let is_first = self.split.lines_count() == 0;
-        let is_newer = store.relearn(*shard, text, answer, self.manner.version).await;
+        let is_newer = store.relearn(*shard, text, answer, self.sending.version).await;
         let may_sort = is_first && store.refuses_whole();
         if !may_sort && !is_newer {
             return false;
@@ -219,18 +219,17 @@ impl Work<'_> {
         let is_sorted = sorted.is_some();
         let rest = sorted.unwrap_or(rest);
         if is_newer {
-            self.manner.version = store.version(*shard);
+            self.sending.version = store.version(*shard);
             let screened = store.screen(*shard, rest.clone()).await;
             let is_same = screened.refused.is_empty() && screened.suspects_from.is_none();
             if !is_same || screened.lines != rest {
-                self.looks += 1;
+                self.rescreens += 1;
                 self.adopt(screened).await;
                 return true;
             }
         }
         if is_sorted {
-            // In another order the same part is refused again, and is halved where it should be;
-            // nobody has to be asked for that.
+            // The store would refuse the sorted lines, too, so they are halved without asking it.
             self.body = Bytes::from(rest);
         }
         false

@@ -1,15 +1,15 @@
-//! How long the oldest entry that is not confirmed has been waiting.
+//! How long the oldest unconfirmed entry has been waiting.
 //!
-//! Entries carry no time, so a mark is kept now and then: which position was the last durable one
-//! when an entry after it was first seen. Marks are bounded; when they are thinned the age comes
-//! out higher than it is, never lower, by at most the thinned spacing. What a restart finds in the
-//! spool counts from the restart.
+//! Entries carry no time, so marks are kept: the last durable position, and when an entry after it
+//! was first seen. The number of marks is bounded; when it is reduced, the age is overestimated by
+//! at most their new spacing, and never underestimated. Entries that a restart finds in the spool
+//! count from the restart.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::model::Position;
 
-/// Marks kept at most: with spacing that doubles, an hour of backlog is told to within a minute.
+/// The most marks: as their spacing doubles, an hour of backlog is known to within a minute.
 const MARKS_MAX: usize = 128;
 
 /// The spacing of marks to begin with.

@@ -1,4 +1,4 @@
-//! What of a batch is set aside, made durable before the cursor passes it.
+//! The dead letters of a batch, made durable before the cursor passes its lines.
 
 use crate::{
     model::{Cause, DeadLetter, line},
@@ -6,11 +6,11 @@ use crate::{
     store::{Store, Unsendable},
 };
 
-/// Letters that are made durable together: what a fully refused batch holds in memory beside
-/// itself.
+/// The most letters that are made durable together: a batch that is refused whole holds so many in
+/// memory.
 const LETTERS_MAX: usize = 2_048;
 
-/// The dead letters of one batch on their way into the log.
+/// Gathers the dead letters of one batch and writes them to the log.
 pub(super) struct Letters<'a> {
     context: &'a Context,
     /// At most [`LETTERS_MAX`].
@@ -24,7 +24,8 @@ impl<'a> Letters<'a> {
         Self { context, gathered: Vec::new(), recorded: 0 }
     }
 
-    /// The batch for a store without unsigned integers; what cannot be said there is set aside.
+    /// Rewrites the batch for a store without unsigned integers; lines with values beyond its range
+    /// become dead letters.
     pub(super) async fn rewrite(&mut self, lines: &[u8]) -> Vec<u8> {
         let mut signed = Vec::with_capacity(lines.len());
         for line in line::lines(lines) {
@@ -35,14 +36,14 @@ impl<'a> Letters<'a> {
         signed
     }
 
-    /// Lines that must not be sent.
+    /// Adds lines that must not be sent.
     pub(super) async fn unsendable(&mut self, lines: Vec<(Vec<u8>, Unsendable)>) {
         for (line, Unsendable { cause, detail }) in lines {
             self.push(&line, cause, detail, None).await;
         }
     }
 
-    /// A line that the store refused.
+    /// Adds a line that the store refused.
     pub(super) async fn refused(&mut self, body: &[u8], refused: &Refused) {
         let line = &body[refused.bytes.clone()];
         let answer = Some(refused.answer.clone());
@@ -68,8 +69,8 @@ impl<'a> Letters<'a> {
         }
     }
 
-    /// Makes the letters durable. If the log has halted it takes none until a restart, and neither
-    /// is the batch ever finished then: the cursor stays before it, and the restart sends it again.
+    /// Makes the letters durable. If the log has halted, this never returns: the cursor stays
+    /// before the batch, and a restart sends it again.
     pub(super) async fn record(&mut self) {
         if self.gathered.is_empty() {
             return;

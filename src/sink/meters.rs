@@ -1,4 +1,4 @@
-//! One shard's handles of the metrics, taken once.
+//! The metrics of one shard.
 
 use std::time::Duration;
 
@@ -72,22 +72,22 @@ impl Meters {
         self.stretches.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// A request is on the way until the guard is dropped, also where a drain cuts it off.
+    /// A request is in flight until the guard is dropped, even if a drain cuts it off.
     pub(super) fn sending(&self) -> Raised<'_> {
         Raised::new(&self.in_flight)
     }
 
-    /// A batch stands at a line that nobody can judge until the guard is dropped.
+    /// A batch is stalled until the guard is dropped.
     pub(super) fn stalling(&self) -> Raised<'_> {
         Raised::new(&self.stalled)
     }
 
-    /// Such a batch keeps its place among the requests in flight, because too many gave up theirs.
+    /// A stalled batch keeps its request slot, because too many others gave up theirs.
     pub(super) fn kept_place(&self) {
         self.kept_places.inc();
     }
 
-    /// A probe does not wait for another one any longer.
+    /// A probe stops waiting for another one.
     pub(super) fn exceeded_probe_wait(&self) {
         self.exceeded_probe_waits.inc();
     }
@@ -110,7 +110,7 @@ impl Meters {
         self.retried.inc_by(u64::from(again));
     }
 
-    /// Not one line of a batch was taken.
+    /// The store refused every line of a batch.
     pub(super) fn refused_batch(&self) {
         self.refused_batches.inc();
     }

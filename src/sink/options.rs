@@ -6,42 +6,39 @@ use crate::sink::RetryOptions;
 
 /// How one shard's spool is shipped. A process holds at most
 /// `(requests_in_flight + 2) × (batch_bytes + one entry)` of lines for each shard, whether the
-/// store is there or not; and of `batches_stalled` batches more where so many stand at lines that
-/// nobody can judge.
+/// store is available or not, and up to `batches_stalled` batches more while so many are stalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Lines at which a batch is full; stores are fastest at 5,000 to 10,000. Default: 10,000.
     pub batch_lines: NonZeroUsize,
-    /// Bytes at which a batch is full; below every store's largest request. Default: 4 MiB.
+    /// Bytes at which a batch is full; less than the largest request of every store. Default: 4
+    /// MiB.
     pub batch_bytes: NonZeroUsize,
     /// How long a batch that is not full waits for more. Default: 200 ms.
     pub batch_age: Duration,
-    /// Whether requests are compressed; worth it only on a slow network. Default: no.
+    /// Whether requests are compressed, which only pays on a slow network. Default: no.
     pub gzip: bool,
-    /// Requests of one shard on the way at once; they may overtake each other. Default: 2.
+    /// Requests of one shard in flight; they may overtake each other. Default: 2.
     pub requests_in_flight: NonZeroUsize,
-    /// How long the store is left alone after it failed.
+    /// The waits before retries.
     pub retry: RetryOptions,
-    /// How long the cursor may lie behind on disk; what it lies behind is sent again after a crash.
-    /// Default: 1 s.
+    /// How long the cursor on disk may lag; the difference is sent again after a crash. Default:
+    /// 1 s.
     pub cursor_age: Duration,
-    /// Bytes by which the cursor may lie behind on disk, so that room is given back early enough.
-    /// Default: 32 MiB.
+    /// Bytes by which the cursor on disk may lag, so that room is freed early enough. Default:
+    /// 32 MiB.
     pub cursor_bytes: u64,
-    /// Batches that may be finished before the oldest one is: those behind one that is being
-    /// halved. Each costs some 100 bytes. Default: 1,024.
+    /// Batches that may finish before the oldest unfinished one, for instance while that one is
+    /// being halved. Each costs some 100 bytes. Default: 1,024.
     pub batches_ahead: NonZeroUsize,
-    /// The part of the requests that a backlog has when newer entries go ahead of it, in
-    /// millionths; 0: none do. Default: 0, because it gives up the order between the two.
+    /// The share of requests for a backlog while newer entries overtake it, in millionths; 0: no
+    /// entry overtakes. Default: 0, because the order between the two is given up.
     pub backfill_share_ppm: u32,
-    /// How long entries wait to be read until those that come later go ahead of them. Default:
-    /// 10 s.
+    /// How long entries wait before later ones overtake them. Default: 10 s.
     pub backfill_after: Duration,
-    /// How long a request is sent again that is refused in words that are in no list. Default:
-    /// 60 s.
+    /// How long a request is retried that the store refuses in unknown words. Default: 60 s.
     pub unknown_code_patience: Duration,
-    /// Batches that may stand at a line which nobody can judge without a place among the requests
-    /// in flight. Default: 8.
+    /// Stalled batches that give up their slot among the requests in flight. Default: 8.
     pub batches_stalled: usize,
     /// How long a batch with lines of a measurement whose types are not known waits for what
     /// another such batch of its shard teaches. Default: 5 s.

@@ -1,14 +1,15 @@
-//! When to read and when to ship: the plan of one batch, with the time as an argument.
+//! When to read and when to ship one batch, with the time as an argument.
 //!
-//! What waits is durable in the spool, so it is not read as it comes, which would be a call into
-//! the kernel for each group of the lane. It is read a few times in a batch's life, until the batch
-//! is full or old enough; while more is there than fits, batch follows batch without waiting.
+//! Waiting entries are durable in the spool, so there is no need to read each one at once, which
+//! would take a system call for each group of the lane. The spool is read a few times for each
+//! batch, until the batch is full or old enough; while there is more than one batch, batches follow
+//! each other without waiting.
 
 use std::time::Duration;
 
 use crate::sink::Options;
 
-/// How often an open batch looks for more, in its `batch_age`.
+/// How often the spool is read for an open batch within `batch_age`.
 const LOOKS_IN_AGE: u32 = 8;
 
 /// What to do next.
@@ -23,20 +24,20 @@ pub(super) enum Next {
     },
     /// Close the batch and send it.
     Ship,
-    /// Nothing until this time, or until something happens if there is none.
+    /// Wait until this time, or, without one, for the next event.
     Wait(Option<Duration>),
 }
 
-/// The state that the plan follows from.
+/// The state from which the next step follows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pacing {
     /// Bytes in the batch.
     pub(super) bytes: u64,
     /// Lines in the batch, as its entries say.
     pub(super) items: u64,
-    /// Whether the batch holds any entry, if only damaged ones.
+    /// Whether the batch holds any entry, even a damaged one.
     pub(super) begun: bool,
-    /// Whether what comes next cannot be in this batch.
+    /// Whether the next entry cannot be in this batch.
     pub(super) closed: bool,
     /// When the first entry of this batch was seen, read or not.
     pub(super) opened: Option<Duration>,
@@ -44,12 +45,12 @@ pub(super) struct Pacing {
     pub(super) read_at: Option<Duration>,
     /// Whether the spool holds entries that are not read.
     pub(super) unread: bool,
-    /// Whether the last look left something that was there, because the batch was full.
+    /// Whether the last read left entries, because the batch was full.
     pub(super) more: bool,
 }
 
 impl Pacing {
-    /// What to do at `now`. While draining nothing waits for its age.
+    /// What to do at `now`. While draining, batches do not wait to fill.
     pub(super) fn next(&self, options: &Options, now: Duration, draining: bool) -> Next {
         let bytes_max = (options.batch_bytes.get() as u64).saturating_sub(self.bytes);
         let items_max = (options.batch_lines.get() as u64).saturating_sub(self.items);

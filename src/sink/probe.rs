@@ -32,7 +32,7 @@ pub(super) struct Probes {
     allowance: Mutex<Allowance>,
 }
 
-/// Leave to send a probe: no other of the shard is under way until it is dropped.
+/// Permission to send a probe: no other of the shard is under way until it is dropped.
 #[derive(Debug)]
 pub(super) struct Probe<'a> {
     _held: tokio::sync::MutexGuard<'a, ()>,

@@ -1,4 +1,4 @@
-//! How long to leave a store alone.
+//! How long to wait before a retry.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Default for RetryOptions {
     }
 }
 
-/// The waits of one batch: growing and jittered, so that shards do not return all at once.
+/// The waits of one batch: growing, and jittered so that shards do not retry at the same time.
 #[derive(Debug)]
 pub(super) struct Retry {
     options: RetryOptions,
@@ -34,12 +34,12 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    /// A batch that was not sent yet. Equal seeds wait alike.
+    /// A batch that was not sent yet. Equal seeds give equal waits.
     pub(super) fn new(options: RetryOptions, seed: u64) -> Self {
         Self { options, seed, backoff: backoff(options, seed) }
     }
 
-    /// The store answered something else than unavailable: the next outage starts anew.
+    /// The store answered: the next outage begins with the shortest wait.
     pub(super) fn reset(&mut self) {
         self.seed = self.seed.wrapping_add(1);
         self.backoff = backoff(self.options, self.seed);
@@ -52,7 +52,7 @@ impl Retry {
         grown.min(self.options.delay_max).max(asked)
     }
 
-    /// How long to wait where somebody has to change a setting first: slowly from the start.
+    /// How long to wait if somebody has to change a setting first: long from the start.
     pub(super) fn halted(&mut self) -> Duration {
         let mut slow = ExponentialBuilder::new()
             .with_min_delay(self.options.delay_max / 2)

@@ -1,12 +1,12 @@
 //! Lines with unsigned integers, rewritten for a store that has only signed ones.
 //!
-//! A spool segment written in the richer dialect outlives a change of the store. Each field value
-//! that ends in `u` becomes one that ends in `i`; a line with a value past the largest signed
-//! integer cannot be stored there and is told apart.
+//! The spool may hold segments in the richer dialect after the store was changed. Each field value
+//! that ends in `u` becomes one that ends in `i`; a line with a value above the largest signed
+//! integer is refused.
 
 use crate::model::line::{self, FieldValue};
 
-/// A line that cannot be said without unsigned integers.
+/// A line with a value that does not fit into a signed integer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("field `{field}` is {value}, past the largest integer of the store")]
 pub(super) struct OutOfRange {

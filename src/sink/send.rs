@@ -1,4 +1,4 @@
-//! One request until the store decides about it: sent, and sent again.
+//! Sends one request, with retries, until the store decides about its lines.
 
 use std::{
     io::{self, Write as _},
@@ -18,45 +18,44 @@ use crate::{
     telemetry::Health,
 };
 
-/// After how long without an answer the operator is told: a store that never answers is known long
-/// before its request times out.
+/// A request without an answer for so long is reported: the operator sees a store that never
+/// answers long before the request times out.
 const SILENCE: Duration = Duration::from_secs(8);
 
 /// How often a batch is screened again, because more is known of the types of fields, before it is
 /// sent as it is: a store may tell other types all the time.
 const OUTDATED_MAX: u32 = 32;
 
-/// A verdict that decides about the lines it is about.
+/// A final verdict about the lines of a request.
 pub(super) enum Decided {
     Accepted,
     Partial(Vec<Refusal>),
     Rejected(String, Option<usize>),
     MeasurementRejected(String),
     Doubtful(String),
-    /// Nothing was sent: the lines are to be held to other rules first.
+    /// Nothing was sent: the lines have to be screened again first.
     Outdated,
 }
 
-/// How the requests of a batch are sent.
+/// What the requests of a batch share.
 #[derive(Debug, Default)]
-pub(super) struct Manner {
-    /// What the batch was held to; its lines are not here any more.
+pub(super) struct Sending {
+    /// The result of the last screening, without the lines.
     pub(super) screened: Screened,
-    /// How much was known of the store then.
+    /// The version of what was known of the store then.
     pub(super) version: u64,
     /// How often it was not sent because more types were known by then.
     outdated_count: u32,
-    /// Since when the batch is refused in words that are in no list, once these were waited out for
-    /// long enough.
+    /// Since when the batch has been refused in unknown words, once the patience for these is over.
     unclear_since: Option<Duration>,
 }
 
-/// In which words that are in no list a request is refused, and since when.
+/// The unknown words in which a request is refused, and since when.
 #[derive(Debug, Default)]
 struct Unclear(Option<(String, Duration)>);
 
 impl Unclear {
-    /// Since when in these words: since now, where they are others.
+    /// Since when it has been refused in these words.
     fn since(&mut self, reason: &str, now: Duration) -> Duration {
         match &self.0 {
             Some((words, since)) if words == reason => *since,
@@ -90,7 +89,7 @@ impl Context {
     pub(super) async fn send(
         &self,
         part: Bytes,
-        manner: &mut Manner,
+        sending: &mut Sending,
         retry: &mut Retry,
     ) -> Decided {
         let bytes = u64::try_from(part.len()).unwrap_or(u64::MAX);
@@ -99,10 +98,10 @@ impl Context {
         let mut unclear = Unclear::default();
         let mut stall = None;
         loop {
-            let leave = self.circuit.enter(again).await;
-            let attempt = self.attempt(&part, &body, encoding, manner, again, leave.is_trial());
+            let permit = self.circuit.enter(again).await;
+            let attempt = self.attempt(&part, &body, encoding, sending, again, permit.is_trial());
             let Some(verdict) = attempt.await else { return Decided::Outdated };
-            let is_lone = line::lines(&part).nth(1).is_none();
+            let is_single_line = line::lines(&part).nth(1).is_none();
             let note = |health, error| self.state.saw_verdict(health, bytes, again, error);
             if !matches!(verdict, Verdict::Unclear { .. }) {
                 unclear = Unclear::default();
@@ -110,19 +109,20 @@ impl Context {
             }
             let wait = match verdict {
                 Verdict::Unclear { reason, answer } => {
-                    // It may be about the lines: nothing is said about the server.
-                    drop(leave);
+                    // The refusal may be about the lines, so it counts neither for nor against the
+                    // server.
+                    drop(permit);
                     let now = self.clock.monotonic();
                     let patience = self.options.unknown_code_patience;
                     let first = unclear.since(&reason, now);
-                    let since = manner.unclear_since.unwrap_or(first);
-                    // Others of the batch count too: afterwards there may be nobody else.
+                    let since = sending.unclear_since.unwrap_or(first);
+                    // Accepted lines of this batch count, too: later there may be no others.
                     let others_pass =
                         self.accepted.is_since(since.min(now.saturating_sub(patience)));
                     let is_over = now.saturating_sub(since) >= patience;
-                    if is_over && (!is_lone || others_pass) {
+                    if is_over && (!is_single_line || others_pass) {
                         note(Health::Ready, Some(&reason));
-                        manner.unclear_since = Some(since);
+                        sending.unclear_since = Some(since);
                         return Decided::Rejected(answer, None);
                     }
                     if is_over && stall.is_none() {
@@ -133,20 +133,20 @@ impl Context {
                 }
                 Verdict::Unavailable { reason, retry_after } => {
                     note(Health::Waiting(reason.clone()), Some(&reason));
-                    leave.failed(retry.unavailable(retry_after))
+                    permit.failed(retry.unavailable(retry_after))
                 }
                 Verdict::Halted { reason } => {
                     note(Health::Failed(reason.clone()), Some(&reason));
-                    leave.failed(retry.halted())
+                    permit.failed(retry.halted())
                 }
-                // Nothing is said about lines, so that one line alone waits.
-                Verdict::TooLarge { reason } if is_lone => {
+                // This says nothing about the line, so it waits.
+                Verdict::TooLarge { reason } if is_single_line => {
                     note(Health::Failed(reason.clone()), Some(&reason));
-                    leave.answered();
+                    permit.answered();
                     retry.halted()
                 }
                 verdict => {
-                    leave.answered();
+                    permit.answered();
                     let decided = decided(verdict);
                     note(Health::Ready, decided.first_words());
                     retry.reset();
@@ -165,7 +165,7 @@ impl Context {
         part: &Bytes,
         body: &Bytes,
         encoding: Encoding,
-        manner: &mut Manner,
+        sending: &mut Sending,
         again: bool,
         is_trial: bool,
     ) -> Option<Verdict> {
@@ -179,11 +179,11 @@ impl Context {
         if !is_probe {
             probe = None;
         }
-        let verdict = self.write(part, body, encoding, manner, again).await?;
+        let verdict = self.write(part, body, encoding, sending, again).await?;
         match &verdict {
             Verdict::Accepted if is_probe => self.store.learn(self.shard, part),
             Verdict::Rejected { answer, .. } if is_probe => {
-                self.store.relearn(self.shard, part, answer, manner.version).await;
+                self.store.relearn(self.shard, part, answer, sending.version).await;
             }
             _ => {}
         }
@@ -210,10 +210,10 @@ impl Context {
         part: &Bytes,
         body: &Bytes,
         encoding: Encoding,
-        manner: &mut Manner,
+        sending: &mut Sending,
         again: bool,
     ) -> Option<Verdict> {
-        let grows = manner.screened.grows;
+        let grows = sending.screened.grows;
         let turn = if grows { Some(self.store.turn(self.shard, part).await) } else { None };
         let in_flight = self.meters.sending();
         let sent = self.clock.monotonic();
@@ -221,7 +221,7 @@ impl Context {
             if let Err(verdict) = self.store.ready(self.shard).await {
                 return Some(verdict);
             }
-            if self.is_outdated(manner, again) {
+            if self.is_outdated(sending, again) {
                 return None;
             }
             Some(self.store.write(self.shard, body.clone(), encoding).await)
@@ -252,13 +252,14 @@ impl Context {
 
     /// Whether more is known of the store than when the lines were screened, and they are to be
     /// screened again before they are sent. A retry sends the same bytes wherever it may (SK-3).
-    fn is_outdated(&self, manner: &mut Manner, again: bool) -> bool {
-        if self.store.is_outdated(self.shard, &manner.screened) {
+    fn is_outdated(&self, sending: &mut Sending, again: bool) -> bool {
+        if self.store.is_outdated(self.shard, &sending.screened) {
             return true;
         }
-        let is_newer = self.store.tells_types() && self.store.version(self.shard) != manner.version;
-        let is_outdated = is_newer && !again && manner.outdated_count < OUTDATED_MAX;
-        manner.outdated_count += u32::from(is_outdated);
+        let is_newer =
+            self.store.tells_types() && self.store.version(self.shard) != sending.version;
+        let is_outdated = is_newer && !again && sending.outdated_count < OUTDATED_MAX;
+        sending.outdated_count += u32::from(is_outdated);
         is_outdated
     }
 
@@ -273,7 +274,7 @@ impl Context {
     }
 }
 
-/// What a verdict that decides decides.
+/// The decision in a final verdict.
 fn decided(verdict: Verdict) -> Decided {
     match verdict {
         Verdict::Accepted => Decided::Accepted,
@@ -281,7 +282,7 @@ fn decided(verdict: Verdict) -> Decided {
         Verdict::Rejected { answer, dropped } => Decided::Rejected(answer, dropped),
         Verdict::MeasurementRejected { answer } => Decided::MeasurementRejected(answer),
         Verdict::Doubtful { answer } => Decided::Doubtful(answer),
-        // Less at once; the others wait where they came from.
+        // A smaller request may pass; the other verdicts are retried and do not get here.
         Verdict::TooLarge { reason }
         | Verdict::Unclear { reason, .. }
         | Verdict::Unavailable { reason, .. }

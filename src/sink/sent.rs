@@ -1,17 +1,17 @@
-//! Which batches the cursor may pass: requests overtake each other, the cursor does not (SK-2).
+//! Which batches the cursor may pass: requests overtake each other, the cursor waits (SK-2).
 
 use std::collections::BTreeMap;
 
 use crate::model::Position;
 
-/// What became of the points of a batch, or of several.
+/// Counts of the points of one or more batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct BatchCounts {
-    /// Points that the batch's entries say they hold, those of damaged entries included.
+    /// Points according to the batch's entries, with those of damaged entries.
     pub(super) items: u64,
-    /// Points set aside as dead letters, durable.
+    /// Points that are durable dead letters.
     pub(super) dead_lettered: u64,
-    /// Points of entries that a checksum refused.
+    /// Points of entries with a wrong checksum.
     pub(super) damaged: u64,
     /// Bytes of lines.
     pub(super) bytes: u64,
@@ -32,16 +32,16 @@ impl BatchCounts {
     }
 }
 
-/// Where a batch stands to the others.
+/// The order of a batch among the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// In that of the spool.
+    /// In the order of the spool.
     InTurn,
-    /// Before others that are older and not sent yet.
+    /// Ahead of older ones that were not sent yet.
     Ahead,
 }
 
-/// A batch that has left and that the cursor has not passed.
+/// A batch that was sent and that the cursor has not passed.
 #[derive(Debug)]
 struct Sent {
     last: Position,
@@ -53,22 +53,22 @@ struct Sent {
 /// The batches that the cursor has not passed.
 #[derive(Debug)]
 pub(super) struct SentBatches {
-    /// By their first position. Those that went ahead and are finished are one where they touch:
-    /// their number does not grow while a backlog is filled in.
+    /// By their first position. Adjacent finished batches that overtook a backlog are joined, so
+    /// that their number does not grow while the backlog is sent.
     batches: BTreeMap<Position, Sent>,
-    /// How many of them went in turn.
+    /// How many of them were sent in turn.
     in_turn: usize,
     /// The position that the cursor may pass next.
     next: Position,
 }
 
 impl SentBatches {
-    /// Nothing has left behind the cursor.
+    /// No batch is behind the cursor yet.
     pub(super) fn new(confirmed: Position) -> Self {
         Self { batches: BTreeMap::new(), in_turn: 0, next: confirmed.next() }
     }
 
-    /// A batch leaves with all entries from the first to the last.
+    /// A batch is sent with all entries from the first to the last.
     pub(super) fn begin(&mut self, first: Position, last: Position, order: Order) {
         let before = self.batches.range(..=last).next_back();
         assert!(
@@ -92,8 +92,8 @@ impl SentBatches {
         }
     }
 
-    /// Makes the finished batch that begins at `first` one with the one before it, if both went
-    /// ahead and they touch.
+    /// Joins the finished batch that begins at `first` with the one before it, if they are adjacent
+    /// and both overtook a backlog.
     fn join(&mut self, first: Position) {
         let is_done = |batch: &Sent| batch.order == Order::Ahead && batch.counts.is_some();
         let Some(batch) = self.batches.get(&first).filter(|batch| is_done(batch)) else { return };
@@ -109,8 +109,8 @@ impl SentBatches {
         self.batches.remove(&first);
     }
 
-    /// Takes the finished batches before the first that is not; how far the cursor may go, and the
-    /// sum of what became of them.
+    /// Takes the finished batches before the first unfinished one; returns how far the cursor may
+    /// move, and the sum of their counts.
     pub(super) fn advance(&mut self) -> Option<(Position, BatchCounts)> {
         let mut passed: Option<(Position, BatchCounts)> = None;
         while let Some(oldest) = self.batches.first_entry()
@@ -127,7 +127,7 @@ impl SentBatches {
         passed
     }
 
-    /// Batches that left in turn and that the cursor has not passed.
+    /// Batches that were sent in turn and that the cursor has not passed.
     pub(super) fn in_turn(&self) -> usize {
         self.in_turn
     }

@@ -1,4 +1,4 @@
-//! The task of one shard: reads its spool, starts deliveries, moves the cursor behind them.
+//! The task of one shard: reads its spool, starts deliveries, moves the cursor past finished ones.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -12,8 +12,8 @@ use crate::{
     model::{Disposition, Position},
     sink::{
         Drained,
-        aside::aside,
         delivery::{Context, Delivered, deliver},
+        lend::lend,
         pacing::Next,
         sent::{BatchCounts, SentBatches},
         stretch::{Lines, Stretch},
@@ -23,7 +23,7 @@ use crate::{
     telemetry::{Chain, PointLedger},
 };
 
-/// How long a disk without room for the cursor is left alone.
+/// The wait after a failed write of the cursor.
 const CURSOR_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often the durable position is noted while nothing is read, for the age of what waits.
@@ -48,7 +48,7 @@ pub(super) struct Shipper {
     spare: Vec<Vec<u8>>,
     /// When the cursor must be written, and how many bytes it lies behind; `None` if it does not.
     behind: Option<(Instant, u64)>,
-    /// A write of the cursor failed in a way that no later success would mend (I2).
+    /// A write of the cursor failed in a way that no retry can repair (I2).
     cursor_halted: bool,
 }
 
@@ -80,7 +80,7 @@ impl Shipper {
         }
     }
 
-    /// Ships until the drain has taken what the store takes, then writes the cursor a last time.
+    /// Ships until the drain is over, then writes the cursor a last time.
     pub(super) async fn run(mut self) -> Drained {
         self.note_durable();
         while self.turn().await {}
@@ -90,7 +90,7 @@ impl Shipper {
         Drained { waiting_entries: self.context.state.status().waiting_entries }
     }
 
-    /// Does one thing, or waits for one to happen; false when the drain is over.
+    /// Takes one step, or waits for an event; false when the drain is over.
     async fn turn(&mut self) -> bool {
         let now = Instant::now();
         let deadline = *self.drain.borrow_and_update();
@@ -104,7 +104,7 @@ impl Shipper {
             self.flush().await;
         }
         let options = &self.context.options;
-        let in_flight = self.deliveries.len().saturating_sub(self.context.stalled.places());
+        let in_flight = self.deliveries.len().saturating_sub(self.context.stalled.slots());
         let room = in_flight < options.requests_in_flight.get()
             && self.sent.in_turn() < options.batches_ahead.get();
         let mut wake = self.behind.map(|(due, _)| due);
@@ -136,7 +136,7 @@ impl Shipper {
         true
     }
 
-    /// Parts what is behind from what comes in, or makes them one again.
+    /// Splits the backlog from newer entries, or joins them again.
     fn arrange(&mut self) {
         let durable = *self.durable.borrow();
         if self.stretches.arrange(durable) {
@@ -151,9 +151,8 @@ impl Shipper {
 
     /// Waits until a delivery ends, something becomes durable, a drain begins, or a time comes.
     ///
-    /// That more is durable changes nothing while entries are known that are not read, so no sync
-    /// of the lane wakes a shipper that has a time to look at the spool, or no room for another
-    /// batch.
+    /// While known entries are unread, newer ones change nothing: so a sync of the lane does not
+    /// wake a shipper that will read later anyway, or that has no room for another batch.
     async fn wait(&mut self, mut wake: Option<Instant>) {
         let looks = !self.stretches.has_unread() && !self.lane_ended;
         if self.stretches.has_unread() {
@@ -173,7 +172,7 @@ impl Shipper {
                 self.lane_ended = changed.is_err();
                 self.note_durable();
             }
-            // A sender that is gone means that nobody will ever drain: then this never fires again.
+            // Without a sender there is no drain: then this never fires again.
             Ok(()) = self.drain.changed() => {}
             () = alarm => self.note_durable(),
         }
@@ -230,19 +229,19 @@ impl Shipper {
         behind.1 += counts.bytes;
     }
 
-    /// Writes the cursor, and lets go of the segments behind it.
+    /// Writes the cursor, and deletes the segments before it.
     async fn flush(&mut self) {
         if self.behind.is_none() {
             return;
         }
-        match aside(&mut self.cursor, Cursor::flush).await {
+        match lend(&mut self.cursor, Cursor::flush).await {
             Ok(_released) => {
                 self.behind = None;
                 self.context.state.saw_disk(None);
             }
             Err(error) => {
-                // What the cursor on disk does not cover is sent again after a restart: nothing is
-                // lost, but no room is given back, so at last the spool fills and publishes wait.
+                // Nothing is lost: after a restart, entries past the cursor on disk are sent again.
+                // But no room is freed, so at last the spool is full and publishes wait.
                 let fault = format!("cannot write the cursor: {}", Chain(&error));
                 self.behind = match error.disposition() {
                     Disposition::Retry => Some((Instant::now() + CURSOR_PAUSE, 0)),

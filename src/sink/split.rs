@@ -1,20 +1,21 @@
-//! Which parts of a refused batch are still to be sent, until exactly the bad lines are known.
+//! Splits a refused batch into parts until exactly the bad lines are known.
 //!
 //! A request that a store refuses is halved at a line, each half sent on its own, down to single
-//! lines. Only a line that was refused alone (or that the store named, or one of a request of which
-//! the store says that it dropped every point) is set aside, so good neighbours are always stored:
-//! writing a line again that an earlier, larger request already stored changes nothing.
+//! lines. A line becomes a dead letter only if it was refused alone, or the store named it, or said
+//! that it dropped every point of the request. So good lines are always stored: writing a line
+//! again that an earlier, larger request already stored changes nothing.
 //!
-//! Where a part holds several measurements it is halved between two of them, as far as its order
-//! allows: a measurement that is refused whole is known after few requests, and its neighbours do
+//! A part with several measurements is halved between two of them, as far as the order of its lines
+//! allows: so a measurement that is refused whole is found after few requests, and the others do
 //! not wait for it.
 //!
-//! A refusal that proves nothing, as where two writers met, is doubted: the part is sent again
-//! after all others, a line up to [`Split::rounds_max`] times.
+//! A refusal that proves nothing, for instance because two writers collided, is doubted: the part
+//! is sent again after all others, a single line up to [`Split::rounds_max`] times.
 //!
 //! Cost: `k` bad lines of `n` take about `2 k log2(n / k)` more requests, and with doubts
-//! [`Split::rounds_max`] more for each; where many are bad, little more than one a line, because
-//! few lines are then parted into single ones at once. Parts leave in the order of their lines.
+//! [`Split::rounds_max`] more for each. If many are bad, it takes little more than one request a
+//! line, because few lines are then split into single ones at once. Parts are sent in the order of
+//! their lines.
 
 use std::ops::Range;
 
@@ -23,11 +24,11 @@ use crate::{
     store::Refusal,
 };
 
-/// Lines of a part that is parted into single ones, where so many of those before were bad that its
-/// halves would be refused as well.
+/// A part of at most so many lines is split into single lines, if so many earlier lines were bad
+/// that its halves would probably be refused as well.
 const SINGLED_MAX: usize = 16;
 
-/// What is left to send of one batch, and what was refused of the rest.
+/// The parts of one batch that are left to send.
 #[derive(Debug)]
 pub(super) struct Split {
     body_len: usize,
@@ -47,11 +48,11 @@ pub(super) struct Split {
     n_refused: usize,
 }
 
-/// Lines of the batch that leave together.
+/// Lines of the batch that are sent together.
 #[derive(Clone, Debug)]
 struct Part {
     lines: Range<usize>,
-    /// How often it was refused in words that prove nothing.
+    /// How often it was refused in words that do not prove that its lines are bad.
     doubts: u32,
 }
 
@@ -76,7 +77,7 @@ impl Split {
         Self { body_len, bounds, left, doubted, is_repeated, rounds_max, n_accepted, n_refused }
     }
 
-    /// Two parts from the first: what is before a line and what is from it on.
+    /// Two parts: the lines before byte `at`, and those from it on.
     pub(super) fn parted(body: &[u8], at: usize, rounds_max: u32) -> Self {
         let mut split = Self::whole(body.len(), rounds_max);
         let Some(whole) = split.next_part(body) else { return split };
@@ -95,7 +96,7 @@ impl Split {
         Some(if self.bounds.is_empty() { 0..self.body_len } else { self.bytes(&part.lines) })
     }
 
-    /// Begins to send again what is doubted, when nothing else is left; which round it is, from 1.
+    /// Starts the next round of doubted parts if nothing else is left; returns its number, from 1.
     pub(super) fn next_round(&mut self) -> Option<u32> {
         if !self.left.is_empty() || self.doubted.is_empty() {
             return None;
@@ -124,8 +125,8 @@ impl Split {
         self.n_accepted += self.left.pop().map_or(0, |part| part.lines.len());
     }
 
-    /// The part is stored but for the lines that the store named. If what it named cannot be this
-    /// part's lines, the part counts as rejected: a line is never guessed.
+    /// The part is stored except for the lines that the store named. If these cannot be lines of
+    /// this part, the part counts as rejected: a line is never guessed.
     pub(super) fn partial(&mut self, body: &[u8], refused: &[Refusal]) -> Vec<Refused> {
         let Some(part) = self.next_part(body) else { return Vec::new() };
         let lines = part.lines.clone();
@@ -164,8 +165,8 @@ impl Split {
         }
     }
 
-    /// No line of a measurement of this part is ever taken: all are refused where there is only
-    /// one.
+    /// The store takes no line of one of the part's measurements. If the part has only one, all its
+    /// lines are refused.
     pub(super) fn measurement_rejected(&mut self, body: &[u8], answer: &str) -> Vec<Refused> {
         let Some(part) = self.next_part(body) else { return Vec::new() };
         match self.between_measurements(body, &part.lines) {
@@ -174,8 +175,8 @@ impl Split {
         }
     }
 
-    /// The part was refused, which may mean nothing: it is sent again later, in halves once it was
-    /// sent again whole; a line that was doubted often enough is returned as refused.
+    /// The part was refused, and the refusal is doubted: it is sent again later, first whole, then
+    /// in halves. A line that was doubted often enough is returned as refused.
     pub(super) fn doubtful(&mut self, body: &[u8], answer: &str) -> Vec<Refused> {
         let Some(mut part) = self.next_part(body) else { return Vec::new() };
         let is_lone = part.lines.len() == 1;
@@ -200,7 +201,7 @@ impl Split {
             self.n_refused += lines.len();
             return self.refuse(lines, answer);
         }
-        // A half of so few is good less often than not, where a third of the lines are bad.
+        // If a third of the lines are bad, a half of so few lines is rarely all good.
         if lines.len() <= SINGLED_MAX && self.n_accepted < 2 * self.n_refused {
             let single = |line| Part { lines: line..line + 1, doubts: 0 };
             self.left.extend(lines.clone().rev().map(single));
@@ -220,8 +221,8 @@ impl Split {
         lines.clone().map(refuse).collect()
     }
 
-    /// Where one measurement ends and another begins, next to the middle; nothing where all lines
-    /// are of one.
+    /// The border between two measurements that is next to the middle; `None` if all lines are of
+    /// one measurement.
     fn between_measurements(&self, body: &[u8], lines: &Range<usize>) -> Option<usize> {
         let measurement = |at: usize| {
             line::measurement_of(line::series(&body[self.bounds[at]..self.bounds[at + 1]]))
@@ -253,8 +254,8 @@ impl Split {
     }
 }
 
-/// The lines of a batch with those of each measurement together, in the order in which they first
-/// come; nothing where they are already. What a measurement's lines say stays in order.
+/// The lines sorted by measurement, in the order in which the measurements first appear; `None` if
+/// they are sorted. The lines of each measurement stay in their order.
 pub(super) fn by_measurement(body: &[u8]) -> Option<Vec<u8>> {
     let mut groups: Vec<(&[u8], Vec<u8>)> = Vec::new();
     let mut at: std::collections::HashMap<&[u8], usize> = std::collections::HashMap::new();
@@ -281,7 +282,7 @@ mod tests {
 
     use super::*;
 
-    /// A store that refuses requests which hold a bad line, in one of the ways that stores have.
+    /// How a store refuses requests with a bad line.
     #[derive(Clone, Copy, Debug)]
     enum Manner {
         /// The whole request is refused and nothing is said about the lines.

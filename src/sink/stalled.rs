@@ -1,8 +1,9 @@
-//! Deliveries of a shard that stand at a line which nobody can judge: they give up their place.
+//! Stalled deliveries: at a line of which it is not known whether it is bad. They give up their
+//! slot.
 //!
-//! A line that is refused alone in words that are in no list is set aside only where the store
-//! accepts something else. If each kept its place among the requests in flight, a few of them would
-//! keep everything from being sent that could be accepted, for ever.
+//! A line that is refused alone in unknown words becomes a dead letter only if the store accepts
+//! something else. If each such delivery kept its slot among the requests in flight, a few of them
+//! would block all lines that the store could accept, for ever.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,42 +11,42 @@ use tokio::sync::Notify;
 
 use crate::sink::meters::{Meters, Raised};
 
-/// How many of a shard's deliveries stand at such a line.
+/// Counts the stalled deliveries of a shard.
 #[derive(Debug)]
 pub(super) struct Stalled {
     count: AtomicUsize,
-    /// Places that are given up at most: each holds a batch in memory.
-    places_max: usize,
+    /// The most slots that are given up: each of the batches stays in memory.
+    slots_max: usize,
     changed: Notify,
 }
 
-/// One delivery, for as long as it stands there.
+/// A stalled delivery, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Stall<'a> {
     stalled: &'a Stalled,
-    _told: Raised<'a>,
+    _counted: Raised<'a>,
 }
 
 impl Stalled {
-    pub(super) fn new(places_max: usize) -> Self {
-        Self { count: AtomicUsize::new(0), places_max, changed: Notify::new() }
+    pub(super) fn new(slots_max: usize) -> Self {
+        Self { count: AtomicUsize::new(0), slots_max, changed: Notify::new() }
     }
 
-    /// A delivery has waited for its line's words for long enough, and goes on trying.
+    /// A delivery is stalled: it gives up its slot and goes on trying.
     pub(super) fn begin<'a>(&'a self, meters: &'a Meters) -> Stall<'a> {
-        if self.count.fetch_add(1, Ordering::Relaxed) >= self.places_max {
+        if self.count.fetch_add(1, Ordering::Relaxed) >= self.slots_max {
             meters.kept_place();
         }
         self.changed.notify_one();
-        Stall { stalled: self, _told: meters.stalling() }
+        Stall { stalled: self, _counted: meters.stalling() }
     }
 
-    /// Places that others may take.
-    pub(super) fn places(&self) -> usize {
-        self.count.load(Ordering::Relaxed).min(self.places_max)
+    /// Slots that other deliveries may use.
+    pub(super) fn slots(&self) -> usize {
+        self.count.load(Ordering::Relaxed).min(self.slots_max)
     }
 
-    /// Waits until one more has given up its place.
+    /// Waits until another delivery has given up its slot.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }

@@ -1,4 +1,4 @@
-//! Starts a shipper for each shard, shows their states, ends them in order.
+//! Starts a shipper for each shard, shows their states, and drains them.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What the operator can see of shipping, and the health of the store as the shards find it.
+//! The state of shipping that operators see, and the health of the store.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,13 +22,13 @@ const REFUSED_BATCHES_LOGGED_EVERY: Duration = Duration::from_mins(1);
 pub struct ShardStatus {
     /// Which shard.
     pub shard: ShardId,
-    /// Whether the store takes what the shard ships, as its last request found it.
+    /// Whether the store accepts what the shard ships, according to the last request.
     pub health: Health,
-    /// The last entry that the cursor covers in memory; on disk it may lie a little behind.
+    /// The last entry that the cursor in memory covers; the cursor on disk may lag.
     pub confirmed: Position,
     /// Entries that are durable and not confirmed.
     pub waiting_entries: u64,
-    /// How long the oldest of them has been seen to wait; zero if none does.
+    /// How long the oldest of them has been waiting; zero if there is none.
     pub waiting_time: Duration,
     /// Requests that were answered or failed.
     pub requests: u64,
@@ -36,17 +36,17 @@ pub struct ShardStatus {
     pub retries: u64,
     /// Bytes of lines sent, before compression, repetitions included.
     pub sent_bytes: u64,
-    /// Lines set aside.
+    /// Lines that became dead letters.
     pub dead_lettered: u64,
-    /// What the last request that was not accepted met, and what the disk refused; bounded.
+    /// The last error of a request or of the disk; bounded.
     pub last_error: Option<String>,
 }
 
-/// The store's place on the health board, shared by all shards: it tells the worst of them.
+/// The store's health on the board: the worst that any shard reports.
 #[derive(Debug)]
 pub(super) struct StoreHealth {
     cell: HealthCell,
-    /// One for each shard, by index; `None` while a shard has nothing to tell.
+    /// The health that each shard reports, by index; `None` before its first request.
     ///
     /// Why a mutex: it is taken when a shard's health changes, not once a request.
     shards: Mutex<Vec<Option<Health>>>,
@@ -99,7 +99,7 @@ struct Inner {
     store: Health,
     /// Requests that wait to be sent again; at most as many as are in flight.
     stuck: u32,
-    /// What the shard's own disk refused; stands until it succeeds.
+    /// The last error of the shard's disk, until the disk works again.
     disk: Option<String>,
     requests: u64,
     retries: u64,
@@ -159,14 +159,14 @@ impl ShardState {
         lock(&self.inner).lag.saw_durable(position, now);
     }
 
-    /// The cursor passed `position`; so many lines before it were set aside.
+    /// The cursor passed `position`; so many of the lines passed are dead letters.
     pub(super) fn saw_confirmed(&self, position: Position, dead_lettered: u64) {
         let mut inner = lock(&self.inner);
         inner.lag.saw_confirmed(position);
         inner.dead_lettered += dead_lettered;
     }
 
-    /// The store refused every one of a batch's several `lines`: hardly the fault of each line.
+    /// The store refused all `lines` of a batch: the cause is hardly in each of them.
     pub(super) fn saw_refused_batch(&self, lines: usize) {
         let mut inner = lock(&self.inner);
         let Some(batches_before) = inner.refused_batches.admit(self.clock.monotonic()) else {
@@ -182,11 +182,11 @@ impl ShardState {
         );
     }
 
-    /// A request of `bytes` ended with the store in this health; `error` is what it met, `again`
-    /// tells that its last try left it waiting.
+    /// A request of `bytes` ended and found the store in this health. `again`: an earlier try of
+    /// the same request has failed.
     ///
-    /// The shard is well only when none of its requests waits: one that fails forever beside others
-    /// that succeed shows as that, and not as a health that flaps with each answer.
+    /// A shard is ready only if none of its requests waits for a retry: so the health does not flap
+    /// while one request always fails and others succeed.
     pub(super) fn saw_verdict(&self, health: Health, bytes: u64, again: bool, error: Option<&str>) {
         let mut inner = lock(&self.inner);
         match (&health, again) {
@@ -207,7 +207,7 @@ impl ShardState {
         }
     }
 
-    /// A request has had no answer for so long; it is still on the way.
+    /// A request has had no answer for so long, and is still in flight.
     pub(super) fn saw_silence(&self, silence: Duration) {
         let mut inner = lock(&self.inner);
         if inner.store == Health::Ready || inner.store == unknown() {
@@ -217,7 +217,7 @@ impl ShardState {
         }
     }
 
-    /// The shard's disk refused something, or (with `None`) works again.
+    /// The shard's disk failed, or (`None`) works again.
     pub(super) fn saw_disk(&self, fault: Option<String>) {
         let mut inner = lock(&self.inner);
         if inner.disk != fault {

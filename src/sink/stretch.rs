@@ -1,4 +1,4 @@
-//! A stretch of a shard's spool on its way: read in order, and cut into batches.
+//! A stretch of a shard's spool: read in order and cut into batches.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::{
     model::{LineDialect, Position},
     sink::{
-        aside::aside,
         delivery::Context,
+        lend::lend,
         pacing::{Next, Pacing},
         sent::BatchCounts,
     },
@@ -16,7 +16,7 @@ use crate::{
     telemetry::Chain,
 };
 
-/// How long a disk that refused to be read is left alone.
+/// The wait after a failed read of the spool.
 const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lines read from the spool and not sent yet.
@@ -47,9 +47,9 @@ pub(super) struct Stretch {
     bound: Position,
     /// Whether a batch was taken.
     has_sent: bool,
-    /// Not to be read before, because the disk refused.
+    /// Not read before this time, because the last read failed.
     read_after: Option<Duration>,
-    /// The zero of the times that the plan counts in.
+    /// Times are counted from here.
     origin: Instant,
 }
 
@@ -79,8 +79,8 @@ impl Stretch {
         }
     }
 
-    /// Ends at what is durable now; the stretch that goes on behind it, if anything is left to this
-    /// one.
+    /// Ends this stretch at the last durable entry, and returns the stretch behind it; `None` if
+    /// nothing would be left in this one.
     pub(super) fn split(&mut self) -> Option<Self> {
         let reading = self.reading.as_mut().expect("the reading is back between calls");
         let behind = reading.split()?;
@@ -92,22 +92,22 @@ impl Stretch {
         self.read
     }
 
-    /// The last position of the stretch, if another one goes on there.
+    /// The last position of the stretch, if another one follows it.
     pub(super) fn end(&self) -> Option<Position> {
         self.reading.as_ref().expect("the reading is back between calls").end()
     }
 
-    /// Whether anything of it has left.
+    /// Whether a batch of it was taken.
     pub(super) fn has_sent(&self) -> bool {
         self.has_sent
     }
 
-    /// Whether there are entries that may be read and are not.
+    /// Whether entries may be read that were not read yet.
     pub(super) fn has_unread(&self) -> bool {
         self.pacing.unread
     }
 
-    /// Whether all of it was read and taken, and another stretch goes on behind it.
+    /// Whether all of it was read and taken, and another stretch follows it.
     pub(super) fn is_over(&self) -> bool {
         !self.pacing.begun && self.end().is_some_and(|end| self.read >= end)
     }
@@ -129,7 +129,7 @@ impl Stretch {
         }
     }
 
-    /// Reads more into the open batch, which is begun in `spare`.
+    /// Reads more into the open batch; a new one begins in the buffer `spare`.
     pub(super) async fn fill(&mut self, limits: BatchLimits, spare: impl FnOnce() -> Vec<u8>) {
         let mut body = match &mut self.open {
             Some(open) => std::mem::take(&mut open.body),
@@ -137,7 +137,7 @@ impl Stretch {
         };
         let mark = body.len();
         let bound = self.bound;
-        let (body, found) = aside(&mut self.reading, move |reading| {
+        let (body, found) = lend(&mut self.reading, move |reading| {
             let found = reading.read_batch(&mut body, limits);
             (body, found)
         })
@@ -146,7 +146,7 @@ impl Stretch {
         match found {
             Ok(found) => {
                 self.read_after = None;
-                // Nothing found before the bound: nothing is there to be waited for.
+                // If nothing was found, there is nothing before the bound.
                 self.read = found.as_ref().map_or(bound, |batch| batch.last).max(self.read);
                 self.add(body, mark, found, limits);
             }
@@ -161,7 +161,7 @@ impl Stretch {
         self.pacing.more = bound > self.read;
     }
 
-    /// Takes the open batch; what was carried over becomes the open one.
+    /// Takes the open batch; the overflow becomes the open one.
     pub(super) fn take(&mut self) -> Option<Lines> {
         let lines = std::mem::replace(&mut self.open, self.overflow.take())?;
         self.has_sent = true;
@@ -171,7 +171,7 @@ impl Stretch {
         Some(lines)
     }
 
-    /// Takes what was read behind `mark` into the open batch, or carries it over into the next.
+    /// Adds what was read behind `mark` to the open batch, or keeps it for the next one.
     fn add(&mut self, body: Vec<u8>, mark: usize, found: Option<Batch>, limits: BatchLimits) {
         let Some(found) = found else {
             match &mut self.open {
@@ -210,7 +210,7 @@ impl Stretch {
         self.measure();
     }
 
-    /// Says to the plan what the open batch holds.
+    /// Updates the pacing for the open batch.
     fn measure(&mut self) {
         let open = self.open.as_ref();
         self.pacing.begun = open.is_some();

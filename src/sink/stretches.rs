@@ -1,15 +1,15 @@
-//! The stretches of a shard's spool that are on their way: one; after an outage, where that is
-//! asked for, a backlog and what comes in now, side by side.
+//! The stretches of a shard's spool that are shipped at the same time: normally one. After an
+//! outage, if the options allow it, the backlog and newer entries are two.
 //!
-//! Where entries have waited for [`Options::backfill_after`], the spool is parted at what is
-//! durable then: what comes later goes ahead, and shares the requests with what lies before. When
-//! the first stretch has been read the second goes on in its place, and at last there is one again.
-//! If what comes in falls behind too, it is parted once more; of several stretches the first and
-//! the last are read, and those between wait for their turn. Each is read in the order of the
-//! spool, so in each a vehicle's points keep their order.
+//! Once entries have waited for [`Options::backfill_after`], the spool is split at its last durable
+//! entry: later entries overtake the backlog and share the requests with it. When the first stretch
+//! has been read, the second takes its place, until one is left. If newer entries fall behind, too,
+//! the last stretch is split again; of several stretches the first and the last are read, and those
+//! between wait. Each is read in the order of the spool, so a vehicle's points keep their order in
+//! each of them.
 //!
-//! Nothing of this is on disk. The cursor waits for the backlog (SK-2), so a restart sends again
-//! what had gone ahead.
+//! Nothing of this is on disk. The cursor waits for the backlog (SK-2), so after a restart the
+//! entries that had overtaken it are sent again.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Stretches at most: each that waits keeps a file open and a megabyte.
+/// The most stretches: each keeps a file open and a megabyte of memory.
 const STRETCHES_MAX: usize = 8;
 
 /// One request, in millionths.
@@ -37,9 +37,9 @@ const REQUEST: i64 = 1_000_000;
 pub(super) struct Stretches {
     /// In the order of the spool; never empty.
     all: VecDeque<Stretch>,
-    /// The part of the requests that the first of several has, in millionths; 0: there is one only.
+    /// The share of the requests for the first of several, in millionths; 0: there is only one.
     share: i64,
-    /// What the first has to its good, in millionths of a request.
+    /// The credit of the first, in millionths of a request.
     credit: i64,
     after: Duration,
     /// Since when the last stretch has had entries that are not read.
@@ -64,7 +64,7 @@ impl Stretches {
         self.all.len()
     }
 
-    /// Entries up to `durable` are there.
+    /// Entries up to `durable` may be read.
     pub(super) fn note(&mut self, durable: Position) {
         let last = self.all.len() - 1;
         for (idx, stretch) in self.all.iter_mut().enumerate() {
@@ -82,8 +82,8 @@ impl Stretches {
         }
     }
 
-    /// Lets go of a first stretch that was read and taken, and parts the last where it is behind.
-    /// Whether there are others than before.
+    /// Removes first stretches that are finished, and splits the last one if it is behind; returns
+    /// whether the stretches changed.
     pub(super) fn arrange(&mut self, durable: Position) -> bool {
         let mut changed = false;
         while self.all.len() > 1 && self.all[0].is_over() {
@@ -105,9 +105,8 @@ impl Stretches {
         changed
     }
 
-    /// Whether entries have waited too long for those before them. A stretch that went ahead is not
-    /// parted before it has sent anything, however slow the store is: what comes in would never be
-    /// its turn.
+    /// Whether unread entries have waited too long. A newer stretch is not split before it has sent
+    /// anything, however slow the store is: otherwise new entries would never be sent.
     fn is_behind(&self) -> bool {
         if self.all.len() > 1 && !self.newest().has_sent() {
             return false;
@@ -116,7 +115,7 @@ impl Stretches {
         self.unread.since().is_some_and(|since| now.saturating_sub(since) >= self.after)
     }
 
-    /// What to do next, and with which.
+    /// What to do next, and with which stretch.
     pub(super) fn next(&self, draining: bool) -> (usize, Next) {
         let due = self.due();
         let mut wake: Option<Duration> = None;
@@ -132,7 +131,7 @@ impl Stretches {
         (due, Next::Wait(wake))
     }
 
-    /// The stretch that has the next request, if it has one to send.
+    /// The stretch that may send the next request.
     fn due(&self) -> usize {
         let is_first = 2 * (self.credit + self.share) >= REQUEST;
         if is_first || self.all.len() == 1 { 0 } else { self.all.len() - 1 }
@@ -140,7 +139,7 @@ impl Stretches {
 
     /// Takes a stretch's open batch.
     pub(super) fn take(&mut self, idx: usize) -> Option<(Lines, Order)> {
-        // A request in the place of another that had nothing to send costs nobody his turn.
+        // A request sent because the other stretch has nothing to send changes no credit.
         if self.all.len() > 1 && idx == self.due() {
             self.credit += self.share - if idx == 0 { REQUEST } else { 0 };
         }

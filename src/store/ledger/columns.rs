@@ -42,7 +42,7 @@ pub(in crate::store) fn kind_of(value: &[u8]) -> FieldType {
 }
 
 /// A character for a type, for shapes.
-pub(super) const fn letter(kind: FieldType) -> u8 {
+pub(super) const fn type_code(kind: FieldType) -> u8 {
     match kind {
         FieldType::Float => b'f',
         FieldType::Integer => b'i',

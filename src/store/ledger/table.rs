@@ -267,6 +267,6 @@ pub(in crate::store) fn push_tag(shape: &mut Vec<u8>, key: &[u8]) {
 
 /// Adds a field to a shape.
 pub(in crate::store) fn push_field(shape: &mut Vec<u8>, key: &[u8], kind: FieldType) {
-    shape.extend_from_slice(&[0, columns::letter(kind), 0]);
+    shape.extend_from_slice(&[0, columns::type_code(kind), 0]);
     shape.extend_from_slice(key);
 }

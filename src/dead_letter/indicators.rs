@@ -1,4 +1,4 @@
-//! What the log shows: metrics, and its places on the health board.
+//! What the log tells the operator: metrics, health, and log lines.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -6,10 +6,10 @@ use crate::{
     dead_letter::{
         Options,
         letter::bounded,
+        letter_spool::LetterSpool,
         log::NAME,
-        shelf::Shelf,
         summary::Remedy,
-        waiting::{Waiting, Waits},
+        waiting::{WaitReason, Waiting},
     },
     env::{Clock as _, SystemClock},
     model::{Cause, LetterKind},
@@ -28,23 +28,24 @@ const WRITTEN_LOGGED_EVERY: Duration = Duration::from_mins(1);
 /// The longest words of a letter that are logged, in bytes.
 const WORDS_LOGGED_BYTES_MAX: usize = 256;
 
-/// What the log shows.
-pub(super) struct Signs {
+/// The log's metrics, its places on the health board, and limits of what it writes into the
+/// process's log.
+pub(super) struct Indicators {
     metrics: Arc<Metrics>,
-    /// What waits, and what was replaced. Not critical: good messages flow.
+    /// Tells what waits and what was dropped. Not critical: good messages flow.
     room: HealthCell,
-    /// Whether anything can be set aside at all. Critical: after a failed sync no session goes on
-    /// behind a message that cannot be decoded.
+    /// Tells whether letters can be written at all. Critical: after a failed sync every session
+    /// stops at its first message that cannot be decoded.
     disk: HealthCell,
-    /// Letters that were replaced since some of their kind were last removed: messages, points.
+    /// Letters dropped for newer ones since letters of their kind were last removed, by kind.
     replaced: [u64; 2],
     clock: SystemClock,
-    told: LogLimit,
-    /// Of each cause that was met: when it was told, and the letters that were not.
-    untold: BTreeMap<Cause, (LogLimit, u64)>,
+    replaced_log: LogLimit,
+    /// For each cause that occurred: when it was last logged, and the letters since.
+    unlogged: BTreeMap<Cause, (LogLimit, u64)>,
 }
 
-impl Signs {
+impl Indicators {
     pub(super) fn new(metrics: Arc<Metrics>, board: &HealthBoard, options: &Options) -> Self {
         metrics.dead_letter_limit_bytes.set(gauge(options.bytes_max));
         let disk = board.cell(format!("{NAME}-disk"), Critical::Yes);
@@ -55,8 +56,8 @@ impl Signs {
             disk,
             replaced: [0; 2],
             clock: SystemClock::start(),
-            told: LogLimit::new(REPLACED_LOGGED_EVERY),
-            untold: BTreeMap::new(),
+            replaced_log: LogLimit::new(REPLACED_LOGGED_EVERY),
+            unlogged: BTreeMap::new(),
         }
     }
 
@@ -65,18 +66,18 @@ impl Signs {
         self.disk.set(Health::Failed(reason));
     }
 
-    /// Letters became durable: so many of each cause, the last of them in these words.
+    /// Letters became durable: for each cause their count and the words of the last one.
     pub(super) fn written(&mut self, causes: &BTreeMap<Cause, (u64, String)>) {
         for (cause, (letters, words)) in causes {
             let label = CauseLabel { cause: CauseName(*cause) };
             self.metrics.dead_letter_written_letters.get_or_create_owned(&label).inc_by(*letters);
             let fresh = || (LogLimit::new(WRITTEN_LOGGED_EVERY), 0);
-            let (limit, untold) = self.untold.entry(*cause).or_insert_with(fresh);
-            *untold += letters;
+            let (limit, unlogged) = self.unlogged.entry(*cause).or_insert_with(fresh);
+            *unlogged += letters;
             if limit.admit(self.clock.monotonic()).is_none() {
                 continue;
             }
-            let letters = std::mem::take(untold);
+            let letters = std::mem::take(unlogged);
             let Remedy { mend, show, heal } = Remedy::of(*cause);
             let cause = cause.as_str();
             let last = bounded(words, WORDS_LOGGED_BYTES_MAX);
@@ -84,7 +85,7 @@ impl Signs {
         }
     }
 
-    /// So many letters of a cause are on disk, more or, below 0, fewer.
+    /// The number of letters of a cause on disk changed by `letters`.
     pub(super) fn kept(&self, cause: Option<Cause>, letters: i64) {
         if let Some(cause) = cause {
             let label = CauseLabel { cause: CauseName(cause) };
@@ -99,7 +100,7 @@ impl Signs {
         self.replaced[kind as usize] += letters;
         let label = KindLabel { kind: kind.as_str() };
         self.metrics.dead_letter_replaced_letters.get_or_create_owned(&label).inc_by(letters);
-        if self.told.admit(self.clock.monotonic()).is_some() {
+        if self.replaced_log.admit(self.clock.monotonic()).is_some() {
             let kind = kind.as_str();
             tracing::warn!(kind, letters, "the oldest dead letters were dropped for newer ones");
         }
@@ -113,14 +114,14 @@ impl Signs {
         self.metrics.dead_letter_removed_letters.get_or_create_owned(&label).inc_by(letters);
     }
 
-    /// Brings gauges and board up to what is.
-    pub(super) fn show(&self, messages: &Shelf, points: &Shelf, waiting: &Waiting) {
+    /// Updates the gauges and the health board.
+    pub(super) fn show(&self, messages: &LetterSpool, points: &LetterSpool, waiting: &Waiting) {
         let metrics = &self.metrics;
         metrics.dead_letter_disk_bytes.set(gauge(messages.bytes() + points.bytes()));
-        for (kind, shelf) in [(LetterKind::Message, messages), (LetterKind::Point, points)] {
+        for (kind, spool) in [(LetterKind::Message, messages), (LetterKind::Point, points)] {
             let label = KindLabel { kind: kind.as_str() };
             let kept = metrics.dead_letter_kept_letters.get_or_create_owned(&label);
-            kept.set(gauge(shelf.letters()));
+            kept.set(gauge(spool.letters()));
         }
         metrics.dead_letter_waiting_letters.set(gauge(waiting.letters_in_all()));
         metrics.dead_letter_waiting_bytes.set(gauge(waiting.bytes() as u64));
@@ -128,10 +129,10 @@ impl Signs {
         self.room.set(if reason.is_empty() { Health::Ready } else { Health::Waiting(reason) });
     }
 
-    /// What waits, and what to do about it; empty if all is well.
+    /// Says what waits and what to do about it; empty if all is well.
     fn reason(&self, waiting: &Waiting) -> String {
         let mut reasons: Vec<String> = Vec::new();
-        let shared = waiting.letters(LetterKind::Message, Waits::Share);
+        let shared = waiting.letters(LetterKind::Message, WaitReason::Share);
         if shared > 0 {
             let owner = waiting.owner();
             reasons.push(format!(
@@ -140,14 +141,14 @@ impl Signs {
                  first of all"
             ));
         }
-        let bound = waiting.letters(LetterKind::Message, Waits::Bound);
+        let bound = waiting.letters(LetterKind::Message, WaitReason::Bound);
         if bound > 0 {
             reasons.push(format!(
                 "{bound} messages that cannot be decoded wait: the dead-letter log is full \
                  (dead-letter.max-size)"
             ));
         }
-        let held = waiting.letters(LetterKind::Point, Waits::Bound);
+        let held = waiting.letters(LetterKind::Point, WaitReason::Bound);
         if held > 0 {
             reasons.push(format!(
                 "{held} points that the store refuses wait, and their shards ship nothing: their \

@@ -1,8 +1,9 @@
-//! The letters of one kind on disk: a spool out of which they are taken one by one.
+//! The letters of one kind on disk: a spool from which single letters can be removed.
 //!
-//! Nothing is read in a row and confirmed here. A letter that is removed leaves an empty line in
-//! its entry, so that the names of its neighbours stay; an entry without letters leaves its header,
-//! a segment without letters goes. The cursor passes what is gone from the front.
+//! This spool is not read in order and confirmed. A removed letter leaves an empty line in its
+//! entry, so that the ids of the other letters do not change; an entry without letters leaves its
+//! header, and a segment without letters is deleted. The cursor passes deleted segments at the
+//! front.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -20,10 +21,11 @@ use crate::{
     },
 };
 
-/// The folder of the points, in that of the messages: the log had one folder for both once.
+/// The folder of the points. It is in that of the messages, because earlier versions had one folder
+/// for both.
 const POINTS_DIR: &str = "points";
 
-/// Where the letters of a kind lie.
+/// The folder of the letters of a kind.
 pub(super) fn dir(log: &std::path::Path, kind: LetterKind) -> PathBuf {
     match kind {
         LetterKind::Message => log.to_path_buf(),
@@ -33,7 +35,7 @@ pub(super) fn dir(log: &std::path::Path, kind: LetterKind) -> PathBuf {
 
 /// The letters of one kind.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct LetterSpool {
     kind: LetterKind,
     writer: Writer,
     reader: Reader,
@@ -41,25 +43,25 @@ pub(super) struct Shelf {
     segment_bytes: u64,
 }
 
-/// What a letter takes of its vehicle's share.
+/// What is counted of a letter.
 #[derive(Debug)]
-pub(super) struct Share {
-    /// Whose it is.
+pub(super) struct LetterFacts {
+    /// The vehicle whose share it counts for, or the topic if there is none.
     pub(super) owner: Option<String>,
-    /// Why it was set aside, if this version knows that.
+    /// Its cause, if this version knows it.
     pub(super) cause: Option<Cause>,
-    /// What it takes.
+    /// Its size on disk.
     pub(super) bytes: u64,
 }
 
-impl Share {
+impl LetterFacts {
     pub(super) fn of(line: &[u8]) -> Self {
         let (owner, cause) = letter::about(line);
         Self { owner, cause, bytes: line.len() as u64 }
     }
 }
 
-/// Why letters cannot be taken out.
+/// Why letters cannot be removed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RemoveError {
     /// A segment cannot be read.
@@ -71,32 +73,33 @@ pub(super) enum RemoveError {
     /// The cursor cannot be written.
     #[error(transparent)]
     Cursor(#[from] CursorError),
-    /// The last segment cannot be closed: the disk fails, and nothing more may be written.
+    /// The last segment cannot be closed: the disk fails, and nothing may be written any more.
     #[error(transparent)]
     Fatal(#[from] AppendError),
 }
 
-/// What becomes of a letter.
-pub(super) enum Fate {
-    Stays,
-    Goes,
-    /// It becomes another one, under the same name.
-    Becomes(Box<DeadLetter>),
+/// What is done with a letter.
+pub(super) enum Outcome {
+    Keep,
+    Remove,
+    /// Another letter takes its place, under the same id.
+    Replace(Box<DeadLetter>),
 }
 
-/// Says what becomes of a letter; one that cannot be read comes as an error.
-pub(super) type Judge<'a> = &'a mut dyn FnMut(LetterId, Result<&DeadLetter, &LetterError>) -> Fate;
+/// Decides what is done with a letter; a letter that cannot be read is given as an error.
+pub(super) type Decide<'a> =
+    &'a mut dyn FnMut(LetterId, Result<&DeadLetter, &LetterError>) -> Outcome;
 
-/// What a change of one segment came to.
+/// The result of changing one segment.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    /// Letters that were taken out, or were what they are no more.
-    pub(super) gone: Vec<Share>,
-    /// What letters have become.
-    pub(super) come: Vec<Share>,
+    /// Letters that were removed or replaced.
+    pub(super) removed: Vec<LetterFacts>,
+    /// Letters that replaced others.
+    pub(super) added: Vec<LetterFacts>,
 }
 
-impl Shelf {
+impl LetterSpool {
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         options: &Options,
@@ -134,8 +137,8 @@ impl Shelf {
         self.writer.append_unsynced(entry)
     }
 
-    /// Whether it is the bound that leaves no room for an entry in another segment, and not the
-    /// disk.
+    /// Whether the bound leaves no room for an entry in a new segment; otherwise it is the disk
+    /// that is full.
     pub(super) fn is_over_bound(&self, entry_bytes: usize) -> bool {
         let wanted = self.segment_bytes.max(entry_bytes as u64);
         self.budget.used() + wanted > self.budget.bytes_max()
@@ -145,7 +148,7 @@ impl Shelf {
         self.writer.sync().map(drop)
     }
 
-    /// What a segment holds, entry by entry.
+    /// Reads a segment, entry by entry.
     pub(super) fn read(
         &self,
         first: Position,
@@ -157,11 +160,12 @@ impl Shelf {
         Ok(())
     }
 
-    /// Takes letters out of one segment, or changes them. All that was appended has to be synced.
+    /// Removes or replaces letters of one segment. The caller has synced everything that was
+    /// appended.
     pub(super) fn change(
         &mut self,
         first: Position,
-        judge: Judge<'_>,
+        decide: Decide<'_>,
     ) -> Result<Changed, RemoveError> {
         let mut changed = Changed::default();
         let mut lines_of: BTreeMap<Position, BTreeMap<usize, Vec<u8>>> = BTreeMap::new();
@@ -170,23 +174,23 @@ impl Shelf {
             for (id, line) in lines(kind, stored) {
                 let letter = letter::read(line);
                 let mut new = Vec::new();
-                match judge(id, letter.as_ref()) {
-                    Fate::Stays => continue,
-                    Fate::Goes => {}
-                    Fate::Becomes(letter) => {
+                match decide(id, letter.as_ref()) {
+                    Outcome::Keep => continue,
+                    Outcome::Remove => {}
+                    Outcome::Replace(letter) => {
                         letter::write(&letter, &mut new);
-                        changed.come.push(Share::of(&new));
+                        changed.added.push(LetterFacts::of(&new));
                     }
                 }
-                changed.gone.push(Share::of(line));
+                changed.removed.push(LetterFacts::of(line));
                 lines_of.entry(id.position).or_default().insert(id.index as usize, new);
             }
         })?;
-        if changed.gone.is_empty() {
+        if changed.removed.is_empty() {
             return Ok(changed);
         }
         let facts = self.segments().into_iter().find(|segment| segment.first == first);
-        let removed = changed.gone.len() - changed.come.len();
+        let removed = changed.removed.len() - changed.added.len();
         let left = facts.map_or(0, |facts| facts.items).saturating_sub(removed as u64);
         if facts.is_some_and(|facts| !facts.sealed) {
             self.writer.retire()?;
@@ -200,13 +204,13 @@ impl Shelf {
         Ok(changed)
     }
 
-    /// Lets the oldest segment go with all that is in it; the letters that it held, or nothing if
-    /// there is none. All that was appended has to be synced.
-    pub(super) fn drop_oldest(&mut self) -> Result<Option<Vec<Share>>, RemoveError> {
+    /// Deletes the oldest segment and returns the letters that it held; `None` if there is no
+    /// segment. The caller has synced everything that was appended.
+    pub(super) fn drop_oldest(&mut self) -> Result<Option<Vec<LetterFacts>>, RemoveError> {
         let Some(oldest) = self.segments().first().copied() else { return Ok(None) };
-        let (mut gone, kind) = (Vec::new(), self.kind);
+        let (mut removed, kind) = (Vec::new(), self.kind);
         self.read(oldest.first, &mut |stored| {
-            gone.extend(lines(kind, stored).map(|(_, line)| Share::of(line)));
+            removed.extend(lines(kind, stored).map(|(_, line)| LetterFacts::of(line)));
         })?;
         if !oldest.sealed {
             self.writer.retire()?;
@@ -214,11 +218,11 @@ impl Shelf {
         self.reader.pass(oldest.last);
         self.reader.flush_cursor()?;
         self.release_empty()?;
-        Ok(Some(gone))
+        Ok(Some(removed))
     }
 
-    /// Removes the file of a segment of which no letter is wanted any more, without writing it
-    /// anew; false for the newest of several, which remembers the next position.
+    /// Deletes a segment whose letters were all removed, without rewriting it; false for the newest
+    /// of several, which remembers the next position.
     fn drop_whole(&mut self, first: Position) -> Result<bool, RemoveError> {
         let segments = self.segments();
         if let Some(oldest) = segments.first().filter(|oldest| oldest.first == first) {
@@ -233,7 +237,7 @@ impl Shelf {
         Ok(!is_newest)
     }
 
-    /// Gives back what segments without letters take, from the front and in between.
+    /// Deletes all segments without letters.
     fn release_empty(&mut self) -> Result<(), RemoveError> {
         let is_empty = |segment: &&SegmentFacts| segment.items == 0 && segment.sealed;
         for empty in self.segments().iter().filter(is_empty) {
@@ -243,7 +247,7 @@ impl Shelf {
     }
 }
 
-/// The letters of an entry as they are stored, each with its name; not those that were removed.
+/// The letters of an entry as they are stored, each with its id, without the removed ones.
 pub(super) fn lines(kind: LetterKind, stored: &Stored) -> impl Iterator<Item = (LetterId, &[u8])> {
     let position = stored.position;
     let lines = stored.payload.split_inclusive(|byte| *byte == b'\n');
@@ -251,8 +255,8 @@ pub(super) fn lines(kind: LetterKind, stored: &Stored) -> impl Iterator<Item = (
     named.map(move |(line, index)| (LetterId { kind, position, index }, line))
 }
 
-/// The entry with these lines instead of its own: an empty one takes a letter out. Empty lines keep
-/// the places of those before others.
+/// The entry with some lines replaced; an empty line removes a letter. Empty lines before the last
+/// letter stay, so that the indexes of the letters behind them do not change.
 fn with(stored: &Stored, changes: &BTreeMap<usize, Vec<u8>>) -> Remainder {
     let mut left = Remainder::default();
     let mut end = 0;

@@ -1,4 +1,4 @@
-//! The log's thread: sole owner of what lies on disk.
+//! The log's thread, which owns both spools.
 
 use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
 
@@ -6,10 +6,10 @@ use crate::{
     dead_letter::{
         Options, Submission,
         change::Change,
+        indicators::Indicators,
         letter,
+        letter_spool::{LetterFacts, LetterSpool, lines},
         queue::Queue,
-        shelf::{Share, Shelf, lines},
-        signs::Signs,
         usage::Usage,
         waiting::Waiting,
     },
@@ -23,9 +23,9 @@ use crate::{
 pub(super) struct Pending {
     pub(super) kind: LetterKind,
     pub(super) entry: EntryBuffer,
-    /// Whose, and how many bytes of each; of messages only.
+    /// Vehicles or topics and the bytes of each; of messages only.
     pub(super) owners: Vec<(String, u64)>,
-    /// How many of each cause, and in what words the last of them.
+    /// For each cause the number of letters and the words of the last one.
     pub(super) causes: BTreeMap<Cause, (u64, String)>,
     durable: Box<dyn FnOnce() + Send>,
 }
@@ -41,34 +41,34 @@ impl Halt {
 }
 
 /// The log's thread.
-pub(super) struct Keeper {
+pub(super) struct LogThread {
     pub(super) queue: Arc<Queue>,
-    pub(super) messages: Shelf,
-    pub(super) points: Shelf,
+    pub(super) messages: LetterSpool,
+    pub(super) points: LetterSpool,
     pub(super) options: Options,
-    /// How much of the messages each vehicle has.
+    /// Bytes of messages by vehicle.
     pub(super) usage: Usage,
-    /// What found no room.
+    /// Letters without room.
     pub(super) waiting: Waiting,
-    /// Written, and not durable yet.
+    /// Letters written and not durable yet.
     pub(super) group: Vec<Pending>,
     pub(super) change: Option<Change>,
-    pub(super) signs: Signs,
+    pub(super) indicators: Indicators,
     clock: Arc<dyn Clock>,
     /// When the last sync began.
     synced_at: Option<Duration>,
 }
 
-impl Keeper {
+impl LogThread {
     pub(super) fn new(
         queue: Arc<Queue>,
-        messages: Shelf,
-        points: Shelf,
+        messages: LetterSpool,
+        points: LetterSpool,
         options: Options,
         metrics: Arc<Metrics>,
         board: &HealthBoard,
     ) -> Self {
-        let signs = Signs::new(metrics, board, &options);
+        let indicators = Indicators::new(metrics, board, &options);
         Self {
             queue,
             messages,
@@ -78,7 +78,7 @@ impl Keeper {
             waiting: Waiting::default(),
             group: Vec::new(),
             change: None,
-            signs,
+            indicators,
             clock: Arc::new(SystemClock::start()),
             synced_at: None,
         }
@@ -90,17 +90,17 @@ impl Keeper {
         self.show();
         if let Err(Halt(reason)) = self.serve() {
             tracing::error!(%reason, "the dead-letter log is halted until a restart");
-            self.signs.halted(reason);
+            self.indicators.halted(reason);
             self.queue.close();
             self.waiting = Waiting::default();
             self.group.clear();
             self.change = None;
-            // A thread that has ended means a panic or a stop.
+            // The supervisor takes a thread that ends for a fault, so it waits for the stop.
             while !self.queue.wait(None).stopping {}
         }
     }
 
-    /// Takes what comes until a stop.
+    /// Works until the log is closed.
     fn serve(&mut self) -> Result<(), Halt> {
         loop {
             let (arrivals, stopping) = self.take();
@@ -119,7 +119,7 @@ impl Keeper {
         }
     }
 
-    /// Waits for something to do, and takes what has come.
+    /// Waits for something to do and takes it from the queue.
     fn take(&mut self) -> (Vec<Submission>, bool) {
         let at_most = if self.change.is_some() {
             Some(Duration::ZERO)
@@ -134,14 +134,14 @@ impl Keeper {
         }
         let mut inner = self.queue.wait(Some(Duration::ZERO));
         if self.change.is_none()
-            && let Some(order) = inner.orders.pop_front()
+            && let Some(request) = inner.requests.pop_front()
         {
-            self.change = Some(Change::begin(order, &self.messages, &self.points));
+            self.change = Some(Change::begin(request, &self.messages, &self.points));
         }
         (std::mem::take(&mut inner.arrivals), inner.stopping)
     }
 
-    /// Makes the group durable, counts it, tells it.
+    /// Makes the group durable, counts it, and notifies who waits for it.
     pub(super) fn commit(&mut self) -> Result<(), Halt> {
         if self.group.is_empty() {
             return Ok(());
@@ -149,56 +149,56 @@ impl Keeper {
         self.synced_at = Some(self.clock.monotonic());
         self.sync()?;
         for pending in self.group.drain(..) {
-            self.signs.written(&pending.causes);
+            self.indicators.written(&pending.causes);
             (pending.durable)();
         }
         Ok(())
     }
 
-    /// Makes durable what was written. Nobody is told yet.
+    /// Makes durable what was written, without notifying anybody.
     pub(super) fn sync(&mut self) -> Result<(), Halt> {
         self.messages.sync().map_err(|error| Halt::at(&error))?;
         self.points.sync().map_err(|error| Halt::at(&error))
     }
 
-    pub(super) fn shelf(&mut self, kind: LetterKind) -> &mut Shelf {
+    pub(super) fn spool_of(&mut self, kind: LetterKind) -> &mut LetterSpool {
         match kind {
             LetterKind::Message => &mut self.messages,
             LetterKind::Point => &mut self.points,
         }
     }
 
-    /// These letters are not on disk any more.
-    pub(super) fn forget(&mut self, gone: &[Share]) {
-        for Share { owner, cause, bytes } in gone {
+    /// Subtracts letters that are not on disk any more.
+    pub(super) fn forget(&mut self, letters: &[LetterFacts]) {
+        for LetterFacts { owner, cause, bytes } in letters {
             if let Some(owner) = owner {
                 self.usage.subtract(owner, *bytes);
             }
-            self.signs.kept(*cause, -1);
+            self.indicators.kept(*cause, -1);
         }
     }
 
-    /// These are there instead.
-    pub(super) fn remember(&mut self, come: &[Share]) {
-        for Share { owner, cause, bytes } in come {
+    /// Adds letters that are on disk.
+    pub(super) fn remember(&mut self, letters: &[LetterFacts]) {
+        for LetterFacts { owner, cause, bytes } in letters {
             if let Some(owner) = owner {
                 self.usage.add(owner, *bytes);
             }
-            self.signs.kept(*cause, 1);
+            self.indicators.kept(*cause, 1);
         }
     }
 
-    /// Reads all letters once, at the start: how much each vehicle has, and how many each cause.
+    /// Counts all letters on disk, by vehicle and cause, at the start.
     fn count_kept(&mut self) {
         for kind in LetterKind::ALL {
-            for segment in self.shelf(kind).segments() {
-                let mut shares = Vec::new();
-                let read = self.shelf(kind).read(segment.first, &mut |stored| {
-                    shares.extend(lines(kind, stored).map(|(_, line)| Share::of(line)));
+            for segment in self.spool_of(kind).segments() {
+                let mut facts = Vec::new();
+                let read = self.spool_of(kind).read(segment.first, &mut |stored| {
+                    facts.extend(lines(kind, stored).map(|(_, line)| LetterFacts::of(line)));
                 });
-                self.remember(&shares);
+                self.remember(&facts);
                 if let Err(error) = read {
-                    // What is not counted may be too much for its share; it is there all the same.
+                    // The letters are there all the same, beyond the share of their vehicle.
                     let error = Chain(&error);
                     tracing::error!(%error, "a part of the dead letters is not counted");
                 }
@@ -207,7 +207,7 @@ impl Keeper {
     }
 
     fn show(&mut self) {
-        self.signs.show(&self.messages, &self.points, &self.waiting);
+        self.indicators.show(&self.messages, &self.points, &self.waiting);
     }
 }
 
@@ -233,7 +233,7 @@ impl From<Submission> for Pending {
     }
 }
 
-/// Nobody may wait for a thread that has ended.
+/// Closes the queue when the thread ends, so that nobody waits for it.
 struct Fence(Arc<Queue>);
 
 impl Drop for Fence {

@@ -1,12 +1,12 @@
-//! A thing that is lent to a call that may block.
+//! Lends a value to a call on a thread for blocking work.
 
 use crate::env::blocking;
 
-/// Lends what is in a place to a call that reads or writes files, and puts it back.
+/// Lends the value in `place` to a call that reads or writes files, and puts it back afterwards.
 ///
 /// # Panics
-/// If the call panics, or the place is empty: calls on one thing do not overlap.
-pub(super) async fn aside<S: Send + 'static, T: Send + 'static>(
+/// If the call panics, or the place is empty: calls on one value do not overlap.
+pub(super) async fn lend<S: Send + 'static, T: Send + 'static>(
     place: &mut Option<S>,
     call: impl FnOnce(&mut S) -> T + Send + 'static,
 ) -> T {
