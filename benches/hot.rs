@@ -190,7 +190,7 @@ impl Worker {
                 topic: &row.topic,
                 payload: black_box(&row.payload),
                 content_type: None,
-                sender: Sender::Unasked,
+                sender: Sender::Unchecked,
                 received_at: RECEIVED_AT,
             };
             let done =

@@ -8,7 +8,7 @@ use crate::{
     downlink::check_queries,
     mapping::{LoadErrors, Options, Plans},
     model::Catalog,
-    uplink::NameBook,
+    uplink::NameRegistry,
 };
 
 /// The message for the operator if there is no mapping at all.
@@ -27,7 +27,7 @@ pub(super) struct Mappings {
     options: Options,
     pub(super) plans: Arc<ArcSwap<Plans>>,
     pub(super) catalog: Arc<ArcSwap<Catalog>>,
-    pub(super) names: Arc<NameBook>,
+    pub(super) names: Arc<NameRegistry>,
 }
 
 /// Loads schemas and mappings; saved queries are checked against the mappings here, because
@@ -41,12 +41,12 @@ fn load(options: &Options) -> Result<Plans, LoadErrors> {
 
 impl Mappings {
     /// Loads them at the start; if there are none, this is allowed and logged.
-    pub(super) fn load(options: &Options, names: Arc<NameBook>) -> Result<Self, LoadErrors> {
+    pub(super) fn load(options: &Options, names: Arc<NameRegistry>) -> Result<Self, LoadErrors> {
         let plans = load(options)?;
         if plans.plans().is_empty() {
             tracing::warn!("{}", no_mappings(&options.dir));
         }
-        names.know_mapped(plans.catalog());
+        names.add_mapped(plans.catalog());
         let catalog = Arc::new(ArcSwap::from_pointee(plans.catalog().clone()));
         let plans = Arc::new(ArcSwap::from_pointee(plans));
         Ok(Self { options: options.clone(), plans, catalog, names })
@@ -74,7 +74,7 @@ impl Mappings {
     /// Replaces the mappings in force with loaded ones.
     pub(super) fn put_in_force(&self, plans: Plans) {
         let (mappings, was) = (plans.plans().len(), self.plans.load().plans().len());
-        self.names.know_mapped(plans.catalog());
+        self.names.add_mapped(plans.catalog());
         self.catalog.store(Arc::new(plans.catalog().clone()));
         self.plans.store(Arc::new(plans));
         tracing::info!(mappings, was, "schemas and mappings loaded anew");

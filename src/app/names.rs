@@ -11,7 +11,7 @@ use crate::{
     model::Catalog,
     query::{QueryEngine, QueryError},
     store::{Kind, Store},
-    uplink::NameBook,
+    uplink::NameRegistry,
 };
 
 /// The first pause after a failure; it doubles each time.
@@ -22,7 +22,7 @@ const WAIT_MAX: Duration = Duration::from_mins(10);
 /// waits for it.
 pub(super) async fn learn(
     queries: QueryEngine,
-    names: Arc<NameBook>,
+    names: Arc<NameRegistry>,
     known: (Arc<Store>, Arc<ArcSwap<Catalog>>),
     _guard: Guard,
 ) {
@@ -53,7 +53,7 @@ pub(super) async fn learn(
 
 async fn read(
     queries: &QueryEngine,
-    names: &NameBook,
+    names: &NameRegistry,
     store: &Store,
     catalog: &Catalog,
 ) -> Result<(), QueryError> {
@@ -64,7 +64,7 @@ async fn read(
             store.learn_types(&name, mapped, &stored);
         }
         let fields = stored.fields.iter().map(|(field, _)| field.as_str());
-        names.know_stored(&name, fields, stored.tags.iter().map(String::as_str));
+        names.add_stored(&name, fields, stored.tags.iter().map(String::as_str));
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ use crate::{
     sink::{self, Sink},
     store::Store,
     telemetry::{Critical, Health, HealthBoard, HealthCell, Metrics},
-    uplink::{IntakeParts, MemoryBudget, NameBook, Replayer},
+    uplink::{IntakeParts, MemoryBudget, NameRegistry, Replayer},
 };
 
 /// The addresses of the running appliance.
@@ -318,9 +318,10 @@ impl Common {
             .map_err(RunError::Lane)
     }
 
-    fn names(&self, resolved: &Resolved) -> Result<Arc<NameBook>, RunError> {
+    fn names(&self, resolved: &Resolved) -> Result<Arc<NameRegistry>, RunError> {
         let (disk, dir) = (Arc::clone(&self.disk), &resolved.offline.data_dir);
-        let names = NameBook::open(disk, dir, resolved.uplink.names).map_err(RunError::Names)?;
+        let names =
+            NameRegistry::open(disk, dir, resolved.uplink.names).map_err(RunError::Names)?;
         Ok(Arc::new(names))
     }
 

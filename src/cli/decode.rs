@@ -115,7 +115,7 @@ impl<'a> Decoder<'a> {
             topic: &self.arguments.topic,
             payload,
             content_type: self.arguments.content_type.as_deref(),
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at: self.received_at,
         };
         self.lines[0].clear();

@@ -8,7 +8,7 @@ use crate::{
     mapping::{Plans, TopicMatch},
     model::ShardCount,
     spool::EntryBuffer,
-    uplink::{Limits, Message, TopicMemo, Transcoder, look},
+    uplink::{Limits, Message, TopicMemo, Transcoder, diagnose},
 };
 
 /// What became of a payload.
@@ -61,7 +61,7 @@ pub(in crate::cli) fn notes(plans: &Plans, message: &Message<'_>) -> Vec<String>
     plans.find(message.topic, &mut matched);
     let plans = matched.plans().iter().map(|at| &plans.plans()[*at]);
     let noted = plans.filter_map(|plan| {
-        let words = look::length_prefix(plan, message.payload)?;
+        let words = diagnose::length_prefix(plan, message.payload)?;
         Some(format!("mapping {}: {}", plan.name, words.text))
     });
     noted.collect()

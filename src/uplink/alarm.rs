@@ -1,7 +1,8 @@
-//! Alarms: what a point that is written raises.
+//! Alarms that a written point raises.
 //!
-//! Asked where the point's slots are filled, behind its line; a plan without alarms pays for one
-//! look at an empty list. Nothing is allocated unless an alarm's condition holds.
+//! Conditions are evaluated after the point's line is written, while its slots are still filled. A
+//! plan without alarms pays for one check of an empty list. Nothing is allocated unless a condition
+//! holds.
 
 use std::sync::Arc;
 
@@ -25,25 +26,25 @@ pub struct Raised {
     pub vehicle: Arc<str>,
     /// The time of the point.
     pub time: UnixNanos,
-    /// Whether the payload brought it.
+    /// Whether the time comes from the payload, and is not the time of receipt.
     pub has_time: bool,
-    /// Why it is none after all.
+    /// Why the alarm is not raised, although its condition holds.
     pub refusal: Option<RaiseRefusal>,
-    /// What the alarm's action says of the message, by name.
+    /// The values of the message that the alarm's action uses, by name.
     pub values: Vec<(Arc<str>, Value)>,
 }
 
-/// Why a point raises no alarm though its condition holds.
+/// Why a point raises no alarm, although the alarm's condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RaiseRefusal {
-    /// It is older than the alarm's `max-age`.
+    /// The point is older than the alarm's `max-age`.
     TooOld,
-    /// What the action says of it is over its bound.
+    /// The texts that the action uses are larger than their bound.
     TooLarge,
 }
 
 impl RaiseRefusal {
-    /// As it is counted.
+    /// The label under which it is counted.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,11 +54,13 @@ impl RaiseRefusal {
     }
 }
 
-/// Bytes of the texts that an alarm takes of a message: they wait in memory for its command.
+/// Upper bound in bytes of the texts that an alarm takes from a message: they are held in memory
+/// until its command is stored.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
-/// Asks the alarms of a plan about a point that was written. Each counts once a message: the first
-/// point that is young enough raises it. `raised` holds what the same mapping raised before.
+/// Evaluates the alarms of a plan for a point that was written. Each alarm is raised at most once
+/// per message, by the first point that is young enough. `raised` holds what the same mapping
+/// raised before.
 pub(super) fn ask(
     plan: &Plan,
     slots: &Slots,
@@ -124,7 +127,7 @@ fn raise(
     }
 }
 
-/// What a slot holds, with its type; null where that is nothing, or no time.
+/// The value of a slot with its type; null if the slot is absent or its time is invalid.
 fn value_of(at: SlotIdx, scalar: &Scalar, slots: &Slots, context: &Context<'_>) -> Value {
     let slot = *slots.slot(at);
     if slot.is_absent() {
@@ -134,7 +137,7 @@ fn value_of(at: SlotIdx, scalar: &Scalar, slots: &Slots, context: &Context<'_>) 
     let text = || String::from_utf8_lossy(slots.bytes_of(context.payload, slot)).into_owned();
     match scalar {
         Scalar::Float64 | Scalar::Digits => Value::Float(value::f64_of(slot)),
-        // The shortest digits that mean it, as in a line.
+        // The shortest digits that read back equal, as in a line.
         Scalar::Float32 => {
             let narrow = value::f32_of(slot);
             Value::Float(narrow.to_string().parse().unwrap_or(narrow.into()))

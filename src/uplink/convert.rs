@@ -1,4 +1,4 @@
-//! A value → what its mapping's conversion makes of it, exact in decimals.
+//! Converts a value as its mapping says, exactly in decimals.
 
 use crate::{
     mapping::{Conversion, SlotIdx, Target},
@@ -11,23 +11,23 @@ use crate::{
     },
 };
 
-/// What a value became.
+/// The result of a conversion.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Converted {
-    /// Perhaps not finite, which is left out as any such float is.
+    /// May be not finite; then it is left out, as every such float.
     Float(f64),
     Integer(i64),
     Boolean(bool),
-    /// The value as a text, in its own words.
-    Words,
-    /// A text that is empty says nothing.
-    Nothing,
-    /// A time that does not fit.
-    Unfit,
+    /// The value as text, in its usual form.
+    Unchanged,
+    /// The value is an empty text: nothing is written.
+    Empty,
+    /// A time that does not fit 64-bit nanoseconds.
+    TimeOutOfRange,
 }
 
 impl FieldWriter<'_, '_> {
-    /// Appends what a conversion makes of a value; false if that is nothing.
+    /// Appends the converted value; false if there is none.
     pub(super) fn converted(
         &mut self,
         conversion: &Conversion,
@@ -43,17 +43,17 @@ impl FieldWriter<'_, '_> {
             }
             Converted::Integer(value) => line::push_integer(self.into, value),
             Converted::Boolean(value) => line::push_boolean(self.into, value),
-            Converted::Words if matches!(scalar, Scalar::String) => {
+            Converted::Unchanged if matches!(scalar, Scalar::String) => {
                 push_string(self.into, self.slots.bytes_of(payload, slot));
             }
-            Converted::Words => {
+            Converted::Unchanged => {
                 self.into.push(b'"');
-                let is_said = self.words(scalar, slot);
+                let is_written = self.push_unchanged(scalar, slot);
                 self.into.push(b'"');
-                return Ok(is_said);
+                return Ok(is_written);
             }
-            Converted::Nothing => return Ok(false),
-            Converted::Unfit => {
+            Converted::Empty => return Ok(false),
+            Converted::TimeOutOfRange => {
                 self.left_out.times += 1;
                 return Ok(false);
             }
@@ -61,9 +61,9 @@ impl FieldWriter<'_, '_> {
         Ok(true)
     }
 
-    /// Appends a value that is no text in its own words, which need no escape; false, and counted,
-    /// for a float that is not finite.
-    fn words(&mut self, scalar: &Scalar, slot: Slot) -> bool {
+    /// Appends the text of a value that is not itself text; this text needs no escape. Returns
+    /// false, and counts it, for a float that is not finite.
+    fn push_unchanged(&mut self, scalar: &Scalar, slot: Slot) -> bool {
         let is_finite = match scalar {
             Scalar::Float64 | Scalar::Digits => float::push_f64(self.into, value::f64_of(slot)),
             Scalar::Float32 => float::push_f32(self.into, value::f32_of(slot)),
@@ -75,7 +75,7 @@ impl FieldWriter<'_, '_> {
         self.finite(is_finite)
     }
 
-    /// Appends what a conversion makes of a value as JSON; null for nothing.
+    /// Appends the converted value as JSON; null if there is none.
     pub(super) fn json_converted(
         &mut self,
         conversion: &Conversion,
@@ -84,7 +84,7 @@ impl FieldWriter<'_, '_> {
         at: SlotIdx,
     ) -> Result<(), DecodeError> {
         let (payload, mark) = (self.context.payload, self.into.len());
-        let is_said = match convert(conversion, scalar, (slot, at), self.slots, payload)? {
+        let is_written = match convert(conversion, scalar, (slot, at), self.slots, payload)? {
             Converted::Float(value) => {
                 let is_finite = float::push_f64(self.into, value);
                 self.finite(is_finite)
@@ -97,23 +97,23 @@ impl FieldWriter<'_, '_> {
                 self.into.extend_from_slice(if value { b"true" } else { b"false" });
                 true
             }
-            Converted::Words if matches!(scalar, Scalar::String) => {
+            Converted::Unchanged if matches!(scalar, Scalar::String) => {
                 line::push_json_string(self.into, self.slots.bytes_of(payload, slot));
                 true
             }
-            Converted::Words => {
+            Converted::Unchanged => {
                 self.into.push(b'"');
-                let is_said = self.words(scalar, slot);
+                let is_written = self.push_unchanged(scalar, slot);
                 self.into.push(b'"');
-                is_said
+                is_written
             }
-            Converted::Nothing => false,
-            Converted::Unfit => {
+            Converted::Empty => false,
+            Converted::TimeOutOfRange => {
                 self.left_out.times += 1;
                 false
             }
         };
-        if !is_said {
+        if !is_written {
             self.into.truncate(mark);
             self.into.extend_from_slice(b"null");
         }
@@ -121,10 +121,10 @@ impl FieldWriter<'_, '_> {
     }
 }
 
-/// Converts one value, which is there.
+/// Converts one value, which is not absent.
 ///
 /// # Errors
-/// It is nothing that the conversion could make its type of.
+/// The value cannot be converted to the conversion's type.
 fn convert(
     conversion: &Conversion,
     scalar: &Scalar,
@@ -138,7 +138,7 @@ fn convert(
     };
     let mismatch = |what| placed(DecodeError::new(Cause::PayloadMismatch, what));
     if conversion.target == Target::String {
-        return Ok(Converted::Words);
+        return Ok(Converted::Unchanged);
     }
     let number = match scalar {
         Scalar::Float64 | Scalar::Digits => of_float(value::f64_of(slot)),
@@ -149,13 +149,13 @@ fn convert(
         Scalar::Ticks(_) | Scalar::Timestamp | Scalar::Duration => {
             match value::nanos_of(slots, at, slot, scalar, Unit::Nanos) {
                 Ok(nanos) => Ok(Decimal::integer(nanos.into())),
-                Err(_) => return Ok(Converted::Unfit),
+                Err(_) => return Ok(Converted::TimeOutOfRange),
             }
         }
         Scalar::String => {
             let text = slots.bytes_of(payload, slot).trim_ascii();
             if text.is_empty() {
-                return Ok(Converted::Nothing);
+                return Ok(Converted::Empty);
             }
             let boolean = boolean_of(text);
             match (Decimal::parse(text), conversion.target) {
@@ -172,7 +172,7 @@ fn convert(
         }
     };
     match number {
-        // Past 2^53 a double's shortest digits are not its value.
+        // Above 2^53 the shortest digits of a double are not its exact value.
         Ok(number) if conversion.scale.is_none() && conversion.target == Target::Integer => {
             let number = exact(scalar, slot).unwrap_or(number);
             of_number(conversion, number).map_err(placed)
@@ -182,12 +182,12 @@ fn convert(
     }
 }
 
-/// A double in decimals, or as it is if it is not finite.
+/// A double as a decimal; `Err` with the double if it is not finite.
 fn of_float(value: f64) -> Result<Decimal, f64> {
     Decimal::of_f64(value).ok_or(value)
 }
 
-/// The whole number that a double of at most 64 bits is.
+/// The exact integer value of a double, if it has one of at most 64 bits.
 fn exact(scalar: &Scalar, slot: Slot) -> Option<Decimal> {
     /// 2^63.
     const END: f64 = 9_223_372_036_854_775_808.0;
@@ -201,7 +201,7 @@ fn exact(scalar: &Scalar, slot: Slot) -> Option<Decimal> {
     whole.map(|whole| Decimal::integer(whole.into()))
 }
 
-/// A number, scaled and of its type.
+/// Scales a number and converts it to the target type.
 fn of_number(conversion: &Conversion, number: Decimal) -> Result<Converted, DecodeError> {
     let scaled = match conversion.scale {
         None => Some(number),
@@ -210,7 +210,7 @@ fn of_number(conversion: &Conversion, number: Decimal) -> Result<Converted, Deco
     Ok(match conversion.target {
         Target::Float => Converted::Float(match (scaled, conversion.scale) {
             (Some(scaled), _) => scaled.to_f64(),
-            // More digits than are kept: the double is as near as its own digits.
+            // More digits than a decimal keeps: arithmetic in doubles is as precise.
             (None, Some((factor, offset))) => {
                 number.to_f64().mul_add(factor.to_f64(), offset.to_f64())
             }
@@ -229,11 +229,11 @@ fn of_number(conversion: &Conversion, number: Decimal) -> Result<Converted, Deco
             )
         }
         Target::Boolean => Converted::Boolean(number != Decimal::ZERO),
-        Target::String => Converted::Words,
+        Target::String => Converted::Unchanged,
     })
 }
 
-/// What a text says that is no number's digits and yet a float.
+/// A text for a float that is not finite (`NaN`, `inf`).
 fn not_finite(text: &[u8]) -> Option<f64> {
     let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
     let is_word =
@@ -241,7 +241,7 @@ fn not_finite(text: &[u8]) -> Option<f64> {
     is_word.then_some(f64::NAN)
 }
 
-/// What a text says of yes or no.
+/// The boolean that a text stands for.
 fn boolean_of(text: &[u8]) -> Option<bool> {
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
     match text {

@@ -1,4 +1,4 @@
-//! One seam for all formats: payload bytes → the plan's slots.
+//! One interface for all formats: payload bytes → the plan's slots.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use crate::{
     uplink::{DecodeError, Limits, Slots, avro, json, protobuf},
 };
 
-/// Walks the whole payload once and stores what the plan wants of the message.
+/// Walks the whole payload once and stores the values that the plan needs.
 ///
-/// `payload` is what follows the framing of the plan's `select`, and is below 4 GiB; the table has
-/// been made ready by [`Slots::begin_message`].
+/// `payload` is the part after the framing of the plan's `select`, and is smaller than 4 GiB. The
+/// caller has called [`Slots::begin_message`].
 ///
 /// # Errors
 /// The first thing that is malformed or over a bound.
@@ -28,8 +28,8 @@ pub(crate) fn message(
     }
 }
 
-/// Walks one element of a list of `points`, as its range was noted by [`message`], after
-/// [`Slots::begin_element`].
+/// Walks one element of a list of `points`, whose range [`message`] has noted. The caller has
+/// called [`Slots::begin_element`].
 ///
 /// # Errors
 /// The first thing that is malformed or over a bound.

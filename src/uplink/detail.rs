@@ -1,4 +1,4 @@
-//! What the operator is told of a failed mapping: the cold path, where text may be made.
+//! The text about a failed mapping for the operator. Cold path: it may allocate.
 
 use std::fmt::Write as _;
 
@@ -8,16 +8,16 @@ use crate::{
     schema::Scalar,
     uplink::{
         DecodeError, Failure, Limits, Slots, State, float,
-        lines::words,
+        line_protocol::locate,
         point::{Context, push_plain},
         time, trouble, value,
     },
 };
 
-/// How much of a vehicle's identity is kept; it may be what is wrong.
+/// How many characters of a vehicle's identity are kept: the identity itself may be what is wrong.
 const VEHICLE_CHARS_MAX: usize = 128;
 
-/// A mapping's failure.
+/// Makes a mapping's failure from its error.
 #[cold]
 pub(crate) fn failure(
     plan: &Plan,
@@ -38,7 +38,7 @@ pub(crate) fn failure(
     }
 }
 
-/// The vehicle's identity; `digits` is where a number is written.
+/// The vehicle's identity; an identity that is a number is formatted into `digits`.
 pub(crate) fn vehicle<'a>(
     source: &'a Source,
     slots: &'a Slots,
@@ -60,7 +60,7 @@ pub(crate) fn vehicle<'a>(
     }
 }
 
-/// The field, what is wrong, the byte, the clocks.
+/// Names the field, what is wrong, the byte, and both clocks if it is a time.
 fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError) -> String {
     let trouble = &slots.trouble;
     let elements = trouble.elements().map(|elements| format!(" in element {elements} (from 0),"));
@@ -74,8 +74,8 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     }
     let mut text = String::new();
     let line = match (&plan.decoder, error.offset) {
-        (Decoder::LineProtocol, Some(offset)) => words::at(context.payload, offset as usize),
-        _ => words::Place::default(),
+        (Decoder::LineProtocol, Some(offset)) => locate::at(context.payload, offset as usize),
+        _ => locate::Location::default(),
     };
     text.push_str(&line.subject());
     if let Some(slot) = error.slot.filter(|_| !trouble.has_path()) {
@@ -114,7 +114,7 @@ fn detail(plan: &Plan, slots: &Slots, context: &Context<'_>, error: DecodeError)
     text
 }
 
-/// The bound that was passed, of those that count.
+/// The bound that was exceeded, if the cause is one of a count or size.
 fn bound(cause: Cause, limits: &Limits) -> Option<String> {
     Some(match cause {
         Cause::TooManyPoints => limits.points_max.to_string(),
@@ -127,7 +127,7 @@ fn bound(cause: Cause, limits: &Limits) -> Option<String> {
     })
 }
 
-/// The time of a line, which stands in the payload as it is.
+/// The time of a line in a line-protocol payload.
 fn digits_at(payload: &[u8], offset: Option<u32>) -> Option<i64> {
     let text = payload.get(usize::try_from(offset?).ok()?..)?;
     let is_digit = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
@@ -135,7 +135,7 @@ fn digits_at(payload: &[u8], offset: Option<u32>) -> Option<i64> {
     str::from_utf8(&text[..len]).ok()?.parse().ok()
 }
 
-/// The key or the number of the item of a list or map that was wrong.
+/// The key or the index of the wrong item in a map or list.
 fn item_name(slots: &Slots, context: &Context<'_>, error: DecodeError) -> Option<String> {
     let (slot, index) = (error.slot?, error.item?);
     slots.slot_if(slot)?;
@@ -147,8 +147,8 @@ fn item_name(slots: &Slots, context: &Context<'_>, error: DecodeError) -> Option
     })
 }
 
-/// The value of a field that could not be converted, or that the store has no integer for, as it
-/// came.
+/// The received value of a field that could not be converted, or that the store's integers cannot
+/// hold.
 fn value_of_field(
     plan: &Plan,
     slot: SlotIdx,
@@ -175,7 +175,7 @@ fn value_of_field(
     Some(trouble::shown(&text))
 }
 
-/// Which field a slot is.
+/// Names the field of a slot.
 fn subject(plan: &Plan, slot: SlotIdx, item: Option<String>) -> String {
     let is_slot = |source: &Source| matches!(source, Source::Slot(at, _) if *at == slot);
     if plan.time.as_ref().is_some_and(|time| time.base.slot == slot) {

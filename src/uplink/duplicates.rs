@@ -1,11 +1,11 @@
-//! Points of one message that a store would take for one: equal series, equal time.
+//! Points of one message that have equal series and equal time.
 //!
-//! Every store keeps one point for equal series and time, in silence. So what such points mean is
-//! decided here, before the spool, by the mapping's `duplicates`, and what is merged is counted.
+//! For equal series and time every store silently keeps one point. So the mapping's `duplicates`
+//! decides here, before the spool, what happens to such points, and merged points are counted.
 //!
-//! Points whose times only grow cannot meet, which one comparison a point tells; only a message
-//! whose times do not is looked at as a whole. Then the points are ordered by series and time, so
-//! the cost is that of sorting them, whatever the payload was made to look like.
+//! Points whose times only grow cannot be equal; one comparison per point finds that out. Only if
+//! the times do not grow, all points of the message are examined: they are sorted by series and
+//! time, so the cost is that of a sort, whatever the payload contains.
 
 use std::{
     cmp::Ordering,
@@ -19,13 +19,14 @@ use crate::{
     uplink::{line, point::Line},
 };
 
-/// The points of one mapping of one message, and the scratch to resolve them; one a worker.
+/// The points of one mapping of one message, and the scratch memory to resolve them; one per
+/// worker.
 #[derive(Debug, Default)]
 pub(crate) struct EqualPoints {
     points: Vec<Point>,
     /// The time of the last point; meaningless before the first.
     latest: i64,
-    /// Whether a time was not later than the one before it.
+    /// Whether some time was not later than the one before it, so that points may be equal.
     may_meet: bool,
     /// Indexes of `points`, by series and time.
     order: Vec<usize>,
@@ -39,23 +40,23 @@ pub(crate) struct EqualPoints {
 #[derive(Clone, Copy, Debug)]
 struct Point {
     line: Line,
-    /// Of the series, the same whatever the order of its tags.
+    /// Hash of the series; it does not depend on the order of the tags.
     hash: u64,
-    /// What becomes of it.
-    fate: Fate,
+    /// What is done with it.
+    resolution: Resolution,
 }
 
-/// What becomes of a point.
+/// What is done with a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Resolution {
     /// It is written as it is.
     Kept,
     /// It is written with another time.
-    At(i64),
-    /// It is left out: a later one has taken its place, or its fields.
-    Gone,
-    /// It is written with the fields of all from this place of `order` up to its own.
-    Union(usize),
+    MovedTo(i64),
+    /// It is left out: a later point replaces it or has taken its fields.
+    Removed,
+    /// It is written with the fields of all points from this index of `order` up to its own.
+    Merged(usize),
 }
 
 /// A field of points that merge.
@@ -66,10 +67,10 @@ struct Field {
     whole: Range<usize>,
 }
 
-/// What was done about them.
+/// The result of resolving equal points.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resolved {
-    /// How many points are no more.
+    /// How many points were left out.
     pub(crate) merged: u32,
     /// The last line that is left.
     pub(crate) last: Range<usize>,
@@ -89,10 +90,11 @@ impl EqualPoints {
     pub(crate) fn note(&mut self, line: Line) {
         self.may_meet |= !self.points.is_empty() && line.time <= self.latest;
         self.latest = line.time;
-        self.points.push(Point { line, hash: 0, fate: Fate::Kept });
+        self.points.push(Point { line, hash: 0, resolution: Resolution::Kept });
     }
 
-    /// Resolves the noted points in the buffer that holds them at its end; `None` if no two meet.
+    /// Resolves equal points among those noted, whose lines are at the end of `buffer`; `None` if
+    /// no two points are equal.
     pub(crate) fn resolve(
         &mut self,
         duplicates: Duplicates,
@@ -104,7 +106,7 @@ impl EqualPoints {
         Some(self.rewrite(buffer))
     }
 
-    /// Decides the fate of every point; false if no two meet.
+    /// Decides the resolution of every point; false if no two points are equal.
     fn decide(&mut self, duplicates: Duplicates, buffer: &[u8]) -> bool {
         for point in &mut self.points {
             point.hash = hash_of(&buffer[point.line.series()]);
@@ -131,7 +133,7 @@ impl EqualPoints {
         has_met
     }
 
-    /// Whether two points have one series and time.
+    /// Whether two points have equal series and time.
     fn meet(&mut self, one: usize, other: usize, buffer: &[u8]) -> bool {
         let (one, other) = (self.points[one], self.points[other]);
         one.hash == other.hash
@@ -139,7 +141,7 @@ impl EqualPoints {
             && self.same_series(&buffer[one.line.series()], &buffer[other.line.series()])
     }
 
-    /// Whether two series are one; a vehicle may write its tags in any order.
+    /// Whether two series are equal; a vehicle may write its tags in any order.
     fn same_series(&mut self, one: &[u8], other: &[u8]) -> bool {
         if one == other {
             return true;
@@ -153,21 +155,21 @@ impl EqualPoints {
         texts.eq(self.other_tags.iter().map(|tag| &other[tag.clone()]))
     }
 
-    /// Decides the fate of points that meet, given by their places in `order`.
+    /// Decides the resolution of equal points, given by their indexes in `order`.
     fn decide_group(&mut self, duplicates: Duplicates, group: Range<usize>) {
         let last = group.end - 1;
         for at in group.clone() {
-            let fate = match duplicates {
-                Duplicates::Merge if at == last => Fate::Union(group.start),
-                Duplicates::KeepLast if at == last => Fate::Kept,
-                Duplicates::Merge | Duplicates::KeepLast => Fate::Gone,
-                Duplicates::OffsetNs => Fate::At(self.points[self.order[at]].line.time),
+            let resolution = match duplicates {
+                Duplicates::Merge if at == last => Resolution::Merged(group.start),
+                Duplicates::KeepLast if at == last => Resolution::Kept,
+                Duplicates::Merge | Duplicates::KeepLast => Resolution::Removed,
+                Duplicates::OffsetNs => Resolution::MovedTo(self.points[self.order[at]].line.time),
             };
-            self.points[self.order[at]].fate = fate;
+            self.points[self.order[at]].resolution = resolution;
         }
     }
 
-    /// Gives the points of each series times of their own: at least a nanosecond after the one
+    /// Gives the points of each series distinct times, each at least a nanosecond after the one
     /// before.
     fn spread(&mut self, buffer: &[u8]) {
         let mut before: Option<(usize, i64)> = None;
@@ -183,7 +185,8 @@ impl EqualPoints {
             {
                 time = latest.saturating_add(1);
             }
-            self.points[index].fate = if time == line.time { Fate::Kept } else { Fate::At(time) };
+            self.points[index].resolution =
+                if time == line.time { Resolution::Kept } else { Resolution::MovedTo(time) };
             before = Some((index, time));
         }
     }
@@ -195,26 +198,27 @@ impl EqualPoints {
         };
         self.text.clear();
         let mut resolved = Resolved { merged: 0, last: start..start, fields_most: 0 };
-        // Where in `order` each point that takes others in stands: it is the last of its group.
+        // The index in `order` of each point that others are merged into: it is the last of its
+        // group.
         let mut places = std::mem::take(&mut self.order);
         for index in 0..self.points.len() {
             let from = self.text.len();
-            let Point { line, fate, .. } = self.points[index];
-            match fate {
-                Fate::Gone => {
+            let Point { line, resolution, .. } = self.points[index];
+            match resolution {
+                Resolution::Removed => {
                     resolved.merged += 1;
                     continue;
                 }
-                Fate::Kept => self.text.extend_from_slice(&buffer[line.start..line.end]),
-                Fate::At(time) => {
+                Resolution::Kept => self.text.extend_from_slice(&buffer[line.start..line.end]),
+                Resolution::MovedTo(time) => {
                     self.text.extend_from_slice(&buffer[line.start..line.time_start]);
                     line::push_digits(&mut self.text, time);
                     self.text.push(b'\n');
                 }
-                Fate::Union(first) => {
+                Resolution::Merged(first) => {
                     let mut group = places[first..].iter();
                     let len = group.position(|other| *other == index).unwrap_or_default() + 1;
-                    self.push_union(&places[first..first + len], buffer);
+                    self.push_merged(&places[first..first + len], buffer);
                     resolved.fields_most = resolved.fields_most.max(self.fields.len());
                 }
             }
@@ -226,16 +230,16 @@ impl EqualPoints {
         resolved
     }
 
-    /// Writes one line with the fields of all of these: of equal keys the last one's value, at the
-    /// place where the key first stood.
-    fn push_union(&mut self, group: &[usize], buffer: &[u8]) {
+    /// Writes one line with the fields of all points of the group. Of equal keys the last value is
+    /// written, at the position of the first.
+    fn push_merged(&mut self, group: &[usize], buffer: &[u8]) {
         self.fields.clear();
         for index in group {
             let line = self.points[*index].line;
             let whole = &buffer[line.start..line.end];
             let series = &buffer[line.series()];
             for (key, value) in parts::fields_behind(whole, series) {
-                // Both are parts of `buffer`.
+                // Both are slices of `buffer`.
                 let at = key.as_ptr().addr() - buffer.as_ptr().addr();
                 let end = value.as_ptr().addr() - buffer.as_ptr().addr() + value.len();
                 self.fields.push(Field { key: at..at + key.len(), whole: at..end });
@@ -246,7 +250,7 @@ impl EqualPoints {
             keys.then(one.key.start.cmp(&other.key.start))
         };
         self.fields.sort_unstable_by(by_key);
-        // The first of each key keeps its place and takes the value of the last.
+        // The first field of each key keeps its position and gets the value of the last.
         self.fields.dedup_by(|next, first| {
             let is_same = buffer[next.key.clone()] == buffer[first.key.clone()];
             if is_same {
@@ -272,7 +276,7 @@ impl EqualPoints {
 fn measurement_of(series: &[u8]) -> &[u8] {
     let first_tag = parts::tags(series).next();
     match first_tag {
-        // The comma stands before the key.
+        // The comma is before the key.
         Some((key, _)) => &series[..key.as_ptr().addr() - series.as_ptr().addr() - 1],
         None => series,
     }
@@ -303,7 +307,8 @@ fn hash_of(series: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Resolves lines as if one mapping had written them; what is left, and how many merged.
+    /// Resolves lines as if one mapping had written them; checks the remaining lines and how many
+    /// were merged.
     #[track_caller]
     fn check(duplicates: Duplicates, lines: &[&str], expect: &[&str], merged: u32) {
         let mut buffer = b"before x=1 1\n".to_vec();
@@ -337,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn points_that_do_not_meet_stay_as_they_are() {
+    fn points_that_are_not_equal_stay_as_they_are() {
         let lines = ["m,a=1 x=1 5", "m,a=1 x=2 4", "m,a=2 x=3 5", "n,a=1 x=4 5"];
         for duplicates in [Duplicates::Merge, Duplicates::OffsetNs, Duplicates::KeepLast] {
             check(duplicates, &lines, &lines, 0);
@@ -346,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_takes_every_field_and_of_one_key_the_last_value() {
+    fn merging_keeps_every_field_and_the_last_value_of_each_key() {
         check(
             Duplicates::Merge,
             &["m,a=1 x=1,y=\"a b\" 5", "m,a=2 x=7 5", "m,a=1 z=t,x=2 5", "m,a=1 x=3 6"],
@@ -366,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_never_meet_another_point_of_the_series() {
+    fn offsets_never_equal_the_time_of_another_point_of_the_series() {
         check(
             Duplicates::OffsetNs,
             &["m x=1 5", "m x=2 5", "m x=3 6", "m x=4 5", "n x=5 5", "m x=6 99"],
@@ -376,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_tags_makes_no_other_series() {
+    fn the_order_of_the_tags_does_not_change_the_series() {
         check(
             Duplicates::Merge,
             &["m,a=1,b=2 x=1 5", "m,b=2,a=1 y=1 5", "m,a=2,b=1 z=1 5", "m\\,a=1,b=2 z=1 5"],
@@ -385,10 +390,10 @@ mod tests {
         );
     }
 
-    /// Half of a message's points meet the other half, each by another key: the cost is that of
-    /// sorting, so this ends at once.
+    /// Each point of one half of a message equals a point of the other half. The cost is that of a
+    /// sort, so this ends at once.
     #[test]
-    fn many_points_that_meet_cost_what_sorting_them_costs() {
+    fn many_equal_points_cost_what_sorting_them_costs() {
         let lines: Vec<String> =
             (0..10_000).map(|index| format!("m k{index}={index} {}", index % 2)).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();

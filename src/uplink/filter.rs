@@ -1,4 +1,4 @@
-//! Deciding a point by its mapping's `when`, over filled slots.
+//! Evaluates a mapping's `when` for a point, over filled slots.
 
 use std::cmp::Ordering;
 
@@ -26,7 +26,7 @@ pub(crate) fn passes(filter: &Filter, slots: &Slots, payload: &[u8]) -> bool {
     }
 }
 
-/// Whether an ordering is what the operator asks for.
+/// Whether an ordering satisfies the comparison.
 const fn holds(comparison: Comparison, ordering: Ordering) -> bool {
     match comparison {
         Comparison::Equal => ordering.is_eq(),
@@ -38,7 +38,7 @@ const fn holds(comparison: Comparison, ordering: Ordering) -> bool {
     }
 }
 
-/// How a slot's value stands to an operand; `None` if it has none.
+/// Compares a slot's value with an operand; `None` if the value is absent or has no order.
 fn compare(
     slots: &Slots,
     payload: &[u8],
@@ -55,7 +55,8 @@ fn compare(
             value::f64_of(slot).partial_cmp(other)
         }
         (Scalar::Float32, Operand::Float(other)) => {
-            // As a 32-bit float, so that `x == 0.1` is true of the nearest one to 0.1.
+            // Compared as 32-bit floats, so that `x == 0.1` is true for the 32-bit float nearest to
+            // 0.1.
             value::f32_of(slot).partial_cmp(&narrowed(*other))
         }
         (Scalar::Unsigned, Operand::Integer(other)) => Some(i128::from(slot.to_bits()).cmp(other)),

@@ -1,24 +1,26 @@
 //! Floats → text: the shortest decimal that reads back equal.
 //!
-//! What a sensor tells is a decimal with few places, and of such a float the digits need no search.
-//! If it is `n / 10^k`, rounded, for a whole `n`, and numbers of `k` places lie further apart there
-//! than floats do, then no other of them reads back as it, nor any number with fewer places, since
-//! those are among them: the digits of `n` are the shortest, but for zeros at their end. One
-//! multiplication finds `n`, and a division proves it. Other floats go to the library.
+//! A sensor's value is usually a decimal with few places, and the digits of such a float need no
+//! search. If the float is `n / 10^k`, rounded, for an integer `n`, and if decimals of `k` places
+//! are further apart there than floats, then no other decimal of `k` places reads back as this
+//! float. No decimal with fewer places does either, because each of them is also one of `k` places.
+//! So the digits of `n`, without trailing zeros, are the shortest. One multiplication finds `n`,
+//! and one division proves it. Other floats are formatted by the library.
 
-/// 10^8: the places that are tried of a 64-bit float, and printed of either kind.
+/// 10^8: a 64-bit float is tried with 8 places, and at most 8 places are printed for both types.
 const ONE: u64 = 100_000_000;
 const ONE_F64: f64 = 100_000_000.0;
 
-/// 2^52. From there to twice of it floats are the whole numbers, so adding it rounds to one, which
-/// stands in the low bits then. Below `WHOLE / ONE`, 45 million, floats are less than 10^-8 apart.
+/// 2^52. From there to 2^53 the floats are exactly the integers. So adding it rounds a smaller
+/// float to an integer, which is then in the low bits. Below `WHOLE / ONE`, 45 million, floats are
+/// less than 10^-8 apart.
 const WHOLE: f64 = 4_503_599_627_370_496.0;
 
-/// What is smaller than 10^-5, and not zero, is written with an exponent.
+/// Values smaller than 10^-5, except zero, are written with an exponent.
 const FIXED_FROM: u64 = ONE / 100_000;
 
 /// Powers of ten by the size of a 32-bit float: below the first bound the first power, and so on.
-/// There numbers of so many places lie further apart than floats.
+/// In each range decimals of that many places are further apart than floats.
 const BOUNDS: [f32; 8] = [1.0, 16.0, 128.0, 1024.0, 8192.0, 131_072.0, 1_048_576.0, 8_388_608.0];
 const POWERS: [(f32, u64); 8] = [
     (1e7, 10),
@@ -32,7 +34,7 @@ const POWERS: [(f32, u64); 8] = [
 ];
 
 /// Appends a float in the shortest form that reads back equal; false if it is NaN or infinite,
-/// which line protocol cannot say.
+/// which line protocol cannot express.
 pub(crate) fn push_f64(into: &mut Vec<u8>, value: f64) -> bool {
     let size = value.abs();
     let scaled = size * ONE_F64;
@@ -49,7 +51,7 @@ pub(crate) fn push_f64(into: &mut Vec<u8>, value: f64) -> bool {
     value.is_finite()
 }
 
-/// Appends a 32-bit float in the shortest form that reads back equal as such.
+/// Appends a 32-bit float in the shortest form that reads back equal as a 32-bit float.
 pub(crate) fn push_f32(into: &mut Vec<u8>, value: f32) -> bool {
     let size = value.abs();
     let at = BOUNDS.iter().filter(|bound| size >= **bound).count();
@@ -67,21 +69,21 @@ pub(crate) fn push_f32(into: &mut Vec<u8>, value: f32) -> bool {
     value.is_finite()
 }
 
-/// The whole number next to a float below [`WHOLE`], as a float and as such.
+/// The integer nearest to a float below [`WHOLE`], as a float and as an integer.
 #[inline]
 fn rounded(value: f64) -> (f64, u64) {
     let moved = value + WHOLE;
     (moved - WHOLE, moved.to_bits() - WHOLE.to_bits())
 }
 
-/// A whole number of at most 24 bits.
+/// Converts an integer of at most 24 bits.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "such a number fits")]
 fn as_f32(whole: f64) -> f32 {
     whole as f32
 }
 
-/// Appends so many hundred-millionths, less than 10^16, without zeros at the end.
+/// Appends `number` / 10^8 without trailing zeros; `number` is less than 10^16.
 #[inline]
 fn push_decimal(into: &mut Vec<u8>, is_negative: bool, number: u64) {
     const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
@@ -90,8 +92,8 @@ fn push_decimal(into: &mut Vec<u8>, is_negative: bool, number: u64) {
     }
     let whole = digits(number / ONE);
     let places = digits(number % ONE);
-    // The first digit stands in the lowest byte. All eight are appended, and those that are not
-    // wanted cut again: so the count is no matter of a loop.
+    // The first digit is in the lowest byte. All eight are appended, and then the unwanted ones are
+    // truncated, so that no loop depends on their count.
     let unwanted = (whole | 1 << 56).trailing_zeros() / 8;
     let end = into.len() + 8 - unwanted as usize;
     into.extend_from_slice(&((whole | ZEROS) >> (8 * unwanted)).to_le_bytes());
@@ -104,9 +106,10 @@ fn push_decimal(into: &mut Vec<u8>, is_negative: bool, number: u64) {
     }
 }
 
-/// The eight digits of a number below 10^8, a byte each, the first in the lowest: halved into
-/// numbers of four, two and one digit, all of a size at once. Multiplying by the inverse divides
-/// all; what is taken from a number in one place is its quotient in the place before.
+/// The eight digits of a number below 10^8, one per byte, the first in the lowest byte. The number
+/// is split into numbers of four, two and one digits, all of one size at once. One multiplication
+/// by the inverse divides them all; each quotient moves to the lower half and the remainder stays
+/// in the upper half.
 #[inline]
 const fn digits(number: u64) -> u64 {
     let fours = number / 10_000;
@@ -121,7 +124,7 @@ const fn digits(number: u64) -> u64 {
 /// either is a float.
 fn push_shortest(into: &mut Vec<u8>, text: &str) {
     let text = text.strip_suffix(".0").unwrap_or(text).as_bytes();
-    // An exponent has two or three digits, so its sign stands third or fourth from the end.
+    // An exponent has two or three digits, so its sign is the third or fourth byte from the end.
     let sign = [3, 4]
         .into_iter()
         .filter_map(|from_end| text.len().checked_sub(from_end))
@@ -141,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// What the library says, as a line has it.
+    /// The library's digits in the form of a line.
     fn shortest(float: impl zmij::Float) -> String {
         let text = zmij::Buffer::new().format_finite(float).replace("e+", "e");
         text.strip_suffix(".0").unwrap_or(&text).to_owned()
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_not_written() {
+    fn floats_that_are_not_finite_are_not_written() {
         let mut text = Vec::new();
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(!push_f64(&mut text, value));
@@ -208,7 +211,7 @@ mod tests {
 
     /// Where another power of ten, another exponent or the library begins, and the floats around.
     #[test]
-    fn at_each_bound_floats_are_what_the_library_says() {
+    fn at_each_bound_floats_are_written_as_by_the_library() {
         let bounds = BOUNDS.map(f64::from);
         let powers = (-9..=17).map(|power| 10_f64.powi(power));
         let doubles = (-30..=60).map(|power| 2_f64.powi(power));
@@ -226,7 +229,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(50_000))]
 
         #[test]
-        fn every_float_is_what_the_library_says(double in any::<u64>(), float in any::<u32>()) {
+        fn every_float_is_written_as_by_the_library(double in any::<u64>(), float in any::<u32>()) {
             let (double, float) = (f64::from_bits(double), f32::from_bits(float));
             if double.is_finite() {
                 check_f64(double);
@@ -236,9 +239,9 @@ mod tests {
             }
         }
 
-        /// And what lies next to it, which is no such decimal.
+        /// Also the float next to it, which is not such a decimal.
         #[test]
-        fn every_decimal_is_what_the_library_says(
+        fn every_decimal_is_written_as_by_the_library(
             digits in 0_u32..16,
             number in any::<u64>(),
             places in 0..12,

@@ -1,13 +1,13 @@
-//! What stands in front of a payload, or beside it: which mapping takes the message, and where one
-//! message of the payload ends and the next begins.
+//! Framing: the headers before a payload, which select the mapping, and the length prefixes that
+//! separate several messages in one payload.
 
 use crate::{
     mapping::{Framing, Plan, Plans, Select, TopicMatch},
     model::{Cause, UnixNanos},
-    uplink::{DecodeError, Failure, Limits, Message, look, point::Context},
+    uplink::{DecodeError, Failure, Limits, Message, diagnose, point::Context},
 };
 
-/// The payload behind its framing, if the mapping takes the message.
+/// The payload after its framing, if the mapping's `select` matches the message.
 pub(super) fn selected<'a>(plan: &Plan, message: &Message<'a>) -> Option<&'a [u8]> {
     let payload = message.payload;
     match &plan.select {
@@ -28,17 +28,18 @@ pub(super) fn selected<'a>(plan: &Plan, message: &Message<'a>) -> Option<&'a [u8
     }
 }
 
-/// A message that a mapping takes, and its payload behind the framing.
+/// A message that a mapping's `select` matches, and its payload after the framing.
 #[derive(Clone, Copy)]
-pub(super) struct Taken<'a> {
+pub(super) struct Selected<'a> {
     pub(super) plans: &'a Plans,
     pub(super) message: &'a Message<'a>,
     pub(super) matched: &'a TopicMatch,
     pub(super) payload: &'a [u8],
 }
 
-impl<'a> Taken<'a> {
-    /// What points need of it; `stamp` is the time of the first that has none of its own.
+impl<'a> Selected<'a> {
+    /// The context for its points; `stamp` is the time of the first point without a time of its
+    /// own.
     pub(super) fn context(&self, limits: &'a Limits, stamp: UnixNanos) -> Context<'a> {
         Context {
             limits,
@@ -68,22 +69,22 @@ impl Frame {
         payload.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// All of a payload.
+    /// The whole payload as one message.
     pub(super) const fn whole(payload: &[u8]) -> Self {
         Self { number: 0, start: 0, end: payload.len() }
     }
 
-    /// The one behind it, of which nothing is known.
+    /// The next message, of which only the number is known.
     pub(super) const fn next(self) -> Self {
         Self { number: self.number.saturating_add(1), start: self.end, end: self.end }
     }
 
-    /// Whether nothing of the payload was decoded before.
+    /// Whether it is the first message of the payload.
     pub(super) const fn is_first(self) -> bool {
         self.number <= 1
     }
 
-    /// An error of one of its bytes as one of the payload's.
+    /// Converts an error's offset in this message to an offset in the payload.
     pub(super) fn place(self, error: DecodeError) -> DecodeError {
         match error.offset {
             Some(offset) => error.at(self.start + offset as usize),
@@ -91,14 +92,14 @@ impl Frame {
         }
     }
 
-    /// Adds to what is told of a failure which message it was, and what its bytes look like.
+    /// Adds to a failure's detail which message it was, and what its bytes look like.
     #[cold]
     pub(super) fn tell(self, plan: &Plan, payload: &[u8], failure: &mut Failure) {
         if self.number > 0 {
             failure.detail = format!("message {} of the payload: {}", self.number, failure.detail);
         }
-        if let Some(words) = look::words_of_failure(plan, payload, failure.cause) {
-            // The decoder may have seen the same.
+        if let Some(words) = diagnose::failure(plan, payload, failure.cause) {
+            // The decoder's text may contain the same hint.
             if !failure.detail.contains(words.key) {
                 failure.detail.push_str("; ");
                 failure.detail.push_str(&words.text);
@@ -121,7 +122,7 @@ impl<'a> Frames<'a> {
         Self { framing, payload, last: Frame::default(), is_done: false }
     }
 
-    /// The next message behind its header.
+    /// Reads the next header and the range of its message.
     fn framed(&self) -> Result<Frame, DecodeError> {
         let at = self.last.end;
         let rest = &self.payload[at..];
@@ -159,10 +160,10 @@ impl Iterator for Frames<'_> {
     }
 }
 
-/// The length of a header and the length that it says: a varint.
+/// Reads a varint header: its own length and the length of the message after it.
 fn varint(rest: &[u8], at: usize) -> Result<(usize, usize), DecodeError> {
     let mut value = 0_u64;
-    // Five bytes say more than a payload may have.
+    // Five bytes hold every length below 4 GiB.
     for (index, byte) in rest.iter().take(5).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);
         if *byte < 0x80 {
@@ -176,7 +177,7 @@ fn varint(rest: &[u8], at: usize) -> Result<(usize, usize), DecodeError> {
     Err(DecodeError::new(cause, what).at(at))
 }
 
-/// The same for gRPC: whether it is compressed, and four bytes.
+/// The same for gRPC's header: a compression flag and four bytes of length.
 fn prefixed(rest: &[u8], at: usize) -> Result<(usize, usize), DecodeError> {
     let (cause, what) = match rest {
         [0, a, b, c, d, ..] => {
@@ -190,8 +191,8 @@ fn prefixed(rest: &[u8], at: usize) -> Result<(usize, usize), DecodeError> {
     Err(DecodeError::new(cause, what).at(at))
 }
 
-/// How many messages a payload holds if each of them stands behind such a header; none if the
-/// lengths do not end where the payload does, or a message is empty.
+/// How many messages a payload holds, if each has such a header; `None` if the last length does not
+/// end at the payload's end, or a message is empty.
 pub(super) fn count(framing: Framing, payload: &[u8]) -> Option<u32> {
     let mut count = 0;
     for frame in Frames::new(framing, payload) {

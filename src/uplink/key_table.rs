@@ -1,37 +1,38 @@
-//! Finding equal keys in time proportional to their bytes, whichever keys a stranger chooses.
+//! Finds equal keys in time proportional to their bytes, whatever keys an attacker chooses.
 //!
-//! A payload brings its keys itself (entries of a map, keys of a line), so comparing each with each
-//! would let one message stall a worker, and so would a table whose collisions can be computed. The
-//! hash here is keyed with random numbers of the process (SipHash), and the table holds nothing but
-//! hashes and the caller's indexes: open addressing, at most half full.
+//! The sender of a payload chooses its keys (entries of a map, keys of a line). If each key were
+//! compared with each other key, one message could stall a worker; so could a hash table whose
+//! collisions can be computed in advance. The hash here is SipHash with a random key per table, and
+//! the table holds only hashes and the caller's indexes. It uses open addressing and is at most
+//! half full.
 //!
-//! For a few keys comparing is cheaper than hashing: see [`COMPARED_MAX`].
+//! For a few keys comparison is cheaper than a hash: see [`COMPARED_MAX`].
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 
-/// Up to so many keys are compared with each other. Of 16 keys that is 120 comparisons, most of
-/// them of lengths, for at least 64 bytes of payload.
+/// Up to this many keys are compared with each other instead. For 16 keys that is 120 comparisons,
+/// most of them of lengths only, for at least 64 bytes of payload.
 pub(crate) const COMPARED_MAX: u32 = 16;
 
-/// The places of a table that has its first key: room for twice as many as are compared.
-const PLACES_MIN: usize = 4 * COMPARED_MAX as usize;
+/// The buckets of a table that has its first key: room for twice as many as are compared.
+const BUCKETS_MIN: usize = 4 * COMPARED_MAX as usize;
 
 /// Indexes by the hash of their keys.
 #[derive(Debug, Default)]
 pub(crate) struct KeyTable {
     hasher: RandomState,
-    /// A power of two of them, or none.
-    places: Vec<Place>,
-    /// What the places were before they grew: kept, so that a warm table allocates nothing.
-    spare: Vec<Place>,
+    /// Their number is a power of two, or zero.
+    buckets: Vec<Bucket>,
+    /// The buckets before the last growth: kept, so that a warm table allocates nothing.
+    spare: Vec<Bucket>,
     count: usize,
     /// Places looked at and not taken yet by [`KeyTable::take_steps`].
     steps: u64,
 }
 
-/// One place: empty if its index is [`NONE`].
+/// One bucket: empty if its index is [`NONE`].
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Bucket {
     hash: u32,
     index: u32,
 }
@@ -40,9 +41,9 @@ struct Place {
 const NONE: u32 = u32::MAX;
 
 impl KeyTable {
-    /// Forgets all keys. Costs what adding them has cost at most.
+    /// Removes all keys. Costs at most what adding them has cost.
     pub(crate) fn clear(&mut self) {
-        self.places.clear();
+        self.buckets.clear();
         self.count = 0;
     }
 
@@ -52,18 +53,19 @@ impl KeyTable {
         self.hasher.hash_one(key) as u32
     }
 
-    /// The index of an equal key, if there is one; `is_equal` is asked of few others.
+    /// The index of an equal key, if there is one. `is_equal` is called only for keys of equal
+    /// hash.
     pub(crate) fn find(&mut self, hash: u32, is_equal: impl Fn(u32) -> bool) -> Option<u32> {
-        let mask = self.places.len().checked_sub(1)?;
+        let mask = self.buckets.len().checked_sub(1)?;
         let mut at = hash as usize & mask;
         loop {
             self.steps += 1;
-            let place = self.places[at];
-            if place.index == NONE {
+            let bucket = self.buckets[at];
+            if bucket.index == NONE {
                 return None;
             }
-            if place.hash == hash && is_equal(place.index) {
-                return Some(place.index);
+            if bucket.hash == hash && is_equal(bucket.index) {
+                return Some(bucket.index);
             }
             at = (at + 1) & mask;
         }
@@ -71,39 +73,39 @@ impl KeyTable {
 
     /// Adds the index of a key that is not there yet.
     pub(crate) fn add(&mut self, hash: u32, index: u32) {
-        if (self.count + 1) * 2 > self.places.len() {
+        if (self.count + 1) * 2 > self.buckets.len() {
             self.grow();
         }
-        self.put(Place { hash, index });
+        self.put(Bucket { hash, index });
         self.count += 1;
     }
 
-    /// How many places have been looked at since this was asked last.
+    /// How many buckets were examined since the last call.
     pub(crate) fn take_steps(&mut self) -> u64 {
         std::mem::take(&mut self.steps)
     }
 
-    /// Twice the places.
+    /// Doubles the buckets.
     #[cold]
     fn grow(&mut self) {
-        let wider = (self.places.len() * 2).max(PLACES_MIN);
-        let mut old = std::mem::replace(&mut self.places, std::mem::take(&mut self.spare));
-        self.places.clear();
-        self.places.resize(wider, Place { hash: 0, index: NONE });
-        old.drain(..).filter(|place| place.index != NONE).for_each(|place| self.put(place));
+        let wider = (self.buckets.len() * 2).max(BUCKETS_MIN);
+        let mut old = std::mem::replace(&mut self.buckets, std::mem::take(&mut self.spare));
+        self.buckets.clear();
+        self.buckets.resize(wider, Bucket { hash: 0, index: NONE });
+        old.drain(..).filter(|bucket| bucket.index != NONE).for_each(|bucket| self.put(bucket));
         self.spare = old;
     }
 
-    /// Stores in the first free place: there is one, because half of them are free.
-    fn put(&mut self, new: Place) {
-        let mask = self.places.len() - 1;
+    /// Stores in the first free bucket: there is one, because at least half are free.
+    fn put(&mut self, new: Bucket) {
+        let mask = self.buckets.len() - 1;
         let mut at = new.hash as usize & mask;
-        while self.places[at].index != NONE {
+        while self.buckets[at].index != NONE {
             self.steps += 1;
             at = (at + 1) & mask;
         }
         self.steps += 1;
-        self.places[at] = new;
+        self.buckets[at] = new;
     }
 }
 
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn two_tables_hash_differently() {
-        // Who has seen one process cannot choose keys that collide in another.
+        // Keys that collide in one table do not collide in another.
         let [one, other] = [KeyTable::default(), KeyTable::default()];
         assert!((0..8).any(|number| one.hash(number) != other.hash(number)));
     }

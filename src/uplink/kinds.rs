@@ -1,9 +1,10 @@
-//! Several kinds of message on one topic: is this payload one that the mapping's `when` leaves out?
+//! Several kinds of message on one topic: decides whether a payload that failed is one that the
+//! mapping's `when` excludes.
 //!
-//! A mapping whose `when` is false asks nothing more of a payload. So when one does not decode, or
-//! its points cannot be written, the mapping's [`Probe`] reads the little that `when` asks for, and
-//! decides. This is the way of payloads that fail; of one that suits its mapping only the place is
-//! kept.
+//! A mapping whose `when` is false needs nothing else from a payload. So if a payload does not
+//! decode, or its points cannot be written, the mapping's [`Probe`] reads only the values that
+//! `when` needs, and decides. This is done for failed payloads only; for others only the current
+//! element is noted.
 
 use std::ops::Range;
 
@@ -13,26 +14,26 @@ use crate::{
     uplink::{DecodeError, Limits, Slots, decode, filter, slots::Open},
 };
 
-/// The scratch of probing; one a worker.
+/// Scratch memory of probing; one per worker.
 #[derive(Debug)]
 pub(crate) struct Prober {
     slots: Slots,
     state: State,
-    /// The elements that the mapping is in, outermost first.
+    /// The current elements of the nested lists of `points`, outermost first.
     path: Vec<Range<usize>>,
-    /// How many of them have been read behind the message.
+    /// How many of them have been read, after the message.
     read_count: usize,
-    /// The lists that they lie in, as far as they have been opened.
+    /// The lists that contain them, as far as they have been opened.
     opened: Vec<Open>,
-    /// What breaks the payload, where it cannot be read.
+    /// The error of the payload, if it cannot be read.
     broken: Option<DecodeError>,
 }
 
-/// How far the payload at hand has been read.
+/// How far the current payload has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Unread,
-    /// It cannot be read: nothing is known of its kind.
+    /// It cannot be read, so its kind is unknown.
     Unreadable,
     Read,
 }
@@ -54,7 +55,7 @@ impl Prober {
         self.slots.begin_steps();
     }
 
-    /// Begins a mapping's payload.
+    /// Begins a payload of a mapping.
     pub(crate) fn begin(&mut self) {
         self.state = State::Unread;
         self.path.clear();
@@ -63,7 +64,7 @@ impl Prober {
         self.broken = None;
     }
 
-    /// Notes that the mapping has come to an element of the list of this level.
+    /// Notes that the mapping is at an element of the list of this level.
     pub(crate) fn reach(&mut self, level: usize, range: Range<usize>) {
         self.path.truncate(level);
         self.path.push(range);
@@ -76,7 +77,7 @@ impl Prober {
         self.read(probe, payload, 0, limits) && self.all_fail(probe, payload, 0, limits)
     }
 
-    /// Whether no point of the element that has been reached at this level passes the filter.
+    /// Whether no point of the current element of this level passes the filter.
     pub(crate) fn leaves_out_element(
         &mut self,
         probe: &Probe,
@@ -88,19 +89,20 @@ impl Prober {
         self.read(probe, payload, count, limits) && self.all_fail(probe, payload, count, limits)
     }
 
-    /// What to tell of a payload that is not left out. A value of another type says little where
-    /// the payload is broken further on: its kind is not known, and may be another mapping's.
+    /// The error to report for a payload that is not left out. If the payload is broken further on,
+    /// that error replaces a value of the wrong type: the kind of such a payload is unknown, and it
+    /// may belong to another mapping.
     #[cold]
     pub(crate) fn broken(&mut self, error: DecodeError, slots: &mut Slots) -> DecodeError {
         let is_of_type = matches!(error.cause, Cause::PayloadMismatch | Cause::IntegerOutOfRange);
         let Some(broken) = self.broken.take().filter(|_| is_of_type) else { return error };
         std::mem::swap(&mut slots.trouble, &mut self.slots.trouble);
-        // Slots of the probe are not those of the mapping.
+        // The slots of the probe are not those of the mapping.
         DecodeError { slot: None, item: None, ..broken }
     }
 
-    /// Reads the message, and so many of the elements that the mapping is in, if they have not
-    /// been; whether that could be done.
+    /// Reads the message and the first `count` current elements, unless they have been read; false
+    /// if they cannot be read.
     fn read(&mut self, probe: &Probe, payload: &[u8], count: usize, limits: &Limits) -> bool {
         if self.state == State::Unread {
             self.slots.begin_message(&probe.slots);
@@ -118,7 +120,7 @@ impl Prober {
                 self.opened.pop().into_iter().for_each(|open| self.slots.close_list(&open));
             }
             if self.opened.len() > level {
-                // What the element before has noted is not this one's.
+                // Removes what the element before has noted.
                 self.slots.clear_elements();
             } else {
                 self.opened.push(self.slots.open_list());
@@ -133,8 +135,8 @@ impl Prober {
         true
     }
 
-    /// Whether no point passes the filter of what lies in the element that has been read last, of
-    /// the list before this level, or in the message.
+    /// Whether no point passes the filter among those in the element that was read last (of the
+    /// list before this level) or, at level 0, in the message.
     fn all_fail(&mut self, probe: &Probe, payload: &[u8], level: usize, limits: &Limits) -> bool {
         if level == probe.levels_asked {
             return !filter::passes(&probe.filter, &self.slots, payload);
@@ -159,7 +161,7 @@ impl Prober {
         true
     }
 
-    /// Reads one element; whether that could be done.
+    /// Reads one element; false if it cannot be read.
     fn read_element(
         &mut self,
         probe: &Probe,
@@ -174,8 +176,8 @@ impl Prober {
     }
 }
 
-/// Whether what the filter asks for is known: also where the payload is a whole other value, of
-/// which all of it is absent.
+/// Whether the values that the filter needs are known. They are also known if the payload is a
+/// complete value of another type: then all are absent.
 fn is_readable(read: Result<(), DecodeError>) -> bool {
     read.map_or_else(|error| error.cause == Cause::PayloadMismatch, |()| true)
 }

@@ -1,6 +1,6 @@
-//! Where in a buffer the last line of each owner, mapping and vehicle lies: what a session keeps of
-//! a group. Noted as the lines are written, a few words each; nothing is copied before the group is
-//! durable, and then only the last of each.
+//! The range in a buffer of the last line of each owner, mapping and vehicle: sessions keep these
+//! last values. Ranges are noted as the lines are written; lines are copied only after the group is
+//! durable, and only the last of each.
 
 use std::ops::Range;
 
@@ -10,12 +10,12 @@ use crate::model::MappingKey;
 #[derive(Debug, Default)]
 pub(crate) struct LastLines {
     lines: Vec<Noted>,
-    /// The vehicles' names, one behind the other.
+    /// The vehicles' names, concatenated.
     vehicles: Vec<u8>,
 }
 
-/// One line. 32 bits each, because there may be as many of these as messages in a group; a range
-/// that does not fit is noted as empty and finds no line.
+/// One line. Ranges have 32 bits, because there may be as many of them as messages in a group. A
+/// range that does not fit is noted as empty, and its line is not found.
 #[derive(Clone, Debug)]
 struct Noted {
     run: u32,
@@ -26,7 +26,7 @@ struct Noted {
     line: Range<u32>,
 }
 
-/// A last line, with whose it is.
+/// A last line, with its run, mapping and vehicle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastLine<'a> {
     /// The run of publishes that it came with, by its index in the group.
@@ -40,7 +40,7 @@ pub struct LastLine<'a> {
 }
 
 impl LastLines {
-    /// Bytes of memory that the notes hold.
+    /// Bytes of memory that are allocated here.
     pub(crate) fn capacity(&self) -> usize {
         self.lines.capacity() * size_of::<Noted>() + self.vehicles.capacity()
     }
@@ -50,20 +50,20 @@ impl LastLines {
         self.vehicles.clear();
     }
 
-    /// A mapping names its vehicle; nothing is noted before [`Self::end`].
+    /// Begins a mapping with its vehicle; its line is noted by [`Self::end`].
     pub(crate) fn begin(&mut self, vehicle: &[u8]) {
         self.vehicles.truncate(self.noted_vehicles());
         self.vehicles.extend_from_slice(vehicle);
     }
 
-    /// The mapping's last line lies at `line`.
+    /// Notes the range of the mapping's last line.
     pub(crate) fn end(&mut self, mapping: MappingKey, line: &Range<usize>) {
         let vehicle = self.noted_vehicles()..self.vehicles.len();
         self.lines.push(Noted { run: 0, mapping, vehicle: narrow(&vehicle), line: narrow(line) });
     }
 
-    /// Adds a message's lines to its group's: in place of the one before, if that is of the same
-    /// run, mapping and vehicle.
+    /// Adds a message's lines to those of its group. A line replaces the one before it, if that has
+    /// the same run, mapping and vehicle.
     pub(crate) fn add(&mut self, message: &Self, run: usize) {
         let run = u32::try_from(run).unwrap_or(u32::MAX);
         for noted in &message.lines {
@@ -84,7 +84,7 @@ impl LastLines {
         }
     }
 
-    /// The lines in the order of their runs, out of the payload that they were written to.
+    /// The lines in the order of their runs, as slices of the buffer's payload.
     pub(crate) fn lines<'a>(&'a self, payload: &'a [u8]) -> impl Iterator<Item = LastLine<'a>> {
         self.lines.iter().map(move |noted| LastLine {
             run: noted.run as usize,
@@ -98,7 +98,7 @@ impl LastLines {
         self.vehicles.get(widen(&noted.vehicle)).unwrap_or_default()
     }
 
-    /// The end of the names that lines are noted for.
+    /// The end of the names that have a noted line.
     fn noted_vehicles(&self) -> usize {
         self.lines.last().map_or(0, |last| last.vehicle.end as usize)
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_run_only_the_last_line_of_each_mapping_and_vehicle_in_a_row_is_left() {
+    fn a_run_keeps_the_last_line_of_each_mapping_and_vehicle_in_a_row() {
         let mut group = LastLines::default();
         group.add(&message(&[("A", 0, 0..2)]), 0);
         group.add(&message(&[("A", 0, 2..4)]), 0);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_of_the_payload_is_no_line() {
+    fn a_range_outside_the_payload_is_no_line() {
         let mut group = LastLines::default();
         group.add(&message(&[("A", 0, 5_000_000_000..5_000_000_010), ("A", 1, 2..9)]), 0);
         assert!(group.lines(b"abc").all(|it| it.line.is_empty() && it.vehicle == b"A"));

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-/// What one message may cost. Every bound that bites is a dead letter with its own cause.
+/// What one message may cost. A message over a bound becomes a dead letter with the cause that is
+/// named here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Points a message. Default: 10,000. Past it: `too-many-points`.
+    /// Points per message. Default: 10,000. Past it: `too-many-points`.
     pub points_max: usize,
-    /// Bytes of lines a message, over all its mappings. Default: 8 MiB. Past it: `too-many-bytes`.
+    /// Bytes of lines per message, over all its mappings. Default: 8 MiB. Past it:
+    /// `too-many-bytes`.
     pub bytes_max: usize,
     /// How deep a payload may nest, unknown groups and skipped values included. Default: 32. Past
     /// it: `payload-too-deep`.
@@ -20,10 +22,10 @@ pub struct Limits {
     /// Tags of one line of a line-protocol payload, the mapping's included. Default: 128, as many
     /// as TDengine keeps. Past it: `too-many-tags`.
     pub tags_max: u32,
-    /// Steps that one message may cost beside those that its bytes pay for, over all its mappings:
-    /// slots emptied or looked at again for each point, elements, keys compared. Default: 16 Mi,
-    /// some 50 ms, which 10,000 points of a mapping of 1,000 fields stay below. Past it:
-    /// `too-many-steps`.
+    /// Steps that one message may cost over all its mappings, in addition to the work that is
+    /// proportional to its bytes: slots cleared or read again for each point, elements, key
+    /// comparisons. Default: 16 Mi, some 50 ms; 10,000 points of a mapping of 1,000 fields need
+    /// less. Past it: `too-many-steps`.
     pub steps_max: u64,
     /// Bytes of a tag's value, and of a vehicle's identity. Default: 256; with TDengine 100, which
     /// fails on long ones. Past it: `tag-invalid`, `vehicle-invalid`.

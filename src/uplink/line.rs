@@ -1,4 +1,4 @@
-//! Values → text, appended to a reused buffer. What needs an escape in a line is written by
+//! Values → text, appended to a reused buffer. Text that needs escapes in a line is written by
 //! [`crate::model::line`], floats by [`super::float`].
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -19,7 +19,8 @@ pub(crate) fn push_integer(into: &mut Vec<u8>, value: i64) {
 /// Appends an unsigned field's value.
 ///
 /// # Errors
-/// [`Cause::IntegerOutOfRange`] if the dialect has no unsigned integers and it is past `i64::MAX`.
+/// [`Cause::IntegerOutOfRange`] if the dialect has no unsigned integers and the value is above
+/// `i64::MAX`.
 pub(crate) fn push_unsigned(
     into: &mut Vec<u8>,
     value: u64,
@@ -43,7 +44,7 @@ pub(crate) fn push_boolean(into: &mut Vec<u8>, value: bool) {
 /// Appends bytes as base64, without quotes: nothing in it needs an escape.
 pub(crate) fn push_base64(into: &mut Vec<u8>, bytes: &[u8]) {
     let start = into.len();
-    // Four characters for each three bytes begun.
+    // Four characters for each three bytes, the last group padded.
     into.resize(start + bytes.len().div_ceil(3) * 4, b'=');
     let written = STANDARD.encode_slice(bytes, &mut into[start..]);
     debug_assert_eq!(written, Ok(into.len() - start), "the room is exact");

@@ -1,19 +1,18 @@
-//! What the topics of one session mean, remembered, so that a message on a known topic pays one
-//! comparison for it.
+//! A cache of the plans that a session's topics match: a message on a known topic costs one
+//! comparison of the topic.
 
 use crate::mapping::{Plans, TopicMatch};
 
-/// The last topics of one session with the plans that they match, and whatever else (`R`) its owner
-/// wants to remember of them. What they match holds for the generation of plans that it was looked
-/// up in.
+/// The last topics of one session with the plans that they match, and what else (`R`) the owner
+/// caches per topic. A match is valid for the generation of plans in which it was looked up.
 ///
-/// Sketch of the memory: some 200 bytes for the one topic that most vehicles have.
+/// Memory: some 200 bytes for the one topic that most vehicles have.
 #[derive(Debug)]
 pub struct TopicMemo<R = ()> {
-    /// Bounded by [`TOPICS_MAX`]; a session with more topics looks each up anew, into the same
-    /// memory.
+    /// Bounded by [`TOPICS_MAX`]; a session with more topics looks each topic up again and reuses
+    /// the memory.
     known: Vec<Known<R>>,
-    /// The one that was asked for last.
+    /// The index of the topic that was used last.
     last: usize,
 }
 
@@ -35,7 +34,7 @@ impl<R> Default for TopicMemo<R> {
 const TOPICS_MAX: usize = 4;
 
 impl<R: Default> TopicMemo<R> {
-    /// What a topic matches.
+    /// The plans that a topic matches.
     pub(crate) fn find(&mut self, topic: &str, plans: &Plans) -> &TopicMatch {
         let known = self.select(topic);
         if known.generation != plans.generation() {
@@ -45,7 +44,7 @@ impl<R: Default> TopicMemo<R> {
         &known.matched
     }
 
-    /// What else is remembered of a topic; at first its default.
+    /// What the owner caches for a topic; initially the default.
     pub(crate) fn more(&mut self, topic: &str) -> &mut R {
         &mut self.select(topic).more
     }
@@ -65,7 +64,8 @@ impl<R: Default> TopicMemo<R> {
         known
     }
 
-    /// Where the next topic goes: a new place, or in place of the one after the last.
+    /// The index for the next topic: a new one, or that of the topic after the one used last, which
+    /// is replaced.
     fn replace(&mut self) -> usize {
         if self.known.len() < TOPICS_MAX {
             self.known.reserve_exact(1);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_found_again_and_looked_up_anew_after_a_reload() {
+    fn a_topic_is_found_again_and_looked_up_again_after_a_reload() {
         let (one, other) = (plans("v/{vin}"), plans("w/{vin}"));
         let mut memo = TopicMemo::<u32>::default();
         let count =

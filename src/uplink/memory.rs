@@ -1,8 +1,8 @@
-//! The memory that everything between vehicles and disk may take: one budget for the process.
+//! One memory budget for the process: for everything between vehicles and disk.
 //!
-//! Counted is what is allocated for groups, open and handed over, as it lies in memory: lines, not
-//! payloads, because a line may be forty times its payload. Past the bound nothing is taken in;
-//! what is there goes on to the disk and makes room.
+//! It counts the bytes that are allocated for groups, open and handed over. These hold lines, not
+//! payloads: a line may be forty times as large as its payload. Past the bound no message is taken;
+//! groups continue to the disk, which frees memory.
 
 use std::sync::{
     Arc,
@@ -11,25 +11,26 @@ use std::sync::{
 
 /// Bytes for groups of lines and dead letters on their way to the disk.
 ///
-/// Why atomics: each is one number, and a group that grows by a page or by nothing must not take a
-/// lock. A worker looks before each message, so the bound is passed by at most one message a
-/// worker; `bytes_max` less that head room is where taking in stops.
+/// Why atomics: each is one number, and a group that grows must not take a lock. A worker checks
+/// before each message, so the threshold is exceeded by at most one message per worker. It is
+/// `bytes_max` minus that headroom.
 #[derive(Debug)]
 pub struct MemoryBudget {
     bytes_max: usize,
-    /// Where taking in stops: `bytes_max` less the largest message of each worker, but at least
-    /// three quarters of it.
+    /// No message is taken at or past this: `bytes_max` minus the largest message of each worker,
+    /// but at least three quarters of `bytes_max`.
     threshold: usize,
     used: AtomicUsize,
-    /// Of `used`, what dead letters take; at most an eighth of `bytes_max`.
+    /// The part of `used` that dead letters take: at most an eighth of `bytes_max`.
     letters: AtomicUsize,
 }
 
-/// Dead letters that wait may take one part in so many.
+/// Waiting dead letters may take this fraction of the budget: one eighth.
 const LETTERS_PART: usize = 8;
 
 impl MemoryBudget {
-    /// A budget for `workers` that may each pass it by one message of `message_bytes_max`.
+    /// A budget for `workers`, each of which may exceed the threshold by one message of
+    /// `message_bytes_max`.
     #[must_use]
     pub fn new(bytes_max: usize, workers: usize, message_bytes_max: usize) -> Self {
         let head_room = workers.saturating_mul(message_bytes_max).min(bytes_max / 4);
@@ -43,13 +44,13 @@ impl MemoryBudget {
         self.bytes_max
     }
 
-    /// Bytes taken now.
+    /// Bytes in use now.
     #[must_use]
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Whether one more message may be taken in.
+    /// Whether one more message may be taken.
     pub(crate) fn has_room(&self) -> bool {
         self.used() < self.threshold
     }
@@ -59,13 +60,13 @@ impl MemoryBudget {
         self.letters.load(Ordering::Relaxed) < self.bytes_max / LETTERS_PART
     }
 
-    /// Whether it is so empty that buffers may be kept for later.
-    pub(crate) fn is_relaxed(&self) -> bool {
+    /// Whether so little is used that empty buffers may be kept for reuse.
+    pub(crate) fn may_keep_buffers(&self) -> bool {
         self.used() < self.threshold / 2
     }
 }
 
-/// What one group takes of the budget; given back when it goes.
+/// The bytes that one group takes from the budget; returned on drop.
 #[derive(Debug)]
 pub(super) struct Charge {
     budget: Arc<MemoryBudget>,
@@ -74,19 +75,19 @@ pub(super) struct Charge {
 }
 
 impl Charge {
-    /// A charge of nothing yet.
+    /// A charge of 0 bytes.
     pub(super) fn new(budget: Arc<MemoryBudget>) -> Self {
         Self { budget, bytes: 0, is_letters: false }
     }
 
-    /// Says how much it is now.
+    /// Sets the charge to `bytes`.
     pub(super) fn set(&mut self, bytes: usize) {
         if bytes != self.bytes {
             self.change(bytes, self.is_letters);
         }
     }
 
-    /// Says that it is for dead letters.
+    /// Marks the charge as one of dead letters.
     pub(super) fn set_letters(&mut self) {
         self.change(self.bytes, true);
     }
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_ends_before_the_bound_by_a_message_a_worker() {
+    fn room_ends_one_message_per_worker_before_the_bound() {
         let budget = Arc::new(MemoryBudget::new(1000, 2, 50));
         let mut charge = Charge::new(Arc::clone(&budget));
         charge.set(899);
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_take_an_eighth_and_count_in_the_whole() {
+    fn dead_letters_take_at_most_an_eighth_and_count_in_the_total() {
         let budget = Arc::new(MemoryBudget::new(800, 1, 0));
         let mut charge = Charge::new(Arc::clone(&budget));
         charge.set_letters();

@@ -8,24 +8,24 @@
 //! ```
 //! A decoder fills a table of slots in one walk over the payload, without a tree; a plan compiled
 //! from schema and mapping says which bytes go into which slot, and the order in which slots become
-//! a line. A payload of line protocol is not decoded: `lines` checks it and adds the mapping's
-//! tags.
+//! a line. A payload of line protocol is not decoded: `line_protocol` checks it and adds the
+//! mapping's tags.
 //!
-//! - **The way**: `intake` (one worker's groups on their way to the lanes and back), `transcode`
-//!   (one message through all its mappings), `run` (one mapping of it), `destination` (where its
-//!   lines are written).
+//! - **Flow**: `intake` (one worker's groups on their way to the lanes and back), `transcode` (one
+//!   message through all its mappings), `run` (one mapping of it), `shard_buffers` (where its lines
+//!   are written).
 //! - **Selection**: `memo` (what a session's topics mean), `kinds` (several kinds of message on one
 //!   topic), `framing` (schema identifiers and length prefixes).
 //! - **Decoding**: `decode` (one interface for `json`, `avro` and `protobuf`), `slots`, `slot`,
 //!   `value`, `key_table` (equal keys in linear time).
-//! - **Mapping**: `filter`, `convert`, `time`, `duplicates` (points that a store would take for
-//!   one), `alarm`.
-//! - **Writing**: `point`, `line`, `float`, `lines`, `last_lines`.
-//! - **Failures**: `error` and `trouble` (small, on the hot path), `detail` and `look` (their text,
-//!   on the cold path), `message` and `outcome` (how a message ends).
+//! - **Mapping**: `filter`, `convert`, `time`, `duplicates` (points of equal series and time, of
+//!   which a store keeps one), `alarm`.
+//! - **Writing**: `point`, `line`, `float`, `line_protocol`, `last_lines`.
+//! - **Failures**: `error` and `trouble` (small, on the hot path), `detail` and `diagnose` (their
+//!   text, on the cold path), `message` and `outcome` (the results of a message).
 //! - **Bounds**: `limits` (one message), `memory` (the process), `names` (new measurements, fields
 //!   and tags), `options`.
-//! - `replay`: dead letters through the schemas and mappings in force.
+//! - `replay`: dead letters, decoded again by the schemas and mappings in force.
 //!
 //! The invariants UP-1 to UP-4 are those of `intake`.
 
@@ -33,8 +33,8 @@ mod alarm;
 mod avro;
 mod convert;
 pub(crate) mod decode;
-mod destination;
 mod detail;
+pub(crate) mod diagnose;
 mod duplicates;
 mod error;
 mod filter;
@@ -47,8 +47,7 @@ mod kinds;
 mod last_lines;
 mod limits;
 mod line;
-mod lines;
-pub(crate) mod look;
+mod line_protocol;
 mod memo;
 mod memory;
 mod message;
@@ -59,6 +58,7 @@ mod point;
 mod protobuf;
 mod replay;
 mod run;
+mod shard_buffers;
 mod slot;
 mod slots;
 mod time;
@@ -70,7 +70,6 @@ mod value;
 mod tests;
 
 pub use alarm::{RaiseRefusal, Raised};
-pub use destination::Lines;
 pub use error::DecodeError;
 pub use intake::{Answer, Group, Incoming, Intake, IntakeParts, NoRoom, Reply, Run, Taken};
 pub use last_lines::LastLine;
@@ -79,10 +78,11 @@ pub use limits::Limits;
 pub use memo::TopicMemo;
 pub use memory::MemoryBudget;
 pub use message::{Failure, Message, NoPoints, Sender, Transcoded};
-pub use names::{NameBook, NameOptions, NamesError};
+pub use names::{NameOptions, NameRegistry, NamesError};
 pub use options::Options;
 pub use outcome::MessageOutcome;
 pub use replay::Replayer;
+pub use shard_buffers::ShardBuffers;
 pub use slot::{Item, Slot, State};
 pub use slots::Slots;
 pub use transcode::Transcoder;

@@ -5,13 +5,13 @@ use super::NameOptions;
 /// The bounds of everything that is gathered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of memory for lines and dead letters on their way to the disk, over all workers and
+    /// Bytes of memory for lines and dead letters that are not durable yet, over all workers and
     /// lanes. Past it publishes wait. Default: the smaller of 512 MiB and a quarter of the control
     /// group's memory.
     pub memory_max: usize,
     /// Bytes of lines at which a group is handed over even in the middle of a turn. Default: 1 MiB.
     pub group_bytes_max: usize,
-    /// How many names that payloads bring may be new.
+    /// How many new names payloads may introduce.
     pub names: NameOptions,
 }
 

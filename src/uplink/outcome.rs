@@ -1,6 +1,6 @@
 //! How a message ends.
 
-/// How a message ends: decided when it is decoded, counted when it waits for nothing more.
+/// How a message ends: decided when it is decoded, counted when everything it waits for is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageOutcome {
     /// Its points are in the spool.
@@ -8,10 +8,10 @@ pub enum MessageOutcome {
     /// At least one of its mappings failed; it is in the dead-letter log, and the points of its
     /// other mappings are in the spool.
     DeadLettered,
-    /// Its mappings said not to store it, or it held no field.
+    /// Its mappings excluded it, or none of its points had a field.
     Filtered,
     /// No mapping matches its topic.
     Unmapped,
-    /// Turned away before decoding.
+    /// Refused before it was decoded.
     Refused,
 }

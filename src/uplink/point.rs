@@ -12,7 +12,7 @@ use crate::{
     uplink::{DecodeError, Limits, Slot, Slots, filter, float, line, time, value},
 };
 
-/// What a point needs beside its plan and its slots.
+/// What a point needs in addition to its plan and its slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) limits: &'a Limits,
@@ -20,24 +20,23 @@ pub(crate) struct Context<'a> {
     pub(crate) topic: &'a str,
     pub(crate) matched: &'a TopicMatch,
     pub(crate) received_at: UnixNanos,
-    /// The time of a point that has none of its own: a time of receipt that no other point of the
-    /// message has.
+    /// The time for a point without a time of its own: a time of receipt that no other point has.
     pub(crate) stamp: UnixNanos,
-    /// What follows the framing.
+    /// The payload after its framing.
     pub(crate) payload: &'a [u8],
 }
 
-/// A line that was appended, as places in its buffer.
+/// A line that was appended, as offsets in its buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) start: usize,
-    /// Behind measurement and tags.
+    /// End of measurement and tags.
     pub(crate) series_end: usize,
     pub(crate) time_start: usize,
-    /// Behind the line's newline.
+    /// After the line's newline.
     pub(crate) end: usize,
     pub(crate) time: i64,
-    /// Whether the time is the context's stamp, which is then used up.
+    /// Whether the time is the context's stamp; the next point needs another one.
     pub(crate) is_stamped: bool,
 }
 
@@ -48,32 +47,32 @@ impl Line {
     }
 }
 
-/// What became of a point.
+/// The result of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A line was appended.
     Written(Line),
-    /// The filter said no.
+    /// The filter excluded it.
     Filtered,
     /// It had no field.
     Empty,
 }
 
-/// Values that were left out of a message's points, and what is doubtful about those that are not.
+/// Counts of values that were left out of a message's points, and of ambiguous times that were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
-    /// NaN and infinities, which line protocol cannot say.
+    /// NaN and infinities, which line protocol cannot express.
     pub(crate) not_finite: u32,
-    /// Times, not the point's own, that do not fit nanoseconds in 64 bits.
+    /// Values of time fields (not the point's own time) that do not fit 64-bit nanoseconds.
     pub(crate) times: u32,
-    /// No value: points' own times in an hour that their zone has twice.
+    /// Not left out: points' own times in an hour that occurs twice in their time zone.
     pub(crate) repeated_times: u32,
 }
 
 /// Writes the point that the slots hold. `left_out` counts values that could not be written.
 ///
 /// # Errors
-/// Why the message becomes a dead letter; what was appended is the caller's to cut back.
+/// Why the message becomes a dead letter. The caller must truncate what was appended.
 pub(crate) fn write(
     plan: &Plan,
     slots: &Slots,
@@ -105,7 +104,8 @@ pub(crate) fn write(
         return Ok(Outcome::Empty);
     }
     plan.constant_fields.push_to(into);
-    // Each field begins with a comma; the first one's is the space after the series.
+    // Each field begins with a comma; that of the first one is replaced by the space after the
+    // series.
     into[series_end] = b' ';
     into.push(b' ');
     let moment = time::of_point(plan, slots, context)?;
@@ -154,7 +154,7 @@ pub(crate) fn push_tag(
     Ok(())
 }
 
-/// Appends a value that is no text, as it stands in a tag or in a key.
+/// Appends a value that is not text, in the form for a tag or a key.
 pub(super) fn push_plain(into: &mut Vec<u8>, scalar: &Scalar, slot: Slot) {
     match scalar {
         Scalar::Boolean => {
@@ -227,7 +227,8 @@ impl FieldWriter<'_, '_> {
         self.keep(written, mark)
     }
 
-    /// Cuts a value that cannot be said, with its key; whoever found it has counted it.
+    /// Counts a field that was written, or removes the key of one whose value cannot be written;
+    /// such a value has been counted already.
     #[inline]
     fn keep(&mut self, written: Result<bool, DecodeError>, mark: usize) -> Result<(), DecodeError> {
         if written? {
@@ -238,15 +239,15 @@ impl FieldWriter<'_, '_> {
         Ok(())
     }
 
-    /// Counts a float that is left out unless it is finite.
+    /// Returns `is_finite`; counts a float that is not finite as left out.
     #[inline]
     pub(super) fn finite(&mut self, is_finite: bool) -> bool {
         self.left_out.not_finite += u32::from(!is_finite);
         is_finite
     }
 
-    /// A time that is a field, in nanoseconds; `None`, and counted, if it does not fit: such a time
-    /// costs the point no more than itself.
+    /// The value of a time field in nanoseconds. `None`, and counted, if it does not fit: only this
+    /// field is left out, not the point.
     fn nanos(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) -> Option<i64> {
         let nanos = value::nanos_of(self.slots, at, slot, scalar, Unit::Nanos).ok();
         self.left_out.times += u32::from(nanos.is_none());
@@ -266,7 +267,7 @@ impl FieldWriter<'_, '_> {
         }
     }
 
-    /// Appends one value; false, and counted, if line protocol cannot say it.
+    /// Appends one value; false, and counted, if line protocol cannot express it.
     #[inline]
     fn value(&mut self, scalar: &Scalar, slot: &Slot, at: SlotIdx) -> Result<bool, DecodeError> {
         let into = &mut *self.into;
@@ -317,7 +318,7 @@ impl FieldWriter<'_, '_> {
     /// `key_0`, `key_1`…
     fn spread_list(&mut self, field: &Field, scalar: &Scalar) -> Result<(), DecodeError> {
         for (index, item) in self.slots.items(field.slot).enumerate() {
-            // Null in a JSON list: it keeps its place and writes nothing.
+            // Null in a JSON list keeps its index and writes nothing.
             if item.value.is_absent() || field.has_picked(index) {
                 continue;
             }
@@ -331,7 +332,7 @@ impl FieldWriter<'_, '_> {
         Ok(())
     }
 
-    /// One field an entry.
+    /// Appends one field per entry.
     fn spread_map(
         &mut self,
         field: &Field,
@@ -362,8 +363,8 @@ impl FieldWriter<'_, '_> {
         Ok(())
     }
 
-    /// One JSON array or object, as a string field's value. What stands between its quotes is
-    /// written plain and escaped in place, so that no second buffer is needed.
+    /// Appends one JSON array or object as the value of a string field. The JSON is written
+    /// unescaped and then escaped in place, so that no second buffer is needed.
     fn json(
         &mut self,
         field: &Field,
@@ -403,7 +404,7 @@ impl FieldWriter<'_, '_> {
         Ok(true)
     }
 
-    /// Appends one value as JSON; what JSON cannot say is null, and counted.
+    /// Appends one value as JSON; a value that JSON cannot express is null, and counted.
     fn json_value(&mut self, scalar: &Scalar, slot: Slot, at: SlotIdx) {
         if slot.is_absent() {
             self.into.extend_from_slice(b"null");

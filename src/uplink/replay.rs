@@ -1,15 +1,16 @@
-//! Dead letters on their way again, through the schemas and mappings of today.
+//! Replays dead letters: decodes them again with the current schemas and mappings.
 //!
-//! A message is decoded as of when it was received, so that its points have the times that they
-//! would have had; a point that the store refused goes as it was written. What succeeds leaves the
-//! log only after its points are durable: a crash in between sends it twice, to the same series and
-//! time. What fails again stays under its name, with its new cause.
+//! A message is decoded with its original time of receipt, so that its points have their original
+//! times. A point that the store refused is sent again as it was written. A letter that succeeds is
+//! removed from the log only after its points are durable: after a crash in between it is sent
+//! twice, to the same series and time. A letter that fails again keeps its id and gets its new
+//! cause.
 //!
 //! # When a message has succeeded
-//! Each of its mappings that failed has a letter of its own. So a letter has succeeded when its own
-//! mapping takes the message, whatever the others say; and all that the message gives is written,
-//! which is what it gave before, or what today's mappings make of it. If there is no mapping of
-//! that name any more, all of today's have to take it.
+//! Each mapping that failed has a letter of its own. So a letter has succeeded when its own mapping
+//! accepts the message, whether or not the others do. All points of the message are written: those
+//! that were written before, or those that the current mappings make. If no mapping of that name
+//! exists any more, all current mappings must accept the message.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -31,28 +32,28 @@ use crate::{
     },
 };
 
-/// Letters that are on their way at once.
+/// How many letters may be taken and not durable yet at once.
 const TAKEN_MAX: usize = 1000;
-/// Bytes of payloads and lines that are on their way at once.
+/// Bytes of the payloads and lines that may be taken and not durable yet at once.
 const TAKEN_BYTES_MAX: usize = 4 << 20;
-/// Letters whose fate is decided, and not written to the log yet: a segment is written anew for all
-/// of them together.
+/// How many letters may be decided and not written to the log yet: a segment is rewritten once for
+/// all of them.
 const DECIDED_MAX: usize = 10_000;
-/// Bytes of letters that stay and are not written yet.
+/// Bytes of letters that stay in the log and are not rewritten yet.
 const DECIDED_BYTES_MAX: usize = 16 << 20;
-/// How often it looks whether there is memory again.
+/// How often it checks for free memory.
 const ROOM_LOOK: Duration = Duration::from_millis(20);
 
 /// Replays dead letters, one request after another.
 #[derive(Debug)]
 pub struct Replayer {
     parts: IntakeParts,
-    way: Arc<tokio::sync::Mutex<Way>>,
+    state: Arc<tokio::sync::Mutex<IntakeState>>,
 }
 
-/// A way into the lanes, like a worker's.
+/// An intake like a worker's, and the channel of its answers.
 #[derive(Debug)]
-struct Way {
+struct IntakeState {
     intake: Intake<()>,
     answers: mpsc::Receiver<Answer<()>>,
     memo: TopicMemo,
@@ -61,16 +62,16 @@ struct Way {
 }
 
 impl Replayer {
-    /// A replayer with a way into the lanes of its own.
+    /// A replayer with an intake of its own.
     #[must_use]
     pub fn new(parts: IntakeParts) -> Self {
         let (told, answers) = mpsc::channel();
         let intake = parts.open(Arc::new(move |answer| {
-            // Whoever waits for it has gone only with the whole appliance.
+            // The receiver is gone only when the appliance stops.
             told.send(answer).unwrap_or_default();
         }));
-        let way = Way { intake, answers, memo: TopicMemo::default(), seq: 0 };
-        Self { parts, way: Arc::new(tokio::sync::Mutex::new(way)) }
+        let state = IntakeState { intake, answers, memo: TopicMemo::default(), seq: 0 };
+        Self { parts, state: Arc::new(tokio::sync::Mutex::new(state)) }
     }
 }
 
@@ -82,9 +83,9 @@ impl LetterReplay for Replayer {
         limit: usize,
     ) -> LettersAnswer<'_, Replayed> {
         Box::pin(async move {
-            let mut way = Arc::clone(&self.way).lock_owned().await;
+            let mut state = Arc::clone(&self.state).lock_owned().await;
             let parts = self.parts.clone();
-            blocking(move || Replay::new(&parts, &mut way, after).run(filter, limit)).await
+            blocking(move || Replay::new(&parts, &mut state, after).run(filter, limit)).await
         })
     }
 }
@@ -92,11 +93,11 @@ impl LetterReplay for Replayer {
 /// One replay.
 struct Replay<'a> {
     parts: &'a IntakeParts,
-    way: &'a mut Way,
+    state: &'a mut IntakeState,
     /// Taken, and not durable yet.
     taken: HashMap<u64, LetterId>,
     taken_bytes: usize,
-    /// What is to become of letters in the log.
+    /// The changes to the log: a new letter replaces the old one, `None` removes it.
     decided: BTreeMap<LetterId, Option<DeadLetter>>,
     decided_bytes: usize,
     replayed: Replayed,
@@ -104,10 +105,10 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(parts: &'a IntakeParts, way: &'a mut Way, mark: LetterMark) -> Self {
+    fn new(parts: &'a IntakeParts, state: &'a mut IntakeState, mark: LetterMark) -> Self {
         Self {
             parts,
-            way,
+            state,
             taken: HashMap::new(),
             taken_bytes: 0,
             decided: BTreeMap::new(),
@@ -130,7 +131,7 @@ impl<'a> Replay<'a> {
                     self.mark.pass(id);
                     self.again(id, letter)?;
                 }
-                // Of another version: replayed by that one.
+                // A letter of another version: that version can replay it.
                 Err(error @ ListError::Letter { id, .. }) => {
                     self.mark.pass(id);
                     self.replayed.failed += 1;
@@ -156,17 +157,17 @@ impl<'a> Replay<'a> {
         Ok(self.replayed)
     }
 
-    /// Sends one letter on its way.
+    /// Takes one letter in again.
     #[expect(clippy::disallowed_methods, reason = "who gives memory back tells only workers")]
     fn again(&mut self, id: LetterId, letter: DeadLetter) -> Result<(), LettersError> {
-        while !self.way.intake.has_room() {
+        while !self.state.intake.has_room() {
             self.wait()?;
             std::thread::sleep(ROOM_LOOK);
         }
-        let seq = self.way.seq;
+        let seq = self.state.seq;
         if let (Some(topic), Some(payload)) = (&letter.topic, &letter.payload) {
             let content_type = letter.content_type.as_deref();
-            // Of mappings that ask, letters name the sender's vehicle.
+            // If a mapping checks the sender, the letter holds the sender's vehicle.
             let sender = Sender::Session(letter.vehicle.as_deref());
             let received_at = letter.time;
             let message = Message { topic, payload, content_type, sender, received_at };
@@ -176,7 +177,7 @@ impl<'a> Replay<'a> {
                 let has_failed = |failure: &Failure| !is_known || own == Some(&*failure.mapping);
                 done.mapped && !failures.iter().any(has_failed)
             };
-            let Way { intake, memo, .. } = &mut *self.way;
+            let IntakeState { intake, memo, .. } = &mut *self.state;
             match intake.take_again(&message, memo, (), seq, is_good) {
                 Ok(taken) if taken.waits == 0 => self.decide(id, None),
                 Ok(_) => self.took(id, payload.len()),
@@ -185,7 +186,7 @@ impl<'a> Replay<'a> {
         } else if let Some(line) = &letter.line {
             let vehicle = letter.vehicle.as_deref().unwrap_or_default();
             let shard = ShardId::of(vehicle.as_bytes(), self.parts.shards);
-            self.way.intake.take_line(line, shard, (), seq);
+            self.state.intake.take_line(line, shard, (), seq);
             self.took(id, line.len());
         } else {
             self.replayed.failed += 1;
@@ -193,19 +194,19 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Whether there is a mapping of that name today.
+    /// Whether a mapping of that name exists now.
     fn is_mapping(&self, name: Option<&str>) -> bool {
         let plans = self.parts.plans.load();
         name.is_some_and(|name| plans.plans().iter().any(|plan| &*plan.name == name))
     }
 
     fn took(&mut self, id: LetterId, bytes: usize) {
-        self.taken.insert(self.way.seq, id);
+        self.taken.insert(self.state.seq, id);
         self.taken_bytes += bytes;
-        self.way.seq += 1;
+        self.state.seq += 1;
     }
 
-    /// It stays, with its new cause if that is another.
+    /// Keeps a letter that failed again; with its new cause, if it has changed.
     fn failed(&mut self, id: LetterId, letter: DeadLetter, failures: Vec<Failure>) {
         self.replayed.failed += 1;
         let own = failures.iter().position(|one| letter.mapping.as_deref() == Some(&*one.mapping));
@@ -229,39 +230,39 @@ impl<'a> Replay<'a> {
         self.decided.insert(id, fate);
     }
 
-    /// Waits until all that is on its way is durable.
+    /// Waits until everything that was taken is durable.
     fn wait(&mut self) -> Result<(), LettersError> {
-        self.way.intake.flush();
+        self.state.intake.flush();
         let mut is_lost = false;
         while !self.taken.is_empty() {
-            // Every group is answered once (UP-3), by a lane that has halted or ended as well.
-            let Ok(Answer { group, durable }) = self.way.answers.recv() else {
+            // Every group is answered once (UP-3), also by a lane that has halted or ended.
+            let Ok(Answer { group, durable }) = self.state.answers.recv() else {
                 return Err(LettersError::Halted);
             };
             for run in group.runs() {
                 for seq in run.first..run.first + u64::from(run.count) {
                     let Some(id) = self.taken.remove(&seq) else { continue };
                     if durable {
-                        self.way.intake.finish(MessageOutcome::Spooled);
+                        self.state.intake.finish(MessageOutcome::Spooled);
                         self.decide(id, None);
                     } else {
                         is_lost = true;
                     }
                 }
             }
-            self.way.intake.reuse(group);
+            self.state.intake.reuse(group);
         }
         self.taken_bytes = 0;
-        self.way.intake.flush();
+        self.state.intake.flush();
         if is_lost {
-            // What is durable leaves the log all the same.
+            // Letters that are durable are removed from the log nevertheless.
             self.write()?;
             return Err(LettersError::Halted);
         }
         Ok(())
     }
 
-    /// Tells the log what has become of its letters.
+    /// Applies the decided changes to the log.
     fn write(&mut self) -> Result<(), LettersError> {
         let decided = std::mem::take(&mut self.decided);
         self.decided_bytes = 0;

@@ -1,14 +1,14 @@
-//! One mapping of one message: decoding, filter, lines, and the elements of `points`.
+//! Runs one mapping for one message: decoding, filter, lines, and the elements of `points`.
 
 use std::ops::Range;
 
 use super::{
-    DecodeError, LastLines, Limits, Lines, NameBook, NoPoints, Raised, Sender, Slots, Transcoded,
-    alarm, decode, detail,
+    DecodeError, LastLines, Limits, NameRegistry, NoPoints, Raised, Sender, ShardBuffers, Slots,
+    Transcoded, alarm, decode, detail,
     duplicates::EqualPoints,
     framing::{Frame, Frames},
     kinds::Prober,
-    lines,
+    line_protocol,
     names::TooManyNew,
     point::{self, Context, LeftOut, Line, Outcome},
     slots::Open,
@@ -18,70 +18,69 @@ use crate::{
     model::{Cause, ShardCount, ShardId, VehicleHash, line::is_plain},
 };
 
-/// Where a message's lines go, once its vehicle is known.
+/// Where a message's lines are written, once its vehicle is known.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct OutputPlace {
     pub(super) shard: ShardId,
     /// The buffer's length and items before the message.
     pub(super) start: usize,
     pub(super) start_items: u32,
-    /// The buffer's length and items before the current mapping: what a failure cuts back to.
+    /// The buffer's length and items before the current mapping: a failure truncates to them.
     pub(super) mark: usize,
     pub(super) mark_items: u32,
 }
 
-/// What one message has cost so far.
+/// The state and the counts of one message, over all its mappings.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<OutputPlace>,
     pub(super) transcoded: Transcoded,
-    /// The message of the payload that the current mapping is at.
+    /// The message of the payload that the current mapping is processing.
     pub(super) frame: Frame,
-    /// The vehicle is not the sender's own, and a mapping wants it to be.
+    /// The vehicle is not the sender's own, and a mapping requires that it is.
     pub(super) is_foreign: bool,
-    /// Which names were too many.
+    /// The new names that exceed a bound.
     pub(super) too_many_new: Option<TooManyNew>,
 }
 
-/// One mapping of one message.
-pub(super) struct Run<'a> {
+/// The run of one mapping over one message.
+pub(super) struct MappingRun<'a> {
     pub(super) plan: &'a Plan,
     pub(super) sender: Sender<'a>,
     pub(super) limits: &'a Limits,
     pub(super) shards: ShardCount,
     pub(super) context: Context<'a>,
-    pub(super) lines: &'a mut dyn Lines,
+    pub(super) lines: &'a mut dyn ShardBuffers,
     pub(super) progress: &'a mut Progress,
     pub(super) equal_points: &'a mut EqualPoints,
     pub(super) prober: &'a mut Prober,
     pub(super) last_lines: &'a mut LastLines,
-    /// Alarms that the message raises, and how many of them other mappings have raised.
+    /// The alarms that the message raises, and how many of them other mappings have raised.
     pub(super) raised: &'a mut Vec<Raised>,
     pub(super) raised_before: usize,
-    /// The names that are known; absent where nothing is stored.
-    pub(super) names: Option<&'a NameBook>,
-    /// How many times of receipt the message has used, as far as this mapping must not use them
-    /// again.
+    /// The known names; absent in a dry run.
+    pub(super) names: Option<&'a NameRegistry>,
+    /// How many times of receipt the message has used that this mapping must not use again.
     pub(super) stamps: u32,
     /// The line written last, in its buffer.
     pub(super) line: Range<usize>,
-    /// Elements of the last list of `points`.
+    /// How many elements of the innermost list of `points` were reached.
     pub(super) reached: usize,
 }
 
-impl Run<'_> {
+impl MappingRun<'_> {
     /// Decodes the message and writes its points.
     pub(super) fn message(
         &mut self,
         slots: &mut Slots,
-        line_writer: &mut lines::Writer,
+        line_writer: &mut line_protocol::Writer,
     ) -> Result<(), DecodeError> {
         let payload = self.context.payload;
         slots.begin_message(&self.plan.slots);
         if u32::try_from(payload.len()).is_err() {
             return Err(DecodeError::new(Cause::TooManyBytes, "the payload is over 4 GiB"));
         }
-        self.look_at_sender(slots)?;
+        self.check_sender_early(slots)?;
         self.equal_points.begin();
         for frame in Frames::new(self.plan.framing, payload) {
             let frame = frame.inspect_err(|_| self.progress.frame = self.progress.frame.next())?;
@@ -99,7 +98,7 @@ impl Run<'_> {
         self.resolve_equal_points()?;
         self.admit_names()?;
         if let (false, Some(place)) = (self.line.is_empty(), self.progress.place) {
-            // What is noted counts from the payload on.
+            // The noted ranges are relative to the payload's start.
             let buffer = self.lines.of(place.shard);
             let room = buffer.bytes_mut().len() - buffer.len();
             self.last_lines.end(self.plan.key, &(self.line.start - room..self.line.end - room));
@@ -111,7 +110,7 @@ impl Run<'_> {
     fn one(
         &mut self,
         slots: &mut Slots,
-        line_writer: &mut lines::Writer,
+        line_writer: &mut line_protocol::Writer,
     ) -> Result<(), DecodeError> {
         decode::message(&self.plan.decoder, self.context.payload, slots, self.limits)?;
         self.find_place(slots)?;
@@ -122,7 +121,7 @@ impl Run<'_> {
     fn points(
         &mut self,
         slots: &mut Slots,
-        line_writer: &mut lines::Writer,
+        line_writer: &mut line_protocol::Writer,
     ) -> Result<(), DecodeError> {
         if matches!(self.plan.decoder, Decoder::LineProtocol) {
             return self.copy_lines(slots, line_writer);
@@ -140,12 +139,13 @@ impl Run<'_> {
         }
         let counts = &mut self.progress.transcoded;
         counts.properties_unknown = counts.properties_unknown.saturating_add(slots.unknown);
-        counts.times_dropped = counts.times_dropped.saturating_add(slots.times_unfit);
+        counts.times_dropped = counts.times_dropped.saturating_add(slots.times_out_of_range);
         Ok(())
     }
 
-    /// What the elements of a list cost, whatever their bytes: each empties its slots and those of
-    /// what lies in it, and each point says the items of the lists around it again.
+    /// What the elements of a list cost, whatever their bytes: each element clears its slots and
+    /// those of the levels inside it, and each point writes the items of the surrounding lists
+    /// again.
     fn steps_of_elements(&self, slots: &Slots, level: usize) -> usize {
         let plan = self.plan;
         let each = match level + 1 == plan.slots.levels.len() {
@@ -155,8 +155,8 @@ impl Run<'_> {
         slots.elements_count().saturating_mul(each)
     }
 
-    /// Writes the points of a list whose elements the walk before has noted: its own, or those of
-    /// the lists in each of them.
+    /// Writes the points of a list whose elements the previous walk has noted: one per element, or
+    /// those of the lists inside each element.
     fn elements(&mut self, slots: &mut Slots, level: usize) -> Result<(), DecodeError> {
         slots.step(self.steps_of_elements(slots, level))?;
         let open = slots.open_list();
@@ -199,7 +199,7 @@ impl Run<'_> {
         self.point(slots)
     }
 
-    /// Leaves an element out that does not decode because it is of another kind.
+    /// Leaves out an element that does not decode, if it is of a kind that `when` excludes.
     #[cold]
     fn skip_element(
         &mut self,
@@ -221,7 +221,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Leaves a message out of which something is wrong because it is of another kind.
+    /// Leaves out a message that has an error, if it is of a kind that `when` excludes.
     #[cold]
     fn skip_message(&mut self, slots: &mut Slots, error: DecodeError) -> Result<(), DecodeError> {
         let (payload, limits) = (self.context.payload, self.limits);
@@ -238,7 +238,7 @@ impl Run<'_> {
     fn copy_lines(
         &mut self,
         slots: &mut Slots,
-        line_writer: &mut lines::Writer,
+        line_writer: &mut line_protocol::Writer,
     ) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
         let mut next = line_writer.begin(self.plan, slots, self.context)?;
@@ -253,7 +253,7 @@ impl Run<'_> {
     }
 
     /// Counts a line that has just been appended, within the message's bounds.
-    fn count_point(&mut self, place: Place, line: &Line) -> Result<(), DecodeError> {
+    fn count_point(&mut self, place: OutputPlace, line: &Line) -> Result<(), DecodeError> {
         let buffer = self.lines.of(place.shard);
         let counts = &mut self.progress.transcoded;
         if line.end - place.start > self.limits.bytes_max {
@@ -275,7 +275,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Does what the mapping says with points of equal series and time.
+    /// Resolves points of equal series and time as the mapping says.
     fn resolve_equal_points(&mut self) -> Result<(), DecodeError> {
         let Some(place) = self.progress.place else { return Ok(()) };
         let buffer = self.lines.of(place.shard);
@@ -295,7 +295,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Holds the names that the payload has brought to how many may be new.
+    /// Checks the names that come from the payload against the bounds of new names.
     fn admit_names(&mut self) -> Result<(), DecodeError> {
         let (true, Some(names)) = (self.plan.brings_names, self.names) else { return Ok(()) };
         let Some(place) = self.progress.place else { return Ok(()) };
@@ -318,7 +318,7 @@ impl Run<'_> {
         } else if !is_plain(vehicle) {
             "the vehicle holds CR, LF, TAB or NUL, or a backslash before a separator or at its end"
         } else {
-            self.hold_to_sender(Some(vehicle))?;
+            self.check_sender(Some(vehicle))?;
             self.last_lines.begin(vehicle);
             self.place(vehicle);
             return Ok(());
@@ -330,8 +330,8 @@ impl Run<'_> {
         })
     }
 
-    /// Looks whose vehicle it may be before the payload is read, where that is known by then.
-    fn look_at_sender(&mut self, slots: &Slots) -> Result<(), DecodeError> {
+    /// Checks the vehicle before the payload is read, if the topic or the mapping names it.
+    fn check_sender_early(&mut self, slots: &Slots) -> Result<(), DecodeError> {
         if !self.plan.identity_required {
             return Ok(());
         }
@@ -340,13 +340,13 @@ impl Run<'_> {
             Source::Slot(..) => None,
             known => detail::vehicle(known, slots, &self.context, &mut digits),
         };
-        self.hold_to_sender(vehicle)
+        self.check_sender(vehicle)
     }
 
-    /// Ends a message of another vehicle than its sender's, where the mapping wants it to be that.
-    fn hold_to_sender(&mut self, vehicle: Option<&[u8]>) -> Result<(), DecodeError> {
+    /// Refuses a message whose vehicle is not its sender's, if the mapping requires that it is.
+    fn check_sender(&mut self, vehicle: Option<&[u8]>) -> Result<(), DecodeError> {
         let is_own = match self.sender {
-            Sender::Unasked => true,
+            Sender::Unchecked => true,
             Sender::Session(None) => false,
             Sender::Session(Some(own)) => vehicle.is_none_or(|it| it == own.as_bytes()),
         };
@@ -358,7 +358,8 @@ impl Run<'_> {
         Err(DecodeError::new(Cause::VehicleInvalid, what))
     }
 
-    /// Opens the message's place at its vehicle's shard, if none is open.
+    /// Sets where the message's lines are written: at the end of its vehicle's shard buffer, unless
+    /// it is set.
     fn place(&mut self, vehicle: &[u8]) {
         if self.progress.place.is_none() {
             let Context { matched, topic, .. } = self.context;
@@ -369,8 +370,13 @@ impl Run<'_> {
             let shard = hash.shard(self.shards);
             let buffer = self.lines.of(shard);
             let (start, items) = (buffer.bytes_mut().len(), buffer.items);
-            self.progress.place =
-                Some(Place { shard, start, start_items: items, mark: start, mark_items: items });
+            self.progress.place = Some(OutputPlace {
+                shard,
+                start,
+                start_items: items,
+                mark: start,
+                mark_items: items,
+            });
         }
     }
 

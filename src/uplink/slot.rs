@@ -2,20 +2,20 @@
 
 use std::ops::Range;
 
-/// What a slot holds. As wide as its neighbour in the slot, which then has no padding: a table of
-/// such is filled with whole words.
+/// What a slot holds. It has 32 bits like the field beside it, so that a slot has no padding and a
+/// table of slots is filled with whole words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
-    /// Nothing: not on the wire, or null.
+    /// No value: absent on the wire, or null.
     #[default]
     Absent,
     /// 64 bits, as a [`Scalar`](crate::schema::Scalar) says how to read them.
     Bits,
     /// A range of the payload: start in the low 32 bits, end in the high ones.
     Payload,
-    /// A range of `Slots::scratch`, for text that does not stand in the payload as it is
-    /// (unescaped JSON, a formatted decimal). Packed as for `Payload`.
+    /// A range of `Slots::scratch`, for text that is not in the payload in this form (unescaped
+    /// JSON, a formatted decimal). Packed as for `Payload`.
     Scratch,
     /// A list of items: head in the low 32 bits, tail in the high ones, both indexes of items.
     List,
@@ -34,13 +34,13 @@ impl Slot {
     /// No value.
     pub const ABSENT: Self = Self { bits: 0, count: 0, state: State::Absent };
 
-    /// A number, a boolean, an enum's number, ticks.
+    /// A number, a boolean, the number of an enum's symbol, or ticks.
     #[must_use]
     pub const fn bits(bits: u64) -> Self {
         Self { bits, count: 0, state: State::Bits }
     }
 
-    /// Text or bytes of the payload. The caller has checked that the payload is below 4 GiB.
+    /// Text or bytes of the payload. The caller has checked that the payload is smaller than 4 GiB.
     #[must_use]
     pub fn payload(range: Range<usize>) -> Self {
         Self { bits: pack(range), count: 0, state: State::Payload }
@@ -71,12 +71,12 @@ impl Slot {
     }
 }
 
-/// Packs a range of a payload that is below 4 GiB.
+/// Packs a range of a payload that is smaller than 4 GiB.
 pub(super) fn pack(range: Range<usize>) -> u64 {
     range.start as u64 | (range.end as u64) << 32
 }
 
-/// The low and the high half.
+/// The low and the high 32 bits.
 #[expect(clippy::cast_possible_truncation, reason = "both casts take exactly one half")]
 pub(super) const fn halves(bits: u64) -> [u32; 2] {
     [bits as u32, (bits >> 32) as u32]

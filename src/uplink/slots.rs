@@ -1,18 +1,19 @@
 //! The slot table that a decoder fills and the line writer reads.
 //!
-//! One table a worker, reused for every message: nothing here is freed, so a message allocates only
-//! while the table grows to what the plans need.
+//! One table per worker, reused for every message: nothing here is freed, so a message allocates
+//! only while the table grows to the size that the plans need.
 //!
 //! A decoder's duties, whatever its format:
-//! - it stores what it finds at the places of its plan's layout; of a value that comes twice the
-//!   last counts; what it does not find it leaves alone ([`Slots::begin_message`] has set the
-//!   implicit defaults);
+//! - it stores each value in the slot that its plan's layout names. If a value occurs twice, the
+//!   last one counts. It does not touch the slots of absent values ([`Slots::begin_message`] has
+//!   set the implicit defaults);
 //! - it marks a nested record's presence slot with bits 1 when it sees the record;
 //! - it checks text to be UTF-8 before it stores it;
-//! - it notes that the list of `points` is there ([`Slots::note_list`]; protobuf cannot know) and
+//! - it notes that the list of `points` is present ([`Slots::note_list`]; protobuf cannot know) and
 //!   the byte range of each element ([`Slots::push_element`]), and is called again for each
-//!   ([`Slots::begin_element`] goes before);
-//! - it never trusts a length of the wire, and answers anything malformed with a [`DecodeError`].
+//!   element, after [`Slots::begin_element`];
+//! - it never trusts a length from the wire, and returns a [`DecodeError`] for everything
+//!   malformed.
 
 use std::ops::Range;
 
@@ -30,51 +31,52 @@ use crate::{
 /// A list of `points` whose elements are being read.
 #[derive(Debug)]
 pub struct Open {
-    /// Its elements, by index.
+    /// Indexes of its elements.
     pub elements: Range<usize>,
     items: usize,
     scratch: usize,
 }
 
-/// The table, with what lies beside it.
+/// The table, with its lists, texts and counters.
 #[derive(Debug, Default)]
 pub struct Slots {
     table: Vec<Slot>,
     items: Vec<Item>,
-    /// Byte ranges of the elements of `points`, in the order of the wire: those of the message's
-    /// list, then those of a list in the current one of them, and so on.
+    /// Byte ranges of the elements of `points`, in wire order: those of the message's list, then
+    /// those of the list inside its current element, and so on.
     elements: Vec<Range<u32>>,
-    /// Where the elements of the list at hand begin.
+    /// Index of the first element of the current list.
     list_start: usize,
-    /// How many elements the message has had in all its lists, and may have.
+    /// How many elements the message has had in all its lists, and how many it may have.
     elements_seen: usize,
     elements_max: usize,
-    /// Whether the walk at hand has come to the list of `points`.
+    /// Whether the current walk has found the list of `points`.
     has_list: bool,
-    /// Text that a decoder had to make.
+    /// Text that a decoder has made.
     scratch: Vec<u8>,
     repeated_max: u32,
     points_max: usize,
-    /// The entries of maps that have more keys than are compared, each with the head of its list.
+    /// Index of the entries of maps with more than [`COMPARED_MAX`] keys, each hashed with the head
+    /// of its list.
     keys: KeyTable,
-    /// What the message has cost beside what its bytes pay for; the table's own come to it when
-    /// somebody asks.
+    /// Steps of the message so far; those of `keys` are added when they are read.
     steps: u64,
     steps_max: u64,
-    /// Slots written since the message began. Each is paid for by at least one byte, which is what
-    /// the tests hold against this.
+    /// Slots written since the message began. The tests check that each costs the sender at least
+    /// one byte.
     #[cfg(test)]
     pub(super) writes: usize,
-    /// Properties of the payload that the schema does not know, over the whole message (JSON).
+    /// Number of properties that the schema does not declare, over the whole message (JSON).
     pub unknown: u32,
-    /// Dates and times of day that are none, over the whole message (Avro).
-    pub times_unfit: u32,
-    /// What the decoder knows of the message's error, beside the error.
+    /// Number of dates and times of day out of range, over the whole message (Avro).
+    pub times_out_of_range: u32,
+    /// What the decoder knows about the message's error in addition to the error itself.
     pub(crate) trouble: Trouble,
 }
 
 impl Slots {
-    /// An empty table that will take at most this many items a list and points a message.
+    /// An empty table with the bounds of `limits` on the items of a list and the points of a
+    /// message.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -121,7 +123,7 @@ impl Slots {
         self.elements.clear();
         self.scratch.clear();
         self.unknown = 0;
-        self.times_unfit = 0;
+        self.times_out_of_range = 0;
         self.trouble.clear();
         self.list_start = 0;
         self.elements_seen = 0;
@@ -132,8 +134,8 @@ impl Slots {
         self.set_implicit(&plan.message_implicit);
     }
 
-    /// The elements that the walk before has noted, and what the table held then: what comes from
-    /// now on belongs to them.
+    /// The elements that the previous walk has noted, and the state of the table at this moment:
+    /// what is stored from now on belongs to these elements.
     pub fn open_list(&mut self) -> Open {
         let open = Open {
             elements: self.list_start..self.elements.len(),
@@ -150,10 +152,10 @@ impl Slots {
         self.list_start = open.elements.start;
     }
 
-    /// Clears the part of the table that belongs to an element of a list and to what lies in it,
-    /// and sets the element's implicit defaults; what the walks around it have stored stays.
+    /// Clears the slots of an element of a list and of the levels inside it, and sets the element's
+    /// implicit defaults. What the walks around it have stored stays.
     pub fn begin_element(&mut self, level: &LevelPlan, open: &Open) {
-        // The lists around the element are complete, so their keys are not looked for again.
+        // The maps around the element are complete, so their keys are not needed any more.
         self.keys.clear();
         self.items.truncate(open.items);
         self.scratch.truncate(open.scratch);
@@ -164,7 +166,8 @@ impl Slots {
         self.set_implicit(&level.implicit);
     }
 
-    /// Gives elements of lists their own slots too; picks of one list stand together, ascending.
+    /// Copies single elements of lists to slots of their own. The picks of one list are adjacent
+    /// and ascending.
     pub fn pick(&mut self, picks: &[Pick]) {
         let mut list = None;
         let (mut at, mut index) = (NO_ITEM, 0);
@@ -184,8 +187,8 @@ impl Slots {
         }
     }
 
-    /// Gives implicit members their defaults; a decoder calls it for a nested record when it sees
-    /// the record for the first time.
+    /// Sets the defaults of implicit members. A decoder calls it for a nested record when it sees
+    /// that record for the first time.
     pub fn set_implicit(&mut self, implicit: &Implicit) {
         #[cfg(test)]
         (self.writes += implicit.numbers.len() + implicit.texts.len());
@@ -203,7 +206,7 @@ impl Slots {
         &self.table[slot.as_usize()]
     }
 
-    /// The slot's value, if the table is that long: for telling what was wrong with a message.
+    /// The slot's value, if the table is long enough: for the text of an error.
     #[must_use]
     pub fn slot_if(&self, slot: SlotIdx) -> Option<Slot> {
         self.table.get(slot.as_usize()).copied()
@@ -223,8 +226,8 @@ impl Slots {
         self.table[slot.as_usize()] = Slot::bits(bits);
     }
 
-    /// Empties a range of slots (another member of a oneof has won). A payload may ask for it
-    /// again and again with two bytes each time, so each slot is a step.
+    /// Clears a range of slots (another member of a oneof has won). A payload can cause this
+    /// repeatedly at two bytes each time, so each slot counts as a step.
     ///
     /// # Errors
     /// [`Cause::TooManySteps`].
@@ -282,8 +285,8 @@ impl Slots {
         Ok(())
     }
 
-    /// Appends an item that no list names yet: the next of the list that begins at `head`, or the
-    /// first of a new one.
+    /// Appends an item that is not linked yet: the next of the list that begins at `head`, or the
+    /// first of a new list.
     fn add_item(&mut self, key: Slot, value: Slot, head: Option<u32>) -> u32 {
         // Lists are bounded one by one and slots are u16, so items stay far below u32::MAX; the
         // saturated index would be out of range and is never reached.
@@ -316,9 +319,10 @@ impl Slots {
         None
     }
 
-    /// Makes the entry that has just been added to a map of `count` entries one that is found.
+    /// Adds to `keys` the entry that was just added to a map of `count` entries.
     fn index_key(&mut self, payload: &[u8], head: u32, count: u32, added: u32) {
-        // With one more than are compared, all of them go to the table, and from then on each.
+        // With the first entry past [`COMPARED_MAX`] all entries are added to the table; after that
+        // each new one.
         let mut at = match count {
             ..COMPARED_MAX => return,
             COMPARED_MAX => head,
@@ -348,7 +352,7 @@ impl Slots {
         }
     }
 
-    /// The items of a slot's list, in order; none if it is no list.
+    /// The items of a slot's list, in order; none if the slot holds no list.
     pub fn items(&self, slot: SlotIdx) -> impl Iterator<Item = Item> + '_ {
         let list = self.table[slot.as_usize()];
         let mut at = if list.state == State::List { halves(list.bits)[0] } else { NO_ITEM };
@@ -369,10 +373,10 @@ impl Slots {
         }
     }
 
-    /// Makes text: what `write` appends becomes a value to be stored.
+    /// Makes a text value of what `write` appends.
     ///
     /// # Errors
-    /// What `write` answers; nothing is kept then.
+    /// The error of `write`; then nothing is kept.
     pub fn make_text(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), DecodeError>,
@@ -386,7 +390,7 @@ impl Slots {
         Ok(Slot { bits: pack(range), count: 0, state: State::Scratch })
     }
 
-    /// Forgets a text, if it was the last one made.
+    /// Removes a text from the scratch, if it was the last one made.
     pub(crate) fn drop_text(&mut self, text: Slot) {
         let range = text.range();
         if text.state == State::Scratch && range.end == self.scratch.len() {
@@ -394,12 +398,12 @@ impl Slots {
         }
     }
 
-    /// Notes that the list of `points` is there, if only to be empty.
+    /// Notes that the list of `points` is present, even if it is empty.
     pub fn note_list(&mut self) {
         self.has_list = true;
     }
 
-    /// Whether the list of `points` was there in the last walk.
+    /// Whether the list of `points` was present in the last walk.
     #[must_use]
     pub fn has_list(&self) -> bool {
         self.has_list
@@ -419,21 +423,21 @@ impl Slots {
         Ok(())
     }
 
-    /// Forgets the elements noted by the walk at hand (a oneof's other member, or a later copy, has
-    /// won).
+    /// Forgets the elements noted by the current walk (another member of a oneof, or a later copy,
+    /// has won).
     pub fn clear_elements(&mut self) {
         self.elements_seen -= self.elements_count();
         self.elements.truncate(self.list_start);
         self.has_list = false;
     }
 
-    /// How many elements the walk at hand has noted.
+    /// How many elements the current walk has noted.
     #[must_use]
     pub fn elements_count(&self) -> usize {
         self.elements.len() - self.list_start
     }
 
-    /// How many items all lists have that are noted now.
+    /// How many items are in all lists now.
     #[must_use]
     pub fn items_count(&self) -> usize {
         self.items.len()

@@ -1,15 +1,15 @@
-//! A message → its lines, or why not: selection, decoding, filter, lines, and the fence around
-//! them.
+//! A message → its lines, or its failures: selection, decoding, filter, lines. Panics are caught
+//! here.
 //!
-//! - Each mapping of the topic stands for itself: when one fails, its lines are cut back to where
-//!   it began and the good points of the others stay.
+//! - The mappings of a topic are independent: if one fails, its lines are removed and the points of
+//!   the others stay.
 //! - A message has one shard, that of the vehicle of its first mapping that names one, so that all
 //!   its points are in one entry.
-//! - Whatever a payload does to the code behind it, nothing but a [`Failure`] comes out: decoding
-//!   and mapping run inside a fence.
+//! - Decoding and mapping run under `catch_unwind`: a panic that a payload causes becomes a
+//!   [`Failure`], as any other error.
 //!
-//! Sketch of the cost: a 200-byte payload of 12 fields is some 30 varints and 8 floats in, some 300
-//! bytes of line out; no allocation once the buffers have grown.
+//! Cost: a 200-byte payload of 12 fields has some 30 varints and 8 floats and gives some 300 bytes
+//! of lines. Nothing is allocated once the buffers have grown.
 
 use std::{
     any::Any,
@@ -21,35 +21,35 @@ use crate::{
     mapping::{Plan, Plans, TopicMatch},
     model::{Cause, ShardCount},
     uplink::{
-        DecodeError, Failure, LastLines, Limits, Lines, Message, NameBook, Raised, Sender, Slots,
-        TopicMemo, Transcoded, detail,
+        DecodeError, Failure, LastLines, Limits, Message, NameRegistry, Raised, Sender,
+        ShardBuffers, Slots, TopicMemo, Transcoded, detail, diagnose,
         duplicates::EqualPoints,
-        framing::{self, Frame, Taken},
+        framing::{self, Frame, Selected},
         kinds::Prober,
-        lines, look,
-        run::{Place, Progress, Run},
+        line_protocol,
+        run::{MappingRun, OutputPlace, Progress},
     },
 };
 
-/// Turns messages into lines. One a worker: it owns all scratch.
+/// Turns messages into lines. One per worker: it owns all scratch memory.
 #[derive(Debug)]
 pub struct Transcoder {
     limits: Limits,
     shards: ShardCount,
     slots: Slots,
-    line_writer: lines::Writer,
+    line_writer: line_protocol::Writer,
     equal_points: EqualPoints,
     prober: Prober,
     failures: Vec<Failure>,
     last_lines: LastLines,
     raised: Vec<Raised>,
     /// Where the last message's lines begin.
-    place: Option<Place>,
-    names: Option<Arc<NameBook>>,
+    place: Option<OutputPlace>,
+    names: Option<Arc<NameRegistry>>,
 }
 
 impl Transcoder {
-    /// A transcoder with empty scratch.
+    /// A transcoder with empty scratch memory.
     #[must_use]
     pub fn new(limits: Limits, shards: ShardCount) -> Self {
         let slots = Slots::new(&limits);
@@ -58,7 +58,7 @@ impl Transcoder {
             limits,
             shards,
             slots,
-            line_writer: lines::Writer::default(),
+            line_writer: line_protocol::Writer::default(),
             equal_points: EqualPoints::default(),
             failures: Vec::new(),
             last_lines: LastLines::default(),
@@ -68,20 +68,19 @@ impl Transcoder {
         }
     }
 
-    /// The same, whose messages may bring only so many names that are new.
+    /// Bounds how many new names messages may introduce.
     #[must_use]
-    pub fn with_names(self, names: Arc<NameBook>) -> Self {
+    pub fn with_names(self, names: Arc<NameRegistry>) -> Self {
         Self { names: Some(names), ..self }
     }
 
-    /// Why mappings of the last message failed; empty: all went well.
+    /// The failures of the last message's mappings; empty if none failed.
     #[must_use]
     pub fn failures(&self) -> &[Failure] {
         &self.failures
     }
 
-    /// Steps that the last message has cost beside those that its bytes pay for: what
-    /// [`Limits::steps_max`] bounds.
+    /// Steps of the last message, which [`Limits::steps_max`] bounds.
     pub fn steps(&mut self) -> u64 {
         self.slots.steps()
     }
@@ -103,14 +102,14 @@ impl Transcoder {
         &self.raised
     }
 
-    /// The same, to be kept.
+    /// The same, as owned values.
     pub(crate) fn take_raised(&mut self) -> Vec<Raised> {
         std::mem::take(&mut self.raised)
     }
 
-    /// Takes the lines of the last message back, as if it had never come. Nothing may have been
-    /// appended behind them.
-    pub(crate) fn undo(&mut self, lines: &mut dyn Lines) {
+    /// Removes the lines of the last message, as if it had never arrived. Nothing may have been
+    /// appended after them.
+    pub(crate) fn undo(&mut self, lines: &mut dyn ShardBuffers) {
         self.raised.clear();
         if let Some(place) = self.place.take() {
             let buffer = lines.of(place.shard);
@@ -126,7 +125,7 @@ impl Transcoder {
         plans: &Plans,
         message: &Message<'_>,
         memo: &mut TopicMemo<R>,
-        lines: &mut dyn Lines,
+        lines: &mut dyn ShardBuffers,
     ) -> Transcoded {
         self.transcode_matched(plans, message, memo.find(message.topic, plans), lines)
     }
@@ -136,7 +135,7 @@ impl Transcoder {
         plans: &Plans,
         message: &Message<'_>,
         matched: &TopicMatch,
-        lines: &mut dyn Lines,
+        lines: &mut dyn ShardBuffers,
     ) -> Transcoded {
         self.failures.clear();
         self.last_lines.clear();
@@ -154,10 +153,10 @@ impl Transcoder {
             let plan = &plans.plans()[at];
             let Some(payload) = framing::selected(plan, message) else { continue };
             is_taken = true;
-            let taken = Taken { plans, message, matched, payload };
-            self.fenced(plan, taken, lines, &mut progress);
+            let selected = Selected { plans, message, matched, payload };
+            self.run_mapping(plan, selected, lines, &mut progress);
             if progress.is_foreign {
-                return self.give_back(progress.place, lines);
+                return self.refuse(progress.place, lines);
             }
         }
         self.place = progress.place;
@@ -167,13 +166,13 @@ impl Transcoder {
         if !is_taken {
             let error = DecodeError::new(Cause::SchemaUnknown, "no mapping takes such a payload");
             let plan = &plans.plans()[first];
-            // What an earlier message has left there is not this one's.
+            // Clears what an earlier message has left there.
             self.slots.begin_message(&plan.slots);
-            let taken = Taken { plans, message, matched, payload: message.payload };
-            let context = taken.context(&self.limits, message.received_at);
+            let selected = Selected { plans, message, matched, payload: message.payload };
+            let context = selected.context(&self.limits, message.received_at);
             let mut failure = detail::failure(plan, &self.slots, &context, error);
             let mapped = matched.plans().iter().map(|at| &plans.plans()[*at]);
-            failure.detail.push_str(&look::unselected(mapped, message));
+            failure.detail.push_str(&diagnose::unselected(mapped, message));
             self.failures.push(failure);
         }
         if progress.transcoded.points > 0 {
@@ -182,9 +181,10 @@ impl Transcoder {
         progress.transcoded
     }
 
-    /// Takes back what was written of a message that is refused; its one failure says why.
+    /// Removes the lines of a message of another vehicle than its sender's. Keeps only its last
+    /// failure, which says why.
     #[cold]
-    fn give_back(&mut self, place: Option<Place>, lines: &mut dyn Lines) -> Transcoded {
+    fn refuse(&mut self, place: Option<OutputPlace>, lines: &mut dyn ShardBuffers) -> Transcoded {
         self.place = place;
         self.undo(lines);
         self.last_lines.clear();
@@ -192,8 +192,8 @@ impl Transcoder {
         Transcoded { mapped: true, is_foreign: true, ..Transcoded::default() }
     }
 
-    /// What failed is told as its sender's, where a mapping wants to know the sender: whoever
-    /// replays it later asks that one again.
+    /// Sets the vehicle of the failures to the sender's, if a mapping checks the sender: a replay
+    /// checks against it again.
     #[cold]
     fn name_sender(&mut self, plans: &Plans, matched: &TopicMatch, message: &Message<'_>) {
         let wants = |at: &usize| plans.plans()[*at].identity_required;
@@ -204,12 +204,12 @@ impl Transcoder {
         }
     }
 
-    /// Runs one mapping inside the fence; on a failure cuts back what it wrote.
-    fn fenced(
+    /// Runs one mapping and catches panics; on a failure removes the lines that it wrote.
+    fn run_mapping(
         &mut self,
         plan: &Plan,
-        taken: Taken<'_>,
-        lines: &mut dyn Lines,
+        selected: Selected<'_>,
+        lines: &mut dyn ShardBuffers,
         progress: &mut Progress,
     ) {
         if let Some(place) = &mut progress.place {
@@ -219,16 +219,16 @@ impl Transcoder {
         }
         let before = progress.transcoded;
         let raised_before = self.raised.len();
-        progress.frame = Frame::whole(taken.payload);
-        let received_at = taken.message.received_at;
+        progress.frame = Frame::whole(selected.payload);
+        let received_at = selected.message.received_at;
         let stamps = if plan.shares_stamps { before.stamps } else { 0 };
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let mut run = Run {
+            let mut run = MappingRun {
                 plan,
-                sender: taken.message.sender,
+                sender: selected.message.sender,
                 limits: &self.limits,
                 shards: self.shards,
-                context: taken.context(&self.limits, received_at.saturating_add(stamps.into())),
+                context: selected.context(&self.limits, received_at.saturating_add(stamps.into())),
                 lines: &mut *lines,
                 progress: &mut *progress,
                 equal_points: &mut self.equal_points,
@@ -247,8 +247,8 @@ impl Transcoder {
             Ok(Ok(())) => return,
             Ok(Err(error)) => {
                 let frame = progress.frame;
-                let whole = taken.payload;
-                let framed = Taken { payload: frame.of(whole), ..taken };
+                let whole = selected.payload;
+                let framed = Selected { payload: frame.of(whole), ..selected };
                 let context = framed.context(&self.limits, received_at);
                 let mut failure = detail::failure(plan, &self.slots, &context, error);
                 frame.tell(plan, whole, &mut failure);
@@ -258,10 +258,10 @@ impl Transcoder {
                 failure
             }
             Err(panic) => {
-                // The slots may be half filled in a way that no walk leaves them.
+                // After a panic the slots may be in a state that no walk leaves.
                 self.slots = Slots::new(&self.limits);
                 self.prober = Prober::new(&self.limits);
-                let context = taken.context(&self.limits, received_at);
+                let context = selected.context(&self.limits, received_at);
                 let error = DecodeError::new(Cause::Panic, "decoding panicked");
                 let mut failure = detail::failure(plan, &self.slots, &context, error);
                 failure.detail.push_str(&panic_text(panic.as_ref()));
@@ -279,7 +279,7 @@ impl Transcoder {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -1,5 +1,5 @@
-//! What is told beside a [`DecodeError`](super::DecodeError): which value of the payload it was,
-//! what was expected and what came. Written on the cold path only; one a slot table, reused.
+//! Context of a [`DecodeError`](super::DecodeError): which value of the payload is wrong, what was
+//! expected and what was found. Written on the cold path only; one per slot table, reused.
 
 use std::fmt::{self, Write as _};
 
@@ -11,14 +11,14 @@ const SHOWN_MAX: usize = 48;
 /// How many bytes a path may have before its middle is left out.
 const PATH_BYTES_MAX: usize = 240;
 
-/// Why the message at hand failed, in words, as far as its decoder knows more than the error says.
+/// What the decoder knows about the failure of the current message in addition to the error.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
-    /// Member names from the record that was walked to the value, joined with dots.
+    /// Member names from the walked record to the value, joined with dots.
     path: String,
-    /// The field's number, where the format has them.
+    /// The field's number, if the format has numbers.
     number: Option<u32>,
-    /// What is wrong; empty: what the error says.
+    /// What is wrong; if empty, the text of the error is used.
     words: String,
     /// The value, shortened and safe to print.
     value: String,
@@ -27,7 +27,7 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// Nothing is wrong.
+    /// Removes everything.
     pub(crate) fn clear(&mut self) {
         self.path.clear();
         self.number = None;
@@ -36,7 +36,7 @@ impl Trouble {
         self.elements.clear();
     }
 
-    /// Notes that what is wrong lies in this member of what is being walked: called on the way out,
+    /// Prepends a member's name to the path of the wrong value: called on return from each level,
     /// innermost first.
     pub(crate) fn within(&mut self, name: &str) {
         let name = shown(name.as_bytes());
@@ -48,7 +48,7 @@ impl Trouble {
         }
     }
 
-    /// The same, with the member's number; the innermost one's is told.
+    /// The same, with the member's number; that of the innermost is kept.
     pub(crate) fn within_numbered(&mut self, name: &str, number: u32) {
         if self.path.is_empty() {
             self.number = Some(number);
@@ -56,19 +56,19 @@ impl Trouble {
         self.within(name);
     }
 
-    /// Says what is wrong. Words that begin with "is " follow the field's name without a colon.
+    /// Sets what is wrong. Text that begins with "is " follows the field's name without a colon.
     pub(crate) fn say(&mut self, words: fmt::Arguments<'_>) {
         self.words.clear();
         self.words.write_fmt(words).expect("writing to a string does not fail");
     }
 
-    /// Shows the value.
+    /// Sets the value to show.
     pub(crate) fn show(&mut self, value: &[u8]) {
         self.value = shown(value);
     }
 
-    /// Notes that what is wrong lies in this element, from 0, of a list of `points`: called on the
-    /// way out, innermost first.
+    /// Notes the element (from 0) of a list of `points` that contains the wrong value: called on
+    /// return from each level, innermost first.
     pub(crate) fn in_element(&mut self, list: &str, index: usize) {
         let list = match list {
             "" => "the payload".to_owned(),
@@ -79,12 +79,12 @@ impl Trouble {
         self.elements.insert_str(0, &format!("{index} of {list}{more}"));
     }
 
-    /// In which elements of `points` it lies.
+    /// The elements of `points` that contain it.
     pub(crate) fn elements(&self) -> Option<&str> {
         (!self.elements.is_empty()).then_some(self.elements.as_str())
     }
 
-    /// The field and what is wrong with it; `fallback` where nothing was said.
+    /// The field and what is wrong with it; `fallback` if nothing was set.
     pub(crate) fn describe(&self, fallback: &str) -> String {
         let words = if self.words.is_empty() { fallback } else { &self.words };
         if self.path.is_empty() {
@@ -100,15 +100,15 @@ impl Trouble {
         !self.path.is_empty()
     }
 
-    /// The value, if it was shown.
+    /// The value, if it was set.
     pub(crate) fn value(&self) -> Option<&str> {
         (!self.value.is_empty()).then_some(self.value.as_str())
     }
 }
 
-/// Bytes of a payload as a text that is short and safe to print: one line, no control characters.
+/// Bytes of a payload as text that is short and safe to print: one line, no control characters.
 pub(crate) fn shown(bytes: &[u8]) -> String {
-    // Four bytes a character, and one more to notice that there are more.
+    // At most four bytes per character, and one character more to notice that text was cut.
     let head = bytes.get(..4 * (SHOWN_MAX + 1)).unwrap_or(bytes);
     let text = String::from_utf8_lossy(head);
     let mut shown: String =
@@ -119,7 +119,7 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     shown
 }
 
-/// A character's escape, quotes left as they are: nothing is put in quotes here.
+/// The escape of a character; quotes are not escaped, because the text is not put in quotes.
 struct OneLine(std::char::EscapeDebug);
 
 impl Iterator for OneLine {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_is_short_and_one_line() {
+    fn a_shown_value_is_short_and_one_line() {
         assert_eq!(shown(b"plain \"text\" it's"), "plain \"text\" it's");
         assert_eq!(shown(b"a\nb\0\x1b[31m\\"), "a\\nb\\0\\u{1b}[31m\\\\");
         assert_eq!(shown(b"\xff"), "\u{fffd}");

@@ -1,4 +1,4 @@
-//! Reading a slot as what its scalar says it is.
+//! Reads a slot as its scalar type.
 
 use crate::{
     mapping::SlotIdx,
@@ -10,8 +10,8 @@ use crate::{
 /// One billion: nanoseconds in a second.
 const NANOS: i64 = 1_000_000_000;
 
-/// The seconds that `google.protobuf.Timestamp` allows: the years 1 to 9999. What lies outside of
-/// 64-bit nanoseconds is refused too, but later.
+/// The seconds that `google.protobuf.Timestamp` allows: the years 1 to 9999. Times that do not fit
+/// 64-bit nanoseconds are refused later.
 const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// The bits as a float.
@@ -33,8 +33,8 @@ pub(crate) const fn i64_of(slot: Slot) -> i64 {
     slot.to_bits().cast_signed()
 }
 
-/// A time or a duration in nanoseconds. `slot` is the value; `at` is where it lies, which matters
-/// for the scalars of two slots only (a list never holds those).
+/// A time or a duration in nanoseconds. `slot` is the value; `at` is its index, which is used only
+/// for scalars of two slots (a list never holds those).
 ///
 /// # Errors
 /// [`Cause::TimeInvalid`] if it is out of its range or does not fit.
@@ -59,26 +59,30 @@ pub(crate) fn nanos_of(
         _ => i64_of(slot).checked_mul(unit.nanos()),
     };
     nanos.ok_or_else(|| {
-        DecodeError::new(Cause::TimeInvalid, why_unfit(slots, at, scalar)).in_slot(at)
+        DecodeError::new(Cause::TimeInvalid, why_out_of_range(slots, at, scalar)).in_slot(at)
     })
 }
 
-/// What is wrong with a time or duration that is no count of nanoseconds.
+/// Why a time or duration is out of range.
 #[cold]
-fn why_unfit(slots: &Slots, at: SlotIdx, scalar: &Scalar) -> &'static str {
+fn why_out_of_range(slots: &Slots, at: SlotIdx, scalar: &Scalar) -> &'static str {
     let nanos = || i64_of(*slots.slot(at.next()));
     let is_broken = match scalar {
         Scalar::Timestamp => wide_joined(0, nanos(), true).is_none(),
         Scalar::Duration => wide_joined(i64_of(*slots.slot(at)), nanos(), false).is_none(),
         _ => false,
     };
-    if is_broken { "has nanos that protobuf does not allow beside its seconds" } else { UNFIT }
+    if is_broken {
+        "has nanos that protobuf does not allow beside its seconds"
+    } else {
+        OUT_OF_RANGE
+    }
 }
 
-/// What is told of a time that is past what a line can say; its value stands before it.
-pub(crate) const UNFIT: &str = "does not fit 64-bit nanoseconds";
+/// The text for a time that a line cannot express; its value is put before it.
+pub(crate) const OUT_OF_RANGE: &str = "does not fit 64-bit nanoseconds";
 
-/// The same, whether it fits or not; `None` if it breaks protobuf's rules.
+/// The same with 128 bits; `None` if it violates protobuf's rules.
 pub(crate) fn wide_nanos_of(
     slots: &Slots,
     at: SlotIdx,
@@ -98,12 +102,12 @@ pub(crate) fn wide_nanos_of(
     Some(count * i128::from(unit.nanos()))
 }
 
-/// Seconds and nanoseconds as one number; `None` if they break protobuf's rules or do not fit.
+/// Seconds and nanoseconds as one number; `None` if they violate protobuf's rules or do not fit.
 fn joined(seconds: i64, nanos: i64, is_timestamp: bool) -> Option<i64> {
     i64::try_from(wide_joined(seconds, nanos, is_timestamp)?).ok()
 }
 
-/// The same, whether it fits or not.
+/// The same with 128 bits.
 fn wide_joined(seconds: i64, nanos: i64, is_timestamp: bool) -> Option<i128> {
     let is_valid = if is_timestamp {
         TIMESTAMP_SECONDS.contains(&seconds) && (0..NANOS).contains(&nanos)

@@ -137,7 +137,13 @@ thread_local! {
 fn transcode(plans: &Plans, topic: &str, payload: &[u8]) {
     transcode_message(
         plans,
-        &Message { topic, payload, content_type: None, sender: Sender::Unasked, received_at: NOW },
+        &Message {
+            topic,
+            payload,
+            content_type: None,
+            sender: Sender::Unchecked,
+            received_at: NOW,
+        },
     );
 }
 
@@ -220,7 +226,7 @@ pub fn steps(data: &[u8]) {
             topic,
             payload: data,
             content_type: None,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at: NOW,
         };
         REPEATING.with(|plans| {
@@ -251,7 +257,7 @@ pub fn cases(data: &[u8]) {
             topic,
             payload: &payload,
             content_type,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at: RECEIVED_AT,
         };
         transcode_message(&case.plans, &message);

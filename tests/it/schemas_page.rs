@@ -58,7 +58,7 @@ impl Page {
             topic: TOPIC,
             payload,
             content_type: None,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at: RECEIVED_AT,
         };
         transcoder.transcode(&plans, &message, &mut TopicMemo::<()>::default(), &mut lines);

@@ -194,7 +194,7 @@ fn tried(
             topic,
             payload: &payload,
             content_type,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at,
         };
         trials.push((file.display().to_string(), trial::run(plans, &offline.limits, &message)));

@@ -25,7 +25,7 @@ use crate::{
     mapping::Plans,
     model::{LineDialect, UnixNanos},
     schema::Sources,
-    uplink::{Message, Sender, look},
+    uplink::{Message, Sender, diagnose},
 };
 
 /// Writes a first JSON Schema and mapping from sample payloads
@@ -208,7 +208,7 @@ fn try_out(
             topic: &topic,
             payload,
             content_type: None,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at,
         };
         let trial = trial::run(&plans, &offline.limits, &message);
@@ -288,7 +288,8 @@ impl Samples {
 
 /// What is told of a file that is not JSON.
 fn not_json(bytes: &[u8], error: &serde_json::Error) -> String {
-    let looks = look::bytes(bytes).map(|words| format!("; {}", words.text)).unwrap_or_default();
+    let looks =
+        diagnose::unknown_file(bytes).map(|words| format!("; {}", words.text)).unwrap_or_default();
     format!(
         "it is not JSON ({error}){looks}. infer reads JSON samples; for protobuf and Avro the schema \
          is needed, which a payload does not carry"

@@ -56,7 +56,7 @@ impl Worker {
             let Publish { payload, content_type, .. } = *publish;
             // Who is anonymous has nothing verified.
             let own = identity.vehicle().filter(|_| !identity.is_anonymous());
-            let sender = if is_own { Sender::Unasked } else { Sender::Session(own) };
+            let sender = if is_own { Sender::Unchecked } else { Sender::Session(own) };
             let incoming = Incoming { topic, payload, content_type, sender };
             intake.take(&incoming, memo, key, session.next_seq())?
         } else {

@@ -1,4 +1,4 @@
-//! The bytes below the values: varints, lengths, blocks.
+//! Reads varints, lengths and block headers.
 
 use std::ops::Range;
 
@@ -7,9 +7,9 @@ use crate::{model::Cause, uplink::DecodeError};
 
 /// One block of an array or map.
 pub(super) struct Block {
-    /// How many items it says it has; nothing is believed of it.
+    /// How many items it claims to have; this is not trusted.
     pub(super) items: u64,
-    /// Where it ends, if it says so.
+    /// Where it ends, if it states its size.
     pub(super) end: Option<usize>,
 }
 
@@ -27,7 +27,7 @@ impl Walk<'_> {
         Ok(Some(block))
     }
 
-    /// Checks that a block ends where it said.
+    /// Checks that a block ends where its size says.
     pub(super) fn end_of(&self, block: &Block) -> Result<(), DecodeError> {
         match block.end {
             Some(end) if end != self.at => {
@@ -37,14 +37,14 @@ impl Walk<'_> {
         }
     }
 
-    /// A length and as many bytes.
+    /// Takes a length and that many bytes.
     pub(super) fn sized(&mut self) -> Result<Range<usize>, DecodeError> {
         let range = self.sized_at()?;
         self.at = range.end;
         Ok(range)
     }
 
-    /// A length; the bytes that it spans are there, and not taken yet.
+    /// Takes a length, and checks that so many bytes follow, without taking them.
     #[inline]
     pub(super) fn sized_at(&mut self) -> Result<Range<usize>, DecodeError> {
         let start = self.at;
@@ -58,7 +58,7 @@ impl Walk<'_> {
         Ok(self.at..self.at + len)
     }
 
-    /// So many bytes.
+    /// Takes `len` bytes.
     #[inline]
     pub(super) fn take(&mut self, len: usize) -> Result<Range<usize>, DecodeError> {
         if len > self.payload.len() - self.at {
@@ -69,7 +69,7 @@ impl Walk<'_> {
         Ok(start..self.at)
     }
 
-    /// So many bytes, by value.
+    /// Takes `N` bytes and returns them by value.
     #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         match self.payload[self.at..].first_chunk() {
@@ -81,14 +81,14 @@ impl Walk<'_> {
         }
     }
 
-    /// The index of a branch or symbol.
+    /// Reads the index of a branch or symbol.
     #[inline]
     pub(super) fn index(&mut self) -> Result<usize, DecodeError> {
         let start = self.at;
         usize::try_from(self.long()?).map_err(|_| malformed("an index is negative", start))
     }
 
-    /// A zigzag varint of 32 bits.
+    /// Reads a zigzag varint of 32 bits.
     #[inline]
     pub(super) fn int(&mut self) -> Result<i64, DecodeError> {
         let start = self.at;
@@ -100,7 +100,7 @@ impl Walk<'_> {
         Ok(value)
     }
 
-    /// A zigzag varint.
+    /// Reads a zigzag varint.
     #[inline]
     pub(super) fn long(&mut self) -> Result<i64, DecodeError> {
         let zigzag = match self.payload.get(self.at) {
@@ -113,7 +113,7 @@ impl Walk<'_> {
         Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
     }
 
-    /// A varint of any length.
+    /// Reads a varint of any length.
     pub(super) fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let start = self.at;
         let mut value = 0;
@@ -131,7 +131,7 @@ impl Walk<'_> {
         Err(malformed("a number has more than 64 bits", start))
     }
 
-    /// The payload ends too early.
+    /// The error of a payload that ends too early.
     #[cold]
     fn truncated(&self) -> DecodeError {
         let what = "the payload ends inside a value";
@@ -139,7 +139,7 @@ impl Walk<'_> {
     }
 }
 
-/// The payload breaks the rules.
+/// The error of bytes that violate Avro's encoding.
 #[cold]
 pub(super) fn malformed(what: &'static str, at: usize) -> DecodeError {
     DecodeError::new(Cause::PayloadMalformed, what).at(at)

@@ -1,4 +1,4 @@
-//! Logical types that become text, and decimals.
+//! Formats logical types as text, and reads decimals.
 
 use std::{fmt, io::Write as _};
 
@@ -14,7 +14,7 @@ fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a Vec takes everything");
 }
 
-/// A value that its logical type does not have.
+/// The error of a value that its logical type does not allow.
 fn mismatch(what: &'static str) -> DecodeError {
     DecodeError::new(Cause::PayloadMismatch, what)
 }

@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
         Self { payload: &payload[..range.end], at: range.start, slots, types, depth_max }
     }
 
-    /// Does what the ops say, in order.
+    /// Applies the ops to a record's fields, in order.
     fn all(&mut self, fields: &Fields, depth: u32) -> Result<(), DecodeError> {
         for (index, op) in fields.ops.iter().enumerate() {
             self.one(op, depth).map_err(|error| self.within(fields, index, error))?;
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What is wrong lies in this field of a record.
+    /// Adds this field of a record to the path of the error.
     #[cold]
     fn within(&mut self, fields: &Fields, index: usize, error: DecodeError) -> DecodeError {
         let name = &fields.names[index];
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
         error
     }
 
-    /// Does what one op says.
+    /// Applies one op.
     #[inline]
     fn one(&mut self, op: &Op, depth: u32) -> Result<(), DecodeError> {
         match op {
@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What is wrong lies in the item of a list that comes next.
+    /// Adds the item of a list that would come next to the path of the error.
     #[cold]
     fn within_item(&mut self, slot: SlotIdx, error: DecodeError) -> DecodeError {
         let index = self.slots.items(slot).count();
@@ -142,7 +142,7 @@ impl<'a> Walk<'a> {
         error
     }
 
-    /// What is wrong lies in the value of this key of a map.
+    /// Adds this key of a map to the path of the error.
     #[cold]
     fn within_key(&mut self, key: Slot, error: DecodeError) -> DecodeError {
         let key = String::from_utf8_lossy(self.slots.bytes_of(self.payload, key)).into_owned();
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Notes where each item lies, its key included. Null is none.
+    /// Notes the range of each item, including its key. Null is not an element.
     fn points(
         &mut self,
         key: Option<&Leaf>,
@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
         branch.is_some_and(|branch| matches!(types.get(*branch), Type::Null))
     }
 
-    /// Walks over a value.
+    /// Skips a value.
     fn skip(&mut self, index: TypeIdx, depth: u32) -> Result<(), DecodeError> {
         let types = self.types;
         if types.is_empty(index) {
@@ -238,7 +238,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks over an array or map; over a block that says where it ends, in one step.
+    /// Skips an array or map. A block that states its size is skipped in one step.
     fn skip_blocks(
         &mut self,
         key: Option<&Leaf>,
@@ -262,7 +262,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Walks over one value.
+    /// Skips one value that is not a container.
     fn skip_leaf(&mut self, leaf: &Leaf) -> Result<(), DecodeError> {
         match leaf {
             Leaf::Boolean => self.take(1).map(drop),
@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reads one value as it lies in its slot.
+    /// Reads one value as a slot.
     #[inline]
     fn leaf(&mut self, leaf: &Leaf) -> Result<Slot, DecodeError> {
         let start = self.at;
@@ -332,7 +332,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Reads a value whose logical type is not how it lies in the bytes.
+    /// Reads a value whose logical type differs from its encoding.
     fn logical(&mut self, leaf: &Leaf) -> Result<Slot, DecodeError> {
         match leaf {
             Leaf::Decimal { fixed, scale } => {
@@ -344,15 +344,15 @@ impl<'a> Walk<'a> {
             }
             Leaf::Date => {
                 let days = self.int()?;
-                self.made_or_left_out(|out| text::date(days, out))
+                self.text_or_absent(|out| text::date(days, out))
             }
             Leaf::TimeMillis => {
                 let millis = self.int()?;
-                self.made_or_left_out(|out| text::time(millis, 3, out))
+                self.text_or_absent(|out| text::time(millis, 3, out))
             }
             Leaf::TimeMicros => {
                 let micros = self.long()?;
-                self.made_or_left_out(|out| text::time(micros, 6, out))
+                self.text_or_absent(|out| text::time(micros, 6, out))
             }
             Leaf::Duration => {
                 let bytes = self.array()?;
@@ -374,22 +374,22 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A date or a time of day as text. One that is none costs the point no more than itself, as a
-    /// time does that does not fit.
-    fn made_or_left_out(
+    /// A date or a time of day as text. If it is out of range, only this value is left out, as with
+    /// a time that does not fit.
+    fn text_or_absent(
         &mut self,
         make: impl FnOnce(&mut Vec<u8>) -> Result<(), DecodeError>,
     ) -> Result<Slot, DecodeError> {
         self.slots.make_text(make).or_else(|error| match error.cause {
             Cause::PayloadMismatch => {
-                self.slots.times_unfit = self.slots.times_unfit.saturating_add(1);
+                self.slots.times_out_of_range = self.slots.times_out_of_range.saturating_add(1);
                 Ok(Slot::ABSENT)
             }
             _ => Err(error),
         })
     }
 
-    /// A union has not so many branches.
+    /// The error of a branch that the union does not have.
     #[cold]
     fn no_branch(&mut self, branch: usize, count: usize, at: usize) -> DecodeError {
         let last = count.saturating_sub(1);
@@ -397,7 +397,7 @@ impl<'a> Walk<'a> {
         malformed("a union has no such branch", at)
     }
 
-    /// Bounds the depth of what is walked.
+    /// Checks the bound on depth.
     fn check_depth(&self, depth: u32) -> Result<(), DecodeError> {
         if depth > self.depth_max {
             let what = "records nest deeper than the bound";

@@ -1,4 +1,5 @@
-//! A group: what one worker has gathered for one lane, and whose it is.
+//! A group: the lines that one worker has gathered for one lane, and the publishes that wait for
+//! them.
 
 use std::{fmt, sync::Arc};
 
@@ -7,10 +8,10 @@ use crate::{
     uplink::{LastLine, LastLines, MemoryBudget, memory::Charge},
 };
 
-/// `count` publishes of one owner, numbered from `first`.
+/// `count` publishes of one owner with consecutive numbers from `first`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run<K> {
-    /// Whose.
+    /// The owner of the publishes.
     pub owner: K,
     /// The number of the first.
     pub first: u64,
@@ -18,21 +19,21 @@ pub struct Run<K> {
     pub count: u32,
 }
 
-/// Where a worker hears of its groups.
+/// The callback through which a worker receives the answers of its groups.
 pub type Reply<K> = Arc<dyn Fn(Answer<K>) + Send + Sync>;
 
 /// A lane's answer about a group.
 #[derive(Debug)]
 pub struct Answer<K> {
-    /// The group, whole as it was handed over.
+    /// The group, as it was handed over.
     pub group: Box<Group<K>>,
-    /// Whether it is durable. If not, it never will be, and nobody in it may be acknowledged
-    /// (UP-2).
+    /// Whether it is durable. If not, it never will be, and none of its publishes may be
+    /// acknowledged (UP-2).
     pub durable: bool,
 }
 
-/// Lines, who waits for them, and where the last line of each lies. It is filled by its worker,
-/// made durable by its lane, and comes back whole.
+/// Lines, the publishes that wait for them, and the ranges of the last lines. Its worker fills it,
+/// its lane makes it durable, and then it comes back with its content.
 pub struct Group<K> {
     entry: EntryBuffer,
     runs: Vec<Run<K>>,
@@ -53,7 +54,8 @@ impl<K> fmt::Debug for Group<K> {
     }
 }
 
-/// What a buffer that a burst grew may hold and still be kept for the next group.
+/// A buffer of at most this capacity is kept for the next group; a larger one, grown in a burst, is
+/// freed.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
 
 impl<K: Copy + PartialEq> Group<K> {
@@ -68,7 +70,8 @@ impl<K: Copy + PartialEq> Group<K> {
         }
     }
 
-    /// What waits for the dead letters of one message, which take so many bytes.
+    /// A group without lines for a message that waits for its dead letters, which take `bytes` of
+    /// memory.
     pub(super) fn of_letters(
         budget: Arc<MemoryBudget>,
         reply: Reply<K>,
@@ -88,13 +91,13 @@ impl<K: Copy + PartialEq> Group<K> {
         &self.runs
     }
 
-    /// The last line of each run, mapping and vehicle, in the order of the runs; of two that are of
-    /// the same, the later one counts.
+    /// The last line of each run, mapping and vehicle, in the order of the runs. If there are two
+    /// of the same, the later one counts.
     pub fn last_lines(&self) -> impl Iterator<Item = LastLine<'_>> {
         self.last_lines.lines(self.entry.payload())
     }
 
-    /// Whether nobody waits for it, and nothing is in it.
+    /// Whether it has no lines and no publish waits for it.
     pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty() && self.points == 0
     }
@@ -109,7 +112,7 @@ impl<K: Copy + PartialEq> Group<K> {
         &mut self.entry
     }
 
-    /// Notes who waits for what was just appended, and where its last lines lie.
+    /// Notes the publish that waits for the lines just appended, and the ranges of its last lines.
     pub(super) fn wait(&mut self, points: u64, owner: K, seq: u64, last_lines: &LastLines) {
         self.points += points;
         match self.runs.last_mut() {
@@ -119,22 +122,22 @@ impl<K: Copy + PartialEq> Group<K> {
             _ => self.runs.push(Run { owner, first: seq, count: 1 }),
         }
         self.last_lines.add(last_lines, self.runs.len().saturating_sub(1));
-        self.weigh();
+        self.update_charge();
     }
 
-    /// Notes points for which nobody waits.
+    /// Notes points for which no publish waits.
     pub(super) fn add(&mut self, points: u64) {
         self.points += points;
-        self.weigh();
+        self.update_charge();
     }
 
-    /// Brings the charge up to what is allocated.
-    pub(super) fn weigh(&mut self) {
+    /// Sets the charge to the bytes that are allocated.
+    pub(super) fn update_charge(&mut self) {
         let runs = self.runs.capacity() * size_of::<Run<K>>();
         self.charge.set(self.entry.capacity() + runs + self.last_lines.capacity());
     }
 
-    /// Empties it for the next time; false if it holds more than is worth keeping, or nothing.
+    /// Empties it for reuse; false if its buffer is too large to keep, or there is none.
     pub(super) fn clear(&mut self) -> bool {
         self.entry.clear();
         self.runs.clear();

@@ -1,4 +1,4 @@
-//! One worker's side of all lanes: the open groups, and the empty ones that are kept.
+//! One worker's side of all lanes: the open groups, and the empty groups that are kept for reuse.
 
 use std::{fmt, sync::Arc};
 
@@ -6,13 +6,13 @@ use super::group::{Group, Reply};
 use crate::{
     model::ShardId,
     spool::{CommitHandle, EntryBuffer, Feed},
-    uplink::{LastLines, Lines, MemoryBudget},
+    uplink::{LastLines, MemoryBudget, ShardBuffers},
 };
 
-/// The open groups of a worker, one a shard.
+/// The open groups of a worker, one per shard.
 pub(super) struct Lanes<K: Copy + PartialEq + Send + 'static> {
     lanes: Vec<Lane<K>>,
-    /// Emptied groups, to be used again.
+    /// Empty groups for reuse.
     #[expect(clippy::vec_box, reason = "a group moves between threads as a pointer")]
     spare: Vec<Box<Group<K>>>,
     budget: Arc<MemoryBudget>,
@@ -23,13 +23,13 @@ pub(super) struct Lanes<K: Copy + PartialEq + Send + 'static> {
 /// One worker's side of one lane.
 struct Lane<K: Copy + PartialEq + Send + 'static> {
     feed: Feed<Group<K>>,
-    /// What this turn gathers; between turns it lies in the feed, where the lane takes it when it
-    /// is free.
+    /// The group that this turn fills. Between turns it is in the feed, where the lane takes it
+    /// when it is free.
     open: Option<Box<Group<K>>>,
 }
 
-/// How many emptied groups are kept: one open and one on its way a lane is what there is under an
-/// even load.
+/// How many empty groups are kept. Under an even load there are two groups per lane: one open and
+/// one handed over.
 const SPARE_MAX: usize = 8;
 
 impl<K: Copy + PartialEq + Send + 'static> fmt::Debug for Lanes<K> {
@@ -61,7 +61,7 @@ impl<K: Copy + PartialEq + Send + 'static> Lanes<K> {
         })
     }
 
-    /// Notes who waits for what was just appended to a lane's open group.
+    /// Notes the publish that waits for the lines just appended to a lane's open group.
     pub(super) fn wait(
         &mut self,
         lane: usize,
@@ -78,12 +78,12 @@ impl<K: Copy + PartialEq + Send + 'static> Lanes<K> {
         }
     }
 
-    /// Notes points, just appended to a lane's open group, for which nobody waits.
+    /// Notes points, just appended to a lane's open group, for which no publish waits.
     pub(super) fn add(&mut self, lane: usize, points: u64) {
         self.open(lane).add(points);
     }
 
-    /// Puts every open group where its lane finds it.
+    /// Offers every open group to its lane.
     pub(super) fn hand_over_all(&mut self) {
         (0..self.lanes.len()).for_each(|lane| self.hand_over(lane));
     }
@@ -93,20 +93,21 @@ impl<K: Copy + PartialEq + Send + 'static> Lanes<K> {
         if let Some(group) = open.take_if(|group| !group.is_empty()) {
             feed.offer(group);
         } else if let Some(group) = open {
-            // What a message that was taken back has grown is charged all the same.
-            group.weigh();
+            // The buffer may have grown by a message whose lines were removed again; that is
+            // charged too.
+            group.update_charge();
         }
     }
 
-    /// Takes an answered group back, to be filled again.
+    /// Takes an answered group back for reuse.
     pub(super) fn reuse(&mut self, mut group: Box<Group<K>>) {
-        if group.clear() && self.spare.len() < SPARE_MAX && self.budget.is_relaxed() {
+        if group.clear() && self.spare.len() < SPARE_MAX && self.budget.may_keep_buffers() {
             self.spare.push(group);
         }
     }
 }
 
-impl<K: Copy + PartialEq + Send + 'static> Lines for Lanes<K> {
+impl<K: Copy + PartialEq + Send + 'static> ShardBuffers for Lanes<K> {
     fn of(&mut self, shard: ShardId) -> &mut EntryBuffer {
         self.open(shard.as_usize()).lines()
     }

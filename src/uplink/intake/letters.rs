@@ -1,7 +1,7 @@
-//! The way between one worker and the dead-letter log: each message for itself.
+//! One worker's side of the dead-letter log, which answers for each message separately.
 //!
-//! Unlike a lane the log answers in any order: messages of a vehicle that has used up its share
-//! wait there, those of others do not.
+//! Unlike a lane, the log answers in any order: messages of a vehicle that has used up its share
+//! wait there, messages of other vehicles do not.
 
 use std::{fmt, sync::Arc};
 
@@ -44,7 +44,7 @@ impl<K: Copy + PartialEq + Send + 'static> Letters<K> {
         self.open.push(Submission { kind, letters, durable: Box::new(durable) });
     }
 
-    /// Hands over what has gathered.
+    /// Hands over the gathered letters.
     pub(super) fn submit(&mut self) {
         if !self.open.is_empty() {
             self.log.submit(self.open.drain(..));
@@ -52,7 +52,8 @@ impl<K: Copy + PartialEq + Send + 'static> Letters<K> {
     }
 }
 
-/// Who waits for letters: answered once, also if the log drops them.
+/// The group of a message that waits for its letters: answered once, also if the log drops the
+/// letters.
 struct Waiting<K: Copy + PartialEq + Send + 'static>(Option<Box<Group<K>>>);
 
 impl<K: Copy + PartialEq + Send + 'static> Waiting<K> {
@@ -73,7 +74,7 @@ impl<K: Copy + PartialEq + Send + 'static> Drop for Waiting<K> {
     }
 }
 
-/// Bytes of memory that a letter takes, nearly.
+/// Approximate bytes of memory that a letter takes.
 fn memory(letter: &DeadLetter) -> usize {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let payload = letter.payload.as_ref().map_or(0, Vec::len);

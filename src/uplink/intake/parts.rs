@@ -1,4 +1,4 @@
-//! What the workers' ways into the lanes are made of.
+//! What the workers' intakes share.
 
 use std::sync::Arc;
 
@@ -12,37 +12,37 @@ use crate::{
     model::ShardCount,
     spool::CommitHandle,
     telemetry::Metrics,
-    uplink::{Limits, MemoryBudget, NameBook},
+    uplink::{Limits, MemoryBudget, NameRegistry},
 };
 
-/// What every worker's intake is made of.
+/// What every worker's intake is built from.
 #[derive(Clone, Debug)]
 pub struct IntakeParts {
     /// The plans in force; replaced whole by a reload.
     pub plans: Arc<ArcSwap<Plans>>,
     /// The bounds of one message.
     pub limits: Limits,
-    /// The names that are known.
-    pub names: Arc<NameBook>,
-    /// One a shard, in order.
+    /// The known names.
+    pub names: Arc<NameRegistry>,
+    /// One per shard, in order.
     pub lanes: Vec<CommitHandle>,
     /// The dead-letter log.
     pub letters: dead_letter::Handle,
     /// How many shards there are.
     pub shards: ShardCount,
-    /// Where everything is counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// The time of receipt.
+    /// The clock of times of receipt.
     pub clock: Arc<dyn Clock>,
-    /// What all groups may take of memory, over all workers and lanes.
+    /// The memory budget of all groups, over all workers and lanes.
     pub memory: Arc<MemoryBudget>,
     /// Bytes of lines at which a group is handed over even in the middle of a turn.
     pub group_bytes_max: usize,
 }
 
 impl IntakeParts {
-    /// One worker's intake with a ledger of its own. Each of its groups is answered once, through
-    /// `reply`, on the lane's thread.
+    /// Opens one worker's intake, with a ledger of its own. Each of its groups is answered once,
+    /// through `reply`, on the lane's thread.
     pub fn open<K: Copy + PartialEq + Send + 'static>(&self, reply: Reply<K>) -> Intake<K> {
         Intake::new(self, reply)
     }

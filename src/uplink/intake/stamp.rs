@@ -1,27 +1,28 @@
-//! Times of receipt: one look at the clock a turn, one distinct stamp a message.
+//! Times of receipt: the clock is read once per turn, and each message gets a distinct stamp.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{env::Clock, model::UnixNanos};
 
-/// How far the clock may lie behind the last stamp without having been set back: messages that came
-/// at once have used so much of what lies ahead.
+/// Nanoseconds that the clock may be behind the last stamp without having been set back: messages
+/// that arrived at once have used stamps that far ahead of the clock.
 const NUDGED_MAX: i64 = 10_000_000;
 
-/// How far it must have run ahead of the last stamp for that one to be remembered.
+/// If the clock is this many nanoseconds ahead of the last stamp, that stamp is remembered.
 const REMEMBERED_FROM: i64 = 10_000_000_000;
 
-/// How many are remembered.
+/// How many stamps are remembered.
 const REMEMBERED_MAX: usize = 8;
 
-/// Hands out distinct stamps that follow the clock: they grow, but where the clock is set back.
+/// Hands out distinct stamps that follow the clock. They grow, except when the clock is set back.
 #[derive(Debug)]
 pub(super) struct Stamps {
     clock: Arc<dyn Clock>,
     last: UnixNanos,
     /// Whether the clock has been read this turn.
     read: bool,
-    /// Last stamps before the clock jumped, newest first: it may come back to just there.
+    /// The last stamps before jumps of the clock, newest first: the clock may be set back to the
+    /// time of one of them.
     left: VecDeque<UnixNanos>,
 }
 
@@ -31,7 +32,7 @@ impl Stamps {
         Self { clock, last: UnixNanos(i64::MIN), read: false, left }
     }
 
-    /// The time of receipt, nudged so that it is no stamp which was handed out.
+    /// The time of receipt, moved ahead if that stamp was handed out before.
     pub(super) fn next(&mut self) -> UnixNanos {
         let after = self.last.saturating_add(1);
         self.last = if self.read { after } else { self.look(after) };
@@ -39,7 +40,7 @@ impl Stamps {
         self.last
     }
 
-    /// The clock's time, or `after` where that lies a little ahead of it.
+    /// The clock's time, or `after` if that is a little ahead of it.
     fn look(&mut self, after: UnixNanos) -> UnixNanos {
         let wall = self.clock.wall();
         let ahead = wall.0.saturating_sub(after.0);
@@ -57,7 +58,7 @@ impl Stamps {
         stamp
     }
 
-    /// A message has used so many stamps, the one that it was given included.
+    /// Notes that a message has used `stamps` stamps, including the one that it was given.
     pub(super) fn used(&mut self, stamps: u32) {
         self.last = self.last.saturating_add(i64::from(stamps.saturating_sub(1)));
     }
@@ -113,7 +114,7 @@ mod tests {
                 assert!((0..1_000).contains(&off), "{off} ns off at {}", wall - NOW);
             }
         }
-        // Set right by an hour: followed, too.
+        // Corrected by an hour: followed, too.
         let back = NOW - DAY / 24;
         assert_eq!(at(&clock, &mut stamps, back), back);
     }

@@ -14,26 +14,26 @@ use crate::{
     model::{DeadLetter, ShardCount, ShardId, UnixNanos},
     telemetry::{MessageCounts, MessageLedger},
     uplink::{
-        Failure, LastLines, Lines as _, MemoryBudget, Message, MessageOutcome, Raised, Sender,
-        TopicMemo, Transcoded, Transcoder,
+        Failure, LastLines, MemoryBudget, Message, MessageOutcome, Raised, Sender,
+        ShardBuffers as _, TopicMemo, Transcoded, Transcoder,
     },
 };
 
-/// What became of a message for now.
+/// The state of a message that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// How many lanes have to make something durable before it may be acknowledged.
+    /// How many lanes must make something durable before it may be acknowledged.
     pub waits: u8,
-    /// How it ends then.
+    /// Its outcome after that.
     pub outcome: MessageOutcome,
 }
 
-/// There is no memory for the message: it was not taken, and nothing was counted. Bring it again
-/// once [`Intake::has_room`].
+/// There is no memory for the message: it was not taken, and nothing was counted. Take it again
+/// when [`Intake::has_room`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
-/// A publish as its session brings it.
+/// A publish as received by its session.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
     /// Its topic.
@@ -42,11 +42,11 @@ pub struct Incoming<'a> {
     pub payload: &'a [u8],
     /// The content type of a 5.0 message.
     pub content_type: Option<&'a str>,
-    /// Whose session it is.
+    /// The sender: the session, with its verified vehicle.
     pub sender: Sender<'a>,
 }
 
-/// One worker's way into the lanes. `K` is whose a message is.
+/// One worker's entry to the lanes. `K` identifies the owner of a message.
 #[derive(Debug)]
 pub struct Intake<K: Copy + PartialEq + Send + 'static> {
     plans: Arc<ArcSwap<Plans>>,
@@ -97,12 +97,12 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         self.memory.has_room()
     }
 
-    /// Takes one message in. It comes back as `owner`'s publish number `seq` in the groups of all
-    /// the lanes that it waits for.
+    /// Takes one message. It comes back as `owner`'s publish number `seq` in the groups of all
+    /// lanes that it waits for.
     ///
     /// # Errors
-    /// [`NoRoom`] if it became a dead letter, and dead letters that wait take their share of the
-    /// memory already.
+    /// [`NoRoom`] if it became a dead letter and the waiting dead letters already take their share
+    /// of the memory.
     pub fn take<R: Default>(
         &mut self,
         incoming: &Incoming<'_>,
@@ -126,7 +126,7 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         self.stamps.used(done.stamps);
         let mut taken = self.received(&done, owner, seq);
         if taken.outcome == MessageOutcome::Unmapped {
-            self.unmapped.tell(topic, || self.clock.monotonic());
+            self.unmapped.report(topic, || self.clock.monotonic());
         }
         if failed {
             taken = Taken { waits: taken.waits + 1, outcome: MessageOutcome::DeadLettered };
@@ -141,17 +141,17 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         Ok(taken)
     }
 
-    /// Alarms that the message raises which was taken last; asked before the next one.
+    /// The alarms of the message that was taken last. Call it before the next message is taken.
     pub fn take_raised(&mut self) -> Vec<Raised> {
         self.transcoder.take_raised()
     }
 
-    /// Takes a message of an earlier time in again, as of when it was received then. It is counted
-    /// only if `is_good` says so of what came of it; else it is as if it had never come, and its
-    /// failures are given back: they become no dead letters.
+    /// Takes an earlier message again, with its original time of receipt. It is kept and counted
+    /// only if `is_good` accepts the result. Otherwise its lines are removed and its failures are
+    /// returned; they do not become dead letters.
     ///
     /// # Errors
-    /// The failures, none if no mapping takes it, or nothing of it failed.
+    /// The failures; empty if no mapping takes the message or no mapping failed.
     pub(in crate::uplink) fn take_again<R: Default>(
         &mut self,
         message: &Message<'_>,
@@ -171,7 +171,7 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         Ok(taken)
     }
 
-    /// Counts what was made of a message, and lets it wait for its lines.
+    /// Counts the result of a message, and notes it as waiting for its lines.
     fn received(&mut self, done: &Transcoded, owner: K, seq: u64) -> Taken {
         self.counts.received += 1;
         self.counts.points_merged += u64::from(done.points_merged);
@@ -186,7 +186,7 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         Taken { waits: 1, outcome: MessageOutcome::Spooled }
     }
 
-    /// Takes a point in again that its store refused, as it was written.
+    /// Takes again a point that its store refused, as it was written.
     pub(in crate::uplink) fn take_line(&mut self, line: &[u8], shard: ShardId, owner: K, seq: u64) {
         let buffer = self.lanes.of(shard);
         buffer.bytes_mut().extend_from_slice(line);
@@ -197,8 +197,8 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         self.note(Taken { waits: 1, outcome: MessageOutcome::Spooled });
     }
 
-    /// Takes a point in that no message brought: `write` appends its line without the line feed, at
-    /// the time that it is given. Nobody waits for it, and it counts as a point only.
+    /// Takes a point of our own that comes from no message: `write` gets its time and appends its
+    /// line without the line feed. Nothing waits for it, and only a point is counted.
     ///
     /// # Errors
     /// [`NoRoom`] if there is no memory for it: nothing was written.
@@ -220,8 +220,8 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         Ok(())
     }
 
-    /// Counts a message that ends without being looked into: one that was turned away, or one that
-    /// is no measurement.
+    /// Counts a message that is not decoded: one that was refused, or one that is not a
+    /// measurement.
     pub fn pass(&mut self, outcome: MessageOutcome) -> Taken {
         self.counts.received += 1;
         let taken = Taken { waits: 0, outcome };
@@ -229,14 +229,14 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         taken
     }
 
-    /// Counts the clear of a retained message: it is no measurement.
+    /// Counts a publish that clears a retained message: it is not a measurement.
     pub fn clear<R: Default>(&mut self, topic: &str, memo: &mut TopicMemo<R>) -> Taken {
         self.begin_turn();
         let is_mapped = !memo.find(topic, &self.current).plans().is_empty();
         self.pass(if is_mapped { MessageOutcome::Filtered } else { MessageOutcome::Unmapped })
     }
 
-    /// A turn begins with the plans in force.
+    /// Begins a turn: loads the plans in force.
     fn begin_turn(&mut self) {
         if !std::mem::replace(&mut self.in_turn, true) {
             let plans = self.plans.load();
@@ -254,7 +254,7 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         }
     }
 
-    /// Hands over what gathered and publishes the counts: the end of a turn.
+    /// Ends a turn: hands over what has gathered and publishes the counts.
     pub fn flush(&mut self) {
         self.lanes.hand_over_all();
         self.letters.submit();
@@ -264,12 +264,12 @@ impl<K: Copy + PartialEq + Send + 'static> Intake<K> {
         self.publish();
     }
 
-    /// Publishes the counts, so that a snapshot sees the turn whole.
+    /// Publishes the counts, so that a snapshot sees only whole turns.
     pub fn publish(&self) {
         self.ledger.publish(self.counts);
     }
 
-    /// Takes an answered group back, for the next.
+    /// Takes an answered group back for reuse.
     pub fn reuse(&mut self, group: Box<Group<K>>) {
         self.lanes.reuse(group);
     }

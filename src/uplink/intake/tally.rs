@@ -1,5 +1,6 @@
-//! What is counted beside the equations: failures by mapping and cause, and what was left out by
-//! rule. Left-out values are summed here and told once a turn, because a handle costs a lookup.
+//! Counts that are not part of the balance equations: failures by mapping and cause, and what was
+//! left out by reason. The latter are summed here and added to the metrics once per turn, because
+//! each labelled metric costs a lookup.
 
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ impl Tally {
         self.metrics.uplink_failures.get_or_create_owned(&label).inc();
     }
 
-    /// Tells the sums of a turn.
+    /// Adds the sums of a turn to the metrics.
     pub(super) fn publish(&mut self) {
         for (sum, reason) in self.left_out.iter_mut().zip(REASONS) {
             if *sum > 0 {

@@ -1,4 +1,4 @@
-//! An intake between a pretended session and real spools on a simulated disk.
+//! An intake between a mock session and real spools on a simulated disk.
 
 use std::{
     num::NonZeroU16,
@@ -23,7 +23,7 @@ use crate::{
     schema::Sources,
     spool::{self, Budget, CommitOptions, Committer},
     telemetry::{HealthBoard, Metrics},
-    uplink::{Limits, MemoryBudget, MessageOutcome, NameBook, NameOptions, Sender, TopicMemo},
+    uplink::{Limits, MemoryBudget, MessageOutcome, NameOptions, NameRegistry, Sender, TopicMemo},
 };
 
 const SCHEMA: &str = r#"{"type":"object","properties":{"v":{"type":"integer"}}}"#;
@@ -100,7 +100,7 @@ fn rig(disk: &SimDisk, memory_max: usize) -> Rig {
     );
     let letters = letters.expect("opens").handle;
     let memory = Arc::new(MemoryBudget::new(memory_max, 1, 64 << 10));
-    let names = NameBook::open(Arc::new(disk.clone()), Path::new("/"), NameOptions::default());
+    let names = NameRegistry::open(Arc::new(disk.clone()), Path::new("/"), NameOptions::default());
     let names = names.expect("opens");
     let parts = IntakeParts {
         plans: Arc::clone(&plans),
@@ -136,7 +136,7 @@ impl Rig {
             topic,
             payload: payload.as_bytes(),
             content_type: None,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
         };
         self.intake.take(&incoming, &mut self.memo, owner, seq)
     }
@@ -184,7 +184,7 @@ fn groups_come_back_when_they_are_durable_with_runs_merged_by_owner() {
 
 #[test]
 fn the_last_line_of_each_run_and_vehicle_comes_back_with_the_tickets() {
-    // Once more behind the first group, whose buffers and lists are used again.
+    // Once more after the first group, whose buffers and lists are reused.
     let mut rig = rig(&SimDisk::new(), 1 << 20);
     for round in 0..3 {
         // All of shard 1, so that they are one group.
@@ -194,7 +194,7 @@ fn the_last_line_of_each_run_and_vehicle_comes_back_with_the_tickets() {
             let payload = format!("{{\"v\":{}}}", v + 10 * round);
             rig.take(&format!("v/{vin}"), &payload, owner, seq as u64);
         }
-        // One that fails leaves nothing behind, and one that is filtered neither.
+        // A failed message and a filtered one leave no lines.
         rig.take("v/x", r#"{"v":-1}"#, "b", 1);
         rig.intake.flush();
         let answer = rig.answers.blocking_recv().expect("the lanes run");
@@ -231,7 +231,7 @@ fn a_warm_turn_allocates_for_its_groups_and_not_for_its_messages() {
                 rig.take("v/x", r#"{"v":1}"#, "a", seq);
             }
         });
-        // Handing over and being answered: nodes of the channels between the threads, now and then.
+        // Hand-overs and answers sometimes allocate nodes of the channels between the threads.
         let handing_over = allocation_counter::measure(|| {
             rig.intake.flush();
             let answer = rig.answers.blocking_recv().expect("the lanes run");
@@ -240,7 +240,7 @@ fn a_warm_turn_allocates_for_its_groups_and_not_for_its_messages() {
         (0..messages).for_each(|_| rig.intake.finish(MessageOutcome::Spooled));
         (taking.count_total, handing_over.count_total)
     };
-    // Buffers go round between worker and lane; each has to grow once.
+    // Buffers circulate between worker and lane; each has to grow once.
     for _ in 0..10 {
         turn(1_000);
     }
@@ -252,7 +252,7 @@ fn a_warm_turn_allocates_for_its_groups_and_not_for_its_messages() {
 }
 
 #[test]
-fn what_needs_no_disk_settles_at_once_and_is_counted_as_what_it_is() {
+fn a_message_that_needs_no_disk_is_finished_at_once_and_counted_by_its_outcome() {
     let mut rig = rig(&SimDisk::new(), 1 << 20);
     let check = |taken: Taken, outcome| {
         assert_eq!(taken, Taken { waits: 0, outcome });
@@ -355,12 +355,12 @@ fn a_halt_of_one_lane_stops_no_other_whatever_the_moment() {
         assert!(lost.contains(&0), "seed {seed}: only one lane has halted: {lost:?} {durable:?}");
         halts += usize::from(lost.iter().sum::<u32>() > 0);
     }
-    // Not in every run: what gathers while a lane is busy is one group, and one sync.
+    // Not in every run: what gathers while a lane is busy becomes one group, and one sync.
     assert!(halts >= 6, "{halts}");
 }
 
 #[test]
-fn past_the_memory_nothing_is_taken_in_until_a_group_is_durable() {
+fn past_the_memory_bound_no_message_is_taken_until_a_group_is_durable() {
     // UP-4, while the disk takes nothing.
     let disk = SimDisk::new();
     let mut rig = rig(&disk, 1 << 20);
@@ -404,7 +404,7 @@ fn dead_letters_that_wait_take_an_eighth_and_their_messages_are_taken_back_whole
 }
 
 #[test]
-fn a_clear_of_a_retained_message_is_counted_and_looked_at_no_further() {
+fn a_publish_that_clears_a_retained_message_is_counted_and_not_decoded() {
     let mut rig = rig(&SimDisk::new(), 1 << 20);
     let mut clear = |topic: &str| rig.intake.clear(topic, &mut rig.memo).outcome;
     assert_eq!(clear("v/x"), MessageOutcome::Filtered);

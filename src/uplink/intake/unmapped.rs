@@ -1,37 +1,38 @@
-//! Topics that no mapping takes: said, because a counter alone names none.
+//! Logs topics that no mapping takes, because a counter alone names no topic.
 
 use std::{collections::HashSet, time::Duration};
 
 use crate::telemetry::LogLimit;
 
-/// How often a worker says one.
-const SAID_EVERY: Duration = Duration::from_mins(1);
-/// How many a worker says in all; each is said once.
-const SAID_MAX: usize = 256;
-/// How much of one is said.
+/// A worker logs at most one topic in this time.
+const REPORTED_EVERY: Duration = Duration::from_mins(1);
+/// How many topics a worker logs in all; each is logged once.
+const REPORTED_MAX: usize = 256;
+/// How many characters of a topic are logged.
 const TOPIC_CHARS_MAX: usize = 256;
 
-/// What one worker has said.
+/// The topics that one worker has logged.
 #[derive(Debug)]
 pub(super) struct Unmapped {
     limit: LogLimit,
-    said: HashSet<Box<str>>,
+    reported: HashSet<Box<str>>,
 }
 
 impl Default for Unmapped {
     fn default() -> Self {
-        Self { limit: LogLimit::new(SAID_EVERY), said: HashSet::new() }
+        Self { limit: LogLimit::new(REPORTED_EVERY), reported: HashSet::new() }
     }
 }
 
 impl Unmapped {
-    /// Says a topic, if it is new and not too soon; `now` is asked only then.
-    pub(super) fn tell(&mut self, topic: &str, now: impl FnOnce() -> Duration) {
-        if self.said.len() >= SAID_MAX {
+    /// Logs a topic, if it is new and the last one is long enough ago; `now` is called only for a
+    /// new one.
+    pub(super) fn report(&mut self, topic: &str, now: impl FnOnce() -> Duration) {
+        if self.reported.len() >= REPORTED_MAX {
             return;
         }
         let topic: String = topic.chars().take(TOPIC_CHARS_MAX).collect();
-        if self.said.contains(&*topic) {
+        if self.reported.contains(&*topic) {
             return;
         }
         if let Some(others) = self.limit.admit(now()) {
@@ -40,7 +41,7 @@ impl Unmapped {
                 others,
                 "no mapping takes this topic: its messages are acknowledged and not stored"
             );
-            self.said.insert(topic.into());
+            self.reported.insert(topic.into());
         }
     }
 }

@@ -1,24 +1,23 @@
-//! JSON text → slots, as it is read: no tree, no copy.
+//! JSON text → slots in one walk: no tree, no copy.
 //!
-//! Text that stands in the payload as it is stays there; text with escapes is unescaped into the
-//! table's scratch. What a payload may do and still be well formed: properties in any order, a
-//! property twice (the last counts, as a whole: objects do not merge), properties that the schema
-//! does not know (skipped and counted), null for anything that is not required. What it may not: be
-//! anything but one value of the schema's type, lack what is required, hold a value of another type
-//! than the schema says, nest deeper than the bound.
+//! Text without escapes stays in the payload; text with escapes is unescaped into the table's
+//! scratch. Accepted: properties in any order, a property twice (the last one counts as a whole:
+//! objects do not merge), properties that the schema does not declare (skipped and counted), null
+//! for everything that is not required. Refused: anything but one value of the schema's type, a
+//! missing required property, a value of another type than the schema's, nesting deeper than the
+//! bound.
 //!
-//! Numbers are never rounded in silence: an integer is exact to 64 bits, may be written as `5.0`,
-//! `5e0` or `"5"`, and is refused where it is not whole or does not fit; a float is the nearest
-//! double.
+//! Integers are never rounded: an integer is exact to 64 bits, may be written as `5.0`, `5e0` or
+//! `"5"`, and is refused if it is not whole or does not fit. A float becomes the nearest double.
 //!
-//! - `reader`: the text, byte by byte: white space, strings, numbers, what nobody wants;
-//! - `number`: decimal digits → the integer that they are;
-//! - `walk`: what the plan does with each value;
-//! - `words`: what is told of text that is not JSON.
+//! - `reader`: reads white space, strings and numbers, and skips values that are not needed;
+//! - `number`: decimal digits → the exact integer;
+//! - `walk`: stores each value as the plan says;
+//! - `mistakes`: names the mistake in text that is not JSON.
 
+mod mistakes;
 mod number;
 mod reader;
 mod walk;
-mod words;
 
 pub(crate) use walk::{element, message};

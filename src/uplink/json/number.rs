@@ -1,6 +1,6 @@
-//! Decimal digits → the integer that they are, exactly.
+//! Decimal digits → the exact integer.
 
-/// What a number's text says of an integer.
+/// The result of reading a number's text as an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whole {
     /// An integer of at most 64 bits and its sign.
@@ -14,8 +14,8 @@ pub(super) enum Whole {
 /// More decimal digits than a `u64` has.
 const DIGITS_MAX: i64 = 20;
 
-/// Reads a number that JSON's grammar allows, or digits with a sign, without a rounding step: work
-/// is proportional to the text, whatever its exponent says.
+/// Reads a number that JSON's grammar allows, or digits with a sign, without rounding. The work is
+/// proportional to the length of the text, whatever its exponent.
 pub(super) fn whole(text: &[u8]) -> Whole {
     let (is_negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -32,7 +32,7 @@ pub(super) fn whole(text: &[u8]) -> Whole {
         return Whole::Fits(0);
     }
     let trailing = digits().rev().take_while(|digit| **digit == b'0').count();
-    // The value is its digits without zeros at the end, times ten to this.
+    // The value is the digits without trailing zeros, times ten to this power.
     let scale =
         exponent_of(exponent).saturating_sub(signed(decimals)).saturating_add(signed(trailing));
     if scale < 0 {
@@ -52,7 +52,7 @@ pub(super) fn whole(text: &[u8]) -> Whole {
     }
 }
 
-/// The exponent behind its `e`; one that is past all bounds stays past them.
+/// The exponent after its `e`; one that is out of range saturates.
 fn exponent_of(text: &[u8]) -> i64 {
     let digits = text.iter().filter(|byte| byte.is_ascii_digit());
     let value = digits.fold(0_i64, |value, digit| {
@@ -61,7 +61,7 @@ fn exponent_of(text: &[u8]) -> i64 {
     if text.contains(&b'-') { -value } else { value }
 }
 
-/// A length of a payload below 4 GiB.
+/// The length of a payload, which is smaller than 4 GiB.
 fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,41 +1,41 @@
-//! The text, byte by byte: what the walk over a payload is built on.
+//! Reads the text byte by byte; the walk over a payload is built on it.
 //!
-//! Everything here stops at the end of the text and reads each byte a bounded number of times. What
-//! nobody wants is checked against JSON's grammar all the same, and its depth is bounded.
+//! Everything here stops at the end of the text and reads each byte a bounded number of times.
+//! Values that are not needed are checked against JSON's grammar too, and their depth is bounded.
 
 use std::ops::Range;
 
 use super::{
+    mistakes,
     number::{Whole, whole},
-    words,
 };
 use crate::{
     model::Cause,
     uplink::{DecodeError, Slot, Slots},
 };
 
-/// A place in a payload that is known to be UTF-8.
+/// A position in a payload that is known to be UTF-8.
 pub(super) struct Reader<'a> {
     /// The payload up to where the text ends.
     pub(super) text: &'a [u8],
     pub(super) at: usize,
     pub(super) slots: &'a mut Slots,
     pub(super) depth_max: u32,
-    /// Whether a value of another type is absent.
+    /// Whether a value of another type than the schema's counts as absent.
     pub(super) is_lenient: bool,
 }
 
-/// 10 to the index, exactly, as far as a double has them.
+/// 10 to the power of the index: all powers that a double represents exactly.
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// Up to here every integer is a double.
+/// Up to here a double represents every integer exactly.
 const EXACT_MAX: u64 = 1 << 53;
 
 impl<'a> Reader<'a> {
-    /// The next byte that is no white space, not taken yet.
+    /// The next byte that is not white space, without taking it.
     ///
     /// # Errors
     /// The text ends.
@@ -58,11 +58,11 @@ impl<'a> Reader<'a> {
         Ok(is_next)
     }
 
-    /// What follows a member or an item: true for a comma with something behind it, false for the
-    /// end.
+    /// Takes what follows a member or an item: true for a comma and another one after it, false for
+    /// the end.
     ///
     /// # Errors
-    /// Neither is there, or a comma with nothing behind it.
+    /// Neither follows, or nothing follows the comma.
     #[inline]
     pub(super) fn more(&mut self, end: u8) -> Result<bool, DecodeError> {
         let byte = self.peek()?;
@@ -80,8 +80,8 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// A member's name and the colon behind it; the name's text is left in the payload, or made in
-    /// the scratch where it has escapes.
+    /// Reads a member's name and the colon after it. The name is a range of the payload or, if it
+    /// has escapes, of the scratch.
     #[inline]
     pub(super) fn name(&mut self) -> Result<Slot, DecodeError> {
         if self.peek()? != b'"' {
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         Ok(name)
     }
 
-    /// A text in quotes.
+    /// Reads a string.
     #[inline]
     pub(super) fn string(&mut self) -> Result<Slot, DecodeError> {
         let start = self.at + 1;
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The rest of a text that has an escape at `at`.
+    /// Reads the rest of a string that has an escape at `at`.
     fn escaped(&mut self, start: usize, at: usize) -> Result<Slot, DecodeError> {
         let text = self.text;
         let mut at = at;
@@ -137,11 +137,11 @@ impl<'a> Reader<'a> {
                 self.at = at + 1;
                 Ok(slot)
             }
-            Err(error) => Err(self.in_words(error)),
+            Err(error) => Err(self.with_mistake(error)),
         }
     }
 
-    /// A number's text, checked against the grammar.
+    /// Reads a number's text and checks it against the grammar.
     pub(super) fn number(&mut self) -> Result<Range<usize>, DecodeError> {
         let start = self.at;
         self.at += usize::from(self.text[start] == b'-');
@@ -158,7 +158,8 @@ impl<'a> Reader<'a> {
             self.at += usize::from(matches!(self.text.get(self.at), Some(b'+' | b'-')));
             self.digits()?;
         }
-        // `01`, `1.2.3`, `0x1f`, `12abc`: told here, at the byte where it stops to be a number.
+        // `01`, `1.2.3`, `0x1f`, `12abc`: refused here, at the first byte that is not part of a
+        // number.
         match self.text.get(self.at) {
             Some(b'0'..=b'9' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-') => {
                 Err(self.malformed())
@@ -167,7 +168,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One digit or more.
+    /// Takes one digit or more.
     fn digits(&mut self) -> Result<(), DecodeError> {
         let rest = &self.text[self.at..];
         let len = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
@@ -179,7 +180,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number as the double nearest to it; `None` past the largest one.
+    /// Reads a number as the nearest double; `None` if it is larger than the largest one.
     #[inline]
     pub(super) fn float(&mut self) -> Result<Option<f64>, DecodeError> {
         let start = self.at;
@@ -193,7 +194,7 @@ impl<'a> Reader<'a> {
         Ok(value.is_finite().then_some(value))
     }
 
-    /// A number as the integer that it is.
+    /// Reads a number as an exact integer.
     #[inline]
     pub(super) fn whole(&mut self) -> Result<Whole, DecodeError> {
         let range = self.number()?;
@@ -201,7 +202,7 @@ impl<'a> Reader<'a> {
         Ok(short_integer(text).map_or_else(|| whole(text), |value| Whole::Fits(value.into())))
     }
 
-    /// `true`, `false`, `null`.
+    /// Takes `true`, `false` or `null`.
     pub(super) fn literal(&mut self, word: &[u8]) -> Result<(), DecodeError> {
         let rest = &self.text[self.at..];
         if rest.starts_with(word) {
@@ -214,7 +215,8 @@ impl<'a> Reader<'a> {
         Err(self.malformed())
     }
 
-    /// Walks over a value that nobody wants. `depth` is that of a container which begins here.
+    /// Skips a value that is not needed, and checks its grammar. `depth` is the depth of a
+    /// container that begins here.
     pub(super) fn skip(&mut self, depth: u32) -> Result<(), DecodeError> {
         match self.peek()? {
             b'{' => {
@@ -252,7 +254,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Walks over a text; an escape is checked, half a surrogate pair passes: it is JSON.
+    /// Skips a string. Escapes are checked; half a surrogate pair is accepted, because JSON's
+    /// grammar allows it.
     fn skip_string(&mut self) -> Result<(), DecodeError> {
         self.at += 1;
         loop {
@@ -275,13 +278,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Walks over an object or array that is read in full later: only its end is looked for.
-    pub(super) fn pass(&mut self, depth: u32) -> Result<(), DecodeError> {
+    /// Finds the end of an object or array, which is read in full later.
+    pub(super) fn find_end(&mut self, depth: u32) -> Result<(), DecodeError> {
         let mut open = 0;
         while let Some(byte) = self.text.get(self.at) {
             match byte {
                 b'"' => {
-                    self.pass_string()?;
+                    self.find_string_end()?;
                     continue;
                 }
                 b'{' | b'[' => {
@@ -300,8 +303,8 @@ impl<'a> Reader<'a> {
         Err(self.truncated())
     }
 
-    /// Walks over a text that is read in full later.
-    fn pass_string(&mut self) -> Result<(), DecodeError> {
+    /// Finds the end of a string, which is read in full later.
+    fn find_string_end(&mut self) -> Result<(), DecodeError> {
         self.at += 1;
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
@@ -324,7 +327,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Bounds the depth of what is read.
+    /// Checks the bound on depth.
     fn check_depth(&self, depth: u32) -> Result<(), DecodeError> {
         if depth > self.depth_max {
             let what = "objects and arrays nest deeper than the bound";
@@ -338,25 +341,25 @@ impl<'a> Reader<'a> {
         match self.peek() {
             Err(_) => Ok(()),
             Ok(_) => {
-                self.slots.trouble.say(format_args!("{}", words::after(&self.text[self.at..])));
+                self.slots.trouble.say(format_args!("{}", mistakes::after(&self.text[self.at..])));
                 Err(malformed(self.at))
             }
         }
     }
 
-    /// The text is not JSON where we are, in words.
+    /// The error of text that is not JSON at the current position, with the mistake named.
     #[cold]
     pub(super) fn malformed(&mut self) -> DecodeError {
         let error = malformed(self.at);
-        self.in_words(error)
+        self.with_mistake(error)
     }
 
-    /// The same with what stands there told; a text that only ends is told as that.
+    /// Names the mistake of a grammar error; an error at the end of the text is one of truncation.
     #[cold]
-    fn in_words(&mut self, error: DecodeError) -> DecodeError {
+    fn with_mistake(&mut self, error: DecodeError) -> DecodeError {
         if error.cause == Cause::PayloadMalformed {
             let at = error.offset.map_or(self.at, |at| at as usize);
-            if let Some(words) = words::of(self.text, at) {
+            if let Some(words) = mistakes::at_byte(self.text, at) {
                 self.slots.trouble.say(format_args!("{words}"));
             }
         }
@@ -371,18 +374,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a byte of a text stands for itself.
+/// Whether a byte of a string needs no unescaping.
 const fn is_plain(byte: u8) -> bool {
     !matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
-/// The payload breaks JSON's grammar at a byte.
+/// The error of a payload that violates JSON's grammar at a byte.
 #[cold]
 fn malformed(at: usize) -> DecodeError {
     DecodeError::new(Cause::PayloadMalformed, "the payload is not JSON").at(at)
 }
 
-/// The payload ends inside a value.
+/// The error of a payload that ends inside a value.
 #[cold]
 fn ended(at: usize) -> DecodeError {
     DecodeError::new(Cause::PayloadTruncated, "the payload ends inside a value").at(at)
@@ -395,7 +398,7 @@ fn short_integer(text: &[u8]) -> Option<i64> {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
     };
-    // 18 digits fit without a check.
+    // 18 digits fit without an overflow check.
     if digits.len() > 18 {
         return None;
     }
@@ -409,15 +412,15 @@ fn short_integer(text: &[u8]) -> Option<i64> {
     Some(if is_negative { -value } else { value })
 }
 
-/// A number of few enough digits, without an exponent: both its digits and the power of ten that
-/// divides them are doubles, so one division rounds as the whole should be.
+/// A number of few enough digits, without an exponent. Its digits and the power of ten that divides
+/// them are exact doubles, so one division gives the correctly rounded result.
 #[inline]
 fn short_float(text: &[u8]) -> Option<f64> {
     let (is_negative, rest) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
     };
-    // 19 digits and a point fit a u64 without a check.
+    // 18 digits and a point, or 19 digits, fit a u64 without an overflow check.
     if rest.len() > 19 {
         return None;
     }
@@ -440,7 +443,7 @@ fn short_float(text: &[u8]) -> Option<f64> {
     Some(if is_negative { -value } else { value })
 }
 
-/// Appends what the escape at `at` stands for; answers where it ends.
+/// Appends the character of the escape at `at`; returns the end of the escape.
 fn unescape(text: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, DecodeError> {
     let byte = match text.get(at + 1) {
         Some(byte @ (b'"' | b'\\' | b'/')) => *byte,

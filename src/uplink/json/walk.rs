@@ -1,8 +1,8 @@
-//! What the plan does with each value of a payload.
+//! Stores each value of a payload as the plan says.
 
 use std::ops::Range;
 
-use super::{number::Whole, reader::Reader, words};
+use super::{mistakes, number::Whole, reader::Reader};
 use crate::{
     mapping::{
         SlotIdx,
@@ -21,7 +21,7 @@ pub(crate) fn message(
     limits: &Limits,
 ) -> Result<(), DecodeError> {
     if let Err(error) = str::from_utf8(payload) {
-        let what = words::of_start(payload).unwrap_or("the payload is not UTF-8");
+        let what = mistakes::of_start(payload).unwrap_or("the payload is not UTF-8");
         slots.trouble.say(format_args!("{what}"));
         return Err(DecodeError::new(Cause::PayloadNotUtf8, what).at(error.valid_up_to()));
     }
@@ -74,7 +74,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A list with a type for each place; we are at its bracket.
+    /// Reads a tuple: an array with a type for each index. The position is at its bracket.
     fn places(&mut self, object: &Object, depth: u32) -> Result<(), DecodeError> {
         self.enter(depth)?;
         let mut places = object.properties.iter();
@@ -95,7 +95,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// An object with declared properties; we are at its bracket.
+    /// Reads an object with declared properties. The position is at its bracket.
     fn object(&mut self, object: &Object, depth: u32) -> Result<(), DecodeError> {
         if object.is_list {
             return self.places(object, depth);
@@ -133,7 +133,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The value of a declared property: whether there is one (and not null).
+    /// Reads the value of a declared property; false if it is null.
     #[inline]
     fn value(&mut self, op: &Op, depth: u32) -> Result<bool, DecodeError> {
         let start = self.at;
@@ -143,7 +143,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes a value of another type than the schema says for an absent one.
+    /// Treats a value of another type than the schema's as absent.
     #[cold]
     fn other_value(
         &mut self,
@@ -162,7 +162,7 @@ impl Reader<'_> {
         Ok(false)
     }
 
-    /// The same where the type must be the schema's.
+    /// The same, if the type must be the schema's.
     #[inline]
     fn strict_value(&mut self, op: &Op, depth: u32) -> Result<bool, DecodeError> {
         let first = self.peek()?;
@@ -181,7 +181,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A number, with its digits beside it.
+    /// Reads a number, and stores its digits in the slot beside it.
     fn digits_of(&mut self, slot: SlotIdx, first: u8) -> Result<bool, DecodeError> {
         let start = self.at;
         let value = self.scalar(&Scalar::Float64, first)?;
@@ -191,8 +191,8 @@ impl Reader<'_> {
         Ok(!value.is_absent())
     }
 
-    /// The same for what is no scalar. Of two of one name the last counts, so what the first has
-    /// stored goes.
+    /// The same for a value that is not a scalar. If a name occurs twice, the last value counts, so
+    /// what the first has stored is cleared.
     fn container(&mut self, op: &Op, first: u8, depth: u32) -> Result<bool, DecodeError> {
         self.empty(op)?;
         match (op, first) {
@@ -245,7 +245,7 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// A value of one of several types.
+    /// Reads a value of one of several types.
     fn union(&mut self, union: &Union, first: u8, depth: u32) -> Result<(), DecodeError> {
         let branch = match first {
             b'0'..=b'9' | b'-' => &union.number,
@@ -260,7 +260,7 @@ impl Reader<'_> {
         self.value(op, depth).map(drop)
     }
 
-    /// Notes the range of each element, its name included.
+    /// Notes the range of each element, including its name.
     fn points(&mut self, list: List, depth: u32) -> Result<(), DecodeError> {
         let end = if list == List::Array { b']' } else { b'}' };
         self.enter(depth)?;
@@ -274,13 +274,13 @@ impl Reader<'_> {
                 self.slots.drop_text(name);
             }
             match self.peek()? {
-                // Null is no element.
+                // Null is not an element.
                 b'n' => {
                     self.skip(depth + 1)?;
                     has_more = self.more(end)?;
                     continue;
                 }
-                b'{' | b'[' => self.pass(depth + 1)?,
+                b'{' | b'[' => self.find_end(depth + 1)?,
                 _ => self.skip(depth + 1)?,
             }
             self.slots.push_element(start..self.at)?;
@@ -289,13 +289,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A scalar of a list or map; absent for null.
+    /// Reads a scalar of a list or map; absent for null.
     fn item(&mut self, scalar: &Scalar) -> Result<Slot, DecodeError> {
         let first = self.peek()?;
         self.scalar(scalar, first)
     }
 
-    /// A scalar as it lies in its slot; absent for null.
+    /// Reads a scalar as a slot; absent for null.
     #[inline]
     fn scalar(&mut self, scalar: &Scalar, first: u8) -> Result<Slot, DecodeError> {
         let start = self.at;
@@ -331,7 +331,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A whole number, if it is one and fits.
+    /// Reads an integer, which must be whole and fit.
     #[inline]
     fn integer(
         &mut self,
@@ -350,7 +350,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Why a number is no integer of its type.
+    /// The error of a number that is not an integer of its type.
     #[cold]
     fn no_integer(&mut self, scalar: &Scalar, whole: Whole, text: Range<usize>) -> DecodeError {
         let start = text.start;
@@ -371,7 +371,7 @@ impl Reader<'_> {
         DecodeError::new(Cause::IntegerOutOfRange, "an integer is out of range").at(start)
     }
 
-    /// An integer in quotes, as protobuf's JSON writes those of 64 bits.
+    /// Reads an integer in quotes, as protobuf's JSON mapping writes 64-bit integers.
     fn quoted_integer(&mut self, scalar: &Scalar) -> Result<Slot, DecodeError> {
         let start = self.at;
         let text = self.string()?;
@@ -387,7 +387,7 @@ impl Reader<'_> {
         self.integer(scalar, whole, range)
     }
 
-    /// Forgets what an earlier property of the same name has stored.
+    /// Clears what an earlier property of the same name has stored.
     fn empty(&mut self, op: &Op) -> Result<(), DecodeError> {
         match op {
             Op::Skip => {}
@@ -411,7 +411,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The same for all that lies in an object.
+    /// The same for everything in an object.
     fn empty_object(&mut self, nested: &Nested) -> Result<(), DecodeError> {
         if self.slots.slot(nested.presence).is_absent() {
             return Ok(());
@@ -424,7 +424,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What stands here is of another type than the schema says, or no JSON at all.
+    /// The error of a value that is of another type than the schema's, or is not JSON.
     #[cold]
     fn mismatch(&mut self, expected: &str) -> DecodeError {
         let start = self.at;
@@ -437,7 +437,7 @@ impl Reader<'_> {
             Some(b'n') => "null",
             _ => return self.malformed(),
         };
-        // What only looks like a value is told as what it is.
+        // If it only begins like a value, the grammar error is returned.
         if let Err(error) = self.skip(1) {
             return error;
         }
@@ -447,7 +447,7 @@ impl Reader<'_> {
         DecodeError::new(Cause::PayloadMismatch, "a value of another type").at(start)
     }
 
-    /// A property that must be there is not.
+    /// The error of a missing required property.
     #[cold]
     fn missing(&mut self, name: &str) -> DecodeError {
         self.slots.trouble.say(format_args!("is required and absent"));
@@ -456,20 +456,20 @@ impl Reader<'_> {
             .at(self.at.saturating_sub(1))
     }
 
-    /// The error lies in this property.
+    /// Adds this property to the path of the error.
     #[cold]
     fn within(&mut self, name: &str, error: DecodeError) -> DecodeError {
         self.slots.trouble.within(name);
         error
     }
 
-    /// The error lies in this item of a list.
+    /// Adds this item of a list to the path of the error.
     #[cold]
     fn within_item(&mut self, index: u32, error: DecodeError) -> DecodeError {
         self.within(itoa::Buffer::new().format(index), error)
     }
 
-    /// The error lies in this entry of a map.
+    /// Adds this entry of a map to the path of the error.
     #[cold]
     fn within_key(&mut self, key: Slot, error: DecodeError) -> DecodeError {
         let key = String::from_utf8_lossy(self.slots.bytes_of(self.text, key)).into_owned();
@@ -477,12 +477,12 @@ impl Reader<'_> {
     }
 }
 
-/// What begins with a bracket.
+/// The name of a value that begins with this bracket.
 const fn opened(bracket: u8) -> &'static str {
     if bracket == b'[' { "a list" } else { "an object" }
 }
 
-/// A scalar in the words of JSON Schema.
+/// A scalar's type in the terms of JSON Schema.
 fn expected(scalar: &Scalar) -> &'static str {
     match scalar {
         Scalar::Float64 => "a number",

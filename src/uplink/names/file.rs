@@ -1,11 +1,12 @@
-//! The bytes of the file `names`: a header, then one record a name.
+//! The bytes of the file `names`: a header, then one record per name.
 //!
 //! ```text
 //! header  "FLNAMES\n" · version u16 · 0 u16 · CRC-32 u32 of what is before
 //! record  CRC-32 u32 of what follows · day u32 · kind u8 · measurement's bytes u16 · name's bytes
 //!         u16 · measurement · name
 //! ```
-//! Integers are little-endian. A record without names says that the store's names are in.
+//! Integers are little-endian. A record without names says that all names of the store are in the
+//! file.
 
 use super::known::{Kind, NewName};
 
@@ -44,14 +45,14 @@ pub(super) fn push(into: &mut Vec<u8>, name: &NewName) {
     into[start..start + 4].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Read {
     /// Its names.
     pub(super) names: Vec<NewName>,
-    /// Whether those of the store are among them.
+    /// Whether they include all names of the store.
     pub(super) has_stored: bool,
-    /// Up to where it is whole.
+    /// Length of its valid part.
     pub(super) len: usize,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Read {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnknownVersion(pub(super) u16);
 
-/// Reads a file as far as it is whole; one whose header is damaged says nothing.
+/// Reads the valid part of a file; a file with a damaged header has none.
 pub(super) fn read(bytes: &[u8]) -> Result<Read, UnknownVersion> {
     let mut read = Read::default();
     let Some(head) = bytes.get(..HEADER_BYTES) else { return Ok(read) };
@@ -83,7 +84,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, UnknownVersion> {
     Ok(read)
 }
 
-/// The record at the beginning, and its length; `None` unless it is whole.
+/// The first record and its length; `None` if it is truncated or damaged.
 fn record(bytes: &[u8]) -> Option<(NewName, usize)> {
     let head = bytes.get(..RECORD_BYTES)?;
     let crc = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);

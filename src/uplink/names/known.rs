@@ -1,4 +1,4 @@
-//! The names that are known, and how many of each day's were new: pure values.
+//! The known names, and how many were new on each day: plain values without I/O.
 
 use std::{
     borrow::Cow,
@@ -9,15 +9,15 @@ use std::{
 use super::NameOptions;
 use crate::model::line::{fields, lines, measurement_of, series, tags, unescape};
 
-/// What a name is.
+/// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
     Field,
     Tag,
 }
 
-/// A name that was new, with the day on which it was, counted from 1970; what was there before is
-/// of day 0.
+/// A new name with the day on which it was new, counted from 1970; names that existed before have
+/// day 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewName {
     pub(super) day: u32,
@@ -37,7 +37,7 @@ pub(crate) struct TooManyNew {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bound {
-    /// So many are new, and so many may be a day.
+    /// How many are new, and how many may be new per day.
     Fields(usize, usize),
     Tags(usize, usize),
     Measurements(usize),
@@ -78,7 +78,7 @@ impl fmt::Display for TooManyNew {
     }
 }
 
-/// How many were new on the last day on which some were.
+/// How many were new on the last day with new names.
 #[derive(Clone, Copy, Debug, Default)]
 struct Day {
     day: u32,
@@ -124,10 +124,10 @@ impl Measurement {
     }
 }
 
-/// Beside its bytes, what a name takes of memory in a set.
+/// Bytes of memory that a name takes in a set, in addition to its own bytes.
 const NAME_OVERHEAD: usize = 40;
 
-/// All names that are known.
+/// All known names.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     measurements: HashMap<Box<str>, Measurement>,
@@ -139,7 +139,7 @@ pub(super) struct Known {
 /// A name of a line, with its measurement and kind.
 type LineName<'a> = (Cow<'a, str>, Kind, Cow<'a, str>);
 
-/// All names that lines say.
+/// All names in lines.
 fn names_of(buffer: &[u8]) -> impl Iterator<Item = LineName<'_>> {
     lines(buffer).flat_map(|line| {
         let measurement = unescape(measurement_of(series(line)));
@@ -162,10 +162,10 @@ impl Known {
         })
     }
 
-    /// Takes the names of these lines in, all or none of them, and answers those that were new.
+    /// Adds the names of these lines, all or none, and returns those that were new.
     ///
     /// # Errors
-    /// If they are more than may be new on this day.
+    /// If more are new than this day's bounds allow.
     pub(super) fn admit(
         &mut self,
         buffer: &[u8],
@@ -237,7 +237,7 @@ impl Known {
         Ok(())
     }
 
-    /// What a name takes of memory, at most.
+    /// Upper bound of the bytes of memory that a name takes.
     fn cost(&self, name: &NewName) -> usize {
         let of_measurement = match self.measurements.contains_key(&name.measurement) {
             true => 0,
@@ -246,7 +246,7 @@ impl Known {
         of_measurement + name.name.len() + NAME_OVERHEAD
     }
 
-    /// Takes a name in; one of day 0 counts for no day. False if it was known.
+    /// Adds a name; one of day 0 counts for no day. False if it was known.
     pub(super) fn add(&mut self, name: &NewName) -> bool {
         if self.has(&name.measurement, name.kind, &name.name) {
             return false;

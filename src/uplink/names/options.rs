@@ -1,11 +1,11 @@
-//! How many names may be new.
+//! The bounds of new names.
 
-/// How many names that payloads bring may be new on one day in UTC.
+/// How many new names payloads may introduce on one day in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameOptions {
     /// Fields of a measurement. Default: 250, a quarter of what the embedded store has room for.
     pub fields_a_day: usize,
-    /// Tags of a measurement, of which stores have room for some 100. Default: 20.
+    /// Tags of a measurement; stores have room for some 100. Default: 20.
     pub tags_a_day: usize,
     /// Measurements of line-protocol payloads. Default: 1,000.
     pub measurements_a_day: usize,

@@ -30,8 +30,8 @@ fn disk() -> SimDisk {
     disk
 }
 
-fn open(disk: &SimDisk) -> NameBook {
-    NameBook::open(Arc::new(disk.clone()), Path::new("/data"), OPTIONS).expect("opens")
+fn open(disk: &SimDisk) -> NameRegistry {
+    NameRegistry::open(Arc::new(disk.clone()), Path::new("/data"), OPTIONS).expect("opens")
 }
 
 /// A line of measurement `m` with these fields.
@@ -40,7 +40,7 @@ fn line(from: usize, to: usize) -> String {
     format!("m,vin=V {} 1\n", fields.join(","))
 }
 
-fn admit(book: &NameBook, lines: &str, at: UnixNanos) -> Result<(), String> {
+fn admit(book: &NameRegistry, lines: &str, at: UnixNanos) -> Result<(), String> {
     book.admit(lines.as_bytes(), at).map_err(|too_many| too_many.to_string())
 }
 
@@ -64,15 +64,15 @@ fn one_message_cannot_use_up_a_measurement() {
 }
 
 #[test]
-fn what_mappings_and_store_have_is_never_new() {
+fn names_of_mappings_and_store_are_never_new() {
     let book = open(&disk());
     let fields = (0..50).map(|n| (format!("f{n}"), FieldType::Integer)).collect();
     let known = Measurement { vehicle_tag: None, tags: vec!["vin".to_owned()], fields };
     let mut catalog = Catalog::default();
     catalog.measurements.insert("m".to_owned(), known);
-    book.know_mapped(&catalog);
+    book.add_mapped(&catalog);
     let stored: Vec<String> = (50..90).map(|n| format!("f{n}")).collect();
-    book.know_stored("m", stored.iter().map(String::as_str), std::iter::empty());
+    book.add_stored("m", stored.iter().map(String::as_str), std::iter::empty());
     assert_eq!(admit(&book, &line(0, 100), TODAY), Ok(()));
     assert!(admit(&book, &line(100, 101), TODAY).is_err());
 }
@@ -98,12 +98,12 @@ fn measurements_tags_and_lengths_are_bounded_too() {
 }
 
 #[test]
-fn a_restart_neither_forgets_names_nor_begins_the_day_anew() {
+fn a_restart_neither_forgets_names_nor_resets_the_days_budget() {
     let disk = disk();
     let book = open(&disk);
     assert!(!book.has_stored());
     assert_eq!(admit(&book, &line(0, 8), TODAY), Ok(()));
-    book.know_stored("m", ["s"].into_iter(), std::iter::empty());
+    book.add_stored("m", ["s"].into_iter(), std::iter::empty());
     book.finish_stored();
     book.write();
     let names = book.names_count();
@@ -121,7 +121,7 @@ fn a_restart_neither_forgets_names_nor_begins_the_day_anew() {
 }
 
 #[test]
-fn a_damaged_end_is_cut_and_another_version_refused() {
+fn a_damaged_end_is_truncated_and_another_version_refused() {
     let disk = disk();
     let book = open(&disk);
     assert_eq!(admit(&book, &line(0, 2), TODAY), Ok(()));
@@ -141,13 +141,13 @@ fn a_damaged_end_is_cut_and_another_version_refused() {
     let crc = crc32fast::hash(&other[..12]);
     other[12..16].copy_from_slice(&crc.to_le_bytes());
     disk.put(Path::new(FILE), other);
-    let refused = NameBook::open(Arc::new(disk.clone()), Path::new("/data"), OPTIONS);
+    let refused = NameRegistry::open(Arc::new(disk.clone()), Path::new("/data"), OPTIONS);
     let told = refused.expect_err("refused").to_string();
     assert_eq!(told, "/data/names is of version 9, which this version does not know");
 }
 
 #[test]
-fn what_could_not_be_written_is_written_later() {
+fn names_that_could_not_be_written_are_written_later() {
     let disk = disk();
     let book = open(&disk);
     assert_eq!(admit(&book, &line(0, 2), TODAY), Ok(()));

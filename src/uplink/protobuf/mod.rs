@@ -1,15 +1,15 @@
 //! Protobuf wire bytes → slots: one walk, no tree.
 //!
-//! What the wire may do and still be well formed: fields in any order, a field twice (of a scalar
-//! the last counts, messages merge), repeated scalars packed, unpacked or both, members of a oneof
-//! after each other (the last wins), unknown fields and groups. All of it ends in the slots as a
-//! full decoder would have it; the tests compare the two value for value.
+//! Accepted: fields in any order, a field twice (the last scalar counts, messages merge), repeated
+//! scalars packed, unpacked or both, several members of a oneof (the last wins), unknown fields and
+//! groups. The slots hold the same values that a full decoder would give; the tests compare the two
+//! value for value.
 //!
-//! Lengths are compared with what is there before they are believed, nothing is allocated by a
-//! length of the wire, and skipping a nested group is bounded in depth.
+//! Lengths are checked against the remaining bytes before they are used, nothing is allocated by a
+//! length from the wire, and the depth of skipped groups is bounded.
 //!
-//! - `wire`: tags, varints, lengths: the bytes below the fields;
-//! - `walk`: what the plan does with each field.
+//! - `wire`: reads tags, varints, lengths and groups;
+//! - `walk`: stores each field as the plan says.
 
 mod walk;
 mod wire;

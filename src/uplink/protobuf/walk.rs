@@ -1,4 +1,4 @@
-//! What the plan does with each field of a message.
+//! Stores each field of a message as the plan says.
 
 use std::ops::Range;
 
@@ -41,7 +41,7 @@ pub(super) struct Walk<'a> {
     pub(super) payload: &'a [u8],
     pub(super) slots: &'a mut Slots,
     pub(super) depth_max: u32,
-    /// Whether a field that does not suit its type is skipped.
+    /// Whether a field of another wire type than the schema's is skipped.
     is_lenient: bool,
 }
 
@@ -51,8 +51,8 @@ impl<'a> Walk<'a> {
         Self { payload, slots, depth_max, is_lenient }
     }
 
-    /// Applies a program to the fields of a span; inside a group, up to its end. Answers where it
-    /// stopped.
+    /// Applies a program to the fields of a span or, inside a group, up to the group's end. Returns
+    /// where it stopped.
     fn fields(
         &mut self,
         program: &MessageProgram,
@@ -85,7 +85,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Does what the plan says with one field; answers where it ends.
+    /// Applies the plan to one field; returns where the field ends.
     #[inline(always)]
     fn apply(
         &mut self,
@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
         Ok(span.at)
     }
 
-    /// The same with a field that is more than one scalar.
+    /// The same for a field that is not a single scalar.
     fn compound(
         &mut self,
         action: &Action,
@@ -142,7 +142,7 @@ impl<'a> Walk<'a> {
         Ok(span.at)
     }
 
-    /// Empties what the other members of a oneof had stored.
+    /// Clears what the other members of a oneof have stored.
     #[cold]
     fn clear(&mut self, op: &Op) -> Result<(), DecodeError> {
         for range in &op.clears {
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
         Ok(span.at)
     }
 
-    /// Notes where an element of `points` lies.
+    /// Notes the range of an element of `points`.
     fn point(
         &mut self,
         is_group: bool,
@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A wrapper: present with its default until its field 1 says otherwise.
+    /// Reads a wrapper message: it has its default value unless its field 1 is present.
     fn wrapper(
         &mut self,
         slot: SlotIdx,
@@ -243,7 +243,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// One element of a repeated scalar, or a packed run of them.
+    /// Reads one element of a repeated scalar, or a packed run of elements.
     fn list(
         &mut self,
         slot: SlotIdx,
@@ -267,7 +267,7 @@ impl<'a> Walk<'a> {
         Ok(span.at)
     }
 
-    /// One entry of a map: absent key and value are the defaults.
+    /// Reads one entry of a map; an absent key or value is its default.
     fn map_entry(&mut self, map: &MapOp, mut span: Span<'a>) -> Result<(), DecodeError> {
         let mut key = default_of(map.key);
         let mut value = if map.value.is_range() {
@@ -291,13 +291,13 @@ impl<'a> Walk<'a> {
         self.slots.push(self.payload, map.slot, key, value)
     }
 
-    /// A field must have the wire type that its schema says.
+    /// Checks that a field has the wire type of its schema.
     #[inline]
     fn expect_wire(&mut self, expected: u8, actual: u8) -> Result<(), DecodeError> {
         if expected == actual { Ok(()) } else { Err(self.other_wire(expected, actual)) }
     }
 
-    /// A field has another wire type; where, its message knows.
+    /// The error of a field of another wire type; the caller adds where.
     #[cold]
     fn other_wire(&mut self, expected: u8, actual: u8) -> DecodeError {
         let [expected, actual] = [wire_word(expected), wire_word(actual)];
@@ -306,7 +306,7 @@ impl<'a> Walk<'a> {
         DecodeError::new(Cause::PayloadMalformed, what)
     }
 
-    /// What is wrong lies in this field, whose tag stands at `start`.
+    /// Adds this field, whose tag is at `start`, to the path of the error.
     #[cold]
     fn within(
         &mut self,
@@ -322,12 +322,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The value of an absent key or value of an entry, and of an empty wrapper.
+/// The default of an absent key or value of an entry, and of an empty wrapper.
 fn default_of(wire: Wire) -> Slot {
     if wire.is_range() { Slot::payload(0..0) } else { Slot::bits(0) }
 }
 
-/// Whether a bound was met: what lies behind it has not been read and may be of any kind.
+/// Whether a bound was reached: the rest has not been read and may be of any kind.
 fn is_bound(cause: Cause) -> bool {
     matches!(cause, Cause::TooManyPoints | Cause::TooManyElements | Cause::TooManySteps)
 }

@@ -1,4 +1,4 @@
-//! Tags, varints, lengths: the bytes below the fields.
+//! Reads tags, varints, lengths and groups.
 
 use std::ops::Range;
 
@@ -20,9 +20,10 @@ const FIXED32: u8 = 5;
 /// The largest field number that protobuf has.
 const NUMBER_MAX: u64 = (1 << 29) - 1;
 
-/// What is left of a message: the bytes behind `at`. It goes from hand to hand as a value, so that
-/// the place is kept in a register; what is called answers the place alone, because a whole span
-/// would go through memory, written in parts and read at once: the processor waits for that.
+/// The unread rest of a message: the bytes from `at` on. It is passed by value, so that `at` stays
+/// in a register. Functions that are not inlined return only the new `at`, because a whole span
+/// would be returned through memory, written in parts and read as a whole, for which the processor
+/// stalls.
 #[derive(Clone, Copy)]
 pub(super) struct Span<'a> {
     /// The payload up to the end of the message.
@@ -31,7 +32,7 @@ pub(super) struct Span<'a> {
 }
 
 impl<'a> Span<'a> {
-    /// A range of the payload, which it lies in.
+    /// A span of a range of the payload, which contains that range.
     pub(super) fn new(payload: &'a [u8], range: Range<usize>) -> Self {
         Self { bytes: &payload[..range.end], at: range.start }
     }
@@ -53,9 +54,9 @@ impl<'a> Span<'a> {
     }
 }
 
-// What each field of a message passes through is inlined, as far as most fields go.
+// The functions that every field passes through are inlined, for the cases that most fields take.
 impl<'a> Walk<'a> {
-    /// One value of a known wire type.
+    /// Reads one value of a known wire type.
     #[inline(always)]
     pub(super) fn scalar(&self, wire: Wire, span: &mut Span<'a>) -> Result<Slot, DecodeError> {
         Ok(match wire {
@@ -77,7 +78,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// A field's number and wire type.
+    /// Reads a field's number and wire type.
     #[inline(always)]
     pub(super) fn tag(&self, span: &mut Span<'a>) -> Result<(u32, u8), DecodeError> {
         let start = span.at;
@@ -103,7 +104,7 @@ impl<'a> Walk<'a> {
         Ok(value)
     }
 
-    /// A varint of more than one byte, and where it ends.
+    /// Reads a varint of more than one byte; returns also where it ends.
     fn long_varint(&self, span: Span<'a>) -> Result<(u64, usize), DecodeError> {
         let mut value = 0_u64;
         let bytes = span.rest();
@@ -122,7 +123,7 @@ impl<'a> Walk<'a> {
         Err(malformed("a varint does not fit 64 bits", span.at))
     }
 
-    /// Four bytes, little endian.
+    /// Reads four bytes, little-endian.
     #[inline(always)]
     pub(super) fn fixed32(&self, span: &mut Span<'a>) -> Result<u32, DecodeError> {
         let bytes = span.rest().first_chunk().ok_or_else(|| self.overrun(span.end()))?;
@@ -130,7 +131,7 @@ impl<'a> Walk<'a> {
         Ok(u32::from_le_bytes(*bytes))
     }
 
-    /// Eight bytes, little endian.
+    /// Reads eight bytes, little-endian.
     #[inline(always)]
     pub(super) fn fixed64(&self, span: &mut Span<'a>) -> Result<u64, DecodeError> {
         let bytes = span.rest().first_chunk().ok_or_else(|| self.overrun(span.end()))?;
@@ -138,7 +139,7 @@ impl<'a> Walk<'a> {
         Ok(u64::from_le_bytes(*bytes))
     }
 
-    /// A length and as many bytes.
+    /// Reads a length and takes that many bytes.
     #[inline(always)]
     pub(super) fn length_delimited(&self, span: &mut Span<'a>) -> Result<Span<'a>, DecodeError> {
         let length = self.varint(span)?;
@@ -151,7 +152,8 @@ impl<'a> Walk<'a> {
         Ok(inner)
     }
 
-    /// Where a field ends that nobody wants. `depth` is how many groups are open.
+    /// Skips a field that is not needed; returns where it ends. `depth` is the number of open
+    /// groups.
     pub(super) fn skip(
         &self,
         number: u32,
@@ -170,7 +172,7 @@ impl<'a> Walk<'a> {
         Ok(span.at)
     }
 
-    /// A group whose start has been read: its content, and where it ends.
+    /// A group whose start tag has been read: returns its content and where it ends.
     pub(super) fn group(
         &self,
         number: u32,
@@ -193,7 +195,8 @@ impl<'a> Walk<'a> {
         Err(self.overrun(span.end()))
     }
 
-    /// Something goes on past `end`: past the payload it was cut, past an inner message it lies.
+    /// The error of a value that extends past `end`: past the payload's end the payload is
+    /// truncated, past the end of an inner message a length is wrong.
     #[cold]
     pub(super) fn overrun(&self, end: usize) -> DecodeError {
         if end == self.payload.len() {
@@ -204,7 +207,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The bits of a number that a varint says.
+/// The slot bits of a varint's number.
 #[inline]
 fn of_varint(wire: Wire, value: u64) -> u64 {
     match wire {
@@ -220,19 +223,19 @@ fn of_varint(wire: Wire, value: u64) -> u64 {
     }
 }
 
-/// The payload breaks the rules.
+/// The error of bytes that violate protobuf's encoding.
 #[cold]
 pub(super) fn malformed(what: &'static str, at: usize) -> DecodeError {
     DecodeError::new(Cause::PayloadMalformed, what).at(at)
 }
 
-/// A text is not UTF-8.
+/// The error of a string that is not UTF-8.
 #[cold]
 fn not_utf8(at: usize) -> DecodeError {
     DecodeError::new(Cause::PayloadNotUtf8, "text is not UTF-8").at(at)
 }
 
-/// What a wire type is, in words.
+/// The name of a wire type.
 pub(super) const fn wire_word(wire_type: u8) -> &'static str {
     match wire_type {
         VARINT => "a varint",

@@ -117,7 +117,7 @@ fn the_first_point_of_a_message_that_is_young_enough_raises_it() {
 }
 
 #[test]
-fn a_mapping_that_fails_raises_none_and_another_one_does_all_the_same() {
+fn a_mapping_that_fails_raises_no_alarm_and_another_one_still_does() {
     let other = mapping("").replace("name = \"m\"", "name = \"n\"").replace(
         "measurement = \"m\"",
         "points = \"p\"\nmeasurement = \"n\"\ntime = { field = \"at\", unit = \"s\" }",
@@ -139,7 +139,7 @@ fn a_mapping_that_fails_raises_none_and_another_one_does_all_the_same() {
 }
 
 #[test]
-fn what_an_alarm_takes_of_a_message_is_bounded() {
+fn the_texts_that_an_alarm_takes_from_a_message_are_bounded() {
     let proto = proto3("message M { string s = 1; }");
     let mut harness = Harness::new(&proto, &with_alarm("", "exists(s)", "s = \"{s}\""));
     for (length, expect) in [(16 << 10, None), ((16 << 10) + 1, Some(RaiseRefusal::TooLarge))] {
@@ -183,7 +183,7 @@ proptest! {
 
     /// The compiled condition, over slots, against the one over named values that pushes use.
     #[test]
-    fn a_condition_over_a_message_is_what_it_is_over_its_values(
+    fn a_condition_gives_the_same_over_a_message_and_over_its_values(
         when in condition(),
         i in -3..4_i64,
         halves in -6..7_i32,

@@ -1,8 +1,8 @@
 //! The steady state allocates nothing, whatever the format: counted by a counting allocator once
 //! the buffers have grown to a message.
 //!
-//! One exception, which is held as it is: serde_json makes a buffer a message for the first string
-//! that holds an escape, and has no way to be lent one.
+//! One exception is checked to stay as it is: serde_json allocates a buffer per message for the
+//! first string with an escape, and cannot be given one.
 
 use std::num::NonZeroU16;
 
@@ -40,7 +40,7 @@ fn allocations(plans: &Plans, topic: &str, payload: &[u8], points: u32) -> u64 {
             topic,
             payload,
             content_type: None,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at: RECEIVED_AT,
         };
         let done = transcoder.transcode(plans, &message, &mut memo, &mut lines);
@@ -65,7 +65,7 @@ fn a_protobuf_message_like_the_last_one_allocates_nothing() {
            google.protobuf.StringValue w = 10;
          }",
     );
-    // The samples have one time, so they are settled, and rewritten, in every message.
+    // The samples have equal times, so they are resolved, and rewritten, in every message.
     let toml = "tags = [\"vin\", \"model\"]\ntime = { field = \"at\", unit = \"ms\" }\n\
                 points = \"samples\"\nwhen = \"v >= 0 and s != 'x'\"\nduplicates = \"offset-ns\"\n";
     for rest in ["", "repeated = \"json\"\n"] {

@@ -1,4 +1,4 @@
-//! Avro payloads: the plan against apache-avro, value for value, and what the bytes may not do.
+//! Avro payloads: the plan against apache-avro, value for value, and malformed bytes.
 
 use apache_avro::{
     Days, Decimal, Duration, Millis, Months, Schema, reader::datum::GenericDatumReader,
@@ -16,7 +16,7 @@ use crate::{
     uplink::Limits,
 };
 
-/// The kinds of scalars. The first seven may stand in a union beside each other.
+/// The kinds of scalars. The first seven may be members of one union.
 const LEAVES: [&str; 17] = [
     "boolean",
     "int",
@@ -285,7 +285,7 @@ fn generated(fields: &[Ty], seed: u64) -> (Set, Schema, Vec<u8>) {
     (set, parsed, bytes.unwrap())
 }
 
-/// How often; failures become tests with a name, not files.
+/// How many cases; failures become named tests, not files.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -293,10 +293,10 @@ fn cases(cases: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(cases(200))]
 
-    /// Schemas and values at random: apache-avro writes the bytes and reads them into a tree; the
-    /// plan turns them into a line, which an independent parser reads. Both must say the same.
+    /// Random schemas and values: apache-avro writes the bytes and reads them into a tree; the plan
+    /// turns them into a line, which an independent parser reads. Both must be equal.
     #[test]
-    fn the_plan_says_what_the_reference_says(
+    fn the_plan_gives_what_the_reference_gives(
         fields in prop::collection::vec(ty(), 1..6), seed in any::<u64>(),
     ) {
         apache_avro::util::max_allocation_bytes(1 << 20);
@@ -311,9 +311,10 @@ proptest! {
         prop_assert_eq!(found, expected, "{:?}", lines);
     }
 
-    /// Payloads cut, changed and prolonged never reach the fence, and what passes is still lines.
+    /// Truncated, changed and extended payloads never panic, and those that decode still give valid
+    /// lines.
     #[test]
-    fn no_damage_is_more_than_a_cause(
+    fn damaged_payloads_fail_with_a_cause_and_never_panic(
         fields in prop::collection::vec(ty(), 1..6), seed in any::<u64>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in any::<prop::sample::Index>(), cuts in any::<bool>(),
@@ -403,7 +404,7 @@ fn a_union_of_several_types_has_a_member_a_branch() {
 }
 
 #[test]
-fn what_the_bytes_may_not_do_has_a_cause() {
+fn malformed_bytes_have_a_cause() {
     let int = r#"[{"name":"a","type":"int"}]"#;
     let malformed = Cause::PayloadMalformed;
     check_refused(
@@ -447,7 +448,7 @@ fn what_the_bytes_may_not_do_has_a_cause() {
         "field `a`: the payload ends inside a value at byte 2",
     );
     let time = r#"[{"name":"a","type":{"type":"int","logicalType":"time-millis"}}]"#;
-    // A time that is none costs the point no more than itself.
+    // An invalid time is left out alone; its point stays.
     check(time, &[1], "");
     let date = r#"[{"name":"a","type":{"type":"int","logicalType":"date"}}]"#;
     let far = [0xfe, 0xff, 0xff, 0xff, 0x0f];
@@ -473,7 +474,7 @@ fn what_the_bytes_may_not_do_has_a_cause() {
 /// The attacks on other decoders: counts near 2^63 of items with and without bytes, wanted or not,
 /// in arrays, maps and points (arrow-rs #10235 loops 9.2e18 times over 183 bytes of this).
 #[test]
-fn a_blocks_count_buys_nothing() {
+fn a_block_count_without_bytes_costs_nothing() {
     // -1 as a long is 1; i64::MAX is fe ff.. 01; i64::MIN is ff ff.. 01.
     let max = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
     let min = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
@@ -508,7 +509,7 @@ fn a_blocks_count_buys_nothing() {
 }
 
 #[test]
-fn what_is_skipped_is_bounded_in_depth() {
+fn the_depth_of_skipped_values_is_bounded() {
     let fields = r#"[{"name":"a","type":["null",{"type":"record","name":"Node","fields":[
         {"name":"next","type":["null","Node"]}]}]},{"name":"z","type":"int"}]"#;
     let limits = Limits { depth_max: 8, ..Limits::default() };

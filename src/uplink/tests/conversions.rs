@@ -70,7 +70,7 @@ fn scaled_values_are_exact_in_decimals() {
 }
 
 #[test]
-fn values_become_the_type_that_the_mapping_says() {
+fn values_are_converted_to_the_type_that_the_mapping_names() {
     let table = [
         ("text", "float", r#"{"text": "71.5"}"#, "m text=71.5\n"),
         ("text", "float", r#"{"text": " 7e1 "}"#, "m text=70\n"),
@@ -102,7 +102,7 @@ fn values_become_the_type_that_the_mapping_says() {
 }
 
 #[test]
-fn what_is_nothing_of_the_type_is_a_dead_letter() {
+fn a_value_that_cannot_be_converted_is_a_dead_letter() {
     let table = [
         (
             "text",
@@ -156,7 +156,7 @@ fn what_is_nothing_of_the_type_is_a_dead_letter() {
 
 /// `p8-scale-and-convert`: queries ask the catalog for types.
 #[test]
-fn the_type_that_results_is_the_catalogs() {
+fn the_catalog_has_the_type_after_conversion() {
     let toml = "[mapping.fields]\ninclude = [\"lat_e7\", \"big\", \"text\", \"e\", \"d\"]\n\
                 [mapping.convert]\nlat_e7 = { name = \"lat\", factor = 1e-7 }\n\
                 big = { as = \"boolean\" }\ntext = { as = \"integer\" }\ne = { as = \"integer\" }\n\

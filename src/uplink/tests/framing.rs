@@ -1,4 +1,4 @@
-//! Which mapping takes which message, and what becomes of the others' points when one fails.
+//! Which mapping takes which message, and what happens to the points of the others if one fails.
 
 use super::harness::{Harness, mapping, proto3};
 use crate::model::Cause;
@@ -74,7 +74,7 @@ fn a_failing_mapping_leaves_the_points_of_the_others() {
 }
 
 #[test]
-fn a_topic_without_a_mapping_is_told_apart_from_a_failure() {
+fn a_topic_without_a_mapping_is_distinguished_from_a_failure() {
     let mut harness = Harness::new(&proto(), &mapping(""));
     let (transcoded, lines) = harness.run("vehicles/V1/other", &[8, 1], None);
     assert!(!transcoded.mapped && lines.is_empty() && harness.failures().is_empty());
@@ -83,7 +83,7 @@ fn a_topic_without_a_mapping_is_told_apart_from_a_failure() {
 /// `p8-delimited`: bytes that pass for lengths by chance are no hint where what would stand behind
 /// them is no message.
 #[test]
-fn a_length_is_only_seen_where_messages_stand_behind_it() {
+fn a_length_prefix_is_suspected_only_if_messages_follow_it() {
     let proto = proto3("message S { double v = 1; int64 at = 2; } message M { repeated S s = 2; }");
     let timed = mapping("points = \"s\"\ntime = { field = \"s.at\", unit = \"ms\" }");
     let mut harness = Harness::new(&proto, &timed);

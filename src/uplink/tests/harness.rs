@@ -31,8 +31,8 @@ pub(super) struct Harness {
 
 /// A mapping of message `t.M` of `m.proto` with its fixed part written; `rest` follows.
 ///
-/// Without `tags` in it the vehicle's tag is written all the same, and [`Harness::run`] leaves it
-/// out.
+/// If `rest` has no `tags`, the vehicle's tag is still written, and [`Harness::run`] removes it
+/// from the lines.
 pub(super) fn mapping(rest: &str) -> String {
     let tags = if rest.contains("tags = [") { "" } else { HIDDEN_TAG };
     format!(
@@ -100,12 +100,12 @@ impl Harness {
         message.expect("the test's message").encode_to_vec()
     }
 
-    /// Transcodes one payload on the usual topic; answers the lines.
+    /// Transcodes one payload on the usual topic; returns the lines.
     pub(super) fn payload(&mut self, payload: &[u8]) -> String {
         self.run(TOPIC, payload, None).1
     }
 
-    /// Transcodes one payload; answers what became of it and its lines.
+    /// Transcodes one payload; returns its result and its lines.
     pub(super) fn run(
         &mut self,
         topic: &str,
@@ -117,7 +117,7 @@ impl Harness {
             topic,
             payload,
             content_type,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at: RECEIVED_AT,
         };
         let transcoded = self.transcoder.transcode(

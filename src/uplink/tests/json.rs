@@ -62,7 +62,7 @@ fn every_type_becomes_its_field_in_the_schemas_order() {
 }
 
 #[test]
-fn of_a_property_that_comes_twice_the_last_counts_as_a_whole() {
+fn the_last_of_a_repeated_property_counts_as_a_whole() {
     check(SCALARS, r#"{"i":1,"s":"a","i":2,"s":"b"}"#, "m i=2i,s=\"b\"\n");
     check(SCALARS, r#"{"i":1,"s":"a","i":null}"#, "m s=\"a\"\n");
     let nested = r#"{"o":{"type":["object","null"],"properties":{"x":{"type":"integer"},"y":{"type":"integer"}}},
@@ -157,7 +157,7 @@ fn type_and_required_are_checked() {
 }
 
 #[test]
-fn what_is_no_json_object_has_a_cause() {
+fn text_that_is_not_a_json_object_has_a_cause() {
     check_refused(
         SCALARS,
         "",
@@ -229,7 +229,7 @@ fn a_time_is_never_rounded() {
 
 /// `j2-large-and-quoted-integers`: the schema's format or bounds say that there is no sign.
 #[test]
-fn an_integer_without_a_sign_is_what_the_schema_says() {
+fn the_schema_decides_whether_an_integer_is_unsigned() {
     let unsigned = [
         r#"{"key":{"type":"integer","format":"uint64"}}"#,
         r#"{"key":{"type":"integer","minimum":0,"maximum":18446744073709551615}}"#,
@@ -385,7 +385,7 @@ fn generated(types: &[Ty], seed: u64) -> (Set, String) {
     (set, text)
 }
 
-/// How often; failures become tests with a name, not files.
+/// How many cases; failures become named tests, not files.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -393,10 +393,10 @@ fn cases(cases: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(cases(200))]
 
-    /// Schemas and values at random: serde_json reads the text into a tree; the plan turns it into
-    /// a line, which an independent parser reads. Both must say the same.
+    /// Random schemas and values: serde_json reads the text into a tree; the plan turns it into a
+    /// line, which an independent parser reads. Both must be equal.
     #[test]
-    fn the_plan_says_what_the_reference_says(
+    fn the_plan_gives_what_the_reference_gives(
         types in prop::collection::vec(ty(), 1..6), seed in any::<u64>(),
     ) {
         let (mut set, text) = generated(&types, seed);
@@ -409,9 +409,9 @@ proptest! {
         prop_assert_eq!(found, expected, "{} -> {:?}", text, lines);
     }
 
-    /// Payloads cut and changed never reach the fence, and what passes is still lines.
+    /// Truncated and changed payloads never panic, and those that decode still give valid lines.
     #[test]
-    fn no_damage_is_more_than_a_cause(
+    fn damaged_payloads_fail_with_a_cause_and_never_panic(
         types in prop::collection::vec(ty(), 1..6), seed in any::<u64>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in any::<prop::sample::Index>(), cuts in any::<bool>(),

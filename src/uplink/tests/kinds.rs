@@ -25,7 +25,7 @@ const KIND: &str = "\"kind\": {\"type\": \"string\"}";
 
 /// `j3-kinds-on-one-topic`.
 #[test]
-fn a_mapping_whose_filter_is_false_asks_nothing_more_of_the_payload() {
+fn a_mapping_whose_filter_is_false_needs_nothing_else_from_the_payload() {
     let gps = format!(
         "{{\"type\": \"object\", \"required\": [\"kind\", \"data\", \"id\"], \"properties\": {{{KIND},
           \"id\": {{\"type\": \"string\"}}, \"data\": {{\"type\": \"object\", \"required\": [\"lat\"],
@@ -177,7 +177,7 @@ fn protobuf_messages_of_another_type_are_left_out_too() {
 
 /// What the filter leaves out is one message of a payload, not its neighbours.
 #[test]
-fn messages_behind_their_lengths_may_be_of_several_kinds() {
+fn length_prefixed_messages_may_be_of_several_kinds() {
     let proto = proto3("message M { int32 kind = 1; string name = 2; }");
     let toml = mapping("when = \"kind == 1\"\nframing = \"delimited\"\n");
     let mut harness = Harness::new(&proto, &toml);
@@ -191,7 +191,7 @@ fn messages_behind_their_lengths_may_be_of_several_kinds() {
 
 /// What is wrong behind the decoding is asked of points that pass only.
 #[test]
-fn a_vehicle_or_a_time_is_asked_of_what_passes() {
+fn vehicle_and_time_are_required_only_of_points_that_pass_the_filter() {
     let schema = "{\"type\": \"object\", \"properties\": {\"kind\": {\"type\": \"string\"},
         \"id\": {\"type\": \"string\"}, \"x\": {\"type\": \"integer\"}}}";
     let rest =

@@ -1,4 +1,4 @@
-//! Line protocol payloads: what passes, what is added, what is refused.
+//! Line protocol payloads: what is accepted, what is added, what is refused.
 
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn check_refused(payload: &str, cause: Cause, detail: &str) {
 
 /// Lines without a time get distinct ones; of one series and time every store keeps one.
 #[test]
-fn lines_without_a_time_never_meet_and_others_merge() {
+fn lines_without_a_time_get_distinct_times_and_equal_ones_merge() {
     let (told, lines) = set(LineDialect::Unsigned).run("vehicles/V1/m", b"m x=1i\nm x=2i\nm x=3i");
     assert_eq!(
         lines,
@@ -48,7 +48,7 @@ fn lines_without_a_time_never_meet_and_others_merge() {
 }
 
 #[test]
-fn lines_leave_as_they_came_with_the_vehicles_tag_and_a_time() {
+fn lines_are_written_as_sent_with_the_vehicles_tag_and_a_time() {
     check("m x=1i", "m,vin=V1 x=1i\n");
     check(
         "m,b=2,a=1 y=1.50,x=t 1795388400000000001\n",
@@ -68,7 +68,8 @@ fn lines_leave_as_they_came_with_the_vehicles_tag_and_a_time() {
     check("# only a note\n\n", "");
 }
 
-/// A vehicle writes as itself: whatever it says about its tag is replaced by what its topic says.
+/// A vehicle cannot write as another one: the tag that it sends is replaced by the one from its
+/// topic.
 #[test]
 fn a_vehicle_cannot_write_as_another_one() {
     check("m,vin=V2,a=1 x=1i", "m,vin=V1,a=1 x=1i\n");
@@ -80,7 +81,7 @@ fn a_vehicle_cannot_write_as_another_one() {
 }
 
 #[test]
-fn unsigned_integers_speak_the_stores_dialect() {
+fn unsigned_integers_follow_the_stores_dialect() {
     check("m x=18446744073709551615u,y=1u", "m,vin=V1 x=18446744073709551615u,y=1u\n");
     let mut signed = set(LineDialect::Signed);
     assert_eq!(
@@ -204,7 +205,7 @@ fn difficult() -> impl Strategy<Value = String> {
     .prop_map(|parts| parts.concat())
 }
 
-/// How often; failures become tests with a name, not files.
+/// How many cases; failures become named tests, not files.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

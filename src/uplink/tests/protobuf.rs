@@ -1,4 +1,4 @@
-//! What each kind of value becomes (design 3.3), and what a mapping does to it.
+//! How each kind of value is written (design 3.3), and what a mapping does with it.
 
 use super::harness::{Harness, check, mapping, proto3};
 use crate::{
@@ -211,7 +211,7 @@ fn an_unsigned_value_follows_the_dialect() {
 }
 
 #[test]
-fn what_a_tag_a_time_or_a_vehicle_cannot_be_is_a_dead_letter() {
+fn an_invalid_tag_time_or_vehicle_is_a_dead_letter() {
     let proto = proto3(
         "import \"google/protobuf/timestamp.proto\";
          message M { string tag = 1; int64 at = 2; string id = 3; int32 x = 4;

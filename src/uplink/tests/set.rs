@@ -21,8 +21,8 @@ pub(super) struct Set {
     is_hidden: bool,
 }
 
-/// A mapping of `vehicles/{vin}/m` to measurement `m`; `rest` follows. Without `tags` in it the
-/// vehicle's tag is written all the same, and [`Set::lines`] leaves it out.
+/// A mapping of `vehicles/{vin}/m` to measurement `m`; `rest` follows. If `rest` has no `tags`, the
+/// vehicle's tag is still written, and [`Set::lines`] removes it.
 pub(super) fn mapping(format: &str, rest: &str) -> String {
     let tags = if rest.contains("tags = [") { "" } else { HIDDEN_TAG };
     format!(
@@ -31,7 +31,7 @@ pub(super) fn mapping(format: &str, rest: &str) -> String {
     )
 }
 
-/// The vehicle's tag, where a test does not care for it.
+/// The vehicle's tag in tests that are not about it.
 pub(super) const HIDDEN_TAG: &str = "tags = [\"vin\"] # hidden\n";
 
 /// Lines without the vehicle's tag, if the mapping was made with [`HIDDEN_TAG`].
@@ -59,14 +59,14 @@ impl Set {
         Self { plans, transcoder: Transcoder::new(limits, shards), lines, is_hidden }
     }
 
-    /// Transcodes one payload; answers what became of it and its lines.
+    /// Transcodes one payload; returns its result and its lines.
     pub(super) fn run(&mut self, topic: &str, payload: &[u8]) -> (Transcoded, String) {
         self.lines.iter_mut().for_each(EntryBuffer::clear);
         let message = Message {
             topic,
             payload,
             content_type: None,
-            sender: Sender::Unasked,
+            sender: Sender::Unchecked,
             received_at: RECEIVED_AT,
         };
         let transcoded = self.transcoder.transcode(
@@ -88,7 +88,7 @@ impl Set {
         without_receipt(&lines)
     }
 
-    /// What became of a payload: its lines, or the cause of its failure.
+    /// The result of a payload: its lines, or the cause of its failure.
     pub(super) fn outcome(&mut self, payload: &[u8]) -> Result<String, Cause> {
         let (_, lines) = self.run(TOPIC, payload);
         match self.transcoder.failures() {
@@ -101,7 +101,7 @@ impl Set {
         }
     }
 
-    /// What the last payload has cost beside its bytes: steps, and slots written.
+    /// The cost of the last payload: steps, and slots written.
     pub(super) fn cost(&mut self) -> (usize, usize) {
         let steps = usize::try_from(self.transcoder.steps()).expect("steps are bounded");
         (steps, self.transcoder.writes())

@@ -26,7 +26,7 @@ fn lines(plans: &Plans, topic: &str, payload: &[u8]) -> String {
         topic,
         payload,
         content_type: None,
-        sender: Sender::Unasked,
+        sender: Sender::Unchecked,
         received_at: RECEIVED_AT,
     };
     transcoder.transcode(plans, &message, &mut TopicMemo::<()>::default(), &mut buffers);

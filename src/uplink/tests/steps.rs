@@ -1,7 +1,7 @@
-//! The worst payloads that fit a packet: what they cost stays in proportion to their bytes.
+//! The worst payloads that fit a packet: their cost stays proportional to their bytes.
 //!
-//! Nothing here looks at a clock. Counted are steps ([`Limits::steps_max`]) and slots written; each
-//! of them once took time in proportion to the square of the payload, or to the payload times the
+//! No test here reads a clock. They count steps ([`Limits::steps_max`]) and slots written. Each of
+//! these payloads once took time proportional to the square of its size, or to its size times the
 //! size of the plan.
 
 use std::fmt::Write as _;
@@ -18,8 +18,8 @@ use crate::{
 /// The default of `mqtt.max-packet-size`.
 const PACKET_BYTES: usize = 1024 * 1024;
 
-/// Steps and slot writes that a byte may cost. The dearest that is left: a line of 16 keys of one
-/// letter, each compared with each.
+/// Steps and slot writes that a byte may cost. The most expensive remaining case is a line of 16
+/// keys of one letter, each compared with each other.
 const A_BYTE: usize = 4;
 
 /// A bound of steps that a test reaches soon.
@@ -38,8 +38,8 @@ fn packed(mut piece: impl FnMut(usize) -> Vec<u8>) -> Vec<u8> {
     payload
 }
 
-/// Runs a payload and holds its cost against its bytes; the plan's size is paid once. A payload
-/// that costs more than a packet's worth must have failed as such.
+/// Runs a payload and compares its cost with its bytes; the plan's size counts once. A payload that
+/// costs more than a packet may cost must have failed with `too-many-steps`.
 #[track_caller]
 fn check(set: &mut Set, payload: &[u8], expect: Result<(), Cause>) {
     assert!(payload.len() <= PACKET_BYTES);
@@ -47,14 +47,14 @@ fn check(set: &mut Set, payload: &[u8], expect: Result<(), Cause>) {
     let (steps, writes) = set.cost();
     assert_eq!(outcome, expect, "{steps} steps, {writes} writes");
     let most = match expect {
-        // What was refused for its steps has taken none of those that were too many.
+        // A payload that was refused for its steps has not executed the steps past the bound.
         Err(Cause::TooManySteps) => STEPS_MAX + payload.len(),
         _ => A_BYTE * payload.len() + PACKET_BYTES / 64,
     };
     assert!(steps <= most && writes <= most, "{steps} steps, {writes} writes, {}", payload.len());
 }
 
-/// Limits of which only that of steps bites, and soon.
+/// Limits of which only that of steps is reached, and soon.
 fn few_steps() -> Limits {
     Limits { steps_max: STEPS_MAX as u64, ..wide() }
 }
@@ -100,7 +100,7 @@ mod line_protocol {
     }
 
     #[test]
-    fn keys_that_come_twice_are_found_without_comparing_each_with_each() {
+    fn repeated_keys_are_found_without_comparing_each_with_each() {
         let mut payload = one_line("1");
         payload.extend_from_slice(b",k9=1");
         check(&mut set(wide()), &payload, Err(Cause::PayloadMalformed));
@@ -168,7 +168,7 @@ mod protobuf {
     }
 
     #[test]
-    fn a_map_whose_keys_come_again_and_again_is_linear() {
+    fn a_map_with_repeated_keys_is_linear() {
         let map = "message M { map<string, int32> k = 1; }";
         let again = packed(|number| entry(&format!("{}", number % 1024), 1));
         check(&mut set(map, "", Limits::default()), &again, Ok(()));
@@ -303,7 +303,7 @@ mod avro {
     }
 
     #[test]
-    fn a_map_whose_keys_come_again_and_again_is_linear() {
+    fn a_map_with_repeated_keys_is_linear() {
         let field = r#"{"name":"k","type":{"type":"map","values":"boolean"}}"#;
         let entry = |number: usize| {
             let key = format!("{number:04}");
@@ -375,7 +375,7 @@ mod json {
     }
 
     #[test]
-    fn a_map_whose_names_come_again_and_again_is_linear() {
+    fn an_object_with_repeated_names_is_linear() {
         let map = r#""k":{"type":"object","additionalProperties":{"type":"integer"}}"#;
         let again = filled(r#"{"k":{"#, "}}", |number| format!(r#""{}":1,"#, number % 1024));
         check(&mut set(map, "", Limits::default()), &again, Ok(()));
@@ -388,7 +388,7 @@ mod json {
     }
 
     #[test]
-    fn a_property_that_comes_again_is_linear_and_a_wide_object_bounded() {
+    fn a_repeated_property_is_linear_and_a_wide_object_bounded() {
         let properties = format!(r#""n":{},"s":{{"type":"string"}}"#, wide_object(4_000));
         let objects = filled("{", "}", |_| r#""n":{"a0":1},"#.to_owned());
         check(&mut set(&properties, "", few_steps()), &objects, Err(Cause::TooManySteps));

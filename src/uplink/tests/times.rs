@@ -245,7 +245,7 @@ fn points_may_be_relative_to_their_message() {
 }
 
 #[test]
-fn a_count_in_the_wrong_unit_is_told_with_the_right_one() {
+fn a_count_in_the_wrong_unit_is_reported_with_the_right_one() {
     let count = |unit: &str| format!("time = {{ field = \"count\", unit = \"{unit}\" }}");
     check_wrong(
         &count("s"),
@@ -264,7 +264,7 @@ fn a_count_in_the_wrong_unit_is_told_with_the_right_one() {
 }
 
 #[test]
-fn what_is_no_time_is_refused_when_the_mapping_is_loaded() {
+fn a_field_that_cannot_be_a_time_is_refused_when_the_mapping_is_loaded() {
     let refused = |toml: &str, expect: &str| {
         let files = [("m.proto", proto3(PROTO)), ("m.toml", mapping(&format!("{toml}\n{REST}")))];
         let files: Vec<(&str, &str)> =

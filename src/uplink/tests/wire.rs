@@ -1,5 +1,5 @@
-//! What the wire may do: everything that protobuf allows gives what a full decoder would give, and
-//! everything else is a cause.
+//! Wire bytes: everything that protobuf allows gives what a full decoder would give, and everything
+//! else fails with a cause.
 
 use super::harness::{Harness, mapping, proto3};
 use crate::{model::Cause, uplink::Limits};
@@ -36,7 +36,7 @@ fn check_cause(bytes: &[u8], cause: Cause, detail: &str) {
 }
 
 #[test]
-fn of_a_scalar_that_comes_twice_the_last_counts() {
+fn the_last_of_a_repeated_scalar_field_counts() {
     check(&[0x08, 1, 0x08, 2], "a=2i");
     check(&[0x12, 1, b'x', 0x12, 0], "s=\"\"");
     // A varint of ten bytes is -1; the upper bits of an over-long int32 are cut.
@@ -57,7 +57,8 @@ fn the_last_member_of_a_oneof_wins_also_if_it_is_not_wanted() {
     check(&[0x20, 1, 0x2a, 2, 0x08, 5], "d_x=5i");
     check(&[0x2a, 2, 0x08, 5, 0x20, 1], "c=1i");
     check(&[0x2a, 2, 0x08, 5, 0x32, 1, b'h', 0x08, 1], "a=1i");
-    // What comes back after another member starts anew: x is its default again.
+    // A member that is set again after another one starts from its defaults: x has its default
+    // again.
     check(&[0x2a, 2, 0x08, 5, 0x20, 1, 0x2a, 0], "d_x=0i");
 }
 
@@ -67,13 +68,13 @@ fn repeated_scalars_come_packed_unpacked_or_both() {
 }
 
 #[test]
-fn of_equal_keys_the_last_counts_and_absent_ones_are_defaults() {
+fn the_last_of_equal_keys_counts_and_absent_ones_are_defaults() {
     let entries = [0x42, 5, 0x0a, 1, b'p', 0x10, 1, 0x42, 0, 0x42, 5, 0x10, 2, 0x0a, 1, b'p'];
     check(&entries, "k_p=2i,k_=0i");
 }
 
 #[test]
-fn unknown_fields_and_groups_are_passed() {
+fn unknown_fields_and_groups_are_skipped() {
     // Field 100 as a varint, field 101 as a group holding a group, field 5000 is known.
     check(&[0xa0, 0x06, 1, 0xab, 0x06, 0xb3, 0x06, 0xb4, 0x06, 0xac, 0x06, 0x08, 3], "a=3i");
     check(&[0xc0, 0xb8, 0x02, 6], "far=6i");
@@ -81,7 +82,7 @@ fn unknown_fields_and_groups_are_passed() {
 }
 
 #[test]
-fn what_is_cut_or_broken_is_told_with_its_byte() {
+fn truncated_or_malformed_bytes_are_reported_with_their_offset() {
     let truncated = |bytes: &[u8], at| {
         let detail = format!("the payload ends inside a value at byte {at}");
         check_cause(bytes, Cause::PayloadTruncated, &detail);
@@ -129,7 +130,7 @@ fn what_is_cut_or_broken_is_told_with_its_byte() {
 }
 
 #[test]
-fn every_bound_of_a_message_bites() {
+fn every_bound_of_a_message_is_enforced() {
     let groups: Vec<u8> = [0xab, 0x06].repeat(40);
     let (cause, detail) = Harness::new(&proto(), &mapping("")).failure(&groups);
     assert_eq!(cause, Cause::PayloadTooDeep);

@@ -1,5 +1,5 @@
-//! What the operator is told of a time that is wrong: the value, the two clocks, and the unit that
-//! was most likely meant.
+//! The text about a wrong time for the operator: the value, the two clocks, and the unit that was
+//! most likely meant.
 
 use std::fmt::Write as _;
 
@@ -11,11 +11,11 @@ use crate::{
     uplink::{DecodeError, Slots, point::Context, value},
 };
 
-/// How much of a text is shown.
+/// How many characters of a text are shown.
 const TEXT_CHARS_MAX: usize = 64;
 
-/// What is wrong with the point's time, if it is one of its fields that the error is about; `place`
-/// is where it lies, with a space in front.
+/// What is wrong with the point's time, if the error is about one of the time's fields. `place`
+/// says where it is, with a leading space.
 #[cold]
 pub(crate) fn detail(
     time: &Time,
@@ -82,14 +82,15 @@ fn shown(value: &TimeValue, slots: &Slots, context: &Context<'_>) -> String {
     }
 }
 
-/// A text in quotes, as far as it is shown.
+/// A text in quotes, shortened.
 fn quoted(value: &TimeValue, slots: &Slots, context: &Context<'_>) -> String {
     let text = String::from_utf8_lossy(text_of(value, slots, context)).into_owned();
     let shown: String = text.chars().take(TEXT_CHARS_MAX).flat_map(char::escape_debug).collect();
     format!("\"{shown}\"")
 }
 
-/// The one other unit in which the value would be a time within the bounds, and that time.
+/// The only other unit in which the value would be a time within the bounds, and that time; `None`
+/// if there is not exactly one.
 fn meant(value: &TimeValue, slots: &Slots, context: &Context<'_>) -> Option<(Unit, UnixNanos)> {
     let slot = slots.slot_if(value.slot).filter(|slot| !slot.is_absent())?;
     let (unit, number) = match (&value.reading, &value.scalar) {

@@ -1,9 +1,9 @@
-//! Text as ISO 8601 writes times → nanoseconds since 1970.
+//! Text in ISO 8601 → nanoseconds since 1970.
 //!
-//! Dates are year, month and day, in the long form or the short one; RFC 3339 is read as well. What
-//! devices write beside that and cannot be misread is taken too: a space in front of the offset,
-//! digits past the nanosecond, and 24:00 for the end of a day. What else others write for a time is
-//! refused in words that say what it is.
+//! Dates are year, month and day, in the extended or the basic format; RFC 3339 is read as well.
+//! Three common deviations are unambiguous and also accepted: a space before the offset, digits
+//! past the nanosecond, and 24:00 for the end of a day. Other known formats are refused with an
+//! error that names them.
 
 use jiff::{
     civil::Time,
@@ -16,15 +16,15 @@ use super::read::Read;
 /// Reads a text without white space around it.
 ///
 /// # Errors
-/// What is wrong with it; the text stands in front of that.
+/// What is wrong; the caller puts the text before it.
 pub(super) fn read(zone: Option<&TimeZone>, text: &[u8]) -> Result<Read, &'static str> {
     let text = text.trim_ascii();
     let mut tidy = [0; BYTES_MAX];
-    // Before the parser sees it: what it refuses costs an allocation.
+    // Tidied before it is parsed, because an error of the parser costs an allocation.
     let (text, is_next_day) = tidied(text, &mut tidy).unwrap_or((text, false));
     let pieces = parse(text).ok_or_else(|| why(text))?;
     let date = match is_next_day {
-        true => pieces.date().tomorrow().map_err(|_| UNFIT)?,
+        true => pieces.date().tomorrow().map_err(|_| OUT_OF_RANGE)?,
         false => pieces.date(),
     };
     let at = date.to_datetime(pieces.time().unwrap_or(Time::midnight()));
@@ -46,12 +46,12 @@ pub(super) fn read(zone: Option<&TimeZone>, text: &[u8]) -> Result<Read, &'stati
             (found.earlier(), matches!(offset, AmbiguousOffset::Fold { .. }))
         }
     };
-    let found = found.map_err(|_| UNFIT)?;
+    let found = found.map_err(|_| OUT_OF_RANGE)?;
     Ok(Read { nanos: found.as_nanosecond(), is_repeated })
 }
 
-/// What is told of a time that is past what a line can say.
-const UNFIT: &str = "does not fit 64-bit nanoseconds";
+/// The text for a time that a line cannot express.
+const OUT_OF_RANGE: &str = "does not fit 64-bit nanoseconds";
 
 const DAY_SECONDS: i32 = 24 * 60 * 60;
 
@@ -61,15 +61,15 @@ fn parse(text: &[u8]) -> Option<Pieces<'_>> {
     PARSER.parse_pieces(text).ok()
 }
 
-/// How long a text may be that is not quite as the parser takes it.
+/// Upper bound in bytes of a text that is tidied.
 const BYTES_MAX: usize = 64;
 
 /// How many digits nanoseconds have.
 const NANO_DIGITS: usize = 9;
 
-/// A text that is not quite as the parser takes it, in the form that it takes, and whether a day is
-/// to be added: 24:00 is the 0:00 of the next one. Digits past the nanosecond are cut, as a
-/// number's are.
+/// Brings a text with a known deviation into the form that the parser accepts; returns also whether
+/// a day must be added, because 24:00 is the 0:00 of the next day. Digits past the nanosecond are
+/// cut, as those of a number.
 fn tidied<'b>(text: &[u8], into: &'b mut [u8; BYTES_MAX]) -> Option<(&'b [u8], bool)> {
     let time = time_start(text)?;
     let clock_len = text[time..].iter().take_while(|byte| is_of_clock(**byte)).count();
@@ -77,7 +77,7 @@ fn tidied<'b>(text: &[u8], into: &'b mut [u8; BYTES_MAX]) -> Option<(&'b [u8], b
     let offset = rest.trim_ascii_start();
     let has_space = offset.len() < rest.len();
     if has_space && !matches!(offset, [b'+' | b'-' | b'Z' | b'z', ..]) {
-        // White space stands in front of an offset only: between digits it is no part of a time.
+        // White space is allowed only before an offset, not between digits.
         return None;
     }
     let is_next_day = clock
@@ -85,7 +85,7 @@ fn tidied<'b>(text: &[u8], into: &'b mut [u8; BYTES_MAX]) -> Option<(&'b [u8], b
         .is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b'0' | b':' | b'.' | b',')));
     let point = clock.iter().position(|byte| matches!(byte, b'.' | b','));
     if point.is_some_and(|point| !clock[point + 1..].iter().all(u8::is_ascii_digit)) {
-        // Only digits are cut: what else stands behind the fraction is the parser's to refuse.
+        // Only digits are cut: the parser refuses anything else after the fraction.
         return None;
     }
     let kept = point.map_or(clock_len, |point| clock_len.min(point + 1 + NANO_DIGITS));
@@ -103,18 +103,18 @@ fn tidied<'b>(text: &[u8], into: &'b mut [u8; BYTES_MAX]) -> Option<(&'b [u8], b
     Some((&into[..len], is_next_day))
 }
 
-/// Where the time of day begins, behind a date of the long form or the short one.
+/// Where the time of day begins, after a date in the extended or the basic format.
 fn time_start(text: &[u8]) -> Option<usize> {
     let is_between = |at: &usize| matches!(text.get(*at), Some(b'T' | b't' | b' '));
     [10, 8].into_iter().find(is_between).map(|at| at + 1)
 }
 
-/// Whether a byte may stand in the time of day, in front of the offset.
+/// Whether a byte may be part of the time of day, before the offset.
 const fn is_of_clock(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b':' | b'.' | b',')
 }
 
-/// Why a text is no time that is read, as far as it is what others write for one.
+/// Why a text is not a time, with the name of its format if that is a known one.
 #[cold]
 fn why(text: &[u8]) -> &'static str {
     let is_digits = |range: std::ops::Range<usize>| {

@@ -1,8 +1,8 @@
-//! The point's time: read out of its field, or fields, and told where it is wrong.
+//! The point's time: read from its field or fields, with an error text if it is wrong.
 //!
-//! A time is a count of a unit, a number with a fraction, or text as ISO 8601 writes it; it may be
-//! relative to another field; and a clock that is not set may mean the time of receipt. Fractions
-//! are read from their digits, so no time is rounded by a double on its way.
+//! A time is a count of a unit, a number with a fraction, or text in ISO 8601. It may be relative
+//! to another field, and the value of a clock that is not set may be replaced by the time of
+//! receipt. Fractions are read from their digits, so no time is rounded by a double.
 
 mod detail;
 mod iso;

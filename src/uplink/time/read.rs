@@ -15,9 +15,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) nanos: i64,
-    /// Whether it is the context's stamp, which is then used up.
+    /// Whether it is the context's stamp; the next point needs another one.
     pub(crate) is_stamped: bool,
-    /// Whether it lies in an hour that its zone has twice, of which the first was taken.
+    /// Whether it is in an hour that occurs twice in its time zone; the first of the two was taken.
     pub(crate) is_repeated: bool,
 }
 
@@ -30,7 +30,7 @@ impl Moment {
 /// The point's time.
 ///
 /// # Errors
-/// It is absent, no time, out of range or out of bounds.
+/// It is absent, not a time, out of range or out of bounds.
 #[inline]
 pub(crate) fn of_point(
     plan: &Plan,
@@ -47,7 +47,7 @@ pub(crate) fn of_point(
     Ok(moment)
 }
 
-/// What the fields say, within the bounds or not; `None` if it is the stamp.
+/// The time in the fields, without a check of the bounds; `None` if the stamp is used.
 #[inline]
 pub(super) fn of_fields(
     time: &Time,
@@ -63,9 +63,10 @@ pub(super) fn of_fields(
     value::nanos_of(slots, base.slot, slot, &base.scalar, unit).map(|nanos| Some(Moment::of(nanos)))
 }
 
-/// Whether a time lies too far from the time of receipt. Where that itself cannot be right, being
-/// before this version was made, the time is held against that date, and may lie as far ahead of it
-/// as behind: a machine that boots in 1970 must not set aside what vehicles know better.
+/// Whether a time is too far from the time of receipt. A time of receipt before the release date of
+/// this version cannot be right. Then the time is compared with the release date, and may be as far
+/// after it as before: a machine whose clock starts in 1970 must not refuse the correct times of
+/// vehicles.
 pub(crate) fn is_out_of_bounds(nanos: i64, context: &Context<'_>) -> bool {
     let Limits { time_past, time_ahead, .. } = context.limits;
     let (now, ahead) = match context.received_at < RELEASED {
@@ -77,7 +78,7 @@ pub(crate) fn is_out_of_bounds(nanos: i64, context: &Context<'_>) -> bool {
     distance > as_nanos(ahead) || -distance > as_nanos(*time_past)
 }
 
-/// A time that is not one plain count; `None` if it is the stamp.
+/// Reads a time that is not one plain count; `None` if the stamp is used.
 fn special(
     time: &Time,
     slots: &Slots,
@@ -91,30 +92,30 @@ fn special(
             (nanos, is_repeated) = (found.nanos, found.is_repeated);
         }
         None if !time.unset_is_received => return Err(absent(&time.base)),
-        // The clock is not set. What is relative to it is relative to the time of receipt.
+        // The clock is not set. A time relative to it becomes relative to the time of receipt.
         _ if time.plus.is_none() => return Ok(None),
         _ => {}
     }
     if let Some(plus) = &time.plus {
         let span = read(plus, slots, context)?.ok_or_else(|| absent(plus))?;
-        nanos = nanos.checked_add(span.nanos).ok_or_else(|| unfit(&time.base))?;
+        nanos = nanos.checked_add(span.nanos).ok_or_else(|| out_of_range(&time.base))?;
     }
-    let nanos = i64::try_from(nanos).map_err(|_| unfit(&time.base))?;
+    let nanos = i64::try_from(nanos).map_err(|_| out_of_range(&time.base))?;
     Ok(Some(Moment { nanos, is_stamped: false, is_repeated }))
 }
 
-/// Whether a field is text without any digit but zeros, such as `0000-00-00 00:00:00`: what some
-/// write for none.
+/// Whether a field is text whose only digits are zeros, such as `0000-00-00 00:00:00`, which some
+/// devices send for no time.
 fn is_zero_text(value: &TimeValue, slots: &Slots, context: &Context<'_>) -> bool {
     let is_of_time =
         |byte: &u8| matches!(byte, b'0' | b'-' | b':' | b'.' | b'+' | b' ' | b'T' | b'Z');
     matches!(value.scalar, Scalar::String) && text_of(value, slots, context).iter().all(is_of_time)
 }
 
-/// What one field says.
+/// The value of one field.
 pub(super) struct Read {
     pub(super) nanos: i128,
-    /// Whether it lies in an hour that its zone has twice.
+    /// Whether it is in an hour that occurs twice in its time zone.
     pub(super) is_repeated: bool,
 }
 
@@ -132,7 +133,7 @@ fn read(
     let nanos = match &value.reading {
         TimeReading::Count(unit) => {
             value::wide_nanos_of(slots, value.slot, slot, &value.scalar, *unit)
-                .ok_or_else(|| unfit(value))?
+                .ok_or_else(|| out_of_range(value))?
         }
         TimeReading::Decimal(unit) => {
             let number = match value.scalar {
@@ -147,7 +148,7 @@ fn read(
                 }
             };
             let number = number.ok_or_else(|| invalid("is no number"))?;
-            number.floor(power_of(*unit)).ok_or_else(|| unfit(value))?
+            number.floor(power_of(*unit)).ok_or_else(|| out_of_range(value))?
         }
         TimeReading::Iso8601(zone) => {
             let text = text_of(value, slots, context);
@@ -166,7 +167,7 @@ pub(super) fn text_of<'a>(value: &TimeValue, slots: &'a Slots, context: &Context
     slots.slot_if(at).map_or(&[], |slot| slots.bytes_of(context.payload, slot))
 }
 
-/// The power of ten that makes nanoseconds of a unit.
+/// The power of ten that converts a unit to nanoseconds.
 pub(super) const fn power_of(unit: Unit) -> i32 {
     match unit {
         Unit::Seconds => 9,
@@ -176,15 +177,15 @@ pub(super) const fn power_of(unit: Unit) -> i32 {
     }
 }
 
-/// What is told of a field without a value.
+/// The text for a field without a value.
 pub(super) const ABSENT: &str = "it is absent";
 
-/// The field has no value.
+/// The error of a field without a value.
 fn absent(value: &TimeValue) -> DecodeError {
     DecodeError::new(Cause::TimeInvalid, ABSENT).in_slot(value.slot)
 }
 
-/// The field's value is past what a line can say.
-fn unfit(value: &TimeValue) -> DecodeError {
-    DecodeError::new(Cause::TimeInvalid, value::UNFIT).in_slot(value.slot)
+/// The error of a field whose value a line cannot express.
+fn out_of_range(value: &TimeValue) -> DecodeError {
+    DecodeError::new(Cause::TimeInvalid, value::OUT_OF_RANGE).in_slot(value.slot)
 }

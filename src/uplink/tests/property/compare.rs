@@ -1,4 +1,4 @@
-//! The property: what the plan writes is what the reference says.
+//! The property: the plan writes what the reference gives.
 
 use proptest::{
     prelude::*,
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What a damaged payload may come to; above all not `panic`.
+/// The causes that a damaged payload may fail with; `panic` is not one of them.
 const ALLOWED: [Cause; 12] = [
     Cause::PayloadTruncated,
     Cause::PayloadMalformed,
@@ -35,7 +35,7 @@ const ALLOWED: [Cause; 12] = [
 const MESSAGES: usize = 8;
 const DAMAGES: usize = 12;
 
-/// Failures that were found are tried first, for ever.
+/// Failures that were found earlier are always tried first.
 fn kept() -> Option<Box<dyn FailurePersistence>> {
     Some(Box::new(FileFailurePersistence::WithSource("seeds")))
 }
@@ -89,7 +89,8 @@ fn compare(
     assert!(causes.iter().all(|cause| ALLOWED.contains(cause)), "{seed}: {causes:?}");
     let decoded = match DynamicMessage::decode(harness.message(), wire) {
         Ok(decoded) => decoded,
-        // What the reference refuses the plan may take: it does not look at what nobody wants.
+        // The plan may accept what the reference refuses: it does not examine values that are not
+        // needed.
         Err(_) if is_damaged => return,
         Err(error) => panic!("{seed}: {error}"),
     };

@@ -1,5 +1,5 @@
 //! What a mapping says beyond tags and fields, as it is drawn and as the reference understands it:
-//! the forms of time, conversions, points that meet.
+//! the forms of time, conversions, equal points.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ pub(super) enum TimeForm {
     Iso,
 }
 
-/// What one value becomes.
+/// How one value is converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Conversion {
     /// Times `.0` over ten to `.1`, plus `.2`.
@@ -46,7 +46,7 @@ pub(super) struct Forms {
     pub(super) conversions: Vec<(&'static str, Conversion)>,
 }
 
-/// The reference cannot say what the plan must do: a text that damage has made up.
+/// The reference cannot decide what the plan must do: a text that comes from damage.
 #[derive(Debug)]
 pub(super) struct Unknown;
 
@@ -174,7 +174,7 @@ impl Forms {
         Ok(if is_within { Ok(Some(time)) } else { Err(Cause::TimeOutOfBounds) })
     }
 
-    /// What is left of points that meet.
+    /// What is left of equal points.
     pub(super) fn resolve_equal(&self, points: Vec<Point>) -> Vec<Point> {
         let same = |one: &Point, other: &Point| one.tags == other.tags && one.time == other.time;
         let mut left: Vec<Point> = Vec::new();

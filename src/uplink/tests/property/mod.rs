@@ -1,7 +1,7 @@
 //! Plan against reference: generated schemas, messages and wires give the same points either way.
 //!
 //! - `schema`: a random `.proto` file, proto2 or proto3, and a mapping of it;
-//! - `forms`: times, conversions and points that meet, drawn and understood;
+//! - `forms`: times, conversions and equal points, generated and evaluated;
 //! - `message`: a random message of it, hostile strings included, and a wire that protobuf allows
 //!   but no encoder writes: shuffled, doubled, split, packed and unpacked otherwise than declared,
 //!   with unknown fields between;

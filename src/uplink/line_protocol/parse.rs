@@ -1,4 +1,4 @@
-//! One line, taken apart without a copy.
+//! Parses one line without a copy.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The parts of one line as ranges of the payload. Reused: the lists are cleared, not freed.
+/// The parts of one line, as ranges of the payload. Reused: the lists are cleared, not freed.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub(super) measurement: Range<usize>,
@@ -22,7 +22,7 @@ pub(super) struct Parts {
     keys: KeyTable,
     /// Comparisons of keys, of all lines so far.
     pub(super) steps: usize,
-    /// With the byte where it stands.
+    /// The time and its offset in the payload.
     pub(super) time: Option<(i64, usize)>,
 }
 
@@ -42,10 +42,10 @@ pub(super) enum Form {
     /// An unsigned integer, whose suffix depends on the dialect.
     Unsigned,
     /// A float such as `1.` and `.5`, which not every database reads.
-    Loose,
+    IncompleteFloat,
 }
 
-/// Goes through a payload line by line.
+/// Parses a payload line by line.
 #[derive(Debug)]
 pub(super) struct Parser<'a> {
     text: &'a [u8],
@@ -54,7 +54,7 @@ pub(super) struct Parser<'a> {
     tags_max: usize,
 }
 
-/// What ends a text outside of quotes.
+/// Which part of a line a text outside of quotes is; this decides what ends it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Measurement,
@@ -69,7 +69,7 @@ impl<'a> Parser<'a> {
         Self { text, at: 0, fields_max, tags_max }
     }
 
-    /// Takes the next line apart; false at the end of the payload.
+    /// Parses the next line; false at the end of the payload.
     ///
     /// # Errors
     /// What is wrong, and at which byte.
@@ -110,7 +110,7 @@ impl<'a> Parser<'a> {
         Ok(true)
     }
 
-    /// Goes past blank lines and comments; false at the end.
+    /// Skips blank lines and comments; false at the end.
     fn skip_empty(&mut self) -> bool {
         while let Some(byte) = self.peek() {
             match byte {
@@ -126,7 +126,7 @@ impl<'a> Parser<'a> {
         false
     }
 
-    /// A measurement, a key or a tag's value.
+    /// Reads a measurement, a key or a tag's value.
     fn word(&mut self, part: Part) -> Result<Range<usize>, DecodeError> {
         let start = self.at;
         while let Some(byte) = self.peek() {
@@ -139,7 +139,7 @@ impl<'a> Parser<'a> {
                     self.at += 2;
                 }
                 b' ' | b'\n' | b'\r' | b',' => break,
-                // Before `=` ends a key; in a value it is a mistake; a measurement may hold it.
+                // `=` ends a key, is an error in a value, and may be part of a measurement.
                 b'=' if part != Part::Measurement => break,
                 // InfluxDB 3 ends a word at a tab, and then refuses the line.
                 b'\t' | 0 => return Err(self.unwritable(part)),
@@ -163,7 +163,7 @@ impl<'a> Parser<'a> {
         Ok(start..self.at)
     }
 
-    /// A field's value.
+    /// Reads a field's value.
     fn value(&mut self) -> Result<(Range<usize>, Form), DecodeError> {
         let start = self.at;
         if self.peek() == Some(b'"') {
@@ -182,7 +182,7 @@ impl<'a> Parser<'a> {
             "u" if digits.starts_with('-') => (Form::Unsigned, Some(MALFORMED_VALUE)),
             "u" => (Form::Unsigned, check_digits(digits, digits.parse::<u64>().is_ok())),
             _ if is_boolean(text) => (Form::AsSent, None),
-            _ if is_float(text) && is_loose(text) => (Form::Loose, None),
+            _ if is_float(text) && is_incomplete_float(text) => (Form::IncompleteFloat, None),
             _ if is_float(text) => (Form::AsSent, None),
             _ => (Form::AsSent, Some(MALFORMED_VALUE)),
         };
@@ -192,7 +192,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A string in quotes.
+    /// Reads a string in quotes.
     fn string(&mut self) -> Result<Range<usize>, DecodeError> {
         let start = self.at;
         self.at += 1;
@@ -208,7 +208,7 @@ impl<'a> Parser<'a> {
         Err(DecodeError::new(Cause::PayloadTruncated, what).at(start))
     }
 
-    /// What follows the fields: spaces, a time, the line's end.
+    /// Reads what follows the fields: spaces, a time, the line's end.
     fn end(&mut self, parts: &mut Parts) -> Result<(), DecodeError> {
         self.skip_spaces();
         let start = self.at;
@@ -243,7 +243,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// No key may come twice: databases do not agree on which one counts. None may be `time`.
+    /// Checks that no key occurs twice, because databases do not agree on which one counts, and
+    /// that no key is `time`.
     fn check_keys(&self, parts: &mut Parts) -> Result<(), DecodeError> {
         let Parts { tags, fields, keys: table, steps, .. } = parts;
         let keys = tags.iter().chain(&*fields).map(|pair| &pair.key);
@@ -254,17 +255,17 @@ impl<'a> Parser<'a> {
         let count = tags.len() + fields.len();
         let twice = if count <= COMPARED_MAX as usize {
             *steps += count * count.saturating_sub(1) / 2;
-            self.compared(keys)
+            self.repeated_by_comparison(keys)
         } else {
             *steps += count;
-            self.looked_up(tags, fields, table)
+            self.repeated_by_hash(tags, fields, table)
         };
         let Some(at) = twice else { return Ok(()) };
         Err(DecodeError::new(Cause::PayloadMalformed, "a key comes twice in a line").at(at))
     }
 
-    /// Where a key stands that comes twice, found by comparing each with each.
-    fn compared<'k>(
+    /// The offset of a key that occurs twice, found by comparing each key with each other.
+    fn repeated_by_comparison<'k>(
         &self,
         mut keys: impl Iterator<Item = &'k Range<usize>> + Clone,
     ) -> Option<usize> {
@@ -277,8 +278,13 @@ impl<'a> Parser<'a> {
         None
     }
 
-    /// The same of many keys, by their hashes.
-    fn looked_up(&self, tags: &[Pair], fields: &[Pair], table: &mut KeyTable) -> Option<usize> {
+    /// The same for many keys, by their hashes.
+    fn repeated_by_hash(
+        &self,
+        tags: &[Pair],
+        fields: &[Pair],
+        table: &mut KeyTable,
+    ) -> Option<usize> {
         table.clear();
         let range = |index: usize| match index.checked_sub(tags.len()) {
             None => tags[index].key.clone(),
@@ -325,18 +331,18 @@ impl<'a> Parser<'a> {
         while self.take(b' ') {}
     }
 
-    /// Whether an escapable byte stands there.
+    /// Whether the byte at `at` can be escaped by a backslash.
     fn is_separator(&self, at: usize) -> bool {
         self.text.get(at).is_some_and(|byte| is_separator(*byte))
     }
 
-    /// The line breaks the grammar here.
+    /// The error of a line that violates the grammar at the current byte.
     #[cold]
     fn malformed(&self, what: &'static str) -> DecodeError {
         DecodeError::new(Cause::PayloadMalformed, what).at(self.at)
     }
 
-    /// A byte that cannot stand outside of quotes.
+    /// The error of a byte that is not allowed outside of quotes.
     #[cold]
     fn unwritable(&self, part: Part) -> DecodeError {
         match part {
@@ -350,7 +356,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// What is told of a value that is none.
+/// The error of text that is not a value.
 const MALFORMED_VALUE: (Cause, &str) =
     (Cause::PayloadMalformed, "a value is no number, boolean or string");
 
@@ -363,21 +369,21 @@ fn check_digits(digits: &str, fits: bool) -> Option<(Cause, &'static str)> {
     (!fits).then_some((Cause::IntegerOutOfRange, "an integer does not fit 64 bits"))
 }
 
-/// The words of a boolean.
+/// Whether a text is a boolean.
 fn is_boolean(text: &str) -> bool {
     matches!(text, "t" | "T" | "true" | "True" | "TRUE" | "f" | "F" | "false" | "False" | "FALSE")
 }
 
-/// Whether a float is written as databases read it: Rust's grammar without signs before digits but
-/// `-`, without words, and finite.
+/// Whether a float is written as all databases read it: Rust's grammar, but finite, without `+`
+/// before the digits, and without words.
 fn is_float(text: &str) -> bool {
     let is_plain =
         text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'-' | b'+'));
     is_plain && !text.starts_with('+') && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// Whether a float's point has not a digit on both sides.
-fn is_loose(text: &str) -> bool {
+/// Whether a digit is missing before or after a float's point.
+fn is_incomplete_float(text: &str) -> bool {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let Some((before, after)) = text.split_once('.') else { return false };
     !is_digit(before.as_bytes().last()) || !is_digit(after.as_bytes().first())

@@ -1,12 +1,12 @@
-//! Line protocol as it is: a payload of lines → the same lines, checked, with the mapping's tags.
+//! Payloads of line protocol: the same lines, checked, with the mapping's tags added.
 //!
-//! Measurement, tags, fields and time leave as they were sent; what is added is the mapping's tags
-//! (the vehicle's above all), behind those that were sent or in place of one of the same key, so
-//! that no vehicle can write as another one, and the time of receipt where a line has none. Blank
-//! lines and comments are dropped. One bad line makes the whole message a dead letter: a line that
-//! cannot be read leaves it open where the next one begins.
+//! Measurement, tags, fields and time are written as they were sent. The mapping's tags (above all
+//! the vehicle's) are added after the sent tags, or replace a sent tag of the same key, so that no
+//! vehicle can write as another one. A line without a time gets the time of receipt. Blank lines
+//! and comments are dropped. One bad line makes the whole message a dead letter: after a line that
+//! cannot be read it is unknown where the next one begins.
 //!
-//! The grammar is what the databases agree on:
+//! The grammar is the part on which the databases agree:
 //! - `measurement[,tag=value…] field=value[,field=value…] [time]`; spaces between the three parts
 //!   and around the line may be several; a line ends at LF or CR LF, and a line feed inside a
 //!   string field belongs to the string;
@@ -20,8 +20,8 @@
 //! - keys and tag values are not empty and have no characters that end a line (LF, CR, NUL); a key
 //!   comes once a line, not both as tag and field, and is not `time`, which stores keep.
 
+pub(crate) mod locate;
 mod parse;
-pub(crate) mod words;
 mod write;
 
 pub(crate) use write::Writer;

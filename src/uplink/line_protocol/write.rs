@@ -1,4 +1,4 @@
-//! Checked lines with the mapping's tags, appended to the shard's buffer.
+//! Appends checked lines with the mapping's tags to the shard's buffer.
 
 use std::ops::Range;
 
@@ -13,15 +13,15 @@ use crate::{
     },
 };
 
-/// The scratch of line-protocol payloads: one a worker.
+/// Scratch memory for line-protocol payloads: one per worker.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     parts: Parts,
-    /// The mapping's tags as each line has them: `,key=value…`.
+    /// The mapping's tags as appended to each line: `,key=value…`.
     tags: Vec<u8>,
-    /// Where each of them ends; an absent one is empty.
+    /// The end of each tag in `tags`; an absent tag is empty.
     tag_ends: Vec<usize>,
-    /// Which of them the current line has already.
+    /// Which of the tags the current line has already.
     placed: Vec<bool>,
 }
 
@@ -68,7 +68,7 @@ impl Next<'_> {
     /// Appends the next line; `None` when there is none left. A line without a time gets `stamp`.
     ///
     /// # Errors
-    /// Why the message becomes a dead letter; what was appended is the caller's to cut back.
+    /// Why the message becomes a dead letter. The caller must truncate what was appended.
     pub(crate) fn write(
         &mut self,
         into: &mut Vec<u8>,
@@ -82,7 +82,7 @@ impl Next<'_> {
         into.extend_from_slice(&payload[self.writer.parts.measurement.clone()]);
         self.push_tags(into)?;
         let series_end = into.len();
-        // Each key is compared with those of the mapping's tags.
+        // Each sent key is compared with the keys of the mapping's tags.
         let parts = &mut self.writer.parts;
         parts.steps += (parts.tags.len() + parts.fields.len()) * self.plan.tags.len();
         let parts = &self.writer.parts;
@@ -99,7 +99,7 @@ impl Next<'_> {
             match field.form {
                 Form::AsSent => {}
                 Form::Unsigned => self.end_unsigned(field, into)?,
-                Form::Loose => {
+                Form::IncompleteFloat => {
                     into.truncate(into.len() - field.value.len());
                     let text = str::from_utf8(&payload[field.value.clone()]).unwrap_or_default();
                     float::push_f64(into, text.parse().unwrap_or_default());
@@ -122,13 +122,13 @@ impl Next<'_> {
         Ok(Some(Line { start, series_end, time_start, end, time, is_stamped }))
     }
 
-    /// Comparisons of keys since this was asked last.
+    /// Comparisons of keys since the last call.
     pub(crate) fn take_steps(&mut self) -> usize {
         std::mem::take(&mut self.writer.parts.steps)
     }
 
-    /// Appends the sent tags, with the mapping's in place of those of their key, then the others of
-    /// the mapping's.
+    /// Appends the sent tags, each replaced by the mapping's tag of the same key, then the other
+    /// tags of the mapping.
     fn push_tags(&mut self, into: &mut Vec<u8>) -> Result<(), DecodeError> {
         let payload = self.context.payload;
         let mut placed = std::mem::take(&mut self.writer.placed);
@@ -163,7 +163,7 @@ impl Next<'_> {
         Ok(())
     }
 
-    /// Which of the mapping's tags has a sent key.
+    /// The index of the mapping's tag with the same key as a sent tag.
     fn ours(&self, key: &Range<usize>) -> Option<usize> {
         let key = &self.context.payload[key.clone()];
         // The plan's key is `,key=`, escaped.
@@ -172,14 +172,14 @@ impl Next<'_> {
         self.plan.tags.iter().position(is_ours)
     }
 
-    /// One of the mapping's tags as a line has it.
+    /// One of the mapping's tags, as `,key=value`.
     fn tag(&self, index: usize) -> &[u8] {
         let Writer { tags, tag_ends, .. } = &*self.writer;
         let start = index.checked_sub(1).map_or(0, |before| tag_ends[before]);
         &tags[start..tag_ends[index]]
     }
 
-    /// Gives an unsigned value, which has just been appended, the suffix of the dialect.
+    /// Appends the dialect's suffix to an unsigned value that was just appended.
     fn end_unsigned(&self, field: &Pair, into: &mut Vec<u8>) -> Result<(), DecodeError> {
         if self.context.dialect == LineDialect::Unsigned {
             return Ok(());

@@ -1,7 +1,7 @@
-//! What the bytes of a payload look like, for whoever has to find out why they were not taken.
+//! Hints about what the bytes of a failed payload look like, to help the operator find the reason.
 //!
-//! Guesses, and told as such: they decide nothing. First bytes and lengths are looked at, and a few
-//! passes over the payload are made at most.
+//! Hints are guesses, are worded as such, and decide nothing. They examine first bytes and lengths,
+//! and make at most a few passes over the payload.
 
 use prost_reflect::prost::encoding::{DecodeContext, decode_key, skip_field};
 
@@ -11,22 +11,22 @@ use crate::{
     uplink::{Message, framing, trouble::shown},
 };
 
-/// What bytes look like.
+/// What bytes look like, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Words {
-    /// Where this word has been told, `text` says nothing new.
+pub(crate) struct Hint {
+    /// If the detail contains this word already, `text` adds nothing.
     pub(crate) key: &'static str,
     /// The sentence.
     pub(crate) text: String,
 }
 
-/// Made of its key and its sentence.
-fn words(key: &'static str, text: impl Into<String>) -> Words {
-    Words { key, text: text.into() }
+/// Makes a hint of its key and its sentence.
+fn hint(key: &'static str, text: impl Into<String>) -> Hint {
+    Hint { key, text: text.into() }
 }
 
-/// What a payload that was not taken looks like, if the cause may come of that.
-pub(crate) fn words_of_failure(plan: &Plan, payload: &[u8], cause: Cause) -> Option<Words> {
+/// A hint about a failed payload, if the failure's cause may come from the wrong format.
+pub(crate) fn failure(plan: &Plan, payload: &[u8], cause: Cause) -> Option<Hint> {
     let may = match cause {
         Cause::PayloadTruncated
         | Cause::PayloadMalformed
@@ -35,32 +35,33 @@ pub(crate) fn words_of_failure(plan: &Plan, payload: &[u8], cause: Cause) -> Opt
         | Cause::PayloadTooDeep
         | Cause::TooManyElements
         | Cause::TooManyPoints => true,
-        // Bytes of another format pass for values now and then; text that was read is what it is.
+        // Bytes of another format sometimes decode as values of a binary format; text formats do
+        // not.
         Cause::TimeInvalid | Cause::TimeOutOfBounds | Cause::VehicleInvalid => {
             !payload.is_empty() && matches!(plan.decoder, Decoder::Avro(_) | Decoder::Protobuf(_))
         }
         _ => false,
     };
-    // A message whose one field is text is nearly all text.
+    // A message whose only field is text is nearly all text.
     let is_read = matches!(cause, Cause::TimeInvalid | Cause::TimeOutOfBounds);
-    let other = || as_other(plan, payload).filter(|words| !is_read || words.key != "text");
+    let other = || as_other(plan, payload).filter(|hint| !is_read || hint.key != "text");
     may.then(|| other().or_else(|| length_prefix(plan, payload))).flatten()
 }
 
-/// What a file looks like that no mapping takes yet and that is not JSON.
-pub(crate) fn bytes(file: &[u8]) -> Option<Words> {
+/// A hint about a file that has no mapping yet and is not JSON.
+pub(crate) fn unknown_file(file: &[u8]) -> Option<Hint> {
     if let Some(name) = compressed(file) {
-        return Some(words(name, format!("it looks like {name}")));
+        return Some(hint(name, format!("it looks like {name}")));
     }
     if file.starts_with(b"Obj\x01") {
-        return Some(words("Obj", "it begins with `Obj` 1: an Avro container file"));
+        return Some(hint("Obj", "it begins with `Obj` 1: an Avro container file"));
     }
-    as_binary_json(file).or_else(|| as_text(file).filter(|words| words.key != "JSON"))
+    as_binary_json(file).or_else(|| as_text(file).filter(|hint| hint.key != "JSON"))
 }
 
-/// The lengths that seem to stand in front of the messages of a payload: also of one that was
-/// taken, because such a length passes for a field now and then.
-pub(crate) fn length_prefix(plan: &Plan, payload: &[u8]) -> Option<Words> {
+/// A hint if the messages of a payload seem to have length prefixes. Also for a payload that was
+/// decoded, because such a prefix sometimes decodes as a field.
+pub(crate) fn length_prefix(plan: &Plan, payload: &[u8]) -> Option<Hint> {
     let is_bare = plan.framing == Framing::None && plan.select == Select::Topic;
     if !is_bare || !matches!(plan.decoder, Decoder::Protobuf(_)) {
         return None;
@@ -69,23 +70,24 @@ pub(crate) fn length_prefix(plan: &Plan, payload: &[u8]) -> Option<Words> {
     framings.into_iter().find_map(|(one, name)| framed(one, name, payload))
 }
 
-/// The same of gRPC's header only.
-fn grpc(plan: &Plan, payload: &[u8]) -> Option<Words> {
+/// The same for gRPC's header only.
+fn grpc(plan: &Plan, payload: &[u8]) -> Option<Hint> {
     let is_bare = plan.framing == Framing::None && plan.select == Select::Topic;
     framed(Framing::Grpc, "grpc", payload).filter(|_| is_bare)
 }
 
-/// What to tell if each message of a payload seems to stand behind such a header.
-fn framed(framing: Framing, name: &str, payload: &[u8]) -> Option<Words> {
+/// A hint if each message of a payload seems to have such a header.
+fn framed(framing: Framing, name: &str, payload: &[u8]) -> Option<Hint> {
     let count = framing::count(framing, payload).filter(|_| are_messages(framing, payload))?;
     let what = match count {
         1 => "its length stood in front".to_owned(),
         _ => format!("the lengths of {count} messages stood in front of them"),
     };
-    Some(words("framing", format!("it looks as if {what}: `framing = \"{name}\"`")))
+    Some(hint("framing", format!("it looks as if {what}: `framing = \"{name}\"`")))
 }
 
-/// Whether each message behind a header is fields to its last byte, whatever their types.
+/// Whether each message after a header consists of fields up to its last byte, whatever their
+/// types.
 fn are_messages(framing: Framing, payload: &[u8]) -> bool {
     framing::Frames::new(framing, payload)
         .all(|frame| frame.is_ok_and(|it| is_message(it.of(payload))))
@@ -104,27 +106,25 @@ fn is_message(mut bytes: &[u8]) -> bool {
     true
 }
 
-/// What another format than the mapping's a payload looks like.
-fn as_other(plan: &Plan, payload: &[u8]) -> Option<Words> {
+/// A hint if a payload looks like another format than the mapping's.
+fn as_other(plan: &Plan, payload: &[u8]) -> Option<Hint> {
     if payload.is_empty() {
-        return Some(words("empty", "the payload is empty"));
+        return Some(hint("empty", "the payload is empty"));
     }
     if let Some(name) = compressed(payload) {
-        return Some(words(name, format!("it looks like {name}; send it uncompressed")));
+        return Some(hint(name, format!("it looks like {name}; send it uncompressed")));
     }
     match &plan.decoder {
         Decoder::Avro(_) => avro_header(payload, plan).or_else(|| as_text(payload)),
-        // gRPC's header is Confluent's too, for who looks at the first byte only.
+        // gRPC's header begins with the same byte as Confluent's.
         Decoder::Protobuf(_) => {
             grpc(plan, payload).or_else(|| confluent(payload, plan)).or_else(|| as_text(payload))
         }
         Decoder::Json(_) => confluent(payload, plan)
             .filter(|_| payload.get(5).is_some_and(|byte| matches!(byte, b'{' | b'[')))
             .or_else(|| as_binary_json(payload))
-            .or_else(|| as_text(payload).filter(|words| !matches!(words.key, "JSON" | "text"))),
-        Decoder::LineProtocol => {
-            as_text(payload).filter(|words| matches!(words.key, "JSON" | "XML"))
-        }
+            .or_else(|| as_text(payload).filter(|hint| !matches!(hint.key, "JSON" | "text"))),
+        Decoder::LineProtocol => as_text(payload).filter(|hint| matches!(hint.key, "JSON" | "XML")),
     }
 }
 
@@ -142,16 +142,16 @@ fn compressed(payload: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// The headers that Avro data may have and this mapping does not expect.
-fn avro_header(payload: &[u8], plan: &Plan) -> Option<Words> {
+/// A hint about a header that Avro data may have and this mapping does not expect.
+fn avro_header(payload: &[u8], plan: &Plan) -> Option<Hint> {
     match payload {
-        [b'O', b'b', b'j', 1, ..] => Some(words(
+        [b'O', b'b', b'j', 1, ..] => Some(hint(
             "Obj",
             "it begins with `Obj` 1: an Avro container file; send the datum alone",
         )),
         [0xc3, 0x01, rest @ ..] if !matches!(plan.select, Select::AvroSingleObject { .. }) => {
             let fingerprint = u64::from_le_bytes(*rest.first_chunk()?);
-            Some(words(
+            Some(hint(
                 "C3 01",
                 format!(
                     "it begins with C3 01 and the fingerprint {fingerprint:016x}: Avro's \
@@ -163,15 +163,15 @@ fn avro_header(payload: &[u8], plan: &Plan) -> Option<Words> {
     }
 }
 
-/// Confluent's header, which the mapping does not expect.
-fn confluent(payload: &[u8], plan: &Plan) -> Option<Words> {
+/// A hint about Confluent's header, if the mapping does not expect it.
+fn confluent(payload: &[u8], plan: &Plan) -> Option<Hint> {
     let is_framed =
         plan.framing == Framing::Grpc || matches!(plan.select, Select::Confluent { .. });
     if is_framed || payload.len() < 6 {
         return None;
     }
     let id = confluent_id(payload)?;
-    Some(words(
+    Some(hint(
         "Confluent",
         format!(
             "it begins with 0 and the id {id}: Confluent's framing; `select = \"confluent\"` and \
@@ -180,56 +180,56 @@ fn confluent(payload: &[u8], plan: &Plan) -> Option<Words> {
     ))
 }
 
-/// The id of a Confluent header. Registries count from 1, and a payload that begins with many zeros
-/// is most likely none.
+/// The schema id of a Confluent header. Registries count from 1, so a payload that begins with five
+/// zero bytes most likely has none.
 fn confluent_id(payload: &[u8]) -> Option<u32> {
     let id = u32::from_be_bytes(*payload.strip_prefix(&[0])?.first_chunk()?);
     (id != 0).then_some(id)
 }
 
-/// Text where bytes are expected.
-fn as_text(payload: &[u8]) -> Option<Words> {
+/// A hint about text where a binary format is expected.
+fn as_text(payload: &[u8]) -> Option<Hint> {
     if !is_text(payload) {
         return None;
     }
     let text = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload).trim_ascii();
     let ends = |open: u8, close: u8| text.first() == Some(&open) && text.last() == Some(&close);
     if ends(b'{', b'}') || ends(b'[', b']') {
-        return Some(words("JSON", "it looks like JSON text"));
+        return Some(hint("JSON", "it looks like JSON text"));
     }
     if ends(b'<', b'>') {
-        return Some(words("XML", "it looks like XML"));
+        return Some(hint("XML", "it looks like XML"));
     }
     if text.len() >= 8 && text.len().is_multiple_of(2) && text.iter().all(u8::is_ascii_hexdigit) {
-        return Some(words("hexadecimal", "it looks like hexadecimal digits; send the bytes"));
+        return Some(hint("hexadecimal", "it looks like hexadecimal digits; send the bytes"));
     }
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     if text.len() >= 8 && text.len().is_multiple_of(4) && digits.iter().all(is_base64) {
-        return Some(words("base64", "it looks like base64; send the bytes"));
+        return Some(hint("base64", "it looks like base64; send the bytes"));
     }
-    (text.len() >= 8).then(|| words("text", "it looks like plain text"))
+    (text.len() >= 8).then(|| hint("text", "it looks like plain text"))
 }
 
-/// Whether all of it is printable.
+/// Whether all characters are printable.
 fn is_text(payload: &[u8]) -> bool {
     str::from_utf8(payload)
         .is_ok_and(|text| !text.chars().any(|one| one.is_control() && !one.is_ascii_whitespace()))
 }
 
-/// Formats that are taken for JSON by who speaks of it.
-fn as_binary_json(payload: &[u8]) -> Option<Words> {
+/// A hint about binary formats that are often called JSON.
+fn as_binary_json(payload: &[u8]) -> Option<Hint> {
     if is_text(payload) {
         return None;
     }
     Some(match payload.first()? {
-        0x80..=0x8f | 0xde | 0xdf => words("MessagePack", "it looks like MessagePack"),
-        0xa0..=0xbf => words("CBOR", "it looks like CBOR"),
+        0x80..=0x8f | 0xde | 0xdf => hint("MessagePack", "it looks like MessagePack"),
+        0xa0..=0xbf => hint("CBOR", "it looks like CBOR"),
         _ => return None,
     })
 }
 
-/// What a message has that no mapping of its topic takes, and what they take.
+/// Describes a message that no mapping of its topic selects, and what those mappings select.
 #[cold]
 pub(crate) fn unselected<'p>(
     plans: impl Iterator<Item = &'p Plan> + Clone,
@@ -283,7 +283,7 @@ pub(crate) fn unselected<'p>(
             None => format!("{absent}; the mappings of this topic take {what} {list}"),
         });
     }
-    // What nobody asked for may say all the same what it is.
+    // A header that no mapping selects by may still say what the payload is.
     let id = confluent_id(message.payload).filter(|_| !asks_id);
     if let Some(id) = id {
         told.push_str(&format!("; it begins with 0 and the schema id {id}"));
@@ -294,5 +294,5 @@ pub(crate) fn unselected<'p>(
     told
 }
 
-/// What is told of a payload without Confluent's header.
+/// The text for a payload without Confluent's header.
 const NO_CONFLUENT: &str = "no Confluent header (0 and an id)";

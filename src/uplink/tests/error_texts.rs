@@ -1,4 +1,4 @@
-//! What a dead letter says: which value it was, what was expected, what came, and where.
+//! The text of a dead letter: which value is wrong, what was expected, what was found, and where.
 
 use super::{
     harness::{Harness, mapping, proto3},
@@ -6,9 +6,9 @@ use super::{
 };
 use crate::model::Cause;
 
-/// `j4-words-for-bad-json`: each mistake in its own words.
+/// `j4-words-for-bad-json`: each mistake has its own error text.
 #[test]
-fn bad_json_is_told_in_words() {
+fn bad_json_gets_an_error_that_names_the_mistake() {
     for (payload, cause, detail) in BAD_JSON {
         let found = set(SCALARS, "", "").failure(payload);
         assert_eq!(found, (*cause, (*detail).to_owned()), "{}", String::from_utf8_lossy(payload));
@@ -87,9 +87,9 @@ const BAD_JSON: &[(&[u8], Cause, &str)] = &[
     (b"?", Cause::PayloadMalformed, "the payload is not JSON at byte 0"),
 ];
 
-/// `d1-dead-letter-names-the-field`: which field, what was expected, what came, where.
+/// `d1-dead-letter-names-the-field`: which field, what was expected, what was found, where.
 #[test]
-fn what_does_not_fit_is_told_with_its_field() {
+fn a_value_that_does_not_fit_is_reported_with_its_field() {
     let properties = r#"{"serial":{"type":"string"},"speed":{"type":"number"},
         "cells":{"type":"array","items":{"type":"number"}},
         "fix":{"type":"object","properties":{"lat":{"type":"number"}},"required":["lat"]},
@@ -129,7 +129,7 @@ fn what_does_not_fit_is_told_with_its_field() {
 /// `d1-dead-letter-names-the-field` in protobuf: name, number, what the wire has, what the schema
 /// has, and the byte of the field's tag.
 #[test]
-fn a_protobuf_field_of_another_wire_type_is_told_with_its_number() {
+fn a_protobuf_field_of_another_wire_type_is_reported_with_its_number() {
     let proto = proto3(
         "message M { int64 at = 1; int32 speed = 2; Fix fix = 3; repeated double cells = 4;
            map<string, int32> tyres = 5; }

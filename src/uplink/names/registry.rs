@@ -1,4 +1,4 @@
-//! The names that are known, shared by all workers and kept in a file.
+//! The known names, shared by all workers and kept in a file.
 
 use std::{
     io,
@@ -20,7 +20,7 @@ use crate::{
 const FILE: &str = "names";
 const DAY_NANOS: i64 = 86_400_000_000_000;
 
-/// Why the names that are known cannot be read.
+/// Why the file of known names cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum NamesError {
     /// The file cannot be read: check its owner and the disk.
@@ -28,12 +28,12 @@ pub enum NamesError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// A newer Fleetline wrote it: run that one, or remove the file, after which the names of the
-    /// store are read anew.
+    /// A newer Fleetline wrote it: run that version, or remove the file; then the names of the
+    /// store are read again.
     #[error("{} is of version {version}, which this version does not know", path.display())]
     Version {
         /// The file.
@@ -43,23 +43,23 @@ pub enum NamesError {
     },
 }
 
-/// The names that are known. A message whose names all are takes a lock that others share; the
-/// names of one that brings new ones are counted, and written to the file later.
+/// The known names. A message whose names are all known takes only a shared lock. New names are
+/// counted, and written to the file later.
 #[derive(Debug)]
-pub struct NameBook {
+pub struct NameRegistry {
     options: NameOptions,
     known: RwLock<Known>,
-    file: Mutex<BookFile>,
+    file: Mutex<RegistryFile>,
 }
 
 #[derive(Debug)]
-struct BookFile {
+struct RegistryFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     open: Option<Box<dyn DiskFile>>,
-    /// Up to where it is whole.
+    /// Length of its valid part.
     len: u64,
-    /// Records that are not in it yet.
+    /// Records that are not in the file yet.
     unwritten: Vec<u8>,
     /// Whether the store's names are known.
     has_stored: bool,
@@ -67,11 +67,11 @@ struct BookFile {
     is_failing: bool,
 }
 
-impl NameBook {
-    /// Reads what is known of earlier runs.
+impl NameRegistry {
+    /// Reads the names that earlier runs have written.
     ///
     /// # Errors
-    /// If the file is there and cannot be read.
+    /// If the file exists and cannot be read.
     pub fn open(
         disk: Arc<dyn Disk>,
         data_dir: &Path,
@@ -94,7 +94,7 @@ impl NameBook {
         for name in &read.names {
             known.add(name);
         }
-        let file = BookFile {
+        let file = RegistryFile {
             disk,
             path,
             open: None,
@@ -106,8 +106,8 @@ impl NameBook {
         Ok(Self { options, known: RwLock::new(known), file: Mutex::new(file) })
     }
 
-    /// Knows what the mappings name.
-    pub fn know_mapped(&self, catalog: &Catalog) {
+    /// Adds the names that the mappings declare.
+    pub fn add_mapped(&self, catalog: &Catalog) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         for (measurement, has) in &catalog.measurements {
             let fields = has.fields.iter().map(|(name, _)| (Kind::Field, name));
@@ -118,8 +118,8 @@ impl NameBook {
         }
     }
 
-    /// Knows what a measurement of the store has.
-    pub fn know_stored<'n>(
+    /// Adds the names that a measurement of the store has.
+    pub fn add_stored<'n>(
         &self,
         measurement: &str,
         fields: impl Iterator<Item = &'n str>,
@@ -133,7 +133,7 @@ impl NameBook {
         self.note(&new);
     }
 
-    /// From now on the store's names are known.
+    /// Notes that all names of the store have been added.
     pub fn finish_stored(&self) {
         let mut file = self.file();
         file.has_stored = true;
@@ -152,16 +152,16 @@ impl NameBook {
         self.known.read().unwrap_or_else(PoisonError::into_inner).names_count()
     }
 
-    /// Takes the names of these lines in, received at this time.
+    /// Adds the names of these lines, which were received at this time.
     ///
     /// # Errors
-    /// If more of them are new than may be on that day; then none was taken in.
+    /// If more of them are new than that day's bounds allow; then no name was added.
     pub(crate) fn admit(&self, lines: &[u8], received_at: UnixNanos) -> Result<(), TooManyNew> {
         if self.known.read().unwrap_or_else(PoisonError::into_inner).has_all(lines) {
             return Ok(());
         }
         let day = received_at.0.div_euclid(DAY_NANOS);
-        // Day 0 is that of what was there before.
+        // Day 0 is for names that existed before.
         let day = u32::try_from(day).unwrap_or_default().max(1);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let new = known.admit(lines, day, &self.options)?;
@@ -175,11 +175,12 @@ impl NameBook {
         new.iter().for_each(|name| file::push(&mut file.unwritten, name));
     }
 
-    fn file(&self) -> MutexGuard<'_, BookFile> {
+    fn file(&self) -> MutexGuard<'_, RegistryFile> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the names that are not in the file yet. A failure is told once, and tried again.
+    /// Writes the names that are not in the file yet. A failed write is logged once, and tried
+    /// again by the next call.
     pub fn write(&self) {
         let mut file = self.file();
         if file.unwritten.is_empty() {
@@ -197,7 +198,7 @@ impl NameBook {
     }
 }
 
-impl BookFile {
+impl RegistryFile {
     fn append(&mut self) -> io::Result<()> {
         if self.open.is_none() {
             let opened = match self.disk.open(&self.path, Access::Write) {
@@ -215,7 +216,7 @@ impl BookFile {
             open.write_all_at(&file::header(), 0)?;
             self.len = HEADER_BYTES as u64;
         }
-        // What a failed write has left is overwritten by the next one.
+        // The next write overwrites what a failed one has left.
         open.write_all_at(&self.unwritten, self.len)?;
         self.len += self.unwritten.len() as u64;
         self.unwritten.clear();
@@ -223,7 +224,7 @@ impl BookFile {
     }
 }
 
-/// A name that is not of today.
+/// A name that existed before: of day 0.
 fn before(measurement: &str, kind: Kind, name: &str) -> NewName {
     NewName { day: 0, measurement: measurement.into(), kind, name: name.into() }
 }

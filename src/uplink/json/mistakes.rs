@@ -1,8 +1,8 @@
-//! What is told of text that is not JSON: the mistakes that devices make, each in its own words.
+//! Names what is wrong with text that is not JSON: the usual mistakes of devices.
 
 use super::reader::hex;
 
-/// What stands behind the one value of a payload.
+/// What follows the one value of a payload.
 pub(super) fn after(rest: &[u8]) -> &'static str {
     match rest {
         [0, ..] => "a NUL byte follows the JSON text",
@@ -15,8 +15,8 @@ pub(super) fn after(rest: &[u8]) -> &'static str {
     }
 }
 
-/// What is wrong with a text at a byte, if it is one of the known mistakes.
-pub(super) fn of(text: &[u8], at: usize) -> Option<String> {
+/// The known mistake at a byte of a text, if it is one.
+pub(super) fn at_byte(text: &[u8], at: usize) -> Option<String> {
     let is_utf16 = || at == 1 && text.get(1) == Some(&0);
     if let Some(what) = of_start(text).filter(|_| at == 0 || is_utf16()) {
         return Some(what.to_owned());
@@ -97,12 +97,12 @@ fn is_surrogate(code: u32) -> bool {
     (0xd800..0xe000).contains(&code)
 }
 
-/// The last byte before `at` that is no white space.
+/// The last byte before `at` that is not white space.
 fn last_byte(text: &[u8], at: usize) -> Option<u8> {
     text.get(..at)?.iter().rev().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
-/// Whether a number stands right before that has not ended: at its sign, its point, its exponent.
+/// Whether `at` directly follows the sign, the point or the exponent of an unfinished number.
 fn is_in_number(text: &[u8], at: usize) -> bool {
     match text[..at].last() {
         Some(b'-' | b'.' | b'+') => true,
@@ -111,12 +111,12 @@ fn is_in_number(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// Whether a digit stands before the comma that stands before.
+/// Whether a digit precedes the comma before `at`.
 fn is_after_digit(text: &[u8], at: usize) -> bool {
     at >= 2 && text[at - 1] == b',' && text[at - 2].is_ascii_digit()
 }
 
-/// Whether a digit stands right before.
+/// Whether a digit precedes `at` directly.
 fn follows_digit(text: &[u8], at: usize) -> bool {
     text[..at].last().is_some_and(u8::is_ascii_digit)
 }
