@@ -1,7 +1,7 @@
-//! An Avro record and a layout → what to do with each value, in the order of the bytes.
+//! An Avro record and a layout → the operation for each value, in the order of the bytes.
 //!
-//! Avro's bytes have no tags, so everything must be walked; what the layout does not want is walked
-//! by its type alone.
+//! Avro's bytes have no tags, so every value must be walked; a value that the layout does not need
+//! is skipped by its type.
 
 use std::sync::Arc;
 
@@ -13,41 +13,41 @@ use crate::{
     },
 };
 
-/// What a payload's bytes do to the slots.
+/// The compiled program that stores a payload's values in slots.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// All types of the schema, for walking over what is not wanted.
+    /// All types of the schema, to skip values that are not needed.
     pub types: Arc<Types>,
     /// The payload's record.
     pub message: Fields,
-    /// One element of each list of `points`, outermost first, each with its key and its value as if
-    /// they were fields.
+    /// One element of each list of `points`, outermost first; its key and its value are treated as
+    /// fields.
     pub levels: Box<[Fields]>,
 }
 
 /// What to do with the fields of a record, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    /// One a field.
+    /// One per field.
     pub ops: Box<[Op]>,
-    /// Their names, for telling what is wrong.
+    /// Their names, for error texts.
     pub names: Box<[Box<str>]>,
 }
 
 /// What to do with one value.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// There are no bytes and there is nothing to do: null.
+    /// Null: no bytes, nothing to do.
     Nothing,
-    /// Walk over it.
+    /// Skip it.
     Skip(TypeIdx),
     /// Store it.
     Leaf(SlotIdx, Leaf),
-    /// Set the presence slot, then do this with its fields in order.
+    /// Set the presence slot, then apply these to its fields in order.
     Record(SlotIdx, Fields),
-    /// Read a branch's index, then do what that branch says.
+    /// Read a branch's index, then apply the op of that branch.
     Union(Box<[Op]>),
-    /// The same where each is an element of `points`.
+    /// The same, if each branch is an element of `points`.
     Element(Box<[Fields]>),
     /// Push each item.
     List(SlotIdx, Item),
@@ -55,7 +55,7 @@ pub enum Op {
     Map(SlotIdx, Item),
     /// Note the range of each item.
     Points(TypeIdx),
-    /// Note the range of each entry, its key included.
+    /// Note the range of each entry, including its key.
     PointsMap(TypeIdx),
 }
 
@@ -64,7 +64,7 @@ pub enum Op {
 pub struct Item {
     /// How it is read.
     pub leaf: Leaf,
-    /// Of a union with null: the branch that it is, and how many there are.
+    /// For a union with null: the index of the scalar's branch, and the number of branches.
     pub branch: Option<(usize, usize)>,
 }
 
@@ -91,7 +91,7 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    /// What to do with the fields of a record, whose shape is `record`.
+    /// The ops for the fields of a record, whose shape is `record`.
     fn fields(&mut self, index: TypeIdx, record: RecordIdx, layout: &RecordLayout) -> Fields {
         let Type::Record(fields) = self.types.get(index) else {
             unreachable!("the shape says record")
@@ -102,8 +102,8 @@ impl Compiler<'_> {
         for (at, (one, member)) in fields.iter().zip(members).enumerate() {
             ops.push(match layout.place(at) {
                 Some(place) => self.planned(*one, &member.kind, place),
-                // What has no bytes and no place costs no step: an element of one byte may have a
-                // thousand such fields.
+                // A field without bytes and without a place gets no op: an element of one byte may
+                // have a thousand such fields.
                 None if self.types.is_empty(*one) => continue,
                 None => Op::Skip(*one),
             });
@@ -112,7 +112,7 @@ impl Compiler<'_> {
         Fields { ops: ops.into(), names: names.into() }
     }
 
-    /// What to do with a value that has a place.
+    /// The op for a value that has a place.
     fn planned(&mut self, index: TypeIdx, kind: &Kind, place: &Place) -> Op {
         match (self.types.get(index), kind, place) {
             (Type::Union(branches), ..) => self.union(branches, kind, place),
@@ -135,7 +135,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Compiles one element of the next list of `points`: a record or what stands for one, behind
+    /// Compiles one element of the next list of `points`: a record or what stands for one, after
     /// its key in a map.
     fn element(&mut self, index: TypeIdx, record: RecordIdx) {
         let (at, layout) = (self.begun, self.layout);
@@ -150,7 +150,7 @@ impl Compiler<'_> {
         self.levels[at] = fields;
     }
 
-    /// What an element is.
+    /// The ops for an element's value.
     fn body(&mut self, index: TypeIdx, record: RecordIdx, layout: &RecordLayout) -> Fields {
         let one = |op, name: &str| Fields { ops: Box::from([op]), names: Box::from([name.into()]) };
         let Record { members, form, .. } = &self.shape.records[record.0];
@@ -160,7 +160,7 @@ impl Compiler<'_> {
                 let place = Place::Record(layout.clone());
                 one(self.union(branches, &Kind::Record(record), &place), "")
             }
-            // Beside null there is one branch.
+            // There is one branch other than null.
             (Type::Union(branches), _) => {
                 let ops = branches.iter().map(|branch| match self.is_null(*branch) {
                     true => Fields::default(),
@@ -175,7 +175,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A union: its one branch beside null has the place itself; of several each has a member.
+    /// A union: if there is one branch other than null, it has the place itself; if there are
+    /// several, each has a member.
     fn union(&mut self, branches: &[TypeIdx], kind: &Kind, place: &Place) -> Op {
         let others = branches.iter().filter(|branch| !self.is_null(**branch)).count();
         let mut member = 0;
@@ -219,7 +220,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Where a nested record is marked as seen.
+/// The slot that marks a nested record as present.
 fn presence_of(layout: &RecordLayout) -> SlotIdx {
     layout.presence.expect("a nested record has a presence slot")
 }

@@ -1,4 +1,5 @@
-//! The catalog, filled mapping by mapping; what two mappings say of one measurement must agree.
+//! Fills the catalog mapping by mapping; two mappings of one measurement must not contradict each
+//! other.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use crate::{
     model::{Catalog, FieldType, LineDialect, Measurement},
 };
 
-/// The catalog so far.
+/// The catalog under construction.
 #[derive(Debug)]
 pub(crate) struct CatalogBuilder {
     dialect: LineDialect,
@@ -17,7 +18,7 @@ pub(crate) struct CatalogBuilder {
 }
 
 impl CatalogBuilder {
-    /// A catalog that knows the measurement of connects and disconnects, if there is one.
+    /// A catalog with the measurement of connects and disconnects, if there is one.
     pub(crate) fn new(dialect: LineDialect, connectivity: Option<&str>) -> Self {
         let mut builder = Self { dialect, catalog: Catalog::default(), places: BTreeMap::new() };
         if let Some(name) = connectivity {
@@ -33,7 +34,7 @@ impl CatalogBuilder {
         self.catalog
     }
 
-    /// Adds what a mapping says; answers where it contradicts an earlier one.
+    /// Adds a mapping; returns where it contradicts an earlier one.
     pub(crate) fn add(&mut self, text: &MappingText, compiled: &Compiled) -> Vec<(u32, String)> {
         let vehicle_tag = compiled.vehicle_tag.map(|tag| compiled.tags[tag].name.to_string());
         let Some(name) = &text.measurement else {
@@ -60,11 +61,11 @@ impl CatalogBuilder {
         told.into_iter().map(|what| (name.line, what)).collect()
     }
 
-    /// The fields whose names are known before a payload comes, with their types in the store.
+    /// The fields whose names do not depend on payloads, with their types in the store.
     fn fields(&self, compiled: &Compiled) -> Vec<(String, FieldType)> {
         let mut fields = Vec::new();
         for field in &compiled.fields {
-            // Other names come with the payload.
+            // Other names depend on payloads.
             let field_type = convert::field_type(&field.form, field.conversion.as_deref());
             let Some(field_type) = field_type else { continue };
             let stored = match (field_type, self.dialect) {
@@ -78,7 +79,7 @@ impl CatalogBuilder {
     }
 }
 
-/// Where two mappings of one measurement do not agree.
+/// The contradictions of two mappings of one measurement.
 fn contradictions(
     measurement: &str,
     known: &Measurement,
@@ -136,7 +137,7 @@ fn type_told(field_type: FieldType) -> &'static str {
     }
 }
 
-/// Adds what is new in a mapping that agrees.
+/// Adds the new fields and tags of a mapping without contradictions.
 fn merge(known: &mut Measurement, mine: Measurement) {
     for tag in mine.tags {
         if !known.tags.contains(&tag) {

@@ -1,4 +1,4 @@
-//! What a field's value becomes before it is written, compiled.
+//! The compiled conversion of a field's value.
 
 use crate::{
     mapping::FieldForm,
@@ -21,7 +21,7 @@ pub enum Target {
     Float,
     /// An integer; a value that is not whole is none.
     Integer,
-    /// A boolean: of a number whether it is not zero, of a text what it says.
+    /// A boolean: a number is true if it is not zero; a text is read.
     Boolean,
     /// A string: a number's digits, a boolean's word, an enum's name.
     String,
@@ -40,8 +40,7 @@ impl Target {
     }
 }
 
-/// The type of a field in a store whose names are known before a payload comes; `None` for one that
-/// is spread over several.
+/// The type of a field in the store; `None` for a list or map that is spread over several fields.
 #[must_use]
 pub(crate) fn field_type(form: &FieldForm, conversion: Option<&Conversion>) -> Option<FieldType> {
     match form {

@@ -1,4 +1,4 @@
-//! How a plan reads its payloads: one compiled program a format.
+//! How a plan reads its payloads: one compiled program per format.
 
 use crate::mapping::{
     avro::Program as AvroProgram, json::Program as JsonProgram,
@@ -14,6 +14,6 @@ pub enum Decoder {
     Avro(AvroProgram),
     /// JSON text.
     Json(JsonProgram),
-    /// Lines as they are: nothing goes through slots.
+    /// Line protocol: nothing is decoded to slots.
     LineProtocol,
 }

@@ -13,7 +13,7 @@ pub enum Filter {
     Not(Box<Self>),
     /// The slot holds a value.
     Exists(SlotIdx),
-    /// The slot's value stands in this relation to the operand.
+    /// Compares the slot's value with the operand.
     Compare {
         /// The left side.
         slot: SlotIdx,
@@ -36,7 +36,7 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// How many comparisons it may take. The depth is bounded by the parser of `when`.
+    /// How many comparisons it may cost. The parser of `when` bounds the depth.
     #[must_use]
     pub fn terms(&self) -> usize {
         match self {

@@ -1,4 +1,4 @@
-//! A JSON Schema and a layout → what to do with each property, by name.
+//! A JSON Schema and a layout → the operation for each property, by name.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -7,14 +7,14 @@ use crate::{
     schema::{Form, Kind, Record, RecordIdx, Scalar, Top, json::JsonSchema},
 };
 
-/// What a payload's properties do to the slots.
+/// The compiled program that stores a payload's properties in slots.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// What the payload is.
     pub message: Body,
     /// One element of each list of `points`, outermost first.
     pub levels: Box<[Element]>,
-    /// Whether a value of another type is absent and nothing is required.
+    /// Whether a value of another type counts as absent, and nothing is required.
     pub is_lenient: bool,
 }
 
@@ -50,12 +50,12 @@ pub struct Element {
 /// The declared properties of one object at one place.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Whether it is a list, and its properties are the places of that.
+    /// Whether it is a list, and its properties are the elements of that list by index.
     pub is_list: bool,
-    /// In their order, so that a sender that keeps it is found by looking at the next one.
+    /// In declaration order: if a sender keeps this order, each lookup finds its property first.
     pub properties: Box<[Property]>,
     by_name: HashMap<Box<[u8]>, usize>,
-    /// The bits of all properties that must be there.
+    /// The bits of all required properties.
     pub required: u128,
 }
 
@@ -66,7 +66,7 @@ pub struct Property {
     pub name: Box<str>,
     /// Its bit in [`Object::required`]; 0 if it may be absent.
     pub required: u128,
-    /// Whether null is as good as a value where it is required.
+    /// Whether null is allowed if the property is required.
     pub nullable: bool,
     /// What to do with its value.
     pub op: Op,
@@ -81,9 +81,9 @@ pub enum Op {
     Scalar(SlotIdx, Scalar),
     /// Store it as a number, and its digits in the slot after it.
     Digits(SlotIdx),
-    /// Go on inside.
+    /// Apply the ops of the object's properties.
     Object(Box<Nested>),
-    /// Look at its type, then do what is to be done with that.
+    /// Apply the op of the value's type.
     Union(Box<Union>),
     /// Push each item.
     List(SlotIdx, Scalar),
@@ -93,26 +93,27 @@ pub enum Op {
     Points(List),
 }
 
-/// A value of one of several types, each with a place of its own; `None`: the schema has it not.
+/// A value of one of several types, each with a place of its own; `None` if the schema does not
+/// allow the type.
 #[derive(Clone, Debug)]
 pub struct Union {
     /// Set when there is a value.
     pub presence: SlotIdx,
-    /// Emptied before the value is read.
+    /// Cleared before the value is read.
     pub slots: Range<u16>,
-    /// Whether the elements of `points` lie inside.
+    /// Whether it contains the elements of `points`.
     pub holds_points: bool,
     /// A number.
     pub number: Option<Op>,
     /// A text.
     pub string: Option<Op>,
-    /// A truth value.
+    /// A boolean.
     pub boolean: Option<Op>,
     /// An object.
     pub object: Option<Op>,
     /// An array.
     pub array: Option<Op>,
-    /// The types, for telling what is wrong.
+    /// The types, for error texts.
     pub expected: Box<str>,
 }
 
@@ -121,9 +122,9 @@ pub struct Union {
 pub struct Nested {
     /// Set when the object is seen.
     pub presence: SlotIdx,
-    /// Emptied before the object is read, because of two of one name the last counts.
+    /// Cleared before the object is read, because the last of two objects of one name counts.
     pub slots: Range<u16>,
-    /// Whether the elements of `points` lie inside.
+    /// Whether it contains the elements of `points`.
     pub holds_points: bool,
     /// What to do inside.
     pub object: Object,
@@ -164,7 +165,7 @@ impl Object {
         if self.is_list { b'[' } else { b'{' }
     }
 
-    /// The index of a property; `next` is where a sender that keeps the order would be.
+    /// The index of a property; `next` is the index to try first.
     #[must_use]
     #[inline]
     pub fn find(&self, name: &[u8], next: usize) -> Option<usize> {
@@ -177,7 +178,7 @@ impl Object {
     /// The first property that is required and not among those seen.
     #[must_use]
     pub fn missing(&self, seen: u128) -> Option<&Property> {
-        // Nearly always nothing is, and then an element of two bytes does not cost a look at each.
+        // Usually none is missing; then an element of two bytes costs no check of each property.
         if self.required & !seen == 0 {
             return None;
         }
@@ -239,7 +240,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// What to do with each type of a union.
+    /// The ops for each type of a union.
     fn union(&mut self, record: RecordIdx, layout: &RecordLayout) -> Union {
         let members = &self.schema.shape.records[record.0].members;
         let mut branch = |names: &[&str]| {
@@ -270,7 +271,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Compiles one element of the next list of `points`; answers how they are listed.
+    /// Compiles one element of the next list of `points`; returns how the elements are listed.
     fn element(&mut self, record: RecordIdx, list: List) -> List {
         let (at, layout) = (self.begun, self.layout);
         self.begun += 1;
@@ -290,7 +291,7 @@ impl Compiler<'_> {
         list
     }
 
-    /// What to do with a value that has a place.
+    /// The op for a value that has a place.
     fn op(&mut self, kind: &Kind, place: &Place) -> Op {
         match (kind, place) {
             (Kind::Record(record), Place::Record(layout))
@@ -319,7 +320,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether the elements of `points` lie in a record.
+/// Whether a record contains the elements of `points`.
 fn holds_points(layout: &RecordLayout) -> bool {
     layout.members.iter().any(|(_, place)| match place {
         Place::Points => true,

@@ -1,4 +1,4 @@
-//! The plan: one mapping, compiled until nothing of it is left to look up.
+//! The plan: one compiled mapping, which needs no further lookups.
 //!
 //! `uplink` executes it: select → decode into slots → filter → write the line in the plan's order.
 //! Everything is immutable and shared by all workers; keys are escaped here, once.
@@ -16,22 +16,21 @@ use crate::{
 pub struct Plan {
     /// The mapping's `name`.
     pub name: Arc<str>,
-    /// What tells it from other mappings, across reloads.
+    /// Identifies the mapping across reloads.
     pub key: MappingKey,
     /// Which messages of the topic it takes.
     pub select: Select,
     /// How the payload is read.
     pub decoder: Decoder,
-    /// How many slots the table has, with what a message and an element start from.
+    /// The slot table: its size and the defaults of a message and of an element.
     pub slots: SlotPlan,
     /// Which points are written at all.
     pub filter: Option<Filter>,
-    /// How it is found out that a payload which does not decode is of another kind: one that the
-    /// filter says not to store.
+    /// Decides whether a payload that does not decode is of a kind that the filter excludes.
     pub probe: Option<Box<Probe>>,
-    /// What is asked of each point that is written.
+    /// The alarms that are evaluated for each point that is written.
     pub alarms: Box<[PlanAlarm]>,
-    /// The measurement, escaped. Empty for line protocol, which brings its own.
+    /// The measurement, escaped. Empty for line protocol, whose lines have their own.
     pub measurement: Label,
     /// What identifies the vehicle.
     pub vehicle: Source,
@@ -41,21 +40,21 @@ pub struct Plan {
     pub tags: Box<[Tag]>,
     /// The point's time; absent: the time of receipt.
     pub time: Option<Time>,
-    /// In declaration order, nested ones at their place.
+    /// In declaration order; nested fields at the position of their record.
     pub fields: Box<[Field]>,
-    /// `,key=value` of each field that every point has behind its others; most plans have none.
+    /// `,key=value` of each constant field, appended after the other fields; most plans have none.
     pub constant_fields: Label,
-    /// What points of one message with equal series and time mean.
+    /// What happens to points of one message with equal series and time.
     pub duplicates: Duplicates,
-    /// How the messages of a payload are told apart.
+    /// How the messages in a payload are separated.
     pub framing: Framing,
-    /// Whether the vehicle has to be the one that was verified for the session that sends it.
+    /// Whether the vehicle must be the verified one of the publishing session.
     pub identity_required: bool,
     /// Whether another mapping writes points without a time of their own to the same measurement:
     /// then those of one message get distinct times over both.
     pub shares_stamps: bool,
-    /// Whether payloads bring names of fields, and not only the mapping: members of maps and lists,
-    /// and all of line protocol.
+    /// Whether names of fields come from payloads as well: members of maps and lists, and all names
+    /// of line protocol.
     pub brings_names: bool,
 }
 
@@ -69,8 +68,7 @@ impl Plan {
         }
     }
 
-    /// What each point costs beside its bytes: slots emptied, and every field, tag and term of the
-    /// filter looked at.
+    /// Steps of each point: slots to clear, and every field, tag and term of the filter.
     #[must_use]
     pub fn steps_a_point(&self) -> usize {
         usize::from(self.slots.slots_count - self.slots.element_start)
@@ -80,27 +78,27 @@ impl Plan {
             + self.alarms.iter().map(|alarm| alarm.filter.terms()).sum::<usize>()
     }
 
-    /// What each message costs, its first point included.
+    /// Steps of each message, including its first point.
     #[must_use]
     pub fn steps_a_message(&self) -> usize {
         usize::from(self.slots.element_start) + self.steps_a_point()
     }
 }
 
-/// An alarm, as far as it is about the payload; what it leads to is declared under its name.
+/// The part of an alarm that reads the payload; its action is found by its name.
 #[derive(Clone, Debug)]
 pub struct PlanAlarm {
     /// The alarm's name.
     pub name: Arc<str>,
-    /// What raises it.
+    /// The condition that raises it.
     pub filter: Filter,
-    /// How old a point may be that does.
+    /// The maximum age of a point that raises it.
     pub max_age_nanos: i64,
-    /// What its action says of the message, by the names that it has there.
+    /// The values that its action uses, by their names in the action.
     pub values: Box<[(Arc<str>, Source)]>,
 }
 
-/// What stands in front of each message of a payload, behind what `select` has looked at.
+/// The header before each message in a payload, after the header that `select` has read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// Nothing: a payload is one message.
@@ -108,38 +106,38 @@ pub enum Framing {
     None,
     /// Its length, a varint.
     Delimited,
-    /// 0 (not compressed) and its length, four bytes big endian.
+    /// 0 (not compressed) and its length, four bytes big-endian.
     Grpc,
 }
 
-/// What points of one message with equal series and time mean.
+/// What happens to points of one message with equal series and time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Duplicates {
-    /// One point with the fields of all; of one key the last value counts.
+    /// One point with the fields of all; the last value of a key counts.
     #[default]
     Merge,
-    /// Points of their own: each gets a time at least a nanosecond after the one before.
+    /// Separate points: each gets a time at least a nanosecond after the one before.
     OffsetNs,
     /// The last one alone.
     KeepLast,
 }
 
-/// A plan's filter and nothing else: the least that must be read of a payload to decide it.
+/// A plan's filter with its own decoder, which reads only the values that the filter needs.
 ///
-/// Several mappings may serve one topic, each with a `when` for its kind of message; what is of
-/// another kind need not suit this one's schema. So when a payload does not decode, or a point of
-/// it cannot be written, the probe reads what the filter asks for, leniently: a value of another
-/// type is absent, and nothing is required.
+/// Several mappings may serve one topic, each with a `when` for its kind of message; a message of
+/// another kind need not match this mapping's schema. So if a payload does not decode, or one of
+/// its points cannot be written, the probe reads the values that the filter needs, leniently: a
+/// value of another type is absent, and nothing is required.
 #[derive(Debug)]
 pub struct Probe {
-    /// Reads what the filter asks for.
+    /// Reads the values that the filter needs.
     pub decoder: Decoder,
-    /// The table of its own.
+    /// The probe's own slot table.
     pub slots: SlotPlan,
     /// The same filter, over that table.
     pub filter: Filter,
-    /// How many of the lists of `points` the filter asks for something of, counted from the
-    /// outermost to the innermost that it asks.
+    /// How many levels of `points` the filter needs, from the outermost to the innermost that it
+    /// reads.
     pub levels_asked: usize,
 }
 
@@ -148,7 +146,8 @@ pub struct Probe {
 pub struct SlotPlan {
     /// How many slots the table has in all.
     pub slots_count: u16,
-    /// From here on the slots belong to elements of `points`; equal to the count without it.
+    /// From here on the slots belong to elements of `points`; equal to the count if there is no
+    /// `points`.
     pub element_start: u16,
     /// The slots that a message, before its first byte, sets to their default.
     pub message_implicit: Implicit,
@@ -162,10 +161,9 @@ pub struct SlotPlan {
 /// One list of `points`.
 #[derive(Clone, Debug)]
 pub struct LevelPlan {
-    /// Its path in the level around it, as the operator is told; empty for a payload that is a
-    /// list.
+    /// Its path in the level around it, for error texts; empty for a payload that is a list.
     pub name: Box<str>,
-    /// From here on the slots belong to one of its elements and to what lies in it.
+    /// From here on the slots belong to its elements and to the levels inside them.
     pub start: u16,
     /// The slots that an element, before its first byte, sets to their default.
     pub implicit: Implicit,
@@ -173,14 +171,14 @@ pub struct LevelPlan {
     pub picks: Box<[Pick]>,
 }
 
-/// One element of a list of scalars that the mapping names by its place.
+/// One element of a list of scalars that the mapping names by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pick {
     /// The list.
     pub list: SlotIdx,
     /// Which element, from 0.
     pub index: u32,
-    /// Where it is put too.
+    /// The slot that it is copied to.
     pub slot: SlotIdx,
 }
 
@@ -213,7 +211,7 @@ pub enum Source {
     Capture(usize),
     /// A payload field.
     Slot(SlotIdx, Scalar),
-    /// What the mapping says; of a tag only.
+    /// A constant of the mapping; only for tags.
     Constant(Box<str>),
 }
 
@@ -233,31 +231,32 @@ pub struct Tag {
 pub struct Field {
     /// `,key=` with the key escaped; for a spread list or map the key's escaped start, `,key_`.
     pub key: Label,
-    /// The name as it stands in the store, unescaped; for a spread list or map without the `_`.
+    /// The name in the store, unescaped; for a spread list or map without the `_`.
     pub name: Box<str>,
     /// Its slot.
     pub slot: SlotIdx,
     /// What is written.
     pub form: FieldForm,
-    /// Of a list: the elements, ascending, that are no part of it here, because they have a name.
+    /// For a list: the indexes, ascending, of elements that are not written with the list, because
+    /// they have a name.
     pub picked: Box<[u32]>,
-    /// What each of its values becomes before.
+    /// How each of its values is converted.
     pub conversion: Option<Box<Conversion>>,
 }
 
 impl Field {
-    /// Whether an element of a list is none here, because it has a name of its own.
+    /// Whether an element is not written with its list, because it has a name of its own.
     #[must_use]
     #[inline]
     pub fn has_picked(&self, index: usize) -> bool {
-        // Nearly always there are none.
+        // Usually there are none.
         !self.picked.is_empty()
             && u32::try_from(index).is_ok_and(|index| self.picked.binary_search(&index).is_ok())
     }
 }
 
 impl FieldForm {
-    /// What it writes one or many of.
+    /// The type of its value or values.
     #[must_use]
     pub const fn scalar(&self) -> &Scalar {
         match self {
@@ -275,9 +274,9 @@ impl FieldForm {
 pub enum FieldForm {
     /// One value.
     Scalar(Scalar),
-    /// `key_0`, `key_1`…, one field an element.
+    /// `key_0`, `key_1`…, one field per element.
     SpreadList(Scalar),
-    /// One field an entry, its key appended.
+    /// One field per entry, with its key appended.
     SpreadMap(Scalar, Scalar),
     /// One string: a JSON array.
     JsonList(Scalar),

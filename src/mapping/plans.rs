@@ -37,15 +37,14 @@ pub struct Options {
     pub dir: PathBuf,
     /// The dialect of the configured store.
     pub dialect: LineDialect,
-    /// How the configured store takes names. Default: as any store does.
+    /// Which names the configured store accepts. Default: those that any store accepts.
     pub store_names: StoreNames,
-    /// How deep a schema's records may nest where a mapping wants values of them. Default: 32, as
-    /// for payloads.
+    /// How deep a schema's records may nest if a mapping needs their values. Default: 32, as for
+    /// payloads.
     pub depth_max: usize,
     /// Folders below the directory from which protobuf's imports are looked up too. Default: none.
     pub import_roots: Vec<String>,
-    /// The measurement of connects and disconnects, which no mapping may take for something else.
-    /// Default: none.
+    /// The measurement of connects and disconnects, which no mapping may use. Default: none.
     pub connectivity: Option<String>,
     /// How much is read.
     pub bounds: Bounds,
@@ -75,7 +74,7 @@ pub struct LoadErrors {
     pub problems: Vec<Problem>,
 }
 
-/// Sets of plans made in this process: what tells one from another, though it be in the same place.
+/// The number of plan sets made in this process; it identifies each set.
 static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
 /// The compiled mappings with their schemas.
@@ -92,7 +91,7 @@ pub struct Plans {
     warnings: Vec<Problem>,
 }
 
-/// The stack of the thread that loads: what nests is bounded to use far less.
+/// Stack of the thread that loads. The bounds on nesting keep its use far below.
 const LOAD_STACK_BYTES: usize = 16 << 20;
 
 impl Plans {
@@ -113,14 +112,14 @@ impl Plans {
             let what = format!("its files could not be looked at: {what}");
             LoadErrors { problems: vec![Problem::of_file(&dir, what)] }
         };
-        // A thread of its own has a stack of a known size, and a panic in a library that parses
-        // ends that thread only.
+        // A separate thread has a stack of known size, and a panic in a parser library ends only
+        // that thread.
         let started = thread.spawn(load).map_err(|error| failed(&error.to_string()))?;
         started.join().unwrap_or_else(|_| Err(failed("a parser failed; the log says where")))
     }
 
-    /// Compiles texts that are already there: an upload's dry run, a test. `options.dir` is not
-    /// looked at.
+    /// Compiles files that are in memory: the dry run of an upload, a test. `options.dir` is not
+    /// read.
     ///
     /// # Errors
     /// Everything that is wrong in any of them.
@@ -196,13 +195,13 @@ impl Plans {
         &self.commands
     }
 
-    /// The queries whose rows are told on topics.
+    /// The queries whose rows are published on topics.
     #[must_use]
     pub fn queries(&self) -> &Arc<[SavedQuery]> {
         &self.queries
     }
 
-    /// The schemas, for whoever encodes (commands, `simulate`).
+    /// The schemas, for encoders (commands, `simulate`).
     #[must_use]
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
@@ -214,7 +213,7 @@ impl Plans {
         self.dialect
     }
 
-    /// What is allowed and most likely not meant, ordered by file and line.
+    /// Warnings: what is allowed and most likely not intended, ordered by file and line.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
@@ -251,7 +250,7 @@ fn share_stamps(plans: &mut [Plan]) {
     }
 }
 
-/// What a schema gives to the selection of its payloads.
+/// What the selection of payloads needs from a schema.
 #[derive(Debug, Default)]
 struct Framing {
     /// The encodings of a protobuf message's indexes, which follow a Confluent id.
@@ -285,7 +284,7 @@ struct Loader<'a> {
     topics: TopicTrie,
     catalog: CatalogBuilder,
     taken_names: TakenNames,
-    /// Where each name was first given.
+    /// Where each name was first used.
     names: BTreeMap<String, String>,
     alarms: Drafts<'a>,
 }
@@ -458,7 +457,7 @@ impl Loader<'_> {
         }
     }
 
-    /// A schema, or what to tell of it.
+    /// The schema that was found; if there is none, its problems are noted.
     fn found<T>(&mut self, text: &MappingText, found: Result<T, Missing>) -> Option<T> {
         let (named, what) = match found {
             Ok(found) => return Some(found),

@@ -1,8 +1,8 @@
 //! A protobuf message type and a layout → a table of actions by field number.
 //!
-//! The table says for each field that the plan wants what to do with its bytes; a number that is
-//! not in it is skipped. Members of a oneof empty each other's slots, also those that are not
-//! planned: the last member on the wire wins even if nobody asked for it.
+//! The table has an action for each field that the plan needs; a field whose number is not in it is
+//! skipped. Members of a oneof clear each other's slots, also members that the plan does not need:
+//! the last member on the wire wins in any case.
 
 use std::ops::Range;
 
@@ -13,49 +13,49 @@ use crate::{
     schema::Scalar,
 };
 
-/// What a payload's bytes do to the slots.
+/// The compiled program that stores a payload's fields in slots.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The message.
     pub message: MessageProgram,
     /// One element of each list of `points`, outermost first.
     pub levels: Box<[MessageProgram]>,
-    /// Whether a field that does not suit its type is absent.
+    /// Whether a field of another wire type than the schema's counts as absent.
     pub is_lenient: bool,
 }
 
 /// The actions of one message type at one place.
 #[derive(Clone, Debug, Default)]
 pub struct MessageProgram {
-    /// Actions by field number, for small numbers; [`Action::Skip`] where nothing is wanted.
+    /// Actions by field number, for small numbers; [`Action::Skip`] for fields that are not needed.
     dense: Box<[Op]>,
     /// Actions of the other numbers, ascending.
     sparse: Box<[(u32, Op)]>,
-    /// The names of all fields with an action, by number, for telling what is wrong.
+    /// The names of all fields with an action, by number, for error texts.
     names: Box<[(u32, Box<str>)]>,
 }
 
 /// What to do with one field.
 #[derive(Clone, Debug)]
 pub struct Op {
-    /// What.
+    /// The action.
     pub action: Action,
-    /// Slots of the other members of its oneof: emptied before the value is stored.
+    /// Slots of the other members of its oneof: cleared before the value is stored.
     pub clears: Box<[Range<u16>]>,
     /// Whether one of those members holds the elements of `points`.
     pub clears_points: bool,
 }
 
-/// What a field's bytes become.
+/// How a field's bytes are stored.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Nothing; only the other members of its oneof are emptied.
+    /// Not stored; only the other members of its oneof are cleared.
     Skip,
     /// One value.
     Scalar(SlotIdx, Wire),
     /// `google.protobuf.Timestamp` or `Duration`: seconds to the slot, nanoseconds to the next.
     SecondsNanos(SlotIdx),
-    /// A wrapper: its field 1, the default where that is absent.
+    /// A wrapper: its field 1, or the default if that is absent.
     Wrapper(SlotIdx, Wire),
     /// A nested message.
     Message(Box<Nested>),
@@ -79,7 +79,8 @@ pub struct MapOp {
     pub key: Wire,
     /// The value.
     pub value: Wire,
-    /// The bits of an absent value: 0 but for a proto2 enum whose first symbol has another number.
+    /// The bits of an absent value: 0, except for a proto2 enum whose first symbol has another
+    /// number.
     pub value_default: u64,
 }
 
@@ -96,7 +97,7 @@ pub struct Nested {
     pub program: MessageProgram,
 }
 
-/// How a scalar lies on the wire.
+/// How a scalar is encoded on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// 8 bytes.
@@ -143,13 +144,13 @@ impl Wire {
         }
     }
 
-    /// Whether absent it is a range and not bits.
+    /// Whether its default is an empty range and not bits.
     #[must_use]
     pub const fn is_range(self) -> bool {
         matches!(self, Self::String | Self::Bytes)
     }
 
-    /// How a field's type lies on the wire; `None` for messages.
+    /// How a field's type is encoded on the wire; `None` for messages.
     #[must_use]
     pub fn of(kind: &Kind) -> Option<Self> {
         Some(match kind {
@@ -174,8 +175,8 @@ impl Wire {
     }
 }
 
-/// Field numbers below this are found by index; it covers what protobuf encodes in one or two bytes
-/// of tag and any hand-written schema, at 40 bytes a number that is not used.
+/// Field numbers below this are found by index. It covers the field numbers of usual schemas; an
+/// unused number costs 40 bytes.
 const DENSE_NUMBERS_MAX: u32 = 256;
 
 impl MessageProgram {
@@ -212,7 +213,7 @@ impl MessageProgram {
 }
 
 impl Op {
-    /// Nothing at all.
+    /// An op that does nothing.
     fn skip() -> Self {
         Self { action: Action::Skip, clears: Box::default(), clears_points: false }
     }
@@ -263,7 +264,7 @@ impl Compiler<'_> {
         MessageProgram::new(ops, names)
     }
 
-    /// What one planned field does.
+    /// The action of one planned field.
     fn action(&mut self, field: &FieldDescriptor, place: &Place) -> Action {
         let kind = field.kind();
         match place {
@@ -321,7 +322,7 @@ impl Compiler<'_> {
         MessageProgram::new(vec![(1, key), (2, value)], names)
     }
 
-    /// What the other members of the field's oneof lose when it comes.
+    /// Adds the slots of the other members of the field's oneof, which it clears.
     fn fill_clears(
         &self,
         op: &mut Op,
@@ -352,7 +353,7 @@ fn slots_of(place: &Place) -> Option<Range<u16>> {
         Place::Slot(slot, scalar) => Some(slot.0..slot.0 + scalar.slots()),
         Place::List(slot, _) | Place::Map { slot, .. } => Some(slot.0..slot.0 + 1),
         Place::Record(record) => {
-            // The presence slot stands right before the record's own.
+            // The presence slot is directly before the record's own slots.
             let start = record.presence.map_or(record.slots.start, |slot| slot.0);
             Some(start..record.slots.end)
         }
@@ -360,7 +361,7 @@ fn slots_of(place: &Place) -> Option<Range<u16>> {
     }
 }
 
-/// Whether the elements of `points` lie there.
+/// Whether a place contains the elements of `points`.
 fn holds_points(place: &Place) -> bool {
     match place {
         Place::Points => true,
@@ -369,12 +370,12 @@ fn holds_points(place: &Place) -> bool {
     }
 }
 
-/// How a scalar's kind lies on the wire.
+/// How a scalar is encoded on the wire.
 fn wire_of(kind: &Kind) -> Wire {
     Wire::of(kind).expect("the shape says scalar")
 }
 
-/// How a field of a well-known or entry message lies on the wire.
+/// How a field of a well-known or entry message is encoded on the wire.
 fn wire_of_field(message: &MessageDescriptor, number: u32) -> Wire {
     let field = message.get_field(number).expect("such messages have this field");
     debug_assert!(field.cardinality() != Cardinality::Repeated, "and it is singular");

@@ -1,5 +1,5 @@
-//! Saved queries: asked again and again, their rows told on a topic. What a question means is known
-//! to who asks it.
+//! Saved queries: run at an interval, with their rows published on a topic. The query itself is
+//! interpreted by the room that runs it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{mapping::file::QueryText, schema::Problem};
 pub struct SavedQuery {
     /// Its topic is `$query/` and this.
     pub name: Arc<str>,
-    /// From one question to the next.
+    /// Time from one run to the next.
     pub interval: Duration,
     /// The question, as that of a push.
     pub question: Value,
@@ -21,13 +21,13 @@ pub struct SavedQuery {
 }
 
 impl SavedQuery {
-    /// Something about it, at its place.
+    /// A problem of this query, at its line.
     #[must_use]
     pub fn problem(&self, what: String) -> Problem {
         Problem { file: self.file.clone(), line: Some(self.line), what }
     }
 
-    /// Whether the other one asks and tells the same, wherever it stands.
+    /// Whether the other one has the same name, interval and query, regardless of its line.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         (&self.name, self.interval, &self.question)
@@ -35,7 +35,7 @@ impl SavedQuery {
     }
 }
 
-/// All of them; a name that is taken is added to `problems`.
+/// Compiles all of them; a name that is used twice is added to `problems`.
 pub(super) fn compile(texts: Vec<QueryText>, problems: &mut Vec<Problem>) -> Arc<[SavedQuery]> {
     let mut names: BTreeMap<Arc<str>, String> = BTreeMap::new();
     let mut saved = Vec::new();

@@ -1,8 +1,8 @@
-//! What the configured store cannot have of the mappings' names: refused at load, because each
-//! point would be refused later.
+//! Names of mappings that the configured store cannot hold are refused at load, because the store
+//! would refuse every point later.
 //!
-//! Names that only a payload brings (a map's keys behind `name_`, line protocol) are the store's
-//! own matter: it refuses the point.
+//! Names that come from payloads (a map's keys after `name_`, line protocol) are not checked here:
+//! the store refuses the point.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
     model::{Named, StoreNames},
 };
 
-/// The names of all mappings so far, as the store takes them.
+/// The names of all mappings so far, in the form that the store compares.
 #[derive(Debug)]
 pub(crate) struct TakenNames {
     store: StoreNames,
@@ -30,7 +30,7 @@ impl TakenNames {
         Self { store, measurements: BTreeMap::new(), columns: BTreeMap::new() }
     }
 
-    /// Adds the names of a mapping; answers what the store cannot have, by lines of its file.
+    /// Adds the names of a mapping; returns those that the store cannot hold, by lines of its file.
     pub(crate) fn add(&mut self, text: &MappingText, compiled: &Compiled) -> Vec<(u32, String)> {
         let Some(measurement) = &text.measurement else { return Vec::new() };
         let mut told = Vec::new();

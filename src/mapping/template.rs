@@ -1,4 +1,4 @@
-//! Fields with placeholders → the fields of one command: of a push's row, or of a message that
+//! Fields with placeholders → the fields of one command, from a push's row or from a message that
 //! raises an alarm (PU-4).
 //!
 //! `"{column}"` alone stands for the value with its type; within a text the value is written into
@@ -39,23 +39,23 @@ impl Template {
         members(fields, "").map(Self)
     }
 
-    /// One that takes columns as they are, each under its own name.
+    /// A template with one field per column, of the same name.
     pub(super) fn of_columns<'a>(columns: impl Iterator<Item = &'a str>) -> Self {
         Self(columns.map(|name| (name.to_owned(), Part::Column(name.to_owned()))).collect())
     }
 
-    /// What it says by itself, whatever the row.
+    /// The fields without placeholders, which do not depend on the row.
     pub(super) fn fixed(&self) -> Map<String, Json> {
         fixed_members(&self.0)
     }
 
-    /// The fields with a value of its kind in the place of each column, and null where that is not
-    /// known.
+    /// The fields with a sample value of its type in place of each column, and null if the type is
+    /// not known.
     pub(super) fn samples(&self, kind: &dyn Fn(&str) -> Option<ValueType>) -> Map<String, Json> {
         sample_members(&self.0, kind)
     }
 
-    /// The columns that it asks for, each once.
+    /// The columns that it uses, each once.
     #[must_use]
     pub fn columns(&self) -> Vec<&str> {
         let mut columns = Vec::new();
@@ -85,7 +85,7 @@ fn members(
     fields.iter().map(member).collect()
 }
 
-/// The depth is bounded by the parser of JSON.
+/// The parser of JSON bounds the depth.
 fn part(value: &Json, path: &str) -> Result<Part, (String, String)> {
     Ok(match value {
         Json::String(text) => {
@@ -230,7 +230,7 @@ fn object<'v>(
     filled.collect()
 }
 
-/// A row's value as JSON; what no number of JSON is, is null.
+/// A row's value as JSON; a number that JSON cannot express is null.
 #[must_use]
 pub fn json_of(value: &Value) -> Json {
     match value {

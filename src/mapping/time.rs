@@ -1,4 +1,4 @@
-//! The point's time, compiled: where it lies, how it is read, what it is relative to.
+//! The point's time, compiled: its slot, how it is read, what it is relative to.
 
 use jiff::tz::{Offset, TimeZone};
 
@@ -14,13 +14,13 @@ pub struct Time {
     pub base: TimeValue,
     /// A field that is added to it.
     pub plus: Option<TimeValue>,
-    /// Whether a clock that is not set (absent, empty, before [`UNSET_BEFORE_NANOS`]) means the
-    /// time of receipt.
+    /// Whether the time of receipt replaces a clock that is not set (absent, empty, before
+    /// [`UNSET_BEFORE_NANOS`]).
     pub unset_is_received: bool,
 }
 
-/// Clocks that are not set yet tell 0, 1970 or 1980, by the epoch that they were made for; no
-/// vehicle that this program sees was built before 1981 (its first nanosecond).
+/// The first nanosecond of 1981. Clocks that are not set yet show 0, 1970 or 1980, depending on
+/// their epoch; no connected vehicle was built before 1981.
 pub const UNSET_BEFORE_NANOS: i128 = 347_155_200_000_000_000;
 
 /// One field that is a time, or a span of time.
@@ -28,7 +28,7 @@ pub const UNSET_BEFORE_NANOS: i128 = 347_155_200_000_000_000;
 pub struct TimeValue {
     /// Its slot.
     pub slot: SlotIdx,
-    /// How it lies there.
+    /// Its scalar type.
     pub scalar: Scalar,
     /// How it is read.
     pub reading: TimeReading,
@@ -40,15 +40,15 @@ pub enum TimeReading {
     /// [`Scalar::Integer`] and [`Scalar::Unsigned`] count this unit; [`Scalar::Ticks`],
     /// [`Scalar::Timestamp`] and [`Scalar::Duration`] bring their own.
     Count(Unit),
-    /// A number that may have a fraction, out of its digits: a float, or text.
+    /// A number that may have a fraction, read from its digits: a float, or text.
     Decimal(Unit),
-    /// Text as ISO 8601 writes it; without an offset it is of this zone, if one is named. Of an
-    /// hour that a zone has twice the first is meant.
+    /// Text in ISO 8601. Without an offset it is in this zone, if one is named. In an hour that
+    /// occurs twice in a zone the first one is taken.
     Iso8601(Option<TimeZone>),
 }
 
 impl Time {
-    /// Whether it is one count and nothing else: what most mappings have.
+    /// The unit, if the time is one plain count, as in most mappings.
     #[must_use]
     pub fn plain(&self) -> Option<Unit> {
         match (&self.base.reading, &self.plus, self.unset_is_received) {
@@ -64,7 +64,7 @@ pub fn time_zone(text: &str) -> Option<TimeZone> {
     fixed_zone(text).or_else(|| TimeZone::get(text).ok())
 }
 
-/// A zone that is always as far from UTC: `Z`, `+01:00`, `-0330`, `+01`.
+/// A zone with a fixed offset from UTC: `Z`, `+01:00`, `-0330`, `+01`.
 fn fixed_zone(text: &str) -> Option<TimeZone> {
     if text == "Z" {
         return Some(TimeZone::UTC);

@@ -1,9 +1,9 @@
 //! Topic patterns, and a trie over all of them: a topic → its mappings, without allocating.
 //!
 //! A pattern's level is a literal, `{name}` (a capture: one level, like `+`), `+`, or `#` at the
-//! end. As MQTT has it, a wildcard at the first level does not match a topic that begins with `$`,
-//! and `a/#` matches `a` too. A capture is known by the number of its level, so what a match yields
-//! is nothing but ranges of the topic.
+//! end. As in MQTT, a wildcard at the first level does not match a topic that begins with `$`, and
+//! `a/#` matches `a` too. A capture is identified by the number of its level, so a match consists
+//! only of ranges of the topic.
 
 use std::ops::Range;
 
@@ -59,7 +59,7 @@ impl TopicPattern {
         self.levels.iter().position(|level| matches!(level, Level::Capture(known) if known == name))
     }
 
-    /// Whether a level stands for any text and has no name.
+    /// Whether a level is a wildcard without a name.
     pub(crate) fn has_wildcard(&self) -> bool {
         self.levels.iter().any(|level| matches!(level, Level::One | Level::Rest))
     }

@@ -1,4 +1,4 @@
-//! `[[alarm]]` texts → what they lead to, held against commands and topics.
+//! `[[alarm]]` texts → actions, checked against commands and topics.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(in crate::mapping) struct Drafts<'a> {
 }
 
 impl<'a> Drafts<'a> {
-    /// Parses the texts; what is wrong is added to `problems`.
+    /// Parses the texts; errors are added to `problems`.
     pub(in crate::mapping) fn read(
         texts: &'a [AlarmText],
         commands: &'a Commands,
@@ -50,7 +50,8 @@ impl<'a> Drafts<'a> {
         self.by_mapping.get(mapping).map_or(&[], Vec::as_slice)
     }
 
-    /// A mapping was compiled with its alarms: what they lead to is held against what is declared.
+    /// Declares the alarms of a compiled mapping: checks their actions against the declared
+    /// commands and topics.
     pub(in crate::mapping) fn declare(
         &mut self,
         mapping: &MappingText,
@@ -87,7 +88,7 @@ impl<'a> Drafts<'a> {
         }
     }
 
-    /// All of them; one of a mapping that is not there is told.
+    /// All of them; an alarm of a mapping that does not exist is a problem.
     pub(in crate::mapping) fn finish<'n>(
         self,
         mappings: impl Iterator<Item = &'n str> + Clone,
@@ -110,7 +111,7 @@ fn told(text: &AlarmText, line: u32, what: String) -> Problem {
     Problem { file: text.file.clone(), line: Some(line), what }
 }
 
-/// One alarm that is held against what is declared.
+/// One alarm whose action is being checked.
 struct Declaring<'a> {
     text: &'a AlarmText,
     commands: &'a Commands,
@@ -192,7 +193,7 @@ impl Declaring<'_> {
     }
 }
 
-/// Holds fields against a command's schema, with the kinds of what the message will bring.
+/// Checks fields against a command's schema, with the types of the message's values.
 fn check_fields(
     command: &Command,
     template: &Template,

@@ -9,7 +9,7 @@ use crate::{
     model::Value,
 };
 
-/// All of them; made anew with the mappings.
+/// All of them; replaced with the mappings.
 #[derive(Debug, Default)]
 pub struct Alarms {
     pub(super) all: Vec<Alarm>,
@@ -28,23 +28,23 @@ impl Alarms {
     }
 }
 
-/// What an alarm leads to.
+/// An alarm with its action.
 #[derive(Debug)]
 pub struct Alarm {
     /// Its name.
     pub name: Arc<str>,
-    /// The mapping whose points it asks.
+    /// The mapping whose points it is evaluated for.
     pub mapping: Arc<str>,
     /// A command or a publish.
     pub action: AlarmAction,
     /// The fields of either.
     pub(super) template: Template,
-    /// A vehicle that was told is not told again so soon.
+    /// Minimum time between two actions of this alarm for one vehicle.
     pub once_per: Duration,
 }
 
 impl Alarm {
-    /// The fields of its action, of what a message says.
+    /// The fields of its action, filled with a message's values.
     #[must_use]
     pub fn fields(&self, values: &[(Arc<str>, Value)]) -> Map<String, Json> {
         let value = |name: &str| {
@@ -69,7 +69,7 @@ pub enum AlarmAction {
     },
 }
 
-/// Where an alarm publishes: a topic in which the vehicle may stand.
+/// The topic of an alarm's publish, which may contain the vehicle.
 #[derive(Debug)]
 pub struct AlarmTopic(pub(super) TopicPattern);
 
@@ -81,7 +81,7 @@ impl AlarmTopic {
     }
 }
 
-/// The command of an alarm, but for its fields; as in a request for one.
+/// The command of an alarm without its fields, as in a request for a command.
 #[derive(Clone, Debug)]
 pub struct AlarmCommand {
     /// A declared one.
@@ -90,8 +90,8 @@ pub struct AlarmCommand {
     pub expires_in: Option<String>,
     /// How long the receipt may take.
     pub execute_within: Option<String>,
-    /// Of those with the same key only the newest counts.
+    /// Of commands with the same key only the newest counts.
     pub supersede: Option<String>,
-    /// What must still hold when it leaves: measurement, condition, and how old values may be.
+    /// What must still hold when it is sent: measurement, condition, and maximum age of values.
     pub still: Option<[String; 3]>,
 }

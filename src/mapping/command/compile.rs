@@ -17,7 +17,7 @@ use crate::{
     schema::{Missing, Problem, Registry},
 };
 
-/// Compiles all of them; what is wrong is added to `problems`.
+/// Compiles all of them; errors are added to `problems`.
 pub(in crate::mapping) fn compile(
     texts: &[CommandText],
     registry: &Registry,

@@ -45,16 +45,16 @@ impl Order {
     }
 }
 
-/// All of them; made anew with the mappings.
+/// All of them; replaced with the mappings.
 #[derive(Debug, Default)]
 pub struct Commands {
     pub(super) all: Vec<Command>,
-    /// What leads to them by itself.
+    /// The alarms, which send commands by themselves.
     pub(in crate::mapping) alarms: Alarms,
 }
 
 impl Commands {
-    /// Those of the files, without their mappings: what a vehicle's side needs.
+    /// The commands of the files, without mappings: for the vehicle's side.
     ///
     /// # Errors
     /// Everything that is wrong in the files.
@@ -83,7 +83,7 @@ impl Commands {
         self.all.iter()
     }
 
-    /// The alarms, which lead to commands by themselves.
+    /// The alarms, which send commands by themselves.
     #[must_use]
     pub fn alarms(&self) -> &Alarms {
         &self.alarms
@@ -101,7 +101,7 @@ impl Commands {
         rules.filter(move |rule| rule.is_on(topic))
     }
 
-    /// Where commands leave, as filters of MQTT.
+    /// The topics of commands, as MQTT topic filters.
     #[must_use]
     pub fn topic_filters(&self) -> Vec<String> {
         self.all.iter().map(|command| command.topic.filter()).collect()
@@ -111,9 +111,9 @@ impl Commands {
 /// One command, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadCommand {
-    /// Its id as the payload has it.
+    /// Its id as in the payload.
     pub id: Option<Vec<u8>>,
-    /// What the fields that were asked for say; nothing where one is absent.
+    /// The values of the requested fields; `None` if a field is absent.
     pub fields: Vec<Option<String>>,
 }
 
@@ -176,13 +176,13 @@ impl Command {
         self.receipt.is_some()
     }
 
-    /// Where it leaves for a vehicle.
+    /// Its topic for a vehicle.
     #[must_use]
     pub fn topic(&self, vehicle: &str) -> String {
         self.topic.filled(vehicle)
     }
 
-    /// Where the vehicle's receipt is expected.
+    /// The topic on which the vehicle's receipt is expected.
     #[must_use]
     pub fn response_topic(&self, vehicle: &str) -> Option<String> {
         self.receipt.as_ref().map(|receipt| receipt.topic.filled(vehicle))
@@ -200,12 +200,12 @@ impl Command {
         self.form.encode(&self.whole(fields, id)?, Rigor::Whole)
     }
 
-    /// Holds fields with placeholders against the schema before there are values for them: their
-    /// names, whether all are there, what is fixed, and the kinds of the columns as far as they are
+    /// Checks fields with placeholders against the schema before there are values for them: their
+    /// names, whether all required ones are present, fixed values, and the types of the columns if
     /// known.
     ///
     /// # Errors
-    /// The first field that is wrong whatever the values are.
+    /// The first field that is wrong for all values.
     pub fn check(
         &self,
         fields: &Template,
@@ -219,7 +219,7 @@ impl Command {
         self.form.encode(&self.whole(fields, CommandId([0; 16]))?, rigor).map(drop)
     }
 
-    /// Whether it may leave on a topic of the pattern.
+    /// Whether its topic may match the pattern.
     pub(in crate::mapping) fn may_leave_on(&self, topic: &TopicPattern) -> bool {
         self.topic.meets(topic)
     }
@@ -248,8 +248,8 @@ impl Command {
         Ok(all)
     }
 
-    /// Reads a payload from its topic, as the vehicle does: the command's id and what these fields
-    /// say. Nothing if it is another command's, because a fixed field has another value.
+    /// Reads a payload, as the vehicle does: the command's id and the values of these fields.
+    /// `None` if it is another command's, because a fixed field has another value.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -269,14 +269,14 @@ impl Command {
         Ok(Some(ReadCommand { id: id.map(Said::into_bytes), fields }))
     }
 
-    /// Holds what the declaration gives by itself against the schema.
+    /// Checks the fixed fields of the declaration against the schema.
     pub(super) fn check_own(&self) -> Result<(), FieldError> {
         self.hold(&Map::new(), Rigor::Part)
     }
 }
 
-/// Whether a fixed value is what a field says. A number may stand for the name of an enum's value,
-/// which is what the field says then.
+/// Whether a field has a fixed value. If the fixed value is the number of an enum's symbol, the
+/// field has the symbol's name.
 fn is_same(value: &Value, said: &str) -> bool {
     match value {
         Value::String(text) => text == said,
@@ -287,7 +287,7 @@ fn is_same(value: &Value, said: &str) -> bool {
     }
 }
 
-/// Puts a value at a path; tells whether nothing was there.
+/// Puts a value at a path; true if nothing was there.
 pub(super) fn put(into: &mut Map<String, Value>, path: &str, value: Value) -> bool {
     match path.split_once('.') {
         None => into.insert(path.to_owned(), value).is_none(),
@@ -295,7 +295,7 @@ pub(super) fn put(into: &mut Map<String, Value>, path: &str, value: Value) -> bo
             let inner = into.entry(first).or_insert_with(|| Map::new().into());
             match inner {
                 Value::Object(inner) => put(inner, rest, value),
-                // What is there is no record: its own error is told.
+                // The value there is not a record; the check of the schema reports that.
                 _ => true,
             }
         }

@@ -1,24 +1,23 @@
 //! Commands that may be sent to vehicles, as the mapping files declare them: `[[command]]`.
 //!
-//! A command says where it leaves, how its fields are encoded, and what the vehicle's receipt looks
-//! like. What an operator gives as fields is one JSON object; it is checked against the schema, and
-//! what is wrong names the field ([`FieldError`]). The `fixed` fields and the command's `id` are
-//! added to it.
+//! A command declares its topic, how its fields are encoded, and the form of the vehicle's receipt.
+//! An operator gives the fields as one JSON object. It is checked against the schema, and an error
+//! names the field ([`FieldError`]). The `fixed` fields and the command's `id` are added to it.
 //!
 //! # The keys of `[[command]]`
 //! - `name`, `format`, `schema`, `message` as for a mapping.
-//! - `topic`: where it leaves; its one capture is the vehicle. Default:
+//! - `topic`: the topic of the command; its one capture is the vehicle. Default:
 //!   `vehicles/{vin}/commands/NAME`.
 //! - `id`: the field that takes the command's id, a text (or bytes: 16 of them).
-//! - `fixed`: fields that every one of them has.
-//! - `qos`: 1 (default) or 2. At QoS 0 nothing would ever tell that it arrived.
+//! - `fixed`: fields with a fixed value.
+//! - `qos`: 1 (default) or 2. At QoS 0 there is no acknowledgement that it arrived.
 //! - `expires-in`, `execute-within`: how long it waits for the vehicle, and the vehicle's receipt
 //!   for it.
-//! - `order`: when the vehicle's next command may leave: `at-once`, `after-delivery` (default) or
+//! - `order`: when the vehicle's next command may be sent: `at-once`, `after-delivery` (default) or
 //!   `after-receipt`.
 //! - `[command.receipt]`: `topic` (a capture is the vehicle), `format`, `schema`, `message`; `id`,
 //!   `status` and `detail` name fields; `done`, `failed`, `rejected`, `progress` list what `status`
-//!   may say. Without `id` a receipt is known by its correlation data.
+//!   may say. Without `id` a receipt is matched by its correlation data.
 //!
 //! # Values
 //! | schema | JSON |

@@ -1,4 +1,4 @@
-//! What a vehicle's receipt says, and how a vehicle says it.
+//! Reads a vehicle's receipts, and writes them as a vehicle does.
 
 use std::sync::Arc;
 
@@ -24,22 +24,22 @@ pub struct ReceiptRule {
 /// What a status means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptVerdict {
-    /// The vehicle is at it.
+    /// The vehicle is executing it.
     Progress,
-    /// It was done.
+    /// The vehicle has executed it.
     Done,
     /// It failed.
     Failed,
-    /// The vehicle does not do it.
+    /// The vehicle refuses to execute it.
     Rejected,
 }
 
 /// One receipt, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptText {
-    /// The command's id as the payload has it.
+    /// The command's id as in the payload.
     pub id: Option<Vec<u8>>,
-    /// What its status means; nothing if the declaration does not list it.
+    /// What its status means; `None` if the declaration does not list it.
     pub verdict: Option<ReceiptVerdict>,
     /// What the vehicle says to it.
     pub detail: Option<String>,
@@ -48,13 +48,13 @@ pub struct ReceiptText {
 /// One receipt, to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceiptWords<'a> {
-    /// The command's id as its payload had it.
+    /// The command's id as in its payload.
     pub id: Option<&'a [u8]>,
     /// What its status means.
     pub verdict: ReceiptVerdict,
     /// What the vehicle says to it.
     pub detail: Option<&'a str>,
-    /// What else a receipt may hold; passed over where the schema has no such field.
+    /// Further fields of a receipt; ignored if the schema has no such field.
     pub more: &'a [(&'a str, Value)],
 }
 
@@ -82,7 +82,7 @@ impl ReceiptRule {
         Self { command, topic, form, paths, words: words.collect() }
     }
 
-    /// Of which command.
+    /// The name of its command.
     #[must_use]
     pub fn command(&self) -> &str {
         &self.command
@@ -117,16 +117,17 @@ impl ReceiptRule {
         })
     }
 
-    /// Where a vehicle sends them.
+    /// The topic of a vehicle's receipts.
     #[must_use]
     pub fn topic(&self, vehicle: &str) -> String {
         self.topic.filled(vehicle)
     }
 
-    /// Writes a receipt, as the vehicle does; nothing where the declaration has no word for it.
+    /// Writes a receipt, as the vehicle does; `None` if the declaration has no status for the
+    /// verdict.
     ///
     /// # Errors
-    /// A field that the schema wants and nothing gives.
+    /// A required field that has no value.
     pub fn write(&self, words: &ReceiptWords<'_>) -> Result<Option<Vec<u8>>, FieldError> {
         let word = self.words.iter().find(|(_, verdict)| *verdict == words.verdict);
         let Some((word, _)) = word else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Alarms of a mapping: their conditions and what they say of a message, over the mapping's slots.
+//! Alarms of a mapping: their conditions and the values of their actions, over the mapping's slots.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl<'a> AlarmDraft<'a> {
 }
 
 impl Build<'_> {
-    /// Wants what the alarms ask; it stays what it is beside.
+    /// Requests slots for the paths that the alarms use; fields and tags stay what they are.
     pub(super) fn want_alarms(&mut self, alarms: &[AlarmDraft<'_>]) {
         for alarm in alarms {
             if self.text.format.value == Format::LineProtocol {
@@ -87,7 +87,7 @@ impl Build<'_> {
         self.told_of_alarms.push(Problem { file, line: Some(line), what });
     }
 
-    /// The alarms over slots, in their order; what is wrong with one is told.
+    /// The alarms over slots, in their order; problems are noted.
     pub(super) fn alarms(&mut self, alarms: &[AlarmDraft<'_>], laid: &Laid) -> Vec<PlanAlarm> {
         if !self.told_of_alarms.is_empty() {
             return Vec::new();

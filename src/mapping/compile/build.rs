@@ -1,4 +1,4 @@
-//! The plan, out of a mapping's text and its schema.
+//! Builds the plan from a mapping's text and its schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ use crate::{
     schema::{Kind, Problem, Scalar, Shape, Top},
 };
 
-/// All of a plan that does not depend on the format.
+/// The parts of a plan that do not depend on the format.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) layout: Layout,
@@ -37,9 +37,9 @@ pub(crate) struct Compiled {
     pub(crate) fields: Vec<Field>,
     pub(crate) constants: Constants,
     pub(crate) alarms: Vec<PlanAlarm>,
-    /// The filter by itself.
+    /// The probe: the filter with a layout of its own.
     pub(crate) probe: Option<CompiledProbe>,
-    /// What is allowed and most likely not meant.
+    /// What is allowed and most likely not intended.
     pub(crate) warnings: Told,
 }
 
@@ -60,9 +60,9 @@ pub(crate) type Told = Vec<(u32, String)>;
 pub(crate) struct Refused {
     /// By lines of the mapping file.
     pub(crate) of_mapping: Told,
-    /// By lines of the schema file: what the mapping wants and no field can hold.
+    /// By lines of the schema file: values that the mapping needs and no field can hold.
     pub(crate) of_schema: Told,
-    /// Of its alarms, which may stand in other files.
+    /// Problems of its alarms, which may be in other files.
     pub(crate) of_alarms: Vec<Problem>,
 }
 
@@ -176,7 +176,7 @@ impl Origin {
     }
 }
 
-/// What a tag or a vehicle may be made of.
+/// Whether a text is used as a tag or as the vehicle.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Vehicle,
@@ -190,14 +190,14 @@ pub(super) struct Build<'a> {
     pub(super) paths: Paths<'a>,
     pub(super) wanted: BTreeSet<Path>,
     pub(super) taken: BTreeSet<Path>,
-    /// Numbers of JSON that are wanted with their digits.
+    /// JSON numbers whose digits are needed.
     pub(super) digits: BTreeSet<Path>,
     pub(super) told: Told,
     pub(super) told_of_alarms: Vec<Problem>,
 }
 
 impl<'a> Build<'a> {
-    /// What was found to be wrong, if anything was.
+    /// The problems that were found, if there are any.
     fn refused(&mut self, laid: &Laid) -> Option<Refused> {
         let of_schema = laid.schema_problems.clone();
         let of_mapping = std::mem::take(&mut self.told);
@@ -208,7 +208,7 @@ impl<'a> Build<'a> {
         (!is_right).then_some(refused)
     }
 
-    /// Fields of lists on the way that the mapping gives a name or converts.
+    /// Fields of the outer lists of `points` that the mapping names or converts.
     fn named(&self) -> BTreeSet<Path> {
         let renames = self.text.fields.rename.iter().map(|rename| &rename.path);
         let converts = self.text.convert.iter().map(|convert| &convert.path);
@@ -223,7 +223,7 @@ impl<'a> Build<'a> {
         Some(self.paths.find(&key.name.value).ok()?.path)
     }
 
-    /// What is allowed and most likely not meant.
+    /// What is allowed and most likely not intended.
     fn warnings(&self, tags: &[(Tag, Origin)], time: Option<&TimeOrigin>, laid: &Laid) -> Told {
         let times = time.iter().flat_map(|time| {
             let plus = time.plus.iter().map(|plus| &plus.path);
@@ -301,7 +301,7 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// Resolves a path that is then no field.
+    /// Resolves a path, which then is not a field.
     pub(super) fn take(&mut self, text: &Placed<String>, key: &str) -> Option<(Path, Kind)> {
         match self.paths.find(&text.value) {
             Ok(found) => {
@@ -348,7 +348,7 @@ impl<'a> Build<'a> {
         is_known.then_some(expr)
     }
 
-    /// The filter by itself.
+    /// The probe: the filter with a layout of its own.
     fn probe(&mut self, expr: &Expr, depth_max: usize) -> Option<CompiledProbe> {
         let mut asked = Vec::new();
         expr.paths(&mut asked);

@@ -1,11 +1,11 @@
-//! `when` over values that have names, wherever they come from.
+//! `when` over named values, such as the columns of a row.
 
 use std::cmp::Ordering;
 
 use super::when::{self, Expr, Literal};
 use crate::{mapping::Comparison, model::Value};
 
-/// A parsed `when` that is held against rows.
+/// A parsed `when` that is evaluated for rows.
 #[derive(Clone, Debug)]
 pub struct Condition(Expr);
 
@@ -18,7 +18,7 @@ impl Condition {
         when::parse(text).map(Self)
     }
 
-    /// The names that it asks for, each once, in their order.
+    /// The names that it uses, each once, in their order.
     #[must_use]
     pub fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
@@ -68,7 +68,7 @@ fn holds<'v>(expr: &Expr, value: &dyn Fn(&str) -> Option<&'v Value>) -> bool {
     }
 }
 
-/// Nothing where the two are of different kinds.
+/// `None` if the two are of different types.
 fn compare(value: &Value, literal: &Literal) -> Option<Ordering> {
     #[expect(clippy::cast_precision_loss, reason = "a literal beside a float is one")]
     let float = |literal: &Literal| match literal {

@@ -1,4 +1,4 @@
-//! `constant`: tags and fields that every point has and no payload brings.
+//! `constant`: tags and fields of every point that do not come from payloads.
 
 use super::{build::Build, unique::Names};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 /// The constant fields of a mapping.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Constants {
-    /// `,key=value` of each, as a line has it.
+    /// `,key=value` of each, as in a line.
     pub(crate) text: Vec<u8>,
     /// Names and types.
     pub(crate) types: Vec<(String, FieldType)>,
@@ -56,7 +56,7 @@ impl Build<'_> {
     }
 }
 
-/// Appends a value as a line has it; answers its type.
+/// Appends a value as in a line; returns its type.
 fn push(into: &mut Vec<u8>, value: &ConstantValue) -> FieldType {
     match value {
         ConstantValue::Float(value) => {

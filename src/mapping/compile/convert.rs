@@ -1,4 +1,4 @@
-//! `convert`: what a field's value becomes, checked against what the schema says that it is.
+//! `convert`: the conversion of a field's value, checked against the type in the schema.
 
 use super::{build::Build, lay::LaidField};
 use crate::{

@@ -1,8 +1,8 @@
 //! The walk over the shape that gives each wanted value its slot and each field its name.
 //!
-//! What is wanted: every value that is not excluded, as a field; and whatever `tags`, `time`,
-//! `vehicle`, `points` and `when` name, excluded or not. A record in which nothing is wanted is not
-//! entered, so a schema that contains itself is no problem where it is excluded.
+//! Wanted are every value that is not excluded, as a field, and all values that `tags`, `time`,
+//! `vehicle`, `points` and `when` name, excluded or not. A record without wanted values is not
+//! entered, so a recursive schema is allowed if the recursion is excluded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,32 +19,32 @@ use crate::{
     schema::{Kind, Member, Presence, RecordIdx, Scalar, Shape, Unsupported},
 };
 
-/// What the walk is given.
+/// The input of the walk.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) text: &'a MappingText,
     pub(super) shape: &'a Shape,
     /// The lists that `points` leads through.
     pub(super) levels: &'a [PointsLevel],
-    /// Whether the payload is the outermost of them.
+    /// Whether the payload itself is the outermost list.
     pub(super) is_top: bool,
-    /// Paths of lists on the way that the mapping names as fields.
+    /// Paths in the outer lists of `points` that the mapping names as fields.
     pub(super) named: BTreeSet<Path>,
     /// The key of a map of points that is a field.
     pub(super) key_field: Option<Path>,
-    /// Paths that need a slot though they are no field, or not only.
+    /// Paths that need a slot in addition to the fields.
     pub(super) paths: BTreeSet<Path>,
-    /// Paths that are a tag, the time or the vehicle: no fields.
+    /// Paths that are a tag, the time or the vehicle, and so are not fields.
     pub(super) taken: BTreeSet<Path>,
-    /// Numbers of JSON that are wanted with their digits.
+    /// JSON numbers whose digits are needed.
     pub(super) digits: BTreeSet<Path>,
     /// How deep records may nest.
     pub(super) depth_max: usize,
-    /// Whether nothing is a field: only the paths get slots, and nothing is told.
+    /// Whether nothing is a field: only the paths get slots, and no problems are noted.
     pub(super) is_probe: bool,
 }
 
-/// What the walk has found.
+/// The result of the walk.
 #[derive(Debug)]
 pub(super) struct Laid {
     pub(super) layout: Layout,
@@ -60,7 +60,7 @@ pub(super) struct Laid {
     pub(super) schema_problems: Vec<(u32, String)>,
     /// Elements of lists that have a slot of their own.
     pub(super) picks: Vec<(Side, Pick)>,
-    /// Values of lists on the way that are not written.
+    /// Values of the outer lists that are not written.
     pub(super) left_out: Vec<String>,
 }
 
@@ -71,17 +71,17 @@ pub(super) struct LaidField {
     pub(super) name: String,
     pub(super) slot: SlotIdx,
     pub(super) form: FieldForm,
-    /// Its place among the mapping's conversions.
+    /// Its index among the mapping's conversions.
     pub(super) convert: Option<usize>,
-    /// Of a list: the elements that are no part of it here, because they have a name.
+    /// For a list: the elements that are not written with it, because they have a name.
     pub(super) picked: Vec<u32>,
 }
 
-/// The largest slot table: far more than a line's worth, far below what a `u16` counts.
+/// The largest slot table: far more than a line needs, far below the range of `u16`.
 pub(super) const SLOTS_MAX: u16 = 8192;
 
-/// How many members are looked at: a schema in which many ways lead to one record has more paths
-/// than anybody can wait for.
+/// How many members the walk may visit: a schema in which many paths lead to one record can have
+/// exponentially many paths.
 const MEMBERS_MAX: usize = 100_000;
 
 /// Lays a mapping's values out.
@@ -122,7 +122,7 @@ pub(super) fn lay(wanted: &Wanted<'_>) -> Laid {
         levels.push(walk.level(index, level, is_included));
         parts.push((std::mem::take(&mut walk.fields), walk.points_at));
     }
-    // The fields of an element stand where its list does.
+    // The fields of an element are at the position of its list.
     let mut fields = Vec::new();
     for (mut around, points_at) in parts.into_iter().rev() {
         let at = points_at.min(around.len());
@@ -151,9 +151,9 @@ pub(super) struct Here<'p> {
     pub(super) name: &'p str,
     /// Whether values here become fields if they are included, unless they are excluded or taken.
     pub(super) is_field: bool,
-    /// Whether all that lies here is included.
+    /// Whether everything here is included.
     pub(super) is_included: bool,
-    /// Whether only what the mapping names is written: an element on the way to the last list.
+    /// Whether only values that the mapping names are written: in an element of an outer list.
     pub(super) is_on_the_way: bool,
 }
 
@@ -163,21 +163,21 @@ pub(super) struct Walk<'a> {
     /// The next free slot.
     pub(super) next: u16,
     pub(super) fields: Vec<LaidField>,
-    /// Where in `fields` those of the next list's elements stand.
+    /// Index in `fields` at which those of the next list's elements are inserted.
     pub(super) points_at: usize,
     pub(super) slots: BTreeMap<Path, SlotIdx>,
     pub(super) names: BTreeMap<Path, String>,
     problems: Vec<(u32, String)>,
     schema_problems: Vec<(u32, String)>,
-    /// Members looked at so far.
+    /// Members visited so far.
     members_count: usize,
     pub(super) patterns: Patterns<'a>,
     /// Elements of lists that have a slot of their own.
     pub(super) picks: Vec<(Side, Pick)>,
     left_out: Vec<String>,
-    /// Records that the walk is inside of.
+    /// The records that contain the current position.
     ancestors: Vec<RecordIdx>,
-    /// Whether a record that lies too deep has been told.
+    /// Whether a record that is too deep has been reported.
     is_too_deep: bool,
 }
 
@@ -214,7 +214,7 @@ impl Walk<'_> {
         layout
     }
 
-    /// Counts a member; false once there are too many, which is told.
+    /// Counts a member; false if there are too many, which is reported once.
     fn may_go_on(&mut self) -> bool {
         self.members_count += 1;
         if self.members_count == MEMBERS_MAX + 1 {
@@ -299,7 +299,7 @@ impl Walk<'_> {
             return None;
         }
         if self.ancestors.len() >= self.wanted.depth_max {
-            // One that goes too deep has many neighbours that do.
+            // Reported once, because a record that is too deep has many neighbours that are too.
             if std::mem::replace(&mut self.is_too_deep, true) {
                 return None;
             }
@@ -423,9 +423,9 @@ impl Walk<'_> {
             || self.wanted.paths.iter().any(|(side, other)| *side == self.side && is_below(other))
     }
 
-    /// Tells of a member that has no place in a line.
+    /// Reports a member that cannot be written in a line.
     fn refuse(&mut self, path: &str, member: &Member) {
-        // Which lists are in the way is not known before `points` is right.
+        // Until `points` is right it is not known which lists must be excluded.
         let is_list = matches!(member.kind, Kind::Records(_) | Kind::RecordMap { .. });
         if is_list && self.wanted.text.points.is_some() && self.wanted.levels.is_empty() {
             return;
@@ -435,14 +435,14 @@ impl Walk<'_> {
             Side::Element(level) => join(&self.wanted.levels[usize::from(level)].full, path, '.'),
         };
         let points = match member.kind {
-            // Beside the lists that `points` names there is no place for another one.
+            // A line has no place for a list other than those that `points` names.
             Kind::Records(_) | Kind::RecordMap { .. } if self.next_level().is_none() => {
                 format!("name it in `points = \"{full}\"`, or ")
             }
             _ => String::new(),
         };
         if let Kind::Unsupported(Unsupported { what, line: Some(line), .. }) = &member.kind {
-            // Some reasons say already what to do, and excluding is the other way.
+            // Some reasons name a remedy already; exclusion is the alternative.
             let or = match what.ends_with('?') {
                 true => " Or",
                 false if what.contains("; ") => ", or",

@@ -1,4 +1,4 @@
-//! The walk, where lists are: one of `points` with what is around its elements, and a list of
+//! The walk over lists: those of `points` with the values around their elements, and lists of
 //! scalars of which some elements have a name.
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ impl Walk<'_> {
         let start = self.next;
         self.points_at = 0;
         let is_last = index + 1 == self.wanted.levels.len();
-        // The elements of a payload that is a list are what messages are elsewhere.
+        // If the payload is a list, its elements take the place of the message.
         let is_on_the_way = !is_last && !level.full.is_empty();
         let prefix = if is_on_the_way { self.prefix(index) } else { String::new() };
         let here = Here {
@@ -39,7 +39,7 @@ impl Walk<'_> {
         Level { name: level.name.clone(), start, key, record }
     }
 
-    /// What names in an element on the way begin with.
+    /// The prefix of names in an element of an outer list.
     fn prefix(&self, index: usize) -> String {
         let levels = self.wanted.levels[..=index].iter().filter(|level| level.name != INNER_NAME);
         let names = levels.flat_map(|level| {
@@ -56,7 +56,7 @@ impl Walk<'_> {
         let own = self.wanted.text.point_key.as_ref();
         let name = match self.patterns.name_of(&path) {
             Some(name) => name.to_owned(),
-            // As the mapping calls it, whatever lies around it.
+            // The name that the mapping gives it, without the prefix.
             None if own.is_some_and(|own| own.name.value == key.name) => key.name.clone(),
             None => join(here.name, &key.name, '_'),
         };
@@ -71,8 +71,8 @@ impl Walk<'_> {
         Some((slot, scalar.clone()))
     }
 
-    /// Lays a list of scalars out. Elements that the mapping names by their place have a slot of
-    /// their own, and are no part of what the list writes.
+    /// Lays a list of scalars out. Elements that the mapping names by their index get a slot of
+    /// their own and are not written with the list.
     pub(super) fn list(
         &mut self,
         scalar: &Scalar,

@@ -4,11 +4,11 @@
 //!   message;
 //! - `points`: the lists whose elements are points;
 //! - `lay`: the walk that gives each wanted value its slot and each field its name;
-//! - `slots`: the table that it makes;
+//! - `slots`: the slot table that results from the walk;
 //! - `unique`: no two names of a line are equal;
 //! - `when`: the filter's expression, parsed and typed; `condition`: the same over named values;
-//! - `alarm`: what alarms ask of a mapping's points;
-//! - `build`: the plan out of all that.
+//! - `alarm`: the conditions and values of alarms;
+//! - `build`: builds the plan from all of these.
 
 mod alarm;
 mod build;

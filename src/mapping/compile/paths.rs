@@ -1,9 +1,9 @@
 //! Paths of a mapping → places in the shape.
 //!
-//! A path's dots lead into records; a name that holds a dot itself may be written as it is where
-//! nothing else is named so, and otherwise in double quotes: `"veh.id".x`. A quote in such a name
-//! is written twice. Inside the compiler every path is written in the one way that is never
-//! ambiguous: with quotes around the names that need them.
+//! A path's dots lead into records; a name that contains a dot may be written without quotes if it
+//! is unambiguous, and otherwise in double quotes: `"veh.id".x`. A quote in such a name is doubled.
+//! Inside the compiler every path is in one unambiguous form: with quotes around the names that
+//! need them.
 
 use std::collections::VecDeque;
 
@@ -27,7 +27,7 @@ pub(super) struct Found {
     pub(super) member: Member,
 }
 
-/// A path from one of its two ends.
+/// A path with its starting point.
 pub(super) type Path = (Side, String);
 
 /// Looks paths up.
@@ -66,7 +66,7 @@ impl<'a> Paths<'a> {
         Err(self.told(path, &self.lost(path, false)))
     }
 
-    /// Finds a path from a record on; only nested records may stand on the way.
+    /// Finds a path from a record on, through nested records only.
     ///
     /// # Errors
     /// It names two members.
@@ -82,8 +82,8 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Adds what the segments name from a record on; it stops at the second. It goes no deeper than
-    /// the path is long.
+    /// Adds the members that the segments name from a record on; stops after the second. The depth
+    /// is bounded by the length of the path.
     fn search(
         &self,
         record: RecordIdx,
@@ -138,8 +138,8 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Where a path that is found nowhere is lost, read with every dot as a way into a record, or
-    /// into the elements of a list.
+    /// Where the search for an unknown path fails, if every dot leads into a record or into the
+    /// elements of a list.
     pub(super) fn lost(&self, path: &str, through_lists: bool) -> Unknown<'a> {
         let mut record = self.shape.root;
         let segments = segments(path);
@@ -159,7 +159,7 @@ impl<'a> Paths<'a> {
         Unknown { record, name: path.to_owned(), holder: None }
     }
 
-    /// The first path that ends as this one does: somebody has left out what lies around it.
+    /// The first path that ends with this one: the operator has probably left out its beginning.
     fn longer(&self, path: &str) -> Option<String> {
         let mut seen = vec![self.shape.root];
         let mut ahead = VecDeque::from([(self.shape.root, String::new())]);
@@ -184,7 +184,7 @@ impl<'a> Paths<'a> {
         None
     }
 
-    /// What to tell of a path that was found nowhere.
+    /// The error text for a path that was not found.
     pub(super) fn told(&self, path: &str, unknown: &Unknown<'_>) -> String {
         if let Some(member) = unknown.holder {
             return format!(
@@ -206,7 +206,7 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// How many records are looked at for a path that somebody has cut short.
+/// How many records are searched for a path whose beginning was left out.
 const LOOKED_AT_MAX: usize = 1_000;
 
 /// Where a path was lost.
@@ -214,14 +214,14 @@ const LOOKED_AT_MAX: usize = 1_000;
 pub(super) struct Unknown<'a> {
     record: RecordIdx,
     name: String,
-    /// A member that was found but holds nothing to go on in.
+    /// A member that was found but has no members of its own.
     holder: Option<&'a Member>,
 }
 
 /// How many elements of a list may have a name: the index is below.
 const PLACES_MAX: u32 = 65_536;
 
-/// The place in a list that a name of a path says.
+/// The index of a list element that a name of a path stands for.
 pub(super) fn place_of(name: &str) -> Option<u32> {
     let is_plain = name == "0" || !name.starts_with(['0', '+']);
     name.parse().ok().filter(|place| is_plain && *place < PLACES_MAX)
@@ -291,7 +291,7 @@ pub(super) fn quote_len(path: &str) -> Option<usize> {
     }
 }
 
-/// A name as it stands in a path.
+/// A name as written in a path.
 pub(super) fn quoted(name: &str) -> String {
     if name.contains(['.', '"']) { always_quoted(name) } else { name.to_owned() }
 }

@@ -1,5 +1,5 @@
-//! What a mapping says of paths: included, excluded, renamed, converted; and what of it named
-//! nothing, which is most likely a slip.
+//! The paths that a mapping includes, excludes, renames and converts; and which of these patterns
+//! match nothing, which is most likely a mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(super) struct Patterns<'a> {
     text: &'a MappingText,
     /// The lists that `points` leads through.
     levels: &'a [PointsLevel],
-    /// By their places in the file: the first path that each has matched.
+    /// By their indexes in the file: the first path that each has matched.
     include: BTreeMap<usize, Path>,
     exclude: BTreeMap<usize, Path>,
     rename: BTreeMap<usize, Path>,
@@ -48,7 +48,7 @@ impl<'a> Patterns<'a> {
         self.text.fields.include.is_empty()
     }
 
-    /// Whether a pattern includes a path, with all that lies below it.
+    /// Whether a pattern includes a path and everything below it.
     pub(super) fn includes(&mut self, path: &Path) -> bool {
         let spellings = self.spellings(path);
         let mut is_included = false;
@@ -63,7 +63,7 @@ impl<'a> Patterns<'a> {
         is_included
     }
 
-    /// Whether a pattern excludes a path, with all that lies below it.
+    /// Whether a pattern excludes a path and everything below it.
     pub(super) fn excludes(&mut self, path: &Path) -> bool {
         let spellings = self.spellings(path);
         let mut is_excluded = false;
@@ -78,8 +78,8 @@ impl<'a> Patterns<'a> {
         is_excluded
     }
 
-    /// Whether something below a record could be included. Where the record holds itself
-    /// (`is_inside`), a `*` does not lead in once more.
+    /// Whether something below a record could be included. If the record contains itself
+    /// (`is_inside`), a `*` does not match inside it again.
     pub(super) fn may_include_below(&self, path: &Path, is_inside: bool) -> bool {
         let spellings = self.spellings(path);
         self.text.fields.include.iter().any(|pattern| {
@@ -107,7 +107,7 @@ impl<'a> Patterns<'a> {
         Some(&rename.name)
     }
 
-    /// The conversion of a field, by its place in the file.
+    /// The conversion of a field, by its index in the file.
     pub(super) fn conversion_of(&mut self, path: &Path) -> Option<usize> {
         let spellings = self.spellings(path);
         let mut all = self.text.convert.iter();
@@ -118,7 +118,7 @@ impl<'a> Patterns<'a> {
         Some(index)
     }
 
-    /// Places in a list that a pattern or a name is for.
+    /// Indexes in a list that a pattern or a name refers to.
     pub(super) fn places(&self, list: &Path) -> BTreeSet<u32> {
         let fields = &self.text.fields;
         let patterns = fields.include.iter().chain(&fields.exclude);
@@ -150,7 +150,7 @@ impl<'a> Patterns<'a> {
         spellings
     }
 
-    /// What named nothing, or two; `known` are all paths.
+    /// Patterns that match nothing, or two paths; `known` are all paths.
     pub(super) fn problems(&self, known: &BTreeMap<Path, String>) -> Vec<(u32, String)> {
         let mut told = Vec::new();
         let mut tell = |line: u32, key: &str, path: &str| {
@@ -173,7 +173,7 @@ impl<'a> Patterns<'a> {
             }
         }
         for (index, rename) in fields.rename.iter().enumerate() {
-            // What is to be converted too is told below.
+            // A path that is converted too is reported below.
             if !self.rename.contains_key(&index) && rename.key == "fields.rename" {
                 tell(rename.path.line, rename.key, &rename.path.value);
             }
@@ -215,7 +215,7 @@ impl<'a> Patterns<'a> {
         told
     }
 
-    /// Whether a pattern names something below what another one excludes whole.
+    /// Whether a pattern names something below a record that another pattern excludes.
     fn is_below_excluded(&self, pattern: &str) -> bool {
         self.exclude.keys().any(|index| {
             let other = &self.text.fields.exclude[*index].value;
@@ -225,7 +225,7 @@ impl<'a> Patterns<'a> {
     }
 }
 
-/// What is doubtful about a pattern that has matched `seen` first and `path` now.
+/// Notes a pattern that has matched `seen` first and `path` now, if that is ambiguous.
 fn doubt(
     seen: &Path,
     path: &Path,
@@ -234,13 +234,13 @@ fn doubt(
     pattern: &str,
 ) -> Option<(u32, &'static str, String, String, String)> {
     let is_meant = pattern.contains('*') || seen.0 != path.0 || seen.1 == path.1;
-    // All that lies below what was excluded whole is no second path.
+    // Paths below an excluded record are not a second match.
     let is_below = path.1.starts_with(&format!("{}.", seen.1));
     (!is_meant && !is_below)
         .then(|| (line, key, pattern.to_owned(), seen.1.clone(), path.1.clone()))
 }
 
-/// Whether a pattern covers a path, by one of its spellings, or a record with all below it.
+/// Whether a pattern covers a path by one of its spellings, or covers a record that contains it.
 fn covers(pattern: &str, spellings: &[String]) -> bool {
     let whole = pattern.strip_suffix(".*").unwrap_or(pattern);
     spellings.iter().any(|path| wildcard::matches(pattern, path) || wildcard::matches(whole, path))

@@ -14,10 +14,10 @@ use crate::{
     schema::{Form, INNER_NAME, Kind, Member, Presence, RecordIdx, Scalar, Top},
 };
 
-/// How many lists may lie in each other: each of them is walked over once more.
+/// How deep lists of `points` may nest: each level costs one more walk over its bytes.
 const LEVELS_MAX: usize = 8;
 
-/// What the key of a map of points is called unless `point-key` says so.
+/// The default name of the key of a map of points; `point-key` changes it.
 const KEY_NAME: &str = "key";
 
 /// One list that `points` leads through.
@@ -34,7 +34,7 @@ pub(super) struct PointsLevel {
 }
 
 impl PointsLevel {
-    /// What of a path lies in the element, if the path goes through the list.
+    /// The rest of a path inside the element, if the path leads through the list.
     pub(super) fn through<'p>(&self, path: &'p str) -> Option<&'p str> {
         let plain = unquoted(&self.full);
         let spelled = [Some(self.full.as_str()), plain.as_deref()].into_iter().flatten();
@@ -43,7 +43,7 @@ impl PointsLevel {
     }
 }
 
-/// A list found on the way: its path, its record, its key.
+/// A list on the path of `points`: its path, its record, its key.
 type List = (String, RecordIdx, Option<Scalar>);
 
 impl Build<'_> {
@@ -115,8 +115,8 @@ impl Build<'_> {
         }
     }
 
-    /// The keys of maps that nothing else asks for: they are tags, so that points of one time do
-    /// not meet in one series; or one is a field, where the mapping says so.
+    /// The keys of maps that the mapping does not use otherwise. They are tags, so that points of
+    /// one time have different series; or one is a field, if the mapping says so.
     pub(super) fn point_keys(&mut self) -> Vec<(Placed<String>, Path, Scalar)> {
         let mut tags = Vec::new();
         let line = self.text.points.as_ref().map_or(self.text.line, |points| points.line);
@@ -139,7 +139,7 @@ impl Build<'_> {
         tags
     }
 
-    /// Values of lists on the way that are not written, because nothing names them.
+    /// Values of the outer lists that are not written, because the mapping does not name them.
     pub(super) fn left_out(&self, paths: &[String]) -> Told {
         let line = self.text.points.as_ref().map_or(self.text.line, |points| points.line);
         let told = paths.iter().map(|path| {
@@ -159,7 +159,7 @@ impl Paths<'_> {
         self.shape.records[record.0].form == Form::Inner
     }
 
-    /// Adds the lists that an element of a list is itself; answers the record within.
+    /// Adds the lists that are directly the elements of a list; returns the record inside.
     fn inner(&self, record: RecordIdx, into: &mut Vec<List>) -> RecordIdx {
         let mut record = record;
         while self.is_inner(record) {
@@ -180,7 +180,7 @@ impl Paths<'_> {
         record
     }
 
-    /// Adds the lists that lie on a path which ends at one of them; whether it does.
+    /// Adds the lists on a path, which must end at one of them; false if it does not.
     fn lists(
         &self,
         record: RecordIdx,

@@ -1,9 +1,9 @@
-//! The slot table of a plan, out of the walk that laid it.
+//! The slot table of a plan, from the result of the walk.
 
 use super::{lay::Laid, paths::Side};
 use crate::mapping::{Level, LevelPlan, Pick, SlotPlan};
 
-/// The table's size and what a message and an element start from.
+/// The table's size and the defaults of a message and of an element.
 pub(super) fn slot_plan(laid: &Laid) -> SlotPlan {
     let layout = &laid.layout;
     let picks = |side: Side| {

@@ -131,7 +131,7 @@ impl Build<'_> {
 /// How a field is read as a time, or as a span of time.
 ///
 /// # Errors
-/// What is wrong; `None` if such a field is none.
+/// What is wrong; `None` if a field of this type cannot be a time.
 fn reading(
     scalar: &Scalar,
     unit: Option<&Placed<TimeUnit>>,
@@ -148,7 +148,7 @@ fn reading(
             Scalar::Float64 | Scalar::Float32 | Scalar::Digits | Scalar::String,
             Some(TimeUnit::Count(unit)),
         ) => Ok(TimeReading::Decimal(unit)),
-        // Text that says nothing else is what most say with text.
+        // Text without a unit is ISO 8601.
         (Scalar::String, Some(TimeUnit::Iso8601) | None) if is_moment => {
             Ok(TimeReading::Iso8601(zone))
         }

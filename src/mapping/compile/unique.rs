@@ -1,11 +1,11 @@
-//! Names that meet in one line must differ, also those that a payload completes.
+//! All names in one line must differ, including names that a payload completes.
 
 use std::collections::BTreeMap;
 
 use super::lay::LaidField;
 use crate::{mapping::FieldForm, model::line};
 
-/// The names of one line, and who has each.
+/// The names of one line, and what has each.
 #[derive(Default)]
 pub(super) struct Names {
     exact: BTreeMap<String, String>,
@@ -19,7 +19,7 @@ struct Spread {
     who: String,
     /// Whether only the index of an element follows, as of a list.
     is_list: bool,
-    /// The elements that have a name of their own: the list never writes them.
+    /// The elements that have a name of their own; the list never writes them.
     picked: Vec<u32>,
 }
 
@@ -35,7 +35,7 @@ impl Spread {
 }
 
 impl Names {
-    /// Adds a name; answers what is wrong with it.
+    /// Adds a name; returns what is wrong with it.
     pub(super) fn add(&mut self, name: &str, who: &str) -> Option<String> {
         if let Some(what) = unwritable(name, who) {
             return Some(what);

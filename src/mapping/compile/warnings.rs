@@ -1,4 +1,4 @@
-//! What is allowed and most likely not meant.
+//! Warnings about what is allowed and most likely not intended.
 
 use super::{
     build::Told,

@@ -19,13 +19,13 @@ pub(crate) struct AlarmText {
     pub(crate) mapping: Placed<String>,
     pub(crate) when: Placed<String>,
     pub(crate) action: ActionText,
-    /// What the action says of the message; texts may have placeholders.
+    /// The fields of the action; texts may have placeholders.
     pub(crate) fields: Option<Placed<Map<String, Value>>>,
     pub(crate) once_per: Duration,
     pub(crate) max_age: Duration,
 }
 
-/// What it leads to.
+/// Its action.
 #[derive(Clone, Debug)]
 pub(crate) enum ActionText {
     /// A command to the vehicle.
@@ -67,14 +67,14 @@ pub(super) const ALARM_KEYS: &[&str] = &[
     "still",
 ];
 
-/// Those that are about a command.
+/// The keys that are only for a command.
 const COMMAND_ONLY: [&str; 4] = ["expires-in", "execute-within", "supersede", "still"];
 
-/// How long a vehicle is not told the same again where nothing else is said.
+/// Default of `once-per`.
 const ONCE_PER: Duration = Duration::from_mins(1);
-/// The longest that an alarm's `once-per` may be: so long it is remembered who was told.
+/// Maximum of `once-per`: the time of an alarm's last action is kept for this long.
 pub const ONCE_PER_MAX: Duration = Duration::from_hours(24 * 7);
-/// How old a point may be that raises one where nothing else is said.
+/// Default of `max-age`.
 const MAX_AGE: Duration = Duration::from_mins(1);
 /// The longest that a command may wait.
 const WAIT_MAX: Duration = Duration::from_hours(24 * 365);
@@ -129,7 +129,7 @@ fn read_action(table: &mut Table<'_, '_>) -> Option<ActionText> {
 }
 
 fn read_command_action(table: &mut Table<'_, '_>) -> Option<ActionText> {
-    // They are held to the same bounds as those that an operator asks for.
+    // The bounds are those of commands that an operator sends.
     let wait = |text: &str| {
         let read = parse_duration(text).filter(|it| !it.is_zero() && *it <= WAIT_MAX);
         read.map(|_| text.to_owned())
@@ -158,7 +158,8 @@ fn read_still(table: &mut Table<'_, '_>) -> Option<StillText> {
     Some(StillText { measurement: measurement?.value, when: when?, fresh })
 }
 
-/// A value of TOML as JSON; nothing for a date, which JSON has not, and for what nests too deep.
+/// A TOML value as JSON; `None` for a date, which JSON does not have, and for a value that nests
+/// too deep.
 pub(super) fn json(value: &Spanned<DeValue<'_>>, depth: usize) -> Option<Value> {
     if depth > DEPTH_MAX {
         return None;

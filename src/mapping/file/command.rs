@@ -77,7 +77,7 @@ pub(super) fn read_command(table: &mut Table<'_, '_>) -> Option<CommandText> {
     let topic = table.text("topic");
     let id = table.text("id");
     let fixed = table.values("fixed");
-    // At QoS 0 nobody acknowledges anything, and the state of a command is what was acknowledged.
+    // The state of a command depends on acknowledgements, which QoS 0 does not have.
     let qos = table.number_of("qos", &[1, 2]).map(|qos| qos.value);
     let duration = |text: &str| parse_duration(text).filter(|duration| !duration.is_zero());
     let expires_in = table.text_as("expires-in", A_DURATION, duration).map(|it| it.value);
@@ -104,7 +104,7 @@ pub(super) fn read_command(table: &mut Table<'_, '_>) -> Option<CommandText> {
 }
 
 fn read_payload(table: &mut Table<'_, '_>) -> Option<PayloadKeys> {
-    // All but line protocol, which has no schema to check a command against.
+    // All formats except line protocol, which has no schema to check a command against.
     let formats: Vec<_> =
         FORMATS.into_iter().filter(|(_, format)| *format != Format::LineProtocol).collect();
     let format = table.required_choice("format", &formats);

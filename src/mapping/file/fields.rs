@@ -1,4 +1,4 @@
-//! The keys that say what becomes of fields: `fields`, `convert`, `constant`.
+//! The keys about fields: `fields`, `convert`, `constant`.
 
 use super::{Placed, table::Table};
 use crate::{mapping::Target, model::Decimal};
@@ -38,7 +38,7 @@ pub(crate) struct ConstantText {
     pub(crate) fields: Vec<(Placed<String>, ConstantValue)>,
 }
 
-/// A value that a mapping gives.
+/// A constant of a mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ConstantValue {
     Float(f64),

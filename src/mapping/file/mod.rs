@@ -1,7 +1,7 @@
 //! Mapping files as the operator writes them: TOML, read strictly, every value with its line.
 //!
-//! This layer knows which keys there are and what type each has, and what belongs together
-//! (`schema-id` with `select = "confluent"`); it resolves nothing.
+//! This layer knows the keys, their types, and which keys belong together (`schema-id` with `select
+//! = "confluent"`); it resolves nothing.
 
 mod alarm;
 mod command;

@@ -14,7 +14,7 @@ pub(crate) struct QueryText {
     pub(crate) file: String,
     pub(crate) name: Placed<String>,
     pub(crate) interval: Duration,
-    /// The question, as a push would have it.
+    /// The query, in the form of a push's.
     pub(crate) question: Map<String, Json>,
 }
 

@@ -1,4 +1,4 @@
-//! One TOML table being read: what is asked for, and what is wrong with it.
+//! Reads one TOML table and notes its problems.
 
 use toml::{
     Spanned,
@@ -35,7 +35,7 @@ impl<'a, 'p> Table<'a, 'p> {
         Self { source, table, line, what: "this mapping".to_owned(), problems }
     }
 
-    /// The same of something else than a mapping.
+    /// Names what the table is, if it is not a mapping.
     pub(super) fn called(mut self, what: &str) -> Self {
         what.clone_into(&mut self.what);
         self
@@ -74,13 +74,13 @@ impl<'a, 'p> Table<'a, 'p> {
         }
     }
 
-    /// Where a key stands.
+    /// The offset of a key.
     fn offset(&self, key: &str) -> Option<usize> {
         let mut keys = self.table.keys();
         keys.find(|name| name.get_ref() == key).map(|name| name.span().start)
     }
 
-    /// Whether a key is there.
+    /// Whether a key is present.
     pub(super) fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
@@ -251,7 +251,7 @@ impl<'a, 'p> Table<'a, 'p> {
         self.text_of(key, value)
     }
 
-    /// A text that must be there.
+    /// A required text.
     pub(super) fn required_text(&mut self, key: &str) -> Option<Placed<String>> {
         if !self.has(key) {
             self.missing(key);
@@ -259,7 +259,7 @@ impl<'a, 'p> Table<'a, 'p> {
         self.text(key)
     }
 
-    /// A text that must be there if `wanted` and must not be there if not.
+    /// A text that is required if `wanted`, and not allowed otherwise.
     pub(super) fn text_if(
         &mut self,
         wanted: bool,
@@ -372,14 +372,14 @@ impl<'a, 'p> Table<'a, 'p> {
         }
     }
 
-    /// Tells that a value has the wrong type.
+    /// Notes that a value has the wrong type.
     fn wrong_type(&mut self, key: &str, value: &Spanned<DeValue<'a>>, expected: &str) {
         let what =
             format!("`{key}` is of type {}; it must be {expected}", value.get_ref().type_str());
         self.problem(value.span().start, what);
     }
 
-    /// Tells that a key is not there.
+    /// Notes that a required key is missing.
     pub(super) fn missing(&mut self, key: &str) {
         let what = format!("{} has no `{key}`; add it", self.what);
         let (file, line) = (self.source.path.clone(), Some(self.line));

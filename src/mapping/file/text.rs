@@ -17,7 +17,7 @@ use crate::{
     schema::{Problem, Source, Unit, nearest},
 };
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed<T> {
     pub(crate) value: T,
@@ -43,16 +43,16 @@ pub(crate) enum SelectBy {
     AvroSingleObject,
 }
 
-/// What becomes of repeated scalars and maps.
+/// How repeated scalars and maps are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RepeatedForm {
-    /// One field an element.
+    /// One field per element.
     Spread,
     /// One JSON string.
     Json,
 }
 
-/// What becomes of bytes.
+/// How bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BytesForm {
     /// A string.
@@ -142,7 +142,7 @@ pub(crate) struct MappingText {
     pub(crate) identity_required: bool,
 }
 
-/// How many faults of TOML are told of one file: past some, each follows from those before.
+/// How many TOML errors of one file are reported: later ones usually follow from earlier ones.
 const ERRORS_MAX: usize = 100;
 
 /// The keys of a mapping file.
@@ -199,9 +199,9 @@ const SCHEMA_KEYS: [&str; 10] = [
     "convert",
 ];
 
-/// Reads one mapping file. What is wrong is added to `problems`; a mapping that lacks something it
-/// cannot do without is left out of the answer. A file of another kind (a `Cargo.toml` that came
-/// with a vendor's repository) is passed over with a warning.
+/// Reads one mapping file. Errors are added to `problems`; a mapping without a required key is left
+/// out of the result. A file of another kind (a `Cargo.toml` from a vendor's repository) is skipped
+/// with a warning.
 pub(crate) fn read(
     source: &Source,
     problems: &mut Vec<Problem>,
@@ -301,7 +301,7 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
             table.refuse(key, "has no meaning for line protocol, which is written as sent");
         }
     }
-    // The one way that there is, so that a mapping can say that it means it.
+    // There is only one value, so that a mapping can state it explicitly.
     table.choice("value-types", &[("by-name", ())]);
     let select = table
         .choice("select", &SELECTS)
@@ -346,8 +346,8 @@ fn read_mapping(table: &mut Table<'_, '_>) -> Option<MappingText> {
     is_complete.then_some(text)
 }
 
-/// `time = { field = "…", unit = "…", zone = "…", plus = { … }, unset = "received" }`; nothing if
-/// part of it is wrong, so that one mistake is told once.
+/// `time = { field = "…", unit = "…", zone = "…", plus = { … }, unset = "received" }`; `None` if
+/// part of it is wrong, so that one mistake is reported once.
 fn read_time(table: &mut Table<'_, '_>) -> Option<TimeText> {
     const KEYS: [&str; 5] = ["field", "unit", "zone", "plus", "unset"];
     let mut time = table.table("time", &KEYS)?;

@@ -21,7 +21,7 @@ impl std::fmt::Debug for AvroForm {
 }
 
 impl AvroForm {
-    /// Out of a self-contained schema.
+    /// Parses a self-contained schema.
     pub(super) fn parse(schema: &str) -> Result<Self, String> {
         let schema = Schema::parse_str(schema).map_err(|error| error.to_string())?;
         let mut named = HashMap::new();
@@ -29,7 +29,7 @@ impl AvroForm {
         Ok(Self { schema, named })
     }
 
-    /// What a name stands for.
+    /// Resolves a schema that is a name.
     pub(super) fn resolved<'s>(&'s self, schema: &'s Schema) -> &'s Schema {
         match schema {
             Schema::Ref { name } => self.named.get(&name.fullname(None)).unwrap_or(schema),
@@ -37,7 +37,7 @@ impl AvroForm {
         }
     }
 
-    /// The record at a place, where it is one or may be null instead.
+    /// The record of a schema that is a record, or a union of a record and null.
     fn record<'s>(&'s self, schema: &'s Schema) -> Option<&'s RecordSchema> {
         match self.resolved(schema) {
             Schema::Record(record) => Some(record),
@@ -49,7 +49,7 @@ impl AvroForm {
         }
     }
 
-    /// The branch beside null, where there is but one.
+    /// The branch other than null, if there is exactly one.
     fn some<'s>(&'s self, schema: &'s Schema) -> &'s Schema {
         let resolved = self.resolved(schema);
         let Schema::Union(union) = resolved else { return resolved };
@@ -320,7 +320,7 @@ impl Writer<'_> {
             self.long(place as i64);
             match self.value(branch, value, path, depth + 1) {
                 Ok(()) => return Ok(()),
-                // What is wrong is told of the branch that was most likely meant.
+                // The error is that of the branch that was most likely intended.
                 Err(error) if *branch != Schema::Null => told = told.or(Some(error)),
                 Err(_) => {}
             }
@@ -330,7 +330,7 @@ impl Writer<'_> {
     }
 }
 
-/// Types that are written as texts which say something else.
+/// Types whose JSON value is a text with another meaning.
 fn may_be_any_text(schema: &Schema) -> bool {
     matches!(
         schema,

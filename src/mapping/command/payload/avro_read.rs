@@ -1,5 +1,5 @@
-//! What single fields of an Avro datum say. The datum comes from a vehicle: every length is held
-//! against what is there, and the values that are looked at are counted.
+//! Reads single fields of an Avro datum. The datum comes from a vehicle: every length is checked
+//! against the remaining bytes, and the visited values are counted and bounded.
 
 use apache_avro::schema::{Schema, UuidSchema};
 
@@ -8,7 +8,7 @@ use super::{
     form::{DEPTH_MAX, Said, below},
 };
 
-/// Values of one datum that are looked at: a list of nothing takes no bytes.
+/// Bound of visited values per datum: the items of a list may take no bytes.
 const STEPS_MAX: usize = 100_000;
 
 impl AvroForm {
@@ -61,7 +61,7 @@ impl<'a> Reading<'a> {
         Ok(Said::Text(text.to_owned()))
     }
 
-    /// Reads one value past, and notes what it says where it is asked for.
+    /// Skips one value, and notes it if it is requested.
     fn value(&mut self, schema: &Schema, path: &str, depth: usize) -> Result<(), String> {
         self.steps += 1;
         if depth > DEPTH_MAX || self.steps > STEPS_MAX {

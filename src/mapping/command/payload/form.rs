@@ -65,7 +65,7 @@ pub(super) fn below(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// What a field may hold, as far as it matters here.
+/// The kinds of fields that are distinguished here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mapping::command) enum Leaf {
     Text,
@@ -75,7 +75,7 @@ pub(in crate::mapping::command) enum Leaf {
     Other,
 }
 
-/// What a field says.
+/// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::mapping::command) enum Said {
     Text(String),
@@ -98,15 +98,14 @@ impl Said {
     }
 }
 
-/// How closely fields are held against a schema.
+/// How strictly fields are checked against a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mapping::command) enum Rigor {
-    /// In all: they are sent.
+    /// Completely: they are sent.
     Whole,
-    /// As far as they are there; others may come yet.
+    /// Only the present fields; others may be added later.
     Part,
-    /// By their names and kinds, and whether all are there: a value stands for any of its kind, and
-    /// null for any at all.
+    /// Names, types and presence: a value stands for any value of its type, and null for any value.
     Kinds,
 }
 
@@ -119,7 +118,7 @@ impl Rigor {
         self != Self::Kinds
     }
 
-    /// Whether it stands for a value that nobody knows.
+    /// Whether it stands for an unknown value.
     pub(super) fn is_any(self, value: &Value) -> bool {
         self == Self::Kinds && value.is_null()
     }
@@ -139,17 +138,17 @@ pub(in crate::mapping::command) enum Form {
 }
 
 impl Form {
-    /// Out of a self-contained schema.
+    /// Parses a self-contained Avro schema.
     pub(in crate::mapping::command) fn avro(schema: &str) -> Result<Self, String> {
         AvroForm::parse(schema).map(Self::Avro)
     }
 
-    /// Out of a JSON Schema.
+    /// Parses a JSON Schema.
     pub(in crate::mapping::command) fn json(schema: &str) -> Result<Self, String> {
         JsonForm::parse(schema).map(Self::Json)
     }
 
-    /// Writes fields; what is written is sent only where they were held against all of the schema.
+    /// Encodes fields. The bytes may be sent only if the fields were checked completely.
     pub(in crate::mapping::command) fn encode(
         &self,
         fields: &Map<String, Value>,
@@ -172,7 +171,7 @@ impl Form {
         found.map_err(|error| error.to_string())
     }
 
-    /// What fields of a payload say; nothing where one is absent.
+    /// Reads fields of a payload; `None` for an absent one.
     pub(in crate::mapping::command) fn read(
         &self,
         payload: &[u8],
@@ -196,7 +195,7 @@ pub(in crate::mapping::command) fn bytes_value(bytes: &[u8]) -> Value {
     Value::from(STANDARD.encode(bytes))
 }
 
-/// Bytes out of base64.
+/// Reads bytes from base64.
 pub(super) fn bytes(value: &Value, path: &str) -> Result<Vec<u8>, FieldError> {
     let text = value.as_str().ok_or_else(|| FieldError::kind(path, value, "bytes in base64"))?;
     STANDARD.decode(text).map_err(|_| FieldError::kind(path, value, "bytes in base64"))
@@ -213,7 +212,7 @@ pub(super) fn integer(
         Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
             (Some(number), ..) => Some(i128::from(number)),
             (_, Some(number), _) => Some(i128::from(number)),
-            // 5.0 is whole; past 2^53 a float tells no whole number exactly.
+            // 5.0 is whole; above 2^53 a float does not represent every integer.
             (.., Some(number)) if number.fract() == 0.0 && number.abs() < 9e15 => {
                 format!("{number:.0}").parse().ok()
             }

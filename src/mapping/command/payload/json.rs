@@ -1,11 +1,11 @@
-//! JSON, held against its schema as far as the schema says it in the words below; other words are
-//! not asked.
+//! JSON, checked against the keywords of its schema that are handled below; other keywords are
+//! ignored.
 
 use serde_json::{Map, Value};
 
 use super::form::{DEPTH_MAX, FieldError, Leaf, Rigor, Said, below};
 
-/// A JSON Schema as it stands.
+/// A parsed JSON Schema.
 #[derive(Debug)]
 pub(in crate::mapping::command) struct JsonForm {
     schema: Value,
@@ -110,7 +110,7 @@ impl JsonForm {
                     self.check(of, value, &path, depth + 1, rigor)?;
                 }
                 (None, Some(Value::Bool(true))) => {}
-                // A name that the schema does not have is most likely not meant.
+                // A name that the schema does not declare is most likely a mistake.
                 (None, Some(Value::Bool(false))) | (None, _)
                     if is_whole && (declared.is_some() || more.is_some()) =>
                 {
@@ -210,7 +210,7 @@ fn check_type(schema: &Value, value: &Value, path: &str) -> Result<(), FieldErro
     Err(FieldError::kind(path, value, &told.collect::<Vec<_>>().join(" or ")))
 }
 
-/// What a schema says of a value beside its type.
+/// Checks the keywords of a schema other than its type.
 fn check_value(schema: &Value, value: &Value, path: &str) -> Result<(), FieldError> {
     if let Some(wanted) = schema.get("const")
         && wanted != value

@@ -1,7 +1,8 @@
 //! Payloads of commands and receipts: JSON → bytes that a schema describes, and what single fields
 //! of such bytes say.
 //!
-//! This is the slow way, a value at a time: commands are few beside telemetry.
+//! This is slower than the decoders of telemetry and handles one value at a time: commands are few
+//! in comparison.
 
 mod avro;
 mod avro_read;

@@ -28,7 +28,7 @@ fn record(
         return Err(FieldError::new(path, "nests too deep"));
     }
     let mut message = DynamicMessage::new(descriptor.clone());
-    // Of these nobody knows the value yet.
+    // Fields whose value is not known yet.
     let mut open = Vec::new();
     for (name, value) in fields {
         let path = below(path, name);
@@ -121,7 +121,7 @@ fn map_key(kind: &Kind, key: &str, path: &str) -> Result<MapKey, FieldError> {
     })
 }
 
-/// A number that was held against the bounds of its type.
+/// Converts a number that was checked against the bounds of its type.
 fn narrow<T: TryFrom<i128>>(number: i128) -> T {
     T::try_from(number).unwrap_or_else(|_| unreachable!("its bounds were checked"))
 }
