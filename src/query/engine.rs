@@ -1,4 +1,4 @@
-//! The query engine: bounded in number, each answer streamed.
+//! The query engine: it bounds the number of concurrent queries and streams each answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -125,7 +125,7 @@ impl QueryEngine {
         Ok(Answer { columns, parts })
     }
 
-    /// One server's part of the answer, perhaps in several pieces; empty if it cannot have any.
+    /// The sources of one server's rows: one per query to it; empty if it cannot have any rows.
     async fn sources(
         &self,
         endpoint: usize,
@@ -142,7 +142,7 @@ impl QueryEngine {
         try_join_all(asked).await
     }
 
-    /// What must be read from a server before the query.
+    /// Reads from a server what the query needs first.
     async fn known(&self, endpoint: usize, question: &Question) -> Result<Known, StoreQueryError> {
         let EngineParts { store, options, .. } = &*self.parts;
         let columns = match dialect::known_columns(store.kind(), question) {
@@ -216,7 +216,7 @@ impl QueryEngine {
                 })?);
             }
         }
-        // Whoever does not listen needs no end.
+        // A receiver that is gone needs no end.
         drop(sender.send(Ok(Part::End { after: None })).await);
         Ok(())
     }
@@ -229,7 +229,7 @@ impl QueryEngine {
         &self.remembered
     }
 
-    /// Waits for a turn.
+    /// Waits for a permit to run a query.
     pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
         let Options { concurrent_max, time_max, .. } = self.parts.options;
         let turn = Arc::clone(&self.turns).acquire_owned();
@@ -239,8 +239,8 @@ impl QueryEngine {
         Ok(turn.expect("the semaphore is never closed"))
     }
 
-    /// Runs an answer to its end, while the reader listens and there is time: a reader that reads
-    /// nothing must not keep its turn.
+    /// Runs an answer to its end, until the reader is gone or the time is over: a reader that does
+    /// not read must not keep its permit.
     async fn finish(
         &self,
         answering: impl Future<Output = Result<(), StoreQueryError>>,
@@ -254,7 +254,7 @@ impl QueryEngine {
         };
         if let Err(error) = ended {
             self.count(&QueryError::Store(error.clone()));
-            // A reader that is behind sees the answer cut off instead.
+            // A slow reader sees a channel that ends without an end part instead.
             drop(sender.try_send(Err(error)));
         }
     }

@@ -1,4 +1,4 @@
-//! The rows of several servers, and of several questions to one, to one page, in order.
+//! Merges the rows of several servers, and of several queries to one server, to one ordered page.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,11 +16,11 @@ use crate::{
     store::{Rows, StoreQueryError},
 };
 
-/// One question's rows, given out in the order of time.
+/// One query's rows, returned in the order of time.
 #[derive(Debug)]
 pub(super) struct Source {
     places: Places,
-    /// All have to be read before the first is given out.
+    /// Whether all rows must be read before the first is returned.
     is_unordered: bool,
     chunks: mpsc::Receiver<Result<Vec<Row>, StoreQueryError>>,
     ready: VecDeque<Placed>,
@@ -72,7 +72,7 @@ impl Source {
                     continue;
                 }
                 kept.insert(placed.key.clone(), placed);
-                // One more than the page tells that there are more.
+                // One row more than the page shows that there is another page.
                 if kept.len() > question.limit + 1 {
                     match question.order {
                         Order::Ascending => kept.pop_last(),
@@ -97,7 +97,7 @@ fn is_before(question: &Question, time: UnixNanos, other: UnixNanos) -> bool {
     }
 }
 
-/// Sends the page of `question`, and drops the sources once it is whole.
+/// Sends the page of `question`, and drops the sources when it is complete.
 pub(super) async fn merge(
     question: &Question,
     mut sources: Vec<Source>,
@@ -128,8 +128,8 @@ pub(super) async fn merge(
     page.end(parts, None).await
 }
 
-/// Puts the rows of one moment in order, makes one of the parts of each, and keeps no more than a
-/// page can need: one more tells that there is another page.
+/// Sorts the rows of one moment, joins the parts of each row, and keeps only as many as a page can
+/// need, plus one that shows that there is another page.
 fn in_order(question: &Question, moment: &mut Vec<Placed>) {
     moment.sort_by(|one, other| {
         let keys = match question.order {
@@ -143,12 +143,12 @@ fn in_order(question: &Question, moment: &mut Vec<Placed>) {
     moment.truncate(rows_max(question));
 }
 
-/// Rows of one moment that are kept: rows of several servers may have one key.
+/// How many rows of one moment are kept: rows of several servers may have the same key.
 fn rows_max(question: &Question) -> usize {
     question.limit + 1
 }
 
-/// All rows of the next moment that any server has rows of (QY-2).
+/// All rows of the next moment for which any server has rows (QY-2).
 async fn next_moment(
     question: &Question,
     sources: &mut [Source],
@@ -192,7 +192,7 @@ impl Page<'_> {
         self.sent += 1;
     }
 
-    /// False where nobody listens any more.
+    /// False if the receiver is gone.
     async fn flush(&mut self, parts: &mpsc::Sender<Result<Part, StoreQueryError>>) -> bool {
         let rows = std::mem::take(&mut self.rows);
         rows.is_empty() || parts.send(Ok(Part::Rows(rows))).await.is_ok()

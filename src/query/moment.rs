@@ -1,23 +1,23 @@
-//! Moments and windows as people write them in a question.
+//! Parses moments and window lengths as written in a query.
 
 use jiff::{Span, Timestamp, tz::TimeZone};
 
 use crate::{model::UnixNanos, query::EpochUnit};
 
-/// What [`moment`] reads, for whoever wrote something else.
+/// What [`moment`] accepts, for the error text.
 const MOMENT: &str =
     "a time like 2026-01-31T12:00:00Z, nanoseconds since 1970, or relative like -1h";
-/// What [`every`] reads.
+/// What [`every`] accepts.
 const EVERY: &str = "a length of time like 1m";
-/// 1980 in nanoseconds since 1970: a number below it is one of another unit, but for 0.
+/// 1980 in nanoseconds since 1970: a smaller number, except 0, is in another unit.
 const PLAUSIBLE_NANOS: i64 = 315_532_800_000_000_000;
-/// Units that a number of nanoseconds is taken for by mistake: word, nanoseconds.
+/// Units that are used by mistake instead of nanoseconds: name, nanoseconds.
 const OTHER_UNITS: [(&str, i64); 3] = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
 
 /// RFC 3339, a number since 1970, or relative to `now`: `-1h`, `-90s`, `-2d`, `-1mo`, `now`.
 ///
-/// A number counts in the unit that the question names; without one, in nanoseconds, and then one
-/// that lies in the 1970s is refused: it was meant in another unit.
+/// A number is in the unit that the query names. Without one it is in nanoseconds, and then a
+/// number that gives a time in the 1970s is refused, because another unit was intended.
 ///
 /// # Errors
 /// What is wrong with it, in a sentence without its subject.
@@ -30,7 +30,7 @@ pub fn moment(text: &str, now: UnixNanos, unit: EpochUnit) -> Result<UnixNanos, 
     {
         return of_number(number, unit);
     }
-    // In a URL a `+` that nobody escaped is a space.
+    // In a URL an unescaped `+` is a space.
     if let Ok(at) = text.replace(' ', "+").parse::<Timestamp>() {
         return i64::try_from(at.as_nanosecond())
             .map(UnixNanos)
@@ -63,11 +63,11 @@ fn of_number(number: i64, unit: EpochUnit) -> Result<UnixNanos, String> {
     })
 }
 
-/// A number of nanoseconds since 1970, where no other unit can be named: one that lies in the 1970s
-/// is refused, because it was meant in another one.
+/// A number of nanoseconds since 1970, for an input without a unit: a number that gives a time in
+/// the 1970s is refused, because another unit was intended.
 ///
 /// # Errors
-/// What it was, and is likely to have been meant as, in a sentence without its subject.
+/// What the number is and what was probably intended, in a sentence without its subject.
 pub fn nanos(number: i64) -> Result<UnixNanos, String> {
     if number == 0 || number >= PLAUSIBLE_NANOS {
         return Ok(UnixNanos(number));
@@ -77,7 +77,7 @@ pub fn nanos(number: i64) -> Result<UnixNanos, String> {
     Err(format!("is {was} in nanoseconds since 1970{}", meant.unwrap_or_default()))
 }
 
-/// The unit in which a number is a plausible time, and the time that it is then.
+/// The unit in which a number is a plausible time, and that time.
 fn meant(number: i64) -> Option<(&'static str, UnixNanos)> {
     OTHER_UNITS.iter().find_map(|(word, unit)| {
         let nanos = number.checked_mul(*unit).filter(|nanos| *nanos >= PLAUSIBLE_NANOS)?;
@@ -95,7 +95,7 @@ pub fn every(text: &str) -> Result<i64, String> {
     if span.get_months() != 0 || span.get_years() != 0 {
         return Err("has no fixed length; write it in days, as 30d or 365d".to_owned());
     }
-    // UTC's days and weeks are all of one length.
+    // In UTC all days and all weeks have the same length.
     let days = i64::from(span.get_weeks()) * 7 + i64::from(span.get_days());
     let rest = span.weeks(0).days(0);
     let rest = rest.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
@@ -103,7 +103,7 @@ pub fn every(text: &str) -> Result<i64, String> {
     i64::try_from(nanos).ok().filter(|nanos| *nanos > 0).ok_or_else(wrong)
 }
 
-/// A length of time that goes forward: it neither says `ago` nor bears a sign of its own.
+/// A positive length of time: without `ago` and without a sign.
 fn span(text: &str) -> Option<Span> {
     let is_plain = text.starts_with(|c: char| c.is_ascii_digit())
         && !text.contains(['-', '+'])

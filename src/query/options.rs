@@ -1,20 +1,20 @@
-//! The bounds of questions.
+//! The bounds of queries.
 
 use std::time::Duration;
 
 use crate::store::StoreQueryLimits;
 
-/// How much of us and of the store questions may take.
+/// What queries may cost the appliance and the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Rows of one answer. Default: 1,000,000: what a spreadsheet still opens.
     pub rows_max: usize,
     /// Bytes of one answer as the store sends them. Default: 256 MiB.
     pub bytes_max: usize,
-    /// From a question to the last row of its answer. Default: 20 s, below
-    /// `http.request-timeout`, so that this bound is the one that is told.
+    /// Time from a query to the last row of its answer. Default: 20 s, below
+    /// `http.request-timeout`, so that this bound is reached first and reported.
     pub time_max: Duration,
-    /// Questions that run at once; one more waits, for at most `time_max`. Default: 8.
+    /// Queries that run at once; further ones wait, for at most `time_max`. Default: 8.
     pub concurrent_max: usize,
 }
 

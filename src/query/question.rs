@@ -1,4 +1,4 @@
-//! A portable question that can be asked, from what somebody asks for.
+//! A checked portable query, made from a request.
 
 use crate::{
     model::{Catalog, Column, FieldType, Measurement, UnixNanos, ValueType},
@@ -8,58 +8,58 @@ use crate::{
     },
 };
 
-/// A field of a question.
+/// A field of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) name: String,
     pub(super) kind: FieldType,
     /// The type of its column.
     pub(super) answers: ValueType,
-    /// What it is asked for.
+    /// Why it is read.
     pub(super) purpose: Purpose,
 }
 
-/// What a field of a question is asked for.
+/// Why a field of a query is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To be answered.
+    /// For the answer.
     Answer,
-    /// To tell whether the sum of the field at this place is past 64 bits: stores wrap it, or fail
-    /// without saying where. Added as floats it comes near the true sum, and what a wrapped one
-    /// differs by is so large that nearness is enough.
+    /// To detect that the sum of the field at this index does not fit 64 bits: stores wrap it, or
+    /// fail without naming the field. The sum of the same values as floats is near the true sum,
+    /// and a wrapped sum differs so much that this is precise enough.
     Proof(usize),
 }
 
-/// A question that can be asked: everything in it exists and fits.
+/// A query in which everything exists and fits.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Question {
     pub(super) measurement: String,
-    /// The first tag of a row's key: the vehicle's, or the first that is grouped by.
+    /// The first tag of a row's key: the vehicle tag, or the first tag of `group-by`.
     pub(super) lead_tag: String,
-    /// Whether rows are of groups by tags, which a series may lack, and not of vehicles.
+    /// Whether rows are grouped by tags, which a series may lack, and not by vehicle.
     pub(super) is_grouped: bool,
     /// The remaining tags of a row's key, in the mapping's order or that of `group-by`.
     pub(super) tags: Vec<String>,
-    /// Which of `tags` have columns, by their places.
+    /// Indexes of the `tags` that have columns.
     pub(super) shown: Vec<usize>,
-    /// Tags with the values that are wanted of each.
+    /// Tags, each with the values that are selected.
     pub(super) filters: Vec<(String, Vec<String>)>,
     pub(super) fields: Vec<Field>,
     pub(super) from: UnixNanos,
     pub(super) to: UnixNanos,
     pub(super) every: Option<i64>,
     pub(super) function: Option<Function>,
-    /// Whether integers are taken as floats before they are added.
+    /// Whether integers are converted to floats before they are added.
     pub(super) as_float: bool,
     pub(super) order: Order,
     pub(super) limit: usize,
     pub(super) after: Option<Key>,
 }
 
-/// The columns that the answer to a portable question has, as the mappings know them.
+/// The columns of the answer to a portable query, as far as the mappings declare them.
 ///
 /// # Errors
-/// If it cannot be asked.
+/// If it is invalid.
 pub fn columns_of(request: QueryRequest, catalog: &Catalog) -> Result<Vec<Column>, QuestionError> {
     Ok(Question::new(request, catalog)?.columns())
 }
@@ -110,8 +110,8 @@ impl Question {
         })
     }
 
-    /// The questions that stores are asked, with the places of their fields: for the answer, and
-    /// for its proof.
+    /// The queries that are sent to stores, with the indexes of their fields: one for the answer,
+    /// and one for its overflow check.
     pub(super) fn parts(&self) -> Vec<(Self, Vec<usize>)> {
         let part = |is_proof: bool| {
             let is_of_it =
@@ -139,14 +139,14 @@ impl Question {
         columns
     }
 
-    /// The range that is left behind `after`: rows before that moment are done with, those at it
-    /// are sorted out by their key.
+    /// The range that remains after `after`: rows before that moment are excluded here, those at
+    /// that moment by their key.
     pub(super) fn rest(&self) -> (UnixNanos, UnixNanos) {
         let Some(after) = &self.after else { return (self.from, self.to) };
         let width = match (self.function, self.every) {
             (None, _) => 1,
             (Some(_), Some(every)) => every,
-            // One row a vehicle, of all its points.
+            // One row per vehicle, over all its points.
             (Some(_), None) => return (self.from, self.to),
         };
         match self.order {
@@ -155,7 +155,7 @@ impl Question {
         }
     }
 
-    /// Whether `key` comes behind the previous page.
+    /// Whether `key` comes after the previous page.
     pub(super) fn is_after(&self, key: &Key) -> bool {
         match (&self.after, self.order) {
             (None, _) => true,
@@ -164,7 +164,7 @@ impl Question {
         }
     }
 
-    /// The start of the window that a moment lies in; aligned to the epoch.
+    /// The start of the window that contains a moment; aligned to the epoch.
     pub(super) fn window(&self, at: UnixNanos) -> UnixNanos {
         match (self.function, self.every) {
             (None, _) => at,
@@ -197,7 +197,7 @@ fn check_page(request: &QueryRequest, columns: usize) -> Result<(), QuestionErro
     Ok(())
 }
 
-/// The tag of a name, or that there is none.
+/// The tag of this name, or the error that there is none.
 fn tag(request: &QueryRequest, known: &Measurement, tag: &str) -> Result<String, QuestionError> {
     if known.tags.iter().any(|known| known == tag) {
         return Ok(tag.to_owned());
@@ -253,7 +253,7 @@ fn key_tags(
     let Some(lead) = known.vehicle_tag.clone() else {
         return Err(QuestionError::VehicleUntagged { measurement: request.measurement.clone() });
     };
-    // A function's rows are a vehicle's, so the other tags are no part of their key.
+    // Rows of a function are per vehicle, so the other tags are not part of their key.
     let is_raw = request.function.is_none();
     let tags: Vec<String> =
         known.tags.iter().filter(|tag| is_raw && **tag != lead).cloned().collect();
@@ -286,7 +286,7 @@ fn fields(request: &QueryRequest, known: &Measurement) -> Result<Vec<Field>, Que
         let answers = match request.function {
             None => value_type(kind),
             Some(function) if function.fits(kind) => function.answers(kind),
-            // Nobody named it, so it is only left out.
+            // The request did not name it, so it is only left out.
             Some(_) if is_all => continue,
             Some(function) => {
                 let kind = value_type(kind).as_str();
@@ -311,10 +311,10 @@ fn proofs(fields: &[Field], function: Option<Function>) -> Vec<Field> {
     proofs.collect()
 }
 
-/// The name that was most likely meant: nearly the same, whatever the case and whatever joins its
-/// words, or the shortest that it is a part of.
+/// The name that was most likely intended: similar, regardless of case and separators, or the
+/// shortest that contains it.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    /// Letters of a part that says enough.
+    /// Minimum length of such a part.
     const PART_LEN: usize = 3;
     let plain = |name: &str| name.to_lowercase().replace(['.', '-', ' ', '/'], "_");
     let asked = plain(name);

@@ -1,19 +1,19 @@
-//! What somebody asks for, not yet held against anything, and why it cannot be asked.
+//! A query as requested, not checked yet, and why it can be invalid.
 
 use crate::model::{FieldType, UnixNanos, ValueType};
 
-/// What is done to the values of a window.
+/// The function that is applied to the values of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     /// The arithmetic mean, a float.
     Mean,
-    /// The least.
+    /// The minimum.
     Min,
-    /// The greatest.
+    /// The maximum.
     Max,
-    /// All together.
+    /// The sum.
     Sum,
-    /// How many, an integer.
+    /// The number of values, an integer.
     Count,
     /// The earliest.
     First,
@@ -26,7 +26,7 @@ impl Function {
     pub const ALL: &[Self] =
         &[Self::Mean, Self::Min, Self::Max, Self::Sum, Self::Count, Self::First, Self::Last];
 
-    /// The word in the API, and the function's name in InfluxQL and Flux.
+    /// Its name in the API, in InfluxQL and in Flux.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,44 +80,44 @@ pub enum Order {
     Descending,
 }
 
-/// What somebody asks for, not yet held against anything.
+/// A query as requested, not checked yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryRequest {
     /// The measurement's name.
     pub measurement: String,
     /// The vehicles; empty: all.
     pub vehicles: Vec<String>,
-    /// Values of any tags, each tag with those that are wanted.
+    /// Filters on tags: each tag with the selected values.
     pub tags: Vec<(String, Vec<String>)>,
-    /// The tags that rows are grouped by in place of the vehicle, where there is a function; else
-    /// those that have columns of their own beside it.
+    /// With a function: the tags that rows are grouped by instead of the vehicle. Without one: the
+    /// tags that have columns in addition to the vehicle.
     pub group_by: Vec<String>,
     /// The fields in the order of their columns; empty: all, in the mapping's order.
     pub fields: Vec<String>,
-    /// The first moment.
+    /// The beginning of the range, inclusive.
     pub from: UnixNanos,
-    /// The first moment that is too late.
+    /// The end of the range, exclusive.
     pub to: UnixNanos,
     /// The length of a window in nanoseconds, at least 1; windows need a function.
     pub every: Option<i64>,
-    /// What is done to the values; without a window, to all of a vehicle's.
+    /// The function of the values of a window; without a window, of all values of a vehicle.
     pub function: Option<Function>,
     /// The order of rows.
     pub order: Order,
     /// Rows of the answer, from 1 to [`QueryRequest::LIMIT_MAX`].
     pub limit: usize,
-    /// As the previous page's answer gave it.
+    /// From the previous page's answer.
     pub after: Option<String>,
 }
 
 impl QueryRequest {
-    /// Rows of an answer unless said.
+    /// Default of the rows of an answer.
     pub const LIMIT: usize = 1_000;
     /// Rows of a page, at most: some 20 MB of JSON for 14 fields.
     pub const LIMIT_MAX: usize = 100_000;
-    /// Rows of a page times its columns, at most: some 64 MB while it is put in order.
+    /// Rows of a page times its columns, at most: some 64 MB while it is sorted.
     pub const CELLS_MAX: usize = 2_000_000;
-    /// Vehicles and values of tags by name, at most: each is a condition of the store's question.
+    /// Vehicles and values of tags, at most: each is a condition of the store's query.
     pub const VALUES_MAX: usize = 1_000;
 }
 
@@ -151,7 +151,7 @@ pub enum QuestionError {
         /// The most like one, if any is.
         nearest: Option<String>,
     },
-    /// It is a tag, which has no function and is no column by itself.
+    /// It is a tag: it has no function and cannot be selected as a field.
     #[error(
         "`{tag}` is a tag of `{measurement}`: filter by `tag.{tag}=`, or see it with `group-by={tag}`"
     )]
@@ -171,19 +171,19 @@ pub enum QuestionError {
         /// The most like one, if any is.
         nearest: Option<String>,
     },
-    /// A tag twice among those that are grouped by.
+    /// A tag occurs twice in `group-by`.
     #[error("`group-by` has tag `{tag}` twice")]
     TagTwice {
         /// As asked for.
         tag: String,
     },
-    /// The same column twice.
+    /// A field occurs twice.
     #[error("`fields` has field `{field}` twice")]
     FieldTwice {
         /// As asked for.
         field: String,
     },
-    /// The function is for numbers.
+    /// The function needs numbers.
     #[error("{} does not fit field `{field}`, which is a {kind}", .function.as_str())]
     FunctionUnfit {
         /// As asked for.
@@ -193,7 +193,7 @@ pub enum QuestionError {
         /// Its type, as the API names it.
         kind: &'static str,
     },
-    /// A window without a function says nothing about its values.
+    /// A window needs a function.
     #[error("`every` needs a function `fn`")]
     EveryAlone,
     /// The range ends before it begins.
@@ -202,7 +202,7 @@ pub enum QuestionError {
     /// A page has at least one row, and a bound.
     #[error("`limit` is from 1 to {}", QueryRequest::LIMIT_MAX)]
     LimitOutside,
-    /// A page of so many columns would be too large.
+    /// A page with that many columns would be too large.
     #[error(
         "`limit` is at most {limit_max} for {columns} columns; ask for fewer rows or fewer `fields`"
     )]
@@ -212,16 +212,16 @@ pub enum QuestionError {
         /// Rows that fit.
         limit_max: usize,
     },
-    /// More names than a question can have conditions.
+    /// More names than a query may have conditions.
     #[error(
         "{given} vehicles and tags are more than {}; split the query, or leave the filter out",
         QueryRequest::VALUES_MAX
     )]
     ValuesTooMany {
-        /// How many.
+        /// The given number.
         given: usize,
     },
-    /// It does not come from an answer, or from one of another measurement.
+    /// It does not come from an answer, or it comes from an answer to another query.
     #[error("`after` does not come from an answer to this query")]
     AfterInvalid,
 }

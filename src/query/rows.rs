@@ -1,5 +1,5 @@
-//! A store's row to a row of the answer, and its key: the place of a row in an answer, which is
-//! also what `after` says of the last one.
+//! A store's row → a row of the answer with its key: the position of a row in the answer's order.
+//! `after` is the key of the last row.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -13,24 +13,24 @@ use crate::{
     store::StoreQueryError,
 };
 
-/// By this the rows of an answer are ordered: the fields' order is the order of rows (QY-2).
+/// The sort key of rows. The order of its fields is the order of comparison (QY-2).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) time: UnixNanos,
-    /// The first tag's value, which is the vehicle where nothing else is grouped by.
+    /// The first tag's value: the vehicle, unless rows are grouped by other tags.
     pub(super) vehicle: String,
     /// The remaining tags in the mapping's order; an absent one is empty.
     pub(super) tags: Vec<String>,
 }
 
 impl Key {
-    /// As it is handed out: opaque, and fit for a URL.
+    /// The form for clients: opaque and safe in a URL.
     pub(super) fn to_after(&self) -> String {
         let text = serde_json::json!([self.time.0, self.vehicle, self.tags]).to_string();
         URL_SAFE_NO_PAD.encode(text)
     }
 
-    /// Nothing unless it is what [`Key::to_after`] gave.
+    /// `None` unless it is the result of [`Key::to_after`].
     pub(super) fn from_after(after: &str) -> Option<Self> {
         let text = URL_SAFE_NO_PAD.decode(after).ok()?;
         let (time, vehicle, tags) = serde_json::from_slice(&text).ok()?;
@@ -38,17 +38,18 @@ impl Key {
     }
 }
 
-/// A row of the answer in its place.
+/// A row of the answer with its key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Placed {
     pub(super) key: Key,
-    /// The server that it came from, and which of the questions to it brought it.
+    /// The index of its server, and of the query to that server.
     pub(super) origin: (usize, usize),
     pub(super) row: Row,
 }
 
 impl Placed {
-    /// Takes in the fields of another part of the same row; false where it is none.
+    /// Merges the fields of another part of the same row; false if the other is not of the same
+    /// row.
     pub(super) fn take_in(&mut self, other: &mut Self) -> bool {
         let is_other_part = self.origin.0 == other.origin.0 && self.origin.1 != other.origin.1;
         if self.key != other.key || !is_other_part {
@@ -64,10 +65,10 @@ impl Placed {
 }
 
 impl Placed {
-    /// Holds its sums against their proofs, which are no part of the answer; false where nothing of
-    /// it is left to be answered.
+    /// Checks its sums for overflow, and removes the fields of that check; false if nothing of the
+    /// row is left.
     pub(super) fn prove(&mut self, question: &Question) -> Result<bool, StoreQueryError> {
-        /// Half of what a wrapped sum is off by, at least: more than floats are ever off by.
+        /// Half of the smallest difference of a wrapped sum: more than the error of floats.
         const FAR: f64 = 4_611_686_018_427_387_904.0;
         let before = self.row.len() - question.fields.len();
         let mut n_answers = question.fields.len();
@@ -88,7 +89,7 @@ impl Placed {
     }
 }
 
-/// Where a layout's columns are in an answer.
+/// The indexes of a layout's columns in the store's answer.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     origin: (usize, usize),
@@ -113,7 +114,7 @@ impl Places {
         }
     }
 
-    /// The row in its place; nothing where it has none of the fields (QY-4).
+    /// The row with its key; `None` if it has none of the fields (QY-4).
     pub(super) fn place(
         &self,
         question: &Question,
@@ -169,17 +170,17 @@ fn broken(reason: String) -> StoreQueryError {
     StoreQueryError::Broken { reason }
 }
 
-/// A value as its column says (QY-1): stores have their own spellings of numbers and booleans.
+/// Converts a value to its column's type (QY-1): stores write numbers and booleans differently.
 fn typed(
     field: &Field,
     function: Option<Function>,
     value: Value,
 ) -> Result<Value, StoreQueryError> {
     let typed = match (field.answers, value) {
-        // What no store has a value for is none of it.
+        // A count without values is 0.
         (ValueType::Integer, Value::Null) if function == Some(Function::Count) => Value::Integer(0),
         (_, Value::Null) => Value::Null,
-        // Some stores keep the sign of zero and others do not: none is answered.
+        // Some stores keep the sign of zero and others do not: it is removed.
         (ValueType::Float, Value::Float(value)) => Value::Float(value + 0.0),
         (ValueType::Float, Value::Integer(value)) => Value::Float(float(value)),
         (ValueType::Float, Value::Unsigned(value)) => match i64::try_from(value) {
@@ -192,7 +193,7 @@ fn typed(
             Err(_) if field.kind == FieldType::Unsigned => Value::Unsigned(value),
             Err(_) => return Err(mistyped(field, "an unsigned integer")),
         },
-        // A field that was healed from integer to float, as long as nothing is lost.
+        // A field whose type was changed from integer to float, if the value is exact.
         (ValueType::Integer, Value::Float(value)) => {
             whole(value).map(Value::Integer).ok_or_else(|| mistyped(field, "a float"))?
         }
@@ -222,7 +223,7 @@ fn float(value: i64) -> f64 {
     value as f64
 }
 
-/// The integer that a float is, where it is exactly one.
+/// The integer value of a float, if it is exactly an integer.
 fn whole(value: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if value.fract() != 0.0 || value.abs() > EXACT {

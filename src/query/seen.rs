@@ -1,4 +1,4 @@
-//! When points of a measurement, or of one of its fields, were first and last.
+//! The times of the first and the last point of a measurement or of one of its fields.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,9 +11,9 @@ use crate::{
 pub type Seen = (UnixNanos, UnixNanos);
 
 impl QueryEngine {
-    /// The first and last points of a measurement's fields, each in its place; as many as the time
-    /// of one question allows. Nothing where there is none, where the store does not answer, or
-    /// where nothing tells which tag is the vehicle's.
+    /// The times of a measurement's fields, each at its index; as many as the time of one query
+    /// allows. `None` if there is no point, if the store does not answer, or if the vehicle tag is
+    /// not known.
     pub async fn seen_fields(&self, measurement: &str, fields: &[String]) -> Vec<Option<Seen>> {
         let requests = fields.iter().map(|field| one(measurement, std::slice::from_ref(field)));
         self.seen(requests.collect()).await
@@ -33,7 +33,7 @@ impl QueryEngine {
                 filling.lock().unwrap_or_else(PoisonError::into_inner)[at] = seen;
             }
         };
-        // What was found by then is told.
+        // What was found by then is returned.
         drop(tokio::time::timeout(self.parts().options.time_max, fill).await);
         std::mem::take(&mut found.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -55,7 +55,7 @@ impl QueryEngine {
     }
 }
 
-/// The question for the first row of all.
+/// The query for the first row of all.
 fn one(measurement: &str, fields: &[String]) -> QueryRequest {
     QueryRequest {
         measurement: measurement.to_owned(),

@@ -1,8 +1,8 @@
-//! What can be asked: what the mappings say, and what the store has beside it.
+//! What can be queried: names of the mappings, and further names that the store has.
 //!
-//! Names that only payloads know (members of maps and lists, measurements of lines, their tags) are
-//! in no mapping. The store is asked for them, and what it said is remembered for a moment, so that
-//! pages of one answer do not ask anew.
+//! Names that come only from payloads (members of maps and lists, measurements and tags of lines)
+//! are in no mapping. They are read from the store, and cached for a short time, so that the pages
+//! of one answer do not read them again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,12 +21,12 @@ use crate::{
     store::{StoreQueryError, Stored},
 };
 
-/// How long what a store has is remembered.
+/// How long a store's names are cached.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// Measurements of which it is; past it all is forgotten.
+/// How many measurements are cached; past it the cache is emptied.
 const REMEMBERED_MAX: usize = 1000;
 
-/// What the store was found to have, and when that was.
+/// A cache of the store's names, with the time when they were read.
 #[derive(Debug, Default)]
 pub(super) struct Remembered(Mutex<BTreeMap<String, (tokio::time::Instant, Arc<Stored>)>>);
 
@@ -46,14 +46,14 @@ impl Remembered {
     }
 }
 
-/// A measurement that can be asked for.
+/// A measurement that can be queried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Its name.
     pub name: String,
-    /// What it has.
+    /// Its fields and tags.
     pub measurement: Measurement,
-    /// Which of its fields and tags a mapping names; the others only the store knows.
+    /// Its fields and tags that a mapping names; the others are known only from the store.
     pub is_mapped: BTreeSet<String>,
 }
 
@@ -67,7 +67,7 @@ impl QueryEngine {
         self.names().await
     }
 
-    /// The same, within a turn.
+    /// The same; the caller holds the permit.
     async fn names(&self) -> Result<BTreeMap<String, bool>, QueryError> {
         let parts = self.parts();
         let mapped = parts.catalog.load();
@@ -87,7 +87,7 @@ impl QueryEngine {
         Ok(names)
     }
 
-    /// What a measurement has, as mappings and store know it; nothing where neither does.
+    /// The fields and tags of a measurement, from mappings and store; empty if neither knows it.
     ///
     /// # Errors
     /// If the store cannot be asked.
@@ -105,7 +105,7 @@ impl QueryEngine {
         Ok(Known { name: name.to_owned(), measurement, is_mapped: is_mapped.collect() })
     }
 
-    /// The columns that the answer to a portable question would have.
+    /// The columns that the answer to a portable query would have.
     ///
     /// # Errors
     /// If it cannot be asked.
@@ -114,8 +114,8 @@ impl QueryEngine {
         Ok(self.question(request).await?.columns())
     }
 
-    /// The question that was asked for, where the mappings do not know of all that it names, with
-    /// what the store has.
+    /// Checks a request. If it contains names that the mappings do not have, the store's names are
+    /// used too.
     pub(super) async fn question(&self, request: QueryRequest) -> Result<Question, QueryError> {
         let catalog = self.parts().catalog.load_full();
         let asked = Question::new(request.clone(), &catalog);
@@ -125,7 +125,7 @@ impl QueryEngine {
                 | QuestionError::FieldUnknown { .. }
                 | QuestionError::TagUnknown { .. })
         );
-        // Without names all are wanted, and there may be more than the mappings say.
+        // Without names all fields are requested, and the store may have more than the mappings.
         let wants_all = asked.is_ok() && request.fields.is_empty();
         if !is_unknown && !wants_all {
             return Ok(asked?);
@@ -133,7 +133,7 @@ impl QueryEngine {
         let stored = self.stored(&request.measurement).await;
         let stored = match stored {
             Ok(stored) => stored,
-            // As the mappings have it: what they know is asked all the same, and the rest refused.
+            // The store's names are not available: the query is checked against the mappings alone.
             Err(_) => return Ok(asked?),
         };
         let Some(measurement) = joined(&catalog, &request.measurement, &stored) else {
@@ -144,14 +144,15 @@ impl QueryEngine {
         Ok(Question::new(request, &catalog)?)
     }
 
-    /// Neither mappings nor store know a measurement; tells which of theirs was most likely meant.
+    /// The error for a measurement that neither mappings nor store know, with the name that was
+    /// most likely intended.
     async fn unknown(&self, measurement: &str) -> QuestionError {
         let names = self.names().await.unwrap_or_default();
         let nearest = nearest(measurement, names.keys().map(String::as_str));
         QuestionError::MeasurementUnknown { measurement: measurement.to_owned(), nearest }
     }
 
-    /// The fields and tags that the store itself has of a measurement, read now.
+    /// Reads the fields and tags of a measurement from the store, without the cache.
     ///
     /// # Errors
     /// If the store cannot be asked.
@@ -160,7 +161,7 @@ impl QueryEngine {
         Ok(self.read_stored(measurement).await?)
     }
 
-    /// What all servers have of a measurement, as it was a moment ago.
+    /// The names of a measurement on all servers, from the cache if possible.
     async fn stored(&self, measurement: &str) -> Result<Arc<Stored>, StoreQueryError> {
         if let Some(known) = self.remembered().get(measurement) {
             return Ok(known);
@@ -179,7 +180,7 @@ impl QueryEngine {
             for (place, ask) in asks.into_iter().enumerate() {
                 let rows = parts.store.query(endpoint, ask, parts.options.limits()).await;
                 let mut rows = match rows {
-                    // TDengine refuses to describe a table that nobody has written yet.
+                    // TDengine refuses to describe a table that has not been written yet.
                     Err(StoreQueryError::Refused { .. }) => continue,
                     rows => rows?,
                 };
@@ -194,8 +195,8 @@ impl QueryEngine {
     }
 }
 
-/// What the mappings say of a measurement, and behind it what the store has beside that; nothing
-/// where neither knows it.
+/// The fields and tags of a measurement in the mappings, followed by further ones in the store;
+/// `None` if neither knows it.
 fn joined(catalog: &Catalog, name: &str, stored: &Stored) -> Option<Measurement> {
     let known = catalog.measurements.get(name);
     if known.is_none() && stored.fields.is_empty() {

@@ -1,5 +1,5 @@
-//! Rows as programs read them: JSON values and lines of CSV. Integers are exact, and a float that
-//! is no number is null.
+//! Rows in machine-readable form: JSON values and lines of CSV. Integers are exact, and NaN is
+//! null.
 
 use std::num::NonZeroI64;
 
@@ -23,7 +23,7 @@ pub fn push_json(value: &Value, epoch: EpochUnit, out: &mut String) {
                 out.push('"');
             }
         },
-        // JSON has no word for NaN and infinity.
+        // JSON has no literal for NaN and infinity.
         Value::Float(value) => out.push_str(&json!(value).to_string()),
         Value::Integer(value) => out.push_str(itoa::Buffer::new().format(*value)),
         Value::Unsigned(value) => out.push_str(itoa::Buffer::new().format(*value)),
@@ -38,7 +38,7 @@ pub fn push_csv_head(columns: &[Column], out: &mut String) {
     push_csv(&names.collect(), None, out);
 }
 
-/// A line of CSV. A null is an empty cell, an empty text one of quotes.
+/// A line of CSV. Null is an empty cell, an empty text is `""`.
 pub fn push_csv(row: &Row, epoch: EpochUnit, out: &mut String) {
     for (at, value) in row.iter().enumerate() {
         if at > 0 {
@@ -104,7 +104,7 @@ mod tests {
             push_json(value, None, &mut out);
             out.push(',');
         }
-        // Before 1970 a unit that has begun counts as well.
+        // Before 1970 numbers are rounded down too.
         let before = Value::Timestamp(UnixNanos(-1));
         push_json(&before, NonZeroI64::new(1_000), &mut out);
         let expect = r#"["2021-04-26T14:44:08.5Z","a \"b\",\n",3.0,-9223372036854775808,18446744073709551615,true,null,"",null,-1"#;

@@ -15,11 +15,11 @@ impl QueryEngine {
         self.parts().options.rows_max
     }
 
-    /// Calls `see` with each row of a portable question, however many pages they take, up to
-    /// [`QueryEngine::rows_max`]; gives its columns. `see` has them too.
+    /// Calls `see` with each row of a portable query over all pages, up to
+    /// [`QueryEngine::rows_max`], and returns the columns. `see` gets them too.
     ///
     /// # Errors
-    /// If it cannot be asked, or the store fails.
+    /// If it is invalid, or the store fails.
     pub async fn every_row(
         &self,
         mut request: QueryRequest,
@@ -28,7 +28,7 @@ impl QueryEngine {
         let mut seen = 0;
         loop {
             let mut answer = match self.portable(request.clone()).await {
-                // It has more columns than a page of so many rows may have.
+                // It has too many columns for a page of the largest number of rows.
                 Err(QueryError::Question(QuestionError::PageTooLarge { limit_max, .. }))
                     if limit_max > 0 && limit_max < request.limit =>
                 {
@@ -62,7 +62,8 @@ impl QueryEngine {
         }
     }
 
-    /// Those of these vehicles, or of all, that have a point of any mapped measurement since then.
+    /// The vehicles, of the given ones or of all, with a point of any mapped measurement since the
+    /// given time.
     ///
     /// # Errors
     /// If the store fails.

@@ -1,20 +1,20 @@
-//! Why a schema that is named cannot be had.
+//! Why a named schema is not available.
 
 use crate::schema::{Problem, Sources, nearest};
 
-/// Why a schema that is named cannot be had.
+/// Why a named schema is not available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// There is no such file: what to tell where the file is named.
+    /// There is no such file: the error text for the place that names the file.
     File(String),
-    /// The file has no such message or record: what to tell where that is named.
+    /// The file has no such message or record: the error text for the place that names it.
     Message(String),
-    /// The file is there and wrong: everything that is wrong with it, and with what it needs.
+    /// The file exists and has errors: all errors in it and in the files that it needs.
     Broken(Vec<Problem>),
 }
 
 impl Missing {
-    /// What to tell of a file that was not read: `ending` is the one that its format has.
+    /// The error for a file that was not read; `ending` is the ending of its format.
     pub(super) fn file(sources: &Sources, file: &str, ending: &str) -> Self {
         if let Some(why) = sources.passed_over(file) {
             return Self::File(why);
@@ -38,7 +38,7 @@ impl Missing {
         })
     }
 
-    /// What to tell of a message or record that a file does not have.
+    /// The error for a message or record that a file does not have.
     pub(super) fn message(file: &str, what: &str, name: &str, mut known: Vec<String>) -> Self {
         known.sort();
         let near = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);

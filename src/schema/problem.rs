@@ -1,13 +1,13 @@
-//! One thing that is wrong in a schema or mapping file, told so that it can be mended.
+//! One error in a schema or mapping file, with what is needed to correct it.
 
 use std::fmt;
 
-/// Something wrong in a file below the schemas directory.
+/// An error in a file below the schemas directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// The file, relative to the schemas directory, with forward slashes.
     pub file: String,
-    /// The line, from 1, where one can be named.
+    /// The line, from 1, if known.
     pub line: Option<u32>,
     /// What is wrong and what to do about it: lowercase, no full stop, no line break.
     pub what: String,
@@ -38,7 +38,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The known word nearest to an unknown one, if it is near enough to be meant.
+/// The known word that is most similar to an unknown one, if it is similar enough to be a likely
+/// intention.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

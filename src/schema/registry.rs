@@ -1,7 +1,7 @@
 //! All schemas in force: replaced whole.
 //!
-//! A schema is compiled when it is first asked for, by the name of its file. So a file that nobody
-//! names harms nobody, and two files may define one name.
+//! A schema is compiled at the first request for it by the name of its file. So a broken file that
+//! no mapping names does no harm, and two files may define the same name.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct Registry {
 
 impl Registry {
     /// Schemas of these sources. `import_roots` are folders below the schemas directory from which
-    /// protobuf's imports are looked up, beside that directory itself.
+    /// protobuf's imports are looked up, in addition to that directory itself.
     #[must_use]
     pub fn new(sources: &Arc<Sources>, import_roots: &[String]) -> Self {
         Self {
@@ -30,7 +30,7 @@ impl Registry {
         }
     }
 
-    /// What is wrong with the files that nobody has asked for so far.
+    /// The errors of files that have not been requested so far.
     #[must_use]
     pub fn problems_of_unreached(&self) -> Vec<Problem> {
         let mut problems = self.protobuf.problems_of_unreached();

@@ -1,11 +1,11 @@
-//! The shape of a payload as every format tells it: records of named members, down to scalars.
+//! The shape of a payload, common to all formats: records of named members, down to scalars.
 //!
 //! A format turns its schema into one [`Shape`]; `mapping` lays the leaves out in slots by walking
 //! it; the format then compiles its own decode program from that layout. So mapping rules (paths,
 //! names, tags, filters) exist once and know no wire format.
 //!
-//! Records live in an arena and are named by index, so that a schema that contains itself, or that
-//! reaches one record by many ways, costs nothing until a mapping walks it.
+//! Records are in an arena and are identified by index, so that a recursive schema, or one that
+//! reaches a record by many paths, costs nothing until a mapping walks it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -22,7 +22,7 @@ pub struct Shape {
     pub records: Vec<Record>,
     /// The record that a payload is, or holds many of.
     pub root: RecordIdx,
-    /// Whether a payload is one of it or many.
+    /// Whether a payload is one such record or many.
     pub top: Top,
 }
 
@@ -33,12 +33,12 @@ pub enum Top {
     Record,
     /// Any number of them: JSON may begin with a list.
     Records,
-    /// Any number of them by key: JSON may be an object whose names say which.
+    /// Any number of them by key: JSON may be an object whose names are the keys.
     RecordMap,
 }
 
 impl Shape {
-    /// One record without members: a payload that no mapping looks into.
+    /// One record without members: for payloads that are not decoded.
     #[must_use]
     pub fn of_nothing() -> Self {
         let record =
@@ -47,8 +47,8 @@ impl Shape {
     }
 }
 
-/// A protobuf message, an Avro record, a JSON object with declared properties; or what stands in
-/// the place of one.
+/// A protobuf message, an Avro record, a JSON object with declared properties, or something that is
+/// treated as one.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// Its full name, for messages to the operator.
@@ -62,17 +62,17 @@ pub struct Record {
 /// What the members of a record are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Any of them may be there, by name.
+    /// Each of them may be present, by name.
     Members,
-    /// One of them is there: a value of one of several types.
+    /// One of them is present: a value of one of several types.
     Branches,
-    /// The places of a list that has a type for each, called 0, 1….
+    /// The elements of a list that has a type for each index, called 0, 1….
     Places,
-    /// The one that is there is a list or map of records, which is itself an element of one.
+    /// Its one member is a list or map of records, which is itself an element of a list or map.
     Inner,
 }
 
-/// What the member of a record is called that is [`Form::Inner`]; nobody names it.
+/// The name of the member of a record that is [`Form::Inner`]; paths do not use it.
 pub(crate) const INNER_NAME: &str = "*";
 
 /// One named member of a record.
@@ -122,20 +122,20 @@ pub enum Kind {
         /// The value.
         record: RecordIdx,
     },
-    /// Something that has no place in a line; a mapping must exclude it, and is told this reason
-    /// ("is a map of messages", "is a union of string and int") if it does not.
+    /// Something that a line cannot hold. A mapping must exclude it; otherwise it is refused with
+    /// this reason ("is a map of messages", "is a union of string and int").
     Unsupported(Unsupported),
 }
 
 impl Kind {
-    /// A value that is never there, and whose line in the schema is not known.
+    /// A value that is never present, and whose line in the schema is not known.
     #[must_use]
     pub fn always_null() -> Self {
         let what = "is always null".to_owned();
         Self::Unsupported(Unsupported { is_always_null: true, what, line: None })
     }
 
-    /// Something without a place in a line, whose line in the schema is not known.
+    /// Something that a line cannot hold, whose line in the schema is not known.
     #[must_use]
     pub fn unsupported(what: impl Into<String>) -> Self {
         let what = what.into();
@@ -143,18 +143,18 @@ impl Kind {
     }
 }
 
-/// Why a member has no place in a line.
+/// Why a line cannot hold a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
-    /// Whether it never has a value: then nothing is lost where a mapping does not exclude it.
+    /// Whether it never has a value: then a mapping need not exclude it.
     pub is_always_null: bool,
-    /// "is a map of messages", "has no `type`; say which": follows the member's path.
+    /// "is a map of messages", "has no `type`; say which": text that follows the member's path.
     pub what: String,
-    /// The line of the schema file that says so, where it is known.
+    /// The line in the schema file, if known.
     pub line: Option<u32>,
 }
 
-/// How one value lies in its slot, and what it becomes in a line.
+/// How one value is stored in its slot, and how it is written in a line.
 ///
 /// The bits below are what a decoder stores (`Slot::bits`) and what the line writer reads.
 #[derive(Clone, Debug)]
@@ -163,11 +163,11 @@ pub enum Scalar {
     Float64,
     /// Two slots: a JSON number as [`Self::Float64`], then the range of its digits. A float.
     Digits,
-    /// `f32::to_bits`, zero-extended. A float that prints as a 32-bit float does.
+    /// `f32::to_bits`, zero-extended. A float, printed as a 32-bit float.
     Float32,
     /// An `i64`, two's complement. An integer.
     Integer,
-    /// A `u64`. An unsigned integer where the dialect has it.
+    /// A `u64`. An unsigned integer, if the dialect has them.
     Unsigned,
     /// 0 or 1. A boolean.
     Boolean,
@@ -196,7 +196,7 @@ impl Scalar {
         }
     }
 
-    /// The type of the field it becomes.
+    /// The type of its field.
     #[must_use]
     pub const fn field_type(&self) -> FieldType {
         match self {
@@ -225,7 +225,7 @@ impl Scalar {
     }
 }
 
-/// What a count of time counts.
+/// The unit of a count of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds.
@@ -254,7 +254,7 @@ impl Unit {
 /// The symbols of an enum: number → name.
 #[derive(Clone, Debug, Default)]
 pub struct Symbols {
-    /// Names of the numbers 0, 1, 2…, as most enums have them; `None` where there is a gap.
+    /// Names of the numbers 0, 1, 2…, which most enums use; `None` for a gap.
     dense: Vec<Option<Box<str>>>,
     /// All other numbers.
     sparse: HashMap<i64, Box<str>>,
@@ -264,7 +264,7 @@ pub struct Symbols {
 const DENSE_SYMBOLS_MAX: usize = 1024;
 
 impl Symbols {
-    /// Symbols by number; of two names of one number (protobuf's `allow_alias`) the first counts.
+    /// Symbols by number; if a number has two names (protobuf's `allow_alias`), the first counts.
     #[must_use]
     pub fn new<'a>(symbols: impl IntoIterator<Item = (i64, &'a str)>) -> Self {
         let mut all = Self::default();

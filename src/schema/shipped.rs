@@ -1,6 +1,6 @@
 //! The schemas and mappings that ship with the program, built into it.
 
-/// Every file of `schemas/`, by its name.
+/// Every file in `schemas/`, by its name.
 pub(crate) const SHIPPED: [(&str, &str); 15] = [
     ("alarm.avsc", include_str!("../../schemas/alarm.avsc")),
     ("alarm.proto", include_str!("../../schemas/alarm.proto")),
@@ -31,7 +31,7 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
         let built_in: Vec<_> = SHIPPED.iter().map(|(name, _)| *name).collect();
         let mut files = RealDisk.files(&folder).expect("the folder");
-        // The page about them is for people.
+        // The page about them is not a schema.
         files.retain(|name| name != "README.md");
         assert_eq!(files, built_in);
     }

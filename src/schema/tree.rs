@@ -1,24 +1,24 @@
-//! JSON text as a tree whose values know where they begin, so that what is wrong is told with its
-//! own line.
+//! JSON text as a tree whose values have their offsets, so that each error is reported with its
+//! line.
 //!
-//! Nesting is bounded, so that whoever walks a tree may do so by recursion.
+//! Nesting is bounded, so that trees may be walked by recursion.
 
 use std::collections::HashMap;
 
 use crate::schema::{Problem, Source};
 
-/// How deep values may nest: far more than any schema that people or generators write, far less
-/// than a thread's stack holds.
+/// How deep values may nest: far deeper than any real schema, far less than a thread's stack
+/// allows.
 const DEPTH_MAX: usize = 100;
 
-/// A value and the byte where it begins.
+/// A value and the offset of its first byte.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) at: usize,
     pub(super) value: Value,
 }
 
-/// What a value is. Numbers stay as they are written.
+/// The kinds of values. Numbers keep their text.
 #[derive(Debug)]
 pub(super) enum Value {
     Null,
@@ -33,11 +33,11 @@ pub(super) enum Value {
 #[derive(Debug, Default)]
 pub(super) struct Members {
     all: Vec<Member>,
-    /// Their places by name, where they are many: what is looked up often stays cheap.
+    /// Their indexes by name, if there are many: then lookups stay cheap.
     places: HashMap<Box<str>, usize>,
 }
 
-/// Past so many members an object is looked up by a table.
+/// Objects with more members than this are looked up by a table.
 const SCANNED_MAX: usize = 16;
 
 impl Members {
@@ -49,7 +49,7 @@ impl Members {
         Self { places: places.collect(), all }
     }
 
-    /// A member by its name: of several the last, as everywhere in JSON.
+    /// A member by its name; of several the last, as usual in JSON.
     fn find(&self, name: &str) -> Option<&Member> {
         if self.all.len() <= SCANNED_MAX {
             return self.all.iter().rev().find(|member| *member.name == *name);
@@ -69,11 +69,11 @@ impl Node {
     /// The tree of a file's text.
     ///
     /// # Errors
-    /// It is no JSON, or nests too deep.
+    /// It is not JSON, or nests too deep.
     pub(super) fn parse(source: &Source) -> Result<Self, Problem> {
         let Source { path: file, text, .. } = source;
-        // Whether it is JSON at all serde_json says, which walks without recursion here. Its words
-        // for a value are the clearer ones.
+        // serde_json checks whether it is JSON, without recursion here. Its error texts are
+        // clearer.
         serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| {
             let clearer = serde_json::from_str::<serde_json::Value>(text).err();
             Problem::of_json(file, &clearer.unwrap_or(error))
@@ -141,7 +141,7 @@ impl Node {
         }
     }
 
-    /// The number, if it is one, as near as a float is.
+    /// The number, if it is one, as the nearest float.
     pub(super) fn number(&self) -> Option<f64> {
         match &self.value {
             Value::Number(text) => text.parse().ok(),
@@ -169,7 +169,7 @@ struct Reader<'t> {
     depth: usize,
 }
 
-/// What serde_json has let pass and this reader does not take.
+/// The error for text that serde_json accepts and this reader does not.
 const NOT_JSON: &str = "not the JSON expected here";
 
 impl Reader<'_> {
@@ -186,7 +186,7 @@ impl Reader<'_> {
         Ok(Node { at, value })
     }
 
-    /// Reads what nests, up to the bound.
+    /// Reads an object or array, if the bound on depth allows it.
     fn inside(&mut self, read: fn(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
         if self.depth == DEPTH_MAX {
             return Err(format!("nests deeper than {DEPTH_MAX} objects and lists"));
@@ -255,12 +255,12 @@ impl Reader<'_> {
         }
     }
 
-    /// Goes over a comma, unless a closing bracket stands there.
+    /// Takes a comma, unless a closing bracket follows.
     fn comma(&mut self, close: u8) -> Result<(), String> {
         if self.next() == Some(close) { Ok(()) } else { self.expect(b',') }
     }
 
-    /// Goes over one sign.
+    /// Takes one character.
     fn expect(&mut self, sign: u8) -> Result<(), String> {
         if self.next() != Some(sign) {
             return Err(NOT_JSON.to_owned());
@@ -269,7 +269,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     fn next(&mut self) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();

@@ -1,20 +1,20 @@
-//! Texts written so that a line-based answer brings them back: never empty, without line breaks,
-//! and in the same order as the texts themselves.
+//! An encoding of texts that survives line-based answers: never empty, without line breaks, and
+//! with the same order as the texts themselves.
 //!
-//! A dot stands in front of each. LF becomes `0b 01` and CR becomes `0e 01`; the bytes that these
-//! begin with become `0b 02` and `0e 02`. Each pair sorts where its byte does, so that the greatest
-//! of some coded texts is the greatest of the texts.
+//! Each begins with a dot. LF becomes `0b 01` and CR becomes `0e 01`; the bytes `0b` and `0e`
+//! become `0b 02` and `0e 02`. Each pair sorts as its byte does, so that the greatest encoded text
+//! is that of the greatest text.
 
-/// Flux that codes `r._value`, a text that is not empty; it needs `import "strings"`.
+/// Flux that encodes `r._value`, a text that is not empty; it needs `import "strings"`.
 pub(super) const FLUX: &str = "if strings.containsAny(v: r._value, chars: \"\\n\\r\\x0b\\x0e\") then \
      \".\" + strings.replaceAll(v: strings.replaceAll(v: strings.replaceAll(\
      v: strings.replaceAll(v: r._value, t: \"\\x0b\", u: \"\\x0b\\x02\"), \
      t: \"\\n\", u: \"\\x0b\\x01\"), t: \"\\x0e\", u: \"\\x0e\\x02\"), t: \"\\r\", u: \"\\x0e\\x01\") \
      else \".\" + r._value";
-/// Flux that is the code of the empty text.
+/// Flux for the encoded empty text.
 pub(super) const FLUX_EMPTY: &str = "\".\"";
 
-/// The text of a code; nothing where it is none.
+/// Decodes a text; `None` if it is not encoded.
 pub(in crate::query) fn decode(code: &str) -> Option<String> {
     let mut text = String::with_capacity(code.len());
     let mut chars = code.strip_prefix('.')?.chars();

@@ -1,16 +1,16 @@
 //! Flux, for InfluxDB 2.
 //!
-//! What shaped the text, as 2.7.12 behaves:
+//! Behaviour of 2.7.12 that determines the query text:
 //! - A field is a series of its own; `pivot` before any `group` keeps their types apart.
 //! - `sort` puts nulls first in both directions, so only time is sorted by, and rows of one moment
-//!   are put in order here. `limit` behind such a sort would cut among them; before it, one series'
-//!   first rows are all that can be among the first of all.
+//!   are sorted here. `limit` after such a sort would cut among them. `limit` is applied before it,
+//!   because only the first rows of each series can be among the first of all.
 //! - `aggregateWindow` clips its first window's start to the range; the start is computed here.
-//! - Where the first text that differs from those before it is an empty one, the server loses it
-//!   and gives each later text to the point before its own. So texts that are empty and those that
-//!   are not are read apart, by conditions that the storage itself decides.
-//! - Its CSV has one spelling for an empty string and for none, writes LF as CR LF, and drops CR.
-//!   So texts come in [`coded`], which has none of these.
+//! - If the first text that differs from those before it is empty, the server loses it and assigns
+//!   each later text to the point before its own. So empty and other texts are read separately, by
+//!   conditions that the storage itself evaluates.
+//! - Its CSV writes an empty string and null alike, writes LF as CR LF, and drops CR. So texts are
+//!   read in the encoding [`coded`], which contains none of these.
 
 use std::fmt::Write as _;
 
@@ -56,8 +56,8 @@ pub(super) fn tags(bucket: &str, measurement: &str) -> String {
     )
 }
 
-/// One question for the fields whose values come as they are, and one for texts: a table that has
-/// gone through `map` has its columns in another order, and no function takes both.
+/// One query for the fields whose values are not encoded, and one for texts: `map` changes the
+/// order of a table's columns, and no function accepts both orders.
 pub(super) fn translate(question: &Question, bucket: &str) -> Vec<Translated> {
     let parts = [false, true].map(|coded| {
         let is_here = |field: &&Field| is_coded(question, field) == coded;
@@ -68,7 +68,7 @@ pub(super) fn translate(question: &Question, bucket: &str) -> Vec<Translated> {
     parts.into_iter().flatten().collect()
 }
 
-/// Whether the values of a field come as texts.
+/// Whether the values of a field are read as encoded texts.
 fn is_coded(question: &Question, field: &Field) -> bool {
     field.kind == FieldType::String && question.function != Some(Function::Count)
 }
@@ -118,7 +118,7 @@ fn part(question: &Question, bucket: &str, fields: &[&str], coded: bool) -> Tran
     Translated { ask: StoreQuery::new(Language::Flux, flux), layout }
 }
 
-/// Texts that are empty and those that are not, coded.
+/// Empty and other texts, encoded.
 fn texts(source: &str, stage: &str) -> String {
     let some = |condition: &str, value: &str| {
         format!(
@@ -151,11 +151,11 @@ fn source(question: &Question, bucket: &str, fields: &[&str]) -> String {
     flux
 }
 
-/// Points of which `column` has one of some values; all, if there are none to choose from.
+/// Selects points whose `column` has one of these values; all points if no values are given.
 fn any<'a>(flux: &mut String, column: &str, values: impl Iterator<Item = &'a str>) {
     let is_one: Vec<String> = values
         .map(|value| match value {
-            // What is absent is what empty is.
+            // An absent tag counts as empty.
             "" => format!("not exists r[{column}]"),
             value => format!("r[{column}] == {}", text(value)),
         })
@@ -165,11 +165,11 @@ fn any<'a>(flux: &mut String, column: &str, values: impl Iterator<Item = &'a str
     }
 }
 
-/// What is done to each series by itself.
+/// The stage that is applied to each series separately.
 ///
-/// Without a function: only what can be among the first rows of all is left: the page, one row that
-/// tells that there are more, and one that lies at `after` or before it. For the first or last of
-/// each window the storage finds each series' own.
+/// Without a function it keeps only the rows that can be among the first of all: the page, one row
+/// that shows that there are more, and one that is at `after` or before it. For the first or last
+/// of each window the storage finds that of each series.
 fn stage(question: &Question) -> String {
     let rows = question.limit + 2;
     let windows = match question.every {
@@ -186,7 +186,7 @@ fn stage(question: &Question) -> String {
     }
 }
 
-/// One value a window, vehicle and field.
+/// One value per window, vehicle and field.
 fn together(flux: &mut String, function: Function, question: &Question) {
     let tags = key_tags(question);
     if question.is_grouped {
@@ -201,8 +201,8 @@ fn together(flux: &mut String, function: Function, question: &Question) {
     let group = format!("  |> group(columns: [\"_start\", {group}, \"_field\"])\n");
     flux.push_str(&group);
     match function {
-        // Of the first of each series the one with the least time, the greatest value first among
-        // equals.
+        // Among the first points of all series, that with the least time; the greatest value if
+        // times are equal.
         Function::First | Function::Last => {
             let pick = if function == Function::First { "min" } else { "max" };
             write!(

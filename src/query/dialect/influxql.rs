@@ -1,13 +1,13 @@
 //! InfluxQL, for InfluxDB 1.
 //!
-//! What shaped the text, as 1.6.7 behaves:
-//! - It orders by time only and cannot break ties, so points are read without `LIMIT`, in the order
-//!   of time, put in order among themselves, and the connection is dropped when there are enough,
-//!   on which the server stops.
-//! - Windows come one vehicle after the other. An outer question does not put them in order: where
-//!   a field has no value in some window it gives one window as several rows, in no order. So each
-//!   vehicle's windows are cut to what a page can need, and put in order here. `LIMIT` counts the
-//!   windows of each field by itself: up to the limit a row is whole.
+//! Behaviour of 1.6.7 that determines the query text:
+//! - It orders by time only and cannot break ties. So points are read without `LIMIT` in the order
+//!   of time, and sorted here among those of one moment. When there are enough, the connection is
+//!   dropped; then the server stops.
+//! - Windows are returned vehicle by vehicle. An outer query does not order them: if a field has no
+//!   value in some window, it returns that window as several rows, in no order. So each vehicle's
+//!   windows are limited to those that a page can need, and sorted here. `LIMIT` counts the windows
+//!   of each field separately: up to the limit a row is complete.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ pub(super) fn translate(question: &Question) -> Translated {
     let group: Vec<String> =
         std::iter::once(&question.lead_tag).chain(&question.tags).map(|tag| name(tag)).collect();
     let group = group.join(", ");
-    // A tag that is grouped by comes under its own name, which no other column may have.
+    // A tag in `GROUP BY` is returned under its own name, which no other column may have.
     let is_free = |letter: &char| {
         !std::iter::once(&question.lead_tag)
             .chain(&question.tags)
@@ -58,7 +58,7 @@ pub(super) fn translate(question: &Question) -> Translated {
         (Some(_), Some(every)) => {
             layout.is_unordered = true;
             layout.tags.clone_from(&question.tags);
-            // The page, one row that tells that there are more, and one that lies at `after`.
+            // The page, one row that shows that there are more, and one that is at `after`.
             let rows = question.limit + 2;
             format!(
                 "SELECT {columns} {from} GROUP BY time({every}ns), {group} fill(none) \
@@ -107,7 +107,7 @@ fn condition(question: &Question) -> String {
     text
 }
 
-/// A name in quotes. A type behind it keeps a tag from being taken for a field of its name.
+/// A name in quotes. The type after it distinguishes a field from a tag of the same name.
 pub(super) fn name(name: &str) -> String {
     let mut quoted = String::from("\"");
     for c in name.chars() {

@@ -1,9 +1,9 @@
-//! A portable question in each store's language.
+//! A portable query in each store's language.
 //!
-//! Each file is pure: a `Question` in, a `StoreQuery` and the `Layout` of its answer out. Columns
-//! of the answer are named by us (`t0`, `f3`) wherever the language lets us, so that no name of a
-//! field can be taken for another thing. Names and values are quoted here by each language's rules,
-//! or bound by the store; `tests` holds that for every text of a corpus.
+//! Each file is pure: it makes a `StoreQuery` and the `Layout` of its answer from a `Question`.
+//! Columns of the answer get generated names (`t0`, `f3`) if the language allows it, so that the
+//! name of a field cannot collide with another column. Names and values are quoted here by each
+//! language's rules, or bound as parameters; `tests` checks that for every text of a corpus.
 
 mod coded;
 mod flux;

@@ -1,7 +1,7 @@
 //! SQL: InfluxDB 3's (DataFusion) and the embedded store's (SQLite).
 //!
-//! Order, limit and the place behind `after` are the store's to keep. `first` and `last` are
-//! window functions, since neither store's aggregate of that name is in both.
+//! The store applies order, limit and `after`. `first` and `last` are window functions, because
+//! there is no such aggregate that both stores have.
 
 use std::fmt::Write as _;
 
@@ -15,14 +15,14 @@ use crate::{
     store::{Language, StoreQuery},
 };
 
-/// Where the two differ.
+/// The differences between the two.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dialect {
     /// A moment.
     moment: fn(i64) -> String,
-    /// The start of the window of so many nanoseconds that a point lies in.
+    /// The start of the window, of this many nanoseconds, that contains a point.
     window: fn(i64) -> String,
-    /// The sum of a column of integers; past 64 bits it wraps, as the question expects.
+    /// The sum of a column of integers; past 64 bits it wraps, as the overflow check expects.
     sum: fn(&str) -> String,
 }
 
@@ -38,10 +38,10 @@ pub(super) const INFLUXDB3: Dialect = Dialect {
 /// The embedded store: time is an integer of nanoseconds.
 pub(super) const SQLITE: Dialect = Dialect {
     moment: |nanos| nanos.to_string(),
-    // The remainder of a negative number is negative, and a window begins before it all the same.
+    // The remainder of a negative number is negative, but its window must begin before it.
     window: |every| format!("(\"time\" - ((\"time\" % {every}) + {every}) % {every})"),
-    // SQLite's own fails. Upper and lower halves are added apart, which no number of rows that fits
-    // on a disk brings past 64 bits, and shifting loses what is too much.
+    // SQLite's own `SUM` fails on overflow. Upper and lower halves are added separately; no number
+    // of rows that fits on a disk brings these sums past 64 bits. The shift drops the overflow.
     sum: |column| {
         let low = format!("sum({column} & 4294967295)");
         format!("(((sum({column} >> 32) + ({low} >> 32)) << 32) | ({low} & 4294967295))")
@@ -72,7 +72,7 @@ pub(super) fn known_columns(question: &Question) -> StoreQuery {
     ask
 }
 
-/// The parts of a statement that are the same whatever is asked.
+/// The parts of a statement that all queries share.
 struct Writer<'a> {
     question: &'a Question,
     dialect: Dialect,
@@ -80,7 +80,7 @@ struct Writer<'a> {
     params: Vec<(String, Value)>,
 }
 
-/// Nothing where the store has not one of the fields.
+/// `None` if the store has none of the fields.
 pub(super) fn translate(
     question: &Question,
     dialect: Dialect,
@@ -117,12 +117,12 @@ impl Writer<'_> {
         self.known.is_none_or(|known| known.iter().any(|known| known == column))
     }
 
-    /// A column, or null where the store has none of that name yet.
+    /// A column, or null if the store has no column of that name yet.
     fn column(&self, column: &str) -> String {
         if self.has(column) { name(column) } else { "NULL".to_owned() }
     }
 
-    /// A tag, whose absence is an empty text.
+    /// A tag; an absent tag is an empty text.
     fn tag(&self, tag: &str) -> String {
         if self.has(tag) { format!("coalesce({}, '')", name(tag)) } else { "''".to_owned() }
     }
@@ -153,7 +153,8 @@ impl Writer<'_> {
         let question = self.question;
         for (tag, values) in &question.filters {
             let bound: Vec<String> = values.iter().map(|value| self.bind(value)).collect();
-            // The column itself, by which the store finds series; absent is what empty is.
+            // The column itself, so that the store can use its index; an absent tag counts as
+            // empty.
             let column = self.column(tag);
             let absent = match values.iter().any(String::is_empty) {
                 true => format!(" OR {column} IS NULL"),
@@ -252,7 +253,7 @@ impl Writer<'_> {
         format!("SELECT DISTINCT {picked} FROM (SELECT {columns} {})", self.source())
     }
 
-    /// The rows behind `after`, in order, as many as the page has and one more.
+    /// The rows after `after`, in order: as many as the page has, and one more.
     fn page(&mut self, inner: &str) -> String {
         let question = self.question;
         let (direction, beyond) = match question.order {

@@ -1,4 +1,5 @@
-//! What a store has, whoever wrote it: the questions that tell, and what their answers mean.
+//! The queries for the names that a store has, regardless of who wrote them, and how their answers
+//! are read.
 
 use crate::{
     model::{FieldType, Row, Value},
@@ -6,8 +7,8 @@ use crate::{
     store::{Kind, Language, StoreQuery, StoreQueryError, Stored},
 };
 
-/// The question whose first column are the names of measurements. The embedded store has none: its
-/// folders are looked at.
+/// The query whose first column has the names of measurements. The embedded store has none: its
+/// folders are listed.
 pub(in crate::query) fn measurements(kind: Kind, bucket: &str) -> Option<StoreQuery> {
     Some(match kind {
         Kind::Embedded => return None,
@@ -18,10 +19,10 @@ pub(in crate::query) fn measurements(kind: Kind, bucket: &str) -> Option<StoreQu
     })
 }
 
-/// The questions that tell the fields and tags of a measurement; each answers one row a name.
+/// The queries for the fields and tags of a measurement; each returns one row per name.
 ///
 /// # Errors
-/// If the store's language has no words for its name.
+/// If the store's language cannot express its name.
 pub(in crate::query) fn columns(
     kind: Kind,
     bucket: &str,
@@ -48,13 +49,13 @@ pub(in crate::query) fn columns(
     })
 }
 
-/// Takes in one row of the answer to the question at this place.
+/// Adds one row of the answer to the query at this index.
 pub(in crate::query) fn take(kind: Kind, place: usize, row: &Row, stored: &mut Stored) {
     let text = |at: usize| match row.get(at) {
         Some(Value::String(text)) => text.as_str(),
         _ => "",
     };
-    // Flux leaves columns where they were: the value stands before the field's name.
+    // Flux keeps the order of columns: the value is before the field's name.
     let name = text(usize::from((kind, place) == (Kind::InfluxDb2, 0)));
     let found = match (kind, place) {
         (Kind::InfluxDb1, 0) => field_of(text(1)),
@@ -88,12 +89,12 @@ fn of_value(value: &Value) -> FieldType {
         Value::Integer(_) => FieldType::Integer,
         Value::Unsigned(_) => FieldType::Unsigned,
         Value::Boolean(_) => FieldType::Boolean,
-        // An empty text comes as none.
+        // An empty text is returned as null.
         Value::String(_) | Value::Timestamp(_) | Value::Null => FieldType::String,
     }
 }
 
-/// A type in the words of some store.
+/// The type for a store's name of a type.
 fn field_of(word: &str) -> Option<FieldType> {
     Some(match word.to_ascii_lowercase().as_str() {
         "float" | "float64" | "double" => FieldType::Float,

@@ -1,8 +1,8 @@
-//! Whatever a name or a value is, a question stays the one statement that it is, and the text comes
-//! back out of it by the rules of its language.
+//! Whatever a name or a value contains, the query stays one statement, and the text is read back
+//! from it by the rules of its language.
 //!
-//! How: each language's texts are cut out here by its own rules, written down a second time. What
-//! is left of a question must be what is left of the same question with tame names.
+//! How: the quoted texts are cut out by a second implementation of each language's rules. The rest
+//! of the query must equal the rest of the same query with harmless names.
 
 use serde_json::Value as Json;
 
@@ -16,7 +16,7 @@ use crate::{
     store::Kind,
 };
 
-/// `tests/data/hostile.json`, which the tests of the whole send through real stores, too.
+/// `tests/data/hostile.json`, which integration tests also send through real stores.
 fn corpus() -> Vec<String> {
     let Json::Array(texts) =
         serde_json::from_str(include_str!("../../../tests/data/hostile.json")).expect("JSON")
@@ -26,7 +26,7 @@ fn corpus() -> Vec<String> {
     texts.into_iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
 }
 
-/// Names and values that a question is about.
+/// The names and values of a query.
 #[derive(Clone, Debug)]
 struct Named {
     bucket: String,
@@ -39,7 +39,7 @@ struct Named {
 }
 
 impl Named {
-    /// `text` in every place, told apart where names have to differ.
+    /// `text` in every place, with a suffix where names must differ.
     fn all(text: &str) -> Self {
         let with = |end: &str| format!("{text}{end}");
         Self {
@@ -170,7 +170,7 @@ fn check(kind: Kind, function: Option<Function>, every: Option<i64>) {
             };
             let texts: Vec<String> = asked_cut.texts.into_iter().map(own).collect();
             assert_eq!(texts, expected, "{text:?}");
-            // What is bound is bound as it is.
+            // Parameters are bound unchanged.
             let swap = |(name, value): &(String, Value)| match value {
                 Value::String(value) => (name.clone(), Value::String(swap(value))),
                 other => (name.clone(), other.clone()),

@@ -1,4 +1,4 @@
-//! Which language a store is asked in, and which column of its answer is what.
+//! The language of a store's queries, and the meaning of the columns of their answers.
 
 use crate::{
     model::UnixNanos,
@@ -9,38 +9,38 @@ use crate::{
     store::{Author, Kind, StoreQuery, StoreQueryError, Table},
 };
 
-/// Names of columns; one that the answer lacks has only nulls.
+/// Names of columns; a column that the answer lacks has only nulls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::query) struct Layout {
-    /// Absent: every row is of the question's `from`.
+    /// Absent: every row has the time `from` of the query.
     pub(in crate::query) time: Option<String>,
     pub(in crate::query) vehicle: String,
     /// The remaining tags.
     pub(in crate::query) tags: Vec<String>,
-    /// The question's fields.
+    /// The query's fields.
     pub(in crate::query) fields: Vec<String>,
-    /// Whether texts of fields come coded, as `coded` says.
+    /// Whether texts of fields are encoded as in `coded`.
     pub(in crate::query) has_coded_texts: bool,
-    /// Whether rows come in another order than that of time; then they are few: no more a vehicle
-    /// than a page has.
+    /// Whether rows are not in the order of time. Then they are few: per vehicle at most the rows
+    /// of a page.
     pub(in crate::query) is_unordered: bool,
 }
 
-/// A question in a store's language.
+/// A query in a store's language.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::query) struct Translated {
     pub(in crate::query) ask: StoreQuery,
     pub(in crate::query) layout: Layout,
 }
 
-/// What had to be asked of a server before the question itself; all absent where nothing had to.
+/// What was read from a server before the query itself; all absent if nothing was needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::query) struct Known {
     /// The columns of the measurement (InfluxDB 3, the embedded store).
     pub(in crate::query) columns: Option<Vec<String>>,
-    /// Its table (TDengine); absent: it has none.
+    /// Its table (TDengine); absent if there is none.
     pub(in crate::query) table: Option<Table>,
-    /// The last moment that the page reaches to (TDengine); absent: all of the range fits.
+    /// The last moment of the page (TDengine); absent if the whole range fits.
     pub(in crate::query) end: Option<UnixNanos>,
 }
 
@@ -54,7 +54,7 @@ pub(in crate::query) fn known_columns(kind: Kind, question: &Question) -> Option
     }
 }
 
-/// The question that tells where a page of a table ends, where the store cannot cut it there.
+/// The query for the end of a page of a table, if the store cannot limit the page itself.
 pub(in crate::query) fn page_end(
     question: &Question,
     table: &Table,
@@ -65,11 +65,11 @@ pub(in crate::query) fn page_end(
     tdengine::page_end(question, table)
 }
 
-/// The questions for a server of which this is `known`; none where no row can come of it. Each
-/// brings some of the fields, and rows of one key are parts of one row.
+/// The queries for a server of which this is `known`; empty if no row can result. Each returns some
+/// of the fields, and rows of one key are parts of one row.
 ///
 /// # Errors
-/// If the store's language has no words for it.
+/// If the store's language cannot express it.
 pub(in crate::query) fn translate(
     kind: Kind,
     bucket: &str,
@@ -99,7 +99,7 @@ pub(in crate::query) fn translate(
     Ok(parts)
 }
 
-/// The questions for a part of a question's fields.
+/// The queries for a part of a query's fields.
 fn ask_of(
     kind: Kind,
     bucket: &str,

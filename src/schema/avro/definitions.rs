@@ -1,4 +1,4 @@
-//! What every `.avsc` file defines, and what a name means in each of them.
+//! The definitions of all `.avsc` files, and the meaning of a name in each file.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) struct File {
     root: Node,
     /// The full names of the records that it defines, in their order.
     pub(super) records: Vec<String>,
-    /// Those of its enums and fixeds.
+    /// The full names of its enums and fixeds.
     pub(super) others: Vec<String>,
 }
 
@@ -28,12 +28,12 @@ pub(super) struct Definition<'a> {
     pub(super) namespace: &'a str,
 }
 
-/// Where a definition stands.
+/// The position of a definition.
 #[derive(Debug)]
 struct Place {
     /// The file's index.
     file: usize,
-    /// The byte where its object begins.
+    /// Offset of its object.
     at: usize,
     namespace: String,
 }
@@ -43,7 +43,7 @@ struct Place {
 pub(super) struct Definitions {
     files: Vec<File>,
     by_name: BTreeMap<String, Vec<Place>>,
-    /// What is wrong with files that are no JSON, by path.
+    /// The errors of files that are not JSON, by path.
     pub(super) broken: BTreeMap<String, Problem>,
 }
 
@@ -113,7 +113,7 @@ impl Definitions {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// The definition that a name means in a file: the file's own, or the only one that there is.
+    /// The definition of a name as used in a file: the file's own, or the only one.
     ///
     /// # Errors
     /// The files that define it differently.
@@ -185,7 +185,7 @@ impl Collect<'_> {
     }
 }
 
-/// Whether two trees say the same, wherever they stand.
+/// Whether two trees are equal, regardless of their positions.
 fn is_equal(one: &Node, other: &Node) -> bool {
     match (&one.value, &other.value) {
         (Value::Null, Value::Null) => true,

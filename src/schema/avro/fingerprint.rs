@@ -57,7 +57,7 @@ fn write_schema(schema: &Value, text: &mut String) {
     }
 }
 
-/// Writes what a definition has beside its name and type.
+/// Writes the attributes of a definition other than its name and type.
 fn write_definition(object: &serde_json::Map<String, Value>, text: &mut String) {
     if let Some(Value::Array(fields)) = object.get("fields") {
         text.push_str(",\"fields\":");
@@ -91,7 +91,7 @@ fn write_list(values: &[Value], text: &mut String, write: impl Fn(&Value, &mut S
     text.push(']');
 }
 
-/// Writes a JSON value as it is.
+/// Writes a JSON value unchanged.
 fn write_value(value: Option<&Value>, text: &mut String) {
     text.push_str(&value.unwrap_or(&Value::Null).to_string());
 }

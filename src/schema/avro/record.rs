@@ -1,4 +1,4 @@
-//! A parsed schema → the types to read by and the shape to map.
+//! A parsed schema → the types for decoding and the shape for mapping.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,8 +16,8 @@ pub struct AvroRecord {
     pub types: Arc<Types>,
     /// The record itself.
     pub root: TypeIdx,
-    /// The same as a shape: members are a record's fields in order; of a union with several
-    /// branches beside null they are those branches in order.
+    /// The same as a shape. The members of a record are its fields in order; those of a union with
+    /// several branches other than null are these branches in order.
     pub shape: Shape,
     /// CRC-64-AVRO of the canonical form.
     pub fingerprint: u64,
@@ -29,7 +29,7 @@ impl AvroRecord {
     /// Builds both from a self-contained schema.
     ///
     /// # Errors
-    /// What to tell the operator: it is no record.
+    /// The error text for the operator: it is not a record.
     pub(super) fn new(parsed: &Schema, schema: &str, fingerprint: u64) -> Result<Self, String> {
         let mut builder = Builder::default();
         let root = builder.schema(parsed)?;
@@ -46,7 +46,7 @@ impl AvroRecord {
     }
 }
 
-/// What the shape needs of a type beside its bytes.
+/// What the shape needs to know of a type in addition to its encoding.
 #[derive(Clone, Debug, Default)]
 struct Names {
     /// The full name of a record, or the word for any other type.
@@ -71,7 +71,7 @@ impl Builder {
         TypeIdx(self.types.len() - 1)
     }
 
-    /// Adds a schema and all that it holds.
+    /// Adds a schema and everything that it contains.
     fn schema(&mut self, schema: &Schema) -> Result<TypeIdx, String> {
         Ok(match schema {
             Schema::Null => self.add(Type::Null, "null"),
@@ -106,7 +106,7 @@ impl Builder {
         })
     }
 
-    /// Adds a record: its place first, because it may hold itself.
+    /// Adds a record: its index first, because it may contain itself.
     fn record(&mut self, record: &RecordSchema) -> Result<TypeIdx, String> {
         let full = record.name.fullname(None);
         let index = self.add(Type::Record(Box::default()), &full);
@@ -213,7 +213,7 @@ impl Shaper<'_> {
         at
     }
 
-    /// What a branch of a union is called: its type's word, or its name without the namespace.
+    /// The name of a union's branch: the name of its type, without the namespace.
     fn branch_name(&self, index: TypeIdx) -> String {
         let name = &self.builder.names[index.0].name;
         name.rsplit('.').next().unwrap_or(name).to_owned()
@@ -247,7 +247,7 @@ impl Shaper<'_> {
         }
     }
 
-    /// What an array or a map holds, beside null.
+    /// What an array or a map holds, other than null.
     fn held(&mut self, index: TypeIdx) -> Held {
         let word = self.word(index);
         match self.kind(index) {
@@ -264,7 +264,8 @@ impl Shaper<'_> {
         }
     }
 
-    /// A union: of one branch beside null it is that branch, else a record of its branches.
+    /// A union: if it has one branch other than null, it is that branch, otherwise a record of its
+    /// branches.
     fn union(&mut self, index: TypeIdx, branches: &[TypeIdx]) -> Kind {
         let others: Vec<TypeIdx> =
             branches.iter().copied().filter(|branch| !self.is_null(*branch)).collect();

@@ -1,9 +1,8 @@
-//! A named type and all that it reaches → one schema that needs no other file, checked on the way.
+//! A named type and everything that it reaches → one checked schema that needs no other file.
 //!
-//! Only what decides how bytes are read is kept, and defaults, for who writes, under a name that
-//! nothing checks ([`DEFAULT`]): what else a schema says (aliases, docs) matters to nobody here.
-//! Everything wrong is collected, each with the file and
-//! the line that it has.
+//! Only attributes that decide how bytes are read are kept, and defaults, for encoders, under a
+//! name that no parser checks ([`DEFAULT`]). Other attributes (aliases, docs) are dropped. All
+//! errors are collected, each with its file and line.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::definitions::{Definition, Definitions, defines, full_name, full_name_of, namespace_of};
 use crate::schema::{Problem, Sources, nearest, tree};
 
-/// How deep types may hold each other: what reads the result does so by recursion.
+/// How deep types may nest: the result is read by recursion.
 const DEPTH_MAX: usize = 64;
 
 /// Where a field's default is kept.
@@ -25,7 +24,7 @@ const PRIMITIVES: [&str; 8] =
 /// The self-contained form of a named type, as a file sees it.
 ///
 /// # Errors
-/// Everything that is wrong with what it reaches.
+/// All errors in the types that it reaches.
 pub(super) fn self_contained(
     definitions: &Definitions,
     sources: &Sources,
@@ -52,13 +51,13 @@ pub(super) fn self_contained(
     Err(resolver.problems.into_iter().collect())
 }
 
-/// One schema on its way to its self-contained form.
+/// The state of making one schema self-contained.
 struct Resolver<'a> {
     definitions: &'a Definitions,
     sources: &'a Sources,
-    /// The file whose names count first.
+    /// The file whose own definitions take precedence.
     file: &'a str,
-    /// The file of the definition where we are.
+    /// The file of the current definition.
     here: &'a str,
     seen: HashSet<String>,
     depth: usize,
@@ -66,7 +65,7 @@ struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    /// Notes a problem where a value stands.
+    /// Notes a problem at the line of a value.
     fn tell(&mut self, node: &tree::Node, what: impl Into<String>) {
         let source = self.sources.find(self.here);
         self.problems.extend(source.map(|source| source.problem(node.at, what)));
@@ -182,7 +181,7 @@ impl<'a> Resolver<'a> {
         Value::Object(made)
     }
 
-    /// The schema under a key that must be there.
+    /// The schema under a required key.
     fn inner(&mut self, node: &'a tree::Node, what: &str, key: &str, around: &str) -> Value {
         if let Some(inner) = node.get(key) {
             return self.schema(inner, around);
@@ -195,7 +194,7 @@ impl<'a> Resolver<'a> {
         Value::Null
     }
 
-    /// What a record, an enum or a fixed is made of.
+    /// The attributes of a record, an enum or a fixed.
     fn defined(
         &mut self,
         node: &'a tree::Node,
@@ -277,7 +276,7 @@ impl<'a> Resolver<'a> {
         Value::Array(made)
     }
 
-    /// What to tell of a name that nothing defines.
+    /// The error for a name without a definition.
     fn unknown(&mut self, written: &str) -> String {
         if defines(written) || matches!(written, "array" | "map") {
             return format!(
@@ -285,7 +284,7 @@ impl<'a> Resolver<'a> {
                  \"{written}\", …}}`"
             );
         }
-        // It may be in a file that cannot be read, which is then what is wrong.
+        // It may be defined in a file that cannot be read; then that file's error is reported.
         self.problems.extend(self.definitions.broken.values().cloned());
         match nearest(written, self.definitions.names().chain(PRIMITIVES)) {
             Some(near) => format!("there is no type `{written}`; did you mean `{near}`?"),
@@ -296,7 +295,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What a branch of a union is told from others by: its type, or its name.
+/// What identifies a branch of a union: its type, or its name.
 fn kind_of(schema: &Value) -> String {
     let named = schema.get("name").or_else(|| schema.get("type")).unwrap_or(schema);
     match named {

@@ -15,22 +15,22 @@ use super::{
 };
 use crate::schema::{Missing, Problem, Sources};
 
-/// A record, or what is wrong with it.
+/// A record, or its errors.
 type Compiled = Result<Arc<AvroRecord>, Vec<Problem>>;
 
 /// All record types of the `.avsc` files.
 #[derive(Debug)]
 pub struct AvroSchemas {
     sources: Arc<Sources>,
-    /// Read when the first record is asked for.
+    /// Read at the first request for a record.
     definitions: OnceLock<Definitions>,
-    /// What was asked for, by file and full name. A lock, because whoever asks holds the registry
-    /// shared; nobody waits for it but other loads.
+    /// Requested records, by file and full name. A lock, because the registry is shared; only loads
+    /// take it.
     compiled: Mutex<BTreeMap<(String, String), Compiled>>,
 }
 
 impl AvroSchemas {
-    /// The files of the sources; none is looked at yet.
+    /// The files of the sources; none is read yet.
     pub(crate) fn new(sources: Arc<Sources>) -> Self {
         Self { sources, definitions: OnceLock::new(), compiled: Mutex::default() }
     }
@@ -38,7 +38,7 @@ impl AvroSchemas {
     /// A record by the file that declares it and its full name.
     ///
     /// # Errors
-    /// What is wrong with the file, what its record reaches, or a name.
+    /// The errors of the file, of the types that the record reaches, or of a name.
     pub fn record(&self, file: &str, name: &str) -> Result<Arc<AvroRecord>, Missing> {
         let source = self.sources.find(file).filter(|source| source.path.ends_with(ENDING));
         let source = source.ok_or_else(|| Missing::file(&self.sources, file, ENDING))?;
@@ -58,7 +58,7 @@ impl AvroSchemas {
         record.clone().map_err(Missing::Broken)
     }
 
-    /// What is wrong with the files of which nobody has asked for a record so far.
+    /// The errors of files from which no record has been requested so far.
     pub(crate) fn problems_of_unreached(&self) -> Vec<Problem> {
         let definitions = self.definitions();
         let reached: Vec<String> = {
@@ -77,13 +77,13 @@ impl AvroSchemas {
         problems
     }
 
-    /// What all files define.
+    /// The definitions of all files.
     fn definitions(&self) -> &Definitions {
         self.definitions.get_or_init(|| Definitions::of(&self.sources))
     }
 
-    /// What is wrong with a file: it may define enums and fixeds that others share, and nothing
-    /// looks at those but the records that use them.
+    /// The errors of a file. It may define only enums and fixeds that others share; those are
+    /// checked with the records that use them.
     fn problems_of(&self, file: &File) -> Vec<Problem> {
         if file.records.is_empty() && file.others.is_empty() {
             let what = "it defines nothing; write a record, or an enum or fixed that others share";
@@ -101,7 +101,7 @@ impl AvroSchemas {
             .map_err(|what| vec![Problem::of_file(file, format!("`{name}`: {what}"))])
     }
 
-    /// A named type in its self-contained form, as it is and as apache-avro reads it.
+    /// A named type in its self-contained form, as JSON and as parsed by apache-avro.
     fn parse(&self, file: &str, name: &str) -> Result<(serde_json::Value, Schema), Vec<Problem>> {
         let schema = resolve::self_contained(self.definitions(), &self.sources, file, name)?;
         let parsed = Schema::parse(&schema)

@@ -1,4 +1,4 @@
-//! Avro types as a decoder needs them: what bytes a value has, and nothing else.
+//! Avro types for decoders: only how values are encoded.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ pub enum Type {
     Map(TypeIdx),
     /// A branch's index, then its value.
     Union(Box<[TypeIdx]>),
-    /// Its fields, one after the other.
+    /// The values of its fields, in order.
     Record(Box<[TypeIdx]>),
 }
 
-/// How one value lies in the bytes, and what it means.
+/// How one value is encoded, and what it means.
 #[derive(Clone, Debug)]
 pub enum Leaf {
     /// One byte.
@@ -73,7 +73,7 @@ pub enum Leaf {
 }
 
 impl Leaf {
-    /// What it becomes; `None`: it has no place in a line.
+    /// Its scalar type; `None` if a line cannot hold it.
     #[must_use]
     pub fn scalar(&self) -> Option<Scalar> {
         Some(match self {
@@ -95,7 +95,7 @@ impl Leaf {
         })
     }
 
-    /// Whether its values have no bytes at all.
+    /// Whether its values have no bytes.
     const fn is_empty(&self) -> bool {
         matches!(self, Self::Fixed(0) | Self::Decimal { fixed: Some(0), .. })
     }
@@ -104,13 +104,13 @@ impl Leaf {
 /// All types that a record reaches.
 ///
 /// A type either never has bytes (null, a fixed of size 0, records of such) or always has at least
-/// one. So a walk over a payload is bounded by the payload's length as long as it does not step
-/// through values without bytes, whatever a block's count says.
+/// one. So a walk over a payload is bounded by the payload's length, whatever a block's count is,
+/// as long as it does not iterate over values without bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Types {
     all: Vec<Type>,
     empty: Vec<bool>,
-    /// Of each record the fields that have bytes; of other types none.
+    /// For each record its fields that have bytes; empty for other types.
     walked: Vec<Box<[TypeIdx]>>,
 }
 
@@ -118,8 +118,8 @@ impl Types {
     /// Takes the arena; indexes count into it.
     pub(super) fn new(all: Vec<Type>) -> Self {
         let mut types = Self { empty: vec![true; all.len()], all, walked: Vec::new() };
-        // Types that have bytes make those that hold them have bytes, until nothing changes. What
-        // is left holds only itself or nothing.
+        // A type that contains a type with bytes has bytes itself; this is repeated until nothing
+        // changes. The remaining types contain only themselves or nothing.
         loop {
             let found: Vec<bool> = types.all.iter().map(|one| types.has_no_bytes(one)).collect();
             if found == types.empty {
@@ -140,7 +140,7 @@ impl Types {
         }
     }
 
-    /// As far as is known so far.
+    /// According to what is known so far.
     fn has_no_bytes(&self, one: &Type) -> bool {
         match one {
             Type::Null => true,
@@ -156,14 +156,14 @@ impl Types {
         &self.all[index.0]
     }
 
-    /// The fields of a record that a walk over its bytes meets, in their order: those that have
-    /// bytes, so that a walk costs no step without a byte.
+    /// The fields of a record that have bytes, in order: a walk visits only these, so that it takes
+    /// no step without a byte.
     #[must_use]
     pub fn walked(&self, record: TypeIdx) -> &[TypeIdx] {
         &self.walked[record.0]
     }
 
-    /// Whether values of a type have no bytes at all.
+    /// Whether values of a type have no bytes.
     #[must_use]
     pub fn is_empty(&self, index: TypeIdx) -> bool {
         self.empty[index.0]

@@ -1,4 +1,4 @@
-//! What holds other values: objects, maps, arrays, and the records that stand for them.
+//! Containers: objects, maps, arrays, and the records that represent them.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use crate::schema::{
     tree::{Node, Value as Json},
 };
 
-/// How deep arrays and maps may hold each other without an object between them.
+/// How deep arrays and maps may nest without an object between them.
 const NESTING_MAX: usize = 32;
 
 impl<'a> Shaper<'a> {
-    /// Adds a record that is no object with properties.
+    /// Adds a record that is not an object with properties.
     pub(super) fn add(
         &mut self,
         members: Vec<Member>,
@@ -36,7 +36,7 @@ impl<'a> Shaper<'a> {
         self.add(vec![member], vec![true], Form::Inner)
     }
 
-    /// An array with a type for each place; what stands behind them is of no type.
+    /// An array with a type for each index; elements after these have no type.
     fn places(&mut self, holder: &'a Node, places: &'a Node) -> Kind {
         let mut members = Vec::with_capacity(places.items().len());
         let mut nullable = Vec::with_capacity(places.items().len());
@@ -129,8 +129,8 @@ impl<'a> Shaper<'a> {
         Kind::Record(at)
     }
 
-    /// The schema of all values of an object without declared properties: where names follow a
-    /// pattern, that of the pattern.
+    /// The schema of all values of an object without declared properties; if its names follow a
+    /// pattern, the schema of that pattern.
     fn values_of_map(&mut self, parts: &[&'a Node]) -> Result<&'a Node, Kind> {
         let of = |key| parts.iter().find_map(|part| part.get(key));
         let values = of("additionalProperties");
@@ -178,7 +178,8 @@ impl<'a> Shaper<'a> {
                 let Value { kind, nullable } = self.value(&property.node);
                 let name = property.name.to_string();
                 match places.get(&*property.name) {
-                    // Two that agree on a type are one, as where `allOf` says a name again.
+                    // Two declarations of the same type are one, for example if `allOf` repeats a
+                    // name.
                     Some(place) if is_alike(&members[*place].kind, &kind) => {
                         rules.nullable[*place] &= nullable;
                         continue;
@@ -200,7 +201,7 @@ impl<'a> Shaper<'a> {
         self.rules[at.0] = rules;
     }
 
-    /// Calls a record by the first property that holds it.
+    /// Names a record after the first property that contains it.
     fn call(&mut self, kind: &Kind, property: &str) {
         let mut next = held(kind);
         while let Some(record) = next {

@@ -1,11 +1,11 @@
-//! `$ref`: what it points at, anywhere in the same file.
+//! Resolves `$ref` within the same file.
 
 use crate::schema::{nearest, tree::Node};
 
 /// Follows references of one file.
 pub(super) struct References<'a> {
     root: &'a Node,
-    /// The file's own address, as `$id` gives it, without a fragment.
+    /// The file's own URI, from `$id`, without a fragment.
     id: Option<&'a str>,
 }
 
@@ -16,7 +16,7 @@ impl<'a> References<'a> {
         Self { root, id }
     }
 
-    /// What a `$ref` points at.
+    /// The schema that a `$ref` points at.
     ///
     /// # Errors
     /// What to tell the operator of the property that refers: `refers to …`.

@@ -1,11 +1,11 @@
-//! Questions that single parts of a JSON Schema answer.
+//! Properties of single parts of a JSON Schema.
 
 use crate::schema::{Kind, tree::Node};
 
-/// How many names one object may require: they are marked in the bits of a u128.
+/// How many names one object may require: each is one bit of a u128.
 const REQUIRED_MAX: usize = 128;
 
-/// What is wrong with the number of names that an object requires.
+/// The error if an object requires too many names.
 pub(super) fn too_many_required(parts: &[&Node]) -> Option<String> {
     let required = parts.iter().filter_map(|part| part.get("required"));
     let count: usize = required.map(|names| names.items().len()).sum();
@@ -14,14 +14,14 @@ pub(super) fn too_many_required(parts: &[&Node]) -> Option<String> {
     })
 }
 
-/// Whether a schema says what a value is.
+/// Whether a schema decides the type of a value.
 pub(super) fn says_something(node: &Node) -> bool {
     const WORDS: [&str; 5] = ["type", "properties", "items", "prefixItems", "patternProperties"];
     WORDS.iter().any(|key| node.get(key).is_some())
 }
 
-/// Whether an integer of these schemas needs 64 bits without a sign: its `format` says so, or its
-/// bounds do.
+/// Whether an integer of these schemas is an unsigned 64-bit integer, by its `format` or its
+/// bounds.
 pub(super) fn is_unsigned(parts: &[&Node]) -> bool {
     /// 2^63.
     const SIGNED_END: f64 = 9_223_372_036_854_775_808.0;
@@ -32,7 +32,7 @@ pub(super) fn is_unsigned(parts: &[&Node]) -> bool {
     of("format").any(|format| format.text() == Some("uint64")) || (is_positive && is_large)
 }
 
-/// Whether two declarations of one name say the same.
+/// Whether two declarations of one name are equal.
 pub(super) fn is_alike(one: &Kind, other: &Kind) -> bool {
     match (one, other) {
         (Kind::Scalar(one), Kind::Scalar(other)) | (Kind::List(one), Kind::List(other)) => {
@@ -45,7 +45,7 @@ pub(super) fn is_alike(one: &Kind, other: &Kind) -> bool {
     }
 }
 
-/// Whether a schema says null and nothing else.
+/// Whether a schema allows only null.
 pub(super) fn is_null(node: &Node) -> bool {
     let Some(types) = node.get("type") else { return false };
     types.text() == Some("null") || matches!(types.items(), [only] if only.text() == Some("null"))

@@ -13,14 +13,14 @@ use crate::schema::{Missing, Problem, RecordIdx, Shape, Source, Sources, tree::N
 pub struct JsonSchema {
     /// Its objects, properties in their order.
     pub shape: Shape,
-    /// What else is checked, an object of the shape each.
+    /// What else is checked, one entry per object of the shape.
     pub(super) rules: Vec<Rules>,
 }
 
-/// What is checked of an object beside the types.
+/// What is checked of an object in addition to types.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// Names that must be there, declared or not; at most 128.
+    /// Required names, declared or not; at most 128.
     pub required: Vec<String>,
     /// By member: whether null is one of its types.
     pub nullable: Vec<bool>,
@@ -38,8 +38,7 @@ impl JsonSchema {
 #[derive(Debug)]
 pub struct JsonSchemas {
     sources: Arc<Sources>,
-    /// What was asked for. A lock, because whoever asks holds the registry shared; nobody waits
-    /// for it but other loads.
+    /// Requested schemas. A lock, because the registry is shared; only loads take it.
     compiled: Mutex<BTreeMap<String, Result<Arc<JsonSchema>, Problem>>>,
 }
 
@@ -47,7 +46,7 @@ pub struct JsonSchemas {
 const ENDING: &str = ".schema.json";
 
 impl JsonSchemas {
-    /// The files of the sources; none is looked at yet.
+    /// The files of the sources; none is read yet.
     pub(crate) fn new(sources: Arc<Sources>) -> Self {
         Self { sources, compiled: Mutex::default() }
     }
@@ -55,7 +54,7 @@ impl JsonSchemas {
     /// The schema of a file.
     ///
     /// # Errors
-    /// What is wrong with the file or its name.
+    /// The errors of the file or of its name.
     pub fn schema(&self, file: &str) -> Result<Arc<JsonSchema>, Missing> {
         let source = self.sources.find(file).filter(|source| source.path.ends_with(ENDING));
         let source = source.ok_or_else(|| Missing::file(&self.sources, file, ENDING))?;
@@ -65,14 +64,14 @@ impl JsonSchemas {
         found.clone().map_err(|problem| Missing::Broken(vec![problem]))
     }
 
-    /// The text of a file, for who checks values whole.
+    /// The text of a file, for complete checks of values.
     #[must_use]
     pub fn text(&self, file: &str) -> Option<&str> {
         let source = self.sources.find(file).filter(|source| source.path.ends_with(ENDING));
         source.map(|source| source.text.as_str())
     }
 
-    /// What is wrong with the files that nobody has asked for so far.
+    /// The errors of files that have not been requested so far.
     pub(crate) fn problems_of_unreached(&self) -> Vec<Problem> {
         let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let unreached = self.sources.with_ending(ENDING);

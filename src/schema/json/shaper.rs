@@ -1,9 +1,9 @@
 //! A JSON Schema → its shape.
 //!
-//! What a schema says of a property is looked at where the property stands; objects are put off and
-//! looked at one after the other, so that neither a schema that contains itself nor a long chain of
-//! references goes deep. What no field can hold is noted at the member with its line, and is only
-//! held against a mapping that wants that member.
+//! The schema of a property is read where the property is declared. Objects are queued and read one
+//! after the other, so that neither a recursive schema nor a long chain of references causes deep
+//! recursion. A member that no field can hold is noted with its line, and is an error only for a
+//! mapping that needs it.
 
 use std::collections::HashMap;
 
@@ -20,10 +20,11 @@ use crate::schema::{
 /// How many schemas one `allOf` may join.
 const PARTS_MAX: usize = 64;
 
-/// How many properties all objects may have: `allOf` can give the same ones to many objects.
+/// How many properties all objects may have in total: `allOf` can give the same ones to many
+/// objects.
 const MEMBERS_MAX: usize = 100_000;
 
-/// How many schemas are looked at: references can lead to the same ones by very many ways.
+/// How many schemas may be read: references can lead to the same ones by very many paths.
 const VALUES_MAX: usize = 200_000;
 
 /// The types that a value may have.
@@ -83,32 +84,32 @@ pub(super) struct Shaper<'a> {
     pub(super) references: References<'a>,
     pub(super) records: Vec<Record>,
     pub(super) rules: Vec<Rules>,
-    /// Objects that have their record already, because they are referred to.
+    /// Objects that have a record already, because they are referred to.
     pub(super) made: HashMap<Vec<*const Node>, RecordIdx>,
-    /// Records whose members are still to be looked at, with what declares them.
+    /// Records whose members are not read yet, with the schemas that declare them.
     pub(super) waiting: Vec<(RecordIdx, Vec<&'a Node>)>,
-    /// Arrays and maps that we are inside of.
+    /// Arrays and maps that contain the current position.
     pub(super) inside: Vec<*const Node>,
     pub(super) members_count: usize,
-    /// Schemas that were looked at.
+    /// How many schemas were read.
     values_count: usize,
 }
 
-/// What a schema says about a value.
+/// What a schema declares about a value.
 pub(super) struct Value {
     pub(super) kind: Kind,
     pub(super) nullable: bool,
 }
 
 impl<'a> Shaper<'a> {
-    /// Something that no field can hold, with the line that says so.
+    /// Something that no field can hold, with its line in the schema.
     pub(super) fn unsupported(&self, node: &Node, what: impl Into<String>) -> Kind {
         let line = Some(self.source.line(node.at));
         Kind::Unsupported(Unsupported { is_always_null: false, what: what.into(), line })
     }
 
-    /// A value that is never there: writers of schemas that look at samples say so of what was null
-    /// in all of them.
+    /// A value that is never present: schema generators declare this for a property that was null
+    /// in all samples.
     fn always_null(&self, node: &Node) -> Kind {
         let line = Some(self.source.line(node.at));
         let what = "is always null".to_owned();
@@ -120,7 +121,7 @@ impl<'a> Shaper<'a> {
         let mut nullable = false;
         self.values_count += 1;
         if self.values_count > VALUES_MAX {
-            // Told of the file as a whole.
+            // Reported for the file as a whole.
             return Value { kind: Kind::unsupported("is not looked at"), nullable };
         }
         let kind = match self.resolved(node, &mut nullable) {
@@ -130,8 +131,8 @@ impl<'a> Shaper<'a> {
         Value { kind, nullable }
     }
 
-    /// Follows references, unions with null and `allOf` to the schemas that say something: all of
-    /// them hold, and mostly there is one.
+    /// Follows references, unions with null and `allOf` to the schemas that decide the type: all of
+    /// them apply; usually there is one.
     fn resolved(&mut self, node: &'a Node, nullable: &mut bool) -> Result<Vec<&'a Node>, Kind> {
         let mut parts: Vec<&'a Node> = Vec::new();
         let mut ahead = vec![node];
@@ -175,14 +176,14 @@ impl<'a> Shaper<'a> {
         if parts.is_empty() {
             parts.push(node);
         }
-        // What only describes (a default, a title) says nothing beside what says a type.
+        // A schema that only describes (a default, a title) is ignored if another one has a type.
         if parts.iter().any(|part| says_something(part)) {
             parts.retain(|part| says_something(part));
         }
         Ok(parts)
     }
 
-    /// What schemas that all hold say.
+    /// The combined meaning of schemas that all apply.
     fn kind(&mut self, parts: &[&'a Node], nullable: &mut bool) -> Kind {
         let first = parts[0];
         let mut types: Vec<&str> = Vec::new();
@@ -222,7 +223,7 @@ impl<'a> Shaper<'a> {
         }
     }
 
-    /// What schemas that all hold say of values of one type.
+    /// The combined meaning of schemas that all apply, for values of one type.
     fn of_type(&mut self, word: &str, parts: &[&'a Node]) -> Kind {
         match word {
             "integer" if is_unsigned(parts) => Kind::Scalar(Scalar::Unsigned),
@@ -247,7 +248,7 @@ impl<'a> Shaper<'a> {
         self.union(node, kinds)
     }
 
-    /// A value of one of several types: a record with a member a type, as Avro has it.
+    /// A value of one of several types: a record with one member per type, as for Avro.
     fn union(&mut self, node: &'a Node, kinds: Vec<Kind>) -> Kind {
         let mut members: Vec<Member> = Vec::with_capacity(kinds.len());
         for kind in kinds {

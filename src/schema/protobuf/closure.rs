@@ -1,8 +1,8 @@
-//! One `.proto` file with all that it imports → a pool of its own.
+//! One `.proto` file with everything that it imports → a descriptor pool of its own.
 //!
-//! Each file that is named gets its own pool, so that two versions of a package, or two vendors'
-//! copies of a common file, never meet. Files are walked without recursion, imported ones first,
-//! and every file bears the path that it has below the schemas directory.
+//! Each named file gets its own pool, so that two versions of a package, or two vendors' copies of
+//! a common file, never conflict. Files are walked without recursion, imported ones first, and
+//! every file is named by its path below the schemas directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,31 +12,31 @@ use protox::file::{File, FileResolver, GoogleFileResolver};
 use super::scan::{self, Import};
 use crate::schema::{Problem, Source, Sources};
 
-/// The files that one file needs, and how imports are looked up among them.
+/// The files that one file needs, and which file each import names.
 pub(super) struct Closure<'a> {
     sources: &'a Sources,
     roots: &'a [String],
     /// By path: for each import the path of the file that it means.
     imports: BTreeMap<&'a str, BTreeMap<String, &'a str>>,
-    /// Files with those that they import before them.
+    /// The files, each after those that it imports.
     order: Vec<&'a Source>,
-    /// The paths of those.
+    /// The paths of these files.
     done: BTreeSet<&'a str>,
     /// Well-known files that are imported.
     well_known: BTreeSet<String>,
     problems: BTreeSet<Problem>,
 }
 
-/// A file on the way.
+/// A file whose imports are being walked.
 struct Step<'a> {
     source: &'a Source,
     may_be_parsed: bool,
-    /// What is still to be looked at.
+    /// Its imports that are not walked yet.
     ahead: Vec<(Import, &'a Source)>,
 }
 
 impl<'a> Closure<'a> {
-    /// Finds all that a file needs.
+    /// Finds all files that a file needs.
     pub(super) fn of(source: &'a Source, sources: &'a Sources, roots: &'a [String]) -> Self {
         let mut closure = Self {
             sources,
@@ -72,7 +72,7 @@ impl<'a> Closure<'a> {
         closure
     }
 
-    /// Every file of it.
+    /// All files of the closure.
     pub(super) fn files(&self) -> impl Iterator<Item = &str> {
         self.imports.keys().copied()
     }
@@ -114,7 +114,7 @@ impl<'a> Closure<'a> {
             .filter(|source| source.path.ends_with(".proto"))
     }
 
-    /// What to tell of an import that nothing is.
+    /// The error for an import that was not found.
     fn not_found(&self, import: &str) -> String {
         if let Some(why) = self.sources.passed_over(import) {
             return format!("import '{import}' not found: {why}");
@@ -137,7 +137,7 @@ impl<'a> Closure<'a> {
     /// Compiles it.
     ///
     /// # Errors
-    /// Everything that is wrong in any of its files.
+    /// All errors in its files.
     pub(super) fn compile(self) -> Result<DescriptorPool, Vec<Problem>> {
         let mut problems = self.problems;
         let mut pool = DescriptorPool::new();
@@ -179,8 +179,8 @@ fn is_well_known(name: &str) -> bool {
     name.starts_with("google/protobuf/") && GoogleFileResolver::new().open_file(name).is_ok()
 }
 
-/// Adds a file that is built in, and what it imports. These are protox's own: what they import is
-/// built in too and goes at most two deep.
+/// Adds a file that is built in, and what it imports. They belong to protox: what they import is
+/// built in too, at most two levels deep.
 fn add_well_known(pool: &mut DescriptorPool, name: &str) -> Result<(), Problem> {
     let told = |what: String| Problem::of_file(name, what);
     if pool.get_file_by_name(name).is_some() {
@@ -196,7 +196,7 @@ fn add_well_known(pool: &mut DescriptorPool, name: &str) -> Result<(), Problem> 
     added.map_err(|error| told(error.to_string()))
 }
 
-/// Reads the place out of an error: its `Debug` text is `file:line:column: what`.
+/// Reads the position from an error: its `Debug` text is `file:line:column: what`.
 fn parse_problem(file: &str, error: &protox::Error) -> Problem {
     let text = format!("{error:?}");
     let rest = text.strip_prefix(file).and_then(|rest| rest.strip_prefix(':'));

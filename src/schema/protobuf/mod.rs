@@ -1,11 +1,11 @@
 //! `.proto` files, compiled in process; well-known types are built in.
 //!
-//! A mapping names its file, and each file that is named is compiled with what it imports, and with
-//! nothing else. Imports are looked up below the schemas directory, then below each of
-//! `schemas.import-roots`, then in the folders above the importing file, the nearest first.
+//! A mapping names its file, and each named file is compiled only with the files that it imports.
+//! Imports are looked up below the schemas directory, then below each of `schemas.import-roots`,
+//! then in the folders above the importing file, the nearest first.
 //!
-//! `syntax = "proto2"` and `"proto3"` are read; editions are not, as protox does not carry them. A
-//! comment may be in any encoding.
+//! `syntax = "proto2"` and `"proto3"` are read; editions are not, because protox does not support
+//! them. A comment may be in any encoding.
 
 mod closure;
 mod scan;

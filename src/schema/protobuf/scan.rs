@@ -1,21 +1,21 @@
-//! A first look at a `.proto` file, before protox parses it: how deep it nests, what it imports,
-//! and whether it is written in something that protox cannot read.
+//! Scans a `.proto` file before protox parses it: how deep it nests, what it imports, and whether
+//! it contains something that protox cannot read.
 //!
-//! protox and prost-reflect parse by recursion, so the depth must be known before they begin. And
-//! imports are resolved here, because protox asks for them without saying who imports.
+//! protox and prost-reflect parse by recursion, so the depth must be known before. And imports are
+//! resolved here, because protox requests them without the name of the importing file.
 
 use crate::schema::{Problem, Source};
 
 /// How deep brackets of any kind may nest: messages up to 31, and options within.
 const DEPTH_MAX: usize = 48;
 
-/// How many parts a name may have: prost-reflect goes down one call a part of an option's name.
+/// How many parts a name may have: prost-reflect recurses once per part of an option's name.
 const NAME_PARTS_MAX: usize = 64;
 
 /// One `import`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Import {
-    /// As it is written.
+    /// As written.
     pub(super) name: String,
     pub(super) line: u32,
 }
@@ -23,7 +23,7 @@ pub(super) struct Import {
 /// The imports of a file, in their order.
 ///
 /// # Errors
-/// What protox cannot be given.
+/// Why the file must not be passed to protox.
 pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
     let mut scan = Scan { text: &source.text, at: 0 };
     // Nothing of it could be read.
@@ -38,7 +38,7 @@ pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
     let mut statement: Vec<Token<'_>> = Vec::new();
     while let Some((at, token)) = scan.next() {
         match token {
-            // What is not UTF-8 does no harm in a comment, which this walk goes over.
+            // Invalid UTF-8 is allowed in a comment, which this scan skips.
             Token::Text(text) | Token::Word(text) if is_in_doubt && text.contains('\u{fffd}') => {
                 let line = source.line(at);
                 return problem(at, &format!("line {line} is not UTF-8; save it as UTF-8"));
@@ -52,7 +52,7 @@ pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
         }
         parts = match token {
             Token::Word(word) => parts + word.split('.').count(),
-            // Those of an extension are part of an option's name.
+            // The parentheses of an extension are part of an option's name.
             Token::Sign('(' | ')') => parts,
             Token::Sign(_) | Token::Text(_) => 0,
         };
@@ -79,10 +79,10 @@ pub(super) fn imports(source: &Source) -> Result<Vec<Import>, Problem> {
     Ok(imports)
 }
 
-/// How many words of a statement are kept: an import has fewer.
+/// How many tokens of a statement are kept: an import has fewer.
 const STATEMENT_MAX: usize = 8;
 
-/// The name in `import "…"`, `import public "…"`; a name may be written in several texts.
+/// The name in `import "…"` or `import public "…"`; a name may consist of several strings.
 fn import(statement: &[Token<'_>]) -> Option<String> {
     let [Token::Word("import"), rest @ ..] = statement else { return None };
     let rest = match rest {
@@ -102,12 +102,12 @@ fn import(statement: &[Token<'_>]) -> Option<String> {
 enum Token<'t> {
     /// Letters, digits, `_` and `.`.
     Word(&'t str),
-    /// What stands in quotes, as it is written.
+    /// The text between quotes, as written.
     Text(&'t str),
     Sign(char),
 }
 
-/// Cuts a text into tokens; comments and white space are gone over.
+/// Splits a text into tokens; skips comments and white space.
 struct Scan<'t> {
     text: &'t str,
     at: usize,
@@ -135,7 +135,7 @@ impl<'t> Scan<'t> {
         Some((at, token))
     }
 
-    /// Goes over white space and comments.
+    /// Skips white space and comments.
     fn blank(&mut self) {
         loop {
             let rest = &self.text[self.at..];
@@ -152,7 +152,7 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// What stands between quotes; up to the end of the line if they are not closed.
+    /// The text between quotes, or up to the end of the line if they are not closed.
     fn quoted(&mut self, quote: char) -> &'t str {
         let inner = &self.text[self.at + 1..];
         let mut is_escaped = false;
@@ -168,7 +168,7 @@ impl<'t> Scan<'t> {
     }
 }
 
-/// What words are made of; a replaced byte counts, so that it is seen.
+/// Whether a character belongs to a word; a replacement character does, so that it is noticed.
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '\u{fffd}')
 }

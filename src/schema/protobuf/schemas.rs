@@ -15,15 +15,14 @@ use crate::schema::{Missing, Problem, Sources};
 pub struct ProtobufSchemas {
     sources: Arc<Sources>,
     import_roots: Vec<String>,
-    /// What was asked for. A lock, because whoever asks holds the registry shared; nobody waits
-    /// for it but other loads.
+    /// Requested files. A lock, because the registry is shared; only loads take it.
     compiled: Mutex<Compiled>,
 }
 
-/// What was asked for so far.
+/// The files that have been requested so far.
 #[derive(Debug, Default)]
 struct Compiled {
-    /// By the file that was named.
+    /// By the requested file.
     pools: BTreeMap<String, Result<DescriptorPool, Vec<Problem>>>,
     /// Every file that one of them needed.
     reached: BTreeSet<String>,
@@ -33,7 +32,7 @@ struct Compiled {
 const ENDING: &str = ".proto";
 
 impl ProtobufSchemas {
-    /// The files of the sources; none is looked at yet.
+    /// The files of the sources; none is read yet.
     pub(crate) fn new(sources: Arc<Sources>, import_roots: &[String]) -> Self {
         Self { sources, import_roots: import_roots.to_vec(), compiled: Mutex::default() }
     }
@@ -41,7 +40,7 @@ impl ProtobufSchemas {
     /// A message type by the file that declares it and its full name.
     ///
     /// # Errors
-    /// What is wrong with the file, what it imports, or a name.
+    /// The errors of the file, of its imports, or of a name.
     pub fn message(&self, file: &str, name: &str) -> Result<MessageDescriptor, Missing> {
         let source = self.sources.find(file).filter(|source| source.path.ends_with(ENDING));
         let source = source.ok_or_else(|| Missing::file(&self.sources, file, ENDING))?;
@@ -58,7 +57,7 @@ impl ProtobufSchemas {
         })
     }
 
-    /// What is wrong with the files that nobody has asked for so far, nor imported.
+    /// The errors of files that have neither been requested nor imported so far.
     pub(crate) fn problems_of_unreached(&self) -> Vec<Problem> {
         let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let mut looked_at = Compiled { reached: compiled.reached.clone(), ..Compiled::default() };

@@ -26,18 +26,19 @@ pub fn shape(message: &MessageDescriptor) -> Shape {
     Shape { records: shaper.records, root, top: Top::Record }
 }
 
-/// The state of turning messages into records.
+/// The state of converting messages to records.
 #[derive(Default)]
 struct Shaper {
     records: Vec<Record>,
     by_name: HashMap<String, RecordIdx>,
     symbols: HashMap<String, Arc<Symbols>>,
-    /// Messages whose fields are still to be looked at: a chain of messages must not go deep here.
+    /// Messages whose fields are not read yet: a queue, so that a long chain of messages causes no
+    /// deep recursion.
     waiting: Vec<(RecordIdx, MessageDescriptor)>,
 }
 
 impl Shaper {
-    /// The record of a message; each message is turned once, so one that contains itself ends.
+    /// The record of a message. Each message is converted once, so a recursive message ends.
     fn record(&mut self, message: &MessageDescriptor) -> RecordIdx {
         if let Some(known) = self.by_name.get(message.full_name()) {
             return *known;
@@ -127,7 +128,7 @@ impl Shaper {
         })
     }
 
-    /// The symbols of an enum; each enum is turned once.
+    /// The symbols of an enum; each enum is converted once.
     fn symbols_of(&mut self, symbols: &EnumDescriptor) -> Arc<Symbols> {
         if let Some(known) = self.symbols.get(symbols.full_name()) {
             return Arc::clone(known);

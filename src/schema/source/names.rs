@@ -3,11 +3,11 @@
 /// The endings that are read.
 pub(super) const ENDINGS: [&str; 4] = [".proto", ".avsc", ".schema.json", ".toml"];
 
-/// Endings of what editors and tools leave beside a file.
+/// Endings of leftovers of editors and tools.
 const LEFTOVERS: [&str; 9] =
     ["~", ".swp", ".swo", ".bak", ".orig", ".rej", ".tmp", ".old", ".save"];
 
-/// Why a name is not looked at, be it a file's or a folder's.
+/// Why a file or folder of this name is skipped.
 pub(super) fn passed_over(name: &str) -> Option<&'static str> {
     if name.starts_with('.') {
         return Some("names that begin with a dot are passed over");
@@ -22,7 +22,7 @@ pub(super) fn is_read(name: &str) -> bool {
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// What to do about a file that is there and whose ending is not read.
+/// The advice for an existing file whose ending is not read.
 pub(super) fn ending_told(name: &str) -> String {
     let renamed = |from: &str, to: &str| {
         let stem = &name[..name.len() - from.len()];
@@ -42,7 +42,7 @@ pub(super) fn ending_told(name: &str) -> String {
             return renamed(from, to);
         }
     }
-    // Endings in capitals, as old file systems give them.
+    // Endings in upper case, as from old file systems.
     match ENDINGS.iter().find(|ending| lower.ends_with(**ending)) {
         Some(ending) => renamed(ending, ending),
         None => format!("only {} are read", ENDINGS.map(|ending| format!("*{ending}")).join(", ")),

@@ -1,4 +1,4 @@
-//! What was read, and what was passed over.
+//! The files that were read and those that were skipped.
 
 use std::{collections::BTreeMap, path::Path, sync::OnceLock};
 
@@ -11,11 +11,11 @@ pub struct Source {
     /// The path relative to the schemas directory, with forward slashes: what `schema = "…"` and
     /// protobuf's `import` name.
     pub path: String,
-    /// The text, without a byte order mark; U+FFFD stands for what is not UTF-8.
+    /// The text, without a byte order mark; invalid UTF-8 is replaced by U+FFFD.
     pub text: String,
-    /// The first line that is not UTF-8, and what to do.
+    /// The first line that is not UTF-8, and the advice for it.
     pub(super) fault: Option<(u32, &'static str)>,
-    /// Where its lines end, found when the first place is asked for.
+    /// The ends of its lines, computed at the first request for a line.
     pub(super) line_ends: OnceLock<Vec<usize>>,
 }
 
@@ -24,7 +24,7 @@ impl Source {
         Self { path, text, fault, line_ends: OnceLock::new() }
     }
 
-    /// The line, from 1, of a byte: every value and problem asks, so each answer must be cheap.
+    /// The line, from 1, of a byte. It is called for every value and problem, so it must be cheap.
     #[must_use]
     pub fn line(&self, at: usize) -> u32 {
         let find = || memchr::memchr_iter(b'\n', self.text.as_bytes()).collect();
@@ -38,7 +38,7 @@ impl Source {
         Problem { file: self.path.clone(), line: Some(self.line(at)), what: what.into() }
     }
 
-    /// What is wrong with the text itself: it is not UTF-8.
+    /// The error of the text itself: it is not UTF-8.
     #[must_use]
     pub fn fault(&self) -> Option<Problem> {
         let (line, what) = self.fault?;
@@ -47,14 +47,14 @@ impl Source {
     }
 }
 
-/// How much of a schemas directory is read.
+/// The bounds on reading a schemas directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes of one file.
     pub file_bytes_max: u64,
     /// Bytes of all files.
     pub bytes_max: u64,
-    /// Files and folders that are looked at.
+    /// Number of files and folders.
     pub entries_max: usize,
 }
 
@@ -70,15 +70,15 @@ pub struct Sources {
     pub(super) files: Vec<Source>,
     /// Why something was not read, by its path.
     pub(super) passed_over: BTreeMap<String, String>,
-    /// Where a link leads, by the link's path, if what it leads to is read under another one.
+    /// The target of a link, by the link's path, if the target is read under another path.
     pub(super) aliases: BTreeMap<String, String>,
 }
 
-/// How many links one path may go through.
+/// How many links one path may contain.
 const ALIASES_MAX: usize = 16;
 
 impl Sources {
-    /// Texts that are already there (an upload, a test).
+    /// Texts that are in memory (an upload, a test).
     #[must_use]
     pub fn from_texts(texts: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut files: Vec<Source> =
@@ -87,7 +87,7 @@ impl Sources {
         Self { files, ..Self::default() }
     }
 
-    /// Reads the directory and its folders. What must not be missing and cannot be read is added to
+    /// Reads the directory and its folders. A mapping file that cannot be read is added to
     /// `problems`.
     #[must_use]
     pub fn read(dir: &Path, bounds: &Bounds, problems: &mut Vec<Problem>) -> Self {
@@ -130,7 +130,7 @@ impl Sources {
         None
     }
 
-    /// Why the file at a path was not read although it is there.
+    /// Why the existing file at a path was not read.
     #[must_use]
     pub fn passed_over(&self, path: &str) -> Option<String> {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
@@ -147,7 +147,7 @@ impl Sources {
         names::passed_over(name).map(|why| format!("`{path}` is not read: {why}"))
     }
 
-    /// Everything that was passed over and might have been meant, to be told at a load.
+    /// Every skipped file that may have been intended, to be reported at a load.
     pub fn notes(&self) -> impl Iterator<Item = Problem> {
         self.passed_over.iter().filter_map(|(path, why)| {
             let name = path.rsplit('/').next().unwrap_or(path);
@@ -157,8 +157,8 @@ impl Sources {
     }
 }
 
-/// Whether something that was passed over is worth a word though nothing names it: not the files
-/// that people keep beside schemas.
+/// Whether a skipped file is reported although no mapping names it: not the files that are usually
+/// kept beside schemas.
 fn is_noted(name: &str, why: &str) -> bool {
     names::is_read(name) || !why.starts_with("only *")
 }

@@ -1,15 +1,15 @@
-//! Bytes of a file → text: marks of encodings, and what is no UTF-8.
+//! Bytes of a file → text: handles byte order marks and invalid UTF-8.
 
-/// The text of a file, and the first line that is not as text must be.
+/// The text of a file, and its first invalid line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decoded {
-    /// With U+FFFD for what is not UTF-8.
+    /// With U+FFFD in place of invalid UTF-8.
     pub(super) text: String,
-    /// What is wrong, with its line.
+    /// The error, with its line.
     pub(super) fault: Option<(u32, &'static str)>,
 }
 
-/// What is told of bytes that are not UTF-8.
+/// The error text for bytes that are not UTF-8.
 const NOT_UTF8: &str = "is not UTF-8; save it as UTF-8";
 
 /// Decodes bytes; a byte order mark of UTF-8 is left out.

@@ -14,7 +14,7 @@ use crate::schema::Problem;
 /// How deep folders may nest.
 const FOLDERS_DEPTH_MAX: usize = 32;
 
-/// What a file or folder is, whatever it is called: its device and number there.
+/// The identity of a file or folder, independent of its path: device and inode number.
 type Identity = (u64, u64);
 
 /// The state of one walk.
@@ -22,23 +22,23 @@ pub(super) struct Walk<'p> {
     bounds: Bounds,
     problems: &'p mut Vec<Problem>,
     sources: Sources,
-    /// The path of everything that has one already.
+    /// The path under which each file or folder was taken.
     seen: HashMap<Identity, String>,
     /// Folders that are still to be read.
     folders: VecDeque<Entry>,
-    /// Links that are looked at last, so that what they lead to has its own path first.
+    /// Links, which are followed last, so that their targets are taken by their own paths first.
     links: VecDeque<Entry>,
     entries_count: usize,
-    /// There are more entries than are looked at.
+    /// Whether there are more entries than the bound.
     is_over: bool,
     bytes: u64,
-    /// Schemas whose turn comes when all mapping files are read.
+    /// Schemas, which are read after all mapping files.
     schemas: Vec<Entry>,
 }
 
-/// Something in a folder.
+/// An entry of a folder.
 struct Entry {
-    /// Where it is.
+    /// Its path in the file system.
     at: PathBuf,
     /// Relative to the schemas directory; empty for that itself.
     path: String,
@@ -91,15 +91,15 @@ impl<'p> Walk<'p> {
         if self.is_over {
             return Sources::default();
         }
-        // Mapping files have been read; if the bytes do not suffice, schemas are left out, and only
-        // what a mapping then misses is a problem.
+        // Mapping files have been read. If the bound on bytes is reached, schemas are left out;
+        // that is a problem only for a mapping that needs one of them.
         for entry in std::mem::take(&mut self.schemas) {
             self.file(&entry);
         }
         self.sources
     }
 
-    /// Looks at what a folder holds, in the order of names.
+    /// Visits the entries of a folder, in the order of names.
     #[expect(clippy::disallowed_methods, reason = "schemas need not survive a crash; see mod.rs")]
     fn folder(&mut self, folder: &Entry) {
         let entries = fs::read_dir(&folder.at).and_then(|entries| {
@@ -137,7 +137,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Looks at one name.
+    /// Visits one entry.
     fn entry(&mut self, entry: Entry) {
         let name = entry.path.rsplit('/').next().unwrap_or(&entry.path);
         if let Some(why) = names::passed_over(name) {
@@ -150,7 +150,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Takes what a link leads to, unless that has been taken by another path.
+    /// Takes the target of a link, unless it has been taken by another path.
     fn link(&mut self, entry: Entry) {
         let meta = match fs::metadata(&entry.at) {
             Ok(meta) => meta,
@@ -200,9 +200,9 @@ impl<'p> Walk<'p> {
         self.sources.files.push(Source::new(entry.path.clone(), text, fault));
     }
 
-    /// A file's bytes, as far as the bounds allow.
+    /// A file's bytes, if the bounds allow them.
     fn bytes_of(&self, at: &Path) -> Result<Vec<u8>, String> {
-        // What was a file a moment ago may be a FIFO now: opening must not wait.
+        // The file may have been replaced by a FIFO in the meantime: opening must not block.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
         let flags = i32::try_from(nonblocking).expect("a flag is small");
         let opened = fs::File::options().read(true).custom_flags(flags).open(at);
@@ -229,7 +229,7 @@ impl<'p> Walk<'p> {
         Ok(bytes)
     }
 
-    /// Something that cannot be read: a problem if it may be a mapping file.
+    /// Notes an entry that cannot be read; it is a problem if it may be a mapping file.
     fn missing(&mut self, path: &str, why: String) {
         if path.ends_with(".toml") {
             self.problems.push(Problem::of_file(path, why));
@@ -238,18 +238,18 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Remembers why something is not read.
+    /// Notes why an entry is skipped.
     fn pass_over(&mut self, path: &str, why: impl Into<String>) {
         self.sources.passed_over.insert(path.to_owned(), why.into());
     }
 }
 
-/// What a file or folder is, whatever it is called.
+/// The identity of a file or folder.
 fn identity(meta: &fs::Metadata) -> Identity {
     (meta.dev(), meta.ino())
 }
 
-/// What is told of a failed read.
+/// The error text for a failed read.
 fn cannot(error: &io::Error) -> String {
     format!("it cannot be read: {error}")
 }

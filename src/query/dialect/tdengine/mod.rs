@@ -1,19 +1,18 @@
 //! TDengine's SQL.
 //!
-//! What shaped the text:
-//! - A column that a table has not is an error, so its columns are asked for first
+//! Behaviour that determines the query text:
+//! - A column that a table does not have is an error, so its columns are read first
 //!   ([`crate::store::Table`]).
-//! - How it orders texts and nulls is a matter of its version, so rows are ordered by time only and
-//!   put in order here, among those of one moment. `LIMIT` would cut among them; where the page
-//!   ends is asked for before it ([`page_end`]).
+//! - The order of texts and nulls depends on its version, so rows are ordered by time only and
+//!   sorted here among those of one moment. `LIMIT` would cut among them, so the end of the page is
+//!   read first ([`page_end`]).
 //! - `INTERVAL` in days or weeks begins at midnight of the server's time zone; in nanoseconds
 //!   (`b`) it begins at multiples of itself since the epoch.
-//! - The order stands at the select of the windows itself: 3.3.6.6 drops that of a select around
-//!   it, and backwards it then gives parts of windows.
-//! - Arithmetic answers in floats, which hold no nanoseconds: there is none in here.
-//! - `FIRST` and `LAST` take each column's first or last value, nulls left out. Of two series of a
-//!   vehicle with a value at that very moment they take either, where other stores answer with the
-//!   greater.
+//! - `ORDER BY` is in the select of the windows itself: 3.3.6.6 drops that of an outer select, and
+//!   then returns parts of windows in descending order.
+//! - Arithmetic gives floats, which cannot hold nanoseconds, so none is used here.
+//! - `FIRST` and `LAST` take each column's first or last value that is not null. If two series of a
+//!   vehicle have a value at that moment, they take either one; other stores return the greater.
 
 #[cfg(test)]
 mod tests;

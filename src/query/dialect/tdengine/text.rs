@@ -1,4 +1,4 @@
-//! A question to text, its names quoted and its values left to be bound.
+//! A query as text, with names quoted and values as parameters.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Language, StoreQuery, StoreQueryError, Table},
 };
 
-/// The question for a table, up to where the page ends; nothing where no row can come of it.
+/// The query for a table, up to the end of the page; `None` if no row can result.
 pub(in crate::query) fn translate(
     question: &Question,
     table: &Table,
@@ -42,9 +42,9 @@ pub(in crate::query) fn translate(
     Ok(Some(Translated { ask, layout }))
 }
 
-/// The question that tells the last moment that the page and one row behind it reach to: what lies
-/// beyond it need not be read. Its answer is empty where all of the range fits, and there is none
-/// for windows, which have to be computed to be counted.
+/// The query for the last moment of the page and one row after it: later rows need not be read. Its
+/// answer is empty if the whole range fits. There is none for windows, which must be computed to be
+/// counted.
 pub(in crate::query) fn page_end(
     question: &Question,
     table: &Table,
@@ -54,7 +54,7 @@ pub(in crate::query) fn page_end(
     }
     let Some(mut writer) = Writer::new(question, table)? else { return Ok(None) };
     let (mut from, mut to) = question.rest();
-    // Rows of the very moment of `after` may be of the page before, so none of them counts.
+    // Rows at the moment of `after` may belong to the previous page, so none of them counts.
     match (&question.after, question.order) {
         (None, _) => {}
         (Some(after), Order::Ascending) => from = from.max(after.time.saturating_add(1)),
@@ -80,7 +80,7 @@ fn field_alias(at: usize) -> String {
     format!("q_f{at}")
 }
 
-/// The parts of a statement that are the same whatever is asked.
+/// The parts of a statement that all queries share.
 struct Writer<'a> {
     question: &'a Question,
     table: &'a Table,
@@ -90,7 +90,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Nothing where the table has not one of the fields, or no vehicle of those asked for.
+    /// `None` if the table has none of the fields, or none of the requested vehicles.
     fn new(question: &'a Question, table: &'a Table) -> Result<Option<Self>, StoreQueryError> {
         let Some(time) = table.columns.first() else { return Ok(None) };
         let writer = Self { question, table, time: name(time)?, params: Vec::new() };
@@ -102,7 +102,7 @@ impl<'a> Writer<'a> {
         Ok((has_some && has_all).then_some(writer))
     }
 
-    /// Whether it is a column of the table; the time is none that anybody asks for.
+    /// Whether it is a column of the table; the time column cannot be requested.
     fn has(&self, column: &str) -> bool {
         self.table.columns[1..].iter().any(|known| known == column)
     }
@@ -114,7 +114,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The fields that are there, with their place in the question.
+    /// The fields that the table has, with their indexes in the query.
     fn fields(&self) -> impl Iterator<Item = (usize, &'a Field)> {
         let fields = self.question.fields.iter().enumerate();
         fields.filter(|(_, field)| self.has(&field.name))
@@ -213,7 +213,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// A name between backticks, in which nothing can be escaped.
+/// A name in backticks, inside which nothing can be escaped.
 pub(in crate::query) fn name(name: &str) -> Result<String, StoreQueryError> {
     if name.contains(['`', '\0']) {
         let message = format!("TDengine's SQL cannot name `{name}`; ask for other fields");
