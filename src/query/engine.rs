@@ -14,7 +14,7 @@ use crate::{
         options::Options,
         question::Question,
         request::{QueryRequest, QuestionError},
-        stored::Remembered,
+        stored::StoredCache,
     },
     store::{Rows, Store, StoreQuery, StoreQueryError, StoreQueryLimits},
     telemetry::{Metrics, ReasonLabel},
@@ -40,7 +40,7 @@ pub struct EngineParts {
 pub struct QueryEngine {
     parts: Arc<EngineParts>,
     turns: Arc<Semaphore>,
-    remembered: Arc<Remembered>,
+    stored_cache: Arc<StoredCache>,
 }
 
 /// A streamed answer. Dropping it cancels the work at the store.
@@ -87,7 +87,7 @@ impl QueryEngine {
     #[must_use]
     pub fn new(parts: EngineParts) -> Self {
         let turns = Arc::new(Semaphore::new(parts.options.concurrent_max));
-        Self { parts: Arc::new(parts), turns, remembered: Arc::default() }
+        Self { parts: Arc::new(parts), turns, stored_cache: Arc::default() }
     }
 
     /// Answers a portable query.
@@ -225,8 +225,8 @@ impl QueryEngine {
         &self.parts
     }
 
-    pub(super) fn remembered(&self) -> &Remembered {
-        &self.remembered
+    pub(super) fn stored_cache(&self) -> &StoredCache {
+        &self.stored_cache
     }
 
     /// Waits for a permit to run a query.

@@ -11,7 +11,7 @@ use crate::{
         engine::Part,
         question::Question,
         request::Order,
-        rows::{Key, Placed, Places},
+        rows::{Key, KeyedRow, Places},
     },
     store::{Rows, StoreQueryError},
 };
@@ -23,7 +23,7 @@ pub(super) struct Source {
     /// Whether all rows must be read before the first is returned.
     is_unordered: bool,
     chunks: mpsc::Receiver<Result<Vec<Row>, StoreQueryError>>,
-    ready: VecDeque<Placed>,
+    ready: VecDeque<KeyedRow>,
     last: Option<UnixNanos>,
     is_end: bool,
 }
@@ -47,31 +47,31 @@ impl Source {
                 break;
             };
             for row in chunk? {
-                let Some(placed) = self.places.place(question, row)? else { continue };
-                let time = placed.key.time;
+                let Some(keyed) = self.places.place(question, row)? else { continue };
+                let time = keyed.key.time;
                 if self.last.is_some_and(|last| is_before(question, time, last)) {
                     let reason = "its rows are not in the order of time".to_owned();
                     return Err(StoreQueryError::Broken { reason });
                 }
                 self.last = Some(time);
-                self.ready.push_back(placed);
+                self.ready.push_back(keyed);
             }
         }
-        Ok(self.ready.front().map(|placed| placed.key.time))
+        Ok(self.ready.front().map(|keyed| keyed.key.time))
     }
 }
 
 impl Source {
     /// Reads all rows and keeps those that a page can need, in order.
     async fn sort(&mut self, question: &Question) -> Result<(), StoreQueryError> {
-        let mut kept: BTreeMap<Key, Placed> = BTreeMap::new();
+        let mut kept: BTreeMap<Key, KeyedRow> = BTreeMap::new();
         while let Some(chunk) = self.chunks.recv().await {
             for row in chunk? {
-                let Some(placed) = self.places.place(question, row)? else { continue };
-                if !question.is_after(&placed.key) {
+                let Some(keyed) = self.places.place(question, row)? else { continue };
+                if !question.is_after(&keyed.key) {
                     continue;
                 }
-                kept.insert(placed.key.clone(), placed);
+                kept.insert(keyed.key.clone(), keyed);
                 // One row more than the page shows that there is another page.
                 if kept.len() > question.limit + 1 {
                     match question.order {
@@ -111,15 +111,15 @@ pub(super) async fn merge(
             break;
         }
         in_order(question, &mut moment);
-        for mut placed in moment.drain(..) {
-            if !placed.prove(question)? {
+        for mut keyed in moment.drain(..) {
+            if !keyed.check_overflow(question)? {
                 continue;
             }
             if page.sent == question.limit {
                 let after = page.last.as_ref().map(Key::to_after);
                 return page.end(parts, after).await;
             }
-            page.push(placed);
+            page.push(keyed);
             if page.rows.len() >= Rows::CHUNK_ROWS && !page.flush(parts).await {
                 return Ok(());
             }
@@ -130,7 +130,7 @@ pub(super) async fn merge(
 
 /// Sorts the rows of one moment, joins the parts of each row, and keeps only as many as a page can
 /// need, plus one that shows that there is another page.
-fn in_order(question: &Question, moment: &mut Vec<Placed>) {
+fn in_order(question: &Question, moment: &mut Vec<KeyedRow>) {
     moment.sort_by(|one, other| {
         let keys = match question.order {
             Order::Ascending => one.key.cmp(&other.key),
@@ -138,8 +138,8 @@ fn in_order(question: &Question, moment: &mut Vec<Placed>) {
         };
         keys.then(one.origin.cmp(&other.origin))
     });
-    moment.dedup_by(|next, row| row.take_in(next));
-    moment.retain(|placed| question.is_after(&placed.key));
+    moment.dedup_by(|next, row| row.merge(next));
+    moment.retain(|keyed| question.is_after(&keyed.key));
     moment.truncate(rows_max(question));
 }
 
@@ -152,7 +152,7 @@ fn rows_max(question: &Question) -> usize {
 async fn next_moment(
     question: &Question,
     sources: &mut [Source],
-    moment: &mut Vec<Placed>,
+    moment: &mut Vec<KeyedRow>,
 ) -> Result<(), StoreQueryError> {
     let mut next: Option<UnixNanos> = None;
     for source in sources.iter_mut() {
@@ -185,10 +185,10 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn push(&mut self, placed: Placed) {
-        debug_assert!(self.question.is_after(&placed.key), "QY-3");
-        self.last = Some(placed.key);
-        self.rows.push(placed.row);
+    fn push(&mut self, keyed: KeyedRow) {
+        debug_assert!(self.question.is_after(&keyed.key), "QY-3");
+        self.last = Some(keyed.key);
+        self.rows.push(keyed.row);
         self.sent += 1;
     }
 

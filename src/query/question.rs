@@ -27,7 +27,7 @@ pub(super) enum Purpose {
     /// To detect that the sum of the field at this index does not fit 64 bits: stores wrap it, or
     /// fail without naming the field. The sum of the same values as floats is near the true sum,
     /// and a wrapped sum differs so much that this is precise enough.
-    Proof(usize),
+    OverflowCheck(usize),
 }
 
 /// A query in which everything exists and fits.
@@ -96,7 +96,7 @@ impl Question {
             filters,
             fields: {
                 let mut fields = fields;
-                fields.extend(proofs(&fields, request.function));
+                fields.extend(overflow_checks(&fields, request.function));
                 fields
             },
             from: request.from,
@@ -298,17 +298,17 @@ fn fields(request: &QueryRequest, known: &Measurement) -> Result<Vec<Field>, Que
     Ok(fields)
 }
 
-/// What [`Purpose::Proof`] takes for the sums of integers among the fields.
-fn proofs(fields: &[Field], function: Option<Function>) -> Vec<Field> {
+/// What [`Purpose::OverflowCheck`] takes for the sums of integers among the fields.
+fn overflow_checks(fields: &[Field], function: Option<Function>) -> Vec<Field> {
     let is_sum =
         |field: &&Field| function == Some(Function::Sum) && field.answers == ValueType::Integer;
     let sums = fields.iter().enumerate().filter(|(_, field)| is_sum(field));
-    let proofs = sums.map(|(place, field)| Field {
+    let overflow_checks = sums.map(|(place, field)| Field {
         answers: ValueType::Float,
-        purpose: Purpose::Proof(place),
+        purpose: Purpose::OverflowCheck(place),
         ..field.clone()
     });
-    proofs.collect()
+    overflow_checks.collect()
 }
 
 /// The name that was most likely intended: similar, regardless of case and separators, or the

@@ -40,17 +40,17 @@ impl Key {
 
 /// A row of the answer with its key.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Placed {
+pub(super) struct KeyedRow {
     pub(super) key: Key,
     /// The index of its server, and of the query to that server.
     pub(super) origin: (usize, usize),
     pub(super) row: Row,
 }
 
-impl Placed {
+impl KeyedRow {
     /// Merges the fields of another part of the same row; false if the other is not of the same
     /// row.
-    pub(super) fn take_in(&mut self, other: &mut Self) -> bool {
+    pub(super) fn merge(&mut self, other: &mut Self) -> bool {
         let is_other_part = self.origin.0 == other.origin.0 && self.origin.1 != other.origin.1;
         if self.key != other.key || !is_other_part {
             return false;
@@ -64,16 +64,16 @@ impl Placed {
     }
 }
 
-impl Placed {
+impl KeyedRow {
     /// Checks its sums for overflow, and removes the fields of that check; false if nothing of the
     /// row is left.
-    pub(super) fn prove(&mut self, question: &Question) -> Result<bool, StoreQueryError> {
+    pub(super) fn check_overflow(&mut self, question: &Question) -> Result<bool, StoreQueryError> {
         /// Half of the smallest difference of a wrapped sum: more than the error of floats.
         const FAR: f64 = 4_611_686_018_427_387_904.0;
         let before = self.row.len() - question.fields.len();
         let mut n_answers = question.fields.len();
         for (at, field) in question.fields.iter().enumerate() {
-            let Purpose::Proof(place) = field.purpose else { continue };
+            let Purpose::OverflowCheck(place) = field.purpose else { continue };
             n_answers = n_answers.min(at);
             let is_past = match (&self.row[before + place], &self.row[before + at]) {
                 (Value::Unsigned(_), _) => true,
@@ -119,7 +119,7 @@ impl Places {
         &self,
         question: &Question,
         mut row: Row,
-    ) -> Result<Option<Placed>, StoreQueryError> {
+    ) -> Result<Option<KeyedRow>, StoreQueryError> {
         let time = match self.time {
             None => question.from,
             Some(at) => moment(take(&mut row, at))?,
@@ -146,7 +146,7 @@ impl Places {
                 && (question.function != Some(Function::Count) || value != Value::Integer(0));
             values.push(value);
         }
-        Ok(is_there.then_some(Placed { key, origin: self.origin, row: values }))
+        Ok(is_there.then_some(KeyedRow { key, origin: self.origin, row: values }))
     }
 }
 

@@ -22,24 +22,24 @@ use crate::{
 };
 
 /// How long a store's names are cached.
-const REMEMBERED: Duration = Duration::from_secs(10);
+const CACHED_FOR: Duration = Duration::from_secs(10);
 /// How many measurements are cached; past it the cache is emptied.
-const REMEMBERED_MAX: usize = 1000;
+const CACHED_MAX: usize = 1000;
 
 /// A cache of the store's names, with the time when they were read.
 #[derive(Debug, Default)]
-pub(super) struct Remembered(Mutex<BTreeMap<String, (tokio::time::Instant, Arc<Stored>)>>);
+pub(super) struct StoredCache(Mutex<BTreeMap<String, (tokio::time::Instant, Arc<Stored>)>>);
 
-impl Remembered {
+impl StoredCache {
     fn get(&self, measurement: &str) -> Option<Arc<Stored>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, stored) = known.get(measurement)?;
-        (at.elapsed() < REMEMBERED).then(|| Arc::clone(stored))
+        (at.elapsed() < CACHED_FOR).then(|| Arc::clone(stored))
     }
 
     fn put(&self, measurement: &str, stored: Arc<Stored>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED_MAX {
+        if known.len() >= CACHED_MAX {
             known.clear();
         }
         known.insert(measurement.to_owned(), (tokio::time::Instant::now(), stored));
@@ -163,11 +163,11 @@ impl QueryEngine {
 
     /// The names of a measurement on all servers, from the cache if possible.
     async fn stored(&self, measurement: &str) -> Result<Arc<Stored>, StoreQueryError> {
-        if let Some(known) = self.remembered().get(measurement) {
+        if let Some(known) = self.stored_cache().get(measurement) {
             return Ok(known);
         }
         let found = Arc::new(self.read_stored(measurement).await?);
-        self.remembered().put(measurement, Arc::clone(&found));
+        self.stored_cache().put(measurement, Arc::clone(&found));
         Ok(found)
     }
 

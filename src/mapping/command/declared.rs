@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    payload::{FieldError, Form, Rigor, Said, id_value},
+    payload::{FieldError, FieldValue, Form, Strictness, id_value},
     receipt::ReceiptRule,
 };
 use crate::{
@@ -197,7 +197,7 @@ impl Command {
         fields: &Map<String, Value>,
         id: CommandId,
     ) -> Result<Vec<u8>, FieldError> {
-        self.form.encode(&self.whole(fields, id)?, Rigor::Whole)
+        self.form.encode(&self.whole(fields, id)?, Strictness::Whole)
     }
 
     /// Checks fields with placeholders against the schema before there are values for them: their
@@ -211,12 +211,12 @@ impl Command {
         fields: &Template,
         kind: &dyn Fn(&str) -> Option<ValueType>,
     ) -> Result<(), FieldError> {
-        self.hold(&fields.fixed(), Rigor::Part)?;
-        self.hold(&fields.samples(kind), Rigor::Kinds)
+        self.hold(&fields.fixed(), Strictness::Part)?;
+        self.hold(&fields.samples(kind), Strictness::Kinds)
     }
 
-    fn hold(&self, fields: &Map<String, Value>, rigor: Rigor) -> Result<(), FieldError> {
-        self.form.encode(&self.whole(fields, CommandId([0; 16]))?, rigor).map(drop)
+    fn hold(&self, fields: &Map<String, Value>, strictness: Strictness) -> Result<(), FieldError> {
+        self.form.encode(&self.whole(fields, CommandId([0; 16]))?, strictness).map(drop)
     }
 
     /// Whether its topic may match the pattern.
@@ -259,19 +259,19 @@ impl Command {
         let paths: Vec<&str> = fixed.chain(id).chain(fields.iter().copied()).collect();
         let mut said = self.form.read(payload, &paths)?.into_iter();
         for (_, value) in &self.fixed {
-            let said = said.next().flatten().map(Said::into_text);
+            let said = said.next().flatten().map(FieldValue::into_text);
             if !said.is_some_and(|said| is_same(value, &said)) {
                 return Ok(None);
             }
         }
         let id = self.id.as_ref().and_then(|_| said.next().flatten());
-        let fields = said.map(|said| said.map(Said::into_text)).collect();
-        Ok(Some(ReadCommand { id: id.map(Said::into_bytes), fields }))
+        let fields = said.map(|said| said.map(FieldValue::into_text)).collect();
+        Ok(Some(ReadCommand { id: id.map(FieldValue::into_bytes), fields }))
     }
 
     /// Checks the fixed fields of the declaration against the schema.
     pub(super) fn check_own(&self) -> Result<(), FieldError> {
-        self.hold(&Map::new(), Rigor::Part)
+        self.hold(&Map::new(), Strictness::Part)
     }
 }
 

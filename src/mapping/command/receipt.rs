@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     declared::put,
-    payload::{FieldError, Form, Leaf, Rigor, Said, bytes_value},
+    payload::{FieldError, FieldValue, Form, Leaf, Strictness, bytes_value},
 };
 use crate::mapping::{file::ReceiptKeys, topic::TopicPattern};
 
@@ -108,12 +108,12 @@ impl ReceiptRule {
         let mut next = |path: &Option<Box<str>>| path.as_ref().and_then(|_| said.next().flatten());
         let [status, id, detail] = &self.paths;
         let (status, id, detail) = (next(status), next(id), next(detail));
-        let status = status.map(Said::into_text);
+        let status = status.map(FieldValue::into_text);
         let word = self.words.iter().find(|(word, _)| Some(&**word) == status.as_deref());
         Ok(ReceiptText {
-            id: id.map(Said::into_bytes).filter(|id| !id.is_empty()),
+            id: id.map(FieldValue::into_bytes).filter(|id| !id.is_empty()),
             verdict: word.map(|(_, verdict)| *verdict),
-            detail: detail.map(Said::into_text).filter(|detail| !detail.is_empty()),
+            detail: detail.map(FieldValue::into_text).filter(|detail| !detail.is_empty()),
         })
     }
 
@@ -156,6 +156,6 @@ impl ReceiptRule {
                 put(&mut fields, path, value.clone());
             }
         }
-        self.form.encode(&fields, Rigor::Whole).map(Some)
+        self.form.encode(&fields, Strictness::Whole).map(Some)
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Compiled {
     /// The probe: the filter with a layout of its own.
     pub(crate) probe: Option<CompiledProbe>,
     /// What is allowed and most likely not intended.
-    pub(crate) warnings: Told,
+    pub(crate) warnings: LineProblems,
 }
 
 /// A filter with a layout of its own.
@@ -53,15 +53,15 @@ pub(crate) struct CompiledProbe {
 }
 
 /// What is wrong: the line of the mapping file and what to tell.
-pub(crate) type Told = Vec<(u32, String)>;
+pub(crate) type LineProblems = Vec<(u32, String)>;
 
 /// Everything that is wrong with a mapping.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     /// By lines of the mapping file.
-    pub(crate) of_mapping: Told,
+    pub(crate) of_mapping: LineProblems,
     /// By lines of the schema file: values that the mapping needs and no field can hold.
-    pub(crate) of_schema: Told,
+    pub(crate) of_schema: LineProblems,
     /// Problems of its alarms, which may be in other files.
     pub(crate) of_alarms: Vec<Problem>,
 }
@@ -192,7 +192,7 @@ pub(super) struct Build<'a> {
     pub(super) taken: BTreeSet<Path>,
     /// JSON numbers whose digits are needed.
     pub(super) digits: BTreeSet<Path>,
-    pub(super) told: Told,
+    pub(super) told: LineProblems,
     pub(super) told_of_alarms: Vec<Problem>,
 }
 
@@ -224,7 +224,12 @@ impl<'a> Build<'a> {
     }
 
     /// What is allowed and most likely not intended.
-    fn warnings(&self, tags: &[(Tag, Origin)], time: Option<&TimeOrigin>, laid: &Laid) -> Told {
+    fn warnings(
+        &self,
+        tags: &[(Tag, Origin)],
+        time: Option<&TimeOrigin>,
+        laid: &Laid,
+    ) -> LineProblems {
         let times = time.iter().flat_map(|time| {
             let plus = time.plus.iter().map(|plus| &plus.path);
             plus.chain([&time.base.path])

@@ -6,7 +6,7 @@
 //! elements are lists or maps themselves leads on into those: they have no name to write.
 
 use super::{
-    build::{Build, Told},
+    build::{Build, LineProblems},
     paths::{Path, Paths, Segment, Side, is_a, quoted, segments, unquoted},
 };
 use crate::{
@@ -140,7 +140,7 @@ impl Build<'_> {
     }
 
     /// Values of the outer lists that are not written, because the mapping does not name them.
-    pub(super) fn left_out(&self, paths: &[String]) -> Told {
+    pub(super) fn left_out(&self, paths: &[String]) -> LineProblems {
         let line = self.text.points.as_ref().map_or(self.text.line, |points| points.line);
         let told = paths.iter().map(|path| {
             let what = format!(

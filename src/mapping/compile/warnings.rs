@@ -1,7 +1,7 @@
 //! Warnings about what is allowed and most likely not intended.
 
 use super::{
-    build::Told,
+    build::LineProblems,
     paths::{Path, Side},
     points::PointsLevel,
 };
@@ -14,9 +14,9 @@ pub(super) fn of_points<'p>(
     mut tagged: impl Iterator<Item = &'p Path>,
     times: &[&Path],
     levels: &[PointsLevel],
-) -> Told {
+) -> LineProblems {
     if levels.is_empty() || text.duplicates.is_some() {
-        return Told::new();
+        return LineProblems::new();
     }
     let line = text.points.as_ref().map_or(text.line, |points| points.line);
     let innermost = Side::of_level(levels.len() - 1);
@@ -26,7 +26,7 @@ pub(super) fn of_points<'p>(
         || tagged.any(is_of_element)
         || times.iter().any(|path| is_of_element(path));
     if is_distinct {
-        return Told::new();
+        return LineProblems::new();
     }
     let what = "`points` have the message's time and no tag of the element, so the points of one \
                 message merge into one; name a tag or a time of the element, or say what is meant \

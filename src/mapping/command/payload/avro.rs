@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use apache_avro::schema::{RecordSchema, Schema, UuidSchema};
 use serde_json::{Map, Value};
 
-use super::form::{self, DEPTH_MAX, FieldError, Leaf, Rigor, below};
+use super::form::{self, DEPTH_MAX, FieldError, Leaf, Strictness, below};
 use crate::schema::avro::DEFAULT;
 
 /// A record and the types that it names.
@@ -103,9 +103,9 @@ fn gather(schema: &Schema, named: &mut HashMap<String, Schema>) {
 pub(super) fn encode(
     form: &AvroForm,
     fields: &Map<String, Value>,
-    rigor: Rigor,
+    strictness: Strictness,
 ) -> Result<Vec<u8>, FieldError> {
-    let mut writer = Writer { form, out: Vec::new(), rigor };
+    let mut writer = Writer { form, out: Vec::new(), strictness };
     match form.resolved(&form.schema) {
         Schema::Record(record) => writer.record(record, fields, "", 0)?,
         _ => return Err(FieldError::new("", "the schema is no record")),
@@ -116,7 +116,7 @@ pub(super) fn encode(
 struct Writer<'f> {
     form: &'f AvroForm,
     out: Vec<u8>,
-    rigor: Rigor,
+    strictness: Strictness,
 }
 
 impl Writer<'_> {
@@ -140,7 +140,7 @@ impl Writer<'_> {
                 None if self.is_nullable(&field.schema) => {
                     self.value(&field.schema, &Value::Null, &path, depth + 1)?;
                 }
-                None if !self.rigor.asks_for_all() => {}
+                None if !self.strictness.asks_for_all() => {}
                 None => return Err(FieldError::new(path, "is missing")),
             }
         }
@@ -166,7 +166,9 @@ impl Writer<'_> {
             return Err(FieldError::new(path, "nests too deep"));
         }
         let schema = self.form.resolved(schema);
-        if self.rigor.is_any(value) || self.rigor.is_any_text(value) && may_be_any_text(schema) {
+        if self.strictness.is_any(value)
+            || self.strictness.is_any_text(value) && may_be_any_text(schema)
+        {
             return Ok(());
         }
         match schema {

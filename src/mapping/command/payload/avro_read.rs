@@ -5,14 +5,18 @@ use apache_avro::schema::{Schema, UuidSchema};
 
 use super::{
     avro::AvroForm,
-    form::{DEPTH_MAX, Said, below},
+    form::{DEPTH_MAX, FieldValue, below},
 };
 
 /// Bound of visited values per datum: the items of a list may take no bytes.
 const STEPS_MAX: usize = 100_000;
 
 impl AvroForm {
-    pub(super) fn read(&self, payload: &[u8], paths: &[&str]) -> Result<Vec<Option<Said>>, String> {
+    pub(super) fn read(
+        &self,
+        payload: &[u8],
+        paths: &[&str],
+    ) -> Result<Vec<Option<FieldValue>>, String> {
         let mut reading =
             Reading { form: self, rest: payload, paths, found: vec![None; paths.len()], steps: 0 };
         reading.value(&self.schema, "", 0)?;
@@ -27,7 +31,7 @@ struct Reading<'a> {
     form: &'a AvroForm,
     rest: &'a [u8],
     paths: &'a [&'a str],
-    found: Vec<Option<Said>>,
+    found: Vec<Option<FieldValue>>,
     steps: usize,
 }
 
@@ -56,9 +60,9 @@ impl<'a> Reading<'a> {
         self.take(len)
     }
 
-    fn text(&mut self) -> Result<Said, String> {
+    fn text(&mut self) -> Result<FieldValue, String> {
         let text = std::str::from_utf8(self.bytes()?).map_err(|_| "a text is not UTF-8")?;
-        Ok(Said::Text(text.to_owned()))
+        Ok(FieldValue::Text(text.to_owned()))
     }
 
     /// Skips one value, and notes it if it is requested.
@@ -70,32 +74,34 @@ impl<'a> Reading<'a> {
         let form = self.form;
         let said = match form.resolved(schema) {
             Schema::Null => return Ok(()),
-            Schema::Boolean => Said::Text((self.take(1)?[0] != 0).to_string()),
-            Schema::Float => {
-                Said::Text(self.take(4)?.try_into().map_or(0.0, f32::from_le_bytes).to_string())
-            }
-            Schema::Double => {
-                Said::Text(self.take(8)?.try_into().map_or(0.0, f64::from_le_bytes).to_string())
-            }
+            Schema::Boolean => FieldValue::Text((self.take(1)?[0] != 0).to_string()),
+            Schema::Float => FieldValue::Text(
+                self.take(4)?.try_into().map_or(0.0, f32::from_le_bytes).to_string(),
+            ),
+            Schema::Double => FieldValue::Text(
+                self.take(8)?.try_into().map_or(0.0, f64::from_le_bytes).to_string(),
+            ),
             Schema::String | Schema::Uuid(UuidSchema::String) => self.text()?,
-            Schema::Bytes | Schema::Uuid(UuidSchema::Bytes) => Said::Bytes(self.bytes()?.to_vec()),
-            Schema::Fixed(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
-                Said::Bytes(self.take(fixed.size)?.to_vec())
+            Schema::Bytes | Schema::Uuid(UuidSchema::Bytes) => {
+                FieldValue::Bytes(self.bytes()?.to_vec())
             }
-            Schema::Duration(fixed) => Said::Bytes(self.take(fixed.size)?.to_vec()),
+            Schema::Fixed(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
+                FieldValue::Bytes(self.take(fixed.size)?.to_vec())
+            }
+            Schema::Duration(fixed) => FieldValue::Bytes(self.take(fixed.size)?.to_vec()),
             Schema::Decimal(decimal) => match &decimal.inner {
                 apache_avro::schema::InnerDecimalSchema::Fixed(fixed) => {
-                    Said::Bytes(self.take(fixed.size)?.to_vec())
+                    FieldValue::Bytes(self.take(fixed.size)?.to_vec())
                 }
                 apache_avro::schema::InnerDecimalSchema::Bytes => {
-                    Said::Bytes(self.bytes()?.to_vec())
+                    FieldValue::Bytes(self.bytes()?.to_vec())
                 }
             },
-            Schema::BigDecimal => Said::Bytes(self.bytes()?.to_vec()),
+            Schema::BigDecimal => FieldValue::Bytes(self.bytes()?.to_vec()),
             Schema::Enum(names) => {
                 let index = usize::try_from(self.long()?).ok();
                 let name = index.and_then(|index| names.symbols.get(index));
-                Said::Text(name.ok_or("an enum has no such symbol")?.clone())
+                FieldValue::Text(name.ok_or("an enum has no such symbol")?.clone())
             }
             Schema::Array(array) => return self.blocks(&array.items, false, depth),
             Schema::Map(map) => return self.blocks(&map.types, true, depth),
@@ -111,7 +117,7 @@ impl<'a> Reading<'a> {
                 return Ok(());
             }
             Schema::Ref { .. } => return Err("a type is not known".to_owned()),
-            _ => Said::Text(self.long()?.to_string()),
+            _ => FieldValue::Text(self.long()?.to_string()),
         };
         if let Some(place) = self.paths.iter().position(|wanted| *wanted == path) {
             self.found[place] = Some(said);

@@ -77,12 +77,12 @@ pub(in crate::mapping::command) enum Leaf {
 
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::mapping::command) enum Said {
+pub(in crate::mapping::command) enum FieldValue {
     Text(String),
     Bytes(Vec<u8>),
 }
 
-impl Said {
+impl FieldValue {
     pub(in crate::mapping::command) fn into_text(self) -> String {
         match self {
             Self::Text(text) => text,
@@ -100,7 +100,7 @@ impl Said {
 
 /// How strictly fields are checked against a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::mapping::command) enum Rigor {
+pub(in crate::mapping::command) enum Strictness {
     /// Completely: they are sent.
     Whole,
     /// Only the present fields; others may be added later.
@@ -109,7 +109,7 @@ pub(in crate::mapping::command) enum Rigor {
     Kinds,
 }
 
-impl Rigor {
+impl Strictness {
     pub(super) fn asks_for_all(self) -> bool {
         self != Self::Part
     }
@@ -152,12 +152,12 @@ impl Form {
     pub(in crate::mapping::command) fn encode(
         &self,
         fields: &Map<String, Value>,
-        rigor: Rigor,
+        strictness: Strictness,
     ) -> Result<Vec<u8>, FieldError> {
         match self {
-            Self::Protobuf(message) => protobuf::encode(message, fields, rigor),
-            Self::Avro(form) => avro::encode(form, fields, rigor),
-            Self::Json(form) => form.encode(fields, rigor),
+            Self::Protobuf(message) => protobuf::encode(message, fields, strictness),
+            Self::Avro(form) => avro::encode(form, fields, strictness),
+            Self::Json(form) => form.encode(fields, strictness),
         }
     }
 
@@ -176,7 +176,7 @@ impl Form {
         &self,
         payload: &[u8],
         paths: &[&str],
-    ) -> Result<Vec<Option<Said>>, String> {
+    ) -> Result<Vec<Option<FieldValue>>, String> {
         match self {
             Self::Protobuf(message) => protobuf::read(message, payload, paths),
             Self::Avro(form) => form.read(payload, paths),

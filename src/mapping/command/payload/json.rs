@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::form::{DEPTH_MAX, FieldError, Leaf, Rigor, Said, below};
+use super::form::{DEPTH_MAX, FieldError, FieldValue, Leaf, Strictness, below};
 
 /// A parsed JSON Schema.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ impl JsonForm {
     pub(super) fn encode(
         &self,
         fields: &Map<String, Value>,
-        rigor: Rigor,
+        strictness: Strictness,
     ) -> Result<Vec<u8>, FieldError> {
         let value = Value::from(fields.clone());
-        self.check(&self.schema, &value, "", 0, rigor)?;
+        self.check(&self.schema, &value, "", 0, strictness)?;
         Ok(value.to_string().into_bytes())
     }
 
@@ -46,27 +46,27 @@ impl JsonForm {
         value: &Value,
         path: &str,
         depth: usize,
-        rigor: Rigor,
+        strictness: Strictness,
     ) -> Result<(), FieldError> {
         if depth > DEPTH_MAX {
             return Err(FieldError::new(path, "nests too deep"));
         }
         let schema = self.resolved(schema);
-        if rigor.is_any(value) {
+        if strictness.is_any(value) {
             return Ok(());
         }
         check_type(schema, value, path)?;
-        if rigor.asks_for_values() {
+        if strictness.asks_for_values() {
             check_value(schema, value, path)?;
         }
         let parts = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
         for part in parts("allOf") {
-            self.check(part, value, path, depth + 1, rigor)?;
+            self.check(part, value, path, depth + 1, strictness)?;
         }
         for key in ["anyOf", "oneOf"] {
             let mut first = None;
             let fits = parts(key).any(|part| {
-                let checked = self.check(part, value, path, depth + 1, rigor);
+                let checked = self.check(part, value, path, depth + 1, strictness);
                 let is_fit = checked.is_ok();
                 first = first.take().or(checked.err());
                 is_fit
@@ -76,13 +76,13 @@ impl JsonForm {
             }
         }
         match value {
-            Value::Object(members) => self.check_members(schema, members, path, depth, rigor),
+            Value::Object(members) => self.check_members(schema, members, path, depth, strictness),
             Value::Array(items) => {
                 let item = schema.get("items");
                 for (place, value) in items.iter().enumerate() {
                     if let Some(item) = item {
                         let path = below(path, &place.to_string());
-                        self.check(item, value, &path, depth + 1, rigor)?;
+                        self.check(item, value, &path, depth + 1, strictness)?;
                     }
                 }
                 Ok(())
@@ -97,7 +97,7 @@ impl JsonForm {
         members: &Map<String, Value>,
         path: &str,
         depth: usize,
-        rigor: Rigor,
+        strictness: Strictness,
     ) -> Result<(), FieldError> {
         let declared = schema.get("properties").and_then(Value::as_object);
         let more = schema.get("additionalProperties");
@@ -105,9 +105,9 @@ impl JsonForm {
         for (name, value) in members {
             let path = below(path, name);
             match (declared.and_then(|declared| declared.get(name)), more) {
-                (Some(of), _) => self.check(of, value, &path, depth + 1, rigor)?,
+                (Some(of), _) => self.check(of, value, &path, depth + 1, strictness)?,
                 (None, Some(of @ Value::Object(_))) => {
-                    self.check(of, value, &path, depth + 1, rigor)?;
+                    self.check(of, value, &path, depth + 1, strictness)?;
                 }
                 (None, Some(Value::Bool(true))) => {}
                 // A name that the schema does not declare is most likely a mistake.
@@ -123,7 +123,7 @@ impl JsonForm {
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         let missing = required.filter_map(Value::as_str).find(|name| !members.contains_key(*name));
         match missing {
-            Some(name) if rigor.asks_for_all() => {
+            Some(name) if strictness.asks_for_all() => {
                 Err(FieldError::new(below(path, name), "is missing"))
             }
             _ => Ok(()),
@@ -151,7 +151,7 @@ impl JsonForm {
         })
     }
 
-    pub(super) fn read(payload: &[u8], paths: &[&str]) -> Result<Vec<Option<Said>>, String> {
+    pub(super) fn read(payload: &[u8], paths: &[&str]) -> Result<Vec<Option<FieldValue>>, String> {
         let value: Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
         let found = paths.iter().map(|path| {
             let mut at = &value;
@@ -160,7 +160,7 @@ impl JsonForm {
             }
             match at {
                 Value::Null | Value::Array(_) | Value::Object(_) => None,
-                other => Some(Said::Text(word(other))),
+                other => Some(FieldValue::Text(word(other))),
             }
         });
         Ok(found.collect())

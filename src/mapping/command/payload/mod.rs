@@ -11,4 +11,4 @@ mod json;
 mod protobuf;
 
 pub use form::FieldError;
-pub(super) use form::{Form, Leaf, Rigor, Said, bytes_value, id_value};
+pub(super) use form::{FieldValue, Form, Leaf, Strictness, bytes_value, id_value};

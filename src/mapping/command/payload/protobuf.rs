@@ -6,14 +6,14 @@ use prost_reflect::{
 };
 use serde_json::{Map, Value};
 
-use super::form::{self, DEPTH_MAX, FieldError, Leaf, Rigor, Said, below};
+use super::form::{self, DEPTH_MAX, FieldError, FieldValue, Leaf, Strictness, below};
 
 pub(super) fn encode(
     message: &MessageDescriptor,
     fields: &Map<String, Value>,
-    rigor: Rigor,
+    strictness: Strictness,
 ) -> Result<Vec<u8>, FieldError> {
-    let message = record(message, fields, "", 0, rigor)?;
+    let message = record(message, fields, "", 0, strictness)?;
     Ok(message.encode_to_vec())
 }
 
@@ -22,7 +22,7 @@ fn record(
     fields: &Map<String, Value>,
     path: &str,
     depth: usize,
-    rigor: Rigor,
+    strictness: Strictness,
 ) -> Result<DynamicMessage, FieldError> {
     if depth > DEPTH_MAX {
         return Err(FieldError::new(path, "nests too deep"));
@@ -34,7 +34,7 @@ fn record(
         let path = below(path, name);
         let field = find(descriptor, name).ok_or_else(|| unknown(descriptor, &path))?;
         if value.is_null() {
-            open.extend(rigor.is_any(value).then_some(field));
+            open.extend(strictness.is_any(value).then_some(field));
             continue;
         }
         let other = field.containing_oneof().and_then(|oneof| {
@@ -44,7 +44,7 @@ fn record(
             let what = format!("excludes `{}`, which is there too", other.name());
             return Err(FieldError::new(path, what));
         }
-        let value = many(&field, value, &path, depth, rigor)?;
+        let value = many(&field, value, &path, depth, strictness)?;
         message.set_field(&field, value);
     }
     let missing = descriptor.fields().find(|field| {
@@ -53,7 +53,7 @@ fn record(
             && !open.contains(field)
     });
     match missing {
-        Some(field) if rigor.asks_for_all() => {
+        Some(field) if strictness.asks_for_all() => {
             Err(FieldError::new(below(path, field.name()), "is missing"))
         }
         _ => Ok(message),
@@ -76,7 +76,7 @@ fn many(
     value: &Value,
     path: &str,
     depth: usize,
-    rigor: Rigor,
+    strictness: Strictness,
 ) -> Result<Proto, FieldError> {
     if field.is_map() {
         let Kind::Message(entry) = field.kind() else {
@@ -85,18 +85,18 @@ fn many(
         let (keys, values) = (entry.map_entry_key_field(), entry.map_entry_value_field());
         let entries = form::object(value, path)?.iter().map(|(key, value)| {
             let path = below(path, key);
-            let value = one(&values.kind(), value, &path, depth, rigor)?;
+            let value = one(&values.kind(), value, &path, depth, strictness)?;
             Ok((map_key(&keys.kind(), key, &path)?, value))
         });
         return Ok(Proto::Map(entries.collect::<Result<_, FieldError>>()?));
     }
     if field.is_list() {
         let items = form::list(value, path)?.iter().enumerate().map(|(place, value)| {
-            one(&field.kind(), value, &below(path, &place.to_string()), depth, rigor)
+            one(&field.kind(), value, &below(path, &place.to_string()), depth, strictness)
         });
         return Ok(Proto::List(items.collect::<Result<_, _>>()?));
     }
-    one(&field.kind(), value, path, depth, rigor)
+    one(&field.kind(), value, path, depth, strictness)
 }
 
 fn map_key(kind: &Kind, key: &str, path: &str) -> Result<MapKey, FieldError> {
@@ -132,10 +132,10 @@ fn one(
     value: &Value,
     path: &str,
     depth: usize,
-    rigor: Rigor,
+    strictness: Strictness,
 ) -> Result<Proto, FieldError> {
     // Within a list or a map.
-    if rigor.is_any(value) {
+    if strictness.is_any(value) {
         return Ok(Proto::default_value(kind));
     }
     Ok(match kind {
@@ -145,12 +145,14 @@ fn one(
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
             Proto::I32(narrow(form::integer(value, path, (i32::MIN.into(), i32::MAX.into()))?))
         }
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 if rigor.is_any_text(value) => Proto::I64(0),
-        Kind::Uint64 | Kind::Fixed64 if rigor.is_any_text(value) => Proto::U64(0),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 if strictness.is_any_text(value) => {
+            Proto::I64(0)
+        }
+        Kind::Uint64 | Kind::Fixed64 if strictness.is_any_text(value) => Proto::U64(0),
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
             Proto::I64(narrow(form::integer(value, path, (i64::MIN.into(), i64::MAX.into()))?))
         }
-        Kind::Uint32 | Kind::Fixed32 if rigor.is_any_text(value) => Proto::U32(0),
+        Kind::Uint32 | Kind::Fixed32 if strictness.is_any_text(value) => Proto::U32(0),
         Kind::Uint32 | Kind::Fixed32 => {
             Proto::U32(narrow(form::integer(value, path, (0, u32::MAX.into()))?))
         }
@@ -159,9 +161,11 @@ fn one(
         }
         Kind::Bool => Proto::Bool(form::boolean(value, path)?),
         Kind::String => Proto::String(form::text(value, path)?.to_owned()),
-        Kind::Bytes if rigor.is_any_text(value) => Proto::Bytes(Vec::new().into()),
+        Kind::Bytes if strictness.is_any_text(value) => Proto::Bytes(Vec::new().into()),
         Kind::Bytes => Proto::Bytes(form::bytes(value, path)?.into()),
-        Kind::Enum(_) if rigor == Rigor::Kinds && (value.is_string() || value.is_i64()) => {
+        Kind::Enum(_)
+            if strictness == Strictness::Kinds && (value.is_string() || value.is_i64()) =>
+        {
             Proto::EnumNumber(0)
         }
         Kind::Enum(names) => {
@@ -178,7 +182,8 @@ fn one(
             Proto::EnumNumber(number.ok_or_else(wrong)?)
         }
         Kind::Message(message)
-            if message.full_name().starts_with("google.protobuf.") && rigor.is_any_text(value) =>
+            if message.full_name().starts_with("google.protobuf.")
+                && strictness.is_any_text(value) =>
         {
             Proto::Message(DynamicMessage::new(message.clone()))
         }
@@ -191,7 +196,7 @@ fn one(
         }
         Kind::Message(message) => {
             let fields = form::object(value, path)?;
-            Proto::Message(record(message, fields, path, depth + 1, rigor)?)
+            Proto::Message(record(message, fields, path, depth + 1, strictness)?)
         }
     })
 }
@@ -231,7 +236,7 @@ pub(super) fn read(
     descriptor: &MessageDescriptor,
     payload: &[u8],
     paths: &[&str],
-) -> Result<Vec<Option<Said>>, String> {
+) -> Result<Vec<Option<FieldValue>>, String> {
     let message = DynamicMessage::decode(descriptor.clone(), payload);
     let message = message.map_err(|error| error.to_string())?;
     let found = paths.iter().map(|path| {
@@ -250,21 +255,21 @@ pub(super) fn read(
     Ok(found.collect())
 }
 
-fn said(kind: &Kind, value: &Proto) -> Option<Said> {
+fn said(kind: &Kind, value: &Proto) -> Option<FieldValue> {
     Some(match value {
-        Proto::String(text) => Said::Text(text.clone()),
-        Proto::Bytes(bytes) => Said::Bytes(bytes.to_vec()),
-        Proto::Bool(value) => Said::Text(value.to_string()),
-        Proto::I32(number) => Said::Text(number.to_string()),
-        Proto::I64(number) => Said::Text(number.to_string()),
-        Proto::U32(number) => Said::Text(number.to_string()),
-        Proto::U64(number) => Said::Text(number.to_string()),
-        Proto::F32(number) => Said::Text(number.to_string()),
-        Proto::F64(number) => Said::Text(number.to_string()),
+        Proto::String(text) => FieldValue::Text(text.clone()),
+        Proto::Bytes(bytes) => FieldValue::Bytes(bytes.to_vec()),
+        Proto::Bool(value) => FieldValue::Text(value.to_string()),
+        Proto::I32(number) => FieldValue::Text(number.to_string()),
+        Proto::I64(number) => FieldValue::Text(number.to_string()),
+        Proto::U32(number) => FieldValue::Text(number.to_string()),
+        Proto::U64(number) => FieldValue::Text(number.to_string()),
+        Proto::F32(number) => FieldValue::Text(number.to_string()),
+        Proto::F64(number) => FieldValue::Text(number.to_string()),
         Proto::EnumNumber(number) => {
             let names = kind.as_enum();
             let named = names.and_then(|names| names.get_value(*number));
-            Said::Text(named.map_or(number.to_string(), |named| named.name().to_owned()))
+            FieldValue::Text(named.map_or(number.to_string(), |named| named.name().to_owned()))
         }
         Proto::Message(_) | Proto::List(_) | Proto::Map(_) => return None,
     })
