@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, as far as it was verified.
+//! The verified identity of a client.
 
 use std::sync::Arc;
 
@@ -12,32 +12,32 @@ pub enum Proof {
     Nothing,
     /// A password of a user.
     Password,
-    /// A certificate: on what it rests, if it was seen, and not only named by a load balancer.
-    /// Behind a pointer, because few sessions have one and each has room for it.
+    /// A certificate: its path, if the certificate itself was seen and not only named by a load
+    /// balancer. Behind a pointer, because few sessions have one and each has room for it.
     Certificate(Option<Arc<CertificatePath>>),
     /// A token.
     Token {
         /// The fingerprint of the key that signed it.
         key: u64,
-        /// When it ends, and the session with it.
+        /// When it expires, and the session with it.
         expires: UnixNanos,
     },
 }
 
-/// Who a session is.
+/// The identity of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     username: Option<Arc<str>>,
     vehicle: Option<Arc<str>>,
     client_id: Arc<str>,
     proof: Proof,
-    /// What its sessions are known by: equal client identifiers of different identities do not
-    /// meet.
+    /// The namespace of its sessions: equal client identifiers of different identities are
+    /// different sessions.
     key: Arc<str>,
 }
 
 impl Identity {
-    /// Somebody who brought nothing that could be verified: its vehicle is its client identifier.
+    /// A client without verified credentials: its vehicle is its client identifier.
     #[must_use]
     pub fn anonymous(client_id: Arc<str>) -> Self {
         let vehicle = is_name(&client_id).then(|| Arc::clone(&client_id));
@@ -45,8 +45,7 @@ impl Identity {
         Self { username: None, vehicle, client_id, proof: Proof::Nothing, key }
     }
 
-    /// Somebody whose name was verified; `vehicle` is the vehicle that it speaks for, if that is
-    /// verified, too.
+    /// A client with a verified name; `vehicle` is its vehicle, if that is verified too.
     #[must_use]
     pub fn verified(
         username: Arc<str>,
@@ -55,7 +54,7 @@ impl Identity {
         proof: Proof,
     ) -> Self {
         let vehicle = vehicle.filter(|vehicle| is_name(vehicle));
-        // NUL stands in no text of MQTT, so that no two pairs give one key.
+        // MQTT texts contain no NUL, so no two pairs give the same key.
         let key = format!("{username}\0{client_id}").into();
         Self { username: Some(username), vehicle, client_id, proof, key }
     }
@@ -66,7 +65,7 @@ impl Identity {
         &self.proof
     }
 
-    /// When its session ends, if it does by itself.
+    /// When its session expires, if it does.
     #[must_use]
     pub fn expires(&self) -> Option<UnixNanos> {
         match self.proof {
@@ -75,7 +74,7 @@ impl Identity {
         }
     }
 
-    /// Names the session of this client identifier and this identity, and no other.
+    /// The unique key of the session of this client identifier and this identity.
     #[must_use]
     pub fn session_key(&self) -> &Arc<str> {
         &self.key
@@ -87,26 +86,26 @@ impl Identity {
         self.username.as_deref()
     }
 
-    /// The vehicle that it speaks for.
+    /// Its vehicle.
     #[must_use]
     pub fn vehicle(&self) -> Option<&str> {
         self.vehicle.as_deref()
     }
 
-    /// As the client says.
+    /// As the client has sent it.
     #[must_use]
     pub fn client_id(&self) -> &Arc<str> {
         &self.client_id
     }
 
-    /// Whether nothing of it was verified.
+    /// Whether it has no verified credentials.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.username.is_none()
     }
 }
 
-/// Whether a text may stand for one level of a topic (AU-1).
+/// Whether a text may be one level of a topic (AU-1).
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(['/', '+', '#', '\0'])

@@ -1,15 +1,15 @@
-//! What is wrong in an operator's file: all of it at once, each with its line.
+//! The errors in an operator's file: all at once, each with its line.
 
 use std::fmt;
 
 use crate::model::Listed;
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileProblem {
     /// As it was configured.
     pub file: String,
-    /// From 1; `None` where the whole file is meant.
+    /// From 1; `None` for the whole file.
     pub line: Option<usize>,
     /// What is wrong, and what to write instead.
     pub what: String,
@@ -24,10 +24,10 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// Everything that is wrong in the files of `[auth]`.
+/// All errors in the files of `[auth]`.
 ///
-/// When: at start, in `check`, at a reload. The operator mends each line that it prints; at a
-/// reload what was in force stays.
+/// When: at start, in `check`, at a reload. The operator corrects each printed line; at a reload
+/// the old files stay in force.
 #[derive(Debug, Default, thiserror::Error)]
 #[error("{}", Listed(.0))]
 pub struct FileProblems(pub Vec<FileProblem>);

@@ -12,13 +12,13 @@ use crate::{
     query::{Order, Part, QueryError, QueryRequest},
 };
 
-/// Questions of one request that run at once: half of what may run, so that a vehicle with many
-/// measurements leaves turns to others.
+/// Queries of one request that run at once: half of the bound, so that a vehicle with many
+/// measurements leaves permits to others.
 const AT_ONCE: usize = 4;
-/// How far ahead of our clock a point may lie to be found: the default of `uplink.time-bounds`.
+/// How far ahead of our clock a point may be to be found: the default of `uplink.time-bounds`.
 const AHEAD_NANOS: i64 = 86_400_000_000_000;
 
-/// Whence a point is known.
+/// Where a point comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Session,
@@ -37,12 +37,12 @@ struct LastPoint {
 pub(super) struct LastValues(BTreeMap<String, LastPoint>);
 
 impl LastValues {
-    /// Adds what a session keeps; of two points of a measurement, the later counts.
+    /// Adds the last values of a session; of two points of a measurement, the later counts.
     pub(super) fn add_lines(&mut self, lines: &[Vec<u8>], catalog: &Catalog) {
         for line in lines {
             let Some(line::ReadPoint { measurement, time, fields }) = line::read(line, catalog)
             else {
-                // Our own writer wrote it.
+                // Our own writer has written it, so it parses.
                 debug_assert!(false, "no line: {:?}", String::from_utf8_lossy(line));
                 continue;
             };
@@ -84,11 +84,10 @@ impl LastValues {
     }
 }
 
-/// Asks the store for a vehicle's latest point of every measurement whose mapping keeps a tag for
-/// the vehicle.
+/// Queries the store for a vehicle's latest point of every measurement that has a vehicle tag.
 ///
 /// # Errors
-/// The first question that fails: a part of the measurements would be a short answer (HT-2).
+/// The error of the first query that fails: an answer must not be incomplete (HT-2).
 pub(super) async fn of_store(
     state: &HttpState,
     vehicle: &str,

@@ -1,23 +1,23 @@
-//! The parameters of a request: known by name, each read once, the rest refused.
+//! The parameters of a request: known names are read once each, unknown names are refused.
 
 use axum::{extract::Query, http::Uri};
 use serde_json::{Map, Value as Json};
 
 use crate::http::ApiError;
 
-/// What stands behind the `?`.
+/// The query string.
 #[derive(Debug)]
 pub(super) struct Parameters {
     pairs: Vec<(String, String)>,
 }
 
 impl Parameters {
-    /// Refuses what is not in `known`, with the name that was most likely meant.
+    /// Refuses names that are not in `known`, with the name that was most likely intended.
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, ApiError> {
         Self::read_with(uri, known, &[])
     }
 
-    /// As [`Parameters::read`], with names of which only the beginnings are known.
+    /// As [`Parameters::read`], with names of which only the prefixes are known.
     pub(super) fn read_with(
         uri: &Uri,
         known: &[&str],
@@ -61,7 +61,7 @@ impl Parameters {
         Ok(Self { pairs })
     }
 
-    /// Every value of a parameter that may come several times.
+    /// Every value of a parameter that may occur several times.
     pub(super) fn all(&mut self, name: &str) -> Vec<String> {
         let taken = self.pairs.extract_if(.., |(known, _)| known == name);
         taken.map(|(_, value)| value).collect()
@@ -73,7 +73,7 @@ impl Parameters {
         taken.map(|(name, value)| (name[begin.len()..].to_owned(), value)).collect()
     }
 
-    /// The value of a parameter that may come once; an empty one is as good as none.
+    /// The value of a parameter that may occur once; an empty value counts as absent.
     pub(super) fn one(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         let mut values = self.all(name);
         if values.len() > 1 {
@@ -96,7 +96,7 @@ impl Parameters {
 }
 
 impl Parameters {
-    /// The value of a parameter, read by what tells what is wrong with it.
+    /// The value of a parameter, read by a function that returns the error text.
     pub(super) fn read_by<T>(
         &mut self,
         name: &str,
@@ -131,7 +131,7 @@ pub(super) fn invalid(parameter: &str, message: String) -> ApiError {
     ApiError::ParameterInvalid { parameter: parameter.to_owned(), message }
 }
 
-/// A name that is none of `known`.
+/// The error for a name that is not in `known`.
 pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> ApiError {
     let scored = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
     let meant = match scored.min() {

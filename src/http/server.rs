@@ -33,9 +33,9 @@ use crate::{
     telemetry::{Chain, LogLimit, Metrics},
 };
 
-/// How long the listener rests when the kernel has no descriptor or memory for a connection.
+/// How long the listener pauses if the kernel has no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often it is said that nobody can be let in.
+/// How often it is logged that no connection can be accepted.
 const SAID_EVERY: Duration = Duration::from_mins(1);
 /// How often silent peers are looked for.
 const SILENT_LOOK: Duration = Duration::from_millis(250);
@@ -47,7 +47,7 @@ const SILENT_LOOK: Duration = Duration::from_millis(250);
 pub struct BindError {
     /// As configured.
     pub address: SocketAddr,
-    /// What the kernel said.
+    /// The error of the kernel.
     #[source]
     pub source: io::Error,
 }
@@ -69,8 +69,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Accepts no more, lets the requests that are being answered end for at most `within`, and
-    /// closes the rest.
+    /// Stops accepting, waits at most `within` for requests that are being answered, and closes the
+    /// rest.
     pub async fn stop(self, within: Duration) {
         self.stop.send_replace(true);
         let mut task = self.task;
@@ -105,7 +105,7 @@ pub fn serve(
 struct Connections {
     http: http1::Builder,
     router: Router,
-    /// Lies on every connection, if there is one.
+    /// TLS of every connection, if configured.
     tls: Option<Arc<Tls>>,
     /// By number, to close one that is silent.
     aborts: HashMap<u64, AbortHandle>,
@@ -113,9 +113,9 @@ struct Connections {
     open: JoinSet<u64>,
     next: u64,
     connections_max: usize,
-    /// From accepting a connection to the end of its handshake of TLS.
+    /// From accepting a connection to the end of its TLS handshake.
     handshake_max: Duration,
-    /// Shared with the connections, each of which says when it has spoken.
+    /// Shared with the connections, each of which notes when it has sent something.
     silent: Arc<SilentPeers<u64>>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -152,7 +152,7 @@ impl Connections {
 
     async fn accept(mut self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
         let mut look = tokio::time::interval(SILENT_LOOK);
-        // The newcomer for whom there is no room yet.
+        // The new connection for which there is no room yet.
         let mut waiting = None;
         loop {
             tokio::select! {
@@ -169,7 +169,7 @@ impl Connections {
                 },
             }
             if self.open.len() >= self.connections_max && waiting.is_some() {
-                // Its end is noticed above, and makes the room.
+                // Its end is handled above, and frees its room.
                 self.close(self.silent.longest());
             }
             if self.open.len() < self.connections_max
@@ -182,8 +182,8 @@ impl Connections {
         while self.open.join_next().await.is_some() {}
     }
 
-    /// Says why nobody can be let in, once in a while. That no descriptor is left is told with the
-    /// state of the machine, for both edges.
+    /// Logs at intervals why no connection can be accepted. The lack of descriptors is logged with
+    /// the state of the machine, for both edges.
     fn tell(&mut self, error: &io::Error) {
         if env::is_out_of_descriptors(error) {
             return;
@@ -279,7 +279,7 @@ async fn secured(
     }
 }
 
-/// A connection that ends is silent no more.
+/// A connection that has ended is no longer counted as silent.
 struct Left {
     silent: Arc<SilentPeers<u64>>,
     ticket: SilentTicket,

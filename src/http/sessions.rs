@@ -1,4 +1,4 @@
-//! `/api/v1/sessions`: the MQTT sessions, in pages, one by one, and away with one.
+//! `/api/v1/sessions`: lists the MQTT sessions in pages, shows one, ends one.
 
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ pub(super) const KNOWN_OF_LIST: &[&str] =
     &["vehicle", "client", "user", "connected", "backlog", "drops", "search", "limit", "after"];
 pub(super) const KNOWN_OF_ONE: &[&str] = &["user"];
 
-/// Sessions of a page unless said.
+/// Sessions of a page by default.
 pub(super) const LIMIT: usize = 100;
 /// Sessions of a page, at most: each asks the kernel for an address.
 pub(super) const LIMIT_MAX: usize = 1000;
-/// Sessions of one client identifier that are looked for: two are one too many.
+/// Sessions of one client identifier that are searched for: two show that it is ambiguous.
 const SAME_ID_MAX: usize = 8;
 
 pub(super) async fn list(
@@ -165,7 +165,7 @@ fn filter(view: &SubscriptionView) -> Value {
     })
 }
 
-/// As it is handed out: opaque, and fit for a URL. NUL stands in no text of MQTT.
+/// The form for clients: opaque and safe in a URL. MQTT texts contain no NUL.
 fn to_after(mark: &SessionMark) -> String {
     let user = mark.user.as_ref().map(|user| format!("\0{user}")).unwrap_or_default();
     URL_SAFE_NO_PAD.encode(format!("{}{user}", mark.client_id))

@@ -1,4 +1,4 @@
-//! The ledgers of the three equations as metrics: one scrape, one moment.
+//! Exports the ledgers of the three equations as metrics; each scrape shows one moment.
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Every ledger of the process. Workers and shards put theirs in when they start.
+/// All ledgers of the process. Workers and shards add theirs when they start.
 #[derive(Debug, Default)]
 pub struct Ledgers {
     messages: Mutex<Vec<Arc<MessageLedger>>>,
@@ -35,7 +35,7 @@ impl Ledgers {
         ledger
     }
 
-    /// The ledger of a shard, made when it is first asked for.
+    /// The ledger of a shard, created at the first call.
     pub fn shard(&self, shard: ShardId) -> Arc<PointLedger> {
         let mut points = lock(&self.points);
         if let Some((_, ledger)) = points.iter().find(|(id, _)| *id == shard) {
@@ -60,8 +60,8 @@ impl Ledgers {
             lock(&self.deliveries).iter().for_each(|ledger| sum.add(&ledger.snapshot()));
             sum
         };
-        // A worker may have told of what it delivered after the one that queued it was looked at:
-        // then less than nothing is queued, and the next look is past it.
+        // One worker may publish a delivery after the counts of the worker that queued it were
+        // read. Then the sum of `queued` is negative in this scrape, and right in the next one.
         const LOOKS: usize = 100;
         let is_negative = |count: u64| count.cast_signed().is_negative();
         let is_whole = |sum: &DeliveryCounts| !is_negative(sum.queued) && !is_negative(sum.routed);
@@ -95,7 +95,7 @@ impl Ledgers {
     }
 }
 
-/// Writes out the ledgers and the health board, each read once a scrape.
+/// Exports the ledgers and the health board, each read once per scrape.
 #[derive(Debug)]
 pub(super) struct Equations {
     ledgers: Arc<Ledgers>,
@@ -108,7 +108,8 @@ impl Equations {
     }
 }
 
-/// One term of an equation. Its name is the equation's own word behind what is counted.
+/// One term of an equation. Its name is what is counted, followed by the term's name in the
+/// equation.
 struct Term<C> {
     name: &'static str,
     help: &'static str,

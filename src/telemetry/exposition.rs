@@ -1,17 +1,16 @@
-//! Prometheus' text format, version 0.0.4, out of OpenMetrics.
+//! Converts OpenMetrics to Prometheus' text format, version 0.0.4.
 //!
-//! The two differ in little: there a counter's family is named without its `_total`, there are
-//! units and the kind `info`, and the end is marked. A reader of the older format stops at each of
-//! these.
+//! The differences are small: OpenMetrics names a counter's family without `_total`, has units and
+//! the type `info`, and marks the end. A reader of the older format fails at each of these.
 
 use std::fmt::Write as _;
 
 /// A format of `/metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposition {
-    /// Prometheus' text format, which every reader of such pages knows.
+    /// Prometheus' text format, which every scraper supports.
     Text,
-    /// OpenMetrics, which newer ones ask for.
+    /// OpenMetrics, which newer scrapers request.
     OpenMetrics,
 }
 
@@ -25,8 +24,8 @@ impl Exposition {
         }
     }
 
-    /// What an `Accept` header asks for: OpenMetrics only where it is named, and not less liked
-    /// than plain text.
+    /// The format that an `Accept` header selects: OpenMetrics only if it is named, and with at
+    /// least the weight of plain text.
     #[must_use]
     pub fn accepted(accept: &str) -> Self {
         let weight = |name: &str| {

@@ -2,12 +2,12 @@
 //!
 //! Each part owns a [`HealthCell`] and writes its own state into it; `readyz` and the metrics read
 //! the whole [`HealthBoard`]. A critical part that is not ready makes the appliance not ready; any
-//! other (the store, which may be away for an hour at no cost but disk) is shown and no more.
+//! other (such as the store, whose outage costs only disk space at first) is only shown.
 //!
-//! HB-1: a cell holds the last state that its owner set, and a snapshot is of one moment.
-//! HB-2: the first state of a part and each change of its kind (ready, waiting, failed) are logged
-//! once, here, and nowhere else. A part that stays waiting or failed is logged again, with its
-//! reason as of then, at a slowing pace ([`HealthBoard::repeat`]).
+//! HB-1: a cell holds the last state that its owner set, and a snapshot shows one moment. HB-2: the
+//! first state of a part and each change of its kind (ready, waiting, failed) are logged once,
+//! here, and nowhere else. A part that stays waiting or failed is logged again, with its current
+//! reason, at growing intervals ([`HealthBoard::repeat`]).
 
 use std::{
     fmt,
@@ -15,31 +15,30 @@ use std::{
     time::Duration,
 };
 
-/// When a part that stays waiting or failed is logged again for the first time; each time after
-/// twice as much passes.
+/// Time until a part that stays waiting or failed is logged again; it doubles each time.
 const REPEATED_AFTER: Duration = Duration::from_secs(30);
 
-/// The longest that passes until it is logged again.
+/// Maximum of that time.
 const REPEATED_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// Whether the appliance is ready without this part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Critical {
-    /// Not ready unless this part is.
+    /// The appliance is ready only if this part is.
     Yes,
-    /// Told to the operator, and no more.
+    /// Only shown to the operator.
     No,
 }
 
 /// The state of one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// Does its work.
+    /// It works.
     Ready,
-    /// Cannot now, and goes on by itself when the reason has passed (starting, disk full, store
-    /// away).
+    /// It cannot work now, and continues by itself when the reason has passed (starting, disk full,
+    /// store unavailable).
     Waiting(String),
-    /// Cannot, and will not without the operator or a restart (failed fsync, wrong token).
+    /// It cannot work until the operator acts or restarts it (failed fsync, wrong token).
     Failed(String),
 }
 
@@ -83,7 +82,7 @@ impl Component {
     }
 }
 
-/// A part, and what was logged of it.
+/// A part, and what was logged about it.
 #[derive(Debug)]
 struct Entry {
     component: Component,
@@ -91,7 +90,7 @@ struct Entry {
     logged: Option<Logged>,
 }
 
-/// That the present kind of state was logged, and when it is to be logged again.
+/// When the current kind of state is to be logged again.
 #[derive(Clone, Copy, Debug)]
 struct Logged {
     /// Absent until the next [`HealthBoard::repeat`].
@@ -104,7 +103,7 @@ struct Logged {
 pub struct HealthBoard(Arc<Mutex<Vec<Entry>>>);
 
 impl HealthBoard {
-    /// Adds a part, waiting to start. A name that is on the board already is taken over.
+    /// Adds a part, waiting to start. If the name is on the board already, its entry is reused.
     #[must_use]
     pub fn cell(&self, name: impl Into<String>, critical: Critical) -> HealthCell {
         let name = name.into();
@@ -132,8 +131,8 @@ impl HealthBoard {
         lock(&self.0).iter().all(|entry| entry.component.allows_ready())
     }
 
-    /// Logs again what stays waiting or failed, where that is due; to be called now and then with
-    /// the monotonic time.
+    /// Logs parts that stay waiting or failed again, if due. Must be called periodically with the
+    /// monotonic time.
     pub fn repeat(&self, now: Duration) {
         let mut due = Vec::new();
         for Entry { component, logged } in lock(&self.0).iter_mut() {
@@ -157,7 +156,7 @@ impl HealthBoard {
     }
 }
 
-/// One part's place on the board; its owner's only way to write there.
+/// One part's entry on the board, through which its owner sets the state.
 pub struct HealthCell {
     board: Arc<Mutex<Vec<Entry>>>,
     index: usize,
@@ -186,7 +185,7 @@ impl HealthCell {
         }
     }
 
-    /// Sets what nobody has to be told of: the part has nothing to do yet.
+    /// Sets a state without logging it: the part has nothing to do yet.
     pub fn set_idle(&self, reason: &str) {
         let mut entries = lock(&self.board);
         entries[self.index].component.health = Health::Waiting(reason.to_owned());
@@ -206,7 +205,7 @@ impl fmt::Debug for HealthCell {
     }
 }
 
-/// Every write replaces a whole state, so a panic elsewhere cannot leave half of one.
+/// Poisoning is ignored: every write replaces a whole state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

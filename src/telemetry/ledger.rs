@@ -6,17 +6,18 @@
 //! deliveries: recovered + routed = delivered + queued + dropped + expired
 //! ```
 //!
-//! Each worker owns one [`MessageLedger`] and publishes its counts once a turn, all fields at once;
-//! each shard owns one [`PointLedger`] whose updates move both sides under one lock. A sum over
-//! them is therefore consistent without stopping anybody. `pending` and `in_spool` are measured on
-//! their own, not computed as a difference, so that the equations can fail.
+//! Each worker owns one [`MessageLedger`] and publishes its counts once per turn, all fields at
+//! once; each shard owns one [`PointLedger`] whose updates change both sides of the equation under
+//! one lock. So a sum over them is consistent without stopping any thread. `pending` and `in_spool`
+//! are counted independently, not computed as a difference, so that the equations can fail.
 //!
 //! Why a mutex and not atomics: a reader must see all fields of one turn or none; the lock is taken
-//! once a turn (or once a group) and is uncontended but for the reader.
+//! once per turn (or per group), and only readers contend for it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What became of messages. All count from 0 at start but `pending`, which is a gauge.
+/// Counts of messages by outcome. All are counters from 0 at start, except `pending`, which is a
+/// gauge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessageCounts {
     /// Publishes read from vehicles.
@@ -25,15 +26,16 @@ pub struct MessageCounts {
     pub spooled: u64,
     /// Finished with a dead letter, durable (points of other mappings may be in the spool too).
     pub dead_lettered: u64,
-    /// Finished: every mapping's filter said not to store, or no point had a field.
+    /// Finished: every mapping's filter excluded it, or no point had a field.
     pub filtered: u64,
     /// Finished: no mapping matches the topic.
     pub unmapped: u64,
-    /// Turned away before decoding.
+    /// Refused before it was decoded.
     pub refused: u64,
     /// Received and not finished yet.
     pub pending: u64,
-    /// Points that were merged into others of their message before the spool; beside the equations.
+    /// Points that were merged into others of their message before the spool; not part of the
+    /// equations.
     pub points_merged: u64,
 }
 
@@ -50,7 +52,7 @@ impl MessageCounts {
         self.points_merged += other.points_merged;
     }
 
-    /// Whether the first equation of the promise holds.
+    /// Whether the first equation holds.
     #[must_use]
     pub fn balances(&self) -> bool {
         self.received
@@ -79,22 +81,22 @@ impl MessageLedger {
     }
 }
 
-/// What became of messages for subscribers. All count from 0 at start but `queued`, which is a
-/// gauge.
+/// Counts of messages for subscribers by outcome. All are counters from 0 at start, except
+/// `queued`, which is a gauge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryCounts {
-    /// Lay in the queues of sessions at start.
+    /// In the queues of sessions at start.
     pub recovered: u64,
     /// Messages that were to go to a session, once for each session; wraps around as `queued` does.
     pub routed: u64,
-    /// Acknowledged to the end; at QoS 0 written.
+    /// Acknowledged completely; at QoS 0 written.
     pub delivered: u64,
-    /// Waiting, or under way. One worker queues what another delivers, so that the count of one
-    /// may lie below zero: it wraps around, and the sum is right.
+    /// Queued or in flight. One worker queues what another delivers, so the count of one worker may
+    /// be below zero: it wraps around, and the sum is right.
     pub queued: u64,
-    /// Given up: no room, too large, refused, or the session ended.
+    /// Dropped: no room, too large, refused, or the session ended.
     pub dropped: u64,
-    /// Too old by what their publisher said.
+    /// Older than the expiry of their publisher.
     pub expired: u64,
 }
 
@@ -109,7 +111,7 @@ impl DeliveryCounts {
         self.expired += other.expired;
     }
 
-    /// Whether the third equation of the promise holds.
+    /// Whether the third equation holds.
     #[must_use]
     pub fn balances(&self) -> bool {
         let settled = self.delivered + self.dropped + self.expired;
@@ -133,10 +135,10 @@ impl DeliveryLedger {
     }
 }
 
-/// What became of one shard's points.
+/// Counts of one shard's points by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PointCounts {
-    /// Lay past the cursor at start.
+    /// Past the cursor at start.
     pub recovered: u64,
     /// Made durable since.
     pub spooled: u64,
@@ -144,7 +146,7 @@ pub struct PointCounts {
     pub stored: u64,
     /// Refused by the store, kept as dead letters, and covered by the cursor.
     pub dead_lettered: u64,
-    /// Lost to damage at rest: what a checksum refused.
+    /// Lost by damage on disk that a checksum found.
     pub damaged: u64,
     /// Durable and past the cursor, requests in flight included.
     pub in_spool: u64,
@@ -161,7 +163,7 @@ impl PointCounts {
         self.in_spool += other.in_spool;
     }
 
-    /// Whether the second equation of the promise holds.
+    /// Whether the second equation holds.
     #[must_use]
     pub fn balances(&self) -> bool {
         self.recovered + self.spooled
@@ -174,21 +176,21 @@ impl PointCounts {
 pub struct PointLedger(Mutex<PointCounts>);
 
 impl PointLedger {
-    /// What recovery found past the cursor.
+    /// Adds the points that recovery found past the cursor.
     pub fn recovered(&self, points: u64) {
         let mut counts = lock(&self.0);
         counts.recovered += points;
         counts.in_spool += points;
     }
 
-    /// A group became durable. `points` is what the lane counted, `items` what the entries say.
+    /// A group became durable. `points` is the lane's count, `items` the number in the entries.
     pub fn spooled(&self, points: u64, items: u64) {
         let mut counts = lock(&self.0);
         counts.spooled += points;
         counts.in_spool += items;
     }
 
-    /// The cursor passed entries that say they hold `items`; the verdicts add up to the rest.
+    /// The cursor passed entries with `items`; the verdicts account for the rest.
     pub fn confirmed(&self, stored: u64, dead_lettered: u64, damaged: u64, items: u64) {
         let mut counts = lock(&self.0);
         counts.stored += stored;
@@ -203,7 +205,7 @@ impl PointLedger {
     }
 }
 
-/// Plain numbers cannot be left half changed in a way that matters more than losing the process.
+/// Poisoning is ignored: the counters are plain numbers.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! The log: set up once, to standard error or a file, so that standard output stays for what was
-//! asked for.
+//! The log: set up once, to standard error or a file, so that standard output contains only a
+//! command's result.
 
 use std::{
     error::Error,
@@ -40,7 +40,7 @@ pub enum LogFormat {
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// A word is no level; the operator mends `telemetry.log`.
+    /// A word is not a level; the operator corrects `telemetry.log`.
     #[error("`{word}` is no level; {}", match near {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("levels are {}", LEVELS.join(", ")),
@@ -48,31 +48,31 @@ pub enum LogError {
     Level {
         /// As written.
         word: String,
-        /// The level that looks most like it.
+        /// The most similar level.
         near: Option<&'static str>,
     },
-    /// The filter has a fault; the operator mends `telemetry.log`.
+    /// The filter has an error; the operator corrects `telemetry.log`.
     #[error("the log filter `{filter}` cannot be read")]
     Filter {
         /// As written.
         filter: String,
-        /// Where the fault is.
+        /// Where the error is.
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
     /// The file cannot be made; it must not exist yet.
     #[error("cannot make the log file {}", path.display())]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// Something in this process has set up a log already.
+    /// A log has been set up in this process already.
     #[error("the log is set up already")]
     Installed {
-        /// As the library says it.
+        /// The library's error.
         #[source]
         source: tracing_subscriber::util::TryInitError,
     },
@@ -83,7 +83,7 @@ pub fn check_filter(filter: &str) -> Result<(), LogError> {
     parse_filter(filter).map(drop)
 }
 
-/// Sends the log of this process, that of the libraries included, to standard error.
+/// Sends the log of this process, including that of libraries, to standard error.
 pub fn start(options: &LogOptions) -> Result<(), LogError> {
     install(options, io::stderr, io::stderr().is_terminal())
 }
@@ -109,9 +109,9 @@ where
     .map_err(|source| LogError::Installed { source })
 }
 
-/// What the server library says about its own threads is of no use to an operator. What the
-/// verifier of certificates finds is said in words of ours, with the state of the store, and not
-/// once an attempt. A filter that names these targets itself counts more.
+/// The server library's log lines about its own threads are of no use to an operator. Errors of the
+/// certificate verifier are logged by us with the state of the store, and not per attempt. A filter
+/// that names these targets itself takes precedence.
 const QUIET: &str =
     "ntex_server=warn,ntex_rt=warn,ntex_net=warn,ntex_io=warn,rustls_platform_verifier=off";
 
@@ -119,15 +119,16 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     for directive in filter.split(',') {
         check_level(directive)?;
     }
-    // What a filter names no level for is logged as usual, so that no log is empty by mistake.
+    // A target without a level in the filter is logged at the default level, so that no log is
+    // empty by mistake.
     let usual = LogOptions::default().filter;
     EnvFilter::builder()
         .parse(format!("{usual},{QUIET},{filter}"))
         .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })
 }
 
-/// Refuses what the library would take for the name of a target and then log nothing: a word alone
-/// is a level, and what stands behind `=` is one. Spans and fields are left to the library.
+/// Refuses words that the library would accept as a target and then log nothing: a word alone must
+/// be a level, and so must the text after `=`. Spans and fields are left to the library.
 fn check_level(directive: &str) -> Result<(), LogError> {
     if directive.contains(['[', ']', '{', '}']) {
         return Ok(());
@@ -145,13 +146,13 @@ fn check_level(directive: &str) -> Result<(), LogError> {
     Err(LogError::Level { word: word.to_owned(), near: near.copied() })
 }
 
-/// The words for how much is logged.
+/// The names of the levels.
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace", "off"];
 
 /// An error with its sources on one line: `opening the spool: reading the header: not found`.
 ///
-/// Our errors never print their source, so nothing is told twice; a foreign error that does print
-/// it is told once all the same.
+/// Our errors never print their source, so nothing is printed twice; a library's error that prints
+/// its source is still printed once.
 #[derive(Debug)]
 pub struct Chain<'a>(pub &'a (dyn Error + 'a));
 
@@ -172,7 +173,8 @@ impl fmt::Display for Chain<'_> {
 
 /// Lets one line through per interval and counts the rest.
 ///
-/// Owned by whoever logs per message (a worker, a lane); time is passed in, so a test moves it.
+/// Owned by code that logs per message (a worker, a lane). Time is an argument, so that tests
+/// control it.
 #[derive(Debug)]
 pub struct LogLimit {
     every: Duration,
@@ -187,7 +189,8 @@ impl LogLimit {
         Self { every, last: None, suppressed: 0 }
     }
 
-    /// Whether to log now (monotonic time); `Some` tells how many were held back since the last.
+    /// Whether to log now (monotonic time); `Some` has the number of lines suppressed since the
+    /// last one.
     pub fn admit(&mut self, now: Duration) -> Option<u64> {
         if self.last.is_some_and(|last| now.saturating_sub(last) < self.every) {
             self.suppressed += 1;

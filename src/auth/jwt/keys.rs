@@ -13,9 +13,9 @@ use crate::auth::{
 
 /// Bytes of a secret, at least: as many as the digest has (RFC 7518, 3.2).
 const SECRET_BYTES_MIN: usize = 32;
-/// Bytes of an RSA modulus: 2048 bits, which ring holds to as well.
+/// Bytes of an RSA modulus: 2048 bits, which ring requires too.
 const MODULUS_BYTES_MIN: usize = 256;
-/// Keys of a set: a token without an identifier is tried with each of its algorithm.
+/// Keys of a set: a token without a key identifier is tried with each key of its algorithm.
 const KEYS_MAX: usize = 64;
 
 /// What a key verifies.
@@ -37,7 +37,7 @@ impl Verify {
         }
     }
 
-    /// Whether a signature is this key's.
+    /// Whether a signature was made with this key.
     pub(super) fn verifies(&self, message: &[u8], signed: &[u8]) -> bool {
         match self {
             Self::Hs256(key) => hmac::verify(key, message, signed).is_ok(),
@@ -58,7 +58,7 @@ impl Verify {
 pub(in crate::auth) struct JwtKey {
     pub(super) id: Option<String>,
     pub(super) verify: Verify,
-    /// Tells it from others, also after a reload.
+    /// Identifies the key, also after a reload.
     pub(super) fingerprint: u64,
 }
 
@@ -76,7 +76,7 @@ impl JwtKeys {
     /// Reads a file.
     ///
     /// # Errors
-    /// Everything that is wrong in it; one without a key, too (AU-2).
+    /// All errors in it; a file without a key is an error too (AU-2).
     pub(in crate::auth) fn load(path: &Path, bytes_max: u64) -> Result<Self, FileProblems> {
         let text = text::read(path, bytes_max);
         let text = text.map_err(|problem| FileProblems(vec![problem]))?;
@@ -110,7 +110,8 @@ impl JwtKeys {
         if problems.is_empty() { Ok(Self(keys)) } else { Err(FileProblems(problems)) }
     }
 
-    /// Those that a token may mean: of its identifier, if it names one, and its algorithm.
+    /// The keys that may have signed a token: those with its key identifier, if it has one, and its
+    /// algorithm.
     pub(super) fn of(&self, id: Option<&str>, algorithm: &str) -> Vec<Arc<JwtKey>> {
         let is_meant = |key: &&Arc<JwtKey>| {
             id.is_none_or(|id| key.id.as_deref() == Some(id)) && key.verify.algorithm() == algorithm
@@ -180,7 +181,7 @@ fn read(key: &Map<String, Value>) -> Result<Option<JwtKey>, String> {
     Ok(Some(JwtKey { id: text("kid")?.map(str::to_owned), verify, fingerprint }))
 }
 
-/// A digest of what makes the key the key.
+/// A digest of the key material.
 fn fingerprint(key: &Map<String, Value>) -> u64 {
     let mut context = digest::Context::new(&digest::SHA256);
     for name in ["kty", "crv", "k", "n", "e", "x", "y"] {

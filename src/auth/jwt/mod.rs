@@ -1,12 +1,12 @@
-//! JSON web tokens as passwords: a key set of the operator's, and what a token has to say.
+//! JSON web tokens as passwords: the operator's key set, and the required claims.
 //!
 //! The algorithm follows from the key, never from the token: an RSA key verifies RS256, a key on
-//! P-256 ES256, a secret HS256, and a token whose header says otherwise is refused. `exp` is
-//! asked for, `nbf` where it is there, `aud` where an audience is configured; each has to be of
-//! its type, so that no odd value counts as absent.
+//! P-256 ES256, a secret HS256, and a token whose header names another algorithm is refused. `exp`
+//! is required, `nbf` is checked if present, `aud` if an audience is configured. Each must have its
+//! type, so that no odd value counts as absent.
 //!
-//! Why no crate for it: ring has the three signatures, and what is left is two JSON objects to be
-//! read strictly.
+//! Why not a crate: ring has the three signature algorithms; the rest is to read two JSON objects
+//! strictly.
 
 mod keys;
 mod token;

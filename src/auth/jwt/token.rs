@@ -1,4 +1,4 @@
-//! One token: its two JSON objects, and whether it holds.
+//! One token: its two JSON objects, and whether it is valid.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::keys::{JwtKey, JwtKeys};
 use crate::model::UnixNanos;
 
-/// How far ahead of ours the clock of whoever signs may be.
+/// How far the issuer's clock may be ahead of ours.
 const AHEAD_SECONDS: f64 = 5.0;
 
-/// What a token has to say.
+/// The required claims of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::auth) struct JwtTerms {
     /// Empty: any.
@@ -20,19 +20,19 @@ pub(in crate::auth) struct JwtTerms {
     pub(in crate::auth) name_claim: String,
 }
 
-/// A token whose words are right; its signature is not verified yet.
+/// A token with valid claims; its signature is not verified yet.
 #[derive(Debug)]
 pub(in crate::auth) struct Jwt {
-    /// Who it says that it is of.
+    /// The name in its claim.
     pub(in crate::auth) name: String,
-    /// When it ends.
+    /// When it expires.
     pub(in crate::auth) expires: UnixNanos,
     message: Box<[u8]>,
     signed: Vec<u8>,
     keys: Vec<Arc<JwtKey>>,
 }
 
-/// Whether a password is meant as a token: three parts, the first a JSON object in base64url.
+/// Whether a password has the form of a token: three parts, the first a JSON object in base64url.
 pub(in crate::auth) fn is_jwt(password: &str) -> bool {
     let parts: Vec<&str> = password.splitn(4, '.').collect();
     parts.len() == 3 && object(parts[0]).is_some()
@@ -46,7 +46,7 @@ fn object(part: &str) -> Option<Map<String, Value>> {
 }
 
 impl Jwt {
-    /// Reads a token; `None` if it does not hold, whoever signed it.
+    /// Reads a token; `None` if it is invalid regardless of its signature.
     pub(in crate::auth) fn read(
         token: &str,
         keys: &JwtKeys,
@@ -56,7 +56,7 @@ impl Jwt {
         let (message, signed) = token.rsplit_once('.')?;
         let (header, claims) = message.split_once('.')?;
         let (header, mut claims) = (object(header)?, object(claims)?);
-        // What has to be understood and is not ends it (RFC 7515, 4.1.11).
+        // A critical header that is not understood makes it invalid (RFC 7515, 4.1.11).
         if header.contains_key("crit") {
             return None;
         }
@@ -81,14 +81,14 @@ impl Jwt {
         })
     }
 
-    /// The key that signed it, if one of ours did. Takes some 50 µs a key.
+    /// The key of the set that signed it, if any. Takes some 50 µs per key.
     pub(in crate::auth) fn signed_by(&self) -> Option<u64> {
         let signed = |key: &&Arc<JwtKey>| key.verify.verifies(&self.message, &self.signed);
         self.keys.iter().find(signed).map(|key| key.fingerprint)
     }
 }
 
-/// When it ends, if it is in force now. A time that is no number is none, and ends the token.
+/// When it expires, if it is valid now. A time that is not a number makes the token invalid.
 fn in_force(claims: &Map<String, Value>, now: UnixNanos) -> Option<UnixNanos> {
     let seconds = |value: &Value| match value {
         Value::Number(number) => number.as_f64().filter(|seconds| seconds.is_finite()),
@@ -213,7 +213,7 @@ mod tests {
             assert_eq!(name(&hs256(&header, &claims, SECRET), &keys), None, "{header}");
         }
         assert!(name(&hs256(&json!({ "alg": "HS256" }), &claims, SECRET), &keys).is_some());
-        // What is public of another key is no secret.
+        // The public part of another key must not work as a secret.
         assert_eq!(name(&hs256(&json!({ "alg": "HS256" }), &claims, point), &keys), None);
         let unsigned = format!("{}.{}.", encode(&json!({ "alg": "none" })), encode(&claims));
         assert_eq!(name(&unsigned, &keys), None);

@@ -1,4 +1,4 @@
-//! Which rule decides.
+//! Finds the rule that decides.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use crate::{
     model::NamePattern,
 };
 
-/// What somebody wants to do with a topic or filter.
+/// An operation on a topic or filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Publish on a topic.
@@ -17,7 +17,7 @@ pub enum Action {
     Subscribe,
 }
 
-/// What a rule does.
+/// The effect of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Allow,
@@ -27,9 +27,9 @@ pub(super) enum Effect {
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
-    /// Where it begins in its file, from 1.
+    /// The line of its beginning in the file, from 1.
     pub(super) line: usize,
-    /// `None`: everybody.
+    /// `None`: all identities.
     pub(super) who: Option<Box<[NamePattern]>>,
     pub(super) effect: Effect,
     pub(super) publish: bool,
@@ -59,19 +59,19 @@ impl Rule {
     }
 }
 
-/// What becomes of a subscription.
+/// The decision about a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// Refused: 0x87, or 0x80 in the words of 3.1.1.
+    /// Refused: reason code 0x87, or 0x80 in 3.1.1.
     Refused,
-    /// Granted with all that it matches.
+    /// Granted for all topics that it matches.
     Whole,
-    /// Granted; some of what it matches is denied, so each delivery is asked
+    /// Granted, but some topics that it matches are denied, so each delivery is checked
     /// ([`Rules::may_receive`]).
     Asked,
 }
 
-/// What decided, for an operator who asks.
+/// What decided, for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decided {
     /// The rule that begins at this line of the file.
@@ -84,9 +84,9 @@ pub enum Decided {
     Anonymous,
     /// `$SYS` and `$query` are the server's.
     ServerTopic,
-    /// Commands leave there: whoever could publish there could forge one.
+    /// A topic of commands: a client that could publish there could forge one.
     CommandTopic,
-    /// `$share` without a name or a filter behind it.
+    /// `$share` without a name or a filter after it.
     NotShared,
 }
 
@@ -111,7 +111,7 @@ impl fmt::Display for Decided {
     }
 }
 
-/// All rules, as one file says them.
+/// All rules of one file.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// `None`: there is no file.
@@ -122,7 +122,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Reads the file that the options name; without one, what holds by default.
+    /// Reads the file that the options name; without one, the default rules.
     ///
     /// # Errors
     /// Everything that is wrong in it.
@@ -133,7 +133,7 @@ impl Rules {
         Ok(Self::new(Some(file::read(&path.display().to_string(), &text)?)))
     }
 
-    /// Whether a topic may stand in a rule.
+    /// Whether a topic is allowed in a rule.
     ///
     /// # Errors
     /// What to tell the operator.
@@ -180,7 +180,7 @@ impl Rules {
         self.receive(identity, topic).0 != Grant::Refused
     }
 
-    /// Whether it may, and what decides that.
+    /// Whether it is allowed, and what decides that.
     #[must_use]
     pub fn explain(&self, identity: &Identity, action: Action, topic: &str) -> (Grant, Decided) {
         match action {
@@ -222,7 +222,7 @@ impl Rules {
         self.receive(identity, filter)
     }
 
-    /// What becomes of a filter as it stands, or of a topic.
+    /// The decision about a filter, or about a topic.
     fn receive(&self, identity: &Identity, filter: &str) -> (Grant, Decided) {
         let granted = |may| if may { Grant::Whole } else { Grant::Refused };
         let Some(list) = &self.list else {

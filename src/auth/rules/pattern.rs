@@ -64,7 +64,7 @@ impl Pattern {
         Ok(Self { levels: levels.into() })
     }
 
-    /// A filter of MQTT as it is, without placeholders: braces are letters there.
+    /// An MQTT topic filter without placeholders: braces are ordinary characters.
     pub(super) fn of_filter(filter: &str) -> Self {
         let level = |part: &str| match part {
             "+" => Level::One,
@@ -102,7 +102,7 @@ impl Pattern {
         for (index, level) in self.levels.iter().enumerate() {
             let Some(level) = level.fill(index, identity) else { return false };
             let other = given.next();
-            // A wildcard at the first level does not match what begins with `$`.
+            // A wildcard at the first level does not match a topic that begins with `$`.
             let is_hidden = |name: &str| index == 0 && name.starts_with('$');
             let meets = match (level, other) {
                 (Filled::Rest, None) => return true,
@@ -124,7 +124,7 @@ impl Pattern {
 }
 
 impl Level {
-    /// `None` if there is nothing to fill its placeholder with.
+    /// `None` if there is no value for its placeholder.
     fn fill<'a>(&'a self, index: usize, identity: &'a Identity) -> Option<Filled<'a>> {
         let placeholder = match self {
             Self::Name(name) => return Some(Filled::Name(name)),
@@ -137,7 +137,7 @@ impl Level {
             Placeholder::Username => identity.username()?,
             Placeholder::ClientId => identity.client_id(),
         };
-        // Nobody names himself into the server's own topics.
+        // A name must not give access to the server's own topics.
         let is_server = index == 0 && name.starts_with('$');
         (is_name(name) && !is_server).then_some(Filled::Name(name))
     }

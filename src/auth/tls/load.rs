@@ -1,4 +1,4 @@
-//! Files → what a TLS server works with.
+//! Files → the configuration of a TLS server.
 
 use std::{
     path::{Path, PathBuf},
@@ -33,28 +33,28 @@ use crate::{
     telemetry::Chain,
 };
 
-/// Whether clients bring certificates.
+/// Whether clients present certificates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientCertificates {
-    /// None is asked for.
+    /// Not requested.
     #[default]
     Off,
-    /// One that is brought must be right.
+    /// Optional; a presented certificate must be valid.
     Optional,
-    /// Who brings none gets no connection.
+    /// Required.
     Required,
 }
 
 /// The files of one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Its certificate, with those between it and its authority behind it.
+    /// Its certificate, followed by the intermediate certificates.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// Whether clients bring certificates.
+    /// Whether clients present certificates.
     pub client_certificate: ClientCertificates,
-    /// The authorities of clients.
+    /// The CA certificates of clients.
     pub client_ca: Option<PathBuf>,
     /// Revocation lists of these authorities.
     pub client_crl: Vec<PathBuf>,
@@ -62,16 +62,16 @@ pub struct TlsFiles {
     pub file_bytes_max: u64,
 }
 
-/// What a server works with.
+/// The loaded configuration of a server.
 #[derive(Debug)]
 pub struct ServerTls {
     /// For each new connection.
     pub config: Arc<ServerConfig>,
-    /// What certificates of clients rest on.
+    /// The trusted CAs and revoked certificates of clients.
     pub trusted: Arc<Trusted>,
-    /// Until when its certificate is in force.
+    /// Until when its certificate is valid.
     pub not_after: UnixNanos,
-    /// What is allowed and most likely not meant.
+    /// Warnings: what is allowed and most likely not intended.
     pub warnings: Vec<String>,
 }
 
@@ -88,16 +88,16 @@ impl Tls {
     /// Reads the files.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// All errors in them.
     pub fn load(files: TlsFiles, clock: Arc<dyn Clock>) -> Result<Self, FileProblems> {
         let current = ArcSwap::from_pointee(ServerTls::load(&files, &clock)?);
         Ok(Self { files, clock, current })
     }
 
-    /// Reads the files anew; if anything is wrong with them, what was in force stays.
+    /// Reads the files again; on any error in them the old configuration stays in force.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// All errors in them.
     pub fn reload(&self) -> Result<(), FileProblems> {
         self.current.store(Arc::new(ServerTls::load(&self.files, &self.clock)?));
         Ok(())
@@ -116,8 +116,8 @@ impl Tls {
     }
 }
 
-/// What is spoken, the suite first whose hash machines have in hardware: the SHA-384 of AES-256,
-/// which most clients would choose, is a tenth of what a handshake costs.
+/// The cipher suites, first the one whose hash has hardware support: the SHA-384 of AES-256, which
+/// most clients would choose, is a tenth of the cost of a handshake.
 fn provider() -> CryptoProvider {
     let mut provider = ring::default_provider();
     let first = CipherSuite::TLS13_AES_128_GCM_SHA256;
@@ -129,7 +129,7 @@ impl ServerTls {
     /// Reads the files.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// All errors in them.
     pub fn load(files: &TlsFiles, clock: &Arc<dyn Clock>) -> Result<Self, FileProblems> {
         let mut reader = Reader {
             files,
@@ -155,7 +155,7 @@ impl ServerTls {
         };
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.ignore_client_order = true;
-        // A vehicle has one connection, and each resumption brings the next ticket.
+        // A vehicle has one connection, and each resumption issues the next ticket.
         config.send_tls13_tickets = 1;
         if let Ok(ticketer) = ring::Ticketer::new() {
             config.ticketer = ticketer;
@@ -170,7 +170,7 @@ impl ServerTls {
     }
 }
 
-/// Reads files and gathers what is wrong with them.
+/// Reads files and collects the errors in them.
 struct Reader<'a> {
     files: &'a TlsFiles,
     problems: Vec<FileProblem>,

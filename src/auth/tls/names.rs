@@ -23,19 +23,19 @@ pub enum CertificateName {
 /// Why a certificate names nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameFault {
-    /// It is no certificate; a verified one is.
+    /// It is not a certificate; this cannot happen for a verified one.
     #[error("the certificate cannot be read")]
     Unreadable,
     /// It has no such name.
     #[error("the certificate has no such name as auth.certificate.vehicle asks for")]
     Absent,
-    /// It has several, and nobody can say which is meant.
+    /// It has several such names, so the name is ambiguous.
     #[error("the certificate has several of the name that auth.certificate.vehicle asks for")]
     Several,
-    /// It is written in an encoding whose letters depend on who reads it.
+    /// Its encoding is ambiguous.
     #[error("the name in the certificate is neither UTF8String, PrintableString nor IA5String")]
     Encoding,
-    /// It is no level of a topic (AU-1).
+    /// It cannot be one level of a topic (AU-1).
     #[error("the name in the certificate is empty or holds a slash, a wildcard or NUL")]
     NotALevel,
     /// It is longer than a tag may be.
@@ -43,10 +43,10 @@ pub enum NameFault {
     Long,
 }
 
-/// The name that a certificate gives, byte for byte as it stands there.
+/// The name in a certificate, byte for byte.
 ///
 /// # Errors
-/// It gives none that may be used.
+/// It has no usable name.
 pub fn certificate_name(
     der: &[u8],
     which: CertificateName,

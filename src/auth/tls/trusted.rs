@@ -1,8 +1,8 @@
-//! What certificates of clients rest on: authorities that are trusted, certificates that are not.
+//! The trusted CAs of clients' certificates, and the revoked certificates.
 //!
-//! A session keeps on which it rested when it was opened, as fingerprints ([`CertificatePath`]), so
-//! that a reload can ask whether it still stands without a certificate being kept. An authority is
-//! known by its name: one that is renewed with another key keeps its sessions.
+//! A session keeps fingerprints of the certificates of its path ([`CertificatePath`]), so that a
+//! reload can check whether the path is still trusted without keeping certificates. A CA is
+//! identified by its name: a CA that is renewed with another key keeps its sessions.
 
 use std::collections::HashSet;
 
@@ -14,9 +14,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// Certificates between a client's own and its authority's that are followed.
 const DEPTH_MAX: usize = 8;
 
-/// Which certificate: a fingerprint of its issuer and its serial number, as revocation lists name
-/// it. Eight bytes, because each session keeps one: of a million sessions and a list of a million
-/// one ends that should not once in 18 million reloads.
+/// Identifies a certificate: a fingerprint of its issuer and its serial number, which revocation
+/// lists contain. Eight bytes, because each session keeps one: with a million sessions and a list
+/// of a million certificates, a session is ended wrongly once in 18 million reloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CertificateId(u64);
 
@@ -31,7 +31,7 @@ impl CertificateId {
     }
 }
 
-/// Which authority: a fingerprint of its name.
+/// Identifies a CA: a fingerprint of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct AuthorityId(u64);
 
@@ -41,7 +41,7 @@ impl AuthorityId {
     }
 }
 
-/// No two lists of parts are one text.
+/// No two lists of parts give the same text.
 fn fingerprint(parts: &[&[u8]]) -> u64 {
     let mut hash = digest::Context::new(&digest::SHA256);
     for part in parts {
@@ -51,14 +51,14 @@ fn fingerprint(parts: &[&[u8]]) -> u64 {
     u64::from_be_bytes(*hash.finish().as_ref().first_chunk().expect("32 bytes"))
 }
 
-/// On what a client's certificate rests: itself, those between, and its authority.
+/// The path of a client's certificate: itself, the intermediate certificates, and its CA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificatePath {
     certificates: SmallVec<[CertificateId; 1]>,
     authority: AuthorityId,
 }
 
-/// What is trusted at present.
+/// What is trusted now.
 #[derive(Debug, Default)]
 pub struct Trusted {
     authorities: HashSet<AuthorityId>,
@@ -66,7 +66,7 @@ pub struct Trusted {
 }
 
 impl Trusted {
-    /// Trusts an authority; `der` is its certificate.
+    /// Trusts a CA; `der` is its certificate.
     pub(super) fn add_authority(&mut self, der: &CertificateDer<'_>) {
         if let Ok((_, certificate)) = X509Certificate::from_der(der) {
             self.authorities.insert(AuthorityId::of(certificate.subject().as_raw()));
@@ -78,8 +78,8 @@ impl Trusted {
         self.revoked.extend(certificates);
     }
 
-    /// On what a chain rests that was verified just now: the client's certificate first, the others
-    /// in any order. `None` if that is not to be seen from their names.
+    /// The path of a chain that was just verified: the client's certificate first, the others in
+    /// any order. `None` if their names do not show it.
     pub(in crate::auth) fn path(&self, chain: &[CertificateDer<'_>]) -> Option<CertificatePath> {
         let parsed = chain.iter().map_while(|der| X509Certificate::from_der(der).ok());
         let parsed: Vec<_> =
@@ -98,7 +98,7 @@ impl Trusted {
         None
     }
 
-    /// Whether it still rests on what is trusted.
+    /// Whether the path is still trusted.
     #[must_use]
     pub fn holds(&self, path: &CertificatePath) -> bool {
         let is_revoked = path.certificates.iter().any(|id| self.revoked.contains(id));
@@ -152,7 +152,8 @@ mod tests {
         assert!(!trusts(&[&other], &[]).holds(&path), "its authority has gone");
         assert!(!trusts(&[&one], &[(&one, 7)]).holds(&path), "what lies between is revoked");
         assert!(!trusts(&[&one], &[(&between, 8)]).holds(&path), "it is revoked itself");
-        // A forged one of the right name, and others beside it, lead no other way.
+        // A forged certificate of the right name, and further ones in the chain, do not change the
+        // path.
         let forged = make("one", 9, Some(&other));
         let chain = [client.der.clone(), between.der.clone(), forged.der, other.der.clone()];
         assert_eq!(both.path(&chain), Some(path));

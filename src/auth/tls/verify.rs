@@ -1,4 +1,4 @@
-//! Checks certificates of clients, and says of one that is refused whose it is.
+//! Checks certificates of clients, and logs the subject of a refused one.
 
 use std::{
     fmt,
@@ -16,14 +16,14 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::env::Clock;
 
-/// How many refused certificates are told of within [`TOLD_WITHIN`].
+/// How many refused certificates are logged within [`TOLD_WITHIN`].
 const TOLD_MAX: u32 = 10;
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
-/// Bytes of a subject that are told; a stranger wrote it.
+/// Bytes of a subject that are logged; it is not trusted.
 const SUBJECT_BYTES_MAX: usize = 200;
 
-/// A verifier whose refusals reach the log with the subject of the certificate: "bad certificate"
-/// alone helps nobody who has a fleet.
+/// A verifier that logs refusals with the subject of the certificate: "bad certificate" alone does
+/// not help the operator of a fleet.
 pub(super) struct TellingVerifier {
     inner: Arc<dyn ClientCertVerifier>,
     clock: Arc<dyn Clock>,
@@ -31,7 +31,7 @@ pub(super) struct TellingVerifier {
     told: Mutex<Told>,
 }
 
-/// What was told since a moment.
+/// How many were logged since a time.
 #[derive(Default)]
 struct Told {
     since: Option<Duration>,
@@ -40,7 +40,7 @@ struct Told {
 }
 
 impl Told {
-    /// Whether to tell one more; `Some` says how many were held back.
+    /// Whether to log one more; `Some` has the number that was suppressed.
     fn admit(&mut self, now: Duration) -> Option<u64> {
         if self.since.is_none_or(|since| now.saturating_sub(since) >= TOLD_WITHIN) {
             (self.since, self.count) = (Some(now), 0);
@@ -71,7 +71,7 @@ impl TellingVerifier {
         };
         let mut subject = parsed.subject().to_string();
         subject.truncate(subject.floor_char_boundary(SUBJECT_BYTES_MAX));
-        // `{:?}` escapes what a stranger may have put in.
+        // `{:?}` escapes untrusted text.
         if parsed.version().0 == 0 {
             tracing::warn!(
                 ?subject,

@@ -1,10 +1,10 @@
-//! Who asks the operator edge, and what it may do.
+//! The caller of the operator edge, and what it may do.
 
 use std::sync::Arc;
 
 use crate::model::{NamePattern, UnixNanos};
 
-/// What somebody may do; each may what those before it may.
+/// The roles of callers; each includes those before it.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
@@ -19,7 +19,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// From the least on.
+    /// In ascending order.
     pub const ALL: [Self; 3] = [Self::Read, Self::Command, Self::Admin];
 
     /// As it stands in a file.
@@ -33,7 +33,7 @@ impl Role {
     }
 }
 
-/// Why a token does not open anything.
+/// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFault {
     /// A token is required, and the request has none.
@@ -42,7 +42,7 @@ pub enum TokenFault {
     /// There is no such token, or not any more.
     #[error("the token is unknown")]
     Unknown,
-    /// Its time is over.
+    /// It has expired.
     #[error("the token has expired")]
     Expired,
 }
@@ -59,7 +59,7 @@ impl TokenFault {
     }
 }
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The token's name; `None` where none is asked for.
@@ -71,7 +71,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whoever comes where no token is asked for.
+    /// Any caller, if no token is required.
     #[must_use]
     pub const fn anybody() -> Self {
         Self { name: None, role: Role::Admin, vehicles: None, expires: None }
